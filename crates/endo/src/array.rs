@@ -1,0 +1,315 @@
+//! Numbers on the host: what goes into a run and what comes out of it.
+//!
+//! In: Rust numbers, vectors and nested arrays. Out: [`Array`], row-major, cheap to clone.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::dtype::{DType, Data, Element};
+use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Shape;
+
+/// Numbers with a shape, row-major. A clone shares the numbers until one of the two is written to.
+///
+/// ```
+/// use endo::Array;
+/// let x = Array::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+/// assert_eq!(x.shape().sizes(), [2, 2]);
+/// assert_eq!(x.to_vec::<f64>(), [1.0, 2.0, 3.0, 4.0]);
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Array {
+    shape: Shape,
+    data: Arc<Data>,
+}
+
+impl Array {
+    /// An array of the given shape. Fails when the shape does not hold as many values as are given.
+    pub fn new<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Result<Self> {
+        let shape = shape.into();
+        if shape.len() != values.len() {
+            let message = format!("an array of shape {shape} holds {} values, but {} were given", shape.len(), values.len());
+            return Err(Error::new(ErrorKind::Shape, message).help("give one value for every element of the shape"));
+        }
+        Ok(Self { shape, data: Arc::new(T::into_data(values)) })
+    }
+
+    /// The values `f(0), f(1), ...` in a shape.
+    pub fn from_fn<T: Element>(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
+        let shape = shape.into();
+        let values = (0..shape.len()).map(f).collect();
+        Self { shape, data: Arc::new(T::into_data(values)) }
+    }
+
+    /// One number, without axes.
+    pub fn scalar<T: Element>(value: T) -> Self {
+        Self::from_fn((), |_| value)
+    }
+
+    /// All elements equal to `value`, converted to `dtype`.
+    pub fn full(shape: impl Into<Shape>, value: f64, dtype: DType) -> Self {
+        match dtype {
+            DType::F32 => Self::from_fn(shape, |_| f32::from_f64(value)),
+            DType::F64 => Self::from_fn(shape, |_| value),
+            DType::I32 => Self::from_fn(shape, |_| i32::from_f64(value)),
+            DType::Bool => Self::from_fn(shape, |_| bool::from_f64(value)),
+        }
+    }
+
+    /// All elements zero.
+    pub fn zeros(shape: impl Into<Shape>, dtype: DType) -> Self {
+        Self::full(shape, 0.0, dtype)
+    }
+
+    /// An array from the bytes of its elements in the machine's order, as in an arena or a file.
+    ///
+    /// # Panics
+    /// If there are not exactly as many bytes as the shape and type need.
+    pub fn from_bytes(shape: impl Into<Shape>, dtype: DType, bytes: &[u8]) -> Self {
+        let mut array = Self::zeros(shape, dtype);
+        array.copy_from_bytes(bytes);
+        array
+    }
+
+    /// The sizes of its axes.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The type of its elements.
+    pub fn dtype(&self) -> DType {
+        match &*self.data {
+            Data::F32(_) => DType::F32,
+            Data::F64(_) => DType::F64,
+            Data::I32(_) => DType::I32,
+            Data::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The number of elements.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// The numbers, row-major, if they are of type `T`.
+    pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
+        T::slice(&self.data)
+    }
+
+    /// The numbers to write to, if they are of type `T`; copies them first when a clone shares them.
+    pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
+        T::slice_mut(Arc::make_mut(&mut self.data))
+    }
+
+    /// The elements' bytes in the machine's order; truth values are 0 and 1.
+    pub fn bytes(&self) -> &[u8] {
+        match &*self.data {
+            Data::F32(values) => bytemuck::cast_slice(values),
+            Data::F64(values) => bytemuck::cast_slice(values),
+            Data::I32(values) => bytemuck::cast_slice(values),
+            Data::Bool(values) => bytemuck::cast_slice(values),
+        }
+    }
+
+    /// Overwrites the elements with bytes in the machine's order.
+    ///
+    /// # Panics
+    /// If there are not exactly as many bytes as the array has.
+    pub fn copy_from_bytes(&mut self, bytes: &[u8]) {
+        assert_eq!(bytes.len(), self.bytes().len(), "bytes for {self:?}");
+        match Arc::make_mut(&mut self.data) {
+            Data::F32(values) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
+            Data::F64(values) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
+            Data::I32(values) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
+            Data::Bool(values) => values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = byte != 0),
+        }
+    }
+
+    /// The numbers converted to `T`, row-major.
+    pub fn to_vec<T: Element>(&self) -> Vec<T> {
+        fn convert<S: Element, T: Element>(values: &[S]) -> Vec<T> {
+            values.iter().map(|&value| T::from_f64(value.to_f64())).collect()
+        }
+        match (&*self.data, T::slice(&self.data)) {
+            (_, Some(same)) => same.to_vec(),
+            (Data::F32(values), _) => convert(values),
+            (Data::F64(values), _) => convert(values),
+            (Data::I32(values), _) => convert(values),
+            (Data::Bool(values), _) => convert(values),
+        }
+    }
+
+    /// Its only number. Fails when it has more or fewer.
+    pub fn item(&self) -> Result<f64> {
+        if self.len() != 1 {
+            let message = format!("`item` needs an array of one element, got shape {}", self.shape);
+            return Err(Error::new(ErrorKind::Shape, message).help("reduce it first, or use `to_vec`"));
+        }
+        Ok(self.get(0))
+    }
+
+    /// The number at a position in row-major order, as `f64`.
+    ///
+    /// # Panics
+    /// If there is no such position.
+    pub fn get(&self, index: usize) -> f64 {
+        match &*self.data {
+            Data::F32(values) => values[index].into(),
+            Data::F64(values) => values[index],
+            Data::I32(values) => values[index].into(),
+            Data::Bool(values) => values[index].to_f64(),
+        }
+    }
+
+    /// The same numbers as another type: truncated toward zero for integers, `!= 0` for truth values.
+    pub fn cast(&self, dtype: DType) -> Array {
+        let shape = self.shape.clone();
+        let data = match dtype {
+            _ if dtype == self.dtype() => return self.clone(),
+            DType::F32 => Data::F32(self.to_vec()),
+            DType::F64 => Data::F64(self.to_vec()),
+            DType::I32 => Data::I32(self.to_vec()),
+            DType::Bool => Data::Bool(self.to_vec()),
+        };
+        Self { shape, data: Arc::new(data) }
+    }
+
+    /// The same numbers in another shape of the same length.
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Array> {
+        let shape = shape.into();
+        if shape.len() != self.len() {
+            let message = format!("cannot reshape {} to {shape}: {} elements against {}", self.shape, self.len(), shape.len());
+            return Err(Error::new(ErrorKind::Shape, message));
+        }
+        Ok(Self { shape, data: self.data.clone() })
+    }
+
+    /// The samples (positions along the first axis) of a range.
+    ///
+    /// # Panics
+    /// If the range is not within the first axis.
+    pub fn rows(&self, range: Range<usize>) -> Array {
+        let size = self.row_bytes();
+        let shape = self.shape.with(0, range.len());
+        Self::from_bytes(shape, self.dtype(), &self.bytes()[range.start * size..range.end * size])
+    }
+
+    /// The samples (positions along the first axis) with the given indices, in their order.
+    ///
+    /// # Panics
+    /// If an index is not within the first axis.
+    pub fn take(&self, indices: &[usize]) -> Array {
+        let mut taken = Self::zeros(self.shape.with(0, indices.len()), self.dtype());
+        taken.copy_rows(self, indices);
+        taken
+    }
+
+    /// Overwrites the array's rows with those of `source` at `indices`.
+    ///
+    /// # Panics
+    /// If the types or row sizes differ, or an index is out of range.
+    pub fn copy_rows(&mut self, source: &Array, indices: &[usize]) {
+        fn copy<T: Element>(from: &[T], to: &mut [T], indices: &[usize]) {
+            let width = to.len() / indices.len().max(1);
+            for (row, &index) in to.chunks_exact_mut(width.max(1)).zip(indices) {
+                row.copy_from_slice(&from[index * width..(index + 1) * width]);
+            }
+        }
+        match (&*source.data, Arc::make_mut(&mut self.data)) {
+            (Data::F32(from), Data::F32(to)) => copy(from, to, indices),
+            (Data::F64(from), Data::F64(to)) => copy(from, to, indices),
+            (Data::I32(from), Data::I32(to)) => copy(from, to, indices),
+            (Data::Bool(from), Data::Bool(to)) => copy(from, to, indices),
+            _ => panic!("rows of {} cannot be copied to {}", source.dtype(), self.dtype()),
+        }
+    }
+
+    /// Whether every number is finite; true for integers and truth values.
+    pub fn is_finite(&self) -> bool {
+        match &*self.data {
+            Data::F32(values) => values.iter().all(|value| value.is_finite()),
+            Data::F64(values) => values.iter().all(|value| value.is_finite()),
+            Data::I32(_) | Data::Bool(_) => true,
+        }
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.shape.sizes()[1..].iter().product::<usize>() * self.dtype().bytes()
+    }
+}
+
+impl<T: Element> From<T> for Array {
+    fn from(value: T) -> Self {
+        Self::scalar(value)
+    }
+}
+
+impl<T: Element> From<Vec<T>> for Array {
+    fn from(values: Vec<T>) -> Self {
+        Self { shape: values.len().into(), data: Arc::new(T::into_data(values)) }
+    }
+}
+
+impl<T: Element, const N: usize> From<[T; N]> for Array {
+    fn from(values: [T; N]) -> Self {
+        values.to_vec().into()
+    }
+}
+
+impl<T: Element, const N: usize, const M: usize> From<[[T; M]; N]> for Array {
+    fn from(rows: [[T; M]; N]) -> Self {
+        Self { shape: [N, M].into(), data: Arc::new(T::into_data(rows.concat())) }
+    }
+}
+
+impl<T: Element, const N: usize, const M: usize, const K: usize> From<[[[T; K]; M]; N]> for Array {
+    fn from(values: [[[T; K]; M]; N]) -> Self {
+        Self { shape: [N, M, K].into(), data: Arc::new(T::into_data(values.concat().concat())) }
+    }
+}
+
+impl fmt::Debug for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        write!(f, "{}{} [", self.dtype(), self.shape)?;
+        for index in 0..self.len().min(SHOWN) {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", self.get(index))?;
+        }
+        f.write_str(if self.len() > SHOWN { ", ...]" } else { "]" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_that_does_not_hold_the_values_is_refused() {
+        let error = Array::new([2, 2], vec![1.0_f32; 3]).unwrap_err();
+        assert!(error.message().contains("holds 4 values, but 3 were given"), "{error}");
+    }
+
+    #[test]
+    fn take_copies_rows_in_the_order_of_the_indices() {
+        let x = Array::from([[1, 2], [3, 4], [5, 6]]);
+        assert_eq!(x.take(&[2, 0]), Array::from([[5, 6], [1, 2]]));
+        assert_eq!(x.rows(1..3), Array::from([[3, 4], [5, 6]]));
+    }
+
+    #[test]
+    fn casts_truncate_toward_zero() {
+        assert_eq!(Array::from([-1.7_f32, 1.7]).cast(DType::I32), Array::from([-1, 1]));
+        assert_eq!(Array::from([0.0_f32, 2.0]).cast(DType::Bool), Array::from([false, true]));
+    }
+
+    #[test]
+    fn a_clone_keeps_its_numbers_when_the_original_is_written_to() {
+        let mut x = Array::from([1.0_f32, 2.0]);
+        let before = x.clone();
+        x.as_mut_slice::<f32>().unwrap()[0] = 9.0;
+        assert_eq!((before.get(0), x.get(0)), (1.0, 9.0));
+    }
+}

@@ -1,0 +1,93 @@
+//! Gradients as graphs: one backward walk, one place where gradients add up.
+//!
+//! In: a scalar and the tensors it may depend on. Out: tensors of the same trace, so they are fused, printed, and
+//! differentiated again (reverse-mode differentiation, Griewank and Walther 2008, chapter 3).
+
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Node, NodeId, Op, Tensor};
+use crate::ops;
+
+/// The gradients of a scalar with respect to each target; `None` where it does not depend on the target.
+///
+/// Anything but a scalar of floats is an error that asks for `.sum()` or `.mean()`.
+#[track_caller]
+pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
+    let site = Location::caller();
+    let trace = loss.trace().clone();
+    if !loss.shape().is_scalar() || !loss.dtype().is_float() {
+        let message = format!("gradients of a {}{}: only a scalar of floats has gradients", loss.dtype(), loss.shape());
+        trace.record(Error::new(ErrorKind::Shape, message).help("reduce the loss with `.sum()` or `.mean()` first").at(site));
+        return vec![None; targets.len()];
+    }
+    if let Some(target) = targets.iter().find(|target| !target.dtype().is_float()) {
+        let message = format!("gradient with respect to a tensor of type {}: only floats have gradients", target.dtype());
+        trace.record(Error::new(ErrorKind::DType, message).help("`cast` it to f32 before the loss uses it").at(site));
+        return vec![None; targets.len()];
+    }
+    // Nodes on a path from a target to the loss: the others need no gradient.
+    let count = loss.id().index() + 1;
+    let nodes: Vec<Node> = (0..count as u32).map(|id| trace.node(NodeId(id))).collect();
+    let mut varies = vec![false; count];
+    targets.iter().filter(|target| target.id().index() < count).for_each(|target| varies[target.id().index()] = true);
+    for (position, node) in nodes.iter().enumerate() {
+        let inputs = differentiable_inputs(node);
+        varies[position] |= node.dtype.is_float() && inputs.iter().any(|id| varies[id.index()]);
+    }
+    let mut sums: Vec<Option<Tensor>> = vec![None; count];
+    if varies[count - 1] {
+        sums[count - 1] = Some(loss.ones_like());
+    }
+    for position in (0..count).rev() {
+        let node = &nodes[position];
+        if !varies[position] || node.inputs.is_empty() {
+            continue;
+        }
+        let Some(dy) = sums[position].clone() else { continue };
+        let handle = |id: NodeId| Tensor::new(trace.clone(), id, nodes[id.index()].shape.clone(), nodes[id.index()].dtype);
+        let inputs: Vec<Tensor> = node.inputs.iter().map(|&id| handle(id)).collect();
+        let scope = trace.reenter(node);
+        let shares = input_gradients(node, &inputs, &handle(NodeId(position as u32)), &dy);
+        for (id, share) in node.inputs.iter().zip(shares) {
+            let Some(share) = share.filter(|_| varies[id.index()]) else { continue };
+            if (share.shape(), share.dtype()) != (&nodes[id.index()].shape, nodes[id.index()].dtype) {
+                let wanted = format!("{}{}", nodes[id.index()].dtype, nodes[id.index()].shape);
+                let message = format!("a gradient is {}{}, but the value that it belongs to is {wanted}", share.dtype(), share.shape());
+                let help = "a custom gradient returns one tensor of each input's own shape and type";
+                trace.record(Error::new(ErrorKind::Shape, message).help(help).at(node.site));
+                continue;
+            }
+            let sum = &mut sums[id.index()];
+            *sum = Some(match sum.take() {
+                Some(sum) => sum + share,
+                None => share,
+            });
+        }
+        trace.leave(scope);
+    }
+    targets.iter().map(|target| sums.get(target.id().index()).cloned().flatten()).collect()
+}
+
+/// The inputs through which gradients can flow.
+fn differentiable_inputs(node: &Node) -> &[NodeId] {
+    match &node.op {
+        Op::Input(_) | Op::Variable(_) | Op::Constant(_) => &[],
+        Op::Elementwise(operation) if operation.gradient.is_none() => &[],
+        Op::Identity(_) => &node.inputs[1..],
+        Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) => &node.inputs,
+    }
+}
+
+fn input_gradients(node: &Node, inputs: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+    match &node.op {
+        Op::Input(_) | Op::Variable(_) | Op::Constant(_) => Vec::new(),
+        Op::Elementwise(operation) => operation.gradient.map_or_else(Vec::new, |rule| rule(inputs, y, dy)),
+        Op::Cast => vec![inputs[0].dtype().is_float().then(|| dy.convert(inputs[0].dtype(), node.site))],
+        Op::Reduce(..) => ops::reduce::gradient(node, inputs, y, dy),
+        Op::Matmul { .. } => ops::matmul::gradient(node, inputs, dy),
+        Op::View(_) => ops::view::gradient(node, inputs, dy),
+        Op::Kernel(kernel) => kernel.gradient(inputs, y, dy),
+        Op::Identity(rule) => std::iter::once(None).chain((rule.gradient)(dy)).collect(),
+    }
+}

@@ -1,0 +1,204 @@
+//! Products that read their operands where they lie: all small ones, and those of few rows. In: operands whose `b` has
+//! contiguous columns (or is turned into scratch first); out: `c`, tile by tile.
+use super::Operands;
+use super::lanes::{Element, Kernel, Lanes, enter};
+use super::tile::Tile;
+use super::transpose::transpose;
+use crate::cpu::pool::Pool;
+use crate::simd::Level;
+
+/// Rows of one task: enough that a strip of `b` is read from the nearest cache many times.
+const CHUNK_ROWS: usize = 128;
+
+/// Terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It shapes the order of
+/// the summation, and is the same for every level and number of threads.
+pub(super) const BLOCK_TERMS: usize = 512;
+
+/// The columns of `c` that tasks are cut at: whole strips of every level and type.
+const STRIP: usize = 64;
+
+/// Runs a product whose `b` has contiguous columns.
+///
+/// # Safety
+///
+/// The processor has the instructions of `level`; the operands are valid as `Matmul` asks.
+pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool: Option<&Pool>) {
+    let shape = &operands.shape;
+    let Some(pool) = pool else {
+        for row in (0..shape.m).step_by(CHUNK_ROWS) {
+            let rows = [row, CHUNK_ROWS.min(shape.m - row)];
+            // SAFETY: as the caller promises.
+            unsafe { enter(level, &Block { operands, rows, columns: [0, shape.n] }) };
+        }
+        return;
+    };
+    let down = shape.m.div_ceil(CHUNK_ROWS);
+    // Products of few rows are shared out by columns.
+    let across = (4 * pool.threads()).div_ceil(down).min(shape.n.div_ceil(STRIP));
+    let width = shape.n.div_ceil(across).next_multiple_of(STRIP);
+    pool.run(down * across, |task| {
+        let (row, column) = (task / across * CHUNK_ROWS, task % across * width);
+        if column < shape.n {
+            let rows = [row, CHUNK_ROWS.min(shape.m - row)];
+            let columns = [column, width.min(shape.n - column)];
+            // SAFETY: as the caller promises; no two tasks write the same part of `c`.
+            unsafe { enter(level, &Block { operands, rows, columns }) };
+        }
+    });
+}
+
+/// Turns `b`, whose columns are not contiguous, into `scratch`, and runs the product.
+///
+/// # Safety
+///
+/// As for `run`; `scratch` has room for `turned_elements`.
+pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T) {
+    let mut turned = *operands;
+    turned.shape.b = [turned_row(operands.shape.n), 1];
+    turned.b = scratch;
+    // SAFETY: as the caller promises; the turned `b` is whole before it is read.
+    unsafe {
+        enter(level, &Turn { operands, to: scratch });
+        run(&turned, level, None);
+    }
+}
+
+/// The elements of scratch that `run_turned` needs.
+pub(super) fn turned_elements(k: usize, n: usize) -> usize {
+    k * turned_row(n)
+}
+
+/// Rows of whole cache lines, in both types.
+fn turned_row(n: usize) -> usize {
+    n.next_multiple_of(16)
+}
+
+/// Some rows and columns of `c`, each given as the first and the number.
+struct Block<'a, T: Element> {
+    operands: &'a Operands<T>,
+    rows: [usize; 2],
+    columns: [usize; 2],
+}
+
+impl<T: Element> Kernel for Block<'_, T> {
+    type Element = T;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes<Element = T>>(&self) {
+        // SAFETY: the block lies inside `c`.
+        unsafe { block::<L>(self.operands, self.rows, self.columns) }
+    }
+}
+
+/// `b` with contiguous columns, in scratch.
+struct Turn<'a, T: Element> {
+    operands: &'a Operands<T>,
+    to: *mut T,
+}
+
+impl<T: Element> Kernel for Turn<'_, T> {
+    type Element = T;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes<Element = T>>(&self) {
+        let (shape, b) = (&self.operands.shape, self.operands.b);
+        let row = turned_row(shape.n);
+        // SAFETY: `to` has room for `k` rows of `row >= n` elements.
+        unsafe {
+            if shape.b[0] == 1 {
+                return transpose::<L>([shape.n, shape.k], b, shape.b[1], self.to, row);
+            }
+            for p in 0..shape.k {
+                for j in 0..shape.n {
+                    *self.to.add(p * row + j) = *b.add(p * shape.b[0] + j * shape.b[1]);
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for `run`; the block lies inside `c`.
+#[inline(always)]
+unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 2], columns: [usize; 2]) {
+    let shape = &operands.shape;
+    let mut first = 0;
+    // One pass even where `k` is 0: it writes the bias.
+    loop {
+        let k = BLOCK_TERMS.min(shape.k - first);
+        let [mut column, mut left] = columns;
+        while left > 0 {
+            // SAFETY: as the caller promises. An address outside its operand is not read.
+            unsafe {
+                let tile = Tile::<L> {
+                    k,
+                    a: operands.a.wrapping_add(row * shape.a[0] + first * shape.a[1]),
+                    a_strides: shape.a,
+                    b: operands.b.wrapping_add(first * shape.b[0] + column),
+                    b_row: shape.b[0],
+                    bias: operands.bias_at(column, first),
+                    c: operands.c.add(row * shape.c_row + column),
+                    c_row: shape.c_row,
+                    accumulate: shape.accumulate || first > 0,
+                };
+                let width = match left.div_ceil(L::WIDTH) {
+                    // Few rows leave room for wider strips, and need them: each sum waits for its last term.
+                    4.. if rows <= 4 => strip::<L, 4>(tile, rows, left),
+                    2.. => strip::<L, 2>(tile, rows, left),
+                    _ => strip::<L, 1>(tile, rows, left),
+                };
+                column += width;
+                left -= width;
+            }
+        }
+        first += k;
+        if first >= shape.k {
+            return;
+        }
+    }
+}
+
+/// Computes `rows` rows of a strip of `V` vectors, of which `left` columns exist; returns the columns written.
+#[inline(always)]
+unsafe fn strip<L: Lanes, const V: usize>(tile: Tile<L>, rows: usize, left: usize) -> usize {
+    let width = left.min(V * L::WIDTH);
+    // SAFETY: as for `block`.
+    unsafe {
+        let tail = L::mask(width - (V - 1) * L::WIDTH);
+        if L::FREE_MASKS || width < V * L::WIDTH {
+            tiles::<L, V, true>(tile, rows, tail);
+        } else {
+            tiles::<L, V, false>(tile, rows, tail);
+        }
+    }
+    width
+}
+
+/// Computes `rows` rows of a strip in tiles of nearly equal height.
+#[inline(always)]
+unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(mut tile: Tile<L>, mut rows: usize, tail: L::Mask) {
+    let most = const { if V == 4 && L::FREE_MASKS { 4 } else if L::ROWS * 2 / V < 8 { L::ROWS * 2 / V } else { 8 } };
+    let mut count = rows.div_ceil(most);
+    while count > 0 {
+        let height = rows.div_ceil(count);
+        // SAFETY: as for `block`.
+        unsafe {
+            match height {
+                1 => tile.compute::<1, V, TAIL>(tail),
+                2 => tile.compute::<2, V, TAIL>(tail),
+                3 => tile.compute::<3, V, TAIL>(tail),
+                4 => tile.compute::<4, V, TAIL>(tail),
+                5 if most > 4 => tile.compute::<5, V, TAIL>(tail),
+                6 if most > 4 => tile.compute::<6, V, TAIL>(tail),
+                7 if most > 6 => tile.compute::<7, V, TAIL>(tail),
+                _ if most > 6 => tile.compute::<8, V, TAIL>(tail),
+                _ => unreachable!("a tile of {height} rows"),
+            }
+        }
+        tile.a = tile.a.wrapping_add(height * tile.a_strides[0]);
+        tile.c = tile.c.wrapping_add(height * tile.c_row);
+        rows -= height;
+        count -= 1;
+    }
+}

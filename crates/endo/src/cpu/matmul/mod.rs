@@ -1,0 +1,266 @@
+//! Matrix products, `c = a b`, with a bias or added to what `c` holds. In: pointers, strides and scratch; out: `c`. No
+//! call allocates, and no result depends on the number of threads or on the alignment of a pointer.
+//!
+//! A rule holds in this folder: what orders the terms of a sum is the product's shape and strides (and the level of
+//! instructions), never how the work is cut into tiles, chunks or tasks.
+mod blocked;
+mod direct;
+mod lanes;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod transpose;
+mod vector;
+
+use crate::cpu::pool::Pool;
+use crate::simd::Level;
+use lanes::Element;
+use std::ptr::null;
+use vector::Dots;
+
+/// The multiply-adds above which a product is shared among threads: below, waking them costs what they save.
+const SHARED_WORK: usize = 1 << 19;
+/// The multiply-adds above which packing pays.
+const PACKED_WORK: usize = 1 << 18;
+/// The rows above which packing pays.
+const PACKED_ROWS: usize = 24;
+/// The elements of `b` up to which it is turned whole.
+const TURNED_ELEMENTS: usize = 1 << 16;
+
+/// The shape of a product: `c[i, j] = sum_p a[i, p] b[p, j]`, for `i < m`, `j < n`, `p < k`.
+///
+/// ```ignore
+/// // [2, 3] times [3, 2], all row-major.
+/// let product = Matmul { m: 2, n: 2, k: 3, a: [3, 1], b: [2, 1], c_row: 2, accumulate: false };
+/// let (a, b, mut c) = ([1., 2., 3., 4., 5., 6.], [1., 0., 0., 1., 1., 1.], [0f32; 4]);
+/// assert_eq!(product.scratch_bytes(4), 0);
+/// let (level, pool) = (Level::detect(), Pool::new(1));
+/// // SAFETY: the arrays hold what the shape says.
+/// unsafe { product.run_f32(level, a.as_ptr(), b.as_ptr(), None, c.as_mut_ptr(), null_mut(), &pool) };
+/// assert_eq!(c, [4., 5., 10., 11.]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Matmul {
+    /// Rows of `a` and `c`.
+    pub m: usize,
+    /// Columns of `b` and `c`.
+    pub n: usize,
+    /// Columns of `a` and rows of `b`: the terms of each sum.
+    pub k: usize,
+    /// The row and column strides of `a`, in elements: any, so that a transposed operand needs no copy.
+    pub a: [usize; 2],
+    /// The row and column strides of `b`, in elements.
+    pub b: [usize; 2],
+    /// The row stride of `c`, in elements, at least `n`; its columns are contiguous.
+    pub c_row: usize,
+    /// Whether the sums are added to what `c` holds.
+    pub accumulate: bool,
+}
+
+/// How a product is run.
+enum Path {
+    /// One dot product for each row of `a`.
+    Column,
+    /// One dot product for each column of `b`.
+    Row,
+    /// The product of the transposes: `a` stands on its side and `c` is a column.
+    Swapped,
+    /// Tiles that read the operands where they lie.
+    Direct,
+    /// The same, after `b` is turned into scratch.
+    Turned,
+    /// Packed panels.
+    Blocked,
+}
+
+/// A product and its pointers; a null bias is none.
+#[derive(Clone, Copy)]
+struct Operands<T> {
+    shape: Matmul,
+    a: *const T,
+    b: *const T,
+    bias: *const T,
+    c: *mut T,
+}
+
+// SAFETY: the pointers are used only while `Matmul::run` lasts, whose caller vouches for them; tasks write apart.
+unsafe impl<T: Send + Sync> Sync for Operands<T> {}
+
+impl Matmul {
+    /// The bytes of scratch that a run needs, aligned to 64 bytes, for elements of `element_bytes` (4 or 8); 0 for most
+    /// small products. The number of threads does not matter.
+    pub fn scratch_bytes(&self, element_bytes: usize) -> usize {
+        let elements = match self.path() {
+            Path::Direct | Path::Swapped => 0,
+            Path::Column if self.b[0] == 1 => 0,
+            Path::Row if self.a[1] == 1 => 0,
+            Path::Column | Path::Row => self.k,
+            Path::Turned => direct::turned_elements(self.k, self.n),
+            Path::Blocked => blocked::scratch_elements(self.m, self.n, self.k),
+        };
+        elements * element_bytes
+    }
+
+    /// `c = a b + bias`, or `c += a b + bias`, in f32; the bias has one element for each column.
+    ///
+    /// # Safety
+    ///
+    /// - The processor has the instructions of `level`.
+    /// - `a`, `b` and `bias` are valid for reads of the elements that the shape and the strides name, `c` for reads and
+    ///   writes of them, and nobody else writes any of these or touches `c` meanwhile. `c` overlaps no other operand,
+    ///   and no two of its elements overlap.
+    /// - `scratch` is valid for `scratch_bytes(4)` bytes, aligned to 64 bytes, and nobody else uses it meanwhile. It may
+    ///   be null if that is 0.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the product")]
+    pub unsafe fn run_f32(
+        &self,
+        level: Level,
+        a: *const f32,
+        b: *const f32,
+        bias: Option<*const f32>,
+        c: *mut f32,
+        scratch: *mut u8,
+        pool: &Pool,
+    ) {
+        let operands = Operands { shape: *self, a, b, bias: bias.unwrap_or(null()), c };
+        // SAFETY: as the caller promises.
+        unsafe { operands.run(level, scratch.cast(), pool) }
+    }
+
+    /// `c = a b + bias`, or `c += a b + bias`, in f64; the bias has one element for each column.
+    ///
+    /// # Safety
+    ///
+    /// As for `run_f32`, with `scratch_bytes(8)` bytes of scratch.
+    #[expect(clippy::too_many_arguments, reason = "each is one operand of the product")]
+    pub unsafe fn run_f64(
+        &self,
+        level: Level,
+        a: *const f64,
+        b: *const f64,
+        bias: Option<*const f64>,
+        c: *mut f64,
+        scratch: *mut u8,
+        pool: &Pool,
+    ) {
+        let operands = Operands { shape: *self, a, b, bias: bias.unwrap_or(null()), c };
+        // SAFETY: as the caller promises.
+        unsafe { operands.run(level, scratch.cast(), pool) }
+    }
+
+    /// The multiply-adds of the product.
+    fn work(&self) -> usize {
+        self.m.saturating_mul(self.n).saturating_mul(self.k)
+    }
+
+    fn path(&self) -> Path {
+        let &Self { m, n, k, a, b, .. } = self;
+        if k < 2 && (n == 1 || b[1] == 1) {
+            return Path::Direct;
+        }
+        if n == 1 && a[1] == 1 {
+            return Path::Column;
+        }
+        if m == 1 && b[0] == 1 && b[1] != 1 {
+            return Path::Row;
+        }
+        if n == 1 && a[0] == 1 && self.c_row == 1 {
+            return Path::Swapped;
+        }
+        let packed = self.work() > PACKED_WORK && m > PACKED_ROWS;
+        if n == 1 || b[1] == 1 {
+            if packed && n > 16 { Path::Blocked } else { Path::Direct }
+        } else if packed || n * k > TURNED_ELEMENTS {
+            Path::Blocked
+        } else {
+            Path::Turned
+        }
+    }
+}
+
+impl<T: Element> Operands<T> {
+    /// # Safety
+    ///
+    /// As for `Matmul::run_f32`.
+    unsafe fn run(self, level: Level, scratch: *mut T, pool: &Pool) {
+        let shape = &self.shape;
+        if shape.m == 0 || shape.n == 0 {
+            return;
+        }
+        let pool = (pool.threads() > 1 && shape.work() > SHARED_WORK).then_some(pool);
+        // SAFETY: as the caller promises; scratch has the size that `scratch_bytes` takes from the same path.
+        unsafe {
+            match shape.path() {
+                Path::Direct => direct::run(&self, level, pool),
+                Path::Turned => direct::run_turned(&self, level, scratch),
+                Path::Blocked => blocked::run(&self, level, scratch, pool),
+                Path::Column => self.column(scratch).run(level, pool),
+                Path::Row => self.row(scratch).run(level, pool),
+                Path::Swapped if self.bias.is_null() => direct::run(&self.swapped(), level, pool),
+                // The one bias belongs to all of `c`, which the swapped product would read as one for each column.
+                Path::Swapped => direct::run(&self, level, pool),
+            }
+        }
+    }
+
+    /// The product as dot products of the rows of `a` with the one column of `b`.
+    unsafe fn column(&self, scratch: *mut T) -> Dots<T> {
+        let shape = &self.shape;
+        Dots {
+            count: shape.m,
+            k: shape.k,
+            rows: self.a,
+            row: shape.a[0],
+            // SAFETY: as in `run`.
+            vector: unsafe { contiguous(self.b, shape.b[0], shape.k, scratch) },
+            bias: self.bias,
+            bias_step: 0,
+            c: self.c,
+            c_step: shape.c_row,
+            accumulate: shape.accumulate,
+        }
+    }
+
+    /// The product as dot products of the columns of `b` with the one row of `a`.
+    unsafe fn row(&self, scratch: *mut T) -> Dots<T> {
+        let shape = &self.shape;
+        Dots {
+            count: shape.n,
+            k: shape.k,
+            rows: self.b,
+            row: shape.b[1],
+            // SAFETY: as in `run`.
+            vector: unsafe { contiguous(self.a, shape.a[1], shape.k, scratch) },
+            bias: self.bias,
+            bias_step: 1,
+            c: self.c,
+            c_step: 1,
+            accumulate: shape.accumulate,
+        }
+    }
+
+    /// The product of the transposes, whose `c` is one row.
+    fn swapped(&self) -> Self {
+        let &Matmul { m, n, k, a, b, accumulate, .. } = &self.shape;
+        let shape = Matmul { m: n, n: m, k, a: [b[1], b[0]], b: [a[1], a[0]], c_row: m, accumulate };
+        Self { shape, a: self.b, b: self.a, ..*self }
+    }
+
+    /// Where the bias of a column lies for the block of terms that begins with `first`; null where there is none, and
+    /// after the first block, which has added it.
+    fn bias_at(&self, column: usize, first: usize) -> *const T {
+        if self.bias.is_null() || first > 0 { null() } else { self.bias.wrapping_add(column) }
+    }
+}
+
+/// `count` elements side by side: where they lie, or copied to scratch.
+unsafe fn contiguous<T: Copy>(from: *const T, stride: usize, count: usize, scratch: *mut T) -> *const T {
+    if stride == 1 {
+        return from;
+    }
+    for i in 0..count {
+        // SAFETY: the elements are the operand's, and scratch has room for `count`.
+        unsafe { *scratch.add(i) = *from.add(i * stride) }
+    }
+    scratch
+}

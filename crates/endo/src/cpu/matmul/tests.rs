@@ -1,0 +1,219 @@
+//! The claims that hold for every path, level, type and number of threads: right values, no read or write outside the
+//! operands, the same bits whatever the threads and the alignment.
+use super::*;
+use std::fmt::Debug;
+
+/// Numbers for tests: a linear congruence.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as f64 / (1u64 << 31) as f64 - 0.5
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        ((self.next() + 0.5) * end as f64) as usize
+    }
+}
+
+/// What the tests need of an element type.
+trait Float: Element + Debug + PartialEq {
+    const NAN: Self;
+    const TOLERANCE: f64;
+    fn from_f64(x: f64) -> Self;
+    fn to_f64(self) -> f64;
+}
+
+impl Float for f32 {
+    const NAN: Self = f32::NAN;
+    const TOLERANCE: f64 = 2e-7;
+    fn from_f64(x: f64) -> Self {
+        x as f32
+    }
+    fn to_f64(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Float for f64 {
+    const NAN: Self = f64::NAN;
+    const TOLERANCE: f64 = 4e-16;
+    fn from_f64(x: f64) -> Self {
+        x
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+/// An operand between guards of NaN, which must be neither read nor written.
+#[derive(Clone)]
+struct Guarded<T> {
+    values: Vec<T>,
+    guard: usize,
+}
+
+impl<T: Float> Guarded<T> {
+    /// The elements at `row * strides[0] + column * strides[1]` are random; the gaps between them are NaN too.
+    fn new(shape: [usize; 2], strides: [usize; 2], guard: usize, random: &mut Random) -> Self {
+        let end = strides[0] * shape[0] + strides[1] * shape[1];
+        let mut values = vec![T::NAN; 2 * guard + end];
+        for i in 0..shape[0] {
+            for j in 0..shape[1] {
+                values[guard + i * strides[0] + j * strides[1]] = T::from_f64(random.next());
+            }
+        }
+        Self { values, guard }
+    }
+
+    fn at(&self, index: usize) -> T {
+        self.values[self.guard + index]
+    }
+
+    fn pointer(&self) -> *const T {
+        self.values[self.guard..].as_ptr()
+    }
+
+    fn pointer_mut(&mut self) -> *mut T {
+        self.values[self.guard..].as_mut_ptr()
+    }
+}
+
+/// Memory aligned to 64 bytes with a margin behind, to see whether a run writes past what it asked for.
+#[repr(align(64))]
+#[derive(Clone)]
+struct Line(#[expect(dead_code, reason = "only the bytes matter")] [u8; 64]);
+
+fn levels() -> Vec<Level> {
+    [Level::Baseline, Level::Avx2, Level::Avx512].into_iter().filter(|&level| level <= Level::detect()).collect()
+}
+
+fn run<T: Float>(product: &Matmul, level: Level, [a, b]: [&Guarded<T>; 2], bias: Option<&Guarded<T>>, c: &mut Guarded<T>, pool: &Pool) {
+    let bytes = product.scratch_bytes(size_of::<T>());
+    let mut scratch = vec![Line([0xff; 64]); bytes.div_ceil(64) + 2];
+    let pointer = scratch.as_mut_ptr().cast::<u8>();
+    let bias = bias.map_or(null(), |bias| bias.pointer());
+    let operands = Operands { shape: *product, a: a.pointer(), b: b.pointer(), bias, c: c.pointer_mut() };
+    // SAFETY: the operands are made for the shape, and the level is one of the processor's.
+    unsafe { operands.run(level, pointer.cast(), pool) };
+    // SAFETY: the two lines behind the scratch are the vector's.
+    let behind = unsafe { std::slice::from_raw_parts(pointer.add(bytes), 128) };
+    assert!(behind.iter().all(|&byte| byte == 0xff), "{product:?} wrote behind its scratch");
+}
+
+/// Runs a product at every level, with one thread and two, at two alignments, and compares.
+fn check<T: Float>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], random: &mut Random) {
+    let &Matmul { m, n, k, .. } = product;
+    let guard = 40;
+    let a = Guarded::<T>::new([m, k], product.a, guard, random);
+    let b = Guarded::<T>::new([k, n], product.b, guard, random);
+    let c = Guarded::<T>::new([m, n], [product.c_row, 1], guard, random);
+    let bias = with_bias.then(|| Guarded::<T>::new([1, n], [0, 1], guard, random));
+    let mut wanted = vec![[0.0; 2]; m * n];
+    for i in 0..m {
+        for j in 0..n {
+            let start = if product.accumulate { c.at(i * product.c_row + j).to_f64() } else { 0.0 };
+            let start = start + bias.as_ref().map_or(0.0, |bias| bias.at(j).to_f64());
+            let terms = (0..k).map(|p| a.at(i * product.a[0] + p * product.a[1]).to_f64() * b.at(p * product.b[0] + j * product.b[1]).to_f64());
+            let [sum, size] = terms.fold([start, start.abs() + 1.0], |[sum, size], term| [sum + term, size + term.abs()]);
+            wanted[i * n + j] = [sum, size];
+        }
+    }
+    for level in levels() {
+        let mut first = None;
+        for (pool, shift) in [(&pools[0], 0), (&pools[1], 0), (&pools[0], 1)] {
+            let [a, b, mut c] = [&a, &b, &c].map(|x| {
+                let mut x = x.clone();
+                x.values.splice(0..0, vec![T::NAN; shift]);
+                x.guard += shift;
+                x
+            });
+            run(product, level, [&a, &b], bias.as_ref(), &mut c, pool);
+            for (index, &value) in c.values.iter().enumerate() {
+                let place = index.checked_sub(c.guard).map(|index| (index / product.c_row.max(1), index % product.c_row.max(1)));
+                match place {
+                    Some((i, j)) if i < m && j < n => {
+                        let [sum, size] = wanted[i * n + j];
+                        let error = (value.to_f64() - sum).abs();
+                        let bound = T::TOLERANCE * size * (k as f64 + 4.0).sqrt();
+                        assert!(error <= bound, "{product:?} {level:?}: c[{i}, {j}] = {value:?}, not {sum}");
+                    }
+                    _ => assert!(value.to_f64().is_nan(), "{product:?} {level:?} wrote outside c, at {index}"),
+                }
+            }
+            let bits: Vec<u64> = c.values[c.guard..].iter().map(|x| x.to_f64().to_bits()).collect();
+            assert!(*first.get_or_insert_with(|| bits.clone()) == bits, "{product:?} {level:?}: other bits");
+        }
+    }
+}
+
+/// Every way that two operands and a result can lie, for one size.
+fn check_layouts([m, n, k]: [usize; 3], pools: &[Pool; 2], random: &mut Random) {
+    for layout in 0..8 {
+        let gap = random.below(3) * (layout & 1);
+        let a = [[k + gap, 1], [1, m + gap], [2 * k + 1, 2]][random.below(3)];
+        let b = [[n + gap, 1], [1, k + gap], [3, 3 * k + 2]][random.below(3)];
+        let product = Matmul { m, n, k, a, b, c_row: n + gap, accumulate: layout & 2 != 0 };
+        if random.below(2) == 0 {
+            check::<f32>(&product, layout & 4 != 0, pools, random);
+        } else {
+            check::<f64>(&product, layout & 4 != 0, pools, random);
+        }
+    }
+}
+
+#[test]
+fn random_small_products_are_right() {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(1));
+    for _ in 0..150 {
+        let size = [(); 3].map(|()| 1 + random.below(70));
+        check_layouts(size, &pools, &mut random);
+    }
+}
+
+#[test]
+fn narrow_products_are_right() {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(2));
+    for size in [[32, 1, 30], [30, 1, 32], [32, 30, 1], [1, 30, 30], [1, 300, 784], [1, 1, 1], [1, 1, 100], [3, 1, 65]] {
+        check_layouts(size, &pools, &mut random);
+    }
+    for size in [[32, 9, 30], [128, 30, 8], [1024, 30, 8], [8, 30, 1030], [5, 1, 9000], [1, 700, 800], [600, 1, 900]] {
+        check_layouts(size, &pools, &mut random);
+    }
+}
+
+#[test]
+fn products_of_many_blocks_are_right() {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(3));
+    for size in [[257, 129, 300], [128, 96, 784], [60, 2100, 40], [2100, 60, 40], [7, 300, 600], [14, 65, 1100]] {
+        check_layouts(size, &pools, &mut random);
+    }
+}
+
+#[test]
+fn a_product_of_no_terms_is_the_bias_or_zero() {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(4));
+    for size in [[3, 20, 0], [1, 1, 0], [4, 1, 0]] {
+        check_layouts(size, &pools, &mut random);
+    }
+}
+
+#[test]
+fn a_product_without_elements_does_nothing() {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(5));
+    for size in [[0, 20, 3], [20, 0, 3], [0, 0, 0]] {
+        check_layouts(size, &pools, &mut random);
+    }
+}
+
+#[test]
+fn a_bias_is_added_once_however_many_blocks() {
+    let product = Matmul { m: 40, n: 40, k: 1000, a: [1000, 1], b: [40, 1], c_row: 40, accumulate: false };
+    let (a, b, bias, mut c) = (vec![0.0; 40_000], vec![1.0; 40_000], vec![2.5; 40], vec![f32::NAN; 1600]);
+    let mut scratch = vec![Line([0; 64]); product.scratch_bytes(4).div_ceil(64)];
+    let scratch = scratch.as_mut_ptr().cast();
+    // SAFETY: the vectors hold what the shape says.
+    unsafe { product.run_f32(Level::detect(), a.as_ptr(), b.as_ptr(), Some(bias.as_ptr()), c.as_mut_ptr(), scratch, &Pool::new(2)) };
+    assert!(c.iter().all(|&x| x == 2.5));
+}

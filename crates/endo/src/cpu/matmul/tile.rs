@@ -1,0 +1,161 @@
+//! The tile: a block of a product that stays in registers from its first term to its last. In: pointers to the first
+//! row of `a`, the first column of `b` and the first element of `c`; out: the block of `c`. Every element is one chain of
+//! multiply-adds in the order of `p`, so no result depends on how a product is cut into tiles.
+use super::lanes::Lanes;
+
+/// What a tile is computed from. The columns of `b` and `c` and the bias are contiguous.
+pub(super) struct Tile<L: Lanes> {
+    /// The terms of each sum.
+    pub k: usize,
+    /// The first row of `a`, with its row and column strides.
+    pub a: *const L::Element,
+    pub a_strides: [usize; 2],
+    /// The first column of `b`, with its row stride.
+    pub b: *const L::Element,
+    pub b_row: usize,
+    /// What the sums start from, one value for each column; null for zero.
+    pub bias: *const L::Element,
+    /// The first element of `c`, with its row stride.
+    pub c: *mut L::Element,
+    pub c_row: usize,
+    /// Whether the sums are added to what `c` holds.
+    pub accumulate: bool,
+}
+
+impl<L: Lanes> Clone for Tile<L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L: Lanes> Copy for Tile<L> {}
+
+impl<L: Lanes> Tile<L> {
+    /// Computes `R` rows of `V` vectors; the last vector has the lanes of `tail` where `TAIL` is set, and all otherwise.
+    ///
+    /// # Safety
+    ///
+    /// The processor has the instructions of `L`; `a`, `b` and `bias` are valid for the reads of this block and `c` for
+    /// its writes.
+    #[inline(always)]
+    pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool>(self, tail: L::Mask) {
+        // SAFETY: the pointers are valid for this block, as the caller promises. They are moved with `wrapping_add`,
+        // because after the last term they may point outside the operand; they are not read there.
+        unsafe {
+            let mut sums = [self.start::<V, TAIL>(tail); R];
+            let (mut a, mut b) = (self.a, self.b);
+            for _ in 0..self.k {
+                let b_vectors: [L::Vector; V] = vectors::<L, V, TAIL>(b, tail);
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = L::splat(a.add(r * self.a_strides[0]));
+                    for v in 0..V {
+                        sums[v] = L::multiply_add(x, b_vectors[v], sums[v]);
+                    }
+                }
+                a = a.wrapping_add(self.a_strides[1]);
+                b = b.wrapping_add(self.b_row);
+            }
+            self.finish::<R, V, TAIL>(sums, R, tail);
+        }
+    }
+
+    /// Computes `R` rows of two vectors from panels: `a` holds `R` rows interleaved, `b` two vectors of columns, both
+    /// padded with zeros. Only the first `rows` rows and `columns` columns are written.
+    ///
+    /// # Safety
+    ///
+    /// As for `compute`; the panels are whole.
+    #[inline(always)]
+    pub(super) unsafe fn compute_panels<const R: usize>(self, rows: usize, columns: usize) {
+        // SAFETY: the panels hold `k` steps of `R` and of two vectors, and the last of `c` and the bias is masked.
+        unsafe {
+            let whole = columns == 2 * L::WIDTH;
+            // A narrow strip is rare enough that its edge goes vector by vector.
+            let masks = [L::mask(columns.min(L::WIDTH)), L::mask(columns.saturating_sub(L::WIDTH))];
+            let start = match (self.bias.is_null(), whole) {
+                (true, _) => [L::zero(); 2],
+                (false, true) => [L::load(self.bias), L::load(self.bias.add(L::WIDTH))],
+                (false, false) => {
+                    [L::load_masked(self.bias, masks[0]), L::load_masked(self.bias.wrapping_add(L::WIDTH), masks[1])]
+                }
+            };
+            let mut sums = [start; R];
+            let (mut a, mut b) = (self.a, self.b);
+            for _ in 0..self.k {
+                let b_vectors = [L::load(b), L::load(b.add(L::WIDTH))];
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = L::splat(a.add(r));
+                    sums[0] = L::multiply_add(x, b_vectors[0], sums[0]);
+                    sums[1] = L::multiply_add(x, b_vectors[1], sums[1]);
+                }
+                a = a.add(R);
+                b = b.add(2 * L::WIDTH);
+            }
+            if whole {
+                self.finish::<R, 2, false>(sums, rows, L::mask(L::WIDTH));
+            } else {
+                for (v, mask) in masks.into_iter().enumerate() {
+                    let part = Self { c: self.c.wrapping_add(v * L::WIDTH), ..self };
+                    part.finish::<R, 1, true>(sums.map(|row| [row[v]]), rows, mask);
+                }
+            }
+        }
+    }
+
+    /// The first value of every row's sums.
+    #[inline(always)]
+    unsafe fn start<const V: usize, const TAIL: bool>(&self, tail: L::Mask) -> [L::Vector; V] {
+        // SAFETY: as in `compute`.
+        unsafe { if self.bias.is_null() { [L::zero(); V] } else { vectors::<L, V, TAIL>(self.bias, tail) } }
+    }
+
+    /// Writes the first `rows` rows of sums to `c`.
+    #[inline(always)]
+    unsafe fn finish<const R: usize, const V: usize, const TAIL: bool>(
+        &self,
+        sums: [[L::Vector; V]; R],
+        rows: usize,
+        tail: L::Mask,
+    ) {
+        for (r, mut sums) in sums.into_iter().enumerate() {
+            if r >= rows {
+                break;
+            }
+            // SAFETY: as in `compute`; the row is one of the block's.
+            unsafe {
+                let c = self.c.add(r * self.c_row);
+                if self.accumulate {
+                    let before: [L::Vector; V] = vectors::<L, V, TAIL>(c, tail);
+                    for v in 0..V {
+                        sums[v] = L::add(before[v], sums[v]);
+                    }
+                }
+                for (v, sum) in sums.into_iter().enumerate() {
+                    if TAIL && v == V - 1 {
+                        L::store_masked(c.add(v * L::WIDTH), sum, tail);
+                    } else {
+                        L::store(c.add(v * L::WIDTH), sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `V` vectors in a row; the last is masked where `TAIL` is set.
+///
+/// # Safety
+///
+/// As for `Tile::compute`.
+#[inline(always)]
+unsafe fn vectors<L: Lanes, const V: usize, const TAIL: bool>(from: *const L::Element, tail: L::Mask) -> [L::Vector; V] {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut vectors = [L::zero(); V];
+        for (v, vector) in vectors.iter_mut().enumerate() {
+            let from = from.add(v * L::WIDTH);
+            *vector = if TAIL && v == V - 1 { L::load_masked(from, tail) } else { L::load(from) };
+        }
+        vectors
+    }
+}

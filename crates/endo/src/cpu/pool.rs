@@ -1,0 +1,335 @@
+//! A pool of threads for work that lasts microseconds. In: a number of tasks and a closure of the task's index; out:
+//! nothing, once every task is done. Idle workers spin for a moment, so that the next call reaches them at once, and
+//! then park. After the first call nothing is allocated.
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::hint::spin_loop;
+use std::mem::transmute;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long an idle worker spins before it parks: longer than the gap between two products of one training step, short
+/// enough to leave the core to others between steps that do not need the pool.
+const SPIN: Duration = Duration::from_micros(50);
+
+/// The gate's bit that lets workers in; the bits below count the workers inside, the 32 bits above number the calls.
+const OPEN: u64 = 1 << 31;
+const INSIDE: u64 = OPEN - 1;
+const CALL: u64 = 1 << 32;
+
+type Task<'a> = dyn Fn(usize) + Sync + 'a;
+
+/// A fixed number of threads, the caller's included, that share the tasks of one call at a time.
+///
+/// The workers are spawned at the first call with more than one task, and joined when the pool is dropped. A pool of one
+/// thread never spawns.
+///
+/// ```ignore
+/// let pool = Pool::new(2);
+/// let total = AtomicUsize::new(0);
+/// pool.run(10, |task| { total.fetch_add(task, Relaxed); });
+/// assert_eq!(total.into_inner(), 45);
+/// ```
+pub struct Pool {
+    threads: usize,
+    workers: OnceLock<Workers>,
+}
+
+struct Workers {
+    shared: Arc<Shared>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    gate: Line<AtomicU64>,
+    /// The index of the next task that nobody has taken.
+    next: Line<AtomicUsize>,
+    /// Set while one caller owns the pool.
+    busy: Line<AtomicBool>,
+    stop: AtomicBool,
+    asleep: Vec<AtomicBool>,
+    job: UnsafeCell<Option<Job>>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+/// What the workers inside the gate run. The closure is borrowed from the caller, who stays until they have left.
+#[derive(Clone, Copy)]
+struct Job {
+    tasks: usize,
+    task: *const Task<'static>,
+}
+
+/// A value on cache lines of its own, so that writes to it do not slow the readers of its neighbours.
+#[repr(align(128))]
+struct Line<T>(T);
+
+// SAFETY: `job` is written only by the caller that set `busy`, while the gate is closed and nobody is inside; workers read
+// it only inside the gate. All other fields are `Sync`.
+unsafe impl Sync for Shared {}
+// SAFETY: the closure in `job` is `Sync`, and is reached only as said above.
+unsafe impl Send for Shared {}
+
+impl Pool {
+    /// A pool of `threads` threads, the caller's included; 0 counts as 1.
+    pub fn new(threads: usize) -> Self {
+        Self { threads: threads.max(1), workers: OnceLock::new() }
+    }
+
+    /// The number of threads that share the tasks, the caller's included.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Calls `task(0)`, ..., `task(tasks - 1)`, each once, in no fixed order, and returns when all have returned.
+    ///
+    /// Calls may come from several threads, and from inside a task: one that finds the pool taken runs its tasks on its
+    /// own thread.
+    ///
+    /// # Panics
+    ///
+    /// If a task panics, the panic goes on in the caller; tasks that had not begun are dropped.
+    pub fn run(&self, tasks: usize, task: impl Fn(usize) + Sync) {
+        if self.threads == 1 || tasks < 2 {
+            return (0..tasks).for_each(task);
+        }
+        let workers = self.workers.get_or_init(|| Workers::spawn(self.threads - 1));
+        if workers.shared.busy.0.compare_exchange(false, true, Acquire, Relaxed).is_err() {
+            return (0..tasks).for_each(task);
+        }
+        workers.run(tasks, &task);
+    }
+}
+
+impl Default for Pool {
+    /// One thread for each core that this process may use.
+    fn default() -> Self {
+        Self::new(thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let Some(workers) = self.workers.take() else { return };
+        workers.shared.stop.store(true, SeqCst);
+        for handle in workers.handles {
+            handle.thread().unpark();
+            // A worker catches the panics of its tasks, so it has none of its own to report.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Workers {
+    fn spawn(count: usize) -> Self {
+        let shared = Arc::new(Shared {
+            gate: Line(AtomicU64::new(0)),
+            next: Line(AtomicUsize::new(0)),
+            busy: Line(AtomicBool::new(false)),
+            stop: AtomicBool::new(false),
+            asleep: (0..count).map(|_| AtomicBool::new(false)).collect(),
+            job: UnsafeCell::new(None),
+            panic: Mutex::new(None),
+        });
+        let spawn = |index: usize| {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name(format!("endo-{}", index + 1)).spawn(move || shared.work(index))
+        };
+        // Where the system gives no more threads, the caller runs what they would have run.
+        let handles = (0..count).map_while(|index| spawn(index).ok()).collect();
+        Self { shared, handles }
+    }
+
+    /// Runs the tasks of the caller that has set `busy`.
+    fn run(&self, tasks: usize, task: &Task<'_>) {
+        let shared = &*self.shared;
+        // SAFETY: only the lifetime changes. The closure is used by workers inside the gate, and this function returns
+        // only after the gate is closed and the last of them has left.
+        let task = unsafe { transmute::<*const Task<'_>, *const Task<'static>>(task) };
+        let job = Job { tasks, task };
+        // SAFETY: this thread owns `busy`, the gate is closed and nobody is inside.
+        unsafe { *shared.job.get() = Some(job) };
+        shared.next.0.store(0, Relaxed);
+        let call = (shared.gate.0.load(Relaxed) & !INSIDE & !OPEN).wrapping_add(CALL);
+        shared.gate.0.store(call | OPEN, SeqCst);
+        for (handle, asleep) in self.handles.iter().zip(&shared.asleep).take(tasks - 1) {
+            if asleep.load(SeqCst) && asleep.swap(false, SeqCst) {
+                handle.thread().unpark();
+            }
+        }
+        // SAFETY: the closure is this function's argument.
+        unsafe { shared.share(job) };
+        shared.gate.0.fetch_and(!OPEN, AcqRel);
+        let mut spins = 0u32;
+        while shared.gate.0.load(Acquire) & INSIDE != 0 {
+            spins += 1;
+            if spins.is_multiple_of(1024) { thread::yield_now() } else { spin_loop() }
+        }
+        let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        shared.busy.0.store(false, Release);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Shared {
+    /// A worker's life: wait for an open gate, go in, share the tasks, leave.
+    fn work(&self, index: usize) {
+        let mut last = 0;
+        while let Some(call) = self.wait(index, last) {
+            // SAFETY: this worker is inside the gate, so the caller keeps the job as it is and its closure alive.
+            unsafe {
+                if let Some(job) = *self.job.get() {
+                    self.share(job);
+                }
+            }
+            self.gate.0.fetch_sub(1, Release);
+            last = call;
+        }
+    }
+
+    /// Waits until a call other than `last` opens the gate, and goes in: the call's number, or nothing at the pool's end.
+    fn wait(&self, index: usize, last: u64) -> Option<u64> {
+        let mut since = Instant::now();
+        loop {
+            for _ in 0..64 {
+                let gate = self.gate.0.load(Acquire);
+                let call = gate & !INSIDE & !OPEN;
+                if gate & OPEN == 0 || call == last {
+                    spin_loop();
+                } else if self.gate.0.compare_exchange_weak(gate, gate + 1, AcqRel, Relaxed).is_ok() {
+                    return Some(call);
+                }
+            }
+            if self.stop.load(SeqCst) {
+                return None;
+            }
+            if since.elapsed() < SPIN {
+                continue;
+            }
+            // The caller opens the gate and then looks at `asleep`; this side sets `asleep` and then looks at the gate.
+            // So at least one of them sees the other, and no call is slept through.
+            self.asleep[index].store(true, SeqCst);
+            let gate = self.gate.0.load(SeqCst);
+            let called = gate & OPEN != 0 && gate & !INSIDE & !OPEN != last;
+            if !called && !self.stop.load(SeqCst) {
+                thread::park();
+            }
+            self.asleep[index].store(false, SeqCst);
+            since = Instant::now();
+        }
+    }
+
+    /// Takes tasks until none is left. A panic is kept for the caller, and ends the call early.
+    ///
+    /// # Safety
+    ///
+    /// The job's closure must be alive.
+    unsafe fn share(&self, job: Job) {
+        // SAFETY: as the caller promises.
+        let task = unsafe { &*job.task };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                let index = self.next.0.fetch_add(1, Relaxed);
+                if index >= job.tasks {
+                    break;
+                }
+                task(index);
+            }
+        }));
+        if let Err(panic) = outcome {
+            self.next.0.store(job.tasks, Relaxed);
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once() {
+        for threads in 1..5 {
+            let pool = Pool::new(threads);
+            for tasks in [0, 1, 2, 3, 100] {
+                let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+                pool.run(tasks, |task| {
+                    counts[task].fetch_add(1, Relaxed);
+                });
+                assert!(counts.iter().all(|count| count.load(Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_parked_worker_wakes_for_the_next_call() {
+        let pool = Pool::new(3);
+        for pause in [0, 10, 100, 1000] {
+            for _ in 0..20 {
+                let total = AtomicUsize::new(0);
+                pool.run(8, |task| {
+                    total.fetch_add(task, Relaxed);
+                });
+                assert_eq!(total.into_inner(), 28);
+                thread::sleep(Duration::from_micros(pause));
+            }
+        }
+    }
+
+    #[test]
+    fn many_short_calls_end() {
+        let pool = Pool::new(4);
+        let total = AtomicUsize::new(0);
+        for _ in 0..20_000 {
+            pool.run(3, |_| {
+                total.fetch_add(1, Relaxed);
+            });
+        }
+        assert_eq!(total.into_inner(), 60_000);
+    }
+
+    #[test]
+    fn nested_and_concurrent_calls_are_safe() {
+        let pool = Pool::new(2);
+        let total = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        pool.run(4, |_| {
+                            pool.run(5, |_| {
+                                total.fetch_add(1, Relaxed);
+                            });
+                        });
+                    }
+                });
+            }
+        });
+        assert_eq!(total.into_inner(), 3 * 200 * 4 * 5);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
+        let pool = Pool::new(2);
+        for culprit in [0, 5, 9] {
+            let outcome = catch_unwind(AssertUnwindSafe(|| pool.run(10, |task| assert_ne!(task, culprit))));
+            assert!(outcome.is_err());
+            let total = AtomicUsize::new(0);
+            pool.run(10, |task| {
+                total.fetch_add(task, Relaxed);
+            });
+            assert_eq!(total.into_inner(), 45);
+        }
+    }
+
+    #[test]
+    fn the_default_uses_every_core() {
+        assert_eq!(Pool::default().threads(), thread::available_parallelism().map_or(1, usize::from));
+        assert_eq!(Pool::new(0).threads(), 1);
+    }
+}

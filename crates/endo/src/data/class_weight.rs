@@ -1,0 +1,111 @@
+//! Weights by class: how rare classes are made to count.
+//!
+//! In: targets that are classes, and a weight for some of the classes. Out: one weight per sample.
+
+use std::collections::BTreeMap;
+
+use crate::array::Array;
+use crate::error::{Error, ErrorKind, Result};
+
+/// One weight per sample, `[samples]`, from a weight per class, as Keras's `class_weight`; classes that are not listed
+/// weigh 1.
+///
+/// Targets are whole numbers of shape `[samples]` or `[samples, 1]`, or one-hot rows `[samples, classes]`. Fails when a
+/// target is no class, when a weight is negative or not finite, when a class is listed twice, and when a class is listed
+/// that is larger than every class among the targets: a sign of counting from 1.
+///
+/// ```
+/// use endo::{Array, data::class_weights};
+/// let weights = class_weights(&Array::from([0, 1, 2, 1]), [(1, 0.5), (2, 4.0)])?;
+/// assert_eq!(weights, Array::from([1.0_f32, 0.5, 4.0, 0.5]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub fn class_weights(targets: &Array, weights: impl IntoIterator<Item = (usize, f64)>) -> Result<Array> {
+    let (classes, count) = classes_of(targets)?;
+    let mut weight_of = BTreeMap::new();
+    for (class, weight) in weights {
+        if !weight.is_finite() || weight < 0.0 {
+            return Err(argument(format!("the weight of class {class} is {weight}"), "weights are finite and not negative"));
+        }
+        if class >= count {
+            let message = format!("class {class} has a weight, but the targets' classes go from 0 to {}", count - 1);
+            return Err(argument(message, "classes count from 0"));
+        }
+        if weight_of.insert(class, weight as f32).is_some() {
+            return Err(argument(format!("class {class} has two weights"), "list each class once"));
+        }
+    }
+    Ok(classes.iter().map(|class| weight_of.get(class).copied().unwrap_or(1.0)).collect::<Vec<f32>>().into())
+}
+
+/// The class of each sample, and how many classes there are.
+fn classes_of(targets: &Array) -> Result<(Vec<usize>, usize)> {
+    match *targets.shape().sizes() {
+        [samples] | [samples, 1] if samples > 0 => {
+            let classes = (0..samples).map(|row| class_at(targets, row)).collect::<Result<Vec<_>>>()?;
+            let count = classes.iter().max().map_or(0, |largest| largest + 1);
+            Ok((classes, count))
+        }
+        [samples, width] if samples > 0 && width > 1 => {
+            let classes = (0..samples).map(|row| hot_of(targets, row, width)).collect::<Result<Vec<_>>>()?;
+            Ok((classes, width))
+        }
+        _ => {
+            let message = format!("class weights need targets of shape [samples] or [samples, classes], got {}", targets.shape());
+            Err(Error::new(ErrorKind::Shape, message).help("give sample weights instead"))
+        }
+    }
+}
+
+fn class_at(targets: &Array, row: usize) -> Result<usize> {
+    let class = targets.get(row);
+    if class < 0.0 || class.fract() != 0.0 || class > f64::from(i32::MAX) {
+        let message = format!("the target of row {row} (counted from 0) is {class}, which is no class");
+        return Err(Error::new(ErrorKind::Data, message).help("classes are whole numbers from 0 on"));
+    }
+    Ok(class as usize)
+}
+
+fn hot_of(targets: &Array, row: usize, width: usize) -> Result<usize> {
+    let hot: Vec<usize> = (0..width).filter(|column| targets.get(row * width + column) != 0.0).collect();
+    match hot[..] {
+        [class] if targets.get(row * width + class) == 1.0 => Ok(class),
+        _ => {
+            let message = format!("the targets of row {row} (counted from 0) are not one 1 among zeros, so the row has no class");
+            Err(Error::new(ErrorKind::Data, message).help("give one-hot targets, whole-number classes, or sample weights"))
+        }
+    }
+}
+
+fn argument(message: String, help: &str) -> Error {
+    Error::new(ErrorKind::Argument, message).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_come_from_columns_and_one_hot_rows_alike() {
+        let expected = Array::from([3.0_f32, 1.0]);
+        assert_eq!(class_weights(&Array::from([[1.0_f32], [0.0]]), [(1, 3.0)]).unwrap(), expected);
+        assert_eq!(class_weights(&Array::from([[0, 1], [1, 0]]), [(1, 3.0)]).unwrap(), expected);
+    }
+
+    #[test]
+    fn classes_out_of_range_are_refused() {
+        let error = class_weights(&Array::from([0, 1, 2]), [(1, 1.0), (3, 2.0)]).unwrap_err();
+        assert!(error.message().contains("class 3 has a weight, but the targets' classes go from 0 to 2"), "{error}");
+        let error = class_weights(&Array::from([0, -1]), [(0, 1.0)]).unwrap_err();
+        assert!(error.message().contains("row 1 (counted from 0) is -1"), "{error}");
+        assert!(class_weights(&Array::from([0.5_f32]), [(0, 1.0)]).is_err());
+        assert!(class_weights(&Array::from([[1, 1]]), [(0, 1.0)]).unwrap_err().message().contains("not one 1 among zeros"));
+    }
+
+    #[test]
+    fn weights_that_make_no_sense_are_refused() {
+        let targets = Array::from([0, 1]);
+        assert!(class_weights(&targets, [(0, -1.0)]).unwrap_err().message().contains("class 0 is -1"));
+        assert!(class_weights(&targets, [(0, 1.0), (0, 2.0)]).unwrap_err().message().contains("two weights"));
+    }
+}

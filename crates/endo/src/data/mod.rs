@@ -1,0 +1,37 @@
+//! Data on its way to a model: read it, split it, scale it, cut it into batches.
+//!
+//! In: arrays, or a table in a CSV file. Out: a [`Dataset`], which `fit`, `evaluate` and loops of one's own take. The
+//! rule of this folder: data that is wrong is refused here, by row and column, before a model sees it.
+//!
+//! ```
+//! use endo::data::{StandardScaler, Table};
+//!
+//! let csv = "rooms,age,price\n6.9,41,4.5\n6.2,21,3.5\n8.2,52,3.6\n5.8,52,3.4\n6.1,30,2.7\n";
+//! let data = Table::from_csv_reader(csv.as_bytes(), None)?.dataset("price")?;
+//! let (train, test) = data.split(0.2, 42)?;
+//!
+//! let scaler = StandardScaler::fit(train.inputs())?;
+//! let train = train.with_inputs(scaler.transform(train.inputs())?)?;
+//! let test = test.with_inputs(scaler.transform(test.inputs())?)?;
+//!
+//! for epoch in 0..3 {
+//!     for (x, y) in train.batches(2)?.shuffled(42, epoch) {
+//!         assert_eq!((x.shape().sizes(), y.shape().sizes()), (&[2, 2][..], &[2, 1][..]));
+//!     }
+//! }
+//! assert_eq!(test.len(), 1);
+//! # Ok::<(), endo::Error>(())
+//! ```
+
+mod batches;
+mod class_weight;
+mod csv;
+mod dataset;
+mod scaler;
+mod table;
+
+pub use batches::{Batches, Order};
+pub use class_weight::class_weights;
+pub use dataset::Dataset;
+pub use scaler::StandardScaler;
+pub use table::Table;

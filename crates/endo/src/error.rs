@@ -1,0 +1,134 @@
+//! What went wrong, in which layer, at which line of the user's code, and how to mend it.
+//!
+//! In: a kind and a message, then where it happened. Out: one [`Error`] that prints all of it.
+
+use std::fmt;
+use std::panic::Location;
+
+/// What sort of mistake an [`Error`] reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Sizes or ranks that do not fit.
+    Shape,
+    /// An element type that does not fit.
+    DType,
+    /// A number that is not finite where it has to be.
+    NotFinite,
+    /// Data that cannot be read as asked: a missing column, a cell that is not a number, an empty file.
+    Data,
+    /// A file or folder that cannot be read or written.
+    Io,
+    /// An argument that makes no sense: a batch size of 0, an unknown name.
+    Argument,
+    /// Calls in an order that cannot work: `fit` before `compile`.
+    Usage,
+}
+
+/// A failure that says what, where, expected and got, and how to mend it.
+///
+/// ```
+/// use endo::{Error, ErrorKind};
+/// let error = Error::new(ErrorKind::Argument, "the batch size is 0").help("use a batch size of at least 1");
+/// assert_eq!(error.to_string(), "the batch size is 0\n  help: use a batch size of at least 1");
+/// ```
+#[derive(Clone, PartialEq, Debug)]
+pub struct Error(Box<Parts>);
+
+#[derive(Clone, PartialEq, Debug)]
+struct Parts {
+    kind: ErrorKind,
+    message: String,
+    layer: Option<String>,
+    site: Option<&'static Location<'static>>,
+    help: Option<String>,
+}
+
+/// What endo's fallible functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of a kind; the message says what happened, what was expected and what was got.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Parts { kind, message: message.into(), layer: None, site: None, help: None }))
+    }
+
+    /// Says how to mend it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// Says in which layer it happened, by path; empty is no layer.
+    #[must_use]
+    pub fn in_layer(mut self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        self.0.layer = (!path.is_empty()).then_some(path);
+        self
+    }
+
+    /// Says at which line of the user's code it happened.
+    #[must_use]
+    pub fn at(mut self, site: &'static Location<'static>) -> Self {
+        self.0.site = Some(site);
+        self
+    }
+
+    /// What sort of mistake it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What happened, what was expected and what was got.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The path of the layer it happened in.
+    pub fn layer(&self) -> Option<&str> {
+        self.0.layer.as_deref()
+    }
+
+    /// The line of the user's code it happened at.
+    pub fn site(&self) -> Option<&'static Location<'static>> {
+        self.0.site
+    }
+
+    /// How to mend it.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { message, layer, site, help, .. } = &*self.0;
+        f.write_str(message)?;
+        if let Some(layer) = layer {
+            write!(f, "\n  layer: `{layer}`")?;
+        }
+        if let Some(site) = site {
+            write!(f, "\n  at: {}:{}:{}", site.file(), site.line(), site.column())?;
+        }
+        if let Some(help) = help {
+            write!(f, "\n  help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_prints_what_where_and_how_to_mend_it() {
+        let error = Error::new(ErrorKind::Shape, "expected 8, got 9").in_layer("model/dense").at(Location::caller()).help("use 8");
+        let text = error.to_string();
+        assert!(text.starts_with("expected 8, got 9\n  layer: `model/dense`\n  at: "), "{text}");
+        assert!(text.ends_with("\n  help: use 8"), "{text}");
+    }
+}

@@ -1,0 +1,128 @@
+//! What a user's closure is traced to: an append-only list of operations.
+//!
+//! A node's inputs always come before it. This folder knows the forms that operations have, not one concrete operation:
+//! those are values of the types in [`operation`], made in `ops/`. [`Tensor`] is the handle by which closures build it.
+
+pub mod display;
+pub mod operation;
+pub mod tensor;
+pub mod trace;
+pub mod tree;
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::shape::Shape;
+use crate::simd::Reduction;
+use crate::variable::Variable;
+
+pub use operation::{Elementwise, Kernel, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
+pub use tensor::Tensor;
+pub use trace::{Evaluate, Trace};
+pub use tree::Tree;
+
+/// The position of a node in its graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// As an index into [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One operation: what it does, on what, and where the user asked for it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The form of the operation with what it needs besides its inputs.
+    pub op: Op,
+    /// The nodes whose values it takes; all come before it.
+    pub inputs: Vec<NodeId>,
+    /// The shape of its value.
+    pub shape: Shape,
+    /// The element type of its value.
+    pub dtype: DType,
+    /// The layer it was traced in: an index into [`Graph::scopes`].
+    pub scope: u32,
+    /// The line of the user's code that asked for it.
+    pub site: &'static Location<'static>,
+}
+
+/// The forms of operations: the closed list that plans, gradients and displays are written for.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// The run's input with this index.
+    Input(usize),
+    /// The value that the variable with this index in [`Graph::variables`] has when the run starts.
+    Variable(usize),
+    /// Numbers known while tracing.
+    Constant(Array),
+    /// A function of one element of each input, all of the node's shape.
+    Elementwise(&'static Elementwise),
+    /// Conversion to the node's element type: toward zero for integers, `!= 0` for truth values.
+    Cast,
+    /// Combines the elements along the given axes (ascending), which the node's shape no longer has.
+    Reduce(Reduction, Vec<usize>),
+    /// `[batch.., m, k]` times `[batch.., k, n]`, the same batch axes; a transposed operand has its last two axes swapped.
+    Matmul {
+        /// Which of the two operands are transposed.
+        transposed: [bool; 2],
+    },
+    /// The same numbers looked at in another way; needs no arithmetic, and mostly no copy.
+    View(View),
+    /// An operation with code of its own, on whole contiguous arrays.
+    Kernel(Arc<dyn Kernel>),
+    /// The value of the first input, with a gradient of its own.
+    Identity(Arc<Rule>),
+}
+
+/// A value that has to be finite before any variable is written.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The value.
+    pub node: NodeId,
+    /// What it is: "the gradient of `dense/kernel`".
+    pub what: String,
+}
+
+/// A traced closure: operations, and which of their values are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// The operations, inputs before users.
+    pub nodes: Vec<Node>,
+    /// The nodes of the run's inputs, by index.
+    pub inputs: Vec<NodeId>,
+    /// The variables that the graph reads or writes.
+    pub variables: Vec<Variable>,
+    /// The values that a run returns.
+    pub outputs: Vec<NodeId>,
+    /// The values that variables (by index) have after the run; each variable at most once.
+    pub writes: Vec<(usize, NodeId)>,
+    /// The values that must be finite for the writes to happen.
+    pub checks: Vec<Check>,
+    /// Paths of layers; the first is the empty path.
+    pub scopes: Vec<String>,
+}
+
+impl Graph {
+    /// The node at a position.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// The nodes that outputs, writes and checks depend on, by position.
+    pub fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        let roots = self.outputs.iter().chain(self.writes.iter().map(|(_, id)| id)).chain(self.checks.iter().map(|c| &c.node));
+        roots.for_each(|id| needed[id.index()] = true);
+        for position in (0..self.nodes.len()).rev() {
+            if needed[position] {
+                self.nodes[position].inputs.iter().for_each(|id| needed[id.index()] = true);
+            }
+        }
+        needed
+    }
+}

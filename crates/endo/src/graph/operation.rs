@@ -1,0 +1,193 @@
+//! The types whose values are the concrete operations: what a form of [`Op`](super::Op) needs to be run and differentiated.
+//!
+//! In: static tables and kernels from `ops/`. Out: to plans and runners, loops and code; to gradients, rules.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::dtype::{DType, Element};
+use crate::shape::Shape;
+use crate::simd::Loops;
+
+use super::Tensor;
+
+/// Gradients for each input, given the inputs, the output and the gradient of the loss with respect to the output.
+pub type GradientRule = fn(inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
+
+/// A function of one element of each input: its loops for every element type it takes, and its gradient.
+pub struct Elementwise {
+    /// What displays call it; the method of `Tensor` has the same name.
+    pub name: &'static str,
+    /// The number of inputs.
+    pub arity: usize,
+    /// The element type of the result.
+    pub output: Output,
+    /// Loops for inputs of `f32`, `f64`, `i32` and `bool`, by the type of the last input.
+    pub loops: [Option<Loops>; 4],
+    /// The gradient rule; `None` when the function is constant between jumps or not about floats.
+    pub gradient: Option<GradientRule>,
+    /// The interval of inputs on which tests compare gradients with finite differences.
+    pub domain: [f64; 2],
+}
+
+/// The element type of an elementwise result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// That of the last input.
+    Same,
+    /// Truth values.
+    Bool,
+}
+
+impl Elementwise {
+    /// The loops for a type of the last input.
+    pub fn loops_for(&self, dtype: DType) -> Option<Loops> {
+        self.loops[DType::ALL.iter().position(|&known| known == dtype)?]
+    }
+
+    /// The element type of the result for a type of the last input.
+    pub fn output_dtype(&self, dtype: DType) -> DType {
+        match self.output {
+            Output::Same => dtype,
+            Output::Bool => DType::Bool,
+        }
+    }
+}
+
+impl fmt::Debug for Elementwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Elementwise {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+/// The same numbers looked at in another way.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum View {
+    /// The same row-major sequence in the node's shape.
+    Reshape,
+    /// Axis `i` of the result is axis `permutation[i]` of the input.
+    Transpose(Vec<usize>),
+    /// Axes of size 1 repeated to the node's shape; the ranks are equal.
+    Broadcast,
+    /// For every axis the first position and the step, which may be negative.
+    Slice(Vec<(usize, isize)>),
+}
+
+/// A gradient that replaces that of the operations behind a value (`stop_gradient`, custom gradients).
+pub struct Rule {
+    /// What displays call it.
+    pub name: &'static str,
+    /// The gradients of the node's inputs after the first, given the gradient of the node; the first gets none.
+    #[allow(clippy::type_complexity)]
+    pub gradient: Box<dyn Fn(&Tensor) -> Vec<Option<Tensor>>>,
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// An operation with code of its own, on whole contiguous arrays.
+///
+/// Its `Debug` text must name everything that its result depends on besides the inputs: equal texts are taken for equal
+/// operations, and computed once.
+pub trait Kernel: fmt::Debug + Send + Sync + Any {
+    /// What displays call it.
+    fn name(&self) -> &'static str;
+
+    /// Computes the output, every element of it. Must not allocate.
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>);
+
+    /// The gradients of the inputs; `None` where there is none.
+    fn gradient(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
+}
+
+/// An input of a [`Kernel`]: contiguous, row-major.
+#[derive(Clone, Copy)]
+pub struct Operand<'a> {
+    /// The sizes of its axes.
+    pub shape: &'a Shape,
+    /// Its elements.
+    pub values: Values<'a>,
+}
+
+/// The output of a [`Kernel`]: contiguous, row-major, with unspecified contents before the run.
+pub struct OperandMut<'a> {
+    /// The sizes of its axes.
+    pub shape: &'a Shape,
+    /// Its elements.
+    pub values: ValuesMut<'a>,
+}
+
+/// Elements to read, by type; truth values are bytes 0 and 1.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// 32-bit floats.
+    F32(&'a [f32]),
+    /// 64-bit floats.
+    F64(&'a [f64]),
+    /// 32-bit integers.
+    I32(&'a [i32]),
+    /// Truth values.
+    Bool(&'a [u8]),
+}
+
+/// Elements to write, by type; truth values are bytes 0 and 1.
+#[derive(Debug)]
+pub enum ValuesMut<'a> {
+    /// 32-bit floats.
+    F32(&'a mut [f32]),
+    /// 64-bit floats.
+    F64(&'a mut [f64]),
+    /// 32-bit integers.
+    I32(&'a mut [i32]),
+    /// Truth values.
+    Bool(&'a mut [u8]),
+}
+
+impl<'a> Values<'a> {
+    /// The elements of this type that lie in `bytes`.
+    ///
+    /// # Panics
+    /// If the bytes are not aligned for the type or not a whole number of elements.
+    pub fn from_bytes(dtype: DType, bytes: &'a [u8]) -> Self {
+        match dtype {
+            DType::F32 => Values::F32(bytemuck::cast_slice(bytes)),
+            DType::F64 => Values::F64(bytemuck::cast_slice(bytes)),
+            DType::I32 => Values::I32(bytemuck::cast_slice(bytes)),
+            DType::Bool => Values::Bool(bytes),
+        }
+    }
+
+    /// The element at a position as `f64`.
+    pub fn get(&self, index: usize) -> f64 {
+        match self {
+            Values::F32(values) => values[index].to_f64(),
+            Values::F64(values) => values[index],
+            Values::I32(values) => values[index].to_f64(),
+            Values::Bool(values) => f64::from(values[index]),
+        }
+    }
+}
+
+impl<'a> ValuesMut<'a> {
+    /// The elements of this type that lie in `bytes`.
+    ///
+    /// # Panics
+    /// If the bytes are not aligned for the type or not a whole number of elements.
+    pub fn from_bytes(dtype: DType, bytes: &'a mut [u8]) -> Self {
+        match dtype {
+            DType::F32 => ValuesMut::F32(bytemuck::cast_slice_mut(bytes)),
+            DType::F64 => ValuesMut::F64(bytemuck::cast_slice_mut(bytes)),
+            DType::I32 => ValuesMut::I32(bytemuck::cast_slice_mut(bytes)),
+            DType::Bool => ValuesMut::Bool(bytes),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The tracing of one closure: the graph as it grows, where in the user's code and layers it grows, and what went wrong.
+//!
+//! In: nodes pushed by tensors' methods. Out: the finished graph, or the first error. In eager mode every node is computed
+//! as it is pushed, so that values can be looked at.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Shape;
+use crate::variable::Variable;
+
+use super::{Check, Graph, Node, NodeId, Op, Tensor};
+
+/// Computes one node from the values of its inputs: the node-by-node reference.
+pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Array;
+
+/// The graph being traced, shared by all tensors in it.
+pub struct Trace {
+    state: RefCell<State>,
+}
+
+struct State {
+    graph: Graph,
+    scope: u32,
+    /// The user's lines that applied the layers being traced, outermost first.
+    callers: Vec<&'static Location<'static>>,
+    error: Option<Error>,
+    warnings: Vec<String>,
+    /// The current value of each variable by its id: its node at the start, and after assignments the assigned one.
+    current: HashMap<u64, Current>,
+    eager: Option<Eager>,
+}
+
+struct Current {
+    index: usize,
+    read: Tensor,
+    value: Tensor,
+    written: bool,
+}
+
+struct Eager {
+    evaluate: Evaluate,
+    inputs: Vec<Array>,
+    values: Vec<Array>,
+}
+
+impl Trace {
+    /// A trace without values.
+    pub fn new() -> Rc<Self> {
+        Self::start(None)
+    }
+
+    /// A trace that computes every node as it is pushed, on these inputs.
+    pub fn eager(evaluate: Evaluate, inputs: Vec<Array>) -> Rc<Self> {
+        Self::start(Some(Eager { evaluate, inputs, values: Vec::new() }))
+    }
+
+    fn start(eager: Option<Eager>) -> Rc<Self> {
+        let graph = Graph { scopes: vec![String::new()], ..Graph::default() };
+        let state = State { graph, scope: 0, callers: Vec::new(), error: None, warnings: Vec::new(), current: HashMap::new(), eager };
+        Rc::new(Self { state: RefCell::new(state) })
+    }
+
+    /// Adds an operation and returns its value.
+    pub fn push(self: &Rc<Self>, op: Op, inputs: &[&Tensor], shape: Shape, dtype: DType, site: &'static Location<'static>) -> Tensor {
+        if let Some(stranger) = inputs.iter().find(|input| !Rc::ptr_eq(input.trace(), self)) {
+            let message = format!("a tensor of shape {} belongs to another trace", stranger.shape());
+            let help = "tensors live only while the closure that made them is traced: keep numbers in a `Variable` instead";
+            return self.fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, dtype);
+        }
+        let inputs = inputs.iter().map(|input| input.id()).collect();
+        let mut state = self.state.borrow_mut();
+        let site = state.users(site);
+        let node = Node { op, inputs, shape: shape.clone(), dtype, scope: state.scope, site };
+        let state = &mut *state;
+        if let Some(eager) = &mut state.eager {
+            let value = match &node.op {
+                Op::Input(index) => eager.inputs[*index].clone(),
+                Op::Variable(index) => state.graph.variables[*index].value(),
+                Op::Constant(array) => array.clone(),
+                _ => {
+                    let inputs: Vec<&Array> = node.inputs.iter().map(|id| &eager.values[id.index()]).collect();
+                    (eager.evaluate)(&node, &inputs)
+                }
+            };
+            eager.values.push(value);
+        }
+        state.graph.nodes.push(node);
+        Tensor::new(self.clone(), NodeId(state.graph.nodes.len() as u32 - 1), shape, dtype)
+    }
+
+    /// Adds the run's next input.
+    pub fn input(self: &Rc<Self>, shape: Shape, dtype: DType, site: &'static Location<'static>) -> Tensor {
+        let index = self.state.borrow().graph.inputs.len();
+        let tensor = self.push(Op::Input(index), &[], shape, dtype, site);
+        self.state.borrow_mut().graph.inputs.push(tensor.id());
+        tensor
+    }
+
+    /// Adds numbers known while tracing.
+    pub fn constant(self: &Rc<Self>, array: Array, site: &'static Location<'static>) -> Tensor {
+        let (shape, dtype) = (array.shape().clone(), array.dtype());
+        self.push(Op::Constant(array), &[], shape, dtype, site)
+    }
+
+    /// The value of a variable: what it has when the run starts, or what it was last assigned in this trace.
+    pub fn read(self: &Rc<Self>, variable: &Variable, site: &'static Location<'static>) -> Tensor {
+        if let Some(current) = self.state.borrow().current.get(&variable.id()) {
+            return current.value.clone();
+        }
+        let index = {
+            let mut state = self.state.borrow_mut();
+            state.graph.variables.push(variable.clone());
+            state.graph.variables.len() - 1
+        };
+        let read = self.push(Op::Variable(index), &[], variable.shape().clone(), variable.dtype(), site);
+        let current = Current { index, read: read.clone(), value: read.clone(), written: false };
+        self.state.borrow_mut().current.insert(variable.id(), current);
+        read
+    }
+
+    /// Gives a variable a new value, from here on in the trace and after the run.
+    pub fn assign(self: &Rc<Self>, variable: &Variable, value: &Tensor, site: &'static Location<'static>) {
+        if (value.shape(), value.dtype()) != (variable.shape(), variable.dtype()) {
+            let [want, got] = [(variable.dtype(), variable.shape()), (value.dtype(), value.shape())].map(|(d, s)| format!("{d}{s}"));
+            let message = format!("cannot assign {got} to variable `{}`, which is {want}", variable.name());
+            let help = "reduce, reshape or cast the value to the variable's shape and type";
+            return self.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+        }
+        self.read(variable, site);
+        let mut state = self.state.borrow_mut();
+        let current = state.current.get_mut(&variable.id()).expect("read just now");
+        current.value = value.clone();
+        current.written = true;
+    }
+
+    /// The node that reads a variable's value at the start of the run, if the trace has read it.
+    pub fn first_read(&self, variable: &Variable) -> Option<Tensor> {
+        self.state.borrow().current.get(&variable.id()).map(|current| current.read.clone())
+    }
+
+    /// Demands that a value be finite before any variable is written.
+    pub fn check(&self, tensor: &Tensor, what: impl Into<String>) {
+        self.state.borrow_mut().graph.checks.push(Check { node: tensor.id(), what: what.into() });
+    }
+
+    /// Records an error (the first one counts) and returns a stand-in, so that tracing can go on.
+    pub fn fail(self: &Rc<Self>, error: Error, shape: Shape, dtype: DType) -> Tensor {
+        let site = error.site().unwrap_or(Location::caller());
+        self.record(error);
+        self.constant(Array::zeros(shape, dtype), site)
+    }
+
+    /// Records an error; the first one counts.
+    pub fn record(&self, error: Error) {
+        let mut state = self.state.borrow_mut();
+        let path = state.graph.scopes[state.scope as usize].clone();
+        let error = if error.layer().is_some() { error } else { error.in_layer(path) };
+        let error = match error.site() {
+            Some(site) => error.at(state.users(site)),
+            None => error,
+        };
+        state.error.get_or_insert(error);
+    }
+
+    /// The first error so far.
+    pub fn error(&self) -> Option<Error> {
+        self.state.borrow().error.clone()
+    }
+
+    /// Records something that is not wrong but probably not meant.
+    pub fn warn(&self, warning: impl Into<String>) {
+        self.state.borrow_mut().warnings.push(warning.into());
+    }
+
+    /// The path of the layer being traced; empty outside all layers.
+    pub fn scope(&self) -> String {
+        let state = self.state.borrow();
+        state.graph.scopes[state.scope as usize].clone()
+    }
+
+    /// Makes `path` the layer being traced, applied at `caller`, and returns the one before, for [`Trace::leave`].
+    pub fn enter(&self, path: &str, caller: &'static Location<'static>) -> u32 {
+        let mut state = self.state.borrow_mut();
+        let known = state.graph.scopes.iter().rposition(|scope| scope == path);
+        let scope = known.unwrap_or_else(|| {
+            state.graph.scopes.push(path.to_string());
+            state.graph.scopes.len() - 1
+        });
+        let caller = state.users(caller);
+        state.callers.push(caller);
+        std::mem::replace(&mut state.scope, scope as u32)
+    }
+
+    /// Makes the layer of a node traced before the one being traced, for its gradient; returns the one before.
+    pub(crate) fn reenter(&self, node: &Node) -> u32 {
+        let mut state = self.state.borrow_mut();
+        state.callers.push(node.site);
+        std::mem::replace(&mut state.scope, node.scope)
+    }
+
+    /// Goes back to the layer that [`Trace::enter`] returned.
+    pub fn leave(&self, scope: u32) {
+        let mut state = self.state.borrow_mut();
+        state.callers.pop();
+        state.scope = scope;
+    }
+
+    /// A copy of a node.
+    pub fn node(&self, id: NodeId) -> Node {
+        self.state.borrow().graph.node(id).clone()
+    }
+
+    /// The value of a node in eager mode.
+    pub fn value(&self, id: NodeId) -> Option<Array> {
+        self.state.borrow().eager.as_ref().map(|eager| eager.values[id.index()].clone())
+    }
+
+    /// Whether values are computed while tracing.
+    pub fn is_eager(&self) -> bool {
+        self.state.borrow().eager.is_some()
+    }
+
+    /// Ends the trace: the graph with its outputs and writes and the warnings, or the first error.
+    pub fn finish(&self, outputs: &[&Tensor]) -> Result<(Graph, Vec<String>)> {
+        let mut state = self.state.borrow_mut();
+        let current = std::mem::take(&mut state.current);
+        let mut graph = std::mem::take(&mut state.graph);
+        if let Some(error) = state.error.take() {
+            // The rules of custom gradients may hold tensors of this trace, which drop only once it is no longer borrowed.
+            drop(state);
+            drop((current, graph));
+            return Err(error);
+        }
+        graph.outputs = outputs.iter().map(|output| output.id()).collect();
+        graph.writes = current.values().filter(|c| c.written).map(|c| (c.index, c.value.id())).collect();
+        graph.writes.sort();
+        let warnings = std::mem::take(&mut state.warnings);
+        drop(state);
+        drop(current);
+        Ok((graph, warnings))
+    }
+}
+
+impl State {
+    /// The line to report for `site`: itself, or for code of this library the user's line that applied the layer.
+    fn users(&self, site: &'static Location<'static>) -> &'static Location<'static> {
+        let ours = site.file().starts_with(file!().trim_end_matches("graph/trace.rs"));
+        if ours { self.callers.last().copied().unwrap_or(site) } else { site }
+    }
+}

@@ -1,0 +1,72 @@
+//! Layers: what a model is made of, one file each.
+//!
+//! You write `call`, from tensors to tensors; you use `apply`, which names the layer in errors, weights and loss terms.
+
+pub mod core;
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::graph::{Tensor, Tree};
+use crate::trace::Context;
+
+/// A function of tensors with weights, losses and metrics of its own.
+///
+/// There is no `build`: the shapes of inputs are known in `call`, and [`Weight`](crate::trace::Weight)s are made there at
+/// first use. The plain case, one tensor to one tensor, names no types; layers of several say `Layer<[Tensor; 2]>` or
+/// `Layer<Tensor, (Tensor, Tensor)>`. A closure `|x: &Tensor, cx: &mut Context| ...` is a layer.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// struct Residual { inner: Dense }
+///
+/// impl Layer for Residual {
+///     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+///         inputs + self.inner.apply(inputs, cx)
+///     }
+/// }
+/// ```
+pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
+    /// What the layer computes. Implement this; use [`apply`](Self::apply).
+    fn call(&self, inputs: &I, cx: &mut Context) -> O;
+
+    /// The name given by the user; layers without one are named and numbered by their type.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Calls the layer under its own name. Use this; implement [`call`](Self::call).
+    #[track_caller]
+    fn apply(&self, inputs: &I, cx: &mut Context) -> O {
+        let batch = inputs.tensors().first().map(|tensor| tensor.batch());
+        cx.enter(self, self.name(), batch, Location::caller());
+        let outputs = self.call(inputs, cx);
+        cx.leave(&outputs.tensors());
+        outputs
+    }
+}
+
+impl<I: Tree, O: Tree, F: Fn(&I, &mut Context) -> O + Send + Sync> Layer<I, O> for F {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> O {
+        self(inputs, cx)
+    }
+}
+
+/// A shared layer: two models, or two places of one, with the same weights.
+impl<I: Tree, O: Tree, L: Layer<I, O> + ?Sized> Layer<I, O> for Arc<L> {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> O {
+        (**self).call(inputs, cx)
+    }
+
+    fn name(&self) -> Option<&str> {
+        (**self).name()
+    }
+
+    #[track_caller]
+    fn apply(&self, inputs: &I, cx: &mut Context) -> O {
+        (**self).apply(inputs, cx)
+    }
+}

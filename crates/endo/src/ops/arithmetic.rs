@@ -1,0 +1,263 @@
+//! Arithmetic on floats and integers: two operands, or one in the cases that keep integers.
+//!
+//! At ties and kinks (`maximum`, `abs` at 0) gradients are TensorFlow's.
+
+use crate::graph::Tensor;
+
+/// Functions of two numbers, floats or integers.
+macro_rules! binary {
+    ($($name:ident($a:ident, $b:ident) = $formula:expr; integers = $integers:expr; gradient($y:ident, $dy:ident) = $gradient:expr; domain = $domain:expr;)+) => {
+        $(
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            pub mod $name {
+                #[allow(unused_imports)]
+                use super::*;
+                use $crate::graph::{Elementwise, Output};
+                use $crate::simd::{Binary, Float, Integer2, Loops};
+
+                struct Formula;
+
+                impl Binary for Formula {
+                    #[inline(always)]
+                    fn apply<F: Float>($a: F, $b: F) -> F {
+                        $formula
+                    }
+                }
+
+                impl Integer2 for Formula {
+                    #[inline(always)]
+                    fn apply($a: i32, $b: i32) -> i32 {
+                        $integers
+                    }
+                }
+
+                /// The operation.
+                pub static OPERATION: Elementwise = Elementwise {
+                    name: stringify!($name),
+                    arity: 2,
+                    output: Output::Same,
+                    loops: [
+                        Some(Loops::binary::<Formula, f32>()),
+                        Some(Loops::binary::<Formula, f64>()),
+                        Some(Loops::integer2::<Formula>()),
+                        None,
+                    ],
+                    #[allow(unused_variables)]
+                    gradient: Some(|inputs, $y, $dy| {
+                        let ($a, $b) = (&inputs[0], &inputs[1]);
+                        let [da, db] = $gradient;
+                        vec![Some(da), Some(db)]
+                    }),
+                    domain: $domain,
+                };
+            }
+        )+
+    };
+}
+
+binary! {
+    add(a, b) = a + b;
+    integers = a.wrapping_add(b);
+    gradient(y, dy) = [dy.clone(), dy.clone()];
+    domain = [-2.0, 2.0];
+
+    subtract(a, b) = a - b;
+    integers = a.wrapping_sub(b);
+    gradient(y, dy) = [dy.clone(), -dy];
+    domain = [-2.0, 2.0];
+
+    multiply(a, b) = a * b;
+    integers = a.wrapping_mul(b);
+    gradient(y, dy) = [dy * b, dy * a];
+    domain = [-2.0, 2.0];
+
+    divide(a, b) = a / b;
+    integers = if b == 0 { 0 } else { a.wrapping_div(b) };
+    gradient(y, dy) = [dy / b, -dy * y / b];
+    domain = [0.5, 2.0];
+
+    divide_no_nan(a, b) = F::select(b == F::ZERO, F::ZERO, a / b);
+    integers = if b == 0 { 0 } else { a.wrapping_div(b) };
+    gradient(y, dy) = [dy.divide_no_nan(b), (-dy * y).divide_no_nan(b)];
+    domain = [0.5, 2.0];
+
+    power(a, b) = crate::simd::pow(a, b);
+    integers = a.wrapping_pow(b.max(0) as u32);
+    gradient(y, dy) = {
+        let positive = a.greater(0.0);
+        let logarithm = positive.where_(&positive.where_(a, 1.0).log(), 0.0);
+        [dy * b * a.power(b - 1.0), dy * y * logarithm]
+    };
+    domain = [0.5, 2.0];
+
+    maximum(a, b) = a.maximum(b);
+    integers = a.max(b);
+    gradient(y, dy) = {
+        let first = a.greater_equal(b);
+        [first.where_(dy, 0.0), first.where_(0.0, dy)]
+    };
+    domain = [-2.0, 2.0];
+
+    minimum(a, b) = a.minimum(b);
+    integers = a.min(b);
+    gradient(y, dy) = {
+        let first = a.less_equal(b);
+        [first.where_(dy, 0.0), first.where_(0.0, dy)]
+    };
+    domain = [-2.0, 2.0];
+}
+
+binary_methods! {
+    /// `self + other`, broadcast.
+    add;
+    /// `self - other`, broadcast.
+    subtract;
+    /// `self * other`, element by element, broadcast.
+    multiply;
+    /// `self / other`, broadcast; integers are divided toward zero, and by zero to zero.
+    divide;
+    /// `self / other`, but 0 where `other` is 0.
+    divide_no_nan;
+    /// `self` to the power `other`.
+    power;
+    /// The larger of the two; NaN if either is. At ties the gradient goes to `self`.
+    maximum;
+    /// The smaller of the two; NaN if either is. At ties the gradient goes to `self`.
+    minimum;
+}
+
+/// Functions of one number, float or integer.
+macro_rules! unary_number {
+    ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr; integers = $integers:expr; gradient($y:ident, $dy:ident) = $gradient:expr;)+) => {
+        $(
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            pub mod $name {
+                #[allow(unused_imports)]
+                use super::*;
+                use $crate::graph::{Elementwise, Output};
+                use $crate::simd::{Float, Integer1, Loops, Unary};
+
+                struct Formula;
+
+                impl Unary for Formula {
+                    #[inline(always)]
+                    fn apply<F: Float>($x: F) -> F {
+                        $formula
+                    }
+                }
+
+                impl Integer1 for Formula {
+                    #[inline(always)]
+                    fn apply($x: i32) -> i32 {
+                        $integers
+                    }
+                }
+
+                /// The operation.
+                pub static OPERATION: Elementwise = Elementwise {
+                    name: stringify!($name),
+                    arity: 1,
+                    output: Output::Same,
+                    loops: [
+                        Some(Loops::unary::<Formula, f32>()),
+                        Some(Loops::unary::<Formula, f64>()),
+                        Some(Loops::integer1::<Formula>()),
+                        None,
+                    ],
+                    #[allow(unused_variables)]
+                    gradient: Some(|inputs, $y, $dy| {
+                        let $x = &inputs[0];
+                        vec![$gradient]
+                    }),
+                    domain: [-2.0, 2.0],
+                };
+            }
+        )+
+
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $name(&self) -> Tensor {
+                    crate::ops::elementwise::apply(&$name::OPERATION, &[self], std::panic::Location::caller())
+                }
+            )+
+        }
+    };
+}
+
+unary_number! {
+    /// `-x`.
+    negative(x) = -x;
+    integers = x.wrapping_neg();
+    gradient(y, dy) = Some(-dy);
+
+    /// `|x|`; its gradient at 0 is 0.
+    abs(x) = x.abs();
+    integers = x.wrapping_abs();
+    gradient(y, dy) = Some(dy * x.sign());
+
+    /// -1, 0 or 1 by the sign of `x`; NaN at NaN. Its gradient is 0.
+    sign(x) = x.signum();
+    integers = x.signum();
+    gradient(y, dy) = None;
+
+    /// `x^2`.
+    square(x) = x * x;
+    integers = x.wrapping_mul(x);
+    gradient(y, dy) = Some(dy * (x * 2.0));
+
+    /// The largest integer not above `x`. Its gradient is 0.
+    floor(x) = x.floor();
+    integers = x;
+    gradient(y, dy) = None;
+
+    /// The smallest integer not below `x`. Its gradient is 0.
+    ceil(x) = x.ceil();
+    integers = x;
+    gradient(y, dy) = None;
+
+    /// The nearest integer, the even one at ties. Its gradient is 0.
+    round(x) = x.round();
+    integers = x;
+    gradient(y, dy) = None;
+}
+
+/// The operations of this file, for tests that go through all of them.
+pub static TABLE: &[&crate::graph::Elementwise] = &[
+    &add::OPERATION,
+    &subtract::OPERATION,
+    &multiply::OPERATION,
+    &divide::OPERATION,
+    &divide_no_nan::OPERATION,
+    &power::OPERATION,
+    &maximum::OPERATION,
+    &minimum::OPERATION,
+    &negative::OPERATION,
+    &abs::OPERATION,
+    &sign::OPERATION,
+    &square::OPERATION,
+    &floor::OPERATION,
+    &ceil::OPERATION,
+    &round::OPERATION,
+];
+
+impl Tensor {
+    /// `min(max(x, low), high)`.
+    #[track_caller]
+    pub fn clip(&self, low: impl super::Argument, high: impl super::Argument) -> Tensor {
+        self.maximum(low).minimum(high)
+    }
+
+    /// `x` to the power of a number: `x.powf(0.5)`; whole numbers up to 4 become products.
+    #[track_caller]
+    pub fn powf(&self, exponent: f64) -> Tensor {
+        match exponent {
+            1.0 => self.clone(),
+            2.0 => self.square(),
+            3.0 => self.square() * self,
+            4.0 => self.square().square(),
+            _ => self.power(exponent),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Comparisons of numbers, tests of floats, and the choice between two values.
+//!
+//! Out: truth values, without gradients; `where_` passes the gradient to the value it chose.
+
+use std::panic::Location;
+
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Elementwise, Output, Tensor};
+use crate::simd::{Float, Loops, Predicate};
+
+use super::{Argument, elementwise};
+
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident = $operator:tt;)+) => {
+        $(
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            pub mod $name {
+                use $crate::graph::{Elementwise, Output};
+                use $crate::simd::{Comparison, Loops};
+
+                struct Formula;
+
+                impl Comparison for Formula {
+                    #[inline(always)]
+                    fn apply<T: PartialOrd + Copy>(a: T, b: T) -> bool {
+                        a $operator b
+                    }
+                }
+
+                /// The operation.
+                pub static OPERATION: Elementwise = Elementwise {
+                    name: stringify!($name),
+                    arity: 2,
+                    output: Output::Bool,
+                    loops: [
+                        Some(Loops::comparison::<Formula, f32>()),
+                        Some(Loops::comparison::<Formula, f64>()),
+                        Some(Loops::comparison::<Formula, i32>()),
+                        Some(Loops::comparison::<Formula, u8>()),
+                    ],
+                    gradient: None,
+                    domain: [-2.0, 2.0],
+                };
+            }
+        )+
+
+        binary_methods! { $($(#[$doc])* $name;)+ }
+    };
+}
+
+comparisons! {
+    /// Where `self == other`.
+    equal = ==;
+    /// Where `self != other`.
+    not_equal = !=;
+    /// Where `self < other`.
+    less = <;
+    /// Where `self <= other`.
+    less_equal = <=;
+    /// Where `self > other`.
+    greater = >;
+    /// Where `self >= other`.
+    greater_equal = >=;
+}
+
+macro_rules! predicates {
+    ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr;)+) => {
+        $(
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            pub mod $name {
+                use super::*;
+
+                struct Formula;
+
+                impl Predicate for Formula {
+                    #[inline(always)]
+                    fn apply<F: Float>($x: F) -> bool {
+                        $formula
+                    }
+                }
+
+                /// The operation.
+                pub static OPERATION: Elementwise = Elementwise {
+                    name: stringify!($name),
+                    arity: 1,
+                    output: Output::Bool,
+                    loops: [Some(Loops::predicate::<Formula, f32>()), Some(Loops::predicate::<Formula, f64>()), None, None],
+                    gradient: None,
+                    domain: [-2.0, 2.0],
+                };
+            }
+        )+
+
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $name(&self) -> Tensor {
+                    elementwise::apply(&$name::OPERATION, &[self], Location::caller())
+                }
+            )+
+        }
+    };
+}
+
+predicates! {
+    /// Where the value is NaN.
+    is_nan(x) = x.is_nan();
+    /// Where the value is neither NaN nor infinite.
+    is_finite(x) = x.is_finite();
+}
+
+/// The definition of [`Tensor::where_`].
+pub mod choice {
+    use super::*;
+
+    /// The operation.
+    pub static OPERATION: Elementwise = Elementwise {
+        name: "where",
+        arity: 3,
+        output: Output::Same,
+        loops: [
+            Some(Loops::select::<f32>()),
+            Some(Loops::select::<f64>()),
+            Some(Loops::select::<i32>()),
+            Some(Loops::select::<u8>()),
+        ],
+        gradient: Some(|inputs, _, dy| {
+            let condition = &inputs[0];
+            vec![None, Some(condition.where_(dy, 0.0)), Some(condition.where_(0.0, dy))]
+        }),
+        domain: [-2.0, 2.0],
+    };
+}
+
+impl Tensor {
+    /// `yes` where this condition holds, else `no`; all three are broadcast. Both sides are computed, and a NaN in the side
+    /// that is not chosen does not reach the result, nor the gradient of the other side.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.greater(0.0).where_(&x, 0.0)]);
+    /// assert_eq!(f.run([&[-1.0_f32, 2.0].into()])?[0], Array::from([0.0_f32, 2.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn where_(&self, yes: impl Argument, no: impl Argument) -> Tensor {
+        let site = Location::caller();
+        if self.dtype() != DType::Bool {
+            let message = format!("`where_` takes a condition of truth values, got {}{}", self.dtype(), self.shape());
+            return self.fail(Error::new(ErrorKind::DType, message).help("compare first: `x.greater(0.0).where_(..)`"), self.shape(), site);
+        }
+        // A number on one side takes the type of a tensor on the other.
+        let (yes, no) = (yes.tensor(self, site), no.tensor(self, site));
+        let both = yes.dtype().promote(no.dtype());
+        let number = |x: Tensor, other: &Tensor| if x.rank() == 0 && other.dtype().is_float() { x.convert(other.dtype(), site) } else { x };
+        let (yes, no) = match (yes.dtype() == both, no.dtype() == both) {
+            (false, true) => (number(yes, &no), no),
+            (true, false) => {
+                let no = number(no, &yes);
+                (yes, no)
+            }
+            _ => (yes, no),
+        };
+        elementwise::apply(&choice::OPERATION, &[self, &yes, &no], site)
+    }
+}
+
+/// The operations of this file, for tests that go through all of them.
+pub static TABLE: &[&Elementwise] = &[
+    &equal::OPERATION,
+    &not_equal::OPERATION,
+    &less::OPERATION,
+    &less_equal::OPERATION,
+    &greater::OPERATION,
+    &greater_equal::OPERATION,
+    &is_nan::OPERATION,
+    &is_finite::OPERATION,
+    &choice::OPERATION,
+];

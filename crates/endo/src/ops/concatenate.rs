@@ -1,0 +1,195 @@
+//! Tensors put side by side, padded and repeated.
+//!
+//! In: tensors whose other axes agree. Out: one tensor; the gradient takes it apart again.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::shape::Shape;
+
+use super::view::axis_error;
+
+#[derive(Debug)]
+struct Concatenate {
+    axis: usize,
+}
+
+impl Tensor {
+    /// Tensors end to end along an axis; types are promoted. At least one tensor is needed.
+    ///
+    /// # Panics
+    /// If `tensors` is empty: there is no trace to record an error in.
+    #[track_caller]
+    pub fn concatenate(tensors: &[Tensor], axis: isize) -> Tensor {
+        let site = Location::caller();
+        let first = tensors.first().expect("`concatenate` needs at least one tensor");
+        let Some(axis) = first.shape().axis(axis) else {
+            return first.fail(axis_error("concatenate", axis, first.shape()), first.shape(), site);
+        };
+        let outer = |x: &Tensor| if x.rank() > axis { x.shape().with(axis, 0) } else { Shape::scalar() };
+        if let Some(other) = tensors.iter().find(|other| outer(other) != outer(first)) {
+            let message = format!("`concatenate` along axis {axis} of shapes {} and {}: other axes differ", first.shape(), other.shape());
+            return first.fail(Error::new(ErrorKind::Shape, message).help("all axes but one must have equal sizes"), first.shape(), site);
+        }
+        let dtype = tensors.iter().map(Tensor::dtype).reduce(DType::promote).expect("not empty");
+        let parts: Vec<Tensor> = tensors.iter().map(|part| part.convert(dtype, site)).collect();
+        let size = parts.iter().map(|part| part.shape()[axis]).sum();
+        let inputs: Vec<&Tensor> = parts.iter().collect();
+        first.push(Op::Kernel(Arc::new(Concatenate { axis })), &inputs, first.shape().with(axis, size), dtype, site)
+    }
+
+    /// Tensors of one shape along a new axis.
+    ///
+    /// # Panics
+    /// If `tensors` is empty.
+    #[track_caller]
+    pub fn stack(tensors: &[Tensor], axis: isize) -> Tensor {
+        let expanded: Vec<Tensor> = tensors.iter().map(|tensor| tensor.expand_dims(axis)).collect();
+        Self::concatenate(&expanded, axis)
+    }
+
+    /// The tensor with `before` and `after` elements of `value` added at the ends of each axis.
+    #[track_caller]
+    pub fn pad(&self, widths: &[(usize, usize)], value: f64) -> Tensor {
+        let site = Location::caller();
+        if widths.len() != self.rank() {
+            let message = format!("`pad` needs a pair of widths for each axis of {}, got {}", self.shape(), widths.len());
+            return self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+        }
+        let mut padded = self.clone();
+        for (axis, &(before, after)) in widths.iter().enumerate() {
+            let fill = |width: usize| self.constant_like(value).expand(&padded.shape().with(axis, width), site);
+            let mut parts = Vec::new();
+            if before > 0 {
+                parts.push(fill(before));
+            }
+            parts.push(padded.clone());
+            if after > 0 {
+                parts.push(fill(after));
+            }
+            if parts.len() > 1 {
+                padded = Self::concatenate(&parts, axis as isize);
+            }
+        }
+        padded
+    }
+
+    /// The tensor repeated along each axis.
+    #[track_caller]
+    pub fn tile(&self, repeats: &[usize]) -> Tensor {
+        let site = Location::caller();
+        if repeats.len() != self.rank() {
+            let message = format!("`tile` needs a count for each axis of {}, got {}", self.shape(), repeats.len());
+            return self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+        }
+        let split: Shape = self.shape().iter().flat_map(|&size| [1, size]).collect();
+        let repeated: Shape = self.shape().iter().zip(repeats).flat_map(|(&size, &count)| [count, size]).collect();
+        let merged: Shape = self.shape().iter().zip(repeats).map(|(&size, &count)| size * count).collect();
+        self.reshape(split).expand(&repeated, site).reshape(merged)
+    }
+}
+
+impl Kernel for Concatenate {
+    fn name(&self) -> &'static str {
+        "concatenate"
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        let row = |shape: &Shape| shape[self.axis..].iter().product::<usize>();
+        let width = row(output.shape);
+        macro_rules! copy {
+            ($Variant:ident, $target:expr) => {{
+                let mut start = 0;
+                for input in inputs {
+                    let Values::$Variant(source) = input.values else { unreachable!("all parts have one type") };
+                    let part = row(input.shape);
+                    if part > 0 {
+                        for (to, from) in $target.chunks_exact_mut(width).zip(source.chunks_exact(part)) {
+                            to[start..start + part].copy_from_slice(from);
+                        }
+                    }
+                    start += part;
+                }
+            }};
+        }
+        match output.values {
+            ValuesMut::F32(target) => copy!(F32, target),
+            ValuesMut::F64(target) => copy!(F64, target),
+            ValuesMut::I32(target) => copy!(I32, target),
+            ValuesMut::Bool(target) => copy!(Bool, target),
+        }
+    }
+
+    fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+        let mut start = 0;
+        inputs
+            .iter()
+            .map(|input| {
+                let end = start + input.shape()[self.axis];
+                let part = dy.slice(self.axis as isize, start..end);
+                start = end;
+                Some(part)
+            })
+            .collect()
+    }
+}
+
+/// Puts a slice back where it was taken from, with zeros elsewhere: the gradient of a slice.
+#[derive(Debug)]
+struct Unslice {
+    parts: Vec<(usize, isize)>,
+}
+
+impl Tensor {
+    /// Zeros of a shape with this tensor's elements at the positions that a slice looked at.
+    pub(crate) fn unslice(&self, shape: &Shape, parts: &[(usize, isize)]) -> Tensor {
+        let kernel = Unslice { parts: parts.to_vec() };
+        self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), Location::caller())
+    }
+}
+
+impl Kernel for Unslice {
+    fn name(&self) -> &'static str {
+        "unslice"
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        fn scatter<T: Copy>(parts: &[(usize, isize)], small: &Shape, large: &Shape, from: &[T], to: &mut [T], axis: usize, base: [usize; 2]) {
+            let [source, target] = base;
+            let strides = |shape: &Shape| shape[axis + 1..].iter().product::<usize>();
+            let (first, step) = parts[axis];
+            for position in 0..small[axis] {
+                let index = (first as isize + position as isize * step) as usize;
+                let base = [source + position * strides(small), target + index * strides(large)];
+                if axis + 1 == small.rank() {
+                    to[base[1]] = from[base[0]];
+                } else {
+                    scatter(parts, small, large, from, to, axis + 1, base);
+                }
+            }
+        }
+        let small = inputs[0].shape;
+        macro_rules! run {
+            ($from:expr, $to:expr, $zero:expr) => {{
+                $to.fill($zero);
+                if small.rank() == 0 { $to.copy_from_slice($from) } else { scatter(&self.parts, small, output.shape, $from, $to, 0, [0, 0]) }
+            }};
+        }
+        match (inputs[0].values, output.values) {
+            (Values::F32(from), ValuesMut::F32(to)) => run!(from, to, 0.0),
+            (Values::F64(from), ValuesMut::F64(to)) => run!(from, to, 0.0),
+            (Values::I32(from), ValuesMut::I32(to)) => run!(from, to, 0),
+            (Values::Bool(from), ValuesMut::Bool(to)) => run!(from, to, 0),
+            _ => unreachable!("input and output have one type"),
+        }
+    }
+
+    fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+        let site = Location::caller();
+        let view = crate::graph::View::Slice(self.parts.clone());
+        vec![Some(dy.push(Op::View(view), &[dy], inputs[0].shape(), dy.dtype(), site))]
+    }
+}

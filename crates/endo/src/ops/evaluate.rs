@@ -1,0 +1,130 @@
+//! The node-by-node reference: one operation computed on arrays, in the plainest way.
+//!
+//! In: a node and the values of its inputs. Out: its value. Eager mode runs on it, and plans are tested against it.
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::graph::{Node, Op, Operand, OperandMut, Values, ValuesMut, View};
+use crate::shape::Shape;
+use crate::simd::{Memory, Reduction};
+
+/// The value of a node.
+///
+/// # Panics
+/// For inputs, variables and constants, which are not computed; and for a node that the operations' checks do not let pass.
+pub fn evaluate(node: &Node, inputs: &[&Array]) -> Array {
+    match &node.op {
+        Op::Input(_) | Op::Variable(_) | Op::Constant(_) => unreachable!("given, not computed"),
+        Op::Elementwise(operation) => {
+            let dtype = inputs.last().expect("has inputs").dtype();
+            let loops = operation.loops_for(dtype).expect("checked when traced");
+            let inputs: Vec<&[u8]> = inputs.iter().map(|input| input.bytes()).collect();
+            let mut bytes = vec![0; node.shape.len() * node.dtype.bytes()];
+            loops.run(&inputs, &mut bytes, node.shape.len());
+            Array::from_bytes(&node.shape, node.dtype, &bytes)
+        }
+        Op::Cast => inputs[0].cast(node.dtype),
+        Op::Reduce(reduction, axes) => reduce(*reduction, axes, node, inputs[0]),
+        Op::Matmul { transposed } => matmul(*transposed, node, inputs[0], inputs[1]),
+        Op::View(view) => look(view, node, inputs[0]),
+        Op::Kernel(kernel) => {
+            let operands: Vec<Operand> = inputs
+                .iter()
+                .map(|input| Operand { shape: input.shape(), values: Values::from_bytes(input.dtype(), input.bytes()) })
+                .collect();
+            let size = node.shape.len() * node.dtype.bytes();
+            let mut memory = Memory::zeroed(size);
+            let values = ValuesMut::from_bytes(node.dtype, &mut memory.bytes_mut()[..size]);
+            kernel.run(&operands, OperandMut { shape: &node.shape, values });
+            Array::from_bytes(&node.shape, node.dtype, &memory.bytes()[..size])
+        }
+        Op::Identity(_) => inputs[0].clone(),
+    }
+}
+
+/// The array of a node's type with the number `f(position)` at each position of its shape.
+fn build(node: &Node, mut f: impl FnMut(&[usize]) -> f64) -> Array {
+    let strides = node.shape.strides();
+    let mut position = vec![0; node.shape.rank()];
+    let values: Array = Array::from_fn(&node.shape, |index| {
+        position.iter_mut().enumerate().for_each(|(axis, at)| *at = index / strides[axis] % node.shape[axis]);
+        f(&position)
+    });
+    values.cast(node.dtype)
+}
+
+fn offset(position: &[usize], shape: &Shape) -> usize {
+    position.iter().zip(shape.strides()).map(|(at, stride)| at * stride).sum()
+}
+
+fn look(view: &View, node: &Node, x: &Array) -> Array {
+    match view {
+        View::Reshape => x.reshape(&node.shape).expect("checked when traced"),
+        View::Transpose(permutation) => build(node, |position| {
+            let mut source = vec![0; position.len()];
+            permutation.iter().zip(position).for_each(|(&axis, &at)| source[axis] = at);
+            x.get(offset(&source, x.shape()))
+        }),
+        View::Broadcast => build(node, |position| {
+            let source: Vec<usize> = position.iter().zip(x.shape().iter()).map(|(&at, &size)| if size == 1 { 0 } else { at }).collect();
+            x.get(offset(&source, x.shape()))
+        }),
+        View::Slice(parts) => build(node, |position| {
+            let source: Vec<usize> =
+                position.iter().zip(parts).map(|(&at, &(start, step))| (start as isize + at as isize * step) as usize).collect();
+            x.get(offset(&source, x.shape()))
+        }),
+    }
+}
+
+fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array {
+    let reduced: Shape = axes.iter().map(|&axis| x.shape()[axis]).collect();
+    let combine = |a: f64, b: f64| match reduction {
+        Reduction::Sum => a + b,
+        Reduction::Product => a * b,
+        Reduction::Max => if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) },
+        Reduction::Min => if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) },
+    };
+    let start = match (reduction, x.dtype()) {
+        (Reduction::Sum, _) => 0.0,
+        (Reduction::Product, _) => 1.0,
+        (Reduction::Max, DType::F32 | DType::F64) => f64::NEG_INFINITY,
+        (Reduction::Min, DType::F32 | DType::F64) => f64::INFINITY,
+        (Reduction::Max, DType::I32) => i32::MIN.into(),
+        (Reduction::Min, DType::I32) => i32::MAX.into(),
+        (Reduction::Max, DType::Bool) => 0.0,
+        (Reduction::Min, DType::Bool) => 1.0,
+    };
+    let strides = reduced.strides();
+    build(node, |kept| {
+        (0..reduced.len()).fold(start, |total, index| {
+            let mut kept = kept.iter();
+            let mut part = 0;
+            let position: Vec<usize> = (0..x.shape().rank())
+                .map(|axis| {
+                    if axes.contains(&axis) {
+                        part += 1;
+                        index / strides[part - 1] % reduced[part - 1]
+                    } else {
+                        *kept.next().expect("one for each axis kept")
+                    }
+                })
+                .collect();
+            combine(total, x.get(offset(&position, x.shape())))
+        })
+    })
+}
+
+fn matmul(transposed: [bool; 2], node: &Node, a: &Array, b: &Array) -> Array {
+    let rank = node.shape.rank();
+    let k = a.shape()[if transposed[0] { rank - 2 } else { rank - 1 }];
+    let pick = |x: &Array, position: &[usize], row: usize, column: usize, swap: bool| {
+        let last = if swap { [column, row] } else { [row, column] };
+        let source: Vec<usize> = position[..rank - 2].iter().copied().chain(last).collect();
+        x.get(offset(&source, x.shape()))
+    };
+    build(node, |position| {
+        let (i, j) = (position[rank - 2], position[rank - 1]);
+        (0..k).map(|p| pick(a, position, i, p, transposed[0]) * pick(b, position, p, j, transposed[1])).sum()
+    })
+}

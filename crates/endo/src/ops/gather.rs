@@ -1,0 +1,166 @@
+//! Elements picked by index, and added back by index; one-hot rows.
+//!
+//! In: values and `i32` indices, negative ones counting from the end. Out: the values picked. An index out of range picks NaN
+//! (0 for integers and truth values), which the checks of a training step then find.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::shape::Shape;
+
+use super::view::axis_error;
+
+/// Whole positions of an axis, for every index; with `along`, one element for every index, which has the values' rank.
+#[derive(Clone, Debug)]
+struct Gather {
+    axis: usize,
+    along: bool,
+}
+
+/// The gradient of [`Gather`]: values added where they were picked.
+#[derive(Clone, Debug)]
+struct ScatterAdd {
+    gather: Gather,
+    shape: Shape,
+}
+
+impl Tensor {
+    /// Positions of an axis by index: `[4, 3]` gathered along axis 0 by indices `[2, 5]` is `[2, 5, 3]` (Keras's `ops.take`).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x, i], _cx| [x.gather(&i, 0)]);
+    /// let picked = f.run([&[[1, 2], [3, 4]].into(), &[1, 0, 1].into()])?;
+    /// assert_eq!(picked[0], Array::from([[3, 4], [1, 2], [3, 4]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn gather(&self, indices: &Tensor, axis: isize) -> Tensor {
+        let site = Location::caller();
+        let Some(axis) = self.shape().axis(axis) else {
+            return self.fail(axis_error("gather", axis, self.shape()), self.shape(), site);
+        };
+        let shape: Shape = self.shape()[..axis].iter().chain(indices.shape().iter()).chain(&self.shape()[axis + 1..]).copied().collect();
+        self.push(Op::Kernel(Arc::new(Gather { axis, along: false })), &[self, &indices.indices(site)], shape, self.dtype(), site)
+    }
+
+    /// One element along an axis for every index; `indices` has this tensor's shape but for that axis.
+    #[track_caller]
+    pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Tensor {
+        let site = Location::caller();
+        let Some(axis) = self.shape().axis(axis) else {
+            return self.fail(axis_error("take_along_axis", axis, self.shape()), self.shape(), site);
+        };
+        if indices.rank() != self.rank() || indices.shape().with(axis, 0) != self.shape().with(axis, 0) {
+            let message = format!("`take_along_axis` of {} by indices {}: only axis {axis} may differ", self.shape(), indices.shape());
+            return self.fail(Error::new(ErrorKind::Shape, message), indices.shape(), site);
+        }
+        let kernel = Gather { axis, along: true };
+        self.push(Op::Kernel(Arc::new(kernel)), &[self, &indices.indices(site)], indices.shape(), self.dtype(), site)
+    }
+
+    /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of type `f32`.
+    #[track_caller]
+    pub fn one_hot(&self, depth: usize) -> Tensor {
+        let site = Location::caller();
+        let classes = self.trace().constant(Array::from_fn([depth], |i| i as i32), site);
+        self.indices(site).expand_dims(-1).equal(&classes).convert(DType::F32, site)
+    }
+
+    fn indices(&self, site: &'static Location<'static>) -> Tensor {
+        self.convert(DType::I32, site)
+    }
+}
+
+impl Gather {
+    /// Calls `visit(output index, Some(input index) or None when out of range, run length)` for every run of elements.
+    fn each(&self, shape: &Shape, indices: &[i32], mut visit: impl FnMut(usize, Option<usize>, usize)) {
+        let size = shape[self.axis];
+        let inner: usize = shape[self.axis + 1..].iter().product();
+        let outer: usize = shape[..self.axis].iter().product();
+        let position = |index: i32| {
+            let index = if index < 0 { index as isize + size as isize } else { index as isize };
+            (0..size as isize).contains(&index).then_some(index as usize)
+        };
+        if self.along {
+            let count = indices.len() / (outer * inner).max(1);
+            for (at, &index) in indices.iter().enumerate() {
+                let (block, offset) = (at / (count * inner).max(1), at % inner.max(1));
+                visit(at, position(index).map(|index| (block * size + index) * inner + offset), 1);
+            }
+        } else {
+            for block in 0..outer {
+                for (at, &index) in indices.iter().enumerate() {
+                    visit((block * indices.len() + at) * inner, position(index).map(|index| (block * size + index) * inner), inner);
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Gather {
+    fn name(&self) -> &'static str {
+        if self.along { "take_along_axis" } else { "gather" }
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        let Values::I32(indices) = inputs[1].values else { unreachable!("indices are converted to i32") };
+        macro_rules! pick {
+            ($from:expr, $to:expr, $missing:expr) => {
+                self.each(inputs[0].shape, indices, |to, from, run| match from {
+                    Some(from) => $to[to..to + run].copy_from_slice(&$from[from..from + run]),
+                    None => $to[to..to + run].fill($missing),
+                })
+            };
+        }
+        match (inputs[0].values, output.values) {
+            (Values::F32(from), ValuesMut::F32(to)) => pick!(from, to, f32::NAN),
+            (Values::F64(from), ValuesMut::F64(to)) => pick!(from, to, f64::NAN),
+            (Values::I32(from), ValuesMut::I32(to)) => pick!(from, to, 0),
+            (Values::Bool(from), ValuesMut::Bool(to)) => pick!(from, to, 0),
+            _ => unreachable!("input and output have one type"),
+        }
+    }
+
+    fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+        let kernel = ScatterAdd { gather: self.clone(), shape: inputs[0].shape().clone() };
+        let op = Op::Kernel(Arc::new(kernel));
+        vec![Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())), None]
+    }
+}
+
+impl Kernel for ScatterAdd {
+    fn name(&self) -> &'static str {
+        "scatter_add"
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        let Values::I32(indices) = inputs[1].values else { unreachable!("indices are converted to i32") };
+        macro_rules! add {
+            ($from:expr, $to:expr) => {{
+                $to.fill(Default::default());
+                self.gather.each(&self.shape, indices, |from, to, run| {
+                    if let Some(to) = to {
+                        $to[to..to + run].iter_mut().zip(&$from[from..from + run]).for_each(|(sum, x)| *sum += x);
+                    }
+                })
+            }};
+        }
+        match (inputs[0].values, output.values) {
+            (Values::F32(from), ValuesMut::F32(to)) => add!(from, to),
+            (Values::F64(from), ValuesMut::F64(to)) => add!(from, to),
+            (Values::I32(from), ValuesMut::I32(to)) => add!(from, to),
+            (Values::Bool(from), ValuesMut::Bool(to)) => add!(from, to),
+            _ => unreachable!("input and output have one type"),
+        }
+    }
+
+    fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+        let op = Op::Kernel(Arc::new(self.gather.clone()));
+        vec![Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())), None]
+    }
+}

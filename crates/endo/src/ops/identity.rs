@@ -1,0 +1,44 @@
+//! Values with gradients of their own: `stop_gradient`, and functions whose gradient the user writes.
+//!
+//! In: a value and a rule. Out: the same value; the rule replaces the gradient of whatever computed it.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::graph::{Op, Rule, Tensor};
+
+impl Tensor {
+    /// The same value, taken for a constant by gradients.
+    #[track_caller]
+    pub fn stop_gradient(&self) -> Tensor {
+        let rule = Rule { name: "stop_gradient", gradient: Box::new(|_| Vec::new()) };
+        // Rules hold no thread's state, but users' may hold tensors: a graph does not leave its thread before a plan is made.
+        #[allow(clippy::arc_with_non_send_sync)]
+        let op = Op::Identity(Arc::new(rule));
+        self.push(op, &[self], self.shape(), self.dtype(), Location::caller())
+    }
+
+    /// `value`, computed from `inputs` in any way, with gradients of the user's: `backward` gets the gradient with respect to
+    /// the value and returns one with respect to each input (TensorFlow's `tf.custom_gradient`).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// // softplus, whose naive gradient overflows for large x
+    /// let mut f = Function::new(|[x], cx| {
+    ///     let value = (x.exp() + 1.0).log();
+    ///     let slope = 1.0 / (1.0 + 1.0 / x.exp());
+    ///     let y = Tensor::custom_gradient(&value, &[&x], move |dy| vec![dy * &slope]);
+    ///     [cx.gradients(&y.sum(), [&x]).into_tensors().remove(0).unwrap()]
+    /// });
+    /// assert_eq!(f.run([&[1000.0_f32].into()])?[0], Array::from([1.0_f32]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn custom_gradient(value: &Tensor, inputs: &[&Tensor], backward: impl Fn(&Tensor) -> Vec<Tensor> + 'static) -> Tensor {
+        let gradient = Box::new(move |dy: &Tensor| backward(dy).into_iter().map(Some).collect());
+        #[allow(clippy::arc_with_non_send_sync)]
+        let op = Op::Identity(Arc::new(Rule { name: "custom_gradient", gradient }));
+        let all: Vec<&Tensor> = std::iter::once(value).chain(inputs.iter().copied()).collect();
+        value.push(op, &all, value.shape(), value.dtype(), Location::caller())
+    }
+}

@@ -1,0 +1,50 @@
+//! The operations: one file per family, each operation's method, shape rule, gradient and formula side by side.
+//!
+//! Elementwise operations are rows of tables made by the macros of [`elementwise`]; tests loop over [`tables`]. Shapes and
+//! types are checked when a method is called; a mistake is recorded in the trace with the caller's line, and a stand-in
+//! returned. Broadcasting is an explicit node, so no gradient rule thinks about shapes.
+
+#[macro_use]
+pub mod elementwise;
+
+pub mod argument;
+pub mod arithmetic;
+pub mod comparison;
+pub mod concatenate;
+pub mod evaluate;
+pub mod exponential;
+pub mod gather;
+pub mod identity;
+pub mod logical;
+pub mod matmul;
+pub mod nonlinear;
+pub mod operators;
+pub mod random;
+pub mod reduce;
+pub mod scan;
+pub mod sort;
+pub mod trigonometric;
+pub mod view;
+
+use crate::graph::Elementwise;
+
+pub use argument::Argument;
+pub use evaluate::evaluate;
+pub use random::RandomState;
+
+/// Every table of elementwise operations.
+pub fn tables() -> [&'static [&'static Elementwise]; 6] {
+    [arithmetic::TABLE, comparison::TABLE, exponential::TABLE, logical::TABLE, nonlinear::TABLE, trigonometric::TABLE]
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_of_elementwise_operations_are_unique() {
+        let mut names: Vec<&str> = super::tables().iter().flat_map(|table| table.iter().map(|operation| operation.name)).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

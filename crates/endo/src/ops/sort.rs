@@ -1,0 +1,159 @@
+//! Orders: sorting, the largest k, the position of the extreme.
+//!
+//! In: a tensor and an axis. Out: values with gradients, or `i32` positions without. Ties keep their order; NaN comes last.
+
+use std::cmp::Ordering;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, ValuesMut};
+
+use super::view::axis_error;
+
+/// The positions that sort the last axis.
+#[derive(Debug)]
+struct Argsort {
+    descending: bool,
+}
+
+/// The position of the largest (or smallest) element of the last axis.
+#[derive(Debug)]
+struct ArgExtreme {
+    smallest: bool,
+}
+
+impl Tensor {
+    /// The positions that would sort along an axis.
+    #[track_caller]
+    pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
+        let site = Location::caller();
+        self.along_last("argsort", axis, site, |x| x.push(Op::Kernel(Arc::new(Argsort { descending })), &[x], x.shape(), DType::I32, site))
+    }
+
+    /// The elements in ascending order along an axis.
+    #[track_caller]
+    pub fn sort(&self, axis: isize) -> Tensor {
+        self.take_along_axis(&self.argsort(axis, false), axis)
+    }
+
+    /// The `k` largest elements of the last axis, largest first, and their positions (TensorFlow's `top_k`).
+    #[track_caller]
+    pub fn top_k(&self, k: usize) -> (Tensor, Tensor) {
+        let site = Location::caller();
+        if k > self.features() {
+            let message = format!("`top_k` of {k} elements from an axis of {}", self.features());
+            let stand_in = self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+            return (stand_in.clone(), stand_in.convert(DType::I32, site));
+        }
+        let positions = self.argsort(-1, true).slice(-1, 0..k);
+        let values = if self.rank() == 0 { self.clone() } else { self.gather_last(&positions) };
+        (values, positions)
+    }
+
+    /// The position of the largest element along an axis, the first of those that tie.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.argmax(-1)]);
+    /// assert_eq!(f.run([&[[1.0_f32, 3.0, 2.0]].into()])?[0], Array::from([1]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn argmax(&self, axis: isize) -> Tensor {
+        self.arg_extreme("argmax", axis, false, Location::caller())
+    }
+
+    /// The position of the smallest element along an axis, the first of those that tie.
+    #[track_caller]
+    pub fn argmin(&self, axis: isize) -> Tensor {
+        self.arg_extreme("argmin", axis, true, Location::caller())
+    }
+
+    fn arg_extreme(&self, name: &str, axis: isize, smallest: bool, site: &'static Location<'static>) -> Tensor {
+        let Some(position) = self.shape().axis(axis) else {
+            return self.fail(axis_error(name, axis, self.shape()), self.shape(), site);
+        };
+        let moved = self.permute_last(position);
+        let shape = self.shape().without(&[position]);
+        moved.push(Op::Kernel(Arc::new(ArgExtreme { smallest })), &[&moved], shape, DType::I32, site)
+    }
+
+    fn gather_last(&self, positions: &Tensor) -> Tensor {
+        self.take_along_axis(positions, -1)
+    }
+
+    /// The tensor with an axis moved to the end.
+    fn permute_last(&self, axis: usize) -> Tensor {
+        let order: Vec<usize> = (0..self.rank()).filter(|&other| other != axis).chain([axis]).collect();
+        if axis + 1 == self.rank() { self.clone() } else { self.permute(&order) }
+    }
+
+    /// Applies `f` with an axis moved to the end, and moves it back.
+    fn along_last(&self, name: &str, axis: isize, site: &'static Location<'static>, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let Some(position) = self.shape().axis(axis) else {
+            return self.fail(axis_error(name, axis, self.shape()), self.shape(), site);
+        };
+        let result = f(&self.permute_last(position));
+        if position + 1 == self.rank() {
+            return result;
+        }
+        let mut back: Vec<usize> = (0..self.rank() - 1).collect();
+        back.insert(position, self.rank() - 1);
+        result.permute(&back)
+    }
+}
+
+/// NaN after everything else, whichever the direction.
+fn compare(a: f64, b: f64, descending: bool) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (false, false) if descending => b.total_cmp(&a),
+        (false, false) => a.total_cmp(&b),
+        (a, b) => a.cmp(&b),
+    }
+}
+
+impl Kernel for Argsort {
+    fn name(&self) -> &'static str {
+        "argsort"
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        let ValuesMut::I32(positions) = output.values else { unreachable!("positions are i32") };
+        let width = output.shape.features().max(1);
+        // Zero and minus zero are equal, so that they keep their order.
+        let key = |index: usize| inputs[0].values.get(index) + 0.0;
+        for (row, positions) in positions.chunks_exact_mut(width).enumerate() {
+            positions.iter_mut().enumerate().for_each(|(i, position)| *position = i as i32);
+            positions.sort_unstable_by(|&a, &b| {
+                let [x, y] = [a, b].map(|position| key(row * width + position as usize));
+                compare(x, y, self.descending).then(a.cmp(&b))
+            });
+        }
+    }
+
+    fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
+        vec![None]
+    }
+}
+
+impl Kernel for ArgExtreme {
+    fn name(&self) -> &'static str {
+        if self.smallest { "argmin" } else { "argmax" }
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        let ValuesMut::I32(positions) = output.values else { unreachable!("positions are i32") };
+        let width = inputs[0].shape.features();
+        for (row, position) in positions.iter_mut().enumerate() {
+            let value = |i: usize| inputs[0].values.get(row * width + i);
+            let better = |a: f64, b: f64| if self.smallest { a < b } else { a > b };
+            *position = (1..width).fold(0, |best, i| if better(value(i), value(best)) { i } else { best }) as i32;
+        }
+    }
+
+    fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
+        vec![None]
+    }
+}

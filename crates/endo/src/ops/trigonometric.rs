@@ -1,0 +1,34 @@
+//! Circular and hyperbolic functions, and the error function.
+//!
+//! In and out: floats; angles are in radians.
+
+use std::f64::consts::FRAC_2_SQRT_PI;
+
+use crate::simd;
+
+unary! {
+    /// The sine of an angle in radians.
+    sin(x) = simd::sin(x);
+    gradient(y, dy) = dy * x.cos();
+    domain = [-3.0, 3.0];
+
+    /// The cosine of an angle in radians.
+    cos(x) = simd::cos(x);
+    gradient(y, dy) = -dy * x.sin();
+    domain = [-3.0, 3.0];
+
+    /// The hyperbolic tangent.
+    tanh(x) = simd::tanh(x);
+    gradient(y, dy) = dy * (1.0 - y * y);
+    domain = [-2.0, 2.0];
+
+    /// The error function `2 / sqrt(pi) * integral of e^(-t^2) from 0 to x`.
+    erf(x) = simd::erf(x);
+    gradient(y, dy) = dy * FRAC_2_SQRT_PI * (-x.square()).exp();
+    domain = [-2.0, 2.0];
+
+    /// The inverse of [`erf`](Self::erf), on (-1, 1).
+    erfinv(x) = simd::erfinv(x);
+    gradient(y, dy) = dy * (1.0 / FRAC_2_SQRT_PI) * y.square().exp();
+    domain = [-0.9, 0.9];
+}

@@ -1,0 +1,203 @@
+//! The same numbers looked at in another way: reshape, transpose, broadcast, slices.
+//!
+//! In: a tensor. Out: a view; plans read through views instead of copying where they can.
+
+use std::ops::{Bound, Range, RangeBounds};
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Node, Op, Tensor, View};
+use crate::shape::Shape;
+
+impl Tensor {
+    /// The same row-major sequence in another shape of as many elements.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
+        let (shape, site) = (shape.into(), Location::caller());
+        if shape.len() != self.shape().len() {
+            let message = format!("cannot reshape {} to {shape}: {} elements against {}", self.shape(), self.shape().len(), shape.len());
+            return self.fail(Error::new(ErrorKind::Shape, message).help("the products of the sizes must be equal"), shape, site);
+        }
+        if shape == *self.shape() { self.clone() } else { self.push(Op::View(View::Reshape), &[self], shape, self.dtype(), site) }
+    }
+
+    /// All axes after the first in one: `[batch, a, b]` becomes `[batch, a * b]`.
+    #[track_caller]
+    pub fn flatten(&self) -> Tensor {
+        self.reshape([self.batch(), self.shape().len() / self.batch().max(1)])
+    }
+
+    /// A new axis of size 1 at a position, counted from the end when negative.
+    #[track_caller]
+    pub fn expand_dims(&self, axis: isize) -> Tensor {
+        let site = Location::caller();
+        let rank = self.rank() as isize + 1;
+        let position = if axis < 0 { axis + rank } else { axis };
+        if !(0..rank).contains(&position) {
+            return self.fail(axis_error("expand_dims", axis, self.shape()), self.shape(), site);
+        }
+        let mut sizes = self.shape().to_vec();
+        sizes.insert(position as usize, 1);
+        self.reshape(sizes)
+    }
+
+    /// The tensor without an axis of size 1, counted from the end when negative.
+    #[track_caller]
+    pub fn squeeze(&self, axis: isize) -> Tensor {
+        let site = Location::caller();
+        match self.shape().axis(axis) {
+            Some(position) if self.shape()[position] == 1 => self.reshape(self.shape().without(&[position])),
+            Some(position) => {
+                let message = format!("`squeeze` needs an axis of size 1, but axis {axis} of {} has {}", self.shape(), self.shape()[position]);
+                self.fail(Error::new(ErrorKind::Shape, message), self.shape().without(&[position]), site)
+            }
+            None => self.fail(axis_error("squeeze", axis, self.shape()), self.shape(), site),
+        }
+    }
+
+    /// The axes in another order: axis `i` of the result is axis `permutation[i]` of this tensor.
+    #[track_caller]
+    pub fn permute(&self, permutation: &[usize]) -> Tensor {
+        let site = Location::caller();
+        let mut sorted = permutation.to_vec();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..self.rank()) {
+            let message = format!("`permute` of {}: {permutation:?} does not name every axis once", self.shape());
+            return self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+        }
+        let shape: Shape = permutation.iter().map(|&axis| self.shape()[axis]).collect();
+        self.push(Op::View(View::Transpose(permutation.to_vec())), &[self], shape, self.dtype(), site)
+    }
+
+    /// The last two axes swapped.
+    #[track_caller]
+    pub fn transpose(&self) -> Tensor {
+        if self.rank() < 2 {
+            return self.clone();
+        }
+        let mut permutation: Vec<usize> = (0..self.rank()).collect();
+        permutation.swap(self.rank() - 2, self.rank() - 1);
+        self.permute(&permutation)
+    }
+
+    /// Axes of size 1, and axes in front, repeated until the shape is `shape` (NumPy's rule).
+    #[track_caller]
+    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
+        let (shape, site) = (shape.into(), Location::caller());
+        if self.shape().broadcast(&shape).as_ref() != Some(&shape) {
+            let message = format!("cannot broadcast {} to {shape}", self.shape());
+            return self.fail(Error::new(ErrorKind::Shape, message).help("sizes must be equal or 1, axis by axis from the last"), shape, site);
+        }
+        self.expand(&shape, site)
+    }
+
+    /// Broadcasting to a shape already known to fit.
+    pub(crate) fn expand(&self, shape: &Shape, site: &'static Location<'static>) -> Tensor {
+        if self.shape() == shape {
+            return self.clone();
+        }
+        let aligned: Shape = std::iter::repeat_n(1, shape.rank() - self.rank()).chain(self.shape().iter().copied()).collect();
+        let aligned_tensor = match &aligned == self.shape() {
+            true => self.clone(),
+            false => self.push(Op::View(View::Reshape), &[self], &aligned, self.dtype(), site),
+        };
+        if aligned == *shape {
+            return aligned_tensor;
+        }
+        aligned_tensor.push(Op::View(View::Broadcast), &[&aligned_tensor], shape, self.dtype(), site)
+    }
+
+    /// The positions of a range along an axis (negative axes count from the end).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.slice(-1, 1..)]);
+    /// assert_eq!(f.run([&[[1, 2, 3], [4, 5, 6]].into()])?[0], Array::from([[2, 3], [5, 6]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn slice(&self, axis: isize, range: impl RangeBounds<usize>) -> Tensor {
+        self.slice_step(axis, range, 1)
+    }
+
+    /// Every `step`-th position of a range along an axis; a negative step starts at the range's last position.
+    #[track_caller]
+    pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: isize) -> Tensor {
+        let site = Location::caller();
+        let Some(position) = self.shape().axis(axis) else {
+            return self.fail(axis_error("slice", axis, self.shape()), self.shape(), site);
+        };
+        let size = self.shape()[position];
+        let start = match range.start_bound() {
+            Bound::Included(&start) => start,
+            Bound::Excluded(&start) => start + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&end) => end + 1,
+            Bound::Excluded(&end) => end,
+            Bound::Unbounded => size,
+        };
+        if start > end || end > size || step == 0 {
+            let message = format!("`slice` {start}..{end} by {step} is not within axis {axis} of {}", self.shape());
+            return self.fail(Error::new(ErrorKind::Shape, message).help("ranges lie within the axis and steps are not 0"), self.shape(), site);
+        }
+        let Range { start, end } = start..end;
+        let count = (end - start).div_ceil(step.unsigned_abs());
+        if (start, end, step) == (0, size, 1) {
+            return self.clone();
+        }
+        let mut parts: Vec<(usize, isize)> = vec![(0, 1); self.rank()];
+        parts[position] = (if step > 0 || count == 0 { start } else { end - 1 }, step);
+        self.push(Op::View(View::Slice(parts)), &[self], self.shape().with(position, count), self.dtype(), site)
+    }
+
+    /// Equal parts along an axis.
+    #[track_caller]
+    pub fn split(&self, parts: usize, axis: isize) -> Vec<Tensor> {
+        let site = Location::caller();
+        let size = self.shape().axis(axis).map(|position| self.shape()[position]);
+        match size {
+            Some(size) if parts > 0 && size % parts == 0 => {
+                let width = size / parts;
+                (0..parts).map(|part| self.slice(axis, part * width..(part + 1) * width)).collect()
+            }
+            _ => {
+                let message = format!("cannot split axis {axis} of {} into {parts} equal parts", self.shape());
+                vec![self.fail(Error::new(ErrorKind::Shape, message), self.shape(), site); parts]
+            }
+        }
+    }
+
+    /// The order of positions along an axis reversed.
+    #[track_caller]
+    pub fn flip(&self, axis: isize) -> Tensor {
+        self.slice_step(axis, .., -1)
+    }
+}
+
+/// The error for an axis that a shape does not have.
+pub(crate) fn axis_error(operation: &str, axis: isize, shape: &Shape) -> Error {
+    let message = format!("`{operation}` along axis {axis} of a tensor of shape {shape}, which has {} axes", shape.rank());
+    Error::new(ErrorKind::Shape, message).help("axes count from 0, or from -1 backwards from the last")
+}
+
+/// Gradients of views: the view undone, summed over what was repeated, zero where nothing was looked at.
+pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tensor>> {
+    let Op::View(view) = &node.op else { unreachable!("called for views") };
+    let x = &inputs[0];
+    let dx = match view {
+        View::Reshape => dy.reshape(x.shape()),
+        View::Transpose(permutation) => {
+            let mut inverse = vec![0; permutation.len()];
+            permutation.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+            dy.permute(&inverse)
+        }
+        View::Broadcast => {
+            let repeated: Vec<isize> = (0..x.rank()).filter(|&axis| x.shape()[axis] != dy.shape()[axis]).map(|axis| axis as isize).collect();
+            dy.sum_axes(&repeated).reshape(x.shape())
+        }
+        View::Slice(parts) => dy.unslice(x.shape(), parts),
+    };
+    vec![Some(dx)]
+}

@@ -1,0 +1,110 @@
+//! The printed form of a plan: one step a line, the bodies of loops below them, with places and layers.
+
+use std::fmt;
+
+use super::{Action, Argument, Function, FusedLoop, Instruction, Layout, Matrix, Place, Plan, Step};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} steps, arena {} bytes, constants {} bytes", self.steps.len(), self.arena, self.constants.len())?;
+        for (position, step) in self.steps.iter().enumerate() {
+            self.write_step(f, position, step)?;
+        }
+        for (index, output) in self.outputs.iter().enumerate() {
+            let signature = &output.signature;
+            writeln!(f, "return {index}: {}{} at {}", signature.dtype, signature.shape, self.buffer(output.buffer))?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn write_step(&self, f: &mut fmt::Formatter<'_>, position: usize, step: &Step) -> fmt::Result {
+        let scope = &self.scopes[step.scope as usize];
+        let scope = if scope.is_empty() { String::new() } else { format!("  # {scope}") };
+        write!(f, "{position:4} ")?;
+        match &step.action {
+            Action::Loop(body) => {
+                writeln!(f, "loop over {}{scope}", body.length)?;
+                self.write_loop(f, body)
+            }
+            Action::Product(product) => {
+                let [rows, terms, columns] = product.sizes;
+                let bias = product.bias.map_or(String::new(), |(buffer, _)| format!(" + {}", self.buffer(buffer)));
+                let batch = if product.batch.is_empty() { String::new() } else { format!(" {:?} times", product.batch) };
+                let [left, right] = [&product.left, &product.right].map(|matrix| self.matrix(matrix));
+                let output = self.buffer(product.output);
+                writeln!(f, "{output} = {left} · {right}{bias}: {rows}x{terms}x{columns}{batch}{scope}")
+            }
+            Action::Call(call) => {
+                let inputs: Vec<String> = call.inputs.iter().map(|input| self.argument(input)).collect();
+                writeln!(f, "{} = {}({}){scope}", self.argument(&call.output), call.kernel.name(), inputs.join(", "))
+            }
+            Action::Guard(checks) => {
+                let checks: Vec<String> = checks.iter().map(|check| self.buffer(check.buffer)).collect();
+                writeln!(f, "check that {} are finite{scope}", checks.join(", "))
+            }
+        }
+    }
+
+    fn write_loop(&self, f: &mut fmt::Formatter<'_>, body: &FusedLoop) -> fmt::Result {
+        for (value, load) in body.loads.iter().enumerate() {
+            writeln!(f, "       %{value} = {}{}", self.buffer(load.buffer), Elements(&load.layout))?;
+        }
+        for (position, instruction) in body.instructions.iter().enumerate() {
+            writeln!(f, "       %{} = {instruction}", body.loads.len() + position)?;
+        }
+        for store in &body.stores {
+            writeln!(f, "       {} = %{}", self.buffer(store.buffer), store.value)?;
+        }
+        for reduce in &body.reduces {
+            let [before, size, behind] = reduce.sizes;
+            let name = format!("{:?}", reduce.reduction).to_lowercase();
+            writeln!(f, "       {} = {name} %{} over {before} [{size}] {behind}", self.buffer(reduce.buffer), reduce.value)?;
+        }
+        Ok(())
+    }
+
+    /// A buffer's name: where it is.
+    fn buffer(&self, index: usize) -> String {
+        match self.buffers[index].place {
+            Place::Arena(start) => format!("@{start}"),
+            Place::Constant(start) => format!("constant@{start}"),
+            Place::Input(index) => format!("input {index}"),
+            Place::Variable(index) => format!("`{}`", self.variables[index].name),
+        }
+    }
+
+    fn matrix(&self, matrix: &Matrix) -> String {
+        let transposed = if matrix.strides[1] == 1 { "" } else { "ᵀ" };
+        format!("{}{transposed}", self.buffer(matrix.buffer))
+    }
+
+    fn argument(&self, argument: &Argument) -> String {
+        format!("{}{}", self.buffer(argument.buffer), argument.shape)
+    }
+}
+
+impl fmt::Display for Instruction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.function {
+            Function::Elementwise(elementwise) => f.write_str(elementwise.name)?,
+            Function::Cast => write!(f, "cast {}", self.to)?,
+        }
+        let inputs: Vec<String> = self.inputs.iter().map(|input| format!("%{input}")).collect();
+        write!(f, "({})", inputs.join(", "))
+    }
+}
+
+/// Which elements a load reads; nothing for all of them in order.
+struct Elements<'a>(&'a Layout);
+
+impl fmt::Display for Elements<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_plain() {
+            return Ok(());
+        }
+        let axes: Vec<String> = self.0.axes.iter().map(|axis| format!("{} by {}", axis.size, axis.stride)).collect();
+        write!(f, "[{}; {}]", self.0.offset, axes.join(", "))
+    }
+}

@@ -1,0 +1,249 @@
+//! Writes the steps of a plan: what each group of operations reads, computes and stores.
+//!
+//! In: a graph, its reads and its groups. Out: a [`Draft`]: steps in no order yet, and buffers without places in the arena.
+
+use std::collections::HashMap;
+
+use crate::dtype::DType;
+use crate::graph::{Graph, NodeId, Op};
+use crate::simd::Memory;
+
+use super::fuse::{Group, Groups};
+use super::layout::Layout;
+use super::read::{Read, Reads};
+use super::{Action, Argument, Buffer, Call, Checked, Function, FusedLoop, Instruction, Load, Matrix, Output, Place};
+use super::{Product, Reduce, Signature, Step, Store};
+
+/// A plan in the making.
+pub struct Draft {
+    /// The steps; from [`super::schedule`] on in order.
+    pub steps: Vec<Step>,
+    /// For each step the last of its operations in the traced order: ties are broken by it.
+    pub positions: Vec<usize>,
+    /// What steps read and write; from [`super::place`] on with their places.
+    pub buffers: Vec<Buffer>,
+    /// The values that a run returns.
+    pub outputs: Vec<Output>,
+    /// Numbers known beforehand.
+    pub constants: Memory,
+    /// The buffer of each operation that has one.
+    of: Vec<Option<usize>>,
+}
+
+impl Draft {
+    /// Writes the steps of all groups, the outputs and the guard.
+    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups) -> Self {
+        let mut draft = Self {
+            steps: Vec::new(),
+            positions: Vec::new(),
+            buffers: Vec::new(),
+            outputs: Vec::new(),
+            constants: Memory::default(),
+            of: vec![None; graph.nodes.len()],
+        };
+        let kept = kept(graph, reads, groups);
+        for group in groups.list.iter().filter(|group| !group.members.is_empty()) {
+            let scope = graph.node(group.members[0]).scope;
+            let last = *group.members.last().expect("groups have members");
+            let action = match group.is_loop {
+                true => Action::Loop(draft.fused(graph, reads, group, &kept)),
+                false => draft.whole(graph, reads, groups, last),
+            };
+            draft.push(Step { action, scope }, last.index());
+        }
+        for (&id, read) in graph.outputs.iter().zip(&reads.outputs) {
+            draft.output(graph, id, read);
+        }
+        draft.guard(graph, reads);
+        draft
+    }
+
+    /// Adds a step.
+    pub fn push(&mut self, step: Step, position: usize) -> usize {
+        self.steps.push(step);
+        self.positions.push(position);
+        self.steps.len() - 1
+    }
+
+    /// Adds a buffer.
+    pub fn buffer(&mut self, dtype: DType, length: usize, place: Place) -> usize {
+        self.buffers.push(Buffer { dtype, length, place });
+        self.buffers.len() - 1
+    }
+
+    /// The buffer that holds the value of an operation.
+    pub fn buffer_of(&mut self, graph: &Graph, id: NodeId) -> usize {
+        if let Some(buffer) = self.of[id.index()] {
+            return buffer;
+        }
+        let node = graph.node(id);
+        let place = match &node.op {
+            Op::Input(index) => Place::Input(*index),
+            Op::Variable(index) => Place::Variable(*index),
+            Op::Constant(array) => Place::Constant(self.constants.append(array.bytes())),
+            Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_) => {
+                Place::Arena(0)
+            }
+        };
+        let buffer = self.buffer(node.dtype, node.shape.len(), place);
+        self.of[id.index()] = Some(buffer);
+        buffer
+    }
+
+    /// Adds a step that copies what is read to a buffer.
+    pub fn copy(&mut self, graph: &Graph, read: &Read, to: usize) -> usize {
+        let buffer = self.buffer_of(graph, read.base);
+        let node = graph.node(read.base);
+        let load = Load { buffer, layout: read.layout.clone() };
+        let store = Store { value: 0, buffer: to };
+        let body = FusedLoop { length: read.layout.length(), loads: vec![load], stores: vec![store], ..FusedLoop::default() };
+        self.push(Step { action: Action::Loop(body), scope: node.scope }, graph.nodes.len())
+    }
+
+    fn output(&mut self, graph: &Graph, id: NodeId, read: &Read) {
+        let node = graph.node(id);
+        let mut buffer = self.buffer_of(graph, read.base);
+        let mut offset = read.layout.offset;
+        if !matches!(self.buffers[buffer].place, Place::Arena(_)) {
+            buffer = self.buffer(node.dtype, node.shape.len(), Place::Arena(0));
+            offset = 0;
+            self.copy(graph, read, buffer);
+        }
+        self.outputs.push(Output { buffer, offset, signature: Signature { shape: node.shape.clone(), dtype: node.dtype } });
+    }
+
+    fn guard(&mut self, graph: &Graph, reads: &Reads) {
+        let mut checks: Vec<Checked> = Vec::new();
+        for (index, read) in reads.checks.iter().enumerate() {
+            if graph.node(read.base).dtype.is_float() {
+                let buffer = self.buffer_of(graph, read.base);
+                checks.push(Checked { index, buffer, offset: read.layout.offset, length: read.layout.length() });
+            }
+        }
+        if !checks.is_empty() {
+            let position = reads.checks.iter().map(|read| read.base.index()).max().unwrap_or(0);
+            self.push(Step { action: Action::Guard(checks), scope: 0 }, position);
+        }
+    }
+
+    fn fused(&mut self, graph: &Graph, reads: &Reads, group: &Group, kept: &[bool]) -> FusedLoop {
+        let mut body = FusedLoop { length: group.length, ..FusedLoop::default() };
+        // Values are numbered loads first, so the loads have to be known before the instructions are written.
+        let mut loads: HashMap<Load, usize> = HashMap::new();
+        let own = |id: NodeId| group.members.binary_search(&id).is_ok();
+        let is_direct = |read: &Read| own(read.base) && Groups::is_direct(graph, reads, read, group.length);
+        for &id in &group.members {
+            for read in reads.inputs[id.index()].iter().filter(|read| !is_direct(read)) {
+                let load = Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() };
+                if !loads.contains_key(&load) {
+                    loads.insert(load.clone(), body.loads.len());
+                    body.loads.push(load);
+                }
+            }
+        }
+        let mut values: HashMap<NodeId, usize> = HashMap::new();
+        for &id in &group.members {
+            let node = graph.node(id);
+            let inputs: Vec<usize> = reads.inputs[id.index()]
+                .iter()
+                .map(|read| match is_direct(read) {
+                    true => values[&read.base],
+                    false => loads[&Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() }],
+                })
+                .collect();
+            let next = body.loads.len() + body.instructions.len();
+            let from = reads.inputs[id.index()].last().map_or(node.dtype, |read| graph.node(read.base).dtype);
+            let mut instruction = |function| {
+                body.instructions.push(Instruction { function, inputs: inputs.clone(), from, to: node.dtype });
+                next
+            };
+            let value = match &node.op {
+                Op::Elementwise(elementwise) => instruction(Function::Elementwise(elementwise)),
+                Op::Cast => instruction(Function::Cast),
+                Op::View(_) => inputs[0],
+                Op::Reduce(reduction, axes) => {
+                    let sizes = middle(&graph.node(node.inputs[0]).shape, axes);
+                    let buffer = self.buffer_of(graph, id);
+                    body.reduces.push(Reduce { value: inputs[0], reduction: *reduction, sizes, buffer });
+                    continue;
+                }
+                Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Matmul { .. } | Op::Kernel(_) | Op::Identity(_) => {
+                    unreachable!("not computed in loops")
+                }
+            };
+            values.insert(id, value);
+            if kept[id.index()] {
+                body.stores.push(Store { value, buffer: self.buffer_of(graph, id) });
+            }
+        }
+        body
+    }
+
+    fn whole(&mut self, graph: &Graph, reads: &Reads, groups: &Groups, id: NodeId) -> Action {
+        let output = self.buffer_of(graph, id);
+        let (source, bias) = match &groups.biased[id.index()] {
+            Some((product, bias)) => (*product, Some((self.buffer_of(graph, bias.base), bias.layout.offset))),
+            None => (id, None),
+        };
+        let node = graph.node(source);
+        let inputs = &reads.inputs[source.index()];
+        match &node.op {
+            Op::Matmul { transposed } => {
+                let [left, right] = [0, 1].map(|side| {
+                    let shape = &graph.node(node.inputs[side]).shape;
+                    self.matrix(graph, &inputs[side], shape, transposed[side])
+                });
+                let rank = node.shape.rank();
+                let operand = &graph.node(node.inputs[0]).shape;
+                let terms = operand[if transposed[0] { rank - 2 } else { rank - 1 }];
+                let sizes = [node.shape[rank - 2], terms, node.shape[rank - 1]];
+                Action::Product(Product { batch: node.shape[..rank - 2].to_vec(), sizes, left, right, bias, output })
+            }
+            Op::Kernel(kernel) => {
+                let argument = |(read, id): (&Read, &NodeId)| {
+                    let shape = graph.node(*id).shape.clone();
+                    Argument { buffer: self.buffer_of(graph, read.base), offset: read.layout.offset, shape }
+                };
+                let inputs = inputs.iter().zip(&node.inputs).map(argument).collect();
+                let output = Argument { buffer: output, offset: 0, shape: node.shape.clone() };
+                Action::Call(Call { kernel: kernel.clone(), inputs, output })
+            }
+            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::View(_) | Op::Identity(_) => {
+                unreachable!("computed in loops, or not at all")
+            }
+        }
+    }
+
+    fn matrix(&mut self, graph: &Graph, read: &Read, shape: &crate::shape::Shape, transposed: bool) -> Matrix {
+        let mut batch_strides = read.layout.strides(shape).expect("operands of products have been given strides");
+        let mut strides = [batch_strides[shape.rank() - 2], batch_strides[shape.rank() - 1]];
+        batch_strides.truncate(shape.rank() - 2);
+        if transposed {
+            strides.reverse();
+        }
+        Matrix { buffer: self.buffer_of(graph, read.base), offset: read.layout.offset, strides, batch_strides }
+    }
+}
+
+/// Which values are wanted outside the loop that computes them.
+fn kept(graph: &Graph, reads: &Reads, groups: &Groups) -> Vec<bool> {
+    let mut kept = vec![false; graph.nodes.len()];
+    let roots = reads.outputs.iter().chain(reads.writes.iter().map(|(_, read)| read)).chain(&reads.checks);
+    roots.for_each(|read| kept[read.base.index()] = true);
+    for (position, inputs) in reads.inputs.iter().enumerate() {
+        let own = groups.of(NodeId(position as u32));
+        let length = own.map_or(0, |group| groups.list[group].length);
+        for read in inputs {
+            let inside = own.is_some() && groups.of(read.base) == own && Groups::is_direct(graph, reads, read, length);
+            kept[read.base.index()] |= !inside;
+        }
+    }
+    kept
+}
+
+/// The sizes before, of, and after a group of neighbouring axes.
+fn middle(shape: &[usize], axes: &[usize]) -> [usize; 3] {
+    let (first, end) = (axes[0], axes[axes.len() - 1] + 1);
+    [&shape[..first], &shape[first..end], &shape[end..]].map(|sizes| sizes.iter().product())
+}
+

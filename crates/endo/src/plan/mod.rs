@@ -1,0 +1,337 @@
+//! A graph made runnable: fused loops, matrix products and kernels in an order, every value at a place decided beforehand.
+//!
+//! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass: [`simplify`] rewrites the
+//! graph, [`read`] turns views into layouts of buffers, [`fuse`] groups operations into steps, [`emit`] writes the steps,
+//! [`write`] lets variables be written where they live, [`schedule`] orders, [`place`] lays out the arena.
+
+pub mod display;
+pub mod layout;
+
+mod algebra;
+mod emit;
+mod fuse;
+mod place;
+mod read;
+mod schedule;
+mod simplify;
+mod write;
+
+use std::sync::Arc;
+
+use crate::dtype::DType;
+use crate::graph::{Elementwise, Graph, Kernel};
+use crate::shape::Shape;
+use crate::simd::{Memory, Reduction};
+
+pub use layout::Layout;
+
+/// A function from (inputs, variables) to (outputs, new variables), as a list of steps.
+pub struct Plan {
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+    /// The stretches of memory that steps read and write.
+    pub buffers: Vec<Buffer>,
+    /// The run's inputs, by index.
+    pub inputs: Vec<Signature>,
+    /// The variables, by index in the graph.
+    pub variables: Vec<Named>,
+    /// The values that a run returns, each in the arena.
+    pub outputs: Vec<Output>,
+    /// Numbers known beforehand, each at the start of a cache line.
+    pub constants: Memory,
+    /// The bytes of the memory that intermediate values share.
+    pub arena: usize,
+    /// Paths of layers, for displays.
+    pub scopes: Vec<String>,
+}
+
+/// A shape and an element type.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Signature {
+    /// The sizes of the axes.
+    pub shape: Shape,
+    /// The element type.
+    pub dtype: DType,
+}
+
+/// A variable as displays need it.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its shape and type.
+    pub signature: Signature,
+    /// Whether a run writes it.
+    pub written: bool,
+}
+
+/// A value that a run returns.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The buffer that holds it.
+    pub buffer: usize,
+    /// Its first element in the buffer.
+    pub offset: usize,
+    /// Its shape and type.
+    pub signature: Signature,
+}
+
+/// A stretch of memory that holds one value, row-major.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// The type of its elements.
+    pub dtype: DType,
+    /// The number of its elements.
+    pub length: usize,
+    /// Where it starts.
+    pub place: Place,
+}
+
+impl Buffer {
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.length * self.dtype.bytes()
+    }
+}
+
+/// Where a buffer starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// At this byte of the arena.
+    Arena(usize),
+    /// At this byte of the plan's constants.
+    Constant(usize),
+    /// In the run's input with this index.
+    Input(usize),
+    /// In the variable with this index.
+    Variable(usize),
+}
+
+/// One thing to do, and the layer it belongs to.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// The layer: an index into [`Plan::scopes`].
+    pub scope: u32,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Elementwise operations in one pass, with reductions at the end.
+    Loop(FusedLoop),
+    /// Matrix products.
+    Product(Product),
+    /// An operation with code of its own.
+    Call(Call),
+    /// Stops the run if a value is not finite; everything that writes a variable comes after it.
+    Guard(Vec<Checked>),
+}
+
+/// Elementwise operations on the elements of row-major sequences of one length.
+///
+/// Values are numbered: first the loads, then the instructions.
+#[derive(Clone, Default, Debug)]
+pub struct FusedLoop {
+    /// The length of the sequences.
+    pub length: usize,
+    /// What is read.
+    pub loads: Vec<Load>,
+    /// What is computed from what was read, in order.
+    pub instructions: Vec<Instruction>,
+    /// The values that are kept.
+    pub stores: Vec<Store>,
+    /// The values that are combined.
+    pub reduces: Vec<Reduce>,
+}
+
+/// A sequence that a loop reads.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Load {
+    /// The buffer that is read.
+    pub buffer: usize,
+    /// Where in it each element of the sequence lies.
+    pub layout: Layout,
+}
+
+/// An operation of a fused loop.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Instruction {
+    /// What is computed.
+    pub function: Function,
+    /// The values it is computed from.
+    pub inputs: Vec<usize>,
+    /// The type of the last input, by which loops are chosen.
+    pub from: DType,
+    /// The type of the result.
+    pub to: DType,
+}
+
+/// What an instruction computes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Function {
+    /// An elementwise function.
+    Elementwise(&'static Elementwise),
+    /// A conversion between element types.
+    Cast,
+}
+
+/// A value of a loop that is written to a buffer of the loop's length.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Store {
+    /// The value.
+    pub value: usize,
+    /// Where to.
+    pub buffer: usize,
+}
+
+/// A value of a loop that is combined along the middle one of three axes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Reduce {
+    /// The value.
+    pub value: usize,
+    /// How elements are combined.
+    pub reduction: Reduction,
+    /// The sizes of the axes: kept, combined, kept. Their product is the loop's length.
+    pub sizes: [usize; 3],
+    /// Where the `sizes[0] * sizes[2]` results go.
+    pub buffer: usize,
+}
+
+/// `output[b] = left[b] right[b] + bias` for every `b` of the batch.
+#[derive(Clone, Debug)]
+pub struct Product {
+    /// The sizes of the batch axes.
+    pub batch: Vec<usize>,
+    /// Rows of the result, terms of each sum, columns of the result.
+    pub sizes: [usize; 3],
+    /// The left operand.
+    pub left: Matrix,
+    /// The right operand.
+    pub right: Matrix,
+    /// A row that is added to every row: its buffer and first element.
+    pub bias: Option<(usize, usize)>,
+    /// Where the result goes, contiguous.
+    pub output: usize,
+}
+
+/// An operand of a matrix product.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    /// The buffer it lies in.
+    pub buffer: usize,
+    /// Its first element in the buffer.
+    pub offset: usize,
+    /// The distances between neighbours along the rows' axis and along the columns' axis of the operand as multiplied.
+    pub strides: [isize; 2],
+    /// The distances along the batch axes.
+    pub batch_strides: Vec<isize>,
+}
+
+/// An operation with code of its own.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The code.
+    pub kernel: Arc<dyn Kernel>,
+    /// Its inputs.
+    pub inputs: Vec<Argument>,
+    /// Its output.
+    pub output: Argument,
+}
+
+/// A whole contiguous array given to a kernel.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// The buffer it lies in.
+    pub buffer: usize,
+    /// Its first element in the buffer.
+    pub offset: usize,
+    /// The sizes of its axes.
+    pub shape: Shape,
+}
+
+/// A value that has to be finite.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Its index in [`Graph::checks`].
+    pub index: usize,
+    /// The buffer it lies in.
+    pub buffer: usize,
+    /// Its first element in the buffer.
+    pub offset: usize,
+    /// The number of its elements.
+    pub length: usize,
+}
+
+impl Plan {
+    /// The fastest plan for a graph.
+    pub fn new(graph: &Graph) -> Plan {
+        Self::build(graph, &simplify::simplify(graph), true)
+    }
+
+    /// A plan that does what the graph says and no more: every elementwise operation is a loop of its own.
+    pub fn unfused(graph: &Graph) -> Plan {
+        Self::build(graph, &simplify::normalize(graph), false)
+    }
+
+    fn build(graph: &Graph, simplified: &Graph, fused: bool) -> Plan {
+        let reads = read::Reads::new(simplified);
+        let groups = fuse::Groups::new(simplified, &reads, fused);
+        let mut draft = emit::Draft::new(simplified, &reads, &groups);
+        let written = write::write(&mut draft, simplified, &reads, fused);
+        schedule::order(&mut draft, &written);
+        let arena = place::place(&mut draft);
+        let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
+        let named = |(index, variable): (usize, &crate::variable::Variable)| Named {
+            name: variable.name().to_string(),
+            signature: signature(variable.shape(), variable.dtype()),
+            written: graph.writes.iter().any(|&(written, _)| written == index),
+        };
+        Plan {
+            steps: draft.steps,
+            buffers: draft.buffers,
+            inputs: graph.inputs.iter().map(|&id| signature(&graph.node(id).shape, graph.node(id).dtype)).collect(),
+            variables: graph.variables.iter().enumerate().map(named).collect(),
+            outputs: draft.outputs,
+            constants: draft.constants,
+            arena,
+            scopes: graph.scopes.clone(),
+        }
+    }
+
+    /// The bytes of the memory that intermediate values share.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena
+    }
+
+    /// Whether a run writes any variable.
+    pub fn writes(&self) -> bool {
+        self.variables.iter().any(|variable| variable.written)
+    }
+}
+
+impl Step {
+    /// The buffers it reads.
+    pub fn reads(&self) -> Vec<usize> {
+        match &self.action {
+            Action::Loop(body) => body.loads.iter().map(|load| load.buffer).collect(),
+            Action::Product(product) => {
+                let operands = [product.left.buffer, product.right.buffer];
+                operands.into_iter().chain(product.bias.map(|(buffer, _)| buffer)).collect()
+            }
+            Action::Call(call) => call.inputs.iter().map(|input| input.buffer).collect(),
+            Action::Guard(checks) => checks.iter().map(|check| check.buffer).collect(),
+        }
+    }
+
+    /// The buffers it writes.
+    pub fn writes(&self) -> Vec<usize> {
+        match &self.action {
+            Action::Loop(body) => body.stores.iter().map(|s| s.buffer).chain(body.reduces.iter().map(|f| f.buffer)).collect(),
+            Action::Product(product) => vec![product.output],
+            Action::Call(call) => vec![call.output.buffer],
+            Action::Guard(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Rewrites a graph to a smaller one that computes the same.
+//!
+//! In: the traced graph. Out: a graph without identities, duplicates, views of views, broadcasts before arithmetic that could
+//! come after it, and unneeded operations; every reduction combines one group of neighbouring axes.
+
+use std::collections::HashMap;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::graph::{Check, Graph, Node, NodeId, Op, View};
+use crate::shape::Shape;
+use crate::simd::Reduction;
+
+use super::algebra;
+
+/// The graph with every rewrite that leaves the numbers as they are, up to the order of summation.
+pub fn simplify(graph: &Graph) -> Graph {
+    Rewriter::new(graph, true).run()
+}
+
+/// The graph with only those rewrites that the later passes need.
+pub fn normalize(graph: &Graph) -> Graph {
+    Rewriter::new(graph, false).run()
+}
+
+/// Constants up to this size are compared, so that equal ones are kept once.
+const COMPARED_BYTES: usize = 256;
+
+/// What makes two operations equal.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    form: Form,
+    inputs: Vec<NodeId>,
+    shape: Shape,
+    dtype: DType,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Form {
+    Input(usize),
+    Variable(usize),
+    Constant(Vec<u8>),
+    Elementwise(usize),
+    Cast,
+    Reduce(Reduction, Vec<usize>),
+    Matmul([bool; 2]),
+    View(View),
+    Kernel(String),
+}
+
+struct Rewriter<'a> {
+    source: &'a Graph,
+    /// How often each operation of the source is used.
+    uses: Vec<u32>,
+    rewrites: bool,
+    result: Graph,
+    known: HashMap<Key, NodeId>,
+    /// The node being rewritten: where its replacements come from.
+    origin: usize,
+}
+
+impl<'a> Rewriter<'a> {
+    fn new(source: &'a Graph, rewrites: bool) -> Self {
+        let needed = source.needed();
+        let mut uses = vec![0; source.nodes.len()];
+        for (node, _) in source.nodes.iter().zip(&needed).filter(|&(_, &needed)| needed) {
+            node.inputs.iter().for_each(|id| uses[id.index()] += 1);
+        }
+        let roots = source.outputs.iter().chain(source.writes.iter().map(|(_, id)| id)).chain(source.checks.iter().map(|c| &c.node));
+        roots.for_each(|id| uses[id.index()] += 1);
+        let result = Graph { variables: source.variables.clone(), scopes: source.scopes.clone(), ..Graph::default() };
+        Self { source, uses, rewrites, result, known: HashMap::new(), origin: 0 }
+    }
+
+    fn run(mut self) -> Graph {
+        let needed = self.source.needed();
+        let mut new: Vec<NodeId> = Vec::with_capacity(self.source.nodes.len());
+        for (position, node) in self.source.nodes.iter().enumerate() {
+            self.origin = position;
+            let id = if needed[position] {
+                let inputs = node.inputs.iter().map(|id| new[id.index()]).collect();
+                self.rewrite(node, inputs)
+            } else {
+                NodeId(u32::MAX)
+            };
+            new.push(id);
+        }
+        let mut graph = self.result;
+        graph.outputs = self.source.outputs.iter().map(|id| new[id.index()]).collect();
+        graph.writes = self.source.writes.iter().map(|&(variable, id)| (variable, new[id.index()])).collect();
+        graph.checks = self.source.checks.iter().map(|check| Check { node: new[check.node.index()], what: check.what.clone() }).collect();
+        without_unneeded(graph)
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        self.result.node(id)
+    }
+
+    /// The node that computes what `node` does from these inputs.
+    fn rewrite(&mut self, node: &Node, inputs: Vec<NodeId>) -> NodeId {
+        match &node.op {
+            Op::Identity(_) => inputs[0],
+            Op::Reduce(reduction, axes) => self.reduce(*reduction, axes, inputs[0], &node.shape),
+            _ if !self.rewrites => self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype),
+            Op::Constant(array) => self.constant(array),
+            Op::View(view) => self.view(view.clone(), inputs[0], node.shape.clone()),
+            Op::Matmul { transposed } => self.matmul(*transposed, inputs, node),
+            Op::Elementwise(_) | Op::Cast => self.elementwise(node.op.clone(), inputs, node.shape.clone(), node.dtype),
+            Op::Input(_) | Op::Variable(_) | Op::Kernel(_) => self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype),
+        }
+    }
+
+    /// The node with this operation: an equal one if there is one already.
+    fn push(&mut self, op: Op, inputs: Vec<NodeId>, shape: Shape, dtype: DType) -> NodeId {
+        let form = match &op {
+            Op::Input(index) => Some(Form::Input(*index)),
+            Op::Variable(index) => Some(Form::Variable(*index)),
+            Op::Constant(array) => (array.bytes().len() <= COMPARED_BYTES).then(|| Form::Constant(array.bytes().to_vec())),
+            Op::Elementwise(elementwise) => Some(Form::Elementwise(std::ptr::from_ref(*elementwise) as usize)),
+            Op::Cast => Some(Form::Cast),
+            Op::Reduce(reduction, axes) => Some(Form::Reduce(*reduction, axes.clone())),
+            Op::Matmul { transposed } => Some(Form::Matmul(*transposed)),
+            Op::View(view) => Some(Form::View(view.clone())),
+            Op::Kernel(kernel) => Some(Form::Kernel(format!("{kernel:?}"))),
+            Op::Identity(_) => None,
+        };
+        let next = NodeId(self.result.nodes.len() as u32);
+        if let Some(form) = form.filter(|_| self.rewrites) {
+            let key = Key { form, inputs: inputs.clone(), shape: shape.clone(), dtype };
+            let id = *self.known.entry(key).or_insert(next);
+            if id != next {
+                return id;
+            }
+        }
+        let origin = &self.source.nodes[self.origin];
+        self.result.nodes.push(Node { op, inputs, shape, dtype, scope: origin.scope, site: origin.site });
+        next
+    }
+
+    /// Numbers that are all equal become one number, broadcast.
+    fn constant(&mut self, array: &Array) -> NodeId {
+        let (shape, dtype) = (array.shape().clone(), array.dtype());
+        let bytes = array.bytes();
+        let size = dtype.bytes();
+        if array.len() > 1 && bytes.chunks(size).all(|element| *element == bytes[..size]) {
+            let scalar = self.push(Op::Constant(Array::from_bytes((), dtype, &bytes[..size])), Vec::new(), Shape::scalar(), dtype);
+            return self.expand(scalar, &shape);
+        }
+        self.push(Op::Constant(array.clone()), Vec::new(), shape, dtype)
+    }
+
+    /// A single element repeated to a shape.
+    fn expand(&mut self, scalar: NodeId, shape: &Shape) -> NodeId {
+        let ones: Shape = shape.iter().map(|_| 1).collect();
+        let reshaped = self.view(View::Reshape, scalar, ones);
+        self.view(View::Broadcast, reshaped, shape.clone())
+    }
+
+    fn view(&mut self, view: View, input: NodeId, shape: Shape) -> NodeId {
+        let Node { op, inputs, shape: from, dtype, .. } = self.node(input).clone();
+        let below = if let Op::View(below) = op { Some((below, inputs[0])) } else { None };
+        match (&view, below) {
+            (View::Reshape, _) if shape == from => return input,
+            (View::Reshape, Some((View::Reshape, first))) => return self.view(View::Reshape, first, shape),
+            (View::Reshape, _) => {}
+            (View::Transpose(permutation), _) if keeps_order(permutation, &from) => return self.view(View::Reshape, input, shape),
+            (View::Transpose(second), Some((View::Transpose(first), below))) => {
+                let both = second.iter().map(|&axis| first[axis]).collect();
+                return self.view(View::Transpose(both), below, shape);
+            }
+            (View::Transpose(_), _) => {}
+            (View::Broadcast, _) if shape == from => return input,
+            (View::Broadcast, Some((View::Broadcast, first))) => return self.view(View::Broadcast, first, shape),
+            (View::Broadcast, _) => {}
+            (View::Slice(slices), _) if shape == from && slices.iter().all(|&(_, step)| step == 1) => return input,
+            (View::Slice(_), _) => {}
+        }
+        if let View::Transpose(permutation) = &view
+            && let Some(product) = self.transposed_product(input, permutation, &shape)
+        {
+            return product;
+        }
+        self.push(Op::View(view), vec![input], shape, dtype)
+    }
+
+    /// The transpose of a matrix product that is not used otherwise: the product of the transposes, in the other order.
+    fn transposed_product(&mut self, input: NodeId, permutation: &[usize], shape: &Shape) -> Option<NodeId> {
+        let Node { op: Op::Matmul { transposed: [a, b] }, inputs, dtype, .. } = self.node(input).clone() else { return None };
+        let node = &self.source.nodes[self.origin];
+        let single = matches!(node.op, Op::View(_)) && self.uses[node.inputs[0].index()] == 1;
+        if !single || !swaps_last(permutation) {
+            return None;
+        }
+        Some(self.push(Op::Matmul { transposed: [!b, !a] }, vec![inputs[1], inputs[0]], shape.clone(), dtype))
+    }
+
+    fn matmul(&mut self, mut transposed: [bool; 2], mut inputs: Vec<NodeId>, node: &Node) -> NodeId {
+        for (flag, input) in transposed.iter_mut().zip(&mut inputs) {
+            let operand = self.node(*input);
+            if let Op::View(View::Transpose(permutation)) = &operand.op
+                && swaps_last(permutation)
+            {
+                *flag = !*flag;
+                *input = operand.inputs[0];
+            }
+        }
+        self.push(Op::Matmul { transposed }, inputs, node.shape.clone(), node.dtype)
+    }
+
+    fn elementwise(&mut self, op: Op, inputs: Vec<NodeId>, shape: Shape, dtype: DType) -> NodeId {
+        match &op {
+            Op::Cast if self.node(inputs[0]).dtype == dtype => return inputs[0],
+            Op::Elementwise(elementwise) => {
+                let operands: Vec<(Option<f64>, DType)> = inputs.iter().map(|&id| (self.uniform(id), self.node(id).dtype)).collect();
+                if let Some(kept) = algebra::neutral(elementwise, &operands) {
+                    return inputs[kept];
+                }
+            }
+            _ => {}
+        }
+        self.before_broadcast(&op, &inputs, &shape, dtype).unwrap_or_else(|| self.push(op, inputs, shape, dtype))
+    }
+
+    /// The number that all elements of a constant value equal.
+    fn uniform(&self, id: NodeId) -> Option<f64> {
+        let node = self.node(id);
+        match &node.op {
+            Op::Constant(array) => (array.len() == 1).then(|| array.get(0)),
+            Op::View(View::Reshape | View::Broadcast) => self.uniform(node.inputs[0]),
+            _ => None,
+        }
+    }
+
+    /// Computes on the small shape that all inputs are broadcast from, and broadcasts the result.
+    fn before_broadcast(&mut self, op: &Op, inputs: &[NodeId], shape: &Shape, dtype: DType) -> Option<NodeId> {
+        let mut small: Option<Shape> = None;
+        for &input in inputs {
+            let node = self.node(input);
+            let from = match &node.op {
+                Op::View(View::Broadcast) => &self.node(node.inputs[0]).shape,
+                _ => return None,
+            };
+            // A single number fits any shape.
+            if from.len() > 1 && small.as_ref().is_some_and(|known| known != from && known.len() > 1) {
+                return None;
+            }
+            if small.as_ref().is_none_or(|known| known.len() <= 1) {
+                small = Some(from.clone());
+            }
+        }
+        let small = small.filter(|small| small.len() < shape.len())?;
+        let operands = inputs
+            .iter()
+            .map(|&input| {
+                let below = self.node(input).inputs[0];
+                if self.node(below).shape == small { below } else { self.expand(below, &small) }
+            })
+            .collect();
+        let result = self.elementwise(op.clone(), operands, small, dtype);
+        Some(self.view(View::Broadcast, result, shape.clone()))
+    }
+
+    /// One reduction for each group of neighbouring axes, the last group first: then each combines the middle one of three axes.
+    fn reduce(&mut self, reduction: Reduction, axes: &[usize], input: NodeId, shape: &Shape) -> NodeId {
+        let Node { shape: from, dtype, .. } = self.node(input).clone();
+        let wide: Vec<usize> = (0..from.rank()).filter(|&axis| from[axis] != 1).collect();
+        let squeezed: Shape = wide.iter().map(|&axis| from[axis]).collect();
+        let mut axes: Vec<usize> = (0..wide.len()).filter(|&axis| axes.contains(&wide[axis])).collect();
+        let mut value = if squeezed == from { input } else { self.reshaped(input, squeezed) };
+        while let Some(&last) = axes.last() {
+            let mut group = vec![last];
+            axes.pop();
+            while axes.last().is_some_and(|&axis| axis + 1 == group[0]) {
+                group.splice(0..0, axes.pop());
+            }
+            let left = self.node(value).shape.without(&group);
+            value = self.push(Op::Reduce(reduction, group), vec![value], left, dtype);
+        }
+        self.reshaped(value, shape.clone())
+    }
+
+    fn reshaped(&mut self, input: NodeId, shape: Shape) -> NodeId {
+        let node = self.node(input);
+        if node.shape == shape {
+            return input;
+        }
+        let dtype = node.dtype;
+        self.push(Op::View(View::Reshape), vec![input], shape, dtype)
+    }
+}
+
+/// Whether a permutation leaves the axes that are longer than 1 in their order.
+fn keeps_order(permutation: &[usize], from: &Shape) -> bool {
+    permutation.iter().filter(|&&axis| from[axis] != 1).is_sorted()
+}
+
+/// Whether a permutation swaps the last two axes and nothing else.
+fn swaps_last(permutation: &[usize]) -> bool {
+    let rank = permutation.len();
+    rank >= 2 && permutation[rank - 2..] == [rank - 1, rank - 2] && permutation[..rank - 2].is_sorted()
+}
+
+/// The graph without operations that nothing depends on.
+fn without_unneeded(mut graph: Graph) -> Graph {
+    let needed = graph.needed();
+    let mut new = vec![NodeId(u32::MAX); graph.nodes.len()];
+    let mut nodes = Vec::new();
+    for (position, mut node) in std::mem::take(&mut graph.nodes).into_iter().enumerate() {
+        if needed[position] {
+            node.inputs.iter_mut().for_each(|id| *id = new[id.index()]);
+            new[position] = NodeId(nodes.len() as u32);
+            nodes.push(node);
+        }
+    }
+    graph.nodes = nodes;
+    graph.outputs.iter_mut().for_each(|id| *id = new[id.index()]);
+    graph.writes.iter_mut().for_each(|(_, id)| *id = new[id.index()]);
+    graph.checks.iter_mut().for_each(|check| check.node = new[check.node.index()]);
+    graph
+}

@@ -1,0 +1,507 @@
+//! [`Loops`]: an elementwise formula as machine code for each [`Level`], one function pointer each.
+//!
+//! A block of elements is loaded into local arrays, computed and stored, so the compiler knows that loads and stores
+//! do not touch and makes vector code, in place too. The last block is shorter: it is padded, not looped over.
+
+use super::Level;
+use super::float::{Float, Fused};
+use std::marker::PhantomData;
+
+/// `output[i] = f(inputs[0][i], inputs[1][i], ...)` for `i < n`.
+///
+/// # Safety
+///
+/// Each input that the formula has, and `output`, must be valid for `n` elements of its type; pointers need only the
+/// alignment of an element. `output` may equal an input pointer whose elements have the same size, but not overlap
+/// one otherwise. Booleans are `u8`; every value but 0 reads as true, and 1 is written. The processor must have the
+/// level that the loop was taken for.
+pub type Loop = unsafe fn(inputs: *const *const u8, output: *mut u8, n: usize);
+
+/// A function of one float.
+pub trait Unary: 'static {
+    /// The value at `x`.
+    fn apply<F: Float>(x: F) -> F;
+}
+
+/// A function of two floats.
+pub trait Binary: 'static {
+    /// The value at `x, y`.
+    fn apply<F: Float>(x: F, y: F) -> F;
+}
+
+/// A function of three floats.
+pub trait Ternary: 'static {
+    /// The value at `x, y, z`.
+    fn apply<F: Float>(x: F, y: F, z: F) -> F;
+}
+
+/// A question about one float.
+pub trait Predicate: 'static {
+    /// Whether it holds at `x`.
+    fn apply<F: Float>(x: F) -> bool;
+}
+
+/// A question about two numbers of any type.
+pub trait Comparison: 'static {
+    /// Whether it holds between `x` and `y`.
+    fn apply<T: PartialOrd + Copy>(x: T, y: T) -> bool;
+}
+
+/// A function of one integer, defined for every integer.
+pub trait Integer1: 'static {
+    /// The value at `x`.
+    fn apply(x: i32) -> i32;
+}
+
+/// A function of two integers, defined for every pair.
+pub trait Integer2: 'static {
+    /// The value at `x, y`.
+    fn apply(x: i32, y: i32) -> i32;
+}
+
+/// A function of one truth value.
+pub trait Logical1: 'static {
+    /// The value at `x`.
+    fn apply(x: bool) -> bool;
+}
+
+/// A function of two truth values.
+pub trait Logical2: 'static {
+    /// The value at `x, y`.
+    fn apply(x: bool, y: bool) -> bool;
+}
+
+/// One output element from one element of each input: what every loop runs. An input that a formula does not have
+/// is of type `()`.
+pub(super) trait Kernel: 'static {
+    type A: Copy;
+    type B: Copy;
+    type C: Copy;
+    type Out: Copy;
+    fn apply(a: Self::A, b: Self::B, c: Self::C) -> Self::Out;
+}
+
+/// A type that loops compute with: `f32`, `f64`, `i32`, or `u8` for a boolean.
+pub trait Number: Copy + PartialOrd + Send + Sync + 'static {}
+impl Number for f32 {}
+impl Number for f64 {}
+impl Number for i32 {}
+impl Number for u8 {}
+
+/// `f32` or `f64`, with the form that fused loops use.
+pub trait Real: Number + Float {
+    /// The same number with fused operations.
+    type Fused: Float;
+}
+impl Real for f32 {
+    type Fused = Fused<f32>;
+}
+impl Real for f64 {
+    type Fused = Fused<f64>;
+}
+
+/// The machine code of one elementwise formula, for every level.
+#[derive(Clone, Copy, Debug)]
+pub struct Loops {
+    baseline: Loop,
+    avx2: Loop,
+    avx512: Loop,
+    /// The sizes in bytes of an element of each input, 0 where there is none, and of the output.
+    sizes: [usize; 4],
+}
+
+/// Runs `K` over `n` elements in blocks of `W`.
+///
+/// # Safety
+///
+/// As for [`Loop`].
+#[inline(always)]
+unsafe fn blocks<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+    // SAFETY: the caller vouches for as many inputs as have a type of some size.
+    let (a, b, c) = unsafe { (input::<K::A>(inputs, 0), input::<K::B>(inputs, 1), input::<K::C>(inputs, 2)) };
+    let output = output.cast::<K::Out>();
+    let whole = n - n % W;
+    let mut start = 0;
+    while start < whole {
+        // SAFETY: `start + W <= n`. Arrays are read and written unaligned, so alignment of an element is enough;
+        // all loads come before the store, so that `output` may equal an input.
+        unsafe {
+            let block = block::<K, W>(
+                &a.add(start).cast::<[K::A; W]>().read_unaligned(),
+                &b.add(start).cast::<[K::B; W]>().read_unaligned(),
+                &c.add(start).cast::<[K::C; W]>().read_unaligned(),
+            );
+            output.add(start).cast::<[K::Out; W]>().write_unaligned(block);
+        }
+        start += W;
+        separate();
+    }
+    let rest = n - start;
+    if rest > 0 {
+        // SAFETY: the `rest` elements from `start` are the last of each array.
+        unsafe {
+            let block = block::<K, W>(
+                &padded::<K::A, W>(a.add(start), rest),
+                &padded::<K::B, W>(b.add(start), rest),
+                &padded::<K::C, W>(c.add(start), rest),
+            );
+            std::ptr::copy_nonoverlapping(block.as_ptr(), output.add(start), rest);
+        }
+    }
+}
+
+/// Keeps the compiler from making vectors across blocks, of elements `W` apart: it would do so for short formulas,
+/// whose blocks it has unrolled, and gather each element by itself. No instruction comes of it.
+#[inline(always)]
+pub(super) fn separate() {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: an empty piece of assembly, which touches nothing.
+    unsafe {
+        std::arch::asm!("", options(nomem, nostack, preserves_flags));
+    }
+}
+
+/// The formula at each of `W` places.
+#[inline(always)]
+fn block<K: Kernel, const W: usize>(a: &[K::A; W], b: &[K::B; W], c: &[K::C; W]) -> [K::Out; W] {
+    let mut block = [const { std::mem::MaybeUninit::<K::Out>::uninit() }; W];
+    for i in 0..W {
+        block[i].write(K::apply(a[i], b[i], c[i]));
+    }
+    // SAFETY: all W elements have been written, and an array of `MaybeUninit` has the layout of the array.
+    unsafe { std::mem::transmute_copy(&block) }
+}
+
+/// The pointer to input `index`, where a formula has it.
+///
+/// # Safety
+///
+/// `inputs` holds more than `index` pointers, or `T` has no size.
+#[inline(always)]
+unsafe fn input<T>(inputs: *const *const u8, index: usize) -> *const T {
+    if size_of::<T>() == 0 {
+        return std::ptr::NonNull::<T>::dangling().as_ptr();
+    }
+    // SAFETY: by the contract above.
+    unsafe { *inputs.add(index) }.cast()
+}
+
+/// `rest` elements, and zeros.
+///
+/// # Safety
+///
+/// `source` is valid for `rest` elements, `rest ≤ W`, and `T` is a number or `()`.
+#[inline(always)]
+unsafe fn padded<T: Copy, const W: usize>(source: *const T, rest: usize) -> [T; W] {
+    let mut block = std::mem::MaybeUninit::<[T; W]>::zeroed();
+    // SAFETY: by the contract above; zero is a value of every number.
+    unsafe {
+        std::ptr::copy_nonoverlapping(source, block.as_mut_ptr().cast::<T>(), rest);
+        block.assume_init()
+    }
+}
+
+/// [`blocks`] with the target's own instructions.
+unsafe fn baseline<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+    // SAFETY: the same contract.
+    unsafe { blocks::<K, W>(inputs, output, n) }
+}
+
+/// [`blocks`] with AVX2 and FMA.
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
+unsafe fn avx2<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+    // SAFETY: the same contract.
+    unsafe { blocks::<K, W>(inputs, output, n) }
+}
+
+/// [`blocks`] with AVX-512.
+#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))]
+unsafe fn avx512<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+    // SAFETY: the same contract.
+    unsafe { blocks::<K, W>(inputs, output, n) }
+}
+
+impl Loops {
+    /// The loop for a level, which the processor must have.
+    pub fn at(&self, level: Level) -> Loop {
+        match level {
+            Level::Baseline => self.baseline,
+            Level::Avx2 => self.avx2,
+            Level::Avx512 => self.avx512,
+        }
+    }
+
+    /// Runs over whole arrays, given as the bytes of their elements.
+    ///
+    /// # Panics
+    ///
+    /// If the number of inputs is wrong, or an array has not `n` elements of the size that the loop takes.
+    pub fn run(&self, inputs: &[&[u8]], output: &mut [u8], n: usize) {
+        let arity = self.sizes[..3].iter().filter(|&&size| size > 0).count();
+        assert_eq!(inputs.len(), arity, "inputs of a loop");
+        assert!(inputs.iter().zip(self.sizes).all(|(input, size)| input.len() == n * size), "sizes of a loop's inputs");
+        assert_eq!(output.len(), n * self.sizes[3], "size of a loop's output");
+        let pointers = [0, 1, 2].map(|index| inputs.get(index).map_or(std::ptr::null(), |input| input.as_ptr()));
+        // SAFETY: every array has `n` elements, elements are read and written at any alignment, `output` is borrowed
+        // apart from the inputs, and the level is the processor's.
+        unsafe { self.at(Level::detect())(pointers.as_ptr(), output.as_mut_ptr(), n) }
+    }
+
+    /// `K` on the baseline, `V` where vectors are wider.
+    pub(super) const fn new<K: Kernel, V: Kernel>() -> Self {
+        let sizes = [size_of::<K::A>(), size_of::<K::B>(), size_of::<K::C>(), size_of::<K::Out>()];
+        // A few vectors make a block: enough independent work to hide latencies, few enough to stay in registers, and
+        // no more padding than need be.
+        match size_of::<K::Out>() {
+            8 => Self { baseline: baseline::<K, 8>, avx2: avx2::<V, 16>, avx512: avx512::<V, 32>, sizes },
+            4 => Self { baseline: baseline::<K, 16>, avx2: avx2::<V, 32>, avx512: avx512::<V, 32>, sizes },
+            _ => Self { baseline: baseline::<K, 16>, avx2: avx2::<V, 32>, avx512: avx512::<V, 64>, sizes },
+        }
+    }
+
+    /// `output = O(x)` for floats.
+    pub const fn unary<O: Unary, T: Real>() -> Self {
+        Self::new::<OfUnary<O, T>, OfUnary<O, T::Fused>>()
+    }
+
+    /// `output = O(x, y)` for floats.
+    pub const fn binary<O: Binary, T: Real>() -> Self {
+        Self::new::<OfBinary<O, T>, OfBinary<O, T::Fused>>()
+    }
+
+    /// `output = O(x, y, z)` for floats.
+    pub const fn ternary<O: Ternary, T: Real>() -> Self {
+        Self::new::<OfTernary<O, T>, OfTernary<O, T::Fused>>()
+    }
+
+    /// `output = O(x)` from a float to a boolean.
+    pub const fn predicate<O: Predicate, T: Real>() -> Self {
+        Self::new::<OfPredicate<O, T>, OfPredicate<O, T::Fused>>()
+    }
+
+    /// `output = O(x, y)` from two numbers to a boolean.
+    pub const fn comparison<O: Comparison, T: Number>() -> Self {
+        Self::new::<OfComparison<O, T>, OfComparison<O, T>>()
+    }
+
+    /// `output = O(x)` for integers.
+    pub const fn integer1<O: Integer1>() -> Self {
+        Self::new::<OfInteger1<O>, OfInteger1<O>>()
+    }
+
+    /// `output = O(x, y)` for integers.
+    pub const fn integer2<O: Integer2>() -> Self {
+        Self::new::<OfInteger2<O>, OfInteger2<O>>()
+    }
+
+    /// `output = O(x)` for booleans.
+    pub const fn logical1<O: Logical1>() -> Self {
+        Self::new::<OfLogical1<O>, OfLogical1<O>>()
+    }
+
+    /// `output = O(x, y)` for booleans.
+    pub const fn logical2<O: Logical2>() -> Self {
+        Self::new::<OfLogical2<O>, OfLogical2<O>>()
+    }
+
+    /// `output = condition ? yes : no`, from a boolean and two numbers of one type.
+    pub const fn select<T: Number>() -> Self {
+        Self::new::<OfSelect<T>, OfSelect<T>>()
+    }
+}
+
+/// A kernel from a formula trait: `name<formula, type>(inputs) -> output`.
+macro_rules! kernel {
+    ($name:ident<$($parameter:ident: $bound:path),+>, $a:ty, $b:ty, $c:ty => $out:ty, |$x:pat_param, $y:pat_param, $z:pat_param| $value:expr) => {
+        struct $name<$($parameter),+>(PhantomData<($($parameter,)+)>);
+        impl<$($parameter: $bound),+> Kernel for $name<$($parameter),+> {
+            type A = $a;
+            type B = $b;
+            type C = $c;
+            type Out = $out;
+            #[inline(always)]
+            fn apply($x: $a, $y: $b, $z: $c) -> $out {
+                $value
+            }
+        }
+    };
+}
+kernel!(OfUnary<O: Unary, F: Float>, F, (), () => F, |x, (), ()| O::apply(x));
+kernel!(OfBinary<O: Binary, F: Float>, F, F, () => F, |x, y, ()| O::apply(x, y));
+kernel!(OfTernary<O: Ternary, F: Float>, F, F, F => F, |x, y, z| O::apply(x, y, z));
+kernel!(OfPredicate<O: Predicate, F: Float>, F, (), () => u8, |x, (), ()| u8::from(O::apply(x)));
+kernel!(OfComparison<O: Comparison, T: Number>, T, T, () => u8, |x, y, ()| u8::from(O::apply(x, y)));
+kernel!(OfInteger1<O: Integer1>, i32, (), () => i32, |x, (), ()| O::apply(x));
+kernel!(OfInteger2<O: Integer2>, i32, i32, () => i32, |x, y, ()| O::apply(x, y));
+kernel!(OfLogical1<O: Logical1>, u8, (), () => u8, |x, (), ()| u8::from(O::apply(x != 0)));
+kernel!(OfLogical2<O: Logical2>, u8, u8, () => u8, |x, y, ()| u8::from(O::apply(x != 0, y != 0)));
+kernel!(OfSelect<T: Number>, u8, T, T => T, |condition, yes, no| if condition != 0 { yes } else { no });
+
+#[cfg(test)]
+mod tests {
+    use super::super::exponential;
+    use super::*;
+
+    struct Mixed;
+    impl Unary for Mixed {
+        fn apply<F: Float>(x: F) -> F {
+            exponential::tanh(x) + F::round(x)
+        }
+    }
+    impl Binary for Mixed {
+        fn apply<F: Float>(x: F, y: F) -> F {
+            x.mul_add(y, x.maximum(y))
+        }
+    }
+    impl Ternary for Mixed {
+        fn apply<F: Float>(x: F, y: F, z: F) -> F {
+            F::select(x < y, z, x / y)
+        }
+    }
+    impl Predicate for Mixed {
+        fn apply<F: Float>(x: F) -> bool {
+            x.is_finite() & (x > F::ZERO)
+        }
+    }
+    impl Comparison for Mixed {
+        fn apply<T: PartialOrd + Copy>(x: T, y: T) -> bool {
+            x <= y
+        }
+    }
+    impl Integer1 for Mixed {
+        fn apply(x: i32) -> i32 {
+            x.wrapping_abs()
+        }
+    }
+    impl Integer2 for Mixed {
+        fn apply(x: i32, y: i32) -> i32 {
+            if y == 0 { 0 } else { x.wrapping_div(y) }
+        }
+    }
+    impl Logical1 for Mixed {
+        fn apply(x: bool) -> bool {
+            !x
+        }
+    }
+    impl Logical2 for Mixed {
+        fn apply(x: bool, y: bool) -> bool {
+            x ^ y
+        }
+    }
+
+    /// The elements of a type at random places, of all magnitudes that its loops meet.
+    fn elements<T: Number>(seed: u64, element: fn(f64) -> T) -> Vec<T> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            element((state >> 40) as f64 / 4194304.0 - 2.0)
+        };
+        (0..128).map(|_| next()).collect()
+    }
+
+    /// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to an element only;
+    /// checks that all levels give what `exact` gives for one element, that nothing is written past the end, and that
+    /// the result is the same in the place of input `place`.
+    fn check<K: Kernel>(
+        loops: Loops,
+        a: &[K::A],
+        b: &[K::B],
+        c: &[K::C],
+        exact: impl Fn(Level, usize) -> K::Out,
+        place: Option<usize>,
+    ) where
+        K::Out: Number + std::fmt::Debug + Default,
+    {
+        for level in Level::available() {
+            for n in 0..100 {
+                let inputs = [a[1..].as_ptr().cast::<u8>(), b[1..].as_ptr().cast(), c[1..].as_ptr().cast()];
+                let mut output = [K::Out::default(); 128];
+                // SAFETY: all arrays are longer than 100 elements.
+                unsafe { loops.at(level)(inputs.as_ptr(), output[1..].as_mut_ptr().cast(), n) };
+                for (i, &value) in output.iter().enumerate() {
+                    let expected = if (1..=n).contains(&i) { exact(level, i) } else { K::Out::default() };
+                    assert!(value == expected, "{level:?}, n = {n}, i = {i}: {value:?}, not {expected:?}");
+                }
+                let Some(place) = place else { continue };
+                let mut shared = [0_u64; 128];
+                let size = size_of::<K::Out>();
+                let target = shared.as_mut_ptr().cast::<u8>();
+                let mut inputs = inputs;
+                // SAFETY: the input has at least n elements of the output's size, and `shared` has room for them.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(inputs[place], target, n * size);
+                    inputs[place] = target;
+                    loops.at(level)(inputs.as_ptr(), target, n);
+                    let (there, here) = (output[1..].as_ptr().cast::<u8>(), target.cast_const());
+                    let bytes = |from| std::slice::from_raw_parts(from, n * size);
+                    assert_eq!(bytes(there), bytes(here), "{level:?}, n = {n}, in place");
+                }
+            }
+        }
+    }
+
+    fn check_floats<T: Real + std::fmt::Debug + Default>(element: fn(f64) -> T) {
+        let [x, y, z] = [1, 2, 3].map(|seed| elements(seed, element));
+        let none = [(); 128];
+        fn value<T: Real, F: Float>(plain: impl Fn() -> T, fused: impl Fn() -> F, level: Level) -> T {
+            if level == Level::Baseline { plain() } else { T::from_f64(fused().to_f64()) }
+        }
+        let wide = |v: &[T], i: usize| T::Fused::from_f64(v[i].to_f64());
+        let unary = |level, i| value(|| <Mixed as Unary>::apply(x[i]), || <Mixed as Unary>::apply(wide(&x, i)), level);
+        check::<OfUnary<Mixed, T>>(Loops::unary::<Mixed, T>(), &x, &none, &none, unary, Some(0));
+        let binary = |level, i| {
+            value(|| <Mixed as Binary>::apply(x[i], y[i]), || <Mixed as Binary>::apply(wide(&x, i), wide(&y, i)), level)
+        };
+        for place in 0..2 {
+            check::<OfBinary<Mixed, T>>(Loops::binary::<Mixed, T>(), &x, &y, &none, binary, Some(place));
+        }
+        let ternary = |_, i| <Mixed as Ternary>::apply(x[i], y[i], z[i]);
+        check::<OfTernary<Mixed, T>>(Loops::ternary::<Mixed, T>(), &x, &y, &z, ternary, Some(2));
+        let predicate = |_, i: usize| u8::from(<Mixed as Predicate>::apply(x[i]));
+        check::<OfPredicate<Mixed, T>>(Loops::predicate::<Mixed, T>(), &x, &none, &none, predicate, None);
+    }
+
+    fn check_numbers<T: Number + std::fmt::Debug + Default>(element: fn(f64) -> T) {
+        let [x, y] = [4, 5].map(|seed| elements(seed, element));
+        let condition = elements(6, |x| u8::from(x > 0.0) * 3);
+        let less = |_, i: usize| u8::from(x[i] <= y[i]);
+        let place = (size_of::<T>() == 1).then_some(0);
+        check::<OfComparison<Mixed, T>>(Loops::comparison::<Mixed, T>(), &x, &y, &[(); 128], less, place);
+        let select = |_, i: usize| if condition[i] != 0 { x[i] } else { y[i] };
+        check::<OfSelect<T>>(Loops::select::<T>(), &condition, &x, &y, select, Some(1));
+    }
+
+    #[test]
+    fn float_loops_give_the_formula_at_every_length_level_and_place() {
+        check_floats(|x| x as f32);
+        check_floats(|x| x);
+    }
+
+    #[test]
+    fn comparisons_and_selections_hold_for_every_type() {
+        check_numbers(|x| x as f32);
+        check_numbers(|x| x);
+        check_numbers(|x| (x * 1e9) as i32);
+        check_numbers(|x| u8::from(x > 0.0));
+    }
+
+    #[test]
+    fn integer_loops_give_the_formula_at_every_length_level_and_place() {
+        let [x, y] = [7, 8].map(|seed| elements(seed, |x| (x * 10.0) as i32));
+        let none = [(); 128];
+        let one = |_, i: usize| x[i].abs();
+        check::<OfInteger1<Mixed>>(Loops::integer1::<Mixed>(), &x, &none, &none, one, Some(0));
+        let two = |_, i: usize| x[i].checked_div(y[i]).unwrap_or(0);
+        check::<OfInteger2<Mixed>>(Loops::integer2::<Mixed>(), &x, &y, &none, two, Some(1));
+    }
+
+    #[test]
+    fn logical_loops_read_any_nonzero_byte_as_true() {
+        let [x, y] = [9, 10].map(|seed| elements(seed, |x| (x * 2.0) as u8));
+        let none = [(); 128];
+        let one = |_, i: usize| u8::from(x[i] == 0);
+        check::<OfLogical1<Mixed>>(Loops::logical1::<Mixed>(), &x, &none, &none, one, Some(0));
+        let two = |_, i: usize| u8::from((x[i] != 0) != (y[i] != 0));
+        check::<OfLogical2<Mixed>>(Loops::logical2::<Mixed>(), &x, &y, &none, two, Some(1));
+    }
+}

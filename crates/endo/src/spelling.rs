@@ -1,0 +1,83 @@
+//! What a user may have meant by a name that does not exist.
+//!
+//! In: the name and the names there are. Out: the nearest by edit distance, if it is near enough to be a slip.
+
+/// The known name that differs least from `name`, or `None` when more than a third of the letters differ. Case and
+/// punctuation do not count: `ave_rooms` is `AveRooms`.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = letters_of(name);
+    known
+        .into_iter()
+        .map(|candidate| (candidate, letters_of(candidate)))
+        .map(|(candidate, other)| (distance(&letters, &other), letters.len().max(other.len()), candidate))
+        .filter(|&(edits, length, _)| edits <= (length / 3).max(1) && edits < length)
+        .min_by_key(|&(edits, ..)| edits)
+        .map(|(_, _, candidate)| candidate)
+}
+
+/// Names as a list for a message: each in backquotes, the first twenty.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 20;
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(rest) => format!("{} and {rest} more", names[..SHOWN].join(", ")),
+    }
+}
+
+fn letters_of(name: &str) -> Vec<char> {
+    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The least number of insertions, deletions and substitutions that turn one into the other: Levenshtein (1966).
+fn distance(from: &[char], to: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let substituted = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letters(text: &str) -> Vec<char> {
+        text.chars().collect()
+    }
+
+    #[test]
+    fn the_distance_counts_insertions_deletions_and_substitutions() {
+        assert_eq!(distance(&letters("kitten"), &letters("sitting")), 3);
+        assert_eq!(distance(&letters(""), &letters("abc")), 3);
+        assert_eq!(distance(&letters("abc"), &letters("abc")), 0);
+    }
+
+    #[test]
+    fn a_slip_finds_its_name_and_another_word_finds_none() {
+        let known = ["AveRooms", "AveBedrms", "MedHouseVal"];
+        assert_eq!(nearest("AveRoms", known), Some("AveRooms"));
+        assert_eq!(nearest("ave_bedrms", known), Some("AveBedrms"));
+        assert_eq!(nearest("MedHouseValue", known), Some("MedHouseVal"));
+        assert_eq!(nearest("price", known), None);
+        assert_eq!(nearest("x", ["y"]), None);
+    }
+
+    #[test]
+    fn a_name_without_letters_is_near_to_nothing() {
+        assert_eq!(nearest("", ["a"]), None);
+        assert_eq!(nearest("--", ["a", "ab"]), None);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        assert_eq!(listed(["a", "b"]), "`a`, `b`");
+        assert!(listed(["a"; 25]).ends_with("`a` and 5 more"));
+    }
+}

@@ -1,0 +1,396 @@
+//! What a layer can reach while it is traced, besides its inputs.
+//!
+//! In: loss terms, metrics, weights and random draws of the layers applied. Out: to models and loops, all of them by name.
+
+use std::borrow::Borrow;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::constraints::Constraint;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Tensor, Trace};
+use crate::ops::RandomState;
+use crate::regularizers::Regularizer;
+use crate::shape::Shape;
+use crate::variable::Variable;
+
+use super::scope::{self, Frame, Scopes};
+use super::weight::stream;
+
+/// A term of the loss that does not come from comparing predictions with targets.
+#[derive(Clone, Debug)]
+pub struct LossTerm {
+    /// The path of its layer and its own name, as in `"regressor/reconstruction"`.
+    pub name: String,
+    /// A scalar; for a sample loss, one value per sample.
+    pub value: Tensor,
+    /// Whether it is one value per sample, subject to sample weights.
+    pub per_sample: bool,
+}
+
+/// A number to be averaged over an epoch.
+#[derive(Clone, Debug)]
+pub struct MetricTerm {
+    /// The path of its layer and its own name.
+    pub name: String,
+    /// The scalar.
+    pub value: Tensor,
+    /// How many samples it stands for: the size of the first axis of the input of the outermost layer.
+    pub batch: usize,
+}
+
+/// A weight that the trace has used, with what goes with it.
+pub(crate) struct UsedWeight {
+    pub variable: Variable,
+    regularizer: Option<Arc<dyn Regularizer>>,
+    pub constraint: Option<Arc<dyn Constraint>>,
+    penalty: Option<Tensor>,
+}
+
+/// The parts of a [`Context`] that begin after a mark: what one application of a model added.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    losses: usize,
+    metrics: usize,
+}
+
+/// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.
+pub struct Context {
+    trace: Rc<Trace>,
+    training: bool,
+    dtype: DType,
+    seed: u64,
+    counter: Variable,
+    counters: Vec<Variable>,
+    draws: u32,
+    scopes: Scopes,
+    batch: usize,
+    losses: Vec<LossTerm>,
+    metrics: Vec<MetricTerm>,
+    weights: Vec<UsedWeight>,
+    layers: Vec<LayerRecord>,
+}
+
+/// What a trace has seen of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerRecord {
+    /// The names of the layers around it and its own, joined by `/`.
+    pub path: String,
+    /// Its type: `Dense`.
+    pub kind: String,
+    /// The shapes of its outputs, at its last call.
+    pub outputs: Vec<Shape>,
+    /// The weights that it was the first to use.
+    pub weights: Vec<Variable>,
+}
+
+fn identity<L: ?Sized>(layer: &L) -> (usize, &'static str) {
+    ((layer as *const L).cast::<()>() as usize, std::any::type_name::<L>())
+}
+
+impl Context {
+    /// The context of a new trace, with the counter that its random numbers follow.
+    pub(crate) fn new(trace: Rc<Trace>, training: bool, dtype: DType, counter: Variable) -> Self {
+        Self {
+            trace,
+            training,
+            dtype,
+            seed: 0,
+            counter,
+            counters: Vec::new(),
+            draws: 0,
+            scopes: Scopes::default(),
+            batch: 1,
+            losses: Vec::new(),
+            metrics: Vec::new(),
+            weights: Vec::new(),
+            layers: Vec::new(),
+        }
+    }
+
+    /// The trace, for operations that start from nothing.
+    pub fn trace(&self) -> &Rc<Trace> {
+        &self.trace
+    }
+
+    /// Whether the model is being trained: dropout drops and batch normalization uses the batch's statistics.
+    pub fn training(&self) -> bool {
+        self.training
+    }
+
+    /// The float type of new weights: `f32` unless the function or model says otherwise.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Numbers as a constant of the trace.
+    #[track_caller]
+    pub fn constant(&self, array: impl Into<Array>) -> Tensor {
+        self.trace.constant(array.into(), Location::caller())
+    }
+
+    /// The value of a variable: at the start of the run, or what it was last assigned in this trace.
+    #[track_caller]
+    pub fn read(&self, variable: &Variable) -> Tensor {
+        self.trace.read(variable, Location::caller())
+    }
+
+    /// Gives a variable a new value, from here on in the trace and after the run.
+    #[track_caller]
+    pub fn assign(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
+        self.trace.assign(variable, value.borrow(), Location::caller());
+    }
+
+    /// Adds to a variable.
+    #[track_caller]
+    pub fn assign_add(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
+        let site = Location::caller();
+        let sum = self.trace.read(variable, site) + value.borrow().convert(variable.dtype(), site);
+        self.trace.assign(variable, &sum, site);
+    }
+
+    /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs
+    /// touches it. Its name is unique within the layer.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # struct Sparse;
+    /// impl Layer for Sparse {
+    ///     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+    ///         cx.add_loss("activity", 0.01 * inputs.abs().mean());
+    ///         inputs.clone()
+    ///     }
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn add_loss(&mut self, name: &str, term: impl Borrow<Tensor>) {
+        let (term, site) = (term.borrow(), Location::caller());
+        if !term.shape().is_scalar() {
+            let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", term.shape());
+            let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one value per sample";
+            return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+        }
+        self.push_loss(name, term, false, site);
+    }
+
+    /// Adds one value per sample to the loss; sample weights and masks apply to it, as to the main loss, and the mean over
+    /// the batch is taken.
+    #[track_caller]
+    pub fn add_sample_loss(&mut self, name: &str, per_sample: impl Borrow<Tensor>) {
+        let (term, site) = (per_sample.borrow(), Location::caller());
+        if term.rank() != 1 {
+            let message = format!("the sample loss `{name}` has shape {}, and has to have one value per sample", term.shape());
+            let help = "reduce all axes but the first, for example with `.mean_axes(&[-1])`";
+            return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+        }
+        self.push_loss(name, term, true, site);
+    }
+
+    fn push_loss(&mut self, name: &str, term: &Tensor, per_sample: bool, site: &'static Location<'static>) {
+        let name = self.full_name(name);
+        if self.losses.iter().any(|known| known.name == name) {
+            let message = format!("two loss terms of one call are called `{name}`");
+            let help = "give each a name of its own, for example with `format!(\"activity_{i}\")`";
+            return self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
+        }
+        self.losses.push(LossTerm { name, value: term.convert(term.dtype().promote(DType::F32), site), per_sample });
+    }
+
+    /// Adds the penalty of a layer's output, divided by the size of its first axis.
+    #[track_caller]
+    pub fn add_activity_loss(&mut self, regularizer: &dyn Regularizer, output: &Tensor) {
+        let penalty = regularizer.penalty(output) / output.batch() as f64;
+        self.add_loss("activity", penalty);
+    }
+
+    /// Reports a scalar as a mean over the epoch, weighted by batch size, under a name unique within the layer. It does not
+    /// change gradients.
+    #[track_caller]
+    pub fn add_metric(&mut self, name: &str, value: impl Borrow<Tensor>) {
+        let (value, site) = (value.borrow(), Location::caller());
+        if !value.shape().is_scalar() {
+            let message = format!("the metric `{name}` has shape {}, and has to be a scalar", value.shape());
+            return self.trace.record(Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`").at(site));
+        }
+        let name = self.full_name(name);
+        if self.metrics.iter().any(|known| known.name == name) {
+            let message = format!("two metrics of one call are called `{name}`");
+            return self.trace.record(Error::new(ErrorKind::Argument, message).help("give each a name of its own").at(site));
+        }
+        let value = value.stop_gradient().convert(value.dtype().promote(DType::F32), site);
+        self.metrics.push(MetricTerm { name, value, batch: self.batch });
+    }
+
+    /// All loss terms from inside the models applied so far in this trace: those added by layers, sample losses as their
+    /// means, and the penalties on the weights used, once for each weight. What Keras calls `model.losses`.
+    #[track_caller]
+    pub fn losses(&mut self) -> Vec<Tensor> {
+        let added = self.losses.iter().map(|term| if term.per_sample { term.value.mean() } else { term.value.clone() });
+        let added: Vec<Tensor> = added.collect();
+        added.into_iter().chain(self.penalties().into_iter().map(|(_, penalty)| penalty)).collect()
+    }
+
+    /// The loss terms that layers have added so far, by name, without the penalties on weights.
+    pub fn loss_terms(&self) -> &[LossTerm] {
+        &self.losses
+    }
+
+    /// The metrics that layers have added so far.
+    pub fn metric_terms(&self) -> &[MetricTerm] {
+        &self.metrics
+    }
+
+    /// The penalties of the trainable weights used so far, by the weights' names, evaluated on the values that the run
+    /// starts with.
+    #[track_caller]
+    pub fn penalties(&mut self) -> Vec<(String, Tensor)> {
+        let site = Location::caller();
+        let mut penalties = Vec::new();
+        for used in &mut self.weights {
+            let (Some(regularizer), true) = (&used.regularizer, used.variable.is_trainable()) else { continue };
+            let penalty = used.penalty.get_or_insert_with(|| {
+                let value = self.trace.first_read(&used.variable).unwrap_or_else(|| self.trace.read(&used.variable, site));
+                regularizer.penalty(&value)
+            });
+            penalties.push((used.variable.name().to_string(), penalty.clone()));
+        }
+        penalties
+    }
+
+    /// The variables of the weights used so far, in the order of their first use.
+    pub fn weights(&self) -> impl Iterator<Item = &Variable> {
+        self.weights.iter().map(|used| &used.variable)
+    }
+
+    /// A source of random numbers that no other draw of this trace shares. The numbers differ from run to run.
+    pub fn random(&mut self) -> RandomState {
+        if !self.counters.contains(&self.counter) {
+            self.counters.push(self.counter.clone());
+        }
+        self.draws += 1;
+        let place = stream(&format!("{}#{}", self.scopes.path(), self.draws)) as u32;
+        let counter = self.trace.first_read(&self.counter).unwrap_or_else(|| self.trace.read(&self.counter, Location::caller()));
+        RandomState::new(counter, place)
+    }
+
+    /// Something that is not wrong but probably not meant: reported when the trace ends.
+    pub fn warn(&self, warning: impl Into<String>) {
+        self.trace.warn(warning);
+    }
+
+    /// The path of the layer being traced; empty outside all layers.
+    pub fn path(&self) -> &str {
+        self.scopes.path()
+    }
+
+    /// Where the context is now, to find later what was added since.
+    pub fn mark(&self) -> Mark {
+        Mark { losses: self.losses.len(), metrics: self.metrics.len() }
+    }
+
+    /// The loss terms added since a mark.
+    pub fn loss_terms_since(&self, mark: Mark) -> &[LossTerm] {
+        &self.losses[mark.losses..]
+    }
+
+    /// The metrics added since a mark.
+    pub fn metric_terms_since(&self, mark: Mark) -> &[MetricTerm] {
+        &self.metrics[mark.metrics..]
+    }
+
+    /// Runs `f` with `training` as given, and puts the old value back.
+    pub fn with_training<T>(&mut self, training: bool, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.training, training);
+        let result = f(self);
+        self.training = before;
+        result
+    }
+
+    /// Runs `f` with a model's seed for weights and its counter for random numbers, and puts the old ones back.
+    pub(crate) fn with_randomness<T>(&mut self, seed: u64, counter: &Variable, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = (self.seed, std::mem::replace(&mut self.counter, counter.clone()));
+        self.seed = seed;
+        let result = f(self);
+        (self.seed, self.counter) = before;
+        result
+    }
+
+    /// Begins a layer's call: what `apply` does around `call`.
+    pub(crate) fn enter<L: ?Sized>(&mut self, layer: &L, given: Option<&str>, batch: Option<usize>, site: &'static Location<'static>) {
+        if let (None, Some(batch)) = (self.scopes.innermost(), batch) {
+            self.batch = batch;
+        }
+        let identity = identity(layer);
+        let (path, call) = self.scopes.enter(identity, given).unwrap_or_else(|name| {
+            let message = format!("two layers of `{}` are called `{name}`", self.scopes.path());
+            let help = "give each a name of its own, or leave the names out: they are then numbered";
+            self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
+            (name, 0)
+        });
+        let outside = self.trace.enter(&path, site);
+        if call == 0 {
+            let kind = scope::short_name(identity.1).to_string();
+            self.layers.push(LayerRecord { path: path.clone(), kind, outputs: Vec::new(), weights: Vec::new() });
+        }
+        self.scopes.push(Frame { identity, path, call, outside });
+    }
+
+    /// Ends a layer's call.
+    pub(crate) fn leave(&mut self, outputs: &[&Tensor]) {
+        if let Some(frame) = self.scopes.pop() {
+            self.trace.leave(frame.outside);
+            if let Some(record) = self.layers.iter_mut().find(|record| record.path == frame.path) {
+                record.outputs = outputs.iter().map(|output| output.shape().clone()).collect();
+            }
+        }
+    }
+
+    /// The layers applied so far, outer before inner, in the order of their first call.
+    pub fn layers(&self) -> &[LayerRecord] {
+        &self.layers
+    }
+
+    /// Whether the innermost layer being applied is this one.
+    pub(crate) fn is_applying<O: ?Sized>(&self, owner: &O) -> bool {
+        self.scopes.innermost().is_some_and(|frame| frame.identity == identity(owner))
+    }
+
+    /// Notes that a weight is used, with its penalty and constraint.
+    pub(crate) fn use_weight(&mut self, variable: &Variable, regularizer: Option<&Arc<dyn Regularizer>>, constraint: Option<&Arc<dyn Constraint>>) {
+        if !self.weights.iter().any(|used| used.variable == *variable) {
+            let (regularizer, constraint) = (regularizer.cloned(), constraint.cloned());
+            self.weights.push(UsedWeight { variable: variable.clone(), regularizer, constraint, penalty: None });
+            let path = self.scopes.path();
+            if let Some(record) = self.layers.iter_mut().find(|record| record.path == path) {
+                record.weights.push(variable.clone());
+            }
+        }
+    }
+
+    /// The constraint of a weight used in this trace.
+    pub(crate) fn constraint(&self, variable: &Variable) -> Option<Arc<dyn Constraint>> {
+        self.weights.iter().find(|used| used.variable == *variable).and_then(|used| used.constraint.clone())
+    }
+
+    /// The seed for the first values of weights.
+    pub(crate) fn weight_seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Moves the counters of the random numbers drawn in this trace on by one step.
+    pub(crate) fn advance_counters(&mut self) {
+        for counter in std::mem::take(&mut self.counters) {
+            let next = self.read(&counter) + self.constant([0, 1]);
+            self.assign(&counter, next);
+        }
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        let (path, call) = self.scopes.innermost().map_or(("", 0), |frame| (frame.path.as_str(), frame.call));
+        let name = if call == 0 { name.to_string() } else { format!("{name}_{call}") };
+        if path.is_empty() { name } else { format!("{path}/{name}") }
+    }
+}

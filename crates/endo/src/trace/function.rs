@@ -1,0 +1,221 @@
+//! A closure of tensors as a function of arrays: traced once for every shape of its inputs, then run as a plan.
+//!
+//! In: a closure, then arrays. Out: arrays. What TensorFlow calls `tf.function`; node by node with `run_eagerly`.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::cpu::Pool;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Tensor, Trace};
+use crate::ops;
+use crate::shape::Shape;
+use crate::variable::Variable;
+
+use super::{Context, Program};
+
+type Signature = Vec<(Shape, DType)>;
+
+/// A closure of `N` tensors that returns `M`, run on arrays. The only `?` of a custom loop is at [`run`](Self::run): there
+/// data meets the plan, and there errors of the closure come out.
+///
+/// The closure is traced as in training (dropout drops) unless [`training(false)`](Self::training) says otherwise.
+///
+/// ```
+/// use endo::prelude::*;
+/// let total = Variable::new("total", Array::scalar(0.0_f32));
+/// let mut add = Function::new(|[x], cx| {
+///     cx.assign_add(&total, x.sum());
+///     [cx.read(&total)]
+/// });
+/// add.run([&[1.0_f32, 2.0].into()])?;
+/// let [sum] = add.run([&[3.0_f32, 4.0].into()])?;
+/// assert_eq!(sum.item()?, 10.0);
+/// assert_eq!(add.traces(), 1);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Function<'f, const N: usize, const M: usize> {
+    #[allow(clippy::type_complexity)]
+    closure: Box<dyn Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f>,
+    training: bool,
+    eager: bool,
+    dtype: DType,
+    counter: Variable,
+    pool: Arc<Pool>,
+    traced: Vec<Traced<M>>,
+    warnings: Vec<String>,
+}
+
+/// What the closure became for one signature, and the arrays that its runs return.
+struct Traced<const M: usize> {
+    signature: Signature,
+    program: Option<Program>,
+    outputs: [Array; M],
+}
+
+impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
+    /// A function that is traced at its first run.
+    pub fn new(closure: impl Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f) -> Self {
+        Self {
+            closure: Box::new(closure),
+            training: true,
+            eager: false,
+            dtype: DType::F32,
+            counter: new_counter(0),
+            pool: Arc::new(Pool::default()),
+            traced: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Whether layers are traced as in training. True unless set.
+    #[must_use]
+    pub fn training(mut self, training: bool) -> Self {
+        self.training = training;
+        self
+    }
+
+    /// Runs node by node instead of as a plan: every value can be looked at with [`Tensor::value`], and the closure runs at
+    /// every call, so that Rust's `if` can depend on values.
+    #[must_use]
+    pub fn run_eagerly(mut self, eager: bool) -> Self {
+        self.eager = eager;
+        self
+    }
+
+    /// The seed of the random numbers drawn outside models; 0 unless set.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.counter = new_counter(seed);
+        self
+    }
+
+    /// The number of threads; all that the process may use unless set. Results do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.pool = Arc::new(Pool::new(threads));
+        self
+    }
+
+    /// The float type of the weights made in its traces; `f32` unless set.
+    #[must_use]
+    pub fn dtype(mut self, dtype: DType) -> Self {
+        self.dtype = dtype;
+        self
+    }
+
+    /// Runs on arrays; traces and plans first when their shapes or types are new.
+    ///
+    /// # Errors
+    /// The first mistake of the trace, with the layer and the line of the closure; or the first loss or gradient that is
+    /// not finite, in which case no variable has changed.
+    pub fn run(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
+        if self.eager {
+            return self.run_nodes(inputs);
+        }
+        let index = match self.find(&inputs) {
+            Some(index) => index,
+            None => {
+                let graph = self.trace(inputs)?;
+                let (program, outputs) = (Some(Program::new(&graph)), output_arrays(&graph));
+                self.traced.push(Traced { signature: signature(&inputs), program, outputs });
+                self.traced.len() - 1
+            }
+        };
+        let Traced { program, outputs, .. } = &mut self.traced[index];
+        if let Some(program) = program {
+            program.run(&inputs, outputs, &self.pool)?;
+        }
+        Ok(outputs)
+    }
+
+    fn find(&self, inputs: &[&Array; N]) -> Option<usize> {
+        self.traced.iter().position(|traced| {
+            let pairs = traced.signature.iter().zip(inputs);
+            traced.program.is_some() && pairs.into_iter().all(|((shape, dtype), input)| shape == input.shape() && *dtype == input.dtype())
+        })
+    }
+
+    /// How many different shapes and types of inputs it was traced for.
+    pub fn traces(&self) -> usize {
+        self.traced.len()
+    }
+
+    /// What was traced and is probably not meant, such as a gradient that does not exist.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The graph for inputs like these, to be printed. Not optimized.
+    pub fn graph(&mut self, inputs: [&Array; N]) -> Result<Graph> {
+        self.trace(inputs)
+    }
+
+    /// The program for inputs of the shapes and types of these, which it was run on before.
+    pub fn program(&self, inputs: [&Array; N]) -> Option<&Program> {
+        self.find(&inputs).and_then(|index| self.traced[index].program.as_ref())
+    }
+
+    #[track_caller]
+    fn trace(&mut self, inputs: [&Array; N]) -> Result<Graph> {
+        let trace = Trace::new();
+        let (graph, _) = self.follow(&trace, inputs)?;
+        Ok(graph)
+    }
+
+    /// Runs the closure on tensors of a trace, and ends the trace.
+    fn follow(&mut self, trace: &std::rc::Rc<Trace>, inputs: [&Array; N]) -> Result<(Graph, [Tensor; M])> {
+        let tensors = inputs.map(|input| trace.input(input.shape().clone(), input.dtype(), Location::caller()));
+        let mut context = Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
+        let outputs = (self.closure)(tensors, &mut context);
+        context.advance_counters();
+        let (graph, warnings) = trace.finish(&outputs.each_ref())?;
+        for warning in warnings.into_iter().filter(|warning| !self.warnings.contains(warning)).collect::<Vec<_>>() {
+            self.warnings.push(warning);
+        }
+        Ok((graph, outputs))
+    }
+
+    fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
+        let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
+        let (graph, outputs) = self.follow(&trace, inputs)?;
+        let value = |id| trace.value(id).expect("every node of an eager trace has a value");
+        if let Some(check) = graph.checks.iter().find(|check| !value(check.node).is_finite()) {
+            let message = format!("{} is not finite; nothing was updated", check.what);
+            let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
+            return Err(Error::new(ErrorKind::NotFinite, message).help(help));
+        }
+        for (index, id) in &graph.writes {
+            graph.variables[*index].set(&value(*id))?;
+        }
+        let outputs = outputs.map(|output| value(output.id()));
+        self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs }];
+        Ok(&self.traced[0].outputs)
+    }
+}
+
+/// Seed and step of the random numbers of a function or model.
+pub(crate) fn new_counter(seed: u64) -> Variable {
+    let folded = (seed ^ seed >> 32) as u32;
+    Variable::new("random_counter", Array::from([folded as i32, 0])).frozen()
+}
+
+fn signature(inputs: &[&Array]) -> Signature {
+    inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect()
+}
+
+fn output_arrays<const M: usize>(graph: &Graph) -> [Array; M] {
+    std::array::from_fn(|index| {
+        let node = graph.node(graph.outputs[index]);
+        Array::zeros(&node.shape, node.dtype)
+    })
+}
+
+impl<const N: usize, const M: usize> fmt::Debug for Function<'_, N, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Function of {N} inputs and {M} outputs, traced {} times", self.traced.len())
+    }
+}

@@ -1,0 +1,131 @@
+//! The gradients of a loss by target, as an optimizer takes them.
+//!
+//! In: a scalar and its targets, variables or tensors. Out: [`Gradients`], in the order of the targets.
+
+use std::panic::Location;
+
+use crate::autodiff;
+use crate::graph::Tensor;
+use crate::variable::Variable;
+
+use super::Context;
+
+/// What a gradient is taken with respect to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A value of the trace.
+    Tensor(Tensor),
+    /// A variable's value at the start of the run.
+    Variable(Variable),
+}
+
+impl From<Tensor> for Target {
+    fn from(tensor: Tensor) -> Self {
+        Target::Tensor(tensor)
+    }
+}
+
+impl From<&Tensor> for Target {
+    fn from(tensor: &Tensor) -> Self {
+        Target::Tensor(tensor.clone())
+    }
+}
+
+impl From<Variable> for Target {
+    fn from(variable: Variable) -> Self {
+        Target::Variable(variable)
+    }
+}
+
+impl From<&Variable> for Target {
+    fn from(variable: &Variable) -> Self {
+        Target::Variable(variable.clone())
+    }
+}
+
+/// The gradients of a loss, one for each target; `None` where the loss does not depend on it.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    entries: Vec<(Target, Option<Tensor>)>,
+}
+
+impl Gradients {
+    /// Gradients computed in some other way, to be given to an optimizer.
+    pub fn new(entries: impl IntoIterator<Item = (Variable, Option<Tensor>)>) -> Self {
+        Self { entries: entries.into_iter().map(|(variable, gradient)| (variable.into(), gradient)).collect() }
+    }
+
+    /// The gradients in the order of the targets.
+    pub fn into_tensors(self) -> Vec<Option<Tensor>> {
+        self.entries.into_iter().map(|(_, gradient)| gradient).collect()
+    }
+
+    /// Targets and gradients.
+    pub fn iter(&self) -> impl Iterator<Item = (&Target, Option<&Tensor>)> {
+        self.entries.iter().map(|(target, gradient)| (target, gradient.as_ref()))
+    }
+
+    /// The variables that have a gradient, with it.
+    pub fn variables(&self) -> impl Iterator<Item = (&Variable, &Tensor)> {
+        self.entries.iter().filter_map(|entry| match entry {
+            (Target::Variable(variable), Some(gradient)) => Some((variable, gradient)),
+            (Target::Variable(_), None) | (Target::Tensor(_), _) => None,
+        })
+    }
+
+    /// The gradient with respect to a variable.
+    pub fn of(&self, variable: &Variable) -> Option<&Tensor> {
+        self.variables().find(|(known, _)| *known == variable).map(|(_, gradient)| gradient)
+    }
+
+    /// The gradients, each replaced by `f` of it: clipping, scaling.
+    #[must_use]
+    pub fn map(mut self, mut f: impl FnMut(&Tensor) -> Tensor) -> Self {
+        self.entries.iter_mut().for_each(|(_, gradient)| *gradient = gradient.as_ref().map(&mut f));
+        self
+    }
+}
+
+impl Context {
+    /// The gradients of a scalar with respect to variables or tensors of this trace.
+    ///
+    /// A target that the loss does not depend on has `None`, and a warning that names it.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let w = Variable::new("w", Array::from([3.0_f32]));
+    /// let mut f = Function::new(|[x], cx| {
+    ///     let loss = (cx.read(&w) * &x).square().sum();
+    ///     let gradients = cx.gradients(&loss, [&w]);
+    ///     [gradients.of(&w).unwrap().clone()]
+    /// });
+    /// assert_eq!(f.run([&[2.0_f32].into()])?[0], Array::from([24.0_f32]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn gradients<T: Into<Target>>(&mut self, loss: &Tensor, targets: impl IntoIterator<Item = T>) -> Gradients {
+        let site = Location::caller();
+        let targets: Vec<Target> = targets.into_iter().map(Into::into).collect();
+        let tensors: Vec<Tensor> = targets
+            .iter()
+            .map(|target| match target {
+                Target::Tensor(tensor) => tensor.clone(),
+                Target::Variable(variable) => {
+                    let read = self.trace().first_read(variable);
+                    read.unwrap_or_else(|| self.trace().read(variable, site))
+                }
+            })
+            .collect();
+        let gradients = autodiff::gradients(loss, &tensors);
+        for (target, gradient) in targets.iter().zip(&gradients) {
+            if gradient.is_none() && self.trace().error().is_none() {
+                let name = match target {
+                    Target::Variable(variable) => format!("`{}`", variable.name()),
+                    Target::Tensor(tensor) => format!("a tensor of shape {}", tensor.shape()),
+                };
+                self.trace().warn(format!("{}:{}: the loss does not depend on {name}: its gradient is None", site.file(), site.line()));
+            }
+        }
+        Gradients { entries: targets.into_iter().zip(gradients).collect() }
+    }
+}

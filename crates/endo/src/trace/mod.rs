@@ -1,0 +1,16 @@
+//! From a user's closure to a program that runs: what layers can reach while traced, weights, and functions.
+//!
+//! In: closures of tensors. Out: [`Function`], traced once for every shape of its inputs and run as a plan, or node by node.
+
+pub mod context;
+//pub mod function;
+pub mod gradients;
+//pub mod program;
+pub mod scope;
+pub mod weight;
+
+pub use context::{Context, LayerRecord, LossTerm, Mark, MetricTerm};
+//pub use function::Function;
+pub use gradients::{Gradients, Target};
+//pub use program::Program;
+pub use weight::Weight;

@@ -1,0 +1,102 @@
+//! A traced graph made ready to run: its plan, its variables, and the memory that runs use.
+//!
+//! In: a graph. Out: [`Program`], which runs on arrays from any thread; runs that write variables exclude each other.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::array::Array;
+use crate::cpu::{self, Pool, VariableMemory, Workspace};
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Graph;
+use crate::plan::Plan;
+use crate::variable::{Block, Variable};
+
+/// A plan with its variables. Runs allocate nothing after the first.
+pub struct Program {
+    plan: Plan,
+    variables: Vec<Variable>,
+    writes: bool,
+    checks: Vec<String>,
+    binding: Mutex<Option<Binding>>,
+    idle: Mutex<Vec<Workspace>>,
+}
+
+#[derive(Clone)]
+struct Binding {
+    block: Arc<Block>,
+    offsets: Arc<[usize]>,
+}
+
+impl Program {
+    /// Plans a graph.
+    pub fn new(graph: &Graph) -> Self {
+        Self {
+            plan: Plan::new(graph),
+            variables: graph.variables.clone(),
+            writes: !graph.writes.is_empty(),
+            checks: graph.checks.iter().map(|check| check.what.clone()).collect(),
+            binding: Mutex::new(None),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The plan, to be printed or measured.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's. Fails, with all variables
+    /// as they were, when a checked value is not finite.
+    pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {
+        let workspace = lock(&self.idle).pop();
+        let mut workspace = workspace.unwrap_or_else(|| Workspace::new(&self.plan));
+        let result = self.run_in(&mut workspace, inputs, pool);
+        if result.is_ok() {
+            for (index, output) in outputs.iter_mut().enumerate() {
+                output.copy_from_bytes(workspace.output(&self.plan, index));
+            }
+        }
+        lock(&self.idle).push(workspace);
+        result
+    }
+
+    fn run_in(&self, workspace: &mut Workspace, inputs: &[&Array], pool: &Pool) -> Result<()> {
+        loop {
+            let Binding { block, offsets } = self.bind();
+            let result = if self.writes {
+                let mut content = block.write();
+                if content.is_retired() {
+                    *lock(&self.binding) = None;
+                    continue;
+                }
+                cpu::run(&self.plan, workspace, inputs, VariableMemory::Write(content.bytes_mut()), &offsets, pool)
+            } else {
+                let content = block.read();
+                if content.is_retired() {
+                    *lock(&self.binding) = None;
+                    continue;
+                }
+                cpu::run(&self.plan, workspace, inputs, VariableMemory::Read(content.bytes()), &offsets, pool)
+            };
+            return result.map_err(|check| {
+                let message = format!("{} is not finite; nothing was updated", self.checks[check]);
+                let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
+                Error::new(ErrorKind::NotFinite, message).help(help)
+            });
+        }
+    }
+
+    fn bind(&self) -> Binding {
+        let mut binding = lock(&self.binding);
+        binding
+            .get_or_insert_with(|| {
+                let (block, offsets) = Block::gather(&self.variables);
+                Binding { block, offsets: offsets.into() }
+            })
+            .clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

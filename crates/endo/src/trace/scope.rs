@@ -1,0 +1,124 @@
+//! Where in the model a trace is: names, paths and calls of the layers being applied.
+//!
+//! In: the layers that `apply` enters and leaves. Out: a unique path for each layer, and how often it was called before.
+
+use std::collections::HashMap;
+
+/// A layer being applied.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame {
+    /// The address and type of the layer's struct: its identity while a trace lasts.
+    pub identity: (usize, &'static str),
+    /// The names of the layers around it and its own, joined by `/`.
+    pub path: String,
+    /// How many times it was applied before in this trace.
+    pub call: usize,
+    /// The scope of the trace before it was entered.
+    pub outside: u32,
+}
+
+/// The layers being applied, and the names given in this trace.
+#[derive(Default)]
+pub(crate) struct Scopes {
+    frames: Vec<Frame>,
+    /// Names by parent path and identity.
+    names: HashMap<(String, (usize, &'static str)), String>,
+    /// How many layers of a parent have asked for a name.
+    taken: HashMap<(String, String), usize>,
+    calls: HashMap<String, usize>,
+}
+
+impl Scopes {
+    /// The path for a layer of this identity, and the number of its earlier calls. A name given by the user that another
+    /// layer beside it has already is returned as the error.
+    pub fn enter(&mut self, identity: (usize, &'static str), given: Option<&str>) -> Result<(String, usize), String> {
+        let parent = self.path().to_string();
+        let key = (parent.clone(), identity);
+        let mut clash = None;
+        let name = match self.names.get(&key) {
+            Some(name) => name.clone(),
+            None => {
+                let base = given.map_or_else(|| snake_case(identity.1), str::to_string);
+                let count = self.taken.entry((parent.clone(), base.clone())).or_default();
+                *count += 1;
+                if *count > 1 && given.is_some() {
+                    clash = Some(base.clone());
+                }
+                let name = if *count == 1 { base } else { format!("{base}_{}", *count - 1) };
+                self.names.insert(key, name.clone());
+                name
+            }
+        };
+        let path = if parent.is_empty() { name } else { format!("{parent}/{name}") };
+        let calls = self.calls.entry(path.clone()).or_default();
+        *calls += 1;
+        let call = *calls - 1;
+        match clash {
+            Some(name) => Err(name),
+            None => Ok((path, call)),
+        }
+    }
+
+    pub fn push(&mut self, frame: Frame) {
+        self.frames.push(frame);
+    }
+
+    pub fn pop(&mut self) -> Option<Frame> {
+        self.frames.pop()
+    }
+
+    /// The innermost layer being applied.
+    pub fn innermost(&self) -> Option<&Frame> {
+        self.frames.last()
+    }
+
+    /// The path of the innermost layer; empty outside all layers.
+    pub fn path(&self) -> &str {
+        self.frames.last().map_or("", |frame| &frame.path)
+    }
+}
+
+/// `my_crate::ReconstructingRegressor<T>` as `reconstructing_regressor`.
+fn snake_case(type_name: &str) -> String {
+    let name = short_name(type_name);
+    if name == "{{closure}}" {
+        return "lambda".to_string();
+    }
+    let mut snake = String::new();
+    for (position, letter) in name.chars().enumerate() {
+        if letter.is_uppercase() && position > 0 && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+/// `my_crate::net::Regressor<T>` as `Regressor`.
+pub(crate) fn short_name(type_name: &str) -> &str {
+    let head = type_name.split('<').next().unwrap_or(type_name);
+    head.rsplit("::").next().unwrap_or(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_types_in_snake_case() {
+        assert_eq!(snake_case("net::ReconstructingRegressor"), "reconstructing_regressor");
+        assert_eq!(snake_case("endo::layers::Dense"), "dense");
+        assert_eq!(snake_case("net::main::{{closure}}"), "lambda");
+        assert_eq!(snake_case("net::Wrapped<net::Inner>"), "wrapped");
+    }
+
+    #[test]
+    fn layers_beside_each_other_are_numbered_and_calls_counted() {
+        let mut scopes = Scopes::default();
+        assert_eq!(scopes.enter((1, "Dense"), None), Ok(("dense".into(), 0)));
+        assert_eq!(scopes.enter((2, "Dense"), None), Ok(("dense_1".into(), 0)));
+        assert_eq!(scopes.enter((1, "Dense"), None), Ok(("dense".into(), 1)));
+        assert_eq!(scopes.enter((3, "Dense"), Some("out")), Ok(("out".into(), 0)));
+        assert_eq!(scopes.enter((4, "Dense"), Some("out")), Err("out".into()));
+    }
+}

@@ -1,0 +1,141 @@
+//! The fields of a layer that hold what it learns.
+//!
+//! In: a name, and in `call` a shape and an initializer. Out: the weight's value as a tensor. The variable is made at first
+//! use, when the shape is known: what Keras does in `build`.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+
+use crate::array::Array;
+use crate::constraints::Constraint;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::initializers::Initializer;
+use crate::random::Random;
+use crate::regularizers::Regularizer;
+use crate::shape::Shape;
+use crate::variable::Variable;
+
+use super::{Context, scope};
+
+/// A weight of a layer: a field, made at first use. A shared layer shares its weights by plain Rust.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// struct MyDense { units: usize, kernel: Weight, bias: Weight }
+///
+/// impl Layer for MyDense {
+///     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+///         let kernel = self.kernel.get(self, [x.features(), self.units], &GlorotUniform, cx);
+///         let bias = self.bias.get(self, [self.units], &Zeros, cx);
+///         x.matmul(&kernel) + bias
+///     }
+/// }
+/// ```
+pub struct Weight {
+    name: String,
+    trainable: bool,
+    regularizer: Option<Arc<dyn Regularizer>>,
+    constraint: Option<Arc<dyn Constraint>>,
+    variable: OnceLock<Variable>,
+}
+
+impl Weight {
+    /// A trainable weight, not made yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), trainable: true, regularizer: None, constraint: None, variable: OnceLock::new() }
+    }
+
+    /// Whether optimizers may change it: moving averages and fixed tables are not trainable.
+    #[must_use]
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.trainable = trainable;
+        self
+    }
+
+    /// Adds a penalty on its value to the loss.
+    #[must_use]
+    pub fn regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
+        self.regularizer = Some(Arc::new(regularizer));
+        self
+    }
+
+    /// Projects its value after every update.
+    #[must_use]
+    pub fn constraint(mut self, constraint: impl Constraint + 'static) -> Self {
+        self.constraint = Some(Arc::new(constraint));
+        self
+    }
+
+    /// The variable, once it was made.
+    pub fn variable(&self) -> Option<&Variable> {
+        self.variable.get()
+    }
+
+    /// Its value, of the context's float type; made with the initializer at first use. `owner` is the layer whose field it is, always
+    /// `self`: by it a `call` that should have been `apply` is found.
+    #[track_caller]
+    pub fn get<O: ?Sized>(&self, owner: &O, shape: impl Into<Shape>, initializer: &dyn Initializer, cx: &mut Context) -> Tensor {
+        let (shape, site) = (shape.into(), Location::caller());
+        if !cx.is_applying(owner) {
+            let kind = scope::short_name(std::any::type_name::<O>());
+            let message = format!("`{kind}::call` was called directly, so its weight `{}` has no layer to belong to", self.name);
+            let help = "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
+            return cx.trace().fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, cx.dtype());
+        }
+        let mut error = None;
+        let variable = self.variable.get_or_init(|| {
+            let path = cx.path();
+            let name = if path.is_empty() { self.name.clone() } else { format!("{path}/{}", self.name) };
+            let mut random = Random::new(cx.weight_seed(), stream(&name));
+            let value = initializer.initialize(&shape, &mut random).unwrap_or_else(|failure| {
+                error = Some(failure);
+                Array::zeros(shape.clone(), DType::F32)
+            });
+            let variable = Variable::new(name, value.cast(cx.dtype()));
+            variable.set_trainable(self.trainable);
+            variable
+        });
+        if let Some(error) = error {
+            cx.trace().record(error.at(site));
+        }
+        if variable.shape() != &shape {
+            let message = format!("weight `{}` was made with shape {}, and is used here with shape {shape}", variable.name(), variable.shape());
+            let help = "a layer keeps the sizes of its first input: use another layer for inputs of another size";
+            return cx.trace().fail(Error::new(ErrorKind::Shape, message).help(help).at(site), shape, variable.dtype());
+        }
+        cx.use_weight(variable, self.regularizer.as_ref(), self.constraint.as_ref());
+        cx.trace().read(variable, site)
+    }
+
+    /// Assigns its value within the trace: moving averages.
+    #[track_caller]
+    pub fn assign(&self, value: &Tensor, cx: &mut Context) {
+        match self.variable.get() {
+            Some(variable) => cx.trace().assign(variable, value, Location::caller()),
+            None => {
+                let message = format!("weight `{}` is assigned before it was made", self.name);
+                let error = Error::new(ErrorKind::Usage, message).help("`get` it first: that makes it");
+                cx.trace().record(error.at(Location::caller()));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.variable.get() {
+            Some(variable) => write!(f, "{variable:?}"),
+            None => write!(f, "{}: not made yet", self.name),
+        }
+    }
+}
+
+/// The stream of random numbers that belongs to a name (FNV-1a), so that a weight's first value depends on the seed and its
+/// name alone.
+pub(crate) fn stream(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

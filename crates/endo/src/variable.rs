@@ -1,0 +1,288 @@
+//! Named arrays that outlive a run: weights, optimizer slots, metric totals, averages, counters.
+//!
+//! In: a name and a first value. Out: [`Variable`], a handle; its numbers lie in a [`Block`], alone at first and beside
+//! those of its fellows once a plan uses them together, so that one lock and one stretch of memory serve a whole step.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Shape;
+use crate::simd::Memory;
+
+/// A named array that outlives a run. Clones are handles to the same variable.
+///
+/// ```
+/// use endo::{Array, Variable};
+/// let rate = Variable::new("rate", Array::scalar(0.5_f32));
+/// rate.set(&Array::scalar(0.25_f32))?;
+/// assert_eq!(rate.value().item()?, 0.25);
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Variable(Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    name: String,
+    shape: Shape,
+    dtype: DType,
+    trainable: AtomicBool,
+    place: Mutex<Place>,
+}
+
+#[derive(Clone)]
+struct Place {
+    block: Arc<Block>,
+    offset: usize,
+}
+
+/// A stretch of memory that holds the numbers of one or more variables.
+pub struct Block {
+    content: RwLock<Content>,
+}
+
+/// What a locked [`Block`] gives access to.
+pub struct Content {
+    memory: Memory,
+    members: Vec<Weak<Inner>>,
+    /// The variables have moved to a larger block.
+    retired: bool,
+}
+
+// Identities only tell variables apart within a process: nothing is computed from them.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Variable {
+    /// A trainable variable with a first value.
+    pub fn new(name: impl Into<String>, value: impl Into<Array>) -> Self {
+        let value = value.into();
+        let block = Block::new();
+        block.write().memory.append(value.bytes());
+        let variable = Self(Arc::new(Inner {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name: name.into(),
+            shape: value.shape().clone(),
+            dtype: value.dtype(),
+            trainable: AtomicBool::new(true),
+            place: Mutex::new(Place { block: block.clone(), offset: 0 }),
+        }));
+        block.write().members.push(Arc::downgrade(&variable.0));
+        variable
+    }
+
+    /// The same variable, not to be trained.
+    #[must_use]
+    pub fn frozen(self) -> Self {
+        self.set_trainable(false);
+        self
+    }
+
+    /// A number that no other variable of this process has.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Its name: for a weight the path of its layer and its own, as in `"dense/kernel"`.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The sizes of its axes.
+    pub fn shape(&self) -> &Shape {
+        &self.0.shape
+    }
+
+    /// The type of its elements.
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    /// Whether an optimizer may change it.
+    pub fn is_trainable(&self) -> bool {
+        self.0.trainable.load(Ordering::Relaxed)
+    }
+
+    /// Lets optimizers change it, or not. Takes effect in what is compiled or traced afterwards.
+    pub fn set_trainable(&self, trainable: bool) {
+        self.0.trainable.store(trainable, Ordering::Relaxed);
+    }
+
+    /// A copy of its numbers.
+    pub fn value(&self) -> Array {
+        loop {
+            let place = self.place();
+            let content = place.block.read();
+            if !content.retired {
+                return Array::from_bytes(self.shape(), self.dtype(), &content.bytes()[place.offset..][..self.bytes()]);
+            }
+        }
+    }
+
+    /// Overwrites its numbers. Fails when the shape or type differs.
+    pub fn set(&self, value: &Array) -> Result<()> {
+        if (value.shape(), value.dtype()) != (self.shape(), self.dtype()) {
+            let got = format!("{}{}", value.dtype(), value.shape());
+            let message = format!("variable `{}` is {}{}, got {got}", self.name(), self.dtype(), self.shape());
+            return Err(Error::new(ErrorKind::Shape, message).help("give it an array of its own shape and type"));
+        }
+        loop {
+            let place = self.place();
+            let mut content = place.block.write();
+            if !content.retired {
+                content.bytes_mut()[place.offset..][..self.bytes()].copy_from_slice(value.bytes());
+                return Ok(());
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.shape.len() * self.0.dtype.bytes()
+    }
+
+    fn place(&self) -> Place {
+        self.0.place.lock().expect("no thread panics while it moves a variable").clone()
+    }
+}
+
+impl PartialEq for Variable {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Variable {}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}{}", self.name(), self.dtype(), self.shape())
+    }
+}
+
+impl Block {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { content: RwLock::new(Content { memory: Memory::default(), members: Vec::new(), retired: false }) })
+    }
+
+    /// Brings the variables into one block, in the order given, and tells where in it each starts, in bytes.
+    ///
+    /// Blocks merge and never split: a variable's block-mates come along, so two plans that share a variable end up on
+    /// one block instead of moving the variable to and fro.
+    pub fn gather(variables: &[Variable]) -> (Arc<Block>, Vec<usize>) {
+        loop {
+            let places: Vec<Place> = variables.iter().map(Variable::place).collect();
+            if let Some(first) = places.first()
+                && places.iter().all(|place| Arc::ptr_eq(&place.block, &first.block))
+            {
+                return (first.block.clone(), places.iter().map(|place| place.offset).collect());
+            }
+            if variables.is_empty() {
+                return (Block::new(), Vec::new());
+            }
+            Self::merge(variables);
+        }
+    }
+
+    fn merge(variables: &[Variable]) {
+        let mut blocks: Vec<Arc<Block>> = Vec::new();
+        for variable in variables {
+            let block = variable.place().block;
+            if !blocks.iter().any(|known| Arc::ptr_eq(known, &block)) {
+                blocks.push(block);
+            }
+        }
+        // One order for all threads, so that two merges cannot wait for each other.
+        blocks.sort_by_key(|block| Arc::as_ptr(block) as usize);
+        let mut contents: Vec<_> = blocks.iter().map(|block| block.write()).collect();
+        if contents.iter().any(|content| content.retired) {
+            return;
+        }
+        let mut members: Vec<Arc<Inner>> = variables.iter().map(|variable| variable.0.clone()).collect();
+        members.extend(contents.iter().flat_map(|content| content.members.iter().filter_map(Weak::upgrade)));
+        let mut seen = std::collections::HashSet::new();
+        members.retain(|member| seen.insert(member.id));
+
+        let merged = Block::new();
+        let mut target = merged.write();
+        for member in members {
+            let mut place = member.place.lock().expect("no thread panics while it moves a variable");
+            let Some(source) = blocks.iter().position(|block| Arc::ptr_eq(block, &place.block)) else {
+                continue; // it moved between the two looks: the caller looks again
+            };
+            let bytes = member.shape.len() * member.dtype.bytes();
+            let offset = target.memory.append(&contents[source].bytes()[place.offset..][..bytes]);
+            target.members.push(Arc::downgrade(&member));
+            *place = Place { block: merged.clone(), offset };
+        }
+        contents.iter_mut().for_each(|content| {
+            content.retired = true;
+            content.memory = Memory::default();
+        });
+    }
+
+    /// Locks the block for reading.
+    pub fn read(&self) -> RwLockReadGuard<'_, Content> {
+        self.content.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Locks the block for writing.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Content> {
+        self.content.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Content {
+    /// Whether the variables have moved to a larger block, so that [`Block::gather`] has to be asked again.
+    pub fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// The numbers, variable after variable, each at the start of a cache line.
+    pub fn bytes(&self) -> &[u8] {
+        self.memory.bytes()
+    }
+
+    /// The numbers to write to.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.bytes_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathering_keeps_values_and_brings_block_mates_along() {
+        let [a, b, c] = [1.0_f32, 2.0, 3.0].map(|x| Variable::new("x", Array::scalar(x)));
+        let (first, _) = Block::gather(&[a.clone(), b.clone()]);
+        let (second, offsets) = Block::gather(&[c.clone(), b.clone()]);
+        assert!(first.read().is_retired());
+        assert_eq!(offsets, [0, Memory::LINE]);
+        assert!(Arc::ptr_eq(&second, &Block::gather(&[a.clone()]).0));
+        assert_eq!([a, b, c].map(|x| x.value().get(0)), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn a_value_of_another_shape_is_refused() {
+        let x = Variable::new("dense/bias", Array::zeros([3], DType::F32));
+        let error = x.set(&Array::zeros([4], DType::F32)).unwrap_err();
+        assert!(error.message().contains("`dense/bias` is f32[3], got f32[4]"), "{error}");
+    }
+
+    #[test]
+    fn variables_are_shared_between_threads() {
+        let variables: Vec<_> = (0..8).map(|i| Variable::new("x", Array::scalar(i as f32))).collect();
+        std::thread::scope(|scope| {
+            for start in 0..4 {
+                let variables = &variables;
+                scope.spawn(move || Block::gather(&variables[start..start + 4]));
+            }
+        });
+        let values: Vec<f64> = variables.iter().map(|x| x.value().get(0)).collect();
+        assert_eq!(values, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    }
+}
