@@ -226,6 +226,25 @@ impl Array {
         }
     }
 
+    /// Overwrites rows from `start` on with those of `source`, which has this array's type and row size.
+    ///
+    /// # Panics
+    /// If they differ, or there are too few rows.
+    pub fn write_rows(&mut self, start: usize, source: &Array) {
+        fn write<T: Copy>(to: &mut [T], from: &[T], rows: usize, start: usize) {
+            let width = from.len() / rows.max(1);
+            to[start * width..start * width + from.len()].copy_from_slice(from);
+        }
+        let rows = source.shape.batch();
+        match (Arc::make_mut(&mut self.data), &*source.data) {
+            (Data::F32(to), Data::F32(from)) => write(to, from, rows, start),
+            (Data::F64(to), Data::F64(from)) => write(to, from, rows, start),
+            (Data::I32(to), Data::I32(from)) => write(to, from, rows, start),
+            (Data::Bool(to), Data::Bool(from)) => write(to, from, rows, start),
+            _ => panic!("rows of {} cannot be written to {}", source.dtype(), self.dtype()),
+        }
+    }
+
     /// Whether every number is finite; true for integers and truth values.
     pub fn is_finite(&self) -> bool {
         match &*self.data {

@@ -1,8 +1,173 @@
-//! Projections of weights after an update.
+//! Projections of weights after each update of an optimizer.
+//!
+//! In: a weight's value. Out: a value that is allowed. `MaxNorm.max_value(3.0)`, `"max_norm(3)"` and a closure serve alike. Names,
+//! options and defaults are Keras's.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::error::Result;
 use crate::graph::Tensor;
+use crate::named::{self, Named, named};
+
+pub use crate::named::Axes;
+
+/// What Keras adds to a norm before it divides by it.
+const EPSILON: f64 = 1e-7;
 
 /// A projection of a weight.
+///
+/// ```
+/// use endo::prelude::*;
+/// let limited = Dense::new(30).kernel_constraint(MaxNorm.max_value(3.0));
+/// let by_name = Dense::new(30).kernel_constraint("max_norm(max_value=3)");
+/// let by_closure = Dense::new(30).kernel_constraint(|w: &Tensor| w.clip(-1.0, 1.0));
+/// ```
 pub trait Constraint: Send + Sync {
-    /// The weight nearest to `x` that is allowed.
+    /// The value that replaces `x`, of the same shape.
     fn project(&self, x: &Tensor) -> Tensor;
+
+    /// The text from which [`get`] makes it again, for summaries and saved models; `None` for closures.
+    fn name(&self) -> Option<String> {
+        None
+    }
+}
+
+named! { Constraint: project(self, x: &Tensor) -> Tensor;
+    /// Scales vectors that are longer than a limit down to it: `x * min(norm, max_value) / norm`. Srivastava et al. 2014,
+    /// section 5.1.
+    MaxNorm ["max_norm"] {
+        /// The largest length; 2 unless set.
+        max_value: f64 = 2.0,
+        /// The axes along which a vector lies; 0 unless set, which takes the weights into one unit of a dense layer together.
+        axis: Axes = Axes::One(0),
+    } => {
+        let norms = norms(x, &self.axis);
+        x * (norms.minimum(self.max_value) / (&norms + EPSILON))
+    };
+
+    /// Sets negative weights to 0.
+    NonNeg ["non_neg"] {} => x.maximum(0.0);
+
+    /// Scales vectors to length 1: `x / norm`.
+    UnitNorm ["unit_norm"] {
+        /// The axes along which a vector lies; 0 unless set.
+        axis: Axes = Axes::One(0),
+    } => x / (norms(x, &self.axis) + EPSILON);
+
+    /// Brings the lengths of vectors between two limits: `x * desired / norm` with
+    /// `desired = rate * clip(norm, min_value, max_value) + (1 - rate) * norm`.
+    MinMaxNorm ["min_max_norm"] {
+        /// The smallest length; 0 unless set.
+        min_value: f64 = 0.0,
+        /// The largest length; 1 unless set.
+        max_value: f64 = 1.0,
+        /// The part of the way to the limits that one projection goes; 1 unless set.
+        rate: f64 = 1.0,
+        /// The axes along which a vector lies; 0 unless set.
+        axis: Axes = Axes::One(0),
+    } => {
+        let norms = norms(x, &self.axis);
+        let desired = self.rate * norms.clip(self.min_value, self.max_value) + (1.0 - self.rate) * &norms;
+        x * (desired / (norms + EPSILON))
+    };
+}
+
+/// The constraint that a text names, with its options in parentheses, by name or in their order.
+///
+/// ```
+/// use endo::constraints;
+/// assert_eq!(constraints::get("max_norm(3)")?.name().unwrap(), "max_norm(max_value=3.0)");
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no such constraint or option; the error names the nearest.
+pub fn get(name: &str) -> Result<Arc<dyn Constraint>> {
+    named::get("constraint", name, rows())
+}
+
+/// The names of all constraints.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.names[0])
+}
+
+fn rows() -> impl Iterator<Item = &'static Named<dyn Constraint>> + Clone {
+    ROWS.iter()
+}
+
+#[track_caller]
+fn norms(x: &Tensor, axes: &Axes) -> Tensor {
+    x.square().sum_axes(axes.as_slice()).keep_dims(x, axes.as_slice()).sqrt()
+}
+
+impl<F: Fn(&Tensor) -> Tensor + Send + Sync> Constraint for F {
+    #[track_caller]
+    fn project(&self, x: &Tensor) -> Tensor {
+        self(x)
+    }
+}
+
+impl Constraint for &'static str {
+    #[track_caller]
+    fn project(&self, x: &Tensor) -> Tensor {
+        match get(self) {
+            Ok(constraint) => constraint.project(x),
+            Err(error) => {
+                x.trace().record(error.at(Location::caller()));
+                x.clone()
+            }
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        get(self).map_or_else(|_| Some(self.to_string()), |constraint| constraint.name())
+    }
+}
+
+/// What [`get`] returns.
+impl<C: Constraint + ?Sized> Constraint for Arc<C> {
+    #[track_caller]
+    fn project(&self, x: &Tensor) -> Tensor {
+        (**self).project(x)
+    }
+
+    fn name(&self) -> Option<String> {
+        (**self).name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::trace::Function;
+
+    fn project(constraint: impl Constraint, x: impl Into<Array>) -> Result<Vec<f64>> {
+        let mut f = Function::new(|[x], _cx| [constraint.project(&x)]).run_eagerly(true);
+        f.run([&x.into()]).map(|[y]| y.to_vec())
+    }
+
+    fn assert_near(got: Vec<f64>, expected: &[f64]) {
+        assert!(got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6), "{got:?} {expected:?}");
+        assert_eq!(got.len(), expected.len());
+    }
+
+    #[test]
+    fn lengths_are_limited_along_the_axis() {
+        let x = [[3.0_f64, 0.1], [4.0, 0.0]];
+        assert_near(project(MaxNorm.max_value(1.0), x).unwrap(), &[0.6, 0.1, 0.8, 0.0]);
+        assert_near(project("max_norm(max_value=1, axis=[0, 1])", [[3.0_f64], [4.0]]).unwrap(), &[0.6, 0.8]);
+        assert_near(project(UnitNorm.axis(1), [[3.0_f64, 4.0], [0.0, 0.0]]).unwrap(), &[0.6, 0.8, 0.0, 0.0]);
+        assert_near(project(MinMaxNorm.min_value(10.0).max_value(20.0).rate(0.5), [3.0_f64, 4.0]).unwrap(), &[4.5, 6.0]);
+    }
+
+    #[test]
+    fn names_and_closures_are_constraints() {
+        assert_eq!(project("non_neg", [-1.0_f32, 2.0]).unwrap(), [0.0, 2.0]);
+        assert_eq!(project(|w: &Tensor| w.clip(-0.5, 0.5), [-1.0_f32, 2.0]).unwrap(), [-0.5, 0.5]);
+        let error = project("max_norms", [1.0_f32]).unwrap_err();
+        assert_eq!(error.to_string().lines().last(), Some("  help: did you mean `max_norm`?"));
+        assert_eq!(names().collect::<Vec<_>>(), ["max_norm", "non_neg", "unit_norm", "min_max_norm"]);
+    }
 }

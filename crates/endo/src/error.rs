@@ -75,6 +75,15 @@ impl Error {
         self
     }
 
+    /// Says in which epoch and step of training a number went wrong; other errors stay as they are.
+    #[must_use]
+    pub(crate) fn in_step(mut self, epoch: usize, step: usize) -> Self {
+        if self.0.kind == ErrorKind::NotFinite {
+            self.0.message = format!("epoch {}, step {}: {}", epoch + 1, step + 1, self.0.message);
+        }
+        self
+    }
+
     /// What sort of mistake it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -2,13 +2,37 @@
 //!
 //! You write `call`, from tensors to tensors; you use `apply`, which names the layer in errors, weights and loss terms.
 
-pub mod core;
+mod activation;
+mod activity_regularization;
+mod batch_normalization;
+mod dense;
+mod dropout;
+mod flatten;
+mod gaussian_noise;
+mod layer_normalization;
+mod merge;
+mod normalization;
+mod reshape;
+mod sequential;
 
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
 use crate::trace::Context;
+
+pub use activation::Activation;
+pub use activity_regularization::ActivityRegularization;
+pub use batch_normalization::BatchNormalization;
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use flatten::Flatten;
+pub use gaussian_noise::{GaussianDropout, GaussianNoise};
+pub use layer_normalization::LayerNormalization;
+pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
+pub use normalization::Normalization;
+pub use reshape::Reshape;
+pub use sequential::Sequential;
 
 /// A function of tensors with weights, losses and metrics of its own.
 ///

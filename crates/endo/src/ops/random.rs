@@ -8,6 +8,7 @@ use std::f64::consts::SQRT_2;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::random::philox;
@@ -30,6 +31,17 @@ impl RandomState {
     /// Draws at a place, with the seed and step of a counter `i32[2]`.
     pub fn new(counter: Tensor, place: u32) -> Self {
         Self { counter, place }
+    }
+
+    /// The same steps and place with a seed of one's own.
+    #[must_use]
+    #[track_caller]
+    pub fn seed(mut self, seed: u64) -> Self {
+        let site = Location::caller();
+        let folded = Array::from([(seed ^ seed >> 32) as u32 as i32]);
+        let seed = self.counter.trace().constant(folded, site);
+        self.counter = Tensor::concatenate(&[seed, self.counter.slice(0, 1..)], 0);
+        self
     }
 
     /// Uniform between `low` and `high`.

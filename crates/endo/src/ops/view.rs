@@ -24,7 +24,7 @@ impl Tensor {
     /// All axes after the first in one: `[batch, a, b]` becomes `[batch, a * b]`.
     #[track_caller]
     pub fn flatten(&self) -> Tensor {
-        self.reshape([self.batch(), self.shape().len() / self.batch().max(1)])
+        self.reshape([self.batch(), self.shape().iter().skip(1).product()])
     }
 
     /// A new axis of size 1 at a position, counted from the end when negative.

@@ -28,6 +28,8 @@ pub struct Draft {
     pub constants: Memory,
     /// The buffer of each operation that has one.
     of: Vec<Option<usize>>,
+    /// The buffer of each variable's value at the start of the run, if anything reads it.
+    pub variables: Vec<Option<usize>>,
 }
 
 impl Draft {
@@ -40,6 +42,7 @@ impl Draft {
             outputs: Vec::new(),
             constants: Memory::default(),
             of: vec![None; graph.nodes.len()],
+            variables: vec![None; graph.variables.len()],
         };
         let kept = kept(graph, reads, groups);
         for group in groups.list.iter().filter(|group| !group.members.is_empty()) {
@@ -77,6 +80,11 @@ impl Draft {
             return buffer;
         }
         let node = graph.node(id);
+        if let Op::Variable(index) = node.op
+            && let Some(buffer) = self.variables[index]
+        {
+            return buffer;
+        }
         let place = match &node.op {
             Op::Input(index) => Place::Input(*index),
             Op::Variable(index) => Place::Variable(*index),
@@ -87,17 +95,18 @@ impl Draft {
         };
         let buffer = self.buffer(node.dtype, node.shape.len(), place);
         self.of[id.index()] = Some(buffer);
+        if let Place::Variable(index) = place {
+            self.variables[index] = Some(buffer);
+        }
         buffer
     }
 
-    /// Adds a step that copies what is read to a buffer.
-    pub fn copy(&mut self, graph: &Graph, read: &Read, to: usize) -> usize {
-        let buffer = self.buffer_of(graph, read.base);
-        let node = graph.node(read.base);
-        let load = Load { buffer, layout: read.layout.clone() };
-        let store = Store { value: 0, buffer: to };
-        let body = FusedLoop { length: read.layout.length(), loads: vec![load], stores: vec![store], ..FusedLoop::default() };
-        self.push(Step { action: Action::Loop(body), scope: node.scope }, graph.nodes.len())
+    /// Adds a step that copies what lies in a buffer, in some layout, to another buffer.
+    pub fn copy(&mut self, from: usize, layout: Layout, to: usize) -> usize {
+        let length = layout.length();
+        let (load, store) = (Load { buffer: from, layout }, Store { value: 0, buffer: to });
+        let body = FusedLoop { length, loads: vec![load], stores: vec![store], ..FusedLoop::default() };
+        self.push(Step { action: Action::Loop(body), scope: 0 }, usize::MAX)
     }
 
     fn output(&mut self, graph: &Graph, id: NodeId, read: &Read) {
@@ -107,7 +116,8 @@ impl Draft {
         if !matches!(self.buffers[buffer].place, Place::Arena(_)) {
             buffer = self.buffer(node.dtype, node.shape.len(), Place::Arena(0));
             offset = 0;
-            self.copy(graph, read, buffer);
+            let from = self.buffer_of(graph, read.base);
+            self.copy(from, read.layout.clone(), buffer);
         }
         self.outputs.push(Output { buffer, offset, signature: Signature { shape: node.shape.clone(), dtype: node.dtype } });
     }

@@ -16,6 +16,9 @@ mod schedule;
 mod simplify;
 mod write;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::sync::Arc;
 
 use crate::dtype::DType;
@@ -59,8 +62,8 @@ pub struct Signature {
 pub struct Named {
     /// Its name.
     pub name: String,
-    /// Its shape and type.
-    pub signature: Signature,
+    /// Its size in bytes.
+    pub bytes: usize,
     /// Whether a run writes it.
     pub written: bool,
 }
@@ -285,7 +288,7 @@ impl Plan {
         let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
         let named = |(index, variable): (usize, &crate::variable::Variable)| Named {
             name: variable.name().to_string(),
-            signature: signature(variable.shape(), variable.dtype()),
+            bytes: variable.shape().len() * variable.dtype().bytes(),
             written: graph.writes.iter().any(|&(written, _)| written == index),
         };
         Plan {

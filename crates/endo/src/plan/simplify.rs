@@ -26,6 +26,9 @@ pub fn normalize(graph: &Graph) -> Graph {
 /// Constants up to this size are compared, so that equal ones are kept once.
 const COMPARED_BYTES: usize = 256;
 
+/// Operations on constants up to this length are computed once for all.
+const COMPUTED_ELEMENTS: usize = 1 << 12;
+
 /// What makes two operations equal.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
@@ -101,13 +104,17 @@ impl<'a> Rewriter<'a> {
         match &node.op {
             Op::Identity(_) => inputs[0],
             Op::Reduce(reduction, axes) => self.reduce(*reduction, axes, inputs[0], &node.shape),
-            _ if !self.rewrites => self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype),
-            Op::Constant(array) => self.constant(array),
-            Op::View(view) => self.view(view.clone(), inputs[0], node.shape.clone()),
-            Op::Matmul { transposed } => self.matmul(*transposed, inputs, node),
-            Op::Elementwise(_) | Op::Cast => self.elementwise(node.op.clone(), inputs, node.shape.clone(), node.dtype),
-            Op::Input(_) | Op::Variable(_) | Op::Kernel(_) => self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype),
+            Op::Constant(array) if self.rewrites => self.constant(array),
+            Op::View(view) if self.rewrites => self.view(view.clone(), inputs[0], node.shape.clone()),
+            Op::Matmul { transposed } if self.rewrites => self.matmul(*transposed, inputs, node),
+            Op::Elementwise(_) | Op::Cast if self.rewrites => self.elementwise(node.op.clone(), inputs, node.shape.clone(), node.dtype),
+            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast => self.keep(node, inputs),
+            Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) => self.keep(node, inputs),
         }
+    }
+
+    fn keep(&mut self, node: &Node, inputs: Vec<NodeId>) -> NodeId {
+        self.push(node.op.clone(), inputs, node.shape.clone(), node.dtype)
     }
 
     /// The node with this operation: an equal one if there is one already.
@@ -208,27 +215,53 @@ impl<'a> Rewriter<'a> {
     }
 
     fn elementwise(&mut self, op: Op, inputs: Vec<NodeId>, shape: Shape, dtype: DType) -> NodeId {
-        match &op {
-            Op::Cast if self.node(inputs[0]).dtype == dtype => return inputs[0],
-            Op::Elementwise(elementwise) => {
-                let operands: Vec<(Option<f64>, DType)> = inputs.iter().map(|&id| (self.uniform(id), self.node(id).dtype)).collect();
-                if let Some(kept) = algebra::neutral(elementwise, &operands) {
-                    return inputs[kept];
-                }
+        if let (Op::Cast, true) = (&op, self.node(inputs[0]).dtype == dtype) {
+            return inputs[0];
+        }
+        if let Op::Elementwise(elementwise) = &op {
+            let operands: Vec<(Option<f64>, DType)> = inputs.iter().map(|&id| (self.uniform(id), self.node(id).dtype)).collect();
+            if let Some(kept) = algebra::neutral(elementwise, &operands) {
+                return inputs[kept];
             }
-            _ => {}
+        }
+        if let Some(array) = self.known_result(&op, &inputs, &shape, dtype) {
+            return self.constant(&array);
         }
         self.before_broadcast(&op, &inputs, &shape, dtype).unwrap_or_else(|| self.push(op, inputs, shape, dtype))
+    }
+
+    /// The result for inputs that are all known, computed by the operation's own loop.
+    fn known_result(&self, op: &Op, inputs: &[NodeId], shape: &Shape, dtype: DType) -> Option<Array> {
+        if shape.len() > COMPUTED_ELEMENTS {
+            return None;
+        }
+        let arrays: Vec<&Array> = inputs.iter().map(|&id| self.known(id)).collect::<Option<_>>()?;
+        let Op::Elementwise(elementwise) = op else { return arrays[0].cast(dtype).reshape(shape).ok() };
+        let loops = elementwise.loops_for(arrays.last()?.dtype())?;
+        let bytes: Vec<&[u8]> = arrays.iter().map(|array| array.bytes()).collect();
+        let mut result = vec![0; shape.len() * dtype.bytes()];
+        loops.run(&bytes, &mut result, shape.len());
+        Some(Array::from_bytes(shape, dtype, &result))
+    }
+
+    /// The numbers of a constant, whatever its shape.
+    fn known(&self, id: NodeId) -> Option<&Array> {
+        let node = self.node(id);
+        match &node.op {
+            Op::Constant(array) => Some(array),
+            Op::View(View::Reshape) => self.known(node.inputs[0]),
+            Op::Input(_) | Op::Variable(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => None,
+            Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_) => None,
+        }
     }
 
     /// The number that all elements of a constant value equal.
     fn uniform(&self, id: NodeId) -> Option<f64> {
         let node = self.node(id);
-        match &node.op {
-            Op::Constant(array) => (array.len() == 1).then(|| array.get(0)),
-            Op::View(View::Reshape | View::Broadcast) => self.uniform(node.inputs[0]),
-            _ => None,
+        if let Op::View(View::Broadcast) = node.op {
+            return self.uniform(node.inputs[0]);
         }
+        self.known(id).filter(|array| array.len() == 1).map(|array| array.get(0))
     }
 
     /// Computes on the small shape that all inputs are broadcast from, and broadcasts the result.
@@ -236,10 +269,8 @@ impl<'a> Rewriter<'a> {
         let mut small: Option<Shape> = None;
         for &input in inputs {
             let node = self.node(input);
-            let from = match &node.op {
-                Op::View(View::Broadcast) => &self.node(node.inputs[0]).shape,
-                _ => return None,
-            };
+            let Op::View(View::Broadcast) = node.op else { return None };
+            let from = &self.node(node.inputs[0]).shape;
             // A single number fits any shape.
             if from.len() > 1 && small.as_ref().is_some_and(|known| known != from && known.len() > 1) {
                 return None;

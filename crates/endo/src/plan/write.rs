@@ -12,55 +12,57 @@ use super::{Action, Place};
 
 /// Decides how each variable is written. Returns pairs of steps, the first of which comes before the second.
 pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) -> Vec<(usize, usize)> {
-    let mut order = Order::new(draft);
+    let writes: Vec<(usize, Read)> = reads.writes.iter().filter(|(index, read)| !keeps(graph, *index, read)).cloned().collect();
+    let saved: Vec<Option<usize>> = writes.iter().map(|(_, read)| save(draft, graph, read, &writes)).collect();
     let guard = draft.steps.iter().position(|step| matches!(step.action, Action::Guard(_)));
-    let variable = |read: &Read| match graph.node(read.base).op {
-        Op::Variable(index) if read.layout.is_plain() => Some(index),
-        _ => None,
-    };
-    let writes: Vec<&(usize, Read)> = reads.writes.iter().filter(|(index, read)| variable(read) != Some(*index)).collect();
-    for &(index, read) in &writes {
-        let value = draft.buffer_of(graph, read.base);
-        let old = draft.buffers.iter().position(|buffer| buffer.place == Place::Variable(*index));
-        let readers: Vec<usize> = (0..draft.steps.len()).filter(|&step| old.is_some_and(|old| draft.steps[step].reads().contains(&old))).collect();
+    let mut order = Order::new(draft);
+    for ((index, read), saved) in writes.iter().zip(saved) {
+        let value = saved.unwrap_or_else(|| draft.buffer_of(graph, read.base));
+        let layout = if saved.is_some() { Layout::contiguous(read.layout.length()) } else { read.layout.clone() };
+        let old = draft.variables[*index];
+        let reads_old = |step: &usize| old.is_some_and(|old| draft.steps[*step].reads().contains(&old));
+        let readers: Vec<usize> = (0..draft.steps.len()).filter(reads_old).collect();
         // The step that computes the value can write it to the variable, if that leaves a possible order.
+        let whole = layout.is_plain() && draft.buffers[value].length == layout.length();
         let free = matches!(draft.buffers[value].place, Place::Arena(_)) && !draft.outputs.iter().any(|output| output.buffer == value);
-        if in_place && free && read.layout.is_plain() && draft.buffers[value].length == read.layout.length() {
-            let producer = (0..draft.steps.len()).find(|&step| draft.steps[step].writes().contains(&value)).expect("values are computed");
+        if in_place && whole && free {
+            let writes_value = |&step: &usize| draft.steps[step].writes().contains(&value);
+            let producer = (0..draft.steps.len()).find(writes_value).expect("values are computed");
             let before: Vec<usize> = readers.iter().copied().chain(guard).filter(|&step| step != producer).collect();
-            let own = readers.contains(&producer);
-            if (!own || reads_in_step(draft, producer, old, value)) && !before.iter().any(|&step| order.leads(producer, step)) {
+            let apart = !readers.contains(&producer) || reads_before_writing(draft, producer, old, value);
+            if apart && !before.iter().any(|&step| order.leads(producer, step)) {
                 before.iter().for_each(|&step| order.add(step, producer));
                 draft.buffers[value].place = Place::Variable(*index);
                 continue;
             }
         }
-        let mut source = read.clone();
-        // The old value of another variable that is written, too, has to be saved first.
-        let saved = match graph.node(read.base).op {
-            Op::Variable(other) if writes.iter().any(|(written, _)| *written == other) => {
-                let saved = draft.buffer(draft.buffers[value].dtype, read.layout.length(), Place::Arena(0));
-                let step = draft.copy(graph, read, saved);
-                order.added(draft);
-                source.layout = Layout::contiguous(read.layout.length());
-                Some((saved, step))
-            }
-            _ => None,
-        };
-        let target = draft.buffer(draft.buffers[value].dtype, read.layout.length(), Place::Variable(*index));
-        let step = draft.copy(graph, &source, target);
-        if let (Some((saved, _)), Action::Loop(body)) = (saved, &mut draft.steps[step].action) {
-            body.loads[0].buffer = saved;
-        }
-        order.added(draft);
-        saved.iter().for_each(|&(_, first)| order.add(first, step));
+        let target = draft.buffer(draft.buffers[value].dtype, layout.length(), Place::Variable(*index));
+        let step = draft.copy(value, layout, target);
+        order.added(draft, step);
         readers.iter().copied().chain(guard).for_each(|before| order.add(before, step));
     }
     order.extra
 }
 
+/// Whether a write gives a variable the value it has.
+fn keeps(graph: &Graph, index: usize, read: &Read) -> bool {
+    read.layout.is_plain() && matches!(graph.node(read.base).op, Op::Variable(own) if own == index)
+}
+
+/// Copies to the arena what is the old value of a variable that is written, too.
+fn save(draft: &mut Draft, graph: &Graph, read: &Read, writes: &[(usize, Read)]) -> Option<usize> {
+    let node = graph.node(read.base);
+    if !matches!(node.op, Op::Variable(other) if writes.iter().any(|(written, _)| *written == other)) {
+        return None;
+    }
+    let old = draft.buffer_of(graph, read.base);
+    let saved = draft.buffer(node.dtype, read.layout.length(), Place::Arena(0));
+    draft.copy(old, read.layout.clone(), saved);
+    Some(saved)
+}
+
 /// Whether a step can overwrite a variable that it reads itself: a loop that reads each element just before it is written.
-fn reads_in_step(draft: &Draft, step: usize, old: Option<usize>, value: usize) -> bool {
+fn reads_before_writing(draft: &Draft, step: usize, old: Option<usize>, value: usize) -> bool {
     let Action::Loop(body) = &draft.steps[step].action else { return false };
     let stored = body.stores.iter().any(|store| store.buffer == value);
     let mut loads = body.loads.iter().filter(|load| Some(load.buffer) == old);
@@ -90,9 +92,12 @@ impl Order {
         self.extra.push((before, after));
     }
 
-    /// Makes room for the steps that have been added.
-    fn added(&mut self, draft: &Draft) {
+    /// Takes a new step into account.
+    fn added(&mut self, draft: &Draft, step: usize) {
         self.after.resize(draft.steps.len(), Vec::new());
+        let reads = draft.steps[step].reads();
+        let writers = (0..step).filter(|&before| draft.steps[before].writes().iter().any(|buffer| reads.contains(buffer)));
+        writers.for_each(|before| self.after[before].push(step));
     }
 
     /// Whether a step has to come before another.

@@ -60,7 +60,7 @@ pub(super) fn limit<F: Float>(x: F) -> F {
     x.clamp(F::from_f64(low), F::from_f64(high))
 }
 
-/// `eˣ`, within 1 ULP; subnormal results are kept.
+/// `eˣ`, within 1.1 ULP; subnormal results are kept.
 #[inline(always)]
 pub fn exp<F: Float>(x: F) -> F {
     let (n, r) = reduce(limit(x));

@@ -339,7 +339,7 @@ mod tests {
                 assert_eq!(fold(Reduction::Max, level, run), run.iter().copied().max().unwrap_or(i32::MIN));
                 assert_eq!(fold(Reduction::Min, level, run), run.iter().copied().min().unwrap_or(i32::MAX));
                 let floats: Vec<f64> = run.iter().map(|&x| f64::from(x)).collect();
-                assert_eq!(fold(Reduction::Sum, level, &floats), floats.iter().sum());
+                assert_eq!(fold(Reduction::Sum, level, &floats), floats.iter().sum::<f64>());
                 assert_eq!(
                     fold(Reduction::Max, level, &floats),
                     floats.iter().copied().fold(f64::NEG_INFINITY, f64::max)

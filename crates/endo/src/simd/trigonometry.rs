@@ -83,7 +83,7 @@ fn sin_in_quadrant<F: Float>(n: F, r: F) -> F {
     F::select(F::is_odd(half), -value, value)
 }
 
-/// The sine, within 2 ULP for |x| ≤ 1e4 and 1e-16 for |x| up to [`LARGEST_ANGLE`]; NaN beyond and at ±∞.
+/// The sine, within 2 ULP for |x| up to [`LARGEST_ANGLE`]; NaN beyond and at ±∞.
 #[inline(always)]
 pub fn sin<F: Float>(x: F) -> F {
     let (n, r) = reduce(x);
@@ -93,7 +93,7 @@ pub fn sin<F: Float>(x: F) -> F {
     F::select(x.abs() <= F::from_f64(LARGEST_ANGLE), result, F::NAN)
 }
 
-/// The cosine, within 2 ULP for |x| ≤ 1e4 and 1e-16 for |x| up to [`LARGEST_ANGLE`]; NaN beyond and at ±∞.
+/// The cosine, within 2 ULP for |x| up to [`LARGEST_ANGLE`]; NaN beyond and at ±∞.
 #[inline(always)]
 pub fn cos<F: Float>(x: F) -> F {
     let (n, r) = reduce(x);

@@ -71,6 +71,8 @@ pub struct Context {
     losses: Vec<LossTerm>,
     metrics: Vec<MetricTerm>,
     weights: Vec<UsedWeight>,
+    /// For each model being applied, the weights used since it began.
+    collectors: Vec<Vec<Variable>>,
     layers: Vec<LayerRecord>,
 }
 
@@ -107,6 +109,7 @@ impl Context {
             losses: Vec::new(),
             metrics: Vec::new(),
             weights: Vec::new(),
+            collectors: Vec::new(),
             layers: Vec::new(),
         }
     }
@@ -318,6 +321,13 @@ impl Context {
         result
     }
 
+    /// Runs `f`, and returns with its result the weights that it used, in the order of their first use.
+    pub(crate) fn collect_weights<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (T, Vec<Variable>) {
+        self.collectors.push(Vec::new());
+        let result = f(self);
+        (result, self.collectors.pop().unwrap_or_default())
+    }
+
     /// Begins a layer's call: what `apply` does around `call`.
     pub(crate) fn enter<L: ?Sized>(&mut self, layer: &L, given: Option<&str>, batch: Option<usize>, site: &'static Location<'static>) {
         if let (None, Some(batch)) = (self.scopes.innermost(), batch) {
@@ -360,6 +370,9 @@ impl Context {
 
     /// Notes that a weight is used, with its penalty and constraint.
     pub(crate) fn use_weight(&mut self, variable: &Variable, regularizer: Option<&Arc<dyn Regularizer>>, constraint: Option<&Arc<dyn Constraint>>) {
+        for collector in self.collectors.iter_mut().filter(|collector| !collector.contains(variable)) {
+            collector.push(variable.clone());
+        }
         if !self.weights.iter().any(|used| used.variable == *variable) {
             let (regularizer, constraint) = (regularizer.cloned(), constraint.cloned());
             self.weights.push(UsedWeight { variable: variable.clone(), regularizer, constraint, penalty: None });

@@ -3,18 +3,16 @@
 //! In: a closure, then arrays. Out: arrays. What TensorFlow calls `tf.function`; node by node with `run_eagerly`.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::cpu::Pool;
+use crate::cpu::pool::Pool;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Tensor, Trace};
-use crate::ops;
+use crate::error::Result;
+use crate::graph::{Graph, Tensor};
 use crate::shape::Shape;
-use crate::variable::Variable;
 
+use super::follow::{Tracing, new_counter};
 use super::{Context, Program};
 
 type Signature = Vec<(Shape, DType)>;
@@ -40,10 +38,8 @@ type Signature = Vec<(Shape, DType)>;
 pub struct Function<'f, const N: usize, const M: usize> {
     #[allow(clippy::type_complexity)]
     closure: Box<dyn Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f>,
-    training: bool,
+    tracing: Tracing,
     eager: bool,
-    dtype: DType,
-    counter: Variable,
     pool: Arc<Pool>,
     traced: Vec<Traced<M>>,
     warnings: Vec<String>,
@@ -61,10 +57,8 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     pub fn new(closure: impl Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f) -> Self {
         Self {
             closure: Box::new(closure),
-            training: true,
+            tracing: Tracing::new(true, 0),
             eager: false,
-            dtype: DType::F32,
-            counter: new_counter(0),
             pool: Arc::new(Pool::default()),
             traced: Vec::new(),
             warnings: Vec::new(),
@@ -74,7 +68,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// Whether layers are traced as in training. True unless set.
     #[must_use]
     pub fn training(mut self, training: bool) -> Self {
-        self.training = training;
+        self.tracing.training = training;
         self
     }
 
@@ -89,7 +83,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// The seed of the random numbers drawn outside models; 0 unless set.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.counter = new_counter(seed);
+        self.tracing.counter = new_counter(seed);
         self
     }
 
@@ -103,7 +97,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// The float type of the weights made in its traces; `f32` unless set.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Self {
-        self.dtype = dtype;
+        self.tracing.dtype = dtype;
         self
     }
 
@@ -161,46 +155,37 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
 
     #[track_caller]
     fn trace(&mut self, inputs: [&Array; N]) -> Result<Graph> {
-        let trace = Trace::new();
-        let (graph, _) = self.follow(&trace, inputs)?;
+        let (graph, warnings) = self.tracing.graph(&inputs, |tensors, cx| call(&self.closure, tensors, cx))?;
+        self.warn(warnings);
         Ok(graph)
     }
 
-    /// Runs the closure on tensors of a trace, and ends the trace.
-    fn follow(&mut self, trace: &std::rc::Rc<Trace>, inputs: [&Array; N]) -> Result<(Graph, [Tensor; M])> {
-        let tensors = inputs.map(|input| trace.input(input.shape().clone(), input.dtype(), Location::caller()));
-        let mut context = Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
-        let outputs = (self.closure)(tensors, &mut context);
-        context.advance_counters();
-        let (graph, warnings) = trace.finish(&outputs.each_ref())?;
-        for warning in warnings.into_iter().filter(|warning| !self.warnings.contains(warning)).collect::<Vec<_>>() {
-            self.warnings.push(warning);
-        }
-        Ok((graph, outputs))
-    }
-
     fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
-        let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
-        let (graph, outputs) = self.follow(&trace, inputs)?;
-        let value = |id| trace.value(id).expect("every node of an eager trace has a value");
-        if let Some(check) = graph.checks.iter().find(|check| !value(check.node).is_finite()) {
-            let message = format!("{} is not finite; nothing was updated", check.what);
-            let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
-            return Err(Error::new(ErrorKind::NotFinite, message).help(help));
-        }
-        for (index, id) in &graph.writes {
-            graph.variables[*index].set(&value(*id))?;
-        }
-        let outputs = outputs.map(|output| value(output.id()));
+        let (values, warnings) = self.tracing.run_eagerly(&inputs, |tensors, cx| call(&self.closure, tensors, cx))?;
+        self.warn(warnings);
+        let mut values = values.into_iter();
+        let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
         self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs }];
         Ok(&self.traced[0].outputs)
     }
+
+    /// Prints what is new, once: nothing that is probably not meant stays silent.
+    fn warn(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                eprintln!("warning: {warning}");
+                self.warnings.push(warning);
+            }
+        }
+    }
 }
 
-/// Seed and step of the random numbers of a function or model.
-pub(crate) fn new_counter(seed: u64) -> Variable {
-    let folded = (seed ^ seed >> 32) as u32;
-    Variable::new("random_counter", Array::from([folded as i32, 0])).frozen()
+fn call<const N: usize, const M: usize>(
+    closure: &dyn Fn([Tensor; N], &mut Context) -> [Tensor; M],
+    tensors: &[Tensor],
+    cx: &mut Context,
+) -> Vec<Tensor> {
+    closure(std::array::from_fn(|index| tensors[index].clone()), cx).into()
 }
 
 fn signature(inputs: &[&Array]) -> Signature {

@@ -3,14 +3,16 @@
 //! In: closures of tensors. Out: [`Function`], traced once for every shape of its inputs and run as a plan, or node by node.
 
 pub mod context;
-//pub mod function;
+pub mod follow;
+pub mod function;
 pub mod gradients;
-//pub mod program;
+pub mod program;
 pub mod scope;
 pub mod weight;
 
 pub use context::{Context, LayerRecord, LossTerm, Mark, MetricTerm};
-//pub use function::Function;
+pub use follow::evaluate_now;
+pub use function::Function;
 pub use gradients::{Gradients, Target};
-//pub use program::Program;
+pub use program::Program;
 pub use weight::Weight;

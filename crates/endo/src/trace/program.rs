@@ -5,11 +5,14 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
-use crate::cpu::{self, Pool, VariableMemory, Workspace};
-use crate::error::{Error, ErrorKind, Result};
+use crate::cpu::pool::Pool;
+use crate::cpu::{self, VariableMemory, Workspace};
+use crate::error::Result;
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::variable::{Block, Variable};
+
+use super::follow::not_finite;
 
 /// A plan with its variables. Runs allocate nothing after the first.
 pub struct Program {
@@ -49,7 +52,7 @@ impl Program {
     /// as they were, when a checked value is not finite.
     pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {
         let workspace = lock(&self.idle).pop();
-        let mut workspace = workspace.unwrap_or_else(|| Workspace::new(&self.plan));
+        let mut workspace = workspace.unwrap_or_else(|| Workspace::new(&self.plan, pool.threads()));
         let result = self.run_in(&mut workspace, inputs, pool);
         if result.is_ok() {
             for (index, output) in outputs.iter_mut().enumerate() {
@@ -78,11 +81,7 @@ impl Program {
                 }
                 cpu::run(&self.plan, workspace, inputs, VariableMemory::Read(content.bytes()), &offsets, pool)
             };
-            return result.map_err(|check| {
-                let message = format!("{} is not finite; nothing was updated", self.checks[check]);
-                let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
-                Error::new(ErrorKind::NotFinite, message).help(help)
-            });
+            return result.map_err(|check| not_finite(&self.checks[check]));
         }
     }
 

@@ -10,9 +10,9 @@ use crate::simd::Level;
 
 /// Terms of one block: two vectors of so many rows of `b` fill most of the nearest cache. It shapes the order of the
 /// summation, and is the same for every level and number of threads.
-const BLOCK_TERMS: usize = 256;
+const BLOCK_TERMS: usize = 512;
 /// Rows of `a` and columns of `b` that are packed at a time.
-const BLOCK_ROWS: usize = 2048;
+const BLOCK_ROWS: usize = 1024;
 const BLOCK_COLUMNS: usize = 2048;
 /// Rows of one task: their panels stay in the second cache while the strips of `b` pass.
 const CHUNK_ROWS: usize = 112;
@@ -243,24 +243,29 @@ impl<T: Element> Kernel for Multiply<'_, T> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        // SAFETY: the panels of these rows and columns are packed, and hold tiles of `height` rows.
-        unsafe {
-            match self.block.height {
-                1 => self.tiles::<1, L>(),
-                2 => self.tiles::<2, L>(),
-                3 => self.tiles::<3, L>(),
-                4 => self.tiles::<4, L>(),
-                5 if L::ROWS > 4 => self.tiles::<5, L>(),
-                6 if L::ROWS > 4 => self.tiles::<6, L>(),
-                7 if L::ROWS > 6 => self.tiles::<7, L>(),
-                8 if L::ROWS > 6 => self.tiles::<8, L>(),
-                9 if L::ROWS > 6 => self.tiles::<9, L>(),
-                10 if L::ROWS > 6 => self.tiles::<10, L>(),
-                11 if L::ROWS > 6 => self.tiles::<11, L>(),
-                12 if L::ROWS > 6 => self.tiles::<12, L>(),
-                13 if L::ROWS > 6 => self.tiles::<13, L>(),
-                14 if L::ROWS > 6 => self.tiles::<14, L>(),
-                height => unreachable!("a tile of {height} rows"),
+        let (height, [row, rows]) = (self.block.height, self.rows);
+        let edge = rows % height;
+        for (height, rows) in [(height, [row, rows - edge]), (edge, [row + rows - edge, edge])] {
+            // SAFETY: the panels of these rows and columns are packed, and hold as many whole tiles of `height` rows.
+            unsafe {
+                match height {
+                    0 => {}
+                    1 => self.tiles::<1, L>(rows),
+                    2 => self.tiles::<2, L>(rows),
+                    3 => self.tiles::<3, L>(rows),
+                    4 => self.tiles::<4, L>(rows),
+                    5 if L::ROWS > 4 => self.tiles::<5, L>(rows),
+                    6 if L::ROWS > 4 => self.tiles::<6, L>(rows),
+                    7 if L::ROWS > 6 => self.tiles::<7, L>(rows),
+                    8 if L::ROWS > 6 => self.tiles::<8, L>(rows),
+                    9 if L::ROWS > 6 => self.tiles::<9, L>(rows),
+                    10 if L::ROWS > 6 => self.tiles::<10, L>(rows),
+                    11 if L::ROWS > 6 => self.tiles::<11, L>(rows),
+                    12 if L::ROWS > 6 => self.tiles::<12, L>(rows),
+                    13 if L::ROWS > 6 => self.tiles::<13, L>(rows),
+                    14 if L::ROWS > 6 => self.tiles::<14, L>(rows),
+                    height => unreachable!("a tile of {height} rows"),
+                }
             }
         }
     }
@@ -268,11 +273,11 @@ impl<T: Element> Kernel for Multiply<'_, T> {
 
 impl<T: Element> Multiply<'_, T> {
     #[inline(always)]
-    unsafe fn tiles<const R: usize, L: Lanes<Element = T>>(&self) {
+    unsafe fn tiles<const R: usize, L: Lanes<Element = T>>(&self, [row, rows]: [usize; 2]) {
         let block = self.block;
         let shape = &block.operands.shape;
         let width = 2 * L::WIDTH;
-        let ([row, rows], [column, columns]) = (self.rows, self.columns);
+        let [column, columns] = self.columns;
         for j in (column..column + columns).step_by(width) {
             for i in (row..row + rows).step_by(R) {
                 // SAFETY: as in `run`.
@@ -280,7 +285,7 @@ impl<T: Element> Multiply<'_, T> {
                     let tile = Tile::<L> {
                         k: block.terms,
                         a: block.panels_a.add(i * block.terms),
-                        a_strides: [1, R],
+                        a_strides: [1, block.height],
                         b: block.panels_b.add(j * block.terms),
                         b_row: width,
                         bias: block.operands.bias_at(block.column + j, block.first),
@@ -288,7 +293,7 @@ impl<T: Element> Multiply<'_, T> {
                         c_row: shape.c_row,
                         accumulate: shape.accumulate || block.first > 0,
                     };
-                    tile.compute_panels::<R>((row + rows - i).min(R), (column + columns - j).min(width));
+                    tile.compute_panels::<R>((column + columns - j).min(width));
                 }
             }
         }

@@ -10,9 +10,13 @@ use crate::simd::Level;
 /// Rows of one task: enough that a strip of `b` is read from the nearest cache many times.
 const CHUNK_ROWS: usize = 128;
 
+/// Rows of one task where the whole of `b` stays in the nearest cache and `c` is wide: whole rows of `c` are written.
+const WIDE_CHUNK_ROWS: usize = 16;
+const WIDE_ELEMENTS: usize = 8192;
+
 /// Terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It shapes the order of
 /// the summation, and is the same for every level and number of threads.
-pub(super) const BLOCK_TERMS: usize = 512;
+pub(super) const BLOCK_TERMS: usize = 256;
 
 /// The columns of `c` that tasks are cut at: whole strips of every level and type.
 const STRIP: usize = 64;
@@ -24,23 +28,38 @@ const STRIP: usize = 64;
 /// The processor has the instructions of `level`; the operands are valid as `Matmul` asks.
 pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool: Option<&Pool>) {
     let shape = &operands.shape;
+    let wide = shape.n > STRIP && shape.n * shape.k <= WIDE_ELEMENTS;
+    let chunk = if wide { WIDE_CHUNK_ROWS } else { CHUNK_ROWS };
     let Some(pool) = pool else {
-        for row in (0..shape.m).step_by(CHUNK_ROWS) {
-            let rows = [row, CHUNK_ROWS.min(shape.m - row)];
+        for row in (0..shape.m).step_by(chunk) {
+            let rows = [row, chunk.min(shape.m - row)];
             // SAFETY: as the caller promises.
             unsafe { enter(level, &Block { operands, rows, columns: [0, shape.n] }) };
         }
         return;
     };
-    let down = shape.m.div_ceil(CHUNK_ROWS);
-    // Products of few rows are shared out by columns.
-    let across = (4 * pool.threads()).div_ceil(down).min(shape.n.div_ceil(STRIP));
+    // Tasks are long runs of rows, two to a thread, so that from call to call a core meets rows that it has in its cache.
+    // Products of few rows are shared out by columns, and those of few columns too by short runs.
+    let parts = 2 * pool.threads();
+    let long = chunk * shape.m.div_ceil(chunk).div_ceil(parts);
+    let (run, across) = if shape.m.div_ceil(long) >= pool.threads() {
+        (long, 1)
+    } else if shape.n >= pool.threads() * STRIP {
+        (long, parts.min(shape.n / STRIP))
+    } else {
+        (shape.m.div_ceil(parts).next_multiple_of(8), 1)
+    };
+    let down = shape.m.div_ceil(run);
     let width = shape.n.div_ceil(across).next_multiple_of(STRIP);
     pool.run(down * across, |task| {
-        let (row, column) = (task / across * CHUNK_ROWS, task % across * width);
-        if column < shape.n {
-            let rows = [row, CHUNK_ROWS.min(shape.m - row)];
-            let columns = [column, width.min(shape.n - column)];
+        let (first, column) = (task / across * run, task % across * width);
+        if column >= shape.n {
+            return;
+        }
+        let columns = [column, width.min(shape.n - column)];
+        let end = shape.m.min(first + run);
+        for row in (first..end).step_by(chunk) {
+            let rows = [row, chunk.min(end - row)];
             // SAFETY: as the caller promises; no two tasks write the same part of `c`.
             unsafe { enter(level, &Block { operands, rows, columns }) };
         }
@@ -127,8 +146,27 @@ unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 
     // One pass even where `k` is 0: it writes the bias.
     loop {
         let k = BLOCK_TERMS.min(shape.k - first);
+        let accumulate = shape.accumulate || first > 0;
         let [mut column, mut left] = columns;
         while left > 0 {
+            let mut vectors = match left.div_ceil(L::WIDTH) {
+                // Few rows leave room for wider strips, and need them: each sum waits for its last term.
+                8.. if rows <= 2 => 8,
+                4.. if rows <= 4 => 4,
+                2.. => 2,
+                _ => 1,
+            };
+            // Where masks are dear, the last strip is moved back to be whole, and computes some columns again.
+            if !L::FREE_MASKS && !accumulate {
+                while vectors > 1 && vectors * L::WIDTH > columns[1] {
+                    vectors /= 2;
+                }
+                let whole = vectors * L::WIDTH;
+                if left < whole && whole <= columns[1] {
+                    column -= whole - left;
+                    left = whole;
+                }
+            }
             // SAFETY: as the caller promises. An address outside its operand is not read.
             unsafe {
                 let tile = Tile::<L> {
@@ -140,12 +178,12 @@ unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 
                     bias: operands.bias_at(column, first),
                     c: operands.c.add(row * shape.c_row + column),
                     c_row: shape.c_row,
-                    accumulate: shape.accumulate || first > 0,
+                    accumulate,
                 };
-                let width = match left.div_ceil(L::WIDTH) {
-                    // Few rows leave room for wider strips, and need them: each sum waits for its last term.
-                    4.. if rows <= 4 => strip::<L, 4>(tile, rows, left),
-                    2.. => strip::<L, 2>(tile, rows, left),
+                let width = match vectors {
+                    8 => strip::<L, 8>(tile, rows, left),
+                    4 => strip::<L, 4>(tile, rows, left),
+                    2 => strip::<L, 2>(tile, rows, left),
                     _ => strip::<L, 1>(tile, rows, left),
                 };
                 column += width;
@@ -178,7 +216,16 @@ unsafe fn strip<L: Lanes, const V: usize>(tile: Tile<L>, rows: usize, left: usiz
 /// Computes `rows` rows of a strip in tiles of nearly equal height.
 #[inline(always)]
 unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(mut tile: Tile<L>, mut rows: usize, tail: L::Mask) {
-    let most = const { if V == 4 && L::FREE_MASKS { 4 } else if L::ROWS * 2 / V < 8 { L::ROWS * 2 / V } else { 8 } };
+    // What the registers hold beside one step of `b` and of `a`; the long vectors have twice as many registers.
+    let most = const {
+        match V {
+            8 if L::FREE_MASKS => 2,
+            8 => 1,
+            4 if L::FREE_MASKS => 4,
+            _ if L::ROWS * 2 / V < 8 => L::ROWS * 2 / V,
+            _ => 8,
+        }
+    };
     let mut count = rows.div_ceil(most);
     while count > 0 {
         let height = rows.div_ceil(count);
@@ -186,9 +233,9 @@ unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(mut tile: Tile<L>, m
         unsafe {
             match height {
                 1 => tile.compute::<1, V, TAIL>(tail),
-                2 => tile.compute::<2, V, TAIL>(tail),
-                3 => tile.compute::<3, V, TAIL>(tail),
-                4 => tile.compute::<4, V, TAIL>(tail),
+                2 if most > 1 => tile.compute::<2, V, TAIL>(tail),
+                3 if most > 2 => tile.compute::<3, V, TAIL>(tail),
+                4 if most > 2 => tile.compute::<4, V, TAIL>(tail),
                 5 if most > 4 => tile.compute::<5, V, TAIL>(tail),
                 6 if most > 4 => tile.compute::<6, V, TAIL>(tail),
                 7 if most > 6 => tile.compute::<7, V, TAIL>(tail),

@@ -6,11 +6,15 @@
 mod blocked;
 mod direct;
 mod lanes;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod portable;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod transpose;
 mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
@@ -20,12 +24,14 @@ use vector::Dots;
 
 /// The multiply-adds above which a product is shared among threads: below, waking them costs what they save.
 const SHARED_WORK: usize = 1 << 19;
-/// The multiply-adds above which packing pays.
-const PACKED_WORK: usize = 1 << 18;
-/// The rows above which packing pays.
-const PACKED_ROWS: usize = 24;
-/// The elements of `b` up to which it is turned whole.
-const TURNED_ELEMENTS: usize = 1 << 16;
+/// The same for products with a vector, which spend more time on each multiply-add.
+const SHARED_VECTOR_WORK: usize = 1 << 17;
+/// The rows up to which a product reads `b` where it lies: packing costs as much as reading it once.
+const DIRECT_ROWS: usize = 32;
+/// The bytes of `b` up to which it is read where it lies, whatever the rows: it stays in the outer caches.
+const DIRECT_BYTES: usize = 2 << 20;
+/// The elements of `b` up to which it is turned whole before it is read; a larger one is packed block by block.
+const TURNED_ELEMENTS: usize = 1 << 14;
 
 /// The shape of a product: `c[i, j] = sum_p a[i, p] b[p, j]`, for `i < m`, `j < n`, `p < k`.
 ///
@@ -33,7 +39,7 @@ const TURNED_ELEMENTS: usize = 1 << 16;
 /// // [2, 3] times [3, 2], all row-major.
 /// let product = Matmul { m: 2, n: 2, k: 3, a: [3, 1], b: [2, 1], c_row: 2, accumulate: false };
 /// let (a, b, mut c) = ([1., 2., 3., 4., 5., 6.], [1., 0., 0., 1., 1., 1.], [0f32; 4]);
-/// assert_eq!(product.scratch_bytes(4), 0);
+/// assert_eq!(product.scratch_bytes(size_of::<f32>()), 0);
 /// let (level, pool) = (Level::detect(), Pool::new(1));
 /// // SAFETY: the arrays hold what the shape says.
 /// unsafe { product.run_f32(level, a.as_ptr(), b.as_ptr(), None, c.as_mut_ptr(), null_mut(), &pool) };
@@ -90,7 +96,7 @@ impl Matmul {
     /// The bytes of scratch that a run needs, aligned to 64 bytes, for elements of `element_bytes` (4 or 8); 0 for most
     /// small products. The number of threads does not matter.
     pub fn scratch_bytes(&self, element_bytes: usize) -> usize {
-        let elements = match self.path() {
+        let elements = match self.path(element_bytes) {
             Path::Direct | Path::Swapped => 0,
             Path::Column if self.b[0] == 1 => 0,
             Path::Row if self.a[1] == 1 => 0,
@@ -153,7 +159,7 @@ impl Matmul {
         self.m.saturating_mul(self.n).saturating_mul(self.k)
     }
 
-    fn path(&self) -> Path {
+    fn path(&self, element_bytes: usize) -> Path {
         let &Self { m, n, k, a, b, .. } = self;
         if k < 2 && (n == 1 || b[1] == 1) {
             return Path::Direct;
@@ -167,13 +173,12 @@ impl Matmul {
         if n == 1 && a[0] == 1 && self.c_row == 1 {
             return Path::Swapped;
         }
-        let packed = self.work() > PACKED_WORK && m > PACKED_ROWS;
         if n == 1 || b[1] == 1 {
-            if packed && n > 16 { Path::Blocked } else { Path::Direct }
-        } else if packed || n * k > TURNED_ELEMENTS {
-            Path::Blocked
-        } else {
+            if m <= DIRECT_ROWS || n * k * element_bytes <= DIRECT_BYTES { Path::Direct } else { Path::Blocked }
+        } else if n * k <= TURNED_ELEMENTS {
             Path::Turned
+        } else {
+            Path::Blocked
         }
     }
 }
@@ -187,10 +192,11 @@ impl<T: Element> Operands<T> {
         if shape.m == 0 || shape.n == 0 {
             return;
         }
-        let pool = (pool.threads() > 1 && shape.work() > SHARED_WORK).then_some(pool);
+        let least = if shape.m == 1 || shape.n == 1 { SHARED_VECTOR_WORK } else { SHARED_WORK };
+        let pool = (pool.threads() > 1 && shape.work() > least).then_some(pool);
         // SAFETY: as the caller promises; scratch has the size that `scratch_bytes` takes from the same path.
         unsafe {
-            match shape.path() {
+            match shape.path(size_of::<T>()) {
                 Path::Direct => direct::run(&self, level, pool),
                 Path::Turned => direct::run_turned(&self, level, scratch),
                 Path::Blocked => blocked::run(&self, level, scratch, pool),

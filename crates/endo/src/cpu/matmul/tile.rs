@@ -42,6 +42,10 @@ impl<L: Lanes> Tile<L> {
         // SAFETY: the pointers are valid for this block, as the caller promises. They are moved with `wrapping_add`,
         // because after the last term they may point outside the operand; they are not read there.
         unsafe {
+            for r in 0..R {
+                L::prefetch(self.c.wrapping_add(r * self.c_row));
+                L::prefetch(self.a.wrapping_add((r + R) * self.a_strides[0]));
+            }
             let mut sums = [self.start::<V, TAIL>(tail); R];
             let (mut a, mut b) = (self.a, self.b);
             for _ in 0..self.k {
@@ -55,19 +59,19 @@ impl<L: Lanes> Tile<L> {
                 a = a.wrapping_add(self.a_strides[1]);
                 b = b.wrapping_add(self.b_row);
             }
-            self.finish::<R, V, TAIL>(sums, R, tail);
+            self.finish::<R, V, TAIL>(sums, tail);
         }
     }
 
-    /// Computes `R` rows of two vectors from panels: `a` holds `R` rows interleaved, `b` two vectors of columns, both
-    /// padded with zeros. Only the first `rows` rows and `columns` columns are written.
+    /// Computes `R` rows of two vectors from panels: each step of `a` has the rows side by side, each step of `b` two
+    /// vectors of columns. Only the first `columns` columns are written.
     ///
     /// # Safety
     ///
     /// As for `compute`; the panels are whole.
     #[inline(always)]
-    pub(super) unsafe fn compute_panels<const R: usize>(self, rows: usize, columns: usize) {
-        // SAFETY: the panels hold `k` steps of `R` and of two vectors, and the last of `c` and the bias is masked.
+    pub(super) unsafe fn compute_panels<const R: usize>(self, columns: usize) {
+        // SAFETY: the panels hold `k` steps, and what `c` and the bias lack of two vectors is masked.
         unsafe {
             let whole = columns == 2 * L::WIDTH;
             // A narrow strip is rare enough that its edge goes vector by vector.
@@ -79,6 +83,12 @@ impl<L: Lanes> Tile<L> {
                     [L::load_masked(self.bias, masks[0]), L::load_masked(self.bias.wrapping_add(L::WIDTH), masks[1])]
                 }
             };
+            for r in 0..R {
+                // The sums end long after their place in `c` is known: it may be fetched meanwhile.
+                let c = self.c.add(r * self.c_row);
+                L::prefetch(c);
+                L::prefetch(c.wrapping_add(columns - 1));
+            }
             let mut sums = [start; R];
             let (mut a, mut b) = (self.a, self.b);
             for _ in 0..self.k {
@@ -88,15 +98,15 @@ impl<L: Lanes> Tile<L> {
                     sums[0] = L::multiply_add(x, b_vectors[0], sums[0]);
                     sums[1] = L::multiply_add(x, b_vectors[1], sums[1]);
                 }
-                a = a.add(R);
-                b = b.add(2 * L::WIDTH);
+                a = a.wrapping_add(self.a_strides[1]);
+                b = b.wrapping_add(2 * L::WIDTH);
             }
             if whole {
-                self.finish::<R, 2, false>(sums, rows, L::mask(L::WIDTH));
+                self.finish::<R, 2, false>(sums, L::mask(L::WIDTH));
             } else {
                 for (v, mask) in masks.into_iter().enumerate() {
                     let part = Self { c: self.c.wrapping_add(v * L::WIDTH), ..self };
-                    part.finish::<R, 1, true>(sums.map(|row| [row[v]]), rows, mask);
+                    part.finish::<R, 1, true>(sums.map(|row| [row[v]]), mask);
                 }
             }
         }
@@ -109,18 +119,10 @@ impl<L: Lanes> Tile<L> {
         unsafe { if self.bias.is_null() { [L::zero(); V] } else { vectors::<L, V, TAIL>(self.bias, tail) } }
     }
 
-    /// Writes the first `rows` rows of sums to `c`.
+    /// Writes the sums to `c`.
     #[inline(always)]
-    unsafe fn finish<const R: usize, const V: usize, const TAIL: bool>(
-        &self,
-        sums: [[L::Vector; V]; R],
-        rows: usize,
-        tail: L::Mask,
-    ) {
+    unsafe fn finish<const R: usize, const V: usize, const TAIL: bool>(&self, sums: [[L::Vector; V]; R], tail: L::Mask) {
         for (r, mut sums) in sums.into_iter().enumerate() {
-            if r >= rows {
-                break;
-            }
             // SAFETY: as in `compute`; the row is one of the block's.
             unsafe {
                 let c = self.c.add(r * self.c_row);

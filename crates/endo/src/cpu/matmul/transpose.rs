@@ -57,6 +57,22 @@ pub(super) unsafe fn transpose_4x4_f32(from: *const f32, from_row: usize, to: *m
     }
 }
 
+/// `Lanes::transpose` of 2x2 f64 values, in SSE registers.
+///
+/// # Safety
+///
+/// The pointers are valid for two rows of two elements.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) unsafe fn transpose_2x2_f64(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (x, y) = (_mm_loadu_pd(from), _mm_loadu_pd(from.add(from_row)));
+        _mm_storeu_pd(to, _mm_unpacklo_pd(x, y));
+        _mm_storeu_pd(to.add(to_row), _mm_unpackhi_pd(x, y));
+    }
+}
+
 /// `Lanes::transpose` of 4x4 f64 values, in AVX registers.
 ///
 /// # Safety

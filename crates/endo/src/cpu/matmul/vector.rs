@@ -5,9 +5,6 @@ use super::lanes::{Element, Kernel, Lanes, enter};
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
 
-/// Rows of one task.
-const CHUNK_ROWS: usize = 128;
-
 /// `c[i] = sum_p rows[i, p] * vector[p]`.
 #[derive(Clone, Copy)]
 pub(super) struct Dots<T> {
@@ -40,10 +37,11 @@ impl<T: Element> Dots<T> {
             // SAFETY: as the caller promises.
             return unsafe { enter(level, self) };
         };
-        pool.run(self.count.div_ceil(CHUNK_ROWS), |task| {
-            let first = task * CHUNK_ROWS;
+        let run = self.count.div_ceil(2 * pool.threads()).next_multiple_of(8);
+        pool.run(self.count.div_ceil(run), |task| {
+            let first = task * run;
             let part = Dots {
-                count: CHUNK_ROWS.min(self.count - first),
+                count: run.min(self.count - first),
                 rows: self.rows.wrapping_add(first * self.row),
                 bias: self.bias.wrapping_add(if self.bias.is_null() { 0 } else { first * self.bias_step }),
                 c: self.c.wrapping_add(first * self.c_step),

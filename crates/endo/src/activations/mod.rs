@@ -1,0 +1,174 @@
+//! Activation functions: what a layer applies to its output, element by element or along an axis.
+//!
+//! In: a tensor. Out: a tensor. `Selu`, `LeakyRelu.negative_slope(0.1)`, `"leaky_relu(negative_slope=0.1)"` and
+//! `|x: &Tensor| x.exp()` serve alike. Names, options and defaults are Keras's; gradients at kinks are TensorFlow's.
+
+pub(crate) mod bounded;
+pub(crate) mod normalized;
+pub(crate) mod rectified;
+pub(crate) mod shrinking;
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::named::{self, Named};
+
+pub use crate::named::Axes;
+pub use bounded::*;
+pub use normalized::*;
+pub use rectified::*;
+pub use shrinking::*;
+
+/// A function that a layer applies to its output.
+///
+/// The types of this module are both types and values: `Relu` is the function with Keras's defaults, and
+/// `Relu.max_value(4.0)` is another. Names are read where they are used, so a wrong one is reported with the layer.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// fn activate(activation: impl ActivationFunction) -> f64 {
+///     let mut f = Function::new(|[x], _cx| [activation.call(&x)]).run_eagerly(true);
+///     f.run([&Array::scalar(-2.0_f32)]).unwrap()[0].get(0)
+/// }
+///
+/// assert_eq!(activate(Relu), 0.0);
+/// assert_eq!(activate(LeakyRelu.negative_slope(0.5)), -1.0);
+/// assert_eq!(activate("leaky_relu(negative_slope=0.5)"), -1.0);
+/// assert_eq!(activate(|x: &Tensor| x * 3.0), -6.0);
+/// ```
+pub trait ActivationFunction: Send + Sync {
+    /// The function's value.
+    fn call(&self, x: &Tensor) -> Tensor;
+
+    /// The text from which [`get`] makes it again, for summaries and saved models; `None` for closures.
+    fn name(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The activation function that a text names, with its options in parentheses, by name or in their order.
+///
+/// ```
+/// use endo::activations;
+/// assert_eq!(activations::get("swish")?.name().unwrap(), "silu");
+/// assert_eq!(activations::get("leaky_relu(0.1)")?.name().unwrap(), "leaky_relu(negative_slope=0.1)");
+/// let error = activations::get("sellu").err().unwrap();
+/// assert_eq!(error.to_string(), "there is no activation called `sellu`\n  help: did you mean `selu`?");
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no such function or option; the error names the nearest.
+pub fn get(name: &str) -> Result<Arc<dyn ActivationFunction>> {
+    named::get("activation", name, rows())
+}
+
+/// The names of all activation functions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.names[0])
+}
+
+fn rows() -> impl Iterator<Item = &'static Named<dyn ActivationFunction>> + Clone {
+    [rectified::ROWS, bounded::ROWS, shrinking::ROWS, normalized::ROWS].into_iter().flatten()
+}
+
+impl<F: Fn(&Tensor) -> Tensor + Send + Sync> ActivationFunction for F {
+    #[track_caller]
+    fn call(&self, x: &Tensor) -> Tensor {
+        self(x)
+    }
+}
+
+impl ActivationFunction for &'static str {
+    #[track_caller]
+    fn call(&self, x: &Tensor) -> Tensor {
+        match get(self) {
+            Ok(activation) => activation.call(x),
+            Err(error) => {
+                x.trace().record(error.at(Location::caller()));
+                x.clone()
+            }
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        get(self).map_or_else(|_| Some(self.to_string()), |activation| activation.name())
+    }
+}
+
+/// What [`get`] returns.
+impl<A: ActivationFunction + ?Sized> ActivationFunction for Arc<A> {
+    #[track_caller]
+    fn call(&self, x: &Tensor) -> Tensor {
+        (**self).call(x)
+    }
+
+    fn name(&self) -> Option<String> {
+        (**self).name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::trace::Function;
+
+    fn values<const N: usize>(activation: impl ActivationFunction, x: [f32; N]) -> Result<Vec<f64>> {
+        let mut f = Function::new(|[x], _cx| [activation.call(&x)]).run_eagerly(true);
+        f.run([&Array::from(x)]).map(|[y]| y.to_vec())
+    }
+
+    #[test]
+    fn types_names_and_closures_are_activations() {
+        let expected = [-0.5, 0.0, 3.0];
+        assert_eq!(values(LeakyRelu.negative_slope(0.25), [-2.0, 0.0, 3.0]).unwrap(), expected);
+        assert_eq!(values("leaky_relu(negative_slope=0.25)", [-2.0, 0.0, 3.0]).unwrap(), expected);
+        assert_eq!(values("LeakyReLU(0.25)", [-2.0, 0.0, 3.0]).unwrap(), expected);
+        assert_eq!(values(|x: &Tensor| x.greater(0.0).where_(x, x * 0.25), [-2.0, 0.0, 3.0]).unwrap(), expected);
+        assert_eq!(values(get("leaky_relu(0.25)").unwrap(), [-2.0, 0.0, 3.0]).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_name_makes_a_function_of_that_name() {
+        for row in rows() {
+            for name in row.names {
+                assert_eq!(get(name).unwrap().name().as_deref(), Some(row.names[0]));
+            }
+        }
+        assert_eq!(names().count(), 32);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let relu = Relu.negative_slope(0.1).max_value(6.5);
+        let text = relu.name().unwrap();
+        assert_eq!(text, "relu(negative_slope=0.1, max_value=6.5)");
+        assert_eq!(get(&text).unwrap().name(), Some(text));
+        assert_eq!(Gelu.approximate(true).name().unwrap(), "gelu(approximate=true)");
+        assert_eq!(Softmax.axis([1, 2]).name().unwrap(), "softmax(axis=[1, 2])");
+        assert_eq!(get("softmax([1, 2])").unwrap().name().unwrap(), "softmax(axis=[1, 2])");
+        assert_eq!((|x: &Tensor| x.clone()).name(), None);
+    }
+
+    #[test]
+    fn a_wrong_name_is_an_error_of_the_trace_that_names_the_nearest() {
+        let error = values("sofplus", [1.0]).unwrap_err();
+        assert_eq!(error.message(), "there is no activation called `sofplus`");
+        assert_eq!(error.advice(), Some("did you mean `softplus`?"));
+    }
+
+    #[test]
+    fn wrong_options_are_errors_that_say_what_there_is() {
+        let error = |text| get(text).err().unwrap().to_string();
+        assert_eq!(error("elu(alfa=2)"), "`elu` has no option `alfa`\n  help: did you mean `alpha`?");
+        assert_eq!(error("tanh(1)"), "`tanh(1)` gives 1 options, but `tanh` has 0\n  help: give each option once");
+        assert_eq!(error("elu(x)"), "the option `alpha` of `elu(x)` is a number, got `x`\n  help: unless given, it is `1.0`");
+        assert!(error("relu(0.1, negative_slope=0.2)").contains("gives the option `negative_slope` twice"));
+        assert!(error("elu(1.0").contains("opens a parenthesis"));
+        assert!(error("blend").contains("there are `relu`"));
+    }
+}

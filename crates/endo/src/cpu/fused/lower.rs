@@ -1,0 +1,311 @@
+//! Resolves fused loops of a plan for the processor: where values are kept, how long tiles and chunks are.
+//!
+//! In: a loop of the plan. Out: a [`Body`]. What is stored is computed where it is stored; all else lives in as few registers
+//! as possible, which are as long as a tile.
+
+use crate::dtype::DType;
+use crate::plan::{FusedLoop, Load, Place, Plan, Reduce};
+use crate::simd::Level;
+
+use super::super::address::{Address, Constants};
+use super::fold::Fold;
+use super::gather::Gather;
+use super::{Body, Instruction, LONGEST_TILE, Operand, table};
+
+/// The bytes of registers that leave room in the first-level cache for what is read and written.
+const REGISTER_BYTES: usize = 24 << 10;
+/// Tiles are whole rows of broadcast or reduced values up to this length.
+const LONGEST_ROW: usize = 512;
+/// The elements of a chunk, about.
+const CHUNK: usize = 1 << 14;
+/// Bytes between registers, so that equal places in them fall into different sets of the cache.
+const GAP: usize = 64;
+
+/// Where a value is while the loop runs.
+#[derive(Clone, Copy)]
+enum Home {
+    /// In memory, element by element.
+    Sequence(Address),
+    /// In a tile of equal constants.
+    Tile(Address),
+    /// In a register, by its number.
+    Register(usize),
+}
+
+struct Lowering<'a> {
+    plan: &'a Plan,
+    body: &'a FusedLoop,
+    level: Level,
+    homes: Vec<Home>,
+    /// The element size of each register.
+    registers: Vec<usize>,
+    free: Vec<usize>,
+    /// For each value the last instruction that reads it; the number of instructions if it is read at the end of a tile.
+    last: Vec<usize>,
+    /// Tiles are multiples of this, as long as there is more than one.
+    row: usize,
+    fills: Vec<usize>,
+    gathers: Vec<usize>,
+    copies: Vec<(usize, usize)>,
+}
+
+impl Body {
+    /// Resolves a loop of the plan.
+    pub fn new(plan: &Plan, body: &FusedLoop, level: Level, constants: &mut Constants) -> Self {
+        let mut lowering = Lowering {
+            plan,
+            body,
+            level,
+            homes: Vec::new(),
+            registers: Vec::new(),
+            free: Vec::new(),
+            last: last_reads(body),
+            row: 1,
+            fills: Vec::new(),
+            gathers: Vec::new(),
+            copies: Vec::new(),
+        };
+        lowering.reductions();
+        lowering.loads(constants);
+        lowering.instructions();
+        lowering.finish()
+    }
+}
+
+impl Lowering<'_> {
+    fn dtype(&self, value: usize) -> DType {
+        match value.checked_sub(self.body.loads.len()) {
+            None => self.plan.buffers[self.body.loads[value].buffer].dtype,
+            Some(instruction) => self.body.instructions[instruction].to,
+        }
+    }
+
+    /// Makes tiles whole rows of this length, if that leaves them short enough.
+    fn rows_of(&mut self, length: usize) -> bool {
+        let both = least_common_multiple(self.row, length);
+        let fits = both.is_some_and(|both| both <= LONGEST_ROW);
+        if fits {
+            self.row = both.unwrap_or(1);
+        }
+        fits
+    }
+
+    fn reductions(&mut self) {
+        for reduce in &self.body.reduces {
+            let [before, middle, kept] = reduce.sizes;
+            if kept > 1 {
+                self.rows_of(kept);
+            } else if before > 1 {
+                self.rows_of(middle);
+            }
+        }
+    }
+
+    fn loads(&mut self, constants: &mut Constants) {
+        for (value, Load { buffer, layout }) in self.body.loads.iter().enumerate() {
+            let place = self.plan.buffers[*buffer].place;
+            let size = self.dtype(value).bytes();
+            let home = if layout.is_contiguous() {
+                Home::Sequence(Address::new(self.plan, *buffer, layout.offset))
+            } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
+                let start = start + layout.offset * size;
+                Home::Tile(constants.tile(self.dtype(value), &self.plan.constants.bytes()[start..start + size]))
+            } else {
+                let register = self.registers.len();
+                self.registers.push(size);
+                let repeats = layout.is_uniform() || layout.period().is_some_and(|period| self.rows_of(period));
+                if repeats { self.fills.push(value) } else { self.gathers.push(value) }
+                Home::Register(register)
+            };
+            self.homes.push(home);
+        }
+    }
+
+    fn instructions(&mut self) {
+        let loads = self.body.loads.len();
+        let mut stored: Vec<Option<usize>> = vec![None; self.body.stores.len()];
+        for (index, instruction) in self.body.instructions.iter().enumerate() {
+            let value = loads + index;
+            // A register whose value dies here can take the result: an instruction reads each element before it writes it.
+            let mut dying: Vec<usize> = instruction.inputs.clone();
+            dying.sort_unstable();
+            dying.dedup();
+            for input in dying {
+                if let Home::Register(register) = self.homes[input]
+                    && self.last[input] == index
+                    && !self.fills.contains(&input)
+                {
+                    self.free.push(register);
+                }
+            }
+            let direct = (0..self.body.stores.len()).find(|&store| self.body.stores[store].value == value && self.is_free(store, index));
+            let home = match direct {
+                Some(store) => {
+                    stored[store] = Some(value);
+                    Home::Sequence(Address::new(self.plan, self.body.stores[store].buffer, 0))
+                }
+                None => Home::Register(self.register(instruction.to.bytes())),
+            };
+            self.homes.push(home);
+        }
+        // What was read goes first: what is computed may overwrite it.
+        let mut left: Vec<usize> = (0..stored.len()).filter(|&store| stored[store].is_none()).collect();
+        left.sort_by_key(|&store| self.body.stores[store].value >= loads);
+        self.copies = left.into_iter().map(|store| (self.body.stores[store].value, self.body.stores[store].buffer)).collect();
+    }
+
+    /// Whether nothing that lies where a store goes is read after an instruction.
+    fn is_free(&self, store: usize, instruction: usize) -> bool {
+        let place = self.plan.buffers[self.body.stores[store].buffer].place;
+        let mut loads = self.body.loads.iter().enumerate();
+        loads.all(|(value, load)| self.plan.buffers[load.buffer].place != place || self.last[value] <= instruction)
+    }
+
+    fn register(&mut self, size: usize) -> usize {
+        if let Some(position) = self.free.iter().position(|&register| self.registers[register] == size) {
+            return self.free.swap_remove(position);
+        }
+        self.registers.push(size);
+        self.registers.len() - 1
+    }
+
+    fn finish(self) -> Body {
+        let length = self.body.length;
+        let scratch = self.body.reduces.iter().map(|reduce| self.dtype(reduce.value).bytes()).max();
+        let per_element: usize = self.registers.iter().sum::<usize>() + scratch.unwrap_or(0);
+        let tile = self.tile(per_element);
+        let mut offsets = Vec::new();
+        let mut bytes = 0;
+        for size in self.registers.iter().copied().chain(scratch) {
+            offsets.push(bytes);
+            bytes += (tile * size).next_multiple_of(64) + GAP;
+        }
+        let address = |home: Home| match home {
+            Home::Sequence(address) | Home::Tile(address) => address,
+            Home::Register(register) => Address::register(offsets[register]),
+        };
+        let mut operands: Vec<Operand> = Vec::new();
+        let mut operand = |value: usize| {
+            let step = if matches!(self.homes[value], Home::Sequence(_)) { self.dtype(value).bytes() } else { 0 };
+            operands.push(Operand { address: address(self.homes[value]), step });
+            operands.len() - 1
+        };
+        let loads = self.body.loads.len();
+        let mut instructions = Vec::new();
+        for (index, instruction) in self.body.instructions.iter().enumerate() {
+            let first: Vec<usize> = instruction.inputs.iter().map(|&input| operand(input)).collect();
+            operand(loads + index);
+            let code = table::instruction(instruction, self.level);
+            instructions.push(Instruction { code, first: first[0] as u32, inputs: first.len() as u32 });
+        }
+        let values: Vec<usize> = self.body.reduces.iter().map(|reduce| operand(reduce.value)).collect();
+        let copied: Vec<usize> = self.copies.iter().map(|&(value, _)| operand(value)).collect();
+        let mut copies = Vec::new();
+        // The operands of a copy are neighbours in the table, so the sources are listed once more.
+        for (&(value, buffer), source) in self.copies.iter().zip(copied) {
+            let first = operands.len() as u32;
+            operands.push(operands[source]);
+            operands.push(Operand { address: Address::new(self.plan, buffer, 0), step: self.dtype(value).bytes() });
+            copies.push(Instruction { code: table::copy(self.dtype(value), self.level), first, inputs: 1 });
+        }
+        let gather = |&value: &usize| {
+            let Load { buffer, layout } = &self.body.loads[value];
+            let Home::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
+            Gather::new(Address::new(self.plan, *buffer, layout.offset), offsets[register], self.dtype(value).bytes(), layout)
+        };
+        let chunk = self.chunk();
+        let mut partials = 0;
+        let register = offsets.last().copied().unwrap_or(0);
+        let folds = self.body.reduces.iter().zip(values).map(|(reduce, operand)| {
+            let size = self.dtype(reduce.value).bytes();
+            let cut = chunk < length && reduce.sizes[0] == 1;
+            let start = partials;
+            if cut {
+                partials += (length.div_ceil(chunk) * reduce.sizes[2] * size).next_multiple_of(64);
+            }
+            self.fold(reduce, operand, cut.then_some(start), register)
+        });
+        Body {
+            length,
+            tile,
+            chunk,
+            folds: folds.collect(),
+            fills: self.fills.iter().map(gather).collect(),
+            gathers: self.gathers.iter().map(gather).collect(),
+            instructions: instructions.into(),
+            copies: copies.into(),
+            operands: operands.into(),
+            registers: bytes,
+            partials,
+        }
+    }
+
+    fn fold(&self, reduce: &Reduce, operand: usize, partials: Option<usize>, register: usize) -> Fold {
+        let dtype = self.dtype(reduce.value);
+        Fold {
+            operand,
+            sizes: reduce.sizes,
+            size: dtype.bytes(),
+            output: Address::new(self.plan, reduce.buffer, 0),
+            partials,
+            register,
+            fold: table::fold(reduce.reduction, dtype, self.level),
+            accumulate: table::accumulate(reduce.reduction, dtype, self.level),
+            copy: table::copy(dtype, self.level),
+        }
+    }
+
+    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about equally many in each.
+    fn tile(&self, per_element: usize) -> usize {
+        let length = self.body.length.max(1);
+        let most = (REGISTER_BYTES / per_element.max(1)).clamp(LONGEST_TILE / 8, LONGEST_TILE);
+        if length <= most {
+            return length;
+        }
+        let unit = if self.row > 1 { self.row } else { 64 };
+        let most = (most / unit * unit).max(unit);
+        let tiles = length.div_ceil(most);
+        length.div_ceil(tiles).next_multiple_of(unit).min(most)
+    }
+
+    /// The elements of a chunk: depends on shapes only. Chunks that combine parts of the same elements begin with a row.
+    fn chunk(&self) -> usize {
+        let length = self.body.length;
+        let mut unit = Some(self.row);
+        let mut least = CHUNK;
+        for reduce in &self.body.reduces {
+            let [before, middle, kept] = reduce.sizes;
+            let row = if before > 1 { middle * kept } else { kept };
+            unit = unit.and_then(|unit| least_common_multiple(unit, row));
+            // Partial results are to be few beside what is combined.
+            least = least.max(16 * kept);
+        }
+        match unit {
+            Some(unit) if unit > 0 && least.next_multiple_of(unit) <= length / 2 => least.next_multiple_of(unit),
+            _ => length,
+        }
+    }
+}
+
+/// For each value the last instruction that reads it, or the number of instructions if it is read at the end of a tile.
+fn last_reads(body: &FusedLoop) -> Vec<usize> {
+    let loads = body.loads.len();
+    let mut last = vec![0; loads + body.instructions.len()];
+    for (index, instruction) in body.instructions.iter().enumerate() {
+        instruction.inputs.iter().for_each(|&input| last[input] = index);
+    }
+    let end = body.instructions.len();
+    body.reduces.iter().for_each(|reduce| last[reduce.value] = end);
+    // Computed values that are stored are read again only if they are copied, and then from where they are until the end.
+    body.stores.iter().for_each(|store| last[store.value] = end);
+    last
+}
+
+fn least_common_multiple(a: usize, b: usize) -> Option<usize> {
+    let (mut x, mut y) = (a, b);
+    while y > 0 {
+        (x, y) = (y, x % y);
+    }
+    if x == 0 { None } else { (a / x).checked_mul(b) }
+}
+

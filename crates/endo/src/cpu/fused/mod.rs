@@ -1,0 +1,168 @@
+//! Runs fused loops: a list of instructions over tiles that stay in the first-level cache.
+//!
+//! In: a loop of the plan, resolved by [`lower`] to function pointers, addresses and registers. Out: stored sequences and
+//! reduced values. Long loops are cut into chunks whose size depends on shapes only, so results do not depend on threads.
+
+mod fold;
+mod gather;
+mod lower;
+mod table;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::simd::Loop;
+
+use super::Scratch;
+use super::address::{Address, Bases};
+use super::pool::Pool;
+
+use fold::Fold;
+use gather::Gather;
+
+/// The most elements that an instruction works on at a time.
+pub const LONGEST_TILE: usize = 1024;
+
+/// A fused loop as it is run.
+pub struct Body {
+    length: usize,
+    /// Elements of a tile.
+    tile: usize,
+    /// Elements of a chunk, which one thread works on; the loop's length if it is not cut.
+    chunk: usize,
+    /// The operands of all instructions, each one's inputs and output one after the other, then those of folds.
+    operands: Box<[Operand]>,
+    /// Broadcast values that are repeated to a tile once.
+    fills: Box<[Gather]>,
+    /// Values that are brought together for each tile.
+    gathers: Box<[Gather]>,
+    instructions: Box<[Instruction]>,
+    folds: Box<[Fold]>,
+    /// Values that must not be stored before all is read.
+    copies: Box<[Instruction]>,
+    /// Bytes of registers, after the table of operands.
+    registers: usize,
+    /// Bytes of partial results of all chunks.
+    partials: usize,
+}
+
+/// Where an operand of an instruction lies for the tile that starts at element `i`: at `address + i * step`.
+#[derive(Clone, Copy)]
+struct Operand {
+    address: Address,
+    /// Bytes from element to element of a sequence in memory; 0 for what lies in a register.
+    step: usize,
+}
+
+/// A loop over a tile; its operands are those of the body from `first` on.
+#[derive(Clone, Copy)]
+struct Instruction {
+    code: Loop,
+    first: u32,
+    inputs: u32,
+}
+
+/// A part of a loop that one thread works on.
+#[derive(Clone, Copy)]
+struct Range {
+    start: usize,
+    end: usize,
+    /// The number of the chunk, if the loop is cut into several.
+    chunk: Option<usize>,
+}
+
+impl Body {
+    /// The bytes of scratch that one thread needs.
+    pub fn scratch_bytes(&self) -> usize {
+        table_bytes(self.operands.len()) + self.registers
+    }
+
+    /// The bytes of scratch that all threads share.
+    pub fn partial_bytes(&self) -> usize {
+        self.partials
+    }
+
+    /// Runs the loop.
+    ///
+    /// # Safety
+    /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile. The
+    /// processor has the level that the loop was resolved for, and scratch is as large as asked for, for `threads` threads.
+    pub unsafe fn run(&self, bases: &Bases, scratch: Scratch, threads: usize, pool: &Pool) {
+        if self.chunk >= self.length {
+            // SAFETY: as the caller promises.
+            return unsafe { self.range(bases, scratch.of(0), scratch.partials(), Range { start: 0, end: self.length, chunk: None }) };
+        }
+        let next = AtomicUsize::new(0);
+        let work = |thread| {
+            loop {
+                let chunk = next.fetch_add(1, Ordering::Relaxed);
+                let start = chunk * self.chunk;
+                if start >= self.length {
+                    break;
+                }
+                let range = Range { start, end: self.length.min(start + self.chunk), chunk: Some(chunk) };
+                // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of its own.
+                unsafe { self.range(bases, scratch.of(thread), scratch.partials(), range) };
+            }
+        };
+        if threads > 1 { pool.run(threads, work) } else { work(0) }
+        let chunks = self.length.div_ceil(self.chunk);
+        for fold in &self.folds {
+            // SAFETY: all chunks have left their partial results.
+            unsafe { fold.combine(bases, scratch.partials(), chunks) };
+        }
+    }
+
+    /// # Safety
+    /// As for `run`; `scratch` is the thread's own.
+    unsafe fn range(&self, bases: &Bases, scratch: *mut u8, partials: *mut u8, range: Range) {
+        let table = scratch.cast::<*mut u8>();
+        let registers = scratch.wrapping_add(table_bytes(self.operands.len()));
+        for fill in &self.fills {
+            // SAFETY: broadcast values repeat from every start of a chunk, and the register holds a tile.
+            unsafe { fill.run(bases, registers, range.start, self.tile.min(range.end - range.start)) };
+        }
+        let mut start = range.start;
+        while start < range.end {
+            let count = self.tile.min(range.end - start);
+            // SAFETY: the table has an entry for each operand, and every sequence `count` elements from `start` on. Values
+            // that overwrite what is still to be read are copied last.
+            unsafe {
+                for (index, operand) in self.operands.iter().enumerate() {
+                    let address = bases.at_or_register(operand.address, registers);
+                    table.add(index).write(address.wrapping_add(start * operand.step));
+                }
+                for gather in &self.gathers {
+                    gather.run(bases, registers, start, count);
+                }
+                self.instructions.iter().for_each(|instruction| instruction.run(table, count));
+                for fold in &self.folds {
+                    fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
+                }
+                self.copies.iter().for_each(|copy| copy.run(table, count));
+            }
+            start += count;
+        }
+        if self.length == 0 {
+            // SAFETY: as the caller promises.
+            self.folds.iter().for_each(|fold| unsafe { fold.of_nothing(bases) });
+        }
+    }
+}
+
+impl Instruction {
+    /// # Safety
+    /// The table's entries point to `count` elements each.
+    #[inline(always)]
+    unsafe fn run(&self, table: *mut *mut u8, count: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let inputs = table.add(self.first as usize);
+            (self.code)(inputs.cast(), *inputs.add(self.inputs as usize), count);
+        }
+    }
+}
+
+/// The bytes of a table of operands, in whole cache lines.
+fn table_bytes(operands: usize) -> usize {
+    crate::simd::Memory::round_up(operands * size_of::<*mut u8>())
+}

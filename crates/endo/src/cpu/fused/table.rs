@@ -1,0 +1,56 @@
+//! The machine code of a plan's operations, by element type and level.
+//!
+//! In: instructions and reductions of the plan. Out: function pointers.
+
+use crate::dtype::DType;
+use crate::plan::{Function, Instruction};
+use crate::simd::{self, Folds, Level, Loop, Loops, Reduction};
+
+/// A value generic over the Rust type of elements, for a type known at run time.
+macro_rules! by_type {
+    ($dtype:expr, $T:ident => $value:expr) => {
+        match $dtype {
+            DType::F32 => {
+                type $T = f32;
+                $value
+            }
+            DType::F64 => {
+                type $T = f64;
+                $value
+            }
+            DType::I32 => {
+                type $T = i32;
+                $value
+            }
+            DType::Bool => {
+                type $T = u8;
+                $value
+            }
+        }
+    };
+}
+
+/// The loop of an instruction.
+pub fn instruction(instruction: &Instruction, level: Level) -> Loop {
+    match instruction.function {
+        Function::Elementwise(elementwise) => {
+            elementwise.loops_for(instruction.from).expect("operations are applied to types that they have loops for").at(level)
+        }
+        Function::Cast => by_type!(instruction.from, From => by_type!(instruction.to, To => Loops::cast::<From, To>())).at(level),
+    }
+}
+
+/// The loop that copies elements.
+pub fn copy(dtype: DType, level: Level) -> Loop {
+    by_type!(dtype, T => Loops::cast::<T, T>()).at(level)
+}
+
+/// The loop that combines two sequences.
+pub fn accumulate(reduction: Reduction, dtype: DType, level: Level) -> Loop {
+    by_type!(dtype, T => Loops::accumulate::<T>(reduction)).at(level)
+}
+
+/// The function that combines the elements of a run.
+pub fn fold(reduction: Reduction, dtype: DType, level: Level) -> simd::Fold {
+    by_type!(dtype, T => Folds::new::<T>(reduction)).at(level)
+}

@@ -1,0 +1,165 @@
+//! Runs a [`Plan`] on the processor: matrix products, fused loops, reductions, threads.
+//!
+//! In: a plan, inputs, and the memory of the variables. Out: outputs in the [`Workspace`], new values in the variables. What a
+//! run needs is resolved when the workspace is made; a run walks a list of steps and allocates nothing.
+
+mod address;
+mod call;
+mod fused;
+mod guard;
+pub mod matmul;
+pub mod pool;
+mod product;
+
+use crate::array::Array;
+use crate::plan::{Action, Place, Plan};
+use crate::simd::{Level, Memory};
+
+use address::{Bases, Constants};
+use fused::Body;
+use pool::Pool;
+use product::Batch;
+
+/// What runs of a plan work with: the memory of intermediate values and outputs, and the steps resolved for this processor.
+pub struct Workspace {
+    arena: Memory,
+    /// Constants repeated to the length of a tile.
+    tiles: Memory,
+    /// Registers of loops and packed matrices, apart for each thread.
+    scratch: Memory,
+    /// The bytes of scratch of one thread.
+    stride: usize,
+    threads: usize,
+    steps: Vec<Resolved>,
+    bases: Bases,
+    level: Level,
+    /// For products of one task among several.
+    alone: Pool,
+}
+
+/// A step as it is run.
+enum Resolved {
+    Loop(Body),
+    Product(Batch),
+    Call(call::Call),
+    Guard(Vec<guard::Check>),
+}
+
+/// The bytes of the memory that holds the variables.
+pub enum VariableMemory<'a> {
+    /// For plans that write none.
+    Read(&'a [u8]),
+    /// For all plans.
+    Write(&'a mut [u8]),
+}
+
+impl Workspace {
+    /// The workspace for a plan, for pools of up to `threads` threads.
+    pub fn new(plan: &Plan, threads: usize) -> Self {
+        let level = Level::detect();
+        let threads = threads.max(1);
+        let mut constants = Constants::default();
+        let steps: Vec<Resolved> = plan
+            .steps
+            .iter()
+            .map(|step| match &step.action {
+                Action::Loop(body) => Resolved::Loop(Body::new(plan, body, level, &mut constants)),
+                Action::Product(product) => Resolved::Product(Batch::new(plan, product)),
+                Action::Call(call) => Resolved::Call(call::Call::new(plan, call)),
+                Action::Guard(checks) => Resolved::Guard(checks.iter().map(|check| guard::Check::new(plan, check)).collect()),
+            })
+            .collect();
+        let needed = |step: &Resolved| match step {
+            Resolved::Loop(body) => body.scratch_bytes(),
+            Resolved::Product(batch) => batch.scratch_bytes(),
+            Resolved::Call(_) | Resolved::Guard(_) => 0,
+        };
+        let partials = |step: &Resolved| match step {
+            Resolved::Loop(body) => body.partial_bytes(),
+            Resolved::Product(_) | Resolved::Call(_) | Resolved::Guard(_) => 0,
+        };
+        let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
+        let partials = steps.iter().map(partials).max().unwrap_or(0);
+        Self {
+            arena: Memory::zeroed(plan.arena),
+            tiles: constants.into_memory(),
+            scratch: Memory::zeroed(stride * threads + partials),
+            stride,
+            threads,
+            bases: Bases::new(plan),
+            steps,
+            level,
+            alone: Pool::new(1),
+        }
+    }
+
+    /// The bytes of an output of the last run, row-major.
+    pub fn output(&self, plan: &Plan, index: usize) -> &[u8] {
+        let output = &plan.outputs[index];
+        let Place::Arena(start) = plan.buffers[output.buffer].place else { unreachable!("outputs lie in the arena") };
+        let size = output.signature.dtype.bytes();
+        &self.arena.bytes()[start + output.offset * size..][..output.signature.shape.len() * size]
+    }
+}
+
+/// Runs a plan once. `offsets` are the bytes at which the variables start in their memory, in the order of the graph.
+///
+/// Fails with the index of the first check whose value is not finite; then no variable has been touched.
+///
+/// # Panics
+/// If the workspace is of another plan, or inputs or variables do not have the shapes and types that the plan was made for.
+pub fn run(
+    plan: &Plan,
+    workspace: &mut Workspace,
+    inputs: &[&Array],
+    variables: VariableMemory<'_>,
+    offsets: &[usize],
+    pool: &Pool,
+) -> Result<(), usize> {
+    assert_eq!(plan.steps.len(), workspace.steps.len(), "a workspace of another plan");
+    workspace.bases.set(plan, inputs, variables, offsets);
+    workspace.bases.set_own(&mut workspace.arena, &workspace.tiles);
+    let threads = pool.threads().min(workspace.threads);
+    let scratch = Scratch { start: workspace.scratch.bytes_mut().as_mut_ptr(), stride: workspace.stride, partials: workspace.stride * workspace.threads };
+    for (step, resolved) in plan.steps.iter().zip(&workspace.steps) {
+        // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the plan's places lie within
+        // them and the arena. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.
+        unsafe {
+            match resolved {
+                Resolved::Loop(body) => body.run(&workspace.bases, scratch, threads, pool),
+                Resolved::Product(batch) => batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone),
+                Resolved::Call(call) => call.run(&workspace.bases, &step.action),
+                Resolved::Guard(checks) => guard::check(checks, &workspace.bases, workspace.level)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The threads' scratch memory: a stretch for each, then one for partial results.
+#[derive(Clone, Copy)]
+struct Scratch {
+    start: *mut u8,
+    stride: usize,
+    partials: usize,
+}
+
+// SAFETY: each thread uses a stretch of its own, and tasks partial results of their own.
+unsafe impl Sync for Scratch {}
+// SAFETY: as above.
+unsafe impl Send for Scratch {}
+
+impl Scratch {
+    /// Where a thread's stretch starts.
+    fn of(&self, thread: usize) -> *mut u8 {
+        self.start.wrapping_add(thread * self.stride)
+    }
+
+    /// Where partial results start.
+    fn partials(&self) -> *mut u8 {
+        self.start.wrapping_add(self.partials)
+    }
+}
+
+#[cfg(test)]
+mod tests;

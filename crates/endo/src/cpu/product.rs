@@ -1,0 +1,102 @@
+//! Runs matrix products, one for each element of the batch.
+//!
+//! In: a product of the plan. Out: its result; large batches are shared among threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::dtype::DType;
+use crate::plan::{Matrix, Plan, Product};
+use crate::simd::Level;
+
+use super::Scratch;
+use super::address::{Address, Bases};
+use super::matmul::Matmul;
+use super::pool::Pool;
+
+/// The multiply-adds above which a batch is shared among threads.
+const SHARED_WORK: usize = 1 << 19;
+
+/// The products of a batch, all of one shape.
+pub struct Batch {
+    matmul: Matmul,
+    wide: bool,
+    left: Address,
+    right: Address,
+    bias: Option<Address>,
+    output: Address,
+    /// Where the operands of each product start, in bytes from the first.
+    starts: Box<[[usize; 3]]>,
+}
+
+impl Batch {
+    /// Resolves a product of the plan.
+    pub fn new(plan: &Plan, product: &Product) -> Self {
+        let [m, k, n] = product.sizes;
+        let dtype = plan.buffers[product.output].dtype;
+        let size = dtype.bytes();
+        let strides = |matrix: &Matrix| matrix.strides.map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"));
+        let matmul = Matmul { m, n, k, a: strides(&product.left), b: strides(&product.right), c_row: n, accumulate: false };
+        let count: usize = product.batch.iter().product();
+        // Batch strides may be negative, so starts are taken relative to the first byte and wrap around.
+        let start = |matrix: &Matrix, mut index: usize| {
+            let mut start = 0_isize;
+            for (&axis, &stride) in product.batch.iter().zip(&matrix.batch_strides).rev() {
+                start += (index % axis) as isize * stride;
+                index /= axis;
+            }
+            (start * size as isize) as usize
+        };
+        let starts = (0..count).map(|index| [start(&product.left, index), start(&product.right, index), index * m * n * size]).collect();
+        Self {
+            matmul,
+            wide: dtype == DType::F64,
+            left: Address::new(plan, product.left.buffer, product.left.offset),
+            right: Address::new(plan, product.right.buffer, product.right.offset),
+            bias: product.bias.map(|(buffer, offset)| Address::new(plan, buffer, offset)),
+            output: Address::new(plan, product.output, 0),
+            starts,
+        }
+    }
+
+    /// The bytes of scratch that one thread needs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.matmul.scratch_bytes(if self.wide { 8 } else { 4 })
+    }
+
+    /// Runs all products.
+    ///
+    /// # Safety
+    /// The addresses hold what the plan says; nobody else writes the operands or touches the output meanwhile. The processor
+    /// has the level, and scratch is as large as asked for, for `threads` threads.
+    pub unsafe fn run(&self, bases: &Bases, scratch: Scratch, level: Level, threads: usize, pool: &Pool, alone: &Pool) {
+        let Matmul { m, n, k, .. } = self.matmul;
+        let shared = self.starts.len() > 1 && threads > 1 && m * n * k * self.starts.len() > SHARED_WORK;
+        if !shared {
+            // SAFETY: as the caller promises; one product at a time uses the first thread's scratch.
+            self.starts.iter().for_each(|starts| unsafe { self.product(bases, starts, scratch.of(0), level, pool) });
+            return;
+        }
+        let next = AtomicUsize::new(0);
+        pool.run(threads, |thread| {
+            while let Some(starts) = self.starts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                // SAFETY: as the caller promises; each thread has scratch of its own.
+                unsafe { self.product(bases, starts, scratch.of(thread), level, alone) };
+            }
+        });
+    }
+
+    /// # Safety
+    /// As for `run`.
+    unsafe fn product(&self, bases: &Bases, &[left, right, output]: &[usize; 3], scratch: *mut u8, level: Level, pool: &Pool) {
+        let (a, b) = (bases.at(self.left).wrapping_add(left), bases.at(self.right).wrapping_add(right));
+        let bias = self.bias.map(|bias| bases.at(bias).cast_const());
+        let c = bases.at(self.output).wrapping_add(output);
+        // SAFETY: as the caller promises.
+        unsafe {
+            match self.wide {
+                false => self.matmul.run_f32(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool),
+                true => self.matmul.run_f64(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool),
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Claims about runs of whole plans: fused and unfused, in place and copied, on one thread and on two.
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::graph::{Graph, NodeId, View};
+use crate::plan::Plan;
+use crate::plan::tests::{Builder, add, less, multiply, negative, select, square, subtract};
+use crate::shape::Shape;
+use crate::simd::{Memory, Reduction};
+use crate::variable::Block;
+
+use super::pool::Pool;
+use super::{VariableMemory, Workspace, run};
+
+/// Runs a plan once; the index of a failed check if there is one.
+fn execute(plan: &Plan, graph: &Graph, inputs: &[&Array], threads: usize) -> Result<Vec<Array>, usize> {
+    let (block, offsets) = Block::gather(&graph.variables);
+    let mut content = block.write();
+    let mut workspace = Workspace::new(plan, threads);
+    let pool = Pool::new(threads);
+    for _ in 0..2 {
+        // The second run finds what the first left behind.
+        let mut copy = Memory::default();
+        copy.append(content.bytes());
+        run(plan, &mut workspace, inputs, VariableMemory::Write(copy.bytes_mut()), &offsets, &pool).ok();
+    }
+    run(plan, &mut workspace, inputs, VariableMemory::Write(content.bytes_mut()), &offsets, &pool)?;
+    let outputs = plan.outputs.iter().enumerate();
+    Ok(outputs.map(|(index, o)| Array::from_bytes(&o.signature.shape, o.signature.dtype, workspace.output(plan, index))).collect())
+}
+
+fn fused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
+    execute(&Plan::new(graph), graph, inputs, 1).expect("all is finite")
+}
+
+fn unfused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
+    execute(&Plan::unfused(graph), graph, inputs, 1).expect("all is finite")
+}
+
+/// Numbers between -1 and 1 without a pattern.
+fn noise(shape: impl Into<Shape>) -> Array {
+    Array::from_fn(shape, |index| ((index as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0)
+}
+
+fn values(graph: &Graph) -> Vec<Vec<f32>> {
+    graph.variables.iter().map(|variable| variable.value().to_vec()).collect()
+}
+
+#[test]
+fn a_fused_chain_gives_the_bits_of_its_single_operations() {
+    for length in [1, 2, 30, 900, 960, 1025, 5000, 100_000] {
+        let mut build = Builder::default();
+        let (x, y) = (build.input([length]), build.input([length]));
+        let half = build.constant(Array::full([length], 0.3, DType::F32));
+        let a = build.elementwise(&multiply::OPERATION, &[x, half]);
+        let b = build.elementwise(&subtract::OPERATION, &[y, a]);
+        let mask = build.elementwise(&less::OPERATION, &[a, b]);
+        let c = build.elementwise(&select::OPERATION, &[mask, a, x]);
+        let d = build.elementwise(&multiply::OPERATION, &[c, b]);
+        let wide = build.cast(d, DType::F64);
+        let e = build.elementwise(&square::OPERATION, &[wide]);
+        let graph = build.outputs([d, mask, e]);
+        let (x, y) = (noise([length]), noise([length]).reshape([length]).unwrap());
+        assert_eq!(Plan::new(&graph).steps.len(), 1);
+        assert_eq!(fused(&graph, &[&x, &y]), unfused(&graph, &[&x, &y]), "length {length}");
+    }
+}
+
+#[test]
+fn views_are_read_where_they_lie() {
+    let mut build = Builder::default();
+    let x = build.input([4, 6, 5]);
+    let turned = build.view(View::Transpose(vec![2, 0, 1]), x, [5, 4, 6]);
+    let sliced = build.view(View::Slice(vec![(4, -2), (1, 1), (0, 2)]), turned, [3, 2, 3]);
+    let flat = build.view(View::Reshape, sliced, [18]);
+    let row = build.view(View::Slice(vec![(0, 1), (1, 1), (0, 1)]), x, [1, 1, 5]);
+    let rows = build.view(View::Broadcast, row, [4, 6, 5]);
+    let column = build.view(View::Slice(vec![(0, 1), (0, 1), (3, 1)]), x, [4, 6, 1]);
+    let columns = build.view(View::Broadcast, column, [4, 6, 5]);
+    let sum = build.elementwise(&add::OPERATION, &[rows, columns]);
+    let squares = build.elementwise(&square::OPERATION, &[flat]);
+    let graph = build.outputs([sum, squares, flat]);
+    let x = noise([4, 6, 5]);
+    let at = |i: usize, j: usize, k: usize| x.get((i * 6 + j) * 5 + k) as f32;
+    let mut expected_sum = Vec::new();
+    for (i, j, k) in (0..4).flat_map(|i| (0..6).flat_map(move |j| (0..5).map(move |k| (i, j, k)))) {
+        expected_sum.push(at(0, 1, k) + at(i, j, 3));
+    }
+    let mut expected = Vec::new();
+    for (k, i, j) in [4, 2, 0].into_iter().flat_map(|k| (1..3).flat_map(move |i| [0, 2, 4].map(move |j| (k, i, j)))) {
+        expected.push(at(i, j, k));
+    }
+    for outputs in [fused(&graph, &[&x]), unfused(&graph, &[&x])] {
+        assert_eq!(outputs[0].to_vec::<f32>(), expected_sum);
+        assert_eq!(outputs[1].to_vec::<f32>(), expected.iter().map(|x| x * x).collect::<Vec<_>>());
+        assert_eq!(outputs[2].to_vec::<f32>(), expected);
+    }
+}
+
+#[test]
+fn a_reshape_of_a_transpose_that_is_sliced_is_copied_once() {
+    let mut build = Builder::default();
+    let x = build.input([3, 4]);
+    let turned = build.view(View::Transpose(vec![1, 0]), x, [4, 3]);
+    let flat = build.view(View::Reshape, turned, [2, 6]);
+    let sliced = build.view(View::Slice(vec![(1, -1), (0, 5)]), flat, [2, 2]);
+    let y = build.elementwise(&negative::OPERATION, &[sliced]);
+    let graph = build.outputs([y]);
+    let x = Array::from_fn([3, 4], |index| index as f32);
+    // The transpose is 0 4 8 1 5 9 2 6 10 3 7 11.
+    assert_eq!(fused(&graph, &[&x])[0], Array::from([[-2.0_f32, -11.0], [0.0, -9.0]].map(|row| row.map(|x| x + 0.0))));
+}
+
+/// The reduction of a rank-4 array along axes, in f64.
+fn naive(x: &Array, axes: &[usize], reduction: Reduction) -> Vec<f64> {
+    let shape = x.shape();
+    let strides = shape.strides();
+    let kept = shape.without(axes);
+    let mut results: Vec<Option<f64>> = vec![None; kept.len()];
+    for index in 0..x.len() {
+        let position = (0..4).filter(|axis| !axes.contains(axis)).fold(0, |position, axis| position * shape[axis] + index / strides[axis] % shape[axis]);
+        let value = x.get(index);
+        results[position] = Some(results[position].map_or(value, |old| match reduction {
+            Reduction::Sum => old + value,
+            Reduction::Product => old * value,
+            Reduction::Max => old.max(value),
+            Reduction::Min => old.min(value),
+        }));
+    }
+    results.into_iter().map(|x| x.expect("no axis is empty")).collect()
+}
+
+#[test]
+fn reductions_over_every_set_of_axes_are_right() {
+    for shape in [[3, 4, 5, 6], [2, 1, 700, 3], [1, 40, 1, 50], [30, 7, 3, 40]] {
+        let x = noise(shape);
+        for set in 1..16_usize {
+            let axes: Vec<usize> = (0..4).filter(|axis| set >> axis & 1 == 1).collect();
+            for reduction in [Reduction::Sum, Reduction::Max, Reduction::Min, Reduction::Product] {
+                let mut build = Builder::default();
+                let input = build.input(shape);
+                let y = build.elementwise(&square::OPERATION, &[input]);
+                let of_loaded = build.reduce(reduction, &axes, input);
+                let of_computed = build.reduce(reduction, &axes, y);
+                let graph = build.outputs([of_loaded, of_computed]);
+                let squares = Array::from_fn(shape, |index| x.get(index) as f32 * x.get(index) as f32);
+                let expected = [naive(&x, &axes, reduction), naive(&squares, &axes, reduction)];
+                for outputs in [fused(&graph, &[&x]), unfused(&graph, &[&x])] {
+                    for (output, expected) in outputs.iter().zip(&expected) {
+                        for (got, want) in output.to_vec::<f64>().iter().zip(expected) {
+                            assert!((got - want).abs() <= 1e-4 * want.abs().max(1.0), "{reduction:?} {shape:?} {axes:?}: {got} {want}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn long_rows_and_chunks_are_reduced_right() {
+    for shape in [[1, 1, 1, 300_000], [1, 100_000, 1, 3], [1, 1, 70, 3000], [3, 1, 3001, 17], [40, 1, 3001, 1], [5, 1, 40_001, 1]] {
+        let x = Array::from_fn(shape, |index| f64::from((index as u32).wrapping_mul(2_654_435_761) >> 20) / 4096.0);
+        for axes in [vec![1, 2], vec![2], vec![3], vec![1, 2, 3], vec![0, 1, 2]] {
+            let mut build = Builder::default();
+            let input = build.input(shape);
+            build.graph.nodes[0].dtype = DType::F64;
+            let sum = build.reduce(Reduction::Sum, &axes, input);
+            let max = build.reduce(Reduction::Max, &axes, input);
+            let graph = build.outputs([sum, max]);
+            let outputs = fused(&graph, &[&x]);
+            for (output, reduction) in outputs.iter().zip([Reduction::Sum, Reduction::Max]) {
+                for (got, want) in output.to_vec::<f64>().iter().zip(naive(&x, &axes, reduction)) {
+                    assert!((got - want).abs() <= 1e-9 * want.abs(), "{reduction:?} {shape:?} {axes:?}: {got} {want}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn reductions_of_nothing_are_neutral() {
+    let mut build = Builder::default();
+    let x = build.input([0, 3]);
+    let sum = build.reduce(Reduction::Sum, &[0], x);
+    let max = build.reduce(Reduction::Max, &[0], x);
+    let graph = build.outputs([sum, max]);
+    let outputs = fused(&graph, &[&Array::zeros([0, 3], DType::F32)]);
+    assert_eq!(outputs, [Array::from([0.0_f32; 3]), Array::from([f32::NEG_INFINITY; 3])]);
+}
+
+#[test]
+fn two_threads_give_the_bits_of_one() {
+    let shape = [300, 1000];
+    let mut build = Builder::default();
+    let (x, row) = (build.input(shape), build.input([1000]));
+    let rows = build.expand(row, shape);
+    let y = build.elementwise(&add::OPERATION, &[x, rows]);
+    let y = build.elementwise(&square::OPERATION, &[y]);
+    let all = build.reduce(Reduction::Sum, &[0, 1], y);
+    let columns = build.reduce(Reduction::Sum, &[0], y);
+    let lines = build.reduce(Reduction::Sum, &[1], y);
+    let turned = build.view(View::Transpose(vec![1, 0]), x, [1000, 300]);
+    let product = build.matmul(turned, y, [1000, 1000]);
+    let graph = build.outputs([y, all, columns, lines, product]);
+    let inputs = [noise(shape), noise([1000])];
+    let plan = Plan::new(&graph);
+    let [one, two, three] = [1, 2, 3].map(|threads| execute(&plan, &graph, &[&inputs[0], &inputs[1]], threads).unwrap());
+    assert!(one == two && one == three);
+}
+
+#[test]
+fn batched_products_are_right_on_any_number_of_threads() {
+    let mut build = Builder::default();
+    let (a, b) = (build.input([6, 20, 30]), build.input([6, 40, 30]));
+    let turned = build.view(View::Transpose(vec![0, 2, 1]), b, [6, 30, 40]);
+    let backwards = build.view(View::Slice(vec![(5, -1), (0, 1), (0, 1)]), a, [6, 20, 30]);
+    let product = build.matmul(backwards, turned, [6, 20, 40]);
+    let graph = build.outputs([product]);
+    let (a, b) = (noise([6, 20, 30]), noise([6, 40, 30]));
+    let plan = Plan::new(&graph);
+    assert_eq!(plan.steps.len(), 1, "{plan}");
+    let [one, two] = [1, 2].map(|threads| execute(&plan, &graph, &[&a, &b], threads).unwrap());
+    assert_eq!(one, two);
+    for (batch, i, j) in [(0, 0, 0), (1, 3, 7), (5, 19, 39)] {
+        let expected: f64 = (0..30).map(|p| a.get(((5 - batch) * 20 + i) * 30 + p) * b.get((batch * 40 + j) * 30 + p)).sum();
+        assert!((one[0].get((batch * 20 + i) * 40 + j) - expected).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn variables_can_be_swapped_and_old_values_returned() {
+    for new in [Plan::new, Plan::unfused] {
+        let mut build = Builder::default();
+        let (a, b) = (build.variable(Array::from([1.0_f32, 2.0])), build.variable(Array::from([3.0_f32, 4.0])));
+        let c = build.variable(Array::from([0.0_f32, 0.0]));
+        let sum = build.elementwise(&add::OPERATION, &[a, c]);
+        build.write(0, b);
+        build.write(1, a);
+        build.write(2, sum);
+        let graph = build.outputs([a, b, sum]);
+        let outputs = execute(&new(&graph), &graph, &[], 1).unwrap();
+        assert_eq!(outputs, [[1.0_f32, 2.0], [3.0, 4.0], [1.0, 2.0]].map(Array::from));
+        assert_eq!(values(&graph), [[3.0, 4.0], [1.0, 2.0], [1.0, 2.0]]);
+    }
+}
+
+#[test]
+fn updates_that_read_each_others_old_values_are_right() {
+    for new in [Plan::new, Plan::unfused] {
+        let mut build = Builder::default();
+        let (a, b) = (build.variable(noise([2000])), build.variable(noise([2000])));
+        let (old_a, old_b) = (noise([2000]).to_vec::<f32>(), noise([2000]).to_vec::<f32>());
+        let sum = build.elementwise(&add::OPERATION, &[a, b]);
+        let difference = build.elementwise(&subtract::OPERATION, &[sum, a]);
+        let product = build.elementwise(&multiply::OPERATION, &[difference, a]);
+        build.write(0, sum);
+        build.write(1, product);
+        let graph = build.outputs([a]);
+        let outputs = execute(&new(&graph), &graph, &[], 1).unwrap();
+        assert_eq!(outputs[0].to_vec::<f32>(), old_a);
+        let expected = (0..2000).map(|i| (old_a[i] + old_b[i] - old_a[i]) * old_a[i]).collect::<Vec<_>>();
+        assert_eq!(values(&graph)[1], expected);
+    }
+}
+
+#[test]
+fn a_variable_can_be_given_its_transpose_or_a_broadcast_of_itself() {
+    for new in [Plan::new, Plan::unfused] {
+        let mut build = Builder::default();
+        let square_matrix = build.variable(Array::from([[1.0_f32, 2.0], [3.0, 4.0]]));
+        let turned = build.view(View::Transpose(vec![1, 0]), square_matrix, [2, 2]);
+        let doubled = build.elementwise(&add::OPERATION, &[turned, square_matrix]);
+        let other = build.variable(Array::from([[5.0_f32, 6.0], [7.0, 8.0]]));
+        let row = build.view(View::Slice(vec![(1, 1), (0, 1)]), other, [1, 2]);
+        let rows = build.view(View::Broadcast, row, [2, 2]);
+        build.write(0, doubled);
+        build.write(1, rows);
+        let graph = build.outputs([]);
+        execute(&new(&graph), &graph, &[], 1).unwrap();
+        assert_eq!(values(&graph), [[2.0, 5.0, 5.0, 8.0], [7.0, 8.0, 7.0, 8.0]]);
+    }
+}
+
+#[test]
+fn one_value_can_be_written_to_two_variables_and_returned() {
+    for new in [Plan::new, Plan::unfused] {
+        let mut build = Builder::default();
+        let (a, b) = (build.variable(Array::from([1.0_f32])), build.variable(Array::from([2.0_f32])));
+        let sum = build.elementwise(&add::OPERATION, &[a, b]);
+        let twice = build.elementwise(&add::OPERATION, &[sum, sum]);
+        build.write(0, sum);
+        build.write(1, sum);
+        let graph = build.outputs([twice, sum]);
+        let outputs = execute(&new(&graph), &graph, &[], 1).unwrap();
+        assert_eq!([outputs[0].get(0), outputs[1].get(0)], [6.0, 3.0]);
+        assert_eq!(values(&graph), [[3.0], [3.0]]);
+    }
+}
+
+#[test]
+fn a_failed_check_leaves_every_variable_as_it_was() {
+    for new in [Plan::new, Plan::unfused] {
+        for (x, expected) in [(1.0, Ok(())), (f32::NAN, Err(1)), (f32::INFINITY, Err(1))] {
+            let mut build = Builder::default();
+            let (a, b) = (build.variable(Array::from([1.0_f32; 40])), build.variable(Array::from([2.0_f32; 40])));
+            let input = build.input([40]);
+            let early = build.elementwise(&add::OPERATION, &[a, b]);
+            let gradient = build.elementwise(&multiply::OPERATION, &[input, b]);
+            let late = build.elementwise(&subtract::OPERATION, &[b, gradient]);
+            let steps: NodeId = build.constant(Array::from([1_i32]));
+            build.check(steps);
+            build.check(gradient);
+            build.check(late);
+            build.write(0, early);
+            build.write(1, late);
+            let graph = build.outputs([late]);
+            let mut input = vec![1.0_f32; 40];
+            input[33] = x;
+            let input = Array::new([40], input).unwrap();
+            let result = execute(&new(&graph), &graph, &[&input], 1).map(|_| ());
+            assert_eq!(result, expected);
+            if expected.is_err() {
+                assert_eq!(values(&graph), [[1.0; 40], [2.0; 40]]);
+            } else {
+                assert_eq!(values(&graph), [[3.0; 40], [0.0; 40]]);
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! First values of weights.
+//!
+//! In: a shape and a stream of random numbers, which depends on the seed and the weight's name alone. Out: an array.
+//! `LecunNormal`, `RandomNormal.stddev(0.1)`, `"random_normal(stddev=0.1)"`, an [`Array`] and a closure serve alike. Names,
+//! options and defaults are Keras's; the random numbers are endo's own, so samples differ while distributions agree.
+
+pub(crate) mod constant;
+pub(crate) mod orthogonal;
+pub(crate) mod random;
+pub(crate) mod scaled;
+
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::error::{Error, ErrorKind, Result};
+use crate::named::{self, Named};
+use crate::random::Random;
+use crate::shape::Shape;
+
+pub use constant::*;
+pub use orthogonal::*;
+pub use random::*;
+pub use scaled::*;
+
+/// First values of a weight.
+///
+/// The types of this module are both types and values: `RandomNormal` is the initializer with Keras's defaults, and
+/// `RandomNormal.stddev(0.1)` is another. Closures take the shape and the random numbers.
+///
+/// ```
+/// use endo::prelude::*;
+/// use endo::random::Random;
+///
+/// fn first_values(initializer: impl Initializer) -> Vec<f64> {
+///     initializer.initialize(&Shape::from([2]), &mut Random::new(0, 0)).unwrap().to_vec()
+/// }
+///
+/// assert_eq!(first_values(Ones), [1.0, 1.0]);
+/// assert_eq!(first_values("constant(0.5)"), [0.5, 0.5]);
+/// assert_eq!(first_values(Array::from([1.0_f32, 2.0])), [1.0, 2.0]);
+/// assert_eq!(first_values(|shape: &Shape, _: &mut Random| Array::from_fn(shape, |i| i as f32)), [0.0, 1.0]);
+/// assert_eq!(first_values(HeNormal), first_values("he_normal"));
+/// ```
+pub trait Initializer: Send + Sync {
+    /// The values for a shape, of any float type: weights cast them to theirs.
+    ///
+    /// # Errors
+    /// When the initializer has no values for such a shape.
+    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array>;
+
+    /// The text from which [`get`] makes it again, for summaries and saved models; `None` for closures and arrays.
+    fn name(&self) -> Option<String> {
+        None
+    }
+}
+
+/// The initializer that a text names, with its options in parentheses, by name or in their order.
+///
+/// ```
+/// use endo::initializers;
+/// assert_eq!(initializers::get("GlorotUniform")?.name().unwrap(), "glorot_uniform");
+/// assert_eq!(initializers::get("random_normal(stddev=0.1)")?.name().unwrap(), "random_normal(stddev=0.1)");
+/// let error = initializers::get("lecun_norm").err().unwrap();
+/// assert_eq!(error.to_string(), "there is no initializer called `lecun_norm`\n  help: did you mean `lecun_normal`?");
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no such initializer or option; the error names the nearest.
+pub fn get(name: &str) -> Result<Arc<dyn Initializer>> {
+    named::get("initializer", name, rows())
+}
+
+/// The names of all initializers.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.names[0])
+}
+
+fn rows() -> impl Iterator<Item = &'static Named<dyn Initializer>> + Clone {
+    [scaled::ROWS, random::ROWS, constant::ROWS, orthogonal::ROWS].into_iter().flatten()
+}
+
+impl<F: Fn(&Shape, &mut Random) -> Array + Send + Sync> Initializer for F {
+    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
+        let values = self(shape, random);
+        checked("the closure returned values", values, shape)
+    }
+}
+
+impl Initializer for &'static str {
+    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
+        get(self)?.initialize(shape, random)
+    }
+
+    fn name(&self) -> Option<String> {
+        get(self).map_or_else(|_| Some(self.to_string()), |initializer| initializer.name())
+    }
+}
+
+/// The values themselves, for a weight of their shape.
+impl Initializer for Array {
+    fn initialize(&self, shape: &Shape, _: &mut Random) -> Result<Array> {
+        checked("the first values are", self.clone(), shape)
+    }
+}
+
+/// What [`get`] returns.
+impl<I: Initializer + ?Sized> Initializer for Arc<I> {
+    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
+        (**self).initialize(shape, random)
+    }
+
+    fn name(&self) -> Option<String> {
+        (**self).name()
+    }
+}
+
+fn checked(what: &str, values: Array, shape: &Shape) -> Result<Array> {
+    if values.shape() == shape {
+        return Ok(values);
+    }
+    let message = format!("{what} of shape {}, and the weight has shape {shape}", values.shape());
+    Err(Error::new(ErrorKind::Shape, message).help("give one value for every element of the weight, in its shape"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_makes_an_initializer_of_that_name() {
+        for row in rows() {
+            for name in row.names {
+                assert_eq!(get(name).unwrap().name().as_deref(), Some(row.names[0]));
+            }
+        }
+        assert_eq!(names().count(), 15);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let scaled = VarianceScaling.scale(2.0).mode(Fan::Out).distribution(Distribution::Uniform);
+        let text = scaled.name().unwrap();
+        assert_eq!(text, "variance_scaling(scale=2.0, mode=fan_out, distribution=uniform)");
+        assert_eq!(get(&text).unwrap().name(), Some(text));
+        assert_eq!(Constant(0.5).name().unwrap(), "constant(value=0.5)");
+    }
+
+    #[test]
+    fn values_of_another_shape_are_refused() {
+        let mut random = Random::new(0, 0);
+        let error = Array::from([1.0_f32, 2.0]).initialize(&Shape::from([3]), &mut random).unwrap_err();
+        assert_eq!(error.message(), "the first values are of shape [2], and the weight has shape [3]");
+        let closure = |_: &Shape, _: &mut Random| Array::scalar(1.0_f32);
+        let error = closure.initialize(&Shape::from([3]), &mut random).unwrap_err();
+        assert!(error.message().starts_with("the closure returned values of shape []"), "{error}");
+    }
+}

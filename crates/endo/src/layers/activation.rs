@@ -1,0 +1,87 @@
+//! An activation as a layer of its own.
+//!
+//! In: any tensor. Out: the activation of it, of the same shape.
+
+use crate::activations::ActivationFunction;
+use crate::graph::Tensor;
+use crate::regularizers::Regularizer;
+use crate::trace::Context;
+
+use super::Layer;
+
+/// Applies an activation: `Selu`, `"selu"` or a closure of a tensor. Keras's `Activation`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let model = Sequential::new().add(Activation::new("relu")).add(Activation::new(|x: &Tensor| x * 2.0));
+/// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
+/// let [y] = f.run([&[[-1.0_f32, 3.0]].into()])?;
+/// assert_eq!(*y, Array::from([[0.0_f32, 6.0]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Activation {
+    name: Option<String>,
+    activation: Box<dyn ActivationFunction>,
+    activity_regularizer: Option<Box<dyn Regularizer>>,
+}
+
+impl Activation {
+    /// The layer of an activation.
+    pub fn new(activation: impl ActivationFunction + 'static) -> Self {
+        Self { name: None, activation: Box::new(activation), activity_regularizer: None }
+    }
+
+    /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
+    #[must_use]
+    pub fn activity_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
+        self.activity_regularizer = Some(Box::new(regularizer));
+        self
+    }
+
+    /// The name in errors and summaries; that of the type, numbered, unless set.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for Activation {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let outputs = self.activation.call(inputs);
+        if let Some(regularizer) = &self.activity_regularizer {
+            cx.add_activity_loss(&**regularizer, &outputs);
+        }
+        outputs
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn the_penalty_on_an_activation_is_a_loss_term_of_the_layer() {
+        let layer = Activation::new("relu").activity_regularizer(L1(2.0)).name("code");
+        let mut f = Function::new(|[x], cx| {
+            layer.apply(&x, cx);
+            assert_eq!(cx.loss_terms()[0].name, "code/activity");
+            [cx.loss_terms()[0].value.clone()]
+        });
+        let [penalty] = f.run([&[[-1.0_f32, 3.0], [1.0, 0.0]].into()]).unwrap();
+        assert_eq!(penalty.item().unwrap(), 4.0);
+    }
+
+    #[test]
+    fn a_name_that_is_no_activation_is_an_error_of_the_run() {
+        let layer = Activation::new("rellu");
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
+        assert!(error.to_string().contains("rellu") && error.to_string().contains("relu`"), "{error}");
+    }
+}

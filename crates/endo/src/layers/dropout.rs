@@ -1,0 +1,171 @@
+//! Units left out at random while training.
+//!
+//! In: any tensor of floats. Out: the same shape; in training some elements are 0 and the others larger.
+
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::shape::Shape;
+use crate::trace::Context;
+
+use super::Layer;
+
+/// In training, sets each element to 0 with a probability of `rate` and divides the others by `1 - rate`, so that the
+/// expected value stays (Srivastava et al. 2014, in the inverted form). Otherwise the identity. Keras's `Dropout`.
+///
+/// A rate outside `[0, 1)` is an error of the trace. Masks differ from step to step, and depend on the seed, the step and
+/// the place in the model alone.
+///
+/// ```
+/// use endo::prelude::*;
+/// let dropout = Dropout::new(0.25);
+/// let x = Array::full([1000], 3.0, DType::F32);
+/// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx)]);
+/// let kept = train.run([&x])?[0].to_vec::<f32>().into_iter().filter(|&y| y == 4.0).count();
+/// assert!((700..800).contains(&kept));
+/// let mut predict = Function::new(|[x], cx| [dropout.apply(&x, cx)]).training(false);
+/// assert_eq!(predict.run([&x])?[0], x);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Dropout {
+    name: Option<String>,
+    rate: f64,
+    noise_shape: Option<Vec<Option<usize>>>,
+    seed: Option<u64>,
+}
+
+impl Dropout {
+    /// Leaves out each element with a probability of `rate`, at least 0 and less than 1.
+    pub fn new(rate: f64) -> Self {
+        Self { name: None, rate, noise_shape: None, seed: None }
+    }
+
+    /// The shape of the mask, to leave out whole axes together: `[None, Some(1), None]` for the same features at all steps
+    /// of a sequence. `None` is the size of the input; the shape is broadcast to that of the input.
+    #[must_use]
+    pub fn noise_shape(mut self, noise_shape: impl Into<Vec<Option<usize>>>) -> Self {
+        self.noise_shape = Some(noise_shape.into());
+        self
+    }
+
+    /// A seed of the layer's own instead of that of the model or function.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The name in errors and summaries; that of the type, numbered, unless set.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The shape of the mask for inputs of a shape, if it broadcasts to it.
+    fn mask_shape(&self, inputs: &Shape) -> Result<Shape, Error> {
+        let Some(noise_shape) = &self.noise_shape else { return Ok(inputs.clone()) };
+        let sizes = noise_shape.iter().enumerate();
+        let shape: Shape = sizes.map(|(axis, size)| size.or(inputs.get(axis).copied()).unwrap_or(1)).collect();
+        if noise_shape.len() != inputs.rank() || shape.broadcast(inputs).as_ref() != Some(inputs) {
+            let message = format!("the noise shape {noise_shape:?} of a dropout does not broadcast to inputs of shape {inputs}");
+            let help = "give one size for each axis of the inputs: 1, the size of the input, or `None` for the latter";
+            return Err(Error::new(ErrorKind::Shape, message).help(help));
+        }
+        Ok(shape)
+    }
+}
+
+impl Layer for Dropout {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let site = Location::caller();
+        if let Some(error) = rate_error("Dropout", self.rate) {
+            cx.trace().record(error.at(site));
+            return inputs.clone();
+        }
+        if !cx.training() || self.rate == 0.0 {
+            return inputs.clone();
+        }
+        match self.mask_shape(inputs.shape()) {
+            Ok(shape) => {
+                let random = self.seed.into_iter().fold(cx.random(), |random, seed| random.seed(seed));
+                let kept = 1.0 - self.rate;
+                random.bernoulli(shape, kept).where_(inputs / kept, 0.0)
+            }
+            Err(error) => {
+                cx.trace().record(error.at(site));
+                inputs.clone()
+            }
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// The error for a share of units to leave out that is not within `[0, 1)`.
+pub(super) fn rate_error(layer: &str, rate: f64) -> Option<Error> {
+    (!(0.0..1.0).contains(&rate)).then(|| {
+        let error = Error::new(ErrorKind::Argument, format!("the rate of a `{layer}` is {rate}"));
+        error.help("it is the share of elements left out: at least 0 and less than 1")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    fn run(layer: &Dropout, x: &Array, steps: usize) -> Vec<Array> {
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        (0..steps).map(|_| f.run([x]).unwrap()[0].clone()).collect()
+    }
+
+    #[test]
+    fn a_rate_that_is_no_share_is_refused() {
+        for rate in [-0.1, 1.0, f64::NAN] {
+            let layer = Dropout::new(rate);
+            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]).training(false);
+            let error = f.run([&[1.0_f32].into()]).unwrap_err();
+            assert!(error.message().starts_with("the rate of a `Dropout` is "), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_the_elements_kept() {
+        let layer = Dropout::new(0.5);
+        let mut f = Function::new(|[x], cx| {
+            let y = layer.apply(&x, cx);
+            let [dx] = <[_; 1]>::try_from(cx.gradients(&y.sum(), [&x]).into_tensors()).unwrap();
+            [y, dx.unwrap()]
+        });
+        let [y, dx] = f.run([&Array::full([64], 1.0, DType::F32)]).unwrap();
+        assert_eq!(y, dx);
+        assert!(y.to_vec::<f32>().iter().all(|&y| y == 0.0 || y == 2.0));
+    }
+
+    #[test]
+    fn a_noise_shape_leaves_out_whole_axes() {
+        let x = Array::full([5, 4, 8], 1.0, DType::F32);
+        let y = run(&Dropout::new(0.5).noise_shape([None, Some(1), None]), &x, 1).remove(0).to_vec::<f32>();
+        for sample in y.chunks_exact(32) {
+            assert!(sample.chunks_exact(8).all(|step| step == &sample[..8]));
+        }
+        let layer = Dropout::new(0.5).noise_shape([Some(3), None]);
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        let error = f.run([&Array::zeros([2, 2], DType::F32)]).unwrap_err();
+        assert!(error.message().contains("[Some(3), None] of a dropout does not broadcast to inputs of shape [2, 2]"), "{error}");
+    }
+
+    #[test]
+    fn masks_follow_the_seed_and_differ_from_step_to_step() {
+        let x = Array::full([64], 1.0, DType::F32);
+        let [a, b, plain] =
+            [Dropout::new(0.5).seed(7), Dropout::new(0.5).seed(7), Dropout::new(0.5)].map(|layer| run(&layer, &x, 2));
+        assert_eq!(a, b);
+        assert_ne!(a, plain);
+        assert_ne!(a[0], a[1]);
+    }
+}

@@ -1,0 +1,72 @@
+//! All axes of a sample in one.
+//!
+//! In: `[batch, ..]`. Out: `[batch, features]`, the same numbers in the same order.
+
+use crate::graph::Tensor;
+use crate::trace::Context;
+
+use super::Layer;
+
+/// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and `[batch]` becomes `[batch, 1]`.
+/// Keras's `Flatten`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let model = Sequential::new().add(Flatten::new()).add(Dense::new(10));
+/// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
+/// assert_eq!(f.run([&Array::zeros([2, 28, 28], DType::F32)])?[0].shape().sizes(), [2, 10]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Flatten {
+    name: Option<String>,
+}
+
+impl Flatten {
+    /// The layer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The name in errors and summaries; that of the type, numbered, unless set.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl Layer for Flatten {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, _cx: &mut Context) -> Tensor {
+        inputs.flatten()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    fn flat(x: Array) -> Array {
+        Function::new(|[x], cx| [Flatten::new().apply(&x, cx)]).run([&x]).unwrap()[0].clone()
+    }
+
+    #[test]
+    fn samples_keep_the_order_of_their_numbers() {
+        assert_eq!(flat([[[1, 2], [3, 4]], [[5, 6], [7, 8]]].into()), Array::from([[1, 2, 3, 4], [5, 6, 7, 8]]));
+    }
+
+    #[test]
+    fn one_number_a_sample_becomes_one_feature() {
+        assert_eq!(flat([1, 2, 3].into()), Array::from([[1], [2], [3]]));
+    }
+
+    #[test]
+    fn a_batch_of_no_samples_keeps_its_features() {
+        assert_eq!(flat(Array::zeros([0, 3, 4], DType::F32)).shape().sizes(), [0, 12]);
+    }
+}

@@ -1,0 +1,177 @@
+//! Scaling of inputs by statistics of the training data, as part of the model.
+//!
+//! In: inputs as they are in the data. Out: features of mean 0 and variance 1. The statistics are weights, so that they are
+//! saved with the model and nobody has to scale before predicting.
+
+use std::panic::Location;
+
+use crate::array::Array;
+use crate::data::StandardScaler;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tensor;
+use crate::initializers::Initializer;
+use crate::ops::view::axis_error;
+use crate::random::Random;
+use crate::shape::Shape;
+use crate::trace::{Context, Weight};
+use crate::variable::Variable;
+
+use super::Layer;
+
+/// No feature is divided by less, as in Keras.
+const LEAST_DEVIATION: f64 = 1e-7;
+
+/// `(x - mean) / max(sqrt(variance), 1e-7)`, with a mean and a variance for each position of an axis, the last unless set.
+/// Keras's `Normalization`.
+///
+/// The statistics come from the data ([`adapt`](Self::adapt)) or are given ([`new`](Self::new)). They are weights that are not
+/// trained, `mean` and `variance`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let x = Array::from([[1.0_f32, 10.0], [3.0, 30.0]]);
+/// let layer = Normalization::adapt(&StandardScaler::fit(&x)?);
+/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+/// assert_eq!(f.run([&x])?[0], Array::from([[-1.0_f32, -1.0], [1.0, 1.0]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Normalization {
+    name: Option<String>,
+    axis: isize,
+    invert: bool,
+    mean: Weight,
+    variance: Weight,
+    statistics: [Statistic; 2],
+}
+
+/// Numbers known before the weight is made.
+struct Statistic(Vec<f64>);
+
+impl Initializer for Statistic {
+    fn initialize(&self, shape: &Shape, _random: &mut Random) -> Result<Array> {
+        Array::new(shape, self.0.clone())
+    }
+}
+
+impl Normalization {
+    /// Known statistics, one mean and one variance for each feature.
+    pub fn new(mean: impl Into<Vec<f64>>, variance: impl Into<Vec<f64>>) -> Self {
+        Self {
+            name: None,
+            axis: -1,
+            invert: false,
+            mean: Weight::new("mean").trainable(false),
+            variance: Weight::new("variance").trainable(false),
+            statistics: [Statistic(mean.into()), Statistic(variance.into())],
+        }
+    }
+
+    /// The statistics that a scaler has learnt from data: `Normalization::adapt(&StandardScaler::fit(&x)?)`. A feature that
+    /// does not vary has variance 1 there, so it is shifted and not blown up.
+    pub fn adapt(scaler: &StandardScaler) -> Self {
+        let variance: Vec<f64> = scaler.standard_deviation().iter().map(|deviation| deviation * deviation).collect();
+        Self::new(scaler.mean(), variance)
+    }
+
+    /// The axis of the features. -1 unless set.
+    #[must_use]
+    pub fn axis(mut self, axis: isize) -> Self {
+        self.axis = axis;
+        self
+    }
+
+    /// Whether the layer undoes the scaling: `x * max(sqrt(variance), 1e-7) + mean`. False unless set.
+    #[must_use]
+    pub fn invert(mut self, invert: bool) -> Self {
+        self.invert = invert;
+        self
+    }
+
+    /// The name in errors, weights and summaries; that of the type, numbered, unless set.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The mean of each feature, once the layer was applied.
+    pub fn mean(&self) -> Option<&Variable> {
+        self.mean.variable()
+    }
+
+    /// The variance of each feature, once the layer was applied.
+    pub fn variance(&self) -> Option<&Variable> {
+        self.variance.variable()
+    }
+
+    /// The axis of the features in inputs of a shape, if they are as many as there are statistics.
+    fn features(&self, inputs: &Shape) -> Result<usize> {
+        let axis = inputs.axis(self.axis).ok_or_else(|| axis_error("Normalization", self.axis, inputs))?;
+        let [means, variances] = [0, 1].map(|i| self.statistics[i].0.len());
+        if means != variances || means != inputs[axis] {
+            let message = format!("`Normalization` has {means} means and {variances} variances, got inputs of shape {inputs}");
+            return Err(
+                Error::new(ErrorKind::Shape, message).help(format!("it needs one of each for every position of axis {axis}"))
+            );
+        }
+        Ok(axis)
+    }
+}
+
+impl Layer for Normalization {
+    #[track_caller]
+    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        let axis = match self.features(x.shape()) {
+            Ok(axis) => axis,
+            Err(error) => {
+                cx.trace().record(error.at(Location::caller()));
+                return x.clone();
+            }
+        };
+        let features = x.shape()[axis];
+        let across: Shape = (axis..x.rank()).map(|other| if other == axis { features } else { 1 }).collect();
+        let mean = self.mean.get(self, features, &self.statistics[0], cx).reshape(&across);
+        let variance = self.variance.get(self, features, &self.statistics[1], cx).reshape(&across);
+        let deviation = variance.sqrt().maximum(LEAST_DEVIATION);
+        if self.invert { x * deviation + mean } else { (x - mean) / deviation }
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn inverting_undoes_the_scaling() {
+        let [there, back] = [false, true].map(|invert| Normalization::new([5.0, 1.0], [4.0, 0.25]).invert(invert));
+        let x = Array::from([[1.0_f32, 2.0], [3.0, -4.0]]);
+        let mut f = Function::new(|[x], cx| {
+            let scaled = there.apply(&x, cx);
+            [back.apply(&scaled, cx), scaled]
+        });
+        let [same, scaled] = f.run([&x]).unwrap();
+        assert_eq!(*same, x);
+        assert_eq!(*scaled, Array::from([[-2.0_f32, 2.0], [-1.0, -10.0]]));
+    }
+
+    #[test]
+    fn statistics_are_weights_that_are_not_trained() {
+        let layer = Normalization::new([5.0], [4.0]).axis(1);
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        assert_eq!(f.run([&[[[7.0_f32, 3.0]]].into()]).unwrap()[0], Array::from([[[1.0_f32, -1.0]]]));
+        assert_eq!(layer.mean().unwrap().value(), Array::from([5.0_f32]));
+        assert!(!layer.variance().unwrap().is_trainable());
+    }
+
+    #[test]
+    fn inputs_of_another_number_of_features_are_refused() {
+        let layer = Normalization::new([5.0, 1.0], [4.0, 1.0]);
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
+        assert_eq!(error.message(), "`Normalization` has 2 means and 2 variances, got inputs of shape [1, 1]");
+    }
+}

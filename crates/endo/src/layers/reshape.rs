@@ -1,0 +1,97 @@
+//! Samples in another shape.
+//!
+//! In: `[batch, ..]`. Out: `[batch, target..]`, the same numbers in the same order.
+
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::shape::Shape;
+use crate::trace::Context;
+
+use super::Layer;
+
+/// Gives each sample another shape of as many numbers; the batch axis is not part of it. One size may be -1: it is what the
+/// others leave. Keras's `Reshape`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let reshape = Reshape::new([-1, 3]);
+/// let mut f = Function::new(|[x], cx| [reshape.apply(&x, cx)]);
+/// assert_eq!(f.run([&Array::zeros([4, 2, 6], DType::F32)])?[0].shape().sizes(), [4, 4, 3]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reshape {
+    name: Option<String>,
+    target_shape: Vec<isize>,
+}
+
+impl Reshape {
+    /// Reshapes samples to `target_shape`, which leaves out the batch axis.
+    pub fn new(target_shape: impl Into<Vec<isize>>) -> Self {
+        Self { name: None, target_shape: target_shape.into() }
+    }
+
+    /// The name in errors and summaries; that of the type, numbered, unless set.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The target shape for samples of so many numbers, if there is one.
+    fn sizes(&self, numbers: usize) -> Option<Vec<usize>> {
+        let known: usize = self.target_shape.iter().filter_map(|&size| usize::try_from(size).ok()).product();
+        let inferred = self.target_shape.iter().filter(|&&size| size < 0).count();
+        let rest = numbers.checked_div(known).unwrap_or(0);
+        let fits = match inferred {
+            0 => known == numbers,
+            1 => self.target_shape.contains(&-1) && rest * known == numbers,
+            _ => false,
+        };
+        fits.then(|| self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(rest)).collect())
+    }
+}
+
+impl Layer for Reshape {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let sample = inputs.shape().get(1..).unwrap_or_default();
+        if let Some(sizes) = self.sizes(sample.iter().product()) {
+            return inputs.reshape([inputs.batch()].into_iter().chain(sizes).collect::<Shape>());
+        }
+        let message = format!("`Reshape` of samples of shape {sample:?} to {:?}", self.target_shape);
+        let help = "the products of the sizes must be equal, without the batch axis; one size may be -1, for what is left";
+        let error = Error::new(ErrorKind::Shape, message).help(help).at(Location::caller());
+        let sizes = self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(1));
+        cx.trace().fail(error, [inputs.batch()].into_iter().chain(sizes).collect(), inputs.dtype())
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[test]
+    fn one_size_is_what_the_others_leave() {
+        assert_eq!(Reshape::new([3, -1]).sizes(12), Some(vec![3, 4]));
+        assert_eq!(Reshape::new([3, 4]).sizes(12), Some(vec![3, 4]));
+        assert_eq!(Reshape::new([-1, 5]).sizes(12), None);
+        assert_eq!(Reshape::new([-1, -1]).sizes(12), None);
+        assert_eq!(Reshape::new([-2]).sizes(12), None);
+        assert_eq!(Reshape::new([-1, 0]).sizes(12), None);
+    }
+
+    #[test]
+    fn a_shape_of_other_length_is_refused_without_the_batch_axis() {
+        let mut f = Function::new(|[x], cx| [Reshape::new([5]).apply(&x, cx)]);
+        let error = f.run([&Array::zeros([2, 3, 4], DType::F32)]).unwrap_err();
+        assert_eq!(error.message(), "`Reshape` of samples of shape [3, 4] to [5]");
+    }
+}

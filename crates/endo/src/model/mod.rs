@@ -1,0 +1,296 @@
+//! A layer with a loss, an optimizer and metrics.
+//!
+//! In: a layer. Out: [`Model`]: what it is made of, its weights, and how it is used in loops; `training/` trains it.
+
+mod compiled;
+mod saving;
+mod summary;
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::array::Array;
+use crate::cpu::pool::Pool;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tensor;
+use crate::layers::Layer;
+use crate::metrics::{IntoMetrics, Mean, Metric};
+use crate::optimizers::Optimizer;
+use crate::shape::Shape;
+use crate::trace::follow::Tracing;
+use crate::trace::{Context, LayerRecord, MetricTerm};
+use crate::training::step::Steps;
+use crate::variable::Variable;
+
+pub(crate) use compiled::Compiled;
+pub use compiled::IntoLoss;
+pub use summary::Summary;
+pub(crate) use summary::short_names;
+
+/// A layer with a loss, an optimizer and metrics: what Keras calls a model.
+///
+/// A model is `Send + Sync`; [`predict`](Self::predict) can be called from many threads at once.
+///
+/// ```
+/// use endo::prelude::*;
+/// let x = Array::from([[0.0_f32], [1.0], [2.0], [3.0]]);
+/// let y = Array::from([[1.0_f32], [3.0], [5.0], [7.0]]);
+/// let data = Dataset::new(x.clone(), y)?;
+///
+/// let mut model = Model::new(Dense::new(1));
+/// model.compile(Sgd::new(0.1), MeanSquaredError, [MeanAbsoluteError::new()]);
+/// let history = model.fit(&data, Fit::epochs(200))?;
+/// assert!(history.last("loss").unwrap() < 1e-3);
+/// assert!((model.predict(&x)?.get(2) - 5.0).abs() < 0.1);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Model {
+    layer: Arc<dyn Layer>,
+    pub(crate) seed: u64,
+    pub(crate) counter: Variable,
+    pub(crate) dtype: DType,
+    pub(crate) eager: bool,
+    pub(crate) pool: Pool,
+    pub(crate) compiled: Option<Compiled>,
+    pub(crate) steps: Steps,
+    /// The epochs that `fit` has run: what the order of the next one follows.
+    pub(crate) epochs: usize,
+    state: Mutex<State>,
+}
+
+/// What traces of the model have found out about it.
+#[derive(Default)]
+struct State {
+    weights: Vec<Variable>,
+    layers: Vec<LayerRecord>,
+    metric_terms: Vec<Arc<Mean>>,
+}
+
+impl Model {
+    /// A model whose `call` is a layer's; weights are made when it first sees an input.
+    pub fn new(layer: impl Layer + 'static) -> Self {
+        Self {
+            layer: Arc::new(layer),
+            seed: 0,
+            counter: Tracing::new(false, 0).counter,
+            dtype: DType::F32,
+            eager: false,
+            pool: Pool::default(),
+            compiled: None,
+            steps: Steps::default(),
+            epochs: 0,
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// The seed of first weights, shuffling and dropout; 0 unless set. To be set before the weights are made.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self.counter = Tracing::new(false, seed).counter;
+        self
+    }
+
+    /// The number of threads; all that the process may use unless set. Results do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.pool = Pool::new(threads);
+        self
+    }
+
+    /// The float type of the weights; `f32` unless set. To be set before the weights are made.
+    #[must_use]
+    pub fn dtype(mut self, dtype: DType) -> Self {
+        self.dtype = dtype;
+        self
+    }
+
+    /// Runs every step node by node instead of as a plan (Keras's `run_eagerly`): slow, and every value can be looked at.
+    #[must_use]
+    pub fn run_eagerly(mut self, eager: bool) -> Self {
+        self.eager = eager;
+        self
+    }
+
+    /// Chooses how to train: the optimizer, the loss (`()` for none: a model can train on its internal terms alone), and
+    /// metrics (an array, a tuple of several kinds, or `()`).
+    pub fn compile(&mut self, optimizer: impl Optimizer + 'static, loss: impl IntoLoss, metrics: impl IntoMetrics) -> &mut Self {
+        self.compiled = Some(Compiled::new(Arc::new(optimizer), loss.into_losses(), metrics.into_metrics()));
+        self.steps.clear();
+        self
+    }
+
+    /// Metrics that sample weights and class weights apply to; reported as `weighted_` and their name when a metric of
+    /// the same name is compiled without weights.
+    pub fn weighted_metrics(&mut self, metrics: impl IntoMetrics) -> &mut Self {
+        if let Some(compiled) = &mut self.compiled {
+            compiled.weighted_metrics = metrics.into_metrics();
+        }
+        self.steps.clear();
+        self
+    }
+
+    /// The factor of the compiled loss in the total (Keras's `loss_weights` of a single output). It touches no other term.
+    pub fn loss_weight(&mut self, weight: f64) -> &mut Self {
+        if let Some(compiled) = &mut self.compiled {
+            compiled.loss_weight = weight;
+        }
+        self.steps.clear();
+        self
+    }
+
+    /// Calls the model within a trace: in a custom loop. Its loss terms are then in `cx.losses()`, and its metrics are
+    /// updated.
+    #[track_caller]
+    pub fn apply(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let mark = cx.mark();
+        let outputs = self.forward(inputs, cx);
+        let terms = cx.metric_terms_since(mark).to_vec();
+        let scale = inputs.batch() as f64;
+        for (mean, term) in self.metric_means(&terms).iter().zip(&terms) {
+            mean.add(&(&term.value * scale), scale, cx);
+        }
+        outputs
+    }
+
+    /// Calls the layer, and notes what it is made of.
+    #[track_caller]
+    pub(crate) fn forward(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let site = Location::caller();
+        let layers = cx.layers().len();
+        let (outputs, weights) =
+            cx.with_randomness(self.seed, &self.counter, |cx| cx.collect_weights(|cx| self.apply_layer(inputs, cx, site)));
+        let mut state = self.state();
+        if !weights.is_empty() || state.weights.is_empty() {
+            state.weights = weights;
+            state.layers = cx.layers()[layers..].to_vec();
+        }
+        outputs
+    }
+
+    fn apply_layer(&self, inputs: &Tensor, cx: &mut Context, site: &'static Location<'static>) -> Tensor {
+        let outside = cx.trace().enter(&cx.trace().scope(), site);
+        let outputs = self.layer.apply(inputs, cx);
+        cx.trace().leave(outside);
+        outputs
+    }
+
+    /// The means that the model's `add_metric` terms go into, made when a term first appears.
+    fn metric_means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
+        let mut state = self.state();
+        let find = |state: &mut State, name: &str| match state.metric_terms.iter().find(|mean| mean.name() == name) {
+            Some(mean) => mean.clone(),
+            None => {
+                let mean = Arc::new(Mean::new(name));
+                state.metric_terms.push(mean.clone());
+                mean
+            }
+        };
+        terms.iter().map(|term| find(&mut state, &term.name)).collect()
+    }
+
+    /// Makes the weights for inputs of this shape, batch included, without running anything.
+    ///
+    /// # Errors
+    /// The first mistake in the layers' `call`s, with the layer and the line.
+    #[track_caller]
+    pub fn build(&self, shape: impl Into<Shape>) -> Result<()> {
+        let input = Array::zeros(shape.into(), self.dtype);
+        let tracing = Tracing { training: true, dtype: self.dtype, counter: self.counter.clone() };
+        tracing.graph(&[&input], |inputs, cx| vec![self.forward(&inputs[0], cx)])?;
+        Ok(())
+    }
+
+    /// Its weights, trainable or not, in the order of their first use. Empty before it is built or has seen an input.
+    pub fn weights(&self) -> Vec<Variable> {
+        self.state().weights.clone()
+    }
+
+    /// Its weights that optimizers may change.
+    pub fn trainable_weights(&self) -> Vec<Variable> {
+        self.weights().into_iter().filter(Variable::is_trainable).collect()
+    }
+
+    /// The weight of a name: its path with or without the first part, `"dense/kernel"`.
+    pub fn weight(&self, name: &str) -> Option<Variable> {
+        let matches = |weight: &Variable| weight.name() == name || weight.name().split_once('/').is_some_and(|(_, rest)| rest == name);
+        self.weights().into_iter().find(matches)
+    }
+
+    /// Overwrites all weights, given in the order of [`weights`](Self::weights).
+    pub fn set_weights(&self, values: &[Array]) -> Result<()> {
+        let weights = self.weights();
+        if weights.len() != values.len() {
+            let message = format!("the model has {} weights, got {} arrays", weights.len(), values.len());
+            return Err(Error::new(ErrorKind::Argument, message).help("build the model first, and give one array for each weight"));
+        }
+        weights.iter().zip(values).try_for_each(|(weight, value)| weight.set(value))
+    }
+
+    /// The compiled optimizer.
+    pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
+        self.compiled.as_ref().map(|compiled| &compiled.optimizer)
+    }
+
+    /// Every metric with its name in reports: those compiled, then those that layers add.
+    pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
+        let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, Compiled::named_metrics);
+        let terms = self.state().metric_terms.clone();
+        let names: Vec<String> = terms.iter().map(|mean| mean.name().to_string()).collect();
+        for (mean, short) in terms.into_iter().zip(short_names(&names, 1)) {
+            let taken = metrics.iter().any(|(name, _)| *name == short);
+            let name = if taken { mean.name().to_string() } else { short };
+            metrics.push((name, mean));
+        }
+        metrics
+    }
+
+    /// The results of all metrics so far.
+    pub fn metric_results(&self) -> Result<Vec<(String, f64)>> {
+        self.metrics().into_iter().map(|(name, metric)| Ok((name, metric.value()?.item()?))).collect()
+    }
+
+    /// Sets all metrics back to their start: what `fit` does before every epoch, and a custom loop has to.
+    pub fn reset_metrics(&self) {
+        self.metrics().iter().for_each(|(_, metric)| metric.reset());
+    }
+
+    /// The layers with their outputs and weights, as a table to print.
+    ///
+    /// # Errors
+    /// If the model was not built and has seen no input.
+    pub fn summary(&self) -> Result<Summary> {
+        let state = self.state();
+        if state.layers.is_empty() {
+            let help = "call `model.build([batch, features])` first, or `fit` it";
+            return Err(Error::new(ErrorKind::Usage, "the model has no shapes yet").help(help));
+        }
+        Ok(Summary::new(&state.layers, &state.weights))
+    }
+
+    /// How the model's steps are traced.
+    pub(crate) fn tracing(&self, training: bool) -> Tracing {
+        Tracing { training, dtype: self.dtype, counter: self.counter.clone() }
+    }
+
+    /// What was compiled.
+    pub(crate) fn compiled(&self) -> Result<&Compiled> {
+        self.compiled.as_ref().ok_or_else(|| {
+            let help = "call `model.compile(optimizer, loss, metrics)` first";
+            Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("weights", &self.weights()).finish_non_exhaustive()
+    }
+}
+

@@ -1,0 +1,117 @@
+//! Weights on disk, in the safetensors format.
+//!
+//! In: a path. Out: a file with every weight by name, written beside its place and renamed, so that a reader never sees half
+//! of it; and back.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+
+use super::Model;
+
+impl Model {
+    /// Writes all weights to a safetensors file, each under its name. An existing file is replaced at once or not at all.
+    ///
+    /// # Errors
+    /// If the model has no weights yet, or the file cannot be written.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let weights = self.weights();
+        if weights.is_empty() {
+            let help = "call `model.build([batch, features])` first, or `fit` it";
+            return Err(Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help));
+        }
+        let values: Vec<(String, Array)> = weights.iter().map(|weight| (weight.name().to_string(), weight.value())).collect();
+        let views: Vec<(&str, TensorView)> = values
+            .iter()
+            .map(|(name, value)| {
+                let dtype = match value.dtype() {
+                    DType::F32 => Dtype::F32,
+                    DType::F64 => Dtype::F64,
+                    DType::I32 => Dtype::I32,
+                    DType::Bool => Dtype::BOOL,
+                };
+                let view = TensorView::new(dtype, value.shape().to_vec(), value.bytes());
+                view.map(|view| (name.as_str(), view)).map_err(|error| failure("cannot save", path, &error))
+            })
+            .collect::<Result<_>>()?;
+        let bytes = safetensors::serialize(views, None).map_err(|error| failure("cannot save", path, &error))?;
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads all weights from a safetensors file. The model must have been built, and nothing changes unless every weight
+    /// is found with its shape and type.
+    ///
+    /// # Errors
+    /// If the file cannot be read, a weight is missing in it, or a shape or type differs.
+    pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let weights = self.weights();
+        if weights.is_empty() {
+            let help = "call `model.build([batch, features])` first, so that there are weights to load into";
+            return Err(Error::new(ErrorKind::Usage, "the model has no weights yet").help(help));
+        }
+        let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| failure("not a safetensors file:", path, &error))?;
+        let mut values = Vec::with_capacity(weights.len());
+        for weight in &weights {
+            let view = file.tensor(weight.name()).map_err(|_| {
+                let message = format!("{} has no weight `{}`", path.display(), weight.name());
+                Error::new(ErrorKind::Data, message).help(format!("it has: {}", file.names().join(", ")))
+            })?;
+            let dtype = match view.dtype() {
+                Dtype::F32 => Some(DType::F32),
+                Dtype::F64 => Some(DType::F64),
+                Dtype::I32 => Some(DType::I32),
+                Dtype::BOOL => Some(DType::Bool),
+                _ => None,
+            };
+            if dtype != Some(weight.dtype()) || view.shape() != weight.shape().sizes() {
+                let message = format!(
+                    "{}: weight `{}` is {:?}{:?} there and {}{} in the model",
+                    path.display(),
+                    weight.name(),
+                    view.dtype(),
+                    view.shape(),
+                    weight.dtype(),
+                    weight.shape()
+                );
+                return Err(Error::new(ErrorKind::Shape, message).help("load the weights into a model of the sizes they were saved from"));
+            }
+            values.push(Array::from_bytes(weight.shape(), weight.dtype(), view.data()));
+        }
+        self.set_weights(&values)
+    }
+}
+
+/// Writes a file beside its place and renames it. Missing folders are made.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |error: std::io::Error| failure("cannot write", path, &error);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(fail)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let write = || {
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|error| {
+        // The rename did not happen, so the temporary file is all there is to remove; its removal may fail as its making did.
+        let _ = fs::remove_file(&temporary);
+        fail(error)
+    })
+}
+
+fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display())).help("check the path, the permissions and the space left")
+}

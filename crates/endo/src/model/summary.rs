@@ -1,0 +1,90 @@
+//! What a model is made of, as a table.
+//!
+//! In: the layers and weights that a trace has seen. Out: a printed table as Keras's.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::trace::LayerRecord;
+use crate::variable::Variable;
+
+/// The layers of a model with the shapes of their outputs and the numbers of their weights. Prints as a table.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    rows: Vec<[String; 3]>,
+    trainable: usize,
+    fixed: usize,
+}
+
+impl Summary {
+    pub(crate) fn new(layers: &[LayerRecord], weights: &[Variable]) -> Self {
+        let size = |weight: &Variable| weight.shape().len();
+        let mut counted = HashSet::new();
+        let rows = layers
+            .iter()
+            .map(|layer| {
+                let depth = layer.path.matches('/').count();
+                let name = layer.path.rsplit('/').next().unwrap_or(&layer.path);
+                let outputs: Vec<String> = layer
+                    .outputs
+                    .iter()
+                    .map(|shape| {
+                        let sizes: Vec<String> = shape.iter().skip(1).map(usize::to_string).collect();
+                        format!("[{}]", std::iter::once("batch".to_string()).chain(sizes).collect::<Vec<_>>().join(", "))
+                    })
+                    .collect();
+                let parameters: usize = layer.weights.iter().filter(|weight| counted.insert(weight.id())).map(size).sum();
+                let parameters = if layer.weights.is_empty() { String::new() } else { parameters.to_string() };
+                [format!("{}{name} ({})", "  ".repeat(depth), layer.kind), outputs.join(", "), parameters]
+            })
+            .collect();
+        let total = |trainable| weights.iter().filter(|weight| weight.is_trainable() == trainable).map(size).sum();
+        Self { rows, trainable: total(true), fixed: total(false) }
+    }
+
+    /// The number of numbers in all weights.
+    pub fn parameters(&self) -> usize {
+        self.trainable + self.fixed
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = ["layer (type)", "output", "parameters"].map(String::from);
+        let width = |column: usize| self.rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let [a, b, c] = [width(0), width(1), width(2)];
+        for row in std::iter::once(&head).chain(&self.rows) {
+            writeln!(f, "{:<a$}  {:<b$}  {:>c$}", row[0], row[1], row[2])?;
+        }
+        writeln!(f, "{}", "-".repeat(a + b + c + 4))?;
+        write!(f, "{} parameters: {} trainable, {} fixed", self.parameters(), self.trainable, self.fixed)
+    }
+}
+
+/// Each name cut to its last `parts` parts, or as many more as tell it from the others.
+pub(crate) fn short_names(names: &[String], parts: usize) -> Vec<String> {
+    let suffix = |name: &str, parts: usize| {
+        let all: Vec<&str> = name.split('/').collect();
+        all[all.len().saturating_sub(parts)..].join("/")
+    };
+    names
+        .iter()
+        .map(|name| {
+            let longest = name.split('/').count();
+            let unique = |parts: usize| names.iter().filter(|other| suffix(other, parts) == suffix(name, parts)).count() == 1;
+            (parts..longest).find(|&parts| unique(parts)).map_or_else(|| name.clone(), |parts| suffix(name, parts))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_are_as_long_as_it_takes_to_tell_them_apart() {
+        let names = ["net/a/kernel", "net/b/kernel", "net/b/bias"].map(String::from);
+        assert_eq!(short_names(&names, 1), ["a/kernel", "b/kernel", "bias"]);
+        assert_eq!(short_names(&names, 2), ["a/kernel", "b/kernel", "b/bias"]);
+    }
+}

@@ -1,0 +1,384 @@
+//! Values that text can name: activations, initializers, regularizers and constraints, `selu` or `leaky_relu(negative_slope=0.1)`.
+//!
+//! In: the rows of [`named!`], each with its name, its options and what it computes. Out: the type and the value that a program
+//! uses, and the row by which text becomes the same value, for users' strings, saved models and the command line.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::spelling;
+
+/// One value that text can name, of the family `T`.
+pub(crate) struct Named<T: ?Sized> {
+    /// What it is called: first the name that is written, then others that are read.
+    pub names: &'static [&'static str],
+    /// Its options, in the order in which they may be given without their names.
+    pub options: &'static [&'static str],
+    /// Makes it with the options that were given.
+    pub make: fn(&mut Settings<'_>) -> Result<Arc<T>>,
+}
+
+/// An option's value, as text can say it.
+pub(crate) trait Setting: Sized {
+    /// What the text has to be, for messages.
+    const EXPECTED: &'static str;
+
+    /// The value that the text says.
+    fn read(text: &str) -> Option<Self>;
+
+    /// The text that says the value.
+    fn write(&self) -> String;
+}
+
+/// The options that a text gives.
+pub(crate) struct Settings<'a> {
+    text: &'a str,
+    given: Vec<(Option<&'a str>, &'a str)>,
+    unnamed: usize,
+}
+
+/// The value that `text` names in a table: a name, and in parentheses its options, by name or in their order. Neither case
+/// nor underscores count in names: Keras's `GlorotUniform` is `glorot_uniform`.
+pub(crate) fn get<'a, T: ?Sized + 'static>(family: &str, text: &str, table: impl Iterator<Item = &'a Named<T>> + Clone) -> Result<Arc<T>> {
+    let (name, given) = parse(text)?;
+    let Some(row) = table.clone().find(|row| row.names.iter().any(|known| same(known, name))) else {
+        let message = format!("there is no {family} called `{name}`");
+        let near = spelling::nearest(name, table.clone().flat_map(|row| row.names.iter().copied()));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", spelling::listed(table.map(|row| row.names[0]))),
+        };
+        return Err(Error::new(ErrorKind::Argument, message).help(help));
+    };
+    let stranger = given.iter().filter_map(|(option, _)| *option).find(|option| !row.options.contains(option));
+    if let Some(option) = stranger {
+        let message = format!("`{}` has no option `{option}`", row.names[0]);
+        let help = match (spelling::nearest(option, row.options.iter().copied()), row.options) {
+            (_, []) => "it has no options".to_string(),
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, options) => format!("it has {}", spelling::listed(options.iter().copied())),
+        };
+        return Err(Error::new(ErrorKind::Argument, message).help(help));
+    }
+    if given.len() > row.options.len() {
+        let message = format!("`{text}` gives {} options, but `{}` has {}", given.len(), row.names[0], row.options.len());
+        return Err(Error::new(ErrorKind::Argument, message).help("give each option once"));
+    }
+    (row.make)(&mut Settings { text, given, unnamed: 0 })
+}
+
+/// The text from which [`get`] makes a value again: options that have their defaults are left out.
+pub(crate) fn written(name: &str, options: &[(&str, String, bool)]) -> String {
+    let set: Vec<String> = options.iter().filter(|(.., set)| *set).map(|(option, value, _)| format!("{option}={value}")).collect();
+    if set.is_empty() { name.to_string() } else { format!("{name}({})", set.join(", ")) }
+}
+
+impl Settings<'_> {
+    /// The next option of the row: as given by name or place, or its default.
+    pub(crate) fn take<S: Setting>(&mut self, option: &str, default: S) -> Result<S> {
+        let place = self.given.iter().filter(|(name, _)| name.is_none()).nth(self.unnamed);
+        let named: Vec<&str> = self.given.iter().filter(|(name, _)| *name == Some(option)).map(|(_, value)| *value).collect();
+        let value = match (place, named.as_slice()) {
+            (None, []) => return Ok(default),
+            (Some((_, value)), []) => {
+                self.unnamed += 1;
+                value
+            }
+            (None, [value]) => value,
+            (Some(_), _) | (None, _) => {
+                let message = format!("`{}` gives the option `{option}` twice", self.text);
+                return Err(Error::new(ErrorKind::Argument, message).help("give options in their order first, then by name"));
+            }
+        };
+        S::read(value).ok_or_else(|| {
+            let message = format!("the option `{option}` of `{}` is {}, got `{value}`", self.text, S::EXPECTED);
+            Error::new(ErrorKind::Argument, message).help(format!("unless given, it is `{}`", default.write()))
+        })
+    }
+}
+
+fn same(known: &str, name: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(|&letter| letter != '_').collect::<String>().to_lowercase();
+    letters(known) == letters(name)
+}
+
+/// An option's name, if it is given by name, and the text of its value.
+type Given<'a> = (Option<&'a str>, &'a str);
+
+fn parse(text: &str) -> Result<(&str, Vec<Given<'_>>)> {
+    let Some((name, rest)) = text.trim().split_once('(') else { return Ok((text.trim(), Vec::new())) };
+    let Some(inside) = rest.strip_suffix(')') else {
+        let message = format!("`{text}` opens a parenthesis and does not end with one");
+        return Err(Error::new(ErrorKind::Argument, message).help("write options as in `leaky_relu(negative_slope=0.1)`"));
+    };
+    // Commas inside of brackets separate the items of a list.
+    let mut depth = 0;
+    let parts = inside.split(move |letter| {
+        depth += i32::from(letter == '[') - i32::from(letter == ']');
+        letter == ',' && depth == 0
+    });
+    let option = |part: &'_ str| -> bool { !part.trim().is_empty() };
+    let given = parts.filter(|part| option(part)).map(|part| match part.split_once('=') {
+        Some((option, value)) => (Some(option.trim()), value.trim()),
+        None => (None, part.trim()),
+    });
+    Ok((name.trim(), given.collect()))
+}
+
+impl Setting for f64 {
+    const EXPECTED: &'static str = "a number";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Setting for Option<f64> {
+    const EXPECTED: &'static str = "a number or `none`";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" { Some(None) } else { f64::read(text).map(Some) }
+    }
+
+    fn write(&self) -> String {
+        self.map_or("none".to_string(), |value| value.write())
+    }
+}
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "`true` or `false`";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for i32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// One axis, or several taken together; negative ones count from the end.
+///
+/// ```
+/// use endo::prelude::*;
+/// let every_filter = MaxNorm.max_value(3.0).axis([0, 1, 2]);
+/// let every_unit = MaxNorm.max_value(3.0).axis(0);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Axes {
+    /// A single axis.
+    One(isize),
+    /// All of these.
+    Several(Vec<isize>),
+}
+
+impl Axes {
+    /// The axes in the order given.
+    pub fn as_slice(&self) -> &[isize] {
+        match self {
+            Axes::One(axis) => std::slice::from_ref(axis),
+            Axes::Several(axes) => axes,
+        }
+    }
+}
+
+impl From<isize> for Axes {
+    fn from(axis: isize) -> Self {
+        Self::One(axis)
+    }
+}
+
+impl<const N: usize> From<[isize; N]> for Axes {
+    fn from(axes: [isize; N]) -> Self {
+        Self::Several(axes.to_vec())
+    }
+}
+
+impl Setting for Axes {
+    const EXPECTED: &'static str = "an axis, or a list of axes such as `[0, 1]`";
+
+    fn read(text: &str) -> Option<Self> {
+        let Some(list) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
+            return text.parse().ok().map(Self::One);
+        };
+        let axes: Option<Vec<isize>> = list.split(',').map(|axis| axis.trim().parse().ok()).collect();
+        axes.map(Self::Several)
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::One(axis) => axis.to_string(),
+            Self::Several(axes) => format!("{axes:?}"),
+        }
+    }
+}
+
+/// An option that is one of a few words.
+macro_rules! words {
+    ($(#[$doc:meta])* $Name:ident, $expected:literal { $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $Name {
+            $($(#[$variant_doc])* $Variant,)+
+        }
+
+        impl $crate::named::Setting for $Name {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(text: &str) -> Option<Self> {
+                [$(($word, Self::$Variant)),+].into_iter().find(|(word, _)| *word == text).map(|(_, variant)| variant)
+            }
+
+            fn write(&self) -> String {
+                match self {
+                    $(Self::$Variant => $word.to_string(),)+
+                }
+            }
+        }
+    };
+}
+
+/// The members of a family: for every row a type, a value of the same name with Keras's defaults (as a unit struct is both),
+/// its options as methods, the family's trait, and a row of the file's `ROWS`.
+///
+/// ```text
+/// named! { Family: method(self, x: &Tensor) -> Tensor;
+///     /// Documentation.
+///     Name ["name", "other_name"] { option: f64 = 0.5 } => x * self.option;
+/// }
+/// ```
+macro_rules! named {
+    ($Family:ident: $method:ident $signature:tt -> $Output:ty;
+     $($(#[$doc:meta])* $Name:ident $names:tt $options:tt => $formula:expr;)+) => {
+        $($crate::named::named! { @one $Family $method $signature [$Output] [$(#[$doc])*] $Name $names $options $formula })+
+
+        /// The rows of this file.
+        pub(super) static ROWS: &[$crate::named::Named<dyn $Family>] = &[
+            $($crate::named::named! { @row $Name $names $options }),+
+        ];
+    };
+
+    // Without options: a unit struct.
+    (@one $Family:ident $method:ident ($this:ident $(, $x:ident: $Type:ty)*) [$Output:ty] [$(#[$doc:meta])*] $Name:ident
+     [$name:literal $(, $other:literal)*] {} $formula:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        pub struct $Name;
+
+        impl $Family for $Name {
+            #[track_caller]
+            fn $method(&$this, $($x: $Type),*) -> $Output {
+                $formula
+            }
+
+            fn name(&self) -> Option<String> {
+                Some($name.to_string())
+            }
+        }
+    };
+    (@row $Name:ident [$($name:literal),+] {}) => {
+        $crate::named::Named { names: &[$($name),+], options: &[], make: |_| Ok(std::sync::Arc::new($Name)) }
+    };
+
+    // One option that is always given, without its name: a tuple struct.
+    (@one $Family:ident $method:ident ($this:ident $(, $x:ident: $Type:ty)*) [$Output:ty] [$(#[$doc:meta])*] $Name:ident
+     [$name:literal $(, $other:literal)*] ($option:ident: $Option:ty = $default:expr) $formula:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $Name(pub $Option);
+
+        impl Default for $Name {
+            fn default() -> Self {
+                Self($default)
+            }
+        }
+
+        impl $Family for $Name {
+            #[track_caller]
+            fn $method(&$this, $($x: $Type),*) -> $Output {
+                let $option = $this.0;
+                $formula
+            }
+
+            fn name(&self) -> Option<String> {
+                use $crate::named::Setting;
+                Some($crate::named::written($name, &[(stringify!($option), self.0.write(), *self != Self::default())]))
+            }
+        }
+    };
+    (@row $Name:ident [$($name:literal),+] ($option:ident: $Option:ty = $default:expr)) => {
+        $crate::named::Named {
+            names: &[$($name),+],
+            options: &[stringify!($option)],
+            make: |settings| Ok(std::sync::Arc::new($Name(settings.take(stringify!($option), $default)?))),
+        }
+    };
+
+    // With options: a struct, and a constant of the same name.
+    (@one $Family:ident $method:ident ($this:ident $(, $x:ident: $Type:ty)*) [$Output:ty] [$(#[$doc:meta])*] $Name:ident
+     [$name:literal $(, $other:literal)*] { $($(#[$option_doc:meta])* $option:ident: $Option:ty = $default:expr,)+ } $formula:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Name {
+            $($(#[$option_doc])* pub $option: $Option,)+
+        }
+
+        #[doc = concat!("[`", stringify!($Name), "`](struct@", stringify!($Name), ") with the options that Keras uses unless told otherwise.")]
+        #[allow(non_upper_case_globals)]
+        pub const $Name: $Name = $Name { $($option: $default,)+ };
+
+        impl $Name {
+            $(
+                $(#[$option_doc])*
+                #[must_use]
+                pub fn $option(mut self, $option: impl Into<$Option>) -> Self {
+                    self.$option = $option.into();
+                    self
+                }
+            )+
+        }
+
+        impl Default for $Name {
+            fn default() -> Self {
+                $Name
+            }
+        }
+
+        impl $Family for $Name {
+            #[track_caller]
+            fn $method(&$this, $($x: $Type),*) -> $Output {
+                $formula
+            }
+
+            fn name(&self) -> Option<String> {
+                use $crate::named::Setting;
+                Some($crate::named::written($name, &[$((stringify!($option), self.$option.write(), self.$option != $Name.$option),)+]))
+            }
+        }
+    };
+    (@row $Name:ident [$($name:literal),+] { $($(#[$option_doc:meta])* $option:ident: $Option:ty = $default:expr,)+ }) => {
+        $crate::named::Named {
+            names: &[$($name),+],
+            options: &[$(stringify!($option)),+],
+            make: |settings| Ok(std::sync::Arc::new($Name { $($option: settings.take(stringify!($option), $Name.$option)?,)+ })),
+        }
+    };
+}
+
+pub(crate) use {named, words};

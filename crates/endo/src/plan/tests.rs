@@ -1,0 +1,249 @@
+//! Graphs built by hand for the tests of plans and runners, and claims about whole plans.
+//!
+//! [`Builder`] pushes nodes without checking them; the operations here are a few of each form.
+
+use std::panic::Location;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::graph::{Check, Elementwise, Graph, Node, NodeId, Op, Output, View};
+use crate::shape::Shape;
+use crate::simd::{Binary, Comparison, Float, Loops, Reduction, Unary};
+use crate::variable::Variable;
+
+use super::{Action, Place, Plan};
+
+macro_rules! operation {
+    ($module:ident, $name:literal, $arity:literal, $trait:ident, $constructor:ident, |$($x:ident),+| $formula:expr) => {
+        pub mod $module {
+            use super::*;
+
+            struct Formula;
+
+            impl $trait for Formula {
+                fn apply<F: Float>($($x: F),+) -> F {
+                    $formula
+                }
+            }
+
+            pub static OPERATION: Elementwise = Elementwise {
+                name: $name,
+                arity: $arity,
+                output: Output::Same,
+                loops: [Some(Loops::$constructor::<Formula, f32>()), Some(Loops::$constructor::<Formula, f64>()), None, None],
+                gradient: None,
+                domain: [-1.0, 1.0],
+            };
+        }
+    };
+}
+
+operation!(add, "add", 2, Binary, binary, |a, b| a + b);
+operation!(subtract, "subtract", 2, Binary, binary, |a, b| a - b);
+operation!(multiply, "multiply", 2, Binary, binary, |a, b| a * b);
+operation!(square, "square", 1, Unary, unary, |x| x * x);
+operation!(negative, "negative", 1, Unary, unary, |x| -x);
+
+/// The comparison `a < b`, of any type.
+pub mod less {
+    use super::*;
+
+    struct Formula;
+
+    impl Comparison for Formula {
+        fn apply<T: PartialOrd + Copy>(a: T, b: T) -> bool {
+            a < b
+        }
+    }
+
+    pub static OPERATION: Elementwise = Elementwise {
+        name: "less",
+        arity: 2,
+        output: Output::Bool,
+        loops: [Some(Loops::comparison::<Formula, f32>()), Some(Loops::comparison::<Formula, f64>()), None, None],
+        gradient: None,
+        domain: [-1.0, 1.0],
+    };
+}
+
+/// The choice between two values.
+pub mod select {
+    use super::*;
+
+    pub static OPERATION: Elementwise = Elementwise {
+        name: "where",
+        arity: 3,
+        output: Output::Same,
+        loops: [Some(Loops::select::<f32>()), Some(Loops::select::<f64>()), Some(Loops::select::<i32>()), Some(Loops::select::<u8>())],
+        gradient: None,
+        domain: [-1.0, 1.0],
+    };
+}
+
+/// A graph that grows node by node.
+#[derive(Default)]
+pub struct Builder {
+    pub graph: Graph,
+}
+
+impl Builder {
+    #[track_caller]
+    pub fn push(&mut self, op: Op, inputs: &[NodeId], shape: impl Into<Shape>, dtype: DType) -> NodeId {
+        let node = Node { op, inputs: inputs.to_vec(), shape: shape.into(), dtype, scope: 0, site: Location::caller() };
+        self.graph.nodes.push(node);
+        NodeId(self.graph.nodes.len() as u32 - 1)
+    }
+
+    pub fn shape(&self, id: NodeId) -> Shape {
+        self.graph.node(id).shape.clone()
+    }
+
+    pub fn input(&mut self, shape: impl Into<Shape>) -> NodeId {
+        let id = self.push(Op::Input(self.graph.inputs.len()), &[], shape, DType::F32);
+        self.graph.inputs.push(id);
+        id
+    }
+
+    pub fn variable(&mut self, value: impl Into<Array>) -> NodeId {
+        let variable = Variable::new(format!("variable {}", self.graph.variables.len()), value);
+        let (shape, dtype) = (variable.shape().clone(), variable.dtype());
+        self.graph.variables.push(variable);
+        self.push(Op::Variable(self.graph.variables.len() - 1), &[], shape, dtype)
+    }
+
+    pub fn constant(&mut self, value: impl Into<Array>) -> NodeId {
+        let array = value.into();
+        let (shape, dtype) = (array.shape().clone(), array.dtype());
+        self.push(Op::Constant(array), &[], shape, dtype)
+    }
+
+    pub fn elementwise(&mut self, operation: &'static Elementwise, inputs: &[NodeId]) -> NodeId {
+        let last = self.graph.node(inputs[inputs.len() - 1]).clone();
+        self.push(Op::Elementwise(operation), inputs, last.shape, operation.output_dtype(last.dtype))
+    }
+
+    pub fn cast(&mut self, input: NodeId, dtype: DType) -> NodeId {
+        self.push(Op::Cast, &[input], self.shape(input), dtype)
+    }
+
+    pub fn reduce(&mut self, reduction: Reduction, axes: &[usize], input: NodeId) -> NodeId {
+        let node = self.graph.node(input).clone();
+        self.push(Op::Reduce(reduction, axes.to_vec()), &[input], node.shape.without(axes), node.dtype)
+    }
+
+    pub fn matmul(&mut self, a: NodeId, b: NodeId, shape: impl Into<Shape>) -> NodeId {
+        self.push(Op::Matmul { transposed: [false; 2] }, &[a, b], shape, DType::F32)
+    }
+
+    pub fn view(&mut self, view: View, input: NodeId, shape: impl Into<Shape>) -> NodeId {
+        let dtype = self.graph.node(input).dtype;
+        self.push(Op::View(view), &[input], shape, dtype)
+    }
+
+    /// A value of fewer or as many axes, broadcast to a shape.
+    pub fn expand(&mut self, input: NodeId, shape: impl Into<Shape>) -> NodeId {
+        let (shape, from) = (shape.into(), self.shape(input));
+        let ones: Shape = std::iter::repeat_n(1, shape.rank() - from.rank()).chain(from.iter().copied()).collect();
+        let reshaped = self.view(View::Reshape, input, ones);
+        self.view(View::Broadcast, reshaped, shape)
+    }
+
+    pub fn write(&mut self, variable: usize, value: NodeId) {
+        self.graph.writes.push((variable, value));
+    }
+
+    pub fn check(&mut self, node: NodeId) {
+        self.graph.checks.push(Check { node, what: format!("value {}", node.0) });
+    }
+
+    pub fn outputs<const N: usize>(&mut self, outputs: [NodeId; N]) -> Graph {
+        self.graph.outputs = outputs.to_vec();
+        self.graph.scopes = vec![String::new()];
+        std::mem::take(&mut self.graph)
+    }
+}
+
+fn loops(plan: &Plan) -> usize {
+    plan.steps.iter().filter(|step| matches!(step.action, Action::Loop(_))).count()
+}
+
+#[test]
+fn a_chain_with_its_sum_is_one_loop_without_arena_but_for_the_sum() {
+    let mut build = Builder::default();
+    let x = build.input([32, 30]);
+    let half = build.constant(Array::scalar(0.5_f32));
+    let half = build.expand(half, [32, 30]);
+    let y = build.elementwise(&multiply::OPERATION, &[x, half]);
+    let y = build.elementwise(&square::OPERATION, &[y]);
+    let sum = build.reduce(Reduction::Sum, &[0, 1], y);
+    let graph = build.outputs([sum]);
+    let plan = Plan::new(&graph);
+    assert_eq!((plan.steps.len(), plan.arena_bytes()), (1, 64), "{plan}");
+    assert_eq!(Plan::unfused(&graph).steps.len(), 3);
+}
+
+#[test]
+fn a_value_that_is_centred_by_its_mean_takes_two_loops() {
+    let mut build = Builder::default();
+    let x = build.input([32, 30]);
+    let y = build.elementwise(&square::OPERATION, &[x]);
+    let sum = build.reduce(Reduction::Sum, &[1], y);
+    let sum = build.view(View::Reshape, sum, [32, 1]);
+    let sum = build.view(View::Broadcast, sum, [32, 30]);
+    let centred = build.elementwise(&subtract::OPERATION, &[y, sum]);
+    let plan = Plan::new(&build.outputs([centred]));
+    assert_eq!(loops(&plan), 2, "{plan}");
+}
+
+#[test]
+fn equal_operations_are_computed_once_and_neutral_ones_not_at_all() {
+    let mut build = Builder::default();
+    let x = build.input([4]);
+    let one = build.constant(Array::full([4], 1.0, DType::F32));
+    let a = build.elementwise(&square::OPERATION, &[x]);
+    let b = build.elementwise(&square::OPERATION, &[x]);
+    let b = build.elementwise(&multiply::OPERATION, &[b, one]);
+    let sum = build.elementwise(&add::OPERATION, &[a, b]);
+    let plan = Plan::new(&build.outputs([sum]));
+    let Action::Loop(body) = &plan.steps[0].action else { panic!("{plan}") };
+    assert_eq!((body.loads.len(), body.instructions.len()), (1, 2), "{plan}");
+}
+
+#[test]
+fn transposes_of_operands_and_biases_become_part_of_a_product() {
+    let mut build = Builder::default();
+    let (x, w) = (build.input([3, 2]), build.input([4, 3]));
+    let bias = build.input([4]);
+    let turned = View::Transpose(vec![1, 0]);
+    let (x, w) = (build.view(turned.clone(), x, [2, 3]), build.view(turned, w, [3, 4]));
+    let product = build.matmul(x, w, [2, 4]);
+    let bias = build.expand(bias, [2, 4]);
+    let sum = build.elementwise(&add::OPERATION, &[product, bias]);
+    let plan = Plan::new(&build.outputs([sum]));
+    let [step] = &plan.steps[..] else { panic!("{plan}") };
+    let Action::Product(product) = &step.action else { panic!("{plan}") };
+    assert_eq!((product.left.strides, product.right.strides, product.bias.is_some()), ([1, 2], [1, 3], true));
+}
+
+#[test]
+fn an_update_is_one_loop_that_writes_the_variables_where_they_live() {
+    let mut build = Builder::default();
+    let velocity = build.variable(Array::zeros([900], DType::F32));
+    let weight = build.variable(Array::zeros([900], DType::F32));
+    let momentum = build.constant(Array::full([900], 0.9, DType::F32));
+    // Computed before the gradient is known, and yet in its loop.
+    let kept = build.elementwise(&multiply::OPERATION, &[velocity, momentum]);
+    let x = build.input([900]);
+    let gradient = build.elementwise(&square::OPERATION, &[x]);
+    build.check(gradient);
+    let velocity = build.elementwise(&subtract::OPERATION, &[kept, gradient]);
+    let weight = build.elementwise(&add::OPERATION, &[weight, velocity]);
+    build.write(0, velocity);
+    build.write(1, weight);
+    let plan = Plan::new(&build.outputs([]));
+    let [first, guard, last] = &plan.steps[..] else { panic!("{plan}") };
+    assert!(matches!((&first.action, &guard.action), (Action::Loop(_), Action::Guard(_))), "{plan}");
+    let Action::Loop(body) = &last.action else { panic!("{plan}") };
+    let places: Vec<Place> = body.stores.iter().map(|store| plan.buffers[store.buffer].place).collect();
+    assert_eq!(places, [Place::Variable(0), Place::Variable(1)], "{plan}");
+}

@@ -1,0 +1,95 @@
+//! Running a closure on the tensors of a trace: what functions and models share.
+//!
+//! In: a closure and example inputs. Out: its graph, or in eager mode its results and the variables' new values.
+
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Tensor, Trace};
+use crate::ops;
+use crate::variable::Variable;
+
+use super::Context;
+
+/// How a closure is traced.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracing {
+    /// Whether layers behave as in training.
+    pub training: bool,
+    /// The float type of new weights.
+    pub dtype: DType,
+    /// What random numbers drawn outside models follow.
+    pub counter: Variable,
+}
+
+impl Tracing {
+    /// `f32`, and random numbers of a seed.
+    pub fn new(training: bool, seed: u64) -> Self {
+        Self { training, dtype: DType::F32, counter: new_counter(seed) }
+    }
+
+    /// The graph of a closure on inputs of the shapes and types of these, and its warnings.
+    #[track_caller]
+    pub fn graph(&self, inputs: &[&Array], closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>) -> Result<(Graph, Vec<String>)> {
+        let (graph, warnings, _) = self.follow(&Trace::new(), inputs, closure)?;
+        Ok((graph, warnings))
+    }
+
+    /// The results of a closure computed node by node; variables get their new values at the end, unless a checked value
+    /// is not finite.
+    #[track_caller]
+    pub fn run_eagerly(
+        &self,
+        inputs: &[&Array],
+        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
+    ) -> Result<(Vec<Array>, Vec<String>)> {
+        let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
+        let (graph, warnings, outputs) = self.follow(&trace, inputs, closure)?;
+        let value = |id| trace.value(id).expect("every node of an eager trace has a value");
+        if let Some(check) = graph.checks.iter().find(|check| !value(check.node).is_finite()) {
+            return Err(not_finite(&check.what));
+        }
+        for (index, id) in &graph.writes {
+            graph.variables[*index].set(&value(*id))?;
+        }
+        Ok((outputs.iter().map(|output| value(output.id())).collect(), warnings))
+    }
+
+    #[track_caller]
+    fn follow(
+        &self,
+        trace: &Rc<Trace>,
+        inputs: &[&Array],
+        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
+    ) -> Result<(Graph, Vec<String>, Vec<Tensor>)> {
+        let site = Location::caller();
+        let tensors: Vec<Tensor> = inputs.iter().map(|input| trace.input(input.shape().clone(), input.dtype(), site)).collect();
+        let mut context = Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
+        let outputs = closure(&tensors, &mut context);
+        context.advance_counters();
+        let (graph, warnings) = trace.finish(&outputs.iter().collect::<Vec<_>>())?;
+        Ok((graph, warnings, outputs))
+    }
+}
+
+/// A value computed now, node by node, from variables.
+pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Array> {
+    let (mut values, _) = Tracing::new(false, 0).run_eagerly(&[], |_, cx| vec![closure(cx)])?;
+    Ok(values.remove(0))
+}
+
+/// The error for a checked value that is not finite.
+pub(crate) fn not_finite(what: &str) -> Error {
+    let message = format!("{what} is not finite; nothing was updated");
+    let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
+    Error::new(ErrorKind::NotFinite, message).help(help)
+}
+
+/// Seed and step of the random numbers of a function or model.
+pub(crate) fn new_counter(seed: u64) -> Variable {
+    let folded = (seed ^ (seed >> 32)) as u32;
+    Variable::new("random_counter", Array::from([folded as i32, 0])).frozen()
+}

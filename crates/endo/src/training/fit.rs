@@ -1,0 +1,213 @@
+//! `fit`: epochs of steps over shuffled data, with validation, reported term by term.
+//!
+//! In: data and [`Fit`], the options by Keras's names. Out: a [`History`].
+
+use std::time::Instant;
+
+use crate::data::{Dataset, Order};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Model;
+
+use super::callbacks::{Callback, Progress};
+use super::history::{Epoch, History, Logs, Sums};
+use super::step::{Kind, Runner};
+
+/// Keras's.
+pub(crate) const BATCH_SIZE: usize = 32;
+
+/// How to train: what Keras's `fit` takes besides the data.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let train = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+/// # let valid = train.clone();
+/// # let mut model = Model::new(Dense::new(1));
+/// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+/// let history = model.fit(&train, Fit::epochs(2).batch_size(16).validation(&valid))?;
+/// assert_eq!(history.get("val_loss").len(), 2);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Fit<'a> {
+    epochs: usize,
+    batch_size: usize,
+    validation: Option<&'a Dataset>,
+    validation_split: Option<f64>,
+    class_weight: Vec<(usize, f64)>,
+    shuffle: bool,
+    callbacks: Vec<Box<dyn Callback + 'a>>,
+}
+
+impl<'a> Fit<'a> {
+    /// So many passes over the data, in shuffled batches of 32.
+    pub fn epochs(epochs: usize) -> Self {
+        Self {
+            epochs,
+            batch_size: BATCH_SIZE,
+            validation: None,
+            validation_split: None,
+            class_weight: Vec::new(),
+            shuffle: true,
+            callbacks: Vec::new(),
+        }
+    }
+
+    /// Samples in a step; the last step of an epoch may have fewer.
+    #[must_use]
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// Data to evaluate on after every epoch.
+    #[must_use]
+    pub fn validation(mut self, data: &'a Dataset) -> Self {
+        self.validation = Some(data);
+        self
+    }
+
+    /// The share of the data, taken from its end before any shuffling, to evaluate on instead of training.
+    #[must_use]
+    pub fn validation_split(mut self, share: f64) -> Self {
+        self.validation_split = Some(share);
+        self
+    }
+
+    /// Factors of the samples' weights by class number; 1 for classes not named.
+    #[must_use]
+    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+        self.class_weight = weights.into_iter().collect();
+        self
+    }
+
+    /// Whether every epoch has an order of its own; true unless set.
+    #[must_use]
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// Something to be told of every batch and epoch.
+    #[must_use]
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Shows progress on standard error: a bar on a terminal, a line for each epoch elsewhere.
+    #[must_use]
+    pub fn progress(self) -> Self {
+        self.callback(Progress::stderr())
+    }
+}
+
+/// The arrays that batches are gathered into: one set for full batches, one for the short last one.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    known: Vec<Dataset>,
+}
+
+impl Buffers {
+    /// The samples of `data` at `indices`.
+    pub fn gather(&mut self, data: &Dataset, indices: &[usize]) -> Result<&Dataset> {
+        let index = match self.known.iter().position(|buffer| buffer.len() == indices.len()) {
+            Some(index) => {
+                data.gather_into(indices, &mut self.known[index])?;
+                index
+            }
+            None => {
+                self.known.push(data.take(indices)?);
+                self.known.len() - 1
+            }
+        };
+        Ok(&self.known[index])
+    }
+}
+
+impl Model {
+    /// Trains on data. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
+    /// of `fit` do what one of as many epochs does.
+    ///
+    /// # Errors
+    /// Before anything is trained: if the model is not compiled, a number in the data is not finite, the batch size is 0, or
+    /// the model's `call` or losses do not fit the data. Later: if a term of the loss or a gradient is not finite; weights,
+    /// slots and metrics are then as they were before that step.
+    #[track_caller]
+    pub fn fit(&mut self, data: &Dataset, mut options: Fit<'_>) -> Result<History> {
+        self.compiled()?;
+        let split = options.validation_split.map(|share| data.split_last(share)).transpose()?;
+        let (data, validation) = match (&split, options.validation) {
+            (Some(_), Some(_)) => {
+                let message = "`fit` was given both validation data and a validation split";
+                return Err(Error::new(ErrorKind::Argument, message).help("give one of the two"));
+            }
+            (Some((train, valid)), None) => (train, Some(valid)),
+            (None, validation) => (data, validation),
+        };
+        data.check_finite()?;
+        if let Some(validation) = validation {
+            validation.check_finite()?;
+        }
+        let weighted = match &options.class_weight[..] {
+            [] => None,
+            weights => Some(data.clone().with_class_weight(weights.iter().copied())?),
+        };
+        let data = weighted.as_ref().unwrap_or(data);
+        let mut history = History::default();
+        let mut order = data.order();
+        let mut buffers = Buffers::default();
+        let total = options.epochs;
+        let batches = order.batches(options.batch_size)?.len();
+        options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(total, batches))?;
+        for epoch in 0..total {
+            let start = Instant::now();
+            if options.shuffle {
+                order.shuffle(self.seed, self.epochs);
+            }
+            let entry = self.epoch(data, validation, &order, &mut buffers, &mut options, epoch)?;
+            let entry = Epoch { seconds: start.elapsed().as_secs_f64(), ..entry };
+            self.epochs += 1;
+            for callback in &mut options.callbacks {
+                callback.epoch_end(epoch, &entry)?;
+            }
+            history.epochs.push(entry);
+        }
+        Ok(history)
+    }
+
+    #[track_caller]
+    fn epoch(
+        &self,
+        data: &Dataset,
+        validation: Option<&Dataset>,
+        order: &Order,
+        buffers: &mut Buffers,
+        options: &mut Fit<'_>,
+        epoch: usize,
+    ) -> Result<Epoch> {
+        self.reset_metrics();
+        let mut runner = Runner::new(self, Kind::Train);
+        let mut sums = Sums::default();
+        for callback in &mut options.callbacks {
+            callback.epoch_begin(epoch)?;
+        }
+        for (step, indices) in order.batches(options.batch_size)?.enumerate() {
+            let batch = buffers.gather(data, indices)?;
+            let (names, outputs) = runner.run(batch.into()).map_err(|error| error.in_step(epoch, step))?;
+            sums.add(names, outputs, indices.len());
+            for callback in &mut options.callbacks {
+                callback.batch_end(step, &|| sums.ledger())?;
+            }
+        }
+        let ledger = sums.ledger();
+        let mut logs: Vec<(String, f64)> = ledger.logs().into_iter().chain(self.metric_results()?).collect();
+        let validation = match validation {
+            Some(data) => {
+                let (ledger, metrics) = self.test(data, options.batch_size)?;
+                logs.extend(ledger.logs().into_iter().chain(metrics).map(|(name, value)| (format!("val_{name}"), value)));
+                Some(ledger)
+            }
+            None => None,
+        };
+        Ok(Epoch { ledger, validation, logs: Logs(logs), seconds: 0.0 })
+    }
+}

@@ -1,0 +1,14 @@
+//! Training: `fit`, `evaluate`, `predict`, and single steps.
+//!
+//! In: a compiled model and data. Out: a history of what every term of the loss and every metric did.
+
+pub mod callbacks;
+mod evaluate;
+mod fit;
+pub mod history;
+pub(crate) mod step;
+
+pub use callbacks::{Callback, Progress};
+pub use fit::Fit;
+pub use step::Stepper;
+pub use history::{Epoch, History, Ledger, Logs};
