@@ -1,7 +1,7 @@
 //! Projections of weights after each update of an optimizer.
 //!
-//! In: a weight's value. Out: a value that is allowed. `MaxNorm.max_value(3.0)`, `"max_norm(3)"` and a closure serve alike. Names,
-//! options and defaults are Keras's.
+//! In: a weight's value. Out: a value that is allowed. `MaxNorm.max_value(3.0)`, `"max_norm(3)"` and a closure serve alike.
+//! Names, options and defaults are Keras's.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -144,7 +144,7 @@ mod tests {
     use crate::trace::Function;
 
     fn project(constraint: impl Constraint, x: impl Into<Array>) -> Result<Vec<f64>> {
-        let mut f = Function::new(|[x], _cx| [constraint.project(&x)]).run_eagerly(true);
+        let mut f = Function::new(|[x], _cx| [constraint.project(&x)]);
         f.run([&x.into()]).map(|[y]| y.to_vec())
     }
 

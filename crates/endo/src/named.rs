@@ -1,4 +1,4 @@
-//! Values that text can name: activations, initializers, regularizers and constraints, `selu` or `leaky_relu(negative_slope=0.1)`.
+//! Values that text can name, such as `selu` or `l2(0.01)`: activations, initializers, regularizers and constraints.
 //!
 //! In: the rows of [`named!`], each with its name, its options and what it computes. Out: the type and the value that a program
 //! uses, and the row by which text becomes the same value, for users' strings, saved models and the command line.
@@ -39,7 +39,11 @@ pub(crate) struct Settings<'a> {
 
 /// The value that `text` names in a table: a name, and in parentheses its options, by name or in their order. Neither case
 /// nor underscores count in names: Keras's `GlorotUniform` is `glorot_uniform`.
-pub(crate) fn get<'a, T: ?Sized + 'static>(family: &str, text: &str, table: impl Iterator<Item = &'a Named<T>> + Clone) -> Result<Arc<T>> {
+pub(crate) fn get<'a, T: ?Sized + 'static>(
+    family: &str,
+    text: &str,
+    table: impl Iterator<Item = &'a Named<T>> + Clone,
+) -> Result<Arc<T>> {
     let (name, given) = parse(text)?;
     let Some(row) = table.clone().find(|row| row.names.iter().any(|known| same(known, name))) else {
         let message = format!("there is no {family} called `{name}`");
@@ -69,7 +73,8 @@ pub(crate) fn get<'a, T: ?Sized + 'static>(family: &str, text: &str, table: impl
 
 /// The text from which [`get`] makes a value again: options that have their defaults are left out.
 pub(crate) fn written(name: &str, options: &[(&str, String, bool)]) -> String {
-    let set: Vec<String> = options.iter().filter(|(.., set)| *set).map(|(option, value, _)| format!("{option}={value}")).collect();
+    let set: Vec<String> =
+        options.iter().filter(|(.., set)| *set).map(|(option, value, _)| format!("{option}={value}")).collect();
     if set.is_empty() { name.to_string() } else { format!("{name}({})", set.join(", ")) }
 }
 
@@ -332,14 +337,15 @@ macro_rules! named {
 
     // With options: a struct, and a constant of the same name.
     (@one $Family:ident $method:ident ($this:ident $(, $x:ident: $Type:ty)*) [$Output:ty] [$(#[$doc:meta])*] $Name:ident
-     [$name:literal $(, $other:literal)*] { $($(#[$option_doc:meta])* $option:ident: $Option:ty = $default:expr,)+ } $formula:expr) => {
+     [$name:literal $(, $other:literal)*] { $($(#[$option_doc:meta])* $option:ident: $Option:ty = $default:expr,)+ }
+     $formula:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         pub struct $Name {
             $($(#[$option_doc])* pub $option: $Option,)+
         }
 
-        #[doc = concat!("[`", stringify!($Name), "`](struct@", stringify!($Name), ") with the options that Keras uses unless told otherwise.")]
+        #[doc = concat!("[`", stringify!($Name), "`](struct@", stringify!($Name), ") with Keras's defaults.")]
         #[allow(non_upper_case_globals)]
         pub const $Name: $Name = $Name { $($option: $default,)+ };
 
@@ -368,7 +374,8 @@ macro_rules! named {
 
             fn name(&self) -> Option<String> {
                 use $crate::named::Setting;
-                Some($crate::named::written($name, &[$((stringify!($option), self.$option.write(), self.$option != $Name.$option),)+]))
+                let options = [$((stringify!($option), self.$option.write(), self.$option != $Name.$option),)+];
+                Some($crate::named::written($name, &options))
             }
         }
     };
@@ -382,3 +389,32 @@ macro_rules! named {
 }
 
 pub(crate) use {named, words};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_split_at_commas_outside_of_lists() {
+        let (name, given) = parse("max_norm(3, axis=[0, 1])").unwrap();
+        assert_eq!((name, given), ("max_norm", vec![(None, "3"), (Some("axis"), "[0, 1]")]));
+        assert_eq!(parse(" relu ").unwrap(), ("relu", vec![]));
+        assert_eq!(parse("relu()").unwrap(), ("relu", vec![]));
+        assert!(parse("relu(1").is_err());
+    }
+
+    #[test]
+    fn settings_are_read_as_they_are_written() {
+        assert_eq!(Axes::read(&Axes::from([0, -1]).write()), Some(Axes::Several(vec![0, -1])));
+        assert_eq!(Axes::read("2"), Some(Axes::One(2)));
+        assert_eq!(<Option<f64>>::read("none"), Some(None));
+        assert_eq!(f64::read(&1e-7.write()), Some(1e-7));
+        assert_eq!(bool::read("yes"), None);
+    }
+
+    #[test]
+    fn neither_case_nor_underscores_count_in_names() {
+        assert!(same("leaky_relu", "LeakyReLU") && same("l1_l2", "L1L2"));
+        assert!(!same("relu", "relu6"));
+    }
+}

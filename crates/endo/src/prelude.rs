@@ -4,7 +4,7 @@ pub use crate::array::Array;
 pub use crate::dtype::DType;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::graph::Tensor;
-pub use crate::activations::{ActivationFunction, bounded::*, normalized::*, rectified::*, shrinking::*};
+pub use crate::activations::{ActivationFunction, normalized::*, piecewise::*, smooth::*};
 pub use crate::constraints::{Axes, Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
 pub use crate::data::{Dataset, StandardScaler, Table};
 pub use crate::initializers::{Initializer, constant::*, orthogonal::*, random::*, scaled::*};

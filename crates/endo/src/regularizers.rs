@@ -69,7 +69,7 @@ named! { Regularizer: penalty(self, x: &Tensor) -> Tensor;
     /// ```
     /// use endo::prelude::*;
     /// let penalty = OrthogonalRegularizer.factor(0.5).mode(Vectors::Columns);
-    /// let mut f = Function::new(|[x], _cx| [penalty.penalty(&x)]).run_eagerly(true);
+    /// let mut f = Function::new(|[x], _cx| [penalty.penalty(&x)]);
     /// assert_eq!(f.run([&[[1.0_f32, 2.0], [0.0, 0.0]].into()])?[0].item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -163,7 +163,7 @@ mod tests {
     use crate::trace::Function;
 
     fn penalty(regularizer: impl Regularizer, x: impl Into<Array>) -> Result<f64> {
-        let mut f = Function::new(|[x], _cx| [regularizer.penalty(&x)]).run_eagerly(true);
+        let mut f = Function::new(|[x], _cx| [regularizer.penalty(&x)]);
         f.run([&x.into()])?[0].item()
     }
 
@@ -188,8 +188,7 @@ mod tests {
         let mut f = Function::new(|[x], cx| {
             let penalty = OrthogonalRegularizer.penalty(&x);
             [cx.gradients(&penalty, [&x]).into_tensors().remove(0).expect("it depends on x")]
-        })
-        .run_eagerly(true);
+        });
         assert!(f.run([&[[0.0_f32, 0.0], [1.0, 2.0]].into()]).unwrap()[0].is_finite());
     }
 

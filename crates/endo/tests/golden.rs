@@ -10,5 +10,9 @@ mod support;
 mod activations;
 #[path = "golden/initializers.rs"]
 mod initializers;
+#[path = "golden/internals.rs"]
+mod internals;
+#[path = "golden/regressor.rs"]
+mod regressor;
 #[path = "golden/regularizers_constraints.rs"]
 mod regularizers_constraints;

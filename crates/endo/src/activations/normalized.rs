@@ -13,7 +13,7 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], _cx| [Softmax.call(&x)]).run_eagerly(true);
+    /// let mut f = Function::new(|[x], _cx| [Softmax.call(&x)]);
     /// assert_eq!(f.run([&[[1000.0_f32, 1000.0]].into()])?[0], Array::from([[0.5_f32, 0.5]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -35,7 +35,8 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     };
 
     /// `max(x - tau, 0)` with the `tau` for which an axis sums to 1: the nearest point of the simplex, in which small
-    /// probabilities are 0. Martins and Astudillo 2016, algorithm 1.
+    /// probabilities are 0. Martins and Astudillo 2016, algorithm 1. (Keras 3 subtracts a larger `tau`, so that its values sum
+    /// to less than 1: it adds up the running sums instead of taking the last.)
     Sparsemax ["sparsemax"] {
         /// The axis along which values sum to 1; the last unless set.
         axis: i32 = -1,
@@ -62,14 +63,14 @@ fn sparsemax(x: &Tensor, axis: isize) -> Tensor {
     let z = below_max(x, &[axis]);
     let Some(position) = x.shape().axis(axis) else { return z };
     let count = x.shape()[position];
-    let ranks = Array::from_fn(x.shape().with_ones(&(0..x.rank()).collect::<Vec<_>>()).with(position, count), |rank| rank as f64 + 1.0);
+    let ranks =
+        Array::from_fn(x.shape().with_ones(&(0..x.rank()).collect::<Vec<_>>()).with(position, count), |rank| rank as f64 + 1.0);
     let ranks = x.trace().constant(ranks.cast(z.dtype()), std::panic::Location::caller());
-    // The support is the largest set of the largest values that all stay above its own tau. It is constant between jumps, so
-    // only the values in it have gradients.
+    // Of all candidates (sum of the k largest - 1) / k, the greatest is tau. Which values lie above it is constant between
+    // jumps, so only those that do have gradients.
     let sorted = z.stop_gradient().sort(axis).flip(axis);
-    let inside = (&sorted * ranks + 1.0).greater(sorted.cumsum(axis));
-    let lowest = inside.where_(&sorted, 0.0).min_axes(&[axis]).keep_dims(x, &[axis]);
-    let inside = z.stop_gradient().greater_equal(&lowest);
+    let greatest = ((sorted.cumsum(axis) - 1.0) / ranks).max_axes(&[axis]).keep_dims(x, &[axis]);
+    let inside = z.stop_gradient().greater(&greatest);
     let size = inside.cast(z.dtype()).sum_axes(&[axis]).keep_dims(x, &[axis]);
     let tau = (inside.where_(&z, 0.0).sum_axes(&[axis]).keep_dims(x, &[axis]) - 1.0) / size;
     (z - tau).maximum(0.0)
@@ -82,7 +83,7 @@ mod tests {
     use crate::trace::Function;
 
     fn run(activation: impl ActivationFunction, x: impl Into<Array>) -> Result<Array> {
-        let mut f = Function::new(|[x], _cx| [activation.call(&x)]).run_eagerly(true);
+        let mut f = Function::new(|[x], _cx| [activation.call(&x)]);
         f.run([&x.into()]).map(|[y]| y.clone())
     }
 
@@ -91,7 +92,9 @@ mod tests {
         let x = [[1.0_f64, 3.0, -2.0], [0.5, 0.5, 1e4]];
         let sums = |array: Array, step: usize, stride: usize| -> Vec<f64> {
             let values: Vec<f64> = array.to_vec();
-            (0..6 / step).map(|i| (0..step).map(|j| values[i * (if stride == 1 { step } else { 1 }) + j * stride]).sum()).collect()
+            (0..6 / step)
+                .map(|i| (0..step).map(|j| values[i * (if stride == 1 { step } else { 1 }) + j * stride]).sum())
+                .collect()
         };
         for near in sums(run(Softmax, x).unwrap(), 3, 1) {
             assert!((near - 1.0).abs() < 1e-12);

@@ -1,7 +1,7 @@
 //! Addresses of operands: which memory, and which byte of it. Memories are known only when a run starts.
 //!
-//! In: the plan's places. Out: [`Address`], resolved by [`Bases`] with one addition; and [`Constants`], single numbers repeated
-//! to the length of a tile.
+//! In: the plan's places. Out: [`Address`], resolved by [`Bases`] with one addition; and [`Tiles`], room for single elements
+//! repeated to the length of a tile.
 
 use std::collections::HashMap;
 
@@ -80,7 +80,9 @@ impl Bases {
         self.0[CONSTANTS as usize] = plan.constants.bytes().as_ptr().cast_mut();
         let first = FIRST_VARIABLE as usize;
         for ((base, &offset), variable) in self.0[first..].iter_mut().zip(offsets).zip(&plan.variables) {
-            assert!(offset + variable.bytes <= length && offset.is_multiple_of(8), "the place of `{}`", variable.name);
+            // Loops may go on to the end of the last line.
+            let end = offset + Memory::round_up(variable.bytes);
+            assert!(end <= length && offset.is_multiple_of(Memory::LINE), "the place of `{}`", variable.name);
             *base = memory.wrapping_add(offset);
         }
         for ((base, input), signature) in self.0[first + offsets.len()..].iter_mut().zip(inputs).zip(&plan.inputs) {
@@ -90,9 +92,9 @@ impl Bases {
     }
 
     /// Takes the memories of the workspace.
-    pub fn set_own(&mut self, arena: &mut Memory, tiles: &Memory) {
+    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory) {
         self.0[ARENA as usize] = arena.bytes_mut().as_mut_ptr();
-        self.0[TILES as usize] = tiles.bytes().as_ptr().cast_mut();
+        self.0[TILES as usize] = tiles.bytes_mut().as_mut_ptr();
     }
 
     /// Where an address that is no register lies.
@@ -109,24 +111,36 @@ impl Bases {
     }
 }
 
-/// Single numbers repeated to the length of the longest tile, each number once.
+/// Room for single elements repeated to the length of the longest tile, each once.
 #[derive(Default)]
-pub struct Constants {
-    known: HashMap<(DType, Vec<u8>), usize>,
+pub struct Tiles {
+    constants: HashMap<(DType, Vec<u8>), usize>,
+    computed: HashMap<(usize, usize), usize>,
     memory: Memory,
 }
 
-impl Constants {
-    /// A tile of the element with these bytes.
-    pub fn tile(&mut self, dtype: DType, element: &[u8]) -> Address {
+impl Tiles {
+    /// A tile of the constant element with these bytes.
+    pub fn constant(&mut self, dtype: DType, element: &[u8]) -> Address {
         let memory = &mut self.memory;
-        // A line more keeps tiles from starting at equal distances that fall into one set of the cache.
-        let offset = *self.known.entry((dtype, element.to_vec())).or_insert_with(|| memory.append(&element.repeat(LONGEST_TILE + 64 / element.len())));
+        let offset = *self.constants.entry((dtype, element.to_vec())).or_insert_with(|| append(memory, element));
         Address { base: TILES, offset }
+    }
+
+    /// A tile for an element of a buffer, and whether it is new.
+    pub fn computed(&mut self, buffer: usize, element: usize, size: usize) -> (Address, bool) {
+        let (memory, known) = (&mut self.memory, self.computed.len());
+        let offset = *self.computed.entry((buffer, element)).or_insert_with(|| append(memory, &vec![0; size]));
+        (Address { base: TILES, offset }, self.computed.len() > known)
     }
 
     /// The tiles.
     pub fn into_memory(self) -> Memory {
         self.memory
     }
+}
+
+/// Adds a tile and a line, which keeps tiles from starting at distances that fall into one set of the cache.
+fn append(memory: &mut Memory, element: &[u8]) -> usize {
+    memory.append(&element.repeat(LONGEST_TILE + Memory::LINE / element.len()))
 }

@@ -15,15 +15,15 @@ use crate::array::Array;
 use crate::plan::{Action, Place, Plan};
 use crate::simd::{Level, Memory};
 
-use address::{Bases, Constants};
-use fused::Body;
+use address::{Bases, Tiles};
+use fused::{Body, Spread};
 use pool::Pool;
 use product::Batch;
 
 /// What runs of a plan work with: the memory of intermediate values and outputs, and the steps resolved for this processor.
 pub struct Workspace {
     arena: Memory,
-    /// Constants repeated to the length of a tile.
+    /// Single elements repeated to the length of a tile.
     tiles: Memory,
     /// Registers of loops and packed matrices, apart for each thread.
     scratch: Memory,
@@ -31,6 +31,8 @@ pub struct Workspace {
     stride: usize,
     threads: usize,
     steps: Vec<Resolved>,
+    /// The number of the plan's steps.
+    planned: usize,
     bases: Bases,
     level: Level,
     /// For products of one task among several.
@@ -39,9 +41,12 @@ pub struct Workspace {
 
 /// A step as it is run.
 enum Resolved {
+    /// Repeats a single computed element to a tile.
+    Spread(Spread),
     Loop(Body),
     Product(Batch),
-    Call(call::Call),
+    /// With the index of its step in the plan.
+    Call(call::Call, usize),
     Guard(Vec<guard::Check>),
 }
 
@@ -58,36 +63,41 @@ impl Workspace {
     pub fn new(plan: &Plan, threads: usize) -> Self {
         let level = Level::detect();
         let threads = threads.max(1);
-        let mut constants = Constants::default();
-        let steps: Vec<Resolved> = plan
-            .steps
-            .iter()
-            .map(|step| match &step.action {
-                Action::Loop(body) => Resolved::Loop(Body::new(plan, body, level, &mut constants)),
+        let mut tiles = Tiles::default();
+        let mut steps: Vec<Resolved> = Vec::with_capacity(plan.steps.len());
+        for (index, step) in plan.steps.iter().enumerate() {
+            let resolved = match &step.action {
+                Action::Loop(body) => {
+                    let (body, spreads) = Body::new(plan, body, level, &mut tiles);
+                    steps.extend(spreads.into_iter().map(Resolved::Spread));
+                    Resolved::Loop(body)
+                }
                 Action::Product(product) => Resolved::Product(Batch::new(plan, product)),
-                Action::Call(call) => Resolved::Call(call::Call::new(plan, call)),
+                Action::Call(call) => Resolved::Call(call::Call::new(plan, call), index),
                 Action::Guard(checks) => Resolved::Guard(checks.iter().map(|check| guard::Check::new(plan, check)).collect()),
-            })
-            .collect();
+            };
+            steps.push(resolved);
+        }
         let needed = |step: &Resolved| match step {
             Resolved::Loop(body) => body.scratch_bytes(),
             Resolved::Product(batch) => batch.scratch_bytes(),
-            Resolved::Call(_) | Resolved::Guard(_) => 0,
+            Resolved::Spread(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
         };
         let partials = |step: &Resolved| match step {
             Resolved::Loop(body) => body.partial_bytes(),
-            Resolved::Product(_) | Resolved::Call(_) | Resolved::Guard(_) => 0,
+            Resolved::Spread(_) | Resolved::Product(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
         };
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
         Self {
             arena: Memory::zeroed(plan.arena),
-            tiles: constants.into_memory(),
+            tiles: tiles.into_memory(),
             scratch: Memory::zeroed(stride * threads + partials),
             stride,
             threads,
             bases: Bases::new(plan),
             steps,
+            planned: plan.steps.len(),
             level,
             alone: Pool::new(1),
         }
@@ -116,19 +126,20 @@ pub fn run(
     offsets: &[usize],
     pool: &Pool,
 ) -> Result<(), usize> {
-    assert_eq!(plan.steps.len(), workspace.steps.len(), "a workspace of another plan");
+    assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
     workspace.bases.set(plan, inputs, variables, offsets);
-    workspace.bases.set_own(&mut workspace.arena, &workspace.tiles);
+    workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles);
     let threads = pool.threads().min(workspace.threads);
     let scratch = Scratch { start: workspace.scratch.bytes_mut().as_mut_ptr(), stride: workspace.stride, partials: workspace.stride * workspace.threads };
-    for (step, resolved) in plan.steps.iter().zip(&workspace.steps) {
+    for step in &workspace.steps {
         // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the plan's places lie within
         // them and the arena. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.
         unsafe {
-            match resolved {
+            match step {
+                Resolved::Spread(spread) => spread.run(&workspace.bases),
                 Resolved::Loop(body) => body.run(&workspace.bases, scratch, threads, pool),
                 Resolved::Product(batch) => batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone),
-                Resolved::Call(call) => call.run(&workspace.bases, &step.action),
+                Resolved::Call(call, index) => call.run(&workspace.bases, &plan.steps[*index].action),
                 Resolved::Guard(checks) => guard::check(checks, &workspace.bases, workspace.level)?,
             }
         }

@@ -38,7 +38,7 @@ named! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> R
     } => {
         let [_, columns] = shape[..] else {
             let message = format!("`identity` makes matrices, and the weight has shape {shape}");
-            return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two axes, such as the kernel of `Dense`"));
+            return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two axes, such as kernels of `Dense`"));
         };
         Ok(Array::from_fn(shape, |index| if index / columns == index % columns { self.gain as f32 } else { 0.0 }))
     };

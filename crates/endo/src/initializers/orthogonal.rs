@@ -1,6 +1,7 @@
 //! First values that keep lengths: orthogonal matrices.
 //!
-//! In: a shape, whose last axis are a matrix's columns, and random numbers. Out: orthonormal rows or columns, whichever are fewer.
+//! In: a shape, whose last axis counts a matrix's columns, and random numbers. Out: orthonormal rows or columns, whichever are
+//! fewer.
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +26,8 @@ named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Re
     } => {
         if shape.rank() < 2 {
             let message = format!("`orthogonal` makes matrices, and the weight has shape {shape}");
-            return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two or more axes, such as recurrent kernels"));
+            let help = "use it for weights of two or more axes, such as recurrent kernels";
+            return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
         let columns = shape.features();
         let rows = shape.len() / columns.max(1);

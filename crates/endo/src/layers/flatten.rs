@@ -69,4 +69,14 @@ mod tests {
     fn a_batch_of_no_samples_keeps_its_features() {
         assert_eq!(flat(Array::zeros([0, 3, 4], DType::F32)).shape().sizes(), [0, 12]);
     }
+
+    #[test]
+    fn it_has_no_weights_and_keeps_the_name_it_was_given() {
+        let mut f = Function::new(|[x], cx| {
+            let y = Flatten::new().name("pixels").apply(&x, cx);
+            assert_eq!((cx.weights().count(), cx.layers()[0].path.as_str()), (0, "pixels"));
+            [y]
+        });
+        f.run([&Array::zeros([1, 2, 2], DType::F32)]).unwrap();
+    }
 }

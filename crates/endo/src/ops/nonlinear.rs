@@ -44,8 +44,8 @@ unary! {
     gradient(y, dy) = dy * y.selu_slope();
     domain = [-2.0, 2.0];
 
-    /// The slope of [`selu`](Self::selu) where its value is `x`: the scale above 0, else `x + scale * alpha`.
-    selu_slope(x) = F::select(x > F::ZERO, F::from_f64(SELU_SCALE), x + F::from_f64(SELU_SCALE * SELU_ALPHA));
-    gradient(y, dy) = x.greater(0.0).where_(0.0, dy);
+    /// The slope of [`selu`](Self::selu) where its value is `x`: the scale from 0 on, else `x + scale * alpha`.
+    selu_slope(x) = F::select(x >= F::ZERO, F::from_f64(SELU_SCALE), x + F::from_f64(SELU_SCALE * SELU_ALPHA));
+    gradient(y, dy) = x.greater_equal(0.0).where_(0.0, dy);
     domain = [-0.9, 2.0];
 }

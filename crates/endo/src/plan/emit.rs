@@ -34,7 +34,7 @@ pub struct Draft {
 
 impl Draft {
     /// Writes the steps of all groups, the outputs and the guard.
-    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups) -> Self {
+    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups<'_>) -> Self {
         let mut draft = Self {
             steps: Vec::new(),
             positions: Vec::new(),
@@ -44,13 +44,13 @@ impl Draft {
             of: vec![None; graph.nodes.len()],
             variables: vec![None; graph.variables.len()],
         };
-        let kept = kept(graph, reads, groups);
+        let kept = kept(groups);
         for group in groups.list.iter().filter(|group| !group.members.is_empty()) {
             let scope = graph.node(group.members[0]).scope;
             let last = *group.members.last().expect("groups have members");
             let action = match group.is_loop {
-                true => Action::Loop(draft.fused(graph, reads, group, &kept)),
-                false => draft.whole(graph, reads, groups, last),
+                true => Action::Loop(draft.fused(groups, group, &kept)),
+                false => draft.whole(groups, last),
             };
             draft.push(Step { action, scope }, last.index());
         }
@@ -136,12 +136,13 @@ impl Draft {
         }
     }
 
-    fn fused(&mut self, graph: &Graph, reads: &Reads, group: &Group, kept: &[bool]) -> FusedLoop {
+    fn fused(&mut self, groups: &Groups<'_>, group: &Group, kept: &[bool]) -> FusedLoop {
+        let (graph, reads) = (groups.graph, groups.reads);
         let mut body = FusedLoop { length: group.length, ..FusedLoop::default() };
         // Values are numbered loads first, so the loads have to be known before the instructions are written.
         let mut loads: HashMap<Load, usize> = HashMap::new();
         let own = |id: NodeId| group.members.binary_search(&id).is_ok();
-        let is_direct = |read: &Read| own(read.base) && Groups::is_direct(graph, reads, read, group.length);
+        let is_direct = |read: &Read| own(read.base) && groups.is_direct(read, group.length);
         for &id in &group.members {
             for read in reads.inputs[id.index()].iter().filter(|read| !is_direct(read)) {
                 let load = Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() };
@@ -189,20 +190,18 @@ impl Draft {
         body
     }
 
-    fn whole(&mut self, graph: &Graph, reads: &Reads, groups: &Groups, id: NodeId) -> Action {
+    fn whole(&mut self, groups: &Groups<'_>, id: NodeId) -> Action {
+        let graph = groups.graph;
         let output = self.buffer_of(graph, id);
-        let (source, bias) = match &groups.biased[id.index()] {
-            Some((product, bias)) => (*product, Some((self.buffer_of(graph, bias.base), bias.layout.offset))),
-            None => (id, None),
-        };
-        let node = graph.node(source);
-        let inputs = &reads.inputs[source.index()];
+        let node = graph.node(groups.biased(id).map_or(id, |biased| biased.product));
+        let inputs = groups.reads(id);
         match &node.op {
             Op::Matmul { transposed } => {
                 let [left, right] = [0, 1].map(|side| {
                     let shape = &graph.node(node.inputs[side]).shape;
                     self.matrix(graph, &inputs[side], shape, transposed[side])
                 });
+                let bias = inputs.get(2).map(|row| (self.buffer_of(graph, row.base), row.layout.offset));
                 let rank = node.shape.rank();
                 let operand = &graph.node(node.inputs[0]).shape;
                 let terms = operand[if transposed[0] { rank - 2 } else { rank - 1 }];
@@ -236,15 +235,14 @@ impl Draft {
 }
 
 /// Which values are wanted outside the loop that computes them.
-fn kept(graph: &Graph, reads: &Reads, groups: &Groups) -> Vec<bool> {
-    let mut kept = vec![false; graph.nodes.len()];
-    let roots = reads.outputs.iter().chain(reads.writes.iter().map(|(_, read)| read)).chain(&reads.checks);
-    roots.for_each(|read| kept[read.base.index()] = true);
-    for (position, inputs) in reads.inputs.iter().enumerate() {
+fn kept(groups: &Groups<'_>) -> Vec<bool> {
+    let mut kept = vec![false; groups.graph.nodes.len()];
+    groups.reads.roots().for_each(|read| kept[read.base.index()] = true);
+    for (position, inputs) in groups.reads.inputs.iter().enumerate() {
         let own = groups.of(NodeId(position as u32));
         let length = own.map_or(0, |group| groups.list[group].length);
         for read in inputs {
-            let inside = own.is_some() && groups.of(read.base) == own && Groups::is_direct(graph, reads, read, length);
+            let inside = own.is_some() && groups.of(read.base) == own && groups.is_direct(read, length);
             kept[read.base.index()] |= !inside;
         }
     }

@@ -52,6 +52,11 @@ impl Reads {
         let writes = graph.writes.iter().map(|&(index, id)| (index, walk.behind[id.index()].clone())).collect();
         Self { inputs: walk.inputs, copied: walk.copied, outputs, writes, checks }
     }
+
+    /// What outputs, writes and checks read.
+    pub fn roots(&self) -> impl Iterator<Item = &Read> {
+        self.outputs.iter().chain(self.writes.iter().map(|(_, read)| read)).chain(&self.checks)
+    }
 }
 
 impl Walk<'_> {

@@ -196,9 +196,10 @@ impl Model {
             for (name, term) in &terms {
                 cx.trace().check(term, format!("the loss term `{name}`"));
             }
-            let weights = self.trainable_weights();
-            let gradients = cx.gradients(&total, &weights);
-            compiled.optimizer.apply(&gradients, cx);
+            match &self.trainable_weights()[..] {
+                [] => cx.warn("the model has no trainable weights: training changes nothing"),
+                weights => compiled.optimizer.apply(&cx.gradients(&total, weights), cx),
+            }
         }
         if let Some(y) = y {
             compiled.metrics.iter().for_each(|metric| metric.update(y, &y_pred, None, cx));

@@ -82,7 +82,8 @@ fn random(case: &Object<'_>) -> Outcome {
     let allowed = 5.0 * deviation * (1.0 / sample.number("count").sqrt() + 1.0 / (values.len() as f64).sqrt());
     compare_numbers("the mean", got_mean, sample.number("mean"), Tolerance { absolute: allowed, relative: 0.0 })?;
     compare_numbers("the deviation", got_deviation, sample.number("std"), Tolerance { absolute: 0.0, relative: 0.03 })?;
-    let inside = |key: &str| bounds.iter().all(Option::is_none) || (sample.number(key) - mean).abs() <= 2.0 * deviation / 0.8796 + 1e-6;
+    let inside =
+        |key: &str| bounds.iter().all(Option::is_none) || (sample.number(key) - mean).abs() <= 2.0 * deviation / 0.8796 + 1e-6;
     let [low, high] = ["min", "max"].map(|key| (inside(key), sample.number(key)));
     let fans = ["fan_in", "fan_out"].map(|key| expected.number(key));
     if low.0 && high.0 && fans.iter().all(|&fan| fan >= 1.0) { Ok(()) } else { Err(format!("Keras drew {low:?} to {high:?}")) }
@@ -106,20 +107,23 @@ fn share_within_one_deviation(expected: &Object<'_>, values: &[f64]) -> Outcome 
 
 fn deterministic(case: &Object<'_>) -> Outcome {
     let expected = case.object("expected").array("values");
-    let got = initializer(case)?.initialize(&case.sizes("shape").into(), &mut Random::new(17, 0)).map_err(|error| error.to_string())?;
+    let got =
+        initializer(case)?.initialize(&case.sizes("shape").into(), &mut Random::new(17, 0)).map_err(|error| error.to_string())?;
     compare("the value", &got, &expected, Tolerance { absolute: 0.0, relative: 1e-7 })
 }
 
 fn orthogonal(case: &Object<'_>) -> Outcome {
     let expected = case.object("expected");
     let [rows, columns] = expected.sizes("matrix_shape")[..] else { return Err("a matrix has two axes".to_string()) };
-    let values = initializer(case)?.initialize(&case.sizes("shape").into(), &mut Random::new(17, 0)).map_err(|error| error.to_string())?;
+    let values =
+        initializer(case)?.initialize(&case.sizes("shape").into(), &mut Random::new(17, 0)).map_err(|error| error.to_string())?;
     let (count, length, by_row) = match expected.text("orthonormal") {
         "rows" => (rows, columns, true),
         "columns" => (columns, rows, false),
         other => return Err(format!("orthonormal {other} are not known")),
     };
-    let value = |vector: usize, index: usize| values.get(if by_row { vector * columns + index } else { index * columns + vector });
+    let value =
+        |vector: usize, index: usize| values.get(if by_row { vector * columns + index } else { index * columns + vector });
     let diagonal = expected.number("gram_diagonal");
     for i in 0..count {
         for j in 0..count {
@@ -146,8 +150,11 @@ fn layer_defaults(case: &Object<'_>) -> Outcome {
     for key in expected.keys() {
         let name = key.strip_suffix("_initializer").ok_or_else(|| format!("{key} is not an initializer"))?;
         let (_, got) = weights.iter().find(|(known, _)| known == name).ok_or_else(|| format!("there is no weight `{name}`"))?;
-        let want = initializer(&expected.object(key))?.initialize(got.shape(), &mut Random::new(17, 0)).map_err(|error| error.to_string())?;
-        for (what, statistic) in [("mean", mean as fn(&Array) -> f64), ("mean square", mean_square), ("greatest value", greatest)] {
+        let want = initializer(&expected.object(key))?
+            .initialize(got.shape(), &mut Random::new(17, 0))
+            .map_err(|error| error.to_string())?;
+        for (what, statistic) in [("mean", mean as fn(&Array) -> f64), ("mean square", mean_square), ("greatest value", greatest)]
+        {
             let tolerance = Tolerance { absolute: 1e-3, relative: 0.02 };
             compare_numbers(&format!("the {what} of `{name}`"), statistic(got), statistic(&want), tolerance)?;
         }

@@ -40,7 +40,8 @@ pub fn check(file: &str, later: &[&str], check: impl Fn(&Object<'_>) -> Outcome)
             failures.push(format!("{name}: {failure}"));
         }
     }
-    failures.extend(later.iter().filter(|name| !names.contains(*name)).map(|name| format!("{name}: for later, but not in the file")));
+    failures
+        .extend(later.iter().filter(|name| !names.contains(*name)).map(|name| format!("{name}: for later, but not in the file")));
     let shown = failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n  ");
     assert!(failures.is_empty(), "{file}: {} of {} cases fail:\n  {shown}", failures.len(), cases.len());
 }
@@ -125,6 +126,42 @@ impl<'a> Object<'a> {
         array(self.required(key)).unwrap_or_else(|| panic!("{}/{key} is an array", self.path))
     }
 
+    /// Whether there is such a key with a value other than `null`; it counts as read.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.value(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// The objects of a list, whose keys have to be read one by one.
+    pub fn objects(&self, key: &str) -> Vec<Object<'a>> {
+        let path = format!("{}/{key}", self.path);
+        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{path} is a list"));
+        let fields = list.iter().map(|item| item.as_object().unwrap_or_else(|| panic!("{path} holds objects")));
+        fields.map(|fields| Object { path: format!("{path}[]"), fields, read: self.read }).collect()
+    }
+
+    /// Arrays by name, with `None` for `null`: `[{"name": .., "value": ..}, ..]`.
+    pub fn named_arrays(&self, key: &str) -> Vec<(&'a str, Option<Array>)> {
+        self.objects(key).iter().map(|entry| (entry.text("name"), array(entry.required("value")))).collect()
+    }
+
+    /// The arrays of a list.
+    pub fn arrays(&self, key: &str) -> Vec<Array> {
+        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        list.iter().map(|value| array(value).unwrap_or_else(|| panic!("{}/{key} holds arrays", self.path))).collect()
+    }
+
+    /// The texts of a list.
+    pub fn texts(&self, key: &str) -> Vec<&'a str> {
+        let list = self.value(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        list.iter().map(|value| value.as_str().unwrap_or_else(|| panic!("{}/{key} holds texts", self.path))).collect()
+    }
+
+    /// The lists of whole numbers in a list.
+    pub fn lists(&self, key: &str) -> Vec<Vec<usize>> {
+        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        list.iter().map(sizes).collect()
+    }
+
     /// The text that makes the value of a `class` with the arguments in `config`: `leaky_relu(negative_slope=0.1)`.
     pub fn named(&self) -> String {
         let config = self.object("config");
@@ -200,4 +237,25 @@ pub fn compare(what: &str, got: &Array, expected: &Array, tolerance: Tolerance) 
 /// Compares numbers.
 pub fn compare_numbers(what: &str, got: f64, expected: f64, tolerance: Tolerance) -> Outcome {
     if tolerance.allows(got, expected) { Ok(()) } else { Err(format!("{what} is {got}, expected {expected}")) }
+}
+
+#[test]
+fn a_key_that_was_not_read_is_found() {
+    let case = serde_json::json!({"name": "a", "x": {"shape": [], "data": [1]}, "config": {"axis": 1, "rate": 2}});
+    let read = RefCell::new(BTreeSet::from(["/name".to_string()]));
+    let object = Object { path: String::new(), fields: case.as_object().unwrap(), read: &read };
+    object.array("x");
+    let config = object.object("config");
+    assert_eq!(config.number("axis"), 1.0);
+    assert_eq!(unread(&case, "", &read.borrow()), Err("the key /config/rate was not read".to_string()));
+    config.number("rate");
+    assert_eq!(unread(&case, "", &read.borrow()), Ok(()));
+}
+
+#[test]
+fn nan_equals_nan_alone() {
+    let tolerance = Tolerance { absolute: 0.1, relative: 0.0 };
+    assert!(tolerance.allows(f64::NAN, f64::NAN) && tolerance.allows(f64::INFINITY, f64::INFINITY));
+    assert!(!tolerance.allows(f64::NAN, 1.0) && !tolerance.allows(1.0, f64::NAN) && !tolerance.allows(1.0, f64::INFINITY));
+    assert!(tolerance.allows(1.05, 1.0) && !tolerance.allows(1.2, 1.0));
 }

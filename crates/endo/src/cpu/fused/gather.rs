@@ -5,6 +5,7 @@
 use crate::plan::Layout;
 
 use super::super::address::{Address, Bases};
+use super::LONGEST_TILE;
 
 /// Axes beyond this many are not seen in nets.
 const MOST_AXES: usize = 16;
@@ -91,6 +92,34 @@ impl Gather {
     }
 }
 
+/// A single computed element that is repeated to a tile, for all loops that use it.
+pub struct Spread {
+    /// The element.
+    pub from: Address,
+    /// The tile.
+    pub to: Address,
+    /// Bytes of the element.
+    pub size: usize,
+}
+
+impl Spread {
+    /// Fills the tile.
+    ///
+    /// # Safety
+    /// The element has been computed, and nobody else touches the tile.
+    pub unsafe fn run(&self, bases: &Bases) {
+        let (from, to) = (bases.at(self.from).cast_const(), bases.at(self.to));
+        // SAFETY: as the caller promises; tiles have room for the longest.
+        unsafe {
+            match self.size {
+                1 => strided::<u8>(from, 0, to, LONGEST_TILE),
+                4 => strided::<u32>(from.cast(), 0, to.cast(), LONGEST_TILE),
+                _ => strided::<u64>(from.cast(), 0, to.cast(), LONGEST_TILE),
+            }
+        }
+    }
+}
+
 /// Copies `count` elements that are `stride` bytes apart.
 ///
 /// # Safety
@@ -100,8 +129,7 @@ unsafe fn strided<T: Copy>(from: *const T, stride: isize, to: *mut T, count: usi
     // SAFETY: as the caller promises.
     unsafe {
         if stride == 0 {
-            let value = *from;
-            (0..count).for_each(|index| to.add(index).write(value));
+            std::slice::from_raw_parts_mut(to, count).fill(*from);
         } else if stride == size_of::<T>() as isize {
             std::ptr::copy_nonoverlapping(from, to, count);
         } else {

@@ -7,9 +7,9 @@ use crate::dtype::DType;
 use crate::plan::{FusedLoop, Load, Place, Plan, Reduce};
 use crate::simd::Level;
 
-use super::super::address::{Address, Constants};
+use super::super::address::{Address, Tiles};
 use super::fold::Fold;
-use super::gather::Gather;
+use super::gather::{Gather, Spread};
 use super::{Body, Instruction, LONGEST_TILE, Operand, table};
 
 /// The bytes of registers that leave room in the first-level cache for what is read and written.
@@ -26,7 +26,7 @@ const GAP: usize = 64;
 enum Home {
     /// In memory, element by element.
     Sequence(Address),
-    /// In a tile of equal constants.
+    /// In a tile of equal elements.
     Tile(Address),
     /// In a register, by its number.
     Register(usize),
@@ -47,11 +47,12 @@ struct Lowering<'a> {
     fills: Vec<usize>,
     gathers: Vec<usize>,
     copies: Vec<(usize, usize)>,
+    spreads: Vec<Spread>,
 }
 
 impl Body {
-    /// Resolves a loop of the plan.
-    pub fn new(plan: &Plan, body: &FusedLoop, level: Level, constants: &mut Constants) -> Self {
+    /// Resolves a loop of the plan, and what has to be repeated to tiles before it.
+    pub fn new(plan: &Plan, body: &FusedLoop, level: Level, tiles: &mut Tiles) -> (Self, Vec<Spread>) {
         let mut lowering = Lowering {
             plan,
             body,
@@ -64,11 +65,13 @@ impl Body {
             fills: Vec::new(),
             gathers: Vec::new(),
             copies: Vec::new(),
+            spreads: Vec::new(),
         };
         lowering.reductions();
-        lowering.loads(constants);
+        lowering.loads(tiles);
         lowering.instructions();
-        lowering.finish()
+        let spreads = std::mem::take(&mut lowering.spreads);
+        (lowering.finish(), spreads)
     }
 }
 
@@ -101,24 +104,40 @@ impl Lowering<'_> {
         }
     }
 
-    fn loads(&mut self, constants: &mut Constants) {
+    fn loads(&mut self, tiles: &mut Tiles) {
         for (value, Load { buffer, layout }) in self.body.loads.iter().enumerate() {
             let place = self.plan.buffers[*buffer].place;
-            let size = self.dtype(value).bytes();
+            let dtype = self.dtype(value);
+            let size = dtype.bytes();
             let home = if layout.is_contiguous() {
                 Home::Sequence(Address::new(self.plan, *buffer, layout.offset))
             } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
-                Home::Tile(constants.tile(self.dtype(value), &self.plan.constants.bytes()[start..start + size]))
+                Home::Tile(tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]))
+            } else if layout.is_uniform() {
+                let (to, is_new) = tiles.computed(*buffer, layout.offset, size);
+                if is_new {
+                    self.spreads.push(Spread { from: Address::new(self.plan, *buffer, layout.offset), to, size });
+                }
+                Home::Tile(to)
             } else {
                 let register = self.registers.len();
                 self.registers.push(size);
-                let repeats = layout.is_uniform() || layout.period().is_some_and(|period| self.rows_of(period));
+                let repeats = layout.period().is_some_and(|period| self.rows_of(period));
                 if repeats { self.fills.push(value) } else { self.gathers.push(value) }
                 Home::Register(register)
             };
             self.homes.push(home);
         }
+    }
+
+    /// Whether everything goes on to the end of its last line, and no element is larger than those that fill a line.
+    fn is_padded(&self) -> bool {
+        let values = self.body.loads.len() + self.body.instructions.len();
+        let narrow = (0..values).all(|value| self.dtype(value).bytes() <= 4);
+        let inside = |load: &Load| !load.layout.is_contiguous() || load.layout.offset == 0;
+        let own = |load: &Load| !matches!(self.plan.buffers[load.buffer].place, Place::Input(_)) || !load.layout.is_contiguous();
+        narrow && self.body.loads.iter().all(|load| inside(load) && own(load))
     }
 
     fn instructions(&mut self) {
@@ -185,28 +204,27 @@ impl Lowering<'_> {
             Home::Register(register) => Address::register(offsets[register]),
         };
         let mut operands: Vec<Operand> = Vec::new();
-        let mut operand = |value: usize| {
-            let step = if matches!(self.homes[value], Home::Sequence(_)) { self.dtype(value).bytes() } else { 0 };
-            operands.push(Operand { address: address(self.homes[value]), step });
+        let mut add = |home: Home, dtype: DType| {
+            let step = if matches!(home, Home::Sequence(_)) { dtype.bytes() } else { 0 };
+            operands.push(Operand { address: address(home), step });
             operands.len() - 1
         };
         let loads = self.body.loads.len();
         let mut instructions = Vec::new();
         for (index, instruction) in self.body.instructions.iter().enumerate() {
-            let first: Vec<usize> = instruction.inputs.iter().map(|&input| operand(input)).collect();
-            operand(loads + index);
+            let inputs = instruction.inputs.len();
+            let values = instruction.inputs.iter().copied().chain([loads + index]);
+            let last = values.map(|value| add(self.homes[value], self.dtype(value))).last().unwrap_or(0);
             let code = table::instruction(instruction, self.level);
-            instructions.push(Instruction { code, first: first[0] as u32, inputs: first.len() as u32 });
+            instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u32 });
         }
-        let values: Vec<usize> = self.body.reduces.iter().map(|reduce| operand(reduce.value)).collect();
-        let copied: Vec<usize> = self.copies.iter().map(|&(value, _)| operand(value)).collect();
+        let values: Vec<usize> = self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
         let mut copies = Vec::new();
-        // The operands of a copy are neighbours in the table, so the sources are listed once more.
-        for (&(value, buffer), source) in self.copies.iter().zip(copied) {
-            let first = operands.len() as u32;
-            operands.push(operands[source]);
-            operands.push(Operand { address: Address::new(self.plan, buffer, 0), step: self.dtype(value).bytes() });
-            copies.push(Instruction { code: table::copy(self.dtype(value), self.level), first, inputs: 1 });
+        for &(value, buffer) in &self.copies {
+            let dtype = self.dtype(value);
+            let first = add(self.homes[value], dtype) as u32;
+            add(Home::Sequence(Address::new(self.plan, buffer, 0)), dtype);
+            copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1 });
         }
         let gather = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
@@ -237,6 +255,7 @@ impl Lowering<'_> {
             operands: operands.into(),
             registers: bytes,
             partials,
+            padded: self.is_padded(),
         }
     }
 

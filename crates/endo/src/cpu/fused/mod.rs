@@ -18,9 +18,12 @@ use super::pool::Pool;
 
 use fold::Fold;
 use gather::Gather;
+pub use gather::Spread;
 
 /// The most elements that an instruction works on at a time.
 pub const LONGEST_TILE: usize = 1024;
+/// The elements of 4 bytes that fill a cache line; of smaller ones, more do.
+const LINE_ELEMENTS: usize = 16;
 
 /// A fused loop as it is run.
 pub struct Body {
@@ -31,7 +34,7 @@ pub struct Body {
     chunk: usize,
     /// The operands of all instructions, each one's inputs and output one after the other, then those of folds.
     operands: Box<[Operand]>,
-    /// Broadcast values that are repeated to a tile once.
+    /// Broadcast rows that are repeated to a tile once.
     fills: Box<[Gather]>,
     /// Values that are brought together for each tile.
     gathers: Box<[Gather]>,
@@ -43,6 +46,8 @@ pub struct Body {
     registers: usize,
     /// Bytes of partial results of all chunks.
     partials: usize,
+    /// Whether everything that is read and written goes on to the end of its last line, so that loops may.
+    padded: bool,
 }
 
 /// Where an operand of an instruction lies for the tile that starts at element `i`: at `address + i * step`.
@@ -124,8 +129,10 @@ impl Body {
         let mut start = range.start;
         while start < range.end {
             let count = self.tile.min(range.end - start);
-            // SAFETY: the table has an entry for each operand, and every sequence `count` elements from `start` on. Values
-            // that overwrite what is still to be read are copied last.
+            // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
+            let whole = if self.padded && start + count == self.length { count.next_multiple_of(LINE_ELEMENTS) } else { count };
+            // SAFETY: the table has an entry for each operand, and every sequence `count` elements from `start` on, or `whole`
+            // elements where it is padded. Values that overwrite what is still to be read are copied last.
             unsafe {
                 for (index, operand) in self.operands.iter().enumerate() {
                     let address = bases.at_or_register(operand.address, registers);
@@ -134,11 +141,11 @@ impl Body {
                 for gather in &self.gathers {
                     gather.run(bases, registers, start, count);
                 }
-                self.instructions.iter().for_each(|instruction| instruction.run(table, count));
+                self.instructions.iter().for_each(|instruction| instruction.run(table, whole));
                 for fold in &self.folds {
                     fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
                 }
-                self.copies.iter().for_each(|copy| copy.run(table, count));
+                self.copies.iter().for_each(|copy| copy.run(table, whole));
             }
             start += count;
         }

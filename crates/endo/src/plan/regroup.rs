@@ -1,0 +1,119 @@
+//! Improves the groups that one walk has found, which cannot see who will use a value.
+//!
+//! In: groups, each reading only from groups of smaller depth. Out: the same property, with fewer groups and fewer values that
+//! go through memory.
+
+use std::collections::HashMap;
+
+use crate::graph::{NodeId, Op};
+
+use super::fuse::{Group, Groups, LARGEST_LOOP};
+
+/// Who uses a value or the values of a group.
+#[derive(Clone, Copy, PartialEq)]
+enum Users {
+    /// Nobody yet.
+    None,
+    /// One loop, which needs no trip to memory if it computes the value itself.
+    One(usize),
+    /// More than that.
+    Many,
+}
+
+impl Users {
+    fn and(self, user: usize, direct: bool) -> Self {
+        let one = if direct { Users::One(user) } else { Users::Many };
+        if self == Users::None || self == one { one } else { Users::Many }
+    }
+}
+
+impl Groups<'_> {
+    /// Applies all improvements.
+    pub fn regroup(&mut self) {
+        self.sink();
+        self.postpone();
+        self.gather_scalars();
+    }
+
+    /// Merges loops into the only loop that uses their values: `velocity * momentum` waits for the gradient.
+    fn sink(&mut self) {
+        let mut order: Vec<usize> = (0..self.list.len()).filter(|&group| !self.list[group].members.is_empty()).collect();
+        order.sort_by_key(|&group| std::cmp::Reverse(self.list[group].depth));
+        // Deepest first: when a group's turn comes, its users have found their last place.
+        let mut users = vec![Users::None; self.list.len()];
+        for group in order {
+            let merged = match users[group] {
+                Users::One(user) if self.alike(group, user) => user,
+                Users::None | Users::One(_) | Users::Many => group,
+            };
+            if merged != group {
+                self.merge(group, merged);
+            }
+            let Group { length, ref members, .. } = self.list[merged];
+            for read in members.iter().flat_map(|&id| self.reads(id)) {
+                if let Some(source) = self.of(read.base).filter(|&source| source != merged) {
+                    users[source] = users[source].and(merged, self.is_direct(read, length));
+                }
+            }
+        }
+    }
+
+    /// Whether one loop can do what two do, as far as the loops themselves are concerned.
+    fn alike(&self, a: usize, b: usize) -> bool {
+        let [a, b] = [a, b].map(|group| &self.list[group]);
+        let loops = a.is_loop && b.is_loop && a.length == b.length && a.after == b.after;
+        loops && a.members.len() + b.members.len() <= LARGEST_LOOP
+    }
+
+    /// Moves operations to the later loop that alone uses them, when what they are computed from is in memory anyway: the
+    /// slope of an activation is computed in the backward pass.
+    fn postpone(&mut self) {
+        let count = self.graph.nodes.len();
+        let mut roots = vec![false; count];
+        self.reads.roots().for_each(|read| roots[read.base.index()] = true);
+        let mut users = vec![Users::None; count];
+        for position in (0..count).rev() {
+            let id = NodeId(position as u32);
+            let Some(group) = self.of(id) else { continue };
+            if let Users::One(user) = users[position]
+                && user != group
+                && !roots[position]
+                && self.is_elementwise(id)
+                && self.alike(group, user)
+                && self.reads_kept_value(id, group, &users, &roots)
+            {
+                self.move_to(id, user);
+            }
+            let group = self.of(id).unwrap_or(group);
+            let length = self.list[group].length;
+            for read in self.reads(id) {
+                let position = read.base.index();
+                users[position] = users[position].and(group, self.is_direct(read, length));
+            }
+        }
+    }
+
+    /// Whether an operation reads, besides constants, one value only, which its own group computes and keeps for others.
+    fn reads_kept_value(&self, id: NodeId, group: usize, users: &[Users], roots: &[bool]) -> bool {
+        let mut values = self.reads(id).iter().filter(|read| !matches!(self.graph.node(read.base).op, Op::Constant(_)));
+        let (Some(value), None) = (values.next(), values.next()) else { return false };
+        // Users are noted from the last to the first: all that come after this operation have been.
+        let position = value.base.index();
+        let kept = roots[position] || users[position] == Users::Many || matches!(users[position], Users::One(user) if user != group);
+        self.of(value.base) == Some(group) && kept
+    }
+
+    /// Merges loops over single elements of the same depth: each costs little more than starting it.
+    fn gather_scalars(&mut self) {
+        let mut first: HashMap<(usize, bool), usize> = HashMap::new();
+        for group in 0..self.list.len() {
+            let Group { is_loop, length, depth, after, ref members } = self.list[group];
+            if is_loop && length == 1 && !members.is_empty() {
+                let into = *first.entry((depth, after)).or_insert(group);
+                if into != group {
+                    self.merge(group, into);
+                }
+            }
+        }
+    }
+}
