@@ -39,7 +39,10 @@ impl Workload {
 
     pub fn named(name: &str) -> std::result::Result<Self, String> {
         let known = Self::ALL.map(Self::name);
-        Self::ALL.into_iter().find(|workload| workload.name() == name).ok_or(format!("no workload `{name}`; known: {}", known.join(", ")))
+        Self::ALL
+            .into_iter()
+            .find(|workload| workload.name() == name)
+            .ok_or(format!("no workload `{name}`; known: {}", known.join(", ")))
     }
 
     fn name(self) -> &'static str {
@@ -64,7 +67,8 @@ impl Workload {
         let (last, hidden) = sizes[1..].split_last().expect("nets have layers");
         if self == Workload::Regressor {
             let hidden = hidden.iter().map(|&units| Dense::new(units).activation(Selu).kernel_initializer(LecunNormal)).collect();
-            let mut model = Model::new(Regressor { hidden, reconstruct: OnceLock::new(), out: Dense::new(*last) }).threads(threads);
+            let mut model =
+                Model::new(Regressor { hidden, reconstruct: OnceLock::new(), out: Dense::new(*last) }).threads(threads);
             model.compile(Nadam::default(), MeanSquaredError, ());
             return model;
         }

@@ -53,7 +53,8 @@ pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
             let Some(share) = share.filter(|_| varies[id.index()]) else { continue };
             if (share.shape(), share.dtype()) != (&nodes[id.index()].shape, nodes[id.index()].dtype) {
                 let wanted = format!("{}{}", nodes[id.index()].dtype, nodes[id.index()].shape);
-                let message = format!("a gradient is {}{}, but the value that it belongs to is {wanted}", share.dtype(), share.shape());
+                let message =
+                    format!("a gradient is {}{}, but the value that it belongs to is {wanted}", share.dtype(), share.shape());
                 let help = "a custom gradient returns one tensor of each input's own shape and type";
                 trace.record(Error::new(ErrorKind::Shape, message).help(help).at(node.site));
                 continue;

@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_error_prints_what_where_and_how_to_mend_it() {
-        let error = Error::new(ErrorKind::Shape, "expected 8, got 9").in_layer("model/dense").at(Location::caller()).help("use 8");
+        let error =
+            Error::new(ErrorKind::Shape, "expected 8, got 9").in_layer("model/dense").at(Location::caller()).help("use 8");
         let text = error.to_string();
         assert!(text.starts_with("expected 8, got 9\n  layer: `model/dense`\n  at: "), "{text}");
         assert!(text.ends_with("\n  help: use 8"), "{text}");

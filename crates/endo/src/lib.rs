@@ -1,5 +1,49 @@
-//! tour comes later
-#![allow(missing_docs)]
+//! Deep learning in which losses and metrics see inside the model.
+//!
+//! A model is written the way a Keras user writes one: fields, and a [`call`](layers::Layer::call). On the way it takes losses
+//! and metrics from any weight or activation. It is traced once for each shape of its input, differentiated as a graph, and
+//! compiled to a plan that runs a whole training step (forward, every term of the loss, backward, optimizer, metrics) without
+//! allocating.
+//!
+//! # A tour
+//!
+//! | you want | you use |
+//! |---|---|
+//! | numbers in and out | [`Array`], [`Shape`], [`DType`] |
+//! | tables and batches | [`data::Table`], [`data::Dataset`], [`data::StandardScaler`] |
+//! | a model | [`layers`], your own [`Layer`](layers::Layer), [`Model`](model::Model) |
+//! | a term of the loss or a metric from inside it | [`Context::add_loss`](trace::Context::add_loss), [`add_sample_loss`](trace::Context::add_sample_loss), [`add_metric`](trace::Context::add_metric) |
+//! | to train it | [`Model::fit`](model::Model::fit), [`Fit`](training::Fit), [`losses`], [`optimizers`], [`metrics`] |
+//! | a loop of your own | [`Function`](trace::Function), [`Context::gradients`](trace::Context::gradients) |
+//! | to see values while it runs | [`Function::run_eagerly`](trace::Function::run_eagerly), [`Tensor::value`] |
+//! | to know what went wrong | [`Error`]: what, in which layer, at which line, and how to mend it |
+//!
+//! ```
+//! use endo::prelude::*;
+//!
+//! // Hidden activations are kept small by a loss of their own.
+//! struct Sparse { hidden: Dense, out: Dense }
+//!
+//! impl Layer for Sparse {
+//!     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+//!         let z = self.hidden.apply(inputs, cx);
+//!         cx.add_loss("activity", 0.01 * z.abs().mean());
+//!         self.out.apply(&z, cx)
+//!     }
+//! }
+//!
+//! let x = Array::from_fn([64, 2], |i| (i as f32 * 0.37).sin());
+//! let y = Array::from_fn([64, 1], |i| (i as f32 * 0.74).sin());
+//! let mut model = Model::new(Sparse { hidden: Dense::new(8).activation(Relu), out: Dense::new(1) });
+//! model.compile(Adam::new(0.01), MeanSquaredError, [MeanAbsoluteError::new()]);
+//! let history = model.fit(&Dataset::new(x, y)?, Fit::epochs(5))?;
+//! println!("{}", history.ledger()); // main 0.41 + activity 0.0026 = loss 0.42
+//! # assert_eq!(history.ledger().terms.len(), 2);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! The modules from [`graph`] to [`cpu`] are the machinery; `ARCHITECTURE.md` is their map.
+
 pub mod activations;
 pub mod array;
 pub mod autodiff;
@@ -14,6 +58,7 @@ pub mod layers;
 pub mod losses;
 pub mod metrics;
 pub mod model;
+mod named;
 pub mod ops;
 pub mod optimizers;
 pub mod plan;
@@ -22,14 +67,19 @@ pub mod random;
 pub mod regularizers;
 pub mod shape;
 pub mod simd;
-mod named;
 mod spelling;
 pub mod trace;
 pub mod training;
 pub mod variable;
+
 pub use array::Array;
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use graph::Tensor;
 pub use shape::Shape;
 pub use variable::Variable;
+
+/// The examples of the README are compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -86,7 +86,10 @@ impl Bases {
             *base = memory.wrapping_add(offset);
         }
         for ((base, input), signature) in self.0[first + offsets.len()..].iter_mut().zip(inputs).zip(&plan.inputs) {
-            assert!(input.shape() == &signature.shape && input.dtype() == signature.dtype, "expected {signature:?}, got {input:?}");
+            assert!(
+                input.shape() == &signature.shape && input.dtype() == signature.dtype,
+                "expected {signature:?}, got {input:?}"
+            );
             *base = input.bytes().as_ptr().cast_mut();
         }
     }

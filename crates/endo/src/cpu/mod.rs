@@ -130,7 +130,11 @@ pub fn run(
     workspace.bases.set(plan, inputs, variables, offsets);
     workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles);
     let threads = pool.threads().min(workspace.threads);
-    let scratch = Scratch { start: workspace.scratch.bytes_mut().as_mut_ptr(), stride: workspace.stride, partials: workspace.stride * workspace.threads };
+    let scratch = Scratch {
+        start: workspace.scratch.bytes_mut().as_mut_ptr(),
+        stride: workspace.stride,
+        partials: workspace.stride * workspace.threads,
+    };
     for step in &workspace.steps {
         // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the plan's places lie within
         // them and the arena. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.
@@ -138,7 +142,9 @@ pub fn run(
             match step {
                 Resolved::Spread(spread) => spread.run(&workspace.bases),
                 Resolved::Loop(body) => body.run(&workspace.bases, scratch, threads, pool),
-                Resolved::Product(batch) => batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone),
+                Resolved::Product(batch) => {
+                    batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone)
+                }
                 Resolved::Call(call, index) => call.run(&workspace.bases, &plan.steps[*index].action),
                 Resolved::Guard(checks) => guard::check(checks, &workspace.bases, workspace.level)?,
             }

@@ -34,7 +34,8 @@ impl Batch {
         let [m, k, n] = product.sizes;
         let dtype = plan.buffers[product.output].dtype;
         let size = dtype.bytes();
-        let strides = |matrix: &Matrix| matrix.strides.map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"));
+        let strides =
+            |matrix: &Matrix| matrix.strides.map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"));
         let matmul = Matmul { m, n, k, a: strides(&product.left), b: strides(&product.right), c_row: n, accumulate: false };
         let count: usize = product.batch.iter().product();
         // Batch strides may be negative, so starts are taken relative to the first byte and wrap around.
@@ -46,7 +47,8 @@ impl Batch {
             }
             (start * size as isize) as usize
         };
-        let starts = (0..count).map(|index| [start(&product.left, index), start(&product.right, index), index * m * n * size]).collect();
+        let starts =
+            (0..count).map(|index| [start(&product.left, index), start(&product.right, index), index * m * n * size]).collect();
         Self {
             matmul,
             wide: dtype == DType::F64,

@@ -26,7 +26,9 @@ fn execute(plan: &Plan, graph: &Graph, inputs: &[&Array], threads: usize) -> Res
     }
     run(plan, &mut workspace, inputs, VariableMemory::Write(content.bytes_mut()), &offsets, &pool)?;
     let outputs = plan.outputs.iter().enumerate();
-    Ok(outputs.map(|(index, o)| Array::from_bytes(&o.signature.shape, o.signature.dtype, workspace.output(plan, index))).collect())
+    Ok(outputs
+        .map(|(index, o)| Array::from_bytes(&o.signature.shape, o.signature.dtype, workspace.output(plan, index)))
+        .collect())
 }
 
 fn fused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
@@ -118,7 +120,9 @@ fn naive(x: &Array, axes: &[usize], reduction: Reduction) -> Vec<f64> {
     let kept = shape.without(axes);
     let mut results: Vec<Option<f64>> = vec![None; kept.len()];
     for index in 0..x.len() {
-        let position = (0..4).filter(|axis| !axes.contains(axis)).fold(0, |position, axis| position * shape[axis] + index / strides[axis] % shape[axis]);
+        let position = (0..4)
+            .filter(|axis| !axes.contains(axis))
+            .fold(0, |position, axis| position * shape[axis] + index / strides[axis] % shape[axis]);
         let value = x.get(index);
         results[position] = Some(results[position].map_or(value, |old| match reduction {
             Reduction::Sum => old + value,
@@ -148,7 +152,10 @@ fn reductions_over_every_set_of_axes_are_right() {
                 for outputs in [fused(&graph, &[&x]), unfused(&graph, &[&x])] {
                     for (output, expected) in outputs.iter().zip(&expected) {
                         for (got, want) in output.to_vec::<f64>().iter().zip(expected) {
-                            assert!((got - want).abs() <= 1e-4 * want.abs().max(1.0), "{reduction:?} {shape:?} {axes:?}: {got} {want}");
+                            assert!(
+                                (got - want).abs() <= 1e-4 * want.abs().max(1.0),
+                                "{reduction:?} {shape:?} {axes:?}: {got} {want}"
+                            );
                         }
                     }
                 }
@@ -159,7 +166,8 @@ fn reductions_over_every_set_of_axes_are_right() {
 
 #[test]
 fn long_rows_and_chunks_are_reduced_right() {
-    for shape in [[1, 1, 1, 300_000], [1, 100_000, 1, 3], [1, 1, 70, 3000], [3, 1, 3001, 17], [40, 1, 3001, 1], [5, 1, 40_001, 1]] {
+    for shape in [[1, 1, 1, 300_000], [1, 100_000, 1, 3], [1, 1, 70, 3000], [3, 1, 3001, 17], [40, 1, 3001, 1], [5, 1, 40_001, 1]]
+    {
         let x = Array::from_fn(shape, |index| f64::from((index as u32).wrapping_mul(2_654_435_761) >> 20) / 4096.0);
         for axes in [vec![1, 2], vec![2], vec![3], vec![1, 2, 3], vec![0, 1, 2]] {
             let mut build = Builder::default();

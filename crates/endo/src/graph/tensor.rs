@@ -84,7 +84,14 @@ impl Tensor {
     }
 
     /// Adds an operation on this and other tensors of the same trace.
-    pub(crate) fn push(&self, op: Op, inputs: &[&Tensor], shape: impl Into<Shape>, dtype: DType, site: &'static Location<'static>) -> Tensor {
+    pub(crate) fn push(
+        &self,
+        op: Op,
+        inputs: &[&Tensor],
+        shape: impl Into<Shape>,
+        dtype: DType,
+        site: &'static Location<'static>,
+    ) -> Tensor {
         self.trace.push(op, inputs, shape.into(), dtype, site)
     }
 

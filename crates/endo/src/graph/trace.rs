@@ -62,12 +62,20 @@ impl Trace {
 
     fn start(eager: Option<Eager>) -> Rc<Self> {
         let graph = Graph { scopes: vec![String::new()], ..Graph::default() };
-        let state = State { graph, scope: 0, callers: Vec::new(), error: None, warnings: Vec::new(), current: HashMap::new(), eager };
+        let state =
+            State { graph, scope: 0, callers: Vec::new(), error: None, warnings: Vec::new(), current: HashMap::new(), eager };
         Rc::new(Self { state: RefCell::new(state) })
     }
 
     /// Adds an operation and returns its value.
-    pub fn push(self: &Rc<Self>, op: Op, inputs: &[&Tensor], shape: Shape, dtype: DType, site: &'static Location<'static>) -> Tensor {
+    pub fn push(
+        self: &Rc<Self>,
+        op: Op,
+        inputs: &[&Tensor],
+        shape: Shape,
+        dtype: DType,
+        site: &'static Location<'static>,
+    ) -> Tensor {
         if let Some(stranger) = inputs.iter().find(|input| !Rc::ptr_eq(input.trace(), self)) {
             let message = format!("a tensor of shape {} belongs to another trace", stranger.shape());
             let help = "tensors live only while the closure that made them is traced: keep numbers in a `Variable` instead";
@@ -127,7 +135,8 @@ impl Trace {
     /// Gives a variable a new value, from here on in the trace and after the run.
     pub fn assign(self: &Rc<Self>, variable: &Variable, value: &Tensor, site: &'static Location<'static>) {
         if (value.shape(), value.dtype()) != (variable.shape(), variable.dtype()) {
-            let [want, got] = [(variable.dtype(), variable.shape()), (value.dtype(), value.shape())].map(|(d, s)| format!("{d}{s}"));
+            let [want, got] =
+                [(variable.dtype(), variable.shape()), (value.dtype(), value.shape())].map(|(d, s)| format!("{d}{s}"));
             let message = format!("cannot assign {got} to variable `{}`, which is {want}", variable.name());
             let help = "reduce, reshape or cast the value to the variable's shape and type";
             return self.record(Error::new(ErrorKind::Shape, message).help(help).at(site));

@@ -47,7 +47,8 @@ pub fn sparse_categorical_crossentropy(y_true: &Tensor, y_pred: &Tensor, from_lo
     let site = Location::caller();
     let labels = if y_true.rank() == y_pred.rank() && y_true.features() == 1 { y_true.squeeze(-1) } else { y_true.clone() };
     if y_pred.rank() == 0 || labels.shape().sizes() != &y_pred.shape()[..y_pred.rank() - 1] {
-        let message = format!("`sparse_categorical_crossentropy` of targets {} and predictions {}", y_true.shape(), y_pred.shape());
+        let message =
+            format!("`sparse_categorical_crossentropy` of targets {} and predictions {}", y_true.shape(), y_pred.shape());
         let help = "give one class number for each row of predictions: targets `[batch]` or `[batch, 1]`, predictions `[batch, classes]`";
         let shape = y_pred.shape().without(&[y_pred.rank().saturating_sub(1)]);
         return y_pred.fail(Error::new(ErrorKind::Shape, message).help(help), shape, site);

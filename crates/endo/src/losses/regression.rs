@@ -110,4 +110,3 @@ impl Loss for Huber {
         "huber"
     }
 }
-

@@ -35,7 +35,8 @@ impl Mean {
     /// A mean of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
-        let [total, count] = ["total", "count"].map(|part| Variable::new(format!("{name}/{part}"), Array::scalar(0.0_f32)).frozen());
+        let [total, count] =
+            ["total", "count"].map(|part| Variable::new(format!("{name}/{part}"), Array::scalar(0.0_f32)).frozen());
         Self { name, total, count }
     }
 

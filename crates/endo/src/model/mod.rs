@@ -215,7 +215,8 @@ impl Model {
 
     /// The weight of a name: its path with or without the first part, `"dense/kernel"`.
     pub fn weight(&self, name: &str) -> Option<Variable> {
-        let matches = |weight: &Variable| weight.name() == name || weight.name().split_once('/').is_some_and(|(_, rest)| rest == name);
+        let matches =
+            |weight: &Variable| weight.name() == name || weight.name().split_once('/').is_some_and(|(_, rest)| rest == name);
         self.weights().into_iter().find(matches)
     }
 
@@ -224,7 +225,9 @@ impl Model {
         let weights = self.weights();
         if weights.len() != values.len() {
             let message = format!("the model has {} weights, got {} arrays", weights.len(), values.len());
-            return Err(Error::new(ErrorKind::Argument, message).help("build the model first, and give one array for each weight"));
+            return Err(
+                Error::new(ErrorKind::Argument, message).help("build the model first, and give one array for each weight")
+            );
         }
         weights.iter().zip(values).try_for_each(|(weight, value)| weight.set(value))
     }
@@ -293,4 +296,3 @@ impl fmt::Debug for Model {
         f.debug_struct("Model").field("weights", &self.weights()).finish_non_exhaustive()
     }
 }
-

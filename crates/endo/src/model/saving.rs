@@ -82,7 +82,9 @@ impl Model {
                     weight.dtype(),
                     weight.shape()
                 );
-                return Err(Error::new(ErrorKind::Shape, message).help("load the weights into a model of the sizes they were saved from"));
+                return Err(
+                    Error::new(ErrorKind::Shape, message).help("load the weights into a model of the sizes they were saved from")
+                );
             }
             values.push(Array::from_bytes(weight.shape(), weight.dtype(), view.data()));
         }
@@ -113,5 +115,6 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display())).help("check the path, the permissions and the space left")
+    Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display()))
+        .help("check the path, the permissions and the space left")
 }

@@ -149,12 +149,18 @@ impl Tensor {
         let site = Location::caller();
         if self.dtype() != DType::Bool {
             let message = format!("`where_` takes a condition of truth values, got {}{}", self.dtype(), self.shape());
-            return self.fail(Error::new(ErrorKind::DType, message).help("compare first: `x.greater(0.0).where_(..)`"), self.shape(), site);
+            return self.fail(
+                Error::new(ErrorKind::DType, message).help("compare first: `x.greater(0.0).where_(..)`"),
+                self.shape(),
+                site,
+            );
         }
         // A number on one side takes the type of a tensor on the other.
         let (yes, no) = (yes.tensor(self, site), no.tensor(self, site));
         let both = yes.dtype().promote(no.dtype());
-        let number = |x: Tensor, other: &Tensor| if x.rank() == 0 && other.dtype().is_float() { x.convert(other.dtype(), site) } else { x };
+        let number = |x: Tensor, other: &Tensor| {
+            if x.rank() == 0 && other.dtype().is_float() { x.convert(other.dtype(), site) } else { x }
+        };
         let (yes, no) = match (yes.dtype() == both, no.dtype() == both) {
             (false, true) => (number(yes, &no), no),
             (true, false) => {

@@ -31,8 +31,13 @@ impl Tensor {
         };
         let outer = |x: &Tensor| if x.rank() > axis { x.shape().with(axis, 0) } else { Shape::scalar() };
         if let Some(other) = tensors.iter().find(|other| outer(other) != outer(first)) {
-            let message = format!("`concatenate` along axis {axis} of shapes {} and {}: other axes differ", first.shape(), other.shape());
-            return first.fail(Error::new(ErrorKind::Shape, message).help("all axes but one must have equal sizes"), first.shape(), site);
+            let message =
+                format!("`concatenate` along axis {axis} of shapes {} and {}: other axes differ", first.shape(), other.shape());
+            return first.fail(
+                Error::new(ErrorKind::Shape, message).help("all axes but one must have equal sizes"),
+                first.shape(),
+                site,
+            );
         }
         let dtype = tensors.iter().map(Tensor::dtype).reduce(DType::promote).expect("not empty");
         let parts: Vec<Tensor> = tensors.iter().map(|part| part.convert(dtype, site)).collect();
@@ -157,7 +162,15 @@ impl Kernel for Unslice {
     }
 
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
-        fn scatter<T: Copy>(parts: &[(usize, isize)], small: &Shape, large: &Shape, from: &[T], to: &mut [T], axis: usize, base: [usize; 2]) {
+        fn scatter<T: Copy>(
+            parts: &[(usize, isize)],
+            small: &Shape,
+            large: &Shape,
+            from: &[T],
+            to: &mut [T],
+            axis: usize,
+            base: [usize; 2],
+        ) {
             let [source, target] = base;
             let strides = |shape: &Shape| shape[axis + 1..].iter().product::<usize>();
             let (first, step) = parts[axis];
@@ -175,7 +188,11 @@ impl Kernel for Unslice {
         macro_rules! run {
             ($from:expr, $to:expr, $zero:expr) => {{
                 $to.fill($zero);
-                if small.rank() == 0 { $to.copy_from_slice($from) } else { scatter(&self.parts, small, output.shape, $from, $to, 0, [0, 0]) }
+                if small.rank() == 0 {
+                    $to.copy_from_slice($from)
+                } else {
+                    scatter(&self.parts, small, output.shape, $from, $to, 0, [0, 0])
+                }
             }};
         }
         match (inputs[0].values, output.values) {

@@ -111,7 +111,11 @@ pub fn apply(operation: &'static Elementwise, operands: &[&Tensor], site: &'stat
     let operands: Vec<Tensor> = operands
         .iter()
         .enumerate()
-        .map(|(i, operand)| if i < skipped { operand.expand(&shape, site) } else { operand.convert(dtype, site).expand(&shape, site) })
+        .map(
+            |(i, operand)| {
+                if i < skipped { operand.expand(&shape, site) } else { operand.convert(dtype, site).expand(&shape, site) }
+            },
+        )
         .collect();
     let operands: Vec<&Tensor> = operands.iter().collect();
     first.push(Op::Elementwise(operation), &operands, shape, operation.output_dtype(dtype), site)

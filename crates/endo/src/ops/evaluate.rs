@@ -66,7 +66,8 @@ fn look(view: &View, node: &Node, x: &Array) -> Array {
             x.get(offset(&source, x.shape()))
         }),
         View::Broadcast => build(node, |position| {
-            let source: Vec<usize> = position.iter().zip(x.shape().iter()).map(|(&at, &size)| if size == 1 { 0 } else { at }).collect();
+            let source: Vec<usize> =
+                position.iter().zip(x.shape().iter()).map(|(&at, &size)| if size == 1 { 0 } else { at }).collect();
             x.get(offset(&source, x.shape()))
         }),
         View::Slice(parts) => build(node, |position| {
@@ -82,8 +83,20 @@ fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array
     let combine = |a: f64, b: f64| match reduction {
         Reduction::Sum => a + b,
         Reduction::Product => a * b,
-        Reduction::Max => if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) },
-        Reduction::Min => if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) },
+        Reduction::Max => {
+            if a.is_nan() || b.is_nan() {
+                f64::NAN
+            } else {
+                a.max(b)
+            }
+        }
+        Reduction::Min => {
+            if a.is_nan() || b.is_nan() {
+                f64::NAN
+            } else {
+                a.min(b)
+            }
+        }
     };
     let start = match (reduction, x.dtype()) {
         (Reduction::Sum, _) => 0.0,

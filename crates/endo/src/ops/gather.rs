@@ -44,7 +44,8 @@ impl Tensor {
         let Some(axis) = self.shape().axis(axis) else {
             return self.fail(axis_error("gather", axis, self.shape()), self.shape(), site);
         };
-        let shape: Shape = self.shape()[..axis].iter().chain(indices.shape().iter()).chain(&self.shape()[axis + 1..]).copied().collect();
+        let shape: Shape =
+            self.shape()[..axis].iter().chain(indices.shape().iter()).chain(&self.shape()[axis + 1..]).copied().collect();
         self.push(Op::Kernel(Arc::new(Gather { axis, along: false })), &[self, &indices.indices(site)], shape, self.dtype(), site)
     }
 
@@ -56,7 +57,8 @@ impl Tensor {
             return self.fail(axis_error("take_along_axis", axis, self.shape()), self.shape(), site);
         };
         if indices.rank() != self.rank() || indices.shape().with(axis, 0) != self.shape().with(axis, 0) {
-            let message = format!("`take_along_axis` of {} by indices {}: only axis {axis} may differ", self.shape(), indices.shape());
+            let message =
+                format!("`take_along_axis` of {} by indices {}: only axis {axis} may differ", self.shape(), indices.shape());
             return self.fail(Error::new(ErrorKind::Shape, message), indices.shape(), site);
         }
         let kernel = Gather { axis, along: true };
@@ -95,7 +97,11 @@ impl Gather {
         } else {
             for block in 0..outer {
                 for (at, &index) in indices.iter().enumerate() {
-                    visit((block * indices.len() + at) * inner, position(index).map(|index| (block * size + index) * inner), inner);
+                    visit(
+                        (block * indices.len() + at) * inner,
+                        position(index).map(|index| (block * size + index) * inner),
+                        inner,
+                    );
                 }
             }
         }

@@ -67,7 +67,8 @@ impl Tensor {
             return rows.matmul_transposed(&b, transposed).reshape(result(&batch(&a)));
         }
         let Some(shape) = batch(&a).broadcast(&batch(&b)) else {
-            let message = format!("`matmul` of {} and {}: the axes before the last two do not broadcast", self.shape(), other.shape());
+            let message =
+                format!("`matmul` of {} and {}: the axes before the last two do not broadcast", self.shape(), other.shape());
             return self.fail(Error::new(ErrorKind::Shape, message), result(&batch(&a)), site);
         };
         let expand = |x: &Tensor| {

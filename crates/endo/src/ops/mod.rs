@@ -41,7 +41,8 @@ pub fn tables() -> [&'static [&'static Elementwise]; 6] {
 mod tests {
     #[test]
     fn names_of_elementwise_operations_are_unique() {
-        let mut names: Vec<&str> = super::tables().iter().flat_map(|table| table.iter().map(|operation| operation.name)).collect();
+        let mut names: Vec<&str> =
+            super::tables().iter().flat_map(|table| table.iter().map(|operation| operation.name)).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();

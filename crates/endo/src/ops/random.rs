@@ -98,14 +98,18 @@ impl Kernel for Uniform {
             ValuesMut::F32(values) => {
                 for (block, four) in values.chunks_mut(4).enumerate() {
                     // The middle of one of 2^23 intervals: neither 0 nor 1, so that logarithms and erfinv stay finite.
-                    four.iter_mut().zip(draw(block)).for_each(|(x, bits)| *x = ((bits >> 9) as f32 + 0.5) * (1.0 / (1 << 23) as f32));
+                    four.iter_mut()
+                        .zip(draw(block))
+                        .for_each(|(x, bits)| *x = ((bits >> 9) as f32 + 0.5) * (1.0 / (1 << 23) as f32));
                 }
             }
             ValuesMut::F64(values) => {
                 for (block, two) in values.chunks_mut(2).enumerate() {
                     let [a, b, c, d] = draw(block).map(u64::from);
                     let words = [a << 32 | b, c << 32 | d];
-                    two.iter_mut().zip(words).for_each(|(x, bits)| *x = ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64));
+                    two.iter_mut()
+                        .zip(words)
+                        .for_each(|(x, bits)| *x = ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64));
                 }
             }
             ValuesMut::I32(_) | ValuesMut::Bool(_) => unreachable!("uniform numbers are floats"),

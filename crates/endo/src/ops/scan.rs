@@ -49,7 +49,9 @@ impl Kernel for Scan {
         match (inputs[0].values, output.values) {
             (Values::F32(x), ValuesMut::F32(y)) => self.run_typed(x, y, length, stride, [0.0, 1.0], [|a, b| a + b, |a, b| a * b]),
             (Values::F64(x), ValuesMut::F64(y)) => self.run_typed(x, y, length, stride, [0.0, 1.0], [|a, b| a + b, |a, b| a * b]),
-            (Values::I32(x), ValuesMut::I32(y)) => self.run_typed(x, y, length, stride, [0, 1], [i32::wrapping_add, i32::wrapping_mul]),
+            (Values::I32(x), ValuesMut::I32(y)) => {
+                self.run_typed(x, y, length, stride, [0, 1], [i32::wrapping_add, i32::wrapping_mul])
+            }
             (Values::Bool(x), ValuesMut::Bool(y)) => self.run_typed(x, y, length, stride, [0, 1], [|a, b| a | b, |a, b| a & b]),
             _ => unreachable!("input and output have one type"),
         }

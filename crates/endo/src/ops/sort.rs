@@ -29,7 +29,9 @@ impl Tensor {
     #[track_caller]
     pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
         let site = Location::caller();
-        self.along_last("argsort", axis, site, |x| x.push(Op::Kernel(Arc::new(Argsort { descending })), &[x], x.shape(), DType::I32, site))
+        self.along_last("argsort", axis, site, |x| {
+            x.push(Op::Kernel(Arc::new(Argsort { descending })), &[x], x.shape(), DType::I32, site)
+        })
     }
 
     /// The elements in ascending order along an axis.

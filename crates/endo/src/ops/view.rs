@@ -15,7 +15,8 @@ impl Tensor {
     pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
         let (shape, site) = (shape.into(), Location::caller());
         if shape.len() != self.shape().len() {
-            let message = format!("cannot reshape {} to {shape}: {} elements against {}", self.shape(), self.shape().len(), shape.len());
+            let message =
+                format!("cannot reshape {} to {shape}: {} elements against {}", self.shape(), self.shape().len(), shape.len());
             return self.fail(Error::new(ErrorKind::Shape, message).help("the products of the sizes must be equal"), shape, site);
         }
         if shape == *self.shape() { self.clone() } else { self.push(Op::View(View::Reshape), &[self], shape, self.dtype(), site) }
@@ -48,7 +49,11 @@ impl Tensor {
         match self.shape().axis(axis) {
             Some(position) if self.shape()[position] == 1 => self.reshape(self.shape().without(&[position])),
             Some(position) => {
-                let message = format!("`squeeze` needs an axis of size 1, but axis {axis} of {} has {}", self.shape(), self.shape()[position]);
+                let message = format!(
+                    "`squeeze` needs an axis of size 1, but axis {axis} of {} has {}",
+                    self.shape(),
+                    self.shape()[position]
+                );
                 self.fail(Error::new(ErrorKind::Shape, message), self.shape().without(&[position]), site)
             }
             None => self.fail(axis_error("squeeze", axis, self.shape()), self.shape(), site),
@@ -86,7 +91,11 @@ impl Tensor {
         let (shape, site) = (shape.into(), Location::caller());
         if self.shape().broadcast(&shape).as_ref() != Some(&shape) {
             let message = format!("cannot broadcast {} to {shape}", self.shape());
-            return self.fail(Error::new(ErrorKind::Shape, message).help("sizes must be equal or 1, axis by axis from the last"), shape, site);
+            return self.fail(
+                Error::new(ErrorKind::Shape, message).help("sizes must be equal or 1, axis by axis from the last"),
+                shape,
+                site,
+            );
         }
         self.expand(&shape, site)
     }
@@ -140,7 +149,11 @@ impl Tensor {
         };
         if start > end || end > size || step == 0 {
             let message = format!("`slice` {start}..{end} by {step} is not within axis {axis} of {}", self.shape());
-            return self.fail(Error::new(ErrorKind::Shape, message).help("ranges lie within the axis and steps are not 0"), self.shape(), site);
+            return self.fail(
+                Error::new(ErrorKind::Shape, message).help("ranges lie within the axis and steps are not 0"),
+                self.shape(),
+                site,
+            );
         }
         let Range { start, end } = start..end;
         let count = (end - start).div_ceil(step.unsigned_abs());
@@ -194,7 +207,8 @@ pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tenso
             dy.permute(&inverse)
         }
         View::Broadcast => {
-            let repeated: Vec<isize> = (0..x.rank()).filter(|&axis| x.shape()[axis] != dy.shape()[axis]).map(|axis| axis as isize).collect();
+            let repeated: Vec<isize> =
+                (0..x.rank()).filter(|&axis| x.shape()[axis] != dy.shape()[axis]).map(|axis| axis as isize).collect();
             dy.sum_axes(&repeated).reshape(x.shape())
         }
         View::Slice(parts) => dy.unslice(x.shape(), parts),

@@ -115,7 +115,9 @@ impl Settings {
         let key = (weight.map_or(SHARED, Variable::id), name.to_string());
         let mut slots = self.slots.lock().expect("no thread panics while it makes a slot");
         let make = || match weight {
-            Some(weight) => Variable::new(format!("{}/{name}", weight.name()), Array::full(weight.shape(), first, weight.dtype())),
+            Some(weight) => {
+                Variable::new(format!("{}/{name}", weight.name()), Array::full(weight.shape(), first, weight.dtype()))
+            }
             None => Variable::new(name, Array::full((), first, DType::F32)),
         };
         slots.entry(key).or_insert_with(|| make().frozen()).clone()

@@ -44,7 +44,7 @@ impl Draft {
             of: vec![None; graph.nodes.len()],
             variables: vec![None; graph.variables.len()],
         };
-        let kept = kept(groups);
+        let kept = groups.kept();
         for group in groups.list.iter().filter(|group| !group.members.is_empty()) {
             let scope = graph.node(group.members[0]).scope;
             let last = *group.members.last().expect("groups have members");
@@ -89,9 +89,13 @@ impl Draft {
             Op::Input(index) => Place::Input(*index),
             Op::Variable(index) => Place::Variable(*index),
             Op::Constant(array) => Place::Constant(self.constants.append(array.bytes())),
-            Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_) => {
-                Place::Arena(0)
-            }
+            Op::Elementwise(_)
+            | Op::Cast
+            | Op::Reduce(..)
+            | Op::Matmul { .. }
+            | Op::View(_)
+            | Op::Kernel(_)
+            | Op::Identity(_) => Place::Arena(0),
         };
         let buffer = self.buffer(node.dtype, node.shape.len(), place);
         self.of[id.index()] = Some(buffer);
@@ -217,7 +221,14 @@ impl Draft {
                 let output = Argument { buffer: output, offset: 0, shape: node.shape.clone() };
                 Action::Call(Call { kernel: kernel.clone(), inputs, output })
             }
-            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::View(_) | Op::Identity(_) => {
+            Op::Input(_)
+            | Op::Variable(_)
+            | Op::Constant(_)
+            | Op::Elementwise(_)
+            | Op::Cast
+            | Op::Reduce(..)
+            | Op::View(_)
+            | Op::Identity(_) => {
                 unreachable!("computed in loops, or not at all")
             }
         }
@@ -234,24 +245,8 @@ impl Draft {
     }
 }
 
-/// Which values are wanted outside the loop that computes them.
-fn kept(groups: &Groups<'_>) -> Vec<bool> {
-    let mut kept = vec![false; groups.graph.nodes.len()];
-    groups.reads.roots().for_each(|read| kept[read.base.index()] = true);
-    for (position, inputs) in groups.reads.inputs.iter().enumerate() {
-        let own = groups.of(NodeId(position as u32));
-        let length = own.map_or(0, |group| groups.list[group].length);
-        for read in inputs {
-            let inside = own.is_some() && groups.of(read.base) == own && groups.is_direct(read, length);
-            kept[read.base.index()] |= !inside;
-        }
-    }
-    kept
-}
-
 /// The sizes before, of, and after a group of neighbouring axes.
 fn middle(shape: &[usize], axes: &[usize]) -> [usize; 3] {
     let (first, end) = (axes[0], axes[axes.len() - 1] + 1);
     [&shape[..first], &shape[first..end], &shape[end..]].map(|sizes| sizes.iter().product())
 }
-

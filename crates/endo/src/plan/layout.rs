@@ -116,7 +116,9 @@ impl Layout {
         let strides: Vec<isize> = match view {
             View::Reshape => strides,
             View::Transpose(permutation) => permutation.iter().map(|&axis| strides[axis]).collect(),
-            View::Broadcast => strides.iter().zip(from.iter()).map(|(&stride, &size)| if size == 1 { 0 } else { stride }).collect(),
+            View::Broadcast => {
+                strides.iter().zip(from.iter()).map(|(&stride, &size)| if size == 1 { 0 } else { stride }).collect()
+            }
             View::Slice(slices) => {
                 let parts = strides.iter().zip(slices);
                 parts

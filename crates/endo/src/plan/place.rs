@@ -5,8 +5,8 @@
 
 use crate::simd::Memory;
 
-use super::emit::Draft;
 use super::Place;
+use super::emit::Draft;
 
 /// A buffer's bytes and the steps between which they are needed.
 #[derive(Clone, Copy)]
@@ -62,15 +62,21 @@ fn lives(draft: &Draft) -> Vec<Life> {
     arena
         .filter_map(|(index, buffer)| {
             let (first, last) = spans[index]?;
-            Some(Life { buffer: index, bytes: Memory::round_up(buffer.bytes()), first, last, start: 0 })
+            Some(Life { buffer: index, bytes: spaced(buffer.bytes()), first, last, start: 0 })
         })
         .collect()
 }
 
+/// Whole cache lines, and one more where buffers of this size would start at distances that fall into few sets of the cache.
+fn spaced(bytes: usize) -> usize {
+    let bytes = Memory::round_up(bytes);
+    if bytes > 0 && bytes.is_multiple_of(1024) { bytes + Memory::LINE } else { bytes }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Builder, square};
     use super::super::Plan;
+    use super::super::tests::{Builder, square};
 
     #[test]
     fn a_chain_of_unfused_operations_needs_two_values_at_a_time() {

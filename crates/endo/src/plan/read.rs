@@ -43,7 +43,8 @@ impl Reads {
     /// Walks the graph once.
     pub fn new(graph: &Graph) -> Self {
         let count = graph.nodes.len();
-        let mut walk = Walk { graph, behind: Vec::with_capacity(count), inputs: Vec::with_capacity(count), copied: vec![false; count] };
+        let mut walk =
+            Walk { graph, behind: Vec::with_capacity(count), inputs: Vec::with_capacity(count), copied: vec![false; count] };
         for position in 0..count {
             walk.visit(NodeId(position as u32));
         }

@@ -69,22 +69,23 @@ impl Groups<'_> {
     /// slope of an activation is computed in the backward pass.
     fn postpone(&mut self) {
         let count = self.graph.nodes.len();
+        let kept = self.kept();
         let mut roots = vec![false; count];
         self.reads.roots().for_each(|read| roots[read.base.index()] = true);
         let mut users = vec![Users::None; count];
         for position in (0..count).rev() {
             let id = NodeId(position as u32);
-            let Some(group) = self.of(id) else { continue };
+            let Some(mut group) = self.of(id) else { continue };
             if let Users::One(user) = users[position]
                 && user != group
                 && !roots[position]
                 && self.is_elementwise(id)
                 && self.alike(group, user)
-                && self.reads_kept_value(id, group, &users, &roots)
+                && self.reads_kept_value(id, group, &kept)
             {
                 self.move_to(id, user);
+                group = user;
             }
-            let group = self.of(id).unwrap_or(group);
             let length = self.list[group].length;
             for read in self.reads(id) {
                 let position = read.base.index();
@@ -94,13 +95,26 @@ impl Groups<'_> {
     }
 
     /// Whether an operation reads, besides constants, one value only, which its own group computes and keeps for others.
-    fn reads_kept_value(&self, id: NodeId, group: usize, users: &[Users], roots: &[bool]) -> bool {
+    fn reads_kept_value(&self, id: NodeId, group: usize, kept: &[bool]) -> bool {
         let mut values = self.reads(id).iter().filter(|read| !matches!(self.graph.node(read.base).op, Op::Constant(_)));
         let (Some(value), None) = (values.next(), values.next()) else { return false };
-        // Users are noted from the last to the first: all that come after this operation have been.
-        let position = value.base.index();
-        let kept = roots[position] || users[position] == Users::Many || matches!(users[position], Users::One(user) if user != group);
-        self.of(value.base) == Some(group) && kept
+        self.of(value.base) == Some(group) && kept[value.base.index()]
+    }
+
+    /// Which values are wanted outside the loops that compute them.
+    pub fn kept(&self) -> Vec<bool> {
+        let mut kept = vec![false; self.graph.nodes.len()];
+        self.reads.roots().for_each(|read| kept[read.base.index()] = true);
+        for position in 0..kept.len() {
+            let id = NodeId(position as u32);
+            let Some(own) = self.of(id) else { continue };
+            let length = self.list[own].length;
+            for read in self.reads(id) {
+                let inside = self.of(read.base) == Some(own) && self.is_direct(read, length);
+                kept[read.base.index()] |= !inside;
+            }
+        }
+        kept
     }
 
     /// Merges loops over single elements of the same depth: each costs little more than starting it.

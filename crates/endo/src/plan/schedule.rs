@@ -14,7 +14,11 @@ pub fn dependencies(draft: &Draft) -> Vec<(usize, usize)> {
         step.writes().into_iter().for_each(|buffer| writer[buffer] = Some(index));
     }
     let steps = draft.steps.iter().enumerate();
-    steps.flat_map(|(index, step)| step.reads().into_iter().filter_map(|buffer| Some((writer[buffer]?, index))).collect::<Vec<_>>()).collect()
+    steps
+        .flat_map(|(index, step)| {
+            step.reads().into_iter().filter_map(|buffer| Some((writer[buffer]?, index))).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Puts the steps in order.
@@ -29,7 +33,8 @@ pub fn order(draft: &mut Draft, pairs: &[(usize, usize)]) {
         after[before].push(then);
         waits[then] += 1;
     }
-    let mut ready: BinaryHeap<_> = (0..count).filter(|&step| waits[step] == 0).map(|step| Reverse((draft.positions[step], step))).collect();
+    let mut ready: BinaryHeap<_> =
+        (0..count).filter(|&step| waits[step] == 0).map(|step| Reverse((draft.positions[step], step))).collect();
     let mut order = Vec::with_capacity(count);
     while let Some(Reverse((_, step))) = ready.pop() {
         order.push(step);

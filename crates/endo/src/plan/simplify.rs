@@ -69,7 +69,8 @@ impl<'a> Rewriter<'a> {
         for (node, _) in source.nodes.iter().zip(&needed).filter(|&(_, &needed)| needed) {
             node.inputs.iter().for_each(|id| uses[id.index()] += 1);
         }
-        let roots = source.outputs.iter().chain(source.writes.iter().map(|(_, id)| id)).chain(source.checks.iter().map(|c| &c.node));
+        let roots =
+            source.outputs.iter().chain(source.writes.iter().map(|(_, id)| id)).chain(source.checks.iter().map(|c| &c.node));
         roots.for_each(|id| uses[id.index()] += 1);
         let result = Graph { variables: source.variables.clone(), scopes: source.scopes.clone(), ..Graph::default() };
         Self { source, uses, rewrites, result, known: HashMap::new(), origin: 0 }
@@ -91,7 +92,8 @@ impl<'a> Rewriter<'a> {
         let mut graph = self.result;
         graph.outputs = self.source.outputs.iter().map(|id| new[id.index()]).collect();
         graph.writes = self.source.writes.iter().map(|&(variable, id)| (variable, new[id.index()])).collect();
-        graph.checks = self.source.checks.iter().map(|check| Check { node: new[check.node.index()], what: check.what.clone() }).collect();
+        graph.checks =
+            self.source.checks.iter().map(|check| Check { node: new[check.node.index()], what: check.what.clone() }).collect();
         without_unneeded(graph)
     }
 
@@ -107,7 +109,9 @@ impl<'a> Rewriter<'a> {
             Op::Constant(array) if self.rewrites => self.constant(array),
             Op::View(view) if self.rewrites => self.view(view.clone(), inputs[0], node.shape.clone()),
             Op::Matmul { transposed } if self.rewrites => self.matmul(*transposed, inputs, node),
-            Op::Elementwise(_) | Op::Cast if self.rewrites => self.elementwise(node.op.clone(), inputs, node.shape.clone(), node.dtype),
+            Op::Elementwise(_) | Op::Cast if self.rewrites => {
+                self.elementwise(node.op.clone(), inputs, node.shape.clone(), node.dtype)
+            }
             Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast => self.keep(node, inputs),
             Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) => self.keep(node, inputs),
         }
@@ -150,7 +154,8 @@ impl<'a> Rewriter<'a> {
         let bytes = array.bytes();
         let size = dtype.bytes();
         if array.len() > 1 && bytes.chunks(size).all(|element| *element == bytes[..size]) {
-            let scalar = self.push(Op::Constant(Array::from_bytes((), dtype, &bytes[..size])), Vec::new(), Shape::scalar(), dtype);
+            let scalar =
+                self.push(Op::Constant(Array::from_bytes((), dtype, &bytes[..size])), Vec::new(), Shape::scalar(), dtype);
             return self.expand(scalar, &shape);
         }
         self.push(Op::Constant(array.clone()), Vec::new(), shape, dtype)
@@ -170,7 +175,9 @@ impl<'a> Rewriter<'a> {
             (View::Reshape, _) if shape == from => return input,
             (View::Reshape, Some((View::Reshape, first))) => return self.view(View::Reshape, first, shape),
             (View::Reshape, _) => {}
-            (View::Transpose(permutation), _) if keeps_order(permutation, &from) => return self.view(View::Reshape, input, shape),
+            (View::Transpose(permutation), _) if keeps_order(permutation, &from) => {
+                return self.view(View::Reshape, input, shape);
+            }
             (View::Transpose(second), Some((View::Transpose(first), below))) => {
                 let both = second.iter().map(|&axis| first[axis]).collect();
                 return self.view(View::Transpose(both), below, shape);

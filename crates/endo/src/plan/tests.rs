@@ -74,7 +74,12 @@ pub mod select {
         name: "where",
         arity: 3,
         output: Output::Same,
-        loops: [Some(Loops::select::<f32>()), Some(Loops::select::<f64>()), Some(Loops::select::<i32>()), Some(Loops::select::<u8>())],
+        loops: [
+            Some(Loops::select::<f32>()),
+            Some(Loops::select::<f64>()),
+            Some(Loops::select::<i32>()),
+            Some(Loops::select::<u8>()),
+        ],
         gradient: None,
         domain: [-1.0, 1.0],
     };

@@ -24,7 +24,8 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
         let readers: Vec<usize> = (0..draft.steps.len()).filter(reads_old).collect();
         // The step that computes the value can write it to the variable, if that leaves a possible order.
         let whole = layout.is_plain() && draft.buffers[value].length == layout.length();
-        let free = matches!(draft.buffers[value].place, Place::Arena(_)) && !draft.outputs.iter().any(|output| output.buffer == value);
+        let free =
+            matches!(draft.buffers[value].place, Place::Arena(_)) && !draft.outputs.iter().any(|output| output.buffer == value);
         if in_place && whole && free {
             let writes_value = |&step: &usize| draft.steps[step].writes().contains(&value);
             let producer = (0..draft.steps.len()).find(writes_value).expect("values are computed");

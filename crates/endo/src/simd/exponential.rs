@@ -11,11 +11,8 @@ use super::logarithm::log1p;
 pub(super) fn reduce<F: Float>(x: F) -> (F, F) {
     let n = round_small(x * F::from_f64(std::f64::consts::LOG2_E));
     // The high part of ln 2 has so few bits that its product with n is exact.
-    let (high, low) = if F::SINGLE {
-        (0.693145751953125, 0.000001428606820309417)
-    } else {
-        (0.6931471805598903, 5.497923018708371e-14)
-    };
+    let (high, low) =
+        if F::SINGLE { (0.693145751953125, 0.000001428606820309417) } else { (0.6931471805598903, 5.497923018708371e-14) };
     let r = n.mul_add(F::from_f64(-high), x);
     (n, n.mul_add(F::from_f64(-low), r))
 }

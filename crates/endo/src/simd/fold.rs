@@ -81,28 +81,8 @@ macro_rules! reducible {
         }
     };
 }
-reducible!(
-    f32,
-    0.0,
-    1.0,
-    f32::NEG_INFINITY,
-    f32::INFINITY,
-    |x, y| x + y,
-    x * y,
-    Float::maximum(x, y),
-    Float::minimum(x, y)
-);
-reducible!(
-    f64,
-    0.0,
-    1.0,
-    f64::NEG_INFINITY,
-    f64::INFINITY,
-    |x, y| x + y,
-    x * y,
-    Float::maximum(x, y),
-    Float::minimum(x, y)
-);
+reducible!(f32, 0.0, 1.0, f32::NEG_INFINITY, f32::INFINITY, |x, y| x + y, x * y, Float::maximum(x, y), Float::minimum(x, y));
+reducible!(f64, 0.0, 1.0, f64::NEG_INFINITY, f64::INFINITY, |x, y| x + y, x * y, Float::maximum(x, y), Float::minimum(x, y));
 reducible!(i32, 0, 1, i32::MIN, i32::MAX, |x, y| x.wrapping_add(y), x.wrapping_mul(y), x.max(y), x.min(y));
 reducible!(
     u8,
@@ -340,10 +320,7 @@ mod tests {
                 assert_eq!(fold(Reduction::Min, level, run), run.iter().copied().min().unwrap_or(i32::MAX));
                 let floats: Vec<f64> = run.iter().map(|&x| f64::from(x)).collect();
                 assert_eq!(fold(Reduction::Sum, level, &floats), floats.iter().sum::<f64>());
-                assert_eq!(
-                    fold(Reduction::Max, level, &floats),
-                    floats.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-                );
+                assert_eq!(fold(Reduction::Max, level, &floats), floats.iter().copied().fold(f64::NEG_INFINITY, f64::max));
             }
         }
     }

@@ -24,12 +24,12 @@ pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
 pub use float::{Float, Fused};
 pub use fold::{Fold, Folds, Reducible, Reduction};
 pub use logarithm::{log, log1p};
-pub use memory::Memory;
-pub use power::pow;
-pub use trigonometry::{cos, sin};
 pub use loops::{
     Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Loop, Loops, Number, Predicate, Real, Ternary, Unary,
 };
+pub use memory::Memory;
+pub use power::pow;
+pub use trigonometry::{cos, sin};
 
 /// The vector instructions a loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -50,11 +50,8 @@ fn log_extended<F: Float>(x: F) -> (F, F) {
     let cube_low = cube_low + s * square_low + s_low * square;
 
     // e·ln 2 is exact in its high part.
-    let (high, low) = if F::SINGLE {
-        (0.693145751953125, 0.000001428606820309417)
-    } else {
-        (0.6931471805598903, 5.497923018708371e-14)
-    };
+    let (high, low) =
+        if F::SINGLE { (0.693145751953125, 0.000001428606820309417) } else { (0.6931471805598903, 5.497923018708371e-14) };
     let (sum, first) = (e * F::from_f64(high)).sum(s + s);
     let (sum, second) = sum.sum(cube);
     sum.sum(first + second + (cube_low + F::TWO * s_low + e * F::from_f64(low)))

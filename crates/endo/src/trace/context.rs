@@ -216,7 +216,9 @@ impl Context {
         let (value, site) = (value.borrow(), Location::caller());
         if !value.shape().is_scalar() {
             let message = format!("the metric `{name}` has shape {}, and has to be a scalar", value.shape());
-            return self.trace.record(Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`").at(site));
+            return self
+                .trace
+                .record(Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`").at(site));
         }
         let name = self.full_name(name);
         if self.metrics.iter().any(|known| known.name == name) {
@@ -329,7 +331,13 @@ impl Context {
     }
 
     /// Begins a layer's call: what `apply` does around `call`.
-    pub(crate) fn enter<L: ?Sized>(&mut self, layer: &L, given: Option<&str>, batch: Option<usize>, site: &'static Location<'static>) {
+    pub(crate) fn enter<L: ?Sized>(
+        &mut self,
+        layer: &L,
+        given: Option<&str>,
+        batch: Option<usize>,
+        site: &'static Location<'static>,
+    ) {
         if let (None, Some(batch)) = (self.scopes.innermost(), batch) {
             self.batch = batch;
         }
@@ -369,7 +377,12 @@ impl Context {
     }
 
     /// Notes that a weight is used, with its penalty and constraint.
-    pub(crate) fn use_weight(&mut self, variable: &Variable, regularizer: Option<&Arc<dyn Regularizer>>, constraint: Option<&Arc<dyn Constraint>>) {
+    pub(crate) fn use_weight(
+        &mut self,
+        variable: &Variable,
+        regularizer: Option<&Arc<dyn Regularizer>>,
+        constraint: Option<&Arc<dyn Constraint>>,
+    ) {
         for collector in self.collectors.iter_mut().filter(|collector| !collector.contains(variable)) {
             collector.push(variable.clone());
         }

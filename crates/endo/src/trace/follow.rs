@@ -33,7 +33,11 @@ impl Tracing {
 
     /// The graph of a closure on inputs of the shapes and types of these, and its warnings.
     #[track_caller]
-    pub fn graph(&self, inputs: &[&Array], closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>) -> Result<(Graph, Vec<String>)> {
+    pub fn graph(
+        &self,
+        inputs: &[&Array],
+        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
+    ) -> Result<(Graph, Vec<String>)> {
         let (graph, warnings, _) = self.follow(&Trace::new(), inputs, closure)?;
         Ok((graph, warnings))
     }

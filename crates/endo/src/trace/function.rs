@@ -129,7 +129,8 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     fn find(&self, inputs: &[&Array; N]) -> Option<usize> {
         self.traced.iter().position(|traced| {
             let pairs = traced.signature.iter().zip(inputs);
-            traced.program.is_some() && pairs.into_iter().all(|((shape, dtype), input)| shape == input.shape() && *dtype == input.dtype())
+            traced.program.is_some()
+                && pairs.into_iter().all(|((shape, dtype), input)| shape == input.shape() && *dtype == input.dtype())
         })
     }
 

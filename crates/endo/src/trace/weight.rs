@@ -103,7 +103,11 @@ impl Weight {
             cx.trace().record(error.at(site));
         }
         if variable.shape() != &shape {
-            let message = format!("weight `{}` was made with shape {}, and is used here with shape {shape}", variable.name(), variable.shape());
+            let message = format!(
+                "weight `{}` was made with shape {}, and is used here with shape {shape}",
+                variable.name(),
+                variable.shape()
+            );
             let help = "a layer keeps the sizes of its first input: use another layer for inputs of another size";
             return cx.trace().fail(Error::new(ErrorKind::Shape, message).help(help).at(site), shape, variable.dtype());
         }

@@ -72,7 +72,9 @@ impl Model {
             let output = &outputs[0];
             if output.shape().batch() != rows || output.shape().is_scalar() {
                 let message = format!("the model's output for {rows} rows has shape {}", output.shape());
-                return Err(Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input"));
+                return Err(
+                    Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input")
+                );
             }
             let all = predictions.get_or_insert_with(|| Array::zeros(output.shape().with(0, samples), output.dtype()));
             all.write_rows(done, output);

@@ -10,5 +10,5 @@ pub(crate) mod step;
 
 pub use callbacks::{Callback, Progress};
 pub use fit::Fit;
-pub use step::Stepper;
 pub use history::{Epoch, History, Ledger, Logs};
+pub use step::Stepper;

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::data::Dataset;
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::losses::{Reduction, align};
 use crate::model::{Compiled, Model, short_names};
 use crate::shape::Shape;
 use crate::trace::{Context, Program};
-use crate::dtype::DType;
 
 /// What a step does with a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,14 +110,16 @@ impl<'m> Runner<'m> {
         if self.model.eager {
             let names = RefCell::new(Vec::new());
             let tracing = self.model.tracing(self.kind == Kind::Train);
-            let (values, warnings) = tracing.run_eagerly(inputs, |tensors, cx| self.model.step(self.kind, has, tensors, cx, &names))?;
+            let (values, warnings) =
+                tracing.run_eagerly(inputs, |tensors, cx| self.model.step(self.kind, has, tensors, cx, &names))?;
             warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
             self.eager = (names.into_inner(), values);
             return Ok((&self.eager.0, &self.eager.1));
         }
         let matches = |step: &Step, trainable: &[bool]| {
             let key = &step.key;
-            let fits = key.inputs.iter().zip(inputs).all(|((shape, dtype), input)| shape == input.shape() && *dtype == input.dtype());
+            let fits =
+                key.inputs.iter().zip(inputs).all(|((shape, dtype), input)| shape == input.shape() && *dtype == input.dtype());
             key.kind == self.kind && key.has == has && fits && key.trainable == trainable
         };
         let index = match self.used.iter().position(|(step, _)| matches(step, &self.trainable)) {
@@ -152,7 +154,8 @@ impl Model {
         let (arrays, count) = batch.arrays();
         let has = [batch.y.is_some(), batch.weight.is_some()];
         let names = RefCell::new(Vec::new());
-        let (graph, _) = self.tracing(true).graph(&arrays[..count], |tensors, cx| self.step(Kind::Train, has, tensors, cx, &names))?;
+        let (graph, _) =
+            self.tracing(true).graph(&arrays[..count], |tensors, cx| self.step(Kind::Train, has, tensors, cx, &names))?;
         Ok(Program::new(&graph))
     }
 
@@ -176,7 +179,14 @@ impl Model {
 
     /// What a step computes, while traced.
     #[track_caller]
-    fn step(&self, kind: Kind, has: [bool; 2], tensors: &[Tensor], cx: &mut Context, names: &RefCell<Vec<String>>) -> Vec<Tensor> {
+    fn step(
+        &self,
+        kind: Kind,
+        has: [bool; 2],
+        tensors: &[Tensor],
+        cx: &mut Context,
+        names: &RefCell<Vec<String>>,
+    ) -> Vec<Tensor> {
         let x = &tensors[0];
         if kind == Kind::Predict {
             return vec![self.forward(x, cx)];
@@ -189,7 +199,8 @@ impl Model {
         let terms = self.loss_terms(compiled, y, &y_pred, weight, mark, cx);
         let Some(total) = terms.iter().map(|(_, term)| term.clone()).reduce(|total, term| total + term) else {
             let help = "compile it with a loss, or add one inside the model with `cx.add_loss`";
-            cx.trace().record(Error::new(ErrorKind::Usage, "the model has nothing to train on: no loss and no loss term").help(help));
+            cx.trace()
+                .record(Error::new(ErrorKind::Usage, "the model has nothing to train on: no loss and no loss term").help(help));
             return vec![x.sum()];
         };
         if kind == Kind::Train {
@@ -223,7 +234,8 @@ impl Model {
         let mut terms = Vec::new();
         for (loss, name) in compiled.losses.iter().zip(compiled.loss_names()) {
             let Some(y) = y else {
-                let message = format!("the loss `{}` compares predictions with targets, but the data has no targets", loss.name());
+                let message =
+                    format!("the loss `{}` compares predictions with targets, but the data has no targets", loss.name());
                 let help = "give targets with `Dataset::new(x, y)`, or compile with `()` to train on internal terms alone";
                 cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
                 return Vec::new();

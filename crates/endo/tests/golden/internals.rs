@@ -169,7 +169,11 @@ impl<'a> Case<'a> {
         compare_logs("evaluate", &model.evaluate_batches(&self.data, batch_size).map_err(text)?, &expected.object("evaluate"))?;
         let fit = Fit::epochs(history.number("epochs") as usize).batch_size(batch_size).shuffle(false);
         let history = model.fit(&self.data, fit).map_err(text)?;
-        history.epochs.iter().zip(expected.objects("fit")).try_for_each(|(epoch, wanted)| compare_logs("fit", &epoch.logs, &wanted))
+        history
+            .epochs
+            .iter()
+            .zip(expected.objects("fit"))
+            .try_for_each(|(epoch, wanted)| compare_logs("fit", &epoch.logs, &wanted))
     }
 
     /// The terms that a call in training collects, and the gradients of the total, in a loop of one's own.
@@ -190,7 +194,8 @@ impl<'a> Case<'a> {
                 let weight = model.weight(gradients[want].0).expect("the gradient of a weight");
                 let gradient = cx.gradients(&total, [&weight]).into_tensors().remove(0);
                 found.borrow_mut().push(gradient.as_ref().map(|_| 0.0));
-                let stacked = if terms.is_empty() { cx.constant(Array::zeros([0], DType::F32)) } else { Tensor::stack(&terms, 0) };
+                let stacked =
+                    if terms.is_empty() { cx.constant(Array::zeros([0], DType::F32)) } else { Tensor::stack(&terms, 0) };
                 [gradient.unwrap_or_else(|| x.zeros_like()), stacked]
             });
             let targets = data.targets().expect("a target");
@@ -234,8 +239,10 @@ fn net(case: &Object<'_>) -> Result<Box<dyn Fn() -> Net>, String> {
     let regularizer = |key: &str| -> Result<Option<Arc<dyn Regularizer>>, String> {
         config.has(key).then(|| regularizers::get(&config.object(key).named()).map_err(text)).transpose()
     };
-    let regularized = [regularizer("kernel_regularizer")?, regularizer("bias_regularizer")?, regularizer("activity_regularizer")?];
-    let dense = move |name: &str| Dense::new(units).activation(activations::get(&activation).expect("a known activation")).name(name);
+    let regularized =
+        [regularizer("kernel_regularizer")?, regularizer("bias_regularizer")?, regularizer("activity_regularizer")?];
+    let dense =
+        move |name: &str| Dense::new(units).activation(activations::get(&activation).expect("a known activation")).name(name);
     let hidden = {
         let dense = dense.clone();
         move || {

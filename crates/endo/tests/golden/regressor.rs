@@ -63,7 +63,8 @@ fn model(case: &Object<'_>, features: usize) -> Result<(Model, f64)> {
     let units = config.number("hidden_units") as usize;
     let (activation, initializer) = (config.text("activation"), config.text("kernel_initializer"));
     let hidden = (0..config.number("hidden_layers") as usize).map(|index| {
-        let layer = Dense::new(units).activation(activations::get(activation)?).kernel_initializer(initializers::get(initializer)?);
+        let layer =
+            Dense::new(units).activation(activations::get(activation)?).kernel_initializer(initializers::get(initializer)?);
         Ok(layer.name(format!("hidden{index}")))
     });
     let hidden = hidden.collect::<Result<_>>()?;
@@ -82,8 +83,11 @@ fn model(case: &Object<'_>, features: usize) -> Result<(Model, f64)> {
 }
 
 fn made_up(case: &Object<'_>) -> Result<Outcome> {
-    let batches: Vec<Dataset> =
-        case.objects("batches").iter().map(|batch| Dataset::new(batch.array("inputs"), batch.array("targets"))).collect::<Result<_>>()?;
+    let batches: Vec<Dataset> = case
+        .objects("batches")
+        .iter()
+        .map(|batch| Dataset::new(batch.array("inputs"), batch.array("targets")))
+        .collect::<Result<_>>()?;
     let validation = case.object("validation");
     let validation = Dataset::new(validation.array("inputs"), validation.array("targets"))?;
     let (mut model, weight) = model(case, validation.inputs().shape().features())?;
@@ -107,7 +111,9 @@ fn california(case: &Object<'_>, data: &Path) -> Result<Outcome> {
     let scaler = StandardScaler::fit(&x.take(&train_rows))?;
     let wanted = case.object("scaler");
     let exact = Tolerance { absolute: 0.0, relative: 1e-6 };
-    for (what, got, wanted) in [("mean", scaler.mean(), wanted.array("mean")), ("std", scaler.standard_deviation(), wanted.array("std"))] {
+    for (what, got, wanted) in
+        [("mean", scaler.mean(), wanted.array("mean")), ("std", scaler.standard_deviation(), wanted.array("std"))]
+    {
         for (index, &got) in got.iter().enumerate() {
             if let Err(error) = compare_numbers(what, got, wanted.get(index), exact) {
                 return Ok(Err(error));

@@ -38,7 +38,15 @@ impl Fold {
     /// # Safety
     /// `tile` points to the span's elements; output, partial results and the register are as large as the sizes say, and this
     /// thread alone touches them. The tiles of a range are given in order.
-    pub unsafe fn run(&self, bases: &Bases, registers: *mut u8, partials: *mut u8, tile: *mut u8, span: Span<usize>, range: Range) {
+    pub unsafe fn run(
+        &self,
+        bases: &Bases,
+        registers: *mut u8,
+        partials: *mut u8,
+        tile: *mut u8,
+        span: Span<usize>,
+        range: Range,
+    ) {
         let [_, middle, kept] = self.sizes;
         let group = middle * kept;
         let target = match (self.partials, range.chunk) {
@@ -80,7 +88,15 @@ impl Fold {
 
     /// Combines rows of `kept` elements, the first of them from `column` on, and the last not to its end. `begins` is the
     /// number of elements of the group that this range has combined before; ranges begin with a row.
-    unsafe fn rows(&self, mut values: *mut u8, mut column: usize, mut count: usize, target: *mut u8, register: *mut u8, begins: usize) {
+    unsafe fn rows(
+        &self,
+        mut values: *mut u8,
+        mut column: usize,
+        mut count: usize,
+        target: *mut u8,
+        register: *mut u8,
+        begins: usize,
+    ) {
         let kept = self.sizes[2];
         let mut is_first = begins < kept;
         while count > 0 {

@@ -124,7 +124,11 @@ impl Lowering<'_> {
                 let register = self.registers.len();
                 self.registers.push(size);
                 let repeats = layout.period().is_some_and(|period| self.rows_of(period));
-                if repeats { self.fills.push(value) } else { self.gathers.push(value) }
+                if repeats {
+                    self.fills.push(value)
+                } else {
+                    self.gathers.push(value)
+                }
                 Home::Register(register)
             };
             self.homes.push(home);
@@ -157,7 +161,8 @@ impl Lowering<'_> {
                     self.free.push(register);
                 }
             }
-            let direct = (0..self.body.stores.len()).find(|&store| self.body.stores[store].value == value && self.is_free(store, index));
+            let direct =
+                (0..self.body.stores.len()).find(|&store| self.body.stores[store].value == value && self.is_free(store, index));
             let home = match direct {
                 Some(store) => {
                     stored[store] = Some(value);
@@ -218,7 +223,8 @@ impl Lowering<'_> {
             let code = table::instruction(instruction, self.level);
             instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u32 });
         }
-        let values: Vec<usize> = self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
+        let values: Vec<usize> =
+            self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
         let mut copies = Vec::new();
         for &(value, buffer) in &self.copies {
             let dtype = self.dtype(value);
@@ -327,4 +333,3 @@ fn least_common_multiple(a: usize, b: usize) -> Option<usize> {
     }
     if x == 0 { None } else { (a / x).checked_mul(b) }
 }
-

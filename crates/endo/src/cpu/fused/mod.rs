@@ -94,7 +94,9 @@ impl Body {
     pub unsafe fn run(&self, bases: &Bases, scratch: Scratch, threads: usize, pool: &Pool) {
         if self.chunk >= self.length {
             // SAFETY: as the caller promises.
-            return unsafe { self.range(bases, scratch.of(0), scratch.partials(), Range { start: 0, end: self.length, chunk: None }) };
+            return unsafe {
+                self.range(bases, scratch.of(0), scratch.partials(), Range { start: 0, end: self.length, chunk: None })
+            };
         }
         let next = AtomicUsize::new(0);
         let work = |thread| {
@@ -109,7 +111,11 @@ impl Body {
                 unsafe { self.range(bases, scratch.of(thread), scratch.partials(), range) };
             }
         };
-        if threads > 1 { pool.run(threads, work) } else { work(0) }
+        if threads > 1 {
+            pool.run(threads, work)
+        } else {
+            work(0)
+        }
         let chunks = self.length.div_ceil(self.chunk);
         for fold in &self.folds {
             // SAFETY: all chunks have left their partial results.

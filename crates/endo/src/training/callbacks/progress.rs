@@ -54,7 +54,13 @@ impl Callback for Progress {
         if self.bar && self.drawn.elapsed() >= PAUSE {
             self.drawn = Instant::now();
             let (epoch, done) = (self.epoch + 1, batch + 1);
-            Self::write(&format!("\r\x1b[Kepoch {epoch}/{} {} {done}/{}  {}", self.epochs, bar(done, self.batches), self.batches, ledger()));
+            Self::write(&format!(
+                "\r\x1b[Kepoch {epoch}/{} {} {done}/{}  {}",
+                self.epochs,
+                bar(done, self.batches),
+                self.batches,
+                ledger()
+            ));
         }
         Ok(())
     }
@@ -64,7 +70,12 @@ impl Callback for Progress {
         let validation = report.validation.as_ref().map_or_else(String::new, |ledger| format!("   validation: {ledger}"));
         let digits = self.epochs.to_string().len();
         let seconds = report.seconds;
-        Self::write(&format!("{clear}epoch {:>digits$}/{}  {seconds:.2} s  {}{validation}\n", epoch + 1, self.epochs, report.ledger));
+        Self::write(&format!(
+            "{clear}epoch {:>digits$}/{}  {seconds:.2} s  {}{validation}\n",
+            epoch + 1,
+            self.epochs,
+            report.ledger
+        ));
         Ok(())
     }
 }

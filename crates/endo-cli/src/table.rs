@@ -1,0 +1,132 @@
+//! The table to learn from, and the rows to train, validate and test on.
+//!
+//! In: a CSV file, or nothing for the embedded table of red wines. Out: [`Source`], and from it [`Parts`].
+
+use endo::data::{Dataset, Table};
+use endo::{Error, ErrorKind, Result};
+
+use crate::arguments::Arguments;
+
+/// A table, where it is from, and the column to predict.
+pub struct Source {
+    /// What the table is.
+    pub title: String,
+    /// Where it is from, if it is not the user's own.
+    pub origin: Option<&'static str>,
+    /// The column to predict.
+    pub target: String,
+    table: Table,
+}
+
+/// Rows for each purpose; none is in two parts.
+pub struct Parts {
+    /// To learn from.
+    pub train: Dataset,
+    /// To watch while learning.
+    pub validation: Option<Dataset>,
+    /// To judge by, once.
+    pub test: Dataset,
+}
+
+const WINE_TITLE: &str = "the quality of red wines";
+const WINE_ORIGIN: &str = "Cortez et al. 2009, UCI Machine Learning Repository; from the crate linfa-datasets";
+const WINE_TARGET: &str = "quality";
+
+impl Source {
+    /// Reads the file that the arguments name, or the embedded table.
+    ///
+    /// # Errors
+    /// If the file cannot be read as a table, or the target is not said, is no column, or is the same in every row.
+    pub fn read(arguments: &Arguments) -> Result<Self> {
+        let source = match &arguments.data {
+            Some(path) => {
+                let table = Table::read_csv(path)?;
+                let Some(target) = arguments.target.clone() else { return Err(no_target(&table)) };
+                Self { title: path.display().to_string(), origin: None, target, table }
+            }
+            None => {
+                let target = arguments.target.clone().unwrap_or_else(|| WINE_TARGET.to_string());
+                Self { title: WINE_TITLE.to_string(), origin: Some(WINE_ORIGIN), target, table: red_wines()? }
+            }
+        };
+        let values = source.table.column(&source.target)?;
+        match values {
+            [first, rest @ ..] if !rest.is_empty() && rest.iter().all(|value| value == first) => {
+                let message = format!("column `{}` is {first} in every row: there is nothing to predict", source.target);
+                Err(Error::new(ErrorKind::Data, message).help("choose another target"))
+            }
+            _ => Ok(source),
+        }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The number of columns to predict from.
+    pub fn inputs(&self) -> usize {
+        self.table.columns().len() - 1
+    }
+
+    /// The rows in random parts: for the test a share of all, for validation a share of the rest.
+    ///
+    /// # Errors
+    /// If a part would be empty, there is no column besides the target, or a number does not fit f32.
+    pub fn split(&self, arguments: &Arguments) -> Result<Parts> {
+        let data = self.table.dataset(&self.target)?;
+        let (rest, test) = data.split(arguments.test, arguments.seed)?;
+        if arguments.validation == 0.0 {
+            return Ok(Parts { train: rest, validation: None, test });
+        }
+        let (train, validation) = rest.split(arguments.validation, arguments.seed)?;
+        Ok(Parts { train, validation: Some(validation), test })
+    }
+}
+
+/// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10.
+fn red_wines() -> Result<Table> {
+    let wines = linfa_datasets::winequality();
+    let inputs = wines.feature_names().iter().zip(wines.records.columns());
+    let inputs = inputs.map(|(name, column)| (name.as_str(), column.to_vec()));
+    let quality = wines.targets.iter().map(|&quality| quality as f64).collect();
+    Table::from_columns(inputs.chain([(WINE_TARGET, quality)]))
+}
+
+fn no_target(table: &Table) -> Error {
+    let names: Vec<String> = table.columns().map(|name| format!("`{name}`")).collect();
+    let message = format!("which column is to be predicted? There are {}", names.join(", "));
+    Error::new(ErrorKind::Argument, message).help("name it with --target COLUMN")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &str) -> Arguments {
+        Arguments::parse(line.split(' ').map(Into::into)).unwrap()
+    }
+
+    #[test]
+    fn the_embedded_table_has_all_wines() {
+        let wines = Source::read(&arguments("endo")).unwrap();
+        assert_eq!((wines.rows(), wines.inputs(), wines.target.as_str()), (1599, 11, "quality"));
+        let mean = wines.table.column("quality").unwrap().iter().sum::<f64>() / 1599.0;
+        assert!((mean - 5.6360).abs() < 1e-4, "{mean}");
+        assert_eq!(wines.table.column("alcohol").unwrap()[0], 9.4);
+    }
+
+    #[test]
+    fn shares_are_of_all_rows_and_of_the_rest() {
+        let arguments = arguments("endo --test 0.5 --validation 0.2");
+        let parts = Source::read(&arguments).unwrap().split(&arguments).unwrap();
+        assert_eq!((parts.test.len(), parts.validation.unwrap().len(), parts.train.len()), (800, 160, 639));
+    }
+
+    #[test]
+    fn validation_may_be_left_out() {
+        let arguments = arguments("endo --target alcohol --validation 0");
+        let parts = Source::read(&arguments).unwrap().split(&arguments).unwrap();
+        assert_eq!((parts.test.len(), parts.validation, parts.train.len()), (400, None, 1199));
+    }
+}

@@ -1,0 +1,164 @@
+//! Training, from the table to the saved weights.
+//!
+//! In: arguments. Out: a report of the data, the model, every epoch and the test, and a file of weights that holds the
+//! scaling of the inputs too.
+
+use std::io::{IsTerminal, stderr, stdout};
+use std::path::Path;
+use std::time::Instant;
+
+use endo::prelude::*;
+
+use crate::arguments::Arguments;
+use crate::output::{EpochRecords, Output, Record, weights_path};
+use crate::regressor::ReconstructingRegressor;
+use crate::table::{Parts, Source};
+
+/// The error on the test rows: of the model, and of predicting the mean of the training rows' targets.
+struct Test {
+    loss: f64,
+    model: Errors,
+    baseline: Errors,
+}
+
+/// Mean errors over rows.
+struct Errors {
+    squared: f64,
+    absolute: f64,
+}
+
+/// Does all that was asked for.
+///
+/// # Errors
+/// What is wrong with the data or the folder, before anything is trained; a number that is not finite, while training.
+pub fn train(arguments: &Arguments) -> Result<()> {
+    let start = Instant::now();
+    let mut output = Output::stdout();
+    let source = Source::read(arguments)?;
+    let parts = source.split(arguments)?;
+    let weights = weights_path(&arguments.out)?;
+    let mut model = model(&parts.train, arguments)?;
+    if !arguments.json {
+        output.line(describe(&source, &parts))?;
+        output.line(format_args!("\n{}\n", model.summary()?))?;
+    }
+    let mut fit = Fit::epochs(arguments.epochs).batch_size(arguments.batch_size);
+    if let Some(validation) = &parts.validation {
+        fit = fit.validation(validation);
+    }
+    // Progress and records on one terminal would be in each other's way.
+    if !arguments.json || (stderr().is_terminal() && !stdout().is_terminal()) {
+        fit = fit.progress();
+    }
+    if arguments.json {
+        fit = fit.callback(EpochRecords(&mut output));
+    }
+    model.fit(&parts.train, fit)?;
+    let test = test(&model, &parts)?;
+    model.save_weights(&weights)?;
+    let seconds = start.elapsed().as_secs_f64();
+    if arguments.json {
+        output.line(record(&source, &parts, &test, &weights, arguments.seed, seconds))
+    } else {
+        output.line(conclude(&parts, &test, &weights, seconds))
+    }
+}
+
+/// The regressor behind a scaling of its inputs by the statistics of the training rows, with weights and ready to train.
+fn model(train: &Dataset, arguments: &Arguments) -> Result<Model> {
+    let scaling = Normalization::adapt(&StandardScaler::fit(train.inputs())?);
+    let layers = Sequential::new().add(scaling).add(ReconstructingRegressor::new(1));
+    let model = Model::new(layers).seed(arguments.seed);
+    let mut model = match arguments.threads {
+        Some(threads) => model.threads(threads),
+        None => model,
+    };
+    model.compile(Nadam::new(arguments.learning_rate), MeanSquaredError, [MeanAbsoluteError::new()]);
+    model.build([1, train.inputs().shape().features()])?;
+    Ok(model)
+}
+
+fn test(model: &Model, parts: &Parts) -> Result<Test> {
+    let logs = model.evaluate(&parts.test)?;
+    let find = |name: &str| logs.get(name).unwrap_or(f64::NAN);
+    let model = Errors { squared: find("main"), absolute: find("mean_absolute_error") };
+    let [train, test] = [&parts.train, &parts.test].map(|part| part.targets().map_or_else(Vec::new, Array::to_vec::<f64>));
+    Ok(Test { loss: find("loss"), model, baseline: Errors::of_constant(mean(&train), &test) })
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+impl Errors {
+    /// Those of predicting the same number for every target.
+    fn of_constant(prediction: f64, targets: &[f64]) -> Self {
+        let mean_of =
+            |error: &dyn Fn(f64) -> f64| mean(&targets.iter().map(|target| error(target - prediction)).collect::<Vec<_>>());
+        Self { squared: mean_of(&|difference| difference * difference), absolute: mean_of(&f64::abs) }
+    }
+}
+
+impl std::fmt::Display for Errors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Logs(vec![("mean squared error".to_string(), self.squared), ("mean absolute error".to_string(), self.absolute)]).fmt(f)
+    }
+}
+
+fn describe(source: &Source, parts: &Parts) -> String {
+    let origin = source.origin.map_or_else(String::new, |origin| format!("\nsource   {origin}"));
+    let validation = parts.validation.as_ref().map_or_else(String::new, |part| format!(", {} to validate", part.len()));
+    format!(
+        "data     {}: {} rows\ntarget   {}, from {} other columns{origin}\nsplit    {} rows to train{validation}, {} to test",
+        source.title,
+        source.rows(),
+        source.target,
+        source.inputs(),
+        parts.train.len(),
+        parts.test.len(),
+    )
+}
+
+fn conclude(parts: &Parts, test: &Test, weights: &Path, seconds: f64) -> String {
+    let Test { model, baseline, .. } = test;
+    let rows = parts.test.len();
+    let verdict = if model.squared < baseline.squared {
+        String::new()
+    } else {
+        let advice = "More epochs may help, or a target of smaller numbers.";
+        format!("The model is no better than the mean. {advice}\n")
+    };
+    format!(
+        "\nOn the {rows} test rows\n  the model          {model}\n  the training mean  {baseline}\n{verdict}\n\
+         weights  {}\ntime     {seconds:.2} s",
+        weights.display()
+    )
+}
+
+fn record(source: &Source, parts: &Parts, test: &Test, weights: &Path, seed: u64, seconds: f64) -> Record {
+    Record::default()
+        .with("test_mse", test.model.squared)
+        .with("test_mae", test.model.absolute)
+        .with("test_loss", test.loss)
+        .with("baseline_mse", test.baseline.squared)
+        .with("baseline_mae", test.baseline.absolute)
+        .with("rows", source.rows())
+        .with("train_rows", parts.train.len())
+        .with("validation_rows", parts.validation.as_ref().map_or(0, Dataset::len))
+        .with("test_rows", parts.test.len())
+        .with("weights", weights.to_string_lossy())
+        .with("seed", seed)
+        .with("seconds", seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_baseline_predicts_one_number_for_all() {
+        let errors = Errors::of_constant(mean(&[1.0, 3.0]), &[2.0, 5.0]);
+        assert_eq!((errors.squared, errors.absolute), (4.5, 1.5));
+        assert_eq!(errors.to_string(), "mean squared error 4.500  mean absolute error 1.500");
+    }
+}
