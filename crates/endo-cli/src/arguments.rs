@@ -21,8 +21,10 @@ pub struct Arguments {
     pub batch_size: usize,
     /// Nadam's.
     pub learning_rate: f64,
-    /// Of the split, the first weights and the order of rows.
+    /// Of the first weights and the order of rows.
     pub seed: u64,
+    /// Of the choice of rows to train, validate and test on.
+    pub split_seed: u64,
     /// The share of the rows that are not for the test; 0 is no validation.
     pub validation: f64,
     /// The share of all rows.
@@ -69,6 +71,7 @@ impl Arguments {
             batch_size: given(matches, "batch-size"),
             learning_rate: given(matches, "learning-rate"),
             seed: given(matches, "seed"),
+            split_seed: given(matches, "split-seed"),
             validation: given(matches, "validation"),
             test: given(matches, "test"),
             out: given(matches, "out"),
@@ -96,7 +99,7 @@ fn command() -> Command {
         .disable_help_subcommand(true)
 }
 
-fn options() -> [Arg; 11] {
+fn options() -> [Arg; 12] {
     [
         valued("data", "FILE", "A CSV file to learn from [default: red wines]").value_parser(value_parser!(PathBuf)),
         valued("target", "COLUMN", "The column to predict; needed with --data [default: quality]")
@@ -104,8 +107,9 @@ fn options() -> [Arg; 11] {
         valued("epochs", "COUNT", "Passes over the training rows").default_value("20").value_parser(count),
         valued("batch-size", "ROWS", "Rows in a training step").default_value("32").value_parser(count),
         valued("learning-rate", "RATE", "Size of the optimizer's steps").default_value("0.001").value_parser(rate),
-        valued("seed", "NUMBER", "Chooses the split, the first weights and the order of rows")
-            .default_value("1")
+        valued("seed", "NUMBER", "Chooses the first weights and the order of rows").default_value("1").value_parser(seed),
+        valued("split-seed", "NUMBER", "Chooses the rows to train, validate and test on: runs of other seeds share them")
+            .default_value("42")
             .value_parser(seed),
         valued("validation", "SHARE", "Rows to validate on, of those not for the test; 0 for none")
             .default_value("0.25")

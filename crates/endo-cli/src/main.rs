@@ -9,6 +9,7 @@ mod regressor;
 mod table;
 mod train;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use endo::{Error, ErrorKind};
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     match train::train(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::print_error(&error);
+            // There is nowhere left to report a failure to report.
+            let _ = writeln!(io::stderr(), "error: {error}");
             exit_code(&error)
         }
     }

@@ -1,14 +1,14 @@
 //! What the command prints, and the file it writes.
 //!
-//! In: texts and numbers. Out: lines on standard output, as text or as JSON; errors on standard error; a place for weights
-//! that was tried before it is needed.
+//! In: texts and numbers. Out: lines on standard output, as text or as JSON; a place for weights that was tried before it
+//! is needed.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use endo::training::{Callback, Epoch};
+use endo::training::{Callback, Epoch, Training};
 use endo::{Error, ErrorKind, Result};
 use serde_json::Value;
 
@@ -73,17 +73,11 @@ impl std::fmt::Display for Record {
 pub struct EpochRecords<'a>(pub &'a mut Output);
 
 impl Callback for EpochRecords<'_> {
-    fn epoch_end(&mut self, epoch: usize, report: &Epoch) -> Result<()> {
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
         let record =
             report.logs.iter().fold(Record::default().with("epoch", epoch + 1), |record, (name, value)| record.with(name, value));
         self.0.line(record.with("seconds", report.seconds))
     }
-}
-
-/// Prints an error to standard error as it is, `error: ` before it.
-pub fn print_error(error: &Error) {
-    // There is nowhere left to report a failure to report.
-    let _ = writeln!(io::stderr(), "error: {error}");
 }
 
 /// The file for the weights in a folder, which is made if it is missing. Fails now if the file could not be written later.

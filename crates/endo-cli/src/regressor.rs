@@ -1,11 +1,14 @@
 //! The reconstructing regressor: what the hidden layers know must be enough to reconstruct the inputs.
 //!
-//! In: inputs `[batch, features]`. Out: predictions `[batch, outputs]`; on the way, a loss term and a metric from inside.
+//! In: inputs `[batch, features]`. Out: predictions `[batch, outputs]`; on the way, a loss term and a metric from inside. Also
+//! the model that the command trains: the regressor on scaled inputs.
 //! After the model of the same name in Géron, *Hands-On Machine Learning*, "Losses and Metrics Based on Model Internals".
 
 use std::sync::OnceLock;
 
 use endo::prelude::*;
+
+use crate::arguments::Arguments;
 
 /// How much the reconstruction error weighs in the loss.
 const RECONSTRUCTION_WEIGHT: f64 = 0.05;
@@ -40,6 +43,21 @@ impl Layer for ReconstructingRegressor {
         cx.add_metric("reconstruction_error", &error);
         self.out.apply(&z, cx)
     }
+}
+
+/// The regressor behind a scaling of its inputs, with weights and ready to train. The scaling's statistics are those of the
+/// training rows and are saved with the weights; what is reconstructed are the scaled inputs.
+pub fn compiled(train: &Dataset, arguments: &Arguments) -> Result<Model> {
+    let scaling = Normalization::adapt(&StandardScaler::fit(train.inputs())?);
+    let layers = Sequential::new().add(scaling).add(ReconstructingRegressor::new(1));
+    let model = Model::new(layers).seed(arguments.seed);
+    let mut model = match arguments.threads {
+        Some(threads) => model.threads(threads),
+        None => model,
+    };
+    model.compile(Nadam::new(arguments.learning_rate), MeanSquaredError, [MeanAbsoluteError::new()]);
+    model.build([1, train.inputs().shape().features()])?;
+    Ok(model)
 }
 
 #[cfg(test)]

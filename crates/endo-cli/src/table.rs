@@ -29,7 +29,7 @@ pub struct Parts {
 }
 
 const WINE_TITLE: &str = "the quality of red wines";
-const WINE_ORIGIN: &str = "Cortez et al. 2009, UCI Machine Learning Repository; from the crate linfa-datasets";
+const WINE_ORIGIN: &str = "Cortez et al. 2009, UCI repository; from the crate linfa-datasets";
 const WINE_TARGET: &str = "quality";
 
 impl Source {
@@ -75,11 +75,11 @@ impl Source {
     /// If a part would be empty, there is no column besides the target, or a number does not fit f32.
     pub fn split(&self, arguments: &Arguments) -> Result<Parts> {
         let data = self.table.dataset(&self.target)?;
-        let (rest, test) = data.split(arguments.test, arguments.seed)?;
+        let (rest, test) = data.split(arguments.test, arguments.split_seed)?;
         if arguments.validation == 0.0 {
             return Ok(Parts { train: rest, validation: None, test });
         }
-        let (train, validation) = rest.split(arguments.validation, arguments.seed)?;
+        let (train, validation) = rest.split(arguments.validation, arguments.split_seed)?;
         Ok(Parts { train, validation: Some(validation), test })
     }
 }

@@ -11,7 +11,7 @@ use endo::prelude::*;
 
 use crate::arguments::Arguments;
 use crate::output::{EpochRecords, Output, Record, weights_path};
-use crate::regressor::ReconstructingRegressor;
+use crate::regressor::compiled;
 use crate::table::{Parts, Source};
 
 /// The error on the test rows: of the model, and of predicting the mean of the training rows' targets.
@@ -37,14 +37,16 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     let source = Source::read(arguments)?;
     let parts = source.split(arguments)?;
     let weights = weights_path(&arguments.out)?;
-    let mut model = model(&parts.train, arguments)?;
+    let mut model = compiled(&parts.train, arguments)?;
     if !arguments.json {
         output.line(describe(&source, &parts))?;
         output.line(format_args!("\n{}\n", model.summary()?))?;
     }
     let mut fit = Fit::epochs(arguments.epochs).batch_size(arguments.batch_size);
     if let Some(validation) = &parts.validation {
-        fit = fit.validation(validation);
+        // All epochs are run; what is tested and saved are the weights of the one that did best on rows it had not seen.
+        let best = EarlyStopping::on("val_loss").patience(arguments.epochs).restore_best_weights(true);
+        fit = fit.validation(validation).callback(best);
     }
     // Progress and records on one terminal would be in each other's way.
     if !arguments.json || (stderr().is_terminal() && !stdout().is_terminal()) {
@@ -53,29 +55,23 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         fit = fit.callback(EpochRecords(&mut output));
     }
-    model.fit(&parts.train, fit)?;
+    let history = model.fit(&parts.train, fit)?;
+    let best = best_epoch(&history);
     let test = test(&model, &parts)?;
     model.save_weights(&weights)?;
     let seconds = start.elapsed().as_secs_f64();
     if arguments.json {
-        output.line(record(&source, &parts, &test, &weights, arguments.seed, seconds))
+        output.line(record(&source, &parts, &test, &weights, arguments.seed, seconds).with("best_epoch", best))
     } else {
-        output.line(conclude(&parts, &test, &weights, seconds))
+        output.line(conclude(&parts, &test, &weights, best, seconds))
     }
 }
 
-/// The regressor behind a scaling of its inputs by the statistics of the training rows, with weights and ready to train.
-fn model(train: &Dataset, arguments: &Arguments) -> Result<Model> {
-    let scaling = Normalization::adapt(&StandardScaler::fit(train.inputs())?);
-    let layers = Sequential::new().add(scaling).add(ReconstructingRegressor::new(1));
-    let model = Model::new(layers).seed(arguments.seed);
-    let mut model = match arguments.threads {
-        Some(threads) => model.threads(threads),
-        None => model,
-    };
-    model.compile(Nadam::new(arguments.learning_rate), MeanSquaredError, [MeanAbsoluteError::new()]);
-    model.build([1, train.inputs().shape().features()])?;
-    Ok(model)
+/// The epoch whose weights are kept, counted from 1: the first of the smallest validation loss, or the last one.
+fn best_epoch(history: &History) -> usize {
+    let losses = history.get("val_loss");
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    losses.iter().position(|&loss| loss == best).map_or(history.epochs.len(), |index| index + 1)
 }
 
 fn test(model: &Model, parts: &Parts) -> Result<Test> {
@@ -119,18 +115,16 @@ fn describe(source: &Source, parts: &Parts) -> String {
     )
 }
 
-fn conclude(parts: &Parts, test: &Test, weights: &Path, seconds: f64) -> String {
+fn conclude(parts: &Parts, test: &Test, weights: &Path, best: usize, seconds: f64) -> String {
     let Test { model, baseline, .. } = test;
     let rows = parts.test.len();
-    let verdict = if model.squared < baseline.squared {
-        String::new()
-    } else {
-        let advice = "More epochs may help, or a target of smaller numbers.";
-        format!("The model is no better than the mean. {advice}\n")
+    let verdict = match model.squared < baseline.squared {
+        true => "",
+        false => "No better than the mean: more epochs may help, or a target of smaller numbers.\n",
     };
     format!(
         "\nOn the {rows} test rows\n  the model          {model}\n  the training mean  {baseline}\n{verdict}\n\
-         weights  {}\ntime     {seconds:.2} s",
+         weights  {}, of epoch {best}\ntime     {seconds:.2} s",
         weights.display()
     )
 }

@@ -116,16 +116,16 @@ fn parse(text: &str) -> Result<(&str, Vec<Given<'_>>)> {
         let message = format!("`{text}` opens a parenthesis and does not end with one");
         return Err(Error::new(ErrorKind::Argument, message).help("write options as in `leaky_relu(negative_slope=0.1)`"));
     };
-    // Commas inside of brackets separate the items of a list.
+    // Commas inside of brackets separate the items of a list, or the options of a value that is an option here.
     let mut depth = 0;
     let parts = inside.split(move |letter| {
-        depth += i32::from(letter == '[') - i32::from(letter == ']');
+        depth += i32::from("[(".contains(letter)) - i32::from("])".contains(letter));
         letter == ',' && depth == 0
     });
     let option = |part: &'_ str| -> bool { !part.trim().is_empty() };
     let given = parts.filter(|part| option(part)).map(|part| match part.split_once('=') {
-        Some((option, value)) => (Some(option.trim()), value.trim()),
-        None => (None, part.trim()),
+        Some((option, value)) if !option.contains('(') => (Some(option.trim()), value.trim()),
+        Some(_) | None => (None, part.trim()),
     });
     Ok((name.trim(), given.collect()))
 }
@@ -175,6 +175,43 @@ impl Setting for i32 {
 
     fn write(&self) -> String {
         self.to_string()
+    }
+}
+
+impl Setting for usize {
+    const EXPECTED: &'static str = "a whole number from 0";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl<S: Setting> Setting for Vec<S> {
+    const EXPECTED: &'static str = "a list such as `[a, b]`";
+
+    fn read(text: &str) -> Option<Self> {
+        let items = text.strip_prefix('[')?.strip_suffix(']')?.split(',').map(str::trim);
+        items.filter(|item| !item.is_empty()).map(S::read).collect()
+    }
+
+    fn write(&self) -> String {
+        format!("[{}]", self.iter().map(S::write).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl Setting for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn read(text: &str) -> Option<Self> {
+        Some(text.to_string())
+    }
+
+    fn write(&self) -> String {
+        self.clone()
     }
 }
 
@@ -398,6 +435,8 @@ mod tests {
     fn options_are_split_at_commas_outside_of_lists() {
         let (name, given) = parse("max_norm(3, axis=[0, 1])").unwrap();
         assert_eq!((name, given), ("max_norm", vec![(None, "3"), (Some("axis"), "[0, 1]")]));
+        let (name, given) = parse("sgd(decay(0.1, rate=2), momentum=0.9)").unwrap();
+        assert_eq!((name, given), ("sgd", vec![(None, "decay(0.1, rate=2)"), (Some("momentum"), "0.9")]));
         assert_eq!(parse(" relu ").unwrap(), ("relu", vec![]));
         assert_eq!(parse("relu()").unwrap(), ("relu", vec![]));
         assert!(parse("relu(1").is_err());
@@ -409,6 +448,8 @@ mod tests {
         assert_eq!(Axes::read("2"), Some(Axes::One(2)));
         assert_eq!(<Option<f64>>::read("none"), Some(None));
         assert_eq!(f64::read(&1e-7.write()), Some(1e-7));
+        assert_eq!(<Vec<usize>>::read(&vec![3_usize, 40].write()), Some(vec![3, 40]));
+        assert_eq!(<Vec<f64>>::read("0.5"), None);
         assert_eq!(bool::read("yes"), None);
     }
 

@@ -10,15 +10,25 @@ pub use crate::graph::Tensor;
 pub use crate::initializers::{Initializer, constant::*, orthogonal::*, random::*, scaled::*};
 pub use crate::layers::*;
 pub use crate::losses::{
-    BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError, MeanSquaredError, Reduction,
-    SparseCategoricalCrossentropy, binary_crossentropy, categorical_crossentropy, huber, mean_absolute_error, mean_squared_error,
-    sparse_categorical_crossentropy,
+    BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy, CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle, Ctc, Dice, Hinge, Huber, KLDivergence, LogCosh, Loss,
+    MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError, PerClass, Poisson, Reduction,
+    SparseCategoricalCrossentropy, SquaredHinge, Tversky, binary_crossentropy, binary_focal_crossentropy,
+    categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, circle,
+    ctc, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error,
+    mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky,
 };
-pub use crate::metrics::*;
+pub use crate::metrics::{
+    Accuracy, Auc, Averaging, BinaryAccuracy, BinaryIoU, CategoricalAccuracy, ClassAggregation, ConcordanceCorrelation, Curve,
+    F1Score, FBetaScore, FalseNegatives, FalsePositives, IntoMetric, IntoMetrics, IoU, LogCoshError, Mean, MeanIoU,
+    MeanMetricWrapper, Metric, OneHotIoU, OneHotMeanIoU, PearsonCorrelation, Precision, PrecisionAtRecall, R2Score, Recall,
+    RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
+    SpecificityAtSensitivity, Sum, SummationMethod, Thresholds, TopKCategoricalAccuracy, TrueNegatives, TruePositives,
+};
 pub use crate::model::Model;
 pub use crate::optimizers::{Adam, AdamW, Nadam, Optimizer, RmsProp, Sgd};
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, Vectors};
 pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, Weight};
-pub use crate::training::{Callback, Epoch, Fit, History, Ledger, Logs};
+pub use crate::training::{Callback, EarlyStopping, Epoch, Fit, History, Ledger, Logs};
 pub use crate::variable::Variable;

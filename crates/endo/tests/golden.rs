@@ -12,6 +12,12 @@ mod activations;
 mod initializers;
 #[path = "golden/internals.rs"]
 mod internals;
+#[path = "golden/losses.rs"]
+mod losses;
+#[path = "golden/metrics.rs"]
+mod metrics;
+#[path = "golden/optimizers.rs"]
+mod optimizers;
 #[path = "golden/regressor.rs"]
 mod regressor;
 #[path = "golden/regularizers_constraints.rs"]

@@ -5,6 +5,7 @@
 
 mod address;
 mod call;
+mod copy;
 mod fused;
 mod guard;
 pub mod matmul;
@@ -16,6 +17,7 @@ use crate::plan::{Action, Place, Plan};
 use crate::simd::{Level, Memory};
 
 use address::{Bases, Tiles};
+use copy::Copy;
 use fused::{Body, Spread};
 use pool::Pool;
 use product::Batch;
@@ -43,6 +45,7 @@ pub struct Workspace {
 enum Resolved {
     /// Repeats a single computed element to a tile.
     Spread(Spread),
+    Copy(Copy),
     Loop(Body),
     Product(Batch),
     /// With the index of its step in the plan.
@@ -67,11 +70,14 @@ impl Workspace {
         let mut steps: Vec<Resolved> = Vec::with_capacity(plan.steps.len());
         for (index, step) in plan.steps.iter().enumerate() {
             let resolved = match &step.action {
-                Action::Loop(body) => {
-                    let (body, spreads) = Body::new(plan, body, level, &mut tiles);
-                    steps.extend(spreads.into_iter().map(Resolved::Spread));
-                    Resolved::Loop(body)
-                }
+                Action::Loop(body) => match Copy::new(plan, body) {
+                    Some(copy) => Resolved::Copy(copy),
+                    None => {
+                        let (body, spreads) = Body::new(plan, body, level, &mut tiles);
+                        steps.extend(spreads.into_iter().map(Resolved::Spread));
+                        Resolved::Loop(body)
+                    }
+                },
                 Action::Product(product) => Resolved::Product(Batch::new(plan, product)),
                 Action::Call(call) => Resolved::Call(call::Call::new(plan, call), index),
                 Action::Guard(checks) => Resolved::Guard(checks.iter().map(|check| guard::Check::new(plan, check)).collect()),
@@ -81,11 +87,11 @@ impl Workspace {
         let needed = |step: &Resolved| match step {
             Resolved::Loop(body) => body.scratch_bytes(),
             Resolved::Product(batch) => batch.scratch_bytes(),
-            Resolved::Spread(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
+            Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
         };
         let partials = |step: &Resolved| match step {
             Resolved::Loop(body) => body.partial_bytes(),
-            Resolved::Spread(_) | Resolved::Product(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
+            Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Product(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
         };
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
@@ -141,6 +147,7 @@ pub fn run(
         unsafe {
             match step {
                 Resolved::Spread(spread) => spread.run(&workspace.bases),
+                Resolved::Copy(copy) => copy.run(&workspace.bases, threads, pool),
                 Resolved::Loop(body) => body.run(&workspace.bases, scratch, threads, pool),
                 Resolved::Product(batch) => {
                     batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone)

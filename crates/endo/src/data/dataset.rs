@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::arrays::Arrays;
 use super::batches::{Batches, Order};
 use super::class_weight::class_weights;
 use crate::array::Array;
@@ -22,18 +23,19 @@ use crate::shape::Shape;
 /// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct Dataset {
-    inputs: Array,
-    targets: Option<Array>,
-    sample_weight: Option<Array>,
+    inputs: Vec<Array>,
+    targets: Vec<Array>,
+    sample_weights: Vec<Array>,
 }
 
 impl Dataset {
-    /// Inputs and targets. Fails when they do not have equally many samples, or none.
-    pub fn new(x: impl Into<Array>, y: impl Into<Array>) -> Result<Self> {
+    /// Inputs and targets: one array each, or several for a model of several inputs or outputs. Fails when they do not have
+    /// equally many samples, or none.
+    pub fn new(x: impl Into<Arrays>, y: impl Into<Arrays>) -> Result<Self> {
         let mut dataset = Self::inputs_only(x)?;
-        let targets = y.into();
-        dataset.check_count("targets", &targets)?;
-        dataset.targets = Some(targets);
+        let Arrays(targets) = y.into();
+        targets.iter().try_for_each(|targets| dataset.check_count("targets", targets))?;
+        dataset.targets = targets;
         Ok(dataset)
     }
 
@@ -45,17 +47,22 @@ impl Dataset {
     /// assert_eq!((data.len(), data.targets()), (2, None));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn inputs_only(x: impl Into<Array>) -> Result<Self> {
-        let inputs = x.into();
-        if samples_of("inputs", &inputs)? == 0 {
-            let message = format!("the inputs have no samples: their shape is {}", inputs.shape());
+    pub fn inputs_only(x: impl Into<Arrays>) -> Result<Self> {
+        let Arrays(inputs) = x.into();
+        let Some(first) = inputs.first() else {
+            return Err(Error::new(ErrorKind::Data, "a dataset was given no inputs").help("give at least one array"));
+        };
+        if samples_of("inputs", first)? == 0 {
+            let message = format!("the inputs have no samples: their shape is {}", first.shape());
             return Err(Error::new(ErrorKind::Data, message).help("give at least one sample"));
         }
-        Ok(Self { inputs, targets: None, sample_weight: None })
+        let dataset = Self { inputs, targets: Vec::new(), sample_weights: Vec::new() };
+        dataset.inputs.iter().try_for_each(|inputs| dataset.check_count("other inputs", inputs))?;
+        Ok(dataset)
     }
 
     /// Weights for the samples in the losses and weighted metrics: `[samples]`, `[samples, 1]`, or one weight for each
-    /// of a sample's steps.
+    /// of a sample's steps; for several targets one array for all of them, or one for each.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -63,17 +70,22 @@ impl Dataset {
     /// assert_eq!(data.sample_weight().map(|weight| weight.get(1)), Some(3.0));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn with_sample_weight(mut self, weight: impl Into<Array>) -> Result<Self> {
-        let weight = weight.into();
-        self.check_count("sample weights", &weight)?;
-        self.sample_weight = Some(if weight.dtype().is_float() { weight } else { weight.cast(DType::F32) });
+    pub fn with_sample_weight(mut self, weight: impl Into<Arrays>) -> Result<Self> {
+        let Arrays(weights) = weight.into();
+        if weights.len() != 1 && weights.len() != self.targets.len() {
+            let message = format!("{} arrays of sample weights for {} targets", weights.len(), self.targets.len());
+            return Err(Error::new(ErrorKind::Argument, message).help("give one for all targets, or one for each"));
+        }
+        weights.iter().try_for_each(|weight| self.check_count("sample weights", weight))?;
+        let float = |weight: Array| if weight.dtype().is_float() { weight } else { weight.cast(DType::F32) };
+        self.sample_weights = weights.into_iter().map(float).collect();
         Ok(self)
     }
 
     /// The same samples, all of the same weight.
     #[must_use]
     pub fn without_sample_weight(mut self) -> Self {
-        self.sample_weight = None;
+        self.sample_weights.clear();
         self
     }
 
@@ -86,7 +98,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn with_class_weight(self, weights: impl IntoIterator<Item = (usize, f64)>) -> Result<Self> {
-        if self.sample_weight.is_some() {
+        if !self.sample_weights.is_empty() {
             let error = Error::new(ErrorKind::Usage, "the dataset has sample weights already: class weights would replace them");
             return Err(error.help("give one of the two, or multiply them and give the product as sample weights"));
         }
@@ -104,31 +116,46 @@ impl Dataset {
     /// assert_eq!(train.inputs(), &[[-1.0_f32], [1.0]].into());
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn with_inputs(&self, x: impl Into<Array>) -> Result<Self> {
-        let inputs = x.into();
-        self.check_count("new inputs", &inputs)?;
+    pub fn with_inputs(&self, x: impl Into<Arrays>) -> Result<Self> {
+        let Arrays(inputs) = x.into();
+        inputs.iter().try_for_each(|inputs| self.check_count("new inputs", inputs))?;
         Ok(Self { inputs, ..self.clone() })
     }
 
     /// The number of samples; at least 1.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.inputs.shape().batch()
+        self.inputs[0].shape().batch()
     }
 
-    /// What goes into the model; the first axis counts the samples.
+    /// What goes into the model, the first of several; the first axis counts the samples.
     pub fn inputs(&self) -> &Array {
+        &self.inputs[0]
+    }
+
+    /// What the model should give, the first of several.
+    pub fn targets(&self) -> Option<&Array> {
+        self.targets.first()
+    }
+
+    /// How much each sample counts, the first of several.
+    pub fn sample_weight(&self) -> Option<&Array> {
+        self.sample_weights.first()
+    }
+
+    /// All inputs of a model of several.
+    pub fn all_inputs(&self) -> &[Array] {
         &self.inputs
     }
 
-    /// What the model should give.
-    pub fn targets(&self) -> Option<&Array> {
-        self.targets.as_ref()
+    /// All targets of a model of several outputs; none if there are none.
+    pub fn all_targets(&self) -> &[Array] {
+        &self.targets
     }
 
-    /// How much each sample counts.
-    pub fn sample_weight(&self) -> Option<&Array> {
-        self.sample_weight.as_ref()
+    /// The sample weights: none, one for all targets, or one for each.
+    pub fn all_sample_weights(&self) -> &[Array] {
+        &self.sample_weights
     }
 
     /// The samples of a range.
@@ -234,11 +261,11 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn batches(&self, batch_size: usize) -> Result<Batches<(Array, Array)>> {
-        if self.sample_weight.is_some() {
+        if !self.sample_weights.is_empty() {
             let error = Error::new(ErrorKind::Usage, "the dataset has sample weights, which batches of (x, y) would leave out");
             return Err(error.help("use `weighted_batches`, or drop them with `without_sample_weight`"));
         }
-        let source = (self.inputs.clone(), self.require_targets()?.clone());
+        let source = (self.only_inputs()?.clone(), self.require_targets()?.clone());
         Batches::new(self.len(), batch_size, source, |(x, y), indices| (x.take(indices), y.take(indices)))
     }
 
@@ -254,8 +281,8 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn weighted_batches(&self, batch_size: usize) -> Result<Batches<(Array, Array, Array)>> {
-        let weight = self.sample_weight.clone().unwrap_or_else(|| Array::full(self.len(), 1.0, DType::F32));
-        let source = (self.inputs.clone(), self.require_targets()?.clone(), weight);
+        let weight = self.sample_weight().cloned().unwrap_or_else(|| Array::full(self.len(), 1.0, DType::F32));
+        let source = (self.only_inputs()?.clone(), self.require_targets()?.clone(), weight);
         Batches::new(self.len(), batch_size, source, |(x, y, w), indices| (x.take(indices), y.take(indices), w.take(indices)))
     }
 
@@ -268,7 +295,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn input_batches(&self, batch_size: usize) -> Result<Batches<Array>> {
-        Batches::new(self.len(), batch_size, self.inputs.clone(), |x, indices| x.take(indices))
+        Batches::new(self.len(), batch_size, self.only_inputs()?.clone(), |x, indices| x.take(indices))
     }
 
     /// The order of the samples in an epoch, to be shuffled in place and cut into batches for
@@ -305,27 +332,43 @@ impl Dataset {
         Ok(())
     }
 
+    /// The inputs, when there is one array of them and at most one of targets: what pairs are made of.
+    fn only_inputs(&self) -> Result<&Array> {
+        if self.inputs.len() > 1 || self.targets.len() > 1 {
+            let message = format!(
+                "the dataset has {} inputs and {} targets: a pair holds one of each",
+                self.inputs.len(),
+                self.targets.len()
+            );
+            return Err(Error::new(ErrorKind::Usage, message)
+                .help("cut it with `rows` or `take`, and read `all_inputs` and `all_targets`"));
+        }
+        Ok(self.inputs())
+    }
+
     pub(super) fn require_targets(&self) -> Result<&Array> {
         let missing = || {
             Error::new(ErrorKind::Data, "the dataset has inputs only: there are no targets")
                 .help("make it with `Dataset::new(x, y)`, or use `input_batches` for inputs alone")
         };
-        self.targets.as_ref().ok_or_else(missing)
+        self.targets.first().ok_or_else(missing)
     }
 
     fn arrays(&self) -> impl Iterator<Item = (&'static str, &Array)> {
+        let inputs = self.inputs.iter().map(|array| ("inputs", array));
         let targets = self.targets.iter().map(|array| ("targets", array));
-        let weights = self.sample_weight.iter().map(|array| ("sample_weight", array));
-        [("inputs", &self.inputs)].into_iter().chain(targets).chain(weights)
+        let weights = self.sample_weights.iter().map(|array| ("sample_weight", array));
+        inputs.chain(targets).chain(weights)
     }
 
     fn arrays_mut(&mut self) -> impl Iterator<Item = &mut Array> {
-        [&mut self.inputs].into_iter().chain(&mut self.targets).chain(&mut self.sample_weight)
+        self.inputs.iter_mut().chain(&mut self.targets).chain(&mut self.sample_weights)
     }
 
     fn map(&self, f: impl Fn(&Array) -> Array) -> Self {
-        let [targets, sample_weight] = [&self.targets, &self.sample_weight].map(|array| array.as_ref().map(&f));
-        Self { inputs: f(&self.inputs), targets, sample_weight }
+        let [inputs, targets, sample_weights] =
+            [&self.inputs, &self.targets, &self.sample_weights].map(|arrays| arrays.iter().map(&f).collect());
+        Self { inputs, targets, sample_weights }
     }
 
     fn cut(&self, first: usize, fraction: f64) -> Result<(Self, Self)> {
@@ -339,7 +382,7 @@ impl Dataset {
     fn check_count(&self, name: &str, array: &Array) -> Result<()> {
         let samples = samples_of(name, array)?;
         if samples != self.len() {
-            let shapes = format!("inputs {}, {name} {}", self.inputs.shape(), array.shape());
+            let shapes = format!("inputs {}, {name} {}", self.inputs().shape(), array.shape());
             let message = format!("the inputs have {} samples, but the {name} have {samples}: {shapes}", self.len());
             return Err(Error::new(ErrorKind::Shape, message).help("the first axis counts the samples and must be the same"));
         }

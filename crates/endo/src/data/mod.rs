@@ -23,6 +23,7 @@
 //! # Ok::<(), endo::Error>(())
 //! ```
 
+mod arrays;
 mod batches;
 mod class_weight;
 mod csv;
@@ -30,6 +31,7 @@ mod dataset;
 mod scaler;
 mod table;
 
+pub use arrays::Arrays;
 pub use batches::{Batches, Order};
 pub use class_weight::class_weights;
 pub use dataset::Dataset;

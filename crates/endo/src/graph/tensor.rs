@@ -75,10 +75,11 @@ impl Tensor {
     /// ([`Function::run_eagerly`](crate::trace::Function::run_eagerly)). Otherwise an error is recorded and zeros are returned.
     #[track_caller]
     pub fn value(&self) -> Array {
+        let site = Location::caller();
         self.trace.value(self.id).unwrap_or_else(|| {
             let help = "run the function node by node with `run_eagerly(true)`, or choose between tensors with `where_`";
             let error = Error::new(ErrorKind::Usage, "the numbers of a tensor are not known while a graph is traced");
-            self.trace.record(error.help(help).at(Location::caller()));
+            self.trace.record(error.help(help).at(site));
             Array::zeros(self.shape.clone(), self.dtype)
         })
     }

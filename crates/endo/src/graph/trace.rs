@@ -170,10 +170,8 @@ impl Trace {
         let mut state = self.state.borrow_mut();
         let path = state.graph.scopes[state.scope as usize].clone();
         let error = if error.layer().is_some() { error } else { error.in_layer(path) };
-        let error = match error.site() {
-            Some(site) => error.at(state.users(site)),
-            None => error,
-        };
+        let site = error.site().map(|site| state.users(site)).or(state.callers.last().copied());
+        let error = site.into_iter().fold(error, Error::at);
         state.error.get_or_insert(error);
     }
 

@@ -59,6 +59,10 @@ impl Layer for Activation {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -70,6 +70,10 @@ impl Layer for ActivityRegularization {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

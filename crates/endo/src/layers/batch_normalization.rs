@@ -279,6 +279,10 @@ impl Layer for BatchNormalization {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 impl Layer<(Tensor, Tensor)> for BatchNormalization {
@@ -289,6 +293,10 @@ impl Layer<(Tensor, Tensor)> for BatchNormalization {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
     }
 }
 

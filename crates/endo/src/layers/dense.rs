@@ -192,6 +192,10 @@ impl Layer for Dense {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -104,6 +104,10 @@ impl Layer for Dropout {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 /// The error for a share of units to leave out that is not within `[0, 1)`.

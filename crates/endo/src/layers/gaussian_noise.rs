@@ -105,6 +105,10 @@ impl Layer for GaussianNoise {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 impl Layer for GaussianDropout {
@@ -123,6 +127,10 @@ impl Layer for GaussianDropout {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
     }
 }
 

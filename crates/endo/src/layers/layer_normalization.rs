@@ -184,6 +184,10 @@ impl Layer for LayerNormalization {
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ mod activity_regularization;
 mod batch_normalization;
 mod dense;
 mod dropout;
+mod embedding;
 mod flatten;
 mod gaussian_noise;
 mod layer_normalization;
+mod masking;
 mod merge;
 mod normalization;
 mod reshape;
@@ -26,9 +28,11 @@ pub use activity_regularization::ActivityRegularization;
 pub use batch_normalization::BatchNormalization;
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use gaussian_noise::{GaussianDropout, GaussianNoise};
 pub use layer_normalization::LayerNormalization;
+pub use masking::Masking;
 pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
 pub use reshape::Reshape;
@@ -60,12 +64,19 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         None
     }
 
+    /// Whether a mask of the first input that has one is passed on to the outputs (see
+    /// [`Context::set_mask`]): so for layers that treat each position by itself. Masks that layers inside set stay.
+    fn supports_masking(&self) -> bool {
+        false
+    }
+
     /// Calls the layer under its own name. Use this; implement [`call`](Self::call).
     #[track_caller]
     fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let batch = inputs.tensors().first().map(|tensor| tensor.batch());
         cx.enter(self, self.name(), batch, Location::caller());
         let outputs = self.call(inputs, cx);
+        cx.pass_mask(&inputs.tensors(), &outputs.tensors(), self.supports_masking());
         cx.leave(&outputs.tensors());
         outputs
     }
@@ -87,6 +98,10 @@ impl<I: Tree, O: Tree, L: Layer<I, O> + ?Sized> Layer<I, O> for Arc<L> {
 
     fn name(&self) -> Option<&str> {
         (**self).name()
+    }
+
+    fn supports_masking(&self) -> bool {
+        (**self).supports_masking()
     }
 
     #[track_caller]

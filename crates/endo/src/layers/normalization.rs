@@ -114,6 +114,14 @@ impl Normalization {
                 Error::new(ErrorKind::Shape, message).help(format!("it needs one of each for every position of axis {axis}"))
             );
         }
+        // Statistics are f32 as all weights: a feature whose scale does not fit would be zeroed or squashed in silence.
+        let deviation = |index: usize| self.statistics[1].0[index].sqrt();
+        let fits = |deviation: f64| deviation == 0.0 || (LEAST_DEVIATION..=f64::from(f32::MAX).sqrt()).contains(&deviation);
+        if let Some(index) = (0..variances).find(|&index| !fits(deviation(index))) {
+            let message = format!("feature {index} (counted from 0) has standard deviation {}", deviation(index));
+            let help = "give it in another unit: deviations between 1e-7 and 1e19 can be normalized";
+            return Err(Error::new(ErrorKind::Argument, message).help(help));
+        }
         Ok(axis)
     }
 }
@@ -138,6 +146,10 @@ impl Layer for Normalization {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
     }
 }
 
@@ -165,6 +177,16 @@ mod tests {
         assert_eq!(f.run([&[[[7.0_f32, 3.0]]].into()]).unwrap()[0], Array::from([[[1.0_f32, -1.0]]]));
         assert_eq!(layer.mean().unwrap().value(), Array::from([5.0_f32]));
         assert!(!layer.variance().unwrap().is_trainable());
+    }
+
+    #[test]
+    fn features_whose_scale_does_not_fit_f32_are_refused() {
+        for variance in [1e50, 1e-24] {
+            let layer = Normalization::new([5.0, 5.0], [4.0, variance]);
+            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+            let error = f.run([&[[7.0_f32, 3.0]].into()]).unwrap_err();
+            assert!(error.message().contains("feature 1 (counted from 0) has standard deviation"), "{error}");
+        }
     }
 
     #[test]

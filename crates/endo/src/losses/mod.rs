@@ -1,33 +1,55 @@
 //! Losses: how far predictions are from targets, one value per sample, and how those become one number.
 //!
-//! In: targets and predictions. Out: `[batch]` or `[batch, t..]` from [`Loss::call`], a scalar from [`Reduction`]. A closure
-//! `|y_true: &Tensor, y_pred: &Tensor| ...` is a loss.
+//! In: targets and predictions. Out: `[batch]` or `[batch, t..]` from [`Loss::call`], one number from [`Loss::apply`]. The
+//! functions take what their formula needs; `axis`, `label_smoothing` and the like are options of the type of the same name. A
+//! closure `|y_true: &Tensor, y_pred: &Tensor| ...` is a loss too.
 
-mod crossentropy;
+pub(crate) mod binary;
+pub(crate) mod categorical;
+pub(crate) mod circle;
+pub(crate) mod ctc;
+mod define;
+pub(crate) mod divergence;
+pub(crate) mod hinge;
 pub(crate) mod reduction;
-mod regression;
+pub(crate) mod regression;
+pub(crate) mod segmentation;
+mod shapes;
+pub(crate) mod sparse;
 
-use std::panic::Location;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::graph::Tensor;
-use crate::spelling::{listed, nearest};
+use crate::named::{self, Named};
 
-pub use crossentropy::{
-    BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy, binary_crossentropy, categorical_crossentropy,
-    sparse_categorical_crossentropy,
-};
+pub use binary::*;
+pub use categorical::*;
+pub use circle::*;
+pub use ctc::*;
+pub use define::PerClass;
+pub use divergence::*;
+pub use hinge::*;
 pub use reduction::Reduction;
-pub use regression::{Huber, MeanAbsoluteError, MeanSquaredError, huber, mean_absolute_error, mean_squared_error};
+pub use regression::*;
+pub use segmentation::*;
+pub(crate) use shapes::align;
+pub use sparse::*;
+
+/// Probabilities and denominators are kept this far from 0 (and probabilities from 1). As Keras.
+const EPSILON: f64 = 1e-7;
 
 /// How far predictions are from targets.
+///
+/// The types of this module are both types and values: `Huber` is the loss with Keras's defaults, and `Huber.delta(2.0)` is
+/// another. Each is also a metric: its mean over the epoch.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let squared = |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).square().mean_axes(&[-1]);
 /// let mut model = Model::new(Dense::new(1));
 /// model.compile(Sgd::new(0.1), squared, [MeanAbsoluteError::new()]);
+/// model.compile(Sgd::new(0.1), Huber.delta(2.0).with_reduction(Reduction::Sum), [MeanAbsoluteError::new()]);
 /// ```
 pub trait Loss: Send + Sync {
     /// One value per sample (and time step): `[batch]` or `[batch, t..]`.
@@ -41,6 +63,31 @@ pub trait Loss: Send + Sync {
     /// How the values per sample become one number.
     fn reduction(&self) -> Reduction {
         Reduction::SumOverBatchSize
+    }
+
+    /// Which of the values that [`call`](Self::call) gave count, as truth values of their shape; all of them unless it says so.
+    fn mask(&self, y_true: &Tensor, values: &Tensor) -> Option<Tensor> {
+        let _ = (y_true, values);
+        None
+    }
+
+    /// The loss of a batch, as a compiled model computes it: you write [`call`](Self::call), you use `apply`. A last axis of
+    /// size 1 that only one of the two has is added to the other, values are masked and weighted ([`Reduction::apply`]).
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let loss = Huber.delta(2.0);
+    /// let mut f = Function::new(|[y, y_pred, weight], _cx| [loss.apply(&y, &y_pred, Some(&weight))]);
+    /// let (y, y_pred, weight) = ([0.0_f32, 0.0].into(), [[1.0_f32], [4.0]].into(), [1.0_f32, 0.5].into());
+    /// assert_eq!(f.run([&y, &y_pred, &weight])?[0].item()?, (0.5 + 0.5 * 6.0) / 2.0);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    fn apply(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Tensor {
+        let (y_true, y_pred) = align(y_true, y_pred);
+        let values = self.call(&y_true, &y_pred);
+        let mask = self.mask(&y_true, &values);
+        self.reduction().apply(&values, sample_weight, mask.as_ref())
     }
 
     /// The same loss with another reduction.
@@ -59,6 +106,7 @@ impl<F: Fn(&Tensor, &Tensor) -> Tensor + Send + Sync> Loss for F {
     }
 }
 
+/// What [`get`] returns.
 impl Loss for Arc<dyn Loss> {
     #[track_caller]
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
@@ -72,9 +120,20 @@ impl Loss for Arc<dyn Loss> {
     fn reduction(&self) -> Reduction {
         (**self).reduction()
     }
+
+    #[track_caller]
+    fn mask(&self, y_true: &Tensor, values: &Tensor) -> Option<Tensor> {
+        (**self).mask(y_true, values)
+    }
 }
 
 /// A loss with a reduction other than its own; made by [`Loss::with_reduction`].
+///
+/// ```
+/// use endo::prelude::*;
+/// let loss = MeanSquaredError.with_reduction(Reduction::Sum);
+/// assert_eq!((loss.name(), loss.reduction()), ("mean_squared_error", Reduction::Sum));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reduced<L> {
     loss: L,
@@ -94,57 +153,118 @@ impl<L: Loss> Loss for Reduced<L> {
     fn reduction(&self) -> Reduction {
         self.reduction
     }
-}
 
-/// The losses that Keras knows by name, with their names, shortest first.
-#[allow(clippy::type_complexity)]
-const NAMES: &[(&[&str], fn() -> Arc<dyn Loss>)] = &[
-    (&["mse", "mean_squared_error"], || Arc::new(MeanSquaredError)),
-    (&["mae", "mean_absolute_error"], || Arc::new(MeanAbsoluteError)),
-    (&["huber"], || Arc::new(Huber::default())),
-    (&["binary_crossentropy"], || Arc::new(BinaryCrossentropy::default())),
-    (&["categorical_crossentropy"], || Arc::new(CategoricalCrossentropy::default())),
-    (&["sparse_categorical_crossentropy"], || Arc::new(SparseCategoricalCrossentropy::default())),
-];
-
-/// The loss that Keras calls `name`: `"mse"`, `"huber"`, ...
-pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
-    let found = NAMES.iter().find(|(names, _)| names.contains(&name));
-    found.map(|(_, make)| make()).ok_or_else(|| {
-        let names: Vec<&str> = NAMES.iter().flat_map(|(names, _)| names.iter().copied()).collect();
-        let help = match nearest(name, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known losses: {}", listed(names.iter().copied())),
-        };
-        Error::new(ErrorKind::Argument, format!("there is no loss called `{name}`")).help(help)
-    })
-}
-
-/// Targets and predictions of equal rank, as a loss function takes them; anything that would broadcast to more values than
-/// either has is an error.
-#[track_caller]
-pub(crate) fn same_shape(function: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
-    let site = Location::caller();
-    let y_true = y_true.convert(y_pred.dtype(), site);
-    if y_true.shape() != y_pred.shape() {
-        let message = format!("`{function}` of targets {} and predictions {}: the shapes differ", y_true.shape(), y_pred.shape());
-        let help = if y_true.rank() != y_pred.rank() {
-            "give both the same rank, for example with `expand_dims(-1)` on the targets: broadcasting would compare each with all"
-        } else {
-            "the last layer must have as many units as the targets have columns"
-        };
-        y_true.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
-        return (y_pred.clone(), y_pred.clone());
+    #[track_caller]
+    fn mask(&self, y_true: &Tensor, values: &Tensor) -> Option<Tensor> {
+        self.loss.mask(y_true, values)
     }
-    (y_true, y_pred.clone())
 }
 
-/// Targets in the rank of the predictions, as a compiled loss takes them: a last axis of size 1 is added or dropped.
-#[track_caller]
-pub(crate) fn align(y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
-    match (y_true.rank(), y_pred.rank()) {
-        (t, p) if t == p + 1 && y_true.features() == 1 => (y_true.squeeze(-1), y_pred.clone()),
-        (t, p) if p == t + 1 && y_pred.features() == 1 => (y_true.clone(), y_pred.squeeze(-1)),
-        _ => (y_true.clone(), y_pred.clone()),
+/// The loss that a text names, with its options in parentheses, by name or in their order; the last option of each is
+/// `reduction`. Neither case nor underscores count in names.
+///
+/// ```
+/// use endo::losses::{self, Loss, Reduction};
+/// assert_eq!(losses::get("mse")?.name(), "mean_squared_error");
+/// assert_eq!(losses::get("huber(delta=2.0, reduction=sum)")?.reduction(), Reduction::Sum);
+/// let error = losses::get("hubert").err().unwrap();
+/// assert_eq!(error.to_string(), "there is no loss called `hubert`\n  help: did you mean `huber`?");
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no such loss or option; the error names the nearest.
+pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
+    named::get("loss", name, rows())
+}
+
+/// The names of all losses.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.names[0])
+}
+
+fn rows() -> impl Iterator<Item = &'static Named<dyn Loss>> + Clone {
+    let files = [
+        regression::ROWS,
+        hinge::ROWS,
+        divergence::ROWS,
+        binary::ROWS,
+        categorical::ROWS,
+        sparse::ROWS,
+        segmentation::ROWS,
+        circle::ROWS,
+        ctc::ROWS,
+    ];
+    files.into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::trace::Function;
+
+    /// The values of a loss per sample.
+    pub(super) fn values(loss: impl Loss, y_true: impl Into<Array>, y_pred: impl Into<Array>) -> Result<Vec<f64>> {
+        let mut f = Function::new(|[y_true, y_pred], _cx| [loss.call(&y_true, &y_pred)]);
+        f.run([&y_true.into(), &y_pred.into()]).map(|[values]| values.to_vec())
+    }
+
+    /// The gradient of the sum of a loss's values with respect to the predictions.
+    pub(super) fn slopes(loss: impl Loss, y_true: impl Into<Array>, y_pred: impl Into<Array>) -> Vec<f64> {
+        let mut f = Function::new(|[y_true, y_pred], cx| {
+            let gradients = cx.gradients(&loss.call(&y_true, &y_pred).sum(), [&y_pred]);
+            [gradients.into_tensors().remove(0).expect("values depend on the predictions")]
+        });
+        f.run([&y_true.into(), &y_pred.into()]).unwrap()[0].to_vec()
+    }
+
+    /// Whether numbers are equal up to rounding in `f32`.
+    #[track_caller]
+    pub(super) fn assert_near(got: &[f64], expected: &[f64]) {
+        let near = |(got, expected): (&f64, &f64)| got == expected || (got - expected).abs() <= 1e-6 * expected.abs().max(1.0);
+        assert!(got.len() == expected.len() && got.iter().zip(expected).all(near), "{got:?}, expected {expected:?}");
+    }
+
+    #[test]
+    fn every_name_makes_the_loss_of_that_name() {
+        for row in rows() {
+            for name in row.names {
+                assert_eq!(get(name).unwrap().name(), row.names[0]);
+            }
+        }
+        assert_eq!(names().count(), 22);
+        for (name, of) in [("MSE", "mean_squared_error"), ("KLDivergence", "kl_divergence"), ("LogCosh", "log_cosh")] {
+            assert_eq!(get(name).unwrap().name(), of);
+        }
+    }
+
+    #[test]
+    fn types_texts_and_closures_are_losses() {
+        let closure = |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs().mean_axes(&[-1]);
+        let [y_true, y_pred] = [[[0.0_f32, 0.0]], [[1.0_f32, 3.0]]];
+        assert_eq!(values(closure, y_true, y_pred).unwrap(), [2.0]);
+        assert_eq!(values(MeanAbsoluteError, y_true, y_pred).unwrap(), [2.0]);
+        assert_eq!(values(get("mae").unwrap(), y_true, y_pred).unwrap(), [2.0]);
+        assert_eq!(values(get("huber(2)").unwrap(), y_true, y_pred).unwrap(), values(Huber.delta(2.0), y_true, y_pred).unwrap());
+    }
+
+    #[test]
+    fn wrong_names_and_options_are_errors_that_name_the_nearest() {
+        let error = |text| get(text).err().unwrap().to_string();
+        assert_eq!(error("huber(delt=1)"), "`huber` has no option `delt`\n  help: did you mean `delta`?");
+        assert!(error("mse(reduction=average)").contains("the option `reduction` of `mse(reduction=average)` is"));
+        assert!(error("quantile").contains("there are `mean_squared_error`"));
+    }
+
+    #[test]
+    fn vectors_of_targets_meet_columns_of_predictions_when_applied_and_are_refused_raw() {
+        let loss = MeanSquaredError.with_reduction(Reduction::None);
+        let mut f = Function::new(|[y_true, y_pred], _cx| [loss.apply(&y_true, &y_pred, None)]);
+        let [targets, predictions] = [Array::from([1.0_f32, 2.0]), Array::from([[1.0_f32], [4.0]])];
+        assert_eq!(f.run([&targets, &predictions]).unwrap()[0], Array::from([0.0_f32, 4.0]));
+        assert_eq!(f.run([&predictions, &targets]).unwrap()[0], Array::from([0.0_f32, 4.0]));
+        let error = values(MeanSquaredError, [1.0_f32, 2.0], [[1.0_f32], [4.0]]).unwrap_err();
+        assert_eq!(error.message(), "`mean_squared_error` of targets [2] and predictions [2, 1]: the shapes differ");
     }
 }

@@ -1,64 +1,152 @@
-//! How the values of a loss become one number, with sample weights.
+//! How the values of a loss become one number, with sample weights and masks.
 //!
-//! In: values `[batch]` or `[batch, t..]`, weights that match their leading axes. Out: a scalar, or the weighted values.
+//! In: values `[batch]` or `[batch, t..]`, weights and masks that match their leading axes. Out: a scalar, or the weighted
+//! values.
 
 use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::words;
 
-/// How the values of a loss become one number. Names as Keras's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Reduction {
-    /// The weighted sum divided by the number of values.
-    #[default]
-    SumOverBatchSize,
-    /// The same: Keras's other name for it.
-    Mean,
-    /// The weighted sum divided by the sum of the weights.
-    MeanWithSampleWeight,
-    /// The weighted sum.
-    Sum,
-    /// The weighted values, not reduced.
-    None,
+words! {
+    /// How the values of a loss become one number. Names as Keras's.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut f = Function::new(|[values, weights], _cx| {
+    ///     [Reduction::SumOverBatchSize, Reduction::MeanWithSampleWeight].map(|how| how.apply(&values, Some(&weights), None))
+    /// });
+    /// let [per_sample, per_weight] = f.run([&[1.0_f32, 4.0].into(), &[3.0_f32, 1.0].into()])?;
+    /// assert_eq!((per_sample.item()?, per_weight.item()?), (3.5, 1.75));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Default)]
+    Reduction, "`sum_over_batch_size`, `mean`, `mean_with_sample_weight`, `sum` or `none`" {
+        /// The weighted sum divided by the number of values: `sum(w * l) / n`.
+        #[default]
+        SumOverBatchSize = "sum_over_batch_size",
+        /// The same: Keras's other name for it.
+        Mean = "mean",
+        /// The weighted sum divided by the sum of the weights: `sum(w * l) / sum(w)`.
+        MeanWithSampleWeight = "mean_with_sample_weight",
+        /// The weighted sum: `sum(w * l)`.
+        Sum = "sum",
+        /// The weighted values, not reduced: `w * l`.
+        None = "none",
+    }
 }
 
 impl Reduction {
-    /// Applies weights and reduces. Weights are `[batch]` or `[batch, 1]`, one for each sample whatever follows, or match
-    /// further axes of the values too.
+    /// Applies weights and a mask, and reduces. Both are `[batch]` or `[batch, 1]`, one for each sample whatever follows, or
+    /// match further axes of the values too. Values that the mask leaves out are 0, and not counted by a mean: it divides by
+    /// the number, or the weights, of the others.
     #[track_caller]
-    pub fn apply(self, values: &Tensor, sample_weight: Option<&Tensor>) -> Tensor {
+    pub fn apply(self, values: &Tensor, sample_weight: Option<&Tensor>, mask: Option<&Tensor>) -> Tensor {
         let site = Location::caller();
-        let weighted = sample_weight.map(|weight| {
-            let weight = weight.convert(values.dtype(), site);
-            let spread = spread_weights(&weight, values);
-            (values * &spread, weight)
-        });
-        let (weighted, weight) = match weighted {
-            Some((weighted, weight)) => (weighted, Some(weight)),
-            None => (values.clone(), None),
-        };
-        match (self, weight) {
-            (Reduction::None, _) => weighted,
-            (Reduction::Sum, _) => weighted.sum(),
-            (Reduction::SumOverBatchSize | Reduction::Mean, _) | (Reduction::MeanWithSampleWeight, None) => weighted.mean(),
-            (Reduction::MeanWithSampleWeight, Some(weight)) => weighted.sum().divide_no_nan(weight.sum()),
+        let given = sample_weight.map(|weight| weight.convert(values.dtype(), site));
+        let weight = given.as_ref().map(|weight| spread("sample weights", weight, values, site));
+        let mask = mask.map(|mask| spread("a mask", mask, values, site));
+        let kept = |values: &Tensor| mask.as_ref().map_or_else(|| values.clone(), |mask| mask.where_(values, 0.0));
+        let weighted = kept(&weight.as_ref().map_or_else(|| values.clone(), |weight| values * weight));
+        let valid = mask.as_ref().map(|mask| mask.convert(values.dtype(), site).sum());
+        match self {
+            Self::None => weighted,
+            Self::Sum => weighted.sum(),
+            Self::SumOverBatchSize | Self::Mean => mean(&weighted, valid),
+            Self::MeanWithSampleWeight => match (given, weight, &mask) {
+                (Some(given), _, None) => weighted.sum().divide_no_nan(given.sum()),
+                (_, Some(weight), Some(_)) => weighted.sum().divide_no_nan(kept(&weight).sum()),
+                (None, _, _) | (_, None, _) => mean(&weighted, valid),
+            },
         }
+    }
+}
+
+/// The mean of the valid values; 0 if there are none.
+#[track_caller]
+fn mean(values: &Tensor, valid: Option<Tensor>) -> Tensor {
+    match valid {
+        Some(valid) => values.sum().divide_no_nan(valid),
+        None => values.mean(),
     }
 }
 
 /// Weights in the shape of the values: they match the leading axes, and a last axis of size 1 stands for none.
 #[track_caller]
 pub(crate) fn spread_weights(weight: &Tensor, values: &Tensor) -> Tensor {
-    let site = Location::caller();
+    spread("sample weights", weight, values, Location::caller())
+}
+
+fn spread(what: &str, weight: &Tensor, values: &Tensor, site: &'static Location<'static>) -> Tensor {
     let leading = if weight.rank() > 1 && weight.features() == 1 { weight.squeeze(-1) } else { weight.clone() };
     let fits = leading.rank() <= values.rank() && leading.shape().sizes() == &values.shape()[..leading.rank()];
     if !fits {
-        let message = format!("sample weights of shape {} for loss values of shape {}", weight.shape(), values.shape());
-        let help = "give one weight per sample: an array `[batch]` or `[batch, 1]`";
-        return values.fail(Error::new(ErrorKind::Shape, message).help(help), values.shape(), site);
+        let message = format!("{what} of shape {} for loss values of shape {}", weight.shape(), values.shape());
+        let help = match values.rank() {
+            0 => "this loss has one value for the whole batch: predictions `[batch]` lack a last axis, regions an `axis`",
+            _ => "give one weight per sample: an array `[batch]` or `[batch, 1]`",
+        };
+        return weight.fail(Error::new(ErrorKind::Shape, message).help(help), values.shape(), site);
     }
     let ones = std::iter::repeat_n(1, values.rank() - leading.rank());
     let aligned: Vec<usize> = leading.shape().iter().copied().chain(ones).collect();
     leading.reshape(aligned).broadcast_to(values.shape())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::error::Result;
+    use crate::trace::{Context, Function};
+
+    const ALL: [Reduction; 5] =
+        [Reduction::None, Reduction::Sum, Reduction::Mean, Reduction::SumOverBatchSize, Reduction::MeanWithSampleWeight];
+
+    fn reduced(
+        reduction: Reduction,
+        values: impl Into<Array>,
+        weights: impl Into<Array>,
+        mask: Option<Array>,
+    ) -> Result<Vec<f64>> {
+        let masked = mask.is_some();
+        let apply = |[values, weights, mask]: [Tensor; 3], _: &mut Context| {
+            [reduction.apply(&values, Some(&weights), masked.then_some(&mask))]
+        };
+        let mut f = Function::new(apply);
+        f.run([&values.into(), &weights.into(), &mask.unwrap_or(Array::scalar(true))]).map(|[value]| value.to_vec())
+    }
+
+    #[test]
+    fn means_divide_by_values_or_weights() {
+        let results = ALL.map(|reduction| reduced(reduction, [1.0_f32, 3.0], [0.5_f32, 1.5], None).unwrap());
+        assert_eq!(results, [vec![0.5, 4.5], vec![5.0], vec![2.5], vec![2.5], vec![2.5]]);
+        assert_eq!(reduced(Reduction::MeanWithSampleWeight, [1.0_f32], [0.0_f32], None).unwrap(), [0.0]);
+    }
+
+    #[test]
+    fn masked_values_are_not_counted_even_if_nan() {
+        let mask = Array::from([true, false, true]);
+        let results =
+            ALL.map(|reduction| reduced(reduction, [1.0_f32, f32::NAN, 3.0], [0.5_f32, 9.0, 1.5], Some(mask.clone())).unwrap());
+        assert_eq!(results, [vec![0.5, 0.0, 4.5], vec![5.0], vec![2.5], vec![2.5], vec![2.5]]);
+        assert_eq!(reduced(Reduction::Mean, [1.0_f32], [1.0_f32], Some([false].into())).unwrap(), [0.0]);
+    }
+
+    #[test]
+    fn weights_per_sample_hold_for_all_that_follows() {
+        let values = [[1.0_f32, 2.0], [3.0, 4.0]];
+        assert_eq!(reduced(Reduction::None, values, [1.0_f32, 10.0], None).unwrap(), [1.0, 2.0, 30.0, 40.0]);
+        assert_eq!(reduced(Reduction::None, values, [[1.0_f32], [10.0]], None).unwrap(), [1.0, 2.0, 30.0, 40.0]);
+        assert_eq!(reduced(Reduction::None, [1.0_f32, 2.0], [[1.0_f32], [10.0]], None).unwrap(), [1.0, 20.0]);
+    }
+
+    #[test]
+    fn weights_that_match_no_axis_are_refused() {
+        let error = reduced(Reduction::Mean, [[1.0_f32, 2.0]], [1.0_f32, 2.0], None).unwrap_err();
+        assert_eq!(error.message(), "sample weights of shape [2] for loss values of shape [1, 2]");
+        let error = reduced(Reduction::Mean, 1.0_f32, [1.0_f32, 2.0], None).unwrap_err();
+        assert!(error.advice().unwrap().contains("one value for the whole batch"));
+    }
 }

@@ -1,14 +1,18 @@
 //! Running means and sums, of any value or of a loss.
 //!
-//! In: values and weights, while traced. Out: `total / count`, or the total.
+//! In: values and weights, while traced. Out: `total / count`, or the total. [`mean_metric!`] makes a metric of a function of
+//! targets and predictions.
 
 use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::Result;
 use crate::graph::Tensor;
 use crate::losses::{Loss, align, reduction::spread_weights};
-use crate::trace::Context;
+use crate::trace::{Context, evaluate_now};
 use crate::variable::Variable;
 
 use super::Metric;
+use super::totals::Totals;
 
 /// The weighted mean of all values taken in: `sum(value * weight) / sum(weight)`, 0 while nothing was taken in.
 ///
@@ -26,18 +30,13 @@ use super::Metric;
 /// ```
 #[derive(Debug)]
 pub struct Mean {
-    name: String,
-    total: Variable,
-    count: Variable,
+    totals: Totals<2>,
 }
 
 impl Mean {
     /// A mean of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        let name = name.into();
-        let [total, count] =
-            ["total", "count"].map(|part| Variable::new(format!("{name}/{part}"), Array::scalar(0.0_f32)).frozen());
-        Self { name, total, count }
+        Self { totals: Totals::new(name, ["total", "count"], ()) }
     }
 
     /// Takes in values, each with weight 1.
@@ -49,74 +48,111 @@ impl Mean {
     /// Takes in values with weights, which match the values' leading axes.
     #[track_caller]
     pub fn update_weighted(&self, values: &Tensor, weights: &Tensor, cx: &mut Context) {
-        let weights = spread_weights(&weights.cast(values.dtype()), values);
-        cx.assign_add(&self.total, (values * &weights).sum().stop_gradient());
-        cx.assign_add(&self.count, weights.sum().stop_gradient());
+        let weights = spread_weights(&weights.cast(float(values)), values);
+        self.totals.add([(values * &weights).sum(), weights.sum()], cx);
+    }
+
+    /// Takes in the values of an array, outside of any trace, and returns the mean so far.
+    pub fn update_on(&self, values: &Array) -> Result<Array> {
+        evaluate_now(|cx| {
+            self.update(&cx.constant(values.clone()), cx);
+            self.result(cx)
+        })
+    }
+
+    /// Takes in values with weights if there are any.
+    #[track_caller]
+    pub(super) fn take(&self, values: &Tensor, weights: Option<&Tensor>, cx: &mut Context) {
+        match weights {
+            Some(weights) => self.update_weighted(values, weights, cx),
+            None => self.update(values, cx),
+        }
     }
 
     /// Takes in a sum of values of a known total weight.
     #[track_caller]
     pub(crate) fn add(&self, total: &Tensor, count: f64, cx: &mut Context) {
-        cx.assign_add(&self.total, total.stop_gradient());
-        cx.assign_add(&self.count, cx.constant(count as f32));
+        self.totals.add([total.clone(), cx.constant(count as f32)], cx);
     }
+
+    pub(super) fn rename(&mut self, name: impl Into<String>) {
+        self.totals.rename(name);
+    }
+}
+
+/// The type of the weights of values.
+fn float(values: &Tensor) -> DType {
+    values.dtype().promote(DType::F32)
 }
 
 impl Metric for Mean {
     fn name(&self) -> &str {
-        &self.name
+        self.totals.name()
     }
 
     /// As a compiled metric: the mean of the predictions.
     #[track_caller]
     fn update(&self, _: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-        match sample_weight {
-            Some(weight) => self.update_weighted(y_pred, weight, cx),
-            None => self.update(y_pred, cx),
-        }
+        self.take(y_pred, sample_weight, cx);
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        cx.read(&self.total).divide_no_nan(cx.read(&self.count))
+        match self.totals.read(cx) {
+            Some([total, count]) => total.divide_no_nan(count),
+            None => cx.constant(0.0_f32),
+        }
     }
 
     fn variables(&self) -> Vec<Variable> {
-        vec![self.total.clone(), self.count.clone()]
+        self.totals.variables()
     }
 }
 
-/// The weighted sum of all values taken in.
+/// The weighted sum of all values taken in: `sum(value * weight)`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let sum = Sum::new("clicks");
+/// sum.update_on(&[1, 3].into())?;
+/// assert_eq!(sum.update_on(&[5, 7].into())?.item()?, 16.0);
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Sum {
-    name: String,
-    total: Variable,
+    totals: Totals<1>,
 }
 
 impl Sum {
     /// A sum of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        let name = name.into();
-        let total = Variable::new(format!("{name}/total"), Array::scalar(0.0_f32)).frozen();
-        Self { name, total }
+        Self { totals: Totals::new(name, ["total"], ()) }
     }
 
     /// Takes in values, each with weight 1.
     #[track_caller]
     pub fn update(&self, values: &Tensor, cx: &mut Context) {
-        cx.assign_add(&self.total, values.sum().stop_gradient());
+        self.totals.add([values.sum()], cx);
     }
 
     /// Takes in values with weights, which match the values' leading axes.
     #[track_caller]
     pub fn update_weighted(&self, values: &Tensor, weights: &Tensor, cx: &mut Context) {
-        let weights = spread_weights(&weights.cast(values.dtype()), values);
-        cx.assign_add(&self.total, (values * weights).sum().stop_gradient());
+        let weights = spread_weights(&weights.cast(float(values)), values);
+        self.totals.add([(values * weights).sum()], cx);
+    }
+
+    /// Takes in the values of an array, outside of any trace, and returns the sum so far.
+    pub fn update_on(&self, values: &Array) -> Result<Array> {
+        evaluate_now(|cx| {
+            self.update(&cx.constant(values.clone()), cx);
+            self.result(cx)
+        })
     }
 }
 
 impl Metric for Sum {
     fn name(&self) -> &str {
-        &self.name
+        self.totals.name()
     }
 
     /// As a compiled metric: the sum of the predictions.
@@ -129,15 +165,27 @@ impl Metric for Sum {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        cx.read(&self.total)
+        match self.totals.read(cx) {
+            Some([total]) => total,
+            None => cx.constant(0.0_f32),
+        }
     }
 
     fn variables(&self) -> Vec<Variable> {
-        vec![self.total.clone()]
+        self.totals.variables()
     }
 }
 
-/// The running mean of a loss: any loss function as a metric.
+/// The running mean of a loss: any loss function as a metric, under its own name unless another is given. Where a metric is
+/// compiled, a loss stands for this.
+///
+/// ```
+/// use endo::prelude::*;
+/// let metric = MeanMetricWrapper::new(MeanSquaredError).name("mse");
+/// let value = metric.update_on(&[[0.0_f32, 1.0], [0.0, 0.0]].into(), &[[1.0_f32, 1.0], [0.0, 0.0]].into())?;
+/// assert_eq!(value.item()?, 0.25);
+/// # Ok::<(), endo::Error>(())
+/// ```
 pub struct MeanMetricWrapper {
     loss: Box<dyn Loss>,
     mean: Mean,
@@ -152,24 +200,26 @@ impl MeanMetricWrapper {
     /// The same metric under another name.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.mean.name = name.into();
+        self.mean.rename(name);
         self
     }
 }
 
 impl Metric for MeanMetricWrapper {
     fn name(&self) -> &str {
-        &self.mean.name
+        Metric::name(&self.mean)
     }
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-        let (y_true, y_pred) = align(y_true, y_pred);
+        let (y_true, y_pred) = align(y_true, &y_pred.cast(float(y_pred)));
         let values = self.loss.call(&y_true, &y_pred);
-        match sample_weight {
-            Some(weight) => self.mean.update_weighted(&values, weight, cx),
-            None => self.mean.update(&values, cx),
-        }
+        // As Keras: what a mask leaves out weighs nothing, and where there are no weights it counts as 0.
+        let weights = sample_weight.map(|weight| {
+            let weights = spread_weights(&weight.cast(float(&values)), &values);
+            self.loss.mask(&y_true, &values).map_or(weights.clone(), |mask| mask.where_(&weights, 0.0))
+        });
+        self.mean.take(&values, weights.as_ref(), cx);
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
@@ -180,3 +230,73 @@ impl Metric for MeanMetricWrapper {
         self.mean.variables()
     }
 }
+
+/// A metric that is the mean of a function of targets and predictions: a struct with options, as methods with Keras's names.
+macro_rules! mean_metric {
+    ($(#[$doc:meta])* $Metric:ident = $name:literal
+     $({ $($(#[$option_doc:meta])* $option:ident: $Type:ty = $default:expr),* })?,
+     |$self:ident, $y_true:ident, $y_pred:ident| $values:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $Metric {
+            mean: $crate::metrics::Mean,
+            $($($option: $Type,)*)?
+        }
+
+        impl $Metric {
+            #[doc = concat!("A metric named `", $name, "`.")]
+            pub fn new() -> Self {
+                Self { mean: $crate::metrics::Mean::new($name), $($($option: $default,)*)? }
+            }
+
+            $($(
+                $(#[$option_doc])*
+                #[must_use]
+                pub fn $option(mut self, $option: $Type) -> Self {
+                    self.$option = $option;
+                    self
+                }
+            )*)?
+
+            /// The same metric under another name.
+            #[must_use]
+            pub fn name(mut self, name: impl Into<String>) -> Self {
+                self.mean.rename(name);
+                self
+            }
+        }
+
+        impl Default for $Metric {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl $crate::metrics::Metric for $Metric {
+            fn name(&self) -> &str {
+                $crate::metrics::Metric::name(&self.mean)
+            }
+
+            #[track_caller]
+            fn update(
+                &$self,
+                $y_true: &$crate::graph::Tensor,
+                $y_pred: &$crate::graph::Tensor,
+                sample_weight: Option<&$crate::graph::Tensor>,
+                cx: &mut $crate::trace::Context,
+            ) {
+                $self.mean.take(&$values, sample_weight, cx);
+            }
+
+            fn result(&self, cx: &mut $crate::trace::Context) -> $crate::graph::Tensor {
+                self.mean.result(cx)
+            }
+
+            fn variables(&self) -> Vec<$crate::variable::Variable> {
+                self.mean.variables()
+            }
+        }
+    };
+}
+
+pub(super) use mean_metric;

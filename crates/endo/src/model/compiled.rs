@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::losses::Loss;
+use crate::graph::Tensor;
+use crate::losses::{self, Loss};
 use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
 
@@ -12,37 +13,55 @@ use crate::optimizers::Optimizer;
 pub(crate) struct Compiled {
     pub optimizer: Arc<dyn Optimizer>,
     pub losses: Vec<Arc<dyn Loss>>,
-    pub loss_weight: f64,
-    pub metrics: Vec<Arc<dyn Metric>>,
-    pub weighted_metrics: Vec<Arc<dyn Metric>>,
+    /// One for each loss; missing ones are 1.
+    pub loss_weights: Vec<f64>,
+    pub metrics: Vec<OutputMetric>,
+}
+
+/// A metric of one output.
+pub(crate) struct OutputMetric {
+    pub output: usize,
+    pub weighted: bool,
+    pub metric: Arc<dyn Metric>,
 }
 
 impl Compiled {
     pub fn new(optimizer: Arc<dyn Optimizer>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Arc<dyn Metric>>) -> Self {
-        Self { optimizer, losses, loss_weight: 1.0, metrics, weighted_metrics: Vec::new() }
+        let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new() };
+        compiled.set_metrics(0, false, metrics);
+        compiled
     }
 
-    /// The metrics with their names: a weighted one that shares its name with a plain one is called `weighted_` and that.
-    pub fn named_metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let plain: Vec<_> = self.metrics.iter().map(|metric| (metric.name().to_string(), metric.clone())).collect();
-        let weighted = self.weighted_metrics.iter().map(|metric| {
-            let clash = plain.iter().any(|(name, _)| name == metric.name());
-            let name = if clash { format!("weighted_{}", metric.name()) } else { metric.name().to_string() };
-            (name, metric.clone())
-        });
-        plain.iter().cloned().chain(weighted).collect()
+    /// Replaces the metrics of an output, those that weights apply to or the others.
+    pub fn set_metrics(&mut self, output: usize, weighted: bool, metrics: Vec<Arc<dyn Metric>>) {
+        self.metrics.retain(|known| (known.output, known.weighted) != (output, weighted));
+        self.metrics.extend(metrics.into_iter().map(|metric| OutputMetric { output, weighted, metric }));
+        self.metrics.sort_by_key(|known| (known.output, known.weighted));
     }
 
-    /// The names of the compiled losses in the ledger: `main`, or their own when there are several.
-    pub fn loss_names(&self) -> Vec<String> {
-        match &self.losses[..] {
-            [_] => vec!["main".to_string()],
-            several => several.iter().map(|loss| loss.name().to_string()).collect(),
-        }
+    /// The metrics with their names: of several outputs with the output's in front, and a weighted one that shares its name
+    /// with a plain one as `weighted_` and that.
+    pub fn named_metrics(&self, outputs: &[String]) -> Vec<(String, Arc<dyn Metric>)> {
+        let named = |entry: &OutputMetric| {
+            let name = entry.metric.name();
+            let clash = entry.weighted
+                && self
+                    .metrics
+                    .iter()
+                    .any(|other| !other.weighted && other.output == entry.output && other.metric.name() == name);
+            let name = if clash { format!("weighted_{name}") } else { name.to_string() };
+            let name = match outputs {
+                [] | [_] => name,
+                several => several.get(entry.output).map_or(name.clone(), |output| format!("{output}_{name}")),
+            };
+            (name, entry.metric.clone())
+        };
+        self.metrics.iter().map(named).collect()
     }
 }
 
-/// The losses that a model is compiled with: one, several on one output (all are added, and each is reported), or `()`.
+/// The losses that a model is compiled with: one for every output, one for each, several on one output (all are added, and each
+/// is reported), or `()` for none.
 pub trait IntoLoss {
     /// The losses in order.
     fn into_losses(self) -> Vec<Arc<dyn Loss>>;
@@ -54,14 +73,52 @@ impl<L: Loss + 'static> IntoLoss for L {
     }
 }
 
+/// A loss by Keras's name, `"mse"`; a wrong name is an error at the first step.
+impl IntoLoss for &'static str {
+    fn into_losses(self) -> Vec<Arc<dyn Loss>> {
+        match losses::get(self) {
+            Ok(loss) => vec![loss],
+            Err(error) => vec![Arc::new(move |_: &Tensor, y_pred: &Tensor| {
+                y_pred.trace().record(error.clone());
+                y_pred.clone()
+            })],
+        }
+    }
+}
+
 impl IntoLoss for () {
     fn into_losses(self) -> Vec<Arc<dyn Loss>> {
         Vec::new()
     }
 }
 
-impl<A: Loss + 'static, B: Loss + 'static> IntoLoss for (A, B) {
+impl<L: Loss + 'static, const N: usize> IntoLoss for [L; N] {
     fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        vec![Arc::new(self.0), Arc::new(self.1)]
+        self.into_iter().map(|loss| Arc::new(loss) as Arc<dyn Loss>).collect()
     }
+}
+
+impl<L: Loss + 'static> IntoLoss for Vec<L> {
+    fn into_losses(self) -> Vec<Arc<dyn Loss>> {
+        self.into_iter().map(|loss| Arc::new(loss) as Arc<dyn Loss>).collect()
+    }
+}
+
+macro_rules! tuples {
+    ($(($($Loss:ident $loss:ident),+))+) => {
+        $(
+            impl<$($Loss: Loss + 'static),+> IntoLoss for ($($Loss,)+) {
+                fn into_losses(self) -> Vec<Arc<dyn Loss>> {
+                    let ($($loss,)+) = self;
+                    vec![$(Arc::new($loss)),+]
+                }
+            }
+        )+
+    };
+}
+
+tuples! {
+    (A a, B b)
+    (A a, B b, C c)
+    (A a, B b, C c, D d)
 }

@@ -14,7 +14,7 @@ use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
 use crate::metrics::{IntoMetrics, Mean, Metric};
 use crate::optimizers::Optimizer;
@@ -46,8 +46,8 @@ pub(crate) use summary::short_names;
 /// assert!((model.predict(&x)?.get(2) - 5.0).abs() < 0.1);
 /// # Ok::<(), endo::Error>(())
 /// ```
-pub struct Model {
-    layer: Arc<dyn Layer>,
+pub struct Model<I: Tree = Tensor, O: Tree = Tensor> {
+    layer: Arc<dyn Layer<I, O>>,
     pub(crate) seed: u64,
     pub(crate) counter: Variable,
     pub(crate) dtype: DType,
@@ -66,11 +66,12 @@ struct State {
     weights: Vec<Variable>,
     layers: Vec<LayerRecord>,
     metric_terms: Vec<Arc<Mean>>,
+    outputs: Vec<String>,
 }
 
-impl Model {
+impl<I: Tree, O: Tree> Model<I, O> {
     /// A model whose `call` is a layer's; weights are made when it first sees an input.
-    pub fn new(layer: impl Layer + 'static) -> Self {
+    pub fn new(layer: impl Layer<I, O> + 'static) -> Self {
         Self {
             layer: Arc::new(layer),
             seed: 0,
@@ -125,18 +126,27 @@ impl Model {
     /// Metrics that sample weights and class weights apply to; reported as `weighted_` and their name when a metric of
     /// the same name is compiled without weights.
     pub fn weighted_metrics(&mut self, metrics: impl IntoMetrics) -> &mut Self {
-        if let Some(compiled) = &mut self.compiled {
-            compiled.weighted_metrics = metrics.into_metrics();
-        }
-        self.steps.clear();
-        self
+        self.change(|compiled| compiled.set_metrics(0, true, metrics.into_metrics()))
     }
 
-    /// The factor of the compiled loss in the total (Keras's `loss_weights` of a single output). It touches no other term.
-    pub fn loss_weight(&mut self, weight: f64) -> &mut Self {
-        if let Some(compiled) = &mut self.compiled {
-            compiled.loss_weight = weight;
-        }
+    /// The metrics of one of several outputs, by its position; reported with the output's name in front.
+    pub fn output_metrics(&mut self, output: usize, metrics: impl IntoMetrics) -> &mut Self {
+        self.change(|compiled| compiled.set_metrics(output, false, metrics.into_metrics()))
+    }
+
+    /// The metrics of one of several outputs that sample weights apply to.
+    pub fn output_weighted_metrics(&mut self, output: usize, metrics: impl IntoMetrics) -> &mut Self {
+        self.change(|compiled| compiled.set_metrics(output, true, metrics.into_metrics()))
+    }
+
+    /// The factors of the compiled losses in the total, one for each. They touch no other term.
+    pub fn loss_weights(&mut self, weights: impl IntoIterator<Item = f64>) -> &mut Self {
+        self.change(|compiled| compiled.loss_weights = weights.into_iter().collect())
+    }
+
+    /// Changes what was compiled; before `compile` there is nothing to change, and `fit` will say so.
+    fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
+        self.compiled.as_mut().map(change);
         self.steps.clear();
         self
     }
@@ -144,11 +154,11 @@ impl Model {
     /// Calls the model within a trace: in a custom loop. Its loss terms are then in `cx.losses()`, and its metrics are
     /// updated.
     #[track_caller]
-    pub fn apply(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+    pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let mark = cx.mark();
         let outputs = self.forward(inputs, cx);
         let terms = cx.metric_terms_since(mark).to_vec();
-        let scale = inputs.batch() as f64;
+        let scale = inputs.tensors().first().map_or(1, |inputs| inputs.batch()) as f64;
         for (mean, term) in self.metric_means(&terms).iter().zip(&terms) {
             mean.add(&(&term.value * scale), scale, cx);
         }
@@ -157,20 +167,24 @@ impl Model {
 
     /// Calls the layer, and notes what it is made of.
     #[track_caller]
-    pub(crate) fn forward(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+    pub(crate) fn forward(&self, inputs: &I, cx: &mut Context) -> O {
         let site = Location::caller();
         let layers = cx.layers().len();
         let (outputs, weights) =
             cx.with_randomness(self.seed, &self.counter, |cx| cx.collect_weights(|cx| self.apply_layer(inputs, cx, site)));
+        if cx.trace().error().is_some() {
+            return outputs; // a trace that failed has seen a part of the model only
+        }
         let mut state = self.state();
         if !weights.is_empty() || state.weights.is_empty() {
             state.weights = weights;
             state.layers = cx.layers()[layers..].to_vec();
         }
+        state.outputs = output_names(&outputs.tensors(), cx);
         outputs
     }
 
-    fn apply_layer(&self, inputs: &Tensor, cx: &mut Context, site: &'static Location<'static>) -> Tensor {
+    fn apply_layer(&self, inputs: &I, cx: &mut Context, site: &'static Location<'static>) -> O {
         let outside = cx.trace().enter(&cx.trace().scope(), site);
         let outputs = self.layer.apply(inputs, cx);
         cx.trace().leave(outside);
@@ -197,9 +211,17 @@ impl Model {
     /// The first mistake in the layers' `call`s, with the layer and the line.
     #[track_caller]
     pub fn build(&self, shape: impl Into<Shape>) -> Result<()> {
-        let input = Array::zeros(shape.into(), self.dtype);
-        let tracing = Tracing { training: true, dtype: self.dtype, counter: self.counter.clone() };
-        tracing.graph(&[&input], |inputs, cx| vec![self.forward(&inputs[0], cx)])?;
+        self.build_on(&[Array::zeros(shape.into(), self.dtype)])
+    }
+
+    /// As [`build`](Self::build), for inputs of the shapes and types of these: of a model of several.
+    #[track_caller]
+    pub fn build_on(&self, inputs: &[Array]) -> Result<()> {
+        let inputs: Vec<&Array> = inputs.iter().collect();
+        self.tracing(true).graph(&inputs, |inputs, cx| {
+            let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
+            self.forward(&inputs, cx).tensors().into_iter().cloned().collect()
+        })?;
         Ok(())
     }
 
@@ -232,6 +254,11 @@ impl Model {
         weights.iter().zip(values).try_for_each(|(weight, value)| weight.set(value))
     }
 
+    /// The outputs' names: those of the layers that made them. Empty before the model has seen an input.
+    pub fn output_names(&self) -> Vec<String> {
+        self.state().outputs.clone()
+    }
+
     /// The compiled optimizer.
     pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
         self.compiled.as_ref().map(|compiled| &compiled.optimizer)
@@ -239,8 +266,11 @@ impl Model {
 
     /// Every metric with its name in reports: those compiled, then those that layers add.
     pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, Compiled::named_metrics);
-        let terms = self.state().metric_terms.clone();
+        let (terms, outputs) = {
+            let state = self.state();
+            (state.metric_terms.clone(), state.outputs.clone())
+        };
+        let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
         let names: Vec<String> = terms.iter().map(|mean| mean.name().to_string()).collect();
         for (mean, short) in terms.into_iter().zip(short_names(&names, 1)) {
             let taken = metrics.iter().any(|(name, _)| *name == short);
@@ -250,9 +280,29 @@ impl Model {
         metrics
     }
 
-    /// The results of all metrics so far.
+    /// The results of all metrics so far. A metric with several numbers, such as one for each class, is reported as
+    /// `f1_score_0`, `f1_score_1`, ...
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let data = Dataset::new([[0.0_f32], [1.0]], [[1, 0], [0, 1]])?;
+    /// let mut model = Model::new(Dense::new(2));
+    /// model.compile(Sgd::new(0.1), MeanSquaredError, (F1Score::new(), "mae"));
+    /// model.evaluate(&data)?;
+    /// let names: Vec<String> = model.metric_results()?.into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["f1_score_0", "f1_score_1", "mae"]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     pub fn metric_results(&self) -> Result<Vec<(String, f64)>> {
-        self.metrics().into_iter().map(|(name, metric)| Ok((name, metric.value()?.item()?))).collect()
+        let mut results = Vec::new();
+        for (name, metric) in self.metrics() {
+            let value = metric.value()?;
+            match value.shape().is_scalar() {
+                true => results.push((name, value.item()?)),
+                false => results.extend((0..value.len()).map(|index| (format!("{name}_{index}"), value.get(index)))),
+            }
+        }
+        Ok(results)
     }
 
     /// Sets all metrics back to their start: what `fit` does before every epoch, and a custom loop has to.
@@ -291,7 +341,31 @@ impl Model {
     }
 }
 
-impl fmt::Debug for Model {
+/// The inputs of a model made of the tensors that a batch holds.
+pub(crate) fn structure<I: Tree>(tensors: &[Tensor], cx: &Context) -> Option<I> {
+    let mut given = tensors.iter().cloned();
+    let inputs = I::from_tensors(&mut given);
+    if inputs.is_none() || given.next().is_some() {
+        let message = format!("the data has {} inputs, which is not what the model's `call` takes", tensors.len());
+        let help = "give one array for each tensor of its input: `Dataset::new((a, b), y)` for a `Layer<[Tensor; 2]>`";
+        cx.trace().record(Error::new(ErrorKind::Shape, message).help(help));
+        return None;
+    }
+    inputs
+}
+
+/// The outputs' names: those of the layers that made them, where they tell them apart.
+fn output_names(outputs: &[&Tensor], cx: &Context) -> Vec<String> {
+    let made: Vec<Option<&str>> = outputs.iter().map(|output| cx.maker(output)).collect();
+    let unique = |name: &str| made.iter().flatten().filter(|other| **other == name).count() == 1;
+    let name = |(index, name): (usize, &Option<&str>)| match name {
+        Some(name) if unique(name) => name.to_string(),
+        Some(_) | None => format!("output_{index}"),
+    };
+    made.iter().enumerate().map(name).collect()
+}
+
+impl<I: Tree, O: Tree> fmt::Debug for Model<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Model").field("weights", &self.weights()).finish_non_exhaustive()
     }

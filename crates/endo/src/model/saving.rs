@@ -12,10 +12,11 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
 
 use super::Model;
 
-impl Model {
+impl<I: Tree, O: Tree> Model<I, O> {
     /// Writes all weights to a safetensors file, each under its name. An existing file is replaced at once or not at all.
     ///
     /// # Errors
@@ -63,7 +64,9 @@ impl Model {
         for weight in &weights {
             let view = file.tensor(weight.name()).map_err(|_| {
                 let message = format!("{} has no weight `{}`", path.display(), weight.name());
-                Error::new(ErrorKind::Data, message).help(format!("it has: {}", file.names().join(", ")))
+                let mut names = file.names();
+                names.sort_unstable(); // the file's own order differs from reader to reader
+                Error::new(ErrorKind::Data, message).help(format!("it has: {}", names.join(", ")))
             })?;
             let dtype = match view.dtype() {
                 Dtype::F32 => Some(DType::F32),

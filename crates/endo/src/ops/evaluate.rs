@@ -80,7 +80,11 @@ fn look(view: &View, node: &Node, x: &Array) -> Array {
 
 fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array {
     let reduced: Shape = axes.iter().map(|&axis| x.shape()[axis]).collect();
+    let integers = x.dtype() == DType::I32;
+    let wrapped = |f: fn(i32, i32) -> i32, a: f64, b: f64| f64::from(f(a as i32, b as i32));
     let combine = |a: f64, b: f64| match reduction {
+        Reduction::Sum if integers => wrapped(i32::wrapping_add, a, b),
+        Reduction::Product if integers => wrapped(i32::wrapping_mul, a, b),
         Reduction::Sum => a + b,
         Reduction::Product => a * b,
         Reduction::Max => {

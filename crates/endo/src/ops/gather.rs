@@ -21,7 +21,7 @@ struct Gather {
     along: bool,
 }
 
-/// The gradient of [`Gather`]: values added where they were picked.
+/// The gradient of [`Gather`]: values added where they were picked; and sums by index.
 #[derive(Clone, Debug)]
 struct ScatterAdd {
     gather: Gather,
@@ -63,6 +63,28 @@ impl Tensor {
         }
         let kernel = Gather { axis, along: true };
         self.push(Op::Kernel(Arc::new(kernel)), &[self, &indices.indices(site)], indices.shape(), self.dtype(), site)
+    }
+
+    /// Sums of the elements that share an index: `[n]` by indices `[n]` is `[count]`, 0 where no element goes (Keras's
+    /// `ops.segment_sum`). Elements whose index is out of range are left out; negative ones count from the end.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x, segments], _cx| [x.segment_sum(&segments, 3)]);
+    /// let sums = f.run([&[1.0_f32, 2.0, 4.0].into(), &[2, 0, 2].into()])?;
+    /// assert_eq!(sums[0], Array::from([2.0_f32, 0.0, 5.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn segment_sum(&self, segments: &Tensor, count: usize) -> Tensor {
+        let site = Location::caller();
+        if self.rank() != 1 || segments.shape() != self.shape() {
+            let message = format!("`segment_sum` of {} by indices {}", self.shape(), segments.shape());
+            let help = "give one index for each element of a vector; `reshape` both first";
+            return self.fail(Error::new(ErrorKind::Shape, message).help(help), [count], site);
+        }
+        let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: [count].into() };
+        self.push(Op::Kernel(Arc::new(kernel)), &[self, &segments.indices(site)], [count], self.dtype(), site)
     }
 
     /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of type `f32`.

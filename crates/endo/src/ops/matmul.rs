@@ -63,7 +63,7 @@ impl Tensor {
         }
         // A plain matrix on the right takes all rows of the left at once.
         if !transposed[0] && b.rank() == 2 && a.rank() > 2 {
-            let rows = a.reshape([a.shape().len() / k.max(1), k]);
+            let rows = a.reshape([a.shape()[..a.rank() - 1].iter().product(), k]);
             return rows.matmul_transposed(&b, transposed).reshape(result(&batch(&a)));
         }
         let Some(shape) = batch(&a).broadcast(&batch(&b)) else {

@@ -1,77 +1,40 @@
-//! Adam and AdamW: steps along the running mean of the gradient, divided by its running size.
+//! Steps along the running mean of the gradient, divided by its running size: Adam and those made from it.
 //!
-//! In: a gradient. Out: `weight - rate * mean / (sqrt(mean square) + epsilon)`, both corrected for their start at 0.
+//! In: a gradient. Out: `weight - rate * mean / (sqrt(mean square) + epsilon)`, both corrected for their start at 0. The
+//! corrections are scalars, the same for all weights.
 
 use crate::graph::Tensor;
 
-use super::settings::options;
+use super::declare::{declare, optimizer};
+use super::step::power_of;
 use super::{Optimizer, Settings, Slots};
 
-/// Kingma and Ba 2015, in the form before section 2.1: the corrections go into the rate,
-/// `rate * sqrt(1 - beta_2^t) / (1 - beta_1^t)`, as in Keras; with `amsgrad` Reddi, Kale and Kumar 2018.
-///
-/// ```
-/// use endo::prelude::*;
-/// let optimizer = Adam::new(0.001).beta_1(0.9).global_clipnorm(1.0);
-/// ```
-#[derive(Debug)]
-pub struct Adam {
-    settings: Settings,
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-    amsgrad: bool,
+/// Moves a slot toward a value, by all but the share that is kept.
+fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {
+    let mean = slots.get(name);
+    slots.set(name, &mean + (value - &mean) * (1.0 - kept))
 }
 
-impl Adam {
-    /// Keras's defaults but for the learning rate, which is 0.001 there.
-    pub fn new(learning_rate: f64) -> Self {
-        Self { settings: Settings::new(learning_rate), beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false }
-    }
-
-    /// Whether to divide by the largest running size so far.
-    #[must_use]
-    pub fn amsgrad(mut self, amsgrad: bool) -> Self {
-        self.amsgrad = amsgrad;
-        self
-    }
-}
-
-/// Gives an optimizer with fields `beta_1`, `beta_2` and `epsilon` options for them.
-macro_rules! moments {
-    ($Optimizer:ty) => {
-        impl $Optimizer {
-            /// The share of the running mean that is kept.
-            #[must_use]
-            pub fn beta_1(mut self, beta_1: f64) -> Self {
-                self.beta_1 = beta_1;
-                self
-            }
-
-            /// The share of the running mean square that is kept.
-            #[must_use]
-            pub fn beta_2(mut self, beta_2: f64) -> Self {
-                self.beta_2 = beta_2;
-                self
-            }
-
-            /// What keeps the division from zero.
-            #[must_use]
-            pub fn epsilon(mut self, epsilon: f64) -> Self {
-                self.epsilon = epsilon;
-                self
-            }
-        }
-    };
-}
-pub(crate) use moments;
-
-options!(Adam);
-moments!(Adam);
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self::new(0.001)
+optimizer! {
+    /// Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", in the form at the end of section 2: the corrections go
+    /// into the rate, as in Keras. With `amsgrad` Reddi, Kale and Kumar 2018, algorithm 2.
+    ///
+    /// `momentum = beta_1 * momentum + (1 - beta_1) * gradient`, `velocity = beta_2 * velocity + (1 - beta_2) * gradient^2`,
+    /// `weight -= rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * momentum / (sqrt(velocity) + epsilon)`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let optimizer = Adam::new(0.001).beta_1(0.9).global_clipnorm(1.0);
+    /// ```
+    Adam ["adam"] learning_rate = 0.001 {
+        /// The share of the running mean that is kept; 0.9 unless set.
+        beta_1: f64 in (0.0..1.0) = 0.9,
+        /// The share of the running mean square that is kept; 0.999 unless set.
+        beta_2: f64 in (0.0..1.0) = 0.999,
+        /// What keeps the division from zero; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+        /// Whether to divide by the largest running size so far. False unless set.
+        amsgrad: bool = false,
     }
 }
 
@@ -81,88 +44,216 @@ impl Optimizer for Adam {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let t = slots.step();
-        let rate = slots.rate() * (1.0 - power_of(self.beta_2, &t)).sqrt() / (1.0 - power_of(self.beta_1, &t));
-        let momentum = slots.get("momentum");
-        let momentum = slots.set("momentum", &momentum + (gradient - &momentum) * (1.0 - self.beta_1));
-        let velocity = slots.get("velocity");
-        let mut velocity = slots.set("velocity", &velocity + (gradient.square() - &velocity) * (1.0 - self.beta_2));
-        if self.amsgrad {
-            let largest = slots.get("velocity_hat").maximum(&velocity);
-            velocity = slots.set("velocity_hat", largest);
-        }
-        weight - momentum * rate / (velocity.sqrt() + self.epsilon)
+        weight - adam([self.beta_1, self.beta_2], self.epsilon, self.amsgrad, gradient, slots)
     }
 }
 
-/// `base^exponent` for a scalar exponent.
-pub(crate) fn power_of(base: f64, exponent: &Tensor) -> Tensor {
-    exponent.constant_like(base).power(exponent)
-}
-
-/// Adam with weight decay, 0.004 unless set (Loshchilov and Hutter 2019).
-///
-/// ```
-/// use endo::prelude::*;
-/// let optimizer = AdamW::new(0.001).weight_decay(0.01);
-/// ```
-#[derive(Debug)]
-pub struct AdamW {
-    adam: Adam,
-}
-
-impl AdamW {
-    /// Keras's defaults but for the learning rate, which is 0.001 there.
-    pub fn new(learning_rate: f64) -> Self {
-        Self { adam: Adam::new(learning_rate).weight_decay(0.004) }
-    }
-}
-
-macro_rules! forward {
-    ($($(#[$doc:meta])* $option:ident($argument:ident: $Type:ty);)+) => {
-        impl AdamW {
-            $(
-                $(#[$doc])*
-                #[must_use]
-                pub fn $option(self, $argument: $Type) -> Self {
-                    Self { adam: self.adam.$option($argument) }
-                }
-            )+
-        }
-    };
-}
-
-forward! {
-    /// Moves every weight towards 0 by this share, times the learning rate, before its update.
-    weight_decay(decay: f64);
-    /// The share of the running mean that is kept.
-    beta_1(beta_1: f64);
-    /// The share of the running mean square that is kept.
-    beta_2(beta_2: f64);
-    /// What keeps the division from zero.
-    epsilon(epsilon: f64);
-    /// Whether to divide by the largest running size so far.
-    amsgrad(amsgrad: bool);
-    /// Clips every element of every gradient to `[-limit, limit]`.
-    clipvalue(limit: f64);
-    /// Scales every gradient whose norm exceeds the limit down to it.
-    clipnorm(limit: f64);
-    /// Scales all gradients when the norm of all together exceeds the limit.
-    global_clipnorm(limit: f64);
-}
-
-impl Default for AdamW {
-    fn default() -> Self {
-        Self::new(0.001)
+optimizer! {
+    /// [`Adam`] with weight decay, 0.004 unless set: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let optimizer = AdamW::new(0.001).weight_decay(0.01).exclude_from_weight_decay(["bias"]);
+    /// ```
+    AdamW ["adamw"] learning_rate = 0.001, weight_decay = 0.004 {
+        /// The share of the running mean that is kept; 0.9 unless set.
+        beta_1: f64 in (0.0..1.0) = 0.9,
+        /// The share of the running mean square that is kept; 0.999 unless set.
+        beta_2: f64 in (0.0..1.0) = 0.999,
+        /// What keeps the division from zero; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+        /// Whether to divide by the largest running size so far. False unless set.
+        amsgrad: bool = false,
     }
 }
 
 impl Optimizer for AdamW {
     fn settings(&self) -> &Settings {
-        self.adam.settings()
+        &self.settings
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        self.adam.update(weight, gradient, slots)
+        weight - adam([self.beta_1, self.beta_2], self.epsilon, self.amsgrad, gradient, slots)
+    }
+}
+
+/// The step that Adam takes.
+fn adam([beta_1, beta_2]: [f64; 2], epsilon: f64, amsgrad: bool, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+    let t = slots.step();
+    let rate = slots.rate() * (1.0 - power_of(beta_2, &t)).sqrt() / (1.0 - power_of(beta_1, &t));
+    let momentum = running("momentum", gradient, beta_1, slots);
+    let mut velocity = running("velocity", &gradient.square(), beta_2, slots);
+    if amsgrad {
+        let largest = slots.get("velocity_hat").maximum(&velocity);
+        velocity = slots.set("velocity_hat", largest);
+    }
+    momentum * rate / (velocity.sqrt() + epsilon)
+}
+
+optimizer! {
+    /// Adam with the largest gradient, decayed, in place of the mean square: Kingma and Ba 2015, algorithm 2.
+    ///
+    /// `norm = max(beta_2 * norm, |gradient|); weight -= rate / (1 - beta_1^t) * momentum / (norm + epsilon)`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// use endo::optimizers::Adamax;
+    /// let optimizer = Adamax::new(0.002);
+    /// ```
+    Adamax ["adamax"] learning_rate = 0.001 {
+        /// The share of the running mean that is kept; 0.9 unless set.
+        beta_1: f64 in (0.0..1.0) = 0.9,
+        /// The share of the largest gradient that is kept; 0.999 unless set.
+        beta_2: f64 in (0.0..=1.0) = 0.999,
+        /// What keeps the division from zero; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+    }
+}
+
+impl Optimizer for Adamax {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        let rate = slots.rate() / (1.0 - power_of(self.beta_1, &slots.step()));
+        let momentum = running("momentum", gradient, self.beta_1, slots);
+        let norm = (slots.get("norm") * self.beta_2).maximum(gradient.abs());
+        let norm = slots.set("norm", norm);
+        weight - momentum * rate / (norm + self.epsilon)
+    }
+}
+
+optimizer! {
+    /// Adam with Nesterov's look ahead: Dozat 2016, "Incorporating Nesterov Momentum into Adam", with the momentum schedule
+    /// `u_t = beta_1 * (1 - 0.96^t / 2)` of Keras.
+    ///
+    /// `weight -= rate * ahead / (sqrt(velocity / (1 - beta_2^t)) + epsilon)`, where `ahead` is
+    /// `u_(t+1) / (1 - u_1 .. u_(t+1)) * momentum + (1 - u_t) / (1 - u_1 .. u_t) * gradient`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let optimizer = Nadam::new(0.001).clipvalue(1.0);
+    /// ```
+    Nadam ["nadam"] learning_rate = 0.001 {
+        /// The share of the running mean that is kept; 0.9 unless set.
+        beta_1: f64 in (0.0..1.0) = 0.9,
+        /// The share of the running mean square that is kept; 0.999 unless set.
+        beta_2: f64 in (0.0..1.0) = 0.999,
+        /// What keeps the division from zero; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+    }
+}
+
+/// The product of all `u_t` so far.
+const U_PRODUCT: &str = "u_product";
+
+impl Nadam {
+    fn u(&self, t: &Tensor) -> Tensor {
+        self.beta_1 * (1.0 - 0.5 * power_of(0.96, t))
+    }
+}
+
+impl Optimizer for Nadam {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn begin(&self, slots: &mut Slots) {
+        let product = slots.get_shared(U_PRODUCT, 1.0) * self.u(&slots.step());
+        slots.set_shared(U_PRODUCT, &product);
+    }
+
+    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        let (t, rate) = (slots.step(), slots.rate());
+        let (u, u_next) = (self.u(&t), self.u(&(&t + 1.0)));
+        let product = slots.get_shared(U_PRODUCT, 1.0);
+        let momentum_rate = &rate * &u_next / (1.0 - &product * &u_next);
+        let gradient_rate = rate * (1.0 - u) / (1.0 - product);
+        let size_correction = (1.0 - power_of(self.beta_2, &t)).rsqrt();
+        let momentum = running("momentum", gradient, self.beta_1, slots);
+        let velocity = running("velocity", &gradient.square(), self.beta_2, slots);
+        let ahead = momentum * momentum_rate + gradient * gradient_rate;
+        weight - ahead / (velocity.sqrt() * size_correction + self.epsilon)
+    }
+}
+
+optimizer! {
+    /// Adam's step of a weight scaled to the norm of the weight, for large batches: You et al. 2020, "Large Batch Optimization for
+    /// Deep Learning", algorithm 2, as in Keras with weight decay apart from the norm.
+    ///
+    /// `weight -= rate * |weight| / |step| * step`, where `step` is Adam's of rate 1; the ratio is 1 where a norm is 0.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// use endo::optimizers::Lamb;
+    /// let optimizer = Lamb::new(0.01).exclude_from_weight_decay(["bias"]).weight_decay(0.01);
+    /// ```
+    Lamb ["lamb"] learning_rate = 0.001 {
+        /// The share of the running mean that is kept; 0.9 unless set.
+        beta_1: f64 in (0.0..1.0) = 0.9,
+        /// The share of the running mean square that is kept; 0.999 unless set.
+        beta_2: f64 in (0.0..1.0) = 0.999,
+        /// What keeps the division from zero; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+    }
+}
+
+impl Optimizer for Lamb {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        let t = slots.step();
+        let mean_correction = 1.0 / (1.0 - power_of(self.beta_1, &t));
+        let size_correction = (1.0 - power_of(self.beta_2, &t)).rsqrt();
+        let momentum = running("momentum", gradient, self.beta_1, slots);
+        let velocity = running("velocity", &gradient.square(), self.beta_2, slots);
+        let step = momentum * mean_correction / (velocity.sqrt() * size_correction + self.epsilon);
+        let [weight_norm, step_norm] = [weight, &step].map(|x| x.square().sum().sqrt());
+        let both = weight_norm.greater(0.0) & step_norm.greater(0.0);
+        let ratio = both.where_(&weight_norm / &step_norm, step_norm.ones_like());
+        weight - step * (ratio * slots.rate())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::walk;
+    use super::*;
+
+    fn near(got: &[f64], expected: &[f64]) {
+        let all = got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-4 * expected.abs());
+        assert!(all && got.len() == expected.len(), "{got:?}, expected {expected:?}");
+    }
+
+    #[test]
+    fn steps_along_a_steady_gradient_have_the_size_of_the_rate() {
+        for gradient in [1.0, 5.0] {
+            near(&walk(&Adam::new(0.5), 0.0, [gradient; 3]), &[-0.5, -1.0, -1.5]);
+            near(&walk(&Adam::new(0.5).amsgrad(true), 0.0, [gradient; 2]), &[-0.5, -1.0]);
+            near(&walk(&Adamax::new(0.5), 0.0, [gradient; 3]), &[-0.5, -1.0, -1.5]);
+        }
+    }
+
+    #[test]
+    fn adam_decays_only_as_adamw() {
+        near(&walk(&Adam::new(0.5), 1.0, [0.0]), &[1.0]);
+        near(&walk(&AdamW::new(0.5), 1.0, [0.0]), &[0.998]);
+        near(&walk(&AdamW::new(0.5).weight_decay(0.5), 1.0, [0.0]), &[0.75]);
+    }
+
+    #[test]
+    fn nadam_looks_ahead() {
+        // u_1 = 0.468, u_2 = 0.48528: momentum counts 0.48528 / (1 - 0.468 * 0.48528) * 0.1, the gradient (1 - u_1) / (1 - u_1).
+        near(&walk(&Nadam::new(1.0), 0.0, [2.0]), &[-1.062_786]);
+    }
+
+    #[test]
+    fn the_steps_of_lamb_are_shares_of_the_weight() {
+        near(&walk(&Lamb::new(0.5), 8.0, [3.0, 3.0]), &[4.0, 2.0]);
+        near(&walk(&Lamb::new(0.5), 0.0, [3.0]), &[-0.5]);
+        assert_eq!(walk(&Lamb::new(0.5), 8.0, [0.0]), [8.0]);
     }
 }

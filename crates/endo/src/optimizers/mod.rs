@@ -1,31 +1,43 @@
 //! Optimizers: how weights follow their gradients. Updates are traced, and fused with the rest of the step.
 //!
 //! In: gradients. Out: assignments to weights and to the optimizer's own variables (slots), in the order clipping, weight decay,
-//! update, constraint.
+//! update, averages, constraint.
 
+mod adafactor;
+mod adagrad;
 mod adam;
-mod nadam;
-mod rmsprop;
+mod declare;
+mod ftrl;
+mod learning_rate;
+pub mod schedules;
 mod settings;
 mod sgd;
 mod slots;
+mod step;
 
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::spelling::{listed, nearest};
+use crate::named::{self, Named};
 use crate::trace::{Context, Gradients};
 
-pub use adam::{Adam, AdamW};
-pub use nadam::Nadam;
-pub use rmsprop::RmsProp;
+pub use adafactor::Adafactor;
+pub use adagrad::{Adadelta, Adagrad, RmsProp};
+pub use adam::{Adam, AdamW, Adamax, Lamb, Nadam};
+pub use ftrl::Ftrl;
+pub use learning_rate::{IntoLearningRate, LearningRate};
+pub use schedules::LearningRateSchedule;
 pub use settings::Settings;
-pub use sgd::Sgd;
+pub use sgd::{Lion, Sgd};
 pub use slots::Slots;
 
+use step::Step;
+
 /// How weights follow their gradients.
+///
+/// One's own is two methods; clipping, decay, averages and schedules are in its [`Settings`]:
 ///
 /// ```
 /// use endo::optimizers::{Settings, Slots};
@@ -57,34 +69,56 @@ pub trait Optimizer: Send + Sync {
     fn begin(&self, _slots: &mut Slots) {}
 
     /// Updates every variable that has a gradient: what a custom loop calls. Nothing is updated if a gradient is not finite.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// // Another optimizer for lower layers than for upper ones.
+    /// let [lower, upper] = ["lower", "upper"].map(|name| Variable::new(name, 1.0_f32));
+    /// let (slow, fast) = (Sgd::new(0.01), Nadam::new(0.1));
+    /// let mut step = Function::new(|[x], cx| {
+    ///     let loss = (cx.read(&lower) * &x * cx.read(&upper)).square().mean();
+    ///     let [low, high] = [&lower, &upper].map(|weight| cx.gradients(&loss, [weight]));
+    ///     slow.apply(&low, cx);
+    ///     fast.apply(&high, cx);
+    ///     [loss]
+    /// });
+    /// step.run([&[1.0_f32, 2.0].into()])?;
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     fn apply(&self, gradients: &Gradients, cx: &mut Context) {
         let site = Location::caller();
         let settings = self.settings();
-        let present: Vec<_> = gradients.variables().collect();
-        if present.is_empty() {
+        if let Some(problem) = settings.problem() {
+            return cx.trace().record(problem.clone());
+        }
+        let (weights, gradients): (Vec<_>, Vec<_>) = gradients.variables().unzip();
+        if weights.is_empty() {
             let message = "the optimizer was given no gradients";
             let help = "take gradients with respect to trainable weights that the loss depends on";
             return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
         }
-        for (variable, gradient) in &present {
-            cx.trace().check(gradient, format!("the gradient of `{}`", variable.name()));
+        for (weight, gradient) in weights.iter().zip(&gradients) {
+            cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
         }
-        let clipped = settings.clip(&present.iter().map(|(_, gradient)| (*gradient).clone()).collect::<Vec<_>>());
-        let step = settings.next_step(cx);
+        let step = Step::begin(settings, cx);
+        let gathered = weights.iter().zip(gradients).map(|(weight, gradient)| step.gather(settings, weight, gradient, cx));
+        let gathered = gathered.collect();
         self.begin(&mut Slots::shared(settings, &step, cx));
-        for ((variable, _), gradient) in present.iter().zip(&clipped) {
-            let mut weight = cx.read(variable);
+        for (variable, gradient) in weights.into_iter().zip(settings.clip(gathered)) {
+            let before = cx.read(variable);
             let mut slots = Slots::of(settings, &step, variable, cx);
-            if let Some(decay) = settings.decay(variable) {
-                weight = &weight - &weight * decay * slots.rate();
-            }
-            let updated = self.update(&weight, gradient, &mut slots);
-            let updated = match cx.constraint(variable) {
+            let decayed = match settings.decay(variable) {
+                Some(decay) => &before - &before * (slots.rate() * decay),
+                None => before.clone(),
+            };
+            let updated = self.update(&decayed, &gradient, &mut slots);
+            let updated = step.average(settings, variable, updated, cx);
+            let constrained = match cx.constraint(variable) {
                 Some(constraint) => constraint.project(&updated),
                 None => updated,
             };
-            cx.assign(variable, updated);
+            cx.assign(variable, step.keep(constrained, &before));
         }
     }
 }
@@ -103,25 +137,185 @@ impl<T: Optimizer + ?Sized> Optimizer for Arc<T> {
     }
 }
 
-/// The optimizers that Keras knows by name.
-#[allow(clippy::type_complexity)]
-const NAMES: &[(&str, fn() -> Arc<dyn Optimizer>)] = &[
-    ("sgd", || Arc::new(Sgd::default())),
-    ("rmsprop", || Arc::new(RmsProp::default())),
-    ("adam", || Arc::new(Adam::default())),
-    ("adamw", || Arc::new(AdamW::default())),
-    ("nadam", || Arc::new(Nadam::default())),
+static ROWS: [Named<dyn Optimizer>; 12] = [
+    Sgd::ROW,
+    RmsProp::ROW,
+    Adagrad::ROW,
+    Adadelta::ROW,
+    Adam::ROW,
+    AdamW::ROW,
+    Adamax::ROW,
+    Nadam::ROW,
+    Lamb::ROW,
+    Lion::ROW,
+    Ftrl::ROW,
+    Adafactor::ROW,
 ];
 
-/// The optimizer that Keras calls `name`, with its defaults: `"sgd"`, `"nadam"`, ...
+fn rows() -> impl Iterator<Item = &'static Named<dyn Optimizer>> + Clone {
+    ROWS.iter()
+}
+
+/// The optimizer that a text names, with its options in parentheses, by name or in their order. The learning rate is a number or
+/// a schedule.
+///
+/// ```
+/// use endo::optimizers::{self, Optimizer};
+/// let optimizer = optimizers::get("nadam(learning_rate=0.01, clipnorm=1)")?;
+/// assert_eq!(optimizer.settings().learning_rate()?, 0.01);
+/// let falling = optimizers::get("sgd(cosine_decay(0.1, 1000), momentum=0.9)")?;
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no such optimizer or option, with the nearest; and when an option cannot be as it was given.
 pub fn get(name: &str) -> Result<Arc<dyn Optimizer>> {
-    let found = NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found.map(|(_, make)| make()).ok_or_else(|| {
-        let names = NAMES.iter().map(|(known, _)| *known);
-        let help = match nearest(name, names.clone()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known optimizers: {}", listed(names)),
+    named::get("optimizer", name, rows())
+}
+
+/// The names of all optimizers.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.names[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+    use crate::trace::Function;
+    use crate::variable::Variable;
+
+    /// The values of a weight of one element after steps with these gradients.
+    pub fn walk<const N: usize>(optimizer: &dyn Optimizer, start: f64, gradients: [f64; N]) -> Vec<f64> {
+        let weight = Variable::new("weight", [start as f32]);
+        walk_weight(optimizer, &weight, gradients).unwrap()
+    }
+
+    fn walk_weight<const N: usize>(optimizer: &dyn Optimizer, weight: &Variable, gradients: [f64; N]) -> Result<Vec<f64>> {
+        let mut step = Function::new(|[gradient], cx| {
+            optimizer.apply(&Gradients::new([(weight.clone(), Some(gradient))]), cx);
+            [cx.read(weight)]
+        });
+        gradients.into_iter().map(|gradient| Ok(step.run([&Array::from([gradient as f32])])?[0].get(0))).collect()
+    }
+
+    #[test]
+    fn nothing_changes_between_the_updates_of_accumulated_gradients() {
+        let weight = Variable::new("weight", [1.0_f32]);
+        let optimizer = Nadam::new(0.1).gradient_accumulation_steps(3).weight_decay(0.1).use_ema(true);
+        let slots = || {
+            let slots = optimizer.settings().variables().into_iter();
+            let lasting = slots.filter(|slot| !["iterations", "weight/gradient_accumulator"].contains(&slot.name()));
+            lasting.map(|slot| (slot.name().to_string(), slot.value())).collect::<Vec<_>>()
         };
-        Error::new(ErrorKind::Argument, format!("there is no optimizer called `{name}`")).help(help)
-    })
+        let step = |gradient| walk_weight(&optimizer, &weight, [gradient]).unwrap()[0];
+        assert_eq!([step(1.0), step(-2.0)], [1.0, 1.0]);
+        let first = step(4.0);
+        assert!(first < 1.0);
+        let before = slots();
+        assert_eq!(before.len(), 5);
+        assert_eq!([step(1.0), step(f64::from(f32::MAX))], [first, first]);
+        assert_eq!(slots(), before);
+        assert_ne!(step(0.5), first);
+    }
+
+    #[test]
+    fn an_update_gets_the_mean_of_the_gradients() {
+        let optimizer = Sgd::new(1.0).gradient_accumulation_steps(2);
+        assert_eq!(walk(&optimizer, 0.0, [1.0, 3.0, 5.0, 5.0]), [0.0, -2.0, -2.0, -7.0]);
+    }
+
+    #[test]
+    fn the_learning_rate_is_set_without_a_new_trace() {
+        let optimizer = Sgd::new(1.0);
+        let weight = Variable::new("weight", [0.0_f32]);
+        let mut step = Function::new(|[], cx| {
+            optimizer.apply(&Gradients::new([(weight.clone(), Some(cx.constant([1.0_f32])))]), cx);
+            [cx.read(&weight)]
+        });
+        assert_eq!(step.run([]).unwrap()[0].get(0), -1.0);
+        optimizer.settings().set_learning_rate(0.5).unwrap();
+        assert_eq!(step.run([]).unwrap()[0].get(0), -1.5);
+        assert_eq!((step.traces(), optimizer.settings().learning_rate().unwrap()), (1, 0.5));
+    }
+
+    #[test]
+    fn a_schedule_counts_calls() {
+        let optimizer = Sgd::new(|step: &Tensor| 1.0 + step).gradient_accumulation_steps(2);
+        assert_eq!(walk(&optimizer, 0.0, [1.0; 4]), [0.0, -2.0, -2.0, -6.0]);
+        assert_eq!(optimizer.settings().learning_rate().unwrap(), 5.0);
+    }
+
+    #[test]
+    fn a_schedule_that_is_not_finite_stops_the_step() {
+        let weight = Variable::new("weight", [1.0_f32]);
+        let optimizer = Sgd::new(|step: &Tensor| 1.0 / (1.0 - step));
+        let error = walk_weight(&optimizer, &weight, [1.0, 1.0]).unwrap_err();
+        assert_eq!(error.message(), "the learning rate is not finite; nothing was updated");
+        assert_eq!(weight.value().get(0), 0.0);
+    }
+
+    #[test]
+    fn averages_become_the_weights_in_the_end() {
+        let weight = Variable::new("weight", [0.0_f32]);
+        let optimizer = Sgd::new(1.0).use_ema(true).ema_momentum(0.5);
+        assert_eq!(walk_weight(&optimizer, &weight, [-1.0, -2.0]).unwrap(), [1.0, 3.0]);
+        optimizer.settings().finalize_variable_values(&[weight.clone()]).unwrap();
+        assert_eq!(weight.value().get(0), 2.0);
+        let overwriting = Sgd::new(1.0).use_ema(true).ema_momentum(0.5).ema_overwrite_frequency(2);
+        assert_eq!(walk(&overwriting, 0.0, [-1.0, -2.0, -1.0]), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn the_loss_is_scaled_and_gradients_are_scaled_back() {
+        let weight = Variable::new("weight", 3.0_f32);
+        let optimizer = Sgd::new(0.5).loss_scale_factor(1024.0).clipvalue(4.0);
+        let mut step = Function::new(|[], cx| {
+            let loss = optimizer.settings().scale_loss(&cx.read(&weight).square());
+            let gradients = cx.gradients(&loss, [&weight]);
+            optimizer.apply(&gradients, cx);
+            [cx.read(&weight)]
+        });
+        assert_eq!([step.run([]).unwrap()[0].get(0), step.run([]).unwrap()[0].get(0)], [1.0, 0.0]);
+    }
+
+    #[test]
+    fn two_optimizers_share_the_gradients_of_one_loss() {
+        let [lower, upper] = ["lower", "upper"].map(|name| Variable::new(name, 2.0_f32));
+        let (slow, fast) = (Sgd::new(0.125), Sgd::new(0.5).clipnorm(1.0));
+        let mut step = Function::new(|[], cx| {
+            let loss = cx.read(&lower) * cx.read(&upper);
+            let gradients = cx.gradients(&loss, [&lower, &upper]);
+            for (optimizer, weight) in [(&slow, &lower), (&fast, &upper)] {
+                optimizer.apply(&Gradients::new([(weight.clone(), gradients.of(weight).cloned())]), cx);
+            }
+            []
+        });
+        step.run([]).unwrap();
+        assert_eq!([lower.value().get(0), upper.value().get(0)], [1.75, 1.5]);
+    }
+
+    #[test]
+    fn options_that_cannot_be_are_reported_where_they_were_given() {
+        let optimizer = Sgd::new(0.1).clipnorm(1.0).clipvalue(1.0);
+        let error = walk_weight(&optimizer, &Variable::new("weight", [1.0_f32]), [1.0]).unwrap_err();
+        assert_eq!(error.message(), "an optimizer was given both `clipnorm` and `clipvalue`");
+        assert!(error.site().is_some());
+        assert!(get("sgd(clipnorm=1, clipvalue=1)").is_err());
+    }
+
+    #[test]
+    fn text_names_optimizers_with_their_options() {
+        let rate = |text: &str| get(text).unwrap().settings().learning_rate().unwrap();
+        assert_eq!([rate("RMSprop"), rate("SGD"), rate("Adam_W(0.25)")], [0.001, 0.01, 0.25]);
+        let optimizer = get("sgd(1, weight_decay=0.5, exclude_from_weight_decay=[bias], clipnorm=none)").unwrap();
+        assert_eq!(walk(&*optimizer, 4.0, [1.0]), [1.0]);
+        let message = |text: &str| get(text).map(|_| ()).unwrap_err().to_string();
+        assert!(message("nadan").contains("did you mean `nadam`?"));
+        assert!(message("sgd(momentun=0.9)").contains("did you mean `momentum`?"));
+        assert!(message("sgd(momentum=1.5)").contains("has to be in 0.0..=1.0"));
+        assert!(message("sgd(cosine_decay(0.1))").contains("`cosine_decay` needs the option `decay_steps`"));
+        assert!(message("sgd(learning_rate=fast)").contains("there is no learning rate schedule called `fast`"));
+        assert_eq!(names().count(), 12);
+    }
 }

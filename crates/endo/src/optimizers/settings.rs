@@ -1,162 +1,352 @@
-//! What all optimizers have: a learning rate, a count of steps, clipping, weight decay, and their slots.
+//! What all optimizers have: a learning rate, a count of steps, the options that Keras's base class has, and slots.
 //!
-//! In: options with Keras's names. Out: the pieces of a step that do not depend on the kind of optimizer.
+//! In: options with Keras's names, each a row of [`with_options!`]. Out: methods of every optimizer, options of their text, and
+//! the pieces of a step that do not depend on the kind of optimizer.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::fmt;
+use std::ops::RangeBounds;
+use std::panic::Location;
+use std::sync::{Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::trace::Context;
+use crate::named::Setting;
 use crate::variable::Variable;
 
-/// The learning rate, clipping and decay of an optimizer, and the variables it keeps.
+use super::learning_rate::{IntoLearningRate, LearningRate};
+
+/// The learning rate, the options that all optimizers share, and the variables that an optimizer keeps.
+///
+/// ```
+/// use endo::optimizers::Settings;
+/// let settings = Settings::new(0.01).clipnorm(1.0).use_ema(true);
+/// settings.set_learning_rate(0.001)?;
+/// assert_eq!(settings.learning_rate()?, 0.001);
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Settings {
-    learning_rate: Variable,
+    pub(super) learning_rate: LearningRate,
     iterations: Variable,
-    clipvalue: Option<f64>,
-    clipnorm: Option<f64>,
-    global_clipnorm: Option<f64>,
     weight_decay: Option<f64>,
+    not_decayed: Vec<String>,
+    pub(super) clip: Option<Clip>,
+    use_ema: bool,
+    ema_momentum: f64,
+    pub(super) ema_overwrite_frequency: Option<usize>,
+    pub(super) loss_scale_factor: Option<f64>,
+    pub(super) gradient_accumulation_steps: Option<usize>,
+    /// The first option that cannot be as it was given; reported where the optimizer is applied.
+    problem: Option<Error>,
     /// By the identity of a weight and the slot's name.
     slots: Mutex<BTreeMap<(u64, String), Variable>>,
 }
 
-/// The values of one step that all updates share.
-pub(crate) struct Step {
-    pub rate: Tensor,
-    pub number: Tensor,
+/// How gradients are limited.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Clip {
+    Value(f64),
+    Norm(f64),
+    GlobalNorm(f64),
 }
 
 /// The slots that belong to no weight are kept under this identity, which no variable has.
 const SHARED: u64 = u64::MAX;
 
+/// The slot of a weight's moving average.
+pub(super) const AVERAGE: &str = "average";
+
+/// Gives the options of all optimizers to a macro, after what else it is given. A row is a method, its argument, the type as
+/// which text gives it, and what it does to the settings.
+macro_rules! with_options {
+    ($macro:ident! { $($given:tt)* }) => {
+        $macro! { { $($given)* }
+            /// Moves every weight toward 0 by this share, times the learning rate, before its update: Loshchilov and Hutter
+            /// 2019, "Decoupled Weight Decay Regularization".
+            weight_decay(decay: f64) as f64 => |settings| settings.decay_by(decay);
+
+            /// Spares weights whose names contain one of these words from weight decay: `["bias", "gamma"]`.
+            exclude_from_weight_decay(names: impl IntoIterator<Item = impl Into<String>>) as Vec<String> =>
+                |settings| settings.spare(names.into_iter().map(Into::into).collect());
+
+            /// Scales every gradient whose norm exceeds the limit down to it. Of the three ways to clip, one can be chosen.
+            clipnorm(limit: f64) as f64 => |settings| settings.clip_by(Clip::Norm(limit));
+
+            /// Clips every element of every gradient to `[-limit, limit]`.
+            clipvalue(limit: f64) as f64 => |settings| settings.clip_by(Clip::Value(limit));
+
+            /// Scales all gradients when the norm of all together exceeds the limit: Pascanu, Mikolov and Bengio 2013,
+            /// algorithm 1.
+            global_clipnorm(limit: f64) as f64 => |settings| settings.clip_by(Clip::GlobalNorm(limit));
+
+            /// Whether to keep a moving average of every weight, starting from its value after the first step: Polyak and
+            /// Juditsky 1992. [`Settings::finalize_variable_values`] makes the averages the weights.
+            use_ema(use_ema: bool) as bool => |settings| settings.average(use_ema);
+
+            /// The share of the moving average that is kept in a step; 0.99 unless set.
+            ema_momentum(momentum: f64) as f64 => |settings| settings.average_with(momentum);
+
+            /// Makes the averages the weights after every so many updates.
+            ema_overwrite_frequency(steps: usize) as usize => |settings| settings.overwrite_every(steps);
+
+            /// What the loss was multiplied by, so that small gradients do not vanish; gradients are divided by it before
+            /// anything else. [`Settings::scale_loss`] multiplies.
+            loss_scale_factor(factor: f64) as f64 => |settings| settings.scale_by(factor);
+
+            /// Updates at every so many calls only, with the mean of the gradients of all calls since the last update. In the
+            /// calls between nothing changes but the sum of gradients and the count.
+            gradient_accumulation_steps(steps: usize) as usize => |settings| settings.accumulate(steps);
+        }
+    };
+}
+pub(super) use with_options;
+
+macro_rules! settings_methods {
+    ({} $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty => |$settings:ident| $set:expr;)+) => {
+        impl Settings {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                #[track_caller]
+                pub fn $option(mut self, $argument: $Argument) -> Self {
+                    let $settings = &mut self;
+                    $set;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+with_options! { settings_methods! {} }
+
 impl Settings {
-    /// A learning rate, and nothing else.
-    pub fn new(learning_rate: f64) -> Self {
+    /// A learning rate, a number or a schedule, and nothing else.
+    #[track_caller]
+    pub fn new(learning_rate: impl IntoLearningRate) -> Self {
+        let learning_rate = learning_rate.into_learning_rate();
+        let problem = learning_rate.problem().map(|problem| problem.at(Location::caller()));
         Self {
-            learning_rate: Variable::new("learning_rate", Array::scalar(learning_rate as f32)).frozen(),
+            learning_rate,
             iterations: Variable::new("iterations", Array::scalar(0)).frozen(),
-            clipvalue: None,
-            clipnorm: None,
-            global_clipnorm: None,
             weight_decay: None,
+            not_decayed: Vec::new(),
+            clip: None,
+            use_ema: false,
+            ema_momentum: 0.99,
+            ema_overwrite_frequency: None,
+            loss_scale_factor: None,
+            gradient_accumulation_steps: None,
+            problem,
             slots: Mutex::new(BTreeMap::new()),
         }
     }
 
-    /// The learning rate, which may be set between steps.
-    pub fn learning_rate(&self) -> &Variable {
-        &self.learning_rate
+    /// The learning rate of the next step.
+    ///
+    /// # Errors
+    /// If a schedule does not give a finite scalar.
+    pub fn learning_rate(&self) -> Result<f64> {
+        self.learning_rate.value(&self.iterations)
     }
 
-    /// The number of steps taken.
+    /// Sets the learning rate of the steps from now on. Nothing is traced anew.
+    ///
+    /// # Errors
+    /// If it is not finite, or the optimizer was made with a schedule.
+    pub fn set_learning_rate(&self, learning_rate: f64) -> Result<()> {
+        self.learning_rate.set(learning_rate)
+    }
+
+    /// The number of calls of [`apply`](super::Optimizer::apply) so far, also those that only accumulated gradients.
     pub fn iterations(&self) -> &Variable {
         &self.iterations
     }
 
-    /// Every variable that the optimizer keeps, slots in the order of the weights' making.
+    /// Every variable that the optimizer keeps, slots in the order of the weights' making: what is saved to go on training
+    /// later.
     pub fn variables(&self) -> Vec<Variable> {
-        let slots = self.slots.lock().expect("no thread panics while it makes a slot");
-        [self.iterations.clone(), self.learning_rate.clone()].into_iter().chain(slots.values().cloned()).collect()
+        let rate = match &self.learning_rate {
+            LearningRate::Number(rate) => Some(rate.clone()),
+            LearningRate::Schedule(_) => None,
+        };
+        std::iter::once(self.iterations.clone()).chain(rate).chain(self.slots().values().cloned()).collect()
     }
 
-    pub(crate) fn set_clipvalue(&mut self, limit: f64) {
-        self.clipvalue = Some(limit);
+    /// The loss of which gradients are to be taken: times the factor of
+    /// [`loss_scale_factor`](Settings::loss_scale_factor), if there is one.
+    #[must_use]
+    pub fn scale_loss(&self, loss: &Tensor) -> Tensor {
+        self.loss_scale_factor.map_or_else(|| loss.clone(), |factor| loss * factor)
     }
 
-    pub(crate) fn set_clipnorm(&mut self, limit: f64) {
-        self.clipnorm = Some(limit);
+    /// What is done when training is over: with [`use_ema`](Settings::use_ema) the weights get the values of their moving
+    /// averages.
+    ///
+    /// # Errors
+    /// None with weights that this optimizer has updated.
+    pub fn finalize_variable_values(&self, weights: &[Variable]) -> Result<()> {
+        let slots = self.slots();
+        let average = |weight: &Variable| slots.get(&(weight.id(), AVERAGE.to_string())).filter(|_| self.use_ema);
+        weights.iter().try_for_each(|weight| average(weight).map_or(Ok(()), |average| weight.set(&average.value())))
     }
 
-    pub(crate) fn set_global_clipnorm(&mut self, limit: f64) {
-        self.global_clipnorm = Some(limit);
-    }
-
-    pub(crate) fn set_weight_decay(&mut self, decay: f64) {
-        self.weight_decay = Some(decay);
+    /// The first option that cannot be as it was given.
+    pub(crate) fn problem(&self) -> Option<&Error> {
+        self.problem.as_ref()
     }
 
     /// The share of a weight that decays in a step of rate 1, if any.
-    pub(crate) fn decay(&self, _weight: &Variable) -> Option<f64> {
-        self.weight_decay
+    pub(super) fn decay(&self, weight: &Variable) -> Option<f64> {
+        self.weight_decay.filter(|_| !self.not_decayed.iter().any(|word| weight.name().contains(word.as_str())))
     }
 
-    /// Gradients clipped: by value, or by the norm of each, or by the norm of all together (Pascanu, Mikolov and Bengio 2013).
-    pub(crate) fn clip(&self, gradients: &[Tensor]) -> Vec<Tensor> {
-        let square_norm = |gradient: &Tensor| gradient.square().sum();
-        let mut clipped = gradients.to_vec();
-        if let Some(limit) = self.clipnorm {
-            clipped = clipped.iter().map(|gradient| gradient * limit / square_norm(gradient).sqrt().maximum(limit)).collect();
-        }
-        if let Some(limit) = self.global_clipnorm
-            && let Some(norm) = clipped.iter().map(square_norm).reduce(|sum, square| sum + square)
-        {
-            let scale = limit / norm.sqrt().maximum(limit);
-            clipped = clipped.iter().map(|gradient| gradient * &scale).collect();
-        }
-        if let Some(limit) = self.clipvalue {
-            clipped = clipped.iter().map(|gradient| gradient.clip(-limit, limit)).collect();
-        }
-        clipped
+    /// The share of moving averages that is kept, if they are.
+    pub(super) fn ema(&self) -> Option<f64> {
+        self.use_ema.then_some(self.ema_momentum)
     }
 
-    /// Counts a step.
-    pub(crate) fn next_step(&self, cx: &mut Context) -> Step {
-        let next = cx.read(&self.iterations) + 1;
-        cx.assign(&self.iterations, &next);
-        Step { rate: cx.read(&self.learning_rate), number: next.cast(DType::F32) }
-    }
-
-    /// The slot of a weight (of none: shared by all), made at first use with `first` in every element.
-    pub(crate) fn slot(&self, weight: Option<&Variable>, name: &str, first: f64) -> Variable {
+    /// The slot of a weight (of none: shared by all), made at first use with `first`.
+    pub(super) fn slot(&self, weight: Option<&Variable>, name: &str, first: impl FnOnce() -> Array) -> Variable {
         let key = (weight.map_or(SHARED, Variable::id), name.to_string());
-        let mut slots = self.slots.lock().expect("no thread panics while it makes a slot");
         let make = || match weight {
-            Some(weight) => {
-                Variable::new(format!("{}/{name}", weight.name()), Array::full(weight.shape(), first, weight.dtype()))
-            }
-            None => Variable::new(name, Array::full((), first, DType::F32)),
+            Some(weight) => Variable::new(format!("{}/{name}", weight.name()), first()),
+            None => Variable::new(name, first().cast(DType::F64)),
         };
-        slots.entry(key).or_insert_with(|| make().frozen()).clone()
+        self.slots().entry(key).or_insert_with(|| make().frozen()).clone()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<(u64, String), Variable>> {
+        self.slots.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Demands that an option lie in a range.
+    #[track_caller]
+    pub(super) fn require<T, R>(&mut self, option: &str, value: T, range: R)
+    where
+        T: PartialOrd + fmt::Debug,
+        R: RangeBounds<T> + fmt::Debug,
+    {
+        if !range.contains(&value) {
+            let message = format!("`{option}` is {value:?}, and has to be in {range:?}");
+            self.refuse(Error::new(ErrorKind::Argument, message).help("leave it out for Keras's default"));
+        }
+    }
+
+    #[track_caller]
+    fn refuse(&mut self, error: Error) {
+        self.problem.get_or_insert(error.at(Location::caller()));
+    }
+
+    #[track_caller]
+    fn decay_by(&mut self, decay: f64) {
+        self.require("weight_decay", decay, 0.0..f64::INFINITY);
+        self.weight_decay = Some(decay);
+    }
+
+    fn spare(&mut self, names: Vec<String>) {
+        self.not_decayed = names;
+    }
+
+    #[track_caller]
+    fn clip_by(&mut self, clip: Clip) {
+        let (option, limit) = clip.option();
+        self.require(option, limit, f64::MIN_POSITIVE..);
+        if let Some((other, _)) = self.clip.map(Clip::option).filter(|(other, _)| *other != option) {
+            let message = format!("an optimizer was given both `{other}` and `{option}`");
+            self.refuse(
+                Error::new(ErrorKind::Argument, message).help("choose one of `clipnorm`, `clipvalue` and `global_clipnorm`"),
+            );
+        }
+        self.clip = Some(clip);
+    }
+
+    fn average(&mut self, use_ema: bool) {
+        self.use_ema = use_ema;
+    }
+
+    #[track_caller]
+    fn average_with(&mut self, momentum: f64) {
+        self.require("ema_momentum", momentum, 0.0..=1.0);
+        self.ema_momentum = momentum;
+    }
+
+    #[track_caller]
+    fn overwrite_every(&mut self, steps: usize) {
+        self.require("ema_overwrite_frequency", steps, 1..);
+        self.ema_overwrite_frequency = Some(steps);
+    }
+
+    #[track_caller]
+    fn scale_by(&mut self, factor: f64) {
+        self.require("loss_scale_factor", factor, f64::MIN_POSITIVE..f64::INFINITY);
+        self.loss_scale_factor = Some(factor);
+    }
+
+    #[track_caller]
+    fn accumulate(&mut self, steps: usize) {
+        self.require("gradient_accumulation_steps", steps, 2..);
+        self.gradient_accumulation_steps = Some(steps);
     }
 }
 
-/// Gives an optimizer with a field `settings` Keras's options.
-macro_rules! options {
-    ($Optimizer:ty) => {
-        impl $Optimizer {
-            /// Clips every element of every gradient to `[-limit, limit]`.
-            #[must_use]
-            pub fn clipvalue(mut self, limit: f64) -> Self {
-                self.settings.set_clipvalue(limit);
-                self
-            }
-
-            /// Scales every gradient whose norm exceeds the limit down to it.
-            #[must_use]
-            pub fn clipnorm(mut self, limit: f64) -> Self {
-                self.settings.set_clipnorm(limit);
-                self
-            }
-
-            /// Scales all gradients when the norm of all together exceeds the limit.
-            #[must_use]
-            pub fn global_clipnorm(mut self, limit: f64) -> Self {
-                self.settings.set_global_clipnorm(limit);
-                self
-            }
-
-            /// Moves every weight towards 0 by this share, times the learning rate, before its update (Loshchilov and
-            /// Hutter 2019).
-            #[must_use]
-            pub fn weight_decay(mut self, decay: f64) -> Self {
-                self.settings.set_weight_decay(decay);
-                self
-            }
+impl Clip {
+    fn option(self) -> (&'static str, f64) {
+        match self {
+            Self::Value(limit) => ("clipvalue", limit),
+            Self::Norm(limit) => ("clipnorm", limit),
+            Self::GlobalNorm(limit) => ("global_clipnorm", limit),
         }
-    };
+    }
 }
-pub(crate) use options;
+
+/// An option of a text that may be left out, or be `none`.
+pub(super) struct Given<S>(pub Option<S>);
+
+impl<S: Setting> Setting for Given<S> {
+    const EXPECTED: &'static str = S::EXPECTED;
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" { Some(Self(None)) } else { S::read(text).map(|value| Self(Some(value))) }
+    }
+
+    fn write(&self) -> String {
+        self.0.as_ref().map_or("none".to_string(), S::write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(settings: Settings) -> String {
+        settings.problem().map_or(String::new(), |problem| problem.message().to_string())
+    }
+
+    #[test]
+    fn one_way_to_clip_can_be_chosen() {
+        assert_eq!(problem(Settings::new(0.1).clipnorm(1.0).clipnorm(2.0)), "");
+        let both = Settings::new(0.1).clipnorm(1.0).clipvalue(2.0);
+        assert!(both.problem().unwrap().site().unwrap().file().ends_with("settings.rs"));
+        assert_eq!(problem(both), "an optimizer was given both `clipnorm` and `clipvalue`");
+    }
+
+    #[test]
+    fn options_out_of_range_are_refused() {
+        assert_eq!(problem(Settings::new(0.1).ema_momentum(1.5)), "`ema_momentum` is 1.5, and has to be in 0.0..=1.0");
+        let once = "`gradient_accumulation_steps` is 1, and has to be in 2..";
+        assert_eq!(problem(Settings::new(0.1).gradient_accumulation_steps(1)), once);
+        assert!(problem(Settings::new(0.1).weight_decay(f64::NAN)).starts_with("`weight_decay` is NaN"));
+        assert_eq!(problem(Settings::new(f64::INFINITY)), "the learning rate is inf");
+    }
+
+    #[test]
+    fn words_of_names_are_spared_from_decay() {
+        let settings = Settings::new(0.1).weight_decay(0.5).exclude_from_weight_decay(["bias", "norm"]);
+        let decay = |name: &str| settings.decay(&Variable::new(name, 0.0_f32));
+        assert_eq!([decay("dense/kernel"), decay("dense/bias"), decay("norm_1/gamma")], [Some(0.5), None, None]);
+    }
+}

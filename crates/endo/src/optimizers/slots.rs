@@ -2,13 +2,29 @@
 //!
 //! In: names of slots. Out: their values, and their new ones assigned.
 
+use crate::array::Array;
+use crate::dtype::DType;
 use crate::graph::Tensor;
+use crate::shape::Shape;
 use crate::trace::Context;
 use crate::variable::Variable;
 
-use super::settings::{Settings, Step};
+use super::settings::Settings;
+use super::step::{Step, typed};
 
-/// The rate, the number of the step, and the slots of one weight, during an update.
+/// The rate, the number of the step, and the slots of one weight, during an update; in
+/// [`Optimizer::begin`](super::Optimizer::begin) those that belong to no weight.
+///
+/// ```
+/// use endo::optimizers::Slots;
+/// use endo::prelude::*;
+/// /// A step along the mean of all gradients so far.
+/// fn mean_descent(weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+///     let mean = slots.get("mean");
+///     let mean = slots.set("mean", &mean + (gradient - &mean) / slots.step());
+///     weight - mean * slots.rate()
+/// }
+/// ```
 pub struct Slots<'a> {
     settings: &'a Settings,
     step: &'a Step,
@@ -25,40 +41,129 @@ impl<'a> Slots<'a> {
         Self { settings, step, weight: None, cx }
     }
 
-    /// The learning rate, a scalar of the weight's type.
+    /// The learning rate, a scalar of the weight's type (`f64` where there is no weight).
     pub fn rate(&self) -> Tensor {
-        self.typed(&self.step.rate)
+        typed(&self.step.rate, self.weight)
     }
 
-    /// The number of this step, from 1, a scalar of the weight's type.
+    /// The number of this update, from 1, a scalar of the weight's type (`f64` where there is no weight).
     pub fn step(&self) -> Tensor {
-        self.typed(&self.step.number)
+        typed(&self.step.number, self.weight)
     }
 
     /// The slot called `name`: zeros in the weight's shape until set.
     pub fn get(&mut self, name: &str) -> Tensor {
-        self.cx.read(&self.settings.slot(self.weight, name, 0.0))
+        self.get_full(name, self.shape(), 0.0)
+    }
+
+    /// The slot called `name`: `first` in every element of a shape until set, which need not be the weight's.
+    pub fn get_full(&mut self, name: &str, shape: impl Into<Shape>, first: f64) -> Tensor {
+        let slot = self.settings.slot(self.weight, name, || Array::full(shape, first, self.dtype()));
+        self.cx.read(&slot)
     }
 
     /// Keeps a value in a slot for the next step, and returns it.
     pub fn set(&mut self, name: &str, value: Tensor) -> Tensor {
-        self.cx.assign(&self.settings.slot(self.weight, name, 0.0), &value);
+        let slot = self.settings.slot(self.weight, name, || Array::zeros(self.shape(), self.dtype()));
+        self.assign(&slot, &value);
         value
     }
 
     /// A scalar that all weights share, `first` until set.
     pub fn get_shared(&mut self, name: &str, first: f64) -> Tensor {
-        let value = self.cx.read(&self.settings.slot(None, name, first));
-        self.typed(&value)
+        let slot = self.settings.slot(None, name, || Array::scalar(first));
+        typed(&self.cx.read(&slot), self.weight)
     }
 
     /// Keeps a scalar that all weights share for the next step. To be used in [`Optimizer::begin`](super::Optimizer::begin),
     /// once a step.
-    pub fn set_shared(&mut self, name: &str, first: f64, value: &Tensor) {
-        self.cx.assign(&self.settings.slot(None, name, first), value);
+    pub fn set_shared(&mut self, name: &str, value: &Tensor) {
+        let slot = self.settings.slot(None, name, || Array::scalar(0.0));
+        self.assign(&slot, value);
     }
 
-    fn typed(&self, value: &Tensor) -> Tensor {
-        self.weight.map_or_else(|| value.clone(), |weight| value.cast(weight.dtype()))
+    fn assign(&mut self, slot: &Variable, value: &Tensor) {
+        let before = self.cx.read(slot);
+        let value = value.cast(slot.dtype());
+        // A value of another shape is left to `assign`, which says what is wrong with it.
+        let kept = if value.shape() == before.shape() { self.step.keep(value, &before) } else { value };
+        self.cx.assign(slot, kept);
+    }
+
+    fn shape(&self) -> Shape {
+        self.weight.map_or_else(Shape::scalar, |weight| weight.shape().clone())
+    }
+
+    fn dtype(&self) -> DType {
+        self.weight.map_or(DType::F64, Variable::dtype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimizers::Optimizer;
+    use crate::trace::{Function, Gradients};
+
+    /// A step by the number of the step, a mean over all, and a slot of another shape.
+    struct Counting(Settings);
+
+    impl Optimizer for Counting {
+        fn settings(&self) -> &Settings {
+            &self.0
+        }
+
+        fn begin(&self, slots: &mut Slots) {
+            let total = slots.get_shared("total", 10.0) + slots.step();
+            slots.set_shared("total", &total);
+        }
+
+        fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+            let row = slots.get_full("row", [2], 1.0);
+            slots.set("row", row + gradient.sum_axes(&[0]));
+            weight + slots.step() * slots.rate() + slots.get_shared("total", 10.0)
+        }
+    }
+
+    #[test]
+    fn slots_have_the_types_of_what_they_meet() {
+        let weights = [DType::F32, DType::F64].map(|dtype| Variable::new("w", Array::zeros([3, 2], dtype)));
+        let optimizer = Counting(Settings::new(0.5));
+        let mut step = Function::new(|[], cx| {
+            let ones =
+                weights.each_ref().map(|weight| (weight.clone(), Some(cx.constant(Array::full([3, 2], 1.0, weight.dtype())))));
+            optimizer.apply(&Gradients::new(ones), cx);
+            []
+        });
+        step.run([]).unwrap();
+        step.run([]).unwrap();
+        for weight in &weights {
+            assert_eq!(weight.value().to_vec::<f64>(), [0.5 + 11.0 + 1.0 + 13.0; 6]);
+        }
+        let rows = optimizer.settings().variables().into_iter().filter(|variable| variable.name() == "w/row");
+        let rows: Vec<(DType, Vec<f64>)> = rows.map(|row| (row.dtype(), row.value().to_vec())).collect();
+        assert_eq!(rows, [(DType::F32, vec![7.0; 2]), (DType::F64, vec![7.0; 2])]);
+    }
+
+    #[test]
+    fn a_slot_keeps_its_shape() {
+        struct Shrinking(Settings);
+        impl Optimizer for Shrinking {
+            fn settings(&self) -> &Settings {
+                &self.0
+            }
+            fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+                slots.set("m", gradient.sum());
+                weight.clone()
+            }
+        }
+        let weight = Variable::new("w", [1.0_f32, 2.0]);
+        let optimizer = Shrinking(Settings::new(0.5));
+        let mut step = Function::new(|[x], cx| {
+            optimizer.apply(&Gradients::new([(weight.clone(), Some(x))]), cx);
+            []
+        });
+        let error = step.run([&[1.0_f32, 1.0].into()]).unwrap_err();
+        assert_eq!(error.message(), "cannot assign f32[] to variable `w/m`, which is f32[2]");
     }
 }

@@ -107,10 +107,7 @@ impl Draft {
 
     /// Adds a step that copies what lies in a buffer, in some layout, to another buffer.
     pub fn copy(&mut self, from: usize, layout: Layout, to: usize) -> usize {
-        let length = layout.length();
-        let (load, store) = (Load { buffer: from, layout }, Store { value: 0, buffer: to });
-        let body = FusedLoop { length, loads: vec![load], stores: vec![store], ..FusedLoop::default() };
-        self.push(Step { action: Action::Loop(body), scope: 0 }, usize::MAX)
+        self.push(Step { action: Action::Loop(copy(from, layout, to)), scope: 0 }, usize::MAX)
     }
 
     fn output(&mut self, graph: &Graph, id: NodeId, read: &Read) {
@@ -243,6 +240,13 @@ impl Draft {
         }
         Matrix { buffer: self.buffer_of(graph, read.base), offset: read.layout.offset, strides, batch_strides }
     }
+}
+
+/// A loop that copies what lies in a buffer, in some layout, to another buffer.
+fn copy(from: usize, layout: Layout, to: usize) -> FusedLoop {
+    let length = layout.length();
+    let (load, store) = (Load { buffer: from, layout }, Store { value: 0, buffer: to });
+    FusedLoop { length, loads: vec![load], stores: vec![store], ..FusedLoop::default() }
 }
 
 /// The sizes before, of, and after a group of neighbouring axes.

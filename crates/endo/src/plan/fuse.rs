@@ -136,6 +136,7 @@ impl<'a> Groups<'a> {
     fn kind(&self, id: NodeId) -> Option<Kind> {
         match &self.graph.node(id).op {
             Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => None,
+            Op::View(_) if self.reads.is_turned(id) => Some(Kind::Whole),
             Op::View(_) => self.reads.copied[id.index()].then_some(Kind::Elementwise),
             Op::Elementwise(_) | Op::Cast => Some(Kind::Elementwise),
             Op::Reduce(..) => Some(Kind::Reduce),

@@ -6,6 +6,9 @@
 use crate::graph::View;
 use crate::shape::Shape;
 
+/// Sequences up to this length are read in any order.
+const SCATTERED_LENGTH: usize = 1 << 13;
+
 /// The positions in a buffer of the elements of a row-major sequence.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Layout {
@@ -78,6 +81,14 @@ impl Layout {
             [Axis { stride: 0, .. }, Axis { size, stride: 1 }] => Some(size),
             _ => None,
         }
+    }
+
+    /// Whether neighbours in the sequence lie apart, and neighbours in memory apart in the sequence, over more elements than a
+    /// first-level cache holds: then a copy in blocks is faster than to read in the sequence's order.
+    pub fn is_scattered(&self) -> bool {
+        let Some((last, others)) = self.axes.split_last() else { return false };
+        let apart = last.stride.abs() > 1 && others.iter().any(|axis| axis.stride == 1 && axis.size >= 4);
+        apart && self.length() >= SCATTERED_LENGTH
     }
 
     /// The strides of the axes of a shape that the sequence is the row-major order of, if there are such.

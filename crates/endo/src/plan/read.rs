@@ -9,7 +9,7 @@ use crate::shape::Shape;
 use super::layout::Layout;
 
 /// A value seen through views: a computed value (or an input, variable or constant), and where the elements lie in it.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Read {
     /// The value that lies in memory.
     pub base: NodeId,
@@ -54,6 +54,11 @@ impl Reads {
         Self { inputs: walk.inputs, copied: walk.copied, outputs, writes, checks }
     }
 
+    /// Whether a view is copied by a step of its own, in blocks.
+    pub fn is_turned(&self, id: NodeId) -> bool {
+        self.copied[id.index()] && self.inputs[id.index()].iter().any(|read| read.layout.is_scattered())
+    }
+
     /// What outputs, writes and checks read.
     pub fn roots(&self) -> impl Iterator<Item = &Read> {
         self.outputs.iter().chain(self.writes.iter().map(|(_, read)| read)).chain(&self.checks)
@@ -70,7 +75,8 @@ impl Walk<'_> {
                 self.behind.push(own);
             }
             Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => {
-                self.inputs.push(node.inputs.iter().map(|input| self.behind[input.index()].clone()).collect());
+                let inputs = node.inputs.iter().map(|&input| self.near(input)).collect();
+                self.inputs.push(inputs);
                 self.behind.push(own);
             }
             Op::Kernel(_) => {
@@ -109,6 +115,12 @@ impl Walk<'_> {
         self.inputs[id.index()] = vec![std::mem::replace(&mut self.behind[id.index()], own.clone())];
         self.copied[id.index()] = true;
         own
+    }
+
+    /// A read of elements that do not lie scattered.
+    fn near(&mut self, id: NodeId) -> Read {
+        let read = &self.behind[id.index()];
+        if read.layout.is_scattered() { self.copy(id) } else { read.clone() }
     }
 
     /// A read of one stretch of memory.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::graph::{NodeId, Op};
 
 use super::fuse::{Group, Groups, LARGEST_LOOP};
+use super::read::Read;
 
 /// Who uses a value or the values of a group.
 #[derive(Clone, Copy, PartialEq)]
@@ -32,7 +33,7 @@ impl Groups<'_> {
     pub fn regroup(&mut self) {
         self.sink();
         self.postpone();
-        self.gather_scalars();
+        self.gather();
     }
 
     /// Merges loops into the only loop that uses their values: `velocity * momentum` waits for the gradient.
@@ -117,16 +118,28 @@ impl Groups<'_> {
         kept
     }
 
-    /// Merges loops over single elements of the same depth: each costs little more than starting it.
-    fn gather_scalars(&mut self) {
-        let mut first: HashMap<(usize, bool), usize> = HashMap::new();
+    /// Merges loops of the same depth, which cannot depend on each other: those over single elements, which cost little more
+    /// than to be started, and those that read the same sequence.
+    fn gather(&mut self) {
+        let mut first: HashMap<(usize, bool, usize, Option<&Read>), usize> = HashMap::new();
         for group in 0..self.list.len() {
             let Group { is_loop, length, depth, after, ref members } = self.list[group];
-            if is_loop && length == 1 && !members.is_empty() {
-                let into = *first.entry((depth, after)).or_insert(group);
-                if into != group {
-                    self.merge(group, into);
-                }
+            if !is_loop || members.is_empty() {
+                continue;
+            }
+            let reads: Vec<&Read> = match length {
+                1 => Vec::new(),
+                _ => members.iter().flat_map(|id| &self.reads.inputs[id.index()]).collect(),
+            };
+            let loads = reads.into_iter().filter(|read| self.of(read.base) != Some(group) && !read.layout.is_uniform());
+            let keys = loads.map(Some).chain((length == 1).then_some(None)).map(|read| (depth, after, length, read));
+            let keys: Vec<_> = keys.collect();
+            let into = keys.iter().filter_map(|key| first.get(key).copied()).find(|&into| length == 1 || self.alike(group, into));
+            keys.into_iter().for_each(|key| {
+                first.entry(key).or_insert(into.unwrap_or(group));
+            });
+            if let Some(into) = into {
+                self.merge(group, into);
             }
         }
     }

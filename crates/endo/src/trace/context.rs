@@ -3,6 +3,7 @@
 //! In: loss terms, metrics, weights and random draws of the layers applied. Out: to models and loops, all of them by name.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::array::Array;
 use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Tensor, Trace};
+use crate::graph::{NodeId, Tensor, Trace};
 use crate::ops::RandomState;
 use crate::regularizers::Regularizer;
 use crate::shape::Shape;
@@ -74,6 +75,10 @@ pub struct Context {
     /// For each model being applied, the weights used since it began.
     collectors: Vec<Vec<Variable>>,
     layers: Vec<LayerRecord>,
+    /// The name of the innermost layer that returned a value.
+    makers: HashMap<NodeId, String>,
+    /// Which positions of a value count, where some do not.
+    masks: HashMap<NodeId, Tensor>,
 }
 
 /// What a trace has seen of a layer.
@@ -111,6 +116,8 @@ impl Context {
             weights: Vec::new(),
             collectors: Vec::new(),
             layers: Vec::new(),
+            makers: HashMap::new(),
+            masks: HashMap::new(),
         }
     }
 
@@ -360,8 +367,55 @@ impl Context {
     pub(crate) fn leave(&mut self, outputs: &[&Tensor]) {
         if let Some(frame) = self.scopes.pop() {
             self.trace.leave(frame.outside);
+            let name = frame.path.rsplit('/').next().unwrap_or_default();
+            for output in outputs {
+                self.makers.entry(output.id()).or_insert_with(|| name.to_string());
+            }
             if let Some(record) = self.layers.iter_mut().find(|record| record.path == frame.path) {
                 record.outputs = outputs.iter().map(|output| output.shape().clone()).collect();
+            }
+        }
+    }
+
+    /// The name of the innermost layer that returned this value.
+    pub(crate) fn maker(&self, tensor: &Tensor) -> Option<&str> {
+        self.makers.get(&tensor.id()).map(String::as_str)
+    }
+
+    /// Says which positions of a value count (padded time steps do not): truth values that match its leading axes. Losses and
+    /// metrics on a model's output leave the others out, and layers that support masks pass it on.
+    #[track_caller]
+    pub fn set_mask(&mut self, tensor: &Tensor, mask: &Tensor) {
+        let fits = mask.rank() <= tensor.rank() && mask.shape().sizes() == &tensor.shape()[..mask.rank()];
+        if !fits || mask.dtype() != DType::Bool {
+            let message = format!("a mask {}{} for a tensor of shape {}", mask.dtype(), mask.shape(), tensor.shape());
+            let help = "a mask holds truth values, one for each position of the leading axes: `[batch, steps]`";
+            return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
+        }
+        self.masks.insert(tensor.id(), mask.clone());
+    }
+
+    /// Which positions of a value count, if some do not.
+    pub fn mask(&self, tensor: &Tensor) -> Option<Tensor> {
+        self.masks.get(&tensor.id()).cloned()
+    }
+
+    /// Passes the mask of the first input that has one on to the outputs of a layer, where the layer set none itself. A mask
+    /// that is lost is reported.
+    pub(crate) fn pass_mask(&mut self, inputs: &[&Tensor], outputs: &[&Tensor], supported: bool) {
+        let Some(mask) = inputs.iter().find_map(|input| self.mask(input)) else { return };
+        for output in outputs.iter().filter(|output| output.rank() >= mask.rank()) {
+            let fits = output.shape()[..mask.rank()] == **mask.shape();
+            match (self.masks.contains_key(&output.id()), supported && fits) {
+                (true, _) => {}
+                (false, true) => {
+                    self.masks.insert(output.id(), mask.clone());
+                }
+                (false, false) => {
+                    let path = self.scopes.path();
+                    self.trace
+                        .warn(format!("`{path}` does not pass on the mask of its input: its outputs count at every position"));
+                }
             }
         }
     }

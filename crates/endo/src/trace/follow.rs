@@ -72,8 +72,11 @@ impl Tracing {
         let site = Location::caller();
         let tensors: Vec<Tensor> = inputs.iter().map(|input| trace.input(input.shape().clone(), input.dtype(), site)).collect();
         let mut context = Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
+        // What goes wrong outside all layers, in a compiled loss, happened at the user's `fit` or `run`.
+        let outside = trace.enter(&trace.scope(), site);
         let outputs = closure(&tensors, &mut context);
         context.advance_counters();
+        trace.leave(outside);
         let (graph, warnings) = trace.finish(&outputs.iter().collect::<Vec<_>>())?;
         Ok((graph, warnings, outputs))
     }

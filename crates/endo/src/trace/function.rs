@@ -106,6 +106,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// # Errors
     /// The first mistake of the trace, with the layer and the line of the closure; or the first loss or gradient that is
     /// not finite, in which case no variable has changed.
+    #[track_caller]
     pub fn run(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         if self.eager {
             return self.run_nodes(inputs);
@@ -145,6 +146,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     }
 
     /// The graph for inputs like these, to be printed. Not optimized.
+    #[track_caller]
     pub fn graph(&mut self, inputs: [&Array; N]) -> Result<Graph> {
         self.trace(inputs)
     }
@@ -161,6 +163,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         Ok(graph)
     }
 
+    #[track_caller]
     fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         let (values, warnings) = self.tracing.run_eagerly(&inputs, |tensors, cx| call(&self.closure, tensors, cx))?;
         self.warn(warnings);

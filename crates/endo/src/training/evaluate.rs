@@ -5,6 +5,7 @@
 use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
 use crate::model::Model;
 
 use super::history::{Logs, Sums};
@@ -14,7 +15,7 @@ use super::{Ledger, fit};
 /// Rows that `predict` runs through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
 const PREDICTION_ROWS: usize = 256;
 
-impl Model {
+impl<I: Tree, O: Tree> Model<I, O> {
     /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in inference.
     ///
     /// # Errors
@@ -27,11 +28,11 @@ impl Model {
     /// As [`evaluate`](Self::evaluate), in batches of another size.
     #[track_caller]
     pub fn evaluate_batches(&self, data: &Dataset, batch_size: usize) -> Result<Logs> {
-        let (ledger, metrics) = self.test(data, batch_size)?;
-        Ok(Logs(ledger.logs().into_iter().chain(metrics).collect()))
+        let (_, logs) = self.test(data, batch_size)?;
+        Ok(Logs(logs))
     }
 
-    /// The loss terms and metrics on data.
+    /// The loss terms on data, and everything that is reported.
     #[track_caller]
     pub(crate) fn test(&self, data: &Dataset, batch_size: usize) -> Result<(Ledger, Vec<(String, f64)>)> {
         self.compiled()?;
@@ -45,42 +46,57 @@ impl Model {
             let (names, outputs) = runner.run(batch.into())?;
             sums.add(names, outputs, indices.len());
         }
-        Ok((sums.ledger(), self.metric_results()?))
+        Ok((sums.ledger(), sums.logs().into_iter().chain(self.metric_results()?).collect()))
     }
 
-    /// The model's outputs for inputs `[samples, ...]`. From several threads at once if wanted.
+    /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
+    /// structure of arrays as its `call` takes and returns of tensors. From several threads at once if wanted.
     ///
     /// # Errors
     /// If the model's `call` does not fit the inputs.
     #[track_caller]
-    pub fn predict(&self, x: &Array) -> Result<Array> {
-        let samples = x.shape().first().copied().unwrap_or(0);
+    pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
+        let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
+        let samples = inputs.first().and_then(|x| x.shape().first().copied()).unwrap_or(0);
         if samples == 0 {
-            let message = format!("`predict` takes inputs with samples along the first axis, got shape {}", x.shape());
+            let shape = inputs.first().map(|x| x.shape().clone()).unwrap_or_default();
+            let message = format!("`predict` takes inputs with samples along the first axis, got shape {shape}");
             return Err(Error::new(ErrorKind::Shape, message).help("give at least one row: an array `[samples, features]`"));
         }
-        let mut runner = Runner::new(self, Kind::Predict);
-        if samples <= PREDICTION_ROWS {
-            let (_, outputs) = runner.run(Batch { x, y: None, weight: None })?;
-            return Ok(outputs[0].clone());
+        if let Some(other) = inputs.iter().find(|other| other.shape().first() != Some(&samples)) {
+            let message = format!("the inputs have {samples} samples, but one of them has shape {}", other.shape());
+            return Err(Error::new(ErrorKind::Shape, message).help("the first axis counts the samples and must be the same"));
         }
-        let mut predictions: Option<Array> = None;
+        let mut runner = Runner::new(self, Kind::Predict);
+        let mut predictions: Vec<Array> = Vec::new();
         let mut done = 0;
         while done < samples {
             let rows = PREDICTION_ROWS.min(samples - done);
-            let (_, outputs) = runner.run(Batch { x: &x.rows(done..done + rows), y: None, weight: None })?;
-            let output = &outputs[0];
-            if output.shape().batch() != rows || output.shape().is_scalar() {
-                let message = format!("the model's output for {rows} rows has shape {}", output.shape());
+            let whole = rows == samples;
+            let part: Vec<Array> = if whole { Vec::new() } else { inputs.iter().map(|x| x.rows(done..done + rows)).collect() };
+            let batch = Batch { inputs: if whole { &inputs } else { &part }, targets: &[], weights: &[] };
+            let (_, outputs) = runner.run(batch)?;
+            if whole {
+                predictions = outputs.to_vec();
+                break;
+            }
+            if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
+                let message = format!("an output of the model for {rows} rows has shape {}", output.shape());
                 return Err(
                     Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input")
                 );
             }
-            let all = predictions.get_or_insert_with(|| Array::zeros(output.shape().with(0, samples), output.dtype()));
-            all.write_rows(done, output);
+            if predictions.is_empty() {
+                predictions =
+                    outputs.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect();
+            }
+            predictions.iter_mut().zip(outputs).for_each(|(all, output)| all.write_rows(done, output));
             done += rows;
         }
-        predictions.ok_or_else(|| Error::new(ErrorKind::Shape, "`predict` was given no rows"))
+        O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
+            let message = "the model returned fewer tensors than its type of outputs holds";
+            Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
+        })
     }
 
     /// One training step on a batch. Returns its loss, the loss's terms, and the metrics since they were last reset.
@@ -102,6 +118,6 @@ impl Model {
         let mut sums = Sums::default();
         let (names, outputs) = runner.run(batch.into())?;
         sums.add(names, outputs, batch.len());
-        Ok(Logs(sums.ledger().logs().into_iter().chain(self.metric_results()?).collect()))
+        Ok(Logs(sums.logs().into_iter().chain(self.metric_results()?).collect()))
     }
 }

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use crate::data::{Dataset, Order};
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
 use crate::model::Model;
 
-use super::callbacks::{Callback, Progress};
+use super::callbacks::{Callback, Progress, Training};
 use super::history::{Epoch, History, Logs, Sums};
 use super::step::{Kind, Runner};
 
@@ -123,7 +124,7 @@ impl Buffers {
     }
 }
 
-impl Model {
+impl<I: Tree, O: Tree> Model<I, O> {
     /// Trains on data. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
     /// of `fit` do what one of as many epochs does.
     ///
@@ -157,7 +158,11 @@ impl Model {
         let mut buffers = Buffers::default();
         let total = options.epochs;
         let batches = order.batches(options.batch_size)?.len();
-        options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(total, batches))?;
+        if self.weights().is_empty() {
+            self.build_on(data.rows(0..1)?.all_inputs())?;
+        }
+        let training = Training::new(total, batches, self.weights());
+        options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
         for epoch in 0..total {
             let start = Instant::now();
             if options.shuffle {
@@ -167,10 +172,17 @@ impl Model {
             let entry = Epoch { seconds: start.elapsed().as_secs_f64(), ..entry };
             self.epochs += 1;
             for callback in &mut options.callbacks {
-                callback.epoch_end(epoch, &entry)?;
+                callback.epoch_end(epoch, &entry, &training)?;
             }
             history.epochs.push(entry);
+            if training.is_stopped() {
+                break;
+            }
         }
+        if total > 0 {
+            self.compiled()?.optimizer.settings().finalize_variable_values(&self.trainable_weights())?;
+        }
+        options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&training))?;
         Ok(history)
     }
 
@@ -199,11 +211,11 @@ impl Model {
             }
         }
         let ledger = sums.ledger();
-        let mut logs: Vec<(String, f64)> = ledger.logs().into_iter().chain(self.metric_results()?).collect();
+        let mut logs: Vec<(String, f64)> = sums.logs().into_iter().chain(self.metric_results()?).collect();
         let validation = match validation {
             Some(data) => {
-                let (ledger, metrics) = self.test(data, options.batch_size)?;
-                logs.extend(ledger.logs().into_iter().chain(metrics).map(|(name, value)| (format!("val_{name}"), value)));
+                let (ledger, reported) = self.test(data, options.batch_size)?;
+                logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
                 Some(ledger)
             }
             None => None,

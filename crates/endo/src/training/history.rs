@@ -6,6 +6,8 @@ use std::fmt;
 
 use crate::array::Array;
 
+use super::terms::Names;
+
 /// The terms of a loss by name, and their total. Prints as `main 0.31 + reconstruction 0.011 = loss 0.32`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
@@ -84,7 +86,7 @@ impl fmt::Display for Ledger {
 }
 
 /// Four significant digits.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-4..1e5).contains(&magnitude) {
         return format!("{value:.3e}");
@@ -96,16 +98,16 @@ fn short(value: f64) -> String {
 /// The sums of an epoch, each step weighted by its number of samples.
 #[derive(Default)]
 pub(crate) struct Sums {
-    names: Vec<String>,
+    names: Names,
     sums: Vec<f64>,
     samples: f64,
 }
 
 impl Sums {
-    /// Takes in a step: the total and then the terms.
-    pub fn add(&mut self, names: &[String], outputs: &[Array], samples: usize) {
+    /// Takes in a step: the total, the terms, and what else is reported.
+    pub fn add(&mut self, names: &Names, outputs: &[Array], samples: usize) {
         if self.sums.is_empty() {
-            self.names = names.to_vec();
+            self.names = names.clone();
             self.sums = vec![0.0; outputs.len()];
         }
         let weight = samples as f64;
@@ -115,15 +117,25 @@ impl Sums {
 
     /// The means so far.
     pub fn ledger(&self) -> Ledger {
-        let mean = |sum: &f64| sum / self.samples.max(1.0);
-        let total = self.sums.first().map_or(0.0, mean);
-        Ledger { terms: self.names.iter().cloned().zip(self.sums.iter().skip(1).map(mean)).collect(), total }
+        let total = self.sums.first().map_or(0.0, |sum| self.mean(sum));
+        let means = self.sums.iter().skip(1).map(|sum| self.mean(sum));
+        Ledger { terms: self.names.terms.iter().cloned().zip(means).collect(), total }
+    }
+
+    /// The total and the terms, and what else is reported, as numbers by name.
+    pub fn logs(&self) -> Vec<(String, f64)> {
+        let rest = self.sums.iter().skip(1 + self.names.terms.len()).map(|sum| self.mean(sum));
+        self.ledger().logs().into_iter().chain(self.names.extras.iter().cloned().zip(rest)).collect()
+    }
+
+    fn mean(&self, sum: &f64) -> f64 {
+        sum / self.samples.max(1.0)
     }
 }
 
 impl Ledger {
     /// The total and, when there are several, the terms, as numbers by name.
-    pub(crate) fn logs(&self) -> Vec<(String, f64)> {
+    fn logs(&self) -> Vec<(String, f64)> {
         let terms = if self.terms.len() > 1 { &self.terms[..] } else { &[] };
         std::iter::once(("loss".to_string(), self.total)).chain(terms.iter().cloned()).collect()
     }
@@ -143,8 +155,9 @@ mod tests {
     #[test]
     fn steps_are_weighted_by_their_samples() {
         let mut sums = Sums::default();
-        sums.add(&["main".to_string()], &[Array::scalar(1.0_f32), Array::scalar(1.0_f32)], 3);
-        sums.add(&["main".to_string()], &[Array::scalar(6.0_f32), Array::scalar(6.0_f32)], 2);
+        let names = Names { terms: vec!["main".to_string()], extras: Vec::new() };
+        sums.add(&names, &[Array::scalar(1.0_f32), Array::scalar(1.0_f32)], 3);
+        sums.add(&names, &[Array::scalar(6.0_f32), Array::scalar(6.0_f32)], 2);
         assert_eq!(sums.ledger().total, 3.0);
     }
 }

@@ -7,8 +7,9 @@ mod evaluate;
 mod fit;
 pub mod history;
 pub(crate) mod step;
+mod terms;
 
-pub use callbacks::{Callback, Progress};
+pub use callbacks::{Callback, EarlyStopping, Progress, Training};
 pub use fit::Fit;
 pub use history::{Epoch, History, Ledger, Logs};
 pub use step::Stepper;

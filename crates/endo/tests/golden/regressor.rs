@@ -70,9 +70,7 @@ fn model(case: &Object<'_>, features: usize) -> Result<(Model, f64)> {
     let hidden = hidden.collect::<Result<_>>()?;
     let weight = config.number("reconstruction_weight");
     let mut model = Model::new(Regressor { hidden, reconstruct: OnceLock::new(), out: Dense::new(1).name("out"), weight });
-    let optimizer = optimizers::get(config.text("optimizer"))?;
-    let rate = Array::scalar(config.number("learning_rate") as f32);
-    optimizer.settings().learning_rate().set(&rate)?;
+    let optimizer = optimizers::get(&format!("{}({})", config.text("optimizer"), config.number("learning_rate")))?;
     let metric = endo::metrics::MeanMetricWrapper::new(MeanSquaredError).name("mse");
     model.compile(optimizer, losses::get(config.text("loss"))?, [metric]);
     model.build([BATCH, features])?;

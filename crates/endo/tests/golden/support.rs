@@ -150,10 +150,30 @@ impl<'a> Object<'a> {
         list.iter().map(|value| array(value).unwrap_or_else(|| panic!("{}/{key} holds arrays", self.path))).collect()
     }
 
+    /// The lists of arrays in a list.
+    pub fn array_lists(&self, key: &str) -> Vec<Vec<Array>> {
+        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        let item = |value: &Value| array(value).unwrap_or_else(|| panic!("{}/{key} holds lists of arrays", self.path));
+        list.iter().map(|items| items.as_array().into_iter().flatten().map(item).collect()).collect()
+    }
+
     /// The texts of a list.
     pub fn texts(&self, key: &str) -> Vec<&'a str> {
         let list = self.value(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         list.iter().map(|value| value.as_str().unwrap_or_else(|| panic!("{}/{key} holds texts", self.path))).collect()
+    }
+
+    /// The numbers of a list.
+    pub fn numbers(&self, key: &str) -> Vec<f64> {
+        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        list.iter().map(number).collect()
+    }
+
+    /// The lists of texts in a list; none where there is no such key.
+    pub fn text_lists(&self, key: &str) -> Vec<Vec<&'a str>> {
+        let list = self.value(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let texts = |value: &'a Value| value.as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(Value::as_str).collect();
+        list.iter().map(texts).collect()
     }
 
     /// The lists of whole numbers in a list.
@@ -165,7 +185,11 @@ impl<'a> Object<'a> {
     /// The text that makes the value of a `class` with the arguments in `config`: `leaky_relu(negative_slope=0.1)`.
     pub fn named(&self) -> String {
         let config = self.object("config");
-        let options: Vec<String> = config.keys().map(|key| format!("{key}={}", option(config.required(key)))).collect();
+        let value = |key: &str| match config.required(key) {
+            Value::Object(_) => config.object(key).named(),
+            value => option(value),
+        };
+        let options: Vec<String> = config.keys().map(|key| format!("{key}={}", value(key))).collect();
         format!("{}({})", self.text("class"), options.join(", "))
     }
 }

@@ -14,6 +14,16 @@ use endo::prelude::*;
 use endo::random::Random;
 use endo::trace::Program;
 use endo::variable::Block;
+use proptest::test_runner::{Config, RngSeed};
+
+/// So many random cases of a test, the same at every run; the variables `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for
+/// more, and for others.
+pub fn cases(count: u32) -> Config {
+    let given = Config::default();
+    let cases = std::env::var_os("PROPTEST_CASES").map_or(count, |_| given.cases);
+    let rng_seed = if given.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { given.rng_seed };
+    Config { cases, rng_seed, failure_persistence: None, ..given }
+}
 
 /// A way to run a closure.
 #[derive(Clone, Copy, Debug, PartialEq)]

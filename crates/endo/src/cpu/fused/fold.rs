@@ -9,6 +9,12 @@ use crate::simd::{self, Loop};
 
 use super::super::address::{Address, Bases};
 use super::Range;
+use super::gather::strided_bytes;
+
+/// Rows up to this length are combined column by column.
+const SHORT_ROW: usize = 48;
+/// If there are at least so many of them.
+const MANY_ROWS: usize = 8;
 
 /// A reduction at the end of a loop.
 pub struct Fold {
@@ -54,6 +60,12 @@ impl Fold {
             _ => bases.at(self.output),
         };
         let register = registers.wrapping_add(self.register);
+        let short = kept == 1 && middle <= SHORT_ROW && span.len() >= MANY_ROWS * middle;
+        if short && self.partials.is_none() && span.start.is_multiple_of(middle) && span.len().is_multiple_of(middle) {
+            let target = target.wrapping_add(span.start / middle * self.size);
+            // SAFETY: as the caller promises.
+            return unsafe { self.columns(tile, span.len() / middle, target, register) };
+        }
         let mut at = span.start;
         while at < span.end {
             // One group of elements that are combined with each other, or what of it lies in the tile.
@@ -70,6 +82,22 @@ impl Fold {
                 }
             }
             at = end;
+        }
+    }
+
+    /// Combines whole short rows column by column, which takes few calls for many rows.
+    unsafe fn columns(&self, values: *mut u8, rows: usize, target: *mut u8, register: *mut u8) {
+        let stride = (self.sizes[1] * self.size) as isize;
+        for column in 0..self.sizes[1] {
+            let from = values.wrapping_add(column * self.size);
+            let to = if column == 0 { target } else { register };
+            // SAFETY: as for `run`; the register holds as many elements as there are rows.
+            unsafe {
+                strided_bytes(from, stride, to, rows, self.size);
+                if column > 0 {
+                    (self.accumulate)([target.cast_const(), register.cast_const()].as_ptr(), target, rows);
+                }
+            }
         }
     }
 

@@ -37,15 +37,34 @@ impl Gather {
     /// # Safety
     /// The sequence has them, nobody writes them meanwhile, and the register holds `count` elements.
     pub unsafe fn run(&self, bases: &Bases, registers: *mut u8, start: usize, count: usize) {
-        let (from, to) = (bases.at(self.from).cast_const(), registers.wrapping_add(self.to));
+        // SAFETY: as the caller promises.
+        unsafe { self.run_to(bases, registers.wrapping_add(self.to), start, count) };
+    }
+
+    /// Copies `count` elements from element `start` of the sequence on to any memory.
+    ///
+    /// # Safety
+    /// As for `run`, with that memory instead of the register.
+    pub unsafe fn run_to(&self, bases: &Bases, to: *mut u8, start: usize, count: usize) {
+        let from = self.start(bases);
         // SAFETY: as the caller promises.
         unsafe {
             match self.size {
-                1 => self.elements::<u8>(from, to.cast(), start, count),
+                1 => self.elements::<u8>(from, to, start, count),
                 4 => self.elements::<u32>(from, to.cast(), start, count),
                 _ => self.elements::<u64>(from, to.cast(), start, count),
             }
         }
+    }
+
+    /// Where the first element lies.
+    pub fn start(&self, bases: &Bases) -> *const u8 {
+        bases.at(self.from)
+    }
+
+    /// Sizes and strides in bytes, outermost first.
+    pub fn axes(&self) -> &[(usize, isize)] {
+        &self.axes
     }
 
     /// # Safety
@@ -110,12 +129,21 @@ impl Spread {
     pub unsafe fn run(&self, bases: &Bases) {
         let (from, to) = (bases.at(self.from).cast_const(), bases.at(self.to));
         // SAFETY: as the caller promises; tiles have room for the longest.
-        unsafe {
-            match self.size {
-                1 => strided::<u8>(from, 0, to, LONGEST_TILE),
-                4 => strided::<u32>(from.cast(), 0, to.cast(), LONGEST_TILE),
-                _ => strided::<u64>(from.cast(), 0, to.cast(), LONGEST_TILE),
-            }
+        unsafe { strided_bytes(from, 0, to, LONGEST_TILE, self.size) };
+    }
+}
+
+/// Copies `count` elements of `size` bytes that are `stride` bytes apart.
+///
+/// # Safety
+/// As for [`strided`]; the size is that of an element type.
+pub unsafe fn strided_bytes(from: *const u8, stride: isize, to: *mut u8, count: usize, size: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match size {
+            1 => strided::<u8>(from, stride, to, count),
+            4 => strided::<u32>(from.cast(), stride, to.cast(), count),
+            _ => strided::<u64>(from.cast(), stride, to.cast(), count),
         }
     }
 }

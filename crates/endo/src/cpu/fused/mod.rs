@@ -4,7 +4,7 @@
 //! reduced values. Long loops are cut into chunks whose size depends on shapes only, so results do not depend on threads.
 
 mod fold;
-mod gather;
+pub mod gather;
 mod lower;
 mod table;
 
@@ -136,7 +136,8 @@ impl Body {
         while start < range.end {
             let count = self.tile.min(range.end - start);
             // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
-            let whole = if self.padded && start + count == self.length { count.next_multiple_of(LINE_ELEMENTS) } else { count };
+            let is_last = self.padded && start + count == self.length;
+            let whole = if is_last { self.length.next_multiple_of(LINE_ELEMENTS) - start } else { count };
             // SAFETY: the table has an entry for each operand, and every sequence `count` elements from `start` on, or `whole`
             // elements where it is padded. Values that overwrite what is still to be read are copied last.
             unsafe {

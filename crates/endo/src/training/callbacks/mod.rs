@@ -2,12 +2,17 @@
 //!
 //! In: the numbers so far. Out: whatever the callback does with them; an error stops training.
 
+mod early_stopping;
 mod progress;
 
+use std::cell::Cell;
+
 use crate::error::Result;
+use crate::variable::Variable;
 
 use super::{Epoch, Ledger};
 
+pub use early_stopping::EarlyStopping;
 pub use progress::Progress;
 
 /// Something told of every batch and epoch of `fit`. A closure `|epoch: usize, logs: &Epoch| ...` is told of every epoch.
@@ -22,8 +27,8 @@ pub use progress::Progress;
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub trait Callback {
-    /// Training begins: so many epochs of so many batches.
-    fn train_begin(&mut self, _epochs: usize, _batches: usize) -> Result<()> {
+    /// Training begins.
+    fn train_begin(&mut self, _training: &Training) -> Result<()> {
         Ok(())
     }
 
@@ -38,13 +43,57 @@ pub trait Callback {
     }
 
     /// An epoch is done, validation included.
-    fn epoch_end(&mut self, _epoch: usize, _report: &Epoch) -> Result<()> {
+    fn epoch_end(&mut self, _epoch: usize, _report: &Epoch, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// Training is done, or was stopped.
+    fn train_end(&mut self, _training: &Training) -> Result<()> {
         Ok(())
     }
 }
 
+/// The training that callbacks watch, and may stop.
+#[derive(Debug)]
+pub struct Training {
+    epochs: usize,
+    batches: usize,
+    weights: Vec<Variable>,
+    stopped: Cell<bool>,
+}
+
+impl Training {
+    pub(crate) fn new(epochs: usize, batches: usize, weights: Vec<Variable>) -> Self {
+        Self { epochs, batches, weights, stopped: Cell::new(false) }
+    }
+
+    /// How many epochs were asked for.
+    pub fn epochs(&self) -> usize {
+        self.epochs
+    }
+
+    /// The batches of an epoch.
+    pub fn batches(&self) -> usize {
+        self.batches
+    }
+
+    /// The model's weights.
+    pub fn weights(&self) -> &[Variable] {
+        &self.weights
+    }
+
+    /// Ends training after this epoch.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+}
+
 impl<F: FnMut(usize, &Epoch)> Callback for F {
-    fn epoch_end(&mut self, epoch: usize, report: &Epoch) -> Result<()> {
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
         self(epoch, report);
         Ok(())
     }

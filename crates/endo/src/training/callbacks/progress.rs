@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 
-use super::{Callback, Epoch, Ledger};
+use super::{Callback, Epoch, Ledger, Training};
+use crate::training::history::short;
 
 /// Shows how far training is, and what the loss is made of.
 pub struct Progress {
@@ -20,6 +21,8 @@ pub struct Progress {
 
 const PAUSE: Duration = Duration::from_millis(50);
 const WIDTH: usize = 24;
+/// What fits in the narrowest terminal in use.
+const COLUMNS: usize = 79;
 
 impl Progress {
     /// Writes to standard error; a bar only if that is a terminal.
@@ -39,9 +42,18 @@ fn bar(done: usize, total: usize) -> String {
     format!("{}{}", "━".repeat(filled), "╌".repeat(WIDTH - filled))
 }
 
+/// The line of an epoch that is done: its time if it took as much as a second, the loss term by term, and the total of
+/// validation, so that the usual line fits in 80 columns.
+fn line(epoch: usize, epochs: usize, report: &Epoch) -> String {
+    let digits = epochs.to_string().len();
+    let time = if report.seconds < 1.0 { String::new() } else { format!("{:.1} s  ", report.seconds) };
+    let validation = report.logs.get("val_loss").map_or_else(String::new, |loss| format!(", val_loss {}", short(loss)));
+    format!("epoch {:>digits$}/{epochs}  {time}{}{validation}", epoch + 1, report.ledger)
+}
+
 impl Callback for Progress {
-    fn train_begin(&mut self, epochs: usize, batches: usize) -> Result<()> {
-        (self.epochs, self.batches) = (epochs, batches);
+    fn train_begin(&mut self, training: &Training) -> Result<()> {
+        (self.epochs, self.batches) = (training.epochs(), training.batches());
         Ok(())
     }
 
@@ -54,28 +66,17 @@ impl Callback for Progress {
         if self.bar && self.drawn.elapsed() >= PAUSE {
             self.drawn = Instant::now();
             let (epoch, done) = (self.epoch + 1, batch + 1);
-            Self::write(&format!(
-                "\r\x1b[Kepoch {epoch}/{} {} {done}/{}  {}",
-                self.epochs,
-                bar(done, self.batches),
-                self.batches,
-                ledger()
-            ));
+            let bar = bar(done, self.batches);
+            let line = format!("epoch {epoch}/{} {bar} {done}/{}  {}", self.epochs, self.batches, ledger());
+            // A line that wraps could not be drawn over.
+            Self::write(&format!("\r\x1b[K{}", line.chars().take(COLUMNS).collect::<String>()));
         }
         Ok(())
     }
 
-    fn epoch_end(&mut self, epoch: usize, report: &Epoch) -> Result<()> {
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
         let clear = if self.bar { "\r\x1b[K" } else { "" };
-        let validation = report.validation.as_ref().map_or_else(String::new, |ledger| format!("   validation: {ledger}"));
-        let digits = self.epochs.to_string().len();
-        let seconds = report.seconds;
-        Self::write(&format!(
-            "{clear}epoch {:>digits$}/{}  {seconds:.2} s  {}{validation}\n",
-            epoch + 1,
-            self.epochs,
-            report.ledger
-        ));
+        Self::write(&format!("{clear}{}\n", line(epoch, self.epochs, report)));
         Ok(())
     }
 }
@@ -83,11 +84,23 @@ impl Callback for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::Logs;
 
     #[test]
     fn a_bar_is_filled_by_what_is_done() {
         assert_eq!(bar(0, 4).chars().filter(|&c| c == '━').count(), 0);
         assert_eq!(bar(2, 4).chars().filter(|&c| c == '━').count(), WIDTH / 2);
         assert_eq!(bar(4, 4).chars().count(), WIDTH);
+    }
+
+    #[test]
+    fn an_epoch_of_a_model_with_a_term_of_its_own_fits_in_80_columns() {
+        let terms = vec![("main".to_string(), 0.3314), ("reconstruction".to_string(), 0.02013)];
+        let ledger = Ledger { terms, total: 0.3516 };
+        let mut report = Epoch { ledger, logs: Logs(vec![("val_loss".to_string(), 0.5567)]), ..Epoch::default() };
+        let expected = "epoch  1/20  main 0.3314 + reconstruction 0.02013 = loss 0.3516, val_loss 0.5567";
+        assert_eq!((line(0, 20, &report).as_str(), expected.len()), (expected, 80));
+        report.seconds = 12.34;
+        assert!(line(0, 20, &report).starts_with("epoch  1/20  12.3 s  main "));
     }
 }

@@ -1,0 +1,130 @@
+//! What the command says when it cannot do what it was asked for: never a panic, always what, where and how to mend it.
+//!
+//! In: command lines and tables with a mistake. Out: an exit code and a message on standard error, nothing on standard output.
+
+mod program;
+
+use program::{Scene, text};
+
+/// A table, a command line, its exit code and what its message has to say.
+type Case = (&'static str, &'static str, i32, &'static [&'static str]);
+
+const TRAIN: &str = "train --data t.csv --target y --epochs 2";
+const TABLE: &str = "x,y\n1,2\n2,3\n3,5\n4,4\n5,6\n6,8\n7,7\n8,9\n";
+
+#[rustfmt::skip]
+const CASES: [Case; 21] = [
+    (TABLE, "train --data no/such.csv --target y", 1, &["cannot read `no/such.csv`", "help: check the path"]),
+    (TABLE, "train --data . --target y", 1, &["cannot read `.`"]),
+    (TABLE, "train --data t.csv", 2, &["which column is to be predicted?", "`x`, `y`", "--target COLUMN"]),
+    (TABLE, "train --data t.csv --target z", 1, &["there is no column `z`; the columns are `x`, `y`"]),
+    (TABLE, "train --target qality", 1, &["there is no column `qality`", "did you mean `quality`?"]),
+    ("x,y\n1,2\n3,n/a\n", TRAIN, 1, &["t.csv: row 2 (line 3), column `y`: `n/a` is not a number"]),
+    ("", TRAIN, 1, &["t.csv: there is nothing in it"]),
+    ("x,y\n", TRAIN, 1, &["t.csv: there is a header, but no row"]),
+    ("x,y\nNaN,NaN\nNaN,NaN\n", TRAIN, 1, &["row 1 (line 2), column `x`: `NaN` is not a finite number"]),
+    ("y\n1\n2\n3\n4\n", TRAIN, 1, &["`y` is the only column"]),
+    ("x,y\n1,5\n2,5\n3,5\n4,5\n", TRAIN, 1, &["column `y` is 5 in every row", "help: choose another target"]),
+    ("x,y\n1,2\n", TRAIN, 2, &["a split of 1 samples by 0.25 leaves a part without samples", "more samples"]),
+    ("x,y\n1,1e300\n2,3\n3,4\n4,5\n", TRAIN, 1, &["row 1, column `y`", "does not fit the type f32"]),
+    ("x,y\n1,1e30\n2,3e30\n3,-4e30\n4,5e29\n5,1e29\n", TRAIN, 1, &["epoch 1, step 1", "`main`"]),
+    (TABLE, "train --batch-size 0", 2, &["'--batch-size <ROWS>'", "expected a whole number of at least 1"]),
+    (TABLE, "train --epochs 0", 2, &["'--epochs <COUNT>'", "expected a whole number of at least 1"]),
+    (TABLE, "train --learning-rate -0.1", 2, &["'--learning-rate <RATE>'", "expected a positive number"]),
+    (TABLE, "train --learning-rate NaN", 2, &["'--learning-rate <RATE>'", "expected a positive number"]),
+    (TABLE, "train --test 0", 2, &["'--test <SHARE>'", "expected a number between 0 and 1"]),
+    (TABLE, "train --test 1", 2, &["'--test <SHARE>'", "expected a number between 0 and 1"]),
+    (TABLE, "train --epoch 3", 2, &["unexpected argument '--epoch'", "'--epochs'"]),
+];
+
+#[test]
+fn mistakes_are_told_with_the_way_to_mend_them() {
+    let scene = Scene::new("mistakes");
+    for (table, line, code, parts) in CASES {
+        scene.write("t.csv", table);
+        for json in ["", " --json"] {
+            let run = scene.run(&format!("{line}{json}"));
+            let message = text(&run.stderr);
+            assert_eq!(run.status.code(), Some(code), "`endo {line}{json}` says\n{message}");
+            let error = message.lines().position(|line| line.starts_with("error: "));
+            assert!(error.is_some() && !message.contains("panicked"), "`endo {line}{json}` says\n{message}");
+            assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} in what `endo {line}{json}` says\n{message}");
+            assert!(json.is_empty() || run.stdout.is_empty(), "`endo {line}{json}` prints\n{}", text(&run.stdout));
+        }
+    }
+}
+
+#[test]
+fn mistakes_in_the_data_leave_no_folder() {
+    let scene = Scene::new("no-folder");
+    scene.write("t.csv", "x,y\n1,n/a\n");
+    assert_eq!(scene.run(TRAIN).status.code(), Some(1));
+    assert_eq!(scene.files("."), ["plane.csv", "t.csv"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_found_out_before_training() {
+    let scene = Scene::new("unwritable");
+    scene.write("occupied", "a file");
+    let run = scene.run("train --out occupied/below --json");
+    assert_eq!((run.status.code(), text(&run.stdout)), (Some(1), String::new()));
+    let message = text(&run.stderr);
+    assert!(message.starts_with("error: cannot write occupied/below/weights.safetensors: "), "{message}");
+    assert!(message.contains("--out FOLDER"), "{message}");
+}
+
+#[test]
+fn small_and_constant_tables_are_trained_on() {
+    let scene = Scene::new("small");
+    for table in ["x,y\n1,2\n2,3\n3,5\n", "x,c,y\n1,7,2\n2,7,3\n3,7,5\n4,7,4\n5,7,6\n", "x;y\r\n1;2\r\n2;3\r\n3;5\r\n4;1\r\n"] {
+        scene.write("t.csv", table);
+        let records = scene.records(&format!("{TRAIN} --batch-size 1000 --json"));
+        assert!(
+            records.iter().flat_map(|record| record.as_object().unwrap().values()).all(|value| !value.is_null()),
+            "{records:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_stops_nothing() {
+    let scene = Scene::new("pipe");
+    for line in ["--epochs 30", "--epochs 30 --json"] {
+        let run = scene.run_unread(line);
+        assert!(run.status.success() && !text(&run.stderr).contains("panicked"), "{}", text(&run.stderr));
+        assert_eq!(scene.files("endo-out"), ["weights.safetensors"]);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_cannot_be_written_is_an_error() {
+    let run = Scene::new("full").run_into("--epochs 1 --json", std::fs::File::create("/dev/full").unwrap());
+    assert_eq!(run.status.code(), Some(1));
+    assert!(text(&run.stderr).starts_with("error: cannot write to standard output: "), "{}", text(&run.stderr));
+}
+
+#[test]
+fn help_names_every_option_and_an_example() {
+    let scene = Scene::new("help");
+    for line in ["--help", "train --help"] {
+        let run = scene.run(line);
+        let help = text(&run.stdout);
+        assert!(run.status.success() && help.contains("endo train --data houses.csv --target price"), "{help}");
+        let options = [
+            "data",
+            "target",
+            "epochs",
+            "batch-size",
+            "learning-rate",
+            "seed",
+            "split-seed",
+            "validation",
+            "test",
+            "out",
+            "threads",
+        ];
+        assert!(options.iter().all(|option| help.contains(&format!("--{option} <"))) && help.contains("--json"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 104), "{help}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Copies views to contiguous memory: stretches as they are, transposed ones in blocks.
+//!
+//! In: a loop of the plan that computes nothing. Out: the elements in the order of the view. Long copies are shared among
+//! threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::plan::{FusedLoop, Plan};
+
+use super::address::{Address, Bases};
+use super::fused::gather::{Gather, strided_bytes};
+use super::pool::Pool;
+
+/// The elements that one task copies, about.
+const TASK: usize = 1 << 14;
+/// The side of a block: as many elements of 4 bytes as share a cache line.
+const BLOCK: usize = 16;
+
+/// A copy with its addresses.
+pub struct Copy {
+    to: Address,
+    length: usize,
+    /// Bytes of an element.
+    size: usize,
+    gather: Gather,
+    turned: Option<Turned>,
+}
+
+/// Two axes of a view: the sequence's last one, and the one whose neighbours are neighbours in memory.
+struct Turned {
+    /// Which axis that is.
+    axis: usize,
+    /// How many elements of the sequence lie between neighbours along it.
+    distance: usize,
+    /// The blocks along it.
+    blocks: usize,
+    /// The combinations of positions along all other axes but the last.
+    others: usize,
+}
+
+impl Copy {
+    /// Resolves a loop of the plan, if it is a copy and no more.
+    pub fn new(plan: &Plan, body: &FusedLoop) -> Option<Self> {
+        let ([load], [], [store], []) = (&body.loads[..], &body.instructions[..], &body.stores[..], &body.reduces[..]) else {
+            return None;
+        };
+        let size = plan.buffers[load.buffer].dtype.bytes();
+        let from = Address::new(plan, load.buffer, load.layout.offset);
+        let turned = load.layout.is_scattered().then(|| {
+            let axes = &load.layout.axes;
+            let axis = axes.iter().position(|axis| axis.stride == 1).expect("scattered layouts have such an axis");
+            let distance = axes[axis + 1..].iter().map(|axis| axis.size).product();
+            let last = axes[axes.len() - 1].size;
+            let others = body.length / (axes[axis].size * last);
+            Turned { axis, distance, blocks: axes[axis].size.div_ceil(BLOCK), others }
+        });
+        let to = Address::new(plan, store.buffer, 0);
+        Some(Self { to, length: body.length, size, gather: Gather::new(from, 0, size, &load.layout), turned })
+    }
+
+    /// Copies all elements.
+    ///
+    /// # Safety
+    /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile.
+    pub unsafe fn run(&self, bases: &Bases, threads: usize, pool: &Pool) {
+        if self.length == 0 {
+            return;
+        }
+        let (tasks, per_task) = match &self.turned {
+            Some(turned) => {
+                let blocks = turned.blocks * turned.others;
+                let per_task = (TASK * blocks / self.length).max(1);
+                (blocks.div_ceil(per_task), per_task)
+            }
+            None => (self.length.div_ceil(TASK), TASK),
+        };
+        let task = |task: usize| {
+            // SAFETY: as the caller promises; tasks write apart.
+            unsafe {
+                match &self.turned {
+                    Some(turned) => {
+                        let blocks = task * per_task..((task + 1) * per_task).min(turned.blocks * turned.others);
+                        blocks.for_each(|block| self.block(turned, bases, block));
+                    }
+                    None => {
+                        let start = task * per_task;
+                        let to = bases.at(self.to).wrapping_add(start * self.size);
+                        self.gather.run_to(bases, to, start, per_task.min(self.length - start));
+                    }
+                }
+            }
+        };
+        if threads == 1 || tasks == 1 {
+            return (0..tasks).for_each(task);
+        }
+        let next = AtomicUsize::new(0);
+        pool.run(threads, |_| {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= tasks {
+                    break;
+                }
+                task(index);
+            }
+        });
+    }
+
+    /// Copies the rows of one block: up to [`BLOCK`] positions along the turned axis, and all along the last.
+    ///
+    /// # Safety
+    /// As for `run`.
+    unsafe fn block(&self, turned: &Turned, bases: &Bases, block: usize) {
+        let axes = self.gather.axes();
+        let last = axes.len() - 1;
+        let (mut from, mut to) = (0, 0);
+        let (mut rest, mut distance) = (block / turned.blocks, 1);
+        for (axis, &(size, stride)) in axes.iter().enumerate().rev() {
+            if axis != last && axis != turned.axis {
+                from += (rest % size) as isize * stride;
+                to += rest % size * distance;
+                rest /= size;
+            }
+            distance *= size;
+        }
+        let first = block % turned.blocks * BLOCK;
+        let rows = BLOCK.min(axes[turned.axis].0 - first);
+        let (columns, stride) = axes[last];
+        for start in (0..columns).step_by(BLOCK) {
+            let count = BLOCK.min(columns - start);
+            for row in first..first + rows {
+                let from = from + row as isize * self.size as isize + start as isize * stride;
+                let to = (to + row * turned.distance + start) * self.size;
+                // SAFETY: all positions are within the axes.
+                unsafe {
+                    let from = self.gather.start(bases).wrapping_offset(from);
+                    strided_bytes(from, stride, bases.at(self.to).wrapping_add(to), count, self.size);
+                }
+            }
+        }
+    }
+}

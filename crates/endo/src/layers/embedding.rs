@@ -1,0 +1,122 @@
+//! Rows of a table looked up by number.
+//!
+//! In: whole numbers of any shape. Out: the same shape with an axis of features added, and a mask if 0 stands for padding.
+
+use std::sync::Arc;
+
+use crate::graph::Tensor;
+use crate::initializers::{Initializer, RandomUniform};
+use crate::regularizers::Regularizer;
+use crate::trace::{Context, Weight};
+use crate::variable::Variable;
+
+use super::Layer;
+
+/// A table `[input_dim, output_dim]` of vectors: number `i` becomes row `i`. Keras's `Embedding`.
+///
+/// A number outside `0..input_dim` gives NaN, which stops training with an error.
+///
+/// ```
+/// use endo::prelude::*;
+/// let embedding = Embedding::new(10, 3).mask_zero(true);
+/// let mut f = Function::new(|[tokens], cx| [embedding.apply(&tokens, cx)]);
+/// let [vectors] = f.run([&[[1, 2, 0], [4, 0, 0]].into()])?;
+/// assert_eq!(vectors.shape().sizes(), [2, 3, 3]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Embedding {
+    name: Option<String>,
+    input_dim: usize,
+    output_dim: usize,
+    mask_zero: bool,
+    initializer: Arc<dyn Initializer>,
+    embeddings: Weight,
+}
+
+impl Embedding {
+    /// Vectors of `output_dim` numbers for `0..input_dim`.
+    pub fn new(input_dim: usize, output_dim: usize) -> Self {
+        let initializer: Arc<dyn Initializer> = Arc::new(RandomUniform.minval(-0.05).maxval(0.05));
+        Self { name: None, input_dim, output_dim, mask_zero: false, initializer, embeddings: Weight::new("embeddings") }
+    }
+
+    /// Whether 0 is padding: its positions do not count in losses and metrics.
+    #[must_use]
+    pub fn mask_zero(mut self, mask_zero: bool) -> Self {
+        self.mask_zero = mask_zero;
+        self
+    }
+
+    /// The first values of the table; uniform in `[-0.05, 0.05]` unless set.
+    #[must_use]
+    pub fn embeddings_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
+        self.initializer = Arc::new(initializer);
+        self
+    }
+
+    /// A penalty on the table.
+    #[must_use]
+    pub fn embeddings_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
+        self.embeddings = self.embeddings.regularizer(regularizer);
+        self
+    }
+
+    /// Whether optimizers may change the table.
+    #[must_use]
+    pub fn trainable(mut self, trainable: bool) -> Self {
+        self.embeddings = self.embeddings.trainable(trainable);
+        self
+    }
+
+    /// A name of its own in paths.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The table, once it was made.
+    pub fn embeddings(&self) -> Option<&Variable> {
+        self.embeddings.variable()
+    }
+}
+
+impl Layer for Embedding {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let table = self.embeddings.get(self, [self.input_dim, self.output_dim], &*self.initializer, cx);
+        let vectors = table.gather(inputs, 0);
+        if self.mask_zero {
+            cx.set_mask(&vectors, &inputs.not_equal(0));
+        }
+        vectors
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn padding_is_masked_through_layers_that_support_masks() {
+        let (embedding, dense) = (Embedding::new(5, 2).mask_zero(true), Dense::new(1));
+        let mut f = Function::new(|[tokens], cx| {
+            let vectors = embedding.apply(&tokens, cx);
+            let outputs = dense.apply(&vectors, cx);
+            [cx.mask(&outputs).unwrap()]
+        });
+        assert_eq!(f.run([&[[1, 0], [3, 4]].into()]).unwrap()[0], Array::from([[true, false], [true, true]]));
+    }
+
+    #[test]
+    fn numbers_outside_the_table_give_nan() {
+        let embedding = Embedding::new(5, 1);
+        let mut f = Function::new(|[tokens], cx| [embedding.apply(&tokens, cx)]);
+        let [vectors] = f.run([&[1, 7].into()]).unwrap();
+        assert!(vectors.get(0).is_finite() && vectors.get(1).is_nan());
+    }
+}

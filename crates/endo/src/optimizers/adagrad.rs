@@ -1,0 +1,155 @@
+//! Steps divided by the size that gradients have had: Adagrad, Adadelta and RMSprop.
+//!
+//! In: a gradient. Out: `weight - rate * gradient / sqrt(size + epsilon)`; as in Keras, epsilon is inside the root.
+
+use crate::graph::Tensor;
+
+use super::declare::{declare, optimizer};
+use super::{Optimizer, Settings, Slots};
+
+optimizer! {
+    /// Divides by the root of the sum of all squared gradients: Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods for
+    /// Online Learning and Stochastic Optimization", figure 1 with diagonal matrices.
+    ///
+    /// `accumulator += gradient^2; weight -= rate * gradient / sqrt(accumulator + epsilon)`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// use endo::optimizers::Adagrad;
+    /// let optimizer = Adagrad::new(0.1).initial_accumulator_value(0.5);
+    /// ```
+    Adagrad ["adagrad"] learning_rate = 0.001 {
+        /// What the sums start from; 0.1 unless set.
+        initial_accumulator_value: f64 in (0.0..) = 0.1,
+        /// What keeps the division from zero; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+    }
+}
+
+impl Optimizer for Adagrad {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        let accumulator = slots.get_full("accumulator", weight.shape(), self.initial_accumulator_value);
+        let accumulator = slots.set("accumulator", accumulator + gradient.square());
+        weight - gradient * slots.rate() / (accumulator + self.epsilon).sqrt()
+    }
+}
+
+optimizer! {
+    /// Divides by the running size of gradients and multiplies by that of steps, so that units agree: Zeiler 2012, "ADADELTA: An
+    /// Adaptive Learning Rate Method", algorithm 1.
+    ///
+    /// `delta = -gradient * sqrt(mean of delta^2 + epsilon) / sqrt(mean of gradient^2 + epsilon); weight += rate * delta`, with
+    /// running means `mean = rho * mean + (1 - rho) * value`. The paper has rate 1.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// use endo::optimizers::Adadelta;
+    /// let optimizer = Adadelta::new(1.0).rho(0.95);
+    /// ```
+    Adadelta ["adadelta"] learning_rate = 0.001 {
+        /// The share of the running means that is kept; 0.95 unless set.
+        rho: f64 in (0.0..=1.0) = 0.95,
+        /// What keeps the division from zero and the first steps from being 0; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+    }
+}
+
+impl Adadelta {
+    /// The running mean square.
+    fn running(&self, name: &str, value: &Tensor, slots: &mut Slots) -> Tensor {
+        let mean = slots.get(name) * self.rho + value.square() * (1.0 - self.rho);
+        slots.set(name, mean)
+    }
+}
+
+impl Optimizer for Adadelta {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        let gradients = self.running("accumulated_grad", gradient, slots);
+        let deltas = slots.get("accumulated_delta_var");
+        let delta = (deltas + self.epsilon).sqrt() * gradient / (gradients + self.epsilon).sqrt();
+        self.running("accumulated_delta_var", &delta, slots);
+        weight - delta * slots.rate()
+    }
+}
+
+optimizer! {
+    /// Divides by the running size of gradients: Tieleman and Hinton 2012, lecture 6.5; centered as in Graves 2013, "Generating
+    /// Sequences with Recurrent Neural Networks", equations 38 to 41.
+    ///
+    /// `velocity = rho * velocity + (1 - rho) * gradient^2; weight -= rate * gradient / sqrt(velocity + epsilon)`; centered, the
+    /// square of the running mean gradient is subtracted from `velocity` in the root.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let optimizer = RmsProp::new(0.001).rho(0.9).centered(true);
+    /// ```
+    RmsProp ["rmsprop"] learning_rate = 0.001 {
+        /// The share of the running mean that is kept; 0.9 unless set.
+        rho: f64 in (0.0..=1.0) = 0.9,
+        /// The share of the last step that is kept; 0 unless set.
+        momentum: f64 in (0.0..=1.0) = 0.0,
+        /// What keeps the division from zero; 1e-7 unless set.
+        epsilon: f64 in (0.0..) = 1e-7,
+        /// Whether to divide by the variance of the gradient instead of its mean square. False unless set.
+        centered: bool = false,
+    }
+}
+
+impl Optimizer for RmsProp {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        let velocity = slots.get("velocity") * self.rho + gradient.square() * (1.0 - self.rho);
+        let velocity = slots.set("velocity", velocity);
+        let size = if self.centered {
+            let average = slots.get("average_gradient") * self.rho + gradient * (1.0 - self.rho);
+            velocity - slots.set("average_gradient", average).square() + self.epsilon
+        } else {
+            velocity + self.epsilon
+        };
+        let increment = gradient * slots.rate() / size.sqrt();
+        if self.momentum == 0.0 {
+            return weight - increment;
+        }
+        let momentum = slots.get("momentum") * self.momentum + increment;
+        weight - slots.set("momentum", momentum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::walk;
+    use super::*;
+
+    #[test]
+    fn the_steps_of_adagrad_shrink() {
+        let optimizer = Adagrad::new(1.0).initial_accumulator_value(0.0).epsilon(0.0);
+        assert_eq!(walk(&optimizer, 0.0, [3.0, 4.0]), [-1.0, -1.0 - 0.8_f32].map(f64::from));
+    }
+
+    #[test]
+    fn the_steps_of_adadelta_do_not_depend_on_the_units_of_the_gradient() {
+        let optimizer = || Adadelta::new(1.0).epsilon(1e-4);
+        let small = walk(&optimizer(), 0.0, [10.0, 10.0]);
+        let large = walk(&optimizer(), 0.0, [1000.0, 1000.0]);
+        assert!((small[1] / large[1] - 1.0).abs() < 1e-4, "{small:?} {large:?}");
+    }
+
+    #[test]
+    fn the_first_step_of_rmsprop_is_as_long_for_every_gradient() {
+        let optimizer = || RmsProp::new(0.5).rho(0.75).epsilon(0.0);
+        assert_eq!(walk(&optimizer(), 0.0, [4.0]), [-1.0]);
+        assert_eq!(walk(&optimizer(), 0.0, [-0.25]), [1.0]);
+        assert_eq!(walk(&optimizer().momentum(0.5), 0.0, [4.0, 0.0]), [-1.0, -1.5]);
+    }
+}

@@ -1,0 +1,175 @@
+//! Learning rates that follow the number of steps, as Keras's `keras.optimizers.schedules`.
+//!
+//! In: the number of the call of `apply`, from 0, in the trace. Out: the learning rate, a scalar. A schedule is traced code like
+//! the updates it is for; a closure is one too.
+
+mod cosine;
+mod decay;
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tensor;
+use crate::named::{self, Named, Setting};
+
+use super::settings::Given;
+
+pub use cosine::{CosineDecay, CosineDecayRestarts};
+pub use decay::{ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay};
+
+/// A learning rate that follows the number of steps.
+///
+/// ```
+/// use endo::prelude::*;
+/// use endo::optimizers::schedules::CosineDecay;
+/// let optimizer = Sgd::new(CosineDecay::new(0.1, 1000));
+/// assert_eq!(optimizer.settings().learning_rate()?, 0.1);
+///
+/// let by_closure = Sgd::new(|step: &Tensor| 0.1 / (1.0 + 0.01 * step));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub trait LearningRateSchedule: Send + Sync {
+    /// The learning rate of a call of [`apply`](super::Optimizer::apply), a scalar. `step` is the number of calls before it, a
+    /// scalar of type `f64`.
+    fn rate(&self, step: &Tensor) -> Tensor;
+}
+
+impl<F: Fn(&Tensor) -> Tensor + Send + Sync> LearningRateSchedule for F {
+    fn rate(&self, step: &Tensor) -> Tensor {
+        self(step)
+    }
+}
+
+impl<S: LearningRateSchedule + ?Sized> LearningRateSchedule for Arc<S> {
+    fn rate(&self, step: &Tensor) -> Tensor {
+        (**self).rate(step)
+    }
+}
+
+/// Declares a schedule: its type, `new` with what it needs, its options as methods with Keras's defaults, and its row for text.
+/// In brackets stands what is taken for a field if it is not a value of the field's type.
+macro_rules! schedule {
+    ($(#[$doc:meta])* $Name:ident [$name:literal]
+     ($($(#[$field_doc:meta])* $field:ident: $Field:ty $([$Given:ty])?,)+)
+     { $($(#[$option_doc:meta])* $option:ident: $Option:ty $([$Chosen:ty])? = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Name {
+            $($(#[$field_doc])* $field: $Field,)+
+            $($(#[$option_doc])* $option: $Option,)*
+        }
+
+        impl $Name {
+            /// The schedule with Keras's defaults for all else.
+            pub fn new($($field: schedule!(@argument $Field $([$Given])?)),+) -> Self {
+                Self { $($field: $field.into(),)+ $($option: $default,)* }
+            }
+
+            $(
+                $(#[$option_doc])*
+                #[must_use]
+                pub fn $option(mut self, $option: schedule!(@argument $Option $([$Chosen])?)) -> Self {
+                    self.$option = $option.into();
+                    self
+                }
+            )*
+
+            /// What text can name.
+            pub(super) const ROW: $crate::named::Named<dyn super::LearningRateSchedule> = $crate::named::Named {
+                names: &[$name],
+                options: &[$(stringify!($field),)+ $(stringify!($option),)*],
+                make: |given| {
+                    $(let $field: $Field = super::required(given, $name, stringify!($field))?;)+
+                    $(let $option: $Option = given.take(stringify!($option), $default)?;)*
+                    Ok(std::sync::Arc::new(Self { $($field,)+ $($option,)* }))
+                },
+            };
+        }
+    };
+    (@argument $Field:ty) => { $Field };
+    (@argument $Field:ty [$Given:ty]) => { $Given };
+}
+pub(crate) use schedule;
+
+/// The schedule that a text names, with its options in parentheses, by name or in their order.
+///
+/// ```
+/// use endo::optimizers::{self, schedules};
+/// let schedule = schedules::get("exponential_decay(0.1, decay_steps=1000, decay_rate=0.9)")?;
+/// let optimizer = optimizers::get("sgd(learning_rate=cosine_decay(0.1, 1000), momentum=0.9)")?;
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no such schedule or option, with the nearest; and when an option that it needs is not given.
+pub fn get(name: &str) -> Result<Arc<dyn LearningRateSchedule>> {
+    named::get("learning rate schedule", name, rows())
+}
+
+/// The names of all schedules.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.names[0])
+}
+
+static ROWS: [Named<dyn LearningRateSchedule>; 6] = [
+    ExponentialDecay::ROW,
+    InverseTimeDecay::ROW,
+    PiecewiseConstantDecay::ROW,
+    PolynomialDecay::ROW,
+    CosineDecay::ROW,
+    CosineDecayRestarts::ROW,
+];
+
+fn rows() -> impl Iterator<Item = &'static Named<dyn LearningRateSchedule>> + Clone {
+    ROWS.iter()
+}
+
+/// The value of an option that has no default.
+fn required<S: Setting>(given: &mut named::Settings<'_>, name: &str, option: &str) -> Result<S> {
+    given.take(option, Given::<S>(None))?.0.ok_or_else(|| {
+        let message = format!("`{name}` needs the option `{option}`");
+        Error::new(ErrorKind::Argument, message).help(format!("give it as in `{name}({option}=..)`"))
+    })
+}
+
+/// Records what is wrong with a schedule.
+fn demand(step: &Tensor, holds: bool, message: impl FnOnce() -> String, help: &str) {
+    if !holds {
+        step.trace().record(Error::new(ErrorKind::Argument, message()).help(help));
+    }
+}
+
+/// The number of steps of a period, which is not 0.
+fn period(step: &Tensor, option: &str, steps: usize) -> f64 {
+    demand(step, steps > 0, || format!("`{option}` is 0"), "a learning rate decays over at least one step");
+    steps as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+    use crate::trace::evaluate_now;
+
+    #[test]
+    fn text_names_schedules_with_nested_options() {
+        let rate = |text: &str, step: f64| -> Result<f64> {
+            let schedule = get(text)?;
+            evaluate_now(|cx| schedule.rate(&cx.constant(crate::Array::full((), step, DType::F64))))?.item()
+        };
+        assert_eq!(rate("exponential_decay(0.5, 2, 0.5, staircase=true)", 5.0).unwrap(), 0.125);
+        assert_eq!(rate("PiecewiseConstantDecay([2, 4], values=[1, 0.5, 0.25])", 3.0).unwrap(), 0.5);
+        assert_eq!(rate("cosine_decay(0.5)", 3.0).unwrap_err().message(), "`cosine_decay` needs the option `decay_steps`");
+        assert_eq!(rate("cosine_decay(0.5, 0)", 3.0).unwrap_err().message(), "`decay_steps` is 0");
+        let error = rate("cosin_decay(0.5)", 3.0).unwrap_err();
+        assert_eq!(error.advice(), Some("did you mean `cosine_decay`?"));
+        assert_eq!(names().count(), 6);
+    }
+
+    #[test]
+    fn steps_are_counted_exactly_for_long() {
+        let schedule = |step: &Tensor| step * 1.0;
+        let rate = evaluate_now(|cx| schedule.rate(&cx.constant((1 << 24) + 1).cast(DType::F64)));
+        assert_eq!(rate.unwrap().item().unwrap(), f64::from((1 << 24) + 1));
+    }
+}

@@ -1,0 +1,145 @@
+//! Stopping when training no longer helps, and going back to the best weights.
+//!
+//! In: one number of every epoch. Out: a request to stop, and at the end the weights of the best epoch.
+
+use crate::array::Array;
+use crate::error::{Error, ErrorKind, Result};
+
+use super::{Callback, Epoch, Training};
+
+/// Stops training when a number has not improved for some epochs, and can restore the weights of the best one. Keras's
+/// `EarlyStopping`.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+/// # let mut model = Model::new(Dense::new(1));
+/// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+/// let stopping = EarlyStopping::on("val_loss").patience(3).restore_best_weights(true);
+/// let history = model.fit(&data, Fit::epochs(1000).validation_split(0.25).callback(stopping))?;
+/// assert!(history.epochs.len() < 1000);
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct EarlyStopping {
+    monitor: String,
+    patience: usize,
+    min_delta: f64,
+    maximize: bool,
+    restore_best_weights: bool,
+    best: Option<(usize, f64, Vec<Array>)>,
+    waited: usize,
+}
+
+impl EarlyStopping {
+    /// Watches a number of the logs, which is the better the smaller it is: `"val_loss"`, `"val_reconstruction"`.
+    pub fn on(monitor: impl Into<String>) -> Self {
+        let monitor = monitor.into();
+        Self { monitor, patience: 0, min_delta: 0.0, maximize: false, restore_best_weights: false, best: None, waited: 0 }
+    }
+
+    /// The epochs without improvement after which training stops; 0 unless set: the first one.
+    #[must_use]
+    pub fn patience(mut self, epochs: usize) -> Self {
+        self.patience = epochs;
+        self
+    }
+
+    /// By how much the number has to improve to count; 0 unless set.
+    #[must_use]
+    pub fn min_delta(mut self, delta: f64) -> Self {
+        self.min_delta = delta;
+        self
+    }
+
+    /// Whether larger is better, as for accuracies; false unless set.
+    #[must_use]
+    pub fn maximize(mut self, maximize: bool) -> Self {
+        self.maximize = maximize;
+        self
+    }
+
+    /// Whether training ends with the weights of the best epoch instead of the last one's; false unless set.
+    #[must_use]
+    pub fn restore_best_weights(mut self, restore: bool) -> Self {
+        self.restore_best_weights = restore;
+        self
+    }
+
+    /// The best epoch so far, counted from 0, and its number.
+    pub fn best(&self) -> Option<(usize, f64)> {
+        self.best.as_ref().map(|&(epoch, value, _)| (epoch, value))
+    }
+}
+
+impl Callback for EarlyStopping {
+    fn train_begin(&mut self, _: &Training) -> Result<()> {
+        (self.best, self.waited) = (None, 0);
+        Ok(())
+    }
+
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
+        let Some(value) = report.logs.get(&self.monitor) else {
+            let known: Vec<&str> = report.logs.iter().map(|(name, _)| name).collect();
+            let message = format!("early stopping watches `{}`, which is not reported", self.monitor);
+            return Err(Error::new(ErrorKind::Argument, message).help(format!("reported are {}", known.join(", "))));
+        };
+        let better = |best: f64| if self.maximize { value > best + self.min_delta } else { value < best - self.min_delta };
+        if self.best.as_ref().is_none_or(|&(_, best, _)| better(best)) {
+            let weights = if self.restore_best_weights {
+                training.weights().iter().map(|weight| weight.value()).collect()
+            } else {
+                Vec::new()
+            };
+            self.best = Some((epoch, value, weights));
+            self.waited = 0;
+            return Ok(());
+        }
+        self.waited += 1;
+        if self.waited >= self.patience.max(1) {
+            training.stop();
+        }
+        Ok(())
+    }
+
+    fn train_end(&mut self, training: &Training) -> Result<()> {
+        if let Some((_, _, weights)) = &self.best {
+            training.weights().iter().zip(weights).try_for_each(|(weight, value)| weight.set(value))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::{Ledger, Logs};
+    use crate::variable::Variable;
+
+    fn epoch(value: f64) -> Epoch {
+        Epoch { logs: Logs(vec![("loss".to_string(), value)]), ledger: Ledger::default(), ..Epoch::default() }
+    }
+
+    #[test]
+    fn training_stops_after_patience_and_ends_with_the_best_weights() {
+        let weight = Variable::new("w", Array::scalar(0.0_f32));
+        let training = Training::new(10, 1, vec![weight.clone()]);
+        let mut stopping = EarlyStopping::on("loss").patience(2).restore_best_weights(true);
+        stopping.train_begin(&training).unwrap();
+        for (index, value) in [3.0, 1.0, 2.0, 1.5].into_iter().enumerate() {
+            assert!(!training.is_stopped());
+            weight.set(&Array::scalar(index as f32)).unwrap();
+            stopping.epoch_end(index, &epoch(value), &training).unwrap();
+        }
+        assert!(training.is_stopped());
+        stopping.train_end(&training).unwrap();
+        assert_eq!((stopping.best(), weight.value().get(0)), (Some((1, 1.0)), 1.0));
+    }
+
+    #[test]
+    fn a_number_that_is_not_reported_is_an_error_that_lists_those_that_are() {
+        let training = Training::new(10, 1, Vec::new());
+        let error = EarlyStopping::on("val_loss").epoch_end(0, &epoch(1.0), &training).unwrap_err();
+        assert!(error.to_string().contains("`val_loss`, which is not reported\n  help: reported are loss"), "{error}");
+    }
+}

@@ -1,0 +1,185 @@
+//! What the loss of a step is made of, and the metrics of its outputs.
+//!
+//! In: targets, outputs, weights, and what the layers added. Out: the total and every term by its name in the ledger.
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Tensor, Tree};
+use crate::losses::reduction::spread_weights;
+use crate::losses::{Reduction, align};
+use crate::model::{Compiled, Model, short_names};
+use crate::trace::{Context, Mark};
+
+/// The loss of a step and its parts.
+pub(crate) struct Terms {
+    /// What is trained on.
+    pub total: Tensor,
+    /// What it is the sum of.
+    pub terms: Vec<(String, Tensor)>,
+    /// What is reported besides: with several outputs the loss of each, before its factor.
+    pub extras: Vec<(String, Tensor)>,
+}
+
+/// The names of a step's outputs after the total.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Names {
+    pub terms: Vec<String>,
+    pub extras: Vec<String>,
+}
+
+impl Terms {
+    pub fn names(&self) -> Names {
+        let names = |parts: &[(String, Tensor)]| parts.iter().map(|(name, _)| name.clone()).collect();
+        Names { terms: names(&self.terms), extras: names(&self.extras) }
+    }
+
+    /// The total, the terms, the extras.
+    pub fn into_tensors(self) -> Vec<Tensor> {
+        let parts = self.terms.into_iter().chain(self.extras).map(|(_, value)| value);
+        std::iter::once(self.total).chain(parts).collect()
+    }
+}
+
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// Every term of the loss. `None` after a mistake, which is recorded.
+    #[track_caller]
+    pub(super) fn terms(
+        &self,
+        compiled: &Compiled,
+        targets: &[Tensor],
+        outputs: &[&Tensor],
+        weights: &[Tensor],
+        mark: Mark,
+        cx: &mut Context,
+    ) -> Option<Terms> {
+        let (mut terms, extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
+        let added = cx.loss_terms_since(mark).to_vec();
+        let added_names: Vec<String> = added.iter().map(|term| term.name.clone()).collect();
+        for (term, name) in added.iter().zip(short_names(&added_names, 1)) {
+            let value = match term.per_sample {
+                true => Reduction::SumOverBatchSize.apply(&term.value, weights.first(), None),
+                false => term.value.clone(),
+            };
+            let taken = terms.iter().any(|(known, _)| *known == name);
+            terms.push((if taken { term.name.clone() } else { name }, value));
+        }
+        let penalties = cx.penalties();
+        let penalty_names: Vec<String> = penalties.iter().map(|(name, _)| name.clone()).collect();
+        for ((_, penalty), name) in penalties.into_iter().zip(short_names(&penalty_names, 2)) {
+            terms.push((format!("penalty({name})"), penalty));
+        }
+        let total = terms.iter().map(|(_, term)| term.clone()).reduce(|total, term| total + term);
+        if total.is_none() {
+            let help = "compile it with a loss, or add one inside the model with `cx.add_loss`";
+            let error = Error::new(ErrorKind::Usage, "the model has nothing to train on: no loss and no loss term");
+            cx.trace().record(error.help(help));
+        }
+        Some(Terms { total: total?, terms, extras })
+    }
+
+    /// The terms of the compiled losses, and what is reported besides.
+    #[allow(clippy::type_complexity)]
+    #[track_caller]
+    fn compiled_terms(
+        &self,
+        compiled: &Compiled,
+        targets: &[Tensor],
+        outputs: &[&Tensor],
+        weights: &[Tensor],
+        cx: &mut Context,
+    ) -> Option<(Vec<(String, Tensor)>, Vec<(String, Tensor)>)> {
+        let (mut terms, mut extras) = (Vec::new(), Vec::new());
+        let losses = &compiled.losses;
+        if losses.is_empty() {
+            return Some((terms, extras));
+        }
+        let fail = |cx: &Context, message: String, help: &str| {
+            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            None
+        };
+        if targets.is_empty() {
+            let message =
+                format!("the loss `{}` compares predictions with targets, but the data has no targets", losses[0].name());
+            return fail(
+                cx,
+                message,
+                "give targets with `Dataset::new(x, y)`, or compile with `()` to train on internal terms alone",
+            );
+        }
+        if targets.len() != outputs.len() {
+            let message = format!("the data has {} targets, and the model {} outputs", targets.len(), outputs.len());
+            return fail(cx, message, "give one array of targets for each output");
+        }
+        if outputs.len() > 1 && losses.len() > 1 && losses.len() != outputs.len() {
+            let message = format!("{} losses for {} outputs", losses.len(), outputs.len());
+            return fail(cx, message, "compile with one loss for all outputs, or one for each");
+        }
+        let several_outputs = outputs.len() > 1;
+        let names = self.output_names();
+        for index in 0..losses.len().max(outputs.len()) {
+            let loss = &losses[if losses.len() == 1 { 0 } else { index }];
+            let output = if several_outputs { index } else { 0 };
+            let (y, y_pred) = align(&targets[output], outputs[output]);
+            let weight = if weights.len() > 1 { weights.get(output) } else { weights.first() };
+            let mask = cx.mask(outputs[output]);
+            let reduction = match loss.reduction() {
+                // A step needs one number; the values that `none` keeps are averaged, as a mean loss would be.
+                Reduction::None => Reduction::SumOverBatchSize,
+                other => other,
+            };
+            let values = loss.call(&y, &y_pred);
+            let mask = match (mask, loss.mask(&y, &values)) {
+                (Some(mask), Some(other)) => Some(mask & other),
+                (mask, other) => mask.or(other),
+            };
+            let value = reduction.apply(&values, weight, mask.as_ref());
+            let name = match (several_outputs, losses.len()) {
+                (true, _) => names.get(output).cloned().unwrap_or_default(),
+                (false, 1) => "main".to_string(),
+                (false, _) => loss.name().to_string(),
+            };
+            if several_outputs {
+                extras.push((format!("{name}_loss"), value.clone()));
+            }
+            let factor = compiled.loss_weights.get(index).copied().unwrap_or(1.0);
+            terms.push((name, if factor == 1.0 { value } else { value * factor }));
+        }
+        Some((terms, extras))
+    }
+
+    /// Updates the compiled metrics with the predictions made before the update of the weights.
+    #[track_caller]
+    pub(super) fn update_metrics(
+        &self,
+        compiled: &Compiled,
+        targets: &[Tensor],
+        outputs: &[&Tensor],
+        weights: &[Tensor],
+        cx: &mut Context,
+    ) {
+        for entry in &compiled.metrics {
+            let (Some(y), Some(y_pred)) = (targets.get(entry.output), outputs.get(entry.output)) else {
+                if !targets.is_empty() {
+                    let message = format!("metric `{}` is of output {}, which does not exist", entry.metric.name(), entry.output);
+                    cx.trace().record(Error::new(ErrorKind::Argument, message).help("outputs count from 0"));
+                }
+                continue;
+            };
+            let weight = if weights.len() > 1 { weights.get(entry.output) } else { weights.first() };
+            let weight = weight.filter(|_| entry.weighted);
+            match cx.mask(y_pred) {
+                None => entry.metric.update(y, y_pred, weight, cx),
+                Some(mask) => entry.metric.update(y, y_pred, Some(&combined(&mask, weight, y_pred)), cx),
+            }
+        }
+    }
+}
+
+/// A mask as weights, times the sample weights.
+#[track_caller]
+fn combined(mask: &Tensor, weight: Option<&Tensor>, like: &Tensor) -> Tensor {
+    let mask = mask.cast(like.dtype());
+    match weight {
+        Some(weight) => &mask * spread_weights(&weight.cast(like.dtype()), &mask),
+        None => mask,
+    }
+}

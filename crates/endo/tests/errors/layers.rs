@@ -1,0 +1,196 @@
+//! Mistakes in layers: sizes that do not fit, terms that are not scalars, names given twice, `call` for `apply`.
+//!
+//! In: layers written as a user writes them. The line reported is one of this file: it ends with `// <-`.
+
+use endo::prelude::*;
+
+use super::{Place, expect, place, zeros};
+
+/// The line of this file that ends with `// <- mark`.
+fn marked(mark: &str) -> Place<'static> {
+    place("layers.rs", include_str!("layers.rs"), mark)
+}
+
+/// A layer of a user's own, with a weight for each feature.
+struct Scale(Weight);
+
+impl Layer for Scale {
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        inputs * self.0.get(self, [inputs.features()], &Ones, cx) // <- the weight
+    }
+}
+
+/// A layer around a layer around a product.
+struct Net {
+    scale: Scale,
+    product: Product,
+}
+
+struct Product {
+    dense: Dense,
+}
+
+impl Layer for Product {
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let z = self.dense.apply(inputs, cx); // <- the nested layer
+        z.matmul(&inputs.transpose()) // <- the product
+    }
+}
+
+impl Layer for Net {
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let z = self.scale.apply(inputs, cx);
+        self.product.apply(&z, cx)
+    }
+}
+
+fn net() -> Net {
+    Net { scale: Scale(Weight::new("scale")), product: Product { dense: Dense::new(3) } }
+}
+
+#[test]
+fn a_product_of_wrong_sizes_is_found_at_its_line() {
+    expect(
+        Model::new(net()).build([4, 5]),
+        ErrorKind::Shape,
+        "net/product",
+        marked("the product"),
+        "`matmul` of [4, 3] and [5, 4]: inner sizes 3 and 5 differ",
+        "the last axis of the left operand must be as long as the rows of the right one",
+    );
+}
+
+#[test]
+fn a_weight_used_with_another_shape_is_found_at_its_line() {
+    let scale = Scale(Weight::new("scale"));
+    let mut f = Function::new(|[x], cx| [scale.apply(&x, cx)]);
+    f.run([&zeros([4, 3])]).unwrap();
+    expect(
+        f.run([&zeros([4, 5])]),
+        ErrorKind::Shape,
+        "scale",
+        marked("the weight"),
+        "weight `scale/scale` was made with shape [3], and is used here with shape [5]",
+        "use another layer for inputs of another size",
+    );
+}
+
+#[test]
+fn inputs_of_another_size_are_reported_by_the_nested_layer() {
+    let net = Product { dense: Dense::new(3).name("hidden") };
+    let model = Model::new(net);
+    model.build([3, 3]).unwrap();
+    expect(
+        model.predict(&zeros([3, 7])),
+        ErrorKind::Shape,
+        "product/hidden",
+        marked("the nested layer"),
+        "`product/hidden` was made for 3 features, got 7 in inputs of shape [3, 7]",
+        "a layer keeps the number of features of its first input",
+    );
+}
+
+#[test]
+fn a_loss_term_that_is_not_a_scalar_is_refused() {
+    let model = Model::new(|x: &Tensor, cx: &mut Context| {
+        cx.add_loss("activity", x.square()); // <- the vector
+        x.clone()
+    });
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Shape,
+        "lambda",
+        marked("the vector"),
+        "the loss term `activity` has shape [4, 5], and has to be a scalar",
+        "reduce it with `.mean()` or `.sum()`",
+    );
+}
+
+#[test]
+fn a_sample_loss_without_one_value_per_sample_is_refused() {
+    let model = Model::new(|x: &Tensor, cx: &mut Context| {
+        cx.add_sample_loss("activity", x.mean()); // <- the scalar
+        x.clone()
+    });
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Shape,
+        "lambda",
+        marked("the scalar"),
+        "the sample loss `activity` has shape [], and has to have one value per sample",
+        "reduce all axes but the first",
+    );
+}
+
+#[test]
+fn two_terms_and_two_metrics_of_one_name_are_refused() {
+    let model = Model::new(|x: &Tensor, cx: &mut Context| {
+        cx.add_loss("activity", x.mean());
+        cx.add_loss("activity", x.sum()); // <- the second term
+        x.clone()
+    });
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Argument,
+        "lambda",
+        marked("the second term"),
+        "two loss terms of one call are called `lambda/activity`",
+        "give each a name of its own",
+    );
+    let model = Model::new(|x: &Tensor, cx: &mut Context| {
+        cx.add_metric("mean", x.mean());
+        cx.add_metric("mean", x.sum()); // <- the second metric
+        x.clone()
+    });
+    let (message, help) = ("two metrics of one call are called `lambda/mean`", "give each a name of its own");
+    expect(model.build([4, 5]), ErrorKind::Argument, "lambda", marked("the second metric"), message, help);
+}
+
+#[test]
+fn call_instead_of_apply_is_reported() {
+    let dense = Dense::new(3);
+    let model = Model::new(move |x: &Tensor, cx: &mut Context| dense.call(x, cx)); // <- the call
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Usage,
+        "lambda",
+        marked("the call"),
+        "`Dense::call` was called directly, so its weight `kernel` has no layer to belong to",
+        "write `layer.apply(&x, cx)` where you use a layer",
+    );
+    let scale = Scale(Weight::new("scale"));
+    let mut f = Function::new(|[x], cx| [scale.call(&x, cx)]);
+    let error = f.run([&zeros([4, 5])]).unwrap_err();
+    assert_eq!(error.message(), "`Scale::call` was called directly, so its weight `scale` has no layer to belong to");
+}
+
+#[test]
+fn an_unknown_activation_is_reported_with_the_nearest_one() {
+    let dense = Dense::new(3).activation("rellu");
+    let model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(x, cx)); // <- the activation
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Argument,
+        "lambda/dense",
+        marked("the activation"),
+        "there is no activation called `rellu`",
+        "did you mean `relu`?",
+    );
+}
+
+#[test]
+fn two_layers_given_one_name_are_refused() {
+    let layers = [Dense::new(3).name("hidden"), Dense::new(3).name("hidden")];
+    let model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let z = layers[0].apply(x, cx);
+        layers[1].apply(&z, cx) // <- the second layer
+    });
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Argument,
+        "lambda",
+        marked("the second layer"),
+        "two layers of `lambda` are called `hidden`",
+        "give each a name of its own, or leave the names out",
+    );
+}

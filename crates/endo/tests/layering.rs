@@ -1,0 +1,216 @@
+//! The rules of the source tree: who may import whom, how files begin and end, what no file may hold.
+//!
+//! In: every file of the library. Out: a list of those that break a rule, with the line.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules from left to right: a module imports from its own group and from groups before it.
+const LEFT_TO_RIGHT: &[&[&str]] = &[
+    &["array", "dtype", "error", "named", "random", "shape", "simd", "spelling", "variable"],
+    &["graph"],
+    &["ops"],
+    &["autodiff"],
+    &["activations", "constraints", "initializers", "regularizers"],
+    &["trace"],
+    &["data", "layers", "losses", "metrics", "optimizers"],
+    &["model"],
+    &["training"],
+];
+
+/// The way from graphs to numbers, which sees no operation, layer or gradient: it starts from the first two groups and ends
+/// in `trace`.
+const PLANS: &[&str] = &["plan", "cpu"];
+
+/// Files at the top that only re-export.
+const TOP: &[&str] = &["lib", "prelude"];
+
+const LONGEST: usize = 500;
+
+struct Source {
+    /// Its path below `src`, as in `ops/reduce.rs`.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The first folder or file: `ops`.
+    fn module(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    }
+
+    /// Lines with their numbers, without comments, up to the tests.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        let lines = lines.take_while(|(_, line)| !line.starts_with("mod tests {"));
+        lines.map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
+    }
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for entry in entries {
+            let path = entry.expect("a readable folder").path();
+            match path.is_dir() {
+                true => walk(&path, found),
+                false => found.extend(path.extension().is_some_and(|extension| extension == "rs").then_some(path)),
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    walk(&root, &mut paths);
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let path = path.strip_prefix(&root).expect("found below the root").to_string_lossy().replace('\\', "/");
+        Source { path, text }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The files that are not tests whole.
+fn library() -> impl Iterator<Item = Source> {
+    sources().into_iter().filter(|source| !source.path.ends_with("/tests.rs"))
+}
+
+/// Fails with all offenders, one a line.
+fn none(rule: &str, offenders: &[String]) {
+    let list = offenders.iter().fold(String::new(), |mut list, offender| {
+        writeln!(list, "  {offender}").expect("text grows");
+        list
+    });
+    assert!(offenders.is_empty(), "{rule}:\n{list}");
+}
+
+fn group(module: &str) -> Option<usize> {
+    LEFT_TO_RIGHT.iter().position(|modules| modules.contains(&module))
+}
+
+/// The place of a module among those of plans: the first two groups, then `plan`, then `cpu`.
+fn place(module: &str) -> Option<usize> {
+    let start = group(module).filter(|&group| group < 2);
+    start.or_else(|| PLANS.iter().position(|&plan| plan == module).map(|place| place + 2))
+}
+
+fn may_import(from: &str, to: &str) -> bool {
+    if from == to {
+        return true;
+    }
+    let trace = group("trace").expect("a module of the list");
+    match (PLANS.contains(&from), PLANS.contains(&to)) {
+        (true, _) => place(to).is_some_and(|to| Some(to) < place(from)),
+        (false, true) => group(from) >= Some(trace),
+        (false, false) => group(to).is_some() && group(to) <= group(from),
+    }
+}
+
+/// The modules that a line imports from the root of the library: `crate::graph::Tensor`, `crate::{cpu, plan}`.
+fn imports(line: &str) -> Vec<&str> {
+    let name = |text: &str| text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
+    let mut found = Vec::new();
+    for (start, path) in line.match_indices("crate::") {
+        let rest = &line[start + path.len()..];
+        // `$crate::graph!` and `crate::Error` are macros and re-exports of the root.
+        match rest.strip_prefix('{') {
+            Some(list) => found.extend(list.split([',', '}']).map(|part| part.trim()).map(|part| &part[..name(part)])),
+            None => found.push(&rest[..name(rest)]),
+        }
+    }
+    found.retain(|name| name.starts_with(|letter: char| letter.is_lowercase()));
+    found
+}
+
+#[test]
+fn every_module_has_a_place() {
+    let known = |module: &str| TOP.contains(&module) || PLANS.contains(&module) || group(module).is_some();
+    let strangers: Vec<String> =
+        sources().iter().filter(|source| !known(source.module())).map(|source| source.path.clone()).collect();
+    none("modules without a place in LEFT_TO_RIGHT", &strangers);
+}
+
+#[test]
+fn nothing_imports_to_its_right() {
+    let mut offenders = Vec::new();
+    for source in library().filter(|source| !TOP.contains(&source.module())) {
+        for (number, line) in source.code() {
+            for to in imports(line).into_iter().filter(|to| !may_import(source.module(), to)) {
+                offenders.push(format!("{}:{number}: `{}` imports `{to}`", source.path, source.module()));
+            }
+        }
+    }
+    none("imports to the right", &offenders);
+}
+
+#[test]
+fn the_rule_of_imports_tells_left_from_right() {
+    assert!(may_import("ops", "graph") && may_import("cpu", "plan") && may_import("plan", "simd") && may_import("trace", "cpu"));
+    assert!(may_import("metrics", "losses") && may_import("training", "model") && may_import("layers", "trace"));
+    assert!(
+        !may_import("graph", "ops") && !may_import("plan", "cpu") && !may_import("plan", "ops") && !may_import("ops", "plan")
+    );
+    assert!(!may_import("model", "training") && !may_import("autodiff", "trace") && !may_import("cpu", "variable_owner"));
+    assert_eq!(imports("use crate::{cpu::pool, graph}; crate::Error, $crate::ops::x"), ["cpu", "graph", "ops"]);
+}
+
+#[test]
+fn the_runner_never_sees_a_graph() {
+    let is_graph = |line: &str| {
+        line.contains("crate::graph::")
+            && line.split(['{', '}', ',', ':', ';']).any(|name| matches!(name.trim(), "Graph" | "Node" | "NodeId" | "Op"))
+    };
+    let offenders = library()
+        .filter(|source| source.module() == "cpu")
+        .flat_map(|source| {
+            source
+                .code()
+                .filter(|(_, line)| is_graph(line))
+                .map(|(number, _)| format!("{}:{number}", source.path))
+                .collect::<Vec<_>>()
+        })
+        .collect::<Vec<_>>();
+    none("`cpu` names graphs", &offenders);
+}
+
+#[test]
+fn files_open_by_saying_what_they_are() {
+    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.path);
+    none("files that do not open with `//!`", &silent.collect::<Vec<_>>());
+}
+
+#[test]
+fn no_file_is_longer_than_500_lines() {
+    let long =
+        sources().into_iter().map(|source| (source.text.lines().count(), source.path)).filter(|(lines, _)| *lines > LONGEST);
+    none("files that are too long", &long.map(|(lines, path)| format!("{path}: {lines} lines")).collect::<Vec<_>>());
+}
+
+#[test]
+fn unsafe_code_stays_in_the_runner() {
+    let words = |line: &str| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == "unsafe");
+    let mut offenders = Vec::new();
+    for source in sources().iter().filter(|source| !["cpu", "simd"].contains(&source.module())) {
+        offenders.extend(source.code().filter(|(_, line)| words(line)).map(|(number, _)| format!("{}:{number}", source.path)));
+    }
+    none("`unsafe` outside cpu/ and simd/", &offenders);
+}
+
+#[test]
+fn no_type_is_asked_what_it_is() {
+    let mut offenders = Vec::new();
+    for source in sources() {
+        let asks = |line: &str| line.contains("TypeId") || line.contains("downcast") || line.contains("type_id(");
+        offenders.extend(source.code().filter(|(_, line)| asks(line)).map(|(number, _)| format!("{}:{number}", source.path)));
+    }
+    none("`TypeId` and downcasts", &offenders);
+}
+
+#[test]
+fn files_and_folders_are_named_after_their_contents() {
+    const NAMELESS: [&str; 8] = ["utils", "util", "helpers", "helper", "common", "base", "misc", "types"];
+    let nameless = |path: &str| path.trim_end_matches(".rs").split('/').any(|part| NAMELESS.contains(&part));
+    let offenders: Vec<String> = sources().into_iter().map(|source| source.path).filter(|path| nameless(path)).collect();
+    none("names that say nothing", &offenders);
+}
