@@ -26,7 +26,13 @@ pub use crate::metrics::{
     SpecificityAtSensitivity, Sum, SummationMethod, Thresholds, TopKCategoricalAccuracy, TrueNegatives, TruePositives,
 };
 pub use crate::model::Model;
-pub use crate::optimizers::{Adam, AdamW, Nadam, Optimizer, RmsProp, Sgd};
+pub use crate::optimizers::schedules::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRateSchedule, PiecewiseConstantDecay,
+    PolynomialDecay,
+};
+pub use crate::optimizers::{
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RmsProp, Settings, Sgd, Slots,
+};
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, Vectors};
 pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, Weight};

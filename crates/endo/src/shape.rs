@@ -27,9 +27,13 @@ impl Shape {
     }
 
     /// The number of elements: the product of the sizes.
-    #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.0.iter().product()
+    }
+
+    /// Whether there are no elements: some axis has size 0.
+    pub fn is_empty(&self) -> bool {
+        self.0.contains(&0)
     }
 
     /// The sizes, outermost first.

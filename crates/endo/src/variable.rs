@@ -262,7 +262,7 @@ mod tests {
         let (second, offsets) = Block::gather(&[c.clone(), b.clone()]);
         assert!(first.read().is_retired());
         assert_eq!(offsets, [0, Memory::LINE]);
-        assert!(Arc::ptr_eq(&second, &Block::gather(&[a.clone()]).0));
+        assert!(Arc::ptr_eq(&second, &Block::gather(std::slice::from_ref(&a)).0));
         assert_eq!([a, b, c].map(|x| x.value().get(0)), [1.0, 2.0, 3.0]);
     }
 

@@ -3,6 +3,8 @@
 //!
 //! In: closures of tensors. A plan that gives other numbers than the graph it was made from fails, with the operations named.
 
+#[path = "plans/large.rs"]
+mod large;
 #[path = "plans/operations.rs"]
 mod operations;
 #[path = "plans/random_graphs.rs"]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::plan::{FusedLoop, Plan};
 
 use super::address::{Address, Bases};
-use super::fused::gather::{Gather, strided_bytes};
+use super::fused::gather::Gather;
 use super::pool::Pool;
 
 /// The elements that one task copies, about.
@@ -125,16 +125,44 @@ impl Copy {
         let first = block % turned.blocks * BLOCK;
         let rows = BLOCK.min(axes[turned.axis].0 - first);
         let (columns, stride) = axes[last];
-        for start in (0..columns).step_by(BLOCK) {
-            let count = BLOCK.min(columns - start);
-            for row in first..first + rows {
-                let from = from + row as isize * self.size as isize + start as isize * stride;
-                let to = (to + row * turned.distance + start) * self.size;
-                // SAFETY: all positions are within the axes.
-                unsafe {
-                    let from = self.gather.start(bases).wrapping_offset(from);
-                    strided_bytes(from, stride, bases.at(self.to).wrapping_add(to), count, self.size);
-                }
+        let from = self.gather.start(bases).wrapping_offset(from + (first * self.size) as isize);
+        let to = bases.at(self.to).wrapping_add((to + first * turned.distance) * self.size);
+        // SAFETY: all positions are within the axes.
+        unsafe {
+            match self.size {
+                1 => turn::<u8>(from, stride, rows, columns, to, turned.distance),
+                4 => turn::<u32>(from, stride, rows, columns, to, turned.distance),
+                _ => turn::<u64>(from, stride, rows, columns, to, turned.distance),
+            }
+        }
+    }
+}
+
+/// Copies `columns` groups of up to [`BLOCK`] neighbours, `stride` bytes apart, to rows `distance` elements apart. Every line of
+/// memory is read and written once, by way of a block on the stack: lines at equal distances would drive each other out.
+///
+/// # Safety
+/// `from` is valid for reads of all groups, `to` for writes of all rows, and they do not overlap.
+unsafe fn turn<T: std::marker::Copy + Default>(
+    from: *const u8,
+    stride: isize,
+    rows: usize,
+    columns: usize,
+    to: *mut u8,
+    distance: usize,
+) {
+    let mut block = [[T::default(); BLOCK]; BLOCK];
+    for start in (0..columns).step_by(BLOCK) {
+        let count = BLOCK.min(columns - start);
+        // SAFETY: as the caller promises.
+        unsafe {
+            for (column, group) in block[..count].iter_mut().enumerate() {
+                let from = from.wrapping_offset((start + column) as isize * stride).cast::<T>();
+                std::ptr::copy_nonoverlapping(from, group.as_mut_ptr(), rows);
+            }
+            for row in 0..rows {
+                let to = to.cast::<T>().wrapping_add(row * distance + start);
+                (0..count).for_each(|column| to.add(column).write(block[column][row]));
             }
         }
     }

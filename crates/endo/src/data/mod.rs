@@ -25,6 +25,7 @@
 
 mod arrays;
 mod batches;
+mod checks;
 mod class_weight;
 mod csv;
 mod dataset;

@@ -2,7 +2,7 @@
 //!
 //! In: the training inputs. Out: [`StandardScaler`], which shifts and scales any inputs by the statistics of those.
 
-use super::dataset::check_finite;
+use super::checks::check_finite;
 use crate::array::Array;
 use crate::dtype::{DType, Element};
 use crate::error::{Error, ErrorKind, Result};

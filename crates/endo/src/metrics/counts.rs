@@ -273,7 +273,7 @@ counting_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     Precision = "precision", [true_positives = TruePositive, false_positives = FalsePositive],
-    |hits, wrong| (&hits).divide_no_nan(&hits + wrong),
+    |hits, wrong| hits.divide_no_nan(&hits + wrong),
     top_k: "Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.",
     class_id: "Looks at one class of several: a position on the last axis."
 }
@@ -288,7 +288,7 @@ counting_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     Recall = "recall", [true_positives = TruePositive, false_negatives = FalseNegative],
-    |hits, missed| (&hits).divide_no_nan(&hits + missed),
+    |hits, missed| hits.divide_no_nan(&hits + missed),
     top_k: "Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.",
     class_id: "Looks at one class of several: a position on the last axis."
 }

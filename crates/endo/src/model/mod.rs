@@ -4,6 +4,7 @@
 
 mod compiled;
 mod saving;
+pub(crate) mod steps;
 mod summary;
 
 use std::fmt;
@@ -21,8 +22,9 @@ use crate::optimizers::Optimizer;
 use crate::shape::Shape;
 use crate::trace::follow::Tracing;
 use crate::trace::{Context, LayerRecord, MetricTerm};
-use crate::training::step::Steps;
 use crate::variable::Variable;
+
+use steps::Steps;
 
 pub(crate) use compiled::Compiled;
 pub use compiled::IntoLoss;

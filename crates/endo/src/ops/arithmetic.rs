@@ -85,7 +85,7 @@ binary! {
     integers = a.wrapping_pow(b.max(0) as u32);
     gradient(y, dy) = {
         let positive = a.greater(0.0);
-        let logarithm = positive.where_(&positive.where_(a, 1.0).log(), 0.0);
+        let logarithm = positive.where_(positive.where_(a, 1.0).log(), 0.0);
         [dy * b * a.power(b - 1.0), dy * y * logarithm]
     };
     domain = [0.5, 2.0];

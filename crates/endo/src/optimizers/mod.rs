@@ -260,7 +260,7 @@ mod tests {
         let weight = Variable::new("weight", [0.0_f32]);
         let optimizer = Sgd::new(1.0).use_ema(true).ema_momentum(0.5);
         assert_eq!(walk_weight(&optimizer, &weight, [-1.0, -2.0]).unwrap(), [1.0, 3.0]);
-        optimizer.settings().finalize_variable_values(&[weight.clone()]).unwrap();
+        optimizer.settings().finalize_variable_values(std::slice::from_ref(&weight)).unwrap();
         assert_eq!(weight.value().get(0), 2.0);
         let overwriting = Sgd::new(1.0).use_ema(true).ema_momentum(0.5).ema_overwrite_frequency(2);
         assert_eq!(walk(&overwriting, 0.0, [-1.0, -2.0, -1.0]), [1.0, 2.0, 3.0]);

@@ -218,16 +218,9 @@ impl Draft {
                 let output = Argument { buffer: output, offset: 0, shape: node.shape.clone() };
                 Action::Call(Call { kernel: kernel.clone(), inputs, output })
             }
-            Op::Input(_)
-            | Op::Variable(_)
-            | Op::Constant(_)
-            | Op::Elementwise(_)
-            | Op::Cast
-            | Op::Reduce(..)
-            | Op::View(_)
-            | Op::Identity(_) => {
-                unreachable!("computed in loops, or not at all")
-            }
+            Op::View(_) => Action::Loop(copy(self.buffer_of(graph, inputs[0].base), inputs[0].layout.clone(), output)),
+            Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => unreachable!("computed in loops"),
+            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => unreachable!("not computed"),
         }
     }
 

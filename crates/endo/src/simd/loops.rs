@@ -5,6 +5,7 @@
 
 use super::Level;
 use super::float::{Float, Fused};
+use super::formula::{Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary};
 use std::marker::PhantomData;
 
 /// `output[i] = f(inputs[0][i], inputs[1][i], ...)` for `i < n`.
@@ -16,60 +17,6 @@ use std::marker::PhantomData;
 /// one otherwise. Booleans are `u8`; every value but 0 reads as true, and 1 is written. The processor must have the
 /// level that the loop was taken for.
 pub type Loop = unsafe fn(inputs: *const *const u8, output: *mut u8, n: usize);
-
-/// A function of one float.
-pub trait Unary: 'static {
-    /// The value at `x`.
-    fn apply<F: Float>(x: F) -> F;
-}
-
-/// A function of two floats.
-pub trait Binary: 'static {
-    /// The value at `x, y`.
-    fn apply<F: Float>(x: F, y: F) -> F;
-}
-
-/// A function of three floats.
-pub trait Ternary: 'static {
-    /// The value at `x, y, z`.
-    fn apply<F: Float>(x: F, y: F, z: F) -> F;
-}
-
-/// A question about one float.
-pub trait Predicate: 'static {
-    /// Whether it holds at `x`.
-    fn apply<F: Float>(x: F) -> bool;
-}
-
-/// A question about two numbers of any type.
-pub trait Comparison: 'static {
-    /// Whether it holds between `x` and `y`.
-    fn apply<T: PartialOrd + Copy>(x: T, y: T) -> bool;
-}
-
-/// A function of one integer, defined for every integer.
-pub trait Integer1: 'static {
-    /// The value at `x`.
-    fn apply(x: i32) -> i32;
-}
-
-/// A function of two integers, defined for every pair.
-pub trait Integer2: 'static {
-    /// The value at `x, y`.
-    fn apply(x: i32, y: i32) -> i32;
-}
-
-/// A function of one truth value.
-pub trait Logical1: 'static {
-    /// The value at `x`.
-    fn apply(x: bool) -> bool;
-}
-
-/// A function of two truth values.
-pub trait Logical2: 'static {
-    /// The value at `x, y`.
-    fn apply(x: bool, y: bool) -> bool;
-}
 
 /// One output element from one element of each input: what every loop runs. An input that a formula does not have
 /// is of type `()`.

@@ -9,6 +9,7 @@ pub mod error_function;
 pub mod exponential;
 pub mod float;
 pub mod fold;
+pub mod formula;
 pub mod logarithm;
 pub mod loops;
 pub mod memory;
@@ -23,10 +24,9 @@ pub use error_function::{erf, erfinv};
 pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
 pub use float::{Float, Fused};
 pub use fold::{Fold, Folds, Reducible, Reduction};
+pub use formula::{Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary};
 pub use logarithm::{log, log1p};
-pub use loops::{
-    Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Loop, Loops, Number, Predicate, Real, Ternary, Unary,
-};
+pub use loops::{Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
 pub use trigonometry::{cos, sin};

@@ -9,8 +9,9 @@ use crate::graph::Tree;
 use crate::model::Model;
 
 use super::history::{Logs, Sums};
-use super::step::{Batch, Kind, Runner};
+use super::step::{Batch, Runner};
 use super::{Ledger, fit};
+use crate::model::steps::Kind;
 
 /// Rows that `predict` runs through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
 const PREDICTION_ROWS: usize = 256;

@@ -11,7 +11,8 @@ use crate::model::Model;
 
 use super::callbacks::{Callback, Progress, Training};
 use super::history::{Epoch, History, Logs, Sums};
-use super::step::{Kind, Runner};
+use super::step::Runner;
+use crate::model::steps::Kind;
 
 /// Keras's.
 pub(crate) const BATCH_SIZE: usize = 32;

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::array::Array;
 
-use super::terms::Names;
+use crate::model::steps::Names;
 
 /// The terms of a loss by name, and their total. Prints as `main 0.31 + reconstruction 0.011 = loss 0.32`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,7 +3,7 @@
 //! In: a batch. Out: the total loss and each of its terms. Steps are traced once for every shape of batch.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use crate::array::Array;
 use crate::data::Dataset;
@@ -11,54 +11,9 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
 use crate::model::Model;
+use crate::model::steps::{Key, Kind, Names, Step, Steps};
 use crate::shape::Shape;
 use crate::trace::{Context, Program};
-
-use super::terms::Names;
-
-/// What a step does with a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    Train,
-    Test,
-    Predict,
-}
-
-/// What a traced step depends on.
-#[derive(Clone, PartialEq, Debug)]
-struct Key {
-    kind: Kind,
-    counts: [usize; 3],
-    inputs: Vec<(Shape, DType)>,
-    trainable: Vec<bool>,
-}
-
-/// A traced step.
-pub(crate) struct Step {
-    key: Key,
-    program: Program,
-    names: Names,
-    outputs: Vec<Array>,
-}
-
-/// The steps traced so far, the latest last.
-#[derive(Default)]
-pub(crate) struct Steps {
-    known: Mutex<Vec<Arc<Step>>>,
-}
-
-impl Steps {
-    /// More shapes than this are not kept: data of ever new shapes must not fill the memory.
-    const KEPT: usize = 32;
-
-    pub fn clear(&self) {
-        self.known().clear();
-    }
-
-    fn known(&self) -> MutexGuard<'_, Vec<Arc<Step>>> {
-        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
 
 /// The arrays of a batch, as a step takes them.
 #[derive(Clone, Copy)]

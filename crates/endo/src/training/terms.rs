@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::losses::reduction::spread_weights;
 use crate::losses::{Reduction, align};
+use crate::model::steps::Names;
 use crate::model::{Compiled, Model, short_names};
 use crate::trace::{Context, Mark};
 
@@ -17,13 +18,6 @@ pub(crate) struct Terms {
     pub terms: Vec<(String, Tensor)>,
     /// What is reported besides: with several outputs the loss of each, before its factor.
     pub extras: Vec<(String, Tensor)>,
-}
-
-/// The names of a step's outputs after the total.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Names {
-    pub terms: Vec<String>,
-    pub extras: Vec<String>,
 }
 
 impl Terms {

@@ -117,7 +117,7 @@ impl Garden<'_> {
             }
             _ => ((x + y) * 0.5, both),
         };
-        if tensor.shape().len() > 0 && tensor.rank() <= 4 {
+        if !tensor.shape().is_empty() && tensor.rank() <= 4 {
             self.values.push(Value { tensor, exact });
         }
     }

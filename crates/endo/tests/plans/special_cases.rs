@@ -81,7 +81,12 @@ fn extremes_of_special_numbers() {
         let x = Array::from_fn([15, 33], |i| if i % 33 == 7 && i / 33 < 14 { SPECIAL[i / 33] } else { (i % 5) as f64 - 2.0 })
             .cast(dtype);
         for axes in [&[0][..], &[1], &[0, 1]] {
-            check("extremes", &|_, x| vec![x[0].max_axes(axes), x[0].min_axes(axes)], &[x.clone()], &[Within::Bits; 2]);
+            check(
+                "extremes",
+                &|_, x| vec![x[0].max_axes(axes), x[0].min_axes(axes)],
+                std::slice::from_ref(&x),
+                &[Within::Bits; 2],
+            );
         }
         check(
             "order",
@@ -105,11 +110,11 @@ fn outputs_may_be_inputs_variables_and_constants_or_the_same_twice() {
         let constant = trace.constant(Array::from([7, 8]), site);
         vec![x.clone(), x.transpose(), x.slice(0, 1..), before.clone(), before, after.clone(), constant, after * 1.0, x.clone()]
     };
-    let want = run(Way::NodeByNode, &f, &[x.clone()], std::slice::from_ref(&v), 3).unwrap();
+    let want = run(Way::NodeByNode, &f, std::slice::from_ref(&x), std::slice::from_ref(&v), 3).unwrap();
     assert_eq!(want[3], Array::from([5.0_f32, 6.0]));
     assert_eq!(want[5], Array::from([4.0_f32, 6.0]));
     for way in [Way::Fused(1), Way::Unfused] {
-        let got = run(way, &f, &[x.clone()], std::slice::from_ref(&v), 3).unwrap();
+        let got = run(way, &f, std::slice::from_ref(&x), std::slice::from_ref(&v), 3).unwrap();
         assert_eq!(got, want, "{way:?}");
     }
 }
@@ -148,4 +153,15 @@ fn a_variable_is_shifted_within_itself() {
     for way in [Way::Fused(1), Way::Unfused] {
         assert_eq!(run(way, &shift, &[], std::slice::from_ref(&v), 3).unwrap(), want, "{way:?}");
     }
+}
+
+#[test]
+fn products_of_no_terms_are_zeros() {
+    let zeros = |shape: &[usize]| Array::zeros(shape, DType::F32);
+    let f = |_: &_, x: &[Tensor]| vec![x[0].matmul(&x[1]), x[0].matmul(&x[1]) + 1.0];
+    let got = run(Way::Fused(1), &f, &[zeros(&[2, 3, 0]), zeros(&[0, 4])], &[], 1).unwrap();
+    assert_eq!(got, [zeros(&[2, 3, 4]), Array::full([2, 3, 4], 1.0, DType::F32)]);
+    // Of two products one has no elements, and the other no terms.
+    let f = |_: &_, x: &[Tensor]| vec![x[0].matmul(&x[1]), x[0].matmul(&x[2])];
+    check("x y and x z", &f, &[zeros(&[0]), zeros(&[0, 0]), zeros(&[0])], &[Within::Bits; 2]);
 }

@@ -33,7 +33,12 @@ fn reductions() {
             for axis in 0..shape.len() as isize {
                 let f =
                     |_: &_, x: &[Tensor]| vec![x[0].sum_axes(&[axis]), x[0].max_axes(&[axis]), x[0].square().mean_axes(&[axis])];
-                same_on_any_number_of_threads(&format!("reductions of {shape:?} along {axis}"), &f, &[x.clone()], &[]);
+                same_on_any_number_of_threads(
+                    &format!("reductions of {shape:?} along {axis}"),
+                    &f,
+                    std::slice::from_ref(&x),
+                    &[],
+                );
             }
             let all = |_: &_, x: &[Tensor]| vec![x[0].sum(), x[0].variance(), x[0].min(), (&x[0] * 0.01 + 1.0).product()];
             same_on_any_number_of_threads(&format!("reductions of all of {shape:?}"), &all, &[x], &[]);

@@ -1,0 +1,44 @@
+//! What is asked of the arrays of a data set.
+//!
+//! In: an array and its role. Out: nothing, or an error that names the role, the row and the column.
+
+use crate::array::Array;
+use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Shape;
+
+/// Fails when a number of the array is not finite, naming the first one's row and column, counted from 0.
+pub(super) fn check_finite(name: &str, array: &Array) -> Result<()> {
+    if array.is_finite() {
+        return Ok(());
+    }
+    let Some(place) = (0..array.len()).find(|&place| !array.get(place).is_finite()) else { return Ok(()) };
+    let shape = array.shape();
+    let index: Shape = shape.strides().iter().zip(shape.sizes()).map(|(stride, size)| place / stride % size).collect();
+    let value = array.get(place);
+    let message = match *index.sizes() {
+        [row] => format!("{name}{index} is {value}: row {row}, counted from 0"),
+        [row, .., column] => format!("{name}{index} is {value}: row {row}, column {column}, counted from 0"),
+        [] => format!("{name} is {value}"),
+    };
+    Err(Error::new(ErrorKind::NotFinite, message).help("remove or replace the rows whose numbers are missing or infinite"))
+}
+
+pub(super) fn check_fraction(fraction: f64) -> Result<()> {
+    if fraction > 0.0 && fraction < 1.0 {
+        return Ok(());
+    }
+    let message = format!("a split needs a fraction between 0 and 1, got {fraction}");
+    Err(Error::new(ErrorKind::Argument, message).help("0.2 sets a fifth of the samples apart"))
+}
+
+pub(super) fn samples_of(name: &str, array: &Array) -> Result<usize> {
+    let scalar = || {
+        let error = Error::new(ErrorKind::Shape, format!("the {name} are a single number without axes"));
+        error.help("the first axis counts the samples: give an array of shape [samples, ...]")
+    };
+    array.shape().first().copied().ok_or_else(scalar)
+}
+
+pub(super) fn is_batch_of(source: &Array, samples: usize, batch: &Array) -> bool {
+    source.dtype() == batch.dtype() && batch.shape().batch() == samples && batch.shape().get(1..) == source.shape().get(1..)
+}

@@ -1,0 +1,65 @@
+//! The steps of a model that were traced and planned, kept for batches of the same shapes.
+//!
+//! In: from `training/`, programs. Out: the same programs, to be run again.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::shape::Shape;
+use crate::trace::Program;
+
+/// What a step does with a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Train,
+    Test,
+    Predict,
+}
+
+/// What a traced step depends on.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Key {
+    pub kind: Kind,
+    /// How many inputs, targets and weights a batch has.
+    pub counts: [usize; 3],
+    /// Their shapes and types.
+    pub inputs: Vec<(Shape, DType)>,
+    /// Which weights may change.
+    pub trainable: Vec<bool>,
+}
+
+/// A traced step.
+pub(crate) struct Step {
+    pub key: Key,
+    pub program: Program,
+    pub names: Names,
+    /// Arrays of the outputs' shapes and types.
+    pub outputs: Vec<Array>,
+}
+
+/// The steps traced so far, the latest last.
+#[derive(Default)]
+pub(crate) struct Steps {
+    known: Mutex<Vec<Arc<Step>>>,
+}
+
+impl Steps {
+    /// More shapes than this are not kept: data of ever new shapes must not fill the memory.
+    pub const KEPT: usize = 32;
+
+    pub fn clear(&self) {
+        self.known().clear();
+    }
+
+    pub fn known(&self) -> MutexGuard<'_, Vec<Arc<Step>>> {
+        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The names of a step's outputs after the total.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Names {
+    pub terms: Vec<String>,
+    pub extras: Vec<String>,
+}

@@ -1,0 +1,92 @@
+//! Sizes at which plans take other ways than at small ones: copies of views, blocked products, loops shared by threads.
+//!
+//! In: inputs of a hundred thousand elements and more. Out: what the node-by-node reference gives.
+
+use endo::prelude::*;
+
+use super::running::{Closure, Way, Within, difference, epsilon, numbers, run};
+
+fn check(name: &str, closure: Closure, inputs: &[Array], within: Within) {
+    let run = |way| run(way, closure, inputs, &[], 1).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let want = run(Way::NodeByNode);
+    for way in [Way::Fused(1), Way::Fused(2), Way::Unfused] {
+        for (index, (got, want)) in run(way).iter().zip(&want).enumerate() {
+            assert_eq!(difference(got, want, within), None, "{name} as {way:?}, output {index}");
+        }
+    }
+}
+
+#[test]
+fn transposed_matrices() {
+    for dtype in DType::ALL {
+        for shape in [[500, 300], [300, 511], [3, 50_000], [50_000, 3]] {
+            let x = numbers(shape, dtype, [-3.0, 3.0], 1);
+            let f = |_: &_, x: &[Tensor]| {
+                let turned = x[0].transpose();
+                let number = turned.cast(DType::F64) * 2.0 + 1.0;
+                vec![turned.clone(), number.clone(), turned.flip(0), number.transpose() + &x[0].cast(DType::F64)]
+            };
+            check("transpose", &f, &[x], Within::Bits);
+        }
+    }
+}
+
+#[test]
+fn permuted_sliced_and_repeated_arrays() {
+    let x = numbers([40, 70, 60], DType::F32, [-3.0, 3.0], 2);
+    let row = numbers([60], DType::F32, [-3.0, 3.0], 3);
+    for permutation in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let f = |_: &_, x: &[Tensor]| {
+            let y = x[0].permute(&permutation);
+            let strip = y.slice_step(1, 3.., 2).flip(-1);
+            vec![
+                y.exp(),
+                strip.clone() * 0.5,
+                strip,
+                y.reshape([x[0].shape().len()]) + 1.0,
+                (&x[0] + &x[1]).permute(&permutation).tanh(),
+            ]
+        };
+        check("permute", &f, &[x.clone(), row.clone()], Within::Bits);
+    }
+    let f = |_: &_, x: &[Tensor]| {
+        let wide = x[0].reshape([60, 1, 1]).broadcast_to([60, 50, 60]);
+        vec![wide.permute(&[2, 1, 0]) * 2.0, wide.transpose() + 1.0, wide]
+    };
+    check("broadcast", &f, &[row], Within::Bits);
+}
+
+#[test]
+fn reductions_of_views() {
+    for dtype in [DType::F32, DType::F64] {
+        let x = numbers([400, 300], dtype, [-2.0, 2.0], 4);
+        // 120,000 terms of at most 2 at most, added in any order.
+        let bound = |terms: f64| Within::Absolute(terms * 2.0 * terms * epsilon(dtype));
+        for axis in [0, 1] {
+            let f = |_: &_, x: &[Tensor]| {
+                vec![x[0].transpose().sum_axes(&[axis]), x[0].flip(0).sum_axes(&[axis]), (&x[0] * 0.5).sum_axes(&[axis])]
+            };
+            check("sums", &f, std::slice::from_ref(&x), bound(400.0));
+            let f = |_: &_, x: &[Tensor]| vec![x[0].transpose().max_axes(&[axis]), x[0].square().min_axes(&[axis])];
+            check("extremes", &f, std::slice::from_ref(&x), Within::Bits);
+        }
+        check("mean of all", &|_, x| vec![x[0].transpose().mean()], &[x], Within::Absolute(2.0 * 120_000.0 * epsilon(dtype)));
+    }
+}
+
+#[test]
+fn matrix_products() {
+    for dtype in [DType::F32, DType::F64] {
+        let [a, b] = [[150, 133], [133, 140]].map(|shape| numbers(shape, dtype, [-2.0, 2.0], 5));
+        let f = |_: &_, x: &[Tensor]| {
+            let [left, right] = [x[0].transpose(), x[1].transpose()];
+            vec![
+                x[0].matmul(&x[1]),
+                right.matmul(&left),
+                x[0].matmul_transposed(&right, [false, true]),
+                left.flip(0).transpose().matmul(&x[1].flip(0)),
+            ]
+        };
+        check("matmul", &f, &[a, b], Within::Absolute(134.0 * 4.0 * 133.0 * epsilon(dtype)));
+    }
+}
