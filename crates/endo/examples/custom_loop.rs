@@ -70,7 +70,7 @@ fn main() -> Result<()> {
 
 /// One line, drawn over itself: `epoch 1  36/36  loss: 0.8123  mean_absolute_error: 0.6702`.
 fn status_bar(epoch: usize, step: usize, steps: usize, metrics: &[&dyn Metric]) -> Result<()> {
-    if step % 10 != 0 && step != steps {
+    if !step.is_multiple_of(10) && step != steps {
         return Ok(());
     }
     print!("\repoch {}  {step:>2}/{steps}", epoch + 1);

@@ -122,13 +122,19 @@ impl Variable {
         }
     }
 
-    /// Overwrites its numbers. Fails when the shape or type differs.
-    pub fn set(&self, value: &Array) -> Result<()> {
+    /// Fails when an array has another shape or type.
+    pub(crate) fn check(&self, value: &Array) -> Result<()> {
         if (value.shape(), value.dtype()) != (self.shape(), self.dtype()) {
             let got = format!("{}{}", value.dtype(), value.shape());
             let message = format!("variable `{}` is {}{}, got {got}", self.name(), self.dtype(), self.shape());
             return Err(Error::new(ErrorKind::Shape, message).help("give it an array of its own shape and type"));
         }
+        Ok(())
+    }
+
+    /// Overwrites its numbers. Fails when the shape or type differs.
+    pub fn set(&self, value: &Array) -> Result<()> {
+        self.check(value)?;
         loop {
             let place = self.place();
             let mut content = place.block.write();

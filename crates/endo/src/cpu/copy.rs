@@ -162,7 +162,7 @@ unsafe fn turn<T: std::marker::Copy + Default>(
             }
             for row in 0..rows {
                 let to = to.cast::<T>().wrapping_add(row * distance + start);
-                (0..count).for_each(|column| to.add(column).write(block[column][row]));
+                block[..count].iter().enumerate().for_each(|(column, group)| to.add(column).write(group[row]));
             }
         }
     }

@@ -76,10 +76,8 @@ impl Trace {
         dtype: DType,
         site: &'static Location<'static>,
     ) -> Tensor {
-        if let Some(stranger) = inputs.iter().find(|input| !Rc::ptr_eq(input.trace(), self)) {
-            let message = format!("a tensor of shape {} belongs to another trace", stranger.shape());
-            let help = "tensors live only while the closure that made them is traced: keep numbers in a `Variable` instead";
-            return self.fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, dtype);
+        if let Some(error) = self.stranger(inputs) {
+            return self.fail(error.at(site), shape, dtype);
         }
         let inputs = inputs.iter().map(|input| input.id()).collect();
         let mut state = self.state.borrow_mut();
@@ -100,6 +98,14 @@ impl Trace {
         }
         state.graph.nodes.push(node);
         Tensor::new(self.clone(), NodeId(state.graph.nodes.len() as u32 - 1), shape, dtype)
+    }
+
+    /// The error for the first tensor that is not of this trace.
+    pub(crate) fn stranger(self: &Rc<Self>, tensors: &[&Tensor]) -> Option<Error> {
+        let stranger = tensors.iter().find(|tensor| !Rc::ptr_eq(tensor.trace(), self))?;
+        let message = format!("a tensor of shape {} belongs to another trace", stranger.shape());
+        let help = "tensors live only while the closure that made them is traced: keep numbers in a `Variable` instead";
+        Some(Error::new(ErrorKind::Usage, message).help(help))
     }
 
     /// Adds the run's next input.
@@ -141,6 +147,9 @@ impl Trace {
             let help = "reduce, reshape or cast the value to the variable's shape and type";
             return self.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
         }
+        if let Some(error) = self.stranger(&[value]) {
+            return self.record(error.at(site));
+        }
         self.read(variable, site);
         let mut state = self.state.borrow_mut();
         let current = state.current.get_mut(&variable.id()).expect("read just now");
@@ -154,7 +163,10 @@ impl Trace {
     }
 
     /// Demands that a value be finite before any variable is written.
-    pub fn check(&self, tensor: &Tensor, what: impl Into<String>) {
+    pub fn check(self: &Rc<Self>, tensor: &Tensor, what: impl Into<String>) {
+        if let Some(error) = self.stranger(&[tensor]) {
+            return self.record(error);
+        }
         self.state.borrow_mut().graph.checks.push(Check { node: tensor.id(), what: what.into() });
     }
 
@@ -234,10 +246,15 @@ impl Trace {
     }
 
     /// Ends the trace: the graph with its outputs and writes and the warnings, or the first error.
-    pub fn finish(&self, outputs: &[&Tensor]) -> Result<(Graph, Vec<String>)> {
+    pub fn finish(self: &Rc<Self>, outputs: &[&Tensor]) -> Result<(Graph, Vec<String>)> {
+        if let Some(error) = self.stranger(outputs) {
+            self.record(error);
+        }
         let mut state = self.state.borrow_mut();
         let current = std::mem::take(&mut state.current);
-        let mut graph = std::mem::take(&mut state.graph);
+        // A tensor that outlives the trace still finds the names of its layers.
+        let rest = Graph { scopes: state.graph.scopes.clone(), ..Graph::default() };
+        let mut graph = std::mem::replace(&mut state.graph, rest);
         if let Some(error) = state.error.take() {
             // The rules of custom gradients may hold tensors of this trace, which drop only once it is no longer borrowed.
             drop(state);

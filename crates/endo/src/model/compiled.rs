@@ -13,7 +13,7 @@ use crate::optimizers::Optimizer;
 pub(crate) struct Compiled {
     pub optimizer: Arc<dyn Optimizer>,
     pub losses: Vec<Arc<dyn Loss>>,
-    /// One for each loss; missing ones are 1.
+    /// One for each loss, or none: all are 1.
     pub loss_weights: Vec<f64>,
     pub metrics: Vec<OutputMetric>,
 }

@@ -178,9 +178,18 @@ impl<I: Tree, O: Tree> Model<I, O> {
             return outputs; // a trace that failed has seen a part of the model only
         }
         let mut state = self.state();
-        if !weights.is_empty() || state.weights.is_empty() {
-            state.weights = weights;
-            state.layers = cx.layers()[layers..].to_vec();
+        // Not every trace sees the whole model: some layers are there in training only.
+        let new: Vec<Variable> = weights.into_iter().filter(|weight| !state.weights.contains(weight)).collect();
+        if let Some(again) = new.iter().find(|weight| state.weights.iter().any(|known| known.name() == weight.name())) {
+            let message = format!("there is a second weight called `{}`, made after the model was traced before", again.name());
+            let help = "a layer made inside `call` forgets what it learned: make it a field, in a `OnceLock` if it needs the input's size";
+            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+            return outputs;
+        }
+        state.weights.extend(new);
+        let layers = &cx.layers()[layers..];
+        if layers.len() >= state.layers.len() {
+            state.layers = layers.to_vec();
         }
         state.outputs = output_names(&outputs.tensors(), cx);
         outputs
@@ -244,7 +253,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.weights().into_iter().find(matches)
     }
 
-    /// Overwrites all weights, given in the order of [`weights`](Self::weights).
+    /// Overwrites all weights, given in the order of [`weights`](Self::weights), or none if one does not fit.
     pub fn set_weights(&self, values: &[Array]) -> Result<()> {
         let weights = self.weights();
         if weights.len() != values.len() {
@@ -253,6 +262,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
                 Error::new(ErrorKind::Argument, message).help("build the model first, and give one array for each weight")
             );
         }
+        weights.iter().zip(values).try_for_each(|(weight, value)| weight.check(value))?;
         weights.iter().zip(values).try_for_each(|(weight, value)| weight.set(value))
     }
 
@@ -370,5 +380,69 @@ fn output_names(outputs: &[&Tensor], cx: &Context) -> Vec<String> {
 impl<I: Tree, O: Tree> fmt::Debug for Model<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Model").field("weights", &self.weights()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use crate::prelude::*;
+
+    fn names(model: &Model) -> Vec<String> {
+        model.weights().iter().map(|weight| weight.name().to_string()).collect()
+    }
+
+    fn zeros(sizes: [usize; 2]) -> Array {
+        Array::zeros(sizes, DType::F32)
+    }
+
+    #[test]
+    fn weights_that_only_training_uses_stay_weights_of_the_model() {
+        let (out, reconstruct) = (Dense::new(1).name("out"), OnceLock::new());
+        let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+            let y = out.apply(x, cx);
+            if cx.training() {
+                let reconstruct = reconstruct.get_or_init(|| Dense::new(x.features()).name("reconstruct"));
+                let error = (reconstruct.apply(&y, cx) - x).square().mean();
+                cx.add_loss("reconstruction", error);
+            }
+            y
+        });
+        model.compile(Sgd::new(0.1), MeanSquaredError, ());
+        let data = Dataset::new(zeros([8, 3]), zeros([8, 1])).unwrap();
+        model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
+        model.predict(data.inputs()).unwrap();
+        let all = ["out/kernel", "out/bias", "reconstruct/kernel", "reconstruct/bias"].map(|name| format!("lambda/{name}"));
+        assert_eq!(names(&model), all);
+        assert!(model.summary().unwrap().to_string().contains("reconstruct (Dense)"));
+    }
+
+    #[test]
+    fn a_layer_made_inside_call_is_found_at_the_second_trace() {
+        let mut model = Model::new(|x: &Tensor, cx: &mut Context| Dense::new(1).apply(x, cx));
+        model.compile(Sgd::new(0.1), MeanSquaredError, ());
+        let error = model.fit(&Dataset::new(zeros([8, 3]), zeros([8, 1])).unwrap(), Fit::epochs(1)).unwrap_err();
+        assert!(error.message().contains("a second weight called `lambda/dense/kernel`"), "{error}");
+        assert!(error.advice().unwrap().contains("make it a field"));
+    }
+
+    #[test]
+    fn weights_are_set_all_or_none() {
+        let model = Model::new(Dense::new(2));
+        model.build([1, 3]).unwrap();
+        let before = model.weights()[0].value();
+        assert!(model.set_weights(&[zeros([3, 2]), zeros([2, 2])]).is_err());
+        assert_eq!(model.weights()[0].value(), before);
+    }
+
+    #[test]
+    fn weights_of_one_name_are_not_saved_over_each_other() {
+        let shared = std::sync::Arc::new(Dense::new(3));
+        Model::new(Sequential::new().add(shared.clone())).build([2, 3]).unwrap();
+        let model = Model::new(Sequential::new().add(Dense::new(3)).add(shared));
+        model.build([2, 3]).unwrap();
+        let error = model.save_weights(std::env::temp_dir().join("endo-never-written.safetensors")).unwrap_err();
+        assert!(error.message().contains("two weights of the model are called `sequential/dense/kernel`"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! In: a path. Out: a file with every weight by name, written beside its place and renamed, so that a reader never sees half
 //! of it; and back.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -13,6 +14,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
+use crate::variable::Variable;
 
 use super::Model;
 
@@ -20,13 +22,19 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Writes all weights to a safetensors file, each under its name. An existing file is replaced at once or not at all.
     ///
     /// # Errors
-    /// If the model has no weights yet, or the file cannot be written.
+    /// If the model has no weights yet, two of them have one name, or the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let weights = self.weights();
         if weights.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
             return Err(Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help));
+        }
+        if let Some(name) = shared_name(&weights) {
+            let message = format!("two weights of the model are called `{name}`, and a file holds one of each name");
+            let help =
+                "give the layers names of their own; a shared layer's weights keep the names of the model that used it first";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
         let values: Vec<(String, Array)> = weights.iter().map(|weight| (weight.name().to_string(), weight.value())).collect();
         let views: Vec<(&str, TensorView)> = values
@@ -93,6 +101,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
         }
         self.set_weights(&values)
     }
+}
+
+/// A name that more than one weight has.
+fn shared_name(weights: &[Variable]) -> Option<&str> {
+    let mut names = HashSet::new();
+    weights.iter().map(Variable::name).find(|name| !names.insert(*name))
 }
 
 /// Writes a file beside its place and renames it. Missing folders are made.

@@ -142,6 +142,9 @@ fn matmul(transposed: [bool; 2], node: &Node, a: &Array, b: &Array) -> Array {
     };
     build(node, |position| {
         let (i, j) = (position[rank - 2], position[rank - 1]);
-        (0..k).map(|p| pick(a, position, i, p, transposed[0]) * pick(b, position, p, j, transposed[1])).sum()
+        // `sum` of no terms would be -0.
+        (0..k)
+            .map(|p| pick(a, position, i, p, transposed[0]) * pick(b, position, p, j, transposed[1]))
+            .fold(0.0, |sum, term| sum + term)
     })
 }

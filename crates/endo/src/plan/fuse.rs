@@ -68,13 +68,13 @@ impl<'a> Groups<'a> {
         let mut groups = Self { graph, reads, list: Vec::new(), of: vec![None; count], biased: vec![None; count] };
         let uses = groups.uses();
         let after = if fused { groups.updates() } else { vec![false; count] };
-        for position in 0..count {
+        for (position, &after) in after.iter().enumerate() {
             let id = NodeId(position as u32);
             if let Some(kind) = groups.kind(id) {
                 if fused && let Some(biased) = groups.bias(id, &uses) {
-                    groups.absorb(id, biased, after[position]);
+                    groups.absorb(id, biased, after);
                 } else {
-                    groups.place(id, kind, after[position], fused);
+                    groups.place(id, kind, after, fused);
                 }
             }
         }

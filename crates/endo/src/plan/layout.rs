@@ -94,7 +94,7 @@ impl Layout {
     /// The strides of the axes of a shape that the sequence is the row-major order of, if there are such.
     pub fn strides(&self, shape: &Shape) -> Option<Vec<isize>> {
         let mut strides = vec![0; shape.rank()];
-        if shape.len() == 0 {
+        if shape.is_empty() {
             return Some(strides);
         }
         let mut left = self.axes.iter().rev().copied();
@@ -107,7 +107,7 @@ impl Layout {
                 current = left.next()?;
             }
             // An axis of the shape may span several axes only if they had been merged.
-            if current.size % size != 0 {
+            if !current.size.is_multiple_of(size) {
                 return None;
             }
             *stride = current.stride;
@@ -140,7 +140,7 @@ impl Layout {
                     .collect()
             }
         };
-        let offset = if to.len() == 0 { 0 } else { offset as usize };
+        let offset = if to.is_empty() { 0 } else { offset as usize };
         Some(Layout::new(offset, to.iter().zip(strides).map(axis)))
     }
 }

@@ -133,13 +133,14 @@ impl Walk<'_> {
     fn matrix(&mut self, id: NodeId) -> Read {
         let read = &self.behind[id.index()];
         let shape = &self.graph.node(id).shape;
-        let fits = read.layout.strides(shape).is_some_and(|strides| {
-            let [rows, columns] = [strides.len() - 2, strides.len() - 1];
-            // An axis of size 1 has no neighbours, and its stride is free.
-            let unit = |axis: usize| shape[axis] == 1 || strides[axis] == 1;
-            let apart = |axis: usize, other: usize| shape[axis] == 1 || strides[axis] >= shape[other] as isize;
-            unit(columns) && apart(rows, columns) || unit(rows) && apart(columns, rows)
-        });
+        let fits = shape.is_empty()
+            || read.layout.strides(shape).is_some_and(|strides| {
+                let [rows, columns] = [strides.len() - 2, strides.len() - 1];
+                // An axis of size 1 has no neighbours, and its stride is free.
+                let unit = |axis: usize| shape[axis] == 1 || strides[axis] == 1;
+                let apart = |axis: usize, other: usize| shape[axis] == 1 || strides[axis] >= shape[other] as isize;
+                unit(columns) && apart(rows, columns) || unit(rows) && apart(columns, rows)
+            });
         if fits { read.clone() } else { self.copy(id) }
     }
 }

@@ -76,8 +76,8 @@ impl Tracing {
         let outside = trace.enter(&trace.scope(), site);
         let outputs = closure(&tensors, &mut context);
         context.advance_counters();
-        trace.leave(outside);
         let (graph, warnings) = trace.finish(&outputs.iter().collect::<Vec<_>>())?;
+        trace.leave(outside);
         Ok((graph, warnings, outputs))
     }
 }

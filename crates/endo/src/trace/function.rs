@@ -208,3 +208,48 @@ impl<const N: usize, const M: usize> fmt::Debug for Function<'_, N, M> {
         write!(f, "Function of {N} inputs and {M} outputs, traced {} times", self.traced.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use crate::prelude::*;
+
+    #[test]
+    fn a_tensor_of_another_trace_is_refused_wherever_it_is_used() {
+        let variable = Variable::new("variable", Array::from([1.0_f32, 2.0]));
+        let uses: [fn(Tensor, Tensor, &Variable, &mut Context) -> Tensor; 5] = [
+            |_, old, _, _| old,
+            |x, old, variable, cx| {
+                cx.assign(variable, &old);
+                x
+            },
+            |x, old, _, cx| {
+                cx.gradients(&x.sum(), [&old]);
+                x
+            },
+            |x, old, _, cx| {
+                cx.gradients(&old.sum(), [&x]);
+                x
+            },
+            |x, old, _, cx| {
+                cx.trace().check(&old, "an old tensor");
+                x
+            },
+        ];
+        for use_it in uses {
+            for eager in [false, true] {
+                let kept: RefCell<Option<Tensor>> = RefCell::new(None);
+                let mut f = Function::new(|[x], cx| {
+                    let old = kept.borrow_mut().replace(&x * 3.0);
+                    [old.map_or_else(|| x.clone(), |old| use_it(x.clone(), old, &variable, cx))]
+                })
+                .run_eagerly(eager);
+                f.run([&[1.0_f32, 2.0].into()]).unwrap();
+                let error = f.run([&[1.0_f32, 2.0, 3.0].into()]).unwrap_err();
+                assert!(error.message().ends_with("belongs to another trace"), "{error}");
+                assert!(error.site().is_some_and(|site| site.file().ends_with("function.rs")));
+            }
+        }
+    }
+}

@@ -116,7 +116,14 @@ impl Context {
                 }
             })
             .collect();
-        let gradients = autodiff::gradients(loss, &tensors);
+        let used: Vec<&Tensor> = tensors.iter().chain([loss]).collect();
+        let gradients = match self.trace().stranger(&used) {
+            None => autodiff::gradients(loss, &tensors),
+            Some(error) => {
+                self.trace().record(error.at(site));
+                vec![None; tensors.len()]
+            }
+        };
         for (target, gradient) in targets.iter().zip(&gradients) {
             if gradient.is_none() && self.trace().error().is_none() {
                 let name = match target {

@@ -3,6 +3,7 @@
 //! In: the layers that `apply` enters and leaves. Out: a unique path for each layer, and how often it was called before.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// A layer being applied.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +24,7 @@ pub(crate) struct Scopes {
     frames: Vec<Frame>,
     /// Names by parent path and identity.
     names: HashMap<(String, (usize, &'static str)), String>,
-    /// How many layers of a parent have asked for a name.
+    /// How many layers of a parent have asked for a name, or 1 for a numbered name.
     taken: HashMap<(String, String), usize>,
     calls: HashMap<String, usize>,
 }
@@ -39,12 +40,10 @@ impl Scopes {
             Some(name) => name.clone(),
             None => {
                 let base = given.map_or_else(|| snake_case(identity.1), str::to_string);
-                let count = self.taken.entry((parent.clone(), base.clone())).or_default();
-                *count += 1;
-                if *count > 1 && given.is_some() {
-                    clash = Some(base.clone());
+                let name = self.free_name(&parent, &base);
+                if name != base && given.is_some() {
+                    clash = Some(base);
                 }
-                let name = if *count == 1 { base } else { format!("{base}_{}", *count - 1) };
                 self.names.insert(key, name.clone());
                 name
             }
@@ -56,6 +55,22 @@ impl Scopes {
         match clash {
             Some(name) => Err(name),
             None => Ok((path, call)),
+        }
+    }
+
+    /// `base`, or `base_1`, `base_2`, .. where a layer beside this one has the name already, given or numbered.
+    fn free_name(&mut self, parent: &str, base: &str) -> String {
+        loop {
+            let count = self.taken.entry((parent.to_string(), base.to_string())).or_default();
+            *count += 1;
+            if *count == 1 {
+                return base.to_string();
+            }
+            let numbered = format!("{base}_{}", *count - 1);
+            if let Entry::Vacant(free) = self.taken.entry((parent.to_string(), numbered.clone())) {
+                free.insert(1);
+                return numbered;
+            }
         }
     }
 
@@ -120,5 +135,14 @@ mod tests {
         assert_eq!(scopes.enter((1, "Dense"), None), Ok(("dense".into(), 1)));
         assert_eq!(scopes.enter((3, "Dense"), Some("out")), Ok(("out".into(), 0)));
         assert_eq!(scopes.enter((4, "Dense"), Some("out")), Err("out".into()));
+    }
+
+    #[test]
+    fn a_given_name_and_a_numbered_one_are_never_the_same() {
+        let mut scopes = Scopes::default();
+        assert_eq!(scopes.enter((1, "Dense"), Some("dense_1")), Ok(("dense_1".into(), 0)));
+        assert_eq!(scopes.enter((2, "Dense"), None), Ok(("dense".into(), 0)));
+        assert_eq!(scopes.enter((3, "Dense"), None), Ok(("dense_2".into(), 0)));
+        assert_eq!(scopes.enter((4, "Dense"), Some("dense_2")), Err("dense_2".into()));
     }
 }

@@ -91,6 +91,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
                 predictions =
                     outputs.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect();
             }
+            if let Some((all, output)) =
+                predictions.iter().zip(outputs).find(|(all, output)| all.shape().with(0, rows) != *output.shape())
+            {
+                let message =
+                    format!("an output of the model for {rows} rows has shape {}, and {} for more", output.shape(), all.shape());
+                return Err(Error::new(ErrorKind::Shape, message)
+                    .help("only the first axis of an output may depend on the number of rows"));
+            }
             predictions.iter_mut().zip(outputs).for_each(|(all, output)| all.write_rows(done, output));
             done += rows;
         }
@@ -120,5 +128,18 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let (names, outputs) = runner.run(batch.into())?;
         sums.add(names, outputs, batch.len());
         Ok(Logs(sums.logs().into_iter().chain(self.metric_results()?).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn outputs_whose_rows_depend_on_the_batch_are_refused() {
+        let model = Model::new(|x: &Tensor, _: &mut Context| x.matmul(&x.transpose()));
+        assert_eq!(model.predict(&Array::zeros([3, 2], DType::F32)).unwrap().shape().sizes(), [3, 3]);
+        let error = model.predict(&Array::zeros([300, 2], DType::F32)).unwrap_err();
+        assert_eq!(error.message(), "an output of the model for 44 rows has shape [44, 44], and [300, 256] for more");
     }
 }

@@ -107,9 +107,18 @@ impl<I: Tree, O: Tree> Model<I, O> {
             let message = format!("{} losses for {} outputs", losses.len(), outputs.len());
             return fail(cx, message, "compile with one loss for all outputs, or one for each");
         }
+        let count = losses.len().max(outputs.len());
+        if !compiled.loss_weights.is_empty() && compiled.loss_weights.len() != count {
+            let message = format!("{} loss weights for {count} losses", compiled.loss_weights.len());
+            return fail(
+                cx,
+                message,
+                "give `loss_weights` one factor for each compiled loss; terms from inside the model have none",
+            );
+        }
         let several_outputs = outputs.len() > 1;
         let names = self.output_names();
-        for index in 0..losses.len().max(outputs.len()) {
+        for index in 0..count {
             let loss = &losses[if losses.len() == 1 { 0 } else { index }];
             let output = if several_outputs { index } else { 0 };
             let (y, y_pred) = align(&targets[output], outputs[output]);
@@ -152,10 +161,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ) {
         for entry in &compiled.metrics {
             let (Some(y), Some(y_pred)) = (targets.get(entry.output), outputs.get(entry.output)) else {
-                if !targets.is_empty() {
-                    let message = format!("metric `{}` is of output {}, which does not exist", entry.metric.name(), entry.output);
-                    cx.trace().record(Error::new(ErrorKind::Argument, message).help("outputs count from 0"));
-                }
+                let name = entry.metric.name();
+                let error = if targets.is_empty() {
+                    let message = format!("the metric `{name}` compares predictions with targets, but the data has no targets");
+                    Error::new(ErrorKind::Usage, message).help("give targets with `Dataset::new(x, y)`, or compile without it")
+                } else {
+                    let message = format!("metric `{name}` is of output {}, which does not exist", entry.output);
+                    Error::new(ErrorKind::Argument, message).help("outputs count from 0")
+                };
+                cx.trace().record(error);
                 continue;
             };
             let weight = if weights.len() > 1 { weights.get(entry.output) } else { weights.first() };
@@ -175,5 +189,29 @@ fn combined(mask: &Tensor, weight: Option<&Tensor>, like: &Tensor) -> Tensor {
     match weight {
         Some(weight) => &mask * spread_weights(&weight.cast(like.dtype()), &mask),
         None => mask,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn factors_for_losses_that_are_not_there_are_refused() {
+        let data = Dataset::new([[1.0_f32]], [[1.0_f32]]).unwrap();
+        let mut model = Model::new(Dense::new(1));
+        model.compile(Sgd::new(0.1), MeanSquaredError, ()).loss_weights([1.0, 5.0]);
+        assert_eq!(model.evaluate(&data).unwrap_err().message(), "2 loss weights for 1 losses");
+    }
+
+    #[test]
+    fn a_metric_without_targets_is_refused_not_reported_as_0() {
+        let mut model = Model::new(|x: &Tensor, cx: &mut Context| {
+            cx.add_loss("mean", x.mean());
+            x.clone()
+        });
+        model.compile(Sgd::new(0.1), (), ["mae"]);
+        let error = model.evaluate(&Dataset::inputs_only([[1.0_f32]]).unwrap()).unwrap_err();
+        assert!(error.message().contains("the metric `mae` compares predictions with targets"), "{error}");
     }
 }

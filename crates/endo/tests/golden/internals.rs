@@ -240,7 +240,8 @@ fn heads(case: &Object<'_>) -> Outcome {
     let activation = config.text("activation");
     let l2 = if config.has("l2") { config.number("l2") } else { 0.0 };
     let (compile, expected, history) = (case.object("compile"), case.object("expected"), case.object("history"));
-    (case.text("class"), case.text("description"));
+    assert_eq!(case.text("class"), "Model");
+    assert!(case.text("description").contains("outputs [first(h), second(h)]"));
     assert!(!case.is_given("class_weight"), "class weights of several outputs are not understood");
     let mut data = Dataset::new(case.array("inputs"), case.arrays("targets")).map_err(text)?;
     if case.is_given("sample_weight") {

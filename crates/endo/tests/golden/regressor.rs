@@ -103,7 +103,7 @@ fn california(case: &Object<'_>, data: &Path) -> Result<Outcome> {
     let config = case.object("config");
     let (test, valid) = (case.sizes("test_rows"), case.sizes("valid_rows"));
     // The rows are given: how scikit-learn chose them does not matter here.
-    (config.number("split_random_state"), config.number("test_size"));
+    assert!(config.number("split_random_state") >= 0.0 && config.number("test_size") < 1.0);
     let train_rows: Vec<usize> = (0..x.shape().batch()).filter(|row| !test.contains(row) && !valid.contains(row)).collect();
     assert_eq!(train_rows.len(), case.number("train_size") as usize);
     let scaler = StandardScaler::fit(&x.take(&train_rows))?;

@@ -331,5 +331,5 @@ fn least_common_multiple(a: usize, b: usize) -> Option<usize> {
     while y > 0 {
         (x, y) = (y, x % y);
     }
-    if x == 0 { None } else { (a / x).checked_mul(b) }
+    a.checked_div(x)?.checked_mul(b)
 }

@@ -1,0 +1,143 @@
+//! Custom and streaming metrics: a function as a mean, totals by hand, one built on `Mean`, precision batch by batch.
+//!
+//! In: the chapter's batches. Out: the results that it prints, and the state between them.
+
+use std::sync::Arc;
+
+use endo::prelude::*;
+
+use super::{assert_near, made_up_data};
+
+/// The chapter's `HuberMetric`: a total and a count.
+struct HuberMetric {
+    threshold: f64,
+    total: Variable,
+    count: Variable,
+}
+
+impl HuberMetric {
+    fn new(threshold: f64) -> Self {
+        let [total, count] = ["total", "count"].map(|name| Variable::new(name, 0.0_f32).frozen());
+        Self { threshold, total, count }
+    }
+}
+
+impl Metric for HuberMetric {
+    fn name(&self) -> &str {
+        "huber_metric"
+    }
+
+    fn update(&self, y_true: &Tensor, y_pred: &Tensor, _sample_weight: Option<&Tensor>, cx: &mut Context) {
+        let values = huber(y_true, y_pred, self.threshold);
+        cx.assign_add(&self.total, values.sum());
+        cx.assign_add(&self.count, values.ones_like().sum());
+    }
+
+    fn result(&self, cx: &mut Context) -> Tensor {
+        cx.read(&self.total) / cx.read(&self.count)
+    }
+
+    fn variables(&self) -> Vec<Variable> {
+        vec![self.total.clone(), self.count.clone()]
+    }
+}
+
+/// The chapter's other one: a mean of Huber losses, which obeys sample weights.
+struct HuberMean {
+    threshold: f64,
+    mean: Mean,
+}
+
+impl HuberMean {
+    fn new(threshold: f64) -> Self {
+        Self { threshold, mean: Mean::new("huber_mean") }
+    }
+}
+
+impl Metric for HuberMean {
+    fn name(&self) -> &str {
+        self.mean.name()
+    }
+
+    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        Metric::update(&self.mean, y_true, &huber(y_true, y_pred, self.threshold), sample_weight, cx);
+    }
+
+    fn result(&self, cx: &mut Context) -> Tensor {
+        self.mean.result(cx)
+    }
+
+    fn variables(&self) -> Vec<Variable> {
+        self.mean.variables()
+    }
+}
+
+fn state(metric: &impl Metric) -> Vec<f64> {
+    metric.variables().iter().map(|variable| variable.value().to_vec()[0]).collect()
+}
+
+#[test]
+fn precision_is_fed_batch_by_batch_from_plain_arrays() {
+    let precision = Precision::new();
+    let first = precision.update_on(&[0, 1, 1, 1, 0, 1, 0, 1].into(), &[1, 1, 0, 1, 0, 1, 0, 1].into()).unwrap();
+    assert_near([first.item().unwrap()], [0.8]);
+    let both = precision.update_on(&[0, 1, 0, 0, 1, 0, 1, 1].into(), &[1, 0, 1, 1, 0, 0, 0, 0].into()).unwrap();
+    assert_eq!(both.item().unwrap(), 0.5);
+    assert_eq!(precision.value().unwrap().item().unwrap(), 0.5);
+    assert_eq!(state(&precision), [4.0, 4.0]); // true positives, false positives
+    precision.reset();
+    assert_eq!(state(&precision), [0.0, 0.0]);
+}
+
+#[test]
+fn the_huber_metric_streams_its_total_and_count() {
+    let metric = HuberMetric::new(2.0);
+    // 2 * |10 - 2| - 2^2 / 2 = 14
+    let first = metric.update_on(&[[2.0_f32]].into(), &[[10.0_f32]].into()).unwrap();
+    assert_eq!(first.item().unwrap(), 14.0);
+    // |1 - 0|^2 / 2 + 2 * |9.25 - 5| - 2^2 / 2 = 7 more, over 3
+    let both = metric.update_on(&[[0.0_f32], [5.0]].into(), &[[1.0_f32], [9.25]].into()).unwrap();
+    assert_eq!(both.item().unwrap(), 7.0);
+    assert_eq!(state(&metric), [21.0, 3.0]);
+    metric.reset();
+    assert_eq!(state(&metric), [0.0, 0.0]);
+}
+
+#[test]
+fn a_metric_built_on_the_mean_obeys_sample_weights() {
+    let metric = HuberMean::new(2.0);
+    let (y_true, y_pred) = ([[0.0_f32], [5.0]].into(), [[1.0_f32], [9.25]].into());
+    let value = metric.update_weighted_on(&y_true, &y_pred, &[1.0_f32, 3.0].into()).unwrap();
+    assert_eq!(value.item().unwrap(), (0.5 + 3.0 * 6.5) / 4.0);
+    assert_eq!(state(&metric), [20.0, 4.0]);
+}
+
+#[test]
+fn a_function_is_streamed_as_its_mean() {
+    let metric = MeanMetricWrapper::new(|y_true: &Tensor, y_pred: &Tensor| huber(y_true, y_pred, 2.0)).name("huber");
+    metric.update_on(&[[2.0_f32]].into(), &[[10.0_f32]].into()).unwrap();
+    let both = metric.update_on(&[[0.0_f32], [5.0]].into(), &[[1.0_f32], [9.25]].into()).unwrap();
+    assert_eq!(both.item().unwrap(), 7.0);
+}
+
+#[test]
+fn fit_streams_metrics_over_the_whole_epoch() {
+    let mut model = Model::new(Sequential::new().add(Dense::new(8).activation(Relu)).add(Dense::new(1)));
+    let metrics = (Arc::new(HuberMetric::new(2.0)), Arc::new(HuberMean::new(2.0)), Huber.delta(2.0));
+    model.compile(Nadam::default(), Huber.delta(2.0), metrics);
+    let history = model.fit(&made_up_data(80), Fit::epochs(2)).unwrap();
+    let last = |name: &str| history.last(name).unwrap();
+    assert_near([last("huber_metric"), last("huber_mean"), last("huber")], [last("loss"); 3]);
+}
+
+#[test]
+fn the_loss_is_the_weighted_metric_times_the_mean_sample_weight() {
+    let weights = Array::from_fn(80, |row| (row % 7) as f32 / 3.0);
+    let mean_weight = weights.to_vec::<f64>().iter().sum::<f64>() / 80.0;
+    let mut model = Model::new(Dense::new(1));
+    model.compile(Nadam::default(), Huber.delta(2.0), ()).weighted_metrics([Arc::new(HuberMean::new(2.0))]);
+    let data = made_up_data(80).with_sample_weight(weights).unwrap();
+    let logs = model.evaluate(&data).unwrap();
+    // The loss divides by the number of samples, the metric by the sum of their weights.
+    assert_near([logs.get("loss").unwrap()], [logs.get("huber_mean").unwrap() * mean_weight]);
+}
