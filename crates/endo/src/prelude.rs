@@ -35,6 +35,6 @@ pub use crate::optimizers::{
 };
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, Vectors};
 pub use crate::shape::Shape;
-pub use crate::trace::{Context, Function, Gradients, Weight};
+pub use crate::trace::{Context, Function, Gradients, TensorSpec, Weight};
 pub use crate::training::{Callback, EarlyStopping, Epoch, Fit, History, Ledger, Logs};
 pub use crate::variable::Variable;

@@ -12,6 +12,12 @@ mod custom_losses;
 mod custom_metrics;
 #[path = "book/custom_models.rs"]
 mod custom_models;
+#[path = "book/custom_optimizer.rs"]
+mod custom_optimizer;
+#[path = "book/functions.rs"]
+mod functions;
+#[path = "book/gradients.rs"]
+mod gradients;
 
 use endo::prelude::*;
 

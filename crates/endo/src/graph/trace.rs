@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 use crate::variable::Variable;
 
-use super::{Check, Graph, Node, NodeId, Op, Tensor};
+use super::{Check, Graph, Node, NodeId, Op, Rule, Tensor};
 
 /// Computes one node from the values of its inputs: the node-by-node reference.
 pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Array;
@@ -40,7 +41,8 @@ struct Current {
     index: usize,
     read: Tensor,
     value: Tensor,
-    written: bool,
+    /// The values it was assigned, in order.
+    assigned: Vec<Tensor>,
 }
 
 struct Eager {
@@ -133,7 +135,7 @@ impl Trace {
             state.graph.variables.len() - 1
         };
         let read = self.push(Op::Variable(index), &[], variable.shape().clone(), variable.dtype(), site);
-        let current = Current { index, read: read.clone(), value: read.clone(), written: false };
+        let current = Current { index, read: read.clone(), value: read.clone(), assigned: Vec::new() };
         self.state.borrow_mut().current.insert(variable.id(), current);
         read
     }
@@ -151,15 +153,30 @@ impl Trace {
             return self.record(error.at(site));
         }
         self.read(variable, site);
+        // From here on the variable is this value: a gradient with respect to it ends here, and does not go on into what the
+        // value was computed from.
+        let rule = Rule { name: "assigned", gradient: Box::new(|_| Vec::new()) };
+        #[allow(clippy::arc_with_non_send_sync)]
+        let value = self.push(Op::Identity(Arc::new(rule)), &[value], value.shape().clone(), value.dtype(), site);
         let mut state = self.state.borrow_mut();
         let current = state.current.get_mut(&variable.id()).expect("read just now");
-        current.value = value.clone();
-        current.written = true;
+        current.assigned.push(value.clone());
+        current.value = value;
     }
 
     /// The node that reads a variable's value at the start of the run, if the trace has read it.
     pub fn first_read(&self, variable: &Variable) -> Option<Tensor> {
         self.state.borrow().current.get(&variable.id()).map(|current| current.read.clone())
+    }
+
+    /// All values that a variable has in this trace: at the start of the run, if the trace has read it, and after each
+    /// assignment.
+    pub fn values_of(&self, variable: &Variable) -> Vec<Tensor> {
+        let state = self.state.borrow();
+        state
+            .current
+            .get(&variable.id())
+            .map_or_else(Vec::new, |c| std::iter::once(&c.read).chain(&c.assigned).cloned().collect())
     }
 
     /// Demands that a value be finite before any variable is written.
@@ -262,7 +279,7 @@ impl Trace {
             return Err(error);
         }
         graph.outputs = outputs.iter().map(|output| output.id()).collect();
-        graph.writes = current.values().filter(|c| c.written).map(|c| (c.index, c.value.id())).collect();
+        graph.writes = current.values().filter(|c| !c.assigned.is_empty()).map(|c| (c.index, c.value.id())).collect();
         graph.writes.sort();
         let warnings = std::mem::take(&mut state.warnings);
         drop(state);

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::initializers::{Initializer, RandomUniform};
 use crate::regularizers::Regularizer;
@@ -85,7 +86,9 @@ impl Layer for Embedding {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let table = self.embeddings.get(self, [self.input_dim, self.output_dim], &*self.initializer, cx);
-        let vectors = table.gather(inputs, 0);
+        // A negative number would count from the end of the table.
+        let rows = inputs.less(0).where_(self.input_dim as i32, inputs.cast(DType::I32));
+        let vectors = table.gather(&rows, 0);
         if self.mask_zero {
             cx.set_mask(&vectors, &inputs.not_equal(0));
         }
@@ -116,7 +119,7 @@ mod tests {
     fn numbers_outside_the_table_give_nan() {
         let embedding = Embedding::new(5, 1);
         let mut f = Function::new(|[tokens], cx| [embedding.apply(&tokens, cx)]);
-        let [vectors] = f.run([&[1, 7].into()]).unwrap();
-        assert!(vectors.get(0).is_finite() && vectors.get(1).is_nan());
+        let [vectors] = f.run([&[1, 7, -1].into()]).unwrap();
+        assert!(vectors.get(0).is_finite() && vectors.get(1).is_nan() && vectors.get(2).is_nan());
     }
 }

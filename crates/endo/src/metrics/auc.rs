@@ -49,7 +49,7 @@ words! {
 ///     .update_on(&y_true, &y_pred)?.item()?, 0.25);
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Auc {
     tally: Tally,
     curve: Curve,
@@ -231,6 +231,7 @@ impl Metric for Auc {
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        self.report(cx);
         let (y_true, y_pred) = paired("auc", y_true, y_pred);
         if let Err(error) = self.check(&y_pred) {
             return cx.trace().record(error.at(std::panic::Location::caller()));

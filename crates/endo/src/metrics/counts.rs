@@ -144,7 +144,7 @@ macro_rules! counting_metric {
     ($(#[$doc:meta])* $Metric:ident = $name:literal, [$($part:ident = $Outcome:ident),+],
      |$a:ident $(, $b:ident)?| $result:expr $(, $($option:ident: $meaning:literal),+)?) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub struct $Metric {
             totals: Totals<{ [$(Outcome::$Outcome),+].len() }>,
             rule: Rule,
@@ -194,6 +194,7 @@ macro_rules! counting_metric {
 
             #[track_caller]
             fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+                self.report(cx);
                 let counts = self.rule.count($name, y_true, y_pred, sample_weight, [$(Outcome::$Outcome),+]);
                 self.totals.add(counts, cx);
             }

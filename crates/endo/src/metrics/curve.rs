@@ -22,7 +22,7 @@ pub(super) enum Scale {
 }
 
 /// How many labels of each kind lie between neighbouring thresholds, for each of several label columns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub totals: Totals<2>,
     pub scale: Scale,

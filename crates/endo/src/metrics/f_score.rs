@@ -32,7 +32,7 @@ words! {
 macro_rules! f_score {
     ($(#[$doc:meta])* $Metric:ident = $name:literal) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub struct $Metric {
             totals: Totals<4>,
             average: Option<Averaging>,
@@ -99,6 +99,7 @@ macro_rules! f_score {
 
             #[track_caller]
             fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+                self.report(cx);
                 let (y_true, y_pred) = paired($name, y_true, y_pred);
                 if let Err(error) = self.check(&y_pred) {
                     return cx.trace().record(error.at(Location::caller()));

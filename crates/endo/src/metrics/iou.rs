@@ -18,7 +18,7 @@ use super::totals::Totals;
 const EPSILON: f64 = 1e-7;
 
 /// How often each class is predicted for each class: the state and settings that the metrics of this file share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Confusion {
     totals: Totals<1>,
     num_classes: usize,
@@ -103,7 +103,7 @@ macro_rules! overlap_metric {
     ($(#[$doc:meta])* $Metric:ident = $name:literal, ($($argument:ident: $Argument:ty),*) $confusion:expr,
      $($option:ident),+) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub struct $Metric {
             confusion: Confusion,
         }
@@ -132,6 +132,7 @@ macro_rules! overlap_metric {
 
             #[track_caller]
             fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+                self.report(cx);
                 self.confusion.update(y_true, y_pred, sample_weight, cx);
             }
 

@@ -3,6 +3,8 @@
 //! In: values and weights, while traced. Out: `total / count`, or the total. [`mean_metric!`] makes a metric of a function of
 //! targets and predictions.
 
+use std::sync::Arc;
+
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -28,7 +30,7 @@ use super::totals::Totals;
 /// assert_eq!(mean.value()?.item()?, 4.0);
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Mean {
     totals: Totals<2>,
 }
@@ -42,14 +44,15 @@ impl Mean {
     /// Takes in values, each with weight 1.
     #[track_caller]
     pub fn update(&self, values: &Tensor, cx: &mut Context) {
-        self.add(&values.sum(), values.shape().len() as f64, cx);
+        self.report(cx);
+        self.take(values, None, cx);
     }
 
     /// Takes in values with weights, which match the values' leading axes.
     #[track_caller]
     pub fn update_weighted(&self, values: &Tensor, weights: &Tensor, cx: &mut Context) {
-        let weights = spread_weights(&weights.cast(float(values)), values);
-        self.totals.add([(values * &weights).sum(), weights.sum()], cx);
+        self.report(cx);
+        self.take(values, Some(weights), cx);
     }
 
     /// Takes in the values of an array, outside of any trace, and returns the mean so far.
@@ -64,8 +67,11 @@ impl Mean {
     #[track_caller]
     pub(super) fn take(&self, values: &Tensor, weights: Option<&Tensor>, cx: &mut Context) {
         match weights {
-            Some(weights) => self.update_weighted(values, weights, cx),
-            None => self.update(values, cx),
+            Some(weights) => {
+                let weights = spread_weights(&weights.cast(float(values)), values);
+                self.totals.add([(values * &weights).sum(), weights.sum()], cx);
+            }
+            None => self.add(&values.sum(), values.shape().len() as f64, cx),
         }
     }
 
@@ -93,6 +99,7 @@ impl Metric for Mean {
     /// As a compiled metric: the mean of the predictions.
     #[track_caller]
     fn update(&self, _: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        self.report(cx);
         self.take(y_pred, sample_weight, cx);
     }
 
@@ -117,7 +124,7 @@ impl Metric for Mean {
 /// assert_eq!(sum.update_on(&[5, 7].into())?.item()?, 16.0);
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sum {
     totals: Totals<1>,
 }
@@ -158,6 +165,7 @@ impl Metric for Sum {
     /// As a compiled metric: the sum of the predictions.
     #[track_caller]
     fn update(&self, _: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        self.report(cx);
         match sample_weight {
             Some(weight) => self.update_weighted(y_pred, weight, cx),
             None => self.update(y_pred, cx),
@@ -186,15 +194,16 @@ impl Metric for Sum {
 /// assert_eq!(value.item()?, 0.25);
 /// # Ok::<(), endo::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct MeanMetricWrapper {
-    loss: Box<dyn Loss>,
+    loss: Arc<dyn Loss>,
     mean: Mean,
 }
 
 impl MeanMetricWrapper {
     /// The running mean of a loss, under the loss's name.
     pub fn new(loss: impl Loss + 'static) -> Self {
-        Self { mean: Mean::new(loss.name()), loss: Box::new(loss) }
+        Self { mean: Mean::new(loss.name()), loss: Arc::new(loss) }
     }
 
     /// The same metric under another name.
@@ -212,6 +221,7 @@ impl Metric for MeanMetricWrapper {
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        self.report(cx);
         let (y_true, y_pred) = align(y_true, &y_pred.cast(float(y_pred)));
         let values = self.loss.call(&y_true, &y_pred);
         // As Keras: what a mask leaves out weighs nothing, and where there are no weights it counts as 0.
@@ -237,7 +247,7 @@ macro_rules! mean_metric {
      $({ $($(#[$option_doc:meta])* $option:ident: $Type:ty = $default:expr),* })?,
      |$self:ident, $y_true:ident, $y_pred:ident| $values:expr) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub struct $Metric {
             mean: $crate::metrics::Mean,
             $($($option: $Type,)*)?

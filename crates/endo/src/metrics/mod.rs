@@ -24,7 +24,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::losses::{Loss, align};
-use crate::trace::{Context, evaluate_now};
+use crate::trace::{Context, HeldMetric, evaluate_now};
 use crate::variable::Variable;
 
 pub use accuracy::{
@@ -81,6 +81,20 @@ pub trait Metric: Send + Sync {
 
     /// What it accumulates in; all zero at the start. What is made at the first update is missing before.
     fn variables(&self) -> Vec<Variable>;
+
+    /// Has the metric reported under its name when a layer holds it as a field and updates it in `call`. The metrics of this
+    /// library do so in `update`; one of your own says `self.report(cx)` there. Clones must share their variables.
+    fn report(&self, cx: &mut Context)
+    where
+        Self: Clone + Sized + 'static,
+    {
+        let metric = self.clone();
+        cx.hold_metric(HeldMetric {
+            name: Metric::name(self).to_string(),
+            variables: self.variables(),
+            result: Arc::new(move |cx| metric.result(cx)),
+        });
+    }
 
     /// Forgets what was taken in: sets all variables to zero.
     fn reset(&self) {

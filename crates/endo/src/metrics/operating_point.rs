@@ -21,7 +21,7 @@ fn scale(num_thresholds: usize) -> Scale {
 macro_rules! operating_point {
     ($(#[$doc:meta])* $Metric:ident = $name:literal, $constrained:ident: $constraint:ident, best $dependent:ident) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub struct $Metric {
             tally: Tally,
             $constrained: f64,
@@ -75,6 +75,7 @@ macro_rules! operating_point {
 
             #[track_caller]
             fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+                self.report(cx);
                 if let Err(error) = self.check() {
                     return cx.trace().record(error.at(std::panic::Location::caller()));
                 }

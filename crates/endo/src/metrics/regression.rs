@@ -39,7 +39,7 @@ mean_metric! {
 /// assert_eq!(value.item()?, 0.5);
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RootMeanSquaredError {
     mean: Mean,
 }
@@ -71,6 +71,7 @@ impl Metric for RootMeanSquaredError {
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        self.report(cx);
         let (y_true, y_pred) = paired("root_mean_squared_error", y_true, y_pred);
         self.mean.take(&mean_squared_error(&y_true, &y_pred), sample_weight, cx);
     }
@@ -104,7 +105,7 @@ words! {
 /// assert!((value.item()? - 4.0 / 7.0).abs() < 1e-6);
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct R2Score {
     totals: Totals<4>,
     samples: Totals<1>,
@@ -161,6 +162,7 @@ impl Metric for R2Score {
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        self.report(cx);
         let (y_true, y_pred) = paired("r2_score", y_true, y_pred);
         let outputs = if y_true.rank() < 2 { 1 } else { y_true.features() };
         let spread = |weight: &Tensor| spread_weights(&weight.cast(y_true.dtype()), &y_true);

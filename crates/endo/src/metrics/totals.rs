@@ -4,7 +4,7 @@
 //! as one number for every class.
 
 use std::panic::Location;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -14,13 +14,13 @@ use crate::shape::Shape;
 use crate::trace::Context;
 use crate::variable::Variable;
 
-/// The name of a metric and the `N` variables that it adds to, of type `f32`.
-#[derive(Debug)]
+/// The name of a metric and the `N` variables that it adds to, of type `f32`. Clones add to the same ones.
+#[derive(Clone, Debug)]
 pub(super) struct Totals<const N: usize> {
     name: String,
     parts: [&'static str; N],
     shape: Option<Shape>,
-    variables: OnceLock<[Variable; N]>,
+    variables: Arc<OnceLock<[Variable; N]>>,
 }
 
 impl<const N: usize> Totals<N> {
@@ -31,7 +31,7 @@ impl<const N: usize> Totals<N> {
 
     /// Totals in the shape of what is first added to them.
     pub fn of_first(name: impl Into<String>, parts: [&'static str; N]) -> Self {
-        Self { name: name.into(), parts, shape: None, variables: OnceLock::new() }
+        Self { name: name.into(), parts, shape: None, variables: Arc::default() }
     }
 
     /// The name of the metric.
@@ -41,12 +41,12 @@ impl<const N: usize> Totals<N> {
 
     /// The same under another name, with nothing added.
     pub fn rename(&mut self, name: impl Into<String>) {
-        (self.name, self.variables) = (name.into(), OnceLock::new());
+        (self.name, self.variables) = (name.into(), Arc::default());
     }
 
     /// The same in another shape (`None`: that of what is first added), with nothing added.
     pub fn resize(&mut self, shape: Option<Shape>) {
-        (self.shape, self.variables) = (shape, OnceLock::new());
+        (self.shape, self.variables) = (shape, Arc::default());
     }
 
     fn get_or_make(&self, shape: &Shape) -> &[Variable; N] {

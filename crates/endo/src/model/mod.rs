@@ -21,7 +21,7 @@ use crate::metrics::{IntoMetrics, Mean, Metric};
 use crate::optimizers::Optimizer;
 use crate::shape::Shape;
 use crate::trace::follow::Tracing;
-use crate::trace::{Context, LayerRecord, MetricTerm};
+use crate::trace::{Context, HeldMetric, LayerRecord, MetricTerm};
 use crate::variable::Variable;
 
 use steps::Steps;
@@ -56,6 +56,8 @@ pub struct Model<I: Tree = Tensor, O: Tree = Tensor> {
     pub(crate) eager: bool,
     pub(crate) pool: Pool,
     pub(crate) compiled: Option<Compiled>,
+    /// Whether metrics or factors were given before there was something to give them to.
+    changed_too_early: bool,
     pub(crate) steps: Steps,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub(crate) epochs: usize,
@@ -68,6 +70,7 @@ struct State {
     weights: Vec<Variable>,
     layers: Vec<LayerRecord>,
     metric_terms: Vec<Arc<Mean>>,
+    held: Vec<Arc<dyn Metric>>,
     outputs: Vec<String>,
 }
 
@@ -82,6 +85,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             eager: false,
             pool: Pool::default(),
             compiled: None,
+            changed_too_early: false,
             steps: Steps::default(),
             epochs: 0,
             state: Mutex::new(State::default()),
@@ -146,9 +150,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.change(|compiled| compiled.loss_weights = weights.into_iter().collect())
     }
 
-    /// Changes what was compiled; before `compile` there is nothing to change, and `fit` will say so.
+    /// Changes what was compiled. Before `compile` there is nothing to change, which the next step says.
     fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
-        self.compiled.as_mut().map(change);
+        match &mut self.compiled {
+            Some(compiled) => change(compiled),
+            None => self.changed_too_early = true,
+        }
         self.steps.clear();
         self
     }
@@ -159,6 +166,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let mark = cx.mark();
         let outputs = self.forward(inputs, cx);
+        for held in cx.held_since(mark).to_vec() {
+            let mut state = self.state();
+            if state.held.iter().all(|known| known.name() != held.name) {
+                state.held.push(Arc::new(Held(held)));
+            }
+        }
         let terms = cx.metric_terms_since(mark).to_vec();
         let scale = inputs.tensors().first().map_or(1, |inputs| inputs.batch()) as f64;
         for (mean, term) in self.metric_means(&terms).iter().zip(&terms) {
@@ -276,11 +289,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.compiled.as_ref().map(|compiled| &compiled.optimizer)
     }
 
-    /// Every metric with its name in reports: those compiled, then those that layers add.
+    /// Every metric with its name in reports: those compiled, then those that layers add, and those that they hold.
     pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let (terms, outputs) = {
+        let (terms, held, outputs) = {
             let state = self.state();
-            (state.metric_terms.clone(), state.outputs.clone())
+            (state.metric_terms.clone(), state.held.clone(), state.outputs.clone())
         };
         let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
         let names: Vec<String> = terms.iter().map(|mean| mean.name().to_string()).collect();
@@ -289,6 +302,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             let name = if taken { mean.name().to_string() } else { short };
             metrics.push((name, mean));
         }
+        metrics.extend(held.into_iter().map(|metric| (metric.name().to_string(), metric)));
         metrics
     }
 
@@ -342,6 +356,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     /// What was compiled.
     pub(crate) fn compiled(&self) -> Result<&Compiled> {
+        if self.changed_too_early {
+            let message = "loss weights or metrics were given to the model before it was compiled, and `compile` replaced them";
+            return Err(
+                Error::new(ErrorKind::Usage, message).help("call `compile` first: `model.compile(..).loss_weights([..])`")
+            );
+        }
         self.compiled.as_ref().ok_or_else(|| {
             let help = "call `model.compile(optimizer, loss, metrics)` first";
             Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
@@ -350,6 +370,26 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A metric that a layer holds as a field.
+struct Held(HeldMetric);
+
+impl Metric for Held {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The layer updates it.
+    fn update(&self, _: &Tensor, _: &Tensor, _: Option<&Tensor>, _: &mut Context) {}
+
+    fn result(&self, cx: &mut Context) -> Tensor {
+        (self.0.result)(cx)
+    }
+
+    fn variables(&self) -> Vec<Variable> {
+        self.0.variables.clone()
     }
 }
 

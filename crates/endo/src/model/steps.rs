@@ -58,7 +58,7 @@ impl Steps {
 }
 
 /// The names of a step's outputs after the total.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub(crate) struct Names {
     pub terms: Vec<String>,
     pub extras: Vec<String>,

@@ -84,7 +84,9 @@ impl Tensor {
             return self.fail(Error::new(ErrorKind::Shape, message).help(help), [count], site);
         }
         let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: [count].into() };
-        self.push(Op::Kernel(Arc::new(kernel)), &[self, &segments.indices(site)], [count], self.dtype(), site)
+        // Truth values count.
+        let values = if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
+        values.push(Op::Kernel(Arc::new(kernel)), &[&values, &segments.indices(site)], [count], values.dtype(), site)
     }
 
     /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of type `f32`.

@@ -43,6 +43,18 @@ pub struct MetricTerm {
     pub batch: usize,
 }
 
+/// A metric that a layer holds as a field and has updated in its `call`.
+#[derive(Clone)]
+pub struct HeldMetric {
+    /// The metric's own name.
+    pub name: String,
+    /// What it accumulates in; those known so far.
+    pub variables: Vec<Variable>,
+    /// Its result, traced from the variables.
+    #[allow(clippy::type_complexity)]
+    pub result: Arc<dyn Fn(&mut Context) -> Tensor + Send + Sync>,
+}
+
 /// A weight that the trace has used, with what goes with it.
 pub(crate) struct UsedWeight {
     pub variable: Variable,
@@ -56,6 +68,7 @@ pub(crate) struct UsedWeight {
 pub struct Mark {
     losses: usize,
     metrics: usize,
+    held: usize,
 }
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.
@@ -71,6 +84,7 @@ pub struct Context {
     batch: usize,
     losses: Vec<LossTerm>,
     metrics: Vec<MetricTerm>,
+    held: Vec<HeldMetric>,
     weights: Vec<UsedWeight>,
     /// For each model being applied, the weights used since it began.
     collectors: Vec<Vec<Variable>>,
@@ -113,6 +127,7 @@ impl Context {
             batch: 1,
             losses: Vec::new(),
             metrics: Vec::new(),
+            held: Vec::new(),
             weights: Vec::new(),
             collectors: Vec::new(),
             layers: Vec::new(),
@@ -300,7 +315,7 @@ impl Context {
 
     /// Where the context is now, to find later what was added since.
     pub fn mark(&self) -> Mark {
-        Mark { losses: self.losses.len(), metrics: self.metrics.len() }
+        Mark { losses: self.losses.len(), metrics: self.metrics.len(), held: self.held.len() }
     }
 
     /// The loss terms added since a mark.
@@ -311,6 +326,18 @@ impl Context {
     /// The metrics added since a mark.
     pub fn metric_terms_since(&self, mark: Mark) -> &[MetricTerm] {
         &self.metrics[mark.metrics..]
+    }
+
+    /// Notes a metric that the layer being applied updates; outside all layers it is the loop's own, and nothing is noted.
+    pub(crate) fn hold_metric(&mut self, metric: HeldMetric) {
+        if self.scopes.innermost().is_some() && self.held.iter().all(|known| known.name != metric.name) {
+            self.held.push(metric);
+        }
+    }
+
+    /// The metrics that layers hold and have updated since a mark.
+    pub(crate) fn held_since(&self, mark: Mark) -> &[HeldMetric] {
+        &self.held[mark.held..]
     }
 
     /// Runs `f` with `training` as given, and puts the old value back.

@@ -13,9 +13,13 @@ use crate::graph::{Graph, Tensor};
 use crate::shape::Shape;
 
 use super::follow::{Tracing, new_counter};
-use super::{Context, Program};
+use super::signature::check;
+use super::{Context, Program, TensorSpec};
 
 type Signature = Vec<(Shape, DType)>;
+
+/// More shapes than this are not kept: data of ever new shapes must not fill the memory.
+const KEPT: usize = 32;
 
 /// A closure of `N` tensors that returns `M`, run on arrays. The only `?` of a custom loop is at [`run`](Self::run): there
 /// data meets the plan, and there errors of the closure come out.
@@ -39,6 +43,7 @@ pub struct Function<'f, const N: usize, const M: usize> {
     #[allow(clippy::type_complexity)]
     closure: Box<dyn Fn([Tensor; N], &mut Context) -> [Tensor; M] + 'f>,
     tracing: Tracing,
+    accepted: Option<[TensorSpec; N]>,
     eager: bool,
     pool: Arc<Pool>,
     traced: Vec<Traced<M>>,
@@ -58,6 +63,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         Self {
             closure: Box::new(closure),
             tracing: Tracing::new(true, 0),
+            accepted: None,
             eager: false,
             pool: Arc::new(Pool::default()),
             traced: Vec::new(),
@@ -101,11 +107,28 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         self
     }
 
+    /// The shapes and types of inputs that it may be run on; all unless set. Others are an error, and nothing is traced: a
+    /// batch of the wrong sizes does not become another plan.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut shrink = Function::new(|[images], _cx| [images.slice_step(1, .., 2).slice_step(2, .., 2)])
+    ///     .input_signature([TensorSpec::new([None, Some(28), Some(28)], DType::F32)]);
+    /// assert_eq!(shrink.run([&Array::zeros([100, 28, 28], DType::F32)])?[0].shape().sizes(), [100, 14, 14]);
+    /// assert!(shrink.run([&Array::zeros([2, 2, 2], DType::F32)]).is_err());
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn input_signature(mut self, inputs: [TensorSpec; N]) -> Self {
+        self.accepted = Some(inputs);
+        self
+    }
+
     /// Runs on arrays; traces and plans first when their shapes or types are new.
     ///
     /// # Errors
-    /// The first mistake of the trace, with the layer and the line of the closure; or the first loss or gradient that is
-    /// not finite, in which case no variable has changed.
+    /// An input that the signature does not accept; the first mistake of the trace, with the layer and the line of the
+    /// closure; or the first loss or gradient that is not finite, in which case no variable has changed.
     #[track_caller]
     pub fn run(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         if self.eager {
@@ -116,6 +139,9 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             None => {
                 let graph = self.trace(inputs)?;
                 let (program, outputs) = (Some(Program::new(&graph)), output_arrays(&graph));
+                if self.traced.len() >= KEPT {
+                    self.traced.remove(0);
+                }
                 self.traced.push(Traced { signature: signature(&inputs), program, outputs });
                 self.traced.len() - 1
             }
@@ -158,6 +184,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
 
     #[track_caller]
     fn trace(&mut self, inputs: [&Array; N]) -> Result<Graph> {
+        self.accept(&inputs)?;
         let (graph, warnings) = self.tracing.graph(&inputs, |tensors, cx| call(&self.closure, tensors, cx))?;
         self.warn(warnings);
         Ok(graph)
@@ -165,12 +192,21 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
 
     #[track_caller]
     fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
+        self.accept(&inputs)?;
         let (values, warnings) = self.tracing.run_eagerly(&inputs, |tensors, cx| call(&self.closure, tensors, cx))?;
         self.warn(warnings);
         let mut values = values.into_iter();
         let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
         self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs }];
         Ok(&self.traced[0].outputs)
+    }
+
+    #[track_caller]
+    fn accept(&self, inputs: &[&Array]) -> Result<()> {
+        match &self.accepted {
+            Some(specs) => check(specs, inputs),
+            None => Ok(()),
+        }
     }
 
     /// Prints what is new, once: nothing that is probably not meant stays silent.
@@ -218,7 +254,8 @@ mod tests {
     #[test]
     fn a_tensor_of_another_trace_is_refused_wherever_it_is_used() {
         let variable = Variable::new("variable", Array::from([1.0_f32, 2.0]));
-        let uses: [fn(Tensor, Tensor, &Variable, &mut Context) -> Tensor; 5] = [
+        type Use = fn(Tensor, Tensor, &Variable, &mut Context) -> Tensor;
+        let uses: [Use; 5] = [
             |_, old, _, _| old,
             |x, old, variable, cx| {
                 cx.assign(variable, &old);

@@ -15,7 +15,7 @@ use super::Context;
 pub enum Target {
     /// A value of the trace.
     Tensor(Tensor),
-    /// A variable's value at the start of the run.
+    /// A variable, whichever of its values in the trace the loss was computed from.
     Variable(Variable),
 }
 
@@ -106,24 +106,26 @@ impl Context {
     pub fn gradients<T: Into<Target>>(&mut self, loss: &Tensor, targets: impl IntoIterator<Item = T>) -> Gradients {
         let site = Location::caller();
         let targets: Vec<Target> = targets.into_iter().map(Into::into).collect();
-        let tensors: Vec<Tensor> = targets
+        // A variable is all the values it has in the trace.
+        let values: Vec<Vec<Tensor>> = targets
             .iter()
             .map(|target| match target {
-                Target::Tensor(tensor) => tensor.clone(),
-                Target::Variable(variable) => {
-                    let read = self.trace().first_read(variable);
-                    read.unwrap_or_else(|| self.trace().read(variable, site))
-                }
+                Target::Tensor(tensor) => vec![tensor.clone()],
+                Target::Variable(variable) => self.trace().values_of(variable),
             })
             .collect();
+        let tensors: Vec<Tensor> = values.concat();
         let used: Vec<&Tensor> = tensors.iter().chain([loss]).collect();
-        let gradients = match self.trace().stranger(&used) {
+        let mut shares = match self.trace().stranger(&used) {
             None => autodiff::gradients(loss, &tensors),
             Some(error) => {
                 self.trace().record(error.at(site));
                 vec![None; tensors.len()]
             }
-        };
+        }
+        .into_iter();
+        let gradients: Vec<Option<Tensor>> =
+            values.iter().map(|values| shares.by_ref().take(values.len()).flatten().reduce(|sum, share| sum + share)).collect();
         for (target, gradient) in targets.iter().zip(&gradients) {
             if gradient.is_none() && self.trace().error().is_none() {
                 let name = match target {
@@ -138,5 +140,31 @@ impl Context {
             }
         }
         Gradients { entries: targets.into_iter().zip(gradients).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn two_steps_in_one_trace_are_two_steps() {
+        let descend = |steps: usize, runs: usize| {
+            let w = Variable::new("w", Array::scalar(3.0_f32));
+            let optimizer = Sgd::new(0.1);
+            let mut f = Function::new(|[x], cx| {
+                for _ in 0..steps {
+                    let loss = cx.read(&w).square();
+                    let gradients = cx.gradients(&loss, [&w]);
+                    optimizer.apply(&gradients, cx);
+                }
+                [x]
+            });
+            (0..runs).for_each(|_| {
+                f.run([&Array::scalar(0.0_f32)]).unwrap();
+            });
+            w.value()
+        };
+        assert_eq!(descend(2, 1), descend(1, 2));
     }
 }

@@ -6,13 +6,16 @@ pub mod context;
 pub mod follow;
 pub mod function;
 pub mod gradients;
+pub mod jacobian;
 pub mod program;
 pub mod scope;
+pub mod signature;
 pub mod weight;
 
-pub use context::{Context, LayerRecord, LossTerm, Mark, MetricTerm};
+pub use context::{Context, HeldMetric, LayerRecord, LossTerm, Mark, MetricTerm};
 pub use follow::evaluate_now;
 pub use function::Function;
 pub use gradients::{Gradients, Target};
 pub use program::Program;
+pub use signature::TensorSpec;
 pub use weight::Weight;

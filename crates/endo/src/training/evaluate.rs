@@ -47,7 +47,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             let (names, outputs) = runner.run(batch.into())?;
             sums.add(names, outputs, indices.len());
         }
-        Ok((sums.ledger(), sums.logs().into_iter().chain(self.metric_results()?).collect()))
+        Ok((sums.ledger(), sums.logs(self.metric_results()?)))
     }
 
     /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
@@ -77,15 +77,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
             let part: Vec<Array> = if whole { Vec::new() } else { inputs.iter().map(|x| x.rows(done..done + rows)).collect() };
             let batch = Batch { inputs: if whole { &inputs } else { &part }, targets: &[], weights: &[] };
             let (_, outputs) = runner.run(batch)?;
-            if whole {
-                predictions = outputs.to_vec();
-                break;
-            }
             if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
                 let message = format!("an output of the model for {rows} rows has shape {}", output.shape());
                 return Err(
                     Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input")
                 );
+            }
+            if whole {
+                predictions = outputs.to_vec();
+                break;
             }
             if predictions.is_empty() {
                 predictions =
@@ -127,7 +127,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let mut sums = Sums::default();
         let (names, outputs) = runner.run(batch.into())?;
         sums.add(names, outputs, batch.len());
-        Ok(Logs(sums.logs().into_iter().chain(self.metric_results()?).collect()))
+        Ok(Logs(sums.logs(self.metric_results()?)))
     }
 }
 

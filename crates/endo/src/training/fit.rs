@@ -160,7 +160,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let total = options.epochs;
         let batches = order.batches(options.batch_size)?.len();
         if self.weights().is_empty() {
-            self.build_on(data.rows(0..1)?.all_inputs())?;
+            self.build_on(data.rows(0..options.batch_size.min(data.len()))?.all_inputs())?;
         }
         let training = Training::new(total, batches, self.weights());
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
@@ -212,7 +212,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             }
         }
         let ledger = sums.ledger();
-        let mut logs: Vec<(String, f64)> = sums.logs().into_iter().chain(self.metric_results()?).collect();
+        let mut logs = sums.logs(self.metric_results()?);
         let validation = match validation {
             Some(data) => {
                 let (ledger, reported) = self.test(data, options.batch_size)?;

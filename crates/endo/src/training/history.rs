@@ -85,6 +85,19 @@ impl fmt::Display for Ledger {
     }
 }
 
+/// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras does.
+pub(crate) fn distinct<T>(entries: &mut [(String, T)], reserved: &[&str]) {
+    for index in 0..entries.len() {
+        let (before, rest) = entries.split_at_mut(index);
+        let Some((name, _)) = rest.first_mut() else { return };
+        let taken = |name: &str| reserved.contains(&name) || before.iter().any(|(known, _)| known == name);
+        if taken(name) {
+            let free = (1..).map(|number| format!("{name}_{number}")).find(|name| !taken(name));
+            *name = free.unwrap_or_default();
+        }
+    }
+}
+
 /// Four significant digits.
 pub(crate) fn short(value: f64) -> String {
     let magnitude = value.abs();
@@ -104,15 +117,41 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Takes in a step: the total, the terms, and what else is reported.
+    /// Takes in a step: the total, the terms, and what else is reported. A term that only some steps have counts as 0 in the
+    /// others.
     pub fn add(&mut self, names: &Names, outputs: &[Array], samples: usize) {
         if self.sums.is_empty() {
             self.names = names.clone();
             self.sums = vec![0.0; outputs.len()];
+        } else if self.names != *names {
+            return self.add_by_name(names, outputs, samples);
         }
         let weight = samples as f64;
         self.sums.iter_mut().zip(outputs).for_each(|(sum, output)| *sum += weight * output.get(0));
         self.samples += weight;
+    }
+
+    fn add_by_name(&mut self, names: &Names, outputs: &[Array], samples: usize) {
+        let merged = |known: &[String], new: &[String]| {
+            let added = new.iter().filter(|name| !known.contains(name));
+            known.iter().chain(added).cloned().collect::<Vec<_>>()
+        };
+        let all = Names { terms: merged(&self.names.terms, &names.terms), extras: merged(&self.names.extras, &names.extras) };
+        let list = |names: &Names| {
+            std::iter::once("")
+                .chain(names.terms.iter().chain(&names.extras).map(String::as_str))
+                .map(str::to_string)
+                .collect::<Vec<_>>()
+        };
+        let (before, step) = (list(&self.names), list(names));
+        let find = |names: &[String], name: &String| names.iter().position(|known| known == name);
+        let sum = |name: &String| {
+            let before = find(&before, name).map_or(0.0, |index| self.sums[index]);
+            before + find(&step, name).map_or(0.0, |index| samples as f64 * outputs[index].get(0))
+        };
+        self.sums = list(&all).iter().map(sum).collect();
+        self.names = all;
+        self.samples += samples as f64;
     }
 
     /// The means so far.
@@ -122,10 +161,13 @@ impl Sums {
         Ledger { terms: self.names.terms.iter().cloned().zip(means).collect(), total }
     }
 
-    /// The total and the terms, and what else is reported, as numbers by name.
-    pub fn logs(&self) -> Vec<(String, f64)> {
+    /// The total and the terms, what else is reported, and the metrics, as numbers by names that differ.
+    pub fn logs(&self, metrics: Vec<(String, f64)>) -> Vec<(String, f64)> {
         let rest = self.sums.iter().skip(1 + self.names.terms.len()).map(|sum| self.mean(sum));
-        self.ledger().logs().into_iter().chain(self.names.extras.iter().cloned().zip(rest)).collect()
+        let extras = self.names.extras.iter().cloned().zip(rest);
+        let mut logs: Vec<(String, f64)> = self.ledger().logs().into_iter().chain(extras).chain(metrics).collect();
+        distinct(&mut logs, &[]);
+        logs
     }
 
     fn mean(&self, sum: &f64) -> f64 {
@@ -159,5 +201,22 @@ mod tests {
         sums.add(&names, &[Array::scalar(1.0_f32), Array::scalar(1.0_f32)], 3);
         sums.add(&names, &[Array::scalar(6.0_f32), Array::scalar(6.0_f32)], 2);
         assert_eq!(sums.ledger().total, 3.0);
+    }
+
+    #[test]
+    fn a_term_of_some_steps_counts_as_nothing_in_the_others() {
+        let names = |terms: &[&str]| Names { terms: terms.iter().map(|name| name.to_string()).collect(), extras: Vec::new() };
+        let numbers = |values: &[f32]| values.iter().map(|&value| Array::scalar(value)).collect::<Vec<_>>();
+        let mut sums = Sums::default();
+        sums.add(&names(&["main"]), &numbers(&[2.0, 2.0]), 1);
+        sums.add(&names(&["main", "extra"]), &numbers(&[6.0, 4.0, 2.0]), 1);
+        assert_eq!(sums.ledger().terms, [("main".to_string(), 3.0), ("extra".to_string(), 1.0)]);
+    }
+
+    #[test]
+    fn names_that_are_taken_get_a_number() {
+        let mut entries = ["mse", "loss", "mse"].map(|name| (name.to_string(), ()));
+        distinct(&mut entries, &["loss"]);
+        assert_eq!(entries.map(|(name, ())| name), ["mse", "loss_1", "mse_1"]);
     }
 }

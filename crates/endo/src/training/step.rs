@@ -133,7 +133,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     fn trace_step(&self, kind: Kind, counts: [usize; 3], inputs: &[&Array]) -> Result<Arc<Step>> {
         let names = RefCell::new(Names::default());
         let tracing = self.tracing(kind == Kind::Train);
-        let (graph, warnings) = tracing.graph(inputs, |tensors, cx| self.step(kind, counts, tensors, cx, &names))?;
+        let (mut graph, warnings) = tracing.graph(inputs, |tensors, cx| self.step(kind, counts, tensors, cx, &names))?;
+        if kind == Kind::Predict {
+            graph.writes.clear(); // what layers count or average is of training and evaluation
+        }
         warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
         let signature = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();

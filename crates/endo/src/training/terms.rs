@@ -8,6 +8,9 @@ use crate::losses::reduction::spread_weights;
 use crate::losses::{Reduction, align};
 use crate::model::steps::Names;
 use crate::model::{Compiled, Model, short_names};
+
+use super::history::distinct;
+
 use crate::trace::{Context, Mark};
 
 /// The loss of a step and its parts.
@@ -48,9 +51,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let (mut terms, extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
         let added = cx.loss_terms_since(mark).to_vec();
         let added_names: Vec<String> = added.iter().map(|term| term.name.clone()).collect();
+        if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
+            let message = "a sample loss obeys sample weights, but there are some for each output";
+            cx.trace().record(Error::new(ErrorKind::Usage, message).help("give one array of sample weights for all outputs"));
+        }
+        // A mask of samples is for them; one of time steps is for the outputs.
+        let mask = outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
         for (term, name) in added.iter().zip(short_names(&added_names, 1)) {
             let value = match term.per_sample {
-                true => Reduction::SumOverBatchSize.apply(&term.value, weights.first(), None),
+                true => Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref()),
                 false => term.value.clone(),
             };
             let taken = terms.iter().any(|(known, _)| *known == name);
@@ -61,6 +70,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         for ((_, penalty), name) in penalties.into_iter().zip(short_names(&penalty_names, 2)) {
             terms.push((format!("penalty({name})"), penalty));
         }
+        distinct(&mut terms, &["loss"]);
         let total = terms.iter().map(|(_, term)| term.clone()).reduce(|total, term| total + term);
         if total.is_none() {
             let help = "compile it with a loss, or add one inside the model with `cx.add_loss`";
@@ -131,7 +141,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             };
             let values = loss.call(&y, &y_pred);
             let mask = match (mask, loss.mask(&y, &values)) {
-                (Some(mask), Some(other)) => Some(mask & other),
+                (Some(mask), Some(other)) => Some(both(&mask, &other)),
                 (mask, other) => mask.or(other),
             };
             let value = reduction.apply(&values, weight, mask.as_ref());
@@ -180,6 +190,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
             }
         }
     }
+}
+
+/// Where both masks count; the one of fewer axes is of the leading ones.
+#[track_caller]
+fn both(a: &Tensor, b: &Tensor) -> Tensor {
+    let rank = a.rank().max(b.rank());
+    let [a, b] = [a, b].map(|mask| {
+        let ones = std::iter::repeat_n(1, rank - mask.rank());
+        mask.reshape(mask.shape().iter().copied().chain(ones).collect::<Vec<_>>())
+    });
+    a & b
 }
 
 /// A mask as weights, times the sample weights.

@@ -1,0 +1,71 @@
+//! A custom optimizer: momentum by hand.
+//!
+//! In: the chapter's `MyMomentumOptimizer`. Out: the weights of `Sgd` with the same momentum, bit by bit.
+
+use endo::prelude::*;
+
+use super::made_up_data;
+
+/// The chapter's `MyMomentumOptimizer`; clipping, schedules and decay are in its settings.
+struct MyMomentumOptimizer {
+    settings: Settings,
+    momentum: f64,
+}
+
+impl MyMomentumOptimizer {
+    fn new(learning_rate: f64, momentum: f64) -> Self {
+        Self { settings: Settings::new(learning_rate), momentum }
+    }
+}
+
+impl Optimizer for MyMomentumOptimizer {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+        let velocity = slots.get("momentum") * self.momentum - gradient * slots.rate();
+        weight + slots.set("momentum", velocity)
+    }
+}
+
+/// The losses and final weights of a training.
+fn trained(optimizer: impl Optimizer + 'static) -> (Vec<f64>, Vec<Array>) {
+    let mut model = Model::new(Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(1)));
+    model.compile(optimizer, MeanSquaredError, ());
+    let losses = model.fit(&made_up_data(80), Fit::epochs(5)).unwrap().get("loss");
+    (losses, model.weights().iter().map(|weight| weight.value()).collect())
+}
+
+#[test]
+fn momentum_by_hand_is_that_of_sgd() {
+    let (losses, weights) = trained(MyMomentumOptimizer::new(0.01, 0.9));
+    assert_eq!((losses.clone(), weights), trained(Sgd::new(0.01).momentum(0.9)));
+    assert!(losses[4] < losses[0], "{losses:?}");
+}
+
+#[test]
+fn two_steps_of_momentum_by_hand() {
+    let weight = Variable::new("weight", [1.0_f32]);
+    let optimizer = MyMomentumOptimizer::new(0.5, 0.5);
+    let mut step = Function::new(|[gradient], cx| {
+        optimizer.apply(&Gradients::new([(weight.clone(), Some(gradient))]), cx);
+        [cx.read(&weight)]
+    });
+    // velocity -0.5, then -0.25 - 1.0
+    assert_eq!(step.run([&[1.0_f32].into()]).unwrap()[0], [0.5_f32].into());
+    assert_eq!(step.run([&[2.0_f32].into()]).unwrap()[0], [-0.75_f32].into());
+}
+
+#[test]
+fn an_optimizer_of_ones_own_follows_a_schedule_and_clips() {
+    let weight = Variable::new("weight", [0.0_f32]);
+    let halving = ExponentialDecay::new(1.0, 1, 0.5);
+    let optimizer = MyMomentumOptimizer { settings: Settings::new(halving).clipvalue(1.0), momentum: 0.0 };
+    let mut step = Function::new(|[gradient], cx| {
+        optimizer.apply(&Gradients::new([(weight.clone(), Some(gradient))]), cx);
+        [cx.read(&weight)]
+    });
+    let steps: Vec<f64> = (0..3).map(|_| step.run([&[100.0_f32].into()]).unwrap()[0].get(0)).collect();
+    assert_eq!(steps, [-1.0, -1.5, -1.75]);
+}
