@@ -108,9 +108,7 @@ fn options() -> [Arg; 12] {
         valued("batch-size", "ROWS", "Rows in a training step").default_value("32").value_parser(count),
         valued("learning-rate", "RATE", "Size of the optimizer's steps").default_value("0.001").value_parser(rate),
         valued("seed", "NUMBER", "Chooses the first weights and the order of rows").default_value("1").value_parser(seed),
-        valued("split-seed", "NUMBER", "Chooses the rows to train, validate and test on: runs of other seeds share them")
-            .default_value("42")
-            .value_parser(seed),
+        valued("split-seed", "NUMBER", "Chooses the rows to train, validate and test on").default_value("42").value_parser(seed),
         valued("validation", "SHARE", "Rows to validate on, of those not for the test; 0 for none")
             .default_value("0.25")
             .value_parser(share_or_none),

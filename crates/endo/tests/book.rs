@@ -18,6 +18,10 @@ mod custom_optimizer;
 mod functions;
 #[path = "book/gradients.rs"]
 mod gradients;
+#[path = "book/internals.rs"]
+mod internals;
+#[path = "book/loops.rs"]
+mod loops;
 
 use endo::prelude::*;
 

@@ -28,10 +28,14 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 /// The workers are spawned at the first call with more than one task, and joined when the pool is dropped. A pool of one
 /// thread never spawns.
 ///
-/// ```ignore
+/// ```
+/// use endo::cpu::pool::Pool;
+/// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// let pool = Pool::new(2);
 /// let total = AtomicUsize::new(0);
-/// pool.run(10, |task| { total.fetch_add(task, Relaxed); });
+/// pool.run(10, |task| {
+///     total.fetch_add(task, Relaxed);
+/// });
 /// assert_eq!(total.into_inner(), 45);
 /// ```
 pub struct Pool {

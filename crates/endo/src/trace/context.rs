@@ -15,61 +15,11 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{NodeId, Tensor, Trace};
 use crate::ops::RandomState;
 use crate::regularizers::Regularizer;
-use crate::shape::Shape;
 use crate::variable::Variable;
 
+use super::record::{HeldMetric, LayerRecord, LossTerm, Mark, MetricTerm, UsedWeight};
 use super::scope::{self, Frame, Scopes};
 use super::weight::stream;
-
-/// A term of the loss that does not come from comparing predictions with targets.
-#[derive(Clone, Debug)]
-pub struct LossTerm {
-    /// The path of its layer and its own name, as in `"regressor/reconstruction"`.
-    pub name: String,
-    /// A scalar; for a sample loss, one value per sample.
-    pub value: Tensor,
-    /// Whether it is one value per sample, subject to sample weights.
-    pub per_sample: bool,
-}
-
-/// A number to be averaged over an epoch.
-#[derive(Clone, Debug)]
-pub struct MetricTerm {
-    /// The path of its layer and its own name.
-    pub name: String,
-    /// The scalar.
-    pub value: Tensor,
-    /// How many samples it stands for: the size of the first axis of the input of the outermost layer.
-    pub batch: usize,
-}
-
-/// A metric that a layer holds as a field and has updated in its `call`.
-#[derive(Clone)]
-pub struct HeldMetric {
-    /// The metric's own name.
-    pub name: String,
-    /// What it accumulates in; those known so far.
-    pub variables: Vec<Variable>,
-    /// Its result, traced from the variables.
-    #[allow(clippy::type_complexity)]
-    pub result: Arc<dyn Fn(&mut Context) -> Tensor + Send + Sync>,
-}
-
-/// A weight that the trace has used, with what goes with it.
-pub(crate) struct UsedWeight {
-    pub variable: Variable,
-    regularizer: Option<Arc<dyn Regularizer>>,
-    pub constraint: Option<Arc<dyn Constraint>>,
-    penalty: Option<Tensor>,
-}
-
-/// The parts of a [`Context`] that begin after a mark: what one application of a model added.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    losses: usize,
-    metrics: usize,
-    held: usize,
-}
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.
 pub struct Context {
@@ -93,19 +43,6 @@ pub struct Context {
     makers: HashMap<NodeId, String>,
     /// Which positions of a value count, where some do not.
     masks: HashMap<NodeId, Tensor>,
-}
-
-/// What a trace has seen of a layer.
-#[derive(Clone, Debug)]
-pub struct LayerRecord {
-    /// The names of the layers around it and its own, joined by `/`.
-    pub path: String,
-    /// Its type: `Dense`.
-    pub kind: String,
-    /// The shapes of its outputs, at its last call.
-    pub outputs: Vec<Shape>,
-    /// The weights that it was the first to use.
-    pub weights: Vec<Variable>,
 }
 
 fn identity<L: ?Sized>(layer: &L) -> (usize, &'static str) {

@@ -28,7 +28,7 @@ impl Context {
             Target::Variable(variable) => (variable.shape(), variable.dtype()),
         };
         let shape: Shape = y.shape().iter().chain(sizes.iter()).copied().collect();
-        let (elements, zeros) = (y.flatten(), Array::zeros(sizes, dtype));
+        let (elements, zeros) = (y.reshape([y.shape().len()]), Array::zeros(sizes, dtype));
         let mut rows = Vec::new();
         for index in 0..y.shape().len() {
             let element = elements.slice(0, index..index + 1).sum();
@@ -45,8 +45,8 @@ impl Context {
     ///
     /// ```
     /// # use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [cx.hessian(&x.product(), &x)]);
-    /// assert_eq!(f.run([&[3.0_f32, 5.0].into()])?[0], Array::from([[0.0_f32, 1.0], [1.0, 0.0]]));
+    /// let mut f = Function::new(|[x], cx| [cx.hessian(&x.sum().square(), &x)]);
+    /// assert_eq!(f.run([&[3.0_f32, 5.0].into()])?[0], Array::from([[2.0_f32, 2.0], [2.0, 2.0]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]

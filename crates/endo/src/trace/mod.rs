@@ -8,14 +8,16 @@ pub mod function;
 pub mod gradients;
 pub mod jacobian;
 pub mod program;
+pub mod record;
 pub mod scope;
 pub mod signature;
 pub mod weight;
 
-pub use context::{Context, HeldMetric, LayerRecord, LossTerm, Mark, MetricTerm};
+pub use context::Context;
 pub use follow::evaluate_now;
 pub use function::Function;
 pub use gradients::{Gradients, Target};
 pub use program::Program;
+pub use record::{HeldMetric, LayerRecord, LossTerm, Mark, MetricTerm};
 pub use signature::TensorSpec;
 pub use weight::Weight;

@@ -69,3 +69,15 @@ fn an_optimizer_of_ones_own_follows_a_schedule_and_clips() {
     let steps: Vec<f64> = (0..3).map(|_| step.run([&[100.0_f32].into()]).unwrap()[0].get(0)).collect();
     assert_eq!(steps, [-1.0, -1.5, -1.75]);
 }
+
+#[test]
+fn the_velocities_are_variables_of_the_optimizer_to_be_saved_with_it() {
+    let optimizer = std::sync::Arc::new(MyMomentumOptimizer::new(0.01, 0.9));
+    let mut model = Model::new(Dense::new(1));
+    model.compile(optimizer.clone(), MeanSquaredError, ());
+    model.fit(&made_up_data(32), Fit::epochs(1)).unwrap();
+    let variables = optimizer.settings.variables();
+    let names: Vec<&str> = variables.iter().map(|variable| variable.name()).collect();
+    assert!(names.contains(&"dense/kernel/momentum") && names.contains(&"dense/bias/momentum"), "{names:?}");
+    assert_eq!(optimizer.settings.iterations().value().item().unwrap(), 1.0);
+}

@@ -35,14 +35,16 @@ const TURNED_ELEMENTS: usize = 1 << 14;
 
 /// The shape of a product: `c[i, j] = sum_p a[i, p] b[p, j]`, for `i < m`, `j < n`, `p < k`.
 ///
-/// ```ignore
+/// ```
+/// use endo::cpu::{matmul::Matmul, pool::Pool};
+/// use endo::simd::Level;
 /// // [2, 3] times [3, 2], all row-major.
 /// let product = Matmul { m: 2, n: 2, k: 3, a: [3, 1], b: [2, 1], c_row: 2, accumulate: false };
 /// let (a, b, mut c) = ([1., 2., 3., 4., 5., 6.], [1., 0., 0., 1., 1., 1.], [0f32; 4]);
 /// assert_eq!(product.scratch_bytes(size_of::<f32>()), 0);
 /// let (level, pool) = (Level::detect(), Pool::new(1));
 /// // SAFETY: the arrays hold what the shape says.
-/// unsafe { product.run_f32(level, a.as_ptr(), b.as_ptr(), None, c.as_mut_ptr(), null_mut(), &pool) };
+/// unsafe { product.run_f32(level, a.as_ptr(), b.as_ptr(), None, c.as_mut_ptr(), std::ptr::null_mut(), &pool) };
 /// assert_eq!(c, [4., 5., 10., 11.]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
