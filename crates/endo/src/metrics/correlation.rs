@@ -49,7 +49,7 @@ mean_metric! {
 
 mean_metric! {
     /// The mean cosine of the angle between targets and predictions: 1 where they point the same way, -1 where opposite. The
-    /// loss of the same name, [`losses::CosineSimilarity`](crate::losses::CosineSimilarity), is its negative.
+    /// loss of the same name, [`losses::CosineSimilarity`](struct@crate::losses::CosineSimilarity), is its negative.
     ///
     /// ```
     /// use endo::metrics::{CosineSimilarity, Metric};

@@ -8,7 +8,7 @@ use crate::graph::Tensor;
 macro_rules! binary {
     ($($name:ident($a:ident, $b:ident) = $formula:expr; integers = $integers:expr; gradient($y:ident, $dy:ident) = $gradient:expr; domain = $domain:expr;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;
@@ -130,7 +130,7 @@ binary_methods! {
 macro_rules! unary_number {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr; integers = $integers:expr; gradient($y:ident, $dy:ident) = $gradient:expr;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;

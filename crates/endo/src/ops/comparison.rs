@@ -14,7 +14,7 @@ use super::{Argument, elementwise};
 macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident = $operator:tt;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
             pub mod $name {
                 use $crate::graph::{Elementwise, Output};
                 use $crate::simd::{Comparison, Loops};
@@ -67,7 +67,7 @@ comparisons! {
 macro_rules! predicates {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
             pub mod $name {
                 use super::*;
 
@@ -111,7 +111,7 @@ predicates! {
     is_finite(x) = x.is_finite();
 }
 
-/// The definition of [`Tensor::where_`].
+/// The definition of [`Tensor::where_`](crate::graph::Tensor::where_).
 pub mod choice {
     use super::*;
 

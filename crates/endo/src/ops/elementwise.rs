@@ -14,7 +14,7 @@ use crate::shape::Shape;
 macro_rules! unary {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr; gradient($y:ident, $dy:ident) = $gradient:expr; domain = $domain:expr;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;

@@ -12,7 +12,7 @@ use super::elementwise;
 macro_rules! logical2 {
     ($($name:ident($a:ident, $b:ident) = $formula:expr;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`].")]
+            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
             pub mod $name {
                 use super::*;
 
@@ -54,7 +54,7 @@ binary_methods! {
     logical_xor;
 }
 
-/// The definition of [`Tensor::logical_not`].
+/// The definition of [`Tensor::logical_not`](crate::graph::Tensor::logical_not).
 pub mod logical_not {
     use super::*;
 

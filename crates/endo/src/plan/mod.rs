@@ -1,8 +1,8 @@
 //! A graph made runnable: fused loops, matrix products and kernels in an order, every value at a place decided beforehand.
 //!
-//! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass: [`simplify`] rewrites the
-//! graph, [`read`] turns views into layouts of buffers, [`fuse`] and [`regroup`] group operations into steps, [`emit`] writes
-//! the steps, [`write`] lets variables be written where they live, [`schedule`] orders, [`place`] lays out the arena.
+//! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass: `simplify` rewrites the
+//! graph, `read` turns views into layouts of buffers, `fuse` and `regroup` group operations into steps, `emit` writes
+//! the steps, `write` lets variables be written where they live, `schedule` orders, `place` lays out the arena.
 
 pub mod display;
 pub mod layout;
