@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::graph::Tensor;
 use crate::losses::{self, Loss};
 use crate::metrics::Metric;
-use crate::optimizers::Optimizer;
+use crate::optimizers::{self, Optimizer};
 
 /// How a model is trained.
 pub(crate) struct Compiled {
@@ -57,6 +58,39 @@ impl Compiled {
             (name, entry.metric.clone())
         };
         self.metrics.iter().map(named).collect()
+    }
+}
+
+/// The optimizer that a model is compiled with: a value, or Keras's name for one with its defaults.
+///
+/// ```
+/// use endo::prelude::*;
+/// let data = Dataset::new(Array::from([[1.0_f32]; 8]), Array::from([[2.0_f32]; 8]))?;
+/// let mut model = Model::new(Dense::new(1));
+/// model.compile("nadam", "mse", ["mae"]);
+/// assert!(model.fit(&data, Fit::epochs(1))?.last("mae").is_some());
+///
+/// model.compile("sgdd", "mse", ());
+/// assert!(model.fit(&data, Fit::epochs(1)).unwrap_err().to_string().contains("did you mean `sgd`"));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub trait IntoOptimizer {
+    /// The optimizer.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>>;
+}
+
+impl<T: Optimizer + 'static> IntoOptimizer for T {
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
+        Ok(Arc::new(self))
+    }
+}
+
+impl IntoOptimizer for &'static str {
+    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
+        optimizers::get(self)
     }
 }
 

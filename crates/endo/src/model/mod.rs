@@ -27,7 +27,7 @@ use crate::variable::Variable;
 use steps::Steps;
 
 pub(crate) use compiled::Compiled;
-pub use compiled::IntoLoss;
+pub use compiled::{IntoLoss, IntoOptimizer};
 pub use summary::Summary;
 pub(crate) use summary::short_names;
 
@@ -56,8 +56,8 @@ pub struct Model<I: Tree = Tensor, O: Tree = Tensor> {
     pub(crate) eager: bool,
     pub(crate) pool: Pool,
     pub(crate) compiled: Option<Compiled>,
-    /// Whether metrics or factors were given before there was something to give them to.
-    changed_too_early: bool,
+    /// What was wrong in compiling it: the next step says so.
+    misuse: Option<Error>,
     pub(crate) steps: Steps,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub(crate) epochs: usize,
@@ -85,7 +85,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             eager: false,
             pool: Pool::default(),
             compiled: None,
-            changed_too_early: false,
+            misuse: None,
             steps: Steps::default(),
             epochs: 0,
             state: Mutex::new(State::default()),
@@ -121,10 +121,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Chooses how to train: the optimizer, the loss (`()` for none: a model can train on its internal terms alone), and
+    /// Chooses how to train: the optimizer (a value or a name), the loss (`()` for none: a model can train on its internal terms alone), and
     /// metrics (an array, a tuple of several kinds, or `()`).
-    pub fn compile(&mut self, optimizer: impl Optimizer + 'static, loss: impl IntoLoss, metrics: impl IntoMetrics) -> &mut Self {
-        self.compiled = Some(Compiled::new(Arc::new(optimizer), loss.into_losses(), metrics.into_metrics()));
+    pub fn compile(&mut self, optimizer: impl IntoOptimizer, loss: impl IntoLoss, metrics: impl IntoMetrics) -> &mut Self {
+        match optimizer.into_optimizer() {
+            Ok(optimizer) => {
+                self.compiled = Some(Compiled::new(optimizer, loss.into_losses(), metrics.into_metrics()));
+                self.misuse.take_if(|error| error.kind() == ErrorKind::Argument);
+            }
+            Err(error) => self.misuse = Some(error),
+        }
         self.steps.clear();
         self
     }
@@ -154,7 +160,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
         match &mut self.compiled {
             Some(compiled) => change(compiled),
-            None => self.changed_too_early = true,
+            None => {
+                let message =
+                    "loss weights or metrics were given to the model before it was compiled, and `compile` replaced them";
+                let help = "call `compile` first: `model.compile(..).loss_weights([..])`";
+                self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
+            }
         }
         self.steps.clear();
         self
@@ -356,11 +367,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     /// What was compiled.
     pub(crate) fn compiled(&self) -> Result<&Compiled> {
-        if self.changed_too_early {
-            let message = "loss weights or metrics were given to the model before it was compiled, and `compile` replaced them";
-            return Err(
-                Error::new(ErrorKind::Usage, message).help("call `compile` first: `model.compile(..).loss_weights([..])`")
-            );
+        if let Some(error) = &self.misuse {
+            return Err(error.clone());
         }
         self.compiled.as_ref().ok_or_else(|| {
             let help = "call `model.compile(optimizer, loss, metrics)` first";
