@@ -113,6 +113,57 @@ fn a_reshape_of_a_transpose_that_is_sliced_is_copied_once() {
     assert_eq!(fused(&graph, &[&x])[0], Array::from([[-2.0_f32, -11.0], [0.0, -9.0]].map(|row| row.map(|x| x + 0.0))));
 }
 
+#[test]
+fn a_loop_leaves_alone_what_lies_behind_its_sequence() {
+    for (rows, columns) in [(30, 60), (70, 17), (500, 7), (1, 13), (3, 1000)] {
+        let mut build = Builder::default();
+        let (x, row) = (build.variable(noise([rows, columns])), build.variable(noise([1, columns])));
+        // Values of many sizes, so that some lie next to each other.
+        let squares = build.elementwise(&square::OPERATION, &[row]);
+        let repeated = build.view(View::Broadcast, row, [rows, columns]);
+        let sum = build.elementwise(&add::OPERATION, &[x, repeated]);
+        let negatives = build.elementwise(&negative::OPERATION, &[row]);
+        let graph = build.outputs([squares, sum, negatives]);
+        let (x, row) = (noise([rows, columns]), noise([1, columns]).to_vec::<f32>());
+        for outputs in [fused(&graph, &[]), unfused(&graph, &[])] {
+            let sums = outputs[1].to_vec::<f32>();
+            assert_eq!(outputs[0].to_vec::<f32>(), row.iter().map(|x| x * x).collect::<Vec<_>>());
+            assert!((0..rows * columns).all(|i| sums[i] == x.get(i) as f32 + row[i % columns]));
+            assert_eq!(outputs[2].to_vec::<f32>(), row.iter().map(|x| -x).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn large_transposed_views_are_copied_right() {
+    for (shape, permutation) in
+        [([1, 130, 70], [0, 2, 1]), ([40, 30, 17], [2, 0, 1]), ([9, 50, 33], [1, 2, 0]), ([3, 64, 64], [2, 1, 0])]
+    {
+        for dtype in [DType::F32, DType::F64, DType::Bool] {
+            let turned_shape = permutation.map(|axis| shape[axis]);
+            let mut build = Builder::default();
+            let x = build.input(shape);
+            build.graph.nodes[0].dtype = dtype;
+            let turned = build.view(View::Transpose(permutation.to_vec()), x, turned_shape);
+            let graph = build.outputs([turned]);
+            let x = match dtype {
+                DType::Bool => Array::from_fn(shape, |index| index % 3 == 0),
+                DType::F32 | DType::F64 | DType::I32 => noise(shape).cast(dtype),
+            };
+            let (strides, turned_strides) = (x.shape().strides(), Shape::from(turned_shape).strides());
+            let plan = Plan::new(&graph);
+            for threads in [1, 2] {
+                let output = execute(&plan, &graph, &[&x], threads).unwrap().remove(0);
+                for index in 0..x.len() {
+                    let source: usize =
+                        (0..3).map(|axis| index / turned_strides[axis] % turned_shape[axis] * strides[permutation[axis]]).sum();
+                    assert_eq!(output.get(index), x.get(source), "{shape:?} {permutation:?} at {index}");
+                }
+            }
+        }
+    }
+}
+
 /// The reduction of a rank-4 array along axes, in f64.
 fn naive(x: &Array, axes: &[usize], reduction: Reduction) -> Vec<f64> {
     let shape = x.shape();

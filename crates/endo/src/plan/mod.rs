@@ -150,6 +150,19 @@ pub struct FusedLoop {
     pub reduces: Vec<Reduce>,
 }
 
+impl FusedLoop {
+    /// For each value the last instruction that reads it; the number of instructions if it is stored or reduced.
+    pub fn last_reads(&self) -> Vec<usize> {
+        let mut last = vec![0; self.loads.len() + self.instructions.len()];
+        for (index, instruction) in self.instructions.iter().enumerate() {
+            instruction.inputs.iter().for_each(|&input| last[input] = index);
+        }
+        let kept = self.reduces.iter().map(|reduce| reduce.value).chain(self.stores.iter().map(|store| store.value));
+        kept.for_each(|value| last[value] = self.instructions.len());
+        last
+    }
+}
+
 /// A sequence that a loop reads.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Load {
@@ -285,7 +298,7 @@ impl Plan {
         let mut draft = emit::Draft::new(simplified, &reads, &groups);
         let written = write::write(&mut draft, simplified, &reads, fused);
         schedule::order(&mut draft, &written);
-        let arena = place::place(&mut draft);
+        let arena = place::place(&mut draft, fused);
         let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
         let named = |(index, variable): (usize, &crate::variable::Variable)| Named {
             name: variable.name().to_string(),

@@ -1,27 +1,27 @@
 //! Gives every buffer of the arena its place: values that never live at the same time may share memory.
 //!
-//! In: a draft with its steps in order. Out: the places, at cache lines, and the bytes of the arena. The largest values are
-//! placed first, each at the lowest gap that fits.
+//! In: a draft with its steps in order. Out: the places, at cache lines, and the bytes of the arena. Loops write over what they
+//! read last; then the largest values are placed first, each at the lowest gap that fits.
 
 use crate::simd::Memory;
 
-use super::Place;
 use super::emit::Draft;
+use super::{Action, FusedLoop, Place};
 
-/// A buffer's bytes and the steps between which they are needed.
-#[derive(Clone, Copy)]
+/// Buffers that share their place, and the steps between which it is needed.
+#[derive(Clone)]
 struct Life {
-    buffer: usize,
+    buffers: Vec<usize>,
     bytes: usize,
     first: usize,
     last: usize,
     start: usize,
 }
 
-/// Places all buffers of the arena and returns its size in bytes.
-pub fn place(draft: &mut Draft) -> usize {
-    let mut lives = lives(draft);
-    lives.sort_by_key(|life| (std::cmp::Reverse(life.bytes), life.first, life.buffer));
+/// Places all buffers of the arena and returns its size in bytes. Loops may write over what they read if `in_place`.
+pub fn place(draft: &mut Draft, in_place: bool) -> usize {
+    let mut lives = lives(draft, in_place);
+    lives.sort_by_key(|life| (std::cmp::Reverse(life.bytes), life.first, life.buffers[0]));
     let mut placed: Vec<Life> = Vec::new();
     let mut arena = 0;
     for mut life in lives {
@@ -39,13 +39,49 @@ pub fn place(draft: &mut Draft) -> usize {
         placed.insert(position, life);
     }
     for life in placed {
-        draft.buffers[life.buffer].place = Place::Arena(life.start);
+        life.buffers.iter().for_each(|&buffer| draft.buffers[buffer].place = Place::Arena(life.start));
     }
     arena
 }
 
-/// The lives of the buffers of the arena. Outputs live to the end.
-fn lives(draft: &Draft) -> Vec<Life> {
+/// The lives of the buffers of the arena.
+fn lives(draft: &Draft, in_place: bool) -> Vec<Life> {
+    let spans = spans(draft);
+    // For each buffer its index among the lives.
+    let mut of: Vec<Option<usize>> = vec![None; draft.buffers.len()];
+    let mut lives: Vec<Life> = Vec::new();
+    for (index, step) in draft.steps.iter().enumerate() {
+        let mut taken: Vec<usize> = Vec::new();
+        for buffer in step.writes() {
+            if !matches!(draft.buffers[buffer].place, Place::Arena(_)) {
+                continue;
+            }
+            let last = spans[buffer].map_or(index, |(_, last)| last);
+            let dying = |&other: &usize| {
+                of[other].is_some() && !taken.contains(&other) && spans[other].is_some_and(|(_, last)| last == index)
+            };
+            let body = if let (Action::Loop(body), true) = (&step.action, in_place) { Some(body) } else { None };
+            match body.and_then(|body| replaced(draft, body, buffer).into_iter().find(dying)) {
+                Some(other) => {
+                    taken.push(other);
+                    of[buffer] = of[other];
+                    let life = &mut lives[of[other].expect("it has been written")];
+                    life.buffers.push(buffer);
+                    life.last = last;
+                }
+                None => {
+                    of[buffer] = Some(lives.len());
+                    let bytes = spaced(draft.buffers[buffer].bytes());
+                    lives.push(Life { buffers: vec![buffer], bytes, first: index, last, start: 0 });
+                }
+            }
+        }
+    }
+    lives
+}
+
+/// The first and last step that needs each buffer. Outputs are needed to the end.
+fn spans(draft: &Draft) -> Vec<Option<(usize, usize)>> {
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; draft.buffers.len()];
     for (index, step) in draft.steps.iter().enumerate() {
         for buffer in step.reads().into_iter().chain(step.writes()) {
@@ -58,13 +94,23 @@ fn lives(draft: &Draft) -> Vec<Life> {
             *last = draft.steps.len();
         }
     }
-    let arena = draft.buffers.iter().enumerate().filter(|(_, buffer)| matches!(buffer.place, Place::Arena(_)));
-    arena
-        .filter_map(|(index, buffer)| {
-            let (first, last) = spans[index]?;
-            Some(Life { buffer: index, bytes: spaced(buffer.bytes()), first, last, start: 0 })
-        })
-        .collect()
+    spans
+}
+
+/// The buffers that a loop reads element by element, each before it computes the element of another that it stores: those that
+/// could share their place with the other.
+fn replaced(draft: &Draft, body: &FusedLoop, stored: usize) -> Vec<usize> {
+    let computed = |store: &super::Store| store.value.checked_sub(body.loads.len()).filter(|_| store.buffer == stored);
+    let Some(instruction) = body.stores.iter().find_map(computed) else { return Vec::new() };
+    let last = body.last_reads();
+    let bytes = draft.buffers[stored].bytes();
+    let before = |value: usize| {
+        let load = &body.loads[value];
+        load.layout.is_plain() && load.layout.length() == body.length && last[value] <= instruction
+    };
+    let loads = body.loads.iter().enumerate().filter(|(_, load)| draft.buffers[load.buffer].bytes() == bytes);
+    let all = |buffer: usize| body.loads.iter().enumerate().all(|(value, load)| load.buffer != buffer || before(value));
+    loads.map(|(_, load)| load.buffer).filter(|&buffer| all(buffer)).collect()
 }
 
 /// Whole cache lines, and one more where buffers of this size would start at distances that fall into few sets of the cache.

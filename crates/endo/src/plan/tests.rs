@@ -252,3 +252,70 @@ fn an_update_is_one_loop_that_writes_the_variables_where_they_live() {
     let places: Vec<Place> = body.stores.iter().map(|store| plan.buffers[store.buffer].place).collect();
     assert_eq!(places, [Place::Variable(0), Place::Variable(1)], "{plan}");
 }
+
+#[test]
+fn what_an_activation_needs_backwards_is_computed_backwards() {
+    let mut build = Builder::default();
+    let (x, w) = (build.input([8, 8]), build.input([8, 8]));
+    let y = build.elementwise(&negative::OPERATION, &[x]);
+    let product = build.matmul(y, w, [8, 8]);
+    // Joins the loop of `y` at first, whose value is kept anyway.
+    let slope = build.elementwise(&square::OPERATION, &[y]);
+    let gradient = build.elementwise(&multiply::OPERATION, &[product, slope]);
+    let plan = Plan::new(&build.outputs([gradient]));
+    let Action::Loop(first) = &plan.steps[0].action else { panic!("{plan}") };
+    assert_eq!((first.instructions.len(), first.stores.len()), (1, 1), "{plan}");
+}
+
+#[test]
+fn loops_that_read_the_same_sequence_are_one() {
+    let mut build = Builder::default();
+    let x = build.input([100, 20]);
+    let squares = build.elementwise(&square::OPERATION, &[x]);
+    let sums = [x, squares].map(|value| build.reduce(Reduction::Sum, &[0], value));
+    assert_eq!(Plan::new(&build.outputs(sums)).steps.len(), 1);
+}
+
+#[test]
+fn a_loop_writes_over_the_product_that_it_alone_reads() {
+    let mut build = Builder::default();
+    let (x, w) = (build.input([16, 16]), build.input([16, 16]));
+    let product = build.matmul(x, w, [16, 16]);
+    let y = build.elementwise(&square::OPERATION, &[product]);
+    let last = build.matmul(y, w, [16, 16]);
+    let plan = Plan::new(&build.outputs([last]));
+    let [Action::Product(product), Action::Loop(body), _] = [0, 1, 2].map(|step| &plan.steps[step].action) else {
+        panic!("{plan}")
+    };
+    assert_eq!(plan.buffers[product.output].place, plan.buffers[body.stores[0].buffer].place, "{plan}");
+}
+
+#[test]
+fn operations_on_constants_are_computed_while_planning() {
+    let mut build = Builder::default();
+    let x = build.input([5]);
+    let (a, b) = (build.constant(Array::scalar(3.0_f32)), build.constant(Array::scalar(4.0_f32)));
+    let product = build.elementwise(&multiply::OPERATION, &[a, b]);
+    let product = build.expand(product, [5]);
+    let sum = build.elementwise(&add::OPERATION, &[x, product]);
+    let plan = Plan::new(&build.outputs([sum]));
+    let Action::Loop(body) = &plan.steps[0].action else { panic!("{plan}") };
+    assert_eq!((plan.steps.len(), body.instructions.len(), &plan.constants.bytes()[..4]), (1, 1, &12.0_f32.to_ne_bytes()[..]));
+}
+
+#[test]
+fn steps_are_listed_with_places_and_programs() {
+    let mut build = Builder::default();
+    let x = build.input([2, 3]);
+    let y = build.elementwise(&square::OPERATION, &[x]);
+    let sum = build.reduce(Reduction::Sum, &[1], y);
+    let text = Plan::new(&build.outputs([sum])).to_string();
+    let expected = "1 steps, arena 64 bytes, constants 0 bytes
+   0 loop over 6
+       %0 = input 0
+       %1 = square(%0)
+       @0 = sum %1 over 2 [3] 1
+return 0: f32[2] at @0
+";
+    assert_eq!(text, expected);
+}

@@ -10,7 +10,7 @@ use crate::simd::Level;
 use super::super::address::{Address, Tiles};
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
-use super::{Body, Instruction, LONGEST_TILE, Operand, table};
+use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, table};
 
 /// The bytes of registers that leave room in the first-level cache for what is read and written.
 const REGISTER_BYTES: usize = 24 << 10;
@@ -44,6 +44,8 @@ struct Lowering<'a> {
     last: Vec<usize>,
     /// Tiles are multiples of this, as long as there is more than one.
     row: usize,
+    /// Whether all goes through registers, because the sequences are shorter than a line and not all padded.
+    short: bool,
     fills: Vec<usize>,
     gathers: Vec<usize>,
     copies: Vec<(usize, usize)>,
@@ -60,13 +62,15 @@ impl Body {
             homes: Vec::new(),
             registers: Vec::new(),
             free: Vec::new(),
-            last: last_reads(body),
+            last: body.last_reads(),
             row: 1,
+            short: false,
             fills: Vec::new(),
             gathers: Vec::new(),
             copies: Vec::new(),
             spreads: Vec::new(),
         };
+        lowering.short = body.length < LINE_ELEMENTS && !lowering.is_padded();
         lowering.reductions();
         lowering.loads(tiles);
         lowering.instructions();
@@ -109,12 +113,12 @@ impl Lowering<'_> {
             let place = self.plan.buffers[*buffer].place;
             let dtype = self.dtype(value);
             let size = dtype.bytes();
-            let home = if layout.is_contiguous() {
+            let home = if layout.is_contiguous() && !self.short {
                 Home::Sequence(Address::new(self.plan, *buffer, layout.offset))
             } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
                 Home::Tile(tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]))
-            } else if layout.is_uniform() {
+            } else if layout.is_uniform() && !self.short {
                 let (to, is_new) = tiles.computed(*buffer, layout.offset, size);
                 if is_new {
                     self.spreads.push(Spread { from: Address::new(self.plan, *buffer, layout.offset), to, size });
@@ -161,8 +165,8 @@ impl Lowering<'_> {
                     self.free.push(register);
                 }
             }
-            let direct =
-                (0..self.body.stores.len()).find(|&store| self.body.stores[store].value == value && self.is_free(store, index));
+            let goes_here = |&store: &usize| self.body.stores[store].value == value && self.is_free(store, index);
+            let direct = (0..self.body.stores.len()).find(goes_here).filter(|_| !self.short);
             let home = match direct {
                 Some(store) => {
                     stored[store] = Some(value);
@@ -226,8 +230,14 @@ impl Lowering<'_> {
         let values: Vec<usize> =
             self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
         let mut copies = Vec::new();
+        let mut moves = Vec::new();
         for &(value, buffer) in &self.copies {
             let dtype = self.dtype(value);
+            if self.short {
+                let to = Address::new(self.plan, buffer, 0);
+                moves.push(Move { from: address(self.homes[value]), to, size: dtype.bytes() });
+                continue;
+            }
             let first = add(self.homes[value], dtype) as u32;
             add(Home::Sequence(Address::new(self.plan, buffer, 0)), dtype);
             copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1 });
@@ -262,6 +272,8 @@ impl Lowering<'_> {
             registers: bytes,
             partials,
             padded: self.is_padded(),
+            short: self.short,
+            moves: moves.into(),
         }
     }
 
@@ -310,20 +322,6 @@ impl Lowering<'_> {
             _ => length,
         }
     }
-}
-
-/// For each value the last instruction that reads it, or the number of instructions if it is read at the end of a tile.
-fn last_reads(body: &FusedLoop) -> Vec<usize> {
-    let loads = body.loads.len();
-    let mut last = vec![0; loads + body.instructions.len()];
-    for (index, instruction) in body.instructions.iter().enumerate() {
-        instruction.inputs.iter().for_each(|&input| last[input] = index);
-    }
-    let end = body.instructions.len();
-    body.reduces.iter().for_each(|reduce| last[reduce.value] = end);
-    // Computed values that are stored are read again only if they are copied, and then from where they are until the end.
-    body.stores.iter().for_each(|store| last[store.value] = end);
-    last
 }
 
 fn least_common_multiple(a: usize, b: usize) -> Option<usize> {

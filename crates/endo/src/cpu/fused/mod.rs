@@ -46,8 +46,12 @@ pub struct Body {
     registers: usize,
     /// Bytes of partial results of all chunks.
     partials: usize,
+    /// Copies of short sequences from registers, of just the elements that they have.
+    moves: Box<[Move]>,
     /// Whether everything that is read and written goes on to the end of its last line, so that loops may.
     padded: bool,
+    /// Whether all instructions work on registers, and on a whole line of them.
+    short: bool,
 }
 
 /// Where an operand of an instruction lies for the tile that starts at element `i`: at `address + i * step`.
@@ -64,6 +68,15 @@ struct Instruction {
     code: Loop,
     first: u32,
     inputs: u32,
+}
+
+/// A copy of a computed sequence to memory.
+#[derive(Clone, Copy)]
+struct Move {
+    from: Address,
+    to: Address,
+    /// Bytes of an element.
+    size: usize,
 }
 
 /// A part of a loop that one thread works on.
@@ -137,7 +150,7 @@ impl Body {
             let count = self.tile.min(range.end - start);
             // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
             let is_last = self.padded && start + count == self.length;
-            let whole = if is_last { self.length.next_multiple_of(LINE_ELEMENTS) - start } else { count };
+            let whole = if is_last || self.short { self.length.next_multiple_of(LINE_ELEMENTS) - start } else { count };
             // SAFETY: the table has an entry for each operand, and every sequence `count` elements from `start` on, or `whole`
             // elements where it is padded. Values that overwrite what is still to be read are copied last.
             unsafe {
@@ -153,6 +166,10 @@ impl Body {
                     fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
                 }
                 self.copies.iter().for_each(|copy| copy.run(table, whole));
+                for step in &self.moves {
+                    let from = bases.at_or_register(step.from, registers);
+                    std::ptr::copy_nonoverlapping(from, bases.at(step.to), count * step.size);
+                }
             }
             start += count;
         }
