@@ -92,10 +92,7 @@ fn matches<'a>(
     let ways = orders.iter().flat_map(|order| {
         let mut ways = vec![(found.clone(), rest)];
         for &operand in &order[..symbol.arity()] {
-            ways = ways
-                .into_iter()
-                .flat_map(|(found, rest)| matches(body, uses, inputs[operand], rest, found, false))
-                .collect();
+            ways = ways.into_iter().flat_map(|(found, rest)| matches(body, uses, inputs[operand], rest, found, false)).collect();
         }
         ways
     });

@@ -46,9 +46,7 @@ impl Touched {
 
     /// Whether a later step may come before.
     fn lets_pass(&self, later: &Touched) -> bool {
-        later.read.is_disjoint(&self.written)
-            && later.written.is_disjoint(&self.written)
-            && later.written.is_disjoint(&self.read)
+        later.read.is_disjoint(&self.written) && later.written.is_disjoint(&self.written) && later.written.is_disjoint(&self.read)
     }
 }
 

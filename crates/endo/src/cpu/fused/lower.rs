@@ -14,6 +14,10 @@ use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, table
 
 /// The bytes of registers that leave room in the first-level cache for what is read and written.
 const REGISTER_BYTES: usize = 24 << 10;
+/// Loops that go through more than this find nothing of it in the first two levels of the cache.
+const CACHED_BYTES: usize = 1 << 19;
+/// The bytes of a tile, in memory and in registers, that are in nobody's way there while the next ones come in.
+const STREAMED_BYTES: usize = 12 << 10;
 /// Tiles are whole rows of broadcast or reduced values up to this length.
 const LONGEST_ROW: usize = 512;
 /// The elements of a chunk, about.
@@ -324,11 +328,19 @@ impl Lowering<'_> {
         }
     }
 
-    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about equally many in each.
+    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about equally many in each; fewer
+    /// where everything else comes from far away.
     fn tile(&self, per_element: usize) -> usize {
         let repeated = self.body.repeats.iter().map(|repeat| repeat.length.next_multiple_of(LINE_ELEMENTS));
         let length = (self.body.length + repeated.sum::<usize>()).max(1);
-        let most = (REGISTER_BYTES / per_element.max(1)).clamp(LONGEST_TILE / 8, LONGEST_TILE);
+        let loads = (0..self.body.loads.len()).filter(|&value| !matches!(self.homes[value], Home::Register(_)));
+        let stores = self.body.stores.iter().map(|store| store.value);
+        let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
+        let most = match length * memory > CACHED_BYTES {
+            true => STREAMED_BYTES / (per_element + memory).max(1),
+            false => REGISTER_BYTES / per_element.max(1),
+        };
+        let most = most.clamp(LONGEST_TILE / 8, LONGEST_TILE);
         if length <= most {
             return length;
         }
