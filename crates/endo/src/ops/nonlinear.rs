@@ -26,7 +26,7 @@ unary! {
     domain = [-2.0, 2.0];
 
     /// `x` where positive, else `e^x - 1` (Clevert, Unterthiner and Hochreiter 2016, equation 15, with alpha 1).
-    elu(x) = F::select(x > F::ZERO, x, simd::expm1(x.minimum(F::ZERO)));
+    elu(x) = F::select(x > F::ZERO, x, simd::expm1_negative(x));
     gradient(y, dy) = dy * y.elu_slope();
     domain = [-2.0, 2.0];
 
@@ -39,7 +39,7 @@ unary! {
     selu(x) = F::select(
         x > F::ZERO,
         F::from_f64(SELU_SCALE) * x,
-        F::from_f64(SELU_SCALE * SELU_ALPHA) * simd::expm1(x.minimum(F::ZERO)),
+        F::from_f64(SELU_SCALE * SELU_ALPHA) * simd::expm1_negative(x),
     );
     gradient(y, dy) = dy * y.selu_slope();
     domain = [-2.0, 2.0];

@@ -18,6 +18,7 @@ macro_rules! unary {
 unary! {
     Exp: exponential::exp;
     Expm1: exponential::expm1;
+    Expm1Negative: exponential::expm1_negative;
     Tanh: exponential::tanh;
     Sigmoid: exponential::sigmoid;
     Softplus: exponential::softplus;
@@ -103,6 +104,22 @@ fn sigmoid(x: f64) -> f64 {
 
 fn softplus(x: f64) -> f64 {
     if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() }
+}
+
+#[test]
+fn the_negative_branch_of_an_exponential_unit_keeps_to_its_bound() {
+    fn check<T: Real>(low: f64) {
+        let points = spread(-149.0, 10.0).into_iter().chain(even(low, 0.0)).chain([0.0, -f64::INFINITY, f64::NAN]);
+        let xs: Vec<T> = points.filter(|x| !(*x > 0.0)).map(T::from_f64).collect();
+        for level in Level::available() {
+            for (x, value) in xs.iter().zip(run(Loops::unary::<Expm1Negative, T>(), level, &[&xs])) {
+                let units = error::<T>(value.to_f64(), x.to_f64().exp_m1());
+                assert!(units <= 3.0, "{level:?}: {units} units at {x:?}");
+            }
+        }
+    }
+    check::<f32>(-110.0);
+    check::<f64>(-750.0);
 }
 
 #[test]
