@@ -11,6 +11,9 @@ use crate::programs::Programs;
 use crate::statistics::{Spread, short};
 use crate::workloads::Outcome;
 
+/// A load, just before anything is measured, from which on a comparison is not fair.
+const BUSY: f64 = 0.5;
+
 /// What the rounds of a contest gave.
 struct Result {
     contest: Contest,
@@ -37,13 +40,25 @@ struct Rival {
 pub fn compare(arguments: &Arguments) -> Outcome<()> {
     let all = contests(machine::cores(), arguments.epochs, arguments.threads);
     let programs = Programs::find(arguments)?;
+    let chosen = chosen(all, arguments.workload)?;
+    chosen.iter().flat_map(|contest| &contest.rivals).for_each(|side| programs.prepare(side));
+    let load = machine::load();
+    if let Some(load) = load.filter(|load| *load > BUSY) {
+        eprintln!(
+            "the machine is busy (load {load}): what takes long is interrupted more often, so figures favour the faster program"
+        );
+    }
     let mut results = Vec::new();
-    for contest in chosen(all, arguments.workload)? {
+    for contest in chosen {
         let result = rounds(contest, arguments.rounds, |side, threads, field| programs.run(side, threads, field))?;
         result.lines().iter().for_each(|line| println!("{line}"));
         results.push(result);
     }
     println!("\n{}", table(&results, &machine::name(), arguments.rounds, programs.are_pinned()));
+    if let Some(load) = load {
+        println!("Load of the machine before: {load}.");
+    }
+    println!("Versions: endo {}, {}.", env!("CARGO_PKG_VERSION"), programs.versions().join(", "));
     Ok(())
 }
 

@@ -29,6 +29,11 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// How many programs wanted a processor in the last minute, on average, where the system says so.
+pub fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}
+
 /// The most memory that a process has had resident so far, in MB of a million bytes, where the system says so.
 pub fn peak_resident_mb(process: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

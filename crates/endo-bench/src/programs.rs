@@ -39,7 +39,14 @@ impl Programs {
         self.can_pin
     }
 
-    /// Runs a program and reads its number. Peers in Rust are built first.
+    /// Builds what has to be built, so that no round waits for it. What does not build says so when it is run.
+    pub fn prepare(&self, side: &Side) {
+        if let Source::Project(name) = side.source {
+            let _ = self.build(name);
+        }
+    }
+
+    /// Runs a program and reads its number. Peers in Rust are built if they are not.
     ///
     /// # Errors
     /// In one line: what is missing, what did not build, or how it failed.
@@ -57,6 +64,22 @@ impl Programs {
             return Err(last_line(&output.stderr).unwrap_or_else(|| format!("it ended with {}", output.status)));
         }
         number(&String::from_utf8_lossy(&output.stdout), field)
+    }
+
+    /// The libraries that were compared with and their versions, as far as they can be found out.
+    pub fn versions(&self) -> Vec<String> {
+        const INSTALLED: &str = "import importlib.metadata as installed\n\
+                                 for name in 'jax', 'torch', 'tensorflow', 'tensorflow-cpu', 'keras':\n    \
+                                 try: print(name, installed.version(name))\n    \
+                                 except installed.PackageNotFoundError: pass";
+        let output = Command::new(&self.python).args(["-c", INSTALLED]).output();
+        let said = output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let mut versions: Vec<String> = said.lines().map(str::to_string).collect();
+        for (project, library) in [("burn", "burn"), ("candle", "candle-core")] {
+            let lock = fs::read_to_string(self.built.join(project).join("Cargo.lock")).unwrap_or_default();
+            versions.extend(locked(&lock, library).map(|version| format!("{library} {version}")));
+        }
+        versions
     }
 
     /// The program and the words that come before its arguments.
@@ -107,6 +130,12 @@ fn copy_project(source: &Path, copy: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The version of a crate in a `Cargo.lock`.
+fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    rest.split('"').next()
+}
+
 /// What a program that failed said last: in Python, the error without its trace.
 fn last_line(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
@@ -144,6 +173,14 @@ mod tests {
         let text = b"Traceback (most recent call last):\n  File \"x\"\nModuleNotFoundError: No module named 'torch'\n\n";
         assert_eq!(last_line(text).as_deref(), Some("ModuleNotFoundError: No module named 'torch'"));
         assert_eq!(last_line(b"\n"), None);
+    }
+
+    #[test]
+    fn versions_are_read_from_a_lock_file() {
+        let lock =
+            "[[package]]\nname = \"burn-core\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"burn\"\nversion = \"0.21.0\"\n";
+        assert_eq!(locked(lock, "burn"), Some("0.21.0"));
+        assert_eq!(locked(lock, "candle-core"), None);
     }
 
     #[test]
