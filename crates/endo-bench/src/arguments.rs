@@ -74,6 +74,12 @@ impl Arguments {
         if arguments.compare && (arguments.batch.is_some() || arguments.data.is_some()) {
             return Err("--batch and --data are of single workloads, and a comparison has batch sizes of its own".to_string());
         }
+        let takes_batch = |workload: &Workload| workload.takes.contains(&"--batch");
+        if arguments.batch.is_some() && !arguments.workload.is_some_and(takes_batch) {
+            let known: Vec<&str> =
+                WORKLOADS.iter().filter(|workload| takes_batch(workload)).map(|workload| workload.name).collect();
+            return Err(format!("--batch goes with --workload and one of {}", known.join(", ")));
+        }
         arguments.peers = peers;
         arguments.rounds = rounds.unwrap_or(arguments.rounds);
         arguments.python = python.unwrap_or(arguments.python);
@@ -158,6 +164,8 @@ mod tests {
         assert_eq!(message("--quick"), "unknown argument `--quick`; `--help` lists those that there are");
         assert_eq!(message("--rounds 3"), "--rounds is of a comparison: add --compare");
         assert!(message("--compare --batch 8").starts_with("--batch and --data are of single workloads"));
+        let taken = "--batch goes with --workload and one of regressor, regressor-fit, regressor-loop, mnist-mlp, wide-mlp";
+        assert_eq!([message("--batch 8"), message("--batch 8 --workload predict-row")], [taken, taken]);
         assert!(message("--workload x").starts_with("no workload `x`; known: regressor, "));
     }
 

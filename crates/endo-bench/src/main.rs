@@ -45,7 +45,7 @@ fn run(words: Vec<String>) -> Outcome<bool> {
         compare::compare(&arguments)?;
         return Ok(true);
     }
-    let Some(workload) = arguments.workload else { return each(&words) };
+    let Some(workload) = arguments.workload else { return each(&words, arguments.data.is_some()) };
     for line in workload.measure(&arguments.settings())? {
         println!("{line}");
     }
@@ -53,10 +53,14 @@ fn run(words: Vec<String>) -> Outcome<bool> {
 }
 
 /// Every workload in a process of its own: none finds memory that another has left, and its peak is its own.
-fn each(words: &[String]) -> Outcome<bool> {
+fn each(words: &[String], data: bool) -> Outcome<bool> {
     let program = std::env::current_exe()?;
     let mut good = true;
     for workload in WORKLOADS {
+        if workload.takes.contains(&"--data") && !data {
+            eprintln!("{} is left out: it reads a table, to be given as --data FILE", workload.name);
+            continue;
+        }
         good &= Command::new(&program).args(["--workload", workload.name]).args(words).status()?.success();
     }
     Ok(good)

@@ -32,6 +32,8 @@ pub struct Workload {
     pub name: &'static str,
     /// What it does, in a line.
     pub about: &'static str,
+    /// The options that not every workload takes, of those that this one does.
+    pub takes: &'static [&'static str],
     measure: fn(&Settings) -> Outcome<Vec<Line>>,
 }
 
@@ -40,40 +42,67 @@ pub const WORKLOADS: &[Workload] = &[
     Workload {
         name: "regressor",
         about: "a bare training step of the book's regressor; --batch ROWS for other sizes than 32",
+        takes: &["--batch"],
         measure: |settings| steps::measure(Net::Regressor, settings),
     },
     Workload {
         name: "regressor-fit",
         about: "a step of it in `fit`: progress bar, ledger, metrics, shuffling and validation",
+        takes: &["--batch"],
         measure: loops::fit,
     },
     Workload {
         name: "regressor-loop",
         about: "a step of it in a loop of one's own: `Function`, metrics read at every step",
+        takes: &["--batch"],
         measure: loops::custom,
     },
     Workload {
         name: "mnist-mlp",
         about: "a bare step of 784-512-512-10, batch 128, with its share of what the machine can do",
+        takes: &["--batch"],
         measure: |settings| steps::measure(Net::MnistMlp, settings),
     },
     Workload {
         name: "wide-mlp",
         about: "a bare step of 1024-4096-4096-1000, batch 256, with its share of what the machine can do",
+        takes: &["--batch"],
         measure: |settings| steps::measure(Net::WideMlp, settings),
     },
-    Workload { name: "predict-table", about: "`predict` of the regressor on 20,640 rows", measure: predictions::table },
-    Workload { name: "predict-row", about: "`predict` on one row at a time, from one thread", measure: predictions::alone },
+    Workload {
+        name: "predict-table",
+        about: "`predict` of the regressor on 20,640 rows",
+        takes: &[],
+        measure: predictions::table,
+    },
+    Workload {
+        name: "predict-row",
+        about: "`predict` on one row at a time, from one thread",
+        takes: &[],
+        measure: predictions::alone,
+    },
     Workload {
         name: "predict-row-shared",
         about: "the same from several threads at once, of one model",
+        takes: &[],
         measure: predictions::shared,
     },
-    Workload { name: "trace-regressor", about: "tracing and planning the regressor's step", measure: traces::regressor },
-    Workload { name: "trace-depth", about: "the same for 10, 100 and 1,000 layers one after another", measure: traces::depth },
+    Workload {
+        name: "trace-regressor",
+        about: "tracing and planning the regressor's step",
+        takes: &[],
+        measure: traces::regressor,
+    },
+    Workload {
+        name: "trace-depth",
+        about: "the same for 10, 100 and 1,000 layers one after another",
+        takes: &[],
+        measure: traces::depth,
+    },
     Workload {
         name: "whole-process",
         about: "the command `endo` on a table: read, scale, train 20 epochs, evaluate, save; needs --data FILE",
+        takes: &["--data"],
         measure: whole::process,
     },
 ];
