@@ -1,44 +1,67 @@
-//! Times one training step of the nets that endo is measured on, and prints one JSON line for each.
+//! Measures endo alone and beside other libraries, and prints one JSON line for each result.
 //!
-//! `cargo run --release -p endo-bench -- [--workload regressor|mnist-mlp|wide-mlp] [--threads N] [--epochs N]`
+//! `cargo run --release -p endo-bench -- --help` lists what is measured.
 
 mod allocations;
+mod arguments;
+mod compare;
+mod contests;
+mod line;
+mod loops;
+mod machine;
+mod nets;
+mod predictions;
+mod programs;
+mod statistics;
+mod steps;
+mod traces;
+mod whole;
 mod workloads;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use workloads::Workload;
+use arguments::Arguments;
+use workloads::{Outcome, WORKLOADS};
 
 fn main() -> ExitCode {
-    match run(std::env::args().skip(1)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("{message}");
+    match run(std::env::args().skip(1).collect()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
-    let mut chosen = Workload::ALL.to_vec();
-    let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut epochs = 4;
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-        match argument.as_str() {
-            "--workload" => chosen = vec![Workload::named(&value()?)?],
-            "--threads" => threads = number(&argument, &value()?)?,
-            "--epochs" => epochs = number(&argument, &value()?)?,
-            _ => return Err(format!("unknown argument `{argument}`; known: --workload NAME, --threads N, --epochs N")),
-        }
+/// Does what was asked for. False if a workload of several failed, which has said so itself.
+fn run(words: Vec<String>) -> Outcome<bool> {
+    let arguments = Arguments::parse(words.iter().cloned())?;
+    if arguments.help {
+        println!("{}", arguments::help());
+        return Ok(true);
     }
-    for workload in chosen {
-        let line = workload.measure(threads, epochs).map_err(|error| error.to_string())?;
+    if arguments.compare {
+        compare::compare(&arguments)?;
+        return Ok(true);
+    }
+    let Some(workload) = arguments.workload else { return each(&words, arguments.data.is_some()) };
+    for line in workload.measure(&arguments.settings())? {
         println!("{line}");
     }
-    Ok(())
+    Ok(true)
 }
 
-fn number(argument: &str, text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&number| number > 0).ok_or(format!("{argument} takes a number of at least 1, got `{text}`"))
+/// Every workload in a process of its own: none finds memory that another has left, and its peak is its own.
+fn each(words: &[String], data: bool) -> Outcome<bool> {
+    let program = std::env::current_exe()?;
+    let mut good = true;
+    for workload in WORKLOADS {
+        if workload.takes.contains(&"--data") && !data {
+            eprintln!("{} is left out: it reads a table, to be given as --data FILE", workload.name);
+            continue;
+        }
+        good &= Command::new(&program).args(["--workload", workload.name]).args(words).status()?.success();
+    }
+    Ok(good)
 }

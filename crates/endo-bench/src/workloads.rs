@@ -1,134 +1,154 @@
-//! The nets that endo is measured on, with made-up data of the sizes that the peers use.
+//! The table of what can be measured.
 //!
-//! In: a name. Out: microseconds a step (the best epoch), trace and plan time, allocations and memory.
+//! In: a name and [`Settings`]. Out: JSON lines, one for each thing measured. The command line, its help and the comparison
+//! all go by this table.
 
-use std::sync::OnceLock;
-use std::time::Instant;
+use std::error::Error;
+use std::path::PathBuf;
 
-use endo::prelude::*;
-use endo::random::Random;
+use crate::line::Line;
+use crate::nets::Net;
+use crate::{loops, machine, predictions, steps, traces, whole};
 
-use crate::allocations;
+/// What a measurement gives, or why it cannot be made here.
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A net, an optimizer and a batch size.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Workload {
-    Regressor,
-    MnistMlp,
-    WideMlp,
+/// How to measure.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Threads of the model, and callers at once where there are several.
+    pub threads: usize,
+    /// Passes over the data; the best one counts.
+    pub epochs: usize,
+    /// Rows in a step; the net's own number if there is none.
+    pub batch: Option<usize>,
+    /// The table of California housing, for the workload that reads one.
+    pub data: Option<PathBuf>,
 }
 
-struct Regressor {
-    hidden: Vec<Dense>,
-    reconstruct: OnceLock<Dense>,
-    out: Dense,
+/// Something that is measured.
+pub struct Workload {
+    /// Its name on the command line and in the lines.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    /// The options that not every workload takes, of those that this one does.
+    pub takes: &'static [&'static str],
+    measure: fn(&Settings) -> Outcome<Vec<Line>>,
 }
 
-impl Layer for Regressor {
-    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let z = self.hidden.iter().fold(inputs.clone(), |z, layer| layer.apply(&z, cx));
-        let reconstruct = self.reconstruct.get_or_init(|| Dense::new(inputs.features()));
-        let error = (reconstruct.apply(&z, cx) - inputs).square().mean();
-        cx.add_loss("reconstruction", 0.05 * error);
-        self.out.apply(&z, cx)
-    }
-}
+/// All of them.
+pub const WORKLOADS: &[Workload] = &[
+    Workload {
+        name: "regressor",
+        about: "a bare training step of the book's regressor; --batch ROWS for other sizes than 32",
+        takes: &["--batch"],
+        measure: |settings| steps::measure(Net::Regressor, settings),
+    },
+    Workload {
+        name: "regressor-fit",
+        about: "a step of it in `fit`: progress bar, ledger, metrics, shuffling and validation",
+        takes: &["--batch"],
+        measure: loops::fit,
+    },
+    Workload {
+        name: "regressor-loop",
+        about: "a step of it in a loop of one's own: `Function`, metrics read at every step",
+        takes: &["--batch"],
+        measure: loops::custom,
+    },
+    Workload {
+        name: "mnist-mlp",
+        about: "a bare step of 784-512-512-10, batch 128, with its share of what the machine can do",
+        takes: &["--batch"],
+        measure: |settings| steps::measure(Net::MnistMlp, settings),
+    },
+    Workload {
+        name: "wide-mlp",
+        about: "a bare step of 1024-4096-4096-1000, batch 256, with its share of what the machine can do",
+        takes: &["--batch"],
+        measure: |settings| steps::measure(Net::WideMlp, settings),
+    },
+    Workload {
+        name: "predict-table",
+        about: "`predict` of the regressor on 20,640 rows",
+        takes: &[],
+        measure: predictions::table,
+    },
+    Workload {
+        name: "predict-row",
+        about: "`predict` on one row at a time, from one thread",
+        takes: &[],
+        measure: predictions::alone,
+    },
+    Workload {
+        name: "predict-row-shared",
+        about: "the same from several threads at once, of one model",
+        takes: &[],
+        measure: predictions::shared,
+    },
+    Workload {
+        name: "trace-regressor",
+        about: "tracing and planning the regressor's step",
+        takes: &[],
+        measure: traces::regressor,
+    },
+    Workload {
+        name: "trace-depth",
+        about: "the same for 10, 100 and 1,000 layers one after another",
+        takes: &[],
+        measure: traces::depth,
+    },
+    Workload {
+        name: "whole-process",
+        about: "the command `endo` on a table: read, scale, train 20 epochs, evaluate, save; needs --data FILE",
+        takes: &["--data"],
+        measure: whole::process,
+    },
+];
 
 impl Workload {
-    pub const ALL: [Workload; 3] = [Workload::Regressor, Workload::MnistMlp, Workload::WideMlp];
-
-    pub fn named(name: &str) -> std::result::Result<Self, String> {
-        let known = Self::ALL.map(Self::name);
-        Self::ALL
-            .into_iter()
-            .find(|workload| workload.name() == name)
-            .ok_or(format!("no workload `{name}`; known: {}", known.join(", ")))
+    /// The workload of a name.
+    ///
+    /// # Errors
+    /// If there is none, with the names that there are.
+    pub fn named(name: &str) -> Result<&'static Self, String> {
+        let known: Vec<&str> = WORKLOADS.iter().map(|workload| workload.name).collect();
+        let found = WORKLOADS.iter().find(|workload| workload.name == name);
+        found.ok_or_else(|| format!("no workload `{name}`; known: {}", known.join(", ")))
     }
 
-    fn name(self) -> &'static str {
-        match self {
-            Workload::Regressor => "regressor",
-            Workload::MnistMlp => "mnist-mlp",
-            Workload::WideMlp => "wide-mlp",
+    /// Measures, and adds the greatest memory of this process to each line where the system tells it.
+    pub fn measure(&self, settings: &Settings) -> Outcome<Vec<Line>> {
+        let lines = (self.measure)(settings)?;
+        let resident = machine::peak_resident_mb("self");
+        let add = |line: Line| match resident {
+            Some(megabytes) if !line.has("resident_mb") => line.measured("resident_mb", megabytes),
+            _ => line,
+        };
+        Ok(lines.into_iter().map(add).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_and_differ() {
+        for (index, workload) in WORKLOADS.iter().enumerate() {
+            assert_eq!(Workload::named(workload.name).unwrap().about, workload.about);
+            assert!(WORKLOADS[..index].iter().all(|other| other.name != workload.name));
         }
+        assert!(Workload::named("regresor").err().unwrap().starts_with("no workload `regresor`; known: regressor, "));
     }
 
-    /// Widths of the layers, batch size, rows.
-    fn sizes(self) -> (&'static [usize], usize, usize) {
-        match self {
-            Workload::Regressor => (&[8, 30, 30, 30, 30, 30, 1], 32, 11_610),
-            Workload::MnistMlp => (&[784, 512, 512, 10], 128, 25_600),
-            Workload::WideMlp => (&[1024, 4096, 4096, 1000], 256, 2_560),
-        }
-    }
-
-    fn model(self, threads: usize) -> Model {
-        let (sizes, _, _) = self.sizes();
-        let (last, hidden) = sizes[1..].split_last().expect("nets have layers");
-        if self == Workload::Regressor {
-            let hidden = hidden.iter().map(|&units| Dense::new(units).activation(Selu).kernel_initializer(LecunNormal)).collect();
-            let mut model =
-                Model::new(Regressor { hidden, reconstruct: OnceLock::new(), out: Dense::new(*last) }).threads(threads);
-            model.compile(Nadam::default(), MeanSquaredError, ());
-            return model;
-        }
-        let net = hidden.iter().fold(Sequential::new(), |net, &units| net.add(Dense::new(units).activation(Relu)));
-        let mut model = Model::new(net.add(Dense::new(*last))).threads(threads);
-        model.compile(Adam::default(), SparseCategoricalCrossentropy::new().from_logits(true), ());
-        model
-    }
-
-    fn data(self) -> Result<Dataset> {
-        let (sizes, _, rows) = self.sizes();
-        let mut random = Random::new(0, 0);
-        let inputs = sizes[0];
-        let x: Vec<f32> = (0..rows * inputs).map(|_| random.normal()).collect();
-        if self == Workload::Regressor {
-            let y = x.chunks(inputs).map(|row| row[0] + row[1] * row[2]).collect();
-            return Dataset::new(Array::new([rows, inputs], x)?, Array::new([rows, 1], y)?);
-        }
-        let classes = sizes[sizes.len() - 1];
-        let y: Vec<i32> = (0..rows).map(|_| random.below(classes) as i32).collect();
-        Dataset::new(Array::new([rows, inputs], x)?, Array::from(y))
-    }
-
-    /// Trains for some epochs and returns a JSON line: the best epoch's time for a step, as the peers report it.
-    pub fn measure(self, threads: usize, epochs: usize) -> Result<String> {
-        let (_, batch, rows) = self.sizes();
-        let data = self.data()?;
-        let mut model = self.model(threads);
-        let start = Instant::now();
-        let program = model.training_program(&data.rows(0..batch)?)?;
-        let trace_ms = start.elapsed().as_secs_f64() * 1e3;
-        let arena_bytes = program.plan().arena_bytes();
-        drop(program);
-
-        let steps = rows / batch;
-        let full = data.rows(0..steps * batch)?;
-        let mut loss = 0.0;
-        let mut times = Vec::new();
-        let mut order = full.order();
-        let mut stepper = model.stepper(&full, batch)?;
-        let mut allocated = 0;
-        for epoch in 0..epochs.max(2) {
-            order.shuffle(0, epoch);
-            let before = allocations::count();
-            let start = Instant::now();
-            let mut sum = 0.0;
-            for indices in order.batches(batch)? {
-                sum += stepper.step(indices)?;
-            }
-            times.push(start.elapsed().as_secs_f64() / steps as f64);
-            allocated = allocations::count() - before;
-            loss = sum / steps as f64;
-        }
-        let best = times.into_iter().fold(f64::INFINITY, f64::min);
-        Ok(format!(
-            "{{\"workload\": \"{}\", \"threads\": {threads}, \"us_per_step\": {:.2}, \"trace_ms\": {trace_ms:.2}, \
-             \"allocations_per_step\": {}, \"arena_bytes\": {arena_bytes}, \"loss\": {loss:.4}}}",
-            self.name(),
-            best * 1e6,
-            allocated / steps
-        ))
+    #[test]
+    fn a_line_says_how_much_memory_the_process_took() {
+        let settings = Settings { threads: 1, epochs: 1, batch: None, data: None };
+        let lines = Workload::named("predict-row").unwrap().measure(&settings).unwrap();
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].has("resident_mb"), cfg!(target_os = "linux"));
+        assert!(lines[0].has("us_per_row"));
     }
 }

@@ -1,0 +1,176 @@
+//! The command line.
+//!
+//! In: its words. Out: [`Arguments`], or a message that says which word is wrong and what there is.
+
+use std::path::PathBuf;
+
+use crate::machine;
+use crate::workloads::{Settings, WORKLOADS, Workload};
+
+/// What was asked for.
+pub struct Arguments {
+    /// Only the help.
+    pub help: bool,
+    /// Whether endo is compared with its peers instead of measured alone.
+    pub compare: bool,
+    /// One workload; all of them if there is none.
+    pub workload: Option<&'static Workload>,
+    /// Threads; what is usual for a workload if none are given.
+    pub threads: Option<usize>,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Rows in a step.
+    pub batch: Option<usize>,
+    /// The table of California housing.
+    pub data: Option<PathBuf>,
+    /// The folder of the peers.
+    pub peers: Option<PathBuf>,
+    /// How often each program of a comparison is run.
+    pub rounds: usize,
+    /// The interpreter of the peers in Python.
+    pub python: PathBuf,
+}
+
+impl Arguments {
+    /// Reads the words after the program's name.
+    ///
+    /// # Errors
+    /// An unknown word, a value that is missing or no number, or an option that the others make meaningless.
+    pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut words = words.into_iter();
+        let (mut peers, mut rounds, mut python) = (None, None, None);
+        let mut arguments = Self {
+            help: false,
+            compare: false,
+            workload: None,
+            threads: None,
+            epochs: 4,
+            batch: None,
+            data: None,
+            peers: None,
+            rounds: 5,
+            python: "python3".into(),
+        };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            match word.as_str() {
+                "--help" | "-h" => arguments.help = true,
+                "--compare" => arguments.compare = true,
+                "--workload" => arguments.workload = Some(Workload::named(&value()?)?),
+                "--threads" => arguments.threads = Some(count(&word, &value()?)?),
+                "--epochs" => arguments.epochs = count(&word, &value()?)?,
+                "--batch" => arguments.batch = Some(count(&word, &value()?)?),
+                "--data" => arguments.data = Some(value()?.into()),
+                "--peers" => peers = Some(value()?.into()),
+                "--rounds" => rounds = Some(count(&word, &value()?)?),
+                "--python" => python = Some(value()?.into()),
+                _ => return Err(format!("unknown argument `{word}`; `--help` lists those that there are")),
+            }
+        }
+        let given = [("--peers", peers.is_some()), ("--rounds", rounds.is_some()), ("--python", python.is_some())];
+        if let Some((name, _)) = given.iter().find(|(_, given)| *given && !arguments.compare) {
+            return Err(format!("{name} is of a comparison: add --compare"));
+        }
+        if arguments.compare && (arguments.batch.is_some() || arguments.data.is_some()) {
+            return Err("--batch and --data are of single workloads, and a comparison has batch sizes of its own".to_string());
+        }
+        let takes_batch = |workload: &Workload| workload.takes.contains(&"--batch");
+        if arguments.batch.is_some() && !arguments.workload.is_some_and(takes_batch) {
+            let known: Vec<&str> =
+                WORKLOADS.iter().filter(|workload| takes_batch(workload)).map(|workload| workload.name).collect();
+            return Err(format!("--batch goes with --workload and one of {}", known.join(", ")));
+        }
+        arguments.peers = peers;
+        arguments.rounds = rounds.unwrap_or(arguments.rounds);
+        arguments.python = python.unwrap_or(arguments.python);
+        Ok(arguments)
+    }
+
+    /// How a single workload is measured.
+    pub fn settings(&self) -> Settings {
+        let threads = self.threads.unwrap_or_else(machine::cores);
+        Settings { threads, epochs: self.epochs, batch: self.batch, data: self.data.clone() }
+    }
+}
+
+fn count(argument: &str, text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or(format!("{argument} takes a number of at least 1, got `{text}`"))
+}
+
+/// What `--help` prints.
+pub fn help() -> String {
+    let width = WORKLOADS.iter().map(|workload| workload.name.len()).max().unwrap_or(0);
+    let list: Vec<String> = WORKLOADS.iter().map(|workload| format!("  {:width$}  {}", workload.name, workload.about)).collect();
+    format!(
+        "\
+Measures endo, and prints a JSON line for each result.
+
+  endo-bench [--workload NAME] [--threads N] [--epochs N] [--batch ROWS] [--data FILE]
+      one workload, or each of them in a process of its own
+  endo-bench --compare [--peers DIR] [--python PATH] [--rounds N] [--workload NAME] [--threads N] [--epochs N]
+      endo and other libraries in turn, a fresh process each; a Markdown table at the end
+
+Workloads:
+{}
+
+  --threads N    threads of the model; all processors unless given
+  --epochs N     passes over the data, of which the best counts; 4 unless given
+  --batch ROWS   rows in a step of the regressor and its relatives
+  --data FILE    the table of California housing as CSV
+  --peers DIR    the folder with peers.py and a cargo project for each peer in Rust
+  --python PATH  the interpreter with jax and others; python3 unless given
+  --rounds N     how often each program is run; 5 unless given",
+        list.join("\n")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, String> {
+        Arguments::parse(line.split_whitespace().map(str::to_string))
+    }
+
+    #[test]
+    fn without_words_everything_is_measured() {
+        let arguments = parse("").unwrap();
+        assert!(!arguments.compare && !arguments.help && arguments.workload.is_none());
+        assert_eq!(arguments.settings(), Settings { threads: machine::cores(), epochs: 4, batch: None, data: None });
+    }
+
+    #[test]
+    fn options_of_a_workload_are_read() {
+        let arguments = parse("--workload regressor --threads 1 --epochs 8 --batch 1024 --data a.csv").unwrap();
+        assert_eq!(arguments.workload.map(|workload| workload.name), Some("regressor"));
+        let settings = Settings { threads: 1, epochs: 8, batch: Some(1024), data: Some("a.csv".into()) };
+        assert_eq!(arguments.settings(), settings);
+    }
+
+    #[test]
+    fn options_of_a_comparison_are_read_in_any_order() {
+        let arguments = parse("--rounds 3 --peers ../peers --compare --python /venv/python").unwrap();
+        assert!(arguments.compare);
+        assert_eq!((arguments.rounds, arguments.peers), (3, Some("../peers".into())));
+        assert_eq!(arguments.python, PathBuf::from("/venv/python"));
+    }
+
+    #[test]
+    fn mistakes_name_the_word_and_what_it_takes() {
+        let message = |line| parse(line).err().unwrap();
+        assert_eq!(message("--epochs 0"), "--epochs takes a number of at least 1, got `0`");
+        assert_eq!(message("--threads two"), "--threads takes a number of at least 1, got `two`");
+        assert_eq!(message("--batch"), "--batch needs a value");
+        assert_eq!(message("--quick"), "unknown argument `--quick`; `--help` lists those that there are");
+        assert_eq!(message("--rounds 3"), "--rounds is of a comparison: add --compare");
+        assert!(message("--compare --batch 8").starts_with("--batch and --data are of single workloads"));
+        let taken = "--batch goes with --workload and one of regressor, regressor-fit, regressor-loop, mnist-mlp, wide-mlp";
+        assert_eq!([message("--batch 8"), message("--batch 8 --workload predict-row")], [taken, taken]);
+        assert!(message("--workload x").starts_with("no workload `x`; known: regressor, "));
+    }
+
+    #[test]
+    fn the_help_lists_every_workload() {
+        assert!(WORKLOADS.iter().all(|workload| help().contains(workload.about)));
+    }
+}

@@ -1,0 +1,103 @@
+//! Tracing and planning: what the first step of a shape costs before it runs.
+//!
+//! In: nets of a few and of many layers. Out: milliseconds, whole and in parts, and microseconds a layer.
+
+use std::time::Instant;
+
+use endo::graph::Graph;
+use endo::plan::Plan;
+use endo::prelude::*;
+
+use crate::line::Line;
+use crate::machine::best_of;
+use crate::nets::{Net, Regressor};
+use crate::statistics::Spread;
+use crate::workloads::{Outcome, Settings};
+
+/// The regressor's step: `trace_ms` is the first in the process, weights made on the way; `again_ms` the median of the next
+/// ones, each of a new model. Of those, `graph_ms` is tracing and differentiating, `plan_ms` the passes of the planner.
+pub fn regressor(settings: &Settings) -> Outcome<Vec<Line>> {
+    let data = Net::Regressor.data(32)?;
+    let trace = || -> Result<f64> {
+        let model = Net::Regressor.model(settings.threads);
+        let start = Instant::now();
+        model.training_program(&data)?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    };
+    let first = trace()?;
+    let again = (0..20).map(|_| trace()).collect::<Result<Vec<f64>>>()?;
+    let (graph, graph_ms) = graph(&data)?;
+    let nodes = graph.nodes.len();
+    let (plan, _) = best_of(20, || Plan::new(&graph));
+    let line = Line::of("trace-regressor")
+        .measured("trace_ms", first)
+        .measured("again_ms", Spread::of(&again).map_or(f64::NAN, |spread| spread.median))
+        .measured("graph_ms", graph_ms)
+        .measured("plan_ms", plan * 1e3)
+        .with("nodes", nodes);
+    Ok(vec![line])
+}
+
+/// The graph of the regressor's step, and the milliseconds of the best of twenty traces.
+fn graph(data: &Dataset) -> Outcome<(Graph, f64)> {
+    let model = Model::new(Regressor::new(false));
+    let optimizer = Nadam::default();
+    let mut step = Function::new(|[x, y], cx| {
+        let y_pred = model.apply(&x, cx);
+        let main_loss = mean_squared_error(&y, &y_pred).mean();
+        let loss = cx.losses().iter().fold(main_loss, |sum, term| sum + term);
+        optimizer.apply(&cx.gradients(&loss, model.trainable_weights()), cx);
+        [loss]
+    });
+    let arrays = [data.inputs(), data.targets().ok_or("the data have no targets")?];
+    let (seconds, graph) = best_of(20, || step.graph(arrays));
+    Ok((graph?, seconds * 1e3))
+}
+
+/// Layers of 16 units one after another, 10, 100 and 1,000 of them: a line for each. `us_per_layer` stays as it is where
+/// the cost is linear.
+pub fn depth(settings: &Settings) -> Outcome<Vec<Line>> {
+    [10, 100, 1000].into_iter().map(|layers| deep(layers, settings.threads)).collect()
+}
+
+fn deep(layers: usize, threads: usize) -> Outcome<Line> {
+    const UNITS: usize = 16;
+    let data = Dataset::new(Array::zeros([32, UNITS], DType::F32), Array::zeros([32, UNITS], DType::F32))?;
+    let mut times = Vec::new();
+    let mut arena_bytes = 0;
+    for _ in 0..3 {
+        let net = (0..layers).fold(Sequential::new(), |net, _| net.add(Dense::new(UNITS).activation(Relu)));
+        let mut model = Model::new(net).threads(threads);
+        model.compile(Adam::default(), MeanSquaredError, ());
+        let start = Instant::now();
+        let program = model.training_program(&data)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        arena_bytes = program.plan().arena_bytes();
+    }
+    let median = Spread::of(&times).map_or(f64::NAN, |spread| spread.median);
+    let line = Line::of("trace-depth")
+        .with("layers", layers)
+        .measured("trace_ms", median)
+        .measured("us_per_layer", median * 1e3 / layers as f64)
+        .with("arena_bytes", arena_bytes);
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_traced_graph_is_that_of_a_step() {
+        let (graph, milliseconds) = graph(&Net::Regressor.data(32).unwrap()).unwrap();
+        assert!(milliseconds > 0.0);
+        // Every weight and both of its slots are written.
+        assert!(graph.writes.len() >= 3 * 14, "{} writes", graph.writes.len());
+    }
+
+    #[test]
+    fn a_deep_net_is_traced_whole() {
+        let line = deep(3, 1).unwrap().to_string();
+        assert!(line.starts_with(r#"{"workload": "trace-depth", "layers": 3, "#), "{line}");
+    }
+}
