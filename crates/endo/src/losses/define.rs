@@ -33,6 +33,10 @@ macro_rules! losses {
                     $name
                 }
 
+                fn hyperparameters(&self) -> $crate::named::Hyperparameters {
+                    $crate::losses::define::losses! { @hyperparameters self $options }
+                }
+
                 $(
                     #[track_caller]
                     fn mask(&$this, $labels: &Tensor, $unmasked: &Tensor) -> Option<Tensor> {
@@ -97,6 +101,10 @@ macro_rules! losses {
                 $Loss
             }
         }
+    };
+
+    (@hyperparameters $this:ident { $($(#[$option_doc:meta])* $option:ident: $Option:ty $(as $Given:ty)? = $default:expr,)* }) => {
+        $crate::named::Hyperparameters::new()$(.with(stringify!($option), $this.$option.clone()))*
     };
 
     (@given $Option:ty) => { $Option };

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Named};
+use crate::named::{self, Hyperparameters, Named};
 
 pub use binary::*;
 pub use categorical::*;
@@ -58,6 +58,12 @@ pub trait Loss: Send + Sync {
     /// What reports call it: Keras's name of the function.
     fn name(&self) -> &str {
         "loss"
+    }
+
+    /// What it depends on besides targets and predictions, to be saved with a model ([`Model::save`](crate::model::Model::save));
+    /// none unless it says so.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
     }
 
     /// How the values per sample become one number.
@@ -117,6 +123,10 @@ impl Loss for Arc<dyn Loss> {
         (**self).name()
     }
 
+    fn hyperparameters(&self) -> Hyperparameters {
+        (**self).hyperparameters()
+    }
+
     fn reduction(&self) -> Reduction {
         (**self).reduction()
     }
@@ -148,6 +158,10 @@ impl<L: Loss> Loss for Reduced<L> {
 
     fn name(&self) -> &str {
         self.loss.name()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.loss.hyperparameters().with("reduction", self.reduction)
     }
 
     fn reduction(&self) -> Reduction {

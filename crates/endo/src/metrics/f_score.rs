@@ -34,7 +34,7 @@ macro_rules! f_score {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $Metric {
-            totals: Totals<4>,
+            totals: Totals,
             average: Option<Averaging>,
             beta: f64,
             threshold: Option<f64>,
@@ -120,7 +120,7 @@ macro_rules! f_score {
             }
 
             fn result(&self, cx: &mut Context) -> Tensor {
-                let Some([hits, wrong, missed, labels]) = self.totals.read(cx) else {
+                let Some([hits, wrong, missed, labels]) = self.totals.get(cx) else {
                     return cx.constant(0.0_f32);
                 };
                 let precision = &hits / (&hits + wrong + EPSILON);

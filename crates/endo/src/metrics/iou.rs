@@ -20,7 +20,7 @@ const EPSILON: f64 = 1e-7;
 /// How often each class is predicted for each class: the state and settings that the metrics of this file share.
 #[derive(Clone, Debug)]
 struct Confusion {
-    totals: Totals<1>,
+    totals: Totals,
     num_classes: usize,
     target_class_ids: Vec<usize>,
     ignore_class: Option<i32>,
@@ -33,7 +33,7 @@ struct Confusion {
 impl Confusion {
     fn new(name: &str, num_classes: usize, target_class_ids: Vec<usize>, sparse: bool) -> Self {
         Self {
-            totals: Totals::new(name, ["total_confusion_matrix"], [num_classes, num_classes]),
+            totals: Totals::of_shape(name, ["total_confusion_matrix"], [num_classes, num_classes]),
             num_classes,
             target_class_ids,
             ignore_class: None,
@@ -83,7 +83,7 @@ impl Confusion {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        let Some([matrix]) = self.totals.read(cx) else {
+        let Some([matrix]) = self.totals.get(cx) else {
             return cx.constant(0.0_f32);
         };
         let classes = self.num_classes;

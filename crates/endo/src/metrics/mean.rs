@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::losses::{Loss, align, reduction::spread_weights};
+use crate::named::Hyperparameters;
 use crate::trace::{Context, evaluate_now};
 use crate::variable::Variable;
 
@@ -32,13 +33,13 @@ use super::totals::Totals;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Mean {
-    totals: Totals<2>,
+    totals: Totals,
 }
 
 impl Mean {
     /// A mean of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { totals: Totals::new(name, ["total", "count"], ()) }
+        Self { totals: Totals::new(name, ["total", "count"]) }
     }
 
     /// Takes in values, each with weight 1.
@@ -104,7 +105,7 @@ impl Metric for Mean {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        match self.totals.read(cx) {
+        match self.totals.get(cx) {
             Some([total, count]) => total.divide_no_nan(count),
             None => cx.constant(0.0_f32),
         }
@@ -126,13 +127,13 @@ impl Metric for Mean {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sum {
-    totals: Totals<1>,
+    totals: Totals,
 }
 
 impl Sum {
     /// A sum of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { totals: Totals::new(name, ["total"], ()) }
+        Self { totals: Totals::new(name, ["total"]) }
     }
 
     /// Takes in values, each with weight 1.
@@ -173,7 +174,7 @@ impl Metric for Sum {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        match self.totals.read(cx) {
+        match self.totals.get(cx) {
             Some([total]) => total,
             None => cx.constant(0.0_f32),
         }
@@ -230,6 +231,10 @@ impl Metric for MeanMetricWrapper {
             self.loss.mask(&y_true, &values).map_or(weights.clone(), |mask| mask.where_(&weights, 0.0))
         });
         self.mean.take(&values, weights.as_ref(), cx);
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.loss.hyperparameters()
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {

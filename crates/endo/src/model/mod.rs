@@ -3,6 +3,8 @@
 //! In: a layer. Out: [`Model`]: what it is made of, its weights, and how it is used in loops; `training/` trains it.
 
 mod compiled;
+mod metrics;
+mod saved;
 mod saving;
 pub(crate) mod steps;
 mod summary;
@@ -17,17 +19,18 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
-use crate::metrics::{IntoMetrics, Mean, Metric};
-use crate::optimizers::Optimizer;
+use crate::metrics::{Mean, Metric};
 use crate::shape::Shape;
 use crate::trace::follow::Tracing;
-use crate::trace::{Context, HeldMetric, LayerRecord, MetricTerm};
+use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
+use metrics::Held;
 use steps::Steps;
 
 pub(crate) use compiled::Compiled;
-pub use compiled::{IntoLoss, IntoOptimizer};
+pub use compiled::{IntoLoss, IntoLosses, IntoOptimizer};
+pub use saved::Saved;
 pub use summary::Summary;
 pub(crate) use summary::short_names;
 
@@ -121,56 +124,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Chooses how to train: the optimizer (a value or a name), the loss (`()` for none: a model can train on its internal terms alone), and
-    /// metrics (an array, a tuple of several kinds, or `()`).
-    pub fn compile(&mut self, optimizer: impl IntoOptimizer, loss: impl IntoLoss, metrics: impl IntoMetrics) -> &mut Self {
-        match optimizer.into_optimizer() {
-            Ok(optimizer) => {
-                self.compiled = Some(Compiled::new(optimizer, loss.into_losses(), metrics.into_metrics()));
-                self.misuse.take_if(|error| error.kind() == ErrorKind::Argument);
-            }
-            Err(error) => self.misuse = Some(error),
-        }
-        self.steps.clear();
-        self
-    }
-
-    /// Metrics that sample weights and class weights apply to; reported as `weighted_` and their name when a metric of
-    /// the same name is compiled without weights.
-    pub fn weighted_metrics(&mut self, metrics: impl IntoMetrics) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(0, true, metrics.into_metrics()))
-    }
-
-    /// The metrics of one of several outputs, by its position; reported with the output's name in front.
-    pub fn output_metrics(&mut self, output: usize, metrics: impl IntoMetrics) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(output, false, metrics.into_metrics()))
-    }
-
-    /// The metrics of one of several outputs that sample weights apply to.
-    pub fn output_weighted_metrics(&mut self, output: usize, metrics: impl IntoMetrics) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(output, true, metrics.into_metrics()))
-    }
-
-    /// The factors of the compiled losses in the total, one for each. They touch no other term.
-    pub fn loss_weights(&mut self, weights: impl IntoIterator<Item = f64>) -> &mut Self {
-        self.change(|compiled| compiled.loss_weights = weights.into_iter().collect())
-    }
-
-    /// Changes what was compiled. Before `compile` there is nothing to change, which the next step says.
-    fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
-        match &mut self.compiled {
-            Some(compiled) => change(compiled),
-            None => {
-                let message =
-                    "loss weights or metrics were given to the model before it was compiled, and `compile` replaced them";
-                let help = "call `compile` first: `model.compile(..).loss_weights([..])`";
-                self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
-            }
-        }
-        self.steps.clear();
-        self
-    }
-
     /// Calls the model within a trace: in a custom loop. Its loss terms are then in `cx.losses()`, and its metrics are
     /// updated.
     #[track_caller]
@@ -224,20 +177,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let outputs = self.layer.apply(inputs, cx);
         cx.trace().leave(outside);
         outputs
-    }
-
-    /// The means that the model's `add_metric` terms go into, made when a term first appears.
-    fn metric_means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
-        let mut state = self.state();
-        let find = |state: &mut State, name: &str| match state.metric_terms.iter().find(|mean| mean.name() == name) {
-            Some(mean) => mean.clone(),
-            None => {
-                let mean = Arc::new(Mean::new(name));
-                state.metric_terms.push(mean.clone());
-                mean
-            }
-        };
-        terms.iter().map(|term| find(&mut state, &term.name)).collect()
     }
 
     /// Makes the weights for inputs of this shape, batch included, without running anything.
@@ -295,58 +234,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.state().outputs.clone()
     }
 
-    /// The compiled optimizer.
-    pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
-        self.compiled.as_ref().map(|compiled| &compiled.optimizer)
-    }
-
-    /// Every metric with its name in reports: those compiled, then those that layers add, and those that they hold.
-    pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let (terms, held, outputs) = {
-            let state = self.state();
-            (state.metric_terms.clone(), state.held.clone(), state.outputs.clone())
-        };
-        let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
-        let names: Vec<String> = terms.iter().map(|mean| mean.name().to_string()).collect();
-        for (mean, short) in terms.into_iter().zip(short_names(&names, 1)) {
-            let taken = metrics.iter().any(|(name, _)| *name == short);
-            let name = if taken { mean.name().to_string() } else { short };
-            metrics.push((name, mean));
-        }
-        metrics.extend(held.into_iter().map(|metric| (metric.name().to_string(), metric)));
-        metrics
-    }
-
-    /// The results of all metrics so far. A metric with several numbers, such as one for each class, is reported as
-    /// `f1_score_0`, `f1_score_1`, ...
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let data = Dataset::new([[0.0_f32], [1.0]], [[1, 0], [0, 1]])?;
-    /// let mut model = Model::new(Dense::new(2));
-    /// model.compile(Sgd::new(0.1), MeanSquaredError, (F1Score::new(), "mae"));
-    /// model.evaluate(&data)?;
-    /// let names: Vec<String> = model.metric_results()?.into_iter().map(|(name, _)| name).collect();
-    /// assert_eq!(names, ["f1_score_0", "f1_score_1", "mae"]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    pub fn metric_results(&self) -> Result<Vec<(String, f64)>> {
-        let mut results = Vec::new();
-        for (name, metric) in self.metrics() {
-            let value = metric.value()?;
-            match value.shape().is_scalar() {
-                true => results.push((name, value.item()?)),
-                false => results.extend((0..value.len()).map(|index| (format!("{name}_{index}"), value.get(index)))),
-            }
-        }
-        Ok(results)
-    }
-
-    /// Sets all metrics back to their start: what `fit` does before every epoch, and a custom loop has to.
-    pub fn reset_metrics(&self) {
-        self.metrics().iter().for_each(|(_, metric)| metric.reset());
-    }
-
     /// The layers with their outputs and weights, as a table to print.
     ///
     /// # Errors
@@ -365,39 +252,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Tracing { training, dtype: self.dtype, counter: self.counter.clone() }
     }
 
-    /// What was compiled.
-    pub(crate) fn compiled(&self) -> Result<&Compiled> {
-        if let Some(error) = &self.misuse {
-            return Err(error.clone());
-        }
-        self.compiled.as_ref().ok_or_else(|| {
-            let help = "call `model.compile(optimizer, loss, metrics)` first";
-            Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
-        })
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// A metric that a layer holds as a field.
-struct Held(HeldMetric);
-
-impl Metric for Held {
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// The layer updates it.
-    fn update(&self, _: &Tensor, _: &Tensor, _: Option<&Tensor>, _: &mut Context) {}
-
-    fn result(&self, cx: &mut Context) -> Tensor {
-        (self.0.result)(cx)
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.0.variables.clone()
     }
 }
 

@@ -13,13 +13,16 @@ use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{NodeId, Tensor, Trace};
+use crate::initializers::Initializer;
+use crate::named::Hyperparameters;
 use crate::ops::RandomState;
 use crate::regularizers::Regularizer;
+use crate::spelling;
 use crate::variable::Variable;
 
 use super::record::{HeldMetric, LayerRecord, LossTerm, Mark, MetricTerm, UsedWeight};
-use super::scope::{self, Frame, Scopes};
-use super::weight::stream;
+use super::scope::{Frame, Scopes};
+use super::weight::{Weight, stream};
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.
 pub struct Context {
@@ -306,6 +309,7 @@ impl Context {
         &mut self,
         layer: &L,
         given: Option<&str>,
+        hyperparameters: Hyperparameters,
         batch: Option<usize>,
         site: &'static Location<'static>,
     ) {
@@ -321,8 +325,8 @@ impl Context {
         });
         let outside = self.trace.enter(&path, site);
         if call == 0 {
-            let kind = scope::short_name(identity.1).to_string();
-            self.layers.push(LayerRecord { path: path.clone(), kind, outputs: Vec::new(), weights: Vec::new() });
+            let kind = spelling::short_name(identity.1).to_string();
+            self.layers.push(LayerRecord { path: path.clone(), kind, hyperparameters, outputs: Vec::new(), weights: Vec::new() });
         }
         self.scopes.push(Frame { identity, path, call, outside });
     }
@@ -394,23 +398,18 @@ impl Context {
         self.scopes.innermost().is_some_and(|frame| frame.identity == identity(owner))
     }
 
-    /// Notes that a weight is used, with its penalty and constraint.
-    pub(crate) fn use_weight(
-        &mut self,
-        variable: &Variable,
-        regularizer: Option<&Arc<dyn Regularizer>>,
-        constraint: Option<&Arc<dyn Constraint>>,
-    ) {
+    /// Notes that a weight is used, with what goes with it.
+    pub(crate) fn use_weight(&mut self, variable: &Variable, weight: &Weight, initializer: &dyn Initializer) {
         for collector in self.collectors.iter_mut().filter(|collector| !collector.contains(variable)) {
             collector.push(variable.clone());
         }
         if !self.weights.iter().any(|used| used.variable == *variable) {
-            let (regularizer, constraint) = (regularizer.cloned(), constraint.cloned());
-            self.weights.push(UsedWeight { variable: variable.clone(), regularizer, constraint, penalty: None });
             let path = self.scopes.path();
             if let Some(record) = self.layers.iter_mut().find(|record| record.path == path) {
+                weight.note(initializer, &mut record.hyperparameters);
                 record.weights.push(variable.clone());
             }
+            self.weights.push(weight.used(variable));
         }
     }
 
