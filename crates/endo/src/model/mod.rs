@@ -62,9 +62,19 @@ pub struct Model<I: Tree = Tensor, O: Tree = Tensor> {
     /// What was wrong in compiling it: the next step says so.
     misuse: Option<Error>,
     pub(crate) steps: Steps,
+    /// Terms of the loss that only depend on weights, by name.
+    added: Vec<(String, Arc<AddedLoss>)>,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub(crate) epochs: usize,
     state: Mutex<State>,
+}
+
+type Term = dyn Fn(&mut Context) -> Tensor + Send + Sync;
+
+/// A term of the loss given from outside `call`, with the line that gave it.
+struct AddedLoss {
+    term: Box<Term>,
+    site: &'static Location<'static>,
 }
 
 /// What traces of the model have found out about it.
@@ -90,6 +100,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             compiled: None,
             misuse: None,
             steps: Steps::default(),
+            added: Vec::new(),
             epochs: 0,
             state: Mutex::new(State::default()),
         }
@@ -124,12 +135,39 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
+    /// Adds a term to the loss from outside `call`, a scalar computed from variables: what Keras's `model.add_loss(lambda: ..)`
+    /// does. It is reported by its name, adds up with the others, counts once in a step however often the model is applied, and
+    /// is among `cx.losses()` in loops of one's own.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let data = Dataset::new([[1.0_f32], [2.0]], [[0.0_f32], [0.0]])?;
+    /// let mut model = Model::new(Dense::new(1).kernel_initializer(Ones));
+    /// model.build([1, 1])?;
+    /// let kernel = model.weight("kernel").unwrap();
+    /// model.add_loss("decay", move |cx| 0.5 * cx.read(&kernel).square().sum());
+    /// model.compile("sgd", "mse", ());
+    /// assert_eq!(model.evaluate(&data)?.get("loss"), Some(2.5 + 0.5));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn add_loss(&mut self, name: &str, term: impl Fn(&mut Context) -> Tensor + Send + Sync + 'static) -> &mut Self {
+        let added = AddedLoss { term: Box::new(term), site: Location::caller() };
+        self.added.push((name.to_string(), Arc::new(added)));
+        self.steps.clear();
+        self
+    }
+
     /// Calls the model within a trace: in a custom loop. Its loss terms are then in `cx.losses()`, and its metrics are
     /// updated.
     #[track_caller]
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let mark = cx.mark();
         let outputs = self.forward(inputs, cx);
+        for (name, added) in &self.added {
+            let identity = Arc::as_ptr(added) as usize;
+            cx.add_loss_once(identity, name, &*added.term, added.site);
+        }
         for held in cx.held_since(mark).to_vec() {
             let mut state = self.state();
             if state.held.iter().all(|known| known.name() != held.name) {

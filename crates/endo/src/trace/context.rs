@@ -35,7 +35,11 @@ pub struct Context {
     draws: u32,
     scopes: Scopes,
     batch: usize,
+    /// The variables assigned, once for each assignment.
+    pub(super) assigned: Vec<Variable>,
     losses: Vec<LossTerm>,
+    /// The terms given to models from outside, by their addresses.
+    added_once: Vec<usize>,
     metrics: Vec<MetricTerm>,
     held: Vec<HeldMetric>,
     weights: Vec<UsedWeight>,
@@ -65,7 +69,9 @@ impl Context {
             draws: 0,
             scopes: Scopes::default(),
             batch: 1,
+            assigned: Vec::new(),
             losses: Vec::new(),
+            added_once: Vec::new(),
             metrics: Vec::new(),
             held: Vec::new(),
             weights: Vec::new(),
@@ -106,7 +112,14 @@ impl Context {
     /// Gives a variable a new value, from here on in the trace and after the run.
     #[track_caller]
     pub fn assign(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
-        self.trace.assign(variable, value.borrow(), Location::caller());
+        self.assign_at(variable, value.borrow(), Location::caller());
+    }
+
+    pub(super) fn assign_at(&mut self, variable: &Variable, value: &Tensor, site: &'static Location<'static>) {
+        self.trace.assign(variable, value, site);
+        if self.trace.error().is_none() {
+            self.assigned.push(variable.clone());
+        }
     }
 
     /// Adds to a variable.
@@ -114,7 +127,7 @@ impl Context {
     pub fn assign_add(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
         let site = Location::caller();
         let sum = self.trace.read(variable, site) + value.borrow().convert(variable.dtype(), site);
-        self.trace.assign(variable, &sum, site);
+        self.assign_at(variable, &sum, site);
     }
 
     /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs
@@ -132,7 +145,26 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn add_loss(&mut self, name: &str, term: impl Borrow<Tensor>) {
-        let (term, site) = (term.borrow(), Location::caller());
+        self.add_scalar_loss(name, term.borrow(), Location::caller());
+    }
+
+    /// Adds a term that a model was given from outside its `call`, unless it is there already: such a term counts once, however
+    /// often the model is applied. By its identity it is known again while the trace lasts.
+    pub(crate) fn add_loss_once(
+        &mut self,
+        identity: usize,
+        name: &str,
+        term: &dyn Fn(&mut Self) -> Tensor,
+        site: &'static Location<'static>,
+    ) {
+        if !self.added_once.contains(&identity) {
+            self.added_once.push(identity);
+            let term = term(self);
+            self.add_scalar_loss(name, &term, site);
+        }
+    }
+
+    fn add_scalar_loss(&mut self, name: &str, term: &Tensor, site: &'static Location<'static>) {
         if !term.shape().is_scalar() {
             let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", term.shape());
             let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one value per sample";
@@ -225,6 +257,11 @@ impl Context {
             penalties.push((used.variable.name().to_string(), penalty.clone()));
         }
         penalties
+    }
+
+    /// The weights used so far.
+    pub(super) fn used_weights(&self) -> &[UsedWeight] {
+        &self.weights
     }
 
     /// The variables of the weights used so far, in the order of their first use.

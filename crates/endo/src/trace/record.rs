@@ -2,7 +2,7 @@
 //!
 //! In: from the layers applied. Out: to models and loops, by name.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::constraints::Constraint;
 use crate::graph::Tensor;
@@ -52,6 +52,8 @@ pub struct HeldMetric {
 /// A weight that the trace has used, with what goes with it.
 pub(crate) struct UsedWeight {
     pub variable: Variable,
+    /// The field that holds it, which is gone when its layer is.
+    pub owner: Weak<OnceLock<Variable>>,
     pub regularizer: Option<Arc<dyn Regularizer>>,
     pub constraint: Option<Arc<dyn Constraint>>,
     pub penalty: Option<Tensor>,

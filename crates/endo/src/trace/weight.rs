@@ -43,13 +43,14 @@ pub struct Weight {
     trainable: bool,
     regularizer: Option<Arc<dyn Regularizer>>,
     constraint: Option<Arc<dyn Constraint>>,
-    variable: OnceLock<Variable>,
+    /// Behind an `Arc`, so that a function can tell whether the layer is still there.
+    variable: Arc<OnceLock<Variable>>,
 }
 
 impl Weight {
     /// A trainable weight, not made yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), trainable: true, regularizer: None, constraint: None, variable: OnceLock::new() }
+        Self { name: name.into(), trainable: true, regularizer: None, constraint: None, variable: Arc::default() }
     }
 
     /// Whether optimizers may change it: moving averages and fixed tables are not trainable.
@@ -135,14 +136,14 @@ impl Weight {
     /// What a trace keeps of it.
     pub(super) fn used(&self, variable: &Variable) -> UsedWeight {
         let (regularizer, constraint) = (self.regularizer.clone(), self.constraint.clone());
-        UsedWeight { variable: variable.clone(), regularizer, constraint, penalty: None }
+        UsedWeight { variable: variable.clone(), owner: Arc::downgrade(&self.variable), regularizer, constraint, penalty: None }
     }
 
     /// Assigns its value within the trace: moving averages.
     #[track_caller]
     pub fn assign(&self, value: &Tensor, cx: &mut Context) {
         match self.variable.get() {
-            Some(variable) => cx.trace().assign(variable, value, Location::caller()),
+            Some(variable) => cx.assign_at(variable, value, Location::caller()),
             None => {
                 let message = format!("weight `{}` is assigned before it was made", self.name);
                 let error = Error::new(ErrorKind::Usage, message).help("`get` it first: that makes it");
