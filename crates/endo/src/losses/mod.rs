@@ -16,12 +16,14 @@ pub(crate) mod regression;
 pub(crate) mod segmentation;
 mod shapes;
 pub(crate) mod sparse;
+mod targets;
 
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::named::{self, Hyperparameters, Named};
+use crate::shape::Shape;
 
 pub use binary::*;
 pub use categorical::*;
@@ -35,6 +37,7 @@ pub use regression::*;
 pub use segmentation::*;
 pub(crate) use shapes::align;
 pub use sparse::*;
+pub use targets::Targets;
 
 /// Probabilities and denominators are kept this far from 0 (and probabilities from 1). As Keras.
 const EPSILON: f64 = 1e-7;
@@ -64,6 +67,13 @@ pub trait Loss: Send + Sync {
     /// none unless it says so.
     fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters::new()
+    }
+
+    /// What the numbers of targets have to be, for targets and predictions of these shapes; anything unless it says otherwise. A
+    /// model checks it in data.
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        let _ = (y_true, y_pred);
+        Targets::Any
     }
 
     /// How the values per sample become one number.
@@ -127,6 +137,10 @@ impl Loss for Arc<dyn Loss> {
         (**self).hyperparameters()
     }
 
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        (**self).targets(y_true, y_pred)
+    }
+
     fn reduction(&self) -> Reduction {
         (**self).reduction()
     }
@@ -162,6 +176,10 @@ impl<L: Loss> Loss for Reduced<L> {
 
     fn hyperparameters(&self) -> Hyperparameters {
         self.loss.hyperparameters().with("reduction", self.reduction)
+    }
+
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        self.loss.targets(y_true, y_pred)
     }
 
     fn reduction(&self) -> Reduction {

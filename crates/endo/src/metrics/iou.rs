@@ -7,7 +7,8 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::losses::reduction::spread_weights;
+use crate::losses::{Targets, reduction::spread_weights};
+use crate::shape::Shape;
 use crate::trace::Context;
 use crate::variable::Variable;
 
@@ -134,6 +135,11 @@ macro_rules! overlap_metric {
             fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
                 self.report(cx);
                 self.confusion.update(y_true, y_pred, sample_weight, cx);
+            }
+
+            fn targets(&self, _: &Shape, _: &Shape) -> Targets {
+                let Confusion { num_classes, ignore_class, sparse_y_true, .. } = self.confusion;
+                if sparse_y_true { Targets::Classes { count: num_classes, ignored: ignore_class } } else { Targets::Any }
             }
 
             fn result(&self, cx: &mut Context) -> Tensor {

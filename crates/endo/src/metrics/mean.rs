@@ -9,8 +9,9 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::losses::{Loss, align, reduction::spread_weights};
+use crate::losses::{Loss, Targets, align, reduction::spread_weights};
 use crate::named::Hyperparameters;
+use crate::shape::Shape;
 use crate::trace::{Context, evaluate_now};
 use crate::variable::Variable;
 
@@ -237,6 +238,10 @@ impl Metric for MeanMetricWrapper {
         self.loss.hyperparameters()
     }
 
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        self.loss.targets(y_true, y_pred)
+    }
+
     fn result(&self, cx: &mut Context) -> Tensor {
         self.mean.result(cx)
     }
@@ -250,7 +255,8 @@ impl Metric for MeanMetricWrapper {
 macro_rules! mean_metric {
     ($(#[$doc:meta])* $Metric:ident = $name:literal
      $({ $($(#[$option_doc:meta])* $option:ident: $Type:ty = $default:expr),* })?,
-     |$self:ident, $y_true:ident, $y_pred:ident| $values:expr) => {
+     |$self:ident, $y_true:ident, $y_pred:ident| $values:expr
+     $(, targets($true_shape:ident, $pred_shape:ident) => $targets:expr)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $Metric {
@@ -310,6 +316,12 @@ macro_rules! mean_metric {
             fn variables(&self) -> Vec<$crate::variable::Variable> {
                 self.mean.variables()
             }
+
+            $(
+                fn targets(&$self, $true_shape: &$crate::shape::Shape, $pred_shape: &$crate::shape::Shape) -> $crate::losses::Targets {
+                    $targets
+                }
+            )?
         }
     };
 }

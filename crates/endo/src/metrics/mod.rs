@@ -24,8 +24,9 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::losses::align;
+use crate::losses::{Targets, align};
 use crate::named::Hyperparameters;
+use crate::shape::Shape;
 use crate::trace::{Context, HeldMetric, evaluate_now};
 use crate::variable::Variable;
 
@@ -109,6 +110,13 @@ pub trait Metric: Send + Sync {
     /// unless it says so.
     fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters::new()
+    }
+
+    /// What the numbers of targets have to be, for targets and predictions of these shapes; anything unless it says otherwise. A
+    /// model checks it in data.
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        let _ = (y_true, y_pred);
+        Targets::Any
     }
 
     /// Has the metric reported under its name when a layer holds it as a field and updates it in `call`. The metrics of this

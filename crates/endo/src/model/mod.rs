@@ -85,6 +85,9 @@ struct State {
     metric_terms: Vec<Arc<Mean>>,
     held: Vec<Arc<dyn Metric>>,
     outputs: Vec<String>,
+    output_shapes: Vec<Shape>,
+    /// What was traced and is probably not meant.
+    warnings: Vec<String>,
 }
 
 impl<I: Tree, O: Tree> Model<I, O> {
@@ -207,6 +210,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             state.layers = layers.to_vec();
         }
         state.outputs = output_names(&outputs.tensors(), cx);
+        state.output_shapes = outputs.tensors().iter().map(|output| output.shape().clone()).collect();
         outputs
     }
 
@@ -270,6 +274,27 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// The outputs' names: those of the layers that made them. Empty before the model has seen an input.
     pub fn output_names(&self) -> Vec<String> {
         self.state().outputs.clone()
+    }
+
+    /// The outputs' shapes, batch included, as last traced.
+    pub(crate) fn output_shapes(&self) -> Vec<Shape> {
+        self.state().output_shapes.clone()
+    }
+
+    /// What its steps were traced with and is probably not meant, such as a gradient that does not exist. Each was printed once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.state().warnings.clone()
+    }
+
+    /// Prints what is new.
+    pub(crate) fn warn(&self, warnings: Vec<String>) {
+        let known = &mut self.state().warnings;
+        for warning in warnings {
+            if !known.contains(&warning) {
+                eprintln!("warning: {warning}");
+                known.push(warning);
+            }
+        }
     }
 
     /// The layers with their outputs and weights, as a table to print.

@@ -259,6 +259,11 @@ impl Context {
         penalties
     }
 
+    /// The variables assigned so far, once for each assignment.
+    pub(crate) fn assigned(&self) -> &[Variable] {
+        &self.assigned
+    }
+
     /// The weights used so far.
     pub(super) fn used_weights(&self) -> &[UsedWeight] {
         &self.weights
