@@ -2,6 +2,8 @@
 //!
 //! In: one mistake each. Out: the error of `run`, `build` or `fit`, checked whole; nothing panics.
 
+#[path = "errors/custom.rs"]
+mod custom;
 #[path = "errors/data.rs"]
 mod data;
 #[path = "errors/layers.rs"]

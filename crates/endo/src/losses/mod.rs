@@ -175,7 +175,9 @@ impl<L: Loss> Loss for Reduced<L> {
     }
 
     fn hyperparameters(&self) -> Hyperparameters {
-        self.loss.hyperparameters().with("reduction", self.reduction)
+        // One's own reduction says nothing new: a loss by name is the loss by value.
+        let all = self.loss.hyperparameters();
+        if self.reduction == self.loss.reduction() { all } else { all.with("reduction", self.reduction) }
     }
 
     fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
