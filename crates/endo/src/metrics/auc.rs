@@ -8,10 +8,9 @@ use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::named::words;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::curve::{Counts, Scale, Tally};
-use super::{Metric, paired};
+use super::{Metric, Totals, paired};
 
 words! {
     /// What the thresholds of a classifier draw.
@@ -225,8 +224,8 @@ impl Default for Auc {
 }
 
 impl Metric for Auc {
-    fn name(&self) -> &str {
-        self.tally.totals.name()
+    fn totals(&self) -> Option<&Totals> {
+        Some(&self.tally.totals)
     }
 
     #[track_caller]
@@ -258,10 +257,6 @@ impl Metric for Auc {
             Some(weights) => (areas * &weights).sum().divide_no_nan(weights.sum()),
             None => areas.mean(),
         }
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.tally.variables()
     }
 }
 

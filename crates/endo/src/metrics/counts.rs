@@ -7,7 +7,6 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::totals::Totals;
 use super::{Metric, of_class, paired};
@@ -188,8 +187,8 @@ macro_rules! counting_metric {
         }
 
         impl Metric for $Metric {
-            fn name(&self) -> &str {
-                self.totals.name()
+            fn totals(&self) -> Option<&Totals> {
+                Some(&self.totals)
             }
 
             #[track_caller]
@@ -204,10 +203,6 @@ macro_rules! counting_metric {
                     Some([$a $(, $b)?]) => one_or_all($result),
                     None => cx.constant(0.0_f32),
                 }
-            }
-
-            fn variables(&self) -> Vec<Variable> {
-                self.totals.variables()
             }
         }
     };

@@ -8,7 +8,6 @@ use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::totals::Totals;
 
@@ -101,10 +100,6 @@ impl Tally {
             false_positives: above(&fails),
             false_negatives: below(&holds),
         })
-    }
-
-    pub fn variables(&self) -> Vec<Variable> {
-        self.totals.variables()
     }
 }
 

@@ -10,7 +10,6 @@ use crate::graph::Tensor;
 use crate::losses::{Targets, reduction::spread_weights};
 use crate::shape::Shape;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::Metric;
 use super::totals::Totals;
@@ -127,8 +126,8 @@ macro_rules! overlap_metric {
         }
 
         impl Metric for $Metric {
-            fn name(&self) -> &str {
-                self.confusion.totals.name()
+            fn totals(&self) -> Option<&Totals> {
+                Some(&self.confusion.totals)
             }
 
             #[track_caller]
@@ -144,10 +143,6 @@ macro_rules! overlap_metric {
 
             fn result(&self, cx: &mut Context) -> Tensor {
                 self.confusion.result(cx)
-            }
-
-            fn variables(&self) -> Vec<Variable> {
-                self.confusion.totals.variables()
             }
         }
     };

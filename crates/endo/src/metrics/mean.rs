@@ -13,7 +13,6 @@ use crate::losses::{Loss, Targets, align, reduction::spread_weights};
 use crate::named::Hyperparameters;
 use crate::shape::Shape;
 use crate::trace::{Context, evaluate_now};
-use crate::variable::Variable;
 
 use super::Metric;
 use super::totals::Totals;
@@ -94,8 +93,8 @@ fn float(values: &Tensor) -> DType {
 }
 
 impl Metric for Mean {
-    fn name(&self) -> &str {
-        self.totals.name()
+    fn totals(&self) -> Option<&Totals> {
+        Some(&self.totals)
     }
 
     /// As a compiled metric: the mean of the predictions.
@@ -110,10 +109,6 @@ impl Metric for Mean {
             Some([total, count]) => total.divide_no_nan(count),
             None => cx.constant(0.0_f32),
         }
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.totals.variables()
     }
 }
 
@@ -160,8 +155,8 @@ impl Sum {
 }
 
 impl Metric for Sum {
-    fn name(&self) -> &str {
-        self.totals.name()
+    fn totals(&self) -> Option<&Totals> {
+        Some(&self.totals)
     }
 
     /// As a compiled metric: the sum of the predictions.
@@ -179,10 +174,6 @@ impl Metric for Sum {
             Some([total]) => total,
             None => cx.constant(0.0_f32),
         }
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.totals.variables()
     }
 }
 
@@ -217,8 +208,8 @@ impl MeanMetricWrapper {
 }
 
 impl Metric for MeanMetricWrapper {
-    fn name(&self) -> &str {
-        Metric::name(&self.mean)
+    fn totals(&self) -> Option<&Totals> {
+        self.mean.totals()
     }
 
     #[track_caller]
@@ -244,10 +235,6 @@ impl Metric for MeanMetricWrapper {
 
     fn result(&self, cx: &mut Context) -> Tensor {
         self.mean.result(cx)
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.mean.variables()
     }
 }
 
@@ -294,8 +281,8 @@ macro_rules! mean_metric {
         }
 
         impl $crate::metrics::Metric for $Metric {
-            fn name(&self) -> &str {
-                $crate::metrics::Metric::name(&self.mean)
+            fn totals(&self) -> Option<&$crate::metrics::Totals> {
+                $crate::metrics::Metric::totals(&self.mean)
             }
 
             #[track_caller]
@@ -311,10 +298,6 @@ macro_rules! mean_metric {
 
             fn result(&self, cx: &mut $crate::trace::Context) -> $crate::graph::Tensor {
                 self.mean.result(cx)
-            }
-
-            fn variables(&self) -> Vec<$crate::variable::Variable> {
-                self.mean.variables()
             }
 
             $(

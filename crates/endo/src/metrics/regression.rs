@@ -65,8 +65,8 @@ impl Default for RootMeanSquaredError {
 }
 
 impl Metric for RootMeanSquaredError {
-    fn name(&self) -> &str {
-        Metric::name(&self.mean)
+    fn totals(&self) -> Option<&Totals> {
+        self.mean.totals()
     }
 
     #[track_caller]
@@ -78,10 +78,6 @@ impl Metric for RootMeanSquaredError {
 
     fn result(&self, cx: &mut Context) -> Tensor {
         self.mean.result(cx).sqrt()
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.mean.variables()
     }
 }
 

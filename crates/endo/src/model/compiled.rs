@@ -35,8 +35,9 @@ impl Compiled {
         compiled
     }
 
-    /// Replaces the metrics of the outputs that there are lists for, those that weights apply to or the others.
+    /// Replaces the metrics of all outputs, those that weights apply to or the others.
     fn set_all_metrics(&mut self, weighted: bool, metrics: Vec<Vec<Arc<dyn Metric>>>) {
+        self.metrics.retain(|known| known.weighted != weighted);
         for (output, metrics) in metrics.into_iter().enumerate() {
             self.set_metrics(output, weighted, metrics);
         }
@@ -91,7 +92,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Metrics that sample weights and class weights apply to; reported as `weighted_` and their name when a metric of
+    /// Metrics that sample weights and class weights apply to, in lists as `compile` takes them; reported as `weighted_` and their name when a metric of
     /// the same name is compiled without weights.
     pub fn weighted_metrics<K>(&mut self, metrics: impl IntoMetrics<K>) -> &mut Self {
         self.change(|compiled| compiled.set_all_metrics(true, metrics.into_metrics()))

@@ -49,7 +49,9 @@ impl Place {
 /// What a file that [`Model::save`] wrote says of the model besides its weights. Prints a line for each place.
 ///
 /// A place is `"loss"` (of several `"loss 0"`, `"loss 1"`, ..), `"metric "` and the metric's name in reports, or a layer's path.
-/// Code is not in the file: the user's structs are made again by their constructors, from what [`get`](Self::get) returns.
+/// Code is not in the file: the user's structs are made again by their constructors, from what [`get`](Self::get) returns. Values
+/// of the library say the options that are not their defaults, and are read whole:
+/// `regularizers::get(&saved.get::<String>("dense", "kernel_regularizer")?)?`.
 ///
 /// ```
 /// use endo::prelude::*;

@@ -55,9 +55,9 @@ mod tests {
         model.compile(Sgd::new(0.1), loss, ());
         let data = Dataset::new(Array::zeros([3, 2], DType::F32), labels)?;
         model.build([3, 2])?;
-        let before = model.weights()[0].value();
+        let before = model.weights()[1].value();
         let result = model.fit(&data, Fit::epochs(1)).map(|_| ());
-        assert_eq!((model.weights()[0].value() == before), result.is_err());
+        assert_eq!(model.weights()[1].value() == before, result.is_err());
         result
     }
 
