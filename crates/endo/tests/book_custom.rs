@@ -11,6 +11,8 @@ mod lengths;
 mod outputs;
 #[path = "book_custom/saved.rs"]
 mod saved;
+#[path = "support/structs.rs"]
+mod structs;
 
 use endo::prelude::*;
 

@@ -8,6 +8,8 @@ mod custom;
 mod data;
 #[path = "errors/layers.rs"]
 mod layers;
+#[path = "support/structs.rs"]
+mod structs;
 #[path = "errors/tracing.rs"]
 mod tracing;
 #[path = "errors/training.rs"]

@@ -35,7 +35,7 @@ pub use hinge::*;
 pub use reduction::Reduction;
 pub use regression::*;
 pub use segmentation::*;
-pub(crate) use shapes::align;
+pub(crate) use shapes::{align, warn_of_linear};
 pub use sparse::*;
 pub use targets::Targets;
 

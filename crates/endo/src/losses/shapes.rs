@@ -83,7 +83,7 @@ pub(super) fn not_negative(labels: &Tensor, classes: usize) -> Tensor {
 
 /// Warns when predictions that have to be probabilities come out of a matrix product without an activation: they are clipped then,
 /// as in Keras, and nothing is learned where they are. Seen in the trace, so a run pays nothing for it.
-pub(super) fn warn_of_linear(function: &str, activation: &str, y_pred: &Tensor) {
+pub(crate) fn warn_of_linear(function: &str, activation: &str, y_pred: &Tensor) {
     let trace = y_pred.trace();
     let mut node = trace.node(y_pred.id());
     while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {

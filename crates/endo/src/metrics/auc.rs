@@ -5,7 +5,7 @@
 use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::losses::reduction::spread_weights;
+use crate::losses::{reduction::spread_weights, warn_of_linear};
 use crate::named::words;
 use crate::trace::Context;
 
@@ -231,6 +231,9 @@ impl Metric for Auc {
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
         self.report(cx);
+        if !self.from_logits {
+            warn_of_linear("auc", "sigmoid", y_pred);
+        }
         let (y_true, y_pred) = paired("auc", y_true, y_pred);
         if let Err(error) = self.check(&y_pred) {
             return cx.trace().record(error.at(std::panic::Location::caller()));

@@ -2,31 +2,11 @@
 //!
 //! In: one of each kind. Out: a file that says them all, read again, and a model that predicts and penalizes the same.
 
-use std::path::PathBuf;
-
 use endo::prelude::*;
 use endo::random::Random;
 
 use super::made_up_data;
-
-/// The chapter's `HuberLoss`.
-struct HuberLoss {
-    threshold: f64,
-}
-
-impl Loss for HuberLoss {
-    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        huber(y_true, y_pred, self.threshold)
-    }
-
-    fn name(&self) -> &str {
-        "huber_loss"
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("threshold", self.threshold)
-    }
-}
+use super::structs::{File, HuberLoss, MySoftplus};
 
 struct Within {
     distance: f64,
@@ -52,20 +32,6 @@ impl Metric for Within {
 
     fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters::new().with("distance", self.distance)
-    }
-}
-
-struct MySoftplus {
-    beta: f64,
-}
-
-impl ActivationFunction for MySoftplus {
-    fn call(&self, z: &Tensor) -> Tensor {
-        (z * self.beta).softplus() / self.beta
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("beta", self.beta)
     }
 }
 
@@ -154,30 +120,14 @@ fn compiled(hidden: MyDense, threshold: f64, distance: f64) -> Model {
     model
 }
 
-/// A file of a test's own, removed when it ends.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("endo-saved-{}-{name}.safetensors", std::process::id())))
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // It may never have been written.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn one_of_each_kind_is_saved_and_restored() {
     let (data, file) = (made_up_data(96), File::new("all"));
     let mut model = compiled(my_dense(4, Some(0.5), "a \"b\", (c)", 2.0, 0.3, 0.01, 0.75), 2.0, 0.25);
     model.fit(&data, Fit::epochs(2)).unwrap();
-    model.save(&file.0).unwrap();
+    model.save(file.path()).unwrap();
 
-    let saved = Saved::read(&file.0).unwrap();
+    let saved = Saved::read(file.path()).unwrap();
     let hidden = saved.at("sequential/my_dense").unwrap();
     let label: String = hidden.get("label").unwrap();
     let restored = my_dense(
@@ -193,7 +143,7 @@ fn one_of_each_kind_is_saved_and_restored() {
     let threshold = saved.get("loss", "threshold").unwrap();
     let distance = saved.get("metric within", "distance").unwrap();
     let restored = compiled(restored, threshold, distance);
-    restored.load(&file.0).unwrap();
+    restored.load(file.path()).unwrap();
     assert_eq!(restored.predict(data.inputs()).unwrap(), model.predict(data.inputs()).unwrap());
     assert_eq!(restored.evaluate(&data).unwrap(), model.evaluate(&data).unwrap());
 }
@@ -202,11 +152,11 @@ fn one_of_each_kind_is_saved_and_restored() {
 fn the_file_says_what_the_model_is_made_of_and_the_same_model_is_the_same_file() {
     let files = ["first", "second"].map(File::new);
     for file in &files {
-        compiled(my_dense(2, None, "plain", 1.0, 0.5, 0.1, 1.0), 2.0, 0.5).save(&file.0).unwrap();
+        compiled(my_dense(2, None, "plain", 1.0, 0.5, 0.1, 1.0), 2.0, 0.5).save(file.path()).unwrap();
     }
-    let [first, second] = files.each_ref().map(|file| std::fs::read(&file.0).unwrap());
+    let [first, second] = files.each_ref().map(|file| std::fs::read(file.path()).unwrap());
     assert_eq!(first, second);
-    let text = Saved::read(&files[0].0).unwrap().to_string();
+    let text = Saved::read(files[0].path()).unwrap().to_string();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines,
@@ -226,9 +176,9 @@ fn the_file_says_what_the_model_is_made_of_and_the_same_model_is_the_same_file()
 fn weights_of_a_saved_model_are_read_alone_too() {
     let file = File::new("alone");
     let model = compiled(my_dense(2, None, "plain", 1.0, 0.5, 0.1, 1.0), 2.0, 0.5);
-    model.save(&file.0).unwrap();
+    model.save(file.path()).unwrap();
     let other = compiled(my_dense(2, None, "other", 9.0, 0.1, 0.2, 2.0), 5.0, 0.125);
-    other.load_weights(&file.0).unwrap();
+    other.load_weights(file.path()).unwrap();
     let values = |model: &Model| model.weights().iter().map(Variable::value).collect::<Vec<_>>();
     assert_eq!(values(&other), values(&model));
 }
@@ -240,8 +190,8 @@ fn options_of_the_librarys_values_are_restored_too() {
         Model::new(Sequential::new().add(Dropout::new(0.25)).add(Dense::new(1).activation(LeakyRelu.negative_slope(0.1))));
     let losses = (Huber.delta(0.5), MeanSquaredError.with_reduction(Reduction::Sum));
     model.compile("sgd", losses, [Huber.delta(3.0)]).build([1, 3]).unwrap();
-    model.save(&file.0).unwrap();
-    let saved = Saved::read(&file.0).unwrap();
+    model.save(file.path()).unwrap();
+    let saved = Saved::read(file.path()).unwrap();
     let number = |place: &str, name: &str| saved.get::<f64>(place, name).unwrap();
     assert_eq!(number("loss 0", "delta"), 0.5);
     assert_eq!(saved.get::<String>("loss 1", "reduction").unwrap(), "sum");

@@ -2,10 +2,9 @@
 //!
 //! In: models that are saved and loaded, data of wrong numbers, values of wrong shapes. Errors name the place and the mend.
 
-use std::path::PathBuf;
-
 use endo::prelude::*;
 
+use super::structs::{File, HuberLoss, MySoftplus};
 use super::{Place, data, expect, place, zeros};
 
 /// The line of this file that ends with `// <- mark`.
@@ -13,78 +12,30 @@ fn marked(mark: &str) -> Place<'static> {
     place("custom.rs", include_str!("custom.rs"), mark)
 }
 
-struct HuberLoss {
-    threshold: f64,
-}
-
-impl Loss for HuberLoss {
-    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        huber(y_true, y_pred, self.threshold)
-    }
-
-    fn name(&self) -> &str {
-        "huber_loss"
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("threshold", self.threshold)
-    }
-}
-
-struct MySoftplus {
-    beta: f64,
-}
-
-impl ActivationFunction for MySoftplus {
-    fn call(&self, z: &Tensor) -> Tensor {
-        (z * self.beta).softplus() / self.beta
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("beta", self.beta)
-    }
-}
-
-/// A file of this test's own, removed when it ends.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("endo-errors-custom-{}-{name}.safetensors", std::process::id())))
-    }
-
-    /// The file of a model with both structs.
-    fn saved(name: &str) -> Self {
-        let file = Self::new(name);
-        let mut model = Model::new(Dense::new(1).activation(MySoftplus { beta: 2.0 }));
-        model.compile("sgd", HuberLoss { threshold: 2.0 }, ()).build([1, 3]).unwrap();
-        model.save(&file.0).unwrap();
-        file
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // It may never have been written.
-        let _ = std::fs::remove_file(&self.0);
-    }
+/// The file of a model with both structs.
+fn saved(name: &str) -> File {
+    let file = File::new(name);
+    let mut model = Model::new(Dense::new(1).activation(MySoftplus { beta: 2.0 }));
+    model.compile("sgd", HuberLoss { threshold: 2.0 }, ()).build([1, 3]).unwrap();
+    model.save(file.path()).unwrap();
+    file
 }
 
 #[test]
 fn a_struct_that_is_missing_when_a_model_is_loaded() {
-    let file = File::saved("missing");
-    let path = file.0.display();
+    let file = saved("missing");
+    let path = file.path().display();
     let mut model = Model::new(Dense::new(1).activation(MySoftplus { beta: 2.0 }));
     model.build([1, 3]).unwrap();
     let before = model.weights()[0].value();
     let help = "`compile` it first with what it was saved with, a struct of yours with \
                 `Saved::read(path)?.get(\"loss\", \"threshold\")?`; or read the weights alone with `load_weights`";
     let message = format!("{path} was saved with the loss, `huber_loss(threshold=2.0)`, which the model does not have");
-    expect(model.load(&file.0), ErrorKind::Usage, "", None, &message, help);
+    expect(model.load(file.path()), ErrorKind::Usage, "", None, &message, help);
 
     model.compile("sgd", "mse", ());
     let message = format!("the loss is `huber_loss(threshold=2.0)` in {path}, and `mean_squared_error` in the model");
-    expect(model.load(&file.0), ErrorKind::Usage, "", None, &message, help);
+    expect(model.load(file.path()), ErrorKind::Usage, "", None, &message, help);
 
     let mut closure = Model::new(Dense::new(1).activation(|z: &Tensor| z.softplus()));
     closure.compile("sgd", HuberLoss { threshold: 2.0 }, ()).build([1, 3]).unwrap();
@@ -92,23 +43,23 @@ fn a_struct_that_is_missing_when_a_model_is_loaded() {
         "`activation` of the layer `dense` is my_softplus(beta=2.0) in {path}, and the model does not say what it is there"
     );
     let help = "a closure has no name: give the struct, and let its `hyperparameters` say `activation`";
-    expect(closure.load(&file.0), ErrorKind::Usage, "", None, &message, help);
+    expect(closure.load(file.path()), ErrorKind::Usage, "", None, &message, help);
 
     let mut renamed = Model::new(Dense::new(1).activation(MySoftplus { beta: 2.0 }).name("out"));
     renamed.compile("sgd", HuberLoss { threshold: 2.0 }, ()).build([1, 3]).unwrap();
-    let error = renamed.load(&file.0).unwrap_err();
+    let error = renamed.load(file.path()).unwrap_err();
     assert!(error.message().contains("was saved with the layer `dense`, `Dense(units=1,"), "{error}");
     assert!(error.message().ends_with("which the model does not have"), "{error}");
 
     assert_eq!(model.weights()[0].value(), before);
     model.compile("sgd", HuberLoss { threshold: 2.0 }, ());
-    model.load(&file.0).unwrap();
+    model.load(file.path()).unwrap();
 }
 
 #[test]
 fn a_hyperparameter_that_differs_from_the_saved_one() {
-    let file = File::saved("differs");
-    let path = file.0.display();
+    let file = saved("differs");
+    let path = file.path().display();
     let model = |threshold: f64, beta: f64| {
         let mut model = Model::new(Dense::new(1).activation(MySoftplus { beta }));
         model.compile("sgd", HuberLoss { threshold }, ()).build([1, 3]).unwrap();
@@ -116,32 +67,39 @@ fn a_hyperparameter_that_differs_from_the_saved_one() {
     };
     let message = format!("`threshold` of the loss is 2.0 in {path}, and 1.5 in the model");
     let help = "`Saved::read(path)?.get(\"loss\", \"threshold\")?`";
-    expect(model(1.5, 2.0).load(&file.0), ErrorKind::Usage, "", None, &message, help);
+    expect(model(1.5, 2.0).load(file.path()), ErrorKind::Usage, "", None, &message, help);
     let message =
         format!("`activation` of the layer `dense` is my_softplus(beta=2.0) in {path}, and my_softplus(beta=0.5) in the model");
-    expect(model(2.0, 0.5).load(&file.0), ErrorKind::Usage, "", None, &message, "make the model of the layers it was saved with");
-    model(2.0, 2.0).load(&file.0).unwrap();
+    expect(
+        model(2.0, 0.5).load(file.path()),
+        ErrorKind::Usage,
+        "",
+        None,
+        &message,
+        "make the model of the layers it was saved with",
+    );
+    model(2.0, 2.0).load(file.path()).unwrap();
 }
 
 #[test]
 fn a_file_of_weights_alone_is_not_a_saved_model() {
     let file = File::new("weights");
     let model = Model::new(Dense::new(1));
-    expect(model.load(&file.0), ErrorKind::Usage, "", None, "the model has no weights yet", "call `model.build");
-    expect(model.save(&file.0), ErrorKind::Usage, "", None, "the model has no weights to save yet", "call `model.build");
+    expect(model.load(file.path()), ErrorKind::Usage, "", None, "the model has no weights yet", "call `model.build");
+    expect(model.save(file.path()), ErrorKind::Usage, "", None, "the model has no weights to save yet", "call `model.build");
     model.build([1, 3]).unwrap();
-    model.save_weights(&file.0).unwrap();
-    let message = format!("{} holds weights alone: `save` did not write it", file.0.display());
-    expect(model.load(&file.0), ErrorKind::Data, "", None, &message, "`load_weights`");
-    expect(Saved::read(&file.0), ErrorKind::Data, "", None, &message, "`load_weights`");
+    model.save_weights(file.path()).unwrap();
+    let message = format!("{} holds weights alone: `save` did not write it", file.path().display());
+    expect(model.load(file.path()), ErrorKind::Data, "", None, &message, "`load_weights`");
+    expect(Saved::read(file.path()), ErrorKind::Data, "", None, &message, "`load_weights`");
     assert_eq!(Saved::read("no/such/file.safetensors").unwrap_err().kind(), ErrorKind::Io);
 }
 
 #[test]
 fn a_place_or_a_hyperparameter_that_is_not_in_the_file() {
-    let file = File::saved("places");
-    let saved = Saved::read(&file.0).unwrap();
-    let path = file.0.display();
+    let file = saved("places");
+    let saved = Saved::read(file.path()).unwrap();
+    let path = file.path().display();
     let message = format!("{path} says nothing of `lossy`");
     expect(saved.get::<f64>("lossy", "threshold"), ErrorKind::Argument, "", None, &message, "of `loss`, `dense`");
     let message = format!("{path}, `loss`: there is no hyperparameter `treshold`");
@@ -183,6 +141,7 @@ fn class_numbers_out_of_range_are_found_by_row_before_a_weight_changes() {
     // Of a metric alone, which would count such rows as wrong.
     classes((), "sparse_categorical_accuracy", [0, 3], "softmax");
     classes((), "sparse_top_k_categorical_accuracy", [0, -2], "softmax");
+    classes((), "mean_iou(num_classes=3, sparse_y_pred=false)", [0, 3], "softmax");
     let mut model = classes((), "accuracy", [0, 7], "softmax");
     model.compile("sgd", "sparse_categorical_crossentropy", ());
     let bad = Dataset::new(zeros([4, 2]), [0, 1, 2, 5]).unwrap();
@@ -231,6 +190,10 @@ fn predictions_that_are_no_probabilities_are_clipped_as_in_keras_and_warned_of()
     let classes = || Array::from([0, 1, 2]);
     assert!(warnings(Dense::new(3), "sparse_categorical_crossentropy", classes())[0].contains("End with `softmax`"));
     assert!(warnings(Dense::new(3).activation("softmax"), "sparse_categorical_crossentropy", classes()).is_empty());
+    let mut model = Model::new(Dense::new(1));
+    model.compile("sgd", "mse", ["auc"]);
+    model.evaluate(&Dataset::new(zeros([3, 2]), labels()).unwrap()).unwrap();
+    assert!(model.warnings()[0].starts_with("`auc` takes probabilities"), "{:?}", model.warnings());
     let clipped = Array::from([-0.5_f32, 1.5]);
     let mut f = Function::new(|[y, p], _cx| [binary_crossentropy(&y, &p, false)]);
     let [value] = f.run([&[0.0_f32, 1.0].into(), &clipped]).unwrap();
