@@ -80,6 +80,18 @@ impl Setting for Option<f64> {
     }
 }
 
+impl Setting for Option<usize> {
+    const EXPECTED: &'static str = "a whole number from 0 or `none`";
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" { Some(None) } else { usize::read(text).map(Some) }
+    }
+
+    fn write(&self) -> String {
+        self.map_or("none".to_string(), |value| value.write())
+    }
+}
+
 impl<S: Setting> Setting for Vec<S> {
     const EXPECTED: &'static str = "a list such as `[a, b]`";
 

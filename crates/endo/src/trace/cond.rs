@@ -9,14 +9,14 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::variable::Variable;
 
-use super::Context;
+use super::{Context, Mark};
 
 impl Context {
     /// What `yes` returns where `predicate` is true, else what `no` returns, for choices that depend on data: what TensorFlow's
     /// `tf.cond` is for. Both return tensors of the same shapes and types. Variables get the values of the case that is chosen.
     ///
-    /// In a plan both cases are traced and computed, and the values are selected, so their costs add up. Gradients reach both, as
-    /// 0 the one not chosen; where its derivative is not finite, 0 times that is NaN: keep it finite in the case itself, as with
+    /// In a plan both cases are traced and computed, and the values are selected, so their costs add up. Gradients reach both,
+    /// and are 0 in the one not chosen; 0 times a derivative that is not finite is NaN: keep it finite in the case itself, as with
     /// [`Tensor::where_`]. With `run_eagerly` only the case that is chosen is run.
     ///
     /// ```
@@ -45,27 +45,29 @@ impl Context {
     #[track_caller]
     pub fn cond<O: Tree>(&mut self, predicate: &Tensor, yes: impl FnOnce(&mut Self) -> O, no: impl FnOnce(&mut Self) -> O) -> O {
         let site = Location::caller();
+        if let Some(error) = self.trace().stranger(&[predicate]) {
+            self.trace().record(error.at(site));
+            return yes(self);
+        }
         if predicate.dtype() != DType::Bool || !predicate.shape().is_scalar() {
             let message = format!("`cond` takes one truth value, got {}{}", predicate.dtype(), predicate.shape());
             let help = "compare and reduce first: `x.sum().greater(0.0)`, `mask.any()`; element by element use `where_`";
             self.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
             return yes(self);
         }
-        if let Some(value) = self.trace().value(predicate.id()) {
-            return if value.get(0) != 0.0 { yes(self) } else { no(self) };
-        }
         let mark = self.mark();
+        if let Some(value) = self.trace().value(predicate.id()) {
+            let chosen = if value.get(0) != 0.0 { yes(self) } else { no(self) };
+            self.refuse_terms(mark, site);
+            return chosen;
+        }
         let (chosen, changed_by_yes) = self.collect_assigned(yes);
         let after_yes: Vec<Tensor> = changed_by_yes.iter().map(|change| self.read(&change.variable)).collect();
         for change in &changed_by_yes {
             self.assign_at(&change.variable, &change.before, site);
         }
         let (other, changed_by_no) = self.collect_assigned(no);
-        if !self.loss_terms_since(mark).is_empty() || !self.metric_terms_since(mark).is_empty() {
-            let message = "a case of `cond` adds a loss term or a metric, which counts whatever is chosen";
-            let help = "return the value from both cases (0 where there is none), and add it after `cond`";
-            self.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
-        }
+        self.refuse_terms(mark, site);
         for (change, after_yes) in changed_by_yes.iter().zip(&after_yes) {
             let after_no = self.read(&change.variable);
             self.assign(&change.variable, predicate.where_(after_yes, &after_no));
@@ -76,6 +78,15 @@ impl Context {
             self.assign(&change.variable, predicate.where_(&change.before, &after_no));
         }
         self.selected(predicate, chosen, &other, site)
+    }
+
+    /// Records an error if loss terms or metrics were added since a mark.
+    fn refuse_terms(&self, mark: Mark, site: &'static Location<'static>) {
+        if !self.loss_terms_since(mark).is_empty() || !self.metric_terms_since(mark).is_empty() {
+            let message = "a case of `cond` adds a loss term or a metric, which counts whatever is chosen";
+            let help = "return the value from both cases (0 where there is none), and add it after `cond`";
+            self.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+        }
     }
 
     /// The tensors of one structure or the other.
@@ -218,6 +229,22 @@ mod tests {
     }
 
     #[test]
+    fn a_predicate_of_another_trace_is_refused() {
+        for eager in [false, true] {
+            let kept = std::cell::RefCell::new(None);
+            let mut f = Function::new(|[x], cx| {
+                let positive = x.sum().greater(0.0);
+                let old = kept.borrow_mut().replace(positive.clone()).unwrap_or(positive);
+                [cx.cond(&old, |_| x.clone(), |_| -&x)]
+            })
+            .run_eagerly(eager);
+            f.run([&[1.0_f32].into()]).unwrap();
+            let error = f.run([&[1.0_f32, 2.0].into()]).unwrap_err();
+            assert_eq!(error.message(), "a tensor of shape [] belongs to another trace");
+        }
+    }
+
+    #[test]
     fn cases_that_differ_and_terms_in_one_of_them_are_refused() {
         let message = |f: fn(Tensor, &mut Context) -> Tensor| {
             Function::new(|[x], cx| [f(x, cx)]).run([&[1.0_f32, 2.0].into()]).unwrap_err().message().to_string()
@@ -226,13 +253,15 @@ mod tests {
         assert_eq!(vector, "`cond` takes one truth value, got bool[2]");
         let shapes = message(|x, cx| cx.cond(&x.sum().greater(0.0), |_| x.clone(), |_| x.sum()));
         assert_eq!(shapes, "the cases of `cond` return f32[2] and f32[]");
-        let term = message(|x, cx| {
+        let add_term: fn(Tensor, &mut Context) -> Tensor = |x, cx| {
             let with_term = |cx: &mut Context| {
                 cx.add_loss("penalty", x.sum());
                 x.clone()
             };
             cx.cond(&x.sum().greater(0.0), with_term, |_| x.clone())
-        });
-        assert!(term.starts_with("a case of `cond` adds a loss term"), "{term}");
+        };
+        assert!(message(add_term).starts_with("a case of `cond` adds a loss term"));
+        let mut eager = Function::new(|[x], cx| [add_term(x, cx)]).run_eagerly(true);
+        assert!(eager.run([&1.0_f32.into()]).unwrap_err().message().starts_with("a case of `cond` adds a loss term"));
     }
 }
