@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Named, named};
+use crate::named::{self, Hyperparameters, Named, named};
 
 pub use crate::named::Axes;
 
@@ -27,9 +27,15 @@ pub trait Constraint: Send + Sync {
     /// The value that replaces `x`, of the same shape.
     fn project(&self, x: &Tensor) -> Tensor;
 
-    /// The text from which [`get`] makes it again, for summaries and saved models; `None` for closures.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
+    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
     fn name(&self) -> Option<String> {
-        None
+        named::name_of::<Self>(&self.hyperparameters())
+    }
+
+    /// The hyperparameters of a type of your own, to be saved with a model; none unless it says so.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
     }
 }
 
@@ -134,6 +140,10 @@ impl<C: Constraint + ?Sized> Constraint for Arc<C> {
 
     fn name(&self) -> Option<String> {
         (**self).name()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        (**self).hyperparameters()
     }
 }
 

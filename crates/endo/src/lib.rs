@@ -76,6 +76,7 @@ pub use array::Array;
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use graph::Tensor;
+pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
 pub use variable::Variable;
 

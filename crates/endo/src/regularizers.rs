@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Named, named, words};
+use crate::named::{self, Hyperparameters, Named, named, words};
 
 /// A penalty on a tensor.
 ///
@@ -23,9 +23,15 @@ pub trait Regularizer: Send + Sync {
     /// The penalty, a scalar.
     fn penalty(&self, x: &Tensor) -> Tensor;
 
-    /// The text from which [`get`] makes it again, for summaries and saved models; `None` for closures.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
+    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
     fn name(&self) -> Option<String> {
-        None
+        named::name_of::<Self>(&self.hyperparameters())
+    }
+
+    /// The hyperparameters of a type of your own, to be saved with a model; none unless it says so.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
     }
 }
 
@@ -154,6 +160,10 @@ impl<R: Regularizer + ?Sized> Regularizer for Arc<R> {
 
     fn name(&self) -> Option<String> {
         (**self).name()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        (**self).hyperparameters()
     }
 }
 

@@ -1,6 +1,7 @@
-//! What a user may have meant by a name that does not exist.
+//! Names: what a user may have meant by one that does not exist, and what a type is called in reports.
 //!
-//! In: the name and the names there are. Out: the nearest by edit distance, if it is near enough to be a slip.
+//! In: the name and the names there are, or a type's path. Out: the nearest by edit distance, if it is near enough to be a slip;
+//! the type's name in snake case.
 
 /// The known name that differs least from `name`, or `None` when more than a third of the letters differ. Case and
 /// punctuation do not count: `ave_rooms` is `AveRooms`.
@@ -44,12 +45,42 @@ fn distance(from: &[char], to: &[char]) -> usize {
     row[to.len()]
 }
 
+/// `my_crate::ReconstructingRegressor<T>` as `reconstructing_regressor`.
+pub(crate) fn snake_case(type_name: &str) -> String {
+    let name = short_name(type_name);
+    if name == "{{closure}}" {
+        return "lambda".to_string();
+    }
+    let mut snake = String::new();
+    for (position, letter) in name.chars().enumerate() {
+        if letter.is_uppercase() && position > 0 && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+/// `my_crate::net::Regressor<T>` as `Regressor`.
+pub(crate) fn short_name(type_name: &str) -> &str {
+    let head = type_name.split('<').next().unwrap_or(type_name);
+    head.rsplit("::").next().unwrap_or(head)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn letters(text: &str) -> Vec<char> {
         text.chars().collect()
+    }
+
+    #[test]
+    fn names_are_types_in_snake_case() {
+        assert_eq!(snake_case("net::ReconstructingRegressor"), "reconstructing_regressor");
+        assert_eq!(snake_case("endo::layers::Dense"), "dense");
+        assert_eq!(snake_case("net::main::{{closure}}"), "lambda");
+        assert_eq!(snake_case("net::Wrapped<net::Inner>"), "wrapped");
     }
 
     #[test]

@@ -2,10 +2,14 @@
 //!
 //! In: one mistake each. Out: the error of `run`, `build` or `fit`, checked whole; nothing panics.
 
+#[path = "errors/custom.rs"]
+mod custom;
 #[path = "errors/data.rs"]
 mod data;
 #[path = "errors/layers.rs"]
 mod layers;
+#[path = "support/structs.rs"]
+mod structs;
 #[path = "errors/tracing.rs"]
 mod tracing;
 #[path = "errors/training.rs"]

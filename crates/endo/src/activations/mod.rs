@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Named};
+use crate::named::{self, Hyperparameters, Named};
 
 pub use crate::named::Axes;
 pub use normalized::*;
@@ -41,9 +41,15 @@ pub trait ActivationFunction: Send + Sync {
     /// The function's value.
     fn call(&self, x: &Tensor) -> Tensor;
 
-    /// The text from which [`get`] makes it again, for summaries and saved models; `None` for closures.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
+    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
     fn name(&self) -> Option<String> {
-        None
+        named::name_of::<Self>(&self.hyperparameters())
+    }
+
+    /// The hyperparameters of a type of your own, to be saved with a model; none unless it says so.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
     }
 }
 
@@ -106,6 +112,10 @@ impl<A: ActivationFunction + ?Sized> ActivationFunction for Arc<A> {
 
     fn name(&self) -> Option<String> {
         (**self).name()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        (**self).hyperparameters()
     }
 }
 

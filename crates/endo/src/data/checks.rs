@@ -12,15 +12,20 @@ pub(super) fn check_finite(name: &str, array: &Array) -> Result<()> {
         return Ok(());
     }
     let Some(place) = (0..array.len()).find(|&place| !array.get(place).is_finite()) else { return Ok(()) };
+    let message = place_of(name, array, place);
+    Err(Error::new(ErrorKind::NotFinite, message).help("remove or replace the rows whose numbers are missing or infinite"))
+}
+
+/// A number of an array by its row and column: `targets[3, 0] is 7: row 3, column 0, counted from 0`.
+pub(crate) fn place_of(name: &str, array: &Array, place: usize) -> String {
     let shape = array.shape();
     let index: Shape = shape.strides().iter().zip(shape.sizes()).map(|(stride, size)| place / stride % size).collect();
     let value = array.get(place);
-    let message = match *index.sizes() {
+    match *index.sizes() {
         [row] => format!("{name}{index} is {value}: row {row}, counted from 0"),
         [row, .., column] => format!("{name}{index} is {value}: row {row}, column {column}, counted from 0"),
         [] => format!("{name} is {value}"),
-    };
-    Err(Error::new(ErrorKind::NotFinite, message).help("remove or replace the rows whose numbers are missing or infinite"))
+    }
 }
 
 pub(super) fn check_fraction(fraction: f64) -> Result<()> {

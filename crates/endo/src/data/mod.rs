@@ -34,6 +34,7 @@ mod table;
 
 pub use arrays::Arrays;
 pub use batches::{Batches, Order};
+pub(crate) use checks::place_of;
 pub use class_weight::class_weights;
 pub use dataset::Dataset;
 pub use scaler::StandardScaler;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
-use crate::named::{self, Named};
+use crate::named::{self, Hyperparameters, Named};
 use crate::random::Random;
 use crate::shape::Shape;
 
@@ -48,9 +48,15 @@ pub trait Initializer: Send + Sync {
     /// When the initializer has no values for such a shape.
     fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array>;
 
-    /// The text from which [`get`] makes it again, for summaries and saved models; `None` for closures and arrays.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
+    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures and arrays.
     fn name(&self) -> Option<String> {
-        None
+        named::name_of::<Self>(&self.hyperparameters())
+    }
+
+    /// The hyperparameters of a type of your own, to be saved with a model; none unless it says so.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
     }
 }
 
@@ -102,6 +108,10 @@ impl Initializer for Array {
     fn initialize(&self, shape: &Shape, _: &mut Random) -> Result<Array> {
         checked("the first values are", self.clone(), shape)
     }
+
+    fn name(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What [`get`] returns.
@@ -112,6 +122,10 @@ impl<I: Initializer + ?Sized> Initializer for Arc<I> {
 
     fn name(&self) -> Option<String> {
         (**self).name()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        (**self).hyperparameters()
     }
 }
 

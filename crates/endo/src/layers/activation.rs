@@ -4,10 +4,12 @@
 
 use crate::activations::ActivationFunction;
 use crate::graph::Tensor;
+use crate::named::Hyperparameters;
 use crate::regularizers::Regularizer;
 use crate::trace::Context;
 
 use super::Layer;
+use super::options::{activity_option, name_option};
 
 /// Applies an activation: `Selu`, `"selu"` or a closure of a tensor. Keras's `Activation`.
 ///
@@ -31,19 +33,8 @@ impl Activation {
         Self { name: None, activation: Box::new(activation), activity_regularizer: None }
     }
 
-    /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-    #[must_use]
-    pub fn activity_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.activity_regularizer = Some(Box::new(regularizer));
-        self
-    }
-
-    /// The name in errors and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    activity_option! {}
+    name_option! {}
 }
 
 impl Layer for Activation {
@@ -58,6 +49,12 @@ impl Layer for Activation {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
+            .with_named("activation", self.activation.name())
+            .with_named("activity_regularizer", self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()))
     }
 
     fn supports_masking(&self) -> bool {

@@ -3,10 +3,12 @@
 //! In: any tensor of floats. Out: the same; the loss gets a term.
 
 use crate::graph::Tensor;
+use crate::named::Hyperparameters;
 use crate::regularizers::L1L2;
 use crate::trace::Context;
 
 use super::Layer;
+use super::options::name_option;
 
 /// Adds `(l1 * sum(|x|) + l2 * sum(x^2)) / batch` to the loss and returns its inputs. Keras's `ActivityRegularization`.
 ///
@@ -46,12 +48,7 @@ impl ActivityRegularization {
         self
     }
 
-    /// The name in errors and of the loss term; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    name_option! {}
 }
 
 impl Default for ActivityRegularization {
@@ -69,6 +66,10 @@ impl Layer for ActivityRegularization {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("l1", self.penalty.l1).with("l2", self.penalty.l2)
     }
 
     fn supports_masking(&self) -> bool {

@@ -5,16 +5,16 @@
 
 use std::panic::Location;
 
-use crate::constraints::Constraint;
 use crate::graph::Tensor;
 use crate::initializers::{Initializer, Ones, Zeros};
+use crate::named::Hyperparameters;
 use crate::ops::view::axis_error;
-use crate::regularizers::Regularizer;
 use crate::shape::Shape;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
+use super::options::{name_option, weight_options};
 
 /// What masked sums are divided by is this much larger than the number of valid values, as in Keras.
 const MASK_EPSILON: f64 = 1e-7;
@@ -114,61 +114,11 @@ impl BatchNormalization {
         self
     }
 
-    /// First values of `gamma`; `Ones` unless set.
-    #[must_use]
-    pub fn gamma_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.gamma_initializer = Box::new(initializer);
-        self
-    }
-
-    /// First values of `beta`; `Zeros` unless set.
-    #[must_use]
-    pub fn beta_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.beta_initializer = Box::new(initializer);
-        self
-    }
-
-    /// First values of `moving_mean`; `Zeros` unless set.
-    #[must_use]
-    pub fn moving_mean_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.moving_mean_initializer = Box::new(initializer);
-        self
-    }
-
-    /// First values of `moving_variance`; `Ones` unless set.
-    #[must_use]
-    pub fn moving_variance_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.moving_variance_initializer = Box::new(initializer);
-        self
-    }
-
-    /// A penalty on `gamma`, added to the loss.
-    #[must_use]
-    pub fn gamma_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.gamma = self.gamma.regularizer(regularizer);
-        self
-    }
-
-    /// A penalty on `beta`, added to the loss.
-    #[must_use]
-    pub fn beta_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.beta = self.beta.regularizer(regularizer);
-        self
-    }
-
-    /// A projection of `gamma` after every update.
-    #[must_use]
-    pub fn gamma_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-        self.gamma = self.gamma.constraint(constraint);
-        self
-    }
-
-    /// A projection of `beta` after every update.
-    #[must_use]
-    pub fn beta_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-        self.beta = self.beta.constraint(constraint);
-        self
-    }
+    weight_options! { gamma: gamma_initializer = "Ones", gamma_regularizer, gamma_constraint }
+    weight_options! { beta: beta_initializer = "Zeros", beta_regularizer, beta_constraint }
+    weight_options! { moving_mean: moving_mean_initializer = "Zeros" }
+    weight_options! { moving_variance: moving_variance_initializer = "Ones" }
+    name_option! {}
 
     /// Whether optimizers may change `gamma` and `beta`, and batches the moving statistics. True unless set.
     #[must_use]
@@ -176,13 +126,6 @@ impl BatchNormalization {
         self.trainable = trainable;
         self.gamma = self.gamma.trainable(trainable);
         self.beta = self.beta.trainable(trainable);
-        self
-    }
-
-    /// The name in errors, weights and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
         self
     }
 
@@ -204,6 +147,10 @@ impl BatchNormalization {
     /// The moving variance of each feature, once the layer was applied.
     pub fn moving_variance(&self) -> Option<&Variable> {
         self.moving_variance.variable()
+    }
+
+    fn noted(&self) -> Hyperparameters {
+        Hyperparameters::new().with("axis", self.axis).with("momentum", self.momentum).with("epsilon", self.epsilon)
     }
 
     fn is_frozen(&self) -> bool {
@@ -280,6 +227,10 @@ impl Layer for BatchNormalization {
         self.name.as_deref()
     }
 
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.noted()
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }
@@ -293,6 +244,10 @@ impl Layer<(Tensor, Tensor)> for BatchNormalization {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.noted()
     }
 
     fn supports_masking(&self) -> bool {

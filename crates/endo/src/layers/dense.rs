@@ -5,15 +5,16 @@
 use std::panic::Location;
 
 use crate::activations::ActivationFunction;
-use crate::constraints::Constraint;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
+use crate::named::Hyperparameters;
 use crate::regularizers::Regularizer;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
+use super::options::{activity_option, name_option, weight_options};
 
 /// `activation(x kernel + bias)`: inputs `[.., features]`, outputs `[.., units]`, kernel `[features, units]`, bias `[units]`.
 /// Keras's `Dense`.
@@ -71,67 +72,16 @@ impl Dense {
         self
     }
 
-    /// First values of the kernel; `GlorotUniform` unless set.
-    #[must_use]
-    pub fn kernel_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.kernel_initializer = Box::new(initializer);
-        self
-    }
-
-    /// First values of the bias; `Zeros` unless set.
-    #[must_use]
-    pub fn bias_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.bias_initializer = Box::new(initializer);
-        self
-    }
-
-    /// A penalty on the kernel, added to the loss.
-    #[must_use]
-    pub fn kernel_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.kernel = self.kernel.regularizer(regularizer);
-        self
-    }
-
-    /// A penalty on the bias, added to the loss.
-    #[must_use]
-    pub fn bias_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.bias = self.bias.regularizer(regularizer);
-        self
-    }
-
-    /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-    #[must_use]
-    pub fn activity_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.activity_regularizer = Some(Box::new(regularizer));
-        self
-    }
-
-    /// A projection of the kernel after every update.
-    #[must_use]
-    pub fn kernel_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-        self.kernel = self.kernel.constraint(constraint);
-        self
-    }
-
-    /// A projection of the bias after every update.
-    #[must_use]
-    pub fn bias_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-        self.bias = self.bias.constraint(constraint);
-        self
-    }
+    weight_options! { kernel: kernel_initializer = "GlorotUniform", kernel_regularizer, kernel_constraint }
+    weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
+    activity_option! {}
+    name_option! {}
 
     /// Whether optimizers may change the weights. True unless set.
     #[must_use]
     pub fn trainable(mut self, trainable: bool) -> Self {
         self.kernel = self.kernel.trainable(trainable);
         self.bias = self.bias.trainable(trainable);
-        self
-    }
-
-    /// The name in errors, weights and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
         self
     }
 
@@ -191,6 +141,15 @@ impl Layer for Dense {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        let linear = || Some("linear".to_string());
+        Hyperparameters::new()
+            .with("units", self.units)
+            .with("use_bias", self.use_bias)
+            .with_named("activation", self.activation.as_ref().map_or_else(linear, |activation| activation.name()))
+            .with_named("activity_regularizer", self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()))
     }
 
     fn supports_masking(&self) -> bool {

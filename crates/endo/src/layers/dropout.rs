@@ -6,10 +6,12 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::Hyperparameters;
 use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
+use super::options::name_option;
 
 /// In training, sets each element to 0 with a probability of `rate` and divides the others by `1 - rate`, so that the
 /// expected value stays (Srivastava et al. 2014, in the inverted form). Otherwise the identity. Keras's `Dropout`.
@@ -56,12 +58,7 @@ impl Dropout {
         self
     }
 
-    /// The name in errors and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    name_option! {}
 
     /// The shape of the mask for inputs of a shape, if it broadcasts to it.
     fn mask_shape(&self, inputs: &Shape) -> Result<Shape, Error> {
@@ -103,6 +100,10 @@ impl Layer for Dropout {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("rate", self.rate)
     }
 
     fn supports_masking(&self) -> bool {

@@ -2,16 +2,15 @@
 //!
 //! In: whole numbers of any shape. Out: the same shape with an axis of features added, and a mask if 0 stands for padding.
 
-use std::sync::Arc;
-
 use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::initializers::{Initializer, RandomUniform};
-use crate::regularizers::Regularizer;
+use crate::named::Hyperparameters;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
+use super::options::{name_option, weight_options};
 
 /// A table `[input_dim, output_dim]` of vectors: number `i` becomes row `i`. Keras's `Embedding`.
 ///
@@ -30,15 +29,21 @@ pub struct Embedding {
     input_dim: usize,
     output_dim: usize,
     mask_zero: bool,
-    initializer: Arc<dyn Initializer>,
+    embeddings_initializer: Box<dyn Initializer>,
     embeddings: Weight,
 }
 
 impl Embedding {
     /// Vectors of `output_dim` numbers for `0..input_dim`.
     pub fn new(input_dim: usize, output_dim: usize) -> Self {
-        let initializer: Arc<dyn Initializer> = Arc::new(RandomUniform.minval(-0.05).maxval(0.05));
-        Self { name: None, input_dim, output_dim, mask_zero: false, initializer, embeddings: Weight::new("embeddings") }
+        Self {
+            name: None,
+            input_dim,
+            output_dim,
+            mask_zero: false,
+            embeddings_initializer: Box::new(RandomUniform.minval(-0.05).maxval(0.05)),
+            embeddings: Weight::new("embeddings"),
+        }
     }
 
     /// Whether 0 is padding: its positions do not count in losses and metrics.
@@ -48,31 +53,15 @@ impl Embedding {
         self
     }
 
-    /// The first values of the table; uniform in `[-0.05, 0.05]` unless set.
-    #[must_use]
-    pub fn embeddings_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.initializer = Arc::new(initializer);
-        self
+    weight_options! {
+        embeddings: embeddings_initializer = "RandomUniform.minval(-0.05).maxval(0.05)", embeddings_regularizer, embeddings_constraint
     }
-
-    /// A penalty on the table.
-    #[must_use]
-    pub fn embeddings_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.embeddings = self.embeddings.regularizer(regularizer);
-        self
-    }
+    name_option! {}
 
     /// Whether optimizers may change the table.
     #[must_use]
     pub fn trainable(mut self, trainable: bool) -> Self {
         self.embeddings = self.embeddings.trainable(trainable);
-        self
-    }
-
-    /// A name of its own in paths.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
         self
     }
 
@@ -85,7 +74,7 @@ impl Embedding {
 impl Layer for Embedding {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let table = self.embeddings.get(self, [self.input_dim, self.output_dim], &*self.initializer, cx);
+        let table = self.embeddings.get(self, [self.input_dim, self.output_dim], &*self.embeddings_initializer, cx);
         // A negative number would count from the end of the table.
         let rows = inputs.less(0).where_(self.input_dim as i32, inputs.cast(DType::I32));
         let vectors = table.gather(&rows, 0);
@@ -97,6 +86,10 @@ impl Layer for Embedding {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("mask_zero", self.mask_zero)
     }
 }
 

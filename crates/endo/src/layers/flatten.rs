@@ -6,6 +6,7 @@ use crate::graph::Tensor;
 use crate::trace::Context;
 
 use super::Layer;
+use super::options::name_option;
 
 /// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and `[batch]` becomes `[batch, 1]`.
 /// Keras's `Flatten`.
@@ -28,12 +29,7 @@ impl Flatten {
         Self::default()
     }
 
-    /// The name in errors and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    name_option! {}
 }
 
 impl Layer for Flatten {

@@ -6,11 +6,13 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::Hyperparameters;
 use crate::ops::RandomState;
 use crate::trace::Context;
 
 use super::Layer;
 use super::dropout::rate_error;
+use super::options::name_option;
 
 /// In training, adds normal noise of mean 0 and standard deviation `stddev`. Keras's `GaussianNoise`.
 ///
@@ -70,12 +72,7 @@ macro_rules! options {
                     self
                 }
 
-                /// The name in errors and summaries; that of the type, numbered, unless set.
-                #[must_use]
-                pub fn name(mut self, name: impl Into<String>) -> Self {
-                    self.name = Some(name.into());
-                    self
-                }
+                name_option! {}
 
                 fn random(&self, cx: &mut Context) -> RandomState {
                     self.seed.into_iter().fold(cx.random(), |random, seed| random.seed(seed))
@@ -106,6 +103,10 @@ impl Layer for GaussianNoise {
         self.name.as_deref()
     }
 
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("stddev", self.stddev)
+    }
+
     fn supports_masking(&self) -> bool {
         true
     }
@@ -127,6 +128,10 @@ impl Layer for GaussianDropout {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("rate", self.rate)
     }
 
     fn supports_masking(&self) -> bool {

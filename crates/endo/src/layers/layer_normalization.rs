@@ -4,16 +4,16 @@
 
 use std::panic::Location;
 
-use crate::constraints::Constraint;
 use crate::graph::Tensor;
 use crate::initializers::{Initializer, Ones, Zeros};
+use crate::named::Hyperparameters;
 use crate::ops::view::axis_error;
-use crate::regularizers::Regularizer;
 use crate::shape::Shape;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
+use super::options::{name_option, weight_options};
 
 /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the axes (Ba, Kiros and Hinton 2016,
 /// equation 4). `gamma` and `beta` have the sizes of those axes. Keras's `LayerNormalization`.
@@ -82,60 +82,15 @@ impl LayerNormalization {
         self
     }
 
-    /// First values of `gamma`; `Ones` unless set.
-    #[must_use]
-    pub fn gamma_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.gamma_initializer = Box::new(initializer);
-        self
-    }
-
-    /// First values of `beta`; `Zeros` unless set.
-    #[must_use]
-    pub fn beta_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-        self.beta_initializer = Box::new(initializer);
-        self
-    }
-
-    /// A penalty on `gamma`, added to the loss.
-    #[must_use]
-    pub fn gamma_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.gamma = self.gamma.regularizer(regularizer);
-        self
-    }
-
-    /// A penalty on `beta`, added to the loss.
-    #[must_use]
-    pub fn beta_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.beta = self.beta.regularizer(regularizer);
-        self
-    }
-
-    /// A projection of `gamma` after every update.
-    #[must_use]
-    pub fn gamma_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-        self.gamma = self.gamma.constraint(constraint);
-        self
-    }
-
-    /// A projection of `beta` after every update.
-    #[must_use]
-    pub fn beta_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-        self.beta = self.beta.constraint(constraint);
-        self
-    }
+    weight_options! { gamma: gamma_initializer = "Ones", gamma_regularizer, gamma_constraint }
+    weight_options! { beta: beta_initializer = "Zeros", beta_regularizer, beta_constraint }
+    name_option! {}
 
     /// Whether optimizers may change the weights. True unless set.
     #[must_use]
     pub fn trainable(mut self, trainable: bool) -> Self {
         self.gamma = self.gamma.trainable(trainable);
         self.beta = self.beta.trainable(trainable);
-        self
-    }
-
-    /// The name in errors, weights and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
         self
     }
 
@@ -183,6 +138,10 @@ impl Layer for LayerNormalization {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("axis", self.axes.clone()).with("epsilon", self.epsilon)
     }
 
     fn supports_masking(&self) -> bool {

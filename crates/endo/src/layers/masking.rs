@@ -3,9 +3,11 @@
 //! In: `[batch, steps, features]`. Out: the same with masked steps set to 0, and the mask.
 
 use crate::graph::Tensor;
+use crate::named::Hyperparameters;
 use crate::trace::Context;
 
 use super::Layer;
+use super::options::name_option;
 
 /// Masks the steps whose features all equal `mask_value`. Keras's `Masking`.
 ///
@@ -31,12 +33,7 @@ impl Masking {
         Self { name: None, mask_value }
     }
 
-    /// A name of its own in paths.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    name_option! {}
 }
 
 impl Layer for Masking {
@@ -50,5 +47,9 @@ impl Layer for Masking {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("mask_value", self.mask_value)
     }
 }

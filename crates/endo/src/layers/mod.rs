@@ -14,6 +14,7 @@ mod layer_normalization;
 mod masking;
 mod merge;
 mod normalization;
+mod options;
 mod reshape;
 mod sequential;
 
@@ -21,6 +22,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
+use crate::named::Hyperparameters;
 use crate::trace::Context;
 
 pub use activation::Activation;
@@ -64,6 +66,13 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         None
     }
 
+    /// What the layer depends on besides its inputs and weights, to be saved with a model
+    /// ([`Model::save`](crate::model::Model::save)); none unless it says so. The initializer, regularizer and constraint of each
+    /// of its weights are noted beside them, as `kernel_initializer` and so on.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
+    }
+
     /// Whether a mask of the first input that has one is passed on to the outputs (see
     /// [`Context::set_mask`]): so for layers that treat each position by itself. Masks that layers inside set stay.
     fn supports_masking(&self) -> bool {
@@ -74,7 +83,7 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     #[track_caller]
     fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let batch = inputs.tensors().first().map(|tensor| tensor.batch());
-        cx.enter(self, self.name(), batch, Location::caller());
+        cx.enter(self, self.name(), self.hyperparameters(), batch, Location::caller());
         let outputs = self.call(inputs, cx);
         cx.pass_mask(&inputs.tensors(), &outputs.tensors(), self.supports_masking());
         cx.leave(&outputs.tensors());
@@ -98,6 +107,10 @@ impl<I: Tree, O: Tree, L: Layer<I, O> + ?Sized> Layer<I, O> for Arc<L> {
 
     fn name(&self) -> Option<&str> {
         (**self).name()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        (**self).hyperparameters()
     }
 
     fn supports_masking(&self) -> bool {

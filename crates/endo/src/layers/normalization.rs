@@ -17,6 +17,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
+use super::options::name_option;
 
 /// No feature is divided by less, as in Keras.
 const LEAST_DEVIATION: f64 = 1e-7;
@@ -87,12 +88,7 @@ impl Normalization {
         self
     }
 
-    /// The name in errors, weights and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    name_option! {}
 
     /// The mean of each feature, once the layer was applied.
     pub fn mean(&self) -> Option<&Variable> {

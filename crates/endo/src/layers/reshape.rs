@@ -10,6 +10,7 @@ use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
+use super::options::name_option;
 
 /// Gives each sample another shape of as many numbers; the batch axis is not part of it. One size may be -1: it is what the
 /// others leave. Keras's `Reshape`.
@@ -33,12 +34,7 @@ impl Reshape {
         Self { name: None, target_shape: target_shape.into() }
     }
 
-    /// The name in errors and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    name_option! {}
 
     /// The target shape for samples of so many numbers, if there is one.
     fn sizes(&self, numbers: usize) -> Option<Vec<usize>> {

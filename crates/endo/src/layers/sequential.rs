@@ -9,6 +9,7 @@ use crate::graph::Tensor;
 use crate::trace::Context;
 
 use super::Layer;
+use super::options::name_option;
 
 /// A chain of layers, each of one tensor to one. Without layers it is the identity. Keras's `Sequential`.
 ///
@@ -42,12 +43,7 @@ impl Sequential {
         self
     }
 
-    /// The name in errors, weights and summaries; that of the type, numbered, unless set.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
+    name_option! {}
 
     /// The layers in their order.
     pub fn layers(&self) -> &[Arc<dyn Layer>] {

@@ -7,7 +7,8 @@ use crate::graph::Tensor;
 
 use super::EPSILON;
 use super::define::losses;
-use super::shapes::{mean_over, power_from_zero, same_shape, smooth};
+use super::shapes::{mean_over, power_from_zero, same_shape, smooth, warn_of_linear};
+use super::targets::Targets;
 
 /// `-t log(p) - (1 - t) log(1 - p)`, the mean over the last axis (Bishop 2006, equation 4.90): `[batch]` from `[batch, labels]`.
 /// Predictions are probabilities, clipped to `[1e-7, 1 - 1e-7]`, or with `from_logits` their log-odds, of any size.
@@ -39,6 +40,9 @@ fn crossentropies(t: &Tensor, x: &Tensor, from_logits: bool) -> Tensor {
 impl BinaryCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
+        if !self.from_logits {
+            warn_of_linear("binary_crossentropy", "sigmoid", y_pred);
+        }
         let (t, x) = same_shape("binary_crossentropy", y_true, y_pred);
         mean_over(&crossentropies(&smooth(&t, self.label_smoothing, 0.5), &x, self.from_logits), self.axis)
     }
@@ -47,6 +51,9 @@ impl BinaryCrossentropy {
 impl BinaryFocalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
+        if !self.from_logits {
+            warn_of_linear("binary_focal_crossentropy", "sigmoid", y_pred);
+        }
         let (t, x) = same_shape("binary_focal_crossentropy", y_true, y_pred);
         let t = smooth(&t, self.label_smoothing, 0.5);
         let p = if self.from_logits { x.sigmoid() } else { x.clone() };
@@ -75,7 +82,7 @@ losses! { call(self, y_true, y_pred);
         label_smoothing: f64 = 0.0,
         /// The axis over which values are averaged; the last unless set.
         axis: i32 = -1,
-    } => self.values(y_true, y_pred);
+    } => self.values(y_true, y_pred), targets(_y_true, _y_pred) => Targets::Probabilities;
 
     /// [`binary_focal_crossentropy`] as a loss, and as a metric: its mean over the epoch. Balanced, labels 1 weigh `alpha` and
     /// labels 0 `1 - alpha` (Lin et al. 2017, equation 5).
@@ -99,7 +106,7 @@ losses! { call(self, y_true, y_pred);
         label_smoothing: f64 = 0.0,
         /// The axis over which values are averaged; the last unless set.
         axis: i32 = -1,
-    } => self.values(y_true, y_pred);
+    } => self.values(y_true, y_pred), targets(_y_true, _y_pred) => Targets::Probabilities;
 }
 
 #[cfg(test)]

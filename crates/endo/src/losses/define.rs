@@ -11,7 +11,8 @@ use crate::named::{Axes, Setting};
 /// losses! { call(self, y_true, y_pred);
 ///     /// Documentation.
 ///     Name ["name", "other_name"] { /// Documentation. option: f64 = 0.5, } => values,
-///         mask(y_true, values) => truth_values;
+///         mask(y_true, values) => truth_values,
+///         targets(y_true, y_pred) => what_they_have_to_be;
 /// }
 /// ```
 ///
@@ -19,7 +20,8 @@ use crate::named::{Axes, Setting};
 macro_rules! losses {
     (call($this:ident, $y_true:ident, $y_pred:ident);
      $($(#[$doc:meta])* $Loss:ident [$name:literal $(, $other:literal)*] $options:tt => $values:expr
-       $(, mask($labels:ident, $unmasked:ident) => $mask:expr)?;)+) => {
+       $(, mask($labels:ident, $unmasked:ident) => $mask:expr)?
+       $(, targets($true_shape:ident, $pred_shape:ident) => $targets:expr)?;)+) => {
         $(
             $crate::losses::define::losses! { @define [$(#[$doc])*] $Loss $options }
 
@@ -33,10 +35,24 @@ macro_rules! losses {
                     $name
                 }
 
+                fn hyperparameters(&self) -> $crate::named::Hyperparameters {
+                    $crate::losses::define::losses! { @hyperparameters self $options }
+                }
+
                 $(
                     #[track_caller]
                     fn mask(&$this, $labels: &Tensor, $unmasked: &Tensor) -> Option<Tensor> {
                         $mask
+                    }
+                )?
+
+                $(
+                    fn targets(
+                        &$this,
+                        $true_shape: &$crate::shape::Shape,
+                        $pred_shape: &$crate::shape::Shape,
+                    ) -> $crate::losses::Targets {
+                        $targets
                     }
                 )?
             }
@@ -97,6 +113,10 @@ macro_rules! losses {
                 $Loss
             }
         }
+    };
+
+    (@hyperparameters $this:ident { $($(#[$option_doc:meta])* $option:ident: $Option:ty $(as $Given:ty)? = $default:expr,)* }) => {
+        $crate::named::Hyperparameters::new()$(.with(stringify!($option), $this.$option.clone()))*
     };
 
     (@given $Option:ty) => { $Option };

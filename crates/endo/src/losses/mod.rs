@@ -16,12 +16,14 @@ pub(crate) mod regression;
 pub(crate) mod segmentation;
 mod shapes;
 pub(crate) mod sparse;
+mod targets;
 
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Named};
+use crate::named::{self, Hyperparameters, Named};
+use crate::shape::Shape;
 
 pub use binary::*;
 pub use categorical::*;
@@ -33,8 +35,9 @@ pub use hinge::*;
 pub use reduction::Reduction;
 pub use regression::*;
 pub use segmentation::*;
-pub(crate) use shapes::align;
+pub(crate) use shapes::{align, warn_of_linear};
 pub use sparse::*;
+pub use targets::Targets;
 
 /// Probabilities and denominators are kept this far from 0 (and probabilities from 1). As Keras.
 const EPSILON: f64 = 1e-7;
@@ -58,6 +61,19 @@ pub trait Loss: Send + Sync {
     /// What reports call it: Keras's name of the function.
     fn name(&self) -> &str {
         "loss"
+    }
+
+    /// What it depends on besides targets and predictions, to be saved with a model ([`Model::save`](crate::model::Model::save));
+    /// none unless it says so.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
+    }
+
+    /// What the numbers of targets have to be, for targets and predictions of these shapes; anything unless it says otherwise. A
+    /// model checks it in data.
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        let _ = (y_true, y_pred);
+        Targets::Any
     }
 
     /// How the values per sample become one number.
@@ -117,6 +133,14 @@ impl Loss for Arc<dyn Loss> {
         (**self).name()
     }
 
+    fn hyperparameters(&self) -> Hyperparameters {
+        (**self).hyperparameters()
+    }
+
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        (**self).targets(y_true, y_pred)
+    }
+
     fn reduction(&self) -> Reduction {
         (**self).reduction()
     }
@@ -148,6 +172,16 @@ impl<L: Loss> Loss for Reduced<L> {
 
     fn name(&self) -> &str {
         self.loss.name()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        // One's own reduction says nothing new: a loss by name is the loss by value.
+        let all = self.loss.hyperparameters();
+        if self.reduction == self.loss.reduction() { all } else { all.with("reduction", self.reduction) }
+    }
+
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        self.loss.targets(y_true, y_pred)
     }
 
     fn reduction(&self) -> Reduction {

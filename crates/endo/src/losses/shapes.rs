@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::Tensor;
+use crate::graph::{Node, Op, Tensor};
 
 /// Targets and predictions as floats of one shape, as a loss function takes them; anything that would broadcast to more values
 /// than either has is an error.
@@ -79,6 +79,27 @@ pub(super) fn class_numbers(function: &str, y_true: &Tensor, y_pred: &Tensor, ax
 pub(super) fn not_negative(labels: &Tensor, classes: usize) -> Tensor {
     let labels = labels.cast(DType::I32);
     labels.less(0).where_(classes as i32, &labels)
+}
+
+/// Warns when predictions that have to be probabilities come out of a matrix product without an activation: they are clipped then,
+/// as in Keras, and nothing is learned where they are. Seen in the trace, so a run pays nothing for it.
+pub(crate) fn warn_of_linear(function: &str, activation: &str, y_pred: &Tensor) {
+    let trace = y_pred.trace();
+    let mut node = trace.node(y_pred.id());
+    while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
+        node = trace.node(input);
+    }
+    let is_product = |node: &Node| matches!(node.op, Op::Matmul { .. });
+    let with_bias = |node: &Node| match &node.op {
+        Op::Elementwise(function) => function.name == "add" && node.inputs.iter().any(|&input| is_product(&trace.node(input))),
+        _ => false,
+    };
+    if is_product(&node) || with_bias(&node) {
+        trace.warn(format!(
+            "`{function}` takes probabilities, and clips what is below 0 or above 1: its predictions are a matrix product without \
+             an activation. End with `{activation}`, or say `from_logits(true)`"
+        ));
+    }
 }
 
 /// Targets in the rank of the predictions, as a compiled loss takes them: a last axis of size 1 that only one of them has is

@@ -1,7 +1,8 @@
 //! Losses of class numbers against probabilities or logits of the classes.
 //!
 //! In: class numbers `[batch, ..]` (or with a last axis of size 1), predictions `[batch, .., classes]`. Out: `[batch, ..]`. A
-//! class out of range gives NaN, which stops training with an error before a weight changes.
+//! class out of range is found in the data of a model; in a loop of one's own it gives NaN, which stops training with an error
+//! before a weight changes.
 
 use std::panic::Location;
 
@@ -11,7 +12,8 @@ use crate::graph::Tensor;
 
 use super::EPSILON;
 use super::define::losses;
-use super::shapes::{class_numbers, power_from_zero};
+use super::shapes::{class_numbers, power_from_zero, warn_of_linear};
+use super::targets::Targets;
 
 /// `-log(p[class])`, for class numbers `[batch]` or `[batch, 1]`, integers or whole floats: `[batch]` from predictions
 /// `[batch, classes]`. Predictions are probabilities, clipped to `[1e-7, 1 - 1e-7]` and then scaled to sum 1, or with
@@ -51,6 +53,9 @@ impl SparseCategoricalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let axis = self.axis as isize;
+        if !self.from_logits {
+            warn_of_linear("sparse_categorical_crossentropy", "softmax", y_pred);
+        }
         let Some(ignored) = self.ignore_class else {
             let (labels, x) = class_numbers("sparse_categorical_crossentropy", y_true, y_pred, axis);
             return self.of_classes(&labels, &x);
@@ -87,7 +92,8 @@ losses! { call(self, y_true, y_pred);
         ignore_class: Option<i32> = None,
         /// The axis of the classes; the last unless set.
         axis: i32 = -1,
-    } => self.values(y_true, y_pred), mask(labels, values) => self.ignore_class.map(|class| other_than(class, labels, values));
+    } => self.values(y_true, y_pred), mask(labels, values) => self.ignore_class.map(|class| other_than(class, labels, values)),
+        targets(y_true, y_pred) => Targets::classes(y_true, y_pred, self.axis as isize, self.ignore_class);
 
     /// [`categorical_generalized_cross_entropy`] as a loss, and as a metric: its mean over the epoch.
     ///
@@ -100,7 +106,8 @@ losses! { call(self, y_true, y_pred);
     CategoricalGeneralizedCrossEntropy ["categorical_generalized_cross_entropy"] {
         /// How little wrong labels count, between 0 and 1; 0.5 unless set.
         q: f64 = 0.5,
-    } => categorical_generalized_cross_entropy(y_true, y_pred, self.q);
+    } => categorical_generalized_cross_entropy(y_true, y_pred, self.q),
+        targets(y_true, y_pred) => Targets::classes(y_true, y_pred, -1, None);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::losses::Targets;
 
 use super::mean::mean_metric;
 use super::paired;
@@ -66,7 +67,8 @@ mean_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     SparseCategoricalAccuracy = "sparse_categorical_accuracy",
-    |self, y_true, y_pred| sparse_categorical_accuracy(y_true, y_pred)
+    |self, y_true, y_pred| sparse_categorical_accuracy(y_true, y_pred),
+    targets(y_true, y_pred) => Targets::classes(y_true, y_pred, -1, None)
 }
 
 mean_metric! {
@@ -103,7 +105,11 @@ mean_metric! {
         /// set.
         from_sorted_ids: bool = false
     },
-    |self, y_true, y_pred| sparse_top_k_categorical_accuracy(y_true, y_pred, self.k, self.from_sorted_ids)
+    |self, y_true, y_pred| sparse_top_k_categorical_accuracy(y_true, y_pred, self.k, self.from_sorted_ids),
+    targets(y_true, y_pred) => match self.from_sorted_ids {
+        true => Targets::Any,
+        false => Targets::classes(y_true, y_pred, -1, None),
+    }
 }
 
 mean_metric! {
@@ -120,6 +126,10 @@ mean_metric! {
         (true, _) => binary_accuracy(y_true, y_pred, 0.5),
         (false, true) => categorical_accuracy(y_true, y_pred),
         (false, false) => sparse_categorical_accuracy(y_true, y_pred),
+    },
+    targets(y_true, y_pred) => match y_pred.last() {
+        None | Some(1) => Targets::Any,
+        Some(_) => Targets::classes(y_true, y_pred, -1, None),
     }
 }
 

@@ -5,13 +5,12 @@
 use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::losses::reduction::spread_weights;
+use crate::losses::{reduction::spread_weights, warn_of_linear};
 use crate::named::words;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::curve::{Counts, Scale, Tally};
-use super::{Metric, paired};
+use super::{Metric, Totals, paired};
 
 words! {
     /// What the thresholds of a classifier draw.
@@ -225,13 +224,16 @@ impl Default for Auc {
 }
 
 impl Metric for Auc {
-    fn name(&self) -> &str {
-        self.tally.totals.name()
+    fn totals(&self) -> Option<&Totals> {
+        Some(&self.tally.totals)
     }
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
         self.report(cx);
+        if !self.from_logits {
+            warn_of_linear("auc", "sigmoid", y_pred);
+        }
         let (y_true, y_pred) = paired("auc", y_true, y_pred);
         if let Err(error) = self.check(&y_pred) {
             return cx.trace().record(error.at(std::panic::Location::caller()));
@@ -258,10 +260,6 @@ impl Metric for Auc {
             Some(weights) => (areas * &weights).sum().divide_no_nan(weights.sum()),
             None => areas.mean(),
         }
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.tally.variables()
     }
 }
 

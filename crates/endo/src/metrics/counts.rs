@@ -7,7 +7,6 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::totals::Totals;
 use super::{Metric, of_class, paired};
@@ -146,14 +145,14 @@ macro_rules! counting_metric {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $Metric {
-            totals: Totals<{ [$(Outcome::$Outcome),+].len() }>,
+            totals: Totals,
             rule: Rule,
         }
 
         impl $Metric {
             #[doc = concat!("A metric named `", $name, "`.")]
             pub fn new() -> Self {
-                Self { totals: Totals::new($name, [$(stringify!($part)),+], [1]), rule: Rule::NEW }
+                Self { totals: Totals::of_shape($name, [$(stringify!($part)),+], [1]), rule: Rule::NEW }
             }
 
             /// The threshold above which predictions count as 1, or several, each with a result of its own; 0.5 unless set.
@@ -188,8 +187,8 @@ macro_rules! counting_metric {
         }
 
         impl Metric for $Metric {
-            fn name(&self) -> &str {
-                self.totals.name()
+            fn totals(&self) -> Option<&Totals> {
+                Some(&self.totals)
             }
 
             #[track_caller]
@@ -200,14 +199,10 @@ macro_rules! counting_metric {
             }
 
             fn result(&self, cx: &mut Context) -> Tensor {
-                match self.totals.read(cx) {
+                match self.totals.get(cx) {
                     Some([$a $(, $b)?]) => one_or_all($result),
                     None => cx.constant(0.0_f32),
                 }
-            }
-
-            fn variables(&self) -> Vec<Variable> {
-                self.totals.variables()
             }
         }
     };

@@ -8,7 +8,6 @@ use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::totals::Totals;
 
@@ -24,7 +23,7 @@ pub(super) enum Scale {
 /// How many labels of each kind lie between neighbouring thresholds, for each of several label columns.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
-    pub totals: Totals<2>,
+    pub totals: Totals,
     pub scale: Scale,
 }
 
@@ -65,7 +64,7 @@ impl Tally {
     /// Nothing counted yet, for one column of labels unless resized.
     pub fn new(name: &str, scale: Scale) -> Self {
         let shape = [1, scale.len() + 1];
-        Self { totals: Totals::new(name, ["true_labels", "false_labels"], shape), scale }
+        Self { totals: Totals::of_shape(name, ["true_labels", "false_labels"], shape), scale }
     }
 
     /// Chooses the thresholds, and how many columns of labels are counted apart (`None`: as many as there are).
@@ -91,7 +90,7 @@ impl Tally {
     /// The outcomes at each threshold, if the number of columns is known.
     #[track_caller]
     pub fn counts(&self, cx: &mut Context) -> Option<Counts> {
-        let [holds, fails] = self.totals.read(cx)?;
+        let [holds, fails] = self.totals.get(cx)?;
         let count = self.scale.len();
         let above = |bins: &Tensor| bins.flip(-1).cumsum(-1).flip(-1).slice(-1, 1..);
         let below = |bins: &Tensor| bins.cumsum(-1).slice(-1, ..count);
@@ -101,10 +100,6 @@ impl Tally {
             false_positives: above(&fails),
             false_negatives: below(&holds),
         })
-    }
-
-    pub fn variables(&self) -> Vec<Variable> {
-        self.totals.variables()
     }
 }
 

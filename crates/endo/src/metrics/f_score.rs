@@ -9,7 +9,6 @@ use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::named::words;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::totals::Totals;
 use super::{Metric, paired};
@@ -34,7 +33,7 @@ macro_rules! f_score {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $Metric {
-            totals: Totals<4>,
+            totals: Totals,
             average: Option<Averaging>,
             beta: f64,
             threshold: Option<f64>,
@@ -93,8 +92,8 @@ macro_rules! f_score {
         }
 
         impl Metric for $Metric {
-            fn name(&self) -> &str {
-                self.totals.name()
+            fn totals(&self) -> Option<&Totals> {
+                Some(&self.totals)
             }
 
             #[track_caller]
@@ -120,7 +119,7 @@ macro_rules! f_score {
             }
 
             fn result(&self, cx: &mut Context) -> Tensor {
-                let Some([hits, wrong, missed, labels]) = self.totals.read(cx) else {
+                let Some([hits, wrong, missed, labels]) = self.totals.get(cx) else {
                     return cx.constant(0.0_f32);
                 };
                 let precision = &hits / (&hits + wrong + EPSILON);
@@ -132,10 +131,6 @@ macro_rules! f_score {
                     Some(Averaging::Micro | Averaging::Macro) => score.mean(),
                     Some(Averaging::Weighted) => (score * (&labels / (labels.sum() + EPSILON))).sum(),
                 }
-            }
-
-            fn variables(&self) -> Vec<Variable> {
-                self.totals.variables()
             }
         }
     };

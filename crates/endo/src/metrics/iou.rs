@@ -7,9 +7,9 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::losses::reduction::spread_weights;
+use crate::losses::{Targets, reduction::spread_weights};
+use crate::shape::Shape;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::Metric;
 use super::totals::Totals;
@@ -20,7 +20,7 @@ const EPSILON: f64 = 1e-7;
 /// How often each class is predicted for each class: the state and settings that the metrics of this file share.
 #[derive(Clone, Debug)]
 struct Confusion {
-    totals: Totals<1>,
+    totals: Totals,
     num_classes: usize,
     target_class_ids: Vec<usize>,
     ignore_class: Option<i32>,
@@ -33,7 +33,7 @@ struct Confusion {
 impl Confusion {
     fn new(name: &str, num_classes: usize, target_class_ids: Vec<usize>, sparse: bool) -> Self {
         Self {
-            totals: Totals::new(name, ["total_confusion_matrix"], [num_classes, num_classes]),
+            totals: Totals::of_shape(name, ["total_confusion_matrix"], [num_classes, num_classes]),
             num_classes,
             target_class_ids,
             ignore_class: None,
@@ -83,7 +83,7 @@ impl Confusion {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        let Some([matrix]) = self.totals.read(cx) else {
+        let Some([matrix]) = self.totals.get(cx) else {
             return cx.constant(0.0_f32);
         };
         let classes = self.num_classes;
@@ -126,8 +126,8 @@ macro_rules! overlap_metric {
         }
 
         impl Metric for $Metric {
-            fn name(&self) -> &str {
-                self.confusion.totals.name()
+            fn totals(&self) -> Option<&Totals> {
+                Some(&self.confusion.totals)
             }
 
             #[track_caller]
@@ -136,12 +136,13 @@ macro_rules! overlap_metric {
                 self.confusion.update(y_true, y_pred, sample_weight, cx);
             }
 
-            fn result(&self, cx: &mut Context) -> Tensor {
-                self.confusion.result(cx)
+            fn targets(&self, _: &Shape, _: &Shape) -> Targets {
+                let Confusion { num_classes, ignore_class, sparse_y_true, .. } = self.confusion;
+                if sparse_y_true { Targets::Classes { count: num_classes, ignored: ignore_class } } else { Targets::Any }
             }
 
-            fn variables(&self) -> Vec<Variable> {
-                self.confusion.totals.variables()
+            fn result(&self, cx: &mut Context) -> Tensor {
+                self.confusion.result(cx)
             }
         }
     };

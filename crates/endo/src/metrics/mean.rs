@@ -9,9 +9,10 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::losses::{Loss, align, reduction::spread_weights};
+use crate::losses::{Loss, Targets, align, reduction::spread_weights};
+use crate::named::Hyperparameters;
+use crate::shape::Shape;
 use crate::trace::{Context, evaluate_now};
-use crate::variable::Variable;
 
 use super::Metric;
 use super::totals::Totals;
@@ -32,13 +33,13 @@ use super::totals::Totals;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Mean {
-    totals: Totals<2>,
+    totals: Totals,
 }
 
 impl Mean {
     /// A mean of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { totals: Totals::new(name, ["total", "count"], ()) }
+        Self { totals: Totals::new(name, ["total", "count"]) }
     }
 
     /// Takes in values, each with weight 1.
@@ -92,8 +93,8 @@ fn float(values: &Tensor) -> DType {
 }
 
 impl Metric for Mean {
-    fn name(&self) -> &str {
-        self.totals.name()
+    fn totals(&self) -> Option<&Totals> {
+        Some(&self.totals)
     }
 
     /// As a compiled metric: the mean of the predictions.
@@ -104,14 +105,10 @@ impl Metric for Mean {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        match self.totals.read(cx) {
+        match self.totals.get(cx) {
             Some([total, count]) => total.divide_no_nan(count),
             None => cx.constant(0.0_f32),
         }
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.totals.variables()
     }
 }
 
@@ -126,13 +123,13 @@ impl Metric for Mean {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Sum {
-    totals: Totals<1>,
+    totals: Totals,
 }
 
 impl Sum {
     /// A sum of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { totals: Totals::new(name, ["total"], ()) }
+        Self { totals: Totals::new(name, ["total"]) }
     }
 
     /// Takes in values, each with weight 1.
@@ -158,8 +155,8 @@ impl Sum {
 }
 
 impl Metric for Sum {
-    fn name(&self) -> &str {
-        self.totals.name()
+    fn totals(&self) -> Option<&Totals> {
+        Some(&self.totals)
     }
 
     /// As a compiled metric: the sum of the predictions.
@@ -173,14 +170,10 @@ impl Metric for Sum {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        match self.totals.read(cx) {
+        match self.totals.get(cx) {
             Some([total]) => total,
             None => cx.constant(0.0_f32),
         }
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.totals.variables()
     }
 }
 
@@ -215,8 +208,8 @@ impl MeanMetricWrapper {
 }
 
 impl Metric for MeanMetricWrapper {
-    fn name(&self) -> &str {
-        Metric::name(&self.mean)
+    fn totals(&self) -> Option<&Totals> {
+        self.mean.totals()
     }
 
     #[track_caller]
@@ -232,12 +225,16 @@ impl Metric for MeanMetricWrapper {
         self.mean.take(&values, weights.as_ref(), cx);
     }
 
-    fn result(&self, cx: &mut Context) -> Tensor {
-        self.mean.result(cx)
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.loss.hyperparameters()
     }
 
-    fn variables(&self) -> Vec<Variable> {
-        self.mean.variables()
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        self.loss.targets(y_true, y_pred)
+    }
+
+    fn result(&self, cx: &mut Context) -> Tensor {
+        self.mean.result(cx)
     }
 }
 
@@ -245,7 +242,8 @@ impl Metric for MeanMetricWrapper {
 macro_rules! mean_metric {
     ($(#[$doc:meta])* $Metric:ident = $name:literal
      $({ $($(#[$option_doc:meta])* $option:ident: $Type:ty = $default:expr),* })?,
-     |$self:ident, $y_true:ident, $y_pred:ident| $values:expr) => {
+     |$self:ident, $y_true:ident, $y_pred:ident| $values:expr
+     $(, targets($true_shape:ident, $pred_shape:ident) => $targets:expr)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $Metric {
@@ -283,8 +281,8 @@ macro_rules! mean_metric {
         }
 
         impl $crate::metrics::Metric for $Metric {
-            fn name(&self) -> &str {
-                $crate::metrics::Metric::name(&self.mean)
+            fn totals(&self) -> Option<&$crate::metrics::Totals> {
+                $crate::metrics::Metric::totals(&self.mean)
             }
 
             #[track_caller]
@@ -302,9 +300,11 @@ macro_rules! mean_metric {
                 self.mean.result(cx)
             }
 
-            fn variables(&self) -> Vec<$crate::variable::Variable> {
-                self.mean.variables()
-            }
+            $(
+                fn targets(&$self, $true_shape: &$crate::shape::Shape, $pred_shape: &$crate::shape::Shape) -> $crate::losses::Targets {
+                    $targets
+                }
+            )?
         }
     };
 }

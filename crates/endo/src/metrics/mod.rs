@@ -9,6 +9,7 @@ mod correlation;
 mod counts;
 mod curve;
 mod f_score;
+mod into;
 mod iou;
 mod mean;
 mod names;
@@ -23,7 +24,9 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::losses::{Loss, align};
+use crate::losses::{Targets, align};
+use crate::named::Hyperparameters;
+use crate::shape::Shape;
 use crate::trace::{Context, HeldMetric, evaluate_now};
 use crate::variable::Variable;
 
@@ -38,39 +41,57 @@ pub use correlation::{
 };
 pub use counts::{FalseNegatives, FalsePositives, Precision, Recall, Thresholds, TrueNegatives, TruePositives};
 pub use f_score::{Averaging, F1Score, FBetaScore};
+pub use into::{IntoMetric, IntoMetrics, kinds};
 pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
 pub use mean::{Mean, MeanMetricWrapper, Sum};
 pub use names::{get, names};
 pub use operating_point::{PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity};
 pub use regression::{ClassAggregation, LogCoshError, R2Score, RootMeanSquaredError};
+pub use totals::Totals;
 
 /// A number accumulated over batches.
+///
+/// One's own is a type with [`Totals`], an `update` that adds to them and a `result` made of them; one with variables of its own
+/// says [`name`](Self::name) and [`variables`](Self::variables) instead of [`totals`](Self::totals).
 ///
 /// ```
 /// use endo::prelude::*;
 ///
-/// struct HuberMetric { total: Variable, count: Variable }
+/// #[derive(Clone)]
+/// struct Bias { totals: Totals }
 ///
-/// impl Metric for HuberMetric {
-///     fn name(&self) -> &str {
-///         "huber"
+/// impl Metric for Bias {
+///     fn totals(&self) -> Option<&Totals> {
+///         Some(&self.totals)
 ///     }
 ///     fn update(&self, y_true: &Tensor, y_pred: &Tensor, _sample_weight: Option<&Tensor>, cx: &mut Context) {
-///         let values = huber(y_true, y_pred, 1.0);
-///         cx.assign_add(&self.total, values.sum());
-///         cx.assign_add(&self.count, values.ones_like().sum());
+///         self.totals.add([(y_pred - y_true).sum(), y_true.ones_like().sum()], cx);
 ///     }
 ///     fn result(&self, cx: &mut Context) -> Tensor {
-///         cx.read(&self.total) / cx.read(&self.count)
-///     }
-///     fn variables(&self) -> Vec<Variable> {
-///         vec![self.total.clone(), self.count.clone()]
+///         let [total, count] = self.totals.read(cx);
+///         total / count
 ///     }
 /// }
+///
+/// let data = Dataset::new([[1.0_f32], [2.0]], [[1.0_f32], [1.0]])?;
+/// let bias = Bias { totals: Totals::new("bias", ["total", "count"]) };
+/// let mut model = Model::new(Sequential::new());
+/// model.compile(Sgd::new(0.1), MeanSquaredError, (bias.clone(), "mae"));
+/// assert_eq!(model.evaluate(&data)?.get("bias"), Some(0.5));
+/// assert_eq!(bias.value()?.item()?, 0.5); // clones share their totals
+/// assert_eq!(model.metric("bias").unwrap().value()?.item()?, 0.5);
+/// # Ok::<(), Error>(())
 /// ```
 pub trait Metric: Send + Sync {
-    /// What reports call it.
-    fn name(&self) -> &str;
+    /// What reports call it: what its totals are called, unless it says otherwise.
+    fn name(&self) -> &str {
+        self.totals().map_or("metric", Totals::name)
+    }
+
+    /// What it accumulates in; `None` for a metric that names its [`variables`](Self::variables) itself.
+    fn totals(&self) -> Option<&Totals> {
+        None
+    }
 
     /// Takes in a batch. Never changes gradients.
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context);
@@ -79,8 +100,24 @@ pub trait Metric: Send + Sync {
     /// model reports as `f1_score_0`, `f1_score_1`, ...
     fn result(&self, cx: &mut Context) -> Tensor;
 
-    /// What it accumulates in; all zero at the start. What is made at the first update is missing before.
-    fn variables(&self) -> Vec<Variable>;
+    /// The variables that it accumulates in; all zero at the start. What is made at the first update is missing before. Those of
+    /// its totals, unless it says otherwise.
+    fn variables(&self) -> Vec<Variable> {
+        self.totals().map_or_else(Vec::new, Totals::variables)
+    }
+
+    /// What it depends on besides what it takes in, to be saved with a model ([`Model::save`](crate::model::Model::save)); none
+    /// unless it says so.
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new()
+    }
+
+    /// What the numbers of targets have to be, for targets and predictions of these shapes; anything unless it says otherwise. A
+    /// model checks it in data.
+    fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+        let _ = (y_true, y_pred);
+        Targets::Any
+    }
 
     /// Has the metric reported under its name when a layer holds it as a field and updates it in `call`. The metrics of this
     /// library do so in `update`; one of your own says `self.report(cx)` there. Clones must share their variables.
@@ -92,6 +129,7 @@ pub trait Metric: Send + Sync {
         cx.hold_metric(HeldMetric {
             name: Metric::name(self).to_string(),
             variables: self.variables(),
+            hyperparameters: self.hyperparameters(),
             result: Arc::new(move |cx| metric.result(cx)),
         });
     }
@@ -138,126 +176,6 @@ pub trait Metric: Send + Sync {
     }
 }
 
-/// Anything that becomes a metric when a model is compiled: a metric, a loss (its mean over the epoch), or a name that
-/// [`get`] knows.
-pub trait IntoMetric {
-    /// The metric.
-    fn into_metric(self) -> Arc<dyn Metric>;
-}
-
-impl<L: Loss + 'static> IntoMetric for L {
-    fn into_metric(self) -> Arc<dyn Metric> {
-        Arc::new(MeanMetricWrapper::new(self))
-    }
-}
-
-impl<M: Metric + 'static> IntoMetric for Arc<M> {
-    fn into_metric(self) -> Arc<dyn Metric> {
-        self
-    }
-}
-
-impl IntoMetric for Arc<dyn Metric> {
-    fn into_metric(self) -> Arc<dyn Metric> {
-        self
-    }
-}
-
-macro_rules! metrics {
-    ($($Metric:ty),*) => {
-        $(
-            impl IntoMetric for $Metric {
-                fn into_metric(self) -> Arc<dyn Metric> {
-                    Arc::new(self)
-                }
-            }
-        )*
-    };
-}
-
-metrics!(
-    Mean,
-    Sum,
-    MeanMetricWrapper,
-    RootMeanSquaredError,
-    LogCoshError,
-    R2Score,
-    CosineSimilarity,
-    PearsonCorrelation,
-    ConcordanceCorrelation,
-    Accuracy,
-    AccuracyByShape,
-    BinaryAccuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy,
-    TruePositives,
-    TrueNegatives,
-    FalsePositives,
-    FalseNegatives,
-    Precision,
-    Recall,
-    F1Score,
-    FBetaScore,
-    Auc,
-    PrecisionAtRecall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-    MeanIoU,
-    IoU,
-    OneHotIoU,
-    OneHotMeanIoU,
-    BinaryIoU
-);
-
-/// The metrics that a model is compiled with: an array or vector of one kind, a tuple of several kinds, or `()` for none.
-pub trait IntoMetrics {
-    /// The metrics in order.
-    fn into_metrics(self) -> Vec<Arc<dyn Metric>>;
-}
-
-impl IntoMetrics for () {
-    fn into_metrics(self) -> Vec<Arc<dyn Metric>> {
-        Vec::new()
-    }
-}
-
-impl<M: IntoMetric, const N: usize> IntoMetrics for [M; N] {
-    fn into_metrics(self) -> Vec<Arc<dyn Metric>> {
-        self.into_iter().map(IntoMetric::into_metric).collect()
-    }
-}
-
-impl<M: IntoMetric> IntoMetrics for Vec<M> {
-    fn into_metrics(self) -> Vec<Arc<dyn Metric>> {
-        self.into_iter().map(IntoMetric::into_metric).collect()
-    }
-}
-
-macro_rules! tuples {
-    ($(($($Metric:ident $metric:ident),+))+) => {
-        $(
-            impl<$($Metric: IntoMetric),+> IntoMetrics for ($($Metric,)+) {
-                fn into_metrics(self) -> Vec<Arc<dyn Metric>> {
-                    let ($($metric,)+) = self;
-                    vec![$($metric.into_metric()),+]
-                }
-            }
-        )+
-    };
-}
-
-tuples! {
-    (A a)
-    (A a, B b)
-    (A a, B b, C c)
-    (A a, B b, C c, D d)
-    (A a, B b, C c, D d, E e)
-    (A a, B b, C c, D d, E e, G g)
-}
-
 /// Targets and predictions as floats of one shape, aligned as for a loss; an error and stand-ins if their shapes do not fit.
 #[track_caller]
 fn paired(metric: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
@@ -295,12 +213,5 @@ mod tests {
         let metric = "mse".into_metric();
         metric.update_weighted_on(&[1.0_f32, 2.0].into(), &[[1.0_f32], [4.0]].into(), &[1.0_f32, 3.0].into()).unwrap();
         assert_eq!(metric.value().unwrap().item().unwrap(), 3.0);
-    }
-
-    #[test]
-    fn a_list_holds_names_losses_and_metrics() {
-        let metrics = ("accuracy", crate::losses::MeanSquaredError, Precision::new().name("p"), Auc::new()).into_metrics();
-        let names: Vec<&str> = metrics.iter().map(|metric| metric.name()).collect();
-        assert_eq!(names, ["accuracy", "mean_squared_error", "p", "auc"]);
     }
 }

@@ -186,9 +186,9 @@ impl Setting for Option<ClassAggregation> {
 }
 
 /// What stands in for a metric that a text does not name: the error comes out where the metric is first used.
-struct Unknown {
-    text: &'static str,
-    error: Error,
+pub(super) struct Unknown {
+    pub text: &'static str,
+    pub error: Error,
 }
 
 impl Metric for Unknown {
@@ -208,13 +208,6 @@ impl Metric for Unknown {
 
     fn variables(&self) -> Vec<Variable> {
         Vec::new()
-    }
-}
-
-/// The metric that a text names, as [`get`] finds it; a text that names none is an error where the metric is first used.
-impl IntoMetric for &'static str {
-    fn into_metric(self) -> Arc<dyn Metric> {
-        get(self).unwrap_or_else(|error| Arc::new(Unknown { text: self, error }))
     }
 }
 

@@ -5,10 +5,9 @@
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::trace::Context;
-use crate::variable::Variable;
 
 use super::curve::{Scale, Tally};
-use super::{Metric, of_class, paired};
+use super::{Metric, Totals, of_class, paired};
 
 /// As many thresholds from 0 to 1, both of them included; a single one is 0.5.
 fn scale(num_thresholds: usize) -> Scale {
@@ -69,8 +68,8 @@ macro_rules! operating_point {
         }
 
         impl Metric for $Metric {
-            fn name(&self) -> &str {
-                self.tally.totals.name()
+            fn totals(&self) -> Option<&Totals> {
+                Some(&self.tally.totals)
             }
 
             #[track_caller]
@@ -92,10 +91,6 @@ macro_rules! operating_point {
                     }
                     None => cx.constant(0.0_f32),
                 }
-            }
-
-            fn variables(&self) -> Vec<Variable> {
-                self.tally.variables()
             }
         }
     };

@@ -65,8 +65,8 @@ impl Default for RootMeanSquaredError {
 }
 
 impl Metric for RootMeanSquaredError {
-    fn name(&self) -> &str {
-        Metric::name(&self.mean)
+    fn totals(&self) -> Option<&Totals> {
+        self.mean.totals()
     }
 
     #[track_caller]
@@ -78,10 +78,6 @@ impl Metric for RootMeanSquaredError {
 
     fn result(&self, cx: &mut Context) -> Tensor {
         self.mean.result(cx).sqrt()
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.mean.variables()
     }
 }
 
@@ -107,8 +103,8 @@ words! {
 /// ```
 #[derive(Clone, Debug)]
 pub struct R2Score {
-    totals: Totals<4>,
-    samples: Totals<1>,
+    totals: Totals,
+    samples: Totals,
     class_aggregation: Option<ClassAggregation>,
     num_regressors: usize,
 }
@@ -118,7 +114,7 @@ impl R2Score {
     pub fn new() -> Self {
         Self {
             totals: Totals::of_first("r2_score", ["sum", "squared_sum", "residual", "count"]),
-            samples: Totals::new("r2_score", ["num_samples"], ()),
+            samples: Totals::new("r2_score", ["num_samples"]),
             class_aggregation: Some(ClassAggregation::UniformAverage),
             num_regressors: 0,
         }
@@ -175,7 +171,7 @@ impl Metric for R2Score {
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        let (Some([sum, squared_sum, residual, count]), Some([samples])) = (self.totals.read(cx), self.samples.read(cx)) else {
+        let (Some([sum, squared_sum, residual, count]), Some([samples])) = (self.totals.get(cx), self.samples.get(cx)) else {
             return cx.constant(f32::NAN);
         };
         let total = squared_sum - &sum * (&sum / count);

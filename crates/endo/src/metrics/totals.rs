@@ -11,27 +11,66 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::shape::Shape;
+use crate::spelling::listed;
 use crate::trace::Context;
 use crate::variable::Variable;
 
-/// The name of a metric and the `N` variables that it adds to, of type `f32`. Clones add to the same ones.
+/// The name of a metric, and the variables that it adds to, of type `f32`. Clones add to the same ones.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// struct HuberMetric {
+///     threshold: f64,
+///     totals: Totals,
+/// }
+///
+/// impl HuberMetric {
+///     fn new(threshold: f64) -> Self {
+///         Self { threshold, totals: Totals::new("huber_metric", ["total", "count"]) }
+///     }
+/// }
+///
+/// impl Metric for HuberMetric {
+///     fn totals(&self) -> Option<&Totals> {
+///         Some(&self.totals)
+///     }
+///     fn update(&self, y_true: &Tensor, y_pred: &Tensor, _sample_weight: Option<&Tensor>, cx: &mut Context) {
+///         let values = huber(y_true, y_pred, self.threshold);
+///         self.totals.add([values.sum(), values.ones_like().sum()], cx);
+///     }
+///     fn result(&self, cx: &mut Context) -> Tensor {
+///         let [total, count] = self.totals.read(cx);
+///         total / count
+///     }
+/// }
+///
+/// // 2 * |10 - 2| - 2^2 / 2
+/// assert_eq!(HuberMetric::new(2.0).update_on(&[[2.0_f32]].into(), &[[10.0_f32]].into())?.item()?, 14.0);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(super) struct Totals<const N: usize> {
+pub struct Totals {
     name: String,
-    parts: [&'static str; N],
+    parts: Vec<&'static str>,
     shape: Option<Shape>,
-    variables: Arc<OnceLock<[Variable; N]>>,
+    variables: Arc<OnceLock<Vec<Variable>>>,
 }
 
-impl<const N: usize> Totals<N> {
-    /// Totals of a known shape.
-    pub fn new(name: impl Into<String>, parts: [&'static str; N], shape: impl Into<Shape>) -> Self {
+impl Totals {
+    /// Scalars, one for each name, 0 at the start.
+    pub fn new<const N: usize>(name: impl Into<String>, parts: [&'static str; N]) -> Self {
+        Self::of_shape(name, parts, ())
+    }
+
+    /// Totals of a known shape: one number for each class, for example.
+    pub fn of_shape<const N: usize>(name: impl Into<String>, parts: [&'static str; N], shape: impl Into<Shape>) -> Self {
         Self { shape: Some(shape.into()), ..Self::of_first(name, parts) }
     }
 
     /// Totals in the shape of what is first added to them.
-    pub fn of_first(name: impl Into<String>, parts: [&'static str; N]) -> Self {
-        Self { name: name.into(), parts, shape: None, variables: Arc::default() }
+    pub fn of_first<const N: usize>(name: impl Into<String>, parts: [&'static str; N]) -> Self {
+        Self { name: name.into(), parts: parts.to_vec(), shape: None, variables: Arc::default() }
     }
 
     /// The name of the metric.
@@ -40,61 +79,84 @@ impl<const N: usize> Totals<N> {
     }
 
     /// The same under another name, with nothing added.
-    pub fn rename(&mut self, name: impl Into<String>) {
+    pub(super) fn rename(&mut self, name: impl Into<String>) {
         (self.name, self.variables) = (name.into(), Arc::default());
     }
 
     /// The same in another shape (`None`: that of what is first added), with nothing added.
-    pub fn resize(&mut self, shape: Option<Shape>) {
+    pub(super) fn resize(&mut self, shape: Option<Shape>) {
         (self.shape, self.variables) = (shape, Arc::default());
     }
 
-    fn get_or_make(&self, shape: &Shape) -> &[Variable; N] {
-        let zeros = |part| Variable::new(format!("{}/{part}", self.name), Array::zeros(shape, DType::F32)).frozen();
-        self.variables.get_or_init(|| self.parts.map(zeros))
+    fn get_or_make(&self, shape: &Shape) -> &[Variable] {
+        let zeros = |part: &&str| Variable::new(format!("{}/{part}", self.name), Array::zeros(shape, DType::F32)).frozen();
+        self.variables.get_or_init(|| self.parts.iter().map(zeros).collect())
     }
 
     /// Adds a value to each. The values have one shape, and gradients do not pass.
+    ///
+    /// # Errors
+    /// The trace's: if there are not as many values as totals, or their shape is not that of the totals.
     #[track_caller]
-    pub fn add(&self, values: [Tensor; N], cx: &mut Context) {
+    pub fn add<const N: usize>(&self, values: [Tensor; N], cx: &mut Context) {
         let site = Location::caller();
-        let variables = self.get_or_make(self.shape.as_ref().unwrap_or(values[0].shape()));
+        if let Some(error) = self.miscount(N) {
+            return cx.trace().record(error.at(site));
+        }
+        let shape = self.shape.as_ref().or(values.first().map(Tensor::shape)).cloned().unwrap_or_default();
+        let variables = self.get_or_make(&shape);
         for (variable, value) in variables.iter().zip(values) {
             if variable.shape() != value.shape() {
                 let (kept, given) = (variable.shape(), value.shape());
                 let message = format!("the metric `{}` keeps {kept}, and is now given {given}", self.name);
-                let help = "a metric keeps the sizes of its first batch: use another one for predictions of another size";
+                let help = match kept.is_scalar() {
+                    true => "reduce what is added with `.sum()`",
+                    false => "a metric keeps the sizes of its first batch: use another one for predictions of another size",
+                };
                 return cx.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
             }
             cx.assign_add(variable, value.stop_gradient());
         }
     }
 
+    /// The totals, in the order of their names. Before anything was added to totals of unknown shape there are none: that is an
+    /// error in a graph that is to be run later, and 0 otherwise.
+    ///
+    /// # Errors
+    /// The trace's: if there are not as many totals as are asked for.
+    #[track_caller]
+    pub fn read<const N: usize>(&self, cx: &mut Context) -> [Tensor; N] {
+        self.get(cx).unwrap_or_else(|| std::array::from_fn(|_| cx.constant(0.0_f32)))
+    }
+
     /// The totals; `None` when nothing was added and their shape is not known, which is an error in a graph that is to be run
     /// later, when something may have been added.
     #[track_caller]
-    pub fn read(&self, cx: &mut Context) -> Option<[Tensor; N]> {
-        match (self.variables.get(), &self.shape) {
-            (Some(variables), _) => Some(std::array::from_fn(|i| cx.read(&variables[i]))),
-            (None, Some(shape)) => {
-                let variables = self.get_or_make(shape);
-                Some(std::array::from_fn(|i| cx.read(&variables[i])))
-            }
-            (None, None) => {
-                if !cx.trace().is_eager() {
-                    let message = format!("the result of the metric `{}` is traced before its first update", self.name);
-                    let help = "its size is that of the first batch: update it first, in this trace or in another";
-                    cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
-                }
-                None
-            }
+    pub(super) fn get<const N: usize>(&self, cx: &mut Context) -> Option<[Tensor; N]> {
+        if let Some(error) = self.miscount(N) {
+            cx.trace().record(error.at(Location::caller()));
+            return None;
         }
+        let known = self.variables.get().map(Vec::as_slice).or(self.shape.as_ref().map(|shape| self.get_or_make(shape)));
+        if known.is_none() && !cx.trace().is_eager() {
+            let message = format!("the result of the metric `{}` is traced before its first update", self.name);
+            let help = "its size is that of the first batch: update it first, in this trace or in another";
+            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+        }
+        known.map(|variables| std::array::from_fn(|i| cx.read(&variables[i])))
     }
 
     /// The variables, if their shape is known.
     pub fn variables(&self) -> Vec<Variable> {
-        let variables = self.shape.as_ref().map(|shape| self.get_or_make(shape)).or(self.variables.get());
-        variables.map_or_else(Vec::new, |variables| variables.to_vec())
+        let variables = self.shape.as_ref().map(|shape| self.get_or_make(shape)).or(self.variables.get().map(Vec::as_slice));
+        variables.map_or_else(Vec::new, <[Variable]>::to_vec)
+    }
+
+    fn miscount(&self, count: usize) -> Option<Error> {
+        (count != self.parts.len()).then(|| {
+            let message = format!("the metric `{}` has {} totals, and is asked for {count}", self.name, self.parts.len());
+            Error::new(ErrorKind::Argument, message).help(format!("they are {}", listed(self.parts.iter().copied())))
+        })
     }
 }
 
@@ -121,9 +183,26 @@ mod tests {
     #[test]
     fn a_result_of_unknown_size_is_not_baked_into_a_plan() {
         let totals = Totals::of_first("score", ["sum"]);
-        let result = |cx: &mut Context| totals.read(cx).map_or_else(|| cx.constant(0.0_f32), |[sum]| sum);
+        let result = |cx: &mut Context| {
+            let [sum] = totals.read(cx);
+            sum
+        };
         assert_eq!(evaluate_now(result).unwrap().item().unwrap(), 0.0);
         let error = Function::new(|[_], cx| [result(cx)]).run([&Array::scalar(0.0_f32)]).unwrap_err();
         assert!(error.message().contains("before its first update"), "{error}");
+    }
+
+    #[test]
+    fn totals_are_added_to_and_read_as_many_as_there_are() {
+        let totals = Totals::new("score", ["total", "count"]);
+        let error = evaluate_now(|cx| totals.read::<1>(cx)[0].clone()).unwrap_err();
+        assert_eq!(error.message(), "the metric `score` has 2 totals, and is asked for 1");
+        assert_eq!(error.advice(), Some("they are `total`, `count`"));
+        let add = |cx: &mut Context| {
+            let values = cx.constant([1.0_f32, 2.0]);
+            totals.add([values.clone(), values.clone()], cx);
+            values
+        };
+        assert_eq!(evaluate_now(add).unwrap_err().advice(), Some("reduce what is added with `.sum()`"));
     }
 }

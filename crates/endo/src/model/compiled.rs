@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::graph::Tensor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Tensor, Tree};
 use crate::losses::{self, Loss};
-use crate::metrics::Metric;
+use crate::metrics::{IntoMetrics, Metric};
 use crate::optimizers::{self, Optimizer};
+
+use super::Model;
 
 /// How a model is trained.
 pub(crate) struct Compiled {
@@ -27,10 +29,18 @@ pub(crate) struct OutputMetric {
 }
 
 impl Compiled {
-    pub fn new(optimizer: Arc<dyn Optimizer>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Arc<dyn Metric>>) -> Self {
+    pub fn new(optimizer: Arc<dyn Optimizer>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
         let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new() };
-        compiled.set_metrics(0, false, metrics);
+        compiled.set_all_metrics(false, metrics);
         compiled
+    }
+
+    /// Replaces the metrics of all outputs, those that weights apply to or the others.
+    fn set_all_metrics(&mut self, weighted: bool, metrics: Vec<Vec<Arc<dyn Metric>>>) {
+        self.metrics.retain(|known| known.weighted != weighted);
+        for (output, metrics) in metrics.into_iter().enumerate() {
+            self.set_metrics(output, weighted, metrics);
+        }
     }
 
     /// Replaces the metrics of an output, those that weights apply to or the others.
@@ -58,6 +68,80 @@ impl Compiled {
             (name, entry.metric.clone())
         };
         self.metrics.iter().map(named).collect()
+    }
+}
+
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// Chooses how to train: the optimizer (a value or a name), the loss (one, or one for each output, as values or names; `()`
+    /// for none: a model can train on its internal terms alone), and metrics (an array, a tuple of several kinds, one of these
+    /// for each output, or `()`).
+    pub fn compile<K>(
+        &mut self,
+        optimizer: impl IntoOptimizer,
+        loss: impl IntoLosses,
+        metrics: impl IntoMetrics<K>,
+    ) -> &mut Self {
+        match optimizer.into_optimizer() {
+            Ok(optimizer) => {
+                self.compiled = Some(Compiled::new(optimizer, loss.into_losses(), metrics.into_metrics()));
+                self.misuse.take_if(|error| error.kind() == ErrorKind::Argument);
+            }
+            Err(error) => self.misuse = Some(error),
+        }
+        self.steps.clear();
+        self
+    }
+
+    /// Metrics that sample weights and class weights apply to, in lists as `compile` takes them; reported as `weighted_` and their name when a metric of
+    /// the same name is compiled without weights.
+    pub fn weighted_metrics<K>(&mut self, metrics: impl IntoMetrics<K>) -> &mut Self {
+        self.change(|compiled| compiled.set_all_metrics(true, metrics.into_metrics()))
+    }
+
+    /// The metrics of one of several outputs, by its position; reported with the output's name in front.
+    pub fn output_metrics<K>(&mut self, output: usize, metrics: impl IntoMetrics<K>) -> &mut Self {
+        self.change(|compiled| compiled.set_metrics(output, false, metrics.into_metrics().concat()))
+    }
+
+    /// The metrics of one of several outputs that sample weights apply to.
+    pub fn output_weighted_metrics<K>(&mut self, output: usize, metrics: impl IntoMetrics<K>) -> &mut Self {
+        self.change(|compiled| compiled.set_metrics(output, true, metrics.into_metrics().concat()))
+    }
+
+    /// The factors of the compiled losses in the total, one for each. They touch no other term.
+    pub fn loss_weights(&mut self, weights: impl IntoIterator<Item = f64>) -> &mut Self {
+        self.change(|compiled| compiled.loss_weights = weights.into_iter().collect())
+    }
+
+    /// Changes what was compiled. Before `compile` there is nothing to change, which the next step says.
+    fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
+        match &mut self.compiled {
+            Some(compiled) => change(compiled),
+            None => {
+                let message =
+                    "loss weights or metrics were given to the model before it was compiled, and `compile` replaced them";
+                let help = "call `compile` first: `model.compile(..).loss_weights([..])`";
+                self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
+            }
+        }
+        self.steps.clear();
+        self
+    }
+
+    /// The compiled optimizer.
+    pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
+        self.compiled.as_ref().map(|compiled| &compiled.optimizer)
+    }
+
+    /// What was compiled.
+    pub(crate) fn compiled(&self) -> Result<&Compiled> {
+        if let Some(error) = &self.misuse {
+            return Err(error.clone());
+        }
+        self.compiled.as_ref().ok_or_else(|| {
+            let help = "call `model.compile(optimizer, loss, metrics)` first";
+            Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
+        })
     }
 }
 
@@ -94,57 +178,84 @@ impl IntoOptimizer for &'static str {
     }
 }
 
+/// A loss as it stands in `compile`: a value, or Keras's name for one; a wrong name is an error at the first step.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a loss",
+    note = "a loss is a value that implements `Loss`, a closure of two tensors, or a name such as \"mse\""
+)]
+pub trait IntoLoss {
+    /// The loss.
+    fn into_loss(self) -> Arc<dyn Loss>;
+}
+
+impl<L: Loss + 'static> IntoLoss for L {
+    fn into_loss(self) -> Arc<dyn Loss> {
+        Arc::new(self)
+    }
+}
+
+impl IntoLoss for &'static str {
+    fn into_loss(self) -> Arc<dyn Loss> {
+        losses::get(self).unwrap_or_else(|error| {
+            Arc::new(move |_: &Tensor, y_pred: &Tensor| {
+                y_pred.trace().record(error.clone());
+                y_pred.clone()
+            })
+        })
+    }
+}
+
 /// The losses that a model is compiled with: one for every output, one for each, several on one output (all are added, and each
 /// is reported), or `()` for none.
-pub trait IntoLoss {
+///
+/// ```
+/// use endo::prelude::*;
+/// let data = Dataset::new([[1.0_f32], [2.0]], [[1.0_f32], [4.0]])?;
+/// let mut model = Model::new(Sequential::new());
+/// model.compile("sgd", ("mse", Huber.delta(0.5)), ()).loss_weights([1.0, 2.0]);
+/// assert_eq!(model.evaluate(&data)?.get("loss"), Some(2.0 + 2.0 * 0.4375));
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a loss nor a list of losses",
+    note = "give a loss, an array or tuple of losses and names, or `()`"
+)]
+pub trait IntoLosses {
     /// The losses in order.
     fn into_losses(self) -> Vec<Arc<dyn Loss>>;
 }
 
-impl<L: Loss + 'static> IntoLoss for L {
+impl<L: IntoLoss> IntoLosses for L {
     fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        vec![Arc::new(self)]
+        vec![self.into_loss()]
     }
 }
 
-/// A loss by Keras's name, `"mse"`; a wrong name is an error at the first step.
-impl IntoLoss for &'static str {
-    fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        match losses::get(self) {
-            Ok(loss) => vec![loss],
-            Err(error) => vec![Arc::new(move |_: &Tensor, y_pred: &Tensor| {
-                y_pred.trace().record(error.clone());
-                y_pred.clone()
-            })],
-        }
-    }
-}
-
-impl IntoLoss for () {
+impl IntoLosses for () {
     fn into_losses(self) -> Vec<Arc<dyn Loss>> {
         Vec::new()
     }
 }
 
-impl<L: Loss + 'static, const N: usize> IntoLoss for [L; N] {
+impl<L: IntoLoss, const N: usize> IntoLosses for [L; N] {
     fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        self.into_iter().map(|loss| Arc::new(loss) as Arc<dyn Loss>).collect()
+        self.into_iter().map(IntoLoss::into_loss).collect()
     }
 }
 
-impl<L: Loss + 'static> IntoLoss for Vec<L> {
+impl<L: IntoLoss> IntoLosses for Vec<L> {
     fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        self.into_iter().map(|loss| Arc::new(loss) as Arc<dyn Loss>).collect()
+        self.into_iter().map(IntoLoss::into_loss).collect()
     }
 }
 
 macro_rules! tuples {
     ($(($($Loss:ident $loss:ident),+))+) => {
         $(
-            impl<$($Loss: Loss + 'static),+> IntoLoss for ($($Loss,)+) {
+            impl<$($Loss: IntoLoss),+> IntoLosses for ($($Loss,)+) {
                 fn into_losses(self) -> Vec<Arc<dyn Loss>> {
                     let ($($loss,)+) = self;
-                    vec![$(Arc::new($loss)),+]
+                    vec![$($loss.into_loss()),+]
                 }
             }
         )+

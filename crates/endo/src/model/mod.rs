@@ -3,6 +3,8 @@
 //! In: a layer. Out: [`Model`]: what it is made of, its weights, and how it is used in loops; `training/` trains it.
 
 mod compiled;
+mod metrics;
+mod saved;
 mod saving;
 pub(crate) mod steps;
 mod summary;
@@ -17,17 +19,18 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
-use crate::metrics::{IntoMetrics, Mean, Metric};
-use crate::optimizers::Optimizer;
+use crate::metrics::{Mean, Metric};
 use crate::shape::Shape;
 use crate::trace::follow::Tracing;
-use crate::trace::{Context, HeldMetric, LayerRecord, MetricTerm};
+use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
+use metrics::Held;
 use steps::Steps;
 
 pub(crate) use compiled::Compiled;
-pub use compiled::{IntoLoss, IntoOptimizer};
+pub use compiled::{IntoLoss, IntoLosses, IntoOptimizer};
+pub use saved::Saved;
 pub use summary::Summary;
 pub(crate) use summary::short_names;
 
@@ -59,9 +62,19 @@ pub struct Model<I: Tree = Tensor, O: Tree = Tensor> {
     /// What was wrong in compiling it: the next step says so.
     misuse: Option<Error>,
     pub(crate) steps: Steps,
+    /// Terms of the loss that only depend on weights, by name.
+    added: Vec<(String, Arc<AddedLoss>)>,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub(crate) epochs: usize,
     state: Mutex<State>,
+}
+
+type Term = dyn Fn(&mut Context) -> Tensor + Send + Sync;
+
+/// A term of the loss given from outside `call`, with the line that gave it.
+struct AddedLoss {
+    term: Box<Term>,
+    site: &'static Location<'static>,
 }
 
 /// What traces of the model have found out about it.
@@ -72,6 +85,9 @@ struct State {
     metric_terms: Vec<Arc<Mean>>,
     held: Vec<Arc<dyn Metric>>,
     outputs: Vec<String>,
+    output_shapes: Vec<Shape>,
+    /// What was traced and is probably not meant.
+    warnings: Vec<String>,
 }
 
 impl<I: Tree, O: Tree> Model<I, O> {
@@ -87,6 +103,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             compiled: None,
             misuse: None,
             steps: Steps::default(),
+            added: Vec::new(),
             epochs: 0,
             state: Mutex::new(State::default()),
         }
@@ -121,52 +138,25 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Chooses how to train: the optimizer (a value or a name), the loss (`()` for none: a model can train on its internal terms alone), and
-    /// metrics (an array, a tuple of several kinds, or `()`).
-    pub fn compile(&mut self, optimizer: impl IntoOptimizer, loss: impl IntoLoss, metrics: impl IntoMetrics) -> &mut Self {
-        match optimizer.into_optimizer() {
-            Ok(optimizer) => {
-                self.compiled = Some(Compiled::new(optimizer, loss.into_losses(), metrics.into_metrics()));
-                self.misuse.take_if(|error| error.kind() == ErrorKind::Argument);
-            }
-            Err(error) => self.misuse = Some(error),
-        }
-        self.steps.clear();
-        self
-    }
-
-    /// Metrics that sample weights and class weights apply to; reported as `weighted_` and their name when a metric of
-    /// the same name is compiled without weights.
-    pub fn weighted_metrics(&mut self, metrics: impl IntoMetrics) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(0, true, metrics.into_metrics()))
-    }
-
-    /// The metrics of one of several outputs, by its position; reported with the output's name in front.
-    pub fn output_metrics(&mut self, output: usize, metrics: impl IntoMetrics) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(output, false, metrics.into_metrics()))
-    }
-
-    /// The metrics of one of several outputs that sample weights apply to.
-    pub fn output_weighted_metrics(&mut self, output: usize, metrics: impl IntoMetrics) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(output, true, metrics.into_metrics()))
-    }
-
-    /// The factors of the compiled losses in the total, one for each. They touch no other term.
-    pub fn loss_weights(&mut self, weights: impl IntoIterator<Item = f64>) -> &mut Self {
-        self.change(|compiled| compiled.loss_weights = weights.into_iter().collect())
-    }
-
-    /// Changes what was compiled. Before `compile` there is nothing to change, which the next step says.
-    fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
-        match &mut self.compiled {
-            Some(compiled) => change(compiled),
-            None => {
-                let message =
-                    "loss weights or metrics were given to the model before it was compiled, and `compile` replaced them";
-                let help = "call `compile` first: `model.compile(..).loss_weights([..])`";
-                self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
-            }
-        }
+    /// Adds a term to the loss from outside `call`, a scalar computed from variables: what Keras's `model.add_loss(lambda: ..)`
+    /// does. It is reported by its name, adds up with the others, counts once in a step however often the model is applied, and
+    /// is among `cx.losses()` in loops of one's own.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let data = Dataset::new([[1.0_f32], [2.0]], [[0.0_f32], [0.0]])?;
+    /// let mut model = Model::new(Dense::new(1).kernel_initializer(Ones));
+    /// model.build([1, 1])?;
+    /// let kernel = model.weight("kernel").unwrap();
+    /// model.add_loss("decay", move |cx| 0.5 * cx.read(&kernel).square().sum());
+    /// model.compile("sgd", "mse", ());
+    /// assert_eq!(model.evaluate(&data)?.get("loss"), Some(2.5 + 0.5));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn add_loss(&mut self, name: &str, term: impl Fn(&mut Context) -> Tensor + Send + Sync + 'static) -> &mut Self {
+        let added = AddedLoss { term: Box::new(term), site: Location::caller() };
+        self.added.push((name.to_string(), Arc::new(added)));
         self.steps.clear();
         self
     }
@@ -177,6 +167,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let mark = cx.mark();
         let outputs = self.forward(inputs, cx);
+        for (name, added) in &self.added {
+            let identity = Arc::as_ptr(added) as usize;
+            cx.add_loss_once(identity, name, &*added.term, added.site);
+        }
         for held in cx.held_since(mark).to_vec() {
             let mut state = self.state();
             if state.held.iter().all(|known| known.name() != held.name) {
@@ -216,6 +210,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             state.layers = layers.to_vec();
         }
         state.outputs = output_names(&outputs.tensors(), cx);
+        state.output_shapes = outputs.tensors().iter().map(|output| output.shape().clone()).collect();
         outputs
     }
 
@@ -224,20 +219,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let outputs = self.layer.apply(inputs, cx);
         cx.trace().leave(outside);
         outputs
-    }
-
-    /// The means that the model's `add_metric` terms go into, made when a term first appears.
-    fn metric_means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
-        let mut state = self.state();
-        let find = |state: &mut State, name: &str| match state.metric_terms.iter().find(|mean| mean.name() == name) {
-            Some(mean) => mean.clone(),
-            None => {
-                let mean = Arc::new(Mean::new(name));
-                state.metric_terms.push(mean.clone());
-                mean
-            }
-        };
-        terms.iter().map(|term| find(&mut state, &term.name)).collect()
     }
 
     /// Makes the weights for inputs of this shape, batch included, without running anything.
@@ -295,56 +276,25 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.state().outputs.clone()
     }
 
-    /// The compiled optimizer.
-    pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
-        self.compiled.as_ref().map(|compiled| &compiled.optimizer)
+    /// The outputs' shapes, batch included, as last traced.
+    pub(crate) fn output_shapes(&self) -> Vec<Shape> {
+        self.state().output_shapes.clone()
     }
 
-    /// Every metric with its name in reports: those compiled, then those that layers add, and those that they hold.
-    pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let (terms, held, outputs) = {
-            let state = self.state();
-            (state.metric_terms.clone(), state.held.clone(), state.outputs.clone())
-        };
-        let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
-        let names: Vec<String> = terms.iter().map(|mean| mean.name().to_string()).collect();
-        for (mean, short) in terms.into_iter().zip(short_names(&names, 1)) {
-            let taken = metrics.iter().any(|(name, _)| *name == short);
-            let name = if taken { mean.name().to_string() } else { short };
-            metrics.push((name, mean));
-        }
-        metrics.extend(held.into_iter().map(|metric| (metric.name().to_string(), metric)));
-        metrics
+    /// What its steps were traced with and is probably not meant, such as a gradient that does not exist. Each was printed once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.state().warnings.clone()
     }
 
-    /// The results of all metrics so far. A metric with several numbers, such as one for each class, is reported as
-    /// `f1_score_0`, `f1_score_1`, ...
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let data = Dataset::new([[0.0_f32], [1.0]], [[1, 0], [0, 1]])?;
-    /// let mut model = Model::new(Dense::new(2));
-    /// model.compile(Sgd::new(0.1), MeanSquaredError, (F1Score::new(), "mae"));
-    /// model.evaluate(&data)?;
-    /// let names: Vec<String> = model.metric_results()?.into_iter().map(|(name, _)| name).collect();
-    /// assert_eq!(names, ["f1_score_0", "f1_score_1", "mae"]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    pub fn metric_results(&self) -> Result<Vec<(String, f64)>> {
-        let mut results = Vec::new();
-        for (name, metric) in self.metrics() {
-            let value = metric.value()?;
-            match value.shape().is_scalar() {
-                true => results.push((name, value.item()?)),
-                false => results.extend((0..value.len()).map(|index| (format!("{name}_{index}"), value.get(index)))),
+    /// Prints what is new.
+    pub(crate) fn warn(&self, warnings: Vec<String>) {
+        let known = &mut self.state().warnings;
+        for warning in warnings {
+            if !known.contains(&warning) {
+                eprintln!("warning: {warning}");
+                known.push(warning);
             }
         }
-        Ok(results)
-    }
-
-    /// Sets all metrics back to their start: what `fit` does before every epoch, and a custom loop has to.
-    pub fn reset_metrics(&self) {
-        self.metrics().iter().for_each(|(_, metric)| metric.reset());
     }
 
     /// The layers with their outputs and weights, as a table to print.
@@ -365,39 +315,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Tracing { training, dtype: self.dtype, counter: self.counter.clone() }
     }
 
-    /// What was compiled.
-    pub(crate) fn compiled(&self) -> Result<&Compiled> {
-        if let Some(error) = &self.misuse {
-            return Err(error.clone());
-        }
-        self.compiled.as_ref().ok_or_else(|| {
-            let help = "call `model.compile(optimizer, loss, metrics)` first";
-            Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
-        })
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// A metric that a layer holds as a field.
-struct Held(HeldMetric);
-
-impl Metric for Held {
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// The layer updates it.
-    fn update(&self, _: &Tensor, _: &Tensor, _: Option<&Tensor>, _: &mut Context) {}
-
-    fn result(&self, cx: &mut Context) -> Tensor {
-        (self.0.result)(cx)
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.0.variables.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 //! In: a path. Out: a file with every weight by name, written beside its place and renamed, so that a reader never sees half
 //! of it; and back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -17,6 +17,7 @@ use crate::graph::Tree;
 use crate::variable::Variable;
 
 use super::Model;
+use super::saved::ENTRY;
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// Writes all weights to a safetensors file, each under its name. An existing file is replaced at once or not at all.
@@ -24,7 +25,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// If the model has no weights yet, two of them have one name, or the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        self.write(path.as_ref(), None)
+    }
+
+    /// Writes the weights, and what is said of the model.
+    pub(super) fn write(&self, path: &Path, description: Option<String>) -> Result<()> {
         let weights = self.weights();
         if weights.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
@@ -50,7 +55,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
                 view.map(|view| (name.as_str(), view)).map_err(|error| failure("cannot save", path, &error))
             })
             .collect::<Result<_>>()?;
-        let bytes = safetensors::serialize(views, None).map_err(|error| failure("cannot save", path, &error))?;
+        // One entry: the format keeps no order among several, and the same model is to be the same file.
+        let metadata = description.map(|text| HashMap::from([(ENTRY.to_string(), text)]));
+        let bytes = safetensors::serialize(views, metadata).map_err(|error| failure("cannot save", path, &error))?;
         write_atomically(path, &bytes)
     }
 
@@ -61,13 +68,23 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// If the file cannot be read, a weight is missing in it, or a shape or type differs.
     pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let weights = self.weights();
-        if weights.is_empty() {
+        self.require_weights()?;
+        let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
+        self.read(path, &bytes)
+    }
+
+    pub(super) fn require_weights(&self) -> Result<()> {
+        if self.weights().is_empty() {
             let help = "call `model.build([batch, features])` first, so that there are weights to load into";
             return Err(Error::new(ErrorKind::Usage, "the model has no weights yet").help(help));
         }
-        let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| failure("not a safetensors file:", path, &error))?;
+        Ok(())
+    }
+
+    /// Reads the weights from a file's bytes.
+    pub(super) fn read(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let weights = self.weights();
+        let file = SafeTensors::deserialize(bytes).map_err(|error| failure("not a safetensors file:", path, &error))?;
         let mut values = Vec::with_capacity(weights.len());
         for weight in &weights {
             let view = file.tensor(weight.name()).map_err(|_| {
@@ -131,7 +148,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
+pub(super) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display()))
         .help("check the path, the permissions and the space left")
 }

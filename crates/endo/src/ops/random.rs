@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
 use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::random::philox;
 use crate::shape::Shape;
@@ -29,8 +30,19 @@ pub struct RandomState {
 
 impl RandomState {
     /// Draws at a place, with the seed and step of a counter `i32[2]`.
+    ///
+    /// # Errors
+    /// The trace's: if the counter is of another type or shape.
+    #[track_caller]
     pub fn new(counter: Tensor, place: u32) -> Self {
-        Self { counter, place }
+        if counter.dtype() == DType::I32 && *counter.shape().sizes() == [2] {
+            return Self { counter, place };
+        }
+        let message =
+            format!("random numbers follow a counter i32[2] of seed and step, got {}{}", counter.dtype(), counter.shape());
+        let error =
+            Error::new(ErrorKind::Shape, message).help("read it from a variable of two whole numbers, or use `cx.random()`");
+        Self { counter: counter.trace().fail(error.at(Location::caller()), [2].into(), DType::I32), place }
     }
 
     /// The same steps and place with a seed of one's own.

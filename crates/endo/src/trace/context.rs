@@ -13,13 +13,16 @@ use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{NodeId, Tensor, Trace};
+use crate::initializers::Initializer;
+use crate::named::Hyperparameters;
 use crate::ops::RandomState;
 use crate::regularizers::Regularizer;
+use crate::spelling;
 use crate::variable::Variable;
 
 use super::record::{HeldMetric, LayerRecord, LossTerm, Mark, MetricTerm, UsedWeight};
-use super::scope::{self, Frame, Scopes};
-use super::weight::stream;
+use super::scope::{Frame, Scopes};
+use super::weight::{Weight, stream};
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.
 pub struct Context {
@@ -32,7 +35,11 @@ pub struct Context {
     draws: u32,
     scopes: Scopes,
     batch: usize,
+    /// The variables assigned, once for each assignment.
+    pub(super) assigned: Vec<Variable>,
     losses: Vec<LossTerm>,
+    /// The terms given to models from outside, by their addresses.
+    added_once: Vec<usize>,
     metrics: Vec<MetricTerm>,
     held: Vec<HeldMetric>,
     weights: Vec<UsedWeight>,
@@ -62,7 +69,9 @@ impl Context {
             draws: 0,
             scopes: Scopes::default(),
             batch: 1,
+            assigned: Vec::new(),
             losses: Vec::new(),
+            added_once: Vec::new(),
             metrics: Vec::new(),
             held: Vec::new(),
             weights: Vec::new(),
@@ -103,7 +112,14 @@ impl Context {
     /// Gives a variable a new value, from here on in the trace and after the run.
     #[track_caller]
     pub fn assign(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
-        self.trace.assign(variable, value.borrow(), Location::caller());
+        self.assign_at(variable, value.borrow(), Location::caller());
+    }
+
+    pub(super) fn assign_at(&mut self, variable: &Variable, value: &Tensor, site: &'static Location<'static>) {
+        self.trace.assign(variable, value, site);
+        if self.trace.error().is_none() {
+            self.assigned.push(variable.clone());
+        }
     }
 
     /// Adds to a variable.
@@ -111,7 +127,7 @@ impl Context {
     pub fn assign_add(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
         let site = Location::caller();
         let sum = self.trace.read(variable, site) + value.borrow().convert(variable.dtype(), site);
-        self.trace.assign(variable, &sum, site);
+        self.assign_at(variable, &sum, site);
     }
 
     /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs
@@ -129,7 +145,26 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn add_loss(&mut self, name: &str, term: impl Borrow<Tensor>) {
-        let (term, site) = (term.borrow(), Location::caller());
+        self.add_scalar_loss(name, term.borrow(), Location::caller());
+    }
+
+    /// Adds a term that a model was given from outside its `call`, unless it is there already: such a term counts once, however
+    /// often the model is applied. By its identity it is known again while the trace lasts.
+    pub(crate) fn add_loss_once(
+        &mut self,
+        identity: usize,
+        name: &str,
+        term: &dyn Fn(&mut Self) -> Tensor,
+        site: &'static Location<'static>,
+    ) {
+        if !self.added_once.contains(&identity) {
+            self.added_once.push(identity);
+            let term = term(self);
+            self.add_scalar_loss(name, &term, site);
+        }
+    }
+
+    fn add_scalar_loss(&mut self, name: &str, term: &Tensor, site: &'static Location<'static>) {
         if !term.shape().is_scalar() {
             let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", term.shape());
             let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one value per sample";
@@ -224,6 +259,16 @@ impl Context {
         penalties
     }
 
+    /// The variables assigned so far, once for each assignment.
+    pub(crate) fn assigned(&self) -> &[Variable] {
+        &self.assigned
+    }
+
+    /// The weights used so far.
+    pub(super) fn used_weights(&self) -> &[UsedWeight] {
+        &self.weights
+    }
+
     /// The variables of the weights used so far, in the order of their first use.
     pub fn weights(&self) -> impl Iterator<Item = &Variable> {
         self.weights.iter().map(|used| &used.variable)
@@ -306,6 +351,7 @@ impl Context {
         &mut self,
         layer: &L,
         given: Option<&str>,
+        hyperparameters: Hyperparameters,
         batch: Option<usize>,
         site: &'static Location<'static>,
     ) {
@@ -321,8 +367,8 @@ impl Context {
         });
         let outside = self.trace.enter(&path, site);
         if call == 0 {
-            let kind = scope::short_name(identity.1).to_string();
-            self.layers.push(LayerRecord { path: path.clone(), kind, outputs: Vec::new(), weights: Vec::new() });
+            let kind = spelling::short_name(identity.1).to_string();
+            self.layers.push(LayerRecord { path: path.clone(), kind, hyperparameters, outputs: Vec::new(), weights: Vec::new() });
         }
         self.scopes.push(Frame { identity, path, call, outside });
     }
@@ -394,23 +440,18 @@ impl Context {
         self.scopes.innermost().is_some_and(|frame| frame.identity == identity(owner))
     }
 
-    /// Notes that a weight is used, with its penalty and constraint.
-    pub(crate) fn use_weight(
-        &mut self,
-        variable: &Variable,
-        regularizer: Option<&Arc<dyn Regularizer>>,
-        constraint: Option<&Arc<dyn Constraint>>,
-    ) {
+    /// Notes that a weight is used, with what goes with it.
+    pub(crate) fn use_weight(&mut self, variable: &Variable, weight: &Weight, initializer: &dyn Initializer) {
         for collector in self.collectors.iter_mut().filter(|collector| !collector.contains(variable)) {
             collector.push(variable.clone());
         }
         if !self.weights.iter().any(|used| used.variable == *variable) {
-            let (regularizer, constraint) = (regularizer.cloned(), constraint.cloned());
-            self.weights.push(UsedWeight { variable: variable.clone(), regularizer, constraint, penalty: None });
             let path = self.scopes.path();
             if let Some(record) = self.layers.iter_mut().find(|record| record.path == path) {
+                weight.note(initializer, &mut record.hyperparameters);
                 record.weights.push(variable.clone());
             }
+            self.weights.push(weight.used(variable));
         }
     }
 

@@ -2,15 +2,17 @@
 //!
 //! In: a closure, then arrays. Out: arrays. What TensorFlow calls `tf.function`; node by node with `run_eagerly`.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Tensor};
 use crate::shape::Shape;
+use crate::variable::Variable;
 
 use super::follow::{Tracing, new_counter};
 use super::signature::check;
@@ -48,6 +50,8 @@ pub struct Function<'f, const N: usize, const M: usize> {
     pool: Arc<Pool>,
     traced: Vec<Traced<M>>,
     warnings: Vec<String>,
+    /// The weights that its traces used, and the fields that hold them.
+    weights: RefCell<Vec<(Variable, Weak<OnceLock<Variable>>)>>,
 }
 
 /// What the closure became for one signature, and the arrays that its runs return.
@@ -68,6 +72,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             pool: Arc::new(Pool::default()),
             traced: Vec::new(),
             warnings: Vec::new(),
+            weights: RefCell::default(),
         }
     }
 
@@ -185,7 +190,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     fn trace(&mut self, inputs: [&Array; N]) -> Result<Graph> {
         self.accept(&inputs)?;
-        let (graph, warnings) = self.tracing.graph(&inputs, |tensors, cx| call(&self.closure, tensors, cx))?;
+        let (graph, warnings) = self.tracing.graph(&inputs, |tensors, cx| self.call(tensors, cx))?;
         self.warn(warnings);
         Ok(graph)
     }
@@ -193,7 +198,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         self.accept(&inputs)?;
-        let (values, warnings) = self.tracing.run_eagerly(&inputs, |tensors, cx| call(&self.closure, tensors, cx))?;
+        let (values, warnings) = self.tracing.run_eagerly(&inputs, |tensors, cx| self.call(tensors, cx))?;
         self.warn(warnings);
         let mut values = values.into_iter();
         let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
@@ -209,6 +214,25 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         }
     }
 
+    fn call(&self, tensors: &[Tensor], cx: &mut Context) -> Vec<Tensor> {
+        let outputs = (self.closure)(std::array::from_fn(|index| tensors[index].clone()), cx);
+        let mut known = self.weights.borrow_mut();
+        for used in cx.used_weights() {
+            if known.iter().any(|(variable, _)| *variable == used.variable) {
+                continue;
+            }
+            // Another layer of that name may be there too, in a branch not taken before; one that is gone was made in the closure.
+            let name = used.variable.name();
+            if known.iter().any(|(variable, owner)| variable.name() == name && owner.strong_count() == 0) {
+                let message = format!("there is a second weight called `{name}`, made after the function was traced before");
+                let help = "a layer made inside the closure forgets what it learned: make it before the function, outside";
+                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            }
+            known.push((used.variable.clone(), used.owner.clone()));
+        }
+        outputs.into()
+    }
+
     /// Prints what is new, once: nothing that is probably not meant stays silent.
     fn warn(&mut self, warnings: Vec<String>) {
         for warning in warnings {
@@ -218,14 +242,6 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             }
         }
     }
-}
-
-fn call<const N: usize, const M: usize>(
-    closure: &dyn Fn([Tensor; N], &mut Context) -> [Tensor; M],
-    tensors: &[Tensor],
-    cx: &mut Context,
-) -> Vec<Tensor> {
-    closure(std::array::from_fn(|index| tensors[index].clone()), cx).into()
 }
 
 fn signature(inputs: &[&Array]) -> Signature {
@@ -247,9 +263,28 @@ impl<const N: usize, const M: usize> fmt::Debug for Function<'_, N, M> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-
+    use super::RefCell;
     use crate::prelude::*;
+
+    #[test]
+    fn a_layer_made_inside_the_closure_is_found_at_the_second_trace() {
+        for eager in [false, true] {
+            let mut f = Function::new(|[x], cx| [Dense::new(1).apply(&x, cx)]).run_eagerly(eager);
+            f.run([&[[1.0_f32, 2.0]].into()]).unwrap();
+            let error = f.run([&[[1.0_f32, 2.0], [3.0, 4.0]].into()]).unwrap_err();
+            assert!(error.message().starts_with("there is a second weight called `dense/kernel`"), "{error}");
+            assert!(error.advice().unwrap().contains("make it before the function"));
+        }
+    }
+
+    #[test]
+    fn layers_of_one_name_in_two_branches_are_no_mistake() {
+        let [low, high] = [Dense::new(1), Dense::new(1)];
+        let mut f = Function::new(|[x], cx| [if x.batch() < 2 { low.apply(&x, cx) } else { high.apply(&x, cx) }]);
+        f.run([&[[1.0_f32, 2.0]].into()]).unwrap();
+        f.run([&[[1.0_f32, 2.0], [3.0, 4.0]].into()]).unwrap();
+        assert_eq!([&low, &high].map(|layer| layer.kernel().unwrap().name().to_string()), ["dense/kernel", "dense/kernel"]);
+    }
 
     #[test]
     fn a_tensor_of_another_trace_is_refused_wherever_it_is_used() {

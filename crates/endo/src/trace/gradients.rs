@@ -78,6 +78,32 @@ impl Gradients {
         self.variables().find(|(known, _)| *known == variable).map(|(_, gradient)| gradient)
     }
 
+    /// The gradients in two: those of the variables that `belongs` holds for, and the others, for two optimizers.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let model = Model::new(Sequential::new().add(Dense::new(8).name("lower")).add(Dense::new(1).name("upper")));
+    /// let (slow, fast) = (Sgd::new(0.001), Nadam::new(0.01));
+    /// let mut step = Function::new(|[x, y], cx| {
+    ///     let loss = mean_squared_error(&y, &model.apply(&x, cx)).mean();
+    ///     let gradients = cx.gradients(&loss, model.trainable_weights());
+    ///     let (lower, upper) = gradients.split(|weight| weight.name().contains("/lower/"));
+    ///     slow.apply(&lower, cx);
+    ///     fast.apply(&upper, cx);
+    ///     [loss]
+    /// });
+    /// step.run([&[[1.0_f32, 2.0]].into(), &[[1.0_f32]].into()])?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn split(self, belongs: impl Fn(&Variable) -> bool) -> (Self, Self) {
+        let in_first = |(target, _): &(Target, Option<Tensor>)| match target {
+            Target::Variable(variable) => belongs(variable),
+            Target::Tensor(_) => false,
+        };
+        let (first, second) = self.entries.into_iter().partition(in_first);
+        (Self { entries: first }, Self { entries: second })
+    }
+
     /// The gradients, each replaced by `f` of it: clipping, scaling.
     #[must_use]
     pub fn map(mut self, mut f: impl FnMut(&Tensor) -> Tensor) -> Self {
@@ -146,6 +172,22 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use crate::prelude::*;
+
+    #[test]
+    fn two_optimizers_each_get_their_part() {
+        let [lower, upper] = ["lower", "upper"].map(|name| Variable::new(name, 2.0_f32));
+        let (slow, fast) = (Sgd::new(0.125), Sgd::new(0.5));
+        let mut step = Function::new(|[x], cx| {
+            let loss = cx.read(&lower) * cx.read(&upper) * &x;
+            let (low, high) = cx.gradients(&loss, [&lower, &upper]).split(|variable| *variable == lower);
+            assert_eq!((low.iter().count(), high.iter().count()), (1, 1));
+            slow.apply(&low, cx);
+            fast.apply(&high, cx);
+            []
+        });
+        step.run([&1.0_f32.into()]).unwrap();
+        assert_eq!([lower.value().get(0), upper.value().get(0)], [1.75, 1.0]);
+    }
 
     #[test]
     fn two_steps_in_one_trace_are_two_steps() {

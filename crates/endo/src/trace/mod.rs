@@ -2,6 +2,7 @@
 //!
 //! In: closures of tensors. Out: [`Function`], traced once for every shape of its inputs and run as a plan, or node by node.
 
+mod cond;
 pub mod context;
 pub mod follow;
 pub mod function;

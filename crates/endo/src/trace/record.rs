@@ -2,10 +2,11 @@
 //!
 //! In: from the layers applied. Out: to models and loops, by name.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::constraints::Constraint;
 use crate::graph::Tensor;
+use crate::named::Hyperparameters;
 use crate::regularizers::Regularizer;
 use crate::shape::Shape;
 use crate::variable::Variable;
@@ -41,6 +42,8 @@ pub struct HeldMetric {
     pub name: String,
     /// What it accumulates in; those known so far.
     pub variables: Vec<Variable>,
+    /// What else it depends on.
+    pub hyperparameters: Hyperparameters,
     /// Its result, traced from the variables.
     #[allow(clippy::type_complexity)]
     pub result: Arc<dyn Fn(&mut Context) -> Tensor + Send + Sync>,
@@ -49,6 +52,8 @@ pub struct HeldMetric {
 /// A weight that the trace has used, with what goes with it.
 pub(crate) struct UsedWeight {
     pub variable: Variable,
+    /// The field that holds it, which is gone when its layer is.
+    pub owner: Weak<OnceLock<Variable>>,
     pub regularizer: Option<Arc<dyn Regularizer>>,
     pub constraint: Option<Arc<dyn Constraint>>,
     pub penalty: Option<Tensor>,
@@ -69,6 +74,8 @@ pub struct LayerRecord {
     pub path: String,
     /// Its type: `Dense`.
     pub kind: String,
+    /// Its own, and the initializers, regularizers and constraints of its weights.
+    pub hyperparameters: Hyperparameters,
     /// The shapes of its outputs, at its last call.
     pub outputs: Vec<Shape>,
     /// The weights that it was the first to use.

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::spelling::snake_case;
+
 /// A layer being applied.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Frame {
@@ -93,39 +95,9 @@ impl Scopes {
     }
 }
 
-/// `my_crate::ReconstructingRegressor<T>` as `reconstructing_regressor`.
-fn snake_case(type_name: &str) -> String {
-    let name = short_name(type_name);
-    if name == "{{closure}}" {
-        return "lambda".to_string();
-    }
-    let mut snake = String::new();
-    for (position, letter) in name.chars().enumerate() {
-        if letter.is_uppercase() && position > 0 && !snake.ends_with('_') {
-            snake.push('_');
-        }
-        snake.extend(letter.to_lowercase());
-    }
-    snake
-}
-
-/// `my_crate::net::Regressor<T>` as `Regressor`.
-pub(crate) fn short_name(type_name: &str) -> &str {
-    let head = type_name.split('<').next().unwrap_or(type_name);
-    head.rsplit("::").next().unwrap_or(head)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_types_in_snake_case() {
-        assert_eq!(snake_case("net::ReconstructingRegressor"), "reconstructing_regressor");
-        assert_eq!(snake_case("endo::layers::Dense"), "dense");
-        assert_eq!(snake_case("net::main::{{closure}}"), "lambda");
-        assert_eq!(snake_case("net::Wrapped<net::Inner>"), "wrapped");
-    }
 
     #[test]
     fn layers_beside_each_other_are_numbered_and_calls_counted() {

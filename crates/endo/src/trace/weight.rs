@@ -13,12 +13,15 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::Initializer;
+use crate::named::Hyperparameters;
 use crate::random::Random;
 use crate::regularizers::Regularizer;
 use crate::shape::Shape;
+use crate::spelling;
 use crate::variable::Variable;
 
-use super::{Context, scope};
+use super::Context;
+use super::record::UsedWeight;
 
 /// A weight of a layer: a field, made at first use. A shared layer shares its weights by plain Rust.
 ///
@@ -40,13 +43,14 @@ pub struct Weight {
     trainable: bool,
     regularizer: Option<Arc<dyn Regularizer>>,
     constraint: Option<Arc<dyn Constraint>>,
-    variable: OnceLock<Variable>,
+    /// Behind an `Arc`, so that a function can tell whether the layer is still there.
+    variable: Arc<OnceLock<Variable>>,
 }
 
 impl Weight {
     /// A trainable weight, not made yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), trainable: true, regularizer: None, constraint: None, variable: OnceLock::new() }
+        Self { name: name.into(), trainable: true, regularizer: None, constraint: None, variable: Arc::default() }
     }
 
     /// Whether optimizers may change it: moving averages and fixed tables are not trainable.
@@ -81,7 +85,7 @@ impl Weight {
     pub fn get<O: ?Sized>(&self, owner: &O, shape: impl Into<Shape>, initializer: &dyn Initializer, cx: &mut Context) -> Tensor {
         let (shape, site) = (shape.into(), Location::caller());
         if !cx.is_applying(owner) {
-            let kind = scope::short_name(std::any::type_name::<O>());
+            let kind = spelling::short_name(std::any::type_name::<O>());
             let message = format!("`{kind}::call` was called directly, so its weight `{}` has no layer to belong to", self.name);
             let help = "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
             return cx.trace().fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, cx.dtype());
@@ -111,15 +115,35 @@ impl Weight {
             let help = "a layer keeps the sizes of its first input: use another layer for inputs of another size";
             return cx.trace().fail(Error::new(ErrorKind::Shape, message).help(help).at(site), shape, variable.dtype());
         }
-        cx.use_weight(variable, self.regularizer.as_ref(), self.constraint.as_ref());
+        cx.use_weight(variable, self, initializer);
         cx.trace().read(variable, site)
+    }
+
+    /// Adds to its layer's hyperparameters what it begins with, what penalizes it and what it is held to, where these have names.
+    pub(crate) fn note(&self, initializer: &dyn Initializer, hyperparameters: &mut Hyperparameters) {
+        let names = [
+            ("initializer", initializer.name()),
+            ("regularizer", self.regularizer.as_ref().and_then(|regularizer| regularizer.name())),
+            ("constraint", self.constraint.as_ref().and_then(|constraint| constraint.name())),
+        ];
+        for (kind, name) in names {
+            if let Some(name) = name {
+                hyperparameters.set(&format!("{}_{kind}", self.name), name);
+            }
+        }
+    }
+
+    /// What a trace keeps of it.
+    pub(super) fn used(&self, variable: &Variable) -> UsedWeight {
+        let (regularizer, constraint) = (self.regularizer.clone(), self.constraint.clone());
+        UsedWeight { variable: variable.clone(), owner: Arc::downgrade(&self.variable), regularizer, constraint, penalty: None }
     }
 
     /// Assigns its value within the trace: moving averages.
     #[track_caller]
     pub fn assign(&self, value: &Tensor, cx: &mut Context) {
         match self.variable.get() {
-            Some(variable) => cx.trace().assign(variable, value, Location::caller()),
+            Some(variable) => cx.assign_at(variable, value, Location::caller()),
             None => {
                 let message = format!("weight `{}` is assigned before it was made", self.name);
                 let error = Error::new(ErrorKind::Usage, message).help("`get` it first: that makes it");

@@ -29,6 +29,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// As [`evaluate`](Self::evaluate), in batches of another size.
     #[track_caller]
     pub fn evaluate_batches(&self, data: &Dataset, batch_size: usize) -> Result<Logs> {
+        self.compiled()?;
+        self.check_targets(data)?;
         let (_, logs) = self.test(data, batch_size)?;
         Ok(Logs(logs))
     }
@@ -122,7 +124,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     #[track_caller]
     fn run_batch(&self, batch: &Dataset, kind: Kind) -> Result<Logs> {
-        self.compiled()?;
+        self.check_targets(batch)?;
         let mut runner = Runner::new(self, kind);
         let mut sums = Sums::default();
         let (names, outputs) = runner.run(batch.into())?;

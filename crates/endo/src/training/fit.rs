@@ -130,8 +130,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// of `fit` do what one of as many epochs does.
     ///
     /// # Errors
-    /// Before anything is trained: if the model is not compiled, a number in the data is not finite, the batch size is 0, or
-    /// the model's `call` or losses do not fit the data. Later: if a term of the loss or a gradient is not finite; weights,
+    /// Before anything is trained: if the model is not compiled, a number in the data is not finite or no target that a loss or
+    /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a term of the loss or a gradient is not finite; weights,
     /// slots and metrics are then as they were before that step.
     #[track_caller]
     pub fn fit(&mut self, data: &Dataset, mut options: Fit<'_>) -> Result<History> {
@@ -162,6 +162,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         if self.weights().is_empty() {
             self.build_on(data.rows(0..options.batch_size.min(data.len()))?.all_inputs())?;
         }
+        self.check_targets(data)?;
+        validation.map_or(Ok(()), |validation| self.check_targets(validation))?;
         let training = Training::new(total, batches, self.weights());
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
         for epoch in 0..total {

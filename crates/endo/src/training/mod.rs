@@ -7,6 +7,7 @@ mod evaluate;
 mod fit;
 pub mod history;
 pub(crate) mod step;
+mod targets;
 mod terms;
 
 pub use callbacks::{Callback, EarlyStopping, Progress, Training};

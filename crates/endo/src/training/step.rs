@@ -80,7 +80,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             let tracing = self.model.tracing(self.kind == Kind::Train);
             let (values, warnings) =
                 tracing.run_eagerly(inputs, |tensors, cx| self.model.step(self.kind, counts, tensors, cx, &names))?;
-            warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            self.model.warn(warnings);
             self.eager = (names.into_inner(), values);
             return Ok((&self.eager.0, &self.eager.1));
         }
@@ -137,7 +137,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         if kind == Kind::Predict {
             graph.writes.clear(); // what layers count or average is of training and evaluation
         }
-        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        self.warn(warnings);
         let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
         let signature = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         let key = Key { kind, counts, inputs: signature, trainable: trainable(self) };

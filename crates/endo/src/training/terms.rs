@@ -184,9 +184,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
             };
             let weight = if weights.len() > 1 { weights.get(entry.output) } else { weights.first() };
             let weight = weight.filter(|_| entry.weighted);
+            let before = cx.assigned().len();
             match cx.mask(y_pred) {
                 None => entry.metric.update(y, y_pred, weight, cx),
                 Some(mask) => entry.metric.update(y, y_pred, Some(&combined(&mask, weight, y_pred)), cx),
+            }
+            let own = entry.metric.variables();
+            if let Some(lost) = cx.assigned()[before..].iter().find(|variable| !own.contains(variable)) {
+                let (name, lost) = (entry.metric.name(), lost.name());
+                cx.warn(format!("the metric `{name}` adds to `{lost}`, which is not among its `variables`: it is never reset"));
             }
         }
     }

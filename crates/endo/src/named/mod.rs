@@ -3,10 +3,19 @@
 //! In: the rows of [`named!`], each with its name, its options and what it computes. Out: the type and the value that a program
 //! uses, and the row by which text becomes the same value, for users' strings, saved models and the command line.
 
+mod hyperparameters;
+mod setting;
+
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::spelling;
+
+pub use hyperparameters::Hyperparameters;
+pub(crate) use hyperparameters::name_of;
+use setting::items;
+pub(crate) use setting::words;
+pub use setting::{Axes, Setting};
 
 /// One value that text can name, of the family `T`.
 pub(crate) struct Named<T: ?Sized> {
@@ -16,18 +25,6 @@ pub(crate) struct Named<T: ?Sized> {
     pub options: &'static [&'static str],
     /// Makes it with the options that were given.
     pub make: fn(&mut Settings<'_>) -> Result<Arc<T>>,
-}
-
-/// An option's value, as text can say it.
-pub(crate) trait Setting: Sized {
-    /// What the text has to be, for messages.
-    const EXPECTED: &'static str;
-
-    /// The value that the text says.
-    fn read(text: &str) -> Option<Self>;
-
-    /// The text that says the value.
-    fn write(&self) -> String;
 }
 
 /// The options that a text gives.
@@ -116,184 +113,13 @@ fn parse(text: &str) -> Result<(&str, Vec<Given<'_>>)> {
         let message = format!("`{text}` opens a parenthesis and does not end with one");
         return Err(Error::new(ErrorKind::Argument, message).help("write options as in `leaky_relu(negative_slope=0.1)`"));
     };
-    // Commas inside of brackets separate the items of a list, or the options of a value that is an option here.
-    let mut depth = 0;
-    let parts = inside.split(move |letter| {
-        depth += i32::from("[(".contains(letter)) - i32::from("])".contains(letter));
-        letter == ',' && depth == 0
-    });
+    let parts = items(inside);
     let option = |part: &'_ str| -> bool { !part.trim().is_empty() };
-    let given = parts.filter(|part| option(part)).map(|part| match part.split_once('=') {
-        Some((option, value)) if !option.contains('(') => (Some(option.trim()), value.trim()),
+    let given = parts.into_iter().filter(|part| option(part)).map(|part| match part.split_once('=') {
+        Some((option, value)) if !option.contains(['(', '"']) => (Some(option.trim()), value.trim()),
         Some(_) | None => (None, part.trim()),
     });
     Ok((name.trim(), given.collect()))
-}
-
-impl Setting for f64 {
-    const EXPECTED: &'static str = "a number";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn write(&self) -> String {
-        format!("{self:?}")
-    }
-}
-
-impl Setting for Option<f64> {
-    const EXPECTED: &'static str = "a number or `none`";
-
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { f64::read(text).map(Some) }
-    }
-
-    fn write(&self) -> String {
-        self.map_or("none".to_string(), |value| value.write())
-    }
-}
-
-impl Setting for bool {
-    const EXPECTED: &'static str = "`true` or `false`";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn write(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Setting for i32 {
-    const EXPECTED: &'static str = "a whole number";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn write(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Setting for usize {
-    const EXPECTED: &'static str = "a whole number from 0";
-
-    fn read(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn write(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl<S: Setting> Setting for Vec<S> {
-    const EXPECTED: &'static str = "a list such as `[a, b]`";
-
-    fn read(text: &str) -> Option<Self> {
-        let items = text.strip_prefix('[')?.strip_suffix(']')?.split(',').map(str::trim);
-        items.filter(|item| !item.is_empty()).map(S::read).collect()
-    }
-
-    fn write(&self) -> String {
-        format!("[{}]", self.iter().map(S::write).collect::<Vec<_>>().join(", "))
-    }
-}
-
-impl Setting for String {
-    const EXPECTED: &'static str = "a text";
-
-    fn read(text: &str) -> Option<Self> {
-        Some(text.to_string())
-    }
-
-    fn write(&self) -> String {
-        self.clone()
-    }
-}
-
-/// One axis, or several taken together; negative ones count from the end.
-///
-/// ```
-/// use endo::prelude::*;
-/// let every_filter = MaxNorm.max_value(3.0).axis([0, 1, 2]);
-/// let every_unit = MaxNorm.max_value(3.0).axis(0);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Axes {
-    /// A single axis.
-    One(isize),
-    /// All of these.
-    Several(Vec<isize>),
-}
-
-impl Axes {
-    /// The axes in the order given.
-    pub fn as_slice(&self) -> &[isize] {
-        match self {
-            Axes::One(axis) => std::slice::from_ref(axis),
-            Axes::Several(axes) => axes,
-        }
-    }
-}
-
-impl From<isize> for Axes {
-    fn from(axis: isize) -> Self {
-        Self::One(axis)
-    }
-}
-
-impl<const N: usize> From<[isize; N]> for Axes {
-    fn from(axes: [isize; N]) -> Self {
-        Self::Several(axes.to_vec())
-    }
-}
-
-impl Setting for Axes {
-    const EXPECTED: &'static str = "an axis, or a list of axes such as `[0, 1]`";
-
-    fn read(text: &str) -> Option<Self> {
-        let Some(list) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
-            return text.parse().ok().map(Self::One);
-        };
-        let axes: Option<Vec<isize>> = list.split(',').map(|axis| axis.trim().parse().ok()).collect();
-        axes.map(Self::Several)
-    }
-
-    fn write(&self) -> String {
-        match self {
-            Self::One(axis) => axis.to_string(),
-            Self::Several(axes) => format!("{axes:?}"),
-        }
-    }
-}
-
-/// An option that is one of a few words.
-macro_rules! words {
-    ($(#[$doc:meta])* $Name:ident, $expected:literal { $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $Name {
-            $($(#[$variant_doc])* $Variant,)+
-        }
-
-        impl $crate::named::Setting for $Name {
-            const EXPECTED: &'static str = $expected;
-
-            fn read(text: &str) -> Option<Self> {
-                [$(($word, Self::$Variant)),+].into_iter().find(|(word, _)| *word == text).map(|(_, variant)| variant)
-            }
-
-            fn write(&self) -> String {
-                match self {
-                    $(Self::$Variant => $word.to_string(),)+
-                }
-            }
-        }
-    };
 }
 
 /// The members of a family: for every row a type, a value of the same name with Keras's defaults (as a unit struct is both),
@@ -425,7 +251,7 @@ macro_rules! named {
     };
 }
 
-pub(crate) use {named, words};
+pub(crate) use named;
 
 #[cfg(test)]
 mod tests {
@@ -440,17 +266,6 @@ mod tests {
         assert_eq!(parse(" relu ").unwrap(), ("relu", vec![]));
         assert_eq!(parse("relu()").unwrap(), ("relu", vec![]));
         assert!(parse("relu(1").is_err());
-    }
-
-    #[test]
-    fn settings_are_read_as_they_are_written() {
-        assert_eq!(Axes::read(&Axes::from([0, -1]).write()), Some(Axes::Several(vec![0, -1])));
-        assert_eq!(Axes::read("2"), Some(Axes::One(2)));
-        assert_eq!(<Option<f64>>::read("none"), Some(None));
-        assert_eq!(f64::read(&1e-7.write()), Some(1e-7));
-        assert_eq!(<Vec<usize>>::read(&vec![3_usize, 40].write()), Some(vec![3, 40]));
-        assert_eq!(<Vec<f64>>::read("0.5"), None);
-        assert_eq!(bool::read("yes"), None);
     }
 
     #[test]

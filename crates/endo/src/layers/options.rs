@@ -1,0 +1,89 @@
+//! The options that layers share, written once: first values, penalties and projections of weights, and the layer's name.
+//!
+//! In: the fields they set. Out: methods with Keras's names, inside the layer's `impl`.
+
+/// The options of a weight: its first values (a field of the layer), its penalty and its projection. What is left out, from the
+/// end, the layer does not have.
+///
+/// ```text
+/// weight_options! { kernel: kernel_initializer = "GlorotUniform", kernel_regularizer, kernel_constraint }
+/// ```
+macro_rules! weight_options {
+    ($weight:ident: $initializer:ident = $default:literal $(, $regularizer:ident $(, $constraint:ident)?)?) => {
+        #[doc = concat!("First values of `", stringify!($weight), "`; `", $default, "` unless set.")]
+        #[must_use]
+        pub fn $initializer(mut self, initializer: impl $crate::initializers::Initializer + 'static) -> Self {
+            self.$initializer = Box::new(initializer);
+            self
+        }
+
+        $(
+            #[doc = concat!("A penalty on `", stringify!($weight), "`, added to the loss.")]
+            #[must_use]
+            pub fn $regularizer(mut self, regularizer: impl $crate::regularizers::Regularizer + 'static) -> Self {
+                self.$weight = self.$weight.regularizer(regularizer);
+                self
+            }
+
+            $(
+                #[doc = concat!("A projection of `", stringify!($weight), "` after every update.")]
+                #[must_use]
+                pub fn $constraint(mut self, constraint: impl $crate::constraints::Constraint + 'static) -> Self {
+                    self.$weight = self.$weight.constraint(constraint);
+                    self
+                }
+            )?
+        )?
+    };
+}
+
+/// The penalty on what a layer returns, in a field called `activity_regularizer`.
+macro_rules! activity_option {
+    () => {
+        /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
+        #[must_use]
+        pub fn activity_regularizer(mut self, regularizer: impl $crate::regularizers::Regularizer + 'static) -> Self {
+            self.activity_regularizer = Some(Box::new(regularizer));
+            self
+        }
+    };
+}
+
+/// The name that the user gives a layer, in a field called `name`.
+macro_rules! name_option {
+    () => {
+        /// The name in errors, weights and summaries; that of the type, numbered, unless set.
+        #[must_use]
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
+            self
+        }
+    };
+}
+
+pub(super) use {activity_option, name_option, weight_options};
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn the_options_of_a_weight_reach_that_weight() {
+        let layer = LayerNormalization::new()
+            .gamma_initializer(Constant(3.0))
+            .gamma_regularizer(L1(1.0))
+            .beta_initializer(Constant(-2.0))
+            .beta_regularizer(L1(10.0))
+            .beta_constraint(NonNeg);
+        let optimizer = Sgd::new(0.0);
+        let mut f = Function::new(|[x], cx| {
+            let y = layer.apply(&x, cx);
+            let penalties = cx.losses().into_iter().reduce(|sum, term| sum + term).expect("two penalties");
+            let gradients = cx.gradients(&(y.sum() + &penalties), layer.beta());
+            optimizer.apply(&gradients, cx);
+            [penalties]
+        });
+        assert_eq!(f.run([&[[1.0_f32, 5.0]].into()]).unwrap()[0].item().unwrap(), 2.0 * 3.0 + 10.0 * 2.0 * 2.0);
+        assert_eq!(layer.beta().unwrap().value(), Array::from([0.0_f32, 0.0]));
+    }
+}

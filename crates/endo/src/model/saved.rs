@@ -1,0 +1,235 @@
+//! What a model is made of besides its weights: the hyperparameters of its losses, metrics and layers, in the file of its weights.
+//!
+//! In: a built model, or a file that [`Model::save`] wrote. Out: the file; the hyperparameters again, for the constructors of the
+//! user's structs; the weights, where model and file agree.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::SafeTensors;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
+use crate::named::{Hyperparameters, Setting};
+use crate::spelling::listed;
+
+use super::Model;
+use super::saving::failure;
+
+/// The entry of a safetensors file's metadata that holds the places, a line each.
+pub(super) const ENTRY: &str = "endo.model";
+
+/// Something of a model that has hyperparameters, or a loss.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    /// `loss`, `loss 0`, `metric huber_metric`, or the path of a layer.
+    name: String,
+    /// What it is: the name of a loss, the type of a layer.
+    kind: String,
+    hyperparameters: Hyperparameters,
+}
+
+impl Place {
+    fn text(&self) -> String {
+        self.hyperparameters.written(&self.kind)
+    }
+
+    /// What a reader calls it.
+    fn noun(&self) -> String {
+        match self.name.split_once(' ') {
+            _ if self.name == "loss" => "the loss".to_string(),
+            Some(("loss", number)) => format!("loss {number}"),
+            Some(("metric", name)) => format!("the metric `{name}`"),
+            Some(_) | None => format!("the layer `{}`", self.name),
+        }
+    }
+}
+
+/// What a file that [`Model::save`] wrote says of the model besides its weights. Prints a line for each place.
+///
+/// A place is `"loss"` (of several `"loss 0"`, `"loss 1"`, ..), `"metric "` and the metric's name in reports, or a layer's path.
+/// Code is not in the file: the user's structs are made again by their constructors, from what [`get`](Self::get) returns. Values
+/// of the library say the options that are not their defaults, and are read whole:
+/// `regularizers::get(&saved.get::<String>("dense", "kernel_regularizer")?)?`.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// struct HuberLoss { threshold: f64 }
+///
+/// impl Loss for HuberLoss {
+///     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
+///         huber(y_true, y_pred, self.threshold)
+///     }
+///     fn name(&self) -> &str {
+///         "huber_loss"
+///     }
+///     fn hyperparameters(&self) -> Hyperparameters {
+///         Hyperparameters::new().with("threshold", self.threshold)
+///     }
+/// }
+///
+/// let path = std::env::temp_dir().join("endo-saved-example.safetensors");
+/// let mut model = Model::new(Dense::new(1).kernel_regularizer(L2(0.25)));
+/// model.compile("nadam", HuberLoss { threshold: 2.0 }, ["mae"]).build([1, 3])?;
+/// model.save(&path)?;
+///
+/// let saved = Saved::read(&path)?;
+/// let mut again = Model::new(Dense::new(1).kernel_regularizer(L2(saved.get("dense", "kernel_regularizer.l2")?)));
+/// again.compile("nadam", HuberLoss { threshold: saved.get("loss", "threshold")? }, ["mae"]).build([1, 3])?;
+/// again.load(&path)?;
+/// assert_eq!(again.weights()[0].value(), model.weights()[0].value());
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    path: PathBuf,
+    places: Vec<Place>,
+}
+
+impl Saved {
+    /// Reads a file that [`Model::save`] wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds weights alone.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
+        Self::from_bytes(path, &bytes)
+    }
+
+    pub(super) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let broken = |error| failure("not a safetensors file:", path, &error);
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let Some(text) = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY)) else {
+            let message = format!("{} holds weights alone: `save` did not write it", path.display());
+            return Err(Error::new(ErrorKind::Data, message).help("read the weights with `load_weights`"));
+        };
+        let place = |line: &str| {
+            let (name, text) = line.split_once(" = ").unwrap_or((line, ""));
+            let (kind, hyperparameters) = Hyperparameters::read(text)?;
+            Ok(Place { name: name.to_string(), kind, hyperparameters })
+        };
+        Ok(Self { path: path.to_path_buf(), places: text.lines().map(place).collect::<Result<_>>()? })
+    }
+
+    /// The value of a hyperparameter at a place; of one of a value within, with names joined by a point, as in
+    /// `"kernel_regularizer.l2"`.
+    ///
+    /// # Errors
+    /// If there is no such place or hyperparameter, with those that there are, or it is not of the type asked for.
+    pub fn get<S: Setting>(&self, place: &str, name: &str) -> Result<S> {
+        self.at(place)?.get(name).map_err(|error| {
+            let message = format!("{}, `{place}`: {}", self.path.display(), error.message());
+            Error::new(error.kind(), message).help(error.advice().unwrap_or_default())
+        })
+    }
+
+    /// All hyperparameters at a place.
+    ///
+    /// # Errors
+    /// If there is no such place, with those that there are.
+    pub fn at(&self, place: &str) -> Result<&Hyperparameters> {
+        self.places.iter().find(|known| known.name == place).map(|known| &known.hyperparameters).ok_or_else(|| {
+            let message = format!("{} says nothing of `{place}`", self.path.display());
+            let help = format!("it says something of {}", listed(self.places.iter().map(|known| known.name.as_str())));
+            Error::new(ErrorKind::Argument, message).help(help)
+        })
+    }
+
+    /// The first thing that a model has not, or has with another hyperparameter.
+    fn compare(&self, model: &[Place]) -> Result<()> {
+        self.places.iter().try_for_each(|saved| {
+            let (path, noun) = (self.path.display(), saved.noun());
+            let fail = |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
+            let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
+            let restore = format!("`Saved::read(path)?.get(\"{}\", \"{name}\")?`", saved.name);
+            let mend = match noun.starts_with("the layer") {
+                true => format!("make the model of the layers it was saved with, a struct of yours with {restore}"),
+                false => format!("`compile` it first with what it was saved with, a struct of yours with {restore}"),
+            };
+            let mend = format!("{mend}; or read the weights alone with `load_weights`");
+            let Some(given) = model.iter().find(|given| given.name == saved.name) else {
+                return fail(format!("{path} was saved with {noun}, `{}`, which the model does not have", saved.text()), mend);
+            };
+            if given.kind != saved.kind {
+                let message = format!("{noun} is `{}` in {path}, and `{}` in the model", saved.text(), given.text());
+                return fail(message, mend);
+            }
+            for (name, text) in saved.hyperparameters.iter() {
+                match given.hyperparameters.iter().find(|(known, _)| *known == name) {
+                    Some((_, given)) if given == text => {}
+                    Some((_, given)) => {
+                        let message = format!("`{name}` of {noun} is {text} in {path}, and {given} in the model");
+                        return fail(message, mend);
+                    }
+                    None => {
+                        let message =
+                            format!("`{name}` of {noun} is {text} in {path}, and the model does not say what it is there");
+                        let help = format!("a closure has no name: give the struct, and let its `hyperparameters` say `{name}`");
+                        return fail(message, format!("{help}; or read the weights alone with `load_weights`"));
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Display for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&lines(&self.places))
+    }
+}
+
+fn lines(places: &[Place]) -> String {
+    places.iter().map(|place| format!("{} = {}", place.name, place.text())).collect::<Vec<_>>().join("\n")
+}
+
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// Writes all weights to a safetensors file, as [`save_weights`](Self::save_weights), and with them what the model is made
+    /// of: its losses, and the hyperparameters of losses, metrics, layers, and their activations, initializers, regularizers and
+    /// constraints. The code of the user's structs, and the optimizer, are not in the file. See [`Saved`].
+    ///
+    /// # Errors
+    /// If the model has no weights yet, two of them have one name, or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let noted = |place: &Place| place.name.split(' ').next() == Some("loss") || !place.hyperparameters.is_empty();
+        let places: Vec<Place> = self.places().into_iter().filter(noted).collect();
+        self.write(path.as_ref(), Some(lines(&places)))
+    }
+
+    /// Reads all weights from a file that [`save`](Self::save) wrote, if the model is made of what is in the file: it must have
+    /// been built, and compiled if it was saved so. Nothing changes otherwise.
+    ///
+    /// # Errors
+    /// If a loss, a metric or a layer of the file is missing in the model or has another hyperparameter, with the place, what was
+    /// saved and what is given; and as [`load_weights`](Self::load_weights).
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.require_weights()?;
+        let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
+        Saved::from_bytes(path, &bytes)?.compare(&self.places())?;
+        self.read(path, &bytes)
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let losses = self.compiled.as_ref().map_or(&[][..], |compiled| &compiled.losses);
+        let mut places = Vec::new();
+        for (index, loss) in losses.iter().enumerate() {
+            let name = if losses.len() == 1 { "loss".to_string() } else { format!("loss {index}") };
+            places.push(Place { name, kind: loss.name().to_string(), hyperparameters: loss.hyperparameters() });
+        }
+        for (name, metric) in self.metrics() {
+            let kind = metric.name().to_string();
+            places.push(Place { name: format!("metric {name}"), kind, hyperparameters: metric.hyperparameters() });
+        }
+        for layer in &self.state().layers {
+            let hyperparameters = layer.hyperparameters.clone();
+            places.push(Place { name: layer.path.clone(), kind: layer.kind.clone(), hyperparameters });
+        }
+        places
+    }
+}
