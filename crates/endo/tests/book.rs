@@ -14,6 +14,8 @@ mod custom_metrics;
 mod custom_models;
 #[path = "book/custom_optimizer.rs"]
 mod custom_optimizer;
+#[path = "book/deviations.rs"]
+mod deviations;
 #[path = "book/functions.rs"]
 mod functions;
 #[path = "book/gradients.rs"]

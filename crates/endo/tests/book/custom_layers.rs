@@ -150,3 +150,15 @@ fn layer_normalization_by_hand_is_the_librarys() {
     library.gamma().unwrap().set(&alpha).unwrap();
     assert!(difference.run([&x]).unwrap()[0].item().unwrap() < 1e-6);
 }
+
+#[test]
+fn noise_is_in_the_loss_of_training_and_not_in_that_of_evaluation() {
+    let data = Dataset::new(Array::zeros([1000, 1], DType::F32), Array::zeros([1000, 1], DType::F32)).unwrap();
+    let mut model = Model::new(MyGaussianNoise { stddev: 1.0 });
+    model.compile(Sgd::new(0.0), MeanSquaredError, ());
+    let loss = |logs: Logs| logs.get("loss").unwrap();
+    assert_eq!(loss(model.evaluate(&data).unwrap()), 0.0);
+    let trained = loss(model.train_on_batch(&data).unwrap());
+    assert!((trained - 1.0).abs() < 0.2, "{trained}"); // more than four standard errors
+    assert_eq!(loss(model.test_on_batch(&data).unwrap()), 0.0);
+}

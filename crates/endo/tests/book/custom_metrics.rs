@@ -141,3 +141,30 @@ fn the_loss_is_the_weighted_metric_times_the_mean_sample_weight() {
     // The loss divides by the number of samples, the metric by the sum of their weights.
     assert_near([logs.get("loss").unwrap()], [logs.get("huber_mean").unwrap() * mean_weight]);
 }
+
+#[test]
+fn the_same_function_as_loss_and_metric_differs_under_sample_weights() {
+    // Batches of 32, 32 and 16 rows: the relation holds for the whole epoch, whatever its last batch.
+    let weights = Array::from_fn(80, |row| (row % 7) as f32 / 3.0);
+    let mean_weight = weights.to_vec::<f64>().iter().sum::<f64>() / 80.0;
+    let data = made_up_data(80).with_sample_weight(weights).unwrap();
+    let loss = |y_true: &Tensor, y_pred: &Tensor| huber(y_true, y_pred, 2.0);
+    let metric = || MeanMetricWrapper::new(loss).name("huber");
+    let mut model = Model::new(Dense::new(1));
+    model.compile(Sgd::new(0.01), loss, [metric()]).weighted_metrics([metric()]);
+    for epoch in model.fit(&data, Fit::epochs(3)).unwrap().epochs {
+        let [loss, plain, weighted] = ["loss", "huber", "weighted_huber"].map(|name| epoch.logs.get(name).unwrap());
+        assert_near([loss], [weighted * mean_weight]);
+        assert!((plain - weighted).abs() > 1e-3 && (plain - loss).abs() > 1e-3, "{plain} {weighted} {loss}");
+    }
+}
+
+#[test]
+fn a_metrics_state_goes_on_until_it_is_reset() {
+    let mean = Mean::new("mean");
+    mean.update_on(&[1.0_f32, 2.0].into()).unwrap();
+    assert_eq!(mean.update_on(&[6.0_f32].into()).unwrap().item().unwrap(), 3.0);
+    assert_eq!(state(&mean), [9.0, 3.0]);
+    mean.reset();
+    assert_eq!((state(&mean), mean.value().unwrap().item().unwrap()), (vec![0.0, 0.0], 0.0));
+}
