@@ -20,6 +20,8 @@ mod deviations;
 mod functions;
 #[path = "book/gradients.rs"]
 mod gradients;
+#[path = "book/guide.rs"]
+mod guide;
 #[path = "book/internals.rs"]
 mod internals;
 #[path = "book/loops.rs"]
