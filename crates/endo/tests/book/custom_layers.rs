@@ -162,3 +162,29 @@ fn noise_is_in_the_loss_of_training_and_not_in_that_of_evaluation() {
     assert!((trained - 1.0).abs() < 0.2, "{trained}"); // more than four standard errors
     assert_eq!(loss(model.test_on_batch(&data).unwrap()), 0.0);
 }
+
+#[test]
+fn a_mask_that_a_layer_does_not_pass_on_is_reported() {
+    struct Doubled {
+        supports_masking: bool,
+    }
+    impl Layer for Doubled {
+        fn call(&self, x: &Tensor, _: &mut Context) -> Tensor {
+            2.0 * x
+        }
+        fn supports_masking(&self) -> bool {
+            self.supports_masking
+        }
+    }
+    for supports_masking in [true, false] {
+        let (masking, doubled) = (Masking::new(0.0), Doubled { supports_masking });
+        let mut f = Function::new(|[x], cx| {
+            let y = doubled.apply(&masking.apply(&x, cx), cx);
+            assert_eq!(cx.mask(&y).is_some(), supports_masking);
+            [y]
+        });
+        f.run([&[[[1.0_f32], [0.0]]].into()]).unwrap();
+        let reported = f.warnings().iter().any(|warning| warning.contains("`doubled` does not pass on the mask"));
+        assert_eq!(reported, !supports_masking, "{:?}", f.warnings());
+    }
+}

@@ -139,7 +139,7 @@ fn the_tests_that_the_deviations_name_exist() {
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut text);
     }
     let rows = rows("deviations.md");
-    assert!(rows.len() >= 30, "{}", rows.len());
+    assert!(rows.len() > 20, "{}", rows.len());
     for row in rows {
         for test in quoted(row.last().unwrap()) {
             let start = text.find(&format!("fn {test}() {{")).unwrap_or_else(|| panic!("there is no test called `{test}`"));
