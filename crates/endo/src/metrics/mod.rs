@@ -140,6 +140,12 @@ pub trait Metric: Send + Sync {
 
 /// Anything that becomes a metric when a model is compiled: a metric, a loss (its mean over the epoch), or a name that
 /// [`get`] knows.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let metrics = ["mae".into_metric(), Huber.delta(2.0).into_metric(), Precision::new().into_metric()];
+/// assert_eq!(metrics.each_ref().map(|metric| metric.name().to_string()), ["mae", "huber", "precision"]);
+/// ```
 pub trait IntoMetric {
     /// The metric.
     fn into_metric(self) -> Arc<dyn Metric>;
@@ -213,6 +219,13 @@ metrics!(
 );
 
 /// The metrics that a model is compiled with: an array or vector of one kind, a tuple of several kinds, or `()` for none.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let mut model = Model::new(Dense::new(1));
+/// model.compile("sgd", "mse", ["mae", "huber"]);
+/// model.compile("sgd", "mse", (RootMeanSquaredError::new(), MeanAbsoluteError, "huber"));
+/// ```
 pub trait IntoMetrics {
     /// The metrics in order.
     fn into_metrics(self) -> Vec<Arc<dyn Metric>>;

@@ -96,6 +96,16 @@ impl IntoOptimizer for &'static str {
 
 /// The losses that a model is compiled with: one for every output, one for each, several on one output (all are added, and each
 /// is reported), or `()` for none.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let mut model = Model::new(Dense::new(1));
+/// model.compile("sgd", "mse", ());
+/// model.compile("sgd", Huber.delta(2.0), ());
+/// model.compile("sgd", (MeanSquaredError, MeanAbsoluteError), ());
+/// model.compile("sgd", |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs(), ());
+/// model.compile("sgd", (), ());
+/// ```
 pub trait IntoLoss {
     /// The losses in order.
     fn into_losses(self) -> Vec<Arc<dyn Loss>>;

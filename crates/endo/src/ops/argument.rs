@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::graph::Tensor;
 
 /// A tensor, or a number that becomes one.
+///
 /// ```
 /// # use endo::prelude::*;
 /// let mut f = Function::new(|[x], _cx| [x.maximum(0.5) + x.minimum(&x)]);

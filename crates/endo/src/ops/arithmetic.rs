@@ -244,6 +244,7 @@ pub static TABLE: &[&crate::graph::Elementwise] = &[
 
 impl Tensor {
     /// `min(max(x, low), high)`.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.clip(-1.0, 1.0)]);
@@ -256,6 +257,7 @@ impl Tensor {
     }
 
     /// `x` to the power of a number: `x.powf(0.5)`; whole numbers up to 4 become products.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.powf(3.0)]);

@@ -71,6 +71,7 @@ impl Tensor {
     }
 
     /// The tensor with `before` and `after` elements of `value` added at the ends of each axis.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.pad(&[(1, 2)], 0.0)]);
@@ -103,6 +104,7 @@ impl Tensor {
     }
 
     /// The tensor repeated along each axis.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.tile(&[2])]);

@@ -50,6 +50,7 @@ impl Tensor {
     }
 
     /// One element along an axis for every index; `indices` has this tensor's shape but for that axis.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x, i], _cx| [x.take_along_axis(&i, -1)]);
@@ -96,6 +97,7 @@ impl Tensor {
     }
 
     /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of type `f32`.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.one_hot(3)]);

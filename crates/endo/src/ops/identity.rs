@@ -9,6 +9,7 @@ use crate::graph::{Op, Rule, Tensor};
 
 impl Tensor {
     /// The same value, taken for a constant by gradients.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| {

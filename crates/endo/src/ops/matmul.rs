@@ -27,6 +27,7 @@ impl Tensor {
     }
 
     /// The product with operands whose last two axes are swapped where `transposed` says so, without a copy.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], _cx| [a.matmul_transposed(&b, [false, true])]);

@@ -22,6 +22,7 @@ struct Uniform {
 
 /// Where random numbers come from: a counter that a variable keeps from run to run, and a place that no other draw of the
 /// trace has.
+///
 /// ```
 /// # use endo::prelude::*;
 /// let mut draw = Function::new(|[], cx| {

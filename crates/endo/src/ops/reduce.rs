@@ -55,6 +55,7 @@ impl Tensor {
     }
 
     /// The reduced axes put back with size 1.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.max_axes(&[-1]).keep_dims(&x, &[-1])]);
@@ -77,6 +78,7 @@ impl Tensor {
     }
 
     /// Sums along axes.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.sum_axes(&[0])]);
@@ -96,6 +98,7 @@ impl Tensor {
     }
 
     /// Means along axes.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.mean_axes(&[-1])]);
@@ -174,6 +177,7 @@ impl Tensor {
     }
 
     /// The variance of all elements: the mean square of the distance from the mean (biased, as Keras's).
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.variance()]);
@@ -193,6 +197,7 @@ impl Tensor {
     }
 
     /// `log(sum of e^x)` of all elements, without overflow.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.logsumexp()]);

@@ -19,6 +19,7 @@ struct Scan {
 
 impl Tensor {
     /// Running sums along an axis: each element plus all before it.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.cumsum(0)]);
@@ -31,6 +32,7 @@ impl Tensor {
     }
 
     /// Running products along an axis; `exclusive` leaves out the element itself, `reverse` runs from the end.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.cumprod(0, true, false)]);

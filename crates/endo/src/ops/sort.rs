@@ -26,6 +26,7 @@ struct ArgExtreme {
 
 impl Tensor {
     /// The positions that would sort along an axis.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.argsort(-1, false)]);
@@ -47,6 +48,7 @@ impl Tensor {
     }
 
     /// The `k` largest elements of the last axis, largest first, and their positions (TensorFlow's `top_k`).
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| x.top_k(2).into());

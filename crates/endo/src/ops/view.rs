@@ -11,6 +11,7 @@ use crate::shape::Shape;
 
 impl Tensor {
     /// The same row-major sequence in another shape of as many elements.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.reshape([2, 2])]);
@@ -35,6 +36,7 @@ impl Tensor {
     }
 
     /// A new axis of size 1 at a position, counted from the end when negative.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.expand_dims(-1)]);
@@ -55,6 +57,7 @@ impl Tensor {
     }
 
     /// The tensor without an axis of size 1, counted from the end when negative.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.squeeze(-1)]);
@@ -79,6 +82,7 @@ impl Tensor {
     }
 
     /// The axes in another order: axis `i` of the result is axis `permutation[i]` of this tensor.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.permute(&[1, 0])]);
@@ -110,6 +114,7 @@ impl Tensor {
     }
 
     /// Axes of size 1, and axes in front, repeated until the shape is `shape` (NumPy's rule).
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.broadcast_to([2, 2])]);
@@ -160,6 +165,7 @@ impl Tensor {
     }
 
     /// Every `step`-th position of a range along an axis; a negative step starts at the range's last position.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.slice_step(0, .., 2)]);
@@ -202,6 +208,7 @@ impl Tensor {
     }
 
     /// Equal parts along an axis.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| {
