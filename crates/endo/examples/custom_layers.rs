@@ -7,7 +7,8 @@ mod data;
 use endo::prelude::*;
 
 // ANCHOR: my_dense
-struct MyDense {
+/// The chapter's dense layer.
+pub struct MyDense {
     units: usize,
     activation: Box<dyn ActivationFunction>,
     kernel: Weight,
@@ -15,7 +16,8 @@ struct MyDense {
 }
 
 impl MyDense {
-    fn new(units: usize, activation: impl ActivationFunction + 'static) -> Self {
+    /// So many outputs, and what is applied to them.
+    pub fn new(units: usize, activation: impl ActivationFunction + 'static) -> Self {
         Self { units, activation: Box::new(activation), kernel: Weight::new("kernel"), bias: Weight::new("bias") }
     }
 }
@@ -29,8 +31,10 @@ impl Layer for MyDense {
 }
 // ANCHOR_END: my_dense
 
-struct MyGaussianNoise {
-    stddev: f64,
+/// Noise in training alone.
+pub struct MyGaussianNoise {
+    /// Its standard deviation.
+    pub stddev: f64,
 }
 
 impl Layer for MyGaussianNoise {
@@ -42,9 +46,19 @@ impl Layer for MyGaussianNoise {
     }
 }
 
-struct MyLayerNormalization {
-    alpha: Weight,
+/// The layer normalization of the chapter's exercises.
+pub struct MyLayerNormalization {
+    eps: f64,
+    /// What the normalized features are multiplied by.
+    pub alpha: Weight,
     beta: Weight,
+}
+
+impl MyLayerNormalization {
+    /// Multiplies by 1 and adds 0 at first; `eps` keeps the division from 0.
+    pub fn new(eps: f64) -> Self {
+        Self { eps, alpha: Weight::new("alpha"), beta: Weight::new("beta") }
+    }
 }
 
 impl Layer for MyLayerNormalization {
@@ -53,17 +67,16 @@ impl Layer for MyLayerNormalization {
         let beta = self.beta.get(self, [x.features()], &Zeros, cx);
         let mean = x.mean_axes(&[-1]).keep_dims(x, &[-1]);
         let variance = (x - &mean).square().mean_axes(&[-1]).keep_dims(x, &[-1]);
-        alpha * (x - mean) / (variance + 0.001).sqrt() + beta
+        alpha * (x - mean) / (variance + self.eps).sqrt() + beta
     }
 }
 
 fn main() -> Result<()> {
     let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
-    let normalization = MyLayerNormalization { alpha: Weight::new("alpha"), beta: Weight::new("beta") };
     let layers = Sequential::new()
         .add(MyGaussianNoise { stddev: 0.1 })
         .add(MyDense::new(30, "relu"))
-        .add(normalization)
+        .add(MyLayerNormalization::new(0.001))
         .add(MyDense::new(1, "linear"));
     let mut model = Model::new(layers);
     model.compile("nadam", "mse", ["mae"]);
@@ -72,8 +85,7 @@ fn main() -> Result<()> {
     println!("loss {:.3?}", history.get("loss"));
     println!("loss without noise, on other rows {:.3?}", history.get("val_loss"));
 
-    let mine = MyLayerNormalization { alpha: Weight::new("alpha"), beta: Weight::new("beta") };
-    let library = LayerNormalization::new();
+    let (mine, library) = (MyLayerNormalization::new(0.001), LayerNormalization::new());
     let mut difference = Function::new(|[x], cx| [(mine.apply(&x, cx) - library.apply(&x, cx)).abs().max()]);
     println!("layer normalization is the library's but for {:e}", difference.run([valid.inputs()])?[0].item()?);
     Ok(())

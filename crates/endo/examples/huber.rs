@@ -19,14 +19,16 @@ fn create_huber(threshold: f64) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send + 
 }
 
 // ANCHOR: huber_metric
-struct HuberMetric {
+/// A total and a count of its own.
+pub struct HuberMetric {
     threshold: f64,
     total: Variable,
     count: Variable,
 }
 
 impl HuberMetric {
-    fn new(threshold: f64) -> Self {
+    /// Nothing taken in yet.
+    pub fn new(threshold: f64) -> Self {
         let [total, count] = ["total", "count"].map(|name| Variable::new(name, 0.0_f32).frozen());
         Self { threshold, total, count }
     }
@@ -54,13 +56,15 @@ impl Metric for HuberMetric {
 // ANCHOR_END: huber_metric
 
 // ANCHOR: huber_mean
-struct HuberMean {
+/// The library's mean, which knows about sample weights.
+pub struct HuberMean {
     threshold: f64,
     mean: Mean,
 }
 
 impl HuberMean {
-    fn new(threshold: f64) -> Self {
+    /// Nothing taken in yet.
+    pub fn new(threshold: f64) -> Self {
         Self { threshold, mean: Mean::new("huber_mean") }
     }
 }

@@ -7,13 +7,17 @@ mod data;
 use endo::prelude::*;
 
 // ANCHOR: momentum
-struct MyMomentumOptimizer {
-    settings: Settings,
-    momentum: f64,
+/// Follows a velocity: what is left of the one before, less the gradient.
+pub struct MyMomentumOptimizer {
+    /// The learning rate, clipping and so on.
+    pub settings: Settings,
+    /// The share of the velocity that is kept.
+    pub momentum: f64,
 }
 
 impl MyMomentumOptimizer {
-    fn new(learning_rate: f64, momentum: f64) -> Self {
+    /// With a rate, and the share of the velocity that is kept.
+    pub fn new(learning_rate: f64, momentum: f64) -> Self {
         Self { settings: Settings::new(learning_rate), momentum }
     }
 }
@@ -24,8 +28,8 @@ impl Optimizer for MyMomentumOptimizer {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let velocity = slots.get("momentum") * self.momentum - gradient * (1.0 - self.momentum);
-        weight + slots.set("momentum", velocity) * slots.rate()
+        let velocity = slots.get("momentum") * self.momentum - gradient * slots.rate();
+        weight + slots.set("momentum", velocity)
     }
 }
 // ANCHOR_END: momentum
@@ -38,8 +42,7 @@ fn losses(optimizer: impl Optimizer + 'static) -> Result<Vec<f64>> {
 }
 
 fn main() -> Result<()> {
-    let (mine, plain) = (losses(MyMomentumOptimizer::new(0.02, 0.9))?, losses(Sgd::new(0.002))?);
-    // A velocity that takes 1 - momentum of each gradient is the library's with a rate as many times smaller.
+    let (mine, plain) = (losses(MyMomentumOptimizer::new(0.002, 0.9))?, losses(Sgd::new(0.002))?);
     let library = losses(Sgd::new(0.002).momentum(0.9))?;
     println!("epoch  by hand  Sgd with momentum  Sgd without");
     for epoch in 0..5 {

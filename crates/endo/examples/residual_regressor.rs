@@ -6,12 +6,14 @@ mod data;
 
 use endo::prelude::*;
 
-struct ResidualBlock {
+/// Layers, and a way around them.
+pub struct ResidualBlock {
     hidden: Vec<Dense>,
 }
 
 impl ResidualBlock {
-    fn new(n_layers: usize, n_neurons: usize) -> Self {
+    /// So many layers of so many units.
+    pub fn new(n_layers: usize, n_neurons: usize) -> Self {
         Self { hidden: (0..n_layers).map(|_| relu(n_neurons)).collect() }
     }
 }
@@ -22,7 +24,8 @@ impl Layer for ResidualBlock {
     }
 }
 
-struct ResidualRegressor {
+/// The first block four times, with the same weights, then the second.
+pub struct ResidualRegressor {
     hidden1: Dense,
     block1: ResidualBlock,
     block2: ResidualBlock,
@@ -30,7 +33,8 @@ struct ResidualRegressor {
 }
 
 impl ResidualRegressor {
-    fn new(output_dim: usize) -> Self {
+    /// A regressor of so many outputs.
+    pub fn new(output_dim: usize) -> Self {
         let (block1, block2) = (ResidualBlock::new(2, 30), ResidualBlock::new(2, 30));
         Self { hidden1: relu(30), block1, block2, out: Dense::new(output_dim) }
     }
@@ -47,7 +51,8 @@ impl Layer for ResidualRegressor {
     }
 }
 
-fn relu(units: usize) -> Dense {
+/// A dense layer of the kind that all blocks are made of.
+pub fn relu(units: usize) -> Dense {
     Dense::new(units).activation("relu").kernel_initializer("he_normal")
 }
 

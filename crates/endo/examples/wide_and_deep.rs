@@ -7,10 +7,13 @@ mod data;
 use endo::prelude::*;
 
 /// The main output sees the wide inputs and what the deep path makes of the deep ones; the auxiliary output the deep path alone.
-struct WideAndDeep {
-    hidden: [Dense; 2],
-    main: Dense,
-    auxiliary: Dense,
+pub struct WideAndDeep {
+    /// The deep path.
+    pub hidden: [Dense; 2],
+    /// What sees both.
+    pub main: Dense,
+    /// What sees the deep path alone.
+    pub auxiliary: Dense,
 }
 
 impl Layer<[Tensor; 2], [Tensor; 2]> for WideAndDeep {

@@ -2,6 +2,9 @@
 //!
 //! In: what the chapter writes, by Keras's names. Out: the same numbers, as the chapter prints them or as computed by hand.
 
+// The examples that are tested here each bring the module of their data along.
+#![allow(clippy::duplicate_mod)]
+
 #[path = "book/custom_functions.rs"]
 mod custom_functions;
 #[path = "book/custom_layers.rs"]

@@ -8,69 +8,12 @@ use endo::prelude::*;
 
 use super::{assert_near, made_up_data};
 
-/// The chapter's `HuberMetric`: a total and a count.
-struct HuberMetric {
-    threshold: f64,
-    total: Variable,
-    count: Variable,
-}
+/// The example, whose `main` and data are not of use here.
+#[allow(dead_code)]
+#[path = "../../examples/huber.rs"]
+mod example;
 
-impl HuberMetric {
-    fn new(threshold: f64) -> Self {
-        let [total, count] = ["total", "count"].map(|name| Variable::new(name, 0.0_f32).frozen());
-        Self { threshold, total, count }
-    }
-}
-
-impl Metric for HuberMetric {
-    fn name(&self) -> &str {
-        "huber_metric"
-    }
-
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, _sample_weight: Option<&Tensor>, cx: &mut Context) {
-        let values = huber(y_true, y_pred, self.threshold);
-        cx.assign_add(&self.total, values.sum());
-        cx.assign_add(&self.count, values.ones_like().sum());
-    }
-
-    fn result(&self, cx: &mut Context) -> Tensor {
-        cx.read(&self.total) / cx.read(&self.count)
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        vec![self.total.clone(), self.count.clone()]
-    }
-}
-
-/// The chapter's other one: a mean of Huber losses, which obeys sample weights.
-struct HuberMean {
-    threshold: f64,
-    mean: Mean,
-}
-
-impl HuberMean {
-    fn new(threshold: f64) -> Self {
-        Self { threshold, mean: Mean::new("huber_mean") }
-    }
-}
-
-impl Metric for HuberMean {
-    fn name(&self) -> &str {
-        self.mean.name()
-    }
-
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-        Metric::update(&self.mean, y_true, &huber(y_true, y_pred, self.threshold), sample_weight, cx);
-    }
-
-    fn result(&self, cx: &mut Context) -> Tensor {
-        self.mean.result(cx)
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.mean.variables()
-    }
-}
+use example::{HuberMean, HuberMetric};
 
 fn state(metric: &impl Metric) -> Vec<f64> {
     metric.variables().iter().map(|variable| variable.value().to_vec()[0]).collect()
