@@ -230,10 +230,25 @@ impl Array {
     /// # Panics
     /// If the types or row sizes differ, or an index is out of range.
     pub fn copy_rows(&mut self, source: &Array, indices: &[usize]) {
+        const PART: usize = 4;
         fn copy<T: Element>(from: &[T], to: &mut [T], indices: &[usize]) {
             let width = to.len() / indices.len().max(1);
-            for (row, &index) in to.chunks_exact_mut(width.max(1)).zip(indices) {
-                row.copy_from_slice(&from[index * width..(index + 1) * width]);
+            // Rows of a table are short: a call to copy one would take longer than the copy.
+            match width {
+                0 => {}
+                1 => to.iter_mut().zip(indices).for_each(|(element, &index)| *element = from[index]),
+                _ if width.is_multiple_of(PART) && width <= 8 * PART => {
+                    let (from, to) = (from.as_chunks::<PART>().0, to.as_chunks_mut::<PART>().0);
+                    let parts = width / PART;
+                    for (row, &index) in to.chunks_exact_mut(parts).zip(indices) {
+                        row.iter_mut().zip(&from[index * parts..][..parts]).for_each(|(to, from)| *to = *from);
+                    }
+                }
+                _ => {
+                    for (row, &index) in to.chunks_exact_mut(width).zip(indices) {
+                        row.copy_from_slice(&from[index * width..(index + 1) * width]);
+                    }
+                }
             }
         }
         match (&*source.data, Arc::make_mut(&mut self.data)) {

@@ -44,6 +44,7 @@ impl Copy {
         let ([load], [], [store], []) = (&body.loads[..], &body.instructions[..], &body.stores[..], &body.reduces[..]) else {
             return None;
         };
+        debug_assert!(body.repeats.is_empty(), "copies are not joined");
         let size = plan.buffers[load.buffer].dtype.bytes();
         let from = Address::new(plan, load.buffer, load.layout.offset);
         let turned = load.layout.is_scattered().then(|| {

@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId, View};
 use crate::plan::Plan;
-use crate::plan::tests::{Builder, add, less, multiply, negative, select, square, subtract};
+use crate::plan::tests::{Builder, add, less, multiply, negative, select, square, subtract, updates};
 use crate::shape::Shape;
 use crate::simd::{Memory, Reduction};
 use crate::variable::Block;
@@ -385,5 +385,25 @@ fn a_failed_check_leaves_every_variable_as_it_was() {
                 assert_eq!(values(&graph), [[3.0; 40], [0.0; 40]]);
             }
         }
+    }
+}
+
+#[test]
+fn joined_updates_give_the_bits_of_single_ones_wherever_the_variables_lie() {
+    for lengths in [&[900, 30, 1, 240][..], &[30, 30], &[16, 5000, 16_384, 17]] {
+        let inputs: Vec<Array> = lengths.iter().map(|&length| noise([length])).collect();
+        let inputs: Vec<&Array> = inputs.iter().collect();
+        let graphs = [0, 1, 2].map(|_| updates(lengths));
+        let plan = Plan::new(&graphs[0]);
+        assert!(plan.steps.len() < Plan::unfused(&graphs[0]).steps.len());
+        // One after the other as one loop goes through them, as they were made, and one by one.
+        let order: Vec<_> = plan.order().into_iter().map(|index| graphs[0].variables[index].clone()).collect();
+        Block::gather(&order);
+        execute(&plan, &graphs[0], &inputs, 2).unwrap();
+        execute(&plan, &graphs[1], &inputs, 1).unwrap();
+        execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
+        let [ordered, made, single] = graphs.each_ref().map(values);
+        assert_eq!((&ordered, &made), (&single, &single), "{lengths:?}");
+        assert_ne!(single, values(&updates(lengths)));
     }
 }

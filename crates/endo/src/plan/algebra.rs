@@ -1,10 +1,11 @@
-//! Elementwise operations that return one of their operands bit by bit.
+//! What plans know of arithmetic: operations that return one of their operands bit by bit, and those that can be combined.
 //!
-//! In: an operation and what is known of its operands. Out: the operand that can stand for the result. The only place in
-//! plans that knows operations by name.
+//! In: an operation and what is known of its operands. Out: the operand that can stand for the result, or its symbol. The only
+//! place in plans that knows operations by name.
 
 use crate::dtype::DType;
 use crate::graph::Elementwise;
+use crate::simd::Symbol;
 
 /// The index of the operand that the operation returns unchanged, given the operands that are known numbers.
 ///
@@ -27,4 +28,17 @@ pub fn neutral(operation: &Elementwise, operands: &[(Option<f64>, DType)]) -> Op
 /// Whether the operation is the sum of its two operands.
 pub fn is_sum(operation: &Elementwise) -> bool {
     operation.name == "add"
+}
+
+/// The operation as a part of combinations.
+pub fn symbol(operation: &Elementwise) -> Option<Symbol> {
+    match operation.name {
+        "add" => Some(Symbol::Add),
+        "subtract" => Some(Symbol::Subtract),
+        "multiply" => Some(Symbol::Multiply),
+        "divide" => Some(Symbol::Divide),
+        "square" => Some(Symbol::Square),
+        "sqrt" => Some(Symbol::Sqrt),
+        _ => None,
+    }
 }

@@ -62,6 +62,12 @@ impl Plan {
             let name = format!("{:?}", reduce.reduction).to_lowercase();
             writeln!(f, "       {} = {name} %{} over {before} [{size}] {behind}", self.buffer(reduce.buffer), reduce.value)?;
         }
+        for repeat in &body.repeats {
+            let stores: Vec<String> = repeat.stores.iter().map(|&buffer| self.buffer(buffer)).collect();
+            let own = repeat.loads.iter().enumerate().filter(|&(value, &buffer)| body.loads[value].buffer != buffer);
+            let loads: Vec<String> = own.map(|(value, &buffer)| format!("%{value} = {}", self.buffer(buffer))).collect();
+            writeln!(f, "     and over {}: {} from {}", repeat.length, stores.join(", "), loads.join(", "))?;
+        }
         Ok(())
     }
 
@@ -89,6 +95,7 @@ impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.function {
             Function::Elementwise(elementwise) => f.write_str(elementwise.name)?,
+            Function::Combined(combined) => write!(f, "[{}]", combined.formula)?,
             Function::Cast => write!(f, "cast {}", self.to)?,
         }
         let inputs: Vec<String> = self.inputs.iter().map(|input| format!("%{input}")).collect();

@@ -2,14 +2,17 @@
 //!
 //! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass: `simplify` rewrites the
 //! graph, `read` turns views into layouts of buffers, `fuse` and `regroup` group operations into steps, `emit` writes
-//! the steps, `write` lets variables be written where they live, `schedule` orders, `place` lays out the arena.
+//! the steps, `write` lets variables be written where they live, `schedule` orders, `join` makes one loop of updates that are
+//! alike, `combine` makes one instruction of several, `place` lays out the arena.
 
 pub mod display;
 pub mod layout;
 
 mod algebra;
+mod combine;
 mod emit;
 mod fuse;
+mod join;
 mod place;
 mod read;
 mod regroup;
@@ -25,7 +28,7 @@ use std::sync::Arc;
 use crate::dtype::DType;
 use crate::graph::{Elementwise, Graph, Kernel};
 use crate::shape::Shape;
-use crate::simd::{Memory, Reduction};
+use crate::simd::{Combined, Memory, Reduction};
 
 pub use layout::Layout;
 
@@ -148,6 +151,19 @@ pub struct FusedLoop {
     pub stores: Vec<Store>,
     /// The values that are combined.
     pub reduces: Vec<Reduce>,
+    /// Further sequences to which the same is done; then nothing is reduced.
+    pub repeats: Vec<Repeat>,
+}
+
+/// Other buffers for the sequences that a loop reads and writes. Single elements stay the same.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Repeat {
+    /// The length of the sequences.
+    pub length: usize,
+    /// The buffer of each load.
+    pub loads: Vec<usize>,
+    /// The buffer of each store.
+    pub stores: Vec<usize>,
 }
 
 impl FusedLoop {
@@ -190,6 +206,8 @@ pub struct Instruction {
 pub enum Function {
     /// An elementwise function.
     Elementwise(&'static Elementwise),
+    /// Several of them at once.
+    Combined(&'static Combined),
     /// A conversion between element types.
     Cast,
 }
@@ -298,6 +316,10 @@ impl Plan {
         let mut draft = emit::Draft::new(simplified, &reads, &groups);
         let written = write::write(&mut draft, simplified, &reads, fused);
         schedule::order(&mut draft, &written);
+        if fused {
+            join::join(&mut draft);
+            combine::combine(&mut draft);
+        }
         let arena = place::place(&mut draft, fused);
         let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
         let named = |(index, variable): (usize, &crate::variable::Variable)| Named {
@@ -322,6 +344,11 @@ impl Plan {
         self.arena
     }
 
+    /// The order in which the variables are to lie in memory, by index: then one loop updates many of them at once.
+    pub fn order(&self) -> Vec<usize> {
+        join::order(self)
+    }
+
     /// Whether a run writes any variable.
     pub fn writes(&self) -> bool {
         self.variables.iter().any(|variable| variable.written)
@@ -332,7 +359,10 @@ impl Step {
     /// The buffers it reads.
     pub fn reads(&self) -> Vec<usize> {
         match &self.action {
-            Action::Loop(body) => body.loads.iter().map(|load| load.buffer).collect(),
+            Action::Loop(body) => {
+                let repeated = body.repeats.iter().flat_map(|repeat| repeat.loads.iter().copied());
+                body.loads.iter().map(|load| load.buffer).chain(repeated).collect()
+            }
             Action::Product(product) => {
                 let operands = [product.left.buffer, product.right.buffer];
                 operands.into_iter().chain(product.bias.map(|(buffer, _)| buffer)).collect()
@@ -345,7 +375,11 @@ impl Step {
     /// The buffers it writes.
     pub fn writes(&self) -> Vec<usize> {
         match &self.action {
-            Action::Loop(body) => body.stores.iter().map(|s| s.buffer).chain(body.reduces.iter().map(|f| f.buffer)).collect(),
+            Action::Loop(body) => {
+                let repeated = body.repeats.iter().flat_map(|repeat| repeat.stores.iter().copied());
+                let own = body.stores.iter().map(|s| s.buffer).chain(body.reduces.iter().map(|f| f.buffer));
+                own.chain(repeated).collect()
+            }
             Action::Product(product) => vec![product.output],
             Action::Call(call) => vec![call.output.buffer],
             Action::Guard(_) => Vec::new(),

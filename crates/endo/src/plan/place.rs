@@ -3,15 +3,17 @@
 //! In: a draft with its steps in order. Out: the places, at cache lines, and the bytes of the arena. Loops write over what they
 //! read last; then the largest values are placed first, each at the lowest gap that fits.
 
+use std::collections::HashSet;
+
 use crate::simd::Memory;
 
 use super::emit::Draft;
-use super::{Action, FusedLoop, Place};
+use super::{Action, FusedLoop, Place, join};
 
-/// Buffers that share their place, and the steps between which it is needed.
+/// Buffers, each at an offset from a place that they share, and the steps between which it is needed.
 #[derive(Clone)]
 struct Life {
-    buffers: Vec<usize>,
+    buffers: Vec<(usize, usize)>,
     bytes: usize,
     first: usize,
     last: usize,
@@ -20,7 +22,7 @@ struct Life {
 
 /// Places all buffers of the arena and returns its size in bytes. Loops may write over what they read if `in_place`.
 pub fn place(draft: &mut Draft, in_place: bool) -> usize {
-    let mut lives = lives(draft, in_place);
+    let mut lives = side_by_side(draft, lives(draft, in_place));
     lives.sort_by_key(|life| (std::cmp::Reverse(life.bytes), life.first, life.buffers[0]));
     let mut placed: Vec<Life> = Vec::new();
     let mut arena = 0;
@@ -39,7 +41,7 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
         placed.insert(position, life);
     }
     for life in placed {
-        life.buffers.iter().for_each(|&buffer| draft.buffers[buffer].place = Place::Arena(life.start));
+        life.buffers.iter().for_each(|&(buffer, offset)| draft.buffers[buffer].place = Place::Arena(life.start + offset));
     }
     arena
 }
@@ -66,18 +68,51 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Life> {
                     taken.push(other);
                     of[buffer] = of[other];
                     let life = &mut lives[of[other].expect("it has been written")];
-                    life.buffers.push(buffer);
+                    life.buffers.push((buffer, 0));
                     life.last = last;
                 }
                 None => {
                     of[buffer] = Some(lives.len());
                     let bytes = spaced(draft.buffers[buffer].bytes());
-                    lives.push(Life { buffers: vec![buffer], bytes, first: index, last, start: 0 });
+                    lives.push(Life { buffers: vec![(buffer, 0)], bytes, first: index, last, start: 0 });
                 }
             }
         }
     }
     lives
+}
+
+/// Puts together what joined loops read one after the other.
+fn side_by_side(draft: &Draft, lives: Vec<Life>) -> Vec<Life> {
+    let mut of = vec![None; draft.buffers.len()];
+    for (index, life) in lives.iter().enumerate() {
+        life.buffers.iter().for_each(|&(buffer, _)| of[buffer] = Some(index));
+    }
+    let mut lives: Vec<Option<Life>> = lives.into_iter().map(Some).collect();
+    for step in &draft.steps {
+        let Action::Loop(body) = &step.action else { continue };
+        if body.repeats.is_empty() {
+            continue;
+        }
+        for buffers in join::sequences(body) {
+            let parts: Vec<Option<usize>> = buffers.iter().map(|&buffer| of[buffer]).collect();
+            let apart = parts.iter().collect::<HashSet<_>>().len() == parts.len();
+            let free = |part: &Option<usize>| part.is_some_and(|part| lives[part].is_some());
+            if !apart || !parts.iter().all(free) {
+                continue;
+            }
+            let mut together = Life { buffers: Vec::new(), bytes: 0, first: usize::MAX, last: 0, start: 0 };
+            for (buffer, part) in buffers.into_iter().zip(parts) {
+                let life = part.and_then(|part| lives[part].take()).expect("it is free, and no other part");
+                together.first = together.first.min(life.first);
+                together.last = together.last.max(life.last);
+                together.buffers.extend(life.buffers.into_iter().map(|(buffer, offset)| (buffer, together.bytes + offset)));
+                together.bytes += Memory::round_up(draft.buffers[buffer].bytes());
+            }
+            lives.push(Some(together));
+        }
+    }
+    lives.into_iter().flatten().collect()
 }
 
 /// The first and last step that needs each buffer. Outputs are needed to the end.

@@ -319,3 +319,75 @@ return 0: f32[2] at @0
 ";
     assert_eq!(text, expected);
 }
+
+/// A graph that adds the square of an input to each variable, `momentum` times as much to a slot of it.
+pub fn updates(lengths: &[usize]) -> Graph {
+    let mut build = Builder::default();
+    let half = build.constant(Array::scalar(0.5_f32));
+    for (index, &length) in lengths.iter().enumerate() {
+        let values = |start: usize| Array::from_fn([length], move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1);
+        let (weight, slot) = (build.variable(values(index)), build.variable(values(index + 50)));
+        let x = build.input([length]);
+        let gradient = build.elementwise(&negative::OPERATION, &[x]);
+        build.check(gradient);
+        let half = build.expand(half, [length]);
+        let change = build.elementwise(&subtract::OPERATION, &[gradient, slot]);
+        let change = build.elementwise(&multiply::OPERATION, &[change, half]);
+        let slot = build.elementwise(&add::OPERATION, &[slot, change]);
+        let squared = build.elementwise(&square::OPERATION, &[slot]);
+        let weight = build.elementwise(&add::OPERATION, &[weight, squared]);
+        build.write(2 * index, weight);
+        build.write(2 * index + 1, slot);
+    }
+    build.outputs([])
+}
+
+fn joined(plan: &Plan) -> Vec<&super::FusedLoop> {
+    let bodies = plan.steps.iter().filter_map(|step| if let Action::Loop(body) = &step.action { Some(body) } else { None });
+    bodies.filter(|body| !body.repeats.is_empty()).collect()
+}
+
+#[test]
+fn updates_that_are_alike_are_one_loop_over_memory_that_lies_side_by_side() {
+    let plan = Plan::new(&updates(&[900, 30, 1, 240]));
+    let [body] = joined(&plan)[..] else { panic!("{plan}") };
+    assert_eq!(body.repeats.iter().map(|repeat| repeat.length).collect::<Vec<_>>(), [30, 1, 240], "{plan}");
+    let gradients = std::iter::once(body.loads[0].buffer).chain(body.repeats.iter().map(|repeat| repeat.loads[0]));
+    let places: Vec<Place> = gradients.map(|buffer| plan.buffers[buffer].place).collect();
+    assert_eq!(places, [0, 3648, 3776, 3840].map(Place::Arena), "{plan}");
+    assert_eq!(plan.order().len(), 8);
+    // Slots after slots and weights after weights.
+    assert!(plan.order().windows(2).filter(|pair| pair[1] == pair[0] + 2).count() >= 6, "{:?}", plan.order());
+}
+
+#[test]
+fn an_update_that_needs_what_another_has_written_waits_for_it() {
+    let mut build = Builder::default();
+    let (a, b) = (build.variable(Array::zeros([30], DType::F32)), build.variable(Array::zeros([30], DType::F32)));
+    let c = build.variable(Array::zeros([30], DType::F32));
+    let x = build.input([30]);
+    let a = build.elementwise(&add::OPERATION, &[a, x]);
+    let total = build.reduce(Reduction::Sum, &[0], a);
+    let total = build.expand(total, [30]);
+    let b = build.elementwise(&add::OPERATION, &[b, total]);
+    let c = build.elementwise(&add::OPERATION, &[c, b]);
+    (0..3).zip([a, b, c]).for_each(|(variable, value)| build.write(variable, value));
+    let plan = Plan::new(&build.outputs([]));
+    assert!(joined(&plan).is_empty(), "{plan}");
+}
+
+#[test]
+fn chains_of_arithmetic_are_combined_but_for_values_that_are_needed_alone() {
+    let mut build = Builder::default();
+    let (x, y, z) = (build.input([4]), build.input([4]), build.input([4]));
+    let product = build.elementwise(&multiply::OPERATION, &[y, z]);
+    let sum = build.elementwise(&add::OPERATION, &[product, x]);
+    let kept = build.elementwise(&multiply::OPERATION, &[sum, z]);
+    let last = build.elementwise(&subtract::OPERATION, &[x, kept]);
+    let text = Plan::new(&build.outputs([last, kept])).to_string();
+    let expected = "       %3 = multiply(%0, %1)
+       %4 = [(x + y) * z](%3, %2, %1)
+       %5 = subtract(%2, %4)
+";
+    assert!(text.contains(expected), "{text}");
+}

@@ -3,32 +3,35 @@
 //! In: a draft whose steps write to the arena only. Out: the draft with variables written, and which step has to come before
 //! which on their account: a variable's old value is read before it is overwritten, and everything is checked before.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::graph::{Graph, Op};
 
 use super::emit::Draft;
 use super::layout::Layout;
 use super::read::{Read, Reads};
-use super::{Action, Place};
+use super::{Action, Place, Step};
 
 /// Decides how each variable is written. Returns pairs of steps, the first of which comes before the second.
 pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) -> Vec<(usize, usize)> {
     let writes: Vec<(usize, Read)> = reads.writes.iter().filter(|(index, read)| !keeps(graph, *index, read)).cloned().collect();
-    let saved: Vec<Option<usize>> = writes.iter().map(|(_, read)| save(draft, graph, read, &writes)).collect();
+    let written: HashSet<usize> = writes.iter().map(|&(index, _)| index).collect();
+    let saved: Vec<Option<usize>> = writes.iter().map(|(_, read)| save(draft, graph, read, &written)).collect();
     let guard = draft.steps.iter().position(|step| matches!(step.action, Action::Guard(_)));
     let mut order = Order::new(draft);
+    let returned: HashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
+    let mut users = Users::default();
+    draft.steps.iter().enumerate().for_each(|(index, step)| users.add(index, step));
     for ((index, read), saved) in writes.iter().zip(saved) {
         let value = saved.unwrap_or_else(|| draft.buffer_of(graph, read.base));
         let layout = if saved.is_some() { Layout::contiguous(read.layout.length()) } else { read.layout.clone() };
         let old = draft.variables[*index];
-        let reads_old = |step: &usize| old.is_some_and(|old| draft.steps[*step].reads().contains(&old));
-        let readers: Vec<usize> = (0..draft.steps.len()).filter(reads_old).collect();
+        let readers: Vec<usize> = old.map_or(Vec::new(), |old| users.readers(old).to_vec());
         // The step that computes the value can write it to the variable, if that leaves a possible order.
         let whole = layout.is_plain() && draft.buffers[value].length == layout.length();
-        let free =
-            matches!(draft.buffers[value].place, Place::Arena(_)) && !draft.outputs.iter().any(|output| output.buffer == value);
+        let free = matches!(draft.buffers[value].place, Place::Arena(_)) && !returned.contains(&value);
         if in_place && whole && free {
-            let writes_value = |&step: &usize| draft.steps[step].writes().contains(&value);
-            let producer = (0..draft.steps.len()).find(writes_value).expect("values are computed");
+            let producer = users.writer(value).expect("values are computed");
             let before: Vec<usize> = readers.iter().copied().chain(guard).filter(|&step| step != producer).collect();
             let apart = !readers.contains(&producer) || reads_before_writing(draft, producer, old, value);
             if apart && !before.iter().any(|&step| order.leads(producer, step)) {
@@ -39,7 +42,8 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
         }
         let target = draft.buffer(draft.buffers[value].dtype, layout.length(), Place::Variable(*index));
         let step = draft.copy(value, layout, target);
-        order.added(draft, step);
+        order.added(users.writer(value), step);
+        users.add(step, &draft.steps[step]);
         readers.iter().copied().chain(guard).for_each(|before| order.add(before, step));
     }
     order.extra
@@ -51,9 +55,9 @@ fn keeps(graph: &Graph, index: usize, read: &Read) -> bool {
 }
 
 /// Copies to the arena what is the old value of a variable that is written, too.
-fn save(draft: &mut Draft, graph: &Graph, read: &Read, writes: &[(usize, Read)]) -> Option<usize> {
+fn save(draft: &mut Draft, graph: &Graph, read: &Read, written: &HashSet<usize>) -> Option<usize> {
     let node = graph.node(read.base);
-    if !matches!(node.op, Op::Variable(other) if writes.iter().any(|(written, _)| *written == other)) {
+    if !matches!(node.op, Op::Variable(other) if written.contains(&other)) {
         return None;
     }
     let old = draft.buffer_of(graph, read.base);
@@ -68,6 +72,35 @@ fn reads_before_writing(draft: &Draft, step: usize, old: Option<usize>, value: u
     let stored = body.stores.iter().any(|store| store.buffer == value);
     let mut loads = body.loads.iter().filter(|load| Some(load.buffer) == old);
     stored && loads.all(|load| load.layout.is_plain() && load.layout.length() == body.length)
+}
+
+/// The steps that read and write each buffer.
+#[derive(Default)]
+struct Users {
+    readers: HashMap<usize, Vec<usize>>,
+    writers: HashMap<usize, usize>,
+}
+
+impl Users {
+    fn add(&mut self, index: usize, step: &Step) {
+        for buffer in step.reads() {
+            let readers = self.readers.entry(buffer).or_default();
+            if readers.last() != Some(&index) {
+                readers.push(index);
+            }
+        }
+        step.writes().into_iter().for_each(|buffer| {
+            self.writers.entry(buffer).or_insert(index);
+        });
+    }
+
+    fn readers(&self, buffer: usize) -> &[usize] {
+        self.readers.get(&buffer).map_or(&[], Vec::as_slice)
+    }
+
+    fn writer(&self, buffer: usize) -> Option<usize> {
+        self.writers.get(&buffer).copied()
+    }
 }
 
 /// Which step has to come before which.
@@ -93,23 +126,21 @@ impl Order {
         self.extra.push((before, after));
     }
 
-    /// Takes a new step into account.
-    fn added(&mut self, draft: &Draft, step: usize) {
-        self.after.resize(draft.steps.len(), Vec::new());
-        let reads = draft.steps[step].reads();
-        let writers = (0..step).filter(|&before| draft.steps[before].writes().iter().any(|buffer| reads.contains(buffer)));
-        writers.for_each(|before| self.after[before].push(step));
+    /// Takes a new step into account, and the step that computes what it reads.
+    fn added(&mut self, before: Option<usize>, step: usize) {
+        self.after.resize(step + 1, Vec::new());
+        before.into_iter().for_each(|before| self.after[before].push(step));
     }
 
     /// Whether a step has to come before another.
     fn leads(&self, from: usize, to: usize) -> bool {
-        let mut seen = vec![false; self.after.len()];
+        let mut seen = HashSet::new();
         let mut open = vec![from];
         while let Some(step) = open.pop() {
             if step == to {
                 return true;
             }
-            open.extend(self.after[step].iter().filter(|&&next| !std::mem::replace(&mut seen[next], true)));
+            open.extend(self.after[step].iter().filter(|&&next| seen.insert(next)));
         }
         false
     }

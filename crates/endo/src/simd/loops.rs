@@ -1,7 +1,8 @@
 //! [`Loops`]: an elementwise formula as machine code for each [`Level`], one function pointer each.
 //!
 //! A block of elements is loaded into local arrays, computed and stored, so the compiler knows that loads and stores
-//! do not touch and makes vector code, in place too. The last block is shorter: it is padded, not looped over.
+//! do not touch and makes vector code, in place too. The last block overlaps the one before; only what is shorter than a
+//! block is padded.
 
 use super::Level;
 use super::float::{Float, Fused};
@@ -57,43 +58,65 @@ pub struct Loops {
     sizes: [usize; 4],
 }
 
-/// Runs `K` over `n` elements in blocks of `W`.
+/// Runs `K` over `n` elements in blocks of `W`, then of `H`. What is left over is part of one more block of `H`, which ends
+/// with the last element: it overlaps the block before, and is therefore computed first, from what nothing has been stored
+/// over yet. Only fewer than `H` elements are copied.
 ///
 /// # Safety
 ///
 /// As for [`Loop`].
 #[inline(always)]
-unsafe fn blocks<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn blocks<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the caller vouches for as many inputs as have a type of some size.
     let (a, b, c) = unsafe { (input::<K::A>(inputs, 0), input::<K::B>(inputs, 1), input::<K::C>(inputs, 2)) };
     let output = output.cast::<K::Out>();
-    let whole = n - n % W;
+    let rest = n % H;
+    let mut last = std::mem::MaybeUninit::<[K::Out; H]>::uninit();
+    if rest > 0 {
+        // SAFETY: the last `H` elements of each array, or all `n` of them.
+        unsafe {
+            if n < H {
+                let (a, b, c) = (padded::<K::A, H>(a, n), padded::<K::B, H>(b, n), padded::<K::C, H>(c, n));
+                last.write(block::<K, H>(&a, &b, &c));
+                return std::ptr::copy_nonoverlapping(last.as_ptr().cast::<K::Out>(), output, n);
+            }
+            last.write(at::<K, H>(a, b, c, n - H));
+        }
+    }
     let mut start = 0;
-    while start < whole {
+    while n - start >= W {
         // SAFETY: `start + W <= n`. Arrays are read and written unaligned, so alignment of an element is enough;
         // all loads come before the store, so that `output` may equal an input.
-        unsafe {
-            let block = block::<K, W>(
-                &a.add(start).cast::<[K::A; W]>().read_unaligned(),
-                &b.add(start).cast::<[K::B; W]>().read_unaligned(),
-                &c.add(start).cast::<[K::C; W]>().read_unaligned(),
-            );
-            output.add(start).cast::<[K::Out; W]>().write_unaligned(block);
-        }
+        unsafe { output.add(start).cast::<[K::Out; W]>().write_unaligned(at::<K, W>(a, b, c, start)) };
         start += W;
         separate();
     }
-    let rest = n - start;
+    while n - start >= H {
+        // SAFETY: as above.
+        unsafe { output.add(start).cast::<[K::Out; H]>().write_unaligned(at::<K, H>(a, b, c, start)) };
+        start += H;
+        separate();
+    }
     if rest > 0 {
-        // SAFETY: the `rest` elements from `start` are the last of each array.
-        unsafe {
-            let block = block::<K, W>(
-                &padded::<K::A, W>(a.add(start), rest),
-                &padded::<K::B, W>(b.add(start), rest),
-                &padded::<K::C, W>(c.add(start), rest),
-            );
-            std::ptr::copy_nonoverlapping(block.as_ptr(), output.add(start), rest);
-        }
+        // SAFETY: `n >= H`, and the block has been computed.
+        unsafe { output.add(n - H).cast::<[K::Out; H]>().write_unaligned(last.assume_init()) };
+    }
+}
+
+/// The formula at the `W` places from `start` on.
+///
+/// # Safety
+///
+/// The arrays hold them.
+#[inline(always)]
+unsafe fn at<K: Kernel, const W: usize>(a: *const K::A, b: *const K::B, c: *const K::C, start: usize) -> [K::Out; W] {
+    // SAFETY: by the contract above.
+    unsafe {
+        block::<K, W>(
+            &a.add(start).cast::<[K::A; W]>().read_unaligned(),
+            &b.add(start).cast::<[K::B; W]>().read_unaligned(),
+            &c.add(start).cast::<[K::C; W]>().read_unaligned(),
+        )
     }
 }
 
@@ -149,23 +172,23 @@ unsafe fn padded<T: Copy, const W: usize>(source: *const T, rest: usize) -> [T; 
 }
 
 /// [`blocks`] with the target's own instructions.
-unsafe fn baseline<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn baseline<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the same contract.
-    unsafe { blocks::<K, W>(inputs, output, n) }
+    unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
 
 /// [`blocks`] with AVX2 and FMA.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-unsafe fn avx2<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn avx2<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the same contract.
-    unsafe { blocks::<K, W>(inputs, output, n) }
+    unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
 
 /// [`blocks`] with AVX-512.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))]
-unsafe fn avx512<K: Kernel, const W: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn avx512<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the same contract.
-    unsafe { blocks::<K, W>(inputs, output, n) }
+    unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
 
 impl Loops {
@@ -200,9 +223,9 @@ impl Loops {
         // A few vectors make a block: enough independent work to hide latencies, few enough to stay in registers, and
         // no more padding than need be.
         match size_of::<K::Out>() {
-            8 => Self { baseline: baseline::<K, 8>, avx2: avx2::<V, 16>, avx512: avx512::<V, 32>, sizes },
-            4 => Self { baseline: baseline::<K, 16>, avx2: avx2::<V, 32>, avx512: avx512::<V, 32>, sizes },
-            _ => Self { baseline: baseline::<K, 16>, avx2: avx2::<V, 32>, avx512: avx512::<V, 64>, sizes },
+            8 => Self { baseline: baseline::<K, 8, 8>, avx2: avx2::<V, 16, 8>, avx512: avx512::<V, 32, 8>, sizes },
+            4 => Self { baseline: baseline::<K, 16, 16>, avx2: avx2::<V, 32, 16>, avx512: avx512::<V, 32, 16>, sizes },
+            _ => Self { baseline: baseline::<K, 16, 16>, avx2: avx2::<V, 32, 16>, avx512: avx512::<V, 64, 16>, sizes },
         }
     }
 

@@ -5,6 +5,7 @@
 //! elements and their number. Goes out: elements. No allocation, no threads, no state.
 
 pub mod cast;
+pub mod combined;
 pub mod error_function;
 pub mod exponential;
 pub mod float;
@@ -20,6 +21,7 @@ pub mod trigonometry;
 mod accuracy;
 
 pub use cast::Cast;
+pub use combined::{COMBINED, Combined, Symbol};
 pub use error_function::{erf, erfinv};
 pub use exponential::{exp, expm1, sigmoid, softplus, tanh};
 pub use float::{Float, Fused};

@@ -98,7 +98,11 @@ impl Program {
         let mut binding = lock(&self.binding);
         binding
             .get_or_insert_with(|| {
-                let (block, offsets) = Block::gather(&self.variables);
+                let order = self.plan.order();
+                let variables: Vec<Variable> = order.iter().map(|&index| self.variables[index].clone()).collect();
+                let (block, placed) = Block::gather(&variables);
+                let mut offsets = vec![0; placed.len()];
+                order.into_iter().zip(placed).for_each(|(index, offset)| offsets[index] = offset);
                 Binding { block, offsets: offsets.into() }
             })
             .clone()

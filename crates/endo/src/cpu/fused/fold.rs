@@ -51,7 +51,7 @@ impl Fold {
         partials: *mut u8,
         tile: *mut u8,
         span: Span<usize>,
-        range: Range,
+        range: Range<'_>,
     ) {
         let [_, middle, kept] = self.sizes;
         let group = middle * kept;

@@ -4,7 +4,7 @@
 //! as possible, which are as long as a tile.
 
 use crate::dtype::DType;
-use crate::plan::{FusedLoop, Load, Place, Plan, Reduce};
+use crate::plan::{FusedLoop, Load, Place, Plan, Reduce, Repeat};
 use crate::simd::Level;
 
 use super::super::address::{Address, Tiles};
@@ -14,6 +14,10 @@ use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, table
 
 /// The bytes of registers that leave room in the first-level cache for what is read and written.
 const REGISTER_BYTES: usize = 24 << 10;
+/// Loops that go through more than this find nothing of it in the first two levels of the cache.
+const CACHED_BYTES: usize = 1 << 19;
+/// The bytes of a tile, in memory and in registers, that are in nobody's way there while the next ones come in.
+const STREAMED_BYTES: usize = 12 << 10;
 /// Tiles are whole rows of broadcast or reduced values up to this length.
 const LONGEST_ROW: usize = 512;
 /// The elements of a chunk, about.
@@ -25,11 +29,18 @@ const GAP: usize = 64;
 #[derive(Clone, Copy)]
 enum Home {
     /// In memory, element by element.
-    Sequence(Address),
+    Sequence(Sequence),
     /// In a tile of equal elements.
     Tile(Address),
     /// In a register, by its number.
     Register(usize),
+}
+
+/// A sequence in memory, by the load or store that it is.
+#[derive(Clone, Copy)]
+enum Sequence {
+    Load(usize),
+    Store(usize),
 }
 
 struct Lowering<'a> {
@@ -48,6 +59,7 @@ struct Lowering<'a> {
     short: bool,
     fills: Vec<usize>,
     gathers: Vec<usize>,
+    /// Values and the stores that they are copied to at the end of a tile.
     copies: Vec<(usize, usize)>,
     spreads: Vec<Spread>,
 }
@@ -70,7 +82,7 @@ impl Body {
             copies: Vec::new(),
             spreads: Vec::new(),
         };
-        lowering.short = body.length < LINE_ELEMENTS && !lowering.is_padded();
+        lowering.short = body.length < LINE_ELEMENTS && body.repeats.is_empty() && !lowering.is_padded();
         lowering.reductions();
         lowering.loads(tiles);
         lowering.instructions();
@@ -114,7 +126,7 @@ impl Lowering<'_> {
             let dtype = self.dtype(value);
             let size = dtype.bytes();
             let home = if layout.is_contiguous() && !self.short {
-                Home::Sequence(Address::new(self.plan, *buffer, layout.offset))
+                Home::Sequence(Sequence::Load(value))
             } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
                 Home::Tile(tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]))
@@ -170,7 +182,7 @@ impl Lowering<'_> {
             let home = match direct {
                 Some(store) => {
                     stored[store] = Some(value);
-                    Home::Sequence(Address::new(self.plan, self.body.stores[store].buffer, 0))
+                    Home::Sequence(Sequence::Store(store))
                 }
                 None => Home::Register(self.register(instruction.to.bytes())),
             };
@@ -179,7 +191,7 @@ impl Lowering<'_> {
         // What was read goes first: what is computed may overwrite it.
         let mut left: Vec<usize> = (0..stored.len()).filter(|&store| stored[store].is_none()).collect();
         left.sort_by_key(|&store| self.body.stores[store].value >= loads);
-        self.copies = left.into_iter().map(|store| (self.body.stores[store].value, self.body.stores[store].buffer)).collect();
+        self.copies = left.into_iter().map(|store| (self.body.stores[store].value, store)).collect();
     }
 
     /// Whether nothing that lies where a store goes is read after an instruction.
@@ -209,12 +221,18 @@ impl Lowering<'_> {
             bytes += (tile * size).next_multiple_of(64) + GAP;
         }
         let address = |home: Home| match home {
-            Home::Sequence(address) | Home::Tile(address) => address,
+            Home::Sequence(sequence) => self.address(sequence, None),
+            Home::Tile(address) => address,
             Home::Register(register) => Address::register(offsets[register]),
         };
         let mut operands: Vec<Operand> = Vec::new();
+        let mut sequences: Vec<Sequence> = Vec::new();
         let mut add = |home: Home, dtype: DType| {
-            let step = if matches!(home, Home::Sequence(_)) { dtype.bytes() } else { 0 };
+            let mut step = 0;
+            if let Home::Sequence(sequence) = home {
+                step = dtype.bytes();
+                sequences.push(sequence);
+            }
             operands.push(Operand { address: address(home), step });
             operands.len() - 1
         };
@@ -231,17 +249,21 @@ impl Lowering<'_> {
             self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
         let mut copies = Vec::new();
         let mut moves = Vec::new();
-        for &(value, buffer) in &self.copies {
+        for &(value, store) in &self.copies {
             let dtype = self.dtype(value);
             if self.short {
-                let to = Address::new(self.plan, buffer, 0);
+                let to = self.address(Sequence::Store(store), None);
                 moves.push(Move { from: address(self.homes[value]), to, size: dtype.bytes() });
                 continue;
             }
             let first = add(self.homes[value], dtype) as u32;
-            add(Home::Sequence(Address::new(self.plan, buffer, 0)), dtype);
+            add(Home::Sequence(Sequence::Store(store)), dtype);
             copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1 });
         }
+        let repeats = self.body.repeats.iter().map(|repeat| {
+            let addresses = sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
+            super::Repeat { length: repeat.length, addresses }
+        });
         let gather = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
             let Home::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
@@ -274,6 +296,20 @@ impl Lowering<'_> {
             padded: self.is_padded(),
             short: self.short,
             moves: moves.into(),
+            repeats: repeats.collect(),
+        }
+    }
+
+    /// Where a sequence starts, of the loop itself or of a repeat.
+    fn address(&self, sequence: Sequence, repeat: Option<&Repeat>) -> Address {
+        match (sequence, repeat) {
+            (Sequence::Load(value), None) => {
+                let Load { buffer, ref layout } = self.body.loads[value];
+                Address::new(self.plan, buffer, layout.offset)
+            }
+            (Sequence::Store(store), None) => Address::new(self.plan, self.body.stores[store].buffer, 0),
+            (Sequence::Load(value), Some(repeat)) => Address::new(self.plan, repeat.loads[value], 0),
+            (Sequence::Store(store), Some(repeat)) => Address::new(self.plan, repeat.stores[store], 0),
         }
     }
 
@@ -292,10 +328,19 @@ impl Lowering<'_> {
         }
     }
 
-    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about equally many in each.
+    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about equally many in each; fewer
+    /// where everything else comes from far away.
     fn tile(&self, per_element: usize) -> usize {
-        let length = self.body.length.max(1);
-        let most = (REGISTER_BYTES / per_element.max(1)).clamp(LONGEST_TILE / 8, LONGEST_TILE);
+        let repeated = self.body.repeats.iter().map(|repeat| repeat.length.next_multiple_of(LINE_ELEMENTS));
+        let length = (self.body.length + repeated.sum::<usize>()).max(1);
+        let loads = (0..self.body.loads.len()).filter(|&value| !matches!(self.homes[value], Home::Register(_)));
+        let stores = self.body.stores.iter().map(|store| store.value);
+        let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
+        let most = match length * memory > CACHED_BYTES {
+            true => STREAMED_BYTES / (per_element + memory).max(1),
+            false => REGISTER_BYTES / per_element.max(1),
+        };
+        let most = most.clamp(LONGEST_TILE / 8, LONGEST_TILE);
         if length <= most {
             return length;
         }
@@ -318,6 +363,7 @@ impl Lowering<'_> {
             least = least.max(16 * kept);
         }
         match unit {
+            Some(_) if !self.body.repeats.is_empty() => length,
             Some(unit) if unit > 0 && least.next_multiple_of(unit) <= length / 2 => least.next_multiple_of(unit),
             _ => length,
         }

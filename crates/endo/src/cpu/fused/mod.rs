@@ -52,6 +52,14 @@ pub struct Body {
     padded: bool,
     /// Whether all instructions work on registers, and on a whole line of them.
     short: bool,
+    /// Further sequences to which the same is done.
+    repeats: Box<[Repeat]>,
+}
+
+/// Where the sequences of a repeat lie, in the order of the operands that are sequences.
+struct Repeat {
+    length: usize,
+    addresses: Box<[Address]>,
 }
 
 /// Where an operand of an instruction lies for the tile that starts at element `i`: at `address + i * step`.
@@ -81,9 +89,11 @@ struct Move {
 
 /// A part of a loop that one thread works on.
 #[derive(Clone, Copy)]
-struct Range {
+struct Range<'a> {
     start: usize,
     end: usize,
+    /// The addresses of sequences that are not the loop's own.
+    sequences: Option<&'a [Address]>,
     /// The number of the chunk, if the loop is cut into several.
     chunk: Option<usize>,
 }
@@ -106,10 +116,14 @@ impl Body {
     /// processor has the level that the loop was resolved for, and scratch is as large as asked for, for `threads` threads.
     pub unsafe fn run(&self, bases: &Bases, scratch: Scratch, threads: usize, pool: &Pool) {
         if self.chunk >= self.length {
-            // SAFETY: as the caller promises.
-            return unsafe {
-                self.range(bases, scratch.of(0), scratch.partials(), Range { start: 0, end: self.length, chunk: None })
-            };
+            let mut next = 0;
+            while next <= self.repeats.len() {
+                let (range, after) = self.stretch(bases, next);
+                // SAFETY: as the caller promises.
+                unsafe { self.range(bases, scratch.of(0), scratch.partials(), range) };
+                next = after;
+            }
+            return;
         }
         let next = AtomicUsize::new(0);
         let work = |thread| {
@@ -119,7 +133,8 @@ impl Body {
                 if start >= self.length {
                     break;
                 }
-                let range = Range { start, end: self.length.min(start + self.chunk), chunk: Some(chunk) };
+                let end = self.length.min(start + self.chunk);
+                let range = Range { start, end, sequences: None, chunk: Some(chunk) };
                 // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of its own.
                 unsafe { self.range(bases, scratch.of(thread), scratch.partials(), range) };
             }
@@ -136,9 +151,33 @@ impl Body {
         }
     }
 
+    /// The loop's own sequences, or those of the repeat before `next`, with all those that continue them in memory; and the number
+    /// of the first one that does not.
+    fn stretch(&self, bases: &Bases, next: usize) -> (Range<'_>, usize) {
+        let of = |number: usize| number.checked_sub(1).map(|repeat| &self.repeats[repeat]);
+        let length = |number: usize| of(number).map_or(self.length, |repeat| repeat.length);
+        let own = || self.operands.iter().filter(|operand| operand.step > 0);
+        let sequences = of(next).map(|repeat| &repeat.addresses[..]);
+        let (mut end, mut after) = (length(next), next + 1);
+        while self.padded && after <= self.repeats.len() {
+            // Between the end of a sequence and the end of its line lies what is nobody else's.
+            let start = end.next_multiple_of(LINE_ELEMENTS);
+            let continued = own().zip(&self.repeats[after - 1].addresses).enumerate().all(|(index, (operand, &address))| {
+                let first = sequences.map_or(operand.address, |addresses| addresses[index]);
+                bases.at(address) == bases.at(first).wrapping_add(start * operand.step)
+            });
+            if !continued {
+                break;
+            }
+            end = start + length(after);
+            after += 1;
+        }
+        (Range { start: 0, end, sequences, chunk: None }, after)
+    }
+
     /// # Safety
     /// As for `run`; `scratch` is the thread's own.
-    unsafe fn range(&self, bases: &Bases, scratch: *mut u8, partials: *mut u8, range: Range) {
+    unsafe fn range(&self, bases: &Bases, scratch: *mut u8, partials: *mut u8, range: Range<'_>) {
         let table = scratch.cast::<*mut u8>();
         let registers = scratch.wrapping_add(table_bytes(self.operands.len()));
         for fill in &self.fills {
@@ -149,13 +188,15 @@ impl Body {
         while start < range.end {
             let count = self.tile.min(range.end - start);
             // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
-            let is_last = self.padded && start + count == self.length;
-            let whole = if is_last || self.short { self.length.next_multiple_of(LINE_ELEMENTS) - start } else { count };
+            let is_last = self.padded && start + count == range.length(self.length);
+            let whole = if is_last || self.short { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
             // SAFETY: the table has an entry for each operand, and every sequence `count` elements from `start` on, or `whole`
             // elements where it is padded. Values that overwrite what is still to be read are copied last.
             unsafe {
+                let mut sequences = range.sequences.unwrap_or(&[]).iter();
                 for (index, operand) in self.operands.iter().enumerate() {
-                    let address = bases.at_or_register(operand.address, registers);
+                    let other = if operand.step > 0 { sequences.next() } else { None };
+                    let address = bases.at_or_register(*other.unwrap_or(&operand.address), registers);
                     table.add(index).write(address.wrapping_add(start * operand.step));
                 }
                 for gather in &self.gathers {
@@ -177,6 +218,13 @@ impl Body {
             // SAFETY: as the caller promises.
             self.folds.iter().for_each(|fold| unsafe { fold.of_nothing(bases) });
         }
+    }
+}
+
+impl Range<'_> {
+    /// The length of the sequences that this is a part of, those of a loop of this length if it is cut.
+    fn length(&self, whole: usize) -> usize {
+        if self.chunk.is_none() { self.end } else { whole }
     }
 }
 

@@ -36,6 +36,7 @@ pub fn instruction(instruction: &Instruction, level: Level) -> Loop {
         Function::Elementwise(elementwise) => {
             elementwise.loops_for(instruction.from).expect("operations are applied to types that they have loops for").at(level)
         }
+        Function::Combined(combined) => combined.loops[usize::from(instruction.from == DType::F64)].at(level),
         Function::Cast => by_type!(instruction.from, From => by_type!(instruction.to, To => Loops::cast::<From, To>())).at(level),
     }
 }

@@ -1,0 +1,120 @@
+//! Makes one instruction of several in fused loops, where there is machine code for their combination.
+//!
+//! In: loops of single operations. Out: the same results, bit by bit, with fewer instructions. Values that are needed for
+//! something else stay.
+
+use crate::dtype::DType;
+use crate::simd::{COMBINED, Combined, Symbol};
+
+use super::emit::Draft;
+use super::{Action, Function, FusedLoop, Instruction, algebra};
+
+/// A formula with its symbols, those with the most operations first.
+type Formula = (&'static Combined, Vec<Symbol>);
+
+/// Combines the instructions of all loops.
+pub fn combine(draft: &mut Draft) {
+    let mut formulas: Vec<(usize, Formula)> = COMBINED
+        .iter()
+        .map(|combined| {
+            let code = (combined.code)();
+            (code.operations(), (combined, code.symbols().to_vec()))
+        })
+        .collect();
+    formulas.sort_by_key(|(operations, _)| std::cmp::Reverse(*operations));
+    let formulas: Vec<Formula> = formulas.into_iter().map(|(_, formula)| formula).collect();
+    for step in &mut draft.steps {
+        if let Action::Loop(body) = &mut step.action
+            && body.instructions.len() > 1
+        {
+            combine_in(body, &formulas);
+        }
+    }
+}
+
+/// What a formula's values are so far, and the instructions that it stands for.
+#[derive(Clone, Default)]
+struct Match {
+    values: [Option<usize>; 3],
+    replaced: Vec<usize>,
+}
+
+fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
+    let mut uses = vec![0; body.loads.len() + body.instructions.len()];
+    let read = body.instructions.iter().flat_map(|instruction| instruction.inputs.iter().copied());
+    let kept = body.stores.iter().map(|store| store.value).chain(body.reduces.iter().map(|reduce| reduce.value));
+    read.chain(kept).for_each(|value| uses[value] += 1);
+    let mut gone = vec![false; body.instructions.len()];
+    for position in (0..body.instructions.len()).rev() {
+        if gone[position] {
+            continue;
+        }
+        let found = formulas.iter().find_map(|(combined, symbols)| {
+            let value = body.loads.len() + position;
+            let (found, _) = matches(body, &uses, value, symbols, Match::default(), true).into_iter().next()?;
+            Some((combined, found))
+        });
+        if let Some((combined, found)) = found {
+            found.replaced.iter().filter(|&&other| other != position).for_each(|&other| gone[other] = true);
+            let instruction = &mut body.instructions[position];
+            instruction.function = Function::Combined(combined);
+            instruction.inputs = found.values.into_iter().flatten().collect();
+        }
+    }
+    remove(body, &gone);
+}
+
+/// The ways in which a value is what the formula says from its first symbol on, with the symbols that are left.
+fn matches<'a>(
+    body: &FusedLoop,
+    uses: &[usize],
+    value: usize,
+    symbols: &'a [Symbol],
+    so_far: Match,
+    is_result: bool,
+) -> Vec<(Match, &'a [Symbol])> {
+    let Some((&symbol, rest)) = symbols.split_first() else { return Vec::new() };
+    if let Symbol::Value(number) = symbol {
+        let mut found = so_far;
+        let known = *found.values[number as usize].get_or_insert(value);
+        return if known == value { vec![(found, rest)] } else { Vec::new() };
+    }
+    let Some(position) = value.checked_sub(body.loads.len()) else { return Vec::new() };
+    let Instruction { function, ref inputs, from, to } = body.instructions[position];
+    let same = matches!(function, Function::Elementwise(operation) if algebra::symbol(operation) == Some(symbol));
+    let float = from == to && matches!(to, DType::F32 | DType::F64);
+    if !same || !float || !(is_result || uses[value] == 1) {
+        return Vec::new();
+    }
+    let mut found = so_far;
+    found.replaced.push(position);
+    let orders: &[[usize; 2]] = if symbol.is_commutative() { &[[0, 1], [1, 0]] } else { &[[0, 1]] };
+    let ways = orders.iter().flat_map(|order| {
+        let mut ways = vec![(found.clone(), rest)];
+        for &operand in &order[..symbol.arity()] {
+            ways = ways.into_iter().flat_map(|(found, rest)| matches(body, uses, inputs[operand], rest, found, false)).collect();
+        }
+        ways
+    });
+    ways.collect()
+}
+
+/// Removes instructions whose values nobody uses, and numbers the rest anew.
+fn remove(body: &mut FusedLoop, gone: &[bool]) {
+    let loads = body.loads.len();
+    let mut number: Vec<usize> = (0..loads).collect();
+    let mut next = loads;
+    for &gone in gone {
+        number.push(next);
+        next += usize::from(!gone);
+    }
+    let mut position = 0;
+    body.instructions.retain(|_| {
+        position += 1;
+        !gone[position - 1]
+    });
+    let inputs = body.instructions.iter_mut().flat_map(|instruction| instruction.inputs.iter_mut());
+    let stored = body.stores.iter_mut().map(|store| &mut store.value);
+    let reduced = body.reduces.iter_mut().map(|reduce| &mut reduce.value);
+    inputs.chain(stored).chain(reduced).for_each(|value| *value = number[*value]);
+}

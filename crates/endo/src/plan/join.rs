@@ -1,0 +1,175 @@
+//! Makes one loop of updates that are alike: an optimizer does the same to every weight, and one long loop costs less than many
+//! short ones.
+//!
+//! In: a draft with its steps in order. Out: fewer steps; the first of the updates has the others as its repeats. What they read
+//! from the arena is placed side by side by [`super::place`], and variables lie in the order that [`order`] tells, so that all of
+//! them are one sequence to whoever runs the loop.
+
+use std::collections::HashSet;
+
+use super::emit::Draft;
+use super::{Action, FusedLoop, Load, Place, Plan, Repeat, Step};
+
+/// Longer sequences are worth a loop of their own.
+const LONGEST: usize = 1 << 14;
+/// The kinds of loops that are remembered at a time.
+const KINDS: usize = 8;
+
+/// Memory as far as the order of steps is concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Memory {
+    Buffer(usize),
+    Variable(usize),
+}
+
+/// The memory that steps touch.
+#[derive(Default)]
+struct Touched {
+    read: HashSet<Memory>,
+    written: HashSet<Memory>,
+}
+
+impl Memory {
+    fn of(draft: &Draft, buffer: usize) -> Self {
+        match draft.buffers[buffer].place {
+            Place::Variable(index) => Memory::Variable(index),
+            Place::Arena(_) | Place::Constant(_) | Place::Input(_) => Memory::Buffer(buffer),
+        }
+    }
+}
+
+impl Touched {
+    fn add(&mut self, draft: &Draft, step: &Step) {
+        self.read.extend(step.reads().into_iter().map(|buffer| Memory::of(draft, buffer)));
+        self.written.extend(step.writes().into_iter().map(|buffer| Memory::of(draft, buffer)));
+    }
+
+    /// Whether a later step may come before.
+    fn lets_pass(&self, later: &Touched) -> bool {
+        later.read.is_disjoint(&self.written) && later.written.is_disjoint(&self.written) && later.written.is_disjoint(&self.read)
+    }
+}
+
+/// A loop that others may join, what it and they touch, and what the steps that came after it touch.
+struct Head {
+    step: usize,
+    own: Touched,
+    since: Touched,
+}
+
+/// Joins loops that update variables.
+pub fn join(draft: &mut Draft) {
+    let mut heads: Vec<Head> = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut positions = Vec::new();
+    for (step, position) in std::mem::take(&mut draft.steps).into_iter().zip(std::mem::take(&mut draft.positions)) {
+        let mut touched = Touched::default();
+        touched.add(draft, &step);
+        let is_guard = matches!(step.action, Action::Guard(_));
+        if is_guard {
+            heads.clear();
+        }
+        if let Action::Loop(body) = &step.action
+            && updates(draft, body)
+        {
+            let repeat = heads.iter_mut().find_map(|head| {
+                let Action::Loop(first) = &steps[head.step].action else { return None };
+                let repeat = repeat(draft, first, body)?;
+                (head.own.lets_pass(&touched) && head.since.lets_pass(&touched)).then_some((head, repeat))
+            });
+            if let Some((head, repeat)) = repeat {
+                head.own.read.extend(touched.read);
+                head.own.written.extend(touched.written);
+                let at = head.step;
+                // Others see it where the head is now.
+                for other in heads.iter_mut().filter(|other| other.step < at) {
+                    other.since.add(draft, &step);
+                }
+                let Action::Loop(first) = &mut steps[at].action else { unreachable!("heads are loops") };
+                first.repeats.push(repeat);
+                continue;
+            }
+            heads.iter_mut().for_each(|head| head.since.add(draft, &step));
+            if body.length > 1 {
+                if heads.len() == KINDS {
+                    heads.remove(0);
+                }
+                heads.push(Head { step: steps.len(), own: touched, since: Touched::default() });
+            }
+        } else {
+            heads.iter_mut().for_each(|head| head.since.add(draft, &step));
+        }
+        steps.push(step);
+        positions.push(position);
+    }
+    (draft.steps, draft.positions) = (steps, positions);
+}
+
+/// Whether a loop may be joined with others: it writes variables and reads whole sequences that are the plan's own, besides
+/// single elements.
+fn updates(draft: &Draft, body: &FusedLoop) -> bool {
+    let own = |load: &Load| {
+        let place = draft.buffers[load.buffer].place;
+        load.layout.is_uniform() || (load.layout.is_plain() && matches!(place, Place::Arena(_) | Place::Variable(_)))
+    };
+    let writes = body.stores.iter().any(|store| matches!(draft.buffers[store.buffer].place, Place::Variable(_)));
+    let computed = body.stores.iter().all(|store| store.value >= body.loads.len());
+    writes && computed && body.length <= LONGEST && body.reduces.is_empty() && body.loads.iter().all(own)
+}
+
+/// A loop as a repeat of another, if it does the same.
+fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat> {
+    // What is stored, and over which of the loads.
+    let stores = |body: &FusedLoop| -> Vec<(usize, Option<usize>)> {
+        let over = |buffer| body.loads.iter().position(|load| Memory::of(draft, load.buffer) == Memory::of(draft, buffer));
+        body.stores.iter().map(|store| (store.value, over(store.buffer))).collect()
+    };
+    let same = first.loads.len() == other.loads.len()
+        && first.instructions == other.instructions
+        && stores(first) == stores(other)
+        && first.loads.iter().zip(&other.loads).all(|(a, b)| match a.layout.is_uniform() {
+            true => b.layout.is_uniform() && (a.buffer, a.layout.offset) == (b.buffer, b.layout.offset),
+            false => b.layout.is_plain() && b.layout.length() == other.length,
+        });
+    same.then(|| Repeat {
+        length: other.length,
+        loads: other.loads.iter().map(|load| load.buffer).collect(),
+        stores: other.stores.iter().map(|store| store.buffer).collect(),
+    })
+}
+
+/// The buffers that a loop and its repeats go through one after the other: those of each load of sequences and of each store.
+pub fn sequences(body: &FusedLoop) -> impl Iterator<Item = Vec<usize>> {
+    let of_load = |value: usize| {
+        let repeats = body.repeats.iter().map(move |repeat| repeat.loads[value]);
+        std::iter::once(body.loads[value].buffer).chain(repeats).collect()
+    };
+    let of_store = |store: usize| {
+        let repeats = body.repeats.iter().map(move |repeat| repeat.stores[store]);
+        std::iter::once(body.stores[store].buffer).chain(repeats).collect()
+    };
+    let loads = (0..body.loads.len()).filter(|&value| !body.loads[value].layout.is_uniform());
+    loads.map(of_load).chain((0..body.stores.len()).map(of_store))
+}
+
+/// The order in which the variables of a plan should lie in memory: those that a joined loop goes through one after the other.
+pub fn order(plan: &Plan) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::new();
+    let mut seen = vec![false; plan.variables.len()];
+    let joined = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Loop(body) if !body.repeats.is_empty() => Some(body),
+        Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) => None,
+    });
+    let buffers = joined.flat_map(|body| sequences(body).flatten().collect::<Vec<_>>());
+    let variables = buffers.filter_map(|buffer| match plan.buffers[buffer].place {
+        Place::Variable(index) => Some(index),
+        Place::Arena(_) | Place::Constant(_) | Place::Input(_) => None,
+    });
+    let all = variables.chain(0..plan.variables.len());
+    all.for_each(|index| {
+        if !std::mem::replace(&mut seen[index], true) {
+            order.push(index);
+        }
+    });
+    order
+}
