@@ -25,7 +25,10 @@ pub struct Array {
 }
 
 impl Array {
-    /// An array of the given shape. Fails when the shape does not hold as many values as are given.
+    /// An array of the given shape.
+    ///
+    /// # Errors
+    /// When the shape does not hold as many values as are given.
     pub fn new<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Result<Self> {
         let shape = shape.into();
         if shape.len() != values.len() {
@@ -36,6 +39,11 @@ impl Array {
     }
 
     /// The values `f(0), f(1), ...` in a shape.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// assert_eq!(Array::from_fn([2, 2], |i| i as f32), Array::from([[0.0_f32, 1.0], [2.0, 3.0]]));
+    /// ```
     pub fn from_fn<T: Element>(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
         let shape = shape.into();
         let values = (0..shape.len()).map(f).collect();
@@ -141,7 +149,10 @@ impl Array {
         }
     }
 
-    /// Its only number. Fails when it has more or fewer.
+    /// Its only number.
+    ///
+    /// # Errors
+    /// When it has more or fewer.
     pub fn item(&self) -> Result<f64> {
         if self.len() != 1 {
             let message = format!("`item` needs an array of one element, got shape {}", self.shape);
@@ -177,6 +188,9 @@ impl Array {
     }
 
     /// The same numbers in another shape of the same length.
+    ///
+    /// # Errors
+    /// When the lengths differ.
     pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Array> {
         let shape = shape.into();
         if shape.len() != self.len() {
@@ -197,6 +211,11 @@ impl Array {
     }
 
     /// The samples (positions along the first axis) with the given indices, in their order.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// assert_eq!(Array::from([[1, 2], [3, 4]]).take(&[1, 0, 1]), Array::from([[3, 4], [1, 2], [3, 4]]));
+    /// ```
     ///
     /// # Panics
     /// If an index is not within the first axis.

@@ -80,7 +80,33 @@ pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
 pub use variable::Variable;
 
-/// The examples of the README are compiled and run with the tests.
+/// The examples of the README and of the guide are compiled and run with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/src/introduction.md")]
+    struct Introduction;
+    #[doc = include_str!("../../../docs/src/from_keras.md")]
+    struct FromKeras;
+    #[doc = include_str!("../../../docs/src/internals.md")]
+    struct Internals;
+    #[doc = include_str!("../../../docs/src/custom_functions.md")]
+    struct CustomFunctions;
+    #[doc = include_str!("../../../docs/src/custom_metrics.md")]
+    struct CustomMetrics;
+    #[doc = include_str!("../../../docs/src/custom_layers.md")]
+    struct CustomLayers;
+    #[doc = include_str!("../../../docs/src/custom_optimizers.md")]
+    struct CustomOptimizers;
+    #[doc = include_str!("../../../docs/src/gradients.md")]
+    struct Gradients;
+    #[doc = include_str!("../../../docs/src/loops.md")]
+    struct Loops;
+    #[doc = include_str!("../../../docs/src/functions.md")]
+    struct Functions;
+    #[doc = include_str!("../../../docs/src/deviations.md")]
+    struct Deviations;
+    #[doc = include_str!("../../../docs/src/lines.md")]
+    struct Lines;
+}

@@ -132,7 +132,19 @@ impl Variable {
         Ok(())
     }
 
-    /// Overwrites its numbers. Fails when the shape or type differs.
+    /// Overwrites its numbers.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let weight = Variable::new("weight", [1.0_f32, 2.0]);
+    /// weight.set(&[3.0_f32, 4.0].into())?;
+    /// assert_eq!(weight.value(), [3.0_f32, 4.0].into());
+    /// assert!(weight.set(&[3.0_f32].into()).is_err());
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the shape or type differs.
     pub fn set(&self, value: &Array) -> Result<()> {
         self.check(value)?;
         loop {

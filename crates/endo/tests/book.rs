@@ -2,6 +2,9 @@
 //!
 //! In: what the chapter writes, by Keras's names. Out: the same numbers, as the chapter prints them or as computed by hand.
 
+// The examples that are tested here each bring the module of their data along.
+#![allow(clippy::duplicate_mod)]
+
 #[path = "book/custom_functions.rs"]
 mod custom_functions;
 #[path = "book/custom_layers.rs"]
@@ -14,10 +17,14 @@ mod custom_metrics;
 mod custom_models;
 #[path = "book/custom_optimizer.rs"]
 mod custom_optimizer;
+#[path = "book/deviations.rs"]
+mod deviations;
 #[path = "book/functions.rs"]
 mod functions;
 #[path = "book/gradients.rs"]
 mod gradients;
+#[path = "book/guide.rs"]
+mod guide;
 #[path = "book/internals.rs"]
 mod internals;
 #[path = "book/loops.rs"]

@@ -28,6 +28,12 @@ pub mod kinds {
 /// later, and so can `model.metric(name)`), an `Arc` of one, a loss (its mean over the epoch), or a name that [`get`] knows.
 ///
 /// `K` is one of [`kinds`] and is found by the compiler.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let metrics = ["mae".into_metric(), Huber.delta(2.0).into_metric(), Precision::new().into_metric()];
+/// assert_eq!(metrics.each_ref().map(|metric| metric.name().to_string()), ["mae", "huber", "precision"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a metric",
     note = "a metric is a value that implements `Metric` or `Loss`, an `Arc` of one, or a name such as \"mae\""

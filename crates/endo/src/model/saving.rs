@@ -22,6 +22,19 @@ use super::saved::ENTRY;
 impl<I: Tree, O: Tree> Model<I, O> {
     /// Writes all weights to a safetensors file, each under its name. An existing file is replaced at once or not at all.
     ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let path = std::env::temp_dir().join(format!("endo-saving-{}.safetensors", std::process::id()));
+    /// let (trained, loaded) = (Model::new(Dense::new(2)), Model::new(Dense::new(2)).seed(1));
+    /// trained.build([1, 3])?;
+    /// loaded.build([1, 3])?; // makes the weights to load into
+    /// trained.save_weights(&path)?;
+    /// loaded.load_weights(&path)?;
+    /// assert_eq!(loaded.weights()[0].value(), trained.weights()[0].value());
+    /// # std::fs::remove_file(&path).ok();
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the model has no weights yet, two of them have one name, or the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {

@@ -9,6 +9,16 @@ use crate::trace::LayerRecord;
 use crate::variable::Variable;
 
 /// The layers of a model with the shapes of their outputs and the numbers of their weights. Prints as a table.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let model = Model::new(Sequential::new().add(Dense::new(4)).add(Dense::new(1)));
+/// model.build([32, 3])?;
+/// let summary = model.summary()?;
+/// println!("{summary}");
+/// assert_eq!(summary.parameters(), (3 * 4 + 4) + (4 + 1));
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Summary {
     rows: Vec<[String; 3]>,

@@ -10,6 +10,13 @@ use crate::dtype::DType;
 use crate::graph::Tensor;
 
 /// A tensor, or a number that becomes one.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let mut f = Function::new(|[x], _cx| [x.maximum(0.5) + x.minimum(&x)]);
+/// assert_eq!(f.run([&[0.0_f32, 1.0].into()])?[0], Array::from([0.5_f32, 2.0]));
+/// # Ok::<(), endo::Error>(())
+/// ```
 pub trait Argument {
     /// The tensor, or the number as a constant of the type of `like` (of `f32` beside integers, if it is a float).
     fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor;

@@ -244,12 +244,26 @@ pub static TABLE: &[&crate::graph::Elementwise] = &[
 
 impl Tensor {
     /// `min(max(x, low), high)`.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.clip(-1.0, 1.0)]);
+    /// assert_eq!(f.run([&[-3.0_f32, 0.5, 2.0].into()])?[0], Array::from([-1.0_f32, 0.5, 1.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn clip(&self, low: impl super::Argument, high: impl super::Argument) -> Tensor {
         self.maximum(low).minimum(high)
     }
 
     /// `x` to the power of a number: `x.powf(0.5)`; whole numbers up to 4 become products.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.powf(3.0)]);
+    /// assert_eq!(f.run([&[2.0_f32, -1.0].into()])?[0], Array::from([8.0_f32, -1.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn powf(&self, exponent: f64) -> Tensor {
         match exponent {

@@ -20,6 +20,13 @@ struct Concatenate {
 impl Tensor {
     /// Tensors end to end along an axis; types are promoted. At least one tensor is needed.
     ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[a, b], _cx| [Tensor::concatenate(&[a, b], -1)]);
+    /// assert_eq!(f.run([&[[1], [2]].into(), &[[3, 4], [5, 6]].into()])?[0], Array::from([[1, 3, 4], [2, 5, 6]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If `tensors` is empty: there is no trace to record an error in.
     #[track_caller]
@@ -48,6 +55,13 @@ impl Tensor {
 
     /// Tensors of one shape along a new axis.
     ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[a, b], _cx| [Tensor::stack(&[a, b], 0)]);
+    /// assert_eq!(f.run([&[1, 2].into(), &[3, 4].into()])?[0], Array::from([[1, 2], [3, 4]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
     /// # Panics
     /// If `tensors` is empty.
     #[track_caller]
@@ -57,6 +71,13 @@ impl Tensor {
     }
 
     /// The tensor with `before` and `after` elements of `value` added at the ends of each axis.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.pad(&[(1, 2)], 0.0)]);
+    /// assert_eq!(f.run([&[5, 6].into()])?[0], Array::from([0, 5, 6, 0, 0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn pad(&self, widths: &[(usize, usize)], value: f64) -> Tensor {
         let site = Location::caller();
@@ -83,6 +104,13 @@ impl Tensor {
     }
 
     /// The tensor repeated along each axis.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.tile(&[2])]);
+    /// assert_eq!(f.run([&[5, 6].into()])?[0], Array::from([5, 6, 5, 6]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn tile(&self, repeats: &[usize]) -> Tensor {
         let site = Location::caller();

@@ -50,6 +50,13 @@ impl Tensor {
     }
 
     /// One element along an axis for every index; `indices` has this tensor's shape but for that axis.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x, i], _cx| [x.take_along_axis(&i, -1)]);
+    /// assert_eq!(f.run([&[[1, 2], [3, 4]].into(), &[[1], [0]].into()])?[0], Array::from([[2], [3]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Tensor {
         let site = Location::caller();
@@ -90,6 +97,13 @@ impl Tensor {
     }
 
     /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of type `f32`.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.one_hot(3)]);
+    /// assert_eq!(f.run([&[2, 0].into()])?[0], Array::from([[0.0_f32, 0.0, 1.0], [1.0, 0.0, 0.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn one_hot(&self, depth: usize) -> Tensor {
         let site = Location::caller();

@@ -9,6 +9,16 @@ use crate::graph::{Op, Rule, Tensor};
 
 impl Tensor {
     /// The same value, taken for a constant by gradients.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], cx| {
+    ///     let y = (&x.stop_gradient() * &x).sum();
+    ///     [cx.gradients(&y, [&x]).into_tensors().remove(0).unwrap()]
+    /// });
+    /// assert_eq!(f.run([&Array::scalar(3.0_f32)])?[0].item()?, 3.0); // and not 6
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn stop_gradient(&self) -> Tensor {
         let rule = Rule { name: "stop_gradient", gradient: Box::new(|_| Vec::new()) };

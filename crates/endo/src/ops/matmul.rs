@@ -27,6 +27,13 @@ impl Tensor {
     }
 
     /// The product with operands whose last two axes are swapped where `transposed` says so, without a copy.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[a, b], _cx| [a.matmul_transposed(&b, [false, true])]);
+    /// assert_eq!(f.run([&[[1.0_f32, 2.0]].into(), &[[3.0_f32, 4.0]].into()])?[0], Array::from([[11.0_f32]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn matmul_transposed(&self, other: &Tensor, transposed: [bool; 2]) -> Tensor {
         let site = Location::caller();

@@ -23,6 +23,16 @@ struct Uniform {
 
 /// Where random numbers come from: a counter that a variable keeps from run to run, and a place that no other draw of the
 /// trace has.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let mut draw = Function::new(|[], cx| {
+///     let random = cx.random();
+///     [random.bernoulli([1000], 0.25).cast(DType::F32).mean()]
+/// });
+/// assert!((draw.run([])?[0].item()? - 0.25).abs() < 0.06); // four standard errors
+/// # Ok::<(), endo::Error>(())
+/// ```
 pub struct RandomState {
     counter: Tensor,
     place: u32,

@@ -55,6 +55,13 @@ impl Tensor {
     }
 
     /// The reduced axes put back with size 1.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.max_axes(&[-1]).keep_dims(&x, &[-1])]);
+    /// assert_eq!(f.run([&[[1.0_f32, 3.0], [5.0, 2.0]].into()])?[0], Array::from([[3.0_f32], [5.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn keep_dims(&self, before: &Tensor, axes: &[isize]) -> Tensor {
         match before.checked_axes("keep_dims", axes, Location::caller()) {
@@ -71,6 +78,13 @@ impl Tensor {
     }
 
     /// Sums along axes.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.sum_axes(&[0])]);
+    /// assert_eq!(f.run([&[[1.0_f32, 3.0], [5.0, 2.0]].into()])?[0], Array::from([6.0_f32, 5.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn sum_axes(&self, axes: &[isize]) -> Tensor {
         let site = Location::caller();
@@ -84,6 +98,13 @@ impl Tensor {
     }
 
     /// Means along axes.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.mean_axes(&[-1])]);
+    /// assert_eq!(f.run([&[[1.0_f32, 3.0], [5.0, 2.0]].into()])?[0], Array::from([2.0_f32, 3.5]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn mean_axes(&self, axes: &[isize]) -> Tensor {
         let site = Location::caller();
@@ -156,6 +177,13 @@ impl Tensor {
     }
 
     /// The variance of all elements: the mean square of the distance from the mean (biased, as Keras's).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.variance()]);
+    /// assert_eq!(f.run([&[1.0_f32, 3.0].into()])?[0], Array::scalar(1.0_f32));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn variance(&self) -> Tensor {
         self.variance_axes(&self.all_axes())
@@ -169,6 +197,13 @@ impl Tensor {
     }
 
     /// `log(sum of e^x)` of all elements, without overflow.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.logsumexp()]);
+    /// assert_eq!(f.run([&[1000.0_f32, 0.0].into()])?[0], Array::scalar(1000.0_f32));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn logsumexp(&self) -> Tensor {
         self.logsumexp_axes(&self.all_axes())

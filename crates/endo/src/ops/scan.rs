@@ -19,12 +19,26 @@ struct Scan {
 
 impl Tensor {
     /// Running sums along an axis: each element plus all before it.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.cumsum(0)]);
+    /// assert_eq!(f.run([&[1, 2, 3].into()])?[0], Array::from([1, 3, 6]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Tensor {
         self.scan(axis, |axis| Scan { axis, product: false, exclusive: false, reverse: false }, Location::caller())
     }
 
     /// Running products along an axis; `exclusive` leaves out the element itself, `reverse` runs from the end.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.cumprod(0, true, false)]);
+    /// assert_eq!(f.run([&[2, 3, 4].into()])?[0], Array::from([1, 2, 6]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn cumprod(&self, axis: isize, exclusive: bool, reverse: bool) -> Tensor {
         self.scan(axis, |axis| Scan { axis, product: true, exclusive, reverse }, Location::caller())

@@ -26,6 +26,13 @@ struct ArgExtreme {
 
 impl Tensor {
     /// The positions that would sort along an axis.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.argsort(-1, false)]);
+    /// assert_eq!(f.run([&[3.0_f32, 1.0, 2.0].into()])?[0], Array::from([1, 2, 0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
         let site = Location::caller();
@@ -41,6 +48,14 @@ impl Tensor {
     }
 
     /// The `k` largest elements of the last axis, largest first, and their positions (TensorFlow's `top_k`).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| x.top_k(2).into());
+    /// let [values, positions] = f.run([&[3.0_f32, 1.0, 2.0].into()])?;
+    /// assert_eq!((values, positions), (&Array::from([3.0_f32, 2.0]), &Array::from([0, 2])));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn top_k(&self, k: usize) -> (Tensor, Tensor) {
         let site = Location::caller();

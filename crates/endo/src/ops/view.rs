@@ -11,6 +11,13 @@ use crate::shape::Shape;
 
 impl Tensor {
     /// The same row-major sequence in another shape of as many elements.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.reshape([2, 2])]);
+    /// assert_eq!(f.run([&[1, 2, 3, 4].into()])?[0], Array::from([[1, 2], [3, 4]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
         let (shape, site) = (shape.into(), Location::caller());
@@ -29,6 +36,13 @@ impl Tensor {
     }
 
     /// A new axis of size 1 at a position, counted from the end when negative.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.expand_dims(-1)]);
+    /// assert_eq!(f.run([&[1, 2].into()])?[0], Array::from([[1], [2]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn expand_dims(&self, axis: isize) -> Tensor {
         let site = Location::caller();
@@ -43,6 +57,13 @@ impl Tensor {
     }
 
     /// The tensor without an axis of size 1, counted from the end when negative.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.squeeze(-1)]);
+    /// assert_eq!(f.run([&[[1], [2]].into()])?[0], Array::from([1, 2]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Tensor {
         let site = Location::caller();
@@ -61,6 +82,13 @@ impl Tensor {
     }
 
     /// The axes in another order: axis `i` of the result is axis `permutation[i]` of this tensor.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.permute(&[1, 0])]);
+    /// assert_eq!(f.run([&[[1, 2, 3], [4, 5, 6]].into()])?[0], Array::from([[1, 4], [2, 5], [3, 6]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn permute(&self, permutation: &[usize]) -> Tensor {
         let site = Location::caller();
@@ -86,6 +114,13 @@ impl Tensor {
     }
 
     /// Axes of size 1, and axes in front, repeated until the shape is `shape` (NumPy's rule).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.broadcast_to([2, 2])]);
+    /// assert_eq!(f.run([&[1, 2].into()])?[0], Array::from([[1, 2], [1, 2]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
         let (shape, site) = (shape.into(), Location::caller());
@@ -130,6 +165,13 @@ impl Tensor {
     }
 
     /// Every `step`-th position of a range along an axis; a negative step starts at the range's last position.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.slice_step(0, .., 2)]);
+    /// assert_eq!(f.run([&[1, 2, 3, 4, 5].into()])?[0], Array::from([1, 3, 5]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: isize) -> Tensor {
         let site = Location::caller();
@@ -166,6 +208,17 @@ impl Tensor {
     }
 
     /// Equal parts along an axis.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| {
+    ///     let [left, right] = <[Tensor; 2]>::try_from(x.split(2, 0)).unwrap();
+    ///     [left, right]
+    /// });
+    /// let [left, right] = f.run([&[1, 2, 3, 4].into()])?;
+    /// assert_eq!((left, right), (&Array::from([1, 2]), &Array::from([3, 4])));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn split(&self, parts: usize, axis: isize) -> Vec<Tensor> {
         let site = Location::caller();

@@ -25,6 +25,18 @@ use super::scope::{Frame, Scopes};
 use super::weight::{Weight, stream};
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.
+///
+/// ```
+/// # use endo::prelude::*;
+/// // Outside of layers too, a context is what a closure is traced in.
+/// let mut f = Function::new(|[x], cx| {
+///     assert!(cx.training());
+///     cx.add_loss("size", x.abs().mean());
+///     [cx.losses().remove(0)]
+/// });
+/// assert_eq!(f.run([&[-1.0_f32, 3.0].into()])?[0].item()?, 2.0);
+/// # Ok::<(), endo::Error>(())
+/// ```
 pub struct Context {
     trace: Rc<Trace>,
     training: bool,
@@ -175,6 +187,16 @@ impl Context {
 
     /// Adds one value per sample to the loss; sample weights and masks apply to it, as to the main loss, and the mean over
     /// the batch is taken.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], cx| {
+    ///     cx.add_sample_loss("size", x.abs().mean_axes(&[-1]));
+    ///     [cx.losses().remove(0)] // its mean
+    /// });
+    /// assert_eq!(f.run([&[[1.0_f32, 3.0], [0.0, 0.0]].into()])?[0].item()?, 1.0);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn add_sample_loss(&mut self, name: &str, per_sample: impl Borrow<Tensor>) {
         let (term, site) = (per_sample.borrow(), Location::caller());
@@ -394,6 +416,16 @@ impl Context {
 
     /// Says which positions of a value count (padded time steps do not): truth values that match its leading axes. Losses and
     /// metrics on a model's output leave the others out, and layers that support masks pass it on.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], cx| {
+    ///     cx.set_mask(&x, &x.any_axes(&[-1]));
+    ///     [cx.mask(&x).unwrap()]
+    /// });
+    /// assert_eq!(f.run([&[[1.0_f32, 0.0], [0.0, 0.0]].into()])?[0], Array::from([true, false]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn set_mask(&mut self, tensor: &Tensor, mask: &Tensor) {
         let fits = mask.rank() <= tensor.rank() && mask.shape().sizes() == &tensor.shape()[..mask.rank()];

@@ -77,6 +77,14 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     }
 
     /// Whether layers are traced as in training. True unless set.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let dropout = Dropout::new(0.5);
+    /// let mut f = Function::new(|[x], cx| [dropout.apply(&x, cx)]).training(false);
+    /// assert_eq!(f.run([&[1.0_f32, 2.0].into()])?[0], Array::from([1.0_f32, 2.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[must_use]
     pub fn training(mut self, training: bool) -> Self {
         self.tracing.training = training;
@@ -85,6 +93,13 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
 
     /// Runs node by node instead of as a plan: every value can be looked at with [`Tensor::value`], and the closure runs at
     /// every call, so that Rust's `if` can depend on values.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut absolute = Function::new(|[x], _cx| [if x.value().get(0) < 0.0 { -x } else { x }]).run_eagerly(true);
+    /// assert_eq!(absolute.run([&Array::scalar(-2.0_f32)])?[0].item()?, 2.0);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[must_use]
     pub fn run_eagerly(mut self, eager: bool) -> Self {
         self.eager = eager;
@@ -177,6 +192,16 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     }
 
     /// The graph for inputs like these, to be printed. Not optimized.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.square()]);
+    /// assert!(f.graph([&[1.0_f32].into()])?.to_string().contains("%1 = square(%0): f32[1]"));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run), but for numbers: nothing is run.
     #[track_caller]
     pub fn graph(&mut self, inputs: [&Array; N]) -> Result<Graph> {
         self.trace(inputs)

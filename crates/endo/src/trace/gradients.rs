@@ -44,6 +44,18 @@ impl From<&Variable> for Target {
 }
 
 /// The gradients of a loss, one for each target; `None` where the loss does not depend on it.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let (w, b) = (Variable::new("w", 3.0_f32), Variable::new("b", 1.0_f32));
+/// let mut f = Function::new(|[x], cx| {
+///     let gradients = cx.gradients(&(cx.read(&w) * x).square(), [&w, &b]).map(|gradient| gradient.clip(-1.0, 1.0));
+///     assert!(gradients.of(&b).is_none());
+///     [gradients.of(&w).unwrap().clone()]
+/// });
+/// assert_eq!(f.run([&Array::scalar(2.0_f32)])?[0].item()?, 1.0);
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Gradients {
     entries: Vec<(Target, Option<Tensor>)>,

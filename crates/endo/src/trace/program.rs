@@ -15,6 +15,15 @@ use crate::variable::{Block, Variable};
 use super::follow::not_finite;
 
 /// A plan with its variables. Runs allocate nothing after the first.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let mut f = Function::new(|[x], _cx| [x.square() + 1.0]);
+/// let x = Array::from([1.0_f32, 2.0]);
+/// f.run([&x])?;
+/// println!("{}", f.program([&x]).expect("it was run on such inputs").plan());
+/// # Ok::<(), endo::Error>(())
+/// ```
 pub struct Program {
     plan: Plan,
     variables: Vec<Variable>,

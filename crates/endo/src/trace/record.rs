@@ -14,6 +14,18 @@ use crate::variable::Variable;
 use super::Context;
 
 /// A term of the loss that does not come from comparing predictions with targets.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let hidden = Dense::new(2).activity_regularizer(L1(0.01));
+/// let mut f = Function::new(|[x], cx| {
+///     let y = hidden.apply(&x, cx);
+///     assert_eq!((&*cx.loss_terms()[0].name, cx.loss_terms()[0].per_sample), ("dense/activity", false));
+///     [y]
+/// });
+/// f.run([&[[1.0_f32]].into()])?;
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LossTerm {
     /// The path of its layer and its own name, as in `"regressor/reconstruction"`.

@@ -140,6 +140,27 @@ impl Weight {
     }
 
     /// Assigns its value within the trace: moving averages.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// /// Counts how often it was run.
+    /// struct Counted { runs: Weight }
+    ///
+    /// impl Layer for Counted {
+    ///     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+    ///         let runs = self.runs.get(self, (), &Zeros, cx);
+    ///         self.runs.assign(&(runs + 1), cx);
+    ///         x.clone()
+    ///     }
+    /// }
+    ///
+    /// let layer = Counted { runs: Weight::new("runs").trainable(false) };
+    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+    /// f.run([&Array::scalar(0.0_f32)])?;
+    /// f.run([&Array::scalar(0.0_f32)])?;
+    /// assert_eq!(layer.runs.variable().unwrap().value().item()?, 2.0);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     #[track_caller]
     pub fn assign(&self, value: &Tensor, cx: &mut Context) {
         match self.variable.get() {

@@ -19,6 +19,15 @@ const PREDICTION_ROWS: usize = 256;
 impl<I: Tree, O: Tree> Model<I, O> {
     /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in inference.
     ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut model = Model::new(Sequential::new());
+    /// model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]);
+    /// let logs = model.evaluate(&Dataset::new([[3.0_f32], [1.0]], [[1.0_f32], [1.0]])?)?;
+    /// assert_eq!((logs.get("loss"), logs.get("mae")), (Some(2.0), Some(1.0)));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the model is not compiled, or its `call` or losses do not fit the data.
     #[track_caller]
@@ -27,6 +36,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 
     /// As [`evaluate`](Self::evaluate), in batches of another size.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate), and if the batch size is 0.
     #[track_caller]
     pub fn evaluate_batches(&self, data: &Dataset, batch_size: usize) -> Result<Logs> {
         self.compiled()?;
@@ -54,6 +66,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
     /// structure of arrays as its `call` takes and returns of tensors. From several threads at once if wanted.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| (a + b, a * b));
+    /// let (sum, product) = model.predict(&[[[1.0_f32], [2.0]].into(), [[3.0_f32], [4.0]].into()])?;
+    /// assert_eq!((sum, product), ([[4.0_f32], [6.0]].into(), [[3.0_f32], [8.0]].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the model's `call` does not fit the inputs.
@@ -111,12 +131,29 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 
     /// One training step on a batch. Returns its loss, the loss's terms, and the metrics since they were last reset.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer("ones"));
+    /// model.compile(Sgd::new(0.25), MeanSquaredError, ());
+    /// let batch = Dataset::new([[1.0_f32]], [[3.0_f32]])?;
+    /// assert_eq!(model.train_on_batch(&batch)?.get("loss"), Some(4.0)); // from before the step
+    /// assert_eq!(model.weights()[0].value().get(0), 2.0); // 1 - 0.25 * 2 * (1 - 3)
+    /// assert_eq!(model.test_on_batch(&batch)?.get("loss"), Some(1.0));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate), and if a term of the loss or a gradient is not finite, in which case nothing changes.
     #[track_caller]
     pub fn train_on_batch(&mut self, batch: &Dataset) -> Result<Logs> {
         self.run_batch(batch, Kind::Train)
     }
 
     /// The loss of a batch, its terms, and the metrics since they were last reset; no weight changes.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate).
     #[track_caller]
     pub fn test_on_batch(&self, batch: &Dataset) -> Result<Logs> {
         self.run_batch(batch, Kind::Test)

@@ -9,6 +9,21 @@ use crate::array::Array;
 use crate::model::steps::Names;
 
 /// The terms of a loss by name, and their total. Prints as `main 0.31 + reconstruction 0.011 = loss 0.32`.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+/// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
+/// # let data = Dataset::new(x, y)?;
+/// let mut model = Model::new(Dense::new(1).kernel_regularizer(L2(0.01)));
+/// model.compile(Sgd::new(0.1), MeanSquaredError, ());
+/// let ledger = model.fit(&data, Fit::epochs(1))?.ledger();
+/// let names: Vec<&str> = ledger.terms.iter().map(|(name, _)| name.as_str()).collect();
+/// assert_eq!(names, ["main", "penalty(dense/kernel)"]);
+/// let sum: f64 = ledger.terms.iter().map(|(_, term)| term).sum();
+/// assert!((sum - ledger.total).abs() < 1e-6);
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     /// Each term with its name.
@@ -18,6 +33,16 @@ pub struct Ledger {
 }
 
 /// Numbers by name, in order.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let mut model = Model::new(Sequential::new());
+/// model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]);
+/// let logs = model.evaluate(&Dataset::new([[3.0_f32]], [[1.0_f32]])?)?;
+/// assert_eq!((logs.get("loss"), logs.get("mae"), logs.get("accuracy")), (Some(4.0), Some(2.0), None));
+/// assert_eq!(logs.to_string(), "loss 4.000  mae 2.000");
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Logs(pub Vec<(String, f64)>);
 
@@ -35,6 +60,19 @@ pub struct Epoch {
 }
 
 /// What `fit` did, epoch by epoch.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+/// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
+/// # let data = Dataset::new(x, y)?;
+/// let mut model = Model::new(Dense::new(1));
+/// model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]);
+/// let history = model.fit(&data, Fit::epochs(3).validation(&data))?;
+/// assert_eq!(history.get("val_mae").len(), 3);
+/// assert_eq!(history.last("loss"), Some(history.epochs[2].ledger.total));
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// The epochs in order.

@@ -119,6 +119,9 @@ fn trainable<I: Tree, O: Tree>(model: &Model<I, O>) -> Vec<bool> {
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// The program of the training step for a batch like this one, traced and planned now: to be printed or measured.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or its `call` or losses do not fit the batch.
     pub fn training_program(&self, batch: &Dataset) -> Result<Program> {
         self.compiled()?;
         let batch = Batch::from(batch);
@@ -183,6 +186,19 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
 /// Single training steps on rows of a data set, without allocation after the first: a bare loop for benchmarks and for loops
 /// that need no more than the loss.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+/// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
+/// # let data = Dataset::new(x, y)?;
+/// let mut model = Model::new(Dense::new(1));
+/// model.compile(Sgd::new(0.1), MeanSquaredError, ());
+/// let mut stepper = model.stepper(&data, 2)?;
+/// let first = stepper.step(&[0, 1])?;
+/// assert!(stepper.step(&[0, 1])? < first);
+/// # Ok::<(), endo::Error>(())
+/// ```
 pub struct Stepper<'m, I: Tree, O: Tree> {
     runner: Runner<'m, I, O>,
     data: &'m Dataset,
@@ -191,6 +207,9 @@ pub struct Stepper<'m, I: Tree, O: Tree> {
 
 impl<I: Tree, O: Tree> Stepper<'_, I, O> {
     /// Trains on the samples at `indices`, as many as the stepper was made for, and returns the loss.
+    ///
+    /// # Errors
+    /// If an index is not that of a sample, or a term of the loss or a gradient is not finite, in which case no weight changes.
     #[track_caller]
     pub fn step(&mut self, indices: &[usize]) -> Result<f64> {
         self.data.gather_into(indices, &mut self.buffer)?;
@@ -201,6 +220,9 @@ impl<I: Tree, O: Tree> Stepper<'_, I, O> {
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// Steps on batches of `batch_size` rows of `data`.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or the data has fewer rows.
     pub fn stepper<'m>(&'m mut self, data: &'m Dataset, batch_size: usize) -> Result<Stepper<'m, I, O>> {
         self.compiled()?;
         let buffer = data.rows(0..batch_size)?;

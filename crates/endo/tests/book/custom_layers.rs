@@ -6,27 +6,12 @@ use endo::prelude::*;
 
 use super::{assert_near, made_up_data};
 
-/// The chapter's `MyDense`.
-struct MyDense {
-    units: usize,
-    activation: Box<dyn ActivationFunction>,
-    kernel: Weight,
-    bias: Weight,
-}
+/// The example, whose `main` and data are not of use here.
+#[allow(dead_code)]
+#[path = "../../examples/custom_layers.rs"]
+mod example;
 
-impl MyDense {
-    fn new(units: usize, activation: impl ActivationFunction + 'static) -> Self {
-        Self { units, activation: Box::new(activation), kernel: Weight::new("kernel"), bias: Weight::new("bias") }
-    }
-}
-
-impl Layer for MyDense {
-    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        let kernel = self.kernel.get(self, [x.features(), self.units], &GlorotNormal, cx);
-        let bias = self.bias.get(self, [self.units], &Zeros, cx);
-        self.activation.call(&(x.matmul(&kernel) + bias))
-    }
-}
+use example::{MyDense, MyGaussianNoise, MyLayerNormalization};
 
 /// The chapter's `MyMultiLayer`.
 struct MyMultiLayer;
@@ -34,43 +19,6 @@ struct MyMultiLayer;
 impl Layer<[Tensor; 2], [Tensor; 3]> for MyMultiLayer {
     fn call(&self, [a, b]: &[Tensor; 2], _: &mut Context) -> [Tensor; 3] {
         [a + b, a * b, a / b]
-    }
-}
-
-/// The chapter's `MyGaussianNoise`.
-struct MyGaussianNoise {
-    stddev: f64,
-}
-
-impl Layer for MyGaussianNoise {
-    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        match cx.training() {
-            true => x + cx.random().normal(x.shape(), 0.0, self.stddev),
-            false => x.clone(),
-        }
-    }
-}
-
-/// The layer normalization of the chapter's exercises.
-struct MyLayerNormalization {
-    eps: f64,
-    alpha: Weight,
-    beta: Weight,
-}
-
-impl MyLayerNormalization {
-    fn new() -> Self {
-        Self { eps: 0.001, alpha: Weight::new("alpha"), beta: Weight::new("beta") }
-    }
-}
-
-impl Layer for MyLayerNormalization {
-    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        let alpha = self.alpha.get(self, [x.features()], &Ones, cx);
-        let beta = self.beta.get(self, [x.features()], &Zeros, cx);
-        let mean = x.mean_axes(&[-1]).keep_dims(x, &[-1]);
-        let variance = (x - &mean).square().mean_axes(&[-1]).keep_dims(x, &[-1]);
-        alpha * (x - mean) / (variance + self.eps).sqrt() + beta
     }
 }
 
@@ -142,11 +90,49 @@ fn a_layer_is_different_in_training() {
 #[test]
 fn layer_normalization_by_hand_is_the_librarys() {
     let x = Array::from_fn([50, 8], |i| 10.0 * (i as f32 * 0.7).sin() + (i % 8) as f32);
-    let (mine, library) = (MyLayerNormalization::new(), LayerNormalization::new());
+    let (mine, library) = (MyLayerNormalization::new(0.001), LayerNormalization::new());
     let mut difference = Function::new(|[x], cx| [(mine.apply(&x, cx) - library.apply(&x, cx)).abs().max()]);
     assert!(difference.run([&x]).unwrap()[0].item().unwrap() < 1e-6);
     let alpha = Array::from_fn([8], |i| 0.5 + i as f32 / 8.0);
     mine.alpha.variable().unwrap().set(&alpha).unwrap();
     library.gamma().unwrap().set(&alpha).unwrap();
     assert!(difference.run([&x]).unwrap()[0].item().unwrap() < 1e-6);
+}
+
+#[test]
+fn noise_is_in_the_loss_of_training_and_not_in_that_of_evaluation() {
+    let data = Dataset::new(Array::zeros([1000, 1], DType::F32), Array::zeros([1000, 1], DType::F32)).unwrap();
+    let mut model = Model::new(MyGaussianNoise { stddev: 1.0 });
+    model.compile(Sgd::new(0.0), MeanSquaredError, ());
+    let loss = |logs: Logs| logs.get("loss").unwrap();
+    assert_eq!(loss(model.evaluate(&data).unwrap()), 0.0);
+    let trained = loss(model.train_on_batch(&data).unwrap());
+    assert!((trained - 1.0).abs() < 0.2, "{trained}"); // more than four standard errors
+    assert_eq!(loss(model.test_on_batch(&data).unwrap()), 0.0);
+}
+
+#[test]
+fn a_mask_that_a_layer_does_not_pass_on_is_reported() {
+    struct Doubled {
+        supports_masking: bool,
+    }
+    impl Layer for Doubled {
+        fn call(&self, x: &Tensor, _: &mut Context) -> Tensor {
+            2.0 * x
+        }
+        fn supports_masking(&self) -> bool {
+            self.supports_masking
+        }
+    }
+    for supports_masking in [true, false] {
+        let (masking, doubled) = (Masking::new(0.0), Doubled { supports_masking });
+        let mut f = Function::new(|[x], cx| {
+            let y = doubled.apply(&masking.apply(&x, cx), cx);
+            assert_eq!(cx.mask(&y).is_some(), supports_masking);
+            [y]
+        });
+        f.run([&[[[1.0_f32], [0.0]]].into()]).unwrap();
+        let reported = f.warnings().iter().any(|warning| warning.contains("`doubled` does not pass on the mask"));
+        assert_eq!(reported, !supports_masking, "{:?}", f.warnings());
+    }
 }

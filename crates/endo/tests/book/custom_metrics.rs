@@ -8,69 +8,12 @@ use endo::prelude::*;
 
 use super::{assert_near, made_up_data};
 
-/// The chapter's `HuberMetric`: a total and a count.
-struct HuberMetric {
-    threshold: f64,
-    total: Variable,
-    count: Variable,
-}
+/// The example, whose `main` and data are not of use here.
+#[allow(dead_code)]
+#[path = "../../examples/huber.rs"]
+mod example;
 
-impl HuberMetric {
-    fn new(threshold: f64) -> Self {
-        let [total, count] = ["total", "count"].map(|name| Variable::new(name, 0.0_f32).frozen());
-        Self { threshold, total, count }
-    }
-}
-
-impl Metric for HuberMetric {
-    fn name(&self) -> &str {
-        "huber_metric"
-    }
-
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, _sample_weight: Option<&Tensor>, cx: &mut Context) {
-        let values = huber(y_true, y_pred, self.threshold);
-        cx.assign_add(&self.total, values.sum());
-        cx.assign_add(&self.count, values.ones_like().sum());
-    }
-
-    fn result(&self, cx: &mut Context) -> Tensor {
-        cx.read(&self.total) / cx.read(&self.count)
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        vec![self.total.clone(), self.count.clone()]
-    }
-}
-
-/// The chapter's other one: a mean of Huber losses, which obeys sample weights.
-struct HuberMean {
-    threshold: f64,
-    mean: Mean,
-}
-
-impl HuberMean {
-    fn new(threshold: f64) -> Self {
-        Self { threshold, mean: Mean::new("huber_mean") }
-    }
-}
-
-impl Metric for HuberMean {
-    fn name(&self) -> &str {
-        self.mean.name()
-    }
-
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-        Metric::update(&self.mean, y_true, &huber(y_true, y_pred, self.threshold), sample_weight, cx);
-    }
-
-    fn result(&self, cx: &mut Context) -> Tensor {
-        self.mean.result(cx)
-    }
-
-    fn variables(&self) -> Vec<Variable> {
-        self.mean.variables()
-    }
-}
+use example::{HuberMean, HuberMetric};
 
 fn state(metric: &impl Metric) -> Vec<f64> {
     metric.variables().iter().map(|variable| variable.value().to_vec()[0]).collect()
@@ -140,4 +83,31 @@ fn the_loss_is_the_weighted_metric_times_the_mean_sample_weight() {
     let logs = model.evaluate(&data).unwrap();
     // The loss divides by the number of samples, the metric by the sum of their weights.
     assert_near([logs.get("loss").unwrap()], [logs.get("huber_mean").unwrap() * mean_weight]);
+}
+
+#[test]
+fn the_same_function_as_loss_and_metric_differs_under_sample_weights() {
+    // Batches of 32, 32 and 16 rows: the relation holds for the whole epoch, whatever its last batch.
+    let weights = Array::from_fn(80, |row| (row % 7) as f32 / 3.0);
+    let mean_weight = weights.to_vec::<f64>().iter().sum::<f64>() / 80.0;
+    let data = made_up_data(80).with_sample_weight(weights).unwrap();
+    let loss = |y_true: &Tensor, y_pred: &Tensor| huber(y_true, y_pred, 2.0);
+    let metric = || MeanMetricWrapper::new(loss).name("huber");
+    let mut model = Model::new(Dense::new(1));
+    model.compile(Sgd::new(0.01), loss, [metric()]).weighted_metrics([metric()]);
+    for epoch in model.fit(&data, Fit::epochs(3)).unwrap().epochs {
+        let [loss, plain, weighted] = ["loss", "huber", "weighted_huber"].map(|name| epoch.logs.get(name).unwrap());
+        assert_near([loss], [weighted * mean_weight]);
+        assert!((plain - weighted).abs() > 1e-3 && (plain - loss).abs() > 1e-3, "{plain} {weighted} {loss}");
+    }
+}
+
+#[test]
+fn a_metrics_state_goes_on_until_it_is_reset() {
+    let mean = Mean::new("mean");
+    mean.update_on(&[1.0_f32, 2.0].into()).unwrap();
+    assert_eq!(mean.update_on(&[6.0_f32].into()).unwrap().item().unwrap(), 3.0);
+    assert_eq!(state(&mean), [9.0, 3.0]);
+    mean.reset();
+    assert_eq!((state(&mean), mean.value().unwrap().item().unwrap()), (vec![0.0, 0.0], 0.0));
 }

@@ -8,52 +8,16 @@ use endo::prelude::*;
 
 use super::{assert_near, made_up_data};
 
-/// The chapter's `ResidualBlock`.
-struct ResidualBlock {
-    hidden: Vec<Dense>,
-}
+/// The examples, whose `main` and data are not of use here.
+#[allow(dead_code)]
+#[path = "../../examples/residual_regressor.rs"]
+mod residual;
+#[allow(dead_code)]
+#[path = "../../examples/wide_and_deep.rs"]
+mod wide;
 
-impl ResidualBlock {
-    fn new(n_layers: usize, n_neurons: usize) -> Self {
-        Self { hidden: (0..n_layers).map(|_| relu(n_neurons)).collect() }
-    }
-}
-
-impl Layer for ResidualBlock {
-    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        inputs + self.hidden.iter().fold(inputs.clone(), |z, layer| layer.apply(&z, cx))
-    }
-}
-
-/// The chapter's `ResidualRegressor`.
-struct ResidualRegressor {
-    hidden1: Dense,
-    block1: ResidualBlock,
-    block2: ResidualBlock,
-    out: Dense,
-}
-
-impl ResidualRegressor {
-    fn new(output_dim: usize) -> Self {
-        let (block1, block2) = (ResidualBlock::new(2, 30), ResidualBlock::new(2, 30));
-        Self { hidden1: relu(30), block1, block2, out: Dense::new(output_dim) }
-    }
-}
-
-impl Layer for ResidualRegressor {
-    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let mut z = self.hidden1.apply(inputs, cx);
-        for _ in 0..1 + 3 {
-            z = self.block1.apply(&z, cx);
-        }
-        z = self.block2.apply(&z, cx);
-        self.out.apply(&z, cx)
-    }
-}
-
-fn relu(units: usize) -> Dense {
-    Dense::new(units).activation("relu").kernel_initializer("he_normal")
-}
+use residual::{ResidualBlock, ResidualRegressor, relu};
+use wide::WideAndDeep;
 
 /// The same layers one after another, the first block four times.
 fn sequential() -> Sequential {
@@ -107,21 +71,6 @@ fn a_trained_model_is_saved_and_loaded() {
     loaded.load_weights(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(loaded.predict(data.inputs()).unwrap(), model.predict(data.inputs()).unwrap());
-}
-
-/// Wide and deep: two inputs; the main output sees both, the auxiliary one the deep path alone.
-struct WideAndDeep {
-    hidden: [Dense; 2],
-    main: Dense,
-    auxiliary: Dense,
-}
-
-impl Layer<[Tensor; 2], [Tensor; 2]> for WideAndDeep {
-    fn call(&self, [wide, deep]: &[Tensor; 2], cx: &mut Context) -> [Tensor; 2] {
-        let z = self.hidden.iter().fold(deep.clone(), |z, layer| layer.apply(&z, cx));
-        let both = Tensor::concatenate(&[wide.clone(), z.clone()], -1);
-        [self.main.apply(&both, cx), self.auxiliary.apply(&z, cx)]
-    }
 }
 
 #[test]

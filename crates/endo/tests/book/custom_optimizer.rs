@@ -6,28 +6,12 @@ use endo::prelude::*;
 
 use super::made_up_data;
 
-/// The chapter's `MyMomentumOptimizer`; clipping, schedules and decay are in its settings.
-struct MyMomentumOptimizer {
-    settings: Settings,
-    momentum: f64,
-}
+/// The example, whose `main` and data are not of use here.
+#[allow(dead_code)]
+#[path = "../../examples/momentum.rs"]
+mod example;
 
-impl MyMomentumOptimizer {
-    fn new(learning_rate: f64, momentum: f64) -> Self {
-        Self { settings: Settings::new(learning_rate), momentum }
-    }
-}
-
-impl Optimizer for MyMomentumOptimizer {
-    fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let velocity = slots.get("momentum") * self.momentum - gradient * slots.rate();
-        weight + slots.set("momentum", velocity)
-    }
-}
+use example::MyMomentumOptimizer;
 
 /// The losses and final weights of a training.
 fn trained(optimizer: impl Optimizer + 'static) -> (Vec<f64>, Vec<Array>) {

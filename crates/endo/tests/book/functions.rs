@@ -3,8 +3,12 @@
 //! In: closures of tensors. Out: values, and how often the closure itself ran.
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use endo::prelude::*;
+
+use super::made_up_data;
 
 /// The chapter's `cube`.
 fn cube(x: &Tensor) -> Tensor {
@@ -124,4 +128,36 @@ fn both_sides_of_where_may_be_wrong_where_they_are_not_chosen() {
     let [y, slopes] = function.run([&[1.0_f32, -1.0].into()]).unwrap();
     assert_eq!(*y, [0.0_f32, 0.0].into());
     assert_eq!(*slopes, [1.0_f32, 0.0].into());
+}
+
+/// How often the code of a model's layer, loss and metric ran in two epochs over 64 rows in batches of 32.
+fn runs_of_custom_code(eager: bool) -> [usize; 3] {
+    let counts: [Arc<AtomicUsize>; 3] = std::array::from_fn(|_| Arc::default());
+    let [layer, loss, metric] = counts.clone();
+    let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::Relaxed);
+    let dense = Dense::new(1);
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        count(&layer);
+        dense.apply(x, cx)
+    })
+    .run_eagerly(eager);
+    let my_mse = move |y_true: &Tensor, y_pred: &Tensor| {
+        count(&loss);
+        (y_pred - y_true).square().mean_axes(&[-1])
+    };
+    let my_mae = move |y_true: &Tensor, y_pred: &Tensor| {
+        count(&metric);
+        (y_pred - y_true).abs().mean_axes(&[-1])
+    };
+    model.build([32, 3]).unwrap();
+    model.compile(Sgd::new(0.01), my_mse, [my_mae]);
+    model.fit(&made_up_data(64), Fit::epochs(2).batch_size(32)).unwrap();
+    counts.map(|counter| counter.load(Ordering::Relaxed))
+}
+
+#[test]
+fn the_custom_code_of_a_model_runs_when_it_is_traced_and_node_by_node_at_every_step() {
+    // `build` traces the layer once more.
+    assert_eq!(runs_of_custom_code(false), [1 + 1, 1, 1]);
+    assert_eq!(runs_of_custom_code(true), [1 + 4, 4, 4]);
 }

@@ -158,3 +158,17 @@ fn a_custom_gradient_is_stable() {
     assert_near(values, [2.0_f64.ln(), 100.0, 1000.0]);
     assert_near(slopes, [0.5, 1.0, 1.0]);
 }
+
+#[test]
+fn a_stable_formula_needs_no_gradient_of_its_own() {
+    // softplus(z) = softplus(-|z|) + max(z, 0)
+    let [values, slopes] = followed(|z| (1.0 + (-z.abs()).exp()).log() + z.maximum(0.0), [-1.0, 100.0, 1e30]);
+    assert_near(values, [(1.0 + (-1.0_f64).exp()).ln(), 100.0, 1e30]);
+    assert_near(slopes, [1.0 / (1.0 + 1.0_f64.exp()), 1.0, 1.0]);
+}
+
+#[test]
+fn the_slope_of_a_root_at_zero_is_infinite() {
+    let [values, slopes] = followed(Tensor::sqrt, [0.0, 4.0]);
+    assert_eq!((values, slopes), ([0.0, 2.0], [f64::INFINITY, 0.25]));
+}

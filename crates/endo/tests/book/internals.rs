@@ -172,3 +172,30 @@ fn a_term_on_weights_alone_is_added_around_any_layer() {
     });
     assert_near([logs.get("loss").unwrap(), weight], [22.0, 2.0 - 0.1 * 22.0]);
 }
+
+#[test]
+fn class_weights_and_masks_leave_terms_and_penalties_alone() {
+    // Rows 1 and 3 are classes 0 and 1; the term and the penalty are 2.5 and 0.5 whatever the rows weigh.
+    let unit = || Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(0.5));
+    let data = Dataset::new([[1.0_f32], [3.0]], [0, 1]).unwrap();
+    for (masked, data, main) in [
+        (false, data.clone(), (1.0 + 4.0) / 2.0),
+        (false, data.clone().with_class_weight([(0, 10.0), (1, 2.0)]).unwrap(), (10.0 + 2.0 * 4.0) / 2.0),
+        (true, data, 1.0),
+    ] {
+        let unit = unit();
+        let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+            let z = unit.apply(x, cx);
+            cx.add_loss("size", x.mean() + 0.5);
+            if masked {
+                let mask = cx.constant([true, false]);
+                cx.set_mask(&z, &mask);
+            }
+            z
+        });
+        let squared = |y_true: &Tensor, y_pred: &Tensor| (y_pred - y_true.cast(DType::F32)).square();
+        model.compile(Sgd::new(0.0), squared, ());
+        let logs = model.evaluate(&data).unwrap();
+        assert_near(["main", "size", "penalty(dense/kernel)"].map(|name| logs.get(name).unwrap()), [main, 2.5, 0.5]);
+    }
+}

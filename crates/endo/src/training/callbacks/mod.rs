@@ -54,6 +54,30 @@ pub trait Callback {
 }
 
 /// The training that callbacks watch, and may stop.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+/// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
+/// # let data = Dataset::new(x, y)?;
+/// /// Stops as soon as the loss is small enough.
+/// struct SmallEnough(f64);
+///
+/// impl Callback for SmallEnough {
+///     fn epoch_end(&mut self, _epoch: usize, report: &Epoch, training: &endo::training::Training) -> Result<()> {
+///         if report.ledger.total < self.0 {
+///             training.stop();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # let mut model = Model::new(Dense::new(1));
+/// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+/// let history = model.fit(&data, Fit::epochs(100).callback(SmallEnough(1e6)))?;
+/// assert_eq!(history.epochs.len(), 1);
+/// # Ok::<(), endo::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Training {
     epochs: usize,
