@@ -109,6 +109,11 @@ impl Workspace {
         }
     }
 
+    /// The threads that it has room for.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// The bytes of an output of the last run, row-major.
     pub fn output(&self, plan: &Plan, index: usize) -> &[u8] {
         let output = &plan.outputs[index];

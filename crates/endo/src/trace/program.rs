@@ -60,7 +60,11 @@ impl Program {
     /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's. Fails, with all variables
     /// as they were, when a checked value is not finite.
     pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {
-        let workspace = lock(&self.idle).pop();
+        let workspace = {
+            let mut idle = lock(&self.idle);
+            let fitting = idle.iter().rposition(|workspace| workspace.threads() == pool.threads());
+            fitting.map(|index| idle.swap_remove(index))
+        };
         let mut workspace = workspace.unwrap_or_else(|| Workspace::new(&self.plan, pool.threads()));
         let result = self.run_in(&mut workspace, inputs, pool);
         if result.is_ok() {

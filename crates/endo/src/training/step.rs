@@ -103,6 +103,11 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok((&step.names, outputs))
     }
 
+    /// The step that ran last for the first time; none where all runs are eager.
+    pub fn latest(&self) -> Option<Arc<Step>> {
+        self.used.last().map(|(step, _)| step.clone())
+    }
+
     fn fits(&self, step: &Step, counts: [usize; 3], inputs: &[&Array]) -> bool {
         let key = &step.key;
         let same = |((shape, dtype), input): (&(Shape, DType), &&Array)| shape == input.shape() && *dtype == input.dtype();

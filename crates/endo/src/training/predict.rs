@@ -1,0 +1,155 @@
+//! `predict`: a model's outputs for any number of rows.
+//!
+//! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads share. Nothing changes.
+
+use std::sync::Mutex;
+
+use crate::array::Array;
+use crate::cpu::pool::Pool;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
+use crate::model::Model;
+use crate::model::steps::Kind;
+
+use super::step::{Batch, Runner};
+
+/// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
+const ROWS: usize = 256;
+
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
+    /// structure of arrays as its `call` takes and returns of tensors. From several threads at once if wanted.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| (a + b, a * b));
+    /// let (sum, product) = model.predict(&[[[1.0_f32], [2.0]].into(), [[3.0_f32], [4.0]].into()])?;
+    /// assert_eq!((sum, product), ([[4.0_f32], [6.0]].into(), [[3.0_f32], [8.0]].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the model's `call` does not fit the inputs.
+    #[track_caller]
+    pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
+        let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
+        let samples = samples(&inputs)?;
+        let mut runner = Runner::new(self, Kind::Predict);
+        let mut predictions = if samples <= ROWS {
+            outputs(&mut runner, &inputs, samples)?.to_vec()
+        } else {
+            self.predict_in_parts(&mut runner, &inputs, samples)?
+        }
+        .into_iter();
+        O::from_arrays(&mut predictions).ok_or_else(|| {
+            let message = "the model returned fewer tensors than its type of outputs holds";
+            Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
+        })
+    }
+
+    #[track_caller]
+    fn predict_in_parts(&self, runner: &mut Runner<'_, I, O>, inputs: &[Array], samples: usize) -> Result<Vec<Array>> {
+        let part = |start: usize, rows| inputs.iter().map(|x| x.rows(start..start + rows)).collect::<Vec<Array>>();
+        let first = outputs(runner, &part(0, ROWS), ROWS)?;
+        let mut predictions: Vec<Array> =
+            first.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect();
+        write(&mut predictions, first, 0);
+        let whole = samples / ROWS;
+        match runner.latest() {
+            // Each part is a run of the same program, so what it gives does not depend on the thread that runs it.
+            Some(step) => {
+                let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
+                self.pool.run(whole - 1, |task| {
+                    let start = (task + 1) * ROWS;
+                    let part = part(start, ROWS);
+                    let mut outputs = step.outputs.clone();
+                    match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
+                        Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, start),
+                        Err(error) => *failure.lock().expect("as above") = Some(error),
+                    }
+                });
+                if let Some(error) = failure.into_inner().expect("as above") {
+                    return Err(error);
+                }
+            }
+            None => {
+                for start in (ROWS..whole * ROWS).step_by(ROWS) {
+                    write(&mut predictions, outputs(runner, &part(start, ROWS), ROWS)?, start);
+                }
+            }
+        }
+        let rest = samples - whole * ROWS;
+        if rest > 0 {
+            let last = outputs(runner, &part(whole * ROWS, rest), rest)?;
+            let other = predictions.iter().zip(last).find(|(all, output)| all.shape().with(0, rest) != *output.shape());
+            if let Some((all, output)) = other {
+                let message =
+                    format!("an output of the model for {rest} rows has shape {}, and {} for more", output.shape(), all.shape());
+                return Err(Error::new(ErrorKind::Shape, message)
+                    .help("only the first axis of an output may depend on the number of rows"));
+            }
+            write(&mut predictions, last, whole * ROWS);
+        }
+        Ok(predictions)
+    }
+}
+
+/// The number of rows, the same in all inputs.
+fn samples(inputs: &[Array]) -> Result<usize> {
+    let samples = inputs.first().and_then(|x| x.shape().first().copied()).unwrap_or(0);
+    if samples == 0 {
+        let shape = inputs.first().map(|x| x.shape().clone()).unwrap_or_default();
+        let message = format!("`predict` takes inputs with samples along the first axis, got shape {shape}");
+        return Err(Error::new(ErrorKind::Shape, message).help("give at least one row: an array `[samples, features]`"));
+    }
+    if let Some(other) = inputs.iter().find(|other| other.shape().first() != Some(&samples)) {
+        let message = format!("the inputs have {samples} samples, but one of them has shape {}", other.shape());
+        return Err(Error::new(ErrorKind::Shape, message).help("the first axis counts the samples and must be the same"));
+    }
+    Ok(samples)
+}
+
+/// The outputs for some rows, one row of each for each.
+#[track_caller]
+fn outputs<'r, I: Tree, O: Tree>(runner: &'r mut Runner<'_, I, O>, inputs: &[Array], rows: usize) -> Result<&'r [Array]> {
+    let (_, outputs) = runner.run(Batch { inputs, targets: &[], weights: &[] })?;
+    if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
+        let message = format!("an output of the model for {rows} rows has shape {}", output.shape());
+        return Err(Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input"));
+    }
+    Ok(outputs)
+}
+
+fn write(predictions: &mut [Array], outputs: &[Array], start: usize) {
+    predictions.iter_mut().zip(outputs).for_each(|(all, output)| all.write_rows(start, output));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn outputs_whose_rows_depend_on_the_batch_are_refused() {
+        let model = Model::new(|x: &Tensor, _: &mut Context| x.matmul(&x.transpose()));
+        assert_eq!(model.predict(&Array::zeros([3, 2], DType::F32)).unwrap().shape().sizes(), [3, 3]);
+        let error = model.predict(&Array::zeros([300, 2], DType::F32)).unwrap_err();
+        assert_eq!(error.message(), "an output of the model for 44 rows has shape [44, 44], and [300, 256] for more");
+    }
+
+    #[test]
+    fn any_number_of_threads_predicts_the_same_row_by_row() {
+        let x = Array::from_fn([2000, 3], |i| (i as f32 * 0.37).sin());
+        let predict = |threads: usize, eager: bool| {
+            let net = Sequential::new().add(Dense::new(30).activation(Selu)).add(Dense::new(1));
+            let model = Model::new(net).seed(1).threads(threads).run_eagerly(eager);
+            model.predict(&x).unwrap()
+        };
+        let expected = predict(1, false);
+        assert_eq!(predict(2, false), expected);
+        let eager = predict(2, true);
+        assert!((0..2000).all(|row| (eager.get(row) - expected.get(row)).abs() < 1e-6));
+        let net = Sequential::new().add(Dense::new(30).activation(Selu)).add(Dense::new(1));
+        let model = Model::new(net).seed(1);
+        assert!((0..2000).step_by(97).all(|row| model.predict(&x.rows(row..row + 1)).unwrap().get(0) == expected.get(row)));
+    }
+}
