@@ -103,7 +103,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok((&step.names, outputs))
     }
 
-    /// The step that ran last for the first time; none where all runs are eager.
+    /// The step that was added last; none where all runs are eager.
     pub fn latest(&self) -> Option<Arc<Step>> {
         self.used.last().map(|(step, _)| step.clone())
     }
