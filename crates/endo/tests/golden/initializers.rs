@@ -5,16 +5,15 @@
 use std::cell::RefCell;
 
 use endo::initializers::{self, Initializer};
-use endo::layers::{BatchNormalization, Dense, Layer, LayerNormalization};
+use endo::layers::{BatchNormalization, Dense, Embedding, Layer, LayerNormalization};
 use endo::random::Random;
 use endo::trace::Function;
-use endo::{Array, Error, Shape};
+use endo::{Array, DType, Error, Shape};
 
 use super::support::{Object, Outcome, Tolerance, check, compare, compare_numbers};
 
 /// Cases that are not checked yet: layers that do not exist.
 const LATER: &[&str] = &[
-    "layer_defaults/Embedding",
     "layer_defaults/Conv1D",
     "layer_defaults/Conv2D",
     "layer_defaults/Conv3D",
@@ -143,6 +142,7 @@ fn layer_defaults(case: &Object<'_>) -> Outcome {
         (_, Some(key)) => return Err(format!("the option {key} is not known")),
         ("Dense", None) => weights(&Dense::new(UNITS), &inputs),
         ("BatchNormalization", None) => weights(&BatchNormalization::new(), &inputs),
+        ("Embedding", None) => weights(&Embedding::new(2 * UNITS, UNITS), &inputs.cast(DType::I32)),
         ("LayerNormalization", None) => weights(&LayerNormalization::new(), &inputs),
         (other, None) => return Err(format!("the layer {other} is not known")),
     }?;
