@@ -2,11 +2,14 @@
 //!
 //! In: the plan's checks. Out: the index of the first that fails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::dtype::DType;
 use crate::plan::{Checked, Plan};
 use crate::simd::Level;
 
 use super::address::{Address, Bases};
+use super::pool::Pool;
 
 /// A value to test.
 pub struct Check {
@@ -23,21 +26,45 @@ impl Check {
         let wide = plan.buffers[check.buffer].dtype == DType::F64;
         Self { index: check.index, address, length: check.length, wide }
     }
+
+    /// Whether `length` elements from the element `first` on are finite.
+    ///
+    /// # Safety
+    /// As for [`check`]; the value has these elements.
+    unsafe fn part(&self, bases: &Bases, first: usize, length: usize, level: Level) -> bool {
+        let start = bases.at(self.address);
+        // SAFETY: as the caller promises.
+        unsafe {
+            match self.wide {
+                false => finite(std::slice::from_raw_parts(start.cast::<u32>().add(first), length), level),
+                true => finite_wide(std::slice::from_raw_parts(start.cast::<u64>().add(first), length)),
+            }
+        }
+    }
 }
 
-/// Tests all checks in order. Fails with the index of the first that is not finite.
+/// The elements that one thread tests at a time.
+const PART: usize = 1 << 16;
+
+/// Tests all checks in order, long ones in parts. Fails with the index of the first that is not finite.
 ///
 /// # Safety
 /// The addresses hold floats, which nobody writes meanwhile, and the processor has the level.
-pub unsafe fn check(checks: &[Check], bases: &Bases, level: Level) -> Result<(), usize> {
+pub unsafe fn check(checks: &[Check], bases: &Bases, level: Level, threads: usize, pool: &Pool) -> Result<(), usize> {
     for check in checks {
-        let start = bases.at(check.address);
-        // SAFETY: as the caller promises.
-        let finite = unsafe {
-            match check.wide {
-                false => finite(std::slice::from_raw_parts(start.cast::<u32>(), check.length), level),
-                true => finite_wide(std::slice::from_raw_parts(start.cast::<u64>(), check.length)),
-            }
+        let finite = if threads == 1 || check.length <= PART {
+            // SAFETY: as the caller promises.
+            unsafe { check.part(bases, 0, check.length, level) }
+        } else {
+            let finite = AtomicBool::new(true);
+            pool.run(check.length.div_ceil(PART), |part| {
+                let first = part * PART;
+                // SAFETY: as the caller promises.
+                if !unsafe { check.part(bases, first, PART.min(check.length - first), level) } {
+                    finite.store(false, Ordering::Relaxed);
+                }
+            });
+            finite.into_inner()
         };
         if !finite {
             return Err(check.index);

@@ -158,7 +158,7 @@ pub fn run(
                     batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone)
                 }
                 Resolved::Call(call, index) => call.run(&workspace.bases, &plan.steps[*index].action),
-                Resolved::Guard(checks) => guard::check(checks, &workspace.bases, workspace.level)?,
+                Resolved::Guard(checks) => guard::check(checks, &workspace.bases, workspace.level, threads, pool)?,
             }
         }
     }

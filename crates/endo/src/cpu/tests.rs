@@ -430,3 +430,20 @@ fn wider_elements_do_not_overwrite_what_is_still_to_be_read() {
     let inputs: Vec<&Array> = inputs.iter().collect();
     assert_eq!(fused(&graph, &inputs), unfused(&graph, &inputs));
 }
+
+#[test]
+fn a_number_that_is_not_finite_is_found_wherever_it_is_by_any_number_of_threads() {
+    const LENGTH: usize = 200_000;
+    let mut build = Builder::default();
+    let x = build.input([LENGTH]);
+    let y = build.elementwise(&negative::OPERATION, &[x]);
+    build.check(y);
+    let graph = build.outputs([]);
+    for place in [0, 65_535, 65_536, LENGTH - 1] {
+        let x = Array::from_fn([LENGTH], |index| if index == place { f32::NAN } else { 1.0 });
+        for threads in [1, 2] {
+            assert_eq!(execute(&Plan::new(&graph), &graph, &[&x], threads), Err(0), "{place}, {threads} threads");
+        }
+    }
+    assert!(execute(&Plan::new(&graph), &graph, &[&noise([LENGTH])], 2).is_ok());
+}
