@@ -2,6 +2,7 @@
 //!
 //! In: data and [`Fit`], the options by Keras's names. Out: a [`History`].
 
+use std::path::Path;
 use std::time::Instant;
 
 use crate::data::{Dataset, Order};
@@ -10,7 +11,7 @@ use crate::graph::Tree;
 use crate::model::Model;
 
 use super::callbacks::{Callback, Progress, Training};
-use super::history::{Epoch, History, Logs, Sums};
+use super::history::{Epoch, History, Logs, Sums, distinct};
 use super::step::Runner;
 use crate::model::steps::Kind;
 
@@ -134,8 +135,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a term of the loss or a gradient is not finite; weights,
     /// slots and metrics are then as they were before that step.
     #[track_caller]
-    pub fn fit(&mut self, data: &Dataset, mut options: Fit<'_>) -> Result<History> {
-        self.compiled()?;
+    pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
+        let mut done = 0;
+        let history = self.train(data, options, &mut done);
+        self.epochs += done;
+        history
+    }
+
+    /// Callbacks may save the model, so it is not changed here: `done` counts the epochs, also those before an error.
+    #[track_caller]
+    fn train(&self, data: &Dataset, mut options: Fit<'_>, done: &mut usize) -> Result<History> {
+        let compiled = self.compiled()?;
         let split = options.validation_split.map(|share| data.split_last(share)).transpose()?;
         let (data, validation) = match (&split, options.validation) {
             (Some(_), Some(_)) => {
@@ -164,16 +174,20 @@ impl<I: Tree, O: Tree> Model<I, O> {
         }
         self.check_targets(data)?;
         validation.map_or(Ok(()), |validation| self.check_targets(validation))?;
-        let training = Training::new(total, batches, self.weights());
+        let save = |path: &Path, weights_only| if weights_only { self.save_weights(path) } else { self.save(path) };
+        let training = Training::new([total, batches], self.weights(), compiled.optimizer.clone(), &save);
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
         for epoch in 0..total {
             let start = Instant::now();
             if options.shuffle {
-                order.shuffle(self.seed, self.epochs);
+                order.shuffle(self.seed, self.epochs + *done);
             }
-            let entry = self.epoch(data, validation, &order, &mut buffers, &mut options, epoch)?;
-            let entry = Epoch { seconds: start.elapsed().as_secs_f64(), ..entry };
-            self.epochs += 1;
+            options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &training))?;
+            let mut entry = self.epoch(data, validation, &order, &mut buffers, &mut options, epoch)?;
+            entry.seconds = start.elapsed().as_secs_f64();
+            entry.logs.0.extend(training.take_reported());
+            distinct(&mut entry.logs.0, &[]);
+            *done += 1;
             for callback in &mut options.callbacks {
                 callback.epoch_end(epoch, &entry, &training)?;
             }
@@ -183,7 +197,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             }
         }
         if total > 0 {
-            self.compiled()?.optimizer.settings().finalize_variable_values(&self.trainable_weights())?;
+            compiled.optimizer.settings().finalize_variable_values(&self.trainable_weights())?;
         }
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&training))?;
         Ok(history)
@@ -202,9 +216,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.reset_metrics();
         let mut runner = Runner::new(self, Kind::Train);
         let mut sums = Sums::default();
-        for callback in &mut options.callbacks {
-            callback.epoch_begin(epoch)?;
-        }
         for (step, indices) in order.batches(options.batch_size)?.enumerate() {
             let batch = buffers.gather(data, indices)?;
             let (names, outputs) = runner.run(batch.into()).map_err(|error| error.in_step(epoch, step))?;

@@ -11,7 +11,10 @@ pub(crate) mod step;
 mod targets;
 mod terms;
 
-pub use callbacks::{Callback, EarlyStopping, Progress, Training};
+pub use callbacks::{
+    Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint, Progress, ReduceLrOnPlateau,
+    TensorBoard, Training, VariableScheduler,
+};
 pub use fit::Fit;
 pub use history::{Epoch, History, Ledger, Logs};
 pub use step::Stepper;
