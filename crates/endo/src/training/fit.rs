@@ -37,6 +37,7 @@ pub struct Fit<'a> {
     validation_split: Option<f64>,
     class_weight: Vec<(usize, f64)>,
     shuffle: bool,
+    deny_warnings: bool,
     callbacks: Vec<Box<dyn Callback + 'a>>,
 }
 
@@ -50,6 +51,7 @@ impl<'a> Fit<'a> {
             validation_split: None,
             class_weight: Vec::new(),
             shuffle: true,
+            deny_warnings: false,
             callbacks: Vec::new(),
         }
     }
@@ -93,6 +95,29 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Makes a warning of the training step an error, before a weight changes: a loss term that no trainable weight can change, a
+    /// weight that no term reaches, a metric that is never updated. Unless denied, warnings are printed once and kept in
+    /// [`Model::warnings`].
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// let (dense, aside) = (Dense::new(1), Dense::new(3).name("aside"));
+    /// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+    ///     aside.apply(x, cx); // nothing comes of it
+    ///     dense.apply(x, cx)
+    /// });
+    /// model.compile("sgd", "mse", ());
+    /// let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
+    /// assert!(error.message().starts_with("the loss does not depend on `lambda/aside/kernel`"));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn deny_warnings(mut self, deny: bool) -> Self {
+        self.deny_warnings = deny;
         self
     }
 
@@ -215,6 +240,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ) -> Result<Epoch> {
         self.reset_metrics();
         let mut runner = Runner::new(self, Kind::Train);
+        runner.deny_warnings = options.deny_warnings;
         let mut sums = Sums::default();
         for (step, indices) in order.batches(options.batch_size)?.enumerate() {
             let batch = buffers.gather(data, indices)?;

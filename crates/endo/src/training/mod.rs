@@ -6,6 +6,7 @@ pub mod callbacks;
 mod evaluate;
 mod fit;
 pub mod history;
+mod lints;
 mod predict;
 pub(crate) mod step;
 mod targets;
