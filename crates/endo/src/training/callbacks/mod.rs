@@ -36,6 +36,18 @@ pub use tensorboard::TensorBoard;
 
 /// Something told of every batch and epoch of `fit`. A closure `|epoch: usize, logs: &Epoch| ...` is told of every epoch.
 ///
+/// | Keras's | |
+/// |---|---|
+/// | [`EarlyStopping`], [`ReduceLrOnPlateau`], [`ModelCheckpoint`] | watch a term or metric by name |
+/// | [`LearningRateScheduler`], [`VariableScheduler`] | set a number at the begin of each epoch |
+/// | [`CsvLogger`], [`TensorBoard`], [`Progress`] | show all numbers |
+/// | [`LambdaCallback`] | closures |
+///
+/// There is no `TerminateOnNaN`: a step whose loss or gradient is not finite changes nothing, and `fit` returns an error that
+/// names the term.
+///
+/// They are called in the order in which they were given.
+///
 /// ```
 /// # use endo::prelude::*;
 /// # let train = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
