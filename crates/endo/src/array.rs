@@ -231,6 +231,7 @@ impl Array {
     /// If the types or row sizes differ, or an index is out of range.
     pub fn copy_rows(&mut self, source: &Array, indices: &[usize]) {
         const PART: usize = 4;
+        assert_eq!(self.row_bytes(), source.row_bytes(), "bytes of a row");
         fn copy<T: Element>(from: &[T], to: &mut [T], indices: &[usize]) {
             let width = to.len() / indices.len().max(1);
             // Rows of a table are short: a call to copy one would take longer than the copy.
@@ -350,6 +351,19 @@ mod tests {
         let x = Array::from([[1, 2], [3, 4], [5, 6]]);
         assert_eq!(x.take(&[2, 0]), Array::from([[5, 6], [1, 2]]));
         assert_eq!(x.rows(1..3), Array::from([[3, 4], [5, 6]]));
+        for width in [0, 1, 3, 4, 8, 32, 33] {
+            let x = Array::from_fn([5, width], |i| i as i32);
+            let rows = [4, 0, 4].map(|row| x.rows(row..row + 1).to_vec::<i32>()).concat();
+            assert_eq!(x.take(&[4, 0, 4]).to_vec::<i32>(), rows, "rows of {width}");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_not_there_are_not_copied() {
+        for width in [1, 3, 8, 33] {
+            let x = Array::zeros([5, width], DType::F32);
+            assert!(std::panic::catch_unwind(|| x.take(&[0, 5])).is_err(), "rows of {width}");
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub use crate::metrics::{
     F1Score, FBetaScore, FalseNegatives, FalsePositives, IntoMetric, IntoMetrics, IoU, LogCoshError, Mean, MeanIoU,
     MeanMetricWrapper, Metric, OneHotIoU, OneHotMeanIoU, PearsonCorrelation, Precision, PrecisionAtRecall, R2Score, Recall,
     RecallAtPrecision, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
-    SpecificityAtSensitivity, Sum, SummationMethod, Thresholds, TopKCategoricalAccuracy, Totals, TrueNegatives, TruePositives,
+    SpecificityAtSensitivity, Streaming, Sum, SummationMethod, Thresholds, TopKCategoricalAccuracy, Totals, TrueNegatives,
+    TruePositives,
 };
 pub use crate::model::{Model, Saved};
 pub use crate::named::Hyperparameters;

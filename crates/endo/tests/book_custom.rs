@@ -1,12 +1,10 @@
-//! What is of the user's own: written in as few lines as in Keras, saved and restored with a model, by value, by name, for each
+//! What is of the user's own: saved and restored with a model, by value, by name, for each
 //! output, inside and outside of `call`.
 //!
-//! In: structs with hyperparameters. Out: numbers by hand, files read again, lines counted.
+//! In: structs with hyperparameters. Out: numbers by hand, files read again.
 
 #[path = "book_custom/added_losses.rs"]
 mod added_losses;
-#[path = "book_custom/lengths.rs"]
-mod lengths;
 #[path = "book_custom/outputs.rs"]
 mod outputs;
 #[path = "book_custom/saved.rs"]

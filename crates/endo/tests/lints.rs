@@ -143,6 +143,15 @@ fn what_is_meant_is_not_warned_of() {
     });
     assert_eq!(warnings(partly), [""; 0]);
 
+    let (encoder, out) = (Dense::new(2), Dense::new(1));
+    let mut inside = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let z = encoder.apply(x, cx);
+        cx.add_loss("size", z.square().mean());
+        out.apply(&z, cx)
+    });
+    inside.compile("sgd", (), ());
+    assert_eq!(warnings(inside), [""; 0]);
+
     let mut from_outside = train(Dense::new(1));
     from_outside.build([16, 3]).unwrap();
     let kernel = from_outside.weight("kernel").unwrap();

@@ -9,6 +9,8 @@ mod large;
 mod operations;
 #[path = "plans/random_graphs.rs"]
 mod random_graphs;
+#[path = "plans/random_nets.rs"]
+mod random_nets;
 #[path = "plans/running.rs"]
 mod running;
 #[path = "plans/special_cases.rs"]

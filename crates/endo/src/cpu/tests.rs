@@ -4,7 +4,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId, View};
 use crate::plan::Plan;
-use crate::plan::tests::{Builder, add, less, multiply, negative, select, square, subtract, updates};
+use crate::plan::tests::{Builder, add, entangled, less, multiply, negative, select, square, subtract, updates};
 use crate::shape::Shape;
 use crate::simd::{Memory, Reduction};
 use crate::variable::Block;
@@ -406,4 +406,27 @@ fn joined_updates_give_the_bits_of_single_ones_wherever_the_variables_lie() {
         assert_eq!((&ordered, &made), (&single, &single), "{lengths:?}");
         assert_ne!(single, values(&updates(lengths)));
     }
+}
+
+#[test]
+fn updates_that_share_what_they_read_or_follow_each_other_give_the_bits_of_single_ones() {
+    let (x, w) = (noise([30, 30]), noise([30, 30]));
+    for (fused, single) in entangled().into_iter().zip(entangled()) {
+        let got = execute(&Plan::new(&fused), &fused, &[&x, &w], 1).unwrap();
+        let want = execute(&Plan::unfused(&single), &single, &[&x, &w], 1).unwrap();
+        assert_eq!((got, values(&fused)), (want, values(&single)));
+    }
+}
+
+#[test]
+fn wider_elements_do_not_overwrite_what_is_still_to_be_read() {
+    let mut build = Builder::default();
+    let (x, w) = (build.input([2, 30]), build.input([30, 30]));
+    let product = build.matmul(x, w, [2, 30]);
+    let row = build.view(View::Slice(vec![(0, 1), (0, 1)]), product, [1, 30]);
+    let wide = build.cast(row, DType::F64);
+    let graph = build.outputs([wide]);
+    let inputs = [noise([2, 30]), noise([30, 30])];
+    let inputs: Vec<&Array> = inputs.iter().collect();
+    assert_eq!(fused(&graph, &inputs), unfused(&graph, &inputs));
 }

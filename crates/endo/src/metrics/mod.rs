@@ -15,6 +15,7 @@ mod mean;
 mod names;
 mod operating_point;
 mod regression;
+mod streaming;
 mod totals;
 
 use std::panic::Location;
@@ -47,6 +48,7 @@ pub use mean::{Mean, MeanMetricWrapper, Sum};
 pub use names::{get, names};
 pub use operating_point::{PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity};
 pub use regression::{ClassAggregation, LogCoshError, R2Score, RootMeanSquaredError};
+pub use streaming::Streaming;
 pub use totals::Totals;
 
 /// A number accumulated over batches.

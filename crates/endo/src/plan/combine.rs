@@ -51,7 +51,7 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
         }
         let found = formulas.iter().find_map(|(combined, symbols)| {
             let value = body.loads.len() + position;
-            let (found, _) = matches(body, &uses, value, symbols, Match::default(), true).into_iter().next()?;
+            let (found, _) = ways(body, &uses, value, symbols, Match::default(), true).into_iter().next()?;
             Some((combined, found))
         });
         if let Some((combined, found)) = found {
@@ -65,7 +65,7 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
 }
 
 /// The ways in which a value is what the formula says from its first symbol on, with the symbols that are left.
-fn matches<'a>(
+fn ways<'a>(
     body: &FusedLoop,
     uses: &[usize],
     value: usize,
@@ -89,14 +89,13 @@ fn matches<'a>(
     let mut found = so_far;
     found.replaced.push(position);
     let orders: &[[usize; 2]] = if symbol.is_commutative() { &[[0, 1], [1, 0]] } else { &[[0, 1]] };
-    let ways = orders.iter().flat_map(|order| {
-        let mut ways = vec![(found.clone(), rest)];
-        for &operand in &order[..symbol.arity()] {
-            ways = ways.into_iter().flat_map(|(found, rest)| matches(body, uses, inputs[operand], rest, found, false)).collect();
-        }
-        ways
-    });
-    ways.collect()
+    let in_order = |order: &[usize; 2]| {
+        order[..symbol.arity()].iter().fold(vec![(found.clone(), rest)], |partial, &operand| {
+            let continued = |(found, rest)| ways(body, uses, inputs[operand], rest, found, false);
+            partial.into_iter().flat_map(continued).collect()
+        })
+    };
+    orders.iter().flat_map(in_order).collect()
 }
 
 /// Removes instructions whose values nobody uses, and numbers the rest anew.

@@ -17,7 +17,7 @@ const KINDS: usize = 8;
 
 /// Memory as far as the order of steps is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Memory {
+enum Touchable {
     Buffer(usize),
     Variable(usize),
 }
@@ -25,23 +25,28 @@ enum Memory {
 /// The memory that steps touch.
 #[derive(Default)]
 struct Touched {
-    read: HashSet<Memory>,
-    written: HashSet<Memory>,
+    read: HashSet<Touchable>,
+    written: HashSet<Touchable>,
 }
 
-impl Memory {
+impl Touchable {
     fn of(draft: &Draft, buffer: usize) -> Self {
         match draft.buffers[buffer].place {
-            Place::Variable(index) => Memory::Variable(index),
-            Place::Arena(_) | Place::Constant(_) | Place::Input(_) => Memory::Buffer(buffer),
+            Place::Variable(index) => Touchable::Variable(index),
+            Place::Arena(_) | Place::Constant(_) | Place::Input(_) => Touchable::Buffer(buffer),
         }
     }
 }
 
 impl Touched {
-    fn add(&mut self, draft: &Draft, step: &Step) {
-        self.read.extend(step.reads().into_iter().map(|buffer| Memory::of(draft, buffer)));
-        self.written.extend(step.writes().into_iter().map(|buffer| Memory::of(draft, buffer)));
+    fn by(draft: &Draft, step: &Step) -> Self {
+        let all = |buffers: Vec<usize>| buffers.into_iter().map(|buffer| Touchable::of(draft, buffer)).collect();
+        Self { read: all(step.reads()), written: all(step.writes()) }
+    }
+
+    fn extend(&mut self, other: &Touched) {
+        self.read.extend(&other.read);
+        self.written.extend(&other.written);
     }
 
     /// Whether a later step may come before.
@@ -63,41 +68,31 @@ pub fn join(draft: &mut Draft) {
     let mut steps: Vec<Step> = Vec::new();
     let mut positions = Vec::new();
     for (step, position) in std::mem::take(&mut draft.steps).into_iter().zip(std::mem::take(&mut draft.positions)) {
-        let mut touched = Touched::default();
-        touched.add(draft, &step);
-        let is_guard = matches!(step.action, Action::Guard(_));
-        if is_guard {
-            heads.clear();
+        let touched = Touched::by(draft, &step);
+        let body = match &step.action {
+            Action::Loop(body) if updates(draft, body) => Some(body),
+            Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) => None,
+        };
+        let found = heads.iter_mut().find_map(|head| {
+            let Action::Loop(first) = &steps[head.step].action else { unreachable!("heads are loops") };
+            let repeat = repeat(draft, first, body?)?;
+            (head.own.lets_pass(&touched) && head.since.lets_pass(&touched)).then_some((head, repeat))
+        });
+        if let Some((head, repeat)) = found {
+            head.own.extend(&touched);
+            let at = head.step;
+            let Action::Loop(first) = &mut steps[at].action else { unreachable!("heads are loops") };
+            first.repeats.push(repeat);
+            // It is done where the head is now: after the heads before that one.
+            heads.iter_mut().filter(|other| other.step < at).for_each(|other| other.since.extend(&touched));
+            continue;
         }
-        if let Action::Loop(body) = &step.action
-            && updates(draft, body)
-        {
-            let repeat = heads.iter_mut().find_map(|head| {
-                let Action::Loop(first) = &steps[head.step].action else { return None };
-                let repeat = repeat(draft, first, body)?;
-                (head.own.lets_pass(&touched) && head.since.lets_pass(&touched)).then_some((head, repeat))
-            });
-            if let Some((head, repeat)) = repeat {
-                head.own.read.extend(touched.read);
-                head.own.written.extend(touched.written);
-                let at = head.step;
-                // Others see it where the head is now.
-                for other in heads.iter_mut().filter(|other| other.step < at) {
-                    other.since.add(draft, &step);
-                }
-                let Action::Loop(first) = &mut steps[at].action else { unreachable!("heads are loops") };
-                first.repeats.push(repeat);
-                continue;
+        heads.iter_mut().for_each(|head| head.since.extend(&touched));
+        if body.is_some_and(|body| body.length > 1) {
+            if heads.len() == KINDS {
+                heads.remove(0);
             }
-            heads.iter_mut().for_each(|head| head.since.add(draft, &step));
-            if body.length > 1 {
-                if heads.len() == KINDS {
-                    heads.remove(0);
-                }
-                heads.push(Head { step: steps.len(), own: touched, since: Touched::default() });
-            }
-        } else {
-            heads.iter_mut().for_each(|head| head.since.add(draft, &step));
+            heads.push(Head { step: steps.len(), own: touched, since: Touched::default() });
         }
         steps.push(step);
         positions.push(position);
@@ -108,20 +103,22 @@ pub fn join(draft: &mut Draft) {
 /// Whether a loop may be joined with others: it writes variables and reads whole sequences that are the plan's own, besides
 /// single elements.
 fn updates(draft: &Draft, body: &FusedLoop) -> bool {
-    let own = |load: &Load| {
-        let place = draft.buffers[load.buffer].place;
-        load.layout.is_uniform() || (load.layout.is_plain() && matches!(place, Place::Arena(_) | Place::Variable(_)))
-    };
+    let own = |load: &Load| load.layout.is_uniform() || (load.layout.is_plain() && is_own(draft, load));
     let writes = body.stores.iter().any(|store| matches!(draft.buffers[store.buffer].place, Place::Variable(_)));
     let computed = body.stores.iter().all(|store| store.value >= body.loads.len());
     writes && computed && body.length <= LONGEST && body.reduces.is_empty() && body.loads.iter().all(own)
+}
+
+/// Whether memory goes on to the end of its last line, and is the plan's own.
+fn is_own(draft: &Draft, load: &Load) -> bool {
+    matches!(draft.buffers[load.buffer].place, Place::Arena(_) | Place::Variable(_))
 }
 
 /// A loop as a repeat of another, if it does the same.
 fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat> {
     // What is stored, and over which of the loads.
     let stores = |body: &FusedLoop| -> Vec<(usize, Option<usize>)> {
-        let over = |buffer| body.loads.iter().position(|load| Memory::of(draft, load.buffer) == Memory::of(draft, buffer));
+        let over = |buffer| body.loads.iter().position(|load| Touchable::of(draft, load.buffer) == Touchable::of(draft, buffer));
         body.stores.iter().map(|store| (store.value, over(store.buffer))).collect()
     };
     let same = first.loads.len() == other.loads.len()
@@ -129,7 +126,7 @@ fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat>
         && stores(first) == stores(other)
         && first.loads.iter().zip(&other.loads).all(|(a, b)| match a.layout.is_uniform() {
             true => b.layout.is_uniform() && (a.buffer, a.layout.offset) == (b.buffer, b.layout.offset),
-            false => b.layout.is_plain() && b.layout.length() == other.length,
+            false => b.layout.is_plain() && b.layout.length() == other.length && is_own(draft, b),
         });
     same.then(|| Repeat {
         length: other.length,

@@ -82,7 +82,7 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Life> {
     lives
 }
 
-/// Puts together what joined loops read one after the other.
+/// Puts together what joined loops read one after the other, and what they write.
 fn side_by_side(draft: &Draft, lives: Vec<Life>) -> Vec<Life> {
     let mut of = vec![None; draft.buffers.len()];
     for (index, life) in lives.iter().enumerate() {
@@ -135,6 +135,10 @@ fn spans(draft: &Draft) -> Vec<Option<(usize, usize)>> {
 /// The buffers that a loop reads element by element, each before it computes the element of another that it stores: those that
 /// could share their place with the other.
 fn replaced(draft: &Draft, body: &FusedLoop, stored: usize) -> Vec<usize> {
+    // What the loop has read, a repeat may still have to read.
+    if !body.repeats.is_empty() {
+        return Vec::new();
+    }
     let computed = |store: &super::Store| store.value.checked_sub(body.loads.len()).filter(|_| store.buffer == stored);
     let Some(instruction) = body.stores.iter().find_map(computed) else { return Vec::new() };
     let last = body.last_reads();
@@ -143,7 +147,8 @@ fn replaced(draft: &Draft, body: &FusedLoop, stored: usize) -> Vec<usize> {
         let load = &body.loads[value];
         load.layout.is_plain() && load.layout.length() == body.length && last[value] <= instruction
     };
-    let loads = body.loads.iter().enumerate().filter(|(_, load)| draft.buffers[load.buffer].bytes() == bytes);
+    let same = |buffer: usize| draft.buffers[buffer].bytes() == bytes && draft.buffers[buffer].length == body.length;
+    let loads = body.loads.iter().enumerate().filter(|(_, load)| same(load.buffer));
     let all = |buffer: usize| body.loads.iter().enumerate().all(|(value, load)| load.buffer != buffer || before(value));
     loads.map(|(_, load)| load.buffer).filter(|&buffer| all(buffer)).collect()
 }

@@ -320,7 +320,7 @@ return 0: f32[2] at @0
     assert_eq!(text, expected);
 }
 
-/// A graph that adds the square of an input to each variable, `momentum` times as much to a slot of it.
+/// A graph that moves a slot of each variable half the way to a gradient, and adds the slot's square to the variable.
 pub fn updates(lengths: &[usize]) -> Graph {
     let mut build = Builder::default();
     let half = build.constant(Array::scalar(0.5_f32));
@@ -360,18 +360,56 @@ fn updates_that_are_alike_are_one_loop_over_memory_that_lies_side_by_side() {
     assert!(plan.order().windows(2).filter(|pair| pair[1] == pair[0] + 2).count() >= 6, "{:?}", plan.order());
 }
 
+/// A graph whose updates are alike and yet not independent: the second reads what the first has written, and a sequence that
+/// both read is not needed after the first.
+pub fn entangled() -> [Graph; 2] {
+    let mut build = Builder::default();
+    let [a, b] = [0.25, 0.5].map(|x| build.variable(Array::full([30, 30], x, DType::F32)));
+    let (x, w) = (build.input([30, 30]), build.input([30, 30]));
+    let g = build.matmul(x, w, [30, 30]);
+    let a = build.elementwise(&add::OPERATION, &[a, g]);
+    let p = build.matmul(a, w, [30, 30]);
+    let b = build.elementwise(&add::OPERATION, &[b, p]);
+    build.write(0, a);
+    build.write(1, b);
+    let written = build.outputs([]);
+
+    let (x, w) = (build.input([30, 30]), build.input([30, 30]));
+    let g = build.matmul(x, w, [30, 30]);
+    let h1 = build.matmul(w, x, [30, 30]);
+    let h2 = build.matmul(h1, w, [30, 30]);
+    let [a, b] = [0.25, 0.5].map(|x| build.variable(Array::full([30, 30], x, DType::F32)));
+    let c1 = build.elementwise(&multiply::OPERATION, &[a, g]);
+    let a = build.elementwise(&add::OPERATION, &[c1, h1]);
+    let c2 = build.elementwise(&multiply::OPERATION, &[b, g]);
+    let b = build.elementwise(&add::OPERATION, &[c2, h2]);
+    build.write(0, a);
+    build.write(1, b);
+    [written, build.outputs([c1, c2])]
+}
+
 #[test]
 fn an_update_that_needs_what_another_has_written_waits_for_it() {
+    let [written, shared] = entangled();
+    let plan = Plan::new(&written);
+    assert!(joined(&plan).is_empty(), "{plan}");
+    let plan = Plan::new(&shared);
+    let [body] = joined(&plan)[..] else { panic!("{plan}") };
+    let [place, stored] = [body.loads[1].buffer, body.stores[0].buffer].map(|buffer| plan.buffers[buffer].place);
+    assert_ne!(place, stored, "{plan}");
+}
+
+#[test]
+fn an_update_from_an_input_is_not_joined_with_those_from_lines_that_are_filled() {
     let mut build = Builder::default();
-    let (a, b) = (build.variable(Array::zeros([30], DType::F32)), build.variable(Array::zeros([30], DType::F32)));
-    let c = build.variable(Array::zeros([30], DType::F32));
-    let x = build.input([30]);
-    let a = build.elementwise(&add::OPERATION, &[a, x]);
-    let total = build.reduce(Reduction::Sum, &[0], a);
-    let total = build.expand(total, [30]);
-    let b = build.elementwise(&add::OPERATION, &[b, total]);
-    let c = build.elementwise(&add::OPERATION, &[c, b]);
-    (0..3).zip([a, b, c]).for_each(|(variable, value)| build.write(variable, value));
+    let (a, b) = (build.variable(Array::zeros([30], DType::F32)), build.variable(Array::zeros([1], DType::F32)));
+    let (x, y) = (build.input([30]), build.input([1]));
+    let gradient = build.elementwise(&negative::OPERATION, &[x]);
+    build.check(gradient);
+    let a = build.elementwise(&add::OPERATION, &[a, gradient]);
+    let b = build.elementwise(&add::OPERATION, &[b, y]);
+    build.write(0, a);
+    build.write(1, b);
     let plan = Plan::new(&build.outputs([]));
     assert!(joined(&plan).is_empty(), "{plan}");
 }

@@ -110,7 +110,7 @@ fn softplus(x: f64) -> f64 {
 fn the_negative_branch_of_an_exponential_unit_keeps_to_its_bound() {
     fn check<T: Real>(low: f64) {
         let points = spread(-149.0, 10.0).into_iter().chain(even(low, 0.0)).chain([0.0, -f64::INFINITY, f64::NAN]);
-        let xs: Vec<T> = points.filter(|x| !(*x > 0.0)).map(T::from_f64).collect();
+        let xs: Vec<T> = points.map(|x| T::from_f64(-x.abs())).collect();
         for level in Level::available() {
             for (x, value) in xs.iter().zip(run(Loops::unary::<Expm1Negative, T>(), level, &[&xs])) {
                 let units = error::<T>(value.to_f64(), x.to_f64().exp_m1());

@@ -222,27 +222,35 @@ mod tests {
         assert_eq!(codes[1].operations(), 4);
     }
 
-    #[test]
-    fn combinations_give_the_bits_of_their_operations() {
-        let numbers: Vec<f32> = (0..90).map(|i| (i as f32 * 0.7).sin() + 1.3).collect();
-        let columns: Vec<&[u8]> = numbers.chunks(30).map(bytemuck::cast_slice).collect();
-        for combined in COMBINED {
-            let code = (combined.code)();
-            let values = code.symbols().iter().filter_map(|symbol| match symbol {
-                Symbol::Value(number) => Some(*number as usize + 1),
-                _ => None,
-            });
-            let mut output = [0_f32; 30];
-            combined.loops[0].run(&columns[..values.max().unwrap()], bytemuck::cast_slice_mut(&mut output), 30);
-            for (row, &got) in output.iter().enumerate() {
-                let mut symbols = code.symbols().iter();
-                let expected = evaluate(&mut symbols, &|value| numbers[value as usize * 30 + row]);
-                assert_eq!(got.to_bits(), expected.to_bits(), "{combined:?} in row {row}");
+    /// Checks the loops of one type against the operations done one by one in that type.
+    macro_rules! check {
+        ($float:ty, $index:literal) => {
+            let numbers: Vec<$float> = (0..90).map(|i| (i as $float * 0.7).sin() + 1.3).collect();
+            let columns: Vec<&[u8]> = numbers.chunks(30).map(bytemuck::cast_slice).collect();
+            for combined in COMBINED {
+                let code = (combined.code)();
+                let values = code.symbols().iter().filter_map(|symbol| match symbol {
+                    Symbol::Value(number) => Some(*number as usize + 1),
+                    _ => None,
+                });
+                let mut output: [$float; 30] = [0.0; 30];
+                combined.loops[$index].run(&columns[..values.max().unwrap()], bytemuck::cast_slice_mut(&mut output), 30);
+                for (row, got) in output.iter().enumerate() {
+                    let column = |value| numbers[usize::from(value) * 30 + row];
+                    let expected: $float = evaluate(&mut code.symbols().iter(), &column);
+                    assert_eq!(got.to_bits(), expected.to_bits(), "{combined:?} in row {row}");
+                }
             }
-        }
+        };
     }
 
-    fn evaluate(symbols: &mut std::slice::Iter<Symbol>, value: &impl Fn(u8) -> f32) -> f32 {
+    #[test]
+    fn combinations_give_the_bits_of_their_operations() {
+        check!(f32, 0);
+        check!(f64, 1);
+    }
+
+    fn evaluate<F: Float>(symbols: &mut std::slice::Iter<Symbol>, value: &impl Fn(u8) -> F) -> F {
         let symbol = *symbols.next().unwrap();
         let mut operand = || evaluate(symbols, value);
         match symbol {
@@ -251,7 +259,10 @@ mod tests {
             Symbol::Subtract => operand() - operand(),
             Symbol::Multiply => operand() * operand(),
             Symbol::Divide => operand() / operand(),
-            Symbol::Square => operand().powi(2),
+            Symbol::Square => {
+                let x = operand();
+                x * x
+            }
             Symbol::Sqrt => operand().sqrt(),
         }
     }

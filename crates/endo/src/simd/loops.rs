@@ -220,8 +220,8 @@ impl Loops {
     /// `K` on the baseline, `V` where vectors are wider.
     pub(super) const fn new<K: Kernel, V: Kernel>() -> Self {
         let sizes = [size_of::<K::A>(), size_of::<K::B>(), size_of::<K::C>(), size_of::<K::Out>()];
-        // A few vectors make a block: enough independent work to hide latencies, few enough to stay in registers, and
-        // no more padding than need be.
+        // A few vectors make a block: enough independent work to hide latencies, few enough to stay in registers. Then the
+        // fewest elements that fill a vector of the level.
         match size_of::<K::Out>() {
             8 => Self { baseline: baseline::<K, 8, 8>, avx2: avx2::<V, 16, 8>, avx512: avx512::<V, 32, 8>, sizes },
             4 => Self { baseline: baseline::<K, 16, 16>, avx2: avx2::<V, 32, 16>, avx512: avx512::<V, 32, 16>, sizes },

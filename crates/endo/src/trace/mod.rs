@@ -12,6 +12,7 @@ pub mod program;
 pub mod record;
 pub mod scope;
 pub mod signature;
+mod terms;
 pub mod weight;
 
 pub use context::Context;

@@ -14,7 +14,8 @@ use crate::variable::{Block, Variable};
 
 use super::follow::not_finite;
 
-/// A plan with its variables. Runs allocate nothing after the first.
+/// A plan with its variables. Runs allocate nothing after the first; their workspaces stay, as many as ran at once, for each number
+/// of threads.
 ///
 /// ```
 /// # use endo::prelude::*;

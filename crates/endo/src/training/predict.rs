@@ -65,10 +65,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
                     let mut outputs = step.outputs.clone();
                     match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
                         Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, start),
-                        Err(error) => *failure.lock().expect("as above") = Some(error),
+                        // Of several, the first in the order of the rows.
+                        Err(error) => {
+                            let mut failure = failure.lock().expect("as above");
+                            if failure.as_ref().is_none_or(|&(before, _)| start < before) {
+                                *failure = Some((start, error));
+                            }
+                        }
                     }
                 });
-                if let Some(error) = failure.into_inner().expect("as above") {
+                if let Some((_, error)) = failure.into_inner().expect("as above") {
                     return Err(error);
                 }
             }

@@ -112,7 +112,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok((&step.names, outputs))
     }
 
-    /// The step that ran last for the first time; none where all runs are eager.
+    /// The step that was added last; none where all runs are eager.
     pub fn latest(&self) -> Option<Arc<Step>> {
         self.used.last().map(|(step, _)| step.clone())
     }
@@ -198,7 +198,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
             match &self.trainable_weights()[..] {
                 [] => cx.warn("the model has no trainable weights: training changes nothing"),
                 weights => {
-                    let weights = lints::reached_weights(&terms, weights, cx);
+                    let outputs = outputs.tensors();
+                    let untrained = if compiled.losses.is_empty() { &outputs[..] } else { &[] };
+                    let weights = lints::reached_weights(&terms, untrained, weights, cx);
                     let loss = compiled.optimizer.settings().scale_loss(&terms.total);
                     compiled.optimizer.apply(&cx.gradients(&loss, weights), cx);
                 }

@@ -2,8 +2,6 @@
 //!
 //! In: the chapter's batches. Out: the results that it prints, and the state between them.
 
-use std::sync::Arc;
-
 use endo::prelude::*;
 
 use super::{assert_near, made_up_data};
@@ -13,7 +11,7 @@ use super::{assert_near, made_up_data};
 #[path = "../../examples/huber.rs"]
 mod example;
 
-use example::{HuberMean, HuberMetric};
+use example::{huber_mean, huber_metric};
 
 fn state(metric: &impl Metric) -> Vec<f64> {
     metric.variables().iter().map(|variable| variable.value().to_vec()[0]).collect()
@@ -34,7 +32,7 @@ fn precision_is_fed_batch_by_batch_from_plain_arrays() {
 
 #[test]
 fn the_huber_metric_streams_its_total_and_count() {
-    let metric = HuberMetric::new(2.0);
+    let metric = huber_metric(2.0);
     // 2 * |10 - 2| - 2^2 / 2 = 14
     let first = metric.update_on(&[[2.0_f32]].into(), &[[10.0_f32]].into()).unwrap();
     assert_eq!(first.item().unwrap(), 14.0);
@@ -48,7 +46,7 @@ fn the_huber_metric_streams_its_total_and_count() {
 
 #[test]
 fn a_metric_built_on_the_mean_obeys_sample_weights() {
-    let metric = HuberMean::new(2.0);
+    let metric = huber_mean(2.0);
     let (y_true, y_pred) = ([[0.0_f32], [5.0]].into(), [[1.0_f32], [9.25]].into());
     let value = metric.update_weighted_on(&y_true, &y_pred, &[1.0_f32, 3.0].into()).unwrap();
     assert_eq!(value.item().unwrap(), (0.5 + 3.0 * 6.5) / 4.0);
@@ -66,7 +64,7 @@ fn a_function_is_streamed_as_its_mean() {
 #[test]
 fn fit_streams_metrics_over_the_whole_epoch() {
     let mut model = Model::new(Sequential::new().add(Dense::new(8).activation(Relu)).add(Dense::new(1)));
-    let metrics = (Arc::new(HuberMetric::new(2.0)), Arc::new(HuberMean::new(2.0)), Huber.delta(2.0));
+    let metrics = (huber_metric(2.0), huber_mean(2.0), Huber.delta(2.0));
     model.compile(Nadam::default(), Huber.delta(2.0), metrics);
     let history = model.fit(&made_up_data(80), Fit::epochs(2)).unwrap();
     let last = |name: &str| history.last(name).unwrap();
@@ -78,7 +76,7 @@ fn the_loss_is_the_weighted_metric_times_the_mean_sample_weight() {
     let weights = Array::from_fn(80, |row| (row % 7) as f32 / 3.0);
     let mean_weight = weights.to_vec::<f64>().iter().sum::<f64>() / 80.0;
     let mut model = Model::new(Dense::new(1));
-    model.compile(Nadam::default(), Huber.delta(2.0), ()).weighted_metrics([Arc::new(HuberMean::new(2.0))]);
+    model.compile(Nadam::default(), Huber.delta(2.0), ()).weighted_metrics([huber_mean(2.0)]);
     let data = made_up_data(80).with_sample_weight(weights).unwrap();
     let logs = model.evaluate(&data).unwrap();
     // The loss divides by the number of samples, the metric by the sum of their weights.

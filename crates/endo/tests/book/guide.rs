@@ -119,7 +119,7 @@ fn the_lines_of_the_table_are_those_of_the_examples() {
         let number = |column: usize| row[column].parse::<usize>().unwrap_or_else(|error| panic!("{}: {error}", row[column]));
         assert_eq!((number(3), number(5)), code(place[0], place[1]), "{}", row[0]);
         // What the chapter says in short.
-        assert_eq!(number(3) <= number(1), !row[0].contains("Huber"), "{}", row[0]);
+        assert!(number(3) <= number(1), "{}", row[0]);
     }
 }
 

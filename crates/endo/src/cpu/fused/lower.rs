@@ -10,7 +10,7 @@ use crate::simd::Level;
 use super::super::address::{Address, Tiles};
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
-use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, table};
+use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, Others, table};
 
 /// The bytes of registers that leave room in the first-level cache for what is read and written.
 const REGISTER_BYTES: usize = 24 << 10;
@@ -262,7 +262,7 @@ impl Lowering<'_> {
         }
         let repeats = self.body.repeats.iter().map(|repeat| {
             let addresses = sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
-            super::Repeat { length: repeat.length, addresses }
+            Others { length: repeat.length, addresses }
         });
         let gather = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
@@ -331,9 +331,13 @@ impl Lowering<'_> {
     /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about equally many in each; fewer
     /// where everything else comes from far away.
     fn tile(&self, per_element: usize) -> usize {
-        let repeated = self.body.repeats.iter().map(|repeat| repeat.length.next_multiple_of(LINE_ELEMENTS));
-        let length = (self.body.length + repeated.sum::<usize>()).max(1);
-        let loads = (0..self.body.loads.len()).filter(|&value| !matches!(self.homes[value], Home::Register(_)));
+        let repeats = self.body.repeats.iter().map(|repeat| repeat.length);
+        let lengths = std::iter::once(self.body.length).chain(repeats).map(|length| match self.body.repeats.is_empty() {
+            true => length,
+            false => length.next_multiple_of(LINE_ELEMENTS),
+        });
+        let length = lengths.sum::<usize>().max(1);
+        let loads = (0..self.body.loads.len()).filter(|&value| matches!(self.homes[value], Home::Sequence(_)));
         let stores = self.body.stores.iter().map(|store| store.value);
         let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
         let most = match length * memory > CACHED_BYTES {
@@ -363,7 +367,6 @@ impl Lowering<'_> {
             least = least.max(16 * kept);
         }
         match unit {
-            Some(_) if !self.body.repeats.is_empty() => length,
             Some(unit) if unit > 0 && least.next_multiple_of(unit) <= length / 2 => least.next_multiple_of(unit),
             _ => length,
         }

@@ -53,11 +53,11 @@ pub struct Body {
     /// Whether all instructions work on registers, and on a whole line of them.
     short: bool,
     /// Further sequences to which the same is done.
-    repeats: Box<[Repeat]>,
+    repeats: Box<[Others]>,
 }
 
 /// Where the sequences of a repeat lie, in the order of the operands that are sequences.
-struct Repeat {
+struct Others {
     length: usize,
     addresses: Box<[Address]>,
 }
@@ -92,6 +92,8 @@ struct Move {
 struct Range<'a> {
     start: usize,
     end: usize,
+    /// The end of the sequences that it is a part of.
+    whole: usize,
     /// The addresses of sequences that are not the loop's own.
     sequences: Option<&'a [Address]>,
     /// The number of the chunk, if the loop is cut into several.
@@ -134,7 +136,7 @@ impl Body {
                     break;
                 }
                 let end = self.length.min(start + self.chunk);
-                let range = Range { start, end, sequences: None, chunk: Some(chunk) };
+                let range = Range { start, end, whole: self.length, sequences: None, chunk: Some(chunk) };
                 // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of its own.
                 unsafe { self.range(bases, scratch.of(thread), scratch.partials(), range) };
             }
@@ -172,7 +174,7 @@ impl Body {
             end = start + length(after);
             after += 1;
         }
-        (Range { start: 0, end, sequences, chunk: None }, after)
+        (Range { start: 0, end, whole: end, sequences, chunk: None }, after)
     }
 
     /// # Safety
@@ -188,10 +190,11 @@ impl Body {
         while start < range.end {
             let count = self.tile.min(range.end - start);
             // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
-            let is_last = self.padded && start + count == range.length(self.length);
-            let whole = if is_last || self.short { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
-            // SAFETY: the table has an entry for each operand, and every sequence `count` elements from `start` on, or `whole`
-            // elements where it is padded. Values that overwrite what is still to be read are copied last.
+            let is_last = self.padded && start + count == range.whole;
+            let padded = if is_last || self.short { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
+            // SAFETY: the table has an entry for each operand, and every sequence, with those that continue it, has `count`
+            // elements from `start` on, or `padded` elements where lines are filled. They continue each other within one memory,
+            // that of the variables or the arena. Values that overwrite what is still to be read are copied last.
             unsafe {
                 let mut sequences = range.sequences.unwrap_or(&[]).iter();
                 for (index, operand) in self.operands.iter().enumerate() {
@@ -202,11 +205,11 @@ impl Body {
                 for gather in &self.gathers {
                     gather.run(bases, registers, start, count);
                 }
-                self.instructions.iter().for_each(|instruction| instruction.run(table, whole));
+                self.instructions.iter().for_each(|instruction| instruction.run(table, padded));
                 for fold in &self.folds {
                     fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
                 }
-                self.copies.iter().for_each(|copy| copy.run(table, whole));
+                self.copies.iter().for_each(|copy| copy.run(table, padded));
                 for step in &self.moves {
                     let from = bases.at_or_register(step.from, registers);
                     std::ptr::copy_nonoverlapping(from, bases.at(step.to), count * step.size);
@@ -218,13 +221,6 @@ impl Body {
             // SAFETY: as the caller promises.
             self.folds.iter().for_each(|fold| unsafe { fold.of_nothing(bases) });
         }
-    }
-}
-
-impl Range<'_> {
-    /// The length of the sequences that this is a part of, those of a loop of this length if it is cut.
-    fn length(&self, whole: usize) -> usize {
-        if self.chunk.is_none() { self.end } else { whole }
     }
 }
 
