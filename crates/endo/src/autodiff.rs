@@ -70,6 +70,24 @@ pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
     targets.iter().map(|target| sums.get(target.id().index()).cloned().flatten()).collect()
 }
 
+/// For each of some values of a trace, which of its nodes it depends on in a way that gradients can follow.
+pub(crate) fn reached(values: &[Tensor]) -> Vec<Vec<bool>> {
+    let count = values.iter().map(|value| value.id().index() + 1).max().unwrap_or(0);
+    let trace = values.first().map(Tensor::trace);
+    let nodes: Vec<Node> = (0..count as u32).filter_map(|id| trace.map(|trace| trace.node(NodeId(id)))).collect();
+    let reach = |value: &Tensor| {
+        let mut reached = vec![false; count];
+        reached[value.id().index()] = true;
+        for (position, node) in nodes.iter().enumerate().rev() {
+            if reached[position] && node.dtype.is_float() {
+                differentiable_inputs(node).iter().for_each(|id| reached[id.index()] = true);
+            }
+        }
+        reached
+    };
+    values.iter().map(reach).collect()
+}
+
 /// The inputs through which gradients can flow.
 fn differentiable_inputs(node: &Node) -> &[NodeId] {
     match &node.op {

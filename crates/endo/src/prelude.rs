@@ -38,5 +38,8 @@ pub use crate::optimizers::{
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, Vectors};
 pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, TensorSpec, Weight};
-pub use crate::training::{Callback, EarlyStopping, Epoch, Fit, History, Ledger, Logs};
+pub use crate::training::{
+    Callback, CsvLogger, EarlyStopping, Epoch, Fit, History, LambdaCallback, LearningRateScheduler, Ledger, Logs,
+    ModelCheckpoint, ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
+};
 pub use crate::variable::Variable;

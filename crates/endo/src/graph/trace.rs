@@ -31,10 +31,16 @@ struct State {
     /// The user's lines that applied the layers being traced, outermost first.
     callers: Vec<&'static Location<'static>>,
     error: Option<Error>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     /// The current value of each variable by its id: its node at the start, and after assignments the assigned one.
     current: HashMap<u64, Current>,
     eager: Option<Eager>,
+}
+
+/// Something that is not wrong but probably not meant, with the line if it is that of one line.
+struct Warning {
+    site: Option<&'static Location<'static>>,
+    text: String,
 }
 
 struct Current {
@@ -211,7 +217,23 @@ impl Trace {
 
     /// Records something that is not wrong but probably not meant.
     pub fn warn(&self, warning: impl Into<String>) {
-        self.state.borrow_mut().warnings.push(warning.into());
+        self.state.borrow_mut().warnings.push(Warning { site: None, text: warning.into() });
+    }
+
+    /// As [`warn`](Self::warn), of a line of the user's code: without one, of the line that began the trace.
+    pub(crate) fn warn_at(&self, site: Option<&'static Location<'static>>, warning: impl Into<String>) {
+        let mut state = self.state.borrow_mut();
+        let site = site.map(|site| state.users(site)).or(state.callers.first().copied());
+        state.warnings.push(Warning { site, text: warning.into() });
+    }
+
+    /// Makes the first warning so far an error.
+    pub(crate) fn deny_warnings(&self) {
+        let first = self.state.borrow().warnings.first().map(|warning| (warning.site, warning.text.clone()));
+        if let Some((site, text)) = first {
+            let error = Error::new(ErrorKind::Usage, text).help("mend it, or train without `deny_warnings`");
+            self.record(site.into_iter().fold(error, Error::at));
+        }
     }
 
     /// The path of the layer being traced; empty outside all layers.
@@ -281,10 +303,19 @@ impl Trace {
         graph.outputs = outputs.iter().map(|output| output.id()).collect();
         graph.writes = current.values().filter(|c| !c.assigned.is_empty()).map(|c| (c.index, c.value.id())).collect();
         graph.writes.sort();
-        let warnings = std::mem::take(&mut state.warnings);
+        let warnings = std::mem::take(&mut state.warnings).into_iter().map(Warning::line).collect();
         drop(state);
         drop(current);
         Ok((graph, warnings))
+    }
+}
+
+impl Warning {
+    fn line(self) -> String {
+        match self.site {
+            Some(site) => format!("{}:{}: {}", site.file(), site.line(), self.text),
+            None => self.text,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 mod compiled;
 mod metrics;
 mod saved;
-mod saving;
+pub(crate) mod saving;
 pub(crate) mod steps;
 mod summary;
 

@@ -161,7 +161,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-pub(super) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
+pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display()))
         .help("check the path, the permissions and the space left")
 }

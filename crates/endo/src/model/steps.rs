@@ -34,6 +34,8 @@ pub(crate) struct Step {
     pub key: Key,
     pub program: Program,
     pub names: Names,
+    /// Whether tracing it gave warnings.
+    pub warned: bool,
     /// Arrays of the outputs' shapes and types.
     pub outputs: Vec<Array>,
 }

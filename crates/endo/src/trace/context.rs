@@ -146,8 +146,8 @@ impl Context {
         &self.assigned
     }
 
-    /// The weights used so far.
-    pub(super) fn used_weights(&self) -> &[UsedWeight] {
+    /// The weights used so far, with what goes with each.
+    pub(crate) fn used_weights(&self) -> &[UsedWeight] {
         &self.weights
     }
 

@@ -170,11 +170,7 @@ impl Context {
                     Target::Variable(variable) => format!("`{}`", variable.name()),
                     Target::Tensor(tensor) => format!("a tensor of shape {}", tensor.shape()),
                 };
-                self.trace().warn(format!(
-                    "{}:{}: the loss does not depend on {name}: its gradient is None",
-                    site.file(),
-                    site.line()
-                ));
+                self.trace().warn_at(Some(site), format!("the loss does not depend on {name}: its gradient is None"));
             }
         }
         Gradients { entries: targets.into_iter().zip(gradients).collect() }

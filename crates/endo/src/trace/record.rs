@@ -2,6 +2,7 @@
 //!
 //! In: from the layers applied. Out: to models and loops, by name.
 
+use std::panic::Location;
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::constraints::Constraint;
@@ -34,6 +35,8 @@ pub struct LossTerm {
     pub value: Tensor,
     /// Whether it is one value per sample, subject to sample weights.
     pub per_sample: bool,
+    /// The line that added it.
+    pub site: &'static Location<'static>,
 }
 
 /// A number to be averaged over an epoch.
@@ -64,6 +67,8 @@ pub struct HeldMetric {
 /// A weight that the trace has used, with what goes with it.
 pub(crate) struct UsedWeight {
     pub variable: Variable,
+    /// Whether it was made to be trained; it may be frozen since.
+    pub trainable: bool,
     /// The field that holds it, which is gone when its layer is.
     pub owner: Weak<OnceLock<Variable>>,
     pub regularizer: Option<Arc<dyn Regularizer>>,

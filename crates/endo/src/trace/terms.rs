@@ -87,7 +87,8 @@ impl Context {
             let help = "give each a name of its own, for example with `format!(\"activity_{i}\")`";
             return self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
         }
-        self.losses.push(LossTerm { name, value: term.convert(term.dtype().promote(DType::F32), site), per_sample });
+        let value = term.convert(term.dtype().promote(DType::F32), site);
+        self.losses.push(LossTerm { name, value, per_sample, site });
     }
 
     /// Adds the penalty of a layer's output, divided by the size of its first axis.

@@ -136,7 +136,8 @@ impl Weight {
     /// What a trace keeps of it.
     pub(super) fn used(&self, variable: &Variable) -> UsedWeight {
         let (regularizer, constraint) = (self.regularizer.clone(), self.constraint.clone());
-        UsedWeight { variable: variable.clone(), owner: Arc::downgrade(&self.variable), regularizer, constraint, penalty: None }
+        let (trainable, owner) = (self.trainable, Arc::downgrade(&self.variable));
+        UsedWeight { variable: variable.clone(), trainable, owner, regularizer, constraint, penalty: None }
     }
 
     /// Assigns its value within the trace: moving averages.

@@ -2,6 +2,7 @@
 //!
 //! In: data and [`Fit`], the options by Keras's names. Out: a [`History`].
 
+use std::path::Path;
 use std::time::Instant;
 
 use crate::data::{Dataset, Order};
@@ -10,7 +11,7 @@ use crate::graph::Tree;
 use crate::model::Model;
 
 use super::callbacks::{Callback, Progress, Training};
-use super::history::{Epoch, History, Logs, Sums};
+use super::history::{Epoch, History, Logs, Sums, distinct};
 use super::step::Runner;
 use crate::model::steps::Kind;
 
@@ -36,6 +37,7 @@ pub struct Fit<'a> {
     validation_split: Option<f64>,
     class_weight: Vec<(usize, f64)>,
     shuffle: bool,
+    deny_warnings: bool,
     callbacks: Vec<Box<dyn Callback + 'a>>,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Fit<'a> {
             validation_split: None,
             class_weight: Vec::new(),
             shuffle: true,
+            deny_warnings: false,
             callbacks: Vec::new(),
         }
     }
@@ -95,6 +98,29 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Makes a warning of the training step an error, before a weight changes: a loss term that no trainable weight can change, a
+    /// weight that no term reaches, a metric that is never updated. Unless denied, warnings are printed once and kept in
+    /// [`Model::warnings`].
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// let (dense, aside) = (Dense::new(1), Dense::new(3).name("aside"));
+    /// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+    ///     aside.apply(x, cx); // nothing comes of it
+    ///     dense.apply(x, cx)
+    /// });
+    /// model.compile("sgd", "mse", ());
+    /// let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
+    /// assert!(error.message().starts_with("the loss does not depend on `lambda/aside/kernel`"));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn deny_warnings(mut self, deny: bool) -> Self {
+        self.deny_warnings = deny;
+        self
+    }
+
     /// Shows progress on standard error: a bar on a terminal, a line for each epoch elsewhere.
     #[must_use]
     pub fn progress(self) -> Self {
@@ -134,8 +160,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a term of the loss or a gradient is not finite; weights,
     /// slots and metrics are then as they were before that step.
     #[track_caller]
-    pub fn fit(&mut self, data: &Dataset, mut options: Fit<'_>) -> Result<History> {
-        self.compiled()?;
+    pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
+        let mut done = 0;
+        let history = self.train(data, options, &mut done);
+        self.epochs += done;
+        history
+    }
+
+    /// Callbacks may save the model, so it is not changed here: `done` counts the epochs, also those before an error.
+    #[track_caller]
+    fn train(&self, data: &Dataset, mut options: Fit<'_>, done: &mut usize) -> Result<History> {
+        let compiled = self.compiled()?;
         let split = options.validation_split.map(|share| data.split_last(share)).transpose()?;
         let (data, validation) = match (&split, options.validation) {
             (Some(_), Some(_)) => {
@@ -164,16 +199,20 @@ impl<I: Tree, O: Tree> Model<I, O> {
         }
         self.check_targets(data)?;
         validation.map_or(Ok(()), |validation| self.check_targets(validation))?;
-        let training = Training::new(total, batches, self.weights());
+        let save = |path: &Path, weights_only| if weights_only { self.save_weights(path) } else { self.save(path) };
+        let training = Training::new([total, batches], self.weights(), compiled.optimizer.clone(), &save);
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
         for epoch in 0..total {
             let start = Instant::now();
             if options.shuffle {
-                order.shuffle(self.seed, self.epochs);
+                order.shuffle(self.seed, self.epochs + *done);
             }
-            let entry = self.epoch(data, validation, &order, &mut buffers, &mut options, epoch)?;
-            let entry = Epoch { seconds: start.elapsed().as_secs_f64(), ..entry };
-            self.epochs += 1;
+            options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &training))?;
+            let mut entry = self.epoch(data, validation, &order, &mut buffers, &mut options, epoch)?;
+            entry.seconds = start.elapsed().as_secs_f64();
+            entry.logs.0.extend(training.take_reported());
+            distinct(&mut entry.logs.0, &[]);
+            *done += 1;
             for callback in &mut options.callbacks {
                 callback.epoch_end(epoch, &entry, &training)?;
             }
@@ -183,7 +222,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             }
         }
         if total > 0 {
-            self.compiled()?.optimizer.settings().finalize_variable_values(&self.trainable_weights())?;
+            compiled.optimizer.settings().finalize_variable_values(&self.trainable_weights())?;
         }
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&training))?;
         Ok(history)
@@ -201,10 +240,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ) -> Result<Epoch> {
         self.reset_metrics();
         let mut runner = Runner::new(self, Kind::Train);
+        runner.deny_warnings = options.deny_warnings;
         let mut sums = Sums::default();
-        for callback in &mut options.callbacks {
-            callback.epoch_begin(epoch)?;
-        }
         for (step, indices) in order.batches(options.batch_size)?.enumerate() {
             let batch = buffers.gather(data, indices)?;
             let (names, outputs) = runner.run(batch.into()).map_err(|error| error.in_step(epoch, step))?;

@@ -53,7 +53,8 @@ pub struct Epoch {
     pub ledger: Ledger,
     /// The terms of the loss in validation, if there was one.
     pub validation: Option<Ledger>,
-    /// `loss`, its terms, the metrics, and all of them again with `val_` for validation.
+    /// `loss`, its terms, the metrics, all of them again with `val_` for validation, and what callbacks
+    /// [report](super::Training::report).
     pub logs: Logs,
     /// How long the epoch took, validation included, in seconds.
     pub seconds: f64,

@@ -6,12 +6,16 @@ pub mod callbacks;
 mod evaluate;
 mod fit;
 pub mod history;
+mod lints;
 mod predict;
 pub(crate) mod step;
 mod targets;
 mod terms;
 
-pub use callbacks::{Callback, EarlyStopping, Progress, Training};
+pub use callbacks::{
+    Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint, Progress, ReduceLrOnPlateau,
+    TensorBoard, Training, VariableScheduler,
+};
 pub use fit::Fit;
 pub use history::{Epoch, History, Ledger, Logs};
 pub use step::Stepper;

@@ -15,6 +15,8 @@ use crate::model::steps::{Key, Kind, Names, Step, Steps};
 use crate::shape::Shape;
 use crate::trace::{Context, Program};
 
+use super::lints;
+
 /// The arrays of a batch, as a step takes them.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch<'a> {
@@ -47,6 +49,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     trainable: Vec<bool>,
     used: Vec<(Arc<Step>, Vec<Array>)>,
     eager: (Names, Vec<Array>),
+    /// Whether a warning is an error, before anything is run.
+    pub deny_warnings: bool,
 }
 
 /// Plans take at most so many arrays without allocating; a model of more inputs, targets and weights allocates once a step.
@@ -54,7 +58,8 @@ const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(model: &'m Model<I, O>, kind: Kind) -> Self {
-        Self { model, kind, trainable: trainable(model), used: Vec::new(), eager: (Names::default(), Vec::new()) }
+        let eager = (Names::default(), Vec::new());
+        Self { model, kind, trainable: trainable(model), used: Vec::new(), eager, deny_warnings: false }
     }
 
     /// Runs a batch. Returns the names of the outputs and the outputs: for training and testing the total, the terms and what
@@ -78,8 +83,11 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         if self.model.eager {
             let names = RefCell::new(Names::default());
             let tracing = self.model.tracing(self.kind == Kind::Train);
-            let (values, warnings) =
-                tracing.run_eagerly(inputs, |tensors, cx| self.model.step(self.kind, counts, tensors, cx, &names))?;
+            let (values, warnings) = tracing.run_eagerly(inputs, |tensors, cx| {
+                let outputs = self.model.step(self.kind, counts, tensors, cx, &names);
+                deny(self.deny_warnings, cx);
+                outputs
+            })?;
             self.model.warn(warnings);
             self.eager = (names.into_inner(), values);
             return Ok((&self.eager.0, &self.eager.1));
@@ -87,10 +95,11 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let index = match self.used.iter().position(|(step, _)| self.fits(step, counts, inputs)) {
             Some(index) => index,
             None => {
-                let known = self.model.steps.known().iter().find(|step| self.fits(step, counts, inputs)).cloned();
+                let fits = |step: &&Arc<Step>| self.fits(step, counts, inputs) && !(self.deny_warnings && step.warned);
+                let known = self.model.steps.known().iter().find(fits).cloned();
                 let step = match known {
                     Some(step) => step,
-                    None => self.model.trace_step(self.kind, counts, inputs)?,
+                    None => self.model.trace_step(self.kind, counts, inputs, self.deny_warnings)?,
                 };
                 self.trainable = step.key.trainable.clone();
                 let outputs = step.outputs.clone();
@@ -118,6 +127,12 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     }
 }
 
+fn deny(warnings: bool, cx: &Context) {
+    if warnings {
+        cx.trace().deny_warnings();
+    }
+}
+
 fn trainable<I: Tree, O: Tree>(model: &Model<I, O>) -> Vec<bool> {
     model.weights().iter().map(|weight| weight.is_trainable()).collect()
 }
@@ -138,10 +153,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 
     #[track_caller]
-    fn trace_step(&self, kind: Kind, counts: [usize; 3], inputs: &[&Array]) -> Result<Arc<Step>> {
+    fn trace_step(&self, kind: Kind, counts: [usize; 3], inputs: &[&Array], deny_warnings: bool) -> Result<Arc<Step>> {
         let names = RefCell::new(Names::default());
         let tracing = self.tracing(kind == Kind::Train);
-        let (mut graph, warnings) = tracing.graph(inputs, |tensors, cx| self.step(kind, counts, tensors, cx, &names))?;
+        let (mut graph, warnings) = tracing.graph(inputs, |tensors, cx| {
+            let outputs = self.step(kind, counts, tensors, cx, &names);
+            deny(deny_warnings, cx);
+            outputs
+        })?;
+        let warned = !warnings.is_empty();
         if kind == Kind::Predict {
             graph.writes.clear(); // what layers count or average is of training and evaluation
         }
@@ -149,7 +169,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
         let signature = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         let key = Key { kind, counts, inputs: signature, trainable: trainable(self) };
-        let step = Arc::new(Step { key, program: Program::new(&graph), names: names.into_inner(), outputs });
+        let step = Arc::new(Step { key, program: Program::new(&graph), names: names.into_inner(), warned, outputs });
         let mut known = self.steps.known();
         if known.len() >= Steps::KEPT {
             known.remove(0);
@@ -178,6 +198,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
             match &self.trainable_weights()[..] {
                 [] => cx.warn("the model has no trainable weights: training changes nothing"),
                 weights => {
+                    let outputs = outputs.tensors();
+                    let untrained = if compiled.losses.is_empty() { &outputs[..] } else { &[] };
+                    let weights = lints::reached_weights(&terms, untrained, weights, cx);
                     let loss = compiled.optimizer.settings().scale_loss(&terms.total);
                     compiled.optimizer.apply(&cx.gradients(&loss, weights), cx);
                 }

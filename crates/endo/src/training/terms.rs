@@ -2,6 +2,8 @@
 //!
 //! In: targets, outputs, weights, and what the layers added. Out: the total and every term by its name in the ledger.
 
+use std::panic::Location;
+
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::losses::reduction::spread_weights;
@@ -19,6 +21,8 @@ pub(crate) struct Terms {
     pub total: Tensor,
     /// What it is the sum of.
     pub terms: Vec<(String, Tensor)>,
+    /// The lines of those that the model's `call` added, by name.
+    pub sites: Vec<(String, &'static Location<'static>)>,
     /// What is reported besides: with several outputs the loss of each, before its factor.
     pub extras: Vec<(String, Tensor)>,
 }
@@ -57,13 +61,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
         }
         // A mask of samples is for them; one of time steps is for the outputs.
         let mask = outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
+        let mut sites = Vec::new();
         for (term, name) in added.iter().zip(short_names(&added_names, 1)) {
             let value = match term.per_sample {
                 true => Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref()),
                 false => term.value.clone(),
             };
             let taken = terms.iter().any(|(known, _)| *known == name);
-            terms.push((if taken { term.name.clone() } else { name }, value));
+            let name = if taken { term.name.clone() } else { name };
+            sites.push((name.clone(), term.site));
+            terms.push((name, value));
         }
         let penalties = cx.penalties();
         let penalty_names: Vec<String> = penalties.iter().map(|(name, _)| name.clone()).collect();
@@ -77,7 +84,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             let error = Error::new(ErrorKind::Usage, "the model has nothing to train on: no loss and no loss term");
             cx.trace().record(error.help(help));
         }
-        Some(Terms { total: total?, terms, extras })
+        Some(Terms { total: total?, terms, sites, extras })
     }
 
     /// The terms of the compiled losses, and what is reported besides.
@@ -188,6 +195,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
             match cx.mask(y_pred) {
                 None => entry.metric.update(y, y_pred, weight, cx),
                 Some(mask) => entry.metric.update(y, y_pred, Some(&combined(&mask, weight, y_pred)), cx),
+            }
+            if cx.training() && cx.assigned().len() == before {
+                let name = entry.metric.name();
+                let warning = format!("the metric `{name}` is never updated: its `update` assigns to no variable");
+                cx.trace().warn_at(None, warning);
             }
             let own = entry.metric.variables();
             if let Some(lost) = cx.assigned()[before..].iter().find(|variable| !own.contains(variable)) {

@@ -3,8 +3,9 @@
 //! In: one number of every epoch. Out: a request to stop, and at the end the weights of the best epoch.
 
 use crate::array::Array;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
+use super::monitor::Monitor;
 use super::{Callback, Epoch, Training};
 
 /// Stops training when a number has not improved for some epochs, and can restore the weights of the best one. Keras's
@@ -22,20 +23,19 @@ use super::{Callback, Epoch, Training};
 /// ```
 #[derive(Debug)]
 pub struct EarlyStopping {
-    monitor: String,
+    monitor: Monitor,
     patience: usize,
-    min_delta: f64,
-    maximize: bool,
     restore_best_weights: bool,
-    best: Option<(usize, f64, Vec<Array>)>,
+    /// The best epoch and its weights.
+    best: Option<(usize, Vec<Array>)>,
     waited: usize,
 }
 
 impl EarlyStopping {
-    /// Watches a number of the logs, which is the better the smaller it is: `"val_loss"`, `"val_reconstruction"`.
+    /// Watches a number of the logs: `"val_loss"`, `"val_reconstruction"`, `"val_accuracy"`.
     pub fn on(monitor: impl Into<String>) -> Self {
-        let monitor = monitor.into();
-        Self { monitor, patience: 0, min_delta: 0.0, maximize: false, restore_best_weights: false, best: None, waited: 0 }
+        let monitor = Monitor::new("`EarlyStopping`", monitor.into());
+        Self { monitor, patience: 0, restore_best_weights: false, best: None, waited: 0 }
     }
 
     /// The epochs without improvement after which training stops; 0 unless set: the first one.
@@ -48,14 +48,15 @@ impl EarlyStopping {
     /// By how much the number has to improve to count; 0 unless set.
     #[must_use]
     pub fn min_delta(mut self, delta: f64) -> Self {
-        self.min_delta = delta;
+        self.monitor.min_delta = delta;
         self
     }
 
-    /// Whether larger is better, as for accuracies; false unless set.
+    /// Whether larger is better. Unless set, terms of the loss are to fall, and what a metric's name says: accuracies are to
+    /// rise, errors to fall. Keras's `mode`.
     #[must_use]
     pub fn maximize(mut self, maximize: bool) -> Self {
-        self.maximize = maximize;
+        self.monitor.maximize = Some(maximize);
         self
     }
 
@@ -68,30 +69,24 @@ impl EarlyStopping {
 
     /// The best epoch so far, counted from 0, and its number.
     pub fn best(&self) -> Option<(usize, f64)> {
-        self.best.as_ref().map(|&(epoch, value, _)| (epoch, value))
+        self.best.as_ref().map(|&(epoch, _)| epoch).zip(self.monitor.best)
     }
 }
 
 impl Callback for EarlyStopping {
     fn train_begin(&mut self, _: &Training) -> Result<()> {
-        (self.best, self.waited) = (None, 0);
+        (self.monitor.best, self.best, self.waited) = (None, None, 0);
         Ok(())
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
-        let Some(value) = report.logs.get(&self.monitor) else {
-            let known: Vec<&str> = report.logs.iter().map(|(name, _)| name).collect();
-            let message = format!("early stopping watches `{}`, which is not reported", self.monitor);
-            return Err(Error::new(ErrorKind::Argument, message).help(format!("reported are {}", known.join(", "))));
-        };
-        let better = |best: f64| if self.maximize { value > best + self.min_delta } else { value < best - self.min_delta };
-        if self.best.as_ref().is_none_or(|&(_, best, _)| better(best)) {
+        if self.monitor.improves(report)? {
             let weights = if self.restore_best_weights {
                 training.weights().iter().map(|weight| weight.value()).collect()
             } else {
                 Vec::new()
             };
-            self.best = Some((epoch, value, weights));
+            self.best = Some((epoch, weights));
             self.waited = 0;
             return Ok(());
         }
@@ -103,7 +98,7 @@ impl Callback for EarlyStopping {
     }
 
     fn train_end(&mut self, training: &Training) -> Result<()> {
-        if let Some((_, _, weights)) = &self.best {
+        if let Some((_, weights)) = &self.best {
             training.weights().iter().zip(weights).try_for_each(|(weight, value)| weight.set(value))?;
         }
         Ok(())
@@ -112,34 +107,23 @@ impl Callback for EarlyStopping {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{epoch, training};
     use super::*;
-    use crate::training::{Ledger, Logs};
     use crate::variable::Variable;
-
-    fn epoch(value: f64) -> Epoch {
-        Epoch { logs: Logs(vec![("loss".to_string(), value)]), ledger: Ledger::default(), ..Epoch::default() }
-    }
 
     #[test]
     fn training_stops_after_patience_and_ends_with_the_best_weights() {
         let weight = Variable::new("w", Array::scalar(0.0_f32));
-        let training = Training::new(10, 1, vec![weight.clone()]);
+        let training = training(vec![weight.clone()], 0.1);
         let mut stopping = EarlyStopping::on("loss").patience(2).restore_best_weights(true);
         stopping.train_begin(&training).unwrap();
         for (index, value) in [3.0, 1.0, 2.0, 1.5].into_iter().enumerate() {
             assert!(!training.is_stopped());
             weight.set(&Array::scalar(index as f32)).unwrap();
-            stopping.epoch_end(index, &epoch(value), &training).unwrap();
+            stopping.epoch_end(index, &epoch(&[("loss", value)]), &training).unwrap();
         }
         assert!(training.is_stopped());
         stopping.train_end(&training).unwrap();
         assert_eq!((stopping.best(), weight.value().get(0)), (Some((1, 1.0)), 1.0));
-    }
-
-    #[test]
-    fn a_number_that_is_not_reported_is_an_error_that_lists_those_that_are() {
-        let training = Training::new(10, 1, Vec::new());
-        let error = EarlyStopping::on("val_loss").epoch_end(0, &epoch(1.0), &training).unwrap_err();
-        assert!(error.to_string().contains("`val_loss`, which is not reported\n  help: reported are loss"), "{error}");
     }
 }

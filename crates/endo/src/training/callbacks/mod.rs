@@ -2,20 +2,51 @@
 //!
 //! In: the numbers so far. Out: whatever the callback does with them; an error stops training.
 
+mod csv_logger;
 mod early_stopping;
+mod event_file;
+mod lambda;
+mod model_checkpoint;
+mod monitor;
 mod progress;
+mod reduce_lr_on_plateau;
+mod schedulers;
+mod template;
+mod tensorboard;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::Result;
+use crate::optimizers::Optimizer;
 use crate::variable::Variable;
 
 use super::{Epoch, Ledger};
 
+pub use csv_logger::CsvLogger;
 pub use early_stopping::EarlyStopping;
+pub use lambda::LambdaCallback;
+pub use model_checkpoint::ModelCheckpoint;
 pub use progress::Progress;
+pub use reduce_lr_on_plateau::ReduceLrOnPlateau;
+pub use schedulers::{LearningRateScheduler, VariableScheduler};
+pub use tensorboard::TensorBoard;
 
 /// Something told of every batch and epoch of `fit`. A closure `|epoch: usize, logs: &Epoch| ...` is told of every epoch.
+///
+/// | Keras's | |
+/// |---|---|
+/// | [`EarlyStopping`], [`ReduceLrOnPlateau`], [`ModelCheckpoint`] | watch a term or metric by name |
+/// | [`LearningRateScheduler`], [`VariableScheduler`] | set a number at the begin of each epoch |
+/// | [`CsvLogger`], [`TensorBoard`], [`Progress`] | show all numbers |
+/// | [`LambdaCallback`] | closures |
+///
+/// There is no `TerminateOnNaN`: a step whose loss or gradient is not finite changes nothing, and `fit` returns an error that
+/// names the term.
+///
+/// They are called in the order in which they were given.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -32,8 +63,8 @@ pub trait Callback {
         Ok(())
     }
 
-    /// An epoch begins.
-    fn epoch_begin(&mut self, _epoch: usize) -> Result<()> {
+    /// An epoch begins; epochs count from 0.
+    fn epoch_begin(&mut self, _epoch: usize, _training: &Training) -> Result<()> {
         Ok(())
     }
 
@@ -78,17 +109,27 @@ pub trait Callback {
 /// assert_eq!(history.epochs.len(), 1);
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct Training {
+pub struct Training<'a> {
     epochs: usize,
     batches: usize,
     weights: Vec<Variable>,
+    optimizer: Arc<dyn Optimizer>,
+    save: &'a Save<'a>,
     stopped: Cell<bool>,
+    reported: RefCell<Vec<(String, f64)>>,
 }
 
-impl Training {
-    pub(crate) fn new(epochs: usize, batches: usize, weights: Vec<Variable>) -> Self {
-        Self { epochs, batches, weights, stopped: Cell::new(false) }
+/// Saves the model to a path: all of it, or its weights only.
+type Save<'a> = dyn Fn(&Path, bool) -> Result<()> + 'a;
+
+impl<'a> Training<'a> {
+    pub(crate) fn new(
+        [epochs, batches]: [usize; 2],
+        weights: Vec<Variable>,
+        optimizer: Arc<dyn Optimizer>,
+        save: &'a Save<'a>,
+    ) -> Self {
+        Self { epochs, batches, weights, optimizer, save, stopped: Cell::new(false), reported: RefCell::default() }
     }
 
     /// How many epochs were asked for.
@@ -106,6 +147,61 @@ impl Training {
         &self.weights
     }
 
+    /// The learning rate of the next step.
+    ///
+    /// # Errors
+    /// If the optimizer follows a schedule that does not give a finite scalar.
+    pub fn learning_rate(&self) -> Result<f64> {
+        self.optimizer.settings().learning_rate()
+    }
+
+    /// Sets the learning rate of the steps from now on. Nothing is traced anew.
+    ///
+    /// # Errors
+    /// If it is not finite, or the optimizer was made with a schedule.
+    pub fn set_learning_rate(&self, learning_rate: f64) -> Result<()> {
+        self.optimizer.settings().set_learning_rate(learning_rate)
+    }
+
+    /// Saves the model as [`Model::save`](crate::model::Model::save) does.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        (self.save)(path.as_ref(), false)
+    }
+
+    /// Saves the weights as [`Model::save_weights`](crate::model::Model::save_weights) does.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        (self.save)(path.as_ref(), true)
+    }
+
+    /// Adds a number to the logs of this epoch: the history, other callbacks and files get it under its name. What is reported
+    /// twice in an epoch is what was reported last. At an epoch's end it is too late for that epoch's logs, which are complete:
+    /// it is then in those of the next one.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// # let mut model = Model::new(Dense::new(1));
+    /// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// let double = LambdaCallback::new().on_epoch_begin(|epoch, training| {
+    ///     training.report("double", 2.0 * epoch as f64);
+    ///     Ok(())
+    /// });
+    /// let history = model.fit(&data, Fit::epochs(3).callback(double))?;
+    /// assert_eq!(history.get("double"), [0.0, 2.0, 4.0]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn report(&self, name: &str, value: f64) {
+        let mut reported = self.reported.borrow_mut();
+        reported.retain(|(known, _)| known != name);
+        reported.push((name.to_string(), value));
+    }
+
     /// Ends training after this epoch.
     pub fn stop(&self) {
         self.stopped.set(true);
@@ -114,11 +210,53 @@ impl Training {
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.get()
     }
+
+    /// What was reported since this was asked last.
+    pub(crate) fn take_reported(&self) -> Vec<(String, f64)> {
+        self.reported.take()
+    }
+}
+
+impl fmt::Debug for Training<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Training");
+        debug.field("epochs", &self.epochs).field("batches", &self.batches).field("stopped", &self.stopped);
+        debug.finish_non_exhaustive()
+    }
 }
 
 impl<F: FnMut(usize, &Epoch)> Callback for F {
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
         self(epoch, report);
         Ok(())
+    }
+}
+
+/// What the callbacks' own tests share: a training without a model, and epochs of one number.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimizers::Sgd;
+    use crate::training::Logs;
+
+    /// A training of 100 epochs with these weights and a learning rate.
+    pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
+        Training::new([100, 1], weights, Arc::new(Sgd::new(learning_rate)), &|_, _| Ok(()))
+    }
+
+    /// An epoch that reports these numbers.
+    pub fn epoch(logs: &[(&str, f64)]) -> Epoch {
+        let logs = logs.iter().map(|(name, value)| (name.to_string(), *value)).collect();
+        Epoch { logs: Logs(logs), ..Epoch::default() }
+    }
+
+    #[test]
+    fn what_is_reported_last_counts_once() {
+        let training = training(Vec::new(), 0.1);
+        training.report("rate", 1.0);
+        training.report("beta", 2.0);
+        training.report("rate", 3.0);
+        assert_eq!(training.take_reported(), [("beta".to_string(), 2.0), ("rate".to_string(), 3.0)]);
+        assert!(training.take_reported().is_empty());
     }
 }

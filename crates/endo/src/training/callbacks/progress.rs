@@ -57,7 +57,7 @@ impl Callback for Progress {
         Ok(())
     }
 
-    fn epoch_begin(&mut self, epoch: usize) -> Result<()> {
+    fn epoch_begin(&mut self, epoch: usize, _: &Training) -> Result<()> {
         self.epoch = epoch;
         Ok(())
     }

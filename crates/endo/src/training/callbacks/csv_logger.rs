@@ -1,0 +1,198 @@
+//! The numbers of every epoch as a table in a file.
+//!
+//! In: the logs of an epoch. Out: a line of a CSV file, written whole and at once, so that an interrupted run leaves whole lines.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use csv::StringRecord;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::saving::{failure, write_atomically};
+
+use super::{Callback, Epoch, Training};
+
+/// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
+///
+/// The columns are `epoch`, counted from 0, and every name of the logs in alphabetical order, as in Keras. A name that appears
+/// later gets a column of its own; where an epoch has no number of that name, there is `NA`. Numbers have all their digits.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+/// # let path = std::env::temp_dir().join(format!("endo-csv-{}.csv", std::process::id()));
+/// # let mut model = Model::new(Dense::new(1));
+/// model.compile("sgd", "mse", ["mae"]);
+/// model.fit(&data, Fit::epochs(2).validation_split(0.25).callback(CsvLogger::new(&path)))?;
+/// let text = std::fs::read_to_string(&path).unwrap();
+/// assert!(text.starts_with("epoch,loss,mae,val_loss,val_mae\n0,"));
+/// assert_eq!(text.lines().count(), 3);
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Errors
+/// `fit` fails, before the first step where that can be known, if the file cannot be written.
+#[derive(Debug)]
+pub struct CsvLogger {
+    path: PathBuf,
+    separator: u8,
+    append: bool,
+    columns: Vec<String>,
+}
+
+/// What stands where an epoch has no number.
+const MISSING: &str = "NA";
+
+impl CsvLogger {
+    /// Writes to a file, which is overwritten when training begins.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), separator: b',', append: false, columns: Vec::new() }
+    }
+
+    /// What stands between two cells; a comma unless set. One character of ASCII.
+    #[must_use]
+    pub fn separator(mut self, separator: char) -> Self {
+        self.separator = u8::try_from(separator).unwrap_or(0);
+        self
+    }
+
+    /// Whether lines are added to those of a file that is there already; false unless set. Of a line that an interrupted run
+    /// left unfinished nothing remains.
+    #[must_use]
+    pub fn append(mut self, append: bool) -> Self {
+        self.append = append;
+        self
+    }
+
+    /// The rows of the file, its first line among them.
+    fn rows(&self) -> Result<Vec<StringRecord>> {
+        let fail = |error: csv::Error| failure("cannot read", &self.path, &error);
+        let mut reader = csv::ReaderBuilder::new();
+        let reader = reader.has_headers(false).flexible(true).delimiter(self.separator);
+        reader.from_path(&self.path).map_err(fail)?.into_records().collect::<csv::Result<_>>().map_err(fail)
+    }
+
+    /// Replaces the file by these rows under the columns.
+    fn rewrite(&self, rows: &[StringRecord]) -> Result<()> {
+        let mut text = if self.columns.is_empty() { Vec::new() } else { self.line(&self.columns)? };
+        for row in rows {
+            let missing = self.columns.len().saturating_sub(row.len());
+            text.extend(self.line(row.iter().chain(std::iter::repeat_n(MISSING, missing)))?);
+        }
+        write_atomically(&self.path, &text)
+    }
+
+    /// Cells as a line.
+    fn line(&self, cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Vec<u8>> {
+        let fail = |error: &dyn std::fmt::Display| failure("cannot write", &self.path, error);
+        let mut writer = csv::WriterBuilder::new().delimiter(self.separator).from_writer(Vec::new());
+        writer.write_record(cells).map_err(|error| fail(&error))?;
+        writer.into_inner().map_err(|error| fail(&error))
+    }
+}
+
+impl Callback for CsvLogger {
+    fn train_begin(&mut self, _: &Training) -> Result<()> {
+        if self.separator == 0 || !self.separator.is_ascii() || b"\"\r\n".contains(&self.separator) {
+            let message = "the separator of `CsvLogger` is no single ASCII character that can stand between cells";
+            return Err(Error::new(ErrorKind::Argument, message).help("use ',', ';' or '\\t'"));
+        }
+        let mut rows = if self.append && self.path.exists() { self.rows()?.into_iter() } else { Vec::new().into_iter() };
+        self.columns = rows.next().iter().flat_map(|first| first.iter().map(str::to_string)).collect();
+        let mut rows: Vec<StringRecord> = rows.collect();
+        rows.pop_if(|last| last.len() < self.columns.len());
+        self.rewrite(&rows)
+    }
+
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
+        let mut names: Vec<&str> = report.logs.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        let new = ["epoch"].into_iter().chain(names).filter(|name| !self.columns.iter().any(|known| known == name));
+        let new: Vec<String> = new.map(str::to_string).collect();
+        if !new.is_empty() {
+            let headed = usize::from(!self.columns.is_empty());
+            let rows = self.rows()?;
+            self.columns.extend(new);
+            self.rewrite(&rows[headed..])?;
+        }
+        let cell = |column: &String| match (column.as_str(), report.logs.get(column)) {
+            (_, Some(value)) => value.to_string(),
+            ("epoch", None) => epoch.to_string(),
+            (_, None) => MISSING.to_string(),
+        };
+        let line = self.line(self.columns.iter().map(cell))?;
+        let file = OpenOptions::new().append(true).open(&self.path);
+        file.and_then(|mut file| file.write_all(&line)).map_err(|error| failure("cannot write", &self.path, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::tests::{epoch, training};
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("endo-csv-logger-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn run(mut logger: CsvLogger, epochs: &[Epoch]) -> String {
+        let training = training(Vec::new(), 0.1);
+        logger.train_begin(&training).unwrap();
+        epochs.iter().enumerate().for_each(|(index, report)| logger.epoch_end(index, report, &training).unwrap());
+        fs::read_to_string(&logger.path).unwrap()
+    }
+
+    #[test]
+    fn a_line_for_each_epoch_in_keras_s_order_with_all_digits() {
+        let folder = Folder::new("order");
+        let path = folder.0.join("deeper/log.csv");
+        let epochs = [epoch(&[("loss", 0.1), ("a,b", 2.0)]), epoch(&[("loss", 1.0 / 3.0), ("a,b", 1e-9)])];
+        let text = run(CsvLogger::new(&path), &epochs);
+        assert_eq!(text, "epoch,\"a,b\",loss\n0,2,0.1\n1,0.000000001,0.3333333333333333\n");
+        assert_eq!(run(CsvLogger::new(&path).separator(';'), &epochs[..1]), "epoch;a,b;loss\n0;2;0.1\n");
+    }
+
+    #[test]
+    fn a_name_that_appears_later_gets_a_column() {
+        let folder = Folder::new("later");
+        let epochs = [epoch(&[("loss", 1.0)]), epoch(&[("loss", 2.0), ("extra", 3.0)]), epoch(&[("extra", 4.0)])];
+        let text = run(CsvLogger::new(folder.0.join("log.csv")), &epochs);
+        assert_eq!(text, "epoch,loss,extra\n0,1,NA\n1,2,3\n2,NA,4\n");
+    }
+
+    #[test]
+    fn appending_keeps_whole_lines_and_drops_an_unfinished_one() {
+        let folder = Folder::new("append");
+        let path = folder.0.join("log.csv");
+        let again = || run(CsvLogger::new(&path).append(true), &[epoch(&[("loss", 0.5)])]);
+        assert_eq!(again(), "epoch,loss\n0,0.5\n");
+        fs::write(&path, "epoch,loss\n0,0.5\n1").unwrap();
+        assert_eq!(again(), "epoch,loss\n0,0.5\n0,0.5\n");
+        assert_eq!(run(CsvLogger::new(&path), &[]), "");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_an_error_before_training() {
+        let folder = Folder::new("folder");
+        let error = CsvLogger::new(&folder.0).train_begin(&training(Vec::new(), 0.1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let error = CsvLogger::new("log.csv").separator('→').train_begin(&training(Vec::new(), 0.1)).unwrap_err();
+        assert!(error.message().contains("no single ASCII character"), "{error}");
+    }
+}

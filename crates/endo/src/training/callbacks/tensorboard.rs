@@ -1,0 +1,88 @@
+//! The numbers of every epoch, and how the weights are spread, for TensorBoard.
+//!
+//! In: the logs of an epoch, the weights. Out: event files in two folders, one for training and one for validation.
+
+use std::path::PathBuf;
+
+use crate::error::Result;
+
+use super::event_file::{EventFile, Histogram, Value};
+use super::{Callback, Epoch, Training};
+
+/// Writes the loss, its terms and the metrics of every epoch for TensorBoard. Keras's `TensorBoard`, with its folders and names.
+///
+/// What training reports is in the folder `train` as `epoch_loss`, `epoch_reconstruction`, ..; what validation reports is under
+/// the same names in the folder `validation`, so that TensorBoard draws both in one plot. `tensorboard --logdir logs` shows them.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+/// # let logs = std::env::temp_dir().join(format!("endo-board-{}", std::process::id()));
+/// # let mut model = Model::new(Dense::new(1));
+/// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+/// let board = TensorBoard::new(&logs).histogram_freq(1);
+/// model.fit(&data, Fit::epochs(2).validation_split(0.25).callback(board))?;
+/// assert!(logs.join("train").is_dir() && logs.join("validation").is_dir());
+/// # std::fs::remove_dir_all(&logs).unwrap();
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Errors
+/// `fit` fails, before the first step where that can be known, if a file cannot be written.
+#[derive(Debug)]
+pub struct TensorBoard {
+    folder: PathBuf,
+    histogram_freq: usize,
+    train: Option<EventFile>,
+    validation: Option<EventFile>,
+}
+
+impl TensorBoard {
+    /// Writes below a folder, which is made if it is missing. Each training has files of its own.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), histogram_freq: 0, train: None, validation: None }
+    }
+
+    /// Writes histograms of all weights after every so many epochs; 0, never, unless set.
+    #[must_use]
+    pub fn histogram_freq(mut self, epochs: usize) -> Self {
+        self.histogram_freq = epochs;
+        self
+    }
+}
+
+impl Callback for TensorBoard {
+    fn train_begin(&mut self, _: &Training) -> Result<()> {
+        self.train = Some(EventFile::create(&self.folder.join("train"))?);
+        self.validation = None;
+        Ok(())
+    }
+
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
+        let (mut train, mut validation) = (Vec::new(), Vec::new());
+        for (name, value) in report.logs.iter() {
+            let (values, name) = match name.strip_prefix("val_") {
+                Some(name) => (&mut validation, name),
+                None => (&mut train, name),
+            };
+            values.push((format!("epoch_{name}"), Value::Scalar(value)));
+        }
+        if self.histogram_freq > 0 && epoch.is_multiple_of(self.histogram_freq) {
+            for weight in training.weights() {
+                let values = weight.value();
+                let histogram = Histogram::of((0..values.len()).map(|index| values.get(index)));
+                train.push((format!("{}/histogram", weight.name()), Value::Histogram(histogram)));
+            }
+        }
+        if let Some(file) = &mut self.train {
+            file.write(epoch, &train)?;
+        }
+        if validation.is_empty() {
+            return Ok(());
+        }
+        if self.validation.is_none() {
+            self.validation = Some(EventFile::create(&self.folder.join("validation"))?);
+        }
+        self.validation.as_mut().map_or(Ok(()), |file| file.write(epoch, &validation))
+    }
+}

@@ -1,0 +1,174 @@
+//! What is traced and probably not meant: the text of each warning, the user's line, and where there is none.
+//!
+//! In: models with one mistake, and models that look like one. Out: warnings, or errors where they are denied.
+
+use endo::prelude::*;
+
+fn data() -> Dataset {
+    let x = Array::from_fn([16, 3], |i| (0.7 * i as f32).sin());
+    let y = Array::from_fn([16, 1], |i| (0.3 * i as f32).cos());
+    Dataset::new(x, y).expect("data that fits")
+}
+
+/// `this file:line: `, where the line is the one that ends with a mark.
+fn at(mark: &str) -> String {
+    let ending = format!("// <- {mark}");
+    let line = include_str!("lints.rs").lines().position(|line| line.ends_with(&ending)).expect("a marked line");
+    format!("{}:{}: ", file!(), line + 1)
+}
+
+fn train(layer: impl Layer + 'static) -> Model {
+    let mut model = Model::new(layer);
+    model.compile("sgd", "mse", ["mae"]);
+    model
+}
+
+/// The warnings of training and validating.
+fn warnings(mut model: Model) -> Vec<String> {
+    let data = data();
+    model.fit(&data, Fit::epochs(2).batch_size(12).validation(&data)).unwrap();
+    model.warnings()
+}
+
+const CONSTANT: &str = "it depends on data alone, or on weights through what has no gradient; report it with `add_metric` if that is \
+                        meant";
+
+#[test]
+fn a_term_that_no_weight_can_change() {
+    let dense = Dense::new(1);
+    let model = train(move |x: &Tensor, cx: &mut Context| {
+        let y = dense.apply(x, cx);
+        let size = y.stop_gradient().square().mean();
+        cx.add_loss("size", &size); // <- the term
+        cx.add_loss("share", y.greater(0.0).cast(DType::F32).mean()); // <- the comparison
+        cx.add_sample_loss("inputs", x.square().mean_axes(&[-1])); // <- the sample loss
+        y
+    });
+    let expected = [("the term", "size"), ("the comparison", "share"), ("the sample loss", "inputs")]
+        .map(|(mark, name)| format!("{}no trainable weight can change the loss term `{name}`: {CONSTANT}", at(mark)));
+    assert_eq!(warnings(model), expected);
+}
+
+#[test]
+fn a_compiled_loss_that_no_weight_can_change() {
+    let dense = Dense::new(1);
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let y = dense.apply(x, cx);
+        cx.add_loss("size", y.square().mean());
+        y.stop_gradient()
+    });
+    model.compile("sgd", "mse", ());
+    model.fit(&data(), Fit::epochs(1)).unwrap(); // <- the fit
+    let expected = format!("{}no trainable weight can change the loss term `main`: {CONSTANT}", at("the fit"));
+    assert_eq!(model.warnings(), [expected]);
+}
+
+#[test]
+fn a_weight_that_no_term_reaches() {
+    let (used, lost) = (Dense::new(1), Dense::new(2).use_bias(false).name("lost"));
+    let model = train(move |x: &Tensor, cx: &mut Context| {
+        lost.apply(x, cx); // <- the layer
+        used.apply(x, cx)
+    });
+    let text = "the loss does not depend on `lambda/lost/kernel`: training leaves it as it is; freeze it if that is meant";
+    assert_eq!(warnings(model), [format!("{}{text}", at("the layer"))]);
+}
+
+struct Idle;
+
+impl Metric for Idle {
+    fn name(&self) -> &str {
+        "idle"
+    }
+    fn update(&self, _: &Tensor, _: &Tensor, _: Option<&Tensor>, _: &mut Context) {}
+    fn result(&self, cx: &mut Context) -> Tensor {
+        cx.constant(0.0_f32)
+    }
+}
+
+#[test]
+fn a_metric_that_is_never_updated() {
+    let mut model = Model::new(Dense::new(1));
+    model.compile("sgd", "mse", [Idle]);
+    model.fit(&data(), Fit::epochs(1)).unwrap(); // <- the fit with an idle metric
+    let text = "the metric `idle` is never updated: its `update` assigns to no variable";
+    assert_eq!(model.warnings(), [format!("{}{text}", at("the fit with an idle metric"))]);
+}
+
+#[test]
+fn warnings_that_are_denied_are_errors_before_a_weight_changes() {
+    for eager in [false, true] {
+        let dense = Dense::new(1);
+        let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+            cx.add_loss("inputs", x.square().mean()); // <- the denied term
+            dense.apply(x, cx)
+        })
+        .run_eagerly(eager);
+        model.compile("sgd", "mse", ());
+        model.build([16, 3]).unwrap();
+        let before = model.weights()[0].value();
+        let deny = || Fit::epochs(1).deny_warnings(true);
+        let error = model.fit(&data(), deny()).unwrap_err();
+        assert_eq!(error.message(), format!("no trainable weight can change the loss term `inputs`: {CONSTANT}"));
+        let site = error.site().unwrap();
+        assert_eq!(format!("{}:{}: ", site.file(), site.line()), at("the denied term"));
+        assert_eq!(error.advice(), Some("mend it, or train without `deny_warnings`"));
+        assert_eq!(model.weights()[0].value(), before);
+        // Also where the step is known already.
+        model.fit(&data(), Fit::epochs(1)).unwrap();
+        assert_eq!(model.fit(&data(), deny()).unwrap_err().message(), error.message());
+    }
+}
+
+#[test]
+fn what_is_meant_is_not_warned_of() {
+    // The penalty and the activity of a layer that was frozen; batch statistics; a term that trains a part only.
+    let layers = Sequential::new()
+        .add(Dense::new(4).kernel_regularizer(L2(0.01)).activity_regularizer(L1(0.01)).name("frozen"))
+        .add(BatchNormalization::new())
+        .add(Dropout::new(0.5))
+        .add(Dense::new(1).kernel_regularizer(L2(0.01)));
+    let model = train(layers);
+    model.build([16, 3]).unwrap();
+    let freeze = |weight: &Variable| weight.set_trainable(!weight.name().contains("frozen"));
+    model.weights().iter().filter(|weight| weight.is_trainable()).for_each(freeze);
+    assert_eq!(warnings(model), [""; 0]);
+
+    let (encoder, decoder) = (Dense::new(1), Dense::new(3));
+    let partly = train(move |x: &Tensor, cx: &mut Context| {
+        let z = encoder.apply(x, cx);
+        let error = decoder.apply(&z.stop_gradient(), cx) - x;
+        cx.add_loss("reconstruction", error.square().mean());
+        z
+    });
+    assert_eq!(warnings(partly), [""; 0]);
+
+    let (encoder, out) = (Dense::new(2), Dense::new(1));
+    let mut inside = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let z = encoder.apply(x, cx);
+        cx.add_loss("size", z.square().mean());
+        out.apply(&z, cx)
+    });
+    inside.compile("sgd", (), ());
+    assert_eq!(warnings(inside), [""; 0]);
+
+    let mut from_outside = train(Dense::new(1));
+    from_outside.build([16, 3]).unwrap();
+    let kernel = from_outside.weight("kernel").unwrap();
+    from_outside.add_loss("decay", move |cx| 0.5 * cx.read(&kernel).square().sum());
+    assert_eq!(warnings(from_outside), [""; 0]);
+}
+
+#[test]
+fn evaluation_and_prediction_do_not_warn() {
+    let (used, lost) = (Dense::new(1), Dense::new(2));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        lost.apply(x, cx);
+        cx.add_loss("inputs", x.square().mean());
+        used.apply(x, cx)
+    });
+    model.compile("sgd", "mse", [Idle]);
+    model.evaluate(&data()).unwrap();
+    model.predict(data().inputs()).unwrap();
+    assert_eq!(model.warnings(), [""; 0]);
+}
