@@ -92,8 +92,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Metrics that sample weights and class weights apply to, in lists as `compile` takes them; reported as `weighted_` and their name when a metric of
-    /// the same name is compiled without weights.
+    /// Metrics that sample weights and class weights apply to, in lists as `compile` takes them; reported as `weighted_` and their
+    /// name when a metric of the same name is compiled without weights.
     pub fn weighted_metrics<K>(&mut self, metrics: impl IntoMetrics<K>) -> &mut Self {
         self.change(|compiled| compiled.set_all_metrics(true, metrics.into_metrics()))
     }

@@ -157,8 +157,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///
     /// # Errors
     /// Before anything is trained: if the model is not compiled, a number in the data is not finite or no target that a loss or
-    /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a term of the loss or a gradient is not finite; weights,
-    /// slots and metrics are then as they were before that step.
+    /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a
+    /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step.
     #[track_caller]
     pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
         let mut done = 0;
