@@ -75,6 +75,13 @@ impl Error {
         self
     }
 
+    /// With another message, and the same place and help.
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: String) -> Self {
+        self.0.message = message;
+        self
+    }
+
     /// Says in which epoch and step of training a number went wrong; other errors stay as they are.
     #[must_use]
     pub(crate) fn in_step(mut self, epoch: usize, step: usize) -> Self {

@@ -8,6 +8,8 @@ mod custom;
 mod data;
 #[path = "errors/layers.rs"]
 mod layers;
+#[path = "errors/numbers.rs"]
+mod numbers;
 #[path = "support/structs.rs"]
 mod structs;
 #[path = "errors/tracing.rs"]

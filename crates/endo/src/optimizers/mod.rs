@@ -251,7 +251,7 @@ mod tests {
         let weight = Variable::new("weight", [1.0_f32]);
         let optimizer = Sgd::new(|step: &Tensor| 1.0 / (1.0 - step));
         let error = walk_weight(&optimizer, &weight, [1.0, 1.0]).unwrap_err();
-        assert_eq!(error.message(), "the learning rate is not finite; nothing was updated");
+        assert_eq!(error.message(), "the learning rate is not finite; nothing was updated: `divide` of 1 and 0 gave inf");
         assert_eq!(weight.value().get(0), 0.0);
     }
 

@@ -6,13 +6,15 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::array::Array;
+use crate::cpu::pool::Pool;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::graph::{Graph, Tensor, Trace};
 use crate::ops;
 use crate::variable::Variable;
 
 use super::Context;
+use super::replay::{Called, Replay};
 
 /// How a closure is traced.
 #[derive(Clone, Debug)]
@@ -43,18 +45,19 @@ impl Tracing {
     }
 
     /// The results of a closure computed node by node; variables get their new values at the end, unless a checked value
-    /// is not finite.
+    /// is not finite. Errors call the inputs as `called` says.
     #[track_caller]
     pub fn run_eagerly(
         &self,
         inputs: &[&Array],
+        called: Called<'_>,
         closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
     ) -> Result<(Vec<Array>, Vec<String>)> {
         let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
         let (graph, warnings, outputs) = self.follow(&trace, inputs, closure)?;
         let value = |id| trace.value(id).expect("every node of an eager trace has a value");
-        if let Some(check) = graph.checks.iter().find(|check| !value(check.node).is_finite()) {
-            return Err(not_finite(&check.what));
+        if let Some(check) = graph.checks.iter().position(|check| !value(check.node).is_finite()) {
+            return Err(Replay { inputs, called, pool: &Pool::new(1) }.error(graph, check));
         }
         for (index, id) in &graph.writes {
             graph.variables[*index].set(&value(*id))?;
@@ -84,15 +87,8 @@ impl Tracing {
 
 /// A value computed now, node by node, from variables.
 pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Array> {
-    let (mut values, _) = Tracing::new(false, 0).run_eagerly(&[], |_, cx| vec![closure(cx)])?;
+    let (mut values, _) = Tracing::new(false, 0).run_eagerly(&[], Called::NUMBERED, |_, cx| vec![closure(cx)])?;
     Ok(values.remove(0))
-}
-
-/// The error for a checked value that is not finite.
-pub(crate) fn not_finite(what: &str) -> Error {
-    let message = format!("{what} is not finite; nothing was updated");
-    let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
-    Error::new(ErrorKind::NotFinite, message).help(help)
 }
 
 /// Seed and step of the random numbers of a function or model.

@@ -15,6 +15,7 @@ use crate::shape::Shape;
 use crate::variable::Variable;
 
 use super::follow::{Tracing, new_counter};
+use super::replay::{Called, Replay};
 use super::signature::check;
 use super::{Context, Program, TensorSpec};
 
@@ -148,7 +149,9 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     ///
     /// # Errors
     /// An input that the signature does not accept; the first mistake of the trace, with the layer and the line of the
-    /// closure; or the first loss or gradient that is not finite, in which case no variable has changed.
+    /// closure; or the first loss or gradient that is not finite, in which case no variable has changed. The closure is then
+    /// traced once more, to compute the run again one operation at a time, and the error names the operation that made the
+    /// number, its line, and the rows of the batch.
     #[track_caller]
     pub fn run(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         if self.eager {
@@ -167,10 +170,21 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             }
         };
         let Traced { program, outputs, .. } = &mut self.traced[index];
-        if let Some(program) = program {
-            program.run(&inputs, outputs, &self.pool)?;
+        if let Some(program) = program
+            && let Err(check) = program.attempt(&inputs, outputs, &self.pool)
+        {
+            return Err(self.explain(index, check, inputs));
         }
-        Ok(outputs)
+        Ok(&self.traced[index].outputs)
+    }
+
+    /// The error of a run whose check of this index failed.
+    #[track_caller]
+    fn explain(&self, index: usize, check: usize, inputs: [&Array; N]) -> Error {
+        let retraced = self.tracing.graph(&inputs, |tensors, cx| self.call(tensors, cx)).map(|(graph, _)| graph);
+        let replay = Replay { inputs: &inputs, called: Called::NUMBERED, pool: &self.pool };
+        let program = self.traced[index].program.as_ref().expect("it was run");
+        program.explain(check, retraced, &replay)
     }
 
     fn find(&self, inputs: &[&Array; N]) -> Option<usize> {
@@ -223,7 +237,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         self.accept(&inputs)?;
-        let (values, warnings) = self.tracing.run_eagerly(&inputs, |tensors, cx| self.call(tensors, cx))?;
+        let (values, warnings) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| self.call(tensors, cx))?;
         self.warn(warnings);
         let mut values = values.into_iter();
         let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));

@@ -10,6 +10,7 @@ pub mod gradients;
 pub mod jacobian;
 pub mod program;
 pub mod record;
+pub(crate) mod replay;
 pub mod scope;
 pub mod signature;
 mod terms;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::cpu::{self, VariableMemory, Workspace};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::variable::{Block, Variable};
 
-use super::follow::not_finite;
+use super::replay::{Replay, not_finite};
 
 /// A plan with its variables. Runs allocate nothing after the first; their workspaces stay, as many as ran at once, for each number
 /// of threads.
@@ -61,6 +61,11 @@ impl Program {
     /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's. Fails, with all variables
     /// as they were, when a checked value is not finite.
     pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {
+        self.attempt(inputs, outputs, pool).map_err(|check| self.failure(check))
+    }
+
+    /// As [`run`](Self::run). Fails with the index of the first check whose value is not finite.
+    pub(crate) fn attempt(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<(), usize> {
         let workspace = {
             let mut idle = lock(&self.idle);
             let fitting = idle.iter().rposition(|workspace| workspace.threads() == pool.threads());
@@ -77,7 +82,21 @@ impl Program {
         result
     }
 
-    fn run_in(&self, workspace: &mut Workspace, inputs: &[&Array], pool: &Pool) -> Result<()> {
+    /// The error for the check of an index.
+    pub(crate) fn failure(&self, check: usize) -> Error {
+        not_finite(&self.checks[check])
+    }
+
+    /// The same with what made the number, looked for in the graph that was planned, traced once more: graphs are not kept.
+    pub(crate) fn explain(&self, check: usize, retraced: Result<Graph>, replay: &Replay<'_>) -> Error {
+        let same = |graph: &Graph| graph.checks.get(check).is_some_and(|known| known.what == self.checks[check]);
+        match retraced {
+            Ok(graph) if same(&graph) => replay.error(graph, check),
+            Ok(_) | Err(_) => self.failure(check), // a closure that does something else each time
+        }
+    }
+
+    fn run_in(&self, workspace: &mut Workspace, inputs: &[&Array], pool: &Pool) -> Result<(), usize> {
         loop {
             let Binding { block, offsets } = self.bind();
             let result = if self.writes {
@@ -95,7 +114,7 @@ impl Program {
                 }
                 cpu::run(&self.plan, workspace, inputs, VariableMemory::Read(content.bytes()), &offsets, pool)
             };
-            return result.map_err(|check| not_finite(&self.checks[check]));
+            return result;
         }
     }
 

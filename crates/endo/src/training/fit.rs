@@ -12,7 +12,7 @@ use crate::model::Model;
 
 use super::callbacks::{Callback, Progress, Training};
 use super::history::{Epoch, History, Logs, Sums, distinct};
-use super::step::Runner;
+use super::step::{Batch, Runner};
 use crate::model::steps::Kind;
 
 /// Keras's.
@@ -38,6 +38,7 @@ pub struct Fit<'a> {
     class_weight: Vec<(usize, f64)>,
     shuffle: bool,
     deny_warnings: bool,
+    skip_non_finite: bool,
     callbacks: Vec<Box<dyn Callback + 'a>>,
 }
 
@@ -52,6 +53,7 @@ impl<'a> Fit<'a> {
             class_weight: Vec::new(),
             shuffle: true,
             deny_warnings: false,
+            skip_non_finite: false,
             callbacks: Vec::new(),
         }
     }
@@ -88,6 +90,26 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;
+        self
+    }
+
+    /// Whether a batch whose loss or gradient is not finite is left out, instead of ending `fit` with an error. Its step has
+    /// changed nothing. How many there were is in [`Epoch::skipped`] and, as `skipped_batches`, in the logs of each epoch, and a
+    /// warning says what was wrong with an epoch's first. An epoch of which all batches are left out is an error. False unless set.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let dense = Dense::new(1);
+    /// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(&x.log(), cx));
+    /// model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// let data = Dataset::new([[1.0_f32], [-1.0], [2.0], [3.0]], [[0.0_f32], [1.0], [1.0], [2.0]])?;
+    /// let history = model.fit(&data, Fit::epochs(2).batch_size(1).skip_non_finite(true))?;
+    /// assert_eq!((history.get("skipped_batches"), history.skipped()), (vec![1.0, 1.0], 2));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn skip_non_finite(mut self, skip: bool) -> Self {
+        self.skip_non_finite = skip;
         self
     }
 
@@ -158,7 +180,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// Before anything is trained: if the model is not compiled, a number in the data is not finite or no target that a loss or
     /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a
-    /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step.
+    /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step, and the
+    /// error names the operation that made the number, its layer, its line and the rows of the data.
     #[track_caller]
     pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
         let mut done = 0;
@@ -242,16 +265,35 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let mut runner = Runner::new(self, Kind::Train);
         runner.deny_warnings = options.deny_warnings;
         let mut sums = Sums::default();
-        for (step, indices) in order.batches(options.batch_size)?.enumerate() {
-            let batch = buffers.gather(data, indices)?;
-            let (names, outputs) = runner.run(batch.into()).map_err(|error| error.in_step(epoch, step))?;
-            sums.add(names, outputs, indices.len());
+        let batches = order.batches(options.batch_size)?;
+        let (total, mut skipped, mut first) = (batches.len(), 0, None);
+        for (step, indices) in batches.enumerate() {
+            let batch = Batch { rows: indices, ..buffers.gather(data, indices)?.into() };
+            let result = runner.run(batch).map(|(names, outputs)| sums.add(names, outputs, indices.len()));
+            match result.map_err(|error| error.in_step(epoch, step)) {
+                Ok(()) => {}
+                Err(error) if options.skip_non_finite && error.kind() == ErrorKind::NotFinite => {
+                    skipped += 1;
+                    runner.replays = false; // one is explained; the others are counted
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
             for callback in &mut options.callbacks {
                 callback.batch_end(step, &|| sums.ledger())?;
             }
         }
+        if let Some(first) = first {
+            if skipped == total {
+                let message = format!("all {total} batches were skipped; {}", first.message());
+                return Err(first.with_message(message));
+            }
+            self.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
+        }
         let ledger = sums.ledger();
-        let mut logs = sums.logs(self.metric_results()?);
+        let mut metrics = self.metric_results()?;
+        metrics.extend(options.skip_non_finite.then(|| ("skipped_batches".to_string(), skipped as f64)));
+        let mut logs = sums.logs(metrics);
         let validation = match validation {
             Some(data) => {
                 let (ledger, reported) = self.test(data, options.batch_size)?;
@@ -260,6 +302,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
             }
             None => None,
         };
-        Ok(Epoch { ledger, validation, logs: Logs(logs), seconds: 0.0 })
+        Ok(Epoch { ledger, validation, logs: Logs(logs), skipped, seconds: 0.0 })
     }
 }

@@ -56,6 +56,8 @@ pub struct Epoch {
     /// `loss`, its terms, the metrics, all of them again with `val_` for validation, and what callbacks
     /// [report](super::Training::report).
     pub logs: Logs,
+    /// The batches left out because a loss or gradient was not finite; 0 unless `fit` was told to go on.
+    pub skipped: usize,
     /// How long the epoch took, validation included, in seconds.
     pub seconds: f64,
 }
@@ -90,6 +92,11 @@ impl History {
     /// The value of one number in the last epoch.
     pub fn last(&self, name: &str) -> Option<f64> {
         self.epochs.last().and_then(|epoch| epoch.logs.get(name))
+    }
+
+    /// The batches left out in all epochs, because a loss or gradient was not finite.
+    pub fn skipped(&self) -> usize {
+        self.epochs.iter().map(|epoch| epoch.skipped).sum()
     }
 
     /// The loss of the last epoch and its terms, which add up to it.

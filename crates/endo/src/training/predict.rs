@@ -118,7 +118,7 @@ fn samples(inputs: &[Array]) -> Result<usize> {
 /// The outputs for some rows, one row of each for each.
 #[track_caller]
 fn outputs<'r, I: Tree, O: Tree>(runner: &'r mut Runner<'_, I, O>, inputs: &[Array], rows: usize) -> Result<&'r [Array]> {
-    let (_, outputs) = runner.run(Batch { inputs, targets: &[], weights: &[] })?;
+    let (_, outputs) = runner.run(Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
     if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
         let message = format!("an output of the model for {rows} rows has shape {}", output.shape());
         return Err(Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input"));

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::data::Dataset;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::model::Model;
 use crate::model::steps::{Key, Kind, Names, Step, Steps};
 use crate::shape::Shape;
+use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 
 use super::lints;
@@ -23,11 +24,13 @@ pub(crate) struct Batch<'a> {
     pub inputs: &'a [Array],
     pub targets: &'a [Array],
     pub weights: &'a [Array],
+    /// Which rows of the data they are, for errors; empty where that is not known.
+    pub rows: &'a [usize],
 }
 
 impl<'a> From<&'a Dataset> for Batch<'a> {
     fn from(data: &'a Dataset) -> Self {
-        Self { inputs: data.all_inputs(), targets: data.all_targets(), weights: data.all_sample_weights() }
+        Self { inputs: data.all_inputs(), targets: data.all_targets(), weights: data.all_sample_weights(), rows: &[] }
     }
 }
 
@@ -51,6 +54,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     eager: (Names, Vec<Array>),
     /// Whether a warning is an error, before anything is run.
     pub deny_warnings: bool,
+    /// Whether a step that fails at a number that is not finite is computed again, to find what made it.
+    pub replays: bool,
 }
 
 /// Plans take at most so many arrays without allocating; a model of more inputs, targets and weights allocates once a step.
@@ -59,7 +64,7 @@ const ARRAYS: usize = 8;
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(model: &'m Model<I, O>, kind: Kind) -> Self {
         let eager = (Names::default(), Vec::new());
-        Self { model, kind, trainable: trainable(model), used: Vec::new(), eager, deny_warnings: false }
+        Self { model, kind, trainable: trainable(model), used: Vec::new(), eager, deny_warnings: false, replays: true }
     }
 
     /// Runs a batch. Returns the names of the outputs and the outputs: for training and testing the total, the terms and what
@@ -70,20 +75,21 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let count = counts.iter().sum::<usize>();
         if count > ARRAYS {
             let arrays: Vec<&Array> = batch.arrays().collect();
-            return self.run_arrays(counts, &arrays);
+            return self.run_arrays(counts, &arrays, batch.rows);
         }
         let first = &batch.inputs[0];
         let mut arrays = [first; ARRAYS];
         arrays.iter_mut().zip(batch.arrays()).for_each(|(slot, array)| *slot = array);
-        self.run_arrays(counts, &arrays[..count])
+        self.run_arrays(counts, &arrays[..count], batch.rows)
     }
 
     #[track_caller]
-    fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array]) -> Result<(&Names, &[Array])> {
+    fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<(&Names, &[Array])> {
         if self.model.eager {
             let names = RefCell::new(Names::default());
             let tracing = self.model.tracing(self.kind == Kind::Train);
-            let (values, warnings) = tracing.run_eagerly(inputs, |tensors, cx| {
+            let called = Called { input: &|index| name(counts, index), rows };
+            let (values, warnings) = tracing.run_eagerly(inputs, called, |tensors, cx| {
                 let outputs = self.model.step(self.kind, counts, tensors, cx, &names);
                 deny(self.deny_warnings, cx);
                 outputs
@@ -108,7 +114,12 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             }
         };
         let (step, outputs) = &mut self.used[index];
-        step.program.run(inputs, outputs, &self.model.pool)?;
+        if let Err(check) = step.program.attempt(inputs, outputs, &self.model.pool) {
+            return Err(match self.replays {
+                true => self.model.explain(step, check, inputs, rows),
+                false => step.program.failure(check),
+            });
+        }
         Ok((&step.names, outputs))
     }
 
@@ -131,6 +142,15 @@ fn deny(warnings: bool, cx: &Context) {
     if warnings {
         cx.trace().deny_warnings();
     }
+}
+
+/// What an array of a batch is called, given how many inputs, targets and weights there are.
+fn name(counts: [usize; 3], index: usize) -> String {
+    let kinds = ["inputs", "targets", "sample_weight"].into_iter().zip(counts);
+    let mut names = kinds.flat_map(|(kind, count)| {
+        (0..count).map(move |place| if count == 1 { kind.to_string() } else { format!("{kind} {place}") })
+    });
+    names.nth(index).unwrap_or_default()
 }
 
 fn trainable<I: Tree, O: Tree>(model: &Model<I, O>) -> Vec<bool> {
@@ -176,6 +196,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
         }
         known.push(step.clone());
         Ok(step)
+    }
+
+    /// The error of a step whose check of this index failed on these arrays.
+    #[track_caller]
+    fn explain(&self, step: &Step, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
+        let Key { kind, counts, .. } = step.key;
+        let (tracing, names) = (self.tracing(kind == Kind::Train), RefCell::new(Names::default()));
+        let retraced = tracing.graph(inputs, |tensors, cx| self.step(kind, counts, tensors, cx, &names));
+        let called = Called { input: &|index| name(counts, index), rows };
+        let replay = Replay { inputs, called, pool: &self.pool };
+        step.program.explain(check, retraced.map(|(graph, _)| graph), &replay)
     }
 
     /// What a step computes, while traced.
@@ -241,7 +272,7 @@ impl<I: Tree, O: Tree> Stepper<'_, I, O> {
     #[track_caller]
     pub fn step(&mut self, indices: &[usize]) -> Result<f64> {
         self.data.gather_into(indices, &mut self.buffer)?;
-        let (_, outputs) = self.runner.run(Batch::from(&self.buffer))?;
+        let (_, outputs) = self.runner.run(Batch { rows: indices, ..Batch::from(&self.buffer) })?;
         Ok(outputs[0].get(0))
     }
 }
