@@ -139,7 +139,7 @@ impl Replay<'_> {
     }
 
     /// The value of one operation, by a plan of its own: the node-by-node reference sums in another type, where less overflows,
-    /// and would take minutes for a large net.
+    /// and is too slow for large products.
     fn compute(&self, node: &Node, inputs: &[&Array]) -> Array {
         let mut graph = Graph { scopes: vec![String::new()], ..Graph::default() };
         for (index, input) in inputs.iter().enumerate() {
