@@ -139,7 +139,7 @@ impl Replay<'_> {
     }
 
     /// The value of one operation, by a plan of its own: the node-by-node reference sums in another type, where less overflows,
-    /// and would take minutes for a large net.
+    /// and is too slow for large products.
     fn compute(&self, node: &Node, inputs: &[&Array]) -> Array {
         let mut graph = Graph { scopes: vec![String::new()], ..Graph::default() };
         for (index, input) in inputs.iter().enumerate() {
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn infinities_that_are_chosen_away_are_no_cause() {
-        let guarded = |x: &Tensor, w: &Tensor| x.greater(0.0).where_(&x.log(), 0.0) + (w * x).exp();
+        let guarded = |x: &Tensor, w: &Tensor| x.greater(0.0).where_(x.log(), 0.0) + (w * x).exp();
         let got = cause(guarded, Array::from([0.0_f32, 100.0, 1.0]));
         assert_eq!(got, "`exp` of 100 gave inf in row 1 of the batch, counted from 0");
     }

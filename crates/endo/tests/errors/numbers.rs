@@ -161,6 +161,22 @@ fn a_gradient_in_a_loop_of_ones_own() {
 }
 
 #[test]
+fn a_closure_that_cannot_be_traced_again_has_the_error_without_its_cause() {
+    let optimizer = Sgd::new(0.1);
+    let mut step = Function::new(|[x], cx| {
+        let dense = Dense::new(1); // a mistake of its own: its weight is another in every trace
+        let loss = dense.apply(&x.log(), cx).mean();
+        let kernel = dense.kernel().unwrap().clone();
+        optimizer.apply(&cx.gradients(&loss, [&kernel]), cx);
+        [loss]
+    });
+    step.run([&Array::from([[1.0_f32]])]).unwrap();
+    let result = step.run([&Array::from([[-1.0_f32]])]);
+    let message = "the gradient of `dense/kernel` is not finite; nothing was updated";
+    expect(result, ErrorKind::NotFinite, "", None, message, "look for NaN in the data");
+}
+
+#[test]
 fn batches_that_are_left_out_are_counted() {
     for eager in [false, true] {
         let [mut whole, mut skipping] = [logarithmic(eager), logarithmic(eager)];
