@@ -39,7 +39,7 @@ pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, 
 pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, TensorSpec, Weight};
 pub use crate::training::{
-    Callback, CsvLogger, EarlyStopping, Epoch, Fit, History, LambdaCallback, LearningRateScheduler, Ledger, Logs,
-    ModelCheckpoint, ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
+    BackupAndRestore, Callback, CsvLogger, EarlyStopping, Epoch, Fit, History, LambdaCallback, LearningRateScheduler, Ledger,
+    Logs, ModelCheckpoint, ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
 };
 pub use crate::variable::Variable;

@@ -134,11 +134,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 
     /// What was compiled.
-    pub(crate) fn compiled(&self) -> Result<&Compiled> {
-        if let Some(error) = &self.misuse {
-            return Err(error.clone());
+    /// What it is compiled with, if it is.
+    pub(crate) fn try_compiled(&self) -> Result<Option<&Compiled>> {
+        match &self.misuse {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.compiled.as_ref()),
         }
-        self.compiled.as_ref().ok_or_else(|| {
+    }
+
+    pub(crate) fn compiled(&self) -> Result<&Compiled> {
+        self.try_compiled()?.ok_or_else(|| {
             let help = "call `model.compile(optimizer, loss, metrics)` first";
             Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
         })

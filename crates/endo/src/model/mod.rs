@@ -8,9 +8,12 @@ mod saved;
 pub(crate) mod saving;
 pub(crate) mod steps;
 mod summary;
+mod terms;
+mod train_step;
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
@@ -32,7 +35,10 @@ pub(crate) use compiled::Compiled;
 pub use compiled::{IntoLoss, IntoLosses, IntoOptimizer};
 pub use saved::Saved;
 pub use summary::Summary;
-pub(crate) use summary::short_names;
+pub(crate) use summary::{distinct, short_names};
+pub use terms::Terms;
+use train_step::CustomStep;
+pub use train_step::TrainStep;
 
 /// A layer with a loss, an optimizer and metrics: what Keras calls a model.
 ///
@@ -59,13 +65,14 @@ pub struct Model<I: Tree = Tensor, O: Tree = Tensor> {
     pub(crate) eager: bool,
     pub(crate) pool: Pool,
     pub(crate) compiled: Option<Compiled>,
+    pub(crate) train_step: Option<Arc<CustomStep<I, O>>>,
     /// What was wrong in compiling it: the next step says so.
     misuse: Option<Error>,
     pub(crate) steps: Steps,
     /// Terms of the loss that only depend on weights, by name.
     added: Vec<(String, Arc<AddedLoss>)>,
     /// The epochs that `fit` has run: what the order of the next one follows.
-    pub(crate) epochs: usize,
+    pub(crate) epochs: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -101,10 +108,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
             eager: false,
             pool: Pool::default(),
             compiled: None,
+            train_step: None,
             misuse: None,
             steps: Steps::default(),
             added: Vec::new(),
-            epochs: 0,
+            epochs: AtomicUsize::new(0),
             state: Mutex::new(State::default()),
         }
     }

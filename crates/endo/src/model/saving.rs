@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::array::Array;
@@ -55,23 +56,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
         let values: Vec<(String, Array)> = weights.iter().map(|weight| (weight.name().to_string(), weight.value())).collect();
-        let views: Vec<(&str, TensorView)> = values
-            .iter()
-            .map(|(name, value)| {
-                let dtype = match value.dtype() {
-                    DType::F32 => Dtype::F32,
-                    DType::F64 => Dtype::F64,
-                    DType::I32 => Dtype::I32,
-                    DType::Bool => Dtype::BOOL,
-                };
-                let view = TensorView::new(dtype, value.shape().to_vec(), value.bytes());
-                view.map(|view| (name.as_str(), view)).map_err(|error| failure("cannot save", path, &error))
-            })
-            .collect::<Result<_>>()?;
-        // One entry: the format keeps no order among several, and the same model is to be the same file.
-        let metadata = description.map(|text| HashMap::from([(ENTRY.to_string(), text)]));
-        let bytes = safetensors::serialize(views, metadata).map_err(|error| failure("cannot save", path, &error))?;
-        write_atomically(path, &bytes)
+        let values = values.iter().map(|(name, value)| (name.as_str(), value));
+        let bytes = serialize(values, description.map(|text| (ENTRY, text)));
+        write_atomically(path, &bytes.map_err(|error| failure("cannot save", path, &error))?)
     }
 
     /// Reads all weights from a safetensors file. The model must have been built, and nothing changes unless every weight
@@ -106,14 +93,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
                 names.sort_unstable(); // the file's own order differs from reader to reader
                 Error::new(ErrorKind::Data, message).help(format!("it has: {}", names.join(", ")))
             })?;
-            let dtype = match view.dtype() {
-                Dtype::F32 => Some(DType::F32),
-                Dtype::F64 => Some(DType::F64),
-                Dtype::I32 => Some(DType::I32),
-                Dtype::BOOL => Some(DType::Bool),
-                _ => None,
-            };
-            if dtype != Some(weight.dtype()) || view.shape() != weight.shape().sizes() {
+            let value = array(&view).filter(|value| (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()));
+            let Some(value) = value else {
                 let message = format!(
                     "{}: weight `{}` is {:?}{:?} there and {}{} in the model",
                     path.display(),
@@ -126,8 +107,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
                 return Err(
                     Error::new(ErrorKind::Shape, message).help("load the weights into a model of the sizes they were saved from")
                 );
-            }
-            values.push(Array::from_bytes(weight.shape(), weight.dtype(), view.data()));
+            };
+            values.push(value);
         }
         self.set_weights(&values)
     }
@@ -137,6 +118,37 @@ impl<I: Tree, O: Tree> Model<I, O> {
 fn shared_name(weights: &[Variable]) -> Option<&str> {
     let mut names = HashSet::new();
     weights.iter().map(Variable::name).find(|name| !names.insert(*name))
+}
+
+/// Arrays by name as the bytes of a safetensors file. One entry of metadata: the format keeps no order among several, and the same
+/// content is to be the same file.
+pub(crate) fn serialize<'a>(
+    values: impl Iterator<Item = (&'a str, &'a Array)>,
+    metadata: Option<(&str, String)>,
+) -> Result<Vec<u8>, SafeTensorError> {
+    let view = |(name, value): (&'a str, &'a Array)| {
+        let dtype = match value.dtype() {
+            DType::F32 => Dtype::F32,
+            DType::F64 => Dtype::F64,
+            DType::I32 => Dtype::I32,
+            DType::Bool => Dtype::BOOL,
+        };
+        Ok((name, TensorView::new(dtype, value.shape().to_vec(), value.bytes())?))
+    };
+    let views: Vec<(&str, TensorView)> = values.map(view).collect::<Result<_, SafeTensorError>>()?;
+    safetensors::serialize(views, metadata.map(|(key, text)| HashMap::from([(key.to_string(), text)])))
+}
+
+/// The array that a safetensors file holds, unless it is of a type that endo has not.
+pub(crate) fn array(view: &TensorView) -> Option<Array> {
+    let dtype = match view.dtype() {
+        Dtype::F32 => DType::F32,
+        Dtype::F64 => DType::F64,
+        Dtype::I32 => DType::I32,
+        Dtype::BOOL => DType::Bool,
+        _ => return None,
+    };
+    Some(Array::from_bytes(view.shape(), dtype, view.data()))
 }
 
 /// Writes a file beside its place and renames it. Missing folders are made.

@@ -87,6 +87,19 @@ pub(crate) fn short_names(names: &[String], parts: usize) -> Vec<String> {
         .collect()
 }
 
+/// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras does.
+pub(crate) fn distinct<T>(entries: &mut [(String, T)], reserved: &[&str]) {
+    for index in 0..entries.len() {
+        let (before, rest) = entries.split_at_mut(index);
+        let Some((name, _)) = rest.first_mut() else { return };
+        let taken = |name: &str| reserved.contains(&name) || before.iter().any(|(known, _)| known == name);
+        if taken(name) {
+            let free = (1..).map(|number| format!("{name}_{number}")).find(|name| !taken(name));
+            *name = free.unwrap_or_default();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +109,12 @@ mod tests {
         let names = ["net/a/kernel", "net/b/kernel", "net/b/bias"].map(String::from);
         assert_eq!(short_names(&names, 1), ["a/kernel", "b/kernel", "bias"]);
         assert_eq!(short_names(&names, 2), ["a/kernel", "b/kernel", "b/bias"]);
+    }
+
+    #[test]
+    fn names_that_are_taken_get_a_number() {
+        let mut entries = ["mse", "loss", "mse"].map(|name| (name.to_string(), ()));
+        distinct(&mut entries, &["loss"]);
+        assert_eq!(entries.map(|(name, ())| name), ["mse", "loss_1", "mse_1"]);
     }
 }

@@ -44,6 +44,17 @@ impl Tracing {
         Ok((graph, warnings))
     }
 
+    /// The variables that a closure reads or writes, found by computing it node by node. None is written.
+    #[track_caller]
+    pub fn variables(
+        &self,
+        inputs: &[&Array],
+        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
+    ) -> Result<Vec<Variable>> {
+        let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
+        Ok(self.follow(&trace, inputs, closure)?.0.variables)
+    }
+
     /// The results of a closure computed node by node; variables get their new values at the end, unless a checked value
     /// is not finite. Errors call the inputs as `called` says.
     #[track_caller]

@@ -157,18 +157,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         if self.eager {
             return self.run_nodes(inputs);
         }
-        let index = match self.find(&inputs) {
-            Some(index) => index,
-            None => {
-                let graph = self.trace(inputs)?;
-                let (program, outputs) = (Some(Program::new(&graph)), output_arrays(&graph));
-                if self.traced.len() >= KEPT {
-                    self.traced.remove(0);
-                }
-                self.traced.push(Traced { signature: signature(&inputs), program, outputs });
-                self.traced.len() - 1
-            }
-        };
+        let index = self.find_or_trace(inputs)?;
         let Traced { program, outputs, .. } = &mut self.traced[index];
         if let Some(program) = program
             && let Err(check) = program.attempt(&inputs, outputs, &self.pool)
@@ -176,6 +165,40 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             return Err(self.explain(index, check, inputs));
         }
         Ok(&self.traced[index].outputs)
+    }
+
+    #[track_caller]
+    fn find_or_trace(&mut self, inputs: [&Array; N]) -> Result<usize> {
+        if let Some(index) = self.find(&inputs) {
+            return Ok(index);
+        }
+        let graph = self.trace(inputs)?;
+        let (program, outputs) = (Some(Program::new(&graph)), output_arrays(&graph));
+        if self.traced.len() >= KEPT {
+            self.traced.remove(0);
+        }
+        self.traced.push(Traced { signature: signature(&inputs), program, outputs });
+        Ok(self.traced.len() - 1)
+    }
+
+    /// Traces and plans for inputs of the shapes and types of these, and returns the variables that a run on them reads or writes.
+    /// None is written.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run), but for numbers: nothing is run.
+    #[track_caller]
+    pub fn prepare(&mut self, inputs: [&Array; N]) -> Result<Vec<Variable>> {
+        if self.eager {
+            self.accept(&inputs)?;
+            return self.tracing.variables(&inputs, |tensors, cx| self.call(tensors, cx));
+        }
+        let index = self.find_or_trace(inputs)?;
+        Ok(self.traced[index].program.as_ref().map_or_else(Vec::new, |program| program.variables().to_vec()))
+    }
+
+    /// Whether a run on such inputs traces nothing that a run before has not.
+    pub(crate) fn is_traced_for(&self, inputs: &[&Array; N]) -> bool {
+        self.eager || self.find(inputs).is_some()
     }
 
     /// The error of a run whose check of this index failed.

@@ -58,6 +58,11 @@ impl Program {
         &self.plan
     }
 
+    /// Every variable that it reads or writes.
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
     /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's. Fails, with all variables
     /// as they were, when a checked value is not finite.
     pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {

@@ -55,7 +55,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         for indices in order.batches(batch_size)? {
             let batch = buffers.gather(data, indices)?;
             let (names, outputs) = runner.run(batch.into())?;
-            sums.add(names, outputs, indices.len());
+            sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
         }
         Ok((sums.ledger(), sums.logs(self.metric_results()?)))
     }
@@ -95,7 +95,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let mut runner = Runner::new(self, kind);
         let mut sums = Sums::default();
         let (names, outputs) = runner.run(batch.into())?;
-        sums.add(names, outputs, batch.len());
+        sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
         Ok(Logs(sums.logs(self.metric_results()?)))
     }
 }

@@ -1,19 +1,14 @@
 //! `fit`: epochs of steps over shuffled data, with validation, reported term by term.
 //!
-//! In: data and [`Fit`], the options by Keras's names. Out: a [`History`].
+//! In: data and [`Fit`], the options by Keras's names. Out: a [`History`]. The loop itself is a [`Run`](super::Run).
 
-use std::path::Path;
-use std::time::Instant;
-
-use crate::data::{Dataset, Order};
-use crate::error::{Error, ErrorKind, Result};
+use crate::data::Dataset;
+use crate::error::Result;
 use crate::graph::Tree;
 use crate::model::Model;
 
-use super::callbacks::{Callback, Progress, Training};
-use super::history::{Epoch, History, Logs, Sums, distinct};
-use super::step::{Batch, Runner};
-use crate::model::steps::Kind;
+use super::callbacks::{Callback, Progress};
+use super::history::History;
 
 /// Keras's.
 pub(crate) const BATCH_SIZE: usize = 32;
@@ -31,15 +26,15 @@ pub(crate) const BATCH_SIZE: usize = 32;
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub struct Fit<'a> {
-    epochs: usize,
-    batch_size: usize,
-    validation: Option<&'a Dataset>,
-    validation_split: Option<f64>,
-    class_weight: Vec<(usize, f64)>,
-    shuffle: bool,
-    deny_warnings: bool,
-    skip_non_finite: bool,
-    callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(super) epochs: usize,
+    pub(super) batch_size: usize,
+    pub(super) validation: Option<&'a Dataset>,
+    pub(super) validation_split: Option<f64>,
+    pub(super) class_weight: Vec<(usize, f64)>,
+    pub(super) shuffle: bool,
+    pub(super) deny_warnings: bool,
+    pub(super) skip_non_finite: bool,
+    pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
 }
 
 impl<'a> Fit<'a> {
@@ -154,12 +149,13 @@ impl<'a> Fit<'a> {
 #[derive(Default)]
 pub(crate) struct Buffers {
     known: Vec<Dataset>,
+    latest: usize,
 }
 
 impl Buffers {
     /// The samples of `data` at `indices`.
     pub fn gather(&mut self, data: &Dataset, indices: &[usize]) -> Result<&Dataset> {
-        let index = match self.known.iter().position(|buffer| buffer.len() == indices.len()) {
+        self.latest = match self.known.iter().position(|buffer| buffer.len() == indices.len()) {
             Some(index) => {
                 data.gather_into(indices, &mut self.known[index])?;
                 index
@@ -169,7 +165,12 @@ impl Buffers {
                 self.known.len() - 1
             }
         };
-        Ok(&self.known[index])
+        Ok(&self.known[self.latest])
+    }
+
+    /// What was gathered last; there has to be something.
+    pub fn latest(&self) -> &Dataset {
+        &self.known[self.latest]
     }
 }
 
@@ -184,124 +185,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// error names the operation that made the number, its layer, its line and the rows of the data.
     #[track_caller]
     pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
-        let mut done = 0;
-        let history = self.train(data, options, &mut done);
-        self.epochs += done;
-        history
-    }
-
-    /// Callbacks may save the model, so it is not changed here: `done` counts the epochs, also those before an error.
-    #[track_caller]
-    fn train(&self, data: &Dataset, mut options: Fit<'_>, done: &mut usize) -> Result<History> {
-        let compiled = self.compiled()?;
-        let split = options.validation_split.map(|share| data.split_last(share)).transpose()?;
-        let (data, validation) = match (&split, options.validation) {
-            (Some(_), Some(_)) => {
-                let message = "`fit` was given both validation data and a validation split";
-                return Err(Error::new(ErrorKind::Argument, message).help("give one of the two"));
-            }
-            (Some((train, valid)), None) => (train, Some(valid)),
-            (None, validation) => (data, validation),
-        };
-        data.check_finite()?;
-        if let Some(validation) = validation {
-            validation.check_finite()?;
+        self.compiled()?;
+        let mut run = self.run(data, options)?;
+        while run.next_batch()? {
+            run.train_on_batch()?;
         }
-        let weighted = match &options.class_weight[..] {
-            [] => None,
-            weights => Some(data.clone().with_class_weight(weights.iter().copied())?),
-        };
-        let data = weighted.as_ref().unwrap_or(data);
-        let mut history = History::default();
-        let mut order = data.order();
-        let mut buffers = Buffers::default();
-        let total = options.epochs;
-        let batches = order.batches(options.batch_size)?.len();
-        if self.weights().is_empty() {
-            self.build_on(data.rows(0..options.batch_size.min(data.len()))?.all_inputs())?;
-        }
-        self.check_targets(data)?;
-        validation.map_or(Ok(()), |validation| self.check_targets(validation))?;
-        let save = |path: &Path, weights_only| if weights_only { self.save_weights(path) } else { self.save(path) };
-        let training = Training::new([total, batches], self.weights(), compiled.optimizer.clone(), &save);
-        options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
-        for epoch in 0..total {
-            let start = Instant::now();
-            if options.shuffle {
-                order.shuffle(self.seed, self.epochs + *done);
-            }
-            options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &training))?;
-            let mut entry = self.epoch(data, validation, &order, &mut buffers, &mut options, epoch)?;
-            entry.seconds = start.elapsed().as_secs_f64();
-            entry.logs.0.extend(training.take_reported());
-            distinct(&mut entry.logs.0, &[]);
-            *done += 1;
-            for callback in &mut options.callbacks {
-                callback.epoch_end(epoch, &entry, &training)?;
-            }
-            history.epochs.push(entry);
-            if training.is_stopped() {
-                break;
-            }
-        }
-        if total > 0 {
-            compiled.optimizer.settings().finalize_variable_values(&self.trainable_weights())?;
-        }
-        options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&training))?;
-        Ok(history)
-    }
-
-    #[track_caller]
-    fn epoch(
-        &self,
-        data: &Dataset,
-        validation: Option<&Dataset>,
-        order: &Order,
-        buffers: &mut Buffers,
-        options: &mut Fit<'_>,
-        epoch: usize,
-    ) -> Result<Epoch> {
-        self.reset_metrics();
-        let mut runner = Runner::new(self, Kind::Train);
-        runner.deny_warnings = options.deny_warnings;
-        let mut sums = Sums::default();
-        let batches = order.batches(options.batch_size)?;
-        let (total, mut skipped, mut first) = (batches.len(), 0, None);
-        for (step, indices) in batches.enumerate() {
-            let batch = Batch { rows: indices, ..buffers.gather(data, indices)?.into() };
-            let result = runner.run(batch).map(|(names, outputs)| sums.add(names, outputs, indices.len()));
-            match result.map_err(|error| error.in_step(epoch, step)) {
-                Ok(()) => {}
-                Err(error) if options.skip_non_finite && error.kind() == ErrorKind::NotFinite => {
-                    skipped += 1;
-                    runner.replays = false; // one is explained; the others are counted
-                    first.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
-            }
-            for callback in &mut options.callbacks {
-                callback.batch_end(step, &|| sums.ledger())?;
-            }
-        }
-        if let Some(first) = first {
-            if skipped == total {
-                let message = format!("all {total} batches were skipped; {}", first.message());
-                return Err(first.with_message(message));
-            }
-            self.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
-        }
-        let ledger = sums.ledger();
-        let mut metrics = self.metric_results()?;
-        metrics.extend(options.skip_non_finite.then(|| ("skipped_batches".to_string(), skipped as f64)));
-        let mut logs = sums.logs(metrics);
-        let validation = match validation {
-            Some(data) => {
-                let (ledger, reported) = self.test(data, options.batch_size)?;
-                logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
-                Some(ledger)
-            }
-            None => None,
-        };
-        Ok(Epoch { ledger, validation, logs: Logs(logs), skipped, seconds: 0.0 })
+        run.finish()
     }
 }

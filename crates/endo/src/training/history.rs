@@ -4,8 +4,7 @@
 
 use std::fmt;
 
-use crate::array::Array;
-
+use crate::model::distinct;
 use crate::model::steps::Names;
 
 /// The terms of a loss by name, and their total. Prints as `main 0.31 + reconstruction 0.011 = loss 0.32`.
@@ -131,19 +130,6 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras does.
-pub(crate) fn distinct<T>(entries: &mut [(String, T)], reserved: &[&str]) {
-    for index in 0..entries.len() {
-        let (before, rest) = entries.split_at_mut(index);
-        let Some((name, _)) = rest.first_mut() else { return };
-        let taken = |name: &str| reserved.contains(&name) || before.iter().any(|(known, _)| known == name);
-        if taken(name) {
-            let free = (1..).map(|number| format!("{name}_{number}")).find(|name| !taken(name));
-            *name = free.unwrap_or_default();
-        }
-    }
-}
-
 /// Four significant digits.
 pub(crate) fn short(value: f64) -> String {
     let magnitude = value.abs();
@@ -157,27 +143,27 @@ pub(crate) fn short(value: f64) -> String {
 /// The sums of an epoch, each step weighted by its number of samples.
 #[derive(Default)]
 pub(crate) struct Sums {
-    names: Names,
-    sums: Vec<f64>,
-    samples: f64,
+    pub names: Names,
+    pub sums: Vec<f64>,
+    pub samples: f64,
 }
 
 impl Sums {
     /// Takes in a step: the total, the terms, and what else is reported. A term that only some steps have counts as 0 in the
     /// others.
-    pub fn add(&mut self, names: &Names, outputs: &[Array], samples: usize) {
+    pub fn add(&mut self, names: &Names, values: impl ExactSizeIterator<Item = f64>, samples: usize) {
         if self.sums.is_empty() {
             self.names = names.clone();
-            self.sums = vec![0.0; outputs.len()];
+            self.sums = vec![0.0; values.len()];
         } else if self.names != *names {
-            return self.add_by_name(names, outputs, samples);
+            return self.add_by_name(names, &values.collect::<Vec<_>>(), samples);
         }
         let weight = samples as f64;
-        self.sums.iter_mut().zip(outputs).for_each(|(sum, output)| *sum += weight * output.get(0));
+        self.sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
         self.samples += weight;
     }
 
-    fn add_by_name(&mut self, names: &Names, outputs: &[Array], samples: usize) {
+    fn add_by_name(&mut self, names: &Names, values: &[f64], samples: usize) {
         let merged = |known: &[String], new: &[String]| {
             let added = new.iter().filter(|name| !known.contains(name));
             known.iter().chain(added).cloned().collect::<Vec<_>>()
@@ -193,7 +179,7 @@ impl Sums {
         let find = |names: &[String], name: &String| names.iter().position(|known| known == name);
         let sum = |name: &String| {
             let before = find(&before, name).map_or(0.0, |index| self.sums[index]);
-            before + find(&step, name).map_or(0.0, |index| samples as f64 * outputs[index].get(0))
+            before + find(&step, name).map_or(0.0, |index| samples as f64 * values[index])
         };
         self.sums = list(&all).iter().map(sum).collect();
         self.names = all;
@@ -244,25 +230,17 @@ mod tests {
     fn steps_are_weighted_by_their_samples() {
         let mut sums = Sums::default();
         let names = Names { terms: vec!["main".to_string()], extras: Vec::new() };
-        sums.add(&names, &[Array::scalar(1.0_f32), Array::scalar(1.0_f32)], 3);
-        sums.add(&names, &[Array::scalar(6.0_f32), Array::scalar(6.0_f32)], 2);
+        sums.add(&names, [1.0, 1.0].into_iter(), 3);
+        sums.add(&names, [6.0, 6.0].into_iter(), 2);
         assert_eq!(sums.ledger().total, 3.0);
     }
 
     #[test]
     fn a_term_of_some_steps_counts_as_nothing_in_the_others() {
         let names = |terms: &[&str]| Names { terms: terms.iter().map(|name| name.to_string()).collect(), extras: Vec::new() };
-        let numbers = |values: &[f32]| values.iter().map(|&value| Array::scalar(value)).collect::<Vec<_>>();
         let mut sums = Sums::default();
-        sums.add(&names(&["main"]), &numbers(&[2.0, 2.0]), 1);
-        sums.add(&names(&["main", "extra"]), &numbers(&[6.0, 4.0, 2.0]), 1);
+        sums.add(&names(&["main"]), [2.0, 2.0].into_iter(), 1);
+        sums.add(&names(&["main", "extra"]), [6.0, 4.0, 2.0].into_iter(), 1);
         assert_eq!(sums.ledger().terms, [("main".to_string(), 3.0), ("extra".to_string(), 1.0)]);
-    }
-
-    #[test]
-    fn names_that_are_taken_get_a_number() {
-        let mut entries = ["mse", "loss", "mse"].map(|name| (name.to_string(), ()));
-        distinct(&mut entries, &["loss"]);
-        assert_eq!(entries.map(|(name, ())| name), ["mse", "loss_1", "mse_1"]);
     }
 }

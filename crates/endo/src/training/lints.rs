@@ -5,22 +5,20 @@
 
 use crate::autodiff;
 use crate::graph::Tensor;
+use crate::model::Terms;
 use crate::trace::Context;
 use crate::variable::Variable;
 
-use super::terms::Terms;
-
 /// The trainable weights that the loss depends on; of the others, and of the terms that depend on none, the user is warned.
-/// `untrained` are the outputs that no compiled loss looks at.
 ///
 /// A term that only weights frozen since they were made can change is meant: freezing a layer leaves its penalties and activity
 /// terms constant. A term that no weight could ever change is not. A model that is compiled without a loss trains on its internal
 /// terms alone: that weights of its outputs stay as they are is meant, too.
-pub(super) fn reached_weights(terms: &Terms, untrained: &[&Tensor], weights: &[Variable], cx: &Context) -> Vec<Variable> {
+pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context) -> Vec<Variable> {
     if cx.trace().error().is_some() {
         return weights.to_vec();
     }
-    let outputs = untrained.iter().map(|&output| output.clone());
+    let outputs = terms.untrained.iter().cloned();
     let values: Vec<Tensor> = terms.terms.iter().map(|(_, value)| value.clone()).chain(outputs).collect();
     let reached = autodiff::reached(&values);
     let (reached, apart) = reached.split_at(terms.terms.len());

@@ -10,13 +10,13 @@ use crate::data::Dataset;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
-use crate::model::Model;
 use crate::model::steps::{Key, Kind, Names, Step, Steps};
+use crate::model::{Model, TrainStep};
 use crate::shape::Shape;
 use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 
-use super::lints;
+use super::kept::Kept;
 
 /// The arrays of a batch, as a step takes them.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ impl<'a> From<&'a Dataset> for Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn arrays(&self) -> impl Iterator<Item = &'a Array> {
+    pub fn arrays(&self) -> impl Iterator<Item = &'a Array> {
         self.inputs.iter().chain(self.targets).chain(self.weights)
     }
 
@@ -83,6 +83,32 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.run_arrays(counts, &arrays[..count], batch.rows)
     }
 
+    /// Traces the step of a batch without running it, and sees to it that its variables are saved.
+    #[track_caller]
+    pub fn prepare(&mut self, batch: Batch<'_>, kept: &mut Kept) -> Result<()> {
+        let (model, kind, counts) = (self.model, self.kind, batch.counts());
+        let arrays: Vec<&Array> = batch.arrays().collect();
+        if model.eager {
+            let (tracing, names) = (model.tracing(kind == Kind::Train), RefCell::new(Names::default()));
+            return kept.adopt(&tracing.variables(&arrays, |tensors, cx| model.step(kind, counts, tensors, cx, &names))?);
+        }
+        let index = self.find(counts, &arrays)?;
+        kept.adopt(self.used[index].0.program.variables())
+    }
+
+    /// Runs a batch; before the first of a shape, sees to it that the variables of the step are saved.
+    #[track_caller]
+    pub fn run_kept(&mut self, batch: Batch<'_>, kept: &mut Kept) -> Result<(&Names, &[Array])> {
+        let known = match self.model.eager {
+            true => !self.eager.1.is_empty(),
+            false => self.used.iter().any(|(step, _)| self.fits(step, batch.counts(), batch.arrays())),
+        };
+        if !known {
+            self.prepare(batch, kept)?;
+        }
+        self.run(batch)
+    }
+
     #[track_caller]
     fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<(&Names, &[Array])> {
         if self.model.eager {
@@ -98,21 +124,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             self.eager = (names.into_inner(), values);
             return Ok((&self.eager.0, &self.eager.1));
         }
-        let index = match self.used.iter().position(|(step, _)| self.fits(step, counts, inputs)) {
-            Some(index) => index,
-            None => {
-                let fits = |step: &&Arc<Step>| self.fits(step, counts, inputs) && !(self.deny_warnings && step.warned);
-                let known = self.model.steps.known().iter().find(fits).cloned();
-                let step = match known {
-                    Some(step) => step,
-                    None => self.model.trace_step(self.kind, counts, inputs, self.deny_warnings)?,
-                };
-                self.trainable = step.key.trainable.clone();
-                let outputs = step.outputs.clone();
-                self.used.push((step, outputs));
-                self.used.len() - 1
-            }
-        };
+        let index = self.find(counts, inputs)?;
         let (step, outputs) = &mut self.used[index];
         if let Err(check) = step.program.attempt(inputs, outputs, &self.model.pool) {
             return Err(match self.replays {
@@ -123,14 +135,42 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok((&step.names, outputs))
     }
 
+    /// Which of the steps is for arrays like these; traced now if there is none.
+    #[track_caller]
+    fn find(&mut self, counts: [usize; 3], inputs: &[&Array]) -> Result<usize> {
+        let known = self.used.iter().position(|(step, _)| self.fits(step, counts, inputs.iter().copied()));
+        match known {
+            Some(index) => Ok(index),
+            None => {
+                let fits =
+                    |step: &&Arc<Step>| self.fits(step, counts, inputs.iter().copied()) && !(self.deny_warnings && step.warned);
+                let known = self.model.steps.known().iter().find(fits).cloned();
+                let step = match known {
+                    Some(step) => step,
+                    None => self.model.trace_step(self.kind, counts, inputs, self.deny_warnings)?,
+                };
+                self.trainable = step.key.trainable.clone();
+                let outputs = step.outputs.clone();
+                self.used.push((step, outputs));
+                Ok(self.used.len() - 1)
+            }
+        }
+    }
+
+    /// Looks anew at which weights may change: callbacks may have frozen some.
+    pub fn refresh(&mut self) {
+        self.trainable = trainable(self.model);
+        self.replays = true;
+    }
+
     /// The step that was added last; none where all runs are eager.
     pub fn latest(&self) -> Option<Arc<Step>> {
         self.used.last().map(|(step, _)| step.clone())
     }
 
-    fn fits(&self, step: &Step, counts: [usize; 3], inputs: &[&Array]) -> bool {
+    fn fits<'b>(&self, step: &Step, counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
         let key = &step.key;
-        let same = |((shape, dtype), input): (&(Shape, DType), &&Array)| shape == input.shape() && *dtype == input.dtype();
+        let same = |((shape, dtype), input): (&(Shape, DType), &Array)| shape == input.shape() && *dtype == input.dtype();
         key.kind == self.kind
             && key.counts == counts
             && key.trainable == self.trainable
@@ -219,25 +259,19 @@ impl<I: Tree, O: Tree> Model<I, O> {
             return self.forward(&x, cx).tensors().into_iter().cloned().collect();
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
-        let mark = cx.mark();
-        let outputs = self.apply(&x, cx);
-        let Some(terms) = self.terms(compiled, targets, &outputs.tensors(), weights, mark, cx) else { return Vec::new() };
-        if kind == Kind::Train {
-            for (name, term) in &terms.terms {
-                cx.trace().check(term, format!("the loss term `{name}`"));
-            }
-            match &self.trainable_weights()[..] {
-                [] => cx.warn("the model has no trainable weights: training changes nothing"),
-                weights => {
-                    let outputs = outputs.tensors();
-                    let untrained = if compiled.losses.is_empty() { &outputs[..] } else { &[] };
-                    let weights = lints::reached_weights(&terms, untrained, weights, cx);
-                    let loss = compiled.optimizer.settings().scale_loss(&terms.total);
-                    compiled.optimizer.apply(&cx.gradients(&loss, weights), cx);
+        let step = TrainStep { model: self, compiled, inputs: x, targets, sample_weights: weights, mark: cx.mark() };
+        let terms = match &self.train_step {
+            Some(custom) if kind == Kind::Train => custom(&step, cx),
+            Some(_) | None => {
+                let outputs = step.apply(&step.inputs, cx);
+                let terms = step.losses(&outputs, cx);
+                if kind == Kind::Train {
+                    step.minimize(&terms, cx);
                 }
+                step.update_metrics(&outputs, cx);
+                terms
             }
-        }
-        self.update_metrics(compiled, targets, &outputs.tensors(), weights, cx);
+        };
         *names.borrow_mut() = terms.names();
         terms.into_tensors()
     }

@@ -2,43 +2,12 @@
 //!
 //! In: targets, outputs, weights, and what the layers added. Out: the total and every term by its name in the ledger.
 
-use std::panic::Location;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::losses::reduction::spread_weights;
 use crate::losses::{Reduction, align};
-use crate::model::steps::Names;
-use crate::model::{Compiled, Model, short_names};
-
-use super::history::distinct;
-
+use crate::model::{Compiled, Model, Terms, distinct, short_names};
 use crate::trace::{Context, Mark};
-
-/// The loss of a step and its parts.
-pub(crate) struct Terms {
-    /// What is trained on.
-    pub total: Tensor,
-    /// What it is the sum of.
-    pub terms: Vec<(String, Tensor)>,
-    /// The lines of those that the model's `call` added, by name.
-    pub sites: Vec<(String, &'static Location<'static>)>,
-    /// What is reported besides: with several outputs the loss of each, before its factor.
-    pub extras: Vec<(String, Tensor)>,
-}
-
-impl Terms {
-    pub fn names(&self) -> Names {
-        let names = |parts: &[(String, Tensor)]| parts.iter().map(|(name, _)| name.clone()).collect();
-        Names { terms: names(&self.terms), extras: names(&self.extras) }
-    }
-
-    /// The total, the terms, the extras.
-    pub fn into_tensors(self) -> Vec<Tensor> {
-        let parts = self.terms.into_iter().chain(self.extras).map(|(_, value)| value);
-        std::iter::once(self.total).chain(parts).collect()
-    }
-}
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// Every term of the loss. `None` after a mistake, which is recorded.
@@ -84,7 +53,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
             let error = Error::new(ErrorKind::Usage, "the model has nothing to train on: no loss and no loss term");
             cx.trace().record(error.help(help));
         }
-        Some(Terms { total: total?, terms, sites, extras })
+        let untrained = outputs.iter().filter(|_| compiled.losses.is_empty()).map(|&output| output.clone()).collect();
+        Some(Terms { total: total?, terms, sites, extras, untrained })
     }
 
     /// The terms of the compiled losses, and what is reported besides.

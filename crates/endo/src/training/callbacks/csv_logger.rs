@@ -11,7 +11,7 @@ use csv::StringRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::saving::{failure, write_atomically};
 
-use super::{Callback, Epoch, Training};
+use super::{Callback, Epoch, State, Training};
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///
@@ -40,15 +40,17 @@ pub struct CsvLogger {
     separator: u8,
     append: bool,
     columns: Vec<String>,
+    /// The rows of the file, those of earlier trainings among them; none before the first is written.
+    rows: Option<usize>,
 }
 
 /// What stands where an epoch has no number.
 const MISSING: &str = "NA";
 
 impl CsvLogger {
-    /// Writes to a file, which is overwritten when training begins.
+    /// Writes to a file, which is overwritten at the end of the first epoch. A resumed run goes on with the file as it was saved.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), separator: b',', append: false, columns: Vec::new() }
+        Self { path: path.into(), separator: b',', append: false, columns: Vec::new(), rows: None }
     }
 
     /// What stands between two cells; a comma unless set. One character of ASCII.
@@ -72,6 +74,16 @@ impl CsvLogger {
         let mut reader = csv::ReaderBuilder::new();
         let reader = reader.has_headers(false).flexible(true).delimiter(self.separator);
         reader.from_path(&self.path).map_err(fail)?.into_records().collect::<csv::Result<_>>().map_err(fail)
+    }
+
+    /// Makes the file one of its first rows, at most so many.
+    fn begin(&mut self, kept: usize) -> Result<()> {
+        let mut rows = if kept > 0 && self.path.exists() { self.rows()?.into_iter() } else { Vec::new().into_iter() };
+        self.columns = rows.next().iter().flat_map(|first| first.iter().map(str::to_string)).collect();
+        let mut rows: Vec<StringRecord> = rows.take(kept).collect();
+        rows.pop_if(|last| last.len() < self.columns.len());
+        self.rows = Some(rows.len());
+        self.rewrite(&rows)
     }
 
     /// Replaces the file by these rows under the columns.
@@ -99,14 +111,36 @@ impl Callback for CsvLogger {
             let message = "the separator of `CsvLogger` is no single ASCII character that can stand between cells";
             return Err(Error::new(ErrorKind::Argument, message).help("use ',', ';' or '\\t'"));
         }
-        let mut rows = if self.append && self.path.exists() { self.rows()?.into_iter() } else { Vec::new().into_iter() };
-        self.columns = rows.next().iter().flat_map(|first| first.iter().map(str::to_string)).collect();
-        let mut rows: Vec<StringRecord> = rows.collect();
-        rows.pop_if(|last| last.len() < self.columns.len());
-        self.rewrite(&rows)
+        self.rows = None;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+        // It may be that of a run that is resumed: it is emptied at the first epoch's end.
+        let opened = made.and_then(|()| OpenOptions::new().append(true).create(true).open(&self.path));
+        opened.map(|_| ()).map_err(|error| failure("cannot write", &self.path, &error))
+    }
+
+    fn state(&self) -> State {
+        self.rows.into_iter().fold(State::new(), |state, rows| state.with("rows", rows as f64))
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        match state.iter().next() {
+            Some(_) => self.begin(state.number("rows")? as usize),
+            None => Ok(()),
+        }
+    }
+
+    fn train_end(&mut self, _: &Training) -> Result<()> {
+        match self.rows {
+            Some(_) => Ok(()),
+            None => self.begin(if self.append { usize::MAX } else { 0 }),
+        }
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
+        if self.rows.is_none() {
+            self.begin(if self.append { usize::MAX } else { 0 })?;
+        }
         let mut names: Vec<&str> = report.logs.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
         let new = ["epoch"].into_iter().chain(names).filter(|name| !self.columns.iter().any(|known| known == name));
@@ -123,6 +157,7 @@ impl Callback for CsvLogger {
             (_, None) => MISSING.to_string(),
         };
         let line = self.line(self.columns.iter().map(cell))?;
+        self.rows = self.rows.map(|rows| rows + 1);
         let file = OpenOptions::new().append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(&line)).map_err(|error| failure("cannot write", &self.path, &error))
     }

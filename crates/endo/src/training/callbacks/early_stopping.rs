@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::error::Result;
 
 use super::monitor::Monitor;
-use super::{Callback, Epoch, Training};
+use super::{Callback, Epoch, State, Training};
 
 /// Stops training when a number has not improved for some epochs, and can restore the weights of the best one. Keras's
 /// `EarlyStopping`.
@@ -93,6 +93,24 @@ impl Callback for EarlyStopping {
         self.waited += 1;
         if self.waited >= self.patience.max(1) {
             training.stop();
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        let state = self.monitor.state().with("waited", self.waited as f64);
+        let Some((epoch, weights)) = &self.best else { return state };
+        let state = state.with("best_epoch", *epoch as f64).with("weights", weights.len() as f64);
+        weights.iter().enumerate().fold(state, |state, (index, weight)| state.with(format!("weight {index}"), weight.clone()))
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.monitor.restore(state)?;
+        self.waited = state.number("waited")? as usize;
+        if self.monitor.best.is_some() {
+            let weights = 0..state.number("weights")? as usize;
+            let weights = weights.map(|index| state.get(&format!("weight {index}")).cloned()).collect::<Result<_>>()?;
+            self.best = Some((state.number("best_epoch")? as usize, weights));
         }
         Ok(())
     }

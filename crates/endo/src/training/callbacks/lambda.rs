@@ -97,7 +97,7 @@ impl Callback for LambdaCallback<'_> {
         self.epoch_begin.as_mut().map_or(Ok(()), |call| call(epoch, training))
     }
 
-    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger) -> Result<()> {
+    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, _: &Training) -> Result<()> {
         self.batch_end.as_mut().map_or(Ok(()), |call| call(batch, ledger))
     }
 

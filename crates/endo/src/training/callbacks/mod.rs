@@ -2,6 +2,7 @@
 //!
 //! In: the numbers so far. Out: whatever the callback does with them; an error stops training.
 
+mod backup_and_restore;
 mod csv_logger;
 mod early_stopping;
 mod event_file;
@@ -16,15 +17,16 @@ mod tensorboard;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::optimizers::Optimizer;
 use crate::variable::Variable;
 
-use super::{Epoch, Ledger};
+use super::{Epoch, Ledger, State};
 
+pub use backup_and_restore::BackupAndRestore;
 pub use csv_logger::CsvLogger;
 pub use early_stopping::EarlyStopping;
 pub use lambda::LambdaCallback;
@@ -39,6 +41,7 @@ pub use tensorboard::TensorBoard;
 /// | Keras's | |
 /// |---|---|
 /// | [`EarlyStopping`], [`ReduceLrOnPlateau`], [`ModelCheckpoint`] | watch a term or metric by name |
+/// | [`BackupAndRestore`] | keeps the whole run on disk, and goes on where an interrupted one stopped |
 /// | [`LearningRateScheduler`], [`VariableScheduler`] | set a number at the begin of each epoch |
 /// | [`CsvLogger`], [`TensorBoard`], [`Progress`] | show all numbers |
 /// | [`LambdaCallback`] | closures |
@@ -69,7 +72,7 @@ pub trait Callback {
     }
 
     /// A batch is done; `ledger` computes the means of the epoch so far.
-    fn batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger) -> Result<()> {
+    fn batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger, _training: &Training) -> Result<()> {
         Ok(())
     }
 
@@ -80,6 +83,20 @@ pub trait Callback {
 
     /// Training is done, or was stopped.
     fn train_end(&mut self, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// What is to be kept when the run is saved: all that the callback would do otherwise without.
+    fn state(&self) -> State {
+        State::new()
+    }
+
+    /// Takes up what [`state`](Self::state) gave when the run that is now resumed was saved; after
+    /// [`train_begin`](Self::train_begin).
+    ///
+    /// # Errors
+    /// If it is not the state of such a callback.
+    fn restore(&mut self, _state: &State) -> Result<()> {
         Ok(())
     }
 }
@@ -113,10 +130,25 @@ pub struct Training<'a> {
     epochs: usize,
     batches: usize,
     weights: Vec<Variable>,
-    optimizer: Arc<dyn Optimizer>,
-    save: &'a Save<'a>,
+    optimizer: Option<Arc<dyn Optimizer>>,
+    save: Box<Save<'a>>,
     stopped: Cell<bool>,
+    epoch: Cell<usize>,
     reported: RefCell<Vec<(String, f64)>>,
+    asked: RefCell<Asked>,
+}
+
+/// What callbacks have asked for and the run has not done yet.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Where the run is to be saved.
+    pub save: Option<PathBuf>,
+    /// A saved run that this one is to go on from.
+    pub resume: Option<State>,
+    /// Variables that are to be saved with the run.
+    pub kept: Vec<Variable>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 /// Saves the model to a path: all of it, or its weights only.
@@ -126,15 +158,31 @@ impl<'a> Training<'a> {
     pub(crate) fn new(
         [epochs, batches]: [usize; 2],
         weights: Vec<Variable>,
-        optimizer: Arc<dyn Optimizer>,
-        save: &'a Save<'a>,
+        optimizer: Option<Arc<dyn Optimizer>>,
+        save: Box<Save<'a>>,
     ) -> Self {
-        Self { epochs, batches, weights, optimizer, save, stopped: Cell::new(false), reported: RefCell::default() }
+        let (stopped, epoch) = (Cell::new(false), Cell::new(0));
+        Self {
+            epochs,
+            batches,
+            weights,
+            optimizer,
+            save,
+            stopped,
+            epoch,
+            reported: RefCell::default(),
+            asked: RefCell::default(),
+        }
     }
 
     /// How many epochs were asked for.
     pub fn epochs(&self) -> usize {
         self.epochs
+    }
+
+    /// The epoch that is being trained, counted from 0.
+    pub fn epoch(&self) -> usize {
+        self.epoch.get()
     }
 
     /// The batches of an epoch.
@@ -152,7 +200,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// If the optimizer follows a schedule that does not give a finite scalar.
     pub fn learning_rate(&self) -> Result<f64> {
-        self.optimizer.settings().learning_rate()
+        self.optimizer()?.settings().learning_rate()
     }
 
     /// Sets the learning rate of the steps from now on. Nothing is traced anew.
@@ -160,7 +208,14 @@ impl<'a> Training<'a> {
     /// # Errors
     /// If it is not finite, or the optimizer was made with a schedule.
     pub fn set_learning_rate(&self, learning_rate: f64) -> Result<()> {
-        self.optimizer.settings().set_learning_rate(learning_rate)
+        self.optimizer()?.settings().set_learning_rate(learning_rate)
+    }
+
+    fn optimizer(&self) -> Result<&dyn Optimizer> {
+        self.optimizer.as_deref().ok_or_else(|| {
+            let help = "compile the model with the optimizer of the loop: `model.compile(optimizer, ..)`";
+            Error::new(ErrorKind::Usage, "a callback asks for the learning rate of a model that is not compiled").help(help)
+        })
     }
 
     /// Saves the model as [`Model::save`](crate::model::Model::save) does.
@@ -202,6 +257,35 @@ impl<'a> Training<'a> {
         reported.push((name.to_string(), value));
     }
 
+    /// Saves the whole run to a file as soon as all callbacks have been told of this batch or epoch: weights, slots, metrics,
+    /// random counters, callbacks, history, and the position in the data. The file that was there is kept, with `.previous` added
+    /// to its name.
+    pub fn save_run(&self, path: impl Into<PathBuf>) {
+        self.asked.borrow_mut().save = Some(path.into());
+    }
+
+    /// Goes on from a run that [`save_run`](Self::save_run) saved; returns whether there is one. To be called in
+    /// [`Callback::train_begin`]. Where the file is damaged or missing, the one before it is used, with a warning.
+    ///
+    /// # Errors
+    /// If both are damaged, or one cannot be read.
+    pub fn resume(&self, path: impl AsRef<Path>) -> Result<bool> {
+        let path = path.as_ref();
+        let Some((state, damage)) = State::read(path)? else { return Ok(false) };
+        let mut asked = self.asked.borrow_mut();
+        if let Some(damage) = damage {
+            let previous = super::state::previous(path);
+            asked.warnings.push(format!("{}; going on from {}", damage.message(), previous.display()));
+        }
+        asked.resume = Some(state);
+        Ok(true)
+    }
+
+    /// Saves a variable with the run that no step of the model reads or writes, such as one that a callback changes.
+    pub fn keep(&self, variable: &Variable) {
+        self.asked.borrow_mut().kept.push(variable.clone());
+    }
+
     /// Ends training after this epoch.
     pub fn stop(&self) {
         self.stopped.set(true);
@@ -209,6 +293,20 @@ impl<'a> Training<'a> {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.get()
+    }
+
+    pub(crate) fn begin_epoch(&self, epoch: usize) {
+        self.epoch.set(epoch);
+    }
+
+    /// What was asked for since this was asked last.
+    pub(crate) fn take_asked(&self) -> Asked {
+        self.asked.take()
+    }
+
+    /// What was reported so far.
+    pub(crate) fn reported(&self) -> Vec<(String, f64)> {
+        self.reported.borrow().clone()
     }
 
     /// What was reported since this was asked last.
@@ -241,7 +339,7 @@ mod tests {
 
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
-        Training::new([100, 1], weights, Arc::new(Sgd::new(learning_rate)), &|_, _| Ok(()))
+        Training::new([100, 1], weights, Some(Arc::new(Sgd::new(learning_rate))), Box::new(|_, _| Ok(())))
     }
 
     /// An epoch that reports these numbers.

@@ -6,7 +6,7 @@ use crate::error::Result;
 
 use super::monitor::Monitor;
 use super::template::Template;
-use super::{Callback, Epoch, Training};
+use super::{Callback, Epoch, State, Training};
 
 /// Saves the model after every epoch, or only if it is the best so far. Keras's `ModelCheckpoint`, with its defaults.
 ///
@@ -86,6 +86,14 @@ impl Callback for ModelCheckpoint {
     fn train_begin(&mut self, _: &Training) -> Result<()> {
         self.template = Some(Template::parse(&self.path)?);
         Ok(())
+    }
+
+    fn state(&self) -> State {
+        self.monitor.state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.monitor.restore(state)
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {

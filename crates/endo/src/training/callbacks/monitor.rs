@@ -5,7 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 
-use super::Epoch;
+use super::{Epoch, State};
 
 /// A number of the logs, and the best value that it had. What Keras calls `monitor`, `mode` and `min_delta`.
 #[derive(Debug)]
@@ -90,6 +90,17 @@ impl Monitor {
             self.best = Some(value);
         }
         Ok(better)
+    }
+
+    /// The best value so far, to be kept with a run.
+    pub fn state(&self) -> State {
+        self.best.into_iter().fold(State::new(), |state, best| state.with("best", best))
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.best = state.iter().any(|(name, _)| name == "best").then(|| state.number("best")).transpose()?;
+        Ok(())
     }
 
     fn maximizes(&self, report: &Epoch) -> Result<bool> {

@@ -15,7 +15,6 @@ pub struct Progress {
     bar: bool,
     epochs: usize,
     batches: usize,
-    epoch: usize,
     drawn: Instant,
 }
 
@@ -27,7 +26,7 @@ const COLUMNS: usize = 79;
 impl Progress {
     /// Writes to standard error; a bar only if that is a terminal.
     pub fn stderr() -> Self {
-        Self { bar: std::io::stderr().is_terminal(), epochs: 0, batches: 0, epoch: 0, drawn: Instant::now() }
+        Self { bar: std::io::stderr().is_terminal(), epochs: 0, batches: 0, drawn: Instant::now() }
     }
 
     /// Output to a closed pipe is no reason to stop training.
@@ -57,15 +56,10 @@ impl Callback for Progress {
         Ok(())
     }
 
-    fn epoch_begin(&mut self, epoch: usize, _: &Training) -> Result<()> {
-        self.epoch = epoch;
-        Ok(())
-    }
-
-    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger) -> Result<()> {
+    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
         if self.bar && self.drawn.elapsed() >= PAUSE {
             self.drawn = Instant::now();
-            let (epoch, done) = (self.epoch + 1, batch + 1);
+            let (epoch, done) = (training.epoch() + 1, batch + 1);
             let bar = bar(done, self.batches);
             let line = format!("epoch {epoch}/{} {bar} {done}/{}  {}", self.epochs, self.batches, ledger());
             // A line that wraps could not be drawn over.

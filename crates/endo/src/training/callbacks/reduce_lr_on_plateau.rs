@@ -5,7 +5,7 @@
 use crate::error::{Error, ErrorKind, Result};
 
 use super::monitor::Monitor;
-use super::{Callback, Epoch, Training};
+use super::{Callback, Epoch, State, Training};
 
 /// Multiplies the learning rate by a factor when a number has not improved for some epochs. Keras's `ReduceLROnPlateau`, with
 /// its defaults.
@@ -96,6 +96,16 @@ impl Callback for ReduceLrOnPlateau {
         }
         training.set_learning_rate(training.learning_rate()?)?; // fails now if it cannot be set later
         (self.monitor.best, self.cooling, self.waited) = (None, 0, 0);
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        self.monitor.state().with("cooling", self.cooling as f64).with("waited", self.waited as f64)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.monitor.restore(state)?;
+        (self.cooling, self.waited) = (state.number("cooling")? as usize, state.number("waited")? as usize);
         Ok(())
     }
 

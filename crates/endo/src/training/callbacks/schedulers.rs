@@ -90,9 +90,10 @@ impl<F: FnMut(usize, f64) -> f64> VariableScheduler<F> {
 }
 
 impl<F: FnMut(usize, f64) -> f64> Callback for VariableScheduler<F> {
-    fn train_begin(&mut self, _: &Training) -> Result<()> {
+    fn train_begin(&mut self, training: &Training) -> Result<()> {
         let (name, shape) = (self.variable.name(), self.variable.shape());
         if shape.is_scalar() {
+            training.keep(&self.variable);
             return Ok(());
         }
         let message = format!("`VariableScheduler` sets one number, and the variable `{name}` has shape {shape}");

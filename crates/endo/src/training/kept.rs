@@ -1,0 +1,102 @@
+//! The variables of a run by the names under which they are saved.
+//!
+//! In: variables as programs are traced that use them, and the values of a saved run. Out: each variable given its saved value when
+//! it is first seen, since slots and totals are made while a step is traced; and the values of all, to be saved.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::variable::Variable;
+
+use super::State;
+
+/// How to mend it.
+pub(super) const OTHER_MODEL: &str =
+    "resume with the model, optimizer and metrics that the run was saved with, or delete its file";
+
+#[derive(Default)]
+pub(crate) struct Kept {
+    known: Vec<(String, Variable)>,
+    /// Their identities.
+    seen: HashSet<u64>,
+    /// How many variables have a name.
+    names: HashMap<String, usize>,
+    /// Values of variables that have not been seen yet.
+    saved: HashMap<String, Array>,
+}
+
+impl Kept {
+    /// Takes the values of a saved run: for the variables that are known, and for those to come.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.saved = state.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        let Self { known, saved, .. } = self;
+        known.iter().try_for_each(|(name, variable)| give(variable, saved.remove(name)))
+    }
+
+    /// Sees to it that these variables are saved, and gives those that were saved before their values. What it has seen before stays
+    /// as it is.
+    pub fn adopt<'v>(&mut self, variables: impl IntoIterator<Item = &'v Variable>) -> Result<()> {
+        for variable in variables {
+            if !self.seen.insert(variable.id()) {
+                continue;
+            }
+            let count = self.names.entry(variable.name().to_string()).or_default();
+            *count += 1;
+            let name = if *count == 1 { variable.name().to_string() } else { format!("{}#{count}", variable.name()) };
+            give(variable, self.saved.remove(&name))?;
+            self.known.push((name, variable.clone()));
+        }
+        Ok(())
+    }
+
+    /// The values of all, those among them that still wait; of some variables zeros.
+    pub fn state(&self, reset: &[Variable]) -> State {
+        let value = |variable: &Variable| match reset.contains(variable) {
+            true => Array::zeros(variable.shape(), variable.dtype()),
+            false => variable.value(),
+        };
+        let known = self.known.iter().map(|(name, variable)| (name.clone(), value(variable)));
+        let waiting = self.saved.iter().map(|(name, value)| (name.clone(), value.clone()));
+        known.chain(waiting).fold(State::new(), |state, (name, value)| state.with(name, value))
+    }
+}
+
+fn give(variable: &Variable, value: Option<Array>) -> Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    variable.set(&value).map_err(|error| {
+        let message = format!("the saved run is of another model: {}", error.message());
+        Error::new(error.kind(), message).help(OTHER_MODEL)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_get_their_saved_values_when_they_are_first_seen() {
+        let variables = |first: f32| ["a", "b", "a"].map(|name| Variable::new(name, first));
+        let (old, new) = (variables(0.0), variables(0.0));
+        old.iter().zip([1.0_f32, 2.0, 3.0]).for_each(|(variable, value)| variable.set(&value.into()).unwrap());
+        let mut kept = Kept::default();
+        kept.adopt(&old).unwrap();
+        let state = kept.state(&[]);
+        let mut resumed = Kept::default();
+        resumed.adopt(&new[..1]).unwrap();
+        resumed.restore(&state).unwrap();
+        assert_eq!(resumed.state(&[]), state); // what was not seen yet is saved again
+        resumed.adopt(&new).unwrap();
+        assert_eq!(new.map(|variable| variable.value().get(0)), [1.0, 2.0, 3.0]);
+        assert!(resumed.saved.is_empty());
+    }
+
+    #[test]
+    fn a_run_of_another_model_is_refused() {
+        let mut kept = Kept::default();
+        kept.restore(&State::new().with("kernel", [1.0_f32, 2.0])).unwrap();
+        let error = kept.adopt([&Variable::new("kernel", 0.0_f32)]).unwrap_err();
+        let message = "the saved run is of another model: variable `kernel` is f32[], got f32[2]";
+        assert_eq!(error.message(), message);
+    }
+}

@@ -1,0 +1,424 @@
+//! The loop of `fit`, opened up: epochs and batches to go through, whatever is done with each batch.
+//!
+//! In: data, the options of `fit`, and what each batch gave. Out: batches; and at the end a [`History`]. Callbacks, validation, the
+//! ledger, and going on where an interrupted run stopped, are the same whoever writes the step.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::array::Array;
+use crate::data::{Dataset, Order};
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
+use crate::metrics::Metric;
+use crate::model::steps::{Kind, Names};
+use crate::model::{Model, distinct};
+use crate::trace::Function;
+
+use super::callbacks::Training;
+use super::fit::{Buffers, Fit};
+use super::history::{Epoch, History, Ledger, Logs, Sums};
+use super::kept::Kept;
+use super::step::{Batch, Runner};
+
+/// Epochs and batches of a training, for a loop of one's own: everything that [`fit`](Model::fit) does but the step.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+/// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
+/// # let train = Dataset::new(x, y)?;
+/// let mut model = Model::new(Dense::new(1));
+/// model.compile("nadam", "mse", ["mae"]).build([32, 3])?;
+///
+/// let mut step = Function::new(|[x, y], cx| {
+///     let y_pred = model.apply(&x, cx);
+///     let loss = mean_squared_error(&y, &y_pred).mean();
+///     let gradients = cx.gradients(&loss, model.trainable_weights());
+///     model.optimizer().unwrap().apply(&gradients, cx);
+///     [loss]
+/// });
+/// let mut run = model.run(&train, Fit::epochs(3).callback(EarlyStopping::on("main")))?;
+/// while run.next_batch()? {
+///     let [loss] = run.step(&mut step)?;
+///     run.record([("main", loss.item()?)])?;
+/// }
+/// let history = run.finish()?;
+/// assert_eq!(history.get("loss").len(), 3);
+/// # Ok::<(), Error>(())
+/// ```
+#[must_use = "nothing is trained before `next_batch` is called"]
+pub struct Run<'a, I: Tree, O: Tree> {
+    pub(super) model: &'a Model<I, O>,
+    pub(super) data: Cow<'a, Dataset>,
+    validation: Option<Cow<'a, Dataset>>,
+    pub(super) options: Fit<'a>,
+    pub(super) training: Training<'a>,
+    pub(super) runner: Runner<'a, I, O>,
+    pub(super) kept: Kept,
+    pub(super) metrics: Vec<&'a dyn Metric>,
+    /// The functions that were run, by address, and of which the variables are saved.
+    pub(super) functions: Vec<usize>,
+    pub(super) order: Order,
+    buffers: Buffers,
+    pub(super) history: History,
+    pub(super) epoch: CurrentEpoch,
+    /// Whether a batch was trained on as `fit` does.
+    pub(super) usual: bool,
+    /// Whether callbacks were told of the end.
+    ended: bool,
+}
+
+/// How far the epoch has come.
+pub(super) struct CurrentEpoch {
+    pub begun: bool,
+    /// The batches done.
+    pub batches: usize,
+    /// What was done with the batch that is given out now, if one is.
+    batch: Option<Done>,
+    pub sums: Sums,
+    pub skipped: usize,
+    /// The error of the first batch that was skipped.
+    error: Option<Error>,
+    start: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Done {
+    Nothing,
+    Recorded,
+}
+
+impl CurrentEpoch {
+    fn new() -> Self {
+        let start = Instant::now();
+        Self { begun: false, batches: 0, batch: None, sums: Sums::default(), skipped: 0, error: None, start }
+    }
+}
+
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// The loop of [`fit`](Self::fit) for a step of one's own. A compiled model is built on the data; one that is not has to be built,
+    /// and cannot be validated.
+    ///
+    /// # Errors
+    /// As those of [`fit`](Self::fit) before anything is trained; and if a callback fails.
+    #[track_caller]
+    pub fn run<'a>(&'a self, data: &'a Dataset, options: Fit<'a>) -> Result<Run<'a, I, O>> {
+        Run::new(self, data, options)
+    }
+}
+
+impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
+    #[track_caller]
+    fn new(model: &'a Model<I, O>, data: &'a Dataset, mut options: Fit<'a>) -> Result<Self> {
+        let split = options.validation_split.map(|share| data.split_last(share)).transpose()?;
+        let (mut data, validation) = match (split, options.validation) {
+            (Some(_), Some(_)) => {
+                let message = "`fit` was given both validation data and a validation split";
+                return Err(Error::new(ErrorKind::Argument, message).help("give one of the two"));
+            }
+            (Some((train, valid)), None) => (Cow::Owned(train), Some(Cow::Owned(valid))),
+            (None, validation) => (Cow::Borrowed(data), validation.map(Cow::Borrowed)),
+        };
+        data.check_finite()?;
+        validation.as_ref().map_or(Ok(()), |validation| validation.check_finite())?;
+        if !options.class_weight.is_empty() {
+            data = Cow::Owned(data.into_owned().with_class_weight(options.class_weight.iter().copied())?);
+        }
+        let order = data.order();
+        let batches = order.batches(options.batch_size)?.len();
+        if model.try_compiled()?.is_some() || validation.is_some() {
+            model.compiled()?;
+            if model.weights().is_empty() {
+                model.build_on(data.rows(0..options.batch_size.min(data.len()))?.all_inputs())?;
+            }
+            model.check_targets(&data)?;
+            validation.as_ref().map_or(Ok(()), |validation| model.check_targets(validation))?;
+        }
+        let save = Box::new(|path: &Path, only| if only { model.save_weights(path) } else { model.save(path) });
+        let training = Training::new([options.epochs, batches], model.weights(), model.optimizer().cloned(), save);
+        let mut runner = Runner::new(model, Kind::Train);
+        runner.deny_warnings = options.deny_warnings;
+        options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
+        let mut run = Self {
+            model,
+            data,
+            validation,
+            options,
+            training,
+            runner,
+            kept: Kept::default(),
+            metrics: Vec::new(),
+            functions: Vec::new(),
+            order,
+            buffers: Buffers::default(),
+            history: History::default(),
+            epoch: CurrentEpoch::new(),
+            usual: false,
+            ended: false,
+        };
+        run.adopt()?;
+        run.answer()?;
+        Ok(run)
+    }
+
+    /// Resets a metric of the loop at the begin of every epoch, and reports its result at the end. Metrics that the model is compiled
+    /// with or holds need not be given.
+    ///
+    /// # Errors
+    /// If the run is resumed, and was saved with another metric of that name.
+    pub fn watch(&mut self, metric: &'a dyn Metric) -> Result<()> {
+        self.metrics.push(metric);
+        self.kept.adopt(&metric.variables())
+    }
+
+    /// Goes on to the next batch, whether that is the first of an epoch or not; false when training is done. What the callbacks are
+    /// to be told of the batch before, and of an epoch that is done, they are told now.
+    ///
+    /// # Errors
+    /// Those of callbacks, and of validation.
+    #[track_caller]
+    pub fn next_batch(&mut self) -> Result<bool> {
+        self.end_batch()?;
+        loop {
+            if self.epoch.begun {
+                if self.gather()? {
+                    return Ok(true);
+                }
+                self.end_epoch()?;
+            } else if self.history.epochs.len() >= self.options.epochs || self.training.is_stopped() {
+                self.end()?;
+                return Ok(false);
+            } else {
+                self.begin_epoch()?;
+            }
+        }
+    }
+
+    /// The batch.
+    ///
+    /// # Errors
+    /// If there is none: before the first [`next_batch`](Self::next_batch), or after the last.
+    pub fn batch(&self) -> Result<&Dataset> {
+        match self.epoch.batch {
+            Some(_) => Ok(self.buffers.latest()),
+            None => {
+                Err(Error::new(ErrorKind::Usage, "the run has no batch now").help("loop with `while run.next_batch()? { .. }`"))
+            }
+        }
+    }
+
+    /// Which samples of the data the batch is made of.
+    pub fn indices(&self) -> &[usize] {
+        let from = self.epoch.batches * self.options.batch_size;
+        let to = (from + self.options.batch_size).min(self.order.indices().len());
+        &self.order.indices()[from..to.max(from)]
+    }
+
+    /// The epoch, counted from 0.
+    pub fn epoch(&self) -> usize {
+        self.history.epochs.len()
+    }
+
+    /// The batch within the epoch, counted from 0.
+    pub fn batch_index(&self) -> usize {
+        self.epoch.batches
+    }
+
+    /// The batches of an epoch.
+    pub fn batches(&self) -> usize {
+        self.training.batches()
+    }
+
+    /// The training that callbacks see: to report a number, to stop, to set the learning rate.
+    pub fn training(&self) -> &Training<'a> {
+        &self.training
+    }
+
+    /// The means of the epoch so far.
+    pub fn ledger(&self) -> Ledger {
+        self.epoch.sums.ledger()
+    }
+
+    /// Runs a function on the arrays of the batch: inputs, targets, sample weights. The variables that it uses are saved with the run,
+    /// and restored when the run is resumed.
+    ///
+    /// # Errors
+    /// If it does not take as many arrays as the batch has, and those of [`Function::run`].
+    #[track_caller]
+    pub fn step<'f, const N: usize, const M: usize>(&mut self, function: &'f mut Function<'_, N, M>) -> Result<&'f [Array; M]> {
+        self.batch()?;
+        let arrays: Vec<&Array> = Batch::from(self.buffers.latest()).arrays().collect();
+        let inputs: [&Array; N] = arrays.try_into().map_err(|arrays: Vec<&Array>| {
+            let message = format!("the function takes {N} arrays, and a batch of this data has {}", arrays.len());
+            let help = "a batch has the data's inputs, then its targets, then its sample weights; or run the function on \
+                        `run.batch()?` yourself";
+            Error::new(ErrorKind::Usage, message).help(help)
+        })?;
+        let address = std::ptr::from_ref(function).addr();
+        if !self.functions.contains(&address) || !function.is_traced_for(&inputs) {
+            let variables = function.prepare(inputs)?;
+            self.functions.push(address);
+            self.kept.adopt(&variables)?;
+        }
+        function.run(inputs).map_err(|error| error.in_step(self.history.epochs.len(), self.epoch.batches))
+    }
+
+    /// Trains on the batch as [`fit`](Model::fit) does, and records the terms of the loss.
+    ///
+    /// # Errors
+    /// As those of [`fit`](Model::fit) for a batch.
+    #[track_caller]
+    pub fn train_on_batch(&mut self) -> Result<()> {
+        self.batch()?;
+        self.require_unrecorded()?;
+        self.model.compiled()?;
+        self.usual = true;
+        let from = self.epoch.batches * self.options.batch_size;
+        let buffer = self.buffers.latest();
+        let rows = &self.order.indices()[from..from + buffer.len()];
+        let result = self.runner.run_kept(Batch { rows, ..buffer.into() }, &mut self.kept);
+        match result.map(|(names, values)| self.epoch.sums.add(names, values.iter().map(|value| value.get(0)), rows.len())) {
+            Ok(()) => self.epoch.batch = Some(Done::Recorded),
+            Err(error) => self.skip(error.in_step(self.history.epochs.len(), self.epoch.batches))?,
+        }
+        Ok(())
+    }
+
+    /// Records the terms of the batch's loss by name. The ledger is their mean over the epoch, weighted by batch size, and the loss
+    /// their sum.
+    ///
+    /// # Errors
+    /// If there is no batch, or its terms were recorded before.
+    pub fn record<'n>(&mut self, terms: impl IntoIterator<Item = (&'n str, f64)>) -> Result<()> {
+        let samples = self.batch()?.len();
+        self.require_unrecorded()?;
+        let mut terms: Vec<(String, f64)> = terms.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let reserved: &[&str] = if terms.len() > 1 { &["loss"] } else { &[] };
+        distinct(&mut terms, reserved);
+        let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
+        values.insert(0, values.iter().sum());
+        self.epoch.sums.add(&Names { terms: names, extras: Vec::new() }, values.into_iter(), samples);
+        self.epoch.batch = Some(Done::Recorded);
+        Ok(())
+    }
+
+    /// Leaves the batch out and counts it, if the error is that a number is not finite and [`Fit::skip_non_finite`] says so.
+    ///
+    /// # Errors
+    /// The error otherwise.
+    pub fn skip(&mut self, error: Error) -> Result<()> {
+        if !self.options.skip_non_finite || error.kind() != ErrorKind::NotFinite {
+            return Err(error);
+        }
+        self.epoch.skipped += 1;
+        self.runner.replays = false; // one is explained; the others are counted
+        self.epoch.error.get_or_insert(error);
+        Ok(())
+    }
+
+    /// What was trained. Callbacks are told that training is done, also where the loop was left early.
+    ///
+    /// # Errors
+    /// Those of callbacks.
+    pub fn finish(mut self) -> Result<History> {
+        self.end_batch()?;
+        self.end()?;
+        Ok(self.history)
+    }
+
+    fn require_unrecorded(&self) -> Result<()> {
+        match self.epoch.batch {
+            Some(Done::Recorded) => {
+                let help = "give all terms in one call, once for each batch";
+                Err(Error::new(ErrorKind::Usage, "the loss of this batch was recorded before").help(help))
+            }
+            Some(Done::Nothing) | None => Ok(()),
+        }
+    }
+
+    /// The next batch, unless the epoch is done.
+    fn gather(&mut self) -> Result<bool> {
+        let indices = self.order.batches(self.options.batch_size)?.nth(self.epoch.batches);
+        let Some(indices) = indices else { return Ok(false) };
+        self.buffers.gather(&self.data, indices)?;
+        self.epoch.batch = Some(Done::Nothing);
+        Ok(true)
+    }
+
+    fn begin_epoch(&mut self) -> Result<()> {
+        let epoch = self.history.epochs.len();
+        self.epoch = CurrentEpoch { begun: true, ..CurrentEpoch::new() };
+        if self.options.shuffle {
+            self.order.shuffle(self.model.seed, self.model.epochs.load(Ordering::Relaxed));
+        }
+        self.training.begin_epoch(epoch);
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
+        self.model.reset_metrics();
+        self.metrics.iter().for_each(|metric| metric.reset());
+        self.runner.refresh();
+        self.answer()
+    }
+
+    fn end_batch(&mut self) -> Result<()> {
+        if self.epoch.batch.take().is_none() {
+            return Ok(());
+        }
+        let (batch, sums) = (self.epoch.batches, &self.epoch.sums);
+        self.epoch.batches += 1;
+        for callback in &mut self.options.callbacks {
+            callback.batch_end(batch, &|| sums.ledger(), &self.training)?;
+        }
+        self.answer()
+    }
+
+    #[track_caller]
+    fn end_epoch(&mut self) -> Result<()> {
+        let epoch = std::mem::replace(&mut self.epoch, CurrentEpoch::new());
+        if let Some(first) = epoch.error {
+            let (skipped, total) = (epoch.skipped, self.training.batches());
+            if skipped == total {
+                let message = format!("all {total} batches were skipped; {}", first.message());
+                return Err(first.with_message(message));
+            }
+            self.model.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
+        }
+        let mut metrics = self.model.metric_results()?;
+        for metric in &self.metrics {
+            metrics.push((metric.name().to_string(), metric.value()?.item()?));
+        }
+        metrics.extend(self.options.skip_non_finite.then(|| ("skipped_batches".to_string(), epoch.skipped as f64)));
+        let mut logs = epoch.sums.logs(metrics);
+        let validation = match &self.validation {
+            Some(data) => {
+                let (ledger, reported) = self.model.test(data, self.options.batch_size)?;
+                logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
+                Some(ledger)
+            }
+            None => None,
+        };
+        logs.extend(self.training.take_reported());
+        distinct(&mut logs, &[]);
+        let seconds = epoch.start.elapsed().as_secs_f64();
+        let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
+        self.model.epochs.fetch_add(1, Ordering::Relaxed);
+        let index = self.history.epochs.len();
+        self.history.epochs.push(entry);
+        let entry = &self.history.epochs[index];
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_end(index, entry, &self.training))?;
+        self.answer()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        if let Some(optimizer) = self.model.optimizer().filter(|_| self.options.epochs > 0) {
+            optimizer.settings().finalize_variable_values(&self.model.trainable_weights())?;
+        }
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))
+    }
+}

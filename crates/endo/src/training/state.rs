@@ -1,0 +1,268 @@
+//! What a run needs to go on where it stopped: numbers by name, in one file.
+//!
+//! In: arrays. Out: a safetensors file with a checksum, beside the one that it takes the place of; and back, from the newest of the
+//! two that is whole.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::SafeTensors;
+
+use crate::array::Array;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::saving::{array, failure, serialize, write_atomically};
+
+/// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when the run is resumed.
+///
+/// ```
+/// use endo::prelude::*;
+/// use endo::training::State;
+///
+/// /// Stops after so many epochs whose loss was no better than that of the one before.
+/// struct Setbacks { limit: f64, count: f64, last: f64 }
+///
+/// impl Callback for Setbacks {
+///     fn epoch_end(&mut self, _epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
+///         self.count += if report.ledger.total < self.last { 0.0 } else { 1.0 };
+///         self.last = report.ledger.total;
+///         if self.count >= self.limit {
+///             training.stop();
+///         }
+///         Ok(())
+///     }
+///     fn state(&self) -> State {
+///         State::new().with("count", self.count).with("last", self.last)
+///     }
+///     fn restore(&mut self, state: &State) -> Result<()> {
+///         (self.count, self.last) = (state.number("count")?, state.number("last")?);
+///         Ok(())
+///     }
+/// }
+/// let setbacks = Setbacks { limit: 3.0, count: 1.0, last: 0.5 };
+/// assert_eq!(setbacks.state().number("last")?, 0.5);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    arrays: BTreeMap<String, Array>,
+}
+
+/// The entry of the file's metadata: the number of the format, and a checksum of all the rest.
+const ENTRY: &str = "endo.run";
+
+/// To be raised when a file can no longer be read as those written before.
+const FORMAT: u32 = 1;
+
+impl State {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With a number or an array of them under a name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Array>) -> Self {
+        self.arrays.insert(name.into(), value.into());
+        self
+    }
+
+    /// With everything of another under names that begin with `prefix/`.
+    pub(crate) fn insert(&mut self, prefix: &str, other: State) {
+        self.arrays.extend(other.arrays.into_iter().map(|(name, value)| (format!("{prefix}/{name}"), value)));
+    }
+
+    /// What is under names that begin with `prefix/`, without it.
+    pub(crate) fn part(&self, prefix: &str) -> State {
+        let part = |(name, value): (&String, &Array)| {
+            let rest = name.strip_prefix(prefix)?.strip_prefix('/')?;
+            Some((rest.to_string(), value.clone()))
+        };
+        State { arrays: self.arrays.iter().filter_map(part).collect() }
+    }
+
+    /// Names and arrays, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Array)> {
+        self.arrays.iter().map(|(name, array)| (name.as_str(), array))
+    }
+
+    /// The array of a name.
+    ///
+    /// # Errors
+    /// If there is none, as when a run is resumed with other callbacks than it was saved with.
+    pub fn get(&self, name: &str) -> Result<&Array> {
+        self.arrays.get(name).ok_or_else(|| {
+            let message = format!("the saved run has no `{name}` here");
+            let help = "resume with the callbacks that the run was saved with, in the same order";
+            Error::new(ErrorKind::Data, message).help(help)
+        })
+    }
+
+    /// The number of a name.
+    ///
+    /// # Errors
+    /// If there is none, or it is an array of several.
+    pub fn number(&self, name: &str) -> Result<f64> {
+        self.get(name)?.item()
+    }
+
+    /// Writes the file. The one that was there is kept beside it, under its name with `.previous` added, so that at any moment one
+    /// of the two is whole.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let fail = |error: &dyn std::fmt::Display| failure("cannot write", path, error);
+        let entry = (ENTRY, format!("{FORMAT} {:016x}", checksum(self.iter())));
+        let bytes = serialize(self.iter(), Some(entry)).map_err(|error| fail(&error))?;
+        let fresh = beside(path, ".new");
+        write_atomically(&fresh, &bytes)?;
+        if path.exists() {
+            fs::rename(path, previous(path)).map_err(|error| fail(&error))?;
+        }
+        fs::rename(&fresh, path).map_err(|error| fail(&error))
+    }
+
+    /// Reads the file, or if that is damaged or missing the one before it; then with what is wrong with the newer. None where there
+    /// is neither.
+    pub(crate) fn read(path: &Path) -> Result<Option<(State, Option<Error>)>> {
+        match (Self::read_one(path), Self::read_one(&previous(path))) {
+            (Ok(Some(state)), _) => Ok(Some((state, None))),
+            (Ok(None), Ok(Some(state))) => Ok(Some((state, None))),
+            (Ok(None), Ok(None)) => Ok(None),
+            (Err(error), Ok(Some(state))) => Ok(Some((state, Some(error)))),
+            (Err(error), Ok(None) | Err(_)) | (Ok(None), Err(error)) => Err(error),
+        }
+    }
+
+    fn read_one(path: &Path) -> Result<Option<State>> {
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failure("cannot read", path, &error)),
+        };
+        Self::from_bytes(&bytes).map(Some).map_err(|what| {
+            let help = "delete the file to begin anew, or put a whole one in its place";
+            Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display())).help(help)
+        })
+    }
+
+    /// The content of a file, or what is wrong with it.
+    fn from_bytes(bytes: &[u8]) -> Result<State, String> {
+        let broken = |error| format!("it is truncated or no safetensors file ({error})");
+        let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+        let entry = entry.and_then(|text| text.split_once(' ')).ok_or("it holds weights or a model, not a run")?;
+        if entry.0 != FORMAT.to_string() {
+            return Err(format!("it has format {}, and this program reads format {FORMAT}", entry.0));
+        }
+        let arrays = file.iter().map(|(name, view)| Some((name.to_string(), array(&view)?)));
+        let arrays = arrays.collect::<Option<BTreeMap<_, _>>>().ok_or("it holds numbers of a type that endo has not")?;
+        let state = State { arrays };
+        match format!("{:016x}", checksum(state.iter())) == entry.1 {
+            true => Ok(state),
+            false => Err("its checksum is not that of its content".to_string()),
+        }
+    }
+}
+
+/// Where the file before the last is kept.
+pub(crate) fn previous(path: &Path) -> PathBuf {
+    beside(path, ".previous")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// FNV-1a over words of eight bytes (Fowler, Noll and Vo 1991), each length beside its bytes: one flipped bit changes it.
+fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut word = |word: u64| hash = (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
+    let mut add = |bytes: &[u8]| {
+        word(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut padded = [0; 8];
+            padded[..chunk.len()].copy_from_slice(chunk);
+            word(u64::from_le_bytes(padded));
+        }
+    };
+    for (name, array) in arrays {
+        add(format!("{name} {}{}", array.dtype(), array.shape()).as_bytes());
+        add(array.bytes());
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("endo-state-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn path(&self) -> PathBuf {
+            self.0.join("run")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn state(number: f64) -> State {
+        State::new().with("a/number", number).with("b", [1.0_f32, f32::NAN]).with("c", [true, false]).with("d", [[1], [2]])
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = Folder::new("round");
+        assert_eq!(State::read(&folder.path()).unwrap(), None);
+        state(0.1).write(&folder.path()).unwrap();
+        let (read, damage) = State::read(&folder.path()).unwrap().unwrap();
+        assert_eq!((read.number("a/number").unwrap(), damage), (0.1, None));
+        assert!(read.get("b").unwrap().get(1).is_nan());
+        assert_eq!((read.get("c").unwrap(), read.get("d").unwrap()), (&[true, false].into(), &[[1], [2]].into()));
+        assert_eq!(read.part("a").iter().count(), 1);
+        assert_eq!(read.number("e").unwrap_err().message(), "the saved run has no `e` here");
+    }
+
+    #[test]
+    fn every_damage_is_found_and_the_file_before_is_used() {
+        let folder = Folder::new("damage");
+        let path = folder.path();
+        state(1.0).write(&path).unwrap();
+        state(2.0).write(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let number = || State::read(&path).map(|read| read.map(|(state, damage)| (state.number("a/number"), damage.is_some())));
+        assert_eq!(number().unwrap(), Some((Ok(2.0), false)));
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert_eq!(number().unwrap(), Some((Ok(1.0), true)), "{length} of {} bytes", whole.len());
+        }
+        for position in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[position] ^= 1 << (position % 8);
+            fs::write(&path, &bytes).unwrap();
+            // Blanks at the end of the header may be other blanks.
+            let read = number().unwrap();
+            assert!(matches!(read, Some((Ok(1.0), true)) | Some((Ok(2.0), false))), "{position}: {read:?}");
+            assert!(read == Some((Ok(1.0), true)) || whole[position] == b' ', "byte {position} was changed unseen");
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(number().unwrap(), Some((Ok(1.0), false)));
+        fs::write(previous(&path), &whole[..100]).unwrap();
+        let error = number().unwrap_err();
+        assert!(error.message().contains("is no whole saved run: it is truncated"), "{error}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Runs: the loop of `fit` opened up, steps of one's own, and runs that are interrupted and resumed.
+
+#[path = "runs/killed.rs"]
+mod killed;
+#[path = "runs/loops.rs"]
+mod loops;
+#[path = "runs/resumed.rs"]
+mod resumed;
+#[path = "runs/support.rs"]
+mod support;

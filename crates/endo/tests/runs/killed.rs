@@ -1,0 +1,70 @@
+//! A process killed at any moment, also while it saves, and started again, ends with the same bits.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use endo::prelude::*;
+
+use super::support::{Folder, data, model, numbers};
+
+/// Says to [`trains_in_a_process_of_its_own`] where to train.
+const FOLDER: &str = "ENDO_TEST_FOLDER";
+
+fn train(folder: &Path) {
+    let mut model = model();
+    let options = Fit::epochs(25)
+        .batch_size(16)
+        .validation_split(0.2)
+        .callback(EarlyStopping::on("val_loss").patience(6).restore_best_weights(true))
+        .callback(ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2))
+        .callback(CsvLogger::new(folder.join("log.csv")))
+        .callback(BackupAndRestore::new(folder.join("run")).save_freq(2));
+    let history = model.fit(&data(200), options).unwrap();
+    fs::write(folder.join("history"), format!("{:?}", numbers(history))).unwrap();
+    model.save_weights(folder.join("weights")).unwrap();
+}
+
+/// Does nothing as a test of its own.
+#[test]
+fn trains_in_a_process_of_its_own() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        train(Path::new(&folder));
+    }
+}
+
+fn start(folder: &Folder) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "killed::trains_in_a_process_of_its_own"]).env(FOLDER, folder.as_ref());
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn a_run_killed_fifty_times_ends_with_the_same_bits() {
+    let whole = Folder::new("whole");
+    train(whole.as_ref());
+    let result = |folder: &Folder| ["history", "weights", "log.csv"].map(|file| fs::read(folder.path(file)).unwrap());
+    let expected = result(&whole);
+
+    let (mut kills, mut resumed, mut round) = (0, 0, 0);
+    while kills < 50 {
+        let folder = Folder::new(&format!("killed-{round}"));
+        loop {
+            let mut child = start(&folder);
+            std::thread::sleep(Duration::from_millis(15 + (kills * 37 + round * 11) % 60));
+            if child.try_wait().unwrap().is_some() || kills >= 50 {
+                assert!(child.wait().unwrap().success());
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+            resumed += u64::from(folder.path("run").exists() || folder.path("run.previous").exists());
+        }
+        assert!(result(&folder) == expected, "round {round}, after {kills} kills");
+        assert!(!folder.path("run").exists() && !folder.path("run.previous").exists());
+        round += 1;
+    }
+    assert!(resumed >= 25, "only {resumed} of {kills} kills left something to resume");
+}

@@ -1,0 +1,136 @@
+//! Runs that stop in the middle and are resumed within a process: loops of one's own, damaged files, other data.
+
+use std::fs;
+
+use endo::prelude::*;
+
+use super::support::{Folder, data, model, numbers, weights};
+
+/// A loop of one's own with an optimizer and a metric of its own. Stops before a batch, as a power cut would.
+fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History, Vec<Array>)> {
+    let (model, optimizer, mean_loss) = (model(), Adam::new(0.01), Mean::new("mean_loss"));
+    model.build([16, 3]).unwrap();
+    let mut step = Function::new(|[x, y], cx| {
+        let y_pred = model.apply(&x, cx);
+        let main = mean_squared_error(&y, &y_pred).mean();
+        let size = cx.losses().remove(0);
+        let loss = &main + &size;
+        optimizer.apply(&cx.gradients(&loss, model.trainable_weights()), cx);
+        mean_loss.update(&loss, cx);
+        [main, size]
+    });
+    let train = data(100);
+    let options = Fit::epochs(6).batch_size(16).callback(BackupAndRestore::new(folder.path("run")).save_freq(2));
+    let mut run = model.run(&train, options).unwrap();
+    run.watch(&mean_loss).unwrap();
+    while run.next_batch().unwrap() {
+        if stop == Some((run.epoch(), run.batch_index())) {
+            return None;
+        }
+        let [main, size] = run.step(&mut step).unwrap().each_ref().map(|value| value.item().unwrap());
+        run.record([("main", main), ("size", size)]).unwrap();
+    }
+    Some((numbers(run.finish().unwrap()), weights(&model)))
+}
+
+#[test]
+fn a_loop_of_ones_own_goes_on_where_it_stopped() {
+    let folder = Folder::new("custom");
+    let (history, weights) = custom_loop(&folder, None).unwrap();
+    assert_eq!(history.epochs.len(), 6);
+    let means = history.get("mean_loss").into_iter().zip(history.get("loss"));
+    assert!(means.into_iter().all(|(mean, loss)| (mean - loss).abs() < 0.2)); // of batches, and of samples
+    for stop in [(0, 1), (0, 5), (2, 0), (3, 4), (5, 6)] {
+        assert!(custom_loop(&folder, Some(stop)).is_none());
+        assert_eq!(custom_loop(&folder, None).unwrap(), (history.clone(), weights.clone()), "stopped at {stop:?}");
+    }
+}
+
+/// `fit` with an interruption before an epoch.
+fn fit(folder: &Folder, data: &Dataset, stop: usize) -> Result<(History, Vec<Array>)> {
+    let mut model = model();
+    let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop {
+        true => Err(Error::new(ErrorKind::Usage, "interrupted")),
+        false => Ok(()),
+    });
+    let options = Fit::epochs(6).batch_size(16).callback(BackupAndRestore::new(folder.path("run"))).callback(interrupt);
+    let history = model.fit(data, options)?;
+    Ok((numbers(history), weights(&model)))
+}
+
+#[test]
+fn a_damaged_file_is_replaced_by_the_one_before_it() {
+    let (folder, data) = (Folder::new("damaged"), data(100));
+    let whole = fit(&folder, &data, 6).unwrap();
+    assert_eq!(fit(&folder, &data, 3).unwrap_err().message(), "interrupted");
+    let bytes = fs::read(folder.path("run")).unwrap();
+    fs::write(folder.path("run"), &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(fit(&folder, &data, 6).unwrap(), whole);
+
+    assert!(fit(&folder, &data, 3).is_err());
+    fs::write(folder.path("run"), "").unwrap();
+    fs::write(folder.path("run.previous"), "").unwrap();
+    let error = fit(&folder, &data, 6).unwrap_err();
+    assert!(error.message().contains("is no whole saved run: it is truncated"), "{error}");
+    assert!(error.advice().unwrap().contains("delete the file to begin anew"));
+}
+
+#[test]
+fn a_run_of_other_data_or_of_another_model_is_refused() {
+    let folder = Folder::new("other");
+    assert!(fit(&folder, &data(100), 3).is_err());
+    let error = fit(&folder, &data(90), 6).unwrap_err();
+    assert_eq!(error.message(), "the saved run had 100 samples, and this one has 90");
+    let backup = || BackupAndRestore::new(folder.path("run"));
+    let error = model().fit(&data(100), Fit::epochs(6).batch_size(16).callback(backup())).unwrap_err();
+    assert_eq!(error.message(), "the saved run had 2 callbacks, and this one has 1");
+    let mut other = Model::new(Dense::new(1).name("lambda"));
+    other.compile("adam", "mse", ());
+    let options = Fit::epochs(6).batch_size(16).callback(backup()).callback(|_: usize, _: &Epoch| {});
+    let error = other.fit(&data(100), options).unwrap_err();
+    assert_eq!(error.message(), "the saved run is of another model: it has no weight `lambda/kernel`");
+    let error =
+        Model::new(Dense::new(1)).compile("sgd", "mse", ()).fit(&data(100), Fit::epochs(1).callback(backup().save_freq(0)));
+    assert_eq!(error.unwrap_err().message(), "the `save_freq` of `BackupAndRestore` is 0");
+}
+
+#[test]
+fn a_run_that_is_done_and_kept_is_gone_on_with_for_more_epochs() {
+    let (folder, data) = (Folder::new("longer"), data(100));
+    let fit = |epochs: usize| {
+        let mut model = model();
+        let backup = BackupAndRestore::new(folder.path("run")).delete_checkpoint(false);
+        let history = model.fit(&data, Fit::epochs(epochs).batch_size(16).callback(backup)).unwrap();
+        (numbers(history), weights(&model))
+    };
+    assert_eq!(fit(2).0.epochs.len(), 2);
+    let longer = fit(5);
+    fs::remove_file(folder.path("run")).unwrap();
+    fs::remove_file(folder.path("run.previous")).unwrap();
+    assert_eq!(fit(5), longer);
+}
+
+#[test]
+fn steps_run_node_by_node_are_resumed_too() {
+    let (folder, data) = (Folder::new("eager"), data(40));
+    let fit = |stop: usize| {
+        let mut model = model().run_eagerly(true);
+        let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, training| {
+            if epoch == stop {
+                training.stop();
+            }
+            Ok(())
+        });
+        let backup = BackupAndRestore::new(folder.path("run")).delete_checkpoint(stop > 3);
+        let history = model.fit(&data, Fit::epochs(4).batch_size(16).callback(backup).callback(interrupt)).unwrap();
+        (numbers(history), weights(&model))
+    };
+    let whole = fit(4);
+    assert_eq!(fit(1).0.epochs.len(), 2);
+    let run = folder.path("run");
+    let stopped = fs::read(&run).unwrap();
+    assert_eq!(fit(4).0.epochs.len(), 2); // it was stopped, and stays so
+    // The file before it is of the epoch before, when nothing had stopped it.
+    fs::write(&run, &stopped[..10]).unwrap();
+    assert!(!run.with_extension("previous").exists() || fit(4) == whole);
+}
