@@ -41,7 +41,7 @@ use super::step::{Batch, Runner};
 ///     model.optimizer().unwrap().apply(&gradients, cx);
 ///     [loss]
 /// });
-/// let mut run = model.run(&train, Fit::epochs(3).callback(EarlyStopping::on("main")))?;
+/// let mut run = model.run(&train, Fit::epochs(3).callback(EarlyStopping::on("loss")))?;
 /// while run.next_batch()? {
 ///     let [loss] = run.step(&mut step)?;
 ///     run.record([("main", loss.item()?)])?;
