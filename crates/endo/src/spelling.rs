@@ -45,15 +45,19 @@ fn distance(from: &[char], to: &[char]) -> usize {
     row[to.len()]
 }
 
-/// `my_crate::ReconstructingRegressor<T>` as `reconstructing_regressor`.
+/// `my_crate::ReconstructingRegressor<T>` as `reconstructing_regressor`, `Conv2DTranspose` as `conv2d_transpose`.
 pub(crate) fn snake_case(type_name: &str) -> String {
     let name = short_name(type_name);
     if name == "{{closure}}" {
         return "lambda".to_string();
     }
     let mut snake = String::new();
-    for (position, letter) in name.chars().enumerate() {
-        if letter.is_uppercase() && position > 0 && !snake.ends_with('_') {
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        // The `D` of dimensions belongs to their number, the `S` of `F1Score` to the word that it begins.
+        let unit =
+            snake.ends_with(|before: char| before.is_ascii_digit()) && !letters.peek().is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && !snake.is_empty() && !snake.ends_with('_') && !unit {
             snake.push('_');
         }
         snake.extend(letter.to_lowercase());
@@ -81,6 +85,7 @@ mod tests {
         assert_eq!(snake_case("endo::layers::Dense"), "dense");
         assert_eq!(snake_case("net::main::{{closure}}"), "lambda");
         assert_eq!(snake_case("net::Wrapped<net::Inner>"), "wrapped");
+        assert_eq!(["Conv2D", "Conv2DTranspose", "F1Score"].map(snake_case), ["conv2d", "conv2d_transpose", "f1_score"]);
     }
 
     #[test]

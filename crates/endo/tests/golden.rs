@@ -12,6 +12,8 @@ mod activations;
 mod initializers;
 #[path = "golden/internals.rs"]
 mod internals;
+#[path = "golden/layers.rs"]
+mod layers;
 #[path = "golden/losses.rs"]
 mod losses;
 #[path = "golden/metrics.rs"]

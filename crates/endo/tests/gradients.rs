@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use endo::ops::{self, elementwise};
+use endo::ops::{self, Window, elementwise};
 use endo::prelude::*;
 
 const STEP: f64 = 1e-5;
@@ -259,6 +259,23 @@ fn running_sums_and_products() {
 }
 
 #[test]
+fn windows() {
+    let window = |size, stride, dilation, before, count| Window { size, stride, dilation, before, count };
+    let (x, all) = ([around_zero([2, 5, 3, 2], 0)], [window(3, 2, 1, 1, 3), window(2, 1, 2, 1, 3)]);
+    check("windows", &x, |x, _| x[0].windows(&all, 0.5).square());
+    check("second derivative of windows", &x, |x, cx| {
+        let y = x[0].windows(&all, 0.5).exp();
+        slope(&x[0], &y, cx)
+    });
+    let y = [around_zero([2, 3, 3, 3, 2, 2], 0)];
+    check("overlap_add", &y, |y, _| y[0].overlap_add(&all, &[5, 3]).square());
+    check("second derivative of overlap_add", &y, |y, cx| {
+        let sums = y[0].overlap_add(&all, &[5, 3]).exp();
+        slope(&y[0], &sums, cx)
+    });
+}
+
+#[test]
 fn orders() {
     let x = [around_zero([3, 4], 0)];
     check("sort", &x, |x, _| x[0].sort(-1).square());
@@ -315,7 +332,7 @@ fn custom_gradients() {
 fn layers() {
     let x = [around_zero([4, 3], 0)];
     let chain = |layer: Box<dyn Layer>| move |x: &[Tensor], cx: &mut Context| layer.apply(&x[0], cx).sin();
-    let layers: [(&str, Box<dyn Layer>); 10] = [
+    let layers: [(&str, Box<dyn Layer>); 12] = [
         ("Dense", Box::new(Dense::new(2))),
         ("Dense with an activation", Box::new(Dense::new(2).activation("tanh").use_bias(false))),
         ("Activation", Box::new(Activation::new("softmax"))),
@@ -323,6 +340,8 @@ fn layers() {
         ("LayerNormalization along the first axis", Box::new(LayerNormalization::new().axis([0]).center(false))),
         ("BatchNormalization", Box::new(BatchNormalization::new())),
         ("Normalization", Box::new(Normalization::new([1.0, 2.0, 0.5], [0.5, 2.0, 1.0]))),
+        ("GroupNormalization", Box::new(GroupNormalization::new().groups(-1))),
+        ("PRelu", Box::new(PRelu::new())),
         ("Flatten", Box::new(Flatten::new())),
         ("Reshape", Box::new(Reshape::new([3, -1]))),
         (
@@ -346,6 +365,26 @@ fn layers() {
         layer.apply(&x[0], cx);
         cx.losses().into_iter().reduce(|a, b| a + b).unwrap()
     });
+}
+
+#[test]
+fn convolutions() {
+    let x = [around_zero([2, 5, 4, 4], 0)];
+    let layers: [(&str, Box<dyn Layer>); 8] = [
+        ("Conv2D", Box::new(Conv2D::new(3, [3, 2]).strides([2, 1]).activation("tanh"))),
+        ("Conv2D with dilation", Box::new(Conv2D::new(2, 2).dilation_rate(2).padding(Padding::Same))),
+        ("Conv2D in groups", Box::new(Conv2D::new(6, 2).groups(2))),
+        ("Conv2D of one element", Box::new(Conv2D::new(3, 1))),
+        ("DepthwiseConv2D", Box::new(DepthwiseConv2D::new(3).padding(Padding::Same))),
+        ("DepthwiseConv2D of several", Box::new(DepthwiseConv2D::new(2).depth_multiplier(2).strides(2))),
+        ("SeparableConv2D", Box::new(SeparableConv2D::new(3, 2))),
+        ("Conv2DTranspose", Box::new(Conv2DTranspose::new(3, 3).strides(2).padding(Padding::Same))),
+    ];
+    for (name, layer) in layers {
+        check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());
+    }
+    let causal = Conv1D::new(2, 3).padding(Padding::Causal).dilation_rate(2);
+    check("causal Conv1D", &[around_zero([2, 6, 3], 0)], |x, cx| causal.apply(&x[0], cx).sin());
 }
 
 #[test]

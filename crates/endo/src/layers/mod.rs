@@ -5,18 +5,22 @@
 mod activation;
 mod activity_regularization;
 mod batch_normalization;
+mod convolution;
 mod dense;
 mod dropout;
 mod embedding;
 mod flatten;
 mod gaussian_noise;
+mod group_normalization;
 mod layer_normalization;
 mod masking;
 mod merge;
 mod normalization;
 mod options;
+mod p_relu;
 mod reshape;
 mod sequential;
+mod spatial;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -28,17 +32,24 @@ use crate::trace::Context;
 pub use activation::Activation;
 pub use activity_regularization::ActivityRegularization;
 pub use batch_normalization::BatchNormalization;
+pub use convolution::{
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D,
+    SeparableConv2D,
+};
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use gaussian_noise::{GaussianDropout, GaussianNoise};
+pub use group_normalization::GroupNormalization;
 pub use layer_normalization::LayerNormalization;
 pub use masking::Masking;
 pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
+pub use p_relu::PRelu;
 pub use reshape::Reshape;
 pub use sequential::Sequential;
+pub use spatial::{Padding, Sizes};
 
 /// A function of tensors with weights, losses and metrics of its own.
 ///

@@ -25,12 +25,14 @@ pub mod scan;
 pub mod sort;
 pub mod trigonometric;
 pub mod view;
+pub mod window;
 
 use crate::graph::Elementwise;
 
 pub use argument::Argument;
 pub use evaluate::evaluate;
 pub use random::RandomState;
+pub use window::Window;
 
 /// Every table of elementwise operations.
 pub fn tables() -> [&'static [&'static Elementwise]; 6] {

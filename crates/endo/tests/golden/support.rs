@@ -150,6 +150,23 @@ impl<'a> Object<'a> {
         list.iter().map(|value| array(value).unwrap_or_else(|| panic!("{}/{key} holds arrays", self.path))).collect()
     }
 
+    /// The arrays of a list, with `None` for `null`.
+    pub fn optional_arrays(&self, key: &str) -> Vec<Option<Array>> {
+        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        list.iter().map(array).collect()
+    }
+
+    /// A truth value, or `None` where there is `null` or no such key.
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        self.read(key, Value::as_bool)
+    }
+
+    /// What `read` makes of a value, or `None` where there is `null` or no such key.
+    pub fn read<T>(&self, key: &str, read: impl Fn(&'a Value) -> Option<T>) -> Option<T> {
+        let value = self.value(key).filter(|value| !value.is_null())?;
+        Some(read(value).unwrap_or_else(|| panic!("{}/{key} cannot be {value}", self.path)))
+    }
+
     /// The lists of arrays in a list.
     pub fn array_lists(&self, key: &str) -> Vec<Vec<Array>> {
         let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));

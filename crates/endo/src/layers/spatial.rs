@@ -1,0 +1,130 @@
+//! What convolutions and pooling share: sizes along spatial axes, padding, and where windows lie.
+//!
+//! In: `[batch, lengths.., channels]` and a layer's options. Out: a window for each axis, or what is wrong, in the layer's words.
+
+use crate::error::{Error, ErrorKind};
+use crate::named::words;
+use crate::ops::Window;
+use crate::shape::Shape;
+use crate::trace::Context;
+
+words! {
+    /// What lies around the inputs of a convolution or pooling.
+    Padding, "`valid`, `same` or `causal`" {
+        /// Nothing: windows lie within the inputs.
+        Valid = "valid",
+        /// As much on both sides as makes `length / stride` windows, rounded up; one more at the end if it is odd.
+        Same = "same",
+        /// All before the first element, so that no window sees what comes after its last one. For one axis.
+        Causal = "causal",
+    }
+}
+
+/// Sizes along `N` spatial axes: one number for all of them, or one for each.
+///
+/// ```
+/// use endo::prelude::*;
+/// let (square, flat) = (Conv2D::new(16, 3), Conv2D::new(16, [1, 5]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes<const N: usize>(pub [usize; N]);
+
+impl<const N: usize> From<usize> for Sizes<N> {
+    fn from(size: usize) -> Self {
+        Self([size; N])
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Sizes<N> {
+    fn from(sizes: [usize; N]) -> Self {
+        Self(sizes)
+    }
+}
+
+/// Windows of a layer along the spatial axes.
+pub(super) struct Geometry<'a> {
+    pub size: &'a [usize],
+    pub strides: &'a [usize],
+    pub dilation_rate: &'a [usize],
+    pub padding: Padding,
+}
+
+impl Geometry<'_> {
+    /// A window for each spatial axis of inputs of a shape.
+    pub fn windows(&self, inputs: &Shape, cx: &Context) -> Result<Vec<Window>, Error> {
+        check_rank(inputs, self.size.len(), cx)?;
+        let path = cx.path();
+        let options = [("a size", self.size), ("strides", self.strides), ("a dilation rate", self.dilation_rate)];
+        if let Some((what, sizes)) = options.into_iter().find(|(_, sizes)| sizes.contains(&0)) {
+            let error = Error::new(ErrorKind::Argument, format!("`{path}` has {what} of {sizes:?}"));
+            return Err(error.help("sizes, strides and dilation rates are 1 or more"));
+        }
+        if self.padding == Padding::Causal && self.size.len() > 1 {
+            let error = Error::new(ErrorKind::Argument, format!("`{path}` has causal padding along {} axes", self.size.len()));
+            return Err(error.help("only one axis can be time: use `Padding::Same` or `Padding::Valid`"));
+        }
+        let windows: Option<Vec<Window>> = (0..self.size.len()).map(|axis| self.window(axis, inputs[1 + axis])).collect();
+        windows.ok_or_else(|| {
+            let spans: Vec<usize> = (0..self.size.len()).map(|axis| self.span(axis)).collect();
+            let message = format!("`{path}` has windows of {spans:?}, which is more than inputs of shape {inputs} hold");
+            let help = "use a smaller window, larger inputs, or `.padding(Padding::Same)`";
+            Error::new(ErrorKind::Shape, message).help(help)
+        })
+    }
+
+    /// How many positions of an axis a window reaches over.
+    pub fn span(&self, axis: usize) -> usize {
+        (self.size[axis] - 1) * self.dilation_rate[axis] + 1
+    }
+
+    fn window(&self, axis: usize, length: usize) -> Option<Window> {
+        let (size, stride, dilation, span) = (self.size[axis], self.strides[axis], self.dilation_rate[axis], self.span(axis));
+        let within = |before: usize| (length + before).checked_sub(span).map(|room| (before, room / stride + 1));
+        let (before, count) = match self.padding {
+            Padding::Valid => within(0)?,
+            Padding::Causal => within(span - 1)?,
+            Padding::Same => {
+                let count = length.div_ceil(stride);
+                ((count.saturating_sub(1) * stride + span).saturating_sub(length) / 2, count)
+            }
+        };
+        Some(Window { size, stride, dilation, before, count })
+    }
+}
+
+/// An error unless there are so many spatial axes between the batch and the channels.
+pub(super) fn check_rank(inputs: &Shape, axes: usize, cx: &Context) -> Result<(), Error> {
+    if inputs.rank() == axes + 2 {
+        return Ok(());
+    }
+    let expected = match axes {
+        1 => "[batch, steps, channels]",
+        2 => "[batch, height, width, channels]",
+        _ => "[batch, depth, height, width, channels]",
+    };
+    let help = "add the axis that is missing: `x.expand_dims(-1)` for one channel, `x.expand_dims(0)` for one sample";
+    Err(Error::new(ErrorKind::Shape, format!("`{}` takes inputs of shape {expected}, got {inputs}", cx.path())).help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(size: usize, stride: usize, dilation: usize, padding: Padding, length: usize) -> Option<(usize, usize)> {
+        let geometry = Geometry { size: &[size], strides: &[stride], dilation_rate: &[dilation], padding };
+        geometry.window(0, length).map(|window| (window.before, window.count))
+    }
+
+    #[test]
+    fn windows_are_as_many_as_the_padding_says() {
+        assert_eq!(window(3, 1, 1, Padding::Valid, 5), Some((0, 3)));
+        assert_eq!(window(3, 2, 1, Padding::Valid, 6), Some((0, 2)));
+        assert_eq!(window(3, 1, 2, Padding::Valid, 5), Some((0, 1)));
+        assert_eq!(window(3, 1, 2, Padding::Valid, 4), None);
+        assert_eq!(window(2, 1, 1, Padding::Same, 5), Some((0, 5)));
+        assert_eq!(window(3, 2, 1, Padding::Same, 5), Some((1, 3)));
+        assert_eq!(window(1, 3, 1, Padding::Same, 7), Some((0, 3)));
+        assert_eq!(window(2, 1, 2, Padding::Causal, 5), Some((2, 5)));
+        assert_eq!(window(2, 2, 1, Padding::Causal, 5), Some((1, 3)));
+    }
+}

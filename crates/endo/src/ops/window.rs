@@ -1,0 +1,352 @@
+//! Windows over the axes between the first and the last, and windows added back where they lie.
+//!
+//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., sizes.., channels]`, and the way back; each is the gradient of the
+//! other. A convolution is a matrix product of windows, a transposed one windows made by a product and added, pooling a reduction.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::shape::Shape;
+
+/// How windows lie along one axis: element `i` of window `n` is the axis's position `n * stride + i * dilation - before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The number of elements in a window.
+    pub size: usize,
+    /// The distance from a window to the next.
+    pub stride: usize,
+    /// The distance from an element of a window to the next.
+    pub dilation: usize,
+    /// How far before the axis the first window begins.
+    pub before: usize,
+    /// The number of windows.
+    pub count: usize,
+}
+
+/// The elements of every window, and `fill` where a window is outside.
+#[derive(Clone, Debug)]
+struct Windows {
+    windows: Vec<Window>,
+    fill: f64,
+}
+
+/// The sum of all windows, each where it lies; what is outside is left out.
+#[derive(Clone, Debug)]
+struct OverlapAdd {
+    windows: Vec<Window>,
+}
+
+/// Stretches at equal distances in the image and in its windows.
+struct Stretches {
+    /// Where the first begins in the image; `None` for stretches outside.
+    image: Option<usize>,
+    /// Where the first begins in the windows.
+    windows: usize,
+    /// Elements of a stretch.
+    length: usize,
+    /// The number of stretches.
+    count: usize,
+    /// From a stretch to the next in the image.
+    image_step: usize,
+    /// From a stretch to the next in the windows.
+    windows_step: usize,
+}
+
+impl Tensor {
+    /// The elements of windows over the axes between the first and the last, with `fill` where a window is outside:
+    /// `[batch, lengths.., channels]` becomes `[batch, counts.., sizes.., channels]`.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// use endo::ops::Window;
+    /// // Three at a time, every second one, from one position before the first.
+    /// let pairs = Window { size: 3, stride: 2, dilation: 1, before: 1, count: 2 };
+    /// let mut f = Function::new(|[x], _cx| [x.windows(&[pairs], 0.0)]);
+    /// let [windows] = f.run([&[[[1], [2], [3], [4]]].into()])?;
+    /// assert_eq!(windows.reshape([2, 3])?, Array::from([[0, 1, 2], [2, 3, 4]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The trace's: if there is not one window for each of those axes, or a size, stride or dilation is 0.
+    #[track_caller]
+    pub fn windows(&self, windows: &[Window], fill: f64) -> Tensor {
+        let site = Location::caller();
+        let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
+        let shape: Shape = [self.batch()].into_iter().chain(sizes).chain([self.features()]).collect();
+        if let Some(error) = misfit("windows", windows, windows.len() + 2, self.shape()) {
+            return self.fail(error, shape, site);
+        }
+        let kernel = Windows { windows: windows.to_vec(), fill };
+        self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), site)
+    }
+
+    /// Windows added up where they lie over axes of these lengths, the way back from [`windows`](Self::windows) and its gradient:
+    /// `[batch, counts.., sizes.., channels]` becomes `[batch, lengths.., channels]`. What lies outside is left out.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// use endo::ops::Window;
+    /// let window = Window { size: 2, stride: 1, dilation: 1, before: 0, count: 2 };
+    /// let mut f = Function::new(|[x], _cx| [x.overlap_add(&[window], &[3])]);
+    /// let [sum] = f.run([&Array::from([1, 2, 10, 20]).reshape([1, 2, 2, 1])?])?;
+    /// assert_eq!(*sum, Array::from([[[1], [12], [20]]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The trace's: if there is not one window and length for each of those axes, of its count and size, or a stride or dilation
+    /// is 0.
+    #[track_caller]
+    pub fn overlap_add(&self, windows: &[Window], lengths: &[usize]) -> Tensor {
+        let site = Location::caller();
+        let shape: Shape = [self.batch()].iter().chain(lengths).chain(&[self.features()]).copied().collect();
+        let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
+        let fits = lengths.len() == windows.len() && self.shape().iter().skip(1).copied().zip(sizes).all(|(a, b)| a == b);
+        let error = misfit("overlap_add", windows, 2 * windows.len() + 2, self.shape()).or_else(|| {
+            let message = format!("`overlap_add` of {} to lengths {lengths:?} by {windows:?}", self.shape());
+            let help = "the axes after the first are the windows' counts and then their sizes; each has a length";
+            (!fits).then(|| Error::new(ErrorKind::Shape, message).help(help))
+        });
+        if let Some(error) = error {
+            return self.fail(error, shape, site);
+        }
+        // Truth values count.
+        let values = if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
+        let kernel = OverlapAdd { windows: windows.to_vec() };
+        values.push(Op::Kernel(Arc::new(kernel)), &[&values], shape, values.dtype(), site)
+    }
+}
+
+/// What is wrong with windows for a tensor that should have so many axes.
+fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Option<Error> {
+    if windows.is_empty() || shape.rank() != rank {
+        let message = format!("`{operation}` of {} windows for a tensor of shape {shape}", windows.len());
+        let help = "the first axis is the batch and the last one the channels; each axis between them has a window";
+        return Some(Error::new(ErrorKind::Shape, message).help(help));
+    }
+    let empty = windows.iter().find(|window| window.size == 0 || window.stride == 0 || window.dilation == 0)?;
+    let error = Error::new(ErrorKind::Argument, format!("`{operation}` by {empty:?}"));
+    Some(error.help("sizes, strides and dilations are 1 or more"))
+}
+
+/// Calls `visit` for stretches that make up all windows of an image, each element once. Neighbours along the last window are
+/// neighbours in memory unless they are dilated: then each is a stretch of its own.
+fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stretches)) {
+    let Some((last, outer)) = windows.split_last() else { return };
+    let (length, channels) = (image[windows.len()], image[windows.len() + 1]);
+    let rows: usize = image[1..windows.len()].iter().product();
+    let counts: usize = outer.iter().map(|window| window.count).product();
+    let sizes: usize = outer.iter().map(|window| window.size).product();
+    let (width, blocks) = if last.dilation == 1 { (last.size, 1) } else { (1, last.size) };
+    let windows_step = sizes * last.size * channels;
+    let image_step = last.stride * channels;
+    for sample in 0..image[0] {
+        for row in 0..counts * sizes {
+            let (mut count, mut size) = (row / sizes, row % sizes);
+            let start = ((sample * counts + count) * last.count * sizes + size) * last.size * channels;
+            let (mut inside, mut image_row, mut stride) = (true, sample * rows, 1);
+            for (window, &length) in outer.iter().zip(&image[1..]).rev() {
+                let position = count % window.count * window.stride + size % window.size * window.dilation;
+                inside &= (window.before..window.before + length).contains(&position);
+                image_row += position.saturating_sub(window.before) * stride;
+                stride *= length;
+                (count, size) = (count / window.count, size / window.size);
+            }
+            for block in 0..blocks {
+                // Window `n` covers the positions from `n * stride + ahead - before` on: all inside for n from `low` to `high`.
+                let ahead = block * last.dilation;
+                let start = start + block * channels;
+                let low =
+                    if inside { last.before.saturating_sub(ahead).div_ceil(last.stride).min(last.count) } else { last.count };
+                let fitting = (length + last.before).checked_sub(ahead + width).map_or(0, |room| room / last.stride + 1);
+                let high = fitting.clamp(low, last.count);
+                let mut give = |image: Option<usize>, first: usize, skipped: usize, width: usize, count: usize| {
+                    let windows = start + first * windows_step + skipped * channels;
+                    let position = |at: usize| (image_row * length + at) * channels;
+                    let image = image.map(position);
+                    if width * channels * count > 0 {
+                        visit(Stretches { image, windows, length: width * channels, count, image_step, windows_step });
+                    }
+                };
+                if !inside {
+                    give(None, 0, 0, width, last.count);
+                    continue;
+                }
+                if high > low {
+                    give(Some(low * last.stride + ahead - last.before), low, 0, width, high - low);
+                }
+                for n in (0..low).chain(high..last.count) {
+                    let position = n * last.stride + ahead;
+                    let first = last.before.saturating_sub(position).min(width);
+                    let end = (last.before + length).saturating_sub(position).clamp(first, width);
+                    give(None, n, 0, first, 1);
+                    if end > first {
+                        give(Some(position + first - last.before), n, first, end - first, 1);
+                    }
+                    give(None, n, end, width - end, 1);
+                }
+            }
+        }
+    }
+}
+
+/// Calls `copy(to, from)` for each of the stretches, with a length that the compiler knows if it is small.
+fn stretch<T: Copy>(stretches: &Stretches, from: &[T], to: &mut [T], forth: bool, combine: impl Fn(&mut T, T)) {
+    let Some(image) = stretches.image else { return };
+    let starts = if forth { [stretches.windows, image] } else { [image, stretches.windows] };
+    let steps =
+        if forth { [stretches.windows_step, stretches.image_step] } else { [stretches.image_step, stretches.windows_step] };
+    macro_rules! by_length {
+        ($($length:literal)+) => {
+            match stretches.length {
+                $($length => for n in 0..stretches.count {
+                    let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
+                    let from: &[T; $length] = from[from_start..from_start + $length].try_into().expect("of that length");
+                    let to: &mut [T; $length] = (&mut to[to_start..to_start + $length]).try_into().expect("of that length");
+                    to.iter_mut().zip(from).for_each(|(to, from)| combine(to, *from));
+                },)+
+                length => for n in 0..stretches.count {
+                    let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
+                    let from = &from[from_start..from_start + length];
+                    to[to_start..to_start + length].iter_mut().zip(from).for_each(|(to, from)| combine(to, *from));
+                },
+            }
+        };
+    }
+    by_length! { 1 2 3 4 5 6 7 8 9 12 16 }
+}
+
+impl Kernel for Windows {
+    fn name(&self) -> &'static str {
+        "windows"
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        macro_rules! take {
+            ($from:expr, $to:expr, $fill:expr) => {
+                each(&self.windows, inputs[0].shape, |stretches| match stretches.image {
+                    Some(_) => stretch(&stretches, $from, $to, true, |to, from| *to = from),
+                    None => {
+                        for n in 0..stretches.count {
+                            let start = stretches.windows + n * stretches.windows_step;
+                            $to[start..start + stretches.length].fill($fill);
+                        }
+                    }
+                })
+            };
+        }
+        match (inputs[0].values, output.values) {
+            (Values::F32(from), ValuesMut::F32(to)) => take!(from, to, self.fill as f32),
+            (Values::F64(from), ValuesMut::F64(to)) => take!(from, to, self.fill),
+            (Values::I32(from), ValuesMut::I32(to)) => take!(from, to, self.fill as i32),
+            (Values::Bool(from), ValuesMut::Bool(to)) => take!(from, to, u8::from(self.fill != 0.0)),
+            _ => unreachable!("input and output have one type"),
+        }
+    }
+
+    fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+        vec![Some(dy.overlap_add(&self.windows, &inputs[0].shape()[1..=self.windows.len()]))]
+    }
+}
+
+impl Kernel for OverlapAdd {
+    fn name(&self) -> &'static str {
+        "overlap_add"
+    }
+
+    fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
+        macro_rules! add {
+            ($from:expr, $to:expr, $add:expr) => {{
+                $to.fill(Default::default());
+                each(&self.windows, output.shape, |stretches| stretch(&stretches, $from, $to, false, $add))
+            }};
+        }
+        match (inputs[0].values, output.values) {
+            (Values::F32(from), ValuesMut::F32(to)) => add!(from, to, |to, from| *to += from),
+            (Values::F64(from), ValuesMut::F64(to)) => add!(from, to, |to, from| *to += from),
+            (Values::I32(from), ValuesMut::I32(to)) => add!(from, to, |to: &mut i32, from| *to = to.wrapping_add(from)),
+            (Values::Bool(from), ValuesMut::Bool(to)) => add!(from, to, |to, from| *to |= from),
+            _ => unreachable!("input and output have one type"),
+        }
+    }
+
+    fn gradient(&self, _: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
+        vec![Some(dy.windows(&self.windows, 0.0))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::Array;
+
+    /// Windows by their definition, one element at a time.
+    fn expected(x: &Array, windows: &[Window], fill: f64) -> Vec<f64> {
+        let shape = x.shape();
+        let (n, channels) = (windows.len(), shape.features());
+        let sizes = windows.iter().map(|w| w.count).chain(windows.iter().map(|w| w.size));
+        let all: Shape = [shape.batch()].into_iter().chain(sizes).chain([channels]).collect();
+        let (strides, from) = (all.strides(), shape.strides());
+        let element = |index: usize| {
+            let at = |axis: usize| index / strides[axis] % all[axis];
+            let mut offset = at(0) * from[0] + at(all.rank() - 1);
+            for (axis, w) in windows.iter().enumerate() {
+                let position = (at(1 + axis) * w.stride + at(1 + n + axis) * w.dilation).checked_sub(w.before)?;
+                offset += (position < shape[1 + axis]).then_some(position)? * from[1 + axis];
+            }
+            Some(x.get(offset))
+        };
+        (0..all.len()).map(|index| element(index).unwrap_or(fill)).collect()
+    }
+
+    fn run(kernel: &dyn Kernel, x: &Array, shape: &Shape) -> Vec<f64> {
+        let mut y = vec![f64::NAN; shape.len()];
+        let operand = Operand { shape: x.shape(), values: Values::from_bytes(x.dtype(), x.bytes()) };
+        kernel.run(&[operand], OperandMut { shape, values: ValuesMut::F64(&mut y) });
+        y
+    }
+
+    /// Sizes, strides, dilations and paddings of all kinds, also windows that lie outside whole.
+    fn cases() -> Vec<Window> {
+        let mut cases = Vec::new();
+        for size in [1, 2, 3, 5] {
+            for (stride, dilation) in [(1, 1), (2, 1), (1, 2), (3, 2), (1, 4)] {
+                for (before, count) in [(0, 1), (0, 3), (1, 4), (3, 2), (9, 6)] {
+                    cases.push(Window { size, stride, dilation, before, count });
+                }
+            }
+        }
+        cases
+    }
+
+    #[test]
+    fn windows_hold_the_elements_of_their_definition_and_add_up_to_its_adjoint() {
+        let cases = cases();
+        for (index, &last) in cases.iter().enumerate() {
+            for (windows, sizes) in [
+                (vec![last], vec![2, 5, 3]),
+                (vec![cases[(7 * index + 3) % cases.len()], last], vec![1, 4, 6, 1]),
+                (vec![cases[(11 * index + 5) % cases.len()], cases[(3 * index) % cases.len()], last], vec![1, 2, 3, 4, 2]),
+            ] {
+                let x = Array::from_fn(sizes, |i| (1.7 * i as f64).sin());
+                let want = expected(&x, &windows, -0.5);
+                let counted = windows.iter().map(|w| w.count).chain(windows.iter().map(|w| w.size));
+                let shape: Shape = [x.shape().batch()].into_iter().chain(counted).chain([x.shape().features()]).collect();
+                assert_eq!(run(&Windows { windows: windows.clone(), fill: -0.5 }, &x, &shape), want, "{windows:?}");
+                // <windows(x), y> = <x, overlap_add(y)> for the windows filled with 0.
+                let y = Array::from_fn(&shape, |i| (0.9 * i as f64 + 0.4).cos());
+                let back = run(&OverlapAdd { windows: windows.clone() }, &y, x.shape());
+                let forth = expected(&x, &windows, 0.0);
+                let [left, right] = [
+                    forth.iter().enumerate().map(|(i, value)| value * y.get(i)).sum::<f64>(),
+                    back.iter().enumerate().map(|(i, value)| value * x.get(i)).sum::<f64>(),
+                ];
+                assert!((left - right).abs() < 1e-9 * (1.0 + left.abs()), "{windows:?}: {left} and {right}");
+            }
+        }
+    }
+}
