@@ -12,6 +12,7 @@ use crate::model::Model;
 
 use super::callbacks::{Callback, Progress, Training};
 use super::history::{Epoch, History, Logs, Sums, distinct};
+use super::probes::{Probe, Recorder};
 use super::step::{Batch, Runner};
 use crate::model::steps::Kind;
 
@@ -40,6 +41,7 @@ pub struct Fit<'a> {
     deny_warnings: bool,
     skip_non_finite: bool,
     callbacks: Vec<Box<dyn Callback + 'a>>,
+    recorder: Recorder,
 }
 
 impl<'a> Fit<'a> {
@@ -55,6 +57,7 @@ impl<'a> Fit<'a> {
             deny_warnings: false,
             skip_non_finite: false,
             callbacks: Vec::new(),
+            recorder: Recorder::default(),
         }
     }
 
@@ -117,6 +120,13 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Something to be read of the model's inside while it is trained: see [`Probe`].
+    #[must_use]
+    pub fn probe(mut self, probe: Probe) -> Self {
+        self.recorder.add(probe);
         self
     }
 
@@ -203,6 +213,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             (Some((train, valid)), None) => (train, Some(valid)),
             (None, validation) => (data, validation),
         };
+        options.recorder.check()?;
         data.check_finite()?;
         if let Some(validation) = validation {
             validation.check_finite()?;
@@ -247,6 +258,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         if total > 0 {
             compiled.optimizer.settings().finalize_variable_values(&self.trainable_weights())?;
         }
+        options.recorder.finish(&mut history);
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&training))?;
         Ok(history)
     }
@@ -268,10 +280,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let batches = order.batches(options.batch_size)?;
         let (total, mut skipped, mut first) = (batches.len(), 0, None);
         for (step, indices) in batches.enumerate() {
+            let number = epoch * total + step;
+            runner.begin(options.recorder.due(number));
             let batch = Batch { rows: indices, ..buffers.gather(data, indices)?.into() };
             let result = runner.run(batch).map(|(names, outputs)| sums.add(names, outputs, indices.len()));
             match result.map_err(|error| error.in_step(epoch, step)) {
-                Ok(()) => {}
+                Ok(()) => options.recorder.read(number, epoch, &runner, &mut options.callbacks)?,
                 Err(error) if options.skip_non_finite && error.kind() == ErrorKind::NotFinite => {
                     skipped += 1;
                     runner.replays = false; // one is explained; the others are counted
@@ -293,6 +307,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let ledger = sums.ledger();
         let mut metrics = self.metric_results()?;
         metrics.extend(options.skip_non_finite.then(|| ("skipped_batches".to_string(), skipped as f64)));
+        metrics.extend(options.recorder.take_logs());
         let mut logs = sums.logs(metrics);
         let validation = match validation {
             Some(data) => {

@@ -8,6 +8,7 @@ mod fit;
 pub mod history;
 mod lints;
 mod predict;
+pub mod probes;
 pub(crate) mod step;
 mod targets;
 mod terms;
@@ -18,4 +19,5 @@ pub use callbacks::{
 };
 pub use fit::Fit;
 pub use history::{Epoch, History, Ledger, Logs};
+pub use probes::{Probe, Reading};
 pub use step::Stepper;
