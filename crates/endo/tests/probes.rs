@@ -2,6 +2,8 @@
 //!
 //! In: models whose numbers are known or computed by hand. Out: readings, files, logs; the same weights as without probes.
 
+#[path = "probes/attached.rs"]
+mod attached;
 #[path = "probes/files.rs"]
 mod files;
 #[path = "probes/harmless.rs"]

@@ -17,7 +17,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// loops and `evaluate` treat it so: a layer applied twice adds it twice, the second time as `name_1`. A layer of several outputs
     /// adds one for each, the second as `name_output_1`.
     ///
-    /// In the pattern `*` is any run of characters and `?` one. It is compared with the full path (`regressor/block/hidden`), with the path
+    /// In the pattern `*` is any run of characters, `/` too, and `?` one: `hidden*` means the layers inside `hidden` as well. It is compared with the full path (`regressor/block/hidden`), with the path
     /// without its first part (`block/hidden`) and with the last part (`hidden`). That no layer matches is a warning, or an error
     /// where warnings are denied.
     ///

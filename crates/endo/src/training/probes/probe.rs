@@ -20,7 +20,7 @@ const EVERY: usize = 100;
 /// what is to be read of them, and so takes two to five times as long; all others take no longer than without probes.
 /// [`History::probe_cost`](crate::training::History::probe_cost) says what it came to.
 ///
-/// In the pattern `*` is any run of characters, `/` too, and `?` one character. It is compared with the full path
+/// In the pattern `*` is any run of characters, `/` too, and `?` one character: `hidden*` means all that is inside `hidden` as well. It is compared with the full path
 /// (`regressor/block/hidden`), with the path without its first part (`block/hidden`) and with the last part (`hidden`). A probe that
 /// matches nothing is a warning that names what is near, or an error where [`warnings are denied`](crate::training::Fit::deny_warnings).
 ///
