@@ -11,6 +11,7 @@ mod loops;
 mod machine;
 mod nets;
 mod predictions;
+mod probed;
 mod programs;
 mod statistics;
 mod steps;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::line::Line;
 use crate::nets::Net;
-use crate::{loops, machine, predictions, steps, traces, whole};
+use crate::{loops, machine, predictions, probed, steps, traces, whole};
 
 /// What a measurement gives, or why it cannot be made here.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -56,6 +56,12 @@ pub const WORKLOADS: &[Workload] = &[
         about: "a step of it in a loop of one's own: `Function`, metrics read at every step",
         takes: &["--batch"],
         measure: loops::custom,
+    },
+    Workload {
+        name: "regressor-probes",
+        about: "a step of it in `fit` with all probes every 100 steps, in turn with one without",
+        takes: &["--batch"],
+        measure: probed::measure,
     },
     Workload {
         name: "mnist-mlp",

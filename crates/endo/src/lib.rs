@@ -14,6 +14,7 @@
 //! | a model | [`layers`], your own [`Layer`](layers::Layer), [`Model`](model::Model) |
 //! | a term of the loss or a metric from inside it | [`Context::add_loss`](trace::Context::add_loss), [`add_sample_loss`](trace::Context::add_sample_loss), [`add_metric`](trace::Context::add_metric) |
 //! | to train it | [`Model::fit`](model::Model::fit), [`Fit`](training::Fit), [`losses`], [`optimizers`], [`metrics`] |
+//! | to see inside it while it trains | [`Probe`](training::Probe), [`Model::add_metric_at`](model::Model::add_metric_at) |
 //! | a loop of your own | [`Function`](trace::Function), [`Context::gradients`](trace::Context::gradients) |
 //! | to see values while it runs | [`Function::run_eagerly`](trace::Function::run_eagerly), [`Tensor::value`] |
 //! | to know what went wrong | [`Error`]: what, in which layer, at which line, and how to mend it |
@@ -101,6 +102,8 @@ mod pages {
     struct CustomOptimizers;
     #[doc = include_str!("../../../docs/src/gradients.md")]
     struct Gradients;
+    #[doc = include_str!("../../../docs/src/probes.md")]
+    struct Probes;
     #[doc = include_str!("../../../docs/src/loops.md")]
     struct Loops;
     #[doc = include_str!("../../../docs/src/functions.md")]

@@ -95,6 +95,65 @@ fn a_metric_that_is_never_updated() {
     assert_eq!(model.warnings(), [format!("{}{text}", at("the fit with an idle metric"))]);
 }
 
+/// A model of layers called `hidden` and `out` that is compiled.
+fn named() -> Model {
+    train(Sequential::new().add(Dense::new(4).activation("tanh").name("hidden")).add(Dense::new(1).name("out")))
+}
+
+#[test]
+fn a_probe_that_shows_nothing() {
+    let mut model = named();
+    model.build([16, 3]).unwrap();
+    model.weight("out/bias").unwrap().set_trainable(false);
+    let probes = [
+        Probe::activations("hiden*"),
+        Probe::weights("kernl"),
+        Probe::gradients("out/bias"),
+        Probe::updates("momentum"),
+        Probe::activations("hid*"),
+    ];
+    let options = probes.into_iter().fold(Fit::epochs(2), |options, probe| options.probe(probe.every(1)));
+    model.fit(&data(), options).unwrap(); // <- the fit with probes
+    let updated = "`sequential/hidden/kernel`, `sequential/hidden/bias`, `sequential/out/kernel`";
+    let expected = [
+        "the probe of activations shows nothing: no layer matches `hiden*`; did you mean `hidden`?".to_string(),
+        "the probe of weights shows nothing: no weight matches `kernl`; did you mean `kernel`?".to_string(),
+        format!("the probe of gradients shows nothing: no weight that has a gradient matches `out/bias`; there are {updated}"),
+        format!("the probe of updates shows nothing: no weight that is updated matches `momentum`; there are {updated}"),
+    ];
+    assert_eq!(model.warnings(), expected.map(|text| format!("{}{text}", at("the fit with probes"))));
+}
+
+#[test]
+fn a_probe_that_shows_nothing_can_be_denied() {
+    let mut model = named();
+    model.build([16, 3]).unwrap();
+    model.fit(&data(), Fit::epochs(1)).unwrap();
+    let before = model.weights()[0].value();
+    let options = Fit::epochs(1).deny_warnings(true).probe(Probe::activations("output"));
+    let error = model.fit(&data(), options).unwrap_err();
+    let text = "the probe of activations shows nothing: no layer matches `output`; there are `sequential/hidden`, `sequential/out`, \
+                `sequential`";
+    assert_eq!(error.message(), text);
+    assert_eq!(error.advice(), Some("mend it, or train without `deny_warnings`"));
+    assert_eq!(model.weights()[0].value(), before);
+}
+
+#[test]
+fn a_term_for_layers_that_are_not_there() {
+    let mut model = named();
+    model.add_loss_at("hiden*", "sparsity", |activation| activation.abs().mean()); // <- the term at no layer
+    model.add_metric_at("encoder", "size", |activation| activation.square().mean()); // <- the metric at no layer
+    let expected = [
+        format!("{}`sparsity` is added nowhere: no layer matches `hiden*`; did you mean `hidden`?", at("the term at no layer")),
+        format!(
+            "{}`size` is added nowhere: no layer matches `encoder`; there are `sequential`, `sequential/hidden`, `sequential/out`",
+            at("the metric at no layer")
+        ),
+    ];
+    assert_eq!(warnings(model), expected);
+}
+
 #[test]
 fn warnings_that_are_denied_are_errors_before_a_weight_changes() {
     for eager in [false, true] {

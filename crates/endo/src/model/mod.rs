@@ -2,6 +2,7 @@
 //!
 //! In: a layer. Out: [`Model`]: what it is made of, its weights, and how it is used in loops; `training/` trains it.
 
+mod attached;
 mod compiled;
 mod metrics;
 mod saved;
@@ -10,6 +11,7 @@ pub(crate) mod steps;
 mod summary;
 mod terms;
 mod train_step;
+pub(crate) mod watched;
 
 use std::fmt;
 use std::panic::Location;
@@ -24,6 +26,7 @@ use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
 use crate::metrics::{Mean, Metric};
 use crate::shape::Shape;
+use crate::trace::attached::Attached;
 use crate::trace::follow::Tracing;
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
@@ -71,6 +74,8 @@ pub struct Model<I: Tree = Tensor, O: Tree = Tensor> {
     pub(crate) steps: Steps,
     /// Terms of the loss that only depend on weights, by name.
     added: Vec<(String, Arc<AddedLoss>)>,
+    /// Terms of the loss and metrics of the outputs of layers.
+    pub(crate) attached: Vec<Arc<Attached>>,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub(crate) epochs: AtomicUsize,
     state: Mutex<State>,
@@ -112,6 +117,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             misuse: None,
             steps: Steps::default(),
             added: Vec::new(),
+            attached: Vec::new(),
             epochs: AtomicUsize::new(0),
             state: Mutex::new(State::default()),
         }
@@ -224,7 +230,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     fn apply_layer(&self, inputs: &I, cx: &mut Context, site: &'static Location<'static>) -> O {
         let outside = cx.trace().enter(&cx.trace().scope(), site);
-        let outputs = self.layer.apply(inputs, cx);
+        let outputs = cx.with_attached(&self.attached, |cx| self.layer.apply(inputs, cx));
         cx.trace().leave(outside);
         outputs
     }

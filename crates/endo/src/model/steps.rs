@@ -9,6 +9,8 @@ use crate::dtype::DType;
 use crate::shape::Shape;
 use crate::trace::Program;
 
+use super::watched::{Shown, Watch};
+
 /// What a step does with a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -27,6 +29,8 @@ pub(crate) struct Key {
     pub inputs: Vec<(Shape, DType)>,
     /// Which weights may change.
     pub trainable: Vec<bool>,
+    /// What it shows of the model's inside; nothing in most steps.
+    pub due: Vec<Watch>,
 }
 
 /// A traced step.
@@ -34,6 +38,8 @@ pub(crate) struct Step {
     pub key: Key,
     pub program: Program,
     pub names: Names,
+    /// Which outputs show the model's inside.
+    pub shown: Vec<Shown>,
     /// Whether tracing it gave warnings.
     pub warned: bool,
     /// Arrays of the outputs' shapes and types.
@@ -57,6 +63,14 @@ impl Steps {
     pub fn known(&self) -> MutexGuard<'_, Vec<Arc<Step>>> {
         self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// What the outputs of a step are, the total first.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub names: Names,
+    /// Those after the reported ones.
+    pub shown: Vec<Shown>,
 }
 
 /// The names of a step's outputs after the total.

@@ -183,6 +183,11 @@ impl Settings {
         self.loss_scale_factor.map_or_else(|| loss.clone(), |factor| loss * factor)
     }
 
+    /// The gradient of the loss itself, given that of the scaled one.
+    pub(crate) fn unscale(&self, gradient: &Tensor) -> Tensor {
+        self.loss_scale_factor.map_or_else(|| gradient.clone(), |factor| gradient / factor)
+    }
+
     /// What is done when training is over: with [`use_ema`](Settings::use_ema) the weights get the values of their moving
     /// averages.
     ///

@@ -47,8 +47,7 @@ impl Step {
     /// The gradient that an update gets before it is clipped: that of the unscaled loss, the mean over the calls since the
     /// last update.
     pub fn gather(&self, settings: &Settings, weight: &Variable, gradient: &Tensor, cx: &mut Context) -> Tensor {
-        let gradient = gradient.cast(weight.dtype());
-        let gradient = settings.loss_scale_factor.map_or_else(|| gradient.clone(), |factor| &gradient / factor);
+        let gradient = settings.unscale(&gradient.cast(weight.dtype()));
         let (Some(updates), Some(steps)) = (&self.updates, settings.gradient_accumulation_steps) else { return gradient };
         let zeros = || Array::zeros(weight.shape(), weight.dtype());
         let accumulator = settings.slot(Some(weight), "gradient_accumulator", zeros);

@@ -19,7 +19,8 @@ use crate::ops::RandomState;
 use crate::spelling;
 use crate::variable::Variable;
 
-use super::record::{HeldMetric, LayerRecord, LossTerm, MetricTerm, UsedWeight};
+use super::attached::Attached;
+use super::record::{HeldMetric, LayerRecord, LossTerm, MetricTerm, UsedWeight, Visit};
 use super::scope::{Frame, Scopes};
 use super::weight::{Weight, stream};
 
@@ -57,6 +58,10 @@ pub struct Context {
     /// For each model being applied, the weights used since it began.
     collectors: Vec<Vec<Variable>>,
     layers: Vec<LayerRecord>,
+    /// The calls of layers that have ended, inner before outer.
+    visits: Vec<Visit>,
+    /// What the models being applied add to the outputs of layers.
+    pub(super) attached: Vec<Arc<Attached>>,
     /// The name of the innermost layer that returned a value.
     makers: HashMap<NodeId, String>,
     /// Which positions of a value count, where some do not.
@@ -88,6 +93,8 @@ impl Context {
             weights: Vec::new(),
             collectors: Vec::new(),
             layers: Vec::new(),
+            visits: Vec::new(),
+            attached: Vec::new(),
             makers: HashMap::new(),
             masks: HashMap::new(),
         }
@@ -230,6 +237,7 @@ impl Context {
 
     /// Ends a layer's call.
     pub(crate) fn leave(&mut self, outputs: &[&Tensor]) {
+        self.add_attached(outputs);
         if let Some(frame) = self.scopes.pop() {
             self.trace.leave(frame.outside);
             let name = frame.path.rsplit('/').next().unwrap_or_default();
@@ -239,6 +247,8 @@ impl Context {
             if let Some(record) = self.layers.iter_mut().find(|record| record.path == frame.path) {
                 record.outputs = outputs.iter().map(|output| output.shape().clone()).collect();
             }
+            let outputs = outputs.iter().map(|&output| output.clone()).collect();
+            self.visits.push(Visit { path: frame.path, call: frame.call, outputs });
         }
     }
 
@@ -298,6 +308,11 @@ impl Context {
     /// The layers applied so far, outer before inner, in the order of their first call.
     pub fn layers(&self) -> &[LayerRecord] {
         &self.layers
+    }
+
+    /// The calls of layers that have ended so far, with their outputs.
+    pub(crate) fn visits(&self) -> &[Visit] {
+        &self.visits
     }
 
     /// Whether the innermost layer being applied is this one.

@@ -144,6 +144,26 @@ impl Context {
     pub fn gradients<T: Into<Target>>(&mut self, loss: &Tensor, targets: impl IntoIterator<Item = T>) -> Gradients {
         let site = Location::caller();
         let targets: Vec<Target> = targets.into_iter().map(Into::into).collect();
+        let gradients = self.gradients_at(loss, &targets, site);
+        for (target, gradient) in targets.iter().zip(&gradients) {
+            if gradient.is_none() && self.trace().error().is_none() {
+                let name = match target {
+                    Target::Variable(variable) => format!("`{}`", variable.name()),
+                    Target::Tensor(tensor) => format!("a tensor of shape {}", tensor.shape()),
+                };
+                self.trace().warn_at(Some(site), format!("the loss does not depend on {name}: its gradient is None"));
+            }
+        }
+        Gradients { entries: targets.into_iter().zip(gradients).collect() }
+    }
+
+    /// The gradients of a scalar in the order of the targets, without a warning of those that are `None`.
+    pub(crate) fn gradients_at(
+        &self,
+        loss: &Tensor,
+        targets: &[Target],
+        site: &'static Location<'static>,
+    ) -> Vec<Option<Tensor>> {
         // A variable is all the values it has in the trace.
         let values: Vec<Vec<Tensor>> = targets
             .iter()
@@ -162,18 +182,7 @@ impl Context {
             }
         }
         .into_iter();
-        let gradients: Vec<Option<Tensor>> =
-            values.iter().map(|values| shares.by_ref().take(values.len()).flatten().reduce(|sum, share| sum + share)).collect();
-        for (target, gradient) in targets.iter().zip(&gradients) {
-            if gradient.is_none() && self.trace().error().is_none() {
-                let name = match target {
-                    Target::Variable(variable) => format!("`{}`", variable.name()),
-                    Target::Tensor(tensor) => format!("a tensor of shape {}", tensor.shape()),
-                };
-                self.trace().warn_at(Some(site), format!("the loss does not depend on {name}: its gradient is None"));
-            }
-        }
-        Gradients { entries: targets.into_iter().zip(gradients).collect() }
+        values.iter().map(|values| shares.by_ref().take(values.len()).flatten().reduce(|sum, share| sum + share)).collect()
     }
 }
 

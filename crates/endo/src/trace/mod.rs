@@ -2,12 +2,14 @@
 //!
 //! In: closures of tensors. Out: [`Function`], traced once for every shape of its inputs and run as a plan, or node by node.
 
+pub(crate) mod attached;
 mod cond;
 pub mod context;
 pub mod follow;
 pub mod function;
 pub mod gradients;
 pub mod jacobian;
+pub(crate) mod pattern;
 pub mod program;
 pub mod record;
 pub(crate) mod replay;

@@ -84,6 +84,15 @@ pub struct Mark {
     pub(super) held: usize,
 }
 
+/// One call of a layer.
+pub(crate) struct Visit {
+    /// The layer's path.
+    pub path: String,
+    /// How many times it was applied before in this trace.
+    pub call: usize,
+    pub outputs: Vec<Tensor>,
+}
+
 /// What a trace has seen of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerRecord {

@@ -48,7 +48,7 @@ impl Context {
         }
     }
 
-    fn add_scalar_loss(&mut self, name: &str, term: &Tensor, site: &'static Location<'static>) {
+    pub(super) fn add_scalar_loss(&mut self, name: &str, term: &Tensor, site: &'static Location<'static>) {
         if !term.shape().is_scalar() {
             let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", term.shape());
             let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one value per sample";
@@ -102,7 +102,10 @@ impl Context {
     /// change gradients.
     #[track_caller]
     pub fn add_metric(&mut self, name: &str, value: impl Borrow<Tensor>) {
-        let (value, site) = (value.borrow(), Location::caller());
+        self.add_scalar_metric(name, value.borrow(), Location::caller());
+    }
+
+    pub(super) fn add_scalar_metric(&mut self, name: &str, value: &Tensor, site: &'static Location<'static>) {
         if !value.shape().is_scalar() {
             let message = format!("the metric `{name}` has shape {}, and has to be a scalar", value.shape());
             return self

@@ -53,7 +53,7 @@ impl History {
     }
 
     pub(super) fn from_state(state: &State, epochs: usize) -> Self {
-        let mut history = Self { epochs: vec![Epoch::default(); epochs] };
+        let mut history = Self { epochs: vec![Epoch::default(); epochs], ..Self::default() };
         for (name, table) in state.iter() {
             let mut parts = name.splitn(3, '/').skip(1);
             let (kind, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -126,7 +126,7 @@ mod tests {
         let first = Epoch { ledger: ledger.clone(), logs: Logs(named(&["loss", "b", "a"])), seconds: 2.5, ..Epoch::default() };
         let second =
             Epoch { validation: Some(ledger), logs: Logs(named(&["loss", "b", "a", "c/d"])), skipped: 3, ..first.clone() };
-        let history = History { epochs: vec![first, second] };
+        let history = History { epochs: vec![first, second], ..History::default() };
         assert_eq!(History::from_state(&history.state(), 2), history);
         assert_eq!(History::from_state(&History::default().state(), 0), History::default());
 

@@ -9,6 +9,7 @@ use crate::model::Model;
 
 use super::callbacks::{Callback, Progress};
 use super::history::History;
+use super::probes::{Probe, Recorder};
 
 /// Keras's.
 pub(crate) const BATCH_SIZE: usize = 32;
@@ -35,6 +36,7 @@ pub struct Fit<'a> {
     pub(super) deny_warnings: bool,
     pub(super) skip_non_finite: bool,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(super) recorder: Recorder,
 }
 
 impl<'a> Fit<'a> {
@@ -50,6 +52,7 @@ impl<'a> Fit<'a> {
             deny_warnings: false,
             skip_non_finite: false,
             callbacks: Vec::new(),
+            recorder: Recorder::default(),
         }
     }
 
@@ -112,6 +115,13 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Something to be read of the model's inside while it is trained: see [`Probe`].
+    #[must_use]
+    pub fn probe(mut self, probe: Probe) -> Self {
+        self.recorder.add(probe);
         self
     }
 

@@ -6,6 +6,9 @@ use std::fmt;
 
 use crate::model::distinct;
 use crate::model::steps::Names;
+use crate::trace::pattern::Pattern;
+
+use super::probes::{ProbeCost, ProbeKind, Reading, TermReading};
 
 /// The terms of a loss by name, and their total. Prints as `main 0.31 + reconstruction 0.011 = loss 0.32`.
 ///
@@ -79,6 +82,13 @@ pub struct Epoch {
 pub struct History {
     /// The epochs in order.
     pub epochs: Vec<Epoch>,
+    /// What probes have read, by step. Of each value there are at most 1,000 readings: when there would be more, every second of
+    /// them goes, and from then on every second is kept.
+    pub readings: Vec<Reading>,
+    /// What probes have read of the loss's terms; at most 1,000 readings, too.
+    pub term_readings: Vec<TermReading>,
+    /// How long probes took, if any were read.
+    pub probe_cost: Option<ProbeCost>,
 }
 
 impl History {
@@ -91,6 +101,12 @@ impl History {
     /// The value of one number in the last epoch.
     pub fn last(&self, name: &str) -> Option<f64> {
         self.epochs.last().and_then(|epoch| epoch.logs.get(name))
+    }
+
+    /// What probes of a kind have read of the values whose path matches a pattern, by step; [`Probe`](super::Probe) says what matches.
+    pub fn series(&self, kind: ProbeKind, pattern: &str) -> Vec<&Reading> {
+        let pattern = Pattern::new(pattern);
+        self.readings.iter().filter(|reading| reading.kind == kind && pattern.matches(&reading.path)).collect()
     }
 
     /// The batches left out in all epochs, because a loss or gradient was not finite.
@@ -113,6 +129,17 @@ impl Logs {
     /// Names and numbers, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+}
+
+/// How many epochs there were and what the last one came to; with probes of terms how these pulled in the last reading; with probes
+/// what they took.
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} epochs: {}", self.epochs.len(), self.ledger())?;
+        let cosines = self.term_readings.last().into_iter().flat_map(|reading| &reading.cosines);
+        cosines.into_iter().try_for_each(|cosine| write!(f, "\n{cosine}"))?;
+        self.probe_cost.map_or(Ok(()), |cost| write!(f, "\n{cost}"))
     }
 }
 

@@ -1,12 +1,18 @@
 //! What is not wrong but probably not meant, seen while a training step is traced.
 //!
-//! In: the terms of the loss and the trainable weights. Out: a warning for each term that no weight can change and each weight that
-//! no term reaches, with the user's line. Evaluation and prediction are not looked at: there nothing is to change.
+//! In: the terms of the loss, the trainable weights, and the patterns of probes and attachments. Out: a warning for each term that no
+//! weight can change, each weight that no term reaches and each pattern that nothing matches, with the user's line. Evaluation and prediction are not looked at: there nothing is to change.
+
+use std::sync::Arc;
 
 use crate::autodiff;
 use crate::graph::Tensor;
 use crate::model::Terms;
+use crate::model::watched::{ProbeKind, Watch};
+use crate::spelling;
 use crate::trace::Context;
+use crate::trace::attached::Attached;
+use crate::trace::pattern::short_names;
 use crate::variable::Variable;
 
 /// The trainable weights that the loss depends on; of the others, and of the terms that depend on none, the user is warned.
@@ -48,4 +54,41 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
         cx.trace().warn_at(site, warning);
     }
     kept.into_iter().cloned().collect()
+}
+
+/// Warns of what a model was given for layers that are not there.
+pub(super) fn unmatched_attachments(attached: &[Arc<Attached>], cx: &Context) {
+    let paths: Vec<&str> = cx.layers().iter().map(|record| record.path.as_str()).collect();
+    for entry in attached.iter().filter(|entry| !paths.iter().any(|path| entry.pattern.matches(path))) {
+        let (name, pattern) = (&entry.name, entry.pattern.text());
+        let warning = format!("`{name}` is added nowhere: no layer matches `{pattern}`; {}", meant(pattern, &paths));
+        cx.trace().warn_at(Some(entry.site), warning);
+    }
+}
+
+/// Warns of a probe that shows nothing; `paths` are those that it could have shown.
+pub(super) fn unmatched_probe(watch: &Watch, paths: &[&str], cx: &Context) {
+    let what = match watch.kind {
+        ProbeKind::Activations => "layer",
+        ProbeKind::Weights => "weight",
+        ProbeKind::Gradients => "weight that has a gradient",
+        ProbeKind::Updates => "weight that is updated",
+        ProbeKind::Terms => "term",
+    };
+    let (kind, pattern) = (watch.kind, watch.pattern.text());
+    let warning = format!("the probe of {kind} shows nothing: no {what} matches `{pattern}`; {}", meant(pattern, paths));
+    cx.trace().warn_at(None, warning);
+}
+
+/// The name that a pattern may have meant, or those that there are.
+fn meant(pattern: &str, paths: &[&str]) -> String {
+    let plain: String = pattern.chars().filter(|letter| !['*', '?'].contains(letter)).collect();
+    // Short names first: of names that are equally near, the one to be typed.
+    let mut names: Vec<&str> = paths.iter().flat_map(|path| short_names(path)).collect();
+    names.sort_by_key(|name| name.len());
+    match spelling::nearest(&plain, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if paths.is_empty() => "there are none".to_string(),
+        None => format!("there are {}", spelling::listed(paths.iter().copied())),
+    }
 }

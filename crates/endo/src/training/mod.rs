@@ -10,6 +10,7 @@ pub mod history;
 mod kept;
 mod lints;
 mod predict;
+pub mod probes;
 mod resume;
 mod run;
 pub(crate) mod state;
@@ -24,6 +25,7 @@ pub use callbacks::{
 };
 pub use fit::Fit;
 pub use history::{Epoch, History, Ledger, Logs};
+pub use probes::{Probe, Reading};
 pub use run::Run;
 pub use state::State;
 pub use step::Stepper;

@@ -123,6 +123,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             (Some((train, valid)), None) => (Cow::Owned(train), Some(Cow::Owned(valid))),
             (None, validation) => (Cow::Borrowed(data), validation.map(Cow::Borrowed)),
         };
+        options.recorder.check()?;
         data.check_finite()?;
         validation.as_ref().map_or(Ok(()), |validation| validation.check_finite())?;
         if !options.class_weight.is_empty() {
@@ -280,9 +281,15 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let from = self.epoch.batches * self.options.batch_size;
         let buffer = self.buffers.latest();
         let rows = &self.order.indices()[from..from + buffer.len()];
+        let number = self.history.epochs.len() * self.training.batches() + self.epoch.batches;
+        self.runner.begin(self.options.recorder.due(number));
         let result = self.runner.run_kept(Batch { rows, ..buffer.into() }, &mut self.kept);
         match result.map(|(names, values)| self.epoch.sums.add(names, values.iter().map(|value| value.get(0)), rows.len())) {
-            Ok(()) => self.epoch.batch = Some(Done::Recorded),
+            Ok(()) => {
+                self.epoch.batch = Some(Done::Recorded);
+                let Fit { recorder, callbacks, .. } = &mut self.options;
+                recorder.read(number, self.history.epochs.len(), &self.runner, callbacks)?;
+            }
             Err(error) => self.skip(error.in_step(self.history.epochs.len(), self.epoch.batches))?,
         }
         Ok(())
@@ -391,6 +398,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             metrics.push((metric.name().to_string(), metric.value()?.item()?));
         }
         metrics.extend(self.options.skip_non_finite.then(|| ("skipped_batches".to_string(), epoch.skipped as f64)));
+        metrics.extend(self.options.recorder.take_logs());
         let mut logs = epoch.sums.logs(metrics);
         let validation = match &self.validation {
             Some(data) => {
@@ -419,6 +427,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         if let Some(optimizer) = self.model.optimizer().filter(|_| self.options.epochs > 0) {
             optimizer.settings().finalize_variable_values(&self.model.trainable_weights())?;
         }
+        self.options.recorder.finish(&mut self.history);
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))
     }
 }

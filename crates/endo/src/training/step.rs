@@ -10,13 +10,15 @@ use crate::data::Dataset;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
-use crate::model::steps::{Key, Kind, Names, Step, Steps};
+use crate::model::steps::{Key, Kind, Made, Names, Step, Steps};
+use crate::model::watched::{Shown, Watch};
 use crate::model::{Model, TrainStep};
 use crate::shape::Shape;
 use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 
 use super::kept::Kept;
+use super::{lints, probes};
 
 /// The arrays of a batch, as a step takes them.
 #[derive(Clone, Copy)]
@@ -51,7 +53,13 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     kind: Kind,
     trainable: Vec<bool>,
     used: Vec<(Arc<Step>, Vec<Array>)>,
-    eager: (Names, Vec<Array>),
+    eager: (Made, Vec<Array>),
+    /// What the next runs show.
+    due: Vec<Watch>,
+    /// Which of the steps used has shown it, in the last run.
+    seen: Option<usize>,
+    /// Whether the last run traced a step.
+    traced: bool,
     /// Whether a warning is an error, before anything is run.
     pub deny_warnings: bool,
     /// Whether a step that fails at a number that is not finite is computed again, to find what made it.
@@ -63,8 +71,29 @@ const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(model: &'m Model<I, O>, kind: Kind) -> Self {
-        let eager = (Names::default(), Vec::new());
-        Self { model, kind, trainable: trainable(model), used: Vec::new(), eager, deny_warnings: false, replays: true }
+        let (eager, trainable) = ((Made::default(), Vec::new()), trainable(model));
+        let (used, due) = (Vec::new(), Vec::new());
+        Self { model, kind, trainable, used, eager, due, seen: None, traced: false, deny_warnings: false, replays: true }
+    }
+
+    /// Says what the runs from here on show of the model's inside. It is computed beside the step, by a plan that writes nothing: in
+    /// one plan with it, sums would be cut into other parts and rounded differently.
+    pub fn begin(&mut self, due: Vec<Watch>) {
+        (self.due, self.traced) = (due, false);
+    }
+
+    /// What the last run showed, with the outputs in which it is.
+    pub fn shown(&self) -> (&[Shown], &[Array]) {
+        match (self.model.eager, self.seen) {
+            (true, _) => (&self.eager.0.shown, &self.eager.1),
+            (false, Some(index)) => (&self.used[index].0.shown, &self.used[index].1),
+            (false, None) => (&[], &[]),
+        }
+    }
+
+    /// Whether a step was traced and planned for the last run.
+    pub fn is_traced(&self) -> bool {
+        self.traced
     }
 
     /// Runs a batch. Returns the names of the outputs and the outputs: for training and testing the total, the terms and what
@@ -89,10 +118,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let (model, kind, counts) = (self.model, self.kind, batch.counts());
         let arrays: Vec<&Array> = batch.arrays().collect();
         if model.eager {
-            let (tracing, names) = (model.tracing(kind == Kind::Train), RefCell::new(Names::default()));
-            return kept.adopt(&tracing.variables(&arrays, |tensors, cx| model.step(kind, counts, tensors, cx, &names))?);
+            let (tracing, made) = (model.tracing(kind == Kind::Train), RefCell::new(Made::default()));
+            return kept.adopt(&tracing.variables(&arrays, |tensors, cx| model.step(kind, counts, tensors, cx, &[], &made))?);
         }
-        let index = self.find(counts, &arrays)?;
+        let index = self.find(&[], counts, &arrays)?;
         kept.adopt(self.used[index].0.program.variables())
     }
 
@@ -101,7 +130,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn run_kept(&mut self, batch: Batch<'_>, kept: &mut Kept) -> Result<(&Names, &[Array])> {
         let known = match self.model.eager {
             true => !self.eager.1.is_empty(),
-            false => self.used.iter().any(|(step, _)| self.fits(step, batch.counts(), batch.arrays())),
+            false => self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays())),
         };
         if !known {
             self.prepare(batch, kept)?;
@@ -112,19 +141,29 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     #[track_caller]
     fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<(&Names, &[Array])> {
         if self.model.eager {
-            let names = RefCell::new(Names::default());
+            let made = RefCell::new(Made::default());
             let tracing = self.model.tracing(self.kind == Kind::Train);
             let called = Called { input: &|index| name(counts, index), rows };
             let (values, warnings) = tracing.run_eagerly(inputs, called, |tensors, cx| {
-                let outputs = self.model.step(self.kind, counts, tensors, cx, &names);
+                let outputs = self.model.step(self.kind, counts, tensors, cx, &self.due, &made);
                 deny(self.deny_warnings, cx);
                 outputs
             })?;
             self.model.warn(warnings);
-            self.eager = (names.into_inner(), values);
-            return Ok((&self.eager.0, &self.eager.1));
+            self.eager = (made.into_inner(), values);
+            return Ok((&self.eager.0.names, reported(&self.eager.0.shown, &self.eager.1)));
         }
-        let index = self.find(counts, inputs)?;
+        self.seen = None;
+        if !self.due.is_empty() {
+            let due = std::mem::take(&mut self.due);
+            let index = self.find(&due, counts, inputs);
+            self.due = due;
+            let index = index?;
+            let (step, outputs) = &mut self.used[index];
+            // A number that is not finite is for the step itself to report.
+            self.seen = step.program.attempt(inputs, outputs, &self.model.pool).is_ok().then_some(index);
+        }
+        let index = self.find(&[], counts, inputs)?;
         let (step, outputs) = &mut self.used[index];
         if let Err(check) = step.program.attempt(inputs, outputs, &self.model.pool) {
             return Err(match self.replays {
@@ -135,26 +174,26 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok((&step.names, outputs))
     }
 
-    /// Which of the steps is for arrays like these; traced now if there is none.
+    /// The place among the steps used of the one for such a batch that shows this, traced if there is none.
     #[track_caller]
-    fn find(&mut self, counts: [usize; 3], inputs: &[&Array]) -> Result<usize> {
-        let known = self.used.iter().position(|(step, _)| self.fits(step, counts, inputs.iter().copied()));
-        match known {
-            Some(index) => Ok(index),
-            None => {
-                let fits =
-                    |step: &&Arc<Step>| self.fits(step, counts, inputs.iter().copied()) && !(self.deny_warnings && step.warned);
-                let known = self.model.steps.known().iter().find(fits).cloned();
-                let step = match known {
-                    Some(step) => step,
-                    None => self.model.trace_step(self.kind, counts, inputs, self.deny_warnings)?,
-                };
-                self.trainable = step.key.trainable.clone();
-                let outputs = step.outputs.clone();
-                self.used.push((step, outputs));
-                Ok(self.used.len() - 1)
-            }
+    fn find(&mut self, due: &[Watch], counts: [usize; 3], inputs: &[&Array]) -> Result<usize> {
+        if let Some(index) = self.used.iter().position(|(step, _)| self.fits(step, due, counts, inputs.iter().copied())) {
+            return Ok(index);
         }
+        let fits =
+            |step: &&Arc<Step>| self.fits(step, due, counts, inputs.iter().copied()) && !(self.deny_warnings && step.warned);
+        let known = self.model.steps.known().iter().find(fits).cloned();
+        let step = match known {
+            Some(step) => step,
+            None => {
+                self.traced = true;
+                self.model.trace_step(self.kind, counts, inputs, due, self.deny_warnings)?
+            }
+        };
+        self.trainable = step.key.trainable.clone();
+        let outputs = step.outputs.clone();
+        self.used.push((step, outputs));
+        Ok(self.used.len() - 1)
     }
 
     /// Looks anew at which weights may change: callbacks may have frozen some.
@@ -168,14 +207,20 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.used.last().map(|(step, _)| step.clone())
     }
 
-    fn fits<'b>(&self, step: &Step, counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
+    fn fits<'b>(&self, step: &Step, due: &[Watch], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
         let key = &step.key;
         let same = |((shape, dtype), input): (&(Shape, DType), &Array)| shape == input.shape() && *dtype == input.dtype();
         key.kind == self.kind
             && key.counts == counts
             && key.trainable == self.trainable
+            && key.due == due
             && key.inputs.iter().zip(inputs).all(same)
     }
+}
+
+/// The outputs before those that show the model's inside.
+fn reported<'a>(shown: &[Shown], outputs: &'a [Array]) -> &'a [Array] {
+    &outputs[..shown.first().map_or(outputs.len(), Shown::start)]
 }
 
 fn deny(warnings: bool, cx: &Context) {
@@ -206,30 +251,38 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.compiled()?;
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let names = RefCell::new(Names::default());
+        let made = RefCell::new(Made::default());
         let tracing = self.tracing(true);
-        let (graph, _) = tracing.graph(&arrays, |tensors, cx| self.step(Kind::Train, batch.counts(), tensors, cx, &names))?;
+        let (graph, _) = tracing.graph(&arrays, |tensors, cx| self.step(Kind::Train, batch.counts(), tensors, cx, &[], &made))?;
         Ok(Program::new(&graph))
     }
 
     #[track_caller]
-    fn trace_step(&self, kind: Kind, counts: [usize; 3], inputs: &[&Array], deny_warnings: bool) -> Result<Arc<Step>> {
-        let names = RefCell::new(Names::default());
+    fn trace_step(
+        &self,
+        kind: Kind,
+        counts: [usize; 3],
+        inputs: &[&Array],
+        due: &[Watch],
+        deny_warnings: bool,
+    ) -> Result<Arc<Step>> {
+        let made = RefCell::new(Made::default());
         let tracing = self.tracing(kind == Kind::Train);
         let (mut graph, warnings) = tracing.graph(inputs, |tensors, cx| {
-            let outputs = self.step(kind, counts, tensors, cx, &names);
+            let outputs = self.step(kind, counts, tensors, cx, due, &made);
             deny(deny_warnings, cx);
             outputs
         })?;
         let warned = !warnings.is_empty();
-        if kind == Kind::Predict {
-            graph.writes.clear(); // what layers count or average is of training and evaluation
+        if kind == Kind::Predict || !due.is_empty() {
+            graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
         }
         self.warn(warnings);
         let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
         let signature = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        let key = Key { kind, counts, inputs: signature, trainable: trainable(self) };
-        let step = Arc::new(Step { key, program: Program::new(&graph), names: names.into_inner(), warned, outputs });
+        let key = Key { kind, counts, inputs: signature, trainable: trainable(self), due: due.to_vec() };
+        let Made { names, shown } = made.into_inner();
+        let step = Arc::new(Step { key, program: Program::new(&graph), names, shown, warned, outputs });
         let mut known = self.steps.known();
         if known.len() >= Steps::KEPT {
             known.remove(0);
@@ -242,8 +295,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[track_caller]
     fn explain(&self, step: &Step, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
         let Key { kind, counts, .. } = step.key;
-        let (tracing, names) = (self.tracing(kind == Kind::Train), RefCell::new(Names::default()));
-        let retraced = tracing.graph(inputs, |tensors, cx| self.step(kind, counts, tensors, cx, &names));
+        let (tracing, made) = (self.tracing(kind == Kind::Train), RefCell::new(Made::default()));
+        let retraced = tracing.graph(inputs, |tensors, cx| self.step(kind, counts, tensors, cx, &[], &made));
         let called = Called { input: &|index| name(counts, index), rows };
         let replay = Replay { inputs, called, pool: &self.pool };
         step.program.explain(check, retraced.map(|(graph, _)| graph), &replay)
@@ -251,7 +304,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     /// What a step computes, while traced.
     #[track_caller]
-    fn step(&self, kind: Kind, counts: [usize; 3], tensors: &[Tensor], cx: &mut Context, names: &RefCell<Names>) -> Vec<Tensor> {
+    fn step(
+        &self,
+        kind: Kind,
+        counts: [usize; 3],
+        tensors: &[Tensor],
+        cx: &mut Context,
+        due: &[Watch],
+        made: &RefCell<Made>,
+    ) -> Vec<Tensor> {
         let (inputs, rest) = tensors.split_at(counts[0]);
         let (targets, weights) = rest.split_at(counts[1]);
         let Some(x) = crate::model::structure::<I>(inputs, cx) else { return Vec::new() };
@@ -259,11 +320,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
             return self.forward(&x, cx).tensors().into_iter().cloned().collect();
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
-        let step = TrainStep { model: self, compiled, inputs: x, targets, sample_weights: weights, mark: cx.mark() };
+        let step = TrainStep::new(self, compiled, x, [targets, weights], cx.mark());
         let terms = match &self.train_step {
             Some(custom) if kind == Kind::Train => custom(&step, cx),
             Some(_) | None => {
-                let outputs = step.apply(&step.inputs, cx);
+                let outputs = step.apply(step.inputs(), cx);
                 let terms = step.losses(&outputs, cx);
                 if kind == Kind::Train {
                     step.minimize(&terms, cx);
@@ -272,8 +333,19 @@ impl<I: Tree, O: Tree> Model<I, O> {
                 terms
             }
         };
-        *names.borrow_mut() = terms.names();
-        terms.into_tensors()
+        if kind == Kind::Train {
+            lints::unmatched_attachments(&self.attached, cx);
+        }
+        let (shown, values) = match due {
+            [] => Default::default(),
+            due => {
+                let (weights, settings) = (self.weights(), compiled.optimizer.settings());
+                let gradients = step.gradients();
+                probes::Seen { terms: &terms, weights: &weights, gradients: gradients.as_ref(), settings }.show(due, cx)
+            }
+        };
+        *made.borrow_mut() = Made { names: terms.names(), shown };
+        terms.into_tensors().into_iter().chain(values).collect()
     }
 }
 

@@ -36,7 +36,9 @@ impl<I: Tree, O: Tree> TrainStep<'_, I, O> {
             weights => {
                 let weights = lints::reached_weights(terms, weights, cx);
                 let loss = self.compiled.optimizer.settings().scale_loss(&terms.total);
-                self.compiled.optimizer.apply(&cx.gradients(&loss, weights), cx);
+                let gradients = cx.gradients(&loss, weights);
+                self.compiled.optimizer.apply(&gradients, cx);
+                self.set_gradients(gradients);
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
 use crate::model::saving::failure;
+use crate::training::Reading;
 
 /// A file of events.
 #[derive(Debug)]
@@ -94,6 +95,20 @@ impl Histogram {
             counts[part.min(parts - 1)] += 1.0;
         }
         Self { min, max, count, sum, squares, limits, counts }
+    }
+
+    /// As a probe has counted it, if it has.
+    pub fn of_reading(reading: &Reading) -> Option<Self> {
+        let (statistics, histogram) = (&reading.statistics, reading.histogram.as_ref()?);
+        Some(Self {
+            min: statistics.minimum,
+            max: statistics.maximum,
+            count: statistics.count as f64,
+            sum: statistics.mean * statistics.count as f64,
+            squares: statistics.norm * statistics.norm,
+            limits: histogram.edges[1..].to_vec(),
+            counts: histogram.counts.iter().map(|&count| count as f64).collect(),
+        })
     }
 
     fn message(&self) -> Vec<u8> {

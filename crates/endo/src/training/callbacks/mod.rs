@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::optimizers::Optimizer;
 use crate::variable::Variable;
 
+use super::probes::{Reading, TermReading};
 use super::{Epoch, Ledger, State};
 
 pub use backup_and_restore::BackupAndRestore;
@@ -73,6 +74,16 @@ pub trait Callback {
 
     /// A batch is done; `ledger` computes the means of the epoch so far.
     fn batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A probe has read a value ([`Fit::probe`](super::Fit::probe)): before the end of its batch.
+    fn reading(&mut self, _reading: &Reading) -> Result<()> {
+        Ok(())
+    }
+
+    /// A probe has read what the terms of the loss do.
+    fn term_reading(&mut self, _reading: &TermReading) -> Result<()> {
         Ok(())
     }
 

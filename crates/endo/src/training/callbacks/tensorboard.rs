@@ -8,11 +8,16 @@ use crate::error::Result;
 
 use super::event_file::{EventFile, Histogram, Value};
 use super::{Callback, Epoch, Training};
+use crate::training::Reading;
+use crate::training::probes::TermReading;
 
 /// Writes the loss, its terms and the metrics of every epoch for TensorBoard. Keras's `TensorBoard`, with its folders and names.
 ///
 /// What training reports is in the folder `train` as `epoch_loss`, `epoch_reconstruction`, ..; what validation reports is under
 /// the same names in the folder `validation`, so that TensorBoard draws both in one plot. `tensorboard --logdir logs` shows them.
+///
+/// What [probes](crate::training::Probe) read is in the folder `train` too, by step: `activations/net/hidden/mean`, `.../histogram` and so
+/// on, `terms/main/gradient_norm`, `terms/cosine(main, reconstruction)`.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -56,6 +61,36 @@ impl Callback for TensorBoard {
         self.train = Some(EventFile::create(&self.folder.join("train"))?);
         self.validation = None;
         Ok(())
+    }
+
+    fn reading(&mut self, reading: &Reading) -> Result<()> {
+        let statistics = &reading.statistics;
+        let numbers = [
+            ("mean", Some(statistics.mean)),
+            ("standard_deviation", Some(statistics.standard_deviation)),
+            ("norm", Some(statistics.norm)),
+            ("minimum", Some(statistics.minimum)),
+            ("maximum", Some(statistics.maximum)),
+            ("zeros", Some(statistics.zeros)),
+            ("saturated", statistics.saturated),
+        ];
+        let tag = |name: &str| format!("{}/{}/{name}", reading.kind, reading.path);
+        let scalars = numbers.into_iter().filter_map(|(name, value)| Some((tag(name), Value::Scalar(value?))));
+        let histogram = Histogram::of_reading(reading).map(|histogram| (tag("histogram"), Value::Histogram(histogram)));
+        let values: Vec<(String, Value)> = scalars.chain(histogram).collect();
+        self.train.as_mut().map_or(Ok(()), |file| file.write(reading.step, &values))
+    }
+
+    fn term_reading(&mut self, reading: &TermReading) -> Result<()> {
+        let whole = reading.terms.iter().map(|term| (format!("terms/{}/gradient_norm", term.name), term.norm));
+        let layers = reading.terms.iter().flat_map(|term| {
+            term.layers.iter().map(|(layer, norm)| (format!("terms/{}/gradient_norm/{layer}", term.name), *norm))
+        });
+        let name = |[first, second]: &[String; 2]| format!("terms/cosine({first}, {second})");
+        let cosines = reading.cosines.iter().map(|cosine| (name(&cosine.terms), cosine.value));
+        let numbers = whole.chain(layers).chain(cosines);
+        let values: Vec<(String, Value)> = numbers.map(|(name, value)| (name, Value::Scalar(value))).collect();
+        self.train.as_mut().map_or(Ok(()), |file| file.write(reading.step, &values))
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {

@@ -1,0 +1,65 @@
+//! What probes cost: the regressor in `fit` with all of them every 100 steps, and without, in turn.
+//!
+//! In: settings. Out: microseconds a step of both, and the median of the ratios of runs that followed each other.
+
+use endo::prelude::*;
+
+use crate::line::Line;
+use crate::nets::{Net, Regressor};
+use crate::statistics::Spread;
+use crate::workloads::{Outcome, Settings};
+
+/// Pairs of runs.
+const ROUNDS: usize = 15;
+
+/// A run is so many epochs of 363 steps, so that a step is read about every 100.
+const EPOCHS: usize = 10;
+
+/// A line for probes of values, and one for those with probes of terms and histograms besides. Tracing and planning are done
+/// before.
+pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
+    let batch = settings.batch.unwrap_or(Net::Regressor.batch());
+    let data = Net::Regressor.data(Net::Regressor.rows(batch) / batch * batch)?;
+    let mut lines = Vec::new();
+    for (name, bins, terms) in [("values", 0, false), ("values and terms", 0, true), ("values, histograms and terms", 30, true)] {
+        let mut models = [(); 2].map(|()| {
+            let mut model = Model::new(Regressor::new(true)).threads(settings.threads);
+            model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
+            model
+        });
+        let options = |watched: bool, epochs: usize| {
+            let options = Fit::epochs(epochs).batch_size(batch);
+            if watched { probes(options, bins, terms) } else { options }
+        };
+        let (mut ratios, mut seconds) = (Vec::new(), [Vec::new(), Vec::new()]);
+        for round in 0..=ROUNDS {
+            for (watched, model) in models.iter_mut().enumerate() {
+                let epochs = if round == 0 { 1 } else { EPOCHS };
+                let history = model.fit(&data, options(watched == 1, epochs))?;
+                seconds[watched].push(history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>());
+            }
+            if round > 0 {
+                ratios.push(seconds[1][round] / seconds[0][round]);
+            }
+        }
+        let steps = (EPOCHS * (data.len() / batch)) as f64;
+        let [without, with] = seconds.map(|seconds| Spread::of(&seconds[1..]).map_or(f64::NAN, |spread| spread.median));
+        let line = Line::of("regressor-probes")
+            .with("threads", settings.threads)
+            .with("batch", batch)
+            .with("probes", name)
+            .measured("us_per_step_without", without / steps * 1e6)
+            .measured("us_per_step_with", with / steps * 1e6)
+            .measured("ratio", Spread::of(&ratios).map_or(f64::NAN, |spread| spread.median));
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// All probes, every 100 steps.
+fn probes(options: Fit<'_>, bins: usize, terms: bool) -> Fit<'_> {
+    let kinds = [Probe::activations("*"), Probe::weights("*"), Probe::gradients("*"), Probe::updates("*")];
+    let with = |probe: Probe| if bins > 0 { probe.histogram(bins) } else { probe };
+    let options = kinds.into_iter().fold(options, |options, probe| options.probe(with(probe)));
+    if terms { options.probe(Probe::terms()) } else { options }
+}

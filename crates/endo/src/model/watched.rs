@@ -1,0 +1,91 @@
+//! What a step shows of the model's inside besides what it reports: by what it was asked for, and where it is among the outputs.
+//!
+//! In: from `training/probes`, what is due. Out: part of the key of a step, so that steps in which nothing is due share one plan.
+
+use std::fmt;
+
+use crate::trace::pattern::Pattern;
+
+/// What a probe looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProbeKind {
+    /// The outputs of layers.
+    Activations,
+    /// The weights as a step finds them.
+    Weights,
+    /// The gradients of the loss by weight.
+    Gradients,
+    /// What a step adds to weights.
+    Updates,
+    /// The gradients of the loss's terms.
+    Terms,
+}
+
+impl fmt::Display for ProbeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Activations => "activations",
+            Self::Weights => "weights",
+            Self::Gradients => "gradients",
+            Self::Updates => "updates",
+            Self::Terms => "terms",
+        })
+    }
+}
+
+/// What a step is asked to show.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Watch {
+    pub kind: ProbeKind,
+    pub pattern: Pattern,
+    /// The bins of histograms; 0 for none.
+    pub bins: usize,
+    /// Whether the values themselves are shown.
+    pub raw: bool,
+}
+
+/// What a step shows: places among its outputs, which begin after those that are reported.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Shown {
+    Value(ShownValue),
+    Terms(ShownTerms),
+}
+
+/// The statistics of one value.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ShownValue {
+    /// Which of what was due asked for it.
+    pub watch: usize,
+    pub kind: ProbeKind,
+    pub path: String,
+    /// How many numbers it has.
+    pub count: usize,
+    /// The output of its first statistic.
+    pub start: usize,
+    /// Whether the share of saturated numbers is the last of its statistics.
+    pub bounded: bool,
+    /// The output of its histogram's counts.
+    pub histogram: Option<usize>,
+    /// The output of the values themselves.
+    pub raw: Option<usize>,
+}
+
+/// The products of the gradients of the loss's terms.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(crate) struct ShownTerms {
+    pub names: Vec<String>,
+    pub layers: Vec<String>,
+    /// For each output from `start` on the two terms whose gradients are multiplied, and the layer of the weight.
+    pub products: Vec<[usize; 3]>,
+    pub start: usize,
+}
+
+impl Shown {
+    /// The output where it begins.
+    pub fn start(&self) -> usize {
+        match self {
+            Self::Value(value) => value.start,
+            Self::Terms(terms) => terms.start,
+        }
+    }
+}

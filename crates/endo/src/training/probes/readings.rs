@@ -1,0 +1,158 @@
+//! What a probe has read of one value at one step.
+//!
+//! In: outputs of a step. Out: [`Reading`].
+
+use std::fmt;
+
+use crate::array::Array;
+use crate::model::watched::{ProbeKind, ShownValue};
+use crate::training::history::short;
+
+/// One value of a model's inside at one step.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let data = Dataset::new(Array::from([[1.0_f32], [3.0]]), Array::from([[0.0_f32], [0.0]]))?;
+/// let mut model = Model::new(Dense::new(1).kernel_initializer(Ones).name("only"));
+/// model.compile(Sgd::new(0.5), MeanSquaredError, ());
+/// let history = model.fit(&data, Fit::epochs(1).probe(Probe::gradients("kernel")))?;
+/// let reading = &history.readings[0];
+/// assert_eq!((reading.step, reading.epoch, reading.path.as_str()), (0, 0, "only/kernel"));
+/// assert_eq!(reading.statistics.mean, 10.0); // 2 (1 * 1 + 3 * 3) / 2
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reading {
+    /// The step, counted from 0 over all epochs of this `fit`.
+    pub step: usize,
+    /// The epoch, counted from 0.
+    pub epoch: usize,
+    /// What was probed.
+    pub kind: ProbeKind,
+    /// The full path of the layer or weight. The second call of a layer in one pass is `net/hidden#1`, and the second output of a
+    /// layer of several `net/split.1`.
+    pub path: String,
+    /// What the values are like.
+    pub statistics: Statistics,
+    /// How they are spread, where that was asked for.
+    pub histogram: Option<Histogram>,
+}
+
+/// What a set of values `v` of `n` numbers is like. All are computed within the step, in the type of the values (`f32` at least).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Statistics {
+    /// How many values there are: `n`.
+    pub count: usize,
+    /// `sum(v) / n`.
+    pub mean: f64,
+    /// Of the values themselves, not an estimate for more of their kind: `sqrt(sum((v - mean)^2) / n)`.
+    pub standard_deviation: f64,
+    /// `sqrt(sum(v^2))`.
+    pub norm: f64,
+    /// The least.
+    pub minimum: f64,
+    /// The greatest.
+    pub maximum: f64,
+    /// The share of values that are 0 exactly: of a layer with `relu` those that are switched off.
+    pub zeros: f64,
+    /// The share of values that lie within a hundredth of the range of a bound of the layer's activation: below -0.98 or above 0.98
+    /// for `tanh`, below 0.01 or above 0.99 for `sigmoid`. `None` unless the values are outputs of a layer whose hyperparameter
+    /// `activation` names a function with two bounds: `tanh`, `hard_tanh`, `softsign`, `sigmoid`, `hard_sigmoid`, `sparse_sigmoid`,
+    /// `softmax`, `sparsemax`, `relu6`.
+    pub saturated: Option<f64>,
+}
+
+/// How values are spread between the least and the greatest.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Histogram {
+    /// The ends of the bins, one more than there are bins; ascending and equally far apart. Where all values are equal there is one
+    /// bin of width 0.
+    pub edges: Vec<f64>,
+    /// How many values each bin has. A value on an edge counts in the bin above, the greatest in the last; one that is an edge but for
+    /// rounding may count on either side.
+    pub counts: Vec<usize>,
+}
+
+impl Reading {
+    /// The reading at `[step, epoch]` in the outputs of a step.
+    pub(super) fn of(shown: &ShownValue, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
+        let number = |index: usize| outputs[shown.start + index].get(0);
+        let count = shown.count as f64;
+        let [mean, variance, squares, minimum, maximum, zeros] = std::array::from_fn(number);
+        let saturated = shown.bounded.then(|| number(6) / count);
+        let statistics = Statistics {
+            count: shown.count,
+            mean,
+            standard_deviation: variance.sqrt(),
+            norm: squares.sqrt(),
+            minimum,
+            maximum,
+            zeros: zeros / count,
+            saturated,
+        };
+        let histogram = shown.histogram.map(|index| Histogram::of(&outputs[index], minimum, maximum));
+        Self { step, epoch, kind: shown.kind, path: shown.path.clone(), statistics, histogram }
+    }
+}
+
+impl Histogram {
+    fn of(counts: &Array, minimum: f64, maximum: f64) -> Self {
+        let counts: Vec<usize> = (0..counts.len()).map(|index| counts.get(index) as usize).collect();
+        if minimum == maximum {
+            return Self { edges: vec![minimum, maximum], counts: vec![counts.iter().sum()] };
+        }
+        let bins = counts.len();
+        let edge = |index: usize| match index == bins {
+            true => maximum,
+            false => minimum + (maximum - minimum) * index as f64 / bins as f64,
+        };
+        Self { edges: (0..=bins).map(edge).collect(), counts }
+    }
+}
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mean, standard_deviation, norm, minimum, maximum, zeros, .. } = *self;
+        let [mean, deviation, norm, minimum, maximum] = [mean, standard_deviation, norm, minimum, maximum].map(short);
+        write!(f, "mean {mean}  deviation {deviation}  norm {norm}  from {minimum} to {maximum}  zeros {:.1} %", 100.0 * zeros)?;
+        self.saturated.map_or(Ok(()), |share| write!(f, "  saturated {:.1} %", 100.0 * share))
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}  {} {}  {}", self.step, self.kind, self.path, self.statistics)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_are_equally_far_apart_and_end_at_the_extremes() {
+        let histogram = Histogram::of(&Array::from([1, 0, 2, 3]), -1.0, 1.0);
+        assert_eq!((histogram.edges, histogram.counts), (vec![-1.0, -0.5, 0.0, 0.5, 1.0], vec![1, 0, 2, 3]));
+        let same = Histogram::of(&Array::from([4, 0]), 3.0, 3.0);
+        assert_eq!((same.edges, same.counts), (vec![3.0, 3.0], vec![4]));
+    }
+
+    #[test]
+    fn a_reading_prints_in_one_line() {
+        let statistics = Statistics {
+            count: 8,
+            mean: 0.5,
+            standard_deviation: 0.25,
+            norm: 2.0,
+            minimum: -1.0,
+            maximum: 1.0,
+            zeros: 0.125,
+            saturated: Some(0.5),
+        };
+        let (kind, path) = (ProbeKind::Activations, "net/hidden".to_string());
+        let reading = Reading { step: 100, epoch: 3, kind, path, statistics, histogram: None };
+        let expected = "step 100  activations net/hidden  mean 0.5000  deviation 0.2500  norm 2.000  from -1.000 to 1.000  \
+                        zeros 12.5 %  saturated 50.0 %";
+        assert_eq!(reading.to_string(), expected);
+    }
+}

@@ -1,0 +1,62 @@
+//! Readings in order, of which there are never too many: a long series keeps every second, every fourth, .. of them.
+//!
+//! In: readings as they come. Out: at most [`KEPT`] of them, evenly spread over the whole training.
+
+/// A series of more is thinned out.
+pub(super) const KEPT: usize = 1000;
+
+/// What is kept of a series.
+#[derive(Debug)]
+pub(super) struct Series<T> {
+    seen: usize,
+    /// Every so many are kept.
+    stride: usize,
+    kept: Vec<T>,
+}
+
+impl<T> Default for Series<T> {
+    fn default() -> Self {
+        Self { seen: 0, stride: 1, kept: Vec::new() }
+    }
+}
+
+impl<T> Series<T> {
+    /// Takes in the next one.
+    pub fn push(&mut self, next: T) {
+        if self.seen.is_multiple_of(self.stride) {
+            self.kept.push(next);
+            if self.kept.len() > KEPT {
+                let mut index = 0;
+                self.kept.retain(|_| {
+                    index += 1;
+                    index % 2 == 1
+                });
+                self.stride *= 2;
+            }
+        }
+        self.seen += 1;
+    }
+
+    /// Those that are kept, and nothing is kept any more.
+    pub fn take(&mut self) -> Vec<T> {
+        std::mem::take(self).kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_series_keeps_evenly_spread_readings_from_the_first_on() {
+        for length in [1, KEPT, KEPT + 1, 2 * KEPT + 1, 100_000] {
+            let mut series = Series::default();
+            (0..length).for_each(|number| series.push(number));
+            let stride = series.stride;
+            let kept = series.take();
+            assert!(kept.len() <= KEPT && (length < KEPT || kept.len() > KEPT / 2 - 2), "{length}: {}", kept.len());
+            assert!(kept.iter().enumerate().all(|(index, &number)| number == index * stride), "{length}");
+            assert!(length - kept[kept.len() - 1] <= stride, "{length}");
+        }
+    }
+}
