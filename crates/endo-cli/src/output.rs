@@ -1,7 +1,7 @@
 //! What the command prints, and the file it writes.
 //!
-//! In: texts and numbers. Out: lines on standard output, as text or as JSON; a place for weights that was tried before it
-//! is needed.
+//! In: texts and numbers. Out: lines on standard output, as text or as JSON; places for files that were tried before they
+//! are needed.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -80,10 +80,9 @@ impl Callback for EpochRecords<'_> {
     }
 }
 
-/// The file for the weights in a folder, which is made if it is missing. Fails now if the file could not be written later.
-pub fn weights_path(folder: &Path) -> Result<PathBuf> {
-    const NAME: &str = "weights.safetensors";
-    let path = folder.join(NAME);
+/// A file in a folder, which is made if it is missing. Fails now if the file could not be written later.
+pub fn output_path(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
     let fail = |reason: String| {
         let message = format!("cannot write {}: {reason}", path.display());
         Error::new(ErrorKind::Io, message).help("choose another folder with --out FOLDER, or mend its permissions")
@@ -92,7 +91,7 @@ pub fn weights_path(folder: &Path) -> Result<PathBuf> {
     if path.is_dir() {
         return Err(fail("there is a folder of that name".to_string()));
     }
-    let trial = folder.join(format!("{NAME}.{}.tmp", std::process::id()));
+    let trial = folder.join(format!("{name}.{}.tmp", std::process::id()));
     fs::write(&trial, []).and_then(|()| fs::remove_file(&trial)).map_err(|error| fail(error.to_string()))?;
     Ok(path)
 }
@@ -129,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_for_weights_is_made_and_left_empty() {
+    fn a_folder_for_files_is_made_and_left_empty() {
         let folder = std::env::temp_dir().join(format!("endo-output-{}/a/b", std::process::id()));
-        assert_eq!(weights_path(&folder).unwrap(), folder.join("weights.safetensors"));
+        assert_eq!(output_path(&folder, "weights").unwrap(), folder.join("weights"));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
-        fs::create_dir(folder.join("weights.safetensors")).unwrap();
-        assert!(weights_path(&folder).unwrap_err().message().contains("there is a folder of that name"));
+        fs::create_dir(folder.join("weights")).unwrap();
+        assert!(output_path(&folder, "weights").unwrap_err().message().contains("there is a folder of that name"));
         fs::remove_dir_all(folder.ancestors().nth(2).unwrap()).unwrap();
     }
 }

@@ -1,16 +1,16 @@
 //! Training, from the table to the saved weights.
 //!
-//! In: arguments. Out: a report of the data, the model, every epoch and the test, and a file of weights that holds the
-//! scaling of the inputs too.
+//! In: arguments. Out: lines on the data, the model, every epoch and the test; a file of weights that holds the scaling of the inputs
+//! too; and a page with figures of the training.
 
 use std::io::{IsTerminal, stderr, stdout};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use endo::prelude::*;
 
 use crate::arguments::Arguments;
-use crate::output::{EpochRecords, Output, Record, weights_path};
+use crate::output::{EpochRecords, Output, Record, output_path};
 use crate::regressor::compiled;
 use crate::table::{Parts, Source};
 
@@ -20,6 +20,15 @@ struct Test {
     model: Errors,
     baseline: Errors,
 }
+
+/// What is written.
+struct Files {
+    weights: PathBuf,
+    report: PathBuf,
+}
+
+/// So often the model's inside is looked at for the report.
+const READINGS: usize = 40;
 
 /// Mean errors over rows.
 struct Errors {
@@ -36,7 +45,8 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     let mut output = Output::stdout();
     let source = Source::read(arguments)?;
     let parts = source.split(arguments)?;
-    let weights = weights_path(&arguments.out)?;
+    let [weights, report] = ["weights.safetensors", "report.html"].map(|name| output_path(&arguments.out, name));
+    let files = Files { weights: weights?, report: report? };
     let mut model = compiled(&parts.train, arguments)?;
     if !arguments.json {
         output.line(describe(&source, &parts))?;
@@ -55,15 +65,20 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         fit = fit.callback(EpochRecords(&mut output));
     }
+    let steps = arguments.epochs * parts.train.len().div_ceil(arguments.batch_size.max(1));
+    let every = (steps / READINGS).max(1);
+    let activations = Probe::activations("dense*").histogram(30).every(every);
+    fit = fit.probe(activations).probe(Probe::terms().every(every));
+    fit = fit.callback(Report::new(&files.report).title(source.title.clone()));
     let history = model.fit(&parts.train, fit)?;
     let best = best_epoch(&history);
     let test = test(&model, &parts)?;
-    model.save_weights(&weights)?;
+    model.save_weights(&files.weights)?;
     let seconds = start.elapsed().as_secs_f64();
     if arguments.json {
-        output.line(record(&source, &parts, &test, &weights, arguments.seed, seconds).with("best_epoch", best))
+        output.line(record(&source, &parts, &test, &files, arguments.seed, seconds).with("best_epoch", best))
     } else {
-        output.line(conclude(&parts, &test, &weights, best, seconds))
+        output.line(conclude(&parts, &test, &files, best, seconds))
     }
 }
 
@@ -115,7 +130,7 @@ fn describe(source: &Source, parts: &Parts) -> String {
     )
 }
 
-fn conclude(parts: &Parts, test: &Test, weights: &Path, best: usize, seconds: f64) -> String {
+fn conclude(parts: &Parts, test: &Test, files: &Files, best: usize, seconds: f64) -> String {
     let Test { model, baseline, .. } = test;
     let rows = parts.test.len();
     let verdict = match model.squared < baseline.squared {
@@ -124,12 +139,13 @@ fn conclude(parts: &Parts, test: &Test, weights: &Path, best: usize, seconds: f6
     };
     format!(
         "\nOn the {rows} test rows\n  the model          {model}\n  the training mean  {baseline}\n{verdict}\n\
-         weights  {}, of epoch {best}\ntime     {seconds:.2} s",
-        weights.display()
+         weights  {}, of epoch {best}\nreport   {}\ntime     {seconds:.2} s",
+        files.weights.display(),
+        files.report.display()
     )
 }
 
-fn record(source: &Source, parts: &Parts, test: &Test, weights: &Path, seed: u64, seconds: f64) -> Record {
+fn record(source: &Source, parts: &Parts, test: &Test, files: &Files, seed: u64, seconds: f64) -> Record {
     Record::default()
         .with("test_mse", test.model.squared)
         .with("test_mae", test.model.absolute)
@@ -140,7 +156,8 @@ fn record(source: &Source, parts: &Parts, test: &Test, weights: &Path, seed: u64
         .with("train_rows", parts.train.len())
         .with("validation_rows", parts.validation.as_ref().map_or(0, Dataset::len))
         .with("test_rows", parts.test.len())
-        .with("weights", weights.to_string_lossy())
+        .with("weights", files.weights.to_string_lossy())
+        .with("report", files.report.to_string_lossy())
         .with("seed", seed)
         .with("seconds", seconds)
 }

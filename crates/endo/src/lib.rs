@@ -66,6 +66,7 @@ pub mod plan;
 pub mod prelude;
 pub mod random;
 pub mod regularizers;
+pub mod report;
 pub mod shape;
 pub mod simd;
 mod spelling;

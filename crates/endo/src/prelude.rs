@@ -36,6 +36,7 @@ pub use crate::optimizers::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, Optimizer, RmsProp, Settings, Sgd, Slots,
 };
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer, Vectors};
+pub use crate::report::Report;
 pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, TensorSpec, Weight};
 pub use crate::training::{

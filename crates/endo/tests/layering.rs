@@ -17,6 +17,7 @@ const LEFT_TO_RIGHT: &[&[&str]] = &[
     &["data", "layers", "losses", "metrics", "optimizers"],
     &["model"],
     &["training"],
+    &["report"],
 ];
 
 /// The way from graphs to numbers, which sees no operation, layer or gradient: it starts from the first two groups and ends

@@ -8,6 +8,7 @@ mod metrics;
 mod saved;
 pub(crate) mod saving;
 pub(crate) mod steps;
+mod structure;
 mod summary;
 mod terms;
 mod train_step;
@@ -37,6 +38,7 @@ use steps::Steps;
 pub(crate) use compiled::Compiled;
 pub use compiled::{IntoLoss, IntoLosses, IntoOptimizer};
 pub use saved::Saved;
+pub use structure::{Structure, TermRecord};
 pub use summary::Summary;
 pub(crate) use summary::{distinct, short_names};
 pub use terms::Terms;
@@ -94,6 +96,7 @@ struct AddedLoss {
 struct State {
     weights: Vec<Variable>,
     layers: Vec<LayerRecord>,
+    terms: Vec<TermRecord>,
     metric_terms: Vec<Arc<Mean>>,
     held: Vec<Arc<dyn Metric>>,
     outputs: Vec<String>,

@@ -47,20 +47,20 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let order = [self.data.len(), self.options.batch_size, usize::from(self.options.shuffle)].map(|size| size as f64);
         let trained = self.model.epochs.load(Ordering::Relaxed) as f64;
         // Between epochs metrics still have their results; the next epoch begins by resetting them.
-        let reset = if self.epoch.begun { Vec::new() } else { self.metric_variables() };
+        let reset = if self.current.begun { Vec::new() } else { self.metric_variables() };
         let mut state = State::new()
             .with("data", order)
             .with("callbacks", self.options.callbacks.len() as f64)
-            .with("epochs", self.history.epochs.len() as f64)
+            .with("epochs", self.epoch() as f64)
             .with("model epochs", trained)
             .with("weights", self.model.weights().len() as f64)
             .with("usual", self.usual)
-            .with("begun", self.epoch.begun)
-            .with("batches", self.epoch.batches as f64)
-            .with("skipped", self.epoch.skipped as f64)
+            .with("begun", self.current.begun)
+            .with("batches", self.current.batches as f64)
+            .with("skipped", self.current.skipped as f64)
             .with("stopped", self.training.is_stopped());
-        state.insert("history", self.history.state());
-        state.insert("sums", self.epoch.sums.state());
+        state.insert("history", self.training.history().state());
+        state.insert("sums", self.current.sums.state());
         state.insert("reported", logs_state(&self.training.reported()));
         for (index, callback) in self.options.callbacks.iter().enumerate() {
             state.insert(&format!("callback {index}"), callback.state());
@@ -72,18 +72,18 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     fn resume(&mut self, state: &State) -> Result<()> {
         self.require_same(state)?;
         let count = |name: &str| state.number(name).map(|number| number as usize);
-        self.history = History::from_state(&state.part("history"), count("epochs")?);
+        *self.training.history_mut() = History::from_state(&state.part("history"), count("epochs")?);
         self.model.epochs.store(count("model epochs")?, Ordering::Relaxed);
-        self.epoch.begun = state.number("begun")? != 0.0;
-        (self.epoch.batches, self.epoch.skipped) = (count("batches")?, count("skipped")?);
-        self.epoch.sums = Sums::from_state(&state.part("sums"))?;
-        self.training.begin_epoch(self.history.epochs.len());
+        self.current.begun = state.number("begun")? != 0.0;
+        (self.current.batches, self.current.skipped) = (count("batches")?, count("skipped")?);
+        self.current.sums = Sums::from_state(&state.part("sums"))?;
+        self.training.begin_epoch(self.epoch());
         logs_from(&state.part("reported")).iter().for_each(|(name, value)| self.training.report(name, value));
         if state.number("stopped")? != 0.0 {
             self.training.stop();
         }
         self.kept.restore(&state.part("variables"))?;
-        if self.options.shuffle && self.epoch.begun {
+        if self.options.shuffle && self.current.begun {
             self.order.shuffle(self.model.seed, self.model.epochs.load(Ordering::Relaxed));
         }
         self.usual = state.number("usual")? != 0.0;

@@ -64,8 +64,7 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) functions: Vec<usize>,
     pub(super) order: Order,
     buffers: Buffers,
-    pub(super) history: History,
-    pub(super) epoch: CurrentEpoch,
+    pub(super) current: CurrentEpoch,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
     /// Whether callbacks were told of the end.
@@ -140,7 +139,13 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             validation.as_ref().map_or(Ok(()), |validation| model.check_targets(validation))?;
         }
         let save = Box::new(|path: &Path, only| if only { model.save_weights(path) } else { model.save(path) });
-        let training = Training::new([options.epochs, batches], model.weights(), model.optimizer().cloned(), save);
+        let training = Training::new(
+            [options.epochs, batches],
+            model.weights(),
+            model.optimizer().cloned(),
+            save,
+            Box::new(|| model.structure()),
+        );
         let mut runner = Runner::new(model, Kind::Train);
         runner.deny_warnings = options.deny_warnings;
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
@@ -156,8 +161,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             functions: Vec::new(),
             order,
             buffers: Buffers::default(),
-            history: History::default(),
-            epoch: CurrentEpoch::new(),
+            current: CurrentEpoch::new(),
             usual: false,
             ended: false,
         };
@@ -185,12 +189,12 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     pub fn next_batch(&mut self) -> Result<bool> {
         self.end_batch()?;
         loop {
-            if self.epoch.begun {
+            if self.current.begun {
                 if self.gather()? {
                     return Ok(true);
                 }
                 self.end_epoch()?;
-            } else if self.history.epochs.len() >= self.options.epochs || self.training.is_stopped() {
+            } else if self.epoch() >= self.options.epochs || self.training.is_stopped() {
                 self.end()?;
                 return Ok(false);
             } else {
@@ -204,7 +208,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     /// # Errors
     /// If there is none: before the first [`next_batch`](Self::next_batch), or after the last.
     pub fn batch(&self) -> Result<&Dataset> {
-        match self.epoch.batch {
+        match self.current.batch {
             Some(_) => Ok(self.buffers.latest()),
             None => {
                 Err(Error::new(ErrorKind::Usage, "the run has no batch now").help("loop with `while run.next_batch()? { .. }`"))
@@ -214,19 +218,19 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     /// Which samples of the data the batch is made of.
     pub fn indices(&self) -> &[usize] {
-        let from = self.epoch.batches * self.options.batch_size;
+        let from = self.current.batches * self.options.batch_size;
         let to = (from + self.options.batch_size).min(self.order.indices().len());
         &self.order.indices()[from..to.max(from)]
     }
 
     /// The epoch, counted from 0.
     pub fn epoch(&self) -> usize {
-        self.history.epochs.len()
+        self.training.history().epochs.len()
     }
 
     /// The batch within the epoch, counted from 0.
     pub fn batch_index(&self) -> usize {
-        self.epoch.batches
+        self.current.batches
     }
 
     /// The batches of an epoch.
@@ -241,7 +245,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     /// The means of the epoch so far.
     pub fn ledger(&self) -> Ledger {
-        self.epoch.sums.ledger()
+        self.current.sums.ledger()
     }
 
     /// Runs a function on the arrays of the batch: inputs, targets, sample weights. The variables that it uses are saved with the run,
@@ -265,7 +269,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             self.functions.push(address);
             self.kept.adopt(&variables)?;
         }
-        function.run(inputs).map_err(|error| error.in_step(self.history.epochs.len(), self.epoch.batches))
+        function.run(inputs).map_err(|error| error.in_step(self.epoch(), self.current.batches))
     }
 
     /// Trains on the batch as [`fit`](Model::fit) does, and records the terms of the loss.
@@ -278,19 +282,20 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.require_unrecorded()?;
         self.model.compiled()?;
         self.usual = true;
-        let from = self.epoch.batches * self.options.batch_size;
+        let from = self.current.batches * self.options.batch_size;
         let buffer = self.buffers.latest();
         let rows = &self.order.indices()[from..from + buffer.len()];
-        let number = self.history.epochs.len() * self.training.batches() + self.epoch.batches;
+        let epoch = self.epoch();
+        let number = epoch * self.training.batches() + self.current.batches;
         self.runner.begin(self.options.recorder.due(number));
         let result = self.runner.run_kept(Batch { rows, ..buffer.into() }, &mut self.kept);
-        match result.map(|(names, values)| self.epoch.sums.add(names, values.iter().map(|value| value.get(0)), rows.len())) {
+        match result.map(|(names, values)| self.current.sums.add(names, values.iter().map(|value| value.get(0)), rows.len())) {
             Ok(()) => {
-                self.epoch.batch = Some(Done::Recorded);
+                self.current.batch = Some(Done::Recorded);
                 let Fit { recorder, callbacks, .. } = &mut self.options;
-                recorder.read(number, self.history.epochs.len(), &self.runner, callbacks)?;
+                recorder.read(number, epoch, &self.runner, callbacks)?;
             }
-            Err(error) => self.skip(error.in_step(self.history.epochs.len(), self.epoch.batches))?,
+            Err(error) => self.skip(error.in_step(self.epoch(), self.current.batches))?,
         }
         Ok(())
     }
@@ -308,8 +313,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         distinct(&mut terms, reserved);
         let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
         values.insert(0, values.iter().sum());
-        self.epoch.sums.add(&Names { terms: names, extras: Vec::new() }, values.into_iter(), samples);
-        self.epoch.batch = Some(Done::Recorded);
+        self.current.sums.add(&Names { terms: names, extras: Vec::new() }, values.into_iter(), samples);
+        self.current.batch = Some(Done::Recorded);
         Ok(())
     }
 
@@ -321,9 +326,9 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         if !self.options.skip_non_finite || error.kind() != ErrorKind::NotFinite {
             return Err(error);
         }
-        self.epoch.skipped += 1;
+        self.current.skipped += 1;
         self.runner.replays = false; // one is explained; the others are counted
-        self.epoch.error.get_or_insert(error);
+        self.current.error.get_or_insert(error);
         Ok(())
     }
 
@@ -334,11 +339,11 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     pub fn finish(mut self) -> Result<History> {
         self.end_batch()?;
         self.end()?;
-        Ok(self.history)
+        Ok(std::mem::take(&mut *self.training.history_mut()))
     }
 
     fn require_unrecorded(&self) -> Result<()> {
-        match self.epoch.batch {
+        match self.current.batch {
             Some(Done::Recorded) => {
                 let help = "give all terms in one call, once for each batch";
                 Err(Error::new(ErrorKind::Usage, "the loss of this batch was recorded before").help(help))
@@ -349,16 +354,16 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     /// The next batch, unless the epoch is done.
     fn gather(&mut self) -> Result<bool> {
-        let indices = self.order.batches(self.options.batch_size)?.nth(self.epoch.batches);
+        let indices = self.order.batches(self.options.batch_size)?.nth(self.current.batches);
         let Some(indices) = indices else { return Ok(false) };
         self.buffers.gather(&self.data, indices)?;
-        self.epoch.batch = Some(Done::Nothing);
+        self.current.batch = Some(Done::Nothing);
         Ok(true)
     }
 
     fn begin_epoch(&mut self) -> Result<()> {
-        let epoch = self.history.epochs.len();
-        self.epoch = CurrentEpoch { begun: true, ..CurrentEpoch::new() };
+        let epoch = self.epoch();
+        self.current = CurrentEpoch { begun: true, ..CurrentEpoch::new() };
         if self.options.shuffle {
             self.order.shuffle(self.model.seed, self.model.epochs.load(Ordering::Relaxed));
         }
@@ -371,11 +376,11 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     }
 
     fn end_batch(&mut self) -> Result<()> {
-        if self.epoch.batch.take().is_none() {
+        if self.current.batch.take().is_none() {
             return Ok(());
         }
-        let (batch, sums) = (self.epoch.batches, &self.epoch.sums);
-        self.epoch.batches += 1;
+        let (batch, sums) = (self.current.batches, &self.current.sums);
+        self.current.batches += 1;
         for callback in &mut self.options.callbacks {
             callback.batch_end(batch, &|| sums.ledger(), &self.training)?;
         }
@@ -384,7 +389,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     #[track_caller]
     fn end_epoch(&mut self) -> Result<()> {
-        let epoch = std::mem::replace(&mut self.epoch, CurrentEpoch::new());
+        let epoch = std::mem::replace(&mut self.current, CurrentEpoch::new());
         if let Some(first) = epoch.error {
             let (skipped, total) = (epoch.skipped, self.training.batches());
             if skipped == total {
@@ -413,10 +418,9 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let seconds = epoch.start.elapsed().as_secs_f64();
         let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
         self.model.epochs.fetch_add(1, Ordering::Relaxed);
-        let index = self.history.epochs.len();
-        self.history.epochs.push(entry);
-        let entry = &self.history.epochs[index];
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_end(index, entry, &self.training))?;
+        let index = self.epoch();
+        self.training.history_mut().epochs.push(entry.clone());
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_end(index, &entry, &self.training))?;
         self.answer()
     }
 
@@ -427,7 +431,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         if let Some(optimizer) = self.model.optimizer().filter(|_| self.options.epochs > 0) {
             optimizer.settings().finalize_variable_values(&self.model.trainable_weights())?;
         }
-        self.options.recorder.finish(&mut self.history);
+        self.options.recorder.finish(&mut self.training.history_mut());
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))
     }
 }

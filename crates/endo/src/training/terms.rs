@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::losses::reduction::spread_weights;
 use crate::losses::{Reduction, align};
-use crate::model::{Compiled, Model, Terms, distinct, short_names};
+use crate::model::{Compiled, Model, TermRecord, Terms, distinct, short_names};
 use crate::trace::{Context, Mark};
 
 impl<I: Tree, O: Tree> Model<I, O> {
@@ -31,6 +31,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         // A mask of samples is for them; one of time steps is for the outputs.
         let mask = outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
         let mut sites = Vec::new();
+        let mut records: Vec<TermRecord> = terms.iter().map(|(name, _)| TermRecord::new(name, "", None)).collect();
         for (term, name) in added.iter().zip(short_names(&added_names, 1)) {
             let value = match term.per_sample {
                 true => Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref()),
@@ -38,15 +39,20 @@ impl<I: Tree, O: Tree> Model<I, O> {
             };
             let taken = terms.iter().any(|(known, _)| *known == name);
             let name = if taken { term.name.clone() } else { name };
+            records.push(TermRecord::new(&name, &term.name, Some(term.site)));
             sites.push((name.clone(), term.site));
             terms.push((name, value));
         }
         let penalties = cx.penalties();
         let penalty_names: Vec<String> = penalties.iter().map(|(name, _)| name.clone()).collect();
-        for ((_, penalty), name) in penalties.into_iter().zip(short_names(&penalty_names, 2)) {
-            terms.push((format!("penalty({name})"), penalty));
+        for ((weight, penalty), name) in penalties.into_iter().zip(short_names(&penalty_names, 2)) {
+            let name = format!("penalty({name})");
+            records.push(TermRecord::new(&name, &weight, None));
+            terms.push((name, penalty));
         }
         distinct(&mut terms, &["loss"]);
+        records.iter_mut().zip(&terms).for_each(|(record, (name, _))| record.name.clone_from(name));
+        self.note_terms(records);
         let total = terms.iter().map(|(_, term)| term.clone()).reduce(|total, term| total + term);
         if total.is_none() {
             let help = "compile it with a loss, or add one inside the model with `cx.add_loss`";

@@ -15,17 +15,18 @@ mod schedulers;
 mod template;
 mod tensorboard;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Structure;
 use crate::optimizers::Optimizer;
 use crate::variable::Variable;
 
 use super::probes::{Reading, TermReading};
-use super::{Epoch, Ledger, State};
+use super::{Epoch, History, Ledger, State};
 
 pub use backup_and_restore::BackupAndRestore;
 pub use csv_logger::CsvLogger;
@@ -143,6 +144,8 @@ pub struct Training<'a> {
     weights: Vec<Variable>,
     optimizer: Option<Arc<dyn Optimizer>>,
     save: Box<Save<'a>>,
+    structure: Box<dyn Fn() -> Structure + 'a>,
+    history: RefCell<History>,
     stopped: Cell<bool>,
     epoch: Cell<usize>,
     reported: RefCell<Vec<(String, f64)>>,
@@ -171,6 +174,7 @@ impl<'a> Training<'a> {
         weights: Vec<Variable>,
         optimizer: Option<Arc<dyn Optimizer>>,
         save: Box<Save<'a>>,
+        structure: Box<dyn Fn() -> Structure + 'a>,
     ) -> Self {
         let (stopped, epoch) = (Cell::new(false), Cell::new(0));
         Self {
@@ -179,6 +183,8 @@ impl<'a> Training<'a> {
             weights,
             optimizer,
             save,
+            structure,
+            history: RefCell::default(),
             stopped,
             epoch,
             reported: RefCell::default(),
@@ -199,6 +205,21 @@ impl<'a> Training<'a> {
     /// The batches of an epoch.
     pub fn batches(&self) -> usize {
         self.batches
+    }
+
+    /// What was done before: the epochs that are done, the one that callbacks are told of at its end among them. When training is
+    /// done, it has what probes have read too.
+    pub fn history(&self) -> Ref<'_, History> {
+        self.history.borrow()
+    }
+
+    pub(crate) fn history_mut(&self) -> RefMut<'_, History> {
+        self.history.borrow_mut()
+    }
+
+    /// What the model is made of; with the terms of its loss once a batch is done.
+    pub fn structure(&self) -> Structure {
+        (self.structure)()
     }
 
     /// The model's weights.
@@ -350,7 +371,13 @@ mod tests {
 
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
-        Training::new([100, 1], weights, Some(Arc::new(Sgd::new(learning_rate))), Box::new(|_, _| Ok(())))
+        Training::new(
+            [100, 1],
+            weights,
+            Some(Arc::new(Sgd::new(learning_rate))),
+            Box::new(|_, _| Ok(())),
+            Box::new(Structure::default),
+        )
     }
 
     /// An epoch that reports these numbers.

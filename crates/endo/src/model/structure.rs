@@ -1,0 +1,65 @@
+//! What a model is made of, as data: its layers, and where each term of its loss comes from.
+//!
+//! In: from traces. Out: [`Structure`], for reports and tools; [`Summary`](super::Summary) prints the layers as a table.
+
+use std::panic::Location;
+
+use crate::graph::Tree;
+use crate::trace::LayerRecord;
+
+use super::Model;
+
+/// The layers of a model and the terms of its loss, as the last trace saw them.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// let mut model = Model::new(Sequential::new().add(Dense::new(4).activity_regularizer(L1(0.01)).name("hidden")).add(Dense::new(1)));
+/// model.compile("sgd", "mse", ());
+/// model.fit(&Dataset::new([[1.0_f32, 2.0]], [[1.0_f32]])?, Fit::epochs(1))?;
+/// let structure = model.structure();
+/// let paths: Vec<&str> = structure.layers.iter().map(|layer| layer.path.as_str()).collect();
+/// assert_eq!(paths, ["sequential", "sequential/hidden", "sequential/dense"]);
+/// assert_eq!((structure.terms[0].name.as_str(), structure.terms[0].layer.as_str()), ("main", ""));
+/// assert_eq!((structure.terms[1].name.as_str(), structure.terms[1].layer.as_str()), ("activity", "sequential/hidden"));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Structure {
+    /// The layers, outer before inner, in the order of their first call.
+    pub layers: Vec<LayerRecord>,
+    /// The terms of the loss; none before the model was trained or evaluated.
+    pub terms: Vec<TermRecord>,
+}
+
+/// Where a term of the loss comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TermRecord {
+    /// Its name in the ledger.
+    pub name: String,
+    /// The path of the layer that adds it, or whose weight is penalized; empty for compiled losses and terms from outside all layers.
+    pub layer: String,
+    /// The line that adds it, where one does.
+    pub site: Option<&'static Location<'static>>,
+}
+
+impl TermRecord {
+    /// The term of a name that `path` (a layer's and a last part) adds.
+    pub(crate) fn new(name: &str, path: &str, site: Option<&'static Location<'static>>) -> Self {
+        let layer = path.rsplit_once('/').map_or("", |(layer, _)| layer);
+        Self { name: name.to_string(), layer: layer.to_string(), site }
+    }
+}
+
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// Its layers, and where each term of its loss comes from. Empty before it is built or has seen an input.
+    pub fn structure(&self) -> Structure {
+        let state = self.state();
+        Structure { layers: state.layers.clone(), terms: state.terms.clone() }
+    }
+
+    /// Notes where the terms of the loss come from.
+    pub(crate) fn note_terms(&self, terms: Vec<TermRecord>) {
+        self.state().terms = terms;
+    }
+}

@@ -1,0 +1,170 @@
+//! The figures of a history, in the order of the page.
+//!
+//! In: a history. Out: what can be drawn of it: the loss term by term, metrics, rates, gradients of terms, activations.
+
+use crate::model::short_names;
+use crate::training::probes::{Cosine, ProbeKind, Reading, TermGradient, TermReading};
+use crate::training::{Epoch, History, Ledger};
+
+use super::chart::Figure;
+use super::ridges::ridges;
+use super::series::{Line, lines, stack};
+
+/// Every figure.
+pub fn figures(history: &History) -> Vec<Figure> {
+    let mut figures: Vec<Figure> = [
+        loss("loss", "Where the loss comes from", history, |epoch| Some(&epoch.ledger)),
+        loss("validation_loss", "The same in validation", history, |epoch| epoch.validation.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    figures.extend(metrics(history));
+    figures.extend(norms(history));
+    figures.extend(cosines(history));
+    figures.extend(layers_of_terms(history));
+    figures.extend(spreads(history));
+    figures
+}
+
+/// The names of the ledger, in the order of their colours.
+pub fn terms(history: &History) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in history.epochs.iter().flat_map(|epoch| &epoch.ledger.terms) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A number of each epoch that has it, at the epoch counted from 1.
+fn over_epochs(history: &History, number: impl Fn(&Epoch) -> Option<f64>) -> Vec<[f64; 2]> {
+    let place = |(index, epoch)| Some([index as f64 + 1.0, number(epoch)?]);
+    history.epochs.iter().enumerate().filter_map(place).collect()
+}
+
+fn loss<'h>(
+    file: &str,
+    title: &str,
+    history: &'h History,
+    ledger: impl Fn(&'h Epoch) -> Option<&'h Ledger> + Copy,
+) -> Option<Figure> {
+    let term = |(index, name): (usize, &&str)| {
+        let value = |ledger: &Ledger| ledger.terms.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+        let points =
+            history.epochs.iter().enumerate().filter_map(|(place, epoch)| Some([place as f64 + 1.0, value(ledger(epoch)?)?]));
+        Line::new(name, index, false, points.collect())
+    };
+    let lines: Vec<Line> = terms(history).iter().enumerate().map(term).collect();
+    let totals = history.epochs.iter().enumerate().filter_map(|(place, epoch)| Some([place as f64 + 1.0, ledger(epoch)?.total]));
+    let total = Line { name: "loss".to_string(), class: "ink".to_string(), points: totals.collect() };
+    stack(file, title, &lines, &total)
+}
+
+/// Every number of the logs that is no term: one figure each, validation dashed.
+fn metrics(history: &History) -> Vec<Figure> {
+    let mut names: Vec<&str> = Vec::new();
+    let reported = history.epochs.iter().flat_map(|epoch| epoch.logs.iter().map(|(name, _)| name));
+    let of_terms = |name: &str| name == "loss" || terms(history).contains(&name);
+    let of_probes = |name: &str| name.starts_with("gradient_norm(") || name.starts_with("cosine(");
+    for name in reported.map(|name| name.strip_prefix("val_").unwrap_or(name)) {
+        if !of_terms(name) && !of_probes(name) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let figure = |name: &str| {
+        let both = [(name.to_string(), false), (format!("val_{name}"), true)].map(|(name, dashed)| {
+            let points = over_epochs(history, |epoch| epoch.logs.get(&name));
+            Line::new(&name, usize::from(dashed), dashed, points)
+        });
+        let drawn: Vec<Line> = both.into_iter().filter(|line| !line.points.is_empty()).collect();
+        lines(&format!("metric_{name}"), [&title(name), "", "epoch"], &drawn, None)
+    };
+    names.into_iter().filter_map(figure).collect()
+}
+
+/// `mean_absolute_error` as it is read.
+fn title(name: &str) -> String {
+    let spaced = name.replace('_', " ");
+    let mut letters = spaced.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// How hard each term pulls.
+fn norms(history: &History) -> Option<Figure> {
+    let names = terms(history);
+    let line = |(index, name): (usize, &&str)| {
+        let norm = |reading: &TermReading| {
+            reading.terms.iter().find(|term| term.name == **name).map(|term| [reading.step as f64, term.norm])
+        };
+        Line::new(name, index, false, history.term_readings.iter().filter_map(norm).collect())
+    };
+    let drawn: Vec<Line> = names.iter().enumerate().map(line).collect();
+    let note = "norm of each term's gradient over all trainable weights";
+    lines("gradient_norms", ["How hard each term pulls", note, "step"], &drawn, None)
+}
+
+/// Whether the terms pull together.
+fn cosines(history: &History) -> Option<Figure> {
+    let first = history.term_readings.first()?;
+    let line = |(index, cosine): (usize, &Cosine)| {
+        let value = |reading: &TermReading| {
+            let known = reading.cosines.iter().find(|known| known.terms == cosine.terms)?;
+            Some([reading.step as f64, known.value])
+        };
+        let name = cosine.terms.join(" and ");
+        Line::new(&name, index, false, history.term_readings.iter().filter_map(value).collect())
+    };
+    let drawn: Vec<Line> = first.cosines.iter().enumerate().map(line).collect();
+    let note = "cosine of two terms' gradients: below 0 one undoes what the other does";
+    lines("cosines", ["Whether the terms pull together", note, "step"], &drawn, Some([-1.0, 1.0]))
+}
+
+/// How hard each term pulls at each layer, one figure a term.
+fn layers_of_terms(history: &History) -> Vec<Figure> {
+    let Some(first) = history.term_readings.first() else { return Vec::new() };
+    let figure = |term: &TermGradient| {
+        let line = |(index, (layer, _)): (usize, &(String, f64))| {
+            let norm = |reading: &TermReading| {
+                let term = reading.terms.iter().find(|known| known.name == term.name)?;
+                let (_, norm) = term.layers.iter().find(|(known, _)| known == layer)?;
+                Some([reading.step as f64, *norm])
+            };
+            let points = history.term_readings.iter().filter_map(norm).collect();
+            Line::new(layer.rsplit('/').next().unwrap_or(layer), index, index >= 8, points)
+        };
+        let drawn: Vec<Line> = term.layers.iter().enumerate().map(line).collect();
+        let name = &term.name;
+        lines(
+            &format!("gradient_norms_{name}"),
+            [&format!("{name}: where it pulls"), "norm of its gradient by layer", "step"],
+            &drawn,
+            None,
+        )
+    };
+    first.terms.iter().filter_map(figure).collect()
+}
+
+/// How values are spread, for each that a probe has counted.
+fn spreads(history: &History) -> Vec<Figure> {
+    let mut known: Vec<(ProbeKind, &str)> = Vec::new();
+    for reading in history.readings.iter().filter(|reading| reading.histogram.is_some()) {
+        if !known.contains(&(reading.kind, &reading.path)) {
+            known.push((reading.kind, &reading.path));
+        }
+    }
+    let paths: Vec<String> = known.iter().map(|(_, path)| path.to_string()).collect();
+    let figure = |((kind, path), short): ((ProbeKind, &str), String)| {
+        let same = |reading: &&Reading| reading.kind == kind && reading.path == path;
+        let readings: Vec<_> = history
+            .readings
+            .iter()
+            .filter(same)
+            .filter_map(|reading| Some((reading.step, reading.histogram.as_ref()?)))
+            .collect();
+        ridges(&format!("{kind}_{path}"), &format!("{short}: {kind}"), &readings)
+    };
+    let titles = short_names(&paths, 1);
+    known.into_iter().zip(titles).filter_map(figure).collect()
+}

@@ -1,0 +1,143 @@
+//! Figures over epochs: lines, and terms stacked on each other.
+//!
+//! In: numbers by name, an entry for each epoch. Out: figures.
+
+use super::chart::{Chart, Figure, colour};
+use super::scale::Scale;
+
+/// A number over the epochs: the epoch, counted from 1, and the number.
+pub struct Line {
+    pub name: String,
+    pub class: String,
+    pub points: Vec<[f64; 2]>,
+}
+
+impl Line {
+    /// A line of a colour, solid, or dashed.
+    pub fn new(name: &str, index: usize, dashed: bool, points: Vec<[f64; 2]>) -> Self {
+        let class = if dashed { format!("{} dashed", colour(index)) } else { colour(index) };
+        Self { name: name.to_string(), class, points }
+    }
+
+    fn last(&self) -> String {
+        self.points.last().map_or_else(String::new, |[epoch, value]| format!("{}: {value:.4} at {epoch}", self.name))
+    }
+}
+
+/// So many places are drawn of a long line: as many as a screen shows.
+const DRAWN: usize = 400;
+
+/// At most so many of the points, the first and the last among them.
+fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    let stride = points.len().div_ceil(DRAWN).max(1);
+    let mut kept: Vec<[f64; 2]> = points.iter().step_by(stride).copied().collect();
+    if let Some(last) = points.last().filter(|last| kept.last() != Some(last)) {
+        kept.push(*last);
+    }
+    kept
+}
+
+/// The axis of epochs or steps up to the last of all lines.
+fn time(lines: &[Line]) -> Scale {
+    let places = || lines.iter().flat_map(|line| line.points.iter().map(|[x, _]| *x));
+    Scale::linear(places().fold(f64::INFINITY, f64::min), places().fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// Lines over time; none without numbers. `within` is the range of the axis where that is known.
+pub fn lines(file: &str, [title, note, time_label]: [&str; 3], lines: &[Line], within: Option<[f64; 2]>) -> Option<Figure> {
+    let values = lines.iter().flat_map(|line| line.points.iter().map(|[_, value]| *value));
+    if values.clone().next().is_none() {
+        return None;
+    }
+    let y = within.map_or_else(|| Scale::of(values), |[low, high]| Scale::linear(low, high));
+    let legend: Vec<(String, String)> = lines.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
+    let mut chart = Chart::new(time(lines), y, time_label, &legend);
+    for line in lines {
+        // A number that is not finite leaves a gap.
+        let points = thinned(&line.points);
+        for part in points.split(|[_, value]| !value.is_finite()) {
+            let places: Vec<[f64; 2]> = part.iter().map(|&point| chart.place(point)).collect();
+            chart.svg.polyline(&format!("line {}", line.class), &places, &line.last());
+        }
+    }
+    Some(chart.finish(file, title, note))
+}
+
+/// Terms stacked on each other, those below 0 downwards, and their total as a line.
+pub fn stack(file: &str, title: &str, terms: &[Line], total: &Line) -> Option<Figure> {
+    let first = total.points.first()?;
+    let finite =
+        |line: &Line| line.points.iter().map(|[_, value]| *value).filter(|value| value.is_finite()).collect::<Vec<f64>>();
+    let (low, top, cut) = {
+        let mut totals = finite(total);
+        totals.sort_by(f64::total_cmp);
+        let low: f64 = terms.iter().flat_map(finite).fold(0.0, f64::min);
+        let (middle, high) = (totals.get(totals.len() / 2).copied().unwrap_or(1.0), totals.last().copied().unwrap_or(1.0));
+        // The first epochs of a training are often far above all others, which then could not be seen.
+        if high > 6.0 * middle && middle > 0.0 { (low, 3.0 * middle, true) } else { (low, high, false) }
+    };
+    let y = Scale::from_zero(low, top);
+    let mut legend: Vec<(String, String)> = terms.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
+    legend.push((total.name.clone(), total.class.clone()));
+    let mut chart = Chart::new(time(std::slice::from_ref(total)), y, "epoch", &legend);
+    let epochs: Vec<f64> = thinned(&total.points).iter().map(|[epoch, _]| *epoch).collect();
+    let at = |line: &Line, epoch: f64| {
+        let known = line.points.iter().find(|[known, _]| *known == epoch).map_or(0.0, |[_, value]| *value);
+        if known.is_finite() { known } else { 0.0 }
+    };
+    let (mut above, mut below) = (vec![0.0; epochs.len()], vec![0.0; epochs.len()]);
+    for term in terms {
+        let (mut lower, mut upper) = (Vec::new(), Vec::new());
+        for (index, &epoch) in epochs.iter().enumerate() {
+            let value = at(term, epoch);
+            let base = if value < 0.0 { &mut below[index] } else { &mut above[index] };
+            lower.push(chart.place([epoch, *base]));
+            *base += value;
+            upper.push(chart.place([epoch, *base]));
+        }
+        if epochs.len() == 1 {
+            // One epoch is a bar over the whole width.
+            let [left, right] = [chart.place([f64::NEG_INFINITY, 0.0])[0], chart.place([f64::INFINITY, 0.0])[0]];
+            (lower, upper) = (vec![[left, lower[0][1]], [right, lower[0][1]]], vec![[left, upper[0][1]], [right, upper[0][1]]]);
+        }
+        let outline: Vec<[f64; 2]> = upper.into_iter().chain(lower.into_iter().rev()).collect();
+        chart.svg.polygon(&format!("area {}", term.class), &outline, &term.last());
+    }
+    let places: Vec<[f64; 2]> = thinned(&total.points).into_iter().map(|point| chart.place(point)).collect();
+    chart.svg.polyline(&format!("line {}", total.class), &places, &total.last());
+    let note = if cut { format!("cut off above; epoch {} was at {:.4}", first[0], first[1]) } else { String::new() };
+    Some(chart.finish(file, title, &note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_drawn_with_as_many_points_as_a_screen_shows() {
+        let points: Vec<[f64; 2]> = (0..10_001).map(|index| [index as f64, 0.0]).collect();
+        let kept = thinned(&points);
+        assert!(kept.len() <= DRAWN + 1 && kept[0] == [0.0, 0.0] && kept.last() == Some(&[10_000.0, 0.0]));
+        assert_eq!(thinned(&points[..3]).len(), 3);
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_leaves_a_gap() {
+        let line = Line::new("mae", 0, false, vec![[1.0, 0.1], [2.0, 0.2], [3.0, f64::NAN], [4.0, 0.3], [5.0, 0.2]]);
+        let figure = lines("metric mae", ["mae", "", "epoch"], &[line], None).unwrap();
+        assert_eq!(figure.file, "metric_mae");
+        assert_eq!(figure.inline().matches("<path").count(), 2);
+        assert!(!figure.inline().contains("NaN"));
+        assert!(lines("none", ["none", "", "epoch"], &[], None).is_none());
+    }
+
+    #[test]
+    fn epochs_far_above_the_others_are_cut_off_and_said_so() {
+        let points: Vec<[f64; 2]> =
+            [23.0, 4.0, 0.4, 0.3, 0.3].into_iter().enumerate().map(|(i, v)| [i as f64 + 1.0, v]).collect();
+        let terms = [Line::new("main", 0, false, points.clone()), Line::new("size", 1, false, vec![[5.0, -0.1]])];
+        let figure = stack("loss", "Loss", &terms, &Line { class: "ink".into(), ..Line::new("loss", 0, false, points) }).unwrap();
+        assert_eq!(figure.note, "cut off above; epoch 1 was at 23.0000");
+        assert_eq!(figure.inline().matches("class=\"area").count(), 2);
+    }
+}
