@@ -115,7 +115,7 @@ pub fn unroll(
     let kept = if passage.return_sequences { 0 } else { count - 1 };
     let after = if passage.return_state { &states[..] } else { &[] };
     let returned: Vec<Tensor> = outputs[kept..].iter().chain(after).cloned().collect();
-    let whole = differentiated(projected, &first, seen, recurrence, Tensor::stack(&returned, 0));
+    let whole = differentiated(projected, first, seen, recurrence, Tensor::stack(&returned, 0));
     let part = |position: usize| whole.slice(0, position..position + 1).reshape(&whole.shape()[1..]);
     let steps = outputs.len() - kept;
     let sequence = match passage.return_sequences {
@@ -128,24 +128,29 @@ pub fn unroll(
 /// `value` with gradients taken at the gates of each step and joined at the end. By the rules of its operations alone, each step would
 /// put its share into an array for all steps and add up as many of those.
 #[track_caller]
-fn differentiated(projected: &Tensor, first: &[Tensor], seen: Vec<Vec<Tensor>>, recurrence: Recurrence, value: Tensor) -> Tensor {
+fn differentiated(
+    projected: &Tensor,
+    first: Vec<Tensor>,
+    seen: Vec<Vec<Tensor>>,
+    recurrence: Recurrence,
+    value: Tensor,
+) -> Tensor {
     let Recurrence { kernels, products, .. } = recurrence;
+    let weights = kernels.iter().map(|kernel| &kernel.kernel);
     let biases = kernels.iter().filter_map(|kernel| kernel.bias.as_ref());
-    let inputs: Vec<&Tensor> =
-        std::iter::once(projected).chain(first).chain(kernels.iter().map(|kernel| &kernel.kernel)).chain(biases).collect();
+    let inputs: Vec<&Tensor> = std::iter::once(projected).chain(&first).chain(weights).chain(biases).collect();
     let has_bias: Vec<bool> = kernels.iter().map(|kernel| kernel.bias.is_some()).collect();
-    let first = first.to_vec();
-    let computed = value.clone();
+    let (computed, states) = (value.clone(), first.clone());
     let backward = move |dy: &Tensor| {
         let made = products.iter().flatten().flat_map(|(_, gates)| gates);
-        let targets: Vec<Tensor> = first.iter().chain(seen.iter().flatten()).chain(made).cloned().collect();
-        let found = autodiff::gradients(&(&computed * dy).sum(), &targets);
+        let targets: Vec<Tensor> = states.iter().chain(seen.iter().flatten()).chain(made).cloned().collect();
+        let found = autodiff::pulled_back(&computed, dy, &targets);
         let mut found = found.into_iter().zip(&targets).map(|(gradient, target)| gradient.unwrap_or_else(|| target.zeros_like()));
         let mut join = |gates: &[Tensor]| Tensor::concatenate(&found.by_ref().take(gates.len()).collect::<Vec<_>>(), -1);
-        let states: Vec<Tensor> = first.iter().map(|state| join(std::slice::from_ref(state))).collect();
+        let of_states: Vec<Tensor> = states.iter().map(|state| join(std::slice::from_ref(state))).collect();
         let rows: Vec<Tensor> = seen.iter().map(|gates| join(gates)).collect();
         let mut gradients = vec![Tensor::stack(&rows, 0)];
-        gradients.extend(states);
+        gradients.extend(of_states);
         let mut of_biases = Vec::new();
         for (product, has_bias) in products.iter().zip(&has_bias) {
             let lefts: Vec<Tensor> = product.iter().map(|(state, _)| state.clone()).collect();
