@@ -26,8 +26,16 @@ pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
         trace.record(Error::new(ErrorKind::DType, message).help("`cast` it to f32 before the loss uses it").at(site));
         return vec![None; targets.len()];
     }
-    // Nodes on a path from a target to the loss: the others need no gradient.
-    let count = loss.id().index() + 1;
+    pulled_back(loss, &loss.ones_like(), targets)
+}
+
+/// The gradients of a value's part in a loss: those of `(value * dy).sum()` with `dy` taken for a constant, which gradients of
+/// these gradients do not.
+#[track_caller]
+pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
+    let trace = value.trace().clone();
+    // Nodes on a path from a target to the value: the others need no gradient.
+    let count = value.id().index() + 1;
     let nodes: Vec<Node> = (0..count as u32).map(|id| trace.node(NodeId(id))).collect();
     let mut varies = vec![false; count];
     targets.iter().filter(|target| target.id().index() < count).for_each(|target| varies[target.id().index()] = true);
@@ -37,7 +45,7 @@ pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
     }
     let mut sums: Vec<Option<Tensor>> = vec![None; count];
     if varies[count - 1] {
-        sums[count - 1] = Some(loss.ones_like());
+        sums[count - 1] = Some(dy.clone());
     }
     for position in (0..count).rev() {
         let node = &nodes[position];

@@ -388,6 +388,35 @@ fn convolutions() {
 }
 
 #[test]
+fn recurrent_layers() {
+    let x = [around_zero([2, 3, 2], 0)];
+    let layers: [(&str, Box<dyn Layer>); 7] = [
+        ("SimpleRnn", Box::new(SimpleRnn::new(2))),
+        ("SimpleRnn of all outputs", Box::new(SimpleRnn::new(2).return_sequences(true).go_backwards(true).use_bias(false))),
+        ("Lstm", Box::new(Lstm::new(2).return_sequences(true))),
+        ("Gru", Box::new(Gru::new(2))),
+        ("Gru with the reset before", Box::new(Gru::new(2).reset_after(false).return_sequences(true))),
+        ("Bidirectional", Box::new(Bidirectional::new(|| Gru::new(2)).merge_mode(MergeMode::Mul))),
+        ("TimeDistributed", Box::new(TimeDistributed::new(Dense::new(2)))),
+    ];
+    for (name, layer) in layers {
+        check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());
+        check(&format!("second derivative of {name}"), &x, |x, cx| {
+            let y = layer.apply(&x[0], cx);
+            slope(&x[0], &y, cx)
+        });
+    }
+    let layer = Lstm::new(2).return_sequences(true).return_state();
+    let inputs = [around_zero([2, 3, 2], 0), around_zero([2, 2], 1), around_zero([2, 2], 2)];
+    check("Lstm with states and a mask", &inputs, |x, cx| {
+        let mask = cx.constant([[true, false, true], [false, true, true]]);
+        cx.set_mask(&x[0], &mask);
+        let (y, h, c) = layer.apply(&(x[0].clone(), x[1].clone(), x[2].clone()), cx);
+        (y * h.expand_dims(1) + c.expand_dims(1)).sin()
+    });
+}
+
+#[test]
 fn layers_of_several_inputs() {
     let inputs = [around_zero([3, 4], 0), around_zero([3, 4], 1), around_zero([3, 1], 2)];
     fn merged<L: Layer<Vec<Tensor>>>(layer: L) -> impl Fn(&[Tensor], &mut Context) -> Tensor {

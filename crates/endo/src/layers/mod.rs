@@ -18,9 +18,11 @@ mod merge;
 mod normalization;
 mod options;
 mod p_relu;
+mod recurrent;
 mod reshape;
 mod sequential;
 mod spatial;
+mod time_distributed;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -47,9 +49,11 @@ pub use masking::Masking;
 pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
 pub use p_relu::PRelu;
+pub use recurrent::{Bidirectional, Gru, Lstm, MergeMode, Recurrent, SimpleRnn};
 pub use reshape::Reshape;
 pub use sequential::Sequential;
 pub use spatial::{Padding, Sizes};
+pub use time_distributed::TimeDistributed;
 
 /// A function of tensors with weights, losses and metrics of its own.
 ///
@@ -90,13 +94,21 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         false
     }
 
+    /// Whether the layer has made use of the masks of its inputs, so that they are neither passed on nor reported as lost: so for
+    /// layers that combine positions. What it sets for its outputs itself stays.
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     /// Calls the layer under its own name. Use this; implement [`call`](Self::call).
     #[track_caller]
     fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let batch = inputs.tensors().first().map(|tensor| tensor.batch());
         cx.enter(self, self.name(), self.hyperparameters(), batch, Location::caller());
         let outputs = self.call(inputs, cx);
-        cx.pass_mask(&inputs.tensors(), &outputs.tensors(), self.supports_masking());
+        if !self.uses_mask() {
+            cx.pass_mask(&inputs.tensors(), &outputs.tensors(), self.supports_masking());
+        }
         cx.leave(&outputs.tensors());
         outputs
     }
@@ -126,6 +138,10 @@ impl<I: Tree, O: Tree, L: Layer<I, O> + ?Sized> Layer<I, O> for Arc<L> {
 
     fn supports_masking(&self) -> bool {
         (**self).supports_masking()
+    }
+
+    fn uses_mask(&self) -> bool {
+        (**self).uses_mask()
     }
 
     #[track_caller]

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 
 use endo::initializers::{self, Initializer};
 use endo::layers::{
-    BatchNormalization, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Dense, DepthwiseConv2D, Embedding, GroupNormalization, Layer,
-    LayerNormalization, PRelu, SeparableConv2D,
+    BatchNormalization, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Dense, DepthwiseConv2D, Embedding, GroupNormalization, Gru,
+    Layer, LayerNormalization, Lstm, PRelu, SeparableConv2D, SimpleRnn,
 };
 use endo::random::Random;
 use endo::trace::Function;
@@ -138,6 +138,9 @@ fn layer_defaults(case: &Object<'_>) -> Outcome {
         ("LayerNormalization", None) => weights(&LayerNormalization::new(), &inputs),
         ("GroupNormalization", None) => weights(&GroupNormalization::new(), &inputs),
         ("PReLU", None) => weights(&PRelu::new(), &inputs),
+        ("SimpleRNN", None) => weights(&SimpleRnn::new(UNITS), &of_rank(3)),
+        ("GRU", None) => weights(&Gru::new(UNITS), &of_rank(3)),
+        ("LSTM", None) => weights(&Lstm::new(UNITS), &of_rank(3)).map(without_forget_bias),
         ("Conv1D", None) => weights(&Conv1D::new(UNITS, 3), &of_rank(3)),
         ("Conv2D", None) => weights(&Conv2D::new(UNITS, 2), &of_rank(4)),
         ("Conv3D", None) => weights(&Conv3D::new(UNITS, [1, 2, 1]), &of_rank(5)),
@@ -170,6 +173,18 @@ fn layer_defaults(case: &Object<'_>) -> Outcome {
         }
     }
     if weights.len() == compared { Ok(()) } else { Err(format!("{} weights, and {compared} have initializers", weights.len())) }
+}
+
+/// The weights of an LSTM with the bias of its forget gate as the initializer made it: Keras puts ones there afterwards.
+fn without_forget_bias(weights: Vec<(String, Array)>) -> Vec<(String, Array)> {
+    let zeroed = |(name, value): (String, Array)| {
+        let (units, is_bias) = (value.len() / 4, name == "bias");
+        let forget = |index: usize| is_bias && index / units == 1;
+        assert!((0..value.len()).filter(|&index| forget(index)).all(|index| value.get(index) == 1.0), "ones for the forget gate");
+        let zeroed = Array::from_fn(value.shape(), |index| if forget(index) { 0.0 } else { value.get(index) as f32 });
+        (name, zeroed)
+    };
+    weights.into_iter().map(zeroed).collect()
 }
 
 /// The weights that a layer makes for these inputs, by their own names.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use endo::activations::{self, ActivationFunction};
+use endo::graph::Tree;
 use endo::prelude::*;
 use endo::{Setting, layers};
 use serde_json::Value;
@@ -70,6 +71,18 @@ impl Read for Padding {
     }
 }
 
+impl Read for MergeMode {
+    fn read(value: &Value) -> Option<Self> {
+        <Self as Setting>::read(value.as_str()?)
+    }
+}
+
+impl Read for String {
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().map(str::to_string)
+    }
+}
+
 impl Read for Arc<dyn ActivationFunction> {
     fn read(value: &Value) -> Option<Self> {
         activations::get(value.as_str()?).ok()
@@ -99,6 +112,35 @@ macro_rules! with {
 
 fn one(layer: impl Layer + 'static) -> Apply {
     Box::new(move |x, cx| vec![layer.apply(&x[0], cx)])
+}
+
+/// A layer that sees the mask of the call on its first input. Of several inputs, the others are the states to begin with.
+fn sequence<S: Tree, O: Tree>(layer: impl Layer<Tensor, O> + Layer<S, O> + 'static, mask: Option<Array>, states: bool) -> Apply {
+    Box::new(move |x, cx| {
+        set_mask(&x[0], &mask, cx);
+        let outputs: O = if states {
+            let inputs = S::from_tensors(&mut x.iter().cloned()).expect("as many states as the layer has");
+            Layer::<S, O>::apply(&layer, &inputs, cx)
+        } else {
+            Layer::<Tensor, O>::apply(&layer, &x[0], cx)
+        };
+        outputs.tensors().into_iter().cloned().collect()
+    })
+}
+
+/// A layer that sees the mask of the call on its input.
+fn masked<O: Tree>(layer: impl Layer<Tensor, O> + 'static, mask: Option<Array>) -> Apply {
+    Box::new(move |x, cx| {
+        set_mask(&x[0], &mask, cx);
+        layer.apply(&x[0], cx).tensors().into_iter().cloned().collect()
+    })
+}
+
+fn set_mask(x: &Tensor, mask: &Option<Array>, cx: &mut Context) {
+    if let Some(mask) = mask {
+        let mask = cx.constant(mask.clone());
+        cx.set_mask(x, &mask);
+    }
 }
 
 fn many(layer: impl Layer<Vec<Tensor>> + 'static) -> Apply {
@@ -141,7 +183,8 @@ pub fn layer(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Appl
         "Average" => many(Average::new()),
         "Maximum" => many(Maximum::new()),
         "Minimum" => many(Minimum::new()),
-        _ => return convolution(class, config),
+        "TimeDistributed" => time_distributed(&config.object("layer"), mask),
+        _ => return convolution(class, config).or_else(|| recurrent(class, config, call, mask)),
     })
 }
 
@@ -172,4 +215,76 @@ fn convolution(class: &str, config: &Object<'_>) -> Option<Apply> {
         }
         _ => return None,
     })
+}
+
+macro_rules! recurrent {
+    ($config:ident, $Name:ident $(, $own:ident $(: $Own:ty)?)*) => {
+        with!(
+            $config, $Name::new(required($config, "units")),
+            use_bias, activation: Function, return_sequences, go_backwards, zero_output_for_mask, name: String $(, $own $(: $Own)?)*
+        )
+    };
+}
+
+/// The recurrent layer of a class.
+fn recurrent(class: &str, config: &Object<'_>, call: &Object<'_>, mask: Option<Array>) -> Option<Apply> {
+    type Two = (Tensor, Tensor);
+    type Three = (Tensor, Tensor, Tensor);
+    let states = call.flag("initial_state").unwrap_or_default();
+    let return_state = config.flag("return_state").unwrap_or_default();
+    Some(match (class, return_state) {
+        ("SimpleRNN", false) => sequence::<Two, Tensor>(simple_rnn(config), mask, states),
+        ("SimpleRNN", true) => sequence::<Two, Two>(simple_rnn(config).return_state(), mask, states),
+        ("GRU", false) => sequence::<Two, Tensor>(gru(config), mask, states),
+        ("GRU", true) => sequence::<Two, Two>(gru(config).return_state(), mask, states),
+        ("LSTM", false) => sequence::<Three, Tensor>(lstm(config), mask, states),
+        ("LSTM", true) => sequence::<Three, Three>(lstm(config).return_state(), mask, states),
+        ("Bidirectional", _) => {
+            let layer = config.object("layer");
+            let inner = layer.object("config");
+            match layer.text("class") {
+                "SimpleRNN" => bidirectional(|| simple_rnn(&inner), config, mask),
+                "GRU" => bidirectional(|| gru(&inner), config, mask),
+                "LSTM" => bidirectional(|| lstm(&inner), config, mask),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
+}
+
+fn simple_rnn(config: &Object<'_>) -> SimpleRnn {
+    recurrent!(config, SimpleRnn)
+}
+
+fn gru(config: &Object<'_>) -> Gru {
+    recurrent!(config, Gru, recurrent_activation: Function, reset_after)
+}
+
+fn lstm(config: &Object<'_>) -> Lstm {
+    recurrent!(config, Lstm, recurrent_activation: Function, unit_forget_bias)
+}
+
+/// Without a `merge_mode` both outputs are joined; where it is `null` they stay apart.
+fn bidirectional<L: Recurrent + 'static>(layer: impl Fn() -> L, config: &Object<'_>, mask: Option<Array>) -> Apply {
+    let layer = Bidirectional::new(layer);
+    match config.has("merge_mode") && !config.is_given("merge_mode") {
+        true => masked(layer.apart(), mask),
+        false => masked(with!(config, layer, merge_mode: MergeMode), mask),
+    }
+}
+
+fn time_distributed(layer: &Object<'_>, mask: Option<Array>) -> Apply {
+    let inner = layer.object("config");
+    match layer.text("class") {
+        "Dense" => {
+            let dense = with!(inner, Dense::new(required(&inner, "units")), activation: Function, name: String);
+            masked(TimeDistributed::new(dense), mask)
+        }
+        "Conv1D" => {
+            let (filters, size) = (required(&inner, "filters"), required::<[usize; 1]>(&inner, "kernel_size"));
+            masked(TimeDistributed::new(with!(inner, Conv1D::new(filters, size), name: String)), mask)
+        }
+        other => panic!("the layer {other} for each step is not known"),
+    }
 }

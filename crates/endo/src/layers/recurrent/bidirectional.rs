@@ -1,0 +1,158 @@
+//! A sequence from both ends.
+//!
+//! In: `[batch, steps, features]`. Out: what two recurrent layers make of it, the second backwards, joined or apart.
+
+use std::marker::PhantomData;
+
+use crate::graph::{Tensor, Tree};
+use crate::named::{Hyperparameters, words};
+use crate::spelling::snake_case;
+use crate::trace::Context;
+
+use super::super::Layer;
+use super::super::options::name_option;
+use super::Recurrent;
+
+words! {
+    /// How the outputs of the two directions become one.
+    MergeMode, "`concat`, `sum`, `mul` or `ave`" {
+        /// Side by side.
+        Concat = "concat",
+        /// Their sum.
+        Sum = "sum",
+        /// Their product.
+        Mul = "mul",
+        /// Their mean.
+        Ave = "ave",
+    }
+}
+
+/// A recurrent layer and a second one that goes through the sequence backwards (Schuster and Paliwal 1997): their outputs, step by
+/// step in the order of the inputs if they return sequences, side by side unless `merge_mode` says otherwise. Outputs of masked
+/// steps are 0 then. Keras's `Bidirectional`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let layer = Bidirectional::new(|| Lstm::new(4).return_sequences(true));
+/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+/// assert_eq!(f.run([&Array::zeros([2, 5, 3], DType::F32)])?[0].shape().sizes(), [2, 5, 8]);
+///
+/// let apart = Bidirectional::new(|| Gru::new(4)).apart();
+/// let mut f = Function::new(|[x], cx| apart.apply(&x, cx).into());
+/// let [forward, backward] = f.run([&Array::zeros([2, 5, 3], DType::F32)])?;
+/// assert_eq!((forward.shape().sizes(), backward.shape().sizes()), (&[2, 4][..], &[2, 4][..]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Bidirectional<L, O = Tensor> {
+    name: Option<String>,
+    forward: L,
+    backward: L,
+    merge_mode: Option<MergeMode>,
+    outputs: PhantomData<fn() -> O>,
+}
+
+impl<L: Recurrent> Bidirectional<L> {
+    /// Both directions of what `layer` makes: it is called twice, and the second one goes backwards. They are named after its name,
+    /// or that of its type, with `forward_` and `backward_` before it.
+    pub fn new(layer: impl Fn() -> L) -> Self {
+        let direction = |name: &str, backwards: bool| {
+            let layer = layer();
+            let sequences = layer.returns_sequences();
+            let kind = layer.name().map_or_else(|| snake_case(L::KIND), str::to_string);
+            layer.backwards(backwards).zero_masked(sequences).named(format!("{name}_{kind}"))
+        };
+        let (forward, backward) = (direction("forward", false), direction("backward", true));
+        Self { name: None, forward, backward, merge_mode: Some(MergeMode::Concat), outputs: PhantomData }
+    }
+
+    /// How both outputs become one. Side by side unless set.
+    #[must_use]
+    pub fn merge_mode(mut self, merge_mode: MergeMode) -> Self {
+        self.merge_mode = Some(merge_mode);
+        self
+    }
+
+    /// The same layer with both outputs as they are, as a pair: Keras's `merge_mode=None`.
+    #[must_use]
+    pub fn apart(self) -> Bidirectional<L, (Tensor, Tensor)> {
+        let Self { name, forward, backward, .. } = self;
+        Bidirectional { name, forward, backward, merge_mode: None, outputs: PhantomData }
+    }
+}
+
+impl<L, O> Bidirectional<L, O> {
+    name_option! {}
+
+    /// The layer that goes forward.
+    pub fn forward_layer(&self) -> &L {
+        &self.forward
+    }
+
+    /// The layer that goes backward.
+    pub fn backward_layer(&self) -> &L {
+        &self.backward
+    }
+}
+
+impl<L: Recurrent, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> O {
+        let forward = self.forward.apply(inputs, cx);
+        let mut backward = self.backward.apply(inputs, cx);
+        let sequences = self.forward.returns_sequences();
+        if sequences && backward.rank() > 1 {
+            backward = backward.flip(1);
+        }
+        let outputs = match self.merge_mode {
+            Some(MergeMode::Concat) => vec![Tensor::concatenate(&[forward, backward], -1)],
+            Some(MergeMode::Sum) => vec![forward + backward],
+            Some(MergeMode::Mul) => vec![forward * backward],
+            Some(MergeMode::Ave) => vec![(forward + backward) / 2.0],
+            None => vec![forward, backward],
+        };
+        if let Some(mask) = cx.mask(inputs).filter(|_| sequences) {
+            outputs.iter().for_each(|output| cx.set_mask(output, &mask));
+        }
+        O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        match self.merge_mode {
+            Some(merge_mode) => Hyperparameters::new().with("merge_mode", merge_mode),
+            None => Hyperparameters::new().with("merge_mode", "none".to_string()),
+        }
+    }
+
+    fn uses_mask(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn both_directions_have_weights_of_their_own() {
+        let layer = Bidirectional::new(|| SimpleRnn::new(2).name("rnn")).merge_mode(MergeMode::Sum);
+        let mut f = Function::new(|[x], cx| {
+            let y = layer.apply(&x, cx);
+            let names: Vec<&str> = cx.weights().map(|weight| weight.name()).collect();
+            assert_eq!((names[0], names[3]), ("bidirectional/forward_rnn/kernel", "bidirectional/backward_rnn/kernel"));
+            [y]
+        });
+        f.run([&Array::zeros([1, 3, 2], DType::F32)]).unwrap();
+    }
+
+    #[test]
+    fn the_last_output_backwards_is_of_the_first_step() {
+        let sums = || SimpleRnn::new(1).activation("linear").kernel_initializer("ones").recurrent_initializer(Constant(0.5));
+        let layer = Bidirectional::new(sums);
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        assert_eq!(f.run([&[[[1.0_f32], [0.0], [4.0]]].into()]).unwrap()[0], Array::from([[4.25_f32, 2.0]]));
+    }
+}

@@ -1,0 +1,111 @@
+//! The recurrent layer of one state and no gates.
+//!
+//! In: `[batch, steps, features]`. Out: `[batch, units]`, or `[batch, steps, units]`.
+
+use std::marker::PhantomData;
+
+use crate::activations::{ActivationFunction, Tanh};
+use crate::graph::{Tensor, Tree};
+use crate::initializers::{GlorotUniform, Initializer, Orthogonal, Zeros};
+use crate::named::Hyperparameters;
+use crate::regularizers::Regularizer;
+use crate::trace::{Context, Weight};
+use crate::variable::Variable;
+
+use super::super::Layer;
+use super::super::options::{activity_option, name_option, weight_options};
+use super::unrolled::{Kernel, Passage};
+use super::{recurrent_layer, unrolled};
+
+recurrent_layer! {
+    /// `h_t = activation(x_t kernel + h_(t-1) recurrent_kernel + bias)` (Elman 1990): inputs `[batch, steps, features]`, outputs
+    /// `[batch, units]`; kernel `[features, units]`, recurrent kernel `[units, units]`, bias `[units]`. Keras's `SimpleRNN`.
+    ///
+    /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0. Steps that are masked leave the state
+    /// as it is. With [`return_state`](Self::return_state) it returns `(outputs, h)`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let sums = SimpleRnn::new(1).activation("linear").kernel_initializer("ones").recurrent_initializer("ones");
+    /// let sums = sums.return_sequences(true).return_state();
+    /// let mut f = Function::new(|[x], cx| sums.apply(&x, cx).into());
+    /// let [all, last] = f.run([&[[[1.0_f32], [2.0], [4.0]]].into()])?;
+    /// assert_eq!(*all, Array::from([[[1.0_f32], [3.0], [7.0]]]));
+    /// assert_eq!(*last, Array::from([[7.0_f32]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    SimpleRnn {} 1 (Tensor, Tensor)
+}
+
+impl<O> SimpleRnn<O> {
+    #[track_caller]
+    fn go(&self, inputs: &Tensor, states: Vec<Tensor>, mask: Option<&Tensor>, cx: &mut Context) -> Vec<Tensor> {
+        let mut projected = self.project(inputs, 1, cx);
+        let kernel = self.recurrent_kernel.get(self, [self.units, self.units], &*self.recurrent_initializer, cx);
+        if self.use_bias {
+            projected = projected + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
+        }
+        let kernels = vec![Kernel { kernel, bias: None }];
+        unrolled::unroll(self.passage, &projected, mask, states, kernels, |x, states, recurrence| {
+            vec![self.activation.call(&(&x[0] + &recurrence.product(0, &states[0])[0]))]
+        })
+    }
+
+    fn noted(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
+        hyperparameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    fn refused(f: impl Fn(&Tensor, &mut Context) -> Tensor, sizes: &[usize]) -> String {
+        let mut f = Function::new(|[x], cx| [f(&x, cx)]);
+        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn inputs_that_are_no_sequences_are_refused() {
+        let layer = SimpleRnn::new(2);
+        let error = refused(|x, cx| layer.apply(x, cx), &[4, 3]);
+        assert!(error.contains("`simple_rnn` takes inputs of shape [batch, steps, features], got [4, 3]"), "{error}");
+        assert!(refused(|x, cx| layer.apply(x, cx), &[4, 0, 3]).contains("got [4, 0, 3]"));
+    }
+
+    #[test]
+    fn states_and_masks_of_other_sizes_are_refused() {
+        let layer = SimpleRnn::new(2);
+        let error = refused(|x, cx| layer.apply(&(x.clone(), x.slice(1, 0..1).reshape([4, 3])), cx), &[4, 2, 3]);
+        assert!(error.contains("`simple_rnn` begins with states of shape [4, 2], got [4, 3]"), "{error}");
+        let masked = |x: &Tensor, cx: &mut Context| {
+            cx.set_mask(x, &x.greater(0.0));
+            layer.apply(x, cx)
+        };
+        assert!(refused(masked, &[4, 2, 3]).contains("with a mask of shape [4, 2, 3]"));
+    }
+
+    #[test]
+    fn a_mask_reaches_what_follows_in_the_order_of_the_outputs() {
+        let layer = SimpleRnn::new(2).return_sequences(true).go_backwards(true);
+        let mut f = Function::new(|[x], cx| {
+            cx.set_mask(&x, &x.any_axes(&[-1]));
+            let y = layer.apply(&x, cx);
+            [cx.mask(&y).unwrap()]
+        });
+        assert_eq!(f.run([&[[[1.0_f32], [2.0], [0.0]]].into()]).unwrap()[0], Array::from([[false, true, true]]));
+    }
+
+    #[test]
+    fn a_mask_that_is_used_up_is_not_reported_as_lost() {
+        let layer = SimpleRnn::new(3);
+        let mut f = Function::new(|[x], cx| {
+            cx.set_mask(&x, &x.any_axes(&[-1]));
+            let y = layer.apply(&x, cx);
+            assert!(cx.mask(&y).is_none());
+            [y]
+        });
+        f.run([&Array::zeros([2, 3, 1], DType::F32)]).unwrap();
+        assert_eq!(f.warnings(), [""; 0]);
+    }
+}
