@@ -276,6 +276,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.reset_metrics();
         let mut runner = Runner::new(self, Kind::Train);
         runner.deny_warnings = options.deny_warnings;
+        runner.used = options.recorder.take_steps();
         let mut sums = Sums::default();
         let batches = order.batches(options.batch_size)?;
         let (total, mut skipped, mut first) = (batches.len(), 0, None);
@@ -304,6 +305,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             }
             self.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
         }
+        options.recorder.keep_steps(runner.used);
         let ledger = sums.ledger();
         let mut metrics = self.metric_results()?;
         metrics.extend(options.skip_non_finite.then(|| ("skipped_batches".to_string(), skipped as f64)));

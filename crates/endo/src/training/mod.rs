@@ -2,6 +2,7 @@
 //!
 //! In: a compiled model and data. Out: a history of what every term of the loss and every metric did.
 
+mod balance;
 pub mod callbacks;
 mod evaluate;
 mod fit;

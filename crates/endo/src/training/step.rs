@@ -51,7 +51,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     model: &'m Model<I, O>,
     kind: Kind,
     trainable: Vec<bool>,
-    used: Vec<(Arc<Step>, Vec<Array>)>,
+    /// The steps run so far, to be handed to the next runner.
+    pub used: Used,
     eager: (Made, Vec<Array>),
     /// What the next runs show.
     due: Vec<Watch>,
@@ -64,6 +65,9 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// Whether a step that fails at a number that is not finite is computed again, to find what made it.
     pub replays: bool,
 }
+
+/// Steps with the arrays that they write to.
+pub(crate) type Used = Vec<(Arc<Step>, Vec<Array>)>;
 
 /// Plans take at most so many arrays without allocating; a model of more inputs, targets and weights allocates once a step.
 const ARRAYS: usize = 8;
@@ -300,9 +304,13 @@ impl<I: Tree, O: Tree> Model<I, O> {
                 weights => {
                     let outputs = outputs.tensors();
                     let untrained = if compiled.losses.is_empty() { &outputs[..] } else { &[] };
-                    let weights = lints::reached_weights(&terms, untrained, weights, cx);
+                    let reached = lints::reached_weights(&terms, untrained, weights, cx);
+                    let learned = reached.iter().chain(&terms.balanced.learned);
                     let loss = compiled.optimizer.settings().scale_loss(&terms.total);
-                    let taken = cx.gradients(&loss, weights);
+                    let taken = cx.gradients(&loss, learned);
+                    if let Some(balancing) = &compiled.balance {
+                        terms.balanced.update(balancing, &reached, cx);
+                    }
                     compiled.optimizer.apply(&taken, cx);
                     gradients = Some(taken);
                 }

@@ -11,6 +11,7 @@ use crate::losses::{Reduction, align};
 use crate::model::steps::Names;
 use crate::model::{Compiled, Model, short_names};
 
+use super::balance::Balanced;
 use super::history::distinct;
 
 use crate::trace::{Context, Mark};
@@ -25,6 +26,8 @@ pub(crate) struct Terms {
     pub sites: Vec<(String, &'static Location<'static>)>,
     /// What is reported besides: with several outputs the loss of each, before its factor.
     pub extras: Vec<(String, Tensor)>,
+    /// The weights of the terms, if they follow the training.
+    pub balanced: Balanced,
 }
 
 impl Terms {
@@ -52,7 +55,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         mark: Mark,
         cx: &mut Context,
     ) -> Option<Terms> {
-        let (mut terms, extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
+        let (mut terms, mut extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
         let added = cx.loss_terms_since(mark).to_vec();
         let added_names: Vec<String> = added.iter().map(|term| term.name.clone()).collect();
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
@@ -72,11 +75,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
             sites.push((name.clone(), term.site));
             terms.push((name, value));
         }
-        let penalties = cx.penalties();
+        let (penalties, count) = (cx.penalties(), terms.len());
         let penalty_names: Vec<String> = penalties.iter().map(|(name, _)| name.clone()).collect();
         for ((_, penalty), name) in penalties.into_iter().zip(short_names(&penalty_names, 2)) {
             terms.push((format!("penalty({name})"), penalty));
         }
+        distinct(&mut terms, &["loss"]);
+        let balanced = match &compiled.balance {
+            Some(balancing) => Balanced::weigh(balancing, &mut terms, count, cx),
+            None => Balanced::default(),
+        };
+        extras.extend(balanced.reported());
         distinct(&mut terms, &["loss"]);
         let total = terms.iter().map(|(_, term)| term.clone()).reduce(|total, term| total + term);
         if total.is_none() {
@@ -84,7 +93,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             let error = Error::new(ErrorKind::Usage, "the model has nothing to train on: no loss and no loss term");
             cx.trace().record(error.help(help));
         }
-        Some(Terms { total: total?, terms, sites, extras })
+        Some(Terms { total: total?, terms, sites, extras, balanced })
     }
 
     /// The terms of the compiled losses, and what is reported besides.

@@ -9,7 +9,7 @@ use crate::graph::Tree;
 use crate::model::watched::{Shown, Watch};
 use crate::training::callbacks::Callback;
 use crate::training::history::History;
-use crate::training::step::Runner;
+use crate::training::step::{Runner, Used};
 
 use super::cost::Times;
 use super::series::Series;
@@ -25,6 +25,8 @@ pub(crate) struct Recorder {
     after: bool,
     started: Option<Instant>,
     times: Times,
+    /// The steps of the last epoch: what a step shows is many arrays, which need not be made for each epoch.
+    steps: Used,
     series: Vec<ValueSeries>,
     /// Where in `series` the next reading probably belongs: they come in the same order each time.
     next: usize,
@@ -48,6 +50,14 @@ impl Recorder {
     /// Before anything is run: whether the probes can be as they are.
     pub fn check(&self) -> Result<()> {
         self.probes.iter().try_for_each(Probe::check)
+    }
+
+    pub fn keep_steps(&mut self, steps: Used) {
+        self.steps = steps;
+    }
+
+    pub fn take_steps(&mut self) -> Used {
+        std::mem::take(&mut self.steps)
     }
 
     /// What the step of a number, counted over all epochs, has to show. Nothing is allocated where that is nothing.
