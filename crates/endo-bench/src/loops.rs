@@ -120,7 +120,7 @@ impl endo::training::Callback for Nowhere {
         Ok(())
     }
 
-    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, _: &Training) -> Result<()> {
         if self.drawn.elapsed() >= Duration::from_millis(50) {
             self.drawn = Instant::now();
             self.line.clear();

@@ -11,6 +11,7 @@ use crate::metrics::{IntoMetrics, Metric};
 use crate::optimizers::{self, Optimizer};
 
 use super::Model;
+use super::balance::Balancing;
 
 /// How a model is trained.
 pub(crate) struct Compiled {
@@ -19,6 +20,8 @@ pub(crate) struct Compiled {
     /// One for each loss, or none: all are 1.
     pub loss_weights: Vec<f64>,
     pub metrics: Vec<OutputMetric>,
+    /// How the weights of the terms follow the training, if they do.
+    pub balance: Option<Balancing>,
 }
 
 /// A metric of one output.
@@ -30,7 +33,7 @@ pub(crate) struct OutputMetric {
 
 impl Compiled {
     pub fn new(optimizer: Arc<dyn Optimizer>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
-        let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new() };
+        let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new(), balance: None };
         compiled.set_all_metrics(false, metrics);
         compiled
     }
@@ -114,7 +117,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 
     /// Changes what was compiled. Before `compile` there is nothing to change, which the next step says.
-    fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
         match &mut self.compiled {
             Some(compiled) => change(compiled),
             None => {

@@ -3,6 +3,8 @@
 //! In: a layer. Out: [`Model`]: what it is made of, its weights, and how it is used in loops; `training/` trains it.
 
 mod attached;
+pub(crate) mod balance;
+pub(crate) mod balanced;
 mod compiled;
 mod metrics;
 mod saved;
@@ -35,6 +37,7 @@ use crate::variable::Variable;
 use metrics::Held;
 use steps::Steps;
 
+pub use balance::Balance;
 pub(crate) use compiled::Compiled;
 pub use compiled::{IntoLoss, IntoLosses, IntoOptimizer};
 pub use saved::Saved;

@@ -7,6 +7,7 @@ use std::panic::Location;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 
+use super::balanced::Balanced;
 use super::steps::Names;
 use super::summary::distinct;
 
@@ -36,6 +37,8 @@ pub struct Terms {
     pub(crate) extras: Vec<(String, Tensor)>,
     /// Outputs that no compiled loss looks at, where there is none.
     pub(crate) untrained: Vec<Tensor>,
+    /// The weights of the terms, if they follow the training.
+    pub(crate) balanced: Balanced,
 }
 
 impl Terms {
@@ -47,8 +50,14 @@ impl Terms {
     pub fn new<'a>(terms: impl IntoIterator<Item = (&'a str, Tensor)>) -> Self {
         let mut terms = terms.into_iter();
         let (name, first) = terms.next().expect("a loss has at least one term");
-        let mut all =
-            Self { total: first.clone(), terms: Vec::new(), sites: Vec::new(), extras: Vec::new(), untrained: Vec::new() };
+        let mut all = Self {
+            total: first.clone(),
+            terms: Vec::new(),
+            sites: Vec::new(),
+            extras: Vec::new(),
+            untrained: Vec::new(),
+            balanced: Balanced::default(),
+        };
         all.push(name, first);
         terms.for_each(|(name, term)| all.add(name, term));
         all

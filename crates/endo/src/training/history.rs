@@ -136,7 +136,8 @@ impl Logs {
 /// what they took.
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} epochs: {}", self.epochs.len(), self.ledger())?;
+        let count = self.epochs.len();
+        write!(f, "{count} {}: {}", if count == 1 { "epoch" } else { "epochs" }, self.ledger())?;
         let cosines = self.term_readings.last().into_iter().flat_map(|reading| &reading.cosines);
         cosines.into_iter().try_for_each(|cosine| write!(f, "\n{cosine}"))?;
         self.probe_cost.map_or(Ok(()), |cost| write!(f, "\n{cost}"))

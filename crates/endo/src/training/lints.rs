@@ -34,8 +34,8 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
     };
     let used = cx.used_weights().iter().filter(|used| used.trainable).map(|used| &used.variable);
     let changeable: Vec<&Variable> = used.chain(weights).collect();
-    for ((name, value), reached) in terms.terms.iter().zip(reached) {
-        if !changeable.iter().any(|weight| depends(reached, weight)) {
+    for (index, ((name, value), reached)) in terms.terms.iter().zip(reached).enumerate() {
+        if terms.balanced.own != Some(index) && !changeable.iter().any(|weight| depends(reached, weight)) {
             let added = terms.sites.iter().find(|(known, _)| known == name).map(|(_, site)| *site);
             let site = added.unwrap_or_else(|| cx.trace().node(value.id()).site);
             let warning = format!(

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::losses::reduction::spread_weights;
 use crate::losses::{Reduction, align};
+use crate::model::balanced::Balanced;
 use crate::model::{Compiled, Model, TermRecord, Terms, distinct, short_names};
 use crate::trace::{Context, Mark};
 
@@ -21,7 +22,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         mark: Mark,
         cx: &mut Context,
     ) -> Option<Terms> {
-        let (mut terms, extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
+        let (mut terms, mut extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
         let added = cx.loss_terms_since(mark).to_vec();
         let added_names: Vec<String> = added.iter().map(|term| term.name.clone()).collect();
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
@@ -43,13 +44,20 @@ impl<I: Tree, O: Tree> Model<I, O> {
             sites.push((name.clone(), term.site));
             terms.push((name, value));
         }
-        let penalties = cx.penalties();
+        let (penalties, count) = (cx.penalties(), terms.len());
         let penalty_names: Vec<String> = penalties.iter().map(|(name, _)| name.clone()).collect();
         for ((weight, penalty), name) in penalties.into_iter().zip(short_names(&penalty_names, 2)) {
             let name = format!("penalty({name})");
             records.push(TermRecord::new(&name, &weight, None));
             terms.push((name, penalty));
         }
+        distinct(&mut terms, &["loss"]);
+        let balanced = match &compiled.balance {
+            Some(balancing) => Balanced::weigh(balancing, &mut terms, count, cx),
+            None => Balanced::default(),
+        };
+        extras.extend(balanced.reported());
+        records.extend(terms.get(records.len()..).unwrap_or_default().iter().map(|(name, _)| TermRecord::new(name, "", None)));
         distinct(&mut terms, &["loss"]);
         records.iter_mut().zip(&terms).for_each(|(record, (name, _))| record.name.clone_from(name));
         self.note_terms(records);
@@ -60,7 +68,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             cx.trace().record(error.help(help));
         }
         let untrained = outputs.iter().filter(|_| compiled.losses.is_empty()).map(|&output| output.clone()).collect();
-        Some(Terms { total: total?, terms, sites, extras, untrained })
+        Some(Terms { total: total?, terms, sites, extras, untrained, balanced })
     }
 
     /// The terms of the compiled losses, and what is reported besides.

@@ -34,9 +34,13 @@ impl<I: Tree, O: Tree> TrainStep<'_, I, O> {
         match &self.model.trainable_weights()[..] {
             [] => cx.warn("the model has no trainable weights: training changes nothing"),
             weights => {
-                let weights = lints::reached_weights(terms, weights, cx);
+                let reached = lints::reached_weights(terms, weights, cx);
+                let learned = reached.iter().chain(&terms.balanced.learned);
                 let loss = self.compiled.optimizer.settings().scale_loss(&terms.total);
-                let gradients = cx.gradients(&loss, weights);
+                let gradients = cx.gradients(&loss, learned);
+                if let Some(balancing) = &self.compiled.balance {
+                    terms.balanced.update(balancing, &reached, cx);
+                }
                 self.compiled.optimizer.apply(&gradients, cx);
                 self.set_gradients(gradients);
             }

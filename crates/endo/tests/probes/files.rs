@@ -64,7 +64,9 @@ fn a_folder_that_cannot_be_is_an_error_before_the_first_step() {
 }
 
 /// A field of a message in the notation of protocol buffers: its number, and its bytes.
-fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
+type Field<'a> = (u64, &'a [u8]);
+
+fn fields(mut bytes: &[u8]) -> Vec<Field<'_>> {
     fn varint(bytes: &mut &[u8]) -> u64 {
         let mut value = 0;
         for shift in (0..).step_by(7) {
@@ -102,12 +104,12 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     found
 }
 
-fn field<'a>(message: &[(u64, &'a [u8])], number: u64) -> Option<&'a [u8]> {
+fn field<'a>(message: &[Field<'a>], number: u64) -> Option<&'a [u8]> {
     message.iter().find(|(known, _)| *known == number).map(|(_, content)| *content)
 }
 
 /// Every value of an event file: its step, its tag and its message.
-fn values(file: &[u8]) -> Vec<(u8, String, Vec<(u64, &[u8])>)> {
+fn values(file: &[u8]) -> Vec<(u8, String, Vec<Field<'_>>)> {
     let (mut rest, mut found) = (file, Vec::new());
     while !rest.is_empty() {
         let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
