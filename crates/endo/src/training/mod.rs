@@ -1,15 +1,17 @@
-//! Training: `fit`, `evaluate`, `predict`, and single steps.
+//! Training: `fit`, `evaluate`, `predict`, and single steps; and predictions without the model's code.
 //!
 //! In: a compiled model and data. Out: a history of what every term of the loss and every metric did.
 
 pub mod callbacks;
 mod columns;
 mod evaluate;
+mod export;
 mod fit;
 pub mod history;
 mod kept;
 mod lints;
 mod predict;
+mod predictor;
 mod resume;
 mod run;
 pub(crate) mod state;
@@ -24,6 +26,7 @@ pub use callbacks::{
 };
 pub use fit::Fit;
 pub use history::{Epoch, History, Ledger, Logs};
+pub use predictor::Predictor;
 pub use run::Run;
 pub use state::State;
 pub use step::Stepper;
