@@ -153,7 +153,8 @@ impl SavedGraph {
     fn is_read_back(&self, reading: &Reading, named: Named) -> Result<()> {
         let fail = |place: usize| {
             let message = format!("the operation `{}` cannot be saved: nothing makes it again", reading.lines[place].operation);
-            let help = "an operation with code of its own is found by its name: it needs a reader beside it, and its place in a table";
+            let help =
+                "an operation with code of its own is found by its name: it needs a reader beside it, and its place in a table";
             Error::new(ErrorKind::Usage, message).help(help).in_layer(reading.path(place)).at(reading.lines[place].node.site)
         };
         let graph = self.graph(reading.rows, named, &reading.variables).map_err(|(place, _)| fail(place))?;
@@ -260,9 +261,7 @@ fn described(op: &Op) -> (&str, Vec<i64>) {
         Op::View(View::Reshape) => ("reshape", Vec::new()),
         Op::View(View::Transpose(permutation)) => ("transpose", numbers(permutation)),
         Op::View(View::Broadcast) => ("broadcast", Vec::new()),
-        Op::View(View::Slice(parts)) => {
-            ("slice", parts.iter().flat_map(|&(first, step)| [first as i64, step as i64]).collect())
-        }
+        Op::View(View::Slice(parts)) => ("slice", parts.iter().flat_map(|&(first, step)| [first as i64, step as i64]).collect()),
         Op::Kernel(kernel) => (kernel.name(), kernel.attributes()),
         Op::Identity(_) => ("identity", Vec::new()),
     }
@@ -366,7 +365,9 @@ impl<'g> Reading<'g> {
                 },
                 _ => true,
             };
-            !values || (&a.operation, &a.inputs, a.node.dtype) != (&b.operation, &b.inputs, b.node.dtype) || counts(a) != counts(b)
+            !values
+                || (&a.operation, &a.inputs, a.node.dtype) != (&b.operation, &b.inputs, b.node.dtype)
+                || counts(a) != counts(b)
         };
         let ends = self.outputs != other.outputs || self.checks != other.checks || self.lines.len() != other.lines.len();
         (0..shortest).find(unlike).or_else(|| ends.then(|| shortest.saturating_sub(1)))

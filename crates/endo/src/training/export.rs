@@ -83,10 +83,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let graphs = ROWS.into_iter().map(graph).collect::<Result<Vec<_>>>()?;
         let mut saved = SavedGraph::new(&graphs, &self.output_names(), ops::saved::named)?;
         let of = |&place: &usize| saved.nodes[place].clone();
-        if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each()) {
+        if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each())
+        {
             let sizes: Vec<String> = node.shape.iter().map(ToString::to_string).collect();
             let message = format!("the output `{name}` has shape [{}] for n rows", sizes.join(", "));
-            let help = "a model that predicts returns one row for each row of its input, and no other axis depends on their number";
+            let help =
+                "a model that predicts returns one row for each row of its input, and no other axis depends on their number";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
         distinct(&mut saved.variables, &[]);

@@ -40,7 +40,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
             Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
         })
     }
-
 }
 
 /// What computes the outputs for a part of the rows.

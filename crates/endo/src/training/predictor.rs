@@ -88,8 +88,9 @@ impl Predictor {
             steps: Steps::default(),
             pool: Pool::default(),
         };
-        // Whatever is wrong with the operations is found here, and not when rows are waiting.
-        predictor.graph(2)?;
+        // What is wrong with the operations is found here, and not when rows are waiting. What is right for one number of rows by
+        // chance is not for two.
+        [2, 3].into_iter().try_for_each(|rows| predictor.graph(rows).map(|_| ()))?;
         let Self { graph, inputs, outputs, names, .. } = &mut predictor;
         let spec = |node: &SavedNode| match node.has_a_row_each() {
             true => Ok(TensorSpec::new(node.sizes(), node.dtype)),
@@ -170,8 +171,8 @@ impl Predictor {
     /// Fails for the first input that is not as the model's.
     #[track_caller]
     fn check(&self, inputs: &[Array]) -> Result<()> {
-        let fail =
-            |kind, message: String, help: &str| Err(Error::new(kind, message).help(help).at(Location::caller()));
+        let site = Location::caller();
+        let fail = |kind, message: String, help: &str| Err(Error::new(kind, message).help(help).at(site));
         if inputs.len() != self.inputs.len() {
             let message = format!("the model has {} inputs, got {} arrays", self.inputs.len(), inputs.len());
             let help = format!("give one array for each, in their order:\n{self}");
@@ -186,7 +187,8 @@ impl Predictor {
                 let rest = spec.sizes()[1..].iter().flatten().map(ToString::to_string);
                 let expected: Vec<String> = std::iter::once("batch".to_string()).chain(rest).collect();
                 let message = format!("input {index}: expected [{}], got {}", expected.join(", "), input.shape());
-                let help = "give rows as those that the model was exported for; of another length, `export` it anew after `build`";
+                let help =
+                    "give rows as those that the model was exported for; of another length, `export` it anew after `build`";
                 return fail(ErrorKind::Shape, message, help);
             }
         }
@@ -203,9 +205,9 @@ impl Predictor {
         if let Some(step) = self.steps.known().iter().find(of_rows) {
             return Ok(step.clone());
         }
-        let graph = self.graph(rows).map_err(|what| {
-            Error::new(ErrorKind::Data, format!("for {rows} rows, {what}")).help("`export` the model again")
-        })?;
+        let graph = self
+            .graph(rows)
+            .map_err(|what| Error::new(ErrorKind::Data, format!("for {rows} rows, {what}")).help("`export` the model again"))?;
         let signature = |id: &crate::graph::NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
         let inputs = graph.inputs.iter().map(signature).collect();
         let outputs = graph.outputs.iter().map(signature).map(|(shape, dtype)| Array::zeros(shape, dtype)).collect();
@@ -245,5 +247,61 @@ impl Part for Rows<'_> {
 
     fn latest(&self) -> Option<Arc<Step>> {
         self.used.as_ref().map(|(step, _)| step.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A predictor of this graph, on a variable `w` of two numbers.
+    fn predictor(text: &str) -> Result<Predictor, String> {
+        let arrays = BTreeMap::from([("w".to_string(), Array::from([1.0_f32, 2.0]))]);
+        SavedGraph::read(&format!("scope \nvariable w\n{text}\n"), arrays).and_then(Predictor::new)
+    }
+
+    const INPUT: &str = "node input | | 0 | f32 n 2 | 0\nnode variable | | 0 | f32 2 | 0";
+
+    #[test]
+    fn a_graph_written_by_hand_is_run() {
+        let graph =
+            "node reshape | 1 | | f32 1 2 | 0\nnode broadcast | 2 | | f32 n 2 | 0\nnode add | 0 3 | | f32 n 2 | 0\noutput 4 y";
+        let predictor = predictor(&format!("{INPUT}\n{graph}")).unwrap();
+        let y = predictor.predict(&[[10.0_f32, 20.0], [30.0, 40.0], [50.0, 60.0]].into()).unwrap();
+        assert_eq!(y, [[11.0_f32, 22.0], [31.0, 42.0], [51.0, 62.0]].into());
+    }
+
+    #[test]
+    fn graphs_that_make_no_sense_are_refused_before_anything_is_run() {
+        let shape = "does not fit its inputs, its type or its shape";
+        for (node, what) in [
+            ("add | 0 1 | | f32 n 2 | 0", shape),
+            ("add | 0 | | f32 n 2 | 0", shape),
+            ("equal | 0 0 | | f32 n 2 | 0", shape),
+            ("cast | 0 | | bool n 3 | 0", shape),
+            ("reduce_sum | 0 | 2 | f32 n | 0", shape),
+            ("reshape | 0 | | f32 n 3 | 0", shape),
+            ("slice | 0 | 0 1 1 1 | f32 n 2 | 0", shape),
+            ("transpose | 0 | 0 0 | f32 n n | 0", shape),
+            ("matmul | 0 0 | 0 0 | f32 n 2 | 0", shape),
+            ("variable | | 0 | f32 3 | 0", shape),
+            ("input | | 0 | f32 n 2 | 0", shape),
+            ("variable | | 7 | f32 2 | 0", shape),
+            ("exp | 2 | | f32 n 2 | 0", "refers to what comes after it"),
+            ("exp | 0 | | f32 n 2 | 1", "refers to what comes after it"),
+            ("exponent | 0 | | f32 n 2 | 0", "is not known with these numbers"),
+            ("exp | 0 | 1 | f32 n 2 | 0", "is not known with these numbers"),
+            ("constant | | 0 | f32 2 | 0", "is not known with these numbers"),
+            ("fill | | 0 | f32 n 9223372036854775807 | 0", "has an impossible shape"),
+            ("fill | | 0 | f32 n-3 2 | 0", "has an impossible shape"),
+        ] {
+            let error = predictor(&format!("{INPUT}\nnode {node}\noutput 0 y")).err().unwrap_or_else(|| panic!("{node}"));
+            let name = node.split(' ').next().unwrap();
+            assert_eq!(error, format!("operation 2, `{name}`, {what}"));
+        }
+        assert_eq!(predictor(&format!("{INPUT}\noutput 2 y")).err().unwrap(), "operation 2 is an output, and there are 2");
+        assert_eq!(predictor(&format!("{INPUT}\noutput 1 y")).err().unwrap(), "`variable` has not one row for each row");
     }
 }

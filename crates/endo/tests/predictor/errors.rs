@@ -63,7 +63,8 @@ fn numbers_that_depend_on_the_number_of_rows_are_refused_by_layer_and_line() {
     );
     assert_eq!((error.layer(), error.site().unwrap().line()), (Some("sequential/lambda"), line), "{error}");
     assert!(error.site().unwrap().file().ends_with("errors.rs"), "{error}");
-    let error = refused(&Model::new(|x: &Tensor, cx: &mut Context| x + cx.constant(Array::from_fn([x.batch(), 1], |i| i as f32))));
+    let error =
+        refused(&Model::new(|x: &Tensor, cx: &mut Context| x + cx.constant(Array::from_fn([x.batch(), 1], |i| i as f32))));
     assert!(error.message().contains("the numbers f32[2, 1] [0, 1] for 2 rows"), "{error}");
 }
 
