@@ -1,6 +1,6 @@
-//! `predict`: of a whole table, of one row at a time, and of rows from several threads at once.
+//! `predict`: of a whole table, of one row at a time, and of rows from several threads at once; and the same of an exported model.
 //!
-//! In: settings. Out: microseconds a table or a row, of the regressor with its first weights.
+//! In: settings. Out: microseconds a table or a row, of the regressor with its first weights; milliseconds to load it.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -12,6 +12,7 @@ use crate::allocations;
 use crate::line::Line;
 use crate::machine::best_of;
 use crate::nets::Net;
+use crate::statistics::Spread;
 use crate::workloads::{Outcome, Settings};
 
 /// The rows of the housing table.
@@ -68,6 +69,50 @@ pub fn shared(settings: &Settings) -> Outcome<Vec<Line>> {
         .with("callers", callers)
         .measured("us_per_row", wait * 1e6)
         .measured("rows_per_second", rate);
+    Ok(vec![line])
+}
+
+/// The regressor exported and loaded: `load_ms` is the median of many loads, `first_ms` that of a load with the first row after it,
+/// which is planned then.
+pub fn exported(settings: &Settings) -> Outcome<Vec<Line>> {
+    let (model, rows) = model_and_rows(settings)?;
+    let data = Net::Regressor.data(TABLE_ROWS)?;
+    model.predict(&rows[0])?;
+    let path = std::env::temp_dir().join(format!("endo-bench-{}.endo", std::process::id()));
+    model.export(&path)?;
+    let bytes = std::fs::metadata(&path)?.len();
+    let load = |first: bool| -> Result<f64> {
+        let start = Instant::now();
+        let predictor = Predictor::load(&path)?.threads(settings.threads);
+        if first {
+            black_box(predictor.predict(&rows[0])?);
+        }
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    };
+    let median = |first: bool| -> Outcome<f64> {
+        let times = (0..20 * settings.epochs).map(|_| load(first)).collect::<Result<Vec<f64>>>()?;
+        Ok(Spread::of(&times).map_or(f64::NAN, |spread| spread.median))
+    };
+    let (load_ms, first_ms) = (median(false)?, median(true)?);
+    let predictor = Predictor::load(&path)?.threads(settings.threads);
+    std::fs::remove_file(&path)?;
+    let calls = || -> Result<()> {
+        for row in rows.iter().cycle().take(CALLS) {
+            black_box(predictor.predict(black_box(row))?);
+        }
+        Ok(())
+    };
+    let (row, called) = best_of(5 * settings.epochs, calls);
+    called?;
+    let (table, predicted) = best_of(10 * settings.epochs, || predictor.predict(black_box(data.inputs())));
+    let line = Line::of("predictor")
+        .with("threads", settings.threads)
+        .with("rows", predicted?.shape().batch())
+        .with("bytes", bytes)
+        .measured("load_ms", load_ms)
+        .measured("first_ms", first_ms)
+        .measured("us_per_row", row * 1e6 / CALLS as f64)
+        .measured("us_per_table", table * 1e6);
     Ok(vec![line])
 }
 

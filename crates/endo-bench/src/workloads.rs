@@ -94,6 +94,12 @@ pub const WORKLOADS: &[Workload] = &[
         measure: predictions::shared,
     },
     Workload {
+        name: "predictor",
+        about: "the regressor exported: loading the file, one row, 20,640 rows",
+        takes: &[],
+        measure: predictions::exported,
+    },
+    Workload {
         name: "trace-regressor",
         about: "tracing and planning the regressor's step",
         takes: &[],

@@ -15,6 +15,7 @@
 //! | a term of the loss or a metric from inside it | [`Context::add_loss`](trace::Context::add_loss), [`add_sample_loss`](trace::Context::add_sample_loss), [`add_metric`](trace::Context::add_metric) |
 //! | to train it | [`Model::fit`](model::Model::fit), [`Fit`](training::Fit), [`losses`], [`optimizers`], [`metrics`] |
 //! | to see inside it while it trains | [`Probe`](training::Probe), [`Model::add_metric_at`](model::Model::add_metric_at) |
+//! | its predictions in another program | [`Model::export`](model::Model::export), [`Predictor`](training::Predictor) |
 //! | a loop of your own | [`Function`](trace::Function), [`Context::gradients`](trace::Context::gradients) |
 //! | to see values while it runs | [`Function::run_eagerly`](trace::Function::run_eagerly), [`Tensor::value`] |
 //! | to know what went wrong | [`Error`]: what, in which layer, at which line, and how to mend it |
@@ -109,6 +110,8 @@ mod pages {
     struct Loops;
     #[doc = include_str!("../../../docs/src/functions.md")]
     struct Functions;
+    #[doc = include_str!("../../../docs/src/saving.md")]
+    struct Saving;
     #[doc = include_str!("../../../docs/src/deviations.md")]
     struct Deviations;
     #[doc = include_str!("../../../docs/src/lines.md")]

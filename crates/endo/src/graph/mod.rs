@@ -4,10 +4,13 @@
 //! those are values of the types in [`operation`], made in `ops/`. [`Tensor`] is the handle by which closures build it.
 
 pub mod display;
+pub mod notation;
 pub mod operation;
+pub mod saved;
 pub mod tensor;
 pub mod trace;
 pub mod tree;
+mod validity;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -18,7 +21,8 @@ use crate::shape::Shape;
 use crate::simd::Reduction;
 use crate::variable::Variable;
 
-pub use operation::{Elementwise, Kernel, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
+pub use operation::{Elementwise, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
+pub use saved::SavedGraph;
 pub use tensor::Tensor;
 pub use trace::{Evaluate, Trace};
 pub use tree::Tree;

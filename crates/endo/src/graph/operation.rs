@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
@@ -107,6 +108,19 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
 
     /// The gradients of the inputs; `None` where there is none.
     fn gradient(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
+
+    /// The whole numbers that its name leaves open: an axis, a flag, sizes. A saved graph holds them, and the [`KernelReader`] of
+    /// the name, which stands in the same file, makes the operation of them again.
+    fn attributes(&self) -> Vec<i64>;
+}
+
+/// Makes a [`Kernel`] of what a saved graph says of it. Each file in `ops/` with kernels lists its readers; `ops::saved` finds
+/// them by name.
+pub struct KernelReader {
+    /// What [`Kernel::name`] says.
+    pub name: &'static str,
+    /// The kernel of these [`Kernel::attributes`]; `None` if they are not of the right number or make no sense.
+    pub read: fn(attributes: &[i64]) -> Option<Arc<dyn Kernel>>,
 }
 
 /// An input of a [`Kernel`]: contiguous, row-major.

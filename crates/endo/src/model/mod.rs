@@ -9,6 +9,7 @@ mod compiled;
 mod metrics;
 mod saved;
 pub(crate) mod saving;
+pub(crate) mod sealed;
 pub(crate) mod steps;
 mod structure;
 mod summary;
@@ -25,7 +26,7 @@ use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Tensor, Tree};
+use crate::graph::{Graph, Tensor, Tree};
 use crate::layers::Layer;
 use crate::metrics::{Mean, Metric};
 use crate::shape::Shape;
@@ -104,6 +105,8 @@ struct State {
     held: Vec<Arc<dyn Metric>>,
     outputs: Vec<String>,
     output_shapes: Vec<Shape>,
+    /// The inputs' shapes and types, as last traced.
+    inputs: Vec<(Shape, DType)>,
     /// What was traced and is probably not meant.
     warnings: Vec<String>,
 }
@@ -231,6 +234,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         }
         state.outputs = output_names(&outputs.tensors(), cx);
         state.output_shapes = outputs.tensors().iter().map(|output| output.shape().clone()).collect();
+        state.inputs = inputs.tensors().iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         outputs
     }
 
@@ -254,11 +258,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[track_caller]
     pub fn build_on(&self, inputs: &[Array]) -> Result<()> {
         let inputs: Vec<&Array> = inputs.iter().collect();
-        self.tracing(true).graph(&inputs, |inputs, cx| {
+        self.graph(&inputs, true).map(|_| ())
+    }
+
+    /// What its `call` computes of inputs of the shapes and types of these, in training or not.
+    #[track_caller]
+    pub(crate) fn graph(&self, inputs: &[&Array], training: bool) -> Result<Graph> {
+        let (graph, _) = self.tracing(training).graph(inputs, |inputs, cx| {
             let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
             self.forward(&inputs, cx).tensors().into_iter().cloned().collect()
         })?;
-        Ok(())
+        Ok(graph)
     }
 
     /// Its weights, trainable or not, in the order of their first use. Empty before it is built or has seen an input.
@@ -294,6 +304,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// The outputs' names: those of the layers that made them. Empty before the model has seen an input.
     pub fn output_names(&self) -> Vec<String> {
         self.state().outputs.clone()
+    }
+
+    /// The inputs' shapes, batch included, and types, as last traced.
+    pub(crate) fn inputs(&self) -> Vec<(Shape, DType)> {
+        self.state().inputs.clone()
     }
 
     /// The outputs' shapes, batch included, as last traced.

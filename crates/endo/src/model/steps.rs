@@ -54,10 +54,20 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// More shapes than this are not kept: data of ever new shapes must not fill the memory.
-    pub const KEPT: usize = 32;
+    const KEPT: usize = 32;
 
     pub fn clear(&self) {
         self.known().clear();
+    }
+
+    /// Keeps a step, and returns it.
+    pub fn keep(&self, step: Step) -> Arc<Step> {
+        let (step, mut known) = (Arc::new(step), self.known());
+        if known.len() >= Self::KEPT {
+            known.remove(0);
+        }
+        known.push(step.clone());
+        step
     }
 
     pub fn known(&self) -> MutexGuard<'_, Vec<Arc<Step>>> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 
 use super::view::axis_error;
@@ -168,6 +168,10 @@ impl Kernel for Concatenate {
             })
             .collect()
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        vec![self.axis as i64]
+    }
 }
 
 /// Puts a slice back where it was taken from, with zeros elsewhere: the gradient of a slice.
@@ -237,4 +241,27 @@ impl Kernel for Unslice {
         let view = crate::graph::View::Slice(self.parts.clone());
         vec![Some(dy.push(Op::View(view), &[dy], inputs[0].shape(), dy.dtype(), site))]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        self.parts.iter().flat_map(|&(first, step)| [first as i64, step as i64]).collect()
+    }
 }
+
+/// The kernels of this file in saved graphs.
+pub(super) static READERS: &[KernelReader] = &[
+    KernelReader {
+        name: "concatenate",
+        read: |attributes| {
+            let &[axis] = attributes else { return None };
+            Some(Arc::new(Concatenate { axis: axis.try_into().ok()? }))
+        },
+    },
+    KernelReader {
+        name: "unslice",
+        read: |attributes| {
+            let (pairs, []) = attributes.as_chunks::<2>() else { return None };
+            let part = |&[first, step]: &[i64; 2]| Some((first.try_into().ok()?, step.try_into().ok()?));
+            Some(Arc::new(Unslice { parts: pairs.iter().map(part).collect::<Option<_>>()? }))
+        },
+    },
+];

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 
 use super::view::axis_error;
@@ -117,6 +117,11 @@ impl Tensor {
 }
 
 impl Gather {
+    fn read(attributes: &[i64], along: bool) -> Option<Self> {
+        let &[axis] = attributes else { return None };
+        Some(Self { axis: axis.try_into().ok()?, along })
+    }
+
     /// Calls `visit(output index, Some(input index) or None when out of range, run length)` for every run of elements.
     fn each(&self, shape: &Shape, indices: &[i32], mut visit: impl FnMut(usize, Option<usize>, usize)) {
         let size = shape[self.axis];
@@ -175,6 +180,10 @@ impl Kernel for Gather {
         let op = Op::Kernel(Arc::new(kernel));
         vec![Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())), None]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        vec![self.axis as i64]
+    }
 }
 
 impl Kernel for ScatterAdd {
@@ -207,4 +216,23 @@ impl Kernel for ScatterAdd {
         let op = Op::Kernel(Arc::new(self.gather.clone()));
         vec![Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())), None]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        let own = [self.gather.axis as i64, i64::from(self.gather.along)];
+        own.into_iter().chain(self.shape.iter().map(|&size| size as i64)).collect()
+    }
 }
+
+/// The kernels of this file in saved graphs.
+pub(super) static READERS: &[KernelReader] = &[
+    KernelReader { name: "gather", read: |attributes| Some(Arc::new(Gather::read(attributes, false)?)) },
+    KernelReader { name: "take_along_axis", read: |attributes| Some(Arc::new(Gather::read(attributes, true)?)) },
+    KernelReader {
+        name: "scatter_add",
+        read: |attributes| {
+            let [axis, along, sizes @ ..] = attributes else { return None };
+            let shape = sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<Shape>>()?;
+            Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], *along != 0)?, shape }))
+        },
+    },
+];

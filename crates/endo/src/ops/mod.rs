@@ -21,6 +21,7 @@ pub mod nonlinear;
 pub mod operators;
 pub mod random;
 pub mod reduce;
+pub mod saved;
 pub mod scan;
 pub mod sort;
 pub mod trigonometric;

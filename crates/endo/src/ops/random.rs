@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::random::philox;
 use crate::shape::Shape;
 
@@ -141,4 +141,17 @@ impl Kernel for Uniform {
     fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
         vec![None]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        vec![self.place.into()]
+    }
 }
+
+/// The kernels of this file in saved graphs.
+pub(super) static READERS: &[KernelReader] = &[KernelReader {
+    name: "random_uniform",
+    read: |attributes| {
+        let &[place] = attributes else { return None };
+        Some(Arc::new(Uniform { place: place.try_into().ok()? }))
+    },
+}];

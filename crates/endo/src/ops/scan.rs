@@ -3,8 +3,9 @@
 //! In: a tensor. Out: the same shape; each element combines those before it (with or without itself), or after it.
 
 use std::panic::Location;
+use std::sync::Arc;
 
-use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 
 use super::view::axis_error;
 
@@ -46,7 +47,7 @@ impl Tensor {
 
     fn scan(&self, axis: isize, scan: impl Fn(usize) -> Scan, site: &'static Location<'static>) -> Tensor {
         match self.shape().axis(axis) {
-            Some(axis) => self.push(Op::Kernel(std::sync::Arc::new(scan(axis))), &[self], self.shape(), self.dtype(), site),
+            Some(axis) => self.push(Op::Kernel(Arc::new(scan(axis))), &[self], self.shape(), self.dtype(), site),
             None => self.fail(axis_error("cumsum", axis, self.shape()), self.shape(), site),
         }
     }
@@ -101,9 +102,24 @@ impl Kernel for Scan {
         }
         vec![Some(total)]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        vec![self.axis as i64, i64::from(self.exclusive), i64::from(self.reverse)]
+    }
 }
 
+/// The kernels of this file in saved graphs.
+pub(super) static READERS: &[KernelReader] = &[
+    KernelReader { name: "cumsum", read: |attributes| Some(Arc::new(Scan::read(attributes, false)?)) },
+    KernelReader { name: "cumprod", read: |attributes| Some(Arc::new(Scan::read(attributes, true)?)) },
+];
+
 impl Scan {
+    fn read(attributes: &[i64], product: bool) -> Option<Self> {
+        let &[axis, exclusive, reverse] = attributes else { return None };
+        Some(Self { axis: axis.try_into().ok()?, product, exclusive: exclusive != 0, reverse: reverse != 0 })
+    }
+
     fn run_typed<T: Copy>(&self, x: &[T], y: &mut [T], length: usize, stride: usize, start: [T; 2], combine: [fn(T, T) -> T; 2]) {
         let (start, combine) = (start[usize::from(self.product)], combine[usize::from(self.product)]);
         for block in 0..x.len() / (length * stride).max(1) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, ValuesMut};
+use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
 
 use super::view::axis_error;
 
@@ -153,6 +153,10 @@ impl Kernel for Argsort {
     fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
         vec![None]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        vec![i64::from(self.descending)]
+    }
 }
 
 impl Kernel for ArgExtreme {
@@ -172,5 +176,28 @@ impl Kernel for ArgExtreme {
 
     fn gradient(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Vec<Option<Tensor>> {
         vec![None]
+    }
+
+    fn attributes(&self) -> Vec<i64> {
+        Vec::new() // the name says which extreme
+    }
+}
+
+/// The kernels of this file in saved graphs.
+pub(super) static READERS: &[KernelReader] = &[
+    KernelReader {
+        name: "argsort",
+        read: |attributes| {
+            let &[descending] = attributes else { return None };
+            Some(Arc::new(Argsort { descending: descending != 0 }))
+        },
+    },
+    KernelReader { name: "argmax", read: |attributes| ArgExtreme::read(attributes, false) },
+    KernelReader { name: "argmin", read: |attributes| ArgExtreme::read(attributes, true) },
+];
+
+impl ArgExtreme {
+    fn read(attributes: &[i64], smallest: bool) -> Option<Arc<dyn Kernel>> {
+        attributes.is_empty().then(|| Arc::new(Self { smallest }) as Arc<dyn Kernel>)
     }
 }

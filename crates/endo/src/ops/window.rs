@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 
 /// How windows lie along one axis: element `i` of window `n` is the axis's position `n * stride + i * dilation - before`.
@@ -251,6 +251,11 @@ impl Kernel for Windows {
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         vec![Some(dy.overlap_add(&self.windows, &inputs[0].shape()[1..=self.windows.len()]))]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        let fill = self.fill.to_bits() as i64;
+        std::iter::once(fill).chain(numbers(&self.windows)).collect()
+    }
 }
 
 impl Kernel for OverlapAdd {
@@ -277,6 +282,40 @@ impl Kernel for OverlapAdd {
     fn gradient(&self, _: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         vec![Some(dy.windows(&self.windows, 0.0))]
     }
+
+    fn attributes(&self) -> Vec<i64> {
+        numbers(&self.windows).collect()
+    }
+}
+
+/// The kernels of this file in saved graphs.
+pub(super) static READERS: &[KernelReader] = &[
+    KernelReader {
+        name: "windows",
+        read: |attributes| {
+            let [fill, windows @ ..] = attributes else { return None };
+            Some(Arc::new(Windows { windows: read(windows)?, fill: f64::from_bits(*fill as u64) }))
+        },
+    },
+    KernelReader { name: "overlap_add", read: |attributes| Some(Arc::new(OverlapAdd { windows: read(attributes)? })) },
+];
+
+/// The numbers of windows, one window after another.
+fn numbers(windows: &[Window]) -> impl Iterator<Item = i64> {
+    let numbers = |window: &Window| [window.size, window.stride, window.dilation, window.before, window.count];
+    windows.iter().flat_map(numbers).map(|number| number as i64)
+}
+
+/// The windows of [`numbers`], at least one.
+fn read(numbers: &[i64]) -> Option<Vec<Window>> {
+    let (windows, rest) = numbers.as_chunks::<5>();
+    let window = |numbers: &[i64; 5]| {
+        let [size, stride, dilation, before, count] = numbers.map(|number| usize::try_from(number).ok());
+        let (size, stride, dilation) = (size?, stride?, dilation?);
+        let makes_sense = size > 0 && stride > 0 && dilation > 0;
+        makes_sense.then_some(Window { size, stride, dilation, before: before?, count: count? })
+    };
+    if windows.is_empty() || !rest.is_empty() { None } else { windows.iter().map(window).collect() }
 }
 
 #[cfg(test)]

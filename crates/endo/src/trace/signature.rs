@@ -32,6 +32,16 @@ impl TensorSpec {
         Self { sizes: sizes.into(), dtype }
     }
 
+    /// The sizes of the axes, `None` where any will do.
+    pub fn sizes(&self) -> &[Option<usize>] {
+        &self.sizes
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// Whether an array is of such a shape and type.
     pub fn accepts(&self, array: &Array) -> bool {
         let fits = |(open, size): (&Option<usize>, &usize)| open.is_none_or(|wanted| wanted == *size);

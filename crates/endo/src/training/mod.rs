@@ -1,15 +1,17 @@
-//! Training: `fit`, `evaluate`, `predict`, and single steps.
+//! Training: `fit`, `evaluate`, `predict`, and single steps; and predictions without the model's code.
 //!
 //! In: a compiled model and data. Out: a history of what every term of the loss and every metric did.
 
 pub mod callbacks;
 mod columns;
 mod evaluate;
+mod export;
 mod fit;
 pub mod history;
 mod kept;
 mod lints;
 mod predict;
+mod predictor;
 pub mod probes;
 mod resume;
 mod run;
@@ -25,6 +27,7 @@ pub use callbacks::{
 };
 pub use fit::Fit;
 pub use history::{Epoch, History, Ledger, Logs};
+pub use predictor::Predictor;
 pub use probes::{Probe, Reading};
 pub use run::Run;
 pub use state::State;

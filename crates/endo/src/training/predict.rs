@@ -2,19 +2,19 @@
 //!
 //! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads share. Nothing changes.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::model::Model;
-use crate::model::steps::Kind;
+use crate::model::steps::{Kind, Step};
 
 use super::step::{Batch, Runner};
 
 /// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
-const ROWS: usize = 256;
+pub(super) const ROWS: usize = 256;
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
@@ -33,71 +33,92 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[track_caller]
     pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
-        let samples = samples(&inputs)?;
         let mut runner = Runner::new(self, Kind::Predict);
-        let mut predictions = if samples <= ROWS {
-            outputs(&mut runner, &inputs, samples)?.to_vec()
-        } else {
-            self.predict_in_parts(&mut runner, &inputs, samples)?
-        }
-        .into_iter();
-        O::from_arrays(&mut predictions).ok_or_else(|| {
+        let predictions = predict(&mut runner, &inputs, &self.pool)?;
+        O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
             let message = "the model returned fewer tensors than its type of outputs holds";
             Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
         })
     }
+}
 
+/// What computes the outputs for a part of the rows.
+pub(super) trait Part {
+    /// The outputs for some rows.
     #[track_caller]
-    fn predict_in_parts(&self, runner: &mut Runner<'_, I, O>, inputs: &[Array], samples: usize) -> Result<Vec<Array>> {
-        let part = |start: usize, rows| inputs.iter().map(|x| x.rows(start..start + rows)).collect::<Vec<Array>>();
-        let first = outputs(runner, &part(0, ROWS), ROWS)?;
-        let mut predictions: Vec<Array> =
-            first.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect();
-        write(&mut predictions, first, 0);
-        let whole = samples / ROWS;
-        match runner.latest() {
-            // Each part is a run of the same program, so what it gives does not depend on the thread that runs it.
-            Some(step) => {
-                let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
-                self.pool.run(whole - 1, |task| {
-                    let start = (task + 1) * ROWS;
-                    let part = part(start, ROWS);
-                    let mut outputs = step.outputs.clone();
-                    match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
-                        Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, start),
-                        // Of several, the first in the order of the rows.
-                        Err(error) => {
-                            let mut failure = failure.lock().expect("as above");
-                            if failure.as_ref().is_none_or(|&(before, _)| start < before) {
-                                *failure = Some((start, error));
-                            }
+    fn run(&mut self, inputs: &[Array]) -> Result<&[Array]>;
+
+    /// The step that ran last, for other threads to run on other parts; none where all runs are eager.
+    fn latest(&self) -> Option<Arc<Step>>;
+}
+
+impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
+    #[track_caller]
+    fn run(&mut self, inputs: &[Array]) -> Result<&[Array]> {
+        Ok(Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?.1)
+    }
+
+    fn latest(&self) -> Option<Arc<Step>> {
+        Runner::latest(self)
+    }
+}
+
+/// The outputs for all rows, in parts.
+#[track_caller]
+pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> Result<Vec<Array>> {
+    let samples = samples(inputs)?;
+    if samples <= ROWS {
+        return Ok(outputs(runner, inputs, samples)?.to_vec());
+    }
+    let part = |start: usize, rows| inputs.iter().map(|x| x.rows(start..start + rows)).collect::<Vec<Array>>();
+    let first = outputs(runner, &part(0, ROWS), ROWS)?;
+    let mut predictions: Vec<Array> =
+        first.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect();
+    write(&mut predictions, first, 0);
+    let whole = samples / ROWS;
+    match runner.latest() {
+        // Each part is a run of the same program, so what it gives does not depend on the thread that runs it.
+        Some(step) => {
+            let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
+            pool.run(whole - 1, |task| {
+                let start = (task + 1) * ROWS;
+                let part = part(start, ROWS);
+                let mut outputs = step.outputs.clone();
+                match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
+                    Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, start),
+                    // Of several, the first in the order of the rows.
+                    Err(error) => {
+                        let mut failure = failure.lock().expect("as above");
+                        if failure.as_ref().is_none_or(|&(before, _)| start < before) {
+                            *failure = Some((start, error));
                         }
                     }
-                });
-                if let Some((_, error)) = failure.into_inner().expect("as above") {
-                    return Err(error);
                 }
-            }
-            None => {
-                for start in (ROWS..whole * ROWS).step_by(ROWS) {
-                    write(&mut predictions, outputs(runner, &part(start, ROWS), ROWS)?, start);
-                }
+            });
+            if let Some((_, error)) = failure.into_inner().expect("as above") {
+                return Err(error);
             }
         }
-        let rest = samples - whole * ROWS;
-        if rest > 0 {
-            let last = outputs(runner, &part(whole * ROWS, rest), rest)?;
-            let other = predictions.iter().zip(last).find(|(all, output)| all.shape().with(0, rest) != *output.shape());
-            if let Some((all, output)) = other {
-                let message =
-                    format!("an output of the model for {rest} rows has shape {}, and {} for more", output.shape(), all.shape());
-                return Err(Error::new(ErrorKind::Shape, message)
-                    .help("only the first axis of an output may depend on the number of rows"));
+        None => {
+            for start in (ROWS..whole * ROWS).step_by(ROWS) {
+                write(&mut predictions, outputs(runner, &part(start, ROWS), ROWS)?, start);
             }
-            write(&mut predictions, last, whole * ROWS);
         }
-        Ok(predictions)
     }
+    let rest = samples - whole * ROWS;
+    if rest > 0 {
+        let last = outputs(runner, &part(whole * ROWS, rest), rest)?;
+        let other = predictions.iter().zip(last).find(|(all, output)| all.shape().with(0, rest) != *output.shape());
+        if let Some((all, output)) = other {
+            let message =
+                format!("an output of the model for {rest} rows has shape {}, and {} for more", output.shape(), all.shape());
+            return Err(
+                Error::new(ErrorKind::Shape, message).help("only the first axis of an output may depend on the number of rows")
+            );
+        }
+        write(&mut predictions, last, whole * ROWS);
+    }
+    Ok(predictions)
 }
 
 /// The number of rows, the same in all inputs.
@@ -117,8 +138,8 @@ fn samples(inputs: &[Array]) -> Result<usize> {
 
 /// The outputs for some rows, one row of each for each.
 #[track_caller]
-fn outputs<'r, I: Tree, O: Tree>(runner: &'r mut Runner<'_, I, O>, inputs: &[Array], rows: usize) -> Result<&'r [Array]> {
-    let (_, outputs) = runner.run(Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
+fn outputs<'r>(runner: &'r mut impl Part, inputs: &[Array], rows: usize) -> Result<&'r [Array]> {
+    let outputs = runner.run(inputs)?;
     if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
         let message = format!("an output of the model for {rows} rows has shape {}", output.shape());
         return Err(Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input"));

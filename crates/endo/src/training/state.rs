@@ -8,11 +8,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::SafeTensors;
-
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::saving::{array, failure, serialize, write_atomically};
+use crate::model::saving::{failure, write_atomically};
+use crate::model::sealed::Seal;
 
 /// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when the run is resumed.
 ///
@@ -49,11 +48,7 @@ pub struct State {
     arrays: BTreeMap<String, Array>,
 }
 
-/// The entry of the file's metadata: the number of the format, and a checksum of all the rest.
-const ENTRY: &str = "endo.run";
-
-/// To be raised when a file can no longer be read as those written before.
-const FORMAT: u32 = 1;
+const SEAL: Seal = Seal { entry: "endo.run", format: 1, what: "a run" };
 
 impl State {
     /// Nothing yet.
@@ -83,7 +78,7 @@ impl State {
     }
 
     /// Names and arrays, in the order of the names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Array)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Array)> + Clone {
         self.arrays.iter().map(|(name, array)| (name.as_str(), array))
     }
 
@@ -111,8 +106,7 @@ impl State {
     /// of the two is whole.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let fail = |error: &dyn std::fmt::Display| failure("cannot write", path, error);
-        let entry = (ENTRY, format!("{FORMAT} {:016x}", checksum(self.iter())));
-        let bytes = serialize(self.iter(), Some(entry)).map_err(|error| fail(&error))?;
+        let bytes = SEAL.put(self.iter(), "").map_err(|error| fail(&error))?;
         let fresh = beside(path, ".new");
         write_atomically(&fresh, &bytes)?;
         if path.exists() {
@@ -139,29 +133,10 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failure("cannot read", path, &error)),
         };
-        Self::from_bytes(&bytes).map(Some).map_err(|what| {
+        SEAL.open(&bytes).map(|(arrays, _)| Some(State { arrays })).map_err(|what| {
             let help = "delete the file to begin anew, or put a whole one in its place";
             Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display())).help(help)
         })
-    }
-
-    /// The content of a file, or what is wrong with it.
-    fn from_bytes(bytes: &[u8]) -> Result<State, String> {
-        let broken = |error| format!("it is truncated or no safetensors file ({error})");
-        let file = SafeTensors::deserialize(bytes).map_err(broken)?;
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
-        let entry = entry.and_then(|text| text.split_once(' ')).ok_or("it holds weights or a model, not a run")?;
-        if entry.0 != FORMAT.to_string() {
-            return Err(format!("it has format {}, and this program reads format {FORMAT}", entry.0));
-        }
-        let arrays = file.iter().map(|(name, view)| Some((name.to_string(), array(&view)?)));
-        let arrays = arrays.collect::<Option<BTreeMap<_, _>>>().ok_or("it holds numbers of a type that endo has not")?;
-        let state = State { arrays };
-        match format!("{:016x}", checksum(state.iter())) == entry.1 {
-            true => Ok(state),
-            false => Err("its checksum is not that of its content".to_string()),
-        }
     }
 }
 
@@ -174,26 +149,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.file_name().unwrap_or_default().to_os_string();
     name.push(suffix);
     path.with_file_name(name)
-}
-
-/// FNV-1a over words of eight bytes (Fowler, Noll and Vo 1991), each length beside its bytes: one flipped bit changes it.
-fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>) -> u64 {
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut word = |word: u64| hash = (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
-    let mut add = |bytes: &[u8]| {
-        word(bytes.len() as u64);
-        for chunk in bytes.chunks(8) {
-            let mut padded = [0; 8];
-            padded[..chunk.len()].copy_from_slice(chunk);
-            word(u64::from_le_bytes(padded));
-        }
-    };
-    for (name, array) in arrays {
-        add(format!("{name} {}{}", array.dtype(), array.shape()).as_bytes());
-        add(array.bytes());
-    }
-    hash
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::data::Dataset;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
-use crate::model::steps::{Key, Kind, Made, Names, Step, Steps};
+use crate::model::steps::{Key, Kind, Made, Names, Step};
 use crate::model::watched::{Shown, Watch};
 use crate::model::{Model, TrainStep};
 use crate::shape::Shape;
@@ -282,13 +282,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let signature = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         let key = Key { kind, counts, inputs: signature, trainable: trainable(self), due: due.to_vec() };
         let Made { names, shown } = made.into_inner();
-        let step = Arc::new(Step { key, program: Program::new(&graph), names, shown, warned, outputs });
-        let mut known = self.steps.known();
-        if known.len() >= Steps::KEPT {
-            known.remove(0);
-        }
-        known.push(step.clone());
-        Ok(step)
+        let step = Step { key, program: Program::new(&graph), names, shown, warned, outputs };
+        Ok(self.steps.keep(step))
     }
 
     /// The error of a step whose check of this index failed on these arrays.

@@ -1,0 +1,415 @@
+//! A graph for any number of rows, without code: operations by name, with whole numbers that are `a + b n` for `n` rows.
+//!
+//! In: the graphs of one closure for several numbers of rows. Out: [`SavedGraph`], and from it the graph for any number of rows;
+//! or the error that names the operation in which the graphs differ otherwise. `notation` writes it as text.
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Shape;
+use crate::simd::Reduction;
+use crate::variable::Variable;
+
+use super::{Check, Graph, Node, NodeId, Op, Rule, View, validity};
+
+/// A graph for any number of rows, with the values that its variables have.
+///
+/// Only what its outputs depend on is in it. Gradients are not: it can be run, but not differentiated through
+/// [`Op::Identity`].
+pub struct SavedGraph {
+    /// The operations, inputs before users.
+    pub nodes: Vec<SavedNode>,
+    /// The variables by name, each name once.
+    pub variables: Vec<(String, Array)>,
+    /// Constants of more than one number, under names that no variable has.
+    pub constants: Vec<(String, Array)>,
+    /// The outputs by name, as positions in `nodes`.
+    pub outputs: Vec<(String, usize)>,
+    /// What has to be finite, as positions in `nodes`.
+    pub checks: Vec<(String, usize)>,
+    /// Paths of layers.
+    pub scopes: Vec<String>,
+}
+
+/// One operation of a [`SavedGraph`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct SavedNode {
+    /// The name of a form ([`reduce_sum`, `reshape`](Op)), or of an operation in `ops/`.
+    pub operation: String,
+    /// The positions of the operations whose values it takes.
+    pub inputs: Vec<usize>,
+    /// What the name leaves open: axes, an index, the bits of a number.
+    pub attributes: Vec<Count>,
+    /// The element type of its value.
+    pub dtype: DType,
+    /// The shape of its value.
+    pub shape: Vec<Count>,
+    /// The layer it was traced in: an index into [`SavedGraph::scopes`].
+    pub scope: usize,
+}
+
+/// A whole number that may depend on the number of rows: `fixed + each * rows`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Count {
+    /// What it is without rows.
+    pub fixed: i64,
+    /// What each row adds.
+    pub each: i64,
+}
+
+/// The elementwise operation or kernel of a name with these attributes, if there is one: `ops::saved::named`.
+pub type Named = fn(name: &str, attributes: &[i64]) -> Option<Op>;
+
+/// The names of reductions.
+const REDUCTIONS: [(&str, Reduction); 4] = [
+    ("reduce_sum", Reduction::Sum),
+    ("reduce_product", Reduction::Product),
+    ("reduce_max", Reduction::Max),
+    ("reduce_min", Reduction::Min),
+];
+
+impl Count {
+    /// The count that takes these values for these numbers of rows, of which there are at least two.
+    fn through(points: &[(usize, i64)]) -> Option<Self> {
+        let &[(r, a), (s, b), ..] = points else { return None };
+        let (rows, values) = (s as i64 - r as i64, b.checked_sub(a)?);
+        let each = (values % rows == 0).then_some(values / rows)?;
+        let count = Self { fixed: a.checked_sub(each.checked_mul(r as i64)?)?, each };
+        points.iter().all(|&(rows, value)| count.at(rows) == Some(value)).then_some(count)
+    }
+
+    /// Its value for a number of rows, unless that is too large.
+    pub fn at(self, rows: usize) -> Option<i64> {
+        self.each.checked_mul(rows.try_into().ok()?)?.checked_add(self.fixed)
+    }
+}
+
+impl SavedNode {
+    /// The sizes of its axes; `None` for those that depend on the number of rows.
+    pub fn sizes(&self) -> Vec<Option<usize>> {
+        self.shape.iter().map(|size| (size.each == 0).then_some(size.fixed as usize)).collect()
+    }
+
+    /// Whether the first axis counts the rows, and no other depends on them.
+    pub fn has_a_row_each(&self) -> bool {
+        let [first, rest @ ..] = &self.shape[..] else { return false };
+        *first == Count { fixed: 0, each: 1 } && rest.iter().all(|size| size.each == 0)
+    }
+}
+
+impl SavedGraph {
+    /// What the graphs of one closure for several numbers of rows have in common, with names for the outputs. Writes are left out.
+    ///
+    /// # Errors
+    /// If the graphs differ in more than sizes of the form `a + b n`, or an operation cannot be made again from its name: with the
+    /// operation, its layer and its line.
+    pub fn new(traced: &[(usize, Graph)], outputs: &[String], named: Named) -> Result<Self> {
+        let readings: Vec<Reading> = traced.iter().map(|(rows, graph)| Reading::new(*rows, graph)).collect();
+        let (first, others) = readings.split_first().expect("at least one graph");
+        for other in others {
+            if let Some(place) = first.differs(other) {
+                return Err(first.depends(other, place));
+            }
+        }
+        let nodes = (0..first.lines.len()).map(|place| Self::joined(&readings, place)).collect::<Result<_>>()?;
+        let name = |index: usize| outputs.get(index).cloned().unwrap_or_else(|| format!("output_{index}"));
+        let constant = |(index, array): (usize, &&Array)| (format!("constant_{index}"), (*array).clone());
+        let saved = Self {
+            nodes,
+            variables: first.variables.iter().map(|variable| (variable.name().to_string(), variable.value())).collect(),
+            constants: first.constants.iter().enumerate().map(constant).collect(),
+            outputs: first.outputs.iter().enumerate().map(|(index, &place)| (name(index), place)).collect(),
+            checks: first.checks.iter().map(|&(what, place)| (what.to_string(), place)).collect(),
+            scopes: first.graph.scopes.clone(),
+        };
+        readings.iter().try_for_each(|reading| saved.is_read_back(reading, named))?;
+        Ok(saved)
+    }
+
+    fn joined<'g>(readings: &'g [Reading<'g>], place: usize) -> Result<SavedNode> {
+        let line = &readings[0].lines[place];
+        let counts = |numbers: fn(&'g Line<'g>) -> &'g [i64]| -> Result<Vec<Count>> {
+            let count = |index: usize| {
+                let points: Vec<(usize, i64)> = readings.iter().map(|r| (r.rows, numbers(&r.lines[place])[index])).collect();
+                let last = readings.last().expect("at least one graph");
+                Count::through(&points).ok_or_else(|| readings[0].depends(last, place))
+            };
+            (0..numbers(line).len()).map(count).collect()
+        };
+        Ok(SavedNode {
+            operation: line.operation.clone(),
+            inputs: line.inputs.clone(),
+            attributes: counts(|line| &line.attributes)?,
+            dtype: line.node.dtype,
+            shape: counts(|line| &line.shape)?,
+            scope: line.node.scope as usize,
+        })
+    }
+
+    /// Fails if the graph for the rows of a reading is not the one that was read.
+    fn is_read_back(&self, reading: &Reading, named: Named) -> Result<()> {
+        let fail = |place: usize| {
+            let message = format!("the operation `{}` cannot be saved: nothing makes it again", reading.lines[place].operation);
+            let help =
+                "an operation with code of its own is found by its name: it needs a reader beside it, and its place in a table";
+            Error::new(ErrorKind::Usage, message).help(help).in_layer(reading.path(place)).at(reading.lines[place].node.site)
+        };
+        let graph = self.graph(reading.rows, named, &reading.variables).map_err(|(place, _)| fail(place))?;
+        let again = Reading::new(reading.rows, &graph);
+        let same = |place: &usize| {
+            let (a, b) = (&reading.lines[*place], &again.lines[*place]);
+            let kernels = match (&a.node.op, &b.node.op) {
+                (Op::Kernel(a), Op::Kernel(b)) => format!("{a:?}") == format!("{b:?}"), // their texts name all that they depend on
+                _ => true,
+            };
+            kernels && a.operation == b.operation && a.attributes == b.attributes
+        };
+        match (0..reading.lines.len()).find(|place| !same(place)) {
+            None => Ok(()),
+            Some(place) => Err(fail(place)),
+        }
+    }
+
+    /// The graph for a number of rows, on these variables in the order of [`SavedGraph::variables`].
+    ///
+    /// # Errors
+    /// The position of the first operation that makes no sense, and what is wrong with it.
+    #[track_caller]
+    pub fn graph(&self, rows: usize, named: Named, variables: &[Variable]) -> Result<Graph, (usize, String)> {
+        let site = Location::caller();
+        let mut graph = Graph { variables: variables.to_vec(), scopes: self.scopes.clone(), ..Graph::default() };
+        for (place, saved) in self.nodes.iter().enumerate() {
+            let fail = |what: &str| (place, format!("operation {place}, `{}`, {what}", saved.operation));
+            let numbers = |counts: &[Count]| counts.iter().map(|count| count.at(rows)).collect::<Option<Vec<i64>>>();
+            let shape = numbers(&saved.shape).and_then(|sizes| sizes.into_iter().map(|size| size.try_into().ok()).collect());
+            let shape: Shape = shape.filter(validity::is_possible).ok_or_else(|| fail("has an impossible shape"))?;
+            let attributes = numbers(&saved.attributes).ok_or_else(|| fail("has numbers that are too large"))?;
+            if saved.inputs.iter().any(|&input| input >= place) || saved.scope >= self.scopes.len() {
+                return Err(fail("refers to what comes after it"));
+            }
+            let op = self.op(saved, &attributes, &shape, named).ok_or_else(|| fail("is not known with these numbers"))?;
+            let inputs = saved.inputs.iter().map(|&input| NodeId(input as u32)).collect();
+            let node = Node { op, inputs, shape, dtype: saved.dtype, scope: saved.scope as u32, site };
+            validity::check(&node, &graph).map_err(fail)?;
+            if let Op::Input(_) = node.op {
+                graph.inputs.push(NodeId(place as u32));
+            }
+            graph.nodes.push(node);
+        }
+        let id = |place: usize| {
+            let known = (place < self.nodes.len()).then_some(NodeId(place as u32));
+            known.ok_or_else(|| (0, format!("operation {place} is an output, and there are {}", self.nodes.len())))
+        };
+        graph.outputs = self.outputs.iter().map(|&(_, place)| id(place)).collect::<Result<_, _>>()?;
+        let check = |(what, place): &(String, usize)| Ok(Check { node: id(*place)?, what: what.clone() });
+        graph.checks = self.checks.iter().map(check).collect::<Result<_, _>>()?;
+        Ok(graph)
+    }
+
+    /// The operation that [`described`] has described so.
+    fn op(&self, saved: &SavedNode, attributes: &[i64], shape: &Shape, named: Named) -> Option<Op> {
+        let sizes = || attributes.iter().map(|&number| number.try_into().ok()).collect::<Option<Vec<usize>>>();
+        let index = || usize::try_from(*attributes.first()?).ok();
+        Some(match saved.operation.as_str() {
+            "input" => Op::Input(index()?),
+            "variable" => Op::Variable(index()?),
+            "constant" => Op::Constant(self.constants.get(index()?)?.1.clone()),
+            "fill" => Op::Constant(filled(shape, saved.dtype, *attributes.first()?)),
+            "cast" => Op::Cast,
+            "matmul" => {
+                let &[a, b] = attributes else { return None };
+                Op::Matmul { transposed: [a != 0, b != 0] }
+            }
+            "reshape" => Op::View(View::Reshape),
+            "transpose" => Op::View(View::Transpose(sizes()?)),
+            "broadcast" => Op::View(View::Broadcast),
+            "slice" => {
+                let (pairs, []) = attributes.as_chunks::<2>() else { return None };
+                let part = |&[first, step]: &[i64; 2]| Some((first.try_into().ok()?, step.try_into().ok()?));
+                Op::View(View::Slice(pairs.iter().map(part).collect::<Option<_>>()?))
+            }
+            "identity" => {
+                let rule = Rule { name: "identity", gradient: Box::new(|_| Vec::new()) };
+                #[allow(clippy::arc_with_non_send_sync)] // as in `ops::identity`
+                Op::Identity(Arc::new(rule))
+            }
+            name => match REDUCTIONS.iter().find(|(known, _)| *known == name) {
+                Some(&(_, reduction)) => Op::Reduce(reduction, sizes()?),
+                None => named(name, attributes)?,
+            },
+        })
+    }
+}
+
+/// The name of an operation and the numbers that the name leaves open; inputs, variables and constants have their own.
+fn described(op: &Op) -> (&str, Vec<i64>) {
+    let numbers = |sizes: &[usize]| sizes.iter().map(|&size| size as i64).collect::<Vec<i64>>();
+    match op {
+        Op::Input(index) => ("input", vec![*index as i64]),
+        Op::Variable(_) => ("variable", Vec::new()),
+        Op::Constant(_) => ("constant", Vec::new()),
+        Op::Elementwise(operation) => (operation.name, Vec::new()),
+        Op::Cast => ("cast", Vec::new()),
+        Op::Reduce(reduction, axes) => {
+            let name = REDUCTIONS.iter().find(|(_, known)| known == reduction).map_or("", |(name, _)| name);
+            (name, numbers(axes))
+        }
+        Op::Matmul { transposed } => ("matmul", transposed.map(i64::from).to_vec()),
+        Op::View(View::Reshape) => ("reshape", Vec::new()),
+        Op::View(View::Transpose(permutation)) => ("transpose", numbers(permutation)),
+        Op::View(View::Broadcast) => ("broadcast", Vec::new()),
+        Op::View(View::Slice(parts)) => ("slice", parts.iter().flat_map(|&(first, step)| [first as i64, step as i64]).collect()),
+        Op::Kernel(kernel) => (kernel.name(), kernel.attributes()),
+        Op::Identity(_) => ("identity", Vec::new()),
+    }
+}
+
+/// The bits of the number that all elements equal, if they do.
+fn uniform(array: &Array) -> Option<i64> {
+    let mut elements = array.bytes().chunks(array.dtype().bytes());
+    let first = elements.next()?;
+    let mut bits = [0; 8];
+    bits[..first.len()].copy_from_slice(first);
+    elements.all(|element| element == first).then_some(i64::from_ne_bytes(bits))
+}
+
+/// The array whose elements all have these bits.
+fn filled(shape: &Shape, dtype: DType, bits: i64) -> Array {
+    Array::from_bytes(shape, dtype, &bits.to_ne_bytes()[..dtype.bytes()].repeat(shape.len()))
+}
+
+/// What of a graph is saved, in the form in which graphs for different numbers of rows are compared.
+struct Reading<'g> {
+    rows: usize,
+    graph: &'g Graph,
+    lines: Vec<Line<'g>>,
+    variables: Vec<Variable>,
+    constants: Vec<&'g Array>,
+    outputs: Vec<usize>,
+    checks: Vec<(&'g str, usize)>,
+}
+
+struct Line<'g> {
+    node: &'g Node,
+    operation: String,
+    inputs: Vec<usize>,
+    attributes: Vec<i64>,
+    shape: Vec<i64>,
+}
+
+impl<'g> Reading<'g> {
+    fn new(rows: usize, graph: &'g Graph) -> Self {
+        let needed = Graph { writes: Vec::new(), ..graph.clone() }.needed();
+        let mut reading = Self {
+            rows,
+            graph,
+            lines: Vec::new(),
+            variables: Vec::new(),
+            constants: Vec::new(),
+            outputs: Vec::new(),
+            checks: Vec::new(),
+        };
+        let mut places = vec![usize::MAX; graph.nodes.len()];
+        for (position, node) in graph.nodes.iter().enumerate() {
+            // A run is given all inputs, whether they are needed or not.
+            if needed[position] || matches!(node.op, Op::Input(_)) {
+                places[position] = reading.lines.len();
+                reading.add(node, &places);
+            }
+        }
+        reading.outputs = graph.outputs.iter().map(|id| places[id.index()]).collect();
+        reading.checks = graph.checks.iter().map(|check| (check.what.as_str(), places[check.node.index()])).collect();
+        reading
+    }
+
+    fn add(&mut self, node: &'g Node, places: &[usize]) {
+        let (mut operation, mut attributes) = described(&node.op);
+        match &node.op {
+            Op::Variable(index) => {
+                attributes.push(self.variables.len() as i64);
+                self.variables.push(self.graph.variables[*index].clone());
+            }
+            Op::Constant(array) => match uniform(array) {
+                Some(bits) => (operation, attributes) = ("fill", vec![bits]),
+                None => {
+                    attributes.push(self.constants.len() as i64);
+                    self.constants.push(array);
+                }
+            },
+            Op::Input(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } => {}
+            Op::View(_) | Op::Kernel(_) | Op::Identity(_) => {}
+        }
+        let inputs = node.inputs.iter().map(|id| places[id.index()]).collect();
+        let shape = node.shape.iter().map(|&size| size as i64).collect();
+        self.lines.push(Line { node, operation: operation.to_string(), inputs, attributes, shape });
+    }
+
+    fn path(&self, place: usize) -> &str {
+        &self.graph.scopes[self.lines[place].node.scope as usize]
+    }
+
+    /// The first operation in which two graphs differ by more than numbers.
+    fn differs(&self, other: &Reading) -> Option<usize> {
+        let shortest = self.lines.len().min(other.lines.len());
+        let unlike = |&place: &usize| {
+            let (a, b) = (&self.lines[place], &other.lines[place]);
+            let counts = |line: &Line| (line.attributes.len(), line.shape.len());
+            let values = match (&a.node.op, &b.node.op) {
+                // Arrays of one number may be of any shape; a number that is not one need not equal itself.
+                (Op::Constant(x), Op::Constant(y)) => match a.operation == "fill" {
+                    true => a.attributes == b.attributes,
+                    false => x.shape() == y.shape() && x.bytes() == y.bytes(),
+                },
+                _ => true,
+            };
+            !values
+                || (&a.operation, &a.inputs, a.node.dtype) != (&b.operation, &b.inputs, b.node.dtype)
+                || counts(a) != counts(b)
+        };
+        let ends = self.outputs != other.outputs || self.checks != other.checks || self.lines.len() != other.lines.len();
+        (0..shortest).find(unlike).or_else(|| ends.then(|| shortest.saturating_sub(1)))
+    }
+
+    /// The error of an operation that depends on the number of rows in a way that cannot be saved.
+    fn depends(&self, other: &Reading, place: usize) -> Error {
+        let line = &self.lines[place];
+        let of = |reading: &Reading| {
+            let line = &reading.lines[place];
+            let what = match &line.node.op {
+                Op::Constant(array) => format!("the numbers {array:?}"),
+                _ => format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape),
+            };
+            format!("{what} for {} rows", reading.rows)
+        };
+        let message = format!("what the model computes depends on the number of rows: {}, and {}", of(self), of(other));
+        let help = "a file holds sizes of the form `a + b * rows`: let numbers not depend on how many rows are predicted together, \
+                    and the outputs of a row on that row alone";
+        Error::new(ErrorKind::Usage, message).help(help).in_layer(self.path(place)).at(line.node.site)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_go_through_all_points_or_are_none() {
+        assert_eq!(Count::through(&[(2, 8), (3, 12), (256, 1024)]), Some(Count { fixed: 0, each: 4 }));
+        assert_eq!(Count::through(&[(2, 1), (3, 2), (256, 255)]), Some(Count { fixed: -1, each: 1 }));
+        assert_eq!(Count::through(&[(2, 4), (3, 9), (256, 65536)]), None);
+        assert_eq!(Count::through(&[(3, 1), (5, 2), (256, 128)]), None);
+        assert_eq!(Count { fixed: 1, each: i64::MAX }.at(2), None);
+    }
+
+    #[test]
+    fn fills_keep_the_bits_of_their_number() {
+        for array in [Array::full([3], f64::NAN, DType::F32), Array::full((), -0.0, DType::F64), Array::from([true, true])] {
+            let again = filled(array.shape(), array.dtype(), uniform(&array).unwrap());
+            assert_eq!((again.bytes(), again.dtype()), (array.bytes(), array.dtype()));
+        }
+        assert_eq!(uniform(&Array::from([0.0_f32, -0.0])), None);
+    }
+}

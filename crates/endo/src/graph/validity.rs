@@ -1,0 +1,110 @@
+//! Whether an operation fits its inputs: what tensors' methods see to in a trace, asked of a graph that a file says.
+//!
+//! In: a node and the graph before it. Out: nothing, or what is wrong with it. Runners trust shapes, so no graph from outside may
+//! come to them unasked.
+
+use crate::dtype::DType;
+use crate::shape::Shape;
+
+use super::{Graph, Node, Op, View};
+
+/// More elements than this no memory holds, whatever their type.
+const LARGEST: usize = isize::MAX as usize / 8;
+
+/// Whether there can be an array of a shape.
+pub fn is_possible(shape: &Shape) -> bool {
+    // Without the sizes of 0, which would hide that the others are too large.
+    let product = shape.iter().filter(|&&size| size > 0).try_fold(1_usize, |product, &size| product.checked_mul(size));
+    product.is_some_and(|elements| elements <= LARGEST)
+}
+
+/// What is wrong with a node whose inputs are in the graph.
+pub fn check(node: &Node, graph: &Graph) -> Result<(), &'static str> {
+    let inputs: Vec<&Node> = node.inputs.iter().map(|&id| graph.node(id)).collect();
+    let same_type = |of: &[&Node]| of.iter().all(|input| input.dtype == node.dtype);
+    let fits = match (&node.op, &inputs[..]) {
+        (Op::Input(index), []) => *index == graph.inputs.len(),
+        (Op::Variable(index), []) => {
+            graph.variables.get(*index).is_some_and(|known| (known.shape(), known.dtype()) == (&node.shape, node.dtype))
+        }
+        (Op::Constant(array), []) => (array.shape(), array.dtype()) == (&node.shape, node.dtype),
+        (Op::Elementwise(operation), [.., last]) => {
+            let chosen = if operation.arity == 3 { &inputs[1..] } else { &inputs[..] };
+            let condition = operation.arity != 3 || inputs[0].dtype == DType::Bool;
+            inputs.len() == operation.arity
+                && condition
+                && chosen.iter().all(|input| input.dtype == last.dtype)
+                && inputs.iter().all(|input| input.shape == node.shape)
+                && operation.loops_for(last.dtype).is_some()
+                && node.dtype == operation.output_dtype(last.dtype)
+        }
+        (Op::Cast, [x]) => x.shape == node.shape,
+        (Op::Reduce(_, axes), [x]) => {
+            let ascending = axes.windows(2).all(|pair| pair[0] < pair[1]) && axes.iter().all(|&axis| axis < x.shape.rank());
+            ascending && x.shape.without(axes) == node.shape && x.dtype == node.dtype
+        }
+        (Op::Matmul { transposed }, [a, b]) => {
+            same_type(&inputs) && node.dtype.is_float() && product(*transposed, &a.shape, &b.shape) == Some(node.shape.clone())
+        }
+        (Op::View(view), [x]) => x.dtype == node.dtype && looks(view, &x.shape, &node.shape),
+        (Op::Kernel(_), _) => true, // its code is safe: what does not fit stops it
+        (Op::Identity(_), [x, ..]) => x.shape == node.shape && x.dtype == node.dtype,
+        (Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..), _) => false,
+        (Op::Matmul { .. } | Op::View(_) | Op::Identity(_), _) => false,
+    };
+    if fits { Ok(()) } else { Err("does not fit its inputs, its type or its shape") }
+}
+
+/// The shape of a matrix product.
+fn product([ta, tb]: [bool; 2], a: &[usize], b: &[usize]) -> Option<Shape> {
+    let (batch, [am, ak]) = a.split_last_chunk::<2>()?;
+    let (other, [bk, bn]) = b.split_last_chunk::<2>()?;
+    let (m, k) = if ta { (ak, am) } else { (am, ak) };
+    let (k2, n) = if tb { (bn, bk) } else { (bk, bn) };
+    (batch == other && k == k2).then(|| batch.iter().chain([m, n]).copied().collect())
+}
+
+/// Whether a view of one shape can have another.
+fn looks(view: &View, from: &Shape, to: &Shape) -> bool {
+    match view {
+        View::Reshape => from.len() == to.len(),
+        View::Transpose(permutation) => {
+            let mut sorted = permutation.clone();
+            sorted.sort_unstable();
+            sorted.into_iter().eq(0..from.rank()) && permutation.iter().map(|&axis| from[axis]).eq(to.iter().copied())
+        }
+        View::Broadcast => from.rank() == to.rank() && from.iter().zip(to.iter()).all(|(&from, &to)| from == to || from == 1),
+        View::Slice(parts) => {
+            let within = |((&(first, step), &from), &to): ((&(usize, isize), &usize), &usize)| {
+                let last = (to as isize - 1).checked_mul(step).and_then(|way| (first as isize).checked_add(way));
+                to == 0 || (first < from && last.is_some_and(|last| (0..from as isize).contains(&last)))
+            };
+            parts.len() == from.rank() && from.rank() == to.rank() && parts.iter().zip(from.iter()).zip(to.iter()).all(within)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_stay_within_their_axis() {
+        let looks = |first, step, to| looks(&View::Slice(vec![(first, step)]), &[5].into(), &[to].into());
+        assert!(looks(0, 1, 5) && looks(4, -1, 5) && looks(1, 2, 2) && looks(9, 1, 0) && looks(2, 0, 9));
+        assert!(!looks(1, 1, 5) && !looks(3, -1, 5) && !looks(5, 1, 1) && !looks(1, isize::MAX, 3));
+    }
+
+    #[test]
+    fn products_have_one_inner_size() {
+        assert_eq!(product([false, true], &[7, 2, 3], &[7, 4, 3]), Some([7, 2, 4].into()));
+        assert_eq!(product([true, false], &[2, 3], &[3, 4]), None);
+        assert_eq!(product([false, false], &[7, 2, 3], &[3, 4]), None);
+    }
+
+    #[test]
+    fn shapes_that_no_memory_holds_are_impossible() {
+        assert!(is_possible(&[3, 0, 5].into()) && is_possible(&().into()));
+        assert!(!is_possible(&[usize::MAX, 2].into()) && !is_possible(&[0, 1 << 40, 1 << 40].into()));
+    }
+}

@@ -1,0 +1,135 @@
+//! Files that tell whether they are whole: arrays by name and a text, with the number of a format and a checksum.
+//!
+//! In: what is to be kept. Out: the bytes of a safetensors file; and back, or why they are not such a file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use safetensors::SafeTensorError;
+use safetensors::tensor::SafeTensors;
+
+use crate::array::Array;
+
+use super::saving::{array, serialize};
+
+/// A kind of such files.
+pub(crate) struct Seal {
+    /// The entry of the file's metadata that holds the number of the format, the checksum, and the text if there is one.
+    pub entry: &'static str,
+    /// To be raised when files can no longer be read as those written before.
+    pub format: u32,
+    /// What a file of this kind holds.
+    pub what: &'static str,
+}
+
+/// Why bytes are not what a [`Seal`] was put on.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Unsealed {
+    /// They are damaged.
+    Damaged(String),
+    /// They are a safetensors file of another kind.
+    Another(String),
+    /// They are of a format that this program does not know.
+    Unknown(String),
+}
+
+impl fmt::Display for Unsealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Unsealed::Damaged(why) | Unsealed::Another(why) | Unsealed::Unknown(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl Seal {
+    /// The file of these arrays, in the order of their names, and this text.
+    pub fn put<'a>(
+        &self,
+        arrays: impl Iterator<Item = (&'a str, &'a Array)> + Clone,
+        text: &str,
+    ) -> Result<Vec<u8>, SafeTensorError> {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        let entry = format!("{} {:016x}{separator}{text}", self.format, checksum(arrays.clone(), text));
+        serialize(arrays, Some((self.entry, entry)))
+    }
+
+    /// The arrays and the text of a file.
+    pub fn open(&self, bytes: &[u8]) -> Result<(BTreeMap<String, Array>, String), Unsealed> {
+        let broken = |error| Unsealed::Damaged(format!("it is truncated or no safetensors file ({error})"));
+        let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(self.entry));
+        let entry = entry.and_then(|entry| entry.split_once(' '));
+        let (format, rest) = entry.ok_or_else(|| Unsealed::Another(format!("it holds something else, not {}", self.what)))?;
+        if format != self.format.to_string() {
+            return Err(Unsealed::Unknown(format!("it has format {format}, and this program reads format {}", self.format)));
+        }
+        let (sum, text) = rest.split_once('\n').unwrap_or((rest, ""));
+        let arrays = file.iter().map(|(name, view)| Some((name.to_string(), array(&view)?)));
+        let arrays = arrays.collect::<Option<BTreeMap<_, _>>>();
+        let arrays = arrays.ok_or_else(|| Unsealed::Damaged("it holds numbers of a type that endo has not".to_string()))?;
+        match format!("{:016x}", checksum(arrays.iter().map(|(name, array)| (name.as_str(), array)), text)) == sum {
+            true => Ok((arrays, text.to_string())),
+            false => Err(Unsealed::Damaged("its checksum is not that of its content".to_string())),
+        }
+    }
+}
+
+/// FNV-1a over words of eight bytes (Fowler, Noll and Vo 1991), each length beside its bytes: one flipped bit changes it.
+fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>, text: &str) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut word = |word: u64| hash = (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
+    let mut add = |bytes: &[u8]| {
+        word(bytes.len() as u64);
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|&bytes| word(u64::from_le_bytes(bytes)));
+        if !rest.is_empty() {
+            let mut padded = [0; 8];
+            padded[..rest.len()].copy_from_slice(rest);
+            word(u64::from_le_bytes(padded));
+        }
+    };
+    for (name, array) in arrays {
+        add(format!("{name} {}{}", array.dtype(), array.shape()).as_bytes());
+        add(array.bytes());
+    }
+    if !text.is_empty() {
+        add(text.as_bytes());
+    }
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEAL: Seal = Seal { entry: "endo.test", format: 3, what: "a test" };
+
+    fn sealed(text: &str) -> Vec<u8> {
+        let arrays = [("a", Array::from([1.0_f32, f32::NAN])), ("b", Array::from([[1], [2]]))];
+        SEAL.put(arrays.iter().map(|(name, array)| (*name, array)), text).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened() {
+        for text in ["", "first line\nsecond \"line\""] {
+            let (arrays, again) = SEAL.open(&sealed(text)).unwrap();
+            assert_eq!((again.as_str(), &arrays["b"], arrays["a"].get(0)), (text, &[[1], [2]].into(), 1.0));
+        }
+    }
+
+    #[test]
+    fn a_changed_text_is_found_and_other_files_are_told_apart() {
+        let bytes = sealed("some text");
+        let place = bytes.windows(4).position(|window| window == b"some").unwrap();
+        let mut changed = bytes.clone();
+        changed[place] = b'S';
+        assert!(matches!(SEAL.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum")));
+        assert!(matches!(SEAL.open(&bytes[..place]), Err(Unsealed::Damaged(why)) if why.contains("truncated")));
+        let newer = Seal { format: 4, ..SEAL };
+        let unknown = Unsealed::Unknown("it has format 3, and this program reads format 4".to_string());
+        assert_eq!(newer.open(&bytes), Err(unknown));
+        let other = Seal { entry: "endo.other", what: "another test", ..SEAL };
+        assert_eq!(other.open(&bytes), Err(Unsealed::Another("it holds something else, not another test".to_string())));
+    }
+}

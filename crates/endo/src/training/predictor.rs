@@ -1,0 +1,308 @@
+//! Predictions of an exported model, without its code.
+//!
+//! In: a file that [`Model::export`](crate::model::Model::export) wrote, then rows. Out: the bits that the model's `predict` gives.
+
+use std::fmt;
+use std::fs;
+use std::panic::Location;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::cpu::pool::Pool;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::saved::SavedNode;
+use crate::graph::{Graph, SavedGraph};
+use crate::model::saving::failure;
+use crate::model::sealed::Unsealed;
+use crate::model::steps::{Key, Kind, Names, Step, Steps};
+use crate::ops;
+use crate::trace::{Program, TensorSpec};
+use crate::variable::Variable;
+
+use super::export::SEAL;
+use super::predict::{Part, predict};
+
+/// An exported model: computes what its [`predict`](crate::model::Model::predict) computed, bit by bit, for any number of rows, from a
+/// file alone.
+///
+/// It is `Send + Sync`, and can be asked by many threads at once. Each number of rows up to 256 is planned at its first use, more
+/// rows are cut into parts; nothing is traced.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// # let path = std::env::temp_dir().join(format!("endo-predictor-{}.endo", std::process::id()));
+/// let model = Model::new(Sequential::new().add(Dense::new(4).activation("relu")).add(Dense::new(1).name("price")));
+/// model.build([1, 8])?;
+/// model.export(&path)?;
+///
+/// let predictor = Predictor::load(&path)?; // in another program, say
+/// let x = Array::from_fn([1000, 8], |i| (i as f32 * 0.37).sin());
+/// assert_eq!(predictor.predict(&x)?, model.predict(&x)?);
+/// assert_eq!(predictor.to_string(), "input f32[_, 8]\noutput `price` f32[_, 1]\n");
+///
+/// let error = predictor.predict(&Array::zeros([5, 9], DType::F32)).unwrap_err();
+/// assert_eq!(error.message(), "input 0: expected [batch, 8], got [5, 9]");
+/// # std::fs::remove_file(&path).ok();
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Predictor {
+    graph: SavedGraph,
+    variables: Vec<Variable>,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    names: Vec<String>,
+    steps: Steps,
+    pool: Pool,
+}
+
+impl Predictor {
+    /// Reads a file that [`Model::export`](crate::model::Model::export) wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, holds something else, or is of a format that this version does not know.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
+        let refuse = |what: String, help: &str| Error::new(ErrorKind::Data, format!("{}: {what}", path.display())).help(help);
+        let again = "copy the whole file again, or `export` the model again";
+        let (arrays, text) = SEAL.open(&bytes).map_err(|why| match why {
+            Unsealed::Damaged(why) => refuse(format!("this is no whole predictor: {why}"), again),
+            Unsealed::Another(why) => refuse(why, "give a file that `model.export(path)` wrote"),
+            Unsealed::Unknown(why) => refuse(why, "read it with the version of endo that wrote it, or `export` the model again"),
+        })?;
+        let predictor = SavedGraph::read(&text, arrays).and_then(Self::new);
+        predictor.map_err(|what| refuse(format!("this is no predictor that can be run: {what}"), again))
+    }
+
+    fn new(mut graph: SavedGraph) -> Result<Self, String> {
+        let values = std::mem::take(&mut graph.variables);
+        let variables = values.into_iter().map(|(name, value)| Variable::new(name, value).frozen()).collect();
+        let mut predictor = Self {
+            graph,
+            variables,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            names: Vec::new(),
+            steps: Steps::default(),
+            pool: Pool::default(),
+        };
+        // What is wrong with the operations is found here, and not when rows are waiting. What is right for one number of rows by
+        // chance is not for two.
+        [2, 3].into_iter().try_for_each(|rows| predictor.graph(rows).map(|_| ()))?;
+        let Self { graph, inputs, outputs, names, .. } = &mut predictor;
+        let spec = |node: &SavedNode| match node.has_a_row_each() {
+            true => Ok(TensorSpec::new(node.sizes(), node.dtype)),
+            false => Err(format!("`{}` has not one row for each row", node.operation)),
+        };
+        *inputs = graph.nodes.iter().filter(|node| node.operation == "input").map(spec).collect::<Result<_, _>>()?;
+        *outputs = graph.outputs.iter().map(|&(_, place)| spec(&graph.nodes[place])).collect::<Result<_, _>>()?;
+        *names = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
+        Ok(predictor)
+    }
+
+    /// The number of threads; all that the process may use unless set. Results do not depend on it.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.pool = Pool::new(threads);
+        self
+    }
+
+    /// The shapes and types of the inputs, in the order of the model's `call`; the first axis counts the rows and is open.
+    pub fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+
+    /// The shapes and types of the outputs, in the order in which they are predicted; the first axis counts the rows and is open.
+    pub fn outputs(&self) -> &[TensorSpec] {
+        &self.outputs
+    }
+
+    /// The outputs' names: those of the layers that made them, where they tell them apart.
+    pub fn output_names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The variables that it reads, by the names of the model's weights. What they are set to is what it predicts with.
+    pub fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// The output for an input `[samples, ...]`, of a model of one each.
+    ///
+    /// # Errors
+    /// If the array's shape or type is not that of the input, or there are several inputs or outputs.
+    #[track_caller]
+    pub fn predict(&self, x: &Array) -> Result<Array> {
+        let mut outputs = self.predict_all(std::slice::from_ref(x))?;
+        match (outputs.pop(), outputs.is_empty()) {
+            (Some(output), true) => Ok(output),
+            (Some(_), false) | (None, _) => {
+                let message = format!("the model has {} outputs, and `predict` returns one", self.outputs.len());
+                Err(Error::new(ErrorKind::Usage, message).help("use `predict_all`, which returns all").at(Location::caller()))
+            }
+        }
+    }
+
+    /// All outputs for all inputs, in the order of [`outputs`](Self::outputs) and [`inputs`](Self::inputs).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let path = std::env::temp_dir().join(format!("endo-predict-all-{}.endo", std::process::id()));
+    /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| (a + b, a * b));
+    /// let [a, b] = [Array::from([[1.0_f32], [2.0]]), Array::from([[3.0_f32], [4.0]])];
+    /// model.build_on(&[a.clone(), b.clone()])?;
+    /// model.export(&path)?;
+    /// let outputs = Predictor::load(&path)?.predict_all(&[a, b])?;
+    /// assert_eq!(outputs, [[[4.0_f32], [6.0]].into(), [[3.0_f32], [8.0]].into()]);
+    /// # std::fs::remove_file(&path).ok();
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is not one array of the right shape and type for each input, or a value that the model demands to be finite is not.
+    #[track_caller]
+    pub fn predict_all(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        self.check(inputs)?;
+        predict(&mut Rows { predictor: self, used: None }, inputs, &self.pool)
+    }
+
+    /// Fails for the first input that is not as the model's.
+    #[track_caller]
+    fn check(&self, inputs: &[Array]) -> Result<()> {
+        let site = Location::caller();
+        let fail = |kind, message: String, help: &str| Err(Error::new(kind, message).help(help).at(site));
+        if inputs.len() != self.inputs.len() {
+            let message = format!("the model has {} inputs, got {} arrays", self.inputs.len(), inputs.len());
+            let help = format!("give one array for each, in their order:\n{self}");
+            return fail(ErrorKind::Argument, message, help.trim_end());
+        }
+        for (index, (spec, input)) in self.inputs.iter().zip(inputs).enumerate() {
+            if spec.dtype() != input.dtype() {
+                let message = format!("input {index}: expected numbers of type {}, got {}", spec.dtype(), input.dtype());
+                return fail(ErrorKind::DType, message, "convert the array with `cast`");
+            }
+            if !spec.accepts(input) {
+                let rest = spec.sizes()[1..].iter().flatten().map(ToString::to_string);
+                let expected: Vec<String> = std::iter::once("batch".to_string()).chain(rest).collect();
+                let message = format!("input {index}: expected [{}], got {}", expected.join(", "), input.shape());
+                let help =
+                    "give rows as those that the model was exported for; of another length, `export` it anew after `build`";
+                return fail(ErrorKind::Shape, message, help);
+            }
+        }
+        Ok(())
+    }
+
+    fn graph(&self, rows: usize) -> Result<Graph, String> {
+        self.graph.graph(rows, ops::saved::named, &self.variables).map_err(|(_, what)| what)
+    }
+
+    /// The step for so many rows, planned now if there is none.
+    fn step(&self, rows: usize) -> Result<Arc<Step>> {
+        let of_rows = |step: &&Arc<Step>| step.key.inputs.first().is_some_and(|(shape, _)| shape.batch() == rows);
+        if let Some(step) = self.steps.known().iter().find(of_rows) {
+            return Ok(step.clone());
+        }
+        let graph = self
+            .graph(rows)
+            .map_err(|what| Error::new(ErrorKind::Data, format!("for {rows} rows, {what}")).help("`export` the model again"))?;
+        let signature = |id: &crate::graph::NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
+        let inputs = graph.inputs.iter().map(signature).collect();
+        let outputs = graph.outputs.iter().map(signature).map(|(shape, dtype)| Array::zeros(shape, dtype)).collect();
+        let key = Key { kind: Kind::Predict, counts: [self.inputs.len(), 0, 0], inputs, trainable: Vec::new(), due: Vec::new() };
+        let step =
+            Step { key, program: Program::new(&graph), names: Names::default(), shown: Vec::new(), warned: false, outputs };
+        Ok(self.steps.keep(step))
+    }
+}
+
+impl fmt::Display for Predictor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inputs.iter().try_for_each(|input| writeln!(f, "input {input}"))?;
+        self.names.iter().zip(&self.outputs).try_for_each(|(name, output)| writeln!(f, "output `{name}` {output}"))
+    }
+}
+
+impl fmt::Debug for Predictor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictor").field("inputs", &self.inputs).field("outputs", &self.outputs).finish_non_exhaustive()
+    }
+}
+
+/// One call of [`Predictor::predict_all`], with the step that ran last and the arrays that it wrote to.
+struct Rows<'p> {
+    predictor: &'p Predictor,
+    used: Option<(Arc<Step>, Vec<Array>)>,
+}
+
+impl Part for Rows<'_> {
+    fn run(&mut self, inputs: &[Array]) -> Result<&[Array]> {
+        let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
+        let outputs = step.outputs.clone();
+        let (step, outputs) = self.used.insert((step, outputs));
+        step.program.run(&inputs.iter().collect::<Vec<_>>(), outputs, &self.predictor.pool)?;
+        Ok(outputs)
+    }
+
+    fn latest(&self) -> Option<Arc<Step>> {
+        self.used.as_ref().map(|(step, _)| step.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A predictor of this graph, on a variable `w` of two numbers.
+    fn predictor(text: &str) -> Result<Predictor, String> {
+        let arrays = BTreeMap::from([("w".to_string(), Array::from([1.0_f32, 2.0]))]);
+        SavedGraph::read(&format!("scope \nvariable w\n{text}\n"), arrays).and_then(Predictor::new)
+    }
+
+    const INPUT: &str = "node input | | 0 | f32 n 2 | 0\nnode variable | | 0 | f32 2 | 0";
+
+    #[test]
+    fn a_graph_written_by_hand_is_run() {
+        let graph =
+            "node reshape | 1 | | f32 1 2 | 0\nnode broadcast | 2 | | f32 n 2 | 0\nnode add | 0 3 | | f32 n 2 | 0\noutput 4 y";
+        let predictor = predictor(&format!("{INPUT}\n{graph}")).unwrap();
+        let y = predictor.predict(&[[10.0_f32, 20.0], [30.0, 40.0], [50.0, 60.0]].into()).unwrap();
+        assert_eq!(y, [[11.0_f32, 22.0], [31.0, 42.0], [51.0, 62.0]].into());
+    }
+
+    #[test]
+    fn graphs_that_make_no_sense_are_refused_before_anything_is_run() {
+        let shape = "does not fit its inputs, its type or its shape";
+        for (node, what) in [
+            ("add | 0 1 | | f32 n 2 | 0", shape),
+            ("add | 0 | | f32 n 2 | 0", shape),
+            ("equal | 0 0 | | f32 n 2 | 0", shape),
+            ("cast | 0 | | bool n 3 | 0", shape),
+            ("reduce_sum | 0 | 2 | f32 n | 0", shape),
+            ("reshape | 0 | | f32 n 3 | 0", shape),
+            ("slice | 0 | 0 1 1 1 | f32 n 2 | 0", shape),
+            ("transpose | 0 | 0 0 | f32 n n | 0", shape),
+            ("matmul | 0 0 | 0 0 | f32 n 2 | 0", shape),
+            ("variable | | 0 | f32 3 | 0", shape),
+            ("input | | 0 | f32 n 2 | 0", shape),
+            ("variable | | 7 | f32 2 | 0", shape),
+            ("exp | 2 | | f32 n 2 | 0", "refers to what comes after it"),
+            ("exp | 0 | | f32 n 2 | 1", "refers to what comes after it"),
+            ("exponent | 0 | | f32 n 2 | 0", "is not known with these numbers"),
+            ("exp | 0 | 1 | f32 n 2 | 0", "is not known with these numbers"),
+            ("constant | | 0 | f32 2 | 0", "is not known with these numbers"),
+            ("fill | | 0 | f32 n 9223372036854775807 | 0", "has an impossible shape"),
+            ("fill | | 0 | f32 n-3 2 | 0", "has an impossible shape"),
+        ] {
+            let error = predictor(&format!("{INPUT}\nnode {node}\noutput 0 y")).err().unwrap_or_else(|| panic!("{node}"));
+            let name = node.split(' ').next().unwrap();
+            assert_eq!(error, format!("operation 2, `{name}`, {what}"));
+        }
+        assert_eq!(predictor(&format!("{INPUT}\noutput 2 y")).err().unwrap(), "operation 2 is an output, and there are 2");
+        assert_eq!(predictor(&format!("{INPUT}\noutput 1 y")).err().unwrap(), "`variable` has not one row for each row");
+    }
+}
