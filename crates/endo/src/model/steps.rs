@@ -31,6 +31,8 @@ pub(crate) struct Key {
     pub trainable: Vec<bool>,
     /// What it shows of the model's inside; nothing in most steps.
     pub due: Vec<Watch>,
+    /// Whether it trains on what is not finite.
+    pub unchecked: bool,
 }
 
 /// A traced step.

@@ -1,6 +1,9 @@
 //! What training did so far, as numbers by name: what a saved run holds of it.
 //!
-//! In: a history, or the sums of an unfinished epoch. Out: a [`State`] with a column for each name, in their order; and back.
+//! In: rows of numbers by name, such as a history's epochs, or the sums of an unfinished epoch. Out: a [`State`] with a column for each
+//! name, in their order; and back.
+
+use std::collections::HashMap;
 
 use crate::array::Array;
 use crate::error::Result;
@@ -9,8 +12,43 @@ use crate::model::steps::Names;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::state::State;
 
-/// A column of an epoch: what it is, and for terms and logs the name.
-type Key<'a> = (&'static str, &'a str);
+/// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name.
+pub(super) fn table(rows: usize, cells: impl Iterator<Item = (usize, String, f64)>) -> State {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
+    for (row, name, value) in cells {
+        let place = *places.entry(name).or_insert_with_key(|name| {
+            columns.push((name.clone(), Vec::new()));
+            columns.len() - 1
+        });
+        columns[place].1.extend([row as f64, value]);
+    }
+    columns.into_iter().enumerate().fold(State::new(), |state, (index, (name, pairs))| {
+        let column: Array = match pairs.len() == 2 * rows {
+            true => pairs.chunks(2).map(|pair| pair[1]).collect::<Vec<f64>>().into(),
+            false => Array::from_fn([pairs.len() / 2, 2], |element| pairs[element]),
+        };
+        state.with(format!("{index:04}/{name}"), column)
+    })
+}
+
+/// The rows of which [`table`] made columns.
+pub(super) fn rows(state: &State, count: usize) -> Vec<Vec<(String, f64)>> {
+    let mut rows = vec![Vec::new(); count];
+    for (name, column) in state.iter() {
+        let name = name.split_once('/').map_or(name, |(_, name)| name);
+        for index in 0..column.shape().first().copied().unwrap_or(0) {
+            let (row, value) = match column.shape().rank() {
+                1 => (index, column.get(index)),
+                _ => (column.get(2 * index) as usize, column.get(2 * index + 1)),
+            };
+            if let Some(row) = rows.get_mut(row) {
+                row.push((name.to_string(), value));
+            }
+        }
+    }
+    rows
+}
 
 const TOTAL: &str = "total";
 const TERM: &str = "term";
@@ -21,44 +59,32 @@ const SKIPPED: &str = "skipped";
 const SECONDS: &str = "seconds";
 
 /// All numbers of an epoch.
-fn cells(epoch: &Epoch) -> impl Iterator<Item = (Key<'_>, f64)> {
-    fn terms<'a>(ledger: &'a Ledger, kind: &'static str) -> impl Iterator<Item = (Key<'a>, f64)> {
-        ledger.terms.iter().map(move |(name, value)| ((kind, name.as_str()), *value))
+fn cells(epoch: &Epoch) -> impl Iterator<Item = (String, f64)> {
+    fn terms<'a>(ledger: &'a Ledger, kind: &'static str) -> impl Iterator<Item = (String, f64)> + 'a {
+        ledger.terms.iter().map(move |(name, value)| (format!("{kind}/{name}"), *value))
     }
-    let totals = [((TOTAL, ""), epoch.ledger.total), ((SKIPPED, ""), epoch.skipped as f64), ((SECONDS, ""), epoch.seconds)];
-    let validation = epoch.validation.iter();
-    let validation = validation
-        .flat_map(|ledger| std::iter::once(((VALIDATION_TOTAL, ""), ledger.total)).chain(terms(ledger, VALIDATION_TERM)));
-    let logs = epoch.logs.iter().map(|(name, value)| ((LOG, name), value));
+    let totals = [(TOTAL, epoch.ledger.total), (SKIPPED, epoch.skipped as f64), (SECONDS, epoch.seconds)];
+    let totals = totals.map(|(name, value)| (name.to_string(), value));
+    let validation = epoch
+        .validation
+        .iter()
+        .flat_map(|ledger| std::iter::once((VALIDATION_TOTAL.to_string(), ledger.total)).chain(terms(ledger, VALIDATION_TERM)));
+    let logs = epoch.logs.iter().map(|(name, value)| (format!("{LOG}/{name}"), value));
     totals.into_iter().chain(terms(&epoch.ledger, TERM)).chain(validation).chain(logs)
 }
 
 impl History {
-    /// A column for each number: a row for each epoch, of 1 and the number, or of 0 where the epoch has none of that name.
+    /// The epochs, a row for each. What probes have read is kept by their recorder.
     pub(super) fn state(&self) -> State {
-        let mut columns: Vec<(Key<'_>, Vec<f64>)> = Vec::new();
-        for (row, epoch) in self.epochs.iter().enumerate() {
-            for (key, value) in cells(epoch) {
-                let index = columns.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-                    columns.push((key, vec![0.0; 2 * self.epochs.len()]));
-                    columns.len() - 1
-                });
-                columns[index].1[2 * row..2 * row + 2].copy_from_slice(&[1.0, value]);
-            }
-        }
-        columns.into_iter().enumerate().fold(State::new(), |state, (index, ((kind, name), values))| {
-            let table = Array::from(values).reshape([self.epochs.len(), 2]).expect("two numbers for each epoch");
-            state.with(format!("{index:04}/{kind}/{name}"), table)
-        })
+        let numbered = self.epochs.iter().enumerate();
+        table(self.epochs.len(), numbered.flat_map(|(row, epoch)| cells(epoch).map(move |(name, value)| (row, name, value))))
     }
 
     pub(super) fn from_state(state: &State, epochs: usize) -> Self {
-        let mut history = Self { epochs: vec![Epoch::default(); epochs], ..Self::default() };
-        for (name, table) in state.iter() {
-            let mut parts = name.splitn(3, '/').skip(1);
-            let (kind, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            for (row, epoch) in history.epochs.iter_mut().enumerate().filter(|&(row, _)| table.get(2 * row) == 1.0) {
-                let value = table.get(2 * row + 1);
+        let epoch = |cells: Vec<(String, f64)>| {
+            let mut epoch = Epoch::default();
+            for (name, value) in cells {
+                let (kind, name) = name.split_once('/').unwrap_or((&name, ""));
                 match kind {
                     TOTAL => epoch.ledger.total = value,
                     TERM => epoch.ledger.terms.push((name.to_string(), value)),
@@ -70,35 +96,31 @@ impl History {
                     _ => {} // of a later version
                 }
             }
-        }
-        history
+            epoch
+        };
+        Self { epochs: rows(state, epochs).into_iter().map(epoch).collect(), ..Self::default() }
     }
 }
 
 impl Sums {
     pub(super) fn state(&self) -> State {
-        let kinds = std::iter::once((TOTAL, ""))
-            .chain(self.names.terms.iter().map(|name| (TERM, name.as_str())))
-            .chain(self.names.extras.iter().map(|name| (LOG, name.as_str())));
-        let state = State::new().with("samples", self.samples);
-        kinds
-            .zip(&self.sums)
-            .enumerate()
-            .fold(state, |state, (index, ((kind, name), sum))| state.with(format!("{index:04}/{kind}/{name}"), *sum))
+        let names = std::iter::once(TOTAL.to_string())
+            .chain(self.names.terms.iter().map(|name| format!("{TERM}/{name}")))
+            .chain(self.names.extras.iter().map(|name| format!("{LOG}/{name}")));
+        table(1, names.zip(&self.sums).map(|(name, sum)| (0, name, *sum))).with("samples", self.samples)
     }
 
     pub(super) fn from_state(state: &State) -> Result<Self> {
         let mut sums = Self { samples: state.number("samples")?, ..Self::default() };
-        for (name, value) in state.iter().filter(|(name, _)| *name != "samples") {
-            let mut parts = name.splitn(3, '/').skip(1);
-            let (kind, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default().to_string());
+        for (name, sum) in rows(state, 1).remove(0) {
             let Names { terms, extras } = &mut sums.names;
-            match kind {
-                TERM => terms.push(name),
-                LOG => extras.push(name),
-                _ => {}
+            match name.split_once('/') {
+                Some((TERM, name)) => terms.push(name.to_string()),
+                Some((_, name)) => extras.push(name.to_string()),
+                None if name != TOTAL => continue,
+                None => {}
             }
-            sums.sums.push(value.item()?);
+            sums.sums.push(sum);
         }
         Ok(sums)
     }
@@ -106,13 +128,12 @@ impl Sums {
 
 /// Numbers by name, in their order.
 pub(super) fn logs_state(logs: &[(String, f64)]) -> State {
-    logs.iter().enumerate().fold(State::new(), |state, (index, (name, value))| state.with(format!("{index:04}/{name}"), *value))
+    table(1, logs.iter().map(|(name, value)| (0, name.clone(), *value)))
 }
 
 /// What [`logs_state`] was made of.
 pub(super) fn logs_from(state: &State) -> Logs {
-    let entry = |(name, value): (&str, &Array)| (name.split_once('/').map_or(name, |(_, name)| name).to_string(), value.get(0));
-    Logs(state.iter().map(entry).collect())
+    Logs(rows(state, 1).remove(0))
 }
 
 #[cfg(test)]
@@ -134,6 +155,27 @@ mod tests {
         let sums = Sums { names, sums: vec![1.0, 2.0, 3.0, 0.1], samples: 64.0 };
         let back = Sums::from_state(&sums.state()).unwrap();
         assert_eq!((back.names, back.sums, back.samples), (sums.names, sums.sums, sums.samples));
+        assert!(Sums::from_state(&Sums::default().state()).unwrap().sums.is_empty());
         assert_eq!(logs_from(&logs_state(&named(&["z", "a"]))), Logs(named(&["z", "a"])));
+    }
+
+    #[test]
+    fn a_long_history_stays_small() {
+        let named =
+            |prefix: &str| (0..12).map(|index| (format!("{prefix}a_metric_of_some_name_{index}"), 0.5)).collect::<Vec<_>>();
+        let ledger = Ledger { terms: named("term_"), total: 1.0 };
+        let logs = Logs([named(""), named("val_")].concat());
+        let epoch = Epoch { ledger: ledger.clone(), validation: Some(ledger), logs, ..Epoch::default() };
+        let history = History { epochs: vec![epoch; 10_000], ..History::default() };
+        let bytes: usize = history.state().iter().map(|(name, column)| name.len() + column.bytes().len()).sum();
+        assert!(bytes < 5_000_000, "{bytes} bytes on disk");
+        let entry = |(name, _): &(String, f64)| std::mem::size_of::<(String, f64)>() + name.capacity();
+        let memory = |epoch: &Epoch| {
+            let ledgers = [Some(&epoch.ledger), epoch.validation.as_ref()];
+            let terms = ledgers.into_iter().flatten().flat_map(|ledger| &ledger.terms);
+            std::mem::size_of::<Epoch>() + terms.chain(&epoch.logs.0).map(entry).sum::<usize>()
+        };
+        let bytes: usize = history.epochs.iter().map(memory).sum();
+        assert!(bytes < 50_000_000, "{bytes} bytes in memory");
     }
 }

@@ -14,6 +14,21 @@ use super::probes::{Probe, Recorder};
 /// Keras's.
 pub(crate) const BATCH_SIZE: usize = 32;
 
+/// What `fit` does at a batch whose loss or gradient is not finite.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NonFinite {
+    /// It ends with an error that names what made the number. The batch has changed nothing.
+    #[default]
+    Stop,
+    /// It leaves the batch out: its step has changed nothing. How many there were is in [`Epoch::skipped`](super::Epoch::skipped) and,
+    /// as `skipped_batches`, in the logs of each epoch, and a warning says what was wrong with an epoch's first. An epoch of which all
+    /// batches are left out is an error.
+    Skip,
+    /// It trains on, as Keras does: such numbers may become weights, and then stay. Nothing is checked. How many batches had a loss
+    /// that is not finite is, as `non_finite_batches`, in the logs of each epoch, with a warning.
+    Continue,
+}
+
 /// How to train: what Keras's `fit` takes besides the data.
 ///
 /// ```
@@ -34,7 +49,7 @@ pub struct Fit<'a> {
     pub(super) class_weight: Vec<(usize, f64)>,
     pub(super) shuffle: bool,
     pub(super) deny_warnings: bool,
-    pub(super) skip_non_finite: bool,
+    pub(super) non_finite: NonFinite,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) recorder: Recorder,
 }
@@ -50,7 +65,7 @@ impl<'a> Fit<'a> {
             class_weight: Vec::new(),
             shuffle: true,
             deny_warnings: false,
-            skip_non_finite: false,
+            non_finite: NonFinite::Stop,
             callbacks: Vec::new(),
             recorder: Recorder::default(),
         }
@@ -91,9 +106,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Whether a batch whose loss or gradient is not finite is left out, instead of ending `fit` with an error. Its step has
-    /// changed nothing. How many there were is in [`Epoch::skipped`] and, as `skipped_batches`, in the logs of each epoch, and a
-    /// warning says what was wrong with an epoch's first. An epoch of which all batches are left out is an error. False unless set.
+    /// What happens at a batch whose loss or gradient is not finite; [`NonFinite::Stop`] unless set.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -101,13 +114,13 @@ impl<'a> Fit<'a> {
     /// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(&x.log(), cx));
     /// model.compile(Sgd::new(0.1), MeanSquaredError, ());
     /// let data = Dataset::new([[1.0_f32], [-1.0], [2.0], [3.0]], [[0.0_f32], [1.0], [1.0], [2.0]])?;
-    /// let history = model.fit(&data, Fit::epochs(2).batch_size(1).skip_non_finite(true))?;
+    /// let history = model.fit(&data, Fit::epochs(2).batch_size(1).non_finite(NonFinite::Skip))?;
     /// assert_eq!((history.get("skipped_batches"), history.skipped()), (vec![1.0, 1.0], 2));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[must_use]
-    pub fn skip_non_finite(mut self, skip: bool) -> Self {
-        self.skip_non_finite = skip;
+    pub fn non_finite(mut self, policy: NonFinite) -> Self {
+        self.non_finite = policy;
         self
     }
 

@@ -25,7 +25,7 @@ pub use callbacks::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint, Progress,
     ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
 };
-pub use fit::Fit;
+pub use fit::{Fit, NonFinite};
 pub use history::{Epoch, History, Ledger, Logs};
 pub use predictor::Predictor;
 pub use probes::{Probe, Reading};

@@ -211,7 +211,14 @@ impl Predictor {
         let signature = |id: &crate::graph::NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
         let inputs = graph.inputs.iter().map(signature).collect();
         let outputs = graph.outputs.iter().map(signature).map(|(shape, dtype)| Array::zeros(shape, dtype)).collect();
-        let key = Key { kind: Kind::Predict, counts: [self.inputs.len(), 0, 0], inputs, trainable: Vec::new(), due: Vec::new() };
+        let key = Key {
+            kind: Kind::Predict,
+            counts: [self.inputs.len(), 0, 0],
+            inputs,
+            trainable: Vec::new(),
+            due: Vec::new(),
+            unchecked: false,
+        };
         let step =
             Step { key, program: Program::new(&graph), names: Names::default(), shown: Vec::new(), warned: false, outputs };
         Ok(self.steps.keep(step))

@@ -58,9 +58,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             .with("begun", self.current.begun)
             .with("batches", self.current.batches as f64)
             .with("skipped", self.current.skipped as f64)
+            .with("non-finite", self.current.non_finite as f64)
             .with("stopped", self.training.is_stopped());
         state.insert("history", self.training.history().state());
         state.insert("sums", self.current.sums.state());
+        state.insert("probes", self.options.recorder.state());
         state.insert("reported", logs_state(&self.training.reported()));
         for (index, callback) in self.options.callbacks.iter().enumerate() {
             state.insert(&format!("callback {index}"), callback.state());
@@ -76,12 +78,14 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.model.epochs.store(count("model epochs")?, Ordering::Relaxed);
         self.current.begun = state.number("begun")? != 0.0;
         (self.current.batches, self.current.skipped) = (count("batches")?, count("skipped")?);
+        self.current.non_finite = count("non-finite")?;
         self.current.sums = Sums::from_state(&state.part("sums"))?;
         self.training.begin_epoch(self.epoch());
         logs_from(&state.part("reported")).iter().for_each(|(name, value)| self.training.report(name, value));
         if state.number("stopped")? != 0.0 {
             self.training.stop();
         }
+        self.options.recorder.restore(&state.part("probes"))?;
         self.kept.restore(&state.part("variables"))?;
         if self.options.shuffle && self.current.begun {
             self.order.shuffle(self.model.seed, self.model.epochs.load(Ordering::Relaxed));

@@ -18,7 +18,7 @@ use crate::model::{Model, distinct};
 use crate::trace::Function;
 
 use super::callbacks::Training;
-use super::fit::{Buffers, Fit};
+use super::fit::{Buffers, Fit, NonFinite};
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::kept::Kept;
 use super::step::{Batch, Runner};
@@ -80,6 +80,8 @@ pub(super) struct CurrentEpoch {
     batch: Option<Done>,
     pub sums: Sums,
     pub skipped: usize,
+    /// The batches whose loss was not finite, and was trained on.
+    pub non_finite: usize,
     /// The error of the first batch that was skipped.
     error: Option<Error>,
     start: Instant,
@@ -94,7 +96,7 @@ enum Done {
 impl CurrentEpoch {
     fn new() -> Self {
         let start = Instant::now();
-        Self { begun: false, batches: 0, batch: None, sums: Sums::default(), skipped: 0, error: None, start }
+        Self { begun: false, batches: 0, batch: None, sums: Sums::default(), skipped: 0, non_finite: 0, error: None, start }
     }
 }
 
@@ -148,6 +150,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         );
         let mut runner = Runner::new(model, Kind::Train);
         runner.deny_warnings = options.deny_warnings;
+        runner.unchecked = options.non_finite == NonFinite::Continue;
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
         let mut run = Self {
             model,
@@ -289,9 +292,14 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let number = epoch * self.training.batches() + self.current.batches;
         self.runner.begin(self.options.recorder.due(number));
         let result = self.runner.run_kept(Batch { rows, ..buffer.into() }, &mut self.kept);
-        match result.map(|(names, values)| self.current.sums.add(names, values.iter().map(|value| value.get(0)), rows.len())) {
-            Ok(()) => {
+        let result = result.map(|(names, values)| {
+            self.current.sums.add(names, values.iter().map(|value| value.get(0)), rows.len());
+            values[0].is_finite()
+        });
+        match result {
+            Ok(finite) => {
                 self.current.batch = Some(Done::Recorded);
+                self.current.non_finite += usize::from(!finite);
                 let Fit { recorder, callbacks, .. } = &mut self.options;
                 recorder.read(number, epoch, &self.runner, callbacks)?;
             }
@@ -318,12 +326,12 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         Ok(())
     }
 
-    /// Leaves the batch out and counts it, if the error is that a number is not finite and [`Fit::skip_non_finite`] says so.
+    /// Leaves the batch out and counts it, if the error is that a number is not finite and [`Fit::non_finite`] says so.
     ///
     /// # Errors
     /// The error otherwise.
     pub fn skip(&mut self, error: Error) -> Result<()> {
-        if !self.options.skip_non_finite || error.kind() != ErrorKind::NotFinite {
+        if self.options.non_finite != NonFinite::Skip || error.kind() != ErrorKind::NotFinite {
             return Err(error);
         }
         self.current.skipped += 1;
@@ -398,11 +406,19 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             }
             self.model.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
         }
+        if epoch.non_finite > 0 {
+            let (count, total) = (epoch.non_finite, self.training.batches());
+            self.model.warn(vec![format!("{count} of {total} batches had a loss that is not finite, and were trained on")]);
+        }
         let mut metrics = self.model.metric_results()?;
         for metric in &self.metrics {
             metrics.push((metric.name().to_string(), metric.value()?.item()?));
         }
-        metrics.extend(self.options.skip_non_finite.then(|| ("skipped_batches".to_string(), epoch.skipped as f64)));
+        metrics.extend(match self.options.non_finite {
+            NonFinite::Stop => None,
+            NonFinite::Skip => Some(("skipped_batches".to_string(), epoch.skipped as f64)),
+            NonFinite::Continue => Some(("non_finite_batches".to_string(), epoch.non_finite as f64)),
+        });
         metrics.extend(self.options.recorder.take_logs());
         let mut logs = epoch.sums.logs(metrics);
         let validation = match &self.validation {

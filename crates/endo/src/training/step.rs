@@ -62,6 +62,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     traced: bool,
     /// Whether a warning is an error, before anything is run.
     pub deny_warnings: bool,
+    /// Whether numbers that are not finite are trained on.
+    pub unchecked: bool,
     /// Whether a step that fails at a number that is not finite is computed again, to find what made it.
     pub replays: bool,
 }
@@ -73,7 +75,19 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(model: &'m Model<I, O>, kind: Kind) -> Self {
         let (eager, trainable) = ((Made::default(), Vec::new()), trainable(model));
         let (used, due) = (Vec::new(), Vec::new());
-        Self { model, kind, trainable, used, eager, due, seen: None, traced: false, deny_warnings: false, replays: true }
+        Self {
+            model,
+            kind,
+            trainable,
+            used,
+            eager,
+            due,
+            seen: None,
+            traced: false,
+            deny_warnings: false,
+            unchecked: false,
+            replays: true,
+        }
     }
 
     /// Says what the runs from here on show of the model's inside. It is computed beside the step, by a plan that writes nothing: in
@@ -146,7 +160,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             let called = Called { input: &|index| name(counts, index), rows };
             let (values, warnings) = tracing.run_eagerly(inputs, called, |tensors, cx| {
                 let outputs = self.model.step(self.kind, counts, tensors, cx, &self.due, &made);
-                deny(self.deny_warnings, cx);
+                conclude(self.deny_warnings, self.unchecked, cx);
                 outputs
             })?;
             self.model.warn(warnings);
@@ -187,7 +201,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             Some(step) => step,
             None => {
                 self.traced = true;
-                self.model.trace_step(self.kind, counts, inputs, due, self.deny_warnings)?
+                self.model.trace_step(self.kind, counts, inputs, due, [self.deny_warnings, self.unchecked])?
             }
         };
         self.trainable = step.key.trainable.clone();
@@ -214,6 +228,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             && key.counts == counts
             && key.trainable == self.trainable
             && key.due == due
+            && key.unchecked == self.unchecked
             && key.inputs.iter().zip(inputs).all(same)
     }
 }
@@ -223,9 +238,13 @@ fn reported<'a>(shown: &[Shown], outputs: &'a [Array]) -> &'a [Array] {
     &outputs[..shown.first().map_or(outputs.len(), Shown::start)]
 }
 
-fn deny(warnings: bool, cx: &Context) {
-    if warnings {
+/// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
+fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
+    if deny_warnings {
         cx.trace().deny_warnings();
+    }
+    if unchecked {
+        cx.trace().drop_checks();
     }
 }
 
@@ -264,13 +283,13 @@ impl<I: Tree, O: Tree> Model<I, O> {
         counts: [usize; 3],
         inputs: &[&Array],
         due: &[Watch],
-        deny_warnings: bool,
+        [deny_warnings, unchecked]: [bool; 2],
     ) -> Result<Arc<Step>> {
         let made = RefCell::new(Made::default());
         let tracing = self.tracing(kind == Kind::Train);
         let (mut graph, warnings) = tracing.graph(inputs, |tensors, cx| {
             let outputs = self.step(kind, counts, tensors, cx, due, &made);
-            deny(deny_warnings, cx);
+            conclude(deny_warnings, unchecked, cx);
             outputs
         })?;
         let warned = !warnings.is_empty();
@@ -280,7 +299,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.warn(warnings);
         let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
         let signature = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        let key = Key { kind, counts, inputs: signature, trainable: trainable(self), due: due.to_vec() };
+        let key = Key { kind, counts, inputs: signature, trainable: trainable(self), due: due.to_vec(), unchecked };
         let Made { names, shown } = made.into_inner();
         let step = Step { key, program: Program::new(&graph), names, shown, warned, outputs };
         Ok(self.steps.keep(step))

@@ -184,7 +184,7 @@ fn batches_that_are_left_out_are_counted() {
         // The same with and without the second of three batches.
         let without = rows(12, &[]).take(&[0, 1, 2, 3, 8, 9, 10, 11]).unwrap();
         let wanted = whole.fit(&without, fit()).unwrap();
-        let history = skipping.fit(&rows(12, &[6]), fit().skip_non_finite(true)).unwrap();
+        let history = skipping.fit(&rows(12, &[6]), fit().non_finite(NonFinite::Skip)).unwrap();
         assert_eq!(history.get("skipped_batches"), [1.0, 1.0]);
         assert_eq!((history.skipped(), history.epochs[1].skipped), (2, 1));
         assert_eq!(history.get("loss"), wanted.get("loss"));
@@ -200,7 +200,7 @@ fn batches_that_are_left_out_are_counted() {
 #[test]
 fn an_epoch_without_a_batch_to_train_on() {
     let mut model = logarithmic(false);
-    let result = model.fit(&rows(8, &[0, 4]), Fit::epochs(2).batch_size(4).shuffle(false).skip_non_finite(true));
+    let result = model.fit(&rows(8, &[0, 4]), Fit::epochs(2).batch_size(4).shuffle(false).non_finite(NonFinite::Skip));
     let message = "all 2 batches were skipped; epoch 1, step 1: the loss term `main` is not finite; nothing was updated: \
                    `log` of -2 gave NaN in row 0 of the data, counted from 0";
     expect(result, ErrorKind::NotFinite, "logarithmic", marked("log"), message, DOMAIN);
@@ -210,6 +210,6 @@ fn an_epoch_without_a_batch_to_train_on() {
 fn other_mistakes_are_not_skipped() {
     let mut model = logarithmic(false);
     let wide = Dataset::new(Array::full([8, 2], 1.0, DType::F32), Array::zeros([8, 3], DType::F32)).unwrap();
-    let error = model.fit(&wide, Fit::epochs(1).skip_non_finite(true)).unwrap_err();
+    let error = model.fit(&wide, Fit::epochs(1).non_finite(NonFinite::Skip)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
 }

@@ -107,7 +107,8 @@ fn a_step_that_is_skipped_has_no_reading() {
     let mut model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(&x.log(), cx));
     model.compile(Sgd::new(0.1), MeanSquaredError, ());
     let data = Dataset::new([[1.0_f32], [-1.0], [2.0]], [[0.0_f32], [1.0], [1.0]]).unwrap();
-    let options = Fit::epochs(2).batch_size(1).shuffle(false).skip_non_finite(true).probe(Probe::weights("kernel").every(1));
+    let options =
+        Fit::epochs(2).batch_size(1).shuffle(false).non_finite(NonFinite::Skip).probe(Probe::weights("kernel").every(1));
     let history = model.fit(&data, options).unwrap();
     assert_eq!(history.readings.iter().map(|reading| reading.step).collect::<Vec<_>>(), [0, 2, 3, 5]);
 }

@@ -109,7 +109,7 @@ fn a_batch_that_is_not_finite_is_skipped_in_a_loop_of_ones_own_too() {
         optimizer.apply(&cx.gradients(&loss, model.trainable_weights()), cx);
         [loss]
     });
-    let mut run = model.run(&train, Fit::epochs(1).batch_size(1).skip_non_finite(true)).unwrap();
+    let mut run = model.run(&train, Fit::epochs(1).batch_size(1).non_finite(NonFinite::Skip)).unwrap();
     while run.next_batch().unwrap() {
         match run.step(&mut step) {
             Ok([loss]) => run.record([("main", loss.item().unwrap())]).unwrap(),

@@ -4,6 +4,7 @@
 //! one that computes the same with statistics as further outputs and writes nothing; all other steps run the first alone.
 
 mod cost;
+mod kept;
 mod npy;
 mod probe;
 mod readings;

@@ -96,7 +96,7 @@ impl Reading {
 }
 
 impl Histogram {
-    fn of(counts: &Array, minimum: f64, maximum: f64) -> Self {
+    pub(super) fn of(counts: &Array, minimum: f64, maximum: f64) -> Self {
         let counts: Vec<usize> = (0..counts.len()).map(|index| counts.get(index) as usize).collect();
         if minimum == maximum {
             return Self { edges: vec![minimum, maximum], counts: vec![counts.iter().sum()] };

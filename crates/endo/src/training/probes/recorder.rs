@@ -18,26 +18,26 @@ use super::{Probe, Reading, TermReading, npy};
 /// The probes of a training and what they have read.
 #[derive(Default)]
 pub(crate) struct Recorder {
-    probes: Vec<Probe>,
+    pub(super) probes: Vec<Probe>,
     /// Which of them are due in this step.
     due: Vec<usize>,
     /// Whether one was in the step before.
-    after: bool,
+    pub(super) after: bool,
     started: Option<Instant>,
     times: Times,
-    series: Vec<ValueSeries>,
+    pub(super) series: Vec<ValueSeries>,
     /// Where in `series` the next reading probably belongs: they come in the same order each time.
     next: usize,
-    terms: Series<TermReading>,
+    pub(super) terms: Series<TermReading>,
     /// The sums of the terms' numbers in this epoch by name, and how many they are.
-    sums: Vec<(String, f64, usize)>,
+    pub(super) sums: Vec<(String, f64, usize)>,
 }
 
 /// The readings of one value by one probe.
-struct ValueSeries {
-    probe: usize,
-    path: String,
-    readings: Series<Reading>,
+pub(super) struct ValueSeries {
+    pub probe: usize,
+    pub path: String,
+    pub readings: Series<Reading>,
 }
 
 impl Recorder {

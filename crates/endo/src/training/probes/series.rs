@@ -8,10 +8,10 @@ pub(super) const KEPT: usize = 1000;
 /// What is kept of a series.
 #[derive(Debug)]
 pub(super) struct Series<T> {
-    seen: usize,
+    pub seen: usize,
     /// Every so many are kept.
-    stride: usize,
-    kept: Vec<T>,
+    pub stride: usize,
+    pub kept: Vec<T>,
 }
 
 impl<T> Default for Series<T> {

@@ -1,0 +1,134 @@
+//! What probes have read so far, as numbers by name: what a saved run holds of it.
+//!
+//! In: a recorder in the middle of a training. Out: a [`State`]; and a recorder that goes on from one.
+
+use crate::array::Array;
+use crate::error::Result;
+use crate::training::columns::{rows, table};
+use crate::training::state::State;
+
+use super::readings::{Histogram, Reading, Statistics};
+use super::recorder::{Recorder, ValueSeries};
+use super::series::Series;
+use super::terms::{Cosine, TermGradient, TermReading};
+
+/// Between the two names of a cell that has two: no name has it.
+const BETWEEN: char = '\u{1f}';
+
+impl Recorder {
+    /// All that it has read and not given away.
+    pub fn state(&self) -> State {
+        let mut state = State::new().with("series", self.series.len() as f64).with("after", self.after);
+        for (index, series) in self.series.iter().enumerate() {
+            let readings = &series.readings;
+            let about = [series.probe, readings.seen, readings.stride, readings.kept.len()].map(|number| number as f64);
+            state = state.with(format!("series {index}/about"), about).with(format!("series {index}/path/{}", series.path), 0.0);
+            let cells = readings.kept.iter().enumerate();
+            let cells = cells.flat_map(|(row, reading)| cells_of(reading).map(move |(name, value)| (row, name, value)));
+            state.insert(&format!("series {index}/readings"), table(readings.kept.len(), cells));
+        }
+        let terms = &self.terms;
+        state = state.with("terms", [terms.seen, terms.stride, terms.kept.len()].map(|number| number as f64));
+        let cells = terms.kept.iter().enumerate();
+        let cells = cells.flat_map(|(row, reading)| cells_of_terms(reading).map(move |(name, value)| (row, name, value)));
+        state.insert("term readings", table(terms.kept.len(), cells));
+        let sums = self.sums.iter().flat_map(|(name, sum, count)| [(0, name.clone(), *sum), (1, name.clone(), *count as f64)]);
+        state.insert("sums", table(2, sums));
+        state
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.after = state.number("after")? != 0.0;
+        self.series.clear();
+        for index in 0..state.number("series")? as usize {
+            let part = state.part(&format!("series {index}"));
+            let about = part.get("about")?;
+            let [probe, seen, stride, count] = [0, 1, 2, 3].map(|index| about.get(index) as usize);
+            let Some(watch) = self.probes.get(probe).map(|probe| &probe.watch) else { continue };
+            let path = part.part("path").iter().next().map_or_else(String::new, |(path, _)| path.to_string());
+            let kept = rows(&part.part("readings"), count).into_iter();
+            let kept = kept.map(|cells| reading(&cells, watch.kind, &path)).collect();
+            self.series.push(ValueSeries { probe, path, readings: Series { seen, stride, kept } });
+        }
+        let about = state.get("terms")?;
+        let [seen, stride, count] = [0, 1, 2].map(|index| about.get(index) as usize);
+        let kept = rows(&state.part("term readings"), count).iter().map(|cells| term_reading(cells)).collect();
+        self.terms = Series { seen, stride, kept };
+        let mut sums = rows(&state.part("sums"), 2);
+        let (counts, totals) = (sums.pop().unwrap_or_default(), sums.pop().unwrap_or_default());
+        self.sums = totals.into_iter().zip(counts).map(|((name, sum), (_, count))| (name, sum, count as usize)).collect();
+        Ok(())
+    }
+}
+
+fn cells_of(reading: &Reading) -> impl Iterator<Item = (String, f64)> {
+    let Statistics { count, mean, standard_deviation, norm, minimum, maximum, zeros, saturated } = reading.statistics;
+    let numbers = [
+        ("step", reading.step as f64),
+        ("epoch", reading.epoch as f64),
+        ("count", count as f64),
+        ("mean", mean),
+        ("standard_deviation", standard_deviation),
+        ("norm", norm),
+        ("minimum", minimum),
+        ("maximum", maximum),
+        ("zeros", zeros),
+    ];
+    let numbers = numbers.into_iter().chain(saturated.map(|share| ("saturated", share)));
+    let counts = reading.histogram.iter().flat_map(|histogram| &histogram.counts);
+    let bins = counts.enumerate().map(|(index, count)| (format!("bin/{index:04}"), *count as f64));
+    numbers.map(|(name, value)| (name.to_string(), value)).chain(bins)
+}
+
+fn reading(cells: &[(String, f64)], kind: super::ProbeKind, path: &str) -> Reading {
+    let find = |name: &str| cells.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+    let number = |name: &str| find(name).unwrap_or(f64::NAN);
+    let statistics = Statistics {
+        count: number("count") as usize,
+        mean: number("mean"),
+        standard_deviation: number("standard_deviation"),
+        norm: number("norm"),
+        minimum: number("minimum"),
+        maximum: number("maximum"),
+        zeros: number("zeros"),
+        saturated: find("saturated"),
+    };
+    let counts: Vec<f64> = cells.iter().filter(|(name, _)| name.starts_with("bin/")).map(|(_, count)| *count).collect();
+    let histogram = (!counts.is_empty()).then(|| Histogram::of(&Array::from(counts), statistics.minimum, statistics.maximum));
+    let [step, epoch] = ["step", "epoch"].map(|name| number(name) as usize);
+    Reading { step, epoch, kind, path: path.to_string(), statistics, histogram }
+}
+
+fn cells_of_terms(reading: &TermReading) -> impl Iterator<Item = (String, f64)> {
+    let numbers = [("step", reading.step as f64), ("epoch", reading.epoch as f64)];
+    let terms = reading.terms.iter().flat_map(|term| {
+        let layers = term.layers.iter().map(|(layer, norm)| (format!("layer/{}{BETWEEN}{layer}", term.name), *norm));
+        std::iter::once((format!("term/{}", term.name), term.norm)).chain(layers)
+    });
+    let cosines = reading.cosines.iter().map(|cosine| {
+        let [first, second] = &cosine.terms;
+        (format!("cosine/{first}{BETWEEN}{second}"), cosine.value)
+    });
+    numbers.into_iter().map(|(name, value)| (name.to_string(), value)).chain(terms).chain(cosines)
+}
+
+fn term_reading(cells: &[(String, f64)]) -> TermReading {
+    let mut reading = TermReading { step: 0, epoch: 0, terms: Vec::new(), cosines: Vec::new() };
+    for (name, value) in cells {
+        let (kind, name) = name.split_once('/').unwrap_or((name, ""));
+        let pair = || name.split_once(BETWEEN).map(|(first, second)| [first.to_string(), second.to_string()]);
+        match (kind, pair()) {
+            ("step", _) => reading.step = *value as usize,
+            ("epoch", _) => reading.epoch = *value as usize,
+            ("term", _) => reading.terms.push(TermGradient { name: name.to_string(), norm: *value, layers: Vec::new() }),
+            ("layer", Some([term, layer])) => {
+                let known = reading.terms.iter_mut().find(|known| known.name == term);
+                known.into_iter().for_each(|known| known.layers.push((layer.clone(), *value)));
+            }
+            ("cosine", Some(terms)) => reading.cosines.push(Cosine { terms, value: *value }),
+            _ => {} // of a later version
+        }
+    }
+    reading
+}
