@@ -327,3 +327,17 @@ fn epochs_before_an_error_count_for_the_order_of_the_next() {
     };
     assert_eq!(weights(true), weights(false));
 }
+
+#[test]
+fn checkpoints_are_saved_after_every_so_many_batches() {
+    let folder = Folder::new("frequent");
+    let data = Dataset::new(Array::full([40, 1], 0.5, DType::F32), Array::full([40, 1], 0.25, DType::F32)).unwrap();
+    let mut model = Model::new(Dense::new(1));
+    model.compile("sgd", "mse", ());
+    let checkpoint = ModelCheckpoint::new(folder.path("{epoch}-{loss:.9}.safetensors")).save_freq(3);
+    model.fit(&data, Fit::epochs(2).batch_size(10).callback(checkpoint)).unwrap();
+    // Batches 3 and 6 of 8: one in each epoch.
+    assert_eq!(folder.files().iter().map(|file| file.split('-').next().unwrap()).collect::<Vec<_>>(), ["1", "2"]);
+    let never = Fit::epochs(1).callback(ModelCheckpoint::new("x").save_freq(0));
+    assert_eq!(model.fit(&data, never).unwrap_err().message(), "the `save_freq` of `ModelCheckpoint` is 0");
+}

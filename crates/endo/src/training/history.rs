@@ -237,7 +237,7 @@ impl Sums {
 
 impl Ledger {
     /// The total and, when there are several, the terms, as numbers by name.
-    fn logs(&self) -> Vec<(String, f64)> {
+    pub(super) fn logs(&self) -> Vec<(String, f64)> {
         let terms = if self.terms.len() > 1 { &self.terms[..] } else { &[] };
         std::iter::once(("loss".to_string(), self.total)).chain(terms.iter().cloned()).collect()
     }

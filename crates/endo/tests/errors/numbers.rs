@@ -213,3 +213,19 @@ fn other_mistakes_are_not_skipped() {
     let error = model.fit(&wide, Fit::epochs(1).non_finite(NonFinite::Skip)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
 }
+
+#[test]
+fn numbers_that_are_not_finite_are_trained_on_if_that_is_asked_for() {
+    for eager in [false, true] {
+        let mut model = Model::new(Dense::new(1).kernel_initializer("ones")).run_eagerly(eager);
+        model.compile(Sgd::new(0.1), |y: &Tensor, y_pred: &Tensor| (y_pred - y).log(), ());
+        let data = Dataset::new([[1.0_f32], [2.0], [3.0]], [[0.0_f32], [5.0], [1.0]]).unwrap();
+        let options = Fit::epochs(1).batch_size(1).shuffle(false).non_finite(NonFinite::Continue);
+        let history = model.fit(&data, options).unwrap();
+        assert_eq!(history.get("non_finite_batches"), [2.0]); // the second, and the third by the weights that it left
+        assert!(model.weights()[0].value().get(0).is_nan());
+        let warning = "2 of 3 batches had a loss that is not finite, and were trained on";
+        assert!(model.warnings().iter().any(|known| known == warning), "{:?}", model.warnings());
+        assert_eq!(history.skipped(), 0);
+    }
+}

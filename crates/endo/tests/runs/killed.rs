@@ -17,6 +17,8 @@ fn train(folder: &Path) {
     let options = Fit::epochs(25)
         .batch_size(16)
         .validation_split(0.2)
+        .probe(Probe::activations("dense*").histogram(5).every(7))
+        .probe(Probe::terms().every(4))
         .callback(EarlyStopping::on("val_loss").patience(6).restore_best_weights(true))
         .callback(ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2))
         .callback(CsvLogger::new(folder.join("log.csv")))

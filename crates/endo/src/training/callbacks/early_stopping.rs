@@ -5,7 +5,7 @@
 use crate::array::Array;
 use crate::error::Result;
 
-use super::monitor::Monitor;
+use super::monitor::{Monitor, monitor_options};
 use super::{Callback, Epoch, State, Training};
 
 /// Stops training when a number has not improved for some epochs, and can restore the weights of the best one. Keras's
@@ -26,6 +26,8 @@ pub struct EarlyStopping {
     monitor: Monitor,
     patience: usize,
     restore_best_weights: bool,
+    baseline: Option<f64>,
+    start_from_epoch: usize,
     /// The best epoch and its weights.
     best: Option<(usize, Vec<Array>)>,
     waited: usize,
@@ -35,7 +37,7 @@ impl EarlyStopping {
     /// Watches a number of the logs: `"val_loss"`, `"val_reconstruction"`, `"val_accuracy"`.
     pub fn on(monitor: impl Into<String>) -> Self {
         let monitor = Monitor::new("`EarlyStopping`", monitor.into());
-        Self { monitor, patience: 0, restore_best_weights: false, best: None, waited: 0 }
+        Self { monitor, patience: 0, restore_best_weights: false, baseline: None, start_from_epoch: 0, best: None, waited: 0 }
     }
 
     /// The epochs without improvement after which training stops; 0 unless set: the first one.
@@ -45,18 +47,19 @@ impl EarlyStopping {
         self
     }
 
-    /// By how much the number has to improve to count; 0 unless set.
+    monitor_options! { min_delta = "0" }
+
+    /// A number that has to be beaten for epochs to count as improvements; none unless set.
     #[must_use]
-    pub fn min_delta(mut self, delta: f64) -> Self {
-        self.monitor.min_delta = delta;
+    pub fn baseline(mut self, baseline: f64) -> Self {
+        self.baseline = Some(baseline);
         self
     }
 
-    /// Whether larger is better. Unless set, terms of the loss are to fall, and what a metric's name says: accuracies are to
-    /// rise, errors to fall. Keras's `mode`.
+    /// The first epoch that is looked at, counted from 0; 0 unless set. Before it training does not stop.
     #[must_use]
-    pub fn maximize(mut self, maximize: bool) -> Self {
-        self.monitor.maximize = Some(maximize);
+    pub fn start_from_epoch(mut self, epoch: usize) -> Self {
+        self.start_from_epoch = epoch;
         self
     }
 
@@ -80,18 +83,23 @@ impl Callback for EarlyStopping {
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
-        if self.monitor.improves(report)? {
-            let weights = if self.restore_best_weights {
-                training.weights().iter().map(|weight| weight.value()).collect()
-            } else {
-                Vec::new()
-            };
-            self.best = Some((epoch, weights));
-            self.waited = 0;
+        if epoch < self.start_from_epoch {
             return Ok(());
         }
         self.waited += 1;
-        if self.waited >= self.patience.max(1) {
+        let improved = self.monitor.improves(report)?;
+        if improved || (self.best.is_none() && self.restore_best_weights) {
+            let weights = training.weights().iter().filter(|_| self.restore_best_weights);
+            self.best = Some((epoch, weights.map(|weight| weight.value()).collect()));
+        }
+        if improved {
+            // As in Keras: an epoch that is the best so far and yet no better than the baseline does not count, but does not stop.
+            if self.baseline.is_none_or(|baseline| self.monitor.beats(report, baseline).unwrap_or(true)) {
+                self.waited = 0;
+            }
+            return Ok(());
+        }
+        if self.waited >= self.patience && epoch > 0 {
             training.stop();
         }
         Ok(())
@@ -107,7 +115,7 @@ impl Callback for EarlyStopping {
     fn restore(&mut self, state: &State) -> Result<()> {
         self.monitor.restore(state)?;
         self.waited = state.number("waited")? as usize;
-        if self.monitor.best.is_some() {
+        if state.iter().any(|(name, _)| name == "best_epoch") {
             let weights = 0..state.number("weights")? as usize;
             let weights = weights.map(|index| state.get(&format!("weight {index}")).cloned()).collect::<Result<_>>()?;
             self.best = Some((state.number("best_epoch")? as usize, weights));
@@ -143,5 +151,28 @@ mod tests {
         assert!(training.is_stopped());
         stopping.train_end(&training).unwrap();
         assert_eq!((stopping.best(), weight.value().get(0)), (Some((1, 1.0)), 1.0));
+    }
+
+    /// The epoch after which training stops on these losses, counted from 0.
+    fn stops<const N: usize>(mut stopping: EarlyStopping, losses: [f64; N]) -> Option<usize> {
+        let training = training(Vec::new(), 0.1);
+        stopping.train_begin(&training).unwrap();
+        losses.into_iter().enumerate().position(|(index, loss)| {
+            stopping.epoch_end(index, &epoch(&[("loss", loss)]), &training).unwrap();
+            training.is_stopped()
+        })
+    }
+
+    /// What keras 3.15.1 does on these losses.
+    #[test]
+    fn baseline_and_first_epoch_are_keras_s() {
+        let losses = [5.0, 4.0, 4.5, 3.9, 3.8, 3.9, 3.7, 3.9, 3.9, 3.9];
+        let stopping = || EarlyStopping::on("loss").patience(3);
+        assert_eq!(stops(stopping(), losses), Some(9));
+        assert_eq!(stops(stopping().baseline(3.85), losses), Some(2));
+        assert_eq!(stops(stopping().baseline(1.0), losses), Some(2));
+        assert_eq!(stops(EarlyStopping::on("loss").start_from_epoch(2), losses), Some(5));
+        assert_eq!(stops(EarlyStopping::on("loss"), [1.0, 2.0]), Some(1));
+        assert_eq!(stops(EarlyStopping::on("loss"), [f64::NAN, f64::NAN]), Some(1));
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! In: an epoch's numbers. Out: a file, written beside its place and renamed, so that it is always whole.
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
-use super::monitor::Monitor;
+use super::monitor::{Monitor, monitor_options};
 use super::template::Template;
-use super::{Callback, Epoch, State, Training};
+use super::{Callback, Epoch, Ledger, State, Training};
+use crate::training::Logs;
 
 /// Saves the model after every epoch, or only if it is the best so far. Keras's `ModelCheckpoint`, with its defaults.
 ///
@@ -37,13 +38,24 @@ pub struct ModelCheckpoint {
     monitor: Monitor,
     save_best_only: bool,
     save_weights_only: bool,
+    save_freq: Option<usize>,
+    /// The batches since the last save.
+    batches: usize,
 }
 
 impl ModelCheckpoint {
     /// Saves to a path, which may have fields.
     pub fn new(path: impl Into<String>) -> Self {
         let monitor = Monitor::new("`ModelCheckpoint`", "val_loss".to_string());
-        Self { path: path.into(), template: None, monitor, save_best_only: false, save_weights_only: false }
+        Self {
+            path: path.into(),
+            template: None,
+            monitor,
+            save_best_only: false,
+            save_weights_only: false,
+            save_freq: None,
+            batches: 0,
+        }
     }
 
     /// The number of the logs by which epochs are compared, where only the best is saved; `val_loss` unless set.
@@ -67,10 +79,13 @@ impl ModelCheckpoint {
         self
     }
 
-    /// Whether larger is better. Unless set, terms of the loss are to fall, and what a metric's name says. Keras's `mode`.
+    monitor_options! {}
+
+    /// Saves after every so many batches instead of after every epoch. The path can then name the loss and its terms, as means over the
+    /// epoch so far, and so can [`monitor`](Self::monitor).
     #[must_use]
-    pub fn maximize(mut self, maximize: bool) -> Self {
-        self.monitor.maximize = Some(maximize);
+    pub fn save_freq(mut self, batches: usize) -> Self {
+        self.save_freq = Some(batches);
         self
     }
 
@@ -80,29 +95,53 @@ impl ModelCheckpoint {
         self.monitor.best = Some(value);
         self
     }
-}
 
-impl Callback for ModelCheckpoint {
-    fn train_begin(&mut self, _: &Training) -> Result<()> {
-        self.template = Some(Template::parse(&self.path)?);
-        Ok(())
-    }
-
-    fn state(&self) -> State {
-        self.monitor.state()
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.monitor.restore(state)
-    }
-
-    fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
+    fn save(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
         let Some(template) = &self.template else { return Ok(()) };
         let path = template.fill(epoch + 1, report)?;
         match (self.save_best_only && !self.monitor.improves(report)?, self.save_weights_only) {
             (true, _) => Ok(()),
             (false, true) => training.save_weights(path),
             (false, false) => training.save(path),
+        }
+    }
+}
+
+impl Callback for ModelCheckpoint {
+    fn train_begin(&mut self, _: &Training) -> Result<()> {
+        if self.save_freq == Some(0) {
+            let help = "give the number of batches between two saves, or leave it out to save after every epoch";
+            return Err(Error::new(ErrorKind::Argument, "the `save_freq` of `ModelCheckpoint` is 0").help(help));
+        }
+        self.batches = 0;
+        self.template = Some(Template::parse(&self.path)?);
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        self.monitor.state().with("batches", self.batches as f64)
+    }
+
+    fn restore(&mut self, state: &State) -> Result<()> {
+        self.batches = state.number("batches")? as usize;
+        self.monitor.restore(state)
+    }
+
+    fn batch_end(&mut self, _: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+        self.batches += 1;
+        if self.save_freq.is_none_or(|freq| self.batches < freq) {
+            return Ok(());
+        }
+        self.batches = 0;
+        let ledger = ledger();
+        let logs = Logs(ledger.logs());
+        self.save(training.epoch(), &Epoch { ledger, logs, ..Epoch::default() }, training)
+    }
+
+    fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
+        match self.save_freq {
+            Some(_) => Ok(()),
+            None => self.save(epoch, report, training),
         }
     }
 }

@@ -57,6 +57,30 @@ const FALLING: &[&str] = &[
     "false_negatives",
 ];
 
+/// The options of what watches a number, in a field called `monitor`: whether it is to rise, and by how much it has to improve.
+macro_rules! monitor_options {
+    (min_delta = $default:literal) => {
+        #[doc = concat!("By how much the number has to improve to count; ", $default, " unless set.")]
+        #[must_use]
+        pub fn min_delta(mut self, delta: f64) -> Self {
+            self.monitor.min_delta = delta;
+            self
+        }
+
+        monitor_options! {}
+    };
+    () => {
+        /// Whether larger is better. Unless set, terms of the loss are to fall, and what a metric's name says: accuracies are to
+        /// rise, errors to fall. Keras's `mode`.
+        #[must_use]
+        pub fn maximize(mut self, maximize: bool) -> Self {
+            self.monitor.maximize = Some(maximize);
+            self
+        }
+    };
+}
+pub(super) use monitor_options;
+
 impl Monitor {
     pub fn new(watcher: &'static str, name: String) -> Self {
         Self { watcher, name, maximize: None, min_delta: 0.0, best: None }
@@ -82,14 +106,26 @@ impl Monitor {
     /// # Errors
     /// If nothing of that name is reported, or whether it is to rise or to fall was not said and its name does not tell.
     pub fn improves(&mut self, report: &Epoch) -> Result<bool> {
-        let (value, maximize) = (self.value(report)?, self.maximizes(report)?);
-        let delta = self.min_delta.abs();
-        let better = |best: f64| if maximize { value - delta > best } else { value + delta < best };
-        let better = !value.is_nan() && self.best.is_none_or(better);
+        let better = match self.best {
+            Some(best) => self.beats(report, best)?,
+            None => {
+                self.maximizes(report)?; // says now what it would say at the next epoch
+                !self.value(report)?.is_nan()
+            }
+        };
         if better {
-            self.best = Some(value);
+            self.best = Some(self.value(report)?);
         }
         Ok(better)
+    }
+
+    /// Whether this epoch's number is better than another by more than `min_delta`.
+    ///
+    /// # Errors
+    /// As for [`improves`](Self::improves).
+    pub fn beats(&self, report: &Epoch, other: f64) -> Result<bool> {
+        let (value, delta) = (self.value(report)?, self.min_delta.abs());
+        Ok(if self.maximizes(report)? { value - delta > other } else { value + delta < other })
     }
 
     /// The best value so far, to be kept with a run.

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 
-use super::monitor::Monitor;
+use super::monitor::{Monitor, monitor_options};
 use super::{Callback, Epoch, State, Training};
 
 /// Multiplies the learning rate by a factor when a number has not improved for some epochs. Keras's `ReduceLROnPlateau`, with
@@ -59,12 +59,7 @@ impl ReduceLrOnPlateau {
         self
     }
 
-    /// By how much the number has to improve to count; 0.0001 unless set.
-    #[must_use]
-    pub fn min_delta(mut self, delta: f64) -> Self {
-        self.monitor.min_delta = delta;
-        self
-    }
+    monitor_options! { min_delta = "0.0001" }
 
     /// The epochs after a lowering that do not count; 0 unless set.
     #[must_use]
@@ -77,13 +72,6 @@ impl ReduceLrOnPlateau {
     #[must_use]
     pub fn min_lr(mut self, learning_rate: f64) -> Self {
         self.min_lr = learning_rate;
-        self
-    }
-
-    /// Whether larger is better. Unless set, terms of the loss are to fall, and what a metric's name says. Keras's `mode`.
-    #[must_use]
-    pub fn maximize(mut self, maximize: bool) -> Self {
-        self.monitor.maximize = Some(maximize);
         self
     }
 }
