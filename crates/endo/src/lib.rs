@@ -15,6 +15,7 @@
 //! | a term of the loss or a metric from inside it | [`Context::add_loss`](trace::Context::add_loss), [`add_sample_loss`](trace::Context::add_sample_loss), [`add_metric`](trace::Context::add_metric) |
 //! | to train it | [`Model::fit`](model::Model::fit), [`Fit`](training::Fit), [`losses`], [`optimizers`], [`metrics`] |
 //! | to see inside it while it trains | [`Probe`](training::Probe), [`Model::add_metric_at`](model::Model::add_metric_at) |
+//! | a page about the training | [`Report`](report::Report) |
 //! | its predictions in another program | [`Model::export`](model::Model::export), [`Predictor`](training::Predictor) |
 //! | a loop of your own | [`Function`](trace::Function), [`Context::gradients`](trace::Context::gradients) |
 //! | to see values while it runs | [`Function::run_eagerly`](trace::Function::run_eagerly), [`Tensor::value`] |
@@ -108,6 +109,8 @@ mod pages {
     struct Probes;
     #[doc = include_str!("../../../docs/src/loops.md")]
     struct Loops;
+    #[doc = include_str!("../../../docs/src/report.md")]
+    struct Report;
     #[doc = include_str!("../../../docs/src/functions.md")]
     struct Functions;
     #[doc = include_str!("../../../docs/src/saving.md")]
