@@ -190,7 +190,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
 /// The outputs before those that show the model's inside.
 fn reported<'a>(shown: &[Shown], outputs: &'a [Array]) -> &'a [Array] {
-    &outputs[..shown.first().map_or(outputs.len(), Shown::start)]
+    &outputs[..shown.first().map_or(outputs.len(), Shown::scalars)]
 }
 
 fn deny(warnings: bool, cx: &Context) {
