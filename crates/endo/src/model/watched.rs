@@ -44,7 +44,8 @@ pub(crate) struct Watch {
     pub raw: bool,
 }
 
-/// What a step shows: places among its outputs, which begin after those that are reported.
+/// What a step shows. All its scalars are the elements of one output, the first after those that are reported: so many small arrays would
+/// cost more to be written than to be computed.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Shown {
     Value(ShownValue),
@@ -60,7 +61,9 @@ pub(crate) struct ShownValue {
     pub path: String,
     /// How many numbers it has.
     pub count: usize,
-    /// The output of its first statistic.
+    /// The output that holds the scalars.
+    pub scalars: usize,
+    /// Its first statistic among them.
     pub start: usize,
     /// Whether the share of saturated numbers is the last of its statistics.
     pub bounded: bool,
@@ -75,17 +78,19 @@ pub(crate) struct ShownValue {
 pub(crate) struct ShownTerms {
     pub names: Vec<String>,
     pub layers: Vec<String>,
-    /// For each output from `start` on the two terms whose gradients are multiplied, and the layer of the weight.
+    /// For each scalar from `start` on the two terms whose gradients are multiplied, and the layer of the weight.
     pub products: Vec<[usize; 3]>,
+    /// The output that holds the scalars.
+    pub scalars: usize,
     pub start: usize,
 }
 
 impl Shown {
-    /// The output where it begins.
-    pub fn start(&self) -> usize {
+    /// The first output that is not reported.
+    pub fn scalars(&self) -> usize {
         match self {
-            Self::Value(value) => value.start,
-            Self::Terms(terms) => terms.start,
+            Self::Value(value) => value.scalars,
+            Self::Terms(terms) => terms.scalars,
         }
     }
 }

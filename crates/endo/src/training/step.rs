@@ -235,7 +235,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
 /// The outputs before those that show the model's inside.
 fn reported<'a>(shown: &[Shown], outputs: &'a [Array]) -> &'a [Array] {
-    &outputs[..shown.first().map_or(outputs.len(), Shown::start)]
+    &outputs[..shown.first().map_or(outputs.len(), Shown::scalars)]
 }
 
 /// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.

@@ -17,7 +17,7 @@ const EVERY: usize = 100;
 /// weights whose path matches a pattern, or what each term of the loss does. The model's code is not touched.
 ///
 /// Training goes on as without probes, bit by bit. A step that is read computes its values a second time beside the step itself, with
-/// what is to be read of them, and so takes two to five times as long; all others take no longer than without probes.
+/// what is to be read of them, and so takes several times as long; all others run the plan that they run without probes.
 /// [`History::probe_cost`](crate::training::History::probe_cost) says what it came to.
 ///
 /// In the pattern `*` is any run of characters, `/` too, and `?` one character: `hidden*` means all that is inside `hidden` as well. It is compared with the full path

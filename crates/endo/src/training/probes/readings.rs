@@ -76,7 +76,7 @@ pub struct Histogram {
 impl Reading {
     /// The reading at `[step, epoch]` in the outputs of a step.
     pub(super) fn of(shown: &ShownValue, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
-        let number = |index: usize| outputs[shown.start + index].get(0);
+        let number = |index: usize| outputs[shown.scalars].get(shown.start + index);
         let count = shown.count as f64;
         let [mean, variance, squares, minimum, maximum, zeros] = std::array::from_fn(number);
         let saturated = shown.bounded.then(|| number(6) / count);

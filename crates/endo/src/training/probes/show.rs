@@ -4,7 +4,7 @@
 
 use crate::graph::Tensor;
 use crate::model::Terms;
-use crate::model::watched::{ProbeKind, Shown, ShownValue, Watch};
+use crate::model::watched::{ProbeKind, Shown, ShownTerms, ShownValue, Watch};
 use crate::optimizers::Settings;
 use crate::trace::{Context, Gradients};
 use crate::training::lints;
@@ -34,19 +34,18 @@ struct Value {
 impl Seen<'_> {
     /// Adds what is due to a step, whose optimizer and metrics are traced already: nothing that they compute changes.
     pub fn show(&self, due: &[Watch], cx: &mut Context) -> (Vec<Shown>, Vec<Tensor>) {
-        let first = 1 + self.terms.terms.len() + self.terms.extras.len();
-        let (mut shown, mut outputs) = (Vec::new(), Vec::new());
+        let mut added = Added { first: 1 + self.terms.terms.len() + self.terms.extras.len(), ..Added::default() };
+        let mut shown = Vec::new();
         for (index, watch) in due.iter().enumerate() {
-            let start = first + outputs.len();
             let values = match watch.kind {
                 ProbeKind::Activations => activations(cx),
                 ProbeKind::Weights => self.weights(cx),
                 ProbeKind::Gradients => self.gradients(),
                 ProbeKind::Updates => self.updates(cx),
                 ProbeKind::Terms => {
-                    let (products, values) = terms::products(&self.terms.terms, self.weights, start, cx);
-                    shown.push(Shown::Terms(products));
-                    outputs.extend(values);
+                    let (products, values) = terms::products(&self.terms.terms, self.weights, cx);
+                    let (scalars, start) = added.scalars(values);
+                    shown.push(Shown::Terms(ShownTerms { scalars, start, ..products }));
                     continue;
                 }
             };
@@ -56,10 +55,10 @@ impl Seen<'_> {
                 lints::unmatched_probe(watch, &names, cx);
             }
             for value in values.iter().filter(matching).filter(|value| !value.tensor.shape().is_empty()) {
-                shown.push(Shown::Value(show_value(value, index, watch, first, &mut outputs)));
+                shown.push(Shown::Value(added.value(value, index, watch)));
             }
         }
-        (shown, outputs)
+        (shown, added.outputs())
     }
 
     fn weights(&self, cx: &Context) -> Vec<Value> {
@@ -105,17 +104,41 @@ fn activations(cx: &Context) -> Vec<Value> {
     values
 }
 
-/// Adds the statistics of a value to the outputs, which begin at `first`.
-fn show_value(value: &Value, watch: usize, wanted: &Watch, first: usize, outputs: &mut Vec<Tensor>) -> ShownValue {
-    let start = first + outputs.len();
-    let floats = floats(&value.tensor);
-    outputs.extend(statistics(&floats, value.bounds));
-    let mut add = |tensor: Tensor| {
-        outputs.push(tensor);
-        first + outputs.len() - 1
-    };
-    let histogram = (wanted.bins > 0).then(|| add(histogram(&floats, wanted.bins)));
-    let raw = wanted.raw.then(|| add(value.tensor.clone()));
-    let (kind, path, count) = (wanted.kind, value.path.clone(), value.tensor.shape().len());
-    ShownValue { watch, kind, path, count, start, bounded: value.bounds.is_some(), histogram, raw }
+/// What is added to the outputs of a step.
+#[derive(Default)]
+struct Added {
+    /// The place of the first of them, which holds the scalars.
+    first: usize,
+    scalars: Vec<Tensor>,
+    /// The others.
+    arrays: Vec<Tensor>,
+}
+
+impl Added {
+    /// The output that holds the scalars, and where these are in it.
+    fn scalars(&mut self, scalars: Vec<Tensor>) -> (usize, usize) {
+        let start = self.scalars.len();
+        self.scalars.extend(scalars);
+        (self.first, start)
+    }
+
+    /// The place of an output that is no scalar.
+    fn array(&mut self, array: Tensor) -> usize {
+        self.arrays.push(array);
+        self.first + self.arrays.len()
+    }
+
+    fn value(&mut self, value: &Value, watch: usize, wanted: &Watch) -> ShownValue {
+        let floats = floats(&value.tensor);
+        let (scalars, start) = self.scalars(statistics(&floats, value.bounds));
+        let histogram = (wanted.bins > 0).then(|| self.array(histogram(&floats, wanted.bins)));
+        let raw = wanted.raw.then(|| self.array(value.tensor.clone()));
+        let (kind, path, count, bounded) = (wanted.kind, value.path.clone(), value.tensor.shape().len(), value.bounds.is_some());
+        ShownValue { watch, kind, path, count, scalars, start, bounded, histogram, raw }
+    }
+
+    fn outputs(self) -> Vec<Tensor> {
+        let scalars = (!self.scalars.is_empty()).then(|| Tensor::stack(&self.scalars, 0));
+        scalars.into_iter().chain(self.arrays).collect()
+    }
 }

@@ -54,17 +54,12 @@ pub struct Cosine {
     pub value: f64,
 }
 
-/// The products of the terms' gradients, to be added to the outputs of a step at `start`.
+/// The products of the terms' gradients; where they are among the outputs is still to be said.
 #[track_caller]
-pub(super) fn products(
-    terms: &[(String, Tensor)],
-    weights: &[Variable],
-    start: usize,
-    cx: &Context,
-) -> (ShownTerms, Vec<Tensor>) {
+pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Context) -> (ShownTerms, Vec<Tensor>) {
     let site = Location::caller();
     let trainable: Vec<&Variable> = weights.iter().filter(|weight| weight.is_trainable()).collect();
-    let mut shown = ShownTerms { names: terms.iter().map(|(name, _)| name.clone()).collect(), start, ..ShownTerms::default() };
+    let mut shown = ShownTerms { names: terms.iter().map(|(name, _)| name.clone()).collect(), ..ShownTerms::default() };
     let mut layer_of = Vec::new();
     for weight in &trainable {
         let layer = weight.name().rsplit_once('/').map_or(weight.name(), |(layer, _)| layer);
@@ -93,7 +88,9 @@ pub(super) fn products(
 impl TermReading {
     /// The reading at `[step, epoch]` in the outputs of a step.
     pub(super) fn of(shown: &ShownTerms, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
-        let products = || shown.products.iter().zip(&outputs[shown.start..]).map(|(key, output)| (*key, output.get(0)));
+        // Without trainable weights there are no products, and no output for them.
+        let number = |index: usize| outputs.get(shown.scalars).map_or(0.0, |scalars| scalars.get(index));
+        let products = || shown.products.iter().zip(shown.start..).map(|(key, index)| (*key, number(index)));
         let dot =
             |i: usize, j: usize| products().filter(|([a, b, _], _)| (*a, *b) == (i, j)).map(|(_, value)| value).sum::<f64>();
         let squares =
@@ -143,8 +140,10 @@ mod tests {
     fn reading(products: &[([usize; 3], f64)]) -> TermReading {
         let names = ["main", "reconstruction"].map(String::from).to_vec();
         let layers = ["net/a", "net/b"].map(String::from).to_vec();
-        let shown = ShownTerms { names, layers, products: products.iter().map(|(key, _)| *key).collect(), start: 1 };
-        let outputs: Vec<Array> = [0.0].into_iter().chain(products.iter().map(|(_, value)| *value)).map(Array::scalar).collect();
+        let keys = products.iter().map(|(key, _)| *key).collect();
+        let shown = ShownTerms { names, layers, products: keys, scalars: 1, start: 2 };
+        let scalars: Vec<f64> = [0.0, 0.0].into_iter().chain(products.iter().map(|(_, value)| *value)).collect();
+        let outputs = [Array::scalar(0.0_f32), Array::new([scalars.len()], scalars).unwrap()];
         TermReading::of(&shown, &outputs, [7, 2])
     }
 
