@@ -29,7 +29,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// The inputs are those of the model's last trace (`fit`, `predict`, [`build`](Self::build)), with any number of rows. In the
     /// file are the operations with their sizes as functions of the number of rows, and the variables that they read. It is a
     /// safetensors file, so other programs can read the weights. A model that draws random numbers in `predict` goes on drawing the
-    /// same.
+    /// same, and one that is run eagerly is exported as if it were not.
     ///
     /// ```
     /// # use endo::prelude::*;

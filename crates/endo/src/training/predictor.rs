@@ -26,8 +26,8 @@ use super::predict::{Part, predict};
 /// An exported model: computes what its [`predict`](crate::model::Model::predict) computed, bit by bit, for any number of rows, from a
 /// file alone.
 ///
-/// It is `Send + Sync`, and can be asked by many threads at once. Each number of rows up to 256 is planned at its first use, more
-/// rows are cut into parts; nothing is traced.
+/// It is `Send + Sync`, and can be asked by many threads at once. Each number of rows up to 256 is planned at its first use, and the
+/// last 32 plans are kept; more rows are cut into parts. Nothing is traced.
 ///
 /// ```
 /// use endo::prelude::*;
