@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
 use endo::prelude::*;
 
@@ -45,16 +45,19 @@ fn start(folder: &Folder) -> Child {
 #[test]
 fn a_run_killed_fifty_times_ends_with_the_same_bits() {
     let whole = Folder::new("whole");
-    train(whole.as_ref());
+    let begin = Instant::now();
+    assert!(start(&whole).wait().unwrap().success());
+    // However fast or busy the machine is, kills are spread over what a process does, its start and its end too.
+    let time = begin.elapsed();
     let result = |folder: &Folder| ["history", "weights", "log.csv"].map(|file| fs::read(folder.path(file)).unwrap());
     let expected = result(&whole);
 
-    let (mut kills, mut resumed, mut round) = (0, 0, 0);
+    let (mut kills, mut resumed, mut round) = (0_u32, 0, 0);
     while kills < 50 {
         let folder = Folder::new(&format!("killed-{round}"));
         loop {
             let mut child = start(&folder);
-            std::thread::sleep(Duration::from_millis(15 + (kills * 37 + round * 11) % 60));
+            std::thread::sleep(time.mul_f64(f64::from((kills * 37 + round * 11) % 50) / 50.0));
             if child.try_wait().unwrap().is_some() || kills >= 50 {
                 assert!(child.wait().unwrap().success());
                 break;
@@ -62,11 +65,11 @@ fn a_run_killed_fifty_times_ends_with_the_same_bits() {
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
-            resumed += u64::from(folder.path("run").exists() || folder.path("run.previous").exists());
+            resumed += u32::from(folder.path("run").exists() || folder.path("run.previous").exists());
         }
         assert!(result(&folder) == expected, "round {round}, after {kills} kills");
         assert!(!folder.path("run").exists() && !folder.path("run.previous").exists());
         round += 1;
     }
-    assert!(resumed >= 25, "only {resumed} of {kills} kills left something to resume");
+    assert!(resumed >= 10, "only {resumed} of {kills} kills left something to resume");
 }
