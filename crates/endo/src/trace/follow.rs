@@ -55,7 +55,7 @@ impl Tracing {
         Ok(self.follow(&trace, inputs, closure)?.0.variables)
     }
 
-    /// The results of a closure computed node by node; variables get their new values at the end, unless a checked value
+    /// The results of a closure computed node by node, its warnings, and the variables that it reads or writes. These get their new values at the end, unless a checked value
     /// is not finite. Errors call the inputs as `called` says.
     #[track_caller]
     pub fn run_eagerly(
@@ -63,7 +63,7 @@ impl Tracing {
         inputs: &[&Array],
         called: Called<'_>,
         closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
-    ) -> Result<(Vec<Array>, Vec<String>)> {
+    ) -> Result<(Vec<Array>, Vec<String>, Vec<Variable>)> {
         let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
         let (graph, warnings, outputs) = self.follow(&trace, inputs, closure)?;
         let value = |id| trace.value(id).expect("every node of an eager trace has a value");
@@ -73,7 +73,8 @@ impl Tracing {
         for (index, id) in &graph.writes {
             graph.variables[*index].set(&value(*id))?;
         }
-        Ok((outputs.iter().map(|output| value(output.id())).collect(), warnings))
+        let values = outputs.iter().map(|output| value(output.id())).collect();
+        Ok((values, warnings, graph.variables))
     }
 
     #[track_caller]
@@ -98,7 +99,7 @@ impl Tracing {
 
 /// A value computed now, node by node, from variables.
 pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Array> {
-    let (mut values, _) = Tracing::new(false, 0).run_eagerly(&[], Called::NUMBERED, |_, cx| vec![closure(cx)])?;
+    let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&[], Called::NUMBERED, |_, cx| vec![closure(cx)])?;
     Ok(values.remove(0))
 }
 

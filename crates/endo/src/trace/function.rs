@@ -260,7 +260,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         self.accept(&inputs)?;
-        let (values, warnings) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| self.call(tensors, cx))?;
+        let (values, warnings, _) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| self.call(tensors, cx))?;
         self.warn(warnings);
         let mut values = values.into_iter();
         let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));

@@ -34,6 +34,11 @@ impl Kept {
         known.iter().try_for_each(|(name, variable)| give(variable, saved.remove(name)))
     }
 
+    /// Whether values wait for variables that have not been seen.
+    pub fn is_waiting(&self) -> bool {
+        !self.saved.is_empty()
+    }
+
     /// Sees to it that these variables are saved, and gives those that were saved before their values. What it has seen before stays
     /// as it is.
     pub fn adopt<'v>(&mut self, variables: impl IntoIterator<Item = &'v Variable>) -> Result<()> {

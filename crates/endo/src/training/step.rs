@@ -16,6 +16,7 @@ use crate::model::{Model, TrainStep};
 use crate::shape::Shape;
 use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
+use crate::variable::Variable;
 
 use super::kept::Kept;
 use super::{lints, probes};
@@ -53,7 +54,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     kind: Kind,
     trainable: Vec<bool>,
     used: Vec<(Arc<Step>, Vec<Array>)>,
-    eager: (Made, Vec<Array>),
+    /// What the last eager run has made, its outputs, and the variables that it used.
+    eager: (Made, Vec<Array>, Vec<Variable>),
     /// What the next runs show.
     due: Vec<Watch>,
     /// Which of the steps used has shown it, in the last run.
@@ -73,7 +75,7 @@ const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(model: &'m Model<I, O>, kind: Kind) -> Self {
-        let (eager, trainable) = ((Made::default(), Vec::new()), trainable(model));
+        let (eager, trainable) = ((Made::default(), Vec::new(), Vec::new()), trainable(model));
         let (used, due) = (Vec::new(), Vec::new());
         Self {
             model,
@@ -139,14 +141,19 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         kept.adopt(self.used[index].0.program.variables())
     }
 
-    /// Runs a batch; before the first of a shape, sees to it that the variables of the step are saved.
+    /// Runs a batch, and sees to it that the variables of its step are saved: before the first of a shape, so that they have their
+    /// saved values. A step run node by node is traced by running it, and so only ahead of time where saved values wait.
     #[track_caller]
     pub fn run_kept(&mut self, batch: Batch<'_>, kept: &mut Kept) -> Result<(&Names, &[Array])> {
-        let known = match self.model.eager {
-            true => !self.eager.1.is_empty(),
-            false => self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays())),
-        };
-        if !known {
+        if self.model.eager {
+            if kept.is_waiting() {
+                self.prepare(batch, kept)?;
+            }
+            self.run(batch)?;
+            kept.adopt(&self.eager.2)?;
+            return Ok((&self.eager.0.names, reported(&self.eager.0.shown, &self.eager.1)));
+        }
+        if !self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays())) {
             self.prepare(batch, kept)?;
         }
         self.run(batch)
@@ -158,13 +165,13 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             let made = RefCell::new(Made::default());
             let tracing = self.model.tracing(self.kind == Kind::Train);
             let called = Called { input: &|index| name(counts, index), rows };
-            let (values, warnings) = tracing.run_eagerly(inputs, called, |tensors, cx| {
+            let (values, warnings, variables) = tracing.run_eagerly(inputs, called, |tensors, cx| {
                 let outputs = self.model.step(self.kind, counts, tensors, cx, &self.due, &made);
                 conclude(self.deny_warnings, self.unchecked, cx);
                 outputs
             })?;
             self.model.warn(warnings);
-            self.eager = (made.into_inner(), values);
+            self.eager = (made.into_inner(), values, variables);
             return Ok((&self.eager.0.names, reported(&self.eager.0.shown, &self.eager.1)));
         }
         self.seen = None;
