@@ -417,6 +417,46 @@ fn recurrent_layers() {
 }
 
 #[test]
+fn pooling_and_changes_of_size() {
+    let x = [around_zero([2, 5, 4, 2], 0)];
+    let layers: [(&str, Box<dyn Layer>); 8] = [
+        ("MaxPooling2D", Box::new(MaxPooling2D::new([2, 3]).strides(2).padding(Padding::Same))),
+        ("AveragePooling2D", Box::new(AveragePooling2D::new(2).strides(1).padding(Padding::Same))),
+        ("GlobalMaxPooling2D", Box::new(GlobalMaxPooling2D::new())),
+        ("GlobalAveragePooling2D", Box::new(GlobalAveragePooling2D::new())),
+        ("ZeroPadding2D", Box::new(ZeroPadding2D::new([(1, 0), (0, 2)]))),
+        ("Cropping2D", Box::new(Cropping2D::new([1, 0]))),
+        ("UpSampling2D", Box::new(UpSampling2D::new([2, 3]))),
+        ("UpSampling2D by lines", Box::new(UpSampling2D::new([2, 3]).interpolation(Interpolation::Bilinear))),
+    ];
+    for (name, layer) in layers {
+        check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());
+        check(&format!("second derivative of {name}"), &x, |x, cx| {
+            let y = layer.apply(&x[0], cx).exp();
+            slope(&x[0], &y, cx)
+        });
+    }
+}
+
+#[test]
+fn attention() {
+    let inputs = [around_zero([2, 3, 4], 0), around_zero([2, 2, 4], 1), around_zero([2, 2, 4], 2)];
+    fn of<L: Layer<[Tensor; 3]>>(layer: L) -> impl Fn(&[Tensor], &mut Context) -> Tensor {
+        move |x, cx| layer.apply(&[x[0].clone(), x[1].clone(), x[2].clone()], cx).sin()
+    }
+    check("MultiHeadAttention", &inputs, of(MultiHeadAttention::new(2, 3).value_dim(2)));
+    check("MultiHeadAttention of the past", &inputs, of(MultiHeadAttention::new(1, 2).use_causal_mask(true)));
+    check("GroupQueryAttention", &inputs, of(GroupQueryAttention::new(2, 4, 2)));
+    check("Attention", &inputs, of(Attention::new().use_scale(true)));
+    check("Attention by sums", &inputs, of(Attention::new().score_mode(ScoreMode::Concat)));
+    check("AdditiveAttention", &inputs, of(AdditiveAttention::new()));
+    check("Dot", &inputs, |x, cx| Dot::new([2, 2]).normalize(true).apply(&[x[0].clone(), x[1].clone()], cx).sin());
+    check("UnitNormalization", &inputs, |x, cx| UnitNormalization::new().axis([1, 2]).apply(&x[0], cx).sin());
+    let layer = RmsNormalization::new();
+    check("RmsNormalization", &inputs, |x, cx| layer.apply(&x[0], cx).sin());
+}
+
+#[test]
 fn layers_of_several_inputs() {
     let inputs = [around_zero([3, 4], 0), around_zero([3, 4], 1), around_zero([3, 1], 2)];
     fn merged<L: Layer<Vec<Tensor>>>(layer: L) -> impl Fn(&[Tensor], &mut Context) -> Tensor {

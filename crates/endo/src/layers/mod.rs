@@ -4,9 +4,12 @@
 
 mod activation;
 mod activity_regularization;
+mod alpha_dropout;
+mod attention;
 mod batch_normalization;
 mod convolution;
 mod dense;
+mod dot;
 mod dropout;
 mod embedding;
 mod flatten;
@@ -18,11 +21,15 @@ mod merge;
 mod normalization;
 mod options;
 mod p_relu;
+mod pooling;
+mod rearranging;
 mod recurrent;
 mod reshape;
+mod resizing;
 mod sequential;
 mod spatial;
 mod time_distributed;
+mod unit_normalization;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -33,12 +40,15 @@ use crate::trace::Context;
 
 pub use activation::Activation;
 pub use activity_regularization::ActivityRegularization;
+pub use alpha_dropout::{AlphaDropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
+pub use attention::{AdditiveAttention, Attention, GroupQueryAttention, MaskedSoftmax, MultiHeadAttention, ScoreMode};
 pub use batch_normalization::BatchNormalization;
 pub use convolution::{
     Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D,
     SeparableConv2D,
 };
 pub use dense::Dense;
+pub use dot::Dot;
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
@@ -49,11 +59,21 @@ pub use masking::Masking;
 pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
 pub use p_relu::PRelu;
+pub use pooling::{
+    AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
+    GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
+};
+pub use rearranging::{Permute, RepeatVector, Rescaling};
 pub use recurrent::{Bidirectional, Gru, Lstm, MergeMode, Recurrent, SimpleRnn};
 pub use reshape::Reshape;
+pub use resizing::{
+    Cropping1D, Cropping2D, Cropping3D, Interpolation, Margins, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D,
+    ZeroPadding2D, ZeroPadding3D,
+};
 pub use sequential::Sequential;
 pub use spatial::{Padding, Sizes};
 pub use time_distributed::TimeDistributed;
+pub use unit_normalization::{RmsNormalization, UnitNormalization};
 
 /// A function of tensors with weights, losses and metrics of its own.
 ///

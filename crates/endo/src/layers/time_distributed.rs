@@ -86,6 +86,14 @@ mod tests {
     }
 
     #[test]
+    fn batch_normalization_for_each_step_averages_over_all_steps() {
+        let layer = TimeDistributed::new(BatchNormalization::new().momentum(0.0));
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        f.run([&[[[1.0_f32], [2.0]], [[3.0], [6.0]]].into()]).unwrap();
+        assert_eq!(layer.layer().moving_mean().unwrap().value(), Array::from([3.0_f32]));
+    }
+
+    #[test]
     fn a_layer_that_changes_the_number_of_samples_is_refused() {
         let layer = TimeDistributed::new(|x: &Tensor, _: &mut Context| x.sum_axes(&[0]));
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);

@@ -13,46 +13,11 @@ use endo::prelude::*;
 use super::support::{Object, Outcome, Tolerance, check, compare, open};
 
 /// Classes of Keras that have no layer here yet.
-const LATER: &[&str] = &[
-    "EinsumDense",
-    "ReLU",
-    "LeakyReLU",
-    "ELU",
-    "Softmax",
-    "Rescaling",
-    "SpatialDropout1D",
-    "AlphaDropout",
-    "Permute",
-    "RepeatVector",
-    "Dot",
-    "RMSNormalization",
-    "UnitNormalization",
-    "MaxPooling1D",
-    "MaxPooling2D",
-    "MaxPooling3D",
-    "GlobalMaxPooling1D",
-    "GlobalMaxPooling2D",
-    "GlobalMaxPooling3D",
-    "AveragePooling1D",
-    "AveragePooling2D",
-    "AveragePooling3D",
-    "GlobalAveragePooling1D",
-    "GlobalAveragePooling2D",
-    "GlobalAveragePooling3D",
-    "ZeroPadding1D",
-    "ZeroPadding2D",
-    "ZeroPadding3D",
-    "Cropping1D",
-    "Cropping2D",
-    "Cropping3D",
-    "UpSampling1D",
-    "UpSampling2D",
-    "UpSampling3D",
-    "MultiHeadAttention",
-    "GroupQueryAttention",
-    "Attention",
-    "AdditiveAttention",
-];
+const LATER: &[&str] = &["EinsumDense"];
+
+/// Cases that Keras gets wrong: its addition takes a bias `[heads, 1]` for one of the steps where there are as many steps as heads.
+/// `a_bias_of_one_number_a_head_is_added_head_by_head` checks what is right.
+const WRONG: &[&str] = &["MultiHeadAttention/query_value_key"];
 
 #[test]
 fn layers_are_keras() {
@@ -63,7 +28,7 @@ fn layers_are_keras() {
     assert!(missing.is_empty(), "for later, but not in the file: {missing:?}");
     let later: Vec<&str> =
         LATER.iter().flat_map(|class| of_class(class)).map(|case| case["name"].as_str().expect("cases have names")).collect();
-    check("layers.json", &later, |case| run(case, false).and_then(|()| run(case, true)));
+    check("layers.json", &[&later, WRONG].concat(), |case| run(case, false).and_then(|()| run(case, true)));
 }
 
 /// Runs a case: once to make the weights, then with those of the file.

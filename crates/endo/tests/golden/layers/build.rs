@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use endo::activations::{self, ActivationFunction};
 use endo::graph::Tree;
+use endo::layers;
 use endo::prelude::*;
-use endo::{Setting, layers};
 use serde_json::Value;
 
 use super::super::support::{Object, array};
@@ -67,13 +67,25 @@ impl<T: Read + Clone, const N: usize> Read for [T; N] {
 
 impl Read for Padding {
     fn read(value: &Value) -> Option<Self> {
-        <Self as Setting>::read(value.as_str()?)
+        <Self as endo::Setting>::read(value.as_str()?)
     }
 }
 
 impl Read for MergeMode {
     fn read(value: &Value) -> Option<Self> {
-        <Self as Setting>::read(value.as_str()?)
+        <Self as endo::Setting>::read(value.as_str()?)
+    }
+}
+
+impl Read for Interpolation {
+    fn read(value: &Value) -> Option<Self> {
+        <Self as endo::Setting>::read(value.as_str()?)
+    }
+}
+
+impl Read for ScoreMode {
+    fn read(value: &Value) -> Option<Self> {
+        <Self as endo::Setting>::read(value.as_str()?)
     }
 }
 
@@ -183,9 +195,40 @@ pub fn layer(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Appl
         "Average" => many(Average::new()),
         "Maximum" => many(Maximum::new()),
         "Minimum" => many(Minimum::new()),
+        "ReLU" => one(Activation::new(relu(config))),
+        "LeakyReLU" => one(Activation::new(match config.read("negative_slope", f64::read) {
+            Some(slope) => LeakyRelu.negative_slope(slope),
+            // Keras's layer has another default than its function.
+            None => LeakyRelu.negative_slope(0.3),
+        })),
+        "ELU" => one(Activation::new(Elu.alpha(required::<f64>(config, "alpha")))),
+        "Softmax" => match mask {
+            Some(mask) => Box::new(move |x, cx| vec![MaskedSoftmax::new().apply(&(x[0].clone(), cx.constant(mask.clone())), cx)]),
+            None => one(Activation::new(Softmax.axis(config.read("axis", isize::read).unwrap_or(-1)))),
+        },
+        "Rescaling" => one(with!(config, Rescaling::new(required(config, "scale")), offset)),
+        "SpatialDropout1D" => one(SpatialDropout1D::new(required(config, "rate"))),
+        "AlphaDropout" => one(AlphaDropout::new(required(config, "rate"))),
+        "Permute" => one(Permute::new(required::<Vec<usize>>(config, "dims"))),
+        "RepeatVector" => one(RepeatVector::new(required(config, "n"))),
+        "RMSNormalization" => one(with!(config, RmsNormalization::new(), axis, epsilon)),
+        "UnitNormalization" => one(with!(config, UnitNormalization::new(), axis: Vec<isize>)),
+        "Dot" => {
+            let layer = with!(config, Dot::new(required(config, "axes")), normalize);
+            Box::new(move |x, cx| vec![layer.apply(&[x[0].clone(), x[1].clone()], cx)])
+        }
         "TimeDistributed" => time_distributed(&config.object("layer"), mask),
-        _ => return convolution(class, config).or_else(|| recurrent(class, config, call, mask)),
+        _ => {
+            return convolution(class, config)
+                .or_else(|| spatial(class, config, mask.clone()))
+                .or_else(|| attention(class, config, call))
+                .or_else(|| recurrent(class, config, call, mask));
+        }
     })
+}
+
+fn relu(config: &Object<'_>) -> impl ActivationFunction + 'static {
+    with!(config, Relu, negative_slope: f64, max_value: f64, threshold: f64)
 }
 
 /// The convolution of a class.
@@ -287,4 +330,106 @@ fn time_distributed(layer: &Object<'_>, mask: Option<Array>) -> Apply {
         }
         other => panic!("the layer {other} for each step is not known"),
     }
+}
+
+/// Pooling and changes of size of a class.
+fn spatial(class: &str, config: &Object<'_>, mask: Option<Array>) -> Option<Apply> {
+    macro_rules! pooling {
+        ($Name:ident, $n:literal) => {
+            one(with!(
+                config, $Name::new(required::<[usize; $n]>(config, "pool_size")), strides: [usize; $n], padding: Padding
+            ))
+        };
+    }
+    macro_rules! global {
+        ($Name:ident) => {
+            masked(with!(config, $Name::new(), keepdims), mask)
+        };
+    }
+    macro_rules! margins {
+        ($Name:ident, $option:literal) => {
+            one($Name::new(required::<Margins<_>>(config, $option)))
+        };
+    }
+    Some(match class {
+        "MaxPooling1D" => pooling!(MaxPooling1D, 1),
+        "MaxPooling2D" => pooling!(MaxPooling2D, 2),
+        "MaxPooling3D" => pooling!(MaxPooling3D, 3),
+        "AveragePooling1D" => pooling!(AveragePooling1D, 1),
+        "AveragePooling2D" => pooling!(AveragePooling2D, 2),
+        "AveragePooling3D" => pooling!(AveragePooling3D, 3),
+        "GlobalMaxPooling1D" => global!(GlobalMaxPooling1D),
+        "GlobalMaxPooling2D" => global!(GlobalMaxPooling2D),
+        "GlobalMaxPooling3D" => global!(GlobalMaxPooling3D),
+        "GlobalAveragePooling1D" => global!(GlobalAveragePooling1D),
+        "GlobalAveragePooling2D" => global!(GlobalAveragePooling2D),
+        "GlobalAveragePooling3D" => global!(GlobalAveragePooling3D),
+        // Along one axis a pair is its two ends, not one width for each axis.
+        "ZeroPadding1D" => one(ZeroPadding1D::new([ends(config, "padding")])),
+        "ZeroPadding2D" => margins!(ZeroPadding2D, "padding"),
+        "ZeroPadding3D" => margins!(ZeroPadding3D, "padding"),
+        "Cropping1D" => one(Cropping1D::new([ends(config, "cropping")])),
+        "Cropping2D" => margins!(Cropping2D, "cropping"),
+        "Cropping3D" => margins!(Cropping3D, "cropping"),
+        "UpSampling1D" => one(UpSampling1D::new(required::<[usize; 1]>(config, "size"))),
+        "UpSampling2D" => {
+            one(with!(config, UpSampling2D::new(required::<[usize; 2]>(config, "size")), interpolation: Interpolation))
+        }
+        "UpSampling3D" => one(UpSampling3D::new(required::<[usize; 3]>(config, "size"))),
+        _ => return None,
+    })
+}
+
+fn ends(config: &Object<'_>, option: &str) -> (usize, usize) {
+    let [before, after] = required(config, option);
+    (before, after)
+}
+
+/// One width for all ends, one for each axis, or a pair.
+impl<const N: usize> Read for Margins<N> {
+    fn read(value: &Value) -> Option<Self> {
+        let widths = <[[usize; 2]; N]>::read(value)?;
+        Some(Margins(widths.map(|[before, after]| (before, after))))
+    }
+}
+
+/// The attention of a class.
+fn attention(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Apply> {
+    let [causal, scores, _as_list] = ["use_causal_mask", "return_attention_scores", "as_list"].map(|key| call.flag(key));
+    let causal = causal.unwrap_or_default();
+    let mask = call.read("attention_mask", array);
+    Some(match class {
+        "MultiHeadAttention" => {
+            let layer = MultiHeadAttention::new(required(config, "num_heads"), required(config, "key_dim"));
+            let layer = with!(config, layer.use_causal_mask(causal), value_dim, use_bias, output_shape);
+            if scores.unwrap_or_default() { attend(layer.return_attention_scores(), mask) } else { attend(layer, mask) }
+        }
+        "GroupQueryAttention" => {
+            let [dim, queries, values] =
+                ["head_dim", "num_query_heads", "num_key_value_heads"].map(|key| required::<usize>(config, key));
+            attend(GroupQueryAttention::new(dim, queries, values), mask)
+        }
+        "Attention" => attend(with!(config, Attention::new().use_causal_mask(causal), use_scale, score_mode: ScoreMode), mask),
+        "AdditiveAttention" => attend(with!(config, AdditiveAttention::new().use_causal_mask(causal), use_scale), mask),
+        _ => return None,
+    })
+}
+
+/// Attention of a query to values, with keys if they are given, and to pairs that a mask allows.
+fn attend<O: Tree>(
+    layer: impl Layer<[Tensor; 2], O> + Layer<[Tensor; 3], O> + Layer<([Tensor; 2], Tensor), O> + 'static,
+    mask: Option<Array>,
+) -> Apply {
+    Box::new(move |x, cx| {
+        let outputs: O = match (x, &mask) {
+            ([query, value], None) => layer.apply(&[query.clone(), value.clone()], cx),
+            ([query, value, key], None) => layer.apply(&[query.clone(), value.clone(), key.clone()], cx),
+            ([query, value], Some(mask)) => {
+                let mask = cx.constant(mask.clone());
+                layer.apply(&([query.clone(), value.clone()], mask), cx)
+            }
+            _ => panic!("{} inputs of an attention", x.len()),
+        };
+        outputs.tensors().into_iter().cloned().collect()
+    })
 }

@@ -1,0 +1,196 @@
+//! Attention: means of values, weighed by how well their keys fit a query.
+//!
+//! In: queries `[batch, steps, features]`, values and keys `[batch, others, features]`, with masks of steps and of pairs. Out: a
+//! mean of the values for each query, and the weights if asked for.
+
+mod dot;
+mod multi_head;
+
+use std::panic::Location;
+
+use crate::activations::{ActivationFunction, Softmax};
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::shape::Shape;
+use crate::trace::Context;
+
+use super::Layer;
+use super::options::name_option;
+
+pub use dot::{AdditiveAttention, Attention, ScoreMode};
+pub use multi_head::{GroupQueryAttention, MultiHeadAttention};
+
+/// What takes part in an attention.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    query: &'a Tensor,
+    value: &'a Tensor,
+    key: &'a Tensor,
+    /// Which pairs of query and value may see each other.
+    mask: Option<&'a Tensor>,
+}
+
+impl<'a> Parts<'a> {
+    /// Query, value and key in this order; what is left out is the one before.
+    fn new(inputs: &[&'a Tensor], mask: Option<&'a Tensor>) -> Self {
+        let query = inputs[0];
+        let value = inputs.get(1).copied().unwrap_or(query);
+        Self { query, value, key: inputs.get(2).copied().unwrap_or(value), mask }
+    }
+
+    /// What is wrong with the shapes, if they do not belong together.
+    fn check(&self, cx: &Context) -> Result<(), Error> {
+        let [query, value, key] = [self.query, self.value, self.key].map(Tensor::shape);
+        let path = cx.path();
+        if [query, value, key].iter().any(|shape| shape.rank() != 3 || shape.batch() != query.batch()) {
+            let message = format!("`{path}` of a query {query}, a value {value} and a key {key}");
+            let help = "each is of shape [batch, steps, features], with the same batch";
+            return Err(Error::new(ErrorKind::Shape, message).help(help));
+        }
+        if value[1] != key[1] {
+            let message = format!("`{path}` of {} values and {} keys: shapes {value} and {key}", value[1], key[1]);
+            return Err(Error::new(ErrorKind::Shape, message).help("each value has one key: the second axes are equal"));
+        }
+        let pairs = Shape::from([query.batch(), query[1], value[1]]);
+        match self.mask.filter(|mask| mask.shape().broadcast(&pairs).as_ref() != Some(&pairs)) {
+            None => Ok(()),
+            Some(mask) => {
+                let message = format!("`{path}` with a mask of shape {} for pairs {pairs}", mask.shape());
+                Err(Error::new(ErrorKind::Shape, message).help("a mask of pairs is [batch, queries, values]; sizes may be 1"))
+            }
+        }
+    }
+
+    /// Which pairs may see each other, in a shape that broadcasts to `[batch, queries, values]`; `None` for all of them.
+    #[track_caller]
+    fn visible(&self, causal: bool, cx: &Context) -> Option<Tensor> {
+        let (queries, values) = (self.query.shape()[1], self.value.shape()[1]);
+        let past = || cx.constant(Array::from_fn([1, queries, values], |pair| pair % values <= pair / values));
+        let masks = [
+            self.mask.map(|mask| mask.cast(DType::Bool)),
+            cx.mask(self.value).map(|mask| mask.expand_dims(1)),
+            cx.mask(self.key).filter(|_| self.key.id() != self.value.id()).map(|mask| mask.expand_dims(1)),
+            causal.then(past),
+        ];
+        masks.into_iter().flatten().reduce(|all, mask| all & mask)
+    }
+}
+
+/// `softmax(x)` along the last axis over the positions where the mask holds, and 0 elsewhere.
+#[track_caller]
+fn masked_softmax(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
+    const EXCLUDED: f64 = -1e9;
+    match mask {
+        None => Softmax.call(x),
+        Some(mask) => mask.where_(Softmax.call(&mask.where_(x, EXCLUDED)), 0.0),
+    }
+}
+
+/// Values in place of what a layer cannot compute, after recording why.
+#[track_caller]
+fn refuse(error: Error, parts: Parts<'_>, cx: &Context) -> Vec<Tensor> {
+    let stand_in = cx.trace().fail(error.at(Location::caller()), parts.query.shape().clone(), parts.query.dtype());
+    vec![stand_in.clone(), stand_in]
+}
+
+/// The forms of inputs that attention takes: a tensor that attends to itself; a query and values, which are the keys, too; a query,
+/// values and keys; and each of these with a mask of pairs, `[batch, queries, values]`.
+macro_rules! attention_inputs {
+    ($Name:ident) => {
+        attention_inputs! { @one $Name Tensor }
+        attention_inputs! { @one $Name [Tensor; 2] }
+        attention_inputs! { @one $Name [Tensor; 3] }
+
+        impl $Name {
+            /// The same layer with the weights of the values among its outputs.
+            #[must_use]
+            pub fn return_attention_scores(self) -> $Name<(Tensor, Tensor)> {
+                self.with_outputs()
+            }
+        }
+    };
+    (@one $Name:ident $Inputs:ty) => {
+        impl<O: Tree> Layer<$Inputs, O> for $Name<O> {
+            #[track_caller]
+            fn call(&self, inputs: &$Inputs, cx: &mut Context) -> O {
+                let outputs = self.attend(Parts::new(&inputs.tensors(), None), cx);
+                O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
+            }
+
+            fn name(&self) -> Option<&str> {
+                self.name.as_deref()
+            }
+
+            fn hyperparameters(&self) -> Hyperparameters {
+                self.noted()
+            }
+
+            fn uses_mask(&self) -> bool {
+                true
+            }
+        }
+
+        impl<O: Tree> Layer<($Inputs, Tensor), O> for $Name<O> {
+            #[track_caller]
+            fn call(&self, (inputs, mask): &($Inputs, Tensor), cx: &mut Context) -> O {
+                let outputs = self.attend(Parts::new(&inputs.tensors(), Some(mask)), cx);
+                O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
+            }
+
+            fn name(&self) -> Option<&str> {
+                self.name.as_deref()
+            }
+
+            fn hyperparameters(&self) -> Hyperparameters {
+                self.noted()
+            }
+
+            fn uses_mask(&self) -> bool {
+                true
+            }
+        }
+    };
+}
+
+use attention_inputs;
+
+/// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied to `(x, mask)`, where the mask
+/// broadcasts to `x`. Keras's `Softmax` with a mask; without one it is `Activation::new(Softmax)`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x, mask], cx| [MaskedSoftmax::new().apply(&(x, mask), cx)]);
+/// let [y] = f.run([&[[5.0_f32, 9.0, 5.0]].into(), &[[true, false, true]].into()])?;
+/// assert_eq!(*y, Array::from([[0.5_f32, 0.0, 0.5]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MaskedSoftmax {
+    name: Option<String>,
+}
+
+impl MaskedSoftmax {
+    /// The layer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    name_option! {}
+}
+
+impl Layer<(Tensor, Tensor)> for MaskedSoftmax {
+    #[track_caller]
+    fn call(&self, (x, mask): &(Tensor, Tensor), _cx: &mut Context) -> Tensor {
+        masked_softmax(x, Some(&mask.cast(DType::Bool)))
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+}

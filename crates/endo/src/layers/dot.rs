@@ -1,0 +1,104 @@
+//! The products of the vectors of two tensors.
+//!
+//! In: two tensors with the same batch. Out: their products along an axis of each, sample by sample.
+
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::named::Hyperparameters;
+use crate::shape::Shape;
+use crate::trace::Context;
+
+use super::Layer;
+use super::options::name_option;
+use super::unit_normalization::unit;
+
+/// The scalar products of vectors along an axis of each of two tensors, sample by sample: `[batch, a.., n]` and `[batch, n, b..]` along
+/// the axes `[-1, 1]` give `[batch, a.., b..]`, and two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let cosine = Dot::new([1, 1]).normalize(true);
+/// let mut f = Function::new(|[a, b], cx| [cosine.apply(&[a, b], cx)]);
+/// let [y] = f.run([&[[3.0_f32, 0.0], [0.0, 2.0]].into(), &[[5.0_f32, 0.0], [1.0, 0.0]].into()])?;
+/// assert_eq!(*y, Array::from([[1.0_f32], [0.0]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dot {
+    name: Option<String>,
+    axes: [isize; 2],
+    normalize: bool,
+}
+
+impl Dot {
+    /// Along an axis of the first and one of the second tensor, counted with the batch, from the end when negative.
+    pub fn new(axes: [isize; 2]) -> Self {
+        Self { name: None, axes, normalize: false }
+    }
+
+    /// Whether vectors are divided by their lengths first, so that the products are the cosines of their angles. False unless set.
+    #[must_use]
+    pub fn normalize(mut self, normalize: bool) -> Self {
+        self.normalize = normalize;
+        self
+    }
+
+    name_option! {}
+
+    /// The axes by position, or what is wrong with them.
+    fn positions(&self, inputs: &[Tensor; 2], cx: &Context) -> Result<[usize; 2], Error> {
+        let [a, b] = inputs.each_ref().map(Tensor::shape);
+        let message = format!("`{}` along the axes {:?} of inputs of shapes {a} and {b}", cx.path(), self.axes);
+        let help = "both have the same batch, and the axes, which are not that of the batch, equal sizes";
+        match (a.axis(self.axes[0]), b.axis(self.axes[1])) {
+            (Some(i), Some(j)) if i > 0 && j > 0 && a.batch() == b.batch() && a[i] == b[j] => Ok([i, j]),
+            _ => Err(Error::new(ErrorKind::Shape, message).help(help)),
+        }
+    }
+}
+
+impl Layer<[Tensor; 2]> for Dot {
+    #[track_caller]
+    fn call(&self, inputs: &[Tensor; 2], cx: &mut Context) -> Tensor {
+        let positions = match self.positions(inputs, cx) {
+            Ok(positions) => positions,
+            Err(error) => return cx.trace().fail(error.at(Location::caller()), [inputs[0].batch(), 1].into(), inputs[0].dtype()),
+        };
+        // Vectors as the last axis: [batch, others.., n].
+        let [a, b] = std::array::from_fn(|side| {
+            let (x, axis) = (&inputs[side], positions[side]);
+            let x = if self.normalize { unit(x, &[axis as isize]) } else { x.clone() };
+            let order: Vec<usize> = (0..x.rank()).filter(|&other| other != axis).chain([axis]).collect();
+            x.permute(&order)
+        });
+        let rest = |x: &Tensor| x.shape()[1..x.rank() - 1].to_vec();
+        let rows = |x: &Tensor| x.reshape([x.batch(), rest(x).iter().product(), x.features()]);
+        let outputs: Shape = [a.batch()].into_iter().chain(rest(&a)).chain(rest(&b)).collect();
+        let outputs = if outputs.rank() == 1 { [a.batch(), 1].into() } else { outputs };
+        rows(&a).matmul_transposed(&rows(&b), [false, true]).reshape(outputs)
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("axes", self.axes).with("normalize", self.normalize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn axes_of_other_sizes_are_refused() {
+        for axes in [[1, 1], [0, 0], [3, 1]] {
+            let mut f = Function::new(|[a, b], cx| [Dot::new(axes).apply(&[a, b], cx)]);
+            let error = f.run([&Array::zeros([2, 3], DType::F32), &Array::zeros([2, 4], DType::F32)]).unwrap_err();
+            assert!(error.message().contains("`dot` along the axes"), "{error}");
+        }
+    }
+}

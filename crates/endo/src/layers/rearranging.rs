@@ -1,0 +1,170 @@
+//! Samples with their axes in another order, repeated, or on another scale.
+//!
+//! In: `[batch, ..]`. Out: the same numbers, or the same numbers times a factor.
+
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::named::Hyperparameters;
+use crate::trace::Context;
+
+use super::Layer;
+use super::options::name_option;
+
+/// The axes of each sample in another order: axis `i` of a sample becomes its axis `dims[i]`, counted from 1, as the batch is axis 0.
+/// Keras's `Permute`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [Permute::new([2, 1]).apply(&x, cx)]);
+/// assert_eq!(f.run([&[[[1, 2, 3], [4, 5, 6]]].into()])?[0], Array::from([[[1, 4], [2, 5], [3, 6]]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Permute {
+    name: Option<String>,
+    dims: Vec<usize>,
+}
+
+/// Each sample repeated as the steps of a sequence: `[batch, features]` becomes `[batch, n, features]`. Keras's `RepeatVector`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [RepeatVector::new(2).apply(&x, cx)]);
+/// assert_eq!(f.run([&[[1, 2], [3, 4]].into()])?[0], Array::from([[[1, 2], [1, 2]], [[3, 4], [3, 4]]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RepeatVector {
+    name: Option<String>,
+    n: usize,
+}
+
+/// `x * scale + offset`: bytes of an image as numbers from 0 to 1 by `Rescaling::new(1.0 / 255.0)`. Keras's `Rescaling`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [Rescaling::new(0.5).offset(-1.0).apply(&x, cx)]);
+/// assert_eq!(f.run([&[[0, 4]].into()])?[0], Array::from([[-1.0_f32, 1.0]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rescaling {
+    name: Option<String>,
+    scale: f64,
+    offset: f64,
+}
+
+impl Permute {
+    /// The order of the axes of a sample, each once, from 1.
+    pub fn new(dims: impl Into<Vec<usize>>) -> Self {
+        Self { name: None, dims: dims.into() }
+    }
+
+    name_option! {}
+}
+
+impl RepeatVector {
+    /// So many times.
+    pub fn new(n: usize) -> Self {
+        Self { name: None, n }
+    }
+
+    name_option! {}
+}
+
+impl Rescaling {
+    /// Times a factor.
+    pub fn new(scale: f64) -> Self {
+        Self { name: None, scale, offset: 0.0 }
+    }
+
+    /// What is added after the product. 0 unless set.
+    #[must_use]
+    pub fn offset(mut self, offset: f64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    name_option! {}
+}
+
+impl Layer for Permute {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let mut sorted = self.dims.clone();
+        sorted.sort_unstable();
+        if sorted.into_iter().eq(1..inputs.rank()) {
+            return inputs.permute(&[&[0], &self.dims[..]].concat());
+        }
+        let message = format!("`{}` of the axes {:?} of inputs of shape {}", cx.path(), self.dims, inputs.shape());
+        let help = "each axis is named once, without the batch and from 1: `[2, 1]` swaps the axes of a matrix";
+        cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+        inputs.clone()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("dims", self.dims.clone())
+    }
+}
+
+impl Layer for RepeatVector {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        if inputs.rank() == 2 {
+            return inputs.expand_dims(1).broadcast_to([inputs.batch(), self.n, inputs.features()]);
+        }
+        let message = format!("`{}` takes inputs of shape [batch, features], got {}", cx.path(), inputs.shape());
+        let error = Error::new(ErrorKind::Shape, message).help("`Flatten` makes one axis of all that follow the batch");
+        cx.trace().fail(error.at(Location::caller()), [inputs.batch(), self.n, inputs.features()].into(), inputs.dtype())
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("n", self.n)
+    }
+}
+
+impl Layer for Rescaling {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let x = inputs.cast(inputs.dtype().promote(cx.dtype()));
+        x * self.scale + self.offset
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        Hyperparameters::new().with("scale", self.scale).with("offset", self.offset)
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let refused = |layer: &dyn Layer| {
+            let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+            f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
+        };
+        assert!(refused(&Permute::new([1, 0])).contains("`permute` of the axes [1, 0] of inputs of shape [2, 4, 3]"));
+        assert!(refused(&Permute::new([1])).contains("each axis is named once, without the batch"));
+        assert!(refused(&RepeatVector::new(2)).contains("takes inputs of shape [batch, features], got [2, 4, 3]"));
+    }
+}
