@@ -9,11 +9,11 @@ use crate::model::steps::Names;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::state::State;
 
-/// A column of an epoch: what it is, and for terms and logs the name.
-type Key<'a> = (&'static str, &'a str);
+/// A column: what it is, and for terms and logs the name.
+pub(super) type Key<'a> = (&'static str, &'a str);
 
-const TOTAL: &str = "total";
-const TERM: &str = "term";
+pub(super) const TOTAL: &str = "total";
+pub(super) const TERM: &str = "term";
 const VALIDATION_TOTAL: &str = "validation total";
 const VALIDATION_TERM: &str = "validation term";
 const LOG: &str = "log";
@@ -33,42 +33,53 @@ fn cells(epoch: &Epoch) -> impl Iterator<Item = (Key<'_>, f64)> {
     totals.into_iter().chain(terms(&epoch.ledger, TERM)).chain(validation).chain(logs)
 }
 
-impl History {
-    /// A column for each number: a row for each epoch, of 1 and the number, or of 0 where the epoch has none of that name.
-    pub(super) fn state(&self) -> State {
-        let mut columns: Vec<(Key<'_>, Vec<f64>)> = Vec::new();
-        for (row, epoch) in self.epochs.iter().enumerate() {
-            for (key, value) in cells(epoch) {
-                let index = columns.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-                    columns.push((key, vec![0.0; 2 * self.epochs.len()]));
-                    columns.len() - 1
-                });
-                columns[index].1[2 * row..2 * row + 2].copy_from_slice(&[1.0, value]);
-            }
+/// A column for each number of some rows: for each row 1 and the number, or 0 where the row has none of that name.
+pub(super) fn table<'a, R: IntoIterator<Item = (Key<'a>, f64)>>(rows: impl ExactSizeIterator<Item = R>) -> State {
+    let (mut columns, count): (Vec<(Key<'a>, Vec<f64>)>, usize) = (Vec::new(), rows.len());
+    for (row, cells) in rows.enumerate() {
+        for (key, value) in cells {
+            let index = columns.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+                columns.push((key, vec![0.0; 2 * count]));
+                columns.len() - 1
+            });
+            columns[index].1[2 * row..2 * row + 2].copy_from_slice(&[1.0, value]);
         }
-        columns.into_iter().enumerate().fold(State::new(), |state, (index, ((kind, name), values))| {
-            let table = Array::from(values).reshape([self.epochs.len(), 2]).expect("two numbers for each epoch");
-            state.with(format!("{index:04}/{kind}/{name}"), table)
-        })
+    }
+    columns.into_iter().enumerate().fold(State::new(), |state, (index, ((kind, name), values))| {
+        let column = Array::from(values).reshape([count, 2]).expect("two numbers for each row");
+        state.with(format!("{index:04}/{kind}/{name}"), column)
+    })
+}
+
+/// The numbers of a table, column by column: the row, what the number is, its name, and the number.
+pub(super) fn numbers(table: &State) -> impl Iterator<Item = (usize, &str, &str, f64)> {
+    table.iter().flat_map(|(name, column)| {
+        let mut parts = name.splitn(3, '/').skip(1);
+        let (kind, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let rows = (0..column.len() / 2).filter(|row| column.get(2 * row) == 1.0);
+        rows.map(move |row| (row, kind, name, column.get(2 * row + 1)))
+    })
+}
+
+impl History {
+    /// The numbers of the epochs.
+    pub(super) fn state(&self) -> State {
+        table(self.epochs.iter().map(cells))
     }
 
     pub(super) fn from_state(state: &State, epochs: usize) -> Self {
         let mut history = Self { epochs: vec![Epoch::default(); epochs], ..Self::default() };
-        for (name, table) in state.iter() {
-            let mut parts = name.splitn(3, '/').skip(1);
-            let (kind, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-            for (row, epoch) in history.epochs.iter_mut().enumerate().filter(|&(row, _)| table.get(2 * row) == 1.0) {
-                let value = table.get(2 * row + 1);
-                match kind {
-                    TOTAL => epoch.ledger.total = value,
-                    TERM => epoch.ledger.terms.push((name.to_string(), value)),
-                    VALIDATION_TOTAL => epoch.validation.get_or_insert_default().total = value,
-                    VALIDATION_TERM => epoch.validation.get_or_insert_default().terms.push((name.to_string(), value)),
-                    LOG => epoch.logs.0.push((name.to_string(), value)),
-                    SKIPPED => epoch.skipped = value as usize,
-                    SECONDS => epoch.seconds = value,
-                    _ => {} // of a later version
-                }
+        for (row, kind, name, value) in numbers(state) {
+            let Some(epoch) = history.epochs.get_mut(row) else { continue };
+            match kind {
+                TOTAL => epoch.ledger.total = value,
+                TERM => epoch.ledger.terms.push((name.to_string(), value)),
+                VALIDATION_TOTAL => epoch.validation.get_or_insert_default().total = value,
+                VALIDATION_TERM => epoch.validation.get_or_insert_default().terms.push((name.to_string(), value)),
+                LOG => epoch.logs.0.push((name.to_string(), value)),
+                SKIPPED => epoch.skipped = value as usize,
+                SECONDS => epoch.seconds = value,
+                _ => {} // of a later version
             }
         }
         history

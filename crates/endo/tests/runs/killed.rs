@@ -19,7 +19,9 @@ fn train(folder: &Path) {
         .validation_split(0.2)
         .callback(EarlyStopping::on("val_loss").patience(6).restore_best_weights(true))
         .callback(ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2))
+        .record_steps(2)
         .callback(CsvLogger::new(folder.join("log.csv")))
+        .callback(CsvLogger::new(folder.join("steps.csv")).every(3))
         .callback(BackupAndRestore::new(folder.join("run")).save_freq(2));
     let history = model.fit(&data(200), options).unwrap();
     fs::write(folder.join("history"), format!("{:?}", numbers(history))).unwrap();
@@ -44,7 +46,8 @@ fn start(folder: &Folder) -> Child {
 fn a_run_killed_fifty_times_ends_with_the_same_bits() {
     let whole = Folder::new("whole");
     train(whole.as_ref());
-    let result = |folder: &Folder| ["history", "weights", "log.csv"].map(|file| fs::read(folder.path(file)).unwrap());
+    let result =
+        |folder: &Folder| ["history", "weights", "log.csv", "steps.csv"].map(|file| fs::read(folder.path(file)).unwrap());
     let expected = result(&whole);
 
     let (mut kills, mut resumed, mut round) = (0, 0, 0);
