@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use endo::prelude::*;
 
+#[path = "support/events.rs"]
+mod events;
+
 /// A folder of the test's own, removed when it is done.
 struct Folder(PathBuf);
 
@@ -282,6 +285,47 @@ fn files_have_every_term_and_metric() {
 }
 
 #[test]
+fn files_have_the_terms_of_single_batches_by_step() {
+    let folder = Folder::new("batches");
+    let (mut model, ..) = reconstructing();
+    let table = CsvLogger::new(folder.0.join("log.csv")).every(2);
+    let board = TensorBoard::new(&folder.0).update_freq(4);
+    let fit = Fit::epochs(3).batch_size(8).record_steps(1).callback(table).callback(board);
+    let history = model.fit(&data(40), fit).unwrap(); // 5 steps an epoch
+    assert_eq!(history.steps.len(), 15);
+    let at = |step: usize| {
+        let record = &history.steps[step];
+        assert_eq!((record.step, record.epoch, record.ledger.terms.len()), (step, step / 5, 2));
+        [record.ledger.total, record.ledger.terms[0].1, record.ledger.terms[1].1]
+    };
+
+    let text = fs::read_to_string(folder.0.join("log.csv")).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("epoch,batch,loss,main,reconstruction"));
+    let rows: Vec<Vec<f64>> = lines.map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    assert_eq!(rows.len(), 8);
+    for (step, row) in (0..15).step_by(2).zip(rows) {
+        assert_eq!(row, [[(step / 5) as f64, (step % 5) as f64].as_slice(), &at(step)].concat());
+    }
+
+    let path = fs::read_dir(folder.0.join("train")).unwrap().next().unwrap().unwrap().path();
+    let file = fs::read(path).unwrap();
+    let written: Vec<(u8, String, f32)> = events::values(&file)
+        .into_iter()
+        .filter(|(_, tag, _)| tag.starts_with("batch_"))
+        .map(|(step, tag, value)| (step, tag, f32::from_le_bytes(events::field(&value, 2).unwrap().try_into().unwrap())))
+        .collect();
+    let expected = [0_u8, 4, 8, 12].into_iter().flat_map(|step| {
+        let tags = ["batch_loss", "batch_main", "batch_reconstruction"].map(String::from);
+        tags.into_iter().zip(at(step.into())).map(move |(tag, value)| (step, tag, value as f32))
+    });
+    assert_eq!(written, expected.collect::<Vec<_>>());
+
+    let error = model.fit(&data(40), Fit::epochs(1).callback(CsvLogger::new(folder.0.join("log.csv")).every(0))).unwrap_err();
+    assert_eq!(error.message(), "`CsvLogger` is to write a row every 0 steps");
+}
+
+#[test]
 fn closures_are_called_in_order_and_their_errors_end_training() {
     let events = std::cell::RefCell::new(Vec::new());
     let note = |event: String| {
@@ -291,7 +335,7 @@ fn closures_are_called_in_order_and_their_errors_end_training() {
     let watch = LambdaCallback::new()
         .on_train_begin(|training| note(format!("begin of {}", training.epochs())))
         .on_epoch_begin(|epoch, _| note(format!("epoch {epoch}")))
-        .on_batch_end(|batch, ledger| note(format!("batch {batch} of {} terms", ledger().terms.len())))
+        .on_batch_end(|batch, ledger, _| note(format!("batch {batch} of {} terms", ledger().terms.len())))
         .on_epoch_end(|epoch, _, training| {
             if epoch == 1 {
                 training.stop();

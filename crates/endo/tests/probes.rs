@@ -4,6 +4,8 @@
 
 #[path = "probes/attached.rs"]
 mod attached;
+#[path = "support/events.rs"]
+mod events;
 #[path = "probes/files.rs"]
 mod files;
 #[path = "probes/harmless.rs"]

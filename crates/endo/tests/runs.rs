@@ -2,6 +2,8 @@
 
 #[path = "runs/killed.rs"]
 mod killed;
+#[path = "runs/ledgers.rs"]
+mod ledgers;
 #[path = "runs/loops.rs"]
 mod loops;
 #[path = "runs/resumed.rs"]

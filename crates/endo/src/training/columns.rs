@@ -50,8 +50,8 @@ pub(super) fn rows(state: &State, count: usize) -> Vec<Vec<(String, f64)>> {
     rows
 }
 
-const TOTAL: &str = "total";
-const TERM: &str = "term";
+pub(super) const TOTAL: &str = "total";
+pub(super) const TERM: &str = "term";
 const VALIDATION_TOTAL: &str = "validation total";
 const VALIDATION_TERM: &str = "validation term";
 const LOG: &str = "log";

@@ -9,6 +9,7 @@ use crate::model::Model;
 
 use super::callbacks::{Callback, Progress};
 use super::history::History;
+use super::ledgers::StepLog;
 use super::probes::{Probe, Recorder};
 
 /// Keras's.
@@ -52,6 +53,7 @@ pub struct Fit<'a> {
     pub(super) non_finite: NonFinite,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) recorder: Recorder,
+    pub(super) steps: StepLog,
 }
 
 impl<'a> Fit<'a> {
@@ -68,6 +70,7 @@ impl<'a> Fit<'a> {
             non_finite: NonFinite::Stop,
             callbacks: Vec::new(),
             recorder: Recorder::default(),
+            steps: StepLog::default(),
         }
     }
 
@@ -135,6 +138,15 @@ impl<'a> Fit<'a> {
     #[must_use]
     pub fn probe(mut self, probe: Probe) -> Self {
         self.recorder.add(probe);
+        self
+    }
+
+    /// Keeps the terms of every so many single steps in [`History::steps`], counted over all epochs from step 0 on: of the step's batch
+    /// alone, where the ledger of an epoch has means. At most 1,000 are kept: when there would be more, every second goes, and from then
+    /// on every second is kept. A batch that is left out has none.
+    #[must_use]
+    pub fn record_steps(mut self, every: usize) -> Self {
+        self.steps.every = Some(every);
         self
     }
 

@@ -8,6 +8,7 @@ use crate::model::distinct;
 use crate::model::steps::Names;
 use crate::trace::pattern::Pattern;
 
+use super::ledgers::StepRecord;
 use super::probes::{ProbeCost, ProbeKind, Reading, TermReading};
 
 /// The terms of a loss by name, and their total. Prints as `main 0.31 + reconstruction 0.011 = loss 0.32`.
@@ -87,6 +88,9 @@ pub struct History {
     pub readings: Vec<Reading>,
     /// What probes have read of the loss's terms; at most 1,000 readings, too.
     pub term_readings: Vec<TermReading>,
+    /// The terms of single steps, where [`Fit::record_steps`](super::Fit::record_steps) asked for them; at most 1,000, thinned out like
+    /// readings.
+    pub steps: Vec<StepRecord>,
     /// How long probes took, if any were read.
     pub probe_cost: Option<ProbeCost>,
 }
@@ -237,7 +241,7 @@ impl Sums {
 
 impl Ledger {
     /// The total and, when there are several, the terms, as numbers by name.
-    pub(super) fn logs(&self) -> Vec<(String, f64)> {
+    pub(crate) fn logs(&self) -> Vec<(String, f64)> {
         let terms = if self.terms.len() > 1 { &self.terms[..] } else { &[] };
         std::iter::once(("loss".to_string(), self.total)).chain(terms.iter().cloned()).collect()
     }

@@ -9,6 +9,7 @@ mod export;
 mod fit;
 pub mod history;
 mod kept;
+mod ledgers;
 mod lints;
 mod predict;
 mod predictor;
@@ -27,6 +28,7 @@ pub use callbacks::{
 };
 pub use fit::{Fit, NonFinite};
 pub use history::{Epoch, History, Ledger, Logs};
+pub use ledgers::StepRecord;
 pub use predictor::Predictor;
 pub use probes::{Probe, Reading};
 pub use run::Run;

@@ -11,6 +11,7 @@ use crate::variable::Variable;
 use super::columns::{logs_from, logs_state};
 use super::history::{History, Sums};
 use super::kept::OTHER_MODEL;
+use super::ledgers::StepLog;
 use super::run::Run;
 use super::state::State;
 
@@ -63,6 +64,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         state.insert("history", self.training.history().state());
         state.insert("sums", self.current.sums.state());
         state.insert("probes", self.options.recorder.state());
+        state.insert("steps", self.options.steps.state());
         state.insert("reported", logs_state(&self.training.reported()));
         for (index, callback) in self.options.callbacks.iter().enumerate() {
             state.insert(&format!("callback {index}"), callback.state());
@@ -80,6 +82,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         (self.current.batches, self.current.skipped) = (count("batches")?, count("skipped")?);
         self.current.non_finite = count("non-finite")?;
         self.current.sums = Sums::from_state(&state.part("sums"))?;
+        self.options.steps.restore(&state.part("steps"))?;
         self.training.begin_epoch(self.epoch());
         logs_from(&state.part("reported")).iter().for_each(|(name, value)| self.training.report(name, value));
         if state.number("stopped")? != 0.0 {
@@ -105,6 +108,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let [samples, batch_size, shuffle] = [0, 1, 2].map(|index| state.get("data").map(|data| data.get(index) as usize));
         let (samples, batch_size, shuffle) = (samples?, batch_size?, shuffle? == 1);
         let callbacks = state.number("callbacks")? as usize;
+        let recorded = StepLog::saved_every(&state.part("steps"));
         let options = &self.options;
         let differs = |what: &str, saved: &dyn std::fmt::Display, now: &dyn std::fmt::Display| {
             let message = format!("the saved run had {saved} {what}, and this one has {now}");
@@ -124,6 +128,10 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             () if samples != self.data.len() => differs("samples", &samples, &self.data.len()),
             () if batch_size != options.batch_size => differs("samples in a batch", &batch_size, &options.batch_size),
             () if shuffle != options.shuffle => differs("as `shuffle`", &shuffle, &options.shuffle),
+            () if recorded != options.steps.every => {
+                let [saved, now] = [recorded, options.steps.every].map(|every| every.unwrap_or(0));
+                differs("as `record_steps`", &saved, &now)
+            }
             () if callbacks != options.callbacks.len() => differs("callbacks", &callbacks, &options.callbacks.len()),
             () => Ok(()),
         }

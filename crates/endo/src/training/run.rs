@@ -125,6 +125,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             (None, validation) => (Cow::Borrowed(data), validation.map(Cow::Borrowed)),
         };
         options.recorder.check()?;
+        options.steps.check()?;
         data.check_finite()?;
         validation.as_ref().map_or(Ok(()), |validation| validation.check_finite())?;
         if !options.class_weight.is_empty() {
@@ -289,12 +290,15 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let buffer = self.buffers.latest();
         let rows = &self.order.indices()[from..from + buffer.len()];
         let epoch = self.epoch();
-        let number = epoch * self.training.batches() + self.current.batches;
+        let number = self.number();
         self.runner.begin(self.options.recorder.due(number));
         let result = self.runner.run_kept(Batch { rows, ..buffer.into() }, &mut self.kept);
         let result = result.map(|(names, values)| {
-            self.current.sums.add(names, values.iter().map(|value| value.get(0)), rows.len());
-            values[0].is_finite()
+            let finite = values[0].is_finite();
+            let values = values.iter().map(|value| value.get(0));
+            self.training.batch_terms().set(&names.terms, values.clone());
+            self.current.sums.add(names, values, rows.len());
+            finite
         });
         match result {
             Ok(finite) => {
@@ -321,6 +325,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         distinct(&mut terms, reserved);
         let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
         values.insert(0, values.iter().sum());
+        self.training.batch_terms().set(&names, values.iter().copied());
         self.current.sums.add(&Names { terms: names, extras: Vec::new() }, values.into_iter(), samples);
         self.current.batch = Some(Done::Recorded);
         Ok(())
@@ -360,12 +365,18 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
     }
 
+    /// The number of the step on the batch, counted from 0 over all epochs.
+    fn number(&self) -> usize {
+        self.epoch() * self.training.batches() + self.current.batches
+    }
+
     /// The next batch, unless the epoch is done.
     fn gather(&mut self) -> Result<bool> {
         let indices = self.order.batches(self.options.batch_size)?.nth(self.current.batches);
         let Some(indices) = indices else { return Ok(false) };
         self.buffers.gather(&self.data, indices)?;
         self.current.batch = Some(Done::Nothing);
+        self.training.batch_terms().clear();
         Ok(true)
     }
 
@@ -387,6 +398,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         if self.current.batch.take().is_none() {
             return Ok(());
         }
+        self.options.steps.take([self.number(), self.epoch()], &self.training.batch_terms());
         let (batch, sums) = (self.current.batches, &self.current.sums);
         self.current.batches += 1;
         for callback in &mut self.options.callbacks {
@@ -448,6 +460,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             optimizer.settings().finalize_variable_values(&self.model.trainable_weights())?;
         }
         self.options.recorder.finish(&mut self.training.history_mut());
+        self.training.history_mut().steps = self.options.steps.finish();
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use endo::prelude::*;
 
+use super::events::{self, field, fields};
 use super::two_rows;
 
 /// A folder of the test's own, removed when it is done.
@@ -63,68 +64,6 @@ fn a_folder_that_cannot_be_is_an_error_before_the_first_step() {
     assert!(model.weights().is_empty());
 }
 
-/// A field of a message in the notation of protocol buffers: its number, and its bytes.
-type Field<'a> = (u64, &'a [u8]);
-
-fn fields(mut bytes: &[u8]) -> Vec<Field<'_>> {
-    fn varint(bytes: &mut &[u8]) -> u64 {
-        let mut value = 0;
-        for shift in (0..).step_by(7) {
-            let (first, rest) = bytes.split_first().expect("a whole number");
-            *bytes = rest;
-            value |= u64::from(first & 0x7f) << shift;
-            if first & 0x80 == 0 {
-                return value;
-            }
-        }
-        unreachable!("numbers end")
-    }
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let key = varint(&mut bytes);
-        let before = bytes;
-        let length = match key & 7 {
-            0 => {
-                varint(&mut bytes);
-                before.len() - bytes.len()
-            }
-            1 => 8,
-            2 => varint(&mut bytes) as usize,
-            5 => 4,
-            other => panic!("no field is written as {other}"),
-        };
-        if key & 7 != 0 {
-            let (content, rest) = bytes.split_at(length);
-            found.push((key >> 3, content));
-            bytes = rest;
-        } else {
-            found.push((key >> 3, &before[..length]));
-        }
-    }
-    found
-}
-
-fn field<'a>(message: &[Field<'a>], number: u64) -> Option<&'a [u8]> {
-    message.iter().find(|(known, _)| *known == number).map(|(_, content)| *content)
-}
-
-/// Every value of an event file: its step, its tag and its message.
-fn values(file: &[u8]) -> Vec<(u8, String, Vec<Field<'_>>)> {
-    let (mut rest, mut found) = (file, Vec::new());
-    while !rest.is_empty() {
-        let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
-        let event = fields(&rest[12..12 + length]);
-        rest = &rest[16 + length..];
-        let Some(summary) = field(&event, 5) else { continue };
-        for (_, value) in fields(summary) {
-            let value = fields(value);
-            let tag = String::from_utf8(field(&value, 1).unwrap().to_vec()).unwrap();
-            found.push((field(&event, 2).unwrap()[0], tag, value));
-        }
-    }
-    found
-}
-
 #[test]
 fn tensorboard_gets_scalars_histograms_and_terms_by_step() {
     let folder = Folder::new("board");
@@ -134,7 +73,7 @@ fn tensorboard_gets_scalars_histograms_and_terms_by_step() {
     model.fit(&two_rows(), probes.callback(TensorBoard::new(&folder.0))).unwrap();
     let train = fs::read_dir(folder.0.join("train")).unwrap().next().unwrap().unwrap().path();
     let file = fs::read(train).unwrap();
-    let values = values(&file);
+    let values = events::values(&file);
     let scalar = |step: u8, tag: &str| {
         let found = values.iter().find(|(at, known, _)| (*at, known.as_str()) == (step, tag));
         let (_, _, value) = found.unwrap_or_else(|| panic!("no {tag} at {step}"));

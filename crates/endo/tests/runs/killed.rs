@@ -21,7 +21,9 @@ fn train(folder: &Path) {
         .probe(Probe::terms().every(4))
         .callback(EarlyStopping::on("val_loss").patience(6).restore_best_weights(true))
         .callback(ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2))
+        .record_steps(2)
         .callback(CsvLogger::new(folder.join("log.csv")))
+        .callback(CsvLogger::new(folder.join("steps.csv")).every(3))
         .callback(BackupAndRestore::new(folder.join("run")).save_freq(2));
     let history = model.fit(&data(200), options).unwrap();
     fs::write(folder.join("history"), format!("{:?}", numbers(history))).unwrap();
@@ -49,7 +51,8 @@ fn a_run_killed_fifty_times_ends_with_the_same_bits() {
     assert!(start(&whole).wait().unwrap().success());
     // However fast or busy the machine is, kills are spread over what a process does, its start and its end too.
     let time = begin.elapsed();
-    let result = |folder: &Folder| ["history", "weights", "log.csv"].map(|file| fs::read(folder.path(file)).unwrap());
+    let files = ["history", "weights", "log.csv", "steps.csv"];
+    let result = |folder: &Folder| files.map(|file| fs::read(folder.path(file)).unwrap());
     let expected = result(&whole);
 
     let (mut kills, mut resumed, mut round) = (0_u32, 0, 0);

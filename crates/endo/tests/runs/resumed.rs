@@ -7,7 +7,7 @@ use endo::prelude::*;
 use super::support::{Folder, data, model, numbers, weights};
 
 /// A loop of one's own with an optimizer and a metric of its own. Stops before a batch, as a power cut would.
-fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History, Vec<Array>)> {
+fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History, Vec<Array>, String)> {
     let (model, optimizer, mean_loss) = (model(), Adam::new(0.01), Mean::new("mean_loss"));
     model.build([16, 3]).unwrap();
     let mut step = Function::new(|[x, y], cx| {
@@ -20,7 +20,11 @@ fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History
         [main, size]
     });
     let train = data(100);
-    let options = Fit::epochs(6).batch_size(16).callback(BackupAndRestore::new(folder.path("run")).save_freq(2));
+    let options = Fit::epochs(6)
+        .batch_size(16)
+        .record_steps(3)
+        .callback(CsvLogger::new(folder.path("steps.csv")).every(2))
+        .callback(BackupAndRestore::new(folder.path("run")).save_freq(2));
     let mut run = model.run(&train, options).unwrap();
     run.watch(&mean_loss).unwrap();
     while run.next_batch().unwrap() {
@@ -30,19 +34,21 @@ fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History
         let [main, size] = run.step(&mut step).unwrap().each_ref().map(|value| value.item().unwrap());
         run.record([("main", main), ("size", size)]).unwrap();
     }
-    Some((numbers(run.finish().unwrap()), weights(&model)))
+    let history = numbers(run.finish().unwrap());
+    Some((history, weights(&model), fs::read_to_string(folder.path("steps.csv")).unwrap()))
 }
 
 #[test]
 fn a_loop_of_ones_own_goes_on_where_it_stopped() {
     let folder = Folder::new("custom");
-    let (history, weights) = custom_loop(&folder, None).unwrap();
-    assert_eq!(history.epochs.len(), 6);
+    let (history, weights, table) = custom_loop(&folder, None).unwrap();
+    assert_eq!((history.epochs.len(), history.steps.len(), table.lines().count()), (6, 14, 22)); // 42 steps
+    assert!(table.starts_with("epoch,batch,loss,main,size\n0,0,"));
     let means = history.get("mean_loss").into_iter().zip(history.get("loss"));
     assert!(means.into_iter().all(|(mean, loss)| (mean - loss).abs() < 0.2)); // of batches, and of samples
     for stop in [(0, 1), (0, 5), (2, 0), (3, 4), (5, 6)] {
         assert!(custom_loop(&folder, Some(stop)).is_none());
-        assert_eq!(custom_loop(&folder, None).unwrap(), (history.clone(), weights.clone()), "stopped at {stop:?}");
+        assert_eq!(custom_loop(&folder, None).unwrap(), (history.clone(), weights.clone(), table.clone()), "stopped at {stop:?}");
     }
 }
 
@@ -84,6 +90,9 @@ fn a_run_of_other_data_or_of_another_model_is_refused() {
     let backup = || BackupAndRestore::new(folder.path("run"));
     let error = model().fit(&data(100), Fit::epochs(6).batch_size(16).callback(backup())).unwrap_err();
     assert_eq!(error.message(), "the saved run had 2 callbacks, and this one has 1");
+    let options = Fit::epochs(6).batch_size(16).record_steps(5).callback(backup()).callback(|_: usize, _: &Epoch| {});
+    let error = model().fit(&data(100), options).unwrap_err();
+    assert_eq!(error.message(), "the saved run had 0 as `record_steps`, and this one has 5");
     let mut other = Model::new(Dense::new(1).name("lambda"));
     other.compile("adam", "mse", ());
     let options = Fit::epochs(6).batch_size(16).callback(backup()).callback(|_: usize, _: &Epoch| {});

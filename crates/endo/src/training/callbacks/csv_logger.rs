@@ -1,6 +1,6 @@
-//! The numbers of every epoch as a table in a file.
+//! The numbers of every epoch, or of single steps, as a table in a file.
 //!
-//! In: the logs of an epoch. Out: a line of a CSV file, written whole and at once, so that an interrupted run leaves whole lines.
+//! In: the logs of an epoch, or the terms of a step's loss. Out: a line of a CSV file, written whole and at once, so that an interrupted run leaves whole lines.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,7 +11,8 @@ use csv::StringRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::saving::{failure, write_atomically};
 
-use super::{Callback, Epoch, State, Training};
+use super::{Callback, Epoch, Ledger, State, Training};
+use crate::model::distinct;
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///
@@ -39,6 +40,8 @@ pub struct CsvLogger {
     path: PathBuf,
     separator: u8,
     append: bool,
+    /// Rows are of every so many steps, not of epochs.
+    every: Option<usize>,
     columns: Vec<String>,
     /// The rows of the file, those of earlier trainings among them; none before the first is written.
     rows: Option<usize>,
@@ -50,7 +53,7 @@ const MISSING: &str = "NA";
 impl CsvLogger {
     /// Writes to a file, which is overwritten at the end of the first epoch. A resumed run goes on with the file as it was saved.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), separator: b',', append: false, columns: Vec::new(), rows: None }
+        Self { path: path.into(), separator: b',', append: false, every: None, columns: Vec::new(), rows: None }
     }
 
     /// What stands between two cells; a comma unless set. One character of ASCII.
@@ -66,6 +69,49 @@ impl CsvLogger {
     pub fn append(mut self, append: bool) -> Self {
         self.append = append;
         self
+    }
+
+    /// Writes a row for every so many steps, counted over all epochs from step 0 on, instead of one for every epoch. The columns are
+    /// `epoch` and `batch`, both counted from 0, the `loss` of this batch alone and, where there are several, its terms in the order
+    /// of the ledger. A batch that was left out has no row.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// # let path = std::env::temp_dir().join(format!("endo-csv-steps-{}.csv", std::process::id()));
+    /// # let mut model = Model::new(Dense::new(1).kernel_regularizer(L2(0.01)));
+    /// model.compile("sgd", "mse", ());
+    /// model.fit(&data, Fit::epochs(2).batch_size(10).callback(CsvLogger::new(&path).every(3)))?; // steps 0, 3 and 6 of 8
+    /// let text = std::fs::read_to_string(&path).unwrap();
+    /// assert!(text.starts_with("epoch,batch,loss,main,penalty(dense/kernel)\n0,0,"));
+    /// assert!(text.lines().last().unwrap().starts_with("1,2,"));
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn every(mut self, steps: usize) -> Self {
+        self.every = Some(steps);
+        self
+    }
+
+    /// Adds a row of these cells, each under its column, to the file.
+    fn add(&mut self, cells: &[(&str, String)]) -> Result<()> {
+        if self.rows.is_none() {
+            self.begin(if self.append { usize::MAX } else { 0 })?;
+        }
+        let new = cells.iter().map(|(name, _)| *name).filter(|name| !self.columns.iter().any(|known| known == name));
+        let new: Vec<String> = new.map(str::to_string).collect();
+        if !new.is_empty() {
+            let headed = usize::from(!self.columns.is_empty());
+            let rows = self.rows()?;
+            self.columns.extend(new);
+            self.rewrite(&rows[headed..])?;
+        }
+        let cell = |column: &String| cells.iter().rfind(|(name, _)| name == column).map_or(MISSING, |(_, text)| text.as_str());
+        let line = self.line(self.columns.iter().map(cell))?;
+        self.rows = self.rows.map(|rows| rows + 1);
+        let file = OpenOptions::new().append(true).open(&self.path);
+        file.and_then(|mut file| file.write_all(&line)).map_err(|error| failure("cannot write", &self.path, &error))
     }
 
     /// The rows of the file, its first line among them.
@@ -111,6 +157,10 @@ impl Callback for CsvLogger {
             let message = "the separator of `CsvLogger` is no single ASCII character that can stand between cells";
             return Err(Error::new(ErrorKind::Argument, message).help("use ',', ';' or '\\t'"));
         }
+        if self.every == Some(0) {
+            let message = "`CsvLogger` is to write a row every 0 steps";
+            return Err(Error::new(ErrorKind::Argument, message).help("steps count from 1: `.every(1)` writes each of them"));
+        }
         self.rows = None;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let made = folder.map_or(Ok(()), std::fs::create_dir_all);
@@ -137,29 +187,27 @@ impl Callback for CsvLogger {
         }
     }
 
+    fn batch_end(&mut self, batch: usize, _: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+        let step = training.epoch() * training.batches() + batch;
+        if !self.every.is_some_and(|every| step.is_multiple_of(every)) {
+            return Ok(());
+        }
+        let terms = training.batch_ledger();
+        let mut logs = terms.logs();
+        distinct(&mut logs, &["epoch", "batch"]);
+        let places = [("epoch", training.epoch().to_string()), ("batch", batch.to_string())];
+        let cells = places.into_iter().chain(logs.iter().map(|(name, value)| (name.as_str(), value.to_string())));
+        if terms.terms.is_empty() { Ok(()) } else { self.add(&cells.collect::<Vec<_>>()) }
+    }
+
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
-        if self.rows.is_none() {
-            self.begin(if self.append { usize::MAX } else { 0 })?;
+        if self.every.is_some() {
+            return Ok(());
         }
-        let mut names: Vec<&str> = report.logs.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        let new = ["epoch"].into_iter().chain(names).filter(|name| !self.columns.iter().any(|known| known == name));
-        let new: Vec<String> = new.map(str::to_string).collect();
-        if !new.is_empty() {
-            let headed = usize::from(!self.columns.is_empty());
-            let rows = self.rows()?;
-            self.columns.extend(new);
-            self.rewrite(&rows[headed..])?;
-        }
-        let cell = |column: &String| match (column.as_str(), report.logs.get(column)) {
-            (_, Some(value)) => value.to_string(),
-            ("epoch", None) => epoch.to_string(),
-            (_, None) => MISSING.to_string(),
-        };
-        let line = self.line(self.columns.iter().map(cell))?;
-        self.rows = self.rows.map(|rows| rows + 1);
-        let file = OpenOptions::new().append(true).open(&self.path);
-        file.and_then(|mut file| file.write_all(&line)).map_err(|error| failure("cannot write", &self.path, &error))
+        let mut logs: Vec<(&str, String)> = report.logs.iter().map(|(name, value)| (name, value.to_string())).collect();
+        logs.sort_unstable_by_key(|(name, _)| *name);
+        logs.insert(0, ("epoch", epoch.to_string()));
+        self.add(&logs)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{Callback, Epoch, Ledger, Training};
 /// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
 /// let mut batches = 0;
 /// let watch = LambdaCallback::new()
-///     .on_batch_end(|_, _| {
+///     .on_batch_end(|_, _, _| {
 ///         batches += 1;
 ///         Ok(())
 ///     })
@@ -44,7 +44,7 @@ pub struct LambdaCallback<'a> {
 type AtTraining<'a> = dyn FnMut(&Training) -> Result<()> + 'a;
 type AtEpochBegin<'a> = dyn FnMut(usize, &Training) -> Result<()> + 'a;
 type AtEpochEnd<'a> = dyn FnMut(usize, &Epoch, &Training) -> Result<()> + 'a;
-type AtBatchEnd<'a> = dyn FnMut(usize, &dyn Fn() -> Ledger) -> Result<()> + 'a;
+type AtBatchEnd<'a> = dyn FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a;
 
 impl<'a> LambdaCallback<'a> {
     /// A callback that does nothing yet.
@@ -80,9 +80,10 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
-    /// When a batch is done; the second argument computes the means of the epoch so far. Keras's `on_train_batch_end`.
+    /// When a batch is done; the second argument computes the means of the epoch so far, and
+    /// [`batch_ledger`](Training::batch_ledger) of the third the terms of the batch. Keras's `on_train_batch_end`.
     #[must_use]
-    pub fn on_batch_end(mut self, call: impl FnMut(usize, &dyn Fn() -> Ledger) -> Result<()> + 'a) -> Self {
+    pub fn on_batch_end(mut self, call: impl FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a) -> Self {
         self.batch_end = Some(Box::new(call));
         self
     }
@@ -97,8 +98,8 @@ impl Callback for LambdaCallback<'_> {
         self.epoch_begin.as_mut().map_or(Ok(()), |call| call(epoch, training))
     }
 
-    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, _: &Training) -> Result<()> {
-        self.batch_end.as_mut().map_or(Ok(()), |call| call(batch, ledger))
+    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+        self.batch_end.as_mut().map_or(Ok(()), |call| call(batch, ledger, training))
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {

@@ -25,6 +25,7 @@ use crate::model::Structure;
 use crate::optimizers::Optimizer;
 use crate::variable::Variable;
 
+use super::ledgers::StepTerms;
 use super::probes::{Reading, TermReading};
 use super::{Epoch, History, Ledger, State};
 
@@ -73,7 +74,8 @@ pub trait Callback {
         Ok(())
     }
 
-    /// A batch is done; `ledger` computes the means of the epoch so far.
+    /// A batch is done; `ledger` computes the means of the epoch so far. The terms of the batch itself are
+    /// [`training.batch_ledger()`](Training::batch_ledger).
     fn batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger, _training: &Training) -> Result<()> {
         Ok(())
     }
@@ -148,6 +150,7 @@ pub struct Training<'a> {
     history: RefCell<History>,
     stopped: Cell<bool>,
     epoch: Cell<usize>,
+    batch: RefCell<StepTerms>,
     reported: RefCell<Vec<(String, f64)>>,
     asked: RefCell<Asked>,
 }
@@ -187,6 +190,7 @@ impl<'a> Training<'a> {
             history: RefCell::default(),
             stopped,
             epoch,
+            batch: RefCell::default(),
             reported: RefCell::default(),
             asked: RefCell::default(),
         }
@@ -205,6 +209,39 @@ impl<'a> Training<'a> {
     /// The batches of an epoch.
     pub fn batches(&self) -> usize {
         self.batches
+    }
+
+    /// The terms of the loss of the batch that is done, which add up to it: of this batch alone, no mean over the epoch. Without terms
+    /// where there are none: before the first batch, and of a batch that was left out or whose loss was not
+    /// [recorded](super::Run::record).
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    ///
+    /// /// The greatest loss of a single batch.
+    /// struct Worst<'a>(&'a mut f64);
+    ///
+    /// impl Callback for Worst<'_> {
+    ///     fn batch_end(&mut self, _batch: usize, _means: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    ///         *self.0 = self.0.max(training.batch_ledger().total);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+    /// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
+    /// # let data = Dataset::new(x, y)?;
+    /// let (mut model, mut worst) = (Model::new(Dense::new(1)), 0.0);
+    /// model.compile("sgd", "mse", ());
+    /// let history = model.fit(&data, Fit::epochs(1).callback(Worst(&mut worst)))?;
+    /// assert!(worst > history.ledger().total);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn batch_ledger(&self) -> Ledger {
+        self.batch.borrow().ledger()
+    }
+
+    pub(crate) fn batch_terms(&self) -> RefMut<'_, StepTerms> {
+        self.batch.borrow_mut()
     }
 
     /// What was done before: the epochs that are done, the one that callbacks are told of at its end among them. When training is

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::error::Result;
 
 use super::event_file::{EventFile, Histogram, Value};
-use super::{Callback, Epoch, Training};
+use super::{Callback, Epoch, Ledger, Training};
 use crate::training::Reading;
 use crate::training::probes::TermReading;
 
@@ -38,6 +38,7 @@ use crate::training::probes::TermReading;
 pub struct TensorBoard {
     folder: PathBuf,
     histogram_freq: usize,
+    update_freq: usize,
     train: Option<EventFile>,
     validation: Option<EventFile>,
 }
@@ -45,13 +46,22 @@ pub struct TensorBoard {
 impl TensorBoard {
     /// Writes below a folder, which is made if it is missing. Each training has files of its own.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), histogram_freq: 0, train: None, validation: None }
+        Self { folder: folder.into(), histogram_freq: 0, update_freq: 0, train: None, validation: None }
     }
 
     /// Writes histograms of all weights after every so many epochs; 0, never, unless set.
     #[must_use]
     pub fn histogram_freq(mut self, epochs: usize) -> Self {
         self.histogram_freq = epochs;
+        self
+    }
+
+    /// Writes the loss of every so many batches and its terms, as `batch_loss`, `batch_reconstruction`, .. in the folder `train`, by
+    /// step; 0, never, unless set. They are those of the batch alone (Keras's are means over the epoch so far), and steps count from 0
+    /// over all epochs, as those of probes do.
+    #[must_use]
+    pub fn update_freq(mut self, batches: usize) -> Self {
+        self.update_freq = batches;
         self
     }
 }
@@ -61,6 +71,19 @@ impl Callback for TensorBoard {
         self.train = Some(EventFile::create(&self.folder.join("train"))?);
         self.validation = None;
         Ok(())
+    }
+
+    fn batch_end(&mut self, batch: usize, _: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+        let step = training.epoch() * training.batches() + batch;
+        if self.update_freq == 0 || !step.is_multiple_of(self.update_freq) {
+            return Ok(());
+        }
+        let ledger = training.batch_ledger();
+        let terms = ledger.logs().into_iter().map(|(name, value)| (format!("batch_{name}"), Value::Scalar(value)));
+        match (&mut self.train, ledger.terms.is_empty()) {
+            (Some(file), false) => file.write(step, &terms.collect::<Vec<_>>()),
+            (Some(_), true) | (None, _) => Ok(()),
+        }
     }
 
     fn reading(&mut self, reading: &Reading) -> Result<()> {

@@ -20,18 +20,18 @@ impl Recorder {
     pub fn state(&self) -> State {
         let mut state = State::new().with("series", self.series.len() as f64).with("after", self.after);
         for (index, series) in self.series.iter().enumerate() {
-            let readings = &series.readings;
-            let about = [series.probe, readings.seen, readings.stride, readings.kept.len()].map(|number| number as f64);
+            let ([seen, stride], readings) = series.readings.parts();
+            let about = [series.probe, seen, stride, readings.len()].map(|number| number as f64);
             state = state.with(format!("series {index}/about"), about).with(format!("series {index}/path/{}", series.path), 0.0);
-            let cells = readings.kept.iter().enumerate();
+            let cells = readings.iter().enumerate();
             let cells = cells.flat_map(|(row, reading)| cells_of(reading).map(move |(name, value)| (row, name, value)));
-            state.insert(&format!("series {index}/readings"), table(readings.kept.len(), cells));
+            state.insert(&format!("series {index}/readings"), table(readings.len(), cells));
         }
-        let terms = &self.terms;
-        state = state.with("terms", [terms.seen, terms.stride, terms.kept.len()].map(|number| number as f64));
-        let cells = terms.kept.iter().enumerate();
+        let ([seen, stride], terms) = self.terms.parts();
+        state = state.with("terms", [seen, stride, terms.len()].map(|number| number as f64));
+        let cells = terms.iter().enumerate();
         let cells = cells.flat_map(|(row, reading)| cells_of_terms(reading).map(move |(name, value)| (row, name, value)));
-        state.insert("term readings", table(terms.kept.len(), cells));
+        state.insert("term readings", table(terms.len(), cells));
         let sums = self.sums.iter().flat_map(|(name, sum, count)| [(0, name.clone(), *sum), (1, name.clone(), *count as f64)]);
         state.insert("sums", table(2, sums));
         state
@@ -49,12 +49,12 @@ impl Recorder {
             let path = part.part("path").iter().next().map_or_else(String::new, |(path, _)| path.to_string());
             let kept = rows(&part.part("readings"), count).into_iter();
             let kept = kept.map(|cells| reading(&cells, watch.kind, &path)).collect();
-            self.series.push(ValueSeries { probe, path, readings: Series { seen, stride, kept } });
+            self.series.push(ValueSeries { probe, path, readings: Series::from_parts([seen, stride], kept) });
         }
         let about = state.get("terms")?;
         let [seen, stride, count] = [0, 1, 2].map(|index| about.get(index) as usize);
         let kept = rows(&state.part("term readings"), count).iter().map(|cells| term_reading(cells)).collect();
-        self.terms = Series { seen, stride, kept };
+        self.terms = Series::from_parts([seen, stride], kept);
         let mut sums = rows(&state.part("sums"), 2);
         let (counts, totals) = (sums.pop().unwrap_or_default(), sums.pop().unwrap_or_default());
         self.sums = totals.into_iter().zip(counts).map(|((name, sum), (_, count))| (name, sum, count as usize)).collect();

@@ -9,7 +9,7 @@ mod npy;
 mod probe;
 mod readings;
 mod recorder;
-mod series;
+pub(super) mod series;
 mod show;
 mod statistics;
 mod terms;

@@ -3,15 +3,15 @@
 //! In: readings as they come. Out: at most [`KEPT`] of them, evenly spread over the whole training.
 
 /// A series of more is thinned out.
-pub(super) const KEPT: usize = 1000;
+const KEPT: usize = 1000;
 
 /// What is kept of a series.
 #[derive(Debug)]
-pub(super) struct Series<T> {
-    pub seen: usize,
+pub(crate) struct Series<T> {
+    seen: usize,
     /// Every so many are kept.
-    pub stride: usize,
-    pub kept: Vec<T>,
+    stride: usize,
+    kept: Vec<T>,
 }
 
 impl<T> Default for Series<T> {
@@ -35,6 +35,16 @@ impl<T> Series<T> {
             }
         }
         self.seen += 1;
+    }
+
+    /// How many were seen, every how many are kept, and those that are: what a saved run holds of it.
+    pub fn parts(&self) -> ([usize; 2], &[T]) {
+        ([self.seen, self.stride], &self.kept)
+    }
+
+    /// What [`parts`](Self::parts) gave.
+    pub fn from_parts([seen, stride]: [usize; 2], kept: Vec<T>) -> Self {
+        Self { seen, stride: stride.max(1), kept }
     }
 
     /// Those that are kept, and nothing is kept any more.

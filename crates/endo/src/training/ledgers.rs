@@ -1,0 +1,194 @@
+//! The terms of the loss in single steps: of the step that is done, and of those that a history keeps.
+//!
+//! In: what the loss of each step was made of. Out: [`Ledger`]s, the kept ones by step, never too many.
+
+use crate::error::{Error, ErrorKind, Result};
+
+use super::columns::{TERM, TOTAL, rows, table};
+use super::history::Ledger;
+use super::probes::series::Series;
+use super::state::State;
+
+/// The terms of the loss of one step ([`Fit::record_steps`](super::Fit::record_steps)): of its batch alone, no mean over an epoch.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+/// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
+/// # let data = Dataset::new(x, y)?;
+/// let mut model = Model::new(Dense::new(1).kernel_regularizer(L2(0.01)));
+/// model.compile("sgd", "mse", ());
+/// let history = model.fit(&data, Fit::epochs(3).batch_size(16).record_steps(5))?; // 4 steps an epoch
+/// let places: Vec<[usize; 2]> = history.steps.iter().map(|record| [record.step, record.epoch]).collect();
+/// assert_eq!(places, [[0, 0], [5, 1], [10, 2]]);
+/// println!("{}", history.steps[2].ledger); // main 0.52 + penalty(dense/kernel) 0.0094 = loss 0.53
+/// # assert_eq!(history.steps[2].ledger.terms[1].0, "penalty(dense/kernel)");
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepRecord {
+    /// The step, counted from 0 over all epochs of this `fit`.
+    pub step: usize,
+    /// The epoch, counted from 0.
+    pub epoch: usize,
+    /// The terms of this step's loss, which add up to it.
+    pub ledger: Ledger,
+}
+
+/// The terms of the step that is done. Its memory is used again by the next.
+#[derive(Default)]
+pub(crate) struct StepTerms {
+    names: Vec<String>,
+    /// The total and the terms; empty where nothing is known of the step.
+    values: Vec<f64>,
+}
+
+impl StepTerms {
+    /// Takes the terms of a step: of the values, the first is the total, and what comes after the terms is left out.
+    pub fn set(&mut self, names: &[String], values: impl Iterator<Item = f64>) {
+        if self.names != names {
+            self.names = names.to_vec();
+        }
+        self.values.clear();
+        self.values.extend(values.take(1 + names.len()));
+    }
+
+    pub fn clear(&mut self) {
+        self.values.clear();
+    }
+
+    /// Without terms where nothing is known of the step.
+    pub fn ledger(&self) -> Ledger {
+        let terms = self.names.iter().cloned().zip(self.values.iter().skip(1).copied()).collect();
+        Ledger { terms, total: self.values.first().copied().unwrap_or(0.0) }
+    }
+}
+
+/// The records of a training's steps.
+#[derive(Default)]
+pub(crate) struct StepLog {
+    /// Every so many steps are recorded, if any.
+    pub every: Option<usize>,
+    series: Series<StepRecord>,
+}
+
+const STEP: &str = "step";
+const EPOCH: &str = "epoch";
+
+impl StepLog {
+    /// Before anything is run: whether it can be as it is.
+    pub fn check(&self) -> Result<()> {
+        match self.every {
+            Some(0) => {
+                let help = "steps count from 1: `.record_steps(1)` keeps each of them";
+                Err(Error::new(ErrorKind::Argument, "the terms of every 0 steps are to be recorded").help(help))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes the terms at `[step, epoch]`, if that step is one to be recorded and its terms are known.
+    pub fn take(&mut self, [step, epoch]: [usize; 2], terms: &StepTerms) {
+        if self.every.is_some_and(|every| step.is_multiple_of(every)) && !terms.values.is_empty() {
+            self.series.push(StepRecord { step, epoch, ledger: terms.ledger() });
+        }
+    }
+
+    /// Those that were kept, when training is done.
+    pub fn finish(&mut self) -> Vec<StepRecord> {
+        self.series.take()
+    }
+
+    pub fn state(&self) -> State {
+        let ([seen, stride], records) = self.series.parts();
+        let counts = [self.every.unwrap_or(0), seen, stride, records.len()].map(|count| count as f64);
+        let mut state = State::new().with("counts", counts);
+        let numbered = records.iter().enumerate();
+        let cells = numbered.flat_map(|(row, record)| cells(record).map(move |(name, value)| (row, name, value)));
+        state.insert("records", table(records.len(), cells));
+        state
+    }
+
+    /// How often a saved run recorded its steps, if it did.
+    pub fn saved_every(state: &State) -> Option<usize> {
+        state.get("counts").ok().map(|counts| counts.get(0) as usize).filter(|every| *every > 0)
+    }
+
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        if Self::saved_every(state).is_none() {
+            return Ok(());
+        }
+        let counts = state.get("counts")?;
+        let [seen, stride, count] = [1, 2, 3].map(|index| counts.get(index) as usize);
+        let record = |cells: Vec<(String, f64)>| {
+            let mut record = StepRecord::default();
+            for (name, value) in cells {
+                let (kind, name) = name.split_once('/').unwrap_or((&name, ""));
+                match kind {
+                    STEP => record.step = value as usize,
+                    EPOCH => record.epoch = value as usize,
+                    TOTAL => record.ledger.total = value,
+                    TERM => record.ledger.terms.push((name.to_string(), value)),
+                    _ => {} // of a later version
+                }
+            }
+            record
+        };
+        let records = rows(&state.part("records"), count).into_iter().map(record).collect();
+        self.series = Series::from_parts([seen, stride], records);
+        Ok(())
+    }
+}
+
+/// All numbers of a record.
+fn cells(record: &StepRecord) -> impl Iterator<Item = (String, f64)> {
+    let places = [(STEP, record.step as f64), (EPOCH, record.epoch as f64), (TOTAL, record.ledger.total)];
+    let terms = record.ledger.terms.iter().map(|(name, value)| (format!("{TERM}/{name}"), *value));
+    places.into_iter().map(|(name, value)| (name.to_string(), value)).chain(terms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(names: &[&str], values: &[f64]) -> StepTerms {
+        let mut terms = StepTerms::default();
+        let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        terms.set(&names, values.iter().copied());
+        terms
+    }
+
+    #[test]
+    fn a_step_of_which_nothing_is_known_has_no_terms_and_no_record() {
+        let mut known = terms(&["main", "size"], &[3.0, 1.0, 2.0, 9.0]);
+        assert_eq!(known.ledger().to_string(), "main 1.000 + size 2.000 = loss 3.000");
+        let mut log = StepLog { every: Some(2), ..StepLog::default() };
+        (0..4).for_each(|step| log.take([step, 0], &known));
+        known.clear();
+        assert_eq!(known.ledger(), Ledger::default());
+        log.take([4, 0], &known);
+        assert_eq!(log.finish().iter().map(|record| record.step).collect::<Vec<_>>(), [0, 2]);
+    }
+
+    #[test]
+    fn a_log_that_was_saved_goes_on_as_if_it_was_not() {
+        let take = |log: &mut StepLog, from: usize, to: usize| {
+            for step in from..to {
+                let third = step as f64 / 3.0;
+                match step % 7 == 0 {
+                    true => log.take([step, step / 100], &terms(&["main", "a/b"], &[third, 0.1, third])),
+                    false => log.take([step, step / 100], &terms(&["main"], &[third, third])),
+                }
+            }
+        };
+        for length in [0, 10, 1_000, 1_001, 4_567] {
+            let [mut whole, mut first, mut second] = [(); 3].map(|()| StepLog { every: Some(1), ..StepLog::default() });
+            take(&mut whole, 0, 5_000);
+            take(&mut first, 0, length);
+            second.restore(&first.state()).unwrap();
+            assert_eq!(second.state(), first.state(), "{length}");
+            take(&mut second, length, 5_000);
+            assert_eq!(second.finish(), whole.finish(), "{length}");
+        }
+    }
+}
