@@ -126,7 +126,7 @@ impl GroupNormalization {
         }
         let channels = x.shape()[axis];
         let groups = if self.groups == -1 { channels } else { usize::try_from(self.groups).unwrap_or(0) };
-        if groups == 0 || channels % groups != 0 {
+        if groups == 0 || !channels.is_multiple_of(groups) {
             let message = format!(
                 "`{}` divides {channels} channels, of inputs of shape {}, by {} groups",
                 cx.path(),

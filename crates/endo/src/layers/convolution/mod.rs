@@ -237,7 +237,7 @@ macro_rules! convolutions {
 }
 
 fn check_groups(inputs: &Shape, filters: usize, groups: usize, cx: &Context) -> Result<(), Error> {
-    if groups > 0 && inputs.features() % groups == 0 && filters % groups == 0 {
+    if groups > 0 && inputs.features().is_multiple_of(groups) && filters.is_multiple_of(groups) {
         return Ok(());
     }
     let (path, channels) = (cx.path(), inputs.features());
