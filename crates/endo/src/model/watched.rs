@@ -80,6 +80,15 @@ pub(crate) struct ShownTerms {
     pub start: usize,
 }
 
+/// Something that was to be shown, and that nothing matches.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Missing {
+    /// Which of what was due.
+    pub watch: usize,
+    /// The names of what there is.
+    pub names: Vec<String>,
+}
+
 impl Shown {
     /// The output where it begins.
     pub fn start(&self) -> usize {

@@ -155,7 +155,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     pub fn run(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         if self.eager {
-            return self.run_nodes(inputs);
+            return self.run_nodes(inputs, |_| Vec::new()).map(|(outputs, _)| outputs);
         }
         let index = self.find_or_trace(inputs)?;
         let Traced { program, outputs, .. } = &mut self.traced[index];
@@ -251,21 +251,52 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
 
     #[track_caller]
     fn trace(&mut self, inputs: [&Array; N]) -> Result<Graph> {
-        self.accept(&inputs)?;
-        let (graph, warnings) = self.tracing.graph(&inputs, |tensors, cx| self.call(tensors, cx))?;
+        let (graph, warnings) = self.graph_of(inputs, |outputs, _| outputs)?;
         self.warn(warnings);
         Ok(graph)
     }
 
+    /// The graph of what `choose` takes from a trace of the closure, which is given its outputs; and the warnings of the trace.
     #[track_caller]
-    fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
+    pub(crate) fn graph_of(
+        &self,
+        inputs: [&Array; N],
+        choose: impl FnOnce(Vec<Tensor>, &mut Context) -> Vec<Tensor>,
+    ) -> Result<(Graph, Vec<String>)> {
         self.accept(&inputs)?;
-        let (values, warnings) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| self.call(tensors, cx))?;
+        self.tracing.graph(&inputs, |tensors, cx| choose(self.call(tensors, cx), cx))
+    }
+
+    /// Runs node by node. Returns with the outputs the values of what `more` takes from the trace.
+    #[track_caller]
+    pub(crate) fn run_nodes(
+        &mut self,
+        inputs: [&Array; N],
+        more: impl FnOnce(&mut Context) -> Vec<Tensor>,
+    ) -> Result<(&[Array; M], Vec<Array>)> {
+        self.accept(&inputs)?;
+        let (values, warnings) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| {
+            let outputs = self.call(tensors, cx);
+            outputs.into_iter().chain(more(cx)).collect()
+        })?;
         self.warn(warnings);
         let mut values = values.into_iter();
         let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
         self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs }];
-        Ok(&self.traced[0].outputs)
+        Ok((&self.traced[0].outputs, values.collect()))
+    }
+
+    /// A number that no other function of this process has.
+    pub(crate) fn id(&self) -> u64 {
+        self.tracing.counter.id()
+    }
+
+    pub(crate) fn is_eager(&self) -> bool {
+        self.eager
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     #[track_caller]
