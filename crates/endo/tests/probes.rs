@@ -8,6 +8,8 @@ mod attached;
 mod events;
 #[path = "probes/files.rs"]
 mod files;
+#[path = "probes/functions.rs"]
+mod functions;
 #[path = "probes/harmless.rs"]
 mod harmless;
 #[path = "probes/numbers.rs"]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::dtype::DType;
+use crate::graph::Graph;
 use crate::shape::Shape;
 use crate::trace::Program;
 
@@ -35,6 +36,20 @@ pub(crate) struct Key {
     pub unchecked: bool,
 }
 
+impl Key {
+    /// The key of a step on such arrays.
+    pub fn new(kind: Kind, counts: [usize; 3], inputs: &[&Array], trainable: Vec<bool>, due: &[Watch]) -> Self {
+        let inputs = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
+        Self { kind, counts, inputs, trainable, due: due.to_vec(), unchecked: false }
+    }
+
+    /// Whether the step shows this, and can be run on such arrays.
+    pub fn fits<'b>(&self, counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>, due: &[Watch]) -> bool {
+        let same = |((shape, dtype), input): (&(Shape, DType), &Array)| shape == input.shape() && *dtype == input.dtype();
+        self.counts == counts && self.due == due && self.inputs.iter().zip(inputs).all(same)
+    }
+}
+
 /// A traced step.
 pub(crate) struct Step {
     pub key: Key,
@@ -46,6 +61,17 @@ pub(crate) struct Step {
     pub warned: bool,
     /// Arrays of the outputs' shapes and types.
     pub outputs: Vec<Array>,
+}
+
+impl Step {
+    /// Plans a traced step. One that shows something writes nothing: it is run beside the step that does.
+    pub fn new(key: Key, mut graph: Graph, Made { names, shown }: Made, warned: bool) -> Self {
+        if key.kind == Kind::Predict || !key.due.is_empty() {
+            graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
+        }
+        let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
+        Self { key, program: Program::new(&graph), names, shown, warned, outputs }
+    }
 }
 
 /// The steps traced so far, the latest last.

@@ -2,11 +2,10 @@
 //!
 //! In: a closure of a batch. Out: what `fit` does with every batch, instead of the usual.
 
-use std::cell::{Ref, RefCell};
 use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
-use crate::trace::{Context, Gradients, Mark};
+use crate::trace::{Context, Mark};
 
 use super::{Compiled, Model, Terms};
 
@@ -19,8 +18,6 @@ pub struct TrainStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
     pub(crate) sample_weights: &'a [Tensor],
     /// Where the terms of this step begin.
     pub(crate) mark: Mark,
-    /// The gradients by which the weights were changed, once they were.
-    gradients: RefCell<Option<Gradients>>,
 }
 
 /// A training step of the user's own.
@@ -80,16 +77,7 @@ impl<'a, I: Tree, O: Tree> TrainStep<'a, I, O> {
         [targets, sample_weights]: [&'a [Tensor]; 2],
         mark: Mark,
     ) -> Self {
-        Self { model, compiled, inputs, targets, sample_weights, mark, gradients: RefCell::default() }
-    }
-
-    /// The gradients by which the weights were changed last.
-    pub(crate) fn gradients(&self) -> Ref<'_, Option<Gradients>> {
-        self.gradients.borrow()
-    }
-
-    pub(crate) fn set_gradients(&self, gradients: Gradients) {
-        *self.gradients.borrow_mut() = Some(gradients);
+        Self { model, compiled, inputs, targets, sample_weights, mark }
     }
 
     /// The inputs.

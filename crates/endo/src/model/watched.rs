@@ -85,6 +85,15 @@ pub(crate) struct ShownTerms {
     pub start: usize,
 }
 
+/// Something that was to be shown, and that nothing matches.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Missing {
+    /// Which of what was due.
+    pub watch: usize,
+    /// The names of what there is.
+    pub names: Vec<String>,
+}
+
 impl Shown {
     /// The first output that is not reported.
     pub fn scalars(&self) -> usize {

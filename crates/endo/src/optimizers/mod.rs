@@ -92,6 +92,7 @@ pub trait Optimizer: Send + Sync {
         if let Some(problem) = settings.problem() {
             return cx.trace().record(problem.clone());
         }
+        cx.give_gradients(gradients.variables(), settings.loss_scale());
         let (weights, gradients): (Vec<_>, Vec<_>) = gradients.variables().unzip();
         if weights.is_empty() {
             let message = "the optimizer was given no gradients";

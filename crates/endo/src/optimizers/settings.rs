@@ -183,6 +183,11 @@ impl Settings {
         self.loss_scale_factor.map_or_else(|| loss.clone(), |factor| loss * factor)
     }
 
+    /// What the loss is multiplied by, if anything.
+    pub(crate) fn loss_scale(&self) -> Option<f64> {
+        self.loss_scale_factor
+    }
+
     /// The gradient of the loss itself, given that of the scaled one.
     pub(crate) fn unscale(&self, gradient: &Tensor) -> Tensor {
         self.loss_scale_factor.map_or_else(|| gradient.clone(), |factor| gradient / factor)

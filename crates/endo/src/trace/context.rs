@@ -20,7 +20,7 @@ use crate::spelling;
 use crate::variable::Variable;
 
 use super::attached::Attached;
-use super::record::{HeldMetric, LayerRecord, LossTerm, MetricTerm, UsedWeight, Visit};
+use super::record::{GivenGradient, HeldMetric, LayerRecord, LossTerm, MetricTerm, UsedWeight, Visit};
 use super::scope::{Frame, Scopes};
 use super::weight::{Weight, stream};
 
@@ -55,6 +55,8 @@ pub struct Context {
     pub(super) metrics: Vec<MetricTerm>,
     pub(super) held: Vec<HeldMetric>,
     pub(super) weights: Vec<UsedWeight>,
+    /// The gradients that optimizers were given.
+    gradients: Vec<GivenGradient>,
     /// For each model being applied, the weights used since it began.
     collectors: Vec<Vec<Variable>>,
     layers: Vec<LayerRecord>,
@@ -91,6 +93,7 @@ impl Context {
             metrics: Vec::new(),
             held: Vec::new(),
             weights: Vec::new(),
+            gradients: Vec::new(),
             collectors: Vec::new(),
             layers: Vec::new(),
             visits: Vec::new(),
@@ -333,6 +336,21 @@ impl Context {
             }
             self.weights.push(weight.used(variable));
         }
+    }
+
+    /// Notes the gradients that an optimizer is given; nothing is traced.
+    pub(crate) fn give_gradients<'g>(&mut self, given: impl Iterator<Item = (&'g Variable, &'g Tensor)>, scale: Option<f64>) {
+        let note = |(weight, gradient): (&Variable, &Tensor)| GivenGradient {
+            weight: weight.clone(),
+            gradient: gradient.clone(),
+            scale,
+        };
+        self.gradients.extend(given.map(note));
+    }
+
+    /// The gradients that optimizers were given so far.
+    pub(crate) fn given_gradients(&self) -> &[GivenGradient] {
+        &self.gradients
     }
 
     /// The constraint of a weight used in this trace.

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
@@ -51,6 +51,8 @@ pub struct Function<'f, const N: usize, const M: usize> {
     pool: Arc<Pool>,
     traced: Vec<Traced<M>>,
     warnings: Vec<String>,
+    /// The variables of the last run node by node.
+    used: Arc<Mutex<Vec<Variable>>>,
     /// The weights that its traces used, and the fields that hold them.
     weights: RefCell<Vec<(Variable, Weak<OnceLock<Variable>>)>>,
 }
@@ -73,6 +75,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             pool: Arc::new(Pool::default()),
             traced: Vec::new(),
             warnings: Vec::new(),
+            used: Arc::default(),
             weights: RefCell::default(),
         }
     }
@@ -155,7 +158,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     pub fn run(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
         if self.eager {
-            return self.run_nodes(inputs);
+            return self.run_nodes(inputs, |_| Vec::new()).map(|(outputs, _)| outputs);
         }
         let index = self.find_or_trace(inputs)?;
         let Traced { program, outputs, .. } = &mut self.traced[index];
@@ -194,6 +197,11 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         }
         let index = self.find_or_trace(inputs)?;
         Ok(self.traced[index].program.as_ref().map_or_else(Vec::new, |program| program.variables().to_vec()))
+    }
+
+    /// Where the variables of a run node by node are, once it is done; none where it runs as a plan.
+    pub(crate) fn used(&self) -> Option<Arc<Mutex<Vec<Variable>>>> {
+        self.eager.then(|| self.used.clone())
     }
 
     /// Whether a run on such inputs traces nothing that a run before has not.
@@ -251,21 +259,53 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
 
     #[track_caller]
     fn trace(&mut self, inputs: [&Array; N]) -> Result<Graph> {
-        self.accept(&inputs)?;
-        let (graph, warnings) = self.tracing.graph(&inputs, |tensors, cx| self.call(tensors, cx))?;
+        let (graph, warnings) = self.graph_of(inputs, |outputs, _| outputs)?;
         self.warn(warnings);
         Ok(graph)
     }
 
+    /// The graph of what `choose` takes from a trace of the closure, which is given its outputs; and the warnings of the trace.
     #[track_caller]
-    fn run_nodes(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
+    pub(crate) fn graph_of(
+        &self,
+        inputs: [&Array; N],
+        choose: impl FnOnce(Vec<Tensor>, &mut Context) -> Vec<Tensor>,
+    ) -> Result<(Graph, Vec<String>)> {
         self.accept(&inputs)?;
-        let (values, warnings, _) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| self.call(tensors, cx))?;
+        self.tracing.graph(&inputs, |tensors, cx| choose(self.call(tensors, cx), cx))
+    }
+
+    /// Runs node by node. Returns with the outputs the values of what `more` takes from the trace.
+    #[track_caller]
+    pub(crate) fn run_nodes(
+        &mut self,
+        inputs: [&Array; N],
+        more: impl FnOnce(&mut Context) -> Vec<Tensor>,
+    ) -> Result<(&[Array; M], Vec<Array>)> {
+        self.accept(&inputs)?;
+        let (values, warnings, variables) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| {
+            let outputs = self.call(tensors, cx);
+            outputs.into_iter().chain(more(cx)).collect()
+        })?;
+        *self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = variables;
         self.warn(warnings);
         let mut values = values.into_iter();
         let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
         self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs }];
-        Ok(&self.traced[0].outputs)
+        Ok((&self.traced[0].outputs, values.collect()))
+    }
+
+    /// A number that no other function of this process has.
+    pub(crate) fn id(&self) -> u64 {
+        self.tracing.counter.id()
+    }
+
+    pub(crate) fn is_eager(&self) -> bool {
+        self.eager
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     #[track_caller]

@@ -76,6 +76,14 @@ pub(crate) struct UsedWeight {
     pub penalty: Option<Tensor>,
 }
 
+/// A gradient that an optimizer was given.
+pub(crate) struct GivenGradient {
+    pub weight: Variable,
+    pub gradient: Tensor,
+    /// The factor of the loss that it is the gradient of, where the optimizer has one.
+    pub scale: Option<f64>,
+}
+
 /// The parts of a [`Context`] that begin after a mark: what one application of a model added.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {

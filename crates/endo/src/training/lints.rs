@@ -66,8 +66,8 @@ pub(super) fn unmatched_attachments(attached: &[Arc<Attached>], cx: &Context) {
     }
 }
 
-/// Warns of a probe that shows nothing; `paths` are those that it could have shown.
-pub(super) fn unmatched_probe(watch: &Watch, paths: &[&str], cx: &Context) {
+/// The warning of a probe that shows nothing; `paths` are those that it could have shown.
+pub(super) fn unmatched_probe(watch: &Watch, paths: &[String]) -> String {
     let what = match watch.kind {
         ProbeKind::Activations => "layer",
         ProbeKind::Weights => "weight",
@@ -76,8 +76,8 @@ pub(super) fn unmatched_probe(watch: &Watch, paths: &[&str], cx: &Context) {
         ProbeKind::Terms => "term",
     };
     let (kind, pattern) = (watch.kind, watch.pattern.text());
-    let warning = format!("the probe of {kind} shows nothing: no {what} matches `{pattern}`; {}", meant(pattern, paths));
-    cx.trace().warn_at(None, warning);
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    format!("the probe of {kind} shows nothing: no {what} matches `{pattern}`; {}", meant(pattern, &paths))
 }
 
 /// The name that a pattern may have meant, or those that there are.

@@ -7,6 +7,7 @@ mod columns;
 mod evaluate;
 mod export;
 mod fit;
+mod functions;
 pub mod history;
 mod kept;
 mod ledgers;

@@ -8,17 +8,16 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::array::Array;
 use crate::data::{Dataset, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::metrics::Metric;
 use crate::model::steps::{Kind, Names};
 use crate::model::{Model, distinct};
-use crate::trace::Function;
 
 use super::callbacks::Training;
 use super::fit::{Buffers, Fit, NonFinite};
+use super::functions::Functions;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::kept::Kept;
 use super::step::{Batch, Runner};
@@ -60,10 +59,10 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) runner: Runner<'a, I, O>,
     pub(super) kept: Kept,
     pub(super) metrics: Vec<&'a dyn Metric>,
-    /// The functions that were run, by address, and of which the variables are saved.
-    pub(super) functions: Vec<usize>,
+    /// What was run of the user's own functions.
+    pub(super) functions: Functions,
     pub(super) order: Order,
-    buffers: Buffers,
+    pub(super) buffers: Buffers,
     pub(super) current: CurrentEpoch,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
@@ -162,7 +161,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             runner,
             kept: Kept::default(),
             metrics: Vec::new(),
-            functions: Vec::new(),
+            functions: Functions::default(),
             order,
             buffers: Buffers::default(),
             current: CurrentEpoch::new(),
@@ -252,30 +251,6 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.current.sums.ledger()
     }
 
-    /// Runs a function on the arrays of the batch: inputs, targets, sample weights. The variables that it uses are saved with the run,
-    /// and restored when the run is resumed.
-    ///
-    /// # Errors
-    /// If it does not take as many arrays as the batch has, and those of [`Function::run`].
-    #[track_caller]
-    pub fn step<'f, const N: usize, const M: usize>(&mut self, function: &'f mut Function<'_, N, M>) -> Result<&'f [Array; M]> {
-        self.batch()?;
-        let arrays: Vec<&Array> = Batch::from(self.buffers.latest()).arrays().collect();
-        let inputs: [&Array; N] = arrays.try_into().map_err(|arrays: Vec<&Array>| {
-            let message = format!("the function takes {N} arrays, and a batch of this data has {}", arrays.len());
-            let help = "a batch has the data's inputs, then its targets, then its sample weights; or run the function on \
-                        `run.batch()?` yourself";
-            Error::new(ErrorKind::Usage, message).help(help)
-        })?;
-        let address = std::ptr::from_ref(function).addr();
-        if !self.functions.contains(&address) || !function.is_traced_for(&inputs) {
-            let variables = function.prepare(inputs)?;
-            self.functions.push(address);
-            self.kept.adopt(&variables)?;
-        }
-        function.run(inputs).map_err(|error| error.in_step(self.epoch(), self.current.batches))
-    }
-
     /// Trains on the batch as [`fit`](Model::fit) does, and records the terms of the loss.
     ///
     /// # Errors
@@ -289,9 +264,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let from = self.current.batches * self.options.batch_size;
         let buffer = self.buffers.latest();
         let rows = &self.order.indices()[from..from + buffer.len()];
-        let epoch = self.epoch();
-        let number = self.number();
-        self.runner.begin(self.options.recorder.due(number));
+        let started = self.options.recorder.start();
+        self.runner.begin(self.options.recorder.due());
         let result = self.runner.run_kept(Batch { rows, ..buffer.into() }, &mut self.kept);
         let result = result.map(|(names, values)| {
             let finite = values[0].is_finite();
@@ -305,7 +279,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 self.current.batch = Some(Done::Recorded);
                 self.current.non_finite += usize::from(!finite);
                 let Fit { recorder, callbacks, .. } = &mut self.options;
-                recorder.read(number, epoch, &self.runner, callbacks)?;
+                recorder.read(self.runner.shown(), (started, self.runner.is_traced()), callbacks)?;
             }
             Err(error) => self.skip(error.in_step(self.epoch(), self.current.batches))?,
         }
@@ -377,6 +351,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.buffers.gather(&self.data, indices)?;
         self.current.batch = Some(Done::Nothing);
         self.training.batch_terms().clear();
+        let place = [self.number(), self.epoch()];
+        self.options.recorder.begin(place);
         Ok(true)
     }
 
@@ -398,6 +374,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         if self.current.batch.take().is_none() {
             return Ok(());
         }
+        self.end_readings()?;
         self.options.steps.take([self.number(), self.epoch()], &self.training.batch_terms());
         let (batch, sums) = (self.current.batches, &self.current.sums);
         self.current.batches += 1;

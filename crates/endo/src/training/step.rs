@@ -7,19 +7,18 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::data::Dataset;
-use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, Tree};
 use crate::model::steps::{Key, Kind, Made, Names, Step};
-use crate::model::watched::{Shown, Watch};
+use crate::model::watched::{Missing, Shown, Watch};
 use crate::model::{Model, TrainStep};
-use crate::shape::Shape;
 use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
 use super::kept::Kept;
-use super::{lints, probes};
+use super::lints;
+use super::probes::{Look, Seen};
 
 /// The arrays of a batch, as a step takes them.
 #[derive(Clone, Copy)]
@@ -98,13 +97,14 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         (self.due, self.traced) = (due, false);
     }
 
-    /// What the last run showed, with the outputs in which it is.
-    pub fn shown(&self) -> (&[Shown], &[Array]) {
-        match (self.model.eager, self.seen) {
+    /// What the last run showed.
+    pub fn shown(&self) -> Look<'_> {
+        let (shown, outputs): (&[Shown], &[Array]) = match (self.model.eager, self.seen) {
             (true, _) => (&self.eager.0.shown, &self.eager.1),
             (false, Some(index)) => (&self.used[index].0.shown, &self.used[index].1),
             (false, None) => (&[], &[]),
-        }
+        };
+        Look { shown, missing: &[], outputs }
     }
 
     /// Whether a step was traced and planned for the last run.
@@ -230,13 +230,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     fn fits<'b>(&self, step: &Step, due: &[Watch], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
         let key = &step.key;
-        let same = |((shape, dtype), input): (&(Shape, DType), &Array)| shape == input.shape() && *dtype == input.dtype();
         key.kind == self.kind
-            && key.counts == counts
             && key.trainable == self.trainable
-            && key.due == due
             && key.unchecked == self.unchecked
-            && key.inputs.iter().zip(inputs).all(same)
+            && key.fits(counts, inputs, due)
     }
 }
 
@@ -294,22 +291,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ) -> Result<Arc<Step>> {
         let made = RefCell::new(Made::default());
         let tracing = self.tracing(kind == Kind::Train);
-        let (mut graph, warnings) = tracing.graph(inputs, |tensors, cx| {
+        let (graph, warnings) = tracing.graph(inputs, |tensors, cx| {
             let outputs = self.step(kind, counts, tensors, cx, due, &made);
             conclude(deny_warnings, unchecked, cx);
             outputs
         })?;
         let warned = !warnings.is_empty();
-        if kind == Kind::Predict || !due.is_empty() {
-            graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
-        }
         self.warn(warnings);
-        let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
-        let signature = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        let key = Key { kind, counts, inputs: signature, trainable: trainable(self), due: due.to_vec(), unchecked };
-        let Made { names, shown } = made.into_inner();
-        let step = Step { key, program: Program::new(&graph), names, shown, warned, outputs };
-        Ok(self.steps.keep(step))
+        let key = Key { unchecked, ..Key::new(kind, counts, inputs, trainable(self), due) };
+        Ok(self.steps.keep(Step::new(key, graph, made.into_inner(), warned)))
     }
 
     /// The error of a step whose check of this index failed on these arrays.
@@ -357,14 +347,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
         if kind == Kind::Train {
             lints::unmatched_attachments(&self.attached, cx);
         }
-        let (shown, values) = match due {
+        let first = 1 + terms.terms.len() + terms.extras.len();
+        let (shown, missing, values) = match due {
             [] => Default::default(),
-            due => {
-                let (weights, settings) = (self.weights(), compiled.optimizer.settings());
-                let gradients = step.gradients();
-                probes::Seen { terms: &terms, weights: &weights, gradients: gradients.as_ref(), settings }.show(due, cx)
-            }
+            due => Seen { first, terms: &terms.terms, weights: &self.weights() }.show(due, cx),
         };
+        for Missing { watch, names } in missing {
+            cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
+        }
         *made.borrow_mut() = Made { names: terms.names(), shown };
         terms.into_tensors().into_iter().chain(values).collect()
     }

@@ -42,7 +42,6 @@ impl<I: Tree, O: Tree> TrainStep<'_, I, O> {
                     terms.balanced.update(balancing, &reached, cx);
                 }
                 self.compiled.optimizer.apply(&gradients, cx);
-                self.set_gradients(gradients);
             }
         }
     }

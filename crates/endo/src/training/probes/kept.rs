@@ -49,7 +49,7 @@ impl Recorder {
             let path = part.part("path").iter().next().map_or_else(String::new, |(path, _)| path.to_string());
             let kept = rows(&part.part("readings"), count).into_iter();
             let kept = kept.map(|cells| reading(&cells, watch.kind, &path)).collect();
-            self.series.push(ValueSeries { probe, path, readings: Series::from_parts([seen, stride], kept) });
+            self.series.push(ValueSeries { probe, path, latest: None, readings: Series::from_parts([seen, stride], kept) });
         }
         let about = state.get("terms")?;
         let [seen, stride, count] = [0, 1, 2].map(|index| about.get(index) as usize);

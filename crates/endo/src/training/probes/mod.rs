@@ -3,6 +3,7 @@
 //! In: patterns of paths, and how often. Out: [`Reading`]s. A step that is read runs the plan that it runs without probes, and beside it
 //! one that computes the same with statistics as further outputs and writes nothing; all other steps run the first alone.
 
+mod beside;
 mod cost;
 mod kept;
 mod npy;
@@ -15,11 +16,12 @@ mod statistics;
 mod terms;
 
 pub use crate::model::watched::ProbeKind;
+pub(crate) use beside::Beside;
 pub use cost::ProbeCost;
 pub use probe::Probe;
 pub use readings::{Histogram, Reading, Statistics};
 pub(crate) use recorder::Recorder;
-pub(super) use show::Seen;
+pub(super) use show::{Look, Seen};
 pub use terms::{Cosine, TermGradient, TermReading};
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ const EVERY: usize = 100;
 /// Something to be read of a model's inside while `fit` trains it: activations, weights, gradients or updates of the layers and
 /// weights whose path matches a pattern, or what each term of the loss does. The model's code is not touched.
 ///
+/// In a loop of one's own, [`Run::step`](crate::training::Run::step) says what is read of functions.
+///
 /// Training goes on as without probes, bit by bit. A step that is read computes its values a second time beside the step itself, with
 /// what is to be read of them, and so takes several times as long; all others run the plan that they run without probes.
 /// [`History::probe_cost`](crate::training::History::probe_cost) says what it came to.
@@ -72,7 +74,7 @@ impl Probe {
         Self::new(ProbeKind::Weights, pattern)
     }
 
-    /// The gradients of the loss by weight, before they are clipped.
+    /// The gradients of the loss by weight as the optimizer is given them, before it clips them.
     pub fn gradients(pattern: impl Into<String>) -> Self {
         Self::new(ProbeKind::Gradients, pattern)
     }

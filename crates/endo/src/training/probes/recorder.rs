@@ -1,29 +1,35 @@
 //! The probes of a training: when each is due, and where its readings go.
 //!
-//! In: the number of each step, and its outputs. Out: readings to callbacks, files and the history, means to the logs.
+//! In: the number of each step, and what it has shown. Out: readings to callbacks, files and the history, means to the logs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::graph::Tree;
-use crate::model::watched::{Shown, Watch};
+use crate::model::watched::{ProbeKind, Shown, Watch};
 use crate::training::callbacks::Callback;
 use crate::training::history::History;
-use crate::training::step::Runner;
+use crate::training::lints;
 
 use super::cost::Times;
 use super::series::Series;
-use super::{Probe, Reading, TermReading, npy};
+use super::{Look, Probe, Reading, TermReading, npy};
 
 /// The probes of a training and what they have read.
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(super) probes: Vec<Probe>,
-    /// Which of them are due in this step.
+    /// The step, and its epoch.
+    step: [usize; 2],
+    /// Which of the probes are due in it.
     due: Vec<usize>,
-    /// Whether one was in the step before.
+    /// For each of them, while nothing that was run matches it, the names of what there is.
+    unmatched: Vec<Option<Vec<String>>>,
+    /// Whether one was due in the step before.
     pub(super) after: bool,
-    started: Option<Instant>,
+    /// How long what was run of this step took, where that is measured.
+    spent: Option<Duration>,
+    /// Whether some of it was traced.
+    traced: bool,
     times: Times,
     pub(super) series: Vec<ValueSeries>,
     /// Where in `series` the next reading probably belongs: they come in the same order each time.
@@ -37,6 +43,8 @@ pub(crate) struct Recorder {
 pub(super) struct ValueSeries {
     pub probe: usize,
     pub path: String,
+    /// The step of the last.
+    pub latest: Option<usize>,
     pub readings: Series<Reading>,
 }
 
@@ -50,65 +58,112 @@ impl Recorder {
         self.probes.iter().try_for_each(Probe::check)
     }
 
-    /// What the step of a number, counted over all epochs, has to show. Nothing is allocated where that is nothing.
-    pub fn due(&mut self, step: usize) -> Vec<Watch> {
+    /// Whether what the terms of the loss do is to be read.
+    pub fn reads_terms(&self) -> bool {
+        self.probes.iter().any(|probe| probe.watch.kind == ProbeKind::Terms)
+    }
+
+    /// A step begins: its number, counted over all epochs, and its epoch. Nothing is allocated where nothing is due.
+    pub fn begin(&mut self, step: [usize; 2]) {
+        (self.step, self.spent, self.traced) = (step, None, false);
         self.due.clear();
-        self.due.extend((0..self.probes.len()).filter(|&index| step.is_multiple_of(self.probes[index].every)));
-        self.started = (self.after || !self.due.is_empty()).then(Instant::now);
+        self.due.extend((0..self.probes.len()).filter(|&index| step[0].is_multiple_of(self.probes[index].every)));
+        self.unmatched.clear();
+        self.unmatched.resize(self.due.len(), Some(Vec::new()));
+    }
+
+    /// What the step has to show.
+    pub fn due(&self) -> Vec<Watch> {
         self.due.iter().map(|&index| self.probes[index].watch.clone()).collect()
     }
 
-    /// Takes what the step of a number has shown.
-    pub fn read<I: Tree, O: Tree>(
+    /// When something of the step begins to run, if that is to be measured.
+    pub fn start(&self) -> Option<Instant> {
+        (self.after || !self.due.is_empty()).then(Instant::now)
+    }
+
+    /// Takes what something that was run has shown; when it began, and whether it was traced first.
+    pub fn read(
         &mut self,
-        step: usize,
-        epoch: usize,
-        runner: &Runner<'_, I, O>,
+        look: Look<'_>,
+        (started, traced): (Option<Instant>, bool),
         callbacks: &mut [Box<dyn Callback + '_>],
     ) -> Result<()> {
-        let Some(started) = self.started.take() else { return Ok(()) };
-        self.after = !self.due.is_empty();
-        if self.due.is_empty() {
-            if !runner.is_traced() {
-                self.times.add_plain(started.elapsed());
-            }
-            return Ok(());
-        }
-        let (shown, outputs) = runner.shown();
-        for shown in shown {
+        let Some(started) = started else { return Ok(()) };
+        for shown in look.shown {
             match shown {
                 Shown::Value(value) => {
                     let probe = self.due[value.watch];
+                    let place = self.place(probe, &value.path);
+                    let reading =
+                        Reading { path: self.series[place].path.clone(), ..Reading::of(value, look.outputs, self.step) };
                     if let (Some(index), Some(folder)) = (value.raw, &self.probes[probe].folder) {
-                        npy::write(&npy::place(folder, &value.kind.to_string(), &value.path, step), &outputs[index])?;
+                        let file = npy::place(folder, &value.kind.to_string(), &reading.path, reading.step);
+                        npy::write(&file, &look.outputs[index])?;
                     }
-                    let reading = Reading::of(value, outputs, [step, epoch]);
                     callbacks.iter_mut().try_for_each(|callback| callback.reading(&reading))?;
-                    self.series(probe, &reading.path).push(reading);
+                    self.series[place].readings.push(reading);
                 }
                 Shown::Terms(terms) => {
-                    let reading = TermReading::of(terms, outputs, [step, epoch]);
+                    let reading = TermReading::of(terms, look.outputs, self.step);
                     callbacks.iter_mut().try_for_each(|callback| callback.term_reading(&reading))?;
                     self.add_up(&reading);
                     self.terms.push(reading);
                 }
             }
         }
-        self.times.add_read(started.elapsed());
+        for (watch, unmatched) in self.unmatched.iter_mut().enumerate() {
+            match look.missing.iter().find(|missing| missing.watch == watch) {
+                Some(missing) => unmatched.iter_mut().for_each(|names| names.extend(missing.names.iter().cloned())),
+                None => *unmatched = None,
+            }
+        }
+        self.traced |= traced;
+        self.spent = Some(self.spent.unwrap_or_default() + started.elapsed());
         Ok(())
     }
 
-    fn series(&mut self, probe: usize, path: &str) -> &mut Series<Reading> {
+    /// The step is done. Returns a warning for each probe that nothing in it matched.
+    pub fn end(&mut self) -> Vec<String> {
+        let Some(spent) = self.spent.take() else { return Vec::new() };
+        self.after = !self.due.is_empty();
+        match (self.after, self.traced) {
+            (true, _) => self.times.add_read(spent),
+            (false, false) => self.times.add_plain(spent),
+            (false, true) => {}
+        }
+        let unmatched = self.due.iter().zip(&self.unmatched);
+        let warning = |(&probe, names): (&usize, &Option<Vec<String>>)| {
+            names.as_ref().map(|names| lints::unmatched_probe(&self.probes[probe].watch, names))
+        };
+        unmatched.filter_map(warning).collect()
+    }
+
+    /// The place of the series of a value. Where the step has shown another value of that path, as when a function is run twice, it is
+    /// the series of the path with the next number: `net/hidden#1`.
+    fn place(&mut self, probe: usize, path: &str) -> usize {
+        let number = path.rsplit_once('#').filter(|(_, number)| number.parse::<usize>().is_ok());
+        let base = number.map_or(path, |(base, _)| base);
+        let mut place = self.find(probe, path);
+        let mut number = 1;
+        while self.series[place].latest == Some(self.step[0]) {
+            place = self.find(probe, &format!("{base}#{number}"));
+            number += 1;
+        }
+        self.series[place].latest = Some(self.step[0]);
+        self.next = place + 1;
+        place
+    }
+
+    fn find(&mut self, probe: usize, path: &str) -> usize {
         let count = self.series.len();
         let places = (0..count).map(|offset| (self.next + offset) % count);
         let known =
             places.into_iter().find(|&place| (self.series[place].probe, self.series[place].path.as_str()) == (probe, path));
-        let place = known.unwrap_or_else(|| {
-            self.series.push(ValueSeries { probe, path: path.to_string(), readings: Series::default() });
+        known.unwrap_or_else(|| {
+            self.series.push(ValueSeries { probe, path: path.to_string(), latest: None, readings: Series::default() });
             count
-        });
-        self.next = place + 1;
-        &mut self.series[place].readings
+        })
     }
 
     fn add_up(&mut self, reading: &TermReading) {

@@ -2,12 +2,11 @@
 //!
 //! In: what is due, and what the step has computed. Out: statistics as further outputs, and where among them each reading is.
 
+use crate::array::Array;
 use crate::graph::Tensor;
-use crate::model::Terms;
-use crate::model::watched::{ProbeKind, Shown, ShownTerms, ShownValue, Watch};
-use crate::optimizers::Settings;
-use crate::trace::{Context, Gradients};
-use crate::training::lints;
+use crate::model::watched::{Missing, ProbeKind, Shown, ShownTerms, ShownValue, Watch};
+use crate::trace::Context;
+use crate::trace::record::GivenGradient;
 use crate::variable::Variable;
 
 use super::statistics::{bounds, floats, histogram, statistics};
@@ -15,11 +14,20 @@ use super::terms;
 
 /// What a step has computed when it is asked to show something.
 pub(crate) struct Seen<'a> {
-    pub terms: &'a Terms,
+    /// How many outputs it has before those that show something.
+    pub first: usize,
+    /// The terms of its loss, where they are known.
+    pub terms: &'a [(String, Tensor)],
     pub weights: &'a [Variable],
-    /// Those that the optimizer was given.
-    pub gradients: Option<&'a Gradients>,
-    pub settings: &'a Settings,
+}
+
+/// What a step has shown.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Look<'a> {
+    pub shown: &'a [Shown],
+    pub missing: &'a [Missing],
+    /// The outputs in which it is.
+    pub outputs: &'a [Array],
 }
 
 /// Something that can be shown.
@@ -33,17 +41,17 @@ struct Value {
 
 impl Seen<'_> {
     /// Adds what is due to a step, whose optimizer and metrics are traced already: nothing that they compute changes.
-    pub fn show(&self, due: &[Watch], cx: &mut Context) -> (Vec<Shown>, Vec<Tensor>) {
-        let mut added = Added { first: 1 + self.terms.terms.len() + self.terms.extras.len(), ..Added::default() };
-        let mut shown = Vec::new();
+    pub fn show(&self, due: &[Watch], cx: &mut Context) -> (Vec<Shown>, Vec<Missing>, Vec<Tensor>) {
+        let mut added = Added { first: self.first, ..Added::default() };
+        let (mut shown, mut missing) = (Vec::new(), Vec::new());
         for (index, watch) in due.iter().enumerate() {
             let values = match watch.kind {
                 ProbeKind::Activations => activations(cx),
                 ProbeKind::Weights => self.weights(cx),
-                ProbeKind::Gradients => self.gradients(),
+                ProbeKind::Gradients => gradients(cx),
                 ProbeKind::Updates => self.updates(cx),
                 ProbeKind::Terms => {
-                    let (products, values) = terms::products(&self.terms.terms, self.weights, cx);
+                    let (products, values) = terms::products(self.terms, self.weights, cx);
                     let (scalars, start) = added.scalars(values);
                     shown.push(Shown::Terms(ShownTerms { scalars, start, ..products }));
                     continue;
@@ -51,24 +59,18 @@ impl Seen<'_> {
             };
             let matching = |value: &&Value| watch.pattern.matches(&value.name);
             if !values.iter().any(|value| matching(&value)) {
-                let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
-                lints::unmatched_probe(watch, &names, cx);
+                missing.push(Missing { watch: index, names: values.iter().map(|value| value.name.clone()).collect() });
             }
             for value in values.iter().filter(matching).filter(|value| !value.tensor.shape().is_empty()) {
                 shown.push(Shown::Value(added.value(value, index, watch)));
             }
         }
-        (shown, added.outputs())
+        (shown, missing, added.outputs())
     }
 
     fn weights(&self, cx: &Context) -> Vec<Value> {
         let read = |weight: &Variable| Some(Value::of(weight, cx.trace().first_read(weight)?));
         self.weights.iter().filter_map(read).collect()
-    }
-
-    fn gradients(&self) -> Vec<Value> {
-        let gradients = self.gradients.into_iter().flat_map(Gradients::variables);
-        gradients.map(|(weight, gradient)| Value::of(weight, self.settings.unscale(gradient))).collect()
     }
 
     fn updates(&self, cx: &Context) -> Vec<Value> {
@@ -86,6 +88,16 @@ impl Value {
         let name = weight.name().to_string();
         Self { path: name.clone(), name, tensor, bounds: None }
     }
+}
+
+/// The gradients that optimizers were given, of the loss itself where they scale it.
+fn gradients(cx: &Context) -> Vec<Value> {
+    let given = cx.given_gradients().iter();
+    let value = |given: &GivenGradient| {
+        let gradient = given.scale.map_or_else(|| given.gradient.clone(), |scale| &given.gradient / scale);
+        Value::of(&given.weight, gradient)
+    };
+    given.map(value).collect()
 }
 
 /// The outputs of all layers, in the order in which their calls ended.

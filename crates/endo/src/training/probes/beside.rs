@@ -1,0 +1,99 @@
+//! What the user's own functions show of the layers and weights in them.
+//!
+//! In: a function, its arrays, and what is due. Out: its outputs; and what was to be shown, computed beside it as beside a step of a
+//! model, by a plan of the same trace that writes nothing.
+
+use std::cell::RefCell;
+
+use crate::array::Array;
+use crate::error::Result;
+use crate::graph::Tensor;
+use crate::model::steps::{Key, Kind, Made, Step};
+use crate::model::watched::{Missing, Watch};
+use crate::trace::{Context, Function};
+use crate::variable::Variable;
+
+use super::{Look, Seen};
+
+/// What functions show, traced and planned.
+#[derive(Default)]
+pub(crate) struct Beside {
+    known: Vec<Known>,
+    /// What was shown node by node, and the values in which it is.
+    eager: (Made, Vec<Missing>, Vec<Array>),
+}
+
+/// What a function shows on arrays of some shapes.
+struct Known {
+    /// The function's identity.
+    function: u64,
+    /// Its outputs are those of its last run.
+    step: Step,
+    missing: Vec<Missing>,
+}
+
+/// More are not kept: functions that are made anew for each batch must not fill the memory.
+const KEPT: usize = 32;
+
+impl Beside {
+    /// Runs a function, and shows what is due. A closure that runs node by node runs once.
+    #[track_caller]
+    pub fn run<'s, 'f, const N: usize, const M: usize>(
+        &'s mut self,
+        function: &'f mut Function<'_, N, M>,
+        inputs: [&Array; N],
+        due: &[Watch],
+    ) -> Result<(&'f [Array; M], Look<'s>)> {
+        if function.is_eager() {
+            let found = RefCell::default();
+            let (outputs, values) = function.run_nodes(inputs, |cx| show(due, cx, &found))?;
+            let (made, missing) = found.into_inner();
+            self.eager = (made, missing, values);
+            let (Made { shown, .. }, missing, values) = &self.eager;
+            return Ok((outputs, Look { shown, missing, outputs: values }));
+        }
+        let index = self.find(function, inputs, due)?;
+        let Known { step: Step { program, shown, outputs: values, .. }, missing, .. } = &mut self.known[index];
+        // A number that is not finite is for the function itself to report.
+        let seen = program.attempt(&inputs, values, function.pool()).is_ok();
+        let outputs = function.run(inputs)?;
+        Ok((outputs, if seen { Look { shown, missing, outputs: values } } else { Look::default() }))
+    }
+
+    #[track_caller]
+    fn find<const N: usize, const M: usize>(
+        &mut self,
+        function: &Function<'_, N, M>,
+        inputs: [&Array; N],
+        due: &[Watch],
+    ) -> Result<usize> {
+        let (id, counts) = (function.id(), [N, 0, 0]);
+        let fits = |known: &Known| known.function == id && known.step.key.fits(counts, inputs.into_iter(), due);
+        if let Some(index) = self.known.iter().position(fits) {
+            return Ok(index);
+        }
+        let found = RefCell::default();
+        let (graph, _) = function.graph_of(inputs, |_, cx| show(due, cx, &found))?; // its own trace has given its warnings
+        if self.known.len() >= KEPT {
+            self.known.remove(0);
+        }
+        let key = Key::new(Kind::Train, counts, &inputs, Vec::new(), due);
+        let (made, missing) = found.into_inner();
+        self.known.push(Known { function: id, step: Step::new(key, graph, made, false), missing });
+        Ok(self.known.len() - 1)
+    }
+}
+
+/// What a function shows once its closure has run: of the weights of its layers, and of what else its optimizers were given
+/// gradients of.
+fn show(due: &[Watch], cx: &mut Context, found: &RefCell<(Made, Vec<Missing>)>) -> Vec<Tensor> {
+    let mut weights: Vec<Variable> = cx.weights().cloned().collect();
+    for given in cx.given_gradients() {
+        if !weights.contains(&given.weight) {
+            weights.push(given.weight.clone());
+        }
+    }
+    let (shown, missing, values) = Seen { first: 0, terms: &[], weights: &weights }.show(due, cx);
+    *found.borrow_mut() = (Made { shown, ..Made::default() }, missing);
+    values
+}
