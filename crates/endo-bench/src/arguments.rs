@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(message("--quick"), "unknown argument `--quick`; `--help` lists those that there are");
         assert_eq!(message("--rounds 3"), "--rounds is of a comparison: add --compare");
         assert!(message("--compare --batch 8").starts_with("--batch and --data are of single workloads"));
-        let taken = "--batch goes with --workload and one of regressor, regressor-fit, regressor-loop, mnist-mlp, wide-mlp";
+        let taken = "--batch goes with --workload and one of regressor, regressor-fit, regressor-loop, regressor-probes, mnist-mlp, wide-mlp";
         assert_eq!([message("--batch 8"), message("--batch 8 --workload predict-row")], [taken, taken]);
         assert!(message("--workload x").starts_with("no workload `x`; known: regressor, "));
     }

@@ -92,7 +92,7 @@ fn a_reader_that_leaves_stops_nothing() {
     for line in ["--epochs 30", "--epochs 30 --json"] {
         let run = scene.run_unread(line);
         assert!(run.status.success() && !text(&run.stderr).contains("panicked"), "{}", text(&run.stderr));
-        assert_eq!(scene.files("endo-out"), ["weights.safetensors"]);
+        assert_eq!(scene.files("endo-out"), ["report.html", "weights.safetensors"]);
     }
 }
 

@@ -72,11 +72,11 @@ fn the_weights_are_saved_by_name_with_the_scaling() {
 }
 
 #[test]
-fn only_the_file_of_weights_is_left() {
+fn only_the_weights_and_the_report_are_left() {
     let scene = Scene::new("files");
     scene.records("train --data plane.csv --target y --epochs 1 --json");
     scene.records("train --data plane.csv --target y --epochs 1 --json");
-    assert_eq!(scene.files("endo-out"), ["weights.safetensors"]);
+    assert_eq!(scene.files("endo-out"), ["report.html", "weights.safetensors"]);
     assert_eq!(scene.files("."), ["endo-out", "plane.csv"]);
 }
 

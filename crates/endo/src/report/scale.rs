@@ -62,7 +62,7 @@ impl Scale {
             return (low..=high).step_by(every).map(|power| (10_f64.powi(power), written(10_f64.powi(power), 0.0))).collect();
         }
         let step = step(self.low, self.high);
-        let first = (self.low / step).ceil() as i64;
+        let first = (self.low / step - 1e-9).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last).map(|number| number as f64 * step).map(|value| (value, written(value, step))).collect()
     }

@@ -158,6 +158,7 @@ impl Context {
     }
 
     /// The gradients of a scalar in the order of the targets, without a warning of those that are `None`.
+    #[track_caller]
     pub(crate) fn gradients_at(
         &self,
         loss: &Tensor,

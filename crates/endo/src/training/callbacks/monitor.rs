@@ -109,8 +109,9 @@ impl Monitor {
         let better = match self.best {
             Some(best) => self.beats(report, best)?,
             None => {
+                let first = self.value(report)?;
                 self.maximizes(report)?; // says now what it would say at the next epoch
-                !self.value(report)?.is_nan()
+                !first.is_nan()
             }
         };
         if better {
