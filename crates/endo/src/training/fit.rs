@@ -95,7 +95,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Whether a batch whose loss or gradient is not finite is left out, instead of ending `fit` with an error. Its step has
-    /// changed nothing. How many there were is in [`Epoch::skipped`] and, as `skipped_batches`, in the logs of each epoch, and a
+    /// changed nothing. How many there were is in [`Epoch::skipped`](super::Epoch::skipped) and, as `skipped_batches`, in the logs of each epoch, and a
     /// warning says what was wrong with an epoch's first. An epoch of which all batches are left out is an error. False unless set.
     ///
     /// ```
