@@ -325,6 +325,65 @@ fn files_have_the_terms_of_single_batches_by_step() {
     assert_eq!(error.message(), "`CsvLogger` is to write a row every 0 steps");
 }
 
+/// The texts of an event file: the step and the tag of each, what shows it, and the text.
+fn texts(file: &[u8]) -> Vec<(u8, String, String, String)> {
+    let string = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |(step, tag, value): (u8, String, Vec<events::Field<'_>>)| {
+        // summary.proto: 8 tensor, 9 metadata; tensor.proto: 1 dtype (7 is a string), 2 shape (of no axes), 8 the strings.
+        let tensor = events::fields(events::field(&value, 8)?);
+        let metadata = events::fields(events::field(&value, 9)?);
+        assert_eq!((events::field(&tensor, 1), events::field(&tensor, 2)), (Some(&[7][..]), Some(&[][..])));
+        let plugin = events::fields(events::field(&metadata, 1).unwrap());
+        assert_eq!(events::field(&metadata, 4), Some(&[2][..])); // a tensor
+        Some((step, tag, string(events::field(&plugin, 1).unwrap()), string(events::field(&tensor, 8).unwrap())))
+    };
+    events::values(file).into_iter().filter_map(text).collect()
+}
+
+#[test]
+fn the_model_and_its_step_are_written_once_as_text() {
+    let text = |folder: &Folder| {
+        let path = fs::read_dir(folder.0.join("train")).unwrap().next().unwrap().unwrap().path();
+        let texts = texts(&fs::read(path).unwrap());
+        assert_eq!(texts.len(), 1);
+        let (step, tag, plugin, text) = texts.into_iter().next().unwrap();
+        assert_eq!((step, tag.as_str(), plugin.as_str()), (0, "graph", "text"));
+        text
+    };
+    let folder = Folder::new("text");
+    let (mut model, ..) = reconstructing();
+    model.fit(&data(40), Fit::epochs(3).callback(TensorBoard::new(&folder.0))).unwrap();
+    let written = text(&folder);
+    let summary = model.summary().unwrap().to_string();
+    assert!(written.starts_with("## Model\n\n```text\nlayer (type)") && written.contains(&summary), "{written}");
+    assert!(written.contains("\n## Loss\n\n* `main`\n* `reconstruction` of `reconstructing` at "), "{written}");
+    let step = written.split("## Step\n\n```text\n").nth(1).unwrap();
+    assert!(!step.contains("endo/src/"), "lines are the user's: {step}");
+    assert!(step.starts_with("%0 = input 0: f32[32, 3]") && step.contains("\nreconstructing/dense/kernel := %"), "{written}");
+    assert_eq!((written.matches("## Step").count(), written.ends_with("\n```\n")), (1, true));
+
+    // Two functions in a loop of one's own; a model that runs node by node.
+    let folder = Folder::new("text-loop");
+    let (model, ..) = reconstructing();
+    model.build([8, 3]).unwrap();
+    let mut double = Function::new(|[x, _], cx| [model.apply(&(x * 2.0), cx)]);
+    let mut sum = Function::new(|[x, _], _| [x.sum()]);
+    let train = data(20);
+    let mut run = model.run(&train, Fit::epochs(2).batch_size(8).callback(TensorBoard::new(&folder.0))).unwrap();
+    while run.next_batch().unwrap() {
+        run.step(&mut double).unwrap();
+        run.step(&mut sum).unwrap();
+    }
+    run.finish().unwrap();
+    let written = text(&folder);
+    assert_eq!((written.matches("## Step").count(), written.matches("input 0: f32[8, 3]").count()), (2, 2), "{written}");
+    let folder = Folder::new("text-eager");
+    let (model, ..) = reconstructing();
+    let mut model = model.run_eagerly(true);
+    model.fit(&data(8), Fit::epochs(1).callback(TensorBoard::new(&folder.0))).unwrap();
+    assert!(!text(&folder).contains("## Step"));
+}
+
 #[test]
 fn closures_are_called_in_order_and_their_errors_end_training() {
     let events = std::cell::RefCell::new(Vec::new());

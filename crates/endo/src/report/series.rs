@@ -46,9 +46,7 @@ fn time(lines: &[Line]) -> Scale {
 /// Lines over time; none without numbers. `within` is the range of the axis where that is known.
 pub fn lines(file: &str, [title, note, time_label]: [&str; 3], lines: &[Line], within: Option<[f64; 2]>) -> Option<Figure> {
     let values = lines.iter().flat_map(|line| line.points.iter().map(|[_, value]| *value));
-    if values.clone().next().is_none() {
-        return None;
-    }
+    values.clone().next()?;
     let y = within.map_or_else(|| Scale::of(values), |[low, high]| Scale::linear(low, high));
     let legend: Vec<(String, String)> = lines.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
     let mut chart = Chart::new(time(lines), y, time_label, &legend);

@@ -55,6 +55,10 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             return Err(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
         }
         *site = Some(Location::caller());
+        if !function.is_eager() && self.training.lacks_graph(function.id()) {
+            let (graph, _) = function.graph_of(inputs, |outputs, _| outputs)?;
+            self.training.keep_graph(function.id(), graph);
+        }
         let started = recorder.start();
         let traced = !function.is_traced_for(&inputs);
         let unknown = !known.contains(&function.id());

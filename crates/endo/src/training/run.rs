@@ -280,6 +280,10 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 self.current.non_finite += usize::from(!finite);
                 let Fit { recorder, callbacks, .. } = &mut self.options;
                 recorder.read(self.runner.shown(), (started, self.runner.is_traced()), callbacks)?;
+                let id = self.model.counter.id();
+                if !self.model.eager && self.training.lacks_graph(id) {
+                    self.training.keep_graph(id, self.model.training_graph(buffer)?);
+                }
             }
             Err(error) => self.skip(error.in_step(self.epoch(), self.current.batches))?,
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::graph::{Tensor, Tree};
+use crate::graph::{Graph, Tensor, Tree};
 use crate::model::steps::{Key, Kind, Made, Names, Step};
 use crate::model::watched::{Missing, Shown, Watch};
 use crate::model::{Model, TrainStep};
@@ -272,12 +272,18 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// If the model is not compiled, or its `call` or losses do not fit the batch.
     pub fn training_program(&self, batch: &Dataset) -> Result<Program> {
         self.compiled()?;
+        Ok(Program::new(&self.training_graph(batch)?))
+    }
+
+    /// The graph of the training step for a batch like this one.
+    #[track_caller]
+    pub(super) fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
         let made = RefCell::new(Made::default());
         let tracing = self.tracing(true);
         let (graph, _) = tracing.graph(&arrays, |tensors, cx| self.step(Kind::Train, batch.counts(), tensors, cx, &[], &made))?;
-        Ok(Program::new(&graph))
+        Ok(graph)
     }
 
     #[track_caller]

@@ -1,7 +1,7 @@
 //! The files that TensorBoard reads: records with checksums, each an event in the notation of protocol buffers.
 //!
-//! In: numbers and histograms by name. Out: a file `events.out.tfevents.*`. Source: TensorFlow's `core/lib/io/record_writer.h`
-//! (length, its checksum, the bytes, their checksum), `core/util/event.proto` and `core/framework/summary.proto`; CRC32C is that
+//! In: numbers, histograms and texts by name. Out: a file `events.out.tfevents.*`. Source: TensorFlow's `core/lib/io/record_writer.h`
+//! (length, its checksum, the bytes, their checksum), `core/util/event.proto`, `core/framework/summary.proto` and `tensor.proto`; CRC32C is that
 //! of RFC 3720, appendix B.4.
 
 use std::fs::{self, File, OpenOptions};
@@ -25,6 +25,8 @@ pub(super) struct EventFile {
 pub(super) enum Value {
     Scalar(f64),
     Histogram(Histogram),
+    /// Shown as Markdown.
+    Text(String),
 }
 
 /// How values are spread: their number in each of equal parts of their range.
@@ -147,6 +149,10 @@ fn event(time: f64, step: usize, values: &[(String, Value)]) -> Vec<u8> {
                 entry.extend((*number as f32).to_le_bytes());
             }
             Value::Histogram(histogram) => delimited(&mut entry, 5, &histogram.message()),
+            Value::Text(text) => {
+                delimited(&mut entry, 8, &string(text));
+                delimited(&mut entry, 9, &plugin("text"));
+            }
         }
         delimited(&mut summary, 1, &entry);
     }
@@ -156,6 +162,26 @@ fn event(time: f64, step: usize, values: &[(String, Value)]) -> Vec<u8> {
     varint(&mut event, step as u64);
     delimited(&mut event, 5, &summary);
     event
+}
+
+/// A tensor without axes: its type (7 is a string), its shape, and its value.
+fn string(text: &str) -> Vec<u8> {
+    let mut tensor = Vec::new();
+    key(&mut tensor, 1, 0);
+    varint(&mut tensor, 7);
+    delimited(&mut tensor, 2, &[]);
+    delimited(&mut tensor, 8, text.as_bytes());
+    tensor
+}
+
+/// Which part of TensorBoard shows a value, and that the value is a tensor (2).
+fn plugin(name: &str) -> Vec<u8> {
+    let (mut plugin, mut metadata) = (Vec::new(), Vec::new());
+    delimited(&mut plugin, 1, name.as_bytes());
+    delimited(&mut metadata, 1, &plugin);
+    key(&mut metadata, 4, 0);
+    varint(&mut metadata, 2);
+    metadata
 }
 
 /// A field's number and how its value is written: 0 a varint, 1 eight bytes, 2 bytes after their number, 5 four bytes.

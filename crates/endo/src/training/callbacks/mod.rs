@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Graph;
 use crate::model::Structure;
 use crate::optimizers::Optimizer;
 use crate::variable::Variable;
@@ -151,6 +152,8 @@ pub struct Training<'a> {
     stopped: Cell<bool>,
     epoch: Cell<usize>,
     batch: RefCell<StepTerms>,
+    /// The graphs of steps with the identities of these, where they were asked for.
+    graphs: RefCell<Option<Vec<(u64, Graph)>>>,
     reported: RefCell<Vec<(String, f64)>>,
     asked: RefCell<Asked>,
 }
@@ -167,6 +170,9 @@ pub(crate) struct Asked {
     /// What the user should know.
     pub warnings: Vec<String>,
 }
+
+/// The graphs of more steps are not kept.
+const GRAPHS: usize = 8;
 
 /// Saves the model to a path: all of it, or its weights only.
 type Save<'a> = dyn Fn(&Path, bool) -> Result<()> + 'a;
@@ -191,6 +197,7 @@ impl<'a> Training<'a> {
             stopped,
             epoch,
             batch: RefCell::default(),
+            graphs: RefCell::default(),
             reported: RefCell::default(),
             asked: RefCell::default(),
         }
@@ -257,6 +264,46 @@ impl<'a> Training<'a> {
     /// What the model is made of; with the terms of its loss once a batch is done.
     pub fn structure(&self) -> Structure {
         (self.structure)()
+    }
+
+    /// Asks for the graphs of the steps to come. In [`Callback::train_begin`] that is of all.
+    pub fn keep_graphs(&self) {
+        self.graphs.borrow_mut().get_or_insert_default();
+    }
+
+    /// The graphs of the steps that were run, each as traced for its first batch: of the model's training step, and of the functions of
+    /// a loop of one's own, eight at most. None before the first batch, unless [asked for](Self::keep_graphs), and of steps that run
+    /// node by node.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// # let mut model = Model::new(Dense::new(1));
+    /// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// let print = LambdaCallback::new()
+    ///     .on_train_begin(|training| {
+    ///         training.keep_graphs();
+    ///         Ok(())
+    ///     })
+    ///     .on_train_end(|training| {
+    ///         println!("{}", training.graphs()[0]); // %0 = input 0: f32[32, 1] ..
+    ///         Ok(())
+    ///     });
+    /// model.fit(&data, Fit::epochs(1).callback(print))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn graphs(&self) -> Vec<Graph> {
+        self.graphs.borrow().iter().flatten().map(|(_, graph)| graph.clone()).collect()
+    }
+
+    /// Whether the graph of a step is asked for and not there yet.
+    pub(crate) fn lacks_graph(&self, step: u64) -> bool {
+        let graphs = self.graphs.borrow();
+        graphs.as_ref().is_some_and(|graphs| graphs.len() < GRAPHS && graphs.iter().all(|(known, _)| *known != step))
+    }
+
+    pub(crate) fn keep_graph(&self, step: u64, graph: Graph) {
+        self.graphs.borrow_mut().get_or_insert_default().push((step, graph));
     }
 
     /// The model's weights.

@@ -1,10 +1,13 @@
-//! The numbers of every epoch, and how the weights are spread, for TensorBoard.
+//! The numbers of every epoch, how the weights are spread, and what is trained, for TensorBoard.
 //!
-//! In: the logs of an epoch, the weights. Out: event files in two folders, one for training and one for validation.
+//! In: the logs of an epoch, the weights, the model and its step. Out: event files in two folders, one for training and one for validation.
 
 use std::path::PathBuf;
 
 use crate::error::Result;
+use crate::graph::Graph;
+use crate::model::{Structure, Summary, TermRecord};
+use crate::variable::Variable;
 
 use super::event_file::{EventFile, Histogram, Value};
 use super::{Callback, Epoch, Ledger, Training};
@@ -18,6 +21,9 @@ use crate::training::probes::TermReading;
 ///
 /// What [probes](crate::training::Probe) read is in the folder `train` too, by step: `activations/net/hidden/mean`, `.../histogram` and so
 /// on, `terms/main/gradient_norm`, `terms/cosine(main, reconstruction)`.
+///
+/// When the first epoch is done, the model's layers, the terms of its loss and the graph of the training step are written as the text
+/// `graph`: each operation with its shape, its layer and its line. A step that runs node by node has no graph.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -39,6 +45,8 @@ pub struct TensorBoard {
     folder: PathBuf,
     histogram_freq: usize,
     update_freq: usize,
+    /// Whether it was written what is trained.
+    described: bool,
     train: Option<EventFile>,
     validation: Option<EventFile>,
 }
@@ -46,7 +54,7 @@ pub struct TensorBoard {
 impl TensorBoard {
     /// Writes below a folder, which is made if it is missing. Each training has files of its own.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), histogram_freq: 0, update_freq: 0, train: None, validation: None }
+        Self { folder: folder.into(), histogram_freq: 0, update_freq: 0, described: false, train: None, validation: None }
     }
 
     /// Writes histograms of all weights after every so many epochs; 0, never, unless set.
@@ -67,9 +75,10 @@ impl TensorBoard {
 }
 
 impl Callback for TensorBoard {
-    fn train_begin(&mut self, _: &Training) -> Result<()> {
+    fn train_begin(&mut self, training: &Training) -> Result<()> {
         self.train = Some(EventFile::create(&self.folder.join("train"))?);
-        self.validation = None;
+        (self.validation, self.described) = (None, false);
+        training.keep_graphs();
         Ok(())
     }
 
@@ -132,6 +141,10 @@ impl Callback for TensorBoard {
                 train.push((format!("{}/histogram", weight.name()), Value::Histogram(histogram)));
             }
         }
+        if !std::mem::replace(&mut self.described, true) {
+            let text = description(&training.structure(), training.weights(), &training.graphs());
+            train.extend(text.map(|text| ("graph".to_string(), Value::Text(text))));
+        }
         if let Some(file) = &mut self.train {
             file.write(epoch, &train)?;
         }
@@ -143,4 +156,29 @@ impl Callback for TensorBoard {
         }
         self.validation.as_mut().map_or(Ok(()), |file| file.write(epoch, &validation))
     }
+}
+
+/// What is trained, as Markdown; none where nothing is known of it.
+fn description(structure: &Structure, weights: &[Variable], graphs: &[Graph]) -> Option<String> {
+    let mut parts = Vec::new();
+    if !structure.layers.is_empty() {
+        parts.push(format!("## Model\n\n{}", code(&Summary::new(&structure.layers, weights).to_string())));
+    }
+    if !structure.terms.is_empty() {
+        let terms: String = structure.terms.iter().map(term).collect();
+        parts.push(format!("## Loss\n\n{terms}"));
+    }
+    parts.extend(graphs.iter().map(|graph| format!("## Step\n\n{}", code(&graph.to_string()))));
+    (!parts.is_empty()).then(|| parts.join("\n"))
+}
+
+fn code(text: &str) -> String {
+    format!("```text\n{}\n```\n", text.trim_end())
+}
+
+/// A term of the loss as an item of a list.
+fn term(term: &TermRecord) -> String {
+    let layer = if term.layer.is_empty() { String::new() } else { format!(" of `{}`", term.layer) };
+    let line = term.site.map_or_else(String::new, |site| format!(" at {}:{}", site.file(), site.line()));
+    format!("* `{}`{layer}{line}\n", term.name)
 }
