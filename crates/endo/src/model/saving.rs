@@ -153,22 +153,26 @@ pub(crate) fn array(view: &TensorView) -> Option<Array> {
 
 /// Writes a file beside its place and renames it. Missing folders are made.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    write_beside(path, &path.with_file_name(name), bytes)
+}
+
+/// The same, under a temporary name that is given.
+pub(crate) fn write_beside(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
     let fail = |error: std::io::Error| failure("cannot write", path, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(fail)?;
     }
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
     let write = || {
-        let mut file = fs::File::create(&temporary)?;
+        let mut file = fs::File::create(temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(temporary, path)
     };
     write().map_err(|error| {
         // The rename did not happen, so the temporary file is all there is to remove; its removal may fail as its making did.
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(temporary);
         fail(error)
     })
 }

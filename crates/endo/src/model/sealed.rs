@@ -75,7 +75,7 @@ impl Seal {
 }
 
 /// FNV-1a over words of eight bytes (Fowler, Noll and Vo 1991), each length beside its bytes: one flipped bit changes it.
-fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>, text: &str) -> u64 {
+pub(crate) fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>, text: &str) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut word = |word: u64| hash = (hash ^ word).wrapping_mul(PRIME).rotate_left(23);

@@ -79,8 +79,7 @@ impl Chart {
     pub fn finish(self, file: &str, title: &str, note: &str) -> Figure {
         let logarithmic = if self.y.is_logarithmic() { "logarithmic scale" } else { "" };
         let note = [note, logarithmic].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
-        let file = file.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
-        Figure { file, title: title.to_string(), note, height: self.top + self.height + BOTTOM, content: self.svg.0 }
+        Figure::drawn(file, title, &note, self.top + self.height + BOTTOM, self.svg)
     }
 }
 
@@ -122,9 +121,10 @@ impl Figure {
         )
     }
 
-    /// Of another shape, drawn elsewhere.
+    /// Of a shape of its own.
     pub fn drawn(file: &str, title: &str, note: &str, height: f64, svg: Svg) -> Self {
-        let file = file.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
+        let plain = |letter: char| if letter.is_alphanumeric() { letter } else { '_' };
+        let file = file.chars().map(plain).collect();
         Self { file, title: title.to_string(), note: note.to_string(), height, content: svg.0 }
     }
 }

@@ -66,10 +66,11 @@ fn loss<'h>(
 fn metrics(history: &History) -> Vec<Figure> {
     let mut names: Vec<&str> = Vec::new();
     let reported = history.epochs.iter().flat_map(|epoch| epoch.logs.iter().map(|(name, _)| name));
-    let of_terms = |name: &str| name == "loss" || terms(history).contains(&name);
+    let terms = terms(history);
+    let of_terms = |name: &str| name == "loss" || terms.contains(&name);
     let of_probes = |name: &str| name.starts_with("gradient_norm(") || name.starts_with("cosine(");
     for name in reported.map(|name| name.strip_prefix("val_").unwrap_or(name)) {
-        if !of_terms(name) && !of_probes(name) && !names.contains(&name) {
+        if !names.contains(&name) && !of_terms(name) && !of_probes(name) {
             names.push(name);
         }
     }

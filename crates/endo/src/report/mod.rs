@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::model::Structure;
 use crate::model::saving::write_atomically;
+use crate::model::{Structure, distinct};
 use crate::training::{Callback, Epoch, History, Training};
 
+use chart::Figure;
 use figures::figures;
 
 /// Writes a report of the training to a file, at its end and now and then before.
@@ -126,8 +127,11 @@ pub fn html(title: &str, history: &History, structure: &Structure) -> String {
 /// # Errors
 /// If a file cannot be written.
 pub fn write_figures(folder: impl AsRef<Path>, history: &History) -> Result<()> {
-    for figure in figures(history) {
-        let path = folder.as_ref().join(format!("{}.svg", figure.file));
+    let mut drawn: Vec<(String, Figure)> =
+        figures(history).into_iter().map(|figure| (figure.file.to_lowercase(), figure)).collect();
+    distinct(&mut drawn, &[]); // names may differ in letters that files cannot have
+    for (file, figure) in drawn {
+        let path = folder.as_ref().join(format!("{file}.svg"));
         let svg = figure.standalone();
         write_atomically(&path, svg.as_bytes())?;
         #[cfg(feature = "png")]

@@ -64,13 +64,18 @@ pub fn lines(file: &str, [title, note, time_label]: [&str; 3], lines: &[Line], w
 /// Terms stacked on each other, those below 0 downwards, and their total as a line.
 pub fn stack(file: &str, title: &str, terms: &[Line], total: &Line) -> Option<Figure> {
     let first = total.points.first()?;
-    let finite =
-        |line: &Line| line.points.iter().map(|[_, value]| *value).filter(|value| value.is_finite()).collect::<Vec<f64>>();
     let (low, top, cut) = {
-        let mut totals = finite(total);
-        totals.sort_by(f64::total_cmp);
-        let low: f64 = terms.iter().flat_map(finite).fold(0.0, f64::min);
-        let (middle, high) = (totals.get(totals.len() / 2).copied().unwrap_or(1.0), totals.last().copied().unwrap_or(1.0));
+        // What is stacked up and down at each epoch.
+        let heights = |sign: f64| -> Vec<f64> {
+            let at = |epoch: f64| terms.iter().filter_map(move |term| term.points.iter().find(|[known, _]| *known == epoch));
+            let sum =
+                |epoch: f64| at(epoch).map(|[_, value]| sign * value).filter(|value| *value > 0.0 && value.is_finite()).sum();
+            thinned(&total.points).iter().map(|[epoch, _]| sum(*epoch)).collect()
+        };
+        let mut above = heights(1.0);
+        above.sort_by(f64::total_cmp);
+        let low = -heights(-1.0).into_iter().fold(0.0, f64::max);
+        let (middle, high) = (above.get(above.len() / 2).copied().unwrap_or(1.0), above.last().copied().unwrap_or(1.0));
         // The first epochs of a training are often far above all others, which then could not be seen.
         if high > 6.0 * middle && middle > 0.0 { (low, 3.0 * middle, true) } else { (low, high, false) }
     };
@@ -137,5 +142,14 @@ mod tests {
         let figure = stack("loss", "Loss", &terms, &Line { class: "ink".into(), ..Line::new("loss", 0, false, points) }).unwrap();
         assert_eq!(figure.note, "cut off above; epoch 1 was at 23.0000");
         assert_eq!(figure.inline().matches("class=\"area").count(), 2);
+    }
+
+    #[test]
+    fn terms_below_0_do_not_cut_off_those_above() {
+        let line = |name: &str, index: usize, value: f64| Line::new(name, index, false, vec![[1.0, value], [2.0, value]]);
+        let total = Line { class: "ink".into(), ..line("loss", 0, 1.0) };
+        let figure = stack("loss", "Loss", &[line("main", 0, 5.0), line("entropy", 1, -4.0)], &total).unwrap().inline();
+        assert!(figure.contains(">5</text>") || figure.contains(">6</text>"), "{figure}");
+        assert!(figure.contains(">-4</text>"), "{figure}");
     }
 }

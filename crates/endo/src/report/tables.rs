@@ -12,7 +12,7 @@ use super::chart::colour;
 use super::figures::terms;
 use super::svg::escape;
 
-/// The last epoch's numbers, those of training and of validation beside each other, and the best that each has been.
+/// The last epoch's numbers, those of training and of validation beside each other.
 pub fn numbers(history: &History) -> String {
     let Some(last) = history.epochs.last() else { return String::new() };
     let mut rows = String::new();

@@ -28,7 +28,7 @@ pub(super) fn table(rows: usize, cells: impl Iterator<Item = (usize, String, f64
             true => pairs.chunks(2).map(|pair| pair[1]).collect::<Vec<f64>>().into(),
             false => Array::from_fn([pairs.len() / 2, 2], |element| pairs[element]),
         };
-        state.with(format!("{index:04}/{name}"), column)
+        state.with(format!("{index:08}/{name}"), column)
     })
 }
 

@@ -158,7 +158,10 @@ impl fmt::Display for Logs {
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let terms: Vec<String> = self.terms.iter().map(|(name, value)| format!("{name} {}", short(*value))).collect();
-        write!(f, "{} = loss {}", terms.join(" + "), short(self.total))
+        match &terms[..] {
+            [] => f.write_str("no loss"),
+            terms => write!(f, "{} = loss {}", terms.join(" + "), short(self.total)),
+        }
     }
 }
 
@@ -229,7 +232,9 @@ impl Sums {
     pub fn logs(&self, metrics: Vec<(String, f64)>) -> Vec<(String, f64)> {
         let rest = self.sums.iter().skip(1 + self.names.terms.len()).map(|sum| self.mean(sum));
         let extras = self.names.extras.iter().cloned().zip(rest);
-        let mut logs: Vec<(String, f64)> = self.ledger().logs().into_iter().chain(extras).chain(metrics).collect();
+        // A loop of one's own may not say what its loss was; that is not a loss of 0.
+        let loss = if self.samples > 0.0 { self.ledger().logs() } else { Vec::new() };
+        let mut logs: Vec<(String, f64)> = loss.into_iter().chain(extras).chain(metrics).collect();
         distinct(&mut logs, &[]);
         logs
     }

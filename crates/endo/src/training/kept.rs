@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::array::Array;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::variable::Variable;
 
 use super::State;
@@ -24,11 +24,15 @@ pub(crate) struct Kept {
     names: HashMap<String, usize>,
     /// Values of variables that have not been seen yet.
     saved: HashMap<String, Array>,
+    /// Whether values were restored, and the first variable that had none among them.
+    restored: bool,
+    unsaved: Option<String>,
 }
 
 impl Kept {
     /// Takes the values of a saved run: for the variables that are known, and for those to come.
     pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.restored = true;
         self.saved = state.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         let Self { known, saved, .. } = self;
         known.iter().try_for_each(|(name, variable)| give(variable, saved.remove(name)))
@@ -37,6 +41,17 @@ impl Kept {
     /// Whether values wait for variables that have not been seen.
     pub fn is_waiting(&self) -> bool {
         !self.saved.is_empty()
+    }
+
+    /// That all variables that were seen had a saved value.
+    pub fn require_saved(&self) -> Result<()> {
+        self.unsaved.as_ref().map_or(Ok(()), |name| Err(another(format!("it has no value of `{name}`"))))
+    }
+
+    /// That all saved values had a variable.
+    pub fn require_claimed(&self) -> Result<()> {
+        let left = self.saved.keys().min();
+        left.map_or(Ok(()), |name| Err(another(format!("it has a value of `{name}`, which nothing uses now"))))
     }
 
     /// Sees to it that these variables are saved, and gives those that were saved before their values. What it has seen before stays
@@ -49,7 +64,11 @@ impl Kept {
             let count = self.names.entry(variable.name().to_string()).or_default();
             *count += 1;
             let name = if *count == 1 { variable.name().to_string() } else { format!("{}#{count}", variable.name()) };
-            give(variable, self.saved.remove(&name))?;
+            let value = self.saved.remove(&name);
+            if value.is_none() && self.restored {
+                self.unsaved.get_or_insert_with(|| name.clone());
+            }
+            give(variable, value)?;
             self.known.push((name, variable.clone()));
         }
         Ok(())
@@ -65,6 +84,11 @@ impl Kept {
         let waiting = self.saved.iter().map(|(name, value)| (name.clone(), value.clone()));
         known.chain(waiting).fold(State::new(), |state, (name, value)| state.with(name, value))
     }
+}
+
+fn another(how: String) -> Error {
+    let message = format!("the saved run is of another model, optimizer or metrics: {how}");
+    Error::new(ErrorKind::Data, message).help(OTHER_MODEL)
 }
 
 fn give(variable: &Variable, value: Option<Array>) -> Result<()> {

@@ -9,6 +9,7 @@ mod export;
 mod fit;
 mod functions;
 pub mod history;
+mod identity;
 mod kept;
 mod ledgers;
 mod lints;

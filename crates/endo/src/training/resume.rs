@@ -10,8 +10,6 @@ use crate::variable::Variable;
 
 use super::columns::{logs_from, logs_state};
 use super::history::{History, Sums};
-use super::kept::OTHER_MODEL;
-use super::ledgers::StepLog;
 use super::run::Run;
 use super::state::State;
 
@@ -44,23 +42,25 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     }
 
     /// Everything that the run needs to go on.
-    fn state(&self) -> State {
-        let order = [self.data.len(), self.options.batch_size, usize::from(self.options.shuffle)].map(|size| size as f64);
+    fn state(&mut self) -> State {
+        let identity = self.identity_state();
         let trained = self.model.epochs.load(Ordering::Relaxed) as f64;
         // Between epochs metrics still have their results; the next epoch begins by resetting them.
         let reset = if self.current.begun { Vec::new() } else { self.metric_variables() };
         let mut state = State::new()
-            .with("data", order)
-            .with("callbacks", self.options.callbacks.len() as f64)
             .with("epochs", self.epoch() as f64)
             .with("model epochs", trained)
-            .with("weights", self.model.weights().len() as f64)
             .with("usual", self.usual)
             .with("begun", self.current.begun)
             .with("batches", self.current.batches as f64)
             .with("skipped", self.current.skipped as f64)
             .with("non-finite", self.current.non_finite as f64)
+            .with("seconds", self.current.seconds())
             .with("stopped", self.training.is_stopped());
+        if let Some(error) = &self.current.error {
+            state = state.with_text("error", error.message());
+        }
+        state.insert("identity", identity);
         state.insert("history", self.training.history().state());
         state.insert("sums", self.current.sums.state());
         state.insert("probes", self.options.recorder.state());
@@ -71,6 +71,26 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         state.insert("variables", self.kept.state(&reset));
         state
+    }
+
+    /// Before the first batch of a resumed run: slots are made while the step is traced, and callbacks that set variables must find
+    /// them as they were. All that is saved is known then, the metrics of the loop too.
+    #[track_caller]
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.resumed) || !self.usual {
+            return Ok(());
+        }
+        let (samples, batch_size) = (self.data.len(), self.options.batch_size);
+        let last = samples - samples % batch_size;
+        let first = self.data.rows(0..batch_size.min(samples))?;
+        self.runner.prepare((&first).into(), &mut self.kept)?;
+        self.kept.require_saved()?;
+        if last > 0 && last < samples {
+            // The step of the short last batch may use a variable that no other uses, and that had no value yet.
+            let short = self.data.rows(last..samples)?;
+            self.runner.prepare((&short).into(), &mut self.kept)?;
+        }
+        self.kept.require_claimed()
     }
 
     fn resume(&mut self, state: &State) -> Result<()> {
@@ -93,47 +113,14 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         if self.options.shuffle && self.current.begun {
             self.order.shuffle(self.model.seed, self.model.epochs.load(Ordering::Relaxed));
         }
-        self.usual = state.number("usual")? != 0.0;
-        if self.usual {
-            // Slots are made while the step is traced; callbacks that set variables must find them as they were.
-            let batch = self.data.rows(0..self.options.batch_size.min(self.data.len()))?;
-            self.runner.prepare((&batch).into(), &mut self.kept)?;
+        self.current.before = state.number("seconds")?;
+        if self.current.skipped > 0 {
+            let message = state.text("error").unwrap_or_default();
+            self.current.error = Some(Error::new(ErrorKind::NotFinite, message));
         }
+        self.usual = state.number("usual")? != 0.0;
+        self.resumed = true;
         let callbacks = self.options.callbacks.iter_mut().enumerate();
         callbacks.into_iter().try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback {index}"))))
-    }
-
-    /// That the run was saved with this data and these callbacks.
-    fn require_same(&self, state: &State) -> Result<()> {
-        let [samples, batch_size, shuffle] = [0, 1, 2].map(|index| state.get("data").map(|data| data.get(index) as usize));
-        let (samples, batch_size, shuffle) = (samples?, batch_size?, shuffle? == 1);
-        let callbacks = state.number("callbacks")? as usize;
-        let recorded = StepLog::saved_every(&state.part("steps"));
-        let options = &self.options;
-        let differs = |what: &str, saved: &dyn std::fmt::Display, now: &dyn std::fmt::Display| {
-            let message = format!("the saved run had {saved} {what}, and this one has {now}");
-            let help = "resume with the data and options that it was saved with, or delete its file to begin anew";
-            Err(Error::new(ErrorKind::Data, message).help(help))
-        };
-        let weights = self.model.weights();
-        let saved = state.number("weights")? as usize;
-        let variables = state.part("variables");
-        let missing = |weight: &&Variable| variables.iter().all(|(name, _)| name != weight.name());
-        if let Some(weight) = weights.iter().find(missing) {
-            let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
-            return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
-        }
-        match () {
-            () if !weights.is_empty() && saved != weights.len() => differs("weights", &saved, &weights.len()),
-            () if samples != self.data.len() => differs("samples", &samples, &self.data.len()),
-            () if batch_size != options.batch_size => differs("samples in a batch", &batch_size, &options.batch_size),
-            () if shuffle != options.shuffle => differs("as `shuffle`", &shuffle, &options.shuffle),
-            () if recorded != options.steps.every => {
-                let [saved, now] = [recorded, options.steps.every].map(|every| every.unwrap_or(0));
-                differs("as `record_steps`", &saved, &now)
-            }
-            () if callbacks != options.callbacks.len() => differs("callbacks", &callbacks, &options.callbacks.len()),
-            () => Ok(()),
-        }
     }
 }

@@ -53,7 +53,7 @@ use super::step::{Batch, Runner};
 pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) model: &'a Model<I, O>,
     pub(super) data: Cow<'a, Dataset>,
-    validation: Option<Cow<'a, Dataset>>,
+    pub(super) validation: Option<Cow<'a, Dataset>>,
     pub(super) options: Fit<'a>,
     pub(super) training: Training<'a>,
     pub(super) runner: Runner<'a, I, O>,
@@ -66,6 +66,10 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) current: CurrentEpoch,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
+    /// Whether the run goes on from a saved one, and has not run a batch yet.
+    pub(super) resumed: bool,
+    /// What tells the numbers of the data and of the validation data, once that was asked for.
+    pub(super) contents: Option<[String; 2]>,
     /// Whether callbacks were told of the end.
     ended: bool,
 }
@@ -82,8 +86,10 @@ pub(super) struct CurrentEpoch {
     /// The batches whose loss was not finite, and was trained on.
     pub non_finite: usize,
     /// The error of the first batch that was skipped.
-    error: Option<Error>,
+    pub error: Option<Error>,
     start: Instant,
+    /// How many seconds it took before the run was resumed.
+    pub before: f64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -95,7 +101,22 @@ enum Done {
 impl CurrentEpoch {
     fn new() -> Self {
         let start = Instant::now();
-        Self { begun: false, batches: 0, batch: None, sums: Sums::default(), skipped: 0, non_finite: 0, error: None, start }
+        Self {
+            begun: false,
+            batches: 0,
+            batch: None,
+            sums: Sums::default(),
+            skipped: 0,
+            non_finite: 0,
+            error: None,
+            start,
+            before: 0.0,
+        }
+    }
+
+    /// How long it has taken.
+    pub fn seconds(&self) -> f64 {
+        self.before + self.start.elapsed().as_secs_f64()
     }
 }
 
@@ -166,6 +187,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             buffers: Buffers::default(),
             current: CurrentEpoch::new(),
             usual: false,
+            resumed: false,
+            contents: None,
             ended: false,
         };
         run.adopt()?;
@@ -191,6 +214,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     #[track_caller]
     pub fn next_batch(&mut self) -> Result<bool> {
         self.end_batch()?;
+        self.prepare()?;
         loop {
             if self.current.begun {
                 if self.gather()? {
@@ -219,11 +243,14 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
     }
 
-    /// Which samples of the data the batch is made of.
+    /// Which samples of the data the batch is made of; none where there is no batch.
     pub fn indices(&self) -> &[usize] {
+        if self.current.batch.is_none() {
+            return &[];
+        }
         let from = self.current.batches * self.options.batch_size;
         let to = (from + self.options.batch_size).min(self.order.indices().len());
-        &self.order.indices()[from..to.max(from)]
+        &self.order.indices()[from..to]
     }
 
     /// The epoch, counted from 0.
@@ -323,7 +350,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         Ok(())
     }
 
-    /// What was trained. Callbacks are told that training is done, also where the loop was left early.
+    /// What was trained. Callbacks are told that training is done, also where the loop was left early: the epoch that was not finished
+    /// is then not in the history.
     ///
     /// # Errors
     /// Those of callbacks.
@@ -390,8 +418,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     #[track_caller]
     fn end_epoch(&mut self) -> Result<()> {
-        let epoch = std::mem::replace(&mut self.current, CurrentEpoch::new());
-        if let Some(first) = epoch.error {
+        let mut epoch = std::mem::replace(&mut self.current, CurrentEpoch::new());
+        if let Some(first) = epoch.error.take() {
             let (skipped, total) = (epoch.skipped, self.training.batches());
             if skipped == total {
                 let message = format!("all {total} batches were skipped; {}", first.message());
@@ -424,7 +452,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         };
         logs.extend(self.training.take_reported());
         distinct(&mut logs, &[]);
-        let seconds = epoch.start.elapsed().as_secs_f64();
+        let seconds = epoch.seconds();
         let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
         self.model.epochs.fetch_add(1, Ordering::Relaxed);
         let index = self.epoch();

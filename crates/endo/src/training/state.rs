@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::saving::{failure, write_atomically};
+use crate::model::saving::{failure, write_beside};
 use crate::model::sealed::Seal;
 
 /// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when the run is resumed.
@@ -63,6 +63,17 @@ impl State {
         self
     }
 
+    /// With a text under a name, as the numbers of its bytes.
+    pub(crate) fn with_text(self, name: impl Into<String>, text: &str) -> Self {
+        self.with(name, text.bytes().map(i32::from).collect::<Vec<i32>>())
+    }
+
+    /// The text of a name.
+    pub(crate) fn text(&self, name: &str) -> Result<String> {
+        let bytes: Vec<u8> = self.get(name)?.to_vec::<i32>().into_iter().map(|byte| byte as u8).collect();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// With everything of another under names that begin with `prefix/`.
     pub(crate) fn insert(&mut self, prefix: &str, other: State) {
         self.arrays.extend(other.arrays.into_iter().map(|(name, value)| (format!("{prefix}/{name}"), value)));
@@ -108,23 +119,34 @@ impl State {
         let fail = |error: &dyn std::fmt::Display| failure("cannot write", path, error);
         let bytes = SEAL.put(self.iter(), "").map_err(|error| fail(&error))?;
         let fresh = beside(path, ".new");
-        write_atomically(&fresh, &bytes)?;
+        write_beside(&fresh, &beside(path, ".tmp"), &bytes)?;
         if path.exists() {
             fs::rename(path, previous(path)).map_err(|error| fail(&error))?;
         }
         fs::rename(&fresh, path).map_err(|error| fail(&error))
     }
 
-    /// Reads the file, or if that is damaged or missing the one before it; then with what is wrong with the newer. None where there
-    /// is neither.
+    /// Reads the newest file that is whole: one that was written and not yet renamed, the file itself, or the one before it; with
+    /// what is wrong with those that are newer. None where there is none at all.
     pub(crate) fn read(path: &Path) -> Result<Option<(State, Option<Error>)>> {
-        match (Self::read_one(path), Self::read_one(&previous(path))) {
-            (Ok(Some(state)), _) => Ok(Some((state, None))),
-            (Ok(None), Ok(Some(state))) => Ok(Some((state, None))),
-            (Ok(None), Ok(None)) => Ok(None),
-            (Err(error), Ok(Some(state))) => Ok(Some((state, Some(error)))),
-            (Err(error), Ok(None) | Err(_)) | (Ok(None), Err(error)) => Err(error),
+        let mut damage = None;
+        for path in [beside(path, ".new"), path.to_path_buf(), previous(path)] {
+            match Self::read_one(&path) {
+                Ok(Some(state)) => return Ok(Some((state, damage))),
+                Ok(None) => {}
+                Err(error) => damage = damage.or(Some(error)),
+            }
         }
+        damage.map_or(Ok(None), Err)
+    }
+
+    /// Removes the file, and all that was written with it.
+    pub(crate) fn remove(path: &Path) -> Result<()> {
+        let files = [path.to_path_buf(), previous(path), beside(path, ".new"), beside(path, ".tmp")];
+        for path in files.iter().filter(|path| path.exists()) {
+            fs::remove_file(path).map_err(|error| failure("cannot remove", path, &error))?;
+        }
+        Ok(())
     }
 
     fn read_one(path: &Path) -> Result<Option<State>> {

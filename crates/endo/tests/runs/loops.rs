@@ -119,3 +119,21 @@ fn a_batch_that_is_not_finite_is_skipped_in_a_loop_of_ones_own_too() {
     let history = run.finish().unwrap();
     assert_eq!((history.skipped(), history.get("skipped_batches")), (1, vec![1.0]));
 }
+
+#[test]
+fn a_loop_that_does_not_say_its_loss_has_none() {
+    let train = data(20);
+    let model = model();
+    let mut run = model.run(&train, Fit::epochs(1).batch_size(8)).unwrap();
+    while run.next_batch().unwrap() {}
+    let history = run.finish().unwrap();
+    assert_eq!((history.last("loss"), history.ledger().to_string().as_str()), (None, "no loss"));
+    let watch = EarlyStopping::on("loss");
+    let mut run = model.run(&train, Fit::epochs(1).batch_size(8).callback(watch)).unwrap();
+    let error = loop {
+        if let Err(error) = run.next_batch() {
+            break error;
+        }
+    };
+    assert_eq!(error.message(), "`EarlyStopping` watches `loss`, which is not reported");
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use endo::model::Balance;
 use endo::prelude::*;
 
 use super::support::{Folder, data, model, numbers, weights};
@@ -142,4 +143,100 @@ fn steps_run_node_by_node_are_resumed_too() {
     fs::write(&previous, before).unwrap();
     assert_eq!(fit(4), whole);
     assert!(!run.exists() && !previous.exists());
+}
+
+/// `fit` of a model with an interruption before an epoch.
+fn fit_of(mut model: Model, folder: &Folder, data: &Dataset, stop: usize, probe: Probe) -> Result<(History, Vec<Array>)> {
+    let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop {
+        true => Err(Error::new(ErrorKind::Usage, "interrupted")),
+        false => Ok(()),
+    });
+    let backup = BackupAndRestore::new(folder.path("run")).save_freq(3);
+    let options = Fit::epochs(5).batch_size(16).callback(backup).callback(interrupt).probe(probe);
+    let history = model.fit(data, options)?;
+    Ok((numbers(history), weights(&model)))
+}
+
+fn probe() -> Probe {
+    Probe::activations("dense").every(4)
+}
+
+#[test]
+fn whatever_an_optimizer_or_a_balance_keeps_is_resumed() {
+    let (folder, data) = (Folder::new("kept"), data(100));
+    let compiled = |optimizer: &'static str, balance: Option<Balance>| {
+        let mut model = model();
+        model.compile(optimizer, "mse", ["mae", "r2_score"]);
+        balance.into_iter().for_each(|balance| {
+            model.balance(balance);
+        });
+        model
+    };
+    for (optimizer, balance) in [
+        ("adam(use_ema=true, ema_overwrite_frequency=5)", None),
+        ("sgd(0.05, momentum=0.9, gradient_accumulation_steps=3)", None),
+        ("rmsprop(cosine_decay(0.01, 30))", None),
+        ("adafactor", None),
+        ("ftrl", None),
+        ("nadam", Some(Balance::Uncertainty)),
+        ("adam", Some(Balance::grad_norm())),
+    ] {
+        let fit = |stop: usize| fit_of(compiled(optimizer, balance), &folder, &data, stop, probe());
+        let whole = fit(9).unwrap();
+        for stop in [1, 3] {
+            assert_eq!(fit(stop).unwrap_err().message(), "interrupted");
+            assert!(fit(9).unwrap() == whole, "{optimizer} {balance:?} before epoch {stop}");
+        }
+    }
+}
+
+#[test]
+fn a_run_with_another_optimizer_seed_probe_or_other_numbers_is_refused() {
+    let (folder, train) = (Folder::new("another"), data(100));
+    assert!(fit_of(model(), &folder, &train, 3, probe()).is_err());
+    let message =
+        |model: Model, data: &Dataset, probe: Probe| fit_of(model, &folder, data, 9, probe).unwrap_err().message().to_string();
+    let mut other = model();
+    other.compile("sgd", "mse", ["mae"]);
+    let expected = "the saved run is of another model, optimizer or metrics: it has a value of `lambda/";
+    assert!(message(other, &train, probe()).starts_with(expected));
+    let mut other = model();
+    other.compile(Nadam::new(0.02).clipnorm(1.0).use_ema(true), "mse", ["mae"]);
+    let expected = "the saved run is of another model, optimizer or metrics: it has no value of `lambda/";
+    assert!(message(other, &train, probe()).starts_with(expected));
+    assert_eq!(message(model().seed(4), &train, probe()), "the saved run had 3 as the seed of the model, and this one has 4");
+    let expected = "the saved run had activations `dense` every 4 steps, 0 bins as probe 0, and this one has weights `dense` every 4 \
+                    steps, 0 bins";
+    assert_eq!(message(model(), &train, Probe::weights("dense").every(4)), expected);
+    let mut targets = train.targets().unwrap().clone();
+    targets.as_mut_slice::<f32>().unwrap()[7] += 1e-6;
+    let changed = Dataset::new(train.inputs().clone(), targets).unwrap();
+    let error = message(model(), &changed, probe());
+    assert!(error.contains("as the checksum of the data, and this one has"), "{error}");
+    assert!(fit_of(model(), &folder, &train, 9, probe()).is_ok());
+}
+
+#[test]
+fn a_loop_that_is_left_early_keeps_its_backup() {
+    let (folder, train) = (Folder::new("left"), data(64));
+    let model = model();
+    let mut run = model.run(&train, Fit::epochs(3).batch_size(16).callback(BackupAndRestore::new(folder.path("run")))).unwrap();
+    assert!(run.indices().is_empty());
+    while run.next_batch().unwrap() && run.epoch() < 2 {
+        assert_eq!(run.indices().len(), 16);
+        run.train_on_batch().unwrap();
+    }
+    assert_eq!(run.finish().unwrap().epochs.len(), 2);
+    assert!(folder.path("run").exists());
+}
+
+#[test]
+fn a_file_that_was_written_and_not_yet_renamed_is_the_newest() {
+    let (folder, data) = (Folder::new("renamed"), data(100));
+    let whole = fit(&folder, &data, 6).unwrap();
+    assert!(fit(&folder, &data, 3).is_err());
+    fs::rename(folder.path("run"), folder.path("run.new")).unwrap();
+    fs::write(folder.path("run.previous"), "damaged").unwrap();
+    assert_eq!(fit(&folder, &data, 6).unwrap(), whole);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }

@@ -3,14 +3,11 @@
 //! In: a file that an interrupted run left, if there is one. Out: that file, written anew after every epoch or every so many batches,
 //! and removed when training is done.
 
-use std::fs;
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::saving::failure;
-use crate::training::state::previous;
 
-use super::{Callback, Epoch, Ledger, Training};
+use super::{Callback, Epoch, Ledger, State, Training};
 
 /// Keeps the whole run on disk, and goes on from there when the program is started again after an interruption. Keras's
 /// `BackupAndRestore`.
@@ -29,7 +26,7 @@ use super::{Callback, Epoch, Ledger, Training};
 ///     let mut model = Model::new(Dense::new(1));
 ///     model.compile("adam", "mse", ["mae"]);
 ///     let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop_after {
-///         true => Err(Error::new(ErrorKind::Usage, "interrupted")), // what a power cut would do
+///         true => Err(Error::new(ErrorKind::Usage, "interrupted")), // as if the process was killed
 ///         false => Ok(()),
 ///     });
 ///     model.fit(&data, Fit::epochs(6).callback(BackupAndRestore::new(&path)).callback(interrupt))
@@ -43,8 +40,8 @@ use super::{Callback, Epoch, Ledger, Training};
 /// ```
 ///
 /// # Errors
-/// `fit` fails before the first step if the file is of another model or other data, or both files are damaged; later if the file
-/// cannot be written.
+/// `fit` fails before the first step if the file is of another model, optimizer, data or options, or all that is there is damaged;
+/// later if the file cannot be written.
 #[derive(Debug)]
 pub struct BackupAndRestore {
     path: PathBuf,
@@ -66,7 +63,7 @@ impl BackupAndRestore {
     }
 
     /// Whether the files are removed when training is done; true unless set. A run that is done and kept can be gone on with for
-    /// more epochs.
+    /// more epochs, unless something has stopped it.
     #[must_use]
     pub fn delete_checkpoint(mut self, delete: bool) -> Self {
         self.delete_checkpoint = delete;
@@ -95,11 +92,8 @@ impl Callback for BackupAndRestore {
         Ok(())
     }
 
-    fn train_end(&mut self, _: &Training) -> Result<()> {
-        let files = [self.path.clone(), previous(&self.path)];
-        for path in files.iter().filter(|path| self.delete_checkpoint && path.exists()) {
-            fs::remove_file(path).map_err(|error| failure("cannot remove", path, &error))?;
-        }
-        Ok(())
+    fn train_end(&mut self, training: &Training) -> Result<()> {
+        // What a loop of one's own has left early can be gone on with.
+        if self.delete_checkpoint && training.is_done() { State::remove(&self.path) } else { Ok(()) }
     }
 }

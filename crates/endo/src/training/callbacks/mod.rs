@@ -402,6 +402,11 @@ impl<'a> Training<'a> {
         self.asked.borrow_mut().kept.push(variable.clone());
     }
 
+    /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was left early.
+    pub fn is_done(&self) -> bool {
+        self.is_stopped() || self.history.borrow().epochs.len() >= self.epochs
+    }
+
     /// Ends training after this epoch.
     pub fn stop(&self) {
         self.stopped.set(true);

@@ -77,7 +77,7 @@ fn cells_of(reading: &Reading) -> impl Iterator<Item = (String, f64)> {
     ];
     let numbers = numbers.into_iter().chain(saturated.map(|share| ("saturated", share)));
     let counts = reading.histogram.iter().flat_map(|histogram| &histogram.counts);
-    let bins = counts.enumerate().map(|(index, count)| (format!("bin/{index:04}"), *count as f64));
+    let bins = counts.enumerate().map(|(index, count)| (format!("bin/{index:08}"), *count as f64));
     numbers.map(|(name, value)| (name.to_string(), value)).chain(bins)
 }
 

@@ -16,9 +16,11 @@ use crate::model::saving::failure;
 pub(super) fn write(path: &Path, array: &Array) -> Result<()> {
     let save = || {
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let mut file = File::create(path)?;
+        let temporary = path.with_extension("tmp");
+        let mut file = File::create(&temporary)?;
         file.write_all(&header(array))?;
-        file.write_all(array.bytes())
+        file.write_all(array.bytes())?;
+        fs::rename(temporary, path)
     };
     save().map_err(|error| failure("cannot write", path, &error))
 }

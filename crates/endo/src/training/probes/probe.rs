@@ -2,6 +2,7 @@
 //!
 //! In: options. Out: [`Probe`], given to `Fit`.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,15 @@ pub struct Probe {
     pub(super) every: usize,
     pub(super) folder: Option<PathBuf>,
     histogram: Option<usize>,
+}
+
+/// What it reads, how often, and how.
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Watch { kind, pattern, bins, raw } = &self.watch;
+        let raw = if *raw { ", raw" } else { "" };
+        write!(f, "{kind} `{}` every {} steps, {bins} bins{raw}", pattern.text(), self.every)
+    }
 }
 
 impl Probe {

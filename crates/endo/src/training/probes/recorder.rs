@@ -53,6 +53,11 @@ impl Recorder {
         self.probes.push(probe);
     }
 
+    /// All of them.
+    pub fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
     /// Before anything is run: whether the probes can be as they are.
     pub fn check(&self) -> Result<()> {
         self.probes.iter().try_for_each(Probe::check)

@@ -1,0 +1,71 @@
+//! What a saved run and the one that goes on from it must have in common.
+//!
+//! In: a run. Out: its data and options, as text by name; and the first in which a saved run differs. How many epochs are to be
+//! trained may differ: a run can be gone on with for more.
+
+use crate::data::Dataset;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
+use crate::model::sealed::checksum;
+
+use super::kept::OTHER_MODEL;
+use super::run::Run;
+use super::state::State;
+
+/// The numbers of a data set, as one.
+fn content(data: &Dataset) -> String {
+    let arrays = data.all_inputs().iter().chain(data.all_targets()).chain(data.all_sample_weights());
+    format!("{:016x}", checksum(arrays.map(|array| ("", array)), ""))
+}
+
+impl<I: Tree, O: Tree> Run<'_, I, O> {
+    /// What messages call each thing after its value, and the value.
+    fn identity(&mut self) -> Vec<(String, String)> {
+        let contents = self.contents.get_or_insert_with(|| {
+            let validation = self.validation.as_ref().map_or_else(|| "none".to_string(), |data| content(data));
+            [content(&self.data), validation]
+        });
+        let [data, validation] = contents.clone();
+        let options = &self.options;
+        let entries = [
+            ("weights", self.model.weights().len().to_string()),
+            ("samples", self.data.len().to_string()),
+            ("samples in a batch", options.batch_size.to_string()),
+            ("as `shuffle`", options.shuffle.to_string()),
+            ("as the seed of the model", self.model.seed.to_string()),
+            ("as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
+            ("callbacks", options.callbacks.len().to_string()),
+            ("probes", options.recorder.probes().len().to_string()),
+            ("as the checksum of the data", data),
+            ("as the checksum of the validation data", validation),
+        ];
+        let probes = options.recorder.probes().iter().enumerate();
+        let probes = probes.map(|(index, probe)| (format!("as probe {index}"), probe.to_string()));
+        entries.into_iter().map(|(name, value)| (name.to_string(), value)).chain(probes).collect()
+    }
+
+    /// The same, to be saved.
+    pub(super) fn identity_state(&mut self) -> State {
+        self.identity().into_iter().fold(State::new(), |state, (name, value)| state.with_text(name, &value))
+    }
+
+    /// That a saved run was of this data, these options and a model with these weights.
+    pub(super) fn require_same(&mut self, state: &State) -> Result<()> {
+        let (variables, weights) = (state.part("variables"), self.model.weights());
+        if let Some(weight) = weights.iter().find(|weight| variables.iter().all(|(name, _)| name != weight.name())) {
+            let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
+            return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
+        }
+        let saved = state.part("identity");
+        for (name, now) in self.identity() {
+            let before = saved.text(&name)?;
+            // A model that is not built yet is built by its first step.
+            if before != now && !(name == "weights" && weights.is_empty()) {
+                let message = format!("the saved run had {before} {name}, and this one has {now}");
+                let help = "resume with the data and options that it was saved with, or delete its file to begin anew";
+                return Err(Error::new(ErrorKind::Data, message).help(help));
+            }
+        }
+        Ok(())
+    }
+}
