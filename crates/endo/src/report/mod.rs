@@ -139,3 +139,23 @@ pub fn write_figures(folder: impl AsRef<Path>, history: &History) -> Result<()> 
     }
     Ok(())
 }
+
+#[cfg(all(test, feature = "png"))]
+mod tests {
+    use super::*;
+    use crate::training::Ledger;
+
+    #[test]
+    fn figures_are_drawn_as_pixels_too() {
+        let folder = std::env::temp_dir().join(format!("endo-figures-{}", std::process::id()));
+        let ledger = Ledger { terms: vec![("main".to_string(), 1.0), ("size".to_string(), 0.5)], total: 1.5 };
+        let history = History { epochs: vec![Epoch { ledger, ..Epoch::default() }; 3], ..History::default() };
+        write_figures(&folder, &history).unwrap();
+        let bytes = std::fs::read(folder.join("loss.png")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
+        let size = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(size(16), 2 * 420);
+        assert!(bytes.len() > 5_000, "{} bytes are an empty picture", bytes.len());
+    }
+}
