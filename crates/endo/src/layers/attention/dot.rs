@@ -126,9 +126,9 @@ macro_rules! attention {
 /// tanh(scale * (q + k))`. Keras's `Attention`.
 ///
 /// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each `[batch, steps, features]`, to others;
-/// and to any of these with a mask of pairs `[batch, queries, values]`, as in `(x, mask)`. Masks of values and keys are obeyed, and
-/// that of the query is the outputs'. With [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs,
-/// weights)`.
+/// and to any of these with a mask of pairs `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`.
+/// Masks of values and keys are obeyed, and that of the query is the outputs'. With
+/// [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs, weights)`.
 ///
 /// ```
 /// use endo::prelude::*;

@@ -23,17 +23,20 @@ pub trait Recurrent: Layer<Tensor, Tensor> + Sized {
     /// What its type is called.
     const KIND: &'static str;
 
-    /// Whether it begins with the last step.
+    /// The same layer, which begins with the last step or does not.
     #[must_use]
     fn backwards(self, go_backwards: bool) -> Self;
 
-    /// Whether masked steps have outputs of 0.
+    /// The same layer, whose masked steps have outputs of 0 or do not.
     #[must_use]
     fn zero_masked(self, zero_output_for_mask: bool) -> Self;
 
     /// The same layer of another name.
     #[must_use]
     fn named(self, name: String) -> Self;
+
+    /// Whether it begins with the last step.
+    fn goes_backwards(&self) -> bool;
 
     /// Whether it returns all outputs.
     fn returns_sequences(&self) -> bool;
@@ -271,6 +274,10 @@ macro_rules! recurrent_layer {
 
             fn named(self, name: String) -> Self {
                 self.name(name)
+            }
+
+            fn goes_backwards(&self) -> bool {
+                self.passage.go_backwards
             }
 
             fn returns_sequences(&self) -> bool {
