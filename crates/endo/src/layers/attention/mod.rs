@@ -122,17 +122,7 @@ macro_rules! attention_inputs {
                 O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
             }
 
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.noted()
-            }
-
-            fn uses_mask(&self) -> bool {
-                true
-            }
+            every_form! {}
         }
 
         impl<O: Tree> Layer<($Inputs, Tensor), O> for $Name<O> {
@@ -142,22 +132,31 @@ macro_rules! attention_inputs {
                 O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
             }
 
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.noted()
-            }
-
-            fn uses_mask(&self) -> bool {
-                true
-            }
+            every_form! {}
         }
     };
 }
 
-use attention_inputs;
+/// Options that every attention has, for fields of these names.
+macro_rules! attention_options {
+    () => {
+        /// Whether a query sees only values that do not come after it. False unless set.
+        #[must_use]
+        pub fn use_causal_mask(mut self, use_causal_mask: bool) -> Self {
+            self.use_causal_mask = use_causal_mask;
+            self
+        }
+
+        /// The share of weights left out in training. 0 unless set.
+        #[must_use]
+        pub fn dropout(mut self, rate: f64) -> Self {
+            (self.dropout, self.rate) = (Dropout::new(rate), rate);
+            self
+        }
+    };
+}
+
+use {attention_inputs, attention_options};
 
 /// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied to `(x, mask)`, where the mask
 /// broadcasts to `x`. Keras's `Softmax` with a mask; without one it is `Activation::new(Softmax)`.

@@ -15,9 +15,9 @@ use crate::regularizers::Regularizer;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::options::name_option;
+use super::super::options::{every_form, name_option};
 use super::super::{Dropout, Layer};
-use super::{Parts, attention_inputs, masked_softmax, refuse};
+use super::{Parts, attention_inputs, attention_options, masked_softmax, refuse};
 
 /// A kernel and a bias.
 struct Projection {
@@ -109,19 +109,7 @@ macro_rules! multi_head {
                     self
                 }
 
-                /// Whether a query sees only values that do not come after it. False unless set.
-                #[must_use]
-                pub fn use_causal_mask(mut self, use_causal_mask: bool) -> Self {
-                    self.use_causal_mask = use_causal_mask;
-                    self
-                }
-
-                /// The share of weights left out in training. 0 unless set.
-                #[must_use]
-                pub fn dropout(mut self, rate: f64) -> Self {
-                    (self.dropout, self.rate) = (Dropout::new(rate), rate);
-                    self
-                }
+                attention_options! {}
 
                 /// First values of all kernels; `GlorotUniform` unless set.
                 #[must_use]
