@@ -417,6 +417,23 @@ fn recurrent_layers() {
 }
 
 #[test]
+fn recurrent_layers_whose_inputs_and_states_depend_on_one_another() {
+    let inputs = [around_zero([2, 3, 2], 0), around_zero([2, 2], 1)];
+    let (encoder, decoder) = (Lstm::new(2).return_state(), Lstm::new(2));
+    check("Lstm of its own first state", &inputs[..1], |x, cx| {
+        let (_, h, c) = encoder.apply(&x[0], cx);
+        decoder.apply(&(RepeatVector::new(3).apply(&h, cx), h, c), cx).sin()
+    });
+    let layer = Lstm::new(2);
+    check("Lstm of one state twice", &inputs, |x, cx| layer.apply(&(x[0].clone(), x[1].clone(), x[1].clone()), cx).sin());
+    check("Lstm of a state and its sine", &inputs, |x, cx| layer.apply(&(x[0].clone(), x[1].clone(), x[1].sin()), cx).sin());
+    check("second derivative of Lstm of one state twice", &inputs, |x, cx| {
+        let y = layer.apply(&(x[0].clone(), x[1].clone(), x[1].clone()), cx);
+        slope(&x[1], &y, cx)
+    });
+}
+
+#[test]
 fn pooling_and_changes_of_size() {
     let x = [around_zero([2, 5, 4, 2], 0)];
     let layers: [(&str, Box<dyn Layer>); 8] = [

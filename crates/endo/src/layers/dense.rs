@@ -14,7 +14,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
-use super::options::{activity_option, name_option, weight_options};
+use super::options::{activity_option, name_option, trainable_option, weight_options};
 
 /// `activation(x kernel + bias)`: inputs `[.., features]`, outputs `[.., units]`, kernel `[features, units]`, bias `[units]`.
 /// Keras's `Dense`.
@@ -76,14 +76,7 @@ impl Dense {
     weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
     activity_option! {}
     name_option! {}
-
-    /// Whether optimizers may change the weights. True unless set.
-    #[must_use]
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.kernel = self.kernel.trainable(trainable);
-        self.bias = self.bias.trainable(trainable);
-        self
-    }
+    trainable_option! { kernel, bias }
 
     /// The number of outputs.
     pub fn units(&self) -> usize {

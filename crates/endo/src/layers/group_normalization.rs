@@ -14,7 +14,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
-use super::options::{name_option, weight_options};
+use super::options::{name_option, trainable_option, weight_options};
 
 /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over a group of channels and all other axes of
 /// a sample (Wu and He 2018, equation 7); `gamma` and `beta` are of the channels. One group is layer normalization over the whole
@@ -96,14 +96,7 @@ impl GroupNormalization {
     weight_options! { gamma: gamma_initializer = "Ones", gamma_regularizer, gamma_constraint }
     weight_options! { beta: beta_initializer = "Zeros", beta_regularizer, beta_constraint }
     name_option! {}
-
-    /// Whether optimizers may change the weights. True unless set.
-    #[must_use]
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.gamma = self.gamma.trainable(trainable);
-        self.beta = self.beta.trainable(trainable);
-        self
-    }
+    trainable_option! { gamma, beta }
 
     /// The factor of each channel, once the layer was applied; none without `scale`.
     pub fn gamma(&self) -> Option<&Variable> {

@@ -13,7 +13,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
-use super::options::{name_option, weight_options};
+use super::options::{name_option, trainable_option, weight_options};
 
 /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the axes (Ba, Kiros and Hinton 2016,
 /// equation 4). `gamma` and `beta` have the sizes of those axes. Keras's `LayerNormalization`.
@@ -85,14 +85,7 @@ impl LayerNormalization {
     weight_options! { gamma: gamma_initializer = "Ones", gamma_regularizer, gamma_constraint }
     weight_options! { beta: beta_initializer = "Zeros", beta_regularizer, beta_constraint }
     name_option! {}
-
-    /// Whether optimizers may change the weights. True unless set.
-    #[must_use]
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.gamma = self.gamma.trainable(trainable);
-        self.beta = self.beta.trainable(trainable);
-        self
-    }
+    trainable_option! { gamma, beta }
 
     /// The factors, once the layer was applied; none without `scale`.
     pub fn gamma(&self) -> Option<&Variable> {

@@ -49,6 +49,35 @@ macro_rules! activity_option {
     };
 }
 
+/// Whether these fields, its weights, are learned.
+macro_rules! trainable_option {
+    ($($weight:ident),+) => {
+        /// Whether optimizers may change the weights. True unless set.
+        #[must_use]
+        pub fn trainable(mut self, trainable: bool) -> Self {
+            $(self.$weight = self.$weight.trainable(trainable);)+
+            self
+        }
+    };
+}
+
+/// What a layer that uses masks says of itself for each form of its inputs; `noted` is a method of its own.
+macro_rules! every_form {
+    () => {
+        fn name(&self) -> Option<&str> {
+            self.name.as_deref()
+        }
+
+        fn hyperparameters(&self) -> $crate::named::Hyperparameters {
+            self.noted()
+        }
+
+        fn uses_mask(&self) -> bool {
+            true
+        }
+    };
+}
+
 /// The name that the user gives a layer, in a field called `name`.
 macro_rules! name_option {
     () => {
@@ -61,7 +90,7 @@ macro_rules! name_option {
     };
 }
 
-pub(super) use {activity_option, name_option, weight_options};
+pub(super) use {activity_option, every_form, name_option, trainable_option, weight_options};
 
 #[cfg(test)]
 mod tests {

@@ -124,7 +124,7 @@ macro_rules! pooling {
 
 /// Layers that pool all positions of so many axes.
 macro_rules! global_pooling {
-    ($($(#[$doc:meta])* $Name:ident: $n:literal, $pool:ident;)+) => {
+    ($($(#[$doc:meta])* $Name:ident: $n:literal, $pool:ident, uses_mask = $uses_mask:literal;)+) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Debug, Default)]
@@ -169,7 +169,7 @@ macro_rules! global_pooling {
                 }
 
                 fn uses_mask(&self) -> bool {
-                    true
+                    $uses_mask
                 }
             }
         )+
@@ -263,8 +263,8 @@ pooling! {
 }
 
 global_pooling! {
-    /// The greatest number of all steps, channel by channel: `[batch, steps, channels]` becomes `[batch, channels]`. Keras's
-    /// `GlobalMaxPooling1D`.
+    /// The greatest number of all steps, channel by channel: `[batch, steps, channels]` becomes `[batch, channels]`. A mask is not
+    /// obeyed, which is reported. Keras's `GlobalMaxPooling1D`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -272,7 +272,7 @@ global_pooling! {
     /// assert_eq!(f.run([&[[[1.0_f32, 0.0], [3.0, -1.0]]].into()])?[0], Array::from([[3.0_f32, 0.0]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    GlobalMaxPooling1D: 1, global_greatest;
+    GlobalMaxPooling1D: 1, global_greatest, uses_mask = false;
 
     /// As [`GlobalMaxPooling1D`], over images. Keras's `GlobalMaxPooling2D`.
     ///
@@ -282,7 +282,7 @@ global_pooling! {
     /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(), [2, 1, 1, 3]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    GlobalMaxPooling2D: 2, global_greatest;
+    GlobalMaxPooling2D: 2, global_greatest, uses_mask = false;
 
     /// As [`GlobalMaxPooling1D`], over volumes. Keras's `GlobalMaxPooling3D`.
     ///
@@ -292,7 +292,7 @@ global_pooling! {
     /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 2, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    GlobalMaxPooling3D: 3, global_greatest;
+    GlobalMaxPooling3D: 3, global_greatest, uses_mask = false;
 
     /// The mean of all steps, or of those that are not masked, channel by channel: `[batch, steps, channels]` becomes `[batch,
     /// channels]`. Keras's `GlobalAveragePooling1D`.
@@ -304,9 +304,9 @@ global_pooling! {
     /// assert_eq!(f.run([&[[[1.0_f32], [3.0], [0.0]]].into()])?[0], Array::from([[2.0_f32]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    GlobalAveragePooling1D: 1, global_mean;
+    GlobalAveragePooling1D: 1, global_mean, uses_mask = true;
 
-    /// As [`GlobalAveragePooling1D`], over images. Keras's `GlobalAveragePooling2D`.
+    /// As [`GlobalAveragePooling1D`], over images. Keras's `GlobalAveragePooling2D`, which obeys no mask.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -314,9 +314,9 @@ global_pooling! {
     /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    GlobalAveragePooling2D: 2, global_mean;
+    GlobalAveragePooling2D: 2, global_mean, uses_mask = true;
 
-    /// As [`GlobalAveragePooling1D`], over volumes. Keras's `GlobalAveragePooling3D`.
+    /// As [`GlobalAveragePooling1D`], over volumes. Keras's `GlobalAveragePooling3D`, which obeys no mask.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -324,7 +324,7 @@ global_pooling! {
     /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 2, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    GlobalAveragePooling3D: 3, global_mean;
+    GlobalAveragePooling3D: 3, global_mean, uses_mask = true;
 }
 
 #[cfg(test)]
@@ -339,6 +339,24 @@ mod tests {
         });
         let [dx] = f.run([&[[[2.0_f32], [2.0], [2.0], [1.0], [2.0]]].into()]).unwrap();
         assert_eq!(*dx, Array::from([[[1.0_f32], [1.0], [0.0], [0.0], [1.0]]]));
+    }
+
+    #[test]
+    fn masks_that_are_ignored_are_reported() {
+        let reports = |layer: &dyn Layer, keepdims: &dyn Layer| {
+            let mut f = Function::new(|[x], cx| {
+                let masked = Masking::new(0.0).apply(&x, cx);
+                [layer.apply(&masked, cx), keepdims.apply(&masked, cx)]
+            });
+            let outputs = f.run([&[[[-1.0_f32], [-3.0], [0.0]]].into()]).unwrap().each_ref().map(|y| y.to_vec::<f32>()[0]);
+            (outputs, f.warnings().to_vec())
+        };
+        let (outputs, warnings) = reports(&GlobalMaxPooling1D::new(), &GlobalMaxPooling1D::new().keepdims(true));
+        assert_eq!(outputs, [0.0; 2]);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].contains("`global_max_pooling1d` does not pass on the mask of its input"), "{warnings:?}");
+        let (outputs, warnings) = reports(&GlobalAveragePooling1D::new(), &GlobalAveragePooling1D::new().keepdims(true));
+        assert_eq!((outputs, warnings), ([-2.0; 2], Vec::new()));
     }
 
     #[test]

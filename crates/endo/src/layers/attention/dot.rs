@@ -11,9 +11,9 @@ use crate::named::{Hyperparameters, words};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::options::name_option;
+use super::super::options::{every_form, name_option};
 use super::super::{Dropout, Layer};
-use super::{Parts, attention_inputs, masked_softmax, refuse};
+use super::{Parts, attention_inputs, attention_options, masked_softmax, refuse};
 
 words! {
     /// How well a key fits a query.
@@ -71,19 +71,7 @@ macro_rules! attention {
                 self
             }
 
-            /// Whether a query sees only values that do not come after it. False unless set.
-            #[must_use]
-            pub fn use_causal_mask(mut self, use_causal_mask: bool) -> Self {
-                self.use_causal_mask = use_causal_mask;
-                self
-            }
-
-            /// The share of weights left out in training. 0 unless set.
-            #[must_use]
-            pub fn dropout(mut self, rate: f64) -> Self {
-                (self.dropout, self.rate) = (Dropout::new(rate), rate);
-                self
-            }
+            attention_options! {}
 
             name_option! {}
 
@@ -126,9 +114,9 @@ macro_rules! attention {
 /// tanh(scale * (q + k))`. Keras's `Attention`.
 ///
 /// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each `[batch, steps, features]`, to others;
-/// and to any of these with a mask of pairs `[batch, queries, values]`, as in `(x, mask)`. Masks of values and keys are obeyed, and
-/// that of the query is the outputs'. With [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs,
-/// weights)`.
+/// and to any of these with a mask of pairs `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`.
+/// Masks of values and keys are obeyed, and that of the query is the outputs'. With
+/// [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs, weights)`.
 ///
 /// ```
 /// use endo::prelude::*;

@@ -54,22 +54,25 @@ impl<'a> Parts<'a> {
             return Err(Error::new(ErrorKind::Shape, message).help("each value has one key: the second axes are equal"));
         }
         let pairs = Shape::from([query.batch(), query[1], value[1]]);
-        match self.mask.filter(|mask| mask.shape().broadcast(&pairs).as_ref() != Some(&pairs)) {
+        let fits = |mask: &Tensor| mask.rank() >= 2 && mask.shape().broadcast(&pairs).as_ref() == Some(&pairs);
+        match self.mask.filter(|mask| !fits(mask)) {
             None => Ok(()),
             Some(mask) => {
                 let message = format!("`{path}` with a mask of shape {} for pairs {pairs}", mask.shape());
-                Err(Error::new(ErrorKind::Shape, message).help("a mask of pairs is [batch, queries, values]; sizes may be 1"))
+                let help = "a mask of pairs is [batch, queries, values], or [queries, values] for all samples; sizes may be 1: a mask \
+                            of values, [batch, values], becomes one by `mask.expand_dims(1)`";
+                Err(Error::new(ErrorKind::Shape, message).help(help))
             }
         }
     }
 
-    /// Which pairs may see each other, in a shape that broadcasts to `[batch, queries, values]`; `None` for all of them.
+    /// Which pairs may see each other, of rank 3 and a shape that broadcasts to `[batch, queries, values]`; `None` for all of them.
     #[track_caller]
     fn visible(&self, causal: bool, cx: &Context) -> Option<Tensor> {
         let (queries, values) = (self.query.shape()[1], self.value.shape()[1]);
         let past = || cx.constant(Array::from_fn([1, queries, values], |pair| pair % values <= pair / values));
         let masks = [
-            self.mask.map(|mask| mask.cast(DType::Bool)),
+            self.mask.map(|mask| if mask.rank() == 2 { mask.expand_dims(0) } else { mask.clone() }.cast(DType::Bool)),
             cx.mask(self.value).map(|mask| mask.expand_dims(1)),
             cx.mask(self.key).filter(|_| self.key.id() != self.value.id()).map(|mask| mask.expand_dims(1)),
             causal.then(past),
@@ -96,7 +99,7 @@ fn refuse(error: Error, parts: Parts<'_>, cx: &Context) -> Vec<Tensor> {
 }
 
 /// The forms of inputs that attention takes: a tensor that attends to itself; a query and values, which are the keys, too; a query,
-/// values and keys; and each of these with a mask of pairs, `[batch, queries, values]`.
+/// values and keys; and each of these with a mask of pairs, `[batch, queries, values]` or `[queries, values]`.
 macro_rules! attention_inputs {
     ($Name:ident) => {
         attention_inputs! { @one $Name Tensor }
@@ -119,17 +122,7 @@ macro_rules! attention_inputs {
                 O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
             }
 
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.noted()
-            }
-
-            fn uses_mask(&self) -> bool {
-                true
-            }
+            every_form! {}
         }
 
         impl<O: Tree> Layer<($Inputs, Tensor), O> for $Name<O> {
@@ -139,22 +132,31 @@ macro_rules! attention_inputs {
                 O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
             }
 
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.noted()
-            }
-
-            fn uses_mask(&self) -> bool {
-                true
-            }
+            every_form! {}
         }
     };
 }
 
-use attention_inputs;
+/// Options that every attention has, for fields of these names.
+macro_rules! attention_options {
+    () => {
+        /// Whether a query sees only values that do not come after it. False unless set.
+        #[must_use]
+        pub fn use_causal_mask(mut self, use_causal_mask: bool) -> Self {
+            self.use_causal_mask = use_causal_mask;
+            self
+        }
+
+        /// The share of weights left out in training. 0 unless set.
+        #[must_use]
+        pub fn dropout(mut self, rate: f64) -> Self {
+            (self.dropout, self.rate) = (Dropout::new(rate), rate);
+            self
+        }
+    };
+}
+
+use {attention_inputs, attention_options};
 
 /// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied to `(x, mask)`, where the mask
 /// broadcasts to `x`. Keras's `Softmax` with a mask; without one it is `Activation::new(Softmax)`.

@@ -15,9 +15,9 @@ use crate::regularizers::Regularizer;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::options::name_option;
+use super::super::options::{every_form, name_option};
 use super::super::{Dropout, Layer};
-use super::{Parts, attention_inputs, masked_softmax, refuse};
+use super::{Parts, attention_inputs, attention_options, masked_softmax, refuse};
 
 /// A kernel and a bias.
 struct Projection {
@@ -109,19 +109,7 @@ macro_rules! multi_head {
                     self
                 }
 
-                /// Whether a query sees only values that do not come after it. False unless set.
-                #[must_use]
-                pub fn use_causal_mask(mut self, use_causal_mask: bool) -> Self {
-                    self.use_causal_mask = use_causal_mask;
-                    self
-                }
-
-                /// The share of weights left out in training. 0 unless set.
-                #[must_use]
-                pub fn dropout(mut self, rate: f64) -> Self {
-                    (self.dropout, self.rate) = (Dropout::new(rate), rate);
-                    self
-                }
+                attention_options! {}
 
                 /// First values of all kernels; `GlorotUniform` unless set.
                 #[must_use]
@@ -275,8 +263,8 @@ multi_head! {
     /// `MultiHeadAttention`.
     ///
     /// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each `[batch, steps, features]`, to others;
-    /// and to any of these with a mask of pairs `[batch, queries, values]`, as in `(x, mask)`. Masks of values and keys are obeyed, and
-    /// that of the query is the outputs'. A query that sees nothing has means of 0. With
+    /// and to any of these with a mask of pairs `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`.
+    /// Masks of values and keys are obeyed, and that of the query is the outputs'. A query that sees nothing has means of 0. With
     /// [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs, weights)`.
     ///
     /// ```
@@ -341,9 +329,29 @@ mod tests {
         let mask = |x: &[Tensor; 2], cx: &mut Context| layer.apply(&(x[0].clone(), x[1].clone()), cx);
         let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[2, 3, 2])], mask).unwrap_err();
         assert!(error.message().contains("with a mask of shape [2, 3, 2] for pairs [2, 3, 3]"), "{error}");
+        let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[3])], mask).unwrap_err();
+        assert!(error.message().contains("with a mask of shape [3] for pairs [2, 3, 3]"), "{error}");
         let uneven = GroupQueryAttention::new(2, 3, 2);
         let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[2, 3, 4])], |x, cx| uneven.apply(x, cx)).unwrap_err();
         assert!(error.message().contains("has 3 heads of queries and 2 of keys and values"), "{error}");
+    }
+
+    #[test]
+    fn a_mask_of_pairs_alone_holds_for_each_sample_and_head() {
+        // As many heads as queries, which a mask could be taken for.
+        let layer = MultiHeadAttention::new(3, 2).return_attention_scores();
+        let pairs = Array::from([[true, false, false], [true, true, false], [false, true, true]]);
+        let mut f = Function::new(|[x], cx| {
+            cx.set_mask(&x, &cx.constant([[true, true, true], [true, true, false]]));
+            let mask = cx.constant(pairs.clone());
+            let (_, alone) = layer.apply(&(x.clone(), mask.clone()), cx);
+            let (_, one) = layer.apply(&(x, mask.expand_dims(0)), cx);
+            [alone, one]
+        });
+        let [alone, one] = f.run([&Array::from_fn([2, 3, 4], |i| (i as f32).sin())]).unwrap();
+        assert_eq!(alone, one);
+        let seen: Vec<bool> = alone.to_vec::<f32>()[..27].iter().map(|&weight| weight != 0.0).collect();
+        assert_eq!(seen, pairs.to_vec::<bool>().repeat(3));
     }
 
     #[test]

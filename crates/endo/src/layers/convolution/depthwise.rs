@@ -13,7 +13,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::super::Layer;
-use super::super::options::{activity_option, name_option, weight_options};
+use super::super::options::{activity_option, name_option, trainable_option, weight_options};
 use super::super::spatial::{Padding, Sizes};
 use super::{convolution_options, refuse};
 
@@ -87,14 +87,7 @@ macro_rules! depthwise {
                 weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
                 activity_option! {}
                 name_option! {}
-
-                /// Whether optimizers may change the weights. True unless set.
-                #[must_use]
-                pub fn trainable(mut self, trainable: bool) -> Self {
-                    self.kernel = self.kernel.trainable(trainable);
-                    self.bias = self.bias.trainable(trainable);
-                    self
-                }
+                trainable_option! { kernel, bias }
 
                 /// The kernel `[sizes.., channels, depth_multiplier]`, once the layer was applied.
                 pub fn kernel(&self) -> Option<&Variable> {
@@ -190,15 +183,7 @@ macro_rules! separable {
                 weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
                 activity_option! {}
                 name_option! {}
-
-                /// Whether optimizers may change the weights. True unless set.
-                #[must_use]
-                pub fn trainable(mut self, trainable: bool) -> Self {
-                    self.depthwise_kernel = self.depthwise_kernel.trainable(trainable);
-                    self.pointwise_kernel = self.pointwise_kernel.trainable(trainable);
-                    self.bias = self.bias.trainable(trainable);
-                    self
-                }
+                trainable_option! { depthwise_kernel, pointwise_kernel, bias }
 
                 /// The kernel `[sizes.., channels, depth_multiplier]`, once the layer was applied.
                 pub fn depthwise_kernel(&self) -> Option<&Variable> {

@@ -19,7 +19,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
-use super::options::{activity_option, name_option, weight_options};
+use super::options::{activity_option, name_option, trainable_option, weight_options};
 use super::spatial::{Padding, Sizes};
 
 pub use depthwise::{DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D};
@@ -193,14 +193,7 @@ macro_rules! convolutions {
                 weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
                 activity_option! {}
                 name_option! {}
-
-                /// Whether optimizers may change the weights. True unless set.
-                #[must_use]
-                pub fn trainable(mut self, trainable: bool) -> Self {
-                    self.kernel = self.kernel.trainable(trainable);
-                    self.bias = self.bias.trainable(trainable);
-                    self
-                }
+                trainable_option! { kernel, bias }
 
                 /// The kernel `[sizes.., channels / groups, filters]`, once the layer was applied.
                 pub fn kernel(&self) -> Option<&Variable> {

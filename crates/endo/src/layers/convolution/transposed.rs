@@ -14,7 +14,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::super::Layer;
-use super::super::options::{activity_option, name_option, weight_options};
+use super::super::options::{activity_option, name_option, trainable_option, weight_options};
 use super::super::spatial::{Geometry, Padding, Sizes, check_rank};
 use super::{convolution_options, refuse};
 
@@ -135,14 +135,7 @@ macro_rules! transposed {
                 weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
                 activity_option! {}
                 name_option! {}
-
-                /// Whether optimizers may change the weights. True unless set.
-                #[must_use]
-                pub fn trainable(mut self, trainable: bool) -> Self {
-                    self.kernel = self.kernel.trainable(trainable);
-                    self.bias = self.bias.trainable(trainable);
-                    self
-                }
+                trainable_option! { kernel, bias }
 
                 /// The kernel `[sizes.., filters, channels]`, once the layer was applied.
                 pub fn kernel(&self) -> Option<&Variable> {

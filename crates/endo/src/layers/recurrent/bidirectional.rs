@@ -3,7 +3,9 @@
 //! In: `[batch, steps, features]`. Out: what two recurrent layers make of it, the second backwards, joined or apart.
 
 use std::marker::PhantomData;
+use std::panic::Location;
 
+use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::named::{Hyperparameters, words};
 use crate::spelling::snake_case;
@@ -29,7 +31,7 @@ words! {
 
 /// A recurrent layer and a second one that goes through the sequence backwards (Schuster and Paliwal 1997): their outputs, step by
 /// step in the order of the inputs if they return sequences, side by side unless `merge_mode` says otherwise. Outputs of masked
-/// steps are 0 then. Keras's `Bidirectional`.
+/// steps are 0 then. A layer that is set to go backwards already is an error. Keras's `Bidirectional`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -52,16 +54,16 @@ pub struct Bidirectional<L, O = Tensor> {
 }
 
 impl<L: Recurrent> Bidirectional<L> {
-    /// Both directions of what `layer` makes: it is called twice, and the second one goes backwards. They are named after its name,
-    /// or that of its type, with `forward_` and `backward_` before it.
+    /// Both directions of what `layer` makes: it is called twice, and the second one goes backwards; the first one must not. They are
+    /// named after its name, or that of its type, with `forward_` and `backward_` before it. Outputs of masked steps are 0 if all
+    /// outputs are returned and only then, whatever `zero_output_for_mask` says, as in Keras.
     pub fn new(layer: impl Fn() -> L) -> Self {
-        let direction = |name: &str, backwards: bool| {
-            let layer = layer();
+        let direction = |layer: L, name: &str| {
             let sequences = layer.returns_sequences();
             let kind = layer.name().map_or_else(|| snake_case(L::KIND), str::to_string);
-            layer.backwards(backwards).zero_masked(sequences).named(format!("{name}_{kind}"))
+            layer.zero_masked(sequences).named(format!("{name}_{kind}"))
         };
-        let (forward, backward) = (direction("forward", false), direction("backward", true));
+        let (forward, backward) = (direction(layer(), "forward"), direction(layer().backwards(true), "backward"));
         Self { name: None, forward, backward, merge_mode: Some(MergeMode::Concat), outputs: PhantomData }
     }
 
@@ -97,6 +99,11 @@ impl<L, O> Bidirectional<L, O> {
 impl<L: Recurrent, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> O {
+        if self.forward.goes_backwards() {
+            let message = format!("`{}` is of two layers that go backwards", cx.path());
+            let help = "leave `go_backwards` out: the first layer goes forward, and the second one is made to go backwards";
+            cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+        }
         let forward = self.forward.apply(inputs, cx);
         let mut backward = self.backward.apply(inputs, cx);
         let sequences = self.forward.returns_sequences();
@@ -146,6 +153,23 @@ mod tests {
             [y]
         });
         f.run([&Array::zeros([1, 3, 2], DType::F32)]).unwrap();
+    }
+
+    #[test]
+    fn a_layer_that_goes_backwards_already_is_refused() {
+        let layer = Bidirectional::new(|| Gru::new(2).go_backwards(true));
+        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+        let error = f.run([&Array::zeros([1, 3, 2], DType::F32)]).unwrap_err();
+        assert_eq!(error.message(), "`bidirectional` is of two layers that go backwards");
+        assert!(error.site().unwrap().file().ends_with("bidirectional.rs"), "{error}");
+    }
+
+    #[test]
+    fn last_outputs_are_of_the_last_steps_that_count_whatever_the_layer_says() {
+        let sums = || SimpleRnn::new(1).activation("linear").kernel_initializer("ones").recurrent_initializer("ones");
+        let layer = Bidirectional::new(|| sums().zero_output_for_mask(true));
+        let mut f = Function::new(|[x], cx| [layer.apply(&Masking::new(0.0).apply(&x, cx), cx)]);
+        assert_eq!(f.run([&[[[0.0_f32], [1.0], [4.0], [0.0]]].into()]).unwrap()[0], Array::from([[5.0_f32, 5.0]]));
     }
 
     #[test]

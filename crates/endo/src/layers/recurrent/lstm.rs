@@ -17,7 +17,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::super::Layer;
-use super::super::options::{activity_option, name_option, weight_options};
+use super::super::options::{activity_option, every_form, name_option, trainable_option, weight_options};
 use super::unrolled::{Kernel, Passage};
 use super::{recurrent_layer, unrolled};
 
@@ -82,7 +82,7 @@ impl<O> Lstm<O> {
         })
     }
 
-    fn noted(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
+    fn with_own(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
         hyperparameters
             .with_named("recurrent_activation", self.recurrent_activation.name())
             .with("unit_forget_bias", self.unit_forget_bias)

@@ -23,17 +23,20 @@ pub trait Recurrent: Layer<Tensor, Tensor> + Sized {
     /// What its type is called.
     const KIND: &'static str;
 
-    /// Whether it begins with the last step.
+    /// The same layer, which begins with the last step or does not.
     #[must_use]
     fn backwards(self, go_backwards: bool) -> Self;
 
-    /// Whether masked steps have outputs of 0.
+    /// The same layer, whose masked steps have outputs of 0 or do not.
     #[must_use]
     fn zero_masked(self, zero_output_for_mask: bool) -> Self;
 
     /// The same layer of another name.
     #[must_use]
     fn named(self, name: String) -> Self;
+
+    /// Whether it begins with the last step.
+    fn goes_backwards(&self) -> bool;
 
     /// Whether it returns all outputs.
     fn returns_sequences(&self) -> bool;
@@ -147,15 +150,7 @@ macro_rules! recurrent_layer {
             weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
             activity_option! {}
             name_option! {}
-
-            /// Whether optimizers may change the weights. True unless set.
-            #[must_use]
-            pub fn trainable(mut self, trainable: bool) -> Self {
-                self.kernel = self.kernel.trainable(trainable);
-                self.recurrent_kernel = self.recurrent_kernel.trainable(trainable);
-                self.bias = self.bias.trainable(trainable);
-                self
-            }
+            trainable_option! { kernel, recurrent_kernel, bias }
 
             /// What inputs are multiplied by, `[features, gates]`, once the layer was applied.
             pub fn kernel(&self) -> Option<&Variable> {
@@ -198,6 +193,18 @@ macro_rules! recurrent_layer {
                 let kernel = self.kernel.get(self, shape, &*self.kernel_initializer, cx);
                 inputs.permute(&[1, 0, 2]).matmul(&kernel)
             }
+
+            /// What it is made with, to be saved with a model.
+            fn noted(&self) -> Hyperparameters {
+                let hyperparameters = Hyperparameters::new()
+                    .with("units", self.units)
+                    .with_named("activation", self.activation.name())
+                    .with("use_bias", self.use_bias)
+                    .with("return_sequences", self.passage.return_sequences)
+                    .with("go_backwards", self.passage.go_backwards)
+                    .with("zero_output_for_mask", self.passage.zero_output_for_mask);
+                self.with_own(hyperparameters)
+            }
         }
 
         impl<O: Tree> Layer<Tensor, O> for $Name<O> {
@@ -207,25 +214,7 @@ macro_rules! recurrent_layer {
                 O::from_tensors(&mut outputs.into_iter()).expect("as many states as the type says")
             }
 
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.noted(
-                    Hyperparameters::new()
-                        .with("units", self.units)
-                        .with_named("activation", self.activation.name())
-                        .with("use_bias", self.use_bias)
-                        .with("return_sequences", self.passage.return_sequences)
-                        .with("go_backwards", self.passage.go_backwards)
-                        .with("zero_output_for_mask", self.passage.zero_output_for_mask),
-                )
-            }
-
-            fn uses_mask(&self) -> bool {
-                true
-            }
+            every_form! {}
         }
 
         /// Inputs, and the states that they begin with.
@@ -237,25 +226,7 @@ macro_rules! recurrent_layer {
                 O::from_tensors(&mut outputs.into_iter()).expect("as many states as the type says")
             }
 
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.noted(
-                    Hyperparameters::new()
-                        .with("units", self.units)
-                        .with_named("activation", self.activation.name())
-                        .with("use_bias", self.use_bias)
-                        .with("return_sequences", self.passage.return_sequences)
-                        .with("go_backwards", self.passage.go_backwards)
-                        .with("zero_output_for_mask", self.passage.zero_output_for_mask),
-                )
-            }
-
-            fn uses_mask(&self) -> bool {
-                true
-            }
+            every_form! {}
         }
 
         impl super::Recurrent for $Name {
@@ -271,6 +242,10 @@ macro_rules! recurrent_layer {
 
             fn named(self, name: String) -> Self {
                 self.name(name)
+            }
+
+            fn goes_backwards(&self) -> bool {
+                self.passage.go_backwards
             }
 
             fn returns_sequences(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::super::Layer;
-use super::super::options::{activity_option, name_option, weight_options};
+use super::super::options::{activity_option, every_form, name_option, trainable_option, weight_options};
 use super::unrolled::{Kernel, Passage};
 use super::{recurrent_layer, unrolled};
 
@@ -51,7 +51,7 @@ impl<O> SimpleRnn<O> {
         })
     }
 
-    fn noted(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
+    fn with_own(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
         hyperparameters
     }
 }

@@ -90,8 +90,12 @@ pub fn unroll(
     let (count, units) = (projected.batch(), states[0].features());
     let products = kernels.iter().map(|_| Vec::new()).collect();
     let mut recurrence = Recurrence { units, kernels, products };
-    let first = states.clone();
-    let mut states = states;
+    // Gradients are taken at nodes of the recurrence's own: outside it, inputs may depend on a first state, or two states be one, and
+    // a gradient taken there would have the others' shares, too.
+    let own = |value: &Tensor| Tensor::custom_gradient(value, &[value], |dy| vec![dy.clone()]);
+    let projected = &own(projected);
+    let first: Vec<Tensor> = states.iter().map(own).collect();
+    let mut states = first.clone();
     let mut outputs: Vec<Tensor> = Vec::new();
     let mut seen: Vec<Vec<Tensor>> = vec![Vec::new(); count];
     for position in 0..count {
