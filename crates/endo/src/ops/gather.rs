@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 
 use super::view::axis_error;
@@ -184,6 +184,15 @@ impl Kernel for Gather {
     fn attributes(&self) -> Vec<i64> {
         vec![self.axis as i64]
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(x, of), (indices, DType::I32)] = inputs else { return false };
+        let picked = || match self.along {
+            true => (x.rank() == indices.rank() && x.with(self.axis, 0) == indices.with(self.axis, 0)).then(|| indices.clone()),
+            false => Some(x[..self.axis].iter().chain(indices.iter()).chain(&x[self.axis + 1..]).copied().collect()),
+        };
+        of == dtype && self.axis < x.rank() && picked().as_ref() == Some(shape)
+    }
 }
 
 impl Kernel for ScatterAdd {
@@ -220,6 +229,11 @@ impl Kernel for ScatterAdd {
     fn attributes(&self) -> Vec<i64> {
         let own = [self.gather.axis as i64, i64::from(self.gather.along)];
         own.into_iter().chain(self.shape.iter().map(|&size| size as i64)).collect()
+    }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[values, indices] = inputs else { return false };
+        *shape == self.shape && self.gather.fits(&[(shape, dtype), indices], values)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 
 use super::view::axis_error;
 
@@ -105,6 +105,10 @@ impl Kernel for Scan {
 
     fn attributes(&self) -> Vec<i64> {
         vec![self.axis as i64, i64::from(self.exclusive), i64::from(self.reverse)]
+    }
+
+    fn fits(&self, inputs: &[Form<'_>], output: Form<'_>) -> bool {
+        *inputs == [output] && self.axis < output.0.rank()
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
 
 use super::view::axis_error;
 
@@ -157,6 +157,11 @@ impl Kernel for Argsort {
     fn attributes(&self) -> Vec<i64> {
         vec![i64::from(self.descending)]
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(x, _)] = inputs else { return false };
+        x == shape && dtype == DType::I32
+    }
 }
 
 impl Kernel for ArgExtreme {
@@ -180,6 +185,11 @@ impl Kernel for ArgExtreme {
 
     fn attributes(&self) -> Vec<i64> {
         Vec::new() // the name says which extreme
+    }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(x, _)] = inputs else { return false };
+        dtype == DType::I32 && x.split_last().is_some_and(|(_, outer)| *outer == **shape)
     }
 }
 
