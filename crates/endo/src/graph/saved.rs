@@ -152,12 +152,14 @@ impl SavedGraph {
     /// Fails if the graph for the rows of a reading is not the one that was read.
     fn is_read_back(&self, reading: &Reading, named: Named) -> Result<()> {
         let fail = |place: usize, why: &str| {
-            let message = format!("the operation `{}` cannot be saved: {why}", reading.lines[place].operation);
+            let message =
+                format!("the operation `{}` cannot be saved: nothing makes it again{why}", reading.lines[place].operation);
             let help =
                 "an operation with code of its own is found by its name: it needs a reader beside it, and its place in a table";
             Error::new(ErrorKind::Usage, message).help(help).in_layer(reading.path(place)).at(reading.lines[place].node.site)
         };
-        let graph = self.graph(reading.rows, named, &reading.variables).map_err(|(place, why)| fail(place, &why))?;
+        let graph =
+            self.graph(reading.rows, named, &reading.variables).map_err(|(place, why)| fail(place, &format!(" ({why})")))?;
         let again = Reading::new(reading.rows, &graph);
         let same = |place: &usize| {
             let (a, b) = (&reading.lines[*place], &again.lines[*place]);
@@ -170,7 +172,7 @@ impl SavedGraph {
         };
         match (0..reading.lines.len()).find(|place| !same(place)) {
             None => Ok(()),
-            Some(place) => Err(fail(place, "nothing makes it again")),
+            Some(place) => Err(fail(place, "")),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 
+use super::saved::flag;
 use super::view::axis_error;
 
 /// Whole positions of an axis, for every index; with `along`, one element for every index, which has the values' rank.
@@ -246,7 +247,7 @@ pub(super) static READERS: &[KernelReader] = &[
         read: |attributes| {
             let [axis, along, sizes @ ..] = attributes else { return None };
             let shape = sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<Shape>>()?;
-            Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], *along != 0)?, shape }))
+            Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], flag(*along)?)?, shape }))
         },
     },
 ];

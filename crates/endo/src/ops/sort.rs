@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
 
+use super::saved::flag;
 use super::view::axis_error;
 
 /// The positions that sort the last axis.
@@ -199,7 +200,7 @@ pub(super) static READERS: &[KernelReader] = &[
         name: "argsort",
         read: |attributes| {
             let &[descending] = attributes else { return None };
-            Some(Arc::new(Argsort { descending: descending != 0 }))
+            Some(Arc::new(Argsort { descending: flag(descending)? }))
         },
     },
     KernelReader { name: "argmax", read: |attributes| ArgExtreme::read(attributes, false) },
