@@ -60,27 +60,32 @@ fn a_term_that_stays_comes_to_weigh_the_inverse_of_its_size() {
     near(history.last("weight(near)").unwrap(), 25.0);
 }
 
-#[test]
-fn gradnorm_is_algorithm_1() {
+/// Trains with a second term, and compares every step with algorithm 1. In: the term of a layer's output, and as a function of `a`
+/// the term and its slope. Out: the weights of both.
+fn algorithm_1(
+    small: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static,
+    term: impl Fn(f64) -> f64,
+    slope: impl Fn(f64) -> f64,
+) -> [f64; 2] {
     let (rate, alpha, learning_rate) = (0.01, 1.5, 0.025);
-    // A second term that falls at another pace than the first: its ratio r differs from 1.
-    let term = |a: f64| (0.1 + 0.2 * a).powi(2); // on x = 1 and 3 the mean of 0.1 + 0.1 a x is 0.1 + 0.2 a
     let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer("constant(2)").name("line")).dtype(DType::F64);
-    model.add_loss_at("line", "small", |activation| (0.1 + 0.1 * activation).mean().square());
+    model.add_loss_at("line", "small", small);
     model.compile(Sgd::new(rate), MeanSquaredError, ()).balance(Balance::GradNorm { alpha, learning_rate });
     let history = model.fit(&data(), Fit::epochs(20)).unwrap();
 
     let (mut a, mut w, mut m, mut v) = (2.0_f64, [1.0_f64; 2], [0.0; 2], [0.0; 2]);
-    let first = [5.0 * a * a, term(a)];
+    let mut first = [0.0; 2];
     for (step, epoch) in history.epochs.iter().enumerate() {
-        let (losses, slopes) = ([5.0 * a * a, term(a)], [10.0 * a, 2.0 * (0.1 + 0.2 * a) * 0.2]);
+        let (losses, slopes) = ([5.0 * a * a, term(a)], [10.0 * a, slope(a)]);
         near(epoch.logs.get("weight(main)").unwrap(), w[0]);
         near(epoch.logs.get("weight(small)").unwrap(), w[1]);
         near(epoch.logs.get("small").unwrap(), w[1] * losses[1]);
         near(epoch.ledger.total, w[0] * losses[0] + w[1] * losses[1]);
         let norms: [f64; 2] = std::array::from_fn(|i| w[i] * slopes[i].abs());
         let mean = (norms[0] + norms[1]) / 2.0;
-        let ratios: [f64; 2] = std::array::from_fn(|i| losses[i] / first[i]);
+        // The first value above 0 is the one that a term began with.
+        first = std::array::from_fn(|i| if first[i] > 0.0 { first[i] } else { losses[i] });
+        let ratios: [f64; 2] = std::array::from_fn(|i| if first[i] > 0.0 { losses[i] / first[i] } else { 1.0 });
         let mean_ratio = (ratios[0] + ratios[1]) / 2.0;
         a -= rate * (w[0] * slopes[0] + w[1] * slopes[1]);
         let updated: [f64; 2] = std::array::from_fn(|i| {
@@ -95,9 +100,40 @@ fn gradnorm_is_algorithm_1() {
         });
         w = updated.map(|weight| weight * 2.0 / (updated[0] + updated[1]));
     }
-    assert!(w[0] < 0.6 && w[1] > 1.4, "the term of the larger gradient weighs less: {w:?}");
     let got = model.weights()[0].value().get(0);
     assert!((got - a).abs() < 1e-9, "{got}, expected {a}");
+    w
+}
+
+#[test]
+fn gradnorm_is_algorithm_1() {
+    // A second term that falls at another pace than the first: its ratio r differs from 1. The mean of x is 2.
+    let small = |activation: &Tensor| (0.1 + 0.1 * activation).mean().square();
+    let w = algorithm_1(small, |a| (0.1 + 0.2 * a).powi(2), |a| 2.0 * (0.1 + 0.2 * a) * 0.2);
+    assert!(w[0] < 0.6 && w[1] > 1.4, "the term of the larger gradient weighs less: {w:?}");
+}
+
+#[test]
+fn gradnorm_takes_up_a_term_that_is_0_at_first() {
+    // 0 while a is above 1.75, which it is for two steps.
+    let small = |activation: &Tensor| (3.5 - activation.mean()).maximum(0.0).square();
+    let w = algorithm_1(small, |a| (3.5 - 2.0 * a).max(0.0).powi(2), |a| -4.0 * (3.5 - 2.0 * a).max(0.0));
+    assert!(w[1] > 0.5, "a term that grows is not switched off: {w:?}");
+}
+
+#[test]
+fn gradnorm_refuses_a_term_below_0_by_its_name() {
+    for eager in [false, true] {
+        let mut model = model(0.01).run_eagerly(eager);
+        model.add_loss_at("line", "reward", |activation| -activation.mean());
+        model.balance(Balance::grad_norm());
+        let error = model.fit(&data(), Fit::epochs(1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFinite);
+        let message = "epoch 1, step 1: GradNorm needs terms that are not below 0: the square root of `reward` is not finite; nothing was \
+                       updated: `sqrt` of -4 gave NaN";
+        assert_eq!(error.message(), message);
+        near(model.weights()[0].value().get(0), 2.0);
+    }
 }
 
 #[test]
@@ -184,5 +220,44 @@ fn what_cannot_be_balanced_is_refused() {
     let mut early = Model::new(Dense::new(1));
     early.balance(Balance::Uncertainty).compile("sgd", "mse", ());
     let error = early.fit(&Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap(), Fit::epochs(1)).unwrap_err();
-    assert!(error.message().contains("before it was compiled"), "{error}");
+    let message = "`balance` was called before the model was compiled, and `compile` replaces what it was given";
+    assert_eq!(error.message(), message);
+    assert_eq!(error.advice(), Some("call `compile` first: `model.compile(..).balance(..)`"));
+}
+
+#[test]
+fn a_rule_that_is_mended_is_used_and_other_mistakes_stay() {
+    let wrong = Balance::GradNorm { alpha: -1.0, learning_rate: 0.1 };
+    let mut mended = model(0.01);
+    mended.balance(wrong).balance(Balance::Uncertainty);
+    assert!(mended.fit(&data(), Fit::epochs(1)).unwrap().last("weight(main)").is_some());
+    mended.balance(wrong).compile("sgd", "mse", ());
+    assert_eq!(mended.fit(&data(), Fit::epochs(1)).unwrap().last("weight(main)"), None);
+    mended.compile("sgdd", "mse", ()).balance(Balance::Uncertainty);
+    assert!(mended.fit(&data(), Fit::epochs(1)).unwrap_err().to_string().contains("sgdd"));
+}
+
+/// Runs a loop with a function of its own.
+fn looped(model: &Model, options: Fit<'_>) -> Result<()> {
+    let mut step = Function::new(|[x, y], cx| [mean_squared_error(&y, &model.apply(&x, cx)).mean()]);
+    let data = data();
+    let mut run = model.run(&data, options)?;
+    while run.next_batch()? {
+        run.step(&mut step)?; // <- the function
+    }
+    run.finish().map(drop)
+}
+
+#[test]
+fn a_function_that_balance_does_not_weigh_is_said_once() {
+    let mut model = model(0.01);
+    looped(&model, Fit::epochs(2)).unwrap();
+    assert_eq!(model.warnings(), [""; 0]);
+    model.balance(Balance::Uncertainty);
+    looped(&model, Fit::epochs(2)).unwrap();
+    let line = include_str!("balance.rs").lines().position(|line| line.ends_with("// <- the function")).unwrap() + 1;
+    let text = "the model's `balance` does not weigh the loss of this function, only that of validation: make the step the model's own \
+                with `model.train_step(..)`, and run it with `run.train_on_batch()?`; or compile without it";
+    assert_eq!(model.warnings(), [format!("{}:{line}: {text}", file!())]);
+    assert_eq!(looped(&model, Fit::epochs(1).deny_warnings(true)).unwrap_err().message(), text);
 }

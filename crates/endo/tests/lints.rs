@@ -95,6 +95,71 @@ fn a_metric_that_is_never_updated() {
     assert_eq!(model.warnings(), [format!("{}{text}", at("the fit with an idle metric"))]);
 }
 
+/// A model with two compiled metrics, one of which makes its variables at its first update.
+fn with_metrics(eager: bool) -> Model {
+    let mut model = Model::new(Dense::new(1)).run_eagerly(eager);
+    model.compile("sgd", "mse", (R2Score::new(), "mae"));
+    model
+}
+
+const UNCHANGED: &str = "the training step changes no trainable weight: it calls neither `step.minimize` nor an optimizer; end it with \
+                         `step.minimize(&terms, cx)`";
+
+#[test]
+fn a_step_of_ones_own_that_forgets_the_update() {
+    for eager in [false, true] {
+        let mut model = with_metrics(eager);
+        #[rustfmt::skip]
+        model.train_step(|step, cx| { // <- the step without an update
+            let y_pred = step.apply(step.inputs(), cx);
+            step.update_metrics(&y_pred, cx);
+            step.losses(&y_pred, cx)
+        });
+        model.build([16, 3]).unwrap();
+        let error = model.fit(&data(), Fit::epochs(1).deny_warnings(true)).unwrap_err();
+        assert_eq!(error.message(), UNCHANGED);
+        assert_eq!(warnings(model), [format!("{}{UNCHANGED}", at("the step without an update"))]);
+    }
+}
+
+#[test]
+fn a_step_of_ones_own_that_forgets_the_metrics() {
+    for eager in [false, true] {
+        let mut model = with_metrics(eager);
+        #[rustfmt::skip]
+        model.train_step(|step, cx| { // <- the step without metrics
+            let y_pred = step.apply(step.inputs(), cx);
+            let terms = step.losses(&y_pred, cx);
+            step.minimize(&terms, cx);
+            terms
+        });
+        let text = |name: &str| {
+            format!(
+                "{}the training step does not update the metric `{name}`, which stays as after a reset: call \
+                 `step.update_metrics(&outputs, cx)`, or compile without it",
+                at("the step without metrics")
+            )
+        };
+        assert_eq!(warnings(model), [text("r2_score"), text("mae")]);
+    }
+}
+
+#[test]
+fn a_step_of_ones_own_with_another_optimizer_and_metrics_updated_one_by_one_is_meant() {
+    let (optimizer, metric) = (Sgd::new(0.1), std::sync::Arc::new(RootMeanSquaredError::new()));
+    let mut model = Model::new(Dense::new(1));
+    model.compile("adam", "mse", [metric.clone()]);
+    model.train_step(move |step, cx| {
+        let y_pred = step.apply(step.inputs(), cx);
+        let terms = step.losses(&y_pred, cx);
+        let gradients = cx.gradients(terms.total(), step.model().trainable_weights());
+        optimizer.apply(&gradients, cx);
+        metric.update(&step.targets()[0], &y_pred, None, cx);
+        terms
+    });
+    assert_eq!(warnings(model), [""; 0]);
+}
+
 /// A model of layers called `hidden` and `out` that is compiled.
 fn named() -> Model {
     train(Sequential::new().add(Dense::new(4).activation("tanh").name("hidden")).add(Dense::new(1).name("out")))

@@ -21,11 +21,12 @@ use crate::shape::Shape;
 use crate::simd::Reduction;
 use crate::variable::Variable;
 
-pub use operation::{Elementwise, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
+pub use operation::{Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
 pub use saved::SavedGraph;
 pub use tensor::Tensor;
 pub use trace::{Evaluate, Trace};
 pub use tree::Tree;
+pub use validity::looks;
 
 /// The position of a node in its graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -112,7 +112,14 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// The whole numbers that its name leaves open: an axis, a flag, sizes. A saved graph holds them, and the [`KernelReader`] of
     /// the name, which stands in the same file, makes the operation of them again.
     fn attributes(&self) -> Vec<i64>;
+
+    /// Whether it can run on inputs of these shapes and types to an output of this one: what the method of `Tensor` that makes the
+    /// operation sees to in a trace, asked of a graph that a file says. Running it may trust that.
+    fn fits(&self, inputs: &[Form<'_>], output: Form<'_>) -> bool;
 }
+
+/// The shape and type of an input or output.
+pub type Form<'a> = (&'a Shape, DType);
 
 /// Makes a [`Kernel`] of what a saved graph says of it. Each file in `ops/` with kernels lists its readers; `ops::saved` finds
 /// them by name.

@@ -151,25 +151,28 @@ impl SavedGraph {
 
     /// Fails if the graph for the rows of a reading is not the one that was read.
     fn is_read_back(&self, reading: &Reading, named: Named) -> Result<()> {
-        let fail = |place: usize| {
-            let message = format!("the operation `{}` cannot be saved: nothing makes it again", reading.lines[place].operation);
+        let fail = |place: usize, why: &str| {
+            let message =
+                format!("the operation `{}` cannot be saved: nothing makes it again{why}", reading.lines[place].operation);
             let help =
                 "an operation with code of its own is found by its name: it needs a reader beside it, and its place in a table";
             Error::new(ErrorKind::Usage, message).help(help).in_layer(reading.path(place)).at(reading.lines[place].node.site)
         };
-        let graph = self.graph(reading.rows, named, &reading.variables).map_err(|(place, _)| fail(place))?;
+        let graph =
+            self.graph(reading.rows, named, &reading.variables).map_err(|(place, why)| fail(place, &format!(" ({why})")))?;
         let again = Reading::new(reading.rows, &graph);
         let same = |place: &usize| {
             let (a, b) = (&reading.lines[*place], &again.lines[*place]);
             let kernels = match (&a.node.op, &b.node.op) {
                 (Op::Kernel(a), Op::Kernel(b)) => format!("{a:?}") == format!("{b:?}"), // their texts name all that they depend on
-                _ => true,
+                (Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..), _) => true,
+                (Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_), _) => true,
             };
             kernels && a.operation == b.operation && a.attributes == b.attributes
         };
         match (0..reading.lines.len()).find(|place| !same(place)) {
             None => Ok(()),
-            Some(place) => Err(fail(place)),
+            Some(place) => Err(fail(place, "")),
         }
     }
 
@@ -189,6 +192,13 @@ impl SavedGraph {
             let attributes = numbers(&saved.attributes).ok_or_else(|| fail("has numbers that are too large"))?;
             if saved.inputs.iter().any(|&input| input >= place) || saved.scope >= self.scopes.len() {
                 return Err(fail("refers to what comes after it"));
+            }
+            if saved.operation == "fill" && shape.len() > validity::LARGEST_FILL {
+                return Err(fail(&format!(
+                    "has {} elements of one number, and may have {}",
+                    shape.len(),
+                    validity::LARGEST_FILL
+                )));
             }
             let op = self.op(saved, &attributes, &shape, named).ok_or_else(|| fail("is not known with these numbers"))?;
             let inputs = saved.inputs.iter().map(|&input| NodeId(input as u32)).collect();
@@ -363,7 +373,8 @@ impl<'g> Reading<'g> {
                     true => a.attributes == b.attributes,
                     false => x.shape() == y.shape() && x.bytes() == y.bytes(),
                 },
-                _ => true,
+                (Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..), _) => true,
+                (Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_), _) => true,
             };
             !values
                 || (&a.operation, &a.inputs, a.node.dtype) != (&b.operation, &b.inputs, b.node.dtype)
@@ -376,11 +387,13 @@ impl<'g> Reading<'g> {
     /// The error of an operation that depends on the number of rows in a way that cannot be saved.
     fn depends(&self, other: &Reading, place: usize) -> Error {
         let line = &self.lines[place];
+        let result = |line: &Line| format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape);
         let of = |reading: &Reading| {
             let line = &reading.lines[place];
             let what = match &line.node.op {
                 Op::Constant(array) => format!("the numbers {array:?}"),
-                _ => format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape),
+                Op::Input(_) | Op::Variable(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => result(line),
+                Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_) => result(line),
             };
             format!("{what} for {} rows", reading.rows)
         };

@@ -6,10 +6,14 @@
 use crate::dtype::DType;
 use crate::shape::Shape;
 
-use super::{Graph, Node, Op, View};
+use super::{Form, Graph, Node, Op, View};
 
 /// More elements than this no memory holds, whatever their type.
 const LARGEST: usize = isize::MAX as usize / 8;
+
+/// An array of one number, of which a file has that number alone, is made whole when the graph is: not of more elements than this,
+/// or a short file would ask for all memory.
+pub const LARGEST_FILL: usize = 1 << 30;
 
 /// Whether there can be an array of a shape.
 pub fn is_possible(shape: &Shape) -> bool {
@@ -47,7 +51,10 @@ pub fn check(node: &Node, graph: &Graph) -> Result<(), &'static str> {
             same_type(&inputs) && node.dtype.is_float() && product(*transposed, &a.shape, &b.shape) == Some(node.shape.clone())
         }
         (Op::View(view), [x]) => x.dtype == node.dtype && looks(view, &x.shape, &node.shape),
-        (Op::Kernel(_), _) => true, // its code is safe: what does not fit stops it
+        (Op::Kernel(kernel), _) => {
+            let forms: Vec<Form> = inputs.iter().map(|input| (&input.shape, input.dtype)).collect();
+            kernel.fits(&forms, (&node.shape, node.dtype))
+        }
         (Op::Identity(_), [x, ..]) => x.shape == node.shape && x.dtype == node.dtype,
         (Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..), _) => false,
         (Op::Matmul { .. } | Op::View(_) | Op::Identity(_), _) => false,
@@ -65,7 +72,7 @@ fn product([ta, tb]: [bool; 2], a: &[usize], b: &[usize]) -> Option<Shape> {
 }
 
 /// Whether a view of one shape can have another.
-fn looks(view: &View, from: &Shape, to: &Shape) -> bool {
+pub fn looks(view: &View, from: &Shape, to: &Shape) -> bool {
     match view {
         View::Reshape => from.len() == to.len(),
         View::Transpose(permutation) => {

@@ -58,7 +58,8 @@ pub enum Balance {
     /// ```
     ///
     /// After each update the `w_i` are divided so that they sum to `T`; each is 1 at first and held above 0. The paper leaves open what
-    /// updates them: here it is Adam, whose steps do not depend on the size of the terms. The terms have to be positive.
+    /// updates them: here it is Adam, whose steps do not depend on the size of the terms. For a term that is 0 at the first step, the
+    /// first step is the first at which it is above 0; `L_i / L_i at the first step` is 1 until then. A term below 0 is an error.
     GradNorm {
         /// How strongly terms that lag behind are favoured: 0 for gradients of equal norm.
         alpha: f64,
@@ -74,7 +75,7 @@ impl Balance {
     }
 
     /// What is wrong with it.
-    fn problem(&self) -> Option<Error> {
+    pub(super) fn problem(&self) -> Option<Error> {
         let Self::GradNorm { alpha, learning_rate } = *self else { return None };
         let wrong = |name: &str, value: f64, range: &str| {
             let message = format!("`{name}` of GradNorm is {value}, and has to be {range}");
@@ -127,14 +128,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Lets the weights of the loss's terms follow the training, by a rule of [`Balance`]. Factors of [`loss_weights`](Self::loss_weights) and
     /// those in the terms themselves stay what they are; the rule sees the terms with them.
     ///
+    /// It belongs to the model's own steps: `fit`, `train_on_batch`, validation, and what [`train_step`](Self::train_step) makes of
+    /// [`TrainStep::losses`](crate::model::TrainStep::losses). A function that [`Run::step`](crate::training::Run::step) runs makes its loss
+    /// itself, without these weights, which is a warning; the validation of such a loop has them.
+    ///
     /// # Errors
     /// Of the next step: if an option of the rule is out of its range, or the model was not compiled before. Of a training step with
-    /// GradNorm: if there is no layer whose weights all terms depend on.
+    /// GradNorm: if there is no layer whose weights all terms depend on, or a term is below 0.
     pub fn balance(&mut self, rule: Balance) -> &mut Self {
-        if let Some(problem) = rule.problem() {
-            self.misuse = Some(problem);
-            return self;
-        }
-        self.change(|compiled| compiled.balance = Some(Balancing::new(rule)))
+        self.change("balance", |compiled| compiled.balance = Some(Balancing::new(rule)))
     }
 }

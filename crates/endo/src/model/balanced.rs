@@ -73,14 +73,18 @@ impl Balanced {
     pub fn update(&self, balancing: &Balancing, weights: &[Variable], cx: &mut Context) {
         let Balance::GradNorm { alpha, .. } = balancing.rule else { return };
         let Some(norms) = self.shared_norms(weights, cx) else { return };
-        let (first_step, count) = (cx.read(balancing.optimizer.settings().iterations()).equal(0), self.entries.len() as f64);
+        let count = self.entries.len() as f64;
         let mut ratios = Vec::new();
         for entry in &self.entries {
             let first = balancing.variable(&format!("first({})", entry.name), 0.0, entry.plain.dtype()).frozen();
             let loss = entry.plain.stop_gradient();
-            let start = first_step.where_(&loss, cx.read(&first));
+            // A number that only terms below 0 do not have: the step then changes nothing, and says which term it was.
+            let what = format!("GradNorm needs terms that are not below 0: the square root of `{}`", entry.name);
+            cx.trace().check(&loss.sqrt(), what);
+            let known = cx.read(&first);
+            let start = known.greater(0.0).where_(&known, &loss);
             cx.assign(&first, &start);
-            ratios.push(loss.divide_no_nan(start).cast(DType::F64));
+            ratios.push(start.greater(0.0).where_(loss.divide_no_nan(&start), 1.0).cast(DType::F64));
         }
         let scaled: Vec<Tensor> =
             self.entries.iter().zip(&norms).map(|(entry, norm)| entry.weight.cast(DType::F64) * norm).collect();

@@ -98,32 +98,32 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Metrics that sample weights and class weights apply to, in lists as `compile` takes them; reported as `weighted_` and their
     /// name when a metric of the same name is compiled without weights.
     pub fn weighted_metrics<K>(&mut self, metrics: impl IntoMetrics<K>) -> &mut Self {
-        self.change(|compiled| compiled.set_all_metrics(true, metrics.into_metrics()))
+        self.change("weighted_metrics", |compiled| compiled.set_all_metrics(true, metrics.into_metrics()))
     }
 
     /// The metrics of one of several outputs, by its position; reported with the output's name in front.
     pub fn output_metrics<K>(&mut self, output: usize, metrics: impl IntoMetrics<K>) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(output, false, metrics.into_metrics().concat()))
+        self.change("output_metrics", |compiled| compiled.set_metrics(output, false, metrics.into_metrics().concat()))
     }
 
     /// The metrics of one of several outputs that sample weights apply to.
     pub fn output_weighted_metrics<K>(&mut self, output: usize, metrics: impl IntoMetrics<K>) -> &mut Self {
-        self.change(|compiled| compiled.set_metrics(output, true, metrics.into_metrics().concat()))
+        self.change("output_weighted_metrics", |compiled| compiled.set_metrics(output, true, metrics.into_metrics().concat()))
     }
 
     /// The factors of the compiled losses in the total, one for each. They touch no other term.
     pub fn loss_weights(&mut self, weights: impl IntoIterator<Item = f64>) -> &mut Self {
-        self.change(|compiled| compiled.loss_weights = weights.into_iter().collect())
+        self.change("loss_weights", |compiled| compiled.loss_weights = weights.into_iter().collect())
     }
 
-    /// Changes what was compiled. Before `compile` there is nothing to change, which the next step says.
-    pub(super) fn change(&mut self, change: impl FnOnce(&mut Compiled)) -> &mut Self {
+    /// Changes what was compiled, by an option of this name. Before `compile` there is nothing to change, which the next step says.
+    pub(super) fn change(&mut self, option: &str, change: impl FnOnce(&mut Compiled)) -> &mut Self {
         match &mut self.compiled {
             Some(compiled) => change(compiled),
             None => {
                 let message =
-                    "loss weights or metrics were given to the model before it was compiled, and `compile` replaced them";
-                let help = "call `compile` first: `model.compile(..).loss_weights([..])`";
+                    format!("`{option}` was called before the model was compiled, and `compile` replaces what it was given");
+                let help = format!("call `compile` first: `model.compile(..).{option}(..)`");
                 self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
             }
         }
@@ -136,15 +136,22 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.compiled.as_ref().map(|compiled| &compiled.optimizer)
     }
 
-    /// What was compiled.
     /// What it is compiled with, if it is.
+    ///
+    /// # Errors
+    /// What was wrong with what it was given.
     pub(crate) fn try_compiled(&self) -> Result<Option<&Compiled>> {
-        match &self.misuse {
-            Some(error) => Err(error.clone()),
+        let rule = self.compiled.as_ref().and_then(|compiled| compiled.balance.as_ref()).map(|balancing| balancing.rule);
+        match self.misuse.clone().or_else(|| rule.and_then(|rule| rule.problem())) {
+            Some(error) => Err(error),
             None => Ok(self.compiled.as_ref()),
         }
     }
 
+    /// What it is compiled with.
+    ///
+    /// # Errors
+    /// If it is not, and those of [`try_compiled`](Self::try_compiled).
     pub(crate) fn compiled(&self) -> Result<&Compiled> {
         self.try_compiled()?.ok_or_else(|| {
             let help = "call `model.compile(optimizer, loss, metrics)` first";

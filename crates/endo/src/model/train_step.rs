@@ -2,6 +2,8 @@
 //!
 //! In: a closure of a batch. Out: what `fit` does with every batch, instead of the usual.
 
+use std::cell::Cell;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
@@ -18,10 +20,19 @@ pub struct TrainStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
     pub(crate) sample_weights: &'a [Tensor],
     /// Where the terms of this step begin.
     pub(crate) mark: Mark,
+    /// Whether the usual update of the weights is in it so far.
+    pub(crate) minimized: Cell<bool>,
+    /// Whether the usual update of the metrics is in it so far.
+    pub(crate) updated: Cell<bool>,
 }
 
-/// A training step of the user's own.
-pub(crate) type CustomStep<I, O> = dyn Fn(&TrainStep<'_, I, O>, &mut Context) -> Terms + Send + Sync;
+type Closure<I, O> = dyn Fn(&TrainStep<'_, I, O>, &mut Context) -> Terms + Send + Sync;
+
+/// A training step of the user's own, with the line that gave it.
+pub(crate) struct CustomStep<I: Tree, O: Tree> {
+    pub(crate) closure: Box<Closure<I, O>>,
+    pub(crate) site: &'static Location<'static>,
+}
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// Trains with a step of one's own: what `fit` and `train_on_batch` do with a batch instead of the usual. Everything else stays:
@@ -29,7 +40,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///
     /// Here the inputs are also moved a little in the direction that makes the loss larger, and the loss there is a term of its own
     /// (Goodfellow, Shlens and Szegedy 2015, "Explaining and Harnessing Adversarial Examples", section 6). Without the middle the
-    /// step is the usual one.
+    /// step is the usual one. A step that changes no trainable weight, or does not update a compiled metric, is warned of.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -58,11 +69,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # assert_eq!(history.get("mae").len(), 2);
     /// # Ok::<(), Error>(())
     /// ```
+    #[track_caller]
     pub fn train_step(
         &mut self,
         step: impl Fn(&TrainStep<'_, I, O>, &mut Context) -> Terms + Send + Sync + 'static,
     ) -> &mut Self {
-        self.train_step = Some(Arc::new(step));
+        self.train_step = Some(Arc::new(CustomStep { closure: Box::new(step), site: Location::caller() }));
         self.steps.clear();
         self
     }
@@ -77,7 +89,8 @@ impl<'a, I: Tree, O: Tree> TrainStep<'a, I, O> {
         [targets, sample_weights]: [&'a [Tensor]; 2],
         mark: Mark,
     ) -> Self {
-        Self { model, compiled, inputs, targets, sample_weights, mark }
+        let (minimized, updated) = (Cell::new(false), Cell::new(false));
+        Self { model, compiled, inputs, targets, sample_weights, mark, minimized, updated }
     }
 
     /// The inputs.

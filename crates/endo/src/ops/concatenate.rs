@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, View, looks};
 use crate::shape::Shape;
 
 use super::view::axis_error;
@@ -172,6 +172,14 @@ impl Kernel for Concatenate {
     fn attributes(&self) -> Vec<i64> {
         vec![self.axis as i64]
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let is_part = |&(part, of): &Form| {
+            of == dtype && part.rank() == shape.rank() && part.with(self.axis, 0) == shape.with(self.axis, 0)
+        };
+        let size = || inputs.iter().try_fold(0_usize, |sum, (part, _)| sum.checked_add(part[self.axis]));
+        self.axis < shape.rank() && inputs.iter().all(is_part) && size() == Some(shape[self.axis])
+    }
 }
 
 /// Puts a slice back where it was taken from, with zeros elsewhere: the gradient of a slice.
@@ -238,12 +246,17 @@ impl Kernel for Unslice {
 
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let site = Location::caller();
-        let view = crate::graph::View::Slice(self.parts.clone());
+        let view = View::Slice(self.parts.clone());
         vec![Some(dy.push(Op::View(view), &[dy], inputs[0].shape(), dy.dtype(), site))]
     }
 
     fn attributes(&self) -> Vec<i64> {
         self.parts.iter().flat_map(|&(first, step)| [first as i64, step as i64]).collect()
+    }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(slice, of)] = inputs else { return false };
+        of == dtype && looks(&View::Slice(self.parts.clone()), shape, slice)
     }
 }
 

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 
+use super::saved::flag;
 use super::view::axis_error;
 
 /// Whole positions of an axis, for every index; with `along`, one element for every index, which has the values' rank.
@@ -184,6 +185,15 @@ impl Kernel for Gather {
     fn attributes(&self) -> Vec<i64> {
         vec![self.axis as i64]
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(x, of), (indices, DType::I32)] = inputs else { return false };
+        let picked = || match self.along {
+            true => (x.rank() == indices.rank() && x.with(self.axis, 0) == indices.with(self.axis, 0)).then(|| indices.clone()),
+            false => Some(x[..self.axis].iter().chain(indices.iter()).chain(&x[self.axis + 1..]).copied().collect()),
+        };
+        of == dtype && self.axis < x.rank() && picked().as_ref() == Some(shape)
+    }
 }
 
 impl Kernel for ScatterAdd {
@@ -221,6 +231,11 @@ impl Kernel for ScatterAdd {
         let own = [self.gather.axis as i64, i64::from(self.gather.along)];
         own.into_iter().chain(self.shape.iter().map(|&size| size as i64)).collect()
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[values, indices] = inputs else { return false };
+        *shape == self.shape && self.gather.fits(&[(shape, dtype), indices], values)
+    }
 }
 
 /// The kernels of this file in saved graphs.
@@ -232,7 +247,7 @@ pub(super) static READERS: &[KernelReader] = &[
         read: |attributes| {
             let [axis, along, sizes @ ..] = attributes else { return None };
             let shape = sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<Shape>>()?;
-            Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], *along != 0)?, shape }))
+            Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], flag(*along)?)?, shape }))
         },
     },
 ];

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::random::philox;
 use crate::shape::Shape;
 
@@ -144,6 +144,11 @@ impl Kernel for Uniform {
 
     fn attributes(&self) -> Vec<i64> {
         vec![self.place.into()]
+    }
+
+    fn fits(&self, inputs: &[Form<'_>], (_, dtype): Form<'_>) -> bool {
+        let &[(counter, DType::I32)] = inputs else { return false };
+        counter.sizes() == [2] && dtype.is_float()
     }
 }
 

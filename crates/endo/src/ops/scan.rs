@@ -5,8 +5,9 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 
+use super::saved::flag;
 use super::view::axis_error;
 
 /// Which elements a running sum or product takes in.
@@ -106,6 +107,10 @@ impl Kernel for Scan {
     fn attributes(&self) -> Vec<i64> {
         vec![self.axis as i64, i64::from(self.exclusive), i64::from(self.reverse)]
     }
+
+    fn fits(&self, inputs: &[Form<'_>], output: Form<'_>) -> bool {
+        *inputs == [output] && self.axis < output.0.rank()
+    }
 }
 
 /// The kernels of this file in saved graphs.
@@ -117,7 +122,7 @@ pub(super) static READERS: &[KernelReader] = &[
 impl Scan {
     fn read(attributes: &[i64], product: bool) -> Option<Self> {
         let &[axis, exclusive, reverse] = attributes else { return None };
-        Some(Self { axis: axis.try_into().ok()?, product, exclusive: exclusive != 0, reverse: reverse != 0 })
+        Some(Self { axis: axis.try_into().ok()?, product, exclusive: flag(exclusive)?, reverse: flag(reverse)? })
     }
 
     fn run_typed<T: Copy>(&self, x: &[T], y: &mut [T], length: usize, stride: usize, start: [T; 2], combine: [fn(T, T) -> T; 2]) {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
 
+use super::saved::flag;
 use super::view::axis_error;
 
 /// The positions that sort the last axis.
@@ -157,6 +158,11 @@ impl Kernel for Argsort {
     fn attributes(&self) -> Vec<i64> {
         vec![i64::from(self.descending)]
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(x, _)] = inputs else { return false };
+        x == shape && dtype == DType::I32
+    }
 }
 
 impl Kernel for ArgExtreme {
@@ -181,6 +187,11 @@ impl Kernel for ArgExtreme {
     fn attributes(&self) -> Vec<i64> {
         Vec::new() // the name says which extreme
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(x, _)] = inputs else { return false };
+        dtype == DType::I32 && x.split_last().is_some_and(|(_, outer)| *outer == **shape)
+    }
 }
 
 /// The kernels of this file in saved graphs.
@@ -189,7 +200,7 @@ pub(super) static READERS: &[KernelReader] = &[
         name: "argsort",
         read: |attributes| {
             let &[descending] = attributes else { return None };
-            Some(Arc::new(Argsort { descending: descending != 0 }))
+            Some(Arc::new(Argsort { descending: flag(descending)? }))
         },
     },
     KernelReader { name: "argmax", read: |attributes| ArgExtreme::read(attributes, false) },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::shape::Shape;
 
 /// How windows lie along one axis: element `i` of window `n` is the axis's position `n * stride + i * dilation - before`.
@@ -131,6 +131,21 @@ fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Op
     let empty = windows.iter().find(|window| window.size == 0 || window.stride == 0 || window.dilation == 0)?;
     let error = Error::new(ErrorKind::Argument, format!("`{operation}` by {empty:?}"));
     Some(error.help("sizes, strides and dilations are 1 or more"))
+}
+
+/// Whether these are the shapes of an image and its windows, and all positions that [`each`] computes are numbers that there are.
+fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
+    let [batch, lengths @ .., channels] = image else { return false };
+    let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
+    let elements = image.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)));
+    let extent = |(window, &length): (&Window, &usize)| {
+        let reach = window.count.checked_mul(window.stride)?.checked_add(window.size.checked_mul(window.dilation)?)?;
+        reach.checked_add(window.before)?.checked_add(length)?.checked_mul(elements?)
+    };
+    let is_near = |pair| extent(pair).is_some_and(|extent| isize::try_from(extent).is_ok());
+    lengths.len() == windows.len()
+        && [*batch].into_iter().chain(sizes).chain([*channels]).eq(taken.iter().copied())
+        && windows.iter().zip(lengths).all(is_near)
 }
 
 /// Calls `visit` for stretches that make up all windows of an image, each element once. Neighbours along the last window are
@@ -256,6 +271,11 @@ impl Kernel for Windows {
         let fill = self.fill.to_bits() as i64;
         std::iter::once(fill).chain(numbers(&self.windows)).collect()
     }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(image, of)] = inputs else { return false };
+        of == dtype && lie(&self.windows, image, shape)
+    }
 }
 
 impl Kernel for OverlapAdd {
@@ -285,6 +305,11 @@ impl Kernel for OverlapAdd {
 
     fn attributes(&self) -> Vec<i64> {
         numbers(&self.windows).collect()
+    }
+
+    fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
+        let &[(windows, of)] = inputs else { return false };
+        of == dtype && lie(&self.windows, shape, windows)
     }
 }
 

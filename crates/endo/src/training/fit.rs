@@ -26,7 +26,8 @@ pub enum NonFinite {
     /// batches are left out is an error.
     Skip,
     /// It trains on, as Keras does: such numbers may become weights, and then stay. Nothing is checked. How many batches had a loss
-    /// that is not finite is, as `non_finite_batches`, in the logs of each epoch, with a warning.
+    /// that is not finite is, as `non_finite_batches`, in the logs of each epoch, with a warning. This is about the model's own steps: a
+    /// function that [`Run::step`](super::Run::step) runs is checked all the same, and refuses such a batch.
     Continue,
 }
 
@@ -151,8 +152,8 @@ impl<'a> Fit<'a> {
     }
 
     /// Makes a warning of the training step an error, before a weight changes: a loss term that no trainable weight can change, a
-    /// weight that no term reaches, a metric that is never updated. Unless denied, warnings are printed once and kept in
-    /// [`Model::warnings`].
+    /// weight that no term reaches, a metric that is never updated, and what the trace of a function in a loop of one's own warns of.
+    /// Unless denied, warnings are printed once and kept in [`Model::warnings`].
     ///
     /// ```
     /// # use endo::prelude::*;

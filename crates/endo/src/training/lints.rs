@@ -1,14 +1,16 @@
 //! What is not wrong but probably not meant, seen while a training step is traced.
 //!
-//! In: the terms of the loss, the trainable weights, and the patterns of probes and attachments. Out: a warning for each term that no
-//! weight can change, each weight that no term reaches and each pattern that nothing matches, with the user's line. Evaluation and prediction are not looked at: there nothing is to change.
+//! In: the terms of the loss, the trainable weights, what a step of the user's own has assigned, and the patterns of probes and
+//! attachments. Out: a warning for each term that no weight can change, each weight that no term reaches, each metric that is left
+//! out and each pattern that nothing matches, with the user's line. Evaluation and prediction are not looked at: there nothing is to change.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::autodiff;
-use crate::graph::Tensor;
-use crate::model::Terms;
+use crate::graph::{Tensor, Tree};
 use crate::model::watched::{ProbeKind, Watch};
+use crate::model::{Terms, TrainStep};
 use crate::spelling;
 use crate::trace::Context;
 use crate::trace::attached::Attached;
@@ -54,6 +56,31 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
         cx.trace().warn_at(site, warning);
     }
     kept.into_iter().cloned().collect()
+}
+
+/// Warns of what a training step of the user's own, given at `site`, leaves as it is: all weights, or a compiled metric.
+pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &TrainStep<'_, I, O>, site: &'static Location<'static>, cx: &Context) {
+    if cx.trace().error().is_some() {
+        return;
+    }
+    let is_assigned = |variables: &[Variable]| variables.iter().any(|variable| cx.assigned().contains(variable));
+    if !step.minimized.get() && !is_assigned(&step.model.trainable_weights()) {
+        let warning = "the training step changes no trainable weight: it calls neither `step.minimize` nor an optimizer; end it with \
+                       `step.minimize(&terms, cx)`";
+        cx.trace().warn_at(Some(site), warning);
+    }
+    if step.updated.get() {
+        return; // each metric was looked at there
+    }
+    for (name, metric) in step.compiled.named_metrics(&step.model.output_names()) {
+        if !is_assigned(&metric.variables()) {
+            let warning = format!(
+                "the training step does not update the metric `{name}`, which stays as after a reset: call \
+                 `step.update_metrics(&outputs, cx)`, or compile without it"
+            );
+            cx.trace().warn_at(Some(site), warning);
+        }
+    }
 }
 
 /// Warns of what a model was given for layers that are not there.

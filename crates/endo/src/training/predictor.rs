@@ -304,6 +304,7 @@ mod tests {
             ("constant | | 0 | f32 2 | 0", "is not known with these numbers"),
             ("fill | | 0 | f32 n 9223372036854775807 | 0", "has an impossible shape"),
             ("fill | | 0 | f32 n-3 2 | 0", "has an impossible shape"),
+            ("fill | | 0 | f32 100000000000000 | 0", "has 100000000000000 elements of one number, and may have 1073741824"),
         ] {
             let error = predictor(&format!("{INPUT}\nnode {node}\noutput 0 y")).err().unwrap_or_else(|| panic!("{node}"));
             let name = node.split(' ').next().unwrap();
@@ -311,5 +312,45 @@ mod tests {
         }
         assert_eq!(predictor(&format!("{INPUT}\noutput 2 y")).err().unwrap(), "operation 2 is an output, and there are 2");
         assert_eq!(predictor(&format!("{INPUT}\noutput 1 y")).err().unwrap(), "`variable` has not one row for each row");
+    }
+
+    #[test]
+    fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
+        let inputs = format!("{INPUT}\nnode cast | 0 | | i32 n 2 | 0\nnode reshape | 0 | | f32 n 2 1 | 0");
+        for node in [
+            "gather | 0 2 | 5 | f32 n 2 2 | 0",
+            "gather | 0 2 | 1 | f32 n 2 2 | 0",
+            "gather | 0 0 | 0 | f32 n 2 2 | 0",
+            "gather | 0 | 0 | f32 n 2 | 0",
+            "take_along_axis | 0 2 | 2 | f32 n 2 | 0",
+            "take_along_axis | 0 2 | 1 | f32 n 3 | 0",
+            "scatter_add | 0 2 | 4 1 n 2 | f32 n 2 | 0",
+            "scatter_add | 0 2 | 0 1 5 2 | f32 n 2 | 0",
+            "scatter_add | 0 | 0 1 n 2 | f32 n 2 | 0",
+            "concatenate | | 0 | f32 n 2 | 0",
+            "concatenate | 0 0 | 2 | f32 n 4 | 0",
+            "concatenate | 0 0 | 1 | f32 n 5 | 0",
+            "concatenate | 0 2 | 1 | f32 n 4 | 0",
+            "unslice | 0 | 0 1 1 1 | f32 n 2 | 0",
+            "unslice | 0 | 0 1 | f32 n 2 | 0",
+            "cumsum | 0 | 2 0 0 | f32 n 2 | 0",
+            "cumprod | 0 | 1 0 0 | f32 n 3 | 0",
+            "cumsum | | 0 0 0 | f32 n 2 | 0",
+            "argsort | 0 | 0 | f32 n 2 | 0",
+            "argsort | 0 | 0 | i32 n 3 | 0",
+            "argmax | 0 | | i32 n 2 | 0",
+            "argmin | 0 0 | | i32 n | 0",
+            "random_uniform | 0 | 1 | f32 n 2 | 0",
+            "windows | 0 | 0 1 1 1 0 1 | f32 n 1 1 2 | 0",
+            "windows | 3 | 0 1 1 1 0 2 | f32 n 3 1 1 | 0",
+            "windows | 3 | 0 1 9223372036854775807 1 0 2 | f32 n 2 1 1 | 0",
+            "overlap_add | 0 | 1 1 1 0 1 | f32 n 2 | 0",
+        ] {
+            let error = predictor(&format!("{inputs}\nnode {node}\noutput 0 y")).err().unwrap_or_else(|| panic!("{node}"));
+            let name = node.split(' ').next().unwrap();
+            assert_eq!(error, format!("operation 4, `{name}`, does not fit its inputs, its type or its shape"), "{node}");
+        }
+        let fits = "concatenate | 0 0 | 1 | f32 n 4 | 0\nnode windows | 3 | 0 1 1 1 0 2 | f32 n 2 1 1 | 0";
+        assert!(predictor(&format!("{inputs}\nnode {fits}\noutput 4 y")).is_ok());
     }
 }

@@ -243,7 +243,7 @@ fn reported<'a>(shown: &[Shown], outputs: &'a [Array]) -> &'a [Array] {
 }
 
 /// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
-fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
+pub(super) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
     if deny_warnings {
         cx.trace().deny_warnings();
     }
@@ -339,7 +339,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let Some(compiled) = &self.compiled else { return Vec::new() };
         let step = TrainStep::new(self, compiled, x, [targets, weights], cx.mark());
         let terms = match &self.train_step {
-            Some(custom) if kind == Kind::Train => custom(&step, cx),
+            Some(custom) if kind == Kind::Train => {
+                let terms = (custom.closure)(&step, cx);
+                lints::unfinished_step(&step, custom.site, cx);
+                terms
+            }
             Some(_) | None => {
                 let outputs = step.apply(step.inputs(), cx);
                 let terms = step.losses(&outputs, cx);

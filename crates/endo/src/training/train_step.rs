@@ -28,6 +28,7 @@ impl<I: Tree, O: Tree> TrainStep<'_, I, O> {
     /// or a gradient is not finite.
     #[track_caller]
     pub fn minimize(&self, terms: &Terms, cx: &mut Context) {
+        self.minimized.set(true);
         for (name, term) in &terms.terms {
             cx.trace().check(term, format!("the loss term `{name}`"));
         }
@@ -49,6 +50,7 @@ impl<I: Tree, O: Tree> TrainStep<'_, I, O> {
     /// Updates the compiled metrics with these outputs.
     #[track_caller]
     pub fn update_metrics(&self, outputs: &O, cx: &mut Context) {
+        self.updated.set(true);
         self.model.update_metrics(self.compiled, self.targets, &outputs.tensors(), self.sample_weights, cx);
     }
 }

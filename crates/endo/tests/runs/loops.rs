@@ -137,3 +137,65 @@ fn a_loop_that_does_not_say_its_loss_has_none() {
     };
     assert_eq!(error.message(), "`EarlyStopping` watches `loss`, which is not reported");
 }
+
+/// Runs a loop that computes each batch itself; `record` says whether it says what the loss is.
+fn computed_by_the_loop(model: &Model, options: Fit<'_>, record: bool) -> Result<()> {
+    let mut step = Function::new(|[x, y], cx| [mean_squared_error(&y, &model.apply(&x, cx)).mean()]);
+    let train = data(20);
+    let mut run = model.run(&train, options.batch_size(8))?;
+    while run.next_batch()? {
+        let loss = step.run([run.batch()?.inputs(), run.batch()?.targets().unwrap()])?[0].item()?;
+        if record {
+            run.record([("main", loss)])?;
+        }
+    }
+    run.finish().map(drop)
+}
+
+#[test]
+fn options_that_have_nothing_to_do_in_a_loop_are_said_after_the_first_epoch() {
+    let unread = "the probes read nothing: the loop runs its steps itself, and they read what `run.step(&mut function)?` and \
+                  `run.train_on_batch()?` run";
+    let unkept = "`record_steps` keeps nothing: the loop says nothing of its loss; give the terms of each batch to \
+                  `run.record([(\"main\", loss.item()?)])?`";
+    let said = |options: Fit<'_>, record: bool| {
+        let model = model();
+        computed_by_the_loop(&model, options, record).unwrap();
+        model.warnings()
+    };
+    assert_eq!(said(Fit::epochs(2).probe(Probe::weights("*")).record_steps(100), false), [unread, unkept]);
+    assert_eq!(said(Fit::epochs(2).probe(Probe::weights("*")), true), [unread]);
+    assert_eq!(said(Fit::epochs(2).record_steps(2), true), [""; 0]);
+    assert_eq!(said(Fit::epochs(2), false), [""; 0]);
+    for (options, text) in [(Fit::epochs(1).probe(Probe::weights("*")), unread), (Fit::epochs(1).record_steps(2), unkept)] {
+        let error = computed_by_the_loop(&model(), options.deny_warnings(true), false).unwrap_err();
+        assert_eq!(error.message(), text);
+    }
+}
+
+#[test]
+fn warnings_of_a_function_are_errors_before_it_is_run_where_they_are_denied() {
+    for (eager, probed, used) in [(false, false, false), (false, false, true), (true, false, false), (true, true, false)] {
+        let (model, train, optimizer) = (model(), data(16), Sgd::new(0.1));
+        model.build([16, 3]).unwrap();
+        let mut step = Function::new(|[x, y], cx| {
+            cx.warn("this is not meant");
+            let loss = mean_squared_error(&y, &model.apply(&x, cx)).mean();
+            optimizer.apply(&cx.gradients(&loss, model.trainable_weights()), cx);
+            [loss]
+        })
+        .run_eagerly(eager);
+        if used {
+            step.run([train.inputs(), train.targets().unwrap()]).unwrap();
+        }
+        let before = weights(&model);
+        let options = Fit::epochs(1).batch_size(16).deny_warnings(true);
+        let options = if probed { options.probe(Probe::weights("*").every(1)) } else { options };
+        let mut run = model.run(&train, options).unwrap();
+        assert!(run.next_batch().unwrap());
+        let error = run.step(&mut step).unwrap_err();
+        assert!(error.message().ends_with("this is not meant"), "{error}");
+        assert_eq!(error.advice(), Some("mend it, or train without `deny_warnings`"));
+        assert_eq!(weights(&model), before);
+    }
+}

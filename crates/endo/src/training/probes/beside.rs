@@ -11,6 +11,7 @@ use crate::graph::Tensor;
 use crate::model::steps::{Key, Kind, Made, Step};
 use crate::model::watched::{Missing, Watch};
 use crate::trace::{Context, Function};
+use crate::training::step::conclude;
 use crate::variable::Variable;
 
 use super::{Look, Seen};
@@ -36,17 +37,21 @@ struct Known {
 const KEPT: usize = 32;
 
 impl Beside {
-    /// Runs a function, and shows what is due. A closure that runs node by node runs once.
+    /// Runs a function, and shows what is due. A closure that runs node by node runs once, and its warnings may be denied.
     #[track_caller]
     pub fn run<'s, 'f, const N: usize, const M: usize>(
         &'s mut self,
         function: &'f mut Function<'_, N, M>,
         inputs: [&Array; N],
         due: &[Watch],
+        deny_warnings: bool,
     ) -> Result<(&'f [Array; M], Look<'s>)> {
         if function.is_eager() {
             let found = RefCell::default();
-            let (outputs, values) = function.run_nodes(inputs, |cx| show(due, cx, &found))?;
+            let (outputs, values) = function.run_nodes(inputs, |cx| {
+                conclude(deny_warnings, false, cx);
+                show(due, cx, &found)
+            })?;
             let (made, missing) = found.into_inner();
             self.eager = (made, missing, values);
             let (Made { shown, .. }, missing, values) = &self.eager;

@@ -58,6 +58,11 @@ impl Recorder {
         &self.probes
     }
 
+    /// Whether there are no probes.
+    pub fn is_empty(&self) -> bool {
+        self.probes.is_empty()
+    }
+
     /// Before anything is run: whether the probes can be as they are.
     pub fn check(&self) -> Result<()> {
         self.probes.iter().try_for_each(Probe::check)
