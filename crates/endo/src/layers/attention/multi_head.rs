@@ -342,7 +342,6 @@ mod tests {
         let layer = MultiHeadAttention::new(3, 2).return_attention_scores();
         let pairs = Array::from([[true, false, false], [true, true, false], [false, true, true]]);
         let mut f = Function::new(|[x], cx| {
-            cx.set_mask(&x, &cx.constant([[true, true, true], [true, true, false]]));
             let mask = cx.constant(pairs.clone());
             let (_, alone) = layer.apply(&(x.clone(), mask.clone()), cx);
             let (_, one) = layer.apply(&(x, mask.expand_dims(0)), cx);
