@@ -94,7 +94,7 @@ fn step(low: f64, high: f64) -> f64 {
 fn written(value: f64, step: f64) -> String {
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-3..1e5).contains(&magnitude) {
-        return format!("{value:e}");
+        return format!("{value:.1e}").replace(".0e", "e");
     }
     let digits =
         if step > 0.0 { (-step.log10().floor()).max(0.0) as usize } else { (-magnitude.log10().floor()).max(0.0) as usize };
@@ -113,6 +113,7 @@ mod tests {
     fn axes_end_at_round_numbers() {
         assert_eq!(texts(Scale::of([0.31, 0.58].into_iter())), ["0.30", "0.35", "0.40", "0.45", "0.50", "0.55", "0.60"]);
         assert_eq!(texts(Scale::from_zero(0.2, 7.1)), ["0", "2", "4", "6", "8"]);
+        assert_eq!(texts(Scale::linear(0.0005, 0.0015)), ["6e-4", "8e-4", "0.0010", "0.0012", "0.0014"]);
         assert_eq!(texts(Scale::from_zero(-1.0, 1.0)), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
     }
 
