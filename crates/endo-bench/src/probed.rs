@@ -10,30 +10,29 @@ use crate::statistics::Spread;
 use crate::workloads::{Outcome, Settings};
 
 /// Pairs of runs: many short ones, since on a machine that does other things too few long ones are left alone.
-const ROUNDS: usize = 75;
+const ROUNDS: usize = 30;
 
-/// A run is so many epochs of 363 steps, so that a step is read about every 100.
-const EPOCHS: usize = 2;
+/// A run is so many epochs of so many steps, of which every 100th is read.
+const EPOCHS: usize = 5;
+const STEPS: usize = 400;
 
 /// A line for probes of values, and one for those with probes of terms and histograms besides. Tracing and planning are done
 /// before.
 pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
     let batch = settings.batch.unwrap_or(Net::Regressor.batch());
-    let data = Net::Regressor.data(Net::Regressor.rows(batch) / batch * batch)?;
+    let data = Net::Regressor.data(STEPS * batch)?;
     let mut lines = Vec::new();
     for (name, bins, terms) in [("values", 0, false), ("values and terms", 0, true), ("values, histograms and terms", 30, true)] {
-        let mut models = [(); 2].map(|()| {
-            let mut model = Model::new(Regressor::new(true)).threads(settings.threads);
-            model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
-            model
-        });
+        // One model for both: two would lie in memory differently.
+        let mut model = Model::new(Regressor::new(true)).threads(settings.threads);
+        model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
         let options = |watched: bool, epochs: usize| {
             let options = Fit::epochs(epochs).batch_size(batch);
             if watched { probes(options, bins, terms) } else { options }
         };
         let (mut ratios, mut seconds) = (Vec::new(), [Vec::new(), Vec::new()]);
         for round in 0..=ROUNDS {
-            for (watched, model) in models.iter_mut().enumerate() {
+            for watched in [0, 1] {
                 let epochs = if round == 0 { 1 } else { EPOCHS };
                 let history = model.fit(&data, options(watched == 1, epochs))?;
                 seconds[watched].push(history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>());
@@ -42,7 +41,7 @@ pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
                 ratios.push(seconds[1][round] / seconds[0][round]);
             }
         }
-        let steps = (EPOCHS * (data.len() / batch)) as f64;
+        let steps = (EPOCHS * STEPS) as f64;
         let [without, with] = seconds.map(|seconds| Spread::of(&seconds[1..]).map_or(f64::NAN, |spread| spread.least));
         let line = Line::of("regressor-probes")
             .with("threads", settings.threads)

@@ -64,10 +64,13 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Plans a traced step. One that shows something writes nothing: it is run beside the step that does.
+    /// Plans a traced step. One that shows something writes and checks nothing: it is run beside the step that does.
     pub fn new(key: Key, mut graph: Graph, Made { names, shown }: Made, warned: bool) -> Self {
         if key.kind == Kind::Predict || !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
+        }
+        if !key.due.is_empty() {
+            graph.checks.clear(); // so that weights are read without a pass through the model
         }
         let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
         Self { key, program: Program::new(&graph), names, shown, warned, outputs }
@@ -116,4 +119,11 @@ pub(crate) struct Made {
 pub(crate) struct Names {
     pub terms: Vec<String>,
     pub extras: Vec<String>,
+}
+
+impl Names {
+    /// How many outputs they are the names of, the total included.
+    pub fn count(&self) -> usize {
+        1 + self.terms.len() + self.extras.len()
+    }
 }

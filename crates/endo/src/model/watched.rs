@@ -44,8 +44,8 @@ pub(crate) struct Watch {
     pub raw: bool,
 }
 
-/// What a step shows. All its scalars are the elements of one output, the first after those that are reported: so many small arrays would
-/// cost more to be written than to be computed.
+/// What a step shows. All the numbers that one request asks for are one output: so many small arrays would cost more to be written than
+/// to be computed.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Shown {
     Value(ShownValue),
@@ -61,14 +61,13 @@ pub(crate) struct ShownValue {
     pub path: String,
     /// How many numbers it has.
     pub count: usize,
-    /// The output that holds the scalars.
-    pub scalars: usize,
-    /// Its first statistic among them.
-    pub start: usize,
-    /// Whether the share of saturated numbers is the last of its statistics.
+    /// The output that holds its summary and the counts of its histogram, and its row in it.
+    pub summaries: usize,
+    pub row: usize,
+    /// The bins of its histogram; 0 for none.
+    pub bins: usize,
+    /// Whether the share of saturated numbers is known.
     pub bounded: bool,
-    /// The output of its histogram's counts.
-    pub histogram: Option<usize>,
     /// The output of the values themselves.
     pub raw: Option<usize>,
 }
@@ -78,11 +77,10 @@ pub(crate) struct ShownValue {
 pub(crate) struct ShownTerms {
     pub names: Vec<String>,
     pub layers: Vec<String>,
-    /// For each scalar from `start` on the two terms whose gradients are multiplied, and the layer of the weight.
+    /// For each product the two terms whose gradients are multiplied, and the layer of the weight.
     pub products: Vec<[usize; 3]>,
-    /// The output that holds the scalars.
-    pub scalars: usize,
-    pub start: usize,
+    /// The output that holds the products, if there are any.
+    pub output: usize,
 }
 
 /// Something that was to be shown, and that nothing matches.
@@ -92,14 +90,4 @@ pub(crate) struct Missing {
     pub watch: usize,
     /// The names of what there is.
     pub names: Vec<String>,
-}
-
-impl Shown {
-    /// The first output that is not reported.
-    pub fn scalars(&self) -> usize {
-        match self {
-            Self::Value(value) => value.scalars,
-            Self::Terms(terms) => terms.scalars,
-        }
-    }
 }

@@ -24,6 +24,7 @@ pub mod reduce;
 pub mod saved;
 pub mod scan;
 pub mod sort;
+pub mod summary;
 pub mod trigonometric;
 pub mod view;
 pub mod window;
@@ -33,6 +34,7 @@ use crate::graph::Elementwise;
 pub use argument::Argument;
 pub use evaluate::evaluate;
 pub use random::RandomState;
+pub use summary::SUMMARY;
 pub use window::Window;
 
 /// Every table of elementwise operations.

@@ -4,11 +4,13 @@
 
 use crate::graph::{KernelReader, Op};
 
-use super::{concatenate, gather, random, scan, sort, tables, window};
+use super::{concatenate, gather, random, scan, sort, summary, tables, window};
 
 /// The readers of every file with kernels.
 fn readers() -> impl Iterator<Item = &'static KernelReader> {
-    [concatenate::READERS, gather::READERS, random::READERS, scan::READERS, sort::READERS, window::READERS].into_iter().flatten()
+    let files =
+        [concatenate::READERS, gather::READERS, random::READERS, scan::READERS, sort::READERS, summary::READERS, window::READERS];
+    files.into_iter().flatten()
 }
 
 /// The operation of a name with these attributes, as [`SavedGraph`](crate::graph::SavedGraph) asks for it.

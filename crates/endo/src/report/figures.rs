@@ -157,7 +157,7 @@ fn spreads(history: &History) -> Vec<Figure> {
     }
     let paths: Vec<String> = known.iter().map(|(_, path)| path.to_string()).collect();
     let figure = |((kind, path), short): ((ProbeKind, &str), String)| {
-        let same = |reading: &&Reading| reading.kind == kind && reading.path == path;
+        let same = |reading: &&Reading| reading.kind == kind && *reading.path == *path;
         let readings: Vec<_> = history
             .readings
             .iter()

@@ -24,8 +24,8 @@ pub fn ridges(file: &str, title: &str, readings: &[(usize, &Histogram)]) -> Opti
     // Counted from the latest, which is always there.
     let mut shown: Vec<&(usize, &Histogram)> = readings.iter().rev().step_by(stride).collect();
     shown.reverse();
-    let edges = || shown.iter().flat_map(|(_, histogram)| histogram.edges.iter().copied()).filter(|edge| edge.is_finite());
-    let (low, high) = edges().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), edge| (low.min(edge), high.max(edge)));
+    let ends = shown.iter().flat_map(|(_, histogram)| [histogram.minimum, histogram.maximum]).filter(|end| end.is_finite());
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), edge| (low.min(edge), high.max(edge)));
     if low > high {
         return None;
     }
@@ -42,11 +42,12 @@ pub fn ridges(file: &str, title: &str, readings: &[(usize, &Histogram)]) -> Opti
         let base = TOP + STEP * index as f64;
         // The square root keeps low hills visible beside a peak.
         let height = |density: f64| base - PEAK * (density / highest).sqrt();
-        let mut outline = vec![[place(histogram.edges[0]), base]];
-        for (density, ends) in densities(histogram).into_iter().zip(histogram.edges.windows(2)) {
+        let (edges, densities) = (histogram.edges(), densities(histogram));
+        let mut outline = vec![[place(histogram.minimum), base]];
+        for (density, ends) in densities.into_iter().zip(edges.windows(2)) {
             outline.extend([[place(ends[0]), height(density)], [place(ends[1]), height(density)]]);
         }
-        outline.push([place(histogram.edges[histogram.edges.len() - 1]), base]);
+        outline.push([place(histogram.maximum), base]);
         svg.polygon(&format!("ridge {}", colour(0)), &outline, &format!("step {step}"));
         svg.text("tick", [LEFT - 6.0, base + 3.0], "end", &step.to_string());
     }
@@ -55,15 +56,10 @@ pub fn ridges(file: &str, title: &str, readings: &[(usize, &Histogram)]) -> Opti
     Some(Figure::drawn(file, title, "share of values, the latest step in front; heights are square roots", foot + 38.0, svg))
 }
 
-/// The share of values in each bin by its width; of a bin without width as if it had one.
+/// The share of values in each bin by its share of the width.
 fn densities(histogram: &Histogram) -> Vec<f64> {
-    let count = histogram.counts.iter().sum::<usize>().max(1) as f64;
-    let whole = histogram.edges[histogram.edges.len() - 1] - histogram.edges[0];
-    let density = |(&number, ends): (&usize, &[f64])| {
-        let width = if whole > 0.0 { (ends[1] - ends[0]) / whole } else { 1.0 };
-        number as f64 / count / width.max(f64::MIN_POSITIVE)
-    };
-    histogram.counts.iter().zip(histogram.edges.windows(2)).map(density).collect()
+    let (count, bins) = (histogram.counts.iter().sum::<usize>().max(1) as f64, histogram.counts.len() as f64);
+    histogram.counts.iter().map(|&number| number as f64 / count * bins).collect()
 }
 
 #[cfg(test)]
@@ -72,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_latest_reading_is_drawn_however_many_there_are() {
-        let histogram = Histogram { edges: vec![-1.0, 0.0, 1.0], counts: vec![1, 3] };
+        let histogram = Histogram { minimum: -1.0, maximum: 1.0, counts: vec![1, 3] };
         let readings: Vec<(usize, &Histogram)> = (0..100).map(|index| (10 * index, &histogram)).collect();
         let figure = ridges("hidden", "hidden", &readings).unwrap().inline();
         assert!(figure.contains("<title>step 990</title>") && figure.matches("<path").count() <= HILLS);
@@ -81,7 +77,7 @@ mod tests {
 
     #[test]
     fn values_that_are_all_equal_are_drawn() {
-        let histogram = Histogram { edges: vec![0.0, 0.0], counts: vec![8] };
+        let histogram = Histogram { minimum: 0.0, maximum: 0.0, counts: vec![8] };
         assert!(!ridges("zeros", "zeros", &[(0, &histogram)]).unwrap().inline().contains("NaN"));
     }
 }

@@ -15,6 +15,7 @@ pub mod logarithm;
 pub mod loops;
 pub mod memory;
 pub mod power;
+pub mod summary;
 pub mod trigonometry;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use logarithm::{log, log1p};
 pub use loops::{Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
+pub use summary::{Summary, dot, histogram, summary};
 pub use trigonometry::{cos, sin};
 
 /// The vector instructions a loop is compiled for.

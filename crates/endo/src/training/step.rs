@@ -151,7 +151,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             }
             self.run(batch)?;
             kept.adopt(&self.eager.2)?;
-            return Ok((&self.eager.0.names, reported(&self.eager.0.shown, &self.eager.1)));
+            return Ok((&self.eager.0.names, reported(&self.eager.0, &self.eager.1)));
         }
         if !self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays())) {
             self.prepare(batch, kept)?;
@@ -172,7 +172,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             })?;
             self.model.warn(warnings);
             self.eager = (made.into_inner(), values, variables);
-            return Ok((&self.eager.0.names, reported(&self.eager.0.shown, &self.eager.1)));
+            return Ok((&self.eager.0.names, reported(&self.eager.0, &self.eager.1)));
         }
         self.seen = None;
         if !self.due.is_empty() {
@@ -181,8 +181,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             self.due = due;
             let index = index?;
             let (step, outputs) = &mut self.used[index];
-            // A number that is not finite is for the step itself to report.
-            self.seen = step.program.attempt(inputs, outputs, &self.model.pool).is_ok().then_some(index);
+            step.program.run(inputs, outputs, &self.model.pool)?;
+            self.seen = Some(index);
         }
         let index = self.find(&[], counts, inputs)?;
         let (step, outputs) = &mut self.used[index];
@@ -238,8 +238,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 }
 
 /// The outputs before those that show the model's inside.
-fn reported<'a>(shown: &[Shown], outputs: &'a [Array]) -> &'a [Array] {
-    &outputs[..shown.first().map_or(outputs.len(), Shown::scalars)]
+fn reported<'a>(made: &Made, outputs: &'a [Array]) -> &'a [Array] {
+    &outputs[..if made.shown.is_empty() { outputs.len() } else { made.names.count() }]
 }
 
 /// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
@@ -357,7 +357,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         if kind == Kind::Train {
             lints::unmatched_attachments(&self.attached, cx);
         }
-        let first = 1 + terms.terms.len() + terms.extras.len();
+        // Planned, what is shown is all that the plan beside the step computes.
+        let first = if self.eager { terms.names().count() } else { 0 };
         let (shown, missing, values) = match due {
             [] => Default::default(),
             due => Seen { first, terms: &terms.terms, weights: &self.weights() }.show(due, cx),
@@ -366,7 +367,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
         }
         *made.borrow_mut() = Made { names: terms.names(), shown };
-        terms.into_tensors().into_iter().chain(values).collect()
+        let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
+        reported.into_iter().chain(values).collect()
     }
 }
 

@@ -41,7 +41,7 @@ fn readings_of_a_function_are_of_the_run_that_computes_them() {
     model.build([2, 1]).unwrap();
     let history = readings(&model, &optimizer, &two_rows(), with_probes(Fit::epochs(1), "*"), 1).unwrap();
     let values: Vec<(ProbeKind, &str, f64)> =
-        history.readings.iter().map(|reading| (reading.kind, reading.path.as_str(), reading.statistics.mean)).collect();
+        history.readings.iter().map(|reading| (reading.kind, &*reading.path, reading.statistics.mean)).collect();
     // y = 2 x: the loss is mean(4, 36), its gradient 2 mean(2 * 1, 6 * 3).
     let expected = [
         (ProbeKind::Activations, "line", 4.0),
@@ -125,7 +125,7 @@ fn values_of_one_path_in_one_step_are_numbered() {
     let (_, _, history) = adversaries(true, false);
     let at = |kind: ProbeKind, pattern: &str| -> Vec<String> {
         let series = history.series(kind, pattern);
-        series.iter().filter(|reading| reading.step == 5).map(|reading| reading.path.clone()).collect()
+        series.iter().filter(|reading| reading.step == 5).map(|reading| reading.path.to_string()).collect()
     };
     // Each function applies both models, and gives gradients of the weights of one.
     assert_eq!(at(ProbeKind::Activations, "judge*/dense_1*"), ["judge/dense_1", "judge/dense_1#1"]);
@@ -138,7 +138,7 @@ fn values_of_one_path_in_one_step_are_numbered() {
     let weights: Vec<(usize, &str, f64)> = history
         .series(ProbeKind::Weights, "*")
         .iter()
-        .map(|reading| (reading.step, reading.path.as_str(), reading.statistics.mean))
+        .map(|reading| (reading.step, &*reading.path, reading.statistics.mean))
         .collect();
     // Each run multiplies the weight by -1/4.
     let value = |run: i32| 2.0 * (-0.25_f64).powi(run);

@@ -32,7 +32,7 @@ fn readings_are_of_the_step_that_computes_them() {
     assert_eq!((statistics.minimum, statistics.maximum, statistics.norm), (2.0, 6.0, 40.0_f64.sqrt()));
     assert_eq!((statistics.zeros, statistics.saturated), (0.0, None));
     let histogram = activations.histogram.unwrap();
-    assert_eq!((histogram.edges, histogram.counts), (vec![2.0, 4.0, 6.0], vec![1, 1]));
+    assert_eq!((histogram.edges(), histogram.counts), (vec![2.0, 4.0, 6.0], vec![1, 1]));
 
     let value = |kind| only(&history, kind, "line/kernel").statistics.mean;
     assert_eq!(value(ProbeKind::Weights), 2.0, "as the step finds it");
@@ -95,7 +95,7 @@ fn each_call_and_each_output_has_a_path() {
     model.compile("sgd", "mse", ());
     let data = Dataset::new(Array::from([[1.0_f32, 2.0, 3.0]]), [[1.0_f32]]).unwrap();
     let history = model.fit(&data, Fit::epochs(1).probe(Probe::activations("*"))).unwrap();
-    let paths: Vec<&str> = history.readings.iter().map(|reading| reading.path.as_str()).collect();
+    let paths: Vec<&str> = history.readings.iter().map(|reading| &*reading.path).collect();
     let inner = ["lambda/shared", "lambda/shared#1", "lambda/lambda.0", "lambda/lambda.1", "lambda/dense", "lambda"];
     assert_eq!(paths, inner);
     let mean = |index: usize| history.readings[index].statistics.mean;

@@ -108,7 +108,7 @@ impl Histogram {
             count: statistics.count as f64,
             sum: statistics.mean * statistics.count as f64,
             squares: statistics.norm * statistics.norm,
-            limits: histogram.edges[1..].to_vec(),
+            limits: histogram.edges().split_off(1),
             counts: histogram.counts.iter().map(|&count| count as f64).collect(),
         })
     }

@@ -59,10 +59,8 @@ impl Beside {
         }
         let index = self.find(function, inputs, due)?;
         let Known { step: Step { program, shown, outputs: values, .. }, missing, .. } = &mut self.known[index];
-        // A number that is not finite is for the function itself to report.
-        let seen = program.attempt(&inputs, values, function.pool()).is_ok();
-        let outputs = function.run(inputs)?;
-        Ok((outputs, if seen { Look { shown, missing, outputs: values } } else { Look::default() }))
+        program.run(&inputs, values, function.pool())?;
+        Ok((function.run(inputs)?, Look { shown, missing, outputs: values }))
     }
 
     #[track_caller]

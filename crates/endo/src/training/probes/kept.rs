@@ -2,7 +2,8 @@
 //!
 //! In: a recorder in the middle of a training. Out: a [`State`]; and a recorder that goes on from one.
 
-use crate::array::Array;
+use std::sync::Arc;
+
 use crate::error::Result;
 use crate::training::columns::{rows, table};
 use crate::training::state::State;
@@ -46,7 +47,7 @@ impl Recorder {
             let about = part.get("about")?;
             let [probe, seen, stride, count] = [0, 1, 2, 3].map(|index| about.get(index) as usize);
             let Some(watch) = self.probes.get(probe).map(|probe| &probe.watch) else { continue };
-            let path = part.part("path").iter().next().map_or_else(String::new, |(path, _)| path.to_string());
+            let path = part.part("path").iter().next().map_or_else(|| Arc::from(""), |(path, _)| Arc::from(path));
             let kept = rows(&part.part("readings"), count).into_iter();
             let kept = kept.map(|cells| reading(&cells, watch.kind, &path)).collect();
             self.series.push(ValueSeries { probe, path, latest: None, readings: Series::from_parts([seen, stride], kept) });
@@ -81,7 +82,7 @@ fn cells_of(reading: &Reading) -> impl Iterator<Item = (String, f64)> {
     numbers.map(|(name, value)| (name.to_string(), value)).chain(bins)
 }
 
-fn reading(cells: &[(String, f64)], kind: super::ProbeKind, path: &str) -> Reading {
+fn reading(cells: &[(String, f64)], kind: super::ProbeKind, path: &Arc<str>) -> Reading {
     let find = |name: &str| cells.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
     let number = |name: &str| find(name).unwrap_or(f64::NAN);
     let statistics = Statistics {
@@ -94,10 +95,11 @@ fn reading(cells: &[(String, f64)], kind: super::ProbeKind, path: &str) -> Readi
         zeros: number("zeros"),
         saturated: find("saturated"),
     };
-    let counts: Vec<f64> = cells.iter().filter(|(name, _)| name.starts_with("bin/")).map(|(_, count)| *count).collect();
-    let histogram = (!counts.is_empty()).then(|| Histogram::of(&Array::from(counts), statistics.minimum, statistics.maximum));
+    let counts: Vec<usize> =
+        cells.iter().filter(|(name, _)| name.starts_with("bin/")).map(|(_, count)| *count as usize).collect();
+    let histogram = (!counts.is_empty()).then(|| Histogram::of(counts.into_iter(), statistics.minimum, statistics.maximum));
     let [step, epoch] = ["step", "epoch"].map(|name| number(name) as usize);
-    Reading { step, epoch, kind, path: path.to_string(), statistics, histogram }
+    Reading { step, epoch, kind, path: path.clone(), statistics, histogram }
 }
 
 fn cells_of_terms(reading: &TermReading) -> impl Iterator<Item = (String, f64)> {

@@ -3,9 +3,11 @@
 //! In: outputs of a step. Out: [`Reading`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::array::Array;
 use crate::model::watched::{ProbeKind, ShownValue};
+use crate::ops::SUMMARY;
 use crate::training::history::short;
 
 /// One value of a model's inside at one step.
@@ -17,7 +19,7 @@ use crate::training::history::short;
 /// model.compile(Sgd::new(0.5), MeanSquaredError, ());
 /// let history = model.fit(&data, Fit::epochs(1).probe(Probe::gradients("kernel")))?;
 /// let reading = &history.readings[0];
-/// assert_eq!((reading.step, reading.epoch, reading.path.as_str()), (0, 0, "only/kernel"));
+/// assert_eq!((reading.step, reading.epoch, &*reading.path), (0, 0, "only/kernel"));
 /// assert_eq!(reading.statistics.mean, 10.0); // 2 (1 * 1 + 3 * 3) / 2
 /// # Ok::<(), endo::Error>(())
 /// ```
@@ -31,14 +33,14 @@ pub struct Reading {
     pub kind: ProbeKind,
     /// The full path of the layer or weight. The second call of a layer in one pass is `net/hidden#1`, and the second output of a
     /// layer of several `net/split.1`.
-    pub path: String,
+    pub path: Arc<str>,
     /// What the values are like.
     pub statistics: Statistics,
     /// How they are spread, where that was asked for.
     pub histogram: Option<Histogram>,
 }
 
-/// What a set of values `v` of `n` numbers is like. All are computed within the step, in the type of the values (`f32` at least).
+/// What a set of values `v` of `n` numbers is like. Sums are in `f64`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Statistics {
     /// How many values there are: `n`.
@@ -62,24 +64,25 @@ pub struct Statistics {
     pub saturated: Option<f64>,
 }
 
-/// How values are spread between the least and the greatest.
+/// How values are spread between the least and the greatest: in bins of equal width.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Histogram {
-    /// The ends of the bins, one more than there are bins; ascending and equally far apart. Where all values are equal there is one
-    /// bin of width 0.
-    pub edges: Vec<f64>,
+    /// The least value, where the first bin begins.
+    pub minimum: f64,
+    /// The greatest, where the last bin ends.
+    pub maximum: f64,
     /// How many values each bin has. A value on an edge counts in the bin above, the greatest in the last; one that is an edge but for
-    /// rounding may count on either side.
+    /// rounding may count on either side. Where all values are equal there is one bin of width 0.
     pub counts: Vec<usize>,
 }
 
 impl Reading {
-    /// The reading at `[step, epoch]` in the outputs of a step.
-    pub(super) fn of(shown: &ShownValue, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
-        let number = |index: usize| outputs[shown.scalars].get(shown.start + index);
-        let count = shown.count as f64;
-        let [mean, variance, squares, minimum, maximum, zeros] = std::array::from_fn(number);
-        let saturated = shown.bounded.then(|| number(6) / count);
+    /// The reading at `[step, epoch]` in the outputs of a step, of a value of this path.
+    pub(super) fn of(shown: &ShownValue, path: Arc<str>, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
+        let (count, width) = (shown.count as f64, SUMMARY + shown.bins);
+        let rows = outputs[shown.summaries].as_slice::<f64>().expect("summaries are f64");
+        let (&[mean, variance, squares, minimum, maximum, zeros, beyond], bins) =
+            rows[shown.row * width..][..width].split_first_chunk::<SUMMARY>().expect("a row has a summary");
         let statistics = Statistics {
             count: shown.count,
             mean,
@@ -88,25 +91,29 @@ impl Reading {
             minimum,
             maximum,
             zeros: zeros / count,
-            saturated,
+            saturated: shown.bounded.then_some(beyond / count),
         };
-        let histogram = shown.histogram.map(|index| Histogram::of(&outputs[index], minimum, maximum));
-        Self { step, epoch, kind: shown.kind, path: shown.path.clone(), statistics, histogram }
+        let counts = bins.iter().map(|count| *count as usize);
+        let histogram = (shown.bins > 0).then(|| Histogram::of(counts, minimum, maximum));
+        Self { step, epoch, kind: shown.kind, path, statistics, histogram }
     }
 }
 
 impl Histogram {
-    pub(super) fn of(counts: &Array, minimum: f64, maximum: f64) -> Self {
-        let counts: Vec<usize> = (0..counts.len()).map(|index| counts.get(index) as usize).collect();
-        if minimum == maximum {
-            return Self { edges: vec![minimum, maximum], counts: vec![counts.iter().sum()] };
-        }
-        let bins = counts.len();
+    /// The histogram of these counts, of values between these two.
+    pub(super) fn of(counts: impl Iterator<Item = usize>, minimum: f64, maximum: f64) -> Self {
+        Self { minimum, maximum, counts: if minimum == maximum { vec![counts.sum()] } else { counts.collect() } }
+    }
+
+    /// The ends of the bins, one more than there are bins; ascending and equally far apart.
+    pub fn edges(&self) -> Vec<f64> {
+        let Self { minimum, maximum, .. } = *self;
+        let bins = self.counts.len();
         let edge = |index: usize| match index == bins {
             true => maximum,
             false => minimum + (maximum - minimum) * index as f64 / bins as f64,
         };
-        Self { edges: (0..=bins).map(edge).collect(), counts }
+        (0..=bins).map(edge).collect()
     }
 }
 
@@ -131,10 +138,10 @@ mod tests {
 
     #[test]
     fn edges_are_equally_far_apart_and_end_at_the_extremes() {
-        let histogram = Histogram::of(&Array::from([1, 0, 2, 3]), -1.0, 1.0);
-        assert_eq!((histogram.edges, histogram.counts), (vec![-1.0, -0.5, 0.0, 0.5, 1.0], vec![1, 0, 2, 3]));
-        let same = Histogram::of(&Array::from([4, 0]), 3.0, 3.0);
-        assert_eq!((same.edges, same.counts), (vec![3.0, 3.0], vec![4]));
+        let histogram = Histogram::of([1, 0, 2, 3].into_iter(), -1.0, 1.0);
+        assert_eq!((histogram.edges(), histogram.counts), (vec![-1.0, -0.5, 0.0, 0.5, 1.0], vec![1, 0, 2, 3]));
+        let same = Histogram::of([4, 0].into_iter(), 3.0, 3.0);
+        assert_eq!((same.edges(), same.counts), (vec![3.0, 3.0], vec![4]));
     }
 
     #[test]
@@ -149,7 +156,7 @@ mod tests {
             zeros: 0.125,
             saturated: Some(0.5),
         };
-        let (kind, path) = (ProbeKind::Activations, "net/hidden".to_string());
+        let (kind, path) = (ProbeKind::Activations, "net/hidden".into());
         let reading = Reading { step: 100, epoch: 3, kind, path, statistics, histogram: None };
         let expected = "step 100  activations net/hidden  mean 0.5000  deviation 0.2500  norm 2.000  from -1.000 to 1.000  \
                         zeros 12.5 %  saturated 50.0 %";

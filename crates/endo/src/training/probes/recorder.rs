@@ -2,6 +2,7 @@
 //!
 //! In: the number of each step, and what it has shown. Out: readings to callbacks, files and the history, means to the logs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
@@ -42,7 +43,7 @@ pub(crate) struct Recorder {
 /// The readings of one value by one probe.
 pub(super) struct ValueSeries {
     pub probe: usize,
-    pub path: String,
+    pub path: Arc<str>,
     /// The step of the last.
     pub latest: Option<usize>,
     pub readings: Series<Reading>,
@@ -105,8 +106,7 @@ impl Recorder {
                 Shown::Value(value) => {
                     let probe = self.due[value.watch];
                     let place = self.place(probe, &value.path);
-                    let reading =
-                        Reading { path: self.series[place].path.clone(), ..Reading::of(value, look.outputs, self.step) };
+                    let reading = Reading::of(value, self.series[place].path.clone(), look.outputs, self.step);
                     if let (Some(index), Some(folder)) = (value.raw, &self.probes[probe].folder) {
                         let file = npy::place(folder, &value.kind.to_string(), &reading.path, reading.step);
                         npy::write(&file, &look.outputs[index])?;
@@ -152,15 +152,22 @@ impl Recorder {
     /// The place of the series of a value. Where the step has shown another value of that path, as when a function is run twice, it is
     /// the series of the path with the next number: `net/hidden#1`.
     fn place(&mut self, probe: usize, path: &str) -> usize {
+        let step = self.step[0];
+        let usual = |series: &&mut ValueSeries| (series.probe, &*series.path) == (probe, path) && series.latest != Some(step);
+        if let Some(series) = self.series.get_mut(self.next).filter(usual) {
+            series.latest = Some(step);
+            self.next += 1;
+            return self.next - 1;
+        }
         let number = path.rsplit_once('#').filter(|(_, number)| number.parse::<usize>().is_ok());
         let base = number.map_or(path, |(base, _)| base);
         let mut place = self.find(probe, path);
         let mut number = 1;
-        while self.series[place].latest == Some(self.step[0]) {
+        while self.series[place].latest == Some(step) {
             place = self.find(probe, &format!("{base}#{number}"));
             number += 1;
         }
-        self.series[place].latest = Some(self.step[0]);
+        self.series[place].latest = Some(step);
         self.next = place + 1;
         place
     }
@@ -168,10 +175,9 @@ impl Recorder {
     fn find(&mut self, probe: usize, path: &str) -> usize {
         let count = self.series.len();
         let places = (0..count).map(|offset| (self.next + offset) % count);
-        let known =
-            places.into_iter().find(|&place| (self.series[place].probe, self.series[place].path.as_str()) == (probe, path));
+        let known = places.into_iter().find(|&place| (self.series[place].probe, &*self.series[place].path) == (probe, path));
         known.unwrap_or_else(|| {
-            self.series.push(ValueSeries { probe, path: path.to_string(), latest: None, readings: Series::default() });
+            self.series.push(ValueSeries { probe, path: path.into(), latest: None, readings: Series::default() });
             count
         })
     }

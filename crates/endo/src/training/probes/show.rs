@@ -9,7 +9,7 @@ use crate::trace::Context;
 use crate::trace::record::GivenGradient;
 use crate::variable::Variable;
 
-use super::statistics::{bounds, floats, histogram, statistics};
+use super::statistics::{bounds, floats, saturation};
 use super::terms;
 
 /// What a step has computed when it is asked to show something.
@@ -42,8 +42,7 @@ struct Value {
 impl Seen<'_> {
     /// Adds what is due to a step, whose optimizer and metrics are traced already: nothing that they compute changes.
     pub fn show(&self, due: &[Watch], cx: &mut Context) -> (Vec<Shown>, Vec<Missing>, Vec<Tensor>) {
-        let mut added = Added { first: self.first, ..Added::default() };
-        let (mut shown, mut missing) = (Vec::new(), Vec::new());
+        let (mut shown, mut missing, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
         for (index, watch) in due.iter().enumerate() {
             let values = match watch.kind {
                 ProbeKind::Activations => activations(cx),
@@ -51,9 +50,9 @@ impl Seen<'_> {
                 ProbeKind::Gradients => gradients(cx),
                 ProbeKind::Updates => self.updates(cx),
                 ProbeKind::Terms => {
-                    let (products, values) = terms::products(self.terms, self.weights, cx);
-                    let (scalars, start) = added.scalars(values);
-                    shown.push(Shown::Terms(ShownTerms { scalars, start, ..products }));
+                    let (terms, products) = terms::products(self.terms, self.weights, cx);
+                    shown.push(Shown::Terms(ShownTerms { output: self.first + outputs.len(), ..terms }));
+                    outputs.extend(products);
                     continue;
                 }
             };
@@ -61,11 +60,24 @@ impl Seen<'_> {
             if !values.iter().any(|value| matching(&value)) {
                 missing.push(Missing { watch: index, names: values.iter().map(|value| value.name.clone()).collect() });
             }
-            for value in values.iter().filter(matching).filter(|value| !value.tensor.shape().is_empty()) {
-                shown.push(Shown::Value(added.value(value, index, watch)));
+            let wanted: Vec<&Value> = values.iter().filter(matching).filter(|value| !value.tensor.shape().is_empty()).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let summaries = self.first + outputs.len();
+            let floats: Vec<_> = wanted.iter().map(|value| (floats(&value.tensor), value.saturation())).collect();
+            outputs.push(Tensor::summaries(&floats, watch.bins));
+            for (row, value) in wanted.into_iter().enumerate() {
+                let raw = watch.raw.then(|| {
+                    outputs.push(value.tensor.clone());
+                    self.first + outputs.len() - 1
+                });
+                let (kind, path, count, bins) = (watch.kind, value.path.clone(), value.tensor.shape().len(), watch.bins);
+                let bounded = value.bounds.is_some();
+                shown.push(Shown::Value(ShownValue { watch: index, kind, path, count, summaries, row, bins, bounded, raw }));
             }
         }
-        (shown, missing, added.outputs())
+        (shown, missing, outputs)
     }
 
     fn weights(&self, cx: &Context) -> Vec<Value> {
@@ -87,6 +99,11 @@ impl Value {
     fn of(weight: &Variable, tensor: Tensor) -> Self {
         let name = weight.name().to_string();
         Self { path: name.clone(), name, tensor, bounds: None }
+    }
+
+    /// The bounds beyond which its elements count as saturated: none are, where it has no bounds.
+    fn saturation(&self) -> [f64; 2] {
+        self.bounds.map_or([f64::NEG_INFINITY, f64::INFINITY], saturation)
     }
 }
 
@@ -114,43 +131,4 @@ fn activations(cx: &Context) -> Vec<Value> {
         }
     }
     values
-}
-
-/// What is added to the outputs of a step.
-#[derive(Default)]
-struct Added {
-    /// The place of the first of them, which holds the scalars.
-    first: usize,
-    scalars: Vec<Tensor>,
-    /// The others.
-    arrays: Vec<Tensor>,
-}
-
-impl Added {
-    /// The output that holds the scalars, and where these are in it.
-    fn scalars(&mut self, scalars: Vec<Tensor>) -> (usize, usize) {
-        let start = self.scalars.len();
-        self.scalars.extend(scalars);
-        (self.first, start)
-    }
-
-    /// The place of an output that is no scalar.
-    fn array(&mut self, array: Tensor) -> usize {
-        self.arrays.push(array);
-        self.first + self.arrays.len()
-    }
-
-    fn value(&mut self, value: &Value, watch: usize, wanted: &Watch) -> ShownValue {
-        let floats = floats(&value.tensor);
-        let (scalars, start) = self.scalars(statistics(&floats, value.bounds));
-        let histogram = (wanted.bins > 0).then(|| self.array(histogram(&floats, wanted.bins)));
-        let raw = wanted.raw.then(|| self.array(value.tensor.clone()));
-        let (kind, path, count, bounded) = (wanted.kind, value.path.clone(), value.tensor.shape().len(), value.bounds.is_some());
-        ShownValue { watch, kind, path, count, scalars, start, bounded, histogram, raw }
-    }
-
-    fn outputs(self) -> Vec<Tensor> {
-        let scalars = (!self.scalars.is_empty()).then(|| Tensor::stack(&self.scalars, 0));
-        scalars.into_iter().chain(self.arrays).collect()
-    }
 }

@@ -6,13 +6,14 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::array::Array;
-use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::model::watched::ShownTerms;
 use crate::trace::Context;
 use crate::trace::gradients::Target;
 use crate::training::history::short;
 use crate::variable::Variable;
+
+use super::statistics::floats;
 
 /// The gradients of a loss's terms at one step: how hard each term pulls at the weights, and whether they pull together.
 ///
@@ -54,9 +55,9 @@ pub struct Cosine {
     pub value: f64,
 }
 
-/// The products of the terms' gradients; where they are among the outputs is still to be said.
+/// The products of the terms' gradients, if there are weights; where they are among the outputs is still to be said.
 #[track_caller]
-pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Context) -> (ShownTerms, Vec<Tensor>) {
+pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Context) -> (ShownTerms, Option<Tensor>) {
     let site = Location::caller();
     let trainable: Vec<&Variable> = weights.iter().filter(|weight| weight.is_trainable()).collect();
     let mut shown = ShownTerms { names: terms.iter().map(|(name, _)| name.clone()).collect(), ..ShownTerms::default() };
@@ -70,39 +71,48 @@ pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Co
         }));
     }
     let targets: Vec<Target> = trainable.iter().map(|&weight| weight.into()).collect();
-    let gradients: Vec<Vec<Option<Tensor>>> = terms.iter().map(|(_, term)| cx.gradients_at(term, &targets, site)).collect();
-    let mut values = Vec::new();
+    let (mut gradients, mut pairs) = (Vec::new(), Vec::new());
+    let mut place = |gradient: Tensor| {
+        gradients.push(floats(&gradient));
+        gradients.len() - 1
+    };
+    let of_term = |(_, term): &(String, Tensor)| cx.gradients_at(term, &targets, site).into_iter();
+    let places: Vec<Vec<Option<usize>>> =
+        terms.iter().map(|term| of_term(term).map(|gradient| gradient.map(&mut place)).collect()).collect();
     for i in 0..terms.len() {
         for j in i..terms.len() {
             for (weight, &layer) in layer_of.iter().enumerate() {
-                if let (Some(a), Some(b)) = (&gradients[i][weight], &gradients[j][weight]) {
+                if let (Some(a), Some(b)) = (places[i][weight], places[j][weight]) {
                     shown.products.push([i, j, layer]);
-                    values.push((a * b).cast(a.dtype().promote(DType::F32)).sum());
+                    pairs.push([a, b]);
                 }
             }
         }
     }
-    (shown, values)
+    let products = (!pairs.is_empty()).then(|| Tensor::dots(&gradients, pairs));
+    (shown, products)
 }
 
 impl TermReading {
     /// The reading at `[step, epoch]` in the outputs of a step.
     pub(super) fn of(shown: &ShownTerms, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
-        // Without trainable weights there are no products, and no output for them.
-        let number = |index: usize| outputs.get(shown.scalars).map_or(0.0, |scalars| scalars.get(index));
-        let products = || shown.products.iter().zip(shown.start..).map(|(key, index)| (*key, number(index)));
-        let dot =
-            |i: usize, j: usize| products().filter(|([a, b, _], _)| (*a, *b) == (i, j)).map(|(_, value)| value).sum::<f64>();
-        let squares =
-            |i: usize, layer: usize| products().filter(|(key, _)| *key == [i, i, layer]).map(|(_, value)| value).sum::<f64>();
-        let count = shown.names.len();
-        let norms: Vec<f64> = (0..count).map(|i| dot(i, i).sqrt()).collect();
-        let layers =
-            |i: usize| shown.layers.iter().enumerate().map(move |(layer, name)| (name.clone(), squares(i, layer).sqrt()));
-        let term = |i: usize| TermGradient { name: shown.names[i].clone(), norm: norms[i], layers: layers(i).collect() };
+        let (count, layers) = (shown.names.len(), shown.layers.len());
+        // The products of whole gradients, a row for each first term, and the squares by layer, a row for each term.
+        let (mut dots, mut squares) = (vec![0.0; count * count], vec![0.0; count * layers]);
+        for (index, &[i, j, layer]) in shown.products.iter().enumerate() {
+            let value = outputs[shown.output].get(index);
+            dots[i * count + j] += value;
+            if i == j {
+                squares[i * layers + layer] += value;
+            }
+        }
+        let norm = |i: usize| dots[i * count + i].sqrt();
+        let by_layer =
+            |i: usize| shown.layers.iter().zip(&squares[i * layers..]).map(|(name, square)| (name.clone(), square.sqrt()));
+        let term = |i: usize| TermGradient { name: shown.names[i].clone(), norm: norm(i), layers: by_layer(i).collect() };
         let cosine = |i: usize, j: usize| {
-            let scale = norms[i] * norms[j];
-            let value = if scale == 0.0 { 0.0 } else { (dot(i, j) / scale).clamp(-1.0, 1.0) };
+            let scale = norm(i) * norm(j);
+            let value = if scale == 0.0 { 0.0 } else { (dots[i * count + j] / scale).clamp(-1.0, 1.0) };
             Cosine { terms: [shown.names[i].clone(), shown.names[j].clone()], value }
         };
         let pairs = (0..count).flat_map(|i| (i + 1..count).map(move |j| (i, j)));
@@ -141,9 +151,9 @@ mod tests {
         let names = ["main", "reconstruction"].map(String::from).to_vec();
         let layers = ["net/a", "net/b"].map(String::from).to_vec();
         let keys = products.iter().map(|(key, _)| *key).collect();
-        let shown = ShownTerms { names, layers, products: keys, scalars: 1, start: 2 };
-        let scalars: Vec<f64> = [0.0, 0.0].into_iter().chain(products.iter().map(|(_, value)| *value)).collect();
-        let outputs = [Array::scalar(0.0_f32), Array::new([scalars.len()], scalars).unwrap()];
+        let shown = ShownTerms { names, layers, products: keys, output: 1 };
+        let values: Vec<f64> = products.iter().map(|(_, value)| *value).collect();
+        let outputs = [Array::scalar(0.0_f32), Array::new([values.len()], values).unwrap()];
         TermReading::of(&shown, &outputs, [7, 2])
     }
 

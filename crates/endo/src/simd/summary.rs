@@ -1,0 +1,317 @@
+//! What a run of floats is like: its moments, extremes and counts, its spread, and its product with another.
+//!
+//! In: slices. Out: `f64`. Sums are in `f64`, in a fixed number of lanes that are added up at the end, so that results do not depend on
+//! the level; floats of 32 bits lose nothing on the way.
+
+use super::Level;
+use super::loops::{Real, separate};
+
+/// Elements that are looked at together.
+const LANES: usize = 16;
+
+/// The last bin that is used, of however many: an `f32` as much as an `i32`.
+const MOST: usize = 1 << 24;
+
+/// How many tables are counted in, of up to so many bins.
+const TABLES: usize = 4;
+const SHORT: usize = 64;
+
+/// Elements that are counted together: so few that a count in `f32` is exact.
+const RUN: usize = 1 << 20;
+
+/// What a run of floats is like. Of a run of none the means are not numbers, and the extremes the wrong way around.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Summary {
+    /// `Σ x / n`.
+    pub mean: f64,
+    /// `Σ (x − mean)² / n`.
+    pub variance: f64,
+    /// `Σ x²`.
+    pub squares: f64,
+    /// The least, NaN where any is NaN.
+    pub minimum: f64,
+    /// The greatest, NaN where any is NaN.
+    pub maximum: f64,
+    /// How many are 0.
+    pub zeros: f64,
+    /// How many are outside the bounds.
+    pub beyond: f64,
+}
+
+/// Declares a function over runs of floats that is compiled for every level.
+macro_rules! at_every_level {
+    ($(#[$attribute:meta])* $name:ident, $body:ident: fn($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
+        $(#[$attribute])*
+        pub fn $name<T: Real>($($argument: $type),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2<T: Real>($($argument: $type),*) $(-> $result)? {
+                    $body($($argument),*)
+                }
+                #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+                fn avx512<T: Real>($($argument: $type),*) $(-> $result)? {
+                    $body($($argument),*)
+                }
+                match Level::detect() {
+                    Level::Baseline => {}
+                    // SAFETY: the processor has the level.
+                    Level::Avx2 => return unsafe { avx2($($argument),*) },
+                    // SAFETY: the same.
+                    Level::Avx512 => return unsafe { avx512($($argument),*) },
+                }
+            }
+            $body($($argument),*)
+        }
+    };
+}
+at_every_level! {
+    /// What a run is like, and how much of it is below the first bound or above the second.
+    summary, summarize: fn(values: &[T], bounds: [f64; 2]) -> Summary
+}
+at_every_level! {
+    /// Adds to each bin how many values are in it, the bins being of equal width between the least and the greatest value. What is no
+    /// number is in some bin.
+    histogram, spread: fn(values: &[T], extremes: [f64; 2], counts: &mut [u64])
+}
+at_every_level! {
+    /// `Σ x y` over two runs of one length.
+    dot, multiply: fn(x: &[T], y: &[T]) -> f64
+}
+
+/// All lanes as one number, by halves.
+#[inline(always)]
+fn join<T: Real>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = combine(lanes[lane], lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[inline(always)]
+fn sum<T: Real>(lanes: [T; LANES]) -> f64 {
+    join(lanes, |x, y| x + y).to_f64()
+}
+
+/// What has been seen of a run, lane by lane. Extremes pass over what is no number: the sum of squares tells of it.
+#[derive(Clone, Copy)]
+struct Seen<T> {
+    sums: [f64; LANES],
+    squares: [f64; LANES],
+    least: [T; LANES],
+    greatest: [T; LANES],
+    zeros: [T; LANES],
+}
+
+impl<T: Real> Seen<T> {
+    const NOTHING: Self = Self {
+        sums: [0.0; LANES],
+        squares: [0.0; LANES],
+        least: [T::INFINITY; LANES],
+        greatest: [T::NEG_INFINITY; LANES],
+        zeros: [T::ZERO; LANES],
+    };
+
+    #[inline(always)]
+    fn look(&mut self, lane: usize, x: T, origin: f64) {
+        let distance = x.to_f64() - origin;
+        self.sums[lane] += distance;
+        self.squares[lane] += distance * distance;
+        self.least[lane] = T::select(x < self.least[lane], x, self.least[lane]);
+        self.greatest[lane] = T::select(x > self.greatest[lane], x, self.greatest[lane]);
+        self.zeros[lane] = self.zeros[lane] + T::select(x == T::ZERO, T::ONE, T::ZERO);
+    }
+}
+
+/// What has been seen of all runs so far.
+struct Total {
+    sum: f64,
+    squares: f64,
+    minimum: f64,
+    maximum: f64,
+    zeros: f64,
+}
+
+impl Total {
+    #[inline(always)]
+    fn add<T: Real>(&mut self, seen: Seen<T>) {
+        self.sum += sum(seen.sums);
+        self.squares += sum(seen.squares);
+        self.minimum = self.minimum.min(join(seen.least, |x, y| T::select(x < y, x, y)).to_f64());
+        self.maximum = self.maximum.max(join(seen.greatest, |x, y| T::select(x > y, x, y)).to_f64());
+        self.zeros += sum(seen.zeros);
+    }
+}
+
+// What is left over after whole blocks has lanes of its own: lanes whose index is a variable are kept in memory.
+
+/// One pass, over distances to the first value. That is one of `n` whose variance and squares are asked for, and so at most `n` times as
+/// far from the mean and from 0 as they are large: of `f64` no more than `log10(n)` digits are lost.
+#[inline(always)]
+fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
+    let origin = values.first().map_or(0.0, |x| x.to_f64());
+    let origin = if origin.is_finite() { origin } else { 0.0 };
+    let mut total = Total { sum: 0.0, squares: 0.0, minimum: f64::INFINITY, maximum: f64::NEG_INFINITY, zeros: 0.0 };
+    for run in values.chunks(RUN) {
+        let (blocks, rest) = run.as_chunks::<LANES>();
+        let (mut seen, mut last) = (Seen::NOTHING, Seen::NOTHING);
+        for block in blocks {
+            for lane in 0..LANES {
+                seen.look(lane, block[lane], origin);
+            }
+            separate();
+        }
+        for (lane, value) in rest.iter().enumerate() {
+            last.look(lane, *value, origin);
+        }
+        total.add(seen);
+        total.add(last);
+    }
+    let Total { sum, squares, minimum, maximum, zeros } = total;
+    let (count, nan) = (values.len() as f64, squares.is_nan());
+    let distance = sum / count;
+    let bounded = low > f64::NEG_INFINITY || high < f64::INFINITY;
+    Summary {
+        mean: origin + distance,
+        variance: squares / count - distance * distance,
+        squares: squares + origin * (2.0 * sum + count * origin),
+        minimum: if nan { f64::NAN } else { minimum },
+        maximum: if nan { f64::NAN } else { maximum },
+        zeros,
+        beyond: if bounded { values.iter().filter(|x| (x.to_f64() < low) | (x.to_f64() > high)).count() as f64 } else { 0.0 },
+    }
+}
+
+#[inline(always)]
+fn spread<T: Real>(values: &[T], [minimum, maximum]: [f64; 2], counts: &mut [u64]) {
+    let Some(last) = counts.len().checked_sub(1) else { return };
+    let scale = if maximum > minimum { counts.len() as f64 / (maximum - minimum) } else { 0.0 };
+    let [minimum, scale, last] = [minimum, scale, last.min(MOST) as f64].map(T::from_f64);
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    // Neighbours are counted in different tables: a count that was just stored is not there to be added to at once.
+    let mut tables = [[0_u32; SHORT]; TABLES];
+    for block in blocks {
+        let mut bins = [0; LANES];
+        for lane in 0..LANES {
+            bins[lane] = bin((block[lane] - minimum) * scale, last);
+        }
+        separate();
+        if counts.len() <= SHORT {
+            for lane in 0..LANES {
+                tables[lane % TABLES][bins[lane] as usize % SHORT] += 1;
+            }
+        } else {
+            for bin in bins {
+                counts[bin as usize] += 1;
+            }
+        }
+    }
+    for value in rest {
+        counts[bin((*value - minimum) * scale, last) as usize] += 1;
+    }
+    for table in tables {
+        counts.iter_mut().zip(table).for_each(|(count, more)| *count += u64::from(more));
+    }
+}
+
+/// The bin at a place among the bins, the last of which is at most [`MOST`]: the first for what is no number.
+#[inline(always)]
+fn bin<T: Real>(place: T, last: T) -> i32 {
+    let place = T::select(place > T::ZERO, place, T::ZERO);
+    let place = T::select(place < last, place, last);
+    // SAFETY: `place` is between 0 and `last`.
+    unsafe { place.to_f64().to_int_unchecked() }
+}
+
+#[inline(always)]
+fn multiply<T: Real>(x: &[T], y: &[T]) -> f64 {
+    let (mut sums, mut last) = ([0.0; LANES], [0.0; LANES]);
+    let ((x_blocks, x_rest), (y_blocks, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in x_blocks.iter().zip(y_blocks) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane].to_f64() * y[lane].to_f64();
+        }
+        separate();
+    }
+    for (lane, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
+        last[lane] = x.to_f64() * y.to_f64();
+    }
+    sum(sums) + sum(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
+
+    fn values(count: usize) -> Vec<f64> {
+        (0..count).map(|i| (0.7 * i as f64).sin().max(-0.75) + 0.25).collect()
+    }
+
+    #[test]
+    fn a_summary_agrees_with_plain_loops_at_every_length() {
+        for count in [1, 7, 16, 17, 40, 1001] {
+            let values = values(count);
+            let (n, found) = (count as f64, summary(&values, [-0.3, 1.0]));
+            let mean = values.iter().sum::<f64>() / n;
+            let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+            let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12 * n, "{count}: {a} and {b}");
+            near(found.mean, mean);
+            near(found.variance, variance);
+            near(found.squares, values.iter().map(|x| x * x).sum());
+            assert_eq!(found.minimum, values.iter().copied().fold(f64::INFINITY, f64::min));
+            assert_eq!(found.maximum, values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+            assert_eq!(found.beyond, values.iter().filter(|x| **x < -0.3 || **x > 1.0).count() as f64);
+            let doubled: Vec<f64> = values.iter().map(|x| 2.0 * x).collect();
+            near(dot(&values, &doubled), 2.0 * found.squares);
+        }
+        assert_eq!(summary(&[0.0_f32, -0.0, 1.0], OPEN).zeros, 2.0);
+    }
+
+    #[test]
+    fn far_from_0_the_variance_is_still_that_of_the_differences() {
+        assert_eq!(summary(&[4096.0_f32, 4097.0, 4098.0, 4097.0], OPEN).variance, 0.5);
+        assert_eq!(summary(&[1e9, 1e9 + 1.0, 1e9 + 2.0, 1e9 + 1.0], OPEN).variance, 0.5);
+        // Nor does it matter that the first value is far from the others, more than any other does.
+        let mut values = vec![1e-3; 1000];
+        values[0] = 1e6;
+        values[1] = 3e-3;
+        let (found, squares) = (summary(&values, OPEN), 1e12 + 9e-6 + 998e-6);
+        let mean = (1e6 + 3e-3 + 0.998) / 1000.0;
+        // Three of the sixteen digits are lost, and one by adding up.
+        let near = |found: f64, exact: f64| (found / exact - 1.0).abs() < 1e-11;
+        assert!(near(found.mean, mean) && near(found.squares, squares));
+        assert!(near(found.variance, squares / 1000.0 - mean * mean));
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_seen_at_every_place() {
+        for place in 0..40 {
+            let mut values = [1.0_f32; 40];
+            values[place] = f32::NAN;
+            let found = summary(&values, OPEN);
+            assert!([found.mean, found.variance, found.squares, found.minimum, found.maximum].iter().all(|x| x.is_nan()));
+            assert_eq!((found.zeros, found.beyond), (0.0, 0.0));
+        }
+    }
+
+    #[test]
+    fn every_value_is_in_one_bin() {
+        fn count<T: Real>(values: &[T], bins: usize) -> Vec<u64> {
+            let (mut counts, found) = (vec![0; bins], summary(values, OPEN));
+            histogram(values, [found.minimum, found.maximum], &mut counts);
+            counts
+        }
+        assert_eq!(count(&[0.0_f32, 1.0, 2.0, 3.0, 4.0], 4), [1, 1, 1, 2]);
+        assert_eq!(count(&[-1.0_f64, -0.5, 0.25, 1.0], 2), [2, 2]);
+        assert_eq!(count(&[7.0_f32; 9], 5), [9, 0, 0, 0, 0]);
+        assert_eq!(count(&[f32::NAN, 1.0, 2.0], 3).iter().sum::<u64>(), 3);
+        assert_eq!(count(&[f64::NEG_INFINITY, 1.0, f64::INFINITY], 3).iter().sum::<u64>(), 3);
+        assert_eq!(count(&values(1000), 30).iter().sum::<u64>(), 1000);
+    }
+}
