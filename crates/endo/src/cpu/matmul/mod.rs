@@ -104,7 +104,7 @@ impl Matmul {
             Path::Row if self.a[1] == 1 => 0,
             Path::Column | Path::Row => self.k,
             Path::Turned => direct::turned_elements(self.k, self.n),
-            Path::Blocked => blocked::scratch_elements(self.m, self.n, self.k),
+            Path::Blocked => blocked::scratch_elements([self.m, self.n, self.k], element_bytes),
         };
         elements * element_bytes
     }
