@@ -69,14 +69,14 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool:
 /// # Safety
 ///
 /// As for `run`; `scratch` has room for `turned_elements`.
-pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T) {
+pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
     let mut turned = *operands;
     turned.shape.b = [turned_row(operands.shape.n), 1];
     turned.b = scratch;
     // SAFETY: as the caller promises; the turned `b` is whole before it is read.
     unsafe {
         enter(level, &Turn { operands, to: scratch });
-        run(&turned, level, None);
+        run(&turned, level, pool);
     }
 }
 

@@ -200,7 +200,7 @@ impl<T: Element> Operands<T> {
         unsafe {
             match shape.path(size_of::<T>()) {
                 Path::Direct => direct::run(&self, level, pool),
-                Path::Turned => direct::run_turned(&self, level, scratch),
+                Path::Turned => direct::run_turned(&self, level, scratch, pool),
                 Path::Blocked => blocked::run(&self, level, scratch, pool),
                 Path::Column => self.column(scratch).run(level, pool),
                 Path::Row => self.row(scratch).run(level, pool),
