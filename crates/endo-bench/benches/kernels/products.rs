@@ -1,4 +1,4 @@
-//! Matrix products: squares from tiny to past the caches, and those of the regressor's step, forward and backward.
+//! Matrix products: squares from tiny to past the caches, and those of steps of nets, forward and backward.
 //!
 //! In: nothing. Out: a group `product`, whose rate in elements a second is floating-point operations a second.
 
@@ -6,9 +6,11 @@ use criterion::Criterion;
 
 use crate::{numbers, time};
 
-const SQUARES: [usize; 7] = [8, 16, 32, 64, 128, 256, 512];
-/// Rows, inputs and units of the regressor's layers: the first, the hidden ones, the reconstruction, the output.
-const LAYERS: [[usize; 3]; 4] = [[32, 8, 30], [32, 30, 30], [32, 30, 8], [32, 30, 1]];
+const SQUARES: [usize; 8] = [8, 16, 32, 64, 128, 256, 512, 1024];
+/// Rows, inputs and units of the regressor's layers, which are the first, the hidden ones, the reconstruction, the output; of
+/// 784-512-512-10; of the first layer of 1024-4096-4096-1000.
+const LAYERS: [[usize; 3]; 8] =
+    [[32, 8, 30], [32, 30, 30], [32, 30, 8], [32, 30, 1], [128, 784, 512], [128, 512, 512], [128, 512, 10], [256, 1024, 4096]];
 
 pub fn measure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("product");

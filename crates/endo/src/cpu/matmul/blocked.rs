@@ -1,36 +1,45 @@
-//! Large products: blocks of `a` and `b` are packed into panels that the caches hold, and the panels multiplied tile by
-//! tile (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). In: operands of any strides
-//! and scratch; out: `c`. Tasks share `c`, never the terms of a sum.
+//! Large products: blocks of `a` are packed into panels that the second cache holds, and strips of `b` beside them, and the
+//! two multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). In: operands
+//! of any strides and scratch; out: `c`. Tasks share `c`, never the terms of a sum.
 use super::Operands;
 use super::lanes::{Element, Kernel, Lanes, enter};
 use super::tile::Tile;
 use super::transpose::transpose;
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
+use std::ops::Range;
 
-/// Terms of one block: two vectors of so many rows of `b` fill most of the nearest cache. It shapes the order of the
-/// summation, and is the same for every level and number of threads.
-const BLOCK_TERMS: usize = 512;
-/// Rows of `a` and columns of `b` that are packed at a time.
-const BLOCK_ROWS: usize = 1024;
-const BLOCK_COLUMNS: usize = 2048;
-/// Rows of one task: their panels stay in the second cache while the strips of `b` pass.
-const CHUNK_ROWS: usize = 112;
-/// Panels of one task of packing.
-const CHUNK_PANELS: usize = 8;
+/// The most terms of one block: of more, a strip of `b` would leave the second cache; of fewer, there would be more passes over
+/// `c`. It shapes the order of the summation, and is the same for every level and number of threads.
+const BLOCK_TERMS: usize = 1024;
+/// Bytes of `a` that are packed at a time: they stay in an outer cache while the strips of `b` pass.
+const BLOCK_BYTES: usize = 1 << 20;
+/// The tasks of each thread, so that one which is held up leaves some to the others; and the most of all threads.
+const TASKS: usize = 4;
+const MOST_TASKS: usize = 64;
 /// The most rows and columns of a tile at any level.
 const MOST_ROWS: usize = 14;
 const MOST_COLUMNS: usize = 32;
 
-/// Elements of scratch that a product needs at any level: the panels of `a`, then those of `b`.
-pub(super) fn scratch_elements(m: usize, n: usize, k: usize) -> usize {
-    let terms = k.min(BLOCK_TERMS);
-    (panel_rows(m) + n.min(BLOCK_COLUMNS).next_multiple_of(MOST_COLUMNS)) * terms
+/// Elements of scratch that a product needs at any level: the panels of `a`, then a strip of `b` for each task.
+pub(super) fn scratch_elements([m, n, k]: [usize; 3], element_bytes: usize) -> usize {
+    let terms = part(k, BLOCK_TERMS, 1);
+    (panel_rows(m, terms, element_bytes) + most_tasks(m, n) * MOST_COLUMNS) * terms
 }
 
 /// An upper bound of the rows of `a` that are packed at a time, padding included, to a whole number of cache lines.
-fn panel_rows(m: usize) -> usize {
-    (m.min(BLOCK_ROWS) + 2 * MOST_ROWS).next_multiple_of(16)
+fn panel_rows(m: usize, terms: usize, element_bytes: usize) -> usize {
+    (m.min(most_rows(terms, element_bytes)) + 2 * MOST_ROWS).next_multiple_of(16)
+}
+
+/// The most rows of `a` that are packed at a time, but for rounding up to whole tiles.
+fn most_rows(terms: usize, element_bytes: usize) -> usize {
+    BLOCK_BYTES / element_bytes / terms
+}
+
+/// The most tasks that a block is worth.
+fn most_tasks(m: usize, n: usize) -> usize {
+    m.saturating_mul(n).div_ceil(MOST_ROWS * MOST_COLUMNS).min(MOST_TASKS)
 }
 
 /// `total` cut into nearly equal parts of at most `most`, each a multiple of `unit` (which may lift it above `most`).
@@ -59,54 +68,39 @@ fn tile_shape<T: Element>(level: Level) -> [usize; 2] {
 /// `scratch_elements`.
 pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
     let shape = &operands.shape;
-    let [most_rows, width] = tile_shape::<T>(level);
-    let height = part(shape.m, most_rows, 1);
-    let block_rows = part(shape.m, BLOCK_ROWS, height);
-    let block_columns = part(shape.n, BLOCK_COLUMNS, width);
+    let [most_height, width] = tile_shape::<T>(level);
+    let height = part(shape.m, most_height, 1);
     let block_terms = part(shape.k, BLOCK_TERMS, 1);
-    let panels_a = scratch;
-    let panels_b = scratch.wrapping_add(panel_rows(shape.m) * block_terms);
-    let each = |tasks: usize, task: &(dyn Fn(usize) + Sync)| match pool {
-        Some(pool) => pool.run(tasks, task),
-        None => (0..tasks).for_each(task),
+    let block_rows = part(shape.m, most_rows(block_terms, size_of::<T>()), height);
+    let strips = scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
+    // The parts of so many panels or tiles, one after the other or shared among threads.
+    let each = |count: usize, part: &(dyn Fn(usize, Range<usize>) + Sync)| match pool {
+        Some(pool) => {
+            let tasks = (TASKS * pool.threads()).min(most_tasks(shape.m, shape.n)).min(count);
+            pool.run(tasks, |task| part(task, count * task / tasks..count * (task + 1) / tasks));
+        }
+        None => part(0, 0..count),
     };
-    for column in (0..shape.n).step_by(block_columns) {
-        let columns = block_columns.min(shape.n - column);
-        for first in (0..shape.k).step_by(block_terms) {
-            let terms = block_terms.min(shape.k - first);
-            for row in (0..shape.m).step_by(block_rows) {
-                let rows = block_rows.min(shape.m - row);
-                let block = Block { operands, terms, first, row, rows, column, columns, height, width, panels_a, panels_b };
-                let tasks_a = rows.div_ceil(height * CHUNK_PANELS);
-                let tasks_b = if row == 0 { columns.div_ceil(width * CHUNK_PANELS) } else { 0 };
-                // SAFETY: as the caller promises; each task packs panels of its own.
-                each(tasks_a + tasks_b, &|task| unsafe {
-                    let pack = if task < tasks_a { block.pack_a(task) } else { block.pack_b(task - tasks_a) };
-                    enter(level, &pack);
-                });
-                let chunk_rows = part(rows, CHUNK_ROWS, height);
-                let down = rows.div_ceil(chunk_rows);
-                let across = match pool {
-                    Some(pool) => (4 * pool.threads()).div_ceil(down).min(columns.div_ceil(width)),
-                    None => 1,
-                };
-                let chunk_columns = part(columns, columns.div_ceil(across), width);
-                each(down * across, &|task| {
-                    let (row, column) = (task / across * chunk_rows, task % across * chunk_columns);
-                    if column < columns {
-                        let rows = [row, chunk_rows.min(rows - row)];
-                        let columns = [column, chunk_columns.min(columns - column)];
-                        // SAFETY: as the caller promises; the panels are packed, and no two tasks write the same part
-                        // of `c`.
-                        unsafe { enter(level, &Multiply { block: &block, rows, columns }) };
-                    }
-                });
-            }
+    for first in (0..shape.k).step_by(block_terms) {
+        let terms = block_terms.min(shape.k - first);
+        for row in (0..shape.m).step_by(block_rows) {
+            let rows = block_rows.min(shape.m - row);
+            let block = Block { operands, terms, first, row, rows, height, width, panels: scratch, strips };
+            let panels = rows.div_ceil(height);
+            // SAFETY: as the caller promises; each task packs panels of its own.
+            each(panels, &|_, panels| unsafe { enter(level, &Pack { block: &block, panels }) });
+            // The tiles of the block, strip after strip, are one sequence: however many columns there are, its parts are equal.
+            each(panels * shape.n.div_ceil(width), &|task, tiles| {
+                let strip = block.strips.wrapping_add(task * width * terms);
+                // SAFETY: as the caller promises; the panels are packed, each task has a strip of its own, and no two tasks
+                // write the same part of `c`.
+                unsafe { enter(level, &Multiply { block: &block, tiles, strip }) };
+            });
         }
     }
 }
 
-/// The block of the product that is packed at the moment.
+/// The block of the product that is computed at the moment.
 struct Block<'a, T> {
     operands: &'a Operands<T>,
     /// The terms, and the first of them.
@@ -114,85 +108,63 @@ struct Block<'a, T> {
     first: usize,
     row: usize,
     rows: usize,
-    column: usize,
-    columns: usize,
     /// The rows and columns of a tile.
     height: usize,
     width: usize,
-    panels_a: *mut T,
-    panels_b: *mut T,
+    /// The rows of `a`, packed, and room for a strip of `b` for each task.
+    panels: *mut T,
+    strips: *mut T,
 }
 
 // SAFETY: the scratch that the pointers name belongs to the call; tasks write apart, and read only what is complete.
 unsafe impl<T: Send + Sync> Sync for Block<'_, T> {}
 
-impl<T: Element> Block<'_, T> {
-    fn pack_a(&self, task: usize) -> Pack<T> {
-        let shape = &self.operands.shape;
-        let done = task * CHUNK_PANELS * self.height;
-        Pack {
-            from: self.operands.a.wrapping_add((self.row + done) * shape.a[0] + self.first * shape.a[1]),
-            strides: shape.a,
-            lanes: (self.rows - done).min(CHUNK_PANELS * self.height),
-            panel: self.height,
-            terms: self.terms,
-            to: self.panels_a.wrapping_add(done * self.terms),
-        }
-    }
-
-    fn pack_b(&self, task: usize) -> Pack<T> {
-        let shape = &self.operands.shape;
-        let done = task * CHUNK_PANELS * self.width;
-        Pack {
-            from: self.operands.b.wrapping_add((self.column + done) * shape.b[1] + self.first * shape.b[0]),
-            strides: [shape.b[1], shape.b[0]],
-            lanes: (self.columns - done).min(CHUNK_PANELS * self.width),
-            panel: self.width,
-            terms: self.terms,
-            to: self.panels_b.wrapping_add(done * self.terms),
-        }
-    }
+/// Some of a block's panels of `a`.
+struct Pack<'a, T> {
+    block: &'a Block<'a, T>,
+    panels: Range<usize>,
 }
 
-/// Copies a strip of an operand into panels: for each term, `panel` rows of `a` (or columns of `b`) side by side. The
-/// last panel is filled up with zeros.
-struct Pack<T> {
-    from: *const T,
-    /// The distances from one lane and from one term to the next.
-    strides: [usize; 2],
-    lanes: usize,
-    panel: usize,
-    terms: usize,
-    to: *mut T,
-}
-
-impl<T: Element> Kernel for Pack<T> {
+impl<T: Element> Kernel for Pack<'_, T> {
     type Element = T;
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        let Pack { strides: [lane_stride, term_stride], lanes, panel, terms, .. } = *self;
-        for lane in (0..lanes).step_by(panel) {
-            let count = panel.min(lanes - lane);
-            // SAFETY: lanes below `lanes` and terms below `terms` are the operand's; the panels lie in scratch.
-            unsafe {
-                let from = self.from.wrapping_add(lane * lane_stride);
-                let to = self.to.add(lane * terms);
-                if count < panel {
-                    for i in 0..panel * terms {
-                        *to.add(i) = T::ZERO;
-                    }
-                }
-                if lane_stride == 1 {
-                    copy_rows::<L>(count, terms, from, term_stride, to, panel);
-                } else if term_stride == 1 {
-                    transpose::<L>([count, terms], from, lane_stride, to, panel);
-                } else {
-                    for p in 0..terms {
-                        for i in 0..count {
-                            *to.add(p * panel + i) = *from.add(i * lane_stride + p * term_stride);
-                        }
-                    }
+        let &Block { operands: Operands { shape, a, .. }, terms, first, row, rows, height, panels, .. } = self.block;
+        for done in self.panels.clone().map(|panel| panel * height) {
+            let from = a.wrapping_add((row + done) * shape.a[0] + first * shape.a[1]);
+            // SAFETY: the rows and terms of the block are the operand's; the panels lie in scratch.
+            unsafe { pack::<L>(from, shape.a, height.min(rows - done), height, terms, panels.add(done * terms)) };
+        }
+    }
+}
+
+/// Copies `lanes` rows of `a` (or columns of `b`) to a panel: for each term, `panel` of them side by side, of which those that do
+/// not exist are zero. `strides` are the distances from one lane and from one term to the next.
+#[inline(always)]
+unsafe fn pack<L: Lanes>(
+    from: *const L::Element,
+    [lane_stride, term_stride]: [usize; 2],
+    lanes: usize,
+    panel: usize,
+    terms: usize,
+    to: *mut L::Element,
+) {
+    // SAFETY: lanes below `lanes` and terms below `terms` are the operand's; the panel lies in scratch.
+    unsafe {
+        if lanes < panel {
+            for i in 0..panel * terms {
+                *to.add(i) = L::Element::ZERO;
+            }
+        }
+        if lane_stride == 1 {
+            copy_rows::<L>(lanes, terms, from, term_stride, to, panel);
+        } else if term_stride == 1 {
+            transpose::<L>([lanes, terms], from, lane_stride, to, panel);
+        } else {
+            for p in 0..terms {
+                for i in 0..lanes {
+                    *to.add(p * panel + i) = *from.add(i * lane_stride + p * term_stride);
                 }
             }
         }
@@ -231,11 +203,11 @@ unsafe fn copy_rows<L: Lanes>(
     }
 }
 
-/// Some rows and columns of a block, each given as the first and the number.
+/// Some of a block's tiles, of which those of a strip follow one another, and room for a strip of `b`.
 struct Multiply<'a, T> {
     block: &'a Block<'a, T>,
-    rows: [usize; 2],
-    columns: [usize; 2],
+    tiles: Range<usize>,
+    strip: *mut T,
 }
 
 impl<T: Element> Kernel for Multiply<'_, T> {
@@ -243,57 +215,83 @@ impl<T: Element> Kernel for Multiply<'_, T> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        let (height, [row, rows]) = (self.block.height, self.rows);
-        let edge = rows % height;
-        for (height, rows) in [(height, [row, rows - edge]), (edge, [row + rows - edge, edge])] {
-            // SAFETY: the panels of these rows and columns are packed, and hold as many whole tiles of `height` rows.
+        let &Block { operands: Operands { shape, b, .. }, terms, first, rows, height, width, .. } = self.block;
+        let panels = rows.div_ceil(height);
+        let mut next = self.tiles.start;
+        while next < self.tiles.end {
+            let (column, panel) = (next / panels * width, next % panels);
+            let columns = width.min(shape.n - column);
+            let count = (panels - panel).min(self.tiles.end - next);
+            let (row, end) = (panel * height, rows.min((panel + count) * height));
+            let edge = (end - row) % height;
+            // The first tile of a strip can pack it by the way, which costs nothing beside its multiply-adds.
+            let fresh = shape.b[1] == 1 && columns == width && height + 1 >= L::ROWS && end - row >= height;
+            // SAFETY: the columns and terms are the operand's. The panels of these rows are packed, and hold as many whole tiles
+            // of `height` rows; the strip is packed when it is read.
             unsafe {
-                match height {
-                    0 => {}
-                    1 => self.tiles::<1, L>(rows),
-                    2 => self.tiles::<2, L>(rows),
-                    3 => self.tiles::<3, L>(rows),
-                    4 => self.tiles::<4, L>(rows),
-                    5 if L::ROWS > 4 => self.tiles::<5, L>(rows),
-                    6 if L::ROWS > 4 => self.tiles::<6, L>(rows),
-                    7 if L::ROWS > 6 => self.tiles::<7, L>(rows),
-                    8 if L::ROWS > 6 => self.tiles::<8, L>(rows),
-                    9 if L::ROWS > 6 => self.tiles::<9, L>(rows),
-                    10 if L::ROWS > 6 => self.tiles::<10, L>(rows),
-                    11 if L::ROWS > 6 => self.tiles::<11, L>(rows),
-                    12 if L::ROWS > 6 => self.tiles::<12, L>(rows),
-                    13 if L::ROWS > 6 => self.tiles::<13, L>(rows),
-                    14 if L::ROWS > 6 => self.tiles::<14, L>(rows),
-                    height => unreachable!("a tile of {height} rows"),
+                if !fresh {
+                    let from = b.wrapping_add(first * shape.b[0] + column * shape.b[1]);
+                    pack::<L>(from, [shape.b[1], shape.b[0]], columns, width, terms, self.strip);
                 }
+                self.rows::<L>(height, [row, end - edge], column, fresh);
+                self.rows::<L>(edge, [end - edge, end], column, false);
             }
+            next += count;
         }
     }
 }
 
 impl<T: Element> Multiply<'_, T> {
+    /// Computes rows of a strip in tiles of `height` rows. Where the strip is `fresh`, the first tile packs it.
     #[inline(always)]
-    unsafe fn tiles<const R: usize, L: Lanes<Element = T>>(&self, [row, rows]: [usize; 2]) {
+    unsafe fn rows<L: Lanes<Element = T>>(&self, height: usize, rows: [usize; 2], column: usize, fresh: bool) {
+        // SAFETY: as in `run`.
+        unsafe {
+            match height {
+                0 => {}
+                1 => self.tiles::<1, L>(rows, column, fresh),
+                2 => self.tiles::<2, L>(rows, column, fresh),
+                3 => self.tiles::<3, L>(rows, column, fresh),
+                4 => self.tiles::<4, L>(rows, column, fresh),
+                5 if L::ROWS > 4 => self.tiles::<5, L>(rows, column, fresh),
+                6 if L::ROWS > 4 => self.tiles::<6, L>(rows, column, fresh),
+                7 if L::ROWS > 6 => self.tiles::<7, L>(rows, column, fresh),
+                8 if L::ROWS > 6 => self.tiles::<8, L>(rows, column, fresh),
+                9 if L::ROWS > 6 => self.tiles::<9, L>(rows, column, fresh),
+                10 if L::ROWS > 6 => self.tiles::<10, L>(rows, column, fresh),
+                11 if L::ROWS > 6 => self.tiles::<11, L>(rows, column, fresh),
+                12 if L::ROWS > 6 => self.tiles::<12, L>(rows, column, fresh),
+                13 if L::ROWS > 6 => self.tiles::<13, L>(rows, column, fresh),
+                14 if L::ROWS > 6 => self.tiles::<14, L>(rows, column, fresh),
+                height => unreachable!("a tile of {height} rows"),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tiles<const R: usize, L: Lanes<Element = T>>(&self, [row, end]: [usize; 2], column: usize, fresh: bool) {
         let block = self.block;
-        let shape = &block.operands.shape;
-        let width = 2 * L::WIDTH;
-        let [column, columns] = self.columns;
-        for j in (column..column + columns).step_by(width) {
-            for i in (row..row + rows).step_by(R) {
-                // SAFETY: as in `run`.
-                unsafe {
-                    let tile = Tile::<L> {
-                        k: block.terms,
-                        a: block.panels_a.add(i * block.terms),
-                        a_strides: [1, block.height],
-                        b: block.panels_b.add(j * block.terms),
-                        b_row: width,
-                        bias: block.operands.bias_at(block.column + j, block.first),
-                        c: block.operands.c.add((block.row + i) * shape.c_row + block.column + j),
-                        c_row: shape.c_row,
-                        accumulate: shape.accumulate || block.first > 0,
-                    };
-                    tile.compute_panels::<R>((column + columns - j).min(width));
+        let &Operands { shape, b, c, .. } = block.operands;
+        let columns = block.width.min(shape.n - column);
+        for i in (row..end).step_by(R) {
+            // SAFETY: as in `run`.
+            unsafe {
+                let tile = Tile::<L> {
+                    k: block.terms,
+                    a: block.panels.add(i * block.terms),
+                    a_strides: [1, block.height],
+                    b: self.strip,
+                    b_row: block.width,
+                    bias: block.operands.bias_at(column, block.first),
+                    c: c.add((block.row + i) * shape.c_row + column),
+                    c_row: shape.c_row,
+                    accumulate: shape.accumulate || block.first > 0,
+                };
+                if R + 1 >= L::ROWS && fresh && i == row {
+                    let b = b.wrapping_add(block.first * shape.b[0] + column);
+                    Tile { b, b_row: shape.b[0], ..tile }.compute_panels::<R, true>(columns, self.strip);
+                } else {
+                    tile.compute_panels::<R, false>(columns, self.strip);
                 }
             }
         }

@@ -18,6 +18,9 @@ const WIDE_ELEMENTS: usize = 8192;
 /// the summation, and is the same for every level and number of threads.
 pub(super) const BLOCK_TERMS: usize = 256;
 
+/// Rows that tasks are cut at: the tallest tiles.
+const TILE_ROWS: usize = 8;
+
 /// The columns of `c` that tasks are cut at: whole strips of every level and type.
 const STRIP: usize = 64;
 
@@ -38,17 +41,12 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool:
         }
         return;
     };
-    // Tasks are long runs of rows, two to a thread, so that from call to call a core meets rows that it has in its cache.
-    // Products of few rows are shared out by columns, and those of few columns too by short runs.
+    // Tasks are equal runs of rows, two to a thread, so that from call to call a core meets rows that it has in its cache.
+    // Products of few rows are shared out by columns, if those are not few as well.
     let parts = 2 * pool.threads();
-    let long = chunk * shape.m.div_ceil(chunk).div_ceil(parts);
-    let (run, across) = if shape.m.div_ceil(long) >= pool.threads() {
-        (long, 1)
-    } else if shape.n >= pool.threads() * STRIP {
-        (long, parts.min(shape.n / STRIP))
-    } else {
-        (shape.m.div_ceil(parts).next_multiple_of(8), 1)
-    };
+    let run = shape.m.div_ceil(parts).next_multiple_of(TILE_ROWS);
+    let by_columns = shape.m < pool.threads() * CHUNK_ROWS && shape.n >= pool.threads() * STRIP;
+    let (run, across) = if by_columns { (shape.m, parts.min(shape.n / STRIP)) } else { (run, 1) };
     let down = shape.m.div_ceil(run);
     let width = shape.n.div_ceil(across).next_multiple_of(STRIP);
     pool.run(down * across, |task| {
@@ -71,14 +69,14 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool:
 /// # Safety
 ///
 /// As for `run`; `scratch` has room for `turned_elements`.
-pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T) {
+pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
     let mut turned = *operands;
     turned.shape.b = [turned_row(operands.shape.n), 1];
     turned.b = scratch;
     // SAFETY: as the caller promises; the turned `b` is whole before it is read.
     unsafe {
         enter(level, &Turn { operands, to: scratch });
-        run(&turned, level, None);
+        run(&turned, level, pool);
     }
 }
 

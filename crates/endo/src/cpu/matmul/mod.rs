@@ -104,7 +104,7 @@ impl Matmul {
             Path::Row if self.a[1] == 1 => 0,
             Path::Column | Path::Row => self.k,
             Path::Turned => direct::turned_elements(self.k, self.n),
-            Path::Blocked => blocked::scratch_elements(self.m, self.n, self.k),
+            Path::Blocked => blocked::scratch_elements([self.m, self.n, self.k], element_bytes),
         };
         elements * element_bytes
     }
@@ -200,7 +200,7 @@ impl<T: Element> Operands<T> {
         unsafe {
             match shape.path(size_of::<T>()) {
                 Path::Direct => direct::run(&self, level, pool),
-                Path::Turned => direct::run_turned(&self, level, scratch),
+                Path::Turned => direct::run_turned(&self, level, scratch, pool),
                 Path::Blocked => blocked::run(&self, level, scratch, pool),
                 Path::Column => self.column(scratch).run(level, pool),
                 Path::Row => self.row(scratch).run(level, pool),

@@ -107,7 +107,7 @@ fn run<T: Float>(
     let bytes = match course {
         Course::Own => product.scratch_bytes(size_of::<T>()),
         Course::Direct => 0,
-        Course::Blocked => blocked::scratch_elements(product.m, product.n, product.k) * size_of::<T>(),
+        Course::Blocked => blocked::scratch_elements([product.m, product.n, product.k], size_of::<T>()) * size_of::<T>(),
     };
     let mut scratch = vec![Line([0xff; 64]); bytes.div_ceil(64) + 2];
     let pointer = scratch.as_mut_ptr().cast::<u8>();
@@ -216,7 +216,7 @@ fn narrow_products_are_right() {
 #[test]
 fn products_of_many_blocks_are_right() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(3));
-    for size in [[65, 129, 300], [5, 2100, 9], [1050, 20, 9], [14, 65, 1100], [3, 2, 600]] {
+    for size in [[65, 129, 300], [5, 2100, 9], [1050, 20, 9], [14, 65, 1100], [3, 2, 600], [520, 40, 1100]] {
         check_layouts(size, &pools, &mut random);
     }
 }

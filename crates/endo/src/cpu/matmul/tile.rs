@@ -3,6 +3,9 @@
 //! multiply-adds in the order of `p`, so no result depends on how a product is cut into tiles.
 use super::lanes::Lanes;
 
+/// How many terms ahead a tile that packs `b` asks for it: some hundred cycles of multiply-adds.
+const AHEAD: usize = 12;
+
 /// What a tile is computed from. The columns of `b` and `c` and the bias are contiguous.
 pub(super) struct Tile<L: Lanes> {
     /// The terms of each sum.
@@ -63,14 +66,14 @@ impl<L: Lanes> Tile<L> {
         }
     }
 
-    /// Computes `R` rows of two vectors from panels: each step of `a` has the rows side by side, each step of `b` two
-    /// vectors of columns. Only the first `columns` columns are written.
+    /// Computes `R` rows of two vectors from a panel of `a`, each step of which has the rows side by side. Only the first
+    /// `columns` columns are written. Where `PACK` is set, the steps of `b` are copied to `strip`, one after the other.
     ///
     /// # Safety
     ///
-    /// As for `compute`; the panels are whole.
+    /// As for `compute`; the panel is whole, and so are the two vectors of each step of `b`, for which `strip` has room.
     #[inline(always)]
-    pub(super) unsafe fn compute_panels<const R: usize>(self, columns: usize) {
+    pub(super) unsafe fn compute_panels<const R: usize, const PACK: bool>(self, columns: usize, mut strip: *mut L::Element) {
         // SAFETY: the panels hold `k` steps, and what `c` and the bias lack of two vectors is masked.
         unsafe {
             let whole = columns == 2 * L::WIDTH;
@@ -83,23 +86,33 @@ impl<L: Lanes> Tile<L> {
                     [L::load_masked(self.bias, masks[0]), L::load_masked(self.bias.wrapping_add(L::WIDTH), masks[1])]
                 }
             };
-            for r in 0..R {
-                // The sums end long after their place in `c` is known: it may be fetched meanwhile.
-                let c = self.c.add(r * self.c_row);
-                L::prefetch(c);
-                L::prefetch(c.wrapping_add(columns - 1));
-            }
             let mut sums = [start; R];
             let (mut a, mut b) = (self.a, self.b);
-            for _ in 0..self.k {
-                let b_vectors = [L::load(b), L::load(b.add(L::WIDTH))];
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = L::splat(a.add(r));
-                    sums[0] = L::multiply_add(x, b_vectors[0], sums[0]);
-                    sums[1] = L::multiply_add(x, b_vectors[1], sums[1]);
+            let mut left = self.k;
+            for row in 0..R {
+                // The sums end long after their place in `c` is known. It is fetched meanwhile, row after row: all at once would
+                // hold up what is read from the panels.
+                let c = self.c.wrapping_add(row * self.c_row);
+                prefetch_pair::<L>(c);
+                let steps = left / (R - row);
+                left -= steps;
+                for _ in 0..steps {
+                    let b_vectors = [L::load(b), L::load(b.add(L::WIDTH))];
+                    if PACK {
+                        // Rows of `b` are too far apart for the processor to see what comes next.
+                        prefetch_pair::<L>(b.wrapping_add(AHEAD * self.b_row));
+                        L::store(strip, b_vectors[0]);
+                        L::store(strip.add(L::WIDTH), b_vectors[1]);
+                        strip = strip.wrapping_add(2 * L::WIDTH);
+                    }
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let x = L::splat(a.add(r));
+                        sums[0] = L::multiply_add(x, b_vectors[0], sums[0]);
+                        sums[1] = L::multiply_add(x, b_vectors[1], sums[1]);
+                    }
+                    a = a.wrapping_add(self.a_strides[1]);
+                    b = b.wrapping_add(if PACK { self.b_row } else { 2 * L::WIDTH });
                 }
-                a = a.wrapping_add(self.a_strides[1]);
-                b = b.wrapping_add(2 * L::WIDTH);
             }
             if whole {
                 self.finish::<R, 2, false>(sums, L::mask(L::WIDTH));
@@ -159,5 +172,16 @@ unsafe fn vectors<L: Lanes, const V: usize, const TAIL: bool>(from: *const L::El
             *vector = if TAIL && v == V - 1 { L::load_masked(from, tail) } else { L::load(from) };
         }
         vectors
+    }
+}
+
+/// Asks for the lines of two vectors side by side: up to three, since they may begin anywhere in a line.
+#[inline(always)]
+unsafe fn prefetch_pair<L: Lanes>(from: *const L::Element) {
+    // SAFETY: a prefetch of any address is allowed.
+    unsafe {
+        L::prefetch(from);
+        L::prefetch(from.wrapping_add(L::WIDTH));
+        L::prefetch(from.wrapping_add(2 * L::WIDTH - 1));
     }
 }
