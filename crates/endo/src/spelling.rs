@@ -6,9 +6,12 @@
 /// The known name that differs least from `name`, or `None` when more than a third of the letters differ. Case and
 /// punctuation do not count: `ave_rooms` is `AveRooms`.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_of(name, &mut known.into_iter())
+}
+
+fn nearest_of<'a>(name: &str, known: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let letters = letters_of(name);
     known
-        .into_iter()
         .map(|candidate| (candidate, letters_of(candidate)))
         .map(|(candidate, other)| (distance(&letters, &other), letters.len().max(other.len()), candidate))
         .filter(|&(edits, length, _)| edits <= (length / 3).max(1) && edits < length)
@@ -18,8 +21,12 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// Names as a list for a message: each in backquotes, the first twenty.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    listed_names(&mut names.into_iter())
+}
+
+fn listed_names(names: &mut dyn Iterator<Item = &str>) -> String {
     const SHOWN: usize = 20;
-    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     match names.len().checked_sub(SHOWN) {
         None | Some(0) => names.join(", "),
         Some(rest) => format!("{} and {rest} more", names[..SHOWN].join(", ")),

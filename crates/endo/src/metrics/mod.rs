@@ -162,7 +162,7 @@ pub trait Metric: Send + Sync {
     /// ```
     fn update_on(&self, y_true: &Array, y_pred: &Array) -> Result<Array> {
         evaluate_now(|cx| {
-            let [y_true, y_pred] = [y_true, y_pred].map(|array| cx.constant(array.clone()));
+            let (y_true, y_pred) = (cx.constant(y_true.clone()), cx.constant(y_pred.clone()));
             self.update(&y_true, &y_pred, None, cx);
             self.result(cx)
         })
@@ -171,8 +171,8 @@ pub trait Metric: Send + Sync {
     /// Takes in a batch of arrays with the weights of its samples, and returns the result so far.
     fn update_weighted_on(&self, y_true: &Array, y_pred: &Array, sample_weight: &Array) -> Result<Array> {
         evaluate_now(|cx| {
-            let [y_true, y_pred, weight] = [y_true, y_pred, sample_weight].map(|array| cx.constant(array.clone()));
-            self.update(&y_true, &y_pred, Some(&weight), cx);
+            let (y_true, y_pred) = (cx.constant(y_true.clone()), cx.constant(y_pred.clone()));
+            self.update(&y_true, &y_pred, Some(&cx.constant(sample_weight.clone())), cx);
             self.result(cx)
         })
     }

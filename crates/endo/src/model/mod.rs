@@ -264,11 +264,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// What its `call` computes of inputs of the shapes and types of these, in training or not.
     #[track_caller]
     pub(crate) fn graph(&self, inputs: &[&Array], training: bool) -> Result<Graph> {
-        let (graph, _) = self.tracing(training).graph(inputs, |inputs, cx| {
+        let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
             let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
             self.forward(&inputs, cx).tensors().into_iter().cloned().collect()
-        })?;
-        Ok(graph)
+        });
+        Ok(self.tracing(training).graph(inputs, closure)?.0)
     }
 
     /// Its weights, trainable or not, in the order of their first use. Empty before it is built or has seen an input.

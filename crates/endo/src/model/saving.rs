@@ -3,7 +3,7 @@
 //! In: a path. Out: a file with every weight by name, written beside its place and renamed, so that a reader never sees half
 //! of it; and back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -136,7 +136,7 @@ pub(crate) fn serialize<'a>(
         Ok((name, TensorView::new(dtype, value.shape().to_vec(), value.bytes())?))
     };
     let views: Vec<(&str, TensorView)> = values.map(view).collect::<Result<_, SafeTensorError>>()?;
-    safetensors::serialize(views, metadata.map(|(key, text)| HashMap::from([(key.to_string(), text)])))
+    safetensors::serialize(views, metadata.map(|(key, text)| [(key.to_string(), text)].into_iter().collect()))
 }
 
 /// The array that a safetensors file holds, unless it is of a type that endo has not.

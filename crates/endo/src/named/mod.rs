@@ -43,29 +43,39 @@ pub(crate) fn get<'a, T: ?Sized + 'static>(
 ) -> Result<Arc<T>> {
     let (name, given) = parse(text)?;
     let Some(row) = table.clone().find(|row| row.names.iter().any(|known| same(known, name))) else {
-        let message = format!("there is no {family} called `{name}`");
-        let near = spelling::nearest(name, table.clone().flat_map(|row| row.names.iter().copied()));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", spelling::listed(table.map(|row| row.names[0]))),
-        };
-        return Err(Error::new(ErrorKind::Argument, message).help(help));
+        return Err(unknown(family, name, &table.map(|row| row.names).collect::<Vec<_>>()));
     };
-    let stranger = given.iter().filter_map(|(option, _)| *option).find(|option| !row.options.contains(option));
+    check(text, row.names[0], row.options, &given)?;
+    (row.make)(&mut Settings { text, given, unnamed: 0 })
+}
+
+/// The error for a name that is none of these, the names of each row.
+fn unknown(family: &str, name: &str, rows: &[&'static [&'static str]]) -> Error {
+    let near = spelling::nearest(name, rows.iter().flat_map(|names| names.iter().copied()));
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", spelling::listed(rows.iter().map(|names| names[0]))),
+    };
+    Error::new(ErrorKind::Argument, format!("there is no {family} called `{name}`")).help(help)
+}
+
+/// Fails if a text gives options that a row has not, or more of them than it has.
+fn check(text: &str, name: &str, options: &'static [&'static str], given: &[Given<'_>]) -> Result<()> {
+    let stranger = given.iter().filter_map(|(option, _)| *option).find(|option| !options.contains(option));
     if let Some(option) = stranger {
-        let message = format!("`{}` has no option `{option}`", row.names[0]);
-        let help = match (spelling::nearest(option, row.options.iter().copied()), row.options) {
+        let message = format!("`{name}` has no option `{option}`");
+        let help = match (spelling::nearest(option, options.iter().copied()), options) {
             (_, []) => "it has no options".to_string(),
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, options) => format!("it has {}", spelling::listed(options.iter().copied())),
         };
         return Err(Error::new(ErrorKind::Argument, message).help(help));
     }
-    if given.len() > row.options.len() {
-        let message = format!("`{text}` gives {} options, but `{}` has {}", given.len(), row.names[0], row.options.len());
+    if given.len() > options.len() {
+        let message = format!("`{text}` gives {} options, but `{name}` has {}", given.len(), options.len());
         return Err(Error::new(ErrorKind::Argument, message).help("give each option once"));
     }
-    (row.make)(&mut Settings { text, given, unnamed: 0 })
+    Ok(())
 }
 
 /// The text from which [`get`] makes a value again: options that have their defaults are left out.
@@ -75,27 +85,34 @@ pub(crate) fn written(name: &str, options: &[(&str, String, bool)]) -> String {
     if set.is_empty() { name.to_string() } else { format!("{name}({})", set.join(", ")) }
 }
 
-impl Settings<'_> {
+impl<'a> Settings<'a> {
     /// The next option of the row: as given by name or place, or its default.
     pub(crate) fn take<S: Setting>(&mut self, option: &str, default: S) -> Result<S> {
+        let Some(value) = self.text_of(option)? else { return Ok(default) };
+        S::read(value).ok_or_else(|| self.misread(option, value, S::EXPECTED, &default.write()))
+    }
+
+    /// The text of the next option of the row, if it was given.
+    fn text_of(&mut self, option: &str) -> Result<Option<&'a str>> {
         let place = self.given.iter().filter(|(name, _)| name.is_none()).nth(self.unnamed);
-        let named: Vec<&str> = self.given.iter().filter(|(name, _)| *name == Some(option)).map(|(_, value)| *value).collect();
-        let value = match (place, named.as_slice()) {
-            (None, []) => return Ok(default),
-            (Some((_, value)), []) => {
+        let named: Vec<&'a str> = self.given.iter().filter(|(name, _)| *name == Some(option)).map(|(_, value)| *value).collect();
+        match (place, named.as_slice()) {
+            (None, []) => Ok(None),
+            (Some(&(_, value)), []) => {
                 self.unnamed += 1;
-                value
+                Ok(Some(value))
             }
-            (None, [value]) => value,
+            (None, [value]) => Ok(Some(value)),
             (Some(_), _) | (None, _) => {
                 let message = format!("`{}` gives the option `{option}` twice", self.text);
-                return Err(Error::new(ErrorKind::Argument, message).help("give options in their order first, then by name"));
+                Err(Error::new(ErrorKind::Argument, message).help("give options in their order first, then by name"))
             }
-        };
-        S::read(value).ok_or_else(|| {
-            let message = format!("the option `{option}` of `{}` is {}, got `{value}`", self.text, S::EXPECTED);
-            Error::new(ErrorKind::Argument, message).help(format!("unless given, it is `{}`", default.write()))
-        })
+        }
+    }
+
+    fn misread(&self, option: &str, value: &str, expected: &str, default: &str) -> Error {
+        let message = format!("the option `{option}` of `{}` is {expected}, got `{value}`", self.text);
+        Error::new(ErrorKind::Argument, message).help(format!("unless given, it is `{default}`"))
     }
 }
 

@@ -16,6 +16,9 @@ use crate::variable::Variable;
 use super::Context;
 use super::replay::{Called, Replay};
 
+/// What is traced. In a box, so that the machine code of what follows it is made once and not for every closure.
+pub(crate) type Closure<'a> = Box<dyn FnOnce(&[Tensor], &mut Context) -> Vec<Tensor> + 'a>;
+
 /// How a closure is traced.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracing {
@@ -35,22 +38,14 @@ impl Tracing {
 
     /// The graph of a closure on inputs of the shapes and types of these, and its warnings.
     #[track_caller]
-    pub fn graph(
-        &self,
-        inputs: &[&Array],
-        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
-    ) -> Result<(Graph, Vec<String>)> {
+    pub fn graph(&self, inputs: &[&Array], closure: Closure<'_>) -> Result<(Graph, Vec<String>)> {
         let (graph, warnings, _) = self.follow(&Trace::new(), inputs, closure)?;
         Ok((graph, warnings))
     }
 
     /// The variables that a closure reads or writes, found by computing it node by node. None is written.
     #[track_caller]
-    pub fn variables(
-        &self,
-        inputs: &[&Array],
-        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
-    ) -> Result<Vec<Variable>> {
+    pub fn variables(&self, inputs: &[&Array], closure: Closure<'_>) -> Result<Vec<Variable>> {
         let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
         Ok(self.follow(&trace, inputs, closure)?.0.variables)
     }
@@ -62,7 +57,7 @@ impl Tracing {
         &self,
         inputs: &[&Array],
         called: Called<'_>,
-        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
+        closure: Closure<'_>,
     ) -> Result<(Vec<Array>, Vec<String>, Vec<Variable>)> {
         let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
         let (graph, warnings, outputs) = self.follow(&trace, inputs, closure)?;
@@ -78,12 +73,7 @@ impl Tracing {
     }
 
     #[track_caller]
-    fn follow(
-        &self,
-        trace: &Rc<Trace>,
-        inputs: &[&Array],
-        closure: impl FnOnce(&[Tensor], &mut Context) -> Vec<Tensor>,
-    ) -> Result<(Graph, Vec<String>, Vec<Tensor>)> {
+    fn follow(&self, trace: &Rc<Trace>, inputs: &[&Array], closure: Closure<'_>) -> Result<(Graph, Vec<String>, Vec<Tensor>)> {
         let site = Location::caller();
         let tensors: Vec<Tensor> = inputs.iter().map(|input| trace.input(input.shape().clone(), input.dtype(), site)).collect();
         let mut context = Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
@@ -99,8 +89,11 @@ impl Tracing {
 
 /// A value computed now, node by node, from variables.
 pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Array> {
-    let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&[], Called::NUMBERED, |_, cx| vec![closure(cx)])?;
-    Ok(values.remove(0))
+    fn first(closure: Closure<'_>) -> Result<Array> {
+        let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&[], Called::NUMBERED, closure)?;
+        Ok(values.remove(0))
+    }
+    first(Box::new(|_, cx| vec![closure(cx)]))
 }
 
 /// Seed and step of the random numbers of a function or model.

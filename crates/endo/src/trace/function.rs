@@ -193,7 +193,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     pub fn prepare(&mut self, inputs: [&Array; N]) -> Result<Vec<Variable>> {
         if self.eager {
             self.accept(&inputs)?;
-            return self.tracing.variables(&inputs, |tensors, cx| self.call(tensors, cx));
+            return self.tracing.variables(&inputs, Box::new(|tensors, cx| self.call(tensors, cx)));
         }
         let index = self.find_or_trace(inputs)?;
         Ok(self.traced[index].program.as_ref().map_or_else(Vec::new, |program| program.variables().to_vec()))
@@ -212,7 +212,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// The error of a run whose check of this index failed.
     #[track_caller]
     fn explain(&self, index: usize, check: usize, inputs: [&Array; N]) -> Error {
-        let retraced = self.tracing.graph(&inputs, |tensors, cx| self.call(tensors, cx)).map(|(graph, _)| graph);
+        let retraced = self.tracing.graph(&inputs, Box::new(|tensors, cx| self.call(tensors, cx))).map(|(graph, _)| graph);
         let replay = Replay { inputs: &inputs, called: Called::NUMBERED, pool: &self.pool };
         let program = self.traced[index].program.as_ref().expect("it was run");
         program.explain(check, retraced, &replay)
@@ -272,7 +272,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         choose: impl FnOnce(Vec<Tensor>, &mut Context) -> Vec<Tensor>,
     ) -> Result<(Graph, Vec<String>)> {
         self.accept(&inputs)?;
-        self.tracing.graph(&inputs, |tensors, cx| choose(self.call(tensors, cx), cx))
+        self.tracing.graph(&inputs, Box::new(|tensors, cx| choose(self.call(tensors, cx), cx)))
     }
 
     /// Runs node by node. Returns with the outputs the values of what `more` takes from the trace.
@@ -283,10 +283,11 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         more: impl FnOnce(&mut Context) -> Vec<Tensor>,
     ) -> Result<(&[Array; M], Vec<Array>)> {
         self.accept(&inputs)?;
-        let (values, warnings, variables) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, |tensors, cx| {
+        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
             let outputs = self.call(tensors, cx);
             outputs.into_iter().chain(more(cx)).collect()
-        })?;
+        });
+        let (values, warnings, variables) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, closure)?;
         *self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = variables;
         self.warn(warnings);
         let mut values = values.into_iter();

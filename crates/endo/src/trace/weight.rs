@@ -83,9 +83,21 @@ impl Weight {
     /// `self`: by it a `call` that should have been `apply` is found.
     #[track_caller]
     pub fn get<O: ?Sized>(&self, owner: &O, shape: impl Into<Shape>, initializer: &dyn Initializer, cx: &mut Context) -> Tensor {
-        let (shape, site) = (shape.into(), Location::caller());
-        if !cx.is_applying(owner) {
-            let kind = spelling::short_name(std::any::type_name::<O>());
+        let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
+        self.get_in(stranger, shape.into(), initializer, cx, Location::caller())
+    }
+
+    /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being applied.
+    fn get_in(
+        &self,
+        stranger: Option<&str>,
+        shape: Shape,
+        initializer: &dyn Initializer,
+        cx: &mut Context,
+        site: &'static Location<'static>,
+    ) -> Tensor {
+        if let Some(owner) = stranger {
+            let kind = spelling::short_name(owner);
             let message = format!("`{kind}::call` was called directly, so its weight `{}` has no layer to belong to", self.name);
             let help = "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
             return cx.trace().fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, cx.dtype());

@@ -13,7 +13,11 @@ use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::state::State;
 
 /// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name.
-pub(super) fn table(rows: usize, cells: impl Iterator<Item = (usize, String, f64)>) -> State {
+pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String, f64)>) -> State {
+    columns(rows, &mut cells)
+}
+
+fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -> State {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
     for (row, name, value) in cells {

@@ -135,7 +135,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let arrays: Vec<&Array> = batch.arrays().collect();
         if model.eager {
             let (tracing, made) = (model.tracing(kind == Kind::Train), RefCell::new(Made::default()));
-            return kept.adopt(&tracing.variables(&arrays, |tensors, cx| model.step(kind, counts, tensors, cx, &[], &made))?);
+            let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| model.step(kind, counts, tensors, cx, &[], &made));
+            return kept.adopt(&tracing.variables(&arrays, closure)?);
         }
         let index = self.find(&[], counts, &arrays)?;
         kept.adopt(self.used[index].0.program.variables())
@@ -165,11 +166,12 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             let made = RefCell::new(Made::default());
             let tracing = self.model.tracing(self.kind == Kind::Train);
             let called = Called { input: &|index| name(counts, index), rows };
-            let (values, warnings, variables) = tracing.run_eagerly(inputs, called, |tensors, cx| {
+            let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
                 let outputs = self.model.step(self.kind, counts, tensors, cx, &self.due, &made);
                 conclude(self.deny_warnings, self.unchecked, cx);
                 outputs
-            })?;
+            });
+            let (values, warnings, variables) = tracing.run_eagerly(inputs, called, closure)?;
             self.model.warn(warnings);
             self.eager = (made.into_inner(), values, variables);
             return Ok((&self.eager.0.names, reported(&self.eager.0, &self.eager.1)));
@@ -282,8 +284,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let arrays: Vec<&Array> = batch.arrays().collect();
         let made = RefCell::new(Made::default());
         let tracing = self.tracing(true);
-        let (graph, _) = tracing.graph(&arrays, |tensors, cx| self.step(Kind::Train, batch.counts(), tensors, cx, &[], &made))?;
-        Ok(graph)
+        let closure = |tensors: &[Tensor], cx: &mut Context| self.step(Kind::Train, batch.counts(), tensors, cx, &[], &made);
+        Ok(tracing.graph(&arrays, Box::new(closure))?.0)
     }
 
     #[track_caller]
@@ -297,11 +299,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ) -> Result<Arc<Step>> {
         let made = RefCell::new(Made::default());
         let tracing = self.tracing(kind == Kind::Train);
-        let (graph, warnings) = tracing.graph(inputs, |tensors, cx| {
+        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
             let outputs = self.step(kind, counts, tensors, cx, due, &made);
             conclude(deny_warnings, unchecked, cx);
             outputs
-        })?;
+        });
+        let (graph, warnings) = tracing.graph(inputs, closure)?;
         let warned = !warnings.is_empty();
         self.warn(warnings);
         let key = Key { unchecked, ..Key::new(kind, counts, inputs, trainable(self), due) };
@@ -313,7 +316,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     fn explain(&self, step: &Step, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
         let Key { kind, counts, .. } = step.key;
         let (tracing, made) = (self.tracing(kind == Kind::Train), RefCell::new(Made::default()));
-        let retraced = tracing.graph(inputs, |tensors, cx| self.step(kind, counts, tensors, cx, &[], &made));
+        let closure = |tensors: &[Tensor], cx: &mut Context| self.step(kind, counts, tensors, cx, &[], &made);
+        let retraced = tracing.graph(inputs, Box::new(closure));
         let called = Called { input: &|index| name(counts, index), rows };
         let replay = Replay { inputs, called, pool: &self.pool };
         step.program.explain(check, retraced.map(|(graph, _)| graph), &replay)
