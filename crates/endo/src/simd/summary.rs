@@ -160,8 +160,8 @@ fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
         let (blocks, rest) = run.as_chunks::<LANES>();
         let (mut seen, mut last) = (Seen::NOTHING, Seen::NOTHING);
         for block in blocks {
-            for lane in 0..LANES {
-                seen.look(lane, block[lane], origin);
+            for (lane, value) in block.iter().enumerate() {
+                seen.look(lane, *value, origin);
             }
             separate();
         }
