@@ -1,13 +1,14 @@
-//! Makes one instruction of several in fused loops, where there is machine code for their combination.
+//! Makes one instruction of several in fused loops, where there is machine code for their combination, and finds the routines that do
+//! all that a loop does.
 //!
 //! In: loops of single operations. Out: the same results, bit by bit, with fewer instructions. Values that are needed for
 //! something else stay.
 
 use crate::dtype::DType;
-use crate::simd::{COMBINED, Combined, Symbol};
+use crate::simd::{COMBINED, Combined, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
-use super::{Action, Function, FusedLoop, Instruction, algebra};
+use super::{Action, Function, FusedLoop, Instruction, Whole, algebra};
 
 /// A formula with its symbols, those with the most operations first.
 type Formula = (&'static Combined, Vec<Symbol>);
@@ -27,6 +28,7 @@ pub fn combine(draft: &mut Draft) {
         if let Action::Loop(body) = &mut step.action
             && body.instructions.len() > 1
         {
+            body.whole = ROUTINES.iter().find_map(|routine| whole(body, routine));
             combine_in(body, &formulas);
         }
     }
@@ -35,9 +37,12 @@ pub fn combine(draft: &mut Draft) {
 /// What a formula's values are so far, and the instructions that it stands for.
 #[derive(Clone, Default)]
 struct Match {
-    values: [Option<usize>; 3],
+    values: [Option<usize>; MOST_VALUES],
     replaced: Vec<usize>,
 }
+
+/// The most values of a formula.
+const MOST_VALUES: usize = 10;
 
 fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
     let mut uses = vec![0; body.loads.len() + body.instructions.len()];
@@ -51,7 +56,7 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
         }
         let found = formulas.iter().find_map(|(combined, symbols)| {
             let value = body.loads.len() + position;
-            let (found, _) = ways(body, &uses, value, symbols, Match::default(), true).into_iter().next()?;
+            let (found, _) = ways(body, Some(&uses), value, symbols, Match::default(), true).into_iter().next()?;
             Some((combined, found))
         });
         if let Some((combined, found)) = found {
@@ -64,10 +69,44 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
     remove(body, &gone);
 }
 
-/// The ways in which a value is what the formula says from its first symbol on, with the symbols that are left.
+/// How a routine does all that a loop does, if it does.
+fn whole(body: &FusedLoop, routine: &'static Routine) -> Option<Whole> {
+    let codes = (routine.results)();
+    let values = body.loads.len()..body.loads.len() + body.instructions.len();
+    if !body.reduces.is_empty()
+        || body.stores.len() != codes.len()
+        || !body.stores.iter().all(|store| values.contains(&store.value))
+    {
+        return None;
+    }
+    // Each result as each of the stores, given those before it.
+    let found = codes.iter().fold(vec![(Match::default(), Vec::new())], |partial, code| {
+        let continued = |(so_far, stores): (Match, Vec<usize>)| {
+            let left = (0..body.stores.len()).filter(|store| !stores.contains(store)).collect::<Vec<_>>();
+            let ways = |store: usize| ways(body, None, body.stores[store].value, code.symbols(), so_far.clone(), true);
+            let found = |store: usize| ways(store).into_iter().map(move |(found, _)| (found, store));
+            let next = |(found, store)| (found, stores.iter().copied().chain([store]).collect());
+            left.into_iter().flat_map(found).map(next).collect::<Vec<_>>()
+        };
+        partial.into_iter().flat_map(continued).collect()
+    });
+    found.into_iter().find_map(|(found, stores)| {
+        let all = (0..body.instructions.len()).all(|position| found.replaced.contains(&position));
+        let loads: Vec<usize> = found.values.into_iter().flatten().collect();
+        let fits = |(number, &value): (usize, &usize)| {
+            let load = body.loads.get(value);
+            load.is_some_and(|load| if number < routine.sequences { load.layout.is_plain() } else { load.layout.is_uniform() })
+        };
+        let single = body.instructions.iter().all(|instruction| instruction.to == DType::F32);
+        (all && single && loads.iter().enumerate().all(fits)).then_some(Whole { routine, loads, stores })
+    })
+}
+
+/// The ways in which a value is what the formula says from its first symbol on, with the symbols that are left. With the numbers of
+/// uses, what is between has no other use.
 fn ways<'a>(
     body: &FusedLoop,
-    uses: &[usize],
+    uses: Option<&[usize]>,
     value: usize,
     symbols: &'a [Symbol],
     so_far: Match,
@@ -83,7 +122,8 @@ fn ways<'a>(
     let Instruction { function, ref inputs, from, to } = body.instructions[position];
     let same = matches!(function, Function::Elementwise(operation) if algebra::symbol(operation) == Some(symbol));
     let float = from == to && matches!(to, DType::F32 | DType::F64);
-    if !same || !float || !(is_result || uses[value] == 1) {
+    let free = is_result || uses.is_none_or(|uses| uses[value] == 1);
+    if !same || !float || !free {
         return Vec::new();
     }
     let mut found = so_far;

@@ -62,6 +62,9 @@ impl Plan {
             let name = format!("{:?}", reduce.reduction).to_lowercase();
             writeln!(f, "       {} = {name} %{} over {before} [{size}] {behind}", self.buffer(reduce.buffer), reduce.value)?;
         }
+        if let Some(whole) = &body.whole {
+            writeln!(f, "     in one pass: {}", whole.routine.name)?;
+        }
         for repeat in &body.repeats {
             let stores: Vec<String> = repeat.stores.iter().map(|&buffer| self.buffer(buffer)).collect();
             let own = repeat.loads.iter().enumerate().filter(|&(value, &buffer)| body.loads[value].buffer != buffer);

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use crate::dtype::DType;
 use crate::graph::{Elementwise, Graph, Kernel};
 use crate::shape::Shape;
-use crate::simd::{Combined, Memory, Reduction};
+use crate::simd::{Combined, Memory, Reduction, Routine};
 
 pub use layout::Layout;
 
@@ -153,6 +153,19 @@ pub struct FusedLoop {
     pub reduces: Vec<Reduce>,
     /// Further sequences to which the same is done; then nothing is reduced.
     pub repeats: Vec<Repeat>,
+    /// The machine code for all of it, if there is some.
+    pub whole: Option<Whole>,
+}
+
+/// A routine that computes all that a loop stores.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Whole {
+    /// The routine.
+    pub routine: &'static Routine,
+    /// The loads that are its values.
+    pub loads: Vec<usize>,
+    /// The stores that its results are for.
+    pub stores: Vec<usize>,
 }
 
 /// Other buffers for the sequences that a loop reads and writes. Single elements stay the same.

@@ -67,7 +67,7 @@ impl Symbol {
 }
 
 /// The most symbols of a formula.
-const LONGEST: usize = 9;
+const LONGEST: usize = 32;
 
 /// A formula in prefix notation: each operation before its operands.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ pub struct Code {
 }
 
 impl Code {
-    fn value(number: u8) -> Self {
+    pub(super) fn value(number: u8) -> Self {
         Self { symbols: [Symbol::Value(number); LONGEST], length: 1 }
     }
 
@@ -97,6 +97,12 @@ impl Code {
         &self.symbols[..self.length]
     }
 
+    /// The number of values, the last of which is in the formula.
+    pub fn values(&self) -> usize {
+        let number = |symbol: &Symbol| if let Symbol::Value(number) = symbol { usize::from(*number) + 1 } else { 0 };
+        self.symbols().iter().map(number).max().unwrap_or(0)
+    }
+
     /// The number of operations.
     pub fn operations(&self) -> usize {
         self.symbols().iter().filter(|symbol| symbol.arity() > 0).count()
@@ -104,7 +110,9 @@ impl Code {
 }
 
 /// What formulas are written with: floats, and [`Code`].
-trait Arithmetic: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
+pub(super) trait Arithmetic:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
     fn square(self) -> Self;
     fn root(self) -> Self;
 }
@@ -210,7 +218,7 @@ combinations! {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -229,12 +237,8 @@ mod tests {
             let columns: Vec<&[u8]> = numbers.chunks(30).map(bytemuck::cast_slice).collect();
             for combined in COMBINED {
                 let code = (combined.code)();
-                let values = code.symbols().iter().filter_map(|symbol| match symbol {
-                    Symbol::Value(number) => Some(*number as usize + 1),
-                    _ => None,
-                });
                 let mut output: [$float; 30] = [0.0; 30];
-                combined.loops[$index].run(&columns[..values.max().unwrap()], bytemuck::cast_slice_mut(&mut output), 30);
+                combined.loops[$index].run(&columns[..code.values()], bytemuck::cast_slice_mut(&mut output), 30);
                 for (row, got) in output.iter().enumerate() {
                     let column = |value| numbers[usize::from(value) * 30 + row];
                     let expected: $float = evaluate(&mut code.symbols().iter(), &column);
@@ -250,7 +254,8 @@ mod tests {
         check!(f64, 1);
     }
 
-    fn evaluate<F: Float>(symbols: &mut std::slice::Iter<Symbol>, value: &impl Fn(u8) -> F) -> F {
+    /// What a formula in prefix notation is, one operation after the other.
+    pub fn evaluate<F: Float>(symbols: &mut std::slice::Iter<Symbol>, value: &impl Fn(u8) -> F) -> F {
         let symbol = *symbols.next().unwrap();
         let mut operand = || evaluate(symbols, value);
         match symbol {

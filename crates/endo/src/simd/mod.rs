@@ -15,6 +15,7 @@ pub mod logarithm;
 pub mod loops;
 pub mod memory;
 pub mod power;
+pub mod routine;
 pub mod summary;
 pub mod trigonometry;
 
@@ -32,6 +33,7 @@ pub use logarithm::{log, log1p};
 pub use loops::{Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
+pub use routine::{ROUTINES, Routine};
 pub use summary::{Summary, dot, histogram, summary};
 pub use trigonometry::{cos, sin};
 

@@ -4,7 +4,7 @@
 //! as possible, which are as long as a tile.
 
 use crate::dtype::DType;
-use crate::plan::{FusedLoop, Load, Place, Plan, Reduce, Repeat};
+use crate::plan::{FusedLoop, Load, Place, Plan, Reduce, Repeat, Whole};
 use crate::simd::Level;
 
 use super::super::address::{Address, Tiles};
@@ -85,7 +85,9 @@ impl Body {
         lowering.short = body.length < LINE_ELEMENTS && body.repeats.is_empty() && !lowering.is_padded();
         lowering.reductions();
         lowering.loads(tiles);
-        lowering.instructions();
+        if lowering.whole().is_none() {
+            lowering.instructions();
+        }
         let spreads = std::mem::take(&mut lowering.spreads);
         (lowering.finish(), spreads)
     }
@@ -158,6 +160,17 @@ impl Lowering<'_> {
         let inside = |load: &Load| !load.layout.is_contiguous() || load.layout.offset == 0;
         let own = |load: &Load| !matches!(self.plan.buffers[load.buffer].place, Place::Input(_)) || !load.layout.is_contiguous();
         narrow && self.body.loads.iter().all(|load| inside(load) && own(load))
+    }
+
+    /// The routine that does all of the loop, where what it takes for single numbers is kept as such.
+    fn whole(&self) -> Option<&Whole> {
+        let whole = self.body.whole.as_ref()?;
+        let fits = |(number, &load): (usize, &usize)| match self.homes[load] {
+            Home::Sequence(_) => number < whole.routine.sequences,
+            Home::Tile(_) => number >= whole.routine.sequences,
+            Home::Register(_) => false,
+        };
+        whole.loads.iter().enumerate().all(fits).then_some(whole)
     }
 
     fn instructions(&mut self) {
@@ -238,12 +251,19 @@ impl Lowering<'_> {
         };
         let loads = self.body.loads.len();
         let mut instructions = Vec::new();
-        for (index, instruction) in self.body.instructions.iter().enumerate() {
-            let inputs = instruction.inputs.len();
-            let values = instruction.inputs.iter().copied().chain([loads + index]);
-            let last = values.map(|value| add(self.homes[value], self.dtype(value))).last().unwrap_or(0);
-            let code = table::instruction(instruction, self.level);
-            instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u32 });
+        if let Some(whole) = self.whole() {
+            // Its operands are all of the table: first the values, then the results.
+            whole.loads.iter().for_each(|&load| _ = add(self.homes[load], DType::F32));
+            whole.stores.iter().for_each(|&store| _ = add(Home::Sequence(Sequence::Store(store)), DType::F32));
+            instructions.push(Instruction { code: whole.routine.at(self.level), first: 0, inputs: whole.loads.len() as u32 });
+        } else {
+            for (index, instruction) in self.body.instructions.iter().enumerate() {
+                let inputs = instruction.inputs.len();
+                let values = instruction.inputs.iter().copied().chain([loads + index]);
+                let last = values.map(|value| add(self.homes[value], self.dtype(value))).last().unwrap_or(0);
+                let code = table::instruction(instruction, self.level);
+                instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u32 });
+            }
         }
         let values: Vec<usize> =
             self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
@@ -340,7 +360,7 @@ impl Lowering<'_> {
         let loads = (0..self.body.loads.len()).filter(|&value| matches!(self.homes[value], Home::Sequence(_)));
         let stores = self.body.stores.iter().map(|store| store.value);
         let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
-        let most = match length * memory > CACHED_BYTES {
+        let most = match length * memory > CACHED_BYTES && self.whole().is_none() {
             true => STREAMED_BYTES / (per_element + memory).max(1),
             false => REGISTER_BYTES / per_element.max(1),
         };

@@ -1,0 +1,174 @@
+//! [`Routine`]: formulas of several results as one loop, which keeps everything in between in registers.
+//!
+//! A routine is written once, as [`Combined`](super::Combined) is: on floats it computes, on [`Code`] it writes itself down. Every
+//! operation rounds as it does alone.
+
+use super::Level;
+use super::combined::{Arithmetic, Code};
+use super::loops::{Loop, separate};
+
+/// What an optimizer does to a weight and its slots. All values and results are `f32`.
+pub struct Routine {
+    /// What plans call it.
+    pub name: &'static str,
+    /// The first so many values are sequences, the others single numbers.
+    pub sequences: usize,
+    /// The formulas of the results in prefix notation.
+    pub results: fn() -> Vec<Code>,
+    /// For each [`Level`].
+    loops: [Loop; 3],
+}
+
+impl PartialEq for Routine {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl std::fmt::Debug for Routine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Routine {
+    /// The loop for a level, which the processor must have. Its inputs are the values; the pointers to the results come after theirs,
+    /// and its own output is not used. A result may be where a sequence is.
+    pub fn at(&self, level: Level) -> Loop {
+        self.loops[level as usize]
+    }
+}
+
+/// Elements that are computed together.
+const WIDTH: usize = 16;
+
+macro_rules! routines {
+    ($($name:ident $text:literal: ($($each:ident $e:literal),+; $($same:ident $s:literal),+; $values:literal) -> [$count:literal] $formula:block)+) => {
+        $(
+            struct $name;
+
+            impl $name {
+                #[inline(always)]
+                fn formula<A: Arithmetic>($($each: A,)+ $($same: A),+) -> [A; $count] $formula
+
+                /// # Safety
+                /// `table` has pointers to the values and then to the results; sequences and results are valid for `n` elements.
+                #[inline(always)]
+                unsafe fn pass(table: *const *const u8, n: usize) {
+                    let mut start = 0;
+                    // SAFETY: by the contract above. All loads of a block come before its stores, so that a result may be where
+                    // a sequence is.
+                    unsafe {
+                        $(let $same = (*table.add($s)).cast::<f32>().read_unaligned();)+
+                        $(let $each = (*table.add($e)).cast::<f32>();)+
+                        let results = table.add($values).cast::<*mut f32>();
+                        while n - start >= WIDTH {
+                            $(let $each = $each.add(start).cast::<[f32; WIDTH]>().read_unaligned();)+
+                            let mut blocks = [[0.0; WIDTH]; $count];
+                            for i in 0..WIDTH {
+                                let computed = Self::formula($($each[i],)+ $($same),+);
+                                for result in 0..$count {
+                                    blocks[result][i] = computed[result];
+                                }
+                            }
+                            for (result, block) in blocks.into_iter().enumerate() {
+                                (*results.add(result)).add(start).cast::<[f32; WIDTH]>().write_unaligned(block);
+                            }
+                            start += WIDTH;
+                            separate();
+                        }
+                        while start < n {
+                            $(let $each = $each.add(start).read_unaligned();)+
+                            let computed = Self::formula($($each,)+ $($same),+);
+                            for (result, number) in computed.into_iter().enumerate() {
+                                (*results.add(result)).add(start).write_unaligned(number);
+                            }
+                            start += 1;
+                        }
+                    }
+                }
+
+                unsafe fn baseline(table: *const *const u8, _: *mut u8, n: usize) {
+                    // SAFETY: the same contract.
+                    unsafe { Self::pass(table, n) }
+                }
+
+                #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
+                unsafe fn avx2(table: *const *const u8, _: *mut u8, n: usize) {
+                    // SAFETY: the same contract.
+                    unsafe { Self::pass(table, n) }
+                }
+
+                #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))]
+                unsafe fn avx512(table: *const *const u8, _: *mut u8, n: usize) {
+                    // SAFETY: the same contract.
+                    unsafe { Self::pass(table, n) }
+                }
+            }
+        )+
+
+        /// All routines.
+        pub static ROUTINES: &[Routine] = &[
+            $(
+                Routine {
+                    name: $text,
+                    sequences: [$($e),+].len(),
+                    results: || $name::formula($(Code::value($e),)+ $(Code::value($s)),+).to_vec(),
+                    loops: [$name::baseline, $name::avx2, $name::avx512],
+                },
+            )+
+        ];
+    };
+}
+
+// The weight, its two slots and its gradient; rates, the scale of the root and epsilon.
+routines! {
+    Adam "adam": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, epsilon 7; 8) -> [3] {
+        let m = m + (g - m) * first;
+        let v = v + (g.square() - v) * second;
+        [w - m * rate / (v.root() + epsilon), m, v]
+    }
+    Nadam "nadam": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, ahead 7, scale 8, epsilon 9; 10) -> [3] {
+        let m = m + (g - m) * first;
+        let v = v + (g.square() - v) * second;
+        [w - (m * rate + g * ahead) / (v.root() * scale + epsilon), m, v]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::combined::tests::evaluate;
+
+    #[test]
+    fn routines_give_the_bits_of_their_operations_at_every_length_and_level() {
+        for (routine, level) in ROUTINES.iter().flat_map(|routine| Level::available().map(move |level| (routine, level))) {
+            for n in [0, 1, 15, 16, 17, 50] {
+                let column = |value: usize| (0..50).map(|i| (0.7 * (i + 9 * value) as f32).sin() + 1.3).collect::<Vec<f32>>();
+                let codes = (routine.results)();
+                let given: Vec<Vec<f32>> = (0..10).map(column).collect();
+                // Results go where the first sequences are, and a row of zeros stays behind the last element.
+                let mut columns = given.clone();
+                let values = codes.iter().map(Code::values).max().unwrap();
+                let pointers: Vec<*mut f32> = columns.iter_mut().map(|column| column.as_mut_ptr()).collect();
+                let table: Vec<*const u8> =
+                    pointers[..values].iter().chain(&pointers[..codes.len()]).map(|p| p.cast::<u8>().cast_const()).collect();
+                // SAFETY: all columns have 50 elements, and the level is available.
+                unsafe { routine.at(level)(table.as_ptr(), std::ptr::null_mut(), n) };
+                for (result, code) in codes.iter().enumerate() {
+                    for row in 0..50 {
+                        let number =
+                            |value: u8| given[usize::from(value)][if usize::from(value) < routine.sequences { row } else { 0 }];
+                        let computed: f32 = evaluate(&mut code.symbols().iter(), &number);
+                        let expected = if row < n { computed } else { given[result][row] };
+                        assert_eq!(
+                            columns[result][row].to_bits(),
+                            expected.to_bits(),
+                            "{routine:?} {level:?} {n}: {result} in {row}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
