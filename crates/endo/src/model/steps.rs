@@ -110,7 +110,7 @@ impl Steps {
 #[derive(Default)]
 pub(crate) struct Made {
     pub names: Names,
-    /// Those after the reported ones.
+    /// Run node by node those after the reported ones; planned all that there are.
     pub shown: Vec<Shown>,
 }
 

@@ -49,7 +49,10 @@ macro_rules! routines {
 
             impl $name {
                 #[inline(always)]
-                fn formula<A: Arithmetic>($($each: A,)+ $($same: A),+) -> [A; $count] $formula
+                fn formula<A: Arithmetic>(
+                    [$($each),+]: [A; [$($e),+].len()],
+                    [$($same),+]: [A; [$($s),+].len()],
+                ) -> [A; $count] $formula
 
                 /// # Safety
                 /// `table` has pointers to the values and then to the results; sequences and results are valid for `n` elements.
@@ -66,7 +69,7 @@ macro_rules! routines {
                             $(let $each = $each.add(start).cast::<[f32; WIDTH]>().read_unaligned();)+
                             let mut blocks = [[0.0; WIDTH]; $count];
                             for i in 0..WIDTH {
-                                let computed = Self::formula($($each[i],)+ $($same),+);
+                                let computed = Self::formula([$($each[i]),+], [$($same),+]);
                                 for result in 0..$count {
                                     blocks[result][i] = computed[result];
                                 }
@@ -79,7 +82,7 @@ macro_rules! routines {
                         }
                         while start < n {
                             $(let $each = $each.add(start).read_unaligned();)+
-                            let computed = Self::formula($($each,)+ $($same),+);
+                            let computed = Self::formula([$($each),+], [$($same),+]);
                             for (result, number) in computed.into_iter().enumerate() {
                                 (*results.add(result)).add(start).write_unaligned(number);
                             }
@@ -113,7 +116,7 @@ macro_rules! routines {
                 Routine {
                     name: $text,
                     sequences: [$($e),+].len(),
-                    results: || $name::formula($(Code::value($e),)+ $(Code::value($s)),+).to_vec(),
+                    results: || $name::formula([$(Code::value($e)),+], [$(Code::value($s)),+]).to_vec(),
                     loops: [$name::baseline, $name::avx2, $name::avx512],
                 },
             )+

@@ -1,23 +1,22 @@
 //! What a run of floats is like: its moments, extremes and counts, its spread, and its product with another.
 //!
-//! In: slices. Out: `f64`. Sums are in `f64`, in a fixed number of lanes that are added up at the end, so that results do not depend on
-//! the level; floats of 32 bits lose nothing on the way.
+//! In: slices. Out: `f64`. Sums are in `f64`, in a fixed number of lanes and runs of a fixed length, so that results do not depend on the
+//! level.
 
-use super::Level;
 use super::loops::{Real, separate};
 
 /// Elements that are looked at together.
 const LANES: usize = 16;
 
-/// The last bin that is used, of however many: an `f32` as much as an `i32`.
-const MOST: usize = 1 << 24;
+/// The last bin that is used, of however many.
+const MOST: usize = i32::MAX as usize;
 
 /// How many tables are counted in, of up to so many bins.
 const TABLES: usize = 4;
 const SHORT: usize = 64;
 
-/// Elements that are counted together: so few that a count in `f32` is exact.
-const RUN: usize = 1 << 20;
+/// Elements that are looked at twice while they are in the nearest cache. So few are counted exactly in their own type.
+const RUN: usize = 4096;
 
 /// What a run of floats is like. Of a run of none the means are not numbers, and the extremes the wrong way around.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -53,12 +52,12 @@ macro_rules! at_every_level {
                 fn avx512<T: Real>($($argument: $type),*) $(-> $result)? {
                     $body($($argument),*)
                 }
-                match Level::detect() {
-                    Level::Baseline => {}
+                match crate::simd::Level::detect() {
+                    crate::simd::Level::Baseline => {}
                     // SAFETY: the processor has the level.
-                    Level::Avx2 => return unsafe { avx2($($argument),*) },
+                    crate::simd::Level::Avx2 => return unsafe { avx2($($argument),*) },
                     // SAFETY: the same.
-                    Level::Avx512 => return unsafe { avx512($($argument),*) },
+                    crate::simd::Level::Avx512 => return unsafe { avx512($($argument),*) },
                 }
             }
             $body($($argument),*)
@@ -72,7 +71,7 @@ at_every_level! {
 at_every_level! {
     /// Adds to each bin how many values are in it, the bins being of equal width between the least and the greatest value. What is no
     /// number is in some bin.
-    histogram, spread: fn(values: &[T], extremes: [f64; 2], counts: &mut [u64])
+    histogram, distribute: fn(values: &[T], extremes: [f64; 2], counts: &mut [u64])
 }
 at_every_level! {
     /// `Σ x y` over two runs of one length.
@@ -117,10 +116,10 @@ impl<T: Real> Seen<T> {
     };
 
     #[inline(always)]
-    fn look(&mut self, lane: usize, x: T, origin: f64) {
-        let distance = x.to_f64() - origin;
-        self.sums[lane] += distance;
-        self.squares[lane] += distance * distance;
+    fn look(&mut self, lane: usize, x: T) {
+        let wide = x.to_f64();
+        self.sums[lane] += wide;
+        self.squares[lane] += wide * wide;
         self.least[lane] = T::select(x < self.least[lane], x, self.least[lane]);
         self.greatest[lane] = T::select(x > self.greatest[lane], x, self.greatest[lane]);
         self.zeros[lane] = self.zeros[lane] + T::select(x == T::ZERO, T::ONE, T::ZERO);
@@ -129,8 +128,11 @@ impl<T: Real> Seen<T> {
 
 /// What has been seen of all runs so far.
 struct Total {
+    count: f64,
     sum: f64,
     squares: f64,
+    /// The sum of squared differences from the mean.
+    spread: f64,
     minimum: f64,
     maximum: f64,
     zeros: f64,
@@ -139,46 +141,56 @@ struct Total {
 impl Total {
     #[inline(always)]
     fn add<T: Real>(&mut self, seen: Seen<T>) {
-        self.sum += sum(seen.sums);
         self.squares += sum(seen.squares);
         self.minimum = self.minimum.min(join(seen.least, |x, y| T::select(x < y, x, y)).to_f64());
         self.maximum = self.maximum.max(join(seen.greatest, |x, y| T::select(x > y, x, y)).to_f64());
         self.zeros += sum(seen.zeros);
     }
+
+    /// Takes in the sum and the spread of another run (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for
+    /// Computing Sample Variances", 1979).
+    #[inline(always)]
+    fn merge(&mut self, count: f64, sum: f64, spread: f64) {
+        if self.count > 0.0 {
+            let difference = sum / count - self.sum / self.count;
+            self.spread += difference * difference * (self.count * count / (self.count + count));
+        }
+        self.spread += spread;
+        self.sum += sum;
+        self.count += count;
+    }
 }
 
 // What is left over after whole blocks has lanes of its own: lanes whose index is a variable are kept in memory.
 
-/// One pass, over distances to the first value. That is one of `n` whose variance and squares are asked for, and so at most `n` times as
-/// far from the mean and from 0 as they are large: of `f64` no more than `log10(n)` digits are lost.
 #[inline(always)]
 fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
-    let origin = values.first().map_or(0.0, |x| x.to_f64());
-    let origin = if origin.is_finite() { origin } else { 0.0 };
-    let mut total = Total { sum: 0.0, squares: 0.0, minimum: f64::INFINITY, maximum: f64::NEG_INFINITY, zeros: 0.0 };
+    let (minimum, maximum) = (f64::INFINITY, f64::NEG_INFINITY);
+    let mut total = Total { count: 0.0, sum: 0.0, squares: 0.0, spread: 0.0, minimum, maximum, zeros: 0.0 };
     for run in values.chunks(RUN) {
         let (blocks, rest) = run.as_chunks::<LANES>();
         let (mut seen, mut last) = (Seen::NOTHING, Seen::NOTHING);
         for block in blocks {
             for (lane, value) in block.iter().enumerate() {
-                seen.look(lane, *value, origin);
+                seen.look(lane, *value);
             }
             separate();
         }
         for (lane, value) in rest.iter().enumerate() {
-            last.look(lane, *value, origin);
+            last.look(lane, *value);
         }
+        let (count, whole) = (run.len() as f64, sum(seen.sums) + sum(last.sums));
+        total.merge(count, whole, spread(run, whole / count));
         total.add(seen);
         total.add(last);
     }
-    let Total { sum, squares, minimum, maximum, zeros } = total;
-    let (count, nan) = (values.len() as f64, squares.is_nan());
-    let distance = sum / count;
+    let Total { count, sum, squares, spread, minimum, maximum, zeros } = total;
+    let nan = squares.is_nan();
     let bounded = low > f64::NEG_INFINITY || high < f64::INFINITY;
     Summary {
-        mean: origin + distance,
-        variance: squares / count - distance * distance,
-        squares: squares + origin * (2.0 * sum + count * origin),
+        mean: sum / count,
+        variance: spread / count,
+        squares,
         minimum: if nan { f64::NAN } else { minimum },
         maximum: if nan { f64::NAN } else { maximum },
         zeros,
@@ -186,45 +198,78 @@ fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
     }
 }
 
+/// The sum of squared differences from a number.
 #[inline(always)]
-fn spread<T: Real>(values: &[T], [minimum, maximum]: [f64; 2], counts: &mut [u64]) {
-    let Some(last) = counts.len().checked_sub(1) else { return };
-    let scale = if maximum > minimum { counts.len() as f64 / (maximum - minimum) } else { 0.0 };
-    let [minimum, scale, last] = [minimum, scale, last.min(MOST) as f64].map(T::from_f64);
+fn spread<T: Real>(values: &[T], from: f64) -> f64 {
     let (blocks, rest) = values.as_chunks::<LANES>();
-    // Neighbours are counted in different tables: a count that was just stored is not there to be added to at once.
-    let mut tables = [[0_u32; SHORT]; TABLES];
+    let (mut sums, mut last) = ([0.0; LANES], [0.0; LANES]);
     for block in blocks {
-        let mut bins = [0; LANES];
         for lane in 0..LANES {
-            bins[lane] = bin((block[lane] - minimum) * scale, last);
+            let difference = block[lane].to_f64() - from;
+            sums[lane] += difference * difference;
         }
         separate();
-        if counts.len() <= SHORT {
-            for lane in 0..LANES {
-                tables[lane % TABLES][bins[lane] as usize % SHORT] += 1;
-            }
-        } else {
-            for bin in bins {
-                counts[bin as usize] += 1;
-            }
-        }
     }
-    for value in rest {
-        counts[bin((*value - minimum) * scale, last) as usize] += 1;
+    for (lane, value) in rest.iter().enumerate() {
+        let difference = value.to_f64() - from;
+        last[lane] = difference * difference;
     }
-    for table in tables {
-        counts.iter_mut().zip(table).for_each(|(count, more)| *count += u64::from(more));
+    sum(sums) + sum(last)
+}
+
+/// Where values lie among bins: the first of them, and how many fit into a range. All is halved, so that no range is too large.
+#[derive(Clone, Copy)]
+struct Scale {
+    minimum: f64,
+    factor: f64,
+    last: f64,
+}
+
+impl Scale {
+    /// The bin of a value: the first for what is no number.
+    #[inline(always)]
+    fn bin<T: Real>(self, x: T) -> i32 {
+        let place = (x.to_f64() * 0.5 - self.minimum) * self.factor;
+        let place = if place > 0.0 { place } else { 0.0 };
+        let place = if place < self.last { place } else { self.last };
+        // SAFETY: `place` is between 0 and the last bin, which is an `i32`.
+        unsafe { place.to_int_unchecked() }
     }
 }
 
-/// The bin at a place among the bins, the last of which is at most [`MOST`]: the first for what is no number.
 #[inline(always)]
-fn bin<T: Real>(place: T, last: T) -> i32 {
-    let place = T::select(place > T::ZERO, place, T::ZERO);
-    let place = T::select(place < last, place, last);
-    // SAFETY: `place` is between 0 and `last`.
-    unsafe { place.to_f64().to_int_unchecked() }
+fn distribute<T: Real>(values: &[T], [minimum, maximum]: [f64; 2], counts: &mut [u64]) {
+    let Some(last) = counts.len().checked_sub(1) else { return };
+    let range = maximum * 0.5 - minimum * 0.5;
+    let factor = if range > 0.0 { (counts.len() as f64 / range).min(f64::MAX) } else { 0.0 };
+    let scale = Scale { minimum: minimum * 0.5, factor, last: last.min(MOST) as f64 };
+    for run in values.chunks(RUN) {
+        let (blocks, rest) = run.as_chunks::<LANES>();
+        // Neighbours are counted in different tables: a count that was just stored is not there to be added to at once.
+        let mut tables = [[0_u32; SHORT]; TABLES];
+        for block in blocks {
+            let mut bins = [0; LANES];
+            for lane in 0..LANES {
+                bins[lane] = scale.bin(block[lane]);
+            }
+            separate();
+            if counts.len() <= SHORT {
+                for lane in 0..LANES {
+                    tables[lane % TABLES][bins[lane] as usize % SHORT] += 1;
+                }
+            } else {
+                for bin in bins {
+                    counts[bin as usize] += 1;
+                }
+            }
+        }
+        for value in rest {
+            counts[scale.bin(*value) as usize] += 1;
+        }
+        for table in tables {
+            counts.iter_mut().zip(table).for_each(|(count, more)| *count += u64::from(more));
+        }
+    }
 }
 
 #[inline(always)]
@@ -255,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_summary_agrees_with_plain_loops_at_every_length() {
-        for count in [1, 7, 16, 17, 40, 1001] {
+        for count in [1, 7, 16, 17, 40, 1001, 4096, 9001] {
             let values = values(count);
             let (n, found) = (count as f64, summary(&values, [-0.3, 1.0]));
             let mean = values.iter().sum::<f64>() / n;
@@ -277,16 +322,22 @@ mod tests {
     fn far_from_0_the_variance_is_still_that_of_the_differences() {
         assert_eq!(summary(&[4096.0_f32, 4097.0, 4098.0, 4097.0], OPEN).variance, 0.5);
         assert_eq!(summary(&[1e9, 1e9 + 1.0, 1e9 + 2.0, 1e9 + 1.0], OPEN).variance, 0.5);
-        // Nor does it matter that the first value is far from the others, more than any other does.
-        let mut values = vec![1e-3; 1000];
-        values[0] = 1e6;
-        values[1] = 3e-3;
-        let (found, squares) = (summary(&values, OPEN), 1e12 + 9e-6 + 998e-6);
-        let mean = (1e6 + 3e-3 + 0.998) / 1000.0;
-        // Three of the sixteen digits are lost, and one by adding up.
-        let near = |found: f64, exact: f64| (found / exact - 1.0).abs() < 1e-11;
-        assert!(near(found.mean, mean) && near(found.squares, squares));
-        assert!(near(found.variance, squares / 1000.0 - mean * mean));
+    }
+
+    #[test]
+    fn one_large_value_among_a_million_leaves_the_digits_of_the_sums() {
+        for large in [0.1_f32, 1e6] {
+            let (count, exact) = ((1 << 20) + 17, f64::from(large));
+            let mut values = vec![0.0; count];
+            values[0] = large;
+            let (found, share) = (summary(&values, OPEN), 1.0 / count as f64);
+            let near = |found: f64, exact: f64| assert!((found / exact - 1.0).abs() < 1e-12, "{found} for {exact}");
+            near(found.mean, exact * share);
+            near(found.squares, exact * exact);
+            near(found.variance, exact * exact * share * (1.0 - share));
+        }
+        let found = summary(&[1e200, 0.0, 0.0], OPEN);
+        assert_eq!((found.squares, found.variance), (f64::INFINITY, f64::INFINITY));
     }
 
     #[test]
@@ -312,6 +363,18 @@ mod tests {
         assert_eq!(count(&[7.0_f32; 9], 5), [9, 0, 0, 0, 0]);
         assert_eq!(count(&[f32::NAN, 1.0, 2.0], 3).iter().sum::<u64>(), 3);
         assert_eq!(count(&[f64::NEG_INFINITY, 1.0, f64::INFINITY], 3).iter().sum::<u64>(), 3);
-        assert_eq!(count(&values(1000), 30).iter().sum::<u64>(), 1000);
+        assert_eq!(count(&values(9000), 30).iter().sum::<u64>(), 9000);
+        for bins in [64, 65, 1000] {
+            let many: Vec<f64> = (0..3 * bins).map(|i| ((7 * i) % (3 * bins)) as f64).collect();
+            let counted = count(&many, bins);
+            assert!(
+                counted.iter().all(|count| (2..=4).contains(count)) && counted.iter().sum::<u64>() == 3 * bins as u64,
+                "{bins}"
+            );
+        }
+        // However small or large the range is.
+        assert_eq!(count(&[0.0, 1.5e-38_f32, 2.5e-38, 5e-38], 5), [1, 1, 1, 0, 1]);
+        assert_eq!(count(&[-3e38_f32, -0.9e38, 1.1e38, 3e38], 6), [1, 0, 1, 0, 1, 1]);
+        assert_eq!(count(&[-1.5e308, -0.4e308, 0.6e308, 1.5e308], 6), [1, 0, 1, 0, 1, 1]);
     }
 }

@@ -184,6 +184,14 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         Ok(self.traced.len() - 1)
     }
 
+    /// Traces and plans, and lays the variables out as a run does: what is run beside the function must not say where they lie.
+    #[track_caller]
+    pub(crate) fn lay_out(&mut self, inputs: [&Array; N]) -> Result<()> {
+        let index = self.find_or_trace(inputs)?;
+        self.traced[index].program.iter().for_each(Program::lay_out);
+        Ok(())
+    }
+
     /// Traces and plans for inputs of the shapes and types of these, and returns the variables that a run on them reads or writes.
     /// None is written.
     ///

@@ -63,6 +63,11 @@ impl Program {
         &self.variables
     }
 
+    /// Lays its variables out in memory in the order in which it goes through them, where nothing has been run with them before.
+    pub(crate) fn lay_out(&self) {
+        self.bind();
+    }
+
     /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's. Fails, with all variables
     /// as they were, when a checked value is not finite.
     pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {
@@ -121,6 +126,12 @@ impl Program {
             };
             return result;
         }
+    }
+
+    /// Where its variables lie in memory.
+    #[cfg(test)]
+    pub(crate) fn offsets(&self) -> Vec<usize> {
+        self.bind().offsets.to_vec()
     }
 
     fn bind(&self) -> Binding {

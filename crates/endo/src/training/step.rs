@@ -177,7 +177,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             return Ok((&self.eager.0.names, reported(&self.eager.0, &self.eager.1)));
         }
         self.seen = None;
+        let main = self.find(&[], counts, inputs)?;
         if !self.due.is_empty() {
+            // What is run beside the step must not say where the variables lie.
+            self.used[main].0.program.lay_out();
             let due = std::mem::take(&mut self.due);
             let index = self.find(&due, counts, inputs);
             self.due = due;
@@ -186,8 +189,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             step.program.run(inputs, outputs, &self.model.pool)?;
             self.seen = Some(index);
         }
-        let index = self.find(&[], counts, inputs)?;
-        let (step, outputs) = &mut self.used[index];
+        let (step, outputs) = &mut self.used[main];
         if let Err(check) = step.program.attempt(inputs, outputs, &self.model.pool) {
             return Err(match self.replays {
                 true => self.model.explain(step, check, inputs, rows),

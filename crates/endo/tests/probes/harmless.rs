@@ -1,6 +1,7 @@
 //! Reading changes nothing: the weights of a training with probes are those of one without, bit by bit, node by node and planned.
 
 use endo::prelude::*;
+use endo::training::probes::Statistics;
 
 use super::all_probes;
 use super::regressor::{Regressor, made_up_data};
@@ -92,9 +93,11 @@ fn planned_and_node_by_node_readings_agree() {
     for (a, b) in planned.iter().zip(&eager) {
         assert_eq!((a.step, a.epoch, a.kind, &a.path), (b.step, b.epoch, b.kind, &b.path));
         let numbers = |reading: &Reading| {
-            let statistics = reading.statistics;
-            [statistics.mean, statistics.standard_deviation, statistics.norm, statistics.minimum, statistics.maximum]
+            let Statistics { mean, standard_deviation, norm, minimum, maximum, zeros, .. } = reading.statistics;
+            [mean, standard_deviation, norm, minimum, maximum, zeros, reading.statistics.saturated.unwrap_or(0.0)]
         };
+        let counted = |reading: &Reading| reading.histogram.as_ref().map(|histogram| histogram.counts.iter().sum::<usize>());
+        assert_eq!(counted(a), counted(b));
         let scale = a.statistics.norm.max(1.0);
         let near = numbers(a).iter().zip(numbers(b)).all(|(a, b)| (a - b).abs() <= 1e-4 * scale);
         assert!(near, "{a}\n{b}");

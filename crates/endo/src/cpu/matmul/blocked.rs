@@ -1,5 +1,5 @@
-//! Large products: blocks of `a` are packed into panels that the second cache holds, and strips of `b` beside them, and the
-//! two multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). In: operands
+//! Large products: blocks of `a` are packed into panels, and strips of `b` that the second cache holds, and the two
+//! multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). In: operands
 //! of any strides and scratch; out: `c`. Tasks share `c`, never the terms of a sum.
 use super::Operands;
 use super::lanes::{Element, Kernel, Lanes, enter};
@@ -76,7 +76,9 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, scrat
     // The parts of so many panels or tiles, one after the other or shared among threads.
     let each = |count: usize, part: &(dyn Fn(usize, Range<usize>) + Sync)| match pool {
         Some(pool) => {
-            let tasks = (TASKS * pool.threads()).min(most_tasks(shape.m, shape.n)).min(count);
+            // A multiple of the threads, so that each has as much.
+            let most = most_tasks(shape.m, shape.n);
+            let tasks = (pool.threads() * (most / pool.threads()).clamp(1, TASKS)).min(most).min(count);
             pool.run(tasks, |task| part(task, count * task / tasks..count * (task + 1) / tasks));
         }
         None => part(0, 0..count),
@@ -182,7 +184,7 @@ unsafe fn copy_rows<L: Lanes>(
     to_row: usize,
 ) {
     for row in 0..rows {
-        // SAFETY: as in `Pack::run`.
+        // SAFETY: as in `pack`.
         unsafe {
             let (from, to) = (from.add(row * from_row), to.add(row * to_row));
             let mut i = 0;

@@ -57,6 +57,7 @@ impl Beside {
             let (Made { shown, .. }, missing, values) = &self.eager;
             return Ok((outputs, Look { shown, missing, outputs: values }));
         }
+        function.lay_out(inputs)?;
         let index = self.find(function, inputs, due)?;
         let Known { step: Step { program, shown, outputs: values, .. }, missing, .. } = &mut self.known[index];
         program.run(&inputs, values, function.pool())?;

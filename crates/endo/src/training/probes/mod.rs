@@ -1,7 +1,7 @@
 //! Probes: what happens inside a model while it is trained, seen without a change to its code.
 //!
-//! In: patterns of paths, and how often. Out: [`Reading`]s. A step that is read runs the plan that it runs without probes, and beside it
-//! one that computes the same with statistics as further outputs and writes nothing; all other steps run the first alone.
+//! In: patterns of paths, and how often. Out: [`Reading`]s. A step that is read runs the plan that it runs without probes, and before it
+//! one of the same trace whose outputs are summaries, and which writes and checks nothing; all other steps run the first alone.
 
 mod beside;
 mod cost;
@@ -63,6 +63,15 @@ mod tests {
         assert_eq!(plain[0].program.plan().to_string(), unread[0].program.plan().to_string());
         // Steps 0, 2 and 3 of 4: both probes, the second, the first.
         assert_eq!(read.iter().map(|step| step.key.due.len()).collect::<Vec<_>>(), [2, 1, 1]);
+    }
+
+    #[test]
+    fn a_first_step_that_is_read_leaves_the_variables_where_they_lie_without_probes() {
+        let (mut without, mut with) = (model(), model());
+        without.fit(&data(), Fit::epochs(1)).unwrap();
+        with.fit(&data(), Fit::epochs(1).probe(Probe::updates("*"))).unwrap();
+        let [(plain, _), (unread, _)] = [&without, &with].map(steps);
+        assert_eq!(plain[0].program.offsets(), unread[0].program.offsets());
     }
 
     #[test]

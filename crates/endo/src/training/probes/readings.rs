@@ -109,9 +109,10 @@ impl Histogram {
     pub fn edges(&self) -> Vec<f64> {
         let Self { minimum, maximum, .. } = *self;
         let bins = self.counts.len();
-        let edge = |index: usize| match index == bins {
-            true => maximum,
-            false => minimum + (maximum - minimum) * index as f64 / bins as f64,
+        let edge = |index: usize| match index {
+            0 => minimum,
+            _ if index == bins => maximum,
+            _ => minimum + (maximum - minimum) * index as f64 / bins as f64,
         };
         (0..=bins).map(edge).collect()
     }

@@ -1,6 +1,6 @@
 //! The outputs by which a step shows its inside.
 //!
-//! In: what is due, and what the step has computed. Out: statistics as further outputs, and where among them each reading is.
+//! In: what is due, and what the step has computed. Out: summaries as outputs, and where among them each reading is.
 
 use crate::array::Array;
 use crate::graph::Tensor;
@@ -61,20 +61,19 @@ impl Seen<'_> {
                 missing.push(Missing { watch: index, names: values.iter().map(|value| value.name.clone()).collect() });
             }
             let wanted: Vec<&Value> = values.iter().filter(matching).filter(|value| !value.tensor.shape().is_empty()).collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            let summaries = self.first + outputs.len();
-            let floats: Vec<_> = wanted.iter().map(|value| (floats(&value.tensor), value.saturation())).collect();
-            outputs.push(Tensor::summaries(&floats, watch.bins));
-            for (row, value) in wanted.into_iter().enumerate() {
-                let raw = watch.raw.then(|| {
-                    outputs.push(value.tensor.clone());
-                    self.first + outputs.len() - 1
-                });
-                let (kind, path, count, bins) = (watch.kind, value.path.clone(), value.tensor.shape().len(), watch.bins);
-                let bounded = value.bounds.is_some();
-                shown.push(Shown::Value(ShownValue { watch: index, kind, path, count, summaries, row, bins, bounded, raw }));
+            for values in groups(&wanted) {
+                let summaries = self.first + outputs.len();
+                let floats: Vec<_> = values.iter().map(|value| (floats(&value.tensor), value.saturation())).collect();
+                outputs.push(Tensor::summaries(&floats, watch.bins));
+                for (row, value) in values.iter().enumerate() {
+                    let raw = watch.raw.then(|| {
+                        outputs.push(value.tensor.clone());
+                        self.first + outputs.len() - 1
+                    });
+                    let (kind, path, count, bins) = (watch.kind, value.path.clone(), value.tensor.shape().len(), watch.bins);
+                    let bounded = value.bounds.is_some();
+                    shown.push(Shown::Value(ShownValue { watch: index, kind, path, count, summaries, row, bins, bounded, raw }));
+                }
             }
         }
         (shown, missing, outputs)
@@ -105,6 +104,24 @@ impl Value {
     fn saturation(&self) -> [f64; 2] {
         self.bounds.map_or([f64::NEG_INFINITY, f64::INFINITY], saturation)
     }
+}
+
+/// Values that are read by one operation. All of them have to be there at once, so they are not too large together.
+fn groups<'v, 'a>(values: &'v [&'a Value]) -> Vec<&'v [&'a Value]> {
+    const MOST: usize = 1 << 18;
+    let (mut groups, mut start, mut elements) = (Vec::new(), 0, 0);
+    for (index, value) in values.iter().enumerate() {
+        let more = value.tensor.shape().len();
+        if index > start && elements + more > MOST {
+            groups.push(&values[start..index]);
+            (start, elements) = (index, 0);
+        }
+        elements += more;
+    }
+    if start < values.len() {
+        groups.push(&values[start..]);
+    }
+    groups
 }
 
 /// The gradients that optimizers were given, of the loss itself where they scale it.
