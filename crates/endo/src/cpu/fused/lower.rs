@@ -17,7 +17,7 @@ const REGISTER_BYTES: usize = 24 << 10;
 /// Loops that go through more than this find nothing of it in the first two levels of the cache.
 const CACHED_BYTES: usize = 1 << 19;
 /// The bytes of a tile, in memory and in registers, that are in nobody's way there while the next ones come in.
-const STREAMED_BYTES: usize = 6 << 10;
+const STREAMED_BYTES: usize = 12 << 10;
 /// Tiles are whole rows of broadcast or reduced values up to this length.
 const LONGEST_ROW: usize = 512;
 /// The elements of a chunk, about.
