@@ -41,6 +41,8 @@ macro_rules! operation {
 operation!(add, "add", 2, Binary, binary, |a, b| a + b);
 operation!(subtract, "subtract", 2, Binary, binary, |a, b| a - b);
 operation!(multiply, "multiply", 2, Binary, binary, |a, b| a * b);
+operation!(divide, "divide", 2, Binary, binary, |a, b| a / b);
+operation!(sqrt, "sqrt", 1, Unary, unary, |x| x.sqrt());
 operation!(square, "square", 1, Unary, unary, |x| x * x);
 operation!(negative, "negative", 1, Unary, unary, |x| -x);
 
@@ -338,6 +340,41 @@ pub fn updates(lengths: &[usize]) -> Graph {
         let weight = build.elementwise(&add::OPERATION, &[weight, squared]);
         build.write(2 * index, weight);
         build.write(2 * index + 1, slot);
+    }
+    build.outputs([])
+}
+
+/// A graph of the updates of Adam, or of Nadam, which are one routine each.
+pub fn optimizer(lengths: &[usize], ahead: bool) -> Graph {
+    let mut build = Builder::default();
+    let [first, second, rate, share, scale, epsilon] =
+        [0.1_f32, 0.001, 0.01, 0.002, 1.5, 1e-7].map(|number| build.constant(Array::scalar(number)));
+    for (index, &length) in lengths.iter().enumerate() {
+        let values = |start: usize| Array::from_fn([length], move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1);
+        let [w, m, v] = [0, 1, 2].map(|start| build.variable(values(3 * index + start)));
+        let x = build.input([length]);
+        let g = build.elementwise(&negative::OPERATION, &[x]);
+        build.check(g);
+        let [first, second, rate, share, scale, epsilon] =
+            [first, second, rate, share, scale, epsilon].map(|number| build.expand(number, [length]));
+        let mut of = |operation, inputs: &[NodeId]| build.elementwise(operation, inputs);
+        let difference = of(&subtract::OPERATION, &[g, m]);
+        let change = of(&multiply::OPERATION, &[difference, first]);
+        let m = of(&add::OPERATION, &[m, change]);
+        let squared = of(&square::OPERATION, &[g]);
+        let difference = of(&subtract::OPERATION, &[squared, v]);
+        let change = of(&multiply::OPERATION, &[difference, second]);
+        let v = of(&add::OPERATION, &[v, change]);
+        let (mut step, mut root) = (of(&multiply::OPERATION, &[m, rate]), of(&sqrt::OPERATION, &[v]));
+        if ahead {
+            let share = of(&multiply::OPERATION, &[g, share]);
+            step = of(&add::OPERATION, &[step, share]);
+            root = of(&multiply::OPERATION, &[root, scale]);
+        }
+        let root = of(&add::OPERATION, &[root, epsilon]);
+        let step = of(&divide::OPERATION, &[step, root]);
+        let w = of(&subtract::OPERATION, &[w, step]);
+        [w, m, v].into_iter().enumerate().for_each(|(slot, value)| build.write(3 * index + slot, value));
     }
     build.outputs([])
 }

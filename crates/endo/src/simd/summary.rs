@@ -314,6 +314,9 @@ mod tests {
             assert_eq!(found.beyond, values.iter().filter(|x| **x < -0.3 || **x > 1.0).count() as f64);
             let doubled: Vec<f64> = values.iter().map(|x| 2.0 * x).collect();
             near(dot(&values, &doubled), 2.0 * found.squares);
+            // The same bits as without the instructions that this processor has beside those of all.
+            assert_eq!(found, summarize(&values, [-0.3, 1.0]));
+            assert_eq!(dot(&values, &doubled), multiply(&values, &doubled));
         }
         assert_eq!(summary(&[0.0_f32, -0.0, 1.0], OPEN).zeros, 2.0);
     }

@@ -203,6 +203,14 @@ fn random_small_products_are_right() {
 }
 
 #[test]
+fn products_of_more_threads_than_tasks_are_right() {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(20)], Random(7));
+    for size in [[300, 500, 40], [130, 900, 33], [15, 33, 1100]] {
+        check_layouts(size, &pools, &mut random);
+    }
+}
+
+#[test]
 fn narrow_products_are_right() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(2));
     for size in [[32, 1, 30], [30, 1, 32], [32, 30, 1], [1, 30, 30], [1, 1, 1], [1, 1, 100], [3, 1, 65]] {
