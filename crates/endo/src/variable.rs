@@ -225,6 +225,8 @@ impl Block {
 
         let merged = Block::new();
         let mut target = merged.write();
+        let bytes = |member: &Arc<Inner>| Memory::round_up((member.shape.len() * member.dtype.bytes()).max(1));
+        target.memory = Memory::with_room(members.iter().map(bytes).sum());
         for member in members {
             let mut place = member.place.lock().expect("no thread panics while it moves a variable");
             let Some(source) = blocks.iter().position(|block| Arc::ptr_eq(block, &place.block)) else {

@@ -1,102 +1,192 @@
 //! Tests that values are finite before variables are written.
 //!
-//! In: the plan's checks. Out: the index of the first that fails.
+//! In: the plan's checks. Out: the index of the first that fails. Products that are deferred to updates are tested by their operands: a sum
+//! of `k` products is at most `k` times the largest number on the left times the largest on the right. Where that could be too large,
+//! the products are computed, and tested as everything else is.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::dtype::DType;
-use crate::plan::{Checked, Plan};
+use crate::plan::{self, Checked, Matrix, Plan, Product};
 use crate::simd::Level;
 
+use super::Scratch;
 use super::address::{Address, Bases};
 use super::pool::Pool;
+use super::product::Batch;
+
+/// The values of a step to test, and its deferred products.
+pub struct Guard {
+    checks: Vec<Check>,
+    deferred: Vec<Deferred>,
+}
 
 /// A value to test.
-pub struct Check {
+struct Check {
     index: usize,
+    numbers: Numbers,
+    /// Whether it is the result of a deferred product.
+    deferred: bool,
+}
+
+/// Floats side by side.
+struct Numbers {
     address: Address,
     length: usize,
     wide: bool,
 }
 
-impl Check {
-    /// Resolves a check of the plan.
-    pub fn new(plan: &Plan, check: &Checked) -> Self {
-        let address = Address::new(plan, check.buffer, check.offset);
-        let wide = plan.buffers[check.buffer].dtype == DType::F64;
-        Self { index: check.index, address, length: check.length, wide }
+/// A product that is computed later, or here.
+struct Deferred {
+    terms: usize,
+    operands: [Numbers; 2],
+    product: Batch,
+}
+
+/// What no sum of a product may come to for its result to be finite without a look at it. Roundings on the way, each by one part in
+/// 16 million at most, do not make three times as much of it.
+const SAFE: f64 = 1e38;
+
+impl Guard {
+    /// Resolves a step of the plan.
+    pub fn new(plan: &Plan, guard: &plan::Guard) -> Self {
+        let check = |check: &Checked| Check {
+            index: check.index,
+            numbers: Numbers::new(plan, check.buffer, check.offset, check.length),
+            deferred: guard.deferred.iter().any(|product| product.output == check.buffer),
+        };
+        let deferred = |product: &Product| {
+            let [rows, terms, columns] = product.sizes;
+            let operands = [Numbers::of(plan, &product.left, [rows, terms]), Numbers::of(plan, &product.right, [terms, columns])];
+            Deferred { terms, operands, product: Batch::new(plan, product) }
+        };
+        Self { checks: guard.checks.iter().map(check).collect(), deferred: guard.deferred.iter().map(deferred).collect() }
     }
 
-    /// Whether `length` elements from the element `first` on are finite.
+    /// The bytes of scratch that one thread needs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.deferred.iter().map(|deferred| deferred.product.scratch_bytes()).max().unwrap_or(0)
+    }
+
+    /// Tests all values in order. Returns whether it has computed the deferred products; fails with the index of the first value that is
+    /// not finite.
     ///
     /// # Safety
-    /// As for [`check`]; the value has these elements.
-    unsafe fn part(&self, bases: &Bases, first: usize, length: usize, level: Level) -> bool {
-        let start = bases.at(self.address);
+    /// The addresses hold what the plan says, which nobody writes meanwhile, and nobody touches the results of the deferred products. The
+    /// processor has the level, and scratch is as large as asked for, for `threads` threads.
+    pub unsafe fn run(
+        &self,
+        bases: &Bases,
+        scratch: Scratch,
+        level: Level,
+        threads: usize,
+        pool: &Pool,
+        alone: &Pool,
+    ) -> Result<bool, usize> {
         // SAFETY: as the caller promises.
-        unsafe {
-            match self.wide {
-                false => finite(std::slice::from_raw_parts(start.cast::<u32>().add(first), length), level),
-                true => finite_wide(std::slice::from_raw_parts(start.cast::<u64>().add(first), length)),
+        let computed = !self.deferred.iter().all(|deferred| unsafe { deferred.is_finite(bases, level, threads, pool) });
+        if computed {
+            for deferred in &self.deferred {
+                // SAFETY: as the caller promises.
+                unsafe { deferred.product.run(bases, scratch, level, threads, pool, alone) };
             }
         }
+        for check in self.checks.iter().filter(|check| computed || !check.deferred) {
+            // SAFETY: as the caller promises; what is deferred has been computed.
+            if !unsafe { check.numbers.largest(bases, level, threads, pool) }.is_finite() {
+                return Err(check.index);
+            }
+        }
+        Ok(computed)
+    }
+}
+
+impl Deferred {
+    /// Whether the operands show that the result is finite.
+    ///
+    /// # Safety
+    /// As for [`Guard::run`].
+    unsafe fn is_finite(&self, bases: &Bases, level: Level, threads: usize, pool: &Pool) -> bool {
+        // SAFETY: as the caller promises.
+        let [left, right] = self.operands.each_ref().map(|numbers| unsafe { numbers.largest(bases, level, threads, pool) });
+        // Not so if one is NaN.
+        self.terms as f64 * left * right < SAFE
     }
 }
 
 /// The elements that one thread tests at a time.
 const PART: usize = 1 << 16;
 
-/// Tests all checks in order, long ones in parts. Fails with the index of the first that is not finite.
-///
-/// # Safety
-/// The addresses hold floats, which nobody writes meanwhile, and the processor has the level.
-pub unsafe fn check(checks: &[Check], bases: &Bases, level: Level, threads: usize, pool: &Pool) -> Result<(), usize> {
-    for check in checks {
-        let finite = if threads == 1 || check.length <= PART {
-            // SAFETY: as the caller promises.
-            unsafe { check.part(bases, 0, check.length, level) }
-        } else {
-            let finite = AtomicBool::new(true);
-            pool.run(check.length.div_ceil(PART), |part| {
-                let first = part * PART;
-                // SAFETY: as the caller promises.
-                if !unsafe { check.part(bases, first, PART.min(check.length - first), level) } {
-                    finite.store(false, Ordering::Relaxed);
+impl Numbers {
+    fn new(plan: &Plan, buffer: usize, offset: usize, length: usize) -> Self {
+        Self { address: Address::new(plan, buffer, offset), length, wide: plan.buffers[buffer].dtype == DType::F64 }
+    }
+
+    /// From the first to the last element of a matrix.
+    fn of(plan: &Plan, matrix: &Matrix, size: [usize; 2]) -> Self {
+        let steps = size.iter().zip(matrix.strides).map(|(&size, stride)| (size - 1) * stride.unsigned_abs());
+        Self::new(plan, matrix.buffer, matrix.offset, steps.sum::<usize>() + 1)
+    }
+
+    /// The largest of the absolute values; infinite or NaN if one of them is.
+    ///
+    /// # Safety
+    /// As for [`Guard::run`].
+    unsafe fn largest(&self, bases: &Bases, level: Level, threads: usize, pool: &Pool) -> f64 {
+        // Numbers without a sign are in the order of their bits, and NaN are above all of them.
+        let (single, double) = (AtomicU32::new(0), AtomicU64::new(0));
+        let part = |part: usize, size: usize| {
+            let (start, first) = (bases.at(self.address).cast_const(), part * size);
+            let length = size.min(self.length - first);
+            // SAFETY: as the caller promises; the part is one of the value's.
+            unsafe {
+                match self.wide {
+                    false => {
+                        let bits = std::slice::from_raw_parts(start.cast::<u32>().add(first), length);
+                        single.fetch_max(largest(bits, level), Ordering::Relaxed);
+                    }
+                    true => {
+                        let bits = std::slice::from_raw_parts(start.cast::<u64>().add(first), length);
+                        double.fetch_max(largest_wide(bits), Ordering::Relaxed);
+                    }
                 }
-            });
-            finite.into_inner()
+            }
         };
-        if !finite {
-            return Err(check.index);
+        if threads == 1 || self.length <= PART {
+            part(0, self.length);
+        } else {
+            pool.run(self.length.div_ceil(PART), |number| part(number, PART));
+        }
+        match self.wide {
+            false => f32::from_bits(single.into_inner()).into(),
+            true => f64::from_bits(double.into_inner()),
         }
     }
-    Ok(())
 }
 
-/// Whether no exponent has all bits set, which only those of infinities and NaN have.
+/// The largest of some numbers without their signs, as bits.
 #[inline(always)]
-fn all_finite(bits: &[u32]) -> bool {
-    let largest = bits.iter().fold(0, |largest: i32, &bits| largest.max((bits & 0x7fff_ffff) as i32));
-    largest < 0x7f80_0000
+fn of_all(bits: &[u32]) -> u32 {
+    bits.iter().fold(0, |largest: i32, &bits| largest.max((bits & 0x7fff_ffff) as i32)) as u32
 }
 
-fn finite_wide(bits: &[u64]) -> bool {
-    !bits.iter().fold(false, |any, &bits| any | (bits & 0x7ff0_0000_0000_0000 == 0x7ff0_0000_0000_0000))
+fn largest_wide(bits: &[u64]) -> u64 {
+    bits.iter().fold(0, |largest, &bits| largest.max(bits & !(1 << 63)))
 }
 
 /// # Safety
 /// The processor has the level.
-unsafe fn finite(bits: &[u32], level: Level) -> bool {
+unsafe fn largest(bits: &[u32], level: Level) -> u32 {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f")]
-        fn avx512(bits: &[u32]) -> bool {
-            all_finite(bits)
+        fn avx512(bits: &[u32]) -> u32 {
+            of_all(bits)
         }
 
         #[target_feature(enable = "avx2")]
-        fn avx2(bits: &[u32]) -> bool {
-            all_finite(bits)
+        fn avx2(bits: &[u32]) -> u32 {
+            of_all(bits)
         }
 
         // SAFETY: the processor has the level.
@@ -107,7 +197,7 @@ unsafe fn finite(bits: &[u32], level: Level) -> bool {
         }
     }
     let _ = level;
-    all_finite(bits)
+    of_all(bits)
 }
 
 #[cfg(test)]
@@ -115,14 +205,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_infinities_and_nan_are_not_finite() {
-        let finite = |x: f32| unsafe { finite(&[1.0_f32.to_bits(), x.to_bits(), 2.0_f32.to_bits()], Level::detect()) };
-        let wide = |x: f64| finite_wide(&[1.0_f64.to_bits(), x.to_bits()]);
-        for x in [0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE] {
-            assert!(finite(x) && wide(x.into()));
+    fn the_largest_number_is_found_and_only_infinities_and_nan_are_not_finite() {
+        let largest =
+            |x: f32| f32::from_bits(unsafe { largest(&[1.0_f32.to_bits(), x.to_bits(), (-2.0_f32).to_bits()], Level::detect()) });
+        let wide = |x: f64| f64::from_bits(largest_wide(&[1.0_f64.to_bits(), x.to_bits(), (-2.0_f64).to_bits()]));
+        for x in [0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 2.5, -2.5] {
+            assert_eq!((largest(x), wide(x.into())), (x.abs().max(2.0), f64::from(x.abs().max(2.0))));
         }
         for x in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN] {
-            assert!(!finite(x) && !wide(x.into()));
+            assert!(!largest(x).is_finite() && !wide(x.into()).is_finite());
         }
     }
 }

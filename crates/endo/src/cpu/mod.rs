@@ -11,6 +11,7 @@ mod guard;
 pub mod matmul;
 pub mod pool;
 mod product;
+mod update;
 
 use crate::array::Array;
 use crate::plan::{Action, Place, Plan};
@@ -21,6 +22,7 @@ use copy::Copy;
 use fused::{Body, Spread};
 use pool::Pool;
 use product::Batch;
+use update::Update;
 
 /// What runs of a plan work with: the memory of intermediate values and outputs, and the steps resolved for this processor.
 pub struct Workspace {
@@ -50,7 +52,8 @@ enum Resolved {
     Product(Batch),
     /// With the index of its step in the plan.
     Call(call::Call, usize),
-    Guard(Vec<guard::Check>),
+    Guard(guard::Guard),
+    Update(Box<Update>),
 }
 
 /// The bytes of the memory that holds the variables.
@@ -80,18 +83,30 @@ impl Workspace {
                 },
                 Action::Product(product) => Resolved::Product(Batch::new(plan, product)),
                 Action::Call(call) => Resolved::Call(call::Call::new(plan, call), index),
-                Action::Guard(checks) => Resolved::Guard(checks.iter().map(|check| guard::Check::new(plan, check)).collect()),
+                Action::Guard(guard) => Resolved::Guard(guard::Guard::new(plan, guard)),
+                Action::Update(update) => {
+                    let (body, spreads) = Body::new(plan, &update.body, level, &mut tiles);
+                    steps.extend(spreads.into_iter().map(Resolved::Spread));
+                    Resolved::Update(Box::new(Update::new(plan, update, body)))
+                }
             };
             steps.push(resolved);
         }
         let needed = |step: &Resolved| match step {
             Resolved::Loop(body) => body.scratch_bytes(),
             Resolved::Product(batch) => batch.scratch_bytes(),
-            Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
+            Resolved::Guard(guard) => guard.scratch_bytes(),
+            Resolved::Update(update) => update.scratch_bytes(),
+            Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Call(..) => 0,
         };
         let partials = |step: &Resolved| match step {
             Resolved::Loop(body) => body.partial_bytes(),
-            Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Product(_) | Resolved::Call(..) | Resolved::Guard(_) => 0,
+            Resolved::Spread(_)
+            | Resolved::Copy(_)
+            | Resolved::Product(_)
+            | Resolved::Call(..)
+            | Resolved::Guard(_)
+            | Resolved::Update(_) => 0,
         };
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
@@ -146,19 +161,21 @@ pub fn run(
         stride: workspace.stride,
         partials: workspace.stride * workspace.threads,
     };
+    let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
+    // Whether the guard has computed the products of updates.
+    let mut computed = false;
     for step in &workspace.steps {
         // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the plan's places lie within
         // them and the arena. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.
         unsafe {
             match step {
-                Resolved::Spread(spread) => spread.run(&workspace.bases),
-                Resolved::Copy(copy) => copy.run(&workspace.bases, threads, pool),
-                Resolved::Loop(body) => body.run(&workspace.bases, scratch, threads, pool),
-                Resolved::Product(batch) => {
-                    batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone)
-                }
-                Resolved::Call(call, index) => call.run(&workspace.bases, &plan.steps[*index].action),
-                Resolved::Guard(checks) => guard::check(checks, &workspace.bases, workspace.level, threads, pool)?,
+                Resolved::Spread(spread) => spread.run(bases),
+                Resolved::Copy(copy) => copy.run(bases, threads, pool),
+                Resolved::Loop(body) => body.run(bases, scratch, threads, pool),
+                Resolved::Product(batch) => batch.run(bases, scratch, level, threads, pool, alone),
+                Resolved::Call(call, index) => call.run(bases, &plan.steps[*index].action),
+                Resolved::Guard(guard) => computed = guard.run(bases, scratch, level, threads, pool, alone)?,
+                Resolved::Update(update) => update.run(computed, bases, scratch, level, threads, pool, alone),
             }
         }
     }

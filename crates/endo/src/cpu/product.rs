@@ -10,7 +10,7 @@ use crate::simd::Level;
 
 use super::Scratch;
 use super::address::{Address, Bases};
-use super::matmul::Matmul;
+use super::matmul::{Matmul, Targets};
 use super::pool::Pool;
 
 /// The multiply-adds above which a batch is shared among threads.
@@ -85,6 +85,26 @@ impl Batch {
                 unsafe { self.product(bases, starts, scratch.of(thread), level, alone) };
             }
         });
+    }
+
+    /// Whether a routine can take the result as it is computed.
+    pub fn updates(&self) -> bool {
+        !self.wide && self.starts.len() == 1 && self.bias.is_none() && self.matmul.updates()
+    }
+
+    /// The bytes of scratch for that.
+    pub fn update_scratch_bytes(&self) -> usize {
+        self.matmul.update_scratch_bytes()
+    }
+
+    /// Runs the product, and a routine with its result, which is not written.
+    ///
+    /// # Safety
+    /// As for `run`, with the targets instead of the output; and the product `updates`.
+    pub unsafe fn run_update(&self, bases: &Bases, scratch: *mut u8, level: Level, pool: &Pool, targets: &Targets) {
+        let (a, b) = (bases.at(self.left).cast_const().cast(), bases.at(self.right).cast_const().cast());
+        // SAFETY: as the caller promises.
+        unsafe { self.matmul.run_update(level, a, b, targets, scratch, pool) }
     }
 
     /// # Safety

@@ -13,7 +13,7 @@ use super::pool::Pool;
 use super::{VariableMemory, Workspace, run};
 
 /// Runs a plan once; the index of a failed check if there is one.
-fn execute(plan: &Plan, graph: &Graph, inputs: &[&Array], threads: usize) -> Result<Vec<Array>, usize> {
+pub fn execute(plan: &Plan, graph: &Graph, inputs: &[&Array], threads: usize) -> Result<Vec<Array>, usize> {
     let (block, offsets) = Block::gather(&graph.variables);
     let mut content = block.write();
     let mut workspace = Workspace::new(plan, threads);
@@ -40,11 +40,11 @@ fn unfused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
 }
 
 /// Numbers between -1 and 1 without a pattern.
-fn noise(shape: impl Into<Shape>) -> Array {
+pub fn noise(shape: impl Into<Shape>) -> Array {
     Array::from_fn(shape, |index| ((index as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0)
 }
 
-fn values(graph: &Graph) -> Vec<Vec<f32>> {
+pub fn values(graph: &Graph) -> Vec<Vec<f32>> {
     graph.variables.iter().map(|variable| variable.value().to_vec()).collect()
 }
 

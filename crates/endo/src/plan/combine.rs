@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::simd::{COMBINED, Combined, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
-use super::{Action, Function, FusedLoop, Instruction, Whole, algebra};
+use super::{Action, Function, FusedLoop, Instruction, Place, Whole, algebra};
 
 /// A formula with its symbols, those with the most operations first.
 type Formula = (&'static Combined, Vec<Symbol>);
@@ -24,11 +24,13 @@ pub fn combine(draft: &mut Draft) {
         .collect();
     formulas.sort_by_key(|(operations, _)| std::cmp::Reverse(*operations));
     let formulas: Vec<Formula> = formulas.into_iter().map(|(_, formula)| formula).collect();
-    for step in &mut draft.steps {
+    let (steps, buffers) = (&mut draft.steps, &draft.buffers);
+    for step in steps {
         if let Action::Loop(body) = &mut step.action
             && body.instructions.len() > 1
         {
-            body.whole = ROUTINES.iter().find_map(|routine| whole(body, routine));
+            let updates = body.stores.iter().all(|store| matches!(buffers[store.buffer].place, Place::Variable(_)));
+            body.whole = ROUTINES.iter().filter(|_| updates).find_map(|routine| whole(body, routine));
             combine_in(body, &formulas);
         }
     }

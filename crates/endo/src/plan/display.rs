@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Argument, Function, FusedLoop, Instruction, Layout, Matrix, Place, Plan, Step};
+use super::{Action, Argument, Function, FusedLoop, Instruction, Layout, Matrix, Place, Plan, Product, Step};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,22 +29,33 @@ impl Plan {
                 self.write_loop(f, body)
             }
             Action::Product(product) => {
-                let [rows, terms, columns] = product.sizes;
-                let bias = product.bias.map_or(String::new(), |(buffer, _)| format!(" + {}", self.buffer(buffer)));
-                let batch = if product.batch.is_empty() { String::new() } else { format!(" {:?} times", product.batch) };
-                let [left, right] = [&product.left, &product.right].map(|matrix| self.matrix(matrix));
-                let output = self.buffer(product.output);
-                writeln!(f, "{output} = {left} · {right}{bias}: {rows}x{terms}x{columns}{batch}{scope}")
+                writeln!(f, "{}{scope}", self.product(product))
             }
             Action::Call(call) => {
                 let inputs: Vec<String> = call.inputs.iter().map(|input| self.argument(input)).collect();
                 writeln!(f, "{} = {}({}){scope}", self.argument(&call.output), call.kernel.name(), inputs.join(", "))
             }
-            Action::Guard(checks) => {
-                let checks: Vec<String> = checks.iter().map(|check| self.buffer(check.buffer)).collect();
-                writeln!(f, "check that {} are finite{scope}", checks.join(", "))
+            Action::Guard(guard) => {
+                let checks: Vec<String> = guard.checks.iter().map(|check| self.buffer(check.buffer)).collect();
+                let deferred: Vec<String> = guard.deferred.iter().map(|product| self.buffer(product.output)).collect();
+                let bounded =
+                    if deferred.is_empty() { String::new() } else { format!(", by their operands {}", deferred.join(", ")) };
+                writeln!(f, "check that {} are finite{bounded}{scope}", checks.join(", "))
+            }
+            Action::Update(update) => {
+                writeln!(f, "{}, and with each part of it{scope}", self.product(&update.product))?;
+                self.write_loop(f, &update.body)
             }
         }
+    }
+
+    fn product(&self, product: &Product) -> String {
+        let [rows, terms, columns] = product.sizes;
+        let bias = product.bias.map_or(String::new(), |(buffer, _)| format!(" + {}", self.buffer(buffer)));
+        let batch = if product.batch.is_empty() { String::new() } else { format!(" {:?} times", product.batch) };
+        let [left, right] = [&product.left, &product.right].map(|matrix| self.matrix(matrix));
+        let output = self.buffer(product.output);
+        format!("{output} = {left} · {right}{bias}: {rows}x{terms}x{columns}{batch}")
     }
 
     fn write_loop(&self, f: &mut fmt::Formatter<'_>, body: &FusedLoop) -> fmt::Result {

@@ -11,7 +11,7 @@ use crate::simd::Memory;
 use super::fuse::{Group, Groups};
 use super::layout::Layout;
 use super::read::{Read, Reads};
-use super::{Action, Argument, Buffer, Call, Checked, Function, FusedLoop, Instruction, Load, Matrix, Output, Place};
+use super::{Action, Argument, Buffer, Call, Checked, Function, FusedLoop, Guard, Instruction, Load, Matrix, Output, Place};
 use super::{Product, Reduce, Signature, Step, Store};
 
 /// A plan in the making.
@@ -133,7 +133,7 @@ impl Draft {
         }
         if !checks.is_empty() {
             let position = reads.checks.iter().map(|read| read.base.index()).max().unwrap_or(0);
-            self.push(Step { action: Action::Guard(checks), scope: 0 }, position);
+            self.push(Step { action: Action::Guard(Guard { checks, deferred: Vec::new() }), scope: 0 }, position);
         }
     }
 

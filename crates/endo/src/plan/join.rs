@@ -11,7 +11,7 @@ use super::emit::Draft;
 use super::{Action, FusedLoop, Load, Place, Plan, Repeat, Step};
 
 /// Longer sequences are worth a loop of their own.
-const LONGEST: usize = 1 << 14;
+pub const LONGEST: usize = 1 << 14;
 /// The kinds of loops that are remembered at a time.
 const KINDS: usize = 8;
 
@@ -71,7 +71,7 @@ pub fn join(draft: &mut Draft) {
         let touched = Touched::by(draft, &step);
         let body = match &step.action {
             Action::Loop(body) if updates(draft, body) => Some(body),
-            Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) => None,
+            Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) | Action::Update(_) => None,
         };
         let found = heads.iter_mut().find_map(|head| {
             let Action::Loop(first) = &steps[head.step].action else { unreachable!("heads are loops") };
@@ -155,7 +155,7 @@ pub fn order(plan: &Plan) -> Vec<usize> {
     let mut seen = vec![false; plan.variables.len()];
     let joined = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Loop(body) if !body.repeats.is_empty() => Some(body),
-        Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) => None,
+        Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) | Action::Update(_) => None,
     });
     let buffers = joined.flat_map(|body| sequences(body).flatten().collect::<Vec<_>>());
     let variables = buffers.filter_map(|buffer| match plan.buffers[buffer].place {

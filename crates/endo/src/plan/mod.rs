@@ -3,13 +3,15 @@
 //! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass: `simplify` rewrites the
 //! graph, `read` turns views into layouts of buffers, `fuse` and `regroup` group operations into steps, `emit` writes
 //! the steps, `write` lets variables be written where they live, `schedule` orders, `join` makes one loop of updates that are
-//! alike, `combine` makes one instruction of several, `place` lays out the arena.
+//! alike, `combine` makes one instruction of several, `defer` computes gradients of large weights where they are used, `place` lays
+//! out the arena.
 
 pub mod display;
 pub mod layout;
 
 mod algebra;
 mod combine;
+mod defer;
 mod emit;
 mod fuse;
 mod join;
@@ -133,7 +135,9 @@ pub enum Action {
     /// An operation with code of its own.
     Call(Call),
     /// Stops the run if a value is not finite; everything that writes a variable comes after it.
-    Guard(Vec<Checked>),
+    Guard(Guard),
+    /// A product that is computed for an update, and the update.
+    Update(Update),
 }
 
 /// Elementwise operations on the elements of row-major sequences of one length.
@@ -299,6 +303,28 @@ pub struct Argument {
     pub shape: Shape,
 }
 
+/// What has to be finite before a variable is written.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The values.
+    pub checks: Vec<Checked>,
+    /// Products of later updates among the values. They are finite if their operands are small enough: no sum is larger than
+    /// its terms times the largest number of the left operand times that of the right one. If this does not show that they all
+    /// are, all are computed here.
+    pub deferred: Vec<Product>,
+}
+
+/// A product whose result nobody needs but a loop over it, and perhaps the guard before.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The product: one matrix, without a bias.
+    pub product: Product,
+    /// The loop, which is one routine.
+    pub body: FusedLoop,
+    /// Whether the product is one of those that the guard knows.
+    pub checked: bool,
+}
+
 /// A value that has to be finite.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -332,6 +358,7 @@ impl Plan {
         if fused {
             join::join(&mut draft);
             combine::combine(&mut draft);
+            defer::defer(&mut draft);
         }
         let arena = place::place(&mut draft, fused);
         let signature = |shape: &Shape, dtype| Signature { shape: shape.clone(), dtype };
@@ -372,30 +399,49 @@ impl Step {
     /// The buffers it reads.
     pub fn reads(&self) -> Vec<usize> {
         match &self.action {
-            Action::Loop(body) => {
-                let repeated = body.repeats.iter().flat_map(|repeat| repeat.loads.iter().copied());
-                body.loads.iter().map(|load| load.buffer).chain(repeated).collect()
-            }
-            Action::Product(product) => {
-                let operands = [product.left.buffer, product.right.buffer];
-                operands.into_iter().chain(product.bias.map(|(buffer, _)| buffer)).collect()
-            }
+            Action::Loop(body) => body.reads(),
+            Action::Product(product) => product.reads(),
             Action::Call(call) => call.inputs.iter().map(|input| input.buffer).collect(),
-            Action::Guard(checks) => checks.iter().map(|check| check.buffer).collect(),
+            Action::Guard(guard) => {
+                let operands = guard.deferred.iter().flat_map(Product::reads);
+                guard.checks.iter().map(|check| check.buffer).chain(operands).collect()
+            }
+            Action::Update(update) => update.product.reads().into_iter().chain(update.body.reads()).collect(),
         }
     }
 
     /// The buffers it writes.
     pub fn writes(&self) -> Vec<usize> {
         match &self.action {
-            Action::Loop(body) => {
-                let repeated = body.repeats.iter().flat_map(|repeat| repeat.stores.iter().copied());
-                let own = body.stores.iter().map(|s| s.buffer).chain(body.reduces.iter().map(|f| f.buffer));
-                own.chain(repeated).collect()
-            }
+            Action::Loop(body) => body.writes(),
             Action::Product(product) => vec![product.output],
             Action::Call(call) => vec![call.output.buffer],
-            Action::Guard(_) => Vec::new(),
+            Action::Guard(guard) => guard.deferred.iter().map(|product| product.output).collect(),
+            // A checked product's result belongs to the guard, which may have to compute it.
+            Action::Update(update) => {
+                let own = (!update.checked).then_some(update.product.output);
+                update.body.writes().into_iter().chain(own).collect()
+            }
         }
+    }
+}
+
+impl FusedLoop {
+    fn reads(&self) -> Vec<usize> {
+        let repeated = self.repeats.iter().flat_map(|repeat| repeat.loads.iter().copied());
+        self.loads.iter().map(|load| load.buffer).chain(repeated).collect()
+    }
+
+    fn writes(&self) -> Vec<usize> {
+        let repeated = self.repeats.iter().flat_map(|repeat| repeat.stores.iter().copied());
+        let own = self.stores.iter().map(|store| store.buffer).chain(self.reduces.iter().map(|reduce| reduce.buffer));
+        own.chain(repeated).collect()
+    }
+}
+
+impl Product {
+    fn reads(&self) -> Vec<usize> {
+        let operands = [self.left.buffer, self.right.buffer];
+        operands.into_iter().chain(self.bias.map(|(buffer, _)| buffer)).collect()
     }
 }

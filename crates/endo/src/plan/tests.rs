@@ -347,23 +347,49 @@ pub fn updates(lengths: &[usize]) -> Graph {
 /// A graph of the updates of Adam, or of Nadam, which are one routine each.
 pub fn optimizer(lengths: &[usize], ahead: bool) -> Graph {
     let mut build = Builder::default();
-    let [first, second, rate, share, scale, epsilon] =
-        [0.1_f32, 0.001, 0.01, 0.002, 1.5, 1e-7].map(|number| build.constant(Array::scalar(number)));
-    for (index, &length) in lengths.iter().enumerate() {
-        let values = |start: usize| Array::from_fn([length], move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1);
-        let [w, m, v] = [0, 1, 2].map(|start| build.variable(values(3 * index + start)));
+    let numbers = build.numbers();
+    for &length in lengths {
         let x = build.input([length]);
         let g = build.elementwise(&negative::OPERATION, &[x]);
         build.check(g);
-        let [first, second, rate, share, scale, epsilon] =
-            [first, second, rate, share, scale, epsilon].map(|number| build.expand(number, [length]));
-        let mut of = |operation, inputs: &[NodeId]| build.elementwise(operation, inputs);
+        build.update(g, numbers, ahead);
+    }
+    build.outputs([])
+}
+
+/// A gradient of `rows` by `columns` from a batch of `terms`, which is checked and used by a routine; then what else is said.
+pub fn gradient([rows, terms, columns]: [usize; 3], ahead: bool, more: impl FnOnce(&mut Builder, NodeId)) -> Graph {
+    let mut build = Builder::default();
+    let numbers = build.numbers();
+    let (x, z) = (build.input([terms, rows]), build.input([terms, columns]));
+    let transposed = Op::Matmul { transposed: [true, false] };
+    let gradient = build.push(transposed, &[x, z], [rows, columns], DType::F32);
+    build.check(x);
+    build.check(gradient);
+    build.update(gradient, numbers, ahead);
+    more(&mut build, gradient);
+    if build.graph.outputs.is_empty() { build.outputs([]) } else { std::mem::take(&mut build.graph) }
+}
+
+impl Builder {
+    /// What a routine has of single numbers.
+    pub fn numbers(&mut self) -> [NodeId; 6] {
+        [0.1_f32, 0.001, 0.01, 0.002, 1.5, 1e-7].map(|number| self.constant(Array::scalar(number)))
+    }
+
+    /// Updates a new weight and its slots by a gradient.
+    pub fn update(&mut self, g: NodeId, numbers: [NodeId; 6], ahead: bool) {
+        let (first, shape) = (self.graph.variables.len(), self.shape(g));
+        let values = |start: usize| Array::from_fn(shape.clone(), move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1);
+        let [w, m, v] = [0, 1, 2].map(|slot| self.variable(values(first + slot)));
+        let [rate_1, rate_2, rate, share, scale, epsilon] = numbers.map(|number| self.expand(number, shape.clone()));
+        let mut of = |operation, inputs: &[NodeId]| self.elementwise(operation, inputs);
         let difference = of(&subtract::OPERATION, &[g, m]);
-        let change = of(&multiply::OPERATION, &[difference, first]);
+        let change = of(&multiply::OPERATION, &[difference, rate_1]);
         let m = of(&add::OPERATION, &[m, change]);
         let squared = of(&square::OPERATION, &[g]);
         let difference = of(&subtract::OPERATION, &[squared, v]);
-        let change = of(&multiply::OPERATION, &[difference, second]);
+        let change = of(&multiply::OPERATION, &[difference, rate_2]);
         let v = of(&add::OPERATION, &[v, change]);
         let (mut step, mut root) = (of(&multiply::OPERATION, &[m, rate]), of(&sqrt::OPERATION, &[v]));
         if ahead {
@@ -374,9 +400,8 @@ pub fn optimizer(lengths: &[usize], ahead: bool) -> Graph {
         let root = of(&add::OPERATION, &[root, epsilon]);
         let step = of(&divide::OPERATION, &[step, root]);
         let w = of(&subtract::OPERATION, &[w, step]);
-        [w, m, v].into_iter().enumerate().for_each(|(slot, value)| build.write(3 * index + slot, value));
+        [w, m, v].into_iter().enumerate().for_each(|(slot, value)| self.write(first + slot, value));
     }
-    build.outputs([])
 }
 
 fn joined(plan: &Plan) -> Vec<&super::FusedLoop> {

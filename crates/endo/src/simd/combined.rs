@@ -109,11 +109,11 @@ impl Code {
     }
 }
 
-/// What formulas are written with: floats, and [`Code`].
-pub(super) trait Arithmetic:
-    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
-{
+/// What formulas are written with: floats, vectors of them, and [`Code`].
+pub trait Arithmetic: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
+    /// `x * x`.
     fn square(self) -> Self;
+    /// The square root.
     fn root(self) -> Self;
 }
 

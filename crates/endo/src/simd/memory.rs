@@ -2,12 +2,17 @@
 //!
 //! In: a size in bytes. Out: [`Memory`], zeroed, with its bytes to read and to write.
 
-/// Zeroed bytes that start at a multiple of [`Memory::LINE`].
-#[derive(Clone, Default)]
+/// Zeroed bytes that start at a multiple of [`Memory::LINE`]. What has never been touched costs nothing.
+#[derive(Default)]
 pub struct Memory {
-    lines: Vec<Line>,
+    /// The bytes, with room before and behind them.
+    room: Vec<u8>,
+    /// Where in the room they start, and how many there are.
+    start: usize,
+    length: usize,
 }
 
+/// What lies at a cache line, also where there is none of it.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; Memory::LINE]);
@@ -23,7 +28,20 @@ impl Memory {
 
     /// At least `bytes` zero bytes, rounded up to whole lines.
     pub fn zeroed(bytes: usize) -> Self {
-        Self { lines: vec![Line([0; Self::LINE]); bytes.div_ceil(Self::LINE)] }
+        let mut memory = Self::with_room(bytes);
+        memory.length = Self::round_up(bytes);
+        memory
+    }
+
+    /// Nothing yet, with room for `bytes` bytes, which [`append`](Self::append) then does not have to make.
+    pub fn with_room(bytes: usize) -> Self {
+        if bytes == 0 {
+            return Self::default();
+        }
+        let room = vec![0; Self::round_up(bytes) + Self::LINE - 1];
+        let start = room.as_ptr().align_offset(Self::LINE);
+        ask_for_large_pages(&room);
+        Self { room, start, length: 0 }
     }
 
     /// Rounds a number of bytes up to whole lines.
@@ -31,34 +49,78 @@ impl Memory {
         bytes.next_multiple_of(Self::LINE)
     }
 
-    /// Appends bytes, rounded up to whole lines, and tells at which byte they start.
+    /// Appends bytes, rounded up to whole lines (one at least), and tells at which byte they start.
     pub fn append(&mut self, bytes: &[u8]) -> usize {
-        let start = self.len();
-        self.lines.resize(self.lines.len() + bytes.len().div_ceil(Self::LINE).max(1), Line([0; Self::LINE]));
-        self.bytes_mut()[start..start + bytes.len()].copy_from_slice(bytes);
-        start
+        let at = self.length;
+        let length = at + Self::round_up(bytes.len().max(1));
+        if self.start + length > self.room.len() {
+            let mut larger = Self::with_room(length.max(2 * at));
+            larger.length = at;
+            larger.bytes_mut().copy_from_slice(self.bytes());
+            *self = larger;
+        }
+        self.length = length;
+        self.bytes_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+        at
     }
 
     /// Its size in bytes.
     pub fn len(&self) -> usize {
-        self.lines.len() * Self::LINE
+        self.length
     }
 
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.length == 0
     }
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.lines)
+        match self.is_empty() {
+            true => bytemuck::cast_slice::<Line, u8>(&[]),
+            false => &self.room[self.start..][..self.length],
+        }
     }
 
     /// The bytes to write to.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.lines)
+        match self.is_empty() {
+            true => bytemuck::cast_slice_mut::<Line, u8>(&mut []),
+            false => &mut self.room[self.start..][..self.length],
+        }
     }
 }
+
+impl Clone for Memory {
+    fn clone(&self) -> Self {
+        let mut clone = Self::zeroed(self.length);
+        clone.bytes_mut().copy_from_slice(self.bytes());
+        clone
+    }
+}
+
+/// Memory from this size on is worth large pages: their addresses are translated from a cache that holds few.
+#[cfg(target_os = "linux")]
+const LARGE: usize = 4 << 20;
+
+/// Asks for large pages where the system has them only for those who ask. It may refuse: then all is as it was.
+#[cfg(target_os = "linux")]
+fn ask_for_large_pages(room: &[u8]) {
+    unsafe extern "C" {
+        fn madvise(start: *mut std::ffi::c_void, length: usize, advice: std::ffi::c_int) -> std::ffi::c_int;
+    }
+    const PAGE: usize = 1 << 12;
+    const HUGE: std::ffi::c_int = 14;
+    let before = room.as_ptr().align_offset(PAGE);
+    if room.len() >= LARGE && before < room.len() {
+        let inside = &room[before..];
+        // SAFETY: the pages are ours alone, but for the end of the last one. The advice changes how large they are, not what is in them.
+        unsafe { madvise(inside.as_ptr().cast_mut().cast(), inside.len(), HUGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_large_pages(_: &[u8]) {}
 
 #[cfg(test)]
 mod tests {
@@ -70,5 +132,37 @@ mod tests {
         assert_eq!([memory.append(&[1; 65]), memory.append(&[2; 1])], [0, 128]);
         assert_eq!(memory.bytes().as_ptr() as usize % Memory::LINE, 0);
         assert_eq!((memory.bytes()[64], memory.bytes()[65], memory.bytes()[128]), (1, 0, 2));
+        assert_eq!((memory.append(&[]), memory.len()), (192, 256));
+        for empty in [Memory::default(), Memory::zeroed(0)] {
+            let mut copy = empty.clone();
+            let places = [empty.bytes().as_ptr(), copy.bytes_mut().as_ptr()];
+            assert!(empty.is_empty() && places.iter().all(|place| place.addr().is_multiple_of(Memory::LINE)));
+        }
+    }
+
+    #[test]
+    fn what_is_appended_stays_when_the_room_grows_and_in_copies() {
+        let (mut memory, mut roomy) = (Memory::default(), Memory::with_room(100 * 128));
+        for part in 0..100_u8 {
+            assert_eq!(memory.append(&[part; 100]), 128 * usize::from(part));
+            roomy.append(&[part; 100]);
+        }
+        let clone = memory.clone();
+        for memory in [&memory, &clone, &roomy] {
+            assert_eq!(memory.bytes().as_ptr() as usize % Memory::LINE, 0);
+            assert_eq!(memory.len(), 12_800);
+            for (part, bytes) in memory.bytes().chunks(128).enumerate() {
+                assert!(bytes[..100].iter().all(|&byte| usize::from(byte) == part) && bytes[100..].iter().all(|&byte| byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn large_memory_is_zero_and_can_be_written_to_its_end() {
+        let mut memory = Memory::zeroed((9 << 20) + 1);
+        assert_eq!(memory.len(), (9 << 20) + 64);
+        assert!(memory.bytes().iter().all(|&byte| byte == 0));
+        memory.bytes_mut().fill(7);
+        assert!(memory.clone().bytes().iter().all(|&byte| byte == 7));
     }
 }

@@ -23,7 +23,7 @@ pub mod trigonometry;
 mod accuracy;
 
 pub use cast::Cast;
-pub use combined::{COMBINED, Combined, Symbol};
+pub use combined::{Arithmetic, COMBINED, Combined, Symbol};
 pub use error_function::{erf, erfinv};
 pub use exponential::{exp, expm1, expm1_negative, sigmoid, softplus, tanh};
 pub use float::{Float, Fused};
@@ -33,7 +33,7 @@ pub use logarithm::{log, log1p};
 pub use loops::{Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
-pub use routine::{ROUTINES, Routine};
+pub use routine::{Adam, AdamW, Descent, Formula, Kind, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES, RmsProp, Routine};
 pub use summary::{Summary, dot, histogram, summary};
 pub use trigonometry::{cos, sin};
 

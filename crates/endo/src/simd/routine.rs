@@ -7,11 +7,31 @@ use super::Level;
 use super::combined::{Arithmetic, Code};
 use super::loops::{Loop, separate};
 
+/// A routine as a formula of whatever numbers there are: what is done to a weight and its slots.
+pub trait Formula {
+    /// The number of values that are sequences: the weight, its slots and, last, its gradient.
+    const SEQUENCES: usize;
+    /// The number of all values.
+    const VALUES: usize;
+    /// The number of results.
+    const RESULTS: usize;
+
+    /// The new weight and slots; further ones repeat the last. Values behind [`VALUES`](Self::VALUES) are not used.
+    fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS];
+}
+
+/// The most values of a routine.
+pub const MOST_VALUES: usize = 10;
+/// The most results of a routine.
+pub const MOST_RESULTS: usize = 3;
+
 /// What an optimizer does to a weight and its slots. All values and results are `f32`.
 pub struct Routine {
     /// What plans call it.
     pub name: &'static str,
-    /// The first so many values are sequences, the others single numbers.
+    /// The type that implements its [`Formula`].
+    pub kind: Kind,
+    /// The first so many values are sequences, the last of which is the gradient; the others are single numbers.
     pub sequences: usize,
     /// The formulas of the results in prefix notation.
     pub results: fn() -> Vec<Code>,
@@ -44,8 +64,30 @@ const WIDTH: usize = 16;
 
 macro_rules! routines {
     ($($name:ident $text:literal: ($($each:ident $e:literal),+; $($same:ident $s:literal),+; $values:literal) -> [$count:literal] $formula:block)+) => {
+        /// All formulas.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Kind {
+            $(
+                #[doc = concat!("What `", $text, "` does.")]
+                $name,
+            )+
+        }
+
         $(
-            struct $name;
+            #[doc = concat!("The formula of `", $text, "`.")]
+            pub struct $name;
+
+            impl Formula for $name {
+                const SEQUENCES: usize = [$($e),+].len();
+                const VALUES: usize = $values;
+                const RESULTS: usize = $count;
+
+                #[inline(always)]
+                fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS] {
+                    let results = Self::formula([$(values[$e]),+], [$(values[$s]),+]);
+                    std::array::from_fn(|result| results[result.min($count - 1)])
+                }
+            }
 
             impl $name {
                 #[inline(always)]
@@ -115,7 +157,8 @@ macro_rules! routines {
             $(
                 Routine {
                     name: $text,
-                    sequences: [$($e),+].len(),
+                    kind: Kind::$name,
+                    sequences: $name::SEQUENCES,
                     results: || $name::formula([$(Code::value($e)),+], [$(Code::value($s)),+]).to_vec(),
                     loops: [$name::baseline, $name::avx2, $name::avx512],
                 },
@@ -124,7 +167,7 @@ macro_rules! routines {
     };
 }
 
-// The weight, its two slots and its gradient; rates, the scale of the root and epsilon.
+// The weight, its slots and its gradient; rates, what is kept and taken of slots and weights, the scale of the root, epsilon.
 routines! {
     Adam "adam": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, epsilon 7; 8) -> [3] {
         let m = m + (g - m) * first;
@@ -135,6 +178,22 @@ routines! {
         let m = m + (g - m) * first;
         let v = v + (g.square() - v) * second;
         [w - (m * rate + g * ahead) / (v.root() * scale + epsilon), m, v]
+    }
+    AdamW "adamw": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, decay 7, epsilon 8; 9) -> [3] {
+        let m = m + (g - m) * first;
+        let v = v + (g.square() - v) * second;
+        [w - w * decay - m * rate / (v.root() + epsilon), m, v]
+    }
+    RmsProp "rmsprop": (w 0, v 1, g 2; keep 3, take 4, rate 5, epsilon 6; 7) -> [2] {
+        let v = v * keep + g.square() * take;
+        [w - g * rate / (v + epsilon).root(), v]
+    }
+    Momentum "momentum": (w 0, m 1, g 2; keep 3, rate 4; 5) -> [2] {
+        let m = m * keep - g * rate;
+        [w + m, m]
+    }
+    Descent "sgd": (w 0, g 1; rate 2; 3) -> [1] {
+        [w - g * rate]
     }
 }
 

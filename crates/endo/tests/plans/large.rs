@@ -90,3 +90,47 @@ fn matrix_products() {
         check("matmul", &f, &[a, b], Within::Absolute(134.0 * 4.0 * 133.0 * epsilon(dtype)));
     }
 }
+
+#[test]
+fn weights_that_are_updated_while_their_gradients_are_computed() {
+    // Where a gradient is nothing but rounding, a small epsilon would make whole steps of it.
+    let optimizers: [(&str, fn(&mut Model)); 6] = [
+        ("adam", |model| {
+            model.compile(Adam::default().epsilon(0.01), "mse", ());
+        }),
+        ("nadam", |model| {
+            model.compile(Nadam::default().epsilon(0.01), "mse", ());
+        }),
+        ("adamw", |model| {
+            model.compile(AdamW::default().epsilon(0.01), "mse", ());
+        }),
+        ("rmsprop", |model| {
+            model.compile(RmsProp::default().epsilon(0.01), "mse", ());
+        }),
+        ("momentum", |model| {
+            model.compile(Sgd::new(0.01).momentum(0.9), "mse", ());
+        }),
+        ("sgd", |model| {
+            model.compile(Sgd::new(0.01), "mse", ());
+        }),
+    ];
+    let [x, y] = [150, 2].map(|columns| numbers([20, columns], DType::F32, [-1.0, 1.0], columns as u64));
+    let data = Dataset::new(x, y).unwrap();
+    for (name, compile) in optimizers {
+        let train = |threads, eager| {
+            let net = Sequential::new().add(Dense::new(120).activation(Tanh)).add(Dense::new(2));
+            let mut model = Model::new(net).seed(7).threads(threads).run_eagerly(eager);
+            compile(&mut model);
+            let plan = model.training_program(&data).unwrap().plan().to_string();
+            assert!(plan.contains("150x20x120, and with each part of it"), "{name}: {plan}");
+            assert!(plan.contains(&format!("in one pass: {name}\n")), "{name}: {plan}");
+            (0..3).for_each(|_| drop(model.train_on_batch(&data).unwrap()));
+            model.weights().iter().map(Variable::value).collect::<Vec<_>>()
+        };
+        let (one, two, nodes) = (train(1, false), train(2, false), train(1, true));
+        for ((one, two), nodes) in one.iter().zip(&two).zip(&nodes) {
+            assert_eq!(difference(one, two, Within::Bits), None, "{name}");
+            assert_eq!(difference(one, nodes, Within::Absolute(1e-5)), None, "{name}");
+        }
+    }
+}

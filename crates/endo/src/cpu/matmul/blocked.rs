@@ -3,7 +3,7 @@
 //! of any strides and scratch; out: `c`. Tasks share `c`, never the terms of a sum.
 use super::Operands;
 use super::lanes::{Element, Kernel, Lanes, enter};
-use super::tile::Tile;
+use super::tile::{End, Tile};
 use super::transpose::transpose;
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// The most terms of one block: of more, a strip of `b` would leave the second cache; of fewer, there would be more passes over
 /// `c`. It shapes the order of the summation, and is the same for every level and number of threads.
-const BLOCK_TERMS: usize = 1024;
+pub(super) const BLOCK_TERMS: usize = 1024;
 /// Bytes of `a` that are packed at a time: they stay in an outer cache while the strips of `b` pass.
 const BLOCK_BYTES: usize = 1 << 20;
 /// The tasks of each thread, so that one which is held up leaves some to the others; and the most of all threads.
@@ -60,16 +60,22 @@ fn tile_shape<T: Element>(level: Level) -> [usize; 2] {
     }
 }
 
-/// Runs a product of any shape with `k > 0`.
+/// Runs a product of any shape with `k > 0`; each task gives its tiles to an end of its own.
 ///
 /// # Safety
 ///
 /// The processor has the instructions of `level`; the operands are valid as `Matmul` asks; `scratch` has room for
 /// `scratch_elements`.
-pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
+pub(super) unsafe fn run<T: Element, E: End<T>>(
+    operands: &Operands<T>,
+    level: Level,
+    scratch: *mut T,
+    pool: Option<&Pool>,
+    end: &E,
+) {
     let shape = &operands.shape;
     let [most_height, width] = tile_shape::<T>(level);
-    let height = part(shape.m, most_height, 1);
+    let height = if E::TALL { most_height } else { part(shape.m, most_height, 1) };
     let block_terms = part(shape.k, BLOCK_TERMS, 1);
     let block_rows = part(shape.m, most_rows(block_terms, size_of::<T>()), height);
     let strips = scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
@@ -96,7 +102,7 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, scrat
                 let strip = block.strips.wrapping_add(task * width * terms);
                 // SAFETY: as the caller promises; the panels are packed, each task has a strip of its own, and no two tasks
                 // write the same part of `c`.
-                unsafe { enter(level, &Multiply { block: &block, tiles, strip }) };
+                unsafe { enter(level, &Multiply { block: &block, tiles, strip, end }) };
             });
         }
     }
@@ -206,19 +212,21 @@ unsafe fn copy_rows<L: Lanes>(
 }
 
 /// Some of a block's tiles, of which those of a strip follow one another, and room for a strip of `b`.
-struct Multiply<'a, T> {
+struct Multiply<'a, T, E> {
     block: &'a Block<'a, T>,
     tiles: Range<usize>,
     strip: *mut T,
+    end: &'a E,
 }
 
-impl<T: Element> Kernel for Multiply<'_, T> {
+impl<T: Element, E: End<T>> Kernel for Multiply<'_, T, E> {
     type Element = T;
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
         let &Block { operands: Operands { shape, b, .. }, terms, first, rows, height, width, .. } = self.block;
         let panels = rows.div_ceil(height);
+        let mut to = self.end.clone();
         let mut next = self.tiles.start;
         while next < self.tiles.end {
             let (column, panel) = (next / panels * width, next % panels);
@@ -227,7 +235,7 @@ impl<T: Element> Kernel for Multiply<'_, T> {
             let (row, end) = (panel * height, rows.min((panel + count) * height));
             let edge = (end - row) % height;
             // The first tile of a strip can pack it by the way, which costs nothing beside its multiply-adds.
-            let fresh = shape.b[1] == 1 && columns == width && height + 1 >= L::ROWS && end - row >= height;
+            let fresh = !E::TALL && shape.b[1] == 1 && columns == width && height + 1 >= L::ROWS && end - row >= height;
             // SAFETY: the columns and terms are the operand's. The panels of these rows are packed, and hold as many whole tiles
             // of `height` rows; the strip is packed when it is read.
             unsafe {
@@ -235,43 +243,56 @@ impl<T: Element> Kernel for Multiply<'_, T> {
                     let from = b.wrapping_add(first * shape.b[0] + column * shape.b[1]);
                     pack::<L>(from, [shape.b[1], shape.b[0]], columns, width, terms, self.strip);
                 }
-                self.rows::<L>(height, [row, end - edge], column, fresh);
-                self.rows::<L>(edge, [end - edge, end], column, false);
+                if E::TALL {
+                    self.rows::<L>(height, [row, end], column, fresh, &mut to);
+                } else {
+                    self.rows::<L>(height, [row, end - edge], column, fresh, &mut to);
+                    self.rows::<L>(edge, [end - edge, end], column, false, &mut to);
+                }
             }
             next += count;
         }
+        // SAFETY: as for the tiles.
+        unsafe { to.finish::<L>() };
     }
 }
 
-impl<T: Element> Multiply<'_, T> {
+impl<T: Element, E: End<T>> Multiply<'_, T, E> {
     /// Computes rows of a strip in tiles of `height` rows. Where the strip is `fresh`, the first tile packs it.
     #[inline(always)]
-    unsafe fn rows<L: Lanes<Element = T>>(&self, height: usize, rows: [usize; 2], column: usize, fresh: bool) {
+    unsafe fn rows<L: Lanes<Element = T>>(&self, height: usize, rows: [usize; 2], column: usize, fresh: bool, to: &mut E) {
         // SAFETY: as in `run`.
         unsafe {
             match height {
                 0 => {}
-                1 => self.tiles::<1, L>(rows, column, fresh),
-                2 => self.tiles::<2, L>(rows, column, fresh),
-                3 => self.tiles::<3, L>(rows, column, fresh),
-                4 => self.tiles::<4, L>(rows, column, fresh),
-                5 if L::ROWS > 4 => self.tiles::<5, L>(rows, column, fresh),
-                6 if L::ROWS > 4 => self.tiles::<6, L>(rows, column, fresh),
-                7 if L::ROWS > 6 => self.tiles::<7, L>(rows, column, fresh),
-                8 if L::ROWS > 6 => self.tiles::<8, L>(rows, column, fresh),
-                9 if L::ROWS > 6 => self.tiles::<9, L>(rows, column, fresh),
-                10 if L::ROWS > 6 => self.tiles::<10, L>(rows, column, fresh),
-                11 if L::ROWS > 6 => self.tiles::<11, L>(rows, column, fresh),
-                12 if L::ROWS > 6 => self.tiles::<12, L>(rows, column, fresh),
-                13 if L::ROWS > 6 => self.tiles::<13, L>(rows, column, fresh),
-                14 if L::ROWS > 6 => self.tiles::<14, L>(rows, column, fresh),
+                4 if L::ROWS == 4 || !E::TALL => self.tiles::<4, L>(rows, column, fresh, to),
+                6 if L::ROWS == 6 || L::ROWS > 6 && !E::TALL => self.tiles::<6, L>(rows, column, fresh, to),
+                14 if L::ROWS == 14 => self.tiles::<14, L>(rows, column, fresh, to),
+                _ if E::TALL => unreachable!("a tile of {height} rows"),
+                1 => self.tiles::<1, L>(rows, column, fresh, to),
+                2 => self.tiles::<2, L>(rows, column, fresh, to),
+                3 => self.tiles::<3, L>(rows, column, fresh, to),
+                5 if L::ROWS > 4 => self.tiles::<5, L>(rows, column, fresh, to),
+                7 if L::ROWS > 6 => self.tiles::<7, L>(rows, column, fresh, to),
+                8 if L::ROWS > 6 => self.tiles::<8, L>(rows, column, fresh, to),
+                9 if L::ROWS > 6 => self.tiles::<9, L>(rows, column, fresh, to),
+                10 if L::ROWS > 6 => self.tiles::<10, L>(rows, column, fresh, to),
+                11 if L::ROWS > 6 => self.tiles::<11, L>(rows, column, fresh, to),
+                12 if L::ROWS > 6 => self.tiles::<12, L>(rows, column, fresh, to),
+                13 if L::ROWS > 6 => self.tiles::<13, L>(rows, column, fresh, to),
                 height => unreachable!("a tile of {height} rows"),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn tiles<const R: usize, L: Lanes<Element = T>>(&self, [row, end]: [usize; 2], column: usize, fresh: bool) {
+    unsafe fn tiles<const R: usize, L: Lanes<Element = T>>(
+        &self,
+        [row, end]: [usize; 2],
+        column: usize,
+        fresh: bool,
+        to: &mut E,
+    ) {
         let block = self.block;
         let &Operands { shape, b, c, .. } = block.operands;
         let columns = block.width.min(shape.n - column);
@@ -285,15 +306,16 @@ impl<T: Element> Multiply<'_, T> {
                     b: self.strip,
                     b_row: block.width,
                     bias: block.operands.bias_at(column, block.first),
-                    c: c.add((block.row + i) * shape.c_row + column),
+                    c: c.wrapping_add((block.row + i) * shape.c_row + column),
                     c_row: shape.c_row,
                     accumulate: shape.accumulate || block.first > 0,
                 };
-                if R + 1 >= L::ROWS && fresh && i == row {
+                let size = [R.min(end - i), columns];
+                if !E::TALL && R + 1 >= L::ROWS && fresh && i == row {
                     let b = b.wrapping_add(block.first * shape.b[0] + column);
-                    Tile { b, b_row: shape.b[0], ..tile }.compute_panels::<R, true>(columns, self.strip);
+                    Tile { b, b_row: shape.b[0], ..tile }.compute_panels::<R, true, E>(size, self.strip, to);
                 } else {
-                    tile.compute_panels::<R, false>(columns, self.strip);
+                    tile.compute_panels::<R, false, E>(size, self.strip, to);
                 }
             }
         }

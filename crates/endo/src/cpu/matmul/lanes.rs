@@ -32,6 +32,10 @@ pub(super) trait Lanes: Copy + 'static {
     /// Asks for the cache line of an address that will be written; the address need not be valid.
     unsafe fn prefetch(to: *const Self::Element);
     unsafe fn add(x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    unsafe fn subtract(x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector;
+    unsafe fn sqrt(x: Self::Vector) -> Self::Vector;
     /// `x * y + z`, rounded once where the processor can.
     unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector;
     /// The sum of the lanes, halves added to halves.
@@ -160,6 +164,12 @@ mod tests {
                 let y = L::load(numbers.as_ptr());
                 L::store(stored.as_mut_ptr(), L::multiply_add(L::splat(&numbers[3]), y, L::splat(&numbers[5])));
                 assert!((0..width).all(|lane| stored[lane] == number(3 * lane + 5)));
+                let y = L::load(numbers[1..].as_ptr());
+                let squares = L::multiply(y, y);
+                L::store(stored.as_mut_ptr(), L::subtract(L::divide(squares, y), L::sqrt(squares)));
+                assert!((0..width).all(|lane| stored[lane] == zero));
+                L::store(stored.as_mut_ptr(), L::subtract(L::sqrt(squares), L::splat(&numbers[1])));
+                assert!((0..width).all(|lane| stored[lane] == number(lane)));
                 let mut turned = vec![zero; 128];
                 L::transpose(numbers.as_ptr(), 9, turned.as_mut_ptr(), 10);
                 for i in 0..L::SQUARE {

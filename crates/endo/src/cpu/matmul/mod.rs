@@ -12,14 +12,16 @@ mod portable;
 mod tests;
 mod tile;
 mod transpose;
+mod update;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use crate::cpu::pool::Pool;
-use crate::simd::Level;
+use crate::simd::{Adam, AdamW, Descent, Kind, Level, Momentum, Nadam, RmsProp};
 use lanes::Element;
 use std::ptr::null;
+pub use update::Targets;
 use vector::Dots;
 
 /// The multiply-adds above which a product is shared among threads: below, waking them costs what they save.
@@ -135,6 +137,53 @@ impl Matmul {
         unsafe { operands.run(level, scratch.cast(), pool) }
     }
 
+    /// Whether `run_update` gives the same bits as `run_f32` and the routine after it: the sums stay in registers from the first term to
+    /// the last.
+    pub fn updates(&self) -> bool {
+        let most = match self.path(size_of::<f32>()) {
+            Path::Direct => direct::BLOCK_TERMS,
+            Path::Blocked => blocked::BLOCK_TERMS,
+            Path::Column | Path::Row | Path::Swapped | Path::Turned => return false,
+        };
+        (1..=most).contains(&self.k) && !self.accumulate && self.c_row == self.n
+    }
+
+    /// The bytes of scratch that `run_update` needs, aligned to 64 bytes.
+    pub fn update_scratch_bytes(&self) -> usize {
+        blocked::scratch_elements([self.m, self.n, self.k], size_of::<f32>()) * size_of::<f32>()
+    }
+
+    /// Updates a weight and its slots by the gradient `a b`, which is used where it is computed and not kept. All lie as `c` would.
+    ///
+    /// # Safety
+    ///
+    /// As for `run_f32`, with `update_scratch_bytes` of scratch and the targets instead of `c`: what they read and write is valid for `m`
+    /// rows of `n` elements, and a result is where a sequence is or overlaps none. The shape `updates`.
+    pub unsafe fn run_update(
+        &self,
+        level: Level,
+        a: *const f32,
+        b: *const f32,
+        targets: &Targets,
+        scratch: *mut u8,
+        pool: &Pool,
+    ) {
+        // The tiles of `c` are where those of the weight are.
+        let operands = Operands { shape: *self, a, b, bias: null(), c: targets.values[0].cast_mut() };
+        let pool = (pool.threads() > 1 && self.work() > SHARED_WORK).then_some(pool);
+        // SAFETY: as the caller promises.
+        unsafe {
+            match targets.kind {
+                Kind::Adam => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Adam>(self.n)),
+                Kind::Nadam => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Nadam>(self.n)),
+                Kind::AdamW => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<AdamW>(self.n)),
+                Kind::RmsProp => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<RmsProp>(self.n)),
+                Kind::Momentum => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Momentum>(self.n)),
+                Kind::Descent => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Descent>(self.n)),
+            }
+        }
+    }
+
     /// `c = a b + bias`, or `c += a b + bias`, in f64; the bias has one element for each column.
     ///
     /// # Safety
@@ -201,7 +250,7 @@ impl<T: Element> Operands<T> {
             match shape.path(size_of::<T>()) {
                 Path::Direct => direct::run(&self, level, pool),
                 Path::Turned => direct::run_turned(&self, level, scratch, pool),
-                Path::Blocked => blocked::run(&self, level, scratch, pool),
+                Path::Blocked => blocked::run(&self, level, scratch, pool, &tile::Write),
                 Path::Column => self.column(scratch).run(level, pool),
                 Path::Row => self.row(scratch).run(level, pool),
                 Path::Swapped if self.bias.is_null() => direct::run(&self.swapped(), level, pool),

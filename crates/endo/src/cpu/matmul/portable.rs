@@ -60,6 +60,22 @@ macro_rules! portable {
                 from_fn(|lane| x[lane] + y[lane])
             }
             #[inline(always)]
+            unsafe fn subtract(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+                from_fn(|lane| x[lane] - y[lane])
+            }
+            #[inline(always)]
+            unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+                from_fn(|lane| x[lane] * y[lane])
+            }
+            #[inline(always)]
+            unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+                from_fn(|lane| x[lane] / y[lane])
+            }
+            #[inline(always)]
+            unsafe fn sqrt(x: Self::Vector) -> Self::Vector {
+                x.map(<$type>::sqrt)
+            }
+            #[inline(always)]
             unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector {
                 from_fn(|lane| x[lane] * y[lane] + z[lane])
             }

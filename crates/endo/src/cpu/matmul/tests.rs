@@ -118,7 +118,7 @@ fn run<T: Float>(
         match course {
             Course::Own => operands.run(level, pointer.cast(), pool),
             Course::Direct => direct::run(&operands, level, Some(pool)),
-            Course::Blocked => blocked::run(&operands, level, pointer.cast(), Some(pool)),
+            Course::Blocked => blocked::run(&operands, level, pointer.cast(), Some(pool), &tile::Write),
         }
     }
     // SAFETY: the lines behind the scratch are the vector's.

@@ -66,34 +66,34 @@ impl<L: Lanes> Tile<L> {
         }
     }
 
-    /// Computes `R` rows of two vectors from a panel of `a`, each step of which has the rows side by side. Only the first
-    /// `columns` columns are written. Where `PACK` is set, the steps of `b` are copied to `strip`, one after the other.
+    /// Computes `R` rows of two vectors from a panel of `a`, each step of which has the rows side by side, and gives them to `end`. Only
+    /// so many rows and columns exist. Where `PACK` is set, the steps of `b` are copied to `strip`, one after the other.
     ///
     /// # Safety
     ///
     /// As for `compute`; the panel is whole, and so are the two vectors of each step of `b`, for which `strip` has room.
     #[inline(always)]
-    pub(super) unsafe fn compute_panels<const R: usize, const PACK: bool>(self, columns: usize, mut strip: *mut L::Element) {
-        // SAFETY: the panels hold `k` steps, and what `c` and the bias lack of two vectors is masked.
+    pub(super) unsafe fn compute_panels<const R: usize, const PACK: bool, E: End<L::Element>>(
+        self,
+        [rows, columns]: [usize; 2],
+        mut strip: *mut L::Element,
+        end: &mut E,
+    ) {
+        // SAFETY: the panels hold `k` steps, and what the bias lacks of two vectors is masked.
         unsafe {
-            let whole = columns == 2 * L::WIDTH;
-            // A narrow strip is rare enough that its edge goes vector by vector.
-            let masks = [L::mask(columns.min(L::WIDTH)), L::mask(columns.saturating_sub(L::WIDTH))];
-            let start = match (self.bias.is_null(), whole) {
-                (true, _) => [L::zero(); 2],
-                (false, true) => [L::load(self.bias), L::load(self.bias.add(L::WIDTH))],
-                (false, false) => {
-                    [L::load_masked(self.bias, masks[0]), L::load_masked(self.bias.wrapping_add(L::WIDTH), masks[1])]
-                }
+            let start = if self.bias.is_null() {
+                [L::zero(); 2]
+            } else if columns == 2 * L::WIDTH {
+                [L::load(self.bias), L::load(self.bias.add(L::WIDTH))]
+            } else {
+                let masks = edge::<L>(columns);
+                [L::load_masked(self.bias, masks[0]), L::load_masked(self.bias.wrapping_add(L::WIDTH), masks[1])]
             };
             let mut sums = [start; R];
             let (mut a, mut b) = (self.a, self.b);
             let mut left = self.k;
             for row in 0..R {
-                // The sums end long after their place in `c` is known. It is fetched meanwhile, row after row: all at once would
-                // hold up what is read from the panels.
-                let c = self.c.wrapping_add(row * self.c_row);
-                prefetch_pair::<L>(c);
+                end.between(&self, row);
                 let steps = left / (R - row);
                 left -= steps;
                 for _ in 0..steps {
@@ -114,14 +114,7 @@ impl<L: Lanes> Tile<L> {
                     b = b.wrapping_add(if PACK { self.b_row } else { 2 * L::WIDTH });
                 }
             }
-            if whole {
-                self.finish::<R, 2, false>(sums, L::mask(L::WIDTH));
-            } else {
-                for (v, mask) in masks.into_iter().enumerate() {
-                    let part = Self { c: self.c.wrapping_add(v * L::WIDTH), ..self };
-                    part.finish::<R, 1, true>(sums.map(|row| [row[v]]), mask);
-                }
-            }
+            end.take(&self, sums, [rows, columns]);
         }
     }
 
@@ -157,6 +150,79 @@ impl<L: Lanes> Tile<L> {
     }
 }
 
+/// What is done with the sums of tiles of two vectors.
+pub(super) trait End<T>: Clone + Sync {
+    /// Whether all tiles are as tall as they can be, also those at the end, of which some rows are not used then.
+    const TALL: bool;
+
+    /// Called once for each row of a tile, some terms after the last call.
+    ///
+    /// # Safety
+    ///
+    /// As for `Tile::compute`.
+    unsafe fn between<L: Lanes<Element = T>>(&mut self, tile: &Tile<L>, row: usize);
+
+    /// Takes the sums of a tile, of which only so many rows and columns exist.
+    ///
+    /// # Safety
+    ///
+    /// As for `Tile::compute`.
+    unsafe fn take<const R: usize, L: Lanes<Element = T>>(&mut self, tile: &Tile<L>, sums: [[L::Vector; 2]; R], size: [usize; 2]);
+
+    /// Called after the last tile.
+    ///
+    /// # Safety
+    ///
+    /// As for `Tile::compute`.
+    unsafe fn finish<L: Lanes<Element = T>>(&mut self);
+}
+
+/// Writes the sums to `c`.
+#[derive(Clone)]
+pub(super) struct Write;
+
+impl<T> End<T> for Write {
+    const TALL: bool = false;
+
+    #[inline(always)]
+    unsafe fn between<L: Lanes<Element = T>>(&mut self, tile: &Tile<L>, row: usize) {
+        // The sums end long after their place in `c` is known. It is fetched meanwhile, row after row: all at once would hold up what is
+        // read from the panels.
+        // SAFETY: a prefetch of any address is allowed.
+        unsafe { prefetch_pair::<L>(tile.c.wrapping_add(row * tile.c_row)) };
+    }
+
+    #[inline(always)]
+    unsafe fn take<const R: usize, L: Lanes<Element = T>>(
+        &mut self,
+        tile: &Tile<L>,
+        sums: [[L::Vector; 2]; R],
+        [_, columns]: [usize; 2],
+    ) {
+        // SAFETY: what `c` lacks of two vectors is masked.
+        unsafe {
+            if columns == 2 * L::WIDTH {
+                return tile.finish::<R, 2, false>(sums, L::mask(L::WIDTH));
+            }
+            // A narrow strip is rare enough that its edge goes vector by vector.
+            for (v, mask) in edge::<L>(columns).into_iter().enumerate() {
+                let part = Tile { c: tile.c.wrapping_add(v * L::WIDTH), ..*tile };
+                part.finish::<R, 1, true>(sums.map(|row| [row[v]]), mask);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<L: Lanes<Element = T>>(&mut self) {}
+}
+
+/// The masks of two vectors of which so many lanes exist.
+#[inline(always)]
+pub(super) unsafe fn edge<L: Lanes>(columns: usize) -> [L::Mask; 2] {
+    // SAFETY: masks need no memory.
+    unsafe { [L::mask(columns.min(L::WIDTH)), L::mask(columns.saturating_sub(L::WIDTH))] }
+}
+
 /// `V` vectors in a row; the last is masked where `TAIL` is set.
 ///
 /// # Safety
@@ -177,7 +243,7 @@ unsafe fn vectors<L: Lanes, const V: usize, const TAIL: bool>(from: *const L::El
 
 /// Asks for the lines of two vectors side by side: up to three, since they may begin anywhere in a line.
 #[inline(always)]
-unsafe fn prefetch_pair<L: Lanes>(from: *const L::Element) {
+pub(super) unsafe fn prefetch_pair<L: Lanes>(from: *const L::Element) {
     // SAFETY: a prefetch of any address is allowed.
     unsafe {
         L::prefetch(from);

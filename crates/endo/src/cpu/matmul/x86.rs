@@ -19,7 +19,7 @@ pub(super) struct Avx512<T>(T);
 
 /// The functions whose bodies differ by the intrinsic's name alone.
 macro_rules! functions {
-    ($type:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $multiply_add:tt) => {
+    ($type:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $subtract:ident, $multiply:ident, $divide:ident, $sqrt:ident, $multiply_add:tt) => {
         #[inline(always)]
         unsafe fn zero() -> Self::Vector {
             // SAFETY: as the trait asks.
@@ -49,6 +49,26 @@ macro_rules! functions {
         unsafe fn add(x: Self::Vector, y: Self::Vector) -> Self::Vector {
             // SAFETY: as the trait asks.
             unsafe { $add(x, y) }
+        }
+        #[inline(always)]
+        unsafe fn subtract(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+            // SAFETY: as the trait asks.
+            unsafe { $subtract(x, y) }
+        }
+        #[inline(always)]
+        unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+            // SAFETY: as the trait asks.
+            unsafe { $multiply(x, y) }
+        }
+        #[inline(always)]
+        unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+            // SAFETY: as the trait asks.
+            unsafe { $divide(x, y) }
+        }
+        #[inline(always)]
+        unsafe fn sqrt(x: Self::Vector) -> Self::Vector {
+            // SAFETY: as the trait asks.
+            unsafe { $sqrt(x) }
         }
         #[inline(always)]
         unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector {
@@ -122,6 +142,10 @@ avx2!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_div_ps,
+    _mm256_sqrt_ps,
     _mm256_fmadd_ps
 );
 avx2!(
@@ -143,6 +167,10 @@ avx2!(
     _mm256_loadu_pd,
     _mm256_storeu_pd,
     _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_div_pd,
+    _mm256_sqrt_pd,
     _mm256_fmadd_pd
 );
 
@@ -204,6 +232,10 @@ avx512!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_sqrt_ps,
     _mm512_fmadd_ps
 );
 avx512!(
@@ -221,11 +253,15 @@ avx512!(
     _mm512_loadu_pd,
     _mm512_storeu_pd,
     _mm512_add_pd,
+    _mm512_sub_pd,
+    _mm512_mul_pd,
+    _mm512_div_pd,
+    _mm512_sqrt_pd,
     _mm512_fmadd_pd
 );
 
 macro_rules! sse2 {
-    ($type:ty, $vector:ty, $width:literal, $square:literal, $transpose:ident, $load_first:expr, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $multiply:ident) => {
+    ($type:ty, $vector:ty, $width:literal, $square:literal, $transpose:ident, $load_first:expr, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $subtract:ident, $multiply:ident, $divide:ident, $sqrt:ident) => {
         /// `x * y + z`, rounded twice.
         impl Sse2<$type> {
             #[inline(always)]
@@ -244,7 +280,19 @@ macro_rules! sse2 {
             const ROWS: usize = 4;
             const FREE_MASKS: bool = false;
 
-            functions!($type, $zero, $splat, $load, $store, $add, (Self::multiply_then_add));
+            functions!(
+                $type,
+                $zero,
+                $splat,
+                $load,
+                $store,
+                $add,
+                $subtract,
+                $multiply,
+                $divide,
+                $sqrt,
+                (Self::multiply_then_add)
+            );
 
             #[inline(always)]
             unsafe fn mask(count: usize) -> usize {
@@ -302,7 +350,10 @@ sse2!(
     _mm_loadu_ps,
     _mm_storeu_ps,
     _mm_add_ps,
-    _mm_mul_ps
+    _mm_sub_ps,
+    _mm_mul_ps,
+    _mm_div_ps,
+    _mm_sqrt_ps
 );
 sse2!(
     f64,
@@ -320,5 +371,8 @@ sse2!(
     _mm_loadu_pd,
     _mm_storeu_pd,
     _mm_add_pd,
-    _mm_mul_pd
+    _mm_sub_pd,
+    _mm_mul_pd,
+    _mm_div_pd,
+    _mm_sqrt_pd
 );

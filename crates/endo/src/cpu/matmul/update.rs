@@ -1,0 +1,262 @@
+//! Updates of weights by gradients that are still in registers. In: the sums of tiles, and where the weight, its slots and the numbers of
+//! an optimizer's routine lie; out: the new weight and slots.
+//!
+//! A routine waits for roots and divisions, a product for multiply-adds. So the rows of a tile are updated between the terms of the next
+//! one, which the processor computes meanwhile.
+use super::lanes::Lanes;
+use super::tile::{End, Tile, edge, prefetch_pair};
+use crate::simd::{Arithmetic, Formula, Kind, MOST_RESULTS, MOST_VALUES};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ops::{Add, Div, Mul, Sub};
+
+/// What a routine reads and writes. Sequences are as long as the gradient.
+#[derive(Clone, Copy)]
+pub struct Targets {
+    /// The routine.
+    pub kind: Kind,
+    /// The values of the routine by number, but for the gradient: the weight first, then its slots; single numbers.
+    pub values: [*const f32; MOST_VALUES],
+    /// The new weight and slots.
+    pub results: [*mut f32; MOST_RESULTS],
+}
+
+// SAFETY: the pointers are used only while `Matmul::run_update` lasts, whose caller vouches for them; tasks write apart.
+unsafe impl Sync for Targets {}
+
+impl Targets {
+    /// The end of tiles of products with `n` columns.
+    pub(super) fn by<F: Formula>(&self, n: usize) -> Update<F> {
+        Update { targets: *self, n, room: Room(MaybeUninit::uninit()), at: 0, size: [0; 2], next: 0, formula: PhantomData }
+    }
+}
+
+/// The end of tiles that are gradients.
+pub(super) struct Update<F> {
+    targets: Targets,
+    /// The columns of the weight.
+    n: usize,
+    /// The last tile: its sums, its first element in the weight, its rows and columns, and the next row to update.
+    room: Room,
+    at: usize,
+    size: [usize; 2],
+    next: usize,
+    formula: PhantomData<fn() -> F>,
+}
+
+/// Room for the largest tile.
+#[repr(align(64))]
+struct Room(MaybeUninit<[f32; 14 * 32]>);
+
+impl<F: Formula> Clone for Update<F> {
+    fn clone(&self) -> Self {
+        self.targets.by(self.n)
+    }
+}
+
+impl<F: Formula> Update<F> {
+    /// Updates the next row of the last tile.
+    ///
+    /// # Safety
+    ///
+    /// The targets are valid, and there is a next row.
+    #[inline(always)]
+    unsafe fn row<L: Lanes<Element = f32>>(&mut self) {
+        let columns = self.size[1];
+        // SAFETY: as the caller promises.
+        unsafe {
+            if columns == 2 * L::WIDTH {
+                self.vector::<L, false>(0, L::mask(0));
+                self.vector::<L, false>(1, L::mask(0));
+            } else {
+                for (vector, mask) in edge::<L>(columns).into_iter().enumerate() {
+                    self.vector::<L, true>(vector, mask);
+                }
+            }
+        }
+        self.next += 1;
+    }
+
+    /// Updates a vector of the next row, which has the lanes of the mask if it is `MASKED`.
+    ///
+    /// # Safety
+    ///
+    /// As for `row`.
+    #[inline(always)]
+    unsafe fn vector<L: Lanes<Element = f32>, const MASKED: bool>(&mut self, vector: usize, mask: L::Mask) {
+        let at = self.at + self.next * self.n + vector * L::WIDTH;
+        let gradient = self.room.0.as_ptr().cast::<f32>().wrapping_add((2 * self.next + vector) * L::WIDTH);
+        // SAFETY: as the caller promises; all is read before anything is written.
+        unsafe {
+            let mut values = [Vector::<L>(L::zero()); MOST_VALUES];
+            for (number, value) in values.iter_mut().enumerate().take(F::VALUES) {
+                let from = self.targets.values[number];
+                value.0 = if number >= F::SEQUENCES {
+                    L::splat(from)
+                } else if number + 1 == F::SEQUENCES {
+                    L::load(gradient)
+                } else if MASKED {
+                    L::load_masked(from.wrapping_add(at), mask)
+                } else {
+                    L::load(from.wrapping_add(at))
+                };
+            }
+            for (result, to) in F::results(values).into_iter().zip(self.targets.results).take(F::RESULTS) {
+                let to = to.wrapping_add(at);
+                if MASKED { L::store_masked(to, result.0, mask) } else { L::store(to, result.0) }
+            }
+        }
+    }
+}
+
+impl<F: Formula> End<f32> for Update<F> {
+    const TALL: bool = true;
+
+    #[inline(always)]
+    unsafe fn between<L: Lanes<Element = f32>>(&mut self, tile: &Tile<L>, row: usize) {
+        // SAFETY: as the caller promises; a prefetch of any address is allowed.
+        unsafe {
+            let at = self.place(tile) + row * self.n;
+            for values in &self.targets.values[..F::SEQUENCES - 1] {
+                prefetch_pair::<L>(values.wrapping_add(at));
+            }
+            if self.next < self.size[0] {
+                self.row::<L>();
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn take<const R: usize, L: Lanes<Element = f32>>(
+        &mut self,
+        tile: &Tile<L>,
+        sums: [[L::Vector; 2]; R],
+        size: [usize; 2],
+    ) {
+        let room = self.room.0.as_mut_ptr().cast::<f32>();
+        for (place, sum) in sums.as_flattened().iter().enumerate() {
+            // SAFETY: every tile fits.
+            unsafe { L::store(room.add(place * L::WIDTH), *sum) };
+        }
+        (self.at, self.size, self.next) = (self.place(tile), size, 0);
+    }
+
+    #[inline(always)]
+    unsafe fn finish<L: Lanes<Element = f32>>(&mut self) {
+        while self.next < self.size[0] {
+            // SAFETY: as the caller promises.
+            unsafe { self.row::<L>() };
+        }
+    }
+}
+
+impl<F: Formula> Update<F> {
+    /// The first element of a tile in the weight, where its sums would lie.
+    #[inline(always)]
+    fn place<L: Lanes<Element = f32>>(&self, tile: &Tile<L>) -> usize {
+        (tile.c.addr() - self.targets.values[0].addr()) / size_of::<f32>()
+    }
+}
+
+/// A vector as a number.
+struct Vector<L: Lanes>(L::Vector);
+
+impl<L: Lanes> Clone for Vector<L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L: Lanes> Copy for Vector<L> {}
+
+macro_rules! operators {
+    ($($operator:ident $method:ident $function:ident;)+) => {
+        $(
+            impl<L: Lanes> $operator for Vector<L> {
+                type Output = Self;
+
+                #[inline(always)]
+                fn $method(self, other: Self) -> Self {
+                    // SAFETY: vectors are made where the processor has their instructions.
+                    Self(unsafe { L::$function(self.0, other.0) })
+                }
+            }
+        )+
+    };
+}
+operators! { Add add add; Sub sub subtract; Mul mul multiply; Div div divide; }
+
+impl<L: Lanes> Arithmetic for Vector<L> {
+    #[inline(always)]
+    fn square(self) -> Self {
+        self * self
+    }
+
+    #[inline(always)]
+    fn root(self) -> Self {
+        // SAFETY: as above.
+        Self(unsafe { L::sqrt(self.0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Matmul;
+    use crate::cpu::pool::Pool;
+    use crate::simd::{Level, Memory, ROUTINES};
+
+    use super::*;
+
+    #[test]
+    fn updates_between_the_terms_give_the_bits_of_updates_after_them_at_every_level() {
+        let pools = [Pool::new(1), Pool::new(2)];
+        let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 + 0.01;
+        // Fewer rows than a tile, narrow edges, one term, one row, and enough for two threads.
+        for [m, n, k] in [[14, 32, 3], [5, 9, 1], [200, 70, 40], [29, 47, 256], [1, 100, 20], [300, 130, 33]] {
+            let product = Matmul { m, n, k, a: [1, m], b: [n, 1], c_row: n, accumulate: false };
+            if !product.updates() {
+                assert_eq!(m, 1, "{product:?}");
+                continue;
+            }
+            let a: Vec<f32> = (0..k * m).map(|i| number(i) - 0.5).collect();
+            let b: Vec<f32> = (0..k * n).map(|i| number(3 * i) - 0.5).collect();
+            // Behind the last element lies what must stay.
+            let sequences: Vec<Vec<f32>> = (0..3)
+                .map(|slot| (0..m * n + 40).map(|i| if i < m * n { number(5 * i + slot) } else { -1.0 }).collect())
+                .collect();
+            let singles: Vec<f32> = (0..MOST_VALUES).map(|i| number(100 * i)).collect();
+            for (routine, level) in ROUTINES.iter().flat_map(|routine| Level::available().map(move |level| (routine, level))) {
+                let codes = (routine.results)();
+                let sequences = &sequences[..routine.sequences - 1];
+                let mut expected = sequences.to_vec();
+                let mut c = vec![0.0; m * n];
+                let mut scratch = Memory::zeroed(product.scratch_bytes(4).max(product.update_scratch_bytes()));
+                let pointer = scratch.bytes_mut().as_mut_ptr();
+                let mut table: Vec<*const u8> = expected.iter_mut().map(|slot| slot.as_mut_ptr().cast_const().cast()).collect();
+                let results = table[..codes.len()].to_vec();
+                // SAFETY: all arrays are as large as the product's, and the level is one of the processor's.
+                unsafe { product.run_f32(level, a.as_ptr(), b.as_ptr(), None, c.as_mut_ptr(), pointer, &pools[0]) };
+                table.push(c.as_ptr().cast());
+                let values = codes.iter().map(|code| code.values()).max().unwrap();
+                table.extend(singles[routine.sequences..values].iter().map(|single| (single as *const f32).cast::<u8>()));
+                table.extend(results);
+                // SAFETY: as above.
+                unsafe { routine.at(level)(table.as_ptr(), std::ptr::null_mut(), m * n) };
+                for pool in &pools {
+                    let mut got = sequences.to_vec();
+                    let mut values = [std::ptr::null(); MOST_VALUES];
+                    values.iter_mut().zip(&singles).for_each(|(value, single)| *value = single);
+                    let mut results = [std::ptr::null_mut(); MOST_RESULTS];
+                    results.iter_mut().zip(&mut got).for_each(|(result, slot)| *result = slot.as_mut_ptr());
+                    values.iter_mut().zip(&got).for_each(|(value, slot)| *value = slot.as_ptr());
+                    let targets = Targets { kind: routine.kind, values, results };
+                    // SAFETY: as above.
+                    unsafe { product.run_update(level, a.as_ptr(), b.as_ptr(), &targets, pointer, pool) };
+                    assert!(got == expected, "{routine:?} {level:?} {product:?}, {} threads", pool.threads());
+                }
+                assert!(expected.iter().all(|slot| slot[m * n..].iter().all(|&number| number == -1.0)));
+                assert_ne!(expected, sequences);
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Updates of large weights, whose gradients are used as soon as they are computed.
+//!
+//! In: a product of the plan and the loop over its result. Out: what the loop stores. The gradient is never in memory, unless the check
+//! before has had to compute it, or its sums do not stay in registers.
+
+use crate::plan::{self, Plan, Whole};
+use crate::simd::{Kind, Level, MOST_RESULTS, MOST_VALUES};
+
+use super::Scratch;
+use super::address::{Address, Bases};
+use super::fused::Body;
+use super::matmul::Targets;
+use super::pool::Pool;
+use super::product::Batch;
+
+/// A product and what is done with it.
+pub struct Update {
+    product: Batch,
+    body: Body,
+    /// The loop as a routine that the product can run.
+    routine: Option<Routine>,
+}
+
+/// A routine and where its values and results lie.
+struct Routine {
+    kind: Kind,
+    values: Box<[Address]>,
+    results: Box<[Address]>,
+}
+
+impl Update {
+    /// Resolves a step of the plan, whose loop has been resolved.
+    pub fn new(plan: &Plan, update: &plan::Update, body: Body) -> Self {
+        let product = Batch::new(plan, &update.product);
+        let whole = update.body.whole.as_ref().filter(|_| product.updates());
+        let routine = whole.map(|whole| Routine::new(plan, update, whole));
+        Self { product, body, routine }
+    }
+
+    /// The bytes of scratch that one thread needs.
+    pub fn scratch_bytes(&self) -> usize {
+        let updating = if self.routine.is_some() { self.product.update_scratch_bytes() } else { 0 };
+        self.product.scratch_bytes().max(self.body.scratch_bytes()).max(updating)
+    }
+
+    /// Updates, with the product if that has not been computed.
+    ///
+    /// # Safety
+    /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile. The processor has
+    /// the level that the step was resolved for, and scratch is as large as asked for, for `threads` threads.
+    #[expect(clippy::too_many_arguments, reason = "what a product needs, and one word on it")]
+    pub unsafe fn run(
+        &self,
+        computed: bool,
+        bases: &Bases,
+        scratch: Scratch,
+        level: Level,
+        threads: usize,
+        pool: &Pool,
+        alone: &Pool,
+    ) {
+        // SAFETY: as the caller promises. The sequences are as long as the product's result; the loop has them all in order.
+        unsafe {
+            match &self.routine {
+                Some(routine) if !computed => {
+                    self.product.run_update(bases, scratch.of(0), level, pool, &routine.targets(bases));
+                }
+                _ => {
+                    if !computed {
+                        self.product.run(bases, scratch, level, threads, pool, alone);
+                    }
+                    self.body.run(bases, scratch, threads, pool);
+                }
+            }
+        }
+    }
+}
+
+impl Routine {
+    fn new(plan: &Plan, update: &plan::Update, whole: &Whole) -> Self {
+        let plan::Update { body, .. } = update;
+        let value = |&value: &usize| Address::new(plan, body.loads[value].buffer, body.loads[value].layout.offset);
+        let result = |&store: &usize| Address::new(plan, body.stores[store].buffer, 0);
+        Self {
+            kind: whole.routine.kind,
+            values: whole.loads.iter().map(value).collect(),
+            results: whole.stores.iter().map(result).collect(),
+        }
+    }
+
+    fn targets(&self, bases: &Bases) -> Targets {
+        let mut values = [std::ptr::null(); MOST_VALUES];
+        values.iter_mut().zip(&self.values).for_each(|(value, &address)| *value = bases.at(address).cast_const().cast());
+        let mut results = [std::ptr::null_mut(); MOST_RESULTS];
+        results.iter_mut().zip(&self.results).for_each(|(result, &address)| *result = bases.at(address).cast());
+        Targets { kind: self.kind, values, results }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{execute, noise, values};
+    use crate::array::Array;
+    use crate::dtype::DType;
+    use crate::plan::Plan;
+    use crate::plan::tests::gradient;
+
+    #[test]
+    fn updates_with_their_products_give_the_bits_of_one_after_the_other() {
+        // The last two have sums of several blocks, and rows and columns that fill no tile.
+        for size in [[200, 32, 150], [784, 128, 512], [130, 1, 127], [1000, 300, 900], [515, 257, 1033]] {
+            let [rows, terms, columns] = size;
+            let inputs = [noise([terms, rows]), noise([terms, columns])];
+            let inputs: Vec<&Array> = inputs.iter().collect();
+            for ahead in [false, true] {
+                let graphs = [(); 3].map(|()| gradient(size, ahead, |_, _| {}));
+                let plan = Plan::new(&graphs[0]);
+                assert!(plan.to_string().contains("with each part of it"), "{plan}");
+                execute(&plan, &graphs[0], &inputs, 1).unwrap();
+                execute(&plan, &graphs[1], &inputs, 2).unwrap();
+                execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
+                let [one, two, single] = graphs.each_ref().map(values);
+                assert!(one == single && two == single, "{size:?}");
+                assert_ne!(single, values(&gradient(size, ahead, |_, _| {})));
+            }
+        }
+    }
+
+    #[test]
+    fn updates_of_gradients_that_nobody_checks_give_the_same_bits() {
+        let unchecked = |size| gradient(size, false, |build, _| build.graph.checks.clear());
+        for size @ [rows, terms, columns] in [[200, 32, 150], [1000, 300, 900]] {
+            let inputs = [noise([terms, rows]), noise([terms, columns])];
+            let inputs: Vec<&Array> = inputs.iter().collect();
+            let graphs = [(); 2].map(|()| unchecked(size));
+            let plan = Plan::new(&graphs[0]);
+            assert!(plan.steps.len() == 1 && plan.to_string().contains("with each part of it"), "{plan}");
+            execute(&plan, &graphs[0], &inputs, 2).unwrap();
+            execute(&Plan::unfused(&graphs[1]), &graphs[1], &inputs, 1).unwrap();
+            assert!(values(&graphs[0]) == values(&graphs[1]), "{size:?}");
+        }
+    }
+
+    /// One number in each operand is large; where both meet, the gradient is their product.
+    fn with_large(numbers: [f32; 2], rows: [usize; 2]) -> [Array; 2] {
+        let large = |columns: usize, number: f32, row: usize| {
+            Array::from_fn([40, columns], move |index| if index == row * columns + 3 { number } else { 0.25 })
+        };
+        [large(200, numbers[0], rows[0]), large(150, numbers[1], rows[1])]
+    }
+
+    #[test]
+    fn operands_that_leave_doubt_have_the_gradient_computed_and_checked() {
+        let size = [200, 40, 150];
+        // In other rows of the batch, the numbers never meet: the gradient is finite, though the operands do not show it.
+        let inputs = with_large([1e20, 1e25], [7, 8]);
+        let inputs: Vec<&Array> = inputs.iter().collect();
+        let graphs = [(); 3].map(|()| gradient(size, true, |_, _| {}));
+        let plan = Plan::new(&graphs[0]);
+        execute(&plan, &graphs[0], &inputs, 1).unwrap();
+        execute(&plan, &graphs[1], &inputs, 2).unwrap();
+        execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
+        let [one, two, single] =
+            graphs.each_ref().map(|graph| values(graph).concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+        assert!(one == single && two == single);
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_is_found_and_nothing_is_written() {
+        let size = [200, 40, 150];
+        let nan = |shape: [usize; 2], place: usize| {
+            let mut array = noise(shape).to_vec::<f32>();
+            array[place] = f32::NAN;
+            Array::new(shape, array).unwrap()
+        };
+        let cases = [
+            (with_large([1e20, 1e25], [7, 7]), 1),
+            ([noise([40, 200]), nan([40, 150], 5999)], 1),
+            ([nan([40, 200], 0), noise([40, 150])], 0),
+            ([Array::full([40, 200], 0.0, DType::F32), nan([40, 150], 0)], 1),
+        ];
+        for (inputs, failed) in cases {
+            let inputs: Vec<&Array> = inputs.iter().collect();
+            for threads in [1, 2] {
+                let graph = gradient(size, false, |_, _| {});
+                assert_eq!(execute(&Plan::new(&graph), &graph, &inputs, threads), Err(failed));
+                assert_eq!(values(&graph), values(&gradient(size, false, |_, _| {})));
+            }
+        }
+    }
+}
