@@ -138,14 +138,24 @@ pub fn run(
     pool: &Pool,
 ) -> Result<(), usize> {
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
-    workspace.bases.set(plan, inputs, variables, offsets);
-    workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles);
+    let moved = workspace.bases.set(plan, inputs, variables, offsets);
+    let moved = workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles) | moved;
     let threads = pool.threads().min(workspace.threads);
     let scratch = Scratch {
         start: workspace.scratch.bytes_mut().as_mut_ptr(),
         stride: workspace.stride,
         partials: workspace.stride * workspace.threads,
     };
+    // What loops are bound to are addresses within it.
+    scratch.start.expose_provenance();
+    if moved {
+        for step in &mut workspace.steps {
+            match step {
+                Resolved::Loop(body) => body.bind(&workspace.bases, scratch),
+                Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Product(_) | Resolved::Call(..) | Resolved::Guard(_) => {}
+            }
+        }
+    }
     for step in &workspace.steps {
         // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the plan's places lie within
         // them and the arena. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.

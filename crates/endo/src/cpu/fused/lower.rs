@@ -5,9 +5,10 @@
 
 use crate::dtype::DType;
 use crate::plan::{FusedLoop, Load, Place, Plan, Reduce, Repeat, Whole};
-use crate::simd::Level;
+use crate::simd::{Level, Reduction};
 
 use super::super::address::{Address, Tiles};
+use super::super::matmul::columns::column_sums;
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
 use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, Others, table};
@@ -30,7 +31,7 @@ const GAP: usize = 64;
 enum Home {
     /// In memory, element by element.
     Sequence(Sequence),
-    /// In a tile of equal elements.
+    /// In a tile of equal elements, or for routines in one element.
     Tile(Address),
     /// In a register, by its number.
     Register(usize),
@@ -127,7 +128,9 @@ impl Lowering<'_> {
             let place = self.plan.buffers[*buffer].place;
             let dtype = self.dtype(value);
             let size = dtype.bytes();
-            let home = if layout.is_contiguous() && !self.short {
+            let home = if self.is_single(value) {
+                Home::Tile(Address::new(self.plan, *buffer, layout.offset))
+            } else if layout.is_contiguous() && !self.short {
                 Home::Sequence(Sequence::Load(value))
             } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
@@ -162,15 +165,14 @@ impl Lowering<'_> {
         narrow && self.body.loads.iter().all(|load| inside(load) && own(load))
     }
 
-    /// The routine that does all of the loop, where what it takes for single numbers is kept as such.
+    /// The routine that does all of the loop, where its sequences are read where they lie.
     fn whole(&self) -> Option<&Whole> {
-        let whole = self.body.whole.as_ref()?;
-        let fits = |(number, &load): (usize, &usize)| match self.homes[load] {
-            Home::Sequence(_) => number < whole.routine.sequences,
-            Home::Tile(_) => number >= whole.routine.sequences,
-            Home::Register(_) => false,
-        };
-        whole.loads.iter().enumerate().all(fits).then_some(whole)
+        self.body.whole.as_ref().filter(|_| !self.short)
+    }
+
+    /// Whether a load is a single number to a routine, which reads it where it lies.
+    fn is_single(&self, value: usize) -> bool {
+        self.whole().is_some_and(|whole| whole.loads[whole.routine.sequences..].contains(&value))
     }
 
     fn instructions(&mut self) {
@@ -289,6 +291,7 @@ impl Lowering<'_> {
             let Home::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
             Gather::new(Address::new(self.plan, *buffer, layout.offset), offsets[register], self.dtype(value).bytes(), layout)
         };
+        let repeats: Box<[Others]> = repeats.collect();
         let chunk = self.chunk();
         let mut partials = 0;
         let register = offsets.last().copied().unwrap_or(0);
@@ -310,13 +313,15 @@ impl Lowering<'_> {
             gathers: self.gathers.iter().map(gather).collect(),
             instructions: instructions.into(),
             copies: copies.into(),
-            operands: operands.into(),
             registers: bytes,
             partials,
             padded: self.is_padded(),
             short: self.short,
             moves: moves.into(),
-            repeats: repeats.collect(),
+            stretches: Vec::with_capacity(repeats.len() + 1),
+            spots: Vec::with_capacity((repeats.len() + 1) * operands.len()),
+            operands: operands.into(),
+            repeats,
         }
     }
 
@@ -343,6 +348,8 @@ impl Lowering<'_> {
             partials,
             register,
             fold: table::fold(reduce.reduction, dtype, self.level),
+            sums: if reduce.reduction == Reduction::Sum { column_sums(dtype) } else { None },
+            level: self.level,
             accumulate: table::accumulate(reduce.reduction, dtype, self.level),
             copy: table::copy(dtype, self.level),
         }

@@ -4,6 +4,7 @@
 //! A rule holds in this folder: what orders the terms of a sum is the product's shape and strides (and the level of
 //! instructions), never how the work is cut into tiles, chunks or tasks.
 mod blocked;
+pub(super) mod columns;
 mod direct;
 mod lanes;
 #[cfg(any(test, not(target_arch = "x86_64")))]
