@@ -1,4 +1,4 @@
-//! The exponential and what is made of it: `exp expm1 tanh sigmoid softplus`.
+//! The exponential and what is made of it: `exp expm1 tanh sigmoid softplus`, and the slopes of ELU and SELU.
 //!
 //! Argument reduction after Cody and Waite (1980), "Software Manual for the Elementary Functions":
 //! `x = n·ln 2 + r` with |r| ≤ ½ ln 2 and `eˣ = 2ⁿ·eʳ`; the polynomials are minimax fits (Remez exchange).
@@ -123,4 +123,21 @@ pub fn sigmoid<F: Float>(x: F) -> F {
 #[inline(always)]
 pub fn softplus<F: Float>(x: F) -> F {
     x.maximum(F::ZERO) + log1p(exp(-x.abs()))
+}
+
+/// The scale of SELU's positive values, from the fixed point of Klambauer et al. 2017, equation 14.
+pub const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+/// The limit of SELU's negative values before scaling, from the same.
+pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
+/// The slope of ELU where its value is `y`: 1 above 0, else `y + 1`.
+#[inline(always)]
+pub fn elu_slope<F: Float>(y: F) -> F {
+    F::select(y > F::ZERO, F::ONE, y + F::ONE)
+}
+
+/// The slope of SELU where its value is `y`: the scale from 0 on, else `y + scale * alpha`.
+#[inline(always)]
+pub fn selu_slope<F: Float>(y: F) -> F {
+    F::select(y >= F::ZERO, F::from_f64(SELU_SCALE), y + F::from_f64(SELU_SCALE * SELU_ALPHA))
 }
