@@ -6,31 +6,56 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dtype::DType;
 use crate::plan::{Checked, Plan};
-use crate::simd::Level;
+use crate::simd::{Level, Memory};
 
 use super::address::{Address, Bases};
 use super::pool::Pool;
 
+/// All values to test at one point of a run.
+pub struct Guard {
+    /// In order.
+    checks: Box<[Check]>,
+    /// The same values, those that lie side by side as one, with what is between them.
+    stretches: Box<[Stretch]>,
+}
+
 /// A value to test.
-pub struct Check {
+struct Check {
     index: usize,
+    stretch: Stretch,
+}
+
+/// Numbers in memory.
+#[derive(Clone, Copy)]
+struct Stretch {
     address: Address,
     length: usize,
     wide: bool,
 }
 
-impl Check {
-    /// Resolves a check of the plan.
-    pub fn new(plan: &Plan, check: &Checked) -> Self {
+impl Stretch {
+    fn of(plan: &Plan, check: &Checked) -> Self {
         let address = Address::new(plan, check.buffer, check.offset);
-        let wide = plan.buffers[check.buffer].dtype == DType::F64;
-        Self { index: check.index, address, length: check.length, wide }
+        Self { address, length: check.length, wide: plan.buffers[check.buffer].dtype == DType::F64 }
+    }
+
+    /// Goes on to the end of another, if that begins with the line behind this one's last. Behind single numbers lies what loops over
+    /// whole vectors have left there, quotients of zeros among it: so they stay alone.
+    fn join(&mut self, next: &Stretch) -> bool {
+        let size = if self.wide { 8 } else { 4 };
+        let end = Memory::round_up(self.address.offset + self.length * size);
+        let alike = self.address.base == next.address.base && self.wide == next.wide;
+        let joined = alike && self.length > 1 && next.length > 1 && end == next.address.offset;
+        if joined {
+            self.length = (end - self.address.offset) / size + next.length;
+        }
+        joined
     }
 
     /// Whether `length` elements from the element `first` on are finite.
     ///
     /// # Safety
-    /// As for [`check`]; the value has these elements.
+    /// As for [`Guard::run`]; there are these elements.
     unsafe fn part(&self, bases: &Bases, first: usize, length: usize, level: Level) -> bool {
         let start = bases.at(self.address);
         // SAFETY: as the caller promises.
@@ -41,36 +66,58 @@ impl Check {
             }
         }
     }
+
+    /// Whether all is finite; what is long is tested in parts.
+    ///
+    /// # Safety
+    /// As for [`Guard::run`].
+    unsafe fn is_finite(&self, bases: &Bases, level: Level, threads: usize, pool: &Pool) -> bool {
+        if threads == 1 || self.length <= PART {
+            // SAFETY: as the caller promises.
+            return unsafe { self.part(bases, 0, self.length, level) };
+        }
+        let finite = AtomicBool::new(true);
+        pool.run(self.length.div_ceil(PART), |part| {
+            let first = part * PART;
+            // SAFETY: as the caller promises.
+            if !unsafe { self.part(bases, first, PART.min(self.length - first), level) } {
+                finite.store(false, Ordering::Relaxed);
+            }
+        });
+        finite.into_inner()
+    }
 }
 
 /// The elements that one thread tests at a time.
 const PART: usize = 1 << 16;
 
-/// Tests all checks in order, long ones in parts. Fails with the index of the first that is not finite.
-///
-/// # Safety
-/// The addresses hold floats, which nobody writes meanwhile, and the processor has the level.
-pub unsafe fn check(checks: &[Check], bases: &Bases, level: Level, threads: usize, pool: &Pool) -> Result<(), usize> {
-    for check in checks {
-        let finite = if threads == 1 || check.length <= PART {
-            // SAFETY: as the caller promises.
-            unsafe { check.part(bases, 0, check.length, level) }
-        } else {
-            let finite = AtomicBool::new(true);
-            pool.run(check.length.div_ceil(PART), |part| {
-                let first = part * PART;
-                // SAFETY: as the caller promises.
-                if !unsafe { check.part(bases, first, PART.min(check.length - first), level) } {
-                    finite.store(false, Ordering::Relaxed);
-                }
-            });
-            finite.into_inner()
-        };
-        if !finite {
-            return Err(check.index);
+impl Guard {
+    /// Resolves the checks of a step of the plan.
+    pub fn new(plan: &Plan, checks: &[Checked]) -> Self {
+        let checks: Box<[Check]> =
+            checks.iter().map(|check| Check { index: check.index, stretch: Stretch::of(plan, check) }).collect();
+        let mut all: Vec<Stretch> = checks.iter().map(|check| check.stretch).collect();
+        all.sort_by_key(|stretch| (stretch.address.base, stretch.address.offset));
+        all.dedup_by(|next, last| last.join(next));
+        Self { checks, stretches: all.into() }
+    }
+
+    /// Tests all. Fails with the index of the first check that is not finite.
+    ///
+    /// # Safety
+    /// The addresses hold floats, which nobody writes meanwhile, and the processor has the level.
+    pub unsafe fn run(&self, bases: &Bases, level: Level, threads: usize, pool: &Pool) -> Result<(), usize> {
+        // SAFETY: as the caller promises; values side by side are of one memory, and so is what is between them.
+        let finite = |stretch: &Stretch| unsafe { stretch.is_finite(bases, level, threads, pool) };
+        if self.stretches.iter().all(finite) {
+            return Ok(());
+        }
+        // It may have been what is between them.
+        match self.checks.iter().find(|check| !finite(&check.stretch)) {
+            Some(check) => Err(check.index),
+            None => Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Whether no exponent has all bits set, which only those of infinities and NaN have.

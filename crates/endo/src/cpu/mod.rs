@@ -19,6 +19,7 @@ use crate::simd::{Level, Memory};
 use address::{Bases, Tiles};
 use copy::Copy;
 use fused::{Body, Spread};
+use guard::Guard;
 use pool::Pool;
 use product::Batch;
 
@@ -50,7 +51,7 @@ enum Resolved {
     Product(Batch),
     /// With the index of its step in the plan.
     Call(call::Call, usize),
-    Guard(Vec<guard::Check>),
+    Guard(Guard),
 }
 
 /// The bytes of the memory that holds the variables.
@@ -80,7 +81,7 @@ impl Workspace {
                 },
                 Action::Product(product) => Resolved::Product(Batch::new(plan, product)),
                 Action::Call(call) => Resolved::Call(call::Call::new(plan, call), index),
-                Action::Guard(checks) => Resolved::Guard(checks.iter().map(|check| guard::Check::new(plan, check)).collect()),
+                Action::Guard(checks) => Resolved::Guard(Guard::new(plan, checks)),
             };
             steps.push(resolved);
         }
@@ -168,7 +169,7 @@ pub fn run(
                     batch.run(&workspace.bases, scratch, workspace.level, threads, pool, &workspace.alone)
                 }
                 Resolved::Call(call, index) => call.run(&workspace.bases, &plan.steps[*index].action),
-                Resolved::Guard(checks) => guard::check(checks, &workspace.bases, workspace.level, threads, pool)?,
+                Resolved::Guard(guard) => guard.run(&workspace.bases, workspace.level, threads, pool)?,
             }
         }
     }
