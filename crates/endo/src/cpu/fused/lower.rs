@@ -257,35 +257,44 @@ impl Lowering<'_> {
             // Its operands are all of the table: first the values, then the results.
             whole.loads.iter().for_each(|&load| _ = add(self.homes[load], DType::F32));
             whole.stores.iter().for_each(|&store| _ = add(Home::Sequence(Sequence::Store(store)), DType::F32));
-            instructions.push(Instruction { code: whole.routine.at(self.level), first: 0, inputs: whole.loads.len() as u32 });
+            let (code, inputs) = (whole.routine.at(self.level), whole.loads.len() as u16);
+            instructions.push(Instruction { code, first: 0, inputs, vector: LINE_ELEMENTS as u16 });
         } else {
             for (index, instruction) in self.body.instructions.iter().enumerate() {
                 let inputs = instruction.inputs.len();
                 let values = instruction.inputs.iter().copied().chain([loads + index]);
                 let last = values.map(|value| add(self.homes[value], self.dtype(value))).last().unwrap_or(0);
                 let code = table::instruction(instruction, self.level);
-                instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u32 });
+                let vector = if instruction.to.bytes() == 8 { LINE_ELEMENTS / 2 } else { LINE_ELEMENTS } as u16;
+                instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u16, vector });
             }
         }
         let values: Vec<usize> =
             self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
         let mut copies = Vec::new();
-        let mut moves = Vec::new();
+        let mut departures = Vec::new();
         for &(value, store) in &self.copies {
             let dtype = self.dtype(value);
             if self.short {
                 let to = self.address(Sequence::Store(store), None);
-                moves.push(Move { from: address(self.homes[value]), to, size: dtype.bytes() });
+                departures.push(Move { from: address(self.homes[value]), to, size: dtype.bytes() });
                 continue;
             }
             let first = add(self.homes[value], dtype) as u32;
             add(Home::Sequence(Sequence::Store(store)), dtype);
-            copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1 });
+            let vector = LINE_ELEMENTS as u16;
+            copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1, vector });
         }
         let repeats = self.body.repeats.iter().map(|repeat| {
             let addresses = sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
             Others { length: repeat.length, addresses }
         });
+        let arrives = |value: &usize| self.short && self.body.loads[*value].layout.is_contiguous();
+        let arrival = |&value: &usize| {
+            let Load { buffer, layout } = &self.body.loads[value];
+            let from = Address::new(self.plan, *buffer, layout.offset);
+            Move { from, to: address(self.homes[value]), size: self.dtype(value).bytes() }
+        };
         let gather = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
             let Home::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
@@ -304,20 +313,23 @@ impl Lowering<'_> {
             }
             self.fold(reduce, operand, cut.then_some(start), register)
         });
+        let direct = [&self.fills, &self.gathers].iter().all(|values| values.is_empty()) && self.copies.is_empty() && length > 0;
         Body {
             length,
+            direct,
             tile,
             chunk,
             folds: folds.collect(),
             fills: self.fills.iter().map(gather).collect(),
-            gathers: self.gathers.iter().map(gather).collect(),
+            gathers: self.gathers.iter().filter(|value| !arrives(value)).map(gather).collect(),
+            arrivals: self.gathers.iter().filter(|value| arrives(value)).map(arrival).collect(),
+            departures: departures.into(),
             instructions: instructions.into(),
             copies: copies.into(),
             registers: bytes,
             partials,
             padded: self.is_padded(),
             short: self.short,
-            moves: moves.into(),
             stretches: Vec::with_capacity(repeats.len() + 1),
             spots: Vec::with_capacity((repeats.len() + 1) * operands.len()),
             operands: operands.into(),

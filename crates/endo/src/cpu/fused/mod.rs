@@ -46,12 +46,15 @@ pub struct Body {
     registers: usize,
     /// Bytes of partial results of all chunks.
     partials: usize,
-    /// Copies of short sequences from registers, of just the elements that they have.
-    moves: Box<[Move]>,
+    /// Copies of short sequences to registers and from them, of just the elements that they have.
+    arrivals: Box<[Move]>,
+    departures: Box<[Move]>,
     /// Whether everything that is read and written goes on to the end of its last line, so that loops may.
     padded: bool,
     /// Whether all instructions work on registers, and on a whole line of them.
     short: bool,
+    /// Whether there are elements, and instructions and folds are all that is done to them.
+    direct: bool,
     /// Further sequences to which the same is done.
     repeats: Box<[Others]>,
     /// What the loop goes through in the memories that it is bound to.
@@ -97,10 +100,12 @@ struct Spot {
 struct Instruction {
     code: Loop,
     first: u32,
-    inputs: u32,
+    inputs: u16,
+    /// The elements that make a vector.
+    vector: u16,
 }
 
-/// A copy of a computed sequence to memory.
+/// A copy of a short sequence between a register and memory.
 #[derive(Clone, Copy)]
 struct Move {
     from: Address,
@@ -189,7 +194,12 @@ impl Body {
             for &stretch in &self.stretches {
                 let range = Range { start: 0, end: stretch.length, stretch, chunk: None };
                 // SAFETY: as the caller promises.
-                unsafe { self.range(bases, scratch, 0, range) };
+                unsafe {
+                    match self.direct {
+                        true => self.range::<true>(bases, scratch, 0, range),
+                        false => self.range::<false>(bases, scratch, 0, range),
+                    }
+                }
             }
             return;
         }
@@ -204,7 +214,7 @@ impl Body {
                 let end = self.length.min(start + self.chunk);
                 let range = Range { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
                 // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of its own.
-                unsafe { self.range(bases, scratch, thread, range) };
+                unsafe { self.range::<false>(bases, scratch, thread, range) };
             }
         };
         if threads > 1 {
@@ -220,15 +230,17 @@ impl Body {
     }
 
     /// # Safety
-    /// As for `run`; no other thread has this number.
-    unsafe fn range(&self, bases: &Bases, scratch: Scratch, thread: usize, range: Range) {
+    /// As for `run`; no other thread has this number. Nothing is brought to registers or copied from them if `DIRECT`.
+    unsafe fn range<const DIRECT: bool>(&self, bases: &Bases, scratch: Scratch, thread: usize, range: Range) {
         let (start, partials) = (scratch.of(thread), scratch.partials());
         let table = start.cast::<*mut u8>();
         let registers = start.wrapping_add(table_bytes(self.operands.len()));
         let apart = thread * scratch.stride;
-        for fill in &self.fills {
-            // SAFETY: broadcast values repeat from every start of a chunk, and the register holds a tile.
-            unsafe { fill.run(bases, registers, range.start, self.tile.min(range.end - range.start)) };
+        if !DIRECT {
+            for fill in &self.fills {
+                // SAFETY: broadcast values repeat from every start of a chunk, and the register holds a tile.
+                unsafe { fill.run(bases, registers, range.start, self.tile.min(range.end - range.start)) };
+            }
         }
         let spots = &self.spots[range.stretch.first..][..self.operands.len()];
         let mut start = range.start;
@@ -236,7 +248,7 @@ impl Body {
             let count = self.tile.min(range.end - start);
             // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
             let is_last = self.padded && start + count == range.stretch.length;
-            let padded = if is_last || self.short { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
+            let padded = if is_last { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
             // SAFETY: the table has an entry for each operand, and every sequence, with those that continue it, has `count`
             // elements from `start` on, or `padded` elements where lines are filled. They continue each other within one memory,
             // that of the variables or the arena. Values that overwrite what is still to be read are copied last.
@@ -245,22 +257,27 @@ impl Body {
                     let at = spot.at + start * spot.step + (apart & spot.apart);
                     table.add(index).write(std::ptr::with_exposed_provenance_mut(at));
                 }
-                for gather in &self.gathers {
-                    gather.run(bases, registers, start, count);
+                if !DIRECT {
+                    self.gathers.iter().for_each(|gather| gather.run(bases, registers, start, count));
+                    self.arrivals.iter().for_each(|step| step.run(bases, registers, count));
                 }
-                self.instructions.iter().for_each(|instruction| instruction.run(table, padded));
+                if !DIRECT && self.short {
+                    let vectors = |instruction: &Instruction| count.next_multiple_of(instruction.vector.into());
+                    self.instructions.iter().for_each(|instruction| instruction.run(table, vectors(instruction)));
+                } else {
+                    self.instructions.iter().for_each(|instruction| instruction.run(table, padded));
+                }
                 for fold in &self.folds {
                     fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
                 }
-                self.copies.iter().for_each(|copy| copy.run(table, padded));
-                for step in &self.moves {
-                    let from = bases.at_or_register(step.from, registers);
-                    std::ptr::copy_nonoverlapping(from, bases.at(step.to), count * step.size);
+                if !DIRECT {
+                    self.copies.iter().for_each(|copy| copy.run(table, padded));
+                    self.departures.iter().for_each(|step| step.run(bases, registers, count));
                 }
             }
             start += count;
         }
-        if self.length == 0 {
+        if !DIRECT && self.length == 0 {
             // SAFETY: as the caller promises.
             self.folds.iter().for_each(|fold| unsafe { fold.of_nothing(bases) });
         }
@@ -276,6 +293,23 @@ impl Instruction {
         unsafe {
             let inputs = table.add(self.first as usize);
             (self.code)(inputs.cast(), *inputs.add(self.inputs as usize), count);
+        }
+    }
+}
+
+impl Move {
+    /// # Safety
+    /// Both places have `count` elements.
+    unsafe fn run(&self, bases: &Bases, registers: *mut u8, count: usize) {
+        let (from, to) = (bases.at_or_register(self.from, registers), bases.at_or_register(self.to, registers));
+        // SAFETY: as the caller promises.
+        unsafe {
+            match count * self.size {
+                // Single numbers without a call for each.
+                4 => std::ptr::copy_nonoverlapping(from, to, 4),
+                8 => std::ptr::copy_nonoverlapping(from, to, 8),
+                bytes => std::ptr::copy_nonoverlapping(from, to, bytes),
+            }
         }
     }
 }
