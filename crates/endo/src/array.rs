@@ -230,22 +230,22 @@ impl Array {
     /// # Panics
     /// If the types or row sizes differ, or an index is out of range.
     pub fn copy_rows(&mut self, source: &Array, indices: &[usize]) {
-        const PART: usize = 4;
         assert_eq!(self.row_bytes(), source.row_bytes(), "bytes of a row");
+        fn short<T: Element, const WIDTH: usize>(from: &[T], to: &mut [T], indices: &[usize]) {
+            let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
+            to.iter_mut().zip(indices).for_each(|(row, &index)| *row = from[index]);
+        }
         fn copy<T: Element>(from: &[T], to: &mut [T], indices: &[usize]) {
-            let width = to.len() / indices.len().max(1);
             // Rows of a table are short: a call to copy one would take longer than the copy.
-            match width {
+            match to.len() / indices.len().max(1) {
                 0 => {}
-                1 => to.iter_mut().zip(indices).for_each(|(element, &index)| *element = from[index]),
-                _ if width.is_multiple_of(PART) && width <= 8 * PART => {
-                    let (from, to) = (from.as_chunks::<PART>().0, to.as_chunks_mut::<PART>().0);
-                    let parts = width / PART;
-                    for (row, &index) in to.chunks_exact_mut(parts).zip(indices) {
-                        row.iter_mut().zip(&from[index * parts..][..parts]).for_each(|(to, from)| *to = *from);
-                    }
-                }
-                _ => {
+                1 => short::<T, 1>(from, to, indices),
+                2 => short::<T, 2>(from, to, indices),
+                4 => short::<T, 4>(from, to, indices),
+                8 => short::<T, 8>(from, to, indices),
+                12 => short::<T, 12>(from, to, indices),
+                16 => short::<T, 16>(from, to, indices),
+                width => {
                     for (row, &index) in to.chunks_exact_mut(width).zip(indices) {
                         row.copy_from_slice(&from[index * width..(index + 1) * width]);
                     }

@@ -48,69 +48,80 @@ impl Address {
     }
 }
 
-/// Where the memories of a run start.
-pub struct Bases(Vec<*mut u8>);
-
-// SAFETY: the pointers are set when a run starts and used while it lasts; steps write apart from each other.
-unsafe impl Send for Bases {}
-// SAFETY: as above.
-unsafe impl Sync for Bases {}
+/// Where the memories of a run start, as exposed addresses: steps keep what they make of them, and a run that is given the same
+/// memories again has nothing to resolve.
+pub struct Bases {
+    starts: Vec<usize>,
+    /// Where the memory of the variables starts, how long it is, and where in it each of them lies.
+    variables: [usize; 2],
+    offsets: Vec<usize>,
+}
 
 impl Bases {
     /// Room for the memories of a plan.
     pub fn new(plan: &Plan) -> Self {
-        Self(vec![std::ptr::null_mut(); FIRST_VARIABLE as usize + plan.variables.len() + plan.inputs.len()])
+        let starts = vec![0; FIRST_VARIABLE as usize + plan.variables.len() + plan.inputs.len()];
+        Self { starts, variables: [0; 2], offsets: vec![usize::MAX; plan.variables.len()] }
     }
 
-    /// Takes the memories that a run is given.
+    /// Takes the memories that a run is given, and tells whether any lies elsewhere than those of the run before.
     ///
     /// # Panics
     /// If one is not as large as the plan says.
-    pub fn set(&mut self, plan: &Plan, inputs: &[&Array], variables: VariableMemory<'_>, offsets: &[usize]) {
+    pub fn set(&mut self, plan: &Plan, inputs: &[&Array], variables: VariableMemory<'_>, offsets: &[usize]) -> bool {
         assert_eq!(inputs.len(), plan.inputs.len(), "inputs of the plan");
         assert_eq!(offsets.len(), plan.variables.len(), "variables of the plan");
-        // Without writes nothing is written through the pointer.
-        let (memory, length) = match variables {
+        // Without writes nothing is written through the address.
+        let memory = match variables {
             VariableMemory::Read(bytes) => {
                 assert!(!plan.writes(), "the plan writes variables");
-                (bytes.as_ptr().cast_mut(), bytes.len())
+                [bytes.as_ptr().expose_provenance(), bytes.len()]
             }
-            VariableMemory::Write(bytes) => (bytes.as_mut_ptr(), bytes.len()),
+            VariableMemory::Write(bytes) => [bytes.as_mut_ptr().expose_provenance(), bytes.len()],
         };
-        self.0[CONSTANTS as usize] = plan.constants.bytes().as_ptr().cast_mut();
+        let mut moved = self.replace(CONSTANTS as usize, plan.constants.bytes().as_ptr().expose_provenance());
         let first = FIRST_VARIABLE as usize;
-        for ((base, &offset), variable) in self.0[first..].iter_mut().zip(offsets).zip(&plan.variables) {
-            // Loops may go on to the end of the last line.
-            let end = offset + Memory::round_up(variable.bytes);
-            assert!(end <= length && offset.is_multiple_of(Memory::LINE), "the place of `{}`", variable.name);
-            *base = memory.wrapping_add(offset);
+        if memory != self.variables || offsets != self.offsets {
+            moved = true;
+            for ((base, &offset), variable) in self.starts[first..].iter_mut().zip(offsets).zip(&plan.variables) {
+                // Loops may go on to the end of the last line.
+                let end = offset + Memory::round_up(variable.bytes);
+                assert!(end <= memory[1] && offset.is_multiple_of(Memory::LINE), "the place of `{}`", variable.name);
+                *base = memory[0] + offset;
+            }
+            self.variables = memory;
+            self.offsets.copy_from_slice(offsets);
         }
-        for ((base, input), signature) in self.0[first + offsets.len()..].iter_mut().zip(inputs).zip(&plan.inputs) {
+        for ((index, input), signature) in inputs.iter().enumerate().zip(&plan.inputs) {
             assert!(
                 input.shape() == &signature.shape && input.dtype() == signature.dtype,
                 "expected {signature:?}, got {input:?}"
             );
-            *base = input.bytes().as_ptr().cast_mut();
+            moved |= self.replace(first + offsets.len() + index, input.bytes().as_ptr().expose_provenance());
         }
+        moved
     }
 
-    /// Takes the memories of the workspace.
-    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory) {
-        self.0[ARENA as usize] = arena.bytes_mut().as_mut_ptr();
-        self.0[TILES as usize] = tiles.bytes_mut().as_mut_ptr();
+    /// Takes the memories of the workspace, and tells whether they lie elsewhere than before.
+    pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory) -> bool {
+        let moved = self.replace(ARENA as usize, arena.bytes_mut().as_mut_ptr().expose_provenance());
+        self.replace(TILES as usize, tiles.bytes_mut().as_mut_ptr().expose_provenance()) | moved
+    }
+
+    fn replace(&mut self, base: usize, start: usize) -> bool {
+        std::mem::replace(&mut self.starts[base], start) != start
     }
 
     /// Where an address that is no register lies.
     #[inline(always)]
     pub fn at(&self, address: Address) -> *mut u8 {
-        self.0[address.base as usize].wrapping_add(address.offset)
+        std::ptr::with_exposed_provenance_mut(self.starts[address.base as usize] + address.offset)
     }
 
     /// Where an address lies, given a thread's registers.
     #[inline(always)]
     pub fn at_or_register(&self, address: Address, registers: *mut u8) -> *mut u8 {
-        let base = if address.base == REGISTERS { registers } else { self.0[address.base as usize] };
-        base.wrapping_add(address.offset)
+        if address.base == REGISTERS { registers.wrapping_add(address.offset) } else { self.at(address) }
     }
 }
 

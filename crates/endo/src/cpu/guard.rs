@@ -8,29 +8,34 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::dtype::DType;
 use crate::plan::{self, Checked, Matrix, Plan, Product};
-use crate::simd::Level;
+use crate::simd::{Level, Memory};
 
 use super::Scratch;
 use super::address::{Address, Bases};
 use super::pool::Pool;
 use super::product::Batch;
 
-/// The values of a step to test, and its deferred products.
+/// All values to test at one point of a run.
 pub struct Guard {
-    checks: Vec<Check>,
-    deferred: Vec<Deferred>,
+    /// In order.
+    checks: Box<[Check]>,
+    /// Those that are not deferred, the ones that lie side by side as one, with what is between them.
+    stretches: Box<[Stretch]>,
+    /// Products of later updates.
+    deferred: Box<[Deferred]>,
 }
 
 /// A value to test.
 struct Check {
     index: usize,
-    numbers: Numbers,
+    stretch: Stretch,
     /// Whether it is the result of a deferred product.
     deferred: bool,
 }
 
-/// Floats side by side.
-struct Numbers {
+/// Numbers in memory.
+#[derive(Clone, Copy)]
+struct Stretch {
     address: Address,
     length: usize,
     wide: bool,
@@ -39,7 +44,7 @@ struct Numbers {
 /// A product that is computed later, or here.
 struct Deferred {
     terms: usize,
-    operands: [Numbers; 2],
+    operands: [Stretch; 2],
     product: Batch,
 }
 
@@ -52,15 +57,19 @@ impl Guard {
     pub fn new(plan: &Plan, guard: &plan::Guard) -> Self {
         let check = |check: &Checked| Check {
             index: check.index,
-            numbers: Numbers::new(plan, check.buffer, check.offset, check.length),
+            stretch: Stretch::new(plan, check.buffer, check.offset, check.length),
             deferred: guard.deferred.iter().any(|product| product.output == check.buffer),
         };
         let deferred = |product: &Product| {
             let [rows, terms, columns] = product.sizes;
-            let operands = [Numbers::of(plan, &product.left, [rows, terms]), Numbers::of(plan, &product.right, [terms, columns])];
+            let operands = [Stretch::of(plan, &product.left, [rows, terms]), Stretch::of(plan, &product.right, [terms, columns])];
             Deferred { terms, operands, product: Batch::new(plan, product) }
         };
-        Self { checks: guard.checks.iter().map(check).collect(), deferred: guard.deferred.iter().map(deferred).collect() }
+        let checks: Box<[Check]> = guard.checks.iter().map(check).collect();
+        let mut all: Vec<Stretch> = checks.iter().filter(|check| !check.deferred).map(|check| check.stretch).collect();
+        all.sort_by_key(|stretch| (stretch.address.base, stretch.address.offset));
+        all.dedup_by(|next, last| last.join(next));
+        Self { checks, stretches: all.into(), deferred: guard.deferred.iter().map(deferred).collect() }
     }
 
     /// The bytes of scratch that one thread needs.
@@ -91,13 +100,16 @@ impl Guard {
                 unsafe { deferred.product.run(bases, scratch, level, threads, pool, alone) };
             }
         }
-        for check in self.checks.iter().filter(|check| computed || !check.deferred) {
-            // SAFETY: as the caller promises; what is deferred has been computed.
-            if !unsafe { check.numbers.largest(bases, level, threads, pool) }.is_finite() {
-                return Err(check.index);
-            }
+        // SAFETY: as the caller promises; values side by side are of one memory, and so is what is between them.
+        let finite = |stretch: &Stretch| unsafe { stretch.largest(bases, level, threads, pool) }.is_finite();
+        if !computed && self.stretches.iter().all(finite) {
+            return Ok(false);
         }
-        Ok(computed)
+        // It may have been what is between them.
+        match self.checks.iter().find(|check| (computed || !check.deferred) && !finite(&check.stretch)) {
+            Some(check) => Err(check.index),
+            None => Ok(computed),
+        }
     }
 }
 
@@ -108,7 +120,7 @@ impl Deferred {
     /// As for [`Guard::run`].
     unsafe fn is_finite(&self, bases: &Bases, level: Level, threads: usize, pool: &Pool) -> bool {
         // SAFETY: as the caller promises.
-        let [left, right] = self.operands.each_ref().map(|numbers| unsafe { numbers.largest(bases, level, threads, pool) });
+        let [left, right] = self.operands.each_ref().map(|stretch| unsafe { stretch.largest(bases, level, threads, pool) });
         // Not so if one is NaN.
         self.terms as f64 * left * right < SAFE
     }
@@ -117,7 +129,7 @@ impl Deferred {
 /// The elements that one thread tests at a time.
 const PART: usize = 1 << 16;
 
-impl Numbers {
+impl Stretch {
     fn new(plan: &Plan, buffer: usize, offset: usize, length: usize) -> Self {
         Self { address: Address::new(plan, buffer, offset), length, wide: plan.buffers[buffer].dtype == DType::F64 }
     }
@@ -126,6 +138,19 @@ impl Numbers {
     fn of(plan: &Plan, matrix: &Matrix, size: [usize; 2]) -> Self {
         let steps = size.iter().zip(matrix.strides).map(|(&size, stride)| (size - 1) * stride.unsigned_abs());
         Self::new(plan, matrix.buffer, matrix.offset, steps.sum::<usize>() + 1)
+    }
+
+    /// Goes on to the end of another, if that begins with the line behind this one's last. Behind single numbers lies what loops over
+    /// whole vectors have left there, quotients of zeros among it: so they stay alone.
+    fn join(&mut self, next: &Stretch) -> bool {
+        let size = if self.wide { 8 } else { 4 };
+        let end = Memory::round_up(self.address.offset + self.length * size);
+        let alike = self.address.base == next.address.base && self.wide == next.wide;
+        let joined = alike && self.length > 1 && next.length > 1 && end == next.address.offset;
+        if joined {
+            self.length = (end - self.address.offset) / size + next.length;
+        }
+        joined
     }
 
     /// The largest of the absolute values; infinite or NaN if one of them is.

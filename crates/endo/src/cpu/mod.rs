@@ -20,6 +20,7 @@ use crate::simd::{Level, Memory};
 use address::{Bases, Tiles};
 use copy::Copy;
 use fused::{Body, Spread};
+use guard::Guard;
 use pool::Pool;
 use product::Batch;
 use update::Update;
@@ -52,7 +53,7 @@ enum Resolved {
     Product(Batch),
     /// With the index of its step in the plan.
     Call(call::Call, usize),
-    Guard(guard::Guard),
+    Guard(Guard),
     Update(Box<Update>),
 }
 
@@ -83,7 +84,7 @@ impl Workspace {
                 },
                 Action::Product(product) => Resolved::Product(Batch::new(plan, product)),
                 Action::Call(call) => Resolved::Call(call::Call::new(plan, call), index),
-                Action::Guard(guard) => Resolved::Guard(guard::Guard::new(plan, guard)),
+                Action::Guard(guard) => Resolved::Guard(Guard::new(plan, guard)),
                 Action::Update(update) => {
                     let (body, spreads) = Body::new(plan, &update.body, level, &mut tiles);
                     steps.extend(spreads.into_iter().map(Resolved::Spread));
@@ -153,14 +154,25 @@ pub fn run(
     pool: &Pool,
 ) -> Result<(), usize> {
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
-    workspace.bases.set(plan, inputs, variables, offsets);
-    workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles);
+    let moved = workspace.bases.set(plan, inputs, variables, offsets);
+    let moved = workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles) | moved;
     let threads = pool.threads().min(workspace.threads);
     let scratch = Scratch {
         start: workspace.scratch.bytes_mut().as_mut_ptr(),
         stride: workspace.stride,
         partials: workspace.stride * workspace.threads,
     };
+    // What loops are bound to are addresses within it.
+    scratch.start.expose_provenance();
+    if moved {
+        for step in &mut workspace.steps {
+            match step {
+                Resolved::Loop(body) => body.bind(&workspace.bases, scratch),
+                Resolved::Update(update) => update.bind(&workspace.bases, scratch),
+                Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Product(_) | Resolved::Call(..) | Resolved::Guard(_) => {}
+            }
+        }
+    }
     let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
     // Whether the guard has computed the products of updates.
     let mut computed = false;

@@ -43,6 +43,11 @@ impl Update {
         self.product.scratch_bytes().max(self.body.scratch_bytes()).max(updating)
     }
 
+    /// Takes note of the memories of the runs to come.
+    pub fn bind(&mut self, bases: &Bases, scratch: Scratch) {
+        self.body.bind(bases, scratch);
+    }
+
     /// Updates, with the product if that has not been computed.
     ///
     /// # Safety

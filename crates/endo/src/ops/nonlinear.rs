@@ -4,10 +4,7 @@
 
 use crate::simd;
 
-/// The scale of SELU's positive values, from the fixed point of Klambauer et al. 2017, equation 14.
-pub const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
-/// The limit of SELU's negative values before scaling, from the same.
-pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+pub use crate::simd::{SELU_ALPHA, SELU_SCALE};
 
 unary! {
     /// `max(x, 0)`; NaN at NaN. Its gradient at 0 is 0.
@@ -31,7 +28,7 @@ unary! {
     domain = [-2.0, 2.0];
 
     /// The slope of [`elu`](Self::elu) where its value is `x`: 1 above 0, else `x + 1`.
-    elu_slope(x) = F::select(x > F::ZERO, F::ONE, x + F::ONE);
+    elu_slope(x) = simd::elu_slope(x);
     gradient(y, dy) = x.greater(0.0).where_(0.0, dy);
     domain = [-0.9, 2.0];
 
@@ -45,7 +42,7 @@ unary! {
     domain = [-2.0, 2.0];
 
     /// The slope of [`selu`](Self::selu) where its value is `x`: the scale from 0 on, else `x + scale * alpha`.
-    selu_slope(x) = F::select(x >= F::ZERO, F::from_f64(SELU_SCALE), x + F::from_f64(SELU_SCALE * SELU_ALPHA));
+    selu_slope(x) = simd::selu_slope(x);
     gradient(y, dy) = x.greater_equal(0.0).where_(0.0, dy);
     domain = [-0.9, 2.0];
 }

@@ -39,6 +39,8 @@ pub fn symbol(operation: &Elementwise) -> Option<Symbol> {
         "divide" => Some(Symbol::Divide),
         "square" => Some(Symbol::Square),
         "sqrt" => Some(Symbol::Sqrt),
+        "elu_slope" => Some(Symbol::EluSlope),
+        "selu_slope" => Some(Symbol::SeluSlope),
         _ => None,
     }
 }

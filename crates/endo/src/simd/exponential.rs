@@ -1,4 +1,4 @@
-//! The exponential and what is made of it: `exp expm1 tanh sigmoid softplus`.
+//! The exponential and what is made of it: `exp expm1 tanh sigmoid softplus`, and the slopes of ELU and SELU.
 //!
 //! Argument reduction after Cody and Waite (1980), "Software Manual for the Elementary Functions":
 //! `x = n·ln 2 + r` with |r| ≤ ½ ln 2 and `eˣ = 2ⁿ·eʳ`; the polynomials are minimax fits (Remez exchange).
@@ -20,8 +20,13 @@ pub(super) fn reduce<F: Float>(x: F) -> (F, F) {
 /// The nearest integer to `x`, for |x| < 2^22 in `f32` and 2^51 in `f64`: two additions on any processor.
 #[inline(always)]
 pub(super) fn round_small<F: Float>(x: F) -> F {
-    let shift = F::from_f64(if F::SINGLE { 12582912.0 } else { 6755399441055744.0 });
+    let shift = F::from_f64(shift::<F>());
     (x + shift) - shift
+}
+
+/// What has no room for digits behind the point.
+const fn shift<F: Float>() -> f64 {
+    if F::SINGLE { 12582912.0 } else { 6755399441055744.0 }
 }
 
 /// `eʳ − 1` for |r| ≤ ½ ln 2: `r + r²·(½ + r/6 + ...)`.
@@ -80,7 +85,15 @@ pub fn expm1<F: Float>(x: F) -> F {
 pub fn expm1_negative<F: Float>(x: F) -> F {
     // From here on the result is −1, and 2ⁿ stays a normal number.
     let lowest = F::from_f64(if F::SINGLE { -87.0 } else { -708.0 });
-    let (n, r) = reduce(F::select(x < lowest, lowest, x));
+    let x = F::select(x < lowest, lowest, x);
+    let (n, r) = if F::FUSED {
+        // What ln 2 lacks of all its digits is n·2ⁿ times too small to matter.
+        let shift = F::from_f64(shift::<F>());
+        let n = x.mul_add(F::from_f64(std::f64::consts::LOG2_E), shift) - shift;
+        (n, n.mul_add(F::from_f64(-std::f64::consts::LN_2), x))
+    } else {
+        reduce(x)
+    };
     let power = F::power_of_two(n);
     expm1_reduced(r).mul_add(power, power - F::ONE)
 }
@@ -110,4 +123,21 @@ pub fn sigmoid<F: Float>(x: F) -> F {
 #[inline(always)]
 pub fn softplus<F: Float>(x: F) -> F {
     x.maximum(F::ZERO) + log1p(exp(-x.abs()))
+}
+
+/// The scale of SELU's positive values, from the fixed point of Klambauer et al. 2017, equation 14.
+pub const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+/// The limit of SELU's negative values before scaling, from the same.
+pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
+/// The slope of ELU where its value is `y`: 1 above 0, else `y + 1`.
+#[inline(always)]
+pub fn elu_slope<F: Float>(y: F) -> F {
+    F::select(y > F::ZERO, F::ONE, y + F::ONE)
+}
+
+/// The slope of SELU where its value is `y`: the scale from 0 on, else `y + scale * alpha`.
+#[inline(always)]
+pub fn selu_slope<F: Float>(y: F) -> F {
+    F::select(y >= F::ZERO, F::from_f64(SELU_SCALE), y + F::from_f64(SELU_SCALE * SELU_ALPHA))
 }

@@ -25,7 +25,7 @@ mod accuracy;
 pub use cast::Cast;
 pub use combined::{Arithmetic, COMBINED, Combined, Symbol};
 pub use error_function::{erf, erfinv};
-pub use exponential::{exp, expm1, expm1_negative, sigmoid, softplus, tanh};
+pub use exponential::{SELU_ALPHA, SELU_SCALE, elu_slope, exp, expm1, expm1_negative, selu_slope, sigmoid, softplus, tanh};
 pub use float::{Float, Fused};
 pub use fold::{Fold, Folds, Reducible, Reduction};
 pub use formula::{Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary};

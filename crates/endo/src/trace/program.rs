@@ -31,7 +31,13 @@ pub struct Program {
     writes: bool,
     checks: Vec<String>,
     binding: Mutex<Option<Binding>>,
-    idle: Mutex<Vec<Workspace>>,
+    idle: Mutex<Vec<Box<Ready>>>,
+}
+
+/// What a run needs, and where the variables were in the last one.
+struct Ready {
+    workspace: Workspace,
+    binding: Binding,
 }
 
 #[derive(Clone)]
@@ -76,19 +82,20 @@ impl Program {
 
     /// As [`run`](Self::run). Fails with the index of the first check whose value is not finite.
     pub(crate) fn attempt(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<(), usize> {
-        let workspace = {
+        let ready = {
             let mut idle = lock(&self.idle);
-            let fitting = idle.iter().rposition(|workspace| workspace.threads() == pool.threads());
+            let fitting = idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
             fitting.map(|index| idle.swap_remove(index))
         };
-        let mut workspace = workspace.unwrap_or_else(|| Workspace::new(&self.plan, pool.threads()));
-        let result = self.run_in(&mut workspace, inputs, pool);
+        let new = || Box::new(Ready { workspace: Workspace::new(&self.plan, pool.threads()), binding: self.bind() });
+        let mut ready = ready.unwrap_or_else(new);
+        let result = self.run_in(&mut ready, inputs, pool);
         if result.is_ok() {
             for (index, output) in outputs.iter_mut().enumerate() {
-                output.copy_from_bytes(workspace.output(&self.plan, index));
+                output.copy_from_bytes(ready.workspace.output(&self.plan, index));
             }
         }
-        lock(&self.idle).push(workspace);
+        lock(&self.idle).push(ready);
         result
     }
 
@@ -106,25 +113,23 @@ impl Program {
         }
     }
 
-    fn run_in(&self, workspace: &mut Workspace, inputs: &[&Array], pool: &Pool) -> Result<(), usize> {
+    fn run_in(&self, Ready { workspace, binding }: &mut Ready, inputs: &[&Array], pool: &Pool) -> Result<(), usize> {
         loop {
-            let Binding { block, offsets } = self.bind();
-            let result = if self.writes {
+            let Binding { block, offsets } = &*binding;
+            if self.writes {
                 let mut content = block.write();
-                if content.is_retired() {
-                    *lock(&self.binding) = None;
-                    continue;
+                if !content.is_retired() {
+                    let variables = VariableMemory::Write(content.bytes_mut());
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool);
                 }
-                cpu::run(&self.plan, workspace, inputs, VariableMemory::Write(content.bytes_mut()), &offsets, pool)
             } else {
                 let content = block.read();
-                if content.is_retired() {
-                    *lock(&self.binding) = None;
-                    continue;
+                if !content.is_retired() {
+                    let variables = VariableMemory::Read(content.bytes());
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool);
                 }
-                cpu::run(&self.plan, workspace, inputs, VariableMemory::Read(content.bytes()), &offsets, pool)
-            };
-            return result;
+            }
+            *binding = self.bind();
         }
     }
 
@@ -134,18 +139,19 @@ impl Program {
         self.bind().offsets.to_vec()
     }
 
+    /// Where the variables lie now: those of a block that is retired have moved to a larger one.
     fn bind(&self) -> Binding {
-        let mut binding = lock(&self.binding);
-        binding
-            .get_or_insert_with(|| {
-                let order = self.plan.order();
-                let variables: Vec<Variable> = order.iter().map(|&index| self.variables[index].clone()).collect();
-                let (block, placed) = Block::gather(&variables);
-                let mut offsets = vec![0; placed.len()];
-                order.into_iter().zip(placed).for_each(|(index, offset)| offsets[index] = offset);
-                Binding { block, offsets: offsets.into() }
-            })
-            .clone()
+        let mut known = lock(&self.binding);
+        known.take_if(|binding| binding.block.read().is_retired());
+        let find = || {
+            let order = self.plan.order();
+            let variables: Vec<Variable> = order.iter().map(|&index| self.variables[index].clone()).collect();
+            let (block, placed) = Block::gather(&variables);
+            let mut offsets = vec![0; placed.len()];
+            order.into_iter().zip(placed).for_each(|(index, offset)| offsets[index] = offset);
+            Binding { block, offsets: offsets.into() }
+        };
+        known.get_or_insert_with(find).clone()
     }
 }
 

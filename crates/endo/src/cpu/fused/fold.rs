@@ -5,9 +5,10 @@
 
 use std::ops::Range as Span;
 
-use crate::simd::{self, Loop};
+use crate::simd::{self, Level, Loop};
 
 use super::super::address::{Address, Bases};
+use super::super::matmul::columns::{ColumnSums, MOST_ROWS};
 use super::Range;
 use super::gather::strided_bytes;
 
@@ -32,6 +33,10 @@ pub struct Fold {
     pub register: usize,
     /// Combines a run of elements.
     pub fold: simd::Fold,
+    /// Adds whole rows, where they are floats to be added.
+    pub sums: Option<ColumnSums>,
+    /// The processor's.
+    pub level: Level,
     /// Combines two sequences.
     pub accumulate: Loop,
     /// Copies a sequence.
@@ -51,7 +56,7 @@ impl Fold {
         partials: *mut u8,
         tile: *mut u8,
         span: Span<usize>,
-        range: Range<'_>,
+        range: Range,
     ) {
         let [_, middle, kept] = self.sizes;
         let group = middle * kept;
@@ -133,8 +138,16 @@ impl Fold {
             let done = if rows > 1 { rows * kept } else { columns };
             // SAFETY: as for `run`.
             unsafe {
-                let sum = if rows > 1 { self.tree(values, rows, register) } else { values };
-                self.store(sum, target.wrapping_add(column * self.size), columns, is_first);
+                match self.sums {
+                    Some(sums) if rows > 1 => {
+                        let (values, rows) = self.tree(values, rows, register, MOST_ROWS);
+                        sums(self.level, values, [rows, kept], target, !is_first);
+                    }
+                    _ => {
+                        let (sum, _) = self.tree(values, rows.max(1), register, 1);
+                        self.store(sum, target.wrapping_add(column * self.size), columns, is_first);
+                    }
+                }
             }
             values = values.wrapping_add(done * self.size);
             count -= done;
@@ -154,13 +167,12 @@ impl Fold {
         }
     }
 
-    /// Combines whole rows in pairs until one is left: few long passes instead of many short ones, and a sum whose error grows
-    /// with the logarithm of the number of rows.
-    unsafe fn tree(&self, values: *mut u8, rows: usize, register: *mut u8) -> *mut u8 {
+    /// Combines whole rows in pairs until at most so many are left: few long passes instead of many short ones, and a sum whose
+    /// error grows with the logarithm of the number of rows. Returns where they are and how many.
+    unsafe fn tree(&self, values: *mut u8, mut rows: usize, register: *mut u8, most: usize) -> (*mut u8, usize) {
         let row = self.sizes[2];
         let mut from = values;
-        let mut rows = rows;
-        while rows > 1 {
+        while rows > most {
             let half = rows / 2;
             let upper = from.wrapping_add((rows - half) * row * self.size);
             // SAFETY: the upper half begins at or after the end of the lower; the register holds the larger half of a tile.
@@ -174,7 +186,7 @@ impl Fold {
             from = register;
             rows -= half;
         }
-        from
+        (from, rows)
     }
 
     /// Combines the partial results of all chunks.

@@ -5,9 +5,10 @@
 
 use crate::dtype::DType;
 use crate::plan::{FusedLoop, Load, Place, Plan, Reduce, Repeat, Whole};
-use crate::simd::Level;
+use crate::simd::{Level, Reduction};
 
 use super::super::address::{Address, Tiles};
+use super::super::matmul::columns::column_sums;
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
 use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, Others, table};
@@ -30,7 +31,7 @@ const GAP: usize = 64;
 enum Home {
     /// In memory, element by element.
     Sequence(Sequence),
-    /// In a tile of equal elements.
+    /// In a tile of equal elements, or for routines in one element.
     Tile(Address),
     /// In a register, by its number.
     Register(usize),
@@ -127,7 +128,9 @@ impl Lowering<'_> {
             let place = self.plan.buffers[*buffer].place;
             let dtype = self.dtype(value);
             let size = dtype.bytes();
-            let home = if layout.is_contiguous() && !self.short {
+            let home = if self.is_single(value) {
+                Home::Tile(Address::new(self.plan, *buffer, layout.offset))
+            } else if layout.is_contiguous() && !self.short {
                 Home::Sequence(Sequence::Load(value))
             } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
@@ -162,15 +165,14 @@ impl Lowering<'_> {
         narrow && self.body.loads.iter().all(|load| inside(load) && own(load))
     }
 
-    /// The routine that does all of the loop, where what it takes for single numbers is kept as such.
+    /// The routine that does all of the loop, where its sequences are read where they lie.
     fn whole(&self) -> Option<&Whole> {
-        let whole = self.body.whole.as_ref()?;
-        let fits = |(number, &load): (usize, &usize)| match self.homes[load] {
-            Home::Sequence(_) => number < whole.routine.sequences,
-            Home::Tile(_) => number >= whole.routine.sequences,
-            Home::Register(_) => false,
-        };
-        whole.loads.iter().enumerate().all(fits).then_some(whole)
+        self.body.whole.as_ref().filter(|_| !self.short)
+    }
+
+    /// Whether a load is a single number to a routine, which reads it where it lies.
+    fn is_single(&self, value: usize) -> bool {
+        self.whole().is_some_and(|whole| whole.loads[whole.routine.sequences..].contains(&value))
     }
 
     fn instructions(&mut self) {
@@ -255,40 +257,50 @@ impl Lowering<'_> {
             // Its operands are all of the table: first the values, then the results.
             whole.loads.iter().for_each(|&load| _ = add(self.homes[load], DType::F32));
             whole.stores.iter().for_each(|&store| _ = add(Home::Sequence(Sequence::Store(store)), DType::F32));
-            instructions.push(Instruction { code: whole.routine.at(self.level), first: 0, inputs: whole.loads.len() as u32 });
+            let (code, inputs) = (whole.routine.at(self.level), whole.loads.len() as u16);
+            instructions.push(Instruction { code, first: 0, inputs, vector: LINE_ELEMENTS as u16 });
         } else {
             for (index, instruction) in self.body.instructions.iter().enumerate() {
                 let inputs = instruction.inputs.len();
                 let values = instruction.inputs.iter().copied().chain([loads + index]);
                 let last = values.map(|value| add(self.homes[value], self.dtype(value))).last().unwrap_or(0);
                 let code = table::instruction(instruction, self.level);
-                instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u32 });
+                let vector = if instruction.to.bytes() == 8 { LINE_ELEMENTS / 2 } else { LINE_ELEMENTS } as u16;
+                instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u16, vector });
             }
         }
         let values: Vec<usize> =
             self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
         let mut copies = Vec::new();
-        let mut moves = Vec::new();
+        let mut departures = Vec::new();
         for &(value, store) in &self.copies {
             let dtype = self.dtype(value);
             if self.short {
                 let to = self.address(Sequence::Store(store), None);
-                moves.push(Move { from: address(self.homes[value]), to, size: dtype.bytes() });
+                departures.push(Move { from: address(self.homes[value]), to, size: dtype.bytes() });
                 continue;
             }
             let first = add(self.homes[value], dtype) as u32;
             add(Home::Sequence(Sequence::Store(store)), dtype);
-            copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1 });
+            let vector = LINE_ELEMENTS as u16;
+            copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1, vector });
         }
         let repeats = self.body.repeats.iter().map(|repeat| {
             let addresses = sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
             Others { length: repeat.length, addresses }
         });
+        let arrives = |value: &usize| self.short && self.body.loads[*value].layout.is_contiguous();
+        let arrival = |&value: &usize| {
+            let Load { buffer, layout } = &self.body.loads[value];
+            let from = Address::new(self.plan, *buffer, layout.offset);
+            Move { from, to: address(self.homes[value]), size: self.dtype(value).bytes() }
+        };
         let gather = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
             let Home::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
             Gather::new(Address::new(self.plan, *buffer, layout.offset), offsets[register], self.dtype(value).bytes(), layout)
         };
+        let repeats: Box<[Others]> = repeats.collect();
         let chunk = self.chunk();
         let mut partials = 0;
         let register = offsets.last().copied().unwrap_or(0);
@@ -301,22 +313,27 @@ impl Lowering<'_> {
             }
             self.fold(reduce, operand, cut.then_some(start), register)
         });
+        let direct = [&self.fills, &self.gathers].iter().all(|values| values.is_empty()) && self.copies.is_empty() && length > 0;
         Body {
             length,
+            direct,
             tile,
             chunk,
             folds: folds.collect(),
             fills: self.fills.iter().map(gather).collect(),
-            gathers: self.gathers.iter().map(gather).collect(),
+            gathers: self.gathers.iter().filter(|value| !arrives(value)).map(gather).collect(),
+            arrivals: self.gathers.iter().filter(|value| arrives(value)).map(arrival).collect(),
+            departures: departures.into(),
             instructions: instructions.into(),
             copies: copies.into(),
-            operands: operands.into(),
             registers: bytes,
             partials,
             padded: self.is_padded(),
             short: self.short,
-            moves: moves.into(),
-            repeats: repeats.collect(),
+            stretches: Vec::with_capacity(repeats.len() + 1),
+            spots: Vec::with_capacity((repeats.len() + 1) * operands.len()),
+            operands: operands.into(),
+            repeats,
         }
     }
 
@@ -343,6 +360,8 @@ impl Lowering<'_> {
             partials,
             register,
             fold: table::fold(reduce.reduction, dtype, self.level),
+            sums: if reduce.reduction == Reduction::Sum { column_sums(dtype) } else { None },
+            level: self.level,
             accumulate: table::accumulate(reduce.reduction, dtype, self.level),
             copy: table::copy(dtype, self.level),
         }

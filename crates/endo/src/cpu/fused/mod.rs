@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::simd::Loop;
 
 use super::Scratch;
-use super::address::{Address, Bases};
+use super::address::{Address, Bases, REGISTERS};
 use super::pool::Pool;
 
 use fold::Fold;
@@ -46,14 +46,21 @@ pub struct Body {
     registers: usize,
     /// Bytes of partial results of all chunks.
     partials: usize,
-    /// Copies of short sequences from registers, of just the elements that they have.
-    moves: Box<[Move]>,
+    /// Copies of short sequences to registers and from them, of just the elements that they have.
+    arrivals: Box<[Move]>,
+    departures: Box<[Move]>,
     /// Whether everything that is read and written goes on to the end of its last line, so that loops may.
     padded: bool,
     /// Whether all instructions work on registers, and on a whole line of them.
     short: bool,
+    /// Whether there are elements, and instructions and folds are all that is done to them.
+    direct: bool,
     /// Further sequences to which the same is done.
     repeats: Box<[Others]>,
+    /// What the loop goes through in the memories that it is bound to.
+    stretches: Vec<Stretch>,
+    /// Where the operands lie there, for each stretch one after the other.
+    spots: Vec<Spot>,
 }
 
 /// Where the sequences of a repeat lie, in the order of the operands that are sequences.
@@ -70,15 +77,35 @@ struct Operand {
     step: usize,
 }
 
+/// Sequences that are gone through at once: the loop's own or those of a repeat, with all that continue them in memory.
+#[derive(Clone, Copy)]
+struct Stretch {
+    length: usize,
+    /// Which of the spots is that of the first operand.
+    first: usize,
+}
+
+/// Where an operand lies in memories that are known, for the first thread.
+#[derive(Clone, Copy)]
+struct Spot {
+    /// An exposed address.
+    at: usize,
+    step: usize,
+    /// All bits where it is a register, which each thread has elsewhere, and none for memory.
+    apart: usize,
+}
+
 /// A loop over a tile; its operands are those of the body from `first` on.
 #[derive(Clone, Copy)]
 struct Instruction {
     code: Loop,
     first: u32,
-    inputs: u32,
+    inputs: u16,
+    /// The elements that make a vector.
+    vector: u16,
 }
 
-/// A copy of a computed sequence to memory.
+/// A copy of a short sequence between a register and memory.
 #[derive(Clone, Copy)]
 struct Move {
     from: Address,
@@ -89,13 +116,11 @@ struct Move {
 
 /// A part of a loop that one thread works on.
 #[derive(Clone, Copy)]
-struct Range<'a> {
+struct Range {
     start: usize,
     end: usize,
-    /// The end of the sequences that it is a part of.
-    whole: usize,
-    /// The addresses of sequences that are not the loop's own.
-    sequences: Option<&'a [Address]>,
+    /// The sequences that it is a part of.
+    stretch: Stretch,
     /// The number of the chunk, if the loop is cut into several.
     chunk: Option<usize>,
 }
@@ -111,19 +136,70 @@ impl Body {
         self.partials
     }
 
+    /// Finds where everything lies in the memories of the runs that follow, until they are told of others. Allocates nothing.
+    pub fn bind(&mut self, bases: &Bases, scratch: Scratch) {
+        let registers = scratch.of(0).wrapping_add(table_bytes(self.operands.len()));
+        let (mut stretches, mut spots) = (std::mem::take(&mut self.stretches), std::mem::take(&mut self.spots));
+        stretches.clear();
+        spots.clear();
+        let mut next = 0;
+        while next <= self.repeats.len() {
+            let (length, after) = self.stretch(bases, next);
+            stretches.push(Stretch { length, first: spots.len() });
+            let mut sequences = self.sequences(next);
+            for operand in &self.operands {
+                let address = if operand.step > 0 { sequences.next().expect("one for each") } else { operand.address };
+                let apart = if address.base == REGISTERS { usize::MAX } else { 0 };
+                spots.push(Spot { at: bases.at_or_register(address, registers).addr(), step: operand.step, apart });
+            }
+            next = after;
+        }
+        (self.stretches, self.spots) = (stretches, spots);
+    }
+
+    /// The addresses of the loop's own sequences, or of those of the repeat before `number`.
+    fn sequences(&self, number: usize) -> impl Iterator<Item = Address> {
+        let repeat = number.checked_sub(1).map(|repeat| &self.repeats[repeat].addresses[..]);
+        let own = self.operands.iter().filter(|operand| operand.step > 0).map(|operand| operand.address);
+        own.enumerate().map(move |(index, address)| repeat.map_or(address, |addresses| addresses[index]))
+    }
+
+    /// The length of the loop's own sequences, or of those of the repeat before `next`, with all those that continue them in memory;
+    /// and the number of the first one that does not.
+    fn stretch(&self, bases: &Bases, next: usize) -> (usize, usize) {
+        let length = |number: usize| number.checked_sub(1).map_or(self.length, |repeat| self.repeats[repeat].length);
+        let steps = || self.operands.iter().map(|operand| operand.step).filter(|&step| step > 0);
+        let (mut end, mut after) = (length(next), next + 1);
+        while self.padded && after <= self.repeats.len() {
+            // Between the end of a sequence and the end of its line lies what is nobody else's.
+            let start = end.next_multiple_of(LINE_ELEMENTS);
+            let mut both = self.sequences(next).zip(self.sequences(after)).zip(steps());
+            if !both.all(|((first, other), step)| bases.at(other) == bases.at(first).wrapping_add(start * step)) {
+                break;
+            }
+            end = start + length(after);
+            after += 1;
+        }
+        (end, after)
+    }
+
     /// Runs the loop.
     ///
     /// # Safety
-    /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile. The
-    /// processor has the level that the loop was resolved for, and scratch is as large as asked for, for `threads` threads.
+    /// It is bound to the memories of the run and to this scratch. The addresses hold what the plan says; nobody else writes what is
+    /// read or touches what is written meanwhile. The processor has the level that the loop was resolved for, and scratch is as
+    /// large as asked for, for `threads` threads.
     pub unsafe fn run(&self, bases: &Bases, scratch: Scratch, threads: usize, pool: &Pool) {
         if self.chunk >= self.length {
-            let mut next = 0;
-            while next <= self.repeats.len() {
-                let (range, after) = self.stretch(bases, next);
+            for &stretch in &self.stretches {
+                let range = Range { start: 0, end: stretch.length, stretch, chunk: None };
                 // SAFETY: as the caller promises.
-                unsafe { self.range(bases, scratch.of(0), scratch.partials(), range) };
-                next = after;
+                unsafe {
+                    match self.direct {
+                        true => self.range::<true>(bases, scratch, 0, range),
+                        false => self.range::<false>(bases, scratch, 0, range),
+                    }
+                }
             }
             return;
         }
@@ -136,9 +212,9 @@ impl Body {
                     break;
                 }
                 let end = self.length.min(start + self.chunk);
-                let range = Range { start, end, whole: self.length, sequences: None, chunk: Some(chunk) };
+                let range = Range { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
                 // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of its own.
-                unsafe { self.range(bases, scratch.of(thread), scratch.partials(), range) };
+                unsafe { self.range::<false>(bases, scratch, thread, range) };
             }
         };
         if threads > 1 {
@@ -153,71 +229,55 @@ impl Body {
         }
     }
 
-    /// The loop's own sequences, or those of the repeat before `next`, with all those that continue them in memory; and the number
-    /// of the first one that does not.
-    fn stretch(&self, bases: &Bases, next: usize) -> (Range<'_>, usize) {
-        let of = |number: usize| number.checked_sub(1).map(|repeat| &self.repeats[repeat]);
-        let length = |number: usize| of(number).map_or(self.length, |repeat| repeat.length);
-        let own = || self.operands.iter().filter(|operand| operand.step > 0);
-        let sequences = of(next).map(|repeat| &repeat.addresses[..]);
-        let (mut end, mut after) = (length(next), next + 1);
-        while self.padded && after <= self.repeats.len() {
-            // Between the end of a sequence and the end of its line lies what is nobody else's.
-            let start = end.next_multiple_of(LINE_ELEMENTS);
-            let continued = own().zip(&self.repeats[after - 1].addresses).enumerate().all(|(index, (operand, &address))| {
-                let first = sequences.map_or(operand.address, |addresses| addresses[index]);
-                bases.at(address) == bases.at(first).wrapping_add(start * operand.step)
-            });
-            if !continued {
-                break;
-            }
-            end = start + length(after);
-            after += 1;
-        }
-        (Range { start: 0, end, whole: end, sequences, chunk: None }, after)
-    }
-
     /// # Safety
-    /// As for `run`; `scratch` is the thread's own.
-    unsafe fn range(&self, bases: &Bases, scratch: *mut u8, partials: *mut u8, range: Range<'_>) {
-        let table = scratch.cast::<*mut u8>();
-        let registers = scratch.wrapping_add(table_bytes(self.operands.len()));
-        for fill in &self.fills {
-            // SAFETY: broadcast values repeat from every start of a chunk, and the register holds a tile.
-            unsafe { fill.run(bases, registers, range.start, self.tile.min(range.end - range.start)) };
+    /// As for `run`; no other thread has this number. Nothing is brought to registers or copied from them if `DIRECT`.
+    unsafe fn range<const DIRECT: bool>(&self, bases: &Bases, scratch: Scratch, thread: usize, range: Range) {
+        let (start, partials) = (scratch.of(thread), scratch.partials());
+        let table = start.cast::<*mut u8>();
+        let registers = start.wrapping_add(table_bytes(self.operands.len()));
+        let apart = thread * scratch.stride;
+        if !DIRECT {
+            for fill in &self.fills {
+                // SAFETY: broadcast values repeat from every start of a chunk, and the register holds a tile.
+                unsafe { fill.run(bases, registers, range.start, self.tile.min(range.end - range.start)) };
+            }
         }
+        let spots = &self.spots[range.stretch.first..][..self.operands.len()];
         let mut start = range.start;
         while start < range.end {
             let count = self.tile.min(range.end - start);
             // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
-            let is_last = self.padded && start + count == range.whole;
-            let padded = if is_last || self.short { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
+            let is_last = self.padded && start + count == range.stretch.length;
+            let padded = if is_last { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
             // SAFETY: the table has an entry for each operand, and every sequence, with those that continue it, has `count`
             // elements from `start` on, or `padded` elements where lines are filled. They continue each other within one memory,
             // that of the variables or the arena. Values that overwrite what is still to be read are copied last.
             unsafe {
-                let mut sequences = range.sequences.unwrap_or(&[]).iter();
-                for (index, operand) in self.operands.iter().enumerate() {
-                    let other = if operand.step > 0 { sequences.next() } else { None };
-                    let address = bases.at_or_register(*other.unwrap_or(&operand.address), registers);
-                    table.add(index).write(address.wrapping_add(start * operand.step));
+                for (index, spot) in spots.iter().enumerate() {
+                    let at = spot.at + start * spot.step + (apart & spot.apart);
+                    table.add(index).write(std::ptr::with_exposed_provenance_mut(at));
                 }
-                for gather in &self.gathers {
-                    gather.run(bases, registers, start, count);
+                if !DIRECT {
+                    self.gathers.iter().for_each(|gather| gather.run(bases, registers, start, count));
+                    self.arrivals.iter().for_each(|step| step.run(bases, registers, count));
                 }
-                self.instructions.iter().for_each(|instruction| instruction.run(table, padded));
+                if !DIRECT && self.short {
+                    let vectors = |instruction: &Instruction| count.next_multiple_of(instruction.vector.into());
+                    self.instructions.iter().for_each(|instruction| instruction.run(table, vectors(instruction)));
+                } else {
+                    self.instructions.iter().for_each(|instruction| instruction.run(table, padded));
+                }
                 for fold in &self.folds {
                     fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
                 }
-                self.copies.iter().for_each(|copy| copy.run(table, padded));
-                for step in &self.moves {
-                    let from = bases.at_or_register(step.from, registers);
-                    std::ptr::copy_nonoverlapping(from, bases.at(step.to), count * step.size);
+                if !DIRECT {
+                    self.copies.iter().for_each(|copy| copy.run(table, padded));
+                    self.departures.iter().for_each(|step| step.run(bases, registers, count));
                 }
             }
             start += count;
         }
-        if self.length == 0 {
+        if !DIRECT && self.length == 0 {
             // SAFETY: as the caller promises.
             self.folds.iter().for_each(|fold| unsafe { fold.of_nothing(bases) });
         }
@@ -233,6 +293,23 @@ impl Instruction {
         unsafe {
             let inputs = table.add(self.first as usize);
             (self.code)(inputs.cast(), *inputs.add(self.inputs as usize), count);
+        }
+    }
+}
+
+impl Move {
+    /// # Safety
+    /// Both places have `count` elements.
+    unsafe fn run(&self, bases: &Bases, registers: *mut u8, count: usize) {
+        let (from, to) = (bases.at_or_register(self.from, registers), bases.at_or_register(self.to, registers));
+        // SAFETY: as the caller promises.
+        unsafe {
+            match count * self.size {
+                // Single numbers without a call for each.
+                4 => std::ptr::copy_nonoverlapping(from, to, 4),
+                8 => std::ptr::copy_nonoverlapping(from, to, 8),
+                bytes => std::ptr::copy_nonoverlapping(from, to, bytes),
+            }
         }
     }
 }

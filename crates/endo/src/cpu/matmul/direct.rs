@@ -1,9 +1,9 @@
 //! Products that read their operands where they lie: all small ones, and those of few rows. In: operands whose `b` has
 //! contiguous columns (or is turned into scratch first); out: `c`, tile by tile.
-use super::Operands;
 use super::lanes::{Element, Kernel, Lanes, enter};
 use super::tile::Tile;
 use super::transpose::transpose;
+use super::{Matmul, Operands};
 use crate::cpu::pool::Pool;
 use crate::simd::Level;
 
@@ -17,6 +17,9 @@ const WIDE_ELEMENTS: usize = 8192;
 /// Terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It shapes the order of
 /// the summation, and is the same for every level and number of threads.
 pub(super) const BLOCK_TERMS: usize = 256;
+
+/// The elements of all operands up to which they stay in the nearest cache between two products.
+const NEAR_ELEMENTS: usize = 1 << 13;
 
 /// Rows that tasks are cut at: the tallest tiles.
 const TILE_ROWS: usize = 8;
@@ -70,14 +73,40 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool:
 ///
 /// As for `run`; `scratch` has room for `turned_elements`.
 pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
+    let Matmul { n, k, b: [row, column], .. } = operands.shape;
     let mut turned = *operands;
-    turned.shape.b = [turned_row(operands.shape.n), 1];
+    turned.shape.b = [turned_row(n), 1];
     turned.b = scratch;
+    let turn = Turn { sizes: [n, k], from: operands.b, strides: [column, row], to: scratch, to_row: turned_row(n) };
     // SAFETY: as the caller promises; the turned `b` is whole before it is read.
     unsafe {
-        enter(level, &Turn { operands, to: scratch });
+        enter(level, &turn);
         run(&turned, level, pool);
     }
+}
+
+/// Runs a product of few columns whose `a` stands on its side: the rows of `c` fill vectors that its columns would not. Its
+/// transpose goes to `scratch`, each element summed as ever, and from there to `c`.
+///
+/// # Safety
+///
+/// As for `run`; `scratch` has room for `narrow_elements`, and `c` is not added to.
+pub(super) unsafe fn run_narrow<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
+    let Matmul { m, n, c_row, .. } = operands.shape;
+    let row = turned_row(m);
+    let mut swapped = operands.swapped();
+    (swapped.shape.c_row, swapped.c) = (row, scratch);
+    let turn = Turn { sizes: [n, m], from: scratch, strides: [row, 1], to: operands.c, to_row: c_row };
+    // SAFETY: as the caller promises; the transpose is whole before it is read.
+    unsafe {
+        run(&swapped, level, pool);
+        enter(level, &turn);
+    }
+}
+
+/// The elements of scratch that `run_narrow` needs.
+pub(super) fn narrow_elements(m: usize, n: usize) -> usize {
+    n * turned_row(m)
 }
 
 /// The elements of scratch that `run_turned` needs.
@@ -107,27 +136,31 @@ impl<T: Element> Kernel for Block<'_, T> {
     }
 }
 
-/// `b` with contiguous columns, in scratch.
-struct Turn<'a, T: Element> {
-    operands: &'a Operands<T>,
+/// A matrix whose columns become rows.
+struct Turn<T> {
+    /// Its rows and columns.
+    sizes: [usize; 2],
+    from: *const T,
+    /// From row to row and from column to column.
+    strides: [usize; 2],
     to: *mut T,
+    to_row: usize,
 }
 
-impl<T: Element> Kernel for Turn<'_, T> {
+impl<T: Element> Kernel for Turn<T> {
     type Element = T;
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        let (shape, b) = (&self.operands.shape, self.operands.b);
-        let row = turned_row(shape.n);
-        // SAFETY: `to` has room for `k` rows of `row >= n` elements.
+        let &Self { sizes: [rows, columns], from, strides: [row, column], to, to_row } = self;
+        // SAFETY: `to` has room for as many rows as there are columns.
         unsafe {
-            if shape.b[0] == 1 {
-                return transpose::<L>([shape.n, shape.k], b, shape.b[1], self.to, row);
+            if column == 1 {
+                return transpose::<L>([rows, columns], from, row, to, to_row);
             }
-            for p in 0..shape.k {
-                for j in 0..shape.n {
-                    *self.to.add(p * row + j) = *b.add(p * shape.b[0] + j * shape.b[1]);
+            for j in 0..columns {
+                for i in 0..rows {
+                    *to.add(j * to_row + i) = *from.add(i * row + j * column);
                 }
             }
         }
@@ -140,6 +173,7 @@ impl<T: Element> Kernel for Turn<'_, T> {
 #[inline(always)]
 unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 2], columns: [usize; 2]) {
     let shape = &operands.shape;
+    let far = shape.m * shape.k + shape.k * shape.n + shape.m * shape.n > NEAR_ELEMENTS;
     let mut first = 0;
     // One pass even where `k` is 0: it writes the bias.
     loop {
@@ -179,10 +213,10 @@ unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 
                     accumulate,
                 };
                 let width = match vectors {
-                    8 => strip::<L, 8>(tile, rows, left),
-                    4 => strip::<L, 4>(tile, rows, left),
-                    2 => strip::<L, 2>(tile, rows, left),
-                    _ => strip::<L, 1>(tile, rows, left),
+                    8 => strip::<L, 8>(tile, rows, left, far),
+                    4 => strip::<L, 4>(tile, rows, left, far),
+                    2 => strip::<L, 2>(tile, rows, left, far),
+                    _ => strip::<L, 1>(tile, rows, left, far),
                 };
                 column += width;
                 left -= width;
@@ -197,15 +231,15 @@ unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 
 
 /// Computes `rows` rows of a strip of `V` vectors, of which `left` columns exist; returns the columns written.
 #[inline(always)]
-unsafe fn strip<L: Lanes, const V: usize>(tile: Tile<L>, rows: usize, left: usize) -> usize {
+unsafe fn strip<L: Lanes, const V: usize>(tile: Tile<L>, rows: usize, left: usize, far: bool) -> usize {
     let width = left.min(V * L::WIDTH);
     // SAFETY: as for `block`.
     unsafe {
         let tail = L::mask(width - (V - 1) * L::WIDTH);
         if L::FREE_MASKS || width < V * L::WIDTH {
-            tiles::<L, V, true>(tile, rows, tail);
+            tiles::<L, V, true>(tile, rows, tail, far);
         } else {
-            tiles::<L, V, false>(tile, rows, tail);
+            tiles::<L, V, false>(tile, rows, tail, far);
         }
     }
     width
@@ -213,7 +247,7 @@ unsafe fn strip<L: Lanes, const V: usize>(tile: Tile<L>, rows: usize, left: usiz
 
 /// Computes `rows` rows of a strip in tiles of nearly equal height.
 #[inline(always)]
-unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(mut tile: Tile<L>, mut rows: usize, tail: L::Mask) {
+unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(mut tile: Tile<L>, mut rows: usize, tail: L::Mask, far: bool) {
     // What the registers hold beside one step of `b` and of `a`; the long vectors have twice as many registers.
     let most = const {
         match V {
@@ -230,14 +264,14 @@ unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(mut tile: Tile<L>, m
         // SAFETY: as for `block`.
         unsafe {
             match height {
-                1 => tile.compute::<1, V, TAIL>(tail),
-                2 if most > 1 => tile.compute::<2, V, TAIL>(tail),
-                3 if most > 2 => tile.compute::<3, V, TAIL>(tail),
-                4 if most > 2 => tile.compute::<4, V, TAIL>(tail),
-                5 if most > 4 => tile.compute::<5, V, TAIL>(tail),
-                6 if most > 4 => tile.compute::<6, V, TAIL>(tail),
-                7 if most > 6 => tile.compute::<7, V, TAIL>(tail),
-                _ if most > 6 => tile.compute::<8, V, TAIL>(tail),
+                1 => tile.compute::<1, V, TAIL>(tail, far),
+                2 if most > 1 => tile.compute::<2, V, TAIL>(tail, far),
+                3 if most > 2 => tile.compute::<3, V, TAIL>(tail, far),
+                4 if most > 2 => tile.compute::<4, V, TAIL>(tail, far),
+                5 if most > 4 => tile.compute::<5, V, TAIL>(tail, far),
+                6 if most > 4 => tile.compute::<6, V, TAIL>(tail, far),
+                7 if most > 6 => tile.compute::<7, V, TAIL>(tail, far),
+                _ if most > 6 => tile.compute::<8, V, TAIL>(tail, far),
                 _ => unreachable!("a tile of {height} rows"),
             }
         }

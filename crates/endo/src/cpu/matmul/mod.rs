@@ -4,6 +4,7 @@
 //! A rule holds in this folder: what orders the terms of a sum is the product's shape and strides (and the level of
 //! instructions), never how the work is cut into tiles, chunks or tasks.
 mod blocked;
+pub(super) mod columns;
 mod direct;
 mod lanes;
 #[cfg(any(test, not(target_arch = "x86_64")))]
@@ -32,6 +33,8 @@ const SHARED_VECTOR_WORK: usize = 1 << 17;
 const DIRECT_ROWS: usize = 32;
 /// The bytes of `b` up to which it is read where it lies, whatever the rows: it stays in the outer caches.
 const DIRECT_BYTES: usize = 2 << 20;
+/// The columns of `c` up to which most of the longest vector would be empty.
+const NARROW_COLUMNS: usize = 8;
 /// The elements of `b` up to which it is turned whole before it is read; a larger one is packed block by block.
 const TURNED_ELEMENTS: usize = 1 << 14;
 
@@ -75,6 +78,8 @@ enum Path {
     Row,
     /// The product of the transposes: `a` stands on its side and `c` is a column.
     Swapped,
+    /// The same, turned back: `a` stands on its side and `c` has few columns.
+    Narrow,
     /// Tiles that read the operands where they lie.
     Direct,
     /// The same, after `b` is turned into scratch.
@@ -105,6 +110,7 @@ impl Matmul {
             Path::Column if self.b[0] == 1 => 0,
             Path::Row if self.a[1] == 1 => 0,
             Path::Column | Path::Row => self.k,
+            Path::Narrow => direct::narrow_elements(self.m, self.n),
             Path::Turned => direct::turned_elements(self.k, self.n),
             Path::Blocked => blocked::scratch_elements([self.m, self.n, self.k], element_bytes),
         };
@@ -143,7 +149,7 @@ impl Matmul {
         let most = match self.path(size_of::<f32>()) {
             Path::Direct => direct::BLOCK_TERMS,
             Path::Blocked => blocked::BLOCK_TERMS,
-            Path::Column | Path::Row | Path::Swapped | Path::Turned => return false,
+            Path::Column | Path::Row | Path::Swapped | Path::Narrow | Path::Turned => return false,
         };
         (1..=most).contains(&self.k) && !self.accumulate && self.c_row == self.n
     }
@@ -225,7 +231,12 @@ impl Matmul {
             return Path::Swapped;
         }
         if n == 1 || b[1] == 1 {
-            if m <= DIRECT_ROWS || n * k * element_bytes <= DIRECT_BYTES { Path::Direct } else { Path::Blocked }
+            let narrow = (2..=NARROW_COLUMNS).contains(&n) && m >= 2 * NARROW_COLUMNS && a[0] == 1 && a[1] != 1;
+            match m <= DIRECT_ROWS || n * k * element_bytes <= DIRECT_BYTES {
+                true if narrow && !self.accumulate => Path::Narrow,
+                true => Path::Direct,
+                false => Path::Blocked,
+            }
         } else if n * k <= TURNED_ELEMENTS {
             Path::Turned
         } else {
@@ -249,6 +260,9 @@ impl<T: Element> Operands<T> {
         unsafe {
             match shape.path(size_of::<T>()) {
                 Path::Direct => direct::run(&self, level, pool),
+                Path::Narrow if self.bias.is_null() => direct::run_narrow(&self, level, scratch, pool),
+                // Biases are one for each column.
+                Path::Narrow => direct::run(&self, level, pool),
                 Path::Turned => direct::run_turned(&self, level, scratch, pool),
                 Path::Blocked => blocked::run(&self, level, scratch, pool, &tile::Write),
                 Path::Column => self.column(scratch).run(level, pool),

@@ -34,20 +34,23 @@ impl<L: Lanes> Clone for Tile<L> {
 impl<L: Lanes> Copy for Tile<L> {}
 
 impl<L: Lanes> Tile<L> {
-    /// Computes `R` rows of `V` vectors; the last vector has the lanes of `tail` where `TAIL` is set, and all otherwise.
+    /// Computes `R` rows of `V` vectors; the last vector has the lanes of `tail` where `TAIL` is set, and all otherwise. Where
+    /// operands are `far`, out of the nearest cache perhaps, their rows are asked for ahead; elsewhere that would only take time.
     ///
     /// # Safety
     ///
     /// The processor has the instructions of `L`; `a`, `b` and `bias` are valid for the reads of this block and `c` for
     /// its writes.
     #[inline(always)]
-    pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool>(self, tail: L::Mask) {
+    pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool>(self, tail: L::Mask, far: bool) {
         // SAFETY: the pointers are valid for this block, as the caller promises. They are moved with `wrapping_add`,
         // because after the last term they may point outside the operand; they are not read there.
         unsafe {
-            for r in 0..R {
-                L::prefetch(self.c.wrapping_add(r * self.c_row));
-                L::prefetch(self.a.wrapping_add((r + R) * self.a_strides[0]));
+            if far {
+                for r in 0..R {
+                    L::prefetch(self.c.wrapping_add(r * self.c_row));
+                    L::prefetch(self.a.wrapping_add((r + R) * self.a_strides[0]));
+                }
             }
             let mut sums = [self.start::<V, TAIL>(tail); R];
             let (mut a, mut b) = (self.a, self.b);
