@@ -158,3 +158,54 @@ impl Tiles {
 fn append(memory: &mut Memory, element: &[u8]) -> usize {
     memory.append(&element.repeat(LONGEST_TILE + Memory::LINE / element.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::super::pool::Pool;
+    use super::super::tests::noise;
+    use super::super::{Workspace, run};
+    use super::*;
+    use crate::plan::tests::optimizer;
+    use crate::variable::Block;
+
+    #[test]
+    fn runs_find_memories_that_have_moved_also_after_one_that_panicked() {
+        const LENGTHS: [usize; 4] = [900, 30, 17, 240];
+        let plan = Plan::new(&optimizer(&LENGTHS, true));
+        let (pool, mut kept) = (Pool::new(1), Workspace::new(&plan, 1));
+        // As they were made, and so that one loop goes through them all.
+        let made = (0..plan.variables.len()).collect::<Vec<_>>();
+        for order in [made, plan.order()] {
+            let graph = optimizer(&LENGTHS, true);
+            let variables: Vec<_> = order.iter().map(|&index| graph.variables[index].clone()).collect();
+            Block::gather(&variables);
+            let (block, offsets) = Block::gather(&graph.variables);
+            let content = block.read().bytes().to_vec();
+            for round in 0..3 {
+                // New places for everything.
+                let inputs: Vec<Array> = LENGTHS.iter().map(|&length| noise([length + round])).collect();
+                let inputs: Vec<Array> = inputs
+                    .iter()
+                    .zip(LENGTHS)
+                    .map(|(x, length)| Array::new([length], x.to_vec::<f32>()[round..].to_vec()).unwrap())
+                    .collect();
+                let inputs: Vec<&Array> = inputs.iter().collect();
+                let step = |workspace: &mut Workspace, inputs: &[&Array]| {
+                    let mut memory = Memory::default();
+                    memory.append(&content);
+                    run(&plan, workspace, inputs, VariableMemory::Write(memory.bytes_mut()), &offsets, &pool).unwrap();
+                    memory
+                };
+                let got = step(&mut kept, &inputs);
+                let expected = step(&mut Workspace::new(&plan, 1), &inputs);
+                assert!(got.bytes() == expected.bytes() && got.bytes() != content, "round {round}");
+                let short = noise([1]);
+                let wrong = [inputs[0], inputs[1], inputs[2], &short];
+                assert!(catch_unwind(AssertUnwindSafe(|| step(&mut kept, &wrong))).is_err());
+                assert!(step(&mut kept, &inputs).bytes() == expected.bytes(), "round {round}");
+            }
+        }
+    }
+}

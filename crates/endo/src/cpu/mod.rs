@@ -1,7 +1,8 @@
 //! Runs a [`Plan`] on the processor: matrix products, fused loops, reductions, threads.
 //!
 //! In: a plan, inputs, and the memory of the variables. Out: outputs in the [`Workspace`], new values in the variables. What a
-//! run needs is resolved when the workspace is made; a run walks a list of steps and allocates nothing.
+//! run needs is resolved when the workspace is made, but for addresses, which the first run finds and those after it whose memories lie
+//! elsewhere; a run walks a list of steps and allocates nothing.
 
 mod address;
 mod call;
@@ -39,6 +40,8 @@ pub struct Workspace {
     /// The number of the plan's steps.
     planned: usize,
     bases: Bases,
+    /// Whether the steps know where the memories of the last run are.
+    bound: bool,
     level: Level,
     /// For products of one task among several.
     alone: Pool,
@@ -118,6 +121,7 @@ impl Workspace {
             stride,
             threads,
             bases: Bases::new(plan),
+            bound: false,
             steps,
             planned: plan.steps.len(),
             level,
@@ -154,6 +158,8 @@ pub fn run(
     pool: &Pool,
 ) -> Result<(), usize> {
     assert_eq!(plan.steps.len(), workspace.planned, "a workspace of another plan");
+    // Not so if what follows panics.
+    let bound = std::mem::take(&mut workspace.bound);
     let moved = workspace.bases.set(plan, inputs, variables, offsets);
     let moved = workspace.bases.set_own(&mut workspace.arena, &mut workspace.tiles) | moved;
     let threads = pool.threads().min(workspace.threads);
@@ -164,7 +170,7 @@ pub fn run(
     };
     // What loops are bound to are addresses within it.
     scratch.start.expose_provenance();
-    if moved {
+    if moved || !bound {
         for step in &mut workspace.steps {
             match step {
                 Resolved::Loop(body) => body.bind(&workspace.bases, scratch),
@@ -174,6 +180,7 @@ pub fn run(
         }
     }
     let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
+    workspace.bound = true;
     // Whether the guard has computed the products of updates.
     let mut computed = false;
     for step in &workspace.steps {

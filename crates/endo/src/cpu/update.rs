@@ -19,6 +19,8 @@ pub struct Update {
     body: Body,
     /// The loop as a routine that the product can run.
     routine: Option<Routine>,
+    /// Whether the product is one of those that the guard may have computed.
+    checked: bool,
 }
 
 /// A routine and where its values and results lie.
@@ -34,7 +36,7 @@ impl Update {
         let product = Batch::new(plan, &update.product);
         let whole = update.body.whole.as_ref().filter(|_| product.updates());
         let routine = whole.map(|whole| Routine::new(plan, update, whole));
-        Self { product, body, routine }
+        Self { product, body, routine, checked: update.checked }
     }
 
     /// The bytes of scratch that one thread needs.
@@ -48,7 +50,7 @@ impl Update {
         self.body.bind(bases, scratch);
     }
 
-    /// Updates, with the product if that has not been computed.
+    /// Updates, with the product if that has not been computed: `computed` tells whether the guard has done so with all that it knows.
     ///
     /// # Safety
     /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile. The processor has
@@ -64,6 +66,7 @@ impl Update {
         pool: &Pool,
         alone: &Pool,
     ) {
+        let computed = computed && self.checked;
         // SAFETY: as the caller promises. The sequences are as long as the product's result; the loop has them all in order.
         unsafe {
             match &self.routine {
@@ -107,13 +110,22 @@ mod tests {
     use super::super::tests::{execute, noise, values};
     use crate::array::Array;
     use crate::dtype::DType;
+    use crate::graph::Op;
     use crate::plan::Plan;
     use crate::plan::tests::gradient;
 
     #[test]
     fn updates_with_their_products_give_the_bits_of_one_after_the_other() {
-        // The last two have sums of several blocks, and rows and columns that fill no tile.
-        for size in [[200, 32, 150], [784, 128, 512], [130, 1, 127], [1000, 300, 900], [515, 257, 1033]] {
+        // Rows and columns that fill tiles and do not; sums of several blocks; and one that is packed in one.
+        for size in [
+            [200, 32, 150],
+            [784, 128, 512],
+            [130, 1, 127],
+            [1000, 300, 900],
+            [515, 257, 1033],
+            [2000, 400, 1400],
+            [9000, 40, 70],
+        ] {
             let [rows, terms, columns] = size;
             let inputs = [noise([terms, rows]), noise([terms, columns])];
             let inputs: Vec<&Array> = inputs.iter().collect();
@@ -168,6 +180,29 @@ mod tests {
         let [one, two, single] =
             graphs.each_ref().map(|graph| values(graph).concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
         assert!(one == single && two == single);
+    }
+
+    #[test]
+    fn unchecked_gradients_are_computed_beside_checked_ones_that_leave_doubt() {
+        // The second weight is updated by a gradient of its own, which nobody checks.
+        let both = || {
+            gradient([200, 40, 150], true, |build, _| {
+                let numbers = build.numbers();
+                let (x, z) = (build.input([10, 170]), build.input([10, 180]));
+                let transposed = Op::Matmul { transposed: [true, false] };
+                let gradient = build.push(transposed, &[x, z], [170, 180], DType::F32);
+                build.update(gradient, numbers, false);
+            })
+        };
+        let inputs = with_large([1e20, 1e25], [7, 8]).into_iter().chain([noise([10, 170]), noise([10, 180])]).collect::<Vec<_>>();
+        let inputs: Vec<&Array> = inputs.iter().collect();
+        let graphs = [(); 2].map(|()| both());
+        let plan = Plan::new(&graphs[0]);
+        assert_eq!(plan.to_string().matches("with each part of it").count(), 2, "{plan}");
+        execute(&plan, &graphs[0], &inputs, 1).unwrap();
+        execute(&Plan::unfused(&graphs[1]), &graphs[1], &inputs, 1).unwrap();
+        assert!(values(&graphs[0])[3..] == values(&graphs[1])[3..]);
+        assert_ne!(values(&graphs[0])[3..], values(&both())[3..]);
     }
 
     #[test]

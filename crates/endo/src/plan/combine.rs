@@ -5,7 +5,7 @@
 //! something else stay.
 
 use crate::dtype::DType;
-use crate::simd::{COMBINED, Combined, ROUTINES, Routine, Symbol};
+use crate::simd::{COMBINED, Combined, MOST_VALUES, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
 use super::{Action, Function, FusedLoop, Instruction, Place, Whole, algebra};
@@ -42,9 +42,6 @@ struct Match {
     values: [Option<usize>; MOST_VALUES],
     replaced: Vec<usize>,
 }
-
-/// The most values of a formula.
-const MOST_VALUES: usize = 10;
 
 fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
     let mut uses = vec![0; body.loads.len() + body.instructions.len()];

@@ -67,14 +67,15 @@ fn gradient(body: &FusedLoop) -> Option<usize> {
 /// Whether a product can be computed later, and its operands are read sooner than its result.
 fn is_worth_it(draft: &Draft, product: &Product) -> bool {
     let [rows, terms, columns] = product.sizes;
-    // What variables hold is another thing when they have been written.
+    // What variables hold is another thing when they have been written; and what they are to hold has to be computed.
     let stays = |buffer: usize| !matches!(draft.buffers[buffer].place, Place::Variable(_));
     product.batch.is_empty()
         && product.bias.is_none()
         && draft.buffers[product.output].length == rows * columns
+        && stays(product.output)
         && stays(product.left.buffer)
         && stays(product.right.buffer)
-        && terms * (rows + columns) < rows * columns
+        && (1..rows * columns).contains(&(terms * (rows + columns)))
 }
 
 #[cfg(test)]
@@ -117,6 +118,23 @@ mod tests {
             build.graph = build.outputs([opposite]);
         });
         assert_eq!(updates(&Plan::new(&gradient(size, true, |_, _| {}))), 1);
+    }
+
+    #[test]
+    fn a_gradient_of_no_terms_is_computed_before() {
+        assert_eq!(updates(&Plan::new(&gradient([200, 0, 150], false, |_, _| {}))), 0);
+        assert_eq!(updates(&Plan::new(&gradient([200, 1, 150], false, |_, _| {}))), 1);
+    }
+
+    #[test]
+    fn a_gradient_that_is_a_variable_too_is_written_there() {
+        let graph = gradient([200, 32, 150], false, |build, gradient| {
+            build.graph.checks.clear();
+            build.variable(Array::full([200, 150], 0.5, DType::F32));
+            build.write(3, gradient);
+        });
+        let plan = Plan::new(&graph);
+        assert_eq!(updates(&plan), 0, "{plan}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) trait Lanes: Copy + 'static {
     unsafe fn load_masked(from: *const Self::Element, mask: Self::Mask) -> Self::Vector;
     unsafe fn store(to: *mut Self::Element, x: Self::Vector);
     unsafe fn store_masked(to: *mut Self::Element, x: Self::Vector, mask: Self::Mask);
-    /// Asks for the cache line of an address that will be written; the address need not be valid.
+    /// Asks for the cache line of an address; the address need not be valid.
     unsafe fn prefetch(to: *const Self::Element);
     unsafe fn add(x: Self::Vector, y: Self::Vector) -> Self::Vector;
     unsafe fn subtract(x: Self::Vector, y: Self::Vector) -> Self::Vector;
