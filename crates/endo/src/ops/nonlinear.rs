@@ -36,7 +36,7 @@ unary! {
     selu(x) = F::select(
         x > F::ZERO,
         F::from_f64(SELU_SCALE) * x,
-        F::from_f64(SELU_SCALE * SELU_ALPHA) * simd::expm1_negative(x),
+        simd::scaled_expm1_negative(x, SELU_SCALE * SELU_ALPHA),
     );
     gradient(y, dy) = dy * y.selu_slope();
     domain = [-2.0, 2.0];

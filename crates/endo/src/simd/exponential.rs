@@ -83,7 +83,13 @@ pub fn expm1<F: Float>(x: F) -> F {
 /// `eˣ − 1` for x ≤ 0, within 3 ULP, in half the operations of [`expm1`]; any number for positive x.
 #[inline(always)]
 pub fn expm1_negative<F: Float>(x: F) -> F {
-    // From here on the result is −1, and 2ⁿ stays a normal number.
+    scaled_expm1_negative(x, 1.0)
+}
+
+/// `scale · (eˣ − 1)` for x ≤ 0 and 1 ≤ scale < 2, as [`expm1_negative`] and in no more operations.
+#[inline(always)]
+pub fn scaled_expm1_negative<F: Float>(x: F, scale: f64) -> F {
+    // From here on the result is −scale, and 2ⁿ stays a normal number.
     let lowest = F::from_f64(if F::SINGLE { -87.0 } else { -708.0 });
     let x = F::select(x < lowest, lowest, x);
     let (n, r) = if F::FUSED {
@@ -94,8 +100,9 @@ pub fn expm1_negative<F: Float>(x: F) -> F {
     } else {
         reduce(x)
     };
-    let power = F::power_of_two(n);
-    expm1_reduced(r).mul_add(power, power - F::ONE)
+    let scale = F::from_f64(scale);
+    let power = scale.times_power_of_two(n);
+    expm1_reduced(r).mul_add(power, power - scale)
 }
 
 /// `tanh x = (e²ˣ − 1) / (e²ˣ + 1)`, within 3 ULP.

@@ -70,6 +70,8 @@ pub trait Float:
     fn trunc(self) -> Self;
     /// 2^`n` for an integer `n` whose power is a normal number.
     fn power_of_two(n: Self) -> Self;
+    /// `self · 2^n` for an integer `n`, where that and `self` are positive normal numbers: without a multiplication.
+    fn times_power_of_two(self, n: Self) -> Self;
     /// `(m, e)` with `self = m · 2^e`, `√½ ≤ m < √2` and `e` an integer, for a positive normal `self`.
     fn split_exponent(self) -> (Self, Self);
     /// Whether the integer `n` is odd, for |n| < 2^22 in `f32` and 2^51 in `f64`.
@@ -280,6 +282,11 @@ macro_rules! shared {
             // AVX2 does not have for 64 bits.
             const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float + ($float::MAX_EXP - 1) as $float;
             $wrap($float::from_bits(($raw(n) + SHIFT).to_bits() << $mantissa))
+        }
+        #[inline(always)]
+        fn times_power_of_two(self, n: Self) -> Self {
+            const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float;
+            $wrap($float::from_bits($raw(self).to_bits().wrapping_add(($raw(n) + SHIFT).to_bits() << $mantissa)))
         }
         #[inline(always)]
         fn split_exponent(self) -> (Self, Self) {

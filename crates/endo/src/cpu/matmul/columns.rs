@@ -77,7 +77,7 @@ impl<T: Element> Columns<T> {
             };
             let to = self.to.add(column);
             if self.accumulate {
-                sum = L::add(if TAIL { L::load_masked(to, mask) } else { L::load(to) }, sum);
+                sum = L::add(load::<L, TAIL>(to, mask), sum);
             }
             if TAIL { L::store_masked(to, sum, mask) } else { L::store(to, sum) }
         }
@@ -86,20 +86,20 @@ impl<T: Element> Columns<T> {
     #[inline(always)]
     unsafe fn row<L: Lanes<Element = T>, const TAIL: bool>(&self, row: usize, column: usize, mask: L::Mask) -> L::Vector {
         // SAFETY: as for `run`.
-        unsafe {
-            let from = self.from.add(row * self.columns + column);
-            if TAIL { L::load_masked(from, mask) } else { L::load(from) }
-        }
+        unsafe { load::<L, TAIL>(self.from.add(row * self.columns + column), mask) }
     }
 
     /// 32 rows, the usual batch, whose sums stay in registers.
     #[inline(always)]
     unsafe fn thirty_two<L: Lanes<Element = T>, const TAIL: bool>(&self, column: usize, mask: L::Mask) -> L::Vector {
-        // SAFETY: as for `run`; the loops are unrolled, so that the places are known.
+        // SAFETY: as for `run`; the loops are unrolled, so that the places are known. Behind the last row nothing is read.
         unsafe {
             let mut sums = [L::zero(); 16];
-            for (row, sum) in sums.iter_mut().enumerate() {
-                *sum = L::add(self.row::<L, TAIL>(row, column, mask), self.row::<L, TAIL>(16 + row, column, mask));
+            let mut upper = self.from.wrapping_add(column);
+            let mut lower = upper.wrapping_add(16 * self.columns);
+            for sum in &mut sums {
+                *sum = L::add(load::<L, TAIL>(upper, mask), load::<L, TAIL>(lower, mask));
+                (upper, lower) = (upper.wrapping_add(self.columns), lower.wrapping_add(self.columns));
             }
             for row in 0..8 {
                 sums[row] = L::add(sums[row], sums[8 + row]);
@@ -135,6 +135,17 @@ impl<T: Element> Columns<T> {
             sums[0].assume_init()
         }
     }
+}
+
+/// A vector, the lanes of `mask` where `TAIL` is set.
+///
+/// # Safety
+///
+/// The processor has the instructions of `L`; the lanes can be read.
+#[inline(always)]
+unsafe fn load<L: Lanes, const TAIL: bool>(from: *const L::Element, mask: L::Mask) -> L::Vector {
+    // SAFETY: as the caller promises.
+    unsafe { if TAIL { L::load_masked(from, mask) } else { L::load(from) } }
 }
 
 #[cfg(test)]
