@@ -1,7 +1,8 @@
 //! Runs a [`Plan`] on the processor: matrix products, fused loops, reductions, threads.
 //!
 //! In: a plan, inputs, and the memory of the variables. Out: outputs in the [`Workspace`], new values in the variables. What a
-//! run needs is resolved when the workspace is made; a run walks a list of steps and allocates nothing.
+//! run needs is resolved when the workspace is made, and addresses when a memory lies elsewhere than in the run before; a run walks
+//! a list of steps and allocates nothing.
 
 mod address;
 mod call;
