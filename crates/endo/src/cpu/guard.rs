@@ -241,4 +241,15 @@ mod tests {
             assert!(!largest(x).is_finite() && !wide(x.into()).is_finite());
         }
     }
+
+    #[test]
+    fn values_in_neighbouring_lines_are_tested_as_one_unless_they_are_single_numbers() {
+        let at = |offset, length| Stretch { address: Address { base: 0, offset }, length, wide: false };
+        let joined = |mut first: Stretch, next| first.join(&next).then_some(first.length);
+        assert_eq!(joined(at(64, 30), at(192, 8)), Some(40));
+        assert_eq!(joined(at(64, 32), at(192, 8)), Some(40));
+        assert_eq!(joined(at(64, 30), at(256, 8)), None);
+        assert_eq!(joined(at(64, 1), at(128, 8)), None);
+        assert_eq!(joined(at(64, 30), at(192, 1)), None);
+    }
 }

@@ -1,8 +1,8 @@
 //! Runs a [`Plan`] on the processor: matrix products, fused loops, reductions, threads.
 //!
 //! In: a plan, inputs, and the memory of the variables. Out: outputs in the [`Workspace`], new values in the variables. What a
-//! run needs is resolved when the workspace is made, but for addresses, which the first run finds and those after it whose memories lie
-//! elsewhere; a run walks a list of steps and allocates nothing.
+//! run needs is resolved when the workspace is made, and addresses when a memory lies elsewhere than in the run before; a run walks
+//! a list of steps and allocates nothing.
 
 mod address;
 mod call;

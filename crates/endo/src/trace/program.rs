@@ -31,7 +31,7 @@ pub struct Program {
     writes: bool,
     checks: Vec<String>,
     binding: Mutex<Option<Binding>>,
-    idle: Mutex<Vec<Box<Ready>>>,
+    idle: Mutex<Vec<Ready>>,
 }
 
 /// What a run needs, and where the variables were in the last one.
@@ -87,7 +87,7 @@ impl Program {
             let fitting = idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
             fitting.map(|index| idle.swap_remove(index))
         };
-        let new = || Box::new(Ready { workspace: Workspace::new(&self.plan, pool.threads()), binding: self.bind() });
+        let new = || Ready { workspace: Workspace::new(&self.plan, pool.threads()), binding: self.bind() };
         let mut ready = ready.unwrap_or_else(new);
         let result = self.run_in(&mut ready, inputs, pool);
         if result.is_ok() {

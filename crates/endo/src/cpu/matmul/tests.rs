@@ -233,6 +233,19 @@ fn narrow_products_are_right() {
 }
 
 #[test]
+fn products_of_few_columns_are_right_where_the_left_operand_is_transposed() {
+    let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(8));
+    for [m, n, k] in [[30, 8, 32], [16, 2, 9], [17, 7, 600], [100, 5, 33], [2000, 8, 40]] {
+        for (gap, accumulate, with_bias) in [(0, false, false), (3, false, false), (0, false, true), (0, true, false)] {
+            let product = Matmul { m, n, k, a: [1, m + gap], b: [n + gap, 1], c_row: n + gap, accumulate };
+            assert!(matches!(product.path(4), Path::Narrow) != accumulate, "{product:?}");
+            check::<f32>(&product, with_bias, &pools, &mut random);
+            check::<f64>(&product, with_bias, &pools, &mut random);
+        }
+    }
+}
+
+#[test]
 fn products_of_many_blocks_are_right() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(3));
     for size in [[65, 129, 300], [5, 2100, 9], [1050, 20, 9], [14, 65, 1100], [3, 2, 600], [520, 40, 1100]] {
