@@ -93,8 +93,9 @@ fn matrix_products() {
 
 #[test]
 fn weights_that_are_updated_while_their_gradients_are_computed() {
+    type Compile = fn(&mut Model);
     // Where a gradient is nothing but rounding, a small epsilon would make whole steps of it.
-    let optimizers: [(&str, fn(&mut Model)); 6] = [
+    let optimizers: [(&str, Compile); 6] = [
         ("adam", |model| {
             model.compile(Adam::default().epsilon(0.01), "mse", ());
         }),
