@@ -227,7 +227,11 @@ unsafe fn largest(bits: &[u32], level: Level) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::execute;
     use super::*;
+    use crate::array::Array;
+    use crate::plan::Action;
+    use crate::plan::tests::{Builder, divide};
 
     #[test]
     fn the_largest_number_is_found_and_only_infinities_and_nan_are_not_finite() {
@@ -251,5 +255,33 @@ mod tests {
         assert_eq!(joined(at(64, 30), at(256, 8)), None);
         assert_eq!(joined(at(64, 1), at(128, 8)), None);
         assert_eq!(joined(at(64, 30), at(192, 1)), None);
+    }
+
+    #[test]
+    fn what_lies_between_values_that_are_tested_as_one_need_not_be_finite() {
+        let graph = |last: f32| {
+            let mut build = Builder::default();
+            let numbers = build.numbers();
+            for length in [17, 30] {
+                // Loops over whole lines leave quotients of zeros behind the last element.
+                let x = build.variable(Array::from_fn([length], move |index| if index == 29 { last } else { 1.0_f32 }));
+                let gradient = build.elementwise(&divide::OPERATION, &[x, x]);
+                build.check(gradient);
+                build.update(gradient, numbers, false);
+            }
+            build.outputs([])
+        };
+        for (last, expected) in [(1.0, Ok(())), (f32::NAN, Err(1))] {
+            let graph = graph(last);
+            let plan = Plan::new(&graph);
+            let guards = plan.steps.iter().filter_map(|step| match &step.action {
+                Action::Guard(guard) => Some(super::Guard::new(&plan, guard)),
+                _ => None,
+            });
+            assert_eq!(guards.map(|guard| guard.stretches.len()).collect::<Vec<_>>(), [1], "{plan}");
+            for threads in [1, 2] {
+                assert_eq!(execute(&plan, &graph, &[], threads).map(|_| ()), expected);
+            }
+        }
     }
 }
