@@ -41,6 +41,8 @@ pub fn symbol(operation: &Elementwise) -> Option<Symbol> {
         "sqrt" => Some(Symbol::Sqrt),
         "elu_slope" => Some(Symbol::EluSlope),
         "selu_slope" => Some(Symbol::SeluSlope),
+        "greater" => Some(Symbol::Greater),
+        "where" => Some(Symbol::Where),
         _ => None,
     }
 }

@@ -120,15 +120,15 @@ fn ways<'a>(
     let Some(position) = value.checked_sub(body.loads.len()) else { return Vec::new() };
     let Instruction { function, ref inputs, from, to } = body.instructions[position];
     let same = matches!(function, Function::Elementwise(operation) if algebra::symbol(operation) == Some(symbol));
-    let float = from == to && matches!(to, DType::F32 | DType::F64);
+    let float = matches!(from, DType::F32 | DType::F64) && to == if symbol == Symbol::Greater { DType::Bool } else { from };
     let free = is_result || uses.is_none_or(|uses| uses[value] == 1);
     if !same || !float || !free {
         return Vec::new();
     }
     let mut found = so_far;
     found.replaced.push(position);
-    let orders: &[[usize; 2]] = if symbol.is_commutative() { &[[0, 1], [1, 0]] } else { &[[0, 1]] };
-    let in_order = |order: &[usize; 2]| {
+    let orders: &[[usize; 3]] = if symbol.is_commutative() { &[[0, 1, 2], [1, 0, 2]] } else { &[[0, 1, 2]] };
+    let in_order = |order: &[usize; 3]| {
         order[..symbol.arity()].iter().fold(vec![(found.clone(), rest)], |partial, &operand| {
             let continued = |(found, rest)| ways(body, uses, inputs[operand], rest, found, false);
             partial.into_iter().flat_map(continued).collect()

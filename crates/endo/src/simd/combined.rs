@@ -51,6 +51,10 @@ pub enum Symbol {
     EluSlope,
     /// The slope of SELU by its value.
     SeluSlope,
+    /// Whether `x > y`.
+    Greater,
+    /// `y` where `x` is true, else `z`.
+    Where,
     /// The value with this number, `x` being 0.
     Value(u8),
 }
@@ -59,7 +63,8 @@ impl Symbol {
     /// The number of operands.
     pub fn arity(self) -> usize {
         match self {
-            Symbol::Add | Symbol::Subtract | Symbol::Multiply | Symbol::Divide => 2,
+            Symbol::Where => 3,
+            Symbol::Add | Symbol::Subtract | Symbol::Multiply | Symbol::Divide | Symbol::Greater => 2,
             Symbol::Square | Symbol::Sqrt | Symbol::EluSlope | Symbol::SeluSlope => 1,
             Symbol::Value(_) => 0,
         }
@@ -126,6 +131,8 @@ pub trait Arithmetic: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Outpu
 pub(super) trait Slopes: Arithmetic {
     fn elu_slope(self) -> Self;
     fn selu_slope(self) -> Self;
+    /// `self` where `x > y`, else `y`: what ReLU lets through.
+    fn where_above(self, x: Self, y: Self) -> Self;
 }
 
 impl<F: Float> Arithmetic for F {
@@ -150,6 +157,11 @@ impl<F: Float> Slopes for F {
     fn selu_slope(self) -> Self {
         selu_slope(self)
     }
+
+    #[inline(always)]
+    fn where_above(self, x: Self, y: Self) -> Self {
+        F::select(x > y, self, y)
+    }
 }
 
 impl Arithmetic for Code {
@@ -169,6 +181,10 @@ impl Slopes for Code {
 
     fn selu_slope(self) -> Self {
         Code::of(Symbol::SeluSlope, &[self])
+    }
+
+    fn where_above(self, x: Self, y: Self) -> Self {
+        Code::of(Symbol::Where, &[Code::of(Symbol::Greater, &[x, y]), self, y])
     }
 }
 
@@ -252,6 +268,7 @@ combinations! {
     EluSlopeSum: Ternary ternary(x 0, y 1, z 2) = (x + y) * z.elu_slope();
     SeluSlopeProduct: Binary binary(x 0, y 1) = x * y.selu_slope();
     SeluSlopeSum: Ternary ternary(x 0, y 1, z 2) = (x + y) * z.selu_slope();
+    Gate: Ternary ternary(x 0, y 1, z 2) = x.where_above(y, z);
 }
 
 #[cfg(test)]
@@ -312,6 +329,8 @@ pub(super) mod tests {
             Symbol::Sqrt => operand().sqrt(),
             Symbol::EluSlope => elu_slope(operand()),
             Symbol::SeluSlope => selu_slope(operand()),
+            Symbol::Greater => F::select(operand() > operand(), F::ONE, F::ZERO),
+            Symbol::Where => F::select(operand() == F::ONE, operand(), operand()),
         }
     }
 }

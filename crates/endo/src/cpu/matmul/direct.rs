@@ -21,6 +21,10 @@ pub(super) const BLOCK_TERMS: usize = 256;
 /// The elements of all operands up to which they stay in the nearest cache between two products.
 const NEAR_ELEMENTS: usize = 1 << 13;
 
+/// The bytes of a row of `c` that is half of the longest vector: the processor does as many half vectors as whole ones in a cycle, or twice
+/// as many.
+const HALF_VECTOR: usize = 32;
+
 /// Rows that tasks are cut at: the tallest tiles.
 const TILE_ROWS: usize = 8;
 
@@ -34,6 +38,7 @@ const STRIP: usize = 64;
 /// The processor has the instructions of `level`; the operands are valid as `Matmul` asks.
 pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool: Option<&Pool>) {
     let shape = &operands.shape;
+    let level = if shape.n * size_of::<T>() == HALF_VECTOR { level.min(Level::Avx2) } else { level };
     let wide = shape.n > STRIP && shape.n * shape.k <= WIDE_ELEMENTS;
     let chunk = if wide { WIDE_CHUNK_ROWS } else { CHUNK_ROWS };
     let Some(pool) = pool else {

@@ -54,10 +54,12 @@ impl<L: Lanes> Tile<L> {
             }
             let mut sums = [self.start::<V, TAIL>(tail); R];
             let (mut a, mut b) = (self.a, self.b);
+            let rows: [usize; R] =
+                std::array::from_fn(|r| if V == 1 { unknown(r * self.a_strides[0]) } else { r * self.a_strides[0] });
             for _ in 0..self.k {
                 let b_vectors: [L::Vector; V] = vectors::<L, V, TAIL>(b, tail);
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = L::splat(a.add(r * self.a_strides[0]));
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    let x = L::splat(a.add(row));
                     for v in 0..V {
                         sums[v] = L::multiply_add(x, b_vectors[v], sums[v]);
                     }
@@ -242,6 +244,18 @@ unsafe fn vectors<L: Lanes, const V: usize, const TAIL: bool>(from: *const L::El
         }
         vectors
     }
+}
+
+/// A number that the compiler knows nothing of. It would go from row to row by adding the stride, and from the last row to the first
+/// of the next term: a chain of additions that takes longer than the multiply-adds of a narrow tile.
+#[inline(always)]
+fn unknown(mut number: usize) -> usize {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: an empty piece of assembly, which leaves the number as it is.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+    }
+    number
 }
 
 /// Asks for the lines of two vectors side by side: up to three, since they may begin anywhere in a line.
