@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::plan::{FusedLoop, Plan};
 
+use super::Run;
 use super::address::{Address, Bases};
 use super::fused::gather::Gather;
-use super::pool::Pool;
 
 /// The elements that one task copies, about.
 const TASK: usize = 1 << 14;
@@ -63,7 +63,7 @@ impl Copy {
     ///
     /// # Safety
     /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile.
-    pub unsafe fn run(&self, bases: &Bases, threads: usize, pool: &Pool) {
+    pub unsafe fn run(&self, &Run { bases, threads, pool, .. }: &Run) {
         if self.length == 0 {
             return;
         }

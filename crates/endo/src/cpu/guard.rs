@@ -10,9 +10,8 @@ use crate::dtype::DType;
 use crate::plan::{self, Checked, Matrix, Plan, Product};
 use crate::simd::{Level, Memory};
 
-use super::Scratch;
-use super::address::{Address, Bases};
-use super::pool::Pool;
+use super::Run;
+use super::address::Address;
 use super::product::Batch;
 
 /// All values to test at one point of a run.
@@ -81,27 +80,18 @@ impl Guard {
     /// not finite.
     ///
     /// # Safety
-    /// The addresses hold what the plan says, which nobody writes meanwhile, and nobody touches the results of the deferred products. The
-    /// processor has the level, and scratch is as large as asked for, for `threads` threads.
-    pub unsafe fn run(
-        &self,
-        bases: &Bases,
-        scratch: Scratch,
-        level: Level,
-        threads: usize,
-        pool: &Pool,
-        alone: &Pool,
-    ) -> Result<bool, usize> {
+    /// The addresses hold what the plan says, which nobody writes meanwhile, and nobody touches the results of the deferred products.
+    pub unsafe fn run(&self, run: &Run) -> Result<bool, usize> {
         // SAFETY: as the caller promises.
-        let computed = !self.deferred.iter().all(|deferred| unsafe { deferred.is_finite(bases, level, threads, pool) });
+        let computed = !self.deferred.iter().all(|deferred| unsafe { deferred.is_finite(run) });
         if computed {
             for deferred in &self.deferred {
                 // SAFETY: as the caller promises.
-                unsafe { deferred.product.run(bases, scratch, level, threads, pool, alone) };
+                unsafe { deferred.product.run(run) };
             }
         }
         // SAFETY: as the caller promises; values side by side are of one memory, and so is what is between them.
-        let finite = |stretch: &Stretch| unsafe { stretch.largest(bases, level, threads, pool) }.is_finite();
+        let finite = |stretch: &Stretch| unsafe { stretch.largest(run) }.is_finite();
         if !computed && self.stretches.iter().all(finite) {
             return Ok(false);
         }
@@ -118,9 +108,9 @@ impl Deferred {
     ///
     /// # Safety
     /// As for [`Guard::run`].
-    unsafe fn is_finite(&self, bases: &Bases, level: Level, threads: usize, pool: &Pool) -> bool {
+    unsafe fn is_finite(&self, run: &Run) -> bool {
         // SAFETY: as the caller promises.
-        let [left, right] = self.operands.each_ref().map(|stretch| unsafe { stretch.largest(bases, level, threads, pool) });
+        let [left, right] = self.operands.each_ref().map(|stretch| unsafe { stretch.largest(run) });
         // Not so if one is NaN.
         self.terms as f64 * left * right < SAFE
     }
@@ -157,7 +147,7 @@ impl Stretch {
     ///
     /// # Safety
     /// As for [`Guard::run`].
-    unsafe fn largest(&self, bases: &Bases, level: Level, threads: usize, pool: &Pool) -> f64 {
+    unsafe fn largest(&self, &Run { bases, level, threads, pool, .. }: &Run) -> f64 {
         // Numbers without a sign are in the order of their bits, and NaN are above all of them.
         let (single, double) = (AtomicU32::new(0), AtomicU64::new(0));
         let part = |part: usize, size: usize| {

@@ -179,8 +179,9 @@ pub fn run(
             }
         }
     }
-    let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
     workspace.bound = true;
+    let (bases, level, alone) = (&workspace.bases, workspace.level, &workspace.alone);
+    let run = Run { bases, scratch, level, threads, pool, alone };
     // Whether the guard has computed the products of updates.
     let mut computed = false;
     for step in &workspace.steps {
@@ -189,16 +190,29 @@ pub fn run(
         unsafe {
             match step {
                 Resolved::Spread(spread) => spread.run(bases),
-                Resolved::Copy(copy) => copy.run(bases, threads, pool),
-                Resolved::Loop(body) => body.run(bases, scratch, threads, pool),
-                Resolved::Product(batch) => batch.run(bases, scratch, level, threads, pool, alone),
+                Resolved::Copy(copy) => copy.run(&run),
+                Resolved::Loop(body) => body.run(&run),
+                Resolved::Product(batch) => batch.run(&run),
                 Resolved::Call(call, index) => call.run(bases, &plan.steps[*index].action),
-                Resolved::Guard(guard) => computed = guard.run(bases, scratch, level, threads, pool, alone)?,
-                Resolved::Update(update) => update.run(computed, bases, scratch, level, threads, pool, alone),
+                Resolved::Guard(guard) => computed = guard.run(&run)?,
+                Resolved::Update(update) => update.run(&run, computed),
             }
         }
     }
     Ok(())
+}
+
+/// What the steps of a run work with.
+struct Run<'a> {
+    bases: &'a Bases,
+    /// As large as all steps ask for, for so many threads.
+    scratch: Scratch,
+    /// One that the processor has.
+    level: Level,
+    threads: usize,
+    pool: &'a Pool,
+    /// For products of one task among several.
+    alone: &'a Pool,
 }
 
 /// The threads' scratch memory: a stretch for each, then one for partial results.

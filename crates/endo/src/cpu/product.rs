@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::plan::{Matrix, Plan, Product};
 use crate::simd::Level;
 
-use super::Scratch;
+use super::Run;
 use super::address::{Address, Bases};
 use super::matmul::{Matmul, Targets};
 use super::pool::Pool;
@@ -68,9 +68,8 @@ impl Batch {
     /// Runs all products.
     ///
     /// # Safety
-    /// The addresses hold what the plan says; nobody else writes the operands or touches the output meanwhile. The processor
-    /// has the level, and scratch is as large as asked for, for `threads` threads.
-    pub unsafe fn run(&self, bases: &Bases, scratch: Scratch, level: Level, threads: usize, pool: &Pool, alone: &Pool) {
+    /// The addresses hold what the plan says; nobody else writes the operands or touches the output meanwhile.
+    pub unsafe fn run(&self, &Run { bases, scratch, level, threads, pool, alone }: &Run) {
         let Matmul { m, n, k, .. } = self.matmul;
         let shared = self.starts.len() > 1 && threads > 1 && m * n * k * self.starts.len() > SHARED_WORK;
         if !shared {
@@ -101,10 +100,10 @@ impl Batch {
     ///
     /// # Safety
     /// As for `run`, with the targets instead of the output; and the product `updates`.
-    pub unsafe fn run_update(&self, bases: &Bases, scratch: *mut u8, level: Level, pool: &Pool, targets: &Targets) {
+    pub unsafe fn run_update(&self, &Run { bases, scratch, level, pool, .. }: &Run, targets: &Targets) {
         let (a, b) = (bases.at(self.left).cast_const().cast(), bases.at(self.right).cast_const().cast());
         // SAFETY: as the caller promises.
-        unsafe { self.matmul.run_update(level, a, b, targets, scratch, pool) }
+        unsafe { self.matmul.run_update(level, a, b, targets, scratch.of(0), pool) }
     }
 
     /// # Safety

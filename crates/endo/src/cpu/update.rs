@@ -4,14 +4,13 @@
 //! before has had to compute it, or its sums do not stay in registers.
 
 use crate::plan::{self, Plan, Whole};
-use crate::simd::{Kind, Level, MOST_RESULTS, MOST_VALUES};
+use crate::simd::{Kind, MOST_RESULTS, MOST_VALUES};
 
-use super::Scratch;
 use super::address::{Address, Bases};
 use super::fused::Body;
 use super::matmul::Targets;
-use super::pool::Pool;
 use super::product::Batch;
+use super::{Run, Scratch};
 
 /// A product and what is done with it.
 pub struct Update {
@@ -53,31 +52,21 @@ impl Update {
     /// Updates, with the product if that has not been computed: `computed` tells whether the guard has done so with all that it knows.
     ///
     /// # Safety
-    /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile. The processor has
-    /// the level that the step was resolved for, and scratch is as large as asked for, for `threads` threads.
-    #[expect(clippy::too_many_arguments, reason = "what a product needs, and one word on it")]
-    pub unsafe fn run(
-        &self,
-        computed: bool,
-        bases: &Bases,
-        scratch: Scratch,
-        level: Level,
-        threads: usize,
-        pool: &Pool,
-        alone: &Pool,
-    ) {
+    /// It is bound to the memories of the run and its scratch. The addresses hold what the plan says; nobody else writes what is read or
+    /// touches what is written meanwhile. The step was resolved for the level of the run.
+    pub unsafe fn run(&self, run: &Run, computed: bool) {
         let computed = computed && self.checked;
         // SAFETY: as the caller promises. The sequences are as long as the product's result; the loop has them all in order.
         unsafe {
             match &self.routine {
                 Some(routine) if !computed => {
-                    self.product.run_update(bases, scratch.of(0), level, pool, &routine.targets(bases));
+                    self.product.run_update(run, &routine.targets(run.bases));
                 }
                 _ => {
                     if !computed {
-                        self.product.run(bases, scratch, level, threads, pool, alone);
+                        self.product.run(run);
                     }
-                    self.body.run(bases, scratch, threads, pool);
+                    self.body.run(run);
                 }
             }
         }

@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::simd::Loop;
 
-use super::Scratch;
 use super::address::{Address, Bases, REGISTERS};
-use super::pool::Pool;
+use super::{Run, Scratch};
 
 use fold::Fold;
 use gather::Gather;
@@ -186,10 +185,9 @@ impl Body {
     /// Runs the loop.
     ///
     /// # Safety
-    /// It is bound to the memories of the run and to this scratch. The addresses hold what the plan says; nobody else writes what is
-    /// read or touches what is written meanwhile. The processor has the level that the loop was resolved for, and scratch is as
-    /// large as asked for, for `threads` threads.
-    pub unsafe fn run(&self, bases: &Bases, scratch: Scratch, threads: usize, pool: &Pool) {
+    /// It is bound to the memories of the run and its scratch. The addresses hold what the plan says; nobody else writes what is
+    /// read or touches what is written meanwhile. The loop was resolved for the level of the run.
+    pub unsafe fn run(&self, &Run { bases, scratch, threads, pool, .. }: &Run) {
         if self.chunk >= self.length {
             for &stretch in &self.stretches {
                 let range = Range { start: 0, end: stretch.length, stretch, chunk: None };
