@@ -4,11 +4,17 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::dtype::{DType, Data, Element};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
+
+/// What calls a task with each of so many numbers, in any order and perhaps on several threads, and returns when all have returned.
+pub(crate) type Share<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
+
+/// The bytes of rows, about, that a task copies.
+const TASK_BYTES: usize = 1 << 15;
 
 /// Numbers with a shape, row-major. A clone shares the numbers until one of the two is written to.
 ///
@@ -230,12 +236,29 @@ impl Array {
     /// # Panics
     /// If the types or row sizes differ, or an index is out of range.
     pub fn copy_rows(&mut self, source: &Array, indices: &[usize]) {
+        self.share_rows(source, indices, &|tasks, task| (0..tasks).for_each(task));
+    }
+
+    /// The same, in tasks that write apart, one or many by the size of the rows.
+    pub(crate) fn share_rows(&mut self, source: &Array, indices: &[usize], share: Share) {
         assert_eq!(self.row_bytes(), source.row_bytes(), "bytes of a row");
         fn short<T: Element, const WIDTH: usize>(from: &[T], to: &mut [T], indices: &[usize]) {
             let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
             to.iter_mut().zip(indices).for_each(|(row, &index)| *row = from[index]);
         }
-        fn copy<T: Element>(from: &[T], to: &mut [T], indices: &[usize]) {
+        fn long<T: Element>(from: &[T], to: &mut [T], indices: &[usize], width: usize, share: Share) {
+            let rows = (TASK_BYTES / (width * size_of::<T>())).max(1);
+            let parts = Mutex::new(to.chunks_mut(rows * width).zip(indices.chunks(rows)));
+            share(indices.len().div_ceil(rows), &|_| {
+                let part = parts.lock().map(|mut parts| parts.next());
+                if let Ok(Some((to, indices))) = part {
+                    for (row, &index) in to.chunks_exact_mut(width).zip(indices) {
+                        row.copy_from_slice(&from[index * width..(index + 1) * width]);
+                    }
+                }
+            });
+        }
+        fn copy<T: Element>(from: &[T], to: &mut [T], indices: &[usize], share: Share) {
             // Rows of a table are short: a call to copy one would take longer than the copy.
             match to.len() / indices.len().max(1) {
                 0 => {}
@@ -245,18 +268,14 @@ impl Array {
                 8 => short::<T, 8>(from, to, indices),
                 12 => short::<T, 12>(from, to, indices),
                 16 => short::<T, 16>(from, to, indices),
-                width => {
-                    for (row, &index) in to.chunks_exact_mut(width).zip(indices) {
-                        row.copy_from_slice(&from[index * width..(index + 1) * width]);
-                    }
-                }
+                width => long(from, to, indices, width, share),
             }
         }
         match (&*source.data, Arc::make_mut(&mut self.data)) {
-            (Data::F32(from), Data::F32(to)) => copy(from, to, indices),
-            (Data::F64(from), Data::F64(to)) => copy(from, to, indices),
-            (Data::I32(from), Data::I32(to)) => copy(from, to, indices),
-            (Data::Bool(from), Data::Bool(to)) => copy(from, to, indices),
+            (Data::F32(from), Data::F32(to)) => copy(from, to, indices, share),
+            (Data::F64(from), Data::F64(to)) => copy(from, to, indices, share),
+            (Data::I32(from), Data::I32(to)) => copy(from, to, indices, share),
+            (Data::Bool(from), Data::Bool(to)) => copy(from, to, indices, share),
             _ => panic!("rows of {} cannot be copied to {}", source.dtype(), self.dtype()),
         }
     }

@@ -8,7 +8,7 @@ use super::arrays::Arrays;
 use super::batches::{Batches, Order};
 use super::checks::{check_finite, check_fraction, is_batch_of, samples_of};
 use super::class_weight::class_weights;
-use crate::array::Array;
+use crate::array::{Array, Share};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
@@ -321,6 +321,11 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn gather_into(&self, indices: &[usize], batch: &mut Dataset) -> Result<()> {
+        self.share_gathering(indices, batch, &|tasks, task| (0..tasks).for_each(task))
+    }
+
+    /// The same, in tasks that several threads may share.
+    pub(crate) fn share_gathering(&self, indices: &[usize], batch: &mut Dataset, share: Share) -> Result<()> {
         self.check_indices(indices)?;
         let same = self.arrays().count() == batch.arrays().count()
             && self.arrays().zip(batch.arrays()).all(|(a, b)| a.0 == b.0 && is_batch_of(a.1, indices.len(), b.1));
@@ -328,7 +333,7 @@ impl Dataset {
             *batch = self.map(|array| array.take(indices));
             return Ok(());
         }
-        batch.arrays_mut().zip(self.arrays()).for_each(|(to, (_, from))| to.copy_rows(from, indices));
+        batch.arrays_mut().zip(self.arrays()).for_each(|(to, (_, from))| to.share_rows(from, indices, share));
         Ok(())
     }
 

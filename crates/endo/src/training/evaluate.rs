@@ -53,7 +53,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let mut runner = Runner::new(self, Kind::Test);
         let mut sums = Sums::default();
         for indices in order.batches(batch_size)? {
-            let batch = buffers.gather(data, indices)?;
+            let batch = buffers.gather(data, indices, &self.pool)?;
             let (names, outputs) = runner.run(batch.into())?;
             sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
         }

@@ -2,6 +2,7 @@
 //!
 //! In: data and [`Fit`], the options by Keras's names. Out: a [`History`]. The loop itself is a [`Run`](super::Run).
 
+use crate::cpu::pool::Pool;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
@@ -190,10 +191,10 @@ pub(crate) struct Buffers {
 
 impl Buffers {
     /// The samples of `data` at `indices`.
-    pub fn gather(&mut self, data: &Dataset, indices: &[usize]) -> Result<&Dataset> {
+    pub fn gather(&mut self, data: &Dataset, indices: &[usize], pool: &Pool) -> Result<&Dataset> {
         self.latest = match self.known.iter().position(|buffer| buffer.len() == indices.len()) {
             Some(index) => {
-                data.gather_into(indices, &mut self.known[index])?;
+                data.share_gathering(indices, &mut self.known[index], &|tasks, task| pool.run(tasks, task))?;
                 index
             }
             None => {

@@ -380,7 +380,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     fn gather(&mut self) -> Result<bool> {
         let indices = self.order.batches(self.options.batch_size)?.nth(self.current.batches);
         let Some(indices) = indices else { return Ok(false) };
-        self.buffers.gather(&self.data, indices)?;
+        self.buffers.gather(&self.data, indices, &self.model.pool)?;
         self.current.batch = Some(Done::Nothing);
         self.training.batch_terms().clear();
         let place = [self.number(), self.epoch()];

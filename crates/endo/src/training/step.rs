@@ -406,7 +406,8 @@ impl<I: Tree, O: Tree> Stepper<'_, I, O> {
     /// If an index is not that of a sample, or a term of the loss or a gradient is not finite, in which case no weight changes.
     #[track_caller]
     pub fn step(&mut self, indices: &[usize]) -> Result<f64> {
-        self.data.gather_into(indices, &mut self.buffer)?;
+        let pool = &self.runner.model.pool;
+        self.data.share_gathering(indices, &mut self.buffer, &|tasks, task| pool.run(tasks, task))?;
         let (_, outputs) = self.runner.run(Batch { rows: indices, ..Batch::from(&self.buffer) })?;
         Ok(outputs[0].get(0))
     }
