@@ -398,4 +398,32 @@ mod tests {
         x.as_mut_slice::<f32>().unwrap()[0] = 9.0;
         assert_eq!((before.get(0), x.get(0)), (1.0, 9.0));
     }
+
+    #[test]
+    fn long_rows_are_copied_in_tasks_whatever_their_order() {
+        for width in [0, 1, 3, 8, 1000, 9000] {
+            let source = Array::from_fn([40, width], |i| i as f32);
+            let indices: Vec<usize> = (0..100).map(|i| 7 * i % 40).collect();
+            let mut copied = Array::zeros([100, width], DType::F32);
+            let most = std::cell::Cell::new(1);
+            copied.share_rows(&source, &indices, &|tasks, task| {
+                most.set(tasks);
+                (0..tasks).rev().for_each(task);
+            });
+            assert_eq!(copied, source.take(&indices));
+            // 8 rows of 4,000 bytes, and one of 36,000.
+            assert_eq!(
+                most.get(),
+                if width < 1000 {
+                    1
+                } else if width == 1000 {
+                    13
+                } else {
+                    100
+                }
+            );
+            let rows = |index: usize| copied.to_vec::<f32>()[index * width..(index + 1) * width].to_vec();
+            assert!(width == 0 || (0..100).all(|row| rows(row)[0] == (indices[row] * width) as f32));
+        }
+    }
 }
