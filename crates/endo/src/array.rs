@@ -13,8 +13,9 @@ use crate::shape::Shape;
 /// What calls a task with each of so many numbers, in any order and perhaps on several threads, and returns when all have returned.
 pub(crate) type Share<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
-/// The bytes of rows, about, that a task copies.
+/// The bytes of rows, about, that a task copies; and those of all rows from which on there is more than one task.
 const TASK_BYTES: usize = 1 << 15;
+const SHARED_BYTES: usize = 1 << 17;
 
 /// Numbers with a shape, row-major. A clone shares the numbers until one of the two is written to.
 ///
@@ -247,7 +248,8 @@ impl Array {
             to.iter_mut().zip(indices).for_each(|(row, &index)| *row = from[index]);
         }
         fn long<T: Element>(from: &[T], to: &mut [T], indices: &[usize], width: usize, share: Share) {
-            let rows = (TASK_BYTES / (width * size_of::<T>())).max(1);
+            let shared = size_of_val(to) >= SHARED_BYTES;
+            let rows = if shared { (TASK_BYTES / (width * size_of::<T>())).max(1) } else { indices.len() };
             let parts = Mutex::new(to.chunks_mut(rows * width).zip(indices.chunks(rows)));
             share(indices.len().div_ceil(rows), &|_| {
                 let part = parts.lock().map(|mut parts| parts.next());
@@ -401,7 +403,7 @@ mod tests {
 
     #[test]
     fn long_rows_are_copied_in_tasks_whatever_their_order() {
-        for width in [0, 1, 3, 8, 1000, 9000] {
+        for width in [0, 1, 3, 8, 300, 1000, 9000] {
             let source = Array::from_fn([40, width], |i| i as f32);
             let indices: Vec<usize> = (0..100).map(|i| 7 * i % 40).collect();
             let mut copied = Array::zeros([100, width], DType::F32);
