@@ -48,8 +48,9 @@ pub(super) trait Part {
     #[track_caller]
     fn run(&mut self, inputs: &[Array]) -> Result<&[Array]>;
 
-    /// The step that ran last, for other threads to run on other parts; none where all runs are eager.
-    fn latest(&self) -> Option<Arc<Step>>;
+    /// The step that runs for such rows, for any thread; none where all runs are eager.
+    #[track_caller]
+    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>>;
 }
 
 impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
@@ -58,8 +59,9 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
         Ok(Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?.1)
     }
 
-    fn latest(&self) -> Option<Arc<Step>> {
-        Runner::latest(self)
+    #[track_caller]
+    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>> {
+        Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })
     }
 }
 
@@ -70,53 +72,49 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
     if samples <= ROWS {
         return Ok(outputs(runner, inputs, samples)?.to_vec());
     }
-    let part = |start: usize, rows| inputs.iter().map(|x| x.rows(start..start + rows)).collect::<Vec<Array>>();
-    let first = outputs(runner, &part(0, ROWS), ROWS)?;
-    let mut predictions: Vec<Array> =
-        first.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect();
-    write(&mut predictions, first, 0);
-    let whole = samples / ROWS;
-    match runner.latest() {
-        // Each part is a run of the same program, so what it gives does not depend on the thread that runs it.
-        Some(step) => {
-            let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
-            pool.run(whole - 1, |task| {
-                let start = (task + 1) * ROWS;
-                let part = part(start, ROWS);
-                let mut outputs = step.outputs.clone();
-                match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
-                    Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, start),
-                    // Of several, the first in the order of the rows.
-                    Err(error) => {
-                        let mut failure = failure.lock().expect("as above");
-                        if failure.as_ref().is_none_or(|&(before, _)| start < before) {
-                            *failure = Some((start, error));
-                        }
-                    }
+    let parts = samples.div_ceil(ROWS);
+    let rows = |number: usize| ROWS.min(samples - number * ROWS);
+    let part = |number: usize| -> Vec<Array> {
+        let start = number * ROWS;
+        inputs.iter().map(|x| x.rows(start..start + rows(number))).collect()
+    };
+    let empty = |outputs: &[Array]| -> Vec<Array> {
+        outputs.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect()
+    };
+    let Some(step) = runner.step(&part(0))? else {
+        let first = outputs(runner, &part(0), ROWS)?;
+        let mut predictions = empty(first);
+        write(&mut predictions, first, 0);
+        for number in 1..parts {
+            let outputs = outputs(runner, &part(number), rows(number))?;
+            same(&predictions, outputs, rows(number))?;
+            write(&mut predictions, outputs, number * ROWS);
+        }
+        return Ok(predictions);
+    };
+    let last = runner.step(&part(parts - 1))?.unwrap_or_else(|| step.clone());
+    let mut predictions = empty(each(&step.outputs, ROWS)?);
+    same(&predictions, each(&last.outputs, rows(parts - 1))?, rows(parts - 1))?;
+    let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
+    // Parts of a size are runs of one program, so what they give does not depend on the thread that runs them.
+    pool.run(parts, |number| {
+        let (part, step) = (part(number), if number + 1 < parts { &step } else { &last });
+        let mut outputs = step.outputs.clone();
+        match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
+            Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, number * ROWS),
+            // Of several, the first in the order of the rows.
+            Err(error) => {
+                let mut failure = failure.lock().expect("as above");
+                if failure.as_ref().is_none_or(|&(before, _)| number < before) {
+                    *failure = Some((number, error));
                 }
-            });
-            if let Some((_, error)) = failure.into_inner().expect("as above") {
-                return Err(error);
             }
         }
-        None => {
-            for start in (ROWS..whole * ROWS).step_by(ROWS) {
-                write(&mut predictions, outputs(runner, &part(start, ROWS), ROWS)?, start);
-            }
-        }
-    }
-    let rest = samples - whole * ROWS;
-    if rest > 0 {
-        let last = outputs(runner, &part(whole * ROWS, rest), rest)?;
-        let other = predictions.iter().zip(last).find(|(all, output)| all.shape().with(0, rest) != *output.shape());
-        if let Some((all, output)) = other {
-            let message =
-                format!("an output of the model for {rest} rows has shape {}, and {} for more", output.shape(), all.shape());
-            return Err(
-                Error::new(ErrorKind::Shape, message).help("only the first axis of an output may depend on the number of rows")
-            );
-        }
-        write(&mut predictions, last, whole * ROWS);
+    });
+    if let Some((number, error)) = failure.into_inner().expect("as above") {
+        // Once more, to find what has made it.
+        runner.run(&part(number))?;
+        return Err(error);
     }
     Ok(predictions)
 }
@@ -139,12 +137,24 @@ fn samples(inputs: &[Array]) -> Result<usize> {
 /// The outputs for some rows, one row of each for each.
 #[track_caller]
 fn outputs<'r>(runner: &'r mut impl Part, inputs: &[Array], rows: usize) -> Result<&'r [Array]> {
-    let outputs = runner.run(inputs)?;
+    each(runner.run(inputs)?, rows)
+}
+
+/// Outputs, which have one row for each of the rows they were computed from.
+fn each(outputs: &[Array], rows: usize) -> Result<&[Array]> {
     if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
         let message = format!("an output of the model for {rows} rows has shape {}", output.shape());
         return Err(Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input"));
     }
     Ok(outputs)
+}
+
+/// Fails if the outputs for some rows are not rows of all predictions.
+fn same(predictions: &[Array], outputs: &[Array], rows: usize) -> Result<()> {
+    let other = predictions.iter().zip(outputs).find(|(all, output)| all.shape().with(0, rows) != *output.shape());
+    let Some((all, output)) = other else { return Ok(()) };
+    let message = format!("an output of the model for {rows} rows has shape {}, and {} for more", output.shape(), all.shape());
+    Err(Error::new(ErrorKind::Shape, message).help("only the first axis of an output may depend on the number of rows"))
 }
 
 fn write(predictions: &mut [Array], outputs: &[Array], start: usize) {

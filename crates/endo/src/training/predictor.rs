@@ -253,8 +253,8 @@ impl Part for Rows<'_> {
         Ok(outputs)
     }
 
-    fn latest(&self) -> Option<Arc<Step>> {
-        self.used.as_ref().map(|(step, _)| step.clone())
+    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>> {
+        self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch())).map(Some)
     }
 }
 

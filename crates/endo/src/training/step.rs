@@ -227,9 +227,15 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.replays = true;
     }
 
-    /// The step that was added last; none where all runs are eager.
-    pub fn latest(&self) -> Option<Arc<Step>> {
-        self.used.last().map(|(step, _)| step.clone())
+    /// The step of a batch, traced if there is none, but not run; none where all runs are eager.
+    #[track_caller]
+    pub fn step(&mut self, batch: Batch<'_>) -> Result<Option<Arc<Step>>> {
+        if self.model.eager {
+            return Ok(None);
+        }
+        let arrays: Vec<&Array> = batch.arrays().collect();
+        let index = self.find(&[], batch.counts(), &arrays)?;
+        Ok(Some(self.used[index].0.clone()))
     }
 
     fn fits<'b>(&self, step: &Step, due: &[Watch], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
