@@ -15,6 +15,8 @@ use super::step::{Batch, Runner};
 
 /// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
 pub(super) const ROWS: usize = 256;
+/// Tables of so many times as many are cut into parts of twice as many: there are enough of them for all threads, and fewer runs.
+const LONG: usize = 32;
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
@@ -72,28 +74,29 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
     if samples <= ROWS {
         return Ok(outputs(runner, inputs, samples)?.to_vec());
     }
-    let parts = samples.div_ceil(ROWS);
-    let rows = |number: usize| ROWS.min(samples - number * ROWS);
+    let most = if samples < LONG * ROWS { ROWS } else { 2 * ROWS };
+    let parts = samples.div_ceil(most);
+    let rows = |number: usize| most.min(samples - number * most);
     let part = |number: usize| -> Vec<Array> {
-        let start = number * ROWS;
+        let start = number * most;
         inputs.iter().map(|x| x.rows(start..start + rows(number))).collect()
     };
     let empty = |outputs: &[Array]| -> Vec<Array> {
         outputs.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect()
     };
     let Some(step) = runner.step(&part(0))? else {
-        let first = outputs(runner, &part(0), ROWS)?;
+        let first = outputs(runner, &part(0), most)?;
         let mut predictions = empty(first);
         write(&mut predictions, first, 0);
         for number in 1..parts {
             let outputs = outputs(runner, &part(number), rows(number))?;
             same(&predictions, outputs, rows(number))?;
-            write(&mut predictions, outputs, number * ROWS);
+            write(&mut predictions, outputs, number * most);
         }
         return Ok(predictions);
     };
     let last = runner.step(&part(parts - 1))?.unwrap_or_else(|| step.clone());
-    let mut predictions = empty(each(&step.outputs, ROWS)?);
+    let mut predictions = empty(each(&step.outputs, most)?);
     same(&predictions, each(&last.outputs, rows(parts - 1))?, rows(parts - 1))?;
     let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
     // Parts of a size are runs of one program, so what they give does not depend on the thread that runs them.
@@ -101,7 +104,7 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
         let (part, step) = (part(number), if number + 1 < parts { &step } else { &last });
         let mut outputs = step.outputs.clone();
         match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
-            Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, number * ROWS),
+            Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, number * most),
             // Of several, the first in the order of the rows.
             Err(error) => {
                 let mut failure = failure.lock().expect("as above");
@@ -175,7 +178,13 @@ mod tests {
 
     #[test]
     fn any_number_of_threads_predicts_the_same_row_by_row() {
-        let x = Array::from_fn([2000, 3], |i| (i as f32 * 0.37).sin());
+        for samples in [2000, 9000] {
+            same_row_by_row(samples);
+        }
+    }
+
+    fn same_row_by_row(samples: usize) {
+        let x = Array::from_fn([samples, 3], |i| (i as f32 * 0.37).sin());
         let predict = |threads: usize, eager: bool| {
             let net = Sequential::new().add(Dense::new(30).activation(Selu)).add(Dense::new(1));
             let model = Model::new(net).seed(1).threads(threads).run_eagerly(eager);
@@ -184,9 +193,9 @@ mod tests {
         let expected = predict(1, false);
         assert_eq!(predict(2, false), expected);
         let eager = predict(2, true);
-        assert!((0..2000).all(|row| (eager.get(row) - expected.get(row)).abs() < 1e-6));
+        assert!((0..samples).all(|row| (eager.get(row) - expected.get(row)).abs() < 1e-6));
         let net = Sequential::new().add(Dense::new(30).activation(Selu)).add(Dense::new(1));
         let model = Model::new(net).seed(1);
-        assert!((0..2000).step_by(97).all(|row| model.predict(&x.rows(row..row + 1)).unwrap().get(0) == expected.get(row)));
+        assert!((0..samples).step_by(97).all(|row| model.predict(&x.rows(row..row + 1)).unwrap().get(0) == expected.get(row)));
     }
 }
