@@ -249,7 +249,7 @@ impl Array {
         }
         fn long<T: Element>(from: &[T], to: &mut [T], indices: &[usize], width: usize, share: Share) {
             let shared = size_of_val(to) >= SHARED_BYTES;
-            let rows = if shared { (TASK_BYTES / (width * size_of::<T>())).max(1) } else { indices.len() };
+            let rows = if shared { (TASK_BYTES / (width * size_of::<T>())).max(1) } else { indices.len().max(1) };
             let parts = Mutex::new(to.chunks_mut(rows * width).zip(indices.chunks(rows)));
             share(indices.len().div_ceil(rows), &|_| {
                 let part = parts.lock().map(|mut parts| parts.next());
@@ -399,6 +399,15 @@ mod tests {
         let before = x.clone();
         x.as_mut_slice::<f32>().unwrap()[0] = 9.0;
         assert_eq!((before.get(0), x.get(0)), (1.0, 9.0));
+    }
+
+    #[test]
+    fn no_rows_are_copied_to_an_array_that_has_some() {
+        for rows in [5, 50_000] {
+            let mut x = Array::full([rows, 3], 1.0, DType::F32);
+            x.copy_rows(&Array::zeros([2, 3], DType::F32), &[]);
+            assert_eq!(x, Array::full([rows, 3], 1.0, DType::F32));
+        }
     }
 
     #[test]
