@@ -13,6 +13,11 @@ use crate::shape::Shape;
 /// What calls a task with each of so many numbers, in any order and perhaps on several threads, and returns when all have returned.
 pub(crate) type Share<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
+/// All tasks one after the other.
+pub(crate) fn in_turn(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    (0..tasks).for_each(task);
+}
+
 /// The bytes of rows, about, that a task copies; and those of all rows from which on there is more than one task.
 const TASK_BYTES: usize = 1 << 15;
 const SHARED_BYTES: usize = 1 << 17;
@@ -237,7 +242,7 @@ impl Array {
     /// # Panics
     /// If the types or row sizes differ, or an index is out of range.
     pub fn copy_rows(&mut self, source: &Array, indices: &[usize]) {
-        self.share_rows(source, indices, &|tasks, task| (0..tasks).for_each(task));
+        self.share_rows(source, indices, &in_turn);
     }
 
     /// The same, in tasks that write apart, one or many by the size of the rows.

@@ -8,7 +8,7 @@ use super::arrays::Arrays;
 use super::batches::{Batches, Order};
 use super::checks::{check_finite, check_fraction, is_batch_of, samples_of};
 use super::class_weight::class_weights;
-use crate::array::{Array, Share};
+use crate::array::{Array, Share, in_turn};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
@@ -321,7 +321,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn gather_into(&self, indices: &[usize], batch: &mut Dataset) -> Result<()> {
-        self.share_gathering(indices, batch, &|tasks, task| (0..tasks).for_each(task))
+        self.share_gathering(indices, batch, &in_turn)
     }
 
     /// The same, in tasks that several threads may share.

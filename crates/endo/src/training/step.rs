@@ -16,6 +16,7 @@ use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
+use super::fit::Buffers;
 use super::kept::Kept;
 use super::lints;
 use super::probes::{Look, Seen};
@@ -131,15 +132,14 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     /// Traces the step of a batch without running it, and sees to it that its variables are saved.
     #[track_caller]
     pub fn prepare(&mut self, batch: Batch<'_>, kept: &mut Kept) -> Result<()> {
+        if let Some(step) = self.step(batch)? {
+            return kept.adopt(step.program.variables());
+        }
         let (model, kind, counts) = (self.model, self.kind, batch.counts());
         let arrays: Vec<&Array> = batch.arrays().collect();
-        if model.eager {
-            let (tracing, made) = (model.tracing(kind == Kind::Train), RefCell::new(Made::default()));
-            let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| model.step(kind, counts, tensors, cx, &[], &made));
-            return kept.adopt(&tracing.variables(&arrays, closure)?);
-        }
-        let index = self.find(&[], counts, &arrays)?;
-        kept.adopt(self.used[index].0.program.variables())
+        let (tracing, made) = (model.tracing(kind == Kind::Train), RefCell::new(Made::default()));
+        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| model.step(kind, counts, tensors, cx, &[], &made));
+        kept.adopt(&tracing.variables(&arrays, closure)?)
     }
 
     /// Runs a batch, and sees to it that the variables of its step are saved: before the first of a shape, so that they have their
@@ -402,7 +402,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
 pub struct Stepper<'m, I: Tree, O: Tree> {
     runner: Runner<'m, I, O>,
     data: &'m Dataset,
-    buffer: Dataset,
+    buffers: Buffers,
 }
 
 impl<I: Tree, O: Tree> Stepper<'_, I, O> {
@@ -412,9 +412,8 @@ impl<I: Tree, O: Tree> Stepper<'_, I, O> {
     /// If an index is not that of a sample, or a term of the loss or a gradient is not finite, in which case no weight changes.
     #[track_caller]
     pub fn step(&mut self, indices: &[usize]) -> Result<f64> {
-        let pool = &self.runner.model.pool;
-        self.data.share_gathering(indices, &mut self.buffer, &|tasks, task| pool.run(tasks, task))?;
-        let (_, outputs) = self.runner.run(Batch { rows: indices, ..Batch::from(&self.buffer) })?;
+        let batch = self.buffers.gather(self.data, indices, &self.runner.model.pool)?;
+        let (_, outputs) = self.runner.run(Batch { rows: indices, ..Batch::from(batch) })?;
         Ok(outputs[0].get(0))
     }
 }
@@ -426,7 +425,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// If the model is not compiled, or the data has fewer rows.
     pub fn stepper<'m>(&'m mut self, data: &'m Dataset, batch_size: usize) -> Result<Stepper<'m, I, O>> {
         self.compiled()?;
-        let buffer = data.rows(0..batch_size)?;
-        Ok(Stepper { runner: Runner::new(self, Kind::Train), data, buffer })
+        data.rows(0..batch_size)?;
+        Ok(Stepper { runner: Runner::new(self, Kind::Train), data, buffers: Buffers::default() })
     }
 }

@@ -262,3 +262,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_relu_lets_through_is_one_operation() {
+    let net = Sequential::new().add(Dense::new(30).activation(Relu)).add(Dense::new(1));
+    let mut model = Model::new(net).seed(1);
+    model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    let data = Dataset::new(Array::from_fn([32, 8], |i| (0.7 * i as f32).sin()), Array::zeros([32, 1], DType::F32)).unwrap();
+    let plan = model.training_program(&data).unwrap().plan().to_string();
+    assert!(plan.contains("x.where_above(y, z)") && !plan.contains("= greater(") && !plan.contains("= where("), "{plan}");
+}
