@@ -106,7 +106,8 @@ impl<'a> Groups<'a> {
     /// computed in the same loop.
     pub fn is_direct(&self, read: &Read, length: usize) -> bool {
         let whole = self.graph.node(read.base).shape.len() == length && read.layout.length() == length;
-        whole && read.layout.is_plain() && self.kind(read.base) == Some(Kind::Elementwise)
+        let in_loop = self.kind(read.base) == Some(Kind::Elementwise) && self.biased(read.base).is_none();
+        whole && read.layout.is_plain() && in_loop
     }
 
     /// Whether an operation is computed element by element.

@@ -2,6 +2,7 @@
 //!
 //! In: words from proptest, each an operation and its operands. Every value stays within [-1, 1], and no operation makes the
 //! errors of its operands larger, so errors only add up: that is the bound. What no sum of floats went into agrees bit for bit.
+//! Where a mean would be over no elements, a sum is taken: its NaN would hide all that follows.
 
 use std::cell::RefCell;
 use std::panic::Location;
@@ -30,6 +31,8 @@ struct Garden<'a> {
     /// Whether the variables hold the same bits in every way to run.
     exact: Vec<bool>,
     values: Vec<Value>,
+    /// Whether values of no elements are used as others are.
+    empty: bool,
 }
 
 impl Garden<'_> {
@@ -69,6 +72,7 @@ impl Garden<'_> {
         let along = axis as isize;
         let size = x.shape().get(axis).copied().unwrap_or(1);
         let axes: Vec<isize> = (0..x.rank()).filter(|axis| word >> (24 + axis) & 1 == 1).map(|axis| axis as isize).collect();
+        let nothing = axes.iter().any(|&axis| x.shape()[axis as usize] == 0);
         let room = x.shape().len() * 2 <= LARGEST && x.rank() > 0;
         let (tensor, exact) = match word % 32 {
             1 => (x * y * 0.5, both),
@@ -77,11 +81,13 @@ impl Garden<'_> {
             4 => ((x - y) * 0.5, both),
             5 if both => (x.maximum(y), true),
             6 if both => ((x.greater(y) & x.less(0.3)).where_(x, y * -0.5), true),
+            7 | 26 | 30 if nothing => (x.sum_axes(&axes), a.exact),
             7 => (x.mean_axes(&axes), false),
             // Of 0 and -0 either may be the larger one.
             8 if a.exact => (x.max_axes(&axes) + 0.0, true),
             9 if x.rank() >= 2 => (self.product(x, word >> 16), false),
             10 => (x.permute(&(0..x.rank()).rev().collect::<Vec<_>>()), a.exact),
+            11 if x.rank() > 0 && self.empty && word >> 31 == 1 => (x.slice(along, size..), a.exact),
             11 if x.rank() > 0 => (x.slice_step(along, size / 3.., if word >> 30 & 1 == 1 { -2 } else { 1 }), a.exact),
             12 if x.rank() > 0 => (x.flip(along), a.exact),
             13 => (x.reshape([x.shape().len()]), a.exact),
@@ -117,7 +123,7 @@ impl Garden<'_> {
             }
             _ => ((x + y) * 0.5, both),
         };
-        if !tensor.shape().is_empty() && tensor.rank() <= 4 {
+        if (self.empty || !tensor.shape().is_empty()) && tensor.rank() <= 4 {
             self.values.push(Value { tensor, exact });
         }
     }
@@ -161,6 +167,7 @@ struct Case {
     seed: u64,
     dtype: DType,
     gradients: bool,
+    empty: bool,
 }
 
 const RUNS: usize = 2;
@@ -176,7 +183,8 @@ impl Case {
         let flags = RefCell::new(Vec::new());
         let closure = |trace: &Rc<Trace>, inputs: &[Tensor]| {
             let values = inputs.iter().map(|tensor| Value { tensor: tensor.clone(), exact: true }).collect();
-            let mut garden = Garden { trace, variables: &variables, exact: exact.borrow().clone(), values };
+            let mut garden =
+                Garden { trace, variables: &variables, exact: exact.borrow().clone(), values, empty: self.empty };
             self.words.iter().for_each(|&word| garden.grow(word));
             let kept = self.words.len().min(5);
             let mut outputs: Vec<Value> = self.words[..kept].iter().map(|&word| garden.pick(word >> 3).clone()).collect();
@@ -227,7 +235,8 @@ impl Case {
 
     /// The gradients of the mean of all outputs with respect to the inputs and the variables' first values.
     fn slopes(&self, garden: &Garden, outputs: &[Value], inputs: &[Tensor]) -> Vec<Value> {
-        let means = outputs.iter().map(|value| value.tensor.mean()).reduce(|sum, mean| sum + mean);
+        let mean = |value: &Value| value.tensor.sum() * (1.0 / value.tensor.shape().len().max(1) as f64);
+        let means = outputs.iter().map(mean).reduce(|sum, mean| sum + mean);
         let loss = means.expect("there are outputs") * (1.0 / outputs.len() as f64);
         let first = garden.variables.iter().filter_map(|variable| garden.trace.first_read(variable));
         let targets: Vec<Tensor> = inputs.iter().cloned().chain(first).collect();
@@ -241,8 +250,14 @@ fn case(gradients: bool) -> impl Strategy<Value = Case> {
     let double = any::<bool>();
     (words, [1_usize..7, 1_usize..19], any::<u64>(), double).prop_map(move |(words, sizes, seed, double)| {
         let dtype = if double { DType::F64 } else { DType::F32 };
-        Case { words, sizes, seed, dtype, gradients }
+        Case { words, sizes, seed, dtype, gradients, empty: false }
     })
+}
+
+/// Programs whose inputs may have an axis of 0, and that slice others down to one.
+fn empty_case(gradients: bool) -> impl Strategy<Value = Case> {
+    let sizes = prop_oneof![Just([0, 5]), Just([4, 0]), Just([0, 0]), Just([3, 7])];
+    (case(gradients), sizes).prop_map(|(case, sizes)| Case { sizes, empty: true, ..case })
 }
 
 proptest! {
@@ -255,6 +270,20 @@ proptest! {
 
     #[test]
     fn graphs_with_variables_and_gradients(case in case(true)) {
+        case.check();
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(500))]
+
+    #[test]
+    fn graphs_with_axes_of_0(case in empty_case(false)) {
+        case.check();
+    }
+
+    #[test]
+    fn graphs_with_axes_of_0_and_gradients(case in empty_case(true)) {
         case.check();
     }
 }

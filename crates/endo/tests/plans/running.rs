@@ -59,7 +59,7 @@ pub fn run(way: Way, closure: Closure, inputs: &[Array], variables: &[Variable],
     match way {
         Way::Fused(threads) => {
             let (graph, pool) = (graph(closure, inputs)?, Pool::new(threads));
-            let program = Program::new(&graph);
+            let program = Program::new(&graph)?;
             for _ in 0..runs {
                 let mut outputs = zeros(&graph);
                 program.run(&inputs.iter().collect::<Vec<_>>(), &mut outputs, &pool)?;
@@ -70,7 +70,7 @@ pub fn run(way: Way, closure: Closure, inputs: &[Array], variables: &[Variable],
             let (graph, pool) = (graph(closure, inputs)?, Pool::new(1));
             let plan = Plan::unfused(&graph);
             let mut workspace = Workspace::new(&plan, 1);
-            let (block, offsets) = Block::gather(&graph.variables);
+            let (block, offsets) = Block::gather(&graph.variables)?;
             for _ in 0..runs {
                 let mut content = block.write();
                 let memory = VariableMemory::Write(content.bytes_mut());
