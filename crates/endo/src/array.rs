@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use crate::dtype::{DType, Data, Element};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
+use crate::simd::Memory;
 
 /// What calls a task with each of so many numbers, in any order and perhaps on several threads, and returns when all have returned.
 pub(crate) type Share<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
@@ -40,9 +41,12 @@ impl Array {
     /// An array of the given shape.
     ///
     /// # Errors
-    /// When the shape does not hold as many values as are given.
+    /// When the shape does not hold as many values as are given, or no array may have it ([`Shape::LIMIT`]).
     pub fn new<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Result<Self> {
         let shape = shape.into();
+        if !shape.is_possible() {
+            return Err(shape.too_large());
+        }
         if shape.len() != values.len() {
             let message = format!("an array of shape {shape} holds {} values, but {} were given", shape.len(), values.len());
             return Err(Error::new(ErrorKind::Shape, message).help("give one value for every element of the shape"));
@@ -56,10 +60,32 @@ impl Array {
     /// # use endo::prelude::*;
     /// assert_eq!(Array::from_fn([2, 2], |i| i as f32), Array::from([[0.0_f32, 1.0], [2.0, 3.0]]));
     /// ```
+    ///
+    /// # Panics
+    /// If no array may have the shape ([`Shape::LIMIT`]), or the system gives no memory for it.
+    #[track_caller]
     pub fn from_fn<T: Element>(shape: impl Into<Shape>, f: impl FnMut(usize) -> T) -> Self {
         let shape = shape.into();
+        if let Err(error) = Self::require_room(&shape, T::DTYPE) {
+            panic!("{error}");
+        }
         let values = (0..shape.len()).map(f).collect();
         Self { shape, data: Arc::new(T::into_data(values)) }
+    }
+
+    /// Fails if no array may have the shape, or the system gives no memory for it now.
+    pub(crate) fn require_room(shape: &Shape, dtype: DType) -> Result<()> {
+        if !shape.is_possible() {
+            return Err(shape.too_large());
+        }
+        let bytes = shape.len() * dtype.bytes(); // fits: the shape is possible
+        if Memory::is_available(bytes) { Ok(()) } else { Err(Error::out_of_memory(&format!("an array of shape {shape}"), bytes)) }
+    }
+
+    /// All elements zero, unless no array may have the shape or the system gives no memory for it.
+    pub(crate) fn try_zeros(shape: &Shape, dtype: DType) -> Result<Self> {
+        Self::require_room(shape, dtype)?;
+        Ok(Self::zeros(shape, dtype))
     }
 
     /// One number, without axes.
@@ -68,6 +94,10 @@ impl Array {
     }
 
     /// All elements equal to `value`, converted to `dtype`.
+    ///
+    /// # Panics
+    /// If no array may have the shape ([`Shape::LIMIT`]), or the system gives no memory for it.
+    #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: f64, dtype: DType) -> Self {
         match dtype {
             DType::F32 => Self::from_fn(shape, |_| f32::from_f64(value)),
@@ -78,6 +108,10 @@ impl Array {
     }
 
     /// All elements zero.
+    ///
+    /// # Panics
+    /// If no array may have the shape ([`Shape::LIMIT`]), or the system gives no memory for it.
+    #[track_caller]
     pub fn zeros(shape: impl Into<Shape>, dtype: DType) -> Self {
         Self::full(shape, 0.0, dtype)
     }
@@ -85,7 +119,8 @@ impl Array {
     /// An array from the bytes of its elements in the machine's order, as in an arena or a file.
     ///
     /// # Panics
-    /// If there are not exactly as many bytes as the shape and type need.
+    /// If there are not exactly as many bytes as the shape and type need, or no array may have the shape ([`Shape::LIMIT`]).
+    #[track_caller]
     pub fn from_bytes(shape: impl Into<Shape>, dtype: DType, bytes: &[u8]) -> Self {
         let mut array = Self::zeros(shape, dtype);
         array.copy_from_bytes(bytes);
@@ -131,6 +166,16 @@ impl Array {
             Data::I32(values) => bytemuck::cast_slice(values),
             Data::Bool(values) => bytemuck::cast_slice(values),
         }
+    }
+
+    /// As [`copy_from_bytes`](Self::copy_from_bytes), unless a clone shares the numbers and the system gives no memory for
+    /// others.
+    pub(crate) fn try_copy_from_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        if Arc::get_mut(&mut self.data).is_none() {
+            *self = Self::try_zeros(&self.shape, self.dtype())?;
+        }
+        self.copy_from_bytes(bytes);
+        Ok(())
     }
 
     /// Overwrites the elements with bytes in the machine's order.
@@ -202,9 +247,12 @@ impl Array {
     /// The same numbers in another shape of the same length.
     ///
     /// # Errors
-    /// When the lengths differ.
+    /// When the lengths differ, or no array may have the shape ([`Shape::LIMIT`]).
     pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Array> {
         let shape = shape.into();
+        if !shape.is_possible() {
+            return Err(shape.too_large());
+        }
         if shape.len() != self.len() {
             let message = format!("cannot reshape {} to {shape}: {} elements against {}", self.shape, self.len(), shape.len());
             return Err(Error::new(ErrorKind::Shape, message));
@@ -316,7 +364,13 @@ impl Array {
     }
 
     fn row_bytes(&self) -> usize {
-        self.shape.sizes()[1..].iter().product::<usize>() * self.dtype().bytes()
+        self.shape.sizes()[1..].iter().product::<usize>() * self.dtype().bytes() // fits: the shape is possible
+    }
+
+    /// Numbers that a vector holds already. A shape of many empty rows takes no memory, so it has to be looked at.
+    #[track_caller]
+    fn holding<T: Element>(shape: Shape, values: Vec<T>) -> Self {
+        Self::new(shape, values).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -328,7 +382,7 @@ impl<T: Element> From<T> for Array {
 
 impl<T: Element> From<Vec<T>> for Array {
     fn from(values: Vec<T>) -> Self {
-        Self { shape: values.len().into(), data: Arc::new(T::into_data(values)) }
+        Self::holding(values.len().into(), values)
     }
 }
 
@@ -340,13 +394,13 @@ impl<T: Element, const N: usize> From<[T; N]> for Array {
 
 impl<T: Element, const N: usize, const M: usize> From<[[T; M]; N]> for Array {
     fn from(rows: [[T; M]; N]) -> Self {
-        Self { shape: [N, M].into(), data: Arc::new(T::into_data(rows.concat())) }
+        Self::holding([N, M].into(), rows.as_flattened().to_vec())
     }
 }
 
 impl<T: Element, const N: usize, const M: usize, const K: usize> From<[[[T; K]; M]; N]> for Array {
     fn from(values: [[[T; K]; M]; N]) -> Self {
-        Self { shape: [N, M, K].into(), data: Arc::new(T::into_data(values.concat().concat())) }
+        Self::holding([N, M, K].into(), values.as_flattened().as_flattened().to_vec())
     }
 }
 

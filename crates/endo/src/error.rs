@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Argument,
     /// Calls in an order that cannot work: `fit` before `compile`.
     Usage,
+    /// Memory that the system does not give.
+    Memory,
 }
 
 /// A failure that says what, where, expected and got, and how to mend it.
@@ -51,6 +53,13 @@ impl Error {
     /// An error of a kind; the message says what happened, what was expected and what was got.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Parts { kind, message: message.into(), layer: None, site: None, help: None }))
+    }
+
+    /// The error of something that needs more memory than the system gives.
+    pub(crate) fn out_of_memory(what: &str, bytes: usize) -> Self {
+        let message = format!("{what} needs {:.1} GB of memory, more than the system gives", bytes as f64 / 1e9);
+        let help = "use fewer rows at a time or smaller sizes, or free memory";
+        Self::new(ErrorKind::Memory, message).help(help)
     }
 
     /// Says how to mend it.

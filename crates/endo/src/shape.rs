@@ -5,6 +5,8 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::error::{Error, ErrorKind};
+
 /// The sizes of the axes of an array, outermost first; `[]` is the shape of a scalar.
 ///
 /// ```
@@ -26,9 +28,33 @@ impl Shape {
         self.0.len()
     }
 
-    /// The number of elements: the product of the sizes.
+    /// An array has fewer elements than this: 2^40, which as `f32` take 4 TiB, more than one machine holds. So the sizes of
+    /// an array multiply to its length, its bytes and its strides without overflow, in any order, and also beside sizes of 0.
+    pub const LIMIT: usize = match 1_usize.checked_shl(40) {
+        Some(limit) => limit,
+        None => isize::MAX as usize / 16, // where addresses have 32 bits
+    };
+
+    /// The number of elements: the product of the sizes; `usize::MAX` where the product is larger than that.
     pub fn len(&self) -> usize {
-        self.0.iter().product()
+        product(&self.0)
+    }
+
+    /// Whether an array may have this shape: the product of its sizes is less than [`LIMIT`](Self::LIMIT), not counting
+    /// sizes of 0, which would hide that the others are too large.
+    pub fn is_possible(&self) -> bool {
+        self.0.iter().fold(1_usize, |product, &size| product.saturating_mul(size.max(1))) < Self::LIMIT
+    }
+
+    /// The error for a shape that no array may have.
+    pub(crate) fn too_large(&self) -> Error {
+        let message = format!("an array of shape {self} has more elements than a machine holds");
+        Error::new(ErrorKind::Shape, message).help("the sizes must multiply to less than 2^40: check the sizes that were given")
+    }
+
+    /// A small shape of the same rank, for the stand-in of a tensor that cannot have this one.
+    pub(crate) fn stand_in(&self) -> Shape {
+        self.0.iter().map(|&size| size.min(1)).collect()
     }
 
     /// Whether there are no elements: some axis has size 0.
@@ -110,6 +136,11 @@ impl Shape {
     }
 }
 
+/// The product of sizes that a user gave; `usize::MAX`, which no array has, where it is larger than that.
+pub(crate) fn product<'a>(sizes: impl IntoIterator<Item = &'a usize>) -> usize {
+    sizes.into_iter().fold(1, |product, &size| product.saturating_mul(size))
+}
+
 impl Deref for Shape {
     type Target = [usize];
 
@@ -179,6 +210,14 @@ mod tests {
     #[test]
     fn strides_are_row_major() {
         assert_eq!(Shape::from([2, 3, 4]).strides(), [12, 4, 1]);
+    }
+
+    #[test]
+    fn shapes_whose_sizes_multiply_to_too_much_are_impossible() {
+        assert!(Shape::scalar().is_possible() && Shape::from([3, 0, 5]).is_possible());
+        assert!(Shape::from([1 << 20, (1 << 20) - 1]).is_possible() && !Shape::from([1 << 20, 1 << 20]).is_possible());
+        assert!(!Shape::from([0, 1 << 40]).is_possible() && !Shape::from([1 << 32, 1 << 32]).is_possible());
+        assert_eq!([Shape::from([1 << 32, 1 << 32]).len(), Shape::from([1 << 40, 1 << 40, 0]).len()], [usize::MAX, 0]);
     }
 
     #[test]

@@ -189,22 +189,25 @@ impl Block {
     ///
     /// Blocks merge and never split: a variable's block-mates come along, so two plans that share a variable end up on
     /// one block instead of moving the variable to and fro.
-    pub fn gather(variables: &[Variable]) -> (Arc<Block>, Vec<usize>) {
+    ///
+    /// # Errors
+    /// If the system does not give the memory for a larger block; then all variables stay where they are.
+    pub fn gather(variables: &[Variable]) -> Result<(Arc<Block>, Vec<usize>)> {
         loop {
             let places: Vec<Place> = variables.iter().map(Variable::place).collect();
             if let Some(first) = places.first()
                 && places.iter().all(|place| Arc::ptr_eq(&place.block, &first.block))
             {
-                return (first.block.clone(), places.iter().map(|place| place.offset).collect());
+                return Ok((first.block.clone(), places.iter().map(|place| place.offset).collect()));
             }
             if variables.is_empty() {
-                return (Block::new(), Vec::new());
+                return Ok((Block::new(), Vec::new()));
             }
-            Self::merge(variables);
+            Self::merge(variables)?;
         }
     }
 
-    fn merge(variables: &[Variable]) {
+    fn merge(variables: &[Variable]) -> Result<()> {
         let mut blocks: Vec<Arc<Block>> = Vec::new();
         for variable in variables {
             let block = variable.place().block;
@@ -216,7 +219,7 @@ impl Block {
         blocks.sort_by_key(|block| Arc::as_ptr(block) as usize);
         let mut contents: Vec<_> = blocks.iter().map(|block| block.write()).collect();
         if contents.iter().any(|content| content.retired) {
-            return;
+            return Ok(());
         }
         let mut members: Vec<Arc<Inner>> = variables.iter().map(|variable| variable.0.clone()).collect();
         members.extend(contents.iter().flat_map(|content| content.members.iter().filter_map(Weak::upgrade)));
@@ -226,7 +229,9 @@ impl Block {
         let merged = Block::new();
         let mut target = merged.write();
         let bytes = |member: &Arc<Inner>| Memory::round_up((member.shape.len() * member.dtype.bytes()).max(1));
-        target.memory = Memory::with_room(members.iter().map(bytes).sum());
+        let bytes = members.iter().map(bytes).fold(0, usize::saturating_add);
+        let out_of_memory = || Error::out_of_memory("what a run keeps of weights and other variables", bytes);
+        target.memory = Memory::try_with_room(bytes).ok_or_else(out_of_memory)?;
         for member in members {
             let mut place = member.place.lock().expect("no thread panics while it moves a variable");
             let Some(source) = blocks.iter().position(|block| Arc::ptr_eq(block, &place.block)) else {
@@ -241,6 +246,7 @@ impl Block {
             content.retired = true;
             content.memory = Memory::default();
         });
+        Ok(())
     }
 
     /// Locks the block for reading.
@@ -278,11 +284,11 @@ mod tests {
     #[test]
     fn gathering_keeps_values_and_brings_block_mates_along() {
         let [a, b, c] = [1.0_f32, 2.0, 3.0].map(|x| Variable::new("x", Array::scalar(x)));
-        let (first, _) = Block::gather(&[a.clone(), b.clone()]);
-        let (second, offsets) = Block::gather(&[c.clone(), b.clone()]);
+        let (first, _) = Block::gather(&[a.clone(), b.clone()]).unwrap();
+        let (second, offsets) = Block::gather(&[c.clone(), b.clone()]).unwrap();
         assert!(first.read().is_retired());
         assert_eq!(offsets, [0, Memory::LINE]);
-        assert!(Arc::ptr_eq(&second, &Block::gather(std::slice::from_ref(&a)).0));
+        assert!(Arc::ptr_eq(&second, &Block::gather(std::slice::from_ref(&a)).unwrap().0));
         assert_eq!([a, b, c].map(|x| x.value().get(0)), [1.0, 2.0, 3.0]);
     }
 
@@ -299,7 +305,7 @@ mod tests {
         std::thread::scope(|scope| {
             for start in 0..4 {
                 let variables = &variables;
-                scope.spawn(move || Block::gather(&variables[start..start + 4]));
+                scope.spawn(move || Block::gather(&variables[start..start + 4]).unwrap());
             }
         });
         let values: Vec<f64> = variables.iter().map(|x| x.value().get(0)).collect();

@@ -2,7 +2,6 @@
 //!
 //! In: a tensor of floats and the axis that belongs together. Out: the same shape; for [`Glu`] half the axis.
 
-use crate::array::Array;
 use crate::graph::Tensor;
 use crate::named::{Axes, named};
 
@@ -63,9 +62,8 @@ fn sparsemax(x: &Tensor, axis: isize) -> Tensor {
     let z = below_max(x, &[axis]);
     let Some(position) = x.shape().axis(axis) else { return z };
     let count = x.shape()[position];
-    let ranks =
-        Array::from_fn(x.shape().with_ones(&(0..x.rank()).collect::<Vec<_>>()).with(position, count), |rank| rank as f64 + 1.0);
-    let ranks = x.trace().constant(ranks.cast(z.dtype()), std::panic::Location::caller());
+    let shape = x.shape().with_ones(&(0..x.rank()).collect::<Vec<_>>()).with(position, count);
+    let ranks = x.trace().constant_from_fn(shape, |rank| rank as f64 + 1.0, std::panic::Location::caller()).cast(z.dtype());
     // Of all candidates (sum of the k largest - 1) / k, the greatest is tau. Which values lie above it is constant between
     // jumps, so only those that do have gradients.
     let sorted = z.stop_gradient().sort(axis).flip(axis);
@@ -79,6 +77,7 @@ fn sparsemax(x: &Tensor, axis: isize) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::array::Array;
     use crate::error::Result;
     use crate::trace::Function;
 

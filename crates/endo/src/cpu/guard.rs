@@ -52,8 +52,8 @@ struct Deferred {
 const SAFE: f64 = 1e38;
 
 impl Guard {
-    /// Resolves a step of the plan.
-    pub fn new(plan: &Plan, guard: &plan::Guard) -> Self {
+    /// Resolves a step of the plan, unless the system does not give the memory.
+    pub fn new(plan: &Plan, guard: &plan::Guard) -> Option<Self> {
         let check = |check: &Checked| Check {
             index: check.index,
             stretch: Stretch::new(plan, check.buffer, check.offset, check.length),
@@ -62,13 +62,14 @@ impl Guard {
         let deferred = |product: &Product| {
             let [rows, terms, columns] = product.sizes;
             let operands = [Stretch::of(plan, &product.left, [rows, terms]), Stretch::of(plan, &product.right, [terms, columns])];
-            Deferred { terms, operands, product: Batch::new(plan, product) }
+            Some(Deferred { terms, operands, product: Batch::new(plan, product)? })
         };
         let checks: Box<[Check]> = guard.checks.iter().map(check).collect();
         let mut all: Vec<Stretch> = checks.iter().filter(|check| !check.deferred).map(|check| check.stretch).collect();
         all.sort_by_key(|stretch| (stretch.address.base, stretch.address.offset));
         all.dedup_by(|next, last| last.join(next));
-        Self { checks, stretches: all.into(), deferred: guard.deferred.iter().map(deferred).collect() }
+        let deferred = guard.deferred.iter().map(deferred).collect::<Option<_>>()?;
+        Some(Self { checks, stretches: all.into(), deferred })
     }
 
     /// The bytes of scratch that one thread needs.

@@ -70,7 +70,17 @@ pub enum VariableMemory<'a> {
 
 impl Workspace {
     /// The workspace for a plan, for pools of up to `threads` threads.
+    ///
+    /// # Panics
+    /// If the system does not give the memory.
     pub fn new(plan: &Plan, threads: usize) -> Self {
+        Self::try_new(plan, threads).expect("the system gives the memory of the plan")
+    }
+
+    /// As [`new`](Self::new), unless the system does not give the memory.
+    pub fn try_new(plan: &Plan, threads: usize) -> Option<Self> {
+        // Before steps are resolved to addresses within it.
+        let arena = Memory::try_zeroed(plan.arena)?;
         let level = Level::detect();
         let threads = threads.max(1);
         let mut tiles = Tiles::default();
@@ -85,13 +95,13 @@ impl Workspace {
                         Resolved::Loop(body)
                     }
                 },
-                Action::Product(product) => Resolved::Product(Batch::new(plan, product)),
+                Action::Product(product) => Resolved::Product(Batch::new(plan, product)?),
                 Action::Call(call) => Resolved::Call(call::Call::new(plan, call), index),
-                Action::Guard(guard) => Resolved::Guard(Guard::new(plan, guard)),
+                Action::Guard(guard) => Resolved::Guard(Guard::new(plan, guard)?),
                 Action::Update(update) => {
                     let (body, spreads) = Body::new(plan, &update.body, level, &mut tiles);
                     steps.extend(spreads.into_iter().map(Resolved::Spread));
-                    Resolved::Update(Box::new(Update::new(plan, update, body)))
+                    Resolved::Update(Box::new(Update::new(plan, update, body)?))
                 }
             };
             steps.push(resolved);
@@ -114,10 +124,10 @@ impl Workspace {
         };
         let stride = Memory::round_up(steps.iter().map(needed).max().unwrap_or(0));
         let partials = steps.iter().map(partials).max().unwrap_or(0);
-        Self {
-            arena: Memory::zeroed(plan.arena),
+        Some(Self {
+            arena,
             tiles: tiles.into_memory(),
-            scratch: Memory::zeroed(stride * threads + partials),
+            scratch: Memory::try_zeroed(stride.checked_mul(threads)?.checked_add(partials)?)?,
             stride,
             threads,
             bases: Bases::new(plan),
@@ -126,7 +136,7 @@ impl Workspace {
             planned: plan.steps.len(),
             level,
             alone: Pool::new(1),
-        }
+        })
     }
 
     /// The threads that it has room for.

@@ -29,15 +29,16 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Resolves a product of the plan.
-    pub fn new(plan: &Plan, product: &Product) -> Self {
+    /// Resolves a product of the plan, unless the system does not give the memory for where each product of the batch starts.
+    pub fn new(plan: &Plan, product: &Product) -> Option<Self> {
         let [m, k, n] = product.sizes;
         let dtype = plan.buffers[product.output].dtype;
         let size = dtype.bytes();
         let strides =
             |matrix: &Matrix| matrix.strides.map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"));
         let matmul = Matmul { m, n, k, a: strides(&product.left), b: strides(&product.right), c_row: n, accumulate: false };
-        let count: usize = product.batch.iter().product();
+        // However many products of no elements there are, nothing is to be done.
+        let count = if m * n == 0 { 0 } else { product.batch.iter().product() };
         // Batch strides may be negative, so starts are taken relative to the first byte and wrap around.
         let start = |matrix: &Matrix, mut index: usize| {
             let mut start = 0_isize;
@@ -47,17 +48,19 @@ impl Batch {
             }
             (start * size as isize) as usize
         };
-        let starts =
-            (0..count).map(|index| [start(&product.left, index), start(&product.right, index), index * m * n * size]).collect();
-        Self {
+        let mut starts: Vec<[usize; 3]> = Vec::new();
+        starts.try_reserve_exact(count).ok()?;
+        let all = |index: usize| [start(&product.left, index), start(&product.right, index), index * m * n * size];
+        starts.extend((0..count).map(all));
+        Some(Self {
             matmul,
             wide: dtype == DType::F64,
             left: Address::new(plan, product.left.buffer, product.left.offset),
             right: Address::new(plan, product.right.buffer, product.right.offset),
             bias: product.bias.map(|(buffer, offset)| Address::new(plan, buffer, offset)),
             output: Address::new(plan, product.output, 0),
-            starts,
-        }
+            starts: starts.into(),
+        })
     }
 
     /// The bytes of scratch that one thread needs.

@@ -30,12 +30,12 @@ struct Routine {
 }
 
 impl Update {
-    /// Resolves a step of the plan, whose loop has been resolved.
-    pub fn new(plan: &Plan, update: &plan::Update, body: Body) -> Self {
-        let product = Batch::new(plan, &update.product);
+    /// Resolves a step of the plan, whose loop has been resolved, unless the system does not give the memory.
+    pub fn new(plan: &Plan, update: &plan::Update, body: Body) -> Option<Self> {
+        let product = Batch::new(plan, &update.product)?;
         let whole = update.body.whole.as_ref().filter(|_| product.updates());
         let routine = whole.map(|whole| Routine::new(plan, update, whole));
-        Self { product, body, routine, checked: update.checked }
+        Some(Self { product, body, routine, checked: update.checked })
     }
 
     /// The bytes of scratch that one thread needs.

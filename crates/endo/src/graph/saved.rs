@@ -188,17 +188,17 @@ impl SavedGraph {
             let fail = |what: &str| (place, format!("operation {place}, `{}`, {what}", saved.operation));
             let numbers = |counts: &[Count]| counts.iter().map(|count| count.at(rows)).collect::<Option<Vec<i64>>>();
             let shape = numbers(&saved.shape).and_then(|sizes| sizes.into_iter().map(|size| size.try_into().ok()).collect());
-            let shape: Shape = shape.filter(validity::is_possible).ok_or_else(|| fail("has an impossible shape"))?;
+            let shape: Shape = shape.filter(Shape::is_possible).ok_or_else(|| fail("has an impossible shape"))?;
             let attributes = numbers(&saved.attributes).ok_or_else(|| fail("has numbers that are too large"))?;
             if saved.inputs.iter().any(|&input| input >= place) || saved.scope >= self.scopes.len() {
                 return Err(fail("refers to what comes after it"));
             }
-            if saved.operation == "fill" && shape.len() > validity::LARGEST_FILL {
-                return Err(fail(&format!(
-                    "has {} elements of one number, and may have {}",
-                    shape.len(),
-                    validity::LARGEST_FILL
-                )));
+            if saved.operation == "fill" {
+                if shape.len() > validity::LARGEST_FILL {
+                    let (elements, most) = (shape.len(), validity::LARGEST_FILL);
+                    return Err(fail(&format!("has {elements} elements of one number, and may have {most}")));
+                }
+                Array::require_room(&shape, saved.dtype).map_err(|error| fail(&format!("fails: {}", error.message())))?;
             }
             let op = self.op(saved, &attributes, &shape, named).ok_or_else(|| fail("is not known with these numbers"))?;
             let inputs = saved.inputs.iter().map(|&input| NodeId(input as u32)).collect();
@@ -288,7 +288,13 @@ fn uniform(array: &Array) -> Option<i64> {
 
 /// The array whose elements all have these bits.
 fn filled(shape: &Shape, dtype: DType, bits: i64) -> Array {
-    Array::from_bytes(shape, dtype, &bits.to_ne_bytes()[..dtype.bytes()].repeat(shape.len()))
+    let [a, b, c, d, ..] = bits.to_ne_bytes();
+    match dtype {
+        DType::F32 => Array::from_fn(shape, |_| f32::from_ne_bytes([a, b, c, d])),
+        DType::F64 => Array::from_fn(shape, |_| f64::from_ne_bytes(bits.to_ne_bytes())),
+        DType::I32 => Array::from_fn(shape, |_| i32::from_ne_bytes([a, b, c, d])),
+        DType::Bool => Array::from_fn(shape, |_| a != 0),
+    }
 }
 
 /// What of a graph is saved, in the form in which graphs for different numbers of rows are compared.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::dtype::DType;
+use crate::dtype::{DType, Element};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 use crate::variable::Variable;
@@ -87,6 +87,15 @@ impl Trace {
         if let Some(error) = self.stranger(inputs) {
             return self.fail(error.at(site), shape, dtype);
         }
+        // All that plans, kernels and gradients multiply of sizes relies on this.
+        if !shape.is_possible() {
+            return self.fail(shape.too_large().at(site), shape, dtype);
+        }
+        if self.is_eager()
+            && let Err(error) = Array::require_room(&shape, dtype)
+        {
+            return self.fail(error.at(site), shape, dtype);
+        }
         let inputs = inputs.iter().map(|input| input.id()).collect();
         let mut state = self.state.borrow_mut();
         let site = state.users(site);
@@ -128,6 +137,20 @@ impl Trace {
     pub fn constant(self: &Rc<Self>, array: Array, site: &'static Location<'static>) -> Tensor {
         let (shape, dtype) = (array.shape().clone(), array.dtype());
         self.push(Op::Constant(array), &[], shape, dtype, site)
+    }
+
+    /// Adds the numbers `f(0), f(1), ..` in a shape; an error where no array may have it, or the system gives no memory.
+    pub fn constant_from_fn<T: Element>(
+        self: &Rc<Self>,
+        shape: impl Into<Shape>,
+        f: impl FnMut(usize) -> T,
+        site: &'static Location<'static>,
+    ) -> Tensor {
+        let shape = shape.into();
+        match Array::require_room(&shape, T::DTYPE) {
+            Ok(()) => self.constant(Array::from_fn(shape, f), site),
+            Err(error) => self.fail(error.at(site), shape, T::DTYPE),
+        }
     }
 
     /// The value of a variable: what it has when the run starts, or what it was last assigned in this trace.
@@ -198,10 +221,13 @@ impl Trace {
         self.state.borrow_mut().graph.checks.clear();
     }
 
-    /// Records an error (the first one counts) and returns a stand-in, so that tracing can go on.
+    /// Records an error (the first one counts) and returns a stand-in, so that tracing can go on: of the shape if that is
+    /// small, or else of its rank.
     pub fn fail(self: &Rc<Self>, error: Error, shape: Shape, dtype: DType) -> Tensor {
+        const LARGEST: usize = 1 << 20;
         let site = error.site().unwrap_or(Location::caller());
         self.record(error);
+        let shape = if shape.is_possible() && shape.len() <= LARGEST { shape } else { shape.stand_in() };
         self.constant(Array::zeros(shape, dtype), site)
     }
 

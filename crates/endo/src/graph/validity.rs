@@ -8,19 +8,9 @@ use crate::shape::Shape;
 
 use super::{Form, Graph, Node, Op, View};
 
-/// More elements than this no memory holds, whatever their type.
-const LARGEST: usize = isize::MAX as usize / 8;
-
-/// An array of one number, of which a file has that number alone, is made whole when the graph is: not of more elements than this,
-/// or a short file would ask for all memory.
+/// An array of one number, of which a file has that number alone, is made whole when the graph is. It has at most this many
+/// elements, or a short file could ask for all memory.
 pub const LARGEST_FILL: usize = 1 << 30;
-
-/// Whether there can be an array of a shape.
-pub fn is_possible(shape: &Shape) -> bool {
-    // Without the sizes of 0, which would hide that the others are too large.
-    let product = shape.iter().filter(|&&size| size > 0).try_fold(1_usize, |product, &size| product.checked_mul(size));
-    product.is_some_and(|elements| elements <= LARGEST)
-}
 
 /// What is wrong with a node whose inputs are in the graph.
 pub fn check(node: &Node, graph: &Graph) -> Result<(), &'static str> {
@@ -107,11 +97,5 @@ mod tests {
         assert_eq!(product([false, true], &[7, 2, 3], &[7, 4, 3]), Some([7, 2, 4].into()));
         assert_eq!(product([true, false], &[2, 3], &[3, 4]), None);
         assert_eq!(product([false, false], &[7, 2, 3], &[3, 4]), None);
-    }
-
-    #[test]
-    fn shapes_that_no_memory_holds_are_impossible() {
-        assert!(is_possible(&[3, 0, 5].into()) && is_possible(&().into()));
-        assert!(!is_possible(&[usize::MAX, 2].into()) && !is_possible(&[0, 1 << 40, 1 << 40].into()));
     }
 }

@@ -7,7 +7,7 @@ use std::panic::Location;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::Hyperparameters;
-use crate::shape::Shape;
+use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::Layer;
@@ -74,7 +74,7 @@ impl Layer<[Tensor; 2]> for Dot {
             x.permute(&order)
         });
         let rest = |x: &Tensor| x.shape()[1..x.rank() - 1].to_vec();
-        let rows = |x: &Tensor| x.reshape([x.batch(), rest(x).iter().product(), x.features()]);
+        let rows = |x: &Tensor| x.reshape([x.batch(), product(&rest(x)), x.features()]);
         let outputs: Shape = [a.batch()].into_iter().chain(rest(&a)).chain(rest(&b)).collect();
         let outputs = if outputs.rank() == 1 { [a.batch(), 1].into() } else { outputs };
         rows(&a).matmul_transposed(&rows(&b), [false, true]).reshape(outputs)

@@ -4,12 +4,11 @@
 
 use std::panic::Location;
 
-use crate::array::Array;
 use crate::error::Error;
 use crate::graph::Tensor;
 use crate::named::Hyperparameters;
 use crate::ops::Window;
-use crate::shape::Shape;
+use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::Layer;
@@ -21,8 +20,8 @@ use super::spatial::{Geometry, Padding, Sizes, check_rank};
 fn seen(inputs: &Tensor, windows: &[Window], fill: f64) -> (Tensor, Shape) {
     let counts = windows.iter().map(|window| window.count);
     let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([inputs.features()]).collect();
-    let positions: usize = outputs[..outputs.rank() - 1].iter().product();
-    let size: usize = windows.iter().map(|window| window.size).product();
+    let positions = product(&outputs[..outputs.rank() - 1]);
+    let size = product(windows.iter().map(|window| &window.size));
     (inputs.windows(windows, fill).reshape([positions, size, inputs.features()]), outputs)
 }
 
@@ -34,7 +33,7 @@ fn greatest(inputs: &Tensor, windows: &[Window]) -> Tensor {
     let size = seen.shape()[1];
     let (within, site) = (seen.clone(), Location::caller());
     let routed = Tensor::custom_gradient(&greatest.clone(), &[&seen], move |dy| {
-        let places = within.trace().constant(Array::from_fn([size, 1], |place| place as i32), site);
+        let places = within.trace().constant_from_fn([size, 1], |place| place as i32, site);
         let holds = within.equal(greatest.expand_dims(1));
         let first = holds.where_(&places, size as i32).min_axes(&[1]).expand_dims(1);
         vec![places.equal(first).where_(dy.expand_dims(1), 0.0)]
@@ -47,17 +46,18 @@ fn greatest(inputs: &Tensor, windows: &[Window]) -> Tensor {
 fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
     let (seen, outputs) = seen(inputs, windows, 0.0);
     let inside = |window: &Window, length: usize, n: usize| {
-        let positions = (0..window.size).map(|i| n * window.stride + i * window.dilation);
-        positions.filter(|position| (window.before..window.before + length).contains(position)).count()
+        let start = n.saturating_mul(window.stride);
+        let before = |position: usize| position.saturating_sub(start).div_ceil(window.dilation).min(window.size);
+        before(window.before.saturating_add(length)) - before(window.before)
     };
     let counts: Shape = windows.iter().map(|window| window.count).chain([1]).collect();
     let strides = counts.strides();
-    let counts = Array::from_fn(&counts, |index| {
+    let count = |index: usize| {
         let along = windows.iter().zip(&inputs.shape()[1..]).zip(&strides);
         along.map(|((window, &length), stride)| inside(window, length, index / stride % window.count)).product::<usize>() as f64
-    });
-    let counts = inputs.trace().constant(counts.cast(inputs.dtype()), Location::caller());
-    seen.sum_axes(&[1]).reshape(outputs) / counts
+    };
+    let counts = inputs.trace().constant_from_fn(&counts, count, Location::caller());
+    seen.sum_axes(&[1]).reshape(outputs) / counts.cast(inputs.dtype())
 }
 
 /// Layers that pool windows over so many axes.

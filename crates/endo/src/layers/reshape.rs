@@ -38,12 +38,13 @@ impl Reshape {
 
     /// The target shape for samples of so many numbers, if there is one.
     fn sizes(&self, numbers: usize) -> Option<Vec<usize>> {
-        let known: usize = self.target_shape.iter().filter_map(|&size| usize::try_from(size).ok()).product();
+        let known: Shape = self.target_shape.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
+        let known = known.len();
         let inferred = self.target_shape.iter().filter(|&&size| size < 0).count();
         let rest = numbers.checked_div(known).unwrap_or(0);
         let fits = match inferred {
             0 => known == numbers,
-            1 => self.target_shape.contains(&-1) && rest * known == numbers,
+            1 => self.target_shape.contains(&-1) && rest.saturating_mul(known) == numbers,
             _ => false,
         };
         fits.then(|| self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(rest)).collect())

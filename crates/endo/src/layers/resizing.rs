@@ -4,11 +4,10 @@
 
 use std::panic::Location;
 
-use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::named::{Hyperparameters, words};
-use crate::shape::Shape;
+use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::Layer;
@@ -124,7 +123,7 @@ fn crop(path: &str, inputs: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor
     let mut outputs = inputs.clone();
     for (axis, &(before, after)) in widths.iter().enumerate() {
         let length = inputs.shape()[1 + axis];
-        if before + after >= length {
+        if before.saturating_add(after) >= length {
             let message =
                 format!("`{path}` cuts {before} and {after} off axis {} of inputs of shape {}", 1 + axis, inputs.shape());
             return Err(Error::new(ErrorKind::Shape, message).help("at least one element has to be left"));
@@ -148,9 +147,9 @@ fn enlarge(path: &str, inputs: &Tensor, sizes: &[usize], interpolation: Interpol
     let mut outputs = inputs.clone();
     for (axis, &size) in sizes.iter().enumerate().filter(|(_, size)| **size > 1) {
         let (axis, length) = (1 + axis, outputs.shape()[1 + axis]);
-        let rest: usize = outputs.shape()[axis + 1..].iter().product();
-        let larger = outputs.shape().with(axis, length * size);
-        let before: usize = outputs.shape()[..axis].iter().product();
+        let rest = product(&outputs.shape()[axis + 1..]);
+        let larger = outputs.shape().with(axis, length.saturating_mul(size));
+        let before = product(&outputs.shape()[..axis]);
         let rows = outputs.reshape([before, length, rest]);
         outputs = match interpolation {
             Interpolation::Nearest => {
@@ -158,7 +157,7 @@ fn enlarge(path: &str, inputs: &Tensor, sizes: &[usize], interpolation: Interpol
                 repeated.reshape(larger)
             }
             Interpolation::Bilinear => {
-                let shares = inputs.trace().constant(shares(length, size).cast(inputs.dtype()), Location::caller());
+                let shares = shares(inputs, length, size).cast(inputs.dtype());
                 shares.matmul(&rows).reshape(larger)
             }
         };
@@ -167,12 +166,13 @@ fn enlarge(path: &str, inputs: &Tensor, sizes: &[usize], interpolation: Interpol
 }
 
 /// The shares of `length` elements in `length * size` between their centers: `[length * size, length]`.
-fn shares(length: usize, size: usize) -> Array {
-    Array::from_fn([length * size, length], |index| {
+fn shares(inputs: &Tensor, length: usize, size: usize) -> Tensor {
+    let share = |index: usize| {
         let (row, column) = (index / length, index % length);
         let at = ((row as f64 + 0.5) / size as f64 - 0.5).clamp(0.0, length as f64 - 1.0);
         (1.0 - (at - column as f64).abs()).max(0.0)
-    })
+    };
+    inputs.trace().constant_from_fn([length.saturating_mul(size), length], share, Location::caller())
 }
 
 resizing! {

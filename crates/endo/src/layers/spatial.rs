@@ -74,18 +74,22 @@ impl Geometry<'_> {
 
     /// How many positions of an axis a window reaches over.
     pub fn span(&self, axis: usize) -> usize {
-        (self.size[axis] - 1) * self.dilation_rate[axis] + 1
+        (self.size[axis] - 1).saturating_mul(self.dilation_rate[axis]).saturating_add(1)
     }
 
     fn window(&self, axis: usize, length: usize) -> Option<Window> {
         let (size, stride, dilation, span) = (self.size[axis], self.strides[axis], self.dilation_rate[axis], self.span(axis));
-        let within = |before: usize| (length + before).checked_sub(span).map(|room| (before, room / stride + 1));
+        let within = |before: usize| {
+            let room = length.checked_add(before)?.checked_sub(span)?;
+            Some((before, room / stride + 1))
+        };
         let (before, count) = match self.padding {
             Padding::Valid => within(0)?,
             Padding::Causal => within(span - 1)?,
             Padding::Same => {
                 let count = length.div_ceil(stride);
-                ((count.saturating_sub(1) * stride + span).saturating_sub(length) / 2, count)
+                let reach = count.saturating_sub(1).saturating_mul(stride).saturating_add(span);
+                (reach.saturating_sub(length) / 2, count)
             }
         };
         Some(Window { size, stride, dilation, before, count })

@@ -4,7 +4,6 @@
 
 use std::panic::Location;
 
-use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
@@ -40,7 +39,7 @@ impl Circle {
         let same = labels.reshape([count, 1]).equal(labels.reshape([1, count]));
         let positive = match self.remove_diagonal {
             true => {
-                let numbers = x.trace().constant(Array::from_fn([count], |sample| sample as i32), site);
+                let numbers = x.trace().constant_from_fn([count], |sample| sample as i32, site);
                 &same & numbers.reshape([count, 1]).not_equal(numbers.reshape([1, count]))
             }
             false => same.clone(),

@@ -5,7 +5,6 @@
 
 use std::panic::Location;
 
-use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
@@ -40,7 +39,7 @@ pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let path = Tensor::stack(&[labels.zeros_like(), labels.clone()], -1).reshape([batch, 2 * y_true.features()]);
     let path = path.pad(&[(0, 0), (0, 1)], BLANK.into());
     let width = path.features();
-    let position = x.trace().constant(Array::from_fn([width], |position| position as i32), site);
+    let position = x.trace().constant_from_fn([width], |position| position as i32, site);
     // The blank between two labels may be left out, unless they are equal.
     let may_skip = path.not_equal(BLANK) & path.not_equal(path.pad(&[(0, 0), (2, 0)], BLANK.into()).slice(-1, ..width));
 

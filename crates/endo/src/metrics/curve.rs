@@ -3,8 +3,11 @@
 //! In: labels 0/1 and predictions. Out: for each of many thresholds the true and false positives and negatives. Kept are not
 //! these but how many labels lie between neighbouring thresholds, which costs one addition per prediction.
 
+use std::panic::Location;
+
 use crate::array::Array;
 use crate::dtype::DType;
+use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
 use crate::trace::Context;
@@ -52,7 +55,7 @@ impl Scale {
                 if *open_ends { steps.maximum(1.0) } else { steps }.cast(DType::I32)
             }
             Scale::Listed(thresholds) => {
-                let site = std::panic::Location::caller();
+                let site = Location::caller();
                 let thresholds = y_pred.trace().constant(Array::from(thresholds.clone()).cast(y_pred.dtype()), site);
                 y_pred.expand_dims(-1).greater(thresholds).sum_axes(&[-1])
             }
@@ -63,22 +66,28 @@ impl Scale {
 impl Tally {
     /// Nothing counted yet, for one column of labels unless resized.
     pub fn new(name: &str, scale: Scale) -> Self {
-        let shape = [1, scale.len() + 1];
+        let shape = [1, scale.len().saturating_add(1)];
         Self { totals: Totals::of_shape(name, ["true_labels", "false_labels"], shape), scale }
     }
 
     /// Chooses the thresholds, and how many columns of labels are counted apart (`None`: as many as there are).
     pub fn resize(&mut self, scale: Scale, columns: Option<usize>) {
-        self.totals.resize(columns.map(|columns| [columns, scale.len() + 1].into()));
+        self.totals.resize(columns.map(|columns| [columns, scale.len().saturating_add(1)].into()));
         self.scale = scale;
     }
 
     /// Counts labels; `apart` says that those of each column (the last axis) are counted apart.
     #[track_caller]
     pub fn add(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, apart: bool, cx: &mut Context) {
-        let bins = self.scale.len() + 1;
+        let bins = self.scale.len().saturating_add(1);
         let columns = if apart { y_pred.features() } else { 1 };
-        let first = cx.constant(Array::from_fn([columns], |column| (column * bins) as i32));
+        if i32::try_from(bins.saturating_mul(columns)).is_err() {
+            let name = self.totals.name();
+            let message = format!("`{name}` has {} thresholds for {columns} columns of labels", self.scale.len());
+            let error = Error::new(ErrorKind::Argument, message).help("a few hundred thresholds are enough");
+            return cx.trace().record(error.at(Location::caller()));
+        }
+        let first = cx.trace().constant_from_fn([columns], |column| (column * bins) as i32, Location::caller());
         let flat = |x: Tensor| x.reshape([y_pred.shape().len()]);
         let bin = flat(self.scale.passed(y_pred) + first);
         let weight = weight.map_or_else(|| y_pred.ones_like(), |weight| spread_weights(&weight.cast(y_pred.dtype()), y_pred));

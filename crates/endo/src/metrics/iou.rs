@@ -30,6 +30,14 @@ struct Confusion {
     threshold: Option<f64>,
 }
 
+/// The most classes whose pairs `i32` numbers.
+const MOST_CLASSES: usize = 46_340;
+
+/// All classes; where there are too many, which is an error at the first update, some more than there may be.
+fn all_classes(num_classes: usize) -> Vec<usize> {
+    (0..num_classes.min(MOST_CLASSES + 1)).collect()
+}
+
 impl Confusion {
     fn new(name: &str, num_classes: usize, target_class_ids: Vec<usize>, sparse: bool) -> Self {
         Self {
@@ -47,6 +55,11 @@ impl Confusion {
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
         let site = std::panic::Location::caller();
+        if self.num_classes > MOST_CLASSES {
+            let message = format!("`{}` has {} classes, and may have {MOST_CLASSES}", self.totals.name(), self.num_classes);
+            let help = "give the number of classes: labels are counted from 0";
+            return cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(site));
+        }
         let labels = |x: &Tensor, sparse: bool| if sparse { x.cast(DType::I32) } else { x.argmax(self.axis as isize) };
         let expected = labels(y_true, self.sparse_y_true);
         let predicted = match self.threshold {
@@ -206,7 +219,7 @@ overlap_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     MeanIoU = "mean_io_u",
-    (num_classes: usize) Confusion::new("mean_io_u", num_classes, (0..num_classes).collect(), true),
+    (num_classes: usize) Confusion::new("mean_io_u", num_classes, all_classes(num_classes), true),
     ignore_class, sparse_y_true, sparse_y_pred, axis
 }
 
@@ -254,7 +267,7 @@ overlap_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     OneHotMeanIoU = "one_hot_mean_io_u",
-    (num_classes: usize) Confusion::new("one_hot_mean_io_u", num_classes, (0..num_classes).collect(), false),
+    (num_classes: usize) Confusion::new("one_hot_mean_io_u", num_classes, all_classes(num_classes), false),
     ignore_class, sparse_y_pred, axis
 }
 

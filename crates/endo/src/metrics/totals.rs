@@ -88,9 +88,17 @@ impl Totals {
         (self.shape, self.variables) = (shape, Arc::default());
     }
 
-    fn get_or_make(&self, shape: &Shape) -> &[Variable] {
+    fn get_or_make(&self, shape: &Shape) -> Result<&[Variable], Error> {
+        if self.variables.get().is_none() {
+            Array::require_room(shape, DType::F32)?;
+        }
         let zeros = |part: &&str| Variable::new(format!("{}/{part}", self.name), Array::zeros(shape, DType::F32)).frozen();
-        self.variables.get_or_init(|| self.parts.iter().map(zeros).collect())
+        Ok(self.variables.get_or_init(|| self.parts.iter().map(zeros).collect()))
+    }
+
+    /// The variables, if they are made or their shape is known and possible.
+    fn known(&self) -> Option<Result<&[Variable], Error>> {
+        self.variables.get().map(|made| Ok(&made[..])).or(self.shape.as_ref().map(|shape| self.get_or_make(shape)))
     }
 
     /// Adds a value to each. The values have one shape, and gradients do not pass.
@@ -104,7 +112,10 @@ impl Totals {
             return cx.trace().record(error.at(site));
         }
         let shape = self.shape.as_ref().or(values.first().map(Tensor::shape)).cloned().unwrap_or_default();
-        let variables = self.get_or_make(&shape);
+        let variables = match self.get_or_make(&shape) {
+            Ok(variables) => variables,
+            Err(error) => return cx.trace().record(error.at(site)),
+        };
         for (variable, value) in variables.iter().zip(values) {
             if variable.shape() != value.shape() {
                 let (kept, given) = (variable.shape(), value.shape());
@@ -137,7 +148,14 @@ impl Totals {
             cx.trace().record(error.at(Location::caller()));
             return None;
         }
-        let known = self.variables.get().map(Vec::as_slice).or(self.shape.as_ref().map(|shape| self.get_or_make(shape)));
+        let known = match self.known() {
+            Some(Err(error)) => {
+                cx.trace().record(error.at(Location::caller()));
+                return None;
+            }
+            Some(Ok(variables)) => Some(variables),
+            None => None,
+        };
         if known.is_none() && !cx.trace().is_eager() {
             let message = format!("the result of the metric `{}` is traced before its first update", self.name);
             let help = "its size is that of the first batch: update it first, in this trace or in another";
@@ -148,8 +166,8 @@ impl Totals {
 
     /// The variables, if their shape is known.
     pub fn variables(&self) -> Vec<Variable> {
-        let variables = self.shape.as_ref().map(|shape| self.get_or_make(shape)).or(self.variables.get().map(Vec::as_slice));
-        variables.map_or_else(Vec::new, <[Variable]>::to_vec)
+        // Totals of a shape that is not possible have none: their update is an error.
+        self.known().and_then(Result::ok).map_or_else(Vec::new, <[Variable]>::to_vec)
     }
 
     fn miscount(&self, count: usize) -> Option<Error> {

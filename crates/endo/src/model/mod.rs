@@ -251,7 +251,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// The first mistake in the layers' `call`s, with the layer and the line.
     #[track_caller]
     pub fn build(&self, shape: impl Into<Shape>) -> Result<()> {
-        self.build_on(&[Array::zeros(shape.into(), self.dtype)])
+        self.build_on(&[Array::try_zeros(&shape.into(), self.dtype)?])
     }
 
     /// As [`build`](Self::build), for inputs of the shapes and types of these: of a model of several.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::graph::Graph;
+use crate::error::Result;
+use crate::graph::{Graph, NodeId};
 use crate::shape::Shape;
 use crate::trace::Program;
 
@@ -65,15 +66,16 @@ pub(crate) struct Step {
 
 impl Step {
     /// Plans a traced step. One that shows something writes and checks nothing: it is run beside the step that does.
-    pub fn new(key: Key, mut graph: Graph, Made { names, shown }: Made, warned: bool) -> Self {
+    pub fn new(key: Key, mut graph: Graph, Made { names, shown }: Made, warned: bool) -> Result<Self> {
         if key.kind == Kind::Predict || !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
         }
         if !key.due.is_empty() {
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
-        let outputs = graph.outputs.iter().map(|&id| Array::zeros(&graph.node(id).shape, graph.node(id).dtype)).collect();
-        Self { key, program: Program::new(&graph), names, shown, warned, outputs }
+        let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
+        let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
+        Ok(Self { key, program: Program::new(&graph)?, names, shown, warned, outputs })
     }
 }
 

@@ -48,7 +48,7 @@ impl Tensor {
         }
         let dtype = tensors.iter().map(Tensor::dtype).reduce(DType::promote).expect("not empty");
         let parts: Vec<Tensor> = tensors.iter().map(|part| part.convert(dtype, site)).collect();
-        let size = parts.iter().map(|part| part.shape()[axis]).sum();
+        let size = parts.iter().map(|part| part.shape()[axis]).fold(0, usize::saturating_add);
         let inputs: Vec<&Tensor> = parts.iter().collect();
         first.push(Op::Kernel(Arc::new(Concatenate { axis })), &inputs, first.shape().with(axis, size), dtype, site)
     }
@@ -120,7 +120,7 @@ impl Tensor {
         }
         let split: Shape = self.shape().iter().flat_map(|&size| [1, size]).collect();
         let repeated: Shape = self.shape().iter().zip(repeats).flat_map(|(&size, &count)| [count, size]).collect();
-        let merged: Shape = self.shape().iter().zip(repeats).map(|(&size, &count)| size * count).collect();
+        let merged: Shape = self.shape().iter().zip(repeats).map(|(&size, &count)| size.saturating_mul(count)).collect();
         self.reshape(split).expand(&repeated, site).reshape(merged)
     }
 }
@@ -225,12 +225,15 @@ impl Kernel for Unslice {
             }
         }
         let small = inputs[0].shape;
+        if output.shape.is_empty() {
+            return; // however long its other axes are
+        }
         macro_rules! run {
             ($from:expr, $to:expr, $zero:expr) => {{
                 $to.fill($zero);
                 if small.rank() == 0 {
                     $to.copy_from_slice($from)
-                } else {
+                } else if !small.is_empty() {
                     scatter(&self.parts, small, output.shape, $from, $to, 0, [0, 0])
                 }
             }};

@@ -6,7 +6,6 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
@@ -108,7 +107,7 @@ impl Tensor {
     #[track_caller]
     pub fn one_hot(&self, depth: usize) -> Tensor {
         let site = Location::caller();
-        let classes = self.trace().constant(Array::from_fn([depth], |i| i as i32), site);
+        let classes = self.trace().constant_from_fn([depth], |i| i as i32, site);
         self.indices(site).expand_dims(-1).equal(&classes).convert(DType::F32, site)
     }
 
@@ -128,6 +127,9 @@ impl Gather {
         let size = shape[self.axis];
         let inner: usize = shape[self.axis + 1..].iter().product();
         let outer: usize = shape[..self.axis].iter().product();
+        if inner == 0 || indices.is_empty() {
+            return; // however many empty runs there are
+        }
         let position = |index: i32| {
             let index = if index < 0 { index as isize + size as isize } else { index as isize };
             (0..size as isize).contains(&index).then_some(index as usize)
@@ -204,21 +206,20 @@ impl Kernel for ScatterAdd {
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
         let Values::I32(indices) = inputs[1].values else { unreachable!("indices are converted to i32") };
         macro_rules! add {
-            ($from:expr, $to:expr) => {{
+            ($from:expr, $to:expr, $plus:expr) => {{
                 $to.fill(Default::default());
                 self.gather.each(&self.shape, indices, |from, to, run| {
                     if let Some(to) = to {
-                        $to[to..to + run].iter_mut().zip(&$from[from..from + run]).for_each(|(sum, x)| *sum += x);
+                        $to[to..to + run].iter_mut().zip(&$from[from..from + run]).for_each(|(sum, x)| *sum = $plus(*sum, *x));
                     }
                 })
             }};
         }
         match (inputs[0].values, output.values) {
-            (Values::F32(from), ValuesMut::F32(to)) => add!(from, to),
-            (Values::F64(from), ValuesMut::F64(to)) => add!(from, to),
-            (Values::I32(from), ValuesMut::I32(to)) => add!(from, to),
-            (Values::Bool(from), ValuesMut::Bool(to)) => add!(from, to),
-            _ => unreachable!("input and output have one type"),
+            (Values::F32(from), ValuesMut::F32(to)) => add!(from, to, |a: f32, b: f32| a + b),
+            (Values::F64(from), ValuesMut::F64(to)) => add!(from, to, |a: f64, b: f64| a + b),
+            (Values::I32(from), ValuesMut::I32(to)) => add!(from, to, i32::wrapping_add),
+            _ => unreachable!("input and output have one type, and truth values are counted as integers"),
         }
     }
 
@@ -234,7 +235,7 @@ impl Kernel for ScatterAdd {
 
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let &[values, indices] = inputs else { return false };
-        *shape == self.shape && self.gather.fits(&[(shape, dtype), indices], values)
+        dtype != DType::Bool && *shape == self.shape && self.gather.fits(&[(shape, dtype), indices], values)
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
+use crate::shape::Shape;
 
 use super::saved::flag;
 use super::view::axis_error;
@@ -93,8 +94,11 @@ impl Tensor {
         let Some(position) = self.shape().axis(axis) else {
             return self.fail(axis_error(name, axis, self.shape()), self.shape(), site);
         };
-        let moved = self.permute_last(position);
         let shape = self.shape().without(&[position]);
+        if let Some(error) = unnumbered(name, self.shape(), position) {
+            return self.fail(error, shape, site);
+        }
+        let moved = self.permute_last(position);
         moved.push(Op::Kernel(Arc::new(ArgExtreme { smallest })), &[&moved], shape, DType::I32, site)
     }
 
@@ -113,6 +117,9 @@ impl Tensor {
         let Some(position) = self.shape().axis(axis) else {
             return self.fail(axis_error(name, axis, self.shape()), self.shape(), site);
         };
+        if let Some(error) = unnumbered(name, self.shape(), position) {
+            return self.fail(error, self.shape(), site);
+        }
         let result = f(&self.permute_last(position));
         if position + 1 == self.rank() {
             return result;
@@ -121,6 +128,13 @@ impl Tensor {
         back.insert(position, self.rank() - 1);
         result.permute(&back)
     }
+}
+
+/// The error for an axis whose positions `i32` cannot number.
+fn unnumbered(name: &str, shape: &Shape, axis: usize) -> Option<Error> {
+    let message = format!("`{name}` along axis {axis} of {shape}: positions are i32, which counts to {}", i32::MAX);
+    let error = || Error::new(ErrorKind::Shape, message).help("split the axis into shorter parts");
+    (i32::try_from(shape[axis]).is_err()).then(error)
 }
 
 /// NaN after everything else, whichever the direction.

@@ -34,7 +34,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn summaries(values: &[(Tensor, [f64; 2])], bins: usize) -> Tensor {
         let (tensors, bounds): (Vec<&Tensor>, Vec<_>) = values.iter().map(|(value, bounds)| (value, *bounds)).unzip();
-        let shape = [values.len(), SUMMARY + bins];
+        let shape = [values.len(), bins.saturating_add(SUMMARY)];
         tensors[0].push(Op::Kernel(Arc::new(Summaries { bins, bounds })), &tensors, shape, DType::F64, Location::caller())
     }
 

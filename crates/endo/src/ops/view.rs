@@ -9,6 +9,9 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Node, Op, Tensor, View};
 use crate::shape::Shape;
 
+/// The most parts of no elements that a tensor can be split into.
+const MOST_EMPTY_PARTS: usize = 1 << 16;
+
 impl Tensor {
     /// The same row-major sequence in another shape of as many elements.
     ///
@@ -199,6 +202,8 @@ impl Tensor {
         }
         let Range { start, end } = start..end;
         let count = (end - start).div_ceil(step.unsigned_abs());
+        // A step that leads nowhere may be of any size: none is as good.
+        let step = if count < 2 { step.signum() } else { step };
         if (start, end, step) == (0, size, 1) {
             return self.clone();
         }
@@ -224,13 +229,14 @@ impl Tensor {
         let site = Location::caller();
         let size = self.shape().axis(axis).map(|position| self.shape()[position]);
         match size {
-            Some(size) if parts > 0 && size % parts == 0 => {
+            // Any number of parts may be empty, but not so many that they alone fill the memory.
+            Some(size) if parts > 0 && size % parts == 0 && parts <= size.max(MOST_EMPTY_PARTS) => {
                 let width = size / parts;
                 (0..parts).map(|part| self.slice(axis, part * width..(part + 1) * width)).collect()
             }
             _ => {
                 let message = format!("cannot split axis {axis} of {} into {parts} equal parts", self.shape());
-                vec![self.fail(Error::new(ErrorKind::Shape, message), self.shape(), site); parts]
+                vec![self.fail(Error::new(ErrorKind::Shape, message), self.shape(), site); parts.min(MOST_EMPTY_PARTS)]
             }
         }
     }

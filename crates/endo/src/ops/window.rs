@@ -80,6 +80,9 @@ impl Tensor {
         if let Some(error) = misfit("windows", windows, windows.len() + 2, self.shape()) {
             return self.fail(error, shape, site);
         }
+        if !lie(windows, self.shape(), &shape) {
+            return self.fail(too_far("windows", windows), shape, site);
+        }
         let kernel = Windows { windows: windows.to_vec(), fill };
         self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), site)
     }
@@ -111,6 +114,7 @@ impl Tensor {
             let help = "the axes after the first are the windows' counts and then their sizes; each has a length";
             (!fits).then(|| Error::new(ErrorKind::Shape, message).help(help))
         });
+        let error = error.or_else(|| (!lie(windows, &shape, self.shape())).then(|| too_far("overlap_add", windows)));
         if let Some(error) = error {
             return self.fail(error, shape, site);
         }
@@ -131,6 +135,12 @@ fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Op
     let empty = windows.iter().find(|window| window.size == 0 || window.stride == 0 || window.dilation == 0)?;
     let error = Error::new(ErrorKind::Argument, format!("`{operation}` by {empty:?}"));
     Some(error.help("sizes, strides and dilations are 1 or more"))
+}
+
+/// The error for windows that reach further than positions can be numbered.
+fn too_far(operation: &str, windows: &[Window]) -> Error {
+    let error = Error::new(ErrorKind::Argument, format!("`{operation}` by {windows:?} reaches further than any axis"));
+    error.help("check the sizes, strides, dilations and paddings that were given")
 }
 
 /// Whether these are the shapes of an image and its windows, and all positions that [`each`] computes are numbers that there are.
@@ -157,6 +167,9 @@ fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stretches)) {
     let counts: usize = outer.iter().map(|window| window.count).product();
     let sizes: usize = outer.iter().map(|window| window.size).product();
     let (width, blocks) = if last.dilation == 1 { (last.size, 1) } else { (1, last.size) };
+    if counts * sizes * last.count * last.size * channels == 0 {
+        return; // however many empty windows there are
+    }
     let windows_step = sizes * last.size * channels;
     let image_step = last.stride * channels;
     for sample in 0..image[0] {

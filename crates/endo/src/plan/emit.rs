@@ -33,14 +33,14 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Writes the steps of all groups, the outputs and the guard.
-    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups<'_>) -> Self {
+    /// Writes the steps of all groups, the outputs and the guard; `constants` is empty, with room for those of the graph.
+    pub fn new(graph: &Graph, reads: &Reads, groups: &Groups<'_>, constants: Memory) -> Self {
         let mut draft = Self {
             steps: Vec::new(),
             positions: Vec::new(),
             buffers: Vec::new(),
             outputs: Vec::new(),
-            constants: Memory::default(),
+            constants,
             of: vec![None; graph.nodes.len()],
             variables: vec![None; graph.variables.len()],
         };

@@ -131,11 +131,12 @@ impl Layout {
                 strides.iter().zip(from.iter()).map(|(&stride, &size)| if size == 1 { 0 } else { stride }).collect()
             }
             View::Slice(slices) => {
-                let parts = strides.iter().zip(slices);
+                let parts = strides.iter().zip(slices).zip(to.iter());
                 parts
-                    .map(|(&stride, &(first, step))| {
+                    .map(|((&stride, &(first, step)), &size)| {
                         offset += first as isize * stride;
-                        stride * step
+                        // Steps stay within the axis, but for one that leads nowhere and may be of any size.
+                        if size < 2 { 0 } else { stride * step }
                     })
                     .collect()
             }

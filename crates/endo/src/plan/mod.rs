@@ -28,7 +28,8 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use crate::dtype::DType;
-use crate::graph::{Elementwise, Graph, Kernel};
+use crate::error::{Error, Result};
+use crate::graph::{Elementwise, Graph, Kernel, Node, Op};
 use crate::shape::Shape;
 use crate::simd::{Combined, Memory, Reduction, Routine};
 
@@ -97,7 +98,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Its size in bytes.
+    /// Its size in bytes, which fits: graphs hold possible shapes alone ([`Shape::LIMIT`]).
     pub fn bytes(&self) -> usize {
         self.length * self.dtype.bytes()
     }
@@ -340,19 +341,29 @@ pub struct Checked {
 
 impl Plan {
     /// The fastest plan for a graph.
+    ///
+    /// # Panics
+    /// If the system gives no memory for the graph's constants.
     pub fn new(graph: &Graph) -> Plan {
-        Self::build(graph, &simplify::simplify(graph), true)
+        Self::try_new(graph).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The fastest plan for a graph, unless the system gives no memory for the graph's constants.
+    pub fn try_new(graph: &Graph) -> Result<Plan> {
+        let simplified = simplify::simplify(graph);
+        let constants = room_for_constants(&simplified)?;
+        Ok(Self::build(graph, &simplified, constants, true))
     }
 
     /// A plan that does what the graph says and no more: every elementwise operation is a loop of its own.
     pub fn unfused(graph: &Graph) -> Plan {
-        Self::build(graph, &simplify::normalize(graph), false)
+        Self::build(graph, &simplify::normalize(graph), Memory::default(), false)
     }
 
-    fn build(graph: &Graph, simplified: &Graph, fused: bool) -> Plan {
+    fn build(graph: &Graph, simplified: &Graph, constants: Memory, fused: bool) -> Plan {
         let reads = read::Reads::new(simplified);
         let groups = fuse::Groups::new(simplified, &reads, fused);
-        let mut draft = emit::Draft::new(simplified, &reads, &groups);
+        let mut draft = emit::Draft::new(simplified, &reads, &groups, constants);
         let written = write::write(&mut draft, simplified, &reads, fused);
         schedule::order(&mut draft, &written);
         if fused {
@@ -393,6 +404,16 @@ impl Plan {
     pub fn writes(&self) -> bool {
         self.variables.iter().any(|variable| variable.written)
     }
+}
+
+/// Memory for the constants that a plan of the graph may copy.
+fn room_for_constants(graph: &Graph) -> Result<Memory> {
+    let bytes = |node: &Node| match &node.op {
+        Op::Constant(array) => Memory::round_up(array.bytes().len().max(1)),
+        _ => 0,
+    };
+    let bytes = graph.nodes.iter().map(bytes).fold(0, usize::saturating_add);
+    Memory::try_with_room(bytes).ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))
 }
 
 impl Step {

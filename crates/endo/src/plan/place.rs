@@ -21,6 +21,8 @@ struct Life {
 }
 
 /// Places all buffers of the arena and returns its size in bytes. Loops may write over what they read if `in_place`.
+///
+/// Sums of bytes saturate: an arena of `usize::MAX` bytes is one that no system gives, so nothing runs in it.
 pub fn place(draft: &mut Draft, in_place: bool) -> usize {
     let mut lives = side_by_side(draft, lives(draft, in_place));
     lives.sort_by_key(|life| (std::cmp::Reverse(life.bytes), life.first, life.buffers[0]));
@@ -28,20 +30,20 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
     let mut arena = 0;
     for mut life in lives {
         // The placed ones are kept in order of their starts, so gaps are found in one walk.
-        let mut start = 0;
+        let mut start = 0_usize;
         for other in placed.iter().filter(|other| other.first <= life.last && life.first <= other.last) {
-            if start + life.bytes <= other.start {
+            if start.saturating_add(life.bytes) <= other.start {
                 break;
             }
-            start = start.max(other.start + other.bytes);
+            start = start.max(other.start.saturating_add(other.bytes));
         }
         life.start = start;
-        arena = arena.max(start + life.bytes);
+        arena = arena.max(start.saturating_add(life.bytes));
         let position = placed.partition_point(|other| other.start <= start);
         placed.insert(position, life);
     }
     for life in placed {
-        life.buffers.iter().for_each(|&(buffer, offset)| draft.buffers[buffer].place = Place::Arena(life.start + offset));
+        life.buffers.iter().for_each(|&(buffer, offset)| draft.buffers[buffer].place = Place::Arena(life.start.saturating_add(offset)));
     }
     arena
 }
@@ -106,8 +108,8 @@ fn side_by_side(draft: &Draft, lives: Vec<Life>) -> Vec<Life> {
                 let life = part.and_then(|part| lives[part].take()).expect("it is free, and no other part");
                 together.first = together.first.min(life.first);
                 together.last = together.last.max(life.last);
-                together.buffers.extend(life.buffers.into_iter().map(|(buffer, offset)| (buffer, together.bytes + offset)));
-                together.bytes += Memory::round_up(draft.buffers[buffer].bytes());
+                together.buffers.extend(life.buffers.into_iter().map(|(buffer, offset)| (buffer, together.bytes.saturating_add(offset))));
+                together.bytes = together.bytes.saturating_add(Memory::round_up(draft.buffers[buffer].bytes()));
             }
             lives.push(Some(together));
         }

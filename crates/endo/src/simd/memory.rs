@@ -26,22 +26,48 @@ impl Memory {
     /// The size of a cache line in bytes.
     pub const LINE: usize = 64;
 
+    /// Whether the system gives this many bytes now. It may still end a process that then uses more than there is.
+    pub fn is_available(bytes: usize) -> bool {
+        // What is smaller is there, or nothing else would work either.
+        bytes < LARGE || Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+    }
+
     /// At least `bytes` zero bytes, rounded up to whole lines.
+    ///
+    /// # Panics
+    /// If the system does not give them.
     pub fn zeroed(bytes: usize) -> Self {
-        let mut memory = Self::with_room(bytes);
+        Self::try_zeroed(bytes).expect("the system gives the memory")
+    }
+
+    /// As [`zeroed`](Self::zeroed), unless the system does not give the bytes.
+    pub fn try_zeroed(bytes: usize) -> Option<Self> {
+        let mut memory = Self::try_with_room(bytes)?;
         memory.length = Self::round_up(bytes);
-        memory
+        Some(memory)
     }
 
     /// Nothing yet, with room for `bytes` bytes, which [`append`](Self::append) then does not have to make.
+    ///
+    /// # Panics
+    /// If the system does not give them.
     pub fn with_room(bytes: usize) -> Self {
+        Self::try_with_room(bytes).expect("the system gives the memory")
+    }
+
+    /// As [`with_room`](Self::with_room), unless the system does not give the bytes.
+    pub fn try_with_room(bytes: usize) -> Option<Self> {
         if bytes == 0 {
-            return Self::default();
+            return Some(Self::default());
         }
-        let room = vec![0; Self::round_up(bytes) + Self::LINE - 1];
+        let room = bytes.checked_next_multiple_of(Self::LINE)?.checked_add(Self::LINE - 1)?;
+        if !Self::is_available(room) {
+            return None;
+        }
+        let room = vec![0; room];
         let start = room.as_ptr().align_offset(Self::LINE);
         ask_for_large_pages(&room);
-        Self { room, start, length: 0 }
+        Some(Self { room, start, length: 0 })
     }
 
     /// Rounds a number of bytes up to whole lines.
@@ -99,8 +125,8 @@ impl Clone for Memory {
     }
 }
 
-/// Memory from this size on is worth large pages: their addresses are translated from a cache that holds few.
-#[cfg(target_os = "linux")]
+/// Memory from this size on is worth large pages (their addresses are translated from a cache that holds few), and may be
+/// refused.
 const LARGE: usize = 4 << 20;
 
 /// Asks for large pages where the system has them only for those who ask. It may refuse: then all is as it was.

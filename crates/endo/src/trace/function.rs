@@ -17,6 +17,7 @@ use crate::variable::Variable;
 use super::follow::{Tracing, new_counter};
 use super::replay::{Called, Replay};
 use super::signature::check;
+use super::program::Failure;
 use super::{Context, Program, TensorSpec};
 
 type Signature = Vec<(Shape, DType)>;
@@ -162,12 +163,11 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         }
         let index = self.find_or_trace(inputs)?;
         let Traced { program, outputs, .. } = &mut self.traced[index];
-        if let Some(program) = program
-            && let Err(check) = program.attempt(&inputs, outputs, &self.pool)
-        {
-            return Err(self.explain(index, check, inputs));
+        match program.as_ref().map_or(Ok(()), |program| program.attempt(&inputs, outputs, &self.pool)) {
+            Ok(()) => Ok(&self.traced[index].outputs),
+            Err(Failure::NotFinite(check)) => Err(self.explain(index, check, inputs)),
+            Err(Failure::Memory(error)) => Err(error),
         }
-        Ok(&self.traced[index].outputs)
     }
 
     #[track_caller]
@@ -176,7 +176,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             return Ok(index);
         }
         let graph = self.trace(inputs)?;
-        let (program, outputs) = (Some(Program::new(&graph)), output_arrays(&graph));
+        let (program, outputs) = (Some(Program::new(&graph)?), output_arrays(&graph)?);
         if self.traced.len() >= KEPT {
             self.traced.remove(0);
         }
@@ -188,8 +188,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     pub(crate) fn lay_out(&mut self, inputs: [&Array; N]) -> Result<()> {
         let index = self.find_or_trace(inputs)?;
-        self.traced[index].program.iter().for_each(Program::lay_out);
-        Ok(())
+        self.traced[index].program.iter().try_for_each(Program::lay_out)
     }
 
     /// Traces and plans for inputs of the shapes and types of these, and returns the variables that a run on them reads or writes.
@@ -359,11 +358,13 @@ fn signature(inputs: &[&Array]) -> Signature {
     inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect()
 }
 
-fn output_arrays<const M: usize>(graph: &Graph) -> [Array; M] {
-    std::array::from_fn(|index| {
-        let node = graph.node(graph.outputs[index]);
-        Array::zeros(&node.shape, node.dtype)
-    })
+fn output_arrays<const M: usize>(graph: &Graph) -> Result<[Array; M]> {
+    let mut outputs = std::array::from_fn(|_| Array::zeros(0, DType::F32));
+    for (output, id) in outputs.iter_mut().zip(&graph.outputs) {
+        let node = graph.node(*id);
+        *output = Array::try_zeros(&node.shape, node.dtype)?;
+    }
+    Ok(outputs)
 }
 
 impl<const N: usize, const M: usize> fmt::Debug for Function<'_, N, M> {

@@ -28,6 +28,9 @@ impl Context {
             Target::Variable(variable) => (variable.shape(), variable.dtype()),
         };
         let shape: Shape = y.shape().iter().chain(sizes.iter()).copied().collect();
+        if !shape.is_possible() {
+            return self.trace().fail(shape.too_large().at(site), shape, dtype);
+        }
         let (elements, zeros) = (y.reshape([y.shape().len()]), Array::zeros(sizes, dtype));
         let mut rows = Vec::new();
         for index in 0..y.shape().len() {

@@ -46,17 +46,29 @@ struct Binding {
     offsets: Arc<[usize]>,
 }
 
+/// Why a run did not happen; no variable has changed then.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The value of the check with this index is not finite.
+    NotFinite(usize),
+    /// The system does not give the memory that the run needs.
+    Memory(Error),
+}
+
 impl Program {
     /// Plans a graph.
-    pub fn new(graph: &Graph) -> Self {
-        Self {
-            plan: Plan::new(graph),
+    ///
+    /// # Errors
+    /// If the system does not give the memory for the graph's constants.
+    pub fn new(graph: &Graph) -> Result<Self> {
+        Ok(Self {
+            plan: Plan::try_new(graph)?,
             variables: graph.variables.clone(),
             writes: !graph.writes.is_empty(),
             checks: graph.checks.iter().map(|check| check.what.clone()).collect(),
             binding: Mutex::new(None),
             idle: Mutex::new(Vec::new()),
-        }
+        })
     }
 
     /// The plan, to be printed or measured.
@@ -70,33 +82,44 @@ impl Program {
     }
 
     /// Lays its variables out in memory in the order in which it goes through them, where nothing has been run with them before.
-    pub(crate) fn lay_out(&self) {
-        self.bind();
+    pub(crate) fn lay_out(&self) -> Result<()> {
+        self.bind().map(|_| ())
     }
 
-    /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's. Fails, with all variables
-    /// as they were, when a checked value is not finite.
+    /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's.
+    ///
+    /// # Errors
+    /// When a checked value is not finite, or the system does not give the memory that the run needs; all variables are as they
+    /// were then.
     pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {
-        self.attempt(inputs, outputs, pool).map_err(|check| self.failure(check))
+        self.attempt(inputs, outputs, pool).map_err(|failure| match failure {
+            Failure::NotFinite(check) => self.failure(check),
+            Failure::Memory(error) => error,
+        })
     }
 
-    /// As [`run`](Self::run). Fails with the index of the first check whose value is not finite.
-    pub(crate) fn attempt(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<(), usize> {
+    /// As [`run`](Self::run), with the failure told apart.
+    pub(crate) fn attempt(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<(), Failure> {
         let ready = {
             let mut idle = lock(&self.idle);
             let fitting = idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
             fitting.map(|index| idle.swap_remove(index))
         };
-        let new = || Ready { workspace: Workspace::new(&self.plan, pool.threads()), binding: self.bind() };
-        let mut ready = ready.unwrap_or_else(new);
-        let result = self.run_in(&mut ready, inputs, pool);
-        if result.is_ok() {
-            for (index, output) in outputs.iter_mut().enumerate() {
-                output.copy_from_bytes(ready.workspace.output(&self.plan, index));
-            }
+        let mut ready = ready.map_or_else(|| self.ready(pool.threads()), Ok).map_err(Failure::Memory)?;
+        let mut result = self.run_in(&mut ready, inputs, pool);
+        for (index, output) in outputs.iter_mut().enumerate() {
+            result = result.and_then(|()| {
+                output.try_copy_from_bytes(ready.workspace.output(&self.plan, index)).map_err(Failure::Memory)
+            });
         }
         lock(&self.idle).push(ready);
         result
+    }
+
+    fn ready(&self, threads: usize) -> Result<Ready> {
+        let out_of_memory = || Error::out_of_memory("a run", self.plan.arena_bytes());
+        let workspace = Workspace::try_new(&self.plan, threads).ok_or_else(out_of_memory)?;
+        Ok(Ready { workspace, binding: self.bind()? })
     }
 
     /// The error for the check of an index.
@@ -113,45 +136,45 @@ impl Program {
         }
     }
 
-    fn run_in(&self, Ready { workspace, binding }: &mut Ready, inputs: &[&Array], pool: &Pool) -> Result<(), usize> {
+    fn run_in(&self, Ready { workspace, binding }: &mut Ready, inputs: &[&Array], pool: &Pool) -> Result<(), Failure> {
         loop {
             let Binding { block, offsets } = &*binding;
             if self.writes {
                 let mut content = block.write();
                 if !content.is_retired() {
                     let variables = VariableMemory::Write(content.bytes_mut());
-                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool);
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool).map_err(Failure::NotFinite);
                 }
             } else {
                 let content = block.read();
                 if !content.is_retired() {
                     let variables = VariableMemory::Read(content.bytes());
-                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool);
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool).map_err(Failure::NotFinite);
                 }
             }
-            *binding = self.bind();
+            *binding = self.bind().map_err(Failure::Memory)?;
         }
     }
 
     /// Where its variables lie in memory.
     #[cfg(test)]
     pub(crate) fn offsets(&self) -> Vec<usize> {
-        self.bind().offsets.to_vec()
+        self.bind().unwrap().offsets.to_vec()
     }
 
     /// Where the variables lie now: those of a block that is retired have moved to a larger one.
-    fn bind(&self) -> Binding {
+    fn bind(&self) -> Result<Binding> {
         let mut known = lock(&self.binding);
         known.take_if(|binding| binding.block.read().is_retired());
-        let find = || {
-            let order = self.plan.order();
-            let variables: Vec<Variable> = order.iter().map(|&index| self.variables[index].clone()).collect();
-            let (block, placed) = Block::gather(&variables);
-            let mut offsets = vec![0; placed.len()];
-            order.into_iter().zip(placed).for_each(|(index, offset)| offsets[index] = offset);
-            Binding { block, offsets: offsets.into() }
-        };
-        known.get_or_insert_with(find).clone()
+        if let Some(binding) = &*known {
+            return Ok(binding.clone());
+        }
+        let order = self.plan.order();
+        let variables: Vec<Variable> = order.iter().map(|&index| self.variables[index].clone()).collect();
+        let (block, placed) = Block::gather(&variables)?;
+        let mut offsets = vec![0; placed.len()];
+        order.into_iter().zip(placed).for_each(|(index, offset)| offsets[index] = offset);
+        Ok(known.insert(Binding { block, offsets: offsets.into() }).clone())
     }
 }
 

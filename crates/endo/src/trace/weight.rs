@@ -102,6 +102,11 @@ impl Weight {
             let help = "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
             return cx.trace().fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, cx.dtype());
         }
+        if self.variable.get().is_none()
+            && let Err(error) = Array::require_room(&shape, cx.dtype())
+        {
+            return cx.trace().fail(error.at(site), shape, cx.dtype());
+        }
         let mut error = None;
         let variable = self.variable.get_or_init(|| {
             let path = cx.path();

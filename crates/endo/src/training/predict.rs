@@ -78,12 +78,12 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
         let start = number * ROWS;
         inputs.iter().map(|x| x.rows(start..start + rows(number))).collect()
     };
-    let empty = |outputs: &[Array]| -> Vec<Array> {
-        outputs.iter().map(|output| Array::zeros(output.shape().with(0, samples), output.dtype())).collect()
+    let empty = |outputs: &[Array]| -> Result<Vec<Array>> {
+        outputs.iter().map(|output| Array::try_zeros(&output.shape().with(0, samples), output.dtype())).collect()
     };
     let Some(step) = runner.step(&part(0))? else {
         let first = outputs(runner, &part(0), ROWS)?;
-        let mut predictions = empty(first);
+        let mut predictions = empty(first)?;
         write(&mut predictions, first, 0);
         for number in 1..parts {
             let outputs = outputs(runner, &part(number), rows(number))?;
@@ -93,7 +93,7 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
         return Ok(predictions);
     };
     let last = runner.step(&part(parts - 1))?.unwrap_or_else(|| step.clone());
-    let mut predictions = empty(each(&step.outputs, ROWS)?);
+    let mut predictions = empty(each(&step.outputs, ROWS)?)?;
     same(&predictions, each(&last.outputs, rows(parts - 1))?, rows(parts - 1))?;
     // With few parts, the threads share the products of the first, or of both.
     let first = match parts {

@@ -12,7 +12,7 @@ use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::saved::SavedNode;
-use crate::graph::{Graph, SavedGraph};
+use crate::graph::{Graph, NodeId, SavedGraph};
 use crate::model::saving::failure;
 use crate::model::sealed::Unsealed;
 use crate::model::steps::{Key, Kind, Names, Step, Steps};
@@ -208,9 +208,10 @@ impl Predictor {
         let graph = self
             .graph(rows)
             .map_err(|what| Error::new(ErrorKind::Data, format!("for {rows} rows, {what}")).help("`export` the model again"))?;
-        let signature = |id: &crate::graph::NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
+        let signature = |id: &NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
         let inputs = graph.inputs.iter().map(signature).collect();
-        let outputs = graph.outputs.iter().map(signature).map(|(shape, dtype)| Array::zeros(shape, dtype)).collect();
+        let output = |id: &NodeId| Array::try_zeros(&graph.node(*id).shape, graph.node(*id).dtype);
+        let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
         let key = Key {
             kind: Kind::Predict,
             counts: [self.inputs.len(), 0, 0],
@@ -220,7 +221,7 @@ impl Predictor {
             unchecked: false,
         };
         let step =
-            Step { key, program: Program::new(&graph), names: Names::default(), shown: Vec::new(), warned: false, outputs };
+            Step { key, program: Program::new(&graph)?, names: Names::default(), shown: Vec::new(), warned: false, outputs };
         Ok(self.steps.keep(step))
     }
 }

@@ -13,6 +13,7 @@ use crate::model::steps::{Key, Kind, Made, Names, Step};
 use crate::model::watched::{Missing, Shown, Watch};
 use crate::model::{Model, TrainStep};
 use crate::trace::replay::{Called, Replay};
+use crate::trace::program::Failure;
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
@@ -180,7 +181,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let main = self.find(&[], counts, inputs)?;
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.
-            self.used[main].0.program.lay_out();
+            self.used[main].0.program.lay_out()?;
             let due = std::mem::take(&mut self.due);
             let index = self.find(&due, counts, inputs);
             self.due = due;
@@ -190,13 +191,12 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             self.seen = Some(index);
         }
         let (step, outputs) = &mut self.used[main];
-        if let Err(check) = step.program.attempt(inputs, outputs, &self.model.pool) {
-            return Err(match self.replays {
-                true => self.model.explain(step, check, inputs, rows),
-                false => step.program.failure(check),
-            });
+        match step.program.attempt(inputs, outputs, &self.model.pool) {
+            Ok(()) => Ok((&step.names, outputs)),
+            Err(Failure::NotFinite(check)) if self.replays => Err(self.model.explain(step, check, inputs, rows)),
+            Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
+            Err(Failure::Memory(error)) => Err(error),
         }
-        Ok((&step.names, outputs))
     }
 
     /// The place among the steps used of the one for such a batch that shows this, traced if there is none.
@@ -282,7 +282,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// If the model is not compiled, or its `call` or losses do not fit the batch.
     pub fn training_program(&self, batch: &Dataset) -> Result<Program> {
         self.compiled()?;
-        Ok(Program::new(&self.training_graph(batch)?))
+        Program::new(&self.training_graph(batch)?)
     }
 
     /// The graph of the training step for a batch like this one.
@@ -316,7 +316,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let warned = !warnings.is_empty();
         self.warn(warnings);
         let key = Key { unchecked, ..Key::new(kind, counts, inputs, trainable(self), due) };
-        Ok(self.steps.keep(Step::new(key, graph, made.into_inner(), warned)))
+        Ok(self.steps.keep(Step::new(key, graph, made.into_inner(), warned)?))
     }
 
     /// The error of a step whose check of this index failed on these arrays.

@@ -9,7 +9,6 @@ mod multi_head;
 use std::panic::Location;
 
 use crate::activations::{ActivationFunction, Softmax};
-use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
@@ -70,7 +69,8 @@ impl<'a> Parts<'a> {
     #[track_caller]
     fn visible(&self, causal: bool, cx: &Context) -> Option<Tensor> {
         let (queries, values) = (self.query.shape()[1], self.value.shape()[1]);
-        let past = || cx.constant(Array::from_fn([1, queries, values], |pair| pair % values <= pair / values));
+        let site = Location::caller();
+        let past = || cx.trace().constant_from_fn([1, queries, values], |pair| pair % values <= pair / values, site);
         let masks = [
             self.mask.map(|mask| if mask.rank() == 2 { mask.expand_dims(0) } else { mask.clone() }.cast(DType::Bool)),
             cx.mask(self.value).map(|mask| mask.expand_dims(1)),

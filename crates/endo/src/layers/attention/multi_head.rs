@@ -187,10 +187,10 @@ macro_rules! multi_head {
                 fn project(&self, which: usize, inputs: &Tensor, heads: usize, size: usize, cx: &mut Context) -> Tensor {
                     let Projection { kernel, bias } = &self.projections[which];
                     let kernel = kernel.get(self, [inputs.features(), heads, size], &*self.kernel_initializer, cx);
-                    let mut projected = inputs.matmul(&kernel.reshape([inputs.features(), heads * size]));
+                    let mut projected = inputs.matmul(&kernel.reshape([inputs.features(), heads.saturating_mul(size)]));
                     if self.use_bias {
                         let bias = bias.get(self, [heads, size], &*self.bias_initializer, cx);
-                        projected = projected + bias.reshape([heads * size]);
+                        projected = projected + bias.reshape([heads.saturating_mul(size)]);
                     }
                     projected.reshape([inputs.batch(), inputs.shape()[1], heads, size]).permute(&[0, 2, 1, 3])
                 }
@@ -207,7 +207,7 @@ macro_rules! multi_head {
                     let key = self.project(KEY, parts.key, groups, self.key_dim, cx);
                     let value = self.project(VALUE, parts.value, groups, self.value_dim, cx);
                     // The queries of all heads that share a key, one after another.
-                    let rows = heads / groups * queries;
+                    let rows = (heads / groups).saturating_mul(queries);
                     let scores = query.reshape([batch, groups, rows, self.key_dim]).matmul_transposed(&key, [false, true]);
                     let scores = scores.reshape([batch, heads, queries, values]);
                     let visible = parts.visible(self.use_causal_mask, cx).map(|mask| mask.expand_dims(1));
@@ -219,8 +219,9 @@ macro_rules! multi_head {
                     let features = self.output_shape.unwrap_or(parts.query.features());
                     let Projection { kernel, bias } = &self.projections[OUTPUT];
                     let kernel = kernel.get(self, [heads, self.value_dim, features], &*self.kernel_initializer, cx);
-                    let joined = means.reshape([batch, queries, heads * self.value_dim]);
-                    let mut outputs = joined.matmul(&kernel.reshape([heads * self.value_dim, features]));
+                    let joined_size = heads.saturating_mul(self.value_dim);
+                    let joined = means.reshape([batch, queries, joined_size]);
+                    let mut outputs = joined.matmul(&kernel.reshape([joined_size, features]));
                     if self.use_bias {
                         outputs = outputs + bias.get(self, [features], &*self.bias_initializer, cx);
                     }

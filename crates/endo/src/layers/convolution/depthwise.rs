@@ -8,7 +8,7 @@ use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::named::Hyperparameters;
 use crate::ops::Window;
 use crate::regularizers::Regularizer;
-use crate::shape::Shape;
+use crate::shape::{Shape, product};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
@@ -23,9 +23,9 @@ use super::{convolution_options, refuse};
 fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
     let (channels, multiplier) = (inputs.features(), kernel.features());
     let counts = windows.iter().map(|window| window.count);
-    let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([channels * multiplier]).collect();
-    let positions: usize = outputs[..outputs.rank() - 1].iter().product();
-    let size: usize = windows.iter().map(|window| window.size).product();
+    let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([channels.saturating_mul(multiplier)]).collect();
+    let positions = product(&outputs[..outputs.rank() - 1]);
+    let size = product(windows.iter().map(|window| &window.size));
     let seen = inputs.windows(windows, 0.0);
     let products = match multiplier {
         1 => seen.reshape([positions, size, channels]) * kernel.reshape([size, channels]),
@@ -101,7 +101,7 @@ macro_rules! depthwise {
                     let channels = inputs.features();
                     let windows = match self.geometry().windows(inputs.shape(), cx) {
                         Ok(windows) => windows,
-                        Err(error) => return refuse(error, inputs, $n, channels * self.depth_multiplier, cx),
+                        Err(error) => return refuse(error, inputs, $n, channels.saturating_mul(self.depth_multiplier), cx),
                     };
                     let sizes = self.kernel_size.into_iter().chain([channels, self.depth_multiplier]);
                     let kernel = self.kernel.get(self, sizes.collect::<Shape>(), &*self.depthwise_initializer, cx);
@@ -205,10 +205,10 @@ macro_rules! separable {
                     };
                     let (channels, multiplier) = (inputs.features(), self.depth_multiplier);
                     let depthwise: Shape = self.kernel_size.into_iter().chain([channels, multiplier]).collect();
-                    let pointwise: Shape = [1; $n].into_iter().chain([channels * multiplier, self.filters]).collect();
+                    let pointwise: Shape = [1; $n].into_iter().chain([channels.saturating_mul(multiplier), self.filters]).collect();
                     let depthwise = self.depthwise_kernel.get(self, depthwise, &*self.depthwise_initializer, cx);
                     let pointwise = self.pointwise_kernel.get(self, pointwise, &*self.pointwise_initializer, cx);
-                    let combined = pointwise.reshape([channels * multiplier, self.filters]);
+                    let combined = pointwise.reshape([channels.saturating_mul(multiplier), self.filters]);
                     self.finish(convolve(inputs, &windows, &depthwise).matmul(&combined), cx)
                 }
 

@@ -14,7 +14,7 @@ use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::named::Hyperparameters;
 use crate::ops::Window;
 use crate::regularizers::Regularizer;
-use crate::shape::Shape;
+use crate::shape::{Shape, product};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
@@ -123,16 +123,18 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor, groups: usize)
     let seen = if plain { inputs.clone() } else { inputs.windows(windows, 0.0) };
     let counts = windows.iter().map(|window| window.count);
     let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([filters]).collect();
-    let positions: usize = outputs[..outputs.rank() - 1].iter().product();
-    let size: usize = windows.iter().map(|window| window.size).product();
+    let positions = product(&outputs[..outputs.rank() - 1]);
+    let size = product(windows.iter().map(|window| &window.size));
     let product = if groups == 1 {
-        seen.reshape([positions, size * channels]).matmul(&kernel.reshape([size * channels, filters]))
+        let terms = size.saturating_mul(channels);
+        seen.reshape([positions, terms]).matmul(&kernel.reshape([terms, filters]))
     } else {
         // One product for each group, [positions, size * channels / groups] by [.., filters / groups].
         let (inside, made) = (channels / groups, filters / groups);
         let seen = seen.reshape([positions, size, groups, inside]).permute(&[2, 0, 1, 3]);
-        let kernel = kernel.reshape([size * inside, groups, made]).permute(&[1, 0, 2]);
-        seen.reshape([groups, positions, size * inside]).matmul(&kernel).permute(&[1, 0, 2])
+        let terms = size.saturating_mul(inside);
+        let kernel = kernel.reshape([terms, groups, made]).permute(&[1, 0, 2]);
+        seen.reshape([groups, positions, terms]).matmul(&kernel).permute(&[1, 0, 2])
     };
     product.reshape(outputs)
 }

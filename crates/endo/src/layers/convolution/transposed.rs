@@ -9,7 +9,7 @@ use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::named::Hyperparameters;
 use crate::ops::Window;
 use crate::regularizers::Regularizer;
-use crate::shape::Shape;
+use crate::shape::{Shape, product};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
@@ -53,7 +53,8 @@ fn windows(
             Padding::Same => stride,
             Padding::Valid | Padding::Causal => span.max(stride),
         };
-        inputs[1 + axis].saturating_sub(1) * stride + output_padding.map_or(whole, |padding| least + padding[axis])
+        let end = output_padding.map_or(whole, |padding| least.saturating_add(padding[axis]));
+        inputs[1 + axis].saturating_sub(1).saturating_mul(stride).saturating_add(end)
     };
     let lengths: Vec<usize> = (0..geometry.size.len()).map(length).collect();
     let outputs: Shape = [inputs.batch()].iter().chain(&lengths).chain(&[1]).copied().collect();
@@ -70,10 +71,10 @@ fn windows(
 #[track_caller]
 fn convolve(inputs: &Tensor, windows: &[Window], lengths: &[usize], kernel: &Tensor, filters: usize) -> Tensor {
     let channels = inputs.features();
-    let positions: usize = inputs.shape()[..inputs.rank() - 1].iter().product();
-    let size: usize = windows.iter().map(|window| window.size).product();
+    let positions = product(&inputs.shape()[..inputs.rank() - 1]);
+    let size = product(windows.iter().map(|window| &window.size));
     let rows = inputs.reshape([positions, channels]);
-    let made = rows.matmul_transposed(&kernel.reshape([size * filters, channels]), [false, true]);
+    let made = rows.matmul_transposed(&kernel.reshape([size.saturating_mul(filters), channels]), [false, true]);
     let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
     let made = made.reshape([inputs.batch()].into_iter().chain(sizes).chain([filters]).collect::<Shape>());
     made.overlap_add(windows, lengths)

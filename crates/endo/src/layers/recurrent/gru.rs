@@ -62,24 +62,26 @@ impl<O> Gru<O> {
     #[track_caller]
     fn go(&self, inputs: &Tensor, states: Vec<Tensor>, mask: Option<&Tensor>, cx: &mut Context) -> Vec<Tensor> {
         let units = self.units;
+        let gates = units.saturating_mul(3);
         let mut projected = self.project(inputs, 3, cx);
-        let kernel = self.recurrent_kernel.get(self, [units, 3 * units], &*self.recurrent_initializer, cx);
+        let kernel = self.recurrent_kernel.get(self, [units, gates], &*self.recurrent_initializer, cx);
         let mut inner_bias = None;
         if self.use_bias && self.reset_after {
-            let bias = self.bias.get(self, [2, 3 * units], &*self.bias_initializer, cx);
-            let row = |row: usize| bias.slice(0, row..row + 1).reshape([3 * units]);
+            let bias = self.bias.get(self, [2, gates], &*self.bias_initializer, cx);
+            let row = |row: usize| bias.slice(0, row..row + 1).reshape([gates]);
             projected = projected + row(0);
             inner_bias = Some(row(1));
         } else if self.use_bias {
-            projected = projected + self.bias.get(self, [3 * units], &*self.bias_initializer, cx);
+            projected = projected + self.bias.get(self, [gates], &*self.bias_initializer, cx);
         }
         let kernels = if self.reset_after {
-            vec![Kernel { kernel, bias: inner_bias }]
+            vec![Kernel { kernel, bias: inner_bias, gates: 3 }]
         } else {
-            let gates = kernel.slice(-1, ..2 * units);
-            vec![Kernel { kernel: gates, bias: None }, Kernel { kernel: kernel.slice(-1, 2 * units..), bias: None }]
+            let both = units.saturating_mul(2);
+            let (first, last) = (kernel.slice(-1, ..both), kernel.slice(-1, both..));
+            vec![Kernel { kernel: first, bias: None, gates: 2 }, Kernel { kernel: last, bias: None, gates: 1 }]
         };
-        unrolled::unroll(self.passage, &projected, mask, states, kernels, |x, states, recurrence| {
+        unrolled::unroll(self.passage, &projected, 3, mask, states, kernels, |x, states, recurrence| {
             let h = &states[0];
             let product = recurrence.product(0, h);
             let gate = |gate: usize| self.recurrent_activation.call(&(&x[gate] + &product[gate]));

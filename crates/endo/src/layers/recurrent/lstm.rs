@@ -66,14 +66,15 @@ impl<O> Lstm<O> {
     #[track_caller]
     fn go(&self, inputs: &Tensor, states: Vec<Tensor>, mask: Option<&Tensor>, cx: &mut Context) -> Vec<Tensor> {
         let mut projected = self.project(inputs, 4, cx);
-        let kernel = self.recurrent_kernel.get(self, [self.units, 4 * self.units], &*self.recurrent_initializer, cx);
+        let gates = self.units.saturating_mul(4);
+        let kernel = self.recurrent_kernel.get(self, [self.units, gates], &*self.recurrent_initializer, cx);
         if self.use_bias {
             let forgetting = UnitForgetBias { others: &*self.bias_initializer, units: self.units };
             let initializer: &dyn Initializer = if self.unit_forget_bias { &forgetting } else { &*self.bias_initializer };
-            projected = projected + self.bias.get(self, [4 * self.units], initializer, cx);
+            projected = projected + self.bias.get(self, [gates], initializer, cx);
         }
-        let kernels = vec![Kernel { kernel, bias: None }];
-        unrolled::unroll(self.passage, &projected, mask, states, kernels, |x, states, recurrence| {
+        let kernels = vec![Kernel { kernel, bias: None, gates: 4 }];
+        unrolled::unroll(self.passage, &projected, 4, mask, states, kernels, |x, states, recurrence| {
             let r = recurrence.product(0, &states[0]);
             let gate = |gate: usize| self.recurrent_activation.call(&(&x[gate] + &r[gate]));
             let (i, f, o) = (gate(0), gate(1), gate(3));

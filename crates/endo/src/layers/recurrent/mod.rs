@@ -189,7 +189,7 @@ macro_rules! recurrent_layer {
             /// The inputs of all steps times the kernel: `[steps, batch, gates]`.
             #[track_caller]
             fn project(&self, inputs: &Tensor, gates: usize, cx: &mut Context) -> Tensor {
-                let shape = [inputs.features(), gates * self.units];
+                let shape = [inputs.features(), self.units.saturating_mul(gates)];
                 let kernel = self.kernel.get(self, shape, &*self.kernel_initializer, cx);
                 inputs.permute(&[1, 0, 2]).matmul(&kernel)
             }

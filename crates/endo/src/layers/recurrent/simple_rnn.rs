@@ -45,8 +45,8 @@ impl<O> SimpleRnn<O> {
         if self.use_bias {
             projected = projected + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
         }
-        let kernels = vec![Kernel { kernel, bias: None }];
-        unrolled::unroll(self.passage, &projected, mask, states, kernels, |x, states, recurrence| {
+        let kernels = vec![Kernel { kernel, bias: None, gates: 1 }];
+        unrolled::unroll(self.passage, &projected, 1, mask, states, kernels, |x, states, recurrence| {
             vec![self.activation.call(&(&x[0] + &recurrence.product(0, &states[0])[0]))]
         })
     }

@@ -20,15 +20,15 @@ pub struct Passage {
     pub zero_output_for_mask: bool,
 }
 
-/// A recurrent kernel `[units, gates]`, and what is added to its products.
+/// A recurrent kernel `[units, gates * units]`, and what is added to its products.
 pub struct Kernel {
     pub kernel: Tensor,
     pub bias: Option<Tensor>,
+    pub gates: usize,
 }
 
 /// The kernels of a recurrence, and what they were multiplied with so far.
 pub struct Recurrence {
-    units: usize,
     kernels: Vec<Kernel>,
     /// For each kernel the states, and for each state the gates of its product.
     products: Vec<Vec<(Tensor, Vec<Tensor>)>>,
@@ -38,19 +38,20 @@ impl Recurrence {
     /// The product of a state `[batch, units]` with a kernel, gate by gate.
     #[track_caller]
     pub fn product(&mut self, which: usize, state: &Tensor) -> Vec<Tensor> {
-        let Kernel { kernel, bias } = &self.kernels[which];
+        let &Kernel { ref kernel, ref bias, gates } = &self.kernels[which];
         let product = state.matmul(kernel);
         let product = bias.as_ref().map_or(product.clone(), |bias| product + bias);
-        let gates = gates(&product, self.units);
+        let gates = columns(&product, gates);
         self.products[which].push((state.clone(), gates.clone()));
         gates
     }
 }
 
-/// Columns of so many units each.
+/// The columns of each of a number of gates.
 #[track_caller]
-fn gates(all: &Tensor, units: usize) -> Vec<Tensor> {
-    (0..all.features() / units.max(1)).map(|gate| all.slice(-1, gate * units..(gate + 1) * units)).collect()
+fn columns(all: &Tensor, gates: usize) -> Vec<Tensor> {
+    let units = all.features() / gates;
+    (0..gates).map(|gate| all.slice(-1, gate * units..(gate + 1) * units)).collect()
 }
 
 /// What is wrong with sequences, or with the states that they begin with.
@@ -75,21 +76,22 @@ pub fn check(inputs: &Tensor, states: &[Tensor], units: usize, cx: &Context) -> 
     }
 }
 
-/// Goes through `projected`, `[steps, batch, gates]`, by `step`, which makes the next states of a step's gates and the states; the
+/// Goes through `projected`, `[steps, batch, gates * units]`, by `step`, which makes the next states of a step's gates and the states; the
 /// first state is what the layer returns. Where the mask `[batch, steps]` does not hold, states stay. Out: the outputs, `[batch,
 /// steps, units]` or the last one, and the states after the last step if they are asked for.
 #[track_caller]
 pub fn unroll(
     passage: Passage,
     projected: &Tensor,
+    gates: usize,
     mask: Option<&Tensor>,
     states: Vec<Tensor>,
     kernels: Vec<Kernel>,
     step: impl Fn(&[Tensor], &[Tensor], &mut Recurrence) -> Vec<Tensor>,
 ) -> Vec<Tensor> {
-    let (count, units) = (projected.batch(), states[0].features());
+    let count = projected.batch();
     let products = kernels.iter().map(|_| Vec::new()).collect();
-    let mut recurrence = Recurrence { units, kernels, products };
+    let mut recurrence = Recurrence { kernels, products };
     // Gradients are taken at nodes of the recurrence's own: outside it, inputs may depend on a first state, or two states be one, and
     // a gradient taken there would have the others' shares, too.
     let own = |value: &Tensor| Tensor::custom_gradient(value, &[value], |dy| vec![dy.clone()]);
@@ -101,7 +103,7 @@ pub fn unroll(
     for position in 0..count {
         let at = if passage.go_backwards { count - 1 - position } else { position };
         let row = projected.slice(0, at..at + 1).reshape(&projected.shape()[1..]);
-        seen[at] = gates(&row, units);
+        seen[at] = columns(&row, gates);
         let next = step(&seen[at], &states, &mut recurrence);
         let (output, next) = match mask {
             None => (next[0].clone(), next),
@@ -139,7 +141,7 @@ fn differentiated(
     recurrence: Recurrence,
     value: Tensor,
 ) -> Tensor {
-    let Recurrence { kernels, products, .. } = recurrence;
+    let Recurrence { kernels, products } = recurrence;
     let weights = kernels.iter().map(|kernel| &kernel.kernel);
     let biases = kernels.iter().filter_map(|kernel| kernel.bias.as_ref());
     let inputs: Vec<&Tensor> = std::iter::once(projected).chain(&first).chain(weights).chain(biases).collect();

@@ -83,7 +83,7 @@ impl Beside {
         }
         let key = Key::new(Kind::Train, counts, &inputs, Vec::new(), due);
         let (made, missing) = found.into_inner();
-        self.known.push(Known { function: id, step: Step::new(key, graph, made, false), missing });
+        self.known.push(Known { function: id, step: Step::new(key, graph, made, false)?, missing });
         Ok(self.known.len() - 1)
     }
 }
