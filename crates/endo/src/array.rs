@@ -82,6 +82,12 @@ impl Array {
         if Memory::is_available(bytes) { Ok(()) } else { Err(Error::out_of_memory(&format!("an array of shape {shape}"), bytes)) }
     }
 
+    /// The values `f(0), f(1), ...` in a shape, unless no array may have it or the system gives no memory for it.
+    pub(crate) fn try_from_fn<T: Element>(shape: &Shape, f: impl FnMut(usize) -> T) -> Result<Self> {
+        Self::require_room(shape, T::DTYPE)?;
+        Ok(Self::from_fn(shape, f))
+    }
+
     /// All elements zero, unless no array may have the shape or the system gives no memory for it.
     pub(crate) fn try_zeros(shape: &Shape, dtype: DType) -> Result<Self> {
         Self::require_room(shape, dtype)?;

@@ -181,7 +181,7 @@ mod tests {
             let graph = optimizer(&LENGTHS, true);
             let variables: Vec<_> = order.iter().map(|&index| graph.variables[index].clone()).collect();
             Block::gather(&variables);
-            let (block, offsets) = Block::gather(&graph.variables);
+            let (block, offsets) = Block::gather(&graph.variables).unwrap();
             let content = block.read().bytes().to_vec();
             for round in 0..3 {
                 // New places for everything.

@@ -269,7 +269,7 @@ mod tests {
                 Action::Guard(guard) => Some(super::Guard::new(&plan, guard)),
                 _ => None,
             });
-            assert_eq!(guards.map(|guard| guard.stretches.len()).collect::<Vec<_>>(), [1], "{plan}");
+            assert_eq!(guards.map(|guard| guard.unwrap().stretches.len()).collect::<Vec<_>>(), [1], "{plan}");
             for threads in [1, 2] {
                 assert_eq!(execute(&plan, &graph, &[], threads).map(|_| ()), expected);
             }

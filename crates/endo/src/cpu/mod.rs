@@ -196,7 +196,8 @@ pub fn run(
     let mut computed = false;
     for step in &workspace.steps {
         // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the plan's places lie within
-        // them and the arena. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.
+        // them and the arena; no size, offset or stride among them has wrapped, since `Plan::build` demands possible shapes and
+        // an arena whose bytes would not fit has not been given. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.
         unsafe {
             match step {
                 Resolved::Spread(spread) => spread.run(bases),

@@ -14,7 +14,7 @@ use super::{VariableMemory, Workspace, run};
 
 /// Runs a plan once; the index of a failed check if there is one.
 pub fn execute(plan: &Plan, graph: &Graph, inputs: &[&Array], threads: usize) -> Result<Vec<Array>, usize> {
-    let (block, offsets) = Block::gather(&graph.variables);
+    let (block, offsets) = Block::gather(&graph.variables).unwrap();
     let mut content = block.write();
     let mut workspace = Workspace::new(plan, threads);
     let pool = Pool::new(threads);

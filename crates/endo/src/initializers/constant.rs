@@ -18,10 +18,10 @@ named! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> R
     /// use endo::prelude::*;
     /// let layer = Dense::new(30).bias_initializer(Zeros);
     /// ```
-    Zeros ["zeros", "zero"] {} => Ok(Array::zeros(shape, DType::F32));
+    Zeros ["zeros", "zero"] {} => Array::try_zeros(shape, DType::F32);
 
     /// All 1.
-    Ones ["ones", "one"] {} => Ok(Array::full(shape, 1.0, DType::F32));
+    Ones ["ones", "one"] {} => Array::try_from_fn(shape, |_| 1.0_f32);
 
     /// All equal to one number; 0 by name alone, as in Keras.
     ///
@@ -29,7 +29,7 @@ named! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> R
     /// use endo::prelude::*;
     /// let layer = Dense::new(30).bias_initializer(Constant(0.1));
     /// ```
-    Constant ["constant"] (value: f64 = 0.0) => Ok(Array::full(shape, value, DType::F32));
+    Constant ["constant"] (value: f64 = 0.0) => Array::try_from_fn(shape, |_| value as f32);
 
     /// A matrix of 1 on the diagonal and 0 elsewhere, times the gain; it need not be square.
     Identity ["identity"] {
@@ -40,7 +40,7 @@ named! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> R
             let message = format!("`identity` makes matrices, and the weight has shape {shape}");
             return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two axes, such as kernels of `Dense`"));
         };
-        Ok(Array::from_fn(shape, |index| if index / columns == index % columns { self.gain as f32 } else { 0.0 }))
+        Array::try_from_fn(shape, |index| if index / columns == index % columns { self.gain as f32 } else { 0.0 })
     };
 }
 

@@ -4,6 +4,7 @@
 //! fewer.
 
 use crate::array::Array;
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::named::named;
 use crate::random::Random;
@@ -29,6 +30,7 @@ named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Re
             let help = "use it for weights of two or more axes, such as recurrent kernels";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
+        Array::require_room(shape, DType::F64)?;
         let columns = shape.features();
         let rows = shape.len() / columns.max(1);
         let vectors = orthonormal(rows.min(columns), rows.max(columns), random);

@@ -22,7 +22,7 @@ named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Re
         mean: f64 = 0.0,
         /// The standard deviation; 0.05 unless set.
         stddev: f64 = 0.05,
-    } => Ok(normal(shape, self.mean, self.stddev, random));
+    } => normal(shape, self.mean, self.stddev, random);
 
     /// Normal, with values further than two standard deviations from the mean drawn again.
     TruncatedNormal ["truncated_normal"] {
@@ -30,7 +30,7 @@ named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Re
         mean: f64 = 0.0,
         /// The standard deviation before the tails are cut; 0.05 unless set.
         stddev: f64 = 0.05,
-    } => Ok(truncated_normal(shape, self.mean, self.stddev, random));
+    } => truncated_normal(shape, self.mean, self.stddev, random);
 
     /// Uniform between two numbers.
     RandomUniform ["random_uniform", "uniform"] {
@@ -38,14 +38,14 @@ named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Re
         minval: f64 = -0.05,
         /// The upper end; 0.05 unless set.
         maxval: f64 = 0.05,
-    } => Ok(uniform(shape, self.minval, self.maxval, random));
+    } => uniform(shape, self.minval, self.maxval, random);
 }
 
-pub(super) fn normal(shape: &Shape, mean: f64, stddev: f64, random: &mut Random) -> Array {
-    Array::from_fn(shape, |_| (mean + stddev * random.normal_f64()) as f32)
+pub(super) fn normal(shape: &Shape, mean: f64, stddev: f64, random: &mut Random) -> Result<Array> {
+    Array::try_from_fn(shape, |_| (mean + stddev * random.normal_f64()) as f32)
 }
 
-pub(super) fn truncated_normal(shape: &Shape, mean: f64, stddev: f64, random: &mut Random) -> Array {
+pub(super) fn truncated_normal(shape: &Shape, mean: f64, stddev: f64, random: &mut Random) -> Result<Array> {
     const CUT: f64 = 2.0;
     let mut within = || {
         loop {
@@ -55,11 +55,11 @@ pub(super) fn truncated_normal(shape: &Shape, mean: f64, stddev: f64, random: &m
             }
         }
     };
-    Array::from_fn(shape, |_| (mean + stddev * within()) as f32)
+    Array::try_from_fn(shape, |_| (mean + stddev * within()) as f32)
 }
 
-pub(super) fn uniform(shape: &Shape, low: f64, high: f64, random: &mut Random) -> Array {
-    Array::from_fn(shape, |_| (low + (high - low) * random.uniform_f64()) as f32)
+pub(super) fn uniform(shape: &Shape, low: f64, high: f64, random: &mut Random) -> Result<Array> {
+    Array::try_from_fn(shape, |_| (low + (high - low) * random.uniform_f64()) as f32)
 }
 
 #[cfg(test)]

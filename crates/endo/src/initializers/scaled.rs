@@ -84,11 +84,11 @@ named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Re
             Fan::Average => (inputs + outputs) / 2.0,
         };
         let variance = self.scale / fan.max(1.0);
-        Ok(match self.distribution {
+        match self.distribution {
             Distribution::TruncatedNormal => truncated_normal(shape, 0.0, variance.sqrt() / TRUNCATED_STDDEV, random),
             Distribution::UntruncatedNormal => normal(shape, 0.0, variance.sqrt(), random),
             Distribution::Uniform => uniform(shape, -(3.0 * variance).sqrt(), (3.0 * variance).sqrt(), random),
-        })
+        }
     };
 }
 

@@ -52,7 +52,7 @@ mod tests {
             Some(Op::Kernel(kernel)) => Some((kernel.name(), kernel.attributes())),
             _ => None,
         };
-        let given: [&[i64]; 6] = [&[], &[1], &[1, 0, 1], &[2, 1, 5, 6], &[2, 1, 1, 0, 4], &[0, 1, 1, 1, 0, 4]];
+        let given: [&[i64]; 7] = [&[], &[1], &[1, 0], &[1, 0, 1], &[2, 1, 5, 6], &[2, 1, 1, 0, 4], &[0, 1, 1, 1, 0, 4]];
         for reader in readers() {
             let known: Vec<_> = given.iter().filter_map(|numbers| Some((numbers.to_vec(), of(reader.name, numbers)?))).collect();
             assert!(!known.is_empty() && known.len() < given.len(), "{}: {known:?}", reader.name);

@@ -2,6 +2,8 @@
 //!
 //! In: names of slots. Out: their values, and their new ones assigned.
 
+use std::panic::Location;
+
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::Tensor;
@@ -52,19 +54,34 @@ impl<'a> Slots<'a> {
     }
 
     /// The slot called `name`: zeros in the weight's shape until set.
+    #[track_caller]
     pub fn get(&mut self, name: &str) -> Tensor {
         self.get_full(name, self.shape(), 0.0)
     }
 
     /// The slot called `name`: `first` in every element of a shape until set, which need not be the weight's.
+    ///
+    /// # Errors
+    /// The trace's: if no array may have the shape, or the system does not give the memory.
+    #[track_caller]
     pub fn get_full(&mut self, name: &str, shape: impl Into<Shape>, first: f64) -> Tensor {
-        let slot = self.settings.slot(self.weight, name, || Array::full(shape, first, self.dtype()));
+        let (shape, dtype) = (shape.into(), self.dtype());
+        if let Err(error) = Array::require_room(&shape, dtype) {
+            return self.cx.trace().fail(error.at(Location::caller()), shape, dtype);
+        }
+        let slot = self.settings.slot(self.weight, name, || Array::full(shape, first, dtype));
         self.cx.read(&slot)
     }
 
     /// Keeps a value in a slot for the next step, and returns it.
+    #[track_caller]
     pub fn set(&mut self, name: &str, value: Tensor) -> Tensor {
-        let slot = self.settings.slot(self.weight, name, || Array::zeros(self.shape(), self.dtype()));
+        let (shape, dtype) = (self.shape(), self.dtype());
+        if let Err(error) = Array::require_room(&shape, dtype) {
+            self.cx.trace().record(error.at(Location::caller()));
+            return value;
+        }
+        let slot = self.settings.slot(self.weight, name, || Array::zeros(shape, dtype));
         self.assign(&slot, &value);
         value
     }

@@ -360,7 +360,13 @@ impl Plan {
         Self::build(graph, &simplify::normalize(graph), Memory::default(), false)
     }
 
+    /// # Panics
+    /// If no array may have the shape of a node. All that plans and runners multiply of sizes relies on this: offsets, strides,
+    /// bytes, the places that unchecked code reads and writes.
     fn build(graph: &Graph, simplified: &Graph, constants: Memory, fused: bool) -> Plan {
+        for node in graph.nodes.iter().chain(&simplified.nodes) {
+            assert!(node.shape.is_possible(), "a node of shape {}", node.shape);
+        }
         let reads = read::Reads::new(simplified);
         let groups = fuse::Groups::new(simplified, &reads, fused);
         let mut draft = emit::Draft::new(simplified, &reads, &groups, constants);

@@ -12,7 +12,9 @@ use crate::graph::{Graph, SavedGraph, Tree};
 use crate::model::saving::{failure, write_atomically};
 use crate::model::sealed::Seal;
 use crate::model::{Model, distinct};
+use crate::dtype::DType;
 use crate::ops;
+use crate::shape::Shape;
 
 use super::predict;
 
@@ -77,7 +79,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
             return fail("the model was last traced for an input without axes, which has no rows", help);
         }
         let graph = |rows: usize| -> Result<(usize, Graph)> {
-            let arrays: Vec<Array> = inputs.iter().map(|(shape, dtype)| Array::zeros(shape.with(0, rows), *dtype)).collect();
+            let zeros = |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
+            let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
             Ok((rows, self.graph(&arrays.iter().collect::<Vec<_>>(), false)?))
         };
         let graphs = ROWS.into_iter().map(graph).collect::<Result<Vec<_>>>()?;

@@ -29,7 +29,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// ```
     ///
     /// # Errors
-    /// If the model's `call` does not fit the inputs.
+    /// If the model's `call` does not fit the inputs, or the system does not give the memory that it needs. A system that promises
+    /// more memory than it has may end the process instead, which no program can prevent.
     #[track_caller]
     pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();

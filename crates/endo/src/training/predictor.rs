@@ -132,7 +132,9 @@ impl Predictor {
     /// The output for an input `[samples, ...]`, of a model of one each.
     ///
     /// # Errors
-    /// If the array's shape or type is not that of the input, or there are several inputs or outputs.
+    /// If the array's shape or type is not that of the input, there are several inputs or outputs, or the system does not give the
+    /// memory that the graph needs. A system that promises more memory than it has may end the process instead, which no program
+    /// can prevent.
     #[track_caller]
     pub fn predict(&self, x: &Array) -> Result<Array> {
         let mut outputs = self.predict_all(std::slice::from_ref(x))?;
@@ -305,7 +307,7 @@ mod tests {
             ("constant | | 0 | f32 2 | 0", "is not known with these numbers"),
             ("fill | | 0 | f32 n 9223372036854775807 | 0", "has an impossible shape"),
             ("fill | | 0 | f32 n-3 2 | 0", "has an impossible shape"),
-            ("fill | | 0 | f32 100000000000000 | 0", "has 100000000000000 elements of one number, and may have 1073741824"),
+            ("fill | | 0 | f32 100000000000 | 0", "has 100000000000 elements of one number, and may have 1073741824"),
         ] {
             let error = predictor(&format!("{INPUT}\nnode {node}\noutput 0 y")).err().unwrap_or_else(|| panic!("{node}"));
             let name = node.split(' ').next().unwrap();
@@ -353,5 +355,71 @@ mod tests {
         }
         let fits = "concatenate | 0 0 | 1 | f32 n 4 | 0\nnode windows | 3 | 0 1 1 1 0 2 | f32 n 2 1 1 | 0";
         assert!(predictor(&format!("{inputs}\nnode {fits}\noutput 4 y")).is_ok());
+    }
+
+    /// Axes of 0 beside long ones: all that a kernel goes through is its result and its inputs.
+    #[test]
+    fn graphs_of_long_axes_without_elements_take_no_time() {
+        let inputs = |long: usize| {
+            format!("node input | | 0 | f32 n 2 | 0\nnode fill | | 0 | f32 {long} 1 0 | 0\nnode fill | | 0 | i32 1 | 0")
+        };
+        let kernels = |long: usize| {
+            [
+                format!("node gather | 1 2 | 1 | f32 {long} 1 0 | 0"),
+                format!("node scatter_add | 1 2 | 1 0 {long} 1 0 | f32 {long} 1 0 | 0"),
+                format!("node unslice | 1 | 0 1 0 1 0 1 | f32 {long} 1 0 | 0"),
+                format!("node windows | 1 | 0 1 1 1 0 1 | f32 {long} 1 1 0 | 0\nnode reshape | 3 | | f32 {long} 1 0 | 0"),
+                format!("node fill | | 0 | f32 {long} 0 0 | 0\nnode matmul | 3 3 | 0 0 | f32 {long} 0 0 | 0"),
+                format!("node cumprod | 1 | 0 0 0 | f32 {long} 1 0 | 0"),
+            ]
+        };
+        let rest = |at: usize| {
+            format!(
+                "node reduce_max | {at} | 0 1 2 | f32  | 0\nnode reshape | {} | | f32 1 1 | 0\nnode broadcast | {} | | f32 n 1 | 0\noutput {} y",
+                at + 1,
+                at + 2,
+                at + 3
+            )
+        };
+        let text = |long: usize, kernel: &str| {
+            let at = 2 + kernel.lines().count();
+            format!("{}\n{kernel}\n{}", inputs(long), rest(at))
+        };
+        let (possible, impossible) = ((1 << 40) - 1, 1 << 59);
+        for kernel in kernels(possible) {
+            match predictor(&text(possible, &kernel)) {
+                Ok(predictor) => {
+                    let y = predictor.predict(&[[1.0_f32, 2.0]].into()).unwrap();
+                    assert_eq!(y, [[f32::NEG_INFINITY]].into(), "{kernel}");
+                }
+                Err(why) => panic!("{kernel}: {why}"),
+            }
+        }
+        for kernel in kernels(impossible) {
+            let why = predictor(&text(impossible, &kernel)).err().unwrap();
+            assert_eq!(why, "operation 1, `fill`, has an impossible shape", "{kernel}");
+        }
+    }
+
+    #[test]
+    fn truth_values_are_not_added_up() {
+        let picked = "node cast | 0 | | bool n 2 | 0\nnode fill | | 0 | i32 2 | 0\nnode scatter_add | 2 3 | 1 0 n 2 | bool n 2 | 0";
+        let why = predictor(&format!("{INPUT}\n{picked}\noutput 0 y")).err().unwrap();
+        assert_eq!(why, "operation 4, `scatter_add`, does not fit its inputs, its type or its shape");
+    }
+
+    #[test]
+    fn a_prediction_that_the_system_has_no_memory_for_is_an_error() {
+        let counter = "node fill | | 0 | i32 2 | 0";
+        let draw = |long: usize| {
+            format!(
+                "{INPUT}\n{counter}\nnode random_uniform | 2 | 0 | f32 {long} | 0\nnode cumsum | 3 | 0 0 0 | f32 {long} | 0\n\
+                 node slice | 4 | 0 1 | f32 1 | 0\nnode reshape | 5 | | f32 1 1 | 0\nnode broadcast | 6 | | f32 n 1 | 0\noutput 7 y"
+            )
+        };
+        let large = predictor(&draw(1 << 39)).unwrap();
+        let error = large.predict(&[[1.0_f32, 2.0]].into()).unwrap_err();
+        assert_eq!((error.kind(), error.message().starts_with("a run needs 4398.0 GB of memory")), (ErrorKind::Memory, true));
+        assert_eq!(predictor(&draw(1 << 60)).err().unwrap(), "operation 3, `random_uniform`, has an impossible shape");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: NaN, infinities, signed zeros, numbers too small to be normal; inputs and variables returned as they are.
 
-use endo::ops::{self, elementwise};
+use endo::ops::{self, Window, elementwise};
 use endo::prelude::*;
 
 use super::running::{Way, Within, check, difference, run};
@@ -28,6 +28,45 @@ fn elementwise_operations_of_special_numbers() {
             check(operation.name, &apply, &inputs, &[Within::Bits]);
         }
     }
+}
+
+#[test]
+fn integers_at_their_ends_wrap_alike_everywhere() {
+    const ENDS: [i32; 8] = [i32::MIN, i32::MIN + 1, -2, -1, 0, 1, 2_000_000_000, i32::MAX];
+    let site = std::panic::Location::caller();
+    let pairs = ENDS.len() * ENDS.len();
+    let first = Array::from_fn([pairs], |i| ENDS[i / ENDS.len()]);
+    let second = Array::from_fn([pairs], |i| ENDS[i % ENDS.len()]);
+    let condition = Array::from_fn([pairs], |i| i % 3 == 0);
+    for operation in ops::tables().into_iter().flatten().filter(|operation| operation.loops_for(DType::I32).is_some()) {
+        let inputs = match operation.arity {
+            1 => vec![first.clone()],
+            2 => vec![first.clone(), second.clone()],
+            _ => vec![condition.clone(), first.clone(), second.clone()],
+        };
+        let apply = |_: &_, x: &[Tensor]| vec![elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), site)];
+        check(operation.name, &apply, &inputs, &[Within::Bits]);
+    }
+    let window = Window { size: 2, stride: 1, dilation: 1, before: 0, count: pairs - 1 };
+    let sums = |_: &_, x: &[Tensor]| {
+        let (x, segments) = (&x[0], &x[1]);
+        vec![
+            x.sum(),
+            x.product(),
+            x.cumsum(0),
+            x.cumprod(0, false, true),
+            x.segment_sum(&segments.maximum(0).minimum(1), 2),
+            x.reshape([1, pairs, 1]).windows(&[window], 0.0).overlap_add(&[window], &[pairs]),
+            x.cast(DType::F32).cast(DType::I32),
+            -x,
+            x.abs(),
+            x.square(),
+        ]
+    };
+    check("sums of integers", &sums, &[first, second], &[Within::Bits; 10]);
+    let mut f = Function::new(|[x], _| [x.segment_sum(&x.zeros_like(), 1), x.sum().expand_dims(0)]);
+    let three = Array::from([2_000_000_000, 2_000_000_000, 2_000_000_000]);
+    assert_eq!(f.run([&three]).unwrap(), &[[1_705_032_704].into(), [1_705_032_704].into()]);
 }
 
 #[test]

@@ -64,3 +64,16 @@ fn predict_returns_an_error_where_the_allocator_refuses() {
     assert_eq!(wide.predict(&x).unwrap_err().kind(), ErrorKind::Shape);
     assert_eq!(wide.predict(&x.rows(0..2)).unwrap_err().kind(), ErrorKind::Memory);
 }
+
+#[test]
+fn initializers_and_slots_of_absurd_sizes_are_errors() {
+    for name in endo::initializers::names() {
+        let initializer = endo::initializers::get(name).unwrap();
+        for shape in [[1 << 40, 2], [1 << 32, 1 << 32], [1 << 38, 1], [0, 1 << 40]] {
+            let outcome = initializer.initialize(&shape.into(), &mut endo::random::Random::new(0, 0));
+            assert!(outcome.is_err(), "{name} of {shape:?}");
+        }
+    }
+    assert!(Model::new(Dense::new(1)).build([1 << 40, 8]).is_err());
+    assert!(Model::new(Dense::new(1 << 61)).build([1, 8]).is_err());
+}
