@@ -43,7 +43,9 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
         placed.insert(position, life);
     }
     for life in placed {
-        life.buffers.iter().for_each(|&(buffer, offset)| draft.buffers[buffer].place = Place::Arena(life.start.saturating_add(offset)));
+        life.buffers
+            .iter()
+            .for_each(|&(buffer, offset)| draft.buffers[buffer].place = Place::Arena(life.start.saturating_add(offset)));
     }
     arena
 }
@@ -108,7 +110,9 @@ fn side_by_side(draft: &Draft, lives: Vec<Life>) -> Vec<Life> {
                 let life = part.and_then(|part| lives[part].take()).expect("it is free, and no other part");
                 together.first = together.first.min(life.first);
                 together.last = together.last.max(life.last);
-                together.buffers.extend(life.buffers.into_iter().map(|(buffer, offset)| (buffer, together.bytes.saturating_add(offset))));
+                together
+                    .buffers
+                    .extend(life.buffers.into_iter().map(|(buffer, offset)| (buffer, together.bytes.saturating_add(offset))));
                 together.bytes = together.bytes.saturating_add(Memory::round_up(draft.buffers[buffer].bytes()));
             }
             lives.push(Some(together));

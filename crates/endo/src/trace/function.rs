@@ -15,9 +15,9 @@ use crate::shape::Shape;
 use crate::variable::Variable;
 
 use super::follow::{Tracing, new_counter};
+use super::program::Failure;
 use super::replay::{Called, Replay};
 use super::signature::check;
-use super::program::Failure;
 use super::{Context, Program, TensorSpec};
 
 type Signature = Vec<(Shape, DType)>;

@@ -108,9 +108,8 @@ impl Program {
         let mut ready = ready.map_or_else(|| self.ready(pool.threads()), Ok).map_err(Failure::Memory)?;
         let mut result = self.run_in(&mut ready, inputs, pool);
         for (index, output) in outputs.iter_mut().enumerate() {
-            result = result.and_then(|()| {
-                output.try_copy_from_bytes(ready.workspace.output(&self.plan, index)).map_err(Failure::Memory)
-            });
+            result = result
+                .and_then(|()| output.try_copy_from_bytes(ready.workspace.output(&self.plan, index)).map_err(Failure::Memory));
         }
         lock(&self.idle).push(ready);
         result

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::array::Array;
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, SavedGraph, Tree};
 use crate::model::saving::{failure, write_atomically};
 use crate::model::sealed::Seal;
 use crate::model::{Model, distinct};
-use crate::dtype::DType;
 use crate::ops;
 use crate::shape::Shape;
 

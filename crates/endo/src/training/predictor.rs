@@ -403,7 +403,8 @@ mod tests {
 
     #[test]
     fn truth_values_are_not_added_up() {
-        let picked = "node cast | 0 | | bool n 2 | 0\nnode fill | | 0 | i32 2 | 0\nnode scatter_add | 2 3 | 1 0 n 2 | bool n 2 | 0";
+        let picked =
+            "node cast | 0 | | bool n 2 | 0\nnode fill | | 0 | i32 2 | 0\nnode scatter_add | 2 3 | 1 0 n 2 | bool n 2 | 0";
         let why = predictor(&format!("{INPUT}\n{picked}\noutput 0 y")).err().unwrap();
         assert_eq!(why, "operation 4, `scatter_add`, does not fit its inputs, its type or its shape");
     }

@@ -12,8 +12,8 @@ use crate::graph::{Graph, Tensor, Tree};
 use crate::model::steps::{Key, Kind, Made, Names, Step};
 use crate::model::watched::{Missing, Shown, Watch};
 use crate::model::{Model, TrainStep};
-use crate::trace::replay::{Called, Replay};
 use crate::trace::program::Failure;
+use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 

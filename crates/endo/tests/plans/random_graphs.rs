@@ -183,8 +183,7 @@ impl Case {
         let flags = RefCell::new(Vec::new());
         let closure = |trace: &Rc<Trace>, inputs: &[Tensor]| {
             let values = inputs.iter().map(|tensor| Value { tensor: tensor.clone(), exact: true }).collect();
-            let mut garden =
-                Garden { trace, variables: &variables, exact: exact.borrow().clone(), values, empty: self.empty };
+            let mut garden = Garden { trace, variables: &variables, exact: exact.borrow().clone(), values, empty: self.empty };
             self.words.iter().for_each(|&word| garden.grow(word));
             let kept = self.words.len().min(5);
             let mut outputs: Vec<Value> = self.words[..kept].iter().map(|&word| garden.pick(word >> 3).clone()).collect();

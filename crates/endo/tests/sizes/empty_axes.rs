@@ -32,15 +32,16 @@ const OPERATIONS: &[Operation] = &[
     ("segment_sum", |x| x.reshape([0]).segment_sum(&x.reshape([0]).cast(DType::I32), 3)),
     ("one_hot", |x| x.reshape([0]).one_hot(5)),
     ("matmul", |x| x.matmul_transposed(&x.slice(1, 0..0), [false, true])),
-    ("matmul of rows", |x| x.reshape([0, x.shape()[2].max(1)]).matmul_transposed(&x.slice(0, 0..0).reshape([0, x.shape()[2].max(1)]), [false, true])),
+    ("matmul of rows", |x| {
+        x.reshape([0, x.shape()[2].max(1)]).matmul_transposed(&x.slice(0, 0..0).reshape([0, x.shape()[2].max(1)]), [false, true])
+    }),
     ("windows", |x| x.windows(&[Window { size: 1, stride: 1, dilation: 1, before: 0, count: x.shape()[1] }], 0.0)),
     ("cast", |x| x.cast(DType::Bool).cast(DType::F64)),
     ("where_", |x| x.greater(0.0).where_(x, 0.0)),
     ("stop_gradient", |x| x.stop_gradient() * x),
 ];
 
-const SHAPES: [[usize; 3]; 6] =
-    [[LONG, 1, 0], [LONG, 0, 1], [0, LONG, 1], [1, LONG, 0], [0, 1, LONG], [1, 0, LONG]];
+const SHAPES: [[usize; 3]; 6] = [[LONG, 1, 0], [LONG, 0, 1], [0, LONG, 1], [1, LONG, 0], [0, 1, LONG], [1, 0, LONG]];
 
 #[test]
 fn operations_on_empty_tensors_of_long_axes_take_no_time() {

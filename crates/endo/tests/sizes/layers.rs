@@ -67,7 +67,8 @@ fn a_layer_of_an_absurd_size_is_an_error() {
 
 #[test]
 fn a_layer_of_no_units_trains() {
-    let layers: [(&str, &[usize], fn() -> Arc<dyn Layer>); 6] = [
+    type Empty = (&'static str, &'static [usize], fn() -> Arc<dyn Layer>);
+    let layers: [Empty; 6] = [
         ("Dense", &[4, 3], || Arc::new(Dense::new(0))),
         ("Dense with an activation", &[4, 3], || Arc::new(Dense::new(0).activation(Selu))),
         ("Dense after Dense", &[4, 3], || Arc::new(Sequential::new().add(Dense::new(5)).add(Dense::new(0)))),

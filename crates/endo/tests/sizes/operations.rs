@@ -4,8 +4,7 @@ use endo::ops::Window;
 use endo::prelude::*;
 
 /// Sizes that are too large alone or in a product; some products of them wrap to 0 or to a small number.
-const ABSURD: [usize; 7] =
-    [1 << 40, (1 << 61) + 1, 1 << 62, usize::MAX / 4 + 2, isize::MAX as usize, 1 << 63, usize::MAX];
+const ABSURD: [usize; 7] = [1 << 40, (1 << 61) + 1, 1 << 62, usize::MAX / 4 + 2, isize::MAX as usize, 1 << 63, usize::MAX];
 
 type Operation = (&'static str, fn(&Tensor, &mut Context, usize) -> Tensor);
 
@@ -140,7 +139,8 @@ fn a_step_that_leads_nowhere_may_be_of_any_size() {
                 [part, slope]
             });
             let outputs = function.run_eagerly(eager).run([&Array::from_fn([2, 4], |i| i as f32)]).unwrap().clone();
-            let (first, slope) = if step > 0 { ([[1.0_f32], [5.0]], [0.0_f32, 1.0, 0.0, 0.0]) } else { ([[2.0], [6.0]], [0.0, 0.0, 1.0, 0.0]) };
+            let (first, slope) =
+                if step > 0 { ([[1.0_f32], [5.0]], [0.0_f32, 1.0, 0.0, 0.0]) } else { ([[2.0], [6.0]], [0.0, 0.0, 1.0, 0.0]) };
             assert_eq!(outputs, [first.into(), [slope, slope].into()]);
         }
     }
