@@ -180,7 +180,7 @@ mod tests {
         for order in [made, plan.order()] {
             let graph = optimizer(&LENGTHS, true);
             let variables: Vec<_> = order.iter().map(|&index| graph.variables[index].clone()).collect();
-            Block::gather(&variables);
+            Block::gather(&variables).unwrap();
             let (block, offsets) = Block::gather(&graph.variables).unwrap();
             let content = block.read().bytes().to_vec();
             for round in 0..3 {
