@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::SafeTensors;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::failure;
 use crate::graph::Tree;
 use crate::named::{Hyperparameters, Setting};
 use crate::spelling::listed;
 
 use super::Model;
-use super::saving::failure;
 
 /// The entry of a safetensors file's metadata that holds the places, a line each.
 pub(super) const ENTRY: &str = "endo.model";

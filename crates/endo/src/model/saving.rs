@@ -1,11 +1,9 @@
 //! Weights on disk, in the safetensors format.
 //!
-//! In: a path. Out: a file with every weight by name, written beside its place and renamed, so that a reader never sees half
-//! of it; and back.
+//! In: a path. Out: a file with every weight by name; and back.
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::SafeTensorError;
@@ -14,6 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, failure};
 use crate::graph::Tree;
 use crate::variable::Variable;
 
@@ -58,7 +57,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let values: Vec<(String, Array)> = weights.iter().map(|weight| (weight.name().to_string(), weight.value())).collect();
         let values = values.iter().map(|(name, value)| (name.as_str(), value));
         let bytes = serialize(values, description.map(|text| (ENTRY, text)));
-        write_atomically(path, &bytes.map_err(|error| failure("cannot save", path, &error))?)
+        files::write(path, &[&bytes.map_err(|error| failure("cannot save", path, &error))?])
     }
 
     /// Reads all weights from a safetensors file. The model must have been built, and nothing changes unless every weight
@@ -149,35 +148,4 @@ pub(crate) fn array(view: &TensorView) -> Option<Array> {
         _ => return None,
     };
     Some(Array::from_bytes(view.shape(), dtype, view.data()))
-}
-
-/// Writes a file beside its place and renames it. Missing folders are made.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    write_beside(path, &path.with_file_name(name), bytes)
-}
-
-/// The same, under a temporary name that is given.
-pub(crate) fn write_beside(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |error: std::io::Error| failure("cannot write", path, &error);
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(fail)?;
-    }
-    let write = || {
-        let mut file = fs::File::create(temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(temporary, path)
-    };
-    write().map_err(|error| {
-        // The rename did not happen, so the temporary file is all there is to remove; its removal may fail as its making did.
-        let _ = fs::remove_file(temporary);
-        fail(error)
-    })
-}
-
-pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display()))
-        .help("check the path, the permissions and the space left")
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, failure};
 use crate::graph::{Graph, SavedGraph, Tree};
-use crate::model::saving::{failure, write_atomically};
 use crate::model::sealed::Seal;
 use crate::model::{Model, distinct};
 use crate::ops;
@@ -61,7 +61,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let named = graph.variables.iter().chain(&graph.constants);
         let arrays: BTreeMap<&str, &Array> = named.map(|(name, array)| (name.as_str(), array)).collect();
         let bytes = SEAL.put(arrays.iter().map(|(name, array)| (*name, *array)), &graph.to_string());
-        write_atomically(path, &bytes.map_err(|error| failure("cannot export to", path, &error))?)
+        files::write(path, &[&bytes.map_err(|error| failure("cannot export to", path, &error))?])
     }
 
     #[track_caller]

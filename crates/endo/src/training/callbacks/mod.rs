@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Claim;
 use crate::graph::Graph;
 use crate::model::Structure;
 use crate::optimizers::Optimizer;
@@ -156,6 +157,8 @@ pub struct Training<'a> {
     graphs: RefCell<Option<Vec<(u64, Graph)>>>,
     reported: RefCell<Vec<(String, f64)>>,
     asked: RefCell<Asked>,
+    /// The files of saved runs that are this one's alone until it ends.
+    claims: RefCell<Vec<(PathBuf, Option<Claim>)>>,
 }
 
 /// What callbacks have asked for and the run has not done yet.
@@ -200,6 +203,7 @@ impl<'a> Training<'a> {
             graphs: RefCell::default(),
             reported: RefCell::default(),
             asked: RefCell::default(),
+            claims: RefCell::default(),
         }
     }
 
@@ -381,12 +385,14 @@ impl<'a> Training<'a> {
     }
 
     /// Goes on from a run that [`save_run`](Self::save_run) saved; returns whether there is one. To be called in
-    /// [`Callback::train_begin`]. Where the file is damaged or missing, the one before it is used, with a warning.
+    /// [`Callback::train_begin`]. Where the file is damaged or missing, the one before it is used, with a warning. Until this run ends
+    /// no other can use the file.
     ///
     /// # Errors
-    /// If both are damaged, or one cannot be read.
+    /// If another run uses the file; if both are damaged, or one cannot be read.
     pub fn resume(&self, path: impl AsRef<Path>) -> Result<bool> {
         let path = path.as_ref();
+        self.claim(path)?;
         let Some((state, damage)) = State::read(path)? else { return Ok(false) };
         let mut asked = self.asked.borrow_mut();
         if let Some(damage) = damage {
@@ -395,6 +401,20 @@ impl<'a> Training<'a> {
         }
         asked.resume = Some(state);
         Ok(true)
+    }
+
+    /// Makes a saved run this one's alone.
+    pub(crate) fn claim(&self, path: &Path) -> Result<()> {
+        let mut claims = self.claims.borrow_mut();
+        if claims.iter().all(|(known, _)| known != path) {
+            claims.push((path.to_path_buf(), Claim::on(path)?));
+        }
+        Ok(())
+    }
+
+    /// When all is done: what this run had alone, others may have.
+    pub(crate) fn release(&self) {
+        self.claims.borrow_mut().clear();
     }
 
     /// Saves a variable with the run that no step of the model reads or writes, such as one that a callback changes.

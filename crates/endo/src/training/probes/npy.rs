@@ -3,26 +3,16 @@
 //! In: an array and a path. Out: a file. Source: NumPy's format description, version 1.0 (NEP 1): the magic string, the version, the length
 //! of the header, the header as a dictionary of Python padded to a multiple of 64 bytes, and the numbers in row-major order.
 
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::model::saving::failure;
+use crate::files;
 
 /// Writes an array to a file; the folders above it are made. Only the header is copied.
 pub(super) fn write(path: &Path, array: &Array) -> Result<()> {
-    let save = || {
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&header(array))?;
-        file.write_all(array.bytes())?;
-        fs::rename(temporary, path)
-    };
-    save().map_err(|error| failure("cannot write", path, &error))
+    files::write(path, &[&header(array), array.bytes()])
 }
 
 /// The file of a reading: folders by kind and path. What could lead out of the folder or is no name on some systems becomes `_`.
