@@ -119,12 +119,18 @@ fn shared_name(weights: &[Variable]) -> Option<&str> {
     weights.iter().map(Variable::name).find(|name| !names.insert(*name))
 }
 
+/// What a safetensors file has under this name is text.
+const NOT_A_NAME: &str = "__metadata__";
+
 /// Arrays by name as the bytes of a safetensors file. One entry of metadata: the format keeps no order among several, and the same
 /// content is to be the same file.
+///
+/// # Errors
+/// Why there is no such file.
 pub(crate) fn serialize<'a>(
     values: impl Iterator<Item = (&'a str, &'a Array)>,
     metadata: Option<(&str, String)>,
-) -> Result<Vec<u8>, SafeTensorError> {
+) -> Result<Vec<u8>, String> {
     let view = |(name, value): (&'a str, &'a Array)| {
         let dtype = match value.dtype() {
             DType::F32 => Dtype::F32,
@@ -134,8 +140,13 @@ pub(crate) fn serialize<'a>(
         };
         Ok((name, TensorView::new(dtype, value.shape().to_vec(), value.bytes())?))
     };
-    let views: Vec<(&str, TensorView)> = values.map(view).collect::<Result<_, SafeTensorError>>()?;
-    safetensors::serialize(views, metadata.map(|(key, text)| [(key.to_string(), text)].into_iter().collect()))
+    let views: Vec<(&str, TensorView)> =
+        values.map(view).collect::<Result<_, SafeTensorError>>().map_err(|error| error.to_string())?;
+    if views.iter().any(|(name, _)| *name == NOT_A_NAME) {
+        return Err(format!("numbers cannot be called `{NOT_A_NAME}` in a safetensors file: give the variable another name"));
+    }
+    let metadata = metadata.map(|(key, text)| [(key.to_string(), text)].into_iter().collect());
+    safetensors::serialize(views, metadata).map_err(|error| error.to_string())
 }
 
 /// The array that a safetensors file holds, unless it is of a type that endo has not.

@@ -16,7 +16,7 @@ use crate::ops;
 
 use super::predict;
 
-pub(super) const SEAL: Seal = Seal { entry: "endo.predictor", format: 1, what: "a predictor" };
+pub(super) const SEAL: Seal = Seal { entry: "endo.predictor", format: 2, oldest: 1, what: "a predictor" };
 
 /// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for, and two small ones, of which
 /// none is 1, as sizes of 1 broadcast.
@@ -94,9 +94,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
         distinct(&mut saved.variables, &[]);
         let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();
         distinct(&mut saved.constants, &taken);
-        if let Some(name) = saved.unwritable_name() {
-            return fail(&format!("the name {name:?} holds a line break"), "give the layer or variable a name of one line");
-        }
         Ok(saved)
     }
 }

@@ -47,7 +47,7 @@ pub struct State {
     arrays: BTreeMap<String, Array>,
 }
 
-const SEAL: Seal = Seal { entry: "endo.run", format: 1, what: "a run" };
+const SEAL: Seal = Seal { entry: "endo.run", format: 2, oldest: 1, what: "a run" };
 
 impl State {
     /// Nothing yet.
