@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use safetensors::tensor::SafeTensors;
+use safetensors::tensor::{SafeTensors, TensorView};
 
 use crate::array::Array;
 
@@ -67,9 +67,11 @@ impl Seal {
             Unsealed::Unknown(format!("it has format {format}, and this program reads {known}"))
         })?;
         let (sum, text) = rest.split_once('\n').unwrap_or((rest, ""));
-        let arrays = file.iter().map(|(name, view)| Some((name.to_string(), array(&view)?)));
+        // Truth values are bytes of 0 and 1: others would become these, and damage go unseen.
+        let whole = |view: &TensorView| array(view).filter(|array| array.bytes() == view.data());
+        let arrays = file.iter().map(|(name, view)| Some((name.to_string(), whole(&view)?)));
         let arrays = arrays.collect::<Option<BTreeMap<_, _>>>();
-        let arrays = arrays.ok_or_else(|| Unsealed::Damaged("it holds numbers of a type that endo has not".to_string()))?;
+        let arrays = arrays.ok_or_else(|| Unsealed::Damaged("it holds numbers that endo has not".to_string()))?;
         let content = arrays.iter().map(|(name, array)| (name.as_str(), array));
         match Checksum::of(sum).sum(&self.kind(known), content, text) == sum {
             true => Ok((arrays, text.to_string())),

@@ -56,6 +56,9 @@ impl Recorder {
             let [probe, seen, stride, count] = [0, 1, 2, 3].map(|index| about.get(index) as usize);
             let Some(watch) = self.probes.get(probe).map(|probe| &probe.watch) else { continue };
             let path = part.part("path").iter().next().map_or_else(|| Arc::from(""), |(path, _)| Arc::from(path));
+            if let Some(folder) = &self.probes[probe].folder {
+                self.folders.of(folder, &watch.kind.to_string(), &path); // in the order of the run before
+            }
             let kept = rows(&part.part("readings"), count).into_iter();
             let kept = kept.map(|cells| reading(&cells, watch.kind, &path)).collect();
             self.series.push(ValueSeries { probe, path, latest: None, readings: Series::from_parts([seen, stride], kept) });
