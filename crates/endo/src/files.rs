@@ -3,6 +3,7 @@
 //! In: a path, and the bytes of its file in one piece or several. Out: the file, of which a reader finds all that was there before or
 //! all that is there now; a claim on a path, which nobody else gets while it is held.
 
+use std::cell::RefCell;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -123,6 +124,29 @@ impl Drop for Claim {
         }
         // A child process that is just being started may have a copy of the file, with which it would stay locked.
         let _ = self.file.unlock();
+    }
+}
+
+/// The claims of a run, by the path of the file. Where there is no claim to be had, none is asked for again.
+#[derive(Default)]
+pub(crate) struct Claims(RefCell<Vec<(PathBuf, Option<Claim>)>>);
+
+impl Claims {
+    /// Claims a file, unless the run has it.
+    ///
+    /// # Errors
+    /// If another run has it.
+    pub fn add(&self, path: &Path) -> Result<()> {
+        let mut claims = self.0.borrow_mut();
+        if claims.iter().all(|(known, _)| known != path) {
+            claims.push((path.to_path_buf(), Claim::on(path)?));
+        }
+        Ok(())
+    }
+
+    /// Lets others have what this run had.
+    pub fn release(&self) {
+        self.0.borrow_mut().clear();
     }
 }
 

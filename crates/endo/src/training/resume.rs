@@ -39,7 +39,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             self.resume(&state)?;
         }
         let Some(path) = asked.save else { return Ok(()) };
-        self.training.claim(&path)?;
+        self.training.claims.add(&path)?;
         self.state().write(&path)
     }
 

@@ -472,7 +472,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.options.recorder.finish(&mut self.training.history_mut());
         self.training.history_mut().steps = self.options.steps.finish();
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))?;
-        self.training.release();
+        self.training.claims.release();
         Ok(())
     }
 }

@@ -47,6 +47,12 @@ fn damaged(whole: &[u8], seed: u64) -> Vec<(String, Vec<u8>)> {
     copies
 }
 
+/// Some file systems wait for the disk where a file is cut and written again.
+fn write_anew(path: &Path, bytes: &[u8]) {
+    fs::remove_file(path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
 #[test]
 fn no_two_flipped_bits_of_an_exported_model_go_unseen() {
     let folder = Folder::new("exported");
@@ -54,7 +60,7 @@ fn no_two_flipped_bits_of_an_exported_model_go_unseen() {
     model.build([1, 3]).unwrap();
     model.export(&path).unwrap();
     for (how, bytes) in damaged(&fs::read(&path).unwrap(), 1) {
-        fs::write(&path, &bytes).unwrap();
+        write_anew(&path, &bytes);
         let error = Predictor::load(&path).err().unwrap_or_else(|| panic!("unseen: {how}"));
         assert_eq!(error.kind(), ErrorKind::Data, "{how}: {error}");
     }
@@ -73,7 +79,7 @@ fn no_two_flipped_bits_of_a_backup_go_unseen() {
     };
     assert_eq!(train(1).message(), "interrupted");
     for (how, bytes) in damaged(&fs::read(&path).unwrap(), 2) {
-        fs::write(&path, &bytes).unwrap();
+        write_anew(&path, &bytes);
         let error = train(1);
         assert!(error.message().contains("is no whole saved run: "), "{how}: {error}");
     }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::Claim;
+use crate::files::Claims;
 use crate::graph::Graph;
 use crate::model::Structure;
 use crate::optimizers::Optimizer;
@@ -158,7 +158,7 @@ pub struct Training<'a> {
     reported: RefCell<Vec<(String, f64)>>,
     asked: RefCell<Asked>,
     /// The files of saved runs that are this one's alone until it ends.
-    claims: RefCell<Vec<(PathBuf, Option<Claim>)>>,
+    pub(crate) claims: Claims,
 }
 
 /// What callbacks have asked for and the run has not done yet.
@@ -203,7 +203,7 @@ impl<'a> Training<'a> {
             graphs: RefCell::default(),
             reported: RefCell::default(),
             asked: RefCell::default(),
-            claims: RefCell::default(),
+            claims: Claims::default(),
         }
     }
 
@@ -392,7 +392,7 @@ impl<'a> Training<'a> {
     /// If another run uses the file; if both are damaged, or one cannot be read.
     pub fn resume(&self, path: impl AsRef<Path>) -> Result<bool> {
         let path = path.as_ref();
-        self.claim(path)?;
+        self.claims.add(path)?;
         let Some((state, damage)) = State::read(path)? else { return Ok(false) };
         let mut asked = self.asked.borrow_mut();
         if let Some(damage) = damage {
@@ -401,20 +401,6 @@ impl<'a> Training<'a> {
         }
         asked.resume = Some(state);
         Ok(true)
-    }
-
-    /// Makes a saved run this one's alone.
-    pub(crate) fn claim(&self, path: &Path) -> Result<()> {
-        let mut claims = self.claims.borrow_mut();
-        if claims.iter().all(|(known, _)| known != path) {
-            claims.push((path.to_path_buf(), Claim::on(path)?));
-        }
-        Ok(())
-    }
-
-    /// When all is done: what this run had alone, others may have.
-    pub(crate) fn release(&self) {
-        self.claims.borrow_mut().clear();
     }
 
     /// Saves a variable with the run that no step of the model reads or writes, such as one that a callback changes.
