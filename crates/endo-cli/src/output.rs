@@ -4,12 +4,11 @@
 //! are needed.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use endo::training::{Callback, Epoch, Training};
-use endo::{Error, ErrorKind, Result};
+use endo::{Error, ErrorKind, Result, files};
 use serde_json::Value;
 
 /// Lines on standard output. When its reader has gone, they go nowhere, and the work goes on.
@@ -83,21 +82,14 @@ impl Callback for EpochRecords<'_> {
 /// A file in a folder, which is made if it is missing. Fails now if the file could not be written later.
 pub fn output_path(folder: &Path, name: &str) -> Result<PathBuf> {
     let path = folder.join(name);
-    let fail = |reason: String| {
-        let message = format!("cannot write {}: {reason}", path.display());
-        Error::new(ErrorKind::Io, message).help("choose another folder with --out FOLDER, or mend its permissions")
-    };
-    fs::create_dir_all(folder).map_err(|error| fail(error.to_string()))?;
-    if path.is_dir() {
-        return Err(fail("there is a folder of that name".to_string()));
-    }
-    let trial = folder.join(format!("{name}.{}.tmp", std::process::id()));
-    fs::write(&trial, []).and_then(|()| fs::remove_file(&trial)).map_err(|error| fail(error.to_string()))?;
-    Ok(path)
+    let help = "choose another folder with --out FOLDER, or mend its permissions";
+    files::try_out(&path).map(|()| path).map_err(|error| error.help(help))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     struct Failing(io::ErrorKind);

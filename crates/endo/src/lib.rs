@@ -55,6 +55,8 @@ pub mod cpu;
 pub mod data;
 pub mod dtype;
 pub mod error;
+#[doc(hidden)]
+pub mod files;
 pub mod graph;
 pub mod initializers;
 pub mod layers;

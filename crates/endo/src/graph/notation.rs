@@ -12,10 +12,13 @@
 //! ```
 //!
 //! A line of a node holds its name, the positions of its inputs, its numbers, its type and shape, and its layer. `n` is the number of
-//! rows: `4n`, `n-1`.
+//! rows: `4n`, `n-1`. A line with a name that has line breaks is written as a string of JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+
+use serde_json::Value;
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -80,12 +83,16 @@ impl SavedNode {
 
 impl fmt::Display for SavedGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.scopes.iter().try_for_each(|path| writeln!(f, "scope {path}"))?;
-        self.variables.iter().try_for_each(|(name, _)| writeln!(f, "variable {name}"))?;
-        self.constants.iter().try_for_each(|(name, _)| writeln!(f, "constant {name}"))?;
-        self.nodes.iter().try_for_each(|node| writeln!(f, "node {node}"))?;
-        self.checks.iter().try_for_each(|(what, place)| writeln!(f, "check {place} {what}"))?;
-        self.outputs.iter().try_for_each(|(name, place)| writeln!(f, "output {place} {name}"))
+        let mut write = |line: String| match line.contains(char::is_control) {
+            true => writeln!(f, "{}", Value::from(line)),
+            false => writeln!(f, "{line}"),
+        };
+        self.scopes.iter().try_for_each(|path| write(format!("scope {path}")))?;
+        self.variables.iter().try_for_each(|(name, _)| write(format!("variable {name}")))?;
+        self.constants.iter().try_for_each(|(name, _)| write(format!("constant {name}")))?;
+        self.nodes.iter().try_for_each(|node| write(format!("node {node}")))?;
+        self.checks.iter().try_for_each(|(what, place)| write(format!("check {place} {what}")))?;
+        self.outputs.iter().try_for_each(|(name, place)| write(format!("output {place} {name}")))
     }
 }
 
@@ -104,6 +111,10 @@ impl SavedGraph {
             scopes: Vec::new(),
         };
         let mut add = |line: &str| {
+            let line = match line.starts_with('"') {
+                true => Cow::from(serde_json::from_str::<String>(line).ok()?),
+                false => Cow::from(line),
+            };
             let (kind, rest) = line.split_once(' ')?;
             let mut array = || Some((rest.to_string(), arrays.remove(rest)?));
             let placed = || rest.split_once(' ').and_then(|(place, name)| Some((name.to_string(), place.parse().ok()?)));
@@ -123,13 +134,6 @@ impl SavedGraph {
             None => Ok(graph),
             Some((index, line)) => Err(format!("line {} of its graph makes no sense: `{line}`", index + 1)),
         }
-    }
-
-    /// The first name that a line cannot hold.
-    pub fn unwritable_name(&self) -> Option<&str> {
-        let named = self.variables.iter().chain(&self.constants).map(|(name, _)| name);
-        let placed = self.outputs.iter().chain(&self.checks).map(|(name, _)| name);
-        named.chain(placed).chain(&self.scopes).find(|name| name.contains('\n')).map(String::as_str)
     }
 }
 
@@ -155,6 +159,23 @@ mod tests {
         assert_eq!(graph.to_string(), text);
         assert_eq!(graph.nodes[1].sizes(), [None, Some(30)]);
         assert_eq!(graph.outputs, [("a b".to_string(), 1)]);
+    }
+
+    #[test]
+    fn any_name_comes_back_as_it_was() {
+        for name in
+            ["", " ", " a ", "a\nb", "a\r\nb\r", "\"", "\"a\\n\"", "\n", "|", "ä = 🦀", "\0\u{1f}\u{2028}", "1 2", "node x"]
+        {
+            let mut graph = SavedGraph::read("node fill | | 0 | f32 | 0", BTreeMap::new()).unwrap();
+            let array = || Array::from([1.0_f32, 2.0]);
+            (graph.scopes, graph.variables) = (vec![name.to_string()], vec![(name.to_string(), array())]);
+            (graph.checks, graph.outputs) = (vec![(name.to_string(), 0)], vec![(name.to_string(), 0)]);
+            let text = graph.to_string();
+            let again = SavedGraph::read(&text, [(name.to_string(), array())].into()).unwrap();
+            assert_eq!((again.scopes, again.checks, again.outputs), (graph.scopes, graph.checks, graph.outputs), "{name:?}");
+            assert_eq!(again.variables, graph.variables, "{name:?}");
+            assert_eq!(text.lines().count(), 5, "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod attached;
 pub(crate) mod balance;
 pub(crate) mod balanced;
+pub(crate) mod checksum;
 mod compiled;
 mod metrics;
 mod saved;

@@ -8,27 +8,46 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::SafeTensors;
+use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::failure;
 use crate::graph::Tree;
 use crate::named::{Hyperparameters, Setting};
 use crate::spelling::listed;
 
 use super::Model;
-use super::saving::failure;
 
-/// The entry of a safetensors file's metadata that holds the places, a line each.
+/// The entry of a safetensors file's metadata that says what the model is made of: the number of the format, then a line for each place.
 pub(super) const ENTRY: &str = "endo.model";
+
+/// Its first line. Files written before have none, and their lines are those that are printed.
+const FORMAT: &str = "format 2";
+
+/// What a place is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Loss,
+    Metric,
+    Layer,
+}
+
+/// What each is called in files, and in the keys of [`Saved::get`].
+const PARTS: [(&str, Part); 3] = [("loss", Part::Loss), ("metric", Part::Metric), ("layer", Part::Layer)];
 
 /// Something of a model that has hyperparameters, or a loss.
 #[derive(Clone, Debug, PartialEq)]
 struct Place {
-    /// `loss`, `loss 0`, `metric huber_metric`, or the path of a layer.
+    part: Part,
+    /// The position of a loss among several, the name of a metric in reports, the path of a layer.
     name: String,
     /// What it is: the name of a loss, the type of a layer.
     kind: String,
     hyperparameters: Hyperparameters,
 }
+
+/// A place as a line of a file holds it, in JSON: part, name, kind, and the hyperparameters as text.
+type Line = (String, String, String, Vec<(String, String)>);
 
 impl Place {
     fn text(&self) -> String {
@@ -37,18 +56,61 @@ impl Place {
 
     /// What a reader calls it.
     fn noun(&self) -> String {
-        match self.name.split_once(' ') {
-            _ if self.name == "loss" => "the loss".to_string(),
-            Some(("loss", number)) => format!("loss {number}"),
-            Some(("metric", name)) => format!("the metric `{name}`"),
-            Some(_) | None => format!("the layer `{}`", self.name),
+        match self.part {
+            Part::Loss if self.name.is_empty() => "the loss".to_string(),
+            Part::Loss => format!("loss {}", self.name),
+            Part::Metric => format!("the metric `{}`", self.name),
+            Part::Layer => format!("the layer `{}`", self.name),
         }
     }
+
+    /// The text that means this place and no other.
+    fn key(&self) -> String {
+        let reserved = PARTS
+            .iter()
+            .any(|(word, _)| self.name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
+        match self.part {
+            Part::Loss if self.name.is_empty() => "loss".to_string(),
+            Part::Layer if !reserved => self.name.clone(),
+            part => format!("{} {}", word(part), self.name),
+        }
+    }
+
+    fn line(&self) -> String {
+        let hyperparameters = self.hyperparameters.iter().map(|(name, text)| [name, text]).collect::<Vec<_>>();
+        json!([word(self.part), self.name, self.kind, hyperparameters]).to_string()
+    }
+
+    fn from_line(line: &str) -> Option<Self> {
+        let (part, name, kind, entries): Line = serde_json::from_str(line).ok()?;
+        let (_, part) = PARTS.into_iter().find(|(word, _)| *word == part)?;
+        let mut hyperparameters = Hyperparameters::new();
+        entries.into_iter().for_each(|(name, text)| hyperparameters.set(&name, text));
+        Some(Self { part, name, kind, hyperparameters })
+    }
+
+    /// From a line as it is printed: `metric within = within(distance=0.5)`.
+    fn from_printed(line: &str) -> Result<Self> {
+        let (key, text) = line.split_once(" = ").unwrap_or((line, ""));
+        let (part, name) = match key.split_once(' ') {
+            _ if key == "loss" => (Part::Loss, ""),
+            Some(("loss", number)) if number.parse::<usize>().is_ok() => (Part::Loss, number),
+            Some(("metric", name)) => (Part::Metric, name),
+            Some(_) | None => (Part::Layer, key),
+        };
+        let (kind, hyperparameters) = Hyperparameters::read(text)?;
+        Ok(Self { part, name: name.to_string(), kind, hyperparameters })
+    }
+}
+
+fn word(part: Part) -> &'static str {
+    PARTS.iter().find(|(_, known)| *known == part).map_or("", |(word, _)| word)
 }
 
 /// What a file that [`Model::save`] wrote says of the model besides its weights. Prints a line for each place.
 ///
-/// A place is `"loss"` (of several `"loss 0"`, `"loss 1"`, ..), `"metric "` and the metric's name in reports, or a layer's path.
+/// A place is `"loss"` (of several `"loss 0"`, `"loss 1"`, ..), `"metric "` and the metric's name in reports, or a layer's path. A layer
+/// whose path could be taken for one of these has `"layer "` before it: `"layer loss"`.
 /// Code is not in the file: the user's structs are made again by their constructors, from what [`get`](Self::get) returns. Values
 /// of the library say the options that are not their defaults, and are read whole:
 /// `regularizers::get(&saved.get::<String>("dense", "kernel_regularizer")?)?`.
@@ -107,12 +169,26 @@ impl Saved {
             let message = format!("{} holds weights alone: `save` did not write it", path.display());
             return Err(Error::new(ErrorKind::Data, message).help("read the weights with `load_weights`"));
         };
-        let place = |line: &str| {
-            let (name, text) = line.split_once(" = ").unwrap_or((line, ""));
-            let (kind, hyperparameters) = Hyperparameters::read(text)?;
-            Ok(Place { name: name.to_string(), kind, hyperparameters })
+        let refuse = |what: String, help| Err(Error::new(ErrorKind::Data, format!("{} {what}", path.display())).help(help));
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        let places = match first.strip_prefix("format ").filter(|number| number.parse::<u32>().is_ok()) {
+            None => text.lines().map(Place::from_printed).collect::<Result<Vec<_>>>()?,
+            Some(_) if first == FORMAT => {
+                let places = rest.lines().map(|line| Place::from_line(line).ok_or(line));
+                match places.collect::<Result<Vec<_>, _>>() {
+                    Ok(places) => places,
+                    Err(line) => {
+                        let help = "copy the whole file again, or read the weights alone with `load_weights`";
+                        return refuse(format!("says of the model what makes no sense: `{line}`"), help);
+                    }
+                }
+            }
+            Some(_) => {
+                let help = "read it with the version of endo that wrote it, or the weights alone with `load_weights`";
+                return refuse(format!("says what the model is made of in {first}, and this program reads {FORMAT}"), help);
+            }
         };
-        Ok(Self { path: path.to_path_buf(), places: text.lines().map(place).collect::<Result<_>>()? })
+        Ok(Self { path: path.to_path_buf(), places })
     }
 
     /// The value of a hyperparameter at a place; of one of a value within, with names joined by a point, as in
@@ -132,9 +208,13 @@ impl Saved {
     /// # Errors
     /// If there is no such place, with those that there are.
     pub fn at(&self, place: &str) -> Result<&Hyperparameters> {
-        self.places.iter().find(|known| known.name == place).map(|known| &known.hyperparameters).ok_or_else(|| {
+        let layer = |path: &str| self.places.iter().find(|known| known.part == Part::Layer && known.name == path);
+        let found = self.places.iter().find(|known| known.key() == place);
+        let found = found.or_else(|| layer(place)).or_else(|| layer(place.strip_prefix("layer ")?));
+        found.map(|known| &known.hyperparameters).ok_or_else(|| {
             let message = format!("{} says nothing of `{place}`", self.path.display());
-            let help = format!("it says something of {}", listed(self.places.iter().map(|known| known.name.as_str())));
+            let known: Vec<String> = self.places.iter().map(Place::key).collect();
+            let help = format!("it says something of {}", listed(known.iter().map(String::as_str)));
             Error::new(ErrorKind::Argument, message).help(help)
         })
     }
@@ -145,13 +225,13 @@ impl Saved {
             let (path, noun) = (self.path.display(), saved.noun());
             let fail = |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
             let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
-            let restore = format!("`Saved::read(path)?.get(\"{}\", \"{name}\")?`", saved.name);
-            let mend = match noun.starts_with("the layer") {
+            let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
+            let mend = match saved.part == Part::Layer {
                 true => format!("make the model of the layers it was saved with, a struct of yours with {restore}"),
                 false => format!("`compile` it first with what it was saved with, a struct of yours with {restore}"),
             };
             let mend = format!("{mend}; or read the weights alone with `load_weights`");
-            let Some(given) = model.iter().find(|given| given.name == saved.name) else {
+            let Some(given) = model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name)) else {
                 return fail(format!("{path} was saved with {noun}, `{}`, which the model does not have", saved.text()), mend);
             };
             if given.kind != saved.kind {
@@ -180,12 +260,9 @@ impl Saved {
 
 impl fmt::Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&lines(&self.places))
+        let lines: Vec<String> = self.places.iter().map(|place| format!("{} = {}", place.key().write(), place.text())).collect();
+        f.write_str(&lines.join("\n"))
     }
-}
-
-fn lines(places: &[Place]) -> String {
-    places.iter().map(|place| format!("{} = {}", place.name, place.text())).collect::<Vec<_>>().join("\n")
 }
 
 impl<I: Tree, O: Tree> Model<I, O> {
@@ -196,9 +273,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// If the model has no weights yet, two of them have one name, or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let noted = |place: &Place| place.name.split(' ').next() == Some("loss") || !place.hyperparameters.is_empty();
-        let places: Vec<Place> = self.places().into_iter().filter(noted).collect();
-        self.write(path.as_ref(), Some(lines(&places)))
+        let noted = |place: &Place| place.part == Part::Loss || !place.hyperparameters.is_empty();
+        let places = self.places().into_iter().filter(noted).map(|place| place.line());
+        let lines: Vec<String> = std::iter::once(FORMAT.to_string()).chain(places).collect();
+        self.write(path.as_ref(), Some(lines.join("\n")))
     }
 
     /// Reads all weights from a file that [`save`](Self::save) wrote, if the model is made of what is in the file: it must have
@@ -219,16 +297,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let losses = self.compiled.as_ref().map_or(&[][..], |compiled| &compiled.losses);
         let mut places = Vec::new();
         for (index, loss) in losses.iter().enumerate() {
-            let name = if losses.len() == 1 { "loss".to_string() } else { format!("loss {index}") };
-            places.push(Place { name, kind: loss.name().to_string(), hyperparameters: loss.hyperparameters() });
+            let name = if losses.len() == 1 { String::new() } else { index.to_string() };
+            let (kind, hyperparameters) = (loss.name().to_string(), loss.hyperparameters());
+            places.push(Place { part: Part::Loss, name, kind, hyperparameters });
         }
         for (name, metric) in self.metrics() {
-            let kind = metric.name().to_string();
-            places.push(Place { name: format!("metric {name}"), kind, hyperparameters: metric.hyperparameters() });
+            let (kind, hyperparameters) = (metric.name().to_string(), metric.hyperparameters());
+            places.push(Place { part: Part::Metric, name, kind, hyperparameters });
         }
         for layer in &self.state().layers {
             let hyperparameters = layer.hyperparameters.clone();
-            places.push(Place { name: layer.path.clone(), kind: layer.kind.clone(), hyperparameters });
+            places.push(Place { part: Part::Layer, name: layer.path.clone(), kind: layer.kind.clone(), hyperparameters });
         }
         places
     }

@@ -1,11 +1,9 @@
 //! Weights on disk, in the safetensors format.
 //!
-//! In: a path. Out: a file with every weight by name, written beside its place and renamed, so that a reader never sees half
-//! of it; and back.
+//! In: a path. Out: a file with every weight by name; and back.
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::SafeTensorError;
@@ -14,6 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, failure};
 use crate::graph::Tree;
 use crate::variable::Variable;
 
@@ -58,7 +57,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let values: Vec<(String, Array)> = weights.iter().map(|weight| (weight.name().to_string(), weight.value())).collect();
         let values = values.iter().map(|(name, value)| (name.as_str(), value));
         let bytes = serialize(values, description.map(|text| (ENTRY, text)));
-        write_atomically(path, &bytes.map_err(|error| failure("cannot save", path, &error))?)
+        files::write(path, &[&bytes.map_err(|error| failure("cannot save", path, &error))?])
     }
 
     /// Reads all weights from a safetensors file. The model must have been built, and nothing changes unless every weight
@@ -120,12 +119,18 @@ fn shared_name(weights: &[Variable]) -> Option<&str> {
     weights.iter().map(Variable::name).find(|name| !names.insert(*name))
 }
 
+/// What a safetensors file has under this name is text.
+const NOT_A_NAME: &str = "__metadata__";
+
 /// Arrays by name as the bytes of a safetensors file. One entry of metadata: the format keeps no order among several, and the same
 /// content is to be the same file.
+///
+/// # Errors
+/// Why there is no such file.
 pub(crate) fn serialize<'a>(
     values: impl Iterator<Item = (&'a str, &'a Array)>,
     metadata: Option<(&str, String)>,
-) -> Result<Vec<u8>, SafeTensorError> {
+) -> Result<Vec<u8>, String> {
     let view = |(name, value): (&'a str, &'a Array)| {
         let dtype = match value.dtype() {
             DType::F32 => Dtype::F32,
@@ -135,11 +140,16 @@ pub(crate) fn serialize<'a>(
         };
         Ok((name, TensorView::new(dtype, value.shape().to_vec(), value.bytes())?))
     };
-    let views: Vec<(&str, TensorView)> = values.map(view).collect::<Result<_, SafeTensorError>>()?;
-    safetensors::serialize(views, metadata.map(|(key, text)| [(key.to_string(), text)].into_iter().collect()))
+    let views: Vec<(&str, TensorView)> =
+        values.map(view).collect::<Result<_, SafeTensorError>>().map_err(|error| error.to_string())?;
+    if views.iter().any(|(name, _)| *name == NOT_A_NAME) {
+        return Err(format!("numbers cannot be called `{NOT_A_NAME}` in a safetensors file: give the variable another name"));
+    }
+    let metadata = metadata.map(|(key, text)| [(key.to_string(), text)].into_iter().collect());
+    safetensors::serialize(views, metadata).map_err(|error| error.to_string())
 }
 
-/// The array that a safetensors file holds, unless it is of a type that endo has not.
+/// The array that a safetensors file holds, unless it is of a type or shape that no array of endo has.
 pub(crate) fn array(view: &TensorView) -> Option<Array> {
     let dtype = match view.dtype() {
         Dtype::F32 => DType::F32,
@@ -148,36 +158,7 @@ pub(crate) fn array(view: &TensorView) -> Option<Array> {
         Dtype::BOOL => DType::Bool,
         _ => return None,
     };
-    Some(Array::from_bytes(view.shape(), dtype, view.data()))
-}
-
-/// Writes a file beside its place and renames it. Missing folders are made.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    write_beside(path, &path.with_file_name(name), bytes)
-}
-
-/// The same, under a temporary name that is given.
-pub(crate) fn write_beside(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |error: std::io::Error| failure("cannot write", path, &error);
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(fail)?;
-    }
-    let write = || {
-        let mut file = fs::File::create(temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(temporary, path)
-    };
-    write().map_err(|error| {
-        // The rename did not happen, so the temporary file is all there is to remove; its removal may fail as its making did.
-        let _ = fs::remove_file(temporary);
-        fail(error)
-    })
-}
-
-pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display()))
-        .help("check the path, the permissions and the space left")
+    let mut array = Array::try_zeros(&view.shape().into(), dtype).ok()?;
+    array.copy_from_bytes(view.data());
+    Some(array)
 }

@@ -5,19 +5,21 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use safetensors::SafeTensorError;
-use safetensors::tensor::SafeTensors;
+use safetensors::tensor::{SafeTensors, TensorView};
 
 use crate::array::Array;
 
+use super::checksum::Checksum;
 use super::saving::{array, serialize};
 
 /// A kind of such files.
 pub(crate) struct Seal {
     /// The entry of the file's metadata that holds the number of the format, the checksum, and the text if there is one.
     pub entry: &'static str,
-    /// To be raised when files can no longer be read as those written before.
+    /// To be raised when files are written otherwise.
     pub format: u32,
+    /// The oldest format that is read.
+    pub oldest: u32,
     /// What a file of this kind holds.
     pub what: &'static str,
 }
@@ -42,13 +44,10 @@ impl fmt::Display for Unsealed {
 
 impl Seal {
     /// The file of these arrays, in the order of their names, and this text.
-    pub fn put<'a>(
-        &self,
-        arrays: impl Iterator<Item = (&'a str, &'a Array)> + Clone,
-        text: &str,
-    ) -> Result<Vec<u8>, SafeTensorError> {
+    pub fn put<'a>(&self, arrays: impl Iterator<Item = (&'a str, &'a Array)> + Clone, text: &str) -> Result<Vec<u8>, String> {
         let separator = if text.is_empty() { "" } else { "\n" };
-        let entry = format!("{} {:016x}{separator}{text}", self.format, checksum(arrays.clone(), text));
+        let sum = Checksum::Xxh3.sum(&self.kind(self.format), arrays.clone(), text);
+        let entry = format!("{} {sum}{separator}{text}", self.format);
         serialize(arrays, Some((self.entry, entry)))
     }
 
@@ -60,50 +59,37 @@ impl Seal {
         let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(self.entry));
         let entry = entry.and_then(|entry| entry.split_once(' '));
         let (format, rest) = entry.ok_or_else(|| Unsealed::Another(format!("it holds something else, not {}", self.what)))?;
-        if format != self.format.to_string() {
-            return Err(Unsealed::Unknown(format!("it has format {format}, and this program reads format {}", self.format)));
-        }
+        let known = (self.oldest..=self.format).find(|known| known.to_string() == format).ok_or_else(|| {
+            let known = match self.oldest == self.format {
+                true => format!("format {}", self.format),
+                false => format!("formats {} to {}", self.oldest, self.format),
+            };
+            Unsealed::Unknown(format!("it has format {format}, and this program reads {known}"))
+        })?;
         let (sum, text) = rest.split_once('\n').unwrap_or((rest, ""));
-        let arrays = file.iter().map(|(name, view)| Some((name.to_string(), array(&view)?)));
+        // Truth values are bytes of 0 and 1: others would become these, and damage go unseen.
+        let whole = |view: &TensorView| array(view).filter(|array| array.bytes() == view.data());
+        let arrays = file.iter().map(|(name, view)| Some((name.to_string(), whole(&view)?)));
         let arrays = arrays.collect::<Option<BTreeMap<_, _>>>();
-        let arrays = arrays.ok_or_else(|| Unsealed::Damaged("it holds numbers of a type that endo has not".to_string()))?;
-        match format!("{:016x}", checksum(arrays.iter().map(|(name, array)| (name.as_str(), array)), text)) == sum {
+        let arrays = arrays.ok_or_else(|| Unsealed::Damaged("it holds numbers that endo has not".to_string()))?;
+        let content = arrays.iter().map(|(name, array)| (name.as_str(), array));
+        match Checksum::of(sum).sum(&self.kind(known), content, text) == sum {
             true => Ok((arrays, text.to_string())),
             false => Err(Unsealed::Damaged("its checksum is not that of its content".to_string())),
         }
     }
-}
 
-/// FNV-1a over words of eight bytes (Fowler, Noll and Vo 1991), each length beside its bytes: one flipped bit changes it.
-pub(crate) fn checksum<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>, text: &str) -> u64 {
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut word = |word: u64| hash = (hash ^ word).wrapping_mul(PRIME).rotate_left(23);
-    let mut add = |bytes: &[u8]| {
-        word(bytes.len() as u64);
-        let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|&bytes| word(u64::from_le_bytes(bytes)));
-        if !rest.is_empty() {
-            let mut padded = [0; 8];
-            padded[..rest.len()].copy_from_slice(rest);
-            word(u64::from_le_bytes(padded));
-        }
-    };
-    for (name, array) in arrays {
-        add(format!("{name} {}{}", array.dtype(), array.shape()).as_bytes());
-        add(array.bytes());
+    /// What a file of a format is, as its checksum says it.
+    fn kind(&self, format: u32) -> String {
+        format!("{} {format}", self.entry)
     }
-    if !text.is_empty() {
-        add(text.as_bytes());
-    }
-    hash
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SEAL: Seal = Seal { entry: "endo.test", format: 3, what: "a test" };
+    const SEAL: Seal = Seal { entry: "endo.test", format: 3, oldest: 3, what: "a test" };
 
     fn sealed(text: &str) -> Vec<u8> {
         let arrays = [("a", Array::from([1.0_f32, f32::NAN])), ("b", Array::from([[1], [2]]))];
@@ -126,9 +112,16 @@ mod tests {
         changed[place] = b'S';
         assert!(matches!(SEAL.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum")));
         assert!(matches!(SEAL.open(&bytes[..place]), Err(Unsealed::Damaged(why)) if why.contains("truncated")));
-        let newer = Seal { format: 4, ..SEAL };
+        let newer = Seal { format: 4, oldest: 4, ..SEAL };
         let unknown = Unsealed::Unknown("it has format 3, and this program reads format 4".to_string());
         assert_eq!(newer.open(&bytes), Err(unknown));
+        // A program that reads both formats finds that the number was changed.
+        let both = Seal { format: 4, ..SEAL };
+        assert!(both.open(&bytes).is_ok());
+        let place = bytes.windows(2).position(|window| window == b"3 ").unwrap();
+        let mut changed = bytes.clone();
+        changed[place] = b'4';
+        assert!(matches!(both.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum")));
         let other = Seal { entry: "endo.other", what: "another test", ..SEAL };
         assert_eq!(other.open(&bytes), Err(Unsealed::Another("it holds something else, not another test".to_string())));
     }

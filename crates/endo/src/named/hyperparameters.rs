@@ -7,6 +7,7 @@ use std::fmt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spelling;
 
+use super::setting::quoted;
 use super::{Setting, parse, written};
 
 /// The hyperparameters of a loss, a layer, a metric, an activation, an initializer, a regularizer or a constraint: what its
@@ -87,8 +88,12 @@ impl Hyperparameters {
     }
 
     fn text(&self, name: &str) -> Result<String> {
-        let (first, rest) = name.split_once('.').map_or((name, None), |(first, rest)| (first, Some(rest)));
-        let Some((_, text)) = self.entries.iter().find(|(known, _)| known == first) else {
+        let text_of = |name: &str| self.entries.iter().find(|(known, _)| known == name).map(|(_, text)| text);
+        // The name itself may have points.
+        let within = name.rmatch_indices('.').map(|(point, _)| (&name[..point], Some(&name[point + 1..])));
+        let found = std::iter::once((name, None)).chain(within).find_map(|(name, rest)| Some((text_of(name)?, rest)));
+        let Some((text, rest)) = found else {
+            let first = name.split('.').next().unwrap_or(name);
             let known = || self.entries.iter().map(|(known, _)| known.as_str());
             let help = match (spelling::nearest(first, known()), self.is_empty()) {
                 (_, true) => "there are no hyperparameters".to_string(),
@@ -121,12 +126,13 @@ impl Hyperparameters {
     /// Name and hyperparameters from such a text.
     pub(crate) fn read(text: &str) -> Result<(String, Self)> {
         let (name, given) = parse(text)?;
+        let plain = |name: &str| String::read(name).unwrap_or_else(|| name.to_string());
         let mut hyperparameters = Self::new();
         for (index, (option, value)) in given.into_iter().enumerate() {
             // Those without a name have that of their place.
-            hyperparameters.set(option.map_or_else(|| index.to_string(), str::to_string).as_str(), value.to_string());
+            hyperparameters.set(&option.map_or_else(|| index.to_string(), plain), value.to_string());
         }
-        Ok((name.to_string(), hyperparameters))
+        Ok((plain(name), hyperparameters))
     }
 }
 
@@ -141,7 +147,7 @@ pub(crate) fn name_of<T: ?Sized>(hyperparameters: &Hyperparameters) -> Option<St
 
 impl fmt::Display for Hyperparameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries: Vec<String> = self.entries.iter().map(|(name, text)| format!("{name}={text}")).collect();
+        let entries: Vec<String> = self.entries.iter().map(|(name, text)| format!("{}={text}", quoted(name))).collect();
         f.write_str(&entries.join(", "))
     }
 }
@@ -160,6 +166,26 @@ mod tests {
         assert_eq!(read.get::<String>("path").unwrap(), path);
         assert_eq!(read.get::<f64>("penalty.factor").unwrap(), 0.25);
         assert_eq!(read.get::<Vec<usize>>("penalty.axes").unwrap(), [0, 1]);
+    }
+
+    #[test]
+    fn any_name_and_any_text_comes_back_within_others_too() {
+        let texts = [
+            "", " ", "a=b", "a, b", "(", ")", "[", "a\nb", "a\r\nb", "\"", "\"a\"=1", "\\", "a.b", "ä", "a\\\"(", "\u{1f}\0", "'",
+        ];
+        for name in texts {
+            for text in texts {
+                let all =
+                    Hyperparameters::new().with(name, text.to_string()).with("other", vec![text.to_string(), name.to_string()]);
+                let within = all.written(name);
+                assert_eq!(Hyperparameters::read(&within).unwrap(), (name.to_string(), all), "{within}");
+                let outer = Hyperparameters::new().with_named("x.y", Some(within)).with("z", 1_usize).written(text);
+                let (kind, outer) = Hyperparameters::read(&outer).unwrap();
+                assert_eq!((kind.as_str(), outer.get::<usize>("z").unwrap()), (text, 1));
+                assert_eq!(outer.get::<String>(&format!("x.y.{name}")).unwrap(), text);
+                assert_eq!(outer.get::<Vec<String>>("x.y.other").unwrap(), [text, name]);
+            }
+        }
     }
 
     #[test]

@@ -13,9 +13,9 @@ use crate::spelling;
 
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
-use setting::items;
 pub(crate) use setting::words;
 pub use setting::{Axes, Setting};
+use setting::{items, quoted, quotes};
 
 /// One value that text can name, of the family `T`.
 pub(crate) struct Named<T: ?Sized> {
@@ -78,11 +78,13 @@ fn check(text: &str, name: &str, options: &'static [&'static str], given: &[Give
     Ok(())
 }
 
-/// The text from which [`get`] makes a value again: options that have their defaults are left out.
+/// The text from which [`get`] makes a value again: options that have their defaults are left out. Names that hold marks of the notation
+/// are in quotes, as texts that are values are.
 pub(crate) fn written(name: &str, options: &[(&str, String, bool)]) -> String {
+    let name = quoted(name);
     let set: Vec<String> =
-        options.iter().filter(|(.., set)| *set).map(|(option, value, _)| format!("{option}={value}")).collect();
-    if set.is_empty() { name.to_string() } else { format!("{name}({})", set.join(", ")) }
+        options.iter().filter(|(.., set)| *set).map(|(option, value, _)| format!("{}={value}", quoted(option))).collect();
+    if set.is_empty() { name } else { format!("{name}({})", set.join(", ")) }
 }
 
 impl<'a> Settings<'a> {
@@ -125,18 +127,25 @@ fn same(known: &str, name: &str) -> bool {
 type Given<'a> = (Option<&'a str>, &'a str);
 
 fn parse(text: &str) -> Result<(&str, Vec<Given<'_>>)> {
-    let Some((name, rest)) = text.trim().split_once('(') else { return Ok((text.trim(), Vec::new())) };
+    let text = text.trim();
+    let Some((name, rest)) = split_after_quotes(text, '(') else { return Ok((text, Vec::new())) };
     let Some(inside) = rest.strip_suffix(')') else {
         let message = format!("`{text}` opens a parenthesis and does not end with one");
         return Err(Error::new(ErrorKind::Argument, message).help("write options as in `leaky_relu(negative_slope=0.1)`"));
     };
     let parts = items(inside);
     let option = |part: &'_ str| -> bool { !part.trim().is_empty() };
-    let given = parts.into_iter().filter(|part| option(part)).map(|part| match part.split_once('=') {
-        Some((option, value)) if !option.contains(['(', '"']) => (Some(option.trim()), value.trim()),
-        Some(_) | None => (None, part.trim()),
+    let given = parts.into_iter().map(str::trim).filter(|part| option(part)).map(|part| match split_after_quotes(part, '=') {
+        Some((option, value)) if !option[quotes(option)..].contains(['(', '"']) => (Some(option.trim()), value.trim()),
+        Some(_) | None => (None, part),
     });
     Ok((name.trim(), given.collect()))
+}
+
+/// A text at a mark, where those in quotes at its start do not count.
+fn split_after_quotes(text: &str, mark: char) -> Option<(&str, &str)> {
+    let place = quotes(text) + text[quotes(text)..].find(mark)?;
+    Some((&text[..place], &text[place + mark.len_utf8()..]))
 }
 
 /// The members of a family: for every row a type, a value of the same name with Keras's defaults (as a unit struct is both),
@@ -283,6 +292,8 @@ mod tests {
         assert_eq!(parse(" relu ").unwrap(), ("relu", vec![]));
         assert_eq!(parse("relu()").unwrap(), ("relu", vec![]));
         assert!(parse("relu(1").is_err());
+        let (name, given) = parse(r#""a (b)"("c=d"=1, "e=f", g="h=i")"#).unwrap();
+        assert_eq!((name, given), (r#""a (b)""#, vec![(Some(r#""c=d""#), "1"), (None, r#""e=f""#), (Some("g"), r#""h=i""#)]));
     }
 
     #[test]

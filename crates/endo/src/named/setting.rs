@@ -140,12 +140,29 @@ impl Setting for String {
     }
 
     fn write(&self) -> String {
-        if !self.contains(MARKS) && self.trim() == self && !self.is_empty() {
-            return self.clone();
-        }
-        let escaped = self.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        format!("\"{escaped}\"")
+        quoted(self)
     }
+}
+
+/// A text as it is, or in quotes where it holds marks.
+pub(super) fn quoted(text: &str) -> String {
+    if !text.contains(MARKS) && text.trim() == text && !text.is_empty() {
+        return text.to_string();
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}
+
+/// The length of the quotes at the start of a text with all that is in them; 0 without such.
+pub(super) fn quotes(text: &str) -> usize {
+    let Some(inside) = text.strip_prefix('"') else { return 0 };
+    let mut escaped = false;
+    let end = inside.find(|letter| {
+        let ends = letter == '"' && !escaped;
+        escaped = letter == '\\' && !escaped;
+        ends
+    });
+    end.map_or(0, |end| end + 2)
 }
 
 /// The parts of a text between commas. Commas inside of brackets separate the items of a list, or the options of a value that is
@@ -276,5 +293,6 @@ mod tests {
         }
         assert_eq!(<Vec<String>>::read(&texts.to_vec().write()), Some(texts.to_vec()));
         assert_eq!(texts[1].write(), "two words");
+        assert_eq!([r#""a\"b" c"#, "a", "\"", ""].map(quotes), [6, 0, 0, 0]);
     }
 }

@@ -5,6 +5,9 @@
 use super::scale::Scale;
 use super::svg::{Svg, escape};
 
+/// So many bytes of what a figure shows are in the name of its file.
+const LONGEST_FILE: usize = 200;
+
 /// A figure and what it is called.
 pub struct Figure {
     /// Its file, without the ending.
@@ -124,7 +127,7 @@ impl Figure {
     /// Of a shape of its own.
     pub fn drawn(file: &str, title: &str, note: &str, height: f64, svg: Svg) -> Self {
         let plain = |letter: char| if letter.is_alphanumeric() { letter } else { '_' };
-        let file = file.chars().map(plain).collect();
+        let file = file[..file.floor_char_boundary(LONGEST_FILE)].chars().map(plain).collect();
         Self { file, title: title.to_string(), note: note.to_string(), height, content: svg.0 }
     }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::model::saving::write_atomically;
+use crate::files;
 use crate::model::{Structure, distinct};
 use crate::training::{Callback, Epoch, History, Training};
 
@@ -78,7 +78,7 @@ impl Report {
     fn write(&mut self, training: &Training) -> Result<()> {
         let page = html(&self.title, &training.history(), &training.structure());
         self.written = Instant::now();
-        write_atomically(&self.path, page.as_bytes())
+        files::write(&self.path, &[page.as_bytes()])
     }
 }
 
@@ -133,9 +133,9 @@ pub fn write_figures(folder: impl AsRef<Path>, history: &History) -> Result<()> 
     for (file, figure) in drawn {
         let path = folder.as_ref().join(format!("{file}.svg"));
         let svg = figure.standalone();
-        write_atomically(&path, svg.as_bytes())?;
+        files::write(&path, &[svg.as_bytes()])?;
         #[cfg(feature = "png")]
-        write_atomically(&path.with_extension("png"), &svg::png(&svg, &path)?)?;
+        files::write(&path.with_extension("png"), &[&svg::png(&svg, &path)?])?;
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ fn places(points: &[[f64; 2]]) -> String {
 /// A figure as pixels, twice as many as it has units.
 #[cfg(feature = "png")]
 pub fn png(svg: &str, path: &std::path::Path) -> crate::error::Result<Vec<u8>> {
-    use crate::model::saving::failure;
+    use crate::files::failure;
     use resvg::{tiny_skia, usvg};
     let fail = |error: &dyn std::fmt::Display| failure("cannot draw", path, error);
     let mut options = usvg::Options::default();

@@ -9,8 +9,8 @@ use std::path::Path;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, failure};
 use crate::graph::{Graph, SavedGraph, Tree};
-use crate::model::saving::{failure, write_atomically};
 use crate::model::sealed::Seal;
 use crate::model::{Model, distinct};
 use crate::ops;
@@ -18,7 +18,7 @@ use crate::shape::Shape;
 
 use super::predict;
 
-pub(super) const SEAL: Seal = Seal { entry: "endo.predictor", format: 1, what: "a predictor" };
+pub(super) const SEAL: Seal = Seal { entry: "endo.predictor", format: 2, oldest: 1, what: "a predictor" };
 
 /// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for, and two small ones, of which
 /// none is 1, as sizes of 1 broadcast.
@@ -63,7 +63,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         let named = graph.variables.iter().chain(&graph.constants);
         let arrays: BTreeMap<&str, &Array> = named.map(|(name, array)| (name.as_str(), array)).collect();
         let bytes = SEAL.put(arrays.iter().map(|(name, array)| (*name, *array)), &graph.to_string());
-        write_atomically(path, &bytes.map_err(|error| failure("cannot export to", path, &error))?)
+        files::write(path, &[&bytes.map_err(|error| failure("cannot export to", path, &error))?])
     }
 
     #[track_caller]
@@ -97,9 +97,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
         distinct(&mut saved.variables, &[]);
         let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();
         distinct(&mut saved.constants, &taken);
-        if let Some(name) = saved.unwritable_name() {
-            return fail(&format!("the name {name:?} holds a line break"), "give the layer or variable a name of one line");
-        }
         Ok(saved)
     }
 }

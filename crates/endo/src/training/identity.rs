@@ -6,26 +6,29 @@
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
-use crate::model::sealed::checksum;
+use crate::model::checksum::Checksum;
 
-use super::kept::OTHER_MODEL;
+use super::kept::{OTHER_MODEL, key};
 use super::run::Run;
 use super::state::State;
 
 /// The numbers of a data set, as one.
-fn content(data: &Dataset) -> String {
+fn content(data: &Dataset, checksum: Checksum) -> String {
     let arrays = data.all_inputs().iter().chain(data.all_targets()).chain(data.all_sample_weights());
-    format!("{:016x}", checksum(arrays.map(|array| ("", array)), ""))
+    checksum.sum("", arrays.map(|array| ("", array)), "")
 }
+
+/// What messages call the checksum of the data after it.
+const DATA: &str = "as the checksum of the data";
 
 impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// What messages call each thing after its value, and the value.
-    fn identity(&mut self) -> Vec<(String, String)> {
-        let contents = self.contents.get_or_insert_with(|| {
-            let validation = self.validation.as_ref().map_or_else(|| "none".to_string(), |data| content(data));
-            [content(&self.data), validation]
+    fn identity(&mut self, checksum: Checksum) -> Vec<(String, String)> {
+        let contents = self.contents.take().filter(|(known, _)| *known == checksum).unwrap_or_else(|| {
+            let validation = self.validation.as_ref().map_or_else(|| "none".to_string(), |data| content(data, checksum));
+            (checksum, [content(&self.data, checksum), validation])
         });
-        let [data, validation] = contents.clone();
+        let (_, [data, validation]) = self.contents.insert(contents).clone();
         let options = &self.options;
         let entries = [
             ("weights", self.model.weights().len().to_string()),
@@ -36,7 +39,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             ("as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", options.callbacks.len().to_string()),
             ("probes", options.recorder.probes().len().to_string()),
-            ("as the checksum of the data", data),
+            (DATA, data),
             ("as the checksum of the validation data", validation),
         ];
         let probes = options.recorder.probes().iter().enumerate();
@@ -46,18 +49,18 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
 
     /// The same, to be saved.
     pub(super) fn identity_state(&mut self) -> State {
-        self.identity().into_iter().fold(State::new(), |state, (name, value)| state.with_text(name, &value))
+        self.identity(Checksum::Xxh3).into_iter().fold(State::new(), |state, (name, value)| state.with_text(name, &value))
     }
 
     /// That a saved run was of this data, these options and a model with these weights.
     pub(super) fn require_same(&mut self, state: &State) -> Result<()> {
         let (variables, weights) = (state.part("variables"), self.model.weights());
-        if let Some(weight) = weights.iter().find(|weight| variables.iter().all(|(name, _)| name != weight.name())) {
+        if let Some(weight) = weights.iter().find(|weight| variables.get(&key(weight.name(), 1)).is_err()) {
             let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
             return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
         }
         let saved = state.part("identity");
-        for (name, now) in self.identity() {
+        for (name, now) in self.identity(Checksum::of(&saved.text(DATA)?)) {
             let before = saved.text(&name)?;
             // A model that is not built yet is built by its first step.
             if before != now && !(name == "weights" && weights.is_empty()) {

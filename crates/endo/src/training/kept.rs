@@ -63,7 +63,7 @@ impl Kept {
             }
             let count = self.names.entry(variable.name().to_string()).or_default();
             *count += 1;
-            let name = if *count == 1 { variable.name().to_string() } else { format!("{}#{count}", variable.name()) };
+            let name = key(variable.name(), *count);
             let value = self.saved.remove(&name);
             if value.is_none() && self.restored {
                 self.unsaved.get_or_insert_with(|| name.clone());
@@ -84,6 +84,13 @@ impl Kept {
         let waiting = self.saved.iter().map(|(name, value)| (name.clone(), value.clone()));
         known.chain(waiting).fold(State::new(), |state, (name, value)| state.with(name, value))
     }
+}
+
+/// What a variable is saved as, the first of its name or one that comes later: a number is added to the latter, and to names that end
+/// like one with a number.
+pub(super) fn key(name: &str, count: usize) -> String {
+    let numbered = name.rsplit_once('#').is_some_and(|(_, end)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit()));
+    if count == 1 && !numbered { name.to_string() } else { format!("{name}#{count}") }
 }
 
 fn another(how: String) -> Error {
@@ -118,6 +125,20 @@ mod tests {
         resumed.adopt(&new).unwrap();
         assert_eq!(new.map(|variable| variable.value().get(0)), [1.0, 2.0, 3.0]);
         assert!(resumed.saved.is_empty());
+    }
+
+    #[test]
+    fn no_two_variables_are_saved_as_one() {
+        let names = ["a", "a#2", "a#1", "a", "a#2", "a#2#1", "a#", "a#", "#1", "", "", "a#x"];
+        let variables: Vec<Variable> = (0..).zip(names).map(|(value, name)| Variable::new(name, value)).collect();
+        let mut kept = Kept::default();
+        kept.adopt(&variables).unwrap();
+        assert_eq!(kept.state(&[]).iter().count(), names.len());
+        let again: Vec<Variable> = names.iter().map(|name| Variable::new(*name, 0)).collect();
+        let mut resumed = Kept::default();
+        resumed.restore(&kept.state(&[])).unwrap();
+        resumed.adopt(&again).unwrap();
+        assert!((0..).zip(&again).all(|(value, variable)| variable.value() == Array::from(value)));
     }
 
     #[test]

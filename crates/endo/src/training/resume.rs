@@ -38,7 +38,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         if let Some(state) = asked.resume {
             self.resume(&state)?;
         }
-        asked.save.map_or(Ok(()), |path| self.state().write(&path))
+        let Some(path) = asked.save else { return Ok(()) };
+        self.training.claims.add(&path)?;
+        self.state().write(&path)
     }
 
     /// Everything that the run needs to go on.

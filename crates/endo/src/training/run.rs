@@ -12,6 +12,7 @@ use crate::data::{Dataset, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::metrics::Metric;
+use crate::model::checksum::Checksum;
 use crate::model::steps::{Kind, Names};
 use crate::model::{Model, distinct};
 
@@ -68,8 +69,8 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) usual: bool,
     /// Whether the run goes on from a saved one, and has not run a batch yet.
     pub(super) resumed: bool,
-    /// What tells the numbers of the data and of the validation data, once that was asked for.
-    pub(super) contents: Option<[String; 2]>,
+    /// The checksums of the data and of the validation data, once they were asked for, and how they were made.
+    pub(super) contents: Option<(Checksum, [String; 2])>,
     /// Whether callbacks were told of the end.
     ended: bool,
 }
@@ -470,6 +471,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
         self.options.recorder.finish(&mut self.training.history_mut());
         self.training.history_mut().steps = self.options.steps.finish();
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))?;
+        self.training.claims.release();
+        Ok(())
     }
 }

@@ -4,13 +4,12 @@
 //! two that is whole.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::saving::{failure, write_beside};
+use crate::files::{self, beside, failure};
 use crate::model::sealed::Seal;
 
 /// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when the run is resumed.
@@ -48,7 +47,7 @@ pub struct State {
     arrays: BTreeMap<String, Array>,
 }
 
-const SEAL: Seal = Seal { entry: "endo.run", format: 1, what: "a run" };
+const SEAL: Seal = Seal { entry: "endo.run", format: 2, oldest: 1, what: "a run" };
 
 impl State {
     /// Nothing yet.
@@ -114,23 +113,25 @@ impl State {
     }
 
     /// Writes the file. The one that was there is kept beside it, under its name with `.previous` added, so that at any moment one
-    /// of the two is whole.
+    /// of the two is whole. Nobody else writes to a run that is claimed, so the temporary file has the same name each time: a process
+    /// that is killed again and again leaves one.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let fail = |error: &dyn std::fmt::Display| failure("cannot write", path, error);
+        let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| fail(&error));
         let bytes = SEAL.put(self.iter(), "").map_err(|error| fail(&error))?;
-        let fresh = beside(path, ".new");
-        write_beside(&fresh, &beside(path, ".tmp"), &bytes)?;
+        files::write_temporary(&unfinished(path), &[&bytes])?;
+        rename(&unfinished(path), &fresh(path))?;
         if path.exists() {
-            fs::rename(path, previous(path)).map_err(|error| fail(&error))?;
+            rename(path, &previous(path))?;
         }
-        fs::rename(&fresh, path).map_err(|error| fail(&error))
+        rename(&fresh(path), path)
     }
 
     /// Reads the newest file that is whole: one that was written and not yet renamed, the file itself, or the one before it; with
     /// what is wrong with those that are newer. None where there is none at all.
     pub(crate) fn read(path: &Path) -> Result<Option<(State, Option<Error>)>> {
         let mut damage = None;
-        for path in [beside(path, ".new"), path.to_path_buf(), previous(path)] {
+        for path in [fresh(path), path.to_path_buf(), previous(path)] {
             match Self::read_one(&path) {
                 Ok(Some(state)) => return Ok(Some((state, damage))),
                 Ok(None) => {}
@@ -142,7 +143,7 @@ impl State {
 
     /// Removes the file, and all that was written with it.
     pub(crate) fn remove(path: &Path) -> Result<()> {
-        let files = [path.to_path_buf(), previous(path), beside(path, ".new"), beside(path, ".tmp")];
+        let files = [path.to_path_buf(), previous(path), fresh(path), unfinished(path)];
         for path in files.iter().filter(|path| path.exists()) {
             fs::remove_file(path).map_err(|error| failure("cannot remove", path, &error))?;
         }
@@ -167,10 +168,14 @@ pub(crate) fn previous(path: &Path) -> PathBuf {
     beside(path, ".previous")
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name: OsString = path.file_name().unwrap_or_default().to_os_string();
-    name.push(suffix);
-    path.with_file_name(name)
+/// Where a whole file waits until the one before it has made room.
+fn fresh(path: &Path) -> PathBuf {
+    beside(path, ".new")
+}
+
+/// Where a file is written.
+fn unfinished(path: &Path) -> PathBuf {
+    beside(path, ".tmp")
 }
 
 #[cfg(test)]

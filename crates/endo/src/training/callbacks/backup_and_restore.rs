@@ -15,7 +15,8 @@ use super::{Callback, Epoch, Ledger, State, Training};
 /// In the file are the weights, the optimizer's slots, the metrics, the random counters, the callbacks' states, the history, and the
 /// position in the data: the run goes on as if nothing had happened, with the same numbers to the last bit. The program is the same
 /// one, started again: same model, same data, same options. A file is written beside its place and renamed, and the one before it is
-/// kept as `<path>.previous`, so that one is whole whenever the process is killed; both are removed when training is done.
+/// kept as `<path>.previous`, so that one is whole whenever the process is killed; both are removed when training is done. While
+/// training lasts, `<path>.lock` is locked, so that a second run with this file is refused at once, in this process or another.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -40,7 +41,7 @@ use super::{Callback, Epoch, Ledger, State, Training};
 /// ```
 ///
 /// # Errors
-/// `fit` fails before the first step if the file is of another model, optimizer, data or options, or all that is there is damaged;
+/// `fit` fails before the first step if another run uses the file; if it is of another model, optimizer, data or options, or all that is there is damaged;
 /// later if the file cannot be written.
 #[derive(Debug)]
 pub struct BackupAndRestore {

@@ -2,14 +2,14 @@
 //!
 //! In: the logs of an epoch, or the terms of a step's loss. Out: a line of a CSV file, written whole and at once, so that an interrupted run leaves whole lines.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
-use csv::StringRecord;
+use csv::{ByteRecord, StringRecord};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::saving::{failure, write_atomically};
+use crate::files::{self, Claim, failure};
 
 use super::{Callback, Epoch, Ledger, State, Training};
 use crate::model::distinct;
@@ -34,7 +34,7 @@ use crate::model::distinct;
 /// ```
 ///
 /// # Errors
-/// `fit` fails, before the first step where that can be known, if the file cannot be written.
+/// `fit` fails, before the first step where that can be known, if the file cannot be written, or if another run writes it.
 #[derive(Debug)]
 pub struct CsvLogger {
     path: PathBuf,
@@ -45,6 +45,8 @@ pub struct CsvLogger {
     columns: Vec<String>,
     /// The rows of the file, those of earlier trainings among them; none before the first is written.
     rows: Option<usize>,
+    /// While training lasts, nobody else adds rows.
+    claim: Option<Claim>,
 }
 
 /// What stands where an epoch has no number.
@@ -53,7 +55,8 @@ const MISSING: &str = "NA";
 impl CsvLogger {
     /// Writes to a file, which is overwritten at the end of the first epoch. A resumed run goes on with the file as it was saved.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), separator: b',', append: false, every: None, columns: Vec::new(), rows: None }
+        let path = path.into();
+        Self { path, separator: b',', append: false, every: None, columns: Vec::new(), rows: None, claim: None }
     }
 
     /// What stands between two cells; a comma unless set. One character of ASCII.
@@ -63,8 +66,8 @@ impl CsvLogger {
         self
     }
 
-    /// Whether lines are added to those of a file that is there already; false unless set. Of a line that an interrupted run
-    /// left unfinished nothing remains.
+    /// Whether lines are added to those of a file that is there already; false unless set. Of a line without its end, as an interrupted
+    /// run leaves it, nothing remains.
     #[must_use]
     pub fn append(mut self, append: bool) -> Self {
         self.append = append;
@@ -114,20 +117,24 @@ impl CsvLogger {
         file.and_then(|mut file| file.write_all(&line)).map_err(|error| failure("cannot write", &self.path, &error))
     }
 
-    /// The rows of the file, its first line among them.
+    /// The rows of the file, its first line among them; not what stands after the last line end.
     fn rows(&self) -> Result<Vec<StringRecord>> {
-        let fail = |error: csv::Error| failure("cannot read", &self.path, &error);
+        let fail = |error: &dyn std::fmt::Display| failure("cannot read", &self.path, error);
+        let file = File::open(&self.path).map_err(|error| fail(&error))?;
         let mut reader = csv::ReaderBuilder::new();
         let reader = reader.has_headers(false).flexible(true).delimiter(self.separator);
-        reader.from_path(&self.path).map_err(fail)?.into_records().collect::<csv::Result<_>>().map_err(fail)
+        // With a mark at its end the last row is always the unfinished one, be it that of the mark alone.
+        let rows = reader.from_reader(file.chain(&b"#"[..])).into_byte_records();
+        let mut rows: Vec<ByteRecord> = rows.collect::<csv::Result<_>>().map_err(|error| fail(&error))?;
+        rows.pop();
+        rows.into_iter().map(|row| StringRecord::from_byte_record(row).map_err(|error| fail(&error))).collect()
     }
 
     /// Makes the file one of its first rows, at most so many.
     fn begin(&mut self, kept: usize) -> Result<()> {
         let mut rows = if kept > 0 && self.path.exists() { self.rows()?.into_iter() } else { Vec::new().into_iter() };
         self.columns = rows.next().iter().flat_map(|first| first.iter().map(str::to_string)).collect();
-        let mut rows: Vec<StringRecord> = rows.take(kept).collect();
-        rows.pop_if(|last| last.len() < self.columns.len());
+        let rows: Vec<StringRecord> = rows.take(kept).collect();
         self.rows = Some(rows.len());
         self.rewrite(&rows)
     }
@@ -139,7 +146,7 @@ impl CsvLogger {
             let missing = self.columns.len().saturating_sub(row.len());
             text.extend(self.line(row.iter().chain(std::iter::repeat_n(MISSING, missing)))?);
         }
-        write_atomically(&self.path, &text)
+        files::write(&self.path, &[&text])
     }
 
     /// Cells as a line.
@@ -161,7 +168,8 @@ impl Callback for CsvLogger {
             let message = "`CsvLogger` is to write a row every 0 steps";
             return Err(Error::new(ErrorKind::Argument, message).help("steps count from 1: `.every(1)` writes each of them"));
         }
-        self.rows = None;
+        (self.rows, self.claim) = (None, None);
+        self.claim = Claim::on(&self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let made = folder.map_or(Ok(()), std::fs::create_dir_all);
         // It may be that of a run that is resumed: it is emptied at the first epoch's end.
@@ -181,10 +189,11 @@ impl Callback for CsvLogger {
     }
 
     fn train_end(&mut self, _: &Training) -> Result<()> {
-        match self.rows {
-            Some(_) => Ok(()),
-            None => self.begin(if self.append { usize::MAX } else { 0 }),
+        if self.rows.is_none() {
+            self.begin(if self.append { usize::MAX } else { 0 })?;
         }
+        self.claim = None;
+        Ok(())
     }
 
     fn batch_end(&mut self, batch: usize, _: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
@@ -204,10 +213,11 @@ impl Callback for CsvLogger {
         if self.every.is_some() {
             return Ok(());
         }
-        let mut logs: Vec<(&str, String)> = report.logs.iter().map(|(name, value)| (name, value.to_string())).collect();
-        logs.sort_unstable_by_key(|(name, _)| *name);
-        logs.insert(0, ("epoch", epoch.to_string()));
-        self.add(&logs)
+        let mut logs: Vec<(String, f64)> = report.logs.iter().map(|(name, value)| (name.to_string(), value)).collect();
+        distinct(&mut logs, &["epoch"]);
+        logs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let cells = logs.iter().map(|(name, value)| (name.as_str(), value.to_string()));
+        self.add(&std::iter::once(("epoch", epoch.to_string())).chain(cells).collect::<Vec<_>>())
     }
 }
 
@@ -269,6 +279,66 @@ mod tests {
         fs::write(&path, "epoch,loss\n0,0.5\n1").unwrap();
         assert_eq!(again(), "epoch,loss\n0,0.5\n0,0.5\n");
         assert_eq!(run(CsvLogger::new(&path), &[]), "");
+    }
+
+    /// Where it is cut, what is left is rows of the whole log, of which none is changed.
+    #[test]
+    fn of_a_log_that_is_cut_anywhere_whole_rows_remain() {
+        let folder = Folder::new("cut");
+        let path = folder.0.join("log.csv");
+        let numbers = [0.6, 0.5760306208, 1e-9, 12.5];
+        let epochs = numbers.map(|loss| epoch(&[("a \"b\",\r\nc", -loss), ("loss", loss), ("ä", 2.0 * loss)]));
+        let written = run(CsvLogger::new(&path), &epochs).into_bytes();
+        let edited = ["\u{feff}".as_bytes(), &written].concat();
+        // As an editor of another system saves it.
+        let lines = String::from_utf8(edited.clone()).unwrap().replace("\r\n", "\n").replace('\n', "\r\n").into_bytes();
+        for whole in [written, edited, lines] {
+            let records = |bytes: &[u8]| -> Vec<StringRecord> {
+                csv::ReaderBuilder::new().has_headers(false).from_reader(bytes).into_records().map(Result::unwrap).collect()
+            };
+            let rows = records(&whole);
+            assert_eq!(rows.len(), 5);
+            for length in 0..=whole.len() {
+                fs::write(&path, &whole[..length]).unwrap();
+                let left = run(CsvLogger::new(&path).append(true), &[]);
+                let left = records(left.as_bytes());
+                assert_eq!(left, rows[..left.len()], "cut to {length} bytes");
+                // The end of a row is a line end, of which one byte is enough.
+                let ended = (0..=rows.len()).rev().find(|&count| count == 0 || end_of(&whole, count) <= length).unwrap();
+                assert_eq!(left.len(), ended, "cut to {length} bytes");
+            }
+        }
+    }
+
+    /// How many bytes it takes to have so many rows with the first byte of their line ends.
+    fn end_of(log: &[u8], rows: usize) -> usize {
+        let mut quoted = false;
+        let ends = log.iter().enumerate().filter(|&(index, &byte)| {
+            quoted ^= byte == b'"';
+            !quoted && (byte == b'\r' || byte == b'\n' && log[index - 1] != b'\r')
+        });
+        ends.map(|(index, _)| index + 1).nth(rows - 1).unwrap()
+    }
+
+    #[test]
+    fn a_metric_called_epoch_has_a_column_of_its_own() {
+        let folder = Folder::new("epoch");
+        let text = run(CsvLogger::new(folder.0.join("log.csv")), &[epoch(&[("epoch", 7.5), ("loss", 1.0)])]);
+        assert_eq!(text, "epoch,epoch_1,loss\n0,7.5,1\n");
+    }
+
+    #[test]
+    fn two_loggers_of_one_file_are_told_so_before_training() {
+        let folder = Folder::new("two");
+        let (path, training) = (folder.0.join("log.csv"), training(Vec::new(), 0.1));
+        let [mut first, mut second] = [(); 2].map(|()| CsvLogger::new(&path).append(true));
+        first.train_begin(&training).unwrap();
+        let error = second.train_begin(&training).unwrap_err();
+        assert!(error.message().contains("log.csv is in use"), "{error}");
+        first.train_end(&training).unwrap();
+        second.train_begin(&training).unwrap();
+        drop(second);
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "no lock is left");
     }
 
     #[test]

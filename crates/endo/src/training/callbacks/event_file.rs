@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
-use crate::model::saving::failure;
+use crate::files::failure;
 use crate::training::Reading;
 
 /// A file of events.

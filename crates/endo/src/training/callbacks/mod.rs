@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::Claims;
 use crate::graph::Graph;
 use crate::model::Structure;
 use crate::optimizers::Optimizer;
@@ -156,6 +157,8 @@ pub struct Training<'a> {
     graphs: RefCell<Option<Vec<(u64, Graph)>>>,
     reported: RefCell<Vec<(String, f64)>>,
     asked: RefCell<Asked>,
+    /// The files of saved runs that are this one's alone until it ends.
+    pub(crate) claims: Claims,
 }
 
 /// What callbacks have asked for and the run has not done yet.
@@ -200,6 +203,7 @@ impl<'a> Training<'a> {
             graphs: RefCell::default(),
             reported: RefCell::default(),
             asked: RefCell::default(),
+            claims: Claims::default(),
         }
     }
 
@@ -381,12 +385,14 @@ impl<'a> Training<'a> {
     }
 
     /// Goes on from a run that [`save_run`](Self::save_run) saved; returns whether there is one. To be called in
-    /// [`Callback::train_begin`]. Where the file is damaged or missing, the one before it is used, with a warning.
+    /// [`Callback::train_begin`]. Where the file is damaged or missing, the one before it is used, with a warning. Until this run ends
+    /// no other can use the file.
     ///
     /// # Errors
-    /// If both are damaged, or one cannot be read.
+    /// If another run uses the file; if both are damaged, or one cannot be read.
     pub fn resume(&self, path: impl AsRef<Path>) -> Result<bool> {
         let path = path.as_ref();
+        self.claims.add(path)?;
         let Some((state, damage)) = State::read(path)? else { return Ok(false) };
         let mut asked = self.asked.borrow_mut();
         if let Some(damage) = damage {

@@ -13,8 +13,16 @@ use super::recorder::{Recorder, ValueSeries};
 use super::series::Series;
 use super::terms::{Cosine, TermGradient, TermReading};
 
-/// Between the two names of a cell that has two: no name has it.
-const BETWEEN: char = '\u{1f}';
+/// The two names of a cell that has two.
+fn pair(first: &str, second: &str) -> String {
+    serde_json::json!([first, second]).to_string()
+}
+
+/// The names of which [`pair`] made one; in files written before, they have a control character between them.
+fn pair_from(name: &str) -> Option<[String; 2]> {
+    let before = || name.split_once('\u{1f}').map(|(first, second)| [first.to_string(), second.to_string()]);
+    serde_json::from_str(name).ok().or_else(before)
+}
 
 impl Recorder {
     /// All that it has read and not given away.
@@ -48,6 +56,9 @@ impl Recorder {
             let [probe, seen, stride, count] = [0, 1, 2, 3].map(|index| about.get(index) as usize);
             let Some(watch) = self.probes.get(probe).map(|probe| &probe.watch) else { continue };
             let path = part.part("path").iter().next().map_or_else(|| Arc::from(""), |(path, _)| Arc::from(path));
+            if let Some(folder) = &self.probes[probe].folder {
+                self.folders.of(folder, &watch.kind.to_string(), &path); // in the order of the run before
+            }
             let kept = rows(&part.part("readings"), count).into_iter();
             let kept = kept.map(|cells| reading(&cells, watch.kind, &path)).collect();
             self.series.push(ValueSeries { probe, path, latest: None, readings: Series::from_parts([seen, stride], kept) });
@@ -105,12 +116,12 @@ fn reading(cells: &[(String, f64)], kind: super::ProbeKind, path: &Arc<str>) -> 
 fn cells_of_terms(reading: &TermReading) -> impl Iterator<Item = (String, f64)> {
     let numbers = [("step", reading.step as f64), ("epoch", reading.epoch as f64)];
     let terms = reading.terms.iter().flat_map(|term| {
-        let layers = term.layers.iter().map(|(layer, norm)| (format!("layer/{}{BETWEEN}{layer}", term.name), *norm));
+        let layers = term.layers.iter().map(|(layer, norm)| (format!("layer/{}", pair(&term.name, layer)), *norm));
         std::iter::once((format!("term/{}", term.name), term.norm)).chain(layers)
     });
     let cosines = reading.cosines.iter().map(|cosine| {
         let [first, second] = &cosine.terms;
-        (format!("cosine/{first}{BETWEEN}{second}"), cosine.value)
+        (format!("cosine/{}", pair(first, second)), cosine.value)
     });
     numbers.into_iter().map(|(name, value)| (name.to_string(), value)).chain(terms).chain(cosines)
 }
@@ -119,8 +130,7 @@ fn term_reading(cells: &[(String, f64)]) -> TermReading {
     let mut reading = TermReading { step: 0, epoch: 0, terms: Vec::new(), cosines: Vec::new() };
     for (name, value) in cells {
         let (kind, name) = name.split_once('/').unwrap_or((name, ""));
-        let pair = || name.split_once(BETWEEN).map(|(first, second)| [first.to_string(), second.to_string()]);
-        match (kind, pair()) {
+        match (kind, pair_from(name)) {
             ("step", _) => reading.step = *value as usize,
             ("epoch", _) => reading.epoch = *value as usize,
             ("term", _) => reading.terms.push(TermGradient { name: name.to_string(), norm: *value, layers: Vec::new() }),

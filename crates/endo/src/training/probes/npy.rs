@@ -3,37 +3,57 @@
 //! In: an array and a path. Out: a file. Source: NumPy's format description, version 1.0 (NEP 1): the magic string, the version, the length
 //! of the header, the header as a dictionary of Python padded to a multiple of 64 bytes, and the numbers in row-major order.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::model::saving::failure;
+use crate::files::{self, beside};
 
 /// Writes an array to a file; the folders above it are made. Only the header is copied.
 pub(super) fn write(path: &Path, array: &Array) -> Result<()> {
-    let save = || {
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let temporary = path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&header(array))?;
-        file.write_all(array.bytes())?;
-        fs::rename(temporary, path)
-    };
-    save().map_err(|error| failure("cannot write", path, &error))
+    files::write(path, &[&header(array), array.bytes()])
 }
 
-/// The file of a reading: folders by kind and path. What could lead out of the folder or is no name on some systems becomes `_`.
-pub(super) fn place(folder: &Path, kind: &str, path: &str, step: usize) -> PathBuf {
-    let plain = |letter: char| if letter.is_alphanumeric() || "_-.#".contains(letter) { letter } else { '_' };
-    let part = |part: &str| match part.chars().all(|letter| letter == '.') {
+/// The folders of values, by the folder of their kind and their path.
+#[derive(Default)]
+pub(super) struct Folders(HashMap<(PathBuf, String), PathBuf>);
+
+/// Of the name of a layer so many bytes are in that of its folder.
+const LONGEST: usize = 200;
+
+impl Folders {
+    /// The file of a reading: folders by kind and path.
+    pub fn file(&mut self, folder: &Path, kind: &str, path: &str, step: usize) -> PathBuf {
+        self.of(folder, kind, path).join(format!("step_{step:08}.npy"))
+    }
+
+    /// The folder of a value. What could lead out of the folder or is no name on some systems becomes `_`; where that is the folder of
+    /// another value, a number is added.
+    pub fn of(&mut self, folder: &Path, kind: &str, path: &str) -> PathBuf {
+        let key = (folder.join(kind), path.to_string());
+        if let Some(known) = self.0.get(&key) {
+            return known.clone();
+        }
+        let place = path.split('/').fold(key.0.clone(), |folder, name| folder.join(plain(name)));
+        // Some systems do not tell capitals from small letters.
+        let same = |a: &Path, b: &Path| a.to_string_lossy().to_lowercase() == b.to_string_lossy().to_lowercase();
+        let numbered = (1..).map(|number| beside(&place, &format!("_{number}")));
+        let free = |place: &PathBuf| self.0.values().all(|taken| !same(taken, place));
+        let place = std::iter::once(place.clone()).chain(numbered).find(free).unwrap_or(place);
+        self.0.insert(key, place.clone());
+        place
+    }
+}
+
+/// The name of a layer as that of a folder.
+fn plain(name: &str) -> String {
+    let letter = |letter: char| if letter.is_alphanumeric() || "_-.#".contains(letter) { letter } else { '_' };
+    match name.chars().all(|letter| letter == '.') {
         true => "_".to_string(),
-        false => part.chars().map(plain).collect(),
-    };
-    let below = folder.join(kind);
-    path.split('/').fold(below, |folder, name| folder.join(part(name))).join(format!("step_{step:08}.npy"))
+        false => name[..name.floor_char_boundary(LONGEST)].chars().map(letter).collect(),
+    }
 }
 
 fn header(array: &Array) -> Vec<u8> {
@@ -82,8 +102,21 @@ mod tests {
 
     #[test]
     fn a_path_stays_below_its_folder() {
-        let place = |path| place(Path::new("out"), "weights", path, 7).display().to_string().replace('\\', "/");
+        let place = |path| Folders::default().file(Path::new("out"), "weights", path, 7).display().to_string().replace('\\', "/");
         assert_eq!(place("net/dense_1/kernel"), "out/weights/net/dense_1/kernel/step_00000007.npy");
         assert_eq!(place("net/../a b:c/x#1"), "out/weights/net/_/a_b_c/x#1/step_00000007.npy");
+        assert_eq!(place(&"ä".repeat(300)), format!("out/weights/{}/step_00000007.npy", "ä".repeat(100)));
+    }
+
+    #[test]
+    fn values_whose_names_become_one_have_folders_of_their_own() {
+        let mut folders = Folders::default();
+        let mut names = |kind: &str, paths: &[&str]| -> Vec<String> {
+            let of = |path: &&str| folders.of(Path::new("out"), kind, path).file_name().unwrap().to_str().unwrap().to_string();
+            paths.iter().map(of).collect()
+        };
+        let paths = ["a b", "a:b", "A_B", "a_b_1", "a b", "a:b"];
+        assert_eq!(names("weights", &paths), ["a_b", "a_b_1", "A_B_2", "a_b_1_1", "a_b", "a_b_1"]);
+        assert_eq!(names("updates", &["a:b"]), ["a_b"]);
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::saving::failure;
+use crate::files::failure;
 use crate::model::watched::{ProbeKind, Watch};
 use crate::trace::pattern::Pattern;
 

@@ -33,6 +33,8 @@ pub(crate) struct Recorder {
     traced: bool,
     times: Times,
     pub(super) series: Vec<ValueSeries>,
+    /// Where the values themselves go.
+    pub(super) folders: npy::Folders,
     /// Where in `series` the next reading probably belongs: they come in the same order each time.
     next: usize,
     pub(super) terms: Series<TermReading>,
@@ -108,7 +110,7 @@ impl Recorder {
                     let place = self.place(probe, &value.path);
                     let reading = Reading::of(value, self.series[place].path.clone(), look.outputs, self.step);
                     if let (Some(index), Some(folder)) = (value.raw, &self.probes[probe].folder) {
-                        let file = npy::place(folder, &value.kind.to_string(), &reading.path, reading.step);
+                        let file = self.folders.file(folder, &value.kind.to_string(), &reading.path, reading.step);
                         npy::write(&file, &look.outputs[index])?;
                     }
                     callbacks.iter_mut().try_for_each(|callback| callback.reading(&reading))?;

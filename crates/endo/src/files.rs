@@ -1,0 +1,286 @@
+//! Files that are put in their place whole, and claims on files that two runs must not share.
+//!
+//! In: a path, and the bytes of its file in one piece or several. Out: the file, of which a reader finds all that was there before or
+//! all that is there now; a claim on a path, which nobody else gets while it is held.
+
+use std::cell::RefCell;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The number of the next temporary file. With the number of the process it is mostly unused; that it is, `create_new` makes sure.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Writes these pieces to a file, which is replaced at once or not at all. Missing folders are made.
+pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
+    let write = || {
+        let (temporary, file) = create_temporary(make_folder(path)?)?;
+        fill(file, &temporary, pieces)?;
+        fs::rename(&temporary, path).inspect_err(|_| discard(&temporary))
+    };
+    write().map_err(|error| failure("cannot write", path, &error))
+}
+
+/// Writes these pieces to a temporary file that nobody else writes or reads, to be renamed by the caller.
+pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
+    let write = || make_folder(path).and_then(|_| File::create(path)).and_then(|file| fill(file, path, pieces));
+    write().map_err(|error| failure("cannot write", path, &error))
+}
+
+/// Fails now if a file could not be written later: makes missing folders, and a file beside it, which it removes.
+pub fn try_out(path: &Path) -> Result<()> {
+    let try_out = || match path.is_dir() {
+        true => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
+        false => create_temporary(make_folder(path)?).and_then(|(temporary, _)| fs::remove_file(temporary)),
+    };
+    try_out().map_err(|error| failure("cannot write", path, &error))
+}
+
+/// Makes the folders above a file, and returns the innermost.
+fn make_folder(path: &Path) -> io::Result<&Path> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map(|()| folder)
+}
+
+/// A file that nobody else has: no other thread or process, and no other machine that shares the folder. Its name is short, however
+/// long the name is that it will get.
+fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!(".endo-{}-{number}.tmp", std::process::id()));
+        match File::create_new(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Writes to a file and closes it, when all is on the disk; or removes it.
+fn fill(mut file: File, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
+    let written = pieces.iter().try_for_each(|piece| file.write_all(piece)).and_then(|()| file.sync_all());
+    drop(file);
+    written.inspect_err(|_| discard(path))
+}
+
+/// Removes a file that was not put in its place. What hindered its writing may hinder its removal too; that is said already.
+fn discard(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
+/// A path with something added to the name of its file.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+/// The error of a file that cannot be read, written, or whatever else was tried.
+pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display()))
+        .help("check the path, the permissions and the space left")
+}
+
+/// The right to a file of a run, as a lock on a file beside it. The system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    path: PathBuf,
+    file: File,
+}
+
+impl Claim {
+    /// Claims a file. None where the file system has no locks or no file can be made: the run goes on without, and what is wrong is
+    /// said when its files are written.
+    ///
+    /// # Errors
+    /// If another run has it, in this process or another.
+    pub fn on(file_of_run: &Path) -> Result<Option<Self>> {
+        let path = beside(file_of_run, ".lock");
+        loop {
+            let opened = make_folder(&path).and_then(|_| File::options().append(true).create(true).open(&path));
+            let Ok(file) = opened else { return Ok(None) };
+            match file.try_lock() {
+                Ok(()) if leads_to(&path, &file) => return Ok(Some(Self { path, file })),
+                // Who had it has removed the file since it was opened here, so this lock says nothing.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(taken(file_of_run, &path)),
+                Err(TryLockError::Error(_)) => {
+                    discard(&path);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Removed while it is locked: who opens it before and locks it after finds that the path does not lead to it.
+        if cfg!(unix) && leads_to(&self.path, &self.file) {
+            discard(&self.path);
+        }
+        // A child process that is just being started may have a copy of the file, with which it would stay locked.
+        let _ = self.file.unlock();
+    }
+}
+
+/// The claims of a run, by the path of the file. Where there is no claim to be had, none is asked for again.
+#[derive(Default)]
+pub(crate) struct Claims(RefCell<Vec<(PathBuf, Option<Claim>)>>);
+
+impl Claims {
+    /// Claims a file, unless the run has it.
+    ///
+    /// # Errors
+    /// If another run has it.
+    pub fn add(&self, path: &Path) -> Result<()> {
+        let mut claims = self.0.borrow_mut();
+        if claims.iter().all(|(known, _)| known != path) {
+            claims.push((path.to_path_buf(), Claim::on(path)?));
+        }
+        Ok(())
+    }
+
+    /// Lets others have what this run had.
+    pub fn release(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
+
+fn taken(path: &Path, lock: &Path) -> Error {
+    let message = format!("{} is in use: another run writes it, in this process or another", path.display());
+    let help = format!(
+        "wait until that run is done, stop it, or give this one another path; the lock on {} ends with its process, however that ends",
+        lock.display()
+    );
+    Error::new(ErrorKind::Usage, message).help(help)
+}
+
+/// Whether a path leads to an open file still.
+#[cfg(unix)]
+fn leads_to(path: &Path, file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (fs::metadata(path), file.metadata()) {
+        (Ok(there), Ok(here)) => identity(there) == identity(here),
+        _ => false,
+    }
+}
+
+/// Where files have no identities that could be compared, lock files are not removed.
+#[cfg(not(unix))]
+fn leads_to(_: &Path, _: &File) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("endo-files-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let names = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            names.collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn pieces_are_one_file_and_nothing_is_left_beside_it() {
+        let folder = Folder::new("pieces");
+        let path = folder.0.join("a");
+        write(&path, &[b"before"]).unwrap();
+        write(&path, &[b"one", b"", b" two"]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one two");
+        write(&folder.0.join("deeper/b/c"), &[]).unwrap();
+        try_out(&folder.0.join("d")).unwrap();
+        let mut names = folder.names();
+        names.sort();
+        assert_eq!(names, ["a", "deeper"]);
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_file_system_lets_it_be() {
+        let folder = Folder::new("long");
+        let name = "n".repeat(255);
+        write(&folder.0.join(&name), &[b"x"]).unwrap();
+        assert_eq!(folder.names(), [name]);
+        let error = write(&folder.0.join("n".repeat(256)), &[b"x"]).unwrap_err();
+        assert!(error.message().starts_with("cannot write ") && error.advice().is_some(), "{error}");
+        assert_eq!(folder.names().len(), 1, "the temporary file is removed");
+    }
+
+    #[test]
+    fn a_temporary_file_of_somebody_else_is_left_alone() {
+        let folder = Folder::new("taken");
+        // Those of a process of the same number on another machine, say.
+        let next = NUMBER.load(Ordering::Relaxed);
+        let others: Vec<String> = (next..next + 100).map(|number| format!(".endo-{}-{number}.tmp", std::process::id())).collect();
+        others.iter().for_each(|name| fs::write(folder.0.join(name), "theirs").unwrap());
+        write(&folder.0.join("a"), &[b"mine"]).unwrap();
+        assert!(others.iter().all(|name| fs::read(folder.0.join(name)).unwrap() == b"theirs"));
+        assert_eq!(folder.names().len(), 101);
+    }
+
+    #[test]
+    fn a_folder_is_no_file() {
+        let folder = Folder::new("folder");
+        for error in [write(&folder.0, &[b"x"]).unwrap_err(), try_out(&folder.0).unwrap_err()] {
+            assert!(error.kind() == ErrorKind::Io && error.message().starts_with("cannot write "), "{error}");
+        }
+        assert!(folder.names().is_empty());
+    }
+
+    #[test]
+    fn one_at_a_time_has_a_claim_and_the_last_leaves_no_file() {
+        let folder = Folder::new("claim");
+        let path = folder.0.join("deeper/run");
+        let claim = Claim::on(&path).unwrap();
+        assert!(claim.is_some());
+        let error = Claim::on(&path).unwrap_err();
+        assert!(error.message().ends_with("deeper/run is in use: another run writes it, in this process or another"), "{error}");
+        assert!(error.advice().unwrap().contains("give this one another path"), "{error}");
+        drop(claim);
+        assert!(Claim::on(&path).unwrap().is_some());
+        assert_eq!(fs::read_dir(folder.0.join("deeper")).unwrap().count(), 0);
+        fs::write(beside(&path, ".lock"), "").unwrap(); // what a killed process leaves
+        assert!(Claim::on(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn threads_that_claim_one_path_again_and_again_never_have_it_at_once() {
+        let folder = Folder::new("threads");
+        let (path, holders, turns) = (folder.0.join("run"), AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let Ok(claim) = Claim::on(&path) else { continue };
+                        assert!(claim.is_some());
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        turns.fetch_add(1, Ordering::SeqCst);
+                        assert_eq!(holders.fetch_sub(1, Ordering::SeqCst), 1);
+                    }
+                });
+            }
+        });
+        assert!(turns.into_inner() > 0);
+        assert!(folder.names().is_empty());
+    }
+}
