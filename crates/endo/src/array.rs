@@ -69,7 +69,10 @@ impl Array {
         if !shape.is_possible() {
             return Err(shape.too_large());
         }
-        let bytes = shape.len() * dtype.bytes(); // fits: the shape is possible
+        Self::require_room_for(shape, shape.len() * dtype.bytes()) // fits: the shape is possible
+    }
+
+    fn require_room_for(shape: &Shape, bytes: usize) -> Result<()> {
         if Memory::is_available(bytes) { Ok(()) } else { Err(Error::out_of_memory(&format!("an array of shape {shape}"), bytes)) }
     }
 
@@ -119,9 +122,26 @@ impl Array {
     /// If there are not exactly as many bytes as the shape and type need, or no array may have the shape ([`Shape::LIMIT`]).
     #[track_caller]
     pub fn from_bytes(shape: impl Into<Shape>, dtype: DType, bytes: &[u8]) -> Self {
-        let mut array = Self::zeros(shape, dtype);
-        array.copy_from_bytes(bytes);
-        array
+        Self::try_from_bytes(shape.into(), dtype, bytes).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`from_bytes`](Self::from_bytes), unless no array may have the shape or the system gives no memory for it.
+    ///
+    /// # Panics
+    /// If there are not exactly as many bytes as the shape and type need.
+    pub(crate) fn try_from_bytes(shape: Shape, dtype: DType, bytes: &[u8]) -> Result<Self> {
+        Self::require_room(&shape, dtype)?;
+        assert_eq!(bytes.len(), shape.len() * dtype.bytes(), "bytes for {dtype}{shape}");
+        Ok(Self { shape, data: Arc::new(Self::data_from_bytes(dtype, bytes)) })
+    }
+
+    fn data_from_bytes(dtype: DType, bytes: &[u8]) -> Data {
+        match dtype {
+            DType::F32 => Data::F32(bytes.as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect()),
+            DType::F64 => Data::F64(bytes.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).collect()),
+            DType::I32 => Data::I32(bytes.as_chunks().0.iter().map(|&bytes| i32::from_ne_bytes(bytes)).collect()),
+            DType::Bool => Data::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
+        }
     }
 
     /// The sizes of its axes.
@@ -165,28 +185,29 @@ impl Array {
         }
     }
 
-    /// As [`copy_from_bytes`](Self::copy_from_bytes), unless a clone shares the numbers and the system gives no memory for
-    /// others.
-    pub(crate) fn try_copy_from_bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        if Arc::get_mut(&mut self.data).is_none() {
-            *self = Self::try_zeros(&self.shape, self.dtype())?;
-        }
-        self.copy_from_bytes(bytes);
-        Ok(())
-    }
-
     /// Overwrites the elements with bytes in the machine's order.
     ///
     /// # Panics
     /// If there are not exactly as many bytes as the array has.
     pub fn copy_from_bytes(&mut self, bytes: &[u8]) {
+        self.try_copy_from_bytes(bytes).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// As [`copy_from_bytes`](Self::copy_from_bytes), unless a clone shares the numbers and the system gives no memory for
+    /// others.
+    pub(crate) fn try_copy_from_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         assert_eq!(bytes.len(), self.bytes().len(), "bytes for {self:?}");
-        match Arc::make_mut(&mut self.data) {
-            Data::F32(values) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
-            Data::F64(values) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
-            Data::I32(values) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
-            Data::Bool(values) => values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = byte != 0),
+        match Arc::get_mut(&mut self.data) {
+            Some(Data::F32(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
+            Some(Data::F64(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
+            Some(Data::I32(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
+            Some(Data::Bool(values)) => values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = byte != 0),
+            None => {
+                Self::require_room_for(&self.shape, bytes.len())?;
+                self.data = Arc::new(Self::data_from_bytes(self.dtype(), bytes));
+            }
         }
+        Ok(())
     }
 
     /// The numbers converted to `T`, row-major.

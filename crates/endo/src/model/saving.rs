@@ -158,7 +158,5 @@ pub(crate) fn array(view: &TensorView) -> Option<Array> {
         Dtype::BOOL => DType::Bool,
         _ => return None,
     };
-    let mut array = Array::try_zeros(&view.shape().into(), dtype).ok()?;
-    array.copy_from_bytes(view.data());
-    Some(array)
+    Array::try_from_bytes(view.shape().into(), dtype, view.data()).ok()
 }
