@@ -52,7 +52,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// That a saved run was of this data, these options and a model with these weights.
     pub(super) fn require_same(&mut self, state: &State) -> Result<()> {
         let (variables, weights) = (state.part("variables"), self.model.weights());
-        if let Some(weight) = weights.iter().find(|weight| variables.iter().all(|(name, _)| name != weight.name())) {
+        if let Some(weight) = weights.iter().find(|weight| !variables.contains(weight.name())) {
             let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
             return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
         }
