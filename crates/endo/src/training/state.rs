@@ -67,7 +67,7 @@ impl PartialEq for State {
 /// Whole numbers up to this one are exact in an `f64`.
 const EXACT: f64 = (1_u64 << 53) as f64;
 
-const SEAL: Seal = Seal { entry: "endo.run", format: 1, what: "a run" };
+pub(super) const SEAL: Seal = Seal { entry: "endo.run", format: 1, what: "a run" };
 
 impl State {
     /// Nothing yet.
@@ -199,7 +199,9 @@ impl State {
 
     /// The error for something under a name that is not what it has to be.
     pub(crate) fn unexpected(&self, name: &str, expected: impl Display, found: impl Display) -> Error {
-        let message = format!("the saved run is damaged: `{}{name}` has to be {expected}, and is {found}", self.prefix);
+        let entry = format!("{}{name}", self.prefix);
+        let entry = entry.trim_end_matches('/');
+        let message = format!("the saved run is damaged: `{entry}` has to be {expected}, and is {found}");
         Error::new(ErrorKind::Data, message).help("delete the file of the run to begin anew, or put a whole one in its place")
     }
 
