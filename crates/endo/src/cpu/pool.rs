@@ -1,14 +1,17 @@
 //! A pool of threads for work that lasts microseconds. In: a number of tasks and a closure of the task's index; out:
 //! nothing, once every task is done. Idle workers spin for a moment, so that the next call reaches them at once, and
-//! then park. After the first call nothing is allocated.
+//! park. After the first call nothing is allocated. A process that was forked gets workers of its own.
+
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::hint::spin_loop;
 use std::mem::transmute;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process;
+use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,10 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 /// The workers are spawned at the first call with more than one task, and joined when the pool is dropped. A pool of one
 /// thread never spawns.
 ///
+/// A process that was forked may go on using the pools that it has from its parent, and drop them: the parent's workers do not
+/// exist there, so a pool runs its first tasks on the caller's thread alone, and then spawns workers for those that come. That
+/// holds at whatever moment another thread forked the process; a task itself must not fork a process that goes on with the call.
+///
 /// ```
 /// use endo::cpu::pool::Pool;
 /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -40,10 +47,14 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 /// ```
 pub struct Pool {
     threads: usize,
-    workers: OnceLock<Workers>,
+    /// Null before they are spawned; then a box that the pool frees at its end, unless they are those of the parent process. Not a
+    /// `OnceLock`, since one that another thread was just filling when the process forked would never be full in the child.
+    workers: AtomicPtr<Workers>,
 }
 
 struct Workers {
+    /// The process in which they run.
+    process: u32,
     shared: Arc<Shared>,
     handles: Vec<JoinHandle<()>>,
 }
@@ -80,7 +91,7 @@ unsafe impl Send for Shared {}
 impl Pool {
     /// A pool of `threads` threads, the caller's included; 0 counts as 1.
     pub fn new(threads: usize) -> Self {
-        Self { threads: threads.max(1), workers: OnceLock::new() }
+        Self { threads: threads.max(1), workers: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// The number of threads that share the tasks, the caller's included.
@@ -100,11 +111,35 @@ impl Pool {
         if self.threads == 1 || tasks < 2 {
             return (0..tasks).for_each(task);
         }
-        let workers = self.workers.get_or_init(|| Workers::spawn(self.threads - 1));
-        if workers.shared.busy.0.compare_exchange(false, true, Acquire, Relaxed).is_err() {
-            return (0..tasks).for_each(task);
+        let mut workers = self.workers.load(Acquire);
+        loop {
+            // SAFETY: the pointer is null or of a box that is freed with the pool or never.
+            match unsafe { workers.as_ref() } {
+                Some(known) if known.take() => {
+                    // Workers that took no task came too late, or do not exist. To ask at each call would cost a system call.
+                    if known.run(tasks, &task) == tasks && !known.exist() {
+                        self.replace(workers);
+                    }
+                    return;
+                }
+                Some(known) if known.exist() => return (0..tasks).for_each(task),
+                Some(_) | None => workers = self.replace(workers),
+            }
         }
-        workers.run(tasks, &task);
+    }
+
+    /// Spawns workers in place of those that are not there: none, or those of the process that this one was forked from, which are
+    /// left in memory as they are. Returns those that the pool has then.
+    fn replace(&self, absent: *mut Workers) -> *mut Workers {
+        let spawned = Box::into_raw(Box::new(Workers::spawn(self.threads - 1)));
+        match self.workers.compare_exchange(absent, spawned, AcqRel, Acquire) {
+            Ok(_) => spawned,
+            Err(others) => {
+                // SAFETY: this function made the box, and gave it to nobody.
+                drop(unsafe { Box::from_raw(spawned) });
+                others
+            }
+        }
     }
 }
 
@@ -117,14 +152,29 @@ impl Default for Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let Some(workers) = self.workers.take() else { return };
-        workers.shared.stop.store(true, SeqCst);
-        for handle in workers.handles {
+        let workers = *self.workers.get_mut();
+        // SAFETY: the pointer is null or of a box that `replace` made, and nobody else uses the pool any more.
+        if unsafe { workers.as_ref() }.is_some_and(Workers::exist) {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(workers) });
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, SeqCst);
+        for handle in self.handles.drain(..) {
             handle.thread().unpark();
             // A worker catches the panics of its tasks, so it has none of its own to report.
             let _ = handle.join();
         }
     }
+}
+
+/// The number of this process, on systems whose processes can fork.
+fn this_process() -> u32 {
+    if cfg!(unix) { process::id() } else { 0 }
 }
 
 impl Workers {
@@ -144,11 +194,21 @@ impl Workers {
         };
         // Where the system gives no more threads, the caller runs what they would have run.
         let handles = (0..count).map_while(|index| spawn(index).ok()).collect();
-        Self { shared, handles }
+        Self { process: this_process(), shared, handles }
     }
 
-    /// Runs the tasks of the caller that has set `busy`.
-    fn run(&self, tasks: usize, task: &Task<'_>) {
+    /// Whether they run in this process: not so in one that was forked since.
+    fn exist(&self) -> bool {
+        self.process == this_process()
+    }
+
+    /// Sets `busy` for a caller, unless another has.
+    fn take(&self) -> bool {
+        self.shared.busy.0.compare_exchange(false, true, Acquire, Relaxed).is_ok()
+    }
+
+    /// Runs the tasks of the caller that has set `busy`. Returns how many of them the caller's own thread has run.
+    fn run(&self, tasks: usize, task: &Task<'_>) -> usize {
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes. The closure is used by workers inside the gate, and this function returns
         // only after the gate is closed and the last of them has left.
@@ -165,7 +225,7 @@ impl Workers {
             }
         }
         // SAFETY: the closure is this function's argument.
-        unsafe { shared.share(job) };
+        let own = unsafe { shared.share(job) };
         shared.gate.0.fetch_and(!OPEN, AcqRel);
         let mut spins = 0u32;
         while shared.gate.0.load(Acquire) & INSIDE != 0 {
@@ -177,6 +237,7 @@ impl Workers {
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
+        own
     }
 }
 
@@ -228,20 +289,22 @@ impl Shared {
         }
     }
 
-    /// Takes tasks until none is left. A panic is kept for the caller, and ends the call early.
+    /// Takes tasks until none is left, and returns how many it took. A panic is kept for the caller, and ends the call early.
     ///
     /// # Safety
     ///
     /// The job's closure must be alive.
-    unsafe fn share(&self, job: Job) {
+    unsafe fn share(&self, job: Job) -> usize {
         // SAFETY: as the caller promises.
         let task = unsafe { &*job.task };
+        let mut taken = 0;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             loop {
                 let index = self.next.0.fetch_add(1, Relaxed);
                 if index >= job.tasks {
                     break;
                 }
+                taken += 1;
                 task(index);
             }
         }));
@@ -249,6 +312,7 @@ impl Shared {
             self.next.0.store(job.tasks, Relaxed);
             self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
         }
+        taken
     }
 }
 

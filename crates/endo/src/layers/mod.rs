@@ -81,6 +81,9 @@ pub use unit_normalization::{RmsNormalization, UnitNormalization};
 /// first use. The plain case, one tensor to one tensor, names no types; layers of several say `Layer<[Tensor; 2]>` or
 /// `Layer<Tensor, (Tensor, Tensor)>`. A closure `|x: &Tensor, cx: &mut Context| ...` is a layer.
 ///
+/// A layer may be applied several times, and even inside itself, on smaller inputs, where that comes to an end: up to 32 times. More
+/// than that is an error, which names the layer and the line.
+///
 /// ```
 /// use endo::prelude::*;
 ///
@@ -124,6 +127,9 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     #[track_caller]
     fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let batch = inputs.tensors().first().map(|tensor| tensor.batch());
+        if let Some(stand_in) = cx.stand_in(self, &inputs.tensors(), Location::caller()) {
+            return filled(&stand_in);
+        }
         cx.enter(self, self.name(), self.hyperparameters(), batch, Location::caller());
         let outputs = self.call(inputs, cx);
         if !self.uses_mask() {
@@ -132,6 +138,12 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         cx.leave(&outputs.tensors());
         outputs
     }
+}
+
+/// The structure in which each tensor is this one; of tensors in a vector there is one.
+fn filled<O: Tree>(tensor: &Tensor) -> O {
+    let enough = (0..16).find_map(|power| O::from_tensors(&mut std::iter::repeat_n(tensor.clone(), 1 << power)));
+    enough.expect("a structure is made of as many tensors as it has")
 }
 
 impl<I: Tree, O: Tree, F: Fn(&I, &mut Context) -> O + Send + Sync> Layer<I, O> for F {

@@ -16,6 +16,7 @@ use crate::graph::{NodeId, Tensor, Trace};
 use crate::initializers::Initializer;
 use crate::named::Hyperparameters;
 use crate::ops::RandomState;
+use crate::shape::Shape;
 use crate::spelling;
 use crate::variable::Variable;
 
@@ -69,6 +70,10 @@ pub struct Context {
     /// Which positions of a value count, where some do not.
     masks: HashMap<NodeId, Tensor>,
 }
+
+/// How often a layer may be applied inside itself. A layer that halves its input comes to an end far below, and no call stack is full.
+/// Once would be too few: a closure around a closure begins at its address, and both may have one name of a type.
+const DEEPEST: usize = 32;
 
 fn identity<L: ?Sized>(layer: &L) -> (usize, &'static str) {
     ((layer as *const L).cast::<()>() as usize, std::any::type_name::<L>())
@@ -209,6 +214,24 @@ impl Context {
         self.collectors.push(Vec::new());
         let result = f(self);
         (result, self.collectors.pop().unwrap_or_default())
+    }
+
+    /// What stands in for an output of a layer that is applied inside itself too often, and so probably without end. The error is
+    /// recorded. In a trace that has failed once is too often, so that a layer that applies itself twice comes to an end too.
+    pub(crate) fn stand_in<L: ?Sized>(&self, layer: &L, inputs: &[&Tensor], site: &'static Location<'static>) -> Option<Tensor> {
+        let mut frames = self.scopes.of(identity(layer));
+        let (first, second) = (frames.next()?, frames.next());
+        let error = match second {
+            Some(second) if frames.count() + 2 > DEEPEST => {
+                let message =
+                    format!("`{}` is applied inside itself, as `{}`, more than {DEEPEST} times", first.path, second.path);
+                let help = "apply another layer there; a layer may apply itself on other inputs where that comes to an end";
+                Error::new(ErrorKind::Usage, message).help(help).in_layer(&*first.path).at(site)
+            }
+            Some(_) | None => self.trace.error()?,
+        };
+        let (shape, dtype) = inputs.first().map_or((Shape::scalar(), self.dtype), |input| (input.shape().clone(), input.dtype()));
+        Some(self.trace.fail(error, shape, dtype))
     }
 
     /// Begins a layer's call: what `apply` does around `call`.

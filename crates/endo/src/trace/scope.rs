@@ -89,6 +89,11 @@ impl Scopes {
         self.frames.last()
     }
 
+    /// The layers being applied that are this one, outer before inner: more than one where a layer is applied inside itself.
+    pub fn of(&self, identity: (usize, &'static str)) -> impl Iterator<Item = &Frame> {
+        self.frames.iter().filter(move |frame| frame.identity == identity)
+    }
+
     /// The path of the innermost layer; empty outside all layers.
     pub fn path(&self) -> &str {
         self.frames.last().map_or("", |frame| &frame.path)

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::model::steps::Names;
 
 use super::history::{Epoch, History, Ledger, Logs, Sums};
-use super::state::State;
+use super::state::{State, kind};
 
 /// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name.
 pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String, f64)>) -> State {
@@ -36,22 +36,46 @@ fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -
     })
 }
 
-/// The rows of which [`table`] made columns.
-pub(super) fn rows(state: &State, count: usize) -> Vec<Vec<(String, f64)>> {
-    let mut rows = vec![Vec::new(); count];
-    for (name, column) in state.iter() {
-        let name = name.split_once('/').map_or(name, |(_, name)| name);
-        for index in 0..column.shape().first().copied().unwrap_or(0) {
-            let (row, value) = match column.shape().rank() {
-                1 => (index, column.get(index)),
-                _ => (column.get(2 * index) as usize, column.get(2 * index + 1)),
-            };
-            if let Some(row) = rows.get_mut(row) {
-                row.push((name.to_string(), value));
+/// The rows of which [`table`] made columns: as many as the longest column has numbers, as some name is in each row.
+pub(super) fn rows(state: &State) -> Result<Vec<Vec<(String, f64)>>> {
+    let columns = || state.iter().filter_map(|(entry, column)| Some((entry, entry.split_once('/')?.1, column)));
+    let full = columns().filter(|(_, _, column)| column.shape().rank() == 1);
+    let mut rows = vec![Vec::new(); full.map(|(_, _, column)| column.len()).max().unwrap_or(0)];
+    for (entry, name, column) in columns() {
+        let count = rows.len();
+        let (values, pairs) = match (column.as_slice::<f64>(), column.shape().sizes()) {
+            (Some(values), [length]) if *length == count => (values, false),
+            (Some(values), [_, 2]) => (values, true),
+            _ => {
+                let expected = format!("f64[{count}], a number for each row, or pairs of a row and a number");
+                return Err(state.unexpected(entry, expected, kind(column)));
             }
+        };
+        let pairs = values.chunks(if pairs { 2 } else { 1 }).enumerate();
+        for (index, pair) in pairs {
+            let (row, value) = match *pair {
+                [row, value] => (state.whole(entry, row, count.saturating_sub(1))?, value),
+                _ => (index, pair[0]),
+            };
+            let row = rows.get_mut(row).ok_or_else(|| state.unexpected(entry, "of a table with a row", "of one without"))?;
+            row.push((name.to_string(), value));
         }
     }
-    rows
+    Ok(rows)
+}
+
+/// The same, of a table that was saved with so many rows.
+pub(super) fn counted_rows(state: &State, count: usize) -> Result<Vec<Vec<(String, f64)>>> {
+    let rows = rows(state)?;
+    match rows.len() == count {
+        true => Ok(rows),
+        false => Err(state.unexpected("", format!("a table of {count} rows"), format!("one of {}", rows.len()))),
+    }
+}
+
+/// The same, of a table of at most one row.
+fn first_row(state: &State) -> Result<Vec<(String, f64)>> {
+    Ok(rows(state)?.into_iter().next().unwrap_or_default())
 }
 
 pub(super) const TOTAL: &str = "total";
@@ -84,7 +108,8 @@ impl History {
         table(self.epochs.len(), numbered.flat_map(|(row, epoch)| cells(epoch).map(move |(name, value)| (row, name, value))))
     }
 
-    pub(super) fn from_state(state: &State, epochs: usize) -> Self {
+    /// What [`state`](Self::state) was made of, of so many epochs.
+    pub(super) fn from_state(state: &State, epochs: usize) -> Result<Self> {
         let epoch = |cells: Vec<(String, f64)>| {
             let mut epoch = Epoch::default();
             for (name, value) in cells {
@@ -95,14 +120,15 @@ impl History {
                     VALIDATION_TOTAL => epoch.validation.get_or_insert_default().total = value,
                     VALIDATION_TERM => epoch.validation.get_or_insert_default().terms.push((name.to_string(), value)),
                     LOG => epoch.logs.0.push((name.to_string(), value)),
-                    SKIPPED => epoch.skipped = value as usize,
+                    SKIPPED => epoch.skipped = state.whole(SKIPPED, value, u32::MAX as usize)?,
                     SECONDS => epoch.seconds = value,
                     _ => {} // of a later version
                 }
             }
-            epoch
+            Ok(epoch)
         };
-        Self { epochs: rows(state, epochs).into_iter().map(epoch).collect(), ..Self::default() }
+        let epochs = counted_rows(state, epochs)?.into_iter().map(epoch).collect::<Result<_>>()?;
+        Ok(Self { epochs, ..Self::default() })
     }
 }
 
@@ -115,14 +141,15 @@ impl Sums {
     }
 
     pub(super) fn from_state(state: &State) -> Result<Self> {
-        let mut sums = Self { samples: state.number("samples")?, ..Self::default() };
-        for (name, sum) in rows(state, 1).remove(0) {
+        let mut sums = Self { samples: state.count("samples")? as f64, ..Self::default() };
+        for (entry, sum) in first_row(state)? {
             let Names { terms, extras } = &mut sums.names;
-            match name.split_once('/') {
-                Some((TERM, name)) => terms.push(name.to_string()),
-                Some((_, name)) => extras.push(name.to_string()),
-                None if name != TOTAL => continue,
-                None => {}
+            // The places of the sums are those of the names: the total, the terms, the rest.
+            match (entry.split_once('/'), sums.sums.is_empty(), extras.is_empty()) {
+                (None, true, _) if entry == TOTAL => {}
+                (Some((TERM, name)), false, true) => terms.push(name.to_string()),
+                (Some((LOG, name)), false, _) => extras.push(name.to_string()),
+                _ => return Err(state.unexpected(&entry, "in the order of total, terms and logs", "out of it")),
             }
             sums.sums.push(sum);
         }
@@ -136,8 +163,8 @@ pub(super) fn logs_state(logs: &[(String, f64)]) -> State {
 }
 
 /// What [`logs_state`] was made of.
-pub(super) fn logs_from(state: &State) -> Logs {
-    Logs(rows(state, 1).remove(0))
+pub(super) fn logs_from(state: &State) -> Result<Logs> {
+    Ok(Logs(first_row(state)?))
 }
 
 #[cfg(test)]
@@ -152,15 +179,52 @@ mod tests {
         let second =
             Epoch { validation: Some(ledger), logs: Logs(named(&["loss", "b", "a", "c/d"])), skipped: 3, ..first.clone() };
         let history = History { epochs: vec![first, second], ..History::default() };
-        assert_eq!(History::from_state(&history.state(), 2), history);
-        assert_eq!(History::from_state(&History::default().state(), 0), History::default());
+        assert_eq!(History::from_state(&history.state(), 2).unwrap(), history);
+        assert_eq!(History::from_state(&History::default().state(), 0).unwrap(), History::default());
 
         let names = Names { terms: vec!["main".into(), "a/b".into()], extras: vec!["out_loss".into()] };
         let sums = Sums { names, sums: vec![1.0, 2.0, 3.0, 0.1], samples: 64.0 };
         let back = Sums::from_state(&sums.state()).unwrap();
         assert_eq!((back.names, back.sums, back.samples), (sums.names, sums.sums, sums.samples));
         assert!(Sums::from_state(&Sums::default().state()).unwrap().sums.is_empty());
-        assert_eq!(logs_from(&logs_state(&named(&["z", "a"]))), Logs(named(&["z", "a"])));
+        assert_eq!(logs_from(&logs_state(&named(&["z", "a"]))).unwrap(), Logs(named(&["z", "a"])));
+    }
+
+    #[test]
+    fn a_table_has_as_many_rows_as_its_columns_have_numbers() {
+        let table = State::new().with("0/a", [1.0, 2.0]).with("1/b", [[1.0, 3.0]]);
+        let (a, b) = (|value| ("a".to_string(), value), |value| ("b".to_string(), value));
+        assert_eq!(rows(&table).unwrap(), [vec![a(1.0)], vec![a(2.0), b(3.0)]]);
+        assert_eq!(rows(&State::new()).unwrap(), Vec::<Vec<_>>::new());
+        let refused = |state: State| rows(&state).unwrap_err().message().replace("the saved run is damaged: ", "");
+        let whole = "`1/b` has to be a whole number from 0 to 1, and is ";
+        assert_eq!(refused(table.clone().with("1/b", [[2.0, 3.0]])), format!("{whole}2"));
+        assert_eq!(refused(table.clone().with("1/b", [[-1.0, 3.0]])), format!("{whole}-1"));
+        let shape = "has to be f64[2], a number for each row, or pairs of a row and a number, and is ";
+        assert_eq!(refused(table.clone().with("1/b", [3.0])), format!("`1/b` {shape}f64[1]"));
+        assert_eq!(refused(table.clone().with("1/b", [[1.0, 3.0, 4.0]])), format!("`1/b` {shape}f64[1, 3]"));
+        assert_eq!(refused(table.clone().with("1/b", [1_i32, 2])), format!("`1/b` {shape}i32[2]"));
+        assert_eq!(
+            refused(State::new().with("0/b", [[0.0, 3.0]])),
+            "`0/b` has to be of a table with a row, and is of one without"
+        );
+        let error = counted_rows(&table, 1 << 40).unwrap_err();
+        assert!(error.message().contains("a table of 1099511627776 rows, and is one of 2"), "{error}");
+    }
+
+    #[test]
+    fn sums_are_in_the_order_of_their_names() {
+        let sums = |names: [&str; 3]| {
+            let columns = names.iter().enumerate();
+            columns.fold(State::new().with("samples", 8.0), |state, (index, name)| state.with(format!("{index}/{name}"), [1.0]))
+        };
+        assert!(Sums::from_state(&sums(["total", "term/a", "log/b"])).is_ok());
+        for names in
+            [["term/a", "total", "log/b"], ["total", "log/b", "term/a"], ["total", "total", "log/a"], ["total", "a", "log/b"]]
+        {
+            assert!(Sums::from_state(&sums(names)).is_err(), "{names:?}");
+        }
+        assert!(Sums::from_state(&sums(["total", "term/a", "log/b"]).with("samples", f64::NAN)).is_err());
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// That a saved run was of this data, these options and a model with these weights.
     pub(super) fn require_same(&mut self, state: &State) -> Result<()> {
         let (variables, weights) = (state.part("variables"), self.model.weights());
-        if let Some(weight) = weights.iter().find(|weight| variables.get(&key(weight.name(), 1)).is_err()) {
+        if let Some(weight) = weights.iter().find(|weight| !variables.contains(&key(weight.name(), 1))) {
             let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
             return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
         }

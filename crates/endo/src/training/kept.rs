@@ -24,6 +24,8 @@ pub(crate) struct Kept {
     names: HashMap<String, usize>,
     /// Values of variables that have not been seen yet.
     saved: HashMap<String, Array>,
+    /// What the variables had that were given saved values, as long as nothing was run with these.
+    before: Vec<(Variable, Array)>,
     /// Whether values were restored, and the first variable that had none among them.
     restored: bool,
     unsaved: Option<String>,
@@ -34,8 +36,34 @@ impl Kept {
     pub fn restore(&mut self, state: &State) -> Result<()> {
         self.restored = true;
         self.saved = state.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-        let Self { known, saved, .. } = self;
-        known.iter().try_for_each(|(name, variable)| give(variable, saved.remove(name)))
+        for (name, variable) in self.known.clone() {
+            let value = self.saved.remove(&name);
+            self.give(&variable, value)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a variable its saved value, or if that does not fit all variables what they had before.
+    fn give(&mut self, variable: &Variable, value: Option<Array>) -> Result<()> {
+        let Some(value) = value else { return Ok(()) };
+        self.before.push((variable.clone(), variable.value()));
+        variable.set(&value).map_err(|error| {
+            self.undo();
+            let message = format!("the saved run is of another model: {}", error.message());
+            Error::new(error.kind(), message).help(OTHER_MODEL)
+        })
+    }
+
+    /// Gives all variables what they had before they were given saved values.
+    pub fn undo(&mut self) {
+        for (variable, value) in self.before.drain(..).rev() {
+            variable.set(&value).expect("a variable takes its own value");
+        }
+    }
+
+    /// The saved values have been used: from now on they stay.
+    pub fn settle(&mut self) {
+        self.before = Vec::new();
     }
 
     /// Whether values wait for variables that have not been seen.
@@ -68,7 +96,7 @@ impl Kept {
             if value.is_none() && self.restored {
                 self.unsaved.get_or_insert_with(|| name.clone());
             }
-            give(variable, value)?;
+            self.give(variable, value)?;
             self.known.push((name, variable.clone()));
         }
         Ok(())
@@ -96,14 +124,6 @@ pub(super) fn key(name: &str, count: usize) -> String {
 fn another(how: String) -> Error {
     let message = format!("the saved run is of another model, optimizer or metrics: {how}");
     Error::new(ErrorKind::Data, message).help(OTHER_MODEL)
-}
-
-fn give(variable: &Variable, value: Option<Array>) -> Result<()> {
-    let Some(value) = value else { return Ok(()) };
-    variable.set(&value).map_err(|error| {
-        let message = format!("the saved run is of another model: {}", error.message());
-        Error::new(error.kind(), message).help(OTHER_MODEL)
-    })
 }
 
 #[cfg(test)]
@@ -144,9 +164,11 @@ mod tests {
     #[test]
     fn a_run_of_another_model_is_refused() {
         let mut kept = Kept::default();
-        kept.restore(&State::new().with("kernel", [1.0_f32, 2.0])).unwrap();
-        let error = kept.adopt([&Variable::new("kernel", 0.0_f32)]).unwrap_err();
+        kept.restore(&State::new().with("bias", 1.0_f32).with("kernel", [1.0_f32, 2.0])).unwrap();
+        let [bias, kernel] = ["bias", "kernel"].map(|name| Variable::new(name, 0.0_f32));
+        let error = kept.adopt([&bias, &kernel]).unwrap_err();
         let message = "the saved run is of another model: variable `kernel` is f32[], got f32[2]";
         assert_eq!(error.message(), message);
+        assert_eq!(bias.value().item().unwrap(), 0.0); // as it was before
     }
 }

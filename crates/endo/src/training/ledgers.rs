@@ -4,7 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 
-use super::columns::{TERM, TOTAL, rows, table};
+use super::columns::{TERM, TOTAL, counted_rows, table};
 use super::history::Ledger;
 use super::probes::series::Series;
 use super::state::State;
@@ -109,35 +109,32 @@ impl StepLog {
         state
     }
 
-    /// How often a saved run recorded its steps, if it did.
-    pub fn saved_every(state: &State) -> Option<usize> {
-        state.get("counts").ok().map(|counts| counts.get(0) as usize).filter(|every| *every > 0)
-    }
-
+    /// Goes on from what [`state`](Self::state) gave.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        if Self::saved_every(state).is_none() {
-            return Ok(());
-        }
-        let counts = state.get("counts")?;
-        let [seen, stride, count] = [1, 2, 3].map(|index| counts.get(index) as usize);
+        let [_, seen, stride, count] = state.counts("counts")?;
         let record = |cells: Vec<(String, f64)>| {
             let mut record = StepRecord::default();
             for (name, value) in cells {
                 let (kind, name) = name.split_once('/').unwrap_or((&name, ""));
                 match kind {
-                    STEP => record.step = value as usize,
-                    EPOCH => record.epoch = value as usize,
+                    STEP => record.step = state.whole("records/step", value, usize::MAX)?,
+                    EPOCH => record.epoch = state.whole("records/epoch", value, usize::MAX)?,
                     TOTAL => record.ledger.total = value,
                     TERM => record.ledger.terms.push((name.to_string(), value)),
                     _ => {} // of a later version
                 }
             }
-            record
+            Ok(record)
         };
-        let records = rows(&state.part("records"), count).into_iter().map(record).collect();
-        self.series = Series::from_parts([seen, stride], records);
+        let records = counted_rows(&state.part("records"), count)?.into_iter().map(record).collect::<Result<_>>()?;
+        self.series = Series::from_parts([seen, stride], records).ok_or_else(|| uneven(state, "counts"))?;
         Ok(())
     }
+}
+
+/// The error for a series whose readings are not as many as its counts say.
+pub(super) fn uneven(state: &State, counts: &str) -> Error {
+    state.unexpected(counts, "how many readings a series has seen, and every how many it keeps", "at odds with those it keeps")
 }
 
 /// All numbers of a record.

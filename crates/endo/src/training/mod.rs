@@ -7,6 +7,7 @@ mod columns;
 mod evaluate;
 mod export;
 mod fit;
+mod forged;
 mod functions;
 pub mod history;
 mod identity;
@@ -29,6 +30,8 @@ pub use callbacks::{
     ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
 };
 pub use fit::{Fit, NonFinite};
+#[doc(hidden)]
+pub use forged::Forged;
 pub use history::{Epoch, History, Ledger, Logs};
 pub use ledgers::StepRecord;
 pub use predictor::Predictor;

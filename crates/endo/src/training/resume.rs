@@ -46,7 +46,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// Everything that the run needs to go on.
     fn state(&mut self) -> State {
         let identity = self.identity_state();
-        let trained = self.model.epochs.load(Ordering::Relaxed) as f64;
+        let trained = self.resumed.unwrap_or_else(|| self.model.epochs.load(Ordering::Relaxed)) as f64;
         // Between epochs metrics still have their results; the next epoch begins by resetting them.
         let reset = if self.current.begun { Vec::new() } else { self.metric_variables() };
         let mut state = State::new()
@@ -79,9 +79,16 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// them as they were. All that is saved is known then, the metrics of the loop too.
     #[track_caller]
     pub(super) fn prepare(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.resumed) || !self.usual {
-            return Ok(());
+        let Some(epochs) = self.resumed.take() else { return Ok(()) };
+        if self.usual {
+            self.prepare_steps().inspect_err(|_| self.kept.undo())?;
         }
+        self.model.epochs.store(epochs, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[track_caller]
+    fn prepare_steps(&mut self) -> Result<()> {
         let (samples, batch_size) = (self.data.len(), self.options.batch_size);
         let last = samples - samples % batch_size;
         let first = self.data.rows(0..batch_size.min(samples))?;
@@ -95,34 +102,34 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.kept.require_claimed()
     }
 
+    /// Goes on from a saved run. All that is read is checked, and no variable has changed where that fails.
     fn resume(&mut self, state: &State) -> Result<()> {
         self.require_same(state)?;
-        let count = |name: &str| state.number(name).map(|number| number as usize);
-        *self.training.history_mut() = History::from_state(&state.part("history"), count("epochs")?);
-        self.model.epochs.store(count("model epochs")?, Ordering::Relaxed);
-        self.current.begun = state.number("begun")? != 0.0;
-        (self.current.batches, self.current.skipped) = (count("batches")?, count("skipped")?);
-        self.current.non_finite = count("non-finite")?;
+        let epochs = state.count("model epochs")?;
+        *self.training.history_mut() = History::from_state(&state.part("history"), state.count("epochs")?)?;
+        self.current.begun = state.flag("begun")?;
+        self.current.batches = state.count_at_most("batches", self.training.batches())?;
+        (self.current.skipped, self.current.non_finite) = (state.count("skipped")?, state.count("non-finite")?);
         self.current.sums = Sums::from_state(&state.part("sums"))?;
         self.options.steps.restore(&state.part("steps"))?;
         self.training.begin_epoch(self.epoch());
-        logs_from(&state.part("reported")).iter().for_each(|(name, value)| self.training.report(name, value));
-        if state.number("stopped")? != 0.0 {
+        logs_from(&state.part("reported"))?.iter().for_each(|(name, value)| self.training.report(name, value));
+        if state.flag("stopped")? {
             self.training.stop();
         }
         self.options.recorder.restore(&state.part("probes"))?;
-        self.kept.restore(&state.part("variables"))?;
         if self.options.shuffle && self.current.begun {
-            self.order.shuffle(self.model.seed, self.model.epochs.load(Ordering::Relaxed));
+            self.order.shuffle(self.model.seed, epochs);
         }
         self.current.before = state.number("seconds")?;
         if self.current.skipped > 0 {
-            let message = state.text("error").unwrap_or_default();
-            self.current.error = Some(Error::new(ErrorKind::NotFinite, message));
+            self.current.error = Some(Error::new(ErrorKind::NotFinite, state.text("error")?));
         }
-        self.usual = state.number("usual")? != 0.0;
-        self.resumed = true;
-        let callbacks = self.options.callbacks.iter_mut().enumerate();
-        callbacks.into_iter().try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback {index}"))))
+        self.usual = state.flag("usual")?;
+        self.resumed = Some(epochs);
+        self.kept.restore(&state.part("variables"))?;
+        let mut callbacks = self.options.callbacks.iter_mut().enumerate();
+        let restored = callbacks.try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback {index}"))));
+        restored.inspect_err(|_| self.kept.undo())
     }
 }

@@ -67,8 +67,8 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) current: CurrentEpoch,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
-    /// Whether the run goes on from a saved one, and has not run a batch yet.
-    pub(super) resumed: bool,
+    /// The epochs that the model had been trained for, if the run goes on from a saved one and has not run a batch yet.
+    pub(super) resumed: Option<usize>,
     /// The checksums of the data and of the validation data, once they were asked for, and how they were made.
     pub(super) contents: Option<(Checksum, [String; 2])>,
     /// Whether callbacks were told of the end.
@@ -188,7 +188,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             buffers: Buffers::default(),
             current: CurrentEpoch::new(),
             usual: false,
-            resumed: false,
+            resumed: None,
             contents: None,
             ended: false,
         };
@@ -407,6 +407,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         if self.current.batch.take().is_none() {
             return Ok(());
         }
+        self.kept.settle();
         self.end_readings()?;
         self.options.steps.take([self.number(), self.epoch()], &self.training.batch_terms());
         let (batch, sums) = (self.current.batches, &self.current.sums);

@@ -4,26 +4,33 @@
 //! two that is whole.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, beside, failure};
 use crate::model::sealed::Seal;
+use crate::shape::Shape;
 
 /// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when the run is resumed.
+///
+/// What is read is checked: a number that cannot be what it is read as is an error that names its entry of the file. So nothing that a
+/// file says is used as a size or a position before it is known to be one.
 ///
 /// ```
 /// use endo::prelude::*;
 /// use endo::training::State;
 ///
 /// /// Stops after so many epochs whose loss was no better than that of the one before.
-/// struct Setbacks { limit: f64, count: f64, last: f64 }
+/// struct Setbacks { limit: usize, count: usize, last: f64 }
 ///
 /// impl Callback for Setbacks {
 ///     fn epoch_end(&mut self, _epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
-///         self.count += if report.ledger.total < self.last { 0.0 } else { 1.0 };
+///         self.count += usize::from(report.ledger.total >= self.last);
 ///         self.last = report.ledger.total;
 ///         if self.count >= self.limit {
 ///             training.stop();
@@ -31,23 +38,35 @@ use crate::model::sealed::Seal;
 ///         Ok(())
 ///     }
 ///     fn state(&self) -> State {
-///         State::new().with("count", self.count).with("last", self.last)
+///         State::new().with("count", self.count as f64).with("last", self.last)
 ///     }
 ///     fn restore(&mut self, state: &State) -> Result<()> {
-///         (self.count, self.last) = (state.number("count")?, state.number("last")?);
+///         (self.count, self.last) = (state.count_at_most("count", self.limit)?, state.number("last")?);
 ///         Ok(())
 ///     }
 /// }
-/// let setbacks = Setbacks { limit: 3.0, count: 1.0, last: 0.5 };
-/// assert_eq!(setbacks.state().number("last")?, 0.5);
+/// let setbacks = Setbacks { limit: 3, count: 1, last: 0.5 };
+/// assert_eq!(setbacks.state().count("count")?, 1);
+/// assert!(setbacks.state().count("last").is_err()); // 0.5 is no whole number
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
     arrays: BTreeMap<String, Array>,
+    /// What stands in the file before the names, for messages: `callback 0/`.
+    prefix: String,
 }
 
-const SEAL: Seal = Seal { entry: "endo.run", format: 2, oldest: 1, what: "a run" };
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.arrays == other.arrays
+    }
+}
+
+/// Whole numbers up to this one are exact in an `f64`.
+const EXACT: f64 = (1_u64 << 53) as f64;
+
+pub(super) const SEAL: Seal = Seal { entry: "endo.run", format: 2, oldest: 1, what: "a run" };
 
 impl State {
     /// Nothing yet.
@@ -69,8 +88,11 @@ impl State {
 
     /// The text of a name.
     pub(crate) fn text(&self, name: &str) -> Result<String> {
-        let bytes: Vec<u8> = self.get(name)?.to_vec::<i32>().into_iter().map(|byte| byte as u8).collect();
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let array = self.get(name)?;
+        let bytes = array.as_slice::<i32>().filter(|_| array.shape().rank() == 1);
+        let bytes = bytes.and_then(|bytes| bytes.iter().map(|&byte| u8::try_from(byte).ok()).collect());
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        text.ok_or_else(|| self.unexpected(name, "the bytes of a text", kind(array)))
     }
 
     /// With everything of another under names that begin with `prefix/`.
@@ -80,11 +102,11 @@ impl State {
 
     /// What is under names that begin with `prefix/`, without it.
     pub(crate) fn part(&self, prefix: &str) -> State {
-        let part = |(name, value): (&String, &Array)| {
-            let rest = name.strip_prefix(prefix)?.strip_prefix('/')?;
-            Some((rest.to_string(), value.clone()))
-        };
-        State { arrays: self.arrays.iter().filter_map(part).collect() }
+        let prefix = format!("{prefix}/");
+        let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+        let part = self.arrays.range::<str, _>(from).map_while(|(name, value)| Some((name.strip_prefix(&prefix)?, value)));
+        let arrays = part.map(|(name, value)| (name.to_string(), value.clone())).collect();
+        State { arrays, prefix: format!("{}{prefix}", self.prefix) }
     }
 
     /// Names and arrays, in the order of the names.
@@ -98,10 +120,27 @@ impl State {
     /// If there is none, as when a run is resumed with other callbacks than it was saved with.
     pub fn get(&self, name: &str) -> Result<&Array> {
         self.arrays.get(name).ok_or_else(|| {
-            let message = format!("the saved run has no `{name}` here");
+            let message = format!("the saved run has no `{}{name}`", self.prefix);
             let help = "resume with the callbacks that the run was saved with, in the same order";
             Error::new(ErrorKind::Data, message).help(help)
         })
+    }
+
+    /// Whether there is something under a name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.arrays.contains_key(name)
+    }
+
+    /// The array of a name, which has this shape and type.
+    ///
+    /// # Errors
+    /// If there is none, or it has another.
+    pub fn array(&self, name: &str, shape: &Shape, dtype: DType) -> Result<&Array> {
+        let array = self.get(name)?;
+        match (array.shape(), array.dtype()) == (shape, dtype) {
+            true => Ok(array),
+            false => Err(self.unexpected(name, format!("{dtype}{shape}"), kind(array))),
+        }
     }
 
     /// The number of a name.
@@ -109,7 +148,60 @@ impl State {
     /// # Errors
     /// If there is none, or it is an array of several.
     pub fn number(&self, name: &str) -> Result<f64> {
-        self.get(name)?.item()
+        let array = self.get(name)?;
+        array.item().map_err(|_| self.unexpected(name, "one number", kind(array)))
+    }
+
+    /// The whole number of a name, which says how many there are of something, or which of them it is.
+    ///
+    /// # Errors
+    /// If there is none, or it is negative, no whole number, or too large to be exact.
+    pub fn count(&self, name: &str) -> Result<usize> {
+        self.whole(name, self.number(name)?, usize::MAX)
+    }
+
+    /// The whole number of a name, which is not larger than another.
+    ///
+    /// # Errors
+    /// If there is none, or it is none of 0, 1, .., `most`.
+    pub fn count_at_most(&self, name: &str, most: usize) -> Result<usize> {
+        self.whole(name, self.number(name)?, most)
+    }
+
+    /// The truth value of a name.
+    ///
+    /// # Errors
+    /// If there is none, or a number that is neither 0 nor 1.
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        Ok(self.count_at_most(name, 1)? == 1)
+    }
+
+    /// The whole numbers of a name.
+    pub(crate) fn counts<const N: usize>(&self, name: &str) -> Result<[usize; N]> {
+        let array = self.array(name, &[N].into(), DType::F64)?;
+        let mut counts = [0; N];
+        for (index, count) in counts.iter_mut().enumerate() {
+            *count = self.whole(name, array.get(index), usize::MAX)?;
+        }
+        Ok(counts)
+    }
+
+    /// A number that was found under a name, as a whole one that is not larger than another.
+    pub(crate) fn whole(&self, name: &str, number: f64, most: usize) -> Result<usize> {
+        let whole = ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64);
+        let whole = whole.and_then(|whole| usize::try_from(whole).ok()).filter(|whole| *whole <= most);
+        whole.ok_or_else(|| match most {
+            usize::MAX => self.unexpected(name, "a whole number that is not negative", number),
+            _ => self.unexpected(name, format!("a whole number from 0 to {most}"), number),
+        })
+    }
+
+    /// The error for something under a name that is not what it has to be.
+    pub(crate) fn unexpected(&self, name: &str, expected: impl Display, found: impl Display) -> Error {
+        let entry = format!("{}{name}", self.prefix);
+        let entry = entry.trim_end_matches('/');
+        let message = format!("the saved run is damaged: `{entry}` has to be {expected}, and is {found}");
+        Error::new(ErrorKind::Data, message).help("delete the file of the run to begin anew, or put a whole one in its place")
     }
 
     /// Writes the file. The one that was there is kept beside it, under its name with `.previous` added, so that at any moment one
@@ -156,11 +248,16 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failure("cannot read", path, &error)),
         };
-        SEAL.open(&bytes).map(|(arrays, _)| Some(State { arrays })).map_err(|what| {
+        SEAL.open(&bytes).map(|(arrays, _)| Some(State { arrays, ..State::default() })).map_err(|what| {
             let help = "delete the file to begin anew, or put a whole one in its place";
             Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display())).help(help)
         })
     }
+}
+
+/// The type and shape of an array, as messages call it.
+pub(crate) fn kind(array: &Array) -> String {
+    format!("{}{}", array.dtype(), array.shape())
 }
 
 /// Where the file before the last is kept.
@@ -216,7 +313,8 @@ mod tests {
         assert!(read.get("b").unwrap().get(1).is_nan());
         assert_eq!((read.get("c").unwrap(), read.get("d").unwrap()), (&[true, false].into(), &[[1], [2]].into()));
         assert_eq!(read.part("a").iter().count(), 1);
-        assert_eq!(read.number("e").unwrap_err().message(), "the saved run has no `e` here");
+        assert_eq!(read.number("e").unwrap_err().message(), "the saved run has no `e`");
+        assert_eq!(read.part("a").number("e").unwrap_err().message(), "the saved run has no `a/e`");
     }
 
     #[test]
@@ -246,5 +344,40 @@ mod tests {
         fs::write(previous(&path), &whole[..100]).unwrap();
         let error = number().unwrap_err();
         assert!(error.message().contains("is no whole saved run: it is truncated"), "{error}");
+    }
+
+    /// What the error of a reader says, if it is one.
+    fn refused<T>(result: Result<T>) -> Option<String> {
+        let error = result.err()?;
+        assert!(error.advice().unwrap().contains("delete the file"), "{error}");
+        Some(error.message().replace("the saved run is damaged: ", ""))
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number_that_is_not_negative_and_not_too_large() {
+        let state = |number: f64| State::new().with("a/n", number).part("a");
+        for number in [0.0, 1.0, 7.0, EXACT] {
+            assert_eq!(state(number).count("n").unwrap(), number as usize);
+        }
+        for number in [-1.0, 0.5, f64::NAN, f64::INFINITY, 2.0 * EXACT, 1e300] {
+            let message = format!("`a/n` has to be a whole number that is not negative, and is {number}");
+            assert_eq!(refused(state(number).count("n")), Some(message));
+        }
+        assert_eq!(state(7.0).count_at_most("n", 7).unwrap(), 7);
+        let message = "`a/n` has to be a whole number from 0 to 7, and is 8".to_string();
+        assert_eq!(refused(state(8.0).count_at_most("n", 7)), Some(message));
+        assert!(!state(0.0).flag("n").unwrap() && state(1.0).flag("n").unwrap());
+        assert!(refused(state(2.0).flag("n")).is_some() && refused(state(f64::NAN).flag("n")).is_some());
+    }
+
+    #[test]
+    fn arrays_and_texts_have_their_shape_and_type() {
+        let state = State::new().with("pair", [1.0, 2.0]).with("whole", [1, 2]).with_text("text", "ä b").with("bytes", [228, 32]);
+        assert_eq!((state.counts("pair").unwrap(), state.text("text").unwrap().as_str()), ([1, 2], "ä b"));
+        assert_eq!(refused(state.number("pair")).unwrap(), "`pair` has to be one number, and is f64[2]");
+        assert_eq!(refused(state.counts::<3>("pair")).unwrap(), "`pair` has to be f64[3], and is f64[2]");
+        assert_eq!(refused(state.counts::<2>("whole")).unwrap(), "`whole` has to be f64[2], and is i32[2]");
+        assert_eq!(refused(state.text("bytes")).unwrap(), "`bytes` has to be the bytes of a text, and is i32[2]");
+        assert!(refused(state.text("pair")).is_some());
     }
 }

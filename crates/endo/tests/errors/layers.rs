@@ -2,6 +2,8 @@
 //!
 //! In: layers written as a user writes them. The line reported is one of this file: it ends with `// <-`.
 
+use std::sync::{Arc, OnceLock};
+
 use endo::prelude::*;
 
 use super::{Place, expect, place, zeros};
@@ -193,4 +195,107 @@ fn two_layers_given_one_name_are_refused() {
         "two layers of `lambda` are called `hidden`",
         "give each a name of its own, or leave the names out",
     );
+}
+
+/// A layer that is given the layer it applies after it was made, and so may be given itself.
+#[derive(Default)]
+struct Around(OnceLock<Arc<dyn Layer>>);
+
+impl Layer for Around {
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let inner = self.0.get().unwrap();
+        inner.apply(inputs, cx) + inner.apply(&(inputs * 2.0), cx) // <- the layer around itself
+    }
+}
+
+#[test]
+fn a_layer_that_applies_itself_is_named_with_its_line() {
+    let around = Arc::new(Around::default());
+    around.0.set(around.clone()).ok();
+    let model = Model::new(Sequential::new().add(around));
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Usage,
+        "sequential/around",
+        marked("the layer around itself"),
+        "`sequential/around` is applied inside itself, as `sequential/around/around`, more than 32 times",
+        "apply another layer there; a layer may apply itself on other inputs where that comes to an end",
+    );
+}
+
+#[test]
+fn layers_that_apply_each_other_are_named_with_the_way_between_them() {
+    let layers = [(); 3].map(|()| Arc::new(Around::default()));
+    layers[0].0.set(layers[1].clone()).ok();
+    layers[1].0.set(Arc::new(Sequential::new().add(Dense::new(5)).add(layers[2].clone()))).ok();
+    layers[2].0.set(layers[0].clone()).ok();
+    for eager in [false, true] {
+        let mut f = Function::new(|[x], cx| [layers[0].apply(&x, cx)]).run_eagerly(eager);
+        expect(
+            f.run([&zeros([4, 5])]),
+            ErrorKind::Usage,
+            "around",
+            marked("the layer around itself"),
+            "`around` is applied inside itself, as `around/around/sequential/around/around`, more than 32 times",
+            "apply another layer there",
+        );
+    }
+}
+
+/// A layer of several outputs that adds the halves of its input until so many features are left.
+struct Halves {
+    left: usize,
+}
+
+impl Layer<Tensor, (Tensor, Vec<Tensor>)> for Halves {
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> (Tensor, Vec<Tensor>) {
+        if inputs.features() == self.left {
+            return (inputs.clone(), Vec::new());
+        }
+        let half = inputs.features() / 2;
+        let sum = inputs.slice(1, 0..half) + inputs.slice(1, half..2 * half);
+        let (total, mut halves) = self.apply(&sum, cx); // <- the halves
+        halves.push(sum);
+        (total, halves)
+    }
+}
+
+#[test]
+fn a_layer_may_apply_itself_where_that_comes_to_an_end() {
+    let (one, three) = (Halves { left: 1 }, Halves { left: 3 });
+    let mut f = Function::new(|[x], cx| [one.apply(&x, cx).0]);
+    assert_eq!(f.run([&Array::full([1, 1024], 1.0, DType::F32)]).unwrap()[0], [[1024.0_f32]].into());
+    let mut f = Function::new(|[x], cx| [three.apply(&x, cx).0]);
+    expect(
+        f.run([&zeros([1, 1024])]),
+        ErrorKind::Usage,
+        "halves",
+        marked("the halves"),
+        "`halves` is applied inside itself, as `halves/halves`, more than 32 times",
+        "apply another layer there",
+    );
+}
+
+/// A closure around a closure begins at its address, and both are called alike.
+#[test]
+fn closures_around_closures_are_not_taken_for_one() {
+    fn around(layer: impl Layer) -> impl Layer {
+        move |x: &Tensor, cx: &mut Context| layer.apply(x, cx) * 2.0
+    }
+    let dense = Dense::new(1).kernel_initializer(Ones);
+    let one = move |x: &Tensor, cx: &mut Context| dense.apply(x, cx);
+    let two = move |x: &Tensor, cx: &mut Context| one.apply(x, cx) * 2.0;
+    let three = around(around(move |x: &Tensor, cx: &mut Context| two.apply(x, cx) * 2.0));
+    let mut f = Function::new(|[x], cx| [three.apply(&x, cx)]);
+    assert_eq!(f.run([&[[1.0_f32]].into()]).unwrap()[0], [[16.0_f32]].into());
+}
+
+#[test]
+fn a_layer_is_shared_side_by_side_and_many_are_nested() {
+    let shared = Arc::new(Dense::new(5));
+    let sequential = (0..100).fold(Sequential::new(), |chain, _| chain.add(shared.clone()));
+    Model::new(sequential).build([4, 5]).unwrap();
+
+    let nested = (0..2_000).fold(Arc::new(Dense::new(5)) as Arc<dyn Layer>, |inner, _| Arc::new(Sequential::new().add(inner)));
+    Model::new(Sequential::new().add(nested)).build([4, 5]).unwrap();
 }

@@ -9,6 +9,9 @@ use endo::prelude::*;
 
 use super::support::{Folder, data, model, numbers};
 
+/// How often processes are killed, if not fifty times.
+const KILLS: &str = "ENDO_KILLS";
+
 /// Says to [`trains_in_a_process_of_its_own`] where to train.
 const FOLDER: &str = "ENDO_TEST_FOLDER";
 
@@ -46,6 +49,7 @@ fn start(folder: &Folder) -> Child {
 
 #[test]
 fn a_run_killed_fifty_times_ends_with_the_same_bits() {
+    let most = std::env::var(KILLS).map_or(50, |number| number.parse().expect("a number of kills"));
     let whole = Folder::new("whole");
     let begin = Instant::now();
     assert!(start(&whole).wait().unwrap().success());
@@ -56,12 +60,12 @@ fn a_run_killed_fifty_times_ends_with_the_same_bits() {
     let expected = result(&whole);
 
     let (mut kills, mut resumed, mut round) = (0_u32, 0, 0);
-    while kills < 50 {
+    while kills < most {
         let folder = Folder::new(&format!("killed-{round}"));
         loop {
             let mut child = start(&folder);
             std::thread::sleep(time.mul_f64(f64::from((kills * 37 + round * 11) % 50) / 50.0));
-            if child.try_wait().unwrap().is_some() || kills >= 50 {
+            if child.try_wait().unwrap().is_some() || kills >= most {
                 assert!(child.wait().unwrap().success());
                 break;
             }

@@ -4,6 +4,7 @@ use std::fs;
 
 use endo::model::Balance;
 use endo::prelude::*;
+use endo::training::Forged;
 
 use super::support::{Folder, data, model, numbers, weights};
 
@@ -239,4 +240,45 @@ fn a_file_that_was_written_and_not_yet_renamed_is_the_newest() {
     fs::write(folder.path("run.previous"), "damaged").unwrap();
     assert_eq!(fit(&folder, &data, 6).unwrap(), whole);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
+    let (folder, data) = (Folder::new("forged"), data(100));
+    let train = |model: &mut Model, stop: usize| {
+        let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop {
+            true => Err(Error::new(ErrorKind::Usage, "interrupted")),
+            false => Ok(()),
+        });
+        let options = Fit::epochs(6).batch_size(16).record_steps(1).callback(EarlyStopping::on("loss").patience(9));
+        model.fit(&data, options.callback(BackupAndRestore::new(folder.path("run"))).callback(interrupt)).map(|_| ())
+    };
+    assert!(train(&mut model(), 3).is_err());
+    let whole = Forged::open(&fs::read(folder.path("run")).unwrap()).unwrap();
+    let refused = |name: &str, value: Array| {
+        let mut forged = Forged::open(&whole.seal().unwrap()).unwrap();
+        forged.arrays.insert(name.to_string(), value).expect("an entry of a saved run");
+        fs::write(folder.path("run"), forged.seal().unwrap()).unwrap();
+        let mut model = model();
+        model.build([16, 3]).unwrap();
+        let before = weights(&model);
+        let error = train(&mut model, 6).unwrap_err();
+        assert_eq!(weights(&model), before, "{error}");
+        assert!(error.advice().unwrap().contains("delete"), "{error}");
+        error.message().replace("the saved run is damaged: ", "")
+    };
+    let large = 2.0_f64.powi(40);
+    assert_eq!(refused("epochs", large.into()), "`history` has to be a table of 1099511627776 rows, and is one of 3");
+    assert_eq!(refused("batches", 8.0.into()), "`batches` has to be a whole number from 0 to 7, and is 8");
+    assert_eq!(refused("begun", 0.5.into()), "`begun` has to be a whole number from 0 to 1, and is 0.5");
+    assert_eq!(refused("epochs", [3.0, 3.0].into()), "`epochs` has to be one number, and is f64[2]");
+    let counts = [1.0, 21.0, f64::NAN, 21.0];
+    assert_eq!(
+        refused("steps/counts", counts.into()),
+        "`steps/counts` has to be a whole number that is not negative, and is NaN"
+    );
+    let negative = "`callback 0/waited` has to be a whole number that is not negative, and is -1";
+    assert_eq!(refused("callback 0/waited", (-1.0).into()), negative);
+    let other = "the saved run is of another model: variable `lambda/dense/kernel` is f32[3, 8], got f32[8, 3]";
+    assert_eq!(refused("variables/lambda/dense/kernel", Array::zeros([8, 3], DType::F32)), other);
 }

@@ -4,6 +4,7 @@
 
 use crate::array::Array;
 use crate::error::Result;
+use crate::variable::Variable;
 
 use super::monitor::{Monitor, monitor_options};
 use super::{Callback, Epoch, State, Training};
@@ -28,6 +29,8 @@ pub struct EarlyStopping {
     restore_best_weights: bool,
     baseline: Option<f64>,
     start_from_epoch: usize,
+    /// The weights of which the best values are kept; none if none are to be restored.
+    weights: Vec<Variable>,
     /// The best epoch and its weights.
     best: Option<(usize, Vec<Array>)>,
     waited: usize,
@@ -37,7 +40,16 @@ impl EarlyStopping {
     /// Watches a number of the logs: `"val_loss"`, `"val_reconstruction"`, `"val_accuracy"`.
     pub fn on(monitor: impl Into<String>) -> Self {
         let monitor = Monitor::new("`EarlyStopping`", monitor.into());
-        Self { monitor, patience: 0, restore_best_weights: false, baseline: None, start_from_epoch: 0, best: None, waited: 0 }
+        Self {
+            monitor,
+            patience: 0,
+            restore_best_weights: false,
+            baseline: None,
+            start_from_epoch: 0,
+            weights: Vec::new(),
+            best: None,
+            waited: 0,
+        }
     }
 
     /// The epochs without improvement after which training stops; 0 unless set: the first one.
@@ -77,7 +89,8 @@ impl EarlyStopping {
 }
 
 impl Callback for EarlyStopping {
-    fn train_begin(&mut self, _: &Training) -> Result<()> {
+    fn train_begin(&mut self, training: &Training) -> Result<()> {
+        self.weights = training.weights().iter().filter(|_| self.restore_best_weights).cloned().collect();
         (self.monitor.best, self.best, self.waited) = (None, None, 0);
         Ok(())
     }
@@ -89,8 +102,7 @@ impl Callback for EarlyStopping {
         self.waited += 1;
         let improved = self.monitor.improves(report)?;
         if improved || (self.best.is_none() && self.restore_best_weights) {
-            let weights = training.weights().iter().filter(|_| self.restore_best_weights);
-            self.best = Some((epoch, weights.map(|weight| weight.value()).collect()));
+            self.best = Some((epoch, self.weights.iter().map(Variable::value).collect()));
         }
         if improved {
             // As in Keras: an epoch that is the best so far and yet no better than the baseline does not count, but does not stop.
@@ -114,18 +126,25 @@ impl Callback for EarlyStopping {
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.monitor.restore(state)?;
-        self.waited = state.number("waited")? as usize;
-        if state.iter().any(|(name, _)| name == "best_epoch") {
-            let weights = 0..state.number("weights")? as usize;
-            let weights = weights.map(|index| state.get(&format!("weight {index}")).cloned()).collect::<Result<_>>()?;
-            self.best = Some((state.number("best_epoch")? as usize, weights));
+        self.waited = state.count("waited")?;
+        if !state.contains("best_epoch") {
+            return Ok(());
         }
+        let count = state.count("weights")?;
+        if count != self.weights.len() {
+            return Err(state.unexpected("weights", self.weights.len(), count));
+        }
+        let value = |(index, weight): (usize, &Variable)| {
+            state.array(&format!("weight {index}"), weight.shape(), weight.dtype()).cloned()
+        };
+        let weights = self.weights.iter().enumerate().map(value).collect::<Result<_>>()?;
+        self.best = Some((state.count("best_epoch")?, weights));
         Ok(())
     }
 
-    fn train_end(&mut self, training: &Training) -> Result<()> {
+    fn train_end(&mut self, _: &Training) -> Result<()> {
         if let Some((_, weights)) = &self.best {
-            training.weights().iter().zip(weights).try_for_each(|(weight, value)| weight.set(value))?;
+            self.weights.iter().zip(weights).try_for_each(|(weight, value)| weight.set(value))?;
         }
         Ok(())
     }

@@ -123,7 +123,7 @@ impl Callback for ModelCheckpoint {
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {
-        self.batches = state.number("batches")? as usize;
+        self.batches = state.count("batches")?;
         self.monitor.restore(state)
     }
 

@@ -136,7 +136,7 @@ impl Monitor {
 
     /// Goes on from what [`state`](Self::state) gave.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        self.best = state.iter().any(|(name, _)| name == "best").then(|| state.number("best")).transpose()?;
+        self.best = state.contains("best").then(|| state.number("best")).transpose()?;
         Ok(())
     }
 

@@ -93,7 +93,7 @@ impl Callback for ReduceLrOnPlateau {
 
     fn restore(&mut self, state: &State) -> Result<()> {
         self.monitor.restore(state)?;
-        (self.cooling, self.waited) = (state.number("cooling")? as usize, state.number("waited")? as usize);
+        (self.cooling, self.waited) = (state.count("cooling")?, state.count("waited")?);
         Ok(())
     }
 

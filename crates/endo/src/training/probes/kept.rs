@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::training::columns::{rows, table};
+use crate::training::columns::{counted_rows, rows, table};
+use crate::training::ledgers::uneven;
 use crate::training::state::State;
 
 use super::readings::{Histogram, Reading, Statistics};
@@ -48,28 +49,32 @@ impl Recorder {
 
     /// Goes on from what [`state`](Self::state) gave.
     pub fn restore(&mut self, state: &State) -> Result<()> {
-        self.after = state.number("after")? != 0.0;
+        self.after = state.flag("after")?;
         self.series.clear();
-        for index in 0..state.number("series")? as usize {
+        for index in 0..state.count("series")? {
             let part = state.part(&format!("series {index}"));
-            let about = part.get("about")?;
-            let [probe, seen, stride, count] = [0, 1, 2, 3].map(|index| about.get(index) as usize);
-            let Some(watch) = self.probes.get(probe).map(|probe| &probe.watch) else { continue };
+            let [probe, seen, stride, count] = part.counts("about")?;
+            let watch = self.probes.get(probe).map(|probe| &probe.watch);
+            let watch =
+                watch.ok_or_else(|| part.unexpected("about", format!("of one of {} probes", self.probes.len()), probe))?;
             let path = part.part("path").iter().next().map_or_else(|| Arc::from(""), |(path, _)| Arc::from(path));
             if let Some(folder) = &self.probes[probe].folder {
                 self.folders.of(folder, &watch.kind.to_string(), &path); // in the order of the run before
             }
-            let kept = rows(&part.part("readings"), count).into_iter();
-            let kept = kept.map(|cells| reading(&cells, watch.kind, &path)).collect();
-            self.series.push(ValueSeries { probe, path, latest: None, readings: Series::from_parts([seen, stride], kept) });
+            let kept = counted_rows(&part.part("readings"), count)?.into_iter();
+            let kept = kept.map(|cells| reading(&part, &cells, watch.kind, &path)).collect::<Result<_>>()?;
+            let readings = Series::from_parts([seen, stride], kept).ok_or_else(|| uneven(&part, "about"))?;
+            self.series.push(ValueSeries { probe, path, latest: None, readings });
         }
-        let about = state.get("terms")?;
-        let [seen, stride, count] = [0, 1, 2].map(|index| about.get(index) as usize);
-        let kept = rows(&state.part("term readings"), count).iter().map(|cells| term_reading(cells)).collect();
-        self.terms = Series::from_parts([seen, stride], kept);
-        let mut sums = rows(&state.part("sums"), 2);
+        let [seen, stride, count] = state.counts("terms")?;
+        let kept = counted_rows(&state.part("term readings"), count)?.into_iter();
+        let kept = kept.map(|cells| term_reading(state, &cells)).collect::<Result<_>>()?;
+        self.terms = Series::from_parts([seen, stride], kept).ok_or_else(|| uneven(state, "terms"))?;
+        let mut sums = rows(&state.part("sums"))?;
         let (counts, totals) = (sums.pop().unwrap_or_default(), sums.pop().unwrap_or_default());
-        self.sums = totals.into_iter().zip(counts).map(|((name, sum), (_, count))| (name, sum, count as usize)).collect();
+        let sums = totals.into_iter().zip(counts);
+        let sums = sums.map(|((name, sum), (_, count))| Ok((name, sum, state.whole("sums", count, usize::MAX)?)));
+        self.sums = sums.collect::<Result<_>>()?;
         Ok(())
     }
 }
@@ -93,11 +98,13 @@ fn cells_of(reading: &Reading) -> impl Iterator<Item = (String, f64)> {
     numbers.map(|(name, value)| (name.to_string(), value)).chain(bins)
 }
 
-fn reading(cells: &[(String, f64)], kind: super::ProbeKind, path: &Arc<str>) -> Reading {
+fn reading(series: &State, cells: &[(String, f64)], kind: super::ProbeKind, path: &Arc<str>) -> Result<Reading> {
     let find = |name: &str| cells.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
     let number = |name: &str| find(name).unwrap_or(f64::NAN);
+    let whole = |name: &str, number: f64| series.whole(&format!("readings/{name}"), number, usize::MAX);
+    let count = |name: &str| whole(name, number(name));
     let statistics = Statistics {
-        count: number("count") as usize,
+        count: count("count")?,
         mean: number("mean"),
         standard_deviation: number("standard_deviation"),
         norm: number("norm"),
@@ -106,11 +113,15 @@ fn reading(cells: &[(String, f64)], kind: super::ProbeKind, path: &Arc<str>) -> 
         zeros: number("zeros"),
         saturated: find("saturated"),
     };
-    let counts: Vec<usize> =
-        cells.iter().filter(|(name, _)| name.starts_with("bin/")).map(|(_, count)| *count as usize).collect();
+    let bins = cells.iter().filter(|(name, _)| name.starts_with("bin/"));
+    let counts: Vec<usize> = bins.map(|(name, count)| whole(name, *count)).collect::<Result<_>>()?;
+    let all = counts.iter().try_fold(0_usize, |all, count| all.checked_add(*count));
+    if all.is_none_or(|all| all > statistics.count) {
+        let expected = format!("the counts of at most {} values", statistics.count);
+        return Err(series.unexpected("readings/bin", expected, format!("{counts:?}")));
+    }
     let histogram = (!counts.is_empty()).then(|| Histogram::of(counts.into_iter(), statistics.minimum, statistics.maximum));
-    let [step, epoch] = ["step", "epoch"].map(|name| number(name) as usize);
-    Reading { step, epoch, kind, path: path.clone(), statistics, histogram }
+    Ok(Reading { step: count("step")?, epoch: count("epoch")?, kind, path: path.clone(), statistics, histogram })
 }
 
 fn cells_of_terms(reading: &TermReading) -> impl Iterator<Item = (String, f64)> {
@@ -126,13 +137,13 @@ fn cells_of_terms(reading: &TermReading) -> impl Iterator<Item = (String, f64)> 
     numbers.into_iter().map(|(name, value)| (name.to_string(), value)).chain(terms).chain(cosines)
 }
 
-fn term_reading(cells: &[(String, f64)]) -> TermReading {
+fn term_reading(state: &State, cells: &[(String, f64)]) -> Result<TermReading> {
     let mut reading = TermReading { step: 0, epoch: 0, terms: Vec::new(), cosines: Vec::new() };
     for (name, value) in cells {
         let (kind, name) = name.split_once('/').unwrap_or((name, ""));
         match (kind, pair_from(name)) {
-            ("step", _) => reading.step = *value as usize,
-            ("epoch", _) => reading.epoch = *value as usize,
+            ("step", _) => reading.step = state.whole("term readings/step", *value, usize::MAX)?,
+            ("epoch", _) => reading.epoch = state.whole("term readings/epoch", *value, usize::MAX)?,
             ("term", _) => reading.terms.push(TermGradient { name: name.to_string(), norm: *value, layers: Vec::new() }),
             ("layer", Some([term, layer])) => {
                 let known = reading.terms.iter_mut().find(|known| known.name == term);
@@ -142,5 +153,5 @@ fn term_reading(cells: &[(String, f64)]) -> TermReading {
             _ => {} // of a later version
         }
     }
-    reading
+    Ok(reading)
 }

@@ -42,9 +42,10 @@ impl<T> Series<T> {
         ([self.seen, self.stride], &self.kept)
     }
 
-    /// What [`parts`](Self::parts) gave.
-    pub fn from_parts([seen, stride]: [usize; 2], kept: Vec<T>) -> Self {
-        Self { seen, stride: stride.max(1), kept }
+    /// What [`parts`](Self::parts) gave; none if no series has such parts.
+    pub fn from_parts([seen, stride]: [usize; 2], kept: Vec<T>) -> Option<Self> {
+        let even = stride.is_power_of_two() && kept.len() <= KEPT && kept.len() == seen.div_ceil(stride);
+        even.then_some(Self { seen, stride, kept })
     }
 
     /// Those that are kept, and nothing is kept any more.
@@ -68,5 +69,19 @@ mod tests {
             assert!(kept.iter().enumerate().all(|(index, &number)| number == index * stride), "{length}");
             assert!(length - kept[kept.len() - 1] <= stride, "{length}");
         }
+    }
+
+    #[test]
+    fn a_series_comes_back_from_its_parts_and_from_no_others() {
+        let mut series = Series::default();
+        (0..=2 * KEPT).for_each(|number| {
+            series.push(number);
+            let (parts, kept) = series.parts();
+            assert_eq!(Series::from_parts(parts, kept.to_vec()).unwrap().parts(), (parts, kept));
+        });
+        for parts in [[3, 0], [4, 1], [9, 4], [usize::MAX, 1], [6, 3]] {
+            assert!(Series::from_parts(parts, vec![0, 1, 2]).is_none() || parts == [9, 4], "{parts:?}");
+        }
+        assert!(Series::from_parts([KEPT + 1, 1], vec![0; KEPT + 1]).is_none());
     }
 }
