@@ -5,7 +5,7 @@
 use endo::random::Random;
 
 /// Sizes that fit in no memory, or in none together with others; and some that do.
-const SIZES: [u64; 12] = [0, 0, 0, 1, 1, 2, 3, 1 << 20, 1 << 31, 1 << 40, 1 << 53, 1 << 59];
+const SIZES: [u64; 13] = [0, 0, 0, 1, 1, 2, 3, 1 << 20, 1 << 31, (1 << 40) - 1, 1 << 40, 1 << 53, 1 << 59];
 
 /// The nodes so far, and the shape of the last.
 struct Forging<'r> {

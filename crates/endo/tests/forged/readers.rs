@@ -78,7 +78,6 @@ fn exported(path: &Path) -> Vec<Vec<u8>> {
 
 /// A predictor whose graph or variables were changed under a checksum that is right, or any of its bytes.
 fn predictor(path: PathBuf, exported: Vec<Vec<u8>>) -> Reader {
-    let graphs = given("ENDO_FORGED_GRAPHS", 0) == 1;
     reader("predictor", move |random| {
         let bytes = &exported[random.below(exported.len())];
         let bytes = match random.below(10) {
@@ -87,7 +86,7 @@ fn predictor(path: PathBuf, exported: Vec<Vec<u8>>) -> Reader {
                 let mut forged = Forged::open(bytes).unwrap();
                 match kind {
                     1 => changes::arrays(random, &mut forged.arrays),
-                    2..5 if graphs => (forged.arrays, forged.text) = (BTreeMap::new(), graph(random)),
+                    2..5 => (forged.arrays, forged.text) = (BTreeMap::new(), graph(random)),
                     _ => forged.text = changes::text(random, &forged.text),
                 }
                 let Some(bytes) = forged.seal() else { return false };
