@@ -14,7 +14,6 @@ use endo::{activations, constraints, initializers, losses, metrics, optimizers, 
 
 use super::changes;
 use super::graphs::graph;
-use super::process::given;
 use super::runs::resumed_run;
 
 /// Forges a file and reads it.
