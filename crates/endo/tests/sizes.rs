@@ -11,3 +11,5 @@ mod empty_axes;
 mod layers;
 #[path = "sizes/operations.rs"]
 mod operations;
+#[path = "sizes/training.rs"]
+mod training;

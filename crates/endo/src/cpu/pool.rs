@@ -89,9 +89,12 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Pool {
-    /// A pool of `threads` threads, the caller's included; 0 counts as 1.
+    /// More threads than any machine of today runs at once.
+    const MOST: usize = 1024;
+
+    /// A pool of `threads` threads, the caller's included; 0 counts as 1, and more than 1,024 as that.
     pub fn new(threads: usize) -> Self {
-        Self { threads: threads.max(1), workers: AtomicPtr::new(ptr::null_mut()) }
+        Self { threads: threads.clamp(1, Self::MOST), workers: AtomicPtr::new(ptr::null_mut()) }
     }
 
     /// The number of threads that share the tasks, the caller's included.

@@ -20,6 +20,11 @@ pub(crate) struct Step {
     updates: Option<Tensor>,
 }
 
+/// A number of steps as `i32`, in which steps are counted: more than that are never reached.
+fn counted(steps: usize) -> i32 {
+    i32::try_from(steps).unwrap_or(i32::MAX)
+}
+
 impl Step {
     /// Counts a call.
     pub fn begin(settings: &Settings, cx: &mut Context) -> Self {
@@ -30,7 +35,7 @@ impl Step {
         match settings.gradient_accumulation_steps {
             None => Self { rate, number: next, updates: None },
             Some(steps) => {
-                let steps = steps as i32;
+                let steps = counted(steps);
                 Self { rate, number: &calls / steps + 1, updates: Some((&next / steps * steps).equal(&next)) }
             }
         }
@@ -66,7 +71,7 @@ impl Step {
         cx.assign(&slot, self.keep(average.clone(), &before));
         match settings.ema_overwrite_frequency {
             Some(steps) => {
-                let steps = steps as i32;
+                let steps = counted(steps);
                 (&self.number / steps * steps).equal(&self.number).where_(average, updated)
             }
             None => updated,
