@@ -4,8 +4,10 @@
 //! well, 1 when something failed, 2 when the arguments make no sense.
 
 mod arguments;
+mod line;
 mod output;
 mod regressor;
+mod standardization;
 mod table;
 mod train;
 

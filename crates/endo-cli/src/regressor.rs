@@ -1,7 +1,7 @@
 //! The reconstructing regressor: what the hidden layers know must be enough to reconstruct the inputs.
 //!
 //! In: inputs `[batch, features]`. Out: predictions `[batch, outputs]`; on the way, a loss term and a metric from inside. Also
-//! the model that the command trains: the regressor on scaled inputs.
+//! the model that the command trains: the regressor between the units of the table and standardized numbers.
 //! After the model of the same name in Géron, *Hands-On Machine Learning*, "Losses and Metrics Based on Model Internals".
 
 use std::sync::OnceLock;
@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use endo::prelude::*;
 
 use crate::arguments::Arguments;
+use crate::standardization::Standardization;
+use crate::table::Scales;
 
 /// How much the reconstruction error weighs in the loss.
 const RECONSTRUCTION_WEIGHT: f64 = 0.05;
@@ -45,23 +47,33 @@ impl Layer for ReconstructingRegressor {
     }
 }
 
-/// The regressor behind a scaling of its inputs, with weights and ready to train. The scaling's statistics are those of the
-/// training rows and are saved with the weights; what is reconstructed are the scaled inputs.
-pub fn compiled(train: &Dataset, arguments: &Arguments) -> Result<Model> {
-    let scaling = Normalization::adapt(&StandardScaler::fit(train.inputs())?);
-    let layers = Sequential::new().add(scaling).add(ReconstructingRegressor::new(1));
+/// The regressor on standardized inputs, whose output is taken back to the target's unit, with weights and ready to train.
+///
+/// The statistics are those of the training rows and are saved with the weights; what is reconstructed are the standardized
+/// inputs. The main loss is the mean squared error in variances of the target, so that it is of the size of the other terms
+/// whatever the unit; the metric is in the unit.
+pub fn compiled(scales: &Scales, arguments: &Arguments) -> Result<Model> {
+    let layers = Sequential::new()
+        .add(Standardization::of_inputs(&scales.inputs))
+        .add(ReconstructingRegressor::new(1))
+        .add(Standardization::of_target(&scales.target));
     let model = Model::new(layers).seed(arguments.seed);
     let mut model = match arguments.threads {
         Some(threads) => model.threads(threads),
         None => model,
     };
-    model.compile(Nadam::new(arguments.learning_rate), MeanSquaredError, [MeanAbsoluteError::new()]);
-    model.build([1, train.inputs().shape().features()])?;
+    let deviation = scales.target.standard_deviation()[0];
+    let standardized =
+        move |y_true: &Tensor, y_pred: &Tensor| ((y_true - y_pred) / deviation).cast(DType::F32).square().mean_axes(&[-1]);
+    model.compile(Nadam::new(arguments.learning_rate), standardized, [MeanAbsoluteError::new()]);
+    model.build_on(&[Array::zeros([1, scales.inputs.mean().len()], DType::F64)])?;
     Ok(model)
 }
 
 #[cfg(test)]
 mod tests {
+    use endo::data::StandardScaler;
+
     use super::*;
 
     #[test]
@@ -75,6 +87,29 @@ mod tests {
             ["loss", "main", "reconstruction", "reconstruction_error"].map(|name| logs.get(name).unwrap());
         assert!((term - RECONSTRUCTION_WEIGHT * error).abs() < 1e-6, "{logs}");
         assert!((loss - main - term).abs() < 1e-6, "{logs}");
+    }
+
+    #[test]
+    fn predictions_are_in_the_target_s_unit_and_exports_carry_the_scaling() {
+        let arguments = Arguments::parse(["endo", "--seed", "7"].map(Into::into)).unwrap();
+        let scaler = |mean: f64, deviation: f64| StandardScaler::new([mean], [deviation]).unwrap();
+        let scales = Scales { inputs: scaler(1.7e9, 10.0), target: scaler(2e5, 6e4) };
+        let model = compiled(&scales, &arguments).unwrap();
+        let x = Array::from([[1.7e9 - 12.5], [1.7e9], [1.7e9 + 0.25]]);
+        let y = model.predict(&x).unwrap();
+        assert_eq!(y.dtype(), DType::F64);
+        let plain = Model::new(ReconstructingRegressor::new(1));
+        plain.build([1, 1]).unwrap();
+        let same = |name: &str| model.weights().into_iter().find(|weight| weight.name().ends_with(name)).unwrap().value();
+        plain.weights().iter().for_each(|weight| weight.set(&same(weight.name())).unwrap());
+        let standardized = plain.predict(&[[-1.25_f32], [0.0], [0.025]].into()).unwrap();
+        assert!((0..3).all(|row| y.get(row) == standardized.get(row) * 6e4 + 2e5), "{y:?} and {standardized:?}");
+
+        let path = std::env::temp_dir().join(format!("endo-cli-export-{}", std::process::id()));
+        model.export(&path).unwrap();
+        let predictor = Predictor::load(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(predictor.unwrap().predict(&x).unwrap(), y);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! In: a CSV file, or nothing for the embedded table of red wines. Out: [`Source`], and from it [`Parts`].
 
-use endo::data::{Dataset, Table};
-use endo::{Error, ErrorKind, Result};
+use endo::data::{Dataset, StandardScaler, Table};
+use endo::{Array, DType, Error, ErrorKind, Result};
 
 use crate::arguments::Arguments;
 
@@ -18,7 +18,7 @@ pub struct Source {
     table: Table,
 }
 
-/// Rows for each purpose; none is in two parts.
+/// Rows for each purpose, in `f64`; none is in two parts.
 pub struct Parts {
     /// To learn from.
     pub train: Dataset,
@@ -26,6 +26,18 @@ pub struct Parts {
     pub validation: Option<Dataset>,
     /// To judge by, once.
     pub test: Dataset,
+    /// The columns that are predicted from.
+    pub inputs: Vec<String>,
+    /// The columns that are left out, with the one number that they hold in all rows to learn from.
+    pub constant: Vec<(String, f64)>,
+}
+
+/// The means and deviations of the rows to learn from.
+pub struct Scales {
+    /// Of the columns that are predicted from.
+    pub inputs: StandardScaler,
+    /// Of the target.
+    pub target: StandardScaler,
 }
 
 const WINE_TITLE: &str = "the quality of red wines";
@@ -71,17 +83,74 @@ impl Source {
 
     /// The rows in random parts: for the test a share of all, for validation a share of the rest.
     ///
+    /// Columns that are constant in the rows to learn from are left out of all parts, whatever the others hold: nothing can
+    /// be learnt of them. Where all are, they stay.
+    ///
     /// # Errors
-    /// If a part would be empty, there is no column besides the target, or a number does not fit f32.
+    /// If a part would be empty, or there is no column besides the target.
     pub fn split(&self, arguments: &Arguments) -> Result<Parts> {
-        let data = self.table.dataset(&self.target)?;
+        let data = self.table.dataset_of(&self.target, DType::F64)?;
         let (rest, test) = data.split(arguments.test, arguments.split_seed)?;
-        if arguments.validation == 0.0 {
-            return Ok(Parts { train: rest, validation: None, test });
+        let (train, validation) = match arguments.validation {
+            0.0 => (rest, None),
+            share => {
+                let (train, validation) = rest.split(share, arguments.split_seed)?;
+                (train, Some(validation))
+            }
+        };
+        let names: Vec<&str> = self.table.columns().filter(|name| *name != self.target).collect();
+        let is_constant =
+            |column: usize| (1..train.len()).all(|row| cell(train.inputs(), row, column) == cell(train.inputs(), 0, column));
+        let mut kept: Vec<usize> = (0..names.len()).filter(|&column| !is_constant(column)).collect();
+        if kept.is_empty() {
+            kept = (0..names.len()).collect();
         }
-        let (train, validation) = rest.split(arguments.validation, arguments.split_seed)?;
-        Ok(Parts { train, validation: Some(validation), test })
+        let constant = (0..names.len()).filter(|column| !kept.contains(column));
+        let constant = constant.map(|column| (names[column].to_string(), cell(train.inputs(), 0, column))).collect();
+        let part = |data: Dataset| data.with_inputs(columns(data.inputs(), &kept)?);
+        Ok(Parts {
+            train: part(train)?,
+            validation: validation.map(part).transpose()?,
+            test: part(test)?,
+            inputs: kept.iter().map(|&column| names[column].to_string()).collect(),
+            constant,
+        })
     }
+
+    /// The means and deviations of the rows to learn from.
+    ///
+    /// # Errors
+    /// If `f64` does not hold the squares of a column's numbers.
+    pub fn scales(&self, parts: &Parts) -> Result<Scales> {
+        let inputs = parts.train.inputs();
+        let mut statistics = (Vec::new(), Vec::new());
+        for (column, name) in parts.inputs.iter().enumerate() {
+            let scaler = self.fitted(name, &columns(inputs, &[column])?)?;
+            statistics.0.extend_from_slice(scaler.mean());
+            statistics.1.extend_from_slice(scaler.standard_deviation());
+        }
+        let targets = parts.train.targets().cloned().unwrap_or_else(|| Array::zeros([1, 1], DType::F64));
+        Ok(Scales { inputs: StandardScaler::new(statistics.0, statistics.1)?, target: self.fitted(&self.target, &targets)? })
+    }
+
+    fn fitted(&self, name: &str, column: &Array) -> Result<StandardScaler> {
+        StandardScaler::fit(column).map_err(|_| {
+            let message = format!("{}: column `{name}`: the squares of its numbers are larger than f64 holds", self.title);
+            Error::new(ErrorKind::Data, message).help("give the column in a larger unit: numbers up to 1e150 can be used")
+        })
+    }
+}
+
+/// A number of an array `[rows, columns]`.
+fn cell(x: &Array, row: usize, column: usize) -> f64 {
+    x.get(row * x.shape().features() + column)
+}
+
+/// Some columns of an array `[rows, columns]`.
+fn columns(x: &Array, kept: &[usize]) -> Result<Array> {
+    let rows = x.shape().batch();
+    let values = (0..rows).flat_map(|row| kept.iter().map(move |&column| cell(x, row, column))).collect();
+    Array::new([rows, kept.len()], values)
 }
 
 /// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10.

@@ -54,7 +54,7 @@ impl StandardScaler {
     }
 
     /// The statistics of an array of shape `[samples, ..., features]`. Fails when there are no numbers or fewer than two
-    /// axes, and at a number that is not finite.
+    /// axes, at a number that is not finite, and where the squares of a feature's numbers are more than `f64` holds.
     pub fn fit(x: &Array) -> Result<Self> {
         let features = x.shape().features();
         if x.shape().rank() < 2 || x.len() == 0 {
@@ -78,7 +78,7 @@ impl StandardScaler {
         let deviation = |feature: usize| {
             let variance = (squares[feature] - rest[feature].powi(2) / count) / count;
             let rounding = count * f64::EPSILON * variance + (count * mean[feature] * f64::EPSILON).powi(2);
-            if variance <= rounding { 1.0 } else { variance.sqrt() }
+            if variance.is_finite() && variance <= rounding { 1.0 } else { variance.sqrt() }
         };
         let standard_deviation: Vec<f64> = (0..features).map(deviation).collect();
         Self::new(mean, standard_deviation)
@@ -136,6 +136,12 @@ impl StandardScaler {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn features_whose_squares_do_not_fit_are_refused() {
+        let error = StandardScaler::fit(&Array::from([[1e300], [-1e300], [3e299]])).unwrap_err();
+        assert!(error.message().starts_with("feature 0 has mean "), "{error}");
+    }
 
     #[test]
     fn statistics_are_those_of_the_population() {

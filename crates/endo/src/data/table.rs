@@ -139,7 +139,8 @@ impl Table {
         array_of(&self.columns.iter().collect::<Vec<_>>(), self.len(), dtype)
     }
 
-    /// Samples to learn from, in f32: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`.
+    /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`. `f32` has
+    /// 7 digits: for columns whose numbers differ in later ones, such as seconds since 1970, see [`dataset_of`](Self::dataset_of).
     ///
     /// ```
     /// use endo::{Array, data::Table};
@@ -149,15 +150,35 @@ impl Table {
     /// assert_eq!(data.targets(), Some(&Array::from([[3.0_f32], [4.0]])));
     /// # Ok::<(), endo::Error>(())
     /// ```
+    ///
+    /// # Errors
+    /// If there is no column of that name or no other, or a number does not fit `f32`.
     pub fn dataset(&self, target: &str) -> Result<Dataset> {
+        self.dataset_of(target, DType::F32)
+    }
+
+    /// As [`dataset`](Self::dataset), in another type: in `f64` all digits of the table remain, for a model that centres its
+    /// inputs before it rounds them.
+    ///
+    /// ```
+    /// use endo::{Array, DType, data::Table};
+    /// let table = Table::from_columns([("seconds", vec![1.7e9, 1.7e9 + 1.0]), ("price", vec![3.0, 4.0])])?;
+    /// let data = table.dataset_of("price", DType::F64)?;
+    /// assert_eq!(data.inputs(), &Array::from([[1.7e9], [1.7e9 + 1.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no column of that name or no other, or a number does not fit the type.
+    pub fn dataset_of(&self, target: &str, dtype: DType) -> Result<Dataset> {
         let position = self.position(target)?;
         if self.columns.len() == 1 {
             let message = format!("`{target}` is the only column: there are no inputs to learn it from");
             return Err(Error::new(ErrorKind::Data, message).help("give a table with at least one column besides the target"));
         }
         let inputs: Vec<&Column> = self.columns.iter().filter(|column| column.name != target).collect();
-        let x = array_of(&inputs, self.len(), DType::F32)?;
-        let y = array_of(&[&self.columns[position]], self.len(), DType::F32)?;
+        let x = array_of(&inputs, self.len(), dtype)?;
+        let y = array_of(&[&self.columns[position]], self.len(), dtype)?;
         Dataset::new(x, y)
     }
 

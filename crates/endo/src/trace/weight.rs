@@ -41,6 +41,7 @@ use super::record::UsedWeight;
 pub struct Weight {
     name: String,
     trainable: bool,
+    dtype: Option<DType>,
     regularizer: Option<Arc<dyn Regularizer>>,
     constraint: Option<Arc<dyn Constraint>>,
     /// Behind an `Arc`, so that a function can tell whether the layer is still there.
@@ -50,13 +51,37 @@ pub struct Weight {
 impl Weight {
     /// A trainable weight, not made yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), trainable: true, regularizer: None, constraint: None, variable: Arc::default() }
+        Self { name: name.into(), trainable: true, dtype: None, regularizer: None, constraint: None, variable: Arc::default() }
     }
 
     /// Whether optimizers may change it: moving averages and fixed tables are not trainable.
     #[must_use]
     pub fn trainable(mut self, trainable: bool) -> Self {
         self.trainable = trainable;
+        self
+    }
+
+    /// The type of its value; the float type of the model unless set. Statistics of data whose numbers `f32` cannot tell apart
+    /// are of type `f64`.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// struct Centred { mean: Weight }
+    ///
+    /// impl Layer for Centred {
+    ///     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+    ///         let mean = self.mean.get(self, (), &Array::scalar(1.7e9), cx);
+    ///         (x - mean).cast(cx.dtype())
+    ///     }
+    /// }
+    ///
+    /// let model = Model::new(Centred { mean: Weight::new("mean").trainable(false).dtype(DType::F64) });
+    /// assert_eq!(model.predict(&[[1.7e9 + 0.5]].into())?, [[0.5_f32]].into());
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn dtype(mut self, dtype: DType) -> Self {
+        self.dtype = Some(dtype);
         self
     }
 
@@ -79,7 +104,7 @@ impl Weight {
         self.variable.get()
     }
 
-    /// Its value, of the context's float type; made with the initializer at first use. `owner` is the layer whose field it is, always
+    /// Its value, of the context's float type unless it has one of its own; made with the initializer at first use. `owner` is the layer whose field it is, always
     /// `self`: by it a `call` that should have been `apply` is found.
     #[track_caller]
     pub fn get<O: ?Sized>(&self, owner: &O, shape: impl Into<Shape>, initializer: &dyn Initializer, cx: &mut Context) -> Tensor {
@@ -96,16 +121,17 @@ impl Weight {
         cx: &mut Context,
         site: &'static Location<'static>,
     ) -> Tensor {
+        let dtype = self.dtype.unwrap_or(cx.dtype());
         if let Some(owner) = stranger {
             let kind = spelling::short_name(owner);
             let message = format!("`{kind}::call` was called directly, so its weight `{}` has no layer to belong to", self.name);
             let help = "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
-            return cx.trace().fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, cx.dtype());
+            return cx.trace().fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, dtype);
         }
         if self.variable.get().is_none()
-            && let Err(error) = Array::require_room(&shape, cx.dtype())
+            && let Err(error) = Array::require_room(&shape, dtype)
         {
-            return cx.trace().fail(error.at(site), shape, cx.dtype());
+            return cx.trace().fail(error.at(site), shape, dtype);
         }
         let mut error = None;
         let variable = self.variable.get_or_init(|| {
@@ -116,7 +142,7 @@ impl Weight {
                 error = Some(failure);
                 Array::zeros(shape.clone(), DType::F32)
             });
-            let variable = Variable::new(name, value.cast(cx.dtype()));
+            let variable = Variable::new(name, value.cast(dtype));
             variable.set_trainable(self.trainable);
             variable
         });
