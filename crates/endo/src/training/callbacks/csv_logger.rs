@@ -183,7 +183,7 @@ impl Callback for CsvLogger {
 
     fn restore(&mut self, state: &State) -> Result<()> {
         match state.iter().next() {
-            Some(_) => self.begin(state.number("rows")? as usize),
+            Some(_) => self.begin(state.count("rows")?),
             None => Ok(()),
         }
     }
