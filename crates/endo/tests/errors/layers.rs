@@ -2,7 +2,7 @@
 //!
 //! In: layers written as a user writes them. The line reported is one of this file: it ends with `// <-`.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use endo::prelude::*;
 
@@ -197,13 +197,20 @@ fn two_layers_given_one_name_are_refused() {
     );
 }
 
-/// A layer that is given the layer it applies after it was made, and so may be given itself.
+/// A layer that is given the layer it applies after it was made, and so may be given itself. It then has to forget it at the end,
+/// or neither would ever be dropped.
 #[derive(Default)]
-struct Around(OnceLock<Arc<dyn Layer>>);
+struct Around(Mutex<Option<Arc<dyn Layer>>>);
+
+impl Around {
+    fn set(&self, inner: Option<Arc<dyn Layer>>) {
+        *self.0.lock().unwrap() = inner;
+    }
+}
 
 impl Layer for Around {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let inner = self.0.get().unwrap();
+        let inner = self.0.lock().unwrap().clone().unwrap();
         inner.apply(inputs, cx) + inner.apply(&(inputs * 2.0), cx) // <- the layer around itself
     }
 }
@@ -211,8 +218,8 @@ impl Layer for Around {
 #[test]
 fn a_layer_that_applies_itself_is_named_with_its_line() {
     let around = Arc::new(Around::default());
-    around.0.set(around.clone()).ok();
-    let model = Model::new(Sequential::new().add(around));
+    around.set(Some(around.clone()));
+    let model = Model::new(Sequential::new().add(around.clone()));
     expect(
         model.build([4, 5]),
         ErrorKind::Usage,
@@ -221,14 +228,15 @@ fn a_layer_that_applies_itself_is_named_with_its_line() {
         "`sequential/around` is applied inside itself, as `sequential/around/around`, more than 32 times",
         "apply another layer there; a layer may apply itself on other inputs where that comes to an end",
     );
+    around.set(None);
 }
 
 #[test]
 fn layers_that_apply_each_other_are_named_with_the_way_between_them() {
     let layers = [(); 3].map(|()| Arc::new(Around::default()));
-    layers[0].0.set(layers[1].clone()).ok();
-    layers[1].0.set(Arc::new(Sequential::new().add(Dense::new(5)).add(layers[2].clone()))).ok();
-    layers[2].0.set(layers[0].clone()).ok();
+    layers[0].set(Some(layers[1].clone()));
+    layers[1].set(Some(Arc::new(Sequential::new().add(Dense::new(5)).add(layers[2].clone()))));
+    layers[2].set(Some(layers[0].clone()));
     for eager in [false, true] {
         let mut f = Function::new(|[x], cx| [layers[0].apply(&x, cx)]).run_eagerly(eager);
         expect(
@@ -240,6 +248,7 @@ fn layers_that_apply_each_other_are_named_with_the_way_between_them() {
             "apply another layer there",
         );
     }
+    layers.iter().for_each(|layer| layer.set(None));
 }
 
 /// A layer of several outputs that adds the halves of its input until so many features are left.
@@ -296,6 +305,11 @@ fn a_layer_is_shared_side_by_side_and_many_are_nested() {
     let sequential = (0..100).fold(Sequential::new(), |chain, _| chain.add(shared.clone()));
     Model::new(sequential).build([4, 5]).unwrap();
 
-    let nested = (0..2_000).fold(Arc::new(Dense::new(5)) as Arc<dyn Layer>, |inner, _| Arc::new(Sequential::new().add(inner)));
-    Model::new(Sequential::new().add(nested)).build([4, 5]).unwrap();
+    // Each layer is a few frames of the stack, and those are large where nothing is optimized.
+    let build = || {
+        let inner = Arc::new(Dense::new(5)) as Arc<dyn Layer>;
+        let nested = (0..2_000).fold(inner, |inner, _| Arc::new(Sequential::new().add(inner)));
+        Model::new(Sequential::new().add(nested)).build([4, 5]).unwrap();
+    };
+    std::thread::Builder::new().stack_size(256 << 20).spawn(build).unwrap().join().unwrap();
 }
