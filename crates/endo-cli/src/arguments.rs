@@ -13,6 +13,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 pub struct Arguments {
     /// A CSV file; the embedded table if there is none.
     pub data: Option<PathBuf>,
+    /// What separates the columns of the file; it is found if there is none. A blank stands for any number of blanks.
+    pub delimiter: Option<char>,
     /// The column to predict; that of the embedded table if there is none.
     pub target: Option<String>,
     /// Passes over the training rows.
@@ -66,6 +68,7 @@ impl Arguments {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self {
             data: matches.get_one("data").cloned(),
+            delimiter: matches.get_one("delimiter").copied(),
             target: matches.get_one("target").cloned(),
             epochs: given(matches, "epochs"),
             batch_size: given(matches, "batch-size"),
@@ -99,9 +102,10 @@ fn command() -> Command {
         .disable_help_subcommand(true)
 }
 
-fn options() -> [Arg; 12] {
+fn options() -> [Arg; 13] {
     [
         valued("data", "FILE", "A CSV file to learn from [default: red wines]").value_parser(value_parser!(PathBuf)),
+        valued("delimiter", "CHARACTER", "What separates columns, or `tab` or `blank` [default: found]").value_parser(delimiter),
         valued("target", "COLUMN", "The column to predict; needed with --data [default: quality]")
             .value_parser(NonEmptyStringValueParser::new()),
         valued("epochs", "COUNT", "Passes over the training rows").default_value("20").value_parser(count),
@@ -109,7 +113,7 @@ fn options() -> [Arg; 12] {
         valued("learning-rate", "RATE", "Size of the optimizer's steps").default_value("0.001").value_parser(rate),
         valued("seed", "NUMBER", "Chooses the first weights and the order of rows").default_value("1").value_parser(seed),
         valued("split-seed", "NUMBER", "Chooses the rows to train, validate and test on").default_value("42").value_parser(seed),
-        valued("validation", "SHARE", "Rows to validate on, of those not for the test; 0 for none")
+        valued("validation", "SHARE", "Rows to validate on, of those not for the test; or 0")
             .default_value("0.25")
             .value_parser(share_or_none),
         valued("test", "SHARE", "Rows to test on, of all rows").default_value("0.25").value_parser(share),
@@ -123,6 +127,17 @@ fn options() -> [Arg; 12] {
 
 fn valued(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help).allow_negative_numbers(true)
+}
+
+/// One character, or the name of one that is hard to write. Whether it can stand between numbers is known where tables are read.
+fn delimiter(text: &str) -> Result<char, String> {
+    let mut letters = text.chars();
+    match (text, letters.next(), letters.next()) {
+        ("tab" | "\\t", ..) => Ok('\t'),
+        ("blank", ..) => Ok(' '),
+        (_, Some(letter), None) => Ok(letter),
+        _ => Err("expected one character, as in ';', or the word `tab` or `blank`".to_string()),
+    }
 }
 
 fn count(text: &str) -> Result<usize, String> {
@@ -183,5 +198,15 @@ mod tests {
             assert!(refusal.contains(option.split(' ').next().unwrap()) && refusal.contains("expected a "), "{refusal}");
         }
         assert_eq!(parse("endo --validation 0").unwrap().validation, 0.0);
+    }
+
+    #[test]
+    fn a_delimiter_is_a_character_or_a_word_for_one() {
+        for (word, delimiter) in [(";", ';'), ("tab", '\t'), ("\\t", '\t'), ("blank", ' '), ("-", '-'), ("ä", 'ä')] {
+            assert_eq!(parse(&format!("endo --delimiter {word}")).unwrap().delimiter, Some(delimiter));
+        }
+        let refusal = parse("endo --delimiter semicolon").unwrap_err().to_string();
+        assert!(refusal.contains("--delimiter") && refusal.contains("expected one character"), "{refusal}");
+        assert_eq!(parse("endo").unwrap().delimiter, None);
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! In: a CSV file, or nothing for the embedded table of red wines. Out: [`Source`], and from it [`Parts`].
 
-use endo::data::{Dataset, StandardScaler, Table};
+use std::path::Path;
+
+use endo::data::{Csv, Dataset, StandardScaler, Table, listed, shown, shown_path};
 use endo::{Array, DType, Error, ErrorKind, Result};
 
 use crate::arguments::Arguments;
@@ -13,8 +15,10 @@ pub struct Source {
     pub title: String,
     /// Where it is from, if it is not the user's own.
     pub origin: Option<&'static str>,
-    /// The column to predict.
+    /// The column to predict, as messages show it.
     pub target: String,
+    /// The name of that column.
+    column: String,
     table: Table,
 }
 
@@ -52,19 +56,33 @@ impl Source {
     pub fn read(arguments: &Arguments) -> Result<Self> {
         let source = match &arguments.data {
             Some(path) => {
-                let table = Table::read_csv(path)?;
-                let Some(target) = arguments.target.clone() else { return Err(no_target(&table)) };
-                Self { title: path.display().to_string(), origin: None, target, table }
+                let csv = Csv::new().delimiter(arguments.delimiter);
+                let Some(target) = &arguments.target else { return Err(no_target(path, &csv.names(path)?)) };
+                let table = csv.target(target).read(path)?;
+                Self {
+                    title: shown_path(path),
+                    origin: None,
+                    target: shown(target),
+                    column: table.find(target)?.to_string(),
+                    table,
+                }
             }
             None => {
                 let target = arguments.target.clone().unwrap_or_else(|| WINE_TARGET.to_string());
-                Self { title: WINE_TITLE.to_string(), origin: Some(WINE_ORIGIN), target, table: red_wines()? }
+                Self {
+                    title: WINE_TITLE.to_string(),
+                    origin: Some(WINE_ORIGIN),
+                    target: shown(&target),
+                    column: target,
+                    table: red_wines()?,
+                }
             }
         };
-        let values = source.table.column(&source.target)?;
+        let values = source.table.column(&source.column)?;
         match values {
             [first, rest @ ..] if !rest.is_empty() && rest.iter().all(|value| value == first) => {
-                let message = format!("column `{}` is {first} in every row: there is nothing to predict", source.target);
+                let place = arguments.data.as_ref().map_or_else(String::new, |_| format!("{}: ", source.title));
+                let message = format!("{place}column `{}` is {first} in every row: there is nothing to predict", source.target);
                 Err(Error::new(ErrorKind::Data, message).help("choose another target"))
             }
             _ => Ok(source),
@@ -89,7 +107,7 @@ impl Source {
     /// # Errors
     /// If a part would be empty, or there is no column besides the target.
     pub fn split(&self, arguments: &Arguments) -> Result<Parts> {
-        let data = self.table.dataset_of(&self.target, DType::F64)?;
+        let data = self.table.dataset_of(&self.column, DType::F64)?;
         let (rest, test) = data.split(arguments.test, arguments.split_seed)?;
         let (train, validation) = match arguments.validation {
             0.0 => (rest, None),
@@ -98,7 +116,7 @@ impl Source {
                 (train, Some(validation))
             }
         };
-        let names: Vec<&str> = self.table.columns().filter(|name| *name != self.target).collect();
+        let names: Vec<&str> = self.table.columns().filter(|name| *name != self.column).collect();
         let is_constant =
             |column: usize| (1..train.len()).all(|row| cell(train.inputs(), row, column) == cell(train.inputs(), 0, column));
         let mut kept: Vec<usize> = (0..names.len()).filter(|&column| !is_constant(column)).collect();
@@ -106,13 +124,13 @@ impl Source {
             kept = (0..names.len()).collect();
         }
         let constant = (0..names.len()).filter(|column| !kept.contains(column));
-        let constant = constant.map(|column| (names[column].to_string(), cell(train.inputs(), 0, column))).collect();
+        let constant = constant.map(|column| (shown(names[column]), cell(train.inputs(), 0, column))).collect();
         let part = |data: Dataset| data.with_inputs(columns(data.inputs(), &kept)?);
         Ok(Parts {
             train: part(train)?,
             validation: validation.map(part).transpose()?,
             test: part(test)?,
-            inputs: kept.iter().map(|&column| names[column].to_string()).collect(),
+            inputs: kept.iter().map(|&column| shown(names[column])).collect(),
             constant,
         })
     }
@@ -162,9 +180,9 @@ fn red_wines() -> Result<Table> {
     Table::from_columns(inputs.chain([(WINE_TARGET, quality)]))
 }
 
-fn no_target(table: &Table) -> Error {
-    let names: Vec<String> = table.columns().map(|name| format!("`{name}`")).collect();
-    let message = format!("which column is to be predicted? There are {}", names.join(", "));
+fn no_target(path: &Path, names: &[String]) -> Error {
+    let names = listed(names.iter().map(String::as_str));
+    let message = format!("{}: which column is to be predicted? There are {names}", shown_path(path));
     Error::new(ErrorKind::Argument, message).help("name it with --target COLUMN")
 }
 

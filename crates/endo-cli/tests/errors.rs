@@ -14,18 +14,25 @@ const LARGE: &str = "x,y\n1,1e300\n2,3e300\n3,-4e300\n4,5e299\n5,2e300\n6,1e300\
 const TABLE: &str = "x,y\n1,2\n2,3\n3,5\n4,4\n5,6\n6,8\n7,7\n8,9\n";
 
 #[rustfmt::skip]
-const CASES: [Case; 20] = [
+const CASES: [Case; 27] = [
     (TABLE, "train --data no/such.csv --target y", 1, &["cannot read `no/such.csv`", "help: check the path"]),
     (TABLE, "train --data . --target y", 1, &["cannot read `.`"]),
     (TABLE, "train --data t.csv", 2, &["which column is to be predicted?", "`x`, `y`", "--target COLUMN"]),
     (TABLE, "train --data t.csv --target z", 1, &["there is no column `z`; the columns are `x`, `y`"]),
+    (TABLE, "train --data t.csv --target Y\u{200b}", 1, &["there is no column `Y\\u{200b}`", "did you mean `y`?"]),
+    ("Größe,y\n1,2\n2,3\n", "train --data t.csv --target Gro\u{308}sse", 1, &["did you mean `Größe`?"]),
+    ("a,b,y\n1,2,x\n", "train --data t.csv --target z", 1, &["t.csv: there is no column `z`"]),
+    ("x^y\n1^2\n", TRAIN, 1, &["t.csv: there is no column `y`; the columns are `x^y`"]),
+    ("x^y\n1^2\n", "train --data t.csv --target y --delimiter .", 2, &["'.' cannot separate columns of numbers"]),
+    (TABLE, "train --data t.csv --target y --delimiter semicolon", 2, &["'--delimiter <CHARACTER>'", "`tab` or `blank`"]),
+    ("a\0,b,\x1b\n", "train --data t.csv", 1, &["t.csv: the header (line 1), column 1: a NUL byte"]),
     (TABLE, "train --target qality", 1, &["there is no column `qality`", "did you mean `quality`?"]),
     ("x,y\n1,2\n3,n/a\n", TRAIN, 1, &["t.csv: row 2 (line 3), column `y`: `n/a` is not a number"]),
     ("", TRAIN, 1, &["t.csv: there is nothing in it"]),
     ("x,y\n", TRAIN, 1, &["t.csv: there is a header, but no row"]),
     ("x,y\nNaN,NaN\nNaN,NaN\n", TRAIN, 1, &["row 1 (line 2), column `x`: `NaN` is not a finite number"]),
     ("y\n1\n2\n3\n4\n", TRAIN, 1, &["`y` is the only column"]),
-    ("x,y\n1,5\n2,5\n3,5\n4,5\n", TRAIN, 1, &["column `y` is 5 in every row", "help: choose another target"]),
+    ("x,y\n1,5\n2,5\n3,5\n4,5\n", TRAIN, 1, &["t.csv: column `y` is 5 in every row", "help: choose another target"]),
     ("x,y\n1,2\n", TRAIN, 2, &["a split of 1 samples by 0.25 leaves a part without samples", "more samples"]),
     (LARGE, TRAIN, 1, &["column `y`: the squares of its numbers are larger than f64 holds", "in a larger unit"]),
     (TABLE, "train --batch-size 0", 2, &["'--batch-size <ROWS>'", "expected a whole number of at least 1"]),
@@ -96,7 +103,12 @@ fn a_folder_that_cannot_be_written_is_found_out_before_training() {
 #[test]
 fn small_and_constant_tables_are_trained_on() {
     let scene = Scene::new("small");
-    for table in ["x,y\n1,2\n2,3\n3,5\n", "x,c,y\n1,7,2\n2,7,3\n3,7,5\n4,7,4\n5,7,6\n", "x;y\r\n1;2\r\n2;3\r\n3;5\r\n4;1\r\n"] {
+    for table in [
+        "x,y\n1,2\n2,3\n3,5\n",
+        "x,c,y\n1,7,2\n2,7,3\n3,7,5\n4,7,4\n5,7,6\n",
+        "x;y\r\n1;2\r\n2;3\r\n3;5\r\n4;1\r\n",
+        "x y\r1 2\r2 3\r3 5\r",
+    ] {
         scene.write("t.csv", table);
         let records = scene.records(&format!("{TRAIN} --batch-size 1000 --json"));
         assert!(
@@ -133,6 +145,7 @@ fn help_names_every_option_and_an_example() {
         assert!(run.status.success() && help.contains("endo train --data houses.csv --target price"), "{help}");
         let options = [
             "data",
+            "delimiter",
             "target",
             "epochs",
             "batch-size",
@@ -146,5 +159,14 @@ fn help_names_every_option_and_an_example() {
         ];
         assert!(options.iter().all(|option| help.contains(&format!("--{option} <"))) && help.contains("--json"), "{help}");
         assert!(help.lines().all(|line| line.chars().count() <= 104), "{help}");
+    }
+}
+
+#[test]
+fn a_delimiter_may_be_named() {
+    let scene = Scene::new("delimiter");
+    for (table, name) in [("x^y|1^2|2^3|3^5|4^1|", "^"), ("x;1\ty|1\t2|2\t3|3\t5|", "tab"), ("x  y|1 2|2   3|3 5|", "blank")] {
+        scene.write("t.csv", &table.replace('|', "\n"));
+        assert!(!scene.records(&format!("{TRAIN} --delimiter {name} --json")).is_empty());
     }
 }

@@ -6,12 +6,12 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-use super::csv;
+use super::csv::{Csv, Lines, check_distinct, place, position};
 use super::dataset::Dataset;
+use super::shown::{listed, shown};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::spelling::{listed, nearest};
 
 /// Named columns of finite numbers, equally many in each.
 ///
@@ -23,9 +23,13 @@ use crate::spelling::{listed, nearest};
 /// assert_eq!(data.inputs().shape().sizes(), [2, 2]);
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Table {
     columns: Vec<Column>,
+    /// The path of the file it was read from, as messages show it.
+    origin: Option<String>,
+    /// The lines of its rows in that file.
+    lines: Lines,
 }
 
 #[derive(Clone, PartialEq)]
@@ -35,9 +39,8 @@ struct Column {
 }
 
 impl Table {
-    /// Reads a CSV file: names of columns in the first line, a row of numbers in each line below. The delimiter is that of
-    /// `,`, `;` and tab which the first line has most of. Fails at the first cell that is not a finite number, naming its
-    /// row, line and column.
+    /// Reads a CSV file as [`Csv`] says: names of columns in the first line, a row of numbers in each line below. Fails at the
+    /// first cell that is not a finite number, naming its row, line and column.
     ///
     /// ```no_run
     /// use endo::data::Table;
@@ -46,35 +49,24 @@ impl Table {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn read_csv(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read_csv_with(path, None)
+        Csv::new().read(path)
     }
 
-    /// Reads a CSV file whose columns the given character separates; `None` detects it.
+    /// Reads a CSV file whose columns the given character separates; `None` finds it.
     pub fn read_csv_with(path: impl AsRef<Path>, delimiter: impl Into<Option<char>>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| {
-            let message = format!("cannot read `{}`: {error}", path.display());
-            Error::new(ErrorKind::Io, message).help("check the path; a relative one starts at the current folder")
-        })?;
-        Self::from_csv(&bytes, delimiter.into()).map_err(|error| {
-            let named = Error::new(error.kind(), format!("{}: {}", path.display(), error.message()));
-            error.advice().into_iter().fold(named, |named, help| named.help(help))
-        })
+        Csv::new().delimiter(delimiter).read(path)
     }
 
-    /// Reads CSV from anything that can be read, to its end. The delimiter is detected when it is `None`.
+    /// Reads CSV from anything that can be read, to its end. The delimiter is found when it is `None`.
     ///
     /// ```
     /// use endo::data::Table;
-    /// let table = Table::from_csv_reader("a|b\n1|2\n".as_bytes(), '|')?;
+    /// let table = Table::from_csv_reader("a:b\n1:2\n".as_bytes(), ':')?;
     /// assert_eq!(table.column("b")?, [2.0]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn from_csv_reader(mut reader: impl Read, delimiter: impl Into<Option<char>>) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let unreadable = |error| Error::new(ErrorKind::Io, format!("cannot read the table: {error}"));
-        reader.read_to_end(&mut bytes).map_err(unreadable)?;
-        Self::from_csv(&bytes, delimiter.into())
+    pub fn from_csv_reader(reader: impl Read, delimiter: impl Into<Option<char>>) -> Result<Self> {
+        Csv::new().delimiter(delimiter).read_from(reader)
     }
 
     /// A table of columns. Fails when there are none, when they are not equally long, when two have one name, and at a
@@ -87,14 +79,43 @@ impl Table {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn from_columns<N: Into<String>>(columns: impl IntoIterator<Item = (N, Vec<f64>)>) -> Result<Self> {
-        let columns = columns.into_iter().map(|(name, values)| Column { name: name.into(), values });
-        let table = Self { columns: columns.collect() };
+        Self::of_columns(columns.into_iter().map(|(name, values)| (name.into(), values)), Lines::default())
+    }
+
+    /// A table of columns whose rows were read from these lines.
+    pub(super) fn of_columns(columns: impl Iterator<Item = (String, Vec<f64>)>, lines: Lines) -> Result<Self> {
+        let columns = columns.map(|(name, values)| Column { name, values }).collect();
+        let table = Self { columns, origin: None, lines };
         table.check()?;
         Ok(table)
     }
 
+    /// The table, as read from the file of this path.
+    pub(super) fn with_origin(mut self, path: String) -> Self {
+        self.origin = Some(path);
+        self
+    }
+
+    /// Where a row, counted from 0, is, for messages: `houses.csv: row 3 (line 4)`, or as much of that as is known.
+    ///
+    /// ```
+    /// use endo::data::Table;
+    /// let table = Table::from_csv_reader("a,b\n1,2\n\n3,4\n".as_bytes(), None)?;
+    /// assert_eq!(table.place(1), "row 2 (line 4)");
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn place(&self, row: usize) -> String {
+        let place = self.line(row).map_or_else(|| format!("row {}", row + 1), |line| place(row + 1, line));
+        self.of_origin(place)
+    }
+
+    /// The line of a row, counted from 0, in the file it was read from; lines count from 1.
+    pub fn line(&self, row: usize) -> Option<usize> {
+        self.lines.get(row).filter(|_| row < self.len())
+    }
+
     /// The names of the columns, in order.
-    pub fn columns(&self) -> impl ExactSizeIterator<Item = &str> {
+    pub fn columns(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.columns.iter().map(|column| column.name.as_str())
     }
 
@@ -102,6 +123,12 @@ impl Table {
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.columns.first().map_or(0, |column| column.values.len())
+    }
+
+    /// The name of a column as the table has it, for one that may be written in another form of Unicode: letters with their
+    /// accents in one character or in two. Fails when there is none of that name, and says which there are.
+    pub fn find(&self, name: &str) -> Result<&str> {
+        Ok(&self.columns[self.position(name)?].name)
     }
 
     /// The numbers of a column. Fails when there is none of that name, and says which there are.
@@ -120,8 +147,8 @@ impl Table {
     pub fn drop(mut self, name: &str) -> Result<Self> {
         let position = self.position(name)?;
         if self.columns.len() == 1 {
-            let message = format!("`{name}` is the only column: without it nothing is left");
-            return Err(Error::new(ErrorKind::Data, message).help("a table has at least one column"));
+            let message = format!("`{}` is the only column: without it nothing is left", shown(name));
+            return Err(Error::new(ErrorKind::Data, self.of_origin(message)).help("a table has at least one column"));
         }
         self.columns.remove(position);
         Ok(self)
@@ -136,7 +163,7 @@ impl Table {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn array(&self, dtype: DType) -> Result<Array> {
-        array_of(&self.columns.iter().collect::<Vec<_>>(), self.len(), dtype)
+        self.array_of(&self.columns.iter().collect::<Vec<_>>(), dtype)
     }
 
     /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`. `f32` has
@@ -173,29 +200,44 @@ impl Table {
     pub fn dataset_of(&self, target: &str, dtype: DType) -> Result<Dataset> {
         let position = self.position(target)?;
         if self.columns.len() == 1 {
-            let message = format!("`{target}` is the only column: there are no inputs to learn it from");
-            return Err(Error::new(ErrorKind::Data, message).help("give a table with at least one column besides the target"));
+            let message = format!("`{}` is the only column: there are no inputs to learn it from", shown(target));
+            return Err(Error::new(ErrorKind::Data, self.of_origin(message))
+                .help("give a table with at least one column besides the target"));
         }
-        let inputs: Vec<&Column> = self.columns.iter().filter(|column| column.name != target).collect();
-        let x = array_of(&inputs, self.len(), dtype)?;
-        let y = array_of(&[&self.columns[position]], self.len(), dtype)?;
+        let inputs: Vec<&Column> =
+            self.columns.iter().enumerate().filter(|&(index, _)| index != position).map(|(_, column)| column).collect();
+        let x = self.array_of(&inputs, dtype)?;
+        let y = self.array_of(&[&self.columns[position]], dtype)?;
         Dataset::new(x, y)
     }
 
-    fn from_csv(bytes: &[u8], delimiter: Option<char>) -> Result<Self> {
-        Self::from_columns(csv::parse(bytes, delimiter)?)
+    fn array_of(&self, columns: &[&Column], dtype: DType) -> Result<Array> {
+        for Column { name, values } in columns {
+            if let Some(row) = values.iter().position(|&value| !fits(value, dtype)) {
+                let (place, value) = (self.place(row), values[row]);
+                let message = format!("{place}, column `{}`: {value:?} does not fit the type {dtype}", shown(name));
+                return Err(
+                    Error::new(ErrorKind::Data, message).help("write the column in a larger unit, or remove the row or column")
+                );
+            }
+        }
+        let mut values = Vec::with_capacity(self.len() * columns.len());
+        for row in 0..self.len() {
+            values.extend(columns.iter().map(|column| column.values[row]));
+        }
+        Ok(Array::new([self.len(), columns.len()], values)?.cast(dtype))
+    }
+
+    /// A message with the path of the file before it, if there is one.
+    fn of_origin(&self, message: String) -> String {
+        self.origin.as_ref().map_or_else(|| message.clone(), |origin| format!("{origin}: {message}"))
     }
 
     fn position(&self, name: &str) -> Result<usize> {
-        let missing = || {
-            let error =
-                Error::new(ErrorKind::Data, format!("there is no column `{name}`; the columns are {}", listed(self.columns())));
-            match nearest(name, self.columns()) {
-                Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error.help("give the name of a column as the header has it"),
-            }
-        };
-        self.columns().position(|column| column == name).ok_or_else(missing)
+        position(name, self.columns()).map_err(|error| {
+            let message = self.of_origin(error.message().to_string());
+            error.with_message(message)
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -203,13 +245,11 @@ impl Table {
         if rows == 0 {
             return Err(data("a table needs at least one column and one row".into()).help("give columns of at least one number"));
         }
-        let mut names = std::collections::HashSet::new();
+        check_distinct(&self.columns().collect::<Vec<_>>())?;
         for Column { name, values } in &self.columns {
-            if !names.insert(name) {
-                return Err(data(format!("two columns have the name `{name}`")).help("give each column a name of its own"));
-            }
+            let name = shown(name);
             if values.len() != rows {
-                let first = &self.columns[0].name;
+                let first = shown(&self.columns[0].name);
                 let message = format!("column `{first}` has {rows} numbers, but column `{name}` has {}", values.len());
                 return Err(data(message).help("every column needs one number for every row"));
             }
@@ -222,24 +262,17 @@ impl Table {
     }
 }
 
+/// Tables are equal if their columns are, wherever they were read.
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.columns == other.columns
+    }
+}
+
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} rows of {}", self.len(), listed(self.columns()))
     }
-}
-
-fn array_of(columns: &[&Column], rows: usize, dtype: DType) -> Result<Array> {
-    for Column { name, values } in columns {
-        if let Some(row) = values.iter().position(|&value| !fits(value, dtype)) {
-            let message = format!("row {}, column `{name}`: {} does not fit the type {dtype}", row + 1, values[row]);
-            return Err(Error::new(ErrorKind::Data, message).help("scale the column, or ask for a type that holds it"));
-        }
-    }
-    let mut values = Vec::with_capacity(rows * columns.len());
-    for row in 0..rows {
-        values.extend(columns.iter().map(|column| column.values[row]));
-    }
-    Ok(Array::new([rows, columns.len()], values)?.cast(dtype))
 }
 
 fn fits(value: f64, dtype: DType) -> bool {
@@ -285,7 +318,7 @@ mod tests {
 
     #[test]
     fn two_columns_of_one_name_are_refused() {
-        assert_eq!(table("a,b,a\n1,2,3\n").unwrap_err().message(), "two columns have the name `a`");
+        assert_eq!(table("a,b,a\n1,2,3\n").unwrap_err().message(), "two columns have the name `a`: columns 1 and 3");
     }
 
     #[test]
@@ -301,7 +334,7 @@ mod tests {
     #[test]
     fn numbers_that_do_not_fit_the_type_are_refused() {
         let error = table("a,b\n1,2\n3,1e300\n").unwrap().dataset("a").unwrap_err();
-        assert!(error.message().starts_with("row 2, column `b`: 1") && error.message().ends_with("does not fit the type f32"));
+        assert!(error.message().starts_with("row 2 (line 3), column `b`: 1e300 does not fit the type f32"));
         assert!(table("a\n1.5\n").unwrap().array(DType::I32).is_err());
         assert_eq!(table("a\n7\n").unwrap().array(DType::I32).unwrap(), Array::from([[7]]));
     }

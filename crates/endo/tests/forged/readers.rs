@@ -166,7 +166,9 @@ fn table() -> Reader {
             0 => changes::bytes(random, text.as_bytes()),
             _ => changes::text(random, &text).into_bytes(),
         };
-        let delimiter = [None, Some(','), Some(';'), Some('ä')][random.below(4)];
+        let units = String::from_utf8_lossy(&bytes).into_owned();
+        let bytes = if random.below(4) == 0 { units.encode_utf16().flat_map(u16::to_le_bytes).collect() } else { bytes };
+        let delimiter = [None, Some(','), Some(';'), Some(' '), Some('ä')][random.below(5)];
         let Ok(table) = Table::from_csv_reader(&bytes[..], delimiter) else { return false };
         let names: Vec<String> = table.columns().map(str::to_string).collect();
         let _ = names.iter().map(|name| table.dataset(name)).collect::<Vec<_>>();

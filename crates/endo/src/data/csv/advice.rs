@@ -1,0 +1,346 @@
+//! What is wrong with a row or a cell, and how to fix it.
+//!
+//! In: a row that does not fit, with the header and the first rows around it. Out: an error whose help can be followed. Whatever is
+//! quoted from the file is cut and printable.
+
+use super::format::{CANDIDATES, Format};
+use super::numbers::{Ambiguity, Refusal, is_number};
+use super::rows::{Delimiter, LONGEST_CELL, LONGEST_ROW, Limit, MOST_CELLS, Record};
+use super::text::Fault;
+use crate::data::shown::{code, shown};
+use crate::error::{Error, ErrorKind};
+
+/// From so many columns on, a column is also named by its number.
+const MANY: usize = 20;
+
+/// A row of the file, and what is known around it.
+pub(super) struct Row<'a> {
+    /// Counted from 1.
+    pub row: usize,
+    pub line: usize,
+    pub last_line: usize,
+    pub cells: &'a [&'a str],
+    pub names: &'a [String],
+    pub format: &'a Format,
+}
+
+/// What ends the reading of rows before the end of the file.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Fault(Fault),
+    /// A quote is open at the end.
+    Open,
+    TooLong(Limit),
+}
+
+/// A row and its line as a message names them.
+pub(in crate::data) fn place(row: usize, line: usize) -> String {
+    format!("row {row} (line {line})")
+}
+
+/// A column as a message names it: with its number where one would have to count far.
+pub(super) fn column(names: &[String], index: usize) -> String {
+    let count = names.len();
+    match names.get(index) {
+        Some(name) if count > MANY => format!("column `{}` ({} of {count})", shown(name), index + 1),
+        Some(name) => format!("column `{}`", shown(name)),
+        None => format!("column {}", index + 1),
+    }
+}
+
+fn cells(count: usize) -> String {
+    if count == 1 { "1 cell".to_string() } else { format!("{count} cells") }
+}
+
+fn data(message: String, help: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Data, message).help(help)
+}
+
+impl Row<'_> {
+    /// The row has more or fewer cells than the header.
+    pub fn wrong_width(&self) -> Error {
+        let (expected, got) = (self.names.len(), self.cells.len());
+        let place = place(self.row, self.line);
+        data(format!("{place}: expected {}, as in the header, got {got}", cells(expected)), self.width_help())
+    }
+
+    fn width_help(&self) -> String {
+        let (expected, got, delimiter) = (self.names.len(), self.cells.len(), self.format.delimiter);
+        if let Some(help) = self.quote_help().or_else(|| self.comment_help()) {
+            return help;
+        }
+        if let Some(title) = self.title_help() {
+            return title;
+        }
+        // The delimiter by which a text that was not cut falls into so many parts.
+        let splits = |text: &str, width: usize, is_part: fn(&str) -> bool| {
+            let separates = |other: &&Delimiter| match other {
+                Delimiter::Byte(byte) => is_cut(text.split(char::from(*byte)), width, is_part),
+                Delimiter::Blanks => is_cut(text.split_whitespace(), width, is_part),
+            };
+            CANDIDATES.iter().filter(|&&other| other != delimiter).find(separates).map(|other| other.name())
+        };
+        let use_one = "use one of them in the whole file";
+        if let ([text], true) = (self.cells, expected > 1)
+            && let Some(other) = splits(text, expected, is_number)
+        {
+            return format!("this line separates its cells by {other}, and the header by {}: {use_one}", delimiter.name());
+        }
+        if let ([name], true) = (self.names, got > 1)
+            && let Some(other) = splits(name, got, is_name)
+        {
+            return format!("the header separates its names by {other}, and this line by {}: {use_one}", delimiter.name());
+        }
+        if got == expected + 1 && self.cells.last().is_some_and(|cell| cell.trim().is_empty()) {
+            return trailing_help("this line ends", delimiter);
+        }
+        if got == expected + 1 && self.format.width == Some(got) {
+            let decimal = if delimiter == Delimiter::Byte(b',') {
+                "; if a comma is part of a number (a decimal mark, or one between thousands), write 1234.5 instead"
+            } else {
+                ""
+            };
+            return format!(
+                "the header is one name short: if each row begins with its name or number, as R writes tables, write the table with \
+                 row.names = FALSE, or remove the first cell of each row{decimal}"
+            );
+        }
+        if got > expected && delimiter == Delimiter::Byte(b',') {
+            return "every row needs one number for every column of the header; if a comma is part of a number (a decimal mark, or one \
+                    between thousands), write 1234.5 instead, or put the number in quotes"
+                .to_string();
+        }
+        if self.cells.len() == 1 && !is_number(self.cells[0]) {
+            return "every row needs one number for every column of the header; remove the line if it is a note or a title"
+                .to_string();
+        }
+        "every row needs one number for every column of the header".to_string()
+    }
+
+    /// A title above the header makes the header look too narrow.
+    fn title_help(&self) -> Option<String> {
+        let rows = &self.format.rows;
+        let width = self.format.width.filter(|&width| width > self.names.len())?;
+        let header = rows.iter().position(|row| row.cells.len() == width && row.cells.iter().all(|cell| is_name(cell)))?;
+        let header = rows.get(header).filter(|_| header > 0)?;
+        Some(format!(
+            "what is above line {} looks like a title, and line {0} like the header: remove the lines above it, as by tail -n +{0} FILE \
+             > TABLE.csv",
+            header.line
+        ))
+    }
+
+    /// A cell that is no number.
+    pub fn refused(&self, index: usize, refusal: &Refusal) -> Error {
+        let cell = self.cells[index].trim();
+        let what = match refusal {
+            Refusal::Empty => "the cell is empty".to_string(),
+            Refusal::NotFinite => format!("`{}` is not a finite number", shown(cell)),
+            Refusal::NotANumber => format!("`{}` is not a number", shown(cell)),
+            Refusal::OtherMark(seen) => format!(
+                "`{}` and `{}` of {} do not have the same decimal mark",
+                shown(cell),
+                shown(&seen.cell),
+                place(seen.row, seen.line)
+            ),
+        };
+        let message = format!("{}, {}: {what}", place(self.row, self.line), column(self.names, index));
+        let whole = match refusal {
+            Refusal::OtherMark(_) => {
+                "write the whole column with a decimal point and nothing between thousands, as in 1234.5".to_string()
+            }
+            _ => self.row_help().or_else(|| self.cell_help(cell)).unwrap_or_else(|| self.general_help()),
+        };
+        data(message, format!("{whole} (cell {} of {} in the line)", index + 1, self.cells.len()))
+    }
+
+    /// What is wrong with the whole row.
+    fn row_help(&self) -> Option<String> {
+        if self.cells.len() > 1 && self.cells.iter().zip(self.names).all(|(cell, name)| cell.trim() == name) {
+            return Some("the line is the header again, as when files are joined: remove it".to_string());
+        }
+        if let Some(help) = self.comment_help().or_else(|| self.quote_help()) {
+            return Some(help);
+        }
+        let is_first = self.row == 1 && self.cells.len() > 1;
+        (is_first && self.cells.iter().all(|cell| is_name(cell) || cell.trim().is_empty())).then(|| {
+            format!(
+                "no cell of the line is a number: if it holds units, remove the line; if it is the header, remove what is above it; if \
+                 it is a row, endo learns from columns of numbers alone (cells like `{}` are none)",
+                shown(self.cells.iter().find(|cell| is_name(cell)).unwrap_or(&"").trim())
+            )
+        })
+    }
+
+    fn comment_help(&self) -> Option<String> {
+        let is_comment = self.cells.first().is_some_and(|cell| cell.trim_start().starts_with('#'));
+        is_comment.then(|| comment_help("the line begins with `#`"))
+    }
+
+    /// A quote that closes in another line may be one too many.
+    fn quote_help(&self) -> Option<String> {
+        (self.last_line > self.line).then(|| {
+            format!(
+                "a quote that opens in line {} or below closes as late as in line {}: close it in its own line, or remove it",
+                self.line, self.last_line
+            )
+        })
+    }
+
+    fn cell_help(&self, cell: &str) -> Option<String> {
+        let ascii: String = cell.chars().map(|letter| if is_dash(letter) { '-' } else { letter }).collect();
+        if let Some(dash) = cell.chars().find(|&letter| is_dash(letter)).filter(|_| is_number(&ascii)) {
+            return Some(format!("the minus is written as `{dash}` ({}): write it as `-`", code(dash)));
+        }
+        if let Some(digit) = cell.chars().find(|letter| letter.is_numeric() && !letter.is_ascii()) {
+            return Some(format!("`{digit}` ({}) is no digit from 0 to 9: write numbers with those", code(digit)));
+        }
+        if let Some(hidden) = cell.chars().find(|letter| shown(letter.encode_utf8(&mut [0; 4])).len() > 4 && *letter != '\u{a0}')
+            && is_number(&cell.replace(hidden, ""))
+        {
+            return Some(format!("the cell holds a letter that cannot be seen ({}): remove it", code(hidden)));
+        }
+        let bare = cell.trim_matches(|letter: char| !letter.is_ascii_digit() && !"+-.\u{2212}".contains(letter));
+        let is_unit =
+            bare.len() < cell.len() && shown(cell) == cell && !bare.contains(' ') && is_number(bare) && !bare.ends_with('.');
+        (is_unit && self.names.len() > 1)
+            .then(|| format!("write the number alone, without a sign or unit: `{}` instead of `{}`", shown(bare), shown(cell)))
+    }
+
+    fn general_help(&self) -> String {
+        if self.names.len() == 1 {
+            return "every cell holds a number; if another character separates the columns, give it as the delimiter (--delimiter \
+                    CHARACTER, or `Csv::delimiter`)"
+                .to_string();
+        }
+        "every cell holds a number: fill it, write text as numbers, or remove the row or column".to_string()
+    }
+
+    /// A row in the middle without anything in it.
+    pub fn nothing(&self) -> Error {
+        let place = place(self.row, self.line);
+        match self.names {
+            [name] => {
+                let message = format!("line {} is blank: column `{}` has no number there", self.line, shown(name));
+                data(message, "fill or remove the line")
+            }
+            _ => data(format!("{place}: every cell is empty"), "remove the line, or fill it: rows follow it that are not empty"),
+        }
+    }
+}
+
+/// Whether a cell may be a name: it is there, and is no number.
+pub(super) fn is_name(cell: &str) -> bool {
+    !cell.trim().is_empty() && !is_number(cell)
+}
+
+fn is_cut<'a>(parts: impl Iterator<Item = &'a str>, width: usize, is_part: fn(&str) -> bool) -> bool {
+    let parts: Vec<&str> = parts.take(width + 1).collect();
+    parts.len() == width && parts.into_iter().all(is_part)
+}
+
+fn is_dash(letter: char) -> bool {
+    matches!(letter, '\u{2010}'..='\u{2015}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
+}
+
+/// What to do about lines that are comments.
+pub(super) fn comment_help(what: &str) -> String {
+    format!("{what}: comments are not read; remove them, as by grep -v '^#' FILE > TABLE.csv")
+}
+
+/// What to do about a delimiter at the end of lines.
+pub(super) fn trailing_help(what: &str, delimiter: Delimiter) -> String {
+    let pattern = match delimiter {
+        Delimiter::Byte(b'\t') => "\\t".to_string(),
+        Delimiter::Byte(byte) if byte.is_ascii_punctuation() => format!("[{}]", byte as char),
+        _ => " ".to_string(),
+    };
+    let name = delimiter.name();
+    format!(
+        "{what} with the delimiter {name}, which makes an empty last column: remove it, as by sed -E 's/{pattern} *\\r?$//' FILE > TABLE.csv"
+    )
+}
+
+/// What ended the reading, in the cell that was being read. The row is 0 in the header.
+pub(super) fn stopped(stop: Stop, row: usize, line: usize, record: &Record, names: &[String], delimiter: Delimiter) -> Error {
+    let in_row = |line: usize, cell: usize| match row {
+        0 => format!("the header (line {line}), column {}", cell + 1),
+        _ => format!("{}, {}", place(row, line), column(names, cell)),
+    };
+    let here = in_row(line, record.width());
+    let open = record.quote.filter(|_| matches!(stop, Stop::Open | Stop::TooLong(Limit::Cell)));
+    if let Some((line, cell)) = open {
+        let within =
+            if matches!(stop, Stop::Open) { "closed".to_string() } else { format!("closed within {LONGEST_CELL} bytes") };
+        let message = format!("{}: a quote opens here and is never {within}", in_row(line, cell));
+        return data(message, "close the quote or remove it; within a quoted cell, a quote is written twice");
+    }
+    match stop {
+        Stop::Fault(fault) => faulty(fault, &here),
+        Stop::Open => data(format!("{here}: a quote is never closed"), "close the quote or remove it"),
+        Stop::TooLong(Limit::Cell) => {
+            let message = format!("{here}: `{}` goes on for more than {LONGEST_CELL} bytes", shown(record.unfinished().trim()));
+            data(message, "no number is so long: check that the file is a table in plain text, with a row in each line")
+        }
+        Stop::TooLong(Limit::Cells) => {
+            let place = if row == 0 { format!("the header (line {line})") } else { place(row, line) };
+            let message = format!("{place}: more than {MOST_CELLS} cells, separated by {}", delimiter.name());
+            data(message, "check that the file is a table with a row in each line: a table may have as many columns at most")
+        }
+        Stop::TooLong(Limit::Row) => data(
+            format!("{here}: the row goes on for more than {LONGEST_ROW} bytes"),
+            "check that the file is a table in plain text, with a row in each line",
+        ),
+    }
+}
+
+fn faulty(fault: Fault, here: &str) -> Error {
+    const NOT_TEXT: &str = "check that the file is a table in plain text, and whole: a damaged file has to be fetched again";
+    match fault {
+        Fault::Unreadable(error) => Error::new(ErrorKind::Io, error.to_string()),
+        Fault::Byte(byte) => {
+            let guess = match windows_1252(byte) {
+                Some(letter) => format!("; in Windows-1252 it is `{}`", shown(letter.encode_utf8(&mut [0; 4]))),
+                None => String::new(),
+            };
+            data(
+                format!("{here}: the byte 0x{byte:02X} is not UTF-8 text{guess}"),
+                "save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > TABLE.csv",
+            )
+        }
+        Fault::Nul => {
+            let help = format!("{NOT_TEXT}; NUL bytes alone are removed by tr -d '\\000' < FILE > TABLE.csv");
+            data(format!("{here}: a NUL byte (0x00), which no text has"), help)
+        }
+        Fault::Half(half) => data(format!("{here}: 0x{half:04X} is half of a letter of UTF-16 without the other half"), NOT_TEXT),
+        Fault::Cut => data(format!("{here}: the file ends in the middle of a letter"), NOT_TEXT),
+    }
+}
+
+/// What a byte from 0x80 on is in Windows-1252.
+fn windows_1252(byte: u8) -> Option<char> {
+    const UPPER: [char; 32] = [
+        '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’', '“', '”', '•', '–',
+        '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
+    ];
+    let letter = match byte {
+        0x80..=0x9f => UPPER[usize::from(byte - 0x80)],
+        _ => char::from(byte),
+    };
+    (letter != '\0').then_some(letter)
+}
+
+/// A column with a cell that can be read in two ways.
+pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -> Error {
+    let Ambiguity { seen, as_thousands, as_decimal, is_point } = ambiguity;
+    let [cell, thousands, decimal] = [&seen.cell, as_thousands, as_decimal].map(|text| shown(text));
+    let why = if *is_point { ", since other columns have decimal commas" } else { "" };
+    data(
+        format!(
+            "{}, {}: `{cell}` may be {thousands} or {decimal}{why}, and no other cell of the column tells which",
+            place(seen.row, seen.line),
+            column(names, index)
+        ),
+        "write every number of the file with a decimal point and nothing between thousands, as in 1234.5",
+    )
+}

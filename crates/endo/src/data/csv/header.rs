@@ -1,0 +1,122 @@
+//! The names of columns in the first row, or what is there instead of them.
+//!
+//! In: the first row, and the rows below it. Out: names, or an error before a single number is read.
+
+use std::collections::HashMap;
+
+use super::advice::{Row, comment_help, is_name, trailing_help};
+use super::format::Format;
+use super::numbers::is_number;
+use super::rows::{Delimiter, Record};
+use crate::data::shown::{composed, did_you_mean, is_same, listed, shown};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The names in a header. Fails when the rows below have another width, when names are numbers or missing, and when two are the same.
+pub(super) fn names(record: &Record, format: &Format) -> Result<Vec<String>> {
+    let names: Vec<String> = record.cells().map(|name| name.trim().to_string()).collect();
+    check_numbers(&names, format)?;
+    check_width(&names, format)?;
+    check_missing(&names, format)?;
+    check_distinct(&names)?;
+    Ok(names)
+}
+
+/// The place of a column by its name: exactly that, or one that reads the same.
+pub(in crate::data) fn position<'a>(name: &str, names: impl ExactSizeIterator<Item = &'a str> + Clone) -> Result<usize> {
+    let exact = names.clone().position(|column| column == name);
+    if let Some(position) = exact.or_else(|| names.clone().position(|column| is_same(column, name))) {
+        return Ok(position);
+    }
+    let message = format!("there is no column `{}`; the columns are {}", shown(name), listed(names.clone()));
+    let help = did_you_mean(name, names).unwrap_or_else(|| "give the name of a column as the header has it".to_string());
+    Err(data(message, help))
+}
+
+/// Fails when two columns have the same name to a reader.
+pub(in crate::data) fn check_distinct(names: &[impl AsRef<str>]) -> Result<()> {
+    let mut seen = HashMap::new();
+    for (index, name) in names.iter().map(AsRef::as_ref).enumerate() {
+        if let Some(first) = seen.insert(composed(name), index) {
+            let same = names[first].as_ref() == name;
+            let how = if same { "" } else { ", once with letters in one piece and once in several" };
+            let message = format!("two columns have the name `{}`{how}: columns {} and {}", shown(name), first + 1, index + 1);
+            return Err(data(message, "give each column a name of its own"));
+        }
+    }
+    Ok(())
+}
+
+fn data(message: String, help: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Data, message).help(help)
+}
+
+/// A first row of numbers is no header, also if one of them is missing there.
+fn check_numbers(names: &[String], format: &Format) -> Result<()> {
+    let numbers: Vec<&str> = names.iter().map(String::as_str).filter(|name| is_number(name)).collect();
+    // Names in the second row are told from units and titles where that row is read.
+    let second_is_header =
+        format.rows.get(1).is_some_and(|row| row.cells.len() > 1 && row.cells.iter().all(|cell| is_name(cell)));
+    if numbers.is_empty() || 2 * numbers.len() < names.len() || second_is_header {
+        return Ok(());
+    }
+    let count =
+        if numbers.len() == names.len() { String::new() } else { format!("; {} of {} cells", numbers.len(), names.len()) };
+    let message = format!("the first line holds numbers ({}{count}), not the names of columns", listed(numbers.iter().copied()));
+    let between = match format.delimiter {
+        Delimiter::Byte(byte) => char::from(byte),
+        Delimiter::Blanks => ' ',
+    };
+    let example: Vec<String> = (1..=names.len().min(3)).map(|number| format!("x{number}")).collect();
+    let (example, rest) = (example.join(&between.to_string()), if names.len() > 3 { " and so on" } else { "" });
+    Err(data(
+        message,
+        format!(
+            "if it is a row, add a line above it with a name for each of the {} columns, as in `{}`{rest}; if it is the header, write a \
+             letter before each number, as in `x{}`",
+            names.len(),
+            shown(&example),
+            shown(numbers[0])
+        ),
+    ))
+}
+
+/// Most rows below have another number of cells.
+fn check_width(names: &[String], format: &Format) -> Result<()> {
+    if format.width.is_none_or(|width| width == names.len()) {
+        return Ok(());
+    }
+    let below = format.rows.iter().enumerate().skip(1).find(|(_, row)| row.cells.len() != names.len());
+    let Some((row, below)) = below else { return Ok(()) };
+    let cells: Vec<&str> = below.cells.iter().map(String::as_str).collect();
+    let row = Row { row, line: below.line, last_line: below.last_line, cells: &cells, names, format };
+    let error = row.wrong_width();
+    match names.first() {
+        Some(first) if first.starts_with('#') => Err(error.help(comment_help("the first line begins with `#`"))),
+        _ => Err(error),
+    }
+}
+
+fn check_missing(names: &[String], format: &Format) -> Result<()> {
+    let Some(index) = names.iter().position(String::is_empty) else { return Ok(()) };
+    let message = format!("column {} of {} has no name in the header", index + 1, names.len());
+    let mut below = format.rows.iter().skip(1);
+    let second_is_header =
+        below.clone().next().is_some_and(|row| row.cells.len() > 1 && row.cells.iter().all(|cell| is_name(cell)));
+    let is_trailing = index + 1 == names.len()
+        && index > 0
+        && below.all(|row| row.cells.len() < names.len() || row.cells.last().is_some_and(String::is_empty));
+    let help = match (names.first(), format.rows.get(1)) {
+        (_, Some(second)) if second_is_header => {
+            let line = second.line;
+            format!("the first line looks like a title, and line {line} like the header: remove what is above it, as by tail -n +{line} FILE > TABLE.csv")
+        }
+        _ if is_trailing => trailing_help("every line ends", format.delimiter),
+        _ if index == 0 && names.len() > 1 && names[1..].iter().all(|name| !name.is_empty()) => {
+            "such a column holds the numbers or names of rows, from which nothing should be learned: remove it (write the table with \
+             index=False in pandas, with row.names = FALSE in R), or name it"
+                .to_string()
+        }
+        _ => "name it, or remove it: an index column, or a delimiter too many".to_string(),
+    };
+    Err(data(message, help))
+}

@@ -1,0 +1,44 @@
+//! The lines of a table's rows, kept as the rows at which they skip.
+//!
+//! In: the line of each row as it is read. Out: the line of any row, for messages.
+
+/// The line of each row, counted from 1. A table whose rows follow each other without blank lines needs a single entry.
+#[derive(Clone, Default)]
+pub(in crate::data) struct Lines {
+    /// Rows, counted from 0, whose line is not the one after that of the row before, and their lines.
+    starts: Vec<(usize, usize)>,
+}
+
+impl Lines {
+    /// Adds the line of a row; rows come in order.
+    pub fn push(&mut self, row: usize, line: usize) {
+        if self.get(row) != Some(line) {
+            self.starts.push((row, line));
+        }
+    }
+
+    /// The line of a row, counted from 0.
+    pub fn get(&self, row: usize) -> Option<usize> {
+        let next = match self.starts.last() {
+            // Rows are added one after the other.
+            Some(&(start, _)) if start <= row => self.starts.len(),
+            _ => self.starts.partition_point(|&(start, _)| start <= row),
+        };
+        self.starts[..next].last().map(|&(start, line)| line + row - start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_by_row() {
+        let lines = [2, 3, 4, 7, 8, 20, 21];
+        let mut kept = Lines::default();
+        lines.iter().enumerate().for_each(|(row, &line)| kept.push(row, line));
+        assert!(lines.iter().enumerate().all(|(row, &line)| kept.get(row) == Some(line)));
+        assert_eq!(kept.starts.len(), 3);
+        assert_eq!(Lines::default().get(0), None);
+    }
+}

@@ -1,0 +1,335 @@
+//! Cells as numbers, and what the marks `.` and `,` in the cells of a column mean.
+//!
+//! In: the cells of a column. Out: its numbers. `1.299` and `1,299` may have a decimal mark or a mark between thousands: which,
+//! the other cells of the column have to say. Where they do not, a point is a decimal point unless the file has decimal commas
+//! elsewhere, and a comma is refused.
+
+/// The numbers of a column while it is read.
+pub(super) struct Column {
+    pub name: String,
+    pub values: Vec<f64>,
+    /// The first cell whose point is surely a decimal point, or whose comma surely separates thousands.
+    point: Option<Box<Seen>>,
+    /// The first cell whose comma is surely a decimal comma, or whose point surely separates thousands.
+    comma: Option<Box<Seen>>,
+    /// Cells like `1.299`, read as 1.299.
+    points: Unclear,
+    /// Cells like `1,299`, read as 1.299.
+    commas: Unclear,
+}
+
+/// A cell and where it is.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Seen {
+    /// Counted from 1.
+    pub row: usize,
+    pub line: usize,
+    pub cell: String,
+}
+
+/// Rows whose number may have to be a thousand times as large.
+#[derive(Default)]
+struct Unclear {
+    first: Option<Box<Seen>>,
+    rows: Vec<u64>,
+}
+
+/// Why a cell is no number of its column.
+#[derive(PartialEq, Debug)]
+pub(super) enum Refusal {
+    Empty,
+    NotFinite,
+    NotANumber,
+    /// Its decimal mark is another than that of a cell before.
+    OtherMark(Box<Seen>),
+}
+
+/// Why a column cannot be understood when all of it is read: a cell that can be read in two ways.
+pub(super) struct Ambiguity {
+    pub seen: Seen,
+    pub as_thousands: String,
+    pub as_decimal: String,
+    pub is_point: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Mark {
+    Point,
+    Comma,
+}
+
+#[derive(PartialEq, Debug)]
+enum Reading {
+    /// A number, and the decimal mark that its spelling shows.
+    Number(f64, Option<Mark>),
+    /// A number if the mark is a decimal mark, and else a thousand times as large.
+    Unclear(f64, Mark),
+}
+
+impl Column {
+    /// A column without numbers.
+    pub fn new(name: String) -> Self {
+        let (points, commas) = Default::default();
+        Self { name, values: Vec::new(), point: None, comma: None, points, commas }
+    }
+
+    /// Adds the number of a cell.
+    pub fn push(&mut self, cell: &str, row: usize, line: usize) -> Result<(), Refusal> {
+        let cell = cell.trim();
+        let index = self.values.len();
+        let seen = || Box::new(Seen { row, line, cell: cell.chars().take(100).collect() });
+        let reading = match cell.parse::<f64>() {
+            Ok(value) if !value.is_finite() => return Err(Refusal::NotFinite),
+            // Most cells need no more than this.
+            Ok(value) if self.point.is_some() || !cell.contains('.') => Reading::Number(value, None),
+            Ok(value) if is_unclear(cell) => Reading::Unclear(value, Mark::Point),
+            Ok(value) => Reading::Number(value, Some(Mark::Point)),
+            Err(_) if cell.is_empty() => return Err(Refusal::Empty),
+            Err(_) => read(cell).ok_or(Refusal::NotANumber)?,
+        };
+        let (value, mark) = match reading {
+            Reading::Number(value, mark) => (value, mark),
+            Reading::Unclear(value, mark) => {
+                let unclear = if mark == Mark::Point { &mut self.points } else { &mut self.commas };
+                unclear.set(index, seen);
+                (value, None)
+            }
+        };
+        if let Some(mark) = mark {
+            let (own, other) = match mark {
+                Mark::Point => (&mut self.point, &self.comma),
+                Mark::Comma => (&mut self.comma, &self.point),
+            };
+            if let Some(other) = other {
+                return Err(Refusal::OtherMark(other.clone()));
+            }
+            own.get_or_insert_with(seen);
+        }
+        if !value.is_finite() {
+            return Err(Refusal::NotFinite);
+        }
+        self.values.push(value);
+        Ok(())
+    }
+
+    /// Whether a cell has a decimal comma for certain.
+    pub fn has_decimal_comma(&self) -> bool {
+        self.comma.is_some()
+    }
+
+    /// Makes thousands of what has to be thousands, when all rows are read.
+    pub fn finish(&mut self, others_have_decimal_commas: bool) -> Result<(), Box<Ambiguity>> {
+        let unclear = match (&self.point, &self.comma) {
+            (Some(_), _) => {
+                self.commas.scale(&mut self.values);
+                return Ok(());
+            }
+            (None, Some(_)) => {
+                self.points.scale(&mut self.values);
+                return Ok(());
+            }
+            (None, None) if self.commas.first.is_some() => (&self.commas, Mark::Comma),
+            (None, None) if others_have_decimal_commas => (&self.points, Mark::Point),
+            (None, None) => return Ok(()),
+        };
+        let (Some(seen), mark) = (&unclear.0.first, unclear.1) else { return Ok(()) };
+        let without: String = seen.cell.chars().filter(|letter| !matches!(letter, '.' | ',')).collect();
+        let as_decimal = seen.cell.replace(',', ".");
+        Err(Box::new(Ambiguity { seen: *seen.clone(), as_thousands: without, as_decimal, is_point: mark == Mark::Point }))
+    }
+}
+
+impl Unclear {
+    fn set(&mut self, row: usize, seen: impl FnOnce() -> Box<Seen>) {
+        self.first.get_or_insert_with(seen);
+        let word = row / 64;
+        if self.rows.len() <= word {
+            self.rows.resize(word + 1, 0);
+        }
+        self.rows[word] |= 1 << (row % 64);
+    }
+
+    fn scale(&self, values: &mut [f64]) {
+        for (row, value) in values.iter_mut().enumerate().take(64 * self.rows.len()) {
+            if self.rows[row / 64] >> (row % 64) & 1 == 1 {
+                // Three decimals below a thousand: rounding gives the whole number exactly.
+                *value = (*value * 1000.0).round();
+            }
+        }
+    }
+}
+
+/// Whether a cell is a number, or is one in some country.
+pub(super) fn is_number(cell: &str) -> bool {
+    let cell = cell.trim();
+    cell.parse::<f64>().is_ok() || read(cell).is_some()
+}
+
+/// Whether a number with a point has three digits behind it and one to three before it.
+fn is_unclear(cell: &str) -> bool {
+    let digits = cell.strip_prefix(['+', '-']).unwrap_or(cell).as_bytes();
+    matches!(digits.len(), 5..=7)
+        && digits[digits.len() - 4] == b'.'
+        && digits[0] != b'0'
+        && digits.iter().filter(|byte| byte.is_ascii_digit()).count() == digits.len() - 1
+}
+
+/// A number as people write it: with a sign, groups of digits, marks between them and an exponent.
+fn read(cell: &str) -> Option<Reading> {
+    // Longer than this is no number that anybody writes with marks.
+    if cell.len() > 400 {
+        return None;
+    }
+    let (sign, body) = signed(cell);
+    let (body, exponent) = match body.find(['e', 'E']) {
+        Some(place) => {
+            let (sign, digits) = signed(&body[place + 1..]);
+            let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            (&body[..place], is_whole.then(|| format!("e{sign}{digits}"))?)
+        }
+        None => (body, String::new()),
+    };
+    let marks: Vec<char> = body.chars().filter(|letter| !letter.is_ascii_digit()).map(mark_of).collect::<Option<_>>()?;
+    let groups: Vec<&str> = body.split(|letter: char| !letter.is_ascii_digit()).collect();
+    if groups.iter().all(|group| group.is_empty()) {
+        return None;
+    }
+    let number =
+        |whole: &[&str], decimals: &str| -> Option<f64> { format!("{sign}{}.{decimals}{exponent}", whole.concat()).parse().ok() };
+    let are_thousands = |groups: &[&str]| exponent.is_empty() && is_grouped(groups);
+    let (&last, before) = match marks.split_last() {
+        None => return number(&groups, "0").map(|value| Reading::Number(value, None)),
+        Some(parts) => parts,
+    };
+    let (&decimals, whole) = groups.split_last()?;
+    match (last, before) {
+        (' ' | '\'', _) if are_thousands(&groups) && before.iter().all(|&mark| mark == last) => {
+            number(&groups, "0").map(|value| Reading::Number(value, None))
+        }
+        (' ' | '\'', _) => None,
+        // `5,` may be half of a number.
+        (_, _) if decimals.is_empty() => None,
+        (_, []) => {
+            let (mark, value) = (mark(last), number(whole, decimals)?);
+            Some(if are_thousands(&groups) { Reading::Unclear(value, mark) } else { Reading::Number(value, Some(mark)) })
+        }
+        (_, [first, ..]) if *first == last => {
+            // Several of one mark separate thousands, and the other mark is the decimal one.
+            let other = if last == ',' { Mark::Point } else { Mark::Comma };
+            let is_whole = are_thousands(&groups) && before.iter().all(|&mark| mark == last);
+            is_whole.then(|| number(&groups, "0")).flatten().map(|value| Reading::Number(value, Some(other)))
+        }
+        (_, [first, ..]) => {
+            let is_grouped = is_grouped(whole) && before.iter().all(|mark| mark == first);
+            is_grouped.then(|| number(whole, decimals)).flatten().map(|value| Reading::Number(value, Some(mark(last))))
+        }
+    }
+}
+
+/// The sign as ASCII has it, and what is behind it.
+fn signed(text: &str) -> (&'static str, &str) {
+    match text.strip_prefix(['-', '\u{2212}']) {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// A mark within a number, one for all blanks and one for all apostrophes.
+fn mark_of(letter: char) -> Option<char> {
+    match letter {
+        '.' | ',' => Some(letter),
+        ' ' | '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}' => Some(' '),
+        '\'' | '\u{2019}' => Some('\''),
+        _ => None,
+    }
+}
+
+fn mark(letter: char) -> Mark {
+    if letter == ',' { Mark::Comma } else { Mark::Point }
+}
+
+/// One to three digits, of which the first is not 0, and then three at a time.
+fn is_grouped(groups: &[&str]) -> bool {
+    let Some((first, rest)) = groups.split_first() else { return false };
+    matches!(first.len(), 1..=3) && !first.starts_with('0') && rest.iter().all(|group| group.len() == 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(cells: &[&str], others: bool) -> Result<Vec<f64>, String> {
+        let mut column = Column::new("a".to_string());
+        for (row, cell) in cells.iter().enumerate() {
+            column.push(cell, row + 1, row + 2).map_err(|refusal| match refusal {
+                Refusal::OtherMark(seen) => format!("{cell} after {}", seen.cell),
+                other => format!("{cell}: {other:?}"),
+            })?;
+        }
+        column.finish(others).map_err(|ambiguity| format!("{} or {}", ambiguity.as_thousands, ambiguity.as_decimal))?;
+        Ok(column.values)
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        let cases = [
+            ("-1.5e3", -1500.0),
+            ("+.5", 0.5),
+            ("5.", 5.0),
+            ("\u{2212}3,25", -3.25),
+            ("\u{2212}7", -7.0),
+            ("1e\u{2212}2", 0.01),
+            ("2,5e3", 2500.0),
+            (",5", 0.5),
+            ("0,125", 0.125),
+            ("1234,567", 1234.567),
+            ("1 234 567", 1_234_567.0),
+            ("12\u{a0}345,5", 12345.5),
+            ("1\u{202f}234.5", 1234.5),
+            ("1'234'567.25", 1_234_567.25),
+            ("1\u{2019}234", 1234.0),
+            ("1.234.567", 1_234_567.0),
+            ("1,234,567", 1_234_567.0),
+            ("1.299,50", 1299.5),
+            ("-1,299.50", -1299.5),
+        ];
+        for (cell, value) in cases {
+            assert_eq!(column(&[cell], false), Ok(vec![value]), "{cell}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        let cells =
+            "1 23|12 34|1  234|1,2,3|1.2.3|01.02.2020|1.5 000|1,234.567,8|1e|e5|-|.|,|1-2|--1|1,23,456|0 123|1 234e3|x|0x1f";
+        for cell in cells.split('|') {
+            assert_eq!(column(&[cell], false), Err(format!("{cell}: NotANumber")));
+        }
+        for cell in ["nan", "-inf", "1e999", "1,5e999"] {
+            assert_eq!(column(&[cell], false), Err(format!("{cell}: NotFinite")));
+        }
+        assert_eq!(column(&["  "], false), Err("  : Empty".to_string()));
+    }
+
+    #[test]
+    fn a_mark_means_the_same_in_all_of_a_column() {
+        assert_eq!(column(&["1.299", "5", "1.299,50", "-2.500"], true), Ok(vec![1299.0, 5.0, 1299.5, -2500.0]));
+        assert_eq!(column(&["1,299", "1,299.50", "-2,500"], true), Ok(vec![1299.0, 1299.5, -2500.0]));
+        assert_eq!(column(&["1,299", "2,5"], false), Ok(vec![1.299, 2.5]));
+        assert_eq!(column(&["1.299", "2.5"], true), Ok(vec![1.299, 2.5]));
+        assert_eq!(column(&["1.299", "1.234.567"], false), Ok(vec![1299.0, 1_234_567.0]));
+        assert_eq!(column(&["1.299", "2.500"], false), Ok(vec![1.299, 2.5]));
+        assert_eq!(column(&["1.299", "2.500"], true), Err("1299 or 1.299".to_string()));
+        assert_eq!(column(&["1", "1,234"], false), Err("1234 or 1.234".to_string()));
+        assert_eq!(column(&["1.5", "2,5"], false), Err("2,5 after 1.5".to_string()));
+        assert_eq!(column(&["2,5", "1.5"], false), Err("1.5 after 2,5".to_string()));
+    }
+
+    #[test]
+    fn all_whole_thousands_are_found_again() {
+        for number in 1000..1_000_000_u32 {
+            let value: f64 = format!("{}.{:03}", number / 1000, number % 1000).parse().unwrap();
+            assert_eq!((value * 1000.0).round(), f64::from(number));
+        }
+    }
+}
