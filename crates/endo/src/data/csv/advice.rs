@@ -257,7 +257,7 @@ pub(super) fn trailing_help(what: &str, delimiter: Delimiter) -> String {
     };
     let name = delimiter.name();
     format!(
-        "{what} with the delimiter {name}, which makes an empty last column: remove it, as by sed -E 's/{pattern} *\\r?$//' FILE > TABLE.csv"
+        "{what} with a delimiter ({name}), which makes an empty last column: remove it, as by sed -E 's/{pattern} *\\r?$//' FILE > TABLE.csv"
     )
 }
 

@@ -44,6 +44,8 @@ struct Survey {
     share: f64,
     /// The share of rows of one cell.
     single: f64,
+    /// Whether a row of several cells has one without anything in it.
+    has_gaps: bool,
     /// The share of numbers among the cells below the header.
     numbers: f64,
 }
@@ -65,13 +67,16 @@ impl Format {
 
 fn best(survey: &dyn Fn(Delimiter) -> Survey) -> (Delimiter, Survey) {
     let mut best = (CANDIDATES[0], survey(CANDIDATES[0]));
+    let mut tabs_leave_gaps = false;
     for delimiter in CANDIDATES.into_iter().skip(1) {
         let other = survey(delimiter);
         // Where most rows are a single cell, a delimiter counts if the header has it. Bars and blanks are also in names.
         let is_in_names = matches!(delimiter, Delimiter::Byte(b'|') | Delimiter::Blanks);
         let has_header = other.widths.first() == Some(&other.width) && !is_in_names;
-        let header_is_cut = delimiter != Delimiter::Blanks || other.widths.first() > Some(&1);
-        let is_likely = other.share > 0.0 && header_is_cut && (other.share > other.single || has_header);
+        // Between two tabs a cell is missing, and runs of blanks would move the next one there.
+        let may_cut = delimiter != Delimiter::Blanks || (other.widths.first() > Some(&1) && !tabs_leave_gaps);
+        tabs_leave_gaps |= delimiter == Delimiter::Byte(b'\t') && other.has_gaps;
+        let is_likely = other.share > 0.0 && may_cut && (other.share > other.single || has_header);
         if is_likely && other.rank() > best.1.rank() {
             best = (delimiter, other);
         }
@@ -84,6 +89,7 @@ impl Survey {
         let (mut tokenizer, mut record) = (Tokenizer::new(delimiter, first_line), Record::default());
         let (mut rows, mut widths, mut rest) = (Vec::new(), Vec::new(), text);
         let mut numbers: Vec<usize> = Vec::new();
+        let mut has_gaps = false;
         tokenizer.begin(&mut record);
         while widths.len() < SURVEYED {
             let (used, mut progress) = tokenizer.take(rest, &mut record);
@@ -101,6 +107,7 @@ impl Survey {
                 // A blank may be a mark in a number, and a comma left in a number may be a decimal comma.
                 let is_number =
                     |cell: &&str| if delimiter == Delimiter::Blanks { cell.parse::<f64>().is_ok() } else { is_number(cell) };
+                has_gaps |= record.width() > 1 && record.cells().any(|cell| cell.trim().is_empty());
                 numbers.push(record.cells().filter(is_number).count());
                 if rows.len() < KEPT {
                     let cells = record.cells().map(|cell| cell.trim().to_string()).collect();
@@ -114,7 +121,7 @@ impl Survey {
         let (cells, numbers) = below().fold((0, 0), |(cells, sum), (width, count)| (cells + width, sum + count));
         let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
         let single = share(widths.iter().filter(|&&width| width == 1).count(), widths.len());
-        Self { share: share(count, widths.len()), single, numbers: share(numbers, cells), rows, width, widths }
+        Self { share: share(count, widths.len()), single, has_gaps, numbers: share(numbers, cells), rows, width, widths }
     }
 
     /// What makes one delimiter likelier than another, most important first.
@@ -187,6 +194,7 @@ mod tests {
             ("my value\n1\n2\n", byte(','), 1),
             ("price\n1 000\n2 000\n", byte(','), 1),
             ("a\n1\n", byte(','), 1),
+            ("a\tb\tc\n1\t\t2\t3\n", byte('\t'), 3),
             ("my value\n1\n", byte(','), 1),
             ("|x|\n1\n2\n", byte(','), 1),
             ("x\n1\n2\t\n3\n", byte(','), 1),
