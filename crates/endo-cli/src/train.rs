@@ -185,7 +185,7 @@ fn describe(source: &Source, parts: &Parts) -> String {
     )
 }
 
-/// So many columns that are left out are named.
+/// At most this many of the columns that are left out are named.
 const MOST_NAMED: usize = 10;
 
 fn constant_column((name, value): &(String, f64)) -> String {

@@ -161,30 +161,14 @@ fn products_with_zeros() {
 
 #[test]
 fn second_gradients_of_products_with_zeros() {
-    for row in [[0.5, 0.0, 2.0, -1.5], [0.0, 1.5, 0.0, 2.0]] {
-        let x = [Array::from([row, [1.5, -0.5, 0.75, 2.0]])];
-        for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
-            let twice = |x: &[Tensor], cx: &mut Context| {
-                let first = slope(&x[0], &x[0].cumprod(-1, exclusive, reverse), cx);
-                slope(&x[0], &(first * 1.5), cx)
-            };
-            check("the second gradient of cumprod", &x, twice);
-        }
-        check("the second gradient of product", &x, |x, cx| slope(&x[0], &x[0].product_axes(&[-1]), cx));
-    }
-}
-
-#[test]
-fn the_second_gradient_of_a_running_product_has_as_many_operations_for_any_length() {
-    let operations = |length: usize| {
-        let mut f = Function::new(|[x], cx| {
-            let first = slope(&x, &x.cumprod(0, false, false), cx);
-            [slope(&x, &first, cx)]
+    let x = [Array::from([[0.5, 0.0, 2.0, -1.5], [0.0, 1.5, 0.0, 2.0], [1.5, -0.5, 0.75, 2.0]])];
+    for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
+        check("the second gradient of cumprod", &x, |x, cx| {
+            let first = slope(&x[0], &x[0].cumprod(-1, exclusive, reverse), cx);
+            slope(&x[0], &(first * 1.5), cx)
         });
-        f.graph([&Array::full([length], 1.01, DType::F64)]).unwrap().nodes.len()
-    };
-    assert_eq!(operations(1000), operations(20));
-    assert!(operations(20) < 100);
+    }
+    check("the second gradient of product", &x, |x, cx| slope(&x[0], &x[0].product_axes(&[-1]), cx));
 }
 
 #[test]

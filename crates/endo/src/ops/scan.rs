@@ -206,3 +206,25 @@ fn along<T: Copy>(shape: &Shape, axis: usize, reverse: bool, start: T, mut step:
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    #[test]
+    fn the_second_gradient_of_a_running_product_has_as_many_operations_for_any_length() {
+        let slope = |x: &Tensor, y: &Tensor, cx: &mut Context| {
+            let loss = y.square().sum();
+            cx.gradients(&loss, [x]).into_tensors().remove(0).unwrap()
+        };
+        let operations = |length: usize| {
+            let mut f = Function::new(|[x], cx| {
+                let first = slope(&x, &x.cumprod(0, false, false), cx);
+                [slope(&x, &first, cx)]
+            });
+            f.graph([&Array::full([length], 1.01, DType::F64)]).unwrap().nodes.len()
+        };
+        assert_eq!(operations(1000), operations(20));
+        assert!(operations(20) < 100);
+    }
+}
