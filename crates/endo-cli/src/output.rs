@@ -82,7 +82,7 @@ impl Callback for EpochRecords<'_> {
 /// A file in a folder, which is made if it is missing. Fails now if the file could not be written later.
 pub fn output_path(folder: &Path, name: &str) -> Result<PathBuf> {
     let path = folder.join(name);
-    let help = "choose another folder with --out FOLDER, or mend its permissions";
+    let help = "choose another folder with --out FOLDER, or change its permissions";
     files::try_out(&path).map(|()| path).map_err(|error| error.help(help))
 }
 

@@ -26,7 +26,7 @@ pub struct ReconstructingRegressor {
 }
 
 impl ReconstructingRegressor {
-    /// A regressor of so many outputs.
+    /// A regressor with `output_dim` outputs.
     pub fn new(output_dim: usize) -> Self {
         let hidden = || Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
         Self { hidden: (0..5).map(|_| hidden()).collect(), reconstruct: OnceLock::new(), out: Dense::new(output_dim) }

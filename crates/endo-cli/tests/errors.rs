@@ -1,4 +1,4 @@
-//! What the command says when it cannot do what it was asked for: never a panic, always what, where and how to mend it.
+//! What the command says when it cannot do what it was asked for: never a panic, always what, where and how to fix it.
 //!
 //! In: command lines and tables with a mistake. Out: an exit code and a message on standard error, nothing on standard output.
 

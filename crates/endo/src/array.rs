@@ -188,7 +188,7 @@ impl Array {
     /// Overwrites the elements with bytes in the machine's order.
     ///
     /// # Panics
-    /// If there are not exactly as many bytes as the array has.
+    /// If there are not exactly as many bytes as the array has, or a clone shares the numbers and the system gives no memory for others.
     pub fn copy_from_bytes(&mut self, bytes: &[u8]) {
         self.try_copy_from_bytes(bytes).unwrap_or_else(|error| panic!("{error}"));
     }
