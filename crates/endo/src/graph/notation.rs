@@ -92,7 +92,8 @@ impl fmt::Display for SavedGraph {
         self.constants.iter().try_for_each(|(name, _)| write(format!("constant {name}")))?;
         self.nodes.iter().try_for_each(|node| write(format!("node {node}")))?;
         self.checks.iter().try_for_each(|(what, place)| write(format!("check {place} {what}")))?;
-        self.outputs.iter().try_for_each(|(name, place)| write(format!("output {place} {name}")))
+        self.outputs.iter().try_for_each(|(name, place)| write(format!("output {place} {name}")))?;
+        if self.note.is_empty() { Ok(()) } else { write(format!("note {}", self.note)) }
     }
 }
 
@@ -109,6 +110,7 @@ impl SavedGraph {
             outputs: Vec::new(),
             checks: Vec::new(),
             scopes: Vec::new(),
+            note: String::new(),
         };
         let mut add = |line: &str| {
             let line = match line.starts_with('"') {
@@ -125,6 +127,7 @@ impl SavedGraph {
                 "node" => graph.nodes.push(SavedNode::read(rest)?),
                 "check" => graph.checks.push(placed()?),
                 "output" => graph.outputs.push(placed()?),
+                "note" => graph.note = rest.to_string(),
                 _ => return None,
             }
             Some(())
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn text_is_read_as_it_is_written() {
         let text = "scope \nscope dense\nvariable dense/kernel\nconstant c\nnode input | | 0 | f32 n 8 | 0\n\
-                    node matmul | 0 1 | 0 0 | f32 n 30 | 1\nnode fill | | 1065353216 | f32 | 0\ncheck 1 the sum\noutput 1 a b\n";
+                    node matmul | 0 1 | 0 0 | f32 n 30 | 1\nnode fill | | 1065353216 | f32 | 0\ncheck 1 the sum\noutput 1 a b\nnote of one line\n";
         let arrays: BTreeMap<String, Array> = [("dense/kernel".to_string(), 1.0_f32.into()), ("c".to_string(), 2.into())].into();
         let graph = SavedGraph::read(text, arrays).unwrap();
         assert_eq!(graph.to_string(), text);
@@ -170,11 +173,12 @@ mod tests {
             let array = || Array::from([1.0_f32, 2.0]);
             (graph.scopes, graph.variables) = (vec![name.to_string()], vec![(name.to_string(), array())]);
             (graph.checks, graph.outputs) = (vec![(name.to_string(), 0)], vec![(name.to_string(), 0)]);
+            graph.note = name.to_string();
             let text = graph.to_string();
             let again = SavedGraph::read(&text, [(name.to_string(), array())].into()).unwrap();
             assert_eq!((again.scopes, again.checks, again.outputs), (graph.scopes, graph.checks, graph.outputs), "{name:?}");
-            assert_eq!(again.variables, graph.variables, "{name:?}");
-            assert_eq!(text.lines().count(), 5, "{text}");
+            assert_eq!((again.variables, again.note), (graph.variables, graph.note), "{name:?}");
+            assert_eq!(text.lines().count(), if name.is_empty() { 5 } else { 6 }, "{text}");
         }
     }
 

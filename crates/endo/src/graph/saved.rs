@@ -32,6 +32,8 @@ pub struct SavedGraph {
     pub checks: Vec<(String, usize)>,
     /// Paths of layers.
     pub scopes: Vec<String>,
+    /// What whoever saved it says about it: any text.
+    pub note: String,
 }
 
 /// One operation of a [`SavedGraph`].
@@ -124,6 +126,7 @@ impl SavedGraph {
             outputs: first.outputs.iter().enumerate().map(|(index, &place)| (name(index), place)).collect(),
             checks: first.checks.iter().map(|&(what, place)| (what.to_string(), place)).collect(),
             scopes: first.graph.scopes.clone(),
+            note: String::new(),
         };
         readings.iter().try_for_each(|reading| saved.is_read_back(reading, named))?;
         Ok(saved)

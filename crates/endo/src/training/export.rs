@@ -18,7 +18,7 @@ use crate::shape::Shape;
 
 use super::predict;
 
-pub(super) const SEAL: Seal = Seal { entry: "endo.predictor", format: 2, oldest: 1, what: "a predictor" };
+pub(super) const SEAL: Seal = Seal { entry: "endo.predictor", format: 3, oldest: 1, what: "a predictor" };
 
 /// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for, and two small ones, of which
 /// none is 1, as sizes of 1 broadcast.
@@ -58,8 +58,30 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// written.
     #[track_caller]
     pub fn export(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.export_with_note(path, "")
+    }
+
+    /// As [`export`](Self::export), with a text that the [`Predictor`](super::Predictor) gives back as its
+    /// [`note`](super::Predictor::note): the names of columns, say, or where the model is from. The file's checksum covers it.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let path = std::env::temp_dir().join(format!("endo-note-{}.endo", std::process::id()));
+    /// let model = Model::new(Dense::new(1));
+    /// model.build([1, 2])?;
+    /// model.export_with_note(&path, "rooms, age -> price")?;
+    /// assert_eq!(Predictor::load(&path)?.note(), "rooms, age -> price");
+    /// # std::fs::remove_file(&path).ok();
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`export`](Self::export).
+    #[track_caller]
+    pub fn export_with_note(&self, path: impl AsRef<Path>, note: &str) -> Result<()> {
         let path = path.as_ref();
-        let graph = self.saved_graph()?;
+        let mut graph = self.saved_graph()?;
+        graph.note = note.to_string();
         let named = graph.variables.iter().chain(&graph.constants);
         let arrays: BTreeMap<&str, &Array> = named.map(|(name, array)| (name.as_str(), array)).collect();
         let bytes = SEAL.put(arrays.iter().map(|(name, array)| (*name, *array)), &graph.to_string());

@@ -124,6 +124,11 @@ impl Predictor {
         &self.names
     }
 
+    /// The text that was given to [`export_with_note`](crate::model::Model::export_with_note); empty without one.
+    pub fn note(&self) -> &str {
+        &self.graph.note
+    }
+
     /// The variables that it reads, by the names of the model's weights. What they are set to is what it predicts with.
     pub fn variables(&self) -> &[Variable] {
         &self.variables
