@@ -9,6 +9,8 @@ mod output;
 mod regressor;
 mod standardization;
 mod table;
+#[allow(dead_code)]
+mod tabular;
 mod train;
 
 use std::io::{self, Write};

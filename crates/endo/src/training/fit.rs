@@ -136,6 +136,20 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Adds callbacks that were chosen while the program runs; they are told in this order.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut callbacks: Vec<Box<dyn Callback>> = Vec::new();
+    /// callbacks.push(Box::new(EarlyStopping::on("loss").patience(3)));
+    /// let fit = Fit::epochs(10).callbacks(callbacks);
+    /// ```
+    #[must_use]
+    pub fn callbacks(mut self, callbacks: impl IntoIterator<Item = Box<dyn Callback + 'a>>) -> Self {
+        self.callbacks.extend(callbacks);
+        self
+    }
+
     /// Something to be read of the model's inside while it is trained: see [`Probe`].
     #[must_use]
     pub fn probe(mut self, probe: Probe) -> Self {

@@ -1,0 +1,385 @@
+//! Learning from a table.
+//!
+//! Each of several nets leaves out another part of the rows. Together they tell how well the model does on rows it has not seen: by
+//! that the penalties of its linear part, the number of epochs and the shares of the mixture are chosen. The model is the mean of all.
+
+use endo::prelude::*;
+
+use super::base::{self, Base, Penalties, Rows};
+use super::encoding::Encoding;
+use super::ensemble::{Ensemble, Sizes};
+use super::folds::Folds;
+use super::problem::{Problem, Settings, Task};
+use super::table_net::{Mixture, Scale, TableNet};
+
+/// What was chosen by rows left out; enough to learn again from all rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choices {
+    /// Penalties of the model's linear part.
+    pub penalties: Penalties,
+    /// Penalties of the line alone.
+    pub line: Penalties,
+    /// The epochs of the nets; 0 if they do not help.
+    pub epochs: usize,
+    /// The shares of the linear part and of the nets.
+    pub mixture: Mixture,
+}
+
+/// A model that was learnt.
+pub struct Learned {
+    /// Predicts `[rows, outputs]` in `f64`.
+    pub model: Model,
+    /// The line to compare it with, of the same form.
+    pub line: Model,
+    /// The training of the nets.
+    pub history: History,
+    /// What was chosen.
+    pub choices: Choices,
+    /// `[rows, outputs]`: what the model says of each row without having seen it; `NaN` for rows that no net left out.
+    pub out_of_fold: Array,
+    /// What the line says of each row without having seen it.
+    pub line_out_of_fold: Array,
+}
+
+/// The size of the nets and the length of training, from the number of rows.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    nets: usize,
+    hidden: Vec<usize>,
+    dropout: f64,
+    pieces: usize,
+    epochs: usize,
+    batch_size: usize,
+    learning_rate: f64,
+    decay: f64,
+    patience: usize,
+}
+
+impl Plan {
+    /// The plan for a number of rows.
+    pub fn new(rows: usize, settings: &Settings) -> Self {
+        let number = |name: &str, default: f64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+        let epochs = (number("EPOCHS", 6000.0) / (rows as f64).sqrt()).clamp(16.0, 300.0) as usize;
+        Self {
+            nets: if rows > 10_000 { 4 } else { number("NETS", 8.0) as usize },
+            hidden: vec![number("UNITS", 64.0) as usize; number("DEPTH", 2.0) as usize],
+            dropout: number("DROPOUT", 0.1),
+            pieces: (rows / 10).clamp(4, number("PIECES", 16.0) as usize),
+            epochs: settings.epochs.unwrap_or(epochs),
+            batch_size: settings.batch_size.unwrap_or((rows / 8).clamp(32, number("BATCH", 256.0) as usize)),
+            learning_rate: settings.learning_rate.unwrap_or(number("RATE", 0.002)),
+            decay: number("DECAY", 0.02),
+            patience: (epochs / number("PATIENCE", 6.0) as usize).max(4),
+        }
+    }
+}
+
+/// Learns from rows; `callbacks` and `probes` watch the training of the nets.
+///
+/// Inputs are `[rows, features]` in `f64`, targets `[rows, targets]` in their unit or `[rows, 1]` codes of classes.
+///
+/// # Errors
+/// If a trace fails, or the numbers of a training grow without bound.
+pub fn learn<'c>(
+    problem: &Problem,
+    rows: &Dataset,
+    settings: &Settings,
+    callbacks: Vec<Box<dyn Callback + 'c>>,
+    probes: Vec<Probe>,
+) -> Result<Learned> {
+    Learning { problem, rows, settings, found: None }.run(callbacks, probes)
+}
+
+/// Learns again from rows, all of which every net sees, with what was chosen before.
+///
+/// # Errors
+/// As [`learn`].
+pub fn refit(problem: &Problem, rows: &Dataset, settings: &Settings, found: &Choices) -> Result<Learned> {
+    Learning { problem, rows, settings, found: Some(found) }.run(Vec::new(), Vec::new())
+}
+
+struct Learning<'a> {
+    problem: &'a Problem,
+    rows: &'a Dataset,
+    settings: &'a Settings,
+    found: Option<&'a Choices>,
+}
+
+impl Learning<'_> {
+    fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>, probes: Vec<Probe>) -> Result<Learned> {
+        let (task, threads, count) = (self.problem.task, self.settings.threads, self.rows.len());
+        let plan = Plan::new(count, self.settings);
+        let truth: Vec<f64> = self.rows.targets().map_or_else(Vec::new, Array::to_vec);
+        let groups: Vec<usize> = match task {
+            Task::Classes { .. } => truth.iter().map(|&class| class as usize).collect(),
+            Task::Regression { .. } => vec![0; count],
+        };
+        let share = if self.found.is_some() { Some(0.0) } else { self.settings.validation };
+        let folds = Folds::new(&groups, plan.nets, share, self.settings.seed);
+        let encoding = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces)?;
+        let encoded = encoding.encode(self.rows.inputs(), threads)?;
+        let (scale, targets) = standardized(task, &truth);
+        let weights = self.weights(&groups);
+        let clock = std::time::Instant::now();
+        let rows = Rows {
+            inputs: with_ones(&encoded),
+            line: encoding.line_width(),
+            targets,
+            weights,
+            folds: &folds,
+            task,
+            threads,
+        };
+        let (line, base) = match self.found {
+            None => base::search(&rows)?,
+            Some(found) => (base::fit(&rows, found.line)?, Some(base::fit(&rows, found.penalties)?)),
+        };
+        let base = match &base {
+            Some(base) if self.found.is_some() || base.loss < line.loss => base,
+            _ => &line,
+        };
+        let base_seconds = clock.elapsed().as_secs_f64();
+        let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, base, callbacks, probes)?;
+        let mixture = match self.found {
+            Some(found) => found.mixture,
+            None => mixture(&rows, base, &of_nets, &scale),
+        };
+        if std::env::var("VERBOSE").is_ok() {
+            println!(
+                "  D {} line {:?} {:.4} base {:?} {:.4} ({base_seconds:.2} s) epochs {epochs}/{} ({:.2} s) val {:.4} {mixture:?}",
+                encoding.width(), line.penalties, line.loss, base.penalties, base.loss, history.epochs.len(),
+                history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
+                history.get("val_loss").iter().copied().fold(f64::INFINITY, f64::min)
+            );
+        }
+        let outputs = task.outputs();
+        let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
+        let line_out_of_fold = self.said(&scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
+        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture| -> Result<Model> {
+            let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale.clone());
+            let model = Model::new(layer).seed(self.settings.seed);
+            let model = match threads {
+                Some(threads) => model.threads(threads),
+                None => model,
+            };
+            model.build_on(&[Array::zeros([1, self.problem.features.len()], DType::F64)])?;
+            Ok(model)
+        };
+        Ok(Learned {
+            model: build(base, Some(nets), mixture)?,
+            line: build(&line, None, Mixture { base: 1.0, nets: 0.0 })?,
+            history,
+            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture },
+            out_of_fold,
+            line_out_of_fold,
+        })
+    }
+
+    /// The weight of each row, of mean 1.
+    fn weights(&self, groups: &[usize]) -> Vec<f32> {
+        let factor = |group: &usize| self.settings.class_weight.as_ref().and_then(|weights| weights.get(*group)).copied();
+        let mut weights: Vec<f32> = groups.iter().map(|group| factor(group).unwrap_or(1.0) as f32).collect();
+        let sum: f32 = weights.iter().sum();
+        let count = weights.len() as f32;
+        weights.iter_mut().for_each(|weight| *weight *= count / sum.max(f32::MIN_POSITIVE));
+        weights
+    }
+
+    /// Trains the nets on what the base leaves. Returns them, the training, its best epoch, and what they say of each row without
+    /// having seen it.
+    fn nets(
+        &self,
+        plan: &Plan,
+        rows: &Rows,
+        encoded: &Array,
+        base: &Base,
+        callbacks: Vec<Box<dyn Callback + '_>>,
+        probes: Vec<Probe>,
+    ) -> Result<(Ensemble, History, usize, Vec<f64>)> {
+        let (count, outputs, nets) = (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
+        let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, dropout: plan.dropout };
+        let layer = std::sync::Arc::new(Ensemble::new(sizes));
+        let model = Model::new(layer.clone()).seed(self.settings.seed);
+        let mut model = match rows.threads {
+            Some(threads) => model.threads(threads),
+            None => model,
+        };
+        let loss = loss(rows.task, nets);
+        model.compile(AdamW::new(plan.learning_rate).weight_decay(plan.decay).exclude_from_weight_decay(["bias"]), loss, ());
+        let [train, validation] = [true, false].map(|training| self.targets(rows, base, nets, training));
+        let train = Dataset::new(encoded.clone(), train)?;
+        let validation = Dataset::new(encoded.clone(), validation)?;
+        let epochs = self.found.map_or(plan.epochs, |found| found.epochs);
+        let mut fit = Fit::epochs(epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
+        for probe in probes {
+            fit = fit.probe(probe);
+        }
+        let judged = self.found.is_none() && self.settings.validation != Some(0.0);
+        if judged {
+            let best = EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
+            fit = fit.validation(&validation).callback(best);
+        }
+        let history = model.fit(&train, fit)?;
+        let losses = history.get("val_loss");
+        let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let best = losses.iter().position(|&loss| loss == least).map_or(history.epochs.len(), |epoch| epoch + 1);
+        let said = model.predict(encoded)?.to_vec::<f32>();
+        let mask = rows.folds.mask();
+        let mut of_nets = vec![0.0; count * outputs];
+        for row in 0..count {
+            let left_out: f32 = mask[row * nets..(row + 1) * nets].iter().sum();
+            for at in 0..nets * outputs {
+                let (net, output) = (at / outputs, at % outputs);
+                if mask[row * nets + net] > 0.0 {
+                    of_nets[row * outputs + output] += f64::from(said[row * nets * outputs + at] / left_out);
+                }
+            }
+        }
+        Ok((layer.with_values(layer.values()), history, best, of_nets))
+    }
+
+    /// What the loss takes: what the base says for each net, the targets, and the weight of the row for each net.
+    fn targets(&self, rows: &Rows, base: &Base, nets: usize, training: bool) -> Array {
+        let (count, outputs, width) =
+            (rows.inputs.shape().batch(), rows.targets.shape().features(), rows.inputs.shape().features());
+        let (mask, inputs) = (rows.folds.mask(), rows.inputs.to_vec::<f32>());
+        let targets = rows.targets.to_vec::<f64>();
+        let mut values = Vec::with_capacity(count * (nets * outputs + outputs + nets));
+        let mut said = vec![0.0; outputs];
+        for row in 0..count {
+            for coefficients in &base.folds {
+                said.fill(0.0);
+                for (x, coefficients) in inputs[row * width..(row + 1) * width].iter().zip(coefficients.chunks_exact(outputs)) {
+                    said.iter_mut().zip(coefficients).for_each(|(said, coefficient)| *said += f64::from(*x) * coefficient);
+                }
+                values.extend(said.iter().map(|&said| said as f32));
+            }
+            values.extend(targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32));
+            let factor = rows.weights[row];
+            values.extend(mask[row * nets..(row + 1) * nets].iter().map(|&left_out| match training {
+                true => (1.0 - left_out) * factor,
+                false => left_out * factor * nets as f32,
+            }));
+        }
+        let width = values.len() / count.max(1);
+        Array::new([count, width], values).unwrap_or_else(|_| Array::zeros([count, width], DType::F32))
+    }
+
+    /// Predictions of rows from what the base and the nets say.
+    fn said(&self, scale: &Scale, mixture: Mixture, base: &[f64], nets: &[f64]) -> Array {
+        let (task, outputs, count) = (self.problem.task, self.problem.task.outputs(), self.rows.len());
+        let mut values = Vec::with_capacity(count * outputs);
+        for row in 0..count {
+            let range = row * outputs..(row + 1) * outputs;
+            let mixed = mixed(task, scale, mixture, &base[range.clone()], &nets[range]);
+            match task {
+                Task::Regression { .. } => values.extend(mixed.iter().enumerate().map(|(at, said)| {
+                    (said * scale.deviation[at] + scale.mean[at]).max(scale.least[at]).min(scale.most[at])
+                })),
+                Task::Classes { .. } => {
+                    let most = mixed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let sum: f64 = mixed.iter().map(|logit| (logit - most).exp()).sum();
+                    values.extend(mixed.iter().map(|logit| (logit - most).exp() / sum));
+                }
+            }
+        }
+        Array::from_fn([count, outputs], |at| values[at])
+    }
+}
+
+/// What the mixture says, standardized, or as logits.
+fn mixed(task: Task, scale: &Scale, mixture: Mixture, base: &[f64], nets: &[f64]) -> Vec<f64> {
+    let prior = |at: usize| if task.is_classes() { scale.mean[at] } else { 0.0 };
+    (0..base.len()).map(|at| prior(at) + (base[at] - prior(at)) * mixture.base + nets[at] * mixture.nets).collect()
+}
+
+/// The shares that do best on rows left out, on a grid.
+fn mixture(rows: &Rows, base: &Base, nets: &[f64], scale: &Scale) -> Mixture {
+    let outputs = rows.task.outputs();
+    let targets = rows.targets.to_vec::<f64>();
+    let mut best = (f64::INFINITY, Mixture { base: 1.0, nets: 1.0 });
+    for of_base in [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0] {
+        for of_nets in [1.0, 0.8, 0.6, 0.4, 0.2, 0.0] {
+            let mixture = Mixture { base: of_base, nets: of_nets };
+            let mut total = 0.0;
+            for row in 0..targets.len() / outputs {
+                let range = row * outputs..(row + 1) * outputs;
+                if base.out_of_fold[range.start].is_nan() {
+                    continue;
+                }
+                let said = mixed(rows.task, scale, mixture, &base.out_of_fold[range.clone()], &nets[range.clone()]);
+                total += f64::from(rows.weights[row]) * base::loss(rows.task, &said, &targets[range]);
+            }
+            if total < best.0 {
+                best = (total, mixture);
+            }
+        }
+    }
+    best.1
+}
+
+/// The loss of all nets: each is judged on what the base says for it and what it adds.
+fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send + Sync + 'static {
+    let outputs = task.outputs();
+    move |y_true: &Tensor, y_pred: &Tensor| {
+        let batch = y_pred.batch();
+        let offset = y_true.slice(1, ..nets * outputs);
+        let truth = y_true.slice(1, nets * outputs..nets * outputs + outputs).reshape([batch, 1, outputs]);
+        let weights = y_true.slice(1, nets * outputs + outputs..);
+        let said = (y_pred + offset).reshape([batch, nets, outputs]);
+        let losses = match task {
+            Task::Regression { .. } => (said - truth).square().mean_axes(&[-1]),
+            Task::Classes { .. } => said.logsumexp_axes(&[-1]) - (&said * truth).sum_axes(&[-1]),
+        };
+        (losses * weights).mean_axes(&[-1])
+    }
+}
+
+/// Targets of mean 0 and deviation 1, or 1 for the class of a row; and how that was done.
+fn standardized(task: Task, truth: &[f64]) -> (Scale, Array) {
+    let outputs = task.outputs();
+    match task {
+        Task::Classes { count } => {
+            let rows = truth.len();
+            let mut shares = vec![0.0; count];
+            truth.iter().for_each(|&class| shares[class as usize] += 1.0);
+            let mean = shares.iter().map(|share| ((share + 0.5) / (rows as f64 + 0.5 * count as f64)).ln()).collect();
+            let targets = Array::from_fn([rows, count], |at| f64::from(u8::from(truth[at / count] as usize == at % count)));
+            let ones = vec![1.0; count];
+            (Scale { mean, deviation: ones.clone(), least: vec![0.0; count], most: ones }, targets)
+        }
+        Task::Regression { .. } => {
+            let rows = truth.len() / outputs.max(1);
+            let column = |output: usize| truth.iter().skip(output).step_by(outputs).copied();
+            let mean: Vec<f64> = (0..outputs).map(|output| column(output).sum::<f64>() / rows as f64).collect();
+            let spread = |output: usize| column(output).map(|y| (y - mean[output]).powi(2)).sum::<f64>() / rows as f64;
+            let deviation: Vec<f64> =
+                (0..outputs).map(spread).map(|variance| if variance > 0.0 { variance.sqrt() } else { 1.0 }).collect();
+            let limits = |output: usize| {
+                let (low, high) = column(output).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
+                let room = high - low;
+                // What was never negative is not predicted to be.
+                (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
+            };
+            let (least, most) = (0..outputs).map(limits).unzip();
+            let targets = Array::from_fn([rows, outputs], |at| (truth[at] - mean[at % outputs]) / deviation[at % outputs]);
+            (Scale { mean, deviation, least, most }, targets)
+        }
+    }
+}
+
+/// `[rows, 1 + width]` with a column of ones in front.
+fn with_ones(encoded: &Array) -> Array {
+    let (rows, width) = (encoded.shape().batch(), encoded.shape().features());
+    let values = encoded.to_vec::<f32>();
+    let place = |at: usize| if at % (width + 1) == 0 { 1.0 } else { values[at / (width + 1) * width + at % (width + 1) - 1] };
+    Array::from_fn([rows, width + 1], place)
+}
+
+/// The mean of the folds' coefficients `[1 + width, outputs]`.
+fn mean_of_folds(base: &Base, outputs: usize) -> Array {
+    let count = base.folds.len().max(1) as f64;
+    let size = base.folds.first().map_or(0, Vec::len);
+    let mean = |at: usize| base.folds.iter().map(|coefficients| coefficients[at]).sum::<f64>() / count;
+    Array::from_fn([size / outputs.max(1), outputs], mean)
+}

@@ -1,0 +1,17 @@
+//! The model for tables: what a row's columns are, how they are encoded, and how the model learns.
+//!
+//! In: rows of numbers, times and codes of categories. Out: a model from such rows to predictions in the targets' unit, or to the
+//! probabilities of classes, with all that it takes from the training rows among its weights.
+
+mod base;
+mod encoding;
+mod ensemble;
+mod folds;
+mod learning;
+mod logistic;
+mod problem;
+mod ridge;
+mod table_net;
+
+pub use learning::{Choices, Learned, learn, refit};
+pub use problem::{Feature, Problem, Settings, Task};
