@@ -24,6 +24,68 @@ pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     write().map_err(|error| failure("cannot write", path, &error))
 }
 
+/// A file that is written bit by bit, and put in its place whole at the end. Dropped before that, it leaves what was there.
+pub struct Draft {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: Option<io::BufWriter<File>>,
+}
+
+impl Draft {
+    /// Begins a file of this path. Missing folders are made.
+    pub fn new(path: &Path) -> Result<Self> {
+        let begin = || match path.is_dir() {
+            true => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
+            false => create_temporary(make_folder(path)?),
+        };
+        let (temporary, file) = begin().map_err(|error| failure("cannot write", path, &error))?;
+        Ok(Self { path: path.to_path_buf(), temporary, file: Some(io::BufWriter::new(file)) })
+    }
+
+    /// Puts it in its place, when all is on the disk.
+    pub fn finish(mut self) -> Result<()> {
+        let file = self.file.take().expect("a draft has its file until it is finished");
+        let written = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
+        let placed = written.and_then(|()| fs::rename(&self.temporary, &self.path));
+        placed.inspect_err(|_| discard(&self.temporary)).map_err(|error| failure("cannot write", &self.path, &error))
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_mut().map_or(Ok(0), |file| file.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            discard(&self.temporary);
+        }
+    }
+}
+
+/// Removes the temporary files that killed processes have left in a folder. Those of living processes stay, and all where the
+/// system does not say which processes live.
+pub fn remove_leftovers(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let processes = Path::new("/proc");
+    if !processes.join("self").exists() {
+        return;
+    }
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(".endo-")?.strip_suffix(".tmp")?.split('-').next());
+        if process.is_some_and(|process| process.parse::<u32>().is_ok() && !processes.join(process).exists()) {
+            discard(&entry.path());
+        }
+    }
+}
+
 /// Writes these pieces to a temporary file that nobody else writes or reads, to be renamed by the caller.
 pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     let write = || make_folder(path).and_then(|_| File::create(path)).and_then(|file| fill(file, path, pieces));
@@ -86,7 +148,7 @@ pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) ->
 
 /// The right to a file of a run, as a lock on a file beside it. The system takes it back when the process ends, however it ends.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub struct Claim {
     path: PathBuf,
     file: File,
 }
@@ -213,6 +275,37 @@ mod tests {
         let mut names = folder.names();
         names.sort();
         assert_eq!(names, ["a", "deeper"]);
+    }
+
+    #[test]
+    fn a_draft_is_in_its_place_when_it_is_finished_and_not_before() {
+        let folder = Folder::new("draft");
+        let path = folder.0.join("a");
+        write(&path, &[b"before"]).unwrap();
+        let mut draft = Draft::new(&path).unwrap();
+        draft.write_all(b"one ").unwrap();
+        draft.write_all(b"two").unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), folder.names().len()), (b"before".as_slice(), 2));
+        drop(draft);
+        assert_eq!((fs::read(&path).unwrap().as_slice(), folder.names().len()), (b"before".as_slice(), 1));
+        let mut draft = Draft::new(&path).unwrap();
+        draft.write_all(b"after").unwrap();
+        draft.finish().unwrap();
+        assert_eq!((fs::read(&path).unwrap().as_slice(), folder.names().len()), (b"after".as_slice(), 1));
+        assert!(Draft::new(&folder.0).is_err());
+    }
+
+    #[test]
+    fn leftovers_of_dead_processes_are_removed() {
+        let folder = Folder::new("leftovers");
+        let mine = format!(".endo-{}-7.tmp", std::process::id());
+        let dead = format!(".endo-{}-7.tmp", u32::MAX);
+        [mine.as_str(), &dead, ".endo-x-1.tmp", "a.tmp"].iter().for_each(|name| fs::write(folder.0.join(name), "").unwrap());
+        remove_leftovers(&folder.0);
+        let mut names = folder.names();
+        names.sort();
+        assert_eq!(names, [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
+        remove_leftovers(&folder.0.join("none"));
     }
 
     #[test]

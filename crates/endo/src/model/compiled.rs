@@ -187,7 +187,7 @@ impl<T: Optimizer + 'static> IntoOptimizer for T {
     }
 }
 
-impl IntoOptimizer for &'static str {
+impl IntoOptimizer for &str {
     fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
         optimizers::get(self)
     }
@@ -209,7 +209,7 @@ impl<L: Loss + 'static> IntoLoss for L {
     }
 }
 
-impl IntoLoss for &'static str {
+impl IntoLoss for &str {
     fn into_loss(self) -> Arc<dyn Loss> {
         losses::get(self).unwrap_or_else(|error| {
             Arc::new(move |_: &Tensor, y_pred: &Tensor| {

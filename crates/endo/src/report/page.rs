@@ -14,8 +14,10 @@ use super::tables::{layers, numbers};
 const STYLE: &str = include_str!("page.css");
 
 /// The whole page.
-pub fn page(title: &str, history: &History, structure: &Structure) -> String {
+pub fn page(title: &str, history: &History, structure: &Structure, sections: &[(&str, &str)]) -> String {
     let title = escape(title);
+    let sections: String =
+        sections.iter().map(|(name, text)| format!("<h2>{}</h2>\n<pre>{}</pre>\n", escape(name), escape(text))).collect();
     let figures: String = figures(history)
         .iter()
         .map(|figure| {
@@ -37,7 +39,7 @@ pub fn page(title: &str, history: &History, structure: &Structure) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<link rel=\"icon\" href=\"data:,\">\n\
-         <title>{title}</title>\n<style>\n{FIGURE_STYLE}\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{body}{cost}</main>\n\
+         <title>{title}</title>\n<style>\n{FIGURE_STYLE}\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{sections}{body}{cost}</main>\n\
          </body>\n</html>\n"
     )
 }
@@ -80,12 +82,12 @@ mod tests {
         let logs = Logs(vec![("loss".to_string(), 1.5), ("mae".to_string(), 0.2), ("val_loss".to_string(), 2.0)]);
         let epoch = Epoch { ledger: Ledger { terms, total: 1.5 }, logs, ..Epoch::default() };
         let history = History { epochs: vec![epoch; 3], ..History::default() };
-        let page = page("A & B", &history, &Structure::default());
+        let page = page("A & B", &history, &Structure::default(), &[]);
         assert!(page.contains("<h1>A &amp; B</h1>") && page.contains("&lt;img src=x&gt;") && !page.contains("<img"));
         for outside in ["<script", "http://", "https://", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
-        assert!(super::page("x", &History::default(), &Structure::default()).contains("No epoch is done yet"));
+        assert!(super::page("x", &History::default(), &Structure::default(), &[]).contains("No epoch is done yet"));
     }
 }
