@@ -1,132 +1,384 @@
 //! What can be asked of the command: each option with its name, its default, its check and its help in one place.
 //!
-//! In: the words of the command line. Out: [`Arguments`], or a refusal that says which word is wrong.
+//! In: the words of the command line. Out: a [`Command`] with its arguments, or a refusal that says which word is wrong.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use endo::data::Kind;
 
-/// What to train on, how, and where the weights go.
+/// What is to be done.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Arguments {
-    /// A CSV file; the embedded table if there is none.
+pub enum Command {
+    /// Trains a model on a table.
+    Train(Box<Training>),
+    /// Judges a model by a table that has the target.
+    Evaluate(Application),
+    /// Predicts the target of a table's rows.
+    Predict(Application),
+    /// Says which columns a model's predictions depend on.
+    Explain(Application),
+    /// Writes a model for other programs.
+    Export(Application),
+}
+
+/// What to train on, how, and where the results go.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Training {
+    /// A CSV file, or `-` for standard input; the embedded table if there is none.
     pub data: Option<PathBuf>,
-    /// What separates the columns of the file; it is found if there is none. A blank stands for any number of blanks.
-    pub delimiter: Option<char>,
-    /// The column to predict; that of the embedded table if there is none.
-    pub target: Option<String>,
+    /// How the file is written.
+    pub reading: Reading,
+    /// The columns to predict; that of the embedded table if there is none.
+    pub targets: Vec<String>,
+    /// Regression or classification; found from the target if there is none.
+    pub task: Option<TaskName>,
+    /// The model to train.
+    pub model: ModelName,
     /// Passes over the training rows.
-    pub epochs: usize,
+    pub epochs: Option<usize>,
     /// Rows in a step.
-    pub batch_size: usize,
-    /// Nadam's.
-    pub learning_rate: f64,
+    pub batch_size: Option<usize>,
+    /// The optimizer's.
+    pub learning_rate: Option<f64>,
+    /// How much the reconstruction of the inputs weighs in the loss.
+    pub reconstruction: Option<f64>,
+    /// Whether all classes weigh the same in the loss, however many rows they have.
+    pub balanced: bool,
     /// Of the first weights and the order of rows.
     pub seed: u64,
     /// Of the choice of rows to train, validate and test on.
     pub split_seed: u64,
-    /// The share of the rows that are not for the test; 0 is no validation.
-    pub validation: f64,
+    /// The share of the rows that are not for the test; 0 is no validation. The model's own if there is none.
+    pub validation: Option<f64>,
     /// The share of all rows.
     pub test: f64,
-    /// The folder that the weights go to.
+    /// Whether the model that is saved learns from all rows, when it was tested.
+    pub refit: bool,
+    /// The folder that the results go to.
     pub out: PathBuf,
     /// Threads; all that there are if none is given.
     pub threads: Option<usize>,
-    /// Whether to print JSON lines instead of text.
+    /// What is printed.
+    pub printing: Printing,
+}
+
+/// What to do with a model that was trained.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Application {
+    /// The model's file, or the folder of the run.
+    pub model: PathBuf,
+    /// A CSV file, or `-` for standard input.
+    pub data: PathBuf,
+    /// How the file is written.
+    pub reading: Reading,
+    /// Where the results go; `-` is standard output.
+    pub out: PathBuf,
+    /// Threads; all that there are if none is given.
+    pub threads: Option<usize>,
+    /// What is printed.
+    pub printing: Printing,
+}
+
+/// How a file is written, as far as it is said and not to be found.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Reading {
+    /// What separates the columns. A blank stands for any number of blanks.
+    pub delimiter: Option<char>,
+    /// Whether the first line names the columns.
+    pub header: Option<bool>,
+    /// The decimal mark.
+    pub decimal: Option<char>,
+    /// More spellings of a cell that is missing.
+    pub missing: Vec<String>,
+    /// What columns hold.
+    pub kinds: Vec<(String, Kind)>,
+}
+
+/// What is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Printing {
+    /// JSON lines instead of text.
     pub json: bool,
+    /// Nothing but results that were asked for, warnings and errors.
+    pub quiet: bool,
+}
+
+/// What a target is taken for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TaskName {
+    /// Numbers.
+    Regression,
+    /// Classes.
+    Classification,
+}
+
+/// Which model is trained.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ModelName {
+    /// The model for tables.
+    Tabular,
+    /// The reconstructing regressor of the book.
+    Regressor,
+    /// Layers that a file in TOML lists.
+    File(PathBuf),
 }
 
 const ABOUT: &str = "\
-Trains a neural network on a table of numbers and reports its error on rows it has not seen.
+Trains a neural network on a table, says how good it is on rows it has not seen, and predicts with it.
 
-The network is the reconstructing regressor: five layers of 30 SELU units, whose last activations must
-also be able to reconstruct the inputs. Without --data it learns the quality of red wines from a table
-that comes with the program.";
+Without --data it learns the quality of red wines from a table that comes with the program.";
 
 const EXAMPLES: &str = "\
 Examples:
   endo                                                    the red wines, with all defaults
-  endo train --epochs 100 --seed 7                        longer, and from other first weights
   endo train --data houses.csv --target price             a table of your own
   endo train --data houses.csv --target price --json      one JSON object a line, for other programs
+  endo predict endo-out --data new.csv --out prices.csv   the prices of other houses
+  endo evaluate endo-out --data sold.csv                  how good it is on houses that were sold since
+  endo explain endo-out --data houses.csv                 which columns the prices depend on
+  psql --csv -c 'select * from houses' | endo train --data - --target price
 
-The table is a CSV file: the first line names the columns, and every line below has a number in each.";
+Exit codes: 0 when all went well, 1 when something failed, 2 when the arguments make no sense.";
 
-impl Arguments {
+const TRAIN_NOTES: &str = "\
+The table is a CSV file: the first line names the columns, and each line below is a row. Delimiter, decimal
+marks, dates, categories and missing cells are found and shown before the training; options override them.
+
+The error is that of a model which has not seen the rows to test on. The model that is saved is trained again
+on all rows, with what was found out (--no-refit saves the tested one).
+
+In the folder --out are model.endo (for predict, evaluate, explain and export), report.html (figures of the
+training) and run.toml (settings, columns, scores and history).";
+
+const PREDICT_NOTES: &str = "\
+Columns may be in any order; those that the model does not know are ignored, and the target is not needed.
+Written are one row for each row, in its order: the column `prediction`, for several targets `prediction NAME`,
+and for classes also `probability CLASS`. Files of any size are read and written in parts.";
+
+impl Command {
     /// Reads the words of a command line, the program's name first.
     ///
     /// # Errors
     /// What the command line lacks or has too much of; also the help that was asked for.
     pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = command().try_get_matches_from(words)?;
-        Ok(Self::from_matches(matches.subcommand().map_or(&matches, |(_, matches)| matches)))
+        let matches = definition().try_get_matches_from(words)?;
+        Ok(match matches.subcommand() {
+            Some(("evaluate", matches)) => Self::Evaluate(Application::from_matches(matches)),
+            Some(("predict", matches)) => Self::Predict(Application::from_matches(matches)),
+            Some(("explain", matches)) => Self::Explain(Application::from_matches(matches)),
+            Some(("export", matches)) => Self::Export(Application::from_matches(matches)),
+            Some((_, matches)) => Self::Train(Box::new(Training::from_matches(matches))),
+            None => Self::Train(Box::new(Training::from_matches(&matches))),
+        })
     }
+}
 
+impl Training {
     fn from_matches(matches: &ArgMatches) -> Self {
         Self {
-            data: matches.get_one("data").cloned(),
-            delimiter: matches.get_one("delimiter").copied(),
-            target: matches.get_one("target").cloned(),
-            epochs: given(matches, "epochs"),
-            batch_size: given(matches, "batch-size"),
-            learning_rate: given(matches, "learning-rate"),
+            data: optional(matches, "data"),
+            reading: Reading::from_matches(matches),
+            targets: all(matches, "target"),
+            task: optional(matches, "task"),
+            model: given(matches, "model"),
+            epochs: optional(matches, "epochs"),
+            batch_size: optional(matches, "batch-size"),
+            learning_rate: optional(matches, "learning-rate"),
+            reconstruction: optional(matches, "reconstruction"),
+            balanced: matches.get_flag("balanced"),
             seed: given(matches, "seed"),
             split_seed: given(matches, "split-seed"),
-            validation: given(matches, "validation"),
+            validation: optional(matches, "validation"),
             test: given(matches, "test"),
+            refit: !matches.get_flag("no-refit"),
             out: given(matches, "out"),
-            threads: matches.get_one("threads").copied(),
-            json: matches.get_flag("json"),
+            threads: optional(matches, "threads"),
+            printing: Printing::from_matches(matches),
         }
     }
 }
 
-/// An option that has a default.
-fn given<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> T {
-    matches.get_one(name).cloned().expect("an option with a default has a value")
+impl Application {
+    fn from_matches(matches: &ArgMatches) -> Self {
+        let path = |name| value(matches, name).unwrap_or_else(|| PathBuf::from("-"));
+        let reading = if matches.try_contains_id("delimiter").is_ok() { Reading::from_matches(matches) } else { Reading::default() };
+        Self {
+            model: path("model"),
+            data: path("data"),
+            reading,
+            out: path("out"),
+            threads: value(matches, "threads"),
+            printing: Printing::from_matches(matches),
+        }
+    }
 }
 
-fn command() -> Command {
-    let train =
-        Command::new("train").about("Trains the network; what `endo` alone does too").after_help(EXAMPLES).args(options());
-    Command::new("endo")
+impl Reading {
+    fn from_matches(matches: &ArgMatches) -> Self {
+        let header = match (matches.get_flag("header"), matches.get_flag("no-header")) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        let ignored = all::<String>(matches, "ignore").into_iter().map(|name| (name, Kind::Ignored));
+        Self {
+            delimiter: optional(matches, "delimiter"),
+            header,
+            decimal: optional(matches, "decimal"),
+            missing: all(matches, "missing"),
+            kinds: all::<(String, Kind)>(matches, "type").into_iter().chain(ignored).collect(),
+        }
+    }
+}
+
+impl Printing {
+    fn from_matches(matches: &ArgMatches) -> Self {
+        Self { json: matches.get_flag("json"), quiet: matches.get_flag("quiet") }
+    }
+}
+
+/// An option that this command may not have.
+fn value<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Option<T> {
+    matches.try_get_one(name).ok().flatten().cloned()
+}
+
+/// An option that has a default.
+fn given<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> T {
+    optional(matches, name).expect("an option with a default has a value")
+}
+
+/// An option that may be left out.
+fn optional<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Option<T> {
+    matches.get_one(name).cloned()
+}
+
+/// An option that may be given several times.
+fn all<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
+    matches.get_many(name).map(|values| values.cloned().collect()).unwrap_or_default()
+}
+
+fn definition() -> clap::Command {
+    let command = |name: &'static str, about: &'static str| clap::Command::new(name).about(about);
+    let training = || training_options().into_iter().chain(reading_options()).chain(printing_options());
+    let applied = || [model(), data("The rows, as a CSV file, or - for standard input").required(true)];
+    clap::Command::new("endo")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(EXAMPLES)
-        .args(options())
-        .subcommand(train)
+        .args(training())
+        .subcommand(command("train", "Trains a model on a table; what `endo` alone does too").after_help(TRAIN_NOTES).args(training()))
+        .subcommand(
+            command("predict", "Predicts the target of the rows of a table")
+                .after_help(PREDICT_NOTES)
+                .args(applied())
+                .arg(
+                    valued("out", "FILE", "Where the predictions go, as CSV; - for standard output")
+                        .default_value("-")
+                        .value_parser(value_parser!(PathBuf)),
+                )
+                .arg(threads_option())
+                .args(reading_options())
+                .args(printing_options()),
+        )
+        .subcommand(
+            command("evaluate", "Judges a model by a table that has the target")
+                .args(applied())
+                .arg(threads_option())
+                .args(reading_options())
+                .args(printing_options()),
+        )
+        .subcommand(
+            command("explain", "Says how much worse a model gets without each column")
+                .args(applied())
+                .arg(threads_option())
+                .args(reading_options())
+                .args(printing_options()),
+        )
+        .subcommand(
+            command("export", "Writes the model as a predictor, which the library loads without any code of the model")
+                .arg(model())
+                .arg(
+                    valued("out", "FILE", "Where the predictor goes").required(true).value_parser(value_parser!(PathBuf)),
+                )
+                .args(printing_options()),
+        )
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
 }
 
-fn options() -> [Arg; 13] {
-    [
-        valued("data", "FILE", "A CSV file to learn from [default: red wines]").value_parser(value_parser!(PathBuf)),
-        valued("delimiter", "CHARACTER", "What separates columns, or `tab` or `blank` [default: found]").value_parser(delimiter),
-        valued("target", "COLUMN", "The column to predict; needed with --data [default: quality]")
+fn model() -> Arg {
+    Arg::new("model")
+        .value_name("MODEL")
+        .help("A model.endo, or the folder of a run")
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+}
+
+fn data(help: &'static str) -> Arg {
+    valued("data", "FILE", help).value_parser(value_parser!(PathBuf))
+}
+
+fn threads_option() -> Arg {
+    valued("threads", "COUNT", "Threads to use; results do not depend on it [default: all]").value_parser(threads)
+}
+
+fn training_options() -> Vec<Arg> {
+    vec![
+        data("A CSV file to learn from, or - for standard input [default: red wines]"),
+        valued("target", "COLUMN", "The column to predict; several times for several [default for the wines: quality]")
+            .action(ArgAction::Append)
             .value_parser(NonEmptyStringValueParser::new()),
-        valued("epochs", "COUNT", "Passes over the training rows").default_value("20").value_parser(count),
-        valued("batch-size", "ROWS", "Rows in a training step").default_value("32").value_parser(count),
-        valued("learning-rate", "RATE", "Size of the optimizer's steps").default_value("0.001").value_parser(rate),
+        valued("task", "TASK", "regression or classification [default: found from the target]").value_parser(task),
+        valued("model", "MODEL", "`tabular`, `regressor` (the book's net), or a FILE.toml that lists layers")
+            .default_value("tabular")
+            .value_parser(model_name),
+        valued("epochs", "COUNT", "Passes over the training rows, at most [default: by the number of rows]")
+            .value_parser(count),
+        valued("batch-size", "ROWS", "Rows in a training step [default: by the number of rows]").value_parser(count),
+        valued("learning-rate", "RATE", "Size of the optimizer's steps [default: the model's]").value_parser(rate),
+        valued("reconstruction", "WEIGHT", "Weight of a loss that reconstructs the inputs [default: the model's]")
+            .value_parser(weight),
+        flag("balanced", "Let all classes weigh the same, however many rows they have"),
         valued("seed", "NUMBER", "Chooses the first weights and the order of rows").default_value("1").value_parser(seed),
         valued("split-seed", "NUMBER", "Chooses the rows to train, validate and test on").default_value("42").value_parser(seed),
-        valued("validation", "SHARE", "Rows to validate on, of those not for the test; or 0")
-            .default_value("0.25")
+        valued("validation", "SHARE", "Rows to validate on, of those not for the test; or 0 [default: the model's]")
             .value_parser(share_or_none),
         valued("test", "SHARE", "Rows to test on, of all rows").default_value("0.25").value_parser(share),
-        valued("out", "FOLDER", "Where weights.safetensors is written")
+        flag("no-refit", "Save the model that was tested, and train none on all rows"),
+        valued("out", "FOLDER", "Where model.endo, report.html and run.toml are written")
             .default_value("endo-out")
             .value_parser(value_parser!(PathBuf)),
-        valued("threads", "COUNT", "Threads to use; results do not depend on it [default: all]").value_parser(threads),
-        Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON object a line: each epoch, then the test"),
+        threads_option(),
     ]
+}
+
+fn reading_options() -> Vec<Arg> {
+    vec![
+        valued("delimiter", "CHARACTER", "What separates columns, or `tab` or `blank` [default: found]").value_parser(delimiter),
+        flag("header", "The first line names the columns, also if these are numbers").conflicts_with("no-header"),
+        flag("no-header", "The first line is a row; columns are named x1, x2 and so on"),
+        valued("decimal", "MARK", "The decimal mark: `.` or `,` [default: found for each column]").value_parser(decimal),
+        valued("missing", "TEXT", "Another spelling of a missing cell; may be given several times").action(ArgAction::Append),
+        valued("type", "COLUMN=TYPE", "What a column holds: number, category or date; may be given several times")
+            .action(ArgAction::Append)
+            .value_parser(kind),
+        valued("ignore", "COLUMN", "A column to leave out; may be given several times").action(ArgAction::Append),
+    ]
+}
+
+fn printing_options() -> [Arg; 2] {
+    [flag("json", "Print JSON objects, one a line, instead of text"), flag("quiet", "Print nothing but warnings and errors")]
 }
 
 fn valued(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help).allow_negative_numbers(true)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// One character, or the name of one that is hard to write. Whether it can stand between numbers is known where tables are read.
@@ -137,6 +389,45 @@ fn delimiter(text: &str) -> Result<char, String> {
         ("blank", ..) => Ok(' '),
         (_, Some(letter), None) => Ok(letter),
         _ => Err("expected one character, as in ';', or the word `tab` or `blank`".to_string()),
+    }
+}
+
+fn decimal(text: &str) -> Result<char, String> {
+    match text {
+        "." | "point" => Ok('.'),
+        "," | "comma" => Ok(','),
+        _ => Err("expected `.` or `,`".to_string()),
+    }
+}
+
+/// A name, an equals sign and a type. Names may have equals signs, types have none.
+fn kind(text: &str) -> Result<(String, Kind), String> {
+    let expected = || "expected a column, `=`, and `number`, `category` or `date`, as in zip=category".to_string();
+    let (name, kind) = text.rsplit_once('=').ok_or_else(expected)?;
+    let kind = match kind.trim() {
+        "number" => Kind::Number,
+        "category" => Kind::Word,
+        "date" => Kind::Time,
+        "ignore" => Kind::Ignored,
+        _ => return Err(expected()),
+    };
+    Ok((name.to_string(), kind))
+}
+
+fn task(text: &str) -> Result<TaskName, String> {
+    match text {
+        "regression" => Ok(TaskName::Regression),
+        "classification" => Ok(TaskName::Classification),
+        _ => Err("expected `regression` or `classification`".to_string()),
+    }
+}
+
+fn model_name(text: &str) -> Result<ModelName, String> {
+    match text {
+        "tabular" => Ok(ModelName::Tabular),
+        "regressor" => Ok(ModelName::Regressor),
+        _ if text.ends_with(".toml") => Ok(ModelName::File(PathBuf::from(text))),
+        _ => Err("expected `tabular`, `regressor`, or the path of a file that ends in .toml".to_string()),
     }
 }
 
@@ -159,6 +450,12 @@ fn rate(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(usable).ok_or_else(|| "expected a positive number; 0.001 is usual".to_string())
 }
 
+/// A weight of a loss that f32 can hold.
+fn weight(text: &str) -> Result<f64, String> {
+    let usable = |weight: &f64| *weight >= 0.0 && (*weight as f32).is_finite();
+    text.parse().ok().filter(usable).ok_or_else(|| "expected 0 or a positive number; 0.05 is usual".to_string())
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let between = |share: &f64| *share > 0.0 && *share < 1.0;
     text.parse().ok().filter(between).ok_or_else(|| "expected a number between 0 and 1, as in 0.25".to_string())
@@ -173,40 +470,69 @@ fn share_or_none(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Arguments, clap::Error> {
-        Arguments::parse(line.split(' ').map(OsString::from))
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Command::parse(line.split(' ').map(OsString::from))
+    }
+
+    fn training(line: &str) -> Training {
+        match parse(line).unwrap() {
+            Command::Train(training) => *training,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn the_definition_of_the_command_is_sound() {
-        command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]
     fn the_subcommand_may_be_left_out() {
         assert_eq!(parse("endo").unwrap(), parse("endo train").unwrap());
         assert_eq!(parse("endo --seed 7").unwrap(), parse("endo train --seed 7").unwrap());
-        assert_eq!(parse("endo --seed 7").unwrap().seed, 7);
+        assert_eq!(training("endo --seed 7").seed, 7);
     }
 
     #[test]
     fn numbers_that_make_no_sense_are_refused_by_name() {
         let wrong = ["--epochs 0", "--batch-size 0", "--learning-rate -1", "--learning-rate NaN", "--learning-rate 1e-60"];
         let shares = ["--test 0", "--test 1", "--validation 1", "--validation -0.1", "--test nan", "--threads 0", "--seed -1"];
-        for option in wrong.into_iter().chain(shares) {
+        let more = ["--reconstruction -1", "--task ranking", "--model trees", "--decimal ;", "--type a", "--type a=word"];
+        for option in wrong.into_iter().chain(shares).chain(more) {
             let refusal = parse(&format!("endo train {option}")).unwrap_err().to_string();
-            assert!(refusal.contains(option.split(' ').next().unwrap()) && refusal.contains("expected a "), "{refusal}");
+            assert!(refusal.contains(option.split(' ').next().unwrap()) && refusal.contains("expected "), "{refusal}");
         }
-        assert_eq!(parse("endo --validation 0").unwrap().validation, 0.0);
+        assert_eq!(training("endo --validation 0").validation, Some(0.0));
     }
 
     #[test]
     fn a_delimiter_is_a_character_or_a_word_for_one() {
         for (word, delimiter) in [(";", ';'), ("tab", '\t'), ("\\t", '\t'), ("blank", ' '), ("-", '-'), ("ä", 'ä')] {
-            assert_eq!(parse(&format!("endo --delimiter {word}")).unwrap().delimiter, Some(delimiter));
+            assert_eq!(training(&format!("endo --delimiter {word}")).reading.delimiter, Some(delimiter));
         }
         let refusal = parse("endo --delimiter semicolon").unwrap_err().to_string();
         assert!(refusal.contains("--delimiter") && refusal.contains("expected one character"), "{refusal}");
-        assert_eq!(parse("endo").unwrap().delimiter, None);
+        assert_eq!(training("endo").reading, Reading::default());
+    }
+
+    #[test]
+    fn columns_have_types_and_targets_may_be_several() {
+        let training = training("endo --target a --target b --type x=y=category --type d=date --ignore id --no-header");
+        assert_eq!(training.targets, ["a", "b"]);
+        let kinds = [("x=y", Kind::Word), ("d", Kind::Time), ("id", Kind::Ignored)];
+        assert_eq!(training.reading.kinds, kinds.map(|(name, kind)| (name.to_string(), kind)));
+        assert_eq!(training.reading.header, Some(false));
+    }
+
+    #[test]
+    fn a_model_is_applied_to_a_file_or_to_standard_input() {
+        let Command::Predict(applied) = parse("endo predict endo-out --data - --decimal ,").unwrap() else { panic!() };
+        assert_eq!((applied.model, applied.data, applied.out), ("endo-out".into(), "-".into(), "-".into()));
+        assert_eq!(applied.reading.decimal, Some(','));
+        let Command::Evaluate(applied) = parse("endo evaluate a/model.endo --data t.csv --json").unwrap() else { panic!() };
+        assert!(applied.printing.json && applied.model == PathBuf::from("a/model.endo"));
+        let Command::Export(applied) = parse("endo export endo-out --out p.endo").unwrap() else { panic!() };
+        assert_eq!(applied.out, PathBuf::from("p.endo"));
+        assert!(parse("endo predict --data t.csv").unwrap_err().to_string().contains("<MODEL>"));
     }
 }

@@ -1,16 +1,24 @@
-//! The command `endo`: trains the reconstructing regressor on a table.
+//! The command `endo`: trains models on tables, judges them, and predicts with them.
 //!
 //! In: arguments. Out: text or JSON lines on standard output, errors on standard error, and an exit code: 0 when all went
 //! well, 1 when something failed, 2 when the arguments make no sense.
 
 mod arguments;
-mod line;
+mod definition;
+mod evaluate;
+mod model_file;
 mod output;
-mod regressor;
-mod standardization;
-mod table;
-#[allow(dead_code)]
+mod parts;
+mod predict;
+mod recipe;
+mod run_folder;
+mod run_hash;
+mod schema;
+mod scores;
+mod source;
+mod summary;
 mod tabular;
+mod task;
 mod train;
 
 use std::io::{self, Write};
@@ -18,18 +26,25 @@ use std::process::ExitCode;
 
 use endo::{Error, ErrorKind};
 
-use arguments::Arguments;
+use arguments::Command;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args_os()) {
-        Ok(arguments) => arguments,
+    let command = match Command::parse(std::env::args_os()) {
+        Ok(command) => command,
         Err(refusal) => {
             // Help and refusals are all there is to print here; if that cannot be printed, nothing can.
             let _ = refusal.print();
             return ExitCode::from(if refusal.use_stderr() { 2 } else { 0 });
         }
     };
-    match train::train(&arguments) {
+    let done = match &command {
+        Command::Train(arguments) => train::train(arguments),
+        Command::Evaluate(arguments) => evaluate::evaluate(arguments),
+        Command::Predict(arguments) => predict::predict(arguments),
+        Command::Explain(arguments) => evaluate::explain(arguments),
+        Command::Export(arguments) => model_file::export(arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // There is nowhere left to report a failure to report.

@@ -1,35 +1,42 @@
-//! What the command prints, and the file it writes.
+//! What the command prints.
 //!
-//! In: texts and numbers. Out: lines on standard output, as text or as JSON; places for files that were tried before they
-//! are needed.
+//! In: texts and numbers. Out: lines on standard output, as text, as tables or as JSON.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 use endo::training::{Callback, Epoch, Training};
-use endo::{Error, ErrorKind, Result, files};
+use endo::{Error, ErrorKind, Result};
 use serde_json::Value;
 
 /// Lines on standard output. When its reader has gone, they go nowhere, and the work goes on.
 pub struct Output<W = io::Stdout> {
     to: W,
     closed: bool,
+    quiet: bool,
 }
 
 impl Output {
-    /// Standard output.
-    pub fn stdout() -> Self {
-        Self { to: io::stdout(), closed: false }
+    /// Standard output; if `quiet`, for results alone.
+    pub fn stdout(quiet: bool) -> Self {
+        Self { to: io::stdout(), closed: false, quiet }
     }
 }
 
 impl<W: Write> Output<W> {
-    /// Prints a line, or several.
+    /// Prints a line, or several, unless it is quiet.
+    ///
+    /// # Errors
+    /// As those of [`result`](Self::result).
+    pub fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
+        if self.quiet { Ok(()) } else { self.result(text) }
+    }
+
+    /// Prints a line that was asked for.
     ///
     /// # Errors
     /// If it cannot be written for another reason than that nobody reads it.
-    pub fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
+    pub fn result(&mut self, text: impl std::fmt::Display) -> Result<()> {
         if self.closed {
             return Ok(());
         }
@@ -79,17 +86,27 @@ impl Callback for EpochRecords<'_> {
     }
 }
 
-/// A file in a folder, which is made if it is missing. Fails now if the file could not be written later.
-pub fn output_path(folder: &Path, name: &str) -> Result<PathBuf> {
-    let path = folder.join(name);
-    let help = "choose another folder with --out FOLDER, or change its permissions";
-    files::try_out(&path).map(|()| path).map_err(|error| error.help(help))
+/// Lines of cells, of which the first is aligned to the left and the others to the right.
+pub fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in lines {
+        let start = text.len();
+        for (column, cell) in line.iter().enumerate() {
+            let gap = " ".repeat(widths[column] - cell.chars().count());
+            text += &if column == 0 { format!("  {cell}{gap}") } else { format!("  {gap}{cell}") };
+        }
+        text.truncate(start + text[start..].trim_end().len());
+        text.push('\n');
+    }
+    text.pop();
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     struct Failing(io::ErrorKind);
@@ -106,9 +123,9 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
-        let mut closed = Output { to: Failing(io::ErrorKind::BrokenPipe), closed: false };
+        let mut closed = Output { to: Failing(io::ErrorKind::BrokenPipe), closed: false, quiet: false };
         assert!(closed.line("a").is_ok() && closed.closed && closed.line("b").is_ok());
-        let error = Output { to: Failing(io::ErrorKind::StorageFull), closed: false }.line("a").unwrap_err();
+        let error = Output { to: Failing(io::ErrorKind::StorageFull), closed: false, quiet: false }.line("a").unwrap_err();
         assert!(error.message().starts_with("cannot write to standard output: "), "{error}");
     }
 
@@ -120,12 +137,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_for_files_is_made_and_left_empty() {
-        let folder = std::env::temp_dir().join(format!("endo-output-{}/a/b", std::process::id()));
-        assert_eq!(output_path(&folder, "weights").unwrap(), folder.join("weights"));
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
-        fs::create_dir(folder.join("weights")).unwrap();
-        assert!(output_path(&folder, "weights").unwrap_err().message().contains("there is a folder of that name"));
-        fs::remove_dir_all(folder.ancestors().nth(2).unwrap()).unwrap();
+    fn cells_are_aligned() {
+        let lines = [["", "rmse", "r2"], ["the model", "0.5", "0.9"], ["é", "10.25", ""]].map(|line| line.map(String::from).to_vec());
+        assert_eq!(aligned(&lines), "              rmse   r2\n  the model    0.5  0.9\n  é          10.25");
+        assert_eq!(aligned(&[]), "");
     }
 }

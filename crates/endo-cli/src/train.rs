@@ -1,262 +1,216 @@
-//! Training, from the table to the saved weights.
+//! Training: from a table to a model in a folder, with what it is worth.
 //!
-//! In: arguments. Out: lines on the data, the model, every epoch and the test; a file of weights that holds the means and deviations
-//! of inputs and target too; and a page with figures of the training.
+//! In: arguments. Out: lines on the columns, every epoch and the scores; and the folder of the run. The model is judged by rows that
+//! it has not seen; what is saved has then learnt from all rows in the same way, unless that is not wanted.
 
 use std::io::{IsTerminal, stderr, stdout};
-use std::path::PathBuf;
 use std::time::Instant;
 
+use endo::data::shown;
 use endo::prelude::*;
+use endo::training::Progress;
 
-use crate::arguments::Arguments;
-use crate::line;
-use crate::output::{EpochRecords, Output, Record, output_path};
-use crate::regressor::compiled;
-use crate::table::{Parts, Scales, Source};
-
-/// The errors on the test rows, in the target's unit: of the model, of a line, and of predicting the mean of the training rows' targets.
-struct Test {
-    /// The model's loss, in variances of the target.
-    loss: f64,
-    model: Errors,
-    /// None where there are too many inputs for one.
-    line: Option<Errors>,
-    mean: Errors,
-}
-
-/// What is written.
-struct Files {
-    weights: PathBuf,
-    report: PathBuf,
-}
-
-/// So often the model's inside is looked at for the report.
-const READINGS: usize = 40;
-
-/// Mean errors over rows.
-#[derive(Clone, Copy)]
-struct Errors {
-    squared: f64,
-    absolute: f64,
-}
+use crate::arguments::Training;
+use crate::evaluate::scores;
+use crate::model_file::note;
+use crate::output::{EpochRecords, Output};
+use crate::parts::Parts;
+use crate::recipe::{Fitted, Learnable, Recipe};
+use crate::run_folder::{MODEL, RunFolder};
+use crate::run_hash::run_name;
+use crate::schema::{LeftOut, Schema};
+use crate::scores::Scores;
+use crate::source::Source;
+use crate::summary::{Judgement, Summary};
+use crate::tabular::{Problem, Task};
+use crate::task::Goal;
 
 /// Does all that was asked for.
 ///
 /// # Errors
-/// What is wrong with the data or the folder, before anything is trained; a number that is not finite, while training or in the test.
-pub fn train(arguments: &Arguments) -> Result<()> {
+/// What is wrong with the data or the folder, before anything is trained; a number that is not finite, while training or in the test;
+/// what cannot be written.
+pub fn train(arguments: &Training) -> Result<()> {
     let start = Instant::now();
-    let mut output = Output::stdout();
+    let mut output = Output::stdout(arguments.printing.quiet);
     let source = Source::read(arguments)?;
-    let parts = source.split(arguments)?;
-    let scales = source.scales(&parts)?;
-    let [weights, report] = ["weights.safetensors", "report.html"].map(|name| output_path(&arguments.out, name));
-    let files = Files { weights: weights?, report: report? };
-    let mut model = compiled(&scales, arguments)?;
-    if !arguments.json {
-        output.line(describe(&source, &parts))?;
-        output.line(format_args!("\n{}\n", model.summary()?))?;
+    let table = &source.table;
+    let in_source = |error: Error| crate::run_folder::within(&source.title, error);
+    let goal = Goal::find(table, &source.targets, arguments.task).map_err(in_source)?;
+    let targets = goal.encode(table).map_err(in_source)?;
+    let rows = rows_with_target(&targets, table.len(), &goal);
+    check_varies(&goal, &targets, &rows).map_err(in_source)?;
+    let classes = matches!(goal, Goal::Classes(..)).then(|| targets.to_vec::<f64>());
+    let recipe = Recipe::new(arguments, class_weight(arguments, &goal, classes.as_deref(), &rows)?)?;
+    let validation = if recipe.has_validation() { arguments.validation.unwrap_or(0.25) } else { 0.0 };
+    let parts = Parts::split(&rows, classes.as_deref(), [arguments.test, validation], arguments.split_seed).map_err(in_source)?;
+    let view = View { source: &source, goal: &goal, targets: &targets, arguments };
+    let (schema, left_out) = view.schema(&parts.train).map_err(in_source)?;
+    let run = run_name(table, &source.targets, arguments);
+    let folder = RunFolder::claim(&arguments.out)?;
+    let summary = Summary { source: &source, goal: &goal, parts: &parts, rows: rows.len(), left_out: &left_out, run: &run };
+    if !arguments.printing.json {
+        output.line(summary.describe(&schema)?)?;
     }
-    let mut fit = Fit::epochs(arguments.epochs).batch_size(arguments.batch_size);
-    if let Some(validation) = &parts.validation {
-        // All epochs are run; what is tested and saved are the weights of the one that did best on rows it had not seen.
-        let best = EarlyStopping::on("val_loss").patience(arguments.epochs).restore_best_weights(true);
-        fit = fit.validation(validation).callback(best);
-    }
-    // Progress and records on one terminal would be in each other's way.
-    if !arguments.json || (stderr().is_terminal() && !stdout().is_terminal()) {
-        fit = fit.progress();
-    }
-    if arguments.json {
-        fit = fit.callback(EpochRecords(&mut output));
-    }
-    let steps = arguments.epochs.saturating_mul(parts.train.len().div_ceil(arguments.batch_size.max(1)));
-    let every = (steps / READINGS).max(1);
-    let activations = Probe::activations("dense*").histogram(30).every(every);
-    fit = fit.probe(activations).probe(Probe::terms().every(every));
-    fit = fit.callback(Report::new(&files.report).title(source.title.clone()));
-    let history = model.fit(&parts.train, fit).map_err(diverged)?;
-    let best = best_epoch(&history);
-    let test = test(&model, &parts, &scales)?;
-    model.save_weights(&files.weights)?;
-    let seconds = start.elapsed().as_secs_f64();
-    if arguments.json {
-        output.line(record(&source, &parts, &test, &files, arguments.seed, seconds).with("best_epoch", best))
-    } else {
-        output.line(conclude(&parts, &test, &files, best, seconds))
-    }
-}
-
-/// The epoch whose weights are kept, counted from 1: the first of the smallest validation loss, or the last one.
-fn best_epoch(history: &History) -> usize {
-    let losses = history.get("val_loss");
-    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-    losses.iter().position(|&loss| loss == best).map_or(history.epochs.len(), |index| index + 1)
-}
-
-/// The error of a training whose numbers grew without bound: the data are finite, so the steps were too long.
-fn diverged(error: Error) -> Error {
-    if error.kind() != ErrorKind::NotFinite {
-        return error;
-    }
-    // What follows names rows of the shuffled training part, which are not at fault.
-    let what = error.message().split("; nothing was updated").next().unwrap_or_default();
-    let message = format!("{what}: the weights have grown without bound, and nothing was written");
-    Error::new(ErrorKind::NotFinite, message).help("train with a smaller --learning-rate")
-}
-
-fn test(model: &Model, parts: &Parts, scales: &Scales) -> Result<Test> {
-    let loss = model.evaluate(&parts.test)?.get("loss").unwrap_or(f64::NAN);
-    let truth = targets(&parts.test);
-    let predicted = model.predict(parts.test.inputs())?.to_vec::<f64>();
-    let constant = vec![mean(&targets(&parts.train)); truth.len()];
-    let line = match line_through(parts, scales)? {
-        Some(coefficients) => Some(Errors::of(&along_line(&coefficients, &parts.test, scales)?, &truth)),
-        None => None,
+    let problem = view.problem(&schema);
+    let (all, train) = (view.dataset(&schema, &parts.learnable())?, view.dataset(&schema, &parts.train)?);
+    let watched = if parts.validation.is_empty() { None } else { Some(view.dataset(&schema, &parts.validation)?) };
+    let learnable = Learnable { all: &all, train: &train, validation: watched.as_ref() };
+    let fitted = recipe.learn(&problem, &learnable, callbacks(arguments, &mut output))?;
+    let test = view.dataset(&schema, &parts.test)?;
+    let judgement = judge(&goal, &fitted, &all, &test)?;
+    let (saved, schema) = match arguments.refit {
+        false => (fitted, schema),
+        true => {
+            let (schema, _) = view.schema(&rows)?;
+            (recipe.refit(&view.problem(&schema), &view.dataset(&schema, &rows)?, &fitted)?.with_history_of(fitted), schema)
+        }
     };
-    let test = Test { loss, model: Errors::of(&predicted, &truth), line, mean: Errors::of(&constant, &truth) };
-    if test.model.squared.is_finite() && test.mean.squared.is_finite() {
-        return Ok(test);
+    saved.model.export_with_note(folder.path(MODEL), &note(&schema, &goal, &run))?;
+    let seconds = start.elapsed().as_secs_f64();
+    let written = folder.put_beside(
+        &summary.settings(arguments, &schema, &judgement, &saved, seconds)?,
+        &summary.report(&schema, &judgement, &saved)?,
+    );
+    if arguments.printing.json {
+        output.result(summary.record(&judgement, &saved, &folder, arguments.seed, seconds))?;
+    } else {
+        output.line(summary.conclude(&judgement, &saved, &folder, seconds))?;
     }
-    let message =
-        format!("the mean squared error on the {} test rows is {}, which is no number", truth.len(), test.model.squared);
+    written
+}
+
+/// A table as what is predicted of it.
+struct View<'a> {
+    source: &'a Source,
+    goal: &'a Goal,
+    /// `[rows, targets]`.
+    targets: &'a Array,
+    arguments: &'a Training,
+}
+
+impl View<'_> {
+    /// What the columns are, from some rows. Where all are left out, all that can be are kept.
+    fn schema(&self, rows: &[usize]) -> Result<(Schema, Vec<LeftOut>)> {
+        let said = &self.arguments.reading.kinds;
+        let (schema, left_out) = Schema::fit(&self.source.table, rows, self.goal.targets(), said)?;
+        if !schema.inputs.is_empty() {
+            return Ok((schema, left_out));
+        }
+        if left_out.is_empty() {
+            let target = shown(&self.goal.targets()[0]);
+            let message = format!("`{target}` is the only column: there are no inputs to learn it from");
+            let help = "give a table with at least one column besides the target";
+            return Err(Error::new(ErrorKind::Data, message).help(help));
+        }
+        let first: Vec<String> = left_out.iter().take(3).map(ToString::to_string).collect();
+        let message = format!("no column is left to learn from; left out are {}", first.join("; "));
+        Err(Error::new(ErrorKind::Data, message).help("give a table with a column that differs from row to row"))
+    }
+
+    fn problem(&self, schema: &Schema) -> Problem {
+        let task = match self.goal {
+            Goal::Regression(targets) => Task::Regression { targets: targets.len() },
+            Goal::Classes(_, classes) => Task::Classes { count: classes.len() },
+        };
+        Problem { features: schema.features(), task }
+    }
+
+    fn dataset(&self, schema: &Schema, rows: &[usize]) -> Result<Dataset> {
+        Dataset::new(schema.encode(&self.source.table)?, self.targets.clone())?.take(rows)
+    }
+}
+
+/// The rows of which all targets are known.
+fn rows_with_target(targets: &Array, rows: usize, goal: &Goal) -> Vec<usize> {
+    let width = goal.targets().len();
+    (0..rows).filter(|row| (0..width).all(|target| !targets.get(row * width + target).is_nan())).collect()
+}
+
+/// Fails if a target is the same in all rows, or too large.
+fn check_varies(goal: &Goal, targets: &Array, rows: &[usize]) -> Result<()> {
+    let data = |message: String, help: &str| Err(Error::new(ErrorKind::Data, message).help(help));
+    if rows.is_empty() {
+        return data("no row has a target: there is nothing to learn".to_string(), "choose another target");
+    }
+    let width = goal.targets().len();
+    for (index, target) in goal.targets().iter().enumerate() {
+        let value = |row: usize| targets.get(row * width + index);
+        let first = value(rows[0]);
+        if rows.len() > 1 && rows.iter().all(|&row| value(row) == first) {
+            let shown_value = match goal {
+                Goal::Classes(_, classes) => shown(&classes[first as usize]),
+                Goal::Regression(_) => first.to_string(),
+            };
+            let message = format!("column `{}` is {shown_value} in every row: there is nothing to predict", shown(target));
+            return data(message, "choose another target");
+        }
+        let largest = rows.iter().map(|&row| value(row).abs()).fold(0.0, f64::max);
+        if !(largest * largest * rows.len() as f64).is_finite() {
+            let message = format!("column `{}`: the squares of its numbers are larger than f64 holds", shown(target));
+            return data(message, "give the column in a larger unit: numbers up to 1e150 can be used");
+        }
+    }
+    Ok(())
+}
+
+/// Weights that make all classes count the same: scikit-learn's `balanced`.
+fn class_weight(arguments: &Training, goal: &Goal, classes: Option<&[f64]>, rows: &[usize]) -> Result<Option<Vec<f64>>> {
+    let (true, Goal::Classes(_, names), Some(codes)) = (arguments.balanced, goal, classes) else {
+        return match arguments.balanced {
+            true => Err(Error::new(ErrorKind::Argument, "--balanced is for classes, and numbers are predicted").help("leave it out")),
+            false => Ok(None),
+        };
+    };
+    let mut counts = vec![0.0_f64; names.len()];
+    rows.iter().for_each(|&row| counts[codes[row] as usize] += 1.0);
+    Ok(Some(counts.into_iter().map(|count| rows.len() as f64 / (names.len() as f64 * count.max(1.0))).collect()))
+}
+
+/// Who is told of the epochs.
+fn callbacks<'a>(arguments: &Training, output: &'a mut Output) -> Vec<Box<dyn Callback + 'a>> {
+    let mut callbacks: Vec<Box<dyn Callback>> = Vec::new();
+    // Progress and records on one terminal would be in each other's way.
+    let is_free = !arguments.printing.json || (stderr().is_terminal() && !stdout().is_terminal());
+    if is_free && !arguments.printing.quiet {
+        callbacks.push(Box::new(Progress::stderr()));
+    }
+    if arguments.printing.json {
+        callbacks.push(Box::new(EpochRecords(output)));
+    }
+    callbacks
+}
+
+/// The scores on rows that nobody has seen, of the model, of a line, and of what is true of most rows.
+fn judge(goal: &Goal, fitted: &Fitted, train: &Dataset, test: &Dataset) -> Result<Judgement> {
+    let targets = |part: &Dataset| part.targets().map_or_else(Vec::new, Array::to_vec::<f64>);
+    let (seen, truth) = (targets(train), targets(test));
+    let of = |model: &Model| Ok::<Scores, Error>(scores(goal, &model.predict(test.inputs())?.to_vec::<f64>(), &truth));
+    let judgement = Judgement {
+        model: of(&fitted.model)?,
+        line: fitted.line.as_ref().map(of).transpose()?,
+        trivial: scores(goal, &trivial(goal, &seen, test.len()), &truth),
+    };
+    if judgement.model.error().is_finite() && judgement.trivial.error().is_finite() {
+        return Ok(judgement);
+    }
+    let (what, value) = (judgement.model.0[0].0, judgement.model.error());
+    let message = format!("the {what} on the {} test rows is {value}, which is no number", test.len());
     Err(Error::new(ErrorKind::NotFinite, message).help("give the target in a larger unit, so that squares of its errors fit f64"))
 }
 
-/// The coefficients of a line through the training rows, all standardized.
-fn line_through(parts: &Parts, scales: &Scales) -> Result<Option<Vec<f64>>> {
-    let targets_of = |part: &Dataset| part.targets().cloned().unwrap_or_else(|| Array::zeros([part.len(), 1], DType::F64));
-    let inputs = scales.inputs.transform(parts.train.inputs())?;
-    let judged = parts.validation.as_ref().unwrap_or(&parts.train);
-    let truth = targets(judged);
-    let judge = |coefficients: &[f64]| Ok(Errors::of(&along_line(coefficients, judged, scales)?, &truth).squared);
-    line::fit(&inputs, &scales.target.transform(&targets_of(&parts.train))?, judge)
-}
-
-/// What a line predicts for the rows of a part, in the target's unit.
-fn along_line(coefficients: &[f64], part: &Dataset, scales: &Scales) -> Result<Vec<f64>> {
-    let inputs = scales.inputs.transform(part.inputs())?.to_vec::<f64>();
-    let (mean, deviation) = (scales.target.mean()[0], scales.target.standard_deviation()[0]);
-    let height = |row: &[f64]| row.iter().zip(coefficients).map(|(x, coefficient)| x * coefficient).sum::<f64>();
-    Ok(inputs.chunks_exact(coefficients.len().max(1)).map(|row| height(row) * deviation + mean).collect())
-}
-
-fn targets(part: &Dataset) -> Vec<f64> {
-    part.targets().map_or_else(Vec::new, Array::to_vec)
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-impl Errors {
-    fn of(predicted: &[f64], truth: &[f64]) -> Self {
-        let differences: Vec<f64> = truth.iter().zip(predicted).map(|(truth, predicted)| truth - predicted).collect();
-        let mean_of = |error: fn(f64) -> f64| mean(&differences.iter().map(|&difference| error(difference)).collect::<Vec<_>>());
-        Self { squared: mean_of(|difference| difference * difference), absolute: mean_of(f64::abs) }
-    }
-}
-
-impl std::fmt::Display for Errors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Logs(vec![("mean squared error".to_string(), self.squared), ("mean absolute error".to_string(), self.absolute)]).fmt(f)
-    }
-}
-
-fn describe(source: &Source, parts: &Parts) -> String {
-    let origin = source.origin.map_or_else(String::new, |origin| format!("\nsource   {origin}"));
-    let validation = parts.validation.as_ref().map_or_else(String::new, |part| format!(", {} to validate", part.len()));
-    let constant: String = parts.constant.iter().take(MOST_NAMED).map(constant_column).collect();
-    let others = match parts.constant.len().saturating_sub(MOST_NAMED) {
-        0 => String::new(),
-        count => format!("\nleft out {count} more columns that hold one number"),
+/// What predicts the mean of the targets, or how frequent each class is, for so many rows.
+fn trivial(goal: &Goal, seen: &[f64], rows: usize) -> Vec<f64> {
+    let row: Vec<f64> = match goal {
+        Goal::Regression(targets) => {
+            let width = targets.len();
+            let of = |target: usize| seen.iter().skip(target).step_by(width);
+            (0..width).map(|target| of(target).sum::<f64>() / (seen.len() / width) as f64).collect()
+        }
+        Goal::Classes(_, classes) => {
+            let share = |class: usize| seen.iter().filter(|&&code| code as usize == class).count() as f64 / seen.len() as f64;
+            (0..classes.len()).map(share).collect()
+        }
     };
-    format!(
-        "data     {}: {} rows\ntarget   {}, from {} other columns{origin}\nsplit    {} rows to train{validation}, {} to test\n\
-         units    losses in variances of {}, errors in its own unit{constant}{others}",
-        source.title,
-        source.rows(),
-        source.target,
-        source.inputs(),
-        parts.train.len(),
-        parts.test.len(),
-        source.target,
-    )
-}
-
-/// At most this many of the columns that are left out are named.
-const MOST_NAMED: usize = 10;
-
-fn constant_column((name, value): &(String, f64)) -> String {
-    format!("\nleft out {name}, which is {value} in every row to train on")
-}
-
-fn conclude(parts: &Parts, test: &Test, files: &Files, best: usize, seconds: f64) -> String {
-    let rows = parts.test.len();
-    let line = test.line.map_or_else(String::new, |line| format!("\n  a line             {line}"));
-    format!(
-        "\nOn the {rows} test rows\n  the model          {}{line}\n  the training mean  {}\n{}\n\
-         weights  {}, of epoch {best}\nreport   {}\ntime     {seconds:.2} s",
-        test.model,
-        test.mean,
-        verdict(test),
-        files.weights.display(),
-        files.report.display()
-    )
-}
-
-/// What to say where the model is no better than what is simpler.
-fn verdict(test: &Test) -> &'static str {
-    let line = test.line.map_or(f64::INFINITY, |line| line.squared);
-    if test.model.squared >= test.mean.squared {
-        "No better than the mean: more --epochs may help; or the columns say nothing of the target.\n"
-    } else if test.model.squared > line {
-        "Worse than a line: more --epochs may help, or more rows.\n"
-    } else {
-        ""
-    }
-}
-
-fn record(source: &Source, parts: &Parts, test: &Test, files: &Files, seed: u64, seconds: f64) -> Record {
-    Record::default()
-        .with("test_mse", test.model.squared)
-        .with("test_mae", test.model.absolute)
-        .with("test_loss", test.loss)
-        .with("baseline_mse", test.mean.squared)
-        .with("baseline_mae", test.mean.absolute)
-        .with("line_mse", test.line.map(|line| line.squared))
-        .with("line_mae", test.line.map(|line| line.absolute))
-        .with("left_out", parts.constant.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())
-        .with("rows", source.rows())
-        .with("train_rows", parts.train.len())
-        .with("validation_rows", parts.validation.as_ref().map_or(0, Dataset::len))
-        .with("test_rows", parts.test.len())
-        .with("weights", files.weights.to_string_lossy())
-        .with("report", files.report.to_string_lossy())
-        .with("seed", seed)
-        .with("seconds", seconds)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mean_predicts_one_number_for_all() {
-        let errors = Errors::of(&[2.0, 2.0], &[2.0, 5.0]);
-        assert_eq!((errors.squared, errors.absolute), (4.5, 1.5));
-        assert_eq!(errors.to_string(), "mean squared error 4.500  mean absolute error 1.500");
-    }
-
-    #[test]
-    fn what_is_simpler_and_better_is_named() {
-        let errors = |squared: f64| Errors { squared, absolute: 0.0 };
-        let verdict = |model: f64, line: Option<f64>| {
-            verdict(&Test { loss: 0.0, model: errors(model), line: line.map(errors), mean: errors(4.0) })
-        };
-        assert!(verdict(4.0, Some(1.0)).starts_with("No better than the mean"));
-        assert!(verdict(2.0, Some(1.0)).starts_with("Worse than a line"));
-        assert_eq!([verdict(1.0, Some(2.0)), verdict(1.0, None)], ["", ""]);
-    }
+    row.iter().copied().cycle().take(rows * row.len()).collect()
 }

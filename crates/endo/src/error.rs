@@ -84,9 +84,9 @@ impl Error {
         self
     }
 
-    /// With another message, and the same place and help.
+    /// With another message, such as one that says in which file it happened, and the same place and help.
     #[must_use]
-    pub(crate) fn with_message(mut self, message: String) -> Self {
+    pub fn with_message(mut self, message: String) -> Self {
         self.0.message = message;
         self
     }

@@ -13,5 +13,6 @@ mod problem;
 mod ridge;
 mod table_net;
 
+pub use encoding::Encoding;
 pub use learning::{Choices, Learned, learn, refit};
 pub use problem::{Feature, Problem, Settings, Task};

@@ -1,0 +1,263 @@
+//! How a model is made of rows: the model for tables, or layers that a definition lists.
+//!
+//! In: a problem and rows. Out: [`Fitted`]: a model from the numbers of a row to predictions in the targets' unit or to probabilities,
+//! and the line to compare it with.
+
+use endo::prelude::*;
+
+use crate::arguments::{ModelName, Training};
+use crate::definition::Definition;
+use crate::tabular::{self, Choices, Encoding, Problem, Settings, Task};
+
+/// A way to make models.
+pub enum Recipe {
+    /// The model for tables.
+    Tabular(Settings),
+    /// Layers in a list.
+    Layers(Box<Definition>, Settings),
+}
+
+/// A model that has learnt.
+pub struct Fitted {
+    /// Predicts `[rows, outputs]` in `f64`.
+    pub model: Model,
+    /// What the training did.
+    pub history: History,
+    /// The epoch whose weights were kept, counted from 1; 0 if no epoch helped.
+    pub epoch: usize,
+    /// The line to compare it with, which predicts the same; none for a model that was only fitted again.
+    pub line: Option<Model>,
+    /// Whether it has learnt from all rows, when another was judged.
+    pub is_refit: bool,
+    found: Option<Choices>,
+}
+
+impl Fitted {
+    /// The model with the history of the one that was judged, of which there are losses on other rows.
+    #[must_use]
+    pub fn with_history_of(self, judged: Self) -> Self {
+        Self { history: judged.history, is_refit: true, ..self }
+    }
+}
+
+/// Rows to learn from.
+pub struct Learnable<'a> {
+    /// All of them.
+    pub all: &'a Dataset,
+    /// Those to train on, where others are to watch.
+    pub train: &'a Dataset,
+    /// Those to watch while training.
+    pub validation: Option<&'a Dataset>,
+}
+
+/// So often the model's inside is looked at for the report.
+const READINGS: usize = 40;
+
+impl Recipe {
+    /// The recipe that the arguments ask for.
+    ///
+    /// # Errors
+    /// If the file that lists layers cannot be read or makes no sense.
+    pub fn new(arguments: &Training, class_weight: Option<Vec<f64>>) -> Result<Self> {
+        let settings = Settings {
+            threads: arguments.threads,
+            epochs: arguments.epochs,
+            batch_size: arguments.batch_size,
+            learning_rate: arguments.learning_rate,
+            validation: arguments.validation,
+            class_weight,
+            ..Settings::new(arguments.seed)
+        };
+        let definition = match &arguments.model {
+            ModelName::Tabular => return Ok(Self::Tabular(settings)),
+            ModelName::Regressor => Definition::regressor(),
+            ModelName::File(path) => Definition::read(path)?,
+        };
+        let definition = Definition {
+            epochs: arguments.epochs.unwrap_or(definition.epochs),
+            batch_size: arguments.batch_size.unwrap_or(definition.batch_size),
+            reconstruction: arguments.reconstruction.unwrap_or(definition.reconstruction),
+            ..definition
+        };
+        Ok(Self::Layers(Box::new(definition), settings))
+    }
+
+    /// Whether rows are set aside to validate on; the model for tables lets each of its nets leave out others.
+    pub fn has_validation(&self) -> bool {
+        matches!(self, Self::Layers(..))
+    }
+
+    /// Learns, and chooses by rows that were left out when to stop.
+    ///
+    /// # Errors
+    /// If the numbers of the training grow without bound.
+    pub fn learn(&self, problem: &Problem, rows: &Learnable, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<Fitted> {
+        match self {
+            Self::Tabular(settings) => {
+                let learned = tabular::learn(problem, rows.all, settings, callbacks, Vec::new()).map_err(diverged)?;
+                let (epoch, found) = (learned.choices.epochs, Some(learned.choices));
+                Ok(Fitted { model: learned.model, history: learned.history, epoch, line: Some(learned.line), is_refit: false, found })
+            }
+            Self::Layers(definition, settings) => {
+                let short = Settings { epochs: Some(1), ..settings.clone() };
+                let line = tabular::learn(problem, rows.all, &short, Vec::new(), Vec::new())?.line;
+                let fitted = Layers { definition, settings, problem }.fit(rows.train, rows.validation, definition.epochs, callbacks);
+                Ok(Fitted { line: Some(line), ..fitted? })
+            }
+        }
+    }
+
+    /// Learns again from more rows, as it was found to be best.
+    ///
+    /// # Errors
+    /// As those of [`learn`](Self::learn).
+    pub fn refit(&self, problem: &Problem, rows: &Dataset, fitted: &Fitted) -> Result<Fitted> {
+        match (self, &fitted.found) {
+            (Self::Tabular(settings), Some(found)) => {
+                let learned = tabular::refit(problem, rows, settings, found).map_err(diverged)?;
+                let (epoch, found) = (learned.choices.epochs, Some(learned.choices));
+                Ok(Fitted { model: learned.model, history: learned.history, epoch, line: None, is_refit: false, found })
+            }
+            (Self::Tabular(settings), None) => {
+                let learned = tabular::learn(problem, rows, settings, Vec::new(), Vec::new()).map_err(diverged)?;
+                Ok(Fitted { model: learned.model, history: learned.history, epoch: learned.choices.epochs, line: None, is_refit: false, found: None })
+            }
+            (Self::Layers(definition, settings), _) => {
+                Layers { definition, settings, problem }.fit(rows, None, fitted.epoch, Vec::new())
+            }
+        }
+    }
+}
+
+/// Layers to be trained.
+struct Layers<'a> {
+    definition: &'a Definition,
+    settings: &'a Settings,
+    problem: &'a Problem,
+}
+
+impl Layers<'_> {
+    fn fit(
+        &self,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        epochs: usize,
+        callbacks: Vec<Box<dyn Callback + '_>>,
+    ) -> Result<Fitted> {
+        let encoding = Encoding::fit(self.problem, train.inputs(), 0)?;
+        let output = Output::new(self.problem.task, train);
+        let scale = output.deviation.clone();
+        let layers = Sequential::new().add(encoding).add(self.definition.net(self.problem.task.outputs())?).add(output);
+        let model = Model::new(layers).seed(self.settings.seed);
+        let mut model = match self.settings.threads {
+            Some(threads) => model.threads(threads),
+            None => model,
+        };
+        self.compile(&mut model, scale)?;
+        model.build_on(&[Array::zeros([1, self.problem.features.len()], DType::F64)])?;
+        if let (Some(rate), Some(optimizer)) = (self.settings.learning_rate, model.optimizer()) {
+            optimizer.settings().set_learning_rate(rate)?;
+        }
+        let mut fit = Fit::epochs(epochs.max(1)).batch_size(self.definition.batch_size);
+        if let Some(weights) = &self.settings.class_weight {
+            fit = fit.class_weight(weights.iter().copied().enumerate());
+        }
+        if let Some(validation) = validation {
+            // All epochs are run; what is kept are the weights of the one that did best on rows it had not seen.
+            let best = EarlyStopping::on("val_loss").patience(epochs).restore_best_weights(true);
+            fit = fit.validation(validation).callback(best);
+        }
+        let steps = epochs.saturating_mul(train.len().div_ceil(self.definition.batch_size));
+        let every = (steps / READINGS).max(1);
+        fit = fit.probe(Probe::activations("dense*").histogram(30).every(every)).probe(Probe::terms().every(every));
+        fit = fit.callbacks(callbacks);
+        let history = model.fit(train, fit).map_err(diverged)?;
+        let epoch = best_epoch(&history);
+        Ok(Fitted { model, history, epoch, line: None, is_refit: false, found: None })
+    }
+
+    fn compile(&self, model: &mut Model, deviation: Vec<f64>) -> Result<()> {
+        let optimizer = self.definition.optimizer.as_str();
+        match (self.problem.task, self.definition.loss.as_deref()) {
+            (Task::Regression { .. }, loss) => {
+                // In deviations of the target, so that it is of the size of the other terms whatever the unit.
+                let loss = endo::losses::get(loss.unwrap_or("mean_squared_error"))?;
+                let standardized = move |y_true: &Tensor, y_pred: &Tensor| {
+                    let target = |y: &Tensor, index: usize| y.slice(1, index..index + 1) / deviation[index];
+                    let scaled = |y: &Tensor| {
+                        let targets: Vec<Tensor> = (0..deviation.len()).map(|index| target(y, index)).collect();
+                        Tensor::concatenate(&targets, 1).cast(DType::F32)
+                    };
+                    loss.call(&scaled(y_true), &scaled(y_pred))
+                };
+                model.compile(optimizer, standardized, [MeanAbsoluteError::new()]);
+            }
+            (Task::Classes { .. }, loss) => {
+                let metrics = [SparseCategoricalAccuracy::new().name("accuracy")];
+                model.compile(optimizer, loss.unwrap_or("sparse_categorical_crossentropy"), metrics);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From what layers give to predictions in the targets' unit, or to probabilities.
+struct Output {
+    task: Task,
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+    weights: [Weight; 2],
+}
+
+impl Output {
+    fn new(task: Task, rows: &Dataset) -> Self {
+        let targets = rows.targets().cloned().unwrap_or_else(|| Array::zeros([rows.len(), 1], DType::F64));
+        let scaler = match task {
+            Task::Regression { .. } => StandardScaler::fit(&targets).ok(),
+            Task::Classes { .. } => None,
+        };
+        let weight = |name| Weight::new(name).trainable(false).dtype(DType::F64);
+        Self {
+            task,
+            mean: scaler.as_ref().map_or_else(Vec::new, |scaler| scaler.mean().to_vec()),
+            deviation: scaler.as_ref().map_or_else(Vec::new, |scaler| scaler.standard_deviation().to_vec()),
+            weights: [weight("mean"), weight("deviation")],
+        }
+    }
+}
+
+impl Layer for Output {
+    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        match self.task {
+            Task::Classes { .. } => Softmax.call(x).cast(DType::F64),
+            Task::Regression { .. } => {
+                let [mean, deviation] = [&self.mean, &self.deviation].map(|values| Array::from(values.clone()));
+                let mean = self.weights[0].get(self, mean.shape(), &mean, cx);
+                let deviation = self.weights[1].get(self, deviation.shape(), &deviation, cx);
+                x.cast(DType::F64) * deviation + mean
+            }
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some("target")
+    }
+}
+
+/// The epoch whose weights are kept, counted from 1: the first of the smallest validation loss, or the last one.
+fn best_epoch(history: &History) -> usize {
+    let losses = history.get("val_loss");
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    losses.iter().position(|&loss| loss == best).map_or(history.epochs.len(), |index| index + 1)
+}
+
+/// The error of a training whose numbers grew without bound: the data are finite, so the steps were too long.
+fn diverged(error: Error) -> Error {
+    if error.kind() != ErrorKind::NotFinite {
+        return error;
+    }
+    // What follows names rows of the shuffled training part, which are not at fault.
+    let what = error.message().split("; nothing was updated").next().unwrap_or_default();
+    let message = format!("{what}: the weights have grown without bound, and nothing was written");
+    Error::new(ErrorKind::NotFinite, message).help("train with a smaller --learning-rate")
+}

@@ -1,0 +1,40 @@
+//! The name of a run: a hash of the data, the settings and the seed.
+//!
+//! In: a table and arguments. Out: sixteen hexadecimal digits, the same wherever the same is trained with the same program.
+
+use endo::data::{Table, Values};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::arguments::Training;
+
+/// The name of the run that trains on a table as it was asked for.
+pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> String {
+    let mut hash = Xxh3::new();
+    text(&mut hash, env!("CARGO_PKG_VERSION"));
+    // Where results go, what is printed, and the number of threads change nothing that is learnt.
+    let Training { task, model, epochs, batch_size, learning_rate, reconstruction, balanced, refit, .. } = arguments;
+    let Training { seed, split_seed, validation, test, .. } = arguments;
+    let steps = format!("{epochs:?} {batch_size:?} {learning_rate:?} {reconstruction:?} {balanced} {refit}");
+    text(&mut hash, &format!("{task:?} {model:?} {steps} {seed} {split_seed} {validation:?} {test}"));
+    targets.iter().for_each(|target| text(&mut hash, target));
+    for name in table.columns() {
+        text(&mut hash, name);
+        match table.values(name) {
+            Ok(Values::Numbers(values) | Values::Times(values)) => {
+                values.iter().for_each(|value| hash.update(&value.to_le_bytes()));
+            }
+            Ok(Values::Words(words)) => {
+                words.dictionary().iter().for_each(|word| text(&mut hash, word));
+                words.codes().iter().for_each(|code| hash.update(&code.to_le_bytes()));
+            }
+            Err(_) => {}
+        }
+    }
+    format!("{:016x}", hash.digest())
+}
+
+/// A text with its length, so that no two lists of texts are the same bytes.
+fn text(hash: &mut Xxh3, text: &str) {
+    hash.update(&(text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
+}

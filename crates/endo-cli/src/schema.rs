@@ -1,0 +1,278 @@
+//! What the columns of a table are to a model: numbers, dates and categories, and which columns are left out.
+//!
+//! In: a table, and the rows to learn from. Out: a [`Schema`], which makes arrays of tables that have its columns, in any order.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use endo::data::{Kind, Table, Values, Words, shown};
+use endo::{Array, Error, ErrorKind, Result};
+
+use crate::tabular::Feature;
+
+/// The columns to predict from, in the order of the model's input.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Schema {
+    pub inputs: Vec<Input>,
+}
+
+/// A column to predict from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Input {
+    pub name: String,
+    pub role: Role,
+}
+
+/// What a column is taken for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Role {
+    /// Numbers, some of which may be missing.
+    Number,
+    /// Seconds since 1970, some of which may be missing.
+    Time,
+    /// Words, by their place in this list. A word that is not in it is of class 0, the first one of 1, and so on; if cells were
+    /// missing in training, these are a class of their own after all words.
+    Category { words: Vec<String>, has_missing: bool },
+}
+
+/// A column that nothing is learnt of, and why.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LeftOut {
+    pub name: String,
+    pub why: Why,
+}
+
+/// Why a column is left out.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Why {
+    /// It holds this in every row to learn from.
+    Constant(String),
+    /// No row to learn from has anything in it.
+    Empty,
+    /// It numbers the rows.
+    RowNumber,
+    /// Nearly every row has a word of its own, so none can be learnt: the number of words.
+    Identifier(usize),
+}
+
+/// What the schema says of a column before the training, for the table of columns.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Description {
+    pub name: String,
+    pub role: String,
+    pub missing: usize,
+    pub values: String,
+}
+
+/// Words that fewer rows have are rare, and share the class of those that are not known.
+const RARE: usize = 2;
+/// At most so many words of a column are known: the most frequent ones.
+const MOST_WORDS: usize = 1000;
+/// A column in which more than this share of words are alone in their row is one of identifiers.
+const ALONE: f64 = 0.5;
+
+impl Schema {
+    /// Finds what the columns of a table are, from the given rows alone. Columns whose kind was `said` are what was said.
+    pub fn fit(table: &Table, rows: &[usize], targets: &[String], said: &[(String, Kind)]) -> Result<(Self, Vec<LeftOut>)> {
+        let (mut inputs, mut left_out) = (Vec::new(), Vec::new());
+        for name in table.columns().filter(|name| !targets.iter().any(|target| target == name)) {
+            let is_said = said.iter().any(|(column, _)| column == name);
+            let is_word = said.iter().any(|(column, kind)| column == name && *kind == Kind::Word);
+            let role = match (table.values(name)?, table.spelled(name)) {
+                (Values::Words(words), _) => category(words, rows, is_said),
+                (Values::Numbers(_), Some(words)) if is_word => category(words, rows, is_said),
+                (Values::Numbers(_), None) if is_word => Err(Why::Identifier(rows.len())),
+                (Values::Numbers(values), _) => numbers(values, rows, is_said).map(|()| Role::Number),
+                (Values::Times(values), _) => numbers(values, rows, true).map(|()| Role::Time),
+            };
+            match role {
+                Ok(role) => inputs.push(Input { name: name.to_string(), role }),
+                Err(why) => left_out.push(LeftOut { name: name.to_string(), why }),
+            }
+        }
+        Ok((Self { inputs }, left_out))
+    }
+
+    /// The columns as the features of a problem.
+    pub fn features(&self) -> Vec<Feature> {
+        let feature = |input: &Input| {
+            let name = shown(&input.name);
+            match &input.role {
+                Role::Number => Feature::Number { name },
+                Role::Time => Feature::Time { name },
+                Role::Category { words, has_missing } => {
+                    Feature::Category { name, count: 1 + words.len() + usize::from(*has_missing) }
+                }
+            }
+        };
+        self.inputs.iter().map(feature).collect()
+    }
+
+    /// The kinds of the columns, for reading a table that has them.
+    pub fn kinds(&self) -> impl Iterator<Item = (String, Kind)> + '_ {
+        self.inputs.iter().map(|input| {
+            let kind = match input.role {
+                Role::Number => Kind::Number,
+                Role::Time => Kind::Time,
+                Role::Category { .. } => Kind::Word,
+            };
+            (input.name.clone(), kind)
+        })
+    }
+
+    /// The model's input `[rows, columns]` for all rows of a table: numbers, seconds since 1970 and the numbers of words; NaN where a
+    /// number is missing.
+    ///
+    /// # Errors
+    /// If the table lacks a column, or one holds words where there were numbers.
+    pub fn encode(&self, table: &Table) -> Result<Array> {
+        let (rows, width) = (table.len(), self.inputs.len());
+        let mut values = vec![0.0; rows * width];
+        for (column, input) in self.inputs.iter().enumerate() {
+            let cells = values.iter_mut().skip(column).step_by(width);
+            let other = |what: &str| {
+                let message = format!("column `{}` holds {what}, and held others in training", shown(&input.name));
+                Error::new(ErrorKind::Data, message).help("give a table whose columns hold what they held in training")
+            };
+            match (&input.role, table.values(&input.name)?) {
+                (Role::Number, Values::Numbers(from)) | (Role::Time, Values::Times(from)) => {
+                    cells.zip(from).for_each(|(cell, value)| *cell = *value);
+                }
+                (Role::Category { words, has_missing }, from) => {
+                    let from = match from {
+                        Values::Words(from) => Some(from),
+                        Values::Numbers(_) | Values::Times(_) => table.spelled(&input.name),
+                    };
+                    // Where cells are spelled in more ways than are kept, as good as none of them is known.
+                    let code = coder(words, *has_missing, from);
+                    cells.enumerate().for_each(|(row, cell)| *cell = code(row) as f64);
+                }
+                // A column without any cell says nothing of what it would hold.
+                (Role::Number | Role::Time, from) if from.missing() == from.len() => cells.for_each(|cell| *cell = f64::NAN),
+                (_, Values::Words(_)) => return Err(other("words")),
+                (_, Values::Times(_)) => return Err(other("dates")),
+                (_, Values::Numbers(_)) => return Err(other("numbers")),
+            }
+        }
+        Array::new([rows, width], values)
+    }
+
+    /// What the columns are and hold, in a line each, from the given rows.
+    pub fn describe(&self, table: &Table, rows: &[usize]) -> Result<Vec<Description>> {
+        let describe = |input: &Input| {
+            let values = table.values(&input.name)?;
+            let missing = rows.iter().filter(|&&row| values.is_missing(row)).count();
+            let numbers = |from: &[f64]| {
+                let known = || rows.iter().map(|&row| from[row]).filter(|value| !value.is_nan());
+                let (least, most) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+                (least, most)
+            };
+            let (role, values) = match (&input.role, values) {
+                (Role::Number, Values::Numbers(from)) => {
+                    let (least, most) = numbers(from);
+                    ("number", format!("{least} to {most}"))
+                }
+                (Role::Time, Values::Times(from)) => {
+                    let (least, most) = numbers(from);
+                    ("date", format!("{least} to {most}"))
+                }
+                (Role::Category { words, .. }, _) => {
+                    let named: Vec<String> = words.iter().take(4).map(|word| shown(word)).collect();
+                    let more = words.len().saturating_sub(4);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    ("category", format!("{}{more}", named.join(", ")))
+                }
+                (_, _) => ("number", String::new()),
+            };
+            Ok(Description { name: shown(&input.name), role: role.to_string(), missing, values })
+        };
+        self.inputs.iter().map(describe).collect()
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = shown(&self.name);
+        match &self.why {
+            Why::Constant(value) => write!(f, "{name}, which is {} in every row to train on", shown(value)),
+            Why::Empty => write!(f, "{name}, which is missing in every row to train on"),
+            Why::RowNumber => write!(f, "{name}, which numbers the rows (--type {name}=number keeps it)"),
+            Why::Identifier(words) => {
+                write!(f, "{name}, whose {words} different words are nearly all alone in their row (--type {name}=category keeps it)")
+            }
+        }
+    }
+}
+
+/// Whether a column is one of numbers to learn from.
+fn numbers(values: &[f64], rows: &[usize], is_said: bool) -> Result<(), Why> {
+    let mut known = rows.iter().map(|&row| values[row]).filter(|value| !value.is_nan());
+    let Some(first) = known.next() else { return Err(Why::Empty) };
+    // That a cell is missing says something, also where all others are the same.
+    let has_gaps = rows.iter().any(|&row| values[row].is_nan());
+    if !has_gaps && known.all(|value| value == first) {
+        return Err(Why::Constant(first.to_string()));
+    }
+    let is_numbering = values.len() > 9 && values.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && values[0].abs() <= 1.0;
+    if is_numbering && !is_said { Err(Why::RowNumber) } else { Ok(()) }
+}
+
+/// The words of a column that are frequent enough to be learnt, the most frequent first.
+fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Why> {
+    let mut counts = vec![0_usize; words.dictionary().len()];
+    let mut missing = 0;
+    for &row in rows {
+        match code(words, row) {
+            Some(code) => counts[code] += 1,
+            None => missing += 1,
+        }
+    }
+    let mut known: Vec<usize> = (0..counts.len()).filter(|&code| counts[code] > 0).collect();
+    let alone = known.iter().filter(|&&code| counts[code] == 1).count();
+    match known[..] {
+        [] => return Err(Why::Empty),
+        [only] if missing == 0 => return Err(Why::Constant(words.dictionary()[only].clone())),
+        _ => {}
+    }
+    if !is_said && known.len() > 20 && alone as f64 > ALONE * (rows.len() - missing) as f64 {
+        return Err(Why::Identifier(known.len()));
+    }
+    // Few rows have few words: two of them are learnt even if each is there once.
+    let frequent = known.iter().filter(|&&code| counts[code] >= RARE).count();
+    if frequent + usize::from(missing > 0) >= 2 {
+        known.retain(|&code| counts[code] >= RARE);
+    }
+    known.sort_by(|&a, &b| counts[b].cmp(&counts[a]).then_with(|| words.dictionary()[a].cmp(&words.dictionary()[b])));
+    known.truncate(MOST_WORDS);
+    let words = known.into_iter().map(|code| words.dictionary()[code].clone()).collect();
+    Ok(Role::Category { words, has_missing: missing > 0 })
+}
+
+/// The number of the class of each row.
+fn coder<'w>(known: &'w [String], has_missing: bool, from: Option<&'w Words>) -> impl Fn(usize) -> usize + 'w {
+    let codes: Vec<usize> = from.map_or_else(Vec::new, |from| {
+        let places: HashMap<&str, usize> = known.iter().enumerate().map(|(place, word)| (word.as_str(), place + 1)).collect();
+        // `7` and `7.0` are the same to whoever wrote them.
+        let numbers: HashMap<u64, usize> =
+            known.iter().enumerate().filter_map(|(place, word)| Some((number_of(word)?, place + 1))).collect();
+        let place = |word: &String| {
+            let by_number = || number_of(word).and_then(|number| numbers.get(&number));
+            places.get(word.as_str()).or_else(by_number).copied().unwrap_or(0)
+        };
+        from.dictionary().iter().map(place).collect()
+    });
+    let missing = if has_missing { known.len() + 1 } else { 0 };
+    move |row| from.map_or(0, |from| code(from, row).map_or(missing, |code| codes[code]))
+}
+
+/// The bits of the number that a word spells.
+fn number_of(word: &str) -> Option<u64> {
+    let number: f64 = word.parse().ok()?;
+    number.is_finite().then(|| (number + 0.0).to_bits())
+}
+
+
+/// The code of a row's word, unless its cell is missing.
+pub fn code(words: &Words, row: usize) -> Option<usize> {
+    words.codes().get(row).filter(|&&code| code != Words::MISSING).map(|&code| code as usize)
+}

@@ -1,0 +1,187 @@
+//! The tables that are read: to learn from, to judge by, and to predict in parts.
+//!
+//! In: a file, standard input, or nothing for the embedded table of red wines, and how it is written. Out: [`Source`], [`Rows`] or
+//! [`Blocks`].
+
+use std::io;
+use std::path::Path;
+
+use endo::data::{Csv, Kind, Table, listed, shown_path};
+use endo::{Array, Error, ErrorKind, Result};
+
+use crate::arguments::{Reading, Training};
+use crate::schema::Schema;
+use crate::task::Goal;
+
+/// A table to learn from, and the columns to predict.
+pub struct Source {
+    /// What the table is.
+    pub title: String,
+    /// Where it is from, if it is not the user's own.
+    pub origin: Option<&'static str>,
+    /// The names of the columns to predict.
+    pub targets: Vec<String>,
+    /// All columns.
+    pub table: Table,
+}
+
+/// The rows of a table that have a target, as a model takes them.
+pub struct Rows {
+    /// What the table is.
+    pub title: String,
+    /// `[rows, columns]`.
+    pub inputs: Array,
+    /// The targets of each row, one row after the other.
+    pub targets: Vec<f64>,
+    /// The number of rows that have none, and were left out.
+    pub without_target: usize,
+}
+
+/// A table to predict, in parts.
+pub struct Blocks(Box<dyn FnMut() -> Result<Option<Table>>>);
+
+const WINE_TITLE: &str = "the quality of red wines";
+const WINE_ORIGIN: &str = "Cortez et al. 2009, UCI repository; from the crate linfa-datasets";
+const WINE_TARGET: &str = "quality";
+const STANDARD_INPUT: &str = "standard input";
+
+impl Source {
+    /// Reads the file that the arguments name, or the embedded table.
+    ///
+    /// # Errors
+    /// If the file cannot be read as a table, or no target is said or it is no column.
+    pub fn read(arguments: &Training) -> Result<Self> {
+        let Some(path) = &arguments.data else {
+            let table = red_wines()?;
+            let targets = match &arguments.targets[..] {
+                [] => vec![WINE_TARGET.to_string()],
+                targets => targets.iter().map(|target| table.find(target).map(str::to_string)).collect::<Result<_>>()?,
+            };
+            return Ok(Self { title: WINE_TITLE.to_string(), origin: Some(WINE_ORIGIN), targets, table });
+        };
+        let csv = arguments.targets.iter().fold(csv(&arguments.reading), Csv::target);
+        if arguments.targets.is_empty() {
+            return Err(no_target(path, &names(&csv, path)?));
+        }
+        let table = read(&csv, path)?;
+        let targets = arguments.targets.iter().map(|target| table.find(target).map(str::to_string)).collect::<Result<_>>()?;
+        Ok(Self { title: title(path), origin: None, targets, table })
+    }
+}
+
+impl Rows {
+    /// Reads the columns that a model takes and predicts.
+    ///
+    /// # Errors
+    /// If the file cannot be read, lacks a column, or holds a class that is not known.
+    pub fn read(path: &Path, reading: &Reading, schema: &Schema, goal: &Goal) -> Result<Self> {
+        let csv = with_kinds(csv(reading), schema.kinds(), reading);
+        let target_kind = match goal {
+            Goal::Regression(_) => Kind::Number,
+            Goal::Classes(..) => Kind::Word,
+        };
+        let csv = goal.targets().iter().fold(csv, |csv, target| csv.target(target).kind(target, target_kind));
+        let table = read(&csv, path)?;
+        let in_file = |error: Error| crate::run_folder::within(&title(path), error);
+        let (inputs, targets) = (schema.encode(&table).map_err(in_file)?, goal.encode(&table).map_err(in_file)?);
+        let all = Self { title: title(path), inputs, targets: targets.to_vec(), without_target: 0 };
+        let width = goal.targets().len();
+        let known: Vec<usize> =
+            (0..table.len()).filter(|row| all.targets[row * width..(row + 1) * width].iter().all(|y| !y.is_nan())).collect();
+        if known.is_empty() {
+            let message = format!("{}: no row has a target, so there is nothing to judge by", title(path));
+            return Err(Error::new(ErrorKind::Data, message).help("use `endo predict` for rows without a target"));
+        }
+        Ok(all.take(&known, width))
+    }
+
+    /// The first rows.
+    pub fn first(self, count: usize) -> Result<Self> {
+        let rows = self.inputs.shape().batch();
+        let width = self.targets.len() / rows;
+        Ok(self.take(&(0..rows.min(count)).collect::<Vec<_>>(), width))
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.inputs.shape().batch()
+    }
+
+    fn take(self, rows: &[usize], width: usize) -> Self {
+        let columns = self.inputs.shape().features();
+        let inputs = Array::from_fn([rows.len(), columns], |i| self.inputs.get(rows[i / columns] * columns + i % columns));
+        let targets = rows.iter().flat_map(|row| self.targets[row * width..(row + 1) * width].iter().copied()).collect();
+        Self { without_target: self.without_target + self.inputs.shape().batch() - rows.len(), inputs, targets, ..self }
+    }
+}
+
+impl Blocks {
+    /// Opens a table of which only the columns that a model takes are read.
+    ///
+    /// # Errors
+    /// If the file cannot be read or lacks a column.
+    pub fn open(path: &Path, reading: &Reading, schema: &Schema, rows: usize) -> Result<Self> {
+        let csv = with_kinds(csv(reading), schema.kinds(), reading).only(schema.inputs.iter().map(|input| input.name.clone()));
+        if is_standard_input(path) {
+            let mut blocks = csv.blocks_from(io::stdin(), rows).map_err(from_standard_input)?;
+            return Ok(Self(Box::new(move || blocks.next().map_err(from_standard_input))));
+        }
+        let mut blocks = csv.blocks(path, rows)?;
+        Ok(Self(Box::new(move || blocks.next())))
+    }
+
+    /// The next rows; none at the end.
+    ///
+    /// # Errors
+    /// At a cell that is not of its column's kind, with its row, line and column.
+    pub fn next(&mut self) -> Result<Option<Table>> {
+        (self.0)()
+    }
+}
+
+/// How tables are read: as they are, unless it is said otherwise.
+fn csv(reading: &Reading) -> Csv {
+    let csv = Csv::new().typed().delimiter(reading.delimiter).header(reading.header).decimal(reading.decimal);
+    let csv = reading.missing.iter().fold(csv, Csv::missing);
+    reading.kinds.iter().fold(csv, |csv, (name, kind)| csv.kind(name, *kind))
+}
+
+/// With the kinds that columns had in training, unless others are said.
+fn with_kinds(csv: Csv, kinds: impl Iterator<Item = (String, Kind)>, reading: &Reading) -> Csv {
+    kinds.filter(|(name, _)| reading.kinds.iter().all(|(said, _)| said != name)).fold(csv, |csv, (name, kind)| csv.kind(name, kind))
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn title(path: &Path) -> String {
+    if is_standard_input(path) { STANDARD_INPUT.to_string() } else { shown_path(path) }
+}
+
+fn read(csv: &Csv, path: &Path) -> Result<Table> {
+    if is_standard_input(path) { csv.read_from(io::stdin()).map_err(from_standard_input) } else { csv.read(path) }
+}
+
+fn names(csv: &Csv, path: &Path) -> Result<Vec<String>> {
+    if is_standard_input(path) { csv.names(path) } else { csv.names(path) }
+}
+
+fn from_standard_input(error: Error) -> Error {
+    crate::run_folder::within(STANDARD_INPUT, error)
+}
+
+/// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10.
+fn red_wines() -> Result<Table> {
+    let wines = linfa_datasets::winequality();
+    let inputs = wines.feature_names().iter().zip(wines.records.columns());
+    let inputs = inputs.map(|(name, column)| (name.as_str(), column.to_vec()));
+    let quality = wines.targets.iter().map(|&quality| quality as f64).collect();
+    Table::from_columns(inputs.chain([(WINE_TARGET, quality)]))
+}
+
+fn no_target(path: &Path, names: &[String]) -> Error {
+    let names = listed(names.iter().map(String::as_str));
+    let message = format!("{}: which column is to be predicted? There are {names}", title(path));
+    Error::new(ErrorKind::Argument, message).help("name it with --target COLUMN")
+}
