@@ -39,8 +39,8 @@ pub(super) fn has_row_names(names: &[String]) -> bool {
     names.len() > 1 && names[0].is_empty() && names[1..].iter().all(|name| !name.is_empty())
 }
 
-/// Whether the header lacks the name of the names of rows, as R writes it: each row begins with a name of its own. Numbers may
-/// also be cut at a decimal comma, unless they count from 1.
+/// Whether the header lacks the name of the names of rows, as R writes it: each row begins with a name of its own or its number.
+/// Not so where a decimal comma may have cut a number in two, or a delimiter ends the rows.
 fn is_one_short(names: &[String], format: &Format) -> bool {
     if format.width != Some(names.len() + 1) || names.iter().any(String::is_empty) {
         return false;
@@ -48,9 +48,14 @@ fn is_one_short(names: &[String], format: &Format) -> bool {
     let rows: Vec<&SampleRow> = format.rows.iter().skip(1).filter(|row| row.cells.len() == names.len() + 1).collect();
     let mut seen = HashSet::new();
     let are_names = rows.iter().all(|row| is_name(&row.cells[0]) && seen.insert(&row.cells[0]));
-    let do_count = rows.iter().enumerate().all(|(index, row)| row.cells[0] == (index + 1).to_string());
+    let are_counted = rows.len() > 1 && rows.iter().enumerate().all(|(index, row)| row.cells[0] == (index + 1).to_string());
+    let is_whole = |cell: &str| !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+    let is_cut = |index: usize| {
+        let are_halves = |row: &&SampleRow| is_whole(row.cells[index].trim_start_matches('-')) && is_whole(&row.cells[index + 1]);
+        format.delimiter == Delimiter::Byte(b',') && rows.iter().all(are_halves)
+    };
     let end_in_nothing = rows.iter().all(|row| row.cells.last().is_some_and(String::is_empty));
-    (are_names || (do_count && rows.len() > 1)) && !end_in_nothing
+    (are_names || are_counted) && !end_in_nothing && !(0..names.len()).any(is_cut)
 }
 
 /// The place of a column by its name: exactly that, or one that reads the same.
