@@ -32,14 +32,16 @@ mod dataset;
 mod scaler;
 mod shown;
 mod table;
+mod values;
 
 pub use arrays::Arrays;
 pub use batches::{Batches, Order};
 pub(crate) use checks::place_of;
 pub use class_weight::class_weights;
-pub use csv::Csv;
+pub use csv::{Blocks, Csv, Kind};
 pub use dataset::Dataset;
 pub use scaler::StandardScaler;
 #[doc(hidden)]
 pub use shown::{listed, shown, shown_path};
 pub use table::Table;
+pub use values::{Values, Words};

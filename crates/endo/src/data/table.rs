@@ -1,4 +1,4 @@
-//! Named columns of numbers.
+//! Named columns of numbers, times and words.
 //!
 //! In: a CSV file, or columns. Out: [`Table`], and from it the arrays and the [`Dataset`] that a model takes.
 
@@ -9,11 +9,15 @@ use std::path::Path;
 use super::csv::{Csv, Lines, check_distinct, place, position};
 use super::dataset::Dataset;
 use super::shown::{listed, shown};
+use super::values::{Values, Words};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Named columns of finite numbers, equally many in each.
+/// Named columns, with a cell for each row in each of them.
+///
+/// A table that is read strictly, as by [`read_csv`](Self::read_csv), or made from numbers holds finite numbers alone. One that is
+/// read by [`Csv::typed`] also holds times, words and cells that are missing: see [`values`](Self::values).
 ///
 /// ```
 /// use endo::data::Table;
@@ -30,12 +34,17 @@ pub struct Table {
     origin: Option<String>,
     /// The lines of its rows in that file.
     lines: Lines,
+    /// What was decided or passed over while it was read.
+    notes: Vec<String>,
 }
 
-#[derive(Clone, PartialEq)]
-struct Column {
-    name: String,
-    values: Vec<f64>,
+/// A column with its name.
+#[derive(Clone)]
+pub(super) struct Column {
+    pub name: String,
+    pub values: Values,
+    /// The cells as they are spelled, of a column that is not of words and has few different ones.
+    pub spelled: Option<Words>,
 }
 
 impl Table {
@@ -79,15 +88,44 @@ impl Table {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn from_columns<N: Into<String>>(columns: impl IntoIterator<Item = (N, Vec<f64>)>) -> Result<Self> {
-        Self::of_columns(columns.into_iter().map(|(name, values)| (name.into(), values)), Lines::default())
+        let values = columns.into_iter().map(|(name, values)| (name, Values::Numbers(values)));
+        let table = Self::from_values(values)?;
+        for Column { name, values, .. } in &table.columns {
+            let Values::Numbers(values) = values else { continue };
+            if let Some(row) = values.iter().position(|value| !value.is_finite()) {
+                let message = format!("row {}, column `{}`: {} is not a finite number", row + 1, shown(name), values[row]);
+                return Err(Error::new(ErrorKind::NotFinite, message).help("fill it, or remove the row or column"));
+            }
+        }
+        Ok(table)
+    }
+
+    /// A table of columns of any kind, in which cells may be missing. Fails when there are none, when they are not equally long,
+    /// when two have one name, and at a number that is infinite.
+    ///
+    /// ```
+    /// use endo::data::{Table, Values, Words};
+    /// let city = Values::Words(Words::from_cells([Some("Paris"), None]));
+    /// let table = Table::from_values([("city", city), ("price", Values::Numbers(vec![4.5, f64::NAN]))])?;
+    /// assert_eq!((table.missing("city")?, table.missing("price")?), (1, 1));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn from_values<N: Into<String>>(columns: impl IntoIterator<Item = (N, Values)>) -> Result<Self> {
+        let column = |(name, values): (N, Values)| Column { name: name.into(), values, spelled: None };
+        Self::of_columns(columns.into_iter().map(column).collect(), Lines::default())
     }
 
     /// A table of columns whose rows were read from these lines.
-    pub(super) fn of_columns(columns: impl Iterator<Item = (String, Vec<f64>)>, lines: Lines) -> Result<Self> {
-        let columns = columns.map(|(name, values)| Column { name, values }).collect();
-        let table = Self { columns, origin: None, lines };
+    pub(super) fn of_columns(columns: Vec<Column>, lines: Lines) -> Result<Self> {
+        let table = Self { columns, origin: None, lines, notes: Vec::new() };
         table.check()?;
         Ok(table)
+    }
+
+    /// The table, with what is to be said of how it was read.
+    pub(super) fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
     }
 
     /// The table, as read from the file of this path.
@@ -105,7 +143,8 @@ impl Table {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn place(&self, row: usize) -> String {
-        let place = self.line(row).map_or_else(|| format!("row {}", row + 1), |line| place(row + 1, line));
+        let number = self.lines.number(row);
+        let place = self.line(row).map_or_else(|| format!("row {number}"), |line| place(number, line));
         self.of_origin(place)
     }
 
@@ -125,15 +164,67 @@ impl Table {
         self.columns.first().map_or(0, |column| column.values.len())
     }
 
+    /// What was decided or passed over while the table was read, in sentences: row names that are left out, decimal commas,
+    /// compression, comments above the header.
+    ///
+    /// ```
+    /// use endo::data::Csv;
+    /// let table = Csv::new().typed().read_from("# of 2024\na,b\n1,x\n".as_bytes())?;
+    /// assert_eq!(table.notes(), ["a line of comments above the header is left out"]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The name of a column as the table has it, for one that may be written in another form of Unicode: letters with their
     /// accents in one character or in two. Fails when there is none of that name, and says which there are.
     pub fn find(&self, name: &str) -> Result<&str> {
         Ok(&self.columns[self.position(name)?].name)
     }
 
-    /// The numbers of a column. Fails when there is none of that name, and says which there are.
-    pub fn column(&self, name: &str) -> Result<&[f64]> {
+    /// What a column holds. Fails when there is none of that name, and says which there are.
+    ///
+    /// ```
+    /// use endo::data::{Csv, Values};
+    /// let table = Csv::new().typed().read_from("rooms,city\n3,Paris\n,Rome\n".as_bytes())?;
+    /// let Values::Words(city) = table.values("city")? else { panic!("numbers") };
+    /// assert_eq!(city.dictionary(), ["Paris", "Rome"]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn values(&self, name: &str) -> Result<&Values> {
         Ok(&self.columns[self.position(name)?].values)
+    }
+
+    /// The number of cells of a column that are missing. Fails when there is none of that name, and says which there are.
+    pub fn missing(&self, name: &str) -> Result<usize> {
+        Ok(self.values(name)?.missing())
+    }
+
+    /// The cells of a column as words, in the spelling of the file: labels of classes such as `007` or `1.0`. They are there for
+    /// every column of words, and for each column of numbers or times that was read by [`Csv::typed`] and has at most 1000
+    /// different cells. Numbers that are equal are one word, in the spelling of the first.
+    ///
+    /// ```
+    /// use endo::data::{Csv, Values};
+    /// let table = Csv::new().typed().read_from("agent,price\n007,1.50\n8,2\n007,1.5\n".as_bytes())?;
+    /// assert_eq!(table.values("agent")?, &Values::Numbers(vec![7.0, 8.0, 7.0]));
+    /// assert_eq!(table.spelled("agent").unwrap().dictionary(), ["007", "8"]);
+    /// assert_eq!(table.spelled("price").unwrap().dictionary(), ["1.50", "2"]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn spelled(&self, name: &str) -> Option<&Words> {
+        let column = &self.columns[self.position(name).ok()?];
+        match &column.values {
+            Values::Words(words) => Some(words),
+            _ => column.spelled.as_ref(),
+        }
+    }
+
+    /// The numbers of a column, or its times in seconds. Fails when there is none of that name, and says which there are, and at
+    /// the first cell that is missing or a word.
+    pub fn column(&self, name: &str) -> Result<&[f64]> {
+        self.numbers(&self.columns[self.position(name)?])
     }
 
     /// The table without a column. Fails when there is none of that name, or when no other would be left.
@@ -154,7 +245,8 @@ impl Table {
         Ok(self)
     }
 
-    /// All columns as an array `[rows, columns]`. Fails when a number does not fit the type.
+    /// All columns as an array `[rows, columns]`. Fails when a number does not fit the type, and at a cell that is missing or a
+    /// word.
     ///
     /// ```
     /// use endo::{Array, DType, data::Table};
@@ -179,7 +271,7 @@ impl Table {
     /// ```
     ///
     /// # Errors
-    /// If there is no column of that name or no other, or a number does not fit `f32`.
+    /// If there is no column of that name or no other, a number does not fit `f32`, or a cell is missing or a word.
     pub fn dataset(&self, target: &str) -> Result<Dataset> {
         self.dataset_of(target, DType::F32)
     }
@@ -196,7 +288,7 @@ impl Table {
     /// ```
     ///
     /// # Errors
-    /// If there is no column of that name or no other, or a number does not fit the type.
+    /// If there is no column of that name or no other, a number does not fit the type, or a cell is missing or a word.
     pub fn dataset_of(&self, target: &str, dtype: DType) -> Result<Dataset> {
         let position = self.position(target)?;
         if self.columns.len() == 1 {
@@ -212,10 +304,11 @@ impl Table {
     }
 
     fn array_of(&self, columns: &[&Column], dtype: DType) -> Result<Array> {
-        for Column { name, values } in columns {
+        let numbers = columns.iter().map(|column| self.numbers(column)).collect::<Result<Vec<_>>>()?;
+        for (column, values) in columns.iter().zip(&numbers) {
             if let Some(row) = values.iter().position(|&value| !fits(value, dtype)) {
                 let (place, value) = (self.place(row), values[row]);
-                let message = format!("{place}, column `{}`: {value:?} does not fit the type {dtype}", shown(name));
+                let message = format!("{place}, column `{}`: {value:?} does not fit the type {dtype}", shown(&column.name));
                 return Err(
                     Error::new(ErrorKind::Data, message).help("write the column in a larger unit, or remove the row or column")
                 );
@@ -223,9 +316,32 @@ impl Table {
         }
         let mut values = Vec::with_capacity(self.len() * columns.len());
         for row in 0..self.len() {
-            values.extend(columns.iter().map(|column| column.values[row]));
+            values.extend(numbers.iter().map(|numbers| numbers[row]));
         }
         Ok(Array::new([self.len(), columns.len()], values)?.cast(dtype))
+    }
+
+    /// The numbers of a column without gaps.
+    fn numbers<'a>(&self, column: &'a Column) -> Result<&'a [f64]> {
+        let refused = |row: usize, what: String, help: &str| {
+            let message = format!("{}, column `{}`: {what}", self.place(row), shown(&column.name));
+            Err(Error::new(ErrorKind::Data, message).help(help))
+        };
+        match &column.values {
+            Values::Words(words) => {
+                let row = words.codes().iter().position(|&code| code != Words::MISSING).unwrap_or(0);
+                let word = words.get(row).unwrap_or_default();
+                let help = "leave the column out with `Table::drop`, or take its words with `Table::values`";
+                refused(row, format!("`{}` is a word, and numbers are needed", shown(word)), help)
+            }
+            Values::Numbers(values) | Values::Times(values) => match values.iter().position(|value| value.is_nan()) {
+                None => Ok(values),
+                Some(row) => {
+                    let help = "fill the cell or remove the row, or leave the column out with `Table::drop`";
+                    refused(row, "the cell is missing, and numbers are needed".to_string(), help)
+                }
+            },
+        }
     }
 
     /// A message with the path of the file before it, if there is one.
@@ -246,14 +362,18 @@ impl Table {
             return Err(data("a table needs at least one column and one row".into()).help("give columns of at least one number"));
         }
         check_distinct(&self.columns().collect::<Vec<_>>())?;
-        for Column { name, values } in &self.columns {
+        for Column { name, values, .. } in &self.columns {
             let name = shown(name);
             if values.len() != rows {
-                let first = shown(&self.columns[0].name);
-                let message = format!("column `{first}` has {rows} numbers, but column `{name}` has {}", values.len());
-                return Err(data(message).help("every column needs one number for every row"));
+                let (first, all) = (&self.columns[0], &self.columns);
+                let are_numbers = all.iter().all(|column| matches!(column.values, Values::Numbers(_)));
+                let (unit, first) = (if are_numbers { "number" } else { "cell" }, shown(&first.name));
+                let message = format!("column `{first}` has {rows} {unit}s, but column `{name}` has {}", values.len());
+                return Err(data(message).help(format!("every column needs one {unit} for every row")));
             }
-            if let Some(row) = values.iter().position(|value| !value.is_finite()) {
+            if let Values::Numbers(values) | Values::Times(values) = values
+                && let Some(row) = values.iter().position(|value| value.is_infinite())
+            {
                 let message = format!("row {}, column `{name}`: {} is not a finite number", row + 1, values[row]);
                 return Err(Error::new(ErrorKind::NotFinite, message).help("fill it, or remove the row or column"));
             }
@@ -265,7 +385,8 @@ impl Table {
 /// Tables are equal if their columns are, wherever they were read.
 impl PartialEq for Table {
     fn eq(&self, other: &Self) -> bool {
-        self.columns == other.columns
+        let is_same = |(a, b): (&Column, &Column)| a.name == b.name && a.values == b.values;
+        self.columns.len() == other.columns.len() && self.columns.iter().zip(&other.columns).all(is_same)
     }
 }
 

@@ -4,7 +4,7 @@
 //! quoted from the file is cut and printable.
 
 use super::format::{CANDIDATES, Format};
-use super::numbers::{Ambiguity, Refusal, is_number};
+use super::numbers::{Ambiguity, Doubt, Refusal, is_number};
 use super::rows::{Delimiter, LONGEST_CELL, LONGEST_ROW, Limit, MOST_CELLS, Record};
 use super::text::Fault;
 use crate::data::shown::{code, shown};
@@ -22,6 +22,8 @@ pub(super) struct Row<'a> {
     pub cells: &'a [&'a str],
     pub names: &'a [String],
     pub format: &'a Format,
+    /// Whether columns may hold other things than numbers.
+    pub is_typed: bool,
 }
 
 /// What ends the reading of rows before the end of the file.
@@ -106,15 +108,20 @@ impl Row<'_> {
             );
         }
         if got > expected && delimiter == Delimiter::Byte(b',') {
-            return "every row needs one number for every column of the header; if a comma is part of a number (a decimal mark, or one \
-                    between thousands), write 1234.5 instead, or put the number in quotes"
-                .to_string();
+            return if self.is_typed {
+                "every row needs one cell for every column of the header; a cell with a comma in it needs quotes".to_string()
+            } else {
+                "every row needs one number for every column of the header; if a comma is part of a number (a decimal mark, or one \
+                 between thousands), write 1234.5 instead, or put the number in quotes"
+                    .to_string()
+            };
         }
+        let need =
+            format!("every row needs one {} for every column of the header", if self.is_typed { "cell" } else { "number" });
         if self.cells.len() == 1 && !is_number(self.cells[0]) {
-            return "every row needs one number for every column of the header; remove the line if it is a note or a title"
-                .to_string();
+            return format!("{need}; remove the line if it is a note or a title");
         }
-        "every row needs one number for every column of the header".to_string()
+        need
     }
 
     /// A title above the header makes the header look too narrow.
@@ -137,8 +144,21 @@ impl Row<'_> {
             Refusal::Empty => "the cell is empty".to_string(),
             Refusal::NotFinite => format!("`{}` is not a finite number", shown(cell)),
             Refusal::NotANumber => format!("`{}` is not a number", shown(cell)),
+            Refusal::OtherMark(seen) if seen.row == 0 => {
+                format!("`{}` does not have the decimal mark `{}`, which is given", shown(cell), seen.cell)
+            }
+            Refusal::OtherOrder(seen) if seen.row == 0 => {
+                format!("`{}` is not written as {}, which is given", shown(cell), seen.cell)
+            }
             Refusal::OtherMark(seen) => format!(
                 "`{}` and `{}` of {} do not have the same decimal mark",
+                shown(cell),
+                shown(&seen.cell),
+                place(seen.row, seen.line)
+            ),
+            Refusal::NotATime => format!("`{}` is not a date or time", shown(cell)),
+            Refusal::OtherOrder(seen) => format!(
+                "`{}` and `{}` of {} do not have day and month in the same order",
                 shown(cell),
                 shown(&seen.cell),
                 place(seen.row, seen.line)
@@ -149,9 +169,28 @@ impl Row<'_> {
             Refusal::OtherMark(_) => {
                 "write the whole column with a decimal point and nothing between thousands, as in 1234.5".to_string()
             }
+            Refusal::OtherOrder(_) => "write the whole column as 2024-01-31".to_string(),
+            Refusal::NotATime => "most cells of the column are dates or times, as in 2024-01-31 12:30".to_string(),
             _ => self.row_help().or_else(|| self.cell_help(cell)).unwrap_or_else(|| self.general_help()),
         };
-        data(message, format!("{whole} (cell {} of {} in the line)", index + 1, self.cells.len()))
+        let other = if self.is_typed { self.typed_help(index) } else { String::new() };
+        data(message, format!("{whole}{other} (cell {} of {} in the line)", index + 1, self.cells.len()))
+    }
+
+    /// What else may be done where columns may hold words.
+    fn typed_help(&self, index: usize) -> String {
+        let name = self.names.get(index).map_or("", String::as_str);
+        format!(
+            "; if it stands for a missing cell, say so (`Csv::missing`, or --missing TEXT); if column `{}` holds words, say that \
+             (`Csv::kind`, or --words COLUMN)",
+            shown(name)
+        )
+    }
+
+    /// The header again, between rows.
+    pub fn header_again(&self) -> Error {
+        let message = format!("{}: the line is the header again", place(self.row, self.line));
+        data(message, "remove it: it is left where files were joined")
     }
 
     /// What is wrong with the whole row.
@@ -164,10 +203,14 @@ impl Row<'_> {
         }
         let is_first = self.row == 1 && self.cells.len() > 1;
         (is_first && self.cells.iter().all(|cell| is_name(cell) || cell.trim().is_empty())).then(|| {
+            let first = shown(self.cells.iter().find(|cell| is_name(cell)).unwrap_or(&"").trim());
+            let row = if self.is_typed {
+                String::new()
+            } else {
+                format!("; if it is a row, endo learns from columns of numbers alone (cells like `{first}` are none)")
+            };
             format!(
-                "no cell of the line is a number: if it holds units, remove the line; if it is the header, remove what is above it; if \
-                 it is a row, endo learns from columns of numbers alone (cells like `{}` are none)",
-                shown(self.cells.iter().find(|cell| is_name(cell)).unwrap_or(&"").trim())
+                "no cell of the line is a number: if it holds units, remove the line; if it is the header, remove what is above it{row}"
             )
         })
     }
@@ -208,10 +251,13 @@ impl Row<'_> {
     }
 
     fn general_help(&self) -> String {
-        if self.names.len() == 1 {
+        if self.names.len() == 1 && !self.is_typed {
             return "every cell holds a number; if another character separates the columns, give it as the delimiter (--delimiter \
                     CHARACTER, or `Csv::delimiter`)"
                 .to_string();
+        }
+        if self.is_typed {
+            return "most cells of the column are numbers: correct the cell, or remove the row or column".to_string();
         }
         "every cell holds a number: fill it, write text as numbers, or remove the row or column".to_string()
     }
@@ -221,7 +267,8 @@ impl Row<'_> {
         let place = place(self.row, self.line);
         match self.names {
             [name] => {
-                let message = format!("line {} is blank: column `{}` has no number there", self.line, shown(name));
+                let what = if self.is_typed { "cell" } else { "number" };
+                let message = format!("line {} is blank: column `{}` has no {what} there", self.line, shown(name));
                 data(message, "fill or remove the line")
             }
             _ => data(format!("{place}: every cell is empty"), "remove the line, or fill it: rows follow it that are not empty"),
@@ -332,15 +379,27 @@ fn windows_1252(byte: u8) -> Option<char> {
 
 /// A column with a cell that can be read in two ways.
 pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -> Error {
-    let Ambiguity { seen, as_thousands, as_decimal, is_point } = ambiguity;
-    let [cell, thousands, decimal] = [&seen.cell, as_thousands, as_decimal].map(|text| shown(text));
-    let why = if *is_point { ", since other columns have decimal commas" } else { "" };
+    let Ambiguity { seen, readings: [first, second], doubt } = ambiguity;
+    let [cell, first, second] = [&seen.cell, first, second].map(|text| shown(text));
+    let (why, help) = match doubt {
+        Doubt::Comma => ("", MARKS),
+        Doubt::Point => (", since other columns have decimal commas", MARKS),
+        Doubt::Day => (
+            "",
+            "say which comes first (`Csv::day_first`, or --day-first yes|no), or write dates as 2024-01-31; if the column is not \
+             wanted, leave it out",
+        ),
+    };
+    let may_be = if *doubt == Doubt::Day { "may have" } else { "may be" };
     data(
         format!(
-            "{}, {}: `{cell}` may be {thousands} or {decimal}{why}, and no other cell of the column tells which",
+            "{}, {}: `{cell}` {may_be} {first} or {second}{why}, and no other cell of the column tells which",
             place(seen.row, seen.line),
             column(names, index)
         ),
-        "write every number of the file with a decimal point and nothing between thousands, as in 1234.5",
+        help,
     )
 }
+
+const MARKS: &str = "write every number of the file with a decimal point and nothing between thousands, as in 1234.5, or say what the \
+                     decimal mark is (`Csv::decimal`, or --decimal MARK)";

@@ -2,6 +2,7 @@
 //!
 //! In: the beginning of a text. Out: [`Format`], with the first rows as it cuts them.
 
+use super::advice::is_name;
 use super::numbers::is_number;
 use super::rows::{Delimiter, Progress, Record, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,8 +19,12 @@ const KEPT: usize = 20;
 /// How a file is written, as far as its beginning shows it.
 pub(super) struct Format {
     pub delimiter: Delimiter,
-    /// The bytes of a first line that names the delimiter, as in `sep=;`.
+    /// The bytes of what is above the header: a first line that names the delimiter, as in `sep=;`, and comments.
     pub preamble: usize,
+    /// Whether there is a line that names the delimiter.
+    pub has_name_of_delimiter: bool,
+    /// The lines of comments above the header.
+    pub comments: usize,
     /// The line of the text behind it.
     pub first_line: usize,
     /// The first rows that are not blank, the header among them.
@@ -51,17 +56,40 @@ struct Survey {
 }
 
 impl Format {
-    /// Finds the format of a text of which the beginning is known, or all if it is whole.
-    pub fn find(text: &str, is_whole: bool, given: Option<Delimiter>) -> Self {
+    /// Finds the format of a text of which the beginning is known, or all if it is whole. Comments above the header may be passed
+    /// over.
+    pub fn find(text: &str, is_whole: bool, given: Option<Delimiter>, may_have_comments: bool) -> Self {
         let (named, preamble) = preamble(text).map_or((None, 0), |(delimiter, length)| (Some(delimiter), length));
         let first_line = if preamble == 0 { 1 } else { 2 };
-        let survey = |delimiter| Survey::new(&text[preamble..], is_whole, delimiter, first_line);
-        let (delimiter, survey) = match given.or(named) {
-            Some(delimiter) => (delimiter, survey(delimiter)),
-            None => best(&survey),
+        let has_name_of_delimiter = preamble > 0;
+        let format = |preamble: usize, first_line: usize, comments: usize| {
+            let survey = |delimiter| Survey::new(&text[preamble..], is_whole, delimiter, first_line);
+            let (delimiter, survey) = match given.or(named) {
+                Some(delimiter) => (delimiter, survey(delimiter)),
+                None => best(&survey),
+            };
+            let width = survey.usual_width();
+            Self { delimiter, preamble, has_name_of_delimiter, comments, first_line, rows: survey.rows, width }
         };
-        let width = survey.usual_width();
-        Self { delimiter, preamble, first_line, rows: survey.rows, width }
+        let comments = if may_have_comments { comments(&text[preamble..]) } else { Vec::new() };
+        if let Some(last) = comments.last() {
+            let bytes: usize = comments.iter().map(|line| line.len()).sum();
+            let below = format(preamble + bytes, first_line + comments.len(), comments.len());
+            if below.has_header_below(last) {
+                return below;
+            }
+        }
+        format(preamble, first_line, 0)
+    }
+
+    /// Whether the first row is a header, and the comment above it is none: it does not have as many cells.
+    fn has_header_below(&self, comment: &str) -> bool {
+        let Some(header) = self.rows.first() else { return false };
+        let width = header.cells.len();
+        let is_header = header.cells.iter().skip(1).all(|cell| is_name(cell)) && !is_number(&header.cells[0]);
+        let survey = Survey::new(comment, true, self.delimiter, 1);
+        let is_table = width > 1 && survey.rows.first().is_some_and(|row| row.cells.len() == width);
+        is_header && !is_table && self.width.is_none_or(|usual| usual == width || usual == width + 1)
     }
 }
 
@@ -142,6 +170,19 @@ fn most_common(widths: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
     counts.into_iter().max_by_key(|&(_, count)| count)
 }
 
+/// The lines at the start of a text that begin with `#`, with their ends.
+fn comments(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while rest.starts_with('#') {
+        let Some(end) = rest.find(['\r', '\n']) else { break };
+        let length = end + if rest[end..].starts_with("\r\n") { 2 } else { 1 };
+        lines.push(&rest[..length]);
+        rest = &rest[length..];
+    }
+    lines
+}
+
 /// The delimiter that a line like `sep=;` before the header names, and the length of the line. Spreadsheets write and read it.
 fn preamble(text: &str) -> Option<(Delimiter, usize)> {
     let end = text.find(['\r', '\n'])?;
@@ -172,7 +213,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> (Delimiter, usize) {
-        let format = Format::find(text, true, None);
+        let format = Format::find(text, true, None, false);
         (format.delimiter, format.rows[0].cells.len())
     }
 
@@ -213,9 +254,9 @@ mod tests {
 
     #[test]
     fn the_end_of_a_piece_cuts_a_row_that_does_not_count() {
-        let format = Format::find("a,b\n1,2\n3,4\n5", false, None);
+        let format = Format::find("a,b\n1,2\n3,4\n5", false, None, false);
         assert_eq!((format.width, format.rows.len()), (Some(2), 3));
-        assert_eq!(Format::find(&"a,b,".repeat(1000), false, None).rows[0].cells.len(), 2001);
+        assert_eq!(Format::find(&"a,b,".repeat(1000), false, None, false).rows[0].cells.len(), 2001);
     }
 
     #[test]

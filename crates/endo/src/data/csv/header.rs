@@ -2,23 +2,60 @@
 //!
 //! In: the first row, and the rows below it. Out: names, or an error before a single number is read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::advice::{Row, comment_help, is_name, trailing_help};
-use super::format::Format;
+use super::format::{Format, SampleRow};
 use super::numbers::is_number;
 use super::rows::{Delimiter, Record};
 use crate::data::shown::{composed, did_you_mean, is_same, listed, shown};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The names in a header. Fails when the rows below have another width, when names are numbers or missing, and when two are the same.
-pub(super) fn names(record: &Record, format: &Format) -> Result<Vec<String>> {
-    let names: Vec<String> = record.cells().map(|name| name.trim().to_string()).collect();
-    check_numbers(&names, format)?;
-    check_width(&names, format)?;
-    check_missing(&names, format)?;
-    check_distinct(&names)?;
+/// The names in a header. Fails when the rows below have another width, and when names are numbers; a header that is `given` may
+/// have names that are.
+pub(super) fn names(record: &Record, format: &Format, is_given: bool, is_typed: bool) -> Result<Vec<String>> {
+    let mut names: Vec<String> = record.cells().map(|name| name.trim().to_string()).collect();
+    if !is_given {
+        check_numbers(&names, format)?;
+    }
+    if is_typed && is_one_short(&names, format) {
+        names.insert(0, String::new());
+    }
+    check_width(&names, format, is_typed)?;
     Ok(names)
+}
+
+/// Fails when a name that is wanted is missing, or is there twice.
+pub(super) fn check_names(names: &[String], wanted: &[bool], format: &Format) -> Result<()> {
+    check_missing(names, wanted, format)?;
+    match same_names(names, |first, second| wanted[first] || wanted[second]) {
+        None => Ok(()),
+        Some(error) => Err(error),
+    }
+}
+
+/// Whether the first column has no name and all others have one: it holds the names of rows.
+pub(super) fn has_row_names(names: &[String]) -> bool {
+    names.len() > 1 && names[0].is_empty() && names[1..].iter().all(|name| !name.is_empty())
+}
+
+/// Whether the header lacks the name of the names of rows, as R writes it: each row begins with a name of its own or its number.
+/// Not so where a decimal comma may have cut a number in two, or a delimiter ends the rows.
+fn is_one_short(names: &[String], format: &Format) -> bool {
+    if format.width != Some(names.len() + 1) || names.iter().any(String::is_empty) {
+        return false;
+    }
+    let rows: Vec<&SampleRow> = format.rows.iter().skip(1).filter(|row| row.cells.len() == names.len() + 1).collect();
+    let mut seen = HashSet::new();
+    let are_names = rows.iter().all(|row| is_name(&row.cells[0]) && seen.insert(&row.cells[0]));
+    let are_counted = rows.len() > 1 && rows.iter().enumerate().all(|(index, row)| row.cells[0] == (index + 1).to_string());
+    let is_whole = |cell: &str| !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+    let is_cut = |index: usize| {
+        let are_halves = |row: &&SampleRow| is_whole(row.cells[index].trim_start_matches('-')) && is_whole(&row.cells[index + 1]);
+        format.delimiter == Delimiter::Byte(b',') && rows.iter().all(are_halves)
+    };
+    let end_in_nothing = rows.iter().all(|row| row.cells.last().is_some_and(String::is_empty));
+    (are_names || are_counted) && !end_in_nothing && !(0..names.len()).any(is_cut)
 }
 
 /// The place of a column by its name: exactly that, or one that reads the same.
@@ -34,16 +71,23 @@ pub(in crate::data) fn position<'a>(name: &str, names: impl ExactSizeIterator<It
 
 /// Fails when two columns have the same name to a reader.
 pub(in crate::data) fn check_distinct(names: &[impl AsRef<str>]) -> Result<()> {
+    same_names(names, |_, _| true).map_or(Ok(()), Err)
+}
+
+/// The error of two names that are the same, if that matters for them.
+fn same_names(names: &[impl AsRef<str>], matters: impl Fn(usize, usize) -> bool) -> Option<Error> {
     let mut seen = HashMap::new();
     for (index, name) in names.iter().map(AsRef::as_ref).enumerate() {
-        if let Some(first) = seen.insert(composed(name), index) {
+        if let Some(first) = seen.insert(composed(name), index)
+            && matters(first, index)
+        {
             let same = names[first].as_ref() == name;
             let how = if same { "" } else { ", once with letters in one piece and once in several" };
             let message = format!("two columns have the name `{}`{how}: columns {} and {}", shown(name), first + 1, index + 1);
-            return Err(data(message, "give each column a name of its own"));
+            return Some(data(message, "give each column a name of its own"));
         }
     }
-    Ok(())
+    None
 }
 
 fn data(message: String, help: impl Into<String>) -> Error {
@@ -71,8 +115,9 @@ fn check_numbers(names: &[String], format: &Format) -> Result<()> {
     Err(data(
         message,
         format!(
-            "if it is a row, add a line above it with a name for each of the {} columns, as in `{}`{rest}; if it is the header, write a \
-             letter before each number, as in `x{}`",
+            "if it is a row, add a line above it with a name for each of the {} columns, as in `{}`{rest}, or say that there is no header \
+             (`Csv::header(false)`, or --no-header); if it is the header, say so (`Csv::header(true)`, or --header), or write a letter \
+             before each number, as in `x{}`",
             names.len(),
             shown(&example),
             shown(numbers[0])
@@ -81,14 +126,14 @@ fn check_numbers(names: &[String], format: &Format) -> Result<()> {
 }
 
 /// Most rows below have another number of cells.
-fn check_width(names: &[String], format: &Format) -> Result<()> {
+fn check_width(names: &[String], format: &Format, is_typed: bool) -> Result<()> {
     if format.width.is_none_or(|width| width == names.len()) {
         return Ok(());
     }
     let below = format.rows.iter().enumerate().skip(1).find(|(_, row)| row.cells.len() != names.len());
     let Some((row, below)) = below else { return Ok(()) };
     let cells: Vec<&str> = below.cells.iter().map(String::as_str).collect();
-    let row = Row { row, line: below.line, last_line: below.last_line, cells: &cells, names, format };
+    let row = Row { row, line: below.line, last_line: below.last_line, cells: &cells, names, format, is_typed };
     let error = row.wrong_width();
     match names.first() {
         Some(first) if first.starts_with('#') => Err(error.help(comment_help("the first line begins with `#`"))),
@@ -96,8 +141,8 @@ fn check_width(names: &[String], format: &Format) -> Result<()> {
     }
 }
 
-fn check_missing(names: &[String], format: &Format) -> Result<()> {
-    let Some(index) = names.iter().position(String::is_empty) else { return Ok(()) };
+fn check_missing(names: &[String], wanted: &[bool], format: &Format) -> Result<()> {
+    let Some(index) = (0..names.len()).find(|&index| wanted[index] && names[index].is_empty()) else { return Ok(()) };
     let message = format!("column {} of {} has no name in the header", index + 1, names.len());
     let mut below = format.rows.iter().skip(1);
     let second_is_header =

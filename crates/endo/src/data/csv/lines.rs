@@ -7,9 +7,21 @@
 pub(in crate::data) struct Lines {
     /// Rows, counted from 0, whose line is not the one after that of the row before, and their lines.
     starts: Vec<(usize, usize)>,
+    /// The rows of the file before the first row.
+    before: usize,
 }
 
 impl Lines {
+    /// The lines of rows that follow so many others in the file.
+    pub fn after(before: usize) -> Self {
+        Self { before, ..Self::default() }
+    }
+
+    /// The number of a row in the file, counted from 1.
+    pub fn number(&self, row: usize) -> usize {
+        self.before + row + 1
+    }
+
     /// Adds the line of a row; rows come in order.
     pub fn push(&mut self, row: usize, line: usize) {
         if self.get(row) != Some(line) {

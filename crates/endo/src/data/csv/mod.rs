@@ -1,43 +1,59 @@
-//! Reading a table of numbers from CSV.
+//! Reading a table from CSV.
 //!
-//! In: a file or anything that can be read, with the delimiter if it is not to be found. Out: a [`Table`], or an error that names
-//! the row, line and column and says how to fix it. Bytes become text (`text`), text becomes rows (`rows`) as the file is written
-//! (`format`), the first row names (`header`) and the cells below numbers (`numbers`).
+//! In: a file or anything that can be read, with options for what is not to be found. Out: a [`Table`], or an error that names the
+//! row, line and column and says how to fix it. Bytes are unpacked (`packed`) and become text (`text`), text becomes rows (`rows`,
+//! `sheet`) as the file is written (`format`), the first row names (`header`), and the cells below numbers (`numbers`) or columns
+//! whose kind is found (`typed`, `kinds`), also of times (`dates`, `times`) and words (`dictionary`).
 
 mod advice;
+mod blocks;
+mod dates;
+mod dictionary;
 mod format;
 mod header;
+mod kinds;
 mod lines;
+mod missing;
+mod notes;
 mod numbers;
+mod packed;
 mod rows;
+mod sheet;
 mod signatures;
 #[cfg(test)]
 mod tests;
 mod text;
+mod times;
+mod typed;
+mod unclear;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::shown::shown_path;
-use super::table::Table;
+use super::table::{self, Table};
+use super::values::Values;
 use crate::error::{Error, ErrorKind, Result};
-use advice::{Row, Stop};
-use format::Format;
-use numbers::Column;
-use rows::{Progress, Record, Tokenizer};
-use text::Text;
+use rows::Record;
+use sheet::{Sheet, TakeCells, UNREADABLE};
+use typed::{Options, Problem};
 
 pub(super) use advice::place;
+pub use blocks::Blocks;
 pub(super) use header::{check_distinct, position};
+pub use kinds::Kind;
 pub(super) use lines::Lines;
 
-/// How to read a table from CSV: the first line names the columns, and each line below is a row of numbers.
+/// How to read a table from CSV: the first line names the columns, and each line below is a row.
 ///
-/// Text is UTF-8 or UTF-16. The delimiter is that of `,`, `;`, tab, `|` and blanks which gives rows of one width, unless a first
-/// line like `sep=;` names it. Cells may be in quotes. Decimal commas and marks between thousands (`1.299,50`, `1 000`) are read
-/// where the column leaves no doubt. Blank lines between rows are passed over, and rows at the end with nothing in them are left
-/// out, because spreadsheets write those for cells that were cleared.
+/// Text is UTF-8 or UTF-16, perhaps compressed by gzip or zstd. The delimiter is that of `,`, `;`, tab, `|` and blanks which gives
+/// rows of one width, unless a first line like `sep=;` names it. Cells may be in quotes. Decimal commas and marks between thousands
+/// (`1.299,50`, `1 000`) are read where the column leaves no doubt. Blank lines between rows are passed over, and rows at the end
+/// with nothing in them are left out, because spreadsheets write those for cells that were cleared.
+///
+/// By itself it is strict: each cell is a finite number. With [`typed`](Self::typed) columns may also hold words and times, and cells
+/// may be missing.
 ///
 /// ```
 /// use endo::data::Csv;
@@ -50,10 +66,15 @@ pub(super) use lines::Lines;
 pub struct Csv {
     delimiter: Option<char>,
     target: Option<String>,
+    header: Option<bool>,
+    is_typed: bool,
+    options: Options,
+    kinds: Vec<(String, Kind)>,
+    only: Option<Vec<String>>,
 }
 
 impl Csv {
-    /// With a delimiter that is found and without a target.
+    /// With a delimiter that is found, with a header, strict, and without a target.
     pub fn new() -> Self {
         Self::default()
     }
@@ -72,20 +93,171 @@ impl Csv {
         self
     }
 
-    /// Reads a file. Fails at the first cell that is no finite number, naming its row, line and column.
+    /// Whether the first line names the columns. With `true` also numbers and years are names; with `false` the first line is a row
+    /// and the columns are `x1`, `x2` and so on. With `None`, as at first, a first line that holds mostly numbers is an error.
+    ///
+    /// ```
+    /// use endo::data::Csv;
+    /// let table = Csv::new().header(false).read_from("18.0,3504\n15,3693\n".as_bytes())?;
+    /// assert_eq!(table.column("x2")?, [3504.0, 3693.0]);
+    /// let table = Csv::new().header(true).read_from("2023,2024\n1,2\n".as_bytes())?;
+    /// assert_eq!(table.column("2024")?, [2.0]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn header(mut self, header: impl Into<Option<bool>>) -> Self {
+        self.header = header.into();
+        self
+    }
+
+    /// The decimal mark of all numbers, `.` or `,`; the other one then separates thousands. `None` is to find it for each column.
+    ///
+    /// ```
+    /// use endo::data::Csv;
+    /// let csv = Csv::new().decimal(',');
+    /// assert_eq!(csv.read_from("a;b\n1.299;1,5\n".as_bytes())?.column("a")?, [1299.0]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn decimal(mut self, mark: impl Into<Option<char>>) -> Self {
+        self.options.decimal = mark.into();
+        self
+    }
+
+    /// Finds for each column whether it holds numbers, times or words, and lets cells be missing. The rule, in this order:
+    ///
+    /// * A cell is missing if it is empty or spelled as `NA`, `N/A`, `#N/A`, `<NA>`, `NaN`, `NaT`, `null`, `\N`, `?` or an error of
+    ///   a spreadsheet such as `#DIV/0!`, in any case of letters, or as [`missing`](Self::missing) says. Between numbers and times
+    ///   so are `None`, `nil`, `missing`, `.`, `..`, `-`, `--` and `---`, which in a column of words are words.
+    /// * A column holds numbers if all cells that are not missing are numbers, and times if all are dates or times:
+    ///   `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `01/31/2024`, `31-Jan-2024`, `Jan 31, 2024`, with or without a
+    ///   time such as `12:30:00.5+01:00`. Which of two numbers is the day is that of the whole column; see
+    ///   [`day_first`](Self::day_first).
+    /// * Where at least half of the cells are numbers and others are none, the column holds words if it has at most 20 different
+    ///   cells, of which the numbers are whole and each word is there more than once (categories such as `1`, `2`, `3`, `4+`), or
+    ///   if a tenth of its cells or more are words, in ten forms or more when digits are left out (identifiers such as `PC 17599`
+    ///   and `113803`). Bounds such as `<5` are neither. A note of the table says so. Otherwise the first cell that is no number is
+    ///   an error, which names it. So is the first cell that is no date where at least half of the cells are dates.
+    /// * All other columns hold words: cells without blanks around them, with each letter in one piece (Unicode's NFC).
+    ///
+    /// A column with more than 1000 different cells is decided by the rows up to the one that brings the next: a word that comes
+    /// later in a column of numbers is an error. [`kind`](Self::kind) decides for a column.
+    ///
+    /// A first column without a name holds names of rows, as R and pandas write them, and is left out, also where the header is one
+    /// name short. Lines above the header that begin with `#` are left out where it is clear that none of them is the header.
+    ///
+    /// ```
+    /// use endo::data::{Csv, Values};
+    /// let text = "name,rooms,sold\nElm St,3,31.01.2024\nOak St,,1.2.2024\nnull,4,?\n";
+    /// let table = Csv::new().typed().read_from(text.as_bytes())?;
+    /// assert!(matches!(table.values("name")?, Values::Words(_)));
+    /// assert!(matches!(table.values("rooms")?, Values::Numbers(_)));
+    /// assert!(matches!(table.values("sold")?, Values::Times(_)));
+    /// assert_eq!((table.missing("name")?, table.missing("rooms")?, table.missing("sold")?), (1, 1, 1));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn typed(mut self) -> Self {
+        self.is_typed = true;
+        self
+    }
+
+    /// What a column holds, instead of finding it. Makes the reading [`typed`](Self::typed). A name that is no column is an error.
+    #[must_use]
+    pub fn kind(mut self, name: impl Into<String>, kind: Kind) -> Self {
+        self.kinds.push((name.into(), kind));
+        self.typed()
+    }
+
+    /// The columns that are wanted, besides the target and those whose kind is said; all others are left out, and their cells are
+    /// never refused. Makes the reading [`typed`](Self::typed). A name that is no column is an error.
+    ///
+    /// ```
+    /// use endo::data::Csv;
+    /// let csv = Csv::new().typed().only(["rooms"]).target("price");
+    /// let table = csv.read_from("id,rooms,price\n1,3,4.5\nx,4,5\n".as_bytes())?;
+    /// assert_eq!(table.columns().collect::<Vec<_>>(), ["rooms", "price"]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.only = Some(names.into_iter().map(Into::into).collect());
+        self.typed()
+    }
+
+    /// Another spelling of cells that are missing, besides those that are always known. Makes the reading [`typed`](Self::typed).
+    ///
+    /// ```
+    /// use endo::data::Csv;
+    /// let table = Csv::new().missing("-999").read_from("a\n1\n-999\n".as_bytes())?;
+    /// assert_eq!(table.missing("a")?, 1);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn missing(mut self, text: impl Into<String>) -> Self {
+        self.options.missing.given.push(text.into().trim().to_string());
+        self.typed()
+    }
+
+    /// Whether the day comes first in dates such as `02/01/2024`. `None` is to find it for each column, which is an error where no
+    /// cell tells. Makes the reading [`typed`](Self::typed).
+    ///
+    /// ```
+    /// use endo::data::{Csv, Values};
+    /// let table = Csv::new().day_first(true).read_from("a\n02/01/1970\n".as_bytes())?;
+    /// assert_eq!(table.values("a")?, &Values::Times(vec![86_400.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn day_first(mut self, day_first: impl Into<Option<bool>>) -> Self {
+        self.options.day_first = day_first.into();
+        self.typed()
+    }
+
+    /// Reads a file. Fails at the first cell that cannot be what its column holds, naming its row, line and column.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table> {
         let path = path.as_ref();
-        in_file(path, |file| self.read_from(file)).map(|table| table.with_origin(shown_path(path)))
+        let table = open(path).and_then(|file| self.read_from(file)).map_err(|error| in_file(error, &shown_path(path)))?;
+        Ok(table.with_origin(shown_path(path)))
     }
 
     /// Reads anything that can be read, to its end.
     pub fn read_from(&self, source: impl Read) -> Result<Table> {
         let mut sheet = self.open(source)?;
-        let lines = sheet.read_rows()?;
-        Table::of_columns(sheet.columns.into_iter().map(|column| (column.name, column.values)), lines)
+        if self.is_typed {
+            let mut blocks = Blocks::new(sheet, self.options.clone(), usize::MAX, None);
+            return blocks.read_whole();
+        }
+        let mut numbers = Numbers(sheet.names.iter().map(|_| numbers::Column::new(self.options.decimal)).collect());
+        let lines = sheet.read_rows(usize::MAX, &mut numbers)?.unwrap_or_default();
+        numbers.finish().map_err(|(index, problem)| sheet.refused(index, problem))?;
+        let column = |(name, column): (String, numbers::Column)| table::Column {
+            name,
+            values: Values::Numbers(column.values),
+            spelled: None,
+        };
+        let columns = sheet.names.into_iter().zip(numbers.0).map(column).collect();
+        Ok(Table::of_columns(columns, lines)?.with_notes(sheet.notes))
     }
 
-    /// Reads the names of the columns of a file, and no row.
+    /// Reads a file a block of at most so many rows at a time, always [`typed`](Self::typed): files of any size in bounded memory.
+    ///
+    /// What is not said is found in the first block and holds for all that follow: kinds, decimal marks, the order of day and
+    /// month. A cell that contradicts it is an error with its place in the file. See [`Blocks`] for an example.
+    pub fn blocks(&self, path: impl AsRef<Path>, rows: usize) -> Result<Blocks<File>> {
+        let (path, origin) = (path.as_ref(), shown_path(path.as_ref()));
+        let csv = self.clone().typed();
+        let sheet = open(path).and_then(|file| csv.open(file)).map_err(|error| in_file(error, &origin))?;
+        Ok(Blocks::new(sheet, csv.options, rows, Some(origin)))
+    }
+
+    /// As [`blocks`](Self::blocks), from anything that can be read.
+    pub fn blocks_from<R: Read>(&self, source: R, rows: usize) -> Result<Blocks<R>> {
+        let csv = self.clone().typed();
+        Ok(Blocks::new(csv.open(source)?, csv.options, rows, None))
+    }
+
+    /// Reads the names of the columns of a file, without those that are left out, and no row.
     ///
     /// ```no_run
     /// use endo::data::Csv;
@@ -93,181 +265,74 @@ impl Csv {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn names(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
-        let sheet = in_file(path.as_ref(), |file| self.open(file))?;
-        Ok(sheet.columns.into_iter().map(|column| column.name).collect())
+        let path = path.as_ref();
+        let sheet = open(path).and_then(|file| self.open(file)).map_err(|error| in_file(error, &shown_path(path)))?;
+        Ok(blocks::wanted(&sheet.names, &sheet.kinds))
     }
 
     fn open<R: Read>(&self, source: R) -> Result<Sheet<R>> {
-        let given = self.delimiter.map(format::checked).transpose()?;
-        let mut text = Text::new(source, signatures::check)?;
-        let format = Format::find(text.available(), text.is_read(), given);
-        text.advance(format.preamble);
-        let tokenizer = Tokenizer::new(format.delimiter, format.first_line);
-        let mut sheet = Sheet { text, tokenizer, record: Record::default(), row: 0, columns: Vec::new(), format };
-        sheet.read_header(self.target.as_deref())?;
-        Ok(sheet)
+        if let Some(mark) = self.options.decimal.filter(|mark| !matches!(mark, '.' | ',')) {
+            let message = format!("{mark:?} is no decimal mark");
+            return Err(Error::new(ErrorKind::Argument, message).help("give `.` or `,`"));
+        }
+        Sheet::open(self, source)
+    }
+
+    /// What is said of the kinds of these columns. Fails at a name that is none of them.
+    fn kinds_of(&self, names: &[String]) -> Result<Vec<Option<Kind>>> {
+        let place_of = |name: &str| position(name, names.iter().map(String::as_str));
+        let mut kinds = vec![self.only.as_ref().map(|_| Kind::Ignored); names.len()];
+        for name in self.only.iter().flatten().chain(&self.target) {
+            kinds[place_of(name)?] = None;
+        }
+        for (name, kind) in &self.kinds {
+            kinds[place_of(name)?] = Some(*kind);
+        }
+        Ok(kinds)
     }
 }
 
-/// Does something with a file; errors name it.
-fn in_file<T>(path: &Path, act: impl FnOnce(File) -> Result<T>) -> Result<T> {
-    let unreadable = |why: &str| {
-        let message = format!("cannot read `{}`: {why}", shown_path(path));
-        Error::new(ErrorKind::Io, message).help("check the path; a relative one starts at the current folder")
-    };
-    let file = File::open(path).map_err(|error| unreadable(&error.to_string()))?;
-    act(file).map_err(|error| match error.kind() {
-        ErrorKind::Io => unreadable(error.message().strip_prefix(UNREADABLE).unwrap_or(error.message())),
-        _ => {
-            let message = format!("{}: {}", shown_path(path), error.message());
-            error.with_message(message)
-        }
-    })
-}
+/// Columns of finite numbers that take cells.
+struct Numbers(Vec<numbers::Column>);
 
-/// How the message begins when something without a name cannot be read.
-const UNREADABLE: &str = "cannot read the table: ";
-
-/// A table that is being read.
-struct Sheet<R> {
-    text: Text<R>,
-    tokenizer: Tokenizer,
-    record: Record,
-    /// The number of rows read, blank ones left out; 0 in the header.
-    row: usize,
-    columns: Vec<Column>,
-    format: Format,
-}
-
-impl<R: Read> Sheet<R> {
-    fn read_header(&mut self, target: Option<&str>) -> Result<()> {
-        loop {
-            if !self.next()? {
-                let error = Error::new(ErrorKind::Data, "there is nothing in it: no header and no rows");
-                return Err(error.help("the first line names the columns, and each line below is a row of numbers"));
-            }
-            if !self.record.is_blank_line() {
-                break;
+impl TakeCells for Numbers {
+    fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)> {
+        for (index, (cell, column)) in record.cells().zip(&mut self.0).enumerate() {
+            if let Err(refusal) = column.push(cell, row, line) {
+                let seen = numbers::Seen { row, line, cell: cell.trim().to_string() };
+                return Err((index, Problem::Refused(seen, refusal)));
             }
         }
-        let names = header::names(&self.record, &self.format)?;
-        if let Some(target) = target {
-            position(target, names.iter().map(String::as_str))?;
-        }
-        self.columns = names.into_iter().map(Column::new).collect();
         Ok(())
     }
+}
 
-    /// Reads all rows, and says in which lines they are.
-    fn read_rows(&mut self) -> Result<Lines> {
-        let mut lines = Lines::default();
-        // Rows without anything in them, which are left out at the end: the first one's row and line.
-        let mut nothing = None;
-        let mut rows = 0;
-        self.row = 1;
-        while self.next()? {
-            if self.record.is_blank_line() && self.columns.len() > 1 {
-                continue;
-            }
-            if self.record.has_nothing() {
-                nothing.get_or_insert((self.row, self.record.line));
-                self.row += 1;
-                continue;
-            }
-            if let Some((row, line)) = nothing {
-                return Err(self.failed(|this| Row { row, line, ..*this }.nothing()));
-            }
-            self.push_row()?;
-            lines.push(rows, self.record.line);
-            rows += 1;
-            self.row += 1;
+impl Numbers {
+    fn finish(&mut self) -> Result<(), (usize, Problem)> {
+        let has_commas = self.0.iter().any(numbers::Column::has_decimal_comma);
+        for (index, column) in self.0.iter_mut().enumerate() {
+            column.finish(has_commas).map_err(|ambiguity| (index, Problem::Unclear(ambiguity)))?;
         }
-        if rows == 0 {
-            let error = Error::new(ErrorKind::Data, "there is a header, but no row below it");
-            return Err(error.help("each line below the header is a row of numbers"));
+        Ok(())
+    }
+}
+
+/// Opens a file.
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| Error::new(ErrorKind::Io, error.to_string()))
+}
+
+/// The error, which names the file.
+fn in_file(error: Error, path: &String) -> Error {
+    match error.kind() {
+        ErrorKind::Io => {
+            let why = error.message().strip_prefix(UNREADABLE).unwrap_or(error.message());
+            let help = "check the path; a relative one starts at the current folder";
+            Error::new(ErrorKind::Io, format!("cannot read `{path}`: {why}")).help(help)
         }
-        self.finish()?;
-        Ok(lines)
-    }
-
-    /// Adds the numbers of the record to the columns.
-    fn push_row(&mut self) -> Result<()> {
-        if self.record.width() != self.columns.len() {
-            return Err(self.failed(|row| row.wrong_width()));
+        _ => {
+            let message = format!("{path}: {}", error.message());
+            error.with_message(message)
         }
-        let (row, line) = (self.row, self.record.line);
-        let mut cells = self.record.cells().zip(&mut self.columns).enumerate();
-        let refused =
-            cells.find_map(|(index, (cell, column))| column.push(cell, row, line).err().map(|refusal| (index, refusal)));
-        match refused {
-            None => Ok(()),
-            Some((index, refusal)) => Err(self.failed(|row| row.refused(index, &refusal))),
-        }
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        let has_commas = self.columns.iter().any(Column::has_decimal_comma);
-        let ambiguity = self
-            .columns
-            .iter_mut()
-            .enumerate()
-            .find_map(|(index, column)| column.finish(has_commas).err().map(|error| (index, error)));
-        match ambiguity {
-            None => Ok(()),
-            Some((index, ambiguity)) => Err(advice::ambiguous(&ambiguity, &self.names(), index)),
-        }
-    }
-
-    /// The error of the record, which sees all that is known around it.
-    fn failed(&self, error: impl FnOnce(&Row) -> Error) -> Error {
-        let cells: Vec<&str> = self.record.cells().collect();
-        let (line, last_line) = (self.record.line, self.record.last_line);
-        error(&Row { row: self.row, line, last_line, cells: &cells, names: &self.names(), format: &self.format })
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.columns.iter().map(|column| column.name.clone()).collect()
-    }
-
-    /// Reads the next record; false at the end.
-    fn next(&mut self) -> Result<bool> {
-        self.tokenizer.begin(&mut self.record);
-        loop {
-            let piece = self.text.piece();
-            let progress = if piece.is_empty() {
-                match self.text.take_fault() {
-                    Some(fault) => return Err(self.stopped(Stop::Fault(fault))),
-                    None => self.tokenizer.end(&mut self.record),
-                }
-            } else {
-                let (used, progress) = self.tokenizer.take(piece, &mut self.record);
-                self.text.advance(used);
-                progress
-            };
-            match progress {
-                Progress::More => {}
-                Progress::Row => {
-                    if self.record.has_end_of_file() && self.is_at_end() {
-                        self.record.drop_end_of_file();
-                    }
-                    return Ok(true);
-                }
-                Progress::End => return Ok(false),
-                Progress::Open => return Err(self.stopped(Stop::Open)),
-                Progress::TooLong(limit) => return Err(self.stopped(Stop::TooLong(limit))),
-            }
-        }
-    }
-
-    /// Whether nothing but ends of lines and files follows.
-    fn is_at_end(&mut self) -> bool {
-        self.text.piece().trim_matches(['\u{1a}', '\r', '\n']).is_empty() && self.text.is_read()
-    }
-
-    fn stopped(&self, stop: Stop) -> Error {
-        if let Stop::Fault(text::Fault::Unreadable(error)) = &stop {
-            return Error::new(ErrorKind::Io, format!("{UNREADABLE}{error}"));
-        }
-        advice::stopped(stop, self.row, self.tokenizer.line, &self.record, &self.names(), self.format.delimiter)
     }
 }

@@ -4,9 +4,11 @@
 //! the other cells of the column have to say. Where they do not, a point is a decimal point unless the file has decimal commas
 //! elsewhere, and a comma is refused.
 
+use super::unclear::Unclear;
+
 /// The numbers of a column while it is read.
+#[derive(Clone, Default)]
 pub(super) struct Column {
-    pub name: String,
     pub values: Vec<f64>,
     /// The first cell whose point is surely a decimal point, or whose comma surely separates thousands.
     point: Option<Box<Seen>>,
@@ -21,17 +23,10 @@ pub(super) struct Column {
 /// A cell and where it is.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Seen {
-    /// Counted from 1.
+    /// Counted from 1; 0 where it is not a cell that was read, but an option that was given.
     pub row: usize,
     pub line: usize,
     pub cell: String,
-}
-
-/// Rows whose number may have to be a thousand times as large.
-#[derive(Default)]
-struct Unclear {
-    first: Option<Box<Seen>>,
-    rows: Vec<u64>,
 }
 
 /// Why a cell is no number of its column.
@@ -42,14 +37,28 @@ pub(super) enum Refusal {
     NotANumber,
     /// Its decimal mark is another than that of a cell before.
     OtherMark(Box<Seen>),
+    NotATime,
+    /// A date whose day and month are in another order than in a cell before.
+    OtherOrder(Box<Seen>),
 }
 
 /// Why a column cannot be understood when all of it is read: a cell that can be read in two ways.
+#[derive(Debug)]
 pub(super) struct Ambiguity {
     pub seen: Seen,
-    pub as_thousands: String,
-    pub as_decimal: String,
-    pub is_point: bool,
+    /// Its two readings.
+    pub readings: [String; 2],
+    pub doubt: Doubt,
+}
+
+/// What is not known of a cell that can be read in two ways.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Doubt {
+    Comma,
+    /// Other columns have decimal commas.
+    Point,
+    /// Which of two numbers is the day.
+    Day,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -67,10 +76,35 @@ enum Reading {
 }
 
 impl Column {
-    /// A column without numbers.
-    pub fn new(name: String) -> Self {
-        let (points, commas) = Default::default();
-        Self { name, values: Vec::new(), point: None, comma: None, points, commas }
+    /// A column without numbers, whose decimal mark may be given.
+    pub fn new(decimal: Option<char>) -> Self {
+        let given = |mark: char| (decimal == Some(mark)).then(|| Box::new(Seen { row: 0, line: 0, cell: mark.to_string() }));
+        Self { point: given('.'), comma: given(','), ..Self::default() }
+    }
+
+    /// Adds a cell that is missing.
+    pub fn push_missing(&mut self) {
+        self.values.push(f64::NAN);
+    }
+
+    /// The column whose rows have the numbers of these; `None` is missing.
+    pub fn spread(&self, indices: impl Iterator<Item = Option<u32>> + Clone) -> Self {
+        let value = |index: Option<u32>| index.map_or(f64::NAN, |index| self.values[index as usize]);
+        Self {
+            values: indices.clone().map(value).collect(),
+            point: self.point.clone(),
+            comma: self.comma.clone(),
+            points: self.points.spread(indices.clone()),
+            commas: self.commas.spread(indices),
+        }
+    }
+
+    /// A column for rows that follow: without numbers, but with what is known of marks. Points that were read as decimal points
+    /// stay that.
+    pub fn following(self) -> Self {
+        let is_open = self.point.is_none() && self.comma.is_none();
+        let point = if is_open { self.points.first } else { self.point };
+        Self { point, comma: self.comma, ..Self::default() }
     }
 
     /// Adds the number of a cell.
@@ -112,7 +146,7 @@ impl Column {
         Ok(())
     }
 
-    /// Whether a cell has a decimal comma for certain.
+    /// Whether a cell has a decimal comma for certain, or decimal commas are given.
     pub fn has_decimal_comma(&self) -> bool {
         self.comma.is_some()
     }
@@ -121,42 +155,28 @@ impl Column {
     pub fn finish(&mut self, others_have_decimal_commas: bool) -> Result<(), Box<Ambiguity>> {
         let unclear = match (&self.point, &self.comma) {
             (Some(_), _) => {
-                self.commas.scale(&mut self.values);
+                self.commas.change(&mut self.values, thousands);
                 return Ok(());
             }
             (None, Some(_)) => {
-                self.points.scale(&mut self.values);
+                self.points.change(&mut self.values, thousands);
                 return Ok(());
             }
-            (None, None) if self.commas.first.is_some() => (&self.commas, Mark::Comma),
-            (None, None) if others_have_decimal_commas => (&self.points, Mark::Point),
+            (None, None) if self.commas.first.is_some() => (&self.commas, Doubt::Comma),
+            (None, None) if others_have_decimal_commas => (&self.points, Doubt::Point),
             (None, None) => return Ok(()),
         };
-        let (Some(seen), mark) = (&unclear.0.first, unclear.1) else { return Ok(()) };
+        let (Some(seen), doubt) = (&unclear.0.first, unclear.1) else { return Ok(()) };
         let without: String = seen.cell.chars().filter(|letter| !matches!(letter, '.' | ',')).collect();
         let as_decimal = seen.cell.replace(',', ".");
-        Err(Box::new(Ambiguity { seen: *seen.clone(), as_thousands: without, as_decimal, is_point: mark == Mark::Point }))
+        Err(Box::new(Ambiguity { seen: *seen.clone(), readings: [without, as_decimal], doubt }))
     }
 }
 
-impl Unclear {
-    fn set(&mut self, row: usize, seen: impl FnOnce() -> Box<Seen>) {
-        self.first.get_or_insert_with(seen);
-        let word = row / 64;
-        if self.rows.len() <= word {
-            self.rows.resize(word + 1, 0);
-        }
-        self.rows[word] |= 1 << (row % 64);
-    }
-
-    fn scale(&self, values: &mut [f64]) {
-        for (row, value) in values.iter_mut().enumerate().take(64 * self.rows.len()) {
-            if self.rows[row / 64] >> (row % 64) & 1 == 1 {
-                // Three decimals below a thousand: rounding gives the whole number exactly.
-                *value = (*value * 1000.0).round();
-            }
-        }
-    }
+/// The whole number of which the point between thousands was read as a decimal point. Three decimals below a thousand: rounding
+/// gives it exactly.
+fn thousands(value: f64) -> f64 {
+    (value * 1000.0).round()
 }
 
 /// Whether a cell is a number, or is one in some country.
@@ -259,14 +279,14 @@ mod tests {
     use super::*;
 
     fn column(cells: &[&str], others: bool) -> Result<Vec<f64>, String> {
-        let mut column = Column::new("a".to_string());
+        let mut column = Column::new(None);
         for (row, cell) in cells.iter().enumerate() {
             column.push(cell, row + 1, row + 2).map_err(|refusal| match refusal {
                 Refusal::OtherMark(seen) => format!("{cell} after {}", seen.cell),
                 other => format!("{cell}: {other:?}"),
             })?;
         }
-        column.finish(others).map_err(|ambiguity| format!("{} or {}", ambiguity.as_thousands, ambiguity.as_decimal))?;
+        column.finish(others).map_err(|ambiguity| ambiguity.readings.join(" or "))?;
         Ok(column.values)
     }
 

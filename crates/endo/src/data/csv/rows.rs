@@ -58,6 +58,11 @@ impl Record {
         self.ends.len()
     }
 
+    /// The bytes of all cells together.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The cells, as they stand.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = &str> {
         self.ends.iter().enumerate().map(|(index, &end)| &self.text[self.start_of(index)..end])

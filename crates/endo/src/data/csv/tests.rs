@@ -8,6 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod blocks;
+mod databases;
+mod typed;
+
 fn read(text: &str) -> Result<Vec<(String, Vec<f64>)>> {
     let table = Csv::new().read_from(text.as_bytes())?;
     let columns = table.columns().map(|name| Ok((name.to_string(), table.column(name)?.to_vec())));

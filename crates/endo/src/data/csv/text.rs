@@ -64,6 +64,11 @@ impl<R: Read> Text<R> {
         Ok(text)
     }
 
+    /// Whether letters have two bytes or four.
+    pub fn is_utf16(&self) -> bool {
+        self.encoding != Encoding::Utf8
+    }
+
     /// The text that is there and not used.
     pub fn available(&self) -> &str {
         &self.buffer[self.start..]

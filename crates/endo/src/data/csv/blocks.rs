@@ -1,0 +1,132 @@
+//! Tables of typed columns, whole or a block of rows at a time.
+//!
+//! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order of day and month) holds for all
+//! that follow.
+
+use std::io::Read;
+
+use super::kinds::Kind;
+use super::notes;
+use super::rows::Record;
+use super::sheet::{Sheet, TakeCells};
+use super::typed::{Column, Finished, Options, Problem};
+use crate::data::table::{self, Table};
+use crate::error::{Error, Result};
+
+/// The rows of a table, a block at a time: files of any size in bounded memory. See [`Csv::blocks`](super::Csv::blocks).
+///
+/// ```
+/// use endo::data::{Csv, Kind};
+/// let csv = Csv::new().typed().kind("rooms", Kind::Number).only(["rooms"]);
+/// let mut blocks = csv.blocks_from("rooms,city\n3,Paris\n,Rome\n5,Oslo\n".as_bytes(), 2)?;
+/// assert_eq!(blocks.names(), ["rooms"]);
+/// let mut rows = Vec::new();
+/// while let Some(table) = blocks.next()? {
+///     rows.push(table.len());
+/// }
+/// assert_eq!(rows, [2, 1]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub struct Blocks<R: Read> {
+    sheet: Sheet<R>,
+    columns: Columns,
+    names: Vec<String>,
+    most: usize,
+    /// The path, as messages show it.
+    origin: Option<String>,
+    is_over: bool,
+}
+
+/// Columns that take cells.
+struct Columns {
+    columns: Vec<Column>,
+    options: Options,
+}
+
+impl<R: Read> Blocks<R> {
+    pub(super) fn new(sheet: Sheet<R>, options: Options, most: usize, origin: Option<String>) -> Self {
+        let columns: Vec<Column> = sheet.kinds.iter().map(|&kind| Column::new(kind, &options)).collect();
+        let names = wanted(&sheet.names, &sheet.kinds);
+        let most = most.max(1);
+        Self { sheet, columns: Columns { columns, options }, names, most, origin, is_over: false }
+    }
+
+    /// The names of the columns, without those that are left out.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The next rows, or `None` at the end. A block has as many rows as was asked for, or fewer where they are very long.
+    ///
+    /// # Errors
+    /// As [`Csv::read`](super::Csv::read); nothing can be read after an error.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Table>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let block = self.read();
+        self.is_over = !matches!(block, Ok(Some(_)));
+        block.map_err(|error| self.origin.iter().fold(error, super::in_file))
+    }
+
+    /// All rows.
+    pub(super) fn read_whole(&mut self) -> Result<Table> {
+        let table = self.read()?;
+        // Without any row, reading fails.
+        table.ok_or_else(|| Error::new(crate::error::ErrorKind::Data, "there is no row"))
+    }
+
+    fn read(&mut self) -> Result<Option<Table>> {
+        let Some(lines) = self.sheet.read_rows(self.most, &mut self.columns)? else { return Ok(None) };
+        let finished = self.columns.finish().map_err(|(index, problem)| self.sheet.refused(index, problem))?;
+        let mut notes = self.sheet.notes.clone();
+        let named: Vec<(&str, &Finished)> = self.names.iter().map(String::as_str).zip(&finished).collect();
+        notes.extend(notes::of_columns(&named));
+        let column = |(name, column): (&String, Finished)| table::Column {
+            name: name.clone(),
+            values: column.values,
+            spelled: column.spelled,
+        };
+        let columns = self.names.iter().zip(finished).map(column).collect();
+        let table = Table::of_columns(columns, lines)?.with_notes(notes);
+        Ok(Some(match &self.origin {
+            Some(origin) => table.with_origin(origin.clone()),
+            None => table,
+        }))
+    }
+}
+
+/// The names of columns that are not left out.
+pub(super) fn wanted(names: &[String], kinds: &[Option<Kind>]) -> Vec<String> {
+    let is_wanted = |(_, kind): &(&String, &Option<Kind>)| **kind != Some(Kind::Ignored);
+    names.iter().zip(kinds).filter(is_wanted).map(|(name, _)| name.clone()).collect()
+}
+
+impl TakeCells for Columns {
+    fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)> {
+        for (index, (cell, column)) in record.cells().zip(&mut self.columns).enumerate() {
+            column.push(cell, row, line, &self.options).map_err(|problem| (index, problem))?;
+        }
+        Ok(())
+    }
+}
+
+impl Columns {
+    /// What the columns hold, those left out that are ignored; the columns are ready for rows that follow.
+    fn finish(&mut self) -> Result<Vec<Finished>, (usize, Problem)> {
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            column.settle(&self.options).map_err(|problem| (index, problem))?;
+        }
+        let has_commas = self.columns.iter().any(Column::has_decimal_comma);
+        let mut finished = Vec::new();
+        let mut following = Vec::new();
+        for (index, column) in std::mem::take(&mut self.columns).into_iter().enumerate() {
+            let (values, next) = column.finish(has_commas, &self.options).map_err(|problem| (index, problem))?;
+            finished.extend(values);
+            following.push(next);
+        }
+        self.columns = following;
+        Ok(finished)
+    }
+}

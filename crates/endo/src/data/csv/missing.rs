@@ -1,0 +1,69 @@
+//! How cells without a value are spelled.
+//!
+//! In: a cell. Out: whether nothing is in it, in any column or in a column of numbers or times alone.
+
+/// Spellings that are no word of any language or code: they are missing in every column, whatever the case of their letters.
+const ANYWHERE: [&str; 15] =
+    ["na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "?", "#div/0!", "#value!", "#ref!", "#num!", "#name?"];
+/// Spellings that may also be words (a fence may be `None`, a test `-`): they are missing between numbers and times alone.
+const BETWEEN_NUMBERS: [&str; 8] = ["none", "nil", "missing", ".", "..", "-", "--", "---"];
+/// No spelling is longer.
+const LONGEST: usize = 8;
+
+/// Where a cell of some spelling is missing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Missing {
+    Anywhere,
+    BetweenNumbers,
+}
+
+/// The spellings of missing cells.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Spellings {
+    /// Those that the user gave, as they are written.
+    pub given: Vec<String>,
+}
+
+impl Spellings {
+    /// Whether a cell without blanks around it was given as missing. Most tables have no such cells.
+    pub fn is_given(&self, cell: &str) -> bool {
+        !self.given.is_empty() && self.given.iter().any(|given| given == cell)
+    }
+
+    /// Whether a cell without blanks around it is missing, and where.
+    pub fn find(&self, cell: &str) -> Option<Missing> {
+        if cell.is_empty() || self.is_given(cell) || cell == r"\N" {
+            return Some(Missing::Anywhere);
+        }
+        let is_one = |spellings: &[&str]| spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(cell));
+        match () {
+            () if cell.len() > LONGEST => None,
+            () if is_one(&ANYWHERE) => Some(Missing::Anywhere),
+            () if is_one(&BETWEEN_NUMBERS) => Some(Missing::BetweenNumbers),
+            () => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_without_a_value_are_known_by_their_spelling() {
+        let spellings = Spellings { given: vec!["-999".into(), "k. A.".into()] };
+        let found = |cell: &str| spellings.find(cell);
+        let anywhere =
+            "|NA|na|N/A|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|#DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
+        for cell in anywhere.split('|') {
+            assert_eq!(found(cell), Some(Missing::Anywhere), "{cell}");
+        }
+        for cell in "None|nil|.|-|--|missing|NONE|..".split('|') {
+            assert_eq!(found(cell), Some(Missing::BetweenNumbers), "{cell}");
+        }
+        for cell in "Nan cy|no|x|0|-9999|inf|\\n|K. a.|unknown|N".split('|') {
+            assert_eq!(found(cell), None, "{cell}");
+        }
+        assert!(ANYWHERE.iter().chain(&BETWEEN_NUMBERS).all(|spelling| spelling.len() <= LONGEST));
+    }
+}

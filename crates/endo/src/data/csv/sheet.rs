@@ -1,0 +1,254 @@
+//! A table on its way from text to columns: the header, and rows one after the other.
+//!
+//! In: text, and how it is written. Out: the names of the columns, and rows for whoever takes their cells. A row that does not fit
+//! ends it, with an error that sees all that is known around the row.
+
+use std::io::Read;
+
+use super::advice::{self, Row, Stop};
+use super::format::Format;
+use super::kinds::Kind;
+use super::lines::Lines;
+use super::numbers::{Refusal, Seen};
+use super::packed::Packed;
+use super::rows::{Progress, Record, Tokenizer};
+use super::text::{Fault, Text};
+use super::typed::Problem;
+use super::{Csv, header, signatures};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How the message begins when something without a name cannot be read.
+pub(super) const UNREADABLE: &str = "cannot read the table: ";
+/// A block ends early when its cells have more bytes together.
+const LONGEST_BLOCK: usize = 1 << 28;
+
+/// A table that is being read.
+pub(super) struct Sheet<R: Read> {
+    text: Text<Packed<R>>,
+    tokenizer: Tokenizer,
+    record: Record,
+    /// The number of rows read, blank ones left out; 0 in the header.
+    row: usize,
+    /// Whether the record holds a row that is not taken.
+    is_pending: bool,
+    /// The first row without anything in it and its line, since the last row with something in it.
+    nothing: Option<(usize, usize)>,
+    /// The cells of the first row.
+    first_row: Vec<String>,
+    has_header: bool,
+    is_typed: bool,
+    pub format: Format,
+    /// The names of all columns, in order; the name of a column that is left out may be empty.
+    pub names: Vec<String>,
+    /// What is known of their kinds.
+    pub kinds: Vec<Option<Kind>>,
+    pub notes: Vec<String>,
+}
+
+/// What takes the cells of rows. Fails with the column, counted from 0.
+pub(super) trait TakeCells {
+    fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)>;
+}
+
+impl<R: Read> Sheet<R> {
+    /// Reads up to the header and checks it.
+    pub fn open(csv: &Csv, source: R) -> Result<Self> {
+        let given = csv.delimiter.map(super::format::checked).transpose()?;
+        let packed = Packed::open(source).map_err(unreadable)?;
+        let packing = packed.format();
+        let mut text = Text::new(packed, signatures::check)?;
+        let format = Format::find(text.available(), text.is_read(), given, csv.is_typed);
+        text.advance(format.preamble);
+        let mut sheet = Self {
+            tokenizer: Tokenizer::new(format.delimiter, format.first_line),
+            record: Record::default(),
+            row: 0,
+            is_pending: false,
+            nothing: None,
+            first_row: Vec::new(),
+            has_header: csv.header != Some(false),
+            is_typed: csv.is_typed,
+            names: Vec::new(),
+            kinds: Vec::new(),
+            notes: super::notes::of_file(&format, given.is_some(), packing, text.is_utf16()),
+            text,
+            format,
+        };
+        sheet.read_header(csv)?;
+        Ok(sheet)
+    }
+
+    fn read_header(&mut self, csv: &Csv) -> Result<()> {
+        loop {
+            if !self.next()? {
+                let error = Error::new(ErrorKind::Data, "there is nothing in it: no header and no rows");
+                return Err(error.help("the first line names the columns, and each line below is a row of numbers"));
+            }
+            if !self.record.is_blank_line() {
+                break;
+            }
+        }
+        let names = if self.has_header {
+            header::names(&self.record, &self.format, csv.header == Some(true), self.is_typed)?
+        } else {
+            self.is_pending = true;
+            (1..=self.record.width()).map(|column| format!("x{column}")).collect()
+        };
+        let has_row_names = self.is_typed && header::has_row_names(&names);
+        if csv.only.is_none() {
+            let wanted: Vec<bool> = (0..names.len()).map(|index| index > 0 || !has_row_names).collect();
+            header::check_names(&names, &wanted, &self.format)?;
+        }
+        let mut kinds = csv.kinds_of(&names)?;
+        if has_row_names && kinds[0] != Some(Kind::Ignored) {
+            kinds[0] = Some(Kind::Ignored);
+            self.notes.push("the first column, which has no name in the header, is left out: it holds names of rows".to_string());
+        }
+        let wanted: Vec<bool> = kinds.iter().map(|&kind| kind != Some(Kind::Ignored)).collect();
+        if csv.only.is_some() {
+            header::check_names(&names, &wanted, &self.format)?;
+        }
+        if !wanted.contains(&true) {
+            let error = Error::new(ErrorKind::Argument, "every column is left out");
+            return Err(error.help("leave at least one column of the header"));
+        }
+        (self.names, self.kinds) = (names, kinds);
+        Ok(())
+    }
+
+    /// Gives rows to columns, at most so many, and says in which lines they are. No lines are at the end.
+    pub fn read_rows(&mut self, most: usize, columns: &mut impl TakeCells) -> Result<Option<Lines>> {
+        let before = self.row.saturating_sub(1);
+        let (mut lines, mut rows, mut bytes) = (Lines::after(before), 0, 0);
+        self.row = self.row.max(1);
+        while rows < most && bytes < LONGEST_BLOCK && self.next()? {
+            if self.record.is_blank_line() && self.names.len() > 1 {
+                continue;
+            }
+            if self.record.has_nothing() {
+                self.nothing.get_or_insert((self.row, self.record.line));
+                self.row += 1;
+                continue;
+            }
+            if let Some((row, line)) = self.nothing {
+                return Err(self.failed(|this| Row { row, line, ..*this }.nothing()));
+            }
+            self.take_row(columns)?;
+            lines.push(rows, self.record.line);
+            (rows, bytes) = (rows + 1, bytes + self.record.bytes());
+            self.row += 1;
+        }
+        if rows == 0 && before == 0 {
+            let error = Error::new(ErrorKind::Data, "there is a header, but no row below it");
+            return Err(error.help("each line below the header is a row of numbers"));
+        }
+        Ok((rows > 0).then_some(lines))
+    }
+
+    fn take_row(&mut self, columns: &mut impl TakeCells) -> Result<()> {
+        if self.record.width() != self.names.len() {
+            return Err(self.failed(|row| row.wrong_width()));
+        }
+        if self.is_typed {
+            if self.row == 1 {
+                self.first_row = self.record.cells().map(str::to_string).collect();
+            }
+            if self.is_header_again() {
+                return Err(self.failed(|row| row.header_again()));
+            }
+        }
+        match columns.take(&self.record, self.row, self.record.line) {
+            Ok(()) => Ok(()),
+            Err((index, problem)) => Err(self.refused(index, problem)),
+        }
+    }
+
+    fn is_header_again(&self) -> bool {
+        let names = || self.names.iter().map(String::as_str);
+        self.has_header && self.names.len() > 1 && self.record.cells().map(str::trim).eq(names())
+    }
+
+    /// The error of a cell, which may be in a row that is read already.
+    pub fn refused(&self, index: usize, problem: Problem) -> Error {
+        match problem {
+            Problem::Unclear(ambiguity) => advice::ambiguous(&ambiguity, &self.names, index),
+            Problem::Refused(seen, refusal) if seen.row == self.row => self.failed(|row| row.refused(index, &refusal)),
+            Problem::Refused(seen, refusal) => self.refused_before(index, &seen, &refusal),
+        }
+    }
+
+    /// The error of a cell of a row that is not there any more; the first row is.
+    fn refused_before(&self, index: usize, seen: &Seen, refusal: &Refusal) -> Error {
+        let mut cells = vec![""; self.names.len()];
+        if seen.row == 1 {
+            cells = self.first_row.iter().map(String::as_str).collect();
+        } else {
+            cells[index] = &seen.cell;
+        }
+        let last_line = seen.line + seen.cell.matches('\n').count();
+        let (names, format) = (&self.names, &self.format);
+        let row = Row { row: seen.row, line: seen.line, last_line, cells: &cells, names, format, is_typed: self.is_typed };
+        row.refused(index, refusal)
+    }
+
+    /// The error of the record, which sees all that is known around it.
+    fn failed(&self, error: impl FnOnce(&Row) -> Error) -> Error {
+        let cells: Vec<&str> = self.record.cells().collect();
+        let (line, last_line) = (self.record.line, self.record.last_line);
+        let (names, format) = (&self.names, &self.format);
+        error(&Row { row: self.row, line, last_line, cells: &cells, names, format, is_typed: self.is_typed })
+    }
+
+    /// Reads the next record; false at the end.
+    fn next(&mut self) -> Result<bool> {
+        if std::mem::take(&mut self.is_pending) {
+            return Ok(true);
+        }
+        self.tokenizer.begin(&mut self.record);
+        loop {
+            let piece = self.text.piece();
+            let progress = if piece.is_empty() {
+                match self.text.take_fault() {
+                    Some(fault) => return Err(self.stopped(Stop::Fault(fault))),
+                    None => self.tokenizer.end(&mut self.record),
+                }
+            } else {
+                let (used, progress) = self.tokenizer.take(piece, &mut self.record);
+                self.text.advance(used);
+                progress
+            };
+            match progress {
+                Progress::More => {}
+                Progress::Row => {
+                    if self.record.has_end_of_file() && self.is_at_end() {
+                        self.record.drop_end_of_file();
+                    }
+                    return Ok(true);
+                }
+                Progress::End => return Ok(false),
+                Progress::Open => return Err(self.stopped(Stop::Open)),
+                Progress::TooLong(limit) => return Err(self.stopped(Stop::TooLong(limit))),
+            }
+        }
+    }
+
+    /// Whether nothing but ends of lines and files follows.
+    fn is_at_end(&mut self) -> bool {
+        self.text.piece().trim_matches(['\u{1a}', '\r', '\n']).is_empty() && self.text.is_read()
+    }
+
+    fn stopped(&self, stop: Stop) -> Error {
+        match stop {
+            Stop::Fault(Fault::Unreadable(error)) => unreadable(error),
+            stop => advice::stopped(stop, self.row, self.tokenizer.line, &self.record, &self.names, self.format.delimiter),
+        }
+    }
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::InvalidData => Error::new(ErrorKind::Data, error.to_string())
+            .help("fetch or write the file again; gzip -t FILE or zstd -t FILE tells whether it is whole"),
+        _ => Error::new(ErrorKind::Io, format!("{UNREADABLE}{error}")),
+    }
+}

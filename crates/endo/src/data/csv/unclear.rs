@@ -1,0 +1,67 @@
+//! The rows of a column whose cells can be read in two ways, until other cells tell in which.
+//!
+//! In: rows that are not clear, as they are read. Out: their values changed to the other reading.
+
+use super::numbers::Seen;
+
+/// Rows whose value may have to be the other one that the cell can mean.
+#[derive(Clone, Default)]
+pub(super) struct Unclear {
+    pub first: Option<Box<Seen>>,
+    /// A bit for each row.
+    rows: Vec<u64>,
+}
+
+impl Unclear {
+    /// Marks a row.
+    pub fn set(&mut self, row: usize, seen: impl FnOnce() -> Box<Seen>) {
+        self.first.get_or_insert_with(seen);
+        let word = row / 64;
+        if self.rows.len() <= word {
+            self.rows.resize(word + 1, 0);
+        }
+        self.rows[word] |= 1 << (row % 64);
+    }
+
+    /// Gives the rows that are marked their other value.
+    pub fn change(&self, values: &mut [f64], other: fn(f64) -> f64) {
+        for (row, value) in values.iter_mut().enumerate().take(64 * self.rows.len()) {
+            if self.has(row) {
+                *value = other(*value);
+            }
+        }
+    }
+
+    /// The marks of rows that have the cells of these.
+    pub fn spread(&self, indices: impl Iterator<Item = Option<u32>>) -> Self {
+        let mut spread = Self { first: self.first.clone(), rows: Vec::new() };
+        let Some(first) = &self.first else { return spread };
+        let marked = indices.enumerate().filter(|(_, index)| index.is_some_and(|index| self.has(index as usize)));
+        marked.for_each(|(row, _)| spread.set(row, || first.clone()));
+        spread
+    }
+
+    fn has(&self, row: usize) -> bool {
+        self.rows.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_marked_change_and_no_others() {
+        let mut unclear = Unclear::default();
+        let seen = |row: usize| Box::new(Seen { row, line: row + 1, cell: String::new() });
+        [1, 64, 130].into_iter().for_each(|row| unclear.set(row, || seen(row)));
+        assert_eq!(unclear.first.as_ref().unwrap().row, 1);
+        let mut values = vec![1.0; 200];
+        unclear.change(&mut values, |value| 2.0 * value);
+        let changed: Vec<usize> = (0..200).filter(|&row| values[row] == 2.0).collect();
+        assert_eq!(changed, [1, 64, 130]);
+        let mut values = [1.0; 4];
+        unclear.spread([Some(64), None, Some(0), Some(1)].into_iter()).change(&mut values, |value| -value);
+        assert_eq!(values, [-1.0, 1.0, 1.0, -1.0]);
+    }
+}
