@@ -86,9 +86,12 @@ impl Callback for EpochRecords<'_> {
     }
 }
 
-/// Lines of cells, of which the first is aligned to the left and the others to the right.
+/// Lines of cells under each other, the first line being the header: words aligned to the left, figures to the right.
 pub fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let is_figure = |cell: &String| cell.is_empty() || (!cell.contains(' ') && cell.contains(|letter: char| letter.is_ascii_digit()));
+    let are_figures: Vec<bool> =
+        (0..columns).map(|column| lines.iter().skip(1).filter_map(|line| line.get(column)).all(is_figure)).collect();
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
@@ -96,7 +99,7 @@ pub fn aligned(lines: &[Vec<String>]) -> String {
         let start = text.len();
         for (column, cell) in line.iter().enumerate() {
             let gap = " ".repeat(widths[column] - cell.chars().count());
-            text += &if column == 0 { format!("  {cell}{gap}") } else { format!("  {gap}{cell}") };
+            text += &if are_figures[column] { format!("  {gap}{cell}") } else { format!("  {cell}{gap}") };
         }
         text.truncate(start + text[start..].trim_end().len());
         text.push('\n');

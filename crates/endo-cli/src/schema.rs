@@ -13,13 +13,16 @@ use crate::tabular::Feature;
 /// The columns to predict from, in the order of the model's input.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Schema {
+    /// The columns.
     pub inputs: Vec<Input>,
 }
 
 /// A column to predict from.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Input {
+    /// Its name.
     pub name: String,
+    /// What it is taken for.
     pub role: Role,
 }
 
@@ -32,13 +35,20 @@ pub enum Role {
     Time,
     /// Words, by their place in this list. A word that is not in it is of class 0, the first one of 1, and so on; if cells were
     /// missing in training, these are a class of their own after all words.
-    Category { words: Vec<String>, has_missing: bool },
+    Category {
+        /// The words that are known, the most frequent one first.
+        words: Vec<String>,
+        /// Whether cells were missing in training.
+        has_missing: bool,
+    },
 }
 
 /// A column that nothing is learnt of, and why.
 #[derive(Clone, PartialEq, Debug)]
 pub struct LeftOut {
+    /// Its name.
     pub name: String,
+    /// Why it is left out.
     pub why: Why,
 }
 
@@ -58,9 +68,13 @@ pub enum Why {
 /// What the schema says of a column before the training, for the table of columns.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Description {
+    /// Its name, as messages show it.
     pub name: String,
-    pub role: String,
+    /// The word for what it is taken for.
+    pub role: &'static str,
+    /// The number of cells that are missing.
     pub missing: usize,
+    /// What the others hold, in short.
     pub values: String,
 }
 
@@ -184,7 +198,7 @@ impl Schema {
                 }
                 (_, _) => ("number", String::new()),
             };
-            Ok(Description { name: shown(&input.name), role: role.to_string(), missing, values })
+            Ok(Description { name: shown(&input.name), role, missing, values })
         };
         self.inputs.iter().map(describe).collect()
     }
@@ -275,4 +289,75 @@ fn number_of(word: &str) -> Option<u64> {
 /// The code of a row's word, unless its cell is missing.
 pub fn code(words: &Words, row: usize) -> Option<usize> {
     words.codes().get(row).filter(|&&code| code != Words::MISSING).map(|&code| code as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use endo::data::Csv;
+
+    use super::*;
+
+    fn fit(text: &str, said: &[(&str, Kind)]) -> (Table, Schema, Vec<LeftOut>) {
+        let csv = said.iter().fold(Csv::new().typed(), |csv, (name, kind)| csv.kind(*name, *kind));
+        let table = csv.target("y").read_from(text.as_bytes()).unwrap();
+        let said: Vec<(String, Kind)> = said.iter().map(|(name, kind)| (name.to_string(), *kind)).collect();
+        let rows: Vec<usize> = (0..table.len()).collect();
+        let (schema, left_out) = Schema::fit(&table, &rows, &["y".to_string()], &said).unwrap();
+        (table, schema, left_out)
+    }
+
+    #[test]
+    fn columns_are_numbers_dates_and_categories() {
+        let text = "n,town,sold,y\n1,Rome,2024-01-01,1\n,Oslo,2024-01-02,2\n3,Rome,,3\n4,,2024-01-04,4\n5,Oslo,2024-01-05,5\n";
+        let (table, schema, left_out) = fit(text, &[]);
+        assert_eq!(left_out, []);
+        let town = Role::Category { words: vec!["Oslo".to_string(), "Rome".to_string()], has_missing: true };
+        assert_eq!(schema.inputs.iter().map(|input| &input.role).collect::<Vec<_>>(), [&Role::Number, &town, &Role::Time]);
+        let x = schema.encode(&table).unwrap();
+        let column = |column: usize| (0..5).map(|row| x.get(3 * row + column)).collect::<Vec<f64>>();
+        assert!(column(0)[1].is_nan() && column(2)[2].is_nan());
+        assert_eq!(column(1), [2.0, 1.0, 2.0, 3.0, 1.0]);
+        assert_eq!(column(2)[1] - column(2)[0], 86_400.0);
+    }
+
+    #[test]
+    fn what_is_rare_or_not_known_has_code_0_in_any_order_of_columns() {
+        let (_, schema, _) = fit("a,b,y\nu,1,1\nv,2,2\nu,4,3\nv,8,4\nw,16,5\n", &[]);
+        let other = Csv::new().typed().kind("a", Kind::Word).read_from("b,a,z\n7,x,1\n8,v,2\n9,,3\n".as_bytes()).unwrap();
+        let x = schema.encode(&other).unwrap();
+        assert_eq!((0..6).map(|i| x.get(i)).collect::<Vec<f64>>(), [0.0, 7.0, 2.0, 8.0, 0.0, 9.0]);
+        let lacking = Csv::new().typed().read_from("b,z\n7,1\n".as_bytes()).unwrap();
+        assert!(schema.encode(&lacking).unwrap_err().message().starts_with("there is no column `a`"));
+    }
+
+    #[test]
+    fn a_number_is_the_same_category_however_it_is_spelled() {
+        let (_, schema, _) = fit("zip,y\n1,1\n2,2\n1,3\n2,4\n", &[("zip", Kind::Word)]);
+        let other = Csv::new().typed().kind("zip", Kind::Word).read_from("zip\n2.0\n1\n3\n".as_bytes()).unwrap();
+        let x = schema.encode(&other).unwrap();
+        assert_eq!((0..3).map(|i| x.get(i)).collect::<Vec<f64>>(), [2.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn what_says_nothing_is_left_out_with_its_reason() {
+        let mut text = "row,name,k,c,e,x,y\n".to_string();
+        (0..40).for_each(|i| text += &format!("{},person {i},7,same,,{},{i}\n", i + 1, i % 7));
+        let (_, schema, left_out) = fit(&text, &[]);
+        assert_eq!(schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["x"]);
+        let why: Vec<&Why> = left_out.iter().map(|column| &column.why).collect();
+        let constants = [Why::Constant("7".to_string()), Why::Constant("same".to_string())];
+        assert_eq!(why, [&Why::RowNumber, &Why::Identifier(40), &constants[0], &constants[1], &Why::Empty]);
+        let (_, schema, _) = fit(&text, &[("row", Kind::Number), ("name", Kind::Word)]);
+        assert_eq!(schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["row", "name", "x"]);
+    }
+
+    #[test]
+    fn a_column_that_holds_something_else_is_refused() {
+        let (_, schema, _) = fit("a,y\n1,1\n2,2\n3,3\n", &[]);
+        let words = Csv::new().typed().read_from("a\nu\nv\n".as_bytes()).unwrap();
+        let error = schema.encode(&words).unwrap_err();
+        assert_eq!(error.message(), "column `a` holds words, and held others in training");
+        let empty = Csv::new().typed().read_from("a,b\n,1\n,2\n".as_bytes()).unwrap();
+        assert!(schema.encode(&empty).unwrap().get(0).is_nan());
+    }
 }

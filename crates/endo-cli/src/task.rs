@@ -239,3 +239,69 @@ fn explained(inputs: &[f64], values: &[f64], codes: &[f64]) -> (f64, f64) {
     let (line, groups) = (product * product / (x_square * y_square), codes.iter().map(of_code).sum::<f64>() / x_square);
     ((line - 1.0 / count).max(0.0), (groups - (codes.len() - 1) as f64 / count).max(0.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use endo::data::Csv;
+
+    use super::*;
+
+    fn table(text: &str) -> Table {
+        Csv::new().typed().target("y").read_from(text.as_bytes()).unwrap()
+    }
+
+    fn goal(text: &str, said: Option<TaskName>) -> Result<Goal> {
+        Goal::find(&table(text), &["y".to_string()], said)
+    }
+
+    /// A table of `x` and `y` for so many rows.
+    fn rows(count: usize, x: impl Fn(usize) -> f64, y: impl Fn(usize) -> usize) -> String {
+        (0..count).fold("x,y\n".to_string(), |text, i| text + &format!("{},{}\n", x(i), y(i)))
+    }
+
+    #[test]
+    fn words_and_two_numbers_are_classes_as_the_file_spells_them() {
+        let classes = |text: &str| match goal(text, None).unwrap() {
+            Goal::Classes(_, classes) => classes,
+            Goal::Regression(_) => Vec::new(),
+        };
+        assert_eq!(classes("x,y\n1,no\n2,yes\n3,no\n4,yes\n"), ["no", "yes"]);
+        assert_eq!(classes(&rows(20, |i| i as f64, |i| i % 2)), ["0", "1"]);
+        assert_eq!(classes(&rows(20, |i| i as f64, |i| 10 + 2 * (i % 2))), ["10", "12"]);
+        assert_eq!(classes("x,y\n1,02\n2,010\n3,02\n4,010\n5,02\n6,02\n7,02\n8,010\n"), ["02", "010"]);
+    }
+
+    #[test]
+    fn whole_numbers_are_classes_if_they_are_even_and_without_order() {
+        let is_classes = |text: &str| matches!(goal(text, None).unwrap(), Goal::Classes(..));
+        let digits = rows(200, |i| [5.0, 1.0, 9.0, 2.0][i % 4] + (i % 3) as f64 * 0.1, |i| i % 4);
+        assert!(is_classes(&digits));
+        assert!(!is_classes(&rows(200, |i| (i % 4) as f64 + (i % 3) as f64 * 0.1, |i| i % 4)), "their order explains x");
+        assert!(!is_classes(&rows(200, |i| [5.0, 1.0, 9.0, 2.0][i % 4], |i| 3 + i % 4)), "they begin at 3");
+        let counts = rows(200, |i| [5.0, 1.0, 9.0][i % 3], |i| [0, 0, 0, 0, 0, 0, 0, 0, 1, 2][i % 10]);
+        assert!(!is_classes(&counts), "most are 0");
+        assert!(matches!(goal(&digits, Some(TaskName::Regression)).unwrap(), Goal::Regression(_)));
+        assert!(matches!(goal(&rows(40, |i| i as f64, |i| i % 7), Some(TaskName::Classification)).unwrap(), Goal::Classes(..)));
+    }
+
+    #[test]
+    fn targets_that_cannot_be_predicted_are_refused() {
+        let message = |text: &str, said| goal(text, said).unwrap_err().to_string();
+        let words = "x,y\n1,a\n2,b\n3,a\n4,b\n";
+        assert!(message(words, Some(TaskName::Regression)).contains("column `y` holds words, such as `a`"));
+        let own = (0..40).fold("x,y\n".to_string(), |text, i| text + &format!("{i},w{i}\n"));
+        assert!(message(&own, None).contains("column `y` has 40 different values, which are too many for classes"));
+        assert!(message("x,y\n1,a\n2,a\n", None).contains("column `y` is a in every row"));
+        let two = Goal::find(&table("x,y\n1,2\n"), &["x".to_string(), "y".to_string()], Some(TaskName::Classification));
+        assert!(two.unwrap_err().message().starts_with("several targets"));
+    }
+
+    #[test]
+    fn classes_are_found_again_in_another_table() {
+        let goal = Goal::Classes("y".to_string(), vec!["1".to_string(), "2".to_string()]);
+        let y = goal.encode(&table("x,y\n1,2.0\n2,1\n3,\n")).unwrap();
+        assert_eq!((y.get(0), y.get(1), y.get(2).is_nan()), (1.0, 0.0, true));
+        let error = goal.encode(&table("x,y\n1,2\n2,3\n")).unwrap_err();
+        assert!(error.message().contains("row 2 (line 3)") && error.message().contains("`3` is no class"), "{error}");
+    }
+}
