@@ -126,6 +126,9 @@ pub enum ModelName {
     File(PathBuf),
 }
 
+/// Standard input, or standard output.
+pub const STANDARD: &str = "-";
+
 const ABOUT: &str = "\
 Trains a neural network on a table, says how good it is on rows it has not seen, and predicts with it.
 
@@ -169,7 +172,7 @@ impl Command {
             Some(("evaluate", matches)) => Self::Evaluate(Application::from_matches(matches)),
             Some(("predict", matches)) => Self::Predict(Application::from_matches(matches)),
             Some(("explain", matches)) => Self::Explain(Application::from_matches(matches)),
-            Some(("export", matches)) => Self::Export(Application::from_matches(matches)),
+            Some(("export", matches)) => Self::Export(Application::without_data(matches)),
             Some((_, matches)) => Self::Train(Box::new(Training::from_matches(matches))),
             None => Self::Train(Box::new(Training::from_matches(&matches))),
         })
@@ -203,14 +206,23 @@ impl Training {
 
 impl Application {
     fn from_matches(matches: &ArgMatches) -> Self {
-        let path = |name| value(matches, name).unwrap_or_else(|| PathBuf::from("-"));
-        let reading = if matches.try_contains_id("delimiter").is_ok() { Reading::from_matches(matches) } else { Reading::default() };
         Self {
-            model: path("model"),
-            data: path("data"),
-            reading,
-            out: path("out"),
-            threads: value(matches, "threads"),
+            data: given(matches, "data"),
+            reading: Reading::from_matches(matches),
+            threads: optional(matches, "threads"),
+            ..Self::without_data(matches)
+        }
+    }
+
+    /// For a command that reads no table.
+    fn without_data(matches: &ArgMatches) -> Self {
+        let out = matches.try_get_one("out").ok().flatten().cloned();
+        Self {
+            model: given(matches, "model"),
+            data: PathBuf::from(STANDARD),
+            reading: Reading::default(),
+            out: out.unwrap_or_else(|| PathBuf::from(STANDARD)),
+            threads: None,
             printing: Printing::from_matches(matches),
         }
     }
@@ -240,14 +252,9 @@ impl Printing {
     }
 }
 
-/// An option that this command may not have.
-fn value<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Option<T> {
-    matches.try_get_one(name).ok().flatten().cloned()
-}
-
-/// An option that has a default.
+/// An option that has a default, or is required.
 fn given<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> T {
-    optional(matches, name).expect("an option with a default has a value")
+    optional(matches, name).expect("an option that is required or has a default has a value")
 }
 
 /// An option that may be left out.

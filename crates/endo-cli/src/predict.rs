@@ -9,7 +9,7 @@ use std::path::Path;
 use endo::files::Draft;
 use endo::{Error, ErrorKind, Result};
 
-use crate::arguments::Application;
+use crate::arguments::{Application, STANDARD};
 use crate::model_file::TableModel;
 use crate::output::Record;
 use crate::run_folder::warn;
@@ -28,7 +28,7 @@ pub fn predict(arguments: &Application) -> Result<()> {
     let model = TableModel::read(&arguments.model, arguments.threads)?;
     model.warnings.iter().for_each(|warning| warn(warning));
     let mut blocks = Blocks::open(&arguments.data, &arguments.reading, &model.schema, ROWS)?;
-    if arguments.out == Path::new("-") {
+    if arguments.out == Path::new(STANDARD) {
         let mut to = io::BufWriter::new(io::stdout().lock());
         return match write(&model, &mut blocks, &mut to, None).and_then(|rows| to.flush().map(|()| rows).map_err(unwritten)) {
             Err(error) if error.message() == CLOSED => Ok(()),

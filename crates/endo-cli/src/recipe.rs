@@ -99,7 +99,7 @@ impl Recipe {
                 Ok(Fitted { model: learned.model, history: learned.history, epoch, line: Some(learned.line), is_refit: false, found })
             }
             Self::Layers(definition, settings) => {
-                let short = Settings { epochs: Some(1), ..settings.clone() };
+                let short = Settings { epochs: Some(1), learning_rate: None, ..settings.clone() };
                 let line = tabular::learn(problem, rows.all, &short, Vec::new(), Vec::new())?.line;
                 let fitted = Layers { definition, settings, problem }.fit(rows.train, rows.validation, definition.epochs, callbacks);
                 Ok(Fitted { line: Some(line), ..fitted? })

@@ -9,7 +9,7 @@ use std::path::Path;
 use endo::data::{Csv, Kind, Table, listed, shown_path};
 use endo::{Array, Error, ErrorKind, Result};
 
-use crate::arguments::{Reading, Training};
+use crate::arguments::{Reading, STANDARD, Training};
 use crate::schema::Schema;
 use crate::task::Goal;
 
@@ -152,7 +152,7 @@ fn with_kinds(csv: Csv, kinds: impl Iterator<Item = (String, Kind)>, reading: &R
 }
 
 fn is_standard_input(path: &Path) -> bool {
-    path == Path::new("-")
+    path == Path::new(STANDARD)
 }
 
 fn title(path: &Path) -> String {

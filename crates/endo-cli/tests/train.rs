@@ -1,16 +1,16 @@
 //! The command as its users meet it: the built program, run on small tables.
 //!
-//! In: a command line. Out: the lines it prints, its exit code, and the file of weights it leaves.
+//! In: a command line. Out: the lines it prints, its exit code, and the model it leaves.
 
 mod program;
 
-use program::{Scene, number};
+use program::{Scene, number, text};
 use safetensors::SafeTensors;
 
 #[test]
 fn every_line_of_json_is_an_object_and_the_last_has_the_test() {
     let scene = Scene::new("json");
-    let lines = scene.records("train --data plane.csv --target y --epochs 3 --seed 7 --json");
+    let lines = scene.records("train --data plane.csv --target y --model regressor --epochs 3 --seed 7 --json");
     assert_eq!(lines.len(), 4);
     for (epoch, line) in lines[..3].iter().enumerate() {
         assert_eq!(line["epoch"], epoch + 1);
@@ -29,7 +29,8 @@ fn every_line_of_json_is_an_object_and_the_last_has_the_test() {
     }
     assert!(number(last, "test_mae") > 0.0 && number(last, "test_loss") > 0.0);
     assert!(number(last, "line_mse") < number(last, "baseline_mse") && last["left_out"] == serde_json::json!([]));
-    assert!(number(last, "seconds") > 0.0 && scene.path(last["weights"].as_str().unwrap()).exists());
+    assert!(last["task"] == "regression" && last["model"] == last["weights"]);
+    assert!(number(last, "seconds") > 0.0 && scene.path(last["model"].as_str().unwrap()).exists());
 }
 
 #[test]
@@ -42,43 +43,44 @@ fn what_can_be_learned_is_learned() {
 #[test]
 fn the_same_seed_gives_the_same_numbers_for_any_number_of_threads() {
     let scene = Scene::new("seeds");
-    let run = |options: &str| {
-        let mut records = scene.records(&format!("train --data plane.csv --target y --epochs 2 --json {options}"));
-        records.iter_mut().for_each(|record| drop(record.as_object_mut().unwrap().remove("seconds")));
-        (records, scene.bytes("endo-out/weights.safetensors"))
-    };
-    let first = run("--seed 3 --threads 1");
-    assert_eq!(first, run("--seed 3 --threads 1"));
-    assert_eq!(first, run("--seed 3 --threads 2"));
-    assert_ne!(first.1, run("--seed 4 --threads 1").1);
+    for model in ["tabular", "regressor"] {
+        let run = |options: &str| {
+            let line = format!("train --data plane.csv --target y --epochs 2 --json --model {model} {options}");
+            let mut records = scene.records(&line);
+            records.iter_mut().for_each(|record| drop(record.as_object_mut().unwrap().remove("seconds")));
+            (records, scene.bytes("endo-out/model.endo"))
+        };
+        let first = run("--seed 3 --threads 1");
+        assert!(first == run("--seed 3 --threads 1"));
+        assert!(first == run("--seed 3 --threads 2"));
+        assert!(first.1 != run("--seed 4 --threads 1").1);
+    }
 }
 
 #[test]
-fn the_weights_are_saved_by_name_with_the_scaling() {
+fn the_regressor_s_weights_are_in_the_model_by_name_with_the_scaling() {
     let scene = Scene::new("weights");
-    scene.records("train --data plane.csv --target y --epochs 1 --json --out a/new/folder");
-    let bytes = scene.bytes("a/new/folder/weights.safetensors");
+    scene.records("train --data plane.csv --target y --model regressor --epochs 1 --no-refit --json --out a/new/folder");
+    let bytes = scene.bytes("a/new/folder/model.endo");
     let file = SafeTensors::deserialize(&bytes).unwrap();
-    let shape = |name: &str| file.tensor(&format!("sequential/{name}")).unwrap_or_else(|_| panic!("{name}")).shape().to_vec();
-    assert_eq!((shape("inputs/mean"), shape("inputs/deviation")), (vec![3], vec![3]));
-    assert_eq!((shape("target/mean"), shape("target/deviation")), (vec![1], vec![1]));
-    let kernels = [[3, 30], [30, 30], [30, 30], [30, 30], [30, 30], [30, 3], [30, 1]];
+    let shape = |name: &str| file.tensor(name).unwrap_or_else(|_| panic!("{name} in {:?}", file.names())).shape().to_vec();
+    assert_eq!((shape("sequential/encoding/mean"), shape("sequential/target/mean")), (vec![3], vec![1]));
+    let kernels = [[3, 30], [30, 30], [30, 30], [30, 30], [30, 30]];
     for (layer, kernel) in kernels.iter().enumerate() {
         let name = if layer == 0 { "dense".to_string() } else { format!("dense_{layer}") };
-        assert_eq!(shape(&format!("reconstructing_regressor/{name}/kernel")), kernel);
-        assert_eq!(shape(&format!("reconstructing_regressor/{name}/bias")), kernel[1..]);
+        assert_eq!(shape(&format!("sequential/net/{name}/kernel")), kernel);
+        assert_eq!(shape(&format!("sequential/net/{name}/bias")), kernel[1..]);
     }
-    assert_eq!(file.names().len(), 4 + 2 * kernels.len());
-    let mean = file.tensor("sequential/inputs/mean").unwrap().data()[..8].try_into().map(f64::from_le_bytes).unwrap();
+    let mean = file.tensor("sequential/encoding/mean").unwrap().data()[..8].try_into().map(f64::from_le_bytes).unwrap();
     assert!((mean - 50.0).abs() < 5.0, "the first column goes from 0 to 99, and its mean is {mean}");
 }
 
 #[test]
-fn only_the_weights_and_the_report_are_left() {
+fn only_the_folder_of_the_run_is_left() {
     let scene = Scene::new("files");
     scene.records("train --data plane.csv --target y --epochs 1 --json");
     scene.records("train --data plane.csv --target y --epochs 1 --json");
-    assert_eq!(scene.files("endo-out"), ["report.html", "weights.safetensors"]);
+    assert_eq!(scene.files("endo-out"), ["model.endo", "report.html", "run.toml"]);
     assert_eq!(scene.files("."), ["endo-out", "plane.csv"]);
 }
 
@@ -87,23 +89,64 @@ fn without_arguments_the_red_wines_are_learned_and_the_report_says_so() {
     let scene = Scene::new("wines");
     let run = scene.run("");
     assert!(run.status.success());
-    let text = program::text(&run.stdout);
-    let expected = ["1599 rows", "Cortez et al. 2009", "linfa-datasets", "899 rows to train, 300 to validate, 400 to test"];
-    let more = ["ReconstructingRegressor", "4476 parameters", "the training mean", "endo-out/weights.safetensors"];
+    let said = text(&run.stdout);
+    let expected = ["1599 rows", "Cortez et al. 2009", "linfa-datasets", "1199 rows to train, 400 to test", "quality: regression"];
+    let more = ["alcohol", "8.4 to 14.9", "a line", "the training mean", "endo-out/model.endo", "endo-out/report.html"];
     for part in expected.into_iter().chain(more) {
-        assert!(text.contains(part), "`{part}` in\n{text}");
+        assert!(said.contains(part), "`{part}` in\n{said}");
     }
-    let progress = program::text(&run.stderr);
-    assert_eq!(progress.lines().count(), 20);
-    assert!(
-        progress.lines().all(|line| line.contains("main ") && line.contains(" + reconstruction ") && line.contains(" = loss "))
-    );
+    assert!(!said.contains("Worse than a line"), "{said}");
+    let progress = text(&run.stderr);
+    assert!(progress.lines().count() > 3 && progress.lines().all(|line| line.contains(" = loss ")), "{progress}");
     assert!(!progress.contains('\r') && !progress.contains('\x1b'), "no bar where there is no terminal");
-    assert!(scene.path("endo-out/weights.safetensors").exists());
+    let report = text(&scene.bytes("endo-out/report.html"));
+    assert!(report.contains("the quality of red wines, run ") && report.contains("<h2>Columns</h2>"), "{report}");
 }
 
 #[test]
-fn json_leaves_no_text_beside_it() {
-    let run = Scene::new("quiet").run("--epochs 2 --validation 0 --json");
-    assert_eq!((program::text(&run.stdout).lines().count(), program::text(&run.stderr)), (3, String::new()));
+fn json_leaves_no_text_beside_it_and_quiet_leaves_nothing() {
+    let scene = Scene::new("quiet");
+    let run = scene.run("--epochs 2 --model regressor --validation 0 --json");
+    assert_eq!((text(&run.stdout).lines().count(), text(&run.stderr)), (3, String::new()));
+    let run = scene.run("--epochs 2 --quiet");
+    assert_eq!((text(&run.stdout), text(&run.stderr)), (String::new(), String::new()));
+    let run = scene.run("--epochs 2 --quiet --json");
+    assert!(text(&run.stdout).lines().count() >= 2);
+}
+
+#[test]
+fn layers_may_be_listed_in_a_file() {
+    let scene = Scene::new("layers");
+    scene.write(
+        "mlp.toml",
+        "optimizer = \"adamw(cosine_decay(0.01, 2000))\"\nepochs = 30\nreconstruction = 0.02\n\
+         [[layers]]\ntype = \"dense\"\nunits = 16\nactivation = \"relu\"\n[[layers]]\ntype = \"dropout\"\nrate = 0.05\n",
+    );
+    let records = scene.records("train --data plane.csv --target y --model mlp.toml --json");
+    assert!(records.len() == 31 && number(&records[0], "reconstruction") > 0.0, "{records:?}");
+    let last = records.last().unwrap();
+    assert!(number(last, "test_mse") < 0.3 * number(last, "baseline_mse"), "{last}");
+    scene.prints("predict endo-out --data plane.csv --out p.csv");
+    assert_eq!(scene.rows("p.csv").len(), 401);
+    scene.write("wrong.toml", "[[layers]]\ntype = \"dense\"\nunits = 16\nactivation = \"rellu\"\n");
+    let (code, message) = scene.refuses("train --data plane.csv --target y --model wrong.toml");
+    assert!(code != 0 && message.contains("wrong.toml") && message.contains("did you mean `relu`?"), "{message}");
+}
+
+#[test]
+fn a_table_may_come_through_standard_input() {
+    let scene = Scene::new("stdin");
+    let plane = scene.bytes("plane.csv");
+    let line = "train --data - --target y --epochs 2 --json";
+    let last = |run: &std::process::Output| text(&run.stdout).lines().last().unwrap().to_string();
+    let run = scene.run_with(line, &plane);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let from_file = scene.records("train --data plane.csv --target y --epochs 2 --json").pop().unwrap();
+    let from_input: serde_json::Value = serde_json::from_str(&last(&run)).unwrap();
+    assert_eq!((&from_input["test_mse"], &from_input["run"]), (&from_file["test_mse"], &from_file["run"]));
+    let run = scene.run_with("train --data - --target z", &plane);
+    assert!(text(&run.stderr).contains("standard input: there is no column `z`"), "{}", text(&run.stderr));
+    let run = scene.run_with("train --data -", &plane);
+    let message = text(&run.stderr);
+    assert!(run.status.code() == Some(2) && message.contains("standard input: which column is to be predicted?"), "{message}");
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -52,6 +53,38 @@ impl Scene {
 
     pub fn run(&self, line: &str) -> Output {
         self.command(line).output().unwrap()
+    }
+
+    /// Runs with a text or other bytes on standard input.
+    pub fn run_with(&self, line: &str, input: &[u8]) -> Output {
+        let mut child =
+            self.command(line).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // A program that refuses its input may end before it has read all of it.
+            scope.spawn(move || stdin.write_all(input));
+            child.wait_with_output().unwrap()
+        })
+    }
+
+    /// What a run that succeeds prints.
+    pub fn prints(&self, line: &str) -> String {
+        let run = self.run(line);
+        assert!(run.status.success(), "`endo {line}` says\n{}", text(&run.stderr));
+        text(&run.stdout)
+    }
+
+    /// What a run that fails says, with its exit code.
+    pub fn refuses(&self, line: &str) -> (i32, String) {
+        let run = self.run(line);
+        let message = text(&run.stderr);
+        assert!(!run.status.success() && message.contains("error: "), "`endo {line}` says\n{message}");
+        (run.status.code().unwrap(), message)
+    }
+
+    /// The rows of a CSV file without quotes, the header among them.
+    pub fn rows(&self, name: &str) -> Vec<Vec<String>> {
+        text(&self.bytes(name)).lines().map(|line| line.split(',').map(str::to_string).collect()).collect()
     }
 
     /// Runs with standard output going to a file.
