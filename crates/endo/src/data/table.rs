@@ -466,4 +466,25 @@ mod tests {
         assert!(only.dataset("a").unwrap_err().message().contains("no inputs to learn it from"));
         assert!(only.drop("a").is_err());
     }
+
+    #[test]
+    fn words_and_gaps_are_no_numbers_and_named_where_they_stand() {
+        let table = Csv::new().typed().read_from("a,b,y\n1,,1\n\n,x,2\n".as_bytes()).unwrap();
+        let message = |result: Result<Dataset>| result.unwrap_err().message().to_string();
+        assert_eq!(message(table.dataset("y")), "row 2 (line 4), column `a`: the cell is missing, and numbers are needed");
+        let message = message(table.clone().drop("a").unwrap().dataset_of("y", DType::F64));
+        assert_eq!(message, "row 2 (line 4), column `b`: `x` is a word, and numbers are needed");
+        assert!(table.column("b").unwrap_err().advice().unwrap().contains("Table::drop"));
+        assert_eq!(table.column("y").unwrap(), [1.0, 2.0]);
+        assert_eq!((table.missing("a").unwrap(), table.missing("y").unwrap()), (1, 0));
+    }
+
+    #[test]
+    fn typed_columns_are_equally_long_and_not_infinite() {
+        let words = Values::Words(Words::from_cells([Some("x")]));
+        let error = Table::from_values([("a", words.clone()), ("b", Values::Times(vec![]))]).unwrap_err();
+        assert_eq!(error.message(), "column `a` has 1 cells, but column `b` has 0");
+        let error = Table::from_values([("a", words), ("b", Values::Numbers(vec![f64::INFINITY]))]).unwrap_err();
+        assert_eq!(error.message(), "row 1, column `b`: inf is not a finite number");
+    }
 }

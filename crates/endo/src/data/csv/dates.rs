@@ -94,8 +94,8 @@ impl Rest<'_> {
     /// The number of a month by its name or the first three letters of it.
     fn month(&mut self) -> Option<i64> {
         let word = self.word().to_ascii_lowercase();
-        let is_it = |name: &&str| *name == word || name[..3] == *word || (word == "sept" && name.starts_with("sept"));
-        MONTHS.iter().position(|name| is_it(&name)).map(|place| place as i64 + 1)
+        let is_it = |name: &str| name == word || name[..3] == *word || (word == "sept" && name.starts_with("sept"));
+        MONTHS.iter().position(|name| is_it(name)).map(|place| place as i64 + 1)
     }
 }
 
