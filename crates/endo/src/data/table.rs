@@ -36,6 +36,14 @@ pub struct Table {
     lines: Lines,
     /// What was decided or passed over while it was read.
     notes: Vec<String>,
+    conventions: Conventions,
+}
+
+/// What a file shows of how numbers and dates are written in it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Conventions {
+    pub decimal: Option<char>,
+    pub day_first: Option<bool>,
 }
 
 /// A column with its name.
@@ -117,7 +125,7 @@ impl Table {
 
     /// A table of columns whose rows were read from these lines.
     pub(super) fn of_columns(columns: Vec<Column>, lines: Lines) -> Result<Self> {
-        let table = Self { columns, origin: None, lines, notes: Vec::new() };
+        let table = Self { columns, origin: None, lines, notes: Vec::new(), conventions: Conventions::default() };
         table.check()?;
         Ok(table)
     }
@@ -131,6 +139,12 @@ impl Table {
     /// The table, as read from the file of this path.
     pub(super) fn with_origin(mut self, path: String) -> Self {
         self.origin = Some(path);
+        self
+    }
+
+    /// The table, with how numbers and dates were written.
+    pub(super) fn with_conventions(mut self, conventions: Conventions) -> Self {
+        self.conventions = conventions;
         self
     }
 
@@ -181,6 +195,25 @@ impl Table {
     /// accents in one character or in two. Fails when there is none of that name, and says which there are.
     pub fn find(&self, name: &str) -> Result<&str> {
         Ok(&self.columns[self.position(name)?].name)
+    }
+
+    /// The decimal mark of the file that was read, as it was given or as all columns that show one show it: for
+    /// [`Csv::decimal`] when rows of the same origin are read later.
+    ///
+    /// ```
+    /// use endo::data::Csv;
+    /// let table = Csv::new().typed().read_from("a;d\n1,5;31/01/2024\n".as_bytes())?;
+    /// assert_eq!((table.decimal(), table.day_first()), (Some(','), Some(true)));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn decimal(&self) -> Option<char> {
+        self.conventions.decimal
+    }
+
+    /// Whether the day comes first in dates such as `31/01/2024` of the file that was read, as it was given or as all columns that
+    /// show it show it: for [`Csv::day_first`] when rows of the same origin are read later.
+    pub fn day_first(&self) -> Option<bool> {
+        self.conventions.day_first
     }
 
     /// What a column holds. Fails when there is none of that name, and says which there are.

@@ -31,7 +31,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::shown::shown_path;
+use super::shown::{shown, shown_path};
 use super::table::{self, Table};
 use super::values::Values;
 use crate::error::{Error, ErrorKind, Result};
@@ -280,13 +280,21 @@ impl Csv {
 
     /// What is said of the kinds of these columns. Fails at a name that is none of them.
     fn kinds_of(&self, names: &[String]) -> Result<Vec<Option<Kind>>> {
-        let place_of = |name: &str| position(name, names.iter().map(String::as_str));
+        let named: Vec<usize> = (0..names.len()).filter(|&index| !names[index].is_empty()).collect();
+        let place_of =
+            |name: &str| -> Result<usize> { Ok(named[position(name, named.iter().map(|&index| names[index].as_str()))?]) };
         let mut kinds = vec![self.only.as_ref().map(|_| Kind::Ignored); names.len()];
         for name in self.only.iter().flatten().chain(&self.target) {
             kinds[place_of(name)?] = None;
         }
         for (name, kind) in &self.kinds {
             kinds[place_of(name)?] = Some(*kind);
+        }
+        if let Some(target) = &self.target
+            && kinds[place_of(target)?] == Some(Kind::Ignored)
+        {
+            let message = format!("column `{}` is the target, and left out", shown(target));
+            return Err(Error::new(ErrorKind::Argument, message).help("leave out other columns than the target"));
         }
         Ok(kinds)
     }

@@ -33,7 +33,7 @@ pub(super) fn of_file(format: &Format, delimiter_is_given: bool, packing: Option
 /// What was decided for columns.
 pub(super) fn of_columns(columns: &[(&str, &Finished)]) -> Vec<String> {
     let mut notes = Vec::new();
-    let commas: Vec<&str> = columns.iter().filter(|(_, column)| column.has_commas).map(|&(name, _)| name).collect();
+    let commas: Vec<&str> = columns.iter().filter(|(_, column)| column.mark == Some(',')).map(|&(name, _)| name).collect();
     match commas.len() {
         0 => {}
         1 => notes.push(format!("column {} has decimal commas", listed(commas))),

@@ -83,8 +83,8 @@ pub(super) enum Class {
 pub(super) struct Finished {
     pub values: Values,
     pub spelled: Option<Words>,
-    /// Whether it has decimal commas that were not given.
-    pub has_commas: bool,
+    /// The decimal mark that its cells show.
+    pub mark: Option<char>,
     /// The cell that told the order of day and month, and whether the day comes first.
     pub order: Option<(Seen, bool)>,
     pub word: Option<Seen>,
@@ -157,9 +157,17 @@ impl Column {
         }
     }
 
+    fn found_mark(&self) -> Option<char> {
+        match &self.state {
+            State::Numbers(numbers) => numbers.found_mark(),
+            State::Open(open) if self.kind == Some(Kind::Number) => open.numbers.found_mark(),
+            _ => None,
+        }
+    }
+
     /// The values of a column that is settled, and the column for rows that follow; nothing where it is ignored.
     pub fn finish(self, others_have_decimal_commas: bool, options: &Options) -> Result<(Option<Finished>, Self), Problem> {
-        let has_commas = self.has_decimal_comma() && options.decimal.is_none();
+        let mark = self.found_mark();
         let unclear = |ambiguity| Problem::Unclear(ambiguity);
         let (mut numbers, mut times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         let (values, spelled, order) = match self.state {
@@ -205,7 +213,7 @@ impl Column {
             },
         };
         let following = Self { kind: self.kind, state: State::open(self.kind, numbers, times), word: None };
-        Ok((Some(Finished { values, spelled, has_commas, order, word: self.word }), following))
+        Ok((Some(Finished { values, spelled, mark, order, word: self.word }), following))
     }
 
     /// Decides by what was seen, and keeps values instead of cells from now on.

@@ -144,6 +144,10 @@ fn kinds_can_be_said() {
     assert_eq!(message, "row 1 (line 2), column `b`: `x` is not a date or time");
     let (message, _) = refusal(&Csv::new().kind("d", Kind::Word), text);
     assert_eq!(message, "there is no column `d`; the columns are `a`, `b`, `c`");
+    let (message, _) = refusal(&Csv::new().target("a").kind("a", Kind::Ignored), text);
+    assert_eq!(message, "column `a` is the target, and left out");
+    let (message, _) = refusal(&Csv::new().typed().target("c"), ",a\n0,1\n");
+    assert_eq!(message, "there is no column `c`; the columns are `a`");
     let (message, _) = refusal(&Csv::new().only(["d"]), text);
     assert_eq!(message, "there is no column `d`; the columns are `a`, `b`, `c`");
     // What is not wanted is never refused: names that are there twice or missing, and cells.
@@ -223,6 +227,8 @@ fn decimal_marks_are_found_or_given() {
     let table = typed("a;b;c\n1,5;1.299;x\n2,5;1.234.567;y\n");
     assert_eq!(table.values("b").unwrap(), &numbers(&[1299.0, 1_234_567.0]));
     assert_eq!(table.notes(), ["columns `a`, `b` have decimal commas"]);
+    assert_eq!((table.decimal(), table.day_first()), (Some(','), None));
+    assert_eq!(typed("a;b\n1,5;1.5\n").decimal(), None);
     let text = "a;b\n1.299;x\n";
     let read = |mark| Csv::new().typed().decimal(mark).read_from(text.as_bytes()).unwrap().values("a").unwrap().clone();
     assert_eq!((read(','), read('.')), (numbers(&[1299.0]), numbers(&[1.299])));
