@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Named columns, with a cell for each row in each of them.
 ///
-/// A table that is read strictly, as by [`read_csv`](Self::read_csv), or made from numbers holds finite numbers alone. One that is
-/// read by [`Csv::typed`] also holds times, words and cells that are missing: see [`values`](Self::values).
+/// A table that is read strictly, as by [`read_csv`](Self::read_csv), or made from numbers holds finite numbers alone. One
+/// that is read by [`Csv::typed`] also holds times, words and cells that are missing: see [`values`](Self::values).
 ///
 /// ```
 /// use endo::data::Table;
@@ -108,8 +108,8 @@ impl Table {
         Ok(table)
     }
 
-    /// A table of columns of any kind, in which cells may be missing. Fails when there are none, when they are not equally long,
-    /// when two have one name, and at a number that is infinite.
+    /// A table of columns of any kind, in which cells may be missing. Fails when there are none, when they are not equally
+    /// long, when two have one name, and at a number that is infinite.
     ///
     /// ```
     /// use endo::data::{Table, Values, Words};
@@ -210,8 +210,8 @@ impl Table {
         self.conventions.decimal
     }
 
-    /// Whether the day comes first in dates such as `31/01/2024` of the file that was read, as it was given or as all columns that
-    /// show it show it: for [`Csv::day_first`] when rows of the same origin are read later.
+    /// Whether the day comes first in dates such as `31/01/2024` of the file that was read, as it was given or as all columns
+    /// that show it show it: for [`Csv::day_first`] when rows of the same origin are read later.
     pub fn day_first(&self) -> Option<bool> {
         self.conventions.day_first
     }
@@ -234,9 +234,9 @@ impl Table {
         Ok(self.values(name)?.missing())
     }
 
-    /// The cells of a column as words, in the spelling of the file: labels of classes such as `007` or `1.0`. They are there for
-    /// every column of words, and for each column of numbers or times that was read by [`Csv::typed`] and has at most 1000
-    /// different cells. Numbers that are equal are one word, in the spelling of the first.
+    /// The cells of a column as words, in the spelling of the file: labels of classes such as `007` or `1.0`. They are there
+    /// for every column of words, and for each column of numbers or times that was read by [`Csv::typed`] and has at most
+    /// 1000 different cells. Numbers that are equal are one word, in the spelling of the first.
     ///
     /// ```
     /// use endo::data::{Csv, Values};
@@ -254,8 +254,8 @@ impl Table {
         }
     }
 
-    /// The numbers of a column, or its times in seconds. Fails when there is none of that name, and says which there are, and at
-    /// the first cell that is missing or a word.
+    /// The numbers of a column, or its times in seconds. Fails when there is none of that name, and says which there are, and
+    /// at the first cell that is missing or a word.
     pub fn column(&self, name: &str) -> Result<&[f64]> {
         self.numbers(&self.columns[self.position(name)?])
     }
@@ -291,8 +291,9 @@ impl Table {
         self.array_of(&self.columns.iter().collect::<Vec<_>>(), dtype)
     }
 
-    /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`. `f32` has
-    /// 7 digits: for columns whose numbers differ in later ones, such as seconds since 1970, see [`dataset_of`](Self::dataset_of).
+    /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`. `f32`
+    /// has 7 digits: for columns whose numbers differ in later ones, such as seconds since 1970, see
+    /// [`dataset_of`](Self::dataset_of).
     ///
     /// ```
     /// use endo::{Array, data::Table};

@@ -99,7 +99,8 @@ impl Words {
     /// The code of a cell that is missing.
     pub const MISSING: u32 = u32::MAX;
 
-    /// Words from codes and their dictionary. Fails at a code that the dictionary does not have, and when a word is in it twice.
+    /// Words from codes and their dictionary. Fails at a code that the dictionary does not have, and when a word is in it
+    /// twice.
     ///
     /// ```
     /// use endo::data::Words;

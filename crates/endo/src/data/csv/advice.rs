@@ -1,7 +1,7 @@
 //! What is wrong with a row or a cell, and how to fix it.
 //!
-//! In: a row that does not fit, with the header and the first rows around it. Out: an error whose help can be followed. Whatever is
-//! quoted from the file is cut and printable.
+//! In: a row that does not fit, with the header and the first rows around it. Out: an error whose help can be followed.
+//! Whatever is quoted from the file is cut and printable.
 
 use super::format::{CANDIDATES, Format};
 use super::numbers::{Ambiguity, Doubt, Refusal, is_number};

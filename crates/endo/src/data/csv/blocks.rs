@@ -1,7 +1,7 @@
 //! Tables of typed columns, whole or a block of rows at a time.
 //!
-//! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order of day and month) holds for all
-//! that follow.
+//! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order of day and month) holds
+//! for all that follow.
 
 use std::io::Read;
 

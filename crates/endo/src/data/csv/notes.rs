@@ -4,6 +4,7 @@
 
 use super::advice::place;
 use super::format::Format;
+use super::kinds::Doubtful;
 use super::rows::Delimiter;
 use super::typed::Finished;
 use crate::data::shown::{listed, shown};
@@ -46,11 +47,16 @@ pub(super) fn of_columns(columns: &[(&str, &Finished)]) -> Vec<String> {
             notes.push(format!("dates of column `{}` have the {first} first, as `{cell}` of {place} shows", shown(name)));
         }
         if let Some(word) = &column.word {
-            let (cell, place) = (shown(&word.cell), place(word.row, word.line));
-            notes.push(format!(
-                "column `{}` is read as words, though most of its cells are numbers: `{cell}` of {place} is none",
-                shown(name)
-            ));
+            let (name, cell, place) = (shown(name), shown(&word.seen.cell), place(word.seen.row, word.seen.line));
+            notes.push(match word.why {
+                Doubtful::MostlyNumbers => {
+                    format!("column `{name}` is read as words, though most of its cells are numbers: `{cell}` of {place} is none")
+                }
+                Doubtful::Amounts => format!(
+                    "column `{name}` is read as words, because its numbers have signs, as in `{cell}` of {place}: write them \
+                     without to have numbers"
+                ),
+            });
         }
     }
     notes

@@ -1,7 +1,7 @@
 //! A table on its way from text to columns: the header, and rows one after the other.
 //!
-//! In: text, and how it is written. Out: the names of the columns, and rows for whoever takes their cells. A row that does not fit
-//! ends it, with an error that sees all that is known around the row.
+//! In: text, and how it is written. Out: the names of the columns, and rows for whoever takes their cells. A row that does
+//! not fit ends it, with an error that sees all that is known around the row.
 
 use std::io::Read;
 

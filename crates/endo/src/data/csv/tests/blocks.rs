@@ -1,6 +1,7 @@
 //! Files of any size, a block of rows at a time, packed or not.
 //!
-//! In: small files in small blocks, and files that never end. Out: the same as when they are read whole, with places of the file.
+//! In: small files in small blocks, and files that never end. Out: the same as when they are read whole, with places of the
+//! file.
 
 use std::io::Write;
 

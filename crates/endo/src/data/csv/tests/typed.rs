@@ -79,6 +79,10 @@ fn categories_and_identifiers_among_numbers_are_words_with_a_note() {
         .collect();
     let cells: Vec<&str> = tickets.iter().map(String::as_str).collect();
     assert_eq!(values(&cells), words(cells.iter().copied()));
+    let table = typed("a;b\n$1,200;1\n-$5;2\nfree;3\n");
+    let note = "column `a` is read as words, because its numbers have signs, as in `$1,200` of row 1 (line 2): write them without \
+                to have numbers";
+    assert_eq!(table.notes(), [note]);
     // Mostly words need no note.
     assert_eq!(values(&["a", "1", "b"]), words(["a", "1", "b"]));
 }
