@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Named columns, with a cell for each row in each of them.
 ///
-/// A table that is read strictly, as by [`read_csv`](Self::read_csv), or made from numbers holds finite numbers alone. One that is
-/// read by [`Csv::typed`] also holds times, words and cells that are missing: see [`values`](Self::values).
+/// A table that is read strictly, as by [`read_csv`](Self::read_csv), or made from numbers holds finite numbers alone. One
+/// that is read by [`Csv::typed`] also holds times, words and cells that are missing: see [`values`](Self::values).
 ///
 /// ```
 /// use endo::data::Table;
@@ -36,6 +36,14 @@ pub struct Table {
     lines: Lines,
     /// What was decided or passed over while it was read.
     notes: Vec<String>,
+    conventions: Conventions,
+}
+
+/// What a file shows of how numbers and dates are written in it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Conventions {
+    pub decimal: Option<char>,
+    pub day_first: Option<bool>,
 }
 
 /// A column with its name.
@@ -100,8 +108,8 @@ impl Table {
         Ok(table)
     }
 
-    /// A table of columns of any kind, in which cells may be missing. Fails when there are none, when they are not equally long,
-    /// when two have one name, and at a number that is infinite.
+    /// A table of columns of any kind, in which cells may be missing. Fails when there are none, when they are not equally
+    /// long, when two have one name, and at a number that is infinite.
     ///
     /// ```
     /// use endo::data::{Table, Values, Words};
@@ -117,7 +125,7 @@ impl Table {
 
     /// A table of columns whose rows were read from these lines.
     pub(super) fn of_columns(columns: Vec<Column>, lines: Lines) -> Result<Self> {
-        let table = Self { columns, origin: None, lines, notes: Vec::new() };
+        let table = Self { columns, origin: None, lines, notes: Vec::new(), conventions: Conventions::default() };
         table.check()?;
         Ok(table)
     }
@@ -131,6 +139,12 @@ impl Table {
     /// The table, as read from the file of this path.
     pub(super) fn with_origin(mut self, path: String) -> Self {
         self.origin = Some(path);
+        self
+    }
+
+    /// The table, with how numbers and dates were written.
+    pub(super) fn with_conventions(mut self, conventions: Conventions) -> Self {
+        self.conventions = conventions;
         self
     }
 
@@ -183,6 +197,25 @@ impl Table {
         Ok(&self.columns[self.position(name)?].name)
     }
 
+    /// The decimal mark of the file that was read, as it was given or as all columns that show one show it: for
+    /// [`Csv::decimal`] when rows of the same origin are read later.
+    ///
+    /// ```
+    /// use endo::data::Csv;
+    /// let table = Csv::new().typed().read_from("a;d\n1,5;31/01/2024\n".as_bytes())?;
+    /// assert_eq!((table.decimal(), table.day_first()), (Some(','), Some(true)));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn decimal(&self) -> Option<char> {
+        self.conventions.decimal
+    }
+
+    /// Whether the day comes first in dates such as `31/01/2024` of the file that was read, as it was given or as all columns
+    /// that show it show it: for [`Csv::day_first`] when rows of the same origin are read later.
+    pub fn day_first(&self) -> Option<bool> {
+        self.conventions.day_first
+    }
+
     /// What a column holds. Fails when there is none of that name, and says which there are.
     ///
     /// ```
@@ -201,9 +234,9 @@ impl Table {
         Ok(self.values(name)?.missing())
     }
 
-    /// The cells of a column as words, in the spelling of the file: labels of classes such as `007` or `1.0`. They are there for
-    /// every column of words, and for each column of numbers or times that was read by [`Csv::typed`] and has at most 1000
-    /// different cells. Numbers that are equal are one word, in the spelling of the first.
+    /// The cells of a column as words, in the spelling of the file: labels of classes such as `007` or `1.0`. They are there
+    /// for every column of words, and for each column of numbers or times that was read by [`Csv::typed`] and has at most
+    /// 1000 different cells. Numbers that are equal are one word, in the spelling of the first.
     ///
     /// ```
     /// use endo::data::{Csv, Values};
@@ -221,8 +254,8 @@ impl Table {
         }
     }
 
-    /// The numbers of a column, or its times in seconds. Fails when there is none of that name, and says which there are, and at
-    /// the first cell that is missing or a word.
+    /// The numbers of a column, or its times in seconds. Fails when there is none of that name, and says which there are, and
+    /// at the first cell that is missing or a word.
     pub fn column(&self, name: &str) -> Result<&[f64]> {
         self.numbers(&self.columns[self.position(name)?])
     }
@@ -258,8 +291,9 @@ impl Table {
         self.array_of(&self.columns.iter().collect::<Vec<_>>(), dtype)
     }
 
-    /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`. `f32` has
-    /// 7 digits: for columns whose numbers differ in later ones, such as seconds since 1970, see [`dataset_of`](Self::dataset_of).
+    /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`. `f32`
+    /// has 7 digits: for columns whose numbers differ in later ones, such as seconds since 1970, see
+    /// [`dataset_of`](Self::dataset_of).
     ///
     /// ```
     /// use endo::{Array, data::Table};
@@ -465,5 +499,26 @@ mod tests {
         let only = table("a\n1\n").unwrap();
         assert!(only.dataset("a").unwrap_err().message().contains("no inputs to learn it from"));
         assert!(only.drop("a").is_err());
+    }
+
+    #[test]
+    fn words_and_gaps_are_no_numbers_and_named_where_they_stand() {
+        let table = Csv::new().typed().read_from("a,b,y\n1,,1\n\n,x,2\n".as_bytes()).unwrap();
+        let message = |result: Result<Dataset>| result.unwrap_err().message().to_string();
+        assert_eq!(message(table.dataset("y")), "row 2 (line 4), column `a`: the cell is missing, and numbers are needed");
+        let message = message(table.clone().drop("a").unwrap().dataset_of("y", DType::F64));
+        assert_eq!(message, "row 2 (line 4), column `b`: `x` is a word, and numbers are needed");
+        assert!(table.column("b").unwrap_err().advice().unwrap().contains("Table::drop"));
+        assert_eq!(table.column("y").unwrap(), [1.0, 2.0]);
+        assert_eq!((table.missing("a").unwrap(), table.missing("y").unwrap()), (1, 0));
+    }
+
+    #[test]
+    fn typed_columns_are_equally_long_and_not_infinite() {
+        let words = Values::Words(Words::from_cells([Some("x")]));
+        let error = Table::from_values([("a", words.clone()), ("b", Values::Times(vec![]))]).unwrap_err();
+        assert_eq!(error.message(), "column `a` has 1 cells, but column `b` has 0");
+        let error = Table::from_values([("a", words), ("b", Values::Numbers(vec![f64::INFINITY]))]).unwrap_err();
+        assert_eq!(error.message(), "row 1, column `b`: inf is not a finite number");
     }
 }

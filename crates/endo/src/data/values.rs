@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::csv::Kind;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a column of a table holds.
@@ -28,6 +29,15 @@ pub enum Values {
 }
 
 impl Values {
+    /// What the column holds, for [`Csv::kind`](super::Csv::kind) when rows of the same origin are read later.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Numbers(_) => Kind::Number,
+            Self::Times(_) => Kind::Time,
+            Self::Words(_) => Kind::Word,
+        }
+    }
+
     /// The number of rows.
     pub fn len(&self) -> usize {
         match self {
@@ -89,7 +99,8 @@ impl Words {
     /// The code of a cell that is missing.
     pub const MISSING: u32 = u32::MAX;
 
-    /// Words from codes and their dictionary. Fails at a code that the dictionary does not have, and when a word is in it twice.
+    /// Words from codes and their dictionary. Fails at a code that the dictionary does not have, and when a word is in it
+    /// twice.
     ///
     /// ```
     /// use endo::data::Words;
@@ -161,6 +172,7 @@ mod tests {
     fn gaps_are_counted_and_equal_to_each_other() {
         let numbers = Values::Numbers(vec![1.0, f64::NAN]);
         assert_eq!((numbers.len(), numbers.missing(), numbers.is_missing(1)), (2, 1, true));
+        assert_eq!(numbers.kind(), Kind::Number);
         assert_eq!(numbers, Values::Numbers(vec![1.0, f64::NAN]));
         assert_ne!(numbers, Values::Times(vec![1.0, f64::NAN]));
         let words = Values::Words(Words::from_cells([None, Some("a")]));

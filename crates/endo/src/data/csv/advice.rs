@@ -1,7 +1,7 @@
 //! What is wrong with a row or a cell, and how to fix it.
 //!
-//! In: a row that does not fit, with the header and the first rows around it. Out: an error whose help can be followed. Whatever is
-//! quoted from the file is cut and printable.
+//! In: a row that does not fit, with the header and the first rows around it. Out: an error whose help can be followed.
+//! Whatever is quoted from the file is cut and printable.
 
 use super::format::{CANDIDATES, Format};
 use super::numbers::{Ambiguity, Doubt, Refusal, is_number};
@@ -63,7 +63,8 @@ impl Row<'_> {
     pub fn wrong_width(&self) -> Error {
         let (expected, got) = (self.names.len(), self.cells.len());
         let place = place(self.row, self.line);
-        data(format!("{place}: expected {}, as in the header, got {got}", cells(expected)), self.width_help())
+        let first = if self.format.has_header { "the header" } else { "the first row" };
+        data(format!("{place}: expected {}, as in {first}, got {got}", cells(expected)), self.width_help())
     }
 
     fn width_help(&self) -> String {
@@ -116,8 +117,11 @@ impl Row<'_> {
                     .to_string()
             };
         }
-        let need =
-            format!("every row needs one {} for every column of the header", if self.is_typed { "cell" } else { "number" });
+        let need = format!(
+            "every row needs one {} for every column{}",
+            if self.is_typed { "cell" } else { "number" },
+            if self.format.has_header { " of the header" } else { "" }
+        );
         if self.cells.len() == 1 && !is_number(self.cells[0]) {
             return format!("{need}; remove the line if it is a note or a title");
         }

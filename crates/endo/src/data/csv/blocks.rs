@@ -1,7 +1,7 @@
 //! Tables of typed columns, whole or a block of rows at a time.
 //!
-//! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order of day and month) holds for all
-//! that follow.
+//! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order of day and month) holds
+//! for all that follow.
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use super::notes;
 use super::rows::Record;
 use super::sheet::{Sheet, TakeCells};
 use super::typed::{Column, Finished, Options, Problem};
-use crate::data::table::{self, Table};
+use crate::data::table::{self, Conventions, Table};
 use crate::error::{Error, Result};
 
 /// The rows of a table, a block at a time: files of any size in bounded memory. See [`Csv::blocks`](super::Csv::blocks).
@@ -83,18 +83,29 @@ impl<R: Read> Blocks<R> {
         let mut notes = self.sheet.notes.clone();
         let named: Vec<(&str, &Finished)> = self.names.iter().map(String::as_str).zip(&finished).collect();
         notes.extend(notes::of_columns(&named));
+        let options = &self.columns.options;
+        let conventions = Conventions {
+            decimal: options.decimal.or_else(|| common(finished.iter().filter_map(|column| column.mark))),
+            day_first: options.day_first.or_else(|| common(finished.iter().filter_map(|column| Some(column.order.as_ref()?.1)))),
+        };
         let column = |(name, column): (&String, Finished)| table::Column {
             name: name.clone(),
             values: column.values,
             spelled: column.spelled,
         };
         let columns = self.names.iter().zip(finished).map(column).collect();
-        let table = Table::of_columns(columns, lines)?.with_notes(notes);
+        let table = Table::of_columns(columns, lines)?.with_notes(notes).with_conventions(conventions);
         Ok(Some(match &self.origin {
             Some(origin) => table.with_origin(origin.clone()),
             None => table,
         }))
     }
+}
+
+/// What all have in common.
+fn common<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
 }
 
 /// The names of columns that are not left out.

@@ -1,7 +1,7 @@
 //! Dates and times as people and databases write them.
 //!
-//! In: a cell. Out: seconds since 1970-01-01 00:00 UTC, and which of two numbers was taken for the day where that is open. A time
-//! without an offset is taken as UTC. The calendar is the Gregorian one, for years from 1 to 9999.
+//! In: a cell. Out: seconds since 1970-01-01 00:00 UTC, and which of two numbers was taken for the day where that is open. A
+//! time without an offset is taken as UTC. The calendar is the Gregorian one, for years from 1 to 9999.
 
 /// A date is no longer.
 const LONGEST: usize = 48;
@@ -31,8 +31,8 @@ pub(super) enum Order {
     Open,
 }
 
-/// The date or time of a cell: `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `31-Jan-2024`, `Jan 31, 2024`, each perhaps
-/// with a time such as `T12:30:00.5+01:00`.
+/// The date or time of a cell: `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `31-Jan-2024`, `Jan 31, 2024`, each
+/// perhaps with a time such as `T12:30:00.5+01:00`.
 pub(super) fn read(cell: &str) -> Option<Reading> {
     if cell.len() > LONGEST || !cell.is_ascii() {
         return None;
@@ -94,8 +94,8 @@ impl Rest<'_> {
     /// The number of a month by its name or the first three letters of it.
     fn month(&mut self) -> Option<i64> {
         let word = self.word().to_ascii_lowercase();
-        let is_it = |name: &&str| *name == word || name[..3] == *word || (word == "sept" && name.starts_with("sept"));
-        MONTHS.iter().position(|name| is_it(&name)).map(|place| place as i64 + 1)
+        let is_it = |name: &str| name == word || name[..3] == *word || (word == "sept" && name.starts_with("sept"));
+        MONTHS.iter().position(|name| is_it(name)).map(|place| place as i64 + 1)
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Format {
     pub preamble: usize,
     /// Whether there is a line that names the delimiter.
     pub has_name_of_delimiter: bool,
+    /// Whether the first row names the columns.
+    pub has_header: bool,
     /// The lines of comments above the header.
     pub comments: usize,
     /// The line of the text behind it.
@@ -69,7 +71,8 @@ impl Format {
                 None => best(&survey),
             };
             let width = survey.usual_width();
-            Self { delimiter, preamble, has_name_of_delimiter, comments, first_line, rows: survey.rows, width }
+            let rows = survey.rows;
+            Self { delimiter, preamble, has_name_of_delimiter, has_header: true, comments, first_line, rows, width }
         };
         let comments = if may_have_comments { comments(&text[preamble..]) } else { Vec::new() };
         if let Some(last) = comments.last() {

@@ -15,7 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// have names that are.
 pub(super) fn names(record: &Record, format: &Format, is_given: bool, is_typed: bool) -> Result<Vec<String>> {
     let mut names: Vec<String> = record.cells().map(|name| name.trim().to_string()).collect();
-    if !is_given {
+    let is_of_numbers = is_typed && has_row_names(&names) && rows_have_names(format, names.len());
+    if !is_given && !is_of_numbers {
         check_numbers(&names, format)?;
     }
     if is_typed && is_one_short(&names, format) {
@@ -45,17 +46,24 @@ fn is_one_short(names: &[String], format: &Format) -> bool {
     if format.width != Some(names.len() + 1) || names.iter().any(String::is_empty) {
         return false;
     }
-    let rows: Vec<&SampleRow> = format.rows.iter().skip(1).filter(|row| row.cells.len() == names.len() + 1).collect();
-    let mut seen = HashSet::new();
-    let are_names = rows.iter().all(|row| is_name(&row.cells[0]) && seen.insert(&row.cells[0]));
-    let are_counted = rows.len() > 1 && rows.iter().enumerate().all(|(index, row)| row.cells[0] == (index + 1).to_string());
+    let width = names.len() + 1;
+    let rows: Vec<&SampleRow> = format.rows.iter().skip(1).filter(|row| row.cells.len() == width).collect();
     let is_whole = |cell: &str| !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
     let is_cut = |index: usize| {
         let are_halves = |row: &&SampleRow| is_whole(row.cells[index].trim_start_matches('-')) && is_whole(&row.cells[index + 1]);
         format.delimiter == Delimiter::Byte(b',') && rows.iter().all(are_halves)
     };
     let end_in_nothing = rows.iter().all(|row| row.cells.last().is_some_and(String::is_empty));
-    (are_names || are_counted) && !end_in_nothing && !(0..names.len()).any(is_cut)
+    rows_have_names(format, width) && !end_in_nothing && !(0..names.len()).any(is_cut)
+}
+
+/// Whether the rows below the first begin with names, no two the same, or with their numbers from 1.
+fn rows_have_names(format: &Format, width: usize) -> bool {
+    let rows = || format.rows.iter().skip(1).filter(|row| row.cells.len() == width).map(|row| &row.cells[0]);
+    let mut seen = HashSet::new();
+    let are_names = rows().all(|cell| is_name(cell) && seen.insert(cell));
+    let are_counted = rows().count() > 1 && rows().enumerate().all(|(index, cell)| *cell == (index + 1).to_string());
+    rows().next().is_some() && (are_names || are_counted)
 }
 
 /// The place of a column by its name: exactly that, or one that reads the same.

@@ -1,7 +1,7 @@
 //! What kind of column some cells make: the rule.
 //!
-//! In: the different cells of a column, each with what it is by itself and how often it is there. Out: the kind, or the kind that
-//! the column would have if it were not for some cells.
+//! In: the different cells of a column, each with what it is by itself and how often it is there. Out: the kind, or the kind
+//! that the column would have if it were not for some cells.
 
 use std::collections::HashSet;
 
@@ -26,6 +26,15 @@ pub enum Kind {
     Time,
     /// Nothing that is wanted: the column is left out, and its cells are never refused.
     Ignored,
+}
+
+/// Why a column of words may be one where numbers are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Doubtful {
+    /// At least half of its cells are numbers.
+    MostlyNumbers,
+    /// At least half of its cells are numbers with a sign, as in `$1,200`.
+    Amounts,
 }
 
 /// Words among numbers are categories if there are no more different cells, numbers and words together.
@@ -77,6 +86,16 @@ impl<'a> Census<'a> {
         2 * self.numbers >= self.rows
     }
 
+    /// Why a column of words may be one where numbers are wanted.
+    pub fn doubt(&self) -> Option<Doubtful> {
+        let amounts: usize = self.words().filter(|(cell, _)| is_amount(cell)).map(|(_, entry)| entry.count).sum();
+        match () {
+            () if self.is_mostly_numbers() => Some(Doubtful::MostlyNumbers),
+            () if 2 * amounts >= self.rows => Some(Doubtful::Amounts),
+            () => None,
+        }
+    }
+
     fn words(&self) -> impl Iterator<Item = &(&'a str, Entry)> {
         self.cells.iter().filter(|(_, entry)| !matches!(entry.class, Class::Number(_)))
     }
@@ -97,6 +116,13 @@ impl<'a> Census<'a> {
         let share = (self.rows - self.numbers) as f64 / self.rows as f64;
         share >= SHARE_OF_WORDS && forms.len() >= FEWEST_FORMS && !self.words().any(|(cell, _)| is_bound(cell))
     }
+}
+
+/// Whether a cell is a number with a sign of money or percent, as in `$1,200` and `12 %`.
+fn is_amount(cell: &str) -> bool {
+    const SIGNS: [char; 6] = ['$', '\u{20ac}', '\u{a3}', '\u{a5}', '%', '\u{2030}'];
+    let number = cell.trim_start_matches(['-', '+']).trim_matches(SIGNS).trim();
+    cell.contains(SIGNS) && super::numbers::is_number(number)
 }
 
 /// Whether a cell is a bound of a number, as in `<5`.

@@ -2,9 +2,11 @@
 //!
 //! In: a cell. Out: whether nothing is in it, in any column or in a column of numbers or times alone.
 
-/// Spellings that are no word of any language or code: they are missing in every column, whatever the case of their letters.
-const ANYWHERE: [&str; 15] =
-    ["na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "?", "#div/0!", "#value!", "#ref!", "#num!", "#name?"];
+/// Spellings that are hardly ever words: they are missing in every column, whatever the case of their letters.
+const ANYWHERE: [&str; 16] = [
+    "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "?", "#div/0!", "#value!", "#ref!", "#num!",
+    "#name?",
+];
 /// Spellings that may also be words (a fence may be `None`, a test `-`): they are missing between numbers and times alone.
 const BETWEEN_NUMBERS: [&str; 8] = ["none", "nil", "missing", ".", "..", "-", "--", "---"];
 /// No spelling is longer.
@@ -54,7 +56,7 @@ mod tests {
         let spellings = Spellings { given: vec!["-999".into(), "k. A.".into()] };
         let found = |cell: &str| spellings.find(cell);
         let anywhere =
-            "|NA|na|N/A|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|#DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
+            "|NA|na|N/A|N.A.|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|#DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
         for cell in anywhere.split('|') {
             assert_eq!(found(cell), Some(Missing::Anywhere), "{cell}");
         }

@@ -1,9 +1,8 @@
 //! Reading a table from CSV.
 //!
-//! In: a file or anything that can be read, with options for what is not to be found. Out: a [`Table`], or an error that names the
-//! row, line and column and says how to fix it. Bytes are unpacked (`packed`) and become text (`text`), text becomes rows (`rows`,
-//! `sheet`) as the file is written (`format`), the first row names (`header`), and the cells below numbers (`numbers`) or columns
-//! whose kind is found (`typed`, `kinds`), also of times (`dates`, `times`) and words (`dictionary`).
+//! In: a file or anything that can be read, with options for what is not to be found. Out: a [`Table`], or an error that
+//! names the row, line and column and says how to fix it. Bytes are unpacked and become `text`, text becomes `rows` as the
+//! file is written (`format`), the first row names (`header`), and cells `numbers`, or columns whose kind is found (`typed`).
 
 mod advice;
 mod blocks;
@@ -31,7 +30,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::shown::shown_path;
+use super::shown::{shown, shown_path};
 use super::table::{self, Table};
 use super::values::Values;
 use crate::error::{Error, ErrorKind, Result};
@@ -47,13 +46,13 @@ pub(super) use lines::Lines;
 
 /// How to read a table from CSV: the first line names the columns, and each line below is a row.
 ///
-/// Text is UTF-8 or UTF-16, perhaps compressed by gzip or zstd. The delimiter is that of `,`, `;`, tab, `|` and blanks which gives
-/// rows of one width, unless a first line like `sep=;` names it. Cells may be in quotes. Decimal commas and marks between thousands
-/// (`1.299,50`, `1 000`) are read where the column leaves no doubt. Blank lines between rows are passed over, and rows at the end
-/// with nothing in them are left out, because spreadsheets write those for cells that were cleared.
+/// Text is UTF-8 or UTF-16, perhaps compressed by gzip or zstd. The delimiter is that of `,`, `;`, tab, `|` and blanks which
+/// gives rows of one width, unless a first line like `sep=;` names it. Cells may be in quotes. Decimal commas and marks
+/// between thousands (`1.299,50`, `1 000`) are read where the column leaves no doubt. Blank lines between rows are passed
+/// over, and rows at the end with nothing in them are left out, because spreadsheets write those for cells that were cleared.
 ///
-/// By itself it is strict: each cell is a finite number. With [`typed`](Self::typed) columns may also hold words and times, and cells
-/// may be missing.
+/// By itself it is strict: each cell is a finite number. With [`typed`](Self::typed) columns may also hold words and times,
+/// and cells may be missing.
 ///
 /// ```
 /// use endo::data::Csv;
@@ -93,8 +92,9 @@ impl Csv {
         self
     }
 
-    /// Whether the first line names the columns. With `true` also numbers and years are names; with `false` the first line is a row
-    /// and the columns are `x1`, `x2` and so on. With `None`, as at first, a first line that holds mostly numbers is an error.
+    /// Whether the first line names the columns. With `true` also numbers and years are names; with `false` the first line is
+    /// a row and the columns are `x1`, `x2` and so on. With `None`, as at first, a first line that holds mostly numbers is an
+    /// error.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -110,7 +110,8 @@ impl Csv {
         self
     }
 
-    /// The decimal mark of all numbers, `.` or `,`; the other one then separates thousands. `None` is to find it for each column.
+    /// The decimal mark of all numbers, `.` or `,`; the other one then separates thousands. `None` is to find it for each
+    /// column.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -126,25 +127,28 @@ impl Csv {
 
     /// Finds for each column whether it holds numbers, times or words, and lets cells be missing. The rule, in this order:
     ///
-    /// * A cell is missing if it is empty or spelled as `NA`, `N/A`, `#N/A`, `<NA>`, `NaN`, `NaT`, `null`, `\N`, `?` or an error of
-    ///   a spreadsheet such as `#DIV/0!`, in any case of letters, or as [`missing`](Self::missing) says. Between numbers and times
-    ///   so are `None`, `nil`, `missing`, `.`, `..`, `-`, `--` and `---`, which in a column of words are words.
+    /// * A cell is missing if it is empty or spelled as `NA`, `N/A`, `N.A.`, `#N/A`, `<NA>`, `NaN`, `NaT`, `null`, `\N`, `?` or an
+    ///   error of a spreadsheet such as `#DIV/0!`, in any case of letters, or as [`missing`](Self::missing) says. Between
+    ///   numbers and times so are `None`, `nil`, `missing`, `.`, `..`, `-`, `--` and `---`, which in a column of words are
+    ///   words.
     /// * A column holds numbers if all cells that are not missing are numbers, and times if all are dates or times:
     ///   `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `01/31/2024`, `31-Jan-2024`, `Jan 31, 2024`, with or without a
     ///   time such as `12:30:00.5+01:00`. Which of two numbers is the day is that of the whole column; see
     ///   [`day_first`](Self::day_first).
-    /// * Where at least half of the cells are numbers and others are none, the column holds words if it has at most 20 different
-    ///   cells, of which the numbers are whole and each word is there more than once (categories such as `1`, `2`, `3`, `4+`), or
-    ///   if a tenth of its cells or more are words, in ten forms or more when digits are left out (identifiers such as `PC 17599`
-    ///   and `113803`). Bounds such as `<5` are neither. A note of the table says so. Otherwise the first cell that is no number is
-    ///   an error, which names it. So is the first cell that is no date where at least half of the cells are dates.
+    /// * Where at least half of the cells are numbers and others are none, the column holds words if it has at most 20
+    ///   different cells, of which the numbers are whole and each word is there more than once (categories such as `1`, `2`,
+    ///   `3`, `4+`), or if a tenth of its cells or more are words, in ten forms or more when digits are left out (identifiers
+    ///   such as `PC 17599` and `113803`). Bounds such as `<5` are neither. A note of the table says so. Otherwise the first
+    ///   cell that is no number is an error, which names it. So is the first cell that is no date where at least half of the
+    ///   cells are dates.
     /// * All other columns hold words: cells without blanks around them, with each letter in one piece (Unicode's NFC).
     ///
-    /// A column with more than 1000 different cells is decided by the rows up to the one that brings the next: a word that comes
-    /// later in a column of numbers is an error. [`kind`](Self::kind) decides for a column.
+    /// A column with more than 1000 different cells is decided by the rows up to the one that brings the next: a word that
+    /// comes later in a column of numbers is an error. [`kind`](Self::kind) decides for a column.
     ///
-    /// A first column without a name holds names of rows, as R and pandas write them, and is left out, also where the header is one
-    /// name short. Lines above the header that begin with `#` are left out where it is clear that none of them is the header.
+    /// A first column without a name holds names of rows, as R and pandas write them, and is left out, also where the header
+    /// is one name short. Lines above the header that begin with `#` are left out where it is clear that none of them is the
+    /// header.
     ///
     /// ```
     /// use endo::data::{Csv, Values};
@@ -162,15 +166,16 @@ impl Csv {
         self
     }
 
-    /// What a column holds, instead of finding it. Makes the reading [`typed`](Self::typed). A name that is no column is an error.
+    /// What a column holds, instead of finding it. Makes the reading [`typed`](Self::typed). A name that is no column is an
+    /// error.
     #[must_use]
     pub fn kind(mut self, name: impl Into<String>, kind: Kind) -> Self {
         self.kinds.push((name.into(), kind));
         self.typed()
     }
 
-    /// The columns that are wanted, besides the target and those whose kind is said; all others are left out, and their cells are
-    /// never refused. Makes the reading [`typed`](Self::typed). A name that is no column is an error.
+    /// The columns that are wanted, besides the target and those whose kind is said; all others are left out, and their cells
+    /// are never refused. Makes the reading [`typed`](Self::typed). A name that is no column is an error.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -185,7 +190,8 @@ impl Csv {
         self.typed()
     }
 
-    /// Another spelling of cells that are missing, besides those that are always known. Makes the reading [`typed`](Self::typed).
+    /// Another spelling of cells that are missing, besides those that are always known. Makes the reading
+    /// [`typed`](Self::typed).
     ///
     /// ```
     /// use endo::data::Csv;
@@ -199,8 +205,8 @@ impl Csv {
         self.typed()
     }
 
-    /// Whether the day comes first in dates such as `02/01/2024`. `None` is to find it for each column, which is an error where no
-    /// cell tells. Makes the reading [`typed`](Self::typed).
+    /// Whether the day comes first in dates such as `02/01/2024`. `None` is to find it for each column, which is an error
+    /// where no cell tells. Makes the reading [`typed`](Self::typed).
     ///
     /// ```
     /// use endo::data::{Csv, Values};
@@ -240,7 +246,8 @@ impl Csv {
         Ok(Table::of_columns(columns, lines)?.with_notes(sheet.notes))
     }
 
-    /// Reads a file a block of at most so many rows at a time, always [`typed`](Self::typed): files of any size in bounded memory.
+    /// Reads a file a block of at most so many rows at a time, always [`typed`](Self::typed): files of any size in bounded
+    /// memory.
     ///
     /// What is not said is found in the first block and holds for all that follow: kinds, decimal marks, the order of day and
     /// month. A cell that contradicts it is an error with its place in the file. See [`Blocks`] for an example.
@@ -280,13 +287,21 @@ impl Csv {
 
     /// What is said of the kinds of these columns. Fails at a name that is none of them.
     fn kinds_of(&self, names: &[String]) -> Result<Vec<Option<Kind>>> {
-        let place_of = |name: &str| position(name, names.iter().map(String::as_str));
+        let named: Vec<usize> = (0..names.len()).filter(|&index| !names[index].is_empty()).collect();
+        let place_of =
+            |name: &str| -> Result<usize> { Ok(named[position(name, named.iter().map(|&index| names[index].as_str()))?]) };
         let mut kinds = vec![self.only.as_ref().map(|_| Kind::Ignored); names.len()];
         for name in self.only.iter().flatten().chain(&self.target) {
             kinds[place_of(name)?] = None;
         }
         for (name, kind) in &self.kinds {
             kinds[place_of(name)?] = Some(*kind);
+        }
+        if let Some(target) = &self.target
+            && kinds[place_of(target)?] == Some(Kind::Ignored)
+        {
+            let message = format!("column `{}` is the target, and left out", shown(target));
+            return Err(Error::new(ErrorKind::Argument, message).help("leave out other columns than the target"));
         }
         Ok(kinds)
     }

@@ -4,6 +4,7 @@
 
 use super::advice::place;
 use super::format::Format;
+use super::kinds::Doubtful;
 use super::rows::Delimiter;
 use super::typed::Finished;
 use crate::data::shown::{listed, shown};
@@ -33,7 +34,7 @@ pub(super) fn of_file(format: &Format, delimiter_is_given: bool, packing: Option
 /// What was decided for columns.
 pub(super) fn of_columns(columns: &[(&str, &Finished)]) -> Vec<String> {
     let mut notes = Vec::new();
-    let commas: Vec<&str> = columns.iter().filter(|(_, column)| column.has_commas).map(|&(name, _)| name).collect();
+    let commas: Vec<&str> = columns.iter().filter(|(_, column)| column.mark == Some(',')).map(|&(name, _)| name).collect();
     match commas.len() {
         0 => {}
         1 => notes.push(format!("column {} has decimal commas", listed(commas))),
@@ -46,11 +47,16 @@ pub(super) fn of_columns(columns: &[(&str, &Finished)]) -> Vec<String> {
             notes.push(format!("dates of column `{}` have the {first} first, as `{cell}` of {place} shows", shown(name)));
         }
         if let Some(word) = &column.word {
-            let (cell, place) = (shown(&word.cell), place(word.row, word.line));
-            notes.push(format!(
-                "column `{}` is read as words, though most of its cells are numbers: `{cell}` of {place} is none",
-                shown(name)
-            ));
+            let (name, cell, place) = (shown(name), shown(&word.seen.cell), place(word.seen.row, word.seen.line));
+            notes.push(match word.why {
+                Doubtful::MostlyNumbers => {
+                    format!("column `{name}` is read as words, though most of its cells are numbers: `{cell}` of {place} is none")
+                }
+                Doubtful::Amounts => format!(
+                    "column `{name}` is read as words, because its numbers have signs, as in `{cell}` of {place}: write them \
+                     without to have numbers"
+                ),
+            });
         }
     }
     notes

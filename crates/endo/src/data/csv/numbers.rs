@@ -146,6 +146,16 @@ impl Column {
         Ok(())
     }
 
+    /// The decimal mark that the cells show for certain; none where it is given.
+    pub fn found_mark(&self) -> Option<char> {
+        let is_found = |seen: &Option<Box<Seen>>| seen.as_ref().is_some_and(|seen| seen.row > 0);
+        match () {
+            () if is_found(&self.point) => Some('.'),
+            () if is_found(&self.comma) => Some(','),
+            () => None,
+        }
+    }
+
     /// Whether a cell has a decimal comma for certain, or decimal commas are given.
     pub fn has_decimal_comma(&self) -> bool {
         self.comma.is_some()

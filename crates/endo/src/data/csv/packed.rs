@@ -1,7 +1,7 @@
 //! Files that are compressed by gzip or zstd, unpacked while they are read.
 //!
-//! In: anything that can be read. Out: its bytes, unpacked if the first ones are those of gzip or zstd. Memory is bounded by what
-//! the formats look back: 32 KiB for gzip, and at most 128 MiB for zstd. What is inside is not unpacked again.
+//! In: anything that can be read. Out: its bytes, unpacked if the first ones are those of gzip or zstd. Memory is bounded by
+//! what the formats look back: 32 KiB for gzip, and at most 128 MiB for zstd. What is inside is not unpacked again.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 

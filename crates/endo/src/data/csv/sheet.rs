@@ -1,7 +1,7 @@
 //! A table on its way from text to columns: the header, and rows one after the other.
 //!
-//! In: text, and how it is written. Out: the names of the columns, and rows for whoever takes their cells. A row that does not fit
-//! ends it, with an error that sees all that is known around the row.
+//! In: text, and how it is written. Out: the names of the columns, and rows for whoever takes their cells. A row that does
+//! not fit ends it, with an error that sees all that is known around the row.
 
 use std::io::Read;
 
@@ -35,7 +35,6 @@ pub(super) struct Sheet<R: Read> {
     nothing: Option<(usize, usize)>,
     /// The cells of the first row.
     first_row: Vec<String>,
-    has_header: bool,
     is_typed: bool,
     pub format: Format,
     /// The names of all columns, in order; the name of a column that is left out may be empty.
@@ -57,7 +56,8 @@ impl<R: Read> Sheet<R> {
         let packed = Packed::open(source).map_err(unreadable)?;
         let packing = packed.format();
         let mut text = Text::new(packed, signatures::check)?;
-        let format = Format::find(text.available(), text.is_read(), given, csv.is_typed);
+        let mut format = Format::find(text.available(), text.is_read(), given, csv.is_typed);
+        format.has_header = csv.header != Some(false);
         text.advance(format.preamble);
         let mut sheet = Self {
             tokenizer: Tokenizer::new(format.delimiter, format.first_line),
@@ -66,7 +66,6 @@ impl<R: Read> Sheet<R> {
             is_pending: false,
             nothing: None,
             first_row: Vec::new(),
-            has_header: csv.header != Some(false),
             is_typed: csv.is_typed,
             names: Vec::new(),
             kinds: Vec::new(),
@@ -82,13 +81,13 @@ impl<R: Read> Sheet<R> {
         loop {
             if !self.next()? {
                 let error = Error::new(ErrorKind::Data, "there is nothing in it: no header and no rows");
-                return Err(error.help("the first line names the columns, and each line below is a row of numbers"));
+                return Err(error.help(format!("the first line names the columns, and each line below is {}", self.row_name())));
             }
             if !self.record.is_blank_line() {
                 break;
             }
         }
-        let names = if self.has_header {
+        let names = if self.format.has_header {
             header::names(&self.record, &self.format, csv.header == Some(true), self.is_typed)?
         } else {
             self.is_pending = true;
@@ -140,7 +139,7 @@ impl<R: Read> Sheet<R> {
         }
         if rows == 0 && before == 0 {
             let error = Error::new(ErrorKind::Data, "there is a header, but no row below it");
-            return Err(error.help("each line below the header is a row of numbers"));
+            return Err(error.help(format!("each line below the header is {}", self.row_name())));
         }
         Ok((rows > 0).then_some(lines))
     }
@@ -163,9 +162,13 @@ impl<R: Read> Sheet<R> {
         }
     }
 
+    fn row_name(&self) -> &'static str {
+        if self.is_typed { "a row" } else { "a row of numbers" }
+    }
+
     fn is_header_again(&self) -> bool {
         let names = || self.names.iter().map(String::as_str);
-        self.has_header && self.names.len() > 1 && self.record.cells().map(str::trim).eq(names())
+        self.format.has_header && self.names.len() > 1 && self.record.cells().map(str::trim).eq(names())
     }
 
     /// The error of a cell, which may be in a row that is read already.

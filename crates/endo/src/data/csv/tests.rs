@@ -324,8 +324,14 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(prop::sample::select(b"a1,.;\n\r\"\t -#|\x1a\xc3\xa4\0e\xff".to_vec()), 0..60)) {
-        if let Err(error) = Csv::new().read_from(&bytes[..]) {
-            prop_assert!(error.to_string().len() < 2000 && error.advice().is_some(), "{}", error);
+        for csv in [Csv::new(), Csv::new().typed(), Csv::new().typed().header(false)] {
+            if let Err(error) = csv.read_from(&bytes[..]) {
+                prop_assert!(error.to_string().len() < 2000 && error.advice().is_some(), "{}", error);
+            }
+            let Ok(mut blocks) = csv.blocks_from(&bytes[..], 2) else { continue };
+            while let Ok(Some(table)) = blocks.next() {
+                prop_assert!((1..=2).contains(&table.len()));
+            }
         }
     }
 }

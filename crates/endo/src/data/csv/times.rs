@@ -1,7 +1,7 @@
 //! A column of dates and times, and which of two numbers is the day in it.
 //!
-//! In: the cells of a column. Out: its times. `02/01/2024` may be in January or February: which, the other cells of the column have
-//! to say, or whoever reads the file.
+//! In: the cells of a column. Out: its times. `02/01/2024` may be in January or February: which, the other cells of the
+//! column have to say, or whoever reads the file.
 
 use super::dates::{self, Order};
 use super::numbers::{Ambiguity, Doubt, Refusal, Seen};

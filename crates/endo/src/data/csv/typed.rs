@@ -1,12 +1,13 @@
 //! Columns whose kind is found while they are read: numbers, times or words.
 //!
-//! In: the cells of a column, in one pass. Out: its values. As long as a column has few different cells, all of them are kept with
-//! their spelling and everything is open; when there are more, what has been seen decides, and memory is that of the values.
+//! In: the cells of a column, in one pass. Out: its values. As long as a column has few different cells, all of them are kept
+//! with their spelling and everything is open; when there are more, what has been seen decides, and memory is that of the
+//! values.
 
 use std::collections::HashMap;
 
 use super::dictionary::{Dictionary, key};
-use super::kinds::{Census, Kind};
+use super::kinds::{Census, Doubtful, Kind};
 use super::missing::{Missing, Spellings};
 use super::numbers::{self, Ambiguity, Refusal, Seen};
 use super::times;
@@ -37,8 +38,8 @@ pub(super) struct Column {
     /// The kind, once it is given or found.
     kind: Option<Kind>,
     state: State,
-    /// The first cell that made words of a column of mostly numbers.
-    word: Option<Seen>,
+    /// The first cell that made words of a column where numbers may be wanted.
+    word: Option<DoubtfulWord>,
 }
 
 enum State {
@@ -79,15 +80,22 @@ pub(super) enum Class {
     Word,
 }
 
+/// A cell that made words of a column where numbers may be wanted.
+pub(super) struct DoubtfulWord {
+    pub seen: Seen,
+    pub why: Doubtful,
+}
+
 /// A column that is read.
 pub(super) struct Finished {
     pub values: Values,
     pub spelled: Option<Words>,
-    /// Whether it has decimal commas that were not given.
-    pub has_commas: bool,
+    /// The decimal mark that its cells show.
+    pub mark: Option<char>,
     /// The cell that told the order of day and month, and whether the day comes first.
     pub order: Option<(Seen, bool)>,
-    pub word: Option<Seen>,
+    /// The first cell that made words of a column where numbers may be wanted.
+    pub word: Option<DoubtfulWord>,
 }
 
 impl Column {
@@ -157,9 +165,17 @@ impl Column {
         }
     }
 
+    fn found_mark(&self) -> Option<char> {
+        match &self.state {
+            State::Numbers(numbers) => numbers.found_mark(),
+            State::Open(open) if self.kind == Some(Kind::Number) => open.numbers.found_mark(),
+            _ => None,
+        }
+    }
+
     /// The values of a column that is settled, and the column for rows that follow; nothing where it is ignored.
     pub fn finish(self, others_have_decimal_commas: bool, options: &Options) -> Result<(Option<Finished>, Self), Problem> {
-        let has_commas = self.has_decimal_comma() && options.decimal.is_none();
+        let mark = self.found_mark();
         let unclear = |ambiguity| Problem::Unclear(ambiguity);
         let (mut numbers, mut times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         let (values, spelled, order) = match self.state {
@@ -205,7 +221,7 @@ impl Column {
             },
         };
         let following = Self { kind: self.kind, state: State::open(self.kind, numbers, times), word: None };
-        Ok((Some(Finished { values, spelled, has_commas, order, word: self.word }), following))
+        Ok((Some(Finished { values, spelled, mark, order, word: self.word }), following))
     }
 
     /// Decides by what was seen, and keeps values instead of cells from now on.
@@ -286,15 +302,14 @@ impl Open {
         }
     }
 
-    /// The kind of the column by the cells seen so far, and the first word among numbers that make words. None where no cell has
-    /// anything in it.
-    fn kind(&self, options: &Options) -> Result<(Option<Kind>, Option<Seen>), Problem> {
+    /// The kind of the column by the cells seen so far, and the first word among numbers that make words. None where no cell
+    /// has anything in it.
+    fn kind(&self, options: &Options) -> Result<(Option<Kind>, Option<DoubtfulWord>), Problem> {
         let census = Census::new(&self.cells.cells(), &self.entries);
         match census.kind() {
             Ok(kind) => {
-                let is_mixed = kind == Some(Kind::Word) && census.is_mostly_numbers();
-                let word = is_mixed.then(|| self.first_refused(Kind::Number, options).0);
-                Ok((kind, word))
+                let doubt = census.doubt().filter(|_| kind == Some(Kind::Word));
+                Ok((kind, doubt.map(|why| DoubtfulWord { seen: self.first_refused(Kind::Number, options).0, why })))
             }
             Err(expected) => {
                 let (seen, refusal) = self.first_refused(expected, options);

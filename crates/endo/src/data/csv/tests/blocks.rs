@@ -1,6 +1,7 @@
 //! Files of any size, a block of rows at a time, packed or not.
 //!
-//! In: small files in small blocks, and files that never end. Out: the same as when they are read whole, with places of the file.
+//! In: small files in small blocks, and files that never end. Out: the same as when they are read whole, with places of the
+//! file.
 
 use std::io::Write;
 
@@ -99,6 +100,25 @@ fn packed_files_are_tables_and_broken_ones_are_named_with_their_path() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn packed_files_with_any_byte_changed_are_read_or_refused(
+        at in any::<prop::sample::Index>(), byte in any::<u8>(), is_gzip in any::<bool>()
+    ) {
+        let text: String = "a,b\n".to_string() + &(0..500_u32).map(|row| format!("{},w{}\n", row * 7919 % 1000, row % 7)).collect::<String>();
+        let mut bytes = if is_gzip {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            gzip.write_all(text.as_bytes()).unwrap();
+            gzip.finish().unwrap()
+        } else {
+            ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
+        };
+        let at = at.index(bytes.len());
+        bytes[at] ^= byte;
+        if let Err(error) = Csv::new().typed().read_from(&bytes[..]) {
+            prop_assert!(error.to_string().len() < 2000, "{}", error);
+        }
+    }
 
     #[test]
     fn blocks_together_are_the_table(cells in prop::collection::vec(("[a-c]{1,2}|NA|", -9..9_i32), 1..30), rows in 1..8_usize) {

@@ -79,6 +79,10 @@ fn categories_and_identifiers_among_numbers_are_words_with_a_note() {
         .collect();
     let cells: Vec<&str> = tickets.iter().map(String::as_str).collect();
     assert_eq!(values(&cells), words(cells.iter().copied()));
+    let table = typed("a;b\n$1,200;1\n-$5;2\nfree;3\n");
+    let note = "column `a` is read as words, because its numbers have signs, as in `$1,200` of row 1 (line 2): write them without \
+                to have numbers";
+    assert_eq!(table.notes(), [note]);
     // Mostly words need no note.
     assert_eq!(values(&["a", "1", "b"]), words(["a", "1", "b"]));
 }
@@ -144,6 +148,10 @@ fn kinds_can_be_said() {
     assert_eq!(message, "row 1 (line 2), column `b`: `x` is not a date or time");
     let (message, _) = refusal(&Csv::new().kind("d", Kind::Word), text);
     assert_eq!(message, "there is no column `d`; the columns are `a`, `b`, `c`");
+    let (message, _) = refusal(&Csv::new().target("a").kind("a", Kind::Ignored), text);
+    assert_eq!(message, "column `a` is the target, and left out");
+    let (message, _) = refusal(&Csv::new().typed().target("c"), ",a\n0,1\n");
+    assert_eq!(message, "there is no column `c`; the columns are `a`");
     let (message, _) = refusal(&Csv::new().only(["d"]), text);
     assert_eq!(message, "there is no column `d`; the columns are `a`, `b`, `c`");
     // What is not wanted is never refused: names that are there twice or missing, and cells.
@@ -223,6 +231,8 @@ fn decimal_marks_are_found_or_given() {
     let table = typed("a;b;c\n1,5;1.299;x\n2,5;1.234.567;y\n");
     assert_eq!(table.values("b").unwrap(), &numbers(&[1299.0, 1_234_567.0]));
     assert_eq!(table.notes(), ["columns `a`, `b` have decimal commas"]);
+    assert_eq!((table.decimal(), table.day_first()), (Some(','), None));
+    assert_eq!(typed("a;b\n1,5;1.5\n").decimal(), None);
     let text = "a;b\n1.299;x\n";
     let read = |mark| Csv::new().typed().decimal(mark).read_from(text.as_bytes()).unwrap().values("a").unwrap().clone();
     assert_eq!((read(','), read('.')), (numbers(&[1299.0]), numbers(&[1.299])));
@@ -244,6 +254,9 @@ fn a_header_may_be_said_to_be_there_or_not() {
     let (message, help) = refusal(&Csv::new().typed(), "18.0,?,3504\n15,8,350\n");
     assert!(message.starts_with("the first line holds numbers"), "{message}");
     assert!(help.contains("`Csv::header(false)`, or --no-header") && help.contains("`Csv::header(true)`, or --header"), "{help}");
+    let (message, help) = refusal(&headless, "1,x\n2\n");
+    assert_eq!(message, "row 2 (line 2): expected 2 cells, as in the first row, got 1");
+    assert_eq!(help, "every row needs one cell for every column");
     let table = Csv::new().typed().header(true).read_from("2023,2024\n1,x\n".as_bytes()).unwrap();
     assert_eq!(table.values("2024").unwrap(), &words(["x"]));
 }
@@ -258,6 +271,8 @@ fn names_of_rows_are_left_out_with_a_note() {
         "a,b\n1,1.0,x\n2,2.0,y\n",
         "a\tb\nm\t1\tx\nn\t2\ty\n",
     ];
+    let years = typed("\"\",\"1940\",\"1945\"\n\"Food\",22.2,44.5\n\"Health\",3.53,5.76\n");
+    assert_eq!(years.columns().collect::<Vec<_>>(), ["1940", "1945"]);
     for text in texts {
         let table = typed(text);
         assert_eq!(table.columns().collect::<Vec<_>>(), ["a", "b"], "{text:?}");
@@ -287,4 +302,23 @@ fn comments_above_the_header_are_left_out_where_it_is_clear() {
     assert_eq!(typed("#name,city\nBob,Paris\nAnn,Rome\n").columns().collect::<Vec<_>>(), ["#name", "city"]);
     let (_, help) = refusal(&Csv::new().typed(), "Rooms of 2024\n\na,b\n1,x\n2,y\n");
     assert!(help.contains("tail -n +3"), "{help}");
+}
+
+#[test]
+fn how_the_file_is_written_is_noted_where_it_is_unusual() {
+    let utf16: Vec<u8> = "a|b\n1|x\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let table = Csv::new().typed().read_from(&utf16[..]).unwrap();
+    assert_eq!(table.notes(), ["the text is in UTF-16", "columns are separated by `|`"]);
+    assert_eq!(typed("sep=;\na;b\n1;x\n").notes(), ["a first line that names the delimiter (`sep=`) is left out"]);
+    assert!(typed("a\tb\n1\tx\n").notes().is_empty());
+    let error = Csv::new().typed().read_from(&b"a,b\n1,caf\xe9\n"[..]).unwrap_err();
+    let message = "row 1 (line 2), column `b`: the byte 0xE9 is not UTF-8 text; in Windows-1252 it is `\u{e9}`";
+    assert_eq!(error.message(), message);
+}
+
+#[test]
+fn a_row_without_anything_is_an_error_between_rows_alone() {
+    assert_eq!(typed("a,b\n1,x\n,\n , \n").len(), 1);
+    assert_eq!(refusal(&Csv::new().typed(), "a,b\n1,x\n,\n2,y\n").0, "row 2 (line 3): every cell is empty");
+    assert_eq!(refusal(&Csv::new().typed(), "a,b\n").1, "each line below the header is a row");
 }
