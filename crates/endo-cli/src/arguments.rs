@@ -91,6 +91,8 @@ pub struct Reading {
     pub header: Option<bool>,
     /// The decimal mark.
     pub decimal: Option<char>,
+    /// Whether days come before months in dates.
+    pub day_first: Option<bool>,
     /// More spellings of a cell that is missing.
     pub missing: Vec<String>,
     /// What columns hold.
@@ -230,7 +232,7 @@ impl Application {
 
 impl Reading {
     fn from_matches(matches: &ArgMatches) -> Self {
-        let header = match (matches.get_flag("header"), matches.get_flag("no-header")) {
+        let either = |yes, no| match (matches.get_flag(yes), matches.get_flag(no)) {
             (true, _) => Some(true),
             (_, true) => Some(false),
             _ => None,
@@ -238,7 +240,8 @@ impl Reading {
         let ignored = all::<String>(matches, "ignore").into_iter().map(|name| (name, Kind::Ignored));
         Self {
             delimiter: optional(matches, "delimiter"),
-            header,
+            header: either("header", "no-header"),
+            day_first: either("day-first", "month-first"),
             decimal: optional(matches, "decimal"),
             missing: all(matches, "missing"),
             kinds: all::<(String, Kind)>(matches, "type").into_iter().chain(ignored).collect(),
@@ -276,7 +279,9 @@ fn definition() -> clap::Command {
         .about(ABOUT)
         .after_help(EXAMPLES)
         .args(training())
-        .subcommand(command("train", "Trains a model on a table; what `endo` alone does too").after_help(TRAIN_NOTES).args(training()))
+        .subcommand(
+            command("train", "Trains a model on a table; what `endo` alone does too").after_help(TRAIN_NOTES).args(training()),
+        )
         .subcommand(
             command("predict", "Predicts the target of the rows of a table")
                 .after_help(PREDICT_NOTES)
@@ -307,9 +312,7 @@ fn definition() -> clap::Command {
         .subcommand(
             command("export", "Writes the model as a predictor, which the library loads without any code of the model")
                 .arg(model())
-                .arg(
-                    valued("out", "FILE", "Where the predictor goes").required(true).value_parser(value_parser!(PathBuf)),
-                )
+                .arg(valued("out", "FILE", "Where the predictor goes").required(true).value_parser(value_parser!(PathBuf)))
                 .args(printing_options()),
         )
         .args_conflicts_with_subcommands(true)
@@ -342,8 +345,7 @@ fn training_options() -> Vec<Arg> {
         valued("model", "MODEL", "`tabular`, `regressor` (the book's net), or a FILE.toml that lists layers")
             .default_value("tabular")
             .value_parser(model_name),
-        valued("epochs", "COUNT", "Passes over the training rows, at most [default: by the number of rows]")
-            .value_parser(count),
+        valued("epochs", "COUNT", "Passes over the training rows, at most [default: by the number of rows]").value_parser(count),
         valued("batch-size", "ROWS", "Rows in a training step [default: by the number of rows]").value_parser(count),
         valued("learning-rate", "RATE", "Size of the optimizer's steps [default: the model's]").value_parser(rate),
         valued("reconstruction", "WEIGHT", "Weight of a loss that reconstructs the inputs [default: the model's]")
@@ -368,6 +370,8 @@ fn reading_options() -> Vec<Arg> {
         flag("header", "The first line names the columns, also if these are numbers").conflicts_with("no-header"),
         flag("no-header", "The first line is a row; columns are named x1, x2 and so on"),
         valued("decimal", "MARK", "The decimal mark: `.` or `,` [default: found for each column]").value_parser(decimal),
+        flag("day-first", "Days come before months in dates such as 2/1/2024").conflicts_with("month-first"),
+        flag("month-first", "Months come before days in dates such as 1/2/2024"),
         valued("missing", "TEXT", "Another spelling of a missing cell; may be given several times").action(ArgAction::Append),
         valued("type", "COLUMN=TYPE", "What a column holds: number, category or date; may be given several times")
             .action(ArgAction::Append)

@@ -47,7 +47,11 @@ pub fn note(schema: &Schema, goal: &Goal, run: &str) -> String {
         Goal::Classes(target, classes) => json!({"task": "classification", "targets": [target], "classes": classes}),
     };
     let columns: Vec<Value> = schema.inputs.iter().map(column).collect();
-    json!({"format": FORMAT, "endo": env!("CARGO_PKG_VERSION"), "run": run, "goal": goal, "columns": columns}).to_string()
+    let marks = json!({"decimal": schema.decimal.map(String::from), "day_first": schema.day_first});
+    json!({
+        "format": FORMAT, "endo": env!("CARGO_PKG_VERSION"), "run": run, "goal": goal, "columns": columns, "marks": marks
+    })
+    .to_string()
 }
 
 impl TableModel {
@@ -155,7 +159,10 @@ fn parse(note: &Value) -> Option<(Schema, Goal, String)> {
         "classification" => Goal::Classes(targets.into_iter().next()?, texts(&goal["classes"])?),
         _ => return None,
     };
-    Some((Schema { inputs }, goal, note["run"].as_str()?.to_string()))
+    let marks = &note["marks"];
+    let decimal = marks["decimal"].as_str().and_then(|mark| mark.chars().next());
+    let schema = Schema { inputs, decimal, day_first: marks["day_first"].as_bool() };
+    Some((schema, goal, note["run"].as_str()?.to_string()))
 }
 
 /// What to say of files in a run's folder that are from another run than the model.
@@ -185,7 +192,7 @@ mod tests {
                 role: Role::Category { words: vec!["Größe".to_string(), "1".to_string()], has_missing: true },
             },
         ];
-        let schema = Schema { inputs };
+        let schema = Schema { inputs, decimal: Some(','), day_first: Some(true) };
         for goal in [
             Goal::Regression(vec!["a".to_string(), "b".to_string()]),
             Goal::Classes("y".to_string(), vec!["no".to_string(), "yes".to_string()]),

@@ -89,7 +89,8 @@ impl Callback for EpochRecords<'_> {
 /// Lines of cells under each other, the first line being the header: words aligned to the left, figures to the right.
 pub fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let is_figure = |cell: &String| cell.is_empty() || (!cell.contains(' ') && cell.contains(|letter: char| letter.is_ascii_digit()));
+    let is_figure =
+        |cell: &String| cell.is_empty() || (!cell.contains(' ') && cell.contains(|letter: char| letter.is_ascii_digit()));
     let are_figures: Vec<bool> =
         (0..columns).map(|column| lines.iter().skip(1).filter_map(|line| line.get(column)).all(is_figure)).collect();
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
@@ -141,7 +142,8 @@ mod tests {
 
     #[test]
     fn cells_are_aligned() {
-        let lines = [["", "rmse", "r2"], ["the model", "0.5", "0.9"], ["é", "10.25", ""]].map(|line| line.map(String::from).to_vec());
+        let lines =
+            [["", "rmse", "r2"], ["the model", "0.5", "0.9"], ["é", "10.25", ""]].map(|line| line.map(String::from).to_vec());
         assert_eq!(aligned(&lines), "              rmse   r2\n  the model    0.5  0.9\n  é          10.25");
         assert_eq!(aligned(&[]), "");
     }

@@ -96,12 +96,20 @@ impl Recipe {
             Self::Tabular(settings) => {
                 let learned = tabular::learn(problem, rows.all, settings, callbacks, Vec::new()).map_err(diverged)?;
                 let (epoch, found) = (learned.choices.epochs, Some(learned.choices));
-                Ok(Fitted { model: learned.model, history: learned.history, epoch, line: Some(learned.line), is_refit: false, found })
+                Ok(Fitted {
+                    model: learned.model,
+                    history: learned.history,
+                    epoch,
+                    line: Some(learned.line),
+                    is_refit: false,
+                    found,
+                })
             }
             Self::Layers(definition, settings) => {
                 let short = Settings { epochs: Some(1), learning_rate: None, ..settings.clone() };
                 let line = tabular::learn(problem, rows.all, &short, Vec::new(), Vec::new())?.line;
-                let fitted = Layers { definition, settings, problem }.fit(rows.train, rows.validation, definition.epochs, callbacks);
+                let fitted =
+                    Layers { definition, settings, problem }.fit(rows.train, rows.validation, definition.epochs, callbacks);
                 Ok(Fitted { line: Some(line), ..fitted? })
             }
         }
@@ -120,7 +128,14 @@ impl Recipe {
             }
             (Self::Tabular(settings), None) => {
                 let learned = tabular::learn(problem, rows, settings, Vec::new(), Vec::new()).map_err(diverged)?;
-                Ok(Fitted { model: learned.model, history: learned.history, epoch: learned.choices.epochs, line: None, is_refit: false, found: None })
+                Ok(Fitted {
+                    model: learned.model,
+                    history: learned.history,
+                    epoch: learned.choices.epochs,
+                    line: None,
+                    is_refit: false,
+                    found: None,
+                })
             }
             (Self::Layers(definition, settings), _) => {
                 Layers { definition, settings, problem }.fit(rows, None, fitted.epoch, Vec::new())

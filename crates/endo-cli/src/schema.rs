@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use endo::data::{Kind, Table, Values, Words, shown};
+use endo::data::{Kind, Table, Values, Words, date, shown};
 use endo::{Array, Error, ErrorKind, Result};
 
 use crate::tabular::Feature;
@@ -15,6 +15,10 @@ use crate::tabular::Feature;
 pub struct Schema {
     /// The columns.
     pub inputs: Vec<Input>,
+    /// The decimal mark of the file, if it was a comma: `1.299` is then read as 1299 later, too.
+    pub decimal: Option<char>,
+    /// Whether days came before months, if the file had dates that do not show it by themselves.
+    pub day_first: Option<bool>,
 }
 
 /// A column to predict from.
@@ -104,7 +108,8 @@ impl Schema {
                 Err(why) => left_out.push(LeftOut { name: name.to_string(), why }),
             }
         }
-        Ok((Self { inputs }, left_out))
+        let decimal = table.decimal().filter(|&mark| mark == ',');
+        Ok((Self { inputs, decimal, day_first: table.day_first() }, left_out))
     }
 
     /// The columns as the features of a problem.
@@ -188,7 +193,7 @@ impl Schema {
                 }
                 (Role::Time, Values::Times(from)) => {
                     let (least, most) = numbers(from);
-                    ("date", format!("{least} to {most}"))
+                    ("date", format!("{} to {}", date(least), date(most)))
                 }
                 (Role::Category { words, .. }, _) => {
                     let named: Vec<String> = words.iter().take(4).map(|word| shown(word)).collect();
@@ -212,7 +217,10 @@ impl fmt::Display for LeftOut {
             Why::Empty => write!(f, "{name}, which is missing in every row to train on"),
             Why::RowNumber => write!(f, "{name}, which numbers the rows (--type {name}=number keeps it)"),
             Why::Identifier(words) => {
-                write!(f, "{name}, whose {words} different words are nearly all alone in their row (--type {name}=category keeps it)")
+                write!(
+                    f,
+                    "{name}, whose {words} different words are nearly all alone in their row (--type {name}=category keeps it)"
+                )
             }
         }
     }
@@ -284,7 +292,6 @@ fn number_of(word: &str) -> Option<u64> {
     let number: f64 = word.parse().ok()?;
     number.is_finite().then(|| (number + 0.0).to_bits())
 }
-
 
 /// The code of a row's word, unless its cell is missing.
 pub fn code(words: &Words, row: usize) -> Option<usize> {

@@ -75,7 +75,7 @@ impl Rows {
     /// # Errors
     /// If the file cannot be read, lacks a column, or holds a class that is not known.
     pub fn read(path: &Path, reading: &Reading, schema: &Schema, goal: &Goal) -> Result<Self> {
-        let csv = with_kinds(csv(reading), schema.kinds(), reading);
+        let csv = csv_of(schema, reading);
         let target_kind = match goal {
             Goal::Regression(_) => Kind::Number,
             Goal::Classes(..) => Kind::Word,
@@ -121,7 +121,7 @@ impl Blocks {
     /// # Errors
     /// If the file cannot be read or lacks a column.
     pub fn open(path: &Path, reading: &Reading, schema: &Schema, rows: usize) -> Result<Self> {
-        let csv = with_kinds(csv(reading), schema.kinds(), reading).only(schema.inputs.iter().map(|input| input.name.clone()));
+        let csv = csv_of(schema, reading).only(schema.inputs.iter().map(|input| input.name.clone()));
         if is_standard_input(path) {
             let mut blocks = csv.blocks_from(io::stdin(), rows).map_err(from_standard_input)?;
             return Ok(Self(Box::new(move || blocks.next().map_err(from_standard_input))));
@@ -142,13 +142,16 @@ impl Blocks {
 /// How tables are read: as they are, unless it is said otherwise.
 fn csv(reading: &Reading) -> Csv {
     let csv = Csv::new().typed().delimiter(reading.delimiter).header(reading.header).decimal(reading.decimal);
+    let csv = csv.day_first(reading.day_first);
     let csv = reading.missing.iter().fold(csv, Csv::missing);
     reading.kinds.iter().fold(csv, |csv, (name, kind)| csv.kind(name, *kind))
 }
 
-/// With the kinds that columns had in training, unless others are said.
-fn with_kinds(csv: Csv, kinds: impl Iterator<Item = (String, Kind)>, reading: &Reading) -> Csv {
-    kinds.filter(|(name, _)| reading.kinds.iter().all(|(said, _)| said != name)).fold(csv, |csv, (name, kind)| csv.kind(name, kind))
+/// How a table for a model is read: with the kinds and marks of its training, unless others are said.
+fn csv_of(schema: &Schema, reading: &Reading) -> Csv {
+    let csv = csv(reading).decimal(reading.decimal.or(schema.decimal)).day_first(reading.day_first.or(schema.day_first));
+    let is_said = |name: &String| reading.kinds.iter().any(|(said, _)| said == name);
+    schema.kinds().filter(|(name, _)| !is_said(name)).fold(csv, |csv, (name, kind)| csv.kind(name, kind))
 }
 
 fn is_standard_input(path: &Path) -> bool {
@@ -164,7 +167,7 @@ fn read(csv: &Csv, path: &Path) -> Result<Table> {
 }
 
 fn names(csv: &Csv, path: &Path) -> Result<Vec<String>> {
-    if is_standard_input(path) { csv.names(path) } else { csv.names(path) }
+    if is_standard_input(path) { csv.names_from(io::stdin()).map_err(from_standard_input) } else { csv.names(path) }
 }
 
 fn from_standard_input(error: Error) -> Error {

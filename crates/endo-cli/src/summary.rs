@@ -122,7 +122,8 @@ impl Summary<'_> {
         };
         let names = judgement.model.0.iter().map(|(name, _)| name.replace('_', " "));
         let mut lines = vec![std::iter::once(String::new()).chain(names).collect::<Vec<String>>()];
-        let rows = [("the model", Some(&judgement.model)), ("a line", judgement.line.as_ref()), (trivial, Some(&judgement.trivial))];
+        let rows =
+            [("the model", Some(&judgement.model)), ("a line", judgement.line.as_ref()), (trivial, Some(&judgement.trivial))];
         for (who, scores) in rows {
             if let Some(Scores(scores)) = scores {
                 let figures = scores.iter().map(|(_, value)| number(*value));
@@ -137,7 +138,9 @@ impl Summary<'_> {
         let error = judgement.model.error();
         if error >= judgement.trivial.error() {
             return match self.goal {
-                Goal::Regression(_) => "No better than the mean: the columns may say nothing of the target, or more rows are needed.\n",
+                Goal::Regression(_) => {
+                    "No better than the mean: the columns may say nothing of the target, or more rows are needed.\n"
+                }
                 Goal::Classes(..) => {
                     "No better than the classes' shares: the columns may say nothing of the target, or more rows are needed.\n"
                 }
@@ -181,7 +184,14 @@ impl Summary<'_> {
     }
 
     /// What the folder says of the run.
-    pub fn settings(&self, arguments: &Training, schema: &Schema, judgement: &Judgement, saved: &Fitted, seconds: f64) -> Result<String> {
+    pub fn settings(
+        &self,
+        arguments: &Training,
+        schema: &Schema,
+        judgement: &Judgement,
+        saved: &Fitted,
+        seconds: f64,
+    ) -> Result<String> {
         let mut all = Toml::new();
         let mut put = |name: &str, value: Value| all.insert(name.to_string(), value);
         put("run", self.run.into());
@@ -195,7 +205,8 @@ impl Summary<'_> {
             put("classes", texts(classes));
         }
         put("settings", Value::Table(self.options(arguments, saved)));
-        let scores = [("model", Some(&judgement.model)), ("line", judgement.line.as_ref()), ("trivial", Some(&judgement.trivial))];
+        let scores =
+            [("model", Some(&judgement.model)), ("line", judgement.line.as_ref()), ("trivial", Some(&judgement.trivial))];
         let table = |Scores(scores): &Scores| {
             Value::Table(scores.iter().map(|(name, value)| (name.to_string(), Value::from(*value))).collect())
         };
@@ -203,7 +214,13 @@ impl Summary<'_> {
         let described = schema.describe(&self.source.table, &self.parts.train)?;
         let columns = described.into_iter().map(|column| {
             let cells = [("name", column.name.into()), ("type", column.role.into()), ("missing", whole(column.missing))];
-            Value::Table(cells.into_iter().chain([("values", column.values.into())]).map(|(name, value)| (name.to_string(), value)).collect())
+            Value::Table(
+                cells
+                    .into_iter()
+                    .chain([("values", column.values.into())])
+                    .map(|(name, value)| (name.to_string(), value))
+                    .collect(),
+            )
         });
         put("columns", Value::Array(columns.collect()));
         let left_out = self.left_out.iter().map(|column| Value::from(column.to_string())).collect();
@@ -214,7 +231,8 @@ impl Summary<'_> {
                 names.push(name);
             }
         }
-        let series = |name: &&str| (name.to_string(), Value::Array(saved.history.get(name).into_iter().map(Value::from).collect()));
+        let series =
+            |name: &&str| (name.to_string(), Value::Array(saved.history.get(name).into_iter().map(Value::from).collect()));
         put("history", Value::Table(names.iter().map(series).collect()));
         Ok(all.to_string())
     }

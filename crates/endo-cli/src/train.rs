@@ -158,7 +158,9 @@ fn check_varies(goal: &Goal, targets: &Array, rows: &[usize]) -> Result<()> {
 fn class_weight(arguments: &Training, goal: &Goal, classes: Option<&[f64]>, rows: &[usize]) -> Result<Option<Vec<f64>>> {
     let (true, Goal::Classes(_, names), Some(codes)) = (arguments.balanced, goal, classes) else {
         return match arguments.balanced {
-            true => Err(Error::new(ErrorKind::Argument, "--balanced is for classes, and numbers are predicted").help("leave it out")),
+            true => {
+                Err(Error::new(ErrorKind::Argument, "--balanced is for classes, and numbers are predicted").help("leave it out"))
+            }
             false => Ok(None),
         };
     };

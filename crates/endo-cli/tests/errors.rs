@@ -14,7 +14,7 @@ const LARGE: &str = "x,y\n1,1e300\n2,3e300\n3,-4e300\n4,5e299\n5,2e300\n6,1e300\
 const TABLE: &str = "x,y\n1,2\n2,3\n3,5\n4,4\n5,6\n6,8\n7,7\n8,9\n";
 
 #[rustfmt::skip]
-const CASES: [Case; 27] = [
+const CASES: [Case; 28] = [
     (TABLE, "train --data no/such.csv --target y", 1, &["cannot read `no/such.csv`", "help: check the path"]),
     (TABLE, "train --data . --target y", 1, &["cannot read `.`"]),
     (TABLE, "train --data t.csv", 2, &["which column is to be predicted?", "`x`, `y`", "--target COLUMN"]),
@@ -27,7 +27,8 @@ const CASES: [Case; 27] = [
     (TABLE, "train --data t.csv --target y --delimiter semicolon", 2, &["'--delimiter <CHARACTER>'", "`tab` or `blank`"]),
     ("a\0,b,\x1b\n", "train --data t.csv", 1, &["t.csv: the header (line 1), column 1: a NUL byte"]),
     (TABLE, "train --target qality", 1, &["there is no column `qality`", "did you mean `quality`?"]),
-    ("x,y\n1,2\n3,n/a\n", TRAIN, 1, &["t.csv: row 2 (line 3), column `y`: `n/a` is not a number"]),
+    ("x,y\n1,2\n3,4x\n5,6\n7,8\n", TRAIN, 1, &["t.csv: row 2 (line 3), column `y`: `4x` is not a number"]),
+    ("x,y\n1,\n3,n/a\n", TRAIN, 1, &["t.csv: no row has a target"]),
     ("", TRAIN, 1, &["t.csv: there is nothing in it"]),
     ("x,y\n", TRAIN, 1, &["t.csv: there is a header, but no row"]),
     ("x,y\nNaN,NaN\nNaN,NaN\n", TRAIN, 1, &["row 1 (line 2), column `x`: `NaN` is not a finite number"]),
@@ -68,7 +69,10 @@ fn numbers_that_go_wrong_while_training_or_in_the_test_are_errors() {
     scene.write("t.csv", TABLE);
     for (line, parts) in [
         ("train --data far.csv --target y", ["the squares of its numbers are larger than f64 holds", "in a larger unit"]),
-        ("train --data t.csv --target y --model regressor --learning-rate 1e25", ["`main` is not finite", "a smaller --learning-rate"]),
+        (
+            "train --data t.csv --target y --model regressor --learning-rate 1e25",
+            ["`main` is not finite", "a smaller --learning-rate"],
+        ),
     ] {
         for json in ["", " --json"] {
             let run = scene.run(&format!("{line}{json}"));
@@ -84,7 +88,7 @@ fn numbers_that_go_wrong_while_training_or_in_the_test_are_errors() {
 #[test]
 fn mistakes_in_the_data_leave_no_folder() {
     let scene = Scene::new("no-folder");
-    scene.write("t.csv", "x,y\n1,n/a\n");
+    scene.write("t.csv", "x,y\n1,4x\n2,3\n3,4\n");
     assert_eq!(scene.run(TRAIN).status.code(), Some(1));
     assert_eq!(scene.files("."), ["plane.csv", "t.csv"]);
 }
@@ -112,7 +116,10 @@ fn small_and_constant_tables_are_trained_on() {
         scene.write("t.csv", table);
         let records = scene.records(&format!("{TRAIN} --batch-size 1000 --json"));
         assert!(
-            records.iter().flat_map(|record| record.as_object().unwrap()).all(|(name, value)| !value.is_null() || name.ends_with("_r2")),
+            records
+                .iter()
+                .flat_map(|record| record.as_object().unwrap())
+                .all(|(name, value)| !value.is_null() || name.ends_with("_r2")),
             "{records:?}"
         );
     }

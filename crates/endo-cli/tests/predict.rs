@@ -63,7 +63,9 @@ fn large_tables_are_predicted_in_parts_with_the_same_numbers_for_any_number_of_t
     // A row's prediction does not depend on the others.
     let last = table.lines().next_back().unwrap();
     scene.write("one.csv", &format!("town,rooms,sold\n{last}\n"));
-    assert_eq!(scene.prints("predict endo-out --data one.csv").lines().nth(1), first.lines().next_back());
+    let [alone, among] = [scene.prints("predict endo-out --data one.csv"), first]
+        .map(|text| text.lines().next_back().unwrap().parse::<f64>().unwrap());
+    assert!((alone - among).abs() < 1e-6 * among.abs(), "{alone} and {among}");
 }
 
 #[test]
@@ -150,7 +152,8 @@ fn a_model_is_judged_and_explained() {
     assert!(said.starts_with("240 rows of houses.csv\n") && said.contains("rmse") && said.contains("r2"), "{said}");
     let growths = scene.records("explain endo-out --data houses.csv --json");
     let columns: Vec<&str> = growths.iter().map(|record| record["column"].as_str().unwrap()).collect();
-    assert_eq!(columns, ["rooms", "town", "sold"]);
-    assert!(number(&growths[0], "error_growth") > 5.0 * number(&growths[2], "error_growth").abs(), "{growths:?}");
+    assert_eq!(columns.len(), 3);
+    let growth = |name: &str| number(growths.iter().find(|record| record["column"] == name).unwrap(), "error_growth");
+    assert!(growth("rooms") > 5.0 * growth("sold").abs() && growth("town") > 2.0 * growth("sold").abs(), "{growths:?}");
     assert!(scene.prints("explain endo-out --data houses.csv").contains("rooms"));
 }

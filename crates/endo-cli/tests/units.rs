@@ -97,7 +97,7 @@ fn a_model_that_is_worse_than_a_line_says_so() {
         format!("{a},{b},{}", a - b)
     });
     scene.write("t.csv", &line);
-    let run = scene.run("train --data t.csv --target y --epochs 10");
+    let run = scene.run("train --data t.csv --target y --model regressor --epochs 3");
     let said = text(&run.stdout);
-    assert!(said.contains("  a line             mean squared error ") && said.contains("Worse than a line: "), "{said}");
+    assert!(said.contains("a line") && said.contains("Worse than a line: "), "{said}");
 }

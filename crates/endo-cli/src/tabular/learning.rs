@@ -121,15 +121,8 @@ impl Learning<'_> {
         let (scale, targets) = standardized(task, &truth);
         let weights = self.weights(&groups);
         let clock = std::time::Instant::now();
-        let rows = Rows {
-            inputs: with_ones(&encoded),
-            line: encoding.line_width(),
-            targets,
-            weights,
-            folds: &folds,
-            task,
-            threads,
-        };
+        let rows =
+            Rows { inputs: with_ones(&encoded), line: encoding.line_width(), targets, weights, folds: &folds, task, threads };
         let (line, base) = match self.found {
             None => base::search(&rows)?,
             Some(found) => (base::fit(&rows, found.line)?, Some(base::fit(&rows, found.penalties)?)),
@@ -147,14 +140,20 @@ impl Learning<'_> {
         if std::env::var("VERBOSE").is_ok() {
             println!(
                 "  D {} line {:?} {:.4} base {:?} {:.4} ({base_seconds:.2} s) epochs {epochs}/{} ({:.2} s) val {:.4} {mixture:?}",
-                encoding.width(), line.penalties, line.loss, base.penalties, base.loss, history.epochs.len(),
+                encoding.width(),
+                line.penalties,
+                line.loss,
+                base.penalties,
+                base.loss,
+                history.epochs.len(),
                 history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
                 history.get("val_loss").iter().copied().fold(f64::INFINITY, f64::min)
             );
         }
         let outputs = task.outputs();
         let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
-        let line_out_of_fold = self.said(&scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
+        let line_out_of_fold =
+            self.said(&scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
         let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture| -> Result<Model> {
             let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale.clone());
             let model = Model::new(layer).seed(self.settings.seed);
@@ -273,9 +272,12 @@ impl Learning<'_> {
             let range = row * outputs..(row + 1) * outputs;
             let mixed = mixed(task, scale, mixture, &base[range.clone()], &nets[range]);
             match task {
-                Task::Regression { .. } => values.extend(mixed.iter().enumerate().map(|(at, said)| {
-                    (said * scale.deviation[at] + scale.mean[at]).max(scale.least[at]).min(scale.most[at])
-                })),
+                Task::Regression { .. } => values.extend(
+                    mixed
+                        .iter()
+                        .enumerate()
+                        .map(|(at, said)| (said * scale.deviation[at] + scale.mean[at]).max(scale.least[at]).min(scale.most[at])),
+                ),
                 Task::Classes { .. } => {
                     let most = mixed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                     let sum: f64 = mixed.iter().map(|logit| (logit - most).exp()).sum();

@@ -57,8 +57,7 @@ impl Scene {
 
     /// Runs with a text or other bytes on standard input.
     pub fn run_with(&self, line: &str, input: &[u8]) -> Output {
-        let mut child =
-            self.command(line).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self.command(line).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         std::thread::scope(|scope| {
             // A program that refuses its input may end before it has read all of it.

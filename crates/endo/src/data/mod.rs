@@ -38,7 +38,7 @@ pub use arrays::Arrays;
 pub use batches::{Batches, Order};
 pub(crate) use checks::place_of;
 pub use class_weight::class_weights;
-pub use csv::{Blocks, Csv, Kind};
+pub use csv::{Blocks, Csv, Kind, date};
 pub use dataset::Dataset;
 pub use scaler::StandardScaler;
 #[doc(hidden)]

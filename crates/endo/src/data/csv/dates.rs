@@ -38,7 +38,7 @@ pub(super) fn read(cell: &str) -> Option<Reading> {
         return None;
     }
     let mut rest = Rest(cell);
-    let (days, order) = date(&mut rest)?;
+    let (days, order) = day(&mut rest)?;
     let seconds = match rest.0 {
         "" => 0.0,
         _ => {
@@ -100,7 +100,7 @@ impl Rest<'_> {
 }
 
 /// The days of a date since 1970-01-01.
-fn date(rest: &mut Rest) -> Option<(i64, Order)> {
+fn day(rest: &mut Rest) -> Option<(i64, Order)> {
     if rest.0.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
         let month = rest.month()?;
         let day = rest.blanks().then(|| rest.number(1..=2)).flatten()?;
@@ -208,6 +208,22 @@ fn is_leap(year: i64) -> bool {
 fn days_before(year: i64) -> i64 {
     let whole = |years: i64| 365 * years + years / 4 - years / 100 + years / 400;
     whole(year - 1) - whole(1969)
+}
+
+/// A time in seconds since 1970 as ISO 8601 has it: the date alone at midnight, and else with hours, minutes and seconds.
+///
+/// ```
+/// use endo::data::date;
+/// assert_eq!((date(951_782_400.0), date(-1.0)), ("2000-02-29".to_string(), "1969-12-31 23:59:59".to_string()));
+/// ```
+pub fn date(seconds: f64) -> String {
+    let days = (seconds / 86_400.0).floor();
+    let (year, month, day) = civil(days as i64);
+    let rest = (seconds - days * 86_400.0) as i64;
+    match rest {
+        0 => format!("{year:04}-{month:02}-{day:02}"),
+        _ => format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60),
+    }
 }
 
 /// Year, month and day of the date that is so many days after 1970-01-01.

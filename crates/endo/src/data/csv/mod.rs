@@ -40,6 +40,7 @@ use typed::{Options, Problem};
 
 pub(super) use advice::place;
 pub use blocks::Blocks;
+pub use dates::date;
 pub(super) use header::{check_distinct, position};
 pub use kinds::Kind;
 pub(super) use lines::Lines;
@@ -64,7 +65,7 @@ pub(super) use lines::Lines;
 #[derive(Clone, Default, Debug)]
 pub struct Csv {
     delimiter: Option<char>,
-    target: Option<String>,
+    targets: Vec<String>,
     header: Option<bool>,
     is_typed: bool,
     options: Options,
@@ -85,10 +86,10 @@ impl Csv {
         self
     }
 
-    /// A column that has to be there, which is found out before any row is read.
+    /// A column that has to be there, which is found out before any row is read; several times for several.
     #[must_use]
     pub fn target(mut self, name: impl Into<String>) -> Self {
-        self.target = Some(name.into());
+        self.targets.push(name.into());
         self
     }
 
@@ -273,7 +274,12 @@ impl Csv {
     /// ```
     pub fn names(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
         let path = path.as_ref();
-        let sheet = open(path).and_then(|file| self.open(file)).map_err(|error| in_file(error, &shown_path(path)))?;
+        open(path).and_then(|file| self.names_from(file)).map_err(|error| in_file(error, &shown_path(path)))
+    }
+
+    /// Reads the names of the columns of anything that can be read, and no row.
+    pub fn names_from(&self, source: impl Read) -> Result<Vec<String>> {
+        let sheet = self.open(source)?;
         Ok(blocks::wanted(&sheet.names, &sheet.kinds))
     }
 
@@ -291,17 +297,17 @@ impl Csv {
         let place_of =
             |name: &str| -> Result<usize> { Ok(named[position(name, named.iter().map(|&index| names[index].as_str()))?]) };
         let mut kinds = vec![self.only.as_ref().map(|_| Kind::Ignored); names.len()];
-        for name in self.only.iter().flatten().chain(&self.target) {
+        for name in self.only.iter().flatten().chain(&self.targets) {
             kinds[place_of(name)?] = None;
         }
         for (name, kind) in &self.kinds {
             kinds[place_of(name)?] = Some(*kind);
         }
-        if let Some(target) = &self.target
-            && kinds[place_of(target)?] == Some(Kind::Ignored)
-        {
-            let message = format!("column `{}` is the target, and left out", shown(target));
-            return Err(Error::new(ErrorKind::Argument, message).help("leave out other columns than the target"));
+        for target in &self.targets {
+            if kinds[place_of(target)?] == Some(Kind::Ignored) {
+                let message = format!("column `{}` is the target, and left out", shown(target));
+                return Err(Error::new(ErrorKind::Argument, message).help("leave out other columns than the target"));
+            }
         }
         Ok(kinds)
     }
