@@ -132,7 +132,7 @@ pub enum ModelName {
 pub const STANDARD: &str = "-";
 
 const ABOUT: &str = "\
-Trains a neural network on a table, says how good it is on rows it has not seen, and predicts with it.
+Trains a neural network on a table, says how good it is on rows it has not seen, and predicts.
 
 Without --data it learns the quality of red wines from a table that comes with the program.";
 
@@ -142,26 +142,30 @@ Examples:
   endo train --data houses.csv --target price             a table of your own
   endo train --data houses.csv --target price --json      one JSON object a line, for other programs
   endo predict endo-out --data new.csv --out prices.csv   the prices of other houses
-  endo evaluate endo-out --data sold.csv                  how good it is on houses that were sold since
+  endo evaluate endo-out --data sold.csv                  how good it is on houses sold since
   endo explain endo-out --data houses.csv                 which columns the prices depend on
   psql --csv -c 'select * from houses' | endo train --data - --target price
 
 Exit codes: 0 when all went well, 1 when something failed, 2 when the arguments make no sense.";
 
 const TRAIN_NOTES: &str = "\
-The table is a CSV file: the first line names the columns, and each line below is a row. Delimiter, decimal
-marks, dates, categories and missing cells are found and shown before the training; options override them.
+--target, --type, --ignore and --missing may be given several times.
 
-The error is that of a model which has not seen the rows to test on. The model that is saved is trained again
-on all rows, with what was found out (--no-refit saves the tested one).
+The table is a CSV file: the first line names the columns, and each line below is a row.
+Delimiter, decimal marks, dates, categories and missing cells are found and shown before the
+training; options override them.
 
-In the folder --out are model.endo (for predict, evaluate, explain and export), report.html (figures of the
-training) and run.toml (settings, columns, scores and history).";
+The error is that of a model which has not seen the rows to test on. The model that is saved is
+trained again on all rows, with what was found out (--no-refit saves the tested one).
+
+In the folder --out are model.endo (for predict, evaluate, explain and export), report.html
+(figures of the training) and run.toml (settings, columns, scores and history).";
 
 const PREDICT_NOTES: &str = "\
-Columns may be in any order; those that the model does not know are ignored, and the target is not needed.
-Written are one row for each row, in its order: the column `prediction`, for several targets `prediction NAME`,
-and for classes also `probability CLASS`. Files of any size are read and written in parts.";
+Columns may be in any order; those that the model does not know are ignored, and the target is not
+needed. Written are one row for each row, in its order: the column `prediction`, for several
+targets `prediction NAME`, and for classes also `probability CLASS`. Files of any size are read
+and written in parts.";
 
 impl Command {
     /// Reads the words of a command line, the program's name first.
@@ -337,27 +341,26 @@ fn threads_option() -> Arg {
 
 fn training_options() -> Vec<Arg> {
     vec![
-        data("A CSV file to learn from, or - for standard input [default: red wines]"),
-        valued("target", "COLUMN", "The column to predict; several times for several [default for the wines: quality]")
+        data("A CSV file, or - for standard input [default: red wines]"),
+        valued("target", "COLUMN", "The column to predict; may be given several times")
             .action(ArgAction::Append)
             .value_parser(NonEmptyStringValueParser::new()),
         valued("task", "TASK", "regression or classification [default: found from the target]").value_parser(task),
-        valued("model", "MODEL", "`tabular`, `regressor` (the book's net), or a FILE.toml that lists layers")
+        valued("model", "MODEL", "tabular, regressor (the book's), or a FILE.toml")
             .default_value("tabular")
             .value_parser(model_name),
-        valued("epochs", "COUNT", "Passes over the training rows, at most [default: by the number of rows]").value_parser(count),
-        valued("batch-size", "ROWS", "Rows in a training step [default: by the number of rows]").value_parser(count),
+        valued("epochs", "COUNT", "Passes over the training rows, at most [default: the model's]").value_parser(count),
+        valued("batch-size", "ROWS", "Rows in a training step [default: the model's]").value_parser(count),
         valued("learning-rate", "RATE", "Size of the optimizer's steps [default: the model's]").value_parser(rate),
-        valued("reconstruction", "WEIGHT", "Weight of a loss that reconstructs the inputs [default: the model's]")
-            .value_parser(weight),
+        valued("reconstruction", "WEIGHT", "Weight of reconstructing the inputs [default: the model's]").value_parser(weight),
         flag("balanced", "Let all classes weigh the same, however many rows they have"),
         valued("seed", "NUMBER", "Chooses the first weights and the order of rows").default_value("1").value_parser(seed),
         valued("split-seed", "NUMBER", "Chooses the rows to train, validate and test on").default_value("42").value_parser(seed),
-        valued("validation", "SHARE", "Rows to validate on, of those not for the test; or 0 [default: the model's]")
+        valued("validation", "SHARE", "Rows to validate on, of the others; or 0 [default: the model's]")
             .value_parser(share_or_none),
         valued("test", "SHARE", "Rows to test on, of all rows").default_value("0.25").value_parser(share),
         flag("no-refit", "Save the model that was tested, and train none on all rows"),
-        valued("out", "FOLDER", "Where model.endo, report.html and run.toml are written")
+        valued("out", "FOLDER", "Where model, report and settings are written")
             .default_value("endo-out")
             .value_parser(value_parser!(PathBuf)),
         threads_option(),
@@ -372,11 +375,11 @@ fn reading_options() -> Vec<Arg> {
         valued("decimal", "MARK", "The decimal mark: `.` or `,` [default: found for each column]").value_parser(decimal),
         flag("day-first", "Days come before months in dates such as 2/1/2024").conflicts_with("month-first"),
         flag("month-first", "Months come before days in dates such as 1/2/2024"),
-        valued("missing", "TEXT", "Another spelling of a missing cell; may be given several times").action(ArgAction::Append),
-        valued("type", "COLUMN=TYPE", "What a column holds: number, category or date; may be given several times")
+        valued("missing", "TEXT", "Another spelling of a missing cell").action(ArgAction::Append),
+        valued("type", "COLUMN=TYPE", "What a column holds: number, category or date")
             .action(ArgAction::Append)
             .value_parser(kind),
-        valued("ignore", "COLUMN", "A column to leave out; may be given several times").action(ArgAction::Append),
+        valued("ignore", "COLUMN", "A column to leave out").action(ArgAction::Append),
     ]
 }
 
