@@ -31,7 +31,8 @@ pub struct Blocks<R: Read> {
     sheet: Sheet<R>,
     columns: Columns,
     names: Vec<String>,
-    most: usize,
+    /// The most rows of a block; all where there is none.
+    most: Option<usize>,
     /// The path, as messages show it.
     origin: Option<String>,
     is_over: bool,
@@ -44,10 +45,10 @@ struct Columns {
 }
 
 impl<R: Read> Blocks<R> {
-    pub(super) fn new(sheet: Sheet<R>, options: Options, most: usize, origin: Option<String>) -> Self {
+    pub(super) fn new(sheet: Sheet<R>, options: Options, most: Option<usize>, origin: Option<String>) -> Self {
         let columns: Vec<Column> = sheet.kinds.iter().map(|&kind| Column::new(kind, &options)).collect();
         let names = wanted(&sheet.names, &sheet.kinds);
-        let most = most.max(1);
+        let most = most.map(|rows| rows.max(1));
         Self { sheet, columns: Columns { columns, options }, names, most, origin, is_over: false }
     }
 

@@ -232,11 +232,11 @@ impl Csv {
     pub fn read_from(&self, source: impl Read) -> Result<Table> {
         let mut sheet = self.open(source)?;
         if self.is_typed {
-            let mut blocks = Blocks::new(sheet, self.options.clone(), usize::MAX, None);
+            let mut blocks = Blocks::new(sheet, self.options.clone(), None, None);
             return blocks.read_whole();
         }
         let mut numbers = Numbers(sheet.names.iter().map(|_| numbers::Column::new(self.options.decimal)).collect());
-        let lines = sheet.read_rows(usize::MAX, &mut numbers)?.unwrap_or_default();
+        let lines = sheet.read_rows(None, &mut numbers)?.unwrap_or_default();
         numbers.finish().map_err(|(index, problem)| sheet.refused(index, problem))?;
         let column = |(name, column): (String, numbers::Column)| table::Column {
             name,
@@ -256,13 +256,13 @@ impl Csv {
         let (path, origin) = (path.as_ref(), shown_path(path.as_ref()));
         let csv = self.clone().typed();
         let sheet = open(path).and_then(|file| csv.open(file)).map_err(|error| in_file(error, &origin))?;
-        Ok(Blocks::new(sheet, csv.options, rows, Some(origin)))
+        Ok(Blocks::new(sheet, csv.options, Some(rows), Some(origin)))
     }
 
     /// As [`blocks`](Self::blocks), from anything that can be read.
     pub fn blocks_from<R: Read>(&self, source: R, rows: usize) -> Result<Blocks<R>> {
         let csv = self.clone().typed();
-        Ok(Blocks::new(csv.open(source)?, csv.options, rows, None))
+        Ok(Blocks::new(csv.open(source)?, csv.options, Some(rows), None))
     }
 
     /// Reads the names of the columns of a file, without those that are left out, and no row.

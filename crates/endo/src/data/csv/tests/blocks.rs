@@ -65,6 +65,17 @@ fn endless_files_are_read_in_blocks() {
 }
 
 #[test]
+fn long_rows_make_shorter_blocks_and_whole_tables_of_any_size() {
+    let text = "a,b\n".to_string() + &format!("{},1\n", "1".repeat(1_000_000)).repeat(6);
+    let csv = Csv::new().kind("a", Kind::Ignored);
+    let rows: Vec<usize> = blocks(&csv, &text, 100).unwrap().iter().map(Table::len).collect();
+    assert_eq!(rows, [5, 1]);
+    assert_eq!(csv.read_from(text.as_bytes()).unwrap().len(), 6);
+    let zeros = "a,b\n".to_string() + &format!("0.{},1\n", "0".repeat(1_000_000)).repeat(6);
+    assert_eq!(Csv::new().read_from(zeros.as_bytes()).unwrap().len(), 6);
+}
+
+#[test]
 fn long_lines_and_cells_are_bounded() {
     let csv = Csv::new().typed();
     let error = |text: &str| csv.read_from(text.as_bytes()).unwrap_err().to_string();
