@@ -14,7 +14,7 @@ const LARGE: &str = "x,y\n1,1e300\n2,3e300\n3,-4e300\n4,5e299\n5,2e300\n6,1e300\
 const TABLE: &str = "x,y\n1,2\n2,3\n3,5\n4,4\n5,6\n6,8\n7,7\n8,9\n";
 
 #[rustfmt::skip]
-const CASES: [Case; 28] = [
+const CASES: [Case; 29] = [
     (TABLE, "train --data no/such.csv --target y", 1, &["cannot read `no/such.csv`", "help: check the path"]),
     (TABLE, "train --data . --target y", 1, &["cannot read `.`"]),
     (TABLE, "train --data t.csv", 2, &["which column is to be predicted?", "`x`, `y`", "--target COLUMN"]),
@@ -31,7 +31,8 @@ const CASES: [Case; 28] = [
     ("x,y\n1,\n3,n/a\n", TRAIN, 1, &["t.csv: no row has a target"]),
     ("", TRAIN, 1, &["t.csv: there is nothing in it"]),
     ("x,y\n", TRAIN, 1, &["t.csv: there is a header, but no row"]),
-    ("x,y\nNaN,NaN\nNaN,NaN\n", TRAIN, 1, &["row 1 (line 2), column `x`: `NaN` is not a finite number"]),
+    ("x,y\nNaN,NaN\nNaN,NaN\n", TRAIN, 1, &["t.csv: no row has a target"]),
+    ("x,y\ninf,1\n2,2\n", TRAIN, 1, &["row 1 (line 2), column `x`: `inf` is not a finite number"]),
     ("y\n1\n2\n3\n4\n", TRAIN, 1, &["`y` is the only column"]),
     ("x,y\n1,5\n2,5\n3,5\n4,5\n", TRAIN, 1, &["t.csv: column `y` is 5 in every row", "help: choose another target"]),
     ("x,y\n1,2\n", TRAIN, 2, &["t.csv: 1 row cannot be cut into two parts", "a table of more rows"]),

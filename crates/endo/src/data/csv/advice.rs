@@ -186,7 +186,7 @@ impl Row<'_> {
         let name = self.names.get(index).map_or("", String::as_str);
         format!(
             "; if it stands for a missing cell, say so (`Csv::missing`, or --missing TEXT); if column `{}` holds words, say that \
-             (`Csv::kind`, or --words COLUMN)",
+             (`Csv::kind`, or --type COLUMN=category)",
             shown(name)
         )
     }
@@ -390,7 +390,7 @@ pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -
         Doubt::Point => (", since other columns have decimal commas", MARKS),
         Doubt::Day => (
             "",
-            "say which comes first (`Csv::day_first`, or --day-first yes|no), or write dates as 2024-01-31; if the column is not \
+            "say which comes first (`Csv::day_first`, or --day-first and --month-first), or write dates as 2024-01-31; if the column is not \
              wanted, leave it out",
         ),
     };

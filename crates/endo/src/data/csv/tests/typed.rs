@@ -143,7 +143,7 @@ fn kinds_can_be_said() {
     assert_eq!(table.values("c").unwrap(), &Values::Times(vec![86_400.0, GAP, 0.0]));
     let (message, help) = refusal(&Csv::new().kind("a", Kind::Number), text);
     assert_eq!(message, "row 3 (line 4), column `a`: `three` is not a number");
-    assert!(help.contains("--words COLUMN"), "{help}");
+    assert!(help.contains("--type COLUMN=category"), "{help}");
     let (message, _) = refusal(&Csv::new().kind("b", Kind::Time), text);
     assert_eq!(message, "row 1 (line 2), column `b`: `x` is not a date or time");
     let (message, _) = refusal(&Csv::new().kind("d", Kind::Word), text);
