@@ -48,8 +48,8 @@ fn cut(rows: &[usize], classes: Option<&[f64]>, share: f64, seed: u64) -> Result
     rows.iter().for_each(|&row| groups.entry(classes[row] as u64).or_default().push(row));
     let [mut rest, mut part] = [Vec::new(), Vec::new()];
     for group in groups.values() {
-        // What is not whole is cut off: a class of a single row is trained on.
-        let takes_part = (group.len() as f64 * share).round() >= 1.0 && group.len() > 1;
+        // A class of so few rows that one part would have none is trained on.
+        let takes_part = (1..group.len()).contains(&((group.len() as f64 * share).round() as usize));
         let [first, second] = if takes_part { at_random(group, share, seed)? } else { [group.clone(), Vec::new()] };
         rest.extend(first);
         part.extend(second);
@@ -101,6 +101,8 @@ mod tests {
         let classes: Vec<f64> = (0..40).map(|row| if row == 7 { 2.0 } else { f64::from(row % 2) }).collect();
         let parts = Parts::split(&rows[..40], Some(&classes), [0.25, 0.25], 7).unwrap();
         assert!(parts.train.contains(&7) && parts.learnable().len() == 30, "{parts:?}");
+        let pairs: Vec<f64> = (0..20).map(|row| f64::from(row / 2)).collect();
+        assert_eq!(Parts::split(&rows[..20], Some(&pairs), [0.8, 0.0], 7).unwrap().train.len(), 4);
     }
 
     #[test]
