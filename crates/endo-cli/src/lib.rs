@@ -7,6 +7,7 @@ pub mod arguments;
 mod definition;
 mod evaluate;
 pub mod model_file;
+mod options;
 mod output;
 mod parts;
 mod predict;
