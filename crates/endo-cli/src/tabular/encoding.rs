@@ -290,8 +290,7 @@ fn edges(sorted: &[f64], pieces: usize) -> Vec<f64> {
         return distinct;
     }
     let last = (sorted.len() - 1) as f64;
-    let mut edges: Vec<f64> =
-        (0..=pieces).map(|piece| sorted[(last * piece as f64 / pieces as f64).round() as usize]).collect();
+    let mut edges: Vec<f64> = (0..=pieces).map(|piece| sorted[(last * piece as f64 / pieces as f64).round() as usize]).collect();
     edges.dedup_by_key(|value| *value as f32);
     if edges.len() < 3 { Vec::new() } else { edges }
 }
@@ -318,8 +317,7 @@ impl Codes {
             None => 0.0,
         };
         let width = inputs.max(1);
-        let table =
-            Array::from_fn([count, width], |at| if inputs == 0 { 0.0 } else { entry(at / width, at % width) as f32 });
+        let table = Array::from_fn([count, width], |at| if inputs == 0 { 0.0 } else { entry(at / width, at % width) as f32 });
         Self { index, table }
     }
 }

@@ -9,7 +9,7 @@ use super::base::{self, Base, Penalties, Rows};
 use super::encoding::Encoding;
 use super::ensemble::{Ensemble, Sizes};
 use super::folds::Folds;
-use super::problem::{Problem, Settings, Task};
+use super::problem::{Feature, Problem, Settings, Task};
 use super::table_net::{Mixture, Scale, TableNet};
 
 /// What was chosen by rows left out; enough to learn again from all rows.
@@ -19,7 +19,7 @@ pub struct Choices {
     pub penalties: Penalties,
     /// Penalties of the line alone.
     pub line: Penalties,
-    /// The epochs of the nets; 0 if they do not help.
+    /// The epochs of the nets.
     pub epochs: usize,
     /// The shares of the linear part and of the nets.
     pub mixture: Mixture,
@@ -53,26 +53,36 @@ pub struct Plan {
     learning_rate: f64,
     decay: f64,
     patience: usize,
+    share: f64,
 }
 
 impl Plan {
-    /// The plan for a number of rows.
-    pub fn new(rows: usize, settings: &Settings) -> Self {
-        let number = |name: &str, default: f64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-        let epochs = (number("EPOCHS", 6000.0) / (rows as f64).sqrt()).clamp(16.0, 300.0) as usize;
+    /// The plan for a number of rows and of columns that hold numbers or times.
+    pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
+        let large = rows > LARGE;
+        let epochs = settings.epochs.unwrap_or((3000.0 / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
+        let nets = if large { 3 } else { 4 };
+        let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
         Self {
-            nets: if rows > 10_000 { 4 } else { number("NETS", 8.0) as usize },
-            hidden: vec![number("UNITS", 64.0) as usize; number("DEPTH", 2.0) as usize],
-            dropout: number("DROPOUT", 0.1),
-            pieces: (rows / 10).clamp(4, number("PIECES", 16.0) as usize),
-            epochs: settings.epochs.unwrap_or(epochs),
-            batch_size: settings.batch_size.unwrap_or((rows / 8).clamp(32, number("BATCH", 256.0) as usize)),
-            learning_rate: settings.learning_rate.unwrap_or(number("RATE", 0.002)),
-            decay: number("DECAY", 0.02),
-            patience: (epochs / number("PATIENCE", 6.0) as usize).max(4),
+            nets,
+            hidden: vec![if large { 64 } else { 48 }; 2],
+            dropout: 0.0,
+            pieces: (rows / 10).clamp(4, 16).min(MOST_PIECES / numbers.max(1)).max(2),
+            epochs,
+            batch_size: settings.batch_size.unwrap_or(batch_size),
+            learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
+            decay: 0.02,
+            patience: (epochs / 6).max(4),
+            share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
         }
     }
 }
+
+/// More rows than this are many: larger nets, which leave out fewer of them.
+const LARGE: usize = 3000;
+
+/// About the most pieces of all numbers together.
+const MOST_PIECES: usize = 320;
 
 /// Learns from rows; `callbacks` and `probes` watch the training of the nets.
 ///
@@ -108,53 +118,41 @@ struct Learning<'a> {
 impl Learning<'_> {
     fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>, probes: Vec<Probe>) -> Result<Learned> {
         let (task, threads, count) = (self.problem.task, self.settings.threads, self.rows.len());
-        let plan = Plan::new(count, self.settings);
+        let numbers = self.problem.features.iter().filter(|feature| !matches!(feature, Feature::Category { .. })).count();
+        let plan = Plan::new(count, numbers, self.settings);
         let truth: Vec<f64> = self.rows.targets().map_or_else(Vec::new, Array::to_vec);
         let groups: Vec<usize> = match task {
             Task::Classes { .. } => truth.iter().map(|&class| class as usize).collect(),
             Task::Regression { .. } => vec![0; count],
         };
-        let share = if self.found.is_some() { Some(0.0) } else { self.settings.validation };
-        let folds = Folds::new(&groups, plan.nets, share, self.settings.seed);
+        let share = if self.found.is_some() { 0.0 } else { plan.share };
+        let folds = Folds::new(&groups, plan.nets, Some(share), self.settings.seed);
         let encoding = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces)?;
         let encoded = encoding.encode(self.rows.inputs(), threads)?;
         let (scale, targets) = standardized(task, &truth);
         let weights = self.weights(&groups);
-        let clock = std::time::Instant::now();
-        let rows = Rows {
-            inputs: with_ones(&encoded),
-            line: encoding.line_width(),
-            targets,
-            weights,
-            folds: &folds,
-            task,
-            threads,
-        };
+        let rows =
+            Rows { inputs: with_ones(&encoded), line: encoding.line_width(), targets, weights, folds: &folds, task, threads };
         let (line, base) = match self.found {
-            None => base::search(&rows)?,
-            Some(found) => (base::fit(&rows, found.line)?, Some(base::fit(&rows, found.penalties)?)),
+            Some(found) => (base::fit(&rows, found.line)?, base::fit(&rows, found.penalties)?),
+            None if share > 0.0 => base::search(&rows)?,
+            None => {
+                // Nets that leave out nothing cannot choose penalties: folds of the linear part alone do.
+                let folds = Folds::new(&groups, plan.nets, None, self.settings.seed);
+                let (line, base) = base::search(&Rows { folds: &folds, ..rows.clone() })?;
+                (base::fit(&rows, line.penalties)?, base::fit(&rows, base.penalties)?)
+            }
         };
-        let base = match &base {
-            Some(base) if self.found.is_some() || base.loss < line.loss => base,
-            _ => &line,
-        };
-        let base_seconds = clock.elapsed().as_secs_f64();
-        let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, base, callbacks, probes)?;
+        let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, &base, callbacks, probes)?;
         let mixture = match self.found {
             Some(found) => found.mixture,
-            None => mixture(&rows, base, &of_nets, &scale),
+            None if share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
+            None => Mixture { base: 1.0, nets: 1.0 },
         };
-        if std::env::var("VERBOSE").is_ok() {
-            println!(
-                "  D {} line {:?} {:.4} base {:?} {:.4} ({base_seconds:.2} s) epochs {epochs}/{} ({:.2} s) val {:.4} {mixture:?}",
-                encoding.width(), line.penalties, line.loss, base.penalties, base.loss, history.epochs.len(),
-                history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
-                history.get("val_loss").iter().copied().fold(f64::INFINITY, f64::min)
-            );
-        }
         let outputs = task.outputs();
         let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
-        let line_out_of_fold = self.said(&scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
+        let line_out_of_fold =
+            self.said(&scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
         let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture| -> Result<Model> {
             let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale.clone());
             let model = Model::new(layer).seed(self.settings.seed);
@@ -166,7 +164,7 @@ impl Learning<'_> {
             Ok(model)
         };
         Ok(Learned {
-            model: build(base, Some(nets), mixture)?,
+            model: build(&base, Some(nets), mixture)?,
             line: build(&line, None, Mixture { base: 1.0, nets: 0.0 })?,
             history,
             choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture },
@@ -204,27 +202,32 @@ impl Learning<'_> {
             Some(threads) => model.threads(threads),
             None => model,
         };
-        let loss = loss(rows.task, nets);
-        model.compile(AdamW::new(plan.learning_rate).weight_decay(plan.decay).exclude_from_weight_decay(["bias"]), loss, ());
+        let steps = plan.epochs * count.div_ceil(plan.batch_size);
+        let optimizer = AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
+        model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
         let [train, validation] = [true, false].map(|training| self.targets(rows, base, nets, training));
         let train = Dataset::new(encoded.clone(), train)?;
-        let validation = Dataset::new(encoded.clone(), validation)?;
+        let mask = rows.folds.mask();
+        let judging: Vec<usize> =
+            (0..count).filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0)).collect();
+        let judged = match judging.is_empty() {
+            true => None,
+            false => Some(Dataset::new(encoded.take(&judging), validation.take(&judging))?),
+        };
         let epochs = self.found.map_or(plan.epochs, |found| found.epochs);
         let mut fit = Fit::epochs(epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
         for probe in probes {
             fit = fit.probe(probe);
         }
-        let judged = self.found.is_none() && self.settings.validation != Some(0.0);
-        if judged {
+        if let Some(judged) = &judged {
             let best = EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
-            fit = fit.validation(&validation).callback(best);
+            fit = fit.validation(judged).callback(best);
         }
         let history = model.fit(&train, fit)?;
         let losses = history.get("val_loss");
         let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
         let best = losses.iter().position(|&loss| loss == least).map_or(history.epochs.len(), |epoch| epoch + 1);
         let said = model.predict(encoded)?.to_vec::<f32>();
-        let mask = rows.folds.mask();
         let mut of_nets = vec![0.0; count * outputs];
         for row in 0..count {
             let left_out: f32 = mask[row * nets..(row + 1) * nets].iter().sum();
@@ -273,9 +276,12 @@ impl Learning<'_> {
             let range = row * outputs..(row + 1) * outputs;
             let mixed = mixed(task, scale, mixture, &base[range.clone()], &nets[range]);
             match task {
-                Task::Regression { .. } => values.extend(mixed.iter().enumerate().map(|(at, said)| {
-                    (said * scale.deviation[at] + scale.mean[at]).max(scale.least[at]).min(scale.most[at])
-                })),
+                Task::Regression { .. } => values.extend(
+                    mixed
+                        .iter()
+                        .enumerate()
+                        .map(|(at, said)| (said * scale.deviation[at] + scale.mean[at]).max(scale.least[at]).min(scale.most[at])),
+                ),
                 Task::Classes { .. } => {
                     let most = mixed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                     let sum: f64 = mixed.iter().map(|logit| (logit - most).exp()).sum();
@@ -382,4 +388,74 @@ fn mean_of_folds(base: &Base, outputs: usize) -> Array {
     let size = base.folds.first().map_or(0, Vec::len);
     let mean = |at: usize| base.folds.iter().map(|coefficients| coefficients[at]).sum::<f64>() / count;
     Array::from_fn([size / outputs.max(1), outputs], mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(rows: usize) -> (Problem, Dataset) {
+        let features = vec![Feature::Number { name: "x".into() }, Feature::Category { name: "c".into(), count: 3 }];
+        let inputs = Array::from_fn([rows, 2], |at| match at % 2 {
+            0 => (at / 2) as f64 / rows as f64,
+            _ => (1 + at / 2 % 2) as f64,
+        });
+        let truth = |row: usize| 1e6 * (6.0 * row as f64 / rows as f64).sin() + if row % 2 == 0 { 5e5 } else { 0.0 };
+        let targets = Array::from_fn([rows, 1], truth);
+        (Problem { features, task: Task::Regression { targets: 1 } }, Dataset::new(inputs, targets).unwrap())
+    }
+
+    fn error(said: &Array, truth: &Array) -> f64 {
+        let errors = said.to_vec::<f64>().into_iter().zip(truth.to_vec::<f64>()).map(|(said, truth)| (said - truth).abs());
+        errors.sum::<f64>() / truth.len() as f64
+    }
+
+    #[test]
+    fn what_bends_is_learnt_in_the_target_s_unit_and_rows_unseen_tell_how_well() {
+        let (problem, rows) = wave(200);
+        let learned = learn(&problem, &rows, &Settings::new(1), Vec::new(), Vec::new()).unwrap();
+        let truth = rows.targets().unwrap();
+        let seen = error(&learned.model.predict(rows.inputs()).unwrap(), truth);
+        assert!(seen < 5e4, "{seen} of a deviation of 7e5");
+        assert!(error(&learned.out_of_fold, truth) < 8e4 && error(&learned.line_out_of_fold, truth) > 2e5);
+        let far = learned.model.predict(&[[1e12, 0.0], [f64::NAN, 2.0]].into()).unwrap();
+        assert!(far.to_vec::<f64>().iter().all(|said| said.abs() < 6e6), "{far:?}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bits_with_any_number_of_threads_and_in_an_export() {
+        let (problem, rows) = wave(120);
+        let with = |threads: usize| {
+            let settings = Settings { threads: Some(threads), epochs: Some(3), ..Settings::new(5) };
+            learn(&problem, &rows, &settings, Vec::new(), Vec::new()).unwrap()
+        };
+        let (one, two) = (with(1), with(2));
+        let said = one.model.predict(rows.inputs()).unwrap();
+        assert_eq!(said, two.model.predict(rows.inputs()).unwrap());
+        let path = std::env::temp_dir().join(format!("endo-cli-table-net-{}", std::process::id()));
+        one.model.export(&path).unwrap();
+        let predictor = Predictor::load(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(predictor.unwrap().predict(rows.inputs()).unwrap(), said);
+    }
+
+    #[test]
+    fn classes_get_probabilities_and_all_rows_can_be_learnt_again() {
+        let (mut problem, rows) = wave(90);
+        problem.task = Task::Classes { count: 3 };
+        let classes = Array::from_fn([90, 1], |row| (row / 30) as f64);
+        let rows = Dataset::new(rows.inputs().clone(), classes).unwrap();
+        let settings = Settings::new(2);
+        let learned = learn(&problem, &rows, &settings, Vec::new(), Vec::new()).unwrap();
+        let again = refit(&problem, &rows, &settings, &learned.choices).unwrap();
+        for model in [&learned.model, &again.model, &learned.line] {
+            let said = model.predict(rows.inputs()).unwrap().to_vec::<f64>();
+            assert!(said.chunks_exact(3).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-9));
+            let right = said.chunks_exact(3).enumerate().filter(|(row, said)| said[row / 30] > 0.4).count();
+            assert!(right > 75, "{right} of 90");
+        }
+        assert!(again.out_of_fold.to_vec::<f64>().iter().all(|said| said.is_nan()));
+        let none = Settings { validation: Some(0.0), ..settings };
+        assert!(learn(&problem, &rows, &none, Vec::new(), Vec::new()).is_ok());
+    }
 }

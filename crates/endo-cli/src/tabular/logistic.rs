@@ -60,8 +60,7 @@ pub fn fit(
     };
     let mut evaluate = |points: &[Vec<f64>]| -> Result<Vec<(f64, Vec<f64>)>> {
         let width = problems * count;
-        let coefficients =
-            Array::from_fn([size, width], |at| points[at % width / count][at / width * count + at % count] as f32);
+        let coefficients = Array::from_fn([size, width], |at| points[at % width / count][at / width * count + at % count] as f32);
         let [loss, slopes] = function.run([inputs, classes, weights, &coefficients])?;
         let (loss, slopes) = (loss.to_vec::<f32>(), slopes.to_vec::<f32>());
         let of_problem = |problem: usize| {
@@ -101,16 +100,7 @@ impl Search {
     fn new(point: &[f64], value: f64, gradient: Vec<f64>) -> Self {
         // Four times the gradient is Newton's step for one standardized input and two classes that are equally likely.
         let direction = gradient.iter().map(|slope| -4.0 * slope).collect();
-        Self {
-            point: point.to_vec(),
-            value,
-            gradient,
-            direction,
-            step: 1.0,
-            pairs: VecDeque::new(),
-            idle: 0,
-            done: false,
-        }
+        Self { point: point.to_vec(), value, gradient, direction, step: 1.0, pairs: VecDeque::new(), idle: 0, done: false }
     }
 
     fn proposal(&self) -> Vec<f64> {
