@@ -23,6 +23,8 @@ pub struct Choices {
     pub epochs: usize,
     /// The shares of the linear part and of the nets.
     pub mixture: Mixture,
+    /// Where the target's logarithm is learnt, what exponentials are multiplied by.
+    pub smearing: Option<f64>,
 }
 
 /// A model that was learnt.
@@ -129,20 +131,35 @@ impl Learning<'_> {
         let folds = Folds::new(&groups, plan.nets, Some(share), self.settings.seed);
         let encoding = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces)?;
         let encoded = encoding.encode(self.rows.inputs(), threads)?;
-        let (scale, targets) = standardized(task, &truth);
+        let (plain_scale, targets) = standardized(task, &truth, false);
         let weights = self.weights(&groups);
-        let rows =
+        let plain_rows =
             Rows { inputs: with_ones(&encoded), line: encoding.line_width(), targets, weights, folds: &folds, task, threads };
-        let (line, base) = match self.found {
-            Some(found) => (base::fit(&rows, found.line)?, base::fit(&rows, found.penalties)?),
-            None if share > 0.0 => base::search(&rows)?,
-            None => {
-                // Nets that leave out nothing cannot choose penalties: folds of the linear part alone do.
-                let folds = Folds::new(&groups, plan.nets, None, self.settings.seed);
-                let (line, base) = base::search(&Rows { folds: &folds, ..rows.clone() })?;
-                (base::fit(&rows, line.penalties)?, base::fit(&rows, base.penalties)?)
-            }
+        let (line, plain) = match self.found {
+            Some(found) => (base::fit(&plain_rows, found.line)?, base::fit(&plain_rows, found.penalties)?),
+            None => self.search(&plain_rows, share, &groups)?,
         };
+        let curved = match self.found {
+            Some(found) => found.smearing.is_some(),
+            None => share > 0.0 && is_skewed(task, &truth),
+        };
+        let (mut rows, mut scale, mut base) = (plain_rows, plain_scale.clone(), plain);
+        if curved {
+            let (mut curved_scale, targets) = standardized(task, &truth, true);
+            let curved_rows = Rows { targets, ..rows.clone() };
+            let curved = match self.found {
+                Some(found) => base::fit(&curved_rows, found.penalties)?,
+                None => self.search(&curved_rows, share, &groups)?.1,
+            };
+            curved_scale.smearing = Some(match self.found {
+                Some(found) => found.smearing.unwrap_or(1.0),
+                None => smearing(&curved_scale, &truth, &curved.out_of_fold),
+            });
+            let gain = |scale: &Scale, base: &Base| squared_error(scale, &truth, &base.out_of_fold);
+            if self.found.is_some() || gain(&curved_scale, &curved) < GAIN * gain(&scale, &base) {
+                (rows, scale, base) = (curved_rows, curved_scale, curved);
+            }
+        }
         let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, &base, callbacks, probes)?;
         let mixture = match self.found {
             Some(found) => found.mixture,
@@ -150,10 +167,15 @@ impl Learning<'_> {
             None => Mixture { base: 1.0, nets: 1.0 },
         };
         let outputs = task.outputs();
+        if scale.smearing.is_some() && self.found.is_none() {
+            let said: Vec<f64> =
+                (0..count).map(|row| base.out_of_fold[row] * mixture.base + of_nets[row] * mixture.nets).collect();
+            scale.smearing = Some(smearing(&scale, &truth, &said));
+        }
         let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
         let line_out_of_fold =
-            self.said(&scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
-        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture| -> Result<Model> {
+            self.said(&plain_scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
+        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: &Scale| -> Result<Model> {
             let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale.clone());
             let model = Model::new(layer).seed(self.settings.seed);
             let model = match threads {
@@ -164,13 +186,24 @@ impl Learning<'_> {
             Ok(model)
         };
         Ok(Learned {
-            model: build(&base, Some(nets), mixture)?,
-            line: build(&line, None, Mixture { base: 1.0, nets: 0.0 })?,
+            model: build(&base, Some(nets), mixture, &scale)?,
+            line: build(&line, None, Mixture { base: 1.0, nets: 0.0 }, &plain_scale)?,
             history,
-            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture },
+            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture, smearing: scale.smearing },
             out_of_fold,
             line_out_of_fold,
         })
+    }
+
+    /// The line, and what does better.
+    fn search(&self, rows: &Rows, share: f64, groups: &[usize]) -> Result<(Base, Base)> {
+        if share > 0.0 {
+            return base::search(rows);
+        }
+        // Nets that leave out nothing cannot choose penalties: folds of the linear part alone do.
+        let folds = Folds::new(groups, rows.folds.count(), None, self.settings.seed);
+        let (line, base) = base::search(&Rows { folds: &folds, ..rows.clone() })?;
+        Ok((base::fit(rows, line.penalties)?, base::fit(rows, base.penalties)?))
     }
 
     /// The weight of each row, of mean 1.
@@ -277,10 +310,7 @@ impl Learning<'_> {
             let mixed = mixed(task, scale, mixture, &base[range.clone()], &nets[range]);
             match task {
                 Task::Regression { .. } => values.extend(
-                    mixed
-                        .iter()
-                        .enumerate()
-                        .map(|(at, said)| (said * scale.deviation[at] + scale.mean[at]).max(scale.least[at]).min(scale.most[at])),
+                    mixed.iter().enumerate().map(|(at, &said)| if said.is_nan() { said } else { scale.in_unit(at, said) }),
                 ),
                 Task::Classes { .. } => {
                     let most = mixed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -291,6 +321,38 @@ impl Learning<'_> {
         }
         Array::from_fn([count, outputs], |at| values[at])
     }
+}
+
+/// Logarithms are learnt if their error in the target's unit is less than this share of what it is without.
+const GAIN: f64 = 0.98;
+
+/// Whether there is one target, positive throughout, whose third standardized moment is larger than 1, as sums of money have it.
+fn is_skewed(task: Task, truth: &[f64]) -> bool {
+    if task != (Task::Regression { targets: 1 }) || truth.iter().any(|&y| y <= 0.0) {
+        return false;
+    }
+    let count = truth.len().max(1) as f64;
+    let mean = truth.iter().sum::<f64>() / count;
+    let moment = |power: i32| truth.iter().map(|y| (y - mean).powi(power)).sum::<f64>() / count;
+    moment(3) > moment(2).powf(1.5)
+}
+
+/// The factor of exponentials that makes the squared error on rows unseen the least.
+fn smearing(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
+    let plain = Scale { smearing: Some(1.0), ..scale.clone() };
+    let (mut products, mut squares) = (0.0, 0.0);
+    for (said, truth) in said.iter().zip(truth).filter(|(said, _)| !said.is_nan()) {
+        let value = plain.in_unit(0, *said);
+        products += value * truth;
+        squares += value * value;
+    }
+    if squares > 0.0 && products > 0.0 { products / squares } else { 1.0 }
+}
+
+/// The sum of squared errors on rows unseen, in the target's unit.
+fn squared_error(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
+    let seen = said.iter().zip(truth).filter(|(said, _)| !said.is_nan());
+    seen.map(|(said, truth)| (scale.in_unit(0, *said) - truth).powi(2)).sum()
 }
 
 /// What the mixture says, standardized, or as logits.
@@ -342,7 +404,7 @@ fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send +
 }
 
 /// Targets of mean 0 and deviation 1, or 1 for the class of a row; and how that was done.
-fn standardized(task: Task, truth: &[f64]) -> (Scale, Array) {
+fn standardized(task: Task, truth: &[f64], logarithm: bool) -> (Scale, Array) {
     let outputs = task.outputs();
     match task {
         Task::Classes { count } => {
@@ -352,24 +414,26 @@ fn standardized(task: Task, truth: &[f64]) -> (Scale, Array) {
             let mean = shares.iter().map(|share| ((share + 0.5) / (rows as f64 + 0.5 * count as f64)).ln()).collect();
             let targets = Array::from_fn([rows, count], |at| f64::from(u8::from(truth[at / count] as usize == at % count)));
             let ones = vec![1.0; count];
-            (Scale { mean, deviation: ones.clone(), least: vec![0.0; count], most: ones }, targets)
+            (Scale { mean, deviation: ones.clone(), least: vec![0.0; count], most: ones, smearing: None }, targets)
         }
         Task::Regression { .. } => {
             let rows = truth.len() / outputs.max(1);
-            let column = |output: usize| truth.iter().skip(output).step_by(outputs).copied();
+            let values: Vec<f64> = truth.iter().map(|&y| if logarithm { y.ln() } else { y }).collect();
+            let column = |output: usize| values.iter().skip(output).step_by(outputs).copied();
             let mean: Vec<f64> = (0..outputs).map(|output| column(output).sum::<f64>() / rows as f64).collect();
             let spread = |output: usize| column(output).map(|y| (y - mean[output]).powi(2)).sum::<f64>() / rows as f64;
             let deviation: Vec<f64> =
                 (0..outputs).map(spread).map(|variance| if variance > 0.0 { variance.sqrt() } else { 1.0 }).collect();
             let limits = |output: usize| {
-                let (low, high) = column(output).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
+                let unit = truth.iter().skip(output).step_by(outputs);
+                let (low, high) = unit.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &y| (a.min(y), b.max(y)));
                 let room = high - low;
                 // What was never negative is not predicted to be.
                 (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
             };
             let (least, most) = (0..outputs).map(limits).unzip();
-            let targets = Array::from_fn([rows, outputs], |at| (truth[at] - mean[at % outputs]) / deviation[at % outputs]);
-            (Scale { mean, deviation, least, most }, targets)
+            let targets = Array::from_fn([rows, outputs], |at| (values[at] - mean[at % outputs]) / deviation[at % outputs]);
+            (Scale { mean, deviation, least, most, smearing: None }, targets)
         }
     }
 }
