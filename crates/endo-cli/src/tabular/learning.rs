@@ -62,8 +62,8 @@ impl Plan {
     /// The plan for a number of rows and of columns that hold numbers or times.
     pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
         let large = rows > LARGE;
-        let epochs = settings.epochs.unwrap_or((3000.0 / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
-        let nets = if large { 3 } else { 4 };
+        let epochs = settings.epochs.unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
+        let nets = if large { 3 } else if rows > 1000 { 6 } else { 8 };
         let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
         Self {
             nets,
@@ -74,7 +74,7 @@ impl Plan {
             batch_size: settings.batch_size.unwrap_or(batch_size),
             learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
             decay: 0.02,
-            patience: (epochs / 6).max(4),
+            patience: (epochs / 12).max(4),
             share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
         }
     }
