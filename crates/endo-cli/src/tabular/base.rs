@@ -51,6 +51,13 @@ pub struct Rows<'a> {
     pub threads: Option<usize>,
 }
 
+impl Rows<'_> {
+    /// Whether logistic regression has much to compute.
+    fn is_much(&self) -> bool {
+        self.inputs.len() * self.targets.shape().features() > MUCH
+    }
+}
+
 /// Penalties of a line, from weak to strong.
 const LINE: [f64; 9] = [1e-3, 1e-2, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0];
 
@@ -63,8 +70,17 @@ const LOGISTIC: [f64; 5] = [0.1, 1.0, 5.0, 25.0, 125.0];
 /// The same where there is much to compute.
 const FEW_LOGISTIC: [f64; 2] = [2.0, 50.0];
 
-/// Numbers of inputs, rows times width, from which there is much to compute.
-const MUCH: usize = 500_000;
+/// Rows times inputs times classes from which there is much to compute.
+const MUCH: usize = 1_000_000;
+
+/// The penalties of a line of more than [`WIDE`] inputs.
+const FEW_LINE: [f64; 3] = [0.1, 10.0, 1000.0];
+
+/// From so many inputs on, each solution takes more than a hundredth of a second.
+const WIDE: usize = 400;
+
+/// From so many inputs on, the normal equations take longer than the nets, and are left out.
+const WIDEST: usize = 2500;
 
 /// The line that does best on rows left out, and what does best with pieces (the line again where they do not help).
 ///
@@ -73,9 +89,15 @@ const MUCH: usize = 500_000;
 pub fn search(rows: &Rows) -> Result<(Base, Base)> {
     let (with_pieces, outputs) = (rows.inputs.shape().features() > rows.line + 1, rows.targets.shape().features());
     let solver = Solver::new(rows)?;
-    let much = rows.inputs.len() > MUCH && rows.task.is_classes();
-    let strengths: &[f64] = match (rows.task.is_classes(), much) {
-        (false, _) => &LINE,
+    let (classes, width) = (rows.task.is_classes(), rows.inputs.shape().features());
+    if !classes && width > WIDEST {
+        let none = constant(rows, outputs);
+        return Ok((none.clone(), none));
+    }
+    let much = if classes { rows.is_much() } else { width > WIDE };
+    let strengths: &[f64] = match (classes, much) {
+        (false, false) => &LINE,
+        (false, true) => &FEW_LINE,
         (true, false) => &LOGISTIC,
         (true, true) => &FEW_LOGISTIC,
     };
@@ -85,7 +107,7 @@ pub fn search(rows: &Rows) -> Result<(Base, Base)> {
     if !with_pieces {
         return Ok((line.clone(), line));
     }
-    let pieces: &[f64] = if rows.task.is_classes() { strengths } else { &PIECES };
+    let pieces: &[f64] = if classes || much { strengths } else { &PIECES };
     let of = |line: f64| move |&pieces: &f64| Penalties { line, pieces: Some(pieces) };
     let mut best = solver.best(&pieces.iter().map(of(line.penalties.line)).collect::<Vec<_>>())?;
     if let Some(found) = best.as_ref().filter(|_| !much) {
@@ -190,7 +212,7 @@ impl<'a> Solver<'a> {
             [&inputs, &targets, &weights],
             &of_problems,
             None,
-            if self.rows.inputs.len() > MUCH { 30 } else { 60 },
+            if self.rows.is_much() { 30 } else { 60 },
             self.rows.threads,
         )?;
         Ok(found.chunks(folds).map(<[_]>::to_vec).collect())

@@ -62,8 +62,16 @@ impl Plan {
     /// The plan for a number of rows and of columns that hold numbers or times.
     pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
         let large = rows > LARGE;
-        let epochs = settings.epochs.unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
-        let nets = if large { 3 } else if rows > 1000 { 6 } else { 8 };
+        let epochs = settings
+            .epochs
+            .unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
+        let nets = if large {
+            3
+        } else if rows > 1000 {
+            6
+        } else {
+            8
+        };
         let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
         Self {
             nets,
@@ -129,8 +137,7 @@ impl Learning<'_> {
         };
         let share = if self.found.is_some() { 0.0 } else { plan.share };
         let folds = Folds::new(&groups, plan.nets, Some(share), self.settings.seed);
-        let encoding = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces)?;
-        let encoded = encoding.encode(self.rows.inputs(), threads)?;
+        let (encoding, encoded) = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, threads)?;
         let (plain_scale, targets) = standardized(task, &truth, false);
         let weights = self.weights(&groups);
         let plain_rows =
@@ -501,6 +508,24 @@ mod tests {
         let predictor = Predictor::load(&path);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(predictor.unwrap().predict(rows.inputs()).unwrap(), said);
+    }
+
+    #[test]
+    fn the_smallest_tables_are_learnt_without_fault() {
+        for rows in [2, 3, 12] {
+            let (mut problem, data) = wave(rows);
+            let mut values = data.inputs().to_vec::<f64>();
+            (0..rows).for_each(|row| values[2 * row] = f64::NAN);
+            let data = data.with_inputs(Array::new([rows, 2], values).unwrap()).unwrap();
+            let said = |problem: &Problem, data: &Dataset| {
+                let learned = learn(problem, data, &Settings::new(3), Vec::new(), Vec::new()).unwrap();
+                learned.model.predict(data.inputs()).unwrap()
+            };
+            assert!(said(&problem, &data).is_finite());
+            problem.task = Task::Classes { count: 4 };
+            let classes = Array::from_fn([rows, 1], |row| (row % 2) as f64);
+            assert!(said(&problem, &Dataset::new(data.inputs().clone(), classes).unwrap()).is_finite());
+        }
     }
 
     #[test]
