@@ -159,7 +159,7 @@ impl Layers<'_> {
         epochs: usize,
         callbacks: Vec<Box<dyn Callback + '_>>,
     ) -> Result<Fitted> {
-        let encoding = Encoding::fit(self.problem, train.inputs(), 0)?;
+        let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.settings.threads)?;
         let output = Output::new(self.problem.task, train);
         let scale = output.deviation.clone();
         let layers = Sequential::new().add(encoding).add(self.definition.net(self.problem.task.outputs())?).add(output);

@@ -20,6 +20,7 @@ pub struct Penalties {
 }
 
 /// Coefficients for each fold, and what they say of the rows left out.
+#[derive(Clone)]
 pub struct Base {
     /// The penalties.
     pub penalties: Penalties,
@@ -32,6 +33,7 @@ pub struct Base {
 }
 
 /// All that a fit needs.
+#[derive(Clone)]
 pub struct Rows<'a> {
     /// `[rows, 1 + width]`, first a column of ones.
     pub inputs: Array,
@@ -49,6 +51,13 @@ pub struct Rows<'a> {
     pub threads: Option<usize>,
 }
 
+impl Rows<'_> {
+    /// Whether logistic regression has much to compute.
+    fn is_much(&self) -> bool {
+        self.inputs.len() * self.targets.shape().features() > MUCH
+    }
+}
+
 /// Penalties of a line, from weak to strong.
 const LINE: [f64; 9] = [1e-3, 1e-2, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0];
 
@@ -58,24 +67,50 @@ const PIECES: [f64; 5] = [0.3, 1.0, 3.0, 10.0, 30.0];
 /// Penalties of a logistic line, and of its pieces.
 const LOGISTIC: [f64; 5] = [0.1, 1.0, 5.0, 25.0, 125.0];
 
-/// The line that does best on rows left out, and what does best with pieces (the line again if they do not help).
+/// The same where there is much to compute.
+const FEW_LOGISTIC: [f64; 2] = [2.0, 50.0];
+
+/// Rows times inputs times classes from which there is much to compute.
+const MUCH: usize = 1_000_000;
+
+/// The penalties of a line of more than [`WIDE`] inputs.
+const FEW_LINE: [f64; 3] = [0.1, 10.0, 1000.0];
+
+/// From so many inputs on, each solution takes more than a hundredth of a second.
+const WIDE: usize = 400;
+
+/// From so many inputs on, the normal equations take longer than the nets, and are left out.
+const WIDEST: usize = 2500;
+
+/// The line that does best on rows left out, and what does best with pieces (the line again where they do not help).
 ///
 /// # Errors
 /// If a trace fails.
-pub fn search(rows: &Rows) -> Result<(Base, Option<Base>)> {
+pub fn search(rows: &Rows) -> Result<(Base, Base)> {
     let (with_pieces, outputs) = (rows.inputs.shape().features() > rows.line + 1, rows.targets.shape().features());
     let solver = Solver::new(rows)?;
-    let strengths: &[f64] = if rows.task.is_classes() { &LOGISTIC } else { &LINE };
+    let (classes, width) = (rows.task.is_classes(), rows.inputs.shape().features());
+    if !classes && width > WIDEST {
+        let none = constant(rows, outputs);
+        return Ok((none.clone(), none));
+    }
+    let much = if classes { rows.is_much() } else { width > WIDE };
+    let strengths: &[f64] = match (classes, much) {
+        (false, false) => &LINE,
+        (false, true) => &FEW_LINE,
+        (true, false) => &LOGISTIC,
+        (true, true) => &FEW_LOGISTIC,
+    };
     let candidates: Vec<Penalties> = strengths.iter().map(|&line| Penalties { line, pieces: None }).collect();
     let line = solver.best(&candidates)?;
-    let Some(line) = line else { return Ok((constant(rows, outputs), None)) };
+    let line = line.unwrap_or_else(|| constant(rows, outputs));
     if !with_pieces {
-        return Ok((line, None));
+        return Ok((line.clone(), line));
     }
-    let pieces: &[f64] = if rows.task.is_classes() { &LOGISTIC } else { &PIECES };
+    let pieces: &[f64] = if classes || much { strengths } else { &PIECES };
     let of = |line: f64| move |&pieces: &f64| Penalties { line, pieces: Some(pieces) };
     let mut best = solver.best(&pieces.iter().map(of(line.penalties.line)).collect::<Vec<_>>())?;
-    if let Some(found) = &best {
+    if let Some(found) = best.as_ref().filter(|_| !much) {
         let near: Vec<Penalties> =
             [0.1, 10.0].map(|factor| Penalties { line: found.penalties.line * factor, ..found.penalties }).to_vec();
         let other = solver.best(&near)?;
@@ -83,6 +118,7 @@ pub fn search(rows: &Rows) -> Result<(Base, Option<Base>)> {
             best = other;
         }
     }
+    let best = best.filter(|best| best.loss < line.loss).unwrap_or_else(|| line.clone());
     Ok((line, best))
 }
 
@@ -172,7 +208,13 @@ impl<'a> Solver<'a> {
         let weights = Array::from_fn([rows, problems], weight);
         let of_problems: Vec<Vec<f64>> = penalties.iter().flat_map(|penalties| vec![penalties.clone(); folds]).collect();
         let targets = self.rows.targets.cast(DType::F32);
-        let found = logistic::fit([&inputs, &targets, &weights], &of_problems, None, 60, self.rows.threads)?;
+        let found = logistic::fit(
+            [&inputs, &targets, &weights],
+            &of_problems,
+            None,
+            if self.rows.is_much() { 30 } else { 60 },
+            self.rows.threads,
+        )?;
         Ok(found.chunks(folds).map(<[_]>::to_vec).collect())
     }
 

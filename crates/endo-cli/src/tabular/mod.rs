@@ -14,5 +14,5 @@ mod ridge;
 mod table_net;
 
 pub use encoding::Encoding;
-pub use learning::{Choices, Learned, learn, refit};
+pub use learning::{Choices, learn, refit};
 pub use problem::{Feature, Problem, Settings, Task};

@@ -1,7 +1,7 @@
 //! Ridge regression by the normal equations, for all folds of the rows at once.
 //!
-//! In: inputs and targets of mean 0 or not, and which rows each fold leaves out. Out: coefficients for each fold and for all rows,
-//! with penalties of two groups of inputs that predict best the rows left out (Hoerl and Kennard 1970).
+//! In: inputs and targets of mean 0 or not, and which rows each fold leaves out. Out: coefficients for each fold, for a
+//! penalty of each input (Hoerl and Kennard 1970).
 
 use endo::prelude::*;
 
@@ -15,11 +15,9 @@ struct Products {
     values: Vec<f64>,
 }
 
-/// The normal equations of all rows, and of the rows each fold learns from.
+/// The normal equations of the rows each fold learns from.
 pub struct Normal {
-    whole: Products,
     folds: Vec<Products>,
-    rows: f64,
 }
 
 impl Normal {
@@ -38,37 +36,29 @@ impl Normal {
             Some(threads) => function.threads(threads),
             None => function,
         };
-        let mut sum = |rows: &[usize]| -> Result<Products> {
-            let values = function.run([&inputs.take(rows), &targets.take(rows)])?[0].to_vec::<f64>();
+        let mut sum = |x: &Array, y: &Array| -> Result<Products> {
+            let values = function.run([x, y])?[0].to_vec::<f64>();
             Ok(Products { size, outputs, values })
         };
-        let everything: Vec<usize> = (0..inputs.shape().batch()).collect();
-        let whole = sum(&everything)?;
+        let whole = sum(inputs, targets)?;
         let mut parts = Vec::new();
         for fold in 0..folds.count() {
             let mut part = whole.clone();
             let left_out = folds.left_out(fold);
             if !left_out.is_empty() {
-                part.values.iter_mut().zip(sum(&left_out)?.values).for_each(|(value, other)| *value -= other);
+                part.values
+                    .iter_mut()
+                    .zip(sum(&inputs.take(left_out), &targets.take(left_out))?.values)
+                    .for_each(|(value, other)| *value -= other);
             }
             parts.push(part);
         }
-        Ok(Self { whole, folds: parts, rows: everything.len() as f64 })
+        Ok(Self { folds: parts })
     }
 
     /// The coefficients `[used, outputs]` of the first `used` inputs for each fold; none where the equations cannot be solved.
     pub fn of_folds(&self, used: usize, penalty: impl Fn(usize) -> f64) -> Option<Vec<Vec<f64>>> {
         self.folds.iter().map(|products| products.solve(used, &penalty)).collect()
-    }
-
-    /// The coefficients of all rows.
-    pub fn of_all(&self, used: usize, penalty: impl Fn(usize) -> f64) -> Option<Vec<f64>> {
-        self.whole.solve(used, &penalty)
-    }
-
-    /// The number of rows.
-    pub fn rows(&self) -> f64 {
-        self.rows
     }
 }
 
@@ -159,6 +149,5 @@ mod tests {
         let normal = Normal::new(&x, &y, &folds, None).unwrap();
         let line = normal.of_folds(2, |_| 0.0).unwrap();
         assert!((line[0][0] - 1.0).abs() < 1e-9 && (line[0][1] - 2.0).abs() < 1e-9, "{line:?}");
-        assert!(normal.of_all(2, |_| 0.0).unwrap()[1] < 0.0);
     }
 }

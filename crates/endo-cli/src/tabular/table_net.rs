@@ -20,6 +20,18 @@ pub struct Scale {
     pub least: Vec<f64>,
     /// The largest predictions.
     pub most: Vec<f64>,
+    /// Where logarithms of targets are learnt, what their exponentials are multiplied by: the mean of what is skewed is larger than
+    /// the exponential of its logarithm's mean (Duan 1983).
+    pub smearing: Option<f64>,
+}
+
+impl Scale {
+    /// A standardized prediction of a target in its unit.
+    pub fn in_unit(&self, target: usize, said: f64) -> f64 {
+        let value = said * self.deviation[target] + self.mean[target];
+        let value = self.smearing.map_or(value, |smearing| smearing * value.exp());
+        value.max(self.least[target]).min(self.most[target])
+    }
 }
 
 /// The shares of what is linear and of the nets.
@@ -46,7 +58,7 @@ pub struct TableNet {
 impl TableNet {
     /// The model of parts that are fitted.
     pub fn new(task: Task, encoding: Encoding, base: Array, nets: Option<Ensemble>, mixture: Mixture, scale: Scale) -> Self {
-        let names = ["coefficients", "constant", "shares", "mean", "deviation", "least", "most"];
+        let names = ["coefficients", "constant", "shares", "mean", "deviation", "least", "most", "smearing"];
         let weights = names.iter().map(|&name| Weight::new(name).trainable(false).dtype(DType::F64)).collect();
         Self { task, encoding, base, nets, mixture, scale, weights }
     }
@@ -78,12 +90,30 @@ impl Layer for TableNet {
                 let deviation = weight(4, self.scale.deviation.clone().into(), cx);
                 let least = weight(5, self.scale.least.clone().into(), cx);
                 let most = weight(6, self.scale.most.clone().into(), cx);
-                (said * deviation + mean).maximum(least).minimum(most)
+                let value = said * deviation + mean;
+                let value = match self.scale.smearing {
+                    Some(smearing) => value.exp() * weight(7, Array::from([smearing]), cx),
+                    None => value,
+                };
+                value.maximum(least).minimum(most)
             }
         }
     }
 
     fn name(&self) -> Option<&str> {
         Some("table")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_come_back_in_the_unit_and_stay_within_bounds() {
+        let mut scale = Scale { mean: vec![1.0], deviation: vec![2.0], least: vec![0.0], most: vec![9.0], smearing: None };
+        assert_eq!([scale.in_unit(0, 1.5), scale.in_unit(0, -1.0), scale.in_unit(0, 50.0)], [4.0, 0.0, 9.0]);
+        scale.smearing = Some(1.5);
+        assert_eq!([scale.in_unit(0, -0.5), scale.in_unit(0, 1e6)], [1.5, 9.0]);
     }
 }
