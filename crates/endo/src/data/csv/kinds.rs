@@ -39,6 +39,8 @@ pub(super) enum Doubtful {
 
 /// Words among numbers are categories if there are no more different cells, numbers and words together.
 const MOST_CATEGORIES: usize = 20;
+/// A bound among numbers is a category if at least one row in so many has it.
+const FREQUENT: usize = 20;
 /// Words among numbers are part of identifiers (`PC 17599` among `113803`) if this share of cells are words,
 const SHARE_OF_WORDS: f64 = 0.1;
 /// and if they are so many different ones without their digits.
@@ -101,12 +103,19 @@ impl<'a> Census<'a> {
     }
 
     /// Few different cells, as in `1 2 3 4+`: whole numbers, and words that are there more than once. A word that is there once
-    /// may be a slip or a unit, and `<5` or `inf` is a measurement.
+    /// may be a slip or a unit, and `inf` or a rare `<5` is a measurement.
     fn are_categories(&self) -> bool {
         let is_whole = |cell: &str| cell.bytes().all(|byte| byte.is_ascii_digit());
         self.cells.len() <= MOST_CATEGORIES
             && self.cells.iter().all(|(cell, entry)| !matches!(entry.class, Class::Number(_)) || is_whole(cell))
-            && self.words().all(|(cell, entry)| entry.count > 1 && !is_bound(cell) && cell.parse::<f64>().is_err())
+            && self
+                .words()
+                .all(|(cell, entry)| entry.count > 1 && !self.is_measurement(cell, entry) && cell.parse::<f64>().is_err())
+    }
+
+    /// A bound that few rows have, as `<5` among counts; a frequent one is a category, as `<1` among `1`, `2` and `3+` hours.
+    fn is_measurement(&self, cell: &str, entry: &Entry) -> bool {
+        is_bound(cell) && FREQUENT * entry.count < self.rows
     }
 
     /// Many different words, as in `PC 17599`, `A/5 21171` and `113803`: the numbers are names, too.

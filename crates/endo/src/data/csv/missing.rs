@@ -8,7 +8,7 @@ const ANYWHERE: [&str; 16] = [
     "#name?",
 ];
 /// Spellings that may also be words (a fence may be `None`, a test `-`): they are missing between numbers and times alone.
-const BETWEEN_NUMBERS: [&str; 8] = ["none", "nil", "missing", ".", "..", "-", "--", "---"];
+const BETWEEN_NUMBERS: [&str; 9] = ["none", "nil", "missing", "unknown", ".", "..", "-", "--", "---"];
 /// No spelling is longer.
 const LONGEST: usize = 8;
 
@@ -60,10 +60,10 @@ mod tests {
         for cell in anywhere.split('|') {
             assert_eq!(found(cell), Some(Missing::Anywhere), "{cell}");
         }
-        for cell in "None|nil|.|-|--|missing|NONE|..".split('|') {
+        for cell in "None|nil|.|-|--|missing|NONE|Unknown|..".split('|') {
             assert_eq!(found(cell), Some(Missing::BetweenNumbers), "{cell}");
         }
-        for cell in "Nan cy|no|x|0|-9999|inf|\\n|K. a.|unknown|N".split('|') {
+        for cell in "Nan cy|no|x|0|-9999|inf|\\n|K. a.|unknowns|N".split('|') {
             assert_eq!(found(cell), None, "{cell}");
         }
         assert!(ANYWHERE.iter().chain(&BETWEEN_NUMBERS).all(|spelling| spelling.len() <= LONGEST));

@@ -130,7 +130,7 @@ impl Csv {
     ///
     /// * A cell is missing if it is empty or spelled as `NA`, `N/A`, `N.A.`, `#N/A`, `<NA>`, `NaN`, `NaT`, `null`, `\N`, `?` or an
     ///   error of a spreadsheet such as `#DIV/0!`, in any case of letters, or as [`missing`](Self::missing) says. Between
-    ///   numbers and times so are `None`, `nil`, `missing`, `.`, `..`, `-`, `--` and `---`, which in a column of words are
+    ///   numbers and times so are `None`, `nil`, `missing`, `unknown`, `.`, `..`, `-`, `--` and `---`, which in a column of words are
     ///   words.
     /// * A column holds numbers if all cells that are not missing are numbers, and times if all are dates or times:
     ///   `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `01/31/2024`, `31-Jan-2024`, `Jan 31, 2024`, with or without a
@@ -139,7 +139,7 @@ impl Csv {
     /// * Where at least half of the cells are numbers and others are none, the column holds words if it has at most 20
     ///   different cells, of which the numbers are whole and each word is there more than once (categories such as `1`, `2`,
     ///   `3`, `4+`), or if a tenth of its cells or more are words, in ten forms or more when digits are left out (identifiers
-    ///   such as `PC 17599` and `113803`). Bounds such as `<5` are neither. A note of the table says so. Otherwise the first
+    ///   such as `PC 17599` and `113803`). Bounds such as `<5` that few rows have are neither. A note of the table says so. Otherwise the first
     ///   cell that is no number is an error, which names it. So is the first cell that is no date where at least half of the
     ///   cells are dates.
     /// * All other columns hold words: cells without blanks around them, with each letter in one piece (Unicode's NFC).

@@ -71,6 +71,8 @@ fn categories_and_identifiers_among_numbers_are_words_with_a_note() {
     assert_eq!(table.values("a").unwrap(), &words(["1", "2", "4+", "3", "4+", "1"]));
     let note = "column `a` is read as words, though most of its cells are numbers: `4+` of row 3 (line 4) is none";
     assert_eq!(table.notes(), [note]);
+    let hours = values(&["<1", "1", "2", "<1", "5+", "1", "5+", "2", "none", "none", "1", "1"]);
+    assert_eq!(hours.kind(), Kind::Word, "bounds that many rows have are categories");
     let tickets: Vec<String> = (0..200_u32)
         .map(|row| match row % 5 {
             0 => format!("{}{} {}", char::from(b'A' + (row / 5 % 26) as u8), "/5".repeat((row % 3) as usize), 2000 + row),
