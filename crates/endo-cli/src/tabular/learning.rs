@@ -125,6 +125,28 @@ struct Learning<'a> {
     found: Option<&'a Choices>,
 }
 
+/// What all parts of learning share.
+struct Parts<'a> {
+    plan: &'a Plan,
+    encoded: &'a Array,
+    truth: &'a [f64],
+    /// The share of rows that each net leaves out.
+    share: f64,
+}
+
+/// A base and nets that were trained on what it leaves.
+struct Fitted {
+    base: Base,
+    scale: Scale,
+    nets: Ensemble,
+    history: History,
+    epochs: usize,
+    mixture: Mixture,
+    out_of_fold: Array,
+    /// The sum of squared errors on rows unseen, in the target's unit; 0 for classes.
+    error: f64,
+}
+
 impl Learning<'_> {
     fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>, probes: Vec<Probe>) -> Result<Learned> {
         let (task, threads, count) = (self.problem.task, self.settings.threads, self.rows.len());
@@ -146,44 +168,27 @@ impl Learning<'_> {
             Some(found) => (base::fit(&plain_rows, found.line)?, base::fit(&plain_rows, found.penalties)?),
             None => self.search(&plain_rows, share, &groups)?,
         };
+        let parts = Parts { plan: &plan, encoded: &encoded, truth: &truth, share };
+        let plain = (plain_rows, plain_scale.clone(), plain);
         let curved = match self.found {
             Some(found) => found.smearing.is_some(),
-            None => share > 0.0 && is_skewed(task, &truth),
+            None => share > 0.0 && count <= LARGE && is_skewed(task, &truth),
         };
-        let (mut rows, mut scale, mut base) = (plain_rows, plain_scale.clone(), plain);
-        if curved {
-            let (mut curved_scale, targets) = standardized(task, &truth, true);
-            let curved_rows = Rows { targets, ..rows.clone() };
-            let curved = match self.found {
-                Some(found) => base::fit(&curved_rows, found.penalties)?,
-                None => self.search(&curved_rows, share, &groups)?.1,
-            };
-            curved_scale.smearing = Some(match self.found {
-                Some(found) => found.smearing.unwrap_or(1.0),
-                None => smearing(&curved_scale, &truth, &curved.out_of_fold),
-            });
-            let gain = |scale: &Scale, base: &Base| squared_error(scale, &truth, &base.out_of_fold);
-            if self.found.is_some() || gain(&curved_scale, &curved) < GAIN * gain(&scale, &base) {
-                (rows, scale, base) = (curved_rows, curved_scale, curved);
+        let curved = if curved { self.curved(&parts, &plain, &groups)? } else { None };
+        let fitted = match (curved, self.found) {
+            (Some(curved), Some(_)) => self.fitted(&parts, curved, callbacks, probes)?,
+            (Some(curved), None) => {
+                let other = self.fitted(&parts, curved, Vec::new(), Vec::new())?;
+                let plain = self.fitted(&parts, plain, callbacks, probes)?;
+                if other.error < GAIN * plain.error { other } else { plain }
             }
-        }
-        let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, &base, callbacks, probes)?;
-        let mixture = match self.found {
-            Some(found) => found.mixture,
-            None if share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
-            None => Mixture { base: 1.0, nets: 1.0 },
+            (None, _) => self.fitted(&parts, plain, callbacks, probes)?,
         };
         let outputs = task.outputs();
-        if scale.smearing.is_some() && self.found.is_none() {
-            let said: Vec<f64> =
-                (0..count).map(|row| base.out_of_fold[row] * mixture.base + of_nets[row] * mixture.nets).collect();
-            scale.smearing = Some(smearing(&scale, &truth, &said));
-        }
-        let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
-        let line_out_of_fold =
-            self.said(&plain_scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
-        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: &Scale| -> Result<Model> {
-            let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale.clone());
+        let alone = Mixture { base: 1.0, nets: 0.0 };
+        let line_out_of_fold = self.said(&plain_scale, alone, &line.out_of_fold, &vec![0.0; count * outputs]);
+        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: Scale| -> Result<Model> {
+            let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale);
             let model = Model::new(layer).seed(self.settings.seed);
             let model = match threads {
                 Some(threads) => model.threads(threads),
@@ -192,14 +197,64 @@ impl Learning<'_> {
             model.build_on(&[Array::zeros([1, self.problem.features.len()], DType::F64)])?;
             Ok(model)
         };
+        let Fitted { base, scale, nets, history, epochs, mixture, out_of_fold, .. } = fitted;
+        let smearing = scale.smearing;
         Ok(Learned {
-            model: build(&base, Some(nets), mixture, &scale)?,
-            line: build(&line, None, Mixture { base: 1.0, nets: 0.0 }, &plain_scale)?,
+            model: build(&base, Some(nets), mixture, scale)?,
+            line: build(&line, None, alone, plain_scale)?,
             history,
-            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture, smearing: scale.smearing },
+            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture, smearing },
             out_of_fold,
             line_out_of_fold,
         })
+    }
+
+    /// What is linear in the encoded inputs for the target's logarithm; none where it does worse than without.
+    fn curved<'r>(
+        &self,
+        parts: &Parts,
+        (rows, scale, base): &(Rows<'r>, Scale, Base),
+        groups: &[usize],
+    ) -> Result<Option<(Rows<'r>, Scale, Base)>> {
+        let (mut curved_scale, targets) = standardized(rows.task, parts.truth, true);
+        let rows = Rows { targets, ..rows.clone() };
+        if let Some(found) = self.found {
+            curved_scale.smearing = found.smearing;
+            let base = base::fit(&rows, found.penalties)?;
+            return Ok(Some((rows, curved_scale, base)));
+        }
+        let curved = self.search(&rows, parts.share, groups)?.1;
+        curved_scale.smearing = Some(smearing(&curved_scale, parts.truth, &curved.out_of_fold));
+        let error = |scale: &Scale, base: &Base| squared_error(scale, parts.truth, &base.out_of_fold);
+        let helps = error(&curved_scale, &curved) < GAIN * error(scale, base);
+        Ok(helps.then_some((rows, curved_scale, curved)))
+    }
+
+    /// Trains the nets on what a base leaves, and mixes them.
+    fn fitted(
+        &self,
+        parts: &Parts,
+        (rows, mut scale, base): (Rows, Scale, Base),
+        callbacks: Vec<Box<dyn Callback + '_>>,
+        probes: Vec<Probe>,
+    ) -> Result<Fitted> {
+        let (nets, history, epochs, of_nets) = self.nets(parts.plan, &rows, parts.encoded, &base, callbacks, probes)?;
+        let mixture = match self.found {
+            Some(found) => found.mixture,
+            None if parts.share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
+            None => Mixture { base: 1.0, nets: 1.0 },
+        };
+        let mut error = 0.0;
+        if !rows.task.is_classes() {
+            let mixed = |(base, nets): (&f64, &f64)| base * mixture.base + nets * mixture.nets;
+            let said: Vec<f64> = base.out_of_fold.iter().zip(&of_nets).map(mixed).collect();
+            if scale.smearing.is_some() && self.found.is_none() {
+                scale.smearing = Some(smearing(&scale, parts.truth, &said));
+            }
+            error = squared_error(&scale, parts.truth, &said);
+        }
+        let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
+        Ok(Fitted { base, scale, nets, history, epochs, mixture, out_of_fold, error })
     }
 
     /// The line, and what does better.
@@ -358,8 +413,9 @@ fn smearing(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
 
 /// The sum of squared errors on rows unseen, in the target's unit.
 fn squared_error(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
-    let seen = said.iter().zip(truth).filter(|(said, _)| !said.is_nan());
-    seen.map(|(said, truth)| (scale.in_unit(0, *said) - truth).powi(2)).sum()
+    let targets = scale.mean.len();
+    let seen = said.iter().zip(truth).enumerate().filter(|(_, (said, _))| !said.is_nan());
+    seen.map(|(at, (said, truth))| (scale.in_unit(at % targets, *said) - truth).powi(2)).sum()
 }
 
 /// What the mixture says, standardized, or as logits.
@@ -449,7 +505,8 @@ fn standardized(task: Task, truth: &[f64], logarithm: bool) -> (Scale, Array) {
 fn with_ones(encoded: &Array) -> Array {
     let (rows, width) = (encoded.shape().batch(), encoded.shape().features());
     let values = encoded.to_vec::<f32>();
-    let place = |at: usize| if at % (width + 1) == 0 { 1.0 } else { values[at / (width + 1) * width + at % (width + 1) - 1] };
+    let place =
+        |at: usize| if at.is_multiple_of(width + 1) { 1.0 } else { values[at / (width + 1) * width + at % (width + 1) - 1] };
     Array::from_fn([rows, width + 1], place)
 }
 

@@ -115,7 +115,7 @@ impl Search {
             return;
         }
         let slope = dot(&self.gradient, &self.direction);
-        if !(value <= self.value + 1e-4 * self.step * slope) {
+        if value.is_nan() || value > self.value + 1e-4 * self.step * slope {
             self.step *= 0.4;
             self.idle += 1;
             self.done = self.idle > 12;
