@@ -9,7 +9,7 @@ mod output;
 mod regressor;
 mod standardization;
 mod table;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod tabular;
 mod train;
 

@@ -1,7 +1,8 @@
 //! Learning from a table.
 //!
-//! Each of several nets leaves out another part of the rows. Together they tell how well the model does on rows it has not seen: by
-//! that the penalties of its linear part, the number of epochs and the shares of the mixture are chosen. The model is the mean of all.
+//! Each of several nets leaves out another part of the rows. Together they tell how well the model does on rows it has not
+//! seen: by that the penalties of its linear part, the number of epochs and the shares of the mixture are chosen. The model
+//! is the mean of all.
 
 use endo::prelude::*;
 
@@ -9,8 +10,10 @@ use super::base::{self, Base, Penalties, Rows};
 use super::encoding::Encoding;
 use super::ensemble::{Ensemble, Sizes};
 use super::folds::Folds;
+use super::plan::{LARGE, Plan};
 use super::problem::{Feature, Problem, Settings, Task};
-use super::table_net::{Mixture, Scale, TableNet};
+use super::scale::{Scale, is_skewed, smearing, squared_error, standardized};
+use super::table_net::{Mixture, TableNet};
 
 /// What was chosen by rows left out; enough to learn again from all rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,57 +45,6 @@ pub struct Learned {
     /// What the line says of each row without having seen it.
     pub line_out_of_fold: Array,
 }
-
-/// The size of the nets and the length of training, from the number of rows.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    nets: usize,
-    hidden: Vec<usize>,
-    dropout: f64,
-    pieces: usize,
-    epochs: usize,
-    batch_size: usize,
-    learning_rate: f64,
-    decay: f64,
-    patience: usize,
-    share: f64,
-}
-
-impl Plan {
-    /// The plan for a number of rows and of columns that hold numbers or times.
-    pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
-        let large = rows > LARGE;
-        let epochs = settings
-            .epochs
-            .unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
-        let nets = if large {
-            3
-        } else if rows > 1000 {
-            6
-        } else {
-            8
-        };
-        let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
-        Self {
-            nets,
-            hidden: vec![if large { 64 } else { 48 }; 2],
-            dropout: 0.0,
-            pieces: (rows / 10).clamp(4, 16).min(MOST_PIECES / numbers.max(1)).max(2),
-            epochs,
-            batch_size: settings.batch_size.unwrap_or(batch_size),
-            learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
-            decay: 0.02,
-            patience: (epochs / 12).max(4),
-            share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
-        }
-    }
-}
-
-/// More rows than this are many: larger nets, which leave out fewer of them.
-const LARGE: usize = 3000;
-
-/// About the most pieces of all numbers together.
-const MOST_PIECES: usize = 320;
 
 /// Learns from rows; `callbacks` and `probes` watch the training of the nets.
 ///
@@ -278,8 +230,8 @@ impl Learning<'_> {
         weights
     }
 
-    /// Trains the nets on what the base leaves. Returns them, the training, its best epoch, and what they say of each row without
-    /// having seen it.
+    /// Trains the nets on what the base leaves. Returns them, the training, its best epoch, and what they say of each row
+    /// without having seen it.
     fn nets(
         &self,
         plan: &Plan,
@@ -388,36 +340,6 @@ impl Learning<'_> {
 /// Logarithms are learnt if their error in the target's unit is less than this share of what it is without.
 const GAIN: f64 = 0.98;
 
-/// Whether there is one target, positive throughout, whose third standardized moment is larger than 1, as sums of money have it.
-fn is_skewed(task: Task, truth: &[f64]) -> bool {
-    if task != (Task::Regression { targets: 1 }) || truth.iter().any(|&y| y <= 0.0) {
-        return false;
-    }
-    let count = truth.len().max(1) as f64;
-    let mean = truth.iter().sum::<f64>() / count;
-    let moment = |power: i32| truth.iter().map(|y| (y - mean).powi(power)).sum::<f64>() / count;
-    moment(3) > moment(2).powf(1.5)
-}
-
-/// The factor of exponentials that makes the squared error on rows unseen the least.
-fn smearing(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
-    let plain = Scale { smearing: Some(1.0), ..scale.clone() };
-    let (mut products, mut squares) = (0.0, 0.0);
-    for (said, truth) in said.iter().zip(truth).filter(|(said, _)| !said.is_nan()) {
-        let value = plain.in_unit(0, *said);
-        products += value * truth;
-        squares += value * value;
-    }
-    if squares > 0.0 && products > 0.0 { products / squares } else { 1.0 }
-}
-
-/// The sum of squared errors on rows unseen, in the target's unit.
-fn squared_error(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
-    let targets = scale.mean.len();
-    let seen = said.iter().zip(truth).enumerate().filter(|(_, (said, _))| !said.is_nan());
-    seen.map(|(at, (said, truth))| (scale.in_unit(at % targets, *said) - truth).powi(2)).sum()
-}
-
 /// What the mixture says, standardized, or as logits.
 fn mixed(task: Task, scale: &Scale, mixture: Mixture, base: &[f64], nets: &[f64]) -> Vec<f64> {
     let prior = |at: usize| if task.is_classes() { scale.mean[at] } else { 0.0 };
@@ -463,41 +385,6 @@ fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send +
             Task::Classes { .. } => said.logsumexp_axes(&[-1]) - (&said * truth).sum_axes(&[-1]),
         };
         (losses * weights).mean_axes(&[-1])
-    }
-}
-
-/// Targets of mean 0 and deviation 1, or 1 for the class of a row; and how that was done.
-fn standardized(task: Task, truth: &[f64], logarithm: bool) -> (Scale, Array) {
-    let outputs = task.outputs();
-    match task {
-        Task::Classes { count } => {
-            let rows = truth.len();
-            let mut shares = vec![0.0; count];
-            truth.iter().for_each(|&class| shares[class as usize] += 1.0);
-            let mean = shares.iter().map(|share| ((share + 0.5) / (rows as f64 + 0.5 * count as f64)).ln()).collect();
-            let targets = Array::from_fn([rows, count], |at| f64::from(u8::from(truth[at / count] as usize == at % count)));
-            let ones = vec![1.0; count];
-            (Scale { mean, deviation: ones.clone(), least: vec![0.0; count], most: ones, smearing: None }, targets)
-        }
-        Task::Regression { .. } => {
-            let rows = truth.len() / outputs.max(1);
-            let values: Vec<f64> = truth.iter().map(|&y| if logarithm { y.ln() } else { y }).collect();
-            let column = |output: usize| values.iter().skip(output).step_by(outputs).copied();
-            let mean: Vec<f64> = (0..outputs).map(|output| column(output).sum::<f64>() / rows as f64).collect();
-            let spread = |output: usize| column(output).map(|y| (y - mean[output]).powi(2)).sum::<f64>() / rows as f64;
-            let deviation: Vec<f64> =
-                (0..outputs).map(spread).map(|variance| if variance > 0.0 { variance.sqrt() } else { 1.0 }).collect();
-            let limits = |output: usize| {
-                let unit = truth.iter().skip(output).step_by(outputs);
-                let (low, high) = unit.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &y| (a.min(y), b.max(y)));
-                let room = high - low;
-                // What was never negative is not predicted to be.
-                (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
-            };
-            let (least, most) = (0..outputs).map(limits).unzip();
-            let targets = Array::from_fn([rows, outputs], |at| (values[at] - mean[at % outputs]) / deviation[at % outputs]);
-            (Scale { mean, deviation, least, most, smearing: None }, targets)
-        }
     }
 }
 
