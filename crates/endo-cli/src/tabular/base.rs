@@ -1,7 +1,7 @@
 //! What is linear in the encoded inputs: a line, or a sum of functions of one column each.
 //!
-//! In: encoded rows, targets and folds. Out: for each fold coefficients from the rows it learns from, with penalties chosen by the
-//! rows it leaves out. Regression solves the normal equations, classes take logistic regression.
+//! In: encoded rows, targets and folds. Out: for each fold coefficients from the rows it learns from, with penalties chosen
+//! by the rows it leaves out. Regression solves the normal equations, classes take logistic regression.
 
 use endo::prelude::*;
 

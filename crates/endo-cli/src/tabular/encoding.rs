@@ -1,8 +1,8 @@
 //! From the numbers of a row to the inputs of a net, within the graph.
 //!
-//! In: rows `[batch, features]` in `f64`. Out: `[batch, width]` of the model's float type: first what a line takes (standardized
-//! numbers, phases of times, categories), then numbers as pieces between quantiles. All statistics are weights that are not
-//! trained.
+//! In: rows `[batch, features]` in `f64`. Out: `[batch, width]` of the model's float type: first what a line takes
+//! (standardized numbers, phases of times, categories), then numbers as pieces between quantiles. All statistics are weights
+//! that are not trained.
 
 use endo::prelude::*;
 
@@ -281,8 +281,8 @@ impl Column {
     }
 }
 
-/// At most `pieces + 1` distinct quantiles of sorted values, as `f32` tells them apart; none where there are but two values, which
-/// a line says as well.
+/// At most `pieces + 1` distinct quantiles of sorted values, as `f32` tells them apart; none where there are but two values,
+/// which a line says as well.
 fn edges(sorted: &[f64], pieces: usize) -> Vec<f64> {
     let mut distinct = sorted.to_vec();
     distinct.dedup_by_key(|value| *value as f32);

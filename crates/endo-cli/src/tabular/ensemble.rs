@@ -1,7 +1,7 @@
 //! Several small nets side by side in one plan.
 //!
-//! In: inputs `[batch, features]`. Out: what each net says, `[batch, nets * outputs]`. The nets share nothing but the inputs, so that
-//! rows that one leaves out tell how well it does.
+//! In: inputs `[batch, features]`. Out: what each net says, `[batch, nets * outputs]`. The nets share nothing but the inputs,
+//! so that rows that one leaves out tell how well it does.
 
 use endo::prelude::*;
 use endo::random::Random;

@@ -13,8 +13,8 @@ pub struct Folds {
 }
 
 impl Folds {
-    /// `count` folds of shuffled rows. Each leaves out a `share` of them (a `count`th unless given), and all together leave out all
-    /// rows as evenly as they can. Rows of one group, a class, are spread over the folds; the groups are numbers.
+    /// `count` folds of shuffled rows. Each leaves out a `share` of them (a `count`th unless given), and all together leave
+    /// out all rows as evenly as they can. Rows of one group, a class, are spread over the folds; the groups are numbers.
     pub fn new(groups: &[usize], count: usize, share: Option<f64>, seed: u64) -> Self {
         let rows = groups.len();
         let share = share.unwrap_or(1.0 / count as f64).clamp(0.0, 1.0);
@@ -24,8 +24,8 @@ impl Folds {
         order.sort_by_key(|&row| groups[row]);
         let mut left_out = vec![Vec::new(); count];
         if share > 0.0 {
-            // Multiples of the golden ratio fall evenly into any stretch of the unit interval (Knuth 1998, section 6.4), so that
-            // every fold has its share of every group.
+            // Multiples of the golden ratio fall evenly into any stretch of the unit interval (Knuth 1998, section 6.4), so
+            // that every fold has its share of every group.
             for (position, &row) in order.iter().enumerate() {
                 let place = (position as f64 * GOLDEN).fract();
                 for (fold, rows) in left_out.iter_mut().enumerate() {

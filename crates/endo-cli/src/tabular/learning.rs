@@ -1,7 +1,8 @@
 //! Learning from a table.
 //!
-//! Each of several nets leaves out another part of the rows. Together they tell how well the model does on rows it has not seen: by
-//! that the penalties of its linear part, the number of epochs and the shares of the mixture are chosen. The model is the mean of all.
+//! Each of several nets leaves out another part of the rows. Together they tell how well the model does on rows it has not
+//! seen: by that the penalties of its linear part, the number of epochs and the shares of the mixture are chosen. The model
+//! is the mean of all.
 
 use endo::prelude::*;
 
@@ -9,8 +10,10 @@ use super::base::{self, Base, Penalties, Rows};
 use super::encoding::Encoding;
 use super::ensemble::{Ensemble, Sizes};
 use super::folds::Folds;
+use super::plan::{LARGE, Plan};
 use super::problem::{Feature, Problem, Settings, Task};
-use super::table_net::{Mixture, Scale, TableNet};
+use super::scale::{Scale, is_skewed, smearing, squared_error, standardized};
+use super::table_net::{Mixture, TableNet};
 
 /// What was chosen by rows left out; enough to learn again from all rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,57 +46,6 @@ pub struct Learned {
     pub line_out_of_fold: Array,
 }
 
-/// The size of the nets and the length of training, from the number of rows.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    nets: usize,
-    hidden: Vec<usize>,
-    dropout: f64,
-    pieces: usize,
-    epochs: usize,
-    batch_size: usize,
-    learning_rate: f64,
-    decay: f64,
-    patience: usize,
-    share: f64,
-}
-
-impl Plan {
-    /// The plan for a number of rows and of columns that hold numbers or times.
-    pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
-        let large = rows > LARGE;
-        let epochs = settings
-            .epochs
-            .unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
-        let nets = if large {
-            3
-        } else if rows > 1000 {
-            6
-        } else {
-            8
-        };
-        let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
-        Self {
-            nets,
-            hidden: vec![if large { 64 } else { 48 }; 2],
-            dropout: 0.0,
-            pieces: (rows / 10).clamp(4, 16).min(MOST_PIECES / numbers.max(1)).max(2),
-            epochs,
-            batch_size: settings.batch_size.unwrap_or(batch_size),
-            learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
-            decay: 0.02,
-            patience: (epochs / 12).max(4),
-            share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
-        }
-    }
-}
-
-/// More rows than this are many: larger nets, which leave out fewer of them.
-const LARGE: usize = 3000;
-
-/// About the most pieces of all numbers together.
-const MOST_PIECES: usize = 320;
-
 /// Learns from rows; `callbacks` and `probes` watch the training of the nets.
 ///
 /// Inputs are `[rows, features]` in `f64`, targets `[rows, targets]` in their unit or `[rows, 1]` codes of classes.
@@ -125,6 +77,28 @@ struct Learning<'a> {
     found: Option<&'a Choices>,
 }
 
+/// What all parts of learning share.
+struct Parts<'a> {
+    plan: &'a Plan,
+    encoded: &'a Array,
+    truth: &'a [f64],
+    /// The share of rows that each net leaves out.
+    share: f64,
+}
+
+/// A base and nets that were trained on what it leaves.
+struct Fitted {
+    base: Base,
+    scale: Scale,
+    nets: Ensemble,
+    history: History,
+    epochs: usize,
+    mixture: Mixture,
+    out_of_fold: Array,
+    /// The sum of squared errors on rows unseen, in the target's unit; 0 for classes.
+    error: f64,
+}
+
 impl Learning<'_> {
     fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>, probes: Vec<Probe>) -> Result<Learned> {
         let (task, threads, count) = (self.problem.task, self.settings.threads, self.rows.len());
@@ -146,44 +120,27 @@ impl Learning<'_> {
             Some(found) => (base::fit(&plain_rows, found.line)?, base::fit(&plain_rows, found.penalties)?),
             None => self.search(&plain_rows, share, &groups)?,
         };
+        let parts = Parts { plan: &plan, encoded: &encoded, truth: &truth, share };
+        let plain = (plain_rows, plain_scale.clone(), plain);
         let curved = match self.found {
             Some(found) => found.smearing.is_some(),
-            None => share > 0.0 && is_skewed(task, &truth),
+            None => share > 0.0 && count <= LARGE && is_skewed(task, &truth),
         };
-        let (mut rows, mut scale, mut base) = (plain_rows, plain_scale.clone(), plain);
-        if curved {
-            let (mut curved_scale, targets) = standardized(task, &truth, true);
-            let curved_rows = Rows { targets, ..rows.clone() };
-            let curved = match self.found {
-                Some(found) => base::fit(&curved_rows, found.penalties)?,
-                None => self.search(&curved_rows, share, &groups)?.1,
-            };
-            curved_scale.smearing = Some(match self.found {
-                Some(found) => found.smearing.unwrap_or(1.0),
-                None => smearing(&curved_scale, &truth, &curved.out_of_fold),
-            });
-            let gain = |scale: &Scale, base: &Base| squared_error(scale, &truth, &base.out_of_fold);
-            if self.found.is_some() || gain(&curved_scale, &curved) < GAIN * gain(&scale, &base) {
-                (rows, scale, base) = (curved_rows, curved_scale, curved);
+        let curved = if curved { self.curved(&parts, &plain, &groups)? } else { None };
+        let fitted = match (curved, self.found) {
+            (Some(curved), Some(_)) => self.fitted(&parts, curved, callbacks, probes)?,
+            (Some(curved), None) => {
+                let other = self.fitted(&parts, curved, Vec::new(), Vec::new())?;
+                let plain = self.fitted(&parts, plain, callbacks, probes)?;
+                if other.error < GAIN * plain.error { other } else { plain }
             }
-        }
-        let (nets, history, epochs, of_nets) = self.nets(&plan, &rows, &encoded, &base, callbacks, probes)?;
-        let mixture = match self.found {
-            Some(found) => found.mixture,
-            None if share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
-            None => Mixture { base: 1.0, nets: 1.0 },
+            (None, _) => self.fitted(&parts, plain, callbacks, probes)?,
         };
         let outputs = task.outputs();
-        if scale.smearing.is_some() && self.found.is_none() {
-            let said: Vec<f64> =
-                (0..count).map(|row| base.out_of_fold[row] * mixture.base + of_nets[row] * mixture.nets).collect();
-            scale.smearing = Some(smearing(&scale, &truth, &said));
-        }
-        let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
-        let line_out_of_fold =
-            self.said(&plain_scale, Mixture { base: 1.0, nets: 0.0 }, &line.out_of_fold, &vec![0.0; count * outputs]);
-        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: &Scale| -> Result<Model> {
-            let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale.clone());
+        let alone = Mixture { base: 1.0, nets: 0.0 };
+        let line_out_of_fold = self.said(&plain_scale, alone, &line.out_of_fold, &vec![0.0; count * outputs]);
+        let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: Scale| -> Result<Model> {
+            let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale);
             let model = Model::new(layer).seed(self.settings.seed);
             let model = match threads {
                 Some(threads) => model.threads(threads),
@@ -192,14 +149,64 @@ impl Learning<'_> {
             model.build_on(&[Array::zeros([1, self.problem.features.len()], DType::F64)])?;
             Ok(model)
         };
+        let Fitted { base, scale, nets, history, epochs, mixture, out_of_fold, .. } = fitted;
+        let smearing = scale.smearing;
         Ok(Learned {
-            model: build(&base, Some(nets), mixture, &scale)?,
-            line: build(&line, None, Mixture { base: 1.0, nets: 0.0 }, &plain_scale)?,
+            model: build(&base, Some(nets), mixture, scale)?,
+            line: build(&line, None, alone, plain_scale)?,
             history,
-            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture, smearing: scale.smearing },
+            choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture, smearing },
             out_of_fold,
             line_out_of_fold,
         })
+    }
+
+    /// What is linear in the encoded inputs for the target's logarithm; none where it does worse than without.
+    fn curved<'r>(
+        &self,
+        parts: &Parts,
+        (rows, scale, base): &(Rows<'r>, Scale, Base),
+        groups: &[usize],
+    ) -> Result<Option<(Rows<'r>, Scale, Base)>> {
+        let (mut curved_scale, targets) = standardized(rows.task, parts.truth, true);
+        let rows = Rows { targets, ..rows.clone() };
+        if let Some(found) = self.found {
+            curved_scale.smearing = found.smearing;
+            let base = base::fit(&rows, found.penalties)?;
+            return Ok(Some((rows, curved_scale, base)));
+        }
+        let curved = self.search(&rows, parts.share, groups)?.1;
+        curved_scale.smearing = Some(smearing(&curved_scale, parts.truth, &curved.out_of_fold));
+        let error = |scale: &Scale, base: &Base| squared_error(scale, parts.truth, &base.out_of_fold);
+        let helps = error(&curved_scale, &curved) < GAIN * error(scale, base);
+        Ok(helps.then_some((rows, curved_scale, curved)))
+    }
+
+    /// Trains the nets on what a base leaves, and mixes them.
+    fn fitted(
+        &self,
+        parts: &Parts,
+        (rows, mut scale, base): (Rows, Scale, Base),
+        callbacks: Vec<Box<dyn Callback + '_>>,
+        probes: Vec<Probe>,
+    ) -> Result<Fitted> {
+        let (nets, history, epochs, of_nets) = self.nets(parts.plan, &rows, parts.encoded, &base, callbacks, probes)?;
+        let mixture = match self.found {
+            Some(found) => found.mixture,
+            None if parts.share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
+            None => Mixture { base: 1.0, nets: 1.0 },
+        };
+        let mut error = 0.0;
+        if !rows.task.is_classes() {
+            let mixed = |(base, nets): (&f64, &f64)| base * mixture.base + nets * mixture.nets;
+            let said: Vec<f64> = base.out_of_fold.iter().zip(&of_nets).map(mixed).collect();
+            if scale.smearing.is_some() && self.found.is_none() {
+                scale.smearing = Some(smearing(&scale, parts.truth, &said));
+            }
+            error = squared_error(&scale, parts.truth, &said);
+        }
+        let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
+        Ok(Fitted { base, scale, nets, history, epochs, mixture, out_of_fold, error })
     }
 
     /// The line, and what does better.
@@ -223,8 +230,8 @@ impl Learning<'_> {
         weights
     }
 
-    /// Trains the nets on what the base leaves. Returns them, the training, its best epoch, and what they say of each row without
-    /// having seen it.
+    /// Trains the nets on what the base leaves. Returns them, the training, its best epoch, and what they say of each row
+    /// without having seen it.
     fn nets(
         &self,
         plan: &Plan,
@@ -333,35 +340,6 @@ impl Learning<'_> {
 /// Logarithms are learnt if their error in the target's unit is less than this share of what it is without.
 const GAIN: f64 = 0.98;
 
-/// Whether there is one target, positive throughout, whose third standardized moment is larger than 1, as sums of money have it.
-fn is_skewed(task: Task, truth: &[f64]) -> bool {
-    if task != (Task::Regression { targets: 1 }) || truth.iter().any(|&y| y <= 0.0) {
-        return false;
-    }
-    let count = truth.len().max(1) as f64;
-    let mean = truth.iter().sum::<f64>() / count;
-    let moment = |power: i32| truth.iter().map(|y| (y - mean).powi(power)).sum::<f64>() / count;
-    moment(3) > moment(2).powf(1.5)
-}
-
-/// The factor of exponentials that makes the squared error on rows unseen the least.
-fn smearing(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
-    let plain = Scale { smearing: Some(1.0), ..scale.clone() };
-    let (mut products, mut squares) = (0.0, 0.0);
-    for (said, truth) in said.iter().zip(truth).filter(|(said, _)| !said.is_nan()) {
-        let value = plain.in_unit(0, *said);
-        products += value * truth;
-        squares += value * value;
-    }
-    if squares > 0.0 && products > 0.0 { products / squares } else { 1.0 }
-}
-
-/// The sum of squared errors on rows unseen, in the target's unit.
-fn squared_error(scale: &Scale, truth: &[f64], said: &[f64]) -> f64 {
-    let seen = said.iter().zip(truth).filter(|(said, _)| !said.is_nan());
-    seen.map(|(said, truth)| (scale.in_unit(0, *said) - truth).powi(2)).sum()
-}
-
 /// What the mixture says, standardized, or as logits.
 fn mixed(task: Task, scale: &Scale, mixture: Mixture, base: &[f64], nets: &[f64]) -> Vec<f64> {
     let prior = |at: usize| if task.is_classes() { scale.mean[at] } else { 0.0 };
@@ -410,46 +388,12 @@ fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send +
     }
 }
 
-/// Targets of mean 0 and deviation 1, or 1 for the class of a row; and how that was done.
-fn standardized(task: Task, truth: &[f64], logarithm: bool) -> (Scale, Array) {
-    let outputs = task.outputs();
-    match task {
-        Task::Classes { count } => {
-            let rows = truth.len();
-            let mut shares = vec![0.0; count];
-            truth.iter().for_each(|&class| shares[class as usize] += 1.0);
-            let mean = shares.iter().map(|share| ((share + 0.5) / (rows as f64 + 0.5 * count as f64)).ln()).collect();
-            let targets = Array::from_fn([rows, count], |at| f64::from(u8::from(truth[at / count] as usize == at % count)));
-            let ones = vec![1.0; count];
-            (Scale { mean, deviation: ones.clone(), least: vec![0.0; count], most: ones, smearing: None }, targets)
-        }
-        Task::Regression { .. } => {
-            let rows = truth.len() / outputs.max(1);
-            let values: Vec<f64> = truth.iter().map(|&y| if logarithm { y.ln() } else { y }).collect();
-            let column = |output: usize| values.iter().skip(output).step_by(outputs).copied();
-            let mean: Vec<f64> = (0..outputs).map(|output| column(output).sum::<f64>() / rows as f64).collect();
-            let spread = |output: usize| column(output).map(|y| (y - mean[output]).powi(2)).sum::<f64>() / rows as f64;
-            let deviation: Vec<f64> =
-                (0..outputs).map(spread).map(|variance| if variance > 0.0 { variance.sqrt() } else { 1.0 }).collect();
-            let limits = |output: usize| {
-                let unit = truth.iter().skip(output).step_by(outputs);
-                let (low, high) = unit.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &y| (a.min(y), b.max(y)));
-                let room = high - low;
-                // What was never negative is not predicted to be.
-                (if low >= 0.0 { (low - room).max(0.0) } else { low - room }, high + room)
-            };
-            let (least, most) = (0..outputs).map(limits).unzip();
-            let targets = Array::from_fn([rows, outputs], |at| (values[at] - mean[at % outputs]) / deviation[at % outputs]);
-            (Scale { mean, deviation, least, most, smearing: None }, targets)
-        }
-    }
-}
-
 /// `[rows, 1 + width]` with a column of ones in front.
 fn with_ones(encoded: &Array) -> Array {
     let (rows, width) = (encoded.shape().batch(), encoded.shape().features());
     let values = encoded.to_vec::<f32>();
-    let place = |at: usize| if at % (width + 1) == 0 { 1.0 } else { values[at / (width + 1) * width + at % (width + 1) - 1] };
+    let place =
+        |at: usize| if at.is_multiple_of(width + 1) { 1.0 } else { values[at / (width + 1) * width + at % (width + 1) - 1] };
     Array::from_fn([rows, width + 1], place)
 }
 

@@ -1,8 +1,8 @@
 //! Logistic regression of several classes, for many folds and penalties at once.
 //!
-//! In: inputs, classes, and for each problem the weights of its rows and the penalties of its coefficients. Out: coefficients. All
-//! problems share two matrix products a step; each is minimized by the limited-memory BFGS method (Nocedal and Wright 2006,
-//! algorithm 7.4) with steps of its own.
+//! In: inputs, classes, and for each problem the weights of its rows and the penalties of its coefficients. Out:
+//! coefficients. All problems share two matrix products a step; each is minimized by the limited-memory BFGS method (Nocedal
+//! and Wright 2006, algorithm 7.4) with steps of its own.
 
 use std::collections::VecDeque;
 
@@ -28,11 +28,11 @@ struct Search {
     done: bool,
 }
 
-/// Minimizes the mean over rows of `weight * cross-entropy`, plus half the squared coefficients times their penalties over the number
-/// of rows.
+/// Minimizes the mean over rows of `weight * cross-entropy`, plus half the squared coefficients times their penalties over
+/// the number of rows.
 ///
-/// `inputs` are `[rows, size]`, `classes` `[rows, classes]` of 0 and 1, `weights` `[rows, problems]`; a penalty for each input and
-/// problem. The coefficients of a problem are `[size, classes]`.
+/// `inputs` are `[rows, size]`, `classes` `[rows, classes]` of 0 and 1, `weights` `[rows, problems]`; a penalty for each
+/// input and problem. The coefficients of a problem are `[size, classes]`.
 ///
 /// # Errors
 /// If the step cannot be traced.
@@ -115,7 +115,7 @@ impl Search {
             return;
         }
         let slope = dot(&self.gradient, &self.direction);
-        if !(value <= self.value + 1e-4 * self.step * slope) {
+        if value.is_nan() || value > self.value + 1e-4 * self.step * slope {
             self.step *= 0.4;
             self.idle += 1;
             self.done = self.idle > 12;

@@ -1,7 +1,7 @@
 //! The model for tables: what a row's columns are, how they are encoded, and how the model learns.
 //!
-//! In: rows of numbers, times and codes of categories. Out: a model from such rows to predictions in the targets' unit, or to the
-//! probabilities of classes, with all that it takes from the training rows among its weights.
+//! In: rows of numbers, times and codes of categories. Out: a model from such rows to predictions in the targets' unit, or to
+//! the probabilities of classes, with all that it takes from the training rows among its weights.
 
 mod base;
 mod encoding;
@@ -9,8 +9,10 @@ mod ensemble;
 mod folds;
 mod learning;
 mod logistic;
+mod plan;
 mod problem;
 mod ridge;
+mod scale;
 mod table_net;
 
 pub use encoding::Encoding;

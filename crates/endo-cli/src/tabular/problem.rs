@@ -15,8 +15,8 @@ pub enum Feature {
         /// The column's name.
         name: String,
     },
-    /// A code: 0 is what the training rows do not hold (or hold too rarely), 1 and above are known categories. A missing one is
-    /// a category of its own if the training rows have it.
+    /// A code: 0 is what the training rows do not hold (or hold too rarely), 1 and above are known categories. A missing one
+    /// is a category of its own if the training rows have it.
     Category {
         /// The column's name.
         name: String,
@@ -77,7 +77,8 @@ pub struct Settings {
     pub batch_size: Option<usize>,
     /// The learning rate.
     pub learning_rate: Option<f64>,
-    /// The share of the rows that each net leaves out, another share for each net. With `None` every row is left out by one net.
+    /// The share of the rows that each net leaves out, another share for each net. With `None` every row is left out by one
+    /// net.
     pub validation: Option<f64>,
     /// Factors of the rows' weights by class.
     pub class_weight: Option<Vec<f64>>,

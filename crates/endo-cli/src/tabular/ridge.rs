@@ -56,7 +56,8 @@ impl Normal {
         Ok(Self { folds: parts })
     }
 
-    /// The coefficients `[used, outputs]` of the first `used` inputs for each fold; none where the equations cannot be solved.
+    /// The coefficients `[used, outputs]` of the first `used` inputs for each fold; none where the equations cannot be
+    /// solved.
     pub fn of_folds(&self, used: usize, penalty: impl Fn(usize) -> f64) -> Option<Vec<Vec<f64>>> {
         self.folds.iter().map(|products| products.solve(used, &penalty)).collect()
     }

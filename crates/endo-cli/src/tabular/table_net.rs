@@ -1,38 +1,14 @@
 //! The model of a table: from the numbers of a row to predictions in the targets' unit, or to probabilities.
 //!
-//! In: rows `[batch, features]` in `f64`. Out: `[batch, outputs]` in `f64`: what is linear in the encoded inputs, and the mean of what
-//! the nets say, each times its share.
+//! In: rows `[batch, features]` in `f64`. Out: `[batch, outputs]` in `f64`: what is linear in the encoded inputs, and the
+//! mean of what the nets say, each times its share.
 
 use endo::prelude::*;
 
 use super::encoding::Encoding;
 use super::ensemble::Ensemble;
 use super::problem::Task;
-
-/// How targets are standardized, and what predictions may be.
-#[derive(Clone, Debug)]
-pub struct Scale {
-    /// The means of targets; the logarithms of classes' shares.
-    pub mean: Vec<f64>,
-    /// The deviations of targets.
-    pub deviation: Vec<f64>,
-    /// The least predictions.
-    pub least: Vec<f64>,
-    /// The largest predictions.
-    pub most: Vec<f64>,
-    /// Where logarithms of targets are learnt, what their exponentials are multiplied by: the mean of what is skewed is larger than
-    /// the exponential of its logarithm's mean (Duan 1983).
-    pub smearing: Option<f64>,
-}
-
-impl Scale {
-    /// A standardized prediction of a target in its unit.
-    pub fn in_unit(&self, target: usize, said: f64) -> f64 {
-        let value = said * self.deviation[target] + self.mean[target];
-        let value = self.smearing.map_or(value, |smearing| smearing * value.exp());
-        value.max(self.least[target]).min(self.most[target])
-    }
-}
+use super::scale::Scale;
 
 /// The shares of what is linear and of the nets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,18 +78,5 @@ impl Layer for TableNet {
 
     fn name(&self) -> Option<&str> {
         Some("table")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn logarithms_come_back_in_the_unit_and_stay_within_bounds() {
-        let mut scale = Scale { mean: vec![1.0], deviation: vec![2.0], least: vec![0.0], most: vec![9.0], smearing: None };
-        assert_eq!([scale.in_unit(0, 1.5), scale.in_unit(0, -1.0), scale.in_unit(0, 50.0)], [4.0, 0.0, 9.0]);
-        scale.smearing = Some(1.5);
-        assert_eq!([scale.in_unit(0, -0.5), scale.in_unit(0, 1e6)], [1.5, 9.0]);
     }
 }

@@ -1,0 +1,80 @@
+//! How large the nets are and how long they learn.
+//!
+//! In: the number of rows and of columns, and what the user asked for. Out: all the numbers of a training. They were chosen
+//! by means over real tables, on splits that no figure of a report comes from.
+
+use super::problem::Settings;
+
+/// The size of the nets and the length of training, from the number of rows.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The number of nets.
+    pub nets: usize,
+    /// The units of hidden layers.
+    pub hidden: Vec<usize>,
+    /// The share of hidden units left out at random.
+    pub dropout: f64,
+    /// The most pieces of a number.
+    pub pieces: usize,
+    /// The most epochs.
+    pub epochs: usize,
+    /// The rows in a step.
+    pub batch_size: usize,
+    /// The first learning rate, which falls to 0 along half a cosine.
+    pub learning_rate: f64,
+    /// The decay of weights.
+    pub decay: f64,
+    /// The epochs without improvement after which training stops.
+    pub patience: usize,
+    /// The share of rows that each net leaves out.
+    pub share: f64,
+}
+
+impl Plan {
+    /// The plan for a number of rows and of columns that hold numbers or times.
+    pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
+        let large = rows > LARGE;
+        let epochs = settings
+            .epochs
+            .unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
+        let nets = if large {
+            3
+        } else if rows > 1000 {
+            6
+        } else {
+            8
+        };
+        let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
+        Self {
+            nets,
+            hidden: vec![if large { 64 } else { 48 }; 2],
+            dropout: 0.0,
+            pieces: (rows / 10).clamp(4, 16).min(MOST_PIECES / numbers.max(1)).max(2),
+            epochs,
+            batch_size: settings.batch_size.unwrap_or(batch_size),
+            learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
+            decay: 0.02,
+            patience: (epochs / 12).max(4),
+            share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
+        }
+    }
+}
+
+/// More rows than this are many: larger nets, which leave out fewer of them.
+pub const LARGE: usize = 3000;
+
+/// About the most pieces of all numbers together.
+const MOST_PIECES: usize = 320;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_rows_get_more_nets_and_more_epochs() {
+        let plan = |rows: usize| Plan::new(rows, 10, &Settings::new(0));
+        assert_eq!([plan(400).nets, plan(2000).nets, plan(40_000).nets], [8, 6, 3]);
+        assert_eq!([plan(400).epochs, plan(40_000).epochs], [200, 16]);
+        assert_eq!(Plan::new(400, 100, &Settings::new(0)).pieces, 3);
+    }
+}
