@@ -34,8 +34,9 @@ The table is a CSV file: the first line names the columns, and each line below i
 Delimiter, decimal marks, dates, categories and missing cells are found and shown before the
 training; options override them.
 
-The error is that of a model which has not seen the rows to test on. The model that is saved is
-trained again on all rows, with what was found out (--no-refit saves the tested one).
+The error is that of a model which has not seen the rows to test on. Of fewer than 10,000 others,
+the model that is saved is trained again on all rows, with what was found out (--no-refit saves the
+tested one).
 
 In the folder --out are model.endo (for predict, evaluate, explain and export), report.html
 (figures of the training) and run.toml (settings, columns, scores and history).";

@@ -66,6 +66,7 @@ impl Recipe {
             learning_rate: arguments.learning_rate,
             validation: arguments.validation,
             class_weight,
+            reconstruction: arguments.reconstruction,
             ..Settings::new(arguments.seed)
         };
         let definition = match &arguments.model {

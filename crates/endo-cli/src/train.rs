@@ -59,7 +59,7 @@ pub fn train(arguments: &Training) -> Result<()> {
     let fitted = recipe.learn(&problem, &learnable, callbacks(arguments, &mut output))?;
     let test = view.dataset(&schema, &parts.test)?;
     let judgement = judge(&goal, &fitted, &all, &test)?;
-    let (saved, schema) = match arguments.refit {
+    let (saved, schema) = match arguments.refit && all.len() < MANY {
         false => (fitted, schema),
         true => {
             let (schema, _) = view.schema(&rows)?;
@@ -79,6 +79,9 @@ pub fn train(arguments: &Training) -> Result<()> {
     }
     written
 }
+
+/// From so many rows on, those of the test would change little: the model that was tested is saved.
+const MANY: usize = 10_000;
 
 /// A table as what is predicted of it.
 struct View<'a> {

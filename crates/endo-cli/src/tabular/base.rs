@@ -71,7 +71,7 @@ const LOGISTIC: [f64; 5] = [0.1, 1.0, 5.0, 25.0, 125.0];
 const FEW_LOGISTIC: [f64; 2] = [2.0, 50.0];
 
 /// Rows times inputs times classes from which there is much to compute.
-const MUCH: usize = 1_000_000;
+const MUCH: usize = 300_000;
 
 /// The penalties of a line of more than [`WIDE`] inputs.
 const FEW_LINE: [f64; 3] = [0.1, 10.0, 1000.0];

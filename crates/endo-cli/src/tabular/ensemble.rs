@@ -17,12 +17,16 @@ pub struct Sizes {
     pub outputs: usize,
     /// The share of hidden units left out at random in training.
     pub dropout: f64,
+    /// The weight of the loss term `reconstruction`; 0 for none.
+    pub reconstruction: f64,
 }
 
 /// The nets.
 pub struct Ensemble {
     sizes: Sizes,
     layers: Vec<(Weight, Weight)>,
+    /// From the last hidden units of each net back to the inputs.
+    reconstruct: [Weight; 2],
     dropouts: Vec<Dropout>,
     /// First values, where they are given.
     values: Option<Vec<Array>>,
@@ -34,12 +38,13 @@ impl Ensemble {
         let layer = |index: usize| (Weight::new(format!("kernel_{index}")), Weight::new(format!("bias_{index}")));
         let layers = (0..=sizes.hidden.len()).map(layer).collect();
         let dropouts = sizes.hidden.iter().map(|_| Dropout::new(sizes.dropout)).collect();
-        Self { sizes, layers, dropouts, values: None }
+        let reconstruct = ["reconstruct_kernel", "reconstruct_bias"].map(Weight::new);
+        Self { sizes, layers, reconstruct, dropouts, values: None }
     }
 
-    /// The same nets with weights of their own that have these values.
+    /// The same nets with weights of their own that have these values, to predict with.
     pub fn with_values(&self, values: Vec<Array>) -> Self {
-        Self { values: Some(values), ..Self::new(self.sizes.clone()) }
+        Self { values: Some(values), ..Self::new(Sizes { reconstruction: 0.0, ..self.sizes.clone() }) }
     }
 
     /// The values of the weights; none before they are made.
@@ -62,6 +67,21 @@ impl Ensemble {
     }
 }
 
+impl Ensemble {
+    /// Adds how well the last hidden units `[nets, batch, units]` reconstruct the inputs to the loss.
+    fn reconstruct(&self, z: &Tensor, x: &Tensor, cx: &mut Context) {
+        let (nets, units) = (self.sizes.nets, z.features());
+        let deviation = (1.0 / units as f64).sqrt();
+        let random =
+            move |shape: &Shape, random: &mut Random| Array::from_fn(shape.clone(), |_| (deviation * random.normal_f64()) as f32);
+        let kernel = self.reconstruct[0].get(self, [nets, units, x.features()], &random, cx);
+        let bias = self.reconstruct[1].get(self, [nets, 1, x.features()], &Zeros, cx);
+        let error = (z.matmul(&kernel) + bias - x.expand_dims(0)).square().mean();
+        cx.add_loss("reconstruction", self.sizes.reconstruction * &error);
+        cx.add_metric("reconstruction_error", &error);
+    }
+}
+
 impl Layer for Ensemble {
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let (nets, batch) = (self.sizes.nets, x.batch());
@@ -76,6 +96,9 @@ impl Layer for Ensemble {
         let mut z = first.reshape([batch, nets, widths[0]]).permute(&[1, 0, 2]);
         for index in 1..widths.len() {
             z = self.dropouts[index - 1].apply(&z.maximum(0.0), cx);
+            if index + 1 == widths.len() && self.sizes.reconstruction > 0.0 {
+                self.reconstruct(&z, x, cx);
+            }
             let (inputs, units) = (widths[index - 1], widths[index]);
             let kernel = self.weight(2 * index, &[nets, inputs, units], inputs, cx);
             let bias = self.weight(2 * index + 1, &[nets, 1, units], 1, cx);
@@ -95,7 +118,7 @@ mod tests {
 
     #[test]
     fn each_net_has_weights_of_its_own() {
-        let sizes = Sizes { nets: 2, hidden: vec![1], outputs: 1, dropout: 0.0 };
+        let sizes = Sizes { nets: 2, hidden: vec![1], outputs: 1, dropout: 0.0, reconstruction: 0.0 };
         let values = [
             Array::from([[1.0_f32, -1.0]]),
             Array::zeros([2], DType::F32),

@@ -5,11 +5,13 @@
 //! is the mean of all.
 
 use endo::prelude::*;
+use endo::random::Random;
 
 use super::base::{self, Base, Penalties, Rows};
 use super::encoding::Encoding;
-use super::ensemble::{Ensemble, Sizes};
+use super::ensemble::Ensemble;
 use super::folds::Folds;
+use super::nets::{Trained, Training};
 use super::plan::{LARGE, Plan};
 use super::problem::{Feature, Problem, Settings, Task};
 use super::scale::{Scale, is_skewed, smearing, squared_error, standardized};
@@ -40,10 +42,6 @@ pub struct Learned {
     pub history: History,
     /// What was chosen.
     pub choices: Choices,
-    /// `[rows, outputs]`: what the model says of each row without having seen it; `NaN` for rows that no net left out.
-    pub out_of_fold: Array,
-    /// What the line says of each row without having seen it.
-    pub line_out_of_fold: Array,
 }
 
 /// Learns from rows; `callbacks` and `probes` watch the training of the nets.
@@ -62,7 +60,7 @@ pub fn learn<'c>(
     Learning { problem, rows, settings, found: None }.run(callbacks, probes)
 }
 
-/// Learns again from rows, all of which every net sees, with what was chosen before.
+/// Learns from more rows, with the penalties that were chosen before, and the target's logarithm if that was chosen.
 ///
 /// # Errors
 /// As [`learn`].
@@ -81,6 +79,8 @@ struct Learning<'a> {
 struct Parts<'a> {
     plan: &'a Plan,
     encoded: &'a Array,
+    /// The same with a few categories hidden.
+    masked: &'a Array,
     truth: &'a [f64],
     /// The share of rows that each net leaves out.
     share: f64,
@@ -94,7 +94,6 @@ struct Fitted {
     history: History,
     epochs: usize,
     mixture: Mixture,
-    out_of_fold: Array,
     /// The sum of squared errors on rows unseen, in the target's unit; 0 for classes.
     error: f64,
 }
@@ -109,7 +108,7 @@ impl Learning<'_> {
             Task::Classes { .. } => truth.iter().map(|&class| class as usize).collect(),
             Task::Regression { .. } => vec![0; count],
         };
-        let share = if self.found.is_some() { 0.0 } else { plan.share };
+        let share = plan.share;
         let folds = Folds::new(&groups, plan.nets, Some(share), self.settings.seed);
         let (encoding, encoded) = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, threads)?;
         let (plain_scale, targets) = standardized(task, &truth, false);
@@ -120,7 +119,11 @@ impl Learning<'_> {
             Some(found) => (base::fit(&plain_rows, found.line)?, base::fit(&plain_rows, found.penalties)?),
             None => self.search(&plain_rows, share, &groups)?,
         };
-        let parts = Parts { plan: &plan, encoded: &encoded, truth: &truth, share };
+        let masked = match self.hidden() {
+            Some(inputs) => encoding.renewed().encode(&inputs, threads)?,
+            None => encoded.clone(),
+        };
+        let parts = Parts { plan: &plan, encoded: &encoded, masked: &masked, truth: &truth, share };
         let plain = (plain_rows, plain_scale.clone(), plain);
         let curved = match self.found {
             Some(found) => found.smearing.is_some(),
@@ -138,7 +141,6 @@ impl Learning<'_> {
         };
         let outputs = task.outputs();
         let alone = Mixture { base: 1.0, nets: 0.0 };
-        let line_out_of_fold = self.said(&plain_scale, alone, &line.out_of_fold, &vec![0.0; count * outputs]);
         let build = |base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: Scale| -> Result<Model> {
             let layer = TableNet::new(task, encoding.renewed(), mean_of_folds(base, outputs), nets, mixture, scale);
             let model = Model::new(layer).seed(self.settings.seed);
@@ -149,15 +151,13 @@ impl Learning<'_> {
             model.build_on(&[Array::zeros([1, self.problem.features.len()], DType::F64)])?;
             Ok(model)
         };
-        let Fitted { base, scale, nets, history, epochs, mixture, out_of_fold, .. } = fitted;
+        let Fitted { base, scale, nets, history, epochs, mixture, .. } = fitted;
         let smearing = scale.smearing;
         Ok(Learned {
             model: build(&base, Some(nets), mixture, scale)?,
             line: build(&line, None, alone, plain_scale)?,
             history,
             choices: Choices { penalties: base.penalties, line: line.penalties, epochs, mixture, smearing },
-            out_of_fold,
-            line_out_of_fold,
         })
     }
 
@@ -190,23 +190,25 @@ impl Learning<'_> {
         callbacks: Vec<Box<dyn Callback + '_>>,
         probes: Vec<Probe>,
     ) -> Result<Fitted> {
-        let (nets, history, epochs, of_nets) = self.nets(parts.plan, &rows, parts.encoded, &base, callbacks, probes)?;
+        let Parts { plan, encoded, masked, .. } = *parts;
+        let epochs = self.found.filter(|_| parts.share == 0.0).map_or(plan.epochs, |found| found.epochs);
+        let training = Training { settings: self.settings, plan, rows: &rows, base: &base, encoded, masked };
+        let Trained { nets, history, epoch: epochs, out_of_fold: of_nets } = training.run(epochs, callbacks, probes)?;
         let mixture = match self.found {
+            _ if parts.share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
             Some(found) => found.mixture,
-            None if parts.share > 0.0 => mixture(&rows, &base, &of_nets, &scale),
             None => Mixture { base: 1.0, nets: 1.0 },
         };
         let mut error = 0.0;
         if !rows.task.is_classes() {
             let mixed = |(base, nets): (&f64, &f64)| base * mixture.base + nets * mixture.nets;
             let said: Vec<f64> = base.out_of_fold.iter().zip(&of_nets).map(mixed).collect();
-            if scale.smearing.is_some() && self.found.is_none() {
+            if scale.smearing.is_some() && parts.share > 0.0 {
                 scale.smearing = Some(smearing(&scale, parts.truth, &said));
             }
             error = squared_error(&scale, parts.truth, &said);
         }
-        let out_of_fold = self.said(&scale, mixture, &base.out_of_fold, &of_nets);
-        Ok(Fitted { base, scale, nets, history, epochs, mixture, out_of_fold, error })
+        Ok(Fitted { base, scale, nets, history, epochs, mixture, error })
     }
 
     /// The line, and what does better.
@@ -220,6 +222,24 @@ impl Learning<'_> {
         Ok((base::fit(rows, line.penalties)?, base::fit(rows, base.penalties)?))
     }
 
+    /// The inputs with a few categories replaced by the one for what is not known, so that nets learn what to say then; none
+    /// where there are no categories.
+    fn hidden(&self) -> Option<Array> {
+        let is_category: Vec<bool> =
+            self.problem.features.iter().map(|feature| matches!(feature, Feature::Category { .. })).collect();
+        if !is_category.contains(&true) {
+            return None;
+        }
+        let mut values = self.rows.inputs().to_vec::<f64>();
+        let mut random = Random::new(self.settings.seed, MASKING);
+        for (at, value) in values.iter_mut().enumerate() {
+            if is_category[at % is_category.len()] && random.uniform_f64() < HIDDEN {
+                *value = 0.0;
+            }
+        }
+        Array::new(self.rows.inputs().shape().clone(), values).ok()
+    }
+
     /// The weight of each row, of mean 1.
     fn weights(&self, groups: &[usize]) -> Vec<f32> {
         let factor = |group: &usize| self.settings.class_weight.as_ref().and_then(|weights| weights.get(*group)).copied();
@@ -229,113 +249,13 @@ impl Learning<'_> {
         weights.iter_mut().for_each(|weight| *weight *= count / sum.max(f32::MIN_POSITIVE));
         weights
     }
-
-    /// Trains the nets on what the base leaves. Returns them, the training, its best epoch, and what they say of each row
-    /// without having seen it.
-    fn nets(
-        &self,
-        plan: &Plan,
-        rows: &Rows,
-        encoded: &Array,
-        base: &Base,
-        callbacks: Vec<Box<dyn Callback + '_>>,
-        probes: Vec<Probe>,
-    ) -> Result<(Ensemble, History, usize, Vec<f64>)> {
-        let (count, outputs, nets) = (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
-        let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, dropout: plan.dropout };
-        let layer = std::sync::Arc::new(Ensemble::new(sizes));
-        let model = Model::new(layer.clone()).seed(self.settings.seed);
-        let mut model = match rows.threads {
-            Some(threads) => model.threads(threads),
-            None => model,
-        };
-        let steps = plan.epochs * count.div_ceil(plan.batch_size);
-        let optimizer = AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
-        model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
-        let [train, validation] = [true, false].map(|training| self.targets(rows, base, nets, training));
-        let train = Dataset::new(encoded.clone(), train)?;
-        let mask = rows.folds.mask();
-        let judging: Vec<usize> =
-            (0..count).filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0)).collect();
-        let judged = match judging.is_empty() {
-            true => None,
-            false => Some(Dataset::new(encoded.take(&judging), validation.take(&judging))?),
-        };
-        let epochs = self.found.map_or(plan.epochs, |found| found.epochs);
-        let mut fit = Fit::epochs(epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
-        for probe in probes {
-            fit = fit.probe(probe);
-        }
-        if let Some(judged) = &judged {
-            let best = EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
-            fit = fit.validation(judged).callback(best);
-        }
-        let history = model.fit(&train, fit)?;
-        let losses = history.get("val_loss");
-        let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let best = losses.iter().position(|&loss| loss == least).map_or(history.epochs.len(), |epoch| epoch + 1);
-        let said = model.predict(encoded)?.to_vec::<f32>();
-        let mut of_nets = vec![0.0; count * outputs];
-        for row in 0..count {
-            let left_out: f32 = mask[row * nets..(row + 1) * nets].iter().sum();
-            for at in 0..nets * outputs {
-                let (net, output) = (at / outputs, at % outputs);
-                if mask[row * nets + net] > 0.0 {
-                    of_nets[row * outputs + output] += f64::from(said[row * nets * outputs + at] / left_out);
-                }
-            }
-        }
-        Ok((layer.with_values(layer.values()), history, best, of_nets))
-    }
-
-    /// What the loss takes: what the base says for each net, the targets, and the weight of the row for each net.
-    fn targets(&self, rows: &Rows, base: &Base, nets: usize, training: bool) -> Array {
-        let (count, outputs, width) =
-            (rows.inputs.shape().batch(), rows.targets.shape().features(), rows.inputs.shape().features());
-        let (mask, inputs) = (rows.folds.mask(), rows.inputs.to_vec::<f32>());
-        let targets = rows.targets.to_vec::<f64>();
-        let mut values = Vec::with_capacity(count * (nets * outputs + outputs + nets));
-        let mut said = vec![0.0; outputs];
-        for row in 0..count {
-            for coefficients in &base.folds {
-                said.fill(0.0);
-                for (x, coefficients) in inputs[row * width..(row + 1) * width].iter().zip(coefficients.chunks_exact(outputs)) {
-                    said.iter_mut().zip(coefficients).for_each(|(said, coefficient)| *said += f64::from(*x) * coefficient);
-                }
-                values.extend(said.iter().map(|&said| said as f32));
-            }
-            values.extend(targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32));
-            let factor = rows.weights[row];
-            values.extend(mask[row * nets..(row + 1) * nets].iter().map(|&left_out| match training {
-                true => (1.0 - left_out) * factor,
-                false => left_out * factor * nets as f32,
-            }));
-        }
-        let width = values.len() / count.max(1);
-        Array::new([count, width], values).unwrap_or_else(|_| Array::zeros([count, width], DType::F32))
-    }
-
-    /// Predictions of rows from what the base and the nets say.
-    fn said(&self, scale: &Scale, mixture: Mixture, base: &[f64], nets: &[f64]) -> Array {
-        let (task, outputs, count) = (self.problem.task, self.problem.task.outputs(), self.rows.len());
-        let mut values = Vec::with_capacity(count * outputs);
-        for row in 0..count {
-            let range = row * outputs..(row + 1) * outputs;
-            let mixed = mixed(task, scale, mixture, &base[range.clone()], &nets[range]);
-            match task {
-                Task::Regression { .. } => values.extend(
-                    mixed.iter().enumerate().map(|(at, &said)| if said.is_nan() { said } else { scale.in_unit(at, said) }),
-                ),
-                Task::Classes { .. } => {
-                    let most = mixed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    let sum: f64 = mixed.iter().map(|logit| (logit - most).exp()).sum();
-                    values.extend(mixed.iter().map(|logit| (logit - most).exp() / sum));
-                }
-            }
-        }
-        Array::from_fn([count, outputs], |at| values[at])
-    }
 }
+
+/// The share of categories that are hidden from the nets while they learn.
+const HIDDEN: f64 = 0.01;
+
+/// The stream of the seed by which categories are hidden.
+const MASKING: u64 = u64::MAX - 1;
 
 /// Logarithms are learnt if their error in the target's unit is less than this share of what it is without.
 const GAIN: f64 = 0.98;
@@ -346,23 +266,22 @@ fn mixed(task: Task, scale: &Scale, mixture: Mixture, base: &[f64], nets: &[f64]
     (0..base.len()).map(|at| prior(at) + (base[at] - prior(at)) * mixture.base + nets[at] * mixture.nets).collect()
 }
 
-/// The shares that do best on rows left out, on a grid.
+/// The shares that do best on rows left out, on a grid. Of many rows some are looked at.
 fn mixture(rows: &Rows, base: &Base, nets: &[f64], scale: &Scale) -> Mixture {
     let outputs = rows.task.outputs();
     let targets = rows.targets.to_vec::<f64>();
+    let left_out: Vec<usize> = (0..targets.len() / outputs).filter(|row| !base.out_of_fold[row * outputs].is_nan()).collect();
+    let every = left_out.len().div_ceil(MOST_JUDGED).max(1);
     let mut best = (f64::INFINITY, Mixture { base: 1.0, nets: 1.0 });
     for of_base in [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0] {
         for of_nets in [1.0, 0.8, 0.6, 0.4, 0.2, 0.0] {
             let mixture = Mixture { base: of_base, nets: of_nets };
-            let mut total = 0.0;
-            for row in 0..targets.len() / outputs {
+            let of_row = |&row: &usize| {
                 let range = row * outputs..(row + 1) * outputs;
-                if base.out_of_fold[range.start].is_nan() {
-                    continue;
-                }
                 let said = mixed(rows.task, scale, mixture, &base.out_of_fold[range.clone()], &nets[range.clone()]);
-                total += f64::from(rows.weights[row]) * base::loss(rows.task, &said, &targets[range]);
-            }
+                f64::from(rows.weights[row]) * base::loss(rows.task, &said, &targets[range])
+            };
+            let total: f64 = left_out.iter().step_by(every).map(of_row).sum();
             if total < best.0 {
                 best = (total, mixture);
             }
@@ -371,22 +290,8 @@ fn mixture(rows: &Rows, base: &Base, nets: &[f64], scale: &Scale) -> Mixture {
     best.1
 }
 
-/// The loss of all nets: each is judged on what the base says for it and what it adds.
-fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send + Sync + 'static {
-    let outputs = task.outputs();
-    move |y_true: &Tensor, y_pred: &Tensor| {
-        let batch = y_pred.batch();
-        let offset = y_true.slice(1, ..nets * outputs);
-        let truth = y_true.slice(1, nets * outputs..nets * outputs + outputs).reshape([batch, 1, outputs]);
-        let weights = y_true.slice(1, nets * outputs + outputs..);
-        let said = (y_pred + offset).reshape([batch, nets, outputs]);
-        let losses = match task {
-            Task::Regression { .. } => (said - truth).square().mean_axes(&[-1]),
-            Task::Classes { .. } => said.logsumexp_axes(&[-1]) - (&said * truth).sum_axes(&[-1]),
-        };
-        (losses * weights).mean_axes(&[-1])
-    }
-}
+/// At most about so many rows choose the shares.
+const MOST_JUDGED: usize = 5000;
 
 /// `[rows, 1 + width]` with a column of ones in front.
 fn with_ones(encoded: &Array) -> Array {

@@ -9,6 +9,7 @@ mod ensemble;
 mod folds;
 mod learning;
 mod logistic;
+mod nets;
 mod plan;
 mod problem;
 mod ridge;
@@ -16,5 +17,5 @@ mod scale;
 mod table_net;
 
 pub use encoding::Encoding;
-pub use learning::{Choices, learn, refit};
+pub use learning::{Choices, Learned, learn, refit};
 pub use problem::{Feature, Problem, Settings, Task};

@@ -36,7 +36,7 @@ impl Plan {
         let large = rows > LARGE;
         let epochs = settings
             .epochs
-            .unwrap_or(((if large { 3000.0 } else { 4000.0 }) / (rows.max(1) as f64).sqrt()).clamp(16.0, 300.0) as usize);
+            .unwrap_or(((if large { 1400.0 } else { 3000.0 }) / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
         let nets = if large {
             3
         } else if rows > 1000 {

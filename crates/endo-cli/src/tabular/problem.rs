@@ -82,11 +82,14 @@ pub struct Settings {
     pub validation: Option<f64>,
     /// Factors of the rows' weights by class.
     pub class_weight: Option<Vec<f64>>,
+    /// The weight of a loss term: the mean squared error with which the nets' last hidden units reconstruct the encoded inputs.
+    pub reconstruction: Option<f64>,
 }
 
 impl Settings {
     /// The defaults with a seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, threads: None, epochs: None, batch_size: None, learning_rate: None, validation: None, class_weight: None }
+        let (threads, epochs, batch_size, learning_rate, validation) = (None, None, None, None, None);
+        Self { seed, threads, epochs, batch_size, learning_rate, validation, class_weight: None, reconstruction: None }
     }
 }

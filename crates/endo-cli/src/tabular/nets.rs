@@ -1,0 +1,139 @@
+//! Training nets on what a linear part leaves of the targets.
+//!
+//! In: encoded rows, the linear part of each fold, and which rows each net leaves out. Out: the nets as they were when they did best on
+//! rows left out, and what they say of these.
+
+use std::sync::Arc;
+
+use endo::prelude::*;
+
+use super::base::{Base, Rows};
+use super::ensemble::{Ensemble, Sizes};
+use super::plan::Plan;
+use super::problem::{Settings, Task};
+
+/// A training of nets.
+pub struct Training<'a> {
+    /// The seed and what the user asked for.
+    pub settings: &'a Settings,
+    /// The sizes.
+    pub plan: &'a Plan,
+    /// The rows, their targets and folds.
+    pub rows: &'a Rows<'a>,
+    /// What is linear, for each fold.
+    pub base: &'a Base,
+    /// The rows `[rows, width]`.
+    pub encoded: &'a Array,
+    /// The rows that are learnt from: the same with a few categories hidden.
+    pub masked: &'a Array,
+}
+
+/// Nets that were trained.
+pub struct Trained {
+    /// As they were in the epoch that did best.
+    pub nets: Ensemble,
+    /// The training.
+    pub history: History,
+    /// The epoch that did best, counted from 1.
+    pub epoch: usize,
+    /// `[rows, outputs]`: what is said of a row by nets that leave it out; 0 where none does.
+    pub out_of_fold: Vec<f64>,
+}
+
+impl Training<'_> {
+    /// Trains for at most so many epochs; fewer, if there are rows left out and these say so.
+    ///
+    /// # Errors
+    /// If the numbers of the training grow without bound.
+    pub fn run(&self, epochs: usize, callbacks: Vec<Box<dyn Callback + '_>>, probes: Vec<Probe>) -> Result<Trained> {
+        let Self { plan, rows, encoded, .. } = *self;
+        let (count, outputs, nets) = (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
+        let reconstruction = self.settings.reconstruction.unwrap_or(0.0);
+        let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, dropout: plan.dropout, reconstruction };
+        let layer = Arc::new(Ensemble::new(sizes));
+        let model = Model::new(layer.clone()).seed(self.settings.seed);
+        let mut model = match rows.threads {
+            Some(threads) => model.threads(threads),
+            None => model,
+        };
+        let steps = plan.epochs * count.div_ceil(plan.batch_size);
+        let optimizer = AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
+        model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
+        let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true))?;
+        let mask = rows.folds.mask();
+        let left_out: Vec<usize> =
+            (0..count).filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0)).collect();
+        let judged = match left_out.is_empty() {
+            true => None,
+            false => Some(Dataset::new(encoded.take(&left_out), self.targets(encoded, false).take(&left_out))?),
+        };
+        let mut fit = Fit::epochs(epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
+        fit = probes.into_iter().fold(fit, Fit::probe);
+        if let Some(judged) = &judged {
+            let best = EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
+            fit = fit.validation(judged).callback(best);
+        }
+        let history = model.fit(&train, fit)?;
+        let losses = history.get("val_loss");
+        let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let epoch = losses.iter().position(|&loss| loss == least).map_or(history.epochs.len(), |epoch| epoch + 1);
+        let mut out_of_fold = vec![0.0; count * outputs];
+        if let Some(judged) = &judged {
+            let said = model.predict(judged.inputs())?.to_vec::<f32>();
+            for (said, &row) in said.chunks_exact(nets * outputs).zip(&left_out) {
+                let mask = &mask[row * nets..(row + 1) * nets];
+                let sayers: f32 = mask.iter().sum();
+                for (_, said) in mask.iter().zip(said.chunks_exact(outputs)).filter(|(left_out, _)| **left_out > 0.0) {
+                    let sums = &mut out_of_fold[row * outputs..(row + 1) * outputs];
+                    sums.iter_mut().zip(said).for_each(|(sum, &said)| *sum += f64::from(said / sayers));
+                }
+            }
+        }
+        Ok(Trained { nets: layer.with_values(layer.values()), history, epoch, out_of_fold })
+    }
+
+    /// What the loss takes, for rows as they are encoded: what the base says for each net, the targets, and the weight of the row for
+    /// each net, which is of those that learn from it or of those that leave it out.
+    fn targets(&self, encoded: &Array, training: bool) -> Array {
+        let (rows, nets) = (self.rows, self.plan.nets);
+        let (count, outputs, width) = (encoded.shape().batch(), rows.targets.shape().features(), encoded.shape().features());
+        let (mask, inputs, targets) = (rows.folds.mask(), encoded.to_vec::<f32>(), rows.targets.to_vec::<f64>());
+        let mut values = Vec::with_capacity(count * (nets * outputs + outputs + nets));
+        let mut said = vec![0.0; outputs];
+        for row in 0..count {
+            for coefficients in &self.base.folds {
+                let (constant, coefficients) = coefficients.split_at(outputs);
+                said.copy_from_slice(constant);
+                for (x, coefficients) in inputs[row * width..(row + 1) * width].iter().zip(coefficients.chunks_exact(outputs)) {
+                    said.iter_mut().zip(coefficients).for_each(|(said, coefficient)| *said += f64::from(*x) * coefficient);
+                }
+                values.extend(said.iter().map(|&said| said as f32));
+            }
+            values.extend(targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32));
+            let factor = rows.weights[row];
+            values.extend(mask[row * nets..(row + 1) * nets].iter().map(|&left_out| match training {
+                true => (1.0 - left_out) * factor,
+                false => left_out * factor * nets as f32,
+            }));
+        }
+        let width = nets * outputs + outputs + nets;
+        Array::new([count, width], values).unwrap_or_else(|_| Array::zeros([count, width], DType::F32))
+    }
+}
+
+/// The loss of all nets: each is judged on what the base says for it and what it adds.
+fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send + Sync + 'static {
+    let outputs = task.outputs();
+    move |y_true: &Tensor, y_pred: &Tensor| {
+        let batch = y_pred.batch();
+        let offset = y_true.slice(1, ..nets * outputs);
+        let truth = y_true.slice(1, nets * outputs..nets * outputs + outputs).reshape([batch, 1, outputs]);
+        let weights = y_true.slice(1, nets * outputs + outputs..);
+        let said = (y_pred + offset).reshape([batch, nets, outputs]);
+        let losses = match task {
+            Task::Regression { .. } => (said - truth).square().mean_axes(&[-1]),
+            Task::Classes { .. } => said.logsumexp_axes(&[-1]) - (&said * truth).sum_axes(&[-1]),
+        };
+        (losses * weights).mean_axes(&[-1])
+    }
+}
