@@ -86,13 +86,20 @@ impl Callback for EpochRecords<'_> {
     }
 }
 
-/// Lines of cells under each other, the first line being the header: words aligned to the left, figures to the right.
+/// A number of things: `1 row`, `2 rows`.
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Lines of cells under each other, the first line being the header: names in the first column and words aligned to the left, figures
+/// to the right.
 pub fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let is_figure =
         |cell: &String| cell.is_empty() || (!cell.contains(' ') && cell.contains(|letter: char| letter.is_ascii_digit()));
-    let are_figures: Vec<bool> =
-        (0..columns).map(|column| lines.iter().skip(1).filter_map(|line| line.get(column)).all(is_figure)).collect();
+    let are_figures: Vec<bool> = (0..columns)
+        .map(|column| column > 0 && lines.iter().skip(1).filter_map(|line| line.get(column)).all(is_figure))
+        .collect();
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
@@ -145,6 +152,8 @@ mod tests {
         let lines =
             [["", "rmse", "r2"], ["the model", "0.5", "0.9"], ["é", "10.25", ""]].map(|line| line.map(String::from).to_vec());
         assert_eq!(aligned(&lines), "              rmse   r2\n  the model    0.5  0.9\n  é          10.25");
+        let lines = [["column", "missing"], ["x1", "3"]].map(|line| line.map(String::from).to_vec());
+        assert_eq!(aligned(&lines), "  column  missing\n  x1            3");
         assert_eq!(aligned(&[]), "");
     }
 }
