@@ -64,9 +64,29 @@ impl Record {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         let separator = if self.0.is_empty() { "" } else { "," };
         // Writing to a string cannot fail.
-        let _ = write!(self.0, "{separator}{}:{}", Value::from(name), value.into());
+        let _ = write!(self.0, "{separator}{}:{}", escaped(&Value::from(name)), escaped(&value.into()));
         self
     }
+}
+
+/// A value in JSON, in which also letters that nobody sees, or that a terminal obeys, are escaped. It means the same.
+fn escaped(value: &Value) -> String {
+    let text = value.to_string();
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_ascii_graphic() || letter == ' ' || letter.escape_debug().count() == 1 {
+            escaped.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    escaped
 }
 
 impl std::fmt::Display for Record {
@@ -145,6 +165,9 @@ mod tests {
         let record = Record::default().with("z", 1).with("a \"b\"", 0.5).with("c", f64::NAN).with("d", "x\n");
         assert_eq!(record.to_string(), r#"{"z":1,"a \"b\"":0.5,"c":null,"d":"x\n"}"#);
         assert_eq!(Record::default().to_string(), "{}");
+        let text = Record::default().with("ö\u{200b}", "\u{9b}1m\u{7f}\u{e0041}\"").to_string();
+        assert_eq!(text, r#"{"ö\u200b":"\u009b1m\u007f\udb40\udc41\""}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["ö\u{200b}"], "\u{9b}1m\u{7f}\u{e0041}\"");
     }
 
     #[test]

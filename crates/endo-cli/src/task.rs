@@ -60,12 +60,15 @@ impl Goal {
             Values::Words(words) => Some(words),
             _ => table.spelled(target),
         };
+        let are_words = matches!(table.values(target)?, Values::Words(_));
         let many = |count: &dyn std::fmt::Display| {
             let (target, rows) = (shown(target), counted(table.len(), "row"));
             let message = format!("column `{target}` has {count} different values in {rows}, which are too many for classes");
-            let help = match table.values(&target) {
-                Ok(Values::Words(_)) => "choose another target, or give a table with at least two rows of each class",
-                _ => "predict numbers with --task regression, or choose another target",
+            let help = match are_words {
+                true => {
+                    format!("choose another target: at most {MOST_CLASSES} classes are learnt, with two rows of each on average")
+                }
+                false => "predict numbers with --task regression, or choose another target".to_string(),
             };
             Error::new(ErrorKind::Data, message).help(help)
         };

@@ -36,7 +36,7 @@ const CASES: [Case; 40] = [
     ("y\n1\n2\n3\n4\n", TRAIN, 1, &["`y` is the only column"]),
     ("x,y\n1,5\n2,5\n3,5\n4,5\n", TRAIN, 1, &["t.csv: column `y` is 5 in every row", "help: choose another target"]),
     ("x,y\n1,2\n2,3\n", TRAIN, 1, &["t.csv: one row is left to train on", "at least 3 rows"]),
-    ("x,y\n1,a\n2,b\n3,c\n4,d\n", TRAIN, 1, &["`y` has 4 different values in 4 rows", "two rows of each class"]),
+    ("x,y\n1,a\n2,b\n3,c\n4,d\n", TRAIN, 1, &["`y` has 4 different values in 4 rows", "two rows of each on average"]),
     ("x,y\n1,1e-300\n2,2e-300\n3,3e-300\n4,5e-300\n", TRAIN, 1, &["are smaller than f64 holds", "in a smaller unit"]),
     ("x,y\n1,4611686018427387904\n2,4611686018427387905\n3,4611686018427387906\n", TRAIN, 1, &["all of its numbers are 4.61", "subtract"]),
     ("x,y\n1,1e300\n2,1e300\n3,1e300\n", TRAIN, 1, &["column `y` is 1e300 in every row"]),
