@@ -220,7 +220,7 @@ fn quiet_commands_print_what_was_asked_for_alone() {
 #[test]
 fn what_was_missing_or_a_date_in_training_is_so_later() {
     let scene = Scene::new("kept");
-    let row = |i: usize| format!("{},2024-01-{:02}\n", if i % 5 == 0 { -999 } else { (i % 7) as i32 }, 1 + i % 7);
+    let row = |i: i32| format!("{},2024-01-{:02}\n", if i % 5 == 0 { -999 } else { i % 7 }, 1 + i % 7);
     scene.write("t.csv", &(0..80).fold("a,y\n".to_string(), |table, i| table + &row(i)));
     let said = scene.prints("train --data t.csv --target y --missing -999 --epochs 2");
     assert!(said.contains("regression, in seconds since 1970") && said.contains("0 to 6"), "{said}");
