@@ -303,7 +303,7 @@ mod tests {
         assert_eq!((applied.model, applied.data, applied.out), ("endo-out".into(), "-".into(), "-".into()));
         assert_eq!(applied.reading.decimal, Some(','));
         let Command::Evaluate(applied) = parse("endo evaluate a/model.endo --data t.csv --json").unwrap() else { panic!() };
-        assert!(applied.printing.json && applied.model == PathBuf::from("a/model.endo"));
+        assert_eq!((applied.printing.json, applied.model), (true, PathBuf::from("a/model.endo")));
         let Command::Export(applied) = parse("endo export endo-out --out p.endo").unwrap() else { panic!() };
         assert_eq!(applied.out, PathBuf::from("p.endo"));
         assert!(parse("endo predict --data t.csv").unwrap_err().to_string().contains("<MODEL>"));

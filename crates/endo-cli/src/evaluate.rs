@@ -8,7 +8,7 @@ use endo::random::Random;
 
 use crate::arguments::Application;
 use crate::model_file::TableModel;
-use crate::output::{Output, Record, aligned};
+use crate::output::{Output, Record, aligned, counted};
 use crate::run_folder::warn;
 use crate::scores::Scores;
 use crate::source::Rows;
@@ -18,6 +18,8 @@ use crate::task::Goal;
 const SHUFFLES: u64 = 5;
 /// At most so many rows are looked at to explain a model.
 const EXPLAINED: usize = 5000;
+/// A growth by so many percent is not shown as such.
+const MOST_SHOWN: f64 = 1e6;
 
 /// Judges a model.
 ///
@@ -27,16 +29,17 @@ pub fn evaluate(arguments: &Application) -> Result<()> {
     let mut output = Output::stdout(arguments.printing.quiet);
     let (model, rows) = read(arguments)?;
     let scores = scores(&model.goal, &model.predict_encoded(&rows.inputs)?, &rows.targets);
+    scores.check(&format!("{} of {}", counted(rows.len(), "row"), rows.title))?;
     if arguments.printing.json {
         let record = Record::default().with("run", model.run.as_str()).with("rows", rows.len());
         return output.result(scores.record("", record).with("left_out_rows", rows.without_target));
     }
-    output.line(format_args!("{} rows of {}", rows.len(), rows.title))?;
+    output.line(format_args!("{} of {}", counted(rows.len(), "row"), rows.title))?;
     if rows.without_target > 0 {
-        output.line(format_args!("{} more have no target and were left out", rows.without_target))?;
+        output.line(format_args!("{} without a target left out", counted(rows.without_target, "row")))?;
     }
     let lines: Vec<Vec<String>> = scores.0.iter().map(|(name, value)| vec![name.to_string(), number(*value)]).collect();
-    output.line(aligned(&lines))
+    output.result(aligned(&lines))
 }
 
 /// Explains a model.
@@ -47,7 +50,10 @@ pub fn explain(arguments: &Application) -> Result<()> {
     let mut output = Output::stdout(arguments.printing.quiet);
     let (model, rows) = read(arguments)?;
     let rows = rows.first(EXPLAINED)?;
-    let error = |inputs: &endo::Array| Ok(scores(&model.goal, &model.predict_encoded(inputs)?, &rows.targets).error());
+    let error = |inputs: &endo::Array| {
+        let scores = scores(&model.goal, &model.predict_encoded(inputs)?, &rows.targets);
+        scores.check(&format!("{} of {}", counted(rows.len(), "row"), rows.title)).map(|()| scores.error())
+    };
     let base = error(&rows.inputs)?;
     let (count, width) = (rows.inputs.shape().batch(), model.schema.inputs.len());
     let mut importances = Vec::new();
@@ -73,14 +79,19 @@ pub fn explain(arguments: &Application) -> Result<()> {
         return Ok(());
     }
     output.line(format_args!(
-        "The {what} on {count} rows of {} is {}. It grows by so much when the cells of a column change places at random:\n",
+        "The {what} on {} of {} is {}. It grows by so much when the cells of a column change places at random:\n",
+        counted(count, "row"),
         rows.title,
         number(base)
     ))?;
-    let share = |growth: f64| format!("{:+.1}%", 100.0 * growth / base.abs().max(f64::MIN_POSITIVE));
+    let share = |growth: f64| match 100.0 * growth / base.abs() {
+        share if share.abs() < MOST_SHOWN => format!("{share:+.1}%"),
+        // Next to no error, any other is too many times as large.
+        _ => String::new(),
+    };
     let lines: Vec<Vec<String>> =
         importances.into_iter().map(|(name, growth)| vec![name, number(growth), share(growth)]).collect();
-    output.line(aligned(&lines))
+    output.result(aligned(&lines))
 }
 
 fn read(arguments: &Application) -> Result<(TableModel, Rows)> {

@@ -26,6 +26,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use endo::data::shown_lines;
 use endo::{Error, ErrorKind, Result};
 
 use arguments::Command;
@@ -36,8 +37,13 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(command) => command,
         Err(refusal) => {
             // Help and refusals are all there is to print here; if that cannot be printed, nothing can.
-            let _ = refusal.print();
-            return ExitCode::from(if refusal.use_stderr() { 2 } else { 0 });
+            if !refusal.use_stderr() {
+                let _ = refusal.print();
+                return ExitCode::SUCCESS;
+            }
+            // A refusal says the word again that it is about, and somebody else may have written that.
+            let _ = write!(io::stderr(), "{}", shown_lines(&refusal.to_string()));
+            return ExitCode::from(2);
         }
     };
     match act(&command) {

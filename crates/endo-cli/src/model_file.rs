@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use endo::data::{shown, shown_path};
+use endo::data::{listed, shown_path};
 use endo::files;
 use endo::prelude::*;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ pub fn note(schema: &Schema, goal: &Goal, run: &str) -> String {
         Goal::Classes(target, classes) => json!({"task": "classification", "targets": [target], "classes": classes}),
     };
     let columns: Vec<Value> = schema.inputs.iter().map(column).collect();
-    let marks = json!({"decimal": schema.decimal.map(String::from), "day_first": schema.day_first});
+    let marks = json!({"decimal": schema.decimal.map(String::from), "day_first": schema.day_first, "missing": schema.missing, "dates": schema.date_targets});
     json!({
         "format": FORMAT, "endo": env!("CARGO_PKG_VERSION"), "run": run, "goal": goal, "columns": columns, "marks": marks
     })
@@ -128,12 +128,11 @@ pub fn export(arguments: &Application) -> Result<()> {
     if arguments.printing.json {
         return output.result(Record::default().with("predictor", arguments.out.to_string_lossy().into_owned()));
     }
-    let columns: Vec<String> = model.schema.inputs.iter().map(|input| shown(&input.name)).collect();
     output.line(format_args!(
         "predictor  {}\ninput      f64[rows, {}]: {}\noutput     f64[rows, {}]",
-        arguments.out.display(),
-        columns.len(),
-        columns.join(", "),
+        shown_path(&arguments.out),
+        model.schema.inputs.len(),
+        listed(model.schema.inputs.iter().map(|input| input.name.as_str())),
         model.goal.outputs()
     ))
 }
@@ -161,7 +160,8 @@ fn parse(note: &Value) -> Option<(Schema, Goal, String)> {
     };
     let marks = &note["marks"];
     let decimal = marks["decimal"].as_str().and_then(|mark| mark.chars().next());
-    let schema = Schema { inputs, decimal, day_first: marks["day_first"].as_bool() };
+    let [missing, date_targets] = ["missing", "dates"].map(|name| texts(&marks[name]).unwrap_or_default());
+    let schema = Schema { inputs, decimal, day_first: marks["day_first"].as_bool(), missing, date_targets };
     Some((schema, goal, note["run"].as_str()?.to_string()))
 }
 
@@ -192,7 +192,8 @@ mod tests {
                 role: Role::Category { words: vec!["Größe".to_string(), "1".to_string()], has_missing: true },
             },
         ];
-        let schema = Schema { inputs, decimal: Some(','), day_first: Some(true) };
+        let (missing, date_targets) = (vec!["-999".to_string()], vec!["b".to_string()]);
+        let schema = Schema { inputs, decimal: Some(','), day_first: Some(true), missing, date_targets };
         for goal in [
             Goal::Regression(vec!["a".to_string(), "b".to_string()]),
             Goal::Classes("y".to_string(), vec!["no".to_string(), "yes".to_string()]),

@@ -32,7 +32,7 @@ const TRAIN_NOTES: &str = "\
 
 The table is a CSV file: the first line names the columns, and each line below is a row.
 Delimiter, decimal marks, dates, categories and missing cells are found and shown before the
-training; options override them.
+training; options override them. The whole table is kept in memory, some 20 bytes a cell.
 
 The error is that of a model which has not seen the rows to test on. Of fewer than 10,000 others,
 the model that is saved is trained again on all rows, with what was found out (--no-refit saves the
@@ -44,8 +44,8 @@ In the folder --out are model.endo (for predict, evaluate, explain and export), 
 const PREDICT_NOTES: &str = "\
 Columns may be in any order; those that the model does not know are ignored, and the target is not
 needed. Written are one row for each row, in its order: the column `prediction`, for several
-targets `prediction NAME`, and for classes also `probability CLASS`. Files of any size are read
-and written in parts.";
+targets `prediction NAME`, and for classes also `probability CLASS`. With --json and without --out
+each row is an object of these. Files of any size are read and written in parts.";
 
 /// All commands.
 pub fn definition() -> clap::Command {
@@ -158,7 +158,10 @@ fn reading_options() -> Vec<Arg> {
 }
 
 fn printing_options() -> [Arg; 2] {
-    [flag("json", "Print JSON objects, one a line, instead of text"), flag("quiet", "Print nothing but warnings and errors")]
+    [
+        flag("json", "Print JSON objects, one a line, instead of text"),
+        flag("quiet", "Print nothing but results, warnings and errors"),
+    ]
 }
 
 fn valued(name: &'static str, value: &'static str, help: &'static str) -> Arg {

@@ -64,9 +64,29 @@ impl Record {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         let separator = if self.0.is_empty() { "" } else { "," };
         // Writing to a string cannot fail.
-        let _ = write!(self.0, "{separator}{}:{}", Value::from(name), value.into());
+        let _ = write!(self.0, "{separator}{}:{}", escaped(&Value::from(name)), escaped(&value.into()));
         self
     }
+}
+
+/// A value in JSON, in which also letters that nobody sees, or that a terminal obeys, are escaped. It means the same.
+fn escaped(value: &Value) -> String {
+    let text = value.to_string();
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_ascii_graphic() || letter == ' ' || letter.escape_debug().count() == 1 {
+            escaped.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    escaped
 }
 
 impl std::fmt::Display for Record {
@@ -86,13 +106,20 @@ impl Callback for EpochRecords<'_> {
     }
 }
 
-/// Lines of cells under each other, the first line being the header: words aligned to the left, figures to the right.
+/// A number of things: `1 row`, `2 rows`.
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Lines of cells under each other, the first line being the header: names in the first column and words aligned to the left, figures
+/// to the right.
 pub fn aligned(lines: &[Vec<String>]) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let is_figure =
         |cell: &String| cell.is_empty() || (!cell.contains(' ') && cell.contains(|letter: char| letter.is_ascii_digit()));
-    let are_figures: Vec<bool> =
-        (0..columns).map(|column| lines.iter().skip(1).filter_map(|line| line.get(column)).all(is_figure)).collect();
+    let are_figures: Vec<bool> = (0..columns)
+        .map(|column| column > 0 && lines.iter().skip(1).filter_map(|line| line.get(column)).all(is_figure))
+        .collect();
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
@@ -138,6 +165,9 @@ mod tests {
         let record = Record::default().with("z", 1).with("a \"b\"", 0.5).with("c", f64::NAN).with("d", "x\n");
         assert_eq!(record.to_string(), r#"{"z":1,"a \"b\"":0.5,"c":null,"d":"x\n"}"#);
         assert_eq!(Record::default().to_string(), "{}");
+        let text = Record::default().with("ö\u{200b}", "\u{9b}1m\u{7f}\u{e0041}\"").to_string();
+        assert_eq!(text, r#"{"ö\u200b":"\u009b1m\u007f\udb40\udc41\""}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["ö\u{200b}"], "\u{9b}1m\u{7f}\u{e0041}\"");
     }
 
     #[test]
@@ -145,6 +175,8 @@ mod tests {
         let lines =
             [["", "rmse", "r2"], ["the model", "0.5", "0.9"], ["é", "10.25", ""]].map(|line| line.map(String::from).to_vec());
         assert_eq!(aligned(&lines), "              rmse   r2\n  the model    0.5  0.9\n  é          10.25");
+        let lines = [["column", "missing"], ["x1", "3"]].map(|line| line.map(String::from).to_vec());
+        assert_eq!(aligned(&lines), "  column  missing\n  x1            3");
         assert_eq!(aligned(&[]), "");
     }
 }

@@ -1,17 +1,18 @@
 //! Predicting the rows of a table, in parts, so that tables of any size are.
 //!
 //! In: a model, and a table with its columns in any order. Out: a table with a row for each row: `prediction`, or `prediction NAME` of
-//! several targets, and `probability CLASS` of classes.
+//! several targets, and `probability CLASS` of classes; or an object of JSON with these for each row.
 
 use std::io::{self, Write};
 use std::path::Path;
 
+use endo::data::shown_path;
 use endo::files::Draft;
 use endo::{Error, ErrorKind, Result};
 
 use crate::arguments::{Application, STANDARD};
 use crate::model_file::TableModel;
-use crate::output::Record;
+use crate::output::{Record, counted};
 use crate::run_folder::warn;
 use crate::scores::likeliest;
 use crate::source::Blocks;
@@ -30,19 +31,19 @@ pub fn predict(arguments: &Application) -> Result<()> {
     let mut blocks = Blocks::open(&arguments.data, &arguments.reading, &model.schema, ROWS)?;
     if arguments.out == Path::new(STANDARD) {
         let mut to = io::BufWriter::new(io::stdout().lock());
-        return match write(&model, &mut blocks, &mut to, None).and_then(|rows| to.flush().map(|()| rows).map_err(unwritten)) {
+        let written = write(&model, &mut blocks, &mut to, &Destination::StandardOutput { is_json: arguments.printing.json });
+        return match written.and_then(|_| to.flush().map_err(unwritten)) {
             Err(error) if error.message() == CLOSED => Ok(()),
-            result => result.map(|_| ()),
+            result => result,
         };
     }
     let mut draft = Draft::new(&arguments.out)?;
-    let rows = write(&model, &mut blocks, &mut draft, Some(&arguments.out))?;
+    let rows = write(&model, &mut blocks, &mut draft, &Destination::File(&arguments.out))?;
     draft.finish()?;
-    let out = arguments.out.display();
     if arguments.printing.json {
-        println(Record::default().with("rows", rows).with("predictions", out.to_string()));
+        println(Record::default().with("rows", rows).with("predictions", arguments.out.to_string_lossy().into_owned()));
     } else if !arguments.printing.quiet {
-        println(format_args!("{rows} rows predicted: {out}"));
+        println(format_args!("{} predicted: {}", counted(rows, "row"), shown_path(&arguments.out)));
     }
     Ok(())
 }
@@ -55,30 +56,89 @@ fn println(text: impl std::fmt::Display) {
 /// The message of an error that only says that nobody reads any more.
 const CLOSED: &str = "the reader has gone";
 
+/// Where predictions go.
+enum Destination<'a> {
+    /// As CSV, or as an object of JSON for each row.
+    StandardOutput { is_json: bool },
+    /// As CSV.
+    File(&'a Path),
+}
+
+/// Writes predictions, a line for each row.
+enum Lines<'a> {
+    Csv(Box<csv::Writer<&'a mut dyn Write>>),
+    /// With the names of what is predicted.
+    Json(&'a mut dyn Write, Vec<String>),
+}
+
+impl<'a> Lines<'a> {
+    /// Writes the header, if there is one.
+    fn begin(to: &'a mut dyn Write, header: Vec<String>, is_json: bool) -> io::Result<Self> {
+        if is_json {
+            return Ok(Self::Json(to, header));
+        }
+        let mut cells = csv::WriterBuilder::new().from_writer(to);
+        cells.write_record(header).map_err(cause)?;
+        Ok(Self::Csv(Box::new(cells)))
+    }
+
+    fn write(&mut self, goal: &Goal, outputs: &[f64]) -> io::Result<()> {
+        match self {
+            Self::Csv(cells) => cells.write_record(record(goal, outputs)).map_err(cause),
+            Self::Json(to, names) => {
+                let mut names = names.iter();
+                let start = match goal {
+                    Goal::Regression(_) => Record::default(),
+                    Goal::Classes(_, classes) => named(Record::default(), names.next(), classes[likeliest(outputs)].as_str()),
+                };
+                writeln!(to, "{}", outputs.iter().fold(start, |record, &value| named(record, names.next(), value)))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(cells) => cells.flush(),
+            Self::Json(to, _) => to.flush(),
+        }
+    }
+}
+
+fn named(record: Record, name: Option<&String>, value: impl Into<serde_json::Value>) -> Record {
+    record.with(name.map_or("", String::as_str), value)
+}
+
+/// What the system says, of which the crate hides the kind.
+fn cause(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
 /// Writes the header and all rows, and says how many there are.
-fn write(model: &TableModel, blocks: &mut Blocks, to: &mut dyn Write, path: Option<&Path>) -> Result<usize> {
-    let failed = |error: io::Error| match path {
-        Some(path) => {
-            let message = format!("cannot write {}: {error}", path.display());
+fn write(model: &TableModel, blocks: &mut Blocks, to: &mut dyn Write, destination: &Destination) -> Result<usize> {
+    let failed = |error: io::Error| match destination {
+        Destination::File(path) => {
+            let message = format!("cannot write {}: {error}", shown_path(path));
             Error::new(ErrorKind::Io, message).help("check the path, the permissions and the space left")
         }
-        None => unwritten(error),
+        Destination::StandardOutput { .. } => unwritten(error),
     };
-    let mut cells = csv::WriterBuilder::new().from_writer(to);
-    let as_io = |error: csv::Error| failed(error.into());
-    cells.write_record(header(&model.goal)).map_err(as_io)?;
+    let is_json = matches!(destination, Destination::StandardOutput { is_json: true });
+    let mut lines = Lines::begin(to, header(&model.goal), is_json).map_err(failed)?;
     let mut rows = 0;
     while let Some(table) = blocks.next()? {
-        for row in model.predict(&table)?.chunks_exact(model.goal.outputs()) {
-            if let Some(value) = row.iter().find(|value| !value.is_finite()) {
-                let message = format!("{}: the prediction is {value}, which is no number", table.place(rows % ROWS));
+        for (row, outputs) in model.predict(&table)?.chunks_exact(model.goal.outputs()).enumerate() {
+            if let Some(value) = outputs.iter().find(|value| !value.is_finite()) {
+                let message = format!("{}: the prediction is {value}, which is no number", table.place(row));
                 return Err(Error::new(ErrorKind::NotFinite, message).help("a cell of this row is far from all that was learnt"));
             }
-            cells.write_record(record(&model.goal, row)).map_err(as_io)?;
+            lines.write(&model.goal, outputs).map_err(failed)?;
             rows += 1;
         }
     }
-    cells.flush().map_err(failed)?;
+    lines.flush().map_err(failed)?;
     Ok(rows)
 }
 

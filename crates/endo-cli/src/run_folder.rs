@@ -5,7 +5,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use endo::data::shown_path;
 use endo::files::{self, Claim};
 use endo::{Error, Result};
 
@@ -21,7 +23,19 @@ pub struct RunFolder {
     folder: PathBuf,
     /// The run whose files are replaced.
     pub replaced: Option<String>,
-    _claim: Option<Claim>,
+    claim: Option<Claim>,
+    /// Whether the folder is there for this run alone.
+    is_new: bool,
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        drop(self.claim.take());
+        if self.is_new {
+            // A run that fails leaves no folder; one with anything in it cannot be removed, and shall not.
+            let _ = fs::remove_dir(&self.folder);
+        }
+    }
 }
 
 impl RunFolder {
@@ -31,17 +45,18 @@ impl RunFolder {
     /// If another run has it, or files cannot be written to it.
     pub fn claim(folder: &Path) -> Result<Self> {
         let help = "choose another folder with --out FOLDER, or change its permissions";
+        let is_new = !folder.exists();
         let claim = Claim::on(&folder.join(MODEL))?;
         [MODEL, SETTINGS, REPORT]
             .into_iter()
             .try_for_each(|name| files::try_out(&folder.join(name)).map_err(|error| error.help(help)))?;
-        files::remove_leftovers(folder);
+        files::remove_leftovers(folder, Duration::ZERO);
         let settings = fs::read_to_string(folder.join(SETTINGS)).ok();
         let replaced = match settings.as_deref().and_then(run_of_settings) {
             None if folder.join(MODEL).exists() => Some("unknown".to_string()),
             run => run,
         };
-        Ok(Self { folder: folder.to_path_buf(), replaced, _claim: claim })
+        Ok(Self { folder: folder.to_path_buf(), replaced, claim, is_new })
     }
 
     /// The path of a file in it.
@@ -56,7 +71,7 @@ impl RunFolder {
     pub fn put_beside(&self, settings: &str, report: &str) -> Result<()> {
         let put = |name: &str, text: &str| {
             files::write(&self.path(name), &[text.as_bytes()]).map_err(|error| {
-                let message = format!("{}; the model is in {}", error.message(), self.path(MODEL).display());
+                let message = format!("{}; the model is in {}", error.message(), shown_path(&self.path(MODEL)));
                 error.with_message(message)
             })
         };
@@ -110,6 +125,8 @@ mod tests {
     #[test]
     fn a_folder_is_claimed_by_one_run_and_says_what_is_replaced() {
         let folder = std::env::temp_dir().join(format!("endo-run-folder-{}", std::process::id()));
+        drop(RunFolder::claim(&folder).unwrap());
+        assert!(!folder.exists(), "a run that leaves nothing leaves no folder");
         let claimed = RunFolder::claim(&folder).unwrap();
         assert_eq!(claimed.replaced, None);
         assert!(RunFolder::claim(&folder).err().unwrap().message().contains("is in use"));

@@ -5,7 +5,7 @@
 use endo::data::{Table, Values};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::arguments::Training;
+use crate::arguments::{ModelName, Training};
 
 /// The name of the run that trains on a table as it was asked for.
 pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> String {
@@ -13,9 +13,14 @@ pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> Stri
     text(&mut hash, env!("CARGO_PKG_VERSION"));
     // Where results go, what is printed, and the number of threads change nothing that is learnt.
     let Training { task, model, epochs, batch_size, learning_rate, reconstruction, balanced, refit, .. } = arguments;
-    let Training { seed, split_seed, validation, test, .. } = arguments;
+    let Training { seed, split_seed, validation, test, reading, .. } = arguments;
     let steps = format!("{epochs:?} {batch_size:?} {learning_rate:?} {reconstruction:?} {balanced} {refit}");
     text(&mut hash, &format!("{task:?} {model:?} {steps} {seed} {split_seed} {validation:?} {test}"));
+    if let ModelName::File(path) = model {
+        // What the file lists is learnt, wherever it is.
+        text(&mut hash, &std::fs::read_to_string(path).unwrap_or_default());
+    }
+    text(&mut hash, &format!("{:?} {:?}", reading.kinds, reading.missing));
     targets.iter().for_each(|target| text(&mut hash, target));
     for name in table.columns() {
         text(&mut hash, name);

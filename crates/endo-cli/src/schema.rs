@@ -19,6 +19,10 @@ pub struct Schema {
     pub decimal: Option<char>,
     /// Whether days came before months, if the file had dates that do not show it by themselves.
     pub day_first: Option<bool>,
+    /// More spellings of a missing cell, as they were said.
+    pub missing: Vec<String>,
+    /// The targets that are dates, and predicted as seconds since 1970.
+    pub date_targets: Vec<String>,
 }
 
 /// A column to predict from.
@@ -109,7 +113,10 @@ impl Schema {
             }
         }
         let decimal = table.decimal().filter(|&mark| mark == ',');
-        Ok((Self { inputs, decimal, day_first: table.day_first() }, left_out))
+        let is_date = |target: &&String| matches!(table.values(target), Ok(Values::Times(_)));
+        let date_targets = targets.iter().filter(is_date).cloned().collect();
+        let schema = Self { inputs, decimal, day_first: table.day_first(), missing: Vec::new(), date_targets };
+        Ok((schema, left_out))
     }
 
     /// The columns as the features of a problem.
@@ -189,7 +196,7 @@ impl Schema {
             let (role, values) = match (&input.role, values) {
                 (Role::Number, Values::Numbers(from)) => {
                     let (least, most) = numbers(from);
-                    ("number", format!("{least} to {most}"))
+                    ("number", format!("{} to {}", plain(least), plain(most)))
                 }
                 (Role::Time, Values::Times(from)) => {
                     let (least, most) = numbers(from);
@@ -215,14 +222,32 @@ impl fmt::Display for LeftOut {
         match &self.why {
             Why::Constant(value) => write!(f, "{name}, which is {} in every row to train on", shown(value)),
             Why::Empty => write!(f, "{name}, which is missing in every row to train on"),
-            Why::RowNumber => write!(f, "{name}, which numbers the rows (--type {name}=number keeps it)"),
+            Why::RowNumber => write!(f, "{name}, which numbers the rows ({} keeps it)", type_option(&self.name, "number")),
             Why::Identifier(words) => {
-                write!(
-                    f,
-                    "{name}, whose {words} different words are nearly all alone in their row (--type {name}=category keeps it)"
-                )
+                let option = type_option(&self.name, "category");
+                write!(f, "{name}, whose {words} different words are nearly all alone in their row ({option} keeps it)")
             }
         }
+    }
+}
+
+/// The option that says what a column is, as a shell takes it; without the name where that cannot be written as it is shown.
+fn type_option(name: &str, kind: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "_-./:+@,".contains(letter);
+    let is_quotable = shown(name) == name && !name.contains('\'');
+    match name.chars().all(is_plain) && is_quotable {
+        true => format!("--type {name}={kind}"),
+        false if is_quotable => format!("--type '{name}={kind}'"),
+        false => format!("--type COLUMN={kind}"),
+    }
+}
+
+/// A number in all its digits, with an exponent where it has many that say nothing.
+pub fn plain(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_string(),
+        magnitude if (1e-5..1e17).contains(&magnitude) => value.to_string(),
+        _ => format!("{value:e}"),
     }
 }
 
@@ -233,7 +258,7 @@ fn numbers(values: &[f64], rows: &[usize], is_said: bool) -> Result<(), Why> {
     // That a cell is missing says something, also where all others are the same.
     let has_gaps = rows.iter().any(|&row| values[row].is_nan());
     if !has_gaps && known.all(|value| value == first) {
-        return Err(Why::Constant(first.to_string()));
+        return Err(Why::Constant(plain(first)));
     }
     let is_numbering = values.len() > 9 && values.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && values[0].abs() <= 1.0;
     if is_numbering && !is_said { Err(Why::RowNumber) } else { Ok(()) }
@@ -366,5 +391,19 @@ mod tests {
         assert_eq!(error.message(), "column `a` holds words, and held others in training");
         let empty = Csv::new().typed().read_from("a,b\n,1\n,2\n".as_bytes()).unwrap();
         assert!(schema.encode(&empty).unwrap().get(0).is_nan());
+    }
+
+    #[test]
+    fn options_are_named_as_a_shell_takes_them() {
+        let option = |name: &str| LeftOut { name: name.to_string(), why: Why::RowNumber }.to_string();
+        assert_eq!(option("id"), "id, which numbers the rows (--type id=number keeps it)");
+        assert!(option("my id (1)").ends_with("(--type 'my id (1)=number' keeps it)"));
+        assert!(option("a\nb").ends_with("(--type COLUMN=number keeps it)"));
+    }
+
+    #[test]
+    fn numbers_far_from_one_have_exponents() {
+        let shown = [0.0, 0.25, 1e16, 1e300, -1e-7, 2024.0].map(plain);
+        assert_eq!(shown, ["0", "0.25", "10000000000000000", "1e300", "-1e-7", "2024"]);
     }
 }

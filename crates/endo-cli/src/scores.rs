@@ -2,6 +2,8 @@
 //!
 //! In: predictions and the truth. Out: [`Scores`] by the names under which they are printed.
 
+use endo::{Error, ErrorKind, Result};
+
 use crate::output::Record;
 
 /// Figures by name, in the order in which they are printed.
@@ -65,6 +67,20 @@ impl Scores {
     /// What tells which of two models is better: the error, of which less is better.
     pub fn error(&self) -> f64 {
         self.get("mse").or_else(|| self.get("log_loss")).unwrap_or(f64::NAN)
+    }
+
+    /// Fails if the error on these rows is no number.
+    ///
+    /// # Errors
+    /// If it is not finite.
+    pub fn check(&self, rows: &str) -> Result<()> {
+        let (name, value) = (self.0[0].0, self.error());
+        if value.is_finite() {
+            return Ok(());
+        }
+        let message = format!("the {name} on the {rows} is {value}, which is no number");
+        Err(Error::new(ErrorKind::NotFinite, message)
+            .help("give the target in a larger unit, so that squares of its errors fit f64"))
     }
 
     /// The record with all of these under a prefix.

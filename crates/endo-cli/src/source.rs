@@ -6,7 +6,7 @@
 use std::io;
 use std::path::Path;
 
-use endo::data::{Csv, Kind, Table, listed, shown_path};
+use endo::data::{Csv, Kind, Table, listed, shown, shown_path};
 use endo::{Array, Error, ErrorKind, Result};
 
 use crate::arguments::{Reading, STANDARD, Training};
@@ -55,7 +55,7 @@ impl Source {
             let table = red_wines()?;
             let targets = match &arguments.targets[..] {
                 [] => vec![WINE_TARGET.to_string()],
-                targets => targets.iter().map(|target| table.find(target).map(str::to_string)).collect::<Result<_>>()?,
+                targets => found(&table, targets)?,
             };
             return Ok(Self { title: WINE_TITLE.to_string(), origin: Some(WINE_ORIGIN), targets, table });
         };
@@ -64,7 +64,7 @@ impl Source {
             return Err(no_target(path, &names(&csv, path)?));
         }
         let table = read(&csv, path)?;
-        let targets = arguments.targets.iter().map(|target| table.find(target).map(str::to_string)).collect::<Result<_>>()?;
+        let targets = found(&table, &arguments.targets)?;
         Ok(Self { title: title(path), origin: None, targets, table })
     }
 }
@@ -76,11 +76,12 @@ impl Rows {
     /// If the file cannot be read, lacks a column, or holds a class that is not known.
     pub fn read(path: &Path, reading: &Reading, schema: &Schema, goal: &Goal) -> Result<Self> {
         let csv = csv_of(schema, reading);
-        let target_kind = match goal {
+        let target_kind = |target: &String| match goal {
+            Goal::Regression(_) if schema.date_targets.contains(target) => Kind::Time,
             Goal::Regression(_) => Kind::Number,
             Goal::Classes(..) => Kind::Word,
         };
-        let csv = goal.targets().iter().fold(csv, |csv, target| csv.target(target).kind(target, target_kind));
+        let csv = goal.targets().iter().fold(csv, |csv, target| csv.target(target).kind(target, target_kind(target)));
         let table = read(&csv, path)?;
         let in_file = |error: Error| crate::run_folder::within(&title(path), error);
         let (inputs, targets) = (schema.encode(&table).map_err(in_file)?, goal.encode(&table).map_err(in_file)?);
@@ -147,11 +148,27 @@ fn csv(reading: &Reading) -> Csv {
     reading.kinds.iter().fold(csv, |csv, (name, kind)| csv.kind(name, *kind))
 }
 
-/// How a table for a model is read: with the kinds and marks of its training, unless others are said.
+/// How a table for a model is read: with the kinds and marks of its training, unless others are said. What stood for a missing cell in
+/// training still does.
 fn csv_of(schema: &Schema, reading: &Reading) -> Csv {
     let csv = csv(reading).decimal(reading.decimal.or(schema.decimal)).day_first(reading.day_first.or(schema.day_first));
     let is_said = |name: &String| reading.kinds.iter().any(|(said, _)| said == name);
+    let csv = schema.missing.iter().fold(csv, Csv::missing);
     schema.kinds().filter(|(name, _)| !is_said(name)).fold(csv, |csv, (name, kind)| csv.kind(name, kind))
+}
+
+/// The targets as the table has their names.
+fn found(table: &Table, targets: &[String]) -> Result<Vec<String>> {
+    let mut found: Vec<String> = Vec::new();
+    for target in targets {
+        let name = table.find(target)?.to_string();
+        if found.contains(&name) {
+            let error = Error::new(ErrorKind::Argument, format!("--target names column `{}` twice", shown(&name)));
+            return Err(error.help("name each column to predict once"));
+        }
+        found.push(name);
+    }
+    Ok(found)
 }
 
 fn is_standard_input(path: &Path) -> bool {

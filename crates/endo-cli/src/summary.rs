@@ -3,13 +3,13 @@
 //! In: a table, what is predicted, and the scores. Out: texts, a line of JSON, settings in TOML and a page.
 
 use endo::Result;
-use endo::data::shown;
+use endo::data::{shown, shown_path};
 use endo::report;
 use toml::{Table as Toml, Value};
 
 use crate::arguments::{ModelName, Training};
 use crate::evaluate::number;
-use crate::output::{Record, aligned};
+use crate::output::{Record, aligned, counted};
 use crate::parts::Parts;
 use crate::recipe::Fitted;
 use crate::run_folder::{MODEL, REPORT, RunFolder, SETTINGS, report_title};
@@ -62,13 +62,14 @@ impl Summary<'_> {
             count => format!("\nleft out {count} more columns of which nothing can be learnt"),
         };
         Ok(format!(
-            "data     {}: {} rows{without}{notes}\ntarget   {}: {}{}\nsplit    {} rows to train{validation}, {} to test{origin}\n\n{}{left_out}{others}\n",
+            "data     {}: {}{without}{notes}\ntarget   {}: {}{}{}\nsplit    {} to train{validation}, {} to test{origin}\n\n{}{left_out}{others}\n",
             source.title,
-            source.table.len(),
+            counted(source.table.len(), "row"),
             targets.join(", "),
             goal.describe(),
+            if schema.date_targets.is_empty() { "" } else { ", in seconds since 1970" },
             self.classes(),
-            parts.train.len(),
+            counted(parts.train.len(), "row"),
             parts.test.len(),
             self.columns(schema)?
         ))
@@ -104,13 +105,13 @@ impl Summary<'_> {
             _ => String::new(),
         };
         format!(
-            "\nOn the {} test rows\n{}\n{}\nmodel    {}, of epoch {}{refit}\nreport   {}\nrun      {}{replaced}\ntime     {seconds:.2} s",
-            self.parts.test.len(),
+            "\nOn the {}\n{}\n{}\nmodel    {}, of epoch {}{refit}\nreport   {}\nrun      {}{replaced}\ntime     {seconds:.2} s",
+            counted(self.parts.test.len(), "test row"),
             self.table_of_scores(judgement),
             self.verdict(judgement),
-            folder.path(MODEL).display(),
+            shown_path(&folder.path(MODEL)),
             saved.epoch,
-            folder.path(REPORT).display(),
+            shown_path(&folder.path(REPORT)),
             self.run,
         )
     }
@@ -263,7 +264,7 @@ impl Summary<'_> {
     pub fn report(&self, schema: &Schema, judgement: &Judgement, saved: &Fitted) -> Result<String> {
         let title = report_title(&self.source.title, self.run);
         let tables = [
-            format!("Scores on the {} test rows, in the unit of the target", self.parts.test.len()),
+            format!("Scores on the {}, in the unit of the target", counted(self.parts.test.len(), "test row")),
             self.table_of_scores(judgement),
             "Columns".to_string(),
             self.columns(schema)?,

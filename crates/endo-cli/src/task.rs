@@ -6,6 +6,7 @@ use endo::data::{Table, Values, Words, shown};
 use endo::{Array, Error, ErrorKind, Result};
 
 use crate::arguments::TaskName;
+use crate::output::counted;
 use crate::schema::code;
 
 /// What is predicted.
@@ -41,7 +42,8 @@ impl Goal {
                 let error = Error::new(ErrorKind::Argument, "several targets cannot be predicted as classes");
                 return Err(error.help("give one --target, and train a model for each"));
             }
-            targets.iter().try_for_each(|target| numbers(table, target).map(|_| ()))?;
+            let alone = "several targets have to be numbers: predict classes by a model of their own";
+            targets.iter().try_for_each(|target| numbers(table, target).map(|_| ()).map_err(|error| error.help(alone)))?;
             return Ok(Self::Regression(targets.to_vec()));
         };
         let is_classes = match (said, table.values(target)?) {
@@ -58,9 +60,16 @@ impl Goal {
             Values::Words(words) => Some(words),
             _ => table.spelled(target),
         };
+        let are_words = matches!(table.values(target)?, Values::Words(_));
         let many = |count: &dyn std::fmt::Display| {
-            let message = format!("column `{}` has {count} different values, which are too many for classes", shown(target));
-            let help = "predict numbers with --task regression, or choose another target";
+            let (target, rows) = (shown(target), counted(table.len(), "row"));
+            let message = format!("column `{target}` has {count} different values in {rows}, which are too many for classes");
+            let help = match are_words {
+                true => {
+                    format!("choose another target: at most {MOST_CLASSES} classes are learnt, with two rows of each on average")
+                }
+                false => "predict numbers with --task regression, or choose another target".to_string(),
+            };
             Error::new(ErrorKind::Data, message).help(help)
         };
         let words = words.ok_or_else(|| many(&"many"))?;
@@ -290,7 +299,7 @@ mod tests {
         let words = "x,y\n1,a\n2,b\n3,a\n4,b\n";
         assert!(message(words, Some(TaskName::Regression)).contains("column `y` holds words, such as `a`"));
         let own = (0..40).fold("x,y\n".to_string(), |text, i| text + &format!("{i},w{i}\n"));
-        assert!(message(&own, None).contains("column `y` has 40 different values, which are too many for classes"));
+        assert!(message(&own, None).contains("column `y` has 40 different values in 40 rows, which are too many for classes"));
         assert!(message("x,y\n1,a\n2,a\n", None).contains("column `y` is a in every row"));
         let two = Goal::find(&table("x,y\n1,2\n"), &["x".to_string(), "y".to_string()], Some(TaskName::Classification));
         assert!(two.unwrap_err().message().starts_with("several targets"));

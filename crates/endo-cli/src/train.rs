@@ -6,19 +6,19 @@
 use std::io::{IsTerminal, stderr, stdout};
 use std::time::Instant;
 
-use endo::data::shown;
+use endo::data::{Kind, shown};
 use endo::prelude::*;
 use endo::training::Progress;
 
 use crate::arguments::Training;
 use crate::evaluate::scores;
 use crate::model_file::note;
-use crate::output::{EpochRecords, Output};
+use crate::output::{EpochRecords, Output, counted};
 use crate::parts::Parts;
 use crate::recipe::{Fitted, Learnable, Recipe};
 use crate::run_folder::{MODEL, RunFolder};
 use crate::run_hash::run_name;
-use crate::schema::{LeftOut, Schema};
+use crate::schema::{LeftOut, Schema, Why, plain};
 use crate::scores::Scores;
 use crate::source::Source;
 use crate::summary::{Judgement, Summary};
@@ -39,7 +39,7 @@ pub fn train(arguments: &Training) -> Result<()> {
     let goal = Goal::find(table, &source.targets, arguments.task).map_err(in_source)?;
     let targets = goal.encode(table).map_err(in_source)?;
     let rows = rows_with_target(&targets, table.len(), &goal);
-    check_varies(&goal, &targets, &rows).map_err(in_source)?;
+    check_varies(table, &goal, &targets, &rows).map_err(in_source)?;
     let classes = matches!(goal, Goal::Classes(..)).then(|| targets.to_vec::<f64>());
     let recipe = Recipe::new(arguments, class_weight(arguments, &goal, classes.as_deref(), &rows)?)?;
     let validation = if recipe.has_validation() { arguments.validation.unwrap_or(0.25) } else { 0.0 };
@@ -95,10 +95,22 @@ struct View<'a> {
 impl View<'_> {
     /// What the columns are, from some rows. Where all are left out, all that can be are kept.
     fn schema(&self, rows: &[usize]) -> Result<(Schema, Vec<LeftOut>)> {
-        let said = &self.arguments.reading.kinds;
-        let (schema, left_out) = Schema::fit(&self.source.table, rows, self.goal.targets(), said)?;
+        let reading = &self.arguments.reading;
+        let fit = |said: &[(String, Kind)]| Schema::fit(&self.source.table, rows, self.goal.targets(), said);
+        let (mut schema, mut left_out) = fit(&reading.kinds)?;
+        if schema.inputs.is_empty() {
+            // What looks like numbers of rows may be a clock, if there is nothing else.
+            let numbering = left_out.iter().filter(|column| column.why == Why::RowNumber);
+            let kept = numbering.map(|column| (column.name.clone(), Kind::Number));
+            (schema, left_out) = fit(&reading.kinds.iter().cloned().chain(kept).collect::<Vec<_>>())?;
+        }
+        schema.missing.clone_from(&reading.missing);
         if !schema.inputs.is_empty() {
             return Ok((schema, left_out));
+        }
+        if rows.len() == 1 && !left_out.is_empty() {
+            let error = Error::new(ErrorKind::Data, "one row is left to train on, in which no column can differ");
+            return Err(error.help("give a table of at least 3 rows with a target"));
         }
         if left_out.is_empty() {
             let target = shown(&self.goal.targets()[0]);
@@ -130,8 +142,8 @@ fn rows_with_target(targets: &Array, rows: usize, goal: &Goal) -> Vec<usize> {
     (0..rows).filter(|row| (0..width).all(|target| !targets.get(row * width + target).is_nan())).collect()
 }
 
-/// Fails if a target is the same in all rows, or too large.
-fn check_varies(goal: &Goal, targets: &Array, rows: &[usize]) -> Result<()> {
+/// Fails if a target is the same in all rows, or too large or small for the squares of its errors.
+fn check_varies(table: &Table, goal: &Goal, targets: &Array, rows: &[usize]) -> Result<()> {
     let data = |message: String, help: &str| Err(Error::new(ErrorKind::Data, message).help(help));
     if rows.is_empty() {
         return data("no row has a target: there is nothing to learn".to_string(), "choose another target");
@@ -143,10 +155,22 @@ fn check_varies(goal: &Goal, targets: &Array, rows: &[usize]) -> Result<()> {
         if rows.len() > 1 && rows.iter().all(|&row| value(row) == first) {
             let shown_value = match goal {
                 Goal::Classes(_, classes) => shown(&classes[first as usize]),
-                Goal::Regression(_) => first.to_string(),
+                Goal::Regression(_) => plain(first),
             };
+            if table.spelled(target).is_some_and(|words| words.dictionary().len() > 1) {
+                let message = format!(
+                    "column `{}`: all of its numbers are {shown_value} to f64, which holds some 16 digits",
+                    shown(target)
+                );
+                return data(message, "subtract a number from all of the column that leaves what differs");
+            }
             let message = format!("column `{}` is {shown_value} in every row: there is nothing to predict", shown(target));
             return data(message, "choose another target");
+        }
+        let spread = rows.iter().map(|&row| (value(row) - first).abs()).fold(0.0, f64::max);
+        if rows.len() > 1 && spread * spread < f64::MIN_POSITIVE {
+            let message = format!("column `{}`: the squares of how its numbers differ are smaller than f64 holds", shown(target));
+            return data(message, "give the column in a smaller unit: differences from 1e-150 on can be used");
         }
         let largest = rows.iter().map(|&row| value(row).abs()).fold(0.0, f64::max);
         if !(largest * largest * rows.len() as f64).is_finite() {
@@ -196,12 +220,8 @@ fn judge(goal: &Goal, fitted: &Fitted, train: &Dataset, test: &Dataset) -> Resul
         line: fitted.line.as_ref().map(of).transpose()?,
         trivial: scores(goal, &trivial(goal, &seen, test.len()), &truth),
     };
-    if judgement.model.error().is_finite() && judgement.trivial.error().is_finite() {
-        return Ok(judgement);
-    }
-    let (what, value) = (judgement.model.0[0].0, judgement.model.error());
-    let message = format!("the {what} on the {} test rows is {value}, which is no number", test.len());
-    Err(Error::new(ErrorKind::NotFinite, message).help("give the target in a larger unit, so that squares of its errors fit f64"))
+    let rows = counted(test.len(), "test row");
+    judgement.model.check(&rows).and_then(|()| judgement.trivial.check(&rows)).map(|()| judgement)
 }
 
 /// What predicts the mean of the targets, or how frequent each class is, for so many rows.

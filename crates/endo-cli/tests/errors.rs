@@ -14,7 +14,7 @@ const LARGE: &str = "x,y\n1,1e300\n2,3e300\n3,-4e300\n4,5e299\n5,2e300\n6,1e300\
 const TABLE: &str = "x,y\n1,2\n2,3\n3,5\n4,4\n5,6\n6,8\n7,7\n8,9\n";
 
 #[rustfmt::skip]
-const CASES: [Case; 29] = [
+const CASES: [Case; 40] = [
     (TABLE, "train --data no/such.csv --target y", 1, &["cannot read `no/such.csv`", "help: check the path"]),
     (TABLE, "train --data . --target y", 1, &["cannot read `.`"]),
     (TABLE, "train --data t.csv", 2, &["which column is to be predicted?", "`x`, `y`", "--target COLUMN"]),
@@ -35,6 +35,17 @@ const CASES: [Case; 29] = [
     ("x,y\ninf,1\n2,2\n", TRAIN, 1, &["row 1 (line 2), column `x`: `inf` is not a finite number"]),
     ("y\n1\n2\n3\n4\n", TRAIN, 1, &["`y` is the only column"]),
     ("x,y\n1,5\n2,5\n3,5\n4,5\n", TRAIN, 1, &["t.csv: column `y` is 5 in every row", "help: choose another target"]),
+    ("x,y\n1,2\n2,3\n", TRAIN, 1, &["t.csv: one row is left to train on", "at least 3 rows"]),
+    ("x,y\n1,a\n2,b\n3,c\n4,d\n", TRAIN, 1, &["`y` has 4 different values in 4 rows", "two rows of each on average"]),
+    ("x,y\n1,1e-300\n2,2e-300\n3,3e-300\n4,5e-300\n", TRAIN, 1, &["are smaller than f64 holds", "in a smaller unit"]),
+    ("x,y\n1,4611686018427387904\n2,4611686018427387905\n3,4611686018427387906\n", TRAIN, 1, &["all of its numbers are 4.61", "subtract"]),
+    ("x,y\n1,1e300\n2,1e300\n3,1e300\n", TRAIN, 1, &["column `y` is 1e300 in every row"]),
+    (TABLE, "train --data t.csv --target y --target y", 2, &["--target names column `y` twice", "once"]),
+    ("x,y,z\n1,a,2\n2,b,3\n3,a,4\n", "train --data t.csv --target y --target z", 1, &["`y` holds words", "by a model of their own"]),
+    ("x,w,y\n1,K\u{1}ln,3\n2,Bo\0nn,3\n", TRAIN, 1, &["t.csv: row 2 (line 3), column `w`: a NUL byte"]),
+    (TABLE, "train --epochs \u{1b}[31m\u{200b}", 2, &["invalid value '\\u{1b}[31m\\u{200b}' for '--epochs <COUNT>'"]),
+    (TABLE, "train --data t.csv --target y --out t.csv/\u{1b}[31m", 1, &["cannot write t.csv/\\u{1b}[31m/model.endo"]),
+    (TABLE, "predict \u{1b}[31m\u{200b} --data t.csv", 1, &["cannot read \\u{1b}[31m\\u{200b}: "]),
     ("x,y\n1,2\n", TRAIN, 2, &["t.csv: 1 row cannot be cut into two parts", "a table of more rows"]),
     (LARGE, TRAIN, 1, &["column `y`: the squares of its numbers are larger than f64 holds", "in a larger unit"]),
     (TABLE, "train --batch-size 0", 2, &["'--batch-size <ROWS>'", "expected a whole number of at least 1"]),
@@ -56,7 +67,8 @@ fn mistakes_are_told_with_the_way_to_mend_them() {
             let message = text(&run.stderr);
             assert_eq!(run.status.code(), Some(code), "`endo {line}{json}` says\n{message}");
             let error = message.lines().position(|line| line.starts_with("error: "));
-            assert!(error.is_some() && !message.contains("panicked"), "`endo {line}{json}` says\n{message}");
+            assert!(error.is_some() && !message.contains("fault of this program"), "`endo {line}{json}` says\n{message}");
+            assert!(message.lines().count() <= 24 && !message.contains(['\u{1b}', '\0', '\u{200b}']), "{message:?}");
             assert!(parts.iter().all(|part| message.contains(part)), "{parts:?} in what `endo {line}{json}` says\n{message}");
             assert!(json.is_empty() || run.stdout.is_empty(), "`endo {line}{json}` prints\n{}", text(&run.stdout));
         }
@@ -131,7 +143,7 @@ fn a_reader_that_leaves_stops_nothing() {
     let scene = Scene::new("pipe");
     for line in ["--epochs 30", "--epochs 30 --json"] {
         let run = scene.run_unread(line);
-        assert!(run.status.success() && !text(&run.stderr).contains("panicked"), "{}", text(&run.stderr));
+        assert!(run.status.success() && !text(&run.stderr).contains("fault of this program"), "{}", text(&run.stderr));
         assert_eq!(scene.files("endo-out"), ["model.endo", "report.html", "run.toml"]);
     }
 }

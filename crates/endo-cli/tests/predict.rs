@@ -156,3 +156,78 @@ fn a_model_is_judged_and_explained() {
     assert!(growths.iter().all(|record| number(record, "error_growth") > 100.0 * number(&scores, "mse")), "{growths:?}");
     assert!(scene.prints("explain endo-out --data houses.csv").contains("rooms"));
 }
+
+#[test]
+fn predictions_are_an_object_a_line_where_json_is_asked_for() {
+    let scene = Scene::new("json");
+    let row = |i: usize| format!("{},{},{}\n", i % 7, i % 5, if i % 7 > 3 { "yes" } else { "no" });
+    scene.write("t.csv", &(0..60).fold("a,b,y\n".to_string(), |table, i| table + &row(i)));
+    scene.records("train --data t.csv --target y --epochs 2 --json");
+    let lines = scene.prints("predict endo-out --data t.csv --json");
+    scene.prints("predict endo-out --data t.csv --out p.csv");
+    let rows = scene.rows("p.csv");
+    assert_eq!((lines.lines().count(), rows.len()), (60, 61));
+    for (line, row) in lines.lines().zip(&rows[1..]) {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["prediction"], row[0].as_str());
+        // The reader of these tests rounds the last bit otherwise.
+        let number = |name: &str| line.split_once(name).unwrap().1.split(['}', ',']).next().unwrap().parse::<f64>().unwrap();
+        let predicted = [number("\"probability no\":"), number("\"probability yes\":")];
+        assert_eq!(predicted, [1, 2].map(|i| row[i].parse::<f64>().unwrap()));
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_every_command_well() {
+    let scene = trained("leaves", "--target price --epochs 2");
+    scene.write(
+        "many.csv",
+        &houses()
+            .lines()
+            .cycle()
+            .take(240)
+            .chain(houses().lines().skip(1).cycle().take(20_000))
+            .fold(String::new(), |table, line| table + line + "\n"),
+    );
+    for line in
+        ["predict endo-out --data many.csv", "predict endo-out --data many.csv --json", "evaluate endo-out --data many.csv"]
+    {
+        let run = scene.run_unread(line);
+        assert!(run.status.success() && run.stderr.is_empty(), "`endo {line}` says\n{}", text(&run.stderr));
+    }
+}
+
+#[test]
+fn errors_that_are_no_numbers_are_told() {
+    let scene = trained("not-finite-scores", "--target price --epochs 2");
+    scene.write("far.csv", "rooms,town,sold,price\n3,Rome,2024-01-01,1e300\n4,Rome,2024-01-01,2\n");
+    for command in ["evaluate", "explain", "evaluate --json", "explain --json"] {
+        let (code, message) = scene.refuses(&format!("{command} endo-out --data far.csv"));
+        assert!(code == 1 && message.contains("the mse on the 2 rows of far.csv is inf, which is no number"), "{message}");
+    }
+}
+
+#[test]
+fn quiet_commands_print_what_was_asked_for_alone() {
+    let scene = trained("quiet", "--target price --epochs 2");
+    let said = scene.prints("evaluate endo-out --data houses.csv --quiet");
+    assert!(said.starts_with("  mse ") && said.lines().count() == 4, "{said}");
+    assert_eq!(scene.prints("explain endo-out --data houses.csv --quiet").lines().count(), 3);
+    assert_eq!(scene.prints("predict endo-out --data houses.csv --quiet --out p.csv"), "");
+    assert_eq!(scene.prints("export endo-out --quiet --out e.endo"), "");
+}
+
+#[test]
+fn what_was_missing_or_a_date_in_training_is_so_later() {
+    let scene = Scene::new("kept");
+    let row = |i: i32| format!("{},2024-01-{:02}\n", if i % 5 == 0 { -999 } else { i % 7 }, 1 + i % 7);
+    scene.write("t.csv", &(0..80).fold("a,y\n".to_string(), |table, i| table + &row(i)));
+    let said = scene.prints("train --data t.csv --target y --missing -999 --epochs 2");
+    assert!(said.contains("regression, in seconds since 1970") && said.contains("0 to 6"), "{said}");
+    let scores = scene.records("evaluate endo-out --data t.csv --json").pop().unwrap();
+    assert_eq!(number(&scores, "rows"), 80.0);
+    scene.write("gap.csv", "a,b\n-999,1\n,1\n6,1\n");
+    let rows = scene.prints("predict endo-out --data gap.csv");
+    let rows: Vec<&str> = rows.lines().skip(1).collect();
+    assert!(rows[0] == rows[1] && rows[0] != rows[2], "{rows:?}");
+}

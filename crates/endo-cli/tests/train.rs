@@ -151,3 +151,28 @@ fn a_table_may_come_through_standard_input() {
     let message = text(&run.stderr);
     assert!(run.status.code() == Some(2) && message.contains("standard input: which column is to be predicted?"), "{message}");
 }
+
+#[test]
+fn what_numbers_the_rows_is_learnt_from_where_there_is_nothing_else() {
+    let scene = Scene::new("clock");
+    scene.write("t.csv", &(1..60).fold("time,y\n".to_string(), |table, i| table + &format!("{i},{}\n", 3 * i + 1)));
+    let last = scene.records("train --data t.csv --target y --json").pop().unwrap();
+    assert!(number(&last, "test_r2") > 0.9 && last["left_out"].as_array().unwrap().is_empty(), "{last}");
+}
+
+#[test]
+fn a_run_is_named_by_all_that_it_learns_from() {
+    let scene = Scene::new("names");
+    let run = |options: &str| {
+        let line = format!("train --data plane.csv --target y --epochs 1 --json {options}");
+        scene.records(&line).pop().unwrap()["run"].as_str().unwrap().to_string()
+    };
+    let layers = |units: usize| scene.write("net.toml", &format!("[[layers]]\ntype = \"dense\"\nunits = {units}\n"));
+    layers(3);
+    let first = run("--model net.toml");
+    assert_eq!(run("--model net.toml"), first);
+    layers(4);
+    assert_ne!(run("--model net.toml"), first);
+    assert_ne!(run("--type a=category"), run(""));
+    assert_ne!(run("--missing 7"), run(""));
+}

@@ -8,15 +8,25 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::shown::shown_path;
 
 /// The number of the next temporary file. With the number of the process it is mostly unused; that it is, `create_new` makes sure.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
+/// Nobody writes any more to a file of a process that is gone, and that was last written so long ago.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
 
-/// Writes these pieces to a file, which is replaced at once or not at all. Missing folders are made.
+/// Writes these pieces to a file, which is replaced at once or not at all. Missing folders are made. What a link leads to is
+/// replaced, and not the link; what is no file, such as a pipe or `/dev/null`, is written to.
 pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     let write = || {
+        if is_stream(path) {
+            let mut stream = open_stream(path)?;
+            return pieces.iter().try_for_each(|piece| stream.write_all(piece));
+        }
+        let path = &end_of_links(path);
         let (temporary, file) = create_temporary(make_folder(path)?)?;
         fill(file, &temporary, pieces)?;
         fs::rename(&temporary, path).inspect_err(|_| discard(&temporary))
@@ -24,10 +34,12 @@ pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     write().map_err(|error| failure("cannot write", path, &error))
 }
 
-/// A file that is written bit by bit, and put in its place whole at the end. Dropped before that, it leaves what was there.
+/// A file that is written bit by bit, and put in its place whole at the end. Dropped before that, it leaves what was there. Links
+/// and what is no file are treated as by [`write`]: what is in a pipe already stays there.
 pub struct Draft {
     path: PathBuf,
-    temporary: PathBuf,
+    /// None where it is no file that is written to.
+    temporary: Option<PathBuf>,
     file: Option<io::BufWriter<File>>,
 }
 
@@ -36,18 +48,32 @@ impl Draft {
     pub fn new(path: &Path) -> Result<Self> {
         let begin = || match path.is_dir() {
             true => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
-            false => create_temporary(make_folder(path)?),
+            false if is_stream(path) => Ok((path.to_path_buf(), None, open_stream(path)?)),
+            false => {
+                let path = end_of_links(path);
+                let folder = make_folder(&path)?;
+                remove_leftovers(folder, FORGOTTEN);
+                let (temporary, file) = create_temporary(folder)?;
+                Ok((path, Some(temporary), file))
+            }
         };
-        let (temporary, file) = begin().map_err(|error| failure("cannot write", path, &error))?;
-        Ok(Self { path: path.to_path_buf(), temporary, file: Some(io::BufWriter::new(file)) })
+        let (path, temporary, file) = begin().map_err(|error| failure("cannot write", path, &error))?;
+        Ok(Self { path, temporary, file: Some(io::BufWriter::new(file)) })
     }
 
     /// Puts it in its place, when all is on the disk.
     pub fn finish(mut self) -> Result<()> {
         let file = self.file.take().expect("a draft has its file until it is finished");
-        let written = file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-        let placed = written.and_then(|()| fs::rename(&self.temporary, &self.path));
-        placed.inspect_err(|_| discard(&self.temporary)).map_err(|error| failure("cannot write", &self.path, &error))
+        let written = file.into_inner().map_err(io::IntoInnerError::into_error);
+        let placed = written.and_then(|file| match &self.temporary {
+            Some(temporary) => file.sync_all().and_then(|()| fs::rename(temporary, &self.path)),
+            None => Ok(()),
+        });
+        placed.inspect_err(|_| self.discard()).map_err(|error| failure("cannot write", &self.path, &error))
+    }
+
+    fn discard(&self) {
+        self.temporary.iter().for_each(|temporary| discard(temporary));
     }
 }
 
@@ -64,14 +90,15 @@ impl Write for Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if self.file.take().is_some() {
-            discard(&self.temporary);
+            self.discard();
         }
     }
 }
 
-/// Removes the temporary files that killed processes have left in a folder. Those of living processes stay, and all where the
-/// system does not say which processes live.
-pub fn remove_leftovers(folder: &Path) {
+/// Removes the temporary files that killed processes have left in a folder and that nobody has written for so long. Those of living
+/// processes stay, and all where the system does not say which processes live. What a process of another machine writes to is only
+/// known by its age, unless the folder is claimed.
+pub fn remove_leftovers(folder: &Path, age: Duration) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let processes = Path::new("/proc");
     if !processes.join("self").exists() {
@@ -80,10 +107,16 @@ pub fn remove_leftovers(folder: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let process = name.to_str().and_then(|name| name.strip_prefix(".endo-")?.strip_suffix(".tmp")?.split('-').next());
-        if process.is_some_and(|process| process.parse::<u32>().is_ok() && !processes.join(process).exists()) {
+        let is_dead = process.is_some_and(|process| process.parse::<u32>().is_ok() && !processes.join(process).exists());
+        if is_dead && (age.is_zero() || is_older(&entry, age)) {
             discard(&entry.path());
         }
     }
+}
+
+fn is_older(entry: &fs::DirEntry, age: Duration) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+    modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|elapsed| elapsed >= age)
 }
 
 /// Writes these pieces to a temporary file that nobody else writes or reads, to be renamed by the caller.
@@ -96,9 +129,33 @@ pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
 pub fn try_out(path: &Path) -> Result<()> {
     let try_out = || match path.is_dir() {
         true => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
-        false => create_temporary(make_folder(path)?).and_then(|(temporary, _)| fs::remove_file(temporary)),
+        // To open a pipe and close it again would end it for its reader.
+        false if is_stream(path) => Ok(()),
+        false => create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary)),
     };
     try_out().map_err(|error| failure("cannot write", path, &error))
+}
+
+/// Whether there is something that is no file and no folder: a pipe, a terminal, `/dev/null`. To put a file in its place would
+/// take it from all who use it.
+fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+fn open_stream(path: &Path) -> io::Result<File> {
+    File::options().write(true).open(path)
+}
+
+/// The file that a path leads to through links, also if it is not there yet.
+fn end_of_links(path: &Path) -> PathBuf {
+    /// The most links that systems follow.
+    const MOST: usize = 40;
+    let mut end = path.to_path_buf();
+    for _ in 0..MOST {
+        let Ok(next) = fs::read_link(&end) else { break };
+        end = end.parent().unwrap_or(Path::new("")).join(next);
+    }
+    end
 }
 
 /// Makes the folders above a file, and returns the innermost.
@@ -142,7 +199,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// The error of a file that cannot be read, written, or whatever else was tried.
 pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Io, format!("{what} {}: {error}", path.display()))
+    Error::new(ErrorKind::Io, format!("{what} {}: {error}", shown_path(path)))
         .help("check the path, the permissions and the space left")
 }
 
@@ -213,10 +270,10 @@ impl Claims {
 }
 
 fn taken(path: &Path, lock: &Path) -> Error {
-    let message = format!("{} is in use: another run writes it, in this process or another", path.display());
+    let message = format!("{} is in use: another run writes it, in this process or another", shown_path(path));
     let help = format!(
         "wait until that run is done, stop it, or give this one another path; the lock on {} ends with its process, however that ends",
-        lock.display()
+        shown_path(lock)
     );
     Error::new(ErrorKind::Usage, message).help(help)
 }
@@ -295,17 +352,70 @@ mod tests {
         assert!(Draft::new(&folder.0).is_err());
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_and_what_they_lead_to_is_replaced() {
+        let folder = Folder::new("links");
+        fs::write(folder.0.join("file"), "before").unwrap();
+        for (link, file) in [("link", "file"), ("dangling", "other")] {
+            let path = folder.0.join(link);
+            std::os::unix::fs::symlink(file, &path).unwrap();
+            try_out(&path).unwrap();
+            write(&path, &[b"written"]).unwrap();
+            assert_eq!(fs::read(folder.0.join(file)).unwrap(), b"written");
+            let mut draft = Draft::new(&path).unwrap();
+            draft.write_all(b"drafted").unwrap();
+            draft.finish().unwrap();
+            assert_eq!(fs::read(folder.0.join(file)).unwrap(), b"drafted");
+            assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        }
+        assert_eq!(folder.names().len(), 4, "no temporary file is left");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn pipes_are_written_to_and_stay_pipes() {
+        let folder = Folder::new("pipe");
+        let path = folder.0.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let read = || {
+            std::thread::spawn({
+                let path = path.clone();
+                move || fs::read(path).unwrap()
+            })
+        };
+        try_out(&path).unwrap();
+        let reader = read();
+        write(&path, &[b"one", b" two"]).unwrap();
+        assert_eq!(reader.join().unwrap(), b"one two");
+        let reader = read();
+        let mut draft = Draft::new(&path).unwrap();
+        draft.write_all(b"three").unwrap();
+        draft.finish().unwrap();
+        assert_eq!(reader.join().unwrap(), b"three");
+        assert!(is_stream(&path) && folder.names() == ["pipe"]);
+    }
+
     #[test]
     fn leftovers_of_dead_processes_are_removed() {
         let folder = Folder::new("leftovers");
         let mine = format!(".endo-{}-7.tmp", std::process::id());
         let dead = format!(".endo-{}-7.tmp", u32::MAX);
         [mine.as_str(), &dead, ".endo-x-1.tmp", "a.tmp"].iter().for_each(|name| fs::write(folder.0.join(name), "").unwrap());
-        remove_leftovers(&folder.0);
-        let mut names = folder.names();
-        names.sort();
-        assert_eq!(names, [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
-        remove_leftovers(&folder.0.join("none"));
+        remove_leftovers(&folder.0, FORGOTTEN);
+        assert_eq!(folder.names().len(), 4, "another machine may write it");
+        remove_leftovers(&folder.0, Duration::ZERO);
+        let left = || {
+            let mut names = folder.names();
+            names.sort();
+            names
+        };
+        assert_eq!(left(), [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
+        let old = File::create(folder.0.join(&dead)).unwrap();
+        old.set_modified(std::time::SystemTime::now() - 2 * FORGOTTEN).unwrap();
+        drop(Draft::new(&folder.0.join("b")).unwrap());
+        assert_eq!(left(), [mine.as_str(), ".endo-x-1.tmp", "a.tmp"].map(String::from));
+        remove_leftovers(&folder.0.join("none"), Duration::ZERO);
     }
 
     #[test]

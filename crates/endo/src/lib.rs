@@ -72,6 +72,7 @@ pub mod random;
 pub mod regularizers;
 pub mod report;
 pub mod shape;
+mod shown;
 pub mod simd;
 mod spelling;
 pub mod trace;

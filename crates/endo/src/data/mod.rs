@@ -30,10 +30,11 @@ mod class_weight;
 mod csv;
 mod dataset;
 mod scaler;
-mod shown;
 mod table;
 mod values;
 
+#[doc(hidden)]
+pub use crate::shown::{listed, shown, shown_lines, shown_path};
 pub use arrays::Arrays;
 pub use batches::{Batches, Order};
 pub(crate) use checks::place_of;
@@ -41,7 +42,5 @@ pub use class_weight::class_weights;
 pub use csv::{Blocks, Csv, Kind, date};
 pub use dataset::Dataset;
 pub use scaler::StandardScaler;
-#[doc(hidden)]
-pub use shown::{listed, shown, shown_path};
 pub use table::Table;
 pub use values::{Values, Words};

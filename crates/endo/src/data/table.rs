@@ -8,11 +8,11 @@ use std::path::Path;
 
 use super::csv::{Csv, Lines, check_distinct, place, position};
 use super::dataset::Dataset;
-use super::shown::{listed, shown};
 use super::values::{Values, Words};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::shown::{listed, shown};
 
 /// Named columns, with a cell for each row in each of them.
 ///

@@ -7,8 +7,8 @@ use super::format::{CANDIDATES, Format};
 use super::numbers::{Ambiguity, Doubt, Refusal, is_number};
 use super::rows::{Delimiter, LONGEST_CELL, LONGEST_ROW, Limit, MOST_CELLS, Record};
 use super::text::Fault;
-use crate::data::shown::{code, shown};
 use crate::error::{Error, ErrorKind};
+use crate::shown::{code, shown};
 
 /// From so many columns on, a column is also named by its number.
 const MANY: usize = 20;
@@ -170,6 +170,13 @@ impl Row<'_> {
         };
         let message = format!("{}, {}: {what}", place(self.row, self.line), column(self.names, index));
         let whole = match refusal {
+            Refusal::OtherMark(seen) if seen.row == 0 => {
+                let mark = &seen.cell;
+                format!(
+                    "write the whole column with that mark and nothing between thousands, as in 1234{mark}5; or say that the mark is \
+                     another (`Csv::decimal`, or --decimal MARK): a model expects that of its training, if that was a comma"
+                )
+            }
             Refusal::OtherMark(_) => {
                 "write the whole column with a decimal point and nothing between thousands, as in 1234.5".to_string()
             }

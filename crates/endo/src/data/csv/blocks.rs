@@ -83,7 +83,7 @@ impl<R: Read> Blocks<R> {
         let finished = self.columns.finish().map_err(|(index, problem)| self.sheet.refused(index, problem))?;
         let mut notes = self.sheet.notes.clone();
         let named: Vec<(&str, &Finished)> = self.names.iter().map(String::as_str).zip(&finished).collect();
-        notes.extend(notes::of_columns(&named));
+        notes.extend(notes::of_columns(&named, &self.sheet.format));
         let options = &self.columns.options;
         let conventions = Conventions {
             decimal: options.decimal.or_else(|| common(finished.iter().filter_map(|column| column.mark))),

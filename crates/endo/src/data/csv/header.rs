@@ -8,8 +8,8 @@ use super::advice::{Row, comment_help, is_name, trailing_help};
 use super::format::{Format, SampleRow};
 use super::numbers::is_number;
 use super::rows::{Delimiter, Record};
-use crate::data::shown::{composed, did_you_mean, is_same, listed, shown};
 use crate::error::{Error, ErrorKind, Result};
+use crate::shown::{composed, did_you_mean, is_same, listed, shown};
 
 /// The names in a header. Fails when the rows below have another width, and when names are numbers; a header that is `given` may
 /// have names that are.

@@ -30,10 +30,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::shown::{shown, shown_path};
 use super::table::{self, Table};
 use super::values::Values;
 use crate::error::{Error, ErrorKind, Result};
+use crate::shown::{shown, shown_path};
 use rows::Record;
 use sheet::{Sheet, TakeCells, UNREADABLE};
 use typed::{Options, Problem};

@@ -7,7 +7,7 @@ use super::format::Format;
 use super::kinds::Doubtful;
 use super::rows::Delimiter;
 use super::typed::Finished;
-use crate::data::shown::{listed, shown};
+use crate::shown::{listed, shown};
 
 /// What is unusual in how the file is written.
 pub(super) fn of_file(format: &Format, delimiter_is_given: bool, packing: Option<&str>, is_utf16: bool) -> Vec<String> {
@@ -32,7 +32,7 @@ pub(super) fn of_file(format: &Format, delimiter_is_given: bool, packing: Option
 }
 
 /// What was decided for columns.
-pub(super) fn of_columns(columns: &[(&str, &Finished)]) -> Vec<String> {
+pub(super) fn of_columns(columns: &[(&str, &Finished)], format: &Format) -> Vec<String> {
     let mut notes = Vec::new();
     let commas: Vec<&str> = columns.iter().filter(|(_, column)| column.mark == Some(',')).map(|&(name, _)| name).collect();
     match commas.len() {
@@ -41,6 +41,15 @@ pub(super) fn of_columns(columns: &[(&str, &Finished)]) -> Vec<String> {
         _ => notes.push(format!("columns {} have decimal commas", listed(commas))),
     }
     for (name, column) in columns {
+        // Where the decimal mark is a comma, spreadsheets separate columns by semicolons, and thousands by points.
+        if let Some(seen) = column.point.as_ref().filter(|_| format.delimiter == Delimiter::Byte(b';')) {
+            let (name, cell, place) = (shown(name), shown(&seen.cell), place(seen.row, seen.line));
+            let thousands = cell.replace('.', "");
+            notes.push(format!(
+                "column `{name}`: the point of `{cell}` in {place} is read as a decimal point; if the number is {thousands}, say so \
+                 (`Csv::decimal(',')`, or --decimal ,)"
+            ));
+        }
         if let Some((seen, day_first)) = &column.order {
             let first = if *day_first { "day" } else { "month" };
             let (cell, place) = (shown(&seen.cell), place(seen.row, seen.line));

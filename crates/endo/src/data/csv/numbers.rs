@@ -161,6 +161,11 @@ impl Column {
         self.comma.is_some()
     }
 
+    /// The first cell like `1.299`, if no cell says what its point is.
+    pub fn doubtful_point(&self) -> Option<&Seen> {
+        self.points.first.as_deref().filter(|_| self.point.is_none() && self.comma.is_none())
+    }
+
     /// Makes thousands of what has to be thousands, when all rows are read.
     pub fn finish(&mut self, others_have_decimal_commas: bool) -> Result<(), Box<Ambiguity>> {
         let unclear = match (&self.point, &self.comma) {

@@ -56,7 +56,7 @@ impl<R: Read> Sheet<R> {
         let packed = Packed::open(source).map_err(unreadable)?;
         let packing = packed.format();
         let mut text = Text::new(packed, signatures::check)?;
-        let mut format = Format::find(text.available(), text.is_read(), given, csv.is_typed);
+        let mut format = Format::find(text.available(), text.is_whole(), given, csv.is_typed);
         format.has_header = csv.header != Some(false);
         text.advance(format.preamble);
         let mut sheet = Self {
@@ -253,6 +253,7 @@ fn unreadable(error: std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::InvalidData => Error::new(ErrorKind::Data, error.to_string())
             .help("fetch or write the file again; gzip -t FILE or zstd -t FILE tells whether it is whole"),
-        _ => Error::new(ErrorKind::Io, format!("{UNREADABLE}{error}")),
+        _ => Error::new(ErrorKind::Io, format!("{UNREADABLE}{error}"))
+            .help("check that it is a file or a pipe, and that the disk or the program behind it is well"),
     }
 }

@@ -189,7 +189,7 @@ fn marks_in_numbers_are_read_where_a_column_leaves_no_doubt() {
 #[test]
 fn bytes_that_are_no_text_are_named_where_they_are() {
     let convert = "iconv -f WINDOWS-1252 -t UTF-8";
-    let cases: [(&[u8], &str, &str); 7] = [
+    let cases: [(&[u8], &str, &str); 9] = [
         (
             b"a,b\n1,2\n3,\xff\n",
             "row 2 (line 3), column `b`: the byte 0xFF is not UTF-8 text; in Windows-1252 it is `\u{ff}`",
@@ -208,6 +208,13 @@ fn bytes_that_are_no_text_are_named_where_they_are() {
         (b"a,b\n1,\x81\n", "row 1 (line 2), column `b`: the byte 0x81 is not UTF-8 text", convert),
         (b"a,b\n1,2\n3,4\xe2\x82", "row 2 (line 3), column `b`: the file ends in the middle of a letter", "fetched again"),
         (b"a,b\n\0\0\0\n", "row 1 (line 2), column `a`: a NUL byte (0x00), which no text has", "tr -d"),
+        // The row that it cuts says nothing of how the file is written.
+        (
+            b"a,b,c\n1,2\xf6,3\n4,5,6\n",
+            "row 1 (line 2), column `b`: the byte 0xF6 is not UTF-8 text; in Windows-1252 it is `\u{f6}`",
+            convert,
+        ),
+        (b"a,b,c\n1,2\0,3\n", "row 1 (line 2), column `b`: a NUL byte (0x00), which no text has", "tr -d"),
         (b"\x1f\x8b\x08", "the file is compressed by gzip; expected was a table in plain text (CSV)", "gzip -dc"),
     ];
     for (bytes, message, help) in cases {

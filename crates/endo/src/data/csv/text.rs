@@ -97,6 +97,11 @@ impl<R: Read> Text<R> {
         self.whole || self.fault.is_some()
     }
 
+    /// Whether the text that is available goes to the end of the file.
+    pub fn is_whole(&self) -> bool {
+        self.whole && self.fault.is_none()
+    }
+
     /// What ended the text, unless it is whole.
     pub fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()

@@ -92,6 +92,8 @@ pub(super) struct Finished {
     pub spelled: Option<Words>,
     /// The decimal mark that its cells show.
     pub mark: Option<char>,
+    /// A cell whose point is taken for a decimal point, though no cell says so.
+    pub point: Option<Seen>,
     /// The cell that told the order of day and month, and whether the day comes first.
     pub order: Option<(Seen, bool)>,
     /// The first cell that made words of a column where numbers may be wanted.
@@ -173,9 +175,17 @@ impl Column {
         }
     }
 
+    fn doubtful_point(&self) -> Option<Seen> {
+        match &self.state {
+            State::Numbers(numbers) => numbers.doubtful_point().cloned(),
+            State::Open(open) if self.kind == Some(Kind::Number) => open.numbers.doubtful_point().cloned(),
+            _ => None,
+        }
+    }
+
     /// The values of a column that is settled, and the column for rows that follow; nothing where it is ignored.
     pub fn finish(self, others_have_decimal_commas: bool, options: &Options) -> Result<(Option<Finished>, Self), Problem> {
-        let mark = self.found_mark();
+        let (mark, point) = (self.found_mark(), self.doubtful_point());
         let unclear = |ambiguity| Problem::Unclear(ambiguity);
         let (mut numbers, mut times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         let (values, spelled, order) = match self.state {
@@ -221,7 +231,7 @@ impl Column {
             },
         };
         let following = Self { kind: self.kind, state: State::open(self.kind, numbers, times), word: None };
-        Ok((Some(Finished { values, spelled, mark, order, word: self.word }), following))
+        Ok((Some(Finished { values, spelled, mark, point, order, word: self.word }), following))
     }
 
     /// Decides by what was seen, and keeps values instead of cells from now on.

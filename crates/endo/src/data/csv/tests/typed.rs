@@ -324,3 +324,21 @@ fn a_row_without_anything_is_an_error_between_rows_alone() {
     assert_eq!(refusal(&Csv::new().typed(), "a,b\n1,x\n,\n2,y\n").0, "row 2 (line 3): every cell is empty");
     assert_eq!(refusal(&Csv::new().typed(), "a,b\n").1, "each line below the header is a row");
 }
+
+#[test]
+fn points_that_may_separate_thousands_are_told_where_semicolons_separate_columns() {
+    let notes = |text: &str| typed(text).notes().join("\n");
+    let note = "column `a`: the point of `1.299` in row 1 (line 2) is read as a decimal point; if the number is 1299, say so \
+                (`Csv::decimal(',')`, or --decimal ,)";
+    assert_eq!(notes("a;b\n1.299;1\n2.500;2\n"), note);
+    for clear in ["a;b\n1.299;1\n2.5;2\n", "a;b\n0.299;1\n0.500;2\n", "a,b\n1.299,1\n2.500,2\n"] {
+        assert_eq!(notes(clear), "", "{clear:?}");
+    }
+}
+
+#[test]
+fn a_mark_that_is_given_is_advised() {
+    let (message, help) = refusal(&Csv::new().typed().decimal(','), "a;b\n1,5;1\n1234.5;2\n");
+    assert_eq!(message, "row 2 (line 3), column `a`: `1234.5` does not have the decimal mark `,`, which is given");
+    assert!(help.contains("as in 1234,5; or say that the mark is another") && help.contains("--decimal MARK"), "{help}");
+}

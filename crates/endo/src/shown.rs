@@ -13,6 +13,8 @@ use crate::spelling::nearest;
 const LONGEST: usize = 60;
 /// So many letters of a path are shown: its last ones.
 const LONGEST_PATH: usize = 300;
+/// So many letters of a line are shown.
+const LONGEST_LINE: usize = 500;
 /// So many names are listed.
 const LISTED: usize = 20;
 /// A name that is longer is nobody's slip.
@@ -35,6 +37,15 @@ pub fn shown_path(path: &Path) -> String {
     }
 }
 
+/// A text of several lines, of which each is cut where it is long.
+pub fn shown_lines(text: &str) -> String {
+    let line = |line: &str| {
+        let end = line.char_indices().nth(LONGEST_LINE).map(|(end, _)| end);
+        end.map_or_else(|| visible(line), |end| visible(&line[..end]) + "...")
+    };
+    text.split('\n').map(line).collect::<Vec<String>>().join("\n")
+}
+
 /// Names of columns for a message, each in backquotes: the first twenty, and the number of the others.
 ///
 /// ```
@@ -51,17 +62,17 @@ pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Whether two names are the same to a reader: `ö` may be one letter, or `o` and a diaeresis.
-pub(super) fn is_same(a: &str, b: &str) -> bool {
+pub(crate) fn is_same(a: &str, b: &str) -> bool {
     a == b || (!(a.is_ascii() && b.is_ascii()) && a.nfc().eq(b.nfc()))
 }
 
 /// The name with each letter in one piece.
-pub(super) fn composed(name: &str) -> String {
+pub(crate) fn composed(name: &str) -> String {
     if name.is_ascii() { name.to_string() } else { name.nfc().collect() }
 }
 
 /// The question whether another name is meant, or nothing if none is near. Letters that look the same are told apart.
-pub(super) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let is_short = |name: &str| name.len() <= LONGEST_SLIP;
     if !is_short(name) {
         return None;
@@ -85,7 +96,7 @@ pub(super) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a s
 }
 
 /// The number of a letter as Unicode's tables have it: `U+00E9`.
-pub(super) fn code(letter: char) -> String {
+pub(crate) fn code(letter: char) -> String {
     format!("U+{:04X}", u32::from(letter))
 }
 
@@ -144,6 +155,12 @@ mod tests {
         assert_eq!(shown(&"a".repeat(60)), "a".repeat(60));
         assert_eq!(listed(["a"; 10_000]), vec!["`a`"; 20].join(", ") + " and 9980 more");
         assert_eq!(shown_path(&Path::new(&"b".repeat(5000)).join("a.csv")), format!("...{}/a.csv", "b".repeat(294)));
+    }
+
+    #[test]
+    fn lines_stay_and_what_is_in_them_is_shown() {
+        assert_eq!(shown_lines("a\x1b[1m\n  b\u{200b}\n"), "a\\u{1b}[1m\n  b\\u{200b}\n");
+        assert_eq!(shown_lines(&"c".repeat(1000)), "c".repeat(500) + "...");
     }
 
     #[test]
