@@ -7,7 +7,7 @@ use endo::prelude::*;
 
 use crate::arguments::{ModelName, Training};
 use crate::definition::Definition;
-use crate::tabular::{self, Choices, Encoding, Problem, Settings, Task};
+use crate::tabular::{self, Encoding, Learned, Problem, Settings, Task};
 
 /// A way to make models.
 pub enum Recipe {
@@ -25,23 +25,20 @@ pub struct Fitted {
     pub history: History,
     /// The epoch whose weights were kept, counted from 1; 0 if no epoch helped.
     pub epoch: usize,
-    /// The line to compare it with, which predicts the same; none for a model that was only fitted again.
+    /// The line to compare it with, which predicts the same; none for layers that have learnt from all rows.
     pub line: Option<Model>,
-    /// Whether it has learnt from all rows, when another was judged.
-    pub is_refit: bool,
-    found: Option<Choices>,
 }
 
 impl Fitted {
-    /// The model with the history of the one that was judged, of which there are losses on other rows.
-    #[must_use]
-    pub fn with_history_of(self, judged: Self) -> Self {
-        Self { history: judged.history, is_refit: true, ..self }
+    fn of_table(learned: Learned) -> Self {
+        Self { model: learned.model, history: learned.history, epoch: learned.epoch, line: Some(learned.line) }
     }
 }
 
 /// Rows to learn from.
 pub struct Learnable<'a> {
+    /// What is learnt.
+    pub problem: &'a Problem,
     /// All of them.
     pub all: &'a Dataset,
     /// Those to train on, where others are to watch.
@@ -88,61 +85,56 @@ impl Recipe {
         matches!(self, Self::Layers(..))
     }
 
-    /// Learns, and chooses by rows that were left out when to stop.
+    /// Learns from rows that are not for the test, and from all rows, if they are given, for the model that is saved. Both learn in the
+    /// same way, and neither knows what the other found, but for layers in a list: these learn from all rows for as many epochs as
+    /// were best for the rows that were left out.
     ///
     /// # Errors
-    /// If the numbers of the training grow without bound.
-    pub fn learn(&self, problem: &Problem, rows: &Learnable, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<Fitted> {
+    /// If the numbers of a training grow without bound.
+    pub fn learn(
+        &self,
+        rows: &Learnable,
+        all: Option<(&Problem, &Dataset)>,
+        callbacks: Vec<Box<dyn Callback + '_>>,
+    ) -> Result<(Fitted, Option<Fitted>)> {
         match self {
             Self::Tabular(settings) => {
-                let learned = tabular::learn(problem, rows.all, settings, callbacks, Vec::new()).map_err(diverged)?;
-                let (epoch, found) = (learned.choices.epochs, Some(learned.choices));
-                Ok(Fitted {
-                    model: learned.model,
-                    history: learned.history,
-                    epoch,
-                    line: Some(learned.line),
-                    is_refit: false,
-                    found,
-                })
+                let tested =
+                    |settings: &Settings| tabular::learn(rows.problem, rows.all, settings, callbacks).map(Fitted::of_table);
+                let (tested, saved) = match (all, halves(settings)) {
+                    (None, _) => (tested(settings), None),
+                    (Some((problem, all)), None) => {
+                        let tested = tested(settings);
+                        (tested, Some(tabular::learn(problem, all, settings, Vec::new()).map(Fitted::of_table)))
+                    }
+                    (Some((problem, all)), Some([one, other])) => std::thread::scope(|scope| {
+                        let saved = scope.spawn(move || tabular::learn(problem, all, &other, Vec::new()).map(Fitted::of_table));
+                        let tested = tested(&one);
+                        (tested, Some(saved.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+                    }),
+                };
+                Ok((tested.map_err(diverged)?, saved.transpose().map_err(diverged)?))
             }
             Self::Layers(definition, settings) => {
-                let short = Settings { epochs: Some(1), learning_rate: None, ..settings.clone() };
-                let line = tabular::learn(problem, rows.all, &short, Vec::new(), Vec::new())?.line;
-                let fitted =
-                    Layers { definition, settings, problem }.fit(rows.train, rows.validation, definition.epochs, callbacks);
-                Ok(Fitted { line: Some(line), ..fitted? })
+                let line = tabular::line(rows.problem, rows.all, settings)?;
+                let layers = Layers { definition, settings, problem: rows.problem };
+                let tested = layers.fit(rows.train, rows.validation, definition.epochs, callbacks)?;
+                let saved = match all {
+                    Some((problem, all)) => Some(Layers { problem, ..layers }.fit(all, None, tested.epoch, Vec::new())?),
+                    None => None,
+                };
+                Ok((Fitted { line: Some(line), ..tested }, saved))
             }
         }
     }
+}
 
-    /// Learns again from more rows, as it was found to be best.
-    ///
-    /// # Errors
-    /// As those of [`learn`](Self::learn).
-    pub fn refit(&self, problem: &Problem, rows: &Dataset, fitted: &Fitted) -> Result<Fitted> {
-        match (self, &fitted.found) {
-            (Self::Tabular(settings), Some(found)) => {
-                let learned = tabular::refit(problem, rows, settings, found).map_err(diverged)?;
-                let (epoch, found) = (learned.choices.epochs, Some(learned.choices));
-                Ok(Fitted { model: learned.model, history: learned.history, epoch, line: None, is_refit: false, found })
-            }
-            (Self::Tabular(settings), None) => {
-                let learned = tabular::learn(problem, rows, settings, Vec::new(), Vec::new()).map_err(diverged)?;
-                Ok(Fitted {
-                    model: learned.model,
-                    history: learned.history,
-                    epoch: learned.choices.epochs,
-                    line: None,
-                    is_refit: false,
-                    found: None,
-                })
-            }
-            (Self::Layers(definition, settings), _) => {
-                Layers { definition, settings, problem }.fit(rows, None, fitted.epoch, Vec::new())
-            }
-        }
-    }
+/// The settings of two trainings at once, which share the threads; none where there is but one.
+fn halves(settings: &Settings) -> Option<[Settings; 2]> {
+    let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = settings.threads.unwrap_or_else(available);
+    let with = |threads| Settings { threads: Some(threads), ..settings.clone() };
+    (threads > 1).then(|| [threads - threads / 2, threads / 2].map(with))
 }
 
 /// Layers to be trained.
@@ -189,7 +181,7 @@ impl Layers<'_> {
         fit = fit.callbacks(callbacks);
         let history = model.fit(train, fit).map_err(diverged)?;
         let epoch = best_epoch(&history);
-        Ok(Fitted { model, history, epoch, line: None, is_refit: false, found: None })
+        Ok(Fitted { model, history, epoch, line: None })
     }
 
     fn compile(&self, model: &mut Model, deviation: Vec<f64>) -> Result<()> {

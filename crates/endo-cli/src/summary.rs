@@ -30,6 +30,18 @@ pub struct Summary<'a> {
     pub run: &'a str,
 }
 
+/// A run, when it is over.
+pub struct Outcome {
+    /// The scores of the model that was tested.
+    pub judgement: Judgement,
+    /// That model.
+    pub tested: Fitted,
+    /// Whether another is saved, which has learnt from all rows.
+    pub is_refit: bool,
+    /// How long the run took.
+    pub seconds: f64,
+}
+
 /// The scores on the rows to test on.
 pub struct Judgement {
     /// Of the model.
@@ -98,8 +110,9 @@ impl Summary<'_> {
     }
 
     /// What is known after the training.
-    pub fn conclude(&self, judgement: &Judgement, saved: &Fitted, folder: &RunFolder, seconds: f64) -> String {
-        let refit = if saved.is_refit { ", which has learnt from all rows since" } else { "" };
+    pub fn conclude(&self, outcome: &Outcome, folder: &RunFolder) -> String {
+        let Outcome { judgement, tested, is_refit, seconds } = outcome;
+        let refit = if *is_refit { ", which has learnt from all rows since" } else { "" };
         let replaced = match &folder.replaced {
             Some(run) if run != self.run => format!(" (those of run {run} are replaced)"),
             _ => String::new(),
@@ -110,7 +123,7 @@ impl Summary<'_> {
             self.table_of_scores(judgement),
             self.verdict(judgement),
             shown_path(&folder.path(MODEL)),
-            saved.epoch,
+            tested.epoch,
             shown_path(&folder.path(REPORT)),
             self.run,
         )
@@ -156,7 +169,8 @@ impl Summary<'_> {
     }
 
     /// The last line for programs.
-    pub fn record(&self, judgement: &Judgement, saved: &Fitted, folder: &RunFolder, seed: u64, seconds: f64) -> Record {
+    pub fn record(&self, outcome: &Outcome, folder: &RunFolder, seed: u64) -> Record {
+        let judgement = &outcome.judgement;
         let path = |name: &str| folder.path(name).to_string_lossy().into_owned();
         let record = judgement.model.record("test_", Record::default());
         let record = record.with("test_loss", judgement.model.error());
@@ -173,39 +187,34 @@ impl Summary<'_> {
             .with("train_rows", self.parts.train.len())
             .with("validation_rows", self.parts.validation.len())
             .with("test_rows", self.parts.test.len())
-            .with("best_epoch", saved.epoch)
-            .with("refit", saved.is_refit)
+            .with("best_epoch", outcome.tested.epoch)
+            .with("refit", outcome.is_refit)
             .with("model", path(MODEL))
             .with("weights", path(MODEL))
             .with("report", path(REPORT))
             .with("settings", path(SETTINGS))
             .with("run", self.run)
             .with("seed", seed)
-            .with("seconds", seconds)
+            .with("seconds", outcome.seconds)
     }
 
     /// What the folder says of the run.
-    pub fn settings(
-        &self,
-        arguments: &Training,
-        schema: &Schema,
-        judgement: &Judgement,
-        saved: &Fitted,
-        seconds: f64,
-    ) -> Result<String> {
+    pub fn settings(&self, arguments: &Training, schema: &Schema, outcome: &Outcome) -> Result<String> {
+        let Outcome { judgement, tested, .. } = outcome;
         let mut all = Toml::new();
         let mut put = |name: &str, value: Value| all.insert(name.to_string(), value);
         put("run", self.run.into());
         put("endo", env!("CARGO_PKG_VERSION").into());
         put("data", self.source.title.as_str().into());
         put("rows", whole(self.rows));
-        put("seconds", seconds.into());
+        put("seconds", outcome.seconds.into());
+        put("refit", outcome.is_refit.into());
         put("task", self.goal.name().into());
         put("targets", texts(self.goal.targets()));
         if let Goal::Classes(_, classes) = self.goal {
             put("classes", texts(classes));
         }
-        put("settings", Value::Table(self.options(arguments, saved)));
+        put("settings", Value::Table(self.options(arguments, tested)));
         let scores =
             [("model", Some(&judgement.model)), ("line", judgement.line.as_ref()), ("trivial", Some(&judgement.trivial))];
         let table = |Scores(scores): &Scores| {
@@ -227,18 +236,18 @@ impl Summary<'_> {
         let left_out = self.left_out.iter().map(|column| Value::from(column.to_string())).collect();
         put("left_out", Value::Array(left_out));
         let mut names: Vec<&str> = Vec::new();
-        for (name, _) in saved.history.epochs.iter().flat_map(|epoch| epoch.logs.iter()) {
+        for (name, _) in tested.history.epochs.iter().flat_map(|epoch| epoch.logs.iter()) {
             if !names.contains(&name) {
                 names.push(name);
             }
         }
         let series =
-            |name: &&str| (name.to_string(), Value::Array(saved.history.get(name).into_iter().map(Value::from).collect()));
+            |name: &&str| (name.to_string(), Value::Array(tested.history.get(name).into_iter().map(Value::from).collect()));
         put("history", Value::Table(names.iter().map(series).collect()));
         Ok(all.to_string())
     }
 
-    fn options(&self, arguments: &Training, saved: &Fitted) -> Toml {
+    fn options(&self, arguments: &Training, tested: &Fitted) -> Toml {
         let model = match &arguments.model {
             ModelName::Tabular => "tabular".to_string(),
             ModelName::Regressor => "regressor".to_string(),
@@ -255,13 +264,14 @@ impl Summary<'_> {
             ("split_seed", Some(arguments.split_seed.to_string().into())),
             ("test", Some(arguments.test.into())),
             ("validation", arguments.validation.map(Value::from)),
-            ("best_epoch", Some(whole(saved.epoch))),
+            ("best_epoch", Some(whole(tested.epoch))),
         ];
         pairs.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))).collect()
     }
 
     /// The page with the figures of the training.
-    pub fn report(&self, schema: &Schema, judgement: &Judgement, saved: &Fitted) -> Result<String> {
+    pub fn report(&self, schema: &Schema, outcome: &Outcome) -> Result<String> {
+        let Outcome { judgement, tested, .. } = outcome;
         let title = report_title(&self.source.title, self.run);
         let tables = [
             format!("Scores on the {}, in the unit of the target", counted(self.parts.test.len(), "test row")),
@@ -271,7 +281,7 @@ impl Summary<'_> {
         ];
         let [scores, rows, columns, described] = &tables;
         let sections = [(scores.as_str(), rows.as_str()), (columns.as_str(), described.as_str())];
-        Ok(report::html_with(&title, &saved.history, &saved.model.structure(), &sections))
+        Ok(report::html_with(&title, &tested.history, &tested.model.structure(), &sections))
     }
 }
 

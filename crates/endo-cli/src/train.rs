@@ -21,7 +21,7 @@ use crate::run_hash::run_name;
 use crate::schema::{LeftOut, Schema, Why, plain};
 use crate::scores::Scores;
 use crate::source::Source;
-use crate::summary::{Judgement, Summary};
+use crate::summary::{Judgement, Outcome, Summary};
 use crate::tabular::{Problem, Task};
 use crate::task::Goal;
 
@@ -55,27 +55,26 @@ pub fn train(arguments: &Training) -> Result<()> {
     let problem = view.problem(&schema);
     let (all, train) = (view.dataset(&schema, &parts.learnable())?, view.dataset(&schema, &parts.train)?);
     let watched = if parts.validation.is_empty() { None } else { Some(view.dataset(&schema, &parts.validation)?) };
-    let learnable = Learnable { all: &all, train: &train, validation: watched.as_ref() };
-    let fitted = recipe.learn(&problem, &learnable, callbacks(arguments, &mut output))?;
-    let test = view.dataset(&schema, &parts.test)?;
-    let judgement = judge(&goal, &fitted, &all, &test)?;
-    let (saved, schema) = match arguments.refit && all.len() < MANY {
-        false => (fitted, schema),
+    let learnable = Learnable { problem: &problem, all: &all, train: &train, validation: watched.as_ref() };
+    let whole = match arguments.refit && all.len() < MANY {
+        false => None,
         true => {
             let (schema, _) = view.schema(&rows)?;
-            (recipe.refit(&view.problem(&schema), &view.dataset(&schema, &rows)?, &fitted)?.with_history_of(fitted), schema)
+            Some((view.problem(&schema), view.dataset(&schema, &rows)?, schema))
         }
     };
+    let relearnt = whole.as_ref().map(|(problem, all, _)| (problem, all));
+    let (tested, again) = recipe.learn(&learnable, relearnt, callbacks(arguments, &mut output))?;
+    let judgement = judge(&goal, &tested, &all, &view.dataset(&schema, &parts.test)?)?;
+    let schema = whole.map_or(schema, |(_, _, schema)| schema);
+    let saved = again.as_ref().unwrap_or(&tested);
     saved.model.export_with_note(folder.path(MODEL), &note(&schema, &goal, &run))?;
-    let seconds = start.elapsed().as_secs_f64();
-    let written = folder.put_beside(
-        &summary.settings(arguments, &schema, &judgement, &saved, seconds)?,
-        &summary.report(&schema, &judgement, &saved)?,
-    );
+    let outcome = Outcome { judgement, is_refit: again.is_some(), tested, seconds: start.elapsed().as_secs_f64() };
+    let written = folder.put_beside(&summary.settings(arguments, &schema, &outcome)?, &summary.report(&schema, &outcome)?);
     if arguments.printing.json {
-        output.result(summary.record(&judgement, &saved, &folder, arguments.seed, seconds))?;
+        output.result(summary.record(&outcome, &folder, arguments.seed))?;
     } else {
-        output.line(summary.conclude(&judgement, &saved, &folder, seconds))?;
+        output.line(summary.conclude(&outcome, &folder))?;
     }
     written
 }

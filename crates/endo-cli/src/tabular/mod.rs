@@ -17,5 +17,5 @@ mod scale;
 mod table_net;
 
 pub use encoding::Encoding;
-pub use learning::{Choices, Learned, learn, refit};
+pub use learning::{Learned, learn, line};
 pub use problem::{Feature, Problem, Settings, Task};

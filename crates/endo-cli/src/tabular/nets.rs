@@ -41,11 +41,11 @@ pub struct Trained {
 }
 
 impl Training<'_> {
-    /// Trains for at most so many epochs; fewer, if there are rows left out and these say so.
+    /// Trains for the epochs of the plan; fewer, if there are rows left out and these say so.
     ///
     /// # Errors
     /// If the numbers of the training grow without bound.
-    pub fn run(&self, epochs: usize, callbacks: Vec<Box<dyn Callback + '_>>, probes: Vec<Probe>) -> Result<Trained> {
+    pub fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<Trained> {
         let Self { plan, rows, encoded, .. } = *self;
         let (count, outputs, nets) = (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
         let reconstruction = self.settings.reconstruction.unwrap_or(0.0);
@@ -67,8 +67,7 @@ impl Training<'_> {
             true => None,
             false => Some(Dataset::new(encoded.take(&left_out), self.targets(encoded, false).take(&left_out))?),
         };
-        let mut fit = Fit::epochs(epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
-        fit = probes.into_iter().fold(fit, Fit::probe);
+        let mut fit = Fit::epochs(plan.epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
         if let Some(judged) = &judged {
             let best = EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
             fit = fit.validation(judged).callback(best);
