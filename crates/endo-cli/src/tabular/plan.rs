@@ -37,7 +37,9 @@ impl Plan {
         let epochs = settings
             .epochs
             .unwrap_or(((if large { 1400.0 } else { 3000.0 }) / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
-        let nets = if large {
+        let nets = if rows > 10_000 {
+            2
+        } else if large {
             3
         } else if rows > 1000 {
             6
@@ -73,8 +75,8 @@ mod tests {
     #[test]
     fn few_rows_get_more_nets_and_more_epochs() {
         let plan = |rows: usize| Plan::new(rows, 10, &Settings::new(0));
-        assert_eq!([plan(400).nets, plan(2000).nets, plan(40_000).nets], [8, 6, 3]);
-        assert_eq!([plan(400).epochs, plan(40_000).epochs], [200, 16]);
+        assert_eq!([plan(400).nets, plan(2000).nets, plan(5000).nets, plan(40_000).nets], [8, 6, 3, 2]);
+        assert_eq!([plan(400).epochs, plan(40_000).epochs], [150, 8]);
         assert_eq!(Plan::new(400, 100, &Settings::new(0)).pieces, 3);
     }
 }
