@@ -9,7 +9,7 @@ use endo::prelude::*;
 use endo::{activations, losses, optimizers};
 use serde::Deserialize;
 
-use crate::run_folder::within;
+use crate::output::within;
 
 /// Hidden layers, and how they are trained.
 #[derive(Clone, PartialEq, Debug, Deserialize)]

@@ -8,8 +8,7 @@ use endo::random::Random;
 
 use crate::arguments::Application;
 use crate::model_file::TableModel;
-use crate::output::{Output, Record, aligned, counted};
-use crate::run_folder::warn;
+use crate::output::{Output, Record, aligned, counted, warn};
 use crate::scores::Scores;
 use crate::source::Rows;
 use crate::task::Goal;

@@ -12,8 +12,8 @@ use endo::prelude::*;
 use serde_json::{Value, json};
 
 use crate::arguments::Application;
-use crate::output::{Output, Record};
-use crate::run_folder::{MODEL, REPORT, SETTINGS, run_of_report, run_of_settings, warn};
+use crate::output::{Output, Record, warn};
+use crate::run_folder::{MODEL, REPORT, SETTINGS, run_of_report, run_of_settings};
 use crate::schema::{Input, Role, Schema};
 use crate::task::Goal;
 

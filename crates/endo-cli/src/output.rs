@@ -136,6 +136,18 @@ pub fn aligned(lines: &[Vec<String>]) -> String {
     text
 }
 
+/// Warns on standard error.
+pub fn warn(warning: &str) {
+    // There is nowhere left to report a failure to warn.
+    let _ = writeln!(io::stderr(), "warning: {warning}");
+}
+
+/// An error with more to say before its message.
+pub fn within(place: &str, error: Error) -> Error {
+    let message = format!("{place}: {}", error.message());
+    error.with_message(message)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

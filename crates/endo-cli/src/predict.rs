@@ -12,8 +12,7 @@ use endo::{Error, ErrorKind, Result};
 
 use crate::arguments::{Application, STANDARD};
 use crate::model_file::TableModel;
-use crate::output::{Record, counted};
-use crate::run_folder::warn;
+use crate::output::{Record, counted, warn};
 use crate::scores::likeliest;
 use crate::source::Blocks;
 use crate::task::Goal;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use endo::data::shown_path;
 use endo::files::{self, Claim};
-use endo::{Error, Result};
+use endo::Result;
 
 /// The file of the model.
 pub const MODEL: &str = "model.endo";
@@ -94,19 +94,6 @@ pub fn run_of_report(page: &str) -> Option<String> {
 /// The run that settings are of.
 pub fn run_of_settings(text: &str) -> Option<String> {
     toml::from_str::<toml::Table>(text).ok()?.get("run")?.as_str().map(str::to_string)
-}
-
-/// Warns on standard error.
-pub fn warn(warning: &str) {
-    use std::io::Write;
-    // There is nowhere left to report a failure to warn.
-    let _ = writeln!(std::io::stderr(), "warning: {warning}");
-}
-
-/// An error with more to say before its message.
-pub fn within(place: &str, error: Error) -> Error {
-    let message = format!("{place}: {}", error.message());
-    error.with_message(message)
 }
 
 #[cfg(test)]

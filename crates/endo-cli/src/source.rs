@@ -75,7 +75,7 @@ impl Rows {
     /// # Errors
     /// If the file cannot be read, lacks a column, or holds a class that is not known.
     pub fn read(path: &Path, reading: &Reading, schema: &Schema, goal: &Goal) -> Result<Self> {
-        let csv = csv_of(schema, reading);
+        let csv = csv_of(schema, reading).only(Vec::<String>::new());
         let target_kind = |target: &String| match goal {
             Goal::Regression(_) if schema.date_targets.contains(target) => Kind::Time,
             Goal::Regression(_) => Kind::Number,
@@ -83,7 +83,7 @@ impl Rows {
         };
         let csv = goal.targets().iter().fold(csv, |csv, target| csv.target(target).kind(target, target_kind(target)));
         let table = read(&csv, path)?;
-        let in_file = |error: Error| crate::run_folder::within(&title(path), error);
+        let in_file = |error: Error| crate::output::within(&title(path), error);
         let (inputs, targets) = (schema.encode(&table).map_err(in_file)?, goal.encode(&table).map_err(in_file)?);
         let all = Self { title: title(path), inputs, targets: targets.to_vec(), without_target: 0 };
         let width = goal.targets().len();
@@ -122,7 +122,7 @@ impl Blocks {
     /// # Errors
     /// If the file cannot be read or lacks a column.
     pub fn open(path: &Path, reading: &Reading, schema: &Schema, rows: usize) -> Result<Self> {
-        let csv = csv_of(schema, reading).only(schema.inputs.iter().map(|input| input.name.clone()));
+        let csv = csv_of(schema, reading).only(Vec::<String>::new());
         if is_standard_input(path) {
             let mut blocks = csv.blocks_from(io::stdin(), rows).map_err(from_standard_input)?;
             return Ok(Self(Box::new(move || blocks.next().map_err(from_standard_input))));
@@ -148,7 +148,8 @@ fn csv(reading: &Reading) -> Csv {
     reading.kinds.iter().fold(csv, |csv, (name, kind)| csv.kind(name, *kind))
 }
 
-/// How a table for a model is read: with the kinds and marks of its training, unless others are said. What stood for a missing cell in
+/// How a table for a model is read: with the kinds and marks of its training, unless others are said. With `only`, no columns but those
+/// that have a kind are. What stood for a missing cell in
 /// training still does.
 fn csv_of(schema: &Schema, reading: &Reading) -> Csv {
     let csv = csv(reading).decimal(reading.decimal.or(schema.decimal)).day_first(reading.day_first.or(schema.day_first));
@@ -188,7 +189,7 @@ fn names(csv: &Csv, path: &Path) -> Result<Vec<String>> {
 }
 
 fn from_standard_input(error: Error) -> Error {
-    crate::run_folder::within(STANDARD_INPUT, error)
+    crate::output::within(STANDARD_INPUT, error)
 }
 
 /// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10.

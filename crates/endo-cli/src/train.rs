@@ -35,7 +35,7 @@ pub fn train(arguments: &Training) -> Result<()> {
     let mut output = Output::stdout(arguments.printing.quiet);
     let source = Source::read(arguments)?;
     let table = &source.table;
-    let in_source = |error: Error| crate::run_folder::within(&source.title, error);
+    let in_source = |error: Error| crate::output::within(&source.title, error);
     let goal = Goal::find(table, &source.targets, arguments.task).map_err(in_source)?;
     let targets = goal.encode(table).map_err(in_source)?;
     let rows = rows_with_target(&targets, table.len(), &goal);
