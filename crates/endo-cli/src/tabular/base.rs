@@ -74,10 +74,10 @@ const FEW_LOGISTIC: [f64; 2] = [2.0, 50.0];
 const MUCH: usize = 300_000;
 
 /// The penalties of a line of more than [`WIDE`] inputs.
-const FEW_LINE: [f64; 3] = [0.1, 10.0, 1000.0];
+const FEW_LINE: [f64; 4] = [0.3, 5.0, 50.0, 500.0];
 
 /// From so many inputs on, each solution takes more than a hundredth of a second.
-const WIDE: usize = 400;
+const WIDE: usize = 200;
 
 /// From so many inputs on, the normal equations take longer than the nets, and are left out.
 const WIDEST: usize = 2500;

@@ -14,7 +14,7 @@ use super::ridge::dot;
 const MEMORY: usize = 10;
 
 /// The least relative improvement for which it goes on.
-const TOLERANCE: f64 = 1e-5;
+const TOLERANCE: f64 = 1e-4;
 
 /// One problem on its way.
 struct Search {
