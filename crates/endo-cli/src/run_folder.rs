@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use endo::Result;
 use endo::data::shown_path;
 use endo::files::{self, Claim};
-use endo::Result;
 
 /// The file of the model.
 pub const MODEL: &str = "model.endo";

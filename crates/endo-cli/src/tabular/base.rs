@@ -228,9 +228,7 @@ impl<'a> Solver<'a> {
                 counts[row] += 1.0;
                 let said = &mut sums[row * outputs..(row + 1) * outputs];
                 let inputs = &self.values[row * width..row * width + used];
-                for (x, coefficients) in inputs.iter().zip(coefficients.chunks_exact(outputs)) {
-                    said.iter_mut().zip(coefficients).for_each(|(said, coefficient)| *said += f64::from(*x) * coefficient);
-                }
+                add_linear(said, inputs, coefficients);
             }
         }
         let (mut total, mut weight) = (0.0, 0.0);
@@ -245,6 +243,24 @@ impl<'a> Solver<'a> {
         }
         (sums, if weight > 0.0 { total / weight } else { 0.0 })
     }
+}
+
+/// Adds what coefficients `[width, outputs]` say of a row of inputs.
+pub fn add_linear(said: &mut [f64], inputs: &[f32], coefficients: &[f64]) {
+    let [said] = said else {
+        for (x, coefficients) in inputs.iter().zip(coefficients.chunks_exact(said.len())) {
+            said.iter_mut().zip(coefficients).for_each(|(said, coefficient)| *said += f64::from(*x) * coefficient);
+        }
+        return;
+    };
+    // Sums of their own do not wait for each other.
+    let mut sums = [0.0; 8];
+    let (xs, coefficients) = (inputs.chunks_exact(8), coefficients[..inputs.len()].chunks_exact(8));
+    *said += xs.remainder().iter().zip(coefficients.remainder()).map(|(&x, coefficient)| f64::from(x) * coefficient).sum::<f64>();
+    for (xs, coefficients) in xs.zip(coefficients) {
+        (0..8).for_each(|at| sums[at] += f64::from(xs[at]) * coefficients[at]);
+    }
+    *said += sums.iter().sum::<f64>();
 }
 
 /// The squared error of standardized targets, or the cross-entropy of logits.
@@ -264,6 +280,18 @@ pub fn loss(task: Task, said: &[f64], truth: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_output_and_several_are_added_alike() {
+        let inputs: Vec<f32> = (0..19).map(|at| at as f32).collect();
+        let coefficients: Vec<f64> = (0..19).map(|at| f64::from(at % 3) - 1.0).collect();
+        let mut one = [0.5];
+        add_linear(&mut one, &inputs, &coefficients);
+        let mut two = [0.5, 0.5];
+        let doubled: Vec<f64> = coefficients.iter().flat_map(|&coefficient| [coefficient, 2.0 * coefficient]).collect();
+        add_linear(&mut two, &inputs, &doubled);
+        assert_eq!((one, two), ([-5.5], [-5.5, -11.5]));
+    }
 
     #[test]
     fn the_losses_are_those_of_the_formulas() {

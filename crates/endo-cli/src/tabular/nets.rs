@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use endo::prelude::*;
 
-use super::base::{Base, Rows};
+use super::base::{Base, Rows, add_linear};
 use super::ensemble::{Ensemble, Sizes};
 use super::plan::Plan;
 use super::problem::{Settings, Task};
@@ -103,9 +103,7 @@ impl Training<'_> {
             for coefficients in &self.base.folds {
                 let (constant, coefficients) = coefficients.split_at(outputs);
                 said.copy_from_slice(constant);
-                for (x, coefficients) in inputs[row * width..(row + 1) * width].iter().zip(coefficients.chunks_exact(outputs)) {
-                    said.iter_mut().zip(coefficients).for_each(|(said, coefficient)| *said += f64::from(*x) * coefficient);
-                }
+                add_linear(&mut said, &inputs[row * width..(row + 1) * width], coefficients);
                 values.extend(said.iter().map(|&said| said as f32));
             }
             values.extend(targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32));

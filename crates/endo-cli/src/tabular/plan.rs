@@ -34,18 +34,14 @@ impl Plan {
     /// The plan for a number of rows and of columns that hold numbers or times.
     pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
         let large = rows > LARGE;
-        let epochs = settings
-            .epochs
-            .unwrap_or(((if large { 1400.0 } else { 3000.0 }) / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
-        let nets = if rows > 10_000 {
-            2
-        } else if large {
-            3
-        } else if rows > 1000 {
-            6
-        } else {
-            8
+        // Nets, and how many steps they take at most, as multiples of the root of the number of rows.
+        let (nets, length) = match rows {
+            0..=1000 => (6, 3000.0),
+            1001..=LARGE => (5, 3000.0),
+            ..=MANY => (3, 1400.0),
+            _ => (2, 1400.0),
         };
+        let epochs = settings.epochs.unwrap_or((length / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
         let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
         Self {
             nets,
@@ -62,6 +58,9 @@ impl Plan {
     }
 }
 
+/// More rows than this are so many that two nets are enough.
+const MANY: usize = 10_000;
+
 /// More rows than this are many: larger nets, which leave out fewer of them.
 pub const LARGE: usize = 3000;
 
@@ -75,7 +74,7 @@ mod tests {
     #[test]
     fn few_rows_get_more_nets_and_more_epochs() {
         let plan = |rows: usize| Plan::new(rows, 10, &Settings::new(0));
-        assert_eq!([plan(400).nets, plan(2000).nets, plan(5000).nets, plan(40_000).nets], [8, 6, 3, 2]);
+        assert_eq!([plan(400).nets, plan(2000).nets, plan(5000).nets, plan(40_000).nets], [6, 5, 3, 2]);
         assert_eq!([plan(400).epochs, plan(40_000).epochs], [150, 8]);
         assert_eq!(Plan::new(400, 100, &Settings::new(0)).pieces, 3);
     }
