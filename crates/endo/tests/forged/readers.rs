@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use endo::data::{Csv, Kind};
 use endo::model::Saved;
 use endo::prelude::*;
 use endo::random::Random;
@@ -36,6 +37,7 @@ pub fn readers(folder: &Path) -> Vec<Reader> {
     for number in 0..3 {
         let [weights, saved] = ["weights", "saved"].map(|name| folder.join(format!("{name}-{number}")));
         readers.extend([predictor(2 * number), weights_reader(weights), predictor(2 * number + 1), saved_reader(saved), table()]);
+        readers.push(typed_table());
     }
     readers
 }
@@ -172,6 +174,40 @@ fn table() -> Reader {
         let Ok(table) = Table::from_csv_reader(&bytes[..], delimiter) else { return false };
         let names: Vec<String> = table.columns().map(str::to_string).collect();
         let _ = names.iter().map(|name| table.dataset(name)).collect::<Vec<_>>();
+        true
+    })
+}
+
+/// A table of numbers, words, dates and gaps, whole and in blocks, plain and packed.
+fn typed_table() -> Reader {
+    let text = "town,rooms,sold,zip\nOslo,3,2024-01-31,0150\n\"Rome, old\",NA,31.12.2023,\n?,2.5,,00184\nOslo,1.299,2024-02-29 12:30,x\n";
+    reader("typed table", move |random| {
+        let text = text.repeat(1 + random.below(3));
+        let bytes = match random.below(3) {
+            0 => changes::bytes(random, text.as_bytes()),
+            _ => changes::text(random, &text).into_bytes(),
+        };
+        let csv = Csv::new().typed();
+        let csv = match random.below(6) {
+            0 => csv.header(false),
+            1 => csv.kind("zip", Kind::Word).only(["rooms"]),
+            2 => csv.day_first(true).decimal(','),
+            3 => csv.missing("x").kind("rooms", Kind::Number),
+            _ => csv,
+        };
+        let mut rows = 0;
+        if let Ok(mut blocks) = csv.blocks_from(&bytes[..], 1 + random.below(4)) {
+            while let Ok(Some(table)) = blocks.next() {
+                rows += table.len();
+            }
+        }
+        let Ok(table) = csv.read_from(&bytes[..]) else { return false };
+        for name in table.columns() {
+            let values = table.values(name).unwrap();
+            assert_eq!(values.len(), table.len());
+            let _ = (values.missing(), table.spelled(name), table.dataset(name));
+        }
+        let _ = (table.notes().len(), rows);
         true
     })
 }
