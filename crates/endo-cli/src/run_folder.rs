@@ -126,4 +126,18 @@ mod tests {
         assert!(RunFolder::claim(&folder).is_err());
         fs::remove_dir_all(&folder).unwrap();
     }
+
+    #[test]
+    fn what_cannot_be_written_hinders_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("endo-run-folder-report-{}", std::process::id()));
+        let claimed = RunFolder::claim(&folder).unwrap();
+        fs::write(claimed.path(MODEL), "a model").unwrap();
+        fs::create_dir_all(claimed.path(REPORT)).unwrap();
+        let error = claimed.put_beside("run = \"1\"", "a page").unwrap_err();
+        assert!(error.message().contains(REPORT) && error.message().contains("; the model is in "), "{error}");
+        assert_eq!(fs::read_to_string(claimed.path(SETTINGS)).unwrap(), "run = \"1\"");
+        assert_eq!(fs::read_to_string(claimed.path(MODEL)).unwrap(), "a model");
+        drop(claimed);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }
