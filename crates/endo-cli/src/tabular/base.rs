@@ -110,7 +110,7 @@ pub fn search(rows: &Rows) -> Result<(Base, Base)> {
     let pieces: &[f64] = if classes || much { strengths } else { &PIECES };
     let of = |line: f64| move |&pieces: &f64| Penalties { line, pieces: Some(pieces) };
     let mut best = solver.best(&pieces.iter().map(of(line.penalties.line)).collect::<Vec<_>>())?;
-    if let Some(found) = best.as_ref().filter(|_| !much) {
+    if let Some(found) = best.as_ref().filter(|_| !much && !classes) {
         let near: Vec<Penalties> =
             [0.1, 10.0].map(|factor| Penalties { line: found.penalties.line * factor, ..found.penalties }).to_vec();
         let other = solver.best(&near)?;

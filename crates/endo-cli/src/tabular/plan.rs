@@ -52,7 +52,7 @@ impl Plan {
             batch_size: settings.batch_size.unwrap_or(batch_size),
             learning_rate: settings.learning_rate.unwrap_or(if large { 0.008 } else { 0.005 }),
             decay: 0.02,
-            patience: (epochs / 12).max(4),
+            patience: (epochs / 16).max(if large { 3 } else { 4 }),
             share: settings.validation.unwrap_or(if large { 0.1 } else { 1.0 / nets as f64 }),
         }
     }
