@@ -106,7 +106,7 @@ impl Summary<'_> {
         }
         let more = described.len().saturating_sub(MOST_LISTED);
         let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-        Ok(aligned(&lines) + &more + "\n")
+        Ok(aligned(&lines) + &more)
     }
 
     /// What is known after the training.
