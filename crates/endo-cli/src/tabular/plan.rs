@@ -35,11 +35,11 @@ impl Plan {
     pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
         let large = rows > LARGE;
         // Nets, and how many steps they take at most, as multiples of the root of the number of rows.
-        let (nets, length) = match rows {
-            0..=1000 => (6, 3000.0),
-            1001..=LARGE => (5, 3000.0),
-            ..=MANY => (3, 1400.0),
-            _ => (2, 1400.0),
+        let (nets, length) = match () {
+            () if rows > MANY => (2, 1400.0),
+            () if large => (3, 1400.0),
+            () if rows > 1000 => (5, 3000.0),
+            () => (6, 3000.0),
         };
         let epochs = settings.epochs.unwrap_or((length / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
         let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
