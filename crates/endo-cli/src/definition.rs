@@ -127,9 +127,13 @@ impl Definition {
                     }
                 }
                 LayerDefinition::GaussianNoise { stddev } => positive("`stddev`", *stddev)?,
-                LayerDefinition::BatchNormalization { .. }
-                | LayerDefinition::LayerNormalization { .. }
-                | LayerDefinition::RmsNormalization { .. } => {}
+                LayerDefinition::BatchNormalization { momentum, epsilon } => {
+                    momentum.map_or(Ok(()), |momentum| positive("`momentum`", momentum))?;
+                    epsilon.map_or(Ok(()), |epsilon| positive("`epsilon`", epsilon))?;
+                }
+                LayerDefinition::LayerNormalization { epsilon } | LayerDefinition::RmsNormalization { epsilon } => {
+                    epsilon.map_or(Ok(()), |epsilon| positive("`epsilon`", epsilon))?;
+                }
             }
         }
         Ok(definition)

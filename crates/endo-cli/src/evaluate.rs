@@ -48,7 +48,7 @@ pub fn evaluate(arguments: &Application) -> Result<()> {
 pub fn explain(arguments: &Application) -> Result<()> {
     let mut output = Output::stdout(arguments.printing.quiet);
     let (model, rows) = read(arguments)?;
-    let rows = rows.first(EXPLAINED)?;
+    let rows = rows.some(EXPLAINED);
     let error = |inputs: &endo::Array| {
         let scores = scores(&model.goal, &model.predict_encoded(inputs)?, &rows.targets);
         scores.check(&format!("{} of {}", counted(rows.len(), "row"), rows.title)).map(|()| scores.error())

@@ -35,8 +35,8 @@ Delimiter, decimal marks, dates, categories and missing cells are found and show
 training; options override them. The whole table is kept in memory, some 20 bytes a cell.
 
 The error is that of a model which has not seen the rows to test on. Of fewer than 10,000 others,
-the model that is saved is trained again on all rows, with what was found out (--no-refit saves the
-tested one).
+the model that is saved learns from all rows in the same way; else, and with --no-refit, it is the
+tested one.
 
 In the folder --out are model.endo (for predict, evaluate, explain and export), report.html
 (figures of the training) and run.toml (settings, columns, scores and history).";

@@ -3,6 +3,7 @@
 //! In: a problem and rows. Out: [`Fitted`]: a model from the numbers of a row to predictions in the targets' unit or to probabilities,
 //! and the line to compare it with.
 
+use endo::optimizers;
 use endo::prelude::*;
 
 use crate::arguments::{ModelName, Training};
@@ -71,6 +72,14 @@ impl Recipe {
             ModelName::Regressor => Definition::regressor(),
             ModelName::File(path) => Definition::read(path)?,
         };
+        if let Some(rate) = arguments.learning_rate {
+            // What cannot be is found out before anything is learnt.
+            optimizers::get(&definition.optimizer)?.settings().set_learning_rate(rate).map_err(|_| {
+                let message = format!("--learning-rate {rate} cannot replace the schedule of `{}`", definition.optimizer);
+                Error::new(ErrorKind::Argument, message)
+                    .help("leave the option out, or give the optimizer a number as its learning rate")
+            })?;
+        }
         let definition = Definition {
             epochs: arguments.epochs.unwrap_or(definition.epochs),
             batch_size: arguments.batch_size.unwrap_or(definition.batch_size),
@@ -78,11 +87,6 @@ impl Recipe {
             ..definition
         };
         Ok(Self::Layers(Box::new(definition), settings))
-    }
-
-    /// Whether rows are set aside to validate on; the model for tables lets each of its nets leave out others.
-    pub fn has_validation(&self) -> bool {
-        matches!(self, Self::Layers(..))
     }
 
     /// Learns from rows that are not for the test, and from all rows, if they are given, for the model that is saved. Both learn in the

@@ -188,20 +188,14 @@ impl Schema {
         let describe = |input: &Input| {
             let values = table.values(&input.name)?;
             let missing = rows.iter().filter(|&&row| values.is_missing(row)).count();
-            let numbers = |from: &[f64]| {
+            let range = |from: &[f64], shown: fn(f64) -> String| {
                 let known = || rows.iter().map(|&row| from[row]).filter(|value| !value.is_nan());
                 let (least, most) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
-                (least, most)
+                if least <= most { format!("{} to {}", shown(least), shown(most)) } else { "none".to_string() }
             };
             let (role, values) = match (&input.role, values) {
-                (Role::Number, Values::Numbers(from)) => {
-                    let (least, most) = numbers(from);
-                    ("number", format!("{} to {}", plain(least), plain(most)))
-                }
-                (Role::Time, Values::Times(from)) => {
-                    let (least, most) = numbers(from);
-                    ("date", format!("{} to {}", date(least), date(most)))
-                }
+                (Role::Number, Values::Numbers(from)) => ("number", range(from, plain)),
+                (Role::Time, Values::Times(from)) => ("date", range(from, date)),
                 (Role::Category { words, .. }, _) => {
                     let named: Vec<String> = words.iter().take(4).map(|word| shown(word)).collect();
                     let more = words.len().saturating_sub(4);

@@ -51,15 +51,16 @@ impl Source {
     /// # Errors
     /// If the file cannot be read as a table, or no target is said or it is no column.
     pub fn read(arguments: &Training) -> Result<Self> {
+        let csv = csv(&arguments.reading);
         let Some(path) = &arguments.data else {
-            let table = red_wines()?;
+            let table = red_wines(&csv)?;
             let targets = match &arguments.targets[..] {
                 [] => vec![WINE_TARGET.to_string()],
                 targets => found(&table, targets)?,
             };
             return Ok(Self { title: WINE_TITLE.to_string(), origin: Some(WINE_ORIGIN), targets, table });
         };
-        let csv = arguments.targets.iter().fold(csv(&arguments.reading), Csv::target);
+        let csv = arguments.targets.iter().fold(csv, Csv::target);
         if arguments.targets.is_empty() {
             return Err(no_target(path, &names(&csv, path)?));
         }
@@ -79,6 +80,8 @@ impl Rows {
         let target_kind = |target: &String| match goal {
             Goal::Regression(_) if schema.date_targets.contains(target) => Kind::Time,
             Goal::Regression(_) => Kind::Number,
+            // Between numbers more spellings are missing than among words.
+            Goal::Classes(_, classes) if classes.iter().all(|class| class.parse::<f64>().is_ok()) => Kind::Number,
             Goal::Classes(..) => Kind::Word,
         };
         let csv = goal.targets().iter().fold(csv, |csv, target| csv.target(target).kind(target, target_kind(target)));
@@ -96,11 +99,11 @@ impl Rows {
         Ok(all.take(&known, width))
     }
 
-    /// The first rows.
-    pub fn first(self, count: usize) -> Result<Self> {
+    /// At most so many rows, from all of the table alike.
+    pub fn some(self, count: usize) -> Self {
         let rows = self.inputs.shape().batch();
         let width = self.targets.len() / rows;
-        Ok(self.take(&(0..rows.min(count)).collect::<Vec<_>>(), width))
+        self.take(&(0..rows).step_by(rows.div_ceil(count)).collect::<Vec<_>>(), width)
     }
 
     /// The number of rows.
@@ -142,20 +145,25 @@ impl Blocks {
 
 /// How tables are read: as they are, unless it is said otherwise.
 fn csv(reading: &Reading) -> Csv {
+    with_kinds(without_kinds(reading), reading)
+}
+
+fn without_kinds(reading: &Reading) -> Csv {
     let csv = Csv::new().typed().delimiter(reading.delimiter).header(reading.header).decimal(reading.decimal);
-    let csv = csv.day_first(reading.day_first);
-    let csv = reading.missing.iter().fold(csv, Csv::missing);
+    reading.missing.iter().fold(csv.day_first(reading.day_first), Csv::missing)
+}
+
+fn with_kinds(csv: Csv, reading: &Reading) -> Csv {
     reading.kinds.iter().fold(csv, |csv, (name, kind)| csv.kind(name, *kind))
 }
 
-/// How a table for a model is read: with the kinds and marks of its training, unless others are said. With `only`, no columns but those
-/// that have a kind are. What stood for a missing cell in
-/// training still does.
+/// How a table for a model is read: with the kinds, marks and spellings of missing cells of its training, unless others are said.
 fn csv_of(schema: &Schema, reading: &Reading) -> Csv {
-    let csv = csv(reading).decimal(reading.decimal.or(schema.decimal)).day_first(reading.day_first.or(schema.day_first));
-    let is_said = |name: &String| reading.kinds.iter().any(|(said, _)| said == name);
+    let csv =
+        without_kinds(reading).decimal(reading.decimal.or(schema.decimal)).day_first(reading.day_first.or(schema.day_first));
     let csv = schema.missing.iter().fold(csv, Csv::missing);
-    schema.kinds().filter(|(name, _)| !is_said(name)).fold(csv, |csv, (name, kind)| csv.kind(name, kind))
+    // What is said comes last, and so it holds.
+    with_kinds(schema.kinds().fold(csv, |csv, (name, kind)| csv.kind(name, kind)), reading)
 }
 
 /// The targets as the table has their names.
@@ -192,13 +200,15 @@ fn from_standard_input(error: Error) -> Error {
     crate::output::within(STANDARD_INPUT, error)
 }
 
-/// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10.
-fn red_wines() -> Result<Table> {
+/// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10, read as a file of them would be.
+fn red_wines(csv: &Csv) -> Result<Table> {
     let wines = linfa_datasets::winequality();
-    let inputs = wines.feature_names().iter().zip(wines.records.columns());
-    let inputs = inputs.map(|(name, column)| (name.as_str(), column.to_vec()));
-    let quality = wines.targets.iter().map(|&quality| quality as f64).collect();
-    Table::from_columns(inputs.chain([(WINE_TARGET, quality)]))
+    let mut text = wines.feature_names().join(",") + "," + WINE_TARGET + "\n";
+    for (row, quality) in wines.records.rows().into_iter().zip(&wines.targets) {
+        row.iter().for_each(|value| text += &format!("{value},"));
+        text += &format!("{quality}\n");
+    }
+    csv.read_from(text.as_bytes())
 }
 
 fn no_target(path: &Path, names: &[String]) -> Error {

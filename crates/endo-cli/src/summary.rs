@@ -3,7 +3,7 @@
 //! In: a table, what is predicted, and the scores. Out: texts, a line of JSON, settings in TOML and a page.
 
 use endo::Result;
-use endo::data::{shown, shown_path};
+use endo::data::{Kind, shown, shown_path};
 use endo::report;
 use toml::{Table as Toml, Value};
 
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub judgement: Judgement,
     /// That model.
     pub tested: Fitted,
+    /// The columns that the saved model leaves out.
+    pub left_out: Vec<LeftOut>,
     /// Whether another is saved, which has learnt from all rows.
     pub is_refit: bool,
     /// How long the run took.
@@ -111,14 +113,15 @@ impl Summary<'_> {
 
     /// What is known after the training.
     pub fn conclude(&self, outcome: &Outcome, folder: &RunFolder) -> String {
-        let Outcome { judgement, tested, is_refit, seconds } = outcome;
-        let refit = if *is_refit { ", which has learnt from all rows since" } else { "" };
+        let Outcome { judgement, tested, is_refit, seconds, .. } = outcome;
+        let which =
+            if *is_refit { "learnt from all rows like the tested one, whose best epoch was" } else { "the tested one, of epoch" };
         let replaced = match &folder.replaced {
             Some(run) if run != self.run => format!(" (those of run {run} are replaced)"),
             _ => String::new(),
         };
         format!(
-            "\nOn the {}\n{}\n{}\nmodel    {}, of epoch {}{refit}\nreport   {}\nrun      {}{replaced}\ntime     {seconds:.2} s",
+            "\nOn the {}\n{}\n{}\nmodel    {}, {which} {}\nreport   {}\nrun      {}{replaced}\ntime     {seconds:.2} s",
             counted(self.parts.test.len(), "test row"),
             self.table_of_scores(judgement),
             self.verdict(judgement),
@@ -233,7 +236,7 @@ impl Summary<'_> {
             )
         });
         put("columns", Value::Array(columns.collect()));
-        let left_out = self.left_out.iter().map(|column| Value::from(column.to_string())).collect();
+        let left_out = outcome.left_out.iter().map(|column| Value::from(column.to_string())).collect();
         put("left_out", Value::Array(left_out));
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in tested.history.epochs.iter().flat_map(|epoch| epoch.logs.iter()) {
@@ -253,7 +256,9 @@ impl Summary<'_> {
             ModelName::Regressor => "regressor".to_string(),
             ModelName::File(path) => path.display().to_string(),
         };
-        let pairs: [(&str, Option<Value>); 11] = [
+        let reading = &arguments.reading;
+        let kinds = reading.kinds.iter().map(|(name, kind)| format!("{name}={}", kind_name(*kind))).collect::<Vec<_>>();
+        let pairs: [(&str, Option<Value>); 19] = [
             ("model", Some(model.into())),
             ("epochs", arguments.epochs.map(whole)),
             ("batch_size", arguments.batch_size.map(whole)),
@@ -264,6 +269,14 @@ impl Summary<'_> {
             ("split_seed", Some(arguments.split_seed.to_string().into())),
             ("test", Some(arguments.test.into())),
             ("validation", arguments.validation.map(Value::from)),
+            ("no_refit", Some((!arguments.refit).into())),
+            ("task", arguments.task.map(|task| format!("{task:?}").to_lowercase().into())),
+            ("type", (!kinds.is_empty()).then(|| texts(&kinds))),
+            ("missing", (!reading.missing.is_empty()).then(|| texts(&reading.missing))),
+            ("delimiter", reading.delimiter.map(|mark| mark.to_string().into())),
+            ("decimal", reading.decimal.map(|mark| mark.to_string().into())),
+            ("header", reading.header.map(Value::from)),
+            ("day_first", reading.day_first.map(Value::from)),
             ("best_epoch", Some(whole(tested.epoch))),
         ];
         pairs.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))).collect()
@@ -282,6 +295,16 @@ impl Summary<'_> {
         let [scores, rows, columns, described] = &tables;
         let sections = [(scores.as_str(), rows.as_str()), (columns.as_str(), described.as_str())];
         Ok(report::html_with(&title, &tested.history, &tested.model.structure(), &sections))
+    }
+}
+
+/// The word for a kind, as it is said on the command line.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Number => "number",
+        Kind::Word => "category",
+        Kind::Time => "date",
+        Kind::Ignored => "ignore",
     }
 }
 

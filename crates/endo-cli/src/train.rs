@@ -10,7 +10,7 @@ use endo::data::{Kind, shown};
 use endo::prelude::*;
 use endo::training::Progress;
 
-use crate::arguments::Training;
+use crate::arguments::{ModelName, Training};
 use crate::evaluate::scores;
 use crate::model_file::note;
 use crate::output::{EpochRecords, Output, counted};
@@ -41,9 +41,10 @@ pub fn train(arguments: &Training) -> Result<()> {
     let rows = rows_with_target(&targets, table.len(), &goal);
     check_varies(table, &goal, &targets, &rows).map_err(in_source)?;
     let classes = matches!(goal, Goal::Classes(..)).then(|| targets.to_vec::<f64>());
-    let recipe = Recipe::new(arguments, class_weight(arguments, &goal, classes.as_deref(), &rows)?)?;
-    let validation = if recipe.has_validation() { arguments.validation.unwrap_or(0.25) } else { 0.0 };
+    // Each net of the model for tables leaves out rows of its own.
+    let validation = if arguments.model == ModelName::Tabular { 0.0 } else { arguments.validation.unwrap_or(0.25) };
     let parts = Parts::split(&rows, classes.as_deref(), [arguments.test, validation], arguments.split_seed).map_err(in_source)?;
+    let recipe = Recipe::new(arguments, class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?)?;
     let view = View { source: &source, goal: &goal, targets: &targets, arguments };
     let (schema, left_out) = view.schema(&parts.train).map_err(in_source)?;
     let run = run_name(table, &source.targets, arguments);
@@ -59,17 +60,17 @@ pub fn train(arguments: &Training) -> Result<()> {
     let whole = match arguments.refit && all.len() < MANY {
         false => None,
         true => {
-            let (schema, _) = view.schema(&rows)?;
-            Some((view.problem(&schema), view.dataset(&schema, &rows)?, schema))
+            let (schema, left_out) = view.schema(&rows)?;
+            Some((view.problem(&schema), view.dataset(&schema, &rows)?, schema, left_out))
         }
     };
-    let relearnt = whole.as_ref().map(|(problem, all, _)| (problem, all));
+    let relearnt = whole.as_ref().map(|(problem, all, ..)| (problem, all));
     let (tested, again) = recipe.learn(&learnable, relearnt, callbacks(arguments, &mut output))?;
     let judgement = judge(&goal, &tested, &all, &view.dataset(&schema, &parts.test)?)?;
-    let schema = whole.map_or(schema, |(_, _, schema)| schema);
+    let (schema, left_out) = whole.map_or((schema, left_out.clone()), |(_, _, schema, left_out)| (schema, left_out));
     let saved = again.as_ref().unwrap_or(&tested);
     saved.model.export_with_note(folder.path(MODEL), &note(&schema, &goal, &run))?;
-    let outcome = Outcome { judgement, is_refit: again.is_some(), tested, seconds: start.elapsed().as_secs_f64() };
+    let outcome = Outcome { judgement, left_out, is_refit: again.is_some(), tested, seconds: start.elapsed().as_secs_f64() };
     let written = folder.put_beside(&summary.settings(arguments, &schema, &outcome)?, &summary.report(&schema, &outcome)?);
     if arguments.printing.json {
         output.result(summary.record(&outcome, &folder, arguments.seed))?;
@@ -95,13 +96,17 @@ impl View<'_> {
     /// What the columns are, from some rows. Where all are left out, all that can be are kept.
     fn schema(&self, rows: &[usize]) -> Result<(Schema, Vec<LeftOut>)> {
         let reading = &self.arguments.reading;
-        let fit = |said: &[(String, Kind)]| Schema::fit(&self.source.table, rows, self.goal.targets(), said);
-        let (mut schema, mut left_out) = fit(&reading.kinds)?;
+        let table = &self.source.table;
+        let fit = |said: &[(String, Kind)]| Schema::fit(table, rows, self.goal.targets(), said);
+        // As the table has the names; columns that are ignored are not in it.
+        let named = |(name, kind): &(String, Kind)| Some((table.find(name).ok()?.to_string(), *kind));
+        let said: Vec<(String, Kind)> = reading.kinds.iter().filter_map(named).collect();
+        let (mut schema, mut left_out) = fit(&said)?;
         if schema.inputs.is_empty() {
             // What looks like numbers of rows may be a clock, if there is nothing else.
             let numbering = left_out.iter().filter(|column| column.why == Why::RowNumber);
             let kept = numbering.map(|column| (column.name.clone(), Kind::Number));
-            (schema, left_out) = fit(&reading.kinds.iter().cloned().chain(kept).collect::<Vec<_>>())?;
+            (schema, left_out) = fit(&said.iter().cloned().chain(kept).collect::<Vec<_>>())?;
         }
         schema.missing.clone_from(&reading.missing);
         if !schema.inputs.is_empty() {

@@ -167,7 +167,7 @@ fn help_names_every_option_and_an_example() {
                 && help.contains(if line == "--help" {
                     "endo train --data houses.csv --target price"
                 } else {
-                    "--no-refit saves"
+                    "with --no-refit"
                 }),
             "{help}"
         );

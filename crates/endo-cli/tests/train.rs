@@ -135,6 +135,36 @@ fn layers_may_be_listed_in_a_file() {
 }
 
 #[test]
+fn a_column_whose_only_cell_is_among_the_rows_to_test_on_is_no_trouble() {
+    let scene = Scene::new("one-date");
+    for only in 0..8 {
+        let row = |i: usize| format!("{i},{},{}\n", if i == only { "2024-02-03" } else { "" }, 2 * i + i % 3);
+        scene.write("t.csv", &(0..40).fold("x,d,y\n".to_string(), |table, i| table + &row(i)));
+        scene.records("train --data t.csv --target y --epochs 2 --json");
+    }
+}
+
+#[test]
+fn options_of_reading_hold_for_the_wines_too() {
+    let scene = Scene::new("wine-options");
+    let last = scene.records("--ignore alcohol --task classification --epochs 2 --json").pop().unwrap();
+    assert_eq!(last["task"], "classification");
+    let settings: toml::Table = text(&scene.bytes("endo-out/run.toml")).parse().unwrap();
+    let columns = settings["columns"].as_array().unwrap();
+    assert!(columns.len() == 10 && columns.iter().all(|column| column["name"].as_str() != Some("alcohol")), "{columns:?}");
+    assert_eq!(settings["settings"]["type"][0].as_str(), Some("alcohol=ignore"));
+    assert!(scene.refuses("--type nosuch=number").1.contains("there is no column `nosuch`"));
+}
+
+#[test]
+fn a_rate_cannot_replace_a_schedule() {
+    let scene = Scene::new("schedule");
+    scene.write("m.toml", "optimizer = \"adam(cosine_decay(0.01, 100))\"\nlayers = []\n");
+    let (code, message) = scene.refuses("train --data plane.csv --target y --model m.toml --learning-rate 0.1");
+    assert!(code == 2 && message.contains("cannot replace the schedule"), "{message}");
+}
+
+#[test]
 fn a_table_may_come_through_standard_input() {
     let scene = Scene::new("stdin");
     let plane = scene.bytes("plane.csv");

@@ -15,8 +15,6 @@ pub struct Sizes {
     pub hidden: Vec<usize>,
     /// The outputs of each net.
     pub outputs: usize,
-    /// The share of hidden units left out at random in training.
-    pub dropout: f64,
     /// The weight of the loss term `reconstruction`; 0 for none.
     pub reconstruction: f64,
 }
@@ -27,7 +25,6 @@ pub struct Ensemble {
     layers: Vec<(Weight, Weight)>,
     /// From the last hidden units of each net back to the inputs.
     reconstruct: [Weight; 2],
-    dropouts: Vec<Dropout>,
     /// First values, where they are given.
     values: Option<Vec<Array>>,
 }
@@ -37,9 +34,8 @@ impl Ensemble {
     pub fn new(sizes: Sizes) -> Self {
         let layer = |index: usize| (Weight::new(format!("kernel_{index}")), Weight::new(format!("bias_{index}")));
         let layers = (0..=sizes.hidden.len()).map(layer).collect();
-        let dropouts = sizes.hidden.iter().map(|_| Dropout::new(sizes.dropout)).collect();
         let reconstruct = ["reconstruct_kernel", "reconstruct_bias"].map(Weight::new);
-        Self { sizes, layers, reconstruct, dropouts, values: None }
+        Self { sizes, layers, reconstruct, values: None }
     }
 
     /// The same nets with weights of their own that have these values, to predict with.
@@ -90,12 +86,9 @@ impl Layer for Ensemble {
         let kernel = self.weight(0, &[x.features(), nets * widths[0]], x.features(), cx);
         let bias = self.weight(1, &[nets * widths[0]], 1, cx);
         let first = x.matmul(&kernel) + bias;
-        if widths.len() == 1 {
-            return first;
-        }
         let mut z = first.reshape([batch, nets, widths[0]]).permute(&[1, 0, 2]);
         for index in 1..widths.len() {
-            z = self.dropouts[index - 1].apply(&z.maximum(0.0), cx);
+            z = z.maximum(0.0);
             if index + 1 == widths.len() && self.sizes.reconstruction > 0.0 {
                 self.reconstruct(&z, x, cx);
             }
@@ -118,7 +111,7 @@ mod tests {
 
     #[test]
     fn each_net_has_weights_of_its_own() {
-        let sizes = Sizes { nets: 2, hidden: vec![1], outputs: 1, dropout: 0.0, reconstruction: 0.0 };
+        let sizes = Sizes { nets: 2, hidden: vec![1], outputs: 1, reconstruction: 0.0 };
         let values = [
             Array::from([[1.0_f32, -1.0]]),
             Array::zeros([2], DType::F32),

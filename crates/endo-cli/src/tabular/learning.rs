@@ -7,10 +7,10 @@
 use endo::prelude::*;
 use endo::random::Random;
 
-use super::base::{self, Base, Rows};
 use super::encoding::Encoding;
 use super::ensemble::Ensemble;
 use super::folds::Folds;
+use super::linear::{self, Base, Rows};
 use super::nets::{Trained, Training};
 use super::plan::{LARGE, Plan};
 use super::problem::{Feature, Problem, Settings, Task};
@@ -143,12 +143,12 @@ impl Learning<'_> {
     /// The line, and what does better.
     fn search(&self, rows: &Rows, prepared: &Prepared) -> Result<(Base, Base)> {
         if prepared.plan.share > 0.0 {
-            return base::search(rows);
+            return linear::search(rows);
         }
         // Nets that leave out nothing cannot choose penalties: folds of the linear part alone do.
         let folds = Folds::new(&prepared.groups, rows.folds.count(), None, self.settings.seed);
-        let (line, base) = base::search(&Rows { folds: &folds, ..rows.clone() })?;
-        Ok((base::fit(rows, line.penalties)?, base::fit(rows, base.penalties)?))
+        let (line, base) = linear::search(&Rows { folds: &folds, ..rows.clone() })?;
+        Ok((linear::fit(rows, line.penalties)?, linear::fit(rows, base.penalties)?))
     }
 
     /// What is linear in the encoded inputs for the target's logarithm; none where it does worse than without.
@@ -266,7 +266,7 @@ fn mixture(rows: &Rows, base: &Base, nets: &[f64], scale: &Scale) -> Mixture {
             let of_row = |&row: &usize| {
                 let range = row * outputs..(row + 1) * outputs;
                 let said = mixed(rows.task, scale, mixture, &base.out_of_fold[range.clone()], &nets[range.clone()]);
-                f64::from(rows.weights[row]) * base::loss(rows.task, &said, &targets[range])
+                f64::from(rows.weights[row]) * linear::loss(rows.task, &said, &targets[range])
             };
             let total: f64 = left_out.iter().step_by(every).map(of_row).sum();
             if total < best.0 {

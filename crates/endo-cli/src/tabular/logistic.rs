@@ -39,7 +39,6 @@ struct Search {
 pub fn fit(
     [inputs, classes, weights]: [&Array; 3],
     penalties: &[Vec<f64>],
-    start: Option<&[Vec<f64>]>,
     iterations: usize,
     threads: Option<usize>,
 ) -> Result<Vec<Vec<f64>>> {
@@ -80,7 +79,7 @@ pub fn fit(
         };
         Ok((0..problems).map(of_problem).collect())
     };
-    let first: Vec<Vec<f64>> = start.map_or_else(|| vec![vec![0.0; size * count]; problems], <[_]>::to_vec);
+    let first = vec![vec![0.0; size * count]; problems];
     let mut searches: Vec<Search> =
         first.iter().zip(evaluate(&first)?).map(|(point, (value, gradient))| Search::new(point, value, gradient)).collect();
     for _ in 0..iterations {
@@ -162,7 +161,7 @@ mod tests {
         let inputs = Array::full([4, 1], 1.0, DType::F32);
         let classes = Array::from([[1.0_f32, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]);
         let weights = Array::from([[1.0_f32, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]);
-        let found = fit([&inputs, &classes, &weights], &[vec![1e-6], vec![1e-6]], None, 50, None).unwrap();
+        let found = fit([&inputs, &classes, &weights], &[vec![1e-6], vec![1e-6]], 50, None).unwrap();
         let odds = |problem: usize| found[problem][0] - found[problem][1];
         assert!((odds(0) - 3.0_f64.ln()).abs() < 1e-2, "three to one: {found:?}");
         assert!(odds(1).abs() < 1e-2, "one to one on the rows that weigh something: {found:?}");

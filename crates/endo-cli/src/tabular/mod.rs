@@ -3,11 +3,11 @@
 //! In: rows of numbers, times and codes of categories. Out: a model from such rows to predictions in the targets' unit, or to
 //! the probabilities of classes, with all that it takes from the training rows among its weights.
 
-mod base;
 mod encoding;
 mod ensemble;
 mod folds;
 mod learning;
+mod linear;
 mod logistic;
 mod nets;
 mod plan;

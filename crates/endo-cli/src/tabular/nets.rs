@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use endo::prelude::*;
 
-use super::base::{Base, Rows, add_linear};
 use super::ensemble::{Ensemble, Sizes};
+use super::linear::{Base, Rows, add_linear};
 use super::plan::Plan;
 use super::problem::{Settings, Task};
 
@@ -49,14 +49,14 @@ impl Training<'_> {
         let Self { plan, rows, encoded, .. } = *self;
         let (count, outputs, nets) = (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
         let reconstruction = self.settings.reconstruction.unwrap_or(0.0);
-        let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, dropout: plan.dropout, reconstruction };
+        let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, reconstruction };
         let layer = Arc::new(Ensemble::new(sizes));
         let model = Model::new(layer.clone()).seed(self.settings.seed);
         let mut model = match rows.threads {
             Some(threads) => model.threads(threads),
             None => model,
         };
-        let steps = plan.epochs * count.div_ceil(plan.batch_size);
+        let steps = plan.epochs.saturating_mul(count.div_ceil(plan.batch_size));
         let optimizer = AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
         model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
         let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true))?;

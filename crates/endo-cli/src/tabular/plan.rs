@@ -12,8 +12,6 @@ pub struct Plan {
     pub nets: usize,
     /// The units of hidden layers.
     pub hidden: Vec<usize>,
-    /// The share of hidden units left out at random.
-    pub dropout: f64,
     /// The most pieces of a number.
     pub pieces: usize,
     /// The most epochs.
@@ -46,7 +44,6 @@ impl Plan {
         Self {
             nets,
             hidden: vec![if large { 64 } else { 48 }; 2],
-            dropout: 0.0,
             pieces: (rows / 10).clamp(4, 16).min(MOST_PIECES / numbers.max(1)).max(2),
             epochs,
             batch_size: settings.batch_size.unwrap_or(batch_size),

@@ -16,6 +16,8 @@ const SECONDS_A_DAY: i64 = 86_400;
 pub(super) struct Reading {
     pub seconds: f64,
     pub order: Order,
+    /// The seconds that the clock of the cell is ahead of UTC.
+    pub offset: f64,
 }
 
 /// The order of day and month in a cell.
@@ -39,17 +41,17 @@ pub(super) fn read(cell: &str) -> Option<Reading> {
     }
     let mut rest = Rest(cell);
     let (days, order) = day(&mut rest)?;
-    let seconds = match rest.0 {
-        "" => 0.0,
+    let (seconds, offset) = match rest.0 {
+        "" => (0.0, 0.0),
         _ => {
             let is_cut = rest.take("T") || rest.take("t") || rest.blanks();
             is_cut.then(|| time(&mut rest)).flatten()?
         }
     };
-    rest.0.is_empty().then_some(Reading { seconds: (days * SECONDS_A_DAY) as f64 + seconds, order })
+    rest.0.is_empty().then_some(Reading { seconds: (days * SECONDS_A_DAY) as f64 + seconds - offset, order, offset })
 }
 
-/// The time of a date whose day is taken for its month and its month for its day.
+/// The time of a date whose day is taken for its month and its month for its day; both times are those of the clock.
 pub(super) fn swapped(seconds: f64) -> f64 {
     let days = (seconds / SECONDS_A_DAY as f64).floor();
     let (year, month, day) = civil(days as i64);
@@ -137,8 +139,8 @@ fn day(rest: &mut Rest) -> Option<(i64, Order)> {
     }
 }
 
-/// The seconds of a time since midnight UTC.
-fn time(rest: &mut Rest) -> Option<f64> {
+/// The seconds of a time since the clock's midnight, and how many seconds that clock is ahead of UTC.
+fn time(rest: &mut Rest) -> Option<(f64, f64)> {
     let hour = rest.number(1..=2)?;
     let minute = rest.take(":").then(|| rest.number(2..=2)).flatten()?;
     let mut second = 0;
@@ -156,7 +158,7 @@ fn time(rest: &mut Rest) -> Option<f64> {
     rest.blanks();
     let offset = offset(rest)?;
     let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
-    is_time.then(|| (hour * 3600 + minute * 60 + second - offset) as f64 + fraction)
+    is_time.then(|| ((hour * 3600 + minute * 60 + second) as f64 + fraction, offset as f64))
 }
 
 /// The hour, with `AM` or `PM` behind it taken into account.
@@ -216,7 +218,12 @@ fn days_before(year: i64) -> i64 {
 /// use endo::data::date;
 /// assert_eq!((date(951_782_400.0), date(-1.0)), ("2000-02-29".to_string(), "1969-12-31 23:59:59".to_string()));
 /// ```
+///
+/// What is no time that a calendar of ten thousand years has is shown as a number.
 pub fn date(seconds: f64) -> String {
+    if seconds.is_nan() || seconds.abs() > 3e11 {
+        return seconds.to_string();
+    }
     let days = (seconds / 86_400.0).floor();
     let (year, month, day) = civil(days as i64);
     let rest = (seconds - days * 86_400.0) as i64;

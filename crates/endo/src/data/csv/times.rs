@@ -17,6 +17,8 @@ pub(super) struct Column {
     month: Option<Box<Seen>>,
     /// Cells like `02/01/2024`, read with the day first.
     open: Unclear,
+    /// The rows of such cells whose clock is not that of UTC, and the seconds that it is ahead.
+    offsets: Vec<(usize, f64)>,
 }
 
 impl Column {
@@ -37,6 +39,9 @@ impl Column {
             Order::Open | Order::Clear => {
                 if reading.order == Order::Open {
                     self.open.set(self.values.len(), seen);
+                    if reading.offset != 0.0 {
+                        self.offsets.push((self.values.len(), reading.offset));
+                    }
                 }
                 self.values.push(reading.seconds);
                 return Ok(());
@@ -59,7 +64,12 @@ impl Column {
     pub fn finish(&mut self) -> Result<(), Box<Ambiguity>> {
         match (&self.day, &self.month, &self.open.first) {
             (Some(_), _, _) | (_, _, None) => {}
-            (None, Some(_), Some(_)) => self.open.change(&mut self.values, dates::swapped),
+            (None, Some(_), Some(_)) => {
+                // Day and month are those of the cell's own clock.
+                self.offsets.iter().for_each(|&(row, offset)| self.values[row] += offset);
+                self.open.change(&mut self.values, dates::swapped);
+                self.offsets.iter().for_each(|&(row, offset)| self.values[row] -= offset);
+            }
             (None, None, Some(seen)) => {
                 let readings = ["the day first".to_string(), "the month first".to_string()];
                 return Err(Box::new(Ambiguity { seen: *seen.clone(), readings, doubt: Doubt::Day }));
@@ -78,7 +88,13 @@ impl Column {
     pub fn spread(&self, indices: impl Iterator<Item = Option<u32>> + Clone) -> Self {
         let value = |index: Option<u32>| index.map_or(f64::NAN, |index| self.values[index as usize]);
         let values = indices.clone().map(value).collect();
-        Self { values, day: self.day.clone(), month: self.month.clone(), open: self.open.spread(indices) }
+        let offset = |index: u32| {
+            let place = self.offsets.binary_search_by_key(&(index as usize), |&(row, _)| row).ok()?;
+            Some(self.offsets[place].1)
+        };
+        let of_row = |(row, index): (usize, Option<u32>)| Some((row, offset(index?)?));
+        let offsets = if self.offsets.is_empty() { Vec::new() } else { indices.clone().enumerate().filter_map(of_row).collect() };
+        Self { values, day: self.day.clone(), month: self.month.clone(), open: self.open.spread(indices), offsets }
     }
 
     /// A column for rows that follow: without times, but with the order of day and month as far as it is known.
@@ -107,6 +123,8 @@ mod tests {
     fn the_order_of_day_and_month_is_that_of_the_column() {
         assert_eq!(column(&["02/01/1970", "13/01/1970"], None), Ok(vec![1.0, 12.0]));
         assert_eq!(column(&["02/01/1970", "01/13/1970"], None), Ok(vec![31.0, 12.0]));
+        let late = ["02/01/1970 23:00-05:00", "12/01/1970 23:00-05:00", "01/13/1970"];
+        assert_eq!(column(&late, None), Ok(vec![32.0 + 4.0 / 24.0, 335.0 + 4.0 / 24.0, 12.0]));
         assert_eq!(column(&["02/01/1970"], Some(true)), Ok(vec![1.0]));
         assert_eq!(column(&["02/01/1970"], Some(false)), Ok(vec![31.0]));
         assert_eq!(column(&["01/01/1970", "02-02-1970"], None), Ok(vec![0.0, 32.0]));

@@ -107,7 +107,6 @@ impl Column {
         Self { kind, state: State::open(kind, numbers, times), word: None }
     }
 
-    /// Whether the column is passed over.
     /// Adds a cell.
     pub fn push(&mut self, cell: &str, row: usize, line: usize, options: &Options) -> Result<(), Problem> {
         let spellings = &options.missing;

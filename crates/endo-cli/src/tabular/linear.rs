@@ -88,12 +88,12 @@ const WIDEST: usize = 2500;
 /// If a trace fails.
 pub fn search(rows: &Rows) -> Result<(Base, Base)> {
     let (with_pieces, outputs) = (rows.inputs.shape().features() > rows.line + 1, rows.targets.shape().features());
-    let solver = Solver::new(rows)?;
     let (classes, width) = (rows.task.is_classes(), rows.inputs.shape().features());
-    if !classes && width > WIDEST {
+    if is_too_wide(rows) {
         let none = constant(rows, outputs);
         return Ok((none.clone(), none));
     }
+    let solver = Solver::new(rows)?;
     let much = if classes { rows.is_much() } else { width > WIDE };
     let strengths: &[f64] = match (classes, much) {
         (false, false) => &LINE,
@@ -127,11 +127,19 @@ pub fn search(rows: &Rows) -> Result<(Base, Base)> {
 /// # Errors
 /// If a trace fails.
 pub fn fit(rows: &Rows, penalties: Penalties) -> Result<Base> {
+    if is_too_wide(rows) {
+        return Ok(constant(rows, rows.targets.shape().features()));
+    }
     let found = Solver::new(rows)?.best(&[penalties])?;
     Ok(found.unwrap_or_else(|| constant(rows, rows.targets.shape().features())))
 }
 
-/// What predicts the mean, or the classes' shares.
+/// Whether the normal equations would take longer than the nets, and more memory than there may be.
+fn is_too_wide(rows: &Rows) -> bool {
+    !rows.task.is_classes() && rows.inputs.shape().features() > WIDEST
+}
+
+/// What says nothing: the mean of a target, or equal logits.
 fn constant(rows: &Rows, outputs: usize) -> Base {
     let width = rows.inputs.shape().features();
     let coefficients = vec![0.0; width * outputs];
@@ -211,7 +219,6 @@ impl<'a> Solver<'a> {
         let found = logistic::fit(
             [&inputs, &targets, &weights],
             &of_problems,
-            None,
             if self.rows.is_much() { 30 } else { 60 },
             self.rows.threads,
         )?;
