@@ -139,7 +139,7 @@ impl Definition {
         Ok(definition)
     }
 
-    /// The net of these layers with so many outputs.
+    /// The net of these layers with `outputs` outputs.
     ///
     /// # Errors
     /// If there is no activation of a name.

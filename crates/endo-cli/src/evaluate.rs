@@ -13,11 +13,11 @@ use crate::scores::Scores;
 use crate::source::Rows;
 use crate::task::Goal;
 
-/// Each column's cells change places so many times.
+/// The number of times that each column is shuffled.
 const SHUFFLES: u64 = 5;
-/// At most so many rows are looked at to explain a model.
+/// The most rows that are used to explain a model.
 const EXPLAINED: usize = 5000;
-/// A growth by so many percent is not shown as such.
+/// Growths of more percent than this are not shown as percentages.
 const MOST_SHOWN: f64 = 1e6;
 
 /// Judges a model.

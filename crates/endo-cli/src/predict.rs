@@ -17,7 +17,7 @@ use crate::scores::likeliest;
 use crate::source::Blocks;
 use crate::task::Goal;
 
-/// So many rows are predicted at once.
+/// The number of rows that are predicted at once.
 const ROWS: usize = 8192;
 
 /// Predicts all rows.

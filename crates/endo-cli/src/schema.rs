@@ -88,7 +88,7 @@ pub struct Description {
 
 /// Words that fewer rows have are rare, and share the class of those that are not known.
 const RARE: usize = 2;
-/// At most so many words of a column are known: the most frequent ones.
+/// The most words of a column that are known: the most frequent ones.
 const MOST_WORDS: usize = 1000;
 /// A column in which more than this share of words are alone in their row is one of identifiers.
 const ALONE: f64 = 0.5;

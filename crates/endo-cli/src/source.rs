@@ -99,7 +99,7 @@ impl Rows {
         Ok(all.take(&known, width))
     }
 
-    /// At most so many rows, from all of the table alike.
+    /// At most `count` rows, evenly spread over the table.
     pub fn some(self, count: usize) -> Self {
         let rows = self.inputs.shape().batch();
         let width = self.targets.len() / rows;

@@ -20,7 +20,7 @@ pub enum Goal {
 
 /// More classes than this are hardly classes.
 const MOST_CLASSES: usize = 1000;
-/// So many different whole numbers can be classes.
+/// The most different whole numbers that are taken as classes.
 const MOST_CODES: usize = 20;
 /// Codes that stand for classes are nearly equally frequent: the least ratio of their entropy to that of equal frequencies.
 const EVEN: f64 = 0.9;
@@ -263,7 +263,7 @@ mod tests {
         Goal::find(&table(text), &["y".to_string()], said)
     }
 
-    /// A table of `x` and `y` for so many rows.
+    /// A table of `x` and `y` with `count` rows.
     fn rows(count: usize, x: impl Fn(usize) -> f64, y: impl Fn(usize) -> usize) -> String {
         (0..count).fold("x,y\n".to_string(), |text, i| text + &format!("{},{}\n", x(i), y(i)))
     }

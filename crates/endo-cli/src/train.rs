@@ -80,7 +80,7 @@ pub fn train(arguments: &Training) -> Result<()> {
     written
 }
 
-/// From so many rows on, those of the test would change little: the model that was tested is saved.
+/// With at least this many rows to learn from, those of the test would change little, and the tested model is saved.
 const MANY: usize = 10_000;
 
 /// A table as what is predicted of it.
@@ -228,7 +228,7 @@ fn judge(goal: &Goal, fitted: &Fitted, train: &Dataset, test: &Dataset) -> Resul
     judgement.model.check(&rows).and_then(|()| judgement.trivial.check(&rows)).map(|()| judgement)
 }
 
-/// What predicts the mean of the targets, or how frequent each class is, for so many rows.
+/// What predicts the mean of the targets, or how frequent each class is, for each of `rows` rows.
 fn trivial(goal: &Goal, seen: &[f64], rows: usize) -> Vec<f64> {
     let row: Vec<f64> = match goal {
         Goal::Regression(targets) => {

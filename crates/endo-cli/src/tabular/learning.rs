@@ -98,7 +98,7 @@ impl Learning<'_> {
         let rows = self.rows(&prepared, targets);
         let (line, base) = self.search(&rows, &prepared)?;
         let line = self.build(&prepared, &line, None, ALONE, scale.clone())?;
-        let masked = match self.hidden() {
+        let masked = match self.hidden()? {
             Some(inputs) => prepared.encoding.renewed().encode(&inputs, self.settings.threads)?,
             None => prepared.encoded.clone(),
         };
@@ -211,11 +211,11 @@ impl Learning<'_> {
 
     /// The inputs with a few categories replaced by the one for what is not known, so that nets learn what to say then; none
     /// where there are no categories.
-    fn hidden(&self) -> Option<Array> {
+    fn hidden(&self) -> Result<Option<Array>> {
         let is_category: Vec<bool> =
             self.problem.features.iter().map(|feature| matches!(feature, Feature::Category { .. })).collect();
         if !is_category.contains(&true) {
-            return None;
+            return Ok(None);
         }
         let mut values = self.rows.inputs().to_vec::<f64>();
         let mut random = Random::new(self.settings.seed, MASKING);
@@ -224,7 +224,7 @@ impl Learning<'_> {
                 *value = 0.0;
             }
         }
-        Array::new(self.rows.inputs().shape().clone(), values).ok()
+        Array::new(self.rows.inputs().shape().clone(), values).map(Some)
     }
 
     /// The weight of each row, of mean 1.
@@ -277,7 +277,7 @@ fn mixture(rows: &Rows, base: &Base, nets: &[f64], scale: &Scale) -> Mixture {
     best.1
 }
 
-/// At most about so many rows choose the shares.
+/// About the most rows that choose the shares.
 const MOST_JUDGED: usize = 5000;
 
 /// `[rows, 1 + width]` with a column of ones in front.

@@ -76,10 +76,10 @@ const MUCH: usize = 300_000;
 /// The penalties of a line of more than [`WIDE`] inputs.
 const FEW_LINE: [f64; 4] = [0.3, 5.0, 50.0, 500.0];
 
-/// From so many inputs on, each solution takes more than a hundredth of a second.
+/// Lines of more inputs than this are tried with few penalties, because each solution takes a while.
 const WIDE: usize = 200;
 
-/// From so many inputs on, the normal equations take longer than the nets, and are left out.
+/// With more inputs than this, the normal equations would take longer than the nets, and are left out.
 const WIDEST: usize = 2500;
 
 /// The line that does best on rows left out, and what does best with pieces (the line again where they do not help).

@@ -59,13 +59,13 @@ impl Training<'_> {
         let steps = plan.epochs.saturating_mul(count.div_ceil(plan.batch_size));
         let optimizer = AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
         model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
-        let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true))?;
+        let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true)?)?;
         let mask = rows.folds.mask();
         let left_out: Vec<usize> =
             (0..count).filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0)).collect();
         let judged = match left_out.is_empty() {
             true => None,
-            false => Some(Dataset::new(encoded.take(&left_out), self.targets(encoded, false).take(&left_out))?),
+            false => Some(Dataset::new(encoded.take(&left_out), self.targets(encoded, false)?.take(&left_out))?),
         };
         let mut fit = Fit::epochs(plan.epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
         if let Some(judged) = &judged {
@@ -93,7 +93,7 @@ impl Training<'_> {
 
     /// What the loss takes, for rows as they are encoded: what the base says for each net, the targets, and the weight of the row for
     /// each net, which is of those that learn from it or of those that leave it out.
-    fn targets(&self, encoded: &Array, training: bool) -> Array {
+    fn targets(&self, encoded: &Array, training: bool) -> Result<Array> {
         let (rows, nets) = (self.rows, self.plan.nets);
         let (count, outputs, width) = (encoded.shape().batch(), rows.targets.shape().features(), encoded.shape().features());
         let (mask, inputs, targets) = (rows.folds.mask(), encoded.to_vec::<f32>(), rows.targets.to_vec::<f64>());
@@ -114,7 +114,7 @@ impl Training<'_> {
             }));
         }
         let width = nets * outputs + outputs + nets;
-        Array::new([count, width], values).unwrap_or_else(|_| Array::zeros([count, width], DType::F32))
+        Array::new([count, width], values)
     }
 }
 

@@ -55,7 +55,7 @@ impl Plan {
     }
 }
 
-/// More rows than this are so many that two nets are enough.
+/// Two nets are enough for more rows than this.
 const MANY: usize = 10_000;
 
 /// More rows than this are many: larger nets, which leave out fewer of them.
