@@ -40,8 +40,10 @@ pub struct Rows {
 /// A table to predict, in parts.
 pub struct Blocks(Box<dyn FnMut() -> Result<Option<Table>>>);
 
+/// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10.
+const RED_WINES: &[u8] = include_bytes!("../data/winequality-red.csv");
 const WINE_TITLE: &str = "the quality of red wines";
-const WINE_ORIGIN: &str = "Cortez et al. 2009, UCI repository; from the crate linfa-datasets";
+const WINE_ORIGIN: &str = "Cortez et al. 2009, UCI repository, CC BY 4.0";
 const WINE_TARGET: &str = "quality";
 const STANDARD_INPUT: &str = "standard input";
 
@@ -53,7 +55,7 @@ impl Source {
     pub fn read(arguments: &Training) -> Result<Self> {
         let csv = csv(&arguments.reading);
         let Some(path) = &arguments.data else {
-            let table = red_wines(&csv)?;
+            let table = csv.read_from(RED_WINES)?;
             let targets = match &arguments.targets[..] {
                 [] => vec![WINE_TARGET.to_string()],
                 targets => found(&table, targets)?,
@@ -198,17 +200,6 @@ fn names(csv: &Csv, path: &Path) -> Result<Vec<String>> {
 
 fn from_standard_input(error: Error) -> Error {
     crate::output::within(STANDARD_INPUT, error)
-}
-
-/// Eleven measurements of 1,599 red wines and the quality that tasters gave them, from 0 to 10, read as a file of them would be.
-fn red_wines(csv: &Csv) -> Result<Table> {
-    let wines = linfa_datasets::winequality();
-    let mut text = wines.feature_names().join(",") + "," + WINE_TARGET + "\n";
-    for (row, quality) in wines.records.rows().into_iter().zip(&wines.targets) {
-        row.iter().for_each(|value| text += &format!("{value},"));
-        text += &format!("{quality}\n");
-    }
-    csv.read_from(text.as_bytes())
 }
 
 fn no_target(path: &Path, names: &[String]) -> Error {
