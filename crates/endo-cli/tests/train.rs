@@ -90,8 +90,7 @@ fn without_arguments_the_red_wines_are_learned_and_the_report_says_so() {
     let run = scene.run("");
     assert!(run.status.success());
     let said = text(&run.stdout);
-    let expected =
-        ["1599 rows", "Cortez et al. 2009", "CC BY 4.0", "1199 rows to train, 400 to test", "quality: regression"];
+    let expected = ["1599 rows", "Cortez et al. 2009", "CC BY 4.0", "1199 rows to train, 400 to test", "quality: regression"];
     let more = ["alcohol", "8.4 to 14.9", "a line", "the training mean", "endo-out/model.endo", "endo-out/report.html"];
     for part in expected.into_iter().chain(more) {
         assert!(said.contains(part), "`{part}` in\n{said}");
