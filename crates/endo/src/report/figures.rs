@@ -2,7 +2,7 @@
 //!
 //! In: a history. Out: what can be drawn of it: the loss term by term, metrics, rates, gradients of terms, activations.
 
-use crate::model::short_names;
+use crate::net::short_names;
 use crate::training::probes::{Cosine, ProbeKind, Reading, TermGradient, TermReading};
 use crate::training::{Epoch, History, Ledger};
 

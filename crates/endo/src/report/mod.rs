@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::files;
-use crate::model::{Structure, distinct};
+use crate::net::{Structure, distinct};
 use crate::training::{Callback, Epoch, History, Training};
 
 use chart::Figure;

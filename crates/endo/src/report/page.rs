@@ -2,7 +2,7 @@
 //!
 //! In: a history, and what the model is made of. Out: the text of an HTML file that is whole by itself.
 
-use crate::model::Structure;
+use crate::net::Structure;
 use crate::training::History;
 use crate::training::history::short;
 

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::model::Structure;
+use crate::net::Structure;
 use crate::training::History;
 use crate::training::history::short;
 

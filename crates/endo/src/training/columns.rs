@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::array::Array;
 use crate::error::Result;
-use crate::model::steps::Names;
+use crate::step::cache::Names;
 
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::state::{State, kind};

@@ -2,19 +2,16 @@
 //!
 //! In: data and [`Fit`], the options by Keras's names. Out: a [`History`]. The loop itself is a [`Run`](super::Run).
 
-use crate::cpu::pool::Pool;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
-use crate::model::Model;
+use crate::step::{BATCH_SIZE, Steps};
 
 use super::callbacks::{Callback, Progress};
 use super::history::History;
 use super::ledgers::StepLog;
 use super::probes::{Probe, Recorder};
-
-/// Keras's.
-pub(crate) const BATCH_SIZE: usize = 32;
+use super::run::Run;
 
 /// What `fit` does at a batch whose loss or gradient is not finite.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -168,7 +165,7 @@ impl<'a> Fit<'a> {
 
     /// Makes a warning of the training step an error, before a weight changes: a loss term that no trainable weight can change, a
     /// weight that no term reaches, a metric that is never updated, and what the trace of a function in a loop of one's own warns of.
-    /// Unless denied, warnings are printed once and kept in [`Model::warnings`].
+    /// Unless denied, warnings are printed once and kept in [`Model::warnings`](crate::model::Model::warnings).
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -196,51 +193,13 @@ impl<'a> Fit<'a> {
     }
 }
 
-/// The arrays that batches are gathered into: one set for full batches, one for the short last one.
-#[derive(Default)]
-pub(crate) struct Buffers {
-    known: Vec<Dataset>,
-    latest: usize,
-}
-
-impl Buffers {
-    /// The samples of `data` at `indices`.
-    pub fn gather(&mut self, data: &Dataset, indices: &[usize], pool: &Pool) -> Result<&Dataset> {
-        self.latest = match self.known.iter().position(|buffer| buffer.len() == indices.len()) {
-            Some(index) => {
-                data.share_gathering(indices, &mut self.known[index], &|tasks, task| pool.run(tasks, task))?;
-                index
-            }
-            None => {
-                self.known.push(data.take(indices)?);
-                self.known.len() - 1
-            }
-        };
-        Ok(&self.known[self.latest])
+/// Trains on data.
+#[track_caller]
+pub(crate) fn fit<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, options: Fit<'_>) -> Result<History> {
+    steps.compiled()?;
+    let mut run = Run::new(steps, data, options)?;
+    while run.next_batch()? {
+        run.train_on_batch()?;
     }
-
-    /// What was gathered last; there has to be something.
-    pub fn latest(&self) -> &Dataset {
-        &self.known[self.latest]
-    }
-}
-
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// Trains on data. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
-    /// of `fit` do what one of as many epochs does.
-    ///
-    /// # Errors
-    /// Before anything is trained: if the model is not compiled, a number in the data is not finite or no target that a loss or
-    /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a
-    /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step, and the
-    /// error names the operation that made the number, its layer, its line and the rows of the data.
-    #[track_caller]
-    pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
-        self.compiled()?;
-        let mut run = self.run(data, options)?;
-        while run.next_batch()? {
-            run.train_on_batch()?;
-        }
-        run.finish()
-    }
+    run.finish()
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::array::Array;
-use crate::model::sealed::Seal;
+use crate::net::sealed::Seal;
 
 /// The content of a predictor's file or of a saved run's.
 pub struct Forged {
@@ -20,7 +20,7 @@ pub struct Forged {
 impl Forged {
     /// What is in a file; none if it is damaged or of another kind.
     pub fn open(bytes: &[u8]) -> Option<Self> {
-        [super::export::SEAL, super::state::SEAL].into_iter().find_map(|seal| {
+        [crate::inference::export::SEAL, super::state::SEAL].into_iter().find_map(|seal| {
             let (arrays, text) = seal.open(bytes).ok()?;
             Some(Self { arrays, text, seal })
         })

@@ -7,12 +7,13 @@ use std::panic::Location;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
+use crate::step::show::Look;
+use crate::step::{Batch, conclude};
 use crate::trace::Function;
 
 use super::fit::Fit;
-use super::probes::{Beside, Look};
+use super::probes::Beside;
 use super::run::Run;
-use super::step::{Batch, conclude};
 
 /// What a run knows of the functions that it runs.
 #[derive(Default)]
@@ -118,7 +119,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
 
     /// Says that a function's loss has no weights of the model's own.
     fn require_unbalanced(&self) -> Result<()> {
-        match self.model.try_compiled()?.and_then(|compiled| compiled.balance.as_ref()) {
+        match self.steps.try_compiled()?.and_then(|compiled| compiled.balance.as_ref()) {
             Some(_) => self.complain(
                 "the model's `balance` does not weigh the loss of this function, only that of validation: make the step the model's own \
                  with `model.train_step(..)`, and run it with `run.train_on_batch()?`; or compile without it",
@@ -135,7 +136,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             return Err(site.into_iter().fold(error, Error::at));
         }
         let line = site.map_or_else(String::new, |site| format!("{}:{}: ", site.file(), site.line()));
-        self.model.warn(vec![format!("{line}{warning}")]);
+        self.steps.net.warn(vec![format!("{line}{warning}")]);
         Ok(())
     }
 }

@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use crate::model::distinct;
-use crate::model::steps::Names;
+use crate::net::distinct;
+use crate::step::cache::Names;
 use crate::trace::pattern::Pattern;
 
 use super::ledgers::StepRecord;

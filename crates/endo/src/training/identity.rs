@@ -6,7 +6,7 @@
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
-use crate::model::checksum::Checksum;
+use crate::net::checksum::Checksum;
 
 use super::kept::{OTHER_MODEL, key};
 use super::run::Run;
@@ -31,11 +31,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let (_, [data, validation]) = self.contents.insert(contents).clone();
         let options = &self.options;
         let entries = [
-            ("weights", self.model.weights().len().to_string()),
+            ("weights", self.steps.net.weights().len().to_string()),
             ("samples", self.data.len().to_string()),
             ("samples in a batch", options.batch_size.to_string()),
             ("as `shuffle`", options.shuffle.to_string()),
-            ("as the seed of the model", self.model.seed.to_string()),
+            ("as the seed of the model", self.steps.net.seed.to_string()),
             ("as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", options.callbacks.len().to_string()),
             ("probes", options.recorder.probes().len().to_string()),
@@ -54,7 +54,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
 
     /// That a saved run was of this data, these options and a model with these weights.
     pub(super) fn require_same(&mut self, state: &State) -> Result<()> {
-        let (variables, weights) = (state.part("variables"), self.model.weights());
+        let (variables, weights) = (state.part("variables"), self.steps.net.weights());
         if let Some(weight) = weights.iter().find(|weight| !variables.contains(&key(weight.name(), 1))) {
             let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
             return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));

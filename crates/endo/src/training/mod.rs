@@ -1,29 +1,22 @@
-//! Training: `fit`, `evaluate`, `predict`, and single steps; and predictions without the model's code.
+//! Training: `fit`, `evaluate`, and single steps.
 //!
 //! In: a compiled model and data. Out: a history of what every term of the loss and every metric did.
 
 pub mod callbacks;
 mod columns;
-mod evaluate;
-mod export;
-mod fit;
+pub(crate) mod evaluate;
+pub(crate) mod fit;
 mod forged;
 mod functions;
 pub mod history;
 mod identity;
 mod kept;
 mod ledgers;
-mod lints;
-mod predict;
-mod predictor;
 pub mod probes;
 mod resume;
 mod run;
 pub(crate) mod state;
-pub(crate) mod step;
-mod targets;
-mod terms;
-mod train_step;
+mod stepper;
 
 pub use callbacks::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint, Progress,
@@ -34,10 +27,10 @@ pub use fit::{Fit, NonFinite};
 pub use forged::Forged;
 pub use history::{Epoch, History, Ledger, Logs};
 pub use ledgers::StepRecord;
-pub use predictor::Predictor;
 pub use probes::{Probe, Reading};
 pub use run::Run;
 pub use state::State;
-pub use step::Stepper;
+pub use stepper::Stepper;
 
-pub use crate::model::{Terms, TrainStep};
+pub use crate::inference::Predictor;
+pub use crate::step::{Terms, TrainStep};

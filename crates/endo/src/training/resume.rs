@@ -16,23 +16,23 @@ use super::state::State;
 impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// Sees to it that all variables that are known before the first step are saved.
     pub(super) fn adopt(&mut self) -> Result<()> {
-        let model = self.model;
-        let optimizer = model.optimizer().map_or_else(Vec::new, |optimizer| optimizer.settings().variables());
-        let all: Vec<_> =
-            model.weights().into_iter().chain([model.counter.clone()]).chain(optimizer).chain(self.metric_variables()).collect();
+        let steps = self.steps;
+        let optimizer = steps.optimizer().map_or_else(Vec::new, |optimizer| optimizer.settings().variables());
+        let weights = steps.net.weights().into_iter().chain([steps.net.counter.clone()]);
+        let all: Vec<_> = weights.chain(optimizer).chain(self.metric_variables()).collect();
         self.kept.adopt(&all)
     }
 
     fn metric_variables(&self) -> Vec<Variable> {
         let own = self.metrics.iter().flat_map(|metric| metric.variables());
-        self.model.metrics().iter().flat_map(|(_, metric)| metric.variables()).chain(own).collect()
+        self.steps.metrics().iter().flat_map(|(_, metric)| metric.variables()).chain(own).collect()
     }
 
     /// Does what callbacks have asked for.
     pub(super) fn answer(&mut self) -> Result<()> {
         let asked = self.training.take_asked();
         if !asked.warnings.is_empty() {
-            self.model.warn(asked.warnings);
+            self.steps.net.warn(asked.warnings);
         }
         self.kept.adopt(&asked.kept)?;
         if let Some(state) = asked.resume {
@@ -46,7 +46,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// Everything that the run needs to go on.
     fn state(&mut self) -> State {
         let identity = self.identity_state();
-        let trained = self.resumed.unwrap_or_else(|| self.model.epochs.load(Ordering::Relaxed)) as f64;
+        let trained = self.resumed.unwrap_or_else(|| self.steps.epochs.load(Ordering::Relaxed)) as f64;
         // Between epochs metrics still have their results; the next epoch begins by resetting them.
         let reset = if self.current.begun { Vec::new() } else { self.metric_variables() };
         let mut state = State::new()
@@ -83,7 +83,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         if self.usual {
             self.prepare_steps().inspect_err(|_| self.kept.undo())?;
         }
-        self.model.epochs.store(epochs, Ordering::Relaxed);
+        self.steps.epochs.store(epochs, Ordering::Relaxed);
         Ok(())
     }
 
@@ -92,12 +92,12 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let (samples, batch_size) = (self.data.len(), self.options.batch_size);
         let last = samples - samples % batch_size;
         let first = self.data.rows(0..batch_size.min(samples))?;
-        self.runner.prepare((&first).into(), &mut self.kept)?;
+        self.kept.adopt(&self.runner.variables((&first).into())?)?;
         self.kept.require_saved()?;
         if last > 0 && last < samples {
             // The step of the short last batch may use a variable that no other uses, and that had no value yet.
             let short = self.data.rows(last..samples)?;
-            self.runner.prepare((&short).into(), &mut self.kept)?;
+            self.kept.adopt(&self.runner.variables((&short).into())?)?;
         }
         self.kept.require_claimed()
     }
@@ -119,7 +119,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         self.options.recorder.restore(&state.part("probes"))?;
         if self.options.shuffle && self.current.begun {
-            self.order.shuffle(self.model.seed, epochs);
+            self.order.shuffle(self.steps.net.seed, epochs);
         }
         self.current.before = state.number("seconds")?;
         if self.current.skipped > 0 {

@@ -4,26 +4,27 @@
 //! ledger, and going on where an interrupted run stopped, are the same whoever writes the step.
 
 use std::borrow::Cow;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::array::Array;
 use crate::data::{Dataset, Order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::metrics::Metric;
-use crate::model::checksum::Checksum;
-use crate::model::steps::{Kind, Names};
-use crate::model::{Model, distinct};
+use crate::net::checksum::Checksum;
+use crate::net::distinct;
+use crate::step::cache::{Kind, Names};
+use crate::step::{Batch, BatchBuffers, Runner, Steps};
 
 use super::callbacks::Training;
-use super::fit::{Buffers, Fit, NonFinite};
+use super::evaluate::test;
+use super::fit::{Fit, NonFinite};
 use super::functions::Functions;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::kept::Kept;
-use super::step::{Batch, Runner};
 
-/// Epochs and batches of a training, for a loop of one's own: everything that [`fit`](Model::fit) does but the step.
+/// Epochs and batches of a training, for a loop of one's own: everything that [`fit`](crate::model::Model::fit) does but the step.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -52,7 +53,7 @@ use super::step::{Batch, Runner};
 /// ```
 #[must_use = "nothing is trained before `next_batch` is called"]
 pub struct Run<'a, I: Tree, O: Tree> {
-    pub(super) model: &'a Model<I, O>,
+    pub(super) steps: &'a Steps<I, O>,
     pub(super) data: Cow<'a, Dataset>,
     pub(super) validation: Option<Cow<'a, Dataset>>,
     pub(super) options: Fit<'a>,
@@ -63,7 +64,7 @@ pub struct Run<'a, I: Tree, O: Tree> {
     /// What was run of the user's own functions.
     pub(super) functions: Functions,
     pub(super) order: Order,
-    pub(super) buffers: Buffers,
+    pub(super) buffers: BatchBuffers,
     pub(super) current: CurrentEpoch,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
@@ -121,21 +122,9 @@ impl CurrentEpoch {
     }
 }
 
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// The loop of [`fit`](Self::fit) for a step of one's own. A compiled model is built on the data; one that is not has to be built,
-    /// and cannot be validated.
-    ///
-    /// # Errors
-    /// As those of [`fit`](Self::fit) before anything is trained; and if a callback fails.
-    #[track_caller]
-    pub fn run<'a>(&'a self, data: &'a Dataset, options: Fit<'a>) -> Result<Run<'a, I, O>> {
-        Run::new(self, data, options)
-    }
-}
-
 impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     #[track_caller]
-    fn new(model: &'a Model<I, O>, data: &'a Dataset, mut options: Fit<'a>) -> Result<Self> {
+    pub(crate) fn new(steps: &'a Steps<I, O>, data: &'a Dataset, mut options: Fit<'a>) -> Result<Self> {
         let split = options.validation_split.map(|share| data.split_last(share)).transpose()?;
         let (mut data, validation) = match (split, options.validation) {
             (Some(_), Some(_)) => {
@@ -154,28 +143,21 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
         let order = data.order();
         let batches = order.batches(options.batch_size)?.len();
-        if model.try_compiled()?.is_some() || validation.is_some() {
-            model.compiled()?;
-            if model.weights().is_empty() {
-                model.build_on(data.rows(0..options.batch_size.min(data.len()))?.all_inputs())?;
+        if steps.try_compiled()?.is_some() || validation.is_some() {
+            steps.compiled()?;
+            if steps.net.weights().is_empty() {
+                steps.net.build_on(data.rows(0..options.batch_size.min(data.len()))?.all_inputs())?;
             }
-            model.check_targets(&data)?;
-            validation.as_ref().map_or(Ok(()), |validation| model.check_targets(validation))?;
+            steps.check_targets(&data)?;
+            validation.as_ref().map_or(Ok(()), |validation| steps.check_targets(validation))?;
         }
-        let save = Box::new(|path: &Path, only| if only { model.save_weights(path) } else { model.save(path) });
-        let training = Training::new(
-            [options.epochs, batches],
-            model.weights(),
-            model.optimizer().cloned(),
-            save,
-            Box::new(|| model.structure()),
-        );
-        let mut runner = Runner::new(model, Kind::Train);
+        let training = Training::new([options.epochs, batches], steps);
+        let mut runner = Runner::new(steps, Kind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
         let mut run = Self {
-            model,
+            steps,
             data,
             validation,
             options,
@@ -185,7 +167,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             metrics: Vec::new(),
             functions: Functions::default(),
             order,
-            buffers: Buffers::default(),
+            buffers: BatchBuffers::default(),
             current: CurrentEpoch::new(),
             usual: false,
             resumed: None,
@@ -279,22 +261,22 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.current.sums.ledger()
     }
 
-    /// Trains on the batch as [`fit`](Model::fit) does, and records the terms of the loss.
+    /// Trains on the batch as [`fit`](crate::model::Model::fit) does, and records the terms of the loss.
     ///
     /// # Errors
-    /// As those of [`fit`](Model::fit) for a batch.
+    /// As those of [`fit`](crate::model::Model::fit) for a batch.
     #[track_caller]
     pub fn train_on_batch(&mut self) -> Result<()> {
         self.batch()?;
         self.require_unrecorded()?;
-        self.model.compiled()?;
+        self.steps.compiled()?;
         self.usual = true;
         let from = self.current.batches * self.options.batch_size;
         let buffer = self.buffers.latest();
         let rows = &self.order.indices()[from..from + buffer.len()];
         let started = self.options.recorder.start();
         self.runner.begin(self.options.recorder.due());
-        let result = self.runner.run_kept(Batch { rows, ..buffer.into() }, &mut self.kept);
+        let result = run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept);
         let result = result.map(|(names, values)| {
             let finite = values[0].is_finite();
             let values = values.iter().map(|value| value.get(0));
@@ -308,9 +290,9 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 self.current.non_finite += usize::from(!finite);
                 let Fit { recorder, callbacks, .. } = &mut self.options;
                 recorder.read(self.runner.shown(), (started, self.runner.is_traced()), callbacks)?;
-                let id = self.model.counter.id();
-                if !self.model.eager && self.training.lacks_graph(id) {
-                    self.training.keep_graph(id, self.model.training_graph(buffer)?);
+                let id = self.steps.net.counter.id();
+                if !self.steps.eager && self.training.lacks_graph(id) {
+                    self.training.keep_graph(id, self.steps.training_graph(buffer)?);
                 }
             }
             Err(error) => self.skip(error.in_step(self.epoch(), self.current.batches))?,
@@ -381,7 +363,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     fn gather(&mut self) -> Result<bool> {
         let indices = self.order.batches(self.options.batch_size)?.nth(self.current.batches);
         let Some(indices) = indices else { return Ok(false) };
-        self.buffers.gather(&self.data, indices, &self.model.pool)?;
+        self.buffers.gather(&self.data, indices, &self.steps.pool)?;
         self.current.batch = Some(Done::Nothing);
         self.training.batch_terms().clear();
         let place = [self.number(), self.epoch()];
@@ -393,11 +375,11 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let epoch = self.epoch();
         self.current = CurrentEpoch { begun: true, ..CurrentEpoch::new() };
         if self.options.shuffle {
-            self.order.shuffle(self.model.seed, self.model.epochs.load(Ordering::Relaxed));
+            self.order.shuffle(self.steps.net.seed, self.steps.epochs.load(Ordering::Relaxed));
         }
         self.training.begin_epoch(epoch);
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
-        self.model.reset_metrics();
+        self.steps.reset_metrics();
         self.metrics.iter().for_each(|metric| metric.reset());
         self.runner.refresh();
         self.answer()
@@ -427,13 +409,13 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 let message = format!("all {total} batches were skipped; {}", first.message());
                 return Err(first.with_message(message));
             }
-            self.model.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
+            self.steps.net.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
         }
         if epoch.non_finite > 0 {
             let (count, total) = (epoch.non_finite, self.training.batches());
-            self.model.warn(vec![format!("{count} of {total} batches had a loss that is not finite, and were trained on")]);
+            self.steps.net.warn(vec![format!("{count} of {total} batches had a loss that is not finite, and were trained on")]);
         }
-        let mut metrics = self.model.metric_results()?;
+        let mut metrics = self.steps.metric_results()?;
         for metric in &self.metrics {
             metrics.push((metric.name().to_string(), metric.value()?.item()?));
         }
@@ -446,7 +428,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let mut logs = epoch.sums.logs(metrics);
         let validation = match &self.validation {
             Some(data) => {
-                let (ledger, reported) = self.model.test(data, self.options.batch_size)?;
+                let (ledger, reported) = test(self.steps, data, self.options.batch_size)?;
                 logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
                 Some(ledger)
             }
@@ -456,7 +438,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         distinct(&mut logs, &[]);
         let seconds = epoch.seconds();
         let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
-        self.model.epochs.fetch_add(1, Ordering::Relaxed);
+        self.steps.epochs.fetch_add(1, Ordering::Relaxed);
         let index = self.epoch();
         self.training.history_mut().epochs.push(entry.clone());
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_end(index, &entry, &self.training))?;
@@ -467,8 +449,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(());
         }
-        if let Some(optimizer) = self.model.optimizer().filter(|_| self.options.epochs > 0) {
-            optimizer.settings().finalize_variable_values(&self.model.trainable_weights())?;
+        if let Some(optimizer) = self.steps.optimizer().filter(|_| self.options.epochs > 0) {
+            optimizer.settings().finalize_variable_values(&self.steps.net.trainable_weights())?;
         }
         self.options.recorder.finish(&mut self.training.history_mut());
         self.training.history_mut().steps = self.options.steps.finish();
@@ -476,4 +458,23 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.training.claims.release();
         Ok(())
     }
+}
+
+/// Runs a batch, and sees to it that the variables of its step are saved: before the first of a shape, so that they have their saved
+/// values. A step run node by node is traced by running it, and so only ahead of time where saved values wait.
+#[track_caller]
+fn run_saved<'r, I: Tree, O: Tree>(
+    runner: &'r mut Runner<'_, I, O>,
+    batch: Batch<'_>,
+    kept: &mut Kept,
+) -> Result<(&'r Names, &'r [Array])> {
+    let eager = runner.eager_variables().is_some();
+    if if eager { kept.is_waiting() } else { !runner.has_run(batch) } {
+        kept.adopt(&runner.variables(batch)?)?;
+    }
+    runner.run(batch)?;
+    if let Some(used) = runner.eager_variables() {
+        kept.adopt(used)?;
+    }
+    Ok(runner.outputs())
 }

@@ -13,7 +13,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, beside, failure};
-use crate::model::sealed::Seal;
+use crate::net::sealed::Seal;
 use crate::shape::Shape;
 
 /// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when the run is resumed.

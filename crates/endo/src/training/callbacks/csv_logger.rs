@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Claim, failure};
 
 use super::{Callback, Epoch, Ledger, State, Training};
-use crate::model::distinct;
+use crate::net::distinct;
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///

@@ -90,7 +90,7 @@ impl EarlyStopping {
 
 impl Callback for EarlyStopping {
     fn train_begin(&mut self, training: &Training) -> Result<()> {
-        self.weights = training.weights().iter().filter(|_| self.restore_best_weights).cloned().collect();
+        self.weights = if self.restore_best_weights { training.weights() } else { Vec::new() };
         (self.monitor.best, self.best, self.waited) = (None, None, 0);
         Ok(())
     }

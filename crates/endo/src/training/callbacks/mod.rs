@@ -18,13 +18,13 @@ mod tensorboard;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Claims;
-use crate::graph::Graph;
-use crate::model::Structure;
+use crate::graph::{Graph, Tree};
+use crate::net::Structure;
 use crate::optimizers::Optimizer;
+use crate::step::Steps;
 use crate::variable::Variable;
 
 use super::ledgers::StepTerms;
@@ -145,10 +145,7 @@ pub trait Callback {
 pub struct Training<'a> {
     epochs: usize,
     batches: usize,
-    weights: Vec<Variable>,
-    optimizer: Option<Arc<dyn Optimizer>>,
-    save: Box<Save<'a>>,
-    structure: Box<dyn Fn() -> Structure + 'a>,
+    model: &'a dyn Trained,
     history: RefCell<History>,
     stopped: Cell<bool>,
     epoch: Cell<usize>,
@@ -177,28 +174,46 @@ pub(crate) struct Asked {
 /// The graphs of more steps are not kept.
 const GRAPHS: usize = 8;
 
-/// Saves the model to a path: all of it, or its weights only.
-type Save<'a> = dyn Fn(&Path, bool) -> Result<()> + 'a;
+/// What callbacks see of the model that is trained.
+pub(crate) trait Trained {
+    fn weights(&self) -> Vec<Variable>;
+    fn optimizer(&self) -> Option<&dyn Optimizer>;
+    fn structure(&self) -> Structure;
+    fn save(&self, path: &Path) -> Result<()>;
+    fn save_weights(&self, path: &Path) -> Result<()>;
+}
+
+impl<I: Tree, O: Tree> Trained for Steps<I, O> {
+    fn weights(&self) -> Vec<Variable> {
+        self.net.weights()
+    }
+
+    fn optimizer(&self) -> Option<&dyn Optimizer> {
+        self.optimizer().map(|optimizer| &**optimizer)
+    }
+
+    fn structure(&self) -> Structure {
+        self.net.structure()
+    }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        self.net.save(path, self.training())
+    }
+
+    fn save_weights(&self, path: &Path) -> Result<()> {
+        self.net.write(path, None)
+    }
+}
 
 impl<'a> Training<'a> {
-    pub(crate) fn new(
-        [epochs, batches]: [usize; 2],
-        weights: Vec<Variable>,
-        optimizer: Option<Arc<dyn Optimizer>>,
-        save: Box<Save<'a>>,
-        structure: Box<dyn Fn() -> Structure + 'a>,
-    ) -> Self {
-        let (stopped, epoch) = (Cell::new(false), Cell::new(0));
+    pub(crate) fn new([epochs, batches]: [usize; 2], model: &'a dyn Trained) -> Self {
         Self {
             epochs,
             batches,
-            weights,
-            optimizer,
-            save,
-            structure,
+            model,
             history: RefCell::default(),
-            stopped,
-            epoch,
+            stopped: Cell::new(false),
+            epoch: Cell::new(0),
             batch: RefCell::default(),
             graphs: RefCell::default(),
             reported: RefCell::default(),
@@ -267,7 +282,7 @@ impl<'a> Training<'a> {
 
     /// What the model is made of; with the terms of its loss once a batch is done.
     pub fn structure(&self) -> Structure {
-        (self.structure)()
+        self.model.structure()
     }
 
     /// Asks for the graphs of the steps to come. In [`Callback::train_begin`] that is of all.
@@ -311,8 +326,8 @@ impl<'a> Training<'a> {
     }
 
     /// The model's weights.
-    pub fn weights(&self) -> &[Variable] {
-        &self.weights
+    pub fn weights(&self) -> Vec<Variable> {
+        self.model.weights()
     }
 
     /// The learning rate of the next step.
@@ -332,7 +347,7 @@ impl<'a> Training<'a> {
     }
 
     fn optimizer(&self) -> Result<&dyn Optimizer> {
-        self.optimizer.as_deref().ok_or_else(|| {
+        self.model.optimizer().ok_or_else(|| {
             let help = "compile the model with the optimizer of the loop: `model.compile(optimizer, ..)`";
             Error::new(ErrorKind::Usage, "a callback asks for the learning rate of a model that is not compiled").help(help)
         })
@@ -343,7 +358,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        (self.save)(path.as_ref(), false)
+        self.model.save(path.as_ref())
     }
 
     /// Saves the weights as [`Model::save_weights`](crate::model::Model::save_weights) does.
@@ -351,7 +366,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// If the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        (self.save)(path.as_ref(), true)
+        self.model.save_weights(path.as_ref())
     }
 
     /// Adds a number to the logs of this epoch: the history, other callbacks and files get it under its name. What is reported
@@ -464,15 +479,37 @@ mod tests {
     use crate::optimizers::Sgd;
     use crate::training::Logs;
 
+    /// A model of weights and an optimizer alone.
+    struct Bare {
+        weights: Vec<Variable>,
+        optimizer: Sgd,
+    }
+
+    impl Trained for Bare {
+        fn weights(&self) -> Vec<Variable> {
+            self.weights.clone()
+        }
+
+        fn optimizer(&self) -> Option<&dyn Optimizer> {
+            Some(&self.optimizer)
+        }
+
+        fn structure(&self) -> Structure {
+            Structure::default()
+        }
+
+        fn save(&self, _: &Path) -> Result<()> {
+            Ok(())
+        }
+
+        fn save_weights(&self, _: &Path) -> Result<()> {
+            Ok(())
+        }
+    }
+
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
-        Training::new(
-            [100, 1],
-            weights,
-            Some(Arc::new(Sgd::new(learning_rate))),
-            Box::new(|_, _| Ok(())),
-            Box::new(Structure::default),
-        )
+        Training::new([100, 1], Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) })))
     }
 
     /// An epoch that reports these numbers.

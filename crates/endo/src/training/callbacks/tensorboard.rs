@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::model::{Structure, Summary, TermRecord};
+use crate::net::{Structure, Summary, TermRecord};
 use crate::variable::Variable;
 
 use super::event_file::{EventFile, Histogram, Value};
@@ -142,7 +142,7 @@ impl Callback for TensorBoard {
             }
         }
         if !std::mem::replace(&mut self.described, true) {
-            let text = description(&training.structure(), training.weights(), &training.graphs());
+            let text = description(&training.structure(), &training.weights(), &training.graphs());
             train.extend(text.map(|text| ("graph".to_string(), Value::Text(text))));
         }
         if let Some(file) = &mut self.train {

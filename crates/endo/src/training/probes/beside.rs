@@ -8,13 +8,12 @@ use std::cell::RefCell;
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::model::steps::{Key, Kind, Made, Step};
-use crate::model::watched::{Missing, Watch};
+use crate::step::cache::{Key, Kind, Made, Step};
+use crate::step::conclude;
+use crate::step::probe_request::{Missing, Watch};
+use crate::step::show::{Look, Seen};
 use crate::trace::{Context, Function};
-use crate::training::step::conclude;
 use crate::variable::Variable;
-
-use super::{Look, Seen};
 
 /// What functions show, traced and planned.
 #[derive(Default)]

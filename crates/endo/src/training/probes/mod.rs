@@ -11,25 +11,22 @@ mod probe;
 mod readings;
 mod recorder;
 pub(super) mod series;
-mod show;
-mod statistics;
 mod terms;
 
-pub use crate::model::watched::ProbeKind;
+pub use crate::step::probe_request::ProbeKind;
 pub(crate) use beside::Beside;
 pub use cost::ProbeCost;
 pub use probe::Probe;
 pub use readings::{Histogram, Reading, Statistics};
 pub(crate) use recorder::Recorder;
-pub(super) use show::{Look, Seen};
 pub use terms::{Cosine, TermGradient, TermReading};
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use crate::model::steps::{Kind, Step};
     use crate::prelude::*;
+    use crate::step::cache::{Kind, Step};
 
     fn data() -> Dataset {
         let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
-use crate::model::watched::{ProbeKind, Watch};
+use crate::step::probe_request::{ProbeKind, Watch};
 use crate::trace::pattern::Pattern;
 
 /// The steps between two readings unless set.

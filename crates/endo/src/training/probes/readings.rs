@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::model::watched::{ProbeKind, ShownValue};
 use crate::ops::SUMMARY;
+use crate::step::probe_request::{ProbeKind, ShownValue};
 use crate::training::history::short;
 
 /// One value of a model's inside at one step.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::model::watched::{ProbeKind, Shown, Watch};
+use crate::step::lints;
+use crate::step::probe_request::{ProbeKind, Shown, Watch};
+use crate::step::show::Look;
 use crate::training::callbacks::Callback;
 use crate::training::history::History;
-use crate::training::lints;
 
 use super::cost::Times;
 use super::series::Series;
-use super::{Look, Probe, Reading, TermReading, npy};
+use super::{Probe, Reading, TermReading, npy};
 
 /// The probes of a training and what they have read.
 #[derive(Default)]

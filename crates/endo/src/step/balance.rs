@@ -7,11 +7,8 @@ use std::sync::{Mutex, MutexGuard};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::Tree;
 use crate::optimizers::Adam;
 use crate::variable::Variable;
-
-use super::Model;
 
 /// How the weights of the terms of a loss follow the training: those of the compiled losses and of what layers add, not the penalties
 /// of weights. The ledger shows each term as it counts, so that it still adds up; the logs have the weights as `weight(main)`, the mean
@@ -100,7 +97,7 @@ pub(crate) struct Balancing {
 }
 
 impl Balancing {
-    fn new(rule: Balance) -> Self {
+    pub fn new(rule: Balance) -> Self {
         let rate = match rule {
             Balance::Uncertainty => 0.0,
             Balance::GradNorm { learning_rate, .. } => learning_rate,
@@ -121,21 +118,5 @@ impl Balancing {
 
     fn variables(&self) -> MutexGuard<'_, Vec<Variable>> {
         self.variables.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// Lets the weights of the loss's terms follow the training, by a rule of [`Balance`]. Factors of [`loss_weights`](Self::loss_weights) and
-    /// those in the terms themselves stay what they are; the rule sees the terms with them.
-    ///
-    /// It belongs to the model's own steps: `fit`, `train_on_batch`, validation, and what [`train_step`](Self::train_step) makes of
-    /// [`TrainStep::losses`](crate::model::TrainStep::losses). A function that [`Run::step`](crate::training::Run::step) runs makes its loss
-    /// itself, without these weights, which is a warning; the validation of such a loop has them.
-    ///
-    /// # Errors
-    /// Of the next step: if an option of the rule is out of its range, or the model was not compiled before. Of a training step with
-    /// GradNorm: if there is no layer whose weights all terms depend on, or a term is below 0.
-    pub fn balance(&mut self, rule: Balance) -> &mut Self {
-        self.change("balance", |compiled| compiled.balance = Some(Balancing::new(rule)))
     }
 }

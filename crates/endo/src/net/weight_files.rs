@@ -16,33 +16,12 @@ use crate::files::{self, failure};
 use crate::graph::Tree;
 use crate::variable::Variable;
 
-use super::Model;
+use super::Net;
 use super::saved::ENTRY;
 
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// Writes all weights to a safetensors file, each under its name. An existing file is replaced at once or not at all.
-    ///
-    /// ```
-    /// # use endo::prelude::*;
-    /// # let path = std::env::temp_dir().join(format!("endo-saving-{}.safetensors", std::process::id()));
-    /// let (trained, loaded) = (Model::new(Dense::new(2)), Model::new(Dense::new(2)).seed(1));
-    /// trained.build([1, 3])?;
-    /// loaded.build([1, 3])?; // makes the weights to load into
-    /// trained.save_weights(&path)?;
-    /// loaded.load_weights(&path)?;
-    /// assert_eq!(loaded.weights()[0].value(), trained.weights()[0].value());
-    /// # std::fs::remove_file(&path).ok();
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If the model has no weights yet, two of them have one name, or the file cannot be written.
-    pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.write(path.as_ref(), None)
-    }
-
+impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes the weights, and what is said of the model.
-    pub(super) fn write(&self, path: &Path, description: Option<String>) -> Result<()> {
+    pub fn write(&self, path: &Path, description: Option<String>) -> Result<()> {
         let weights = self.weights();
         if weights.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
@@ -60,13 +39,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         files::write(path, &[&bytes.map_err(|error| failure("cannot save", path, &error))?])
     }
 
-    /// Reads all weights from a safetensors file. The model must have been built, and nothing changes unless every weight
-    /// is found with its shape and type.
-    ///
-    /// # Errors
-    /// If the file cannot be read, a weight is missing in it, or a shape or type differs.
-    pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+    /// Reads all weights from a safetensors file; nothing changes unless every weight is found with its shape and type.
+    pub fn load_weights(&self, path: &Path) -> Result<()> {
         self.require_weights()?;
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
         self.read(path, &bytes)

@@ -8,38 +8,28 @@ use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
-use crate::model::Model;
-use crate::model::steps::{Kind, Step};
-
-use super::step::{Batch, Runner};
+use crate::step::cache::{Kind, Step};
+use crate::step::{Batch, Runner, Steps};
 
 /// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
 pub(super) const ROWS: usize = 256;
 
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
-    /// structure of arrays as its `call` takes and returns of tensors. From several threads at once if wanted.
-    ///
-    /// ```
-    /// # use endo::prelude::*;
-    /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| (a + b, a * b));
-    /// let (sum, product) = model.predict(&[[[1.0_f32], [2.0]].into(), [[3.0_f32], [4.0]].into()])?;
-    /// assert_eq!((sum, product), ([[4.0_f32], [6.0]].into(), [[3.0_f32], [8.0]].into()));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If the model's `call` does not fit the inputs, or the system does not give the memory that it needs. A system that promises
-    /// more memory than it has may end the process instead, which no program can prevent.
+impl<I: Tree, O: Tree> Steps<I, O> {
+    /// The outputs for inputs with samples along the first axis.
     #[track_caller]
     pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
-        let mut runner = Runner::new(self, Kind::Predict);
-        let predictions = predict(&mut runner, &inputs, &self.pool)?;
+        let predictions = self.predict_all(&inputs)?;
         O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
             let message = "the model returned fewer tensors than its type of outputs holds";
             Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
         })
+    }
+
+    /// The same, without the structure of inputs and outputs.
+    #[track_caller]
+    pub fn predict_all(&self, inputs: &[Array]) -> Result<Vec<Array>> {
+        predict(&mut Runner::new(self, Kind::Predict), inputs, &self.pool)
     }
 }
 
@@ -57,7 +47,8 @@ pub(super) trait Part {
 impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array]) -> Result<&[Array]> {
-        Ok(Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?.1)
+        Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
+        Ok(self.outputs().1)
     }
 
     #[track_caller]

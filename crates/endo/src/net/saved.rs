@@ -1,6 +1,6 @@
 //! What a model is made of besides its weights: the hyperparameters of its losses, metrics and layers, in the file of its weights.
 //!
-//! In: a built model, or a file that [`Model::save`] wrote. Out: the file; the hyperparameters again, for the constructors of the
+//! In: a built model, or a file that [`Model::save`](crate::model::Model::save) wrote. Out: the file; the hyperparameters again, for the constructors of the
 //! user's structs; the weights, where model and file agree.
 
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::graph::Tree;
 use crate::named::{Hyperparameters, Setting};
 use crate::spelling::listed;
 
-use super::Model;
+use super::Net;
 
 /// The entry of a safetensors file's metadata that says what the model is made of: the number of the format, then a line for each place.
 pub(super) const ENTRY: &str = "endo.model";
@@ -107,7 +107,7 @@ fn word(part: Part) -> &'static str {
     PARTS.iter().find(|(_, known)| *known == part).map_or("", |(word, _)| word)
 }
 
-/// What a file that [`Model::save`] wrote says of the model besides its weights. Prints a line for each place.
+/// What a file that [`Model::save`](crate::model::Model::save) wrote says of the model besides its weights. Prints a line for each place.
 ///
 /// A place is `"loss"` (of several `"loss 0"`, `"loss 1"`, ..), `"metric "` and the metric's name in reports, or a layer's path. A layer
 /// whose path could be taken for one of these has `"layer "` before it: `"layer loss"`.
@@ -152,7 +152,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Reads a file that [`Model::save`] wrote.
+    /// Reads a file that [`Model::save`](crate::model::Model::save) wrote.
     ///
     /// # Errors
     /// If the file cannot be read, or holds weights alone.
@@ -265,47 +265,42 @@ impl fmt::Display for Saved {
     }
 }
 
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// Writes all weights to a safetensors file, as [`save_weights`](Self::save_weights), and with them what the model is made
-    /// of: its losses, and the hyperparameters of losses, metrics, layers, and their activations, initializers, regularizers and
-    /// constraints. The code of the user's structs, and the optimizer, are not in the file. See [`Saved`].
-    ///
-    /// # Errors
-    /// If the model has no weights yet, two of them have one name, or the file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let noted = |place: &Place| place.part == Part::Loss || !place.hyperparameters.is_empty();
-        let places = self.places().into_iter().filter(noted).map(|place| place.line());
-        let lines: Vec<String> = std::iter::once(FORMAT.to_string()).chain(places).collect();
-        self.write(path.as_ref(), Some(lines.join("\n")))
+/// The losses and metrics that a net is trained with, as files name them.
+#[derive(Default)]
+pub(crate) struct Training(Vec<Place>);
+
+impl Training {
+    /// Adds the loss at a position; without one it is the only loss.
+    pub fn add_loss(&mut self, position: Option<usize>, kind: &str, hyperparameters: Hyperparameters) {
+        let name = position.map_or_else(String::new, |position| position.to_string());
+        self.0.push(Place { part: Part::Loss, name, kind: kind.to_string(), hyperparameters });
     }
 
-    /// Reads all weights from a file that [`save`](Self::save) wrote, if the model is made of what is in the file: it must have
-    /// been built, and compiled if it was saved so. Nothing changes otherwise.
-    ///
-    /// # Errors
-    /// If a loss, a metric or a layer of the file is missing in the model or has another hyperparameter, with the place, what was
-    /// saved and what is given; and as [`load_weights`](Self::load_weights).
-    pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+    /// Adds a metric by its name in reports.
+    pub fn add_metric(&mut self, name: String, kind: &str, hyperparameters: Hyperparameters) {
+        self.0.push(Place { part: Part::Metric, name, kind: kind.to_string(), hyperparameters });
+    }
+}
+
+impl<I: Tree, O: Tree> Net<I, O> {
+    /// Writes all weights to a file, and with them the losses, metrics and layers.
+    pub fn save(&self, path: &Path, training: Training) -> Result<()> {
+        let noted = |place: &Place| place.part == Part::Loss || !place.hyperparameters.is_empty();
+        let places = self.places(training).into_iter().filter(noted).map(|place| place.line());
+        let lines: Vec<String> = std::iter::once(FORMAT.to_string()).chain(places).collect();
+        self.write(path, Some(lines.join("\n")))
+    }
+
+    /// Reads all weights from a file, if the net and what it is trained with are what the file says.
+    pub fn load(&self, path: &Path, training: Training) -> Result<()> {
         self.require_weights()?;
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
-        Saved::from_bytes(path, &bytes)?.compare(&self.places())?;
+        Saved::from_bytes(path, &bytes)?.compare(&self.places(training))?;
         self.read(path, &bytes)
     }
 
-    fn places(&self) -> Vec<Place> {
-        let losses = self.compiled.as_ref().map_or(&[][..], |compiled| &compiled.losses);
-        let mut places = Vec::new();
-        for (index, loss) in losses.iter().enumerate() {
-            let name = if losses.len() == 1 { String::new() } else { index.to_string() };
-            let (kind, hyperparameters) = (loss.name().to_string(), loss.hyperparameters());
-            places.push(Place { part: Part::Loss, name, kind, hyperparameters });
-        }
-        for (name, metric) in self.metrics() {
-            let (kind, hyperparameters) = (metric.name().to_string(), metric.hyperparameters());
-            places.push(Place { part: Part::Metric, name, kind, hyperparameters });
-        }
-        for layer in &self.state().layers {
+    fn places(&self, Training(mut places): Training) -> Vec<Place> {
+        for layer in &self.seen().layers {
             let hyperparameters = layer.hyperparameters.clone();
             places.push(Place { part: Part::Layer, name: layer.path.clone(), kind: layer.kind.clone(), hyperparameters });
         }

@@ -1,6 +1,6 @@
 //! The steps of a model that were traced and planned, kept for batches of the same shapes.
 //!
-//! In: from `training/`, programs. Out: the same programs, to be run again.
+//! In: programs. Out: the same programs, to be run again.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ use crate::graph::{Graph, NodeId};
 use crate::shape::Shape;
 use crate::trace::Program;
 
-use super::watched::{Shown, Watch};
+use super::probe_request::{Shown, Watch};
 
 /// What a step does with a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,11 +81,11 @@ impl Step {
 
 /// The steps traced so far, the latest last.
 #[derive(Default)]
-pub(crate) struct Steps {
+pub(crate) struct StepCache {
     known: Mutex<Vec<Arc<Step>>>,
 }
 
-impl Steps {
+impl StepCache {
     /// More shapes than this are not kept: data of ever new shapes must not fill the memory.
     const KEPT: usize = 32;
 

@@ -9,54 +9,27 @@ use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Tensor, Tree};
-use crate::model::steps::{Key, Kind, Made, Names, Step};
-use crate::model::watched::{Missing, Shown, Watch};
-use crate::model::{Model, TrainStep};
 use crate::trace::program::Failure;
 use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
-use super::fit::Buffers;
-use super::kept::Kept;
-use super::lints;
-use super::probes::{Look, Seen};
-
-/// The arrays of a batch, as a step takes them.
-#[derive(Clone, Copy)]
-pub(crate) struct Batch<'a> {
-    pub inputs: &'a [Array],
-    pub targets: &'a [Array],
-    pub weights: &'a [Array],
-    /// Which rows of the data they are, for errors; empty where that is not known.
-    pub rows: &'a [usize],
-}
-
-impl<'a> From<&'a Dataset> for Batch<'a> {
-    fn from(data: &'a Dataset) -> Self {
-        Self { inputs: data.all_inputs(), targets: data.all_targets(), weights: data.all_sample_weights(), rows: &[] }
-    }
-}
-
-impl<'a> Batch<'a> {
-    pub fn arrays(&self) -> impl Iterator<Item = &'a Array> {
-        self.inputs.iter().chain(self.targets).chain(self.weights)
-    }
-
-    fn counts(&self) -> [usize; 3] {
-        [self.inputs.len(), self.targets.len(), self.weights.len()]
-    }
-}
+use super::cache::{Key, Kind, Made, Names, Step};
+use super::probe_request::{Missing, Shown, Watch};
+use super::show::{Look, Seen};
+use super::{Batch, Steps, TrainStep, lints};
 
 /// The steps of one kind that a loop runs, with the arrays that they write to: after the first step of a shape nothing is
 /// allocated.
 pub(crate) struct Runner<'m, I: Tree, O: Tree> {
-    model: &'m Model<I, O>,
+    steps: &'m Steps<I, O>,
     kind: Kind,
     trainable: Vec<bool>,
     used: Vec<(Arc<Step>, Vec<Array>)>,
     /// What the last eager run has made, its outputs, and the variables that it used.
     eager: (Made, Vec<Array>, Vec<Variable>),
+    /// Which of the steps used ran last.
+    last: Option<usize>,
     /// What the next runs show.
     due: Vec<Watch>,
     /// Which of the steps used has shown it, in the last run.
@@ -75,15 +48,16 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
 const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
-    pub fn new(model: &'m Model<I, O>, kind: Kind) -> Self {
-        let (eager, trainable) = ((Made::default(), Vec::new(), Vec::new()), trainable(model));
+    pub fn new(steps: &'m Steps<I, O>, kind: Kind) -> Self {
+        let (eager, trainable) = ((Made::default(), Vec::new(), Vec::new()), steps.net.trainable());
         let (used, due) = (Vec::new(), Vec::new());
         Self {
-            model,
+            steps,
             kind,
             trainable,
             used,
             eager,
+            last: None,
             due,
             seen: None,
             traced: false,
@@ -101,7 +75,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// What the last run showed.
     pub fn shown(&self) -> Look<'_> {
-        let (shown, outputs): (&[Shown], &[Array]) = match (self.model.eager, self.seen) {
+        let (shown, outputs): (&[Shown], &[Array]) = match (self.steps.eager, self.seen) {
             (true, _) => (&self.eager.0.shown, &self.eager.1),
             (false, Some(index)) => (&self.used[index].0.shown, &self.used[index].1),
             (false, None) => (&[], &[]),
@@ -114,10 +88,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.traced
     }
 
-    /// Runs a batch. Returns the names of the outputs and the outputs: for training and testing the total, the terms and what
-    /// else is reported, for predicting the predictions.
+    /// Runs a batch.
     #[track_caller]
-    pub fn run(&mut self, batch: Batch<'_>) -> Result<(&Names, &[Array])> {
+    pub fn run(&mut self, batch: Batch<'_>) -> Result<()> {
         let counts = batch.counts();
         let count = counts.iter().sum::<usize>();
         if count > ARRAYS {
@@ -130,55 +103,58 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.run_arrays(counts, &arrays[..count], batch.rows)
     }
 
-    /// Traces the step of a batch without running it, and sees to it that its variables are saved.
+    /// The names of the last run's outputs and the outputs: for training and testing the total, the terms and what else is reported,
+    /// for predicting the predictions.
+    pub fn outputs(&self) -> (&Names, &[Array]) {
+        let (made, values, _) = &self.eager;
+        match self.last {
+            Some(index) => (&self.used[index].0.names, &self.used[index].1),
+            None => (&made.names, reported(made, values)),
+        }
+    }
+
+    /// Traces the step of a batch without running it, and returns the variables that it reads or writes.
     #[track_caller]
-    pub fn prepare(&mut self, batch: Batch<'_>, kept: &mut Kept) -> Result<()> {
+    pub fn variables(&mut self, batch: Batch<'_>) -> Result<Vec<Variable>> {
         if let Some(step) = self.step(batch)? {
-            return kept.adopt(step.program.variables());
+            return Ok(step.program.variables().to_vec());
         }
-        let (model, kind, counts) = (self.model, self.kind, batch.counts());
+        let (steps, kind, counts) = (self.steps, self.kind, batch.counts());
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let (tracing, made) = (model.tracing(kind == Kind::Train), RefCell::new(Made::default()));
-        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| model.step(kind, counts, tensors, cx, &[], &made));
-        kept.adopt(&tracing.variables(&arrays, closure)?)
+        let (tracing, made) = (steps.net.tracing(kind == Kind::Train), RefCell::new(Made::default()));
+        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| steps.step(kind, counts, tensors, cx, &[], &made));
+        tracing.variables(&arrays, closure)
     }
 
-    /// Runs a batch, and sees to it that the variables of its step are saved: before the first of a shape, so that they have their
-    /// saved values. A step run node by node is traced by running it, and so only ahead of time where saved values wait.
-    #[track_caller]
-    pub fn run_kept(&mut self, batch: Batch<'_>, kept: &mut Kept) -> Result<(&Names, &[Array])> {
-        if self.model.eager {
-            if kept.is_waiting() {
-                self.prepare(batch, kept)?;
-            }
-            self.run(batch)?;
-            kept.adopt(&self.eager.2)?;
-            return Ok((&self.eager.0.names, reported(&self.eager.0, &self.eager.1)));
-        }
-        if !self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays())) {
-            self.prepare(batch, kept)?;
-        }
-        self.run(batch)
+    /// The variables of the last run, where it was traced by running it: node by node.
+    pub fn eager_variables(&self) -> Option<&[Variable]> {
+        self.steps.eager.then_some(&self.eager.2)
+    }
+
+    /// Whether this loop has run the step of such a batch before.
+    pub fn has_run(&self, batch: Batch<'_>) -> bool {
+        !self.steps.eager && self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays()))
     }
 
     #[track_caller]
-    fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<(&Names, &[Array])> {
-        if self.model.eager {
+    fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<()> {
+        if self.steps.eager {
             let made = RefCell::new(Made::default());
-            let tracing = self.model.tracing(self.kind == Kind::Train);
+            let tracing = self.steps.net.tracing(self.kind == Kind::Train);
             let called = Called { input: &|index| name(counts, index), rows };
             let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
-                let outputs = self.model.step(self.kind, counts, tensors, cx, &self.due, &made);
+                let outputs = self.steps.step(self.kind, counts, tensors, cx, &self.due, &made);
                 conclude(self.deny_warnings, self.unchecked, cx);
                 outputs
             });
             let (values, warnings, variables) = tracing.run_eagerly(inputs, called, closure)?;
-            self.model.warn(warnings);
+            self.steps.net.warn(warnings);
             self.eager = (made.into_inner(), values, variables);
-            return Ok((&self.eager.0.names, reported(&self.eager.0, &self.eager.1)));
+            return Ok(());
         }
         self.seen = None;
         let main = self.find(&[], counts, inputs)?;
+        self.last = Some(main);
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.
             self.used[main].0.program.lay_out()?;
@@ -187,13 +163,13 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             self.due = due;
             let index = index?;
             let (step, outputs) = &mut self.used[index];
-            step.program.run(inputs, outputs, &self.model.pool)?;
+            step.program.run(inputs, outputs, &self.steps.pool)?;
             self.seen = Some(index);
         }
         let (step, outputs) = &mut self.used[main];
-        match step.program.attempt(inputs, outputs, &self.model.pool) {
-            Ok(()) => Ok((&step.names, outputs)),
-            Err(Failure::NotFinite(check)) if self.replays => Err(self.model.explain(step, check, inputs, rows)),
+        match step.program.attempt(inputs, outputs, &self.steps.pool) {
+            Ok(()) => Ok(()),
+            Err(Failure::NotFinite(check)) if self.replays => Err(self.steps.explain(step, check, inputs, rows)),
             Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
             Err(Failure::Memory(error)) => Err(error),
         }
@@ -207,12 +183,12 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         }
         let fits =
             |step: &&Arc<Step>| self.fits(step, due, counts, inputs.iter().copied()) && !(self.deny_warnings && step.warned);
-        let known = self.model.steps.known().iter().find(fits).cloned();
+        let known = self.steps.cache.known().iter().find(fits).cloned();
         let step = match known {
             Some(step) => step,
             None => {
                 self.traced = true;
-                self.model.trace_step(self.kind, counts, inputs, due, [self.deny_warnings, self.unchecked])?
+                self.steps.trace_step(self.kind, counts, inputs, due, [self.deny_warnings, self.unchecked])?
             }
         };
         self.trainable = step.key.trainable.clone();
@@ -223,14 +199,14 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// Looks anew at which weights may change: callbacks may have frozen some.
     pub fn refresh(&mut self) {
-        self.trainable = trainable(self.model);
+        self.trainable = self.steps.net.trainable();
         self.replays = true;
     }
 
     /// The step of a batch, traced if there is none, but not run; none where all runs are eager.
     #[track_caller]
     pub fn step(&mut self, batch: Batch<'_>) -> Result<Option<Arc<Step>>> {
-        if self.model.eager {
+        if self.steps.eager {
             return Ok(None);
         }
         let arrays: Vec<&Array> = batch.arrays().collect();
@@ -253,7 +229,7 @@ fn reported<'a>(made: &Made, outputs: &'a [Array]) -> &'a [Array] {
 }
 
 /// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
-pub(super) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
+pub(crate) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
     if deny_warnings {
         cx.trace().deny_warnings();
     }
@@ -271,15 +247,9 @@ fn name(counts: [usize; 3], index: usize) -> String {
     names.nth(index).unwrap_or_default()
 }
 
-fn trainable<I: Tree, O: Tree>(model: &Model<I, O>) -> Vec<bool> {
-    model.weights().iter().map(|weight| weight.is_trainable()).collect()
-}
-
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// The program of the training step for a batch like this one, traced and planned now: to be printed or measured.
-    ///
-    /// # Errors
-    /// If the model is not compiled, or its `call` or losses do not fit the batch.
+impl<I: Tree, O: Tree> Steps<I, O> {
+    /// The program of the training step for a batch like this one, traced and planned now.
+    #[track_caller]
     pub fn training_program(&self, batch: &Dataset) -> Result<Program> {
         self.compiled()?;
         Program::new(&self.training_graph(batch)?)
@@ -287,11 +257,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     /// The graph of the training step for a batch like this one.
     #[track_caller]
-    pub(super) fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
+    pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
         let made = RefCell::new(Made::default());
-        let tracing = self.tracing(true);
+        let tracing = self.net.tracing(true);
         let closure = |tensors: &[Tensor], cx: &mut Context| self.step(Kind::Train, batch.counts(), tensors, cx, &[], &made);
         Ok(tracing.graph(&arrays, Box::new(closure))?.0)
     }
@@ -306,7 +276,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         [deny_warnings, unchecked]: [bool; 2],
     ) -> Result<Arc<Step>> {
         let made = RefCell::new(Made::default());
-        let tracing = self.tracing(kind == Kind::Train);
+        let tracing = self.net.tracing(kind == Kind::Train);
         let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
             let outputs = self.step(kind, counts, tensors, cx, due, &made);
             conclude(deny_warnings, unchecked, cx);
@@ -314,16 +284,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
         });
         let (graph, warnings) = tracing.graph(inputs, closure)?;
         let warned = !warnings.is_empty();
-        self.warn(warnings);
-        let key = Key { unchecked, ..Key::new(kind, counts, inputs, trainable(self), due) };
-        Ok(self.steps.keep(Step::new(key, graph, made.into_inner(), warned)?))
+        self.net.warn(warnings);
+        let key = Key { unchecked, ..Key::new(kind, counts, inputs, self.net.trainable(), due) };
+        Ok(self.cache.keep(Step::new(key, graph, made.into_inner(), warned)?))
     }
 
     /// The error of a step whose check of this index failed on these arrays.
     #[track_caller]
     fn explain(&self, step: &Step, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
         let Key { kind, counts, .. } = step.key;
-        let (tracing, made) = (self.tracing(kind == Kind::Train), RefCell::new(Made::default()));
+        let (tracing, made) = (self.net.tracing(kind == Kind::Train), RefCell::new(Made::default()));
         let closure = |tensors: &[Tensor], cx: &mut Context| self.step(kind, counts, tensors, cx, &[], &made);
         let retraced = tracing.graph(inputs, Box::new(closure));
         let called = Called { input: &|index| name(counts, index), rows };
@@ -344,9 +314,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ) -> Vec<Tensor> {
         let (inputs, rest) = tensors.split_at(counts[0]);
         let (targets, weights) = rest.split_at(counts[1]);
-        let Some(x) = crate::model::structure::<I>(inputs, cx) else { return Vec::new() };
+        let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == Kind::Predict {
-            return self.forward(&x, cx).tensors().into_iter().cloned().collect();
+            return self.net.forward(&x, cx).tensors().into_iter().cloned().collect();
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
         let step = TrainStep::new(self, compiled, x, [targets, weights], cx.mark());
@@ -367,13 +337,13 @@ impl<I: Tree, O: Tree> Model<I, O> {
             }
         };
         if kind == Kind::Train {
-            lints::unmatched_attachments(&self.attached, cx);
+            lints::unmatched_attachments(&self.net.attached, cx);
         }
         // Planned, what is shown is all that the plan beside the step computes.
         let first = if self.eager { terms.names().count() } else { 0 };
         let (shown, missing, values) = match due {
             [] => Default::default(),
-            due => Seen { first, terms: &terms.terms, weights: &self.weights() }.show(due, cx),
+            due => Seen { first, terms: &terms.terms, weights: &self.net.weights() }.show(due, cx),
         };
         for Missing { watch, names } in missing {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
@@ -381,51 +351,5 @@ impl<I: Tree, O: Tree> Model<I, O> {
         *made.borrow_mut() = Made { names: terms.names(), shown };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
-    }
-}
-
-/// Single training steps on rows of a data set, without allocation after the first: a bare loop for benchmarks and for loops
-/// that need no more than the loss.
-///
-/// ```
-/// # use endo::prelude::*;
-/// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
-/// # let y = Array::from_fn([64, 1], |i| (0.3 * i as f32).cos());
-/// # let data = Dataset::new(x, y)?;
-/// let mut model = Model::new(Dense::new(1));
-/// model.compile(Sgd::new(0.1), MeanSquaredError, ());
-/// let mut stepper = model.stepper(&data, 2)?;
-/// let first = stepper.step(&[0, 1])?;
-/// assert!(stepper.step(&[0, 1])? < first);
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct Stepper<'m, I: Tree, O: Tree> {
-    runner: Runner<'m, I, O>,
-    data: &'m Dataset,
-    buffers: Buffers,
-}
-
-impl<I: Tree, O: Tree> Stepper<'_, I, O> {
-    /// Trains on the samples at `indices`, as many as the stepper was made for, and returns the loss.
-    ///
-    /// # Errors
-    /// If an index is not that of a sample, or a term of the loss or a gradient is not finite, in which case no weight changes.
-    #[track_caller]
-    pub fn step(&mut self, indices: &[usize]) -> Result<f64> {
-        let batch = self.buffers.gather(self.data, indices, &self.runner.model.pool)?;
-        let (_, outputs) = self.runner.run(Batch { rows: indices, ..Batch::from(batch) })?;
-        Ok(outputs[0].get(0))
-    }
-}
-
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// Steps on batches of `batch_size` rows of `data`.
-    ///
-    /// # Errors
-    /// If the model is not compiled, or the data has fewer rows.
-    pub fn stepper<'m>(&'m mut self, data: &'m Dataset, batch_size: usize) -> Result<Stepper<'m, I, O>> {
-        self.compiled()?;
-        data.rows(0..batch_size)?;
-        Ok(Stepper { runner: Runner::new(self, Kind::Train), data, buffers: Buffers::default() })
     }
 }

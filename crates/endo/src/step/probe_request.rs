@@ -1,6 +1,6 @@
 //! What a step shows of the model's inside besides what it reports: by what it was asked for, and where it is among the outputs.
 //!
-//! In: from `training/probes`, what is due. Out: part of the key of a step, so that steps in which nothing is due share one plan.
+//! In: from probes, what is due. Out: part of the key of a step, so that steps in which nothing is due share one plan.
 
 use std::fmt;
 

@@ -4,13 +4,13 @@
 
 use crate::array::Array;
 use crate::graph::Tensor;
-use crate::model::watched::{Missing, ProbeKind, Shown, ShownTerms, ShownValue, Watch};
 use crate::trace::Context;
 use crate::trace::record::GivenGradient;
 use crate::variable::Variable;
 
-use super::statistics::{bounds, floats, saturation};
-use super::terms;
+use super::probe_request::{Missing, ProbeKind, Shown, ShownTerms, ShownValue, Watch};
+use super::saturation::{bounds, floats, saturation};
+use super::term_products;
 
 /// What a step has computed when it is asked to show something.
 pub(crate) struct Seen<'a> {
@@ -50,7 +50,7 @@ impl Seen<'_> {
                 ProbeKind::Gradients => gradients(cx),
                 ProbeKind::Updates => self.updates(cx),
                 ProbeKind::Terms => {
-                    let (terms, products) = terms::products(self.terms, self.weights, cx);
+                    let (terms, products) = term_products::products(self.terms, self.weights, cx);
                     shown.push(Shown::Terms(ShownTerms { output: self.first + outputs.len(), ..terms }));
                     outputs.extend(products);
                     continue;

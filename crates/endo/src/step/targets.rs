@@ -6,24 +6,23 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
 use crate::losses::Targets;
-use crate::model::Model;
 use crate::shape::Shape;
 
-use super::fit::BATCH_SIZE;
+use super::{BATCH_SIZE, Steps};
 
-impl<I: Tree, O: Tree> Model<I, O> {
+impl<I: Tree, O: Tree> Steps<I, O> {
     /// Fails when a number of the targets is not what a compiled loss or metric takes: a class out of range, say.
     #[track_caller]
-    pub(super) fn check_targets(&self, data: &Dataset) -> Result<()> {
+    pub fn check_targets(&self, data: &Dataset) -> Result<()> {
         let compiled = self.compiled()?;
         let targets = data.all_targets();
         if targets.is_empty() || (compiled.losses.is_empty() && compiled.metrics.is_empty()) {
             return Ok(());
         }
-        let mut outputs = self.output_shapes();
+        let mut outputs = self.net.output_shapes();
         if outputs.is_empty() {
-            self.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
-            outputs = self.output_shapes();
+            self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
+            outputs = self.net.output_shapes();
         }
         // What does not go together by its number is refused when the step is traced.
         for (output, (targets, y_pred)) in targets.iter().zip(outputs).enumerate() {
@@ -50,7 +49,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
 mod tests {
     use crate::prelude::*;
 
-    fn fitted(loss: impl crate::model::IntoLosses, labels: [i32; 3]) -> Result<()> {
+    fn fitted(loss: impl super::super::IntoLosses, labels: [i32; 3]) -> Result<()> {
         let mut model = Model::new(Dense::new(3).activation("softmax"));
         model.compile(Sgd::new(0.1), loss, ());
         let data = Dataset::new(Array::zeros([3, 2], DType::F32), labels)?;

@@ -6,10 +6,10 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::net::distinct;
 
 use super::balanced::Balanced;
-use super::steps::Names;
-use super::summary::distinct;
+use super::cache::Names;
 
 /// The loss of a step and its parts: scalars by name, which add up.
 ///

@@ -6,11 +6,14 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::losses::reduction::spread_weights;
 use crate::losses::{Reduction, align};
-use crate::model::balanced::Balanced;
-use crate::model::{Compiled, Model, TermRecord, Terms, distinct, short_names};
+use crate::net::{TermRecord, distinct, short_names};
 use crate::trace::{Context, Mark};
 
-impl<I: Tree, O: Tree> Model<I, O> {
+use super::balanced::Balanced;
+use super::compiled::Compiled;
+use super::{Steps, Terms};
+
+impl<I: Tree, O: Tree> Steps<I, O> {
     /// Every term of the loss. `None` after a mistake, which is recorded.
     #[track_caller]
     pub(super) fn terms(
@@ -60,7 +63,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         records.extend(terms.get(records.len()..).unwrap_or_default().iter().map(|(name, _)| TermRecord::new(name, "", None)));
         distinct(&mut terms, &["loss"]);
         records.iter_mut().zip(&terms).for_each(|(record, (name, _))| record.name.clone_from(name));
-        self.note_terms(records);
+        self.net.note_terms(records);
         let total = terms.iter().map(|(_, term)| term.clone()).reduce(|total, term| total + term);
         if total.is_none() {
             let help = "compile it with a loss, or add one inside the model with `cx.add_loss`";
@@ -118,7 +121,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
             );
         }
         let several_outputs = outputs.len() > 1;
-        let names = self.output_names();
+        let names = self.net.output_names();
         for index in 0..count {
             let loss = &losses[if losses.len() == 1 { 0 } else { index }];
             let output = if several_outputs { index } else { 0 };

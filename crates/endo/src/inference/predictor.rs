@@ -14,9 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, SavedGraph};
-use crate::model::sealed::Unsealed;
-use crate::model::steps::{Key, Kind, Names, Step, Steps};
+use crate::net::sealed::Unsealed;
 use crate::ops;
+use crate::step::cache::{Key, Kind, Names, Step, StepCache};
 use crate::trace::{Program, TensorSpec};
 use crate::variable::Variable;
 
@@ -53,7 +53,7 @@ pub struct Predictor {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     names: Vec<String>,
-    steps: Steps,
+    steps: StepCache,
     pool: Pool,
 }
 
@@ -85,7 +85,7 @@ impl Predictor {
             inputs: Vec::new(),
             outputs: Vec::new(),
             names: Vec::new(),
-            steps: Steps::default(),
+            steps: StepCache::default(),
             pool: Pool::default(),
         };
         // What is wrong with the operations is found here, and not when rows are waiting. What is right for one number of rows by

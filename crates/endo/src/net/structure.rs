@@ -4,10 +4,7 @@
 
 use std::panic::Location;
 
-use crate::graph::Tree;
 use crate::trace::LayerRecord;
-
-use super::Model;
 
 /// The layers of a model and the terms of its loss, as the last trace saw them.
 ///
@@ -48,18 +45,5 @@ impl TermRecord {
     pub(crate) fn new(name: &str, path: &str, site: Option<&'static Location<'static>>) -> Self {
         let layer = path.rsplit_once('/').map_or("", |(layer, _)| layer);
         Self { name: name.to_string(), layer: layer.to_string(), site }
-    }
-}
-
-impl<I: Tree, O: Tree> Model<I, O> {
-    /// Its layers, and where each term of its loss comes from. Empty before it is built or has seen an input.
-    pub fn structure(&self) -> Structure {
-        let state = self.state();
-        Structure { layers: state.layers.clone(), terms: state.terms.clone() }
-    }
-
-    /// Notes where the terms of the loss come from.
-    pub(crate) fn note_terms(&self, terms: Vec<TermRecord>) {
-        self.state().terms = terms;
     }
 }

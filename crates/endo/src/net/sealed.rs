@@ -10,7 +10,7 @@ use safetensors::tensor::{SafeTensors, TensorView};
 use crate::array::Array;
 
 use super::checksum::Checksum;
-use super::saving::{array, serialize};
+use super::weight_files::{array, serialize};
 
 /// A kind of such files.
 pub(crate) struct Seal {

@@ -7,11 +7,12 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::model::balance::{Balance, Balancing};
 use crate::optimizers::Optimizer;
 use crate::trace::gradients::Target;
 use crate::trace::{Context, Gradients};
 use crate::variable::Variable;
+
+use super::balance::{Balance, Balancing};
 
 /// Weights of GradNorm do not fall below this share of what they sum to.
 const LEAST: f64 = 1e-4;

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use crate::autodiff;
 use crate::graph::{Tensor, Tree};
-use crate::model::watched::{ProbeKind, Watch};
-use crate::model::{Terms, TrainStep};
 use crate::spelling;
 use crate::trace::Context;
 use crate::trace::attached::Attached;
 use crate::trace::pattern::short_names;
 use crate::variable::Variable;
+
+use super::probe_request::{ProbeKind, Watch};
+use super::{Terms, TrainStep};
 
 /// The trainable weights that the loss depends on; of the others, and of the terms that depend on none, the user is warned.
 ///
@@ -64,7 +65,7 @@ pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &TrainStep<'_, I, O>, site
         return;
     }
     let is_assigned = |variables: &[Variable]| variables.iter().any(|variable| cx.assigned().contains(variable));
-    if !step.minimized.get() && !is_assigned(&step.model.trainable_weights()) {
+    if !step.minimized.get() && !is_assigned(&step.steps.net.trainable_weights()) {
         let warning = "the training step changes no trainable weight: it calls neither `step.minimize` nor an optimizer; end it with \
                        `step.minimize(&terms, cx)`";
         cx.trace().warn_at(Some(site), warning);
@@ -72,7 +73,7 @@ pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &TrainStep<'_, I, O>, site
     if step.updated.get() {
         return; // each metric was looked at there
     }
-    for (name, metric) in step.compiled.named_metrics(&step.model.output_names()) {
+    for (name, metric) in step.compiled.named_metrics(&step.steps.net.output_names()) {
         if !is_assigned(&metric.variables()) {
             let warning = format!(
                 "the training step does not update the metric `{name}`, which stays as after a reset: call \
@@ -94,7 +95,7 @@ pub(super) fn unmatched_attachments(attached: &[Arc<Attached>], cx: &Context) {
 }
 
 /// The warning of a probe that shows nothing; `paths` are those that it could have shown.
-pub(super) fn unmatched_probe(watch: &Watch, paths: &[String]) -> String {
+pub(crate) fn unmatched_probe(watch: &Watch, paths: &[String]) -> String {
     let what = match watch.kind {
         ProbeKind::Activations => "layer",
         ProbeKind::Weights => "weight",

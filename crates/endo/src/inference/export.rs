@@ -1,0 +1,73 @@
+//! `export`: what a model computes in `predict`, in one file that needs none of its code.
+//!
+//! In: a model that has seen its inputs. Out: a safetensors file with the weights by name and the graph of its `call` for any number
+//! of rows, for [`Predictor`](super::Predictor) to load.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::array::Array;
+use crate::dtype::DType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{self, failure};
+use crate::graph::{Graph, SavedGraph, Tree};
+use crate::net::distinct;
+use crate::net::sealed::Seal;
+use crate::ops;
+use crate::shape::Shape;
+use crate::step::Steps;
+
+use super::predict;
+
+pub(crate) const SEAL: Seal = Seal { entry: "endo.predictor", format: 3, oldest: 1, what: "a predictor" };
+
+/// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for, and two small ones, of which
+/// none is 1, as sizes of 1 broadcast.
+const ROWS: [usize; 3] = [2, 3, predict::ROWS];
+
+impl<I: Tree, O: Tree> Steps<I, O> {
+    /// Writes what `predict` computes to a file, with a text.
+    #[track_caller]
+    pub fn export_with_note(&self, path: &Path, note: &str) -> Result<()> {
+        let mut graph = self.saved_graph()?;
+        graph.note = note.to_string();
+        let named = graph.variables.iter().chain(&graph.constants);
+        let arrays: BTreeMap<&str, &Array> = named.map(|(name, array)| (name.as_str(), array)).collect();
+        let bytes = SEAL.put(arrays.iter().map(|(name, array)| (*name, *array)), &graph.to_string());
+        files::write(path, &[&bytes.map_err(|error| failure("cannot export to", path, &error))?])
+    }
+
+    #[track_caller]
+    fn saved_graph(&self) -> Result<SavedGraph> {
+        let inputs = self.net.inputs();
+        let fail = |message: &str, help: &str| Err(Error::new(ErrorKind::Usage, message).help(help));
+        if inputs.is_empty() {
+            let help = "call `model.build([batch, features])` first, or `fit` it";
+            return fail("the model has seen no input yet, so there is no shape to export it for", help);
+        }
+        if inputs.iter().any(|(shape, _)| shape.is_scalar()) {
+            let help = "let all inputs have samples along their first axis";
+            return fail("the model was last traced for an input without axes, which has no rows", help);
+        }
+        let graph = |rows: usize| -> Result<(usize, Graph)> {
+            let zeros = |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
+            let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
+            Ok((rows, self.net.graph(&arrays.iter().collect::<Vec<_>>(), false)?))
+        };
+        let graphs = ROWS.into_iter().map(graph).collect::<Result<Vec<_>>>()?;
+        let mut saved = SavedGraph::new(&graphs, &self.net.output_names(), ops::saved::named)?;
+        let of = |&place: &usize| saved.nodes[place].clone();
+        if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each())
+        {
+            let sizes: Vec<String> = node.shape.iter().map(ToString::to_string).collect();
+            let message = format!("the output `{name}` has shape [{}] for n rows", sizes.join(", "));
+            let help =
+                "a model that predicts returns one row for each row of its input, and no other axis depends on their number";
+            return Err(Error::new(ErrorKind::Shape, message).help(help));
+        }
+        distinct(&mut saved.variables, &[]);
+        let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();
+        distinct(&mut saved.constants, &taken);
+        Ok(saved)
+    }
+}

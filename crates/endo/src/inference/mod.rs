@@ -1,0 +1,9 @@
+//! Predictions: of a model, and of a file that needs none of its code.
+//!
+//! In: rows. Out: a row of outputs for each.
+
+pub(crate) mod export;
+mod predict;
+mod predictor;
+
+pub use predictor::Predictor;

@@ -1,0 +1,188 @@
+//! Training, testing and predicting with a model.
+//!
+//! In: data. Out: histories, logs, predictions, files.
+
+use std::path::Path;
+
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::graph::Tree;
+use crate::step::BATCH_SIZE;
+use crate::step::cache::Kind;
+use crate::trace::Program;
+use crate::training::{self, Fit, History, Logs, Run, Stepper};
+
+use super::Model;
+
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// Trains on data. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
+    /// of `fit` do what one of as many epochs does.
+    ///
+    /// # Errors
+    /// Before anything is trained: if the model is not compiled, a number in the data is not finite or no target that a loss or
+    /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a
+    /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step, and the
+    /// error names the operation that made the number, its layer, its line and the rows of the data.
+    #[track_caller]
+    pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
+        training::fit::fit(&self.steps, data, options)
+    }
+
+    /// The loop of [`fit`](Self::fit) for a step of one's own. A compiled model is built on the data; one that is not has to be built,
+    /// and cannot be validated.
+    ///
+    /// # Errors
+    /// As those of [`fit`](Self::fit) before anything is trained; and if a callback fails.
+    #[track_caller]
+    pub fn run<'a>(&'a self, data: &'a Dataset, options: Fit<'a>) -> Result<Run<'a, I, O>> {
+        Run::new(&self.steps, data, options)
+    }
+
+    /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in inference.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut model = Model::new(Sequential::new());
+    /// model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]);
+    /// let logs = model.evaluate(&Dataset::new([[3.0_f32], [1.0]], [[1.0_f32], [1.0]])?)?;
+    /// assert_eq!((logs.get("loss"), logs.get("mae")), (Some(2.0), Some(1.0)));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the model is not compiled, or its `call` or losses do not fit the data.
+    #[track_caller]
+    pub fn evaluate(&self, data: &Dataset) -> Result<Logs> {
+        self.evaluate_batches(data, BATCH_SIZE)
+    }
+
+    /// As [`evaluate`](Self::evaluate), in batches of another size.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate), and if the batch size is 0.
+    #[track_caller]
+    pub fn evaluate_batches(&self, data: &Dataset, batch_size: usize) -> Result<Logs> {
+        training::evaluate::evaluate(&self.steps, data, batch_size)
+    }
+
+    /// One training step on a batch. Returns its loss, the loss's terms, and the metrics since they were last reset.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer("ones"));
+    /// model.compile(Sgd::new(0.25), MeanSquaredError, ());
+    /// let batch = Dataset::new([[1.0_f32]], [[3.0_f32]])?;
+    /// assert_eq!(model.train_on_batch(&batch)?.get("loss"), Some(4.0)); // from before the step
+    /// assert_eq!(model.weights()[0].value().get(0), 2.0); // 1 - 0.25 * 2 * (1 - 3)
+    /// assert_eq!(model.test_on_batch(&batch)?.get("loss"), Some(1.0));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate), and if a term of the loss or a gradient is not finite, in which case nothing changes.
+    #[track_caller]
+    pub fn train_on_batch(&mut self, batch: &Dataset) -> Result<Logs> {
+        training::evaluate::run_batch(&self.steps, batch, Kind::Train)
+    }
+
+    /// The loss of a batch, its terms, and the metrics since they were last reset; no weight changes.
+    ///
+    /// # Errors
+    /// As for [`evaluate`](Self::evaluate).
+    #[track_caller]
+    pub fn test_on_batch(&self, batch: &Dataset) -> Result<Logs> {
+        training::evaluate::run_batch(&self.steps, batch, Kind::Test)
+    }
+
+    /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
+    /// structure of arrays as its `call` takes and returns of tensors. From several threads at once if wanted.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| (a + b, a * b));
+    /// let (sum, product) = model.predict(&[[[1.0_f32], [2.0]].into(), [[3.0_f32], [4.0]].into()])?;
+    /// assert_eq!((sum, product), ([[4.0_f32], [6.0]].into(), [[3.0_f32], [8.0]].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the model's `call` does not fit the inputs, or the system does not give the memory that it needs. A system that promises
+    /// more memory than it has may end the process instead, which no program can prevent.
+    #[track_caller]
+    pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
+        self.steps.predict(x)
+    }
+
+    /// Writes what [`predict`](Self::predict) computes to a file, from which [`Predictor`](crate::training::Predictor) computes the same bits
+    /// without the model's code: no layers, closures or structs. An existing file is replaced at once or not at all.
+    ///
+    /// The inputs are those of the model's last trace (`fit`, `predict`, [`build`](Self::build)), with any number of rows. In the
+    /// file are the operations with their sizes as functions of the number of rows, and the variables that they read. It is a
+    /// safetensors file, so other programs can read the weights. A model that draws random numbers in `predict` goes on drawing the
+    /// same, and one that is run eagerly is exported as if it were not.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let path = std::env::temp_dir().join(format!("endo-export-{}.endo", std::process::id()));
+    /// let model = Model::new(|x: &Tensor, _: &mut Context| x / x.sum_axes(&[-1]).expand_dims(-1));
+    /// model.build([1, 2])?;
+    /// model.export(&path)?;
+    /// let shares = Predictor::load(&path)?.predict(&[[1.0_f32, 3.0], [1.0, 1.0], [9.0, 1.0]].into())?;
+    /// assert_eq!(shares, [[0.25_f32, 0.75], [0.5, 0.5], [0.9, 0.1]].into());
+    ///
+    /// // What a row gets depends on how many others there are.
+    /// let model = Model::new(|x: &Tensor, _: &mut Context| x - x.mean());
+    /// model.build([1, 2])?;
+    /// let error = model.export(&path).unwrap_err();
+    /// assert!(error.message().contains("depends on the number of rows"));
+    /// assert!(error.site().is_some());
+    /// # std::fs::remove_file(&path).ok();
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the model has seen no input; if what it computes depends on the number of rows otherwise than by sizes `a + b * rows`, or
+    /// an output has not one row for each row of the inputs, with the operation, its layer and its line; if the file cannot be
+    /// written.
+    #[track_caller]
+    pub fn export(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.export_with_note(path, "")
+    }
+
+    /// As [`export`](Self::export), with a text that the [`Predictor`](crate::training::Predictor) gives back as its
+    /// [`note`](crate::training::Predictor::note): the names of columns, say, or where the model is from. The file's checksum covers it.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let path = std::env::temp_dir().join(format!("endo-note-{}.endo", std::process::id()));
+    /// let model = Model::new(Dense::new(1));
+    /// model.build([1, 2])?;
+    /// model.export_with_note(&path, "rooms, age -> price")?;
+    /// assert_eq!(Predictor::load(&path)?.note(), "rooms, age -> price");
+    /// # std::fs::remove_file(&path).ok();
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`export`](Self::export).
+    #[track_caller]
+    pub fn export_with_note(&self, path: impl AsRef<Path>, note: &str) -> Result<()> {
+        self.steps.export_with_note(path.as_ref(), note)
+    }
+
+    /// Steps on batches of `batch_size` rows of `data`.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or the data has fewer rows.
+    pub fn stepper<'m>(&'m mut self, data: &'m Dataset, batch_size: usize) -> Result<Stepper<'m, I, O>> {
+        Stepper::new(&self.steps, data, batch_size)
+    }
+
+    /// The program of the training step for a batch like this one, traced and planned now: to be printed or measured.
+    ///
+    /// # Errors
+    /// If the model is not compiled, or its `call` or losses do not fit the batch.
+    pub fn training_program(&self, batch: &Dataset) -> Result<Program> {
+        self.steps.training_program(batch)
+    }
+}

@@ -1,0 +1,75 @@
+//! The metrics inside a net: what its layers give to `add_metric`, and the metrics that they hold as fields.
+//!
+//! In: what a trace has added since a mark. Out: each of them by name, updated within the trace.
+
+use std::sync::Arc;
+
+use crate::graph::{Tensor, Tree};
+use crate::metrics::{Mean, Metric};
+use crate::named::Hyperparameters;
+use crate::trace::{Context, HeldMetric, Mark, MetricTerm};
+use crate::variable::Variable;
+
+use super::{Net, Seen};
+
+impl<I: Tree, O: Tree> Net<I, O> {
+    /// Notes the metrics of layers added since a mark, for a batch of so many samples, and updates their means.
+    #[track_caller]
+    pub(super) fn update_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
+        for held in cx.held_since(mark).to_vec() {
+            let mut seen = self.seen();
+            if seen.held_metrics.iter().all(|known| known.name() != held.name) {
+                seen.held_metrics.push(Arc::new(Held(held)));
+            }
+        }
+        let terms = cx.metric_terms_since(mark).to_vec();
+        let scale = batch as f64;
+        for (mean, term) in self.means(&terms).iter().zip(&terms) {
+            mean.add(&(&term.value * scale), scale, cx);
+        }
+    }
+
+    /// The means that `add_metric` terms go into, made when a term first appears.
+    fn means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
+        let mut seen = self.seen();
+        let find = |seen: &mut Seen, name: &str| match seen.added_metrics.iter().find(|mean| mean.name() == name) {
+            Some(mean) => mean.clone(),
+            None => {
+                let mean = Arc::new(Mean::new(name));
+                seen.added_metrics.push(mean.clone());
+                mean
+            }
+        };
+        terms.iter().map(|term| find(&mut seen, &term.name)).collect()
+    }
+
+    /// The means of what layers add, and the metrics that they hold.
+    pub fn inner_metrics(&self) -> (Vec<Arc<Mean>>, Vec<Arc<dyn Metric>>) {
+        let seen = self.seen();
+        (seen.added_metrics.clone(), seen.held_metrics.clone())
+    }
+}
+
+/// A metric that a layer holds as a field.
+struct Held(HeldMetric);
+
+impl Metric for Held {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The layer updates it.
+    fn update(&self, _: &Tensor, _: &Tensor, _: Option<&Tensor>, _: &mut Context) {}
+
+    fn result(&self, cx: &mut Context) -> Tensor {
+        (self.0.result)(cx)
+    }
+
+    fn variables(&self) -> Vec<Variable> {
+        self.0.variables.clone()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.0.hyperparameters.clone()
+    }
+}

@@ -1,0 +1,51 @@
+//! Names that tell things apart and are no longer than that takes.
+//!
+//! In: paths, or names of which some are equal. Out: short names; names that differ.
+
+/// Each name cut to its last `parts` parts, or as many more as tell it from the others.
+pub(crate) fn short_names(names: &[String], parts: usize) -> Vec<String> {
+    let suffix = |name: &str, parts: usize| {
+        let all: Vec<&str> = name.split('/').collect();
+        all[all.len().saturating_sub(parts)..].join("/")
+    };
+    names
+        .iter()
+        .map(|name| {
+            let longest = name.split('/').count();
+            let unique = |parts: usize| names.iter().filter(|other| suffix(other, parts) == suffix(name, parts)).count() == 1;
+            (parts..longest).find(|&parts| unique(parts)).map_or_else(|| name.clone(), |parts| suffix(name, parts))
+        })
+        .collect()
+}
+
+/// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras does.
+pub(crate) fn distinct<T>(entries: &mut [(String, T)], reserved: &[&str]) {
+    for index in 0..entries.len() {
+        let (before, rest) = entries.split_at_mut(index);
+        let Some((name, _)) = rest.first_mut() else { return };
+        let taken = |name: &str| reserved.contains(&name) || before.iter().any(|(known, _)| known == name);
+        if taken(name) {
+            let free = (1..).map(|number| format!("{name}_{number}")).find(|name| !taken(name));
+            *name = free.unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_are_as_long_as_it_takes_to_tell_them_apart() {
+        let names = ["net/a/kernel", "net/b/kernel", "net/b/bias"].map(String::from);
+        assert_eq!(short_names(&names, 1), ["a/kernel", "b/kernel", "bias"]);
+        assert_eq!(short_names(&names, 2), ["a/kernel", "b/kernel", "b/bias"]);
+    }
+
+    #[test]
+    fn names_that_are_taken_get_a_number() {
+        let mut entries = ["mse", "loss", "mse"].map(|name| (name.to_string(), ()));
+        distinct(&mut entries, &["loss"]);
+        assert_eq!(entries.map(|(name, ())| name), ["mse", "loss_1", "mse_1"]);
+    }
+}

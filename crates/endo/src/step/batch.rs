@@ -1,0 +1,66 @@
+//! The arrays of a batch, and the memory that batches are gathered into.
+//!
+//! In: rows of a data set. Out: [`Batch`], what a step is run on.
+
+use crate::array::Array;
+use crate::cpu::pool::Pool;
+use crate::data::Dataset;
+use crate::error::Result;
+
+/// Keras's.
+pub(crate) const BATCH_SIZE: usize = 32;
+
+/// The arrays of a batch, as a step takes them.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    pub inputs: &'a [Array],
+    pub targets: &'a [Array],
+    pub weights: &'a [Array],
+    /// Which rows of the data they are, for errors; empty where that is not known.
+    pub rows: &'a [usize],
+}
+
+impl<'a> From<&'a Dataset> for Batch<'a> {
+    fn from(data: &'a Dataset) -> Self {
+        Self { inputs: data.all_inputs(), targets: data.all_targets(), weights: data.all_sample_weights(), rows: &[] }
+    }
+}
+
+impl<'a> Batch<'a> {
+    pub fn arrays(&self) -> impl Iterator<Item = &'a Array> {
+        self.inputs.iter().chain(self.targets).chain(self.weights)
+    }
+
+    pub fn counts(&self) -> [usize; 3] {
+        [self.inputs.len(), self.targets.len(), self.weights.len()]
+    }
+}
+
+/// The arrays that batches are gathered into: one set for full batches, one for the short last one.
+#[derive(Default)]
+pub(crate) struct BatchBuffers {
+    known: Vec<Dataset>,
+    latest: usize,
+}
+
+impl BatchBuffers {
+    /// The samples of `data` at `indices`.
+    pub fn gather(&mut self, data: &Dataset, indices: &[usize], pool: &Pool) -> Result<&Dataset> {
+        self.latest = match self.known.iter().position(|buffer| buffer.len() == indices.len()) {
+            Some(index) => {
+                data.share_gathering(indices, &mut self.known[index], &|tasks, task| pool.run(tasks, task))?;
+                index
+            }
+            None => {
+                self.known.push(data.take(indices)?);
+                self.known.len() - 1
+            }
+        };
+        Ok(&self.known[self.latest])
+    }
+
+    /// What was gathered last; there has to be something.
+    pub fn latest(&self) -> &Dataset {
+        &self.known[self.latest]
+    }
+}

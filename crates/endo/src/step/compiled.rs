@@ -1,0 +1,72 @@
+//! What a model is compiled with.
+//!
+//! In: an optimizer, losses, metrics. Out: their names in reports.
+
+use std::sync::Arc;
+
+use crate::losses::Loss;
+use crate::metrics::Metric;
+use crate::optimizers::Optimizer;
+
+use super::balance::Balancing;
+
+/// How a model is trained.
+pub(crate) struct Compiled {
+    pub optimizer: Arc<dyn Optimizer>,
+    pub losses: Vec<Arc<dyn Loss>>,
+    /// One for each loss, or none: all are 1.
+    pub loss_weights: Vec<f64>,
+    pub metrics: Vec<OutputMetric>,
+    /// How the weights of the terms follow the training, if they do.
+    pub balance: Option<Balancing>,
+}
+
+/// A metric of one output.
+pub(crate) struct OutputMetric {
+    pub output: usize,
+    pub weighted: bool,
+    pub metric: Arc<dyn Metric>,
+}
+
+impl Compiled {
+    pub fn new(optimizer: Arc<dyn Optimizer>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
+        let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new(), balance: None };
+        compiled.set_all_metrics(false, metrics);
+        compiled
+    }
+
+    /// Replaces the metrics of all outputs, those that weights apply to or the others.
+    pub fn set_all_metrics(&mut self, weighted: bool, metrics: Vec<Vec<Arc<dyn Metric>>>) {
+        self.metrics.retain(|known| known.weighted != weighted);
+        for (output, metrics) in metrics.into_iter().enumerate() {
+            self.set_metrics(output, weighted, metrics);
+        }
+    }
+
+    /// Replaces the metrics of an output, those that weights apply to or the others.
+    pub fn set_metrics(&mut self, output: usize, weighted: bool, metrics: Vec<Arc<dyn Metric>>) {
+        self.metrics.retain(|known| (known.output, known.weighted) != (output, weighted));
+        self.metrics.extend(metrics.into_iter().map(|metric| OutputMetric { output, weighted, metric }));
+        self.metrics.sort_by_key(|known| (known.output, known.weighted));
+    }
+
+    /// The metrics with their names: of several outputs with the output's in front, and a weighted one that shares its name
+    /// with a plain one as `weighted_` and that.
+    pub fn named_metrics(&self, outputs: &[String]) -> Vec<(String, Arc<dyn Metric>)> {
+        let named = |entry: &OutputMetric| {
+            let name = entry.metric.name();
+            let clash = entry.weighted
+                && self
+                    .metrics
+                    .iter()
+                    .any(|other| !other.weighted && other.output == entry.output && other.metric.name() == name);
+            let name = if clash { format!("weighted_{name}") } else { name.to_string() };
+            let name = match outputs {
+                [] | [_] => name,
+                several => several.get(entry.output).map_or(name.clone(), |output| format!("{output}_{name}")),
+            };
+            (name, entry.metric.clone())
+        };
+        self.metrics.iter().map(named).collect()
+    }
+}

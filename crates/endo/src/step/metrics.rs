@@ -1,0 +1,50 @@
+//! The metrics of a model: those it is compiled with, those that its layers add, and those that they hold as fields.
+//!
+//! In: what is compiled, and what traces have found. Out: every metric by its name in reports, its result, its reset.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::graph::Tree;
+use crate::metrics::Metric;
+use crate::net::short_names;
+
+use super::Steps;
+
+impl<I: Tree, O: Tree> Steps<I, O> {
+    /// Every metric with its name in reports: those compiled, then those that layers add, and those that they hold.
+    pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
+        let (added, held) = self.net.inner_metrics();
+        let outputs = self.net.output_names();
+        let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
+        let names: Vec<String> = added.iter().map(|mean| mean.name().to_string()).collect();
+        for (mean, short) in added.into_iter().zip(short_names(&names, 1)) {
+            let taken = metrics.iter().any(|(name, _)| *name == short);
+            let name = if taken { mean.name().to_string() } else { short };
+            metrics.push((name, mean));
+        }
+        metrics.extend(held.into_iter().map(|metric| (metric.name().to_string(), metric)));
+        metrics
+    }
+
+    /// The results of all metrics so far, an entry for each number of a metric that has several.
+    pub fn metric_results(&self) -> Result<Vec<(String, f64)>> {
+        let mut results = Vec::new();
+        for (name, metric) in self.metrics() {
+            let value = metric.value()?;
+            if value.shape().is_scalar() {
+                results.push((name, value.item()?));
+            } else {
+                results.extend((0..value.len()).map(|index| (format!("{name}_{index}"), value.get(index))));
+            }
+        }
+        Ok(results)
+    }
+
+    /// Sets all metrics back to their start.
+    pub fn reset_metrics(&self) {
+        for (_, metric) in self.metrics() {
+            metric.reset();
+        }
+    }
+}

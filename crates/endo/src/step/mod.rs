@@ -1,0 +1,142 @@
+//! The steps of a net: what is done with a batch in training, in testing, in predicting.
+//!
+//! In: a net, what it is compiled with, and steps of the user's own. Out: [`Steps`], from which a [`Runner`] traces, plans and runs the
+//! step of a batch, with the terms of its loss and its metrics by name.
+
+pub(crate) mod balance;
+mod balanced;
+mod batch;
+mod batch_step;
+pub(crate) mod cache;
+mod compiled;
+mod into;
+pub(crate) mod lints;
+mod losses;
+mod metrics;
+pub(crate) mod probe_request;
+mod runner;
+mod saturation;
+pub(crate) mod show;
+mod targets;
+mod term_products;
+mod terms;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::cpu::pool::Pool;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
+use crate::net::Net;
+use crate::net::saved::Training;
+use crate::optimizers::Optimizer;
+
+pub(crate) use batch_step::CustomStep;
+use cache::StepCache;
+pub(crate) use compiled::Compiled;
+
+pub use balance::Balance;
+pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers};
+pub use batch_step::TrainStep;
+pub use into::{IntoLoss, IntoLosses, IntoOptimizer};
+pub(crate) use runner::{Runner, conclude};
+pub use terms::Terms;
+
+/// A net with what its steps are made of, and the steps that were traced.
+pub(crate) struct Steps<I: Tree, O: Tree> {
+    pub net: Net<I, O>,
+    pub compiled: Option<Compiled>,
+    /// What was wrong in compiling it: the next step says so.
+    misuse: Option<Error>,
+    pub train_step: Option<Arc<CustomStep<I, O>>>,
+    pub cache: StepCache,
+    /// Whether steps are run node by node.
+    pub eager: bool,
+    pub pool: Pool,
+    /// The epochs that `fit` has run: what the order of the next one follows.
+    pub epochs: AtomicUsize,
+}
+
+impl<I: Tree, O: Tree> Steps<I, O> {
+    pub fn new(net: Net<I, O>) -> Self {
+        Self {
+            net,
+            compiled: None,
+            misuse: None,
+            train_step: None,
+            cache: StepCache::default(),
+            eager: false,
+            pool: Pool::default(),
+            epochs: AtomicUsize::new(0),
+        }
+    }
+
+    /// Compiles it, or keeps what is wrong for the next step.
+    pub fn compile(&mut self, compiled: Result<Compiled>) {
+        match compiled {
+            Ok(compiled) => {
+                self.compiled = Some(compiled);
+                self.misuse.take_if(|error| error.kind() == ErrorKind::Argument);
+            }
+            Err(error) => self.misuse = Some(error),
+        }
+        self.cache.clear();
+    }
+
+    /// Changes what was compiled, by an option of this name. Before `compile` there is nothing to change, which the next step says.
+    pub fn change(&mut self, option: &str, change: impl FnOnce(&mut Compiled)) {
+        match &mut self.compiled {
+            Some(compiled) => change(compiled),
+            None => {
+                let message =
+                    format!("`{option}` was called before the model was compiled, and `compile` replaces what it was given");
+                let help = format!("call `compile` first: `model.compile(..).{option}(..)`");
+                self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
+            }
+        }
+        self.cache.clear();
+    }
+
+    /// What it is compiled with, if it is.
+    ///
+    /// # Errors
+    /// What was wrong with what it was given.
+    pub fn try_compiled(&self) -> Result<Option<&Compiled>> {
+        let rule = self.compiled.as_ref().and_then(|compiled| compiled.balance.as_ref()).map(|balancing| balancing.rule);
+        match self.misuse.clone().or_else(|| rule.and_then(|rule| rule.problem())) {
+            Some(error) => Err(error),
+            None => Ok(self.compiled.as_ref()),
+        }
+    }
+
+    /// What it is compiled with.
+    ///
+    /// # Errors
+    /// If it is not, and those of [`try_compiled`](Self::try_compiled).
+    pub fn compiled(&self) -> Result<&Compiled> {
+        self.try_compiled()?.ok_or_else(|| {
+            let help = "call `model.compile(optimizer, loss, metrics)` first";
+            Error::new(ErrorKind::Usage, "the model is not compiled").help(help)
+        })
+    }
+
+    /// The compiled optimizer.
+    pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
+        self.compiled.as_ref().map(|compiled| &compiled.optimizer)
+    }
+
+    /// The losses and metrics, as files name them.
+    pub fn training(&self) -> Training {
+        let mut training = Training::default();
+        let losses = self.compiled.as_ref().map_or(&[][..], |compiled| &compiled.losses);
+        for (index, loss) in losses.iter().enumerate() {
+            let position = (losses.len() > 1).then_some(index);
+            training.add_loss(position, loss.name(), loss.hyperparameters());
+        }
+        for (name, metric) in self.metrics() {
+            let (kind, hyperparameters) = (metric.name().to_string(), metric.hyperparameters());
+            training.add_metric(name, &kind, hyperparameters);
+        }
+        training
+    }
+}
