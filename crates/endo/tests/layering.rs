@@ -15,8 +15,11 @@ const LEFT_TO_RIGHT: &[&[&str]] = &[
     &["activations", "constraints", "initializers", "regularizers"],
     &["trace"],
     &["data", "layers", "losses", "metrics", "optimizers"],
-    &["model"],
+    &["net"],
+    &["step"],
+    &["inference"],
     &["training"],
+    &["model"],
     &["report"],
 ];
 
@@ -148,11 +151,16 @@ fn nothing_imports_to_its_right() {
 #[test]
 fn the_rule_of_imports_tells_left_from_right() {
     assert!(may_import("ops", "graph") && may_import("cpu", "plan") && may_import("plan", "simd") && may_import("trace", "cpu"));
-    assert!(may_import("metrics", "losses") && may_import("training", "model") && may_import("layers", "trace"));
+    assert!(may_import("metrics", "losses") && may_import("model", "training") && may_import("layers", "trace"));
     assert!(
         !may_import("graph", "ops") && !may_import("plan", "cpu") && !may_import("plan", "ops") && !may_import("ops", "plan")
     );
-    assert!(!may_import("model", "training") && !may_import("autodiff", "trace") && !may_import("cpu", "variable_owner"));
+    assert!(
+        !may_import("training", "model")
+            && !may_import("net", "step")
+            && !may_import("autodiff", "trace")
+            && !may_import("cpu", "variable_owner")
+    );
     assert_eq!(imports("use crate::{cpu::pool, graph}; crate::Error, $crate::ops::x"), ["cpu", "graph", "ops"]);
 }
 

@@ -152,7 +152,7 @@ fn a_step_of_ones_own_with_another_optimizer_and_metrics_updated_one_by_one_is_m
     model.train_step(move |step, cx| {
         let y_pred = step.apply(step.inputs(), cx);
         let terms = step.losses(&y_pred, cx);
-        let gradients = cx.gradients(terms.total(), step.model().trainable_weights());
+        let gradients = cx.gradients(terms.total(), step.trainable_weights());
         optimizer.apply(&gradients, cx);
         metric.update(&step.targets()[0], &y_pred, None, cx);
         terms

@@ -8,7 +8,7 @@ use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
-use crate::step::cache::{Kind, Step};
+use crate::step::cache::{Step, StepKind};
 use crate::step::{Batch, Runner, Steps};
 
 /// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
@@ -29,7 +29,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// The same, without the structure of inputs and outputs.
     #[track_caller]
     pub fn predict_all(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        predict(&mut Runner::new(self, Kind::Predict), inputs, &self.pool)
+        predict(&mut Runner::new(self, StepKind::Predict), inputs, &self.pool)
     }
 }
 

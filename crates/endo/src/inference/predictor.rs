@@ -16,7 +16,7 @@ use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, SavedGraph};
 use crate::net::sealed::Unsealed;
 use crate::ops;
-use crate::step::cache::{Key, Kind, Names, Step, StepCache};
+use crate::step::cache::{OutputNames, Step, StepCache, StepKey, StepKind};
 use crate::trace::{Program, TensorSpec};
 use crate::variable::Variable;
 
@@ -219,16 +219,22 @@ impl Predictor {
         let inputs = graph.inputs.iter().map(signature).collect();
         let output = |id: &NodeId| Array::try_zeros(&graph.node(*id).shape, graph.node(*id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
-        let key = Key {
-            kind: Kind::Predict,
+        let key = StepKey {
+            kind: StepKind::Predict,
             counts: [self.inputs.len(), 0, 0],
             inputs,
             trainable: Vec::new(),
             due: Vec::new(),
             unchecked: false,
         };
-        let step =
-            Step { key, program: Program::new(&graph)?, names: Names::default(), shown: Vec::new(), warned: false, outputs };
+        let step = Step {
+            key,
+            program: Program::new(&graph)?,
+            names: OutputNames::default(),
+            shown: Vec::new(),
+            warned: false,
+            outputs,
+        };
         Ok(self.steps.keep(step))
     }
 }

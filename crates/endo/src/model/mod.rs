@@ -100,7 +100,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 
     /// Adds a term to the loss for every layer whose path matches a pattern: a scalar made of the layer's output, as if the layer
-    /// itself called [`add_loss`](crate::trace::Context::add_loss) at the end of its `call`. Names, the ledger, `cx.losses()` in
+    /// itself called [`add_loss`](crate::trace::Context::add_loss) at the end of its `call`. OutputNames, the ledger, `cx.losses()` in
     /// loops and `evaluate` treat it so: a layer applied twice adds it twice, the second time as `name_1`. A layer of several outputs
     /// adds one for each, the second as `name_output_1`.
     ///

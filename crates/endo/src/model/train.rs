@@ -8,7 +8,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
 use crate::step::BATCH_SIZE;
-use crate::step::cache::Kind;
+use crate::step::cache::StepKind;
 use crate::trace::Program;
 use crate::training::{self, Fit, History, Logs, Run, Stepper};
 
@@ -82,7 +82,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// As for [`evaluate`](Self::evaluate), and if a term of the loss or a gradient is not finite, in which case nothing changes.
     #[track_caller]
     pub fn train_on_batch(&mut self, batch: &Dataset) -> Result<Logs> {
-        training::evaluate::run_batch(&self.steps, batch, Kind::Train)
+        training::evaluate::run_batch(&self.steps, batch, StepKind::Train)
     }
 
     /// The loss of a batch, its terms, and the metrics since they were last reset; no weight changes.
@@ -91,7 +91,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// As for [`evaluate`](Self::evaluate).
     #[track_caller]
     pub fn test_on_batch(&self, batch: &Dataset) -> Result<Logs> {
-        training::evaluate::run_batch(&self.steps, batch, Kind::Test)
+        training::evaluate::run_batch(&self.steps, batch, StepKind::Test)
     }
 
     /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same

@@ -11,11 +11,11 @@ use crate::graph::{Graph, NodeId};
 use crate::shape::Shape;
 use crate::trace::Program;
 
-use super::probe_request::{Shown, Watch};
+use super::probe_request::{ProbeOutput, ProbeRequest};
 
 /// What a step does with a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum StepKind {
     Train,
     Test,
     Predict,
@@ -23,8 +23,8 @@ pub(crate) enum Kind {
 
 /// What a traced step depends on.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Key {
-    pub kind: Kind,
+pub(crate) struct StepKey {
+    pub kind: StepKind,
     /// How many inputs, targets and weights a batch has.
     pub counts: [usize; 3],
     /// Their shapes and types.
@@ -32,20 +32,20 @@ pub(crate) struct Key {
     /// Which weights may change.
     pub trainable: Vec<bool>,
     /// What it shows of the model's inside; nothing in most steps.
-    pub due: Vec<Watch>,
+    pub due: Vec<ProbeRequest>,
     /// Whether it trains on what is not finite.
     pub unchecked: bool,
 }
 
-impl Key {
+impl StepKey {
     /// The key of a step on such arrays.
-    pub fn new(kind: Kind, counts: [usize; 3], inputs: &[&Array], trainable: Vec<bool>, due: &[Watch]) -> Self {
+    pub fn new(kind: StepKind, counts: [usize; 3], inputs: &[&Array], trainable: Vec<bool>, due: &[ProbeRequest]) -> Self {
         let inputs = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         Self { kind, counts, inputs, trainable, due: due.to_vec(), unchecked: false }
     }
 
     /// Whether the step shows this, and can be run on such arrays.
-    pub fn fits<'b>(&self, counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>, due: &[Watch]) -> bool {
+    pub fn fits<'b>(&self, counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>, due: &[ProbeRequest]) -> bool {
         let same = |((shape, dtype), input): (&(Shape, DType), &Array)| shape == input.shape() && *dtype == input.dtype();
         self.counts == counts && self.due == due && self.inputs.iter().zip(inputs).all(same)
     }
@@ -53,11 +53,11 @@ impl Key {
 
 /// A traced step.
 pub(crate) struct Step {
-    pub key: Key,
+    pub key: StepKey,
     pub program: Program,
-    pub names: Names,
+    pub names: OutputNames,
     /// Which outputs show the model's inside.
-    pub shown: Vec<Shown>,
+    pub shown: Vec<ProbeOutput>,
     /// Whether tracing it gave warnings.
     pub warned: bool,
     /// Arrays of the outputs' shapes and types.
@@ -66,8 +66,8 @@ pub(crate) struct Step {
 
 impl Step {
     /// Plans a traced step. One that shows something writes and checks nothing: it is run beside the step that does.
-    pub fn new(key: Key, mut graph: Graph, Made { names, shown }: Made, warned: bool) -> Result<Self> {
-        if key.kind == Kind::Predict || !key.due.is_empty() {
+    pub fn new(key: StepKey, mut graph: Graph, StepOutputs { names, shown }: StepOutputs, warned: bool) -> Result<Self> {
+        if key.kind == StepKind::Predict || !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
         }
         if !key.due.is_empty() {
@@ -110,20 +110,20 @@ impl StepCache {
 
 /// What the outputs of a step are, the total first.
 #[derive(Default)]
-pub(crate) struct Made {
-    pub names: Names,
+pub(crate) struct StepOutputs {
+    pub names: OutputNames,
     /// Run node by node those after the reported ones; planned all that there are.
-    pub shown: Vec<Shown>,
+    pub shown: Vec<ProbeOutput>,
 }
 
 /// The names of a step's outputs after the total.
 #[derive(Clone, Default, PartialEq, Debug)]
-pub(crate) struct Names {
+pub(crate) struct OutputNames {
     pub terms: Vec<String>,
     pub extras: Vec<String>,
 }
 
-impl Names {
+impl OutputNames {
     /// How many outputs they are the names of, the total included.
     pub fn count(&self) -> usize {
         1 + self.terms.len() + self.extras.len()

@@ -15,7 +15,7 @@ use crate::trace::attached::Attached;
 use crate::trace::pattern::short_names;
 use crate::variable::Variable;
 
-use super::probe_request::{ProbeKind, Watch};
+use super::probe_request::{ProbeKind, ProbeRequest};
 use super::{Terms, TrainStep};
 
 /// The trainable weights that the loss depends on; of the others, and of the terms that depend on none, the user is warned.
@@ -95,7 +95,7 @@ pub(super) fn unmatched_attachments(attached: &[Arc<Attached>], cx: &Context) {
 }
 
 /// The warning of a probe that shows nothing; `paths` are those that it could have shown.
-pub(crate) fn unmatched_probe(watch: &Watch, paths: &[String]) -> String {
+pub(crate) fn unmatched_probe(watch: &ProbeRequest, paths: &[String]) -> String {
     let what = match watch.kind {
         ProbeKind::Activations => "layer",
         ProbeKind::Weights => "weight",

@@ -35,7 +35,7 @@ impl fmt::Display for ProbeKind {
 
 /// What a step is asked to show.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Watch {
+pub(crate) struct ProbeRequest {
     pub kind: ProbeKind,
     pub pattern: Pattern,
     /// The bins of histograms; 0 for none.
@@ -47,14 +47,14 @@ pub(crate) struct Watch {
 /// What a step shows. All the numbers that one request asks for are one output: so many small arrays would cost more to be written than
 /// to be computed.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) enum Shown {
-    Value(ShownValue),
-    Terms(ShownTerms),
+pub(crate) enum ProbeOutput {
+    Value(ProbedValue),
+    Terms(ProbedTerms),
 }
 
 /// The statistics of one value.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct ShownValue {
+pub(crate) struct ProbedValue {
     /// Which of what was due asked for it.
     pub watch: usize,
     pub kind: ProbeKind,
@@ -74,7 +74,7 @@ pub(crate) struct ShownValue {
 
 /// The products of the gradients of the loss's terms.
 #[derive(Clone, Default, PartialEq, Debug)]
-pub(crate) struct ShownTerms {
+pub(crate) struct ProbedTerms {
     pub names: Vec<String>,
     pub layers: Vec<String>,
     /// For each product the two terms whose gradients are multiplied, and the layer of the weight.
@@ -85,7 +85,7 @@ pub(crate) struct ShownTerms {
 
 /// Something that was to be shown, and that nothing matches.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Missing {
+pub(crate) struct UnmatchedProbe {
     /// Which of what was due.
     pub watch: usize,
     /// The names of what there is.

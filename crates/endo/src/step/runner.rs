@@ -14,24 +14,24 @@ use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
-use super::cache::{Key, Kind, Made, Names, Step};
-use super::probe_request::{Missing, Shown, Watch};
-use super::show::{Look, Seen};
+use super::cache::{OutputNames, Step, StepKey, StepKind, StepOutputs};
+use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
+use super::show::{ProbeView, ProbedStep};
 use super::{Batch, Steps, TrainStep, lints};
 
 /// The steps of one kind that a loop runs, with the arrays that they write to: after the first step of a shape nothing is
 /// allocated.
 pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     steps: &'m Steps<I, O>,
-    kind: Kind,
+    kind: StepKind,
     trainable: Vec<bool>,
     used: Vec<(Arc<Step>, Vec<Array>)>,
     /// What the last eager run has made, its outputs, and the variables that it used.
-    eager: (Made, Vec<Array>, Vec<Variable>),
+    eager: (StepOutputs, Vec<Array>, Vec<Variable>),
     /// Which of the steps used ran last.
     last: Option<usize>,
     /// What the next runs show.
-    due: Vec<Watch>,
+    due: Vec<ProbeRequest>,
     /// Which of the steps used has shown it, in the last run.
     seen: Option<usize>,
     /// Whether the last run traced a step.
@@ -48,8 +48,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
 const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
-    pub fn new(steps: &'m Steps<I, O>, kind: Kind) -> Self {
-        let (eager, trainable) = ((Made::default(), Vec::new(), Vec::new()), steps.net.trainable());
+    pub fn new(steps: &'m Steps<I, O>, kind: StepKind) -> Self {
+        let (eager, trainable) = ((StepOutputs::default(), Vec::new(), Vec::new()), steps.net.trainable());
         let (used, due) = (Vec::new(), Vec::new());
         Self {
             steps,
@@ -69,18 +69,18 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// Says what the runs from here on show of the model's inside. It is computed beside the step, by a plan that writes nothing: in
     /// one plan with it, sums would be cut into other parts and rounded differently.
-    pub fn begin(&mut self, due: Vec<Watch>) {
+    pub fn begin(&mut self, due: Vec<ProbeRequest>) {
         (self.due, self.traced) = (due, false);
     }
 
     /// What the last run showed.
-    pub fn shown(&self) -> Look<'_> {
-        let (shown, outputs): (&[Shown], &[Array]) = match (self.steps.eager, self.seen) {
+    pub fn shown(&self) -> ProbeView<'_> {
+        let (shown, outputs): (&[ProbeOutput], &[Array]) = match (self.steps.eager, self.seen) {
             (true, _) => (&self.eager.0.shown, &self.eager.1),
             (false, Some(index)) => (&self.used[index].0.shown, &self.used[index].1),
             (false, None) => (&[], &[]),
         };
-        Look { shown, missing: &[], outputs }
+        ProbeView { shown, missing: &[], outputs }
     }
 
     /// Whether a step was traced and planned for the last run.
@@ -105,7 +105,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// The names of the last run's outputs and the outputs: for training and testing the total, the terms and what else is reported,
     /// for predicting the predictions.
-    pub fn outputs(&self) -> (&Names, &[Array]) {
+    pub fn outputs(&self) -> (&OutputNames, &[Array]) {
         let (made, values, _) = &self.eager;
         match self.last {
             Some(index) => (&self.used[index].0.names, &self.used[index].1),
@@ -121,7 +121,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         }
         let (steps, kind, counts) = (self.steps, self.kind, batch.counts());
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let (tracing, made) = (steps.net.tracing(kind == Kind::Train), RefCell::new(Made::default()));
+        let (tracing, made) = (steps.net.tracing(kind == StepKind::Train), RefCell::new(StepOutputs::default()));
         let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| steps.step(kind, counts, tensors, cx, &[], &made));
         tracing.variables(&arrays, closure)
     }
@@ -139,8 +139,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     #[track_caller]
     fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
-            let made = RefCell::new(Made::default());
-            let tracing = self.steps.net.tracing(self.kind == Kind::Train);
+            let made = RefCell::new(StepOutputs::default());
+            let tracing = self.steps.net.tracing(self.kind == StepKind::Train);
             let called = Called { input: &|index| name(counts, index), rows };
             let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
                 let outputs = self.steps.step(self.kind, counts, tensors, cx, &self.due, &made);
@@ -177,7 +177,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// The place among the steps used of the one for such a batch that shows this, traced if there is none.
     #[track_caller]
-    fn find(&mut self, due: &[Watch], counts: [usize; 3], inputs: &[&Array]) -> Result<usize> {
+    fn find(&mut self, due: &[ProbeRequest], counts: [usize; 3], inputs: &[&Array]) -> Result<usize> {
         if let Some(index) = self.used.iter().position(|(step, _)| self.fits(step, due, counts, inputs.iter().copied())) {
             return Ok(index);
         }
@@ -214,7 +214,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok(Some(self.used[index].0.clone()))
     }
 
-    fn fits<'b>(&self, step: &Step, due: &[Watch], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
+    fn fits<'b>(&self, step: &Step, due: &[ProbeRequest], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
         let key = &step.key;
         key.kind == self.kind
             && key.trainable == self.trainable
@@ -224,7 +224,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 }
 
 /// The outputs before those that show the model's inside.
-fn reported<'a>(made: &Made, outputs: &'a [Array]) -> &'a [Array] {
+fn reported<'a>(made: &StepOutputs, outputs: &'a [Array]) -> &'a [Array] {
     &outputs[..if made.shown.is_empty() { outputs.len() } else { made.names.count() }]
 }
 
@@ -260,23 +260,23 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let made = RefCell::new(Made::default());
+        let made = RefCell::new(StepOutputs::default());
         let tracing = self.net.tracing(true);
-        let closure = |tensors: &[Tensor], cx: &mut Context| self.step(Kind::Train, batch.counts(), tensors, cx, &[], &made);
+        let closure = |tensors: &[Tensor], cx: &mut Context| self.step(StepKind::Train, batch.counts(), tensors, cx, &[], &made);
         Ok(tracing.graph(&arrays, Box::new(closure))?.0)
     }
 
     #[track_caller]
     fn trace_step(
         &self,
-        kind: Kind,
+        kind: StepKind,
         counts: [usize; 3],
         inputs: &[&Array],
-        due: &[Watch],
+        due: &[ProbeRequest],
         [deny_warnings, unchecked]: [bool; 2],
     ) -> Result<Arc<Step>> {
-        let made = RefCell::new(Made::default());
-        let tracing = self.net.tracing(kind == Kind::Train);
+        let made = RefCell::new(StepOutputs::default());
+        let tracing = self.net.tracing(kind == StepKind::Train);
         let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
             let outputs = self.step(kind, counts, tensors, cx, due, &made);
             conclude(deny_warnings, unchecked, cx);
@@ -285,15 +285,15 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let (graph, warnings) = tracing.graph(inputs, closure)?;
         let warned = !warnings.is_empty();
         self.net.warn(warnings);
-        let key = Key { unchecked, ..Key::new(kind, counts, inputs, self.net.trainable(), due) };
+        let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, self.net.trainable(), due) };
         Ok(self.cache.keep(Step::new(key, graph, made.into_inner(), warned)?))
     }
 
     /// The error of a step whose check of this index failed on these arrays.
     #[track_caller]
     fn explain(&self, step: &Step, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
-        let Key { kind, counts, .. } = step.key;
-        let (tracing, made) = (self.net.tracing(kind == Kind::Train), RefCell::new(Made::default()));
+        let StepKey { kind, counts, .. } = step.key;
+        let (tracing, made) = (self.net.tracing(kind == StepKind::Train), RefCell::new(StepOutputs::default()));
         let closure = |tensors: &[Tensor], cx: &mut Context| self.step(kind, counts, tensors, cx, &[], &made);
         let retraced = tracing.graph(inputs, Box::new(closure));
         let called = Called { input: &|index| name(counts, index), rows };
@@ -305,23 +305,23 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn step(
         &self,
-        kind: Kind,
+        kind: StepKind,
         counts: [usize; 3],
         tensors: &[Tensor],
         cx: &mut Context,
-        due: &[Watch],
-        made: &RefCell<Made>,
+        due: &[ProbeRequest],
+        made: &RefCell<StepOutputs>,
     ) -> Vec<Tensor> {
         let (inputs, rest) = tensors.split_at(counts[0]);
         let (targets, weights) = rest.split_at(counts[1]);
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
-        if kind == Kind::Predict {
+        if kind == StepKind::Predict {
             return self.net.forward(&x, cx).tensors().into_iter().cloned().collect();
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
         let step = TrainStep::new(self, compiled, x, [targets, weights], cx.mark());
         let terms = match &self.train_step {
-            Some(custom) if kind == Kind::Train => {
+            Some(custom) if kind == StepKind::Train => {
                 let terms = (custom.closure)(&step, cx);
                 lints::unfinished_step(&step, custom.site, cx);
                 terms
@@ -329,26 +329,26 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             Some(_) | None => {
                 let outputs = step.apply(step.inputs(), cx);
                 let terms = step.losses(&outputs, cx);
-                if kind == Kind::Train {
+                if kind == StepKind::Train {
                     step.minimize(&terms, cx);
                 }
                 step.update_metrics(&outputs, cx);
                 terms
             }
         };
-        if kind == Kind::Train {
+        if kind == StepKind::Train {
             lints::unmatched_attachments(&self.net.attached, cx);
         }
         // Planned, what is shown is all that the plan beside the step computes.
         let first = if self.eager { terms.names().count() } else { 0 };
         let (shown, missing, values) = match due {
             [] => Default::default(),
-            due => Seen { first, terms: &terms.terms, weights: &self.net.weights() }.show(due, cx),
+            due => ProbedStep { first, terms: &terms.terms, weights: &self.net.weights() }.show(due, cx),
         };
-        for Missing { watch, names } in missing {
+        for UnmatchedProbe { watch, names } in missing {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
         }
-        *made.borrow_mut() = Made { names: terms.names(), shown };
+        *made.borrow_mut() = StepOutputs { names: terms.names(), shown };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
     }

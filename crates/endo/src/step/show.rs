@@ -8,12 +8,12 @@ use crate::trace::Context;
 use crate::trace::record::GivenGradient;
 use crate::variable::Variable;
 
-use super::probe_request::{Missing, ProbeKind, Shown, ShownTerms, ShownValue, Watch};
+use super::probe_request::{ProbeKind, ProbeOutput, ProbeRequest, ProbedTerms, ProbedValue, UnmatchedProbe};
 use super::saturation::{bounds, floats, saturation};
 use super::term_products;
 
 /// What a step has computed when it is asked to show something.
-pub(crate) struct Seen<'a> {
+pub(crate) struct ProbedStep<'a> {
     /// How many outputs it has before those that show something.
     pub first: usize,
     /// The terms of its loss, where they are known.
@@ -23,9 +23,9 @@ pub(crate) struct Seen<'a> {
 
 /// What a step has shown.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Look<'a> {
-    pub shown: &'a [Shown],
-    pub missing: &'a [Missing],
+pub(crate) struct ProbeView<'a> {
+    pub shown: &'a [ProbeOutput],
+    pub missing: &'a [UnmatchedProbe],
     /// The outputs in which it is.
     pub outputs: &'a [Array],
 }
@@ -39,9 +39,9 @@ struct Value {
     bounds: Option<[f64; 2]>,
 }
 
-impl Seen<'_> {
+impl ProbedStep<'_> {
     /// Adds what is due to a step, whose optimizer and metrics are traced already: nothing that they compute changes.
-    pub fn show(&self, due: &[Watch], cx: &mut Context) -> (Vec<Shown>, Vec<Missing>, Vec<Tensor>) {
+    pub fn show(&self, due: &[ProbeRequest], cx: &mut Context) -> (Vec<ProbeOutput>, Vec<UnmatchedProbe>, Vec<Tensor>) {
         let (mut shown, mut missing, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
         for (index, watch) in due.iter().enumerate() {
             let values = match watch.kind {
@@ -51,14 +51,14 @@ impl Seen<'_> {
                 ProbeKind::Updates => self.updates(cx),
                 ProbeKind::Terms => {
                     let (terms, products) = term_products::products(self.terms, self.weights, cx);
-                    shown.push(Shown::Terms(ShownTerms { output: self.first + outputs.len(), ..terms }));
+                    shown.push(ProbeOutput::Terms(ProbedTerms { output: self.first + outputs.len(), ..terms }));
                     outputs.extend(products);
                     continue;
                 }
             };
             let matching = |value: &&Value| watch.pattern.matches(&value.name);
             if !values.iter().any(|value| matching(&value)) {
-                missing.push(Missing { watch: index, names: values.iter().map(|value| value.name.clone()).collect() });
+                missing.push(UnmatchedProbe { watch: index, names: values.iter().map(|value| value.name.clone()).collect() });
             }
             let wanted: Vec<&Value> = values.iter().filter(matching).filter(|value| !value.tensor.shape().is_empty()).collect();
             for values in groups(&wanted) {
@@ -72,7 +72,17 @@ impl Seen<'_> {
                     });
                     let (kind, path, count, bins) = (watch.kind, value.path.clone(), value.tensor.shape().len(), watch.bins);
                     let bounded = value.bounds.is_some();
-                    shown.push(Shown::Value(ShownValue { watch: index, kind, path, count, summaries, row, bins, bounded, raw }));
+                    shown.push(ProbeOutput::Value(ProbedValue {
+                        watch: index,
+                        kind,
+                        path,
+                        count,
+                        summaries,
+                        row,
+                        bins,
+                        bounded,
+                        raw,
+                    }));
                 }
             }
         }

@@ -9,15 +9,15 @@ use crate::trace::Context;
 use crate::trace::gradients::Target;
 use crate::variable::Variable;
 
-use super::probe_request::ShownTerms;
+use super::probe_request::ProbedTerms;
 use super::saturation::floats;
 
 /// The products of the terms' gradients, if there are weights; where they are among the outputs is still to be said.
 #[track_caller]
-pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Context) -> (ShownTerms, Option<Tensor>) {
+pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Context) -> (ProbedTerms, Option<Tensor>) {
     let site = Location::caller();
     let trainable: Vec<&Variable> = weights.iter().filter(|weight| weight.is_trainable()).collect();
-    let mut shown = ShownTerms { names: terms.iter().map(|(name, _)| name.clone()).collect(), ..ShownTerms::default() };
+    let mut shown = ProbedTerms { names: terms.iter().map(|(name, _)| name.clone()).collect(), ..ProbedTerms::default() };
     let mut layer_of = Vec::new();
     for weight in &trainable {
         let layer = weight.name().rsplit_once('/').map_or(weight.name(), |(layer, _)| layer);

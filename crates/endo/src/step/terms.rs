@@ -9,7 +9,7 @@ use crate::graph::Tensor;
 use crate::net::distinct;
 
 use super::balanced::Balanced;
-use super::cache::Names;
+use super::cache::OutputNames;
 
 /// The loss of a step and its parts: scalars by name, which add up.
 ///
@@ -97,9 +97,9 @@ impl Terms {
         distinct(&mut self.terms, &["loss"]);
     }
 
-    pub(crate) fn names(&self) -> Names {
+    pub(crate) fn names(&self) -> OutputNames {
         let names = |parts: &[(String, Tensor)]| parts.iter().map(|(name, _)| name.clone()).collect();
-        Names { terms: names(&self.terms), extras: names(&self.extras) }
+        OutputNames { terms: names(&self.terms), extras: names(&self.extras) }
     }
 
     /// The total, the terms, the extras.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::array::Array;
 use crate::error::Result;
-use crate::step::cache::Names;
+use crate::step::cache::OutputNames;
 
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::state::{State, kind};
@@ -80,8 +80,8 @@ fn first_row(state: &State) -> Result<Vec<(String, f64)>> {
 
 pub(super) const TOTAL: &str = "total";
 pub(super) const TERM: &str = "term";
-const VALIDATION_TOTAL: &str = "validation total";
-const VALIDATION_TERM: &str = "validation term";
+const VALIDATION_TOTAL: &str = "validation_total";
+const VALIDATION_TERM: &str = "validation_term";
 const LOG: &str = "log";
 const SKIPPED: &str = "skipped";
 const SECONDS: &str = "seconds";
@@ -143,7 +143,7 @@ impl Sums {
     pub(super) fn from_state(state: &State) -> Result<Self> {
         let mut sums = Self { samples: state.count("samples")? as f64, ..Self::default() };
         for (entry, sum) in first_row(state)? {
-            let Names { terms, extras } = &mut sums.names;
+            let OutputNames { terms, extras } = &mut sums.names;
             // The places of the sums are those of the names: the total, the terms, the rest.
             match (entry.split_once('/'), sums.sums.is_empty(), extras.is_empty()) {
                 (None, true, _) if entry == TOTAL => {}
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(History::from_state(&history.state(), 2).unwrap(), history);
         assert_eq!(History::from_state(&History::default().state(), 0).unwrap(), History::default());
 
-        let names = Names { terms: vec!["main".into(), "a/b".into()], extras: vec!["out_loss".into()] };
+        let names = OutputNames { terms: vec!["main".into(), "a/b".into()], extras: vec!["out_loss".into()] };
         let sums = Sums { names, sums: vec![1.0, 2.0, 3.0, 0.1], samples: 64.0 };
         let back = Sums::from_state(&sums.state()).unwrap();
         assert_eq!((back.names, back.sums, back.samples), (sums.names, sums.sums, sums.samples));

@@ -5,7 +5,7 @@
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
-use crate::step::cache::Kind;
+use crate::step::cache::StepKind;
 use crate::step::{BatchBuffers, Runner, Steps};
 
 use super::Ledger;
@@ -22,7 +22,7 @@ pub(crate) fn test<I: Tree, O: Tree>(
     steps.reset_metrics();
     let order = data.order();
     let mut buffers = BatchBuffers::default();
-    let mut runner = Runner::new(steps, Kind::Test);
+    let mut runner = Runner::new(steps, StepKind::Test);
     let mut sums = Sums::default();
     for indices in order.batches(batch_size)? {
         let batch = buffers.gather(data, indices, &steps.pool)?;
@@ -44,7 +44,7 @@ pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, ba
 
 /// What is reported of one step on a batch, with the metrics since they were last reset.
 #[track_caller]
-pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, kind: Kind) -> Result<Logs> {
+pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, kind: StepKind) -> Result<Logs> {
     steps.check_targets(batch)?;
     let mut runner = Runner::new(steps, kind);
     let mut sums = Sums::default();

@@ -7,7 +7,7 @@ use std::panic::Location;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
-use crate::step::show::Look;
+use crate::step::show::ProbeView;
 use crate::step::{Batch, conclude};
 use crate::trace::Function;
 
@@ -84,7 +84,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         known.extend(unknown.then(|| function.id()));
         let due = recorder.due();
         let result = match &due[..] {
-            [] if !(deny_warnings && function.is_eager()) => function.run(inputs).map(|outputs| (outputs, Look::default())),
+            [] if !(deny_warnings && function.is_eager()) => function.run(inputs).map(|outputs| (outputs, ProbeView::default())),
             due => beside.run(function, inputs, due, deny_warnings),
         };
         if let Some(used) = used {

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::net::distinct;
-use crate::step::cache::Names;
+use crate::step::cache::OutputNames;
 use crate::trace::pattern::Pattern;
 
 use super::ledgers::StepRecord;
@@ -178,7 +178,7 @@ pub(crate) fn short(value: f64) -> String {
 /// The sums of an epoch, each step weighted by its number of samples.
 #[derive(Default)]
 pub(crate) struct Sums {
-    pub names: Names,
+    pub names: OutputNames,
     pub sums: Vec<f64>,
     pub samples: f64,
 }
@@ -186,7 +186,7 @@ pub(crate) struct Sums {
 impl Sums {
     /// Takes in a step: the total, the terms, and what else is reported. A term that only some steps have counts as 0 in the
     /// others.
-    pub fn add(&mut self, names: &Names, values: impl ExactSizeIterator<Item = f64>, samples: usize) {
+    pub fn add(&mut self, names: &OutputNames, values: impl ExactSizeIterator<Item = f64>, samples: usize) {
         if self.sums.is_empty() {
             self.names = names.clone();
             self.sums = vec![0.0; values.len()];
@@ -198,13 +198,14 @@ impl Sums {
         self.samples += weight;
     }
 
-    fn add_by_name(&mut self, names: &Names, values: &[f64], samples: usize) {
+    fn add_by_name(&mut self, names: &OutputNames, values: &[f64], samples: usize) {
         let merged = |known: &[String], new: &[String]| {
             let added = new.iter().filter(|name| !known.contains(name));
             known.iter().chain(added).cloned().collect::<Vec<_>>()
         };
-        let all = Names { terms: merged(&self.names.terms, &names.terms), extras: merged(&self.names.extras, &names.extras) };
-        let list = |names: &Names| {
+        let all =
+            OutputNames { terms: merged(&self.names.terms, &names.terms), extras: merged(&self.names.extras, &names.extras) };
+        let list = |names: &OutputNames| {
             std::iter::once("")
                 .chain(names.terms.iter().chain(&names.extras).map(String::as_str))
                 .map(str::to_string)
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn steps_are_weighted_by_their_samples() {
         let mut sums = Sums::default();
-        let names = Names { terms: vec!["main".to_string()], extras: Vec::new() };
+        let names = OutputNames { terms: vec!["main".to_string()], extras: Vec::new() };
         sums.add(&names, [1.0, 1.0].into_iter(), 3);
         sums.add(&names, [6.0, 6.0].into_iter(), 2);
         assert_eq!(sums.ledger().total, 3.0);
@@ -274,7 +275,8 @@ mod tests {
 
     #[test]
     fn a_term_of_some_steps_counts_as_nothing_in_the_others() {
-        let names = |terms: &[&str]| Names { terms: terms.iter().map(|name| name.to_string()).collect(), extras: Vec::new() };
+        let names =
+            |terms: &[&str]| OutputNames { terms: terms.iter().map(|name| name.to_string()).collect(), extras: Vec::new() };
         let mut sums = Sums::default();
         sums.add(&names(&["main"]), [2.0, 2.0].into_iter(), 1);
         sums.add(&names(&["main", "extra"]), [6.0, 4.0, 2.0].into_iter(), 1);

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::net::checksum::Checksum;
 
-use super::kept::{OTHER_MODEL, key};
 use super::run::Run;
+use super::saved_variables::{OTHER_MODEL, key};
 use super::state::State;
 
 /// The numbers of a data set, as one.
@@ -18,12 +18,20 @@ fn content(data: &Dataset, checksum: Checksum) -> String {
     checksum.sum("", arrays.map(|array| ("", array)), "")
 }
 
-/// What messages call the checksum of the data after it.
-const DATA: &str = "as the checksum of the data";
+/// The entry of the checksum of the data.
+const DATA: &str = "data";
+
+/// Something that a saved run and the one that goes on from it have in common.
+struct Common {
+    /// The entry of the file.
+    key: String,
+    /// What messages call it, after its value.
+    what: String,
+    value: String,
+}
 
 impl<I: Tree, O: Tree> Run<'_, I, O> {
-    /// What messages call each thing after its value, and the value.
-    fn identity(&mut self, checksum: Checksum) -> Vec<(String, String)> {
+    fn identity(&mut self, checksum: Checksum) -> Vec<Common> {
         let contents = self.contents.take().filter(|(known, _)| *known == checksum).unwrap_or_else(|| {
             let validation = self.validation.as_ref().map_or_else(|| "none".to_string(), |data| content(data, checksum));
             (checksum, [content(&self.data, checksum), validation])
@@ -31,25 +39,30 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let (_, [data, validation]) = self.contents.insert(contents).clone();
         let options = &self.options;
         let entries = [
-            ("weights", self.steps.net.weights().len().to_string()),
-            ("samples", self.data.len().to_string()),
-            ("samples in a batch", options.batch_size.to_string()),
-            ("as `shuffle`", options.shuffle.to_string()),
-            ("as the seed of the model", self.steps.net.seed.to_string()),
-            ("as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
-            ("callbacks", options.callbacks.len().to_string()),
-            ("probes", options.recorder.probes().len().to_string()),
-            (DATA, data),
-            ("as the checksum of the validation data", validation),
+            ("weights", "weights", self.steps.net.weights().len().to_string()),
+            ("samples", "samples", self.data.len().to_string()),
+            ("batch_size", "samples in a batch", options.batch_size.to_string()),
+            ("shuffle", "as `shuffle`", options.shuffle.to_string()),
+            ("seed", "as the seed of the model", self.steps.net.seed.to_string()),
+            ("record_steps", "as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
+            ("callbacks", "callbacks", options.callbacks.len().to_string()),
+            ("probes", "probes", options.recorder.probes().len().to_string()),
+            (DATA, "as the checksum of the data", data),
+            ("validation", "as the checksum of the validation data", validation),
         ];
-        let probes = options.recorder.probes().iter().enumerate();
-        let probes = probes.map(|(index, probe)| (format!("as probe {index}"), probe.to_string()));
-        entries.into_iter().map(|(name, value)| (name.to_string(), value)).chain(probes).collect()
+        let entries = entries.into_iter().map(|(key, what, value)| Common { key: key.into(), what: what.into(), value });
+        let probes = options.recorder.probes().iter().enumerate().map(|(index, probe)| Common {
+            key: format!("probe/{index}"),
+            what: format!("as probe {index}"),
+            value: probe.to_string(),
+        });
+        entries.chain(probes).collect()
     }
 
     /// The same, to be saved.
     pub(super) fn identity_state(&mut self) -> State {
-        self.identity(Checksum::Xxh3).into_iter().fold(State::new(), |state, (name, value)| state.with_text(name, &value))
+        let identity = self.identity(Checksum::Xxh3).into_iter();
+        identity.fold(State::new(), |state, common| state.with_text(common.key, &common.value))
     }
 
     /// That a saved run was of this data, these options and a model with these weights.
@@ -60,11 +73,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
         }
         let saved = state.part("identity");
-        for (name, now) in self.identity(Checksum::of(&saved.text(DATA)?)) {
-            let before = saved.text(&name)?;
+        for Common { key, what, value: now } in self.identity(Checksum::of(&saved.text(DATA)?)) {
+            let before = saved.text(&key)?;
             // A model that is not built yet is built by its first step.
-            if before != now && !(name == "weights" && weights.is_empty()) {
-                let message = format!("the saved run had {before} {name}, and this one has {now}");
+            if before != now && !(key == "weights" && weights.is_empty()) {
+                let message = format!("the saved run had {before} {what}, and this one has {now}");
                 let help = "resume with the data and options that it was saved with, or delete its file to begin anew";
                 return Err(Error::new(ErrorKind::Data, message).help(help));
             }

@@ -10,11 +10,11 @@ mod forged;
 mod functions;
 pub mod history;
 mod identity;
-mod kept;
 mod ledgers;
 pub mod probes;
 mod resume;
 mod run;
+mod saved_variables;
 pub(crate) mod state;
 mod stepper;
 

@@ -51,12 +51,12 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let reset = if self.current.begun { Vec::new() } else { self.metric_variables() };
         let mut state = State::new()
             .with("epochs", self.epoch() as f64)
-            .with("model epochs", trained)
+            .with("model_epochs", trained)
             .with("usual", self.usual)
             .with("begun", self.current.begun)
             .with("batches", self.current.batches as f64)
             .with("skipped", self.current.skipped as f64)
-            .with("non-finite", self.current.non_finite as f64)
+            .with("non_finite", self.current.non_finite as f64)
             .with("seconds", self.current.seconds())
             .with("stopped", self.training.is_stopped());
         if let Some(error) = &self.current.error {
@@ -69,7 +69,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         state.insert("steps", self.options.steps.state());
         state.insert("reported", logs_state(&self.training.reported()));
         for (index, callback) in self.options.callbacks.iter().enumerate() {
-            state.insert(&format!("callback {index}"), callback.state());
+            state.insert(&format!("callback/{index}"), callback.state());
         }
         state.insert("variables", self.kept.state(&reset));
         state
@@ -105,11 +105,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// Goes on from a saved run. All that is read is checked, and no variable has changed where that fails.
     fn resume(&mut self, state: &State) -> Result<()> {
         self.require_same(state)?;
-        let epochs = state.count("model epochs")?;
+        let epochs = state.count("model_epochs")?;
         *self.training.history_mut() = History::from_state(&state.part("history"), state.count("epochs")?)?;
         self.current.begun = state.flag("begun")?;
         self.current.batches = state.count_at_most("batches", self.training.batches())?;
-        (self.current.skipped, self.current.non_finite) = (state.count("skipped")?, state.count("non-finite")?);
+        (self.current.skipped, self.current.non_finite) = (state.count("skipped")?, state.count("non_finite")?);
         self.current.sums = Sums::from_state(&state.part("sums"))?;
         self.options.steps.restore(&state.part("steps"))?;
         self.training.begin_epoch(self.epoch());
@@ -129,7 +129,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.resumed = Some(epochs);
         self.kept.restore(&state.part("variables"))?;
         let mut callbacks = self.options.callbacks.iter_mut().enumerate();
-        let restored = callbacks.try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback {index}"))));
+        let restored = callbacks.try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback/{index}"))));
         restored.inspect_err(|_| self.kept.undo())
     }
 }

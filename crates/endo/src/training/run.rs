@@ -14,7 +14,7 @@ use crate::graph::Tree;
 use crate::metrics::Metric;
 use crate::net::checksum::Checksum;
 use crate::net::distinct;
-use crate::step::cache::{Kind, Names};
+use crate::step::cache::{OutputNames, StepKind};
 use crate::step::{Batch, BatchBuffers, Runner, Steps};
 
 use super::callbacks::Training;
@@ -22,7 +22,7 @@ use super::evaluate::test;
 use super::fit::{Fit, NonFinite};
 use super::functions::Functions;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
-use super::kept::Kept;
+use super::saved_variables::SavedVariables;
 
 /// Epochs and batches of a training, for a loop of one's own: everything that [`fit`](crate::model::Model::fit) does but the step.
 ///
@@ -59,7 +59,7 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) options: Fit<'a>,
     pub(super) training: Training<'a>,
     pub(super) runner: Runner<'a, I, O>,
-    pub(super) kept: Kept,
+    pub(super) kept: SavedVariables,
     pub(super) metrics: Vec<&'a dyn Metric>,
     /// What was run of the user's own functions.
     pub(super) functions: Functions,
@@ -152,7 +152,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             validation.as_ref().map_or(Ok(()), |validation| steps.check_targets(validation))?;
         }
         let training = Training::new([options.epochs, batches], steps);
-        let mut runner = Runner::new(steps, Kind::Train);
+        let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
@@ -163,7 +163,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             options,
             training,
             runner,
-            kept: Kept::default(),
+            kept: SavedVariables::default(),
             metrics: Vec::new(),
             functions: Functions::default(),
             order,
@@ -314,7 +314,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
         values.insert(0, values.iter().sum());
         self.training.batch_terms().set(&names, values.iter().copied());
-        self.current.sums.add(&Names { terms: names, extras: Vec::new() }, values.into_iter(), samples);
+        self.current.sums.add(&OutputNames { terms: names, extras: Vec::new() }, values.into_iter(), samples);
         self.current.batch = Some(Done::Recorded);
         Ok(())
     }
@@ -466,8 +466,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 fn run_saved<'r, I: Tree, O: Tree>(
     runner: &'r mut Runner<'_, I, O>,
     batch: Batch<'_>,
-    kept: &mut Kept,
-) -> Result<(&'r Names, &'r [Array])> {
+    kept: &mut SavedVariables,
+) -> Result<(&'r OutputNames, &'r [Array])> {
     let eager = runner.eager_variables().is_some();
     if if eager { kept.is_waiting() } else { !runner.has_run(batch) } {
         kept.adopt(&runner.variables(batch)?)?;

@@ -66,7 +66,7 @@ impl PartialEq for State {
 /// Whole numbers up to this one are exact in an `f64`.
 const EXACT: f64 = (1_u64 << 53) as f64;
 
-pub(super) const SEAL: Seal = Seal { entry: "endo.run", format: 2, oldest: 1, what: "a run" };
+pub(super) const SEAL: Seal = Seal { entry: "endo.run", format: 3, oldest: 1, what: "a run" };
 
 impl State {
     /// Nothing yet.
@@ -248,11 +248,46 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failure("cannot read", path, &error)),
         };
-        SEAL.open(&bytes).map(|(arrays, _)| Some(State { arrays, ..State::default() })).map_err(|what| {
+        let state = |arrays: BTreeMap<String, Array>| {
+            let arrays = arrays.into_iter().map(|(entry, array)| (current_name(&entry), array)).collect();
+            State { arrays, ..State::default() }
+        };
+        SEAL.open(&bytes).map(|(arrays, _)| Some(state(arrays))).map_err(|what| {
             let help = "delete the file to begin anew, or put a whole one in its place";
             Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display())).help(help)
         })
     }
+}
+
+/// Entries of the formats before 3 that have another name now: the folder in which they are, what they begin with, and the same now.
+const RENAMED: [(&str, &str, &str); 13] = [
+    ("", "model epochs", "model_epochs"),
+    ("", "non-finite", "non_finite"),
+    ("", "callback ", "callback/"),
+    ("probes/", "term readings", "term_readings"),
+    ("probes/", "series ", "series/"),
+    ("identity/", "samples in a batch", "batch_size"),
+    ("identity/", "as `shuffle`", "shuffle"),
+    ("identity/", "as the seed of the model", "seed"),
+    ("identity/", "as `record_steps`", "record_steps"),
+    ("identity/", "as probe ", "probe/"),
+    ("identity/", "as the checksum of the validation data", "validation"),
+    ("identity/", "as the checksum of the data", "data"),
+    ("history/", "validation t", "validation_t"),
+];
+
+/// The name of an entry that may have been written by a version before.
+fn current_name(entry: &str) -> String {
+    for (folder, before, now) in RENAMED {
+        let Some(name) = entry.strip_prefix(folder) else { continue };
+        // The columns of a history are numbered.
+        let (number, name) = if folder == "history/" { name.split_once('/').unwrap_or(("", name)) } else { ("", name) };
+        if let Some(rest) = name.strip_prefix(before) {
+            let number = if number.is_empty() { String::new() } else { format!("{number}/") };
+            return format!("{folder}{number}{now}{rest}");
+        }
+    }
+    entry.to_string()
 }
 
 /// The type and shape of an array, as messages call it.

@@ -5,7 +5,7 @@
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
-use crate::step::cache::Kind;
+use crate::step::cache::StepKind;
 use crate::step::{Batch, BatchBuffers, Runner, Steps};
 
 /// Single training steps on rows of a data set, without allocation after the first: a bare loop for benchmarks and for loops
@@ -35,7 +35,7 @@ impl<'m, I: Tree, O: Tree> Stepper<'m, I, O> {
     pub(crate) fn new(steps: &'m Steps<I, O>, data: &'m Dataset, batch_size: usize) -> Result<Self> {
         steps.compiled()?;
         data.rows(0..batch_size)?;
-        Ok(Self { steps, runner: Runner::new(steps, Kind::Train), data, buffers: BatchBuffers::default() })
+        Ok(Self { steps, runner: Runner::new(steps, StepKind::Train), data, buffers: BatchBuffers::default() })
     }
 
     /// Trains on the samples at `indices`, as many as the stepper was made for, and returns the loss.

@@ -277,8 +277,8 @@ fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
         refused("steps/counts", counts.into()),
         "`steps/counts` has to be a whole number that is not negative, and is NaN"
     );
-    let negative = "`callback 0/waited` has to be a whole number that is not negative, and is -1";
-    assert_eq!(refused("callback 0/waited", (-1.0).into()), negative);
+    let negative = "`callback/0/waited` has to be a whole number that is not negative, and is -1";
+    assert_eq!(refused("callback/0/waited", (-1.0).into()), negative);
     let other = "the saved run is of another model: variable `lambda/dense/kernel` is f32[3, 8], got f32[8, 3]";
     assert_eq!(refused("variables/lambda/dense/kernel", Array::zeros([8, 3], DType::F32)), other);
 }

@@ -8,10 +8,10 @@ use std::cell::RefCell;
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::step::cache::{Key, Kind, Made, Step};
+use crate::step::cache::{Step, StepKey, StepKind, StepOutputs};
 use crate::step::conclude;
-use crate::step::probe_request::{Missing, Watch};
-use crate::step::show::{Look, Seen};
+use crate::step::probe_request::{ProbeRequest, UnmatchedProbe};
+use crate::step::show::{ProbeView, ProbedStep};
 use crate::trace::{Context, Function};
 use crate::variable::Variable;
 
@@ -20,7 +20,7 @@ use crate::variable::Variable;
 pub(crate) struct Beside {
     known: Vec<Known>,
     /// What was shown node by node, and the values in which it is.
-    eager: (Made, Vec<Missing>, Vec<Array>),
+    eager: (StepOutputs, Vec<UnmatchedProbe>, Vec<Array>),
 }
 
 /// What a function shows on arrays of some shapes.
@@ -29,7 +29,7 @@ struct Known {
     function: u64,
     /// Its outputs are those of its last run.
     step: Step,
-    missing: Vec<Missing>,
+    missing: Vec<UnmatchedProbe>,
 }
 
 /// More are not kept: functions that are made anew for each batch must not fill the memory.
@@ -42,9 +42,9 @@ impl Beside {
         &'s mut self,
         function: &'f mut Function<'_, N, M>,
         inputs: [&Array; N],
-        due: &[Watch],
+        due: &[ProbeRequest],
         deny_warnings: bool,
-    ) -> Result<(&'f [Array; M], Look<'s>)> {
+    ) -> Result<(&'f [Array; M], ProbeView<'s>)> {
         if function.is_eager() {
             let found = RefCell::default();
             let (outputs, values) = function.run_nodes(inputs, |cx| {
@@ -53,14 +53,14 @@ impl Beside {
             })?;
             let (made, missing) = found.into_inner();
             self.eager = (made, missing, values);
-            let (Made { shown, .. }, missing, values) = &self.eager;
-            return Ok((outputs, Look { shown, missing, outputs: values }));
+            let (StepOutputs { shown, .. }, missing, values) = &self.eager;
+            return Ok((outputs, ProbeView { shown, missing, outputs: values }));
         }
         function.lay_out(inputs)?;
         let index = self.find(function, inputs, due)?;
         let Known { step: Step { program, shown, outputs: values, .. }, missing, .. } = &mut self.known[index];
         program.run(&inputs, values, function.pool())?;
-        Ok((function.run(inputs)?, Look { shown, missing, outputs: values }))
+        Ok((function.run(inputs)?, ProbeView { shown, missing, outputs: values }))
     }
 
     #[track_caller]
@@ -68,7 +68,7 @@ impl Beside {
         &mut self,
         function: &Function<'_, N, M>,
         inputs: [&Array; N],
-        due: &[Watch],
+        due: &[ProbeRequest],
     ) -> Result<usize> {
         let (id, counts) = (function.id(), [N, 0, 0]);
         let fits = |known: &Known| known.function == id && known.step.key.fits(counts, inputs.into_iter(), due);
@@ -80,7 +80,7 @@ impl Beside {
         if self.known.len() >= KEPT {
             self.known.remove(0);
         }
-        let key = Key::new(Kind::Train, counts, &inputs, Vec::new(), due);
+        let key = StepKey::new(StepKind::Train, counts, &inputs, Vec::new(), due);
         let (made, missing) = found.into_inner();
         self.known.push(Known { function: id, step: Step::new(key, graph, made, false)?, missing });
         Ok(self.known.len() - 1)
@@ -89,14 +89,14 @@ impl Beside {
 
 /// What a function shows once its closure has run: of the weights of its layers, and of what else its optimizers were given
 /// gradients of.
-fn show(due: &[Watch], cx: &mut Context, found: &RefCell<(Made, Vec<Missing>)>) -> Vec<Tensor> {
+fn show(due: &[ProbeRequest], cx: &mut Context, found: &RefCell<(StepOutputs, Vec<UnmatchedProbe>)>) -> Vec<Tensor> {
     let mut weights: Vec<Variable> = cx.weights().cloned().collect();
     for given in cx.given_gradients() {
         if !weights.contains(&given.weight) {
             weights.push(given.weight.clone());
         }
     }
-    let (shown, missing, values) = Seen { first: 0, terms: &[], weights: &weights }.show(due, cx);
-    *found.borrow_mut() = (Made { shown, ..Made::default() }, missing);
+    let (shown, missing, values) = ProbedStep { first: 0, terms: &[], weights: &weights }.show(due, cx);
+    *found.borrow_mut() = (StepOutputs { shown, ..StepOutputs::default() }, missing);
     values
 }

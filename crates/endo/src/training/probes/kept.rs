@@ -32,16 +32,16 @@ impl Recorder {
         for (index, series) in self.series.iter().enumerate() {
             let ([seen, stride], readings) = series.readings.parts();
             let about = [series.probe, seen, stride, readings.len()].map(|number| number as f64);
-            state = state.with(format!("series {index}/about"), about).with(format!("series {index}/path/{}", series.path), 0.0);
+            state = state.with(format!("series/{index}/about"), about).with(format!("series/{index}/path/{}", series.path), 0.0);
             let cells = readings.iter().enumerate();
             let cells = cells.flat_map(|(row, reading)| cells_of(reading).map(move |(name, value)| (row, name, value)));
-            state.insert(&format!("series {index}/readings"), table(readings.len(), cells));
+            state.insert(&format!("series/{index}/readings"), table(readings.len(), cells));
         }
         let ([seen, stride], terms) = self.terms.parts();
         state = state.with("terms", [seen, stride, terms.len()].map(|number| number as f64));
         let cells = terms.iter().enumerate();
         let cells = cells.flat_map(|(row, reading)| cells_of_terms(reading).map(move |(name, value)| (row, name, value)));
-        state.insert("term readings", table(terms.len(), cells));
+        state.insert("term_readings", table(terms.len(), cells));
         let sums = self.sums.iter().flat_map(|(name, sum, count)| [(0, name.clone(), *sum), (1, name.clone(), *count as f64)]);
         state.insert("sums", table(2, sums));
         state
@@ -52,7 +52,7 @@ impl Recorder {
         self.after = state.flag("after")?;
         self.series.clear();
         for index in 0..state.count("series")? {
-            let part = state.part(&format!("series {index}"));
+            let part = state.part(&format!("series/{index}"));
             let [probe, seen, stride, count] = part.counts("about")?;
             let watch = self.probes.get(probe).map(|probe| &probe.watch);
             let watch =
@@ -67,7 +67,7 @@ impl Recorder {
             self.series.push(ValueSeries { probe, path, latest: None, readings });
         }
         let [seen, stride, count] = state.counts("terms")?;
-        let kept = counted_rows(&state.part("term readings"), count)?.into_iter();
+        let kept = counted_rows(&state.part("term_readings"), count)?.into_iter();
         let kept = kept.map(|cells| term_reading(state, &cells)).collect::<Result<_>>()?;
         self.terms = Series::from_parts([seen, stride], kept).ok_or_else(|| uneven(state, "terms"))?;
         let mut sums = rows(&state.part("sums"))?;
@@ -142,8 +142,8 @@ fn term_reading(state: &State, cells: &[(String, f64)]) -> Result<TermReading> {
     for (name, value) in cells {
         let (kind, name) = name.split_once('/').unwrap_or((name, ""));
         match (kind, pair_from(name)) {
-            ("step", _) => reading.step = state.whole("term readings/step", *value, usize::MAX)?,
-            ("epoch", _) => reading.epoch = state.whole("term readings/epoch", *value, usize::MAX)?,
+            ("step", _) => reading.step = state.whole("term_readings/step", *value, usize::MAX)?,
+            ("epoch", _) => reading.epoch = state.whole("term_readings/epoch", *value, usize::MAX)?,
             ("term", _) => reading.terms.push(TermGradient { name: name.to_string(), norm: *value, layers: Vec::new() }),
             ("layer", Some([term, layer])) => {
                 let known = reading.terms.iter_mut().find(|known| known.name == term);

@@ -26,7 +26,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::prelude::*;
-    use crate::step::cache::{Kind, Step};
+    use crate::step::cache::{Step, StepKind};
 
     fn data() -> Dataset {
         let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
@@ -46,7 +46,8 @@ mod tests {
 
     /// The steps in which nothing is read, and the others.
     fn steps(model: &Model) -> (Vec<Arc<Step>>, Vec<Arc<Step>>) {
-        let steps: Vec<Arc<Step>> = model.steps.known().iter().filter(|step| step.key.kind == Kind::Train).cloned().collect();
+        let steps: Vec<Arc<Step>> =
+            model.steps.cache.known().iter().filter(|step| step.key.kind == StepKind::Train).cloned().collect();
         steps.into_iter().partition(|step| step.key.due.is_empty())
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
-use crate::step::probe_request::{ProbeKind, Watch};
+use crate::step::probe_request::{ProbeKind, ProbeRequest};
 use crate::trace::pattern::Pattern;
 
 /// The steps between two readings unless set.
@@ -52,7 +52,7 @@ const EVERY: usize = 100;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Probe {
-    pub(super) watch: Watch,
+    pub(super) watch: ProbeRequest,
     pub(super) every: usize,
     pub(super) folder: Option<PathBuf>,
     histogram: Option<usize>,
@@ -61,7 +61,7 @@ pub struct Probe {
 /// What it reads, how often, and how.
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Watch { kind, pattern, bins, raw } = &self.watch;
+        let ProbeRequest { kind, pattern, bins, raw } = &self.watch;
         let raw = if *raw { ", raw" } else { "" };
         write!(f, "{kind} `{}` every {} steps, {bins} bins{raw}", pattern.text(), self.every)
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Probe {
 
 impl Probe {
     fn new(kind: ProbeKind, pattern: impl Into<String>) -> Self {
-        let watch = Watch { kind, pattern: Pattern::new(pattern), bins: 0, raw: false };
+        let watch = ProbeRequest { kind, pattern: Pattern::new(pattern), bins: 0, raw: false };
         Self { watch, every: EVERY, folder: None, histogram: None }
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::step::lints;
-use crate::step::probe_request::{ProbeKind, Shown, Watch};
-use crate::step::show::Look;
+use crate::step::probe_request::{ProbeKind, ProbeOutput, ProbeRequest};
+use crate::step::show::ProbeView;
 use crate::training::callbacks::Callback;
 use crate::training::history::History;
 
@@ -87,7 +87,7 @@ impl Recorder {
     }
 
     /// What the step has to show.
-    pub fn due(&self) -> Vec<Watch> {
+    pub fn due(&self) -> Vec<ProbeRequest> {
         self.due.iter().map(|&index| self.probes[index].watch.clone()).collect()
     }
 
@@ -99,14 +99,14 @@ impl Recorder {
     /// Takes what something that was run has shown; when it began, and whether it was traced first.
     pub fn read(
         &mut self,
-        look: Look<'_>,
+        look: ProbeView<'_>,
         (started, traced): (Option<Instant>, bool),
         callbacks: &mut [Box<dyn Callback + '_>],
     ) -> Result<()> {
         let Some(started) = started else { return Ok(()) };
         for shown in look.shown {
             match shown {
-                Shown::Value(value) => {
+                ProbeOutput::Value(value) => {
                     let probe = self.due[value.watch];
                     let place = self.place(probe, &value.path);
                     let reading = Reading::of(value, self.series[place].path.clone(), look.outputs, self.step);
@@ -117,7 +117,7 @@ impl Recorder {
                     callbacks.iter_mut().try_for_each(|callback| callback.reading(&reading))?;
                     self.series[place].readings.push(reading);
                 }
-                Shown::Terms(terms) => {
+                ProbeOutput::Terms(terms) => {
                     let reading = TermReading::of(terms, look.outputs, self.step);
                     callbacks.iter_mut().try_for_each(|callback| callback.term_reading(&reading))?;
                     self.add_up(&reading);

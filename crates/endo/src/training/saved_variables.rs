@@ -16,7 +16,7 @@ pub(super) const OTHER_MODEL: &str =
     "resume with the model, optimizer and metrics that the run was saved with, or delete its file";
 
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct SavedVariables {
     known: Vec<(String, Variable)>,
     /// Their identities.
     seen: HashSet<u64>,
@@ -31,7 +31,7 @@ pub(crate) struct Kept {
     unsaved: Option<String>,
 }
 
-impl Kept {
+impl SavedVariables {
     /// Takes the values of a saved run: for the variables that are known, and for those to come.
     pub fn restore(&mut self, state: &State) -> Result<()> {
         self.restored = true;
@@ -135,10 +135,10 @@ mod tests {
         let variables = |first: f32| ["a", "b", "a"].map(|name| Variable::new(name, first));
         let (old, new) = (variables(0.0), variables(0.0));
         old.iter().zip([1.0_f32, 2.0, 3.0]).for_each(|(variable, value)| variable.set(&value.into()).unwrap());
-        let mut kept = Kept::default();
+        let mut kept = SavedVariables::default();
         kept.adopt(&old).unwrap();
         let state = kept.state(&[]);
-        let mut resumed = Kept::default();
+        let mut resumed = SavedVariables::default();
         resumed.adopt(&new[..1]).unwrap();
         resumed.restore(&state).unwrap();
         assert_eq!(resumed.state(&[]), state); // what was not seen yet is saved again
@@ -151,11 +151,11 @@ mod tests {
     fn no_two_variables_are_saved_as_one() {
         let names = ["a", "a#2", "a#1", "a", "a#2", "a#2#1", "a#", "a#", "#1", "", "", "a#x"];
         let variables: Vec<Variable> = (0..).zip(names).map(|(value, name)| Variable::new(name, value)).collect();
-        let mut kept = Kept::default();
+        let mut kept = SavedVariables::default();
         kept.adopt(&variables).unwrap();
         assert_eq!(kept.state(&[]).iter().count(), names.len());
         let again: Vec<Variable> = names.iter().map(|name| Variable::new(*name, 0)).collect();
-        let mut resumed = Kept::default();
+        let mut resumed = SavedVariables::default();
         resumed.restore(&kept.state(&[])).unwrap();
         resumed.adopt(&again).unwrap();
         assert!((0..).zip(&again).all(|(value, variable)| variable.value() == Array::from(value)));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_run_of_another_model_is_refused() {
-        let mut kept = Kept::default();
+        let mut kept = SavedVariables::default();
         kept.restore(&State::new().with("bias", 1.0_f32).with("kernel", [1.0_f32, 2.0])).unwrap();
         let [bias, kernel] = ["bias", "kernel"].map(|name| Variable::new(name, 0.0_f32));
         let error = kept.adopt([&bias, &kernel]).unwrap_err();
