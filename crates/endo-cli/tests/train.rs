@@ -68,8 +68,8 @@ fn the_regressor_s_weights_are_in_the_model_by_name_with_the_scaling() {
     let kernels = [[3, 30], [30, 30], [30, 30], [30, 30], [30, 30]];
     for (layer, kernel) in kernels.iter().enumerate() {
         let name = if layer == 0 { "dense".to_string() } else { format!("dense_{layer}") };
-        assert_eq!(shape(&format!("sequential/net/{name}/kernel")), kernel);
-        assert_eq!(shape(&format!("sequential/net/{name}/bias")), kernel[1..]);
+        assert_eq!(shape(&format!("net/{name}/kernel")), kernel);
+        assert_eq!(shape(&format!("net/{name}/bias")), kernel[1..]);
     }
     let mean = file.tensor("sequential/encoding/mean").unwrap().data()[..8].try_into().map(f64::from_le_bytes).unwrap();
     assert!((mean - 50.0).abs() < 5.0, "the first column goes from 0 to 99, and its mean is {mean}");

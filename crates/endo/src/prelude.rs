@@ -41,6 +41,7 @@ pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, TensorSpec, Weight};
 pub use crate::training::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, Epoch, Fit, History, LambdaCallback, LearningRateScheduler, Ledger,
-    Logs, ModelCheckpoint, NonFinite, Predictor, Probe, Reading, ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
+    Logs, ModelCheckpoint, NonFinite, Predictor, Probe, Reading, ReduceLrOnPlateau, TensorBoard, Terms, Training,
+    VariableScheduler,
 };
 pub use crate::variable::Variable;

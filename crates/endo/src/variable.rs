@@ -31,6 +31,7 @@ struct Inner {
     shape: Shape,
     dtype: DType,
     trainable: AtomicBool,
+    frozen: AtomicBool,
     place: Mutex<Place>,
 }
 
@@ -68,6 +69,7 @@ impl Variable {
             shape: value.shape().clone(),
             dtype: value.dtype(),
             trainable: AtomicBool::new(true),
+            frozen: AtomicBool::new(false),
             place: Mutex::new(Place { block: block.clone(), offset: 0 }),
         }));
         block.write().members.push(Arc::downgrade(&variable.0));
@@ -101,12 +103,39 @@ impl Variable {
         self.0.dtype
     }
 
-    /// Whether an optimizer may change it.
+    /// Whether an optimizer may change it: whether it is trainable and not frozen.
     pub fn is_trainable(&self) -> bool {
-        self.0.trainable.load(Ordering::Relaxed)
+        self.0.trainable.load(Ordering::Relaxed) && !self.is_frozen()
     }
 
-    /// Lets optimizers change it, or not. Takes effect in what is compiled or traced afterwards.
+    /// Freezes it, with a layer or model that it belongs to: optimizers leave it as it is, and so do layers that keep statistics in it.
+    /// Whether it is trainable otherwise is remembered.
+    ///
+    /// ```
+    /// # use endo::Variable;
+    /// let [kernel, moving_mean] = [Variable::new("kernel", 1.0_f32), Variable::new("moving_mean", 0.0_f32).frozen()];
+    /// for variable in [&kernel, &moving_mean] {
+    ///     variable.freeze();
+    ///     variable.unfreeze();
+    /// }
+    /// assert!(kernel.is_trainable() && !moving_mean.is_trainable());
+    /// ```
+    pub fn freeze(&self) {
+        self.0.frozen.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes back [`freeze`](Self::freeze).
+    pub fn unfreeze(&self) {
+        self.0.frozen.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it is frozen by [`freeze`](Self::freeze).
+    pub fn is_frozen(&self) -> bool {
+        self.0.frozen.load(Ordering::Relaxed)
+    }
+
+    /// Lets optimizers change it, or not; one that is [frozen](Self::freeze) they leave as it is all the same. Takes effect in what is
+    /// compiled or traced afterwards.
     pub fn set_trainable(&self, trainable: bool) {
         self.0.trainable.store(trainable, Ordering::Relaxed);
     }

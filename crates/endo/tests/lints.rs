@@ -70,7 +70,7 @@ fn a_weight_that_no_term_reaches() {
         lost.apply(x, cx); // <- the layer
         used.apply(x, cx)
     });
-    let text = "the loss does not depend on `lambda/lost/kernel`: training leaves it as it is; freeze it if that is meant";
+    let text = "the loss does not depend on `lost/kernel`: training leaves it as it is; freeze it if that is meant";
     assert_eq!(warnings(model), [format!("{}{text}", at("the layer"))]);
 }
 

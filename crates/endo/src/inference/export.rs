@@ -10,12 +10,13 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
-use crate::graph::{Graph, SavedGraph, Tree};
-use crate::net::distinct;
+use crate::graph::{Graph, SavedGraph, Tensor, Tree};
 use crate::net::sealed::Seal;
+use crate::net::{distinct, first, structure};
 use crate::ops;
 use crate::shape::Shape;
 use crate::step::Steps;
+use crate::trace::Context;
 
 use super::predict;
 
@@ -52,7 +53,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let graph = |rows: usize| -> Result<(usize, Graph)> {
             let zeros = |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
             let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
-            Ok((rows, self.net.graph(&arrays.iter().collect::<Vec<_>>(), false)?))
+            Ok((rows, self.predict_graph(&arrays.iter().collect::<Vec<_>>())?))
         };
         let graphs = ROWS.into_iter().map(graph).collect::<Result<Vec<_>>>()?;
         let mut saved = SavedGraph::new(&graphs, &self.net.output_names(), ops::saved::named)?;
@@ -65,9 +66,25 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 "a model that predicts returns one row for each row of its input, and no other axis depends on their number";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
-        distinct(&mut saved.variables, &[]);
+        // As files of weights call them.
+        let (weights, used) = (self.net.named_weights(), &graphs[0].1.variables);
+        for (entry, variable) in saved.variables.iter_mut().zip(used) {
+            if let Some((name, _)) = weights.iter().find(|(_, weight)| weight == variable) {
+                entry.0.clone_from(name);
+            }
+        }
+        distinct(&mut saved.variables, first, &[]);
         let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();
-        distinct(&mut saved.constants, &taken);
+        distinct(&mut saved.constants, first, &taken);
         Ok(saved)
+    }
+
+    /// What `predict` computes of inputs of the shapes and types of these.
+    #[track_caller]
+    fn predict_graph(&self, inputs: &[&Array]) -> Result<Graph> {
+        let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
+            structure(inputs, cx).map_or_else(Vec::new, |inputs| self.predict_step(inputs, cx))
+        });
+        Ok(self.net.tracing(false).graph(inputs, closure)?.0)
     }
 }

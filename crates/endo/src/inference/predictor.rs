@@ -232,6 +232,7 @@ impl Predictor {
             program: Program::new(&graph)?,
             names: OutputNames::default(),
             shown: Vec::new(),
+            states: Vec::new(),
             warned: false,
             outputs,
         };

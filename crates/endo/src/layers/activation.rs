@@ -71,7 +71,7 @@ mod tests {
         let layer = Activation::new("relu").activity_regularizer(L1(2.0)).name("code");
         let mut f = Function::new(|[x], cx| {
             layer.apply(&x, cx);
-            assert_eq!(cx.loss_terms()[0].name, "code/activity");
+            assert_eq!(cx.loss_terms()[0].path, "code/activity");
             [cx.loss_terms()[0].value.clone()]
         });
         let [penalty] = f.run([&[[-1.0_f32, 3.0], [1.0, 0.0]].into()]).unwrap();

@@ -87,7 +87,7 @@ mod tests {
         let mut f = Function::new(|[x], cx| {
             let y = layer.apply(&x, cx) * 2.0;
             layer.apply(&y, cx);
-            let names: Vec<&str> = cx.loss_terms().iter().map(|term| term.name.as_str()).collect();
+            let names: Vec<&str> = cx.loss_terms().iter().map(|term| term.path.as_str()).collect();
             assert_eq!(names, ["activity_regularization/activity", "activity_regularization/activity_1"]);
             [cx.losses()[0].clone() + &cx.losses()[1]]
         });

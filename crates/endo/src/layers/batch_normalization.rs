@@ -155,7 +155,10 @@ impl BatchNormalization {
 
     fn is_frozen(&self) -> bool {
         let affine: Vec<&Variable> = self.gamma().into_iter().chain(self.beta()).collect();
-        !self.trainable || (!affine.is_empty() && affine.iter().all(|variable| !variable.is_trainable()))
+        let statistics = self.moving_mean().into_iter().chain(self.moving_variance());
+        !self.trainable
+            || statistics.into_iter().any(Variable::is_frozen)
+            || (!affine.is_empty() && affine.iter().all(|variable| !variable.is_trainable()))
     }
 
     #[track_caller]

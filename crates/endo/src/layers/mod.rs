@@ -37,6 +37,7 @@ use std::sync::Arc;
 use crate::graph::{Tensor, Tree};
 use crate::named::Hyperparameters;
 use crate::trace::Context;
+use crate::variable::Variable;
 
 pub use activation::Activation;
 pub use activity_regularization::ActivityRegularization;
@@ -137,6 +138,45 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         }
         cx.leave(&outputs.tensors());
         outputs
+    }
+
+    /// Calls the layer with other values for some of its weights than their own: each weight's value is the tensor beside it, and
+    /// gradients go through the tensors. So an update can be tried without being made (MAML), and a net can make the weights of another
+    /// (hypernetworks). The weights have to be there: build the layer or model before.
+    ///
+    /// One step of model-agnostic meta-learning (Finn, Abbeel and Levine 2017, arXiv:1703.03400, algorithm 1) with the second-order
+    /// terms:
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let model = Model::new(Dense::new(1).use_bias(false).kernel_initializer(Ones));
+    /// model.build([1, 1])?;
+    /// let weights = model.trainable_weights();
+    /// let optimizer = Sgd::new(0.01);
+    /// let mut step = Function::new(|[x, y], cx| {
+    ///     let loss = mean_squared_error(&y, &model.apply(&x, cx)).mean();
+    ///     let gradients = cx.gradients(&loss, &weights).into_tensors();
+    ///     let adapted: Vec<(Variable, Tensor)> = weights
+    ///         .iter()
+    ///         .zip(gradients)
+    ///         .map(|(weight, gradient)| (weight.clone(), cx.read(weight) - 0.1 * gradient.unwrap()))
+    ///         .collect();
+    ///     let loss = mean_squared_error(&y, &model.apply_with(&adapted, &x, cx)).mean();
+    ///     let gradients = cx.gradients(&loss, &weights);
+    ///     optimizer.apply(&gradients, cx);
+    ///     [gradients.into_tensors().remove(0).unwrap()]
+    /// });
+    /// // The adapted weight is w - 0.1 * 2 w = 0.8 w, so the loss is 0.64 w^2 and its slope at 1 is 1.28.
+    /// let slope = step.run([&[[1.0_f32]].into(), &[[0.0_f32]].into()])?[0].item()?;
+    /// assert!((slope - 1.28).abs() < 1e-6);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Of the trace: if a value has not the shape and type of its weight, or the layer does not use a weight, or assigns it.
+    #[track_caller]
+    fn apply_with(&self, weights: &[(Variable, Tensor)], inputs: &I, cx: &mut Context) -> O {
+        cx.with_values(weights, Location::caller(), |cx| self.apply(inputs, cx))
     }
 }
 

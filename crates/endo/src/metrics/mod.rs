@@ -127,10 +127,11 @@ pub trait Metric: Send + Sync {
     where
         Self: Clone + Sized + 'static,
     {
-        let metric = self.clone();
+        let (metric, held) = (self.clone(), self.clone());
         cx.hold_metric(HeldMetric {
+            is_outside: false,
             name: Metric::name(self).to_string(),
-            variables: self.variables(),
+            variables: Arc::new(move || held.variables()),
             hyperparameters: self.hyperparameters(),
             result: Arc::new(move |cx| metric.result(cx)),
         });

@@ -10,7 +10,7 @@ use crate::graph::Tree;
 use crate::metrics::{IntoMetrics, Metric};
 use crate::optimizers::Optimizer;
 use crate::step::balance::Balancing;
-use crate::step::{Balance, Compiled, CustomStep, IntoLosses, IntoOptimizer, Terms, TrainStep};
+use crate::step::{Balance, BatchStep, Compiled, IntoLosses, IntoOptimizer, LossStep, PredictStep, Terms};
 use crate::trace::Context;
 
 use super::Model;
@@ -60,7 +60,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// those in the terms themselves stay what they are; the rule sees the terms with them.
     ///
     /// It belongs to the model's own steps: `fit`, `train_on_batch`, validation, and what [`train_step`](Self::train_step) makes of
-    /// [`TrainStep::losses`](crate::model::TrainStep::losses). A function that [`Run::step`](crate::training::Run::step) runs makes its loss
+    /// [`BatchStep::losses`](crate::model::BatchStep::losses). A function that [`Run::step`](crate::training::Run::step) runs makes its loss
     /// itself, without these weights, which is a warning; the validation of such a loop has them.
     ///
     /// # Errors
@@ -108,10 +108,63 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[track_caller]
     pub fn train_step(
         &mut self,
-        step: impl Fn(&TrainStep<'_, I, O>, &mut Context) -> Terms + Send + Sync + 'static,
+        step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> Terms + Send + Sync + 'static,
     ) -> &mut Self {
-        let custom = CustomStep { closure: Box::new(step), site: Location::caller() };
-        self.steps.train_step = Some(Arc::new(custom));
+        self.steps.custom.train = Some(Arc::new(LossStep { closure: Box::new(step), site: Location::caller() }));
+        self.steps.cache.clear();
+        self
+    }
+
+    /// Tests with a step of one's own: what `evaluate`, `test_on_batch` and validation do with a batch instead of the usual. Keras's
+    /// overridden `test_step`. Layers behave as in inference, optimizers do nothing, and what the closure assigns itself is undone at the
+    /// end of the step; metrics alone are kept.
+    ///
+    /// Without a test step, a model with a [`train_step`](Self::train_step) of its own is tested by the closure of that, in the same way:
+    /// so `val_loss` is the same quantity as `loss`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
+    /// let mut model = Model::new(Dense::new(3));
+    /// model.compile("adam", (), ());
+    /// model.train_step(|step, cx| {
+    ///     let noisy = step.inputs() + cx.random().normal(step.inputs().shape(), 0.0, 0.1);
+    ///     let error = (step.apply(&noisy, cx) - step.inputs()).square().mean();
+    ///     let terms = Terms::new([("denoising", error)]);
+    ///     step.minimize(&terms, cx);
+    ///     terms
+    /// });
+    /// model.test_step(|step, cx| {
+    ///     let error = (step.apply(step.inputs(), cx) - step.inputs()).square().mean();
+    ///     Terms::new([("reconstruction", error)])
+    /// });
+    /// let data = Dataset::inputs_only(x)?;
+    /// let history = model.fit(&data, Fit::epochs(2).validation(&data))?;
+    /// assert!(history.last("denoising").is_some() && history.last("val_reconstruction").is_some());
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn test_step(&mut self, step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> Terms + Send + Sync + 'static) -> &mut Self {
+        self.steps.custom.test = Some(Arc::new(LossStep { closure: Box::new(step), site: Location::caller() }));
+        self.steps.cache.clear();
+        self
+    }
+
+    /// Predicts with a step of one's own: what `predict` and `export` do with inputs instead of the model's `call`. Keras's overridden
+    /// `predict_step`. Its outputs have the structure of the model's.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut model = Model::new(Dense::new(2).kernel_initializer(Ones));
+    /// model.predict_step(|step, cx| step.apply(step.inputs(), cx).softmax());
+    /// assert_eq!(model.predict(&[[3.0_f32]].into())?, [[0.5_f32, 0.5]].into());
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn predict_step(
+        &mut self,
+        step: impl Fn(&PredictStep<'_, I, O>, &mut Context) -> O + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.steps.custom.predict = Some(Arc::new(step));
         self.steps.cache.clear();
         self
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::Tree;
-use crate::net::{Structure, Summary};
+use crate::net::{Part, Structure, Summary};
 use crate::shape::Shape;
 use crate::variable::Variable;
 
@@ -37,6 +37,64 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Its weights that optimizers may change.
     pub fn trainable_weights(&self) -> Vec<Variable> {
         self.steps.net.trainable_weights()
+    }
+
+    /// The layer of a path, with all that is below it: `"encoder/dense"`, or without its first part, or its last part alone where
+    /// that is enough.
+    ///
+    /// # Errors
+    /// If there is no such layer, with the one that is probably meant, or there are several; before the model has seen an input.
+    pub fn layer(&self, path: &str) -> Result<Part> {
+        self.steps.net.layer(path)
+    }
+
+    /// Freezes all its weights: optimizers leave them as they are, and layers that keep statistics of batches use those that they
+    /// have. What was trainable is remembered.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let base = Model::new(Sequential::new().add(Dense::new(4)).add(BatchNormalization::new()));
+    /// base.build([1, 3])?;
+    /// base.freeze();
+    /// assert!(base.trainable_weights().is_empty());
+    /// base.unfreeze();
+    /// assert_eq!((base.weights().len(), base.trainable_weights().len()), (2 + 4, 2 + 2)); // not the moving averages
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn freeze(&self) {
+        for weight in self.weights() {
+            weight.freeze();
+        }
+    }
+
+    /// Takes back [`freeze`](Self::freeze) and [`freeze_at`](Self::freeze_at).
+    pub fn unfreeze(&self) {
+        for weight in self.weights() {
+            weight.unfreeze();
+        }
+    }
+
+    /// Freezes the weights of all layers, and all single weights, whose path matches a pattern: `"encoder/*"`, `"*/bias"`. `*` is any run
+    /// of characters, `?` one.
+    ///
+    /// # Errors
+    /// If nothing matches, or the model has seen no input.
+    pub fn freeze_at(&self, pattern: &str) -> Result<()> {
+        for weight in self.steps.net.weights_at(pattern)? {
+            weight.freeze();
+        }
+        Ok(())
+    }
+
+    /// Takes back [`freeze`](Self::freeze) for what matches a pattern.
+    ///
+    /// # Errors
+    /// If nothing matches, or the model has seen no input.
+    pub fn unfreeze_at(&self, pattern: &str) -> Result<()> {
+        for weight in self.steps.net.weights_at(pattern)? {
+            weight.unfreeze();
+        }
+        Ok(())
     }
 
     /// The weight of a name: its path with or without the first part, `"dense/kernel"`.
@@ -102,7 +160,31 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// If the file cannot be read, a weight is missing in it, or a shape or type differs.
     pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.steps.net.load_weights(path.as_ref())
+        self.steps.net.load_weights(path.as_ref(), "")
+    }
+
+    /// As [`load_weights`](Self::load_weights), from a file of a larger model of which this one is a part: the weights whose names
+    /// begin with the part's.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let path = std::env::temp_dir().join(format!("endo-part-{}.safetensors", std::process::id()));
+    /// let encoder = || Model::new(Dense::new(2)).name("encoder");
+    /// let whole = Model::new(Sequential::new().add(encoder()).add(Dense::new(1)));
+    /// whole.build([1, 3])?;
+    /// whole.save_weights(&path)?;
+    /// let part = encoder().seed(1);
+    /// part.build([1, 3])?;
+    /// part.load_weights_of(&path, "encoder")?;
+    /// assert_eq!(part.weights()[0].value(), whole.weight("encoder/kernel").unwrap().value());
+    /// # std::fs::remove_file(&path).ok();
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`load_weights`](Self::load_weights).
+    pub fn load_weights_of(&self, path: impl AsRef<Path>, part: &str) -> Result<()> {
+        self.steps.net.load_weights(path.as_ref(), part)
     }
 
     /// Writes all weights to a safetensors file, as [`save_weights`](Self::save_weights), and with them what the model is made

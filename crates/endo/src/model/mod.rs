@@ -19,8 +19,8 @@ use crate::step::Steps;
 use crate::trace::Context;
 use crate::trace::attached::{Adds, Value};
 
-pub use crate::net::{Saved, Structure, Summary, TermRecord};
-pub use crate::step::{Balance, IntoLoss, IntoLosses, IntoOptimizer, Terms, TrainStep};
+pub use crate::net::{Part, Saved, Structure, Summary, TermRecord};
+pub use crate::step::{Balance, BatchStep, IntoLoss, IntoLosses, IntoOptimizer, PredictStep, Terms};
 
 /// A layer with a loss, an optimizer and metrics: what Keras calls a model.
 ///
@@ -47,6 +47,13 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// A model whose `call` is a layer's; weights are made when it first sees an input.
     pub fn new(layer: impl Layer<I, O> + 'static) -> Self {
         Self { steps: Steps::new(Net::new(layer)) }
+    }
+
+    /// The name under which its layers and weights stand where it is a part of another model, and which messages have for it.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.steps.net.name = Some(name.into());
+        self
     }
 
     /// The seed of first weights, shuffling and dropout; 0 unless set. To be set before the weights are made.
@@ -178,6 +185,59 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 }
 
+impl<I: Tree, O: Tree> Model<I, O> {
+    /// The terms of its loss in this trace: those that its layers have added, sample losses as their means, and the penalties on its
+    /// weights. Of the terms of other models, those of the models within it are its own too. What Keras calls `model.losses`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let dense = |first: f64| Dense::new(1).use_bias(false).kernel_initializer(Constant(first)).kernel_regularizer(L2(1.0));
+    /// let [generator, critic] = [2.0, 3.0].map(|first| Model::new(dense(first)));
+    /// let mut f = Function::new(|[x], cx| {
+    ///     let made = generator.apply(&x, cx);
+    ///     critic.apply(&made, cx);
+    ///     [generator.losses(cx).remove(0), critic.losses(cx).remove(0)]
+    /// });
+    /// let [of_generator, of_critic] = f.run([&[[1.0_f32]].into()])?;
+    /// assert_eq!((of_generator.item()?, of_critic.item()?), (4.0, 9.0));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn losses(&self, cx: &mut Context) -> Vec<Tensor> {
+        self.steps.net.losses(cx)
+    }
+}
+
+/// A model is a layer: in another model, in a closure, in a `Sequential`. Its weights stand there under its name, and are saved, listed,
+/// frozen and trained with the whole.
+///
+/// ```
+/// use endo::prelude::*;
+/// let encoder = Model::new(Sequential::new().add(Dense::new(2))).name("encoder");
+/// let decoder = Model::new(Sequential::new().add(Dense::new(8))).name("decoder");
+/// let whole = Model::new(Sequential::new().add(encoder).add(decoder));
+/// whole.build([1, 8])?;
+/// assert!(whole.weight("encoder/dense/kernel").is_some());
+/// whole.layer("encoder")?.freeze();
+/// assert_eq!(whole.trainable_weights().len(), 2);
+/// # Ok::<(), Error>(())
+/// ```
+impl<I: Tree, O: Tree> Layer<I, O> for Model<I, O> {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> O {
+        self.steps.net.apply(inputs, cx)
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.steps.net.name.as_deref()
+    }
+
+    #[track_caller]
+    fn apply(&self, inputs: &I, cx: &mut Context) -> O {
+        self.steps.net.apply(inputs, cx)
+    }
+}
+
 impl<I: Tree, O: Tree> fmt::Debug for Model<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Model").field("weights", &self.weights()).finish_non_exhaustive()
@@ -214,7 +274,7 @@ mod tests {
         let data = Dataset::new(zeros([8, 3]), zeros([8, 1])).unwrap();
         model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
         model.predict(data.inputs()).unwrap();
-        let all = ["out/kernel", "out/bias", "reconstruct/kernel", "reconstruct/bias"].map(|name| format!("lambda/{name}"));
+        let all = ["out/kernel", "out/bias", "reconstruct/kernel", "reconstruct/bias"];
         assert_eq!(names(&model), all);
         assert!(model.summary().unwrap().to_string().contains("reconstruct (Dense)"));
     }
@@ -224,7 +284,7 @@ mod tests {
         let mut model = Model::new(|x: &Tensor, cx: &mut Context| Dense::new(1).apply(x, cx));
         model.compile(Sgd::new(0.1), MeanSquaredError, ());
         let error = model.fit(&Dataset::new(zeros([8, 3]), zeros([8, 1])).unwrap(), Fit::epochs(1)).unwrap_err();
-        assert!(error.message().contains("a second weight called `lambda/dense/kernel`"), "{error}");
+        assert!(error.message().contains("a second weight called `dense/kernel`"), "{error}");
         assert!(error.advice().unwrap().contains("make it a field"));
     }
 
@@ -238,12 +298,33 @@ mod tests {
     }
 
     #[test]
-    fn weights_of_one_name_are_not_saved_over_each_other() {
+    fn a_shared_layer_has_the_name_that_it_has_in_each_model() {
         let shared = std::sync::Arc::new(Dense::new(3));
         Model::new(Sequential::new().add(shared.clone())).build([2, 3]).unwrap();
-        let model = Model::new(Sequential::new().add(Dense::new(3)).add(shared));
+        let model = Model::new(Sequential::new().add(Dense::new(3)).add(shared.clone()));
         model.build([2, 3]).unwrap();
-        let error = model.save_weights(std::env::temp_dir().join("endo-never-written.safetensors")).unwrap_err();
-        assert!(error.message().contains("two weights of the model are called `sequential/dense/kernel`"), "{error}");
+        assert_eq!(model.weight("dense_1/kernel").as_ref(), shared.kernel());
+    }
+
+    #[test]
+    fn weights_of_one_name_are_not_saved_over_each_other() {
+        let scales = [2.0_f32, 3.0].map(|first| Variable::new("scale", first));
+        let model = Model::new(move |x: &Tensor, cx: &mut Context| x * cx.read(&scales[0]) * cx.read(&scales[1]));
+        let error = model.build([2, 3]).and_then(|()| model.save_weights(std::env::temp_dir().join("endo-never-written")));
+        assert!(error.unwrap_err().message().contains("called `scale`"));
+    }
+
+    #[test]
+    fn names_of_weights_are_the_same_wherever_the_model_is_first_used() {
+        let part = || Model::new(Sequential::new().add(Dense::new(2)).add(Dense::new(2))).name("part").seed(3);
+        let (alone, within) = (part(), std::sync::Arc::new(part()));
+        alone.build([1, 2]).unwrap();
+        let inner = within.clone();
+        let whole = Model::new(move |x: &Tensor, cx: &mut Context| inner.apply(x, cx) + x).seed(4);
+        whole.build([1, 2]).unwrap();
+        assert_eq!(names(&alone), ["dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"]);
+        assert_eq!(names(&alone), names(&within));
+        assert_eq!(alone.weights()[2].value(), within.weights()[2].value());
+        assert_eq!(whole.weight("part/dense_1/kernel"), within.weight("dense_1/kernel"));
     }
 }

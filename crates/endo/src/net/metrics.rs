@@ -16,13 +16,25 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Notes the metrics of layers added since a mark, for a batch of so many samples, and updates their means.
     #[track_caller]
     pub(super) fn update_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
-        for held in cx.held_since(mark).to_vec() {
+        self.take_metrics(mark, batch, false, cx);
+    }
+
+    /// The same of the metrics that a step of one's own has added outside of all models.
+    #[track_caller]
+    pub fn update_step_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
+        self.take_metrics(mark, batch, true, cx);
+    }
+
+    #[track_caller]
+    fn take_metrics(&self, mark: Mark, batch: usize, outside: bool, cx: &mut Context) {
+        for held in cx.held_since(mark).iter().filter(|held| held.is_outside == outside).cloned().collect::<Vec<_>>() {
             let mut seen = self.seen();
             if seen.held_metrics.iter().all(|known| known.name() != held.name) {
                 seen.held_metrics.push(Arc::new(Held(held)));
             }
         }
-        let terms = cx.metric_terms_since(mark).to_vec();
+        let terms: Vec<MetricTerm> =
+            cx.metric_terms_since(mark).iter().filter(|term| term.is_outside == outside).cloned().collect();
         let scale = batch as f64;
         for (mean, term) in self.means(&terms).iter().zip(&terms) {
             mean.add(&(&term.value * scale), scale, cx);
@@ -66,7 +78,7 @@ impl Metric for Held {
     }
 
     fn variables(&self) -> Vec<Variable> {
-        self.0.variables.clone()
+        (self.0.variables)()
     }
 
     fn hyperparameters(&self) -> Hyperparameters {

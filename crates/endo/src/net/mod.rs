@@ -6,6 +6,7 @@ mod added;
 pub(crate) mod checksum;
 mod metrics;
 mod names;
+mod parts;
 pub(crate) mod saved;
 pub(crate) mod sealed;
 mod structure;
@@ -24,12 +25,14 @@ use crate::metrics::{Mean, Metric};
 use crate::shape::Shape;
 use crate::trace::attached::Attached;
 use crate::trace::follow::Tracing;
+use crate::trace::models::ModelScope;
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
 use added::AddedLoss;
 
-pub(crate) use names::{distinct, short_names};
+pub(crate) use names::{distinct, first, short_names};
+pub use parts::Part;
 pub use saved::Saved;
 pub use structure::{Structure, TermRecord};
 pub use summary::Summary;
@@ -37,6 +40,7 @@ pub use summary::Summary;
 /// A layer with its weights, its seed and its names.
 pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     layer: Arc<dyn Layer<I, O>>,
+    pub name: Option<String>,
     pub seed: u64,
     /// What its random numbers follow.
     pub counter: Variable,
@@ -52,7 +56,8 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
 /// What traces have seen of it.
 #[derive(Default)]
 struct Seen {
-    weights: Vec<Variable>,
+    /// Its weights and the variables that its `call` reads, by their names within it.
+    weights: Vec<(String, Variable)>,
     layers: Vec<LayerRecord>,
     terms: Vec<TermRecord>,
     /// The means of what layers have given to `add_metric`.
@@ -71,6 +76,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub fn new(layer: impl Layer<I, O> + 'static) -> Self {
         Self {
             layer: Arc::new(layer),
+            name: None,
             seed: 0,
             counter: Tracing::new(false, 0).counter,
             dtype: DType::F32,
@@ -90,27 +96,42 @@ impl<I: Tree, O: Tree> Net<I, O> {
     #[track_caller]
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let mark = cx.mark();
-        let outputs = self.forward(inputs, cx);
-        self.add_losses(cx);
+        let outputs = self.call(inputs, true, cx);
         self.update_metrics(mark, inputs.tensors().first().map_or(1, |inputs| inputs.batch()), cx);
         outputs
     }
 
-    /// Calls the layer, and notes what it is made of.
+    /// Calls the layer alone, as predictions do: terms given from outside are not computed, and metrics not updated.
     #[track_caller]
     pub fn forward(&self, inputs: &I, cx: &mut Context) -> O {
+        self.call(inputs, false, cx)
+    }
+
+    /// Calls the layer, and notes what it is made of.
+    #[track_caller]
+    fn call(&self, inputs: &I, with_losses: bool, cx: &mut Context) -> O {
         let site = Location::caller();
-        let layers = cx.layers().len();
-        let (outputs, weights) =
-            cx.with_randomness(self.seed, &self.counter, |cx| cx.collect_weights(|cx| self.apply_layer(inputs, cx, site)));
+        let (mark, layers) = (cx.mark(), cx.layers().len());
+        let (outputs, used) = cx.with_model(self.scope(), |cx| {
+            let outside = cx.trace().enter(&cx.trace().scope(), site);
+            let outputs = self.layer.apply(inputs, cx);
+            cx.trace().leave(outside);
+            if with_losses {
+                self.add_losses(cx);
+            }
+            outputs
+        });
         if cx.trace().error().is_some() {
             return outputs; // a trace that failed has seen a part of the model only
         }
         let mut seen = self.seen();
-        // Not every trace sees the whole model: some layers are there in training only.
-        let new: Vec<Variable> = weights.into_iter().filter(|weight| !seen.weights.contains(weight)).collect();
-        if let Some(again) = new.iter().find(|weight| seen.weights.iter().any(|known| known.name() == weight.name())) {
-            let message = format!("there is a second weight called `{}`, made after the model was traced before", again.name());
+        // What metrics add up is theirs; and not every trace sees the whole model: some layers are there in training only.
+        let of_metric = |variable: &Variable| cx.held_since(mark).iter().any(|metric| (metric.variables)().contains(variable));
+        let is_new =
+            |(_, variable): &(String, Variable)| seen.weights.iter().all(|(_, known)| known != variable) && !of_metric(variable);
+        let new: Vec<(String, Variable)> = used.variables.iter().filter(|entry| is_new(entry)).cloned().collect();
+        if let Some((again, _)) = new.iter().find(|(name, _)| seen.weights.iter().any(|(known, _)| known == name)) {
+            let message = format!("there is a second weight called `{again}`, made after the model was traced before");
             let help = "a layer made inside `call` forgets what it learned: make it a field, in a `OnceLock` if it needs the input's size";
             cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
             return outputs;
@@ -118,19 +139,41 @@ impl<I: Tree, O: Tree> Net<I, O> {
         seen.weights.extend(new);
         let layers = &cx.layers()[layers..];
         if layers.len() >= seen.layers.len() {
-            seen.layers = layers.to_vec();
+            seen.layers = layers.iter().map(|layer| LayerRecord { path: used.own_path(&layer.path), ..layer.clone() }).collect();
         }
-        seen.output_names = output_names(&outputs.tensors(), cx);
-        seen.output_shapes = outputs.tensors().iter().map(|output| output.shape().clone()).collect();
-        seen.inputs = inputs.tensors().iter().map(|input| (input.shape().clone(), input.dtype())).collect();
+        drop(seen);
+        self.note_outputs(&outputs.tensors(), cx);
+        self.seen().inputs = inputs.tensors().iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         outputs
     }
 
-    fn apply_layer(&self, inputs: &I, cx: &mut Context, site: &'static Location<'static>) -> O {
-        let outside = cx.trace().enter(&cx.trace().scope(), site);
-        let outputs = cx.with_attached(&self.attached, |cx| self.layer.apply(inputs, cx));
-        cx.trace().leave(outside);
-        outputs
+    /// Notes the names and shapes of outputs.
+    pub fn note_outputs(&self, outputs: &[&Tensor], cx: &Context) {
+        let mut seen = self.seen();
+        seen.output_names = output_names(outputs, cx);
+        seen.output_shapes = outputs.iter().map(|output| output.shape().clone()).collect();
+    }
+
+    fn scope(&self) -> ModelScope<'_> {
+        ModelScope {
+            id: self.id(),
+            name: self.name.as_deref(),
+            seed: self.seed,
+            counter: &self.counter,
+            attached: &self.attached,
+        }
+    }
+
+    /// A number that no other net of this process has.
+    pub fn id(&self) -> u64 {
+        self.counter.id()
+    }
+
+    /// Its loss terms in a trace, and the penalties of its weights, as scalars.
+    #[track_caller]
+    pub fn losses(&self, cx: &mut Context) -> Vec<Tensor> {
+        let terms = cx.terms_of(self.id(), None).into_iter().map(|term| term.scalar()).collect::<Vec<_>>();
+        terms.into_iter().chain(cx.penalties_of(self.id()).into_iter().map(|term| term.value)).collect()
     }
 
     /// Makes the weights for inputs of the shapes and types of these, without running anything.
@@ -152,6 +195,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// Its weights, trainable or not, in the order of their first use.
     pub fn weights(&self) -> Vec<Variable> {
+        self.seen().weights.iter().map(|(_, variable)| variable.clone()).collect()
+    }
+
+    /// The same with their names within it.
+    pub fn named_weights(&self) -> Vec<(String, Variable)> {
         self.seen().weights.clone()
     }
 
@@ -162,27 +210,19 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// Which of its weights optimizers may change.
     pub fn trainable(&self) -> Vec<bool> {
-        self.seen().weights.iter().map(Variable::is_trainable).collect()
+        self.seen().weights.iter().map(|(_, variable)| variable.is_trainable()).collect()
     }
 
-    /// The weight of a name.
+    /// The weight of a name within it; with the name of its outermost layer before it, too.
     pub fn weight(&self, name: &str) -> Option<Variable> {
-        let matches =
-            |weight: &Variable| weight.name() == name || weight.name().split_once('/').is_some_and(|(_, rest)| rest == name);
-        self.weights().into_iter().find(matches)
+        let seen = self.seen();
+        let find = |name: &str| seen.weights.iter().find(|(known, _)| known == name).map(|(_, variable)| variable.clone());
+        find(name).or_else(|| find(name.split_once('/')?.1))
     }
 
     /// Overwrites all weights, or none if one does not fit.
     pub fn set_weights(&self, values: &[Array]) -> Result<()> {
-        let weights = self.weights();
-        if weights.len() != values.len() {
-            let message = format!("the model has {} weights, got {} arrays", weights.len(), values.len());
-            return Err(
-                Error::new(ErrorKind::Argument, message).help("build the model first, and give one array for each weight")
-            );
-        }
-        weights.iter().zip(values).try_for_each(|(weight, value)| weight.check(value))?;
-        weights.iter().zip(values).try_for_each(|(weight, value)| weight.set(value))
+        parts::set(&self.weights(), values, "the model")
     }
 
     /// The outputs' names: those of the layers that made them.
@@ -223,7 +263,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
             let help = "call `model.build([batch, features])` first, or `fit` it";
             return Err(Error::new(ErrorKind::Usage, "the model has no shapes yet").help(help));
         }
-        Ok(Summary::new(&seen.layers, &seen.weights))
+        let weights: Vec<Variable> = seen.weights.iter().map(|(_, variable)| variable.clone()).collect();
+        Ok(Summary::new(&seen.layers, &weights))
     }
 
     /// Its layers, and where each term of its loss comes from.

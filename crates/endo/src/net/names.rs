@@ -19,16 +19,21 @@ pub(crate) fn short_names(names: &[String], parts: usize) -> Vec<String> {
 }
 
 /// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras does.
-pub(crate) fn distinct<T>(entries: &mut [(String, T)], reserved: &[&str]) {
-    for index in 0..entries.len() {
-        let (before, rest) = entries.split_at_mut(index);
-        let Some((name, _)) = rest.first_mut() else { return };
-        let taken = |name: &str| reserved.contains(&name) || before.iter().any(|(known, _)| known == name);
-        if taken(name) {
-            let free = (1..).map(|number| format!("{name}_{number}")).find(|name| !taken(name));
-            *name = free.unwrap_or_default();
+pub(crate) fn distinct<T>(entries: &mut [T], name: impl Fn(&mut T) -> &mut String, reserved: &[&str]) {
+    let mut taken: Vec<String> = reserved.iter().map(ToString::to_string).collect();
+    for entry in entries {
+        let name = name(entry);
+        if taken.contains(name) {
+            let numbered = (1..).map(|number| format!("{name}_{number}"));
+            *name = numbered.into_iter().find(|name| !taken.contains(name)).unwrap_or_default();
         }
+        taken.push(name.clone());
     }
+}
+
+/// The name of an entry that is a pair of name and value.
+pub(crate) fn first<T>((name, _): &mut (String, T)) -> &mut String {
+    name
 }
 
 #[cfg(test)]
@@ -45,7 +50,7 @@ mod tests {
     #[test]
     fn names_that_are_taken_get_a_number() {
         let mut entries = ["mse", "loss", "mse"].map(|name| (name.to_string(), ()));
-        distinct(&mut entries, &["loss"]);
+        distinct(&mut entries, first, &["loss"]);
         assert_eq!(entries.map(|(name, ())| name), ["mse", "loss_1", "mse_1"]);
     }
 }

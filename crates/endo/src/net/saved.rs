@@ -296,7 +296,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.require_weights()?;
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
         Saved::from_bytes(path, &bytes)?.compare(&self.places(training))?;
-        self.read(path, &bytes)
+        self.read(path, &bytes, "")
     }
 
     fn places(&self, Training(mut places): Training) -> Vec<Place> {

@@ -4,7 +4,7 @@
 
 use std::panic::Location;
 
-use crate::trace::LayerRecord;
+use crate::trace::{LayerRecord, Term};
 
 /// The layers of a model and the terms of its loss, as the last trace saw them.
 ///
@@ -41,9 +41,9 @@ pub struct TermRecord {
 }
 
 impl TermRecord {
-    /// The term of a name that `path` (a layer's and a last part) adds.
-    pub(crate) fn new(name: &str, path: &str, site: Option<&'static Location<'static>>) -> Self {
-        let layer = path.rsplit_once('/').map_or("", |(layer, _)| layer);
-        Self { name: name.to_string(), layer: layer.to_string(), site }
+    /// Where a term comes from.
+    pub(crate) fn of(term: &Term) -> Self {
+        let layer = term.path.rsplit_once('/').map_or("", |(layer, _)| layer);
+        Self { name: term.name.clone(), layer: layer.to_string(), site: term.site }
     }
 }

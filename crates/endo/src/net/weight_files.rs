@@ -14,7 +14,6 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
 use crate::graph::Tree;
-use crate::variable::Variable;
 
 use super::Net;
 use super::saved::ENTRY;
@@ -22,28 +21,29 @@ use super::saved::ENTRY;
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes the weights, and what is said of the model.
     pub fn write(&self, path: &Path, description: Option<String>) -> Result<()> {
-        let weights = self.weights();
+        let weights = self.named_weights();
         if weights.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
             return Err(Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help));
         }
-        if let Some(name) = shared_name(&weights) {
+        let mut names = HashSet::new();
+        if let Some((name, _)) = weights.iter().find(|(name, _)| !names.insert(name)) {
             let message = format!("two weights of the model are called `{name}`, and a file holds one of each name");
-            let help =
-                "give the layers names of their own; a shared layer's weights keep the names of the model that used it first";
+            let help = "give the layers, or the variables that they read, names of their own";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
-        let values: Vec<(String, Array)> = weights.iter().map(|weight| (weight.name().to_string(), weight.value())).collect();
+        let values: Vec<(String, Array)> = weights.into_iter().map(|(name, weight)| (name, weight.value())).collect();
         let values = values.iter().map(|(name, value)| (name.as_str(), value));
         let bytes = serialize(values, description.map(|text| (ENTRY, text)));
         files::write(path, &[&bytes.map_err(|error| failure("cannot save", path, &error))?])
     }
 
-    /// Reads all weights from a safetensors file; nothing changes unless every weight is found with its shape and type.
-    pub fn load_weights(&self, path: &Path) -> Result<()> {
+    /// Reads all weights from a safetensors file, of a part of the model that it was saved with where a prefix is given; nothing changes
+    /// unless every weight is found with its shape and type.
+    pub fn load_weights(&self, path: &Path, prefix: &str) -> Result<()> {
         self.require_weights()?;
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
-        self.read(path, &bytes)
+        self.read(path, &bytes, prefix)
     }
 
     pub(super) fn require_weights(&self) -> Result<()> {
@@ -55,23 +55,27 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     /// Reads the weights from a file's bytes.
-    pub(super) fn read(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        let weights = self.weights();
+    pub(super) fn read(&self, path: &Path, bytes: &[u8], prefix: &str) -> Result<()> {
+        let weights = self.named_weights();
         let file = SafeTensors::deserialize(bytes).map_err(|error| failure("not a safetensors file:", path, &error))?;
         let mut values = Vec::with_capacity(weights.len());
-        for weight in &weights {
-            let view = file.tensor(weight.name()).map_err(|_| {
-                let message = format!("{} has no weight `{}`", path.display(), weight.name());
+        for (name, weight) in &weights {
+            let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            let Some(view) = find(&file, &name) else {
+                let message = format!("{} has no weight `{name}`", path.display());
                 let mut names = file.names();
                 names.sort_unstable(); // the file's own order differs from reader to reader
-                Error::new(ErrorKind::Data, message).help(format!("it has: {}", names.join(", ")))
-            })?;
+                let help = match names.iter().filter_map(|known| known.strip_suffix(&format!("/{name}"))).next() {
+                    Some(part) => format!("`{part}/{name}` is that of a part: `load_weights_of(path, \"{part}\")` reads it"),
+                    None => format!("it has: {}", names.join(", ")),
+                };
+                return Err(Error::new(ErrorKind::Data, message).help(help));
+            };
             let value = array(&view).filter(|value| (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()));
             let Some(value) = value else {
                 let message = format!(
-                    "{}: weight `{}` is {:?}{:?} there and {}{} in the model",
+                    "{}: weight `{name}` is {:?}{:?} there and {}{} in the model",
                     path.display(),
-                    weight.name(),
                     view.dtype(),
                     view.shape(),
                     weight.dtype(),
@@ -87,10 +91,16 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 }
 
-/// A name that more than one weight has.
-fn shared_name(weights: &[Variable]) -> Option<&str> {
-    let mut names = HashSet::new();
-    weights.iter().map(Variable::name).find(|name| !names.insert(*name))
+/// The weight of a name. Files of versions before have the name of the model's outermost layer before each.
+fn find<'f>(file: &SafeTensors<'f>, name: &str) -> Option<TensorView<'f>> {
+    let of_outermost = |known: &&&str| known.split_once('/').is_some_and(|(_, rest)| rest == name);
+    file.tensor(name).ok().or_else(|| {
+        let names = file.names();
+        let outermost: HashSet<&str> = names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+        let known =
+            names.iter().find(of_outermost).filter(|_| outermost.len() == 1 && names.iter().all(|name| name.contains('/')))?;
+        file.tensor(known).ok()
+    })
 }
 
 /// What a safetensors file has under this name is text.

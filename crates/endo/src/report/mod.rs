@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::files;
-use crate::net::{Structure, distinct};
+use crate::net::{Structure, distinct, first};
 use crate::training::{Callback, Epoch, History, Training};
 
 use chart::Figure;
@@ -146,7 +146,7 @@ pub fn html_with(title: &str, history: &History, structure: &Structure, sections
 pub fn write_figures(folder: impl AsRef<Path>, history: &History) -> Result<()> {
     let mut drawn: Vec<(String, Figure)> =
         figures(history).into_iter().map(|figure| (figure.file.to_lowercase(), figure)).collect();
-    distinct(&mut drawn, &[]); // names may differ in letters that files cannot have
+    distinct(&mut drawn, first, &[]); // names may differ in letters that files cannot have
     for (file, figure) in drawn {
         let path = folder.as_ref().join(format!("{file}.svg"));
         let svg = figure.standalone();

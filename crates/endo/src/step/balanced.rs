@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::optimizers::Optimizer;
 use crate::trace::gradients::Target;
-use crate::trace::{Context, Gradients};
+use crate::trace::{Context, Gradients, Term};
 use crate::variable::Variable;
 
 use super::balance::{Balance, Balancing};
@@ -38,10 +38,10 @@ struct Entry {
 impl Balanced {
     /// Weighs the first terms, of a number.
     #[track_caller]
-    pub fn weigh(balancing: &Balancing, terms: &mut Vec<(String, Tensor)>, count: usize, cx: &Context) -> Self {
+    pub fn weigh(balancing: &Balancing, terms: &mut Vec<Term>, count: usize, cx: &Context) -> Self {
         let mut balanced = Self::default();
         let mut half_logarithms: Option<Tensor> = None;
-        for (name, term) in &mut terms[..count] {
+        for Term { name, value: term, .. } in &mut terms[..count] {
             let weight = match balancing.rule {
                 Balance::Uncertainty => {
                     let variable = balancing.variable(&format!("log_variance({name})"), 0.0, term.dtype());
@@ -57,9 +57,9 @@ impl Balanced {
             let plain = std::mem::replace(term, weighted);
             balanced.entries.push(Entry { name: name.clone(), plain, weight });
         }
-        if let (Some(sum), Some((_, first))) = (half_logarithms, terms.first()) {
+        if let (Some(sum), Some(first)) = (half_logarithms, terms.first()) {
             balanced.own = Some(terms.len());
-            terms.push(("uncertainty".to_string(), sum.cast(first.dtype())));
+            terms.push(Term::new("uncertainty", sum.cast(first.value.dtype())));
         }
         balanced
     }
@@ -114,7 +114,7 @@ impl Balanced {
         let gradients: Vec<Vec<Option<Tensor>>> =
             self.entries.iter().map(|entry| cx.gradients_at(&entry.plain, &targets, site)).collect();
         let shared = |index: &usize| gradients.iter().all(|gradients| gradients[*index].is_some());
-        let layer = |index: usize| weights[index].name().rsplit_once('/').map_or("", |(layer, _)| layer);
+        let layer = |index: usize| cx.used_weights().iter().find(|used| used.variable == weights[index]).map(|used| &used.layer);
         let Some(last) = (0..weights.len()).rfind(shared) else {
             if cx.trace().error().is_none() {
                 let names: Vec<String> = self.entries.iter().map(|entry| format!("`{}`", entry.name)).collect();

@@ -1,43 +1,78 @@
-//! A training step of the user's own.
+//! Steps of the user's own: what is done with a batch in training, in testing, in predicting, instead of the usual.
 //!
-//! In: a closure of a batch. Out: what `fit` does with every batch, instead of the usual.
+//! In: a closure of a batch. Out: the terms of the batch's loss, with weights and metrics assigned; or predictions.
 
 use std::cell::Cell;
 use std::panic::Location;
+use std::sync::Arc;
 
+use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
-use crate::trace::{Context, Mark};
+use crate::trace::{Context, Mark, Term};
 use crate::variable::Variable;
 
 use super::compiled::Compiled;
 use super::{Steps, Terms, lints};
 
-/// A batch while a training step is traced, with what the model was compiled with. Keras's `self` and `data` in `train_step`.
-pub struct TrainStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
-    pub(crate) steps: &'a Steps<I, O>,
-    pub(crate) compiled: &'a Compiled,
-    pub(crate) inputs: I,
-    pub(crate) targets: &'a [Tensor],
-    pub(crate) sample_weights: &'a [Tensor],
+/// A batch while a step is traced, with what the model was compiled with. Keras's `self` and `data` in `train_step` and `test_step`.
+pub struct BatchStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
+    pub(super) steps: &'a Steps<I, O>,
+    pub(super) compiled: &'a Compiled,
+    inputs: I,
+    targets: &'a [Tensor],
+    sample_weights: &'a [Tensor],
     /// Where the terms of this step begin.
-    pub(crate) mark: Mark,
+    mark: Mark,
     /// Whether the usual update of the weights is in it so far.
-    pub(crate) minimized: Cell<bool>,
+    pub(super) minimized: Cell<bool>,
     /// Whether the usual update of the metrics is in it so far.
-    pub(crate) updated: Cell<bool>,
+    pub(super) updated: Cell<bool>,
 }
 
-type Closure<I, O> = dyn Fn(&TrainStep<'_, I, O>, &mut Context) -> Terms + Send + Sync;
-
-/// A training step of the user's own, with the line that gave it.
-pub(crate) struct CustomStep<I: Tree, O: Tree> {
-    pub(crate) closure: Box<Closure<I, O>>,
-    pub(crate) site: &'static Location<'static>,
+/// A batch of inputs while a prediction is traced. Keras's `self` and `data` in `predict_step`.
+pub struct PredictStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
+    pub(super) steps: &'a Steps<I, O>,
+    pub(super) inputs: I,
 }
 
-impl<'a, I: Tree, O: Tree> TrainStep<'a, I, O> {
+pub(crate) type LossClosure<I, O> = dyn Fn(&BatchStep<'_, I, O>, &mut Context) -> Terms + Send + Sync;
+pub(crate) type PredictClosure<I, O> = dyn Fn(&PredictStep<'_, I, O>, &mut Context) -> O + Send + Sync;
+
+/// A step that makes a loss, with the line that gave it.
+pub(crate) struct LossStep<I: Tree, O: Tree> {
+    pub closure: Box<LossClosure<I, O>>,
+    pub site: &'static Location<'static>,
+}
+
+/// The steps that the user has given.
+pub(crate) struct CustomSteps<I: Tree, O: Tree> {
+    pub train: Option<Arc<LossStep<I, O>>>,
+    pub test: Option<Arc<LossStep<I, O>>>,
+    pub predict: Option<Arc<PredictClosure<I, O>>>,
+}
+
+impl<I: Tree, O: Tree> Default for CustomSteps<I, O> {
+    fn default() -> Self {
+        Self { train: None, test: None, predict: None }
+    }
+}
+
+impl<I: Tree, O: Tree> PredictStep<'_, I, O> {
+    /// The inputs.
+    pub fn inputs(&self) -> &I {
+        &self.inputs
+    }
+
+    /// The model's outputs for inputs.
+    #[track_caller]
+    pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
+        self.steps.net.forward(inputs, cx)
+    }
+}
+
+impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
     /// A step on inputs, and on targets and sample weights.
-    pub(crate) fn new(
+    pub(super) fn new(
         steps: &'a Steps<I, O>,
         compiled: &'a Compiled,
         inputs: I,
@@ -83,26 +118,33 @@ impl<'a, I: Tree, O: Tree> TrainStep<'a, I, O> {
     }
 
     /// Changes the trainable weights with the compiled optimizer, so that the total of the terms falls. Nothing changes where a term
-    /// or a gradient is not finite.
+    /// or a gradient is not finite, nor where the step is tested.
     #[track_caller]
     pub fn minimize(&self, terms: &Terms, cx: &mut Context) {
         self.minimized.set(true);
-        for (name, term) in &terms.terms {
-            cx.trace().check(term, format!("the loss term `{name}`"));
+        if !cx.updates() {
+            return;
         }
-        match &self.steps.net.trainable_weights()[..] {
-            [] => cx.warn("the model has no trainable weights: training changes nothing"),
-            weights => {
-                let reached = lints::reached_weights(terms, weights, cx);
-                let learned = reached.iter().chain(&terms.balanced.learned);
-                let loss = self.compiled.optimizer.settings().scale_loss(&terms.total);
-                let gradients = cx.gradients(&loss, learned);
-                if let Some(balancing) = &self.compiled.balance {
-                    terms.balanced.update(balancing, &reached, cx);
-                }
-                self.compiled.optimizer.apply(&gradients, cx);
-            }
+        for Term { name, value, .. } in &terms.terms {
+            cx.trace().check(value, format!("the loss term `{name}`"));
         }
+        let Some(optimizer) = &self.compiled.optimizer else {
+            let message = "the model was compiled without an optimizer, so there is nothing to minimize its loss with";
+            let help = "compile it with one, or give it a step of its own that updates the weights: `model.train_step(..)`";
+            return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+        };
+        let weights = self.steps.net.trainable_weights();
+        if weights.is_empty() {
+            return cx.warn("the model has no trainable weights: training changes nothing");
+        }
+        let reached = lints::reached_weights(terms, &weights, cx);
+        let learned = reached.iter().chain(&terms.balanced.learned);
+        let loss = optimizer.settings().scale_loss(terms.total());
+        let gradients = cx.gradients(&loss, learned);
+        if let Some(balancing) = &self.compiled.balance {
+            terms.balanced.update(balancing, &reached, cx);
+        }
+        optimizer.apply(&gradients, cx);
     }
 
     /// Updates the compiled metrics with these outputs.

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::graph::{Graph, NodeId};
 use crate::shape::Shape;
 use crate::trace::Program;
+use crate::variable::Variable;
 
 use super::probe_request::{ProbeOutput, ProbeRequest};
 
@@ -58,6 +59,8 @@ pub(crate) struct Step {
     pub names: OutputNames,
     /// Which outputs show the model's inside.
     pub shown: Vec<ProbeOutput>,
+    /// What the model's `call` assigns, other than what metrics add up in.
+    pub states: Vec<Variable>,
     /// Whether tracing it gave warnings.
     pub warned: bool,
     /// Arrays of the outputs' shapes and types.
@@ -66,16 +69,22 @@ pub(crate) struct Step {
 
 impl Step {
     /// Plans a traced step. One that shows something writes and checks nothing: it is run beside the step that does.
-    pub fn new(key: StepKey, mut graph: Graph, StepOutputs { names, shown }: StepOutputs, warned: bool) -> Result<Self> {
+    pub fn new(key: StepKey, mut graph: Graph, outputs: StepOutputs, warned: bool) -> Result<Self> {
         if key.kind == StepKind::Predict || !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
+        }
+        let StepOutputs { names, shown, metrics, states } = outputs;
+        if key.kind == StepKind::Test {
+            // What a step of one's own assigns itself ends with the step.
+            let variables = &graph.variables;
+            graph.writes.retain(|(index, _)| metrics.contains(&variables[*index]) || states.contains(&variables[*index]));
         }
         if !key.due.is_empty() {
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
-        Ok(Self { key, program: Program::new(&graph)?, names, shown, warned, outputs })
+        Ok(Self { key, program: Program::new(&graph)?, names, shown, states, warned, outputs })
     }
 }
 
@@ -112,6 +121,10 @@ impl StepCache {
 #[derive(Default)]
 pub(crate) struct StepOutputs {
     pub names: OutputNames,
+    /// What metrics add up in.
+    pub metrics: Vec<Variable>,
+    /// What else layers assign.
+    pub states: Vec<Variable>,
     /// Run node by node those after the reported ones; planned all that there are.
     pub shown: Vec<ProbeOutput>,
 }

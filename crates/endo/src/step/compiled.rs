@@ -12,7 +12,8 @@ use super::balance::Balancing;
 
 /// How a model is trained.
 pub(crate) struct Compiled {
-    pub optimizer: Arc<dyn Optimizer>,
+    /// None where a step of the user's own brings its optimizers.
+    pub optimizer: Option<Arc<dyn Optimizer>>,
     pub losses: Vec<Arc<dyn Loss>>,
     /// One for each loss, or none: all are 1.
     pub loss_weights: Vec<f64>,
@@ -29,7 +30,7 @@ pub(crate) struct OutputMetric {
 }
 
 impl Compiled {
-    pub fn new(optimizer: Arc<dyn Optimizer>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
+    pub fn new(optimizer: Option<Arc<dyn Optimizer>>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
         let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new(), balance: None };
         compiled.set_all_metrics(false, metrics);
         compiled

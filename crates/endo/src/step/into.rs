@@ -9,7 +9,8 @@ use crate::graph::Tensor;
 use crate::losses::{self, Loss};
 use crate::optimizers::{self, Optimizer};
 
-/// The optimizer that a model is compiled with: a value, or Keras's name for one with its defaults.
+/// The optimizer that a model is compiled with: a value, Keras's name for one with its defaults, or `()` for none, where a step of one's
+/// own brings its optimizers.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -23,22 +24,28 @@ use crate::optimizers::{self, Optimizer};
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub trait IntoOptimizer {
-    /// The optimizer.
+    /// The optimizer, if there is one.
     ///
     /// # Errors
     /// If there is none of that name.
-    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>>;
+    fn into_optimizer(self) -> Result<Option<Arc<dyn Optimizer>>>;
 }
 
 impl<T: Optimizer + 'static> IntoOptimizer for T {
-    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
-        Ok(Arc::new(self))
+    fn into_optimizer(self) -> Result<Option<Arc<dyn Optimizer>>> {
+        Ok(Some(Arc::new(self)))
     }
 }
 
 impl IntoOptimizer for &str {
-    fn into_optimizer(self) -> Result<Arc<dyn Optimizer>> {
-        optimizers::get(self)
+    fn into_optimizer(self) -> Result<Option<Arc<dyn Optimizer>>> {
+        optimizers::get(self).map(Some)
+    }
+}
+
+impl IntoOptimizer for () {
+    fn into_optimizer(self) -> Result<Option<Arc<dyn Optimizer>>> {
+        Ok(None)
     }
 }
 

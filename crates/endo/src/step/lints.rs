@@ -10,13 +10,13 @@ use std::sync::Arc;
 use crate::autodiff;
 use crate::graph::{Tensor, Tree};
 use crate::spelling;
-use crate::trace::Context;
 use crate::trace::attached::Attached;
 use crate::trace::pattern::short_names;
+use crate::trace::{Context, Term};
 use crate::variable::Variable;
 
 use super::probe_request::{ProbeKind, ProbeRequest};
-use super::{Terms, TrainStep};
+use super::{BatchStep, Terms};
 
 /// The trainable weights that the loss depends on; of the others, and of the terms that depend on none, the user is warned.
 ///
@@ -28,7 +28,7 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
         return weights.to_vec();
     }
     let outputs = terms.untrained.iter().cloned();
-    let values: Vec<Tensor> = terms.terms.iter().map(|(_, value)| value.clone()).chain(outputs).collect();
+    let values: Vec<Tensor> = terms.terms.iter().map(|term| term.value.clone()).chain(outputs).collect();
     let reached = autodiff::reached(&values);
     let (reached, apart) = reached.split_at(terms.terms.len());
     let depends = |reached: &[bool], weight: &Variable| {
@@ -37,10 +37,9 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
     };
     let used = cx.used_weights().iter().filter(|used| used.trainable).map(|used| &used.variable);
     let changeable: Vec<&Variable> = used.chain(weights).collect();
-    for (index, ((name, value), reached)) in terms.terms.iter().zip(reached).enumerate() {
+    for (index, (Term { name, value, site, .. }, reached)) in terms.terms.iter().zip(reached).enumerate() {
         if terms.balanced.own != Some(index) && !changeable.iter().any(|weight| depends(reached, weight)) {
-            let added = terms.sites.iter().find(|(known, _)| known == name).map(|(_, site)| *site);
-            let site = added.unwrap_or_else(|| cx.trace().node(value.id()).site);
+            let site = site.unwrap_or_else(|| cx.trace().node(value.id()).site);
             let warning = format!(
                 "no trainable weight can change the loss term `{name}`: it depends on data alone, or on weights through what has \
                  no gradient; report it with `add_metric` if that is meant"
@@ -50,7 +49,9 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
     }
     let (kept, lost): (Vec<&Variable>, Vec<&Variable>) =
         weights.iter().partition(|weight| reached.iter().any(|reached| depends(reached, weight)));
-    for weight in lost.into_iter().filter(|weight| !apart.iter().any(|reached| depends(reached, weight))) {
+    // What layers count or keep in variables that they read is theirs.
+    let lost = lost.into_iter().filter(|weight| !cx.assigned_by_layers().contains(weight));
+    for weight in lost.filter(|weight| !apart.iter().any(|reached| depends(reached, weight))) {
         let site = cx.trace().values_of(weight).first().map(|value| cx.trace().node(value.id()).site);
         let name = weight.name();
         let warning = format!("the loss does not depend on `{name}`: training leaves it as it is; freeze it if that is meant");
@@ -60,7 +61,7 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
 }
 
 /// Warns of what a training step of the user's own, given at `site`, leaves as it is: all weights, or a compiled metric.
-pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &TrainStep<'_, I, O>, site: &'static Location<'static>, cx: &Context) {
+pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &BatchStep<'_, I, O>, site: &'static Location<'static>, cx: &Context) {
     if cx.trace().error().is_some() {
         return;
     }
@@ -70,6 +71,7 @@ pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &TrainStep<'_, I, O>, site
                        `step.minimize(&terms, cx)`";
         cx.trace().warn_at(Some(site), warning);
     }
+    cx.warn_of_unread_terms(|_| true);
     if step.updated.get() {
         return; // each metric was looked at there
     }

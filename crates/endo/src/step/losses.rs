@@ -6,8 +6,8 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::losses::reduction::spread_weights;
 use crate::losses::{Reduction, align};
-use crate::net::{TermRecord, distinct, short_names};
-use crate::trace::{Context, Mark};
+use crate::net::{distinct, short_names};
+use crate::trace::{Context, Mark, Term};
 
 use super::balanced::Balanced;
 use super::compiled::Compiled;
@@ -26,56 +26,53 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         cx: &mut Context,
     ) -> Option<Terms> {
         let (mut terms, mut extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
-        let added = cx.loss_terms_since(mark).to_vec();
-        let added_names: Vec<String> = added.iter().map(|term| term.name.clone()).collect();
+        let mut added = cx.terms_of(self.net.id(), Some(mark));
+        let paths: Vec<String> = added.iter().map(|term| term.path.clone()).collect();
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
             let message = "a sample loss obeys sample weights, but there are some for each output";
             cx.trace().record(Error::new(ErrorKind::Usage, message).help("give one array of sample weights for all outputs"));
         }
         // A mask of samples is for them; one of time steps is for the outputs.
         let mask = outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
-        let mut sites = Vec::new();
-        let mut records: Vec<TermRecord> = terms.iter().map(|(name, _)| TermRecord::new(name, "", None)).collect();
-        for (term, name) in added.iter().zip(short_names(&added_names, 1)) {
-            let value = match term.per_sample {
-                true => Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref()),
-                false => term.value.clone(),
-            };
-            let taken = terms.iter().any(|(known, _)| *known == name);
-            let name = if taken { term.name.clone() } else { name };
-            records.push(TermRecord::new(&name, &term.name, Some(term.site)));
-            sites.push((name.clone(), term.site));
-            terms.push((name, value));
+        for (term, name) in added.iter_mut().zip(short_names(&paths, 1)) {
+            if term.per_sample {
+                term.value = Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref());
+                term.per_sample = false;
+            }
+            let is_taken = terms.iter().any(|known| known.name == name);
+            term.name = if is_taken { term.path.clone() } else { name };
         }
-        let (penalties, count) = (cx.penalties(), terms.len());
-        let penalty_names: Vec<String> = penalties.iter().map(|(name, _)| name.clone()).collect();
-        for ((weight, penalty), name) in penalties.into_iter().zip(short_names(&penalty_names, 2)) {
-            let name = format!("penalty({name})");
-            records.push(TermRecord::new(&name, &weight, None));
-            terms.push((name, penalty));
+        terms.extend(added);
+        let (mut penalties, count) = (cx.penalties_of(self.net.id()), terms.len());
+        let paths: Vec<String> = penalties.iter().map(|penalty| penalty.path.clone()).collect();
+        for (penalty, name) in penalties.iter_mut().zip(short_names(&paths, 2)) {
+            penalty.name = format!("penalty({name})");
         }
-        distinct(&mut terms, &["loss"]);
+        terms.extend(penalties);
+        distinct(&mut terms, |term| &mut term.name, &["loss"]);
         let balanced = match &compiled.balance {
             Some(balancing) => Balanced::weigh(balancing, &mut terms, count, cx),
             None => Balanced::default(),
         };
         extras.extend(balanced.reported());
-        records.extend(terms.get(records.len()..).unwrap_or_default().iter().map(|(name, _)| TermRecord::new(name, "", None)));
-        distinct(&mut terms, &["loss"]);
-        records.iter_mut().zip(&terms).for_each(|(record, (name, _))| record.name.clone_from(name));
-        self.net.note_terms(records);
-        let total = terms.iter().map(|(_, term)| term.clone()).reduce(|total, term| total + term);
-        if total.is_none() {
+        distinct(&mut terms, |term| &mut term.name, &["loss"]);
+        let Some(mut sum) = Terms::sum(terms) else {
             let help = "compile it with a loss, or add one inside the model with `cx.add_loss`";
-            let error = Error::new(ErrorKind::Usage, "the model has nothing to train on: no loss and no loss term");
-            cx.trace().record(error.help(help));
-        }
+            let message = if cx.training() {
+                "the model has nothing to train on: no loss and no loss term"
+            } else {
+                "there is nothing to evaluate: the model has no loss and no loss term outside of training"
+            };
+            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            return None;
+        };
+        self.net.note_terms(sum.records());
         let untrained = outputs.iter().filter(|_| compiled.losses.is_empty()).map(|&output| output.clone()).collect();
-        Some(Terms { total: total?, terms, sites, extras, untrained, balanced })
+        (sum.extras, sum.untrained, sum.balanced) = (extras, untrained, balanced);
+        Some(sum)
     }
 
     /// The terms of the compiled losses, and what is reported besides.
-    #[allow(clippy::type_complexity)]
     #[track_caller]
     fn compiled_terms(
         &self,
@@ -84,7 +81,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         outputs: &[&Tensor],
         weights: &[Tensor],
         cx: &mut Context,
-    ) -> Option<(Vec<(String, Tensor)>, Vec<(String, Tensor)>)> {
+    ) -> Option<(Vec<Term>, Vec<(String, Tensor)>)> {
         let (mut terms, mut extras) = (Vec::new(), Vec::new());
         let losses = &compiled.losses;
         if losses.is_empty() {
@@ -148,7 +145,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 extras.push((format!("{name}_loss"), value.clone()));
             }
             let factor = compiled.loss_weights.get(index).copied().unwrap_or(1.0);
-            terms.push((name, if factor == 1.0 { value } else { value * factor }));
+            terms.push(Term::new(name, if factor == 1.0 { value } else { value * factor }));
         }
         Some((terms, extras))
     }
@@ -179,10 +176,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let weight = if weights.len() > 1 { weights.get(entry.output) } else { weights.first() };
             let weight = weight.filter(|_| entry.weighted);
             let before = cx.assigned().len();
-            match cx.mask(y_pred) {
-                None => entry.metric.update(y, y_pred, weight, cx),
-                Some(mask) => entry.metric.update(y, y_pred, Some(&combined(&mask, weight, y_pred)), cx),
-            }
+            let weight = match cx.mask(y_pred) {
+                None => weight.cloned(),
+                Some(mask) => Some(combined(&mask, weight, y_pred)),
+            };
+            cx.with_compiled_metrics(|cx| entry.metric.update(y, y_pred, weight.as_ref(), cx));
             if cx.training() && cx.assigned().len() == before {
                 let name = entry.metric.name();
                 let warning = format!("the metric `{name}` is never updated: its `update` assigns to no variable");

@@ -31,13 +31,14 @@ use crate::net::Net;
 use crate::net::saved::Training;
 use crate::optimizers::Optimizer;
 
-pub(crate) use batch_step::CustomStep;
+use batch_step::CustomSteps;
+pub(crate) use batch_step::LossStep;
 use cache::StepCache;
 pub(crate) use compiled::Compiled;
 
 pub use balance::Balance;
 pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers};
-pub use batch_step::TrainStep;
+pub use batch_step::{BatchStep, PredictStep};
 pub use into::{IntoLoss, IntoLosses, IntoOptimizer};
 pub(crate) use runner::{Runner, conclude};
 pub use terms::Terms;
@@ -48,7 +49,7 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     pub compiled: Option<Compiled>,
     /// What was wrong in compiling it: the next step says so.
     misuse: Option<Error>,
-    pub train_step: Option<Arc<CustomStep<I, O>>>,
+    pub custom: CustomSteps<I, O>,
     pub cache: StepCache,
     /// Whether steps are run node by node.
     pub eager: bool,
@@ -63,7 +64,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             net,
             compiled: None,
             misuse: None,
-            train_step: None,
+            custom: CustomSteps::default(),
             cache: StepCache::default(),
             eager: false,
             pool: Pool::default(),
@@ -122,7 +123,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// The compiled optimizer.
     pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
-        self.compiled.as_ref().map(|compiled| &compiled.optimizer)
+        self.compiled.as_ref()?.optimizer.as_ref()
     }
 
     /// The losses and metrics, as files name them.

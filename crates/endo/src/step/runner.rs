@@ -14,10 +14,11 @@ use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
+use super::batch_step::{BatchStep, PredictStep};
 use super::cache::{OutputNames, Step, StepKey, StepKind, StepOutputs};
 use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
 use super::show::{ProbeView, ProbedStep};
-use super::{Batch, Steps, TrainStep, lints};
+use super::{Batch, Steps, lints};
 
 /// The steps of one kind that a loop runs, with the arrays that they write to: after the first step of a shape nothing is
 /// allocated.
@@ -129,6 +130,18 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     /// The variables of the last run, where it was traced by running it: node by node.
     pub fn eager_variables(&self) -> Option<&[Variable]> {
         self.steps.eager.then_some(&self.eager.2)
+    }
+
+    /// The variables that the model's `call` assigns in the step of a batch, other than those of metrics.
+    #[track_caller]
+    pub fn states(&mut self, batch: Batch<'_>) -> Result<Vec<Variable>> {
+        if let Some(step) = self.step(batch)? {
+            return Ok(step.states.clone());
+        }
+        let totals: Vec<Variable> = self.steps.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
+        let mut all = self.variables(batch)?;
+        all.retain(|variable| !totals.contains(variable));
+        Ok(all)
     }
 
     /// Whether this loop has run the step of such a batch before.
@@ -316,27 +329,37 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let (targets, weights) = rest.split_at(counts[1]);
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == StepKind::Predict {
-            return self.net.forward(&x, cx).tensors().into_iter().cloned().collect();
+            return self.predict_step(x, cx);
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
-        let step = TrainStep::new(self, compiled, x, [targets, weights], cx.mark());
-        let terms = match &self.train_step {
-            Some(custom) if kind == StepKind::Train => {
+        let is_training = kind == StepKind::Train;
+        cx.begin_step(is_training);
+        let batch = x.tensors().first().map_or(1, |inputs| inputs.batch());
+        let mark = cx.mark();
+        let step = BatchStep::new(self, compiled, x, [targets, weights], mark);
+        let custom = if is_training {
+            &self.custom.train
+        } else {
+            self.custom.test.as_ref().map_or(&self.custom.train, |_| &self.custom.test)
+        };
+        let terms = match custom {
+            Some(custom) => {
                 let terms = (custom.closure)(&step, cx);
-                lints::unfinished_step(&step, custom.site, cx);
+                if is_training {
+                    lints::unfinished_step(&step, custom.site, cx);
+                }
+                self.net.update_step_metrics(mark, batch, cx);
                 terms
             }
-            Some(_) | None => {
+            None => {
                 let outputs = step.apply(step.inputs(), cx);
                 let terms = step.losses(&outputs, cx);
-                if kind == StepKind::Train {
-                    step.minimize(&terms, cx);
-                }
+                step.minimize(&terms, cx);
                 step.update_metrics(&outputs, cx);
                 terms
             }
         };
-        if kind == StepKind::Train {
+        if is_training {
             lints::unmatched_attachments(&self.net.attached, cx);
         }
         // Planned, what is shown is all that the plan beside the step computes.
@@ -348,8 +371,21 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         for UnmatchedProbe { watch, names } in missing {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
         }
-        *made.borrow_mut() = StepOutputs { names: terms.names(), shown };
+        let metrics = self.metrics().into_iter().flat_map(|(_, metric)| metric.variables()).collect::<Vec<_>>();
+        let states = cx.assigned_by_layers().iter().filter(|state| !metrics.contains(state)).cloned().collect();
+        *made.borrow_mut() = StepOutputs { names: terms.names(), shown, metrics, states };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
+    }
+
+    /// What a prediction computes, while traced.
+    #[track_caller]
+    pub fn predict_step(&self, inputs: I, cx: &mut Context) -> Vec<Tensor> {
+        let outputs = match &self.custom.predict {
+            Some(custom) => custom(&PredictStep { steps: self, inputs }, cx),
+            None => self.net.forward(&inputs, cx),
+        };
+        self.net.note_outputs(&outputs.tensors(), cx);
+        outputs.tensors().into_iter().cloned().collect()
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::array::Array;
 use crate::graph::Tensor;
-use crate::trace::Context;
-use crate::trace::record::GivenGradient;
+use crate::trace::record::{GivenGradient, UsedWeight};
+use crate::trace::{Context, Term};
 use crate::variable::Variable;
 
 use super::probe_request::{ProbeKind, ProbeOutput, ProbeRequest, ProbedTerms, ProbedValue, UnmatchedProbe};
@@ -17,7 +17,7 @@ pub(crate) struct ProbedStep<'a> {
     /// How many outputs it has before those that show something.
     pub first: usize,
     /// The terms of its loss, where they are known.
-    pub terms: &'a [(String, Tensor)],
+    pub terms: &'a [Term],
     pub weights: &'a [Variable],
 }
 
@@ -90,7 +90,7 @@ impl ProbedStep<'_> {
     }
 
     fn weights(&self, cx: &Context) -> Vec<Value> {
-        let read = |weight: &Variable| Some(Value::of(weight, cx.trace().first_read(weight)?));
+        let read = |weight: &Variable| Some(Value::of(weight, cx.trace().first_read(weight)?, cx));
         self.weights.iter().filter_map(read).collect()
     }
 
@@ -98,15 +98,16 @@ impl ProbedStep<'_> {
         let assigned = self.weights.iter().filter(|weight| cx.assigned().contains(weight));
         let update = |weight| {
             let before = cx.trace().first_read(weight)?;
-            Some(Value::of(weight, floats(&cx.read(weight)) - floats(&before)))
+            Some(Value::of(weight, floats(&cx.read(weight)) - floats(&before), cx))
         };
         assigned.filter_map(update).collect()
     }
 }
 
 impl Value {
-    fn of(weight: &Variable, tensor: Tensor) -> Self {
-        let name = weight.name().to_string();
+    fn of(weight: &Variable, tensor: Tensor, cx: &Context) -> Self {
+        let used = cx.used_weights().iter().find(|used| used.variable == *weight);
+        let name = used.map_or_else(|| weight.name().to_string(), UsedWeight::path);
         Self { path: name.clone(), name, tensor, bounds: None }
     }
 
@@ -139,7 +140,7 @@ fn gradients(cx: &Context) -> Vec<Value> {
     let given = cx.given_gradients().iter();
     let value = |given: &GivenGradient| {
         let gradient = given.scale.map_or_else(|| given.gradient.clone(), |scale| &given.gradient / scale);
-        Value::of(&given.weight, gradient)
+        Value::of(&given.weight, gradient, cx)
     };
     given.map(value).collect()
 }

@@ -5,8 +5,8 @@
 use std::panic::Location;
 
 use crate::graph::Tensor;
-use crate::trace::Context;
 use crate::trace::gradients::Target;
+use crate::trace::{Context, Term};
 use crate::variable::Variable;
 
 use super::probe_request::ProbedTerms;
@@ -14,13 +14,14 @@ use super::saturation::floats;
 
 /// The products of the terms' gradients, if there are weights; where they are among the outputs is still to be said.
 #[track_caller]
-pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Context) -> (ProbedTerms, Option<Tensor>) {
+pub(super) fn products(terms: &[Term], weights: &[Variable], cx: &Context) -> (ProbedTerms, Option<Tensor>) {
     let site = Location::caller();
     let trainable: Vec<&Variable> = weights.iter().filter(|weight| weight.is_trainable()).collect();
-    let mut shown = ProbedTerms { names: terms.iter().map(|(name, _)| name.clone()).collect(), ..ProbedTerms::default() };
+    let mut shown = ProbedTerms { names: terms.iter().map(|term| term.name.clone()).collect(), ..ProbedTerms::default() };
     let mut layer_of = Vec::new();
     for weight in &trainable {
-        let layer = weight.name().rsplit_once('/').map_or(weight.name(), |(layer, _)| layer);
+        let used = cx.used_weights().iter().find(|used| used.variable == **weight);
+        let layer = used.map_or_else(|| weight.name(), |used| &used.layer);
         let known = shown.layers.iter().position(|known| known == layer);
         layer_of.push(known.unwrap_or_else(|| {
             shown.layers.push(layer.to_string());
@@ -33,7 +34,7 @@ pub(super) fn products(terms: &[(String, Tensor)], weights: &[Variable], cx: &Co
         gradients.push(floats(&gradient));
         gradients.len() - 1
     };
-    let of_term = |(_, term): &(String, Tensor)| cx.gradients_at(term, &targets, site).into_iter();
+    let of_term = |term: &Term| cx.gradients_at(&term.value, &targets, site).into_iter();
     let places: Vec<Vec<Option<usize>>> =
         terms.iter().map(|term| of_term(term).map(|gradient| gradient.map(&mut place)).collect()).collect();
     for i in 0..terms.len() {

@@ -6,7 +6,8 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::net::distinct;
+use crate::net::{TermRecord, distinct};
+use crate::trace::Term;
 
 use super::balanced::Balanced;
 use super::cache::OutputNames;
@@ -27,12 +28,12 @@ use super::cache::OutputNames;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// What is trained on.
-    pub(crate) total: Tensor,
     /// What it is the sum of.
-    pub(crate) terms: Vec<(String, Tensor)>,
-    /// The lines of those that the model's `call` added, by name.
-    pub(crate) sites: Vec<(String, &'static Location<'static>)>,
+    pub(crate) terms: Vec<Term>,
+    /// The sum, or what was given as `loss`.
+    total: Tensor,
+    /// Whether the total was given, so that the terms need not add up to it.
+    is_given: bool,
     /// What is reported besides: with several outputs the loss of each, before its factor.
     pub(crate) extras: Vec<(String, Tensor)>,
     /// Outputs that no compiled loss looks at, where there is none.
@@ -42,69 +43,100 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// These terms, at least one.
+    /// These terms, at least one. One that is called `loss` is the total itself, and the others are reported beside it: for steps
+    /// with several updates.
     ///
     /// # Panics
     /// If there is none.
     #[track_caller]
     pub fn new<'a>(terms: impl IntoIterator<Item = (&'a str, Tensor)>) -> Self {
-        let mut terms = terms.into_iter();
-        let (name, first) = terms.next().expect("a loss has at least one term");
-        let mut all = Self {
-            total: first.clone(),
-            terms: Vec::new(),
-            sites: Vec::new(),
-            extras: Vec::new(),
-            untrained: Vec::new(),
-            balanced: Balanced::default(),
-        };
-        all.push(name, first);
-        terms.for_each(|(name, term)| all.add(name, term));
+        let site = Location::caller();
+        let terms = terms.into_iter().map(|(name, value)| Term::new(name, value).at(site)).collect();
+        let mut all = Self::sum(terms).expect("a loss has at least one term");
+        for term in &all.terms {
+            require_scalar(term);
+        }
+        if let Some(given) = all.terms.iter().position(|term| term.name == LOSS) {
+            all.total = all.terms.remove(given).value;
+            all.is_given = true;
+        }
+        all.tell_apart();
         all
+    }
+
+    /// These terms, and their sum; none without terms.
+    #[track_caller]
+    pub(crate) fn sum(terms: Vec<Term>) -> Option<Self> {
+        let total = terms.iter().map(|term| term.value.clone()).reduce(|total, term| total + term)?;
+        Some(Self { terms, total, is_given: false, extras: Vec::new(), untrained: Vec::new(), balanced: Balanced::default() })
     }
 
     /// Adds a term, a scalar; a name that is taken gets a number.
     #[track_caller]
     pub fn add(&mut self, name: &str, term: Tensor) {
-        self.total = &self.total + &term;
-        self.push(name, term);
+        let term = Term::new(name, term).at(Location::caller());
+        require_scalar(&term);
+        self.total = &self.total + &term.value;
+        self.terms.push(term);
+        self.tell_apart();
     }
 
-    /// Their sum: what is trained on.
+    /// What is trained on: their sum, or the one that is called `loss`.
     pub fn total(&self) -> &Tensor {
         &self.total
     }
 
     /// The term of a name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
-        self.terms.iter().find(|(known, _)| known == name).map(|(_, term)| term)
+        self.iter().find(|(known, _)| *known == name).map(|(_, term)| term)
     }
 
     /// Names and terms, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.terms.iter().map(|(name, term)| (name.as_str(), term))
+        self.terms.iter().map(|term| (term.name.as_str(), &term.value))
     }
 
-    #[track_caller]
-    fn push(&mut self, name: &str, term: Tensor) {
-        if !term.shape().is_scalar() {
-            let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", term.shape());
-            let help = "reduce it with `.mean()` or `.sum()`";
-            term.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
-        }
-        self.sites.push((name.to_string(), Location::caller()));
-        self.terms.push((name.to_string(), term));
-        distinct(&mut self.terms, &["loss"]);
+    /// Gives terms of one name names that differ.
+    fn tell_apart(&mut self) {
+        distinct(&mut self.terms, |term| &mut term.name, &[LOSS]);
     }
 
+    /// Where the terms come from.
+    pub(crate) fn records(&self) -> Vec<TermRecord> {
+        self.terms.iter().map(TermRecord::of).collect()
+    }
+
+    /// The names of the outputs after the total, in the order of [`into_tensors`](Self::into_tensors).
     pub(crate) fn names(&self) -> OutputNames {
-        let names = |parts: &[(String, Tensor)]| parts.iter().map(|(name, _)| name.clone()).collect();
-        OutputNames { terms: names(&self.terms), extras: names(&self.extras) }
+        let terms = self.terms.iter().map(|term| term.name.clone()).collect();
+        let extras = self.extras.iter().map(|(name, _)| name.clone());
+        if self.is_given {
+            return OutputNames { terms: vec![LOSS.to_string()], extras: terms_and(terms, extras) };
+        }
+        OutputNames { terms, extras: extras.collect() }
     }
 
     /// The total, the terms, the extras.
     pub(crate) fn into_tensors(self) -> Vec<Tensor> {
-        let parts = self.terms.into_iter().chain(self.extras).map(|(_, value)| value);
-        std::iter::once(self.total).chain(parts).collect()
+        let given = self.is_given.then(|| self.total.clone());
+        let parts = self.terms.into_iter().map(|term| term.value).chain(self.extras.into_iter().map(|(_, value)| value));
+        std::iter::once(self.total).chain(given).chain(parts).collect()
+    }
+}
+
+/// What a report calls the total.
+const LOSS: &str = "loss";
+
+fn terms_and(mut terms: Vec<String>, extras: impl Iterator<Item = String>) -> Vec<String> {
+    terms.extend(extras);
+    terms
+}
+
+/// Records an error for a term that is no scalar.
+fn require_scalar(Term { name, value, site, .. }: &Term) {
+    if !value.shape().is_scalar() {
+        let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", value.shape());
+        let error = Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`");
+        value.trace().record(site.iter().copied().fold(error, Error::at));
     }
 }

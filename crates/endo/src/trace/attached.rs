@@ -31,15 +31,6 @@ pub(crate) enum Adds {
 pub(crate) type Value = dyn Fn(&Tensor) -> Tensor + Send + Sync;
 
 impl Context {
-    /// Runs `f` with attachments of a model, and takes them off again.
-    pub(crate) fn with_attached<T>(&mut self, attached: &[Arc<Attached>], f: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.attached.len();
-        self.attached.extend_from_slice(attached);
-        let result = f(self);
-        self.attached.truncate(before);
-        result
-    }
-
     /// Adds what is attached to the innermost layer, whose call is about to end with these outputs.
     pub(super) fn add_attached(&mut self, outputs: &[&Tensor]) {
         let path = self.scopes.path();

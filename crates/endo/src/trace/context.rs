@@ -3,6 +3,7 @@
 //! In: loss terms, metrics, weights and random draws of the layers applied. Out: to models and loops, all of them by name.
 
 use std::borrow::Borrow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
@@ -21,7 +22,8 @@ use crate::spelling;
 use crate::variable::Variable;
 
 use super::attached::Attached;
-use super::record::{GivenGradient, HeldMetric, LayerRecord, LossTerm, MetricTerm, UsedWeight, Visit};
+use super::models::{ModelFrame, StandIn};
+use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, Term, UsedWeight, Visit};
 use super::scope::{Frame, Scopes};
 use super::weight::{Weight, stream};
 
@@ -48,9 +50,16 @@ pub struct Context {
     draws: u32,
     pub(super) scopes: Scopes,
     pub(super) batch: usize,
-    /// The variables assigned, once for each assignment.
+    /// The variables assigned, once for each assignment, and those of them that layers assigned.
     pub(super) assigned: Vec<Variable>,
-    pub(super) losses: Vec<LossTerm>,
+    assigned_by_layers: Vec<Variable>,
+    /// Whether optimizers update.
+    updates: bool,
+    /// Whether a step of a model is traced, whose metrics are reported wherever they are updated.
+    pub(super) is_step: bool,
+    pub(super) losses: Vec<Term>,
+    /// The models whose terms were asked for.
+    pub(super) asked: Vec<u64>,
     /// The terms given to models from outside, by their addresses.
     pub(super) added_once: Vec<usize>,
     pub(super) metrics: Vec<MetricTerm>,
@@ -58,8 +67,12 @@ pub struct Context {
     pub(super) weights: Vec<UsedWeight>,
     /// The gradients that optimizers were given.
     gradients: Vec<GivenGradient>,
-    /// For each model being applied, the weights used since it began.
-    collectors: Vec<Vec<Variable>>,
+    /// The models being applied, outermost first.
+    pub(super) models: RefCell<Vec<ModelFrame>>,
+    /// The models applied so far, with the names that messages have for them.
+    pub(super) known_models: Vec<(u64, String)>,
+    /// Values that stand for those of variables.
+    pub(super) values: Vec<StandIn>,
     layers: Vec<LayerRecord>,
     /// The calls of layers that have ended, inner before outer.
     visits: Vec<Visit>,
@@ -93,13 +106,19 @@ impl Context {
             scopes: Scopes::default(),
             batch: 1,
             assigned: Vec::new(),
+            assigned_by_layers: Vec::new(),
+            updates: true,
+            is_step: false,
+            asked: Vec::new(),
             losses: Vec::new(),
             added_once: Vec::new(),
             metrics: Vec::new(),
             held: Vec::new(),
             weights: Vec::new(),
             gradients: Vec::new(),
-            collectors: Vec::new(),
+            models: RefCell::default(),
+            known_models: Vec::new(),
+            values: Vec::new(),
             layers: Vec::new(),
             visits: Vec::new(),
             attached: Vec::new(),
@@ -129,10 +148,28 @@ impl Context {
         self.trace.constant(array.into(), Location::caller())
     }
 
-    /// The value of a variable: at the start of the run, or what it was last assigned in this trace.
+    /// The value of a variable: at the start of the run, or what it was last assigned in this trace. A variable that a model's
+    /// `call` reads is the model's, like a [`Weight`]: trained if it is trainable, and saved.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let scale = Variable::new("scale", 2.0_f32);
+    /// let (dense, factor) = (Dense::new(1).use_bias(false).kernel_initializer(Ones), scale.clone());
+    /// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(x, cx) * cx.read(&factor));
+    /// model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// model.train_on_batch(&Dataset::new([[1.0_f32]], [[0.0_f32]])?)?;
+    /// assert_eq!(scale.value().item()? as f32, 1.6); // 2 - 0.1 * 2 * 2 * 1
+    /// # Ok::<(), Error>(())
+    /// ```
     #[track_caller]
     pub fn read(&self, variable: &Variable) -> Tensor {
-        self.trace.read(variable, Location::caller())
+        self.note_read(variable);
+        self.value_of(variable, Location::caller())
+    }
+
+    /// The value of a variable, or what stands for it.
+    pub(super) fn value_of(&self, variable: &Variable, site: &'static Location<'static>) -> Tensor {
+        self.stand_in_value(variable).unwrap_or_else(|| self.trace.read(variable, site))
     }
 
     /// Gives a variable a new value, from here on in the trace and after the run.
@@ -142,17 +179,48 @@ impl Context {
     }
 
     pub(super) fn assign_at(&mut self, variable: &Variable, value: &Tensor, site: &'static Location<'static>) {
+        if self.stand_in_value(variable).is_some() {
+            let message = format!("`{}` is assigned where `apply_with` has given it another value", variable.name());
+            let help = "leave it out of the weights given to `apply_with`, or assign it outside";
+            return self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+        }
         self.trace.assign(variable, value, site);
         if self.trace.error().is_none() {
             self.assigned.push(variable.clone());
+            if self.scopes.innermost().is_some() {
+                self.assigned_by_layers.push(variable.clone());
+            }
         }
+    }
+
+    /// The variables that layers have assigned so far.
+    pub(crate) fn assigned_by_layers(&self) -> &[Variable] {
+        &self.assigned_by_layers
+    }
+
+    /// Whether optimizers update: not where a step is tested.
+    pub(crate) fn updates(&self) -> bool {
+        self.updates
+    }
+
+    /// Runs `f`, the update of metrics that reports know already.
+    pub(crate) fn with_compiled_metrics<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.is_step, false);
+        let result = f(self);
+        self.is_step = before;
+        result
+    }
+
+    /// Begins the trace of a model's step: its metrics are reported wherever they are updated.
+    pub(crate) fn begin_step(&mut self, updates: bool) {
+        (self.is_step, self.updates) = (true, updates);
     }
 
     /// Adds to a variable.
     #[track_caller]
     pub fn assign_add(&mut self, variable: &Variable, value: impl Borrow<Tensor>) {
         let site = Location::caller();
-        let sum = self.trace.read(variable, site) + value.borrow().convert(variable.dtype(), site);
+        let sum = self.value_of(variable, site) + value.borrow().convert(variable.dtype(), site);
         self.assign_at(variable, &sum, site);
     }
 
@@ -209,13 +277,6 @@ impl Context {
         result
     }
 
-    /// Runs `f`, and returns with its result the weights that it used, in the order of their first use.
-    pub(crate) fn collect_weights<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> (T, Vec<Variable>) {
-        self.collectors.push(Vec::new());
-        let result = f(self);
-        (result, self.collectors.pop().unwrap_or_default())
-    }
-
     /// What stands in for an output of a layer that is applied inside itself too often, and so probably without end. The error is
     /// recorded. In a trace that has failed once is too often, so that a layer that applies itself twice comes to an end too.
     pub(crate) fn stand_in<L: ?Sized>(&self, layer: &L, inputs: &[&Tensor], site: &'static Location<'static>) -> Option<Tensor> {
@@ -247,12 +308,14 @@ impl Context {
             self.batch = batch;
         }
         let identity = identity(layer);
-        let (path, call) = self.scopes.enter(identity, given).unwrap_or_else(|name| {
+        let named = self.given_name(given);
+        let (path, call) = self.scopes.enter(identity, named.as_deref()).unwrap_or_else(|name| {
             let message = format!("two layers of `{}` are called `{name}`", self.scopes.path());
             let help = "give each a name of its own, or leave the names out: they are then numbered";
             self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
             (name, 0)
         });
+        self.note_root(identity.1, given, &path);
         let outside = self.trace.enter(&path, site);
         if call == 0 {
             let kind = spelling::short_name(identity.1).to_string();
@@ -348,17 +411,28 @@ impl Context {
 
     /// Notes that a weight is used, with what goes with it.
     pub(crate) fn use_weight(&mut self, variable: &Variable, weight: &Weight, initializer: &dyn Initializer) {
-        for collector in self.collectors.iter_mut().filter(|collector| !collector.contains(variable)) {
-            collector.push(variable.clone());
-        }
-        if !self.weights.iter().any(|used| used.variable == *variable) {
-            let path = self.scopes.path();
-            if let Some(record) = self.layers.iter_mut().find(|record| record.path == path) {
-                weight.note(initializer, &mut record.hyperparameters);
-                record.weights.push(variable.clone());
+        self.note_weight(weight.name(), variable);
+        let owners = self.owners();
+        let outermost = self.models.borrow().first().map(|model| model.id);
+        let known = self.weights.iter_mut().find(|used| used.variable == *variable);
+        let used = match known {
+            Some(used) => used,
+            None => {
+                let path = self.scopes.path();
+                if let Some(record) = self.layers.iter_mut().find(|record| record.path == path) {
+                    weight.note(initializer, &mut record.hyperparameters);
+                    record.weights.push(variable.clone());
+                }
+                self.weights.push(weight.used(variable, path));
+                self.weights.last_mut().expect("it was just added")
             }
-            self.weights.push(weight.used(variable));
+        };
+        for owner in owners {
+            if !used.owners.contains(&owner) {
+                used.owners.push(owner);
+            }
         }
+        used.outermost.extend(outermost.filter(|model| !used.outermost.contains(model)));
     }
 
     /// Notes the gradients that an optimizer is given; nothing is traced.

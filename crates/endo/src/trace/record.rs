@@ -14,29 +14,52 @@ use crate::variable::Variable;
 
 use super::Context;
 
-/// A term of the loss that does not come from comparing predictions with targets.
+/// A term of a loss: from `cx.add_loss` to the ledger it stays what it is.
 ///
 /// ```
 /// # use endo::prelude::*;
 /// let hidden = Dense::new(2).activity_regularizer(L1(0.01));
 /// let mut f = Function::new(|[x], cx| {
 ///     let y = hidden.apply(&x, cx);
-///     assert_eq!((&*cx.loss_terms()[0].name, cx.loss_terms()[0].per_sample), ("dense/activity", false));
+///     assert_eq!((&*cx.loss_terms()[0].path, cx.loss_terms()[0].per_sample), ("dense/activity", false));
 ///     [y]
 /// });
 /// f.run([&[[1.0_f32]].into()])?;
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct LossTerm {
-    /// The path of its layer and its own name, as in `"regressor/reconstruction"`.
+pub struct Term {
+    /// Its name in reports. Where another term of a loss has the same, it becomes as much of the path as tells the two apart.
     pub name: String,
+    /// The path of the layer that added it, or of the weight that it penalizes, and its own name: `"regressor/reconstruction"`. Empty
+    /// for compiled losses.
+    pub path: String,
+    /// The identities of the models whose `apply` was running when it was added, outermost first.
+    pub(crate) owners: Vec<u64>,
+    /// The line that added it, where one did.
+    pub site: Option<&'static Location<'static>>,
     /// A scalar; for a sample loss, one value per sample.
     pub value: Tensor,
     /// Whether it is one value per sample, subject to sample weights.
     pub per_sample: bool,
-    /// The line that added it.
-    pub site: &'static Location<'static>,
+}
+
+impl Term {
+    /// A term that no layer added.
+    pub(crate) fn new(name: impl Into<String>, value: Tensor) -> Self {
+        Self { name: name.into(), path: String::new(), owners: Vec::new(), site: None, value, per_sample: false }
+    }
+
+    /// The same at a line.
+    pub(crate) fn at(self, site: &'static Location<'static>) -> Self {
+        Self { site: Some(site), ..self }
+    }
+
+    /// As a scalar: a sample loss as its mean.
+    #[track_caller]
+    pub(crate) fn scalar(&self) -> Tensor {
+        if self.per_sample { self.value.mean() } else { self.value.clone() }
+    }
 }
 
 /// A number to be averaged over an epoch.
@@ -48,15 +71,20 @@ pub struct MetricTerm {
     pub value: Tensor,
     /// How many samples it stands for: the size of the first axis of the input of the outermost layer.
     pub batch: usize,
+    /// Whether it was added outside all models and layers: by a step of one's own.
+    pub(crate) is_outside: bool,
 }
 
 /// A metric that a layer holds as a field and has updated in its `call`.
 #[derive(Clone)]
 pub struct HeldMetric {
+    /// Whether it was updated outside all models and layers: by a step of one's own.
+    pub(crate) is_outside: bool,
     /// The metric's own name.
     pub name: String,
     /// What it accumulates in; those known so far.
-    pub variables: Vec<Variable>,
+    #[allow(clippy::type_complexity)]
+    pub variables: Arc<dyn Fn() -> Vec<Variable> + Send + Sync>,
     /// What else it depends on.
     pub hyperparameters: Hyperparameters,
     /// Its result, traced from the variables.
@@ -74,6 +102,26 @@ pub(crate) struct UsedWeight {
     pub regularizer: Option<Arc<dyn Regularizer>>,
     pub constraint: Option<Arc<dyn Constraint>>,
     pub penalty: Option<Tensor>,
+    /// The path of the layer that was the first to use it.
+    pub layer: String,
+    /// The models that have used it.
+    pub owners: Vec<u64>,
+    /// Those of them that were not applied within another.
+    pub outermost: Vec<u64>,
+}
+
+impl UsedWeight {
+    /// The path of its layer in the trace and its own name.
+    pub fn path(&self) -> String {
+        let name = self.variable.name();
+        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
+        if self.layer.is_empty() { name.to_string() } else { format!("{}/{name}", self.layer) }
+    }
+
+    /// Whether it has a penalty: not where it is frozen.
+    pub fn is_penalized(&self) -> bool {
+        self.regularizer.is_some() && self.variable.is_trainable()
+    }
 }
 
 /// A gradient that an optimizer was given.

@@ -9,9 +9,10 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::regularizers::Regularizer;
+use crate::spelling;
 
 use super::context::Context;
-use super::record::{HeldMetric, LossTerm, Mark, MetricTerm};
+use super::record::{HeldMetric, Mark, MetricTerm, Term};
 
 impl Context {
     /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs
@@ -81,14 +82,18 @@ impl Context {
     }
 
     fn push_loss(&mut self, name: &str, term: &Tensor, per_sample: bool, site: &'static Location<'static>) {
-        let name = self.full_name(name);
-        if self.losses.iter().any(|known| known.name == name) {
-            let message = format!("two loss terms of one call are called `{name}`");
+        if let Some(error) = reserved("loss term", name) {
+            return self.trace.record(error.at(site));
+        }
+        let path = self.full_name(name);
+        if self.losses.iter().any(|known| known.path == path) {
+            let message = format!("two loss terms of one call are called `{path}`");
             let help = "give each a name of its own, for example with `format!(\"activity_{i}\")`";
             return self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
         }
         let value = term.convert(term.dtype().promote(DType::F32), site);
-        self.losses.push(LossTerm { name, value, per_sample, site });
+        let name = path.rsplit('/').next().unwrap_or(name).to_string();
+        self.losses.push(Term { name, path, owners: self.owners(), site: Some(site), value, per_sample });
     }
 
     /// Adds the penalty of a layer's output, divided by the size of its first axis.
@@ -112,27 +117,97 @@ impl Context {
                 .trace
                 .record(Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`").at(site));
         }
+        if let Some(error) = reserved("metric", name) {
+            return self.trace.record(error.at(site));
+        }
         let name = self.full_name(name);
         if self.metrics.iter().any(|known| known.name == name) {
             let message = format!("two metrics of one call are called `{name}`");
             return self.trace.record(Error::new(ErrorKind::Argument, message).help("give each a name of its own").at(site));
         }
         let value = value.stop_gradient().convert(value.dtype().promote(DType::F32), site);
-        self.metrics.push(MetricTerm { name, value, batch: self.batch });
+        let is_outside = self.is_outside();
+        self.metrics.push(MetricTerm { name, value, batch: self.batch, is_outside });
     }
 
-    /// All loss terms from inside the models applied so far in this trace: those added by layers, sample losses as their
-    /// means, and the penalties on the weights used, once for each weight. What Keras calls `model.losses`.
+    /// All loss terms from inside the model applied so far in this trace: those added by layers, sample losses as their means, and the
+    /// penalties on the weights used, once for each weight. What Keras calls `model.losses`.
+    ///
+    /// In a trace with terms of several models, none applied within another, each model is asked for its own:
+    /// [`Model::losses`](crate::model::Model::losses). Asking for all of them at once is an error.
     #[track_caller]
     pub fn losses(&mut self) -> Vec<Tensor> {
-        let added = self.losses.iter().map(|term| if term.per_sample { term.value.mean() } else { term.value.clone() });
-        let added: Vec<Tensor> = added.collect();
+        let mut models: Vec<u64> = self.losses.iter().filter_map(|term| term.owners.first().copied()).collect();
+        models.extend(self.weights.iter().filter(|used| used.is_penalized()).flat_map(|used| &used.outermost));
+        models.sort_unstable();
+        models.dedup();
+        if models.len() > 1 {
+            let names = self.model_names(&models);
+            let message = format!("this trace has loss terms of {} models, {names}: whose are meant?", models.len());
+            let help = "ask each model for its own: `model.losses(cx)`";
+            self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+        }
+        self.asked.extend(models);
+        let added: Vec<Tensor> = self.losses.iter().map(Term::scalar).collect();
         added.into_iter().chain(self.penalties().into_iter().map(|(_, penalty)| penalty)).collect()
     }
 
-    /// The loss terms that layers have added so far, by name, without the penalties on weights.
-    pub fn loss_terms(&self) -> &[LossTerm] {
+    /// The loss terms that layers have added so far, without the penalties on weights.
+    pub fn loss_terms(&self) -> &[Term] {
         &self.losses
+    }
+
+    /// The loss terms of a model: those that were added while it was applied, since a mark if one is given; with those that a step of
+    /// one's own has added outside of all models, where it is the model of the step.
+    #[track_caller]
+    pub(crate) fn terms_of(&mut self, model: u64, since: Option<Mark>) -> Vec<Term> {
+        self.asked.push(model);
+        let is_step = since.is_some();
+        let start = since.map_or(0, |mark| mark.losses);
+        let own = |term: &&Term| term.owners.contains(&model) || (is_step && term.owners.is_empty());
+        self.losses[start..].iter().filter(own).cloned().collect()
+    }
+
+    /// The penalties of the trainable weights that a model has used, by the weights' paths.
+    #[track_caller]
+    pub(crate) fn penalties_of(&mut self, model: u64) -> Vec<Term> {
+        let mut penalties = Vec::new();
+        for index in 0..self.weights.len() {
+            if !self.weights[index].owners.contains(&model) {
+                continue;
+            }
+            let path = self.weights[index].path();
+            if let Some(value) = self.penalty(index, Location::caller()) {
+                penalties.push(Term { path, owners: vec![model], ..Term::new("penalty", value) });
+            }
+        }
+        penalties
+    }
+
+    /// Warns of models whose loss terms are in no loss: of those that `is_meant` holds for, nobody has asked for theirs.
+    pub(crate) fn warn_of_unread_terms(&self, is_meant: impl Fn(u64) -> bool) {
+        for (model, name) in &self.known_models {
+            let added = self.losses.iter().filter(|term| term.owners.first() == Some(model)).map(|term| term.path.clone());
+            let penalized = self.weights.iter().filter(|used| used.is_penalized() && used.outermost.contains(model));
+            let terms: Vec<String> = added.chain(penalized.map(|used| format!("penalty({})", used.path()))).collect();
+            let is_read = self
+                .losses
+                .iter()
+                .any(|term| term.owners.first() == Some(model) && term.owners.iter().any(|owner| self.asked.contains(owner)))
+                || self.asked.contains(model);
+            if !terms.is_empty() && !is_read && is_meant(*model) {
+                let terms = spelling::listed(terms.iter().map(String::as_str));
+                self.trace.warn(format!(
+                    "the model `{name}` has loss terms that are in no loss: {terms}; add those of `model.losses(cx)` to a loss, or call \
+                     it and leave them out if that is meant"
+                ));
+            }
+        }
+    }
+
+    fn model_names(&self, models: &[u64]) -> String {
+        let names = self.known_models.iter().filter(|(id, _)| models.contains(id)).map(|(_, name)| name.as_str());
+        spelling::listed(names)
     }
 
     /// The metrics that layers have added so far.
@@ -144,17 +219,24 @@ impl Context {
     /// starts with.
     #[track_caller]
     pub fn penalties(&mut self) -> Vec<(String, Tensor)> {
-        let site = Location::caller();
         let mut penalties = Vec::new();
-        for used in &mut self.weights {
-            let (Some(regularizer), true) = (&used.regularizer, used.variable.is_trainable()) else { continue };
-            let penalty = used.penalty.get_or_insert_with(|| {
-                let value = self.trace.first_read(&used.variable).unwrap_or_else(|| self.trace.read(&used.variable, site));
-                regularizer.penalty(&value)
-            });
-            penalties.push((used.variable.name().to_string(), penalty.clone()));
+        for index in 0..self.weights.len() {
+            if let Some(penalty) = self.penalty(index, Location::caller()) {
+                penalties.push((self.weights[index].variable.name().to_string(), penalty));
+            }
         }
         penalties
+    }
+
+    /// The penalty of a weight, made at first use; none of one that has no regularizer or is frozen.
+    fn penalty(&mut self, index: usize, site: &'static Location<'static>) -> Option<Tensor> {
+        let used = &mut self.weights[index];
+        let regularizer = used.regularizer.as_ref().filter(|_| used.variable.is_trainable())?;
+        let penalty = used.penalty.get_or_insert_with(|| {
+            let value = self.trace.first_read(&used.variable).unwrap_or_else(|| self.trace.read(&used.variable, site));
+            regularizer.penalty(&value)
+        });
+        Some(penalty.clone())
     }
 
     /// Where the context is now, to find later what was added since.
@@ -163,7 +245,7 @@ impl Context {
     }
 
     /// The loss terms added since a mark.
-    pub fn loss_terms_since(&self, mark: Mark) -> &[LossTerm] {
+    pub fn loss_terms_since(&self, mark: Mark) -> &[Term] {
         &self.losses[mark.losses..]
     }
 
@@ -172,15 +254,39 @@ impl Context {
         &self.metrics[mark.metrics..]
     }
 
-    /// Notes a metric that the layer being applied updates; outside all layers it is the loop's own, and nothing is noted.
+    /// Notes a metric that the layer being applied updates, or a step of one's own; in other functions a metric outside all layers is
+    /// the loop's own, and nothing is noted.
     pub(crate) fn hold_metric(&mut self, metric: HeldMetric) {
-        if self.scopes.innermost().is_some() && self.held.iter().all(|known| known.name != metric.name) {
-            self.held.push(metric);
+        let is_outside = self.is_outside();
+        if is_outside && !self.is_step {
+            return;
         }
+        // A step of one's own may say itself what is reported as `loss`.
+        if let Some(error) = reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss") {
+            return self.trace.record(error);
+        }
+        if self.held.iter().all(|known| known.name != metric.name) {
+            self.held.push(HeldMetric { is_outside, ..metric });
+        }
+    }
+
+    /// Whether neither a layer nor a model is being applied.
+    fn is_outside(&self) -> bool {
+        self.scopes.innermost().is_none()
     }
 
     /// The metrics that layers hold and have updated since a mark.
     pub(crate) fn held_since(&self, mark: Mark) -> &[HeldMetric] {
         &self.held[mark.held..]
     }
+}
+
+/// The error for a name that reports give themselves.
+fn reserved(what: &str, name: &str) -> Option<Error> {
+    let is_reserved = ["loss", "main", "learning_rate"].contains(&name) || name.starts_with("val_");
+    is_reserved.then(|| {
+        let message = format!("a {what} is called `{name}`, which is what reports call a number of their own");
+        Error::new(ErrorKind::Argument, message)
+            .help("give it another name: `loss`, `main`, `learning_rate` and `val_..` are taken")
+    })
 }

@@ -99,6 +99,11 @@ impl Weight {
         self
     }
 
+    /// Its name within its layer.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The variable, once it was made.
     pub fn variable(&self) -> Option<&Variable> {
         self.variable.get()
@@ -135,9 +140,8 @@ impl Weight {
         }
         let mut error = None;
         let variable = self.variable.get_or_init(|| {
-            let path = cx.path();
-            let name = if path.is_empty() { self.name.clone() } else { format!("{path}/{}", self.name) };
-            let mut random = Random::new(cx.weight_seed(), stream(&name));
+            let (name, place) = cx.weight_names(&self.name);
+            let mut random = Random::new(cx.weight_seed(), stream(&place));
             let value = initializer.initialize(&shape, &mut random).unwrap_or_else(|failure| {
                 error = Some(failure);
                 Array::zeros(shape.clone(), DType::F32)
@@ -159,7 +163,7 @@ impl Weight {
             return cx.trace().fail(Error::new(ErrorKind::Shape, message).help(help).at(site), shape, variable.dtype());
         }
         cx.use_weight(variable, self, initializer);
-        cx.trace().read(variable, site)
+        cx.value_of(variable, site)
     }
 
     /// Adds to its layer's hyperparameters what it begins with, what penalizes it and what it is held to, where these have names.
@@ -177,10 +181,20 @@ impl Weight {
     }
 
     /// What a trace keeps of it.
-    pub(super) fn used(&self, variable: &Variable) -> UsedWeight {
+    pub(super) fn used(&self, variable: &Variable, layer: &str) -> UsedWeight {
         let (regularizer, constraint) = (self.regularizer.clone(), self.constraint.clone());
         let (trainable, owner) = (self.trainable, Arc::downgrade(&self.variable));
-        UsedWeight { variable: variable.clone(), trainable, owner, regularizer, constraint, penalty: None }
+        UsedWeight {
+            variable: variable.clone(),
+            trainable,
+            owner,
+            regularizer,
+            constraint,
+            penalty: None,
+            layer: layer.to_string(),
+            owners: Vec::new(),
+            outermost: Vec::new(),
+        }
     }
 
     /// Assigns its value within the trace: moving averages.
@@ -208,6 +222,14 @@ impl Weight {
     #[track_caller]
     pub fn assign(&self, value: &Tensor, cx: &mut Context) {
         match self.variable.get() {
+            Some(variable) if !self.trainable && variable.is_trainable() => {
+                let name = variable.name();
+                let message =
+                    format!("`{name}` was set to be trained, and its layer assigns it itself: an optimizer would change it too");
+                let help =
+                    "call `set_trainable(false)` on it; `model.unfreeze()` makes trainable only what was so before `freeze`";
+                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+            }
             Some(variable) => cx.assign_at(variable, value, Location::caller()),
             None => {
                 let message = format!("weight `{}` is assigned before it was made", self.name);

@@ -2,11 +2,13 @@
 //!
 //! In: data. Out: losses and metrics.
 
+use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
 use crate::step::cache::StepKind;
 use crate::step::{BatchBuffers, Runner, Steps};
+use crate::variable::Variable;
 
 use super::Ledger;
 use super::history::{Logs, Sums};
@@ -20,17 +22,49 @@ pub(crate) fn test<I: Tree, O: Tree>(
 ) -> Result<(Ledger, Vec<(String, f64)>)> {
     steps.compiled()?;
     steps.reset_metrics();
+    let mut states = States::default();
+    let result = test_batches(steps, data, batch_size, &mut states);
+    states.restore()?;
+    let sums = result?;
+    Ok((sums.ledger(), sums.logs(steps.metric_results()?)))
+}
+
+#[track_caller]
+fn test_batches<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_size: usize, states: &mut States) -> Result<Sums> {
     let order = data.order();
     let mut buffers = BatchBuffers::default();
     let mut runner = Runner::new(steps, StepKind::Test);
     let mut sums = Sums::default();
     for indices in order.batches(batch_size)? {
         let batch = buffers.gather(data, indices, &steps.pool)?;
+        if !runner.has_run(batch.into()) {
+            states.keep(runner.states(batch.into())?);
+        }
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
         sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
     }
-    Ok((sums.ledger(), sums.logs(steps.metric_results()?)))
+    Ok(sums)
+}
+
+/// What a model's `call` assigns: it goes from batch to batch, and is afterwards what it was before.
+#[derive(Default)]
+struct States(Vec<(Variable, Array)>);
+
+impl States {
+    /// Keeps the values of variables that were not seen before.
+    fn keep(&mut self, variables: Vec<Variable>) {
+        for variable in variables {
+            if self.0.iter().all(|(known, _)| *known != variable) {
+                let value = variable.value();
+                self.0.push((variable, value));
+            }
+        }
+    }
+
+    fn restore(self) -> Result<()> {
+        self.0.iter().try_for_each(|(variable, value)| variable.set(value))
+    }
 }
 
 /// What is reported of data: the loss, its terms and all metrics.
@@ -47,8 +81,13 @@ pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, ba
 pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, kind: StepKind) -> Result<Logs> {
     steps.check_targets(batch)?;
     let mut runner = Runner::new(steps, kind);
-    let mut sums = Sums::default();
-    runner.run(batch.into())?;
+    let (mut sums, mut states) = (Sums::default(), States::default());
+    if kind == StepKind::Test {
+        states.keep(runner.states(batch.into())?);
+    }
+    let result = runner.run(batch.into());
+    states.restore()?;
+    result?;
     let (names, outputs) = runner.outputs();
     sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
     Ok(Logs(sums.logs(steps.metric_results()?)))

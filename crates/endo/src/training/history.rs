@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::net::distinct;
+use crate::net::{distinct, first};
 use crate::step::cache::OutputNames;
 use crate::trace::pattern::Pattern;
 
@@ -160,6 +160,7 @@ impl fmt::Display for Ledger {
         let terms: Vec<String> = self.terms.iter().map(|(name, value)| format!("{name} {}", short(*value))).collect();
         match &terms[..] {
             [] => f.write_str("no loss"),
+            [_] if self.terms[0].0 == "loss" => write!(f, "loss {}", short(self.total)),
             terms => write!(f, "{} = loss {}", terms.join(" + "), short(self.total)),
         }
     }
@@ -236,7 +237,7 @@ impl Sums {
         // A loop of one's own may not say what its loss was; that is not a loss of 0.
         let loss = if self.samples > 0.0 { self.ledger().logs() } else { Vec::new() };
         let mut logs: Vec<(String, f64)> = loss.into_iter().chain(extras).chain(metrics).collect();
-        distinct(&mut logs, &[]);
+        distinct(&mut logs, first, &[]);
         logs
     }
 
@@ -246,9 +247,12 @@ impl Sums {
 }
 
 impl Ledger {
-    /// The total and, when there are several, the terms, as numbers by name.
+    /// The total and the terms, as numbers by name. The only term is not said twice where its name says no more than that of the total.
     pub(crate) fn logs(&self) -> Vec<(String, f64)> {
-        let terms = if self.terms.len() > 1 { &self.terms[..] } else { &[] };
+        let terms = match &self.terms[..] {
+            [(name, _)] if name == "main" || name == "loss" => &[],
+            terms => terms,
+        };
         std::iter::once(("loss".to_string(), self.total)).chain(terms.iter().cloned()).collect()
     }
 }

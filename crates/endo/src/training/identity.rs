@@ -7,10 +7,11 @@ use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::net::checksum::Checksum;
+use crate::variable::Variable;
 
 use super::run::Run;
-use super::saved_variables::{OTHER_MODEL, key};
-use super::state::State;
+use super::saved_variables::{OTHER_MODEL, is_old_name, key};
+use super::state::{LAYER_IN_NAMES, State};
 
 /// The numbers of a data set, as one.
 fn content(data: &Dataset, checksum: Checksum) -> String {
@@ -68,7 +69,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// That a saved run was of this data, these options and a model with these weights.
     pub(super) fn require_same(&mut self, state: &State) -> Result<()> {
         let (variables, weights) = (state.part("variables"), self.steps.net.weights());
-        if let Some(weight) = weights.iter().find(|weight| !variables.contains(&key(weight.name(), 1))) {
+        let is_saved = |weight: &Variable| {
+            variables.contains(&key(weight.name(), 1))
+                || (state.contains(LAYER_IN_NAMES) && variables.iter().any(|(known, _)| is_old_name(known, weight.name())))
+        };
+        if let Some(weight) = weights.iter().find(|weight| !is_saved(weight)) {
             let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
             return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
         }

@@ -33,4 +33,4 @@ pub use state::State;
 pub use stepper::Stepper;
 
 pub use crate::inference::Predictor;
-pub use crate::step::{Terms, TrainStep};
+pub use crate::step::{BatchStep, PredictStep, Terms};

@@ -11,7 +11,7 @@ use crate::variable::Variable;
 use super::columns::{logs_from, logs_state};
 use super::history::{History, Sums};
 use super::run::Run;
-use super::state::State;
+use super::state::{LAYER_IN_NAMES, State};
 
 impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// Sees to it that all variables that are known before the first step are saved.
@@ -127,7 +127,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         self.usual = state.flag("usual")?;
         self.resumed = Some(epochs);
-        self.kept.restore(&state.part("variables"))?;
+        self.kept.restore(&state.part("variables"), state.contains(LAYER_IN_NAMES))?;
         let mut callbacks = self.options.callbacks.iter_mut().enumerate();
         let restored = callbacks.try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback/{index}"))));
         restored.inspect_err(|_| self.kept.undo())

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::metrics::Metric;
 use crate::net::checksum::Checksum;
-use crate::net::distinct;
+use crate::net::{distinct, first};
 use crate::step::cache::{OutputNames, StepKind};
 use crate::step::{Batch, BatchBuffers, Runner, Steps};
 
@@ -152,6 +152,11 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             validation.as_ref().map_or(Ok(()), |validation| steps.check_targets(validation))?;
         }
         let training = Training::new([options.epochs, batches], steps);
+        if let Some(validation) = &validation {
+            // What cannot be validated is found before anything is trained.
+            let first = validation.rows(0..options.batch_size.min(validation.len()))?;
+            Runner::new(steps, StepKind::Test).states((&first).into())?;
+        }
         let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
@@ -310,7 +315,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.require_unrecorded()?;
         let mut terms: Vec<(String, f64)> = terms.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
         let reserved: &[&str] = if terms.len() > 1 { &["loss"] } else { &[] };
-        distinct(&mut terms, reserved);
+        distinct(&mut terms, first, reserved);
         let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
         values.insert(0, values.iter().sum());
         self.training.batch_terms().set(&names, values.iter().copied());
@@ -435,7 +440,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             None => None,
         };
         logs.extend(self.training.take_reported());
-        distinct(&mut logs, &[]);
+        distinct(&mut logs, first, &[]);
         let seconds = epoch.seconds();
         let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
         self.steps.epochs.fetch_add(1, Ordering::Relaxed);

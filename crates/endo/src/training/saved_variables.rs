@@ -24,6 +24,8 @@ pub(crate) struct SavedVariables {
     names: HashMap<String, usize>,
     /// Values of variables that have not been seen yet.
     saved: HashMap<String, Array>,
+    /// Whether the names of these may begin with that of the model's outermost layer.
+    layer_in_names: bool,
     /// What the variables had that were given saved values, as long as nothing was run with these.
     before: Vec<(Variable, Array)>,
     /// Whether values were restored, and the first variable that had none among them.
@@ -33,14 +35,24 @@ pub(crate) struct SavedVariables {
 
 impl SavedVariables {
     /// Takes the values of a saved run: for the variables that are known, and for those to come.
-    pub fn restore(&mut self, state: &State) -> Result<()> {
-        self.restored = true;
+    pub fn restore(&mut self, state: &State, layer_in_names: bool) -> Result<()> {
+        (self.restored, self.layer_in_names) = (true, layer_in_names);
         self.saved = state.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         for (name, variable) in self.known.clone() {
-            let value = self.saved.remove(&name);
+            let value = self.take(&name);
             self.give(&variable, value)?;
         }
         Ok(())
+    }
+
+    /// The saved value of a name.
+    fn take(&mut self, name: &str) -> Option<Array> {
+        let value = self.saved.remove(name);
+        if value.is_some() || !self.layer_in_names {
+            return value;
+        }
+        let before = self.saved.keys().filter(|known| is_old_name(known, name)).min().cloned();
+        self.saved.remove(&before?)
     }
 
     /// Gives a variable its saved value, or if that does not fit all variables what they had before.
@@ -92,7 +104,7 @@ impl SavedVariables {
             let count = self.names.entry(variable.name().to_string()).or_default();
             *count += 1;
             let name = key(variable.name(), *count);
-            let value = self.saved.remove(&name);
+            let value = self.take(&name);
             if value.is_none() && self.restored {
                 self.unsaved.get_or_insert_with(|| name.clone());
             }
@@ -112,6 +124,11 @@ impl SavedVariables {
         let waiting = self.saved.iter().map(|(name, value)| (name.clone(), value.clone()));
         known.chain(waiting).fold(State::new(), |state, (name, value)| state.with(name, value))
     }
+}
+
+/// Whether a name of a file of the formats before 3 is that of a weight called `name` now: the model's outermost layer stood before it.
+pub(super) fn is_old_name(known: &str, name: &str) -> bool {
+    known.split_once('/').is_some_and(|(_, rest)| rest == name)
 }
 
 /// What a variable is saved as, the first of its name or one that comes later: a number is added to the latter, and to names that end
@@ -140,7 +157,7 @@ mod tests {
         let state = kept.state(&[]);
         let mut resumed = SavedVariables::default();
         resumed.adopt(&new[..1]).unwrap();
-        resumed.restore(&state).unwrap();
+        resumed.restore(&state, false).unwrap();
         assert_eq!(resumed.state(&[]), state); // what was not seen yet is saved again
         resumed.adopt(&new).unwrap();
         assert_eq!(new.map(|variable| variable.value().get(0)), [1.0, 2.0, 3.0]);
@@ -156,7 +173,7 @@ mod tests {
         assert_eq!(kept.state(&[]).iter().count(), names.len());
         let again: Vec<Variable> = names.iter().map(|name| Variable::new(*name, 0)).collect();
         let mut resumed = SavedVariables::default();
-        resumed.restore(&kept.state(&[])).unwrap();
+        resumed.restore(&kept.state(&[]), false).unwrap();
         resumed.adopt(&again).unwrap();
         assert!((0..).zip(&again).all(|(value, variable)| variable.value() == Array::from(value)));
     }
@@ -164,7 +181,7 @@ mod tests {
     #[test]
     fn a_run_of_another_model_is_refused() {
         let mut kept = SavedVariables::default();
-        kept.restore(&State::new().with("bias", 1.0_f32).with("kernel", [1.0_f32, 2.0])).unwrap();
+        kept.restore(&State::new().with("bias", 1.0_f32).with("kernel", [1.0_f32, 2.0]), false).unwrap();
         let [bias, kernel] = ["bias", "kernel"].map(|name| Variable::new(name, 0.0_f32));
         let error = kept.adopt([&bias, &kernel]).unwrap_err();
         let message = "the saved run is of another model: variable `kernel` is f32[], got f32[2]";

@@ -249,8 +249,10 @@ impl State {
             Err(error) => return Err(failure("cannot read", path, &error)),
         };
         let state = |arrays: BTreeMap<String, Array>| {
+            let is_old = arrays.contains_key("model epochs");
             let arrays = arrays.into_iter().map(|(entry, array)| (current_name(&entry), array)).collect();
-            State { arrays, ..State::default() }
+            let state = State { arrays, ..State::default() };
+            if is_old { state.with(LAYER_IN_NAMES, true) } else { state }
         };
         SEAL.open(&bytes).map(|(arrays, _)| Some(state(arrays))).map_err(|what| {
             let help = "delete the file to begin anew, or put a whole one in its place";
@@ -258,6 +260,9 @@ impl State {
         })
     }
 }
+
+/// What a file of the formats before 3 has besides: the names of its weights begin with that of the model's outermost layer.
+pub(super) const LAYER_IN_NAMES: &str = "layer_in_names";
 
 /// Entries of the formats before 3 that have another name now: the folder in which they are, what they begin with, and the same now.
 const RENAMED: [(&str, &str, &str); 13] = [

@@ -43,7 +43,7 @@ fn a_layer_with_weights_is_the_librarys_dense() {
     let library = Model::new(Dense::new(4).activation(Relu));
     mine.build([1, 3]).unwrap();
     library.build([1, 3]).unwrap();
-    assert_eq!(mine.weights()[0].name(), "my_dense/kernel");
+    assert_eq!(mine.weights()[0].name(), "kernel");
     let weights = [Array::from_fn([3, 4], |i| (i as f32).sin()), [0.5_f32, -0.5, 0.25, 0.0].into()];
     mine.set_weights(&weights).unwrap();
     library.set_weights(&weights).unwrap();

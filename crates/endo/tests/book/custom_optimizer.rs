@@ -62,6 +62,6 @@ fn the_velocities_are_variables_of_the_optimizer_to_be_saved_with_it() {
     model.fit(&made_up_data(32), Fit::epochs(1)).unwrap();
     let variables = optimizer.settings.variables();
     let names: Vec<&str> = variables.iter().map(|variable| variable.name()).collect();
-    assert!(names.contains(&"dense/kernel/momentum") && names.contains(&"dense/bias/momentum"), "{names:?}");
+    assert!(names.contains(&"kernel/momentum") && names.contains(&"bias/momentum"), "{names:?}");
     assert_eq!(optimizer.settings.iterations().value().item().unwrap(), 1.0);
 }

@@ -154,8 +154,9 @@ fn both_models_in_one_trace_keep_their_terms_apart() {
         first.apply(&x, cx);
         let once = cx.losses().len();
         second.apply(&x, cx);
-        assert_eq!((once, cx.losses().len()), (2, 4));
-        [cx.losses().into_iter().reduce(|sum, term| sum + term).unwrap()]
+        let [of_first, of_second] = [&first, &second].map(|model| model.losses(cx));
+        assert_eq!([once, of_first.len(), of_second.len()], [2, 2, 2]);
+        [of_first.into_iter().chain(of_second).reduce(|sum, term| sum + term).unwrap()]
     });
     assert_near([both.run([&[[1.0_f32], [3.0]].into()]).unwrap()[0].item().unwrap()], [4.8]);
 }

@@ -114,7 +114,7 @@ fn a_weight_that_is_nan() {
     model.build([3, 2]).unwrap();
     let weight = model.weight("dense_1/kernel").unwrap();
     weight.set(&Array::from([[1.0_f32], [f32::NAN]])).unwrap();
-    let message = "the loss term `main` is not finite; nothing was updated: `sequential/dense_1/kernel` held NaN before the step";
+    let message = "the loss term `main` is not finite; nothing was updated: `dense_1/kernel` held NaN before the step";
     let batch = rows(3, &[]);
     let line = line!() + 1;
     let result = model.train_on_batch(&batch);

@@ -100,15 +100,24 @@ impl Named {
         let dense = Dense::new(3).kernel_regularizer(L2(0.25));
         // A layer within one without a name cannot have the same.
         let dense = if name.is_empty() { dense } else { dense.name(name) };
-        Self { name: name.to_string(), dense, kernel: Weight::new(name) }
+        // The files of weights have text under that name.
+        let kernel = Weight::new(if name == "__metadata__" { "kernel" } else { name });
+        Self { name: name.to_string(), dense, kernel }
     }
+}
+
+/// What reports call a number of their own is no name of a term.
+fn term_name(name: &str) -> String {
+    let is_reserved = ["loss", "main"].contains(&name) || name.starts_with("val_");
+    if is_reserved { format!("my {name}") } else { name.to_string() }
 }
 
 impl Layer for Named {
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let z = self.dense.apply(x, cx);
-        cx.add_loss(&self.name, 0.01 * z.square().mean());
-        cx.add_metric(&self.name, z.abs().max());
+        let name = term_name(&self.name);
+        cx.add_loss(&name, 0.01 * z.square().mean());
+        cx.add_metric(&name, z.abs().max());
         z.matmul(&self.kernel.get(self, [3, 1], &GlorotUniform, cx))
     }
 

@@ -474,9 +474,9 @@ fn compare_logs(what: &str, got: &Logs, expected: &Object<'_>) -> Outcome {
     Ok(())
 }
 
-/// A weight's name without the model's.
+/// A weight's name within the model.
 fn short(name: &str) -> String {
-    name.split_once('/').map_or(name, |(_, rest)| rest).to_string()
+    name.to_string()
 }
 
 fn text(error: Error) -> String {

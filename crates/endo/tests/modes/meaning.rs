@@ -74,7 +74,7 @@ fn two_forward_passes_have_two_sets_of_terms() {
         assert_eq!(cx.losses().len(), 1);
         model.apply(&b, cx);
         let second = cx.loss_terms_since(mark).to_vec();
-        assert_eq!(second.iter().map(|term| term.name.as_str()).collect::<Vec<_>>(), ["penalized/mean_1"]);
+        assert_eq!(second.iter().map(|term| term.path.as_str()).collect::<Vec<_>>(), ["penalized/mean_1"]);
         let [first, last] = <[Tensor; 2]>::try_from(cx.losses()).unwrap();
         [first, last, second[0].value.clone()]
     });
@@ -129,7 +129,7 @@ fn a_frozen_weight_has_no_penalty_and_its_layers_terms_stay() {
     for (layer, want) in [(dense(), vec!["dense/activity", "dense/kernel"]), (dense().trainable(false), vec!["dense/activity"])] {
         let mut f = Function::new(|[x], cx| {
             layer.apply(&x, cx);
-            let names: Vec<String> = cx.loss_terms().iter().map(|term| term.name.clone()).collect();
+            let names: Vec<String> = cx.loss_terms().iter().map(|term| term.path.clone()).collect();
             let all: Vec<String> = names.into_iter().chain(cx.penalties().into_iter().map(|(name, _)| name)).collect();
             assert_eq!(all, want);
             [cx.losses()[0].clone()]

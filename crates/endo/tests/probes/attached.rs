@@ -60,7 +60,7 @@ fn they_are_among_the_losses_of_a_loop() {
         let model = model(adds);
         let mut step = Function::new(|[x], cx| {
             model.apply(&x, cx);
-            let terms: Vec<&str> = cx.loss_terms().iter().map(|term| term.name.as_str()).collect();
+            let terms: Vec<&str> = cx.loss_terms().iter().map(|term| term.path.as_str()).collect();
             assert_eq!(terms, ["sequential/hidden/sparsity", "sequential/hidden/sparsity_1"]);
             let losses = cx.losses();
             [losses[0].clone(), losses[1].clone()]

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, Claim, failure};
 
 use super::{Callback, Epoch, Ledger, State, Training};
-use crate::net::distinct;
+use crate::net::{distinct, first};
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///
@@ -203,7 +203,7 @@ impl Callback for CsvLogger {
         }
         let terms = training.batch_ledger();
         let mut logs = terms.logs();
-        distinct(&mut logs, &["epoch", "batch"]);
+        distinct(&mut logs, first, &["epoch", "batch"]);
         let places = [("epoch", training.epoch().to_string()), ("batch", batch.to_string())];
         let cells = places.into_iter().chain(logs.iter().map(|(name, value)| (name.as_str(), value.to_string())));
         if terms.terms.is_empty() { Ok(()) } else { self.add(&cells.collect::<Vec<_>>()) }
@@ -214,7 +214,7 @@ impl Callback for CsvLogger {
             return Ok(());
         }
         let mut logs: Vec<(String, f64)> = report.logs.iter().map(|(name, value)| (name.to_string(), value)).collect();
-        distinct(&mut logs, &["epoch"]);
+        distinct(&mut logs, first, &["epoch"]);
         logs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let cells = logs.iter().map(|(name, value)| (name.as_str(), value.to_string()));
         self.add(&std::iter::once(("epoch", epoch.to_string())).chain(cells).collect::<Vec<_>>())

@@ -1,0 +1,172 @@
+//! Parts of a net by path: its layers with all that is below them.
+//!
+//! In: a path, or a pattern of paths. Out: [`Part`], whose weights can be listed, frozen and set.
+
+use std::fmt;
+
+use crate::array::Array;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
+use crate::spelling;
+use crate::trace::LayerRecord;
+use crate::trace::pattern::{Pattern, short_names};
+use crate::variable::Variable;
+
+use super::Net;
+
+/// A layer of a model, with what is below it.
+///
+/// ```
+/// use endo::prelude::*;
+/// let net = Sequential::new().add(Dense::new(4).name("base")).add(BatchNormalization::new()).add(Dense::new(1).name("head"));
+/// let model = Model::new(net);
+/// model.build([1, 3])?;
+/// let base = model.layer("base")?;
+/// assert_eq!(base.weights().iter().map(|weight| weight.name().to_string()).collect::<Vec<_>>(), ["base/kernel", "base/bias"]);
+/// base.freeze();
+/// assert_eq!(model.trainable_weights().len(), 2 + 2);
+/// base.unfreeze();
+/// assert_eq!(model.trainable_weights().len(), 2 + 2 + 2);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Part {
+    path: String,
+    kind: String,
+    weights: Vec<Variable>,
+}
+
+impl Part {
+    /// Its path within the model.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its type: `Dense`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Its weights and those of the layers below it, in the order of their first use.
+    pub fn weights(&self) -> &[Variable] {
+        &self.weights
+    }
+
+    /// Those that optimizers may change.
+    pub fn trainable_weights(&self) -> Vec<Variable> {
+        self.weights.iter().filter(|weight| weight.is_trainable()).cloned().collect()
+    }
+
+    /// Overwrites all its weights, or none if one does not fit.
+    ///
+    /// # Errors
+    /// If there is not one array of the right shape and type for each.
+    pub fn set_weights(&self, values: &[Array]) -> Result<()> {
+        set(&self.weights, values, &format!("the layer `{}`", self.path))
+    }
+
+    /// Freezes all its weights: optimizers leave them as they are, and layers that keep statistics of batches, such as
+    /// [`BatchNormalization`](crate::layers::BatchNormalization), use those that they have.
+    pub fn freeze(&self) {
+        for weight in &self.weights {
+            weight.freeze();
+        }
+    }
+
+    /// Takes back [`freeze`](Self::freeze): what was trainable before is so again, and nothing else.
+    pub fn unfreeze(&self) {
+        for weight in &self.weights {
+            weight.unfreeze();
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.path, self.kind)
+    }
+}
+
+/// Overwrites variables, or none if an array does not fit.
+pub(super) fn set(variables: &[Variable], values: &[Array], whose: &str) -> Result<()> {
+    if variables.len() != values.len() {
+        let message = format!("{whose} has {} weights, got {} arrays", variables.len(), values.len());
+        let help = "build the model first, and give one array for each weight";
+        return Err(Error::new(ErrorKind::Argument, message).help(help));
+    }
+    variables.iter().zip(values).try_for_each(|(variable, value)| variable.check(value))?;
+    variables.iter().zip(values).try_for_each(|(variable, value)| variable.set(value))
+}
+
+impl<I: Tree, O: Tree> Net<I, O> {
+    /// The layer of a path, whole or by its shorter names.
+    pub fn layer(&self, path: &str) -> Result<Part> {
+        let seen = self.seen();
+        self.require_layers(&seen.layers)?;
+        let found: Vec<&LayerRecord> = match seen.layers.iter().find(|layer| layer.path == path) {
+            Some(layer) => vec![layer],
+            None => seen.layers.iter().filter(|layer| short_names(&layer.path).any(|name| name == path)).collect(),
+        };
+        let fail = |message: String, help: String| Err(Error::new(ErrorKind::Argument, message).help(help));
+        match found[..] {
+            [layer] => Ok(part(layer, &seen.layers)),
+            [] => {
+                let paths: Vec<&str> = seen.layers.iter().map(|layer| layer.path.as_str()).collect();
+                let mut names: Vec<&str> = paths.iter().flat_map(|path| short_names(path)).collect();
+                names.sort_by_key(|name| name.len());
+                let help = match spelling::nearest(path, names) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("there are {}", spelling::listed(paths.into_iter())),
+                };
+                fail(format!("the model has no layer `{path}`"), help)
+            }
+            _ => {
+                let paths = spelling::listed(found.iter().map(|layer| layer.path.as_str()));
+                fail(
+                    format!("the model has several layers `{path}`: {paths}"),
+                    "give the whole path of the one that is meant".into(),
+                )
+            }
+        }
+    }
+
+    /// The weights of the layers that match a pattern, with those below them, and the weights that match it.
+    pub fn weights_at(&self, pattern: &str) -> Result<Vec<Variable>> {
+        let seen = self.seen();
+        self.require_layers(&seen.layers)?;
+        let meant = Pattern::new(pattern);
+        let layers = seen.layers.iter().filter(|layer| meant.matches(&layer.path));
+        let mut found: Vec<Variable> = layers.flat_map(|layer| part(layer, &seen.layers).weights).collect();
+        found.extend(seen.weights.iter().filter(|(name, _)| meant.matches(name)).map(|(_, weight)| weight.clone()));
+        let mut once = Vec::new();
+        for weight in found {
+            if !once.contains(&weight) {
+                once.push(weight);
+            }
+        }
+        if once.is_empty() {
+            let names = spelling::listed(seen.layers.iter().map(|layer| layer.path.as_str()));
+            let message = format!("no layer with weights and no weight of the model matches `{pattern}`");
+            return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));
+        }
+        Ok(once)
+    }
+
+    fn require_layers(&self, layers: &[LayerRecord]) -> Result<()> {
+        if layers.is_empty() {
+            let help = "call `model.build([batch, features])` first, or `fit` it";
+            return Err(Error::new(ErrorKind::Usage, "the model has seen no input yet, so its layers are not known").help(help));
+        }
+        Ok(())
+    }
+}
+
+/// A layer with the weights of all below it.
+fn part(layer: &LayerRecord, layers: &[LayerRecord]) -> Part {
+    let below = format!("{}/", layer.path);
+    let mut weights: Vec<Variable> = Vec::new();
+    for known in layers.iter().filter(|known| known.path == layer.path || known.path.starts_with(&below)) {
+        weights.extend(known.weights.iter().cloned());
+    }
+    Part { path: layer.path.clone(), kind: layer.kind.clone(), weights }
+}

@@ -1,0 +1,185 @@
+//! The models being applied in a trace: whose terms, weights and variables those are that a trace meets.
+//!
+//! In: a model's identity, name and seed, around the call of its layer. Out: the weights and variables that the call used, by names
+//! within the model, which are the same wherever the model is applied.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind};
+use crate::graph::Tensor;
+use crate::spelling::snake_case;
+use crate::variable::Variable;
+
+use super::Context;
+use super::attached::Attached;
+
+/// What a trace has to know of a model that is applied.
+pub(crate) struct ModelScope<'m> {
+    /// A number that no other model of this process has.
+    pub id: u64,
+    pub name: Option<&'m str>,
+    /// The seed of first weights.
+    pub seed: u64,
+    /// What its random numbers follow.
+    pub counter: &'m Variable,
+    pub attached: &'m [Arc<Attached>],
+}
+
+/// A model being applied.
+pub(super) struct ModelFrame {
+    pub id: u64,
+    name: Option<String>,
+    /// The path of its outermost layer, once that is entered.
+    root: Option<String>,
+    /// The name that the outermost layer has when the model is applied alone.
+    natural: String,
+    /// The weights and variables used since it began, by their names within the model.
+    used: Vec<(String, Variable)>,
+}
+
+/// A value that stands for a variable's own.
+pub(super) struct StandIn {
+    variable: Variable,
+    value: Tensor,
+    is_read: Cell<bool>,
+}
+
+impl ModelFrame {
+    /// The path of a layer without that of the outermost one.
+    fn within<'p>(&self, path: &'p str) -> &'p str {
+        let rest = self.root.as_deref().and_then(|root| path.strip_prefix(root)).unwrap_or(path);
+        rest.trim_start_matches('/')
+    }
+
+    fn take(&mut self, name: String, variable: &Variable) {
+        if self.used.iter().all(|(_, known)| known != variable) {
+            self.used.push((name, variable.clone()));
+        }
+    }
+}
+
+/// What a model's call used.
+pub(crate) struct ModelUse {
+    /// Its weights and the variables that it read, by their names within the model, in the order of their first use.
+    pub variables: Vec<(String, Variable)>,
+    root: String,
+    natural: String,
+}
+
+impl ModelUse {
+    /// The path of one of its layers when the model is applied alone.
+    pub fn own_path(&self, path: &str) -> String {
+        path.strip_prefix(&self.root).map_or_else(|| path.to_string(), |rest| format!("{}{rest}", self.natural))
+    }
+}
+
+/// Names joined by `/`, without those that are empty.
+fn joined(parts: &[&str]) -> String {
+    parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+}
+
+impl Context {
+    /// Runs `f`, the call of a model's layer, as the model's. Returns with its result what it used.
+    pub(crate) fn with_model<T>(&mut self, model: ModelScope<'_>, f: impl FnOnce(&mut Self) -> T) -> (T, ModelUse) {
+        let ModelScope { id, name, seed, counter, attached } = model;
+        let frame = ModelFrame { id, name: name.map(str::to_string), root: None, natural: String::new(), used: Vec::new() };
+        self.models.borrow_mut().push(frame);
+        let before = self.attached.len();
+        self.attached.extend_from_slice(attached);
+        let result = self.with_randomness(seed, counter, f);
+        self.attached.truncate(before);
+        let frame = self.models.borrow_mut().pop().expect("the frame of the model that was begun");
+        let ModelFrame { root, natural, used, .. } = frame;
+        (result, ModelUse { variables: used, root: root.unwrap_or_default(), natural })
+    }
+
+    /// The identities of the models being applied, outermost first.
+    pub(super) fn owners(&self) -> Vec<u64> {
+        self.models.borrow().iter().map(|model| model.id).collect()
+    }
+
+    /// The name of a layer that is about to be entered: that of the model whose outermost layer it is, if the model has one.
+    pub(super) fn given_name(&self, given: Option<&str>) -> Option<String> {
+        let models = self.models.borrow();
+        let starting = models.last().filter(|model| model.root.is_none());
+        starting.and_then(|model| model.name.clone()).or_else(|| given.map(str::to_string))
+    }
+
+    /// Notes that a layer of this type was entered: it may be the outermost one of a model.
+    pub(super) fn note_root(&mut self, kind: &str, given: Option<&str>, path: &str) {
+        let mut models = self.models.borrow_mut();
+        let Some(model) = models.last_mut().filter(|model| model.root.is_none()) else { return };
+        model.root = Some(path.to_string());
+        model.natural = given.map_or_else(|| snake_case(kind), str::to_string);
+        let (id, shown) = (model.id, model.name.clone().unwrap_or_else(|| model.natural.clone()));
+        if self.known_models.iter().all(|(known, _)| *known != id) {
+            self.known_models.push((id, shown));
+        }
+    }
+
+    /// The name of a weight of the layer being applied, within the innermost model; outside all models, in the trace. And the name that
+    /// its first value follows, in which the type of the outermost layer has its part.
+    pub(crate) fn weight_names(&self, name: &str) -> (String, String) {
+        let path = self.scopes.path();
+        match self.models.borrow().last() {
+            Some(model) => {
+                let within = model.within(path);
+                (joined(&[within, name]), joined(&[&model.natural, within, name]))
+            }
+            None => (joined(&[path, name]), joined(&[path, name])),
+        }
+    }
+
+    /// Notes for all models being applied that a weight of the layer being applied is used.
+    pub(super) fn note_weight(&self, name: &str, variable: &Variable) {
+        let path = self.scopes.path();
+        for model in self.models.borrow_mut().iter_mut() {
+            model.take(joined(&[model.within(path), name]), variable);
+        }
+    }
+
+    /// Notes for all models being applied that a variable is read: it belongs to them as a weight does.
+    pub(super) fn note_read(&self, variable: &Variable) {
+        let path = self.scopes.path();
+        for model in self.models.borrow_mut().iter_mut() {
+            model.take(joined(&[model.within(path), variable.name()]), variable);
+        }
+    }
+
+    /// Runs `f` with other values for some variables than their own: what reads one gets the value, and gradients go through it. A value
+    /// that does not fit its variable, or that nothing reads, is an error at the line.
+    pub(crate) fn with_values<T>(
+        &mut self,
+        values: &[(Variable, Tensor)],
+        site: &'static Location<'static>,
+        f: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let before = self.values.len();
+        for (variable, value) in values {
+            if (value.shape(), value.dtype()) != (variable.shape(), variable.dtype()) {
+                let expected = format!("{}{}", variable.dtype(), variable.shape());
+                let message = format!("`{}` is {expected}, and is given {}{}", variable.name(), value.dtype(), value.shape());
+                let help = "give each weight a value of its own shape and type";
+                self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+                continue;
+            }
+            self.values.push(StandIn { variable: variable.clone(), value: value.clone(), is_read: Cell::new(false) });
+        }
+        let result = f(self);
+        for unread in self.values.drain(before..).filter(|stand_in| !stand_in.is_read.get()) {
+            let message = format!("`{}` is given a value, and nothing that is applied reads it", unread.variable.name());
+            let help = "give `apply_with` weights of the layer that it applies: those of `model.trainable_weights()`, say";
+            self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+        }
+        result
+    }
+
+    /// The value that stands for a variable's own, where one does.
+    pub(super) fn stand_in_value(&self, variable: &Variable) -> Option<Tensor> {
+        let stand_in = self.values.iter().rev().find(|stand_in| stand_in.variable == *variable)?;
+        stand_in.is_read.set(true);
+        Some(stand_in.value.clone())
+    }
+}
