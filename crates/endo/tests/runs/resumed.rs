@@ -199,11 +199,11 @@ fn a_run_with_another_optimizer_seed_probe_or_other_numbers_is_refused() {
         |model: Model, data: &Dataset, probe: Probe| fit_of(model, &folder, data, 9, probe).unwrap_err().message().to_string();
     let mut other = model();
     other.compile("sgd", "mse", ["mae"]);
-    let expected = "the saved run is of another model, optimizer or metrics: it has a value of `lambda/";
+    let expected = "the saved run is of another model, optimizer or metrics: it has a value of `dense";
     assert!(message(other, &train, probe()).starts_with(expected));
     let mut other = model();
     other.compile(Nadam::new(0.02).clipnorm(1.0).use_ema(true), "mse", ["mae"]);
-    let expected = "the saved run is of another model, optimizer or metrics: it has no value of `lambda/";
+    let expected = "the saved run is of another model, optimizer or metrics: it has no value of `dense";
     assert!(message(other, &train, probe()).starts_with(expected));
     assert_eq!(message(model().seed(4), &train, probe()), "the saved run had 3 as the seed of the model, and this one has 4");
     let expected = "the saved run had activations `dense` every 4 steps, 0 bins as probe 0, and this one has weights `dense` every 4 \
