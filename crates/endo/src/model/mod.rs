@@ -9,14 +9,16 @@ mod train;
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
-use crate::net::Net;
+use crate::net::{Companion, Net};
 use crate::step::Steps;
-use crate::trace::Context;
+use crate::trace::{Context, LayerRecord};
+use crate::variable::Variable;
 use crate::trace::attached::{Adds, Value};
 
 pub use crate::net::{Part, Saved, Structure, Summary, TermRecord};
@@ -81,6 +83,32 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[must_use]
     pub fn run_eagerly(mut self, eager: bool) -> Self {
         self.steps.eager = eager;
+        self
+    }
+
+    /// Says that another model belongs to this one, which its `call` need not apply: the critic of a generator, the teacher of a student.
+    /// Its weights and layers stand under its [name](Self::name): they are saved, loaded, listed in the summary, frozen and resumed with
+    /// this model. [`minimize`](BatchStep::minimize) trains the weights that `call` uses; those of parts are for a step of one's own.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use endo::prelude::*;
+    /// let critic = Arc::new(Model::new(Dense::new(1)).name("critic"));
+    /// let mut generator = Model::new(Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(2)));
+    /// generator.add_part(critic.clone());
+    /// critic.build([1, 2])?;
+    /// generator.build([1, 4])?;
+    /// assert_eq!(generator.weights().len(), 4 + 2);
+    /// assert_eq!(generator.weight("critic/kernel"), critic.weight("kernel"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn add_part<A: Tree, B: Tree>(&mut self, part: Arc<Model<A, B>>) -> &mut Self
+    where
+        Model<A, B>: 'static,
+    {
+        let name = part.steps.net.name.clone().unwrap_or_else(|| "model".to_string());
+        self.steps.net.add_companion(name, part);
+        self.steps.cache.clear();
         self
     }
 
@@ -235,6 +263,16 @@ impl<I: Tree, O: Tree> Layer<I, O> for Model<I, O> {
     #[track_caller]
     fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         self.steps.net.apply(inputs, cx)
+    }
+}
+
+impl<I: Tree, O: Tree> Companion for Model<I, O> {
+    fn named_weights(&self) -> Vec<(String, Variable)> {
+        self.steps.net.named_weights()
+    }
+
+    fn layers(&self) -> Vec<LayerRecord> {
+        self.steps.net.layers()
     }
 }
 

@@ -50,7 +50,17 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     added: Vec<Arc<AddedLoss>>,
     /// Terms of the loss and metrics of the outputs of layers.
     pub attached: Vec<Arc<Attached>>,
+    /// Models that belong to it and that its `call` need not apply, by the names under which they stand.
+    companions: Vec<(String, Arc<dyn Companion>)>,
     seen: Mutex<Seen>,
+}
+
+/// A model that belongs to another.
+pub(crate) trait Companion: Send + Sync {
+    /// Its weights by their names within it.
+    fn named_weights(&self) -> Vec<(String, Variable)>;
+    /// Its layers.
+    fn layers(&self) -> Vec<LayerRecord>;
 }
 
 /// What traces have seen of it.
@@ -82,6 +92,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             dtype: DType::F32,
             added: Vec::new(),
             attached: Vec::new(),
+            companions: Vec::new(),
             seen: Mutex::default(),
         }
     }
@@ -193,14 +204,51 @@ impl<I: Tree, O: Tree> Net<I, O> {
         Ok(self.tracing(training).graph(inputs, closure)?.0)
     }
 
-    /// Its weights, trainable or not, in the order of their first use.
+    /// Adds a model that belongs to it under a name.
+    pub fn add_companion(&mut self, name: String, companion: Arc<dyn Companion>) {
+        self.companions.push((name, companion));
+    }
+
+    /// Its weights, trainable or not, in the order of their first use, and then those of the models that belong to it.
     pub fn weights(&self) -> Vec<Variable> {
-        self.seen().weights.iter().map(|(_, variable)| variable.clone()).collect()
+        self.named_weights().into_iter().map(|(_, variable)| variable).collect()
     }
 
     /// The same with their names within it.
     pub fn named_weights(&self) -> Vec<(String, Variable)> {
-        self.seen().weights.clone()
+        let mut weights = self.seen().weights.clone();
+        for (part, companion) in &self.companions {
+            for (name, variable) in companion.named_weights() {
+                if weights.iter().all(|(_, known)| *known != variable) {
+                    weights.push((format!("{part}/{name}"), variable));
+                }
+            }
+        }
+        weights
+    }
+
+    /// Its layers, and then those of the models that belong to it.
+    pub fn layers(&self) -> Vec<LayerRecord> {
+        let mut layers = self.seen().layers.clone();
+        for (part, companion) in &self.companions {
+            for layer in companion.layers() {
+                let is_known = layers.iter().any(|known| !known.weights.is_empty() && known.weights == layer.weights);
+                if !is_known {
+                    let rest = layer.path.split_once('/').map_or(String::new(), |(_, rest)| format!("/{rest}"));
+                    layers.push(LayerRecord { path: format!("{part}{rest}"), ..layer });
+                }
+            }
+        }
+        layers
+    }
+
+    /// Fails for a model that belongs to it and has no weights yet, which a file would lack.
+    pub fn require_companions(&self) -> Result<()> {
+        let unbuilt = self.companions.iter().find(|(_, companion)| companion.layers().is_empty());
+        unbuilt.map_or(Ok(()), |(name, _)| {
+            let message = format!("the part `{name}` of the model has seen no input yet, so its weights are not there");
+            Err(Error::new(ErrorKind::Usage, message).help("call `build` of that model first, or train a step that applies it"))
+        })
     }
 
     /// Its weights that optimizers may change.
@@ -208,15 +256,20 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.weights().into_iter().filter(Variable::is_trainable).collect()
     }
 
+    /// Those of them that its `call` uses.
+    pub fn own_trainable_weights(&self) -> Vec<Variable> {
+        self.seen().weights.iter().map(|(_, weight)| weight.clone()).filter(Variable::is_trainable).collect()
+    }
+
     /// Which of its weights optimizers may change.
     pub fn trainable(&self) -> Vec<bool> {
-        self.seen().weights.iter().map(|(_, variable)| variable.is_trainable()).collect()
+        self.weights().iter().map(Variable::is_trainable).collect()
     }
 
     /// The weight of a name within it; with the name of its outermost layer before it, too.
     pub fn weight(&self, name: &str) -> Option<Variable> {
-        let seen = self.seen();
-        let find = |name: &str| seen.weights.iter().find(|(known, _)| known == name).map(|(_, variable)| variable.clone());
+        let weights = self.named_weights();
+        let find = |name: &str| weights.iter().find(|(known, _)| known == name).map(|(_, variable)| variable.clone());
         find(name).or_else(|| find(name.split_once('/')?.1))
     }
 
@@ -258,19 +311,17 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// The layers with their outputs and weights, as a table to print.
     pub fn summary(&self) -> Result<Summary> {
-        let seen = self.seen();
-        if seen.layers.is_empty() {
+        let layers = self.layers();
+        if layers.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
             return Err(Error::new(ErrorKind::Usage, "the model has no shapes yet").help(help));
         }
-        let weights: Vec<Variable> = seen.weights.iter().map(|(_, variable)| variable.clone()).collect();
-        Ok(Summary::new(&seen.layers, &weights))
+        Ok(Summary::new(&layers, &self.weights()))
     }
 
     /// Its layers, and where each term of its loss comes from.
     pub fn structure(&self) -> Structure {
-        let seen = self.seen();
-        Structure { layers: seen.layers.clone(), terms: seen.terms.clone() }
+        Structure { layers: self.layers(), terms: self.seen().terms.clone() }
     }
 
     /// Notes where the terms of the loss come from.

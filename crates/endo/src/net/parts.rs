@@ -101,17 +101,17 @@ pub(super) fn set(variables: &[Variable], values: &[Array], whose: &str) -> Resu
 impl<I: Tree, O: Tree> Net<I, O> {
     /// The layer of a path, whole or by its shorter names.
     pub fn layer(&self, path: &str) -> Result<Part> {
-        let seen = self.seen();
-        self.require_layers(&seen.layers)?;
-        let found: Vec<&LayerRecord> = match seen.layers.iter().find(|layer| layer.path == path) {
+        let layers = self.layers();
+        self.require_layers(&layers)?;
+        let found: Vec<&LayerRecord> = match layers.iter().find(|layer| layer.path == path) {
             Some(layer) => vec![layer],
-            None => seen.layers.iter().filter(|layer| short_names(&layer.path).any(|name| name == path)).collect(),
+            None => layers.iter().filter(|layer| short_names(&layer.path).any(|name| name == path)).collect(),
         };
         let fail = |message: String, help: String| Err(Error::new(ErrorKind::Argument, message).help(help));
         match found[..] {
-            [layer] => Ok(part(layer, &seen.layers)),
+            [layer] => Ok(part(layer, &layers)),
             [] => {
-                let paths: Vec<&str> = seen.layers.iter().map(|layer| layer.path.as_str()).collect();
+                let paths: Vec<&str> = layers.iter().map(|layer| layer.path.as_str()).collect();
                 let mut names: Vec<&str> = paths.iter().flat_map(|path| short_names(path)).collect();
                 names.sort_by_key(|name| name.len());
                 let help = match spelling::nearest(path, names) {
@@ -132,12 +132,12 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// The weights of the layers that match a pattern, with those below them, and the weights that match it.
     pub fn weights_at(&self, pattern: &str) -> Result<Vec<Variable>> {
-        let seen = self.seen();
-        self.require_layers(&seen.layers)?;
+        let (layers, weights) = (self.layers(), self.named_weights());
+        self.require_layers(&layers)?;
         let meant = Pattern::new(pattern);
-        let layers = seen.layers.iter().filter(|layer| meant.matches(&layer.path));
-        let mut found: Vec<Variable> = layers.flat_map(|layer| part(layer, &seen.layers).weights).collect();
-        found.extend(seen.weights.iter().filter(|(name, _)| meant.matches(name)).map(|(_, weight)| weight.clone()));
+        let matching = layers.iter().filter(|layer| meant.matches(&layer.path));
+        let mut found: Vec<Variable> = matching.flat_map(|layer| part(layer, &layers).weights).collect();
+        found.extend(weights.iter().filter(|(name, _)| meant.matches(name)).map(|(_, weight)| weight.clone()));
         let mut once = Vec::new();
         for weight in found {
             if !once.contains(&weight) {
@@ -145,7 +145,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             }
         }
         if once.is_empty() {
-            let names = spelling::listed(seen.layers.iter().map(|layer| layer.path.as_str()));
+            let names = spelling::listed(layers.iter().map(|layer| layer.path.as_str()));
             let message = format!("no layer with weights and no weight of the model matches `{pattern}`");
             return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));
         }

@@ -15,6 +15,7 @@ use crate::files::failure;
 use crate::graph::Tree;
 use crate::named::{Hyperparameters, Setting};
 use crate::spelling::listed;
+use crate::trace::LayerRecord;
 
 use super::Net;
 
@@ -300,9 +301,9 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     fn places(&self, Training(mut places): Training) -> Vec<Place> {
-        for layer in &self.seen().layers {
-            let hyperparameters = layer.hyperparameters.clone();
-            places.push(Place { part: Part::Layer, name: layer.path.clone(), kind: layer.kind.clone(), hyperparameters });
+        for layer in self.layers() {
+            let LayerRecord { path: name, kind, hyperparameters, .. } = layer;
+            places.push(Place { part: Part::Layer, name, kind, hyperparameters });
         }
         places
     }

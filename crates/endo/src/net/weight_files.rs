@@ -26,6 +26,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             let help = "call `model.build([batch, features])` first, or `fit` it";
             return Err(Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help));
         }
+        self.require_companions()?;
         let mut names = HashSet::new();
         if let Some((name, _)) = weights.iter().find(|(name, _)| !names.insert(name)) {
             let message = format!("two weights of the model are called `{name}`, and a file holds one of each name");
@@ -47,6 +48,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     pub(super) fn require_weights(&self) -> Result<()> {
+        self.require_companions()?;
         if self.weights().is_empty() {
             let help = "call `model.build([batch, features])` first, so that there are weights to load into";
             return Err(Error::new(ErrorKind::Usage, "the model has no weights yet").help(help));

@@ -133,7 +133,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             let help = "compile it with one, or give it a step of its own that updates the weights: `model.train_step(..)`";
             return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
         };
-        let weights = self.steps.net.trainable_weights();
+        let weights = self.steps.net.own_trainable_weights();
         if weights.is_empty() {
             return cx.warn("the model has no trainable weights: training changes nothing");
         }
