@@ -183,13 +183,13 @@ fn refuse(error: Error, inputs: &Tensor, rank: usize, cx: &Context) -> Tensor {
     cx.trace().fail(error.at(Location::caller()), shape, inputs.dtype())
 }
 
-/// The mean of all positions, or of those where the mask holds.
+/// The mean of all positions, or of those where the mask holds; 0 if it holds nowhere.
 #[track_caller]
 fn global_mean(inputs: &Tensor, axes: &[isize], cx: &Context) -> Tensor {
     let Some(mask) = cx.mask(inputs) else { return inputs.mean_axes(axes) };
     let ones = std::iter::repeat_n(1, inputs.rank() - mask.rank());
     let mask = mask.reshape(mask.shape().iter().copied().chain(ones).collect::<Shape>()).broadcast_to(inputs.shape());
-    mask.where_(inputs, 0.0).sum_axes(axes) / mask.cast(inputs.dtype()).sum_axes(axes)
+    mask.where_(inputs, 0.0).sum_axes(axes).divide_no_nan(mask.cast(inputs.dtype()).sum_axes(axes))
 }
 
 #[track_caller]
@@ -295,7 +295,7 @@ global_pooling! {
     GlobalMaxPooling3D: 3, global_greatest, uses_mask = false;
 
     /// The mean of all steps, or of those that are not masked, channel by channel: `[batch, steps, channels]` becomes `[batch,
-    /// channels]`. Keras's `GlobalAveragePooling1D`.
+    /// channels]`. A sample whose steps are all masked gives 0. Keras's `GlobalAveragePooling1D`, which gives NaN there.
     ///
     /// ```
     /// use endo::prelude::*;
