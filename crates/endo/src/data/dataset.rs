@@ -33,7 +33,7 @@ impl Dataset {
     /// equally many samples, or none.
     pub fn new(x: impl Into<Arrays>, y: impl Into<Arrays>) -> Result<Self> {
         let mut dataset = Self::inputs_only(x)?;
-        let Arrays(targets) = y.into();
+        let targets = y.into().into_vec()?;
         targets.iter().try_for_each(|targets| dataset.check_count("targets", targets))?;
         dataset.targets = targets;
         Ok(dataset)
@@ -48,7 +48,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn inputs_only(x: impl Into<Arrays>) -> Result<Self> {
-        let Arrays(inputs) = x.into();
+        let inputs = x.into().into_vec()?;
         let Some(first) = inputs.first() else {
             return Err(Error::new(ErrorKind::Data, "a dataset was given no inputs").help("give at least one array"));
         };
@@ -71,7 +71,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn with_sample_weight(mut self, weight: impl Into<Arrays>) -> Result<Self> {
-        let Arrays(weights) = weight.into();
+        let weights = weight.into().into_vec()?;
         if weights.len() != 1 && weights.len() != self.targets.len() {
             let message = format!("{} arrays of sample weights for {} targets", weights.len(), self.targets.len());
             return Err(Error::new(ErrorKind::Argument, message).help("give one for all targets, or one for each"));
@@ -117,7 +117,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn with_inputs(&self, x: impl Into<Arrays>) -> Result<Self> {
-        let Arrays(inputs) = x.into();
+        let inputs = x.into().into_vec()?;
         inputs.iter().try_for_each(|inputs| self.check_count("new inputs", inputs))?;
         Ok(Self { inputs, ..self.clone() })
     }
