@@ -14,6 +14,12 @@ fn is_constant(x: &Tensor) -> bool {
     matches!(node.op, Op::Constant(_))
 }
 
+/// The divisor of a slope `dy / x`: `x`, but 1 where `dy` is 0, too. A slope that is infinite stays infinite; what a clamp lets nothing
+/// of pass stays 0 and does not become NaN; and slopes of slopes are right everywhere else.
+pub(super) fn unless_both_are_zero(x: &Tensor, dy: &Tensor) -> Tensor {
+    (x.equal(0.0) & dy.equal(0.0)).where_(1.0, x)
+}
+
 /// Functions of two numbers, floats or integers.
 macro_rules! binary {
     ($($name:ident($a:ident, $b:ident) = $formula:expr; integers = $integers:expr; gradient($y:ident, $dy:ident) = $gradient:expr; domain = $domain:expr;)+) => {
@@ -85,7 +91,10 @@ binary! {
     integers = if b == 0 { 0 } else { a.wrapping_div(b) };
     gradient(y, dy) = match is_constant(b) {
         true => [dy / b, -dy * y / b],
-        false => [dy.xdivy(b), y.multiply_no_nan(-dy).xdivy(b)],
+        false => {
+            let divisor = unless_both_are_zero(b, dy);
+            [dy / &divisor, y.multiply_no_nan(-dy) / divisor]
+        }
     };
     domain = [0.5, 2.0];
 
@@ -97,11 +106,6 @@ binary! {
     multiply_no_nan(a, b) = F::select((b == F::ZERO) | ((a == F::ZERO) & (b.abs() == F::INFINITY)), F::ZERO, a * b);
     integers = a.wrapping_mul(b);
     gradient(y, dy) = [b.multiply_no_nan(dy), a.multiply_no_nan(dy)];
-    domain = [0.5, 2.0];
-
-    xdivy(a, b) = F::select(a == F::ZERO, a, a / b);
-    integers = if b == 0 { 0 } else { a.wrapping_div(b) };
-    gradient(y, dy) = [dy.xdivy(b), y.multiply_no_nan(-dy).xdivy(b)];
     domain = [0.5, 2.0];
 
     power(a, b) = crate::simd::pow(a, b);
@@ -153,15 +157,6 @@ binary_methods! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     multiply_no_nan;
-    /// `self / other`, but 0 where `self` is 0, even if `other` is 0 or NaN. As TensorFlow's.
-    ///
-    /// ```
-    /// # use endo::prelude::*;
-    /// let mut f = Function::new(|[x, y], _cx| [x.xdivy(&y)]);
-    /// assert_eq!(f.run([&[0.0_f32, 6.0].into(), &[0.0_f32, 3.0].into()])?[0], Array::from([0.0_f32, 2.0]));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    xdivy;
     /// `self` to the power `other`.
     power;
     /// The larger of the two; NaN if either is. At ties the gradient goes to `self`.
@@ -275,7 +270,6 @@ pub static TABLE: &[&crate::graph::Elementwise] = &[
     &divide::OPERATION,
     &divide_no_nan::OPERATION,
     &multiply_no_nan::OPERATION,
-    &xdivy::OPERATION,
     &power::OPERATION,
     &maximum::OPERATION,
     &minimum::OPERATION,
