@@ -38,7 +38,7 @@ mod values;
 pub use crate::shown::{listed, shown, shown_lines, shown_path};
 pub use arrays::{Arrays, Number};
 pub use batches::{Batches, Order};
-pub(crate) use checks::place_of;
+pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
 pub use csv::{Blocks, Csv, Kind, date};
 pub use dataset::Dataset;
