@@ -61,7 +61,7 @@ macro_rules! tree {
 
 /// The arrays of a field, whose type among tensors is found from how it is read: for [`tree!`](crate::tree).
 #[doc(hidden)]
-pub fn arrays_of<'v, S, T: Tree>(_: fn(&S) -> &T, values: &'v T::Arrays) -> Vec<&'v Array> {
+pub fn arrays_of<S, T: Tree>(_: fn(&S) -> &T, values: &T::Arrays) -> Vec<&Array> {
     T::arrays(values)
 }
 

@@ -360,6 +360,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_that_is_masked_whole_has_the_mean_0() {
+        let mut f = Function::new(|[x], cx| {
+            let y = GlobalAveragePooling1D::new().apply(&Masking::new(0.0).apply(&x, cx), cx);
+            [y.clone(), cx.gradients(&y.sum(), [&x]).into_tensors().remove(0).unwrap()]
+        });
+        let [y, slope] = f.run([&[[[1.0_f32], [3.0], [0.0]], [[0.0], [0.0], [0.0]]].into()]).unwrap();
+        assert_eq!(*y, Array::from([[2.0_f32], [0.0]]));
+        assert_eq!(*slope, Array::from([[[0.5_f32], [0.5], [0.0]], [[0.0], [0.0], [0.0]]]));
+    }
+
+    #[test]
     fn inputs_that_do_not_fit_are_refused() {
         let refused = |layer: &dyn Layer| {
             let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
