@@ -6,7 +6,7 @@ pub use crate::constraints::{Axes, Constraint, MaxNorm, MinMaxNorm, NonNeg, Unit
 pub use crate::data::{Dataset, StandardScaler, Table};
 pub use crate::dtype::DType;
 pub use crate::error::{Error, ErrorKind, Result};
-pub use crate::graph::Tensor;
+pub use crate::graph::{Tensor, Tree};
 pub use crate::initializers::{Initializer, constant::*, orthogonal::*, random::*, scaled::*};
 pub use crate::layers::*;
 pub use crate::losses::{
@@ -44,4 +44,5 @@ pub use crate::training::{
     Logs, ModelCheckpoint, NonFinite, Predictor, Probe, Reading, ReduceLrOnPlateau, TensorBoard, Terms, Training,
     VariableScheduler,
 };
+pub use crate::tree;
 pub use crate::variable::Variable;

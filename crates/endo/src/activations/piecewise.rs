@@ -72,8 +72,8 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     /// 0 up to -1, `(x + 1)^2 / 4` up to 1, then `x`: the smooth `max(x, 0)` whose slope is
     /// [`SparseSigmoid`](struct@SparseSigmoid).
     SparsePlus ["sparse_plus"] {} => {
-        let bend = x.less(1.0).where_(0.25 * (x + 1.0).square(), x);
-        x.less_equal(-1.0).where_(0.0, &bend)
+        // Below -1 the parabola is that of 0, so that the square of what is far below is neither taken nor differentiated.
+        x.less(1.0).where_(0.25 * (x + 1.0).maximum(0.0).square(), x)
     };
 
     /// `x` where `|x| > threshold`, else 0: the hard thresholding of Donoho and Johnstone 1994.

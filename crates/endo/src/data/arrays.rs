@@ -1,85 +1,240 @@
 //! One array or several, as what goes into a model of one or several inputs, and what comes out.
 //!
-//! In: an array, Rust numbers, a tuple, an array or a vector of arrays. Out: the arrays in order.
+//! In: an array, Rust numbers, and tuples, vectors, options and structs of such. Out: the arrays in order, or what cannot be one.
 
 use crate::array::Array;
-use crate::dtype::Element;
+use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Shape;
 
-/// One array or several: what [`Dataset::new`](super::Dataset::new) takes.
+/// One array or several: what [`Dataset::new`](super::Dataset::new) takes. Integers of all of Rust's types are converted to `i32`, and
+/// one that does not fit is an error; tuples have up to eight parts, each of which may be several arrays again; `()` and `None` are no
+/// array; structs of arrays are made fit by [`tree!`](crate::tree).
 ///
 /// ```
 /// use endo::Array;
 /// use endo::data::Dataset;
-/// let (wide, deep) = (Array::from([[1.0_f32], [2.0]]), Array::from([[3.0_f32, 4.0], [5.0, 6.0]]));
-/// let data = Dataset::new((wide, deep), [[0.0_f32], [1.0]])?;
-/// assert_eq!(data.all_inputs().len(), 2);
+/// let deep = Array::from([[3.0_f32], [4.0]]);
+/// let (labels, prices) = (vec![7_u8, 9], [[0.5_f32], [0.25]]);
+/// let data = Dataset::new(([[1.0_f32], [2.0]], &deep), (labels, prices))?;
+/// assert_eq!((data.all_inputs().len(), data.targets()), (2, Some(&Array::from([7, 9]))));
 /// # Ok::<(), endo::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Arrays(pub Vec<Array>);
+#[derive(Clone, Debug)]
+pub struct Arrays(Result<Vec<Array>>);
+
+impl Arrays {
+    /// The arrays in order.
+    ///
+    /// # Errors
+    /// When a number among them is none that an array can hold.
+    pub fn into_vec(self) -> Result<Vec<Array>> {
+        self.0
+    }
+
+    /// Several of them, one after the other.
+    pub fn concat(parts: impl IntoIterator<Item = Arrays>) -> Self {
+        let parts: Result<Vec<Vec<Array>>> = parts.into_iter().map(Self::into_vec).collect();
+        Self(parts.map(|parts| parts.concat()))
+    }
+}
+
+/// A Rust number that data can be given as: one that an array can hold, or an integer that is converted to `i32`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no number that data can hold",
+    note = "data holds `f32`, `f64`, `bool` and integers: convert it first, for example with `.map(|x| x as f32)`"
+)]
+pub trait Number: Copy + 'static {
+    /// The array of these numbers.
+    ///
+    /// # Errors
+    /// When one of them does not fit, or they do not fill the shape.
+    fn array(shape: Shape, values: Vec<Self>) -> Result<Array>;
+}
+
+macro_rules! as_they_are {
+    ($($Type:ty)+) => {
+        $(
+            impl Number for $Type {
+                fn array(shape: Shape, values: Vec<Self>) -> Result<Array> {
+                    Array::new(shape, values)
+                }
+            }
+        )+
+    };
+}
+
+as_they_are! { f32 f64 i32 bool }
+
+macro_rules! converted {
+    ($($Type:ty)+) => {
+        $(
+            impl Number for $Type {
+                fn array(shape: Shape, values: Vec<Self>) -> Result<Array> {
+                    let fitting: Option<Vec<i32>> = values.iter().map(|&value| i32::try_from(value).ok()).collect();
+                    match fitting {
+                        Some(values) => Array::new(shape, values),
+                        None => Err(does_not_fit(&shape, &values)),
+                    }
+                }
+            }
+        )+
+    };
+}
+
+converted! { i8 i16 i64 i128 isize u8 u16 u32 u64 u128 usize }
+
+/// What is wrong with integers of which one does not fit.
+fn does_not_fit<T: Copy + TryInto<i32> + std::fmt::Display>(shape: &Shape, values: &[T]) -> Error {
+    let place = values.iter().position(|&value| value.try_into().is_err()).unwrap_or_default();
+    let row = place / (shape.len() / shape.batch().max(1)).max(1);
+    let message =
+        format!("an integer in the data is {}: row {row}, counted from 0; data holds integers of 32 bits", values[place]);
+    Error::new(ErrorKind::Data, message).help(format!(
+        "give numbers from {} to {}, number classes anew from 0, or convert to `f32` what is measured",
+        i32::MIN,
+        i32::MAX
+    ))
+}
+
+fn single<T: Number>(shape: impl Into<Shape>, values: Vec<T>) -> Arrays {
+    Arrays(T::array(shape.into(), values).map(|array| vec![array]))
+}
 
 impl From<Array> for Arrays {
     fn from(array: Array) -> Self {
-        Self(vec![array])
+        Self(Ok(vec![array]))
     }
 }
 
 impl From<&Array> for Arrays {
     fn from(array: &Array) -> Self {
-        Self(vec![array.clone()])
+        array.clone().into()
     }
 }
 
-impl<T: Element> From<T> for Arrays {
+impl<T: Number> From<T> for Arrays {
     fn from(value: T) -> Self {
-        Self(vec![value.into()])
+        single((), vec![value])
     }
 }
 
-impl<T: Element> From<Vec<T>> for Arrays {
+impl<T: Number> From<Vec<T>> for Arrays {
     fn from(values: Vec<T>) -> Self {
-        Self(vec![values.into()])
+        single(values.len(), values)
     }
 }
 
-impl<T: Element, const N: usize> From<[T; N]> for Arrays {
+impl<T: Number> From<&[T]> for Arrays {
+    fn from(values: &[T]) -> Self {
+        values.to_vec().into()
+    }
+}
+
+impl<T: Number, const N: usize> From<[T; N]> for Arrays {
     fn from(values: [T; N]) -> Self {
-        Self(vec![values.into()])
+        values.to_vec().into()
     }
 }
 
-impl<T: Element, const N: usize, const M: usize> From<[[T; M]; N]> for Arrays {
-    fn from(values: [[T; M]; N]) -> Self {
-        Self(vec![values.into()])
+impl<T: Number, const N: usize, const M: usize> From<[[T; M]; N]> for Arrays {
+    fn from(rows: [[T; M]; N]) -> Self {
+        single([N, M], rows.as_flattened().to_vec())
     }
 }
 
-impl<T: Element, const N: usize, const M: usize, const K: usize> From<[[[T; K]; M]; N]> for Arrays {
+impl<T: Number, const N: usize, const M: usize, const K: usize> From<[[[T; K]; M]; N]> for Arrays {
     fn from(values: [[[T; K]; M]; N]) -> Self {
-        Self(vec![values.into()])
+        single([N, M, K], values.as_flattened().as_flattened().to_vec())
+    }
+}
+
+impl<T: Number, const M: usize> From<Vec<[T; M]>> for Arrays {
+    fn from(rows: Vec<[T; M]>) -> Self {
+        single([rows.len(), M], rows.as_flattened().to_vec())
     }
 }
 
 impl From<Vec<Array>> for Arrays {
     fn from(arrays: Vec<Array>) -> Self {
-        Self(arrays)
+        Self(Ok(arrays))
     }
 }
 
 impl<const N: usize> From<[Array; N]> for Arrays {
     fn from(arrays: [Array; N]) -> Self {
-        Self(arrays.into())
+        Self(Ok(arrays.into()))
     }
 }
 
-impl From<(Array, Array)> for Arrays {
-    fn from((a, b): (Array, Array)) -> Self {
-        Self(vec![a, b])
+/// No array: of inputs alone, for example.
+impl From<()> for Arrays {
+    fn from((): ()) -> Self {
+        Self(Ok(Vec::new()))
     }
 }
 
-impl From<(Array, Array, Array)> for Arrays {
-    fn from((a, b, c): (Array, Array, Array)) -> Self {
-        Self(vec![a, b, c])
+/// What an input that may be absent is given: for a layer that takes an `Option<Tensor>`.
+impl<A: Into<Arrays>> From<Option<A>> for Arrays {
+    fn from(arrays: Option<A>) -> Self {
+        Self::concat(arrays.map(Into::into))
+    }
+}
+
+macro_rules! tuples {
+    ($(($($Part:ident $part:ident),+))+) => {
+        $(
+            impl<$($Part: Into<Arrays>),+> From<($($Part,)+)> for Arrays {
+                fn from(($($part,)+): ($($Part,)+)) -> Self {
+                    Self::concat([$($part.into()),+])
+                }
+            }
+        )+
+    };
+}
+
+tuples! {
+    (A a)
+    (A a, B b)
+    (A a, B b, C c)
+    (A a, B b, C c, D d)
+    (A a, B b, C c, D d, E e)
+    (A a, B b, C c, D d, E e, F f)
+    (A a, B b, C c, D d, E e, F f, G g)
+    (A a, B b, C c, D d, E e, F f, G g, H h)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Dataset;
+
+    fn arrays(arrays: impl Into<Arrays>) -> Vec<Array> {
+        arrays.into().into_vec().unwrap()
+    }
+
+    #[test]
+    fn integers_of_all_types_are_labels() {
+        let expected = [Array::from([0, 7])];
+        assert_eq!(arrays([0_u8, 7]), expected);
+        assert_eq!(arrays(vec![0_i64, 7]), expected);
+        assert_eq!(arrays([0_usize, 7].as_slice()), expected);
+        assert_eq!(arrays([[0_u32], [7]]), [Array::from([[0], [7]])]);
+        assert_eq!(arrays(vec![[0.5_f32, 1.0]]), [Array::from([[0.5_f32, 1.0]])]);
+    }
+
+    #[test]
+    fn an_integer_that_does_not_fit_is_named_by_its_row() {
+        let error = Dataset::new([[1.0_f32], [2.0]], [[1_u32, 2], [3, 3_000_000_000]]).unwrap_err();
+        let message = "an integer in the data is 3000000000: row 1, counted from 0; data holds integers of 32 bits";
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Data, message));
+        assert!(error.advice().unwrap().starts_with("give numbers from -2147483648 to 2147483647"), "{error}");
+    }
+
+    #[test]
+    fn tuples_have_up_to_eight_parts_and_may_hold_others() {
+        let column = || [[1.0_f32], [2.0]];
+        let eight = (column(), column(), column(), column(), column(), column(), column(), [1_u8, 2]);
+        assert_eq!(Dataset::new(eight, ()).unwrap().all_inputs().len(), 8);
+        assert_eq!(arrays(((column(), [1, 2]), Some([true, false]), None::<Array>)).len(), 3);
     }
 }

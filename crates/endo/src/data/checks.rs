@@ -6,14 +6,33 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
-/// Fails when a number of the array is not finite, naming the first one's row and column, counted from 0.
-pub(super) fn check_finite(name: &str, array: &Array) -> Result<()> {
+/// Fails when a number of the array is not finite, naming the first one's row and column, counted from 0; but for those that a weight
+/// of 0 covers.
+pub(super) fn check_finite(name: &str, array: &Array, weight: Option<&Array>) -> Result<()> {
     if array.is_finite() {
         return Ok(());
     }
-    let Some(place) = (0..array.len()).find(|&place| !array.get(place).is_finite()) else { return Ok(()) };
+    let wrong = |&place: &usize| !array.get(place).is_finite() && !is_covered(array, place, weight);
+    let Some(place) = (0..array.len()).find(wrong) else { return Ok(()) };
     let message = place_of(name, array, place);
-    Err(Error::new(ErrorKind::NotFinite, message).help("remove or replace the rows whose numbers are missing or infinite"))
+    let help = match name {
+        "targets" => {
+            "remove or replace the rows whose numbers are missing or infinite, or give samples without a label a sample weight of 0"
+        }
+        _ => "remove or replace the rows whose numbers are missing or infinite",
+    };
+    Err(Error::new(ErrorKind::NotFinite, message).help(help))
+}
+
+/// Whether a number of targets has a weight of 0: that of its sample, or of its step where there is one for each.
+pub(crate) fn is_covered(targets: &Array, place: usize, weight: Option<&Array>) -> bool {
+    let Some(weight) = weight else { return false };
+    let sizes = match weight.shape().sizes() {
+        [leading @ .., 1] if !leading.is_empty() => leading,
+        all => all,
+    };
+    let fits = targets.shape().sizes().starts_with(sizes) && !weight.shape().contains(&0);
+    fits && weight.get(place / (targets.len() / weight.len())) == 0.0
 }
 
 /// A number of an array by its row and column: `targets[3, 0] is 7: row 3, column 0, counted from 0`.

@@ -33,7 +33,7 @@ impl Dataset {
     /// equally many samples, or none.
     pub fn new(x: impl Into<Arrays>, y: impl Into<Arrays>) -> Result<Self> {
         let mut dataset = Self::inputs_only(x)?;
-        let Arrays(targets) = y.into();
+        let targets = y.into().into_vec()?;
         targets.iter().try_for_each(|targets| dataset.check_count("targets", targets))?;
         dataset.targets = targets;
         Ok(dataset)
@@ -48,7 +48,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn inputs_only(x: impl Into<Arrays>) -> Result<Self> {
-        let Arrays(inputs) = x.into();
+        let inputs = x.into().into_vec()?;
         let Some(first) = inputs.first() else {
             return Err(Error::new(ErrorKind::Data, "a dataset was given no inputs").help("give at least one array"));
         };
@@ -71,7 +71,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn with_sample_weight(mut self, weight: impl Into<Arrays>) -> Result<Self> {
-        let Arrays(weights) = weight.into();
+        let weights = weight.into().into_vec()?;
         if weights.len() != 1 && weights.len() != self.targets.len() {
             let message = format!("{} arrays of sample weights for {} targets", weights.len(), self.targets.len());
             return Err(Error::new(ErrorKind::Argument, message).help("give one for all targets, or one for each"));
@@ -117,7 +117,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn with_inputs(&self, x: impl Into<Arrays>) -> Result<Self> {
-        let Arrays(inputs) = x.into();
+        let inputs = x.into().into_vec()?;
         inputs.iter().try_for_each(|inputs| self.check_count("new inputs", inputs))?;
         Ok(Self { inputs, ..self.clone() })
     }
@@ -237,7 +237,8 @@ impl Dataset {
         self.cut(first, fraction)
     }
 
-    /// Fails when a number is not finite, naming the first one's row and column.
+    /// Fails when a number is not finite, naming the first one's row and column. Targets of samples without a label may be NaN if their
+    /// sample weight is 0.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -247,7 +248,11 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn check_finite(&self) -> Result<()> {
-        self.arrays().try_for_each(|(name, array)| check_finite(name, array))
+        self.inputs.iter().try_for_each(|array| check_finite("inputs", array, None))?;
+        let weights = &self.sample_weights;
+        let weight = |output: usize| if weights.len() > 1 { weights.get(output) } else { weights.first() };
+        self.targets.iter().enumerate().try_for_each(|(output, array)| check_finite("targets", array, weight(output)))?;
+        weights.iter().try_for_each(|array| check_finite("sample_weight", array, None))
     }
 
     /// Inputs and targets in batches, in order, the last one as short as it comes. Fails when the batch size is 0, when
@@ -471,6 +476,9 @@ mod tests {
         let data = Dataset::new([[1.0_f32], [2.0], [3.0], [4.0]], y).unwrap();
         assert!(data.check_finite().unwrap_err().message().contains("targets[2] is inf: row 2"));
         assert!(counted(3).check_finite().is_ok());
+        assert!(data.clone().with_sample_weight([1.0_f32, 1.0, 0.0, 1.0]).unwrap().check_finite().is_ok());
+        let error = data.with_sample_weight([1.0_f32, 0.0, 1.0, 1.0]).unwrap().check_finite().unwrap_err();
+        assert!(error.advice().unwrap().ends_with("give samples without a label a sample weight of 0"), "{error}");
     }
 
     #[test]

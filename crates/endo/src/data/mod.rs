@@ -30,17 +30,20 @@ mod class_weight;
 mod csv;
 mod dataset;
 mod scaler;
+mod structs;
 mod table;
 mod values;
 
 #[doc(hidden)]
 pub use crate::shown::{listed, shown, shown_lines, shown_path};
-pub use arrays::Arrays;
+pub use arrays::{Arrays, Number};
 pub use batches::{Batches, Order};
-pub(crate) use checks::place_of;
+pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
 pub use csv::{Blocks, Csv, Kind, date};
 pub use dataset::Dataset;
 pub use scaler::StandardScaler;
+#[doc(hidden)]
+pub use structs::{arrays_of, from_arrays_of};
 pub use table::Table;
 pub use values::{Values, Words};

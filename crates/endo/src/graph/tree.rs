@@ -1,35 +1,46 @@
 //! Several tensors as one value: what layers of several inputs or outputs take and return.
 //!
-//! In: tensors, arrays and vectors of them, tuples. Out: their tensors in order, and the same structure of arrays.
+//! In: tensors, and arrays, vectors, options, tuples and structs of them. Out: their tensors in order, and the same structure of
+//! arrays.
 
 use crate::array::Array;
 
 use super::Tensor;
 
-/// A tensor or a structure of tensors: `Tensor`, `[Tensor; N]`, `Vec<Tensor>`, tuples of such, and your own structs.
+/// A tensor or a structure of tensors: `Tensor`, `[Tensor; N]`, `Vec<Tensor>`, `Option<Tensor>`, tuples of up to eight such, and your
+/// own structs, by [`tree!`](crate::tree).
+///
+/// An `Option<Tensor>` is an input that may be absent: data without an array for it gives `None`, and so does `None` in
+/// [`predict`](crate::model::Model::predict). Arrays are handed out in order, so what may be absent stands last.
 ///
 /// ```
-/// use endo::graph::{Tensor, Tree};
-/// use endo::Array;
+/// use endo::prelude::*;
 ///
-/// struct Outputs<T> { price: T, class: T }
+/// /// Adds the loss itself where there are targets, as an "endpoint layer" of Keras.
+/// struct Endpoint { dense: Dense }
 ///
-/// impl Tree for Outputs<Tensor> {
-///     type Arrays = Outputs<Array>;
-///     fn tensors(&self) -> Vec<&Tensor> {
-///         vec![&self.price, &self.class]
-///     }
-///     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
-///         Some(Outputs { price: tensors.next()?, class: tensors.next()? })
-///     }
-///     fn arrays(values: &Outputs<Array>) -> Vec<&Array> {
-///         vec![&values.price, &values.class]
-///     }
-///     fn from_arrays(arrays: &mut dyn Iterator<Item = Array>) -> Option<Outputs<Array>> {
-///         Some(Outputs { price: arrays.next()?, class: arrays.next()? })
+/// impl Layer<(Tensor, Option<Tensor>)> for Endpoint {
+///     fn call(&self, (x, targets): &(Tensor, Option<Tensor>), cx: &mut Context) -> Tensor {
+///         let y = self.dense.apply(x, cx);
+///         if let Some(targets) = targets {
+///             cx.add_loss("squared_error", (targets - &y).square().mean());
+///         }
+///         y
 ///     }
 /// }
+///
+/// let mut model = Model::new(Endpoint { dense: Dense::new(1).kernel_initializer("zeros") });
+/// model.compile(Sgd::new(0.25), (), ());
+/// let (x, y) = (Array::from([[1.0_f32]]), Array::from([[2.0_f32]]));
+/// model.fit(&Dataset::inputs_only((&x, &y))?, Fit::epochs(1))?;
+/// assert_eq!(model.predict(&(x, None))?, Array::from([[2.0_f32]]));
+/// # Ok::<(), endo::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no structure of tensors",
+    note = "layers take and return a `Tensor`, or arrays, vectors, options and tuples of up to eight of them; for a struct of your own \
+            write `struct Outputs<T = Tensor> {{ mean: T, deviation: T }}` and `tree!(Outputs {{ mean, deviation }});`"
+)]
 pub trait Tree: Sized + 'static {
     /// The same structure of arrays: what goes into a run, or comes out of it.
     type Arrays;
@@ -110,6 +121,33 @@ impl<T: Tree> Tree for Vec<T> {
     }
 }
 
+/// What may be absent: `None` when no tensors are left.
+impl<T: Tree> Tree for Option<T> {
+    type Arrays = Option<T::Arrays>;
+
+    fn tensors(&self) -> Vec<&Tensor> {
+        self.iter().flat_map(Tree::tensors).collect()
+    }
+
+    fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        match tensors.next() {
+            None => Some(None),
+            Some(first) => T::from_tensors(&mut std::iter::once(first).chain(tensors)).map(Some),
+        }
+    }
+
+    fn arrays(values: &Self::Arrays) -> Vec<&Array> {
+        values.iter().flat_map(T::arrays).collect()
+    }
+
+    fn from_arrays(arrays: &mut dyn Iterator<Item = Array>) -> Option<Self::Arrays> {
+        match arrays.next() {
+            None => Some(None),
+            Some(first) => T::from_arrays(&mut std::iter::once(first).chain(arrays)).map(Some),
+        }
+    }
+}
+
 macro_rules! tuples {
     ($(($($Part:ident $part:ident),+))+) => {
         $(
@@ -139,7 +177,12 @@ macro_rules! tuples {
 }
 
 tuples! {
+    (A a)
     (A a, B b)
     (A a, B b, C c)
     (A a, B b, C c, D d)
+    (A a, B b, C c, D d, E e)
+    (A a, B b, C c, D d, E e, F f)
+    (A a, B b, C c, D d, E e, F f, G g)
+    (A a, B b, C c, D d, E e, F f, G g, H h)
 }

@@ -5,6 +5,7 @@
 
 use std::panic::Location;
 
+use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::initializers::{Initializer, Ones, Zeros};
 use crate::named::Hyperparameters;
@@ -205,10 +206,11 @@ fn moments(x: &Tensor, mask: Option<&Tensor>, axes: &[isize], spread: impl Fn(&T
             (mean, variance)
         }
         Some(mask) => {
-            let valid = mask.cast(x.dtype()).expand_dims(-1);
-            let count = valid.sum() + MASK_EPSILON;
-            let mean = (&valid * x).sum_axes(axes) / &count;
-            let variance = (&valid * (x - spread(&mean)).square()).sum_axes(axes) / count;
+            let valid = mask.cast(DType::Bool).expand_dims(-1);
+            let count = valid.cast(x.dtype()).sum() + MASK_EPSILON;
+            let x = valid.where_(x, 0.0);
+            let mean = x.sum_axes(axes) / &count;
+            let variance = valid.where_(&x - spread(&mean), 0.0).square().sum_axes(axes) / count;
             (mean, variance)
         }
     }

@@ -96,6 +96,11 @@ pub use unit_normalization::{RmsNormalization, UnitNormalization};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no layer from `{I}` to `{O}`",
+    note = "a layer is a value that implements `Layer<{I}, {O}>`, an `Arc` of one, or a closure `|x: &Tensor, cx: &mut Context| ..`",
+    note = "layers run on several threads: share one with `Arc`, not with `Rc`"
+)]
 pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     /// What the layer computes. Implement this; use [`apply`](Self::apply).
     fn call(&self, inputs: &I, cx: &mut Context) -> O;

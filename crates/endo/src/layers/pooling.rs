@@ -183,13 +183,13 @@ fn refuse(error: Error, inputs: &Tensor, rank: usize, cx: &Context) -> Tensor {
     cx.trace().fail(error.at(Location::caller()), shape, inputs.dtype())
 }
 
-/// The mean of all positions, or of those where the mask holds.
+/// The mean of all positions, or of those where the mask holds; 0 if it holds nowhere.
 #[track_caller]
 fn global_mean(inputs: &Tensor, axes: &[isize], cx: &Context) -> Tensor {
     let Some(mask) = cx.mask(inputs) else { return inputs.mean_axes(axes) };
     let ones = std::iter::repeat_n(1, inputs.rank() - mask.rank());
     let mask = mask.reshape(mask.shape().iter().copied().chain(ones).collect::<Shape>()).broadcast_to(inputs.shape());
-    mask.where_(inputs, 0.0).sum_axes(axes) / mask.cast(inputs.dtype()).sum_axes(axes)
+    mask.where_(inputs, 0.0).sum_axes(axes).divide_no_nan(mask.cast(inputs.dtype()).sum_axes(axes))
 }
 
 #[track_caller]
@@ -295,7 +295,7 @@ global_pooling! {
     GlobalMaxPooling3D: 3, global_greatest, uses_mask = false;
 
     /// The mean of all steps, or of those that are not masked, channel by channel: `[batch, steps, channels]` becomes `[batch,
-    /// channels]`. Keras's `GlobalAveragePooling1D`.
+    /// channels]`. A sample whose steps are all masked gives 0. Keras's `GlobalAveragePooling1D`, which gives NaN there.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -357,6 +357,17 @@ mod tests {
         assert!(warnings[0].contains("`global_max_pooling1d` does not pass on the mask of its input"), "{warnings:?}");
         let (outputs, warnings) = reports(&GlobalAveragePooling1D::new(), &GlobalAveragePooling1D::new().keepdims(true));
         assert_eq!((outputs, warnings), ([-2.0; 2], Vec::new()));
+    }
+
+    #[test]
+    fn a_sample_that_is_masked_whole_has_the_mean_0() {
+        let mut f = Function::new(|[x], cx| {
+            let y = GlobalAveragePooling1D::new().apply(&Masking::new(0.0).apply(&x, cx), cx);
+            [y.clone(), cx.gradients(&y.sum(), [&x]).into_tensors().remove(0).unwrap()]
+        });
+        let [y, slope] = f.run([&[[[1.0_f32], [3.0], [0.0]], [[0.0], [0.0], [0.0]]].into()]).unwrap();
+        assert_eq!(*y, Array::from([[2.0_f32], [0.0]]));
+        assert_eq!(*slope, Array::from([[[0.5_f32], [0.5], [0.0]], [[0.0], [0.0], [0.0]]]));
     }
 
     #[test]

@@ -184,12 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn vectors_of_0_have_no_gradient_that_is_not_a_number() {
+    fn vectors_shorter_than_the_limit_have_the_slope_of_a_factor() {
         let mut f = Function::new(|[x], cx| {
             let y = UnitNormalization::new().apply(&x, cx);
             [y.stop_gradient(), cx.gradients(&y.sum(), [&x]).into_tensors().remove(0).unwrap()]
         });
-        let [y, _] = f.run([&[[0.0_f32, 0.0]].into()]).unwrap();
-        assert_eq!(*y, Array::from([[0.0_f32, 0.0]]));
+        let [y, slope] = f.run([&[[0.0_f32, 0.0], [1e-15, 0.0]].into()]).unwrap();
+        assert_eq!(*y, Array::from([[0.0_f32, 0.0], [1e-3, 0.0]]));
+        assert_eq!(*slope, Array::from([[1e12_f32, 1e12]; 2])); // As Keras's.
     }
 }

@@ -36,10 +36,14 @@ fn smooth_classes(t: &Tensor, label_smoothing: f64, axis: i32) -> Tensor {
     smooth(t, label_smoothing, 1.0 / classes as f64)
 }
 
-/// Probabilities scaled to sum 1, and clipped.
+/// Probabilities scaled to sum 1, and clipped. Where the sum is 0, numbers above 0 become the highest and others the lowest that there
+/// are, and none has a slope.
 #[track_caller]
 fn scaled(x: &Tensor, axes: &[isize]) -> Tensor {
-    (x / x.sum_axes(axes).keep_dims(x, axes)).clip(EPSILON, 1.0 - EPSILON)
+    let sum = x.sum_axes(axes).keep_dims(x, axes);
+    let empty = sum.equal(0.0);
+    let shares = empty.where_(x.greater(0.0).cast(x.dtype()), x / empty.where_(1.0, &sum));
+    shares.clip(EPSILON, 1.0 - EPSILON)
 }
 
 impl CategoricalCrossentropy {

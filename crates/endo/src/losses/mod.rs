@@ -7,6 +7,7 @@
 pub(crate) mod binary;
 pub(crate) mod categorical;
 pub(crate) mod circle;
+pub(crate) mod covered;
 pub(crate) mod ctc;
 mod define;
 pub(crate) mod divergence;
@@ -88,7 +89,8 @@ pub trait Loss: Send + Sync {
     }
 
     /// The loss of a batch, as a compiled model computes it: you write [`call`](Self::call), you use `apply`. A last axis of
-    /// size 1 that only one of the two has is added to the other, values are masked and weighted ([`Reduction::apply`]).
+    /// size 1 that only one of the two has is added to the other, values are masked and weighted ([`Reduction::apply`]). What a
+    /// weight of 0 covers may be NaN: it has no part in the value, nor in its slope.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -100,10 +102,7 @@ pub trait Loss: Send + Sync {
     /// ```
     #[track_caller]
     fn apply(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Tensor {
-        let (y_true, y_pred) = align(y_true, y_pred);
-        let values = self.call(&y_true, &y_pred);
-        let mask = self.mask(&y_true, &values);
-        self.reduction().apply(&values, sample_weight, mask.as_ref())
+        covered::value_of(self, y_true, y_pred, sample_weight, None, self.reduction())
     }
 
     /// The same loss with another reduction.

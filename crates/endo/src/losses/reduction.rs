@@ -40,15 +40,19 @@ words! {
 impl Reduction {
     /// Applies weights and a mask, and reduces. Both are `[batch]` or `[batch, 1]`, one for each sample whatever follows, or
     /// match further axes of the values too. Values that the mask leaves out are 0, and not counted by a mean: it divides by
-    /// the number, or the weights, of the others.
+    /// the number, or the weights, of the others. Those of weight 0 are 0, even if they are NaN.
     #[track_caller]
     pub fn apply(self, values: &Tensor, sample_weight: Option<&Tensor>, mask: Option<&Tensor>) -> Tensor {
         let site = Location::caller();
         let given = sample_weight.map(|weight| weight.convert(values.dtype(), site));
         let weight = given.as_ref().map(|weight| spread("sample weights", weight, values, site));
         let mask = mask.map(|mask| spread("a mask", mask, values, site));
-        let kept = |values: &Tensor| mask.as_ref().map_or_else(|| values.clone(), |mask| mask.where_(values, 0.0));
-        let weighted = kept(&weight.as_ref().map_or_else(|| values.clone(), |weight| values * weight));
+        let kept = |x: &Tensor| mask.as_ref().map_or_else(|| x.clone(), |mask| mask.where_(x, 0.0));
+        let weighted = match &weight {
+            // Chosen before they are multiplied: 0 times NaN is NaN, in values and in slopes.
+            Some(weight) => kept(&weight.not_equal(0.0).where_(values, 0.0)) * kept(weight),
+            None => kept(values),
+        };
         let valid = mask.as_ref().map(|mask| mask.convert(values.dtype(), site).sum());
         match self {
             Self::None => weighted,
@@ -132,6 +136,13 @@ mod tests {
             ALL.map(|reduction| reduced(reduction, [1.0_f32, f32::NAN, 3.0], [0.5_f32, 9.0, 1.5], Some(mask.clone())).unwrap());
         assert_eq!(results, [vec![0.5, 0.0, 4.5], vec![5.0], vec![2.5], vec![2.5], vec![2.5]]);
         assert_eq!(reduced(Reduction::Mean, [1.0_f32], [1.0_f32], Some([false].into())).unwrap(), [0.0]);
+    }
+
+    #[test]
+    fn values_of_weight_0_are_0_even_if_nan() {
+        let results = ALL.map(|reduction| reduced(reduction, [1.0_f32, f32::NAN, 3.0], [0.5_f32, 0.0, 1.5], None).unwrap());
+        let third = f64::from(5.0_f32 / 3.0);
+        assert_eq!(results, [vec![0.5, 0.0, 4.5], vec![5.0], vec![third], vec![third], vec![2.5]]);
     }
 
     #[test]

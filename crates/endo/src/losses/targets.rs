@@ -3,7 +3,7 @@
 //! In: the shapes of targets and predictions. Out: [`Targets`], by which a model checks its data before a weight changes.
 
 use crate::array::Array;
-use crate::data::place_of;
+use crate::data::{is_covered, place_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
@@ -46,6 +46,14 @@ impl Targets {
     /// # Errors
     /// With the row, the number, and what it has to be.
     pub(crate) fn check(self, function: &str, name: &str, targets: &Array) -> Result<()> {
+        self.check_counted(function, name, targets, None)
+    }
+
+    /// As [`check`](Self::check), but for what a sample weight of 0 covers.
+    ///
+    /// # Errors
+    /// With the row, the number, and what it has to be.
+    pub(crate) fn check_counted(self, function: &str, name: &str, targets: &Array, weight: Option<&Array>) -> Result<()> {
         let (wrong, expected, help): (Box<dyn Fn(f64) -> bool>, String, String) = match self {
             Self::Any => return Ok(()),
             Self::Classes { count, ignored } => {
@@ -64,7 +72,7 @@ impl Targets {
                 (Box::new(|number| !(0.0..=1.0).contains(&number)), "a probability, from 0 to 1".to_string(), help)
             }
         };
-        match (0..targets.len()).find(|&place| wrong(targets.get(place))) {
+        match (0..targets.len()).find(|&place| wrong(targets.get(place)) && !is_covered(targets, place, weight)) {
             None => Ok(()),
             Some(place) => {
                 let message = format!("{}; for `{function}` it is {expected}", place_of(name, targets, place));
@@ -96,6 +104,18 @@ mod tests {
         assert_eq!(error(Targets::Probabilities, [0.0_f32, 0.25, 1.0]), None);
         assert!(error(Targets::Probabilities, [0.0_f32, -1.0]).unwrap().ends_with("it is a probability, from 0 to 1"));
         assert_eq!(error(Targets::Any, [f32::MAX]), None);
+    }
+
+    #[test]
+    fn what_a_weight_of_0_covers_may_be_anything() {
+        let five = Targets::Classes { count: 5, ignored: None };
+        let check =
+            |weight: Array| five.check_counted("loss", "targets", &[[0.0_f32, 4.0], [f32::NAN, 9.0]].into(), Some(&weight));
+        for weight in [[1.0_f32, 0.0].into(), [[1.0_f32], [0.0]].into(), [[0.0_f32, 1.0], [0.0, 0.0]].into()] {
+            assert_eq!(check(weight), Ok(()));
+        }
+        assert!(check([[1.0_f32, 1.0], [0.0, 1.0]].into()).unwrap_err().message().starts_with("targets[1, 1] is 9"));
+        assert!(check([0.0_f32, 1.0].into()).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::losses::reduction::spread_weights;
 use crate::named::words;
 use crate::trace::Context;
 
+use super::mean::weighted;
 use super::totals::Totals;
 use super::{Metric, paired};
 
@@ -110,8 +111,8 @@ macro_rules! f_score {
                 let chosen = chosen.cast(y_pred.dtype());
                 let weights = sample_weight.map(|weight| spread_weights(&weight.cast(y_pred.dtype()), &y_pred));
                 let sum = |x: Tensor| {
-                    let weighted = weights.as_ref().map_or_else(|| x.clone(), |weights| &x * weights);
-                    if self.average == Some(Averaging::Micro) { weighted.sum() } else { weighted.sum_axes(&[0]) }
+                    let counted = weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
+                    if self.average == Some(Averaging::Micro) { counted.sum() } else { counted.sum_axes(&[0]) }
                 };
                 let hits = &chosen * &y_true;
                 let (wrong, missed) = (&chosen * (1.0 - &y_true), (1.0 - &chosen) * &y_true);

@@ -154,6 +154,8 @@ tuples! {
     (A KA a, B KB b, C KC c, D KD d)
     (A KA a, B KB b, C KC c, D KD d, E KE e)
     (A KA a, B KB b, C KC c, D KD d, E KE e, G KG g)
+    (A KA a, B KB b, C KC c, D KD d, E KE e, G KG g, H KH h)
+    (A KA a, B KB b, C KC c, D KD d, E KE e, G KG g, H KH h, J KJ j)
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Mean {
         match weights {
             Some(weights) => {
                 let weights = spread_weights(&weights.cast(float(values)), values);
-                self.totals.add([(values * &weights).sum(), weights.sum()], cx);
+                self.totals.add([weighted(values, &weights).sum(), weights.sum()], cx);
             }
             None => self.add(&values.sum(), values.shape().len() as f64, cx),
         }
@@ -85,6 +85,12 @@ impl Mean {
     pub(super) fn rename(&mut self, name: impl Into<String>) {
         self.totals.rename(name);
     }
+}
+
+/// Values times weights, 0 where the weight is, even if the value is NaN.
+#[track_caller]
+pub(super) fn weighted(values: &Tensor, weights: &Tensor) -> Tensor {
+    values.multiply_no_nan(weights)
 }
 
 /// The type of the weights of values.
@@ -142,7 +148,7 @@ impl Sum {
     #[track_caller]
     pub fn update_weighted(&self, values: &Tensor, weights: &Tensor, cx: &mut Context) {
         let weights = spread_weights(&weights.cast(float(values)), values);
-        self.totals.add([(values * weights).sum()], cx);
+        self.totals.add([weighted(values, &weights).sum()], cx);
     }
 
     /// Takes in the values of an array, outside of any trace, and returns the sum so far.

@@ -25,7 +25,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::losses::{Targets, align};
+use crate::losses::{Targets, align, covered};
 use crate::named::Hyperparameters;
 use crate::shape::Shape;
 use crate::trace::{Context, HeldMetric, evaluate_now};
@@ -169,14 +169,33 @@ pub trait Metric: Send + Sync {
         })
     }
 
-    /// Takes in a batch of arrays with the weights of its samples, and returns the result so far.
+    /// Takes in a batch of arrays with the weights of its samples, and returns the result so far. The targets of samples of weight 0
+    /// may be NaN.
     fn update_weighted_on(&self, y_true: &Array, y_pred: &Array, sample_weight: &Array) -> Result<Array> {
         evaluate_now(|cx| {
             let (y_true, y_pred) = (cx.constant(y_true.clone()), cx.constant(y_pred.clone()));
-            self.update(&y_true, &y_pred, Some(&cx.constant(sample_weight.clone())), cx);
+            take_in(self, &y_true, &y_pred, Some(&cx.constant(sample_weight.clone())), None, true, cx);
             self.result(cx)
         })
     }
+}
+
+/// Has a metric take in a batch of a model: with the mask of its predictions, and with the sample weights if the metric is `weighted`.
+/// What the mask or a weight of 0 covers may be NaN; a metric that is not weighted leaves samples out whose label is missing so.
+#[track_caller]
+pub(crate) fn take_in(
+    metric: &(impl Metric + ?Sized),
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    sample_weight: Option<&Tensor>,
+    mask: Option<&Tensor>,
+    weighted: bool,
+    cx: &mut Context,
+) {
+    let weight = covered::metric_weights(y_true, y_pred, sample_weight, mask, weighted);
+    let counted = covered::counted(sample_weight, mask);
+    let (y_true, y_pred) = covered::without_covered(y_true, y_pred, counted.as_ref(), &[-1]);
+    metric.update(&y_true, &y_pred, weight.as_ref(), cx);
 }
 
 /// Targets and predictions as floats of one shape, aligned as for a loss; an error and stand-ins if their shapes do not fit.
@@ -210,6 +229,46 @@ fn of_class(metric: &str, y_true: Tensor, y_pred: Tensor, class_id: Option<usize
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sample_without_a_label_changes_no_metric_weighted_or_not() {
+        for name in names().filter(|name| !name.contains("io_u")) {
+            let of = |mark: f32, weighted: bool| {
+                let sparse = name.starts_with("sparse");
+                let (y_true, y_pred) = match sparse {
+                    true => ([0.0, mark, 2.0].into(), [[0.6_f32, 0.4, 0.0], [0.5, mark, 0.0], [0.1, 0.2, 0.7]].into()),
+                    false => (
+                        Array::from([[1.0, 0.0], [mark, mark], [0.0, 1.0]]),
+                        Array::from([[0.75_f32, 0.25], [mark, 0.5], [0.5, 0.25]]),
+                    ),
+                };
+                let Ok(metric) = get(name) else { return Vec::new() };
+                let result = evaluate_now(|cx| {
+                    let (y_true, y_pred) = (cx.constant(y_true.clone()), cx.constant(y_pred.clone()));
+                    let weight = cx.constant([1.0_f32, 0.0, 1.0]);
+                    take_in(&*metric, &y_true, &y_pred, Some(&weight), None, weighted, cx);
+                    metric.result(cx)
+                });
+                result.unwrap_or_else(|error| panic!("{name}: {error}")).to_vec::<f64>()
+            };
+            let (weighted, missing, plain) = (of(0.0, true), of(f32::NAN, true), of(f32::NAN, false));
+            assert!(weighted.iter().all(|value| !value.is_nan()) || name.contains("correlation"), "{name}: {weighted:?}");
+            assert_eq!(format!("{missing:?}"), format!("{weighted:?}"), "{name}");
+            assert_eq!(format!("{plain:?}"), format!("{weighted:?}"), "{name}, not weighted");
+        }
+    }
+
+    #[test]
+    fn an_unweighted_metric_counts_samples_of_weight_0_that_have_a_label() {
+        let mse = "mse".into_metric();
+        let result = evaluate_now(|cx| {
+            let (y_true, y_pred) = (cx.constant([[0.0_f32], [0.0], [f32::NAN]]), cx.constant([[1.0_f32], [3.0], [5.0]]));
+            let weight = cx.constant([1.0_f32, 0.0, 0.0]);
+            take_in(&*mse, &y_true, &y_pred, Some(&weight), None, false, cx);
+            mse.result(cx)
+        });
+        assert_eq!(result.unwrap().item().unwrap(), 5.0);
+    }
 
     #[test]
     fn targets_without_the_axis_of_a_single_output_are_compared_sample_by_sample() {

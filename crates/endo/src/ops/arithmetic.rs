@@ -1,8 +1,24 @@
 //! Arithmetic on floats and integers: two operands, or one in the cases that keep integers.
 //!
-//! At ties and kinks (`maximum`, `abs` at 0) gradients are TensorFlow's.
+//! At ties and kinks (`maximum`, `abs` at 0) gradients are TensorFlow's. Where a function is infinitely steep (`power` here, roots and
+//! logarithms in `exponential`), a gradient of 0 stays 0: a clamp after it that lets nothing pass does not make it NaN.
 
-use crate::graph::Tensor;
+use crate::graph::{Op, Tensor};
+
+/// Whether a tensor is a number or an array written into the program, in whatever shape: a divisor that is known not to be 0.
+fn is_constant(x: &Tensor) -> bool {
+    let mut node = x.trace().node(x.id());
+    while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
+        node = x.trace().node(input);
+    }
+    matches!(node.op, Op::Constant(_))
+}
+
+/// The divisor of a slope `dy / x`: `x`, but 1 where `dy` is 0, too. A slope that is infinite stays infinite; what a clamp lets nothing
+/// of pass stays 0 and does not become NaN; and slopes of slopes are right everywhere else.
+pub(super) fn unless_both_are_zero(x: &Tensor, dy: &Tensor) -> Tensor {
+    (x.equal(0.0) & dy.equal(0.0)).where_(1.0, x)
+}
 
 /// Functions of two numbers, floats or integers.
 macro_rules! binary {
@@ -73,20 +89,32 @@ binary! {
 
     divide(a, b) = a / b;
     integers = if b == 0 { 0 } else { a.wrapping_div(b) };
-    gradient(y, dy) = [dy / b, -dy * y / b];
+    gradient(y, dy) = match is_constant(b) {
+        true => [dy / b, -dy * y / b],
+        false => {
+            let divisor = unless_both_are_zero(b, dy);
+            [dy / &divisor, y.multiply_no_nan(-dy) / divisor]
+        }
+    };
     domain = [0.5, 2.0];
 
     divide_no_nan(a, b) = F::select(b == F::ZERO, F::ZERO, a / b);
     integers = if b == 0 { 0 } else { a.wrapping_div(b) };
-    gradient(y, dy) = [dy.divide_no_nan(b), (-dy * y).divide_no_nan(b)];
+    gradient(y, dy) = [dy.divide_no_nan(b), y.multiply_no_nan(-dy).divide_no_nan(b)];
+    domain = [0.5, 2.0];
+
+    multiply_no_nan(a, b) = F::select((b == F::ZERO) | ((a == F::ZERO) & (b.abs() == F::INFINITY)), F::ZERO, a * b);
+    integers = a.wrapping_mul(b);
+    gradient(y, dy) = [b.multiply_no_nan(dy), a.multiply_no_nan(dy)];
     domain = [0.5, 2.0];
 
     power(a, b) = crate::simd::pow(a, b);
     integers = a.wrapping_pow(b.max(0) as u32);
     gradient(y, dy) = {
+        // A power below 1 is infinitely steep at 0, but not where `b` is 0 or a clamp lets nothing pass.
         let positive = a.greater(0.0);
         let logarithm = positive.where_(positive.where_(a, 1.0).log(), 0.0);
-        [dy * b * a.power(b - 1.0), dy * y * logarithm]
+        [a.power(b - 1.0).multiply_no_nan(b.multiply_no_nan(dy)), logarithm.multiply_no_nan(y.multiply_no_nan(dy))]
     };
     domain = [0.5, 2.0];
 
@@ -118,6 +146,17 @@ binary_methods! {
     divide;
     /// `self / other`, but 0 where `other` is 0.
     divide_no_nan;
+    /// `self * other`, but 0 where `other` is 0, even if `self` is infinite or NaN, as TensorFlow's; and where `self` is 0 and `other`
+    /// infinite.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x, y], _cx| [x.multiply_no_nan(&y)]);
+    /// let [product] = f.run([&[f32::INFINITY, 2.0].into(), &[0.0_f32, 3.0].into()])?;
+    /// assert_eq!(*product, Array::from([0.0_f32, 6.0]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    multiply_no_nan;
     /// `self` to the power `other`.
     power;
     /// The larger of the two; NaN if either is. At ties the gradient goes to `self`.
@@ -205,7 +244,7 @@ unary_number! {
     /// `x^2`.
     square(x) = x * x;
     integers = x.wrapping_mul(x);
-    gradient(y, dy) = Some(dy * (x * 2.0));
+    gradient(y, dy) = Some(dy * 2.0 * x);
 
     /// The largest integer not above `x`. Its gradient is 0.
     floor(x) = x.floor();
@@ -230,6 +269,7 @@ pub static TABLE: &[&crate::graph::Elementwise] = &[
     &multiply::OPERATION,
     &divide::OPERATION,
     &divide_no_nan::OPERATION,
+    &multiply_no_nan::OPERATION,
     &power::OPERATION,
     &maximum::OPERATION,
     &minimum::OPERATION,

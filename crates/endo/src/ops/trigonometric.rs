@@ -9,12 +9,12 @@ use crate::simd;
 unary! {
     /// The sine of an angle in radians.
     sin(x) = simd::sin(x);
-    gradient(y, dy) = dy * x.cos();
+    gradient(y, dy) = x.cos().multiply_no_nan(dy);
     domain = [-3.0, 3.0];
 
     /// The cosine of an angle in radians.
     cos(x) = simd::cos(x);
-    gradient(y, dy) = -dy * x.sin();
+    gradient(y, dy) = x.sin().multiply_no_nan(-dy);
     domain = [-3.0, 3.0];
 
     /// The hyperbolic tangent.
@@ -29,6 +29,6 @@ unary! {
 
     /// The inverse of [`erf`](Self::erf), on (-1, 1).
     erfinv(x) = simd::erfinv(x);
-    gradient(y, dy) = dy * (1.0 / FRAC_2_SQRT_PI) * y.square().exp();
+    gradient(y, dy) = y.square().exp().multiply_no_nan(dy * (1.0 / FRAC_2_SQRT_PI));
     domain = [-0.9, 0.9];
 }

@@ -20,7 +20,7 @@ pub fn neutral(operation: &Elementwise, operands: &[(Option<f64>, DType)]) -> Op
         "subtract" if is(right, 0.0) => Some(0),
         "multiply" if is(right, 1.0) => Some(0),
         "multiply" if is(left, 1.0) => Some(1),
-        "divide" if is(right, 1.0) => Some(0),
+        "divide" | "multiply_no_nan" if is(right, 1.0) => Some(0),
         _ => None,
     }
 }

@@ -46,6 +46,16 @@ pub fn check(file: &str, later: &[&str], check: impl Fn(&Object<'_>) -> Outcome)
     assert!(failures.is_empty(), "{file}: {} of {} cases fail:\n  {shown}", failures.len(), cases.len());
 }
 
+/// Every case of a file with its name, for other checks than [`check`]: what they leave unread does not matter.
+#[allow(dead_code)]
+pub fn each_case(file: &str, mut visit: impl FnMut(&str, &Object<'_>)) {
+    let document = open(file);
+    for case in document["cases"].as_array().expect("`cases` is a list") {
+        let (name, read) = (case["name"].as_str().expect("cases have names"), RefCell::default());
+        visit(name, &Object { path: String::new(), fields: case.as_object().expect("a case is an object"), read: &read });
+    }
+}
+
 /// A fixture, whole.
 pub fn open(file: &str) -> Value {
     let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
