@@ -41,7 +41,7 @@ fn predictions_are_the_library_s_bit_for_bit_in_any_order_of_columns() {
     let model = TableModel::read(&scene.path("endo-out"), None).unwrap();
     let csv = model.schema.kinds().fold(Csv::new().typed(), |csv, (name, kind)| csv.kind(name, kind));
     let table = csv.read_from(new.as_bytes()).unwrap();
-    assert_eq!(predicted, model.predict(&table).unwrap());
+    assert_eq!(predicted, model.predict_block(&table, 0).unwrap());
     let predictor = endo::prelude::Predictor::load(scene.path("endo-out/model.endo")).unwrap();
     assert_eq!(predicted, predictor.predict(&model.schema.encode(&table).unwrap()).unwrap().to_vec::<f64>());
     assert!(predicted.iter().all(|price| (100_000.0..500_000.0).contains(price)), "{predicted:?}");

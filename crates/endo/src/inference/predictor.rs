@@ -7,13 +7,14 @@ use std::fs;
 use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::graph::saved::SavedNode;
-use crate::graph::{Graph, NodeId, SavedGraph};
+use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
 use crate::net::sealed::Unsealed;
 use crate::ops;
 use crate::step::cache::{OutputNames, Step, StepCache, StepKey, StepKind};
@@ -55,6 +56,8 @@ pub struct Predictor {
     names: Vec<String>,
     steps: StepCache,
     pool: Pool,
+    /// The number of the next call: what random numbers follow.
+    calls: AtomicU64,
 }
 
 impl Predictor {
@@ -87,6 +90,7 @@ impl Predictor {
             names: Vec::new(),
             steps: StepCache::default(),
             pool: Pool::default(),
+            calls: AtomicU64::new(0),
         };
         // What is wrong with the operations is found here, and not when rows are waiting. What is right for one number of rows by
         // chance is not for two.
@@ -142,7 +146,21 @@ impl Predictor {
     /// can prevent.
     #[track_caller]
     pub fn predict(&self, x: &Array) -> Result<Array> {
-        let mut outputs = self.predict_all(std::slice::from_ref(x))?;
+        self.single(self.predict_all(std::slice::from_ref(x))?)
+    }
+
+    /// As [`predict`](Self::predict), as the call with this number, counted from 0: with the random numbers of that call, if the model
+    /// draws any. The first call of a predictor has the number 0, and the numbers of the first call of the model.
+    ///
+    /// # Errors
+    /// Those of [`predict`](Self::predict).
+    #[track_caller]
+    pub fn predict_call(&self, call: u64, x: &Array) -> Result<Array> {
+        self.single(self.predict_part(call, 0, std::slice::from_ref(x))?)
+    }
+
+    #[track_caller]
+    fn single(&self, mut outputs: Vec<Array>) -> Result<Array> {
         match (outputs.pop(), outputs.is_empty()) {
             (Some(output), true) => Ok(output),
             (Some(_), false) | (None, _) => {
@@ -172,7 +190,16 @@ impl Predictor {
     #[track_caller]
     pub fn predict_all(&self, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check(inputs)?;
-        predict(&mut Rows { predictor: self, used: None }, inputs, &self.pool)
+        self.predict_part(self.calls.fetch_add(1, Ordering::Relaxed), 0, inputs)
+    }
+
+    /// All outputs for the rows of a call from `first_row` on, for inputs that are read in parts.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn predict_part(&self, call: u64, first_row: usize, inputs: &[Array]) -> Result<Vec<Array>> {
+        self.check(inputs)?;
+        let occasion = Occasion::predict(call).later_by(first_row);
+        predict(&mut Rows { predictor: self, used: None }, inputs, occasion, &self.pool)
     }
 
     /// Fails for the first input that is not as the model's.
@@ -233,6 +260,7 @@ impl Predictor {
             names: OutputNames::default(),
             shown: Vec::new(),
             warned: false,
+            draws: graph.occasion.is_some(),
             outputs,
         };
         Ok(self.steps.keep(step))
@@ -259,11 +287,12 @@ struct Rows<'p> {
 }
 
 impl Part for Rows<'_> {
-    fn run(&mut self, inputs: &[Array]) -> Result<&[Array]> {
+    fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
         let outputs = step.outputs.clone();
         let (step, outputs) = self.used.insert((step, outputs));
-        step.program.run(&inputs.iter().collect::<Vec<_>>(), outputs, &self.predictor.pool)?;
+        let told = step.draws.then(|| occasion.array());
+        step.program.run(&inputs.iter().chain(&told).collect::<Vec<_>>(), outputs, &self.predictor.pool)?;
         Ok(outputs)
     }
 
@@ -326,6 +355,48 @@ mod tests {
         }
         assert_eq!(predictor(&format!("{INPUT}\noutput 2 y")).err().unwrap(), "operation 2 is an output, and there are 2");
         assert_eq!(predictor(&format!("{INPUT}\noutput 1 y")).err().unwrap(), "`variable` has not one row for each row");
+    }
+
+    #[test]
+    fn a_graph_with_an_occasion_draws_by_call_and_row() {
+        let drawing = |per_row: i64| {
+            let nodes = "node occasion | | 1 | i32 4 | 0\nnode fill | | 7 | i32 1 | 0\nnode concatenate | 3 2 | 0 | i32 5 | 0";
+            predictor(&format!("{INPUT}\n{nodes}\nnode random_uniform | 4 | 1 {per_row} | f32 n 2 | 0\noutput 5 y")).unwrap()
+        };
+        let (x, right) = (Array::zeros([5, 2], DType::F32), drawing(2));
+        assert_eq!(right.inputs().len(), 1);
+        let want = right.predict(&x).unwrap();
+        assert_ne!(right.predict(&x).unwrap(), want);
+        assert_eq!(right.predict_part(0, 3, &[Array::zeros([2, 2], DType::F32)]).unwrap(), [want.rows(3..5)]);
+        // What a file says of rows may be wrong, and rows may be any.
+        let wrong = drawing(i64::MAX);
+        assert!(wrong.predict_part(u64::MAX, usize::MAX, &[x]).unwrap()[0].is_finite());
+    }
+
+    #[test]
+    fn an_occasion_is_the_last_input_and_there_is_one() {
+        let occasion = "node occasion | | 1 | i32 4 | 0";
+        for (nodes, what) in [
+            ("node occasion | | 1 | i32 5 | 0", "operation 2, `occasion`, is not of the type and shape of an occasion"),
+            ("node occasion | | 1 | f32 4 | 0", "operation 2, `occasion`, is not of the type and shape of an occasion"),
+            ("node occasion | | 1 | i32 n+1 | 0", "operation 2, `occasion`, is not of the type and shape of an occasion"),
+            ("node occasion | | 0 | i32 4 | 0", "operation 2, `occasion`, does not fit its inputs, its type or its shape"),
+            (
+                &format!("{occasion}\nnode occasion | | 2 | i32 4 | 0"),
+                "operation 3, `occasion`, comes after the occasion, which is the last input",
+            ),
+            (
+                &format!("{occasion}\nnode input | | 2 | f32 n 1 | 0"),
+                "operation 3, `input`, comes after the occasion, which is the last input",
+            ),
+        ] {
+            assert_eq!(predictor(&format!("{INPUT}\n{nodes}\noutput 0 y")).err().unwrap(), what);
+        }
+        for counter in [1, 3, 4, 6] {
+            let node = format!("node fill | | 0 | i32 {counter} | 0\nnode random_uniform | 2 | 1 1 | f32 n 2 | 0");
+            let what = "operation 3, `random_uniform`, does not fit its inputs, its type or its shape";
+            assert_eq!(predictor(&format!("{INPUT}\n{node}\noutput 3 y")).err().unwrap(), what);
+        }
     }
 
     #[test]

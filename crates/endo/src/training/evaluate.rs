@@ -4,19 +4,20 @@
 
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::graph::Tree;
+use crate::graph::{Occasion, Tree};
 use crate::step::cache::StepKind;
 use crate::step::{BatchBuffers, Runner, Steps};
 
 use super::Ledger;
 use super::history::{Logs, Sums};
 
-/// The loss terms on data, and everything that is reported.
+/// The loss terms on data, and everything that is reported. Random numbers follow the occasion and the row.
 #[track_caller]
 pub(crate) fn test<I: Tree, O: Tree>(
     steps: &Steps<I, O>,
     data: &Dataset,
     batch_size: usize,
+    mut occasion: Occasion,
 ) -> Result<(Ledger, Vec<(String, f64)>)> {
     steps.compiled()?;
     steps.reset_metrics();
@@ -26,6 +27,8 @@ pub(crate) fn test<I: Tree, O: Tree>(
     let mut sums = Sums::default();
     for indices in order.batches(batch_size)? {
         let batch = buffers.gather(data, indices, &steps.pool)?;
+        runner.set_occasion(occasion);
+        occasion = occasion.later_by(indices.len());
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
         sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
@@ -38,7 +41,7 @@ pub(crate) fn test<I: Tree, O: Tree>(
 pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_size: usize) -> Result<Logs> {
     steps.compiled()?;
     steps.check_targets(data)?;
-    let (_, logs) = test(steps, data, batch_size)?;
+    let (_, logs) = test(steps, data, batch_size, steps.test_occasion())?;
     Ok(Logs(logs))
 }
 
@@ -47,6 +50,9 @@ pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, ba
 pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, kind: StepKind) -> Result<Logs> {
     steps.check_targets(batch)?;
     let mut runner = Runner::new(steps, kind);
+    if kind == StepKind::Test {
+        runner.set_occasion(steps.test_occasion());
+    }
     let mut sums = Sums::default();
     runner.run(batch.into())?;
     let (names, outputs) = runner.outputs();
