@@ -89,20 +89,23 @@ impl TableModel {
         Ok(Self { schema, goal, run, warnings, predictor })
     }
 
-    /// Numbers `[rows, targets]` in the units of the targets, or probabilities `[rows, classes]`, for all rows of a table.
+    /// Numbers `[rows, targets]` in the units of the targets, or probabilities `[rows, classes]`, for all rows of a block of a table whose
+    /// first row has the number `first_row` in the whole. All blocks together are one call of `predict`, so that a model that draws random
+    /// numbers draws other ones for each row.
     ///
     /// # Errors
     /// If the table lacks a column, or one holds something else than in training.
-    pub fn predict(&self, table: &Table) -> Result<Vec<f64>> {
-        self.predict_encoded(&self.schema.encode(table)?)
+    pub fn predict_block(&self, table: &Table, first_row: usize) -> Result<Vec<f64>> {
+        let inputs = self.schema.encode(table)?;
+        self.predictor.predict_part(0, first_row, &[inputs]).map(|outputs| outputs[0].to_vec())
     }
 
-    /// As [`predict`](Self::predict), for rows as the schema encodes them.
+    /// The same for all rows of a table, as the schema encodes them.
     ///
     /// # Errors
     /// If they have another number of columns.
     pub fn predict_encoded(&self, inputs: &Array) -> Result<Vec<f64>> {
-        Ok(self.predictor.predict(inputs)?.to_vec())
+        Ok(self.predictor.predict_call(0, inputs)?.to_vec())
     }
 }
 

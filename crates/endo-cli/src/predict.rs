@@ -128,7 +128,7 @@ fn write(model: &TableModel, blocks: &mut Blocks, to: &mut dyn Write, destinatio
     let mut lines = Lines::begin(to, header(&model.goal), is_json).map_err(failed)?;
     let mut rows = 0;
     while let Some(table) = blocks.next()? {
-        for (row, outputs) in model.predict(&table)?.chunks_exact(model.goal.outputs()).enumerate() {
+        for (row, outputs) in model.predict_block(&table, rows)?.chunks_exact(model.goal.outputs()).enumerate() {
             if let Some(value) = outputs.iter().find(|value| !value.is_finite()) {
                 let message = format!("{}: the prediction is {value}, which is no number", table.place(row));
                 return Err(Error::new(ErrorKind::NotFinite, message).help("a cell of this row is far from all that was learnt"));

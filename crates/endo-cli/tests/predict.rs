@@ -4,8 +4,11 @@
 
 mod program;
 
+use std::collections::HashSet;
+
 use endo::data::Csv;
-use endo_cli::model_file::TableModel;
+use endo::prelude::*;
+use endo_cli::model_file::{TableModel, note};
 use program::{Scene, number, text};
 
 /// 240 rows of houses: numbers with gaps, a category with a rare word, a date, a name of one's own, and a price.
@@ -41,7 +44,7 @@ fn predictions_are_the_library_s_bit_for_bit_in_any_order_of_columns() {
     let model = TableModel::read(&scene.path("endo-out"), None).unwrap();
     let csv = model.schema.kinds().fold(Csv::new().typed(), |csv, (name, kind)| csv.kind(name, kind));
     let table = csv.read_from(new.as_bytes()).unwrap();
-    assert_eq!(predicted, model.predict(&table).unwrap());
+    assert_eq!(predicted, model.predict_block(&table, 0).unwrap());
     let predictor = endo::prelude::Predictor::load(scene.path("endo-out/model.endo")).unwrap();
     assert_eq!(predicted, predictor.predict(&model.schema.encode(&table).unwrap()).unwrap().to_vec::<f64>());
     assert!(predicted.iter().all(|price| (100_000.0..500_000.0).contains(price)), "{predicted:?}");
@@ -66,6 +69,26 @@ fn large_tables_are_predicted_in_parts_with_the_same_numbers_for_any_number_of_t
     let [alone, among] = [scene.prints("predict endo-out --data one.csv"), first]
         .map(|text| text.lines().next_back().unwrap().parse::<f64>().unwrap());
     assert!((alone - among).abs() < 1e-6 * among.abs(), "{alone} and {among}");
+}
+
+#[test]
+fn a_file_is_one_call_of_a_model_that_draws() {
+    let scene = trained("drawing", "--target price --epochs 1");
+    let trained = TableModel::read(&scene.path("endo-out"), None).unwrap();
+    let width = trained.schema.inputs.len();
+    let model = Model::new(|x: &Tensor, cx: &mut Context| {
+        let halves = [(); 2].map(|()| cx.random().uniform([x.batch(), 1], 0.0, 1.0).cast(DType::F64));
+        &halves[0] + &halves[1] * 2.0_f64.powi(-23)
+    });
+    model.build_on(&[Array::zeros([1, width], DType::F64)]).unwrap();
+    model.export_with_note(scene.path("noise.endo"), &note(&trained.schema, &trained.goal, &trained.run)).unwrap();
+    let table = (0..20_000).fold("town,rooms,sold\n".to_string(), |table, _| table + "Oslo,3,2024-01-02\n");
+    scene.write("equal.csv", &table);
+    let predicted = scene.prints("predict noise.endo --data equal.csv");
+    let whole = model.predict_call(0, &Array::zeros([20_000, width], DType::F64)).unwrap().to_vec::<f64>();
+    let numbers: Vec<f64> = predicted.lines().skip(1).map(|line| line.parse().unwrap()).collect();
+    assert_eq!(numbers, whole);
+    assert_eq!(numbers.iter().map(|number| number.to_bits()).collect::<HashSet<u64>>().len(), 20_000);
 }
 
 #[test]

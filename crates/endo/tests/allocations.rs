@@ -104,6 +104,17 @@ fn ten_epochs(samples: usize, threads: usize) -> usize {
     fit(12) - fit(2)
 }
 
+/// What a test of so many samples allocates, of a model that draws random numbers there.
+fn a_test_that_draws(samples: usize) -> usize {
+    let mut model = Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().normal(x.shape(), 0.0, 1.0));
+    model.compile("sgd", "mse", ());
+    let x = Array::from_fn([samples, 2], |i| (i as f32).sin());
+    let data = Dataset::new(x.clone(), x).unwrap();
+    let mut evaluate = || assert!(model.evaluate_batches(&data, 8).unwrap().get("loss").is_some_and(f64::is_finite));
+    first(&mut evaluate);
+    allocations(evaluate)
+}
+
 fn predictions() -> Vec<usize> {
     let (mut model, data) = (compiled(2), made_up_data(32));
     model.fit(&data, Fit::epochs(1)).unwrap();
@@ -125,6 +136,7 @@ fn steps_allocate_nothing_and_predictions_a_constant_few() {
     // An epoch keeps its report; its steps, the short last batch included, allocate nothing more than those of a short one.
     assert_eq!(ten_epochs(804, 1), ten_epochs(20, 1), "epochs of 101 steps against epochs of 3");
     assert_eq!(ten_epochs(804, 2), ten_epochs(20, 2), "the same on 2 threads");
+    assert_eq!(a_test_that_draws(804), a_test_that_draws(20), "a test of 101 steps that draw against one of 3");
     let predictions = predictions();
     assert!(predictions.iter().all(|&count| count == predictions[0]), "{predictions:?}");
     assert!(predictions[0] <= 16, "{predictions:?}");

@@ -5,6 +5,7 @@
 
 pub mod display;
 pub mod notation;
+mod occasion;
 pub mod operation;
 pub mod saved;
 pub mod tensor;
@@ -21,6 +22,7 @@ use crate::shape::Shape;
 use crate::simd::Reduction;
 use crate::variable::Variable;
 
+pub(crate) use occasion::Occasion;
 pub use operation::{Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
 pub use saved::SavedGraph;
 pub use tensor::Tensor;
@@ -100,6 +102,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The nodes of the run's inputs, by index.
     pub inputs: Vec<NodeId>,
+    /// The last of the inputs, if that tells for which call of `predict` or epoch of a test random numbers are drawn.
+    pub occasion: Option<NodeId>,
     /// The variables that the graph reads or writes.
     pub variables: Vec<Variable>,
     /// The values that a run returns.

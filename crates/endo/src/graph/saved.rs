@@ -13,7 +13,7 @@ use crate::shape::Shape;
 use crate::simd::Reduction;
 use crate::variable::Variable;
 
-use super::{Check, Graph, Node, NodeId, Op, Rule, View, validity};
+use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, View, validity};
 
 /// A graph for any number of rows, with the values that its variables have.
 ///
@@ -64,6 +64,9 @@ pub struct Count {
 
 /// The elementwise operation or kernel of a name with these attributes, if there is one: `ops::saved::named`.
 pub type Named = fn(name: &str, attributes: &[i64]) -> Option<Op>;
+
+/// The name of the input that tells for what random numbers are drawn: `i32[4]`, after all others.
+const OCCASION: &str = "occasion";
 
 /// The names of reductions.
 const REDUCTIONS: [(&str, Reduction); 4] = [
@@ -208,6 +211,15 @@ impl SavedGraph {
             let node = Node { op, inputs, shape, dtype: saved.dtype, scope: saved.scope as u32, site };
             validity::check(&node, &graph).map_err(fail)?;
             if let Op::Input(_) = node.op {
+                if graph.occasion.is_some() {
+                    return Err(fail("comes after the occasion, which is the last input"));
+                }
+                if saved.operation == OCCASION {
+                    if (node.shape.sizes(), node.dtype) != (&[Occasion::WORDS], DType::I32) {
+                        return Err(fail("is not of the type and shape of an occasion"));
+                    }
+                    graph.occasion = Some(NodeId(place as u32));
+                }
                 graph.inputs.push(NodeId(place as u32));
             }
             graph.nodes.push(node);
@@ -227,7 +239,7 @@ impl SavedGraph {
         let sizes = || attributes.iter().map(|&number| number.try_into().ok()).collect::<Option<Vec<usize>>>();
         let index = || usize::try_from(*attributes.first()?).ok();
         Some(match saved.operation.as_str() {
-            "input" => Op::Input(index()?),
+            "input" | OCCASION => Op::Input(index()?),
             "variable" => Op::Variable(index()?),
             "constant" => Op::Constant(self.constants.get(index()?)?.1.clone()),
             "fill" => Op::Constant(filled(shape, saved.dtype, *attributes.first()?)),
@@ -358,6 +370,7 @@ impl<'g> Reading<'g> {
                     self.constants.push(array);
                 }
             },
+            Op::Input(index) if self.graph.occasion == Some(self.graph.inputs[*index]) => operation = OCCASION,
             Op::Input(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } => {}
             Op::View(_) | Op::Kernel(_) | Op::Identity(_) => {}
         }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 use crate::variable::Variable;
 
-use super::{Check, Graph, Node, NodeId, Op, Rule, Tensor};
+use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, Tensor};
 
 /// Computes one node from the values of its inputs: the node-by-node reference.
 pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Array;
@@ -130,6 +130,13 @@ impl Trace {
         let index = self.state.borrow().graph.inputs.len();
         let tensor = self.push(Op::Input(index), &[], shape, dtype, site);
         self.state.borrow_mut().graph.inputs.push(tensor.id());
+        tensor
+    }
+
+    /// Adds the input that tells for what random numbers are drawn, after all others.
+    pub(crate) fn occasion(self: &Rc<Self>, site: &'static Location<'static>) -> Tensor {
+        let tensor = self.input([Occasion::WORDS].into(), DType::I32, site);
+        self.state.borrow_mut().graph.occasion = Some(tensor.id());
         tensor
     }
 

@@ -5,22 +5,25 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
-use crate::graph::{Graph, SavedGraph, Tensor, Tree};
+use crate::graph::{Graph, Occasion, SavedGraph, Tensor, Tree};
 use crate::net::sealed::Seal;
 use crate::net::{distinct, first, structure};
 use crate::ops;
+use crate::ops::draws::{Draw, DrawLog};
 use crate::shape::Shape;
 use crate::step::Steps;
 use crate::trace::Context;
+use crate::trace::follow::Tracing;
 
 use super::predict;
 
-pub(crate) const SEAL: Seal = Seal { entry: "endo.predictor", format: 3, oldest: 1, what: "a predictor" };
+pub(crate) const SEAL: Seal = Seal { entry: "endo.predictor", format: 4, oldest: 1, what: "a predictor" };
 
 /// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for, and two small ones, of which
 /// none is 1, as sizes of 1 broadcast.
@@ -50,12 +53,20 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let help = "let all inputs have samples along their first axis";
             return fail("the model was last traced for an input without axes, which has no rows", help);
         }
-        let graph = |rows: usize| -> Result<(usize, Graph)> {
+        let graph = |rows: usize, shared: Vec<Draw>| -> Result<((usize, Graph), Rc<DrawLog>)> {
             let zeros = |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
             let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
-            Ok((rows, self.predict_graph(&arrays.iter().collect::<Vec<_>>())?))
+            let log = Rc::new(DrawLog::new(rows, Occasion::predict(0), shared));
+            let graph = self.predict_graph(&arrays.iter().collect::<Vec<_>>(), &self.net.tracing_on_occasion(&log))?;
+            Ok(((rows, graph), log))
         };
-        let graphs = ROWS.into_iter().map(graph).collect::<Result<Vec<_>>>()?;
+        let traced = |rows: usize| graph(rows, Vec::new());
+        let (mut graphs, logs): (Vec<_>, Vec<_>) = ROWS.into_iter().map(traced).collect::<Result<_>>()?;
+        // Draws that are as long as the rows at one of these numbers of rows only are one for the whole call.
+        for (index, log) in logs.iter().enumerate().filter(|(_, log)| log.has_rows()) {
+            let shared = log.shared(&logs[(index + 1) % logs.len()]);
+            graphs[index] = graph(ROWS[index], shared)?.0;
+        }
         let mut saved = SavedGraph::new(&graphs, &self.net.output_names(), ops::saved::named)?;
         let of = |&place: &usize| saved.nodes[place].clone();
         if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each())
@@ -81,10 +92,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// What `predict` computes of inputs of the shapes and types of these.
     #[track_caller]
-    fn predict_graph(&self, inputs: &[&Array]) -> Result<Graph> {
+    fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<Graph> {
         let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
             structure(inputs, cx).map_or_else(Vec::new, |inputs| self.predict_step(inputs, cx))
         });
-        Ok(self.net.tracing(false).graph(inputs, closure)?.0)
+        Ok(tracing.graph(inputs, closure)?.0)
     }
 }

@@ -1,13 +1,15 @@
 //! `predict`: a model's outputs for any number of rows.
 //!
-//! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads share. Nothing changes.
+//! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads share. No variable changes; calls
+//! are counted, as random numbers follow the number of the call.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Tree;
+use crate::graph::{Occasion, Tree};
 use crate::step::cache::{Step, StepKind};
 use crate::step::{Batch, Runner, Steps};
 
@@ -18,26 +20,41 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// The outputs for inputs with samples along the first axis.
     #[track_caller]
     pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
+        self.predict_call(self.next_call(), x)
+    }
+
+    /// The same as the call with this number.
+    #[track_caller]
+    pub fn predict_call(&self, call: u64, x: &I::Arrays) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
-        let predictions = self.predict_all(&inputs)?;
+        let predictions = self.predict_arrays(call, &inputs)?;
         O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
             let message = "the model returned fewer tensors than its type of outputs holds";
             Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
         })
     }
 
-    /// The same, without the structure of inputs and outputs.
+    /// The outputs without the structure of inputs and outputs.
     #[track_caller]
     pub fn predict_all(&self, inputs: &[Array]) -> Result<Vec<Array>> {
-        predict(&mut Runner::new(self, StepKind::Predict), inputs, &self.pool)
+        self.predict_arrays(self.next_call(), inputs)
+    }
+
+    #[track_caller]
+    fn predict_arrays(&self, call: u64, inputs: &[Array]) -> Result<Vec<Array>> {
+        predict(&mut Runner::new(self, StepKind::Predict), inputs, Occasion::predict(call), &self.pool)
+    }
+
+    fn next_call(&self) -> u64 {
+        self.predict_calls.fetch_add(1, Ordering::Relaxed)
     }
 }
 
 /// What computes the outputs for a part of the rows.
 pub(super) trait Part {
-    /// The outputs for some rows.
+    /// The outputs for some rows, with the random numbers of an occasion.
     #[track_caller]
-    fn run(&mut self, inputs: &[Array]) -> Result<&[Array]>;
+    fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]>;
 
     /// The step that runs for such rows, for any thread; none where all runs are eager.
     #[track_caller]
@@ -46,7 +63,8 @@ pub(super) trait Part {
 
 impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     #[track_caller]
-    fn run(&mut self, inputs: &[Array]) -> Result<&[Array]> {
+    fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
+        self.set_occasion(occasion);
         Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
         Ok(self.outputs().1)
     }
@@ -57,13 +75,14 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     }
 }
 
-/// The outputs for all rows, in parts.
+/// The outputs for all rows, in parts. The occasion is that of the first row.
 #[track_caller]
-pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> Result<Vec<Array>> {
+pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], occasion: Occasion, pool: &Pool) -> Result<Vec<Array>> {
     let samples = samples(inputs)?;
     if samples <= ROWS {
-        return Ok(outputs(runner, inputs, samples)?.to_vec());
+        return Ok(outputs(runner, inputs, occasion, samples)?.to_vec());
     }
+    let occasion = |number: usize| occasion.later_by(number * ROWS);
     let parts = samples.div_ceil(ROWS);
     let rows = |number: usize| ROWS.min(samples - number * ROWS);
     let part = |number: usize| -> Vec<Array> {
@@ -74,11 +93,11 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
         outputs.iter().map(|output| Array::try_zeros(&output.shape().with(0, samples), output.dtype())).collect()
     };
     let Some(step) = runner.step(&part(0))? else {
-        let first = outputs(runner, &part(0), ROWS)?;
+        let first = outputs(runner, &part(0), occasion(0), ROWS)?;
         let mut predictions = empty(first)?;
         write(&mut predictions, first, 0);
         for number in 1..parts {
-            let outputs = outputs(runner, &part(number), rows(number))?;
+            let outputs = outputs(runner, &part(number), occasion(number), rows(number))?;
             same(&predictions, outputs, rows(number))?;
             write(&mut predictions, outputs, number * ROWS);
         }
@@ -94,15 +113,16 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
         _ => 1,
     };
     for number in 0..first {
-        write(&mut predictions, runner.run(&part(number))?, number * ROWS);
+        write(&mut predictions, runner.run(&part(number), occasion(number))?, number * ROWS);
     }
     let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
     // Parts of a size are runs of one program, so what they give does not depend on the thread that runs them.
     pool.run(parts - first, |task| {
         let number = first + task;
-        let (part, step) = (part(number), if number + 1 < parts { &step } else { &last });
+        let (mut inputs, step) = (part(number), if number + 1 < parts { &step } else { &last });
+        inputs.extend(step.draws.then(|| occasion(number).array()));
         let mut outputs = step.outputs.clone();
-        match step.program.run(&part.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
+        match step.program.run(&inputs.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
             Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, number * ROWS),
             // Of several, the first in the order of the rows.
             Err(error) => {
@@ -115,7 +135,7 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], pool: &Pool) -> 
     });
     if let Some((number, error)) = failure.into_inner().expect("as above") {
         // Once more, to find what has made it.
-        runner.run(&part(number))?;
+        runner.run(&part(number), occasion(number))?;
         return Err(error);
     }
     Ok(predictions)
@@ -138,8 +158,8 @@ fn samples(inputs: &[Array]) -> Result<usize> {
 
 /// The outputs for some rows, one row of each for each.
 #[track_caller]
-fn outputs<'r>(runner: &'r mut impl Part, inputs: &[Array], rows: usize) -> Result<&'r [Array]> {
-    each(runner.run(inputs)?, rows)
+fn outputs<'r>(runner: &'r mut impl Part, inputs: &[Array], occasion: Occasion, rows: usize) -> Result<&'r [Array]> {
+    each(runner.run(inputs, occasion)?, rows)
 }
 
 /// Outputs, which have one row for each of the rows they were computed from.

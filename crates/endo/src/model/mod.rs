@@ -17,9 +17,9 @@ use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
 use crate::net::{Companion, Net};
 use crate::step::Steps;
+use crate::trace::attached::{Adds, Value};
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
-use crate::trace::attached::{Adds, Value};
 
 pub use crate::net::{Part, Saved, Structure, Summary, TermRecord};
 pub use crate::step::{Balance, BatchStep, IntoLoss, IntoLosses, IntoOptimizer, PredictStep, Terms};

@@ -38,7 +38,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Run::new(&self.steps, data, options)
     }
 
-    /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in inference.
+    /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in inference. Random numbers that layers draw all
+    /// the same follow the seed, the epochs trained so far, the place and the row, whatever the batch size; training draws do not depend
+    /// on them.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -97,6 +99,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
     /// structure of arrays as its `call` takes and returns of tensors. From several threads at once if wanted.
     ///
+    /// A model that draws random numbers here draws other ones in each call and for each row: see
+    /// [`predict_call`](Self::predict_call). The calls are counted from 0 when the model is made, and on from the saved number when a
+    /// run is resumed. No variable changes.
+    ///
     /// ```
     /// # use endo::prelude::*;
     /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| (a + b, a * b));
@@ -113,13 +119,35 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.predict(x)
     }
 
+    /// As [`predict`](Self::predict), as the call with this number, counted from 0: with the random numbers of that call, if the model
+    /// draws any. It is not counted itself. The numbers follow the model's seed, the number, the place of the draw and the row.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let model = Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().normal(x.shape(), 0.0, 1.0)).seed(42);
+    /// let x = Array::zeros([1000, 1], DType::F32);
+    /// let (first, second) = (model.predict(&x)?, model.predict(&x)?);
+    /// assert_ne!(first, second);
+    /// assert_eq!(model.predict_call(0, &x)?, first);
+    /// assert_eq!(model.predict_call(1, &x)?, second);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`predict`](Self::predict).
+    #[track_caller]
+    pub fn predict_call(&self, call: u64, x: &I::Arrays) -> Result<O::Arrays> {
+        self.steps.predict_call(call, x)
+    }
+
     /// Writes what [`predict`](Self::predict) computes to a file, from which [`Predictor`](crate::training::Predictor) computes the same bits
     /// without the model's code: no layers, closures or structs. An existing file is replaced at once or not at all.
     ///
     /// The inputs are those of the model's last trace (`fit`, `predict`, [`build`](Self::build)), with any number of rows. In the
     /// file are the operations with their sizes as functions of the number of rows, and the variables that they read. It is a
-    /// safetensors file, so other programs can read the weights. A model that draws random numbers in `predict` goes on drawing the
-    /// same, and one that is run eagerly is exported as if it were not.
+    /// safetensors file, so other programs can read the weights. A model that draws random numbers in `predict` goes on drawing
+    /// them: the first call of the predictor has the numbers of the model's first call. One that is run eagerly is exported as if it
+    /// were not.
     ///
     /// ```
     /// # use endo::prelude::*;

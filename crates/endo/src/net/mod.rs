@@ -14,6 +14,7 @@ mod summary;
 pub(crate) mod weight_files;
 
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
@@ -22,8 +23,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Tensor, Tree};
 use crate::layers::Layer;
 use crate::metrics::{Mean, Metric};
+use crate::ops::draws::DrawLog;
 use crate::shape::Shape;
 use crate::trace::attached::Attached;
+use crate::trace::draws::OccasionDraws;
 use crate::trace::follow::Tracing;
 use crate::trace::models::ModelScope;
 use crate::trace::{Context, LayerRecord};
@@ -42,7 +45,7 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     layer: Arc<dyn Layer<I, O>>,
     pub name: Option<String>,
     pub seed: u64,
-    /// What its random numbers follow.
+    /// What its random numbers follow in training.
     pub counter: Variable,
     /// The float type of its weights.
     pub dtype: DType,
@@ -191,17 +194,17 @@ impl<I: Tree, O: Tree> Net<I, O> {
     #[track_caller]
     pub fn build_on(&self, inputs: &[Array]) -> Result<()> {
         let inputs: Vec<&Array> = inputs.iter().collect();
-        self.graph(&inputs, true).map(|_| ())
+        self.graph(&inputs, &self.tracing()).map(|_| ())
     }
 
-    /// What its `call` computes of inputs of the shapes and types of these, in training or not.
+    /// What its `call` computes of inputs of the shapes and types of these.
     #[track_caller]
-    pub fn graph(&self, inputs: &[&Array], training: bool) -> Result<Graph> {
+    pub fn graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<Graph> {
         let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
             let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
             self.forward(&inputs, cx).tensors().into_iter().cloned().collect()
         });
-        Ok(self.tracing(training).graph(inputs, closure)?.0)
+        Ok(tracing.graph(inputs, closure)?.0)
     }
 
     /// Adds a model that belongs to it under a name.
@@ -329,9 +332,14 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.seen().terms = terms;
     }
 
-    /// How it is traced.
-    pub fn tracing(&self, training: bool) -> Tracing {
-        Tracing { training, dtype: self.dtype, counter: self.counter.clone() }
+    /// How it is traced in training.
+    pub fn tracing(&self) -> Tracing {
+        Tracing { training: true, dtype: self.dtype, counter: self.counter.clone(), occasion: None }
+    }
+
+    /// How it is traced outside training, with what notes its draws.
+    pub fn tracing_on_occasion(&self, log: &Rc<DrawLog>) -> Tracing {
+        Tracing { training: false, occasion: Some(OccasionDraws::new(self.seed, log.clone())), ..self.tracing() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

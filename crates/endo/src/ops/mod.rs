@@ -11,6 +11,7 @@ pub mod argument;
 pub mod arithmetic;
 pub mod comparison;
 pub mod concatenate;
+pub(crate) mod draws;
 pub mod evaluate;
 pub mod exponential;
 pub mod gather;

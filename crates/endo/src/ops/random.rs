@@ -1,28 +1,40 @@
 //! Random numbers as operations: pure functions of (seed, step, place, index), so they depend neither on threads nor on what
 //! else a step computes.
 //!
-//! In: a counter tensor `i32[2]` of seed and step, and the place in the trace. Out: uniform numbers; the other distributions
-//! are compositions of those.
+//! In: a counter tensor, `i32[2]` of seed and step in training and `i32[5]` of seed and [`Occasion`] outside, and the place in the trace.
+//! Out: uniform numbers; the other distributions are compositions of those.
 
 use std::f64::consts::SQRT_2;
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Occasion, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
 use crate::random::philox;
 use crate::shape::Shape;
+
+use super::draws::DrawLog;
 
 /// Uniform numbers strictly between 0 and 1.
 #[derive(Debug)]
 struct Uniform {
     place: u32,
+    /// How many numbers belong to each row, where a run may be a part of the rows; 0 if all parts draw the same.
+    per_row: u64,
 }
 
-/// Where random numbers come from: a counter that a variable keeps from run to run, and a place that no other draw of the
-/// trace has.
+/// The sizes of the counters of training steps, and of those of runs that are told of an occasion.
+const COUNTERS: [usize; 2] = [2, 1 + Occasion::WORDS];
+
+/// Where random numbers come from: a counter that is another one in each run, and a place that no other draw of the trace has.
+///
+/// In training the numbers follow the seed, the step, the place and the sample's row in the batch. In
+/// [`predict`](crate::model::Model::predict) they follow the seed, the number of the call, the place and the row of the whole input,
+/// however it is cut into parts; in tests the seed, the epochs trained so far, the place and the row. Of the rows are the numbers of a draw
+/// whose first axis grows with the number of rows; any other is one for the whole call.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -36,6 +48,8 @@ struct Uniform {
 pub struct RandomState {
     counter: Tensor,
     place: u32,
+    /// What notes the draws outside training.
+    log: Option<Rc<DrawLog>>,
 }
 
 impl RandomState {
@@ -46,13 +60,18 @@ impl RandomState {
     #[track_caller]
     pub fn new(counter: Tensor, place: u32) -> Self {
         if counter.dtype() == DType::I32 && *counter.shape().sizes() == [2] {
-            return Self { counter, place };
+            return Self { counter, place, log: None };
         }
         let message =
             format!("random numbers follow a counter i32[2] of seed and step, got {}{}", counter.dtype(), counter.shape());
         let error =
             Error::new(ErrorKind::Shape, message).help("read it from a variable of two whole numbers, or use `cx.random()`");
-        Self { counter: counter.trace().fail(error.at(Location::caller()), [2].into(), DType::I32), place }
+        Self { counter: counter.trace().fail(error.at(Location::caller()), [2].into(), DType::I32), place, log: None }
+    }
+
+    /// Draws at a place outside training, with the seed and occasion of a counter `i32[5]`.
+    pub(crate) fn on_occasion(counter: Tensor, place: u32, log: Rc<DrawLog>) -> Self {
+        Self { counter, place, log: Some(log) }
     }
 
     /// The same steps and place with a seed of one's own.
@@ -60,8 +79,7 @@ impl RandomState {
     #[track_caller]
     pub fn seed(mut self, seed: u64) -> Self {
         let site = Location::caller();
-        let folded = Array::from([(seed ^ seed >> 32) as u32 as i32]);
-        let seed = self.counter.trace().constant(folded, site);
+        let seed = self.counter.trace().constant(Array::from([folded(seed)]), site);
         self.counter = Tensor::concatenate(&[seed, self.counter.slice(0, 1..)], 0);
         self
     }
@@ -103,8 +121,28 @@ impl RandomState {
 
     #[track_caller]
     fn unit(&self, shape: Shape, dtype: DType) -> Tensor {
-        let op = Op::Kernel(Arc::new(Uniform { place: self.place }));
+        let per_row = self.log.as_ref().map_or(0, |log| log.note(self.place, &shape));
+        let op = Op::Kernel(Arc::new(Uniform { place: self.place, per_row }));
         self.counter.push(op, &[&self.counter], shape, dtype, Location::caller())
+    }
+}
+
+/// A seed as one word of a counter.
+pub(crate) fn folded(seed: u64) -> i32 {
+    (seed ^ seed >> 32) as u32 as i32
+}
+
+/// Fills a slice with the numbers from `start` on of a sequence that is made in blocks.
+fn fill<T: Copy, const N: usize>(values: &mut [T], start: u64, block: impl Fn(u64) -> [T; N]) {
+    let (mut number, skipped) = (start / N as u64, (start % N as u64) as usize);
+    let (head, rest) = values.split_at_mut(if skipped == 0 { 0 } else { (N - skipped).min(values.len()) });
+    if !head.is_empty() {
+        head.copy_from_slice(&block(number)[skipped..skipped + head.len()]);
+        number += 1;
+    }
+    for part in rest.chunks_mut(N) {
+        part.copy_from_slice(&block(number)[..part.len()]);
+        number += 1;
     }
 }
 
@@ -114,26 +152,21 @@ impl Kernel for Uniform {
     }
 
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
-        let Values::I32(&[seed, step]) = inputs[0].values else { unreachable!("the counter is i32[2]") };
-        let draw = |block: usize| philox([seed as u32, self.place], [block as u32, (block >> 32) as u32, step as u32, 0]);
+        let Values::I32(counter) = inputs[0].values else { unreachable!("the counter is of i32") };
+        let counter = |index: usize| counter.get(index).map_or(0, |&word| word as u32);
+        let [seed, number, upper] = [0, 1, 2].map(counter);
+        // A file may say any row and any count, whose product is then too large.
+        let start = (u64::from(counter(3)) | u64::from(counter(4)) << 32).wrapping_mul(self.per_row);
+        let draw = |block: u64| philox([seed, self.place], [block as u32, (block >> 32) as u32, number, upper]);
         match output.values {
+            // The middle of one of 2^23 intervals: neither 0 nor 1, so that logarithms and erfinv stay finite.
             ValuesMut::F32(values) => {
-                for (block, four) in values.chunks_mut(4).enumerate() {
-                    // The middle of one of 2^23 intervals: neither 0 nor 1, so that logarithms and erfinv stay finite.
-                    four.iter_mut()
-                        .zip(draw(block))
-                        .for_each(|(x, bits)| *x = ((bits >> 9) as f32 + 0.5) * (1.0 / (1 << 23) as f32));
-                }
+                fill(values, start, |block| draw(block).map(|bits| ((bits >> 9) as f32 + 0.5) * (1.0 / (1 << 23) as f32)));
             }
-            ValuesMut::F64(values) => {
-                for (block, two) in values.chunks_mut(2).enumerate() {
-                    let [a, b, c, d] = draw(block).map(u64::from);
-                    let words = [a << 32 | b, c << 32 | d];
-                    two.iter_mut()
-                        .zip(words)
-                        .for_each(|(x, bits)| *x = ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64));
-                }
-            }
+            ValuesMut::F64(values) => fill(values, start, |block| {
+                let [a, b, c, d] = draw(block).map(u64::from);
+                [a << 32 | b, c << 32 | d].map(|bits| ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64))
+            }),
             ValuesMut::I32(_) | ValuesMut::Bool(_) => unreachable!("uniform numbers are floats"),
         }
     }
@@ -143,12 +176,13 @@ impl Kernel for Uniform {
     }
 
     fn attributes(&self) -> Vec<i64> {
-        vec![self.place.into()]
+        let place = i64::from(self.place);
+        if self.per_row == 0 { vec![place] } else { vec![place, self.per_row as i64] }
     }
 
     fn fits(&self, inputs: &[Form<'_>], (_, dtype): Form<'_>) -> bool {
         let &[(counter, DType::I32)] = inputs else { return false };
-        counter.sizes() == [2] && dtype.is_float()
+        matches!(counter.sizes(), [size] if COUNTERS.contains(size)) && dtype.is_float()
     }
 }
 
@@ -156,7 +190,31 @@ impl Kernel for Uniform {
 pub(super) static READERS: &[KernelReader] = &[KernelReader {
     name: "random_uniform",
     read: |attributes| {
-        let &[place] = attributes else { return None };
-        Some(Arc::new(Uniform { place: place.try_into().ok()? }))
+        let (place, per_row) = match *attributes {
+            [place] => (place, 0),
+            [place, per_row] if per_row > 0 => (place, per_row as u64),
+            _ => return None,
+        };
+        Some(Arc::new(Uniform { place: place.try_into().ok()?, per_row }))
     },
 }];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_entered_at_any_number() {
+        let numbers = |start: u64, count: usize| {
+            let mut values = vec![0; count];
+            fill(&mut values, start, |block| [0, 1, 2, 3].map(|lane| 4 * block + lane));
+            values
+        };
+        for start in 0..6 {
+            for count in 0..10 {
+                assert_eq!(numbers(start, count), (start..start + count as u64).collect::<Vec<_>>(), "{start}, {count}");
+            }
+        }
+        assert_eq!(numbers(u64::MAX - 1, 1).len(), 1);
+    }
+}

@@ -63,6 +63,8 @@ pub(crate) struct Step {
     pub states: Vec<Variable>,
     /// Whether tracing it gave warnings.
     pub warned: bool,
+    /// Whether it draws random numbers for an occasion, which is then the last input of its runs.
+    pub draws: bool,
     /// Arrays of the outputs' shapes and types.
     pub outputs: Vec<Array>,
 }
@@ -84,7 +86,8 @@ impl Step {
         }
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
-        Ok(Self { key, program: Program::new(&graph)?, names, shown, states, warned, outputs })
+        let draws = graph.occasion.is_some();
+        Ok(Self { key, program: Program::new(&graph)?, names, shown, states, warned, draws, outputs })
     }
 }
 

@@ -9,6 +9,7 @@ mod batch;
 mod batch_step;
 pub(crate) mod cache;
 mod compiled;
+mod drawing;
 mod into;
 pub(crate) mod lints;
 mod losses;
@@ -22,11 +23,11 @@ mod term_products;
 mod terms;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Tree;
+use crate::graph::{Occasion, Tree};
 use crate::net::Net;
 use crate::net::saved::Training;
 use crate::optimizers::Optimizer;
@@ -56,6 +57,8 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     pub pool: Pool,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub epochs: AtomicUsize,
+    /// The number of the next call of `predict`: what its random numbers follow. It is no variable, as predicting changes none.
+    pub predict_calls: AtomicU64,
 }
 
 impl<I: Tree, O: Tree> Steps<I, O> {
@@ -69,7 +72,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             eager: false,
             pool: Pool::default(),
             epochs: AtomicUsize::new(0),
+            predict_calls: AtomicU64::new(0),
         }
+    }
+
+    /// What a test after the epochs trained so far draws random numbers for.
+    pub fn test_occasion(&self) -> Occasion {
+        Occasion::test(self.epochs.load(Ordering::Relaxed) as u64)
     }
 
     /// Compiles it, or keeps what is wrong for the next step.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Tensor, Tree};
+use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::trace::program::Failure;
 use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
@@ -16,6 +16,7 @@ use crate::variable::Variable;
 
 use super::batch_step::{BatchStep, PredictStep};
 use super::cache::{OutputNames, Step, StepKey, StepKind, StepOutputs};
+use super::drawing::{DrawsSeen, StepRequest};
 use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
 use super::show::{ProbeView, ProbedStep};
 use super::{Batch, Steps, lints};
@@ -35,6 +36,11 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     due: Vec<ProbeRequest>,
     /// Which of the steps used has shown it, in the last run.
     seen: Option<usize>,
+    /// What random numbers of the next run are drawn for; none in training.
+    occasion: Option<Occasion>,
+    /// How steps that draw are told of it, once one has been.
+    told: Option<Array>,
+    draws_seen: DrawsSeen,
     /// Whether the last run traced a step.
     traced: bool,
     /// Whether a warning is an error, before anything is run.
@@ -52,6 +58,11 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(steps: &'m Steps<I, O>, kind: StepKind) -> Self {
         let (eager, trainable) = ((StepOutputs::default(), Vec::new(), Vec::new()), steps.net.trainable());
         let (used, due) = (Vec::new(), Vec::new());
+        let occasion = match kind {
+            StepKind::Train => None,
+            StepKind::Test => Some(Occasion::test(0)),
+            StepKind::Predict => Some(Occasion::predict(0)),
+        };
         Self {
             steps,
             kind,
@@ -61,6 +72,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             last: None,
             due,
             seen: None,
+            occasion,
+            told: None,
+            draws_seen: DrawsSeen::default(),
             traced: false,
             deny_warnings: false,
             unchecked: false,
@@ -72,6 +86,11 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     /// one plan with it, sums would be cut into other parts and rounded differently.
     pub fn begin(&mut self, due: Vec<ProbeRequest>) {
         (self.due, self.traced) = (due, false);
+    }
+
+    /// Says what the random numbers of the runs from here on are drawn for, outside training.
+    pub fn set_occasion(&mut self, occasion: Occasion) {
+        self.occasion = Some(occasion);
     }
 
     /// What the last run showed.
@@ -120,11 +139,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         if let Some(step) = self.step(batch)? {
             return Ok(step.program.variables().to_vec());
         }
-        let (steps, kind, counts) = (self.steps, self.kind, batch.counts());
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let (tracing, made) = (steps.net.tracing(kind == StepKind::Train), RefCell::new(StepOutputs::default()));
-        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| steps.step(kind, counts, tensors, cx, &[], &made));
-        tracing.variables(&arrays, closure)
+        self.steps.variables_of(self.request(&[], batch.counts()), &arrays)
     }
 
     /// The variables of the last run, where it was traced by running it: node by node.
@@ -152,17 +168,13 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     #[track_caller]
     fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
-            let made = RefCell::new(StepOutputs::default());
-            let tracing = self.steps.net.tracing(self.kind == StepKind::Train);
             let called = Called { input: &|index| name(counts, index), rows };
-            let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
-                let outputs = self.steps.step(self.kind, counts, tensors, cx, &self.due, &made);
-                conclude(self.deny_warnings, self.unchecked, cx);
-                outputs
-            });
-            let (values, warnings, variables) = tracing.run_eagerly(inputs, called, closure)?;
+            let mut seen = std::mem::take(&mut self.draws_seen);
+            let result = self.steps.run_nodes(self.request(&self.due, counts), inputs, called, &mut seen);
+            self.draws_seen = seen;
+            let (made, values, warnings, variables) = result?;
             self.steps.net.warn(warnings);
-            self.eager = (made.into_inner(), values, variables);
+            self.eager = (made, values, variables);
             return Ok(());
         }
         self.seen = None;
@@ -179,13 +191,26 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             step.program.run(inputs, outputs, &self.steps.pool)?;
             self.seen = Some(index);
         }
-        let (step, outputs) = &mut self.used[main];
-        match step.program.attempt(inputs, outputs, &self.steps.pool) {
+        let (request, replays) = (self.request(&[], counts), self.replays);
+        let Self { steps, used, occasion, told, .. } = self;
+        let (step, outputs) = &mut used[main];
+        let told = occasion.filter(|_| step.draws).map(|occasion| {
+            let told = told.get_or_insert_with(|| occasion.array());
+            occasion.write(told);
+            &*told
+        });
+        with_last(inputs, told, |inputs| match step.program.attempt(inputs, outputs, &steps.pool) {
             Ok(()) => Ok(()),
-            Err(Failure::NotFinite(check)) if self.replays => Err(self.steps.explain(step, check, inputs, rows)),
+            Err(Failure::NotFinite(check)) if replays => Err(steps.explain(step, request, check, inputs, rows)),
             Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
             Err(Failure::Memory(error)) => Err(error),
-        }
+        })
+    }
+
+    /// What is traced for such a batch, to show this.
+    fn request<'a>(&self, due: &'a [ProbeRequest], counts: [usize; 3]) -> StepRequest<'a> {
+        let Self { kind, occasion, deny_warnings, unchecked, .. } = *self;
+        StepRequest { kind, counts, due, occasion, deny_warnings, unchecked }
     }
 
     /// The place among the steps used of the one for such a batch that shows this, traced if there is none.
@@ -201,7 +226,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             Some(step) => step,
             None => {
                 self.traced = true;
-                self.steps.trace_step(self.kind, counts, inputs, due, [self.deny_warnings, self.unchecked])?
+                self.steps.trace_step(self.request(due, counts), inputs)?
             }
         };
         self.trainable = step.key.trainable.clone();
@@ -241,6 +266,19 @@ fn reported<'a>(made: &StepOutputs, outputs: &'a [Array]) -> &'a [Array] {
     &outputs[..if made.shown.is_empty() { outputs.len() } else { made.names.count() }]
 }
 
+/// Gives a run its inputs, and one more after them if there is one. With few of them nothing is allocated.
+fn with_last<R>(inputs: &[&Array], last: Option<&Array>, run: impl FnOnce(&[&Array]) -> R) -> R {
+    match last {
+        None => run(inputs),
+        Some(last) if inputs.len() < ARRAYS => {
+            let mut all = [last; ARRAYS];
+            all[..inputs.len()].copy_from_slice(inputs);
+            run(&all[..=inputs.len()])
+        }
+        Some(last) => run(&[inputs, &[last]].concat()),
+    }
+}
+
 /// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
 pub(crate) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
     if deny_warnings {
@@ -273,50 +311,34 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let made = RefCell::new(StepOutputs::default());
-        let tracing = self.net.tracing(true);
-        let closure = |tensors: &[Tensor], cx: &mut Context| self.step(StepKind::Train, batch.counts(), tensors, cx, &[], &made);
-        Ok(tracing.graph(&arrays, Box::new(closure))?.0)
+        let (kind, counts) = (StepKind::Train, batch.counts());
+        let request = StepRequest { kind, counts, due: &[], occasion: None, deny_warnings: false, unchecked: false };
+        Ok(self.trace(request, &arrays)?.0)
     }
 
     #[track_caller]
-    fn trace_step(
-        &self,
-        kind: StepKind,
-        counts: [usize; 3],
-        inputs: &[&Array],
-        due: &[ProbeRequest],
-        [deny_warnings, unchecked]: [bool; 2],
-    ) -> Result<Arc<Step>> {
-        let made = RefCell::new(StepOutputs::default());
-        let tracing = self.net.tracing(kind == StepKind::Train);
-        let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
-            let outputs = self.step(kind, counts, tensors, cx, due, &made);
-            conclude(deny_warnings, unchecked, cx);
-            outputs
-        });
-        let (graph, warnings) = tracing.graph(inputs, closure)?;
+    fn trace_step(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Arc<Step>> {
+        let (graph, warnings, made) = self.trace(request, inputs)?;
         let warned = !warnings.is_empty();
         self.net.warn(warnings);
+        let StepRequest { kind, counts, due, unchecked, .. } = request;
         let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, self.net.trainable(), due) };
-        Ok(self.cache.keep(Step::new(key, graph, made.into_inner(), warned)?))
+        Ok(self.cache.keep(Step::new(key, graph, made, warned)?))
     }
 
-    /// The error of a step whose check of this index failed on these arrays.
+    /// The error of a step whose check of this index failed on these arrays, of which the last may be the occasion.
     #[track_caller]
-    fn explain(&self, step: &Step, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
-        let StepKey { kind, counts, .. } = step.key;
-        let (tracing, made) = (self.net.tracing(kind == StepKind::Train), RefCell::new(StepOutputs::default()));
-        let closure = |tensors: &[Tensor], cx: &mut Context| self.step(kind, counts, tensors, cx, &[], &made);
-        let retraced = tracing.graph(inputs, Box::new(closure));
+    fn explain(&self, step: &Step, request: StepRequest<'_>, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
+        let counts = request.counts;
+        let retraced = self.trace(request, &inputs[..counts.iter().sum()]);
         let called = Called { input: &|index| name(counts, index), rows };
         let replay = Replay { inputs, called, pool: &self.pool };
-        step.program.explain(check, retraced.map(|(graph, _)| graph), &replay)
+        step.program.explain(check, retraced.map(|(graph, ..)| graph), &replay)
     }
 
     /// What a step computes, while traced.
     #[track_caller]
-    fn step(
+    pub(super) fn step(
         &self,
         kind: StepKind,
         counts: [usize; 3],

@@ -22,6 +22,7 @@ use crate::spelling;
 use crate::variable::Variable;
 
 use super::attached::Attached;
+use super::draws::OccasionDraws;
 use super::models::{ModelFrame, StandIn};
 use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, Term, UsedWeight, Visit};
 use super::scope::{Frame, Scopes};
@@ -47,6 +48,8 @@ pub struct Context {
     seed: u64,
     counter: Variable,
     counters: Vec<Variable>,
+    /// What random numbers follow instead of the counter, outside training.
+    pub(super) occasion: Option<OccasionDraws>,
     draws: u32,
     pub(super) scopes: Scopes,
     pub(super) batch: usize,
@@ -102,6 +105,7 @@ impl Context {
             seed: 0,
             counter,
             counters: Vec::new(),
+            occasion: None,
             draws: 0,
             scopes: Scopes::default(),
             batch: 1,
@@ -239,13 +243,17 @@ impl Context {
         self.weights.iter().map(|used| &used.variable)
     }
 
-    /// A source of random numbers that no other draw of this trace shares. The numbers differ from run to run.
+    /// A source of random numbers that no other draw of this trace shares. The numbers differ from step to step, from call to call of
+    /// `predict`, and from row to row: see [`RandomState`].
     pub fn random(&mut self) -> RandomState {
+        self.draws += 1;
+        let place = stream(&format!("{}#{}", self.scopes.path(), self.draws)) as u32;
+        if let Some(occasion) = &mut self.occasion {
+            return occasion.random(&self.trace, place);
+        }
         if !self.counters.contains(&self.counter) {
             self.counters.push(self.counter.clone());
         }
-        self.draws += 1;
-        let place = stream(&format!("{}#{}", self.scopes.path(), self.draws)) as u32;
         let counter = self.trace.first_read(&self.counter).unwrap_or_else(|| self.trace.read(&self.counter, Location::caller()));
         RandomState::new(counter, place)
     }
@@ -271,9 +279,11 @@ impl Context {
     /// Runs `f` with a model's seed for weights and its counter for random numbers, and puts the old ones back.
     pub(crate) fn with_randomness<T>(&mut self, seed: u64, counter: &Variable, f: impl FnOnce(&mut Self) -> T) -> T {
         let before = (self.seed, std::mem::replace(&mut self.counter, counter.clone()));
+        let outside = self.occasion.as_mut().map(|occasion| std::mem::replace(&mut occasion.seed, seed));
         self.seed = seed;
         let result = f(self);
         (self.seed, self.counter) = before;
+        self.occasion.iter_mut().zip(outside).for_each(|(occasion, seed)| occasion.seed = seed);
         result
     }
 

@@ -11,9 +11,11 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, Tensor, Trace};
 use crate::ops;
+use crate::ops::random::folded;
 use crate::variable::Variable;
 
 use super::Context;
+use super::draws::OccasionDraws;
 use super::replay::{Called, Replay};
 
 /// What is traced. In a box, so that the machine code of what follows it is made once and not for every closure.
@@ -28,12 +30,14 @@ pub(crate) struct Tracing {
     pub dtype: DType,
     /// What random numbers drawn outside models follow.
     pub counter: Variable,
+    /// What all random numbers follow instead, in tests and predictions.
+    pub occasion: Option<OccasionDraws>,
 }
 
 impl Tracing {
     /// `f32`, and random numbers of a seed.
     pub fn new(training: bool, seed: u64) -> Self {
-        Self { training, dtype: DType::F32, counter: new_counter(seed) }
+        Self { training, dtype: DType::F32, counter: new_counter(seed), occasion: None }
     }
 
     /// The graph of a closure on inputs of the shapes and types of these, and its warnings.
@@ -46,8 +50,7 @@ impl Tracing {
     /// The variables that a closure reads or writes, found by computing it node by node. None is written.
     #[track_caller]
     pub fn variables(&self, inputs: &[&Array], closure: Closure<'_>) -> Result<Vec<Variable>> {
-        let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
-        Ok(self.follow(&trace, inputs, closure)?.0.variables)
+        Ok(self.follow(&self.eager_trace(inputs), inputs, closure)?.0.variables)
     }
 
     /// The results of a closure computed node by node, its warnings, and the variables that it reads or writes. These get their new values at the end, unless a checked value
@@ -59,11 +62,12 @@ impl Tracing {
         called: Called<'_>,
         closure: Closure<'_>,
     ) -> Result<(Vec<Array>, Vec<String>, Vec<Variable>)> {
-        let trace = Trace::eager(ops::evaluate, inputs.iter().map(|&input| input.clone()).collect());
+        let trace = self.eager_trace(inputs);
         let (graph, warnings, outputs) = self.follow(&trace, inputs, closure)?;
         let value = |id| trace.value(id).expect("every node of an eager trace has a value");
         if let Some(check) = graph.checks.iter().position(|check| !value(check.node).is_finite()) {
-            return Err(Replay { inputs, called, pool: &Pool::new(1) }.error(graph, check));
+            let given: Vec<Array> = self.given(inputs).collect();
+            return Err(Replay { inputs: &given.iter().collect::<Vec<_>>(), called, pool: &Pool::new(1) }.error(graph, check));
         }
         for (index, id) in &graph.writes {
             graph.variables[*index].set(&value(*id))?;
@@ -72,11 +76,21 @@ impl Tracing {
         Ok((values, warnings, graph.variables))
     }
 
+    /// What a run is given: the inputs, and the occasion if random numbers follow it.
+    fn given(&self, inputs: &[&Array]) -> impl Iterator<Item = Array> {
+        inputs.iter().map(|&input| input.clone()).chain(self.occasion.iter().map(|draws| draws.log.occasion.array()))
+    }
+
+    fn eager_trace(&self, inputs: &[&Array]) -> Rc<Trace> {
+        Trace::eager(ops::evaluate, self.given(inputs).collect())
+    }
+
     #[track_caller]
     fn follow(&self, trace: &Rc<Trace>, inputs: &[&Array], closure: Closure<'_>) -> Result<(Graph, Vec<String>, Vec<Tensor>)> {
         let site = Location::caller();
         let tensors: Vec<Tensor> = inputs.iter().map(|input| trace.input(input.shape().clone(), input.dtype(), site)).collect();
         let mut context = Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
+        context.occasion = self.occasion.clone();
         // What goes wrong outside all layers, in a compiled loss, happened at the user's `fit` or `run`.
         let outside = trace.enter(&trace.scope(), site);
         let outputs = closure(&tensors, &mut context);
@@ -98,6 +112,5 @@ pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Arra
 
 /// Seed and step of the random numbers of a function or model.
 pub(crate) fn new_counter(seed: u64) -> Variable {
-    let folded = (seed ^ (seed >> 32)) as u32;
-    Variable::new("random_counter", Array::from([folded as i32, 0])).frozen()
+    Variable::new("random_counter", Array::from([folded(seed), 0])).frozen()
 }

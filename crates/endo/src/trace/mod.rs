@@ -5,6 +5,7 @@
 pub(crate) mod attached;
 mod cond;
 pub mod context;
+pub(crate) mod draws;
 pub mod follow;
 pub mod function;
 pub mod gradients;

@@ -89,7 +89,7 @@ impl Replay<'_> {
         for (position, node) in graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position]) {
             node.inputs.iter().for_each(|id| last_use[id.index()] = position);
         }
-        let batch = self.batch();
+        let batch = self.batch(graph);
         let mut values: Vec<Option<Array>> = vec![None; graph.nodes.len()];
         let (mut finite, mut of_batch) = (vec![true; graph.nodes.len()], vec![false; graph.nodes.len()]);
         let mut causes: Vec<Option<Cause>> = graph.nodes.iter().map(|_| None).collect();
@@ -120,8 +120,9 @@ impl Replay<'_> {
     }
 
     /// The size of the inputs' first axis, if they have one in common.
-    fn batch(&self) -> Option<usize> {
-        let mut sizes = self.inputs.iter().filter_map(|input| input.shape().first().copied());
+    fn batch(&self, graph: &Graph) -> Option<usize> {
+        let data = self.inputs.len() - usize::from(graph.occasion.is_some());
+        let mut sizes = self.inputs[..data].iter().filter_map(|input| input.shape().first().copied());
         let first = sizes.next()?;
         sizes.all(|size| size == first).then_some(first)
     }

@@ -5,7 +5,7 @@
 use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::graph::Tree;
+use crate::graph::{Occasion, Tree};
 use crate::step::cache::StepKind;
 use crate::step::{BatchBuffers, Runner, Steps};
 use crate::variable::Variable;
@@ -13,24 +13,31 @@ use crate::variable::Variable;
 use super::Ledger;
 use super::history::{Logs, Sums};
 
-/// The loss terms on data, and everything that is reported.
+/// The loss terms on data, and everything that is reported. Random numbers follow the occasion and the row.
 #[track_caller]
 pub(crate) fn test<I: Tree, O: Tree>(
     steps: &Steps<I, O>,
     data: &Dataset,
     batch_size: usize,
+    occasion: Occasion,
 ) -> Result<(Ledger, Vec<(String, f64)>)> {
     steps.compiled()?;
     steps.reset_metrics();
     let mut states = States::default();
-    let result = test_batches(steps, data, batch_size, &mut states);
+    let result = test_batches(steps, data, batch_size, occasion, &mut states);
     states.restore()?;
     let sums = result?;
     Ok((sums.ledger(), sums.logs(steps.metric_results()?)))
 }
 
 #[track_caller]
-fn test_batches<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_size: usize, states: &mut States) -> Result<Sums> {
+fn test_batches<I: Tree, O: Tree>(
+    steps: &Steps<I, O>,
+    data: &Dataset,
+    batch_size: usize,
+    mut occasion: Occasion,
+    states: &mut States,
+) -> Result<Sums> {
     let order = data.order();
     let mut buffers = BatchBuffers::default();
     let mut runner = Runner::new(steps, StepKind::Test);
@@ -40,6 +47,8 @@ fn test_batches<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_siz
         if !runner.has_run(batch.into()) {
             states.keep(runner.states(batch.into())?);
         }
+        runner.set_occasion(occasion);
+        occasion = occasion.later_by(indices.len());
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
         sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
@@ -72,7 +81,7 @@ impl States {
 pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_size: usize) -> Result<Logs> {
     steps.compiled()?;
     steps.check_targets(data)?;
-    let (_, logs) = test(steps, data, batch_size)?;
+    let (_, logs) = test(steps, data, batch_size, steps.test_occasion())?;
     Ok(Logs(logs))
 }
 
@@ -83,6 +92,7 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, 
     let mut runner = Runner::new(steps, kind);
     let (mut sums, mut states) = (Sums::default(), States::default());
     if kind == StepKind::Test {
+        runner.set_occasion(steps.test_occasion());
         states.keep(runner.states(batch.into())?);
     }
     let result = runner.run(batch.into());

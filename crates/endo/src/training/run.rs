@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::array::Array;
 use crate::data::{Dataset, Order};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Tree;
+use crate::graph::{Occasion, Tree};
 use crate::metrics::Metric;
 use crate::net::checksum::Checksum;
 use crate::net::{distinct, first};
@@ -68,8 +68,9 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) current: CurrentEpoch,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
-    /// The epochs that the model had been trained for, if the run goes on from a saved one and has not run a batch yet.
-    pub(super) resumed: Option<usize>,
+    /// The epochs that the model had been trained for and the calls of `predict`, if the run goes on from a saved one and has not run a
+    /// batch yet.
+    pub(super) resumed: Option<[usize; 2]>,
     /// The checksums of the data and of the validation data, once they were asked for, and how they were made.
     pub(super) contents: Option<(Checksum, [String; 2])>,
     /// Whether callbacks were told of the end.
@@ -433,7 +434,9 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let mut logs = epoch.sums.logs(metrics);
         let validation = match &self.validation {
             Some(data) => {
-                let (ledger, reported) = test(self.steps, data, self.options.batch_size)?;
+                // After this epoch, so that `evaluate` after `fit` draws what its last validation has drawn.
+                let occasion = Occasion::test(self.steps.epochs.load(Ordering::Relaxed) as u64 + 1);
+                let (ledger, reported) = test(self.steps, data, self.options.batch_size, occasion)?;
                 logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
                 Some(ledger)
             }

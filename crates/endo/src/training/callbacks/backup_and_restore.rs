@@ -12,11 +12,12 @@ use super::{Callback, Epoch, Ledger, State, Training};
 /// Keeps the whole run on disk, and goes on from there when the program is started again after an interruption. Keras's
 /// `BackupAndRestore`.
 ///
-/// In the file are the weights, the optimizer's slots, the metrics, the random counters, the callbacks' states, the history, and the
-/// position in the data: the run goes on as if nothing had happened, with the same numbers to the last bit. The program is the same
-/// one, started again: same model, same data, same options. A file is written beside its place and renamed, and the one before it is
-/// kept as `<path>.previous`, so that one is whole whenever the process is killed; both are removed when training is done. While
-/// training lasts, `<path>.lock` is locked, so that a second run with this file is refused at once, in this process or another.
+/// In the file are the weights, the optimizer's slots, the metrics, the random counters, the number of calls of `predict`, the
+/// callbacks' states, the history, and the position in the data: the run goes on as if nothing had happened, with the same numbers to
+/// the last bit. The program is the same one, started again: same model, same data, same options. A file is written beside its place
+/// and renamed, and the one before it is kept as `<path>.previous`, so that one is whole whenever the process is killed; both are
+/// removed when training is done. While training lasts, `<path>.lock` is locked, so that a second run with this file is refused at
+/// once, in this process or another.
 ///
 /// ```
 /// use endo::prelude::*;

@@ -1,0 +1,163 @@
+//! Tracing a step, and which of its random numbers belong to rows.
+//!
+//! In: a kind of step and a batch. Out: its graph. A draw outside training belongs to the rows if its first axis grows with their number,
+//! which a second trace, for another number of rows, tells from an axis that is as long by chance.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::array::Array;
+use crate::error::Result;
+use crate::graph::{Graph, Occasion, Tensor, Tree};
+use crate::ops::draws::{Draw, DrawLog};
+use crate::trace::Context;
+use crate::trace::follow::{Closure, Tracing};
+use crate::trace::replay::Called;
+use crate::variable::Variable;
+
+use super::Steps;
+use super::cache::{StepKind, StepOutputs};
+use super::probe_request::ProbeRequest;
+use super::runner::conclude;
+
+/// Which step is traced, and how.
+#[derive(Clone, Copy)]
+pub(super) struct StepRequest<'a> {
+    pub kind: StepKind,
+    /// How many inputs, targets and weights a batch has.
+    pub counts: [usize; 3],
+    /// What it shows of the model's inside.
+    pub due: &'a [ProbeRequest],
+    /// What random numbers are drawn for; none in training.
+    pub occasion: Option<Occasion>,
+    /// Whether a warning is an error.
+    pub deny_warnings: bool,
+    /// Whether numbers that are not finite are trained on.
+    pub unchecked: bool,
+}
+
+/// A traced step: its graph, its warnings, and what its outputs are.
+pub(super) type TracedStep = (Graph, Vec<String>, StepOutputs);
+
+/// What runs node by node have shown of the draws of a step.
+pub(super) struct DrawsSeen {
+    /// Whether the last run has drawn anything, for all that is known.
+    draws: bool,
+    /// For each number of rows the draws that do not belong to rows although they are as long.
+    shared: Vec<(usize, Vec<Draw>)>,
+}
+
+impl Default for DrawsSeen {
+    fn default() -> Self {
+        Self { draws: true, shared: Vec::new() }
+    }
+}
+
+impl<I: Tree, O: Tree> Steps<I, O> {
+    /// Traces a step.
+    #[track_caller]
+    pub(super) fn trace(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<TracedStep> {
+        let (traced, log) = self.trace_with(request, inputs, Vec::new())?;
+        if !log.has_rows() {
+            return Ok(traced);
+        }
+        let shared = self.shared_draws(request, inputs, &log);
+        // Once more even if there are none: the net has seen the shapes of other rows meanwhile.
+        Ok(self.trace_with(request, inputs, shared)?.0)
+    }
+
+    #[track_caller]
+    fn trace_with(&self, request: StepRequest<'_>, inputs: &[&Array], shared: Vec<Draw>) -> Result<(TracedStep, Rc<DrawLog>)> {
+        let (tracing, log) = self.tracing(request, inputs, shared);
+        let made = RefCell::new(StepOutputs::default());
+        let (graph, warnings) = tracing.graph(inputs, self.closure(request, &made))?;
+        Ok(((graph, warnings, made.into_inner()), log))
+    }
+
+    /// Runs a step node by node: what its outputs are and their values, its warnings, and the variables that it used.
+    #[track_caller]
+    #[allow(clippy::type_complexity)]
+    pub(super) fn run_nodes(
+        &self,
+        request: StepRequest<'_>,
+        inputs: &[&Array],
+        called: Called<'_>,
+        seen: &mut DrawsSeen,
+    ) -> Result<(StepOutputs, Vec<Array>, Vec<String>, Vec<Variable>)> {
+        let rows = rows(inputs);
+        let is_later = request.occasion.is_some_and(|occasion| !occasion.is_first());
+        if is_later && seen.draws && !seen.shared.iter().any(|(known, _)| *known == rows) {
+            let log = self.draws(request, inputs)?;
+            let shared = if log.has_rows() { self.shared_draws(request, inputs, &log) } else { Vec::new() };
+            seen.shared.push((rows, shared));
+        }
+        let shared = seen.shared.iter().find(|(known, _)| *known == rows).map_or_else(Vec::new, |(_, shared)| shared.clone());
+        let (tracing, log) = self.tracing(request, inputs, shared);
+        let made = RefCell::new(StepOutputs::default());
+        let (values, warnings, variables) = tracing.run_eagerly(inputs, called, self.closure(request, &made))?;
+        seen.draws = !log.is_empty();
+        Ok((made.into_inner(), values, warnings, variables))
+    }
+
+    /// The variables that a step reads or writes, found by computing it node by node.
+    #[track_caller]
+    pub(super) fn variables_of(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Vec<Variable>> {
+        let made = RefCell::new(StepOutputs::default());
+        self.tracing(request, inputs, Vec::new()).0.variables(inputs, self.closure(request, &made))
+    }
+
+    /// The draws of a step that do not belong to rows although they are as long. A step that cannot be traced for other rows has none.
+    #[track_caller]
+    fn shared_draws(&self, request: StepRequest<'_>, inputs: &[&Array], log: &DrawLog) -> Vec<Draw> {
+        let (rows, others) = (rows(inputs), if rows(inputs) == 2 { 3 } else { 2 });
+        let indices: Vec<usize> = (0..others).map(|row| row % rows).collect();
+        let other = |&input: &&Array| -> Result<Array> {
+            if input.shape().first() != Some(&rows) {
+                return Ok(input.clone());
+            }
+            let mut other = Array::try_zeros(&input.shape().with(0, others), input.dtype())?;
+            other.copy_rows(input, &indices);
+            Ok(other)
+        };
+        let traced = inputs.iter().map(other).collect::<Result<Vec<Array>>>();
+        let traced = traced.and_then(|arrays| self.draws(request, &arrays.iter().collect::<Vec<_>>()));
+        traced.map_or_else(|_| Vec::new(), |other| log.shared(&other))
+    }
+
+    /// What a step draws. No variable is written.
+    #[track_caller]
+    fn draws(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Rc<DrawLog>> {
+        let (tracing, log) = self.tracing(request, inputs, Vec::new());
+        let made = RefCell::new(StepOutputs::default());
+        let closure = self.closure(request, &made);
+        match self.eager {
+            true => drop(tracing.variables(inputs, closure)?),
+            false => drop(tracing.graph(inputs, closure)?),
+        }
+        Ok(log)
+    }
+
+    fn tracing(&self, request: StepRequest<'_>, inputs: &[&Array], shared: Vec<Draw>) -> (Tracing, Rc<DrawLog>) {
+        let log = |occasion| Rc::new(DrawLog::new(rows(inputs), occasion, shared));
+        match request.occasion {
+            Some(occasion) => {
+                let log = log(occasion);
+                (self.net.tracing_on_occasion(&log), log)
+            }
+            None => (self.net.tracing(), log(Occasion::test(0))), // in training nothing is noted
+        }
+    }
+
+    fn closure<'a>(&'a self, request: StepRequest<'a>, made: &'a RefCell<StepOutputs>) -> Closure<'a> {
+        Box::new(move |tensors: &[Tensor], cx: &mut Context| {
+            let outputs = self.step(request.kind, request.counts, tensors, cx, request.due, made);
+            conclude(request.deny_warnings, request.unchecked, cx);
+            outputs
+        })
+    }
+}
+
+/// The number of rows of a batch.
+fn rows(inputs: &[&Array]) -> usize {
+    inputs.first().and_then(|input| input.shape().first().copied()).unwrap_or(0)
+}
