@@ -22,6 +22,48 @@ use crate::shape::Shape;
 #[derive(Clone, Debug)]
 pub struct Arrays(Result<Vec<Array>>);
 
+/// Arrays for the outputs of a model, in their order or by the outputs' names: the targets that [`Dataset::new`](super::Dataset::new)
+/// takes, and sample weights.
+///
+/// ```
+/// use endo::data::Dataset;
+/// use endo::prelude::*;
+/// let (labels, prices) = (Array::from([0, 1]), Array::from([[0.5_f32], [2.0]]));
+/// let data = Dataset::new([[1.0_f32], [2.0]], [("price", prices), ("class", labels)])?;
+///
+/// let (class, price) = (Dense::new(2).name("class"), Dense::new(1).name("price"));
+/// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
+/// let scc = SparseCategoricalCrossentropy::new().from_logits(true);
+/// model.compile("adam", (("class", scc), ("price", MeanSquaredError)), ());
+/// model.fit(&data, Fit::epochs(1))?;
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OutputArrays {
+    /// None where they are given in the order of the outputs.
+    pub(super) names: Option<Vec<String>>,
+    pub(super) arrays: Arrays,
+}
+
+impl<A: Into<Arrays>> From<A> for OutputArrays {
+    fn from(arrays: A) -> Self {
+        Self { names: None, arrays: arrays.into() }
+    }
+}
+
+impl<const N: usize> From<[(&str, Array); N]> for OutputArrays {
+    fn from(named: [(&str, Array); N]) -> Self {
+        named.into_iter().map(|(name, array)| (name.to_string(), array)).collect::<Vec<_>>().into()
+    }
+}
+
+impl From<Vec<(String, Array)>> for OutputArrays {
+    fn from(named: Vec<(String, Array)>) -> Self {
+        let (names, arrays): (Vec<String>, Vec<Array>) = named.into_iter().unzip();
+        Self { names: Some(names), arrays: Arrays(Ok(arrays)) }
+    }
+}
+
 impl Arrays {
     /// The arrays in order.
     ///

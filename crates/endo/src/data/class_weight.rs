@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::array::Array;
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+
+use super::Dataset;
 
 /// One weight per sample, `[samples]`, from a weight per class, as Keras's `class_weight`; classes that are not listed
 /// weigh 1.
@@ -36,6 +39,44 @@ pub fn class_weights(targets: &Array, weights: impl IntoIterator<Item = (usize, 
         }
     }
     Ok(classes.iter().map(|class| weight_of.get(class).copied().unwrap_or(1.0)).collect::<Vec<f32>>().into())
+}
+
+impl Dataset {
+    /// Sample weights by class, as in Keras's `fit(class_weight=...)`: see [`class_weights`].
+    ///
+    /// ```
+    /// use endo::data::Dataset;
+    /// let data = Dataset::new([[1.0_f32], [2.0], [3.0]], [0, 1, 1])?.with_class_weight([(0, 2.0)])?;
+    /// assert_eq!(data.sample_weight(), Some(&[2.0_f32, 1.0, 1.0].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    pub fn with_class_weight(self, weights: impl IntoIterator<Item = (usize, f64)>) -> Result<Self> {
+        if !self.sample_weights.is_empty() {
+            let error = Error::new(ErrorKind::Usage, "the dataset has sample weights already: class weights would replace them");
+            return Err(error.help("give one of the two, or multiply them and give the product as sample weights"));
+        }
+        if self.targets.len() > 1 {
+            let message = format!("class weights are for one output, and the data has targets for {}", self.targets.len());
+            let help = "give `Fit::output_class_weight` the output that they are for, or give sample weights: `with_sample_weight((w1, w2))`";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        let weight = class_weights(self.require_targets()?, weights)?;
+        self.with_sample_weight(weight)
+    }
+
+    /// The same with weights by class for the targets at some places, where the others weigh 1.
+    pub(crate) fn with_class_weights_at(&self, weights: &[(usize, Vec<(usize, f64)>)]) -> Result<Self> {
+        if !self.sample_weights.is_empty() {
+            let error = Error::new(ErrorKind::Usage, "the dataset has sample weights already: class weights would replace them");
+            return Err(error.help("give one of the two, or multiply them and give the product as sample weights"));
+        }
+        let ones = Array::full(self.len(), 1.0, DType::F32);
+        let mut all = vec![ones; self.targets.len()];
+        for (place, weights) in weights {
+            all[*place] = class_weights(&self.targets[*place], weights.iter().copied())?;
+        }
+        Ok(Self { sample_weights: all, ..self.clone() })
+    }
 }
 
 /// The class of each sample, and how many classes there are.

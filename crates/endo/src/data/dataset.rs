@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use super::arrays::Arrays;
+use super::arrays::{Arrays, OutputArrays};
 use super::batches::{Batches, Order};
 use super::checks::{check_finite, check_fraction, is_batch_of, samples_of};
-use super::class_weight::class_weights;
+use super::output_names::{Names, once};
 use crate::array::{Array, Share, in_turn};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,19 +23,23 @@ use crate::random::Random;
 /// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct Dataset {
-    inputs: Vec<Array>,
-    targets: Vec<Array>,
-    sample_weights: Vec<Array>,
+    pub(super) inputs: Vec<Array>,
+    pub(super) targets: Vec<Array>,
+    pub(super) sample_weights: Vec<Array>,
+    /// The outputs that the targets are for, and those that the sample weights are for, where they were given by name.
+    pub(super) names: Names,
 }
 
 impl Dataset {
-    /// Inputs and targets: one array each, or several for a model of several inputs or outputs. Fails when they do not have
-    /// equally many samples, or none.
-    pub fn new(x: impl Into<Arrays>, y: impl Into<Arrays>) -> Result<Self> {
+    /// Inputs and targets: one array each, or several for a model of several inputs or outputs; targets by the names of the outputs
+    /// ([`OutputArrays`]), or in their order. Fails when they do not have equally many samples, or none.
+    pub fn new(x: impl Into<Arrays>, y: impl Into<OutputArrays>) -> Result<Self> {
         let mut dataset = Self::inputs_only(x)?;
-        let targets = y.into().into_vec()?;
+        let OutputArrays { names, arrays } = y.into();
+        let targets = arrays.into_vec()?;
         targets.iter().try_for_each(|targets| dataset.check_count("targets", targets))?;
         dataset.targets = targets;
+        dataset.names.targets = once("targets", names)?;
         Ok(dataset)
     }
 
@@ -56,13 +60,14 @@ impl Dataset {
             let message = format!("the inputs have no samples: their shape is {}", first.shape());
             return Err(Error::new(ErrorKind::Data, message).help("give at least one sample"));
         }
-        let dataset = Self { inputs, targets: Vec::new(), sample_weights: Vec::new() };
+        let dataset = Self { inputs, targets: Vec::new(), sample_weights: Vec::new(), names: Names::default() };
         dataset.inputs.iter().try_for_each(|inputs| dataset.check_count("other inputs", inputs))?;
         Ok(dataset)
     }
 
     /// Weights for the samples in the losses and weighted metrics: `[samples]`, `[samples, 1]`, or one weight for each
-    /// of a sample's steps; for several targets one array for all of them, or one for each.
+    /// of a sample's steps; for several targets one array for all of them, one for each, or arrays by the names of the outputs, where
+    /// those that are left out weigh 1.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -70,15 +75,17 @@ impl Dataset {
     /// assert_eq!(data.sample_weight().map(|weight| weight.get(1)), Some(3.0));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn with_sample_weight(mut self, weight: impl Into<Arrays>) -> Result<Self> {
-        let weights = weight.into().into_vec()?;
-        if weights.len() != 1 && weights.len() != self.targets.len() {
+    pub fn with_sample_weight(mut self, weight: impl Into<OutputArrays>) -> Result<Self> {
+        let OutputArrays { names, arrays } = weight.into();
+        let weights = arrays.into_vec()?;
+        if names.is_none() && weights.len() != 1 && weights.len() != self.targets.len() {
             let message = format!("{} arrays of sample weights for {} targets", weights.len(), self.targets.len());
             return Err(Error::new(ErrorKind::Argument, message).help("give one for all targets, or one for each"));
         }
         weights.iter().try_for_each(|weight| self.check_count("sample weights", weight))?;
         let float = |weight: Array| if weight.dtype().is_float() { weight } else { weight.cast(DType::F32) };
         self.sample_weights = weights.into_iter().map(float).collect();
+        self.names.sample_weights = once("sample weights", names)?;
         Ok(self)
     }
 
@@ -86,24 +93,8 @@ impl Dataset {
     #[must_use]
     pub fn without_sample_weight(mut self) -> Self {
         self.sample_weights.clear();
+        self.names.sample_weights.clear();
         self
-    }
-
-    /// Sample weights by class, as in Keras's `fit(class_weight=...)`: see [`class_weights`].
-    ///
-    /// ```
-    /// use endo::data::Dataset;
-    /// let data = Dataset::new([[1.0_f32], [2.0], [3.0]], [0, 1, 1])?.with_class_weight([(0, 2.0)])?;
-    /// assert_eq!(data.sample_weight(), Some(&[2.0_f32, 1.0, 1.0].into()));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    pub fn with_class_weight(self, weights: impl IntoIterator<Item = (usize, f64)>) -> Result<Self> {
-        if !self.sample_weights.is_empty() {
-            let error = Error::new(ErrorKind::Usage, "the dataset has sample weights already: class weights would replace them");
-            return Err(error.help("give one of the two, or multiply them and give the product as sample weights"));
-        }
-        let weight = class_weights(self.require_targets()?, weights)?;
-        self.with_sample_weight(weight)
     }
 
     /// The same samples with other inputs: those that a scaler gave, for example.
@@ -378,7 +369,7 @@ impl Dataset {
     fn map(&self, f: impl Fn(&Array) -> Array) -> Self {
         let [inputs, targets, sample_weights] =
             [&self.inputs, &self.targets, &self.sample_weights].map(|arrays| arrays.iter().map(&f).collect());
-        Self { inputs, targets, sample_weights }
+        Self { inputs, targets, sample_weights, names: self.names.clone() }
     }
 
     fn cut(&self, first: usize, fraction: f64) -> Result<(Self, Self)> {

@@ -29,6 +29,7 @@ mod checks;
 mod class_weight;
 mod csv;
 mod dataset;
+mod output_names;
 mod scaler;
 mod structs;
 mod table;
@@ -36,7 +37,7 @@ mod values;
 
 #[doc(hidden)]
 pub use crate::shown::{listed, shown, shown_lines, shown_path};
-pub use arrays::{Arrays, Number};
+pub use arrays::{Arrays, Number, OutputArrays};
 pub use batches::{Batches, Order};
 pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;

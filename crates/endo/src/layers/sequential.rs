@@ -3,6 +3,7 @@
 //! In: a tensor. Out: what the last layer makes of what the one before made, and so on to the first.
 
 use std::fmt;
+use std::ops::Index;
 use std::sync::Arc;
 
 use crate::graph::Tensor;
@@ -58,6 +59,24 @@ impl Sequential {
     /// Whether there are no layers.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
+    }
+}
+
+/// The layer at a position, counted from 0.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let net = Sequential::new().add(Dense::new(4).name("hidden")).add(Dense::new(1));
+/// assert_eq!(net[0].name(), Some("hidden"));
+/// ```
+///
+/// # Panics
+/// If there are not as many layers.
+impl Index<usize> for Sequential {
+    type Output = Arc<dyn Layer>;
+
+    fn index(&self, position: usize) -> &Arc<dyn Layer> {
+        &self.layers[position]
     }
 }
 

@@ -41,19 +41,11 @@ impl Targets {
         if fits { Self::Classes { count: y_pred[axis], ignored } } else { Self::Any }
     }
 
-    /// Finds the first number that is not as it has to be for `function`.
+    /// Finds the first number that is not as it has to be for `function`, but for those that a sample weight of 0 covers.
     ///
     /// # Errors
     /// With the row, the number, and what it has to be.
-    pub(crate) fn check(self, function: &str, name: &str, targets: &Array) -> Result<()> {
-        self.check_counted(function, name, targets, None)
-    }
-
-    /// As [`check`](Self::check), but for what a sample weight of 0 covers.
-    ///
-    /// # Errors
-    /// With the row, the number, and what it has to be.
-    pub(crate) fn check_counted(self, function: &str, name: &str, targets: &Array, weight: Option<&Array>) -> Result<()> {
+    pub(crate) fn check(self, function: &str, name: &str, targets: &Array, weight: Option<&Array>) -> Result<()> {
         let (wrong, expected, help): (Box<dyn Fn(f64) -> bool>, String, String) = match self {
             Self::Any => return Ok(()),
             Self::Classes { count, ignored } => {
@@ -87,7 +79,7 @@ mod tests {
     use super::*;
 
     fn error(targets: Targets, array: impl Into<Array>) -> Option<String> {
-        targets.check("loss", "targets", &array.into()).err().map(|error| error.message().to_string())
+        targets.check("loss", "targets", &array.into(), None).err().map(|error| error.message().to_string())
     }
 
     #[test]
@@ -109,8 +101,7 @@ mod tests {
     #[test]
     fn what_a_weight_of_0_covers_may_be_anything() {
         let five = Targets::Classes { count: 5, ignored: None };
-        let check =
-            |weight: Array| five.check_counted("loss", "targets", &[[0.0_f32, 4.0], [f32::NAN, 9.0]].into(), Some(&weight));
+        let check = |weight: Array| five.check("loss", "targets", &[[0.0_f32, 4.0], [f32::NAN, 9.0]].into(), Some(&weight));
         for weight in [[1.0_f32, 0.0].into(), [[1.0_f32], [0.0]].into(), [[0.0_f32, 1.0], [0.0, 0.0]].into()] {
             assert_eq!(check(weight), Ok(()));
         }

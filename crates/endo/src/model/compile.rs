@@ -10,7 +10,9 @@ use crate::graph::Tree;
 use crate::metrics::{IntoMetrics, Metric};
 use crate::optimizers::Optimizer;
 use crate::step::balance::Balancing;
-use crate::step::{Balance, BatchStep, Compiled, IntoLosses, IntoOptimizer, LossStep, PredictStep, Terms};
+use crate::step::{
+    Balance, BatchStep, Compiled, IntoLossWeight, IntoLosses, IntoOptimizer, LossStep, Output, PredictStep, Terms,
+};
 use crate::trace::Context;
 
 use super::Model;
@@ -37,22 +39,32 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// The metrics of one of several outputs, by its position; reported with the output's name in front.
-    pub fn output_metrics<K>(&mut self, output: usize, metrics: impl IntoMetrics<K>) -> &mut Self {
-        self.steps.change("output_metrics", |compiled| compiled.set_metrics(output, false, metrics.into_metrics().concat()));
+    /// The metrics of one of several outputs, by its position or name; reported with the output's name in front.
+    pub fn output_metrics<K>(&mut self, output: impl Into<Output>, metrics: impl IntoMetrics<K>) -> &mut Self {
+        self.steps
+            .change("output_metrics", |compiled| compiled.set_metrics(output.into(), false, metrics.into_metrics().concat()));
         self
     }
 
     /// The metrics of one of several outputs that sample weights apply to.
-    pub fn output_weighted_metrics<K>(&mut self, output: usize, metrics: impl IntoMetrics<K>) -> &mut Self {
-        self.steps
-            .change("output_weighted_metrics", |compiled| compiled.set_metrics(output, true, metrics.into_metrics().concat()));
+    pub fn output_weighted_metrics<K>(&mut self, output: impl Into<Output>, metrics: impl IntoMetrics<K>) -> &mut Self {
+        self.steps.change("output_weighted_metrics", |compiled| {
+            compiled.set_metrics(output.into(), true, metrics.into_metrics().concat())
+        });
         self
     }
 
-    /// The factors of the compiled losses in the total, one for each. They touch no other term.
-    pub fn loss_weights(&mut self, weights: impl IntoIterator<Item = f64>) -> &mut Self {
-        self.steps.change("loss_weights", |compiled| compiled.loss_weights = weights.into_iter().collect());
+    /// The factors of the compiled losses in the total, one for each, or by the names of the outputs. They touch no other term.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let (size, price) = (Dense::new(1).name("size"), Dense::new(1).name("price"));
+    /// # let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (size.apply(x, cx), price.apply(x, cx)));
+    /// model.compile("adam", [("size", "mae"), ("price", "mse")], ()).loss_weights([("price", 0.2)]);
+    /// ```
+    pub fn loss_weights<W: IntoLossWeight>(&mut self, weights: impl IntoIterator<Item = W>) -> &mut Self {
+        let weights = weights.into_iter().map(IntoLossWeight::into_loss_weight).collect();
+        self.steps.change("loss_weights", |compiled| compiled.loss_weights = weights);
         self
     }
 

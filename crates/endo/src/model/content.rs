@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::array::Array;
 use crate::error::Result;
-use crate::graph::Tree;
+use crate::graph::{Tensor, Tree};
 use crate::net::{Part, Structure, Summary};
 use crate::shape::Shape;
 use crate::variable::Variable;
@@ -46,6 +46,35 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// If there is no such layer, with the one that is probably meant, or there are several; before the model has seen an input.
     pub fn layer(&self, path: &str) -> Result<Part> {
         self.steps.net.layer(path)
+    }
+
+    /// A model of the same weights whose outputs are those of inner layers, given by path or pattern of paths, in the order of the patterns:
+    /// features, attention, what a layer is given to see. The last part of a path is enough; the outermost layer stands for the model's
+    /// own outputs. What is trained in one of the two models is trained in both.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let net = Sequential::new().add(Dense::new(4).activation("relu").name("hidden")).add(Dense::new(1).name("out"));
+    /// let model = Model::new(net);
+    /// model.build([1, 2])?;
+    /// let inner = model.outputs_at(["hidden", "sequential"])?;
+    /// let x = Array::from([[1.0_f32, -2.0]]);
+    /// let outputs = inner.predict(&x)?;
+    /// assert_eq!((outputs[0].shape().sizes(), &outputs[1]), (&[1, 4][..], &model.predict(&x)?));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If no layer matches a pattern, or the model has seen no input.
+    pub fn outputs_at<P: Into<String>>(&self, patterns: impl IntoIterator<Item = P>) -> Result<Model<I, Vec<Tensor>>>
+    where
+        I: 'static,
+        O: 'static,
+    {
+        let layer = self.steps.net.inner_outputs(patterns.into_iter().map(Into::into).collect())?;
+        let mut model = Model::new(layer).seed(self.steps.net.seed).dtype(self.steps.net.dtype);
+        model.steps.net.name.clone_from(&self.steps.net.name);
+        Ok(model)
     }
 
     /// Freezes all its weights: optimizers leave them as they are, and layers that keep statistics of batches use those that they

@@ -22,7 +22,10 @@ use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
 pub use crate::net::{Part, Saved, Structure, Summary, TermRecord};
-pub use crate::step::{Balance, BatchStep, IntoLoss, IntoLosses, IntoOptimizer, PredictStep, Terms};
+pub use crate::step::{
+    Balance, BatchStep, IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses, Output, OutputLosses, PredictStep,
+    Terms,
+};
 
 /// A layer with a loss, an optimizer and metrics: what Keras calls a model.
 ///

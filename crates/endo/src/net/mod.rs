@@ -4,6 +4,7 @@
 
 mod added;
 pub(crate) mod checksum;
+mod inner_outputs;
 mod metrics;
 mod names;
 mod parts;

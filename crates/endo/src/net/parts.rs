@@ -152,7 +152,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         Ok(once)
     }
 
-    fn require_layers(&self, layers: &[LayerRecord]) -> Result<()> {
+    pub(super) fn require_layers(&self, layers: &[LayerRecord]) -> Result<()> {
         if layers.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
             return Err(Error::new(ErrorKind::Usage, "the model has seen no input yet, so its layers are not known").help(help));

@@ -9,14 +9,15 @@ use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
 
 use super::balance::Balancing;
+use super::outputs::{Output, OutputLosses};
 
 /// How a model is trained.
 pub(crate) struct Compiled {
     /// None where a step of the user's own brings its optimizers.
     pub optimizer: Option<Arc<dyn Optimizer>>,
-    pub losses: Vec<Arc<dyn Loss>>,
-    /// One for each loss, or none: all are 1.
-    pub loss_weights: Vec<f64>,
+    pub losses: Vec<OutputLosses>,
+    /// Factors by output, or for each loss in order; 1 where there is none.
+    pub loss_weights: Vec<(Option<Output>, f64)>,
     pub metrics: Vec<OutputMetric>,
     /// How the weights of the terms follow the training, if they do.
     pub balance: Option<Balancing>,
@@ -24,13 +25,13 @@ pub(crate) struct Compiled {
 
 /// A metric of one output.
 pub(crate) struct OutputMetric {
-    pub output: usize,
+    pub output: Output,
     pub weighted: bool,
     pub metric: Arc<dyn Metric>,
 }
 
 impl Compiled {
-    pub fn new(optimizer: Option<Arc<dyn Optimizer>>, losses: Vec<Arc<dyn Loss>>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
+    pub fn new(optimizer: Option<Arc<dyn Optimizer>>, losses: Vec<OutputLosses>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
         let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new(), balance: None };
         compiled.set_all_metrics(false, metrics);
         compiled
@@ -40,15 +41,15 @@ impl Compiled {
     pub fn set_all_metrics(&mut self, weighted: bool, metrics: Vec<Vec<Arc<dyn Metric>>>) {
         self.metrics.retain(|known| known.weighted != weighted);
         for (output, metrics) in metrics.into_iter().enumerate() {
-            self.set_metrics(output, weighted, metrics);
+            self.set_metrics(output.into(), weighted, metrics);
         }
     }
 
     /// Replaces the metrics of an output, those that weights apply to or the others.
-    pub fn set_metrics(&mut self, output: usize, weighted: bool, metrics: Vec<Arc<dyn Metric>>) {
-        self.metrics.retain(|known| (known.output, known.weighted) != (output, weighted));
-        self.metrics.extend(metrics.into_iter().map(|metric| OutputMetric { output, weighted, metric }));
-        self.metrics.sort_by_key(|known| (known.output, known.weighted));
+    pub fn set_metrics(&mut self, output: Output, weighted: bool, metrics: Vec<Arc<dyn Metric>>) {
+        self.metrics.retain(|known| (&known.output, known.weighted) != (&output, weighted));
+        self.metrics.extend(metrics.into_iter().map(|metric| OutputMetric { output: output.clone(), weighted, metric }));
+        self.metrics.sort_by_key(|known| (known.output.clone(), known.weighted));
     }
 
     /// The metrics with their names: of several outputs with the output's in front, and a weighted one that shares its name
@@ -64,10 +65,18 @@ impl Compiled {
             let name = if clash { format!("weighted_{name}") } else { name.to_string() };
             let name = match outputs {
                 [] | [_] => name,
-                several => several.get(entry.output).map_or(name.clone(), |output| format!("{output}_{name}")),
+                several => {
+                    let output = entry.output.find("a metric", several).ok();
+                    output.map_or(name.clone(), |output| format!("{}_{name}", several[output]))
+                }
             };
             (name, entry.metric.clone())
         };
         self.metrics.iter().map(named).collect()
+    }
+
+    /// Every loss, in the order in which they were given.
+    pub fn all_losses(&self) -> impl Iterator<Item = &Arc<dyn Loss>> {
+        self.losses.iter().flat_map(|entry| &entry.losses)
     }
 }

@@ -9,6 +9,8 @@ use crate::graph::Tensor;
 use crate::losses::{self, Loss};
 use crate::optimizers::{self, Optimizer};
 
+use super::outputs::{Output, OutputLosses};
+
 /// The optimizer that a model is compiled with: a value, Keras's name for one with its defaults, or `()` for none, where a step of one's
 /// own brings its optimizers.
 ///
@@ -76,8 +78,51 @@ impl IntoLoss for &str {
     }
 }
 
-/// The losses that a model is compiled with: one for every output, one for each, several on one output (all are added, and each
-/// is reported), or `()` for none.
+/// The losses of one output: a loss, several in an array or vector, whose sum is trained on, or `()` for none; with the name of the
+/// output before it in a pair: `("price", "mse")`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no loss of an output",
+    note = "give a loss or its name, an array of several, `()` for none, or a pair of an output's name and one of these"
+)]
+pub trait IntoOutputLosses {
+    /// The losses.
+    fn into_output_losses(self) -> OutputLosses;
+}
+
+impl<L: IntoLoss> IntoOutputLosses for L {
+    fn into_output_losses(self) -> OutputLosses {
+        OutputLosses { output: None, losses: vec![self.into_loss()] }
+    }
+}
+
+impl IntoOutputLosses for () {
+    fn into_output_losses(self) -> OutputLosses {
+        OutputLosses { output: None, losses: Vec::new() }
+    }
+}
+
+impl<L: IntoLoss, const N: usize> IntoOutputLosses for [L; N] {
+    fn into_output_losses(self) -> OutputLosses {
+        OutputLosses { output: None, losses: self.into_iter().map(IntoLoss::into_loss).collect() }
+    }
+}
+
+impl<L: IntoLoss> IntoOutputLosses for Vec<L> {
+    fn into_output_losses(self) -> OutputLosses {
+        OutputLosses { output: None, losses: self.into_iter().map(IntoLoss::into_loss).collect() }
+    }
+}
+
+impl<L: IntoOutputLosses> IntoOutputLosses for (&str, L) {
+    fn into_output_losses(self) -> OutputLosses {
+        let (output, losses) = self;
+        OutputLosses { output: Some(output.into()), ..losses.into_output_losses() }
+    }
+}
+
+/// The losses that a model is compiled with: one for every output; a list with an entry for each output, in which `()` stands for none
+/// and an array for several, or with entries by the outputs' names; several on one output (all are added, and each is reported); or
+/// `()` for none at all.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -85,48 +130,53 @@ impl IntoLoss for &str {
 /// let mut model = Model::new(Sequential::new());
 /// model.compile("sgd", ("mse", Huber.delta(0.5)), ()).loss_weights([1.0, 2.0]);
 /// assert_eq!(model.evaluate(&data)?.get("loss"), Some(2.0 + 2.0 * 0.4375));
+///
+/// let (size, price) = (Activation::new("linear").name("size"), Activation::new("linear").name("price"));
+/// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (size.apply(x, cx), price.apply(&(x + 1.0), cx)));
+/// model.compile("sgd", [("price", "mse")], ()); // the other output has no loss, and needs no targets
+/// assert_eq!(model.evaluate(&data)?.get("loss"), Some((1.0 + 1.0) / 2.0));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a loss nor a list of losses",
-    note = "give a loss, an array or tuple of losses and names, or `()`"
+    note = "give a loss, an array or tuple of losses and names, pairs of an output's name and its loss, or `()`"
 )]
 pub trait IntoLosses {
     /// The losses in order.
-    fn into_losses(self) -> Vec<Arc<dyn Loss>>;
+    fn into_losses(self) -> Vec<OutputLosses>;
 }
 
 impl<L: IntoLoss> IntoLosses for L {
-    fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        vec![self.into_loss()]
+    fn into_losses(self) -> Vec<OutputLosses> {
+        vec![self.into_output_losses()]
     }
 }
 
 impl IntoLosses for () {
-    fn into_losses(self) -> Vec<Arc<dyn Loss>> {
+    fn into_losses(self) -> Vec<OutputLosses> {
         Vec::new()
     }
 }
 
-impl<L: IntoLoss, const N: usize> IntoLosses for [L; N] {
-    fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        self.into_iter().map(IntoLoss::into_loss).collect()
+impl<L: IntoOutputLosses, const N: usize> IntoLosses for [L; N] {
+    fn into_losses(self) -> Vec<OutputLosses> {
+        self.into_iter().map(IntoOutputLosses::into_output_losses).collect()
     }
 }
 
-impl<L: IntoLoss> IntoLosses for Vec<L> {
-    fn into_losses(self) -> Vec<Arc<dyn Loss>> {
-        self.into_iter().map(IntoLoss::into_loss).collect()
+impl<L: IntoOutputLosses> IntoLosses for Vec<L> {
+    fn into_losses(self) -> Vec<OutputLosses> {
+        self.into_iter().map(IntoOutputLosses::into_output_losses).collect()
     }
 }
 
 macro_rules! tuples {
     ($(($($Loss:ident $loss:ident),+))+) => {
         $(
-            impl<$($Loss: IntoLoss),+> IntoLosses for ($($Loss,)+) {
-                fn into_losses(self) -> Vec<Arc<dyn Loss>> {
+            impl<$($Loss: IntoOutputLosses),+> IntoLosses for ($($Loss,)+) {
+                fn into_losses(self) -> Vec<OutputLosses> {
                     let ($($loss,)+) = self;
-                    vec![$($loss.into_loss()),+]
+                    vec![$($loss.into_output_losses()),+]
                 }
             }
         )+
@@ -137,4 +187,26 @@ tuples! {
     (A a, B b)
     (A a, B b, C c)
     (A a, B b, C c, D d)
+    (A a, B b, C c, D d, E e)
+    (A a, B b, C c, D d, E e, F f)
+    (A a, B b, C c, D d, E e, F f, G g)
+    (A a, B b, C c, D d, E e, F f, G g, H h)
+}
+
+/// A factor of a loss: for the loss at the same position, or for the output of a name.
+pub trait IntoLossWeight {
+    /// The output, if it is named, and the factor.
+    fn into_loss_weight(self) -> (Option<Output>, f64);
+}
+
+impl IntoLossWeight for f64 {
+    fn into_loss_weight(self) -> (Option<Output>, f64) {
+        (None, self)
+    }
+}
+
+impl IntoLossWeight for (&str, f64) {
+    fn into_loss_weight(self) -> (Option<Output>, f64) {
+        (Some(self.0.into()), self.1)
+    }
 }

@@ -2,15 +2,16 @@
 //!
 //! In: targets, outputs, weights, and what the layers added. Out: the total and every term by its name in the ledger.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
-use crate::losses::reduction::spread_weights;
-use crate::losses::{Reduction, align};
+use crate::losses::{Reduction, covered};
+use crate::metrics::take_in;
 use crate::net::{distinct, short_names};
 use crate::trace::{Context, Mark, Term};
 
 use super::balanced::Balanced;
 use super::compiled::Compiled;
+use super::outputs::PlacedLoss;
 use super::{Steps, Terms};
 
 impl<I: Tree, O: Tree> Steps<I, O> {
@@ -83,68 +84,30 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         cx: &mut Context,
     ) -> Option<(Vec<Term>, Vec<(String, Tensor)>)> {
         let (mut terms, mut extras) = (Vec::new(), Vec::new());
-        let losses = &compiled.losses;
-        if losses.is_empty() {
-            return Some((terms, extras));
-        }
-        let fail = |cx: &Context, message: String, help: &str| {
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
-            None
-        };
+        let names = names_of(&self.net.output_names(), outputs.len());
+        let losses = recorded(compiled.placed_losses(&names), cx)?;
+        let Some(first) = losses.first() else { return Some((terms, extras)) };
         if targets.is_empty() {
-            let message =
-                format!("the loss `{}` compares predictions with targets, but the data has no targets", losses[0].name());
-            return fail(
-                cx,
-                message,
-                "give targets with `Dataset::new(x, y)`, or compile with `()` to train on internal terms alone",
-            );
+            let name = first.loss.name();
+            let message = format!("the loss `{name}` compares predictions with targets, but the data has no targets");
+            let help = "give targets with `Dataset::new(x, y)`, or compile with `()` to train on internal terms alone";
+            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            return None;
         }
-        if targets.len() != outputs.len() {
-            let message = format!("the data has {} targets, and the model {} outputs", targets.len(), outputs.len());
-            return fail(cx, message, "give one array of targets for each output");
-        }
-        if outputs.len() > 1 && losses.len() > 1 && losses.len() != outputs.len() {
-            let message = format!("{} losses for {} outputs", losses.len(), outputs.len());
-            return fail(cx, message, "compile with one loss for all outputs, or one for each");
-        }
-        let count = losses.len().max(outputs.len());
-        if !compiled.loss_weights.is_empty() && compiled.loss_weights.len() != count {
-            let message = format!("{} loss weights for {count} losses", compiled.loss_weights.len());
-            return fail(
-                cx,
-                message,
-                "give `loss_weights` one factor for each compiled loss; terms from inside the model have none",
-            );
-        }
-        let several_outputs = outputs.len() > 1;
-        let names = self.net.output_names();
-        for index in 0..count {
-            let loss = &losses[if losses.len() == 1 { 0 } else { index }];
-            let output = if several_outputs { index } else { 0 };
-            let (y, y_pred) = align(&targets[output], outputs[output]);
-            let weight = if weights.len() > 1 { weights.get(output) } else { weights.first() };
-            let mask = cx.mask(outputs[output]);
+        let places = recorded(compiled.target_places(&names, targets.len()), cx)?;
+        for PlacedLoss { output, loss, factor, name } in losses {
+            let Some(place) = places[output] else { continue };
+            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
             let reduction = match loss.reduction() {
                 // A step needs one number; the values that `none` keeps are averaged, as a mean loss would be.
                 Reduction::None => Reduction::SumOverBatchSize,
                 other => other,
             };
-            let values = loss.call(&y, &y_pred);
-            let mask = match (mask, loss.mask(&y, &values)) {
-                (Some(mask), Some(other)) => Some(both(&mask, &other)),
-                (mask, other) => mask.or(other),
-            };
-            let value = reduction.apply(&values, weight, mask.as_ref());
-            let name = match (several_outputs, losses.len()) {
-                (true, _) => names.get(output).cloned().unwrap_or_default(),
-                (false, 1) => "main".to_string(),
-                (false, _) => loss.name().to_string(),
-            };
-            if several_outputs {
+            let mask = cx.mask(outputs[output]);
+            let value = covered::value_of(&**loss, &targets[place], outputs[output], weight, mask.as_ref(), reduction);
+            if outputs.len() > 1 {
                 extras.push((format!("{name}_loss"), value.clone()));
             }
-            let factor = compiled.loss_weights.get(index).copied().unwrap_or(1.0);
             terms.push(Term::new(name, if factor == 1.0 { value } else { value * factor }));
         }
         Some((terms, extras))
@@ -160,60 +123,44 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         weights: &[Tensor],
         cx: &mut Context,
     ) {
+        let names = names_of(&self.net.output_names(), outputs.len());
         for entry in &compiled.metrics {
-            let (Some(y), Some(y_pred)) = (targets.get(entry.output), outputs.get(entry.output)) else {
-                let name = entry.metric.name();
-                let error = if targets.is_empty() {
-                    let message = format!("the metric `{name}` compares predictions with targets, but the data has no targets");
-                    Error::new(ErrorKind::Usage, message).help("give targets with `Dataset::new(x, y)`, or compile without it")
-                } else {
-                    let message = format!("metric `{name}` is of output {}, which does not exist", entry.output);
-                    Error::new(ErrorKind::Argument, message).help("outputs count from 0")
-                };
-                cx.trace().record(error);
+            let name = entry.metric.name();
+            let Some(output) = recorded(entry.output.find(&format!("metric `{name}`"), &names), cx) else { continue };
+            if targets.is_empty() {
+                let message = format!("the metric `{name}` compares predictions with targets, but the data has no targets");
+                let help = "give targets with `Dataset::new(x, y)`, or compile without it";
+                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
                 continue;
-            };
-            let weight = if weights.len() > 1 { weights.get(entry.output) } else { weights.first() };
-            let weight = weight.filter(|_| entry.weighted);
+            }
+            let Some(places) = recorded(compiled.target_places(&names, targets.len()), cx) else { return };
+            let Some(place) = places[output] else { continue };
+            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
+            let (y, y_pred, mask) = (&targets[place], outputs[output], cx.mask(outputs[output]));
             let before = cx.assigned().len();
-            let weight = match cx.mask(y_pred) {
-                None => weight.cloned(),
-                Some(mask) => Some(combined(&mask, weight, y_pred)),
-            };
-            cx.with_compiled_metrics(|cx| entry.metric.update(y, y_pred, weight.as_ref(), cx));
+            cx.with_compiled_metrics(|cx| take_in(&*entry.metric, y, y_pred, weight, mask.as_ref(), entry.weighted, cx));
             if cx.training() && cx.assigned().len() == before {
-                let name = entry.metric.name();
                 let warning = format!("the metric `{name}` is never updated: its `update` assigns to no variable");
                 cx.trace().warn_at(None, warning);
             }
             let own = entry.metric.variables();
             if let Some(lost) = cx.assigned()[before..].iter().find(|variable| !own.contains(variable)) {
-                let (name, lost) = (entry.metric.name(), lost.name());
+                let lost = lost.name();
                 cx.warn(format!("the metric `{name}` adds to `{lost}`, which is not among its `variables`: it is never reset"));
             }
         }
     }
 }
 
-/// Where both masks count; the one of fewer axes is of the leading ones.
-#[track_caller]
-fn both(a: &Tensor, b: &Tensor) -> Tensor {
-    let rank = a.rank().max(b.rank());
-    let [a, b] = [a, b].map(|mask| {
-        let ones = std::iter::repeat_n(1, rank - mask.rank());
-        mask.reshape(mask.shape().iter().copied().chain(ones).collect::<Vec<_>>())
-    });
-    a & b
+/// The names of so many outputs; of outputs that are not the model's own, their positions.
+fn names_of(known: &[String], count: usize) -> Vec<String> {
+    let own = |position: usize| known.get(position).cloned().unwrap_or_else(|| format!("output_{position}"));
+    (0..count).map(own).collect()
 }
 
-/// A mask as weights, times the sample weights.
-#[track_caller]
-fn combined(mask: &Tensor, weight: Option<&Tensor>, like: &Tensor) -> Tensor {
-    let mask = mask.cast(like.dtype());
-    match weight {
-        Some(weight) => &mask * spread_weights(&weight.cast(like.dtype()), &mask),
-        None => mask,
-    }
+/// A result, or none after an error that is recorded.
+fn recorded<T>(result: Result<T>, cx: &Context) -> Option<T> {
+    result.map_err(|error| cx.trace().record(error)).ok()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod into;
 pub(crate) mod lints;
 mod losses;
 mod metrics;
+mod outputs;
 pub(crate) mod probe_request;
 mod runner;
 mod saturation;
@@ -40,7 +41,8 @@ pub(crate) use compiled::Compiled;
 pub use balance::Balance;
 pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers};
 pub use batch_step::{BatchStep, PredictStep};
-pub use into::{IntoLoss, IntoLosses, IntoOptimizer};
+pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses};
+pub use outputs::{Output, OutputLosses};
 pub(crate) use runner::{Runner, conclude};
 pub use terms::Terms;
 
@@ -138,7 +140,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// The losses and metrics, as files name them.
     pub fn training(&self) -> Training {
         let mut training = Training::default();
-        let losses = self.compiled.as_ref().map_or(&[][..], |compiled| &compiled.losses);
+        let losses: Vec<_> = self.compiled.iter().flat_map(|compiled| compiled.all_losses()).collect();
         for (index, loss) in losses.iter().enumerate() {
             let position = (losses.len() > 1).then_some(index);
             training.add_loss(position, loss.name(), loss.hyperparameters());

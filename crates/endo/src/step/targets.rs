@@ -2,15 +2,65 @@
 //!
 //! In: data, and the shapes of the model's outputs. Out: nothing, or the error for the first number that is not as it has to be.
 
+use std::borrow::Cow;
+
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::losses::Targets;
 use crate::shape::Shape;
+use crate::spelling;
 
-use super::{BATCH_SIZE, Steps};
+use super::compiled::OutputMetric;
+use super::{BATCH_SIZE, Output, Steps};
 
 impl<I: Tree, O: Tree> Steps<I, O> {
+    /// The data with targets and sample weights in the order of the model's outputs.
+    #[track_caller]
+    pub fn arranged<'d>(&self, data: Cow<'d, Dataset>) -> Result<Cow<'d, Dataset>> {
+        if !data.has_named_outputs() {
+            return Ok(data);
+        }
+        if self.net.output_names().is_empty() {
+            self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
+        }
+        let names = self.net.output_names();
+        let compared = self.compiled()?.compared_outputs(&names)?;
+        Ok(Cow::Owned(data.for_outputs(&names, &compared)?))
+    }
+
+    /// The data with weights by class for outputs, or for the only one.
+    #[track_caller]
+    pub fn class_weighted(&self, data: &Dataset, weights: &[(Option<Output>, Vec<(usize, f64)>)]) -> Result<Dataset> {
+        if let [(None, weights)] = weights
+            && data.all_targets().len() <= 1
+        {
+            return data.clone().with_class_weight(weights.iter().copied());
+        }
+        if self.net.output_names().is_empty() {
+            self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
+        }
+        let names = self.net.output_names();
+        let places = self.compiled()?.target_places(&names, data.all_targets().len())?;
+        let mut at = Vec::new();
+        for (output, weights) in weights {
+            let Some(output) = output else {
+                let list = spelling::listed(names.iter().map(String::as_str));
+                let message = format!("`class_weight` is for models of one output, and this one has {}: {list}", names.len());
+                let help = "say which output the classes are of: `output_class_weight(\"name\", ..)`";
+                return Err(Error::new(ErrorKind::Usage, message).help(help));
+            };
+            let position = output.find("a class weight", &names)?;
+            let place = places[position].ok_or_else(|| {
+                let message =
+                    format!("class weights are for the output `{}`, which the data has no targets for", names[position]);
+                Error::new(ErrorKind::Usage, message).help("give an output that has targets")
+            })?;
+            at.push((place, weights.clone()));
+        }
+        data.with_class_weights_at(&at)
+    }
+
     /// Fails when a number of the targets is not what a compiled loss or metric takes: a class out of range, say.
     #[track_caller]
     pub fn check_targets(&self, data: &Dataset) -> Result<()> {
@@ -24,20 +74,27 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
             outputs = self.net.output_shapes();
         }
-        // What does not go together by its number is refused when the step is traced.
-        for (output, (targets, y_pred)) in targets.iter().zip(outputs).enumerate() {
+        // What does not go together is refused when the step is traced.
+        let names = self.net.output_names();
+        let (Ok(losses), Ok(places)) = (compiled.placed_losses(&names), compiled.target_places(&names, targets.len())) else {
+            return Ok(());
+        };
+        for (output, y_pred) in outputs.iter().enumerate() {
+            let Some((place, targets)) = places.get(output).copied().flatten().map(|place| (place, &targets[place])) else {
+                continue;
+            };
             let Some(y_pred) = (y_pred.rank() > 0).then(|| y_pred.with(0, targets.shape().batch())) else { continue };
+            let weights = data.all_sample_weights();
+            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
             let name = if output == 0 { "targets".to_string() } else { format!("targets of output {output}") };
             let check = |function: &str, of: &dyn Fn(&Shape, &Shape) -> Targets| {
-                of(targets.shape(), &y_pred).check(function, &name, targets)
+                of(targets.shape(), &y_pred).check(function, &name, targets, weight)
             };
-            let one_for_all = compiled.losses.len() == 1 || data.all_targets().len() == 1;
-            for (index, loss) in compiled.losses.iter().enumerate() {
-                if one_for_all || index == output {
-                    check(loss.name(), &|y_true, y_pred| loss.targets(y_true, y_pred))?;
-                }
+            for placed in losses.iter().filter(|placed| placed.output == output) {
+                check(placed.loss.name(), &|y_true, y_pred| placed.loss.targets(y_true, y_pred))?;
             }
-            for entry in compiled.metrics.iter().filter(|entry| entry.output == output) {
+            let of_output = |entry: &&OutputMetric| entry.output.find("a metric", &names).is_ok_and(|known| known == output);
+            for entry in compiled.metrics.iter().filter(of_output) {
                 check(entry.metric.name(), &|y_true, y_pred| entry.metric.targets(y_true, y_pred))?;
             }
         }

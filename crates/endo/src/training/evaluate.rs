@@ -2,6 +2,8 @@
 //!
 //! In: data. Out: losses and metrics.
 
+use std::borrow::Cow;
+
 use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -80,14 +82,16 @@ impl States {
 #[track_caller]
 pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_size: usize) -> Result<Logs> {
     steps.compiled()?;
-    steps.check_targets(data)?;
-    let (_, logs) = test(steps, data, batch_size, steps.test_occasion())?;
+    let data = steps.arranged(Cow::Borrowed(data))?;
+    steps.check_targets(&data)?;
+    let (_, logs) = test(steps, &data, batch_size, steps.test_occasion())?;
     Ok(Logs(logs))
 }
 
 /// What is reported of one step on a batch, with the metrics since they were last reset.
 #[track_caller]
 pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, kind: StepKind) -> Result<Logs> {
+    let batch = &*steps.arranged(Cow::Borrowed(batch))?;
     steps.check_targets(batch)?;
     let mut runner = Runner::new(steps, kind);
     let (mut sums, mut states) = (Sums::default(), States::default());

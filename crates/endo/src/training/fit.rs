@@ -5,7 +5,7 @@
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
-use crate::step::{BATCH_SIZE, Steps};
+use crate::step::{BATCH_SIZE, Output, Steps};
 
 use super::callbacks::{Callback, Progress};
 use super::history::History;
@@ -46,7 +46,7 @@ pub struct Fit<'a> {
     pub(super) batch_size: usize,
     pub(super) validation: Option<&'a Dataset>,
     pub(super) validation_split: Option<f64>,
-    pub(super) class_weight: Vec<(usize, f64)>,
+    pub(super) class_weight: Vec<(Option<Output>, Vec<(usize, f64)>)>,
     pub(super) shuffle: bool,
     pub(super) deny_warnings: bool,
     pub(super) non_finite: NonFinite,
@@ -94,10 +94,29 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Factors of the samples' weights by class number; 1 for classes not named.
+    /// Weights of the samples by class number, in a model of one output; 1 for classes not named.
     #[must_use]
     pub fn class_weight(mut self, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
-        self.class_weight = weights.into_iter().collect();
+        self.class_weight.retain(|(output, _)| output.is_some());
+        self.class_weight.push((None, weights.into_iter().collect()));
+        self
+    }
+
+    /// Weights of the samples by class number in the losses and weighted metrics of one of several outputs, by its position or name; 1
+    /// for classes not named, and for the other outputs.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let (class, price) = (Dense::new(2).name("class"), Dense::new(1).name("price"));
+    /// # let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
+    /// # model.compile("adam", (SparseCategoricalCrossentropy::new().from_logits(true), MeanSquaredError), ());
+    /// # let data = Dataset::new([[1.0_f32], [2.0]], (Array::from([0, 1]), Array::from([[0.5_f32], [2.0]])))?;
+    /// model.fit(&data, Fit::epochs(1).output_class_weight("class", [(1, 10.0)]))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[must_use]
+    pub fn output_class_weight(mut self, output: impl Into<Output>, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+        self.class_weight.push((Some(output.into()), weights.into_iter().collect()));
         self
     }
 

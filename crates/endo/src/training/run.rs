@@ -126,22 +126,29 @@ impl CurrentEpoch {
 impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     #[track_caller]
     pub(crate) fn new(steps: &'a Steps<I, O>, data: &'a Dataset, mut options: Fit<'a>) -> Result<Self> {
-        let split = options.validation_split.map(|share| data.split_last(share)).transpose()?;
-        let (mut data, validation) = match (split, options.validation) {
+        // Classes are counted over all of the data, also where a part of it is for validation, which has no class weights.
+        let mut whole = steps.arranged(Cow::Borrowed(data))?;
+        let is_class_weighted = !options.class_weight.is_empty();
+        if is_class_weighted {
+            whole.check_finite()?;
+            whole = Cow::Owned(steps.class_weighted(&whole, &options.class_weight)?);
+        }
+        let split = options.validation_split.map(|share| whole.split_last(share)).transpose()?;
+        let (data, validation) = match (split, options.validation) {
             (Some(_), Some(_)) => {
                 let message = "`fit` was given both validation data and a validation split";
                 return Err(Error::new(ErrorKind::Argument, message).help("give one of the two"));
             }
-            (Some((train, valid)), None) => (Cow::Owned(train), Some(Cow::Owned(valid))),
-            (None, validation) => (Cow::Borrowed(data), validation.map(Cow::Borrowed)),
+            (Some((train, valid)), None) => {
+                let valid = if is_class_weighted { valid.without_sample_weight() } else { valid };
+                (Cow::Owned(train), Some(Cow::Owned(valid)))
+            }
+            (None, validation) => (whole, validation.map(|data| steps.arranged(Cow::Borrowed(data))).transpose()?),
         };
         options.recorder.check()?;
         options.steps.check()?;
         data.check_finite()?;
         validation.as_ref().map_or(Ok(()), |validation| validation.check_finite())?;
-        if !options.class_weight.is_empty() {
-            data = Cow::Owned(data.into_owned().with_class_weight(options.class_weight.iter().copied())?);
-        }
         let order = data.order();
         let batches = order.batches(options.batch_size)?.len();
         if steps.try_compiled()?.is_some() || validation.is_some() {

@@ -1,0 +1,55 @@
+//! The outputs of a net's inner layers, as a layer of its own.
+//!
+//! In: a net's layer, and patterns of paths. Out: a layer of the same weights that returns what the layers inside it return.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Tensor, Tree};
+use crate::layers::Layer;
+use crate::spelling;
+use crate::trace::Context;
+use crate::trace::pattern::Pattern;
+
+use super::Net;
+
+/// A layer that returns what the layers inside another return, in the order in which their calls end.
+pub(crate) struct InnerOutputs<I: Tree, O: Tree> {
+    layer: Arc<dyn Layer<I, O>>,
+    patterns: Vec<Pattern>,
+}
+
+impl<I: Tree, O: Tree> Layer<I, Vec<Tensor>> for InnerOutputs<I, O> {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> Vec<Tensor> {
+        Layer::apply(self, inputs, cx)
+    }
+
+    /// Under the name of the layer itself, so that paths are those of the model that it is of.
+    #[track_caller]
+    fn apply(&self, inputs: &I, cx: &mut Context) -> Vec<Tensor> {
+        let before = cx.visits().len();
+        self.layer.apply(inputs, cx);
+        let visits = &cx.visits()[before..];
+        let of = |pattern: &Pattern| {
+            let matching = visits.iter().filter(|visit| pattern.matches(&visit.path));
+            matching.flat_map(|visit| visit.outputs.iter().cloned()).collect::<Vec<_>>()
+        };
+        self.patterns.iter().flat_map(of).collect()
+    }
+}
+
+impl<I: Tree, O: Tree> Net<I, O> {
+    /// The outputs of the layers that match patterns, as a layer that shares the weights.
+    pub fn inner_outputs(&self, patterns: Vec<String>) -> Result<InnerOutputs<I, O>> {
+        let layers = self.layers();
+        self.require_layers(&layers)?;
+        let patterns: Vec<Pattern> = patterns.into_iter().map(Pattern::new).collect();
+        if let Some(none) = patterns.iter().find(|pattern| !layers.iter().any(|layer| pattern.matches(&layer.path))) {
+            let names = spelling::listed(layers.iter().map(|layer| layer.path.as_str()));
+            let message = format!("no layer of the model matches `{}`", none.text());
+            return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));
+        }
+        Ok(InnerOutputs { layer: self.layer.clone(), patterns })
+    }
+}

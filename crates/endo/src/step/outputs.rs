@@ -1,0 +1,196 @@
+//! Outputs by name or position: which loss, which factor, which targets and which weights belong to which output.
+//!
+//! In: what a model was compiled with, and the names of its outputs. Out: for each loss its output and its factor; for each output the
+//! place of its targets in the data.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::losses::Loss;
+use crate::spelling;
+
+use super::compiled::Compiled;
+
+/// Which output of a model something is for: its position, counted from 0, or its name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Output {
+    /// The position among the outputs.
+    Position(usize),
+    /// The name: that of the layer that makes the output ([`Model::output_names`](crate::model::Model::output_names)).
+    Name(String),
+}
+
+impl From<usize> for Output {
+    fn from(position: usize) -> Self {
+        Self::Position(position)
+    }
+}
+
+impl From<&str> for Output {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_string())
+    }
+}
+
+impl From<String> for Output {
+    fn from(name: String) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl Output {
+    /// Its position among outputs of these names, for `what` is given for it.
+    pub(crate) fn find(&self, what: &str, outputs: &[String]) -> Result<usize> {
+        let fail = |message: String, help: String| Err(Error::new(ErrorKind::Argument, message).help(help));
+        match self {
+            Self::Position(position) if *position < outputs.len() => Ok(*position),
+            Self::Position(position) => {
+                let message = format!("{what} is of output {position}, which does not exist");
+                fail(message, format!("outputs count from 0, and the model has {}", outputs.len()))
+            }
+            Self::Name(name) => match outputs.iter().position(|known| known == name) {
+                Some(position) => Ok(position),
+                None => {
+                    let help = match spelling::nearest(name, outputs.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => format!("the outputs are {}", spelling::listed(outputs.iter().map(String::as_str))),
+                    };
+                    fail(format!("{what} is of the output `{name}`, which does not exist"), help)
+                }
+            },
+        }
+    }
+}
+
+/// The losses of an output, or of all where it is the only entry.
+pub struct OutputLosses {
+    /// The output, if it was said by name; otherwise its position is that among the entries.
+    pub(crate) output: Option<Output>,
+    pub(crate) losses: Vec<Arc<dyn Loss>>,
+}
+
+/// A loss of one output.
+pub(super) struct PlacedLoss<'c> {
+    pub output: usize,
+    pub loss: &'c Arc<dyn Loss>,
+    pub factor: f64,
+    /// Its name in the ledger.
+    pub name: String,
+}
+
+/// The error for what is given partly by name.
+fn mixed(what: &str) -> Error {
+    let message = format!("some {what} are given by the name of an output, and some by position");
+    Error::new(ErrorKind::Argument, message).help("give all of them in the same way")
+}
+
+impl Compiled {
+    /// Every loss with its output, for outputs of these names.
+    pub(super) fn placed_losses(&self, outputs: &[String]) -> Result<Vec<PlacedLoss<'_>>> {
+        let entries = &self.losses;
+        let named = entries.iter().filter(|entry| entry.output.is_some()).count();
+        if named > 0 && named < entries.len() {
+            return Err(mixed("losses"));
+        }
+        let is_for_all = named == 0 && entries.len() == 1;
+        if named == 0 && outputs.len() > 1 && entries.len() > 1 && entries.len() != outputs.len() {
+            let message = format!("{} losses for {} outputs", entries.len(), outputs.len());
+            let help = "compile with one loss for all outputs, or one for each; `()` stands for none, and `(\"name\", loss)` in a list \
+                        for the loss of the output of that name";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        let mut placed = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let of = match &entry.output {
+                Some(output) => {
+                    let position = output.find("a loss", outputs)?;
+                    position..position + 1
+                }
+                None if outputs.len() <= 1 => 0..1,
+                None if is_for_all => 0..outputs.len(),
+                None => index..index + 1,
+            };
+            for output in of {
+                placed.extend(entry.losses.iter().map(|loss| (output, loss)));
+            }
+        }
+        let factors = self.factors(&placed, outputs)?;
+        let count = |output: usize| placed.iter().filter(|(known, _)| *known == output).count();
+        let several_outputs = outputs.len() > 1;
+        let name = |output: usize, loss: &Arc<dyn Loss>| match (several_outputs, count(output)) {
+            (true, 1) => outputs[output].clone(),
+            (true, _) => format!("{}_{}", outputs[output], loss.name()),
+            (false, 1) => "main".to_string(),
+            (false, _) => loss.name().to_string(),
+        };
+        let losses = placed.iter().zip(factors);
+        Ok(losses.map(|(&(output, loss), factor)| PlacedLoss { output, loss, factor, name: name(output, loss) }).collect())
+    }
+
+    /// The factor of each loss.
+    fn factors(&self, placed: &[(usize, &Arc<dyn Loss>)], outputs: &[String]) -> Result<Vec<f64>> {
+        let weights = &self.loss_weights;
+        let named = weights.iter().filter(|(output, _)| output.is_some()).count();
+        if named > 0 && named < weights.len() {
+            return Err(mixed("loss weights"));
+        }
+        if named > 0 {
+            let mut factors = vec![1.0; placed.len()];
+            for (output, weight) in weights.iter().filter_map(|(output, weight)| Some((output.as_ref()?, weight))) {
+                // Several losses of the only output are told apart by their own names.
+                let by_loss = |(_, loss): &(usize, &Arc<dyn Loss>)| outputs.len() <= 1 && *output == Output::from(loss.name());
+                let found: Vec<usize> = match placed.iter().position(by_loss) {
+                    Some(index) => vec![index],
+                    None => {
+                        let position = output.find("a loss weight", outputs)?;
+                        (0..placed.len()).filter(|&index| placed[index].0 == position).collect()
+                    }
+                };
+                found.into_iter().for_each(|index| factors[index] = *weight);
+            }
+            return Ok(factors);
+        }
+        let count = if outputs.len() > 1 { outputs.len() } else { placed.len() };
+        if !weights.is_empty() && weights.len() != count {
+            let message = format!("{} loss weights for {count} losses", weights.len());
+            let help = "give `loss_weights` one factor for each compiled loss; terms from inside the model have none";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        let factor = |(index, &(output, _)): (usize, &(usize, &Arc<dyn Loss>))| {
+            let place = if outputs.len() > 1 { output } else { index };
+            weights.get(place).map_or(1.0, |(_, weight)| *weight)
+        };
+        Ok(placed.iter().enumerate().map(factor).collect())
+    }
+
+    /// The outputs that a loss or metric compares with targets.
+    pub(super) fn compared_outputs(&self, outputs: &[String]) -> Result<Vec<usize>> {
+        let mut compared: Vec<usize> = self.placed_losses(outputs)?.iter().map(|placed| placed.output).collect();
+        for entry in &self.metrics {
+            compared.push(entry.output.find(&format!("the metric `{}`", entry.metric.name()), outputs)?);
+        }
+        compared.sort_unstable();
+        compared.dedup();
+        Ok(compared)
+    }
+
+    /// The place of each output's targets among those of the data, of which there are so many: one for each output, or one for each that
+    /// is compared with targets.
+    pub(super) fn target_places(&self, outputs: &[String], targets: usize) -> Result<Vec<Option<usize>>> {
+        if targets == outputs.len() {
+            return Ok((0..targets).map(Some).collect());
+        }
+        let compared = self.compared_outputs(outputs)?;
+        if targets != compared.len() {
+            let message = format!("the data has {targets} targets, and the model {} outputs", outputs.len());
+            let help = match compared.len() == outputs.len() {
+                true => "give one array of targets for each output".to_string(),
+                false => {
+                    format!("give one array of targets for each output, or for the {} with a loss or metric", compared.len())
+                }
+            };
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        Ok((0..outputs.len()).map(|output| compared.iter().position(|known| *known == output)).collect())
+    }
+}

@@ -1,0 +1,184 @@
+//! Steps of one's own: validation, metrics, several updates, and what is refused before anything is trained.
+
+use std::sync::Arc;
+
+use endo::prelude::*;
+
+use super::{assert_near, first_weight, line};
+
+/// A model that trains on the energy of its outputs by a step of its own.
+fn energetic() -> Model {
+    let mut model = Model::new(line(1.0));
+    model.compile(Sgd::new(0.1), (), ());
+    model.train_step(|step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        let terms = Terms::new([("energy", y.square().mean())]);
+        step.minimize(&terms, cx);
+        terms
+    });
+    model
+}
+
+fn pair() -> Dataset {
+    Dataset::inputs_only([[1.0_f32], [3.0]]).unwrap()
+}
+
+#[test]
+fn a_step_of_ones_own_is_validated_without_its_updates() {
+    let mut model = energetic();
+    let data = pair();
+    let history = model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
+    // dw = 2 * mean(x^2) = 10, so the weight is 1 - 1 = 0 after the step.
+    assert_eq!((history.last("energy"), history.last("val_energy")), (Some(5.0), Some(0.0)));
+    assert_eq!(first_weight(&model), Some(0.0));
+    model.weights()[0].set(&[[2.0_f32]].into()).unwrap();
+    assert_eq!(model.evaluate(&data).unwrap().get("energy"), Some(20.0));
+    assert_eq!(model.test_on_batch(&data).unwrap().get("loss"), Some(20.0));
+    assert_eq!(first_weight(&model), Some(2.0));
+}
+
+#[test]
+fn metrics_in_a_step_are_logged_and_reset() {
+    let size = Mean::new("size");
+    let held = size.clone();
+    let mut model = Model::new(line(1.0));
+    model.compile(Sgd::new(0.0), "mse", ["mae"]);
+    model.train_step(move |step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        let terms = step.losses(&y, cx);
+        cx.add_metric("largest", y.max());
+        held.update(&y, cx);
+        step.minimize(&terms, cx);
+        step.update_metrics(&y, cx);
+        terms
+    });
+    let data = Dataset::new([[1.0_f32], [3.0], [8.0]], [[0.0_f32], [0.0], [0.0]]).unwrap();
+    let history = model.fit(&data, Fit::epochs(2).batch_size(2).shuffle(false).validation(&data)).unwrap();
+    // Means over batches of 2 and 1: of the largest (2 * 3 + 8) / 3, of all numbers 4.
+    assert_near(history.last("largest"), 14.0 / 3.0);
+    assert_eq!((history.get("size"), history.last("val_size")), (vec![4.0, 4.0], Some(4.0)));
+    assert_eq!((history.last("mae"), history.last("mae_1")), (Some(4.0), None));
+    let names: Vec<String> = model.metrics().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["mae", "largest", "size"]);
+    model.reset_metrics();
+    assert_eq!(size.value().unwrap().item().unwrap(), 0.0);
+}
+
+#[test]
+fn a_test_step_of_its_own_is_what_validation_computes() {
+    let mut model = energetic();
+    model.test_step(|step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        Terms::new([("largest", y.abs().max())])
+    });
+    let data = pair();
+    let history = model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
+    assert_eq!((history.last("energy"), history.last("val_largest"), history.last("val_energy")), (Some(5.0), Some(0.0), None));
+}
+
+#[test]
+fn what_a_step_assigns_itself_is_undone_when_it_is_tested() {
+    let average = Variable::new("average", 0.0_f32).frozen();
+    let kept = average.clone();
+    let mut model = Model::new(line(1.0));
+    model.compile(Sgd::new(0.0), (), ());
+    model.train_step(move |step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        cx.assign_add(&kept, y.mean());
+        let terms = Terms::new([("so_far", cx.read(&kept) + 0.0 * y.mean())]);
+        step.minimize(&terms, cx);
+        terms
+    });
+    let data = pair();
+    assert_eq!(model.evaluate_batches(&data, 1).unwrap().get("so_far"), Some((1.0 + 3.0) / 2.0));
+    assert_eq!(average.value().item().unwrap(), 0.0);
+    let history = model.fit(&data, Fit::epochs(1).batch_size(1).shuffle(false)).unwrap();
+    assert_eq!((history.last("so_far"), average.value().item().unwrap()), (Some((1.0 + 4.0) / 2.0), 4.0));
+}
+
+/// A layer that counts its calls in a weight.
+struct Counted {
+    runs: Weight,
+}
+
+impl Layer for Counted {
+    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        let runs = self.runs.get(self, (), &Zeros, cx);
+        self.runs.assign(&(&runs + 1), cx);
+        x + runs
+    }
+}
+
+#[test]
+fn what_call_assigns_goes_from_batch_to_batch_and_is_as_before_after_evaluation() {
+    for eager in [false, true] {
+        let mut model = Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
+        model.compile("sgd", "mse", ());
+        let data = Dataset::new([[0.0_f32], [0.0], [0.0]], [[0.0_f32], [0.0], [0.0]]).unwrap();
+        for _ in 0..2 {
+            let loss = model.evaluate_batches(&data, 1).unwrap().get("loss");
+            assert_near(loss, (0.0 + 1.0 + 4.0) / 3.0);
+        }
+        assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
+    }
+}
+
+#[test]
+fn a_term_called_loss_is_the_one_that_is_reported() {
+    let critic = Arc::new(Model::new(line(2.0)).name("critic"));
+    let part = critic.clone();
+    let (slow, fast) = (Sgd::new(0.1), Sgd::new(0.01));
+    let mut model = Model::new(line(3.0));
+    model.compile((), (), ()).add_part(critic.clone());
+    model.train_step(move |step, cx| {
+        let made = step.apply(step.inputs(), cx);
+        let score = part.apply(&made, cx).mean();
+        let gradients = cx.gradients(&score, part.trainable_weights());
+        fast.apply(&gradients, cx);
+        let gradients = cx.gradients(&-&score, step.trainable_weights());
+        slow.apply(&gradients, cx);
+        Terms::new([("loss", score.clone()), ("critic", score.clone()), ("generator", -score)])
+    });
+    critic.build([1, 1]).unwrap();
+    let data = Dataset::inputs_only([[1.0_f32]]).unwrap();
+    let history = model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
+    assert_eq!((history.last("loss"), history.last("critic"), history.last("generator")), (Some(6.0), Some(6.0), Some(-6.0)));
+    assert_eq!((history.ledger().total, history.ledger().to_string().as_str()), (6.0, "loss 6.000"));
+    assert_near(history.last("val_loss"), f64::from(1.97_f32) * 3.2);
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_trained() {
+    // A validation without anything to compute: the term is there in training only.
+    let dense = line(1.0);
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let y = dense.apply(x, cx);
+        if cx.training() {
+            cx.add_loss("energy", y.square().mean());
+        }
+        y
+    });
+    model.compile(Sgd::new(0.1), (), ());
+    let data = pair();
+    let error = model.fit(&data, Fit::epochs(1).validation(&data)).unwrap_err();
+    assert!(error.message().contains("nothing to evaluate"), "{error}");
+    assert_eq!(first_weight(&model), Some(1.0));
+
+    let mut model = Model::new(line(1.0));
+    model.compile((), "mse", ());
+    let error = model.fit(&Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap(), Fit::epochs(1)).unwrap_err();
+    assert!(error.message().contains("without an optimizer"), "{error}");
+}
+
+#[test]
+fn predictions_have_a_step_of_their_own_and_so_have_exports() {
+    let mut model = Model::new(line(2.0));
+    model.predict_step(|step, cx| step.apply(step.inputs(), cx) + 1.0);
+    let x = Array::from([[1.0_f32], [2.0]]);
+    assert_eq!(model.predict(&x).unwrap(), [[3.0_f32], [5.0]].into());
+    let path = std::env::temp_dir().join(format!("endo-predict-step-{}", std::process::id()));
+    model.export(&path).unwrap();
+    let predictor = Predictor::load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(predictor.predict(&x).unwrap(), [[3.0_f32], [5.0]].into());
+}

@@ -1,0 +1,144 @@
+//! Whose terms a loss holds, and what they are called.
+
+use std::sync::Arc;
+
+use endo::prelude::*;
+
+use super::{assert_near, first_weight, line};
+
+/// A generator and a critic with an activity penalty each.
+fn generator_and_critic() -> (Model, Model) {
+    let penalized = |first: f64, factor: f64| line(first).activity_regularizer(L2(factor));
+    (Model::new(penalized(3.0, 0.5)).name("generator"), Model::new(penalized(2.0, 1.0)).name("critic"))
+}
+
+#[test]
+fn the_generator_trains_on_its_own_penalty_beside_a_critic() {
+    let (generator, critic) = generator_and_critic();
+    let optimizer = Sgd::new(0.01);
+    let mut step = Function::new(|[x], cx| {
+        let score = critic.apply(&generator.apply(&x, cx), cx);
+        let own = generator.losses(cx).into_iter().reduce(|sum, term| sum + term).unwrap();
+        let loss = -score.mean() + own;
+        let gradients = cx.gradients(&loss, generator.trainable_weights());
+        optimizer.apply(&gradients, cx);
+        [loss]
+    });
+    generator.build([1, 1]).unwrap();
+    let loss = step.run([&[[1.0_f32]].into()]).unwrap()[0].item().unwrap();
+    assert_near(Some(loss), -1.5); // -2 * 3 + 0.5 * 9
+    assert_near(first_weight(&generator), 2.99); // 3 - 0.01 * (-2 + 3)
+    assert!(step.warnings().is_empty(), "{:?}", step.warnings());
+}
+
+#[test]
+fn all_terms_of_a_trace_with_two_models_are_refused_by_name() {
+    let (generator, critic) = generator_and_critic();
+    let mut step = Function::new(|[x], cx| {
+        critic.apply(&generator.apply(&x, cx), cx);
+        [cx.losses().remove(0)]
+    });
+    let error = step.run([&[[1.0_f32]].into()]).unwrap_err();
+    assert!(error.message().contains("`generator`") && error.message().contains("`critic`"), "{error}");
+    assert!(error.advice().unwrap().contains("model.losses(cx)"));
+}
+
+#[test]
+fn a_model_within_another_shares_its_terms_with_it() {
+    let inner = Arc::new(Model::new(line(2.0).activity_regularizer(L2(1.0))).name("inner"));
+    let within = inner.clone();
+    let mut outer = Model::new(move |x: &Tensor, cx: &mut Context| within.apply(x, cx) * 1.0);
+    outer.compile("sgd", "mse", ());
+    let logs = outer.evaluate(&Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap()).unwrap();
+    assert_eq!((logs.get("loss"), logs.get("activity")), (Some(8.0), Some(4.0)));
+    let mut both = Function::new(|[x], cx| {
+        outer.apply(&x, cx);
+        let [own, inners] = [&outer, &inner].map(|model| model.losses(cx));
+        assert_eq!((own.len(), inners.len(), cx.losses().len()), (1, 1, 1));
+        [own[0].clone()]
+    });
+    assert_eq!(both.run([&[[1.0_f32]].into()]).unwrap()[0].item().unwrap(), 4.0);
+}
+
+/// A model whose step applies a net of features.
+fn perceptual(features: Arc<Model>, reads: bool) -> Model {
+    let mut model = Model::new(line(3.0));
+    model.compile(Sgd::new(0.01), MeanSquaredError, ());
+    model.train_step(move |step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        let seen = features.apply(&y, cx);
+        let mut terms = step.losses(&y, cx);
+        terms.add("perceptual", (seen - 1.0).square().mean());
+        if reads {
+            terms.add("features", features.losses(cx).remove(0));
+        }
+        step.minimize(&terms, cx);
+        terms
+    });
+    model
+}
+
+#[test]
+fn terms_of_another_model_stay_out_of_a_step_and_are_warned_of() {
+    let features = Arc::new(Model::new(line(2.0).activity_regularizer(L2(1.0))).name("features"));
+    features.build([1, 1]).unwrap();
+    let data = Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap();
+    let mut model = perceptual(features.clone(), false);
+    let logs = model.train_on_batch(&data).unwrap();
+    assert_near(logs.get("loss"), 34.0); // 3^2 + (2 * 3 - 1)^2
+    assert_near(first_weight(&model), 2.74); // 3 - 0.01 * (6 + 20)
+    let warning = &model.warnings()[0];
+    assert!(warning.contains("`features`") && warning.contains("features/activity"), "{warning}");
+
+    let mut model = perceptual(features, true);
+    let logs = model.train_on_batch(&data).unwrap();
+    assert_near(logs.get("features"), 36.0);
+    assert!(model.warnings().is_empty());
+}
+
+#[test]
+fn the_only_term_of_a_loss_has_its_name() {
+    let dense = line(2.0);
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let y = dense.apply(x, cx);
+        cx.add_loss("energy", y.square().mean());
+        y
+    });
+    model.compile(Sgd::new(0.0), (), ());
+    let data = Dataset::inputs_only([[1.0_f32], [3.0]]).unwrap();
+    let options = Fit::epochs(1).validation(&data).callback(EarlyStopping::on("val_energy"));
+    let history = model.fit(&data, options).unwrap();
+    for name in ["loss", "energy", "val_loss", "val_energy"] {
+        assert_eq!(history.last(name), Some(20.0), "{name}");
+    }
+    assert_eq!(model.evaluate(&data).unwrap().get("energy"), Some(20.0));
+}
+
+#[test]
+fn names_that_reports_give_themselves_are_refused() {
+    for name in ["loss", "main", "learning_rate", "val_loss", "val_size"] {
+        let data = Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap();
+        let adds: [fn(&Tensor, &str, &mut Context); 3] = [
+            |x, name, cx| cx.add_loss(name, x.mean()),
+            |x, name, cx| cx.add_metric(name, x.mean()),
+            |x, name, cx| Mean::new(name).update(x, cx),
+        ];
+        for add in adds {
+            let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+                add(x, name, cx);
+                x.clone()
+            });
+            model.compile("sgd", "mse", ());
+            let error = model.evaluate(&data).unwrap_err();
+            assert!(error.message().contains(&format!("is called `{name}`")), "{error}");
+        }
+    }
+    // In a loop of one's own a metric may have any name.
+    let mean = Mean::new("loss");
+    let mut step = Function::new(|[x], cx| {
+        mean.update(&x, cx);
+        [x]
+    });
+    step.run([&[1.0_f32, 3.0].into()]).unwrap();
+    assert_eq!(mean.value().unwrap().item().unwrap(), 2.0);
+}
