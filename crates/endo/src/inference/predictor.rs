@@ -254,7 +254,7 @@ impl Predictor {
             kind: StepKind::Predict,
             counts: [self.inputs.len(), 0, 0],
             inputs,
-            trainable: Vec::new(),
+            weights: Vec::new(),
             due: Vec::new(),
             unchecked: false,
         };

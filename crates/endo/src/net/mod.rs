@@ -59,6 +59,15 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     seen: Mutex<Seen>,
 }
 
+/// What may change a weight: a step is traced for it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct WeightState {
+    /// Whether optimizers may.
+    pub trainable: bool,
+    /// Whether nothing may, layers that keep statistics in it included.
+    pub frozen: bool,
+}
+
 /// A model that belongs to another.
 pub(crate) trait Companion: Send + Sync {
     /// Its weights by their names within it.
@@ -265,9 +274,10 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.seen().weights.iter().map(|(_, weight)| weight.clone()).filter(Variable::is_trainable).collect()
     }
 
-    /// Which of its weights optimizers may change.
-    pub fn trainable(&self) -> Vec<bool> {
-        self.weights().iter().map(Variable::is_trainable).collect()
+    /// What may change its weights.
+    pub fn weight_states(&self) -> Vec<WeightState> {
+        let state = |weight: &Variable| WeightState { trainable: weight.is_trainable(), frozen: weight.is_frozen() };
+        self.weights().iter().map(state).collect()
     }
 
     /// The weight of a name within it; with the name of its outermost layer before it, too.

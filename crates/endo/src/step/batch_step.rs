@@ -98,9 +98,10 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         self.sample_weights
     }
 
-    /// The model's weights that optimizers may change.
+    /// The weights that the model's `call` uses and optimizers may change: what [`minimize`](Self::minimize) trains. Those of models that
+    /// belong to it otherwise are theirs: `critic.trainable_weights()`.
     pub fn trainable_weights(&self) -> Vec<Variable> {
-        self.steps.net.trainable_weights()
+        self.steps.net.own_trainable_weights()
     }
 
     /// The model's outputs for inputs. Each call adds the terms that the model adds inside.

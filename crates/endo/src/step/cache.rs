@@ -8,6 +8,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Graph, NodeId};
+use crate::net::WeightState;
 use crate::shape::Shape;
 use crate::trace::Program;
 use crate::variable::Variable;
@@ -30,8 +31,8 @@ pub(crate) struct StepKey {
     pub counts: [usize; 3],
     /// Their shapes and types.
     pub inputs: Vec<(Shape, DType)>,
-    /// Which weights may change.
-    pub trainable: Vec<bool>,
+    /// What may change the weights.
+    pub weights: Vec<WeightState>,
     /// What it shows of the model's inside; nothing in most steps.
     pub due: Vec<ProbeRequest>,
     /// Whether it trains on what is not finite.
@@ -40,9 +41,9 @@ pub(crate) struct StepKey {
 
 impl StepKey {
     /// The key of a step on such arrays.
-    pub fn new(kind: StepKind, counts: [usize; 3], inputs: &[&Array], trainable: Vec<bool>, due: &[ProbeRequest]) -> Self {
+    pub fn new(kind: StepKind, counts: [usize; 3], inputs: &[&Array], weights: Vec<WeightState>, due: &[ProbeRequest]) -> Self {
         let inputs = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        Self { kind, counts, inputs, trainable, due: due.to_vec(), unchecked: false }
+        Self { kind, counts, inputs, weights, due: due.to_vec(), unchecked: false }
     }
 
     /// Whether the step shows this, and can be run on such arrays.

@@ -9,6 +9,7 @@ use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Occasion, Tensor, Tree};
+use crate::net::WeightState;
 use crate::trace::program::Failure;
 use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
@@ -26,7 +27,7 @@ use super::{Batch, Steps, lints};
 pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     steps: &'m Steps<I, O>,
     kind: StepKind,
-    trainable: Vec<bool>,
+    weights: Vec<WeightState>,
     used: Vec<(Arc<Step>, Vec<Array>)>,
     /// What the last eager run has made, its outputs, and the variables that it used.
     eager: (StepOutputs, Vec<Array>, Vec<Variable>),
@@ -56,7 +57,7 @@ const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(steps: &'m Steps<I, O>, kind: StepKind) -> Self {
-        let (eager, trainable) = ((StepOutputs::default(), Vec::new(), Vec::new()), steps.net.trainable());
+        let (eager, weights) = ((StepOutputs::default(), Vec::new(), Vec::new()), steps.net.weight_states());
         let (used, due) = (Vec::new(), Vec::new());
         let occasion = match kind {
             StepKind::Train => None,
@@ -66,7 +67,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Self {
             steps,
             kind,
-            trainable,
+            weights,
             used,
             eager,
             last: None,
@@ -229,7 +230,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
                 self.steps.trace_step(self.request(due, counts), inputs)?
             }
         };
-        self.trainable = step.key.trainable.clone();
+        self.weights = step.key.weights.clone();
         let outputs = step.outputs.clone();
         self.used.push((step, outputs));
         Ok(self.used.len() - 1)
@@ -237,7 +238,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// Looks anew at which weights may change: callbacks may have frozen some.
     pub fn refresh(&mut self) {
-        self.trainable = self.steps.net.trainable();
+        self.weights = self.steps.net.weight_states();
         self.replays = true;
     }
 
@@ -254,10 +255,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     fn fits<'b>(&self, step: &Step, due: &[ProbeRequest], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
         let key = &step.key;
-        key.kind == self.kind
-            && key.trainable == self.trainable
-            && key.unchecked == self.unchecked
-            && key.fits(counts, inputs, due)
+        key.kind == self.kind && key.weights == self.weights && key.unchecked == self.unchecked && key.fits(counts, inputs, due)
     }
 }
 
@@ -322,7 +320,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let warned = !warnings.is_empty();
         self.net.warn(warnings);
         let StepRequest { kind, counts, due, unchecked, .. } = request;
-        let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, self.net.trainable(), due) };
+        let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, self.net.weight_states(), due) };
         Ok(self.cache.keep(Step::new(key, graph, made, warned)?))
     }
 
