@@ -1,7 +1,7 @@
 //! Random numbers as operations: pure functions of (seed, step, place, index), so they depend neither on threads nor on what
 //! else a step computes.
 //!
-//! In: a counter tensor, `i32[2]` of seed and step in training and `i32[5]` of seed and [`Occasion`] outside, and the place in the trace.
+//! In: a counter tensor, `i32[2]` of seed and step in training and `i32[5]` of seed and `Occasion` outside, and the place in the trace.
 //! Out: uniform numbers; the other distributions are compositions of those.
 
 use std::f64::consts::SQRT_2;

@@ -200,12 +200,15 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             occasion.write(told);
             &*told
         });
-        with_last(inputs, told, |inputs| match step.program.attempt(inputs, outputs, &steps.pool) {
+        match with_last(inputs, told, |inputs| step.program.attempt(inputs, outputs, &steps.pool)) {
             Ok(()) => Ok(()),
-            Err(Failure::NotFinite(check)) if replays => Err(steps.explain(step, request, check, inputs, rows)),
+            Err(Failure::NotFinite(check)) if replays => {
+                let inputs: Vec<&Array> = inputs.iter().copied().chain(told).collect();
+                Err(steps.explain(step, request, check, &inputs, rows))
+            }
             Err(Failure::NotFinite(check)) => Err(step.program.failure(check)),
             Err(Failure::Memory(error)) => Err(error),
-        })
+        }
     }
 
     /// What is traced for such a batch, to show this.
