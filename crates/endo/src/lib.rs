@@ -107,6 +107,8 @@ mod pages {
     struct CustomMetrics;
     #[doc = include_str!("../../../docs/src/custom_layers.md")]
     struct CustomLayers;
+    #[doc = include_str!("../../../docs/src/models.md")]
+    struct Models;
     #[doc = include_str!("../../../docs/src/custom_optimizers.md")]
     struct CustomOptimizers;
     #[doc = include_str!("../../../docs/src/gradients.md")]

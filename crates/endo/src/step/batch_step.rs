@@ -19,10 +19,10 @@ pub struct BatchStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
     pub(super) steps: &'a Steps<I, O>,
     pub(super) compiled: &'a Compiled,
     inputs: I,
-    targets: &'a [Tensor],
-    sample_weights: &'a [Tensor],
+    pub(super) targets: &'a [Tensor],
+    pub(super) sample_weights: &'a [Tensor],
     /// Where the terms of this step begin.
-    mark: Mark,
+    pub(super) mark: Mark,
     /// Whether the usual update of the weights is in it so far.
     pub(super) minimized: Cell<bool>,
     /// Whether the usual update of the metrics is in it so far.
@@ -110,14 +110,6 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         self.steps.net.apply(inputs, cx)
     }
 
-    /// Every term of the loss: the compiled ones of these outputs, those that the model has added in this step so far, and the
-    /// penalties.
-    #[track_caller]
-    pub fn losses(&self, outputs: &O, cx: &mut Context) -> Terms {
-        let terms = self.steps.terms(self.compiled, self.targets, &outputs.tensors(), self.sample_weights, self.mark, cx);
-        terms.unwrap_or_else(|| Terms::new([("main", cx.constant(0.0_f32))])) // what was wrong is recorded
-    }
-
     /// Changes the trainable weights with the compiled optimizer, so that the total of the terms falls. Nothing changes where a term
     /// or a gradient is not finite, nor where the step is tested.
     #[track_caller]
@@ -146,12 +138,5 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             terms.balanced.update(balancing, &reached, cx);
         }
         optimizer.apply(&gradients, cx);
-    }
-
-    /// Updates the compiled metrics with these outputs.
-    #[track_caller]
-    pub fn update_metrics(&self, outputs: &O, cx: &mut Context) {
-        self.updated.set(true);
-        self.steps.update_metrics(self.compiled, self.targets, &outputs.tensors(), self.sample_weights, cx);
     }
 }

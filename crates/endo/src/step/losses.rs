@@ -10,14 +10,32 @@ use crate::net::{distinct, short_names};
 use crate::trace::{Context, Mark, Term};
 
 use super::balanced::Balanced;
+use super::batch_step::BatchStep;
 use super::compiled::Compiled;
 use super::outputs::PlacedLoss;
 use super::{Steps, Terms};
 
+impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
+    /// Every term of the loss: the compiled ones of these outputs, those that the model has added in this step so far, and the
+    /// penalties.
+    #[track_caller]
+    pub fn losses(&self, outputs: &O, cx: &mut Context) -> Terms {
+        let terms = self.steps.terms(self.compiled, self.targets, &outputs.tensors(), self.sample_weights, self.mark, cx);
+        terms.unwrap_or_else(|| Terms::new([("main", cx.constant(0.0_f32))])) // what was wrong is recorded
+    }
+
+    /// Updates the compiled metrics with these outputs.
+    #[track_caller]
+    pub fn update_metrics(&self, outputs: &O, cx: &mut Context) {
+        self.updated.set(true);
+        self.steps.update_metrics(self.compiled, self.targets, &outputs.tensors(), self.sample_weights, cx);
+    }
+}
+
 impl<I: Tree, O: Tree> Steps<I, O> {
     /// Every term of the loss. `None` after a mistake, which is recorded.
     #[track_caller]
-    pub(super) fn terms(
+    fn terms(
         &self,
         compiled: &Compiled,
         targets: &[Tensor],
@@ -115,14 +133,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// Updates the compiled metrics with the predictions made before the update of the weights.
     #[track_caller]
-    pub(super) fn update_metrics(
-        &self,
-        compiled: &Compiled,
-        targets: &[Tensor],
-        outputs: &[&Tensor],
-        weights: &[Tensor],
-        cx: &mut Context,
-    ) {
+    fn update_metrics(&self, compiled: &Compiled, targets: &[Tensor], outputs: &[&Tensor], weights: &[Tensor], cx: &mut Context) {
         let names = names_of(&self.net.output_names(), outputs.len());
         for entry in &compiled.metrics {
             let name = entry.metric.name();

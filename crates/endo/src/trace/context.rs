@@ -24,8 +24,9 @@ use crate::variable::Variable;
 use super::attached::Attached;
 use super::draws::OccasionDraws;
 use super::models::{ModelFrame, StandIn};
-use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, Term, UsedWeight, Visit};
+use super::record::{GivenGradient, HeldMetric, LayerRecord, MetricTerm, UsedWeight, Visit};
 use super::scope::{Frame, Scopes};
+use super::terms::Term;
 use super::weight::{Weight, stream};
 
 /// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.

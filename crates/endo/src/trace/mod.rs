@@ -25,6 +25,7 @@ pub use follow::evaluate_now;
 pub use function::Function;
 pub use gradients::{Gradients, Target};
 pub use program::Program;
-pub use record::{HeldMetric, LayerRecord, Mark, MetricTerm, Term};
+pub use record::{HeldMetric, LayerRecord, Mark, MetricTerm};
 pub use signature::TensorSpec;
+pub use terms::Term;
 pub use weight::Weight;

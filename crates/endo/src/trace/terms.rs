@@ -12,7 +12,55 @@ use crate::regularizers::Regularizer;
 use crate::spelling;
 
 use super::context::Context;
-use super::record::{HeldMetric, Mark, MetricTerm, Term};
+use super::record::{HeldMetric, Mark, MetricTerm};
+
+/// A term of a loss: from `cx.add_loss` to the ledger it stays what it is.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let hidden = Dense::new(2).activity_regularizer(L1(0.01));
+/// let mut f = Function::new(|[x], cx| {
+///     let y = hidden.apply(&x, cx);
+///     assert_eq!((&*cx.loss_terms()[0].path, cx.loss_terms()[0].per_sample), ("dense/activity", false));
+///     [y]
+/// });
+/// f.run([&[[1.0_f32]].into()])?;
+/// # Ok::<(), endo::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// Its name in reports. Where another term of a loss has the same, it becomes as much of the path as tells the two apart.
+    pub name: String,
+    /// The path of the layer that added it, or of the weight that it penalizes, and its own name: `"regressor/reconstruction"`. Empty
+    /// for compiled losses.
+    pub path: String,
+    /// The identities of the models whose `apply` was running when it was added, outermost first.
+    pub(crate) owners: Vec<u64>,
+    /// The line that added it, where one did.
+    pub site: Option<&'static Location<'static>>,
+    /// A scalar; for a sample loss, one value per sample.
+    pub value: Tensor,
+    /// Whether it is one value per sample, subject to sample weights.
+    pub per_sample: bool,
+}
+
+impl Term {
+    /// A term that no layer added.
+    pub(crate) fn new(name: impl Into<String>, value: Tensor) -> Self {
+        Self { name: name.into(), path: String::new(), owners: Vec::new(), site: None, value, per_sample: false }
+    }
+
+    /// The same at a line.
+    pub(crate) fn at(self, site: &'static Location<'static>) -> Self {
+        Self { site: Some(site), ..self }
+    }
+
+    /// As a scalar: a sample loss as its mean.
+    #[track_caller]
+    pub(crate) fn scalar(&self) -> Tensor {
+        if self.per_sample { self.value.mean() } else { self.value.clone() }
+    }
+}
 
 impl Context {
     /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs

@@ -35,32 +35,34 @@ pub struct StepRecord {
     pub ledger: Ledger,
 }
 
-/// The terms of the step that is done. Its memory is used again by the next.
+/// The ledger of the batch that is done. Its memory is used again by the next.
 #[derive(Default)]
-pub(crate) struct StepTerms {
-    names: Vec<String>,
-    /// The total and the terms; empty where nothing is known of the step.
-    values: Vec<f64>,
+pub(crate) struct BatchLedger {
+    ledger: Ledger,
+    is_known: bool,
 }
 
-impl StepTerms {
+impl BatchLedger {
     /// Takes the terms of a step: of the values, the first is the total, and what comes after the terms is left out.
-    pub fn set(&mut self, names: &[String], values: impl Iterator<Item = f64>) {
-        if self.names != names {
-            self.names = names.to_vec();
+    pub fn set(&mut self, names: &[String], mut values: impl Iterator<Item = f64>) {
+        let Ledger { terms, total } = &mut self.ledger;
+        *total = values.next().unwrap_or(0.0);
+        if !terms.iter().map(|(name, _)| name).eq(names) {
+            *terms = names.iter().map(|name| (name.clone(), 0.0)).collect();
         }
-        self.values.clear();
-        self.values.extend(values.take(1 + names.len()));
+        for ((_, term), value) in terms.iter_mut().zip(values) {
+            *term = value;
+        }
+        self.is_known = true;
     }
 
     pub fn clear(&mut self) {
-        self.values.clear();
+        self.is_known = false;
     }
 
-    /// Without terms where nothing is known of the step.
-    pub fn ledger(&self) -> Ledger {
-        let terms = self.names.iter().cloned().zip(self.values.iter().skip(1).copied()).collect();
-        Ledger { terms, total: self.values.first().copied().unwrap_or(0.0) }
+    /// None where nothing is known of the step.
+    pub fn get(&self) -> Option<&Ledger> {
+        self.is_known.then_some(&self.ledger)
     }
 }
 
@@ -88,9 +90,9 @@ impl StepLog {
     }
 
     /// Takes the terms at `[step, epoch]`, if that step is one to be recorded and its terms are known.
-    pub fn take(&mut self, [step, epoch]: [usize; 2], terms: &StepTerms) {
-        if self.every.is_some_and(|every| step.is_multiple_of(every)) && !terms.values.is_empty() {
-            self.series.push(StepRecord { step, epoch, ledger: terms.ledger() });
+    pub fn take(&mut self, [step, epoch]: [usize; 2], batch: &BatchLedger) {
+        if let Some(ledger) = batch.get().filter(|_| self.every.is_some_and(|every| step.is_multiple_of(every))) {
+            self.series.push(StepRecord { step, epoch, ledger: ledger.clone() });
         }
     }
 
@@ -148,8 +150,8 @@ fn cells(record: &StepRecord) -> impl Iterator<Item = (String, f64)> {
 mod tests {
     use super::*;
 
-    fn terms(names: &[&str], values: &[f64]) -> StepTerms {
-        let mut terms = StepTerms::default();
+    fn terms(names: &[&str], values: &[f64]) -> BatchLedger {
+        let mut terms = BatchLedger::default();
         let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
         terms.set(&names, values.iter().copied());
         terms
@@ -158,11 +160,11 @@ mod tests {
     #[test]
     fn a_step_of_which_nothing_is_known_has_no_terms_and_no_record() {
         let mut known = terms(&["main", "size"], &[3.0, 1.0, 2.0, 9.0]);
-        assert_eq!(known.ledger().to_string(), "main 1.000 + size 2.000 = loss 3.000");
+        assert_eq!(known.get().unwrap().to_string(), "main 1.000 + size 2.000 = loss 3.000");
         let mut log = StepLog { every: Some(2), ..StepLog::default() };
         (0..4).for_each(|step| log.take([step, 0], &known));
         known.clear();
-        assert_eq!(known.ledger(), Ledger::default());
+        assert_eq!(known.get(), None);
         log.take([4, 0], &known);
         assert_eq!(log.finish().iter().map(|record| record.step).collect::<Vec<_>>(), [0, 2]);
     }

@@ -293,7 +293,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let result = result.map(|(names, values)| {
             let finite = values[0].is_finite();
             let values = values.iter().map(|value| value.get(0));
-            self.training.batch_terms().set(&names.terms, values.clone());
+            self.training.batch().set(&names.terms, values.clone());
             self.current.sums.add(names, values, rows.len());
             finite
         });
@@ -326,7 +326,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         distinct(&mut terms, first, reserved);
         let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
         values.insert(0, values.iter().sum());
-        self.training.batch_terms().set(&names, values.iter().copied());
+        self.training.batch().set(&names, values.iter().copied());
         self.current.sums.add(&OutputNames { terms: names, extras: Vec::new() }, values.into_iter(), samples);
         self.current.batch = Some(Done::Recorded);
         Ok(())
@@ -378,7 +378,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let Some(indices) = indices else { return Ok(false) };
         self.buffers.gather(&self.data, indices, &self.steps.pool)?;
         self.current.batch = Some(Done::Nothing);
-        self.training.batch_terms().clear();
+        self.training.batch().clear();
         let place = [self.number(), self.epoch()];
         self.options.recorder.begin(place);
         Ok(true)
@@ -404,7 +404,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
         self.kept.settle();
         self.end_readings()?;
-        self.options.steps.take([self.number(), self.epoch()], &self.training.batch_terms());
+        self.options.steps.take([self.number(), self.epoch()], &self.training.batch());
         let (batch, sums) = (self.current.batches, &self.current.sums);
         self.current.batches += 1;
         for callback in &mut self.options.callbacks {

@@ -15,7 +15,7 @@ use crate::net::Structure;
 use crate::optimizers::Optimizer;
 use crate::step::{BATCH_SIZE, Steps};
 use crate::training::evaluate::evaluate;
-use crate::training::ledgers::StepTerms;
+use crate::training::ledgers::BatchLedger;
 use crate::training::state::previous;
 use crate::training::{History, Ledger, Logs, State};
 use crate::variable::Variable;
@@ -52,7 +52,7 @@ pub struct Training<'a> {
     history: RefCell<History>,
     stopped: Cell<bool>,
     epoch: Cell<usize>,
-    batch: RefCell<StepTerms>,
+    batch: RefCell<BatchLedger>,
     /// The graphs of steps with the identities of these, where they were asked for.
     graphs: RefCell<Option<Vec<(u64, Graph)>>>,
     reported: RefCell<Vec<(String, f64)>>,
@@ -182,10 +182,10 @@ impl<'a> Training<'a> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn batch_ledger(&self) -> Ledger {
-        self.batch.borrow().ledger()
+        self.batch.borrow().get().cloned().unwrap_or_default()
     }
 
-    pub(crate) fn batch_terms(&self) -> RefMut<'_, StepTerms> {
+    pub(crate) fn batch(&self) -> RefMut<'_, BatchLedger> {
         self.batch.borrow_mut()
     }
 
