@@ -228,6 +228,16 @@ impl Trace {
         self.state.borrow_mut().graph.checks.clear();
     }
 
+    /// Lets a run write these variables alone, of those assigned so far.
+    pub(crate) fn keep_writes(&self, kept: &[&Variable]) {
+        let kept: Vec<u64> = kept.iter().map(|variable| variable.id()).collect();
+        for (id, current) in &mut self.state.borrow_mut().current {
+            if !kept.contains(id) {
+                current.assigned.clear();
+            }
+        }
+    }
+
     /// Records an error (the first one counts) and returns a stand-in, so that tracing can go on: of the shape if that is
     /// small, or else of its rank.
     pub fn fail(self: &Rc<Self>, error: Error, shape: Shape, dtype: DType) -> Tensor {

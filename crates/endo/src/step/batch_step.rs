@@ -57,6 +57,14 @@ impl<I: Tree, O: Tree> Default for CustomSteps<I, O> {
     }
 }
 
+impl<I: Tree, O: Tree> CustomSteps<I, O> {
+    /// The step that makes the loss in training or testing. What is trained in a way of its own is tested so, too.
+    pub fn loss_step(&self, is_training: bool) -> Option<&LossStep<I, O>> {
+        let test = self.test.as_ref().filter(|_| !is_training);
+        test.or(self.train.as_ref()).map(|step| &**step)
+    }
+}
+
 impl<I: Tree, O: Tree> PredictStep<'_, I, O> {
     /// The inputs.
     pub fn inputs(&self) -> &I {

@@ -76,12 +76,7 @@ impl Step {
         if key.kind == StepKind::Predict || !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
         }
-        let StepOutputs { names, shown, metrics, states } = outputs;
-        if key.kind == StepKind::Test {
-            // What a step of one's own assigns itself ends with the step.
-            let variables = &graph.variables;
-            graph.writes.retain(|(index, _)| metrics.contains(&variables[*index]) || states.contains(&variables[*index]));
-        }
+        let StepOutputs { names, shown, states } = outputs;
         if !key.due.is_empty() {
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
@@ -125,9 +120,7 @@ impl StepCache {
 #[derive(Default)]
 pub(crate) struct StepOutputs {
     pub names: OutputNames,
-    /// What metrics add up in.
-    pub metrics: Vec<Variable>,
-    /// What else layers assign.
+    /// What layers assign, other than what metrics add up in.
     pub states: Vec<Variable>,
     /// Run node by node those after the reported ones; planned all that there are.
     pub shown: Vec<ProbeOutput>,

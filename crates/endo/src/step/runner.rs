@@ -360,12 +360,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let batch = x.tensors().first().map_or(1, |inputs| inputs.batch());
         let mark = cx.mark();
         let step = BatchStep::new(self, compiled, x, [targets, weights], mark);
-        let custom = if is_training {
-            &self.custom.train
-        } else {
-            self.custom.test.as_ref().map_or(&self.custom.train, |_| &self.custom.test)
-        };
-        let terms = match custom {
+        let terms = match self.custom.loss_step(is_training) {
             Some(custom) => {
                 let terms = (custom.closure)(&step, cx);
                 if is_training {
@@ -395,8 +390,12 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
         }
         let metrics = self.metrics().into_iter().flat_map(|(_, metric)| metric.variables()).collect::<Vec<_>>();
-        let states = cx.assigned_by_layers().iter().filter(|state| !metrics.contains(state)).cloned().collect();
-        *made.borrow_mut() = StepOutputs { names: terms.names(), shown, metrics, states };
+        let states: Vec<Variable> = cx.assigned_by_layers().iter().filter(|state| !metrics.contains(state)).cloned().collect();
+        if !is_training {
+            // What a step of one's own assigns itself ends with the step.
+            cx.trace().keep_writes(&metrics.iter().chain(&states).collect::<Vec<_>>());
+        }
+        *made.borrow_mut() = StepOutputs { names: terms.names(), shown, states };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
     }

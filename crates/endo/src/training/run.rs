@@ -483,8 +483,11 @@ fn run_saved<'r, I: Tree, O: Tree>(
     batch: Batch<'_>,
     kept: &mut SavedVariables,
 ) -> Result<(&'r OutputNames, &'r [Array])> {
-    let eager = runner.eager_variables().is_some();
-    if if eager { kept.is_waiting() } else { !runner.has_run(batch) } {
+    let is_new = match runner.eager_variables() {
+        Some(_) => kept.is_waiting(),
+        None => !runner.has_run(batch),
+    };
+    if is_new {
         kept.adopt(&runner.variables(batch)?)?;
     }
     runner.run(batch)?;

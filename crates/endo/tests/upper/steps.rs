@@ -78,22 +78,24 @@ fn a_test_step_of_its_own_is_what_validation_computes() {
 
 #[test]
 fn what_a_step_assigns_itself_is_undone_when_it_is_tested() {
-    let average = Variable::new("average", 0.0_f32).frozen();
-    let kept = average.clone();
-    let mut model = Model::new(line(1.0));
-    model.compile(Sgd::new(0.0), (), ());
-    model.train_step(move |step, cx| {
-        let y = step.apply(step.inputs(), cx);
-        cx.assign_add(&kept, y.mean());
-        let terms = Terms::new([("so_far", cx.read(&kept) + 0.0 * y.mean())]);
-        step.minimize(&terms, cx);
-        terms
-    });
-    let data = pair();
-    assert_eq!(model.evaluate_batches(&data, 1).unwrap().get("so_far"), Some((1.0 + 3.0) / 2.0));
-    assert_eq!(average.value().item().unwrap(), 0.0);
-    let history = model.fit(&data, Fit::epochs(1).batch_size(1).shuffle(false)).unwrap();
-    assert_eq!((history.last("so_far"), average.value().item().unwrap()), (Some((1.0 + 4.0) / 2.0), 4.0));
+    for eager in [false, true] {
+        let average = Variable::new("average", 0.0_f32).frozen();
+        let kept = average.clone();
+        let mut model = Model::new(line(1.0)).run_eagerly(eager);
+        model.compile(Sgd::new(0.0), (), ());
+        model.train_step(move |step, cx| {
+            let y = step.apply(step.inputs(), cx);
+            cx.assign_add(&kept, y.mean());
+            let terms = Terms::new([("so_far", cx.read(&kept) + 0.0 * y.mean())]);
+            step.minimize(&terms, cx);
+            terms
+        });
+        let data = pair();
+        assert_eq!(model.evaluate_batches(&data, 1).unwrap().get("so_far"), Some((1.0 + 3.0) / 2.0));
+        assert_eq!(average.value().item().unwrap(), 0.0);
+        let history = model.fit(&data, Fit::epochs(1).batch_size(1).shuffle(false)).unwrap();
+        assert_eq!((history.last("so_far"), average.value().item().unwrap()), (Some((1.0 + 4.0) / 2.0), 4.0));
+    }
 }
 
 /// A layer that counts its calls in a weight.
