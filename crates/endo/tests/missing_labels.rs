@@ -44,7 +44,6 @@ fn a_loop_of_ones_own_leaves_them_out() {
 }
 
 #[test]
-#[ignore = "until the steps of a model call `losses::covered::value_of` and `metrics::take_in`"]
 fn fit_leaves_them_out_of_the_loss_and_of_all_metrics() {
     let mut model = Model::new(Dense::new(2).use_bias(false).kernel_initializer("ones"));
     model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]).weighted_metrics(["mse"]);
