@@ -58,3 +58,32 @@ fn a_missing_label_that_nothing_covers_is_refused_by_its_row() {
     let error = samples().without_sample_weight().check_finite().unwrap_err();
     assert_eq!(error.message(), "targets[1, 0] is NaN: row 1, column 0, counted from 0");
 }
+
+/// A model that masks the rows whose second number is 0.
+fn masking() -> Model {
+    let dense = Dense::new(1).use_bias(false).kernel_initializer("ones");
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let y = dense.apply(&x.slice(1, 0..1), cx);
+        cx.set_mask(&y, &x.slice(1, 1..2).not_equal(0.0).any_axes(&[-1]));
+        y
+    });
+    model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]);
+    model
+}
+
+#[test]
+fn a_label_that_a_mask_of_the_model_covers_may_be_missing() {
+    let x = [[1.0_f32, 1.0], [2.0, 0.0], [3.0, 1.0]];
+    let data = Dataset::new(x, [[0.0_f32], [f32::NAN], [2.0]]).unwrap();
+    let mut model = masking();
+    let history = model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
+    // (1 + 1) / 2 of the two rows that count, and 1 - 0.1 * 2 * (1 + 3) / 2.
+    assert_near(&["loss", "mae"].map(|name| history.last(name).unwrap()), &[1.0, 1.0]);
+    assert_near(&model.weights()[0].value().to_vec::<f64>(), &[0.6]);
+
+    let uncovered = Dataset::new(x, [[0.0_f32], [f32::NAN], [f32::NAN]]).unwrap();
+    let mut model = masking();
+    let error = model.fit(&uncovered, Fit::epochs(1)).unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFinite && error.message().contains("2 of the data"), "{error}");
+    assert_near(&model.weights()[0].value().to_vec::<f64>(), &[1.0]);
+}

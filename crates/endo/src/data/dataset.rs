@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::arrays::{Arrays, OutputArrays};
 use super::batches::{Batches, Order};
-use super::checks::{check_finite, check_fraction, is_batch_of, samples_of};
+use super::checks::{check_fraction, is_batch_of, samples_of};
 use super::output_names::{Names, once};
 use crate::array::{Array, Share, in_turn};
 use crate::dtype::DType;
@@ -239,11 +239,7 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn check_finite(&self) -> Result<()> {
-        self.inputs.iter().try_for_each(|array| check_finite("inputs", array, None))?;
-        let weights = &self.sample_weights;
-        let weight = |output: usize| if weights.len() > 1 { weights.get(output) } else { weights.first() };
-        self.targets.iter().enumerate().try_for_each(|(output, array)| check_finite("targets", array, weight(output)))?;
-        weights.iter().try_for_each(|array| check_finite("sample_weight", array, None))
+        self.check_finite_but(&[])
     }
 
     /// Inputs and targets in batches, in order, the last one as short as it comes. Fails when the batch size is 0, when

@@ -61,7 +61,7 @@ impl StandardScaler {
             let message = format!("a scaler is fitted to inputs of shape [samples, features], got {}", x.shape());
             return Err(Error::new(ErrorKind::Shape, message).help("reshape a single feature to [samples, 1]"));
         }
-        check_finite("inputs", x, None)?;
+        check_finite("inputs", x)?;
         let values = x.to_vec::<f64>();
         let count = (values.len() / features) as f64;
         let sums = |of: &dyn Fn(f64, usize) -> f64| {

@@ -17,7 +17,7 @@ pub(crate) mod regression;
 pub(crate) mod segmentation;
 mod shapes;
 pub(crate) mod sparse;
-mod targets;
+pub(crate) mod targets;
 
 use std::sync::Arc;
 

@@ -32,6 +32,21 @@ pub enum Targets {
     Probabilities,
 }
 
+/// What covers targets that need not be there.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Covered<'a> {
+    /// Sample weights, of which some may be 0.
+    pub weight: Option<&'a Array>,
+    /// Whether the model has a mask for them: where it does not hold, a label is NaN.
+    pub masked: bool,
+}
+
+impl Covered<'_> {
+    fn is_at(&self, targets: &Array, place: usize) -> bool {
+        (self.masked && targets.get(place).is_nan()) || is_covered(targets, place, self.weight)
+    }
+}
+
 impl Targets {
     /// The classes that predictions have along an axis, for targets that give each of their rows one: with all axes but that one,
     /// or with size 1 there. Targets of another shape are left to the loss, which says what is wrong with them.
@@ -41,11 +56,11 @@ impl Targets {
         if fits { Self::Classes { count: y_pred[axis], ignored } } else { Self::Any }
     }
 
-    /// Finds the first number that is not as it has to be for `function`, but for those that a sample weight of 0 covers.
+    /// Finds the first number that is not as it has to be for `function`, but for those that are covered.
     ///
     /// # Errors
     /// With the row, the number, and what it has to be.
-    pub(crate) fn check(self, function: &str, name: &str, targets: &Array, weight: Option<&Array>) -> Result<()> {
+    pub(crate) fn check(self, function: &str, name: &str, targets: &Array, covered: Covered<'_>) -> Result<()> {
         let (wrong, expected, help): (Box<dyn Fn(f64) -> bool>, String, String) = match self {
             Self::Any => return Ok(()),
             Self::Classes { count, ignored } => {
@@ -64,7 +79,7 @@ impl Targets {
                 (Box::new(|number| !(0.0..=1.0).contains(&number)), "a probability, from 0 to 1".to_string(), help)
             }
         };
-        match (0..targets.len()).find(|&place| wrong(targets.get(place)) && !is_covered(targets, place, weight)) {
+        match (0..targets.len()).find(|&place| wrong(targets.get(place)) && !covered.is_at(targets, place)) {
             None => Ok(()),
             Some(place) => {
                 let message = format!("{}; for `{function}` it is {expected}", place_of(name, targets, place));
@@ -79,7 +94,7 @@ mod tests {
     use super::*;
 
     fn error(targets: Targets, array: impl Into<Array>) -> Option<String> {
-        targets.check("loss", "targets", &array.into(), None).err().map(|error| error.message().to_string())
+        targets.check("loss", "targets", &array.into(), Covered::default()).err().map(|error| error.message().to_string())
     }
 
     #[test]
@@ -101,7 +116,14 @@ mod tests {
     #[test]
     fn what_a_weight_of_0_covers_may_be_anything() {
         let five = Targets::Classes { count: 5, ignored: None };
-        let check = |weight: Array| five.check("loss", "targets", &[[0.0_f32, 4.0], [f32::NAN, 9.0]].into(), Some(&weight));
+        let check = |weight: Array| {
+            five.check(
+                "loss",
+                "targets",
+                &[[0.0_f32, 4.0], [f32::NAN, 9.0]].into(),
+                Covered { weight: Some(&weight), masked: false },
+            )
+        };
         for weight in [[1.0_f32, 0.0].into(), [[1.0_f32], [0.0]].into(), [[0.0_f32, 1.0], [0.0, 0.0]].into()] {
             assert_eq!(check(weight), Ok(()));
         }

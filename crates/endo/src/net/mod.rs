@@ -89,6 +89,8 @@ struct Seen {
     held_metrics: Vec<Arc<dyn Metric>>,
     output_names: Vec<String>,
     output_shapes: Vec<Shape>,
+    /// Which outputs have a mask of the positions that count.
+    masked_outputs: Vec<bool>,
     /// The inputs' shapes and types, as last traced.
     inputs: Vec<(Shape, DType)>,
     /// What was traced and is probably not meant.
@@ -176,6 +178,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let mut seen = self.seen();
         seen.output_names = output_names(outputs, cx);
         seen.output_shapes = outputs.iter().map(|output| output.shape().clone()).collect();
+        seen.masked_outputs = outputs.iter().map(|output| cx.mask(output).is_some()).collect();
     }
 
     fn scope(&self) -> ModelScope<'_> {
@@ -305,6 +308,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// The outputs' shapes, batch included, as last traced.
     pub fn output_shapes(&self) -> Vec<Shape> {
         self.seen().output_shapes.clone()
+    }
+
+    /// Which outputs have a mask of the positions that count, as last traced.
+    pub fn masked_outputs(&self) -> Vec<bool> {
+        self.seen().masked_outputs.clone()
     }
 
     /// What its steps were traced with and is probably not meant.

@@ -8,6 +8,7 @@ use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::losses::Targets;
+use crate::losses::targets::Covered;
 use crate::shape::Shape;
 use crate::spelling;
 
@@ -27,6 +28,17 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let names = self.net.output_names();
         let compared = self.compiled()?.compared_outputs(&names)?;
         Ok(Cow::Owned(data.for_outputs(&names, &compared)?))
+    }
+
+    /// Fails for a number of the data that is not finite. A label may be NaN where the model has a mask for its output.
+    pub fn check_finite(&self, data: &Dataset) -> Result<()> {
+        let (names, masked) = (self.net.output_names(), self.net.masked_outputs());
+        let places = match &self.compiled {
+            Some(compiled) if masked.contains(&true) => compiled.target_places(&names, data.all_targets().len())?,
+            Some(_) | None => Vec::new(),
+        };
+        let masked = places.iter().zip(masked).filter(|(_, masked)| *masked);
+        data.check_finite_but(&masked.filter_map(|(place, _)| *place).collect::<Vec<_>>())
     }
 
     /// The data with weights by class for outputs, or for the only one.
@@ -79,6 +91,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let (Ok(losses), Ok(places)) = (compiled.placed_losses(&names), compiled.target_places(&names, targets.len())) else {
             return Ok(());
         };
+        let masked = self.net.masked_outputs();
         for (output, y_pred) in outputs.iter().enumerate() {
             let Some((place, targets)) = places.get(output).copied().flatten().map(|place| (place, &targets[place])) else {
                 continue;
@@ -86,9 +99,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let Some(y_pred) = (y_pred.rank() > 0).then(|| y_pred.with(0, targets.shape().batch())) else { continue };
             let weights = data.all_sample_weights();
             let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
+            let covered = Covered { weight, masked: masked.get(output) == Some(&true) };
             let name = if output == 0 { "targets".to_string() } else { format!("targets of output {output}") };
             let check = |function: &str, of: &dyn Fn(&Shape, &Shape) -> Targets| {
-                of(targets.shape(), &y_pred).check(function, &name, targets, weight)
+                of(targets.shape(), &y_pred).check(function, &name, targets, covered)
             };
             for placed in losses.iter().filter(|placed| placed.output == output) {
                 check(placed.loss.name(), &|y_true, y_pred| placed.loss.targets(y_true, y_pred))?;

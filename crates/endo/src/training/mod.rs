@@ -4,6 +4,7 @@
 
 pub mod callbacks;
 mod columns;
+mod data;
 pub(crate) mod evaluate;
 pub(crate) mod fit;
 mod forged;

@@ -18,6 +18,7 @@ use crate::step::cache::{OutputNames, StepKind};
 use crate::step::{Batch, BatchBuffers, Runner, Steps};
 
 use super::callbacks::Training;
+use super::data::{TrainingData, check};
 use super::evaluate::test;
 use super::fit::{Fit, NonFinite};
 use super::functions::Functions;
@@ -126,45 +127,13 @@ impl CurrentEpoch {
 impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     #[track_caller]
     pub(crate) fn new(steps: &'a Steps<I, O>, data: &'a Dataset, mut options: Fit<'a>) -> Result<Self> {
-        // Classes are counted over all of the data, also where a part of it is for validation, which has no class weights.
-        let mut whole = steps.arranged(Cow::Borrowed(data))?;
-        let is_class_weighted = !options.class_weight.is_empty();
-        if is_class_weighted {
-            whole.check_finite()?;
-            whole = Cow::Owned(steps.class_weighted(&whole, &options.class_weight)?);
-        }
-        let split = options.validation_split.map(|share| whole.split_last(share)).transpose()?;
-        let (data, validation) = match (split, options.validation) {
-            (Some(_), Some(_)) => {
-                let message = "`fit` was given both validation data and a validation split";
-                return Err(Error::new(ErrorKind::Argument, message).help("give one of the two"));
-            }
-            (Some((train, valid)), None) => {
-                let valid = if is_class_weighted { valid.without_sample_weight() } else { valid };
-                (Cow::Owned(train), Some(Cow::Owned(valid)))
-            }
-            (None, validation) => (whole, validation.map(|data| steps.arranged(Cow::Borrowed(data))).transpose()?),
-        };
+        let TrainingData { train: data, validation } = TrainingData::new(steps, data, &options)?;
         options.recorder.check()?;
         options.steps.check()?;
-        data.check_finite()?;
-        validation.as_ref().map_or(Ok(()), |validation| validation.check_finite())?;
         let order = data.order();
         let batches = order.batches(options.batch_size)?.len();
-        if steps.try_compiled()?.is_some() || validation.is_some() {
-            steps.compiled()?;
-            if steps.net.weights().is_empty() {
-                steps.net.build_on(data.rows(0..options.batch_size.min(data.len()))?.all_inputs())?;
-            }
-            steps.check_targets(&data)?;
-            validation.as_ref().map_or(Ok(()), |validation| steps.check_targets(validation))?;
-        }
+        check(steps, [Some(&data), validation.as_ref()], options.batch_size)?;
         let training = Training::new([options.epochs, batches], steps);
-        if let Some(validation) = &validation {
-            // What cannot be validated is found before anything is trained.
-            let first = validation.rows(0..options.batch_size.min(validation.len()))?;
-            Runner::new(steps, StepKind::Test).states((&first).into())?;
-        }
         let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
