@@ -44,7 +44,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         mark: Mark,
         cx: &mut Context,
     ) -> Option<Terms> {
-        let (mut terms, mut extras) = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
+        let CompiledTerms { mut terms, mut extras } = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
         let mut added = cx.terms_of(self.net.id(), Some(mark));
         let paths: Vec<String> = added.iter().map(|term| term.path.clone()).collect();
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
@@ -100,11 +100,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         outputs: &[&Tensor],
         weights: &[Tensor],
         cx: &mut Context,
-    ) -> Option<(Vec<Term>, Vec<(String, Tensor)>)> {
-        let (mut terms, mut extras) = (Vec::new(), Vec::new());
+    ) -> Option<CompiledTerms> {
+        let mut compiled_terms = CompiledTerms::default();
         let names = names_of(&self.net.output_names(), outputs.len());
         let losses = recorded(compiled.placed_losses(&names), cx)?;
-        let Some(first) = losses.first() else { return Some((terms, extras)) };
+        let Some(first) = losses.first() else { return Some(compiled_terms) };
         if targets.is_empty() {
             let name = first.loss.name();
             let message = format!("the loss `{name}` compares predictions with targets, but the data has no targets");
@@ -124,11 +124,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let mask = cx.mask(outputs[output]);
             let value = covered::value_of(&**loss, &targets[place], outputs[output], weight, mask.as_ref(), reduction);
             if outputs.len() > 1 {
-                extras.push((format!("{name}_loss"), value.clone()));
+                compiled_terms.extras.push((format!("{name}_loss"), value.clone()));
             }
-            terms.push(Term::new(name, if factor == 1.0 { value } else { value * factor }));
+            compiled_terms.terms.push(Term::new(name, if factor == 1.0 { value } else { value * factor }));
         }
-        Some((terms, extras))
+        Some(compiled_terms)
     }
 
     /// Updates the compiled metrics with the predictions made before the update of the weights.
@@ -161,6 +161,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             }
         }
     }
+}
+
+/// What the compiled losses come to.
+#[derive(Default)]
+struct CompiledTerms {
+    terms: Vec<Term>,
+    /// What is reported besides: with several outputs the loss of each, before its factor.
+    extras: Vec<(String, Tensor)>,
 }
 
 /// The names of so many outputs; of outputs that are not the model's own, their positions.

@@ -42,6 +42,7 @@ pub use balance::Balance;
 pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers};
 pub use batch_step::{BatchStep, PredictStep};
 pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses};
+pub(crate) use outputs::ClassWeights;
 pub use outputs::{Output, OutputLosses};
 pub(crate) use runner::{Runner, conclude};
 pub use terms::Terms;

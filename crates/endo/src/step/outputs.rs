@@ -62,6 +62,13 @@ impl Output {
     }
 }
 
+/// Weights of samples by class number, for the losses and metrics of an output.
+pub(crate) struct ClassWeights {
+    /// The output; none where the model has one.
+    pub output: Option<Output>,
+    pub weights: Vec<(usize, f64)>,
+}
+
 /// The losses of an output, or of all where it is the only entry.
 pub struct OutputLosses {
     /// The output, if it was said by name; otherwise its position is that among the entries.

@@ -13,7 +13,7 @@ use crate::shape::Shape;
 use crate::spelling;
 
 use super::compiled::OutputMetric;
-use super::{BATCH_SIZE, Output, Steps};
+use super::{BATCH_SIZE, ClassWeights, Steps};
 
 impl<I: Tree, O: Tree> Steps<I, O> {
     /// The data with targets and sample weights in the order of the model's outputs.
@@ -43,8 +43,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// The data with weights by class for outputs, or for the only one.
     #[track_caller]
-    pub fn class_weighted(&self, data: &Dataset, weights: &[(Option<Output>, Vec<(usize, f64)>)]) -> Result<Dataset> {
-        if let [(None, weights)] = weights
+    pub fn class_weighted(&self, data: &Dataset, weights: &[ClassWeights]) -> Result<Dataset> {
+        if let [ClassWeights { output: None, weights }] = weights
             && data.all_targets().len() <= 1
         {
             return data.clone().with_class_weight(weights.iter().copied());
@@ -55,7 +55,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let names = self.net.output_names();
         let places = self.compiled()?.target_places(&names, data.all_targets().len())?;
         let mut at = Vec::new();
-        for (output, weights) in weights {
+        for ClassWeights { output, weights } in weights {
             let Some(output) = output else {
                 let list = spelling::listed(names.iter().map(String::as_str));
                 let message = format!("`class_weight` is for models of one output, and this one has {}: {list}", names.len());

@@ -5,7 +5,7 @@
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::Tree;
-use crate::step::{BATCH_SIZE, Output, Steps};
+use crate::step::{BATCH_SIZE, ClassWeights, Output, Steps};
 
 use super::callbacks::{Callback, Progress};
 use super::history::History;
@@ -46,7 +46,7 @@ pub struct Fit<'a> {
     pub(super) batch_size: usize,
     pub(super) validation: Option<&'a Dataset>,
     pub(super) validation_split: Option<f64>,
-    pub(super) class_weight: Vec<(Option<Output>, Vec<(usize, f64)>)>,
+    pub(super) class_weight: Vec<ClassWeights>,
     pub(super) shuffle: bool,
     pub(super) deny_warnings: bool,
     pub(super) non_finite: NonFinite,
@@ -97,8 +97,8 @@ impl<'a> Fit<'a> {
     /// Weights of the samples by class number, in a model of one output; 1 for classes not named.
     #[must_use]
     pub fn class_weight(mut self, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
-        self.class_weight.retain(|(output, _)| output.is_some());
-        self.class_weight.push((None, weights.into_iter().collect()));
+        self.class_weight.retain(|known| known.output.is_some());
+        self.class_weight.push(ClassWeights { output: None, weights: weights.into_iter().collect() });
         self
     }
 
@@ -116,7 +116,8 @@ impl<'a> Fit<'a> {
     /// ```
     #[must_use]
     pub fn output_class_weight(mut self, output: impl Into<Output>, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
-        self.class_weight.push((Some(output.into()), weights.into_iter().collect()));
+        let (output, weights) = (Some(output.into()), weights.into_iter().collect());
+        self.class_weight.push(ClassWeights { output, weights });
         self
     }
 
