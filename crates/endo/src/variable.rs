@@ -32,6 +32,8 @@ struct Inner {
     dtype: DType,
     trainable: AtomicBool,
     frozen: AtomicBool,
+    /// Whether a layer made it.
+    weight: AtomicBool,
     place: Mutex<Place>,
 }
 
@@ -70,6 +72,7 @@ impl Variable {
             dtype: value.dtype(),
             trainable: AtomicBool::new(true),
             frozen: AtomicBool::new(false),
+            weight: AtomicBool::new(false),
             place: Mutex::new(Place { block: block.clone(), offset: 0 }),
         }));
         block.write().members.push(Arc::downgrade(&variable.0));
@@ -106,6 +109,17 @@ impl Variable {
     /// Whether an optimizer may change it: whether it is trainable and not frozen.
     pub fn is_trainable(&self) -> bool {
         self.0.trainable.load(Ordering::Relaxed) && !self.is_frozen()
+    }
+
+    /// The same variable, as one that a layer has made.
+    pub(crate) fn of_layer(self) -> Self {
+        self.0.weight.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Whether a layer has made it.
+    pub(crate) fn is_weight(&self) -> bool {
+        self.0.weight.load(Ordering::Relaxed)
     }
 
     /// Freezes it, with a layer or model that it belongs to: optimizers leave it as it is, and so do layers that keep statistics in it.

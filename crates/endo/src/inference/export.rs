@@ -3,6 +3,7 @@
 //! In: a model that has seen its inputs. Out: a safetensors file with the weights by name and the graph of its `call` for any number
 //! of rows, for [`Predictor`](super::Predictor) to load.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
 use crate::graph::{Graph, Occasion, SavedGraph, Tensor, Tree};
 use crate::net::sealed::Seal;
-use crate::net::{distinct, first, structure};
+use crate::net::{distinct, first, output_names, structure};
 use crate::ops;
 use crate::ops::draws::{Draw, DrawLog};
 use crate::shape::Shape;
@@ -53,11 +54,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let help = "let all inputs have samples along their first axis";
             return fail("the model was last traced for an input without axes, which has no rows", help);
         }
+        let names = RefCell::new(Vec::new());
         let graph = |rows: usize, shared: Vec<Draw>| -> Result<((usize, Graph), Rc<DrawLog>)> {
             let zeros = |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
             let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
             let log = Rc::new(DrawLog::new(rows, Occasion::predict(0), shared));
-            let graph = self.predict_graph(&arrays.iter().collect::<Vec<_>>(), &self.net.tracing_on_occasion(&log))?;
+            let (graph, outputs) = self.predict_graph(&arrays.iter().collect::<Vec<_>>(), &self.net.tracing_on_occasion(&log))?;
+            *names.borrow_mut() = outputs;
             Ok(((rows, graph), log))
         };
         let traced = |rows: usize| graph(rows, Vec::new());
@@ -67,7 +70,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let shared = log.shared(&logs[(index + 1) % logs.len()]);
             graphs[index] = graph(ROWS[index], shared)?.0;
         }
-        let mut saved = SavedGraph::new(&graphs, &self.net.output_names(), ops::saved::named)?;
+        let mut saved = SavedGraph::new(&graphs, &names.borrow(), ops::saved::named)?;
         let of = |&place: &usize| saved.nodes[place].clone();
         if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each())
         {
@@ -90,12 +93,16 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         Ok(saved)
     }
 
-    /// What `predict` computes of inputs of the shapes and types of these.
+    /// What `predict` computes of inputs of the shapes and types of these, and the names of the outputs.
     #[track_caller]
-    fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<Graph> {
+    fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<(Graph, Vec<String>)> {
+        let names = RefCell::new(Vec::new());
         let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
-            structure(inputs, cx).map_or_else(Vec::new, |inputs| self.predict_step(inputs, cx))
+            let outputs = structure(inputs, cx).map_or_else(Vec::new, |inputs| self.predict_step(inputs, cx));
+            *names.borrow_mut() = output_names(&outputs.iter().collect::<Vec<_>>(), cx);
+            outputs
         });
-        Ok(tracing.graph(inputs, closure)?.0)
+        let (graph, _) = tracing.graph(inputs, closure)?;
+        Ok((graph, names.into_inner()))
     }
 }

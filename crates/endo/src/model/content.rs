@@ -72,13 +72,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
         O: 'static,
     {
         let layer = self.steps.net.inner_outputs(patterns.into_iter().map(Into::into).collect())?;
-        let mut model = Model::new(layer).seed(self.steps.net.seed).dtype(self.steps.net.dtype);
+        let mut model = Model::new(layer).seed(self.steps.net.seed()).dtype(self.steps.net.dtype);
         model.steps.net.name.clone_from(&self.steps.net.name);
         Ok(model)
     }
 
-    /// Freezes all its weights: optimizers leave them as they are, and layers that keep statistics of batches use those that they
-    /// have. What was trainable is remembered.
+    /// Freezes all its weights, those that are still to be made included: optimizers leave them as they are, and layers that keep statistics
+    /// of batches use those that they have. What was trainable is remembered. It takes effect in what is traced afterwards: `fit` looks
+    /// anew at the begin of each epoch, a [`Function`](crate::trace::Function) that was traced goes on as it is.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -91,16 +92,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn freeze(&self) {
-        for weight in self.weights() {
-            weight.freeze();
-        }
+        self.steps.net.set_frozen(true);
     }
 
     /// Takes back [`freeze`](Self::freeze) and [`freeze_at`](Self::freeze_at).
     pub fn unfreeze(&self) {
-        for weight in self.weights() {
-            weight.unfreeze();
-        }
+        self.steps.net.set_frozen(false);
     }
 
     /// Freezes the weights of all layers, and all single weights, whose path matches a pattern: `"encoder/*"`, `"*/bias"`. `*` is any run

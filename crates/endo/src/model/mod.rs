@@ -1,7 +1,6 @@
 //! The model: a net, how it is trained, and how it predicts.
 //!
-//! In: a layer. Out: [`Model`], whose methods are those of [`net`](crate::net), [`step`](crate::step),
-//! [`inference`](crate::inference) and [`training`](crate::training), each said once.
+//! In: a layer. Out: [`Model`], whose methods hand on to what they are of: the net, its steps, predictions, training.
 
 mod compile;
 mod content;
@@ -15,6 +14,7 @@ use crate::cpu::pool::Pool;
 use crate::dtype::DType;
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
+use crate::metrics::Metric;
 use crate::net::{Companion, Net};
 use crate::step::Steps;
 use crate::trace::attached::{Adds, Value};
@@ -138,7 +138,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 
     /// Adds a term to the loss for every layer whose path matches a pattern: a scalar made of the layer's output, as if the layer
-    /// itself called [`add_loss`](crate::trace::Context::add_loss) at the end of its `call`. OutputNames, the ledger, `cx.losses()` in
+    /// itself called [`add_loss`](crate::trace::Context::add_loss) at the end of its `call`. Names, the ledger, `cx.losses()` in
     /// loops and `evaluate` treat it so: a layer applied twice adds it twice, the second time as `name_1`. A layer of several outputs
     /// adds one for each, the second as `name_output_1`.
     ///
@@ -276,6 +276,10 @@ impl<I: Tree, O: Tree> Companion for Model<I, O> {
 
     fn layers(&self) -> Vec<LayerRecord> {
         self.steps.net.layers()
+    }
+
+    fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
+        self.steps.inner_metrics()
     }
 }
 

@@ -16,6 +16,8 @@ use super::Net;
 /// A layer that returns what the layers inside another return, in the order in which their calls end.
 pub(crate) struct InnerOutputs<I: Tree, O: Tree> {
     layer: Arc<dyn Layer<I, O>>,
+    /// The name of the layer when it is applied alone.
+    root: String,
     patterns: Vec<Pattern>,
 }
 
@@ -31,11 +33,20 @@ impl<I: Tree, O: Tree> Layer<I, Vec<Tensor>> for InnerOutputs<I, O> {
         let before = cx.visits().len();
         self.layer.apply(inputs, cx);
         let visits = &cx.visits()[before..];
-        let of = |pattern: &Pattern| {
-            let matching = visits.iter().filter(|visit| pattern.matches(&visit.path));
-            matching.flat_map(|visit| visit.outputs.iter().cloned()).collect::<Vec<_>>()
-        };
-        self.patterns.iter().flat_map(of).collect()
+        // The call of the outermost layer ends last; here it may have another name than when it is applied alone.
+        let Some(outermost) = visits.last().map(|visit| visit.path.as_str()) else { return Vec::new() };
+        let mut outputs = Vec::new();
+        for pattern in &self.patterns {
+            let own = |path: &str| format!("{}{}", self.root, path.strip_prefix(outermost).unwrap_or(path));
+            let mut matching = visits.iter().filter(|visit| pattern.matches(&own(&visit.path))).peekable();
+            if matching.peek().is_none() {
+                let message = format!("no layer that is applied here matches `{}`", pattern.text());
+                let help = "ask for outputs of layers that the model applies in predictions, too";
+                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            }
+            outputs.extend(matching.flat_map(|visit| visit.outputs.iter().cloned()));
+        }
+        outputs
     }
 }
 
@@ -50,6 +61,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             let message = format!("no layer of the model matches `{}`", none.text());
             return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));
         }
-        Ok(InnerOutputs { layer: self.layer.clone(), patterns })
+        let root = layers.first().map_or_else(String::new, |layer| layer.path.clone());
+        Ok(InnerOutputs { layer: self.layer.clone(), root, patterns })
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod weight_files;
 
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
@@ -45,7 +46,8 @@ pub use summary::Summary;
 pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     layer: Arc<dyn Layer<I, O>>,
     pub name: Option<String>,
-    pub seed: u64,
+    /// The seed, if one was given.
+    seed: Option<u64>,
     /// What its random numbers follow in training.
     pub counter: Variable,
     /// The float type of its weights.
@@ -56,6 +58,8 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     pub attached: Vec<Arc<Attached>>,
     /// Models that belong to it and that its `call` need not apply, by the names under which they stand.
     companions: Vec<(String, Arc<dyn Companion>)>,
+    /// Whether it is frozen as a whole, so that weights still to come are, too.
+    frozen: AtomicBool,
     seen: Mutex<Seen>,
 }
 
@@ -74,6 +78,8 @@ pub(crate) trait Companion: Send + Sync {
     fn named_weights(&self) -> Vec<(String, Variable)>;
     /// Its layers.
     fn layers(&self) -> Vec<LayerRecord>;
+    /// The metrics inside it, by their names in its own reports.
+    fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)>;
 }
 
 /// What traces have seen of it.
@@ -102,20 +108,26 @@ impl<I: Tree, O: Tree> Net<I, O> {
         Self {
             layer: Arc::new(layer),
             name: None,
-            seed: 0,
+            seed: None,
             counter: Tracing::new(false, 0).counter,
             dtype: DType::F32,
             added: Vec::new(),
             attached: Vec::new(),
             companions: Vec::new(),
+            frozen: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
 
     /// Sets the seed of first weights, shuffling and dropout.
     pub fn set_seed(&mut self, seed: u64) {
-        self.seed = seed;
+        self.seed = Some(seed);
         self.counter = Tracing::new(false, seed).counter;
+    }
+
+    /// The seed of first weights, shuffling and dropout; 0 unless one was given.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(0)
     }
 
     /// Calls the layer within a trace, with all terms of the loss, and updates its metrics.
@@ -137,7 +149,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     #[track_caller]
     fn call(&self, inputs: &I, with_losses: bool, cx: &mut Context) -> O {
         let site = Location::caller();
-        let (mark, layers) = (cx.mark(), cx.layers().len());
+        let layers = cx.layers().len();
         let (outputs, used) = cx.with_model(self.scope(), |cx| {
             let outside = cx.trace().enter(&cx.trace().scope(), site);
             let outputs = self.layer.apply(inputs, cx);
@@ -152,7 +164,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         }
         let mut seen = self.seen();
         // What metrics add up is theirs; and not every trace sees the whole model: some layers are there in training only.
-        let of_metric = |variable: &Variable| cx.held_since(mark).iter().any(|metric| (metric.variables)().contains(variable));
+        let of_metric = |variable: &Variable| cx.held_metrics().iter().any(|metric| (metric.variables)().contains(variable));
         let is_new =
             |(_, variable): &(String, Variable)| seen.weights.iter().all(|(_, known)| known != variable) && !of_metric(variable);
         let new: Vec<(String, Variable)> = used.variables.iter().filter(|entry| is_new(entry)).cloned().collect();
@@ -161,6 +173,9 @@ impl<I: Tree, O: Tree> Net<I, O> {
             let help = "a layer made inside `call` forgets what it learned: make it a field, in a `OnceLock` if it needs the input's size";
             cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
             return outputs;
+        }
+        if self.frozen.load(Ordering::Relaxed) {
+            new.iter().for_each(|(_, variable)| variable.freeze());
         }
         seen.weights.extend(new);
         let layers = &cx.layers()[layers..];
@@ -218,6 +233,14 @@ impl<I: Tree, O: Tree> Net<I, O> {
             self.forward(&inputs, cx).tensors().into_iter().cloned().collect()
         });
         Ok(tracing.graph(inputs, closure)?.0)
+    }
+
+    /// The metrics inside the models that belong to it, by names that begin with those of these.
+    pub fn companion_metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
+        let of = |(part, companion): &(String, Arc<dyn Companion>)| {
+            companion.metrics().into_iter().map(|(name, metric)| (format!("{part}_{name}"), metric)).collect::<Vec<_>>()
+        };
+        self.companions.iter().flat_map(of).collect()
     }
 
     /// Adds a model that belongs to it under a name.
@@ -287,7 +310,22 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub fn weight(&self, name: &str) -> Option<Variable> {
         let weights = self.named_weights();
         let find = |name: &str| weights.iter().find(|(known, _)| known == name).map(|(_, variable)| variable.clone());
-        find(name).or_else(|| find(name.split_once('/')?.1))
+        let outermost = self.seen().layers.first().map(|layer| layer.path.clone());
+        let of_outermost = |outermost: String| name.strip_prefix(&outermost).and_then(|rest| rest.strip_prefix('/'));
+        find(name).or_else(|| find(outermost.and_then(of_outermost)?))
+    }
+
+    /// Freezes all its weights, those still to come included, or takes that back.
+    pub fn set_frozen(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::Relaxed);
+        for weight in self.weights() {
+            if frozen { weight.freeze() } else { weight.unfreeze() }
+        }
+    }
+
+    /// Whether a trace has seen its layers.
+    pub fn is_built(&self) -> bool {
+        !self.seen().layers.is_empty()
     }
 
     /// Overwrites all weights, or none if one does not fit.
@@ -358,7 +396,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// How it is traced outside training, with what notes its draws.
     pub fn tracing_on_occasion(&self, log: &Rc<DrawLog>) -> Tracing {
-        Tracing { training: false, occasion: Some(OccasionDraws::new(self.seed, log.clone())), ..self.tracing() }
+        Tracing { training: false, occasion: Some(OccasionDraws::new(self.seed(), log.clone())), ..self.tracing() }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -380,7 +418,7 @@ pub(crate) fn structure<I: Tree>(tensors: &[Tensor], cx: &Context) -> Option<I> 
 }
 
 /// The outputs' names: those of the layers that made them, where they tell them apart.
-fn output_names(outputs: &[&Tensor], cx: &Context) -> Vec<String> {
+pub(crate) fn output_names(outputs: &[&Tensor], cx: &Context) -> Vec<String> {
     let made: Vec<Option<&str>> = outputs.iter().map(|output| cx.maker(output)).collect();
     let unique = |name: &str| made.iter().flatten().filter(|other| **other == name).count() == 1;
     let name = |(index, name): (usize, &Option<&str>)| match name {

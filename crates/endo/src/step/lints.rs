@@ -71,7 +71,7 @@ pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &BatchStep<'_, I, O>, site
                        `step.minimize(&terms, cx)`";
         cx.trace().warn_at(Some(site), warning);
     }
-    cx.warn_of_unread_terms(|_| true);
+    cx.warn_of_unread_terms();
     if step.updated.get() {
         return; // each metric was looked at there
     }

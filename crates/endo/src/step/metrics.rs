@@ -12,25 +12,42 @@ use crate::net::short_names;
 use super::Steps;
 
 impl<I: Tree, O: Tree> Steps<I, O> {
-    /// Every metric with its name in reports: those compiled, then those that layers add, and those that they hold.
+    /// Every metric with its name in reports: those compiled, those that layers add and that they hold, and those inside the models
+    /// that belong to it.
     pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let (added, held) = self.net.inner_metrics();
         let outputs = self.net.output_names();
         let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
+        self.add_inner_metrics(&mut metrics);
+        metrics.extend(self.net.companion_metrics());
+        metrics
+    }
+
+    /// Those that layers add and that they hold.
+    pub fn inner_metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
+        let mut metrics = Vec::new();
+        self.add_inner_metrics(&mut metrics);
+        metrics
+    }
+
+    fn add_inner_metrics(&self, metrics: &mut Vec<(String, Arc<dyn Metric>)>) {
+        let (added, held) = self.net.inner_metrics();
         let names: Vec<String> = added.iter().map(|mean| mean.name().to_string()).collect();
         for (mean, short) in added.into_iter().zip(short_names(&names, 1)) {
-            let taken = metrics.iter().any(|(name, _)| *name == short);
-            let name = if taken { mean.name().to_string() } else { short };
+            let is_taken = metrics.iter().any(|(name, _)| *name == short);
+            let name = if is_taken { mean.name().to_string() } else { short };
             metrics.push((name, mean));
         }
         metrics.extend(held.into_iter().map(|metric| (metric.name().to_string(), metric)));
-        metrics
     }
 
     /// The results of all metrics so far, an entry for each number of a metric that has several.
     pub fn metric_results(&self) -> Result<Vec<(String, f64)>> {
         let mut results = Vec::new();
-        for (name, metric) in self.metrics() {
+        let compiled = self.compiled.as_ref().map_or(0, |compiled| compiled.metrics.len());
+        for (index, (mut name, metric)) in self.metrics().into_iter().enumerate() {
+            if index < compiled && name == "loss" {
+                name = "loss_1".to_string(); // that of a step of one's own is the loss itself
+            }
             let value = metric.value()?;
             if value.shape().is_scalar() {
                 results.push((name, value.item()?));

@@ -153,6 +153,11 @@ impl Compiled {
                         (0..placed.len()).filter(|&index| placed[index].0 == position).collect()
                     }
                 };
+                if found.is_empty() {
+                    let Output::Name(name) = output else { continue };
+                    let message = format!("a loss weight is for the output `{name}`, which has no loss");
+                    return Err(Error::new(ErrorKind::Usage, message).help("compile it with a loss, or leave the weight out"));
+                }
                 found.into_iter().for_each(|index| factors[index] = *weight);
             }
             return Ok(factors);

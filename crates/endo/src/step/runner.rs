@@ -155,8 +155,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         if let Some(step) = self.step(batch)? {
             return Ok(step.states.clone());
         }
-        let totals: Vec<Variable> = self.steps.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
         let mut all = self.variables(batch)?;
+        // What metrics add up in may be made by the trace.
+        let totals: Vec<Variable> = self.steps.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
         all.retain(|variable| !totals.contains(variable));
         Ok(all)
     }
@@ -352,7 +353,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let (targets, weights) = rest.split_at(counts[1]);
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == StepKind::Predict {
-            return self.predict_step(x, cx);
+            let outputs = self.predict_step(x, cx);
+            cx.trace().keep_writes(&[]);
+            return outputs;
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
         let is_training = kind == StepKind::Train;
@@ -407,7 +410,6 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             Some(custom) => custom(&PredictStep { steps: self, inputs }, cx),
             None => self.net.forward(&inputs, cx),
         };
-        self.net.note_outputs(&outputs.tensors(), cx);
         outputs.tensors().into_iter().cloned().collect()
     }
 }

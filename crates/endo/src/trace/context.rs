@@ -64,8 +64,8 @@ pub struct Context {
     pub(super) losses: Vec<Term>,
     /// The models whose terms were asked for.
     pub(super) asked: Vec<u64>,
-    /// The terms given to models from outside, by their addresses.
-    pub(super) added_once: Vec<usize>,
+    /// The terms given to models from outside, by their addresses, with their paths.
+    pub(super) added_once: Vec<(usize, String)>,
     pub(super) metrics: Vec<MetricTerm>,
     pub(super) held: Vec<HeldMetric>,
     pub(super) weights: Vec<UsedWeight>,
@@ -189,6 +189,7 @@ impl Context {
             let help = "leave it out of the weights given to `apply_with`, or assign it outside";
             return self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));
         }
+        self.note_read(variable);
         self.trace.assign(variable, value, site);
         if self.trace.error().is_none() {
             self.assigned.push(variable.clone());
@@ -206,6 +207,11 @@ impl Context {
     /// Whether optimizers update: not where a step is tested.
     pub(crate) fn updates(&self) -> bool {
         self.updates
+    }
+
+    /// Whether a step of a model is traced.
+    pub(crate) fn is_step(&self) -> bool {
+        self.is_step
     }
 
     /// Runs `f`, the update of metrics that reports know already.
@@ -425,19 +431,19 @@ impl Context {
         self.note_weight(weight.name(), variable);
         let owners = self.owners();
         let outermost = self.models.borrow().first().map(|model| model.id);
-        let known = self.weights.iter_mut().find(|used| used.variable == *variable);
-        let used = match known {
-            Some(used) => used,
-            None => {
-                let path = self.scopes.path();
-                if let Some(record) = self.layers.iter_mut().find(|record| record.path == path) {
-                    weight.note(initializer, &mut record.hyperparameters);
-                    record.weights.push(variable.clone());
-                }
-                self.weights.push(weight.used(variable, path));
-                self.weights.last_mut().expect("it was just added")
-            }
-        };
+        let path = self.scopes.path();
+        // A shared weight is one of each of its layers.
+        let record = self.layers.iter_mut().find(|record| record.path == path && !record.weights.contains(variable));
+        if let Some(record) = record {
+            weight.note(initializer, &mut record.hyperparameters);
+            record.weights.push(variable.clone());
+        }
+        let known = self.weights.iter().position(|used| used.variable == *variable);
+        let index = known.unwrap_or_else(|| {
+            self.weights.push(weight.used(variable, path));
+            self.weights.len() - 1
+        });
+        let used = &mut self.weights[index];
         for owner in owners {
             if !used.owners.contains(&owner) {
                 used.owners.push(owner);
@@ -480,7 +486,8 @@ impl Context {
     }
 
     pub(super) fn full_name(&self, name: &str) -> String {
-        let (path, call) = self.scopes.innermost().map_or(("", 0), |frame| (frame.path.as_str(), frame.call));
+        let call = self.scopes.innermost().map_or(0, |frame| frame.call);
+        let path = self.own_path(self.scopes.path());
         let name = if call == 0 { name.to_string() } else { format!("{name}_{call}") };
         if path.is_empty() { name } else { format!("{path}/{name}") }
     }

@@ -94,6 +94,9 @@ impl Tracing {
         // What goes wrong outside all layers, in a compiled loss, happened at the user's `fit` or `run`.
         let outside = trace.enter(&trace.scope(), site);
         let outputs = closure(&tensors, &mut context);
+        if !context.is_step() && !context.given_gradients().is_empty() {
+            context.warn_of_unread_terms();
+        }
         context.advance_counters();
         let (graph, warnings) = trace.finish(&outputs.iter().collect::<Vec<_>>())?;
         trace.leave(outside);

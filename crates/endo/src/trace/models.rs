@@ -20,9 +20,9 @@ pub(crate) struct ModelScope<'m> {
     /// A number that no other model of this process has.
     pub id: u64,
     pub name: Option<&'m str>,
-    /// The seed of first weights.
-    pub seed: u64,
-    /// What its random numbers follow.
+    /// The seed of first weights, if it has one of its own; otherwise that of the model around it.
+    pub seed: Option<u64>,
+    /// What its random numbers follow, if it has a seed of its own or stands alone.
     pub counter: &'m Variable,
     pub attached: &'m [Arc<Attached>],
 }
@@ -31,6 +31,8 @@ pub(crate) struct ModelScope<'m> {
 pub(super) struct ModelFrame {
     pub id: u64,
     name: Option<String>,
+    /// Whether first weights follow its own seed, and the names within it.
+    has_seed: bool,
     /// The path of its outermost layer, once that is entered.
     root: Option<String>,
     /// The name that the outermost layer has when the model is applied alone.
@@ -84,11 +86,13 @@ impl Context {
     /// Runs `f`, the call of a model's layer, as the model's. Returns with its result what it used.
     pub(crate) fn with_model<T>(&mut self, model: ModelScope<'_>, f: impl FnOnce(&mut Self) -> T) -> (T, ModelUse) {
         let ModelScope { id, name, seed, counter, attached } = model;
-        let frame = ModelFrame { id, name: name.map(str::to_string), root: None, natural: String::new(), used: Vec::new() };
+        let has_seed = seed.is_some() || self.models.borrow().is_empty();
+        let name = name.map(str::to_string);
+        let frame = ModelFrame { id, name, has_seed, root: None, natural: String::new(), used: Vec::new() };
         self.models.borrow_mut().push(frame);
         let before = self.attached.len();
         self.attached.extend_from_slice(attached);
-        let result = self.with_randomness(seed, counter, f);
+        let result = if has_seed { self.with_randomness(seed.unwrap_or(0), counter, f) } else { f(self) };
         self.attached.truncate(before);
         let frame = self.models.borrow_mut().pop().expect("the frame of the model that was begun");
         let ModelFrame { root, natural, used, .. } = frame;
@@ -103,32 +107,40 @@ impl Context {
     /// The name of a layer that is about to be entered: that of the model whose outermost layer it is, if the model has one.
     pub(super) fn given_name(&self, given: Option<&str>) -> Option<String> {
         let models = self.models.borrow();
-        let starting = models.last().filter(|model| model.root.is_none());
-        starting.and_then(|model| model.name.clone()).or_else(|| given.map(str::to_string))
+        let mut starting = models.iter().filter(|model| model.root.is_none());
+        starting.find_map(|model| model.name.clone()).or_else(|| given.map(str::to_string))
     }
 
-    /// Notes that a layer of this type was entered: it may be the outermost one of a model.
+    /// Notes that a layer of this type was entered: it may be the outermost one of a model, or of several.
     pub(super) fn note_root(&mut self, kind: &str, given: Option<&str>, path: &str) {
-        let mut models = self.models.borrow_mut();
-        let Some(model) = models.last_mut().filter(|model| model.root.is_none()) else { return };
-        model.root = Some(path.to_string());
-        model.natural = given.map_or_else(|| snake_case(kind), str::to_string);
-        let (id, shown) = (model.id, model.name.clone().unwrap_or_else(|| model.natural.clone()));
-        if self.known_models.iter().all(|(known, _)| *known != id) {
-            self.known_models.push((id, shown));
+        for model in self.models.borrow_mut().iter_mut().filter(|model| model.root.is_none()) {
+            model.root = Some(path.to_string());
+            model.natural = given.map_or_else(|| snake_case(kind), str::to_string);
+            let (id, shown) = (model.id, model.name.clone().unwrap_or_else(|| model.natural.clone()));
+            if self.known_models.iter().all(|(known, _)| *known != id) {
+                self.known_models.push((id, shown));
+            }
         }
     }
 
     /// The name of a weight of the layer being applied, within the innermost model; outside all models, in the trace. And the name that
-    /// its first value follows, in which the type of the outermost layer has its part.
+    /// its first value follows: within the model whose seed it follows, with the name of that model's outermost layer.
     pub(crate) fn weight_names(&self, name: &str) -> (String, String) {
-        let path = self.scopes.path();
-        match self.models.borrow().last() {
-            Some(model) => {
-                let within = model.within(path);
-                (joined(&[within, name]), joined(&[&model.natural, within, name]))
-            }
-            None => (joined(&[path, name]), joined(&[path, name])),
+        let (path, models) = (self.scopes.path(), self.models.borrow());
+        let Some(innermost) = models.last() else { return (joined(&[path, name]), joined(&[path, name])) };
+        let seeded = models.iter().rfind(|model| model.has_seed).unwrap_or(innermost);
+        (joined(&[innermost.within(path), name]), joined(&[&seeded.natural, seeded.within(path), name]))
+    }
+
+    /// The path of a layer as the outermost model calls it when it is applied alone: the same whatever else the trace applies. Terms
+    /// that a model adds outside all of its layers have the path of its outermost one.
+    pub(super) fn own_path(&self, path: &str) -> String {
+        let models = self.models.borrow();
+        let innermost_root = models.last().and_then(|model| model.root.as_deref()).filter(|root| !path.starts_with(root));
+        let path = innermost_root.unwrap_or(path);
+        match models.first() {
+            Some(outermost) => joined(&[&outermost.natural, outermost.within(path)]),
+            None => path.to_string(),
         }
     }
 
@@ -140,8 +152,12 @@ impl Context {
         }
     }
 
-    /// Notes for all models being applied that a variable is read: it belongs to them as a weight does.
+    /// Notes for all models being applied that a variable is read or assigned: it belongs to them as a weight does. The weights of other
+    /// models are theirs.
     pub(super) fn note_read(&self, variable: &Variable) {
+        if variable.is_weight() {
+            return;
+        }
         let path = self.scopes.path();
         for model in self.models.borrow_mut().iter_mut() {
             model.take(joined(&[model.within(path), variable.name()]), variable);

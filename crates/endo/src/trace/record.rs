@@ -24,6 +24,8 @@ pub struct MetricTerm {
     pub batch: usize,
     /// Whether it was added outside all models and layers: by a step of one's own.
     pub(crate) is_outside: bool,
+    /// The outermost of the models that were applied.
+    pub(crate) outermost: Option<u64>,
 }
 
 /// A metric that a layer holds as a field and has updated in its `call`.

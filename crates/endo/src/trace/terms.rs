@@ -12,7 +12,7 @@ use crate::regularizers::Regularizer;
 use crate::spelling;
 
 use super::context::Context;
-use super::record::{HeldMetric, Mark, MetricTerm};
+use super::record::{HeldMetric, Mark, MetricTerm, UsedWeight};
 
 /// A term of a loss: from `cx.add_loss` to the ledger it stays what it is.
 ///
@@ -90,10 +90,20 @@ impl Context {
         term: &dyn Fn(&mut Self) -> Tensor,
         site: &'static Location<'static>,
     ) {
-        if !self.added_once.contains(&identity) {
-            self.added_once.push(identity);
-            let term = term(self);
-            self.add_scalar_loss(name, &term, site);
+        let known = self.added_once.iter().find(|(known, _)| *known == identity).map(|(_, path)| path.clone());
+        match known {
+            // Applied within another model now, which has the term, too.
+            Some(path) => {
+                let owners = self.owners();
+                for term in self.losses.iter_mut().filter(|term| term.path == path) {
+                    term.owners.extend(owners.iter().filter(|owner| !term.owners.contains(owner)).copied().collect::<Vec<_>>());
+                }
+            }
+            None => {
+                self.added_once.push((identity, self.full_name(name)));
+                let term = term(self);
+                self.add_scalar_loss(name, &term, site);
+            }
         }
     }
 
@@ -134,7 +144,8 @@ impl Context {
             return self.trace.record(error.at(site));
         }
         let path = self.full_name(name);
-        if self.losses.iter().any(|known| known.path == path) {
+        let outermost = self.owners().first().copied();
+        if self.losses.iter().any(|known| known.path == path && known.owners.first() == outermost.as_ref()) {
             let message = format!("two loss terms of one call are called `{path}`");
             let help = "give each a name of its own, for example with `format!(\"activity_{i}\")`";
             return self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
@@ -169,13 +180,14 @@ impl Context {
             return self.trace.record(error.at(site));
         }
         let name = self.full_name(name);
-        if self.metrics.iter().any(|known| known.name == name) {
+        let outermost = self.owners().first().copied();
+        if self.metrics.iter().any(|known| known.name == name && known.outermost == outermost) {
             let message = format!("two metrics of one call are called `{name}`");
             return self.trace.record(Error::new(ErrorKind::Argument, message).help("give each a name of its own").at(site));
         }
         let value = value.stop_gradient().convert(value.dtype().promote(DType::F32), site);
         let is_outside = self.is_outside();
-        self.metrics.push(MetricTerm { name, value, batch: self.batch, is_outside });
+        self.metrics.push(MetricTerm { name, value, batch: self.batch, is_outside, outermost });
     }
 
     /// All loss terms from inside the model applied so far in this trace: those added by layers, sample losses as their means, and the
@@ -232,18 +244,23 @@ impl Context {
         penalties
     }
 
-    /// Warns of models whose loss terms are in no loss: of those that `is_meant` holds for, nobody has asked for theirs.
-    pub(crate) fn warn_of_unread_terms(&self, is_meant: impl Fn(u64) -> bool) {
-        for (model, name) in &self.known_models {
-            let added = self.losses.iter().filter(|term| term.owners.first() == Some(model)).map(|term| term.path.clone());
-            let penalized = self.weights.iter().filter(|used| used.is_penalized() && used.outermost.contains(model));
-            let terms: Vec<String> = added.chain(penalized.map(|used| format!("penalty({})", used.path()))).collect();
-            let is_read = self
-                .losses
+    /// Warns of models whose loss terms are in no loss: nobody has asked for them. In a function that trains, of the models that it
+    /// trains; in a step of a model, of all.
+    pub(crate) fn warn_of_unread_terms(&self) {
+        let is_asked = |owners: &[u64]| owners.iter().any(|owner| self.asked.contains(owner));
+        let is_trained = |model: &u64| {
+            self.given_gradients()
                 .iter()
-                .any(|term| term.owners.first() == Some(model) && term.owners.iter().any(|owner| self.asked.contains(owner)))
-                || self.asked.contains(model);
-            if !terms.is_empty() && !is_read && is_meant(*model) {
+                .any(|given| self.weights.iter().any(|used| used.variable == given.weight && used.outermost.contains(model)))
+        };
+        for (model, name) in self.known_models.iter().filter(|(model, _)| self.is_step || is_trained(model)) {
+            let added: Vec<&Term> = self.losses.iter().filter(|term| term.owners.first() == Some(model)).collect();
+            let penalized: Vec<&UsedWeight> =
+                self.weights.iter().filter(|used| used.is_penalized() && used.outermost.contains(model)).collect();
+            let is_read = added.iter().any(|term| is_asked(&term.owners)) || penalized.iter().any(|used| is_asked(&used.owners));
+            let terms = added.iter().map(|term| term.path.clone());
+            let terms: Vec<String> = terms.chain(penalized.iter().map(|used| format!("penalty({})", used.path()))).collect();
+            if !terms.is_empty() && !is_read {
                 let terms = spelling::listed(terms.iter().map(String::as_str));
                 self.trace.warn(format!(
                     "the model `{name}` has loss terms that are in no loss: {terms}; add those of `model.losses(cx)` to a loss, or call \
@@ -270,6 +287,7 @@ impl Context {
         let mut penalties = Vec::new();
         for index in 0..self.weights.len() {
             if let Some(penalty) = self.penalty(index, Location::caller()) {
+                self.asked.extend(self.weights[index].outermost.clone());
                 penalties.push((self.weights[index].variable.name().to_string(), penalty));
             }
         }
@@ -321,6 +339,11 @@ impl Context {
     /// Whether neither a layer nor a model is being applied.
     fn is_outside(&self) -> bool {
         self.scopes.innermost().is_none()
+    }
+
+    /// The metrics that layers hold and have updated so far.
+    pub(crate) fn held_metrics(&self) -> &[HeldMetric] {
+        &self.held
     }
 
     /// The metrics that layers hold and have updated since a mark.

@@ -146,7 +146,7 @@ impl Weight {
                 error = Some(failure);
                 Array::zeros(shape.clone(), DType::F32)
             });
-            let variable = Variable::new(name, value.cast(dtype));
+            let variable = Variable::new(name, value.cast(dtype)).of_layer();
             variable.set_trainable(self.trainable);
             variable
         });

@@ -26,7 +26,6 @@ impl<'a> TrainingData<'a> {
         let mut whole = steps.arranged(Cow::Borrowed(data))?;
         let is_class_weighted = !options.class_weight.is_empty();
         if is_class_weighted {
-            whole.check_finite()?;
             whole = Cow::Owned(steps.class_weighted(&whole, &options.class_weight)?);
         }
         let split = options.validation_split.map(|share| whole.split_last(share)).transpose()?;
@@ -60,7 +59,7 @@ pub(super) fn check<I: Tree, O: Tree>(
     }
     steps.compiled()?;
     let first = |data: &Dataset| data.rows(0..batch_size.min(data.len()));
-    if let Some(train) = train.filter(|_| steps.net.weights().is_empty()) {
+    if let Some(train) = train.filter(|_| !steps.net.is_built()) {
         // Whether a label may be missing is known once the model is built.
         all().try_for_each(|data| data.check_finite_but(&(0..data.all_targets().len()).collect::<Vec<_>>()))?;
         steps.net.build_on(first(train)?.all_inputs())?;

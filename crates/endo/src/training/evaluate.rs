@@ -83,6 +83,7 @@ impl States {
 pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_size: usize) -> Result<Logs> {
     steps.compiled()?;
     let data = steps.arranged(Cow::Borrowed(data))?;
+    steps.check_finite(&data)?;
     steps.check_targets(&data)?;
     let (_, logs) = test(steps, &data, batch_size, steps.test_occasion())?;
     Ok(Logs(logs))

@@ -235,7 +235,11 @@ impl Sums {
         let rest = self.sums.iter().skip(1 + self.names.terms.len()).map(|sum| self.mean(sum));
         let extras = self.names.extras.iter().cloned().zip(rest);
         // A loop of one's own may not say what its loss was; that is not a loss of 0.
-        let loss = if self.samples > 0.0 { self.ledger().logs() } else { Vec::new() };
+        let mut loss = if self.samples > 0.0 { self.ledger().logs() } else { Vec::new() };
+        // A step of one's own may say what its loss is by a metric of that name.
+        if metrics.iter().any(|(name, _)| name == "loss") {
+            loss.retain(|(name, _)| name != "loss");
+        }
         let mut logs: Vec<(String, f64)> = loss.into_iter().chain(extras).chain(metrics).collect();
         distinct(&mut logs, first, &[]);
         logs

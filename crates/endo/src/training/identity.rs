@@ -44,7 +44,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             ("samples", "samples", self.data.len().to_string()),
             ("batch_size", "samples in a batch", options.batch_size.to_string()),
             ("shuffle", "as `shuffle`", options.shuffle.to_string()),
-            ("seed", "as the seed of the model", self.steps.net.seed.to_string()),
+            ("seed", "as the seed of the model", self.steps.net.seed().to_string()),
             ("record_steps", "as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", "callbacks", options.callbacks.len().to_string()),
             ("probes", "probes", options.recorder.probes().len().to_string()),

@@ -125,7 +125,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         self.options.recorder.restore(&state.part("probes"))?;
         if self.options.shuffle && self.current.begun {
-            self.order.shuffle(self.steps.net.seed, epochs);
+            self.order.shuffle(self.steps.net.seed(), epochs);
         }
         self.current.before = state.number("seconds")?;
         if self.current.skipped > 0 {

@@ -357,7 +357,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let epoch = self.epoch();
         self.current = CurrentEpoch { begun: true, ..CurrentEpoch::new() };
         if self.options.shuffle {
-            self.order.shuffle(self.steps.net.seed, self.steps.epochs.load(Ordering::Relaxed));
+            self.order.shuffle(self.steps.net.seed(), self.steps.epochs.load(Ordering::Relaxed));
         }
         self.training.begin_epoch(epoch);
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;

@@ -51,8 +51,10 @@ impl SavedVariables {
         if value.is_some() || !self.layer_in_names {
             return value;
         }
-        let before = self.saved.keys().filter(|known| is_old_name(known, name)).min().cloned();
-        self.saved.remove(&before?)
+        // Of several, none is known to be the one.
+        let mut before = self.saved.keys().filter(|known| is_old_name(known, name));
+        let (only, None) = (before.next()?.clone(), before.next()) else { return None };
+        self.saved.remove(&only)
     }
 
     /// Gives a variable its saved value, or if that does not fit all variables what they had before.

@@ -207,3 +207,88 @@ fn weights_that_do_not_fit_a_layer_are_refused() {
         assert!(error.message().contains(expected), "{error}");
     }
 }
+
+#[test]
+fn parts_of_one_shape_begin_differently_and_follow_the_seed_of_the_whole() {
+    let twins = |seed: u64| {
+        let [a, b] = [(); 2].map(|()| Model::new(Sequential::new().add(Dense::new(2))));
+        let model = Model::new(move |x: &Tensor, cx: &mut Context| a.apply(x, cx) + b.apply(x, cx)).seed(seed);
+        model.build([1, 3]).unwrap();
+        let weights = model.weights();
+        [weights[0].value(), weights[2].value()]
+    };
+    let ([a, b], [other, _]) = (twins(0), twins(1));
+    assert!(a != b && a != other);
+    assert_eq!(twins(1)[0], other);
+}
+
+#[test]
+fn a_shared_layer_is_a_part_of_each_model_and_is_frozen_through_either() {
+    let encoder = Arc::new(Dense::new(2).kernel_regularizer(L2(0.5)).name("encoder"));
+    let chain = |last: usize| Model::new(Sequential::new().add(encoder.clone()).add(Dense::new(last)));
+    let (first, second) = (chain(3), chain(1));
+    let mut both = Function::new(|[x], cx| [first.apply(&x, cx).sum() + second.apply(&x, cx).sum()]);
+    both.run([&Array::zeros([1, 4], DType::F32)]).unwrap();
+    for model in [&first, &second] {
+        assert_eq!(model.layer("encoder").unwrap().weights().len(), 2);
+        model.layer("encoder").unwrap().freeze();
+        assert_eq!(model.trainable_weights().len(), 2);
+        model.unfreeze();
+    }
+}
+
+#[test]
+fn a_model_that_is_frozen_before_it_is_built_is_frozen() {
+    let base = Arc::new(Model::new(Dense::new(2)).name("base"));
+    base.freeze();
+    let mut model = Model::new(Sequential::new().add(base.clone()).add(Dense::new(1)));
+    model.compile(Sgd::new(0.1), "mse", ());
+    model.build([2, 2]).unwrap();
+    let before = base.weights()[0].value();
+    model.fit(&Dataset::new([[1.0_f32, 2.0], [3.0, 4.0]], [[0.0_f32], [1.0]]).unwrap(), Fit::epochs(1)).unwrap();
+    assert_eq!((base.weights()[0].value(), model.trainable_weights().len()), (before, 2));
+}
+
+#[test]
+fn terms_from_outside_are_of_their_own_model() {
+    let part = |name: &str| {
+        let mut model = Model::new(line(2.0)).name(name);
+        model.add_loss("decay", |cx| cx.constant(0.5_f32));
+        model
+    };
+    let mut whole = Model::new(Sequential::new().add(part("first")).add(part("second")));
+    whole.compile("sgd", "mse", ());
+    let logs = whole.evaluate(&Dataset::new([[1.0_f32]], [[4.0_f32]]).unwrap()).unwrap();
+    assert_eq!(logs.get("loss"), Some(1.0), "{logs}");
+}
+
+#[test]
+fn inner_outputs_are_found_whatever_else_is_applied() {
+    let features = autoencoder(1);
+    features.build([1, 4]).unwrap();
+    let inner = features.outputs_at(["sequential/encoder", "dense_1"]).unwrap();
+    let model = Model::new(Sequential::new().add(Dense::new(4)));
+    let mut f = Function::new(|[x], cx| {
+        let y = model.apply(&x, cx);
+        let seen = inner.apply(&y, cx);
+        assert_eq!(seen.len(), 2);
+        [seen[0].clone() - &seen[1]]
+    });
+    assert_eq!(f.run([&Array::zeros([1, 4], DType::F32)]).unwrap()[0].to_vec::<f64>(), [0.0, 0.0]);
+}
+
+#[test]
+fn a_weight_of_another_model_is_read_and_not_taken() {
+    let pretrained = Model::new(line(3.0));
+    pretrained.build([1, 1]).unwrap();
+    let theirs = pretrained.weights()[0].clone();
+    let mut model = Model::new(line(1.0));
+    model.build([1, 1]).unwrap();
+    let own = model.weights()[0].clone();
+    model.add_loss("distance", move |cx| (cx.read(&own) - cx.read(&theirs)).square().sum());
+    model.compile(Sgd::new(0.1), (), ());
+    model.train_on_batch(&Dataset::inputs_only([[1.0_f32]]).unwrap()).unwrap();
+    assert_eq!((model.weights().len(), pretrained.weights()[0].value().get(0)), (1, 3.0));
+    assert_near(Some(model.weights()[0].value().get(0)), 1.4);
+    assert!(model.weight("other/kernel").is_none() && model.weight("dense/kernel").is_some());
+}

@@ -184,3 +184,50 @@ fn predictions_have_a_step_of_their_own_and_so_have_exports() {
     std::fs::remove_file(&path).unwrap();
     assert_eq!(predictor.predict(&x).unwrap(), [[3.0_f32], [5.0]].into());
 }
+
+#[test]
+fn node_by_node_metrics_count_at_the_first_test_and_predictions_write_nothing() {
+    let counted = Arc::new(Counted { runs: Weight::new("runs").trainable(false) });
+    let layer = counted.clone();
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        cx.add_metric("size", x.abs().mean());
+        layer.apply(x, cx)
+    })
+    .run_eagerly(true);
+    model.compile("sgd", "mse", ());
+    let data = Dataset::new([[2.0_f32]], [[0.0_f32]]).unwrap();
+    assert_eq!(model.evaluate(&data).unwrap().get("size"), Some(2.0));
+    model.predict(data.inputs()).unwrap();
+    assert_eq!(counted.runs.variable().unwrap().value().item().unwrap(), 0.0);
+    assert_eq!(model.metric("size").unwrap().value().unwrap().item().unwrap(), 2.0);
+}
+
+#[test]
+fn a_prediction_of_ones_own_leaves_the_names_of_outputs() {
+    let (class, price) = (Dense::new(2).name("class"), Dense::new(1).name("price"));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
+    model.compile("sgd", "mse", ());
+    model.predict_step(|step, cx| {
+        let (class, price) = step.apply(step.inputs(), cx);
+        (class.exp(), price.exp())
+    });
+    model.predict(&[[1.0_f32]].into()).unwrap();
+    assert_eq!(model.output_names(), ["class", "price"]);
+    let named = Dataset::new([[1.0_f32]], [("price", [[1.0_f32]].into()), ("class", [[1.0_f32, 0.0]].into())]).unwrap();
+    assert!(model.evaluate(&named).unwrap().get("class_loss").is_some());
+}
+
+#[test]
+fn a_metric_called_loss_in_a_step_is_the_loss_that_is_reported() {
+    let tracker = Mean::new("loss");
+    let mut model = energetic();
+    model.train_step(move |step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        let terms = Terms::new([("energy", y.square().mean())]);
+        tracker.update(&(10.0 * y.mean()), cx);
+        step.minimize(&terms, cx);
+        terms
+    });
+    let history = model.fit(&pair(), Fit::epochs(1)).unwrap();
+    assert_eq!((history.last("loss"), history.last("loss_1"), history.last("energy")), (Some(20.0), None, Some(5.0)));
+}

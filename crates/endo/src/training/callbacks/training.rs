@@ -268,7 +268,7 @@ impl<'a> Training<'a> {
     fn optimizer(&self) -> Result<&dyn Optimizer> {
         self.model.optimizer().ok_or_else(|| {
             let help = "compile the model with the optimizer of the loop: `model.compile(optimizer, ..)`";
-            Error::new(ErrorKind::Usage, "a callback asks for the learning rate of a model that is not compiled").help(help)
+            Error::new(ErrorKind::Usage, "a callback asks for the learning rate of a model that has no optimizer").help(help)
         })
     }
 
