@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::spelling::snake_case;
@@ -22,6 +23,8 @@ pub(crate) struct ModelScope<'m> {
     pub name: Option<&'m str>,
     /// The seed of first weights.
     pub seed: u64,
+    /// The float type of its weights, if not the trace's.
+    pub dtype: Option<DType>,
     /// What its random numbers follow.
     pub counter: &'m Variable,
     pub attached: &'m [Arc<Attached>],
@@ -83,12 +86,15 @@ fn joined(parts: &[&str]) -> String {
 impl Context {
     /// Runs `f`, the call of a model's layer, as the model's. Returns with its result what it used.
     pub(crate) fn with_model<T>(&mut self, model: ModelScope<'_>, f: impl FnOnce(&mut Self) -> T) -> (T, ModelUse) {
-        let ModelScope { id, name, seed, counter, attached } = model;
+        let ModelScope { id, name, seed, dtype, counter, attached } = model;
         let frame = ModelFrame { id, name: name.map(str::to_string), root: None, natural: String::new(), used: Vec::new() };
         self.models.borrow_mut().push(frame);
         let before = self.attached.len();
         self.attached.extend_from_slice(attached);
+        let outside = self.dtype;
+        self.dtype = dtype.unwrap_or(outside);
         let result = self.with_randomness(seed, counter, f);
+        self.dtype = outside;
         self.attached.truncate(before);
         let frame = self.models.borrow_mut().pop().expect("the frame of the model that was begun");
         let ModelFrame { root, natural, used, .. } = frame;
