@@ -168,7 +168,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// ```
     /// use endo::prelude::*;
     /// let mut model = Model::new(Dense::new(2).kernel_initializer(Ones));
-    /// model.predict_step(|step, cx| step.apply(step.inputs(), cx).softmax());
+    /// model.predict_step(|step, cx| Softmax.call(&step.apply(step.inputs(), cx)));
     /// assert_eq!(model.predict(&[[3.0_f32]].into())?, [[0.5_f32, 0.5]].into());
     /// # Ok::<(), Error>(())
     /// ```
