@@ -14,8 +14,8 @@ fn main() -> Result<()> {
     let upper = Sequential::new().add(Dense::new(10).activation("softmax"));
     let model = Model::new(Sequential::new().add(lower.name("lower")).add(upper.name("upper")));
     model.build([32, 8, 8])?;
-    let part = |name: &str| model.trainable_weights().into_iter().filter(|w| w.name().contains(name)).collect::<Vec<_>>();
-    let (lower_weights, upper_weights) = (part("/lower/"), part("/upper/"));
+    let part = |path: &str| model.layer(path).map(|part| part.trainable_weights());
+    let (lower_weights, upper_weights) = (part("lower")?, part("upper")?);
 
     let (lower_optimizer, upper_optimizer) = (Sgd::new(0.05), Nadam::new(0.005));
     let (mean_loss, accuracy) = (Mean::new("loss"), SparseCategoricalAccuracy::new());

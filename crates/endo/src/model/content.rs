@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::array::Array;
+use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
 use crate::net::{Part, Structure, Summary};
@@ -20,7 +21,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// The first mistake in the layers' `call`s, with the layer and the line.
     #[track_caller]
     pub fn build(&self, shape: impl Into<Shape>) -> Result<()> {
-        self.steps.net.build_on(&[Array::try_zeros(&shape.into(), self.steps.net.dtype)?])
+        self.steps.net.build_on(&[Array::try_zeros(&shape.into(), self.steps.net.dtype.unwrap_or(DType::F32))?])
     }
 
     /// As [`build`](Self::build), for inputs of the shapes and types of these: of a model of several.
@@ -72,7 +73,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         O: 'static,
     {
         let layer = self.steps.net.inner_outputs(patterns.into_iter().map(Into::into).collect())?;
-        let mut model = Model::new(layer).seed(self.steps.net.seed()).dtype(self.steps.net.dtype);
+        let mut model = Model::new(layer).seed(self.steps.net.seed());
+        model.steps.net.dtype = self.steps.net.dtype;
         model.steps.net.name.clone_from(&self.steps.net.name);
         Ok(model)
     }

@@ -75,10 +75,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// The float type of the weights; `f32` unless set. To be set before the weights are made.
+    /// The float type of the weights; unless set that of the model or function in which it first sees an input, and `f32` alone. To be
+    /// set before the weights are made.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Self {
-        self.steps.net.dtype = dtype;
+        self.steps.net.dtype = Some(dtype);
         self
     }
 
@@ -357,6 +358,15 @@ mod tests {
         let model = Model::new(move |x: &Tensor, cx: &mut Context| x * cx.read(&scales[0]) * cx.read(&scales[1]));
         let error = model.build([2, 3]).and_then(|()| model.save_weights(std::env::temp_dir().join("endo-never-written")));
         assert!(error.unwrap_err().message().contains("called `scale`"));
+    }
+
+    #[test]
+    fn the_type_of_weights_is_the_same_wherever_the_model_is_first_used() {
+        let [wide, plain] = [Model::new(Dense::new(2)).dtype(DType::F64), Model::new(Dense::new(2))];
+        let mut f = Function::new(|[x], cx| [wide.apply(&x, cx), plain.apply(&x, cx)]);
+        f.run([&Array::zeros([3, 2], DType::F64)]).unwrap();
+        let types = [&wide, &plain].map(|model| model.weights()[0].dtype());
+        assert_eq!(types, [DType::F64, DType::F32]); // the second has none of its own, and takes the function's
     }
 
     #[test]

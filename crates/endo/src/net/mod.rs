@@ -50,8 +50,8 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     seed: Option<u64>,
     /// What its random numbers follow in training.
     pub counter: Variable,
-    /// The float type of its weights.
-    pub dtype: DType,
+    /// The float type of its weights, if it was given one; that of the trace in which it first sees an input otherwise.
+    pub dtype: Option<DType>,
     /// Terms of the loss that only depend on weights.
     added: Vec<Arc<AddedLoss>>,
     /// Terms of the loss and metrics of the outputs of layers.
@@ -110,7 +110,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             name: None,
             seed: None,
             counter: Tracing::new(false, 0).counter,
-            dtype: DType::F32,
+            dtype: None,
             added: Vec::new(),
             attached: Vec::new(),
             companions: Vec::new(),
@@ -201,6 +201,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             id: self.id(),
             name: self.name.as_deref(),
             seed: self.seed,
+            dtype: self.dtype,
             counter: &self.counter,
             attached: &self.attached,
         }
@@ -391,7 +392,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// How it is traced in training.
     pub fn tracing(&self) -> Tracing {
-        Tracing { training: true, dtype: self.dtype, counter: self.counter.clone(), occasion: None }
+        Tracing { training: true, dtype: self.dtype.unwrap_or(DType::F32), counter: self.counter.clone(), occasion: None }
     }
 
     /// How it is traced outside training, with what notes its draws.

@@ -45,7 +45,7 @@ use super::weight::{Weight, stream};
 pub struct Context {
     pub(super) trace: Rc<Trace>,
     training: bool,
-    dtype: DType,
+    pub(super) dtype: DType,
     seed: u64,
     counter: Variable,
     counters: Vec<Variable>,

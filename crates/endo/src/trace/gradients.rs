@@ -99,7 +99,7 @@ impl Gradients {
     /// let mut step = Function::new(|[x, y], cx| {
     ///     let loss = mean_squared_error(&y, &model.apply(&x, cx)).mean();
     ///     let gradients = cx.gradients(&loss, model.trainable_weights());
-    ///     let (lower, upper) = gradients.split(|weight| weight.name().contains("/lower/"));
+    ///     let (lower, upper) = gradients.split(|weight| weight.name().starts_with("lower/"));
     ///     slow.apply(&lower, cx);
     ///     fast.apply(&upper, cx);
     ///     [loss]

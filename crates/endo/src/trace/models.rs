@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::spelling::snake_case;
@@ -22,6 +23,8 @@ pub(crate) struct ModelScope<'m> {
     pub name: Option<&'m str>,
     /// The seed of first weights, if it has one of its own; otherwise that of the model around it.
     pub seed: Option<u64>,
+    /// The float type of its weights, if not the trace's.
+    pub dtype: Option<DType>,
     /// What its random numbers follow, if it has a seed of its own or stands alone.
     pub counter: &'m Variable,
     pub attached: &'m [Arc<Attached>],
@@ -85,14 +88,17 @@ fn joined(parts: &[&str]) -> String {
 impl Context {
     /// Runs `f`, the call of a model's layer, as the model's. Returns with its result what it used.
     pub(crate) fn with_model<T>(&mut self, model: ModelScope<'_>, f: impl FnOnce(&mut Self) -> T) -> (T, ModelUse) {
-        let ModelScope { id, name, seed, counter, attached } = model;
+        let ModelScope { id, name, seed, dtype, counter, attached } = model;
         let has_seed = seed.is_some() || self.models.borrow().is_empty();
         let name = name.map(str::to_string);
         let frame = ModelFrame { id, name, has_seed, root: None, natural: String::new(), used: Vec::new() };
         self.models.borrow_mut().push(frame);
         let before = self.attached.len();
         self.attached.extend_from_slice(attached);
+        let outside = self.dtype;
+        self.dtype = dtype.unwrap_or(outside);
         let result = if has_seed { self.with_randomness(seed.unwrap_or(0), counter, f) } else { f(self) };
+        self.dtype = outside;
         self.attached.truncate(before);
         let frame = self.models.borrow_mut().pop().expect("the frame of the model that was begun");
         let ModelFrame { root, natural, used, .. } = frame;

@@ -3,32 +3,35 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use endo::prelude::*;
 
 use super::support::{Folder, data, model, numbers};
 
-/// How often processes are killed, if not fifty times.
+/// How often processes are killed, if not as often as each test says.
 const KILLS: &str = "ENDO_KILLS";
 
-/// Says to [`trains_in_a_process_of_its_own`] where to train.
+/// Says to the tests that train in a process of their own where to train.
 const FOLDER: &str = "ENDO_TEST_FOLDER";
 
-fn train(folder: &Path) {
-    let mut model = model();
-    let options = Fit::epochs(25)
+/// What a process leaves: its history, its weights, and the tables that it wrote.
+const FILES: [&str; 4] = ["history", "weights", "log.csv", "steps.csv"];
+
+fn options(folder: &Path, epochs: usize) -> Fit<'static> {
+    Fit::epochs(epochs)
         .batch_size(16)
         .validation_split(0.2)
-        .probe(Probe::activations("dense*").histogram(5).every(7))
-        .probe(Probe::terms().every(4))
-        .callback(EarlyStopping::on("val_loss").patience(6).restore_best_weights(true))
-        .callback(ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2))
+        .deny_warnings(true)
         .record_steps(2)
         .callback(CsvLogger::new(folder.join("log.csv")))
         .callback(CsvLogger::new(folder.join("steps.csv")).every(3))
-        .callback(BackupAndRestore::new(folder.join("run")).save_freq(2));
-    let history = model.fit(&data(200), options).unwrap();
+        .callback(BackupAndRestore::new(folder.join("run")).save_freq(2))
+}
+
+fn train(mut model: Model, data: &Dataset, options: Fit<'_>, folder: &Path) {
+    let history = model.fit(data, options).unwrap();
     fs::write(folder.join("history"), format!("{:?}", numbers(history))).unwrap();
     model.save_weights(folder.join("weights")).unwrap();
 }
@@ -37,33 +40,87 @@ fn train(folder: &Path) {
 #[test]
 fn trains_in_a_process_of_its_own() {
     if let Some(folder) = std::env::var_os(FOLDER) {
-        train(Path::new(&folder));
+        let folder = Path::new(&folder);
+        let options = options(folder, 25)
+            .probe(Probe::activations("dense*").histogram(5).every(7))
+            .probe(Probe::terms().every(4))
+            .callback(EarlyStopping::on("val_loss").patience(6).restore_best_weights(true))
+            .callback(ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2));
+        train(model(), &data(200), options, folder);
     }
 }
 
-fn start(folder: &Folder) -> Child {
+/// A generator with its critic as a part, each with an optimizer, averages and draws of its own.
+fn gan() -> Model {
+    let hidden = || Dense::new(8).activation("softplus");
+    let made = Sequential::new().add(hidden()).add(BatchNormalization::new()).add(Dense::new(1));
+    let generator = Arc::new(Model::new(made).name("generator").seed(1));
+    let judged = Sequential::new().add(hidden()).add(Dropout::new(0.2)).add(Dense::new(1));
+    let critic = Arc::new(Model::new(judged).name("critic").seed(2));
+    let mut gan = Model::new(generator.clone()).seed(3);
+    gan.add_part(critic.clone());
+    gan.compile((), (), ());
+    let (critic_optimizer, generator_optimizer) = (Adam::new(0.01).beta_1(0.5), RmsProp::new(0.005).clipnorm(1.0));
+    let distances = Mean::new("mean_distance");
+    gan.train_step(move |step, cx| {
+        let real = &step.targets()[0];
+        let mut distance = None;
+        for _ in 0..2 {
+            let noise = cx.random().normal(step.inputs().shape(), 0.0, 1.0);
+            let epsilon = cx.random().uniform(real.shape(), 0.0, 1.0);
+            let fake = generator.apply(&noise, cx).stop_gradient();
+            let between = &epsilon * real + (1.0 - &epsilon) * &fake;
+            let score = critic.apply(&between, cx).sum();
+            let slope = cx.gradients(&score, [&between]).into_tensors().remove(0).unwrap();
+            let apart = critic.apply(real, cx).mean() - critic.apply(&fake, cx).mean();
+            let penalty = 10.0 * (slope.abs() - 1.0).square().mean();
+            let gradients = cx.gradients(&(penalty - &apart), critic.trainable_weights());
+            critic_optimizer.apply(&gradients, cx);
+            distances.update(&apart, cx);
+            distance = Some(apart);
+        }
+        let generator_loss = -critic.apply(&generator.apply(step.inputs(), cx), cx).mean();
+        generator_optimizer.apply(&cx.gradients(&generator_loss, generator.trainable_weights()), cx);
+        cx.add_metric("largest", real.abs().max());
+        Terms::new([("loss", distance.unwrap()), ("generator_loss", generator_loss)])
+    });
+    gan
+}
+
+/// Does nothing as a test of its own.
+#[test]
+fn trains_a_gan_in_a_process_of_its_own() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let folder = Path::new(&folder);
+        let options = options(folder, 15)
+            .callback(EarlyStopping::on("val_loss").patience(10).restore_best_weights(true))
+            .probe(Probe::weights("*critic*kernel").every(5));
+        train(gan(), &data(200), options, folder);
+    }
+}
+
+fn start(test: &str, folder: &Folder) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "killed::trains_in_a_process_of_its_own"]).env(FOLDER, folder.as_ref());
+    command.args(["--exact", test]).env(FOLDER, folder.as_ref());
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-#[test]
-fn a_run_killed_fifty_times_ends_with_the_same_bits() {
-    let most = std::env::var(KILLS).map_or(50, |number| number.parse().expect("a number of kills"));
-    let whole = Folder::new("whole");
+/// Kills the process of a test until it was killed often enough, and starts it again each time.
+fn is_killed(test: &str, name: &str, kills: u32) {
+    let most = std::env::var(KILLS).map_or(kills, |number| number.parse().expect("a number of kills"));
+    let whole = Folder::new(&format!("whole-{name}"));
     let begin = Instant::now();
-    assert!(start(&whole).wait().unwrap().success());
+    assert!(start(test, &whole).wait().unwrap().success());
     // However fast or busy the machine is, kills are spread over what a process does, its start and its end too.
     let time = begin.elapsed();
-    let files = ["history", "weights", "log.csv", "steps.csv"];
-    let result = |folder: &Folder| files.map(|file| fs::read(folder.path(file)).unwrap());
+    let result = |folder: &Folder| FILES.map(|file| fs::read(folder.path(file)).unwrap());
     let expected = result(&whole);
 
     let (mut kills, mut resumed, mut round) = (0_u32, 0, 0);
     while kills < most {
-        let folder = Folder::new(&format!("killed-{round}"));
+        let folder = Folder::new(&format!("killed-{name}-{round}"));
         loop {
-            let mut child = start(&folder);
+            let mut child = start(test, &folder);
             std::thread::sleep(time.mul_f64(f64::from((kills * 37 + round * 11) % 50) / 50.0));
             if child.try_wait().unwrap().is_some() || kills >= most {
                 assert!(child.wait().unwrap().success());
@@ -78,5 +135,15 @@ fn a_run_killed_fifty_times_ends_with_the_same_bits() {
         assert!(!folder.path("run").exists() && !folder.path("run.previous").exists());
         round += 1;
     }
-    assert!(resumed >= 10, "only {resumed} of {kills} kills left something to resume");
+    assert!(5 * resumed >= most, "only {resumed} of {kills} kills left something to resume");
+}
+
+#[test]
+fn a_run_killed_fifty_times_ends_with_the_same_bits() {
+    is_killed("killed::trains_in_a_process_of_its_own", "run", 50);
+}
+
+#[test]
+fn a_gan_killed_ten_times_ends_with_the_same_bits() {
+    is_killed("killed::trains_a_gan_in_a_process_of_its_own", "gan", 10);
 }

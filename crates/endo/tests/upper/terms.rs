@@ -88,7 +88,7 @@ fn terms_of_another_model_stay_out_of_a_step_and_are_warned_of() {
     assert_near(logs.get("loss"), 34.0); // 3^2 + (2 * 3 - 1)^2
     assert_near(first_weight(&model), 2.74); // 3 - 0.01 * (6 + 20)
     let warning = &model.warnings()[0];
-    assert!(warning.contains("`features`") && warning.contains("features/activity"), "{warning}");
+    assert!(warning.contains("`features`") && warning.contains("dense/activity"), "{warning}");
 
     let mut model = perceptual(features, true);
     let logs = model.train_on_batch(&data).unwrap();
