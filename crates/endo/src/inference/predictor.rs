@@ -250,20 +250,15 @@ impl Predictor {
         let inputs = graph.inputs.iter().map(signature).collect();
         let output = |id: &NodeId| Array::try_zeros(&graph.node(*id).shape, graph.node(*id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
-        let key = StepKey {
-            kind: StepKind::Predict,
-            counts: [self.inputs.len(), 0, 0],
-            inputs,
-            weights: Vec::new(),
-            due: Vec::new(),
-            unchecked: false,
-        };
+        let key =
+            StepKey { kind: StepKind::Predict, counts: [self.inputs.len(), 0, 0], inputs, due: Vec::new(), unchecked: false };
         let step = Step {
             key,
             program: Program::new(&graph)?,
             names: OutputNames::default(),
             shown: Vec::new(),
             states: Vec::new(),
+            weights: Vec::new(),
             warned: false,
             draws: graph.occasion.is_some(),
             outputs,

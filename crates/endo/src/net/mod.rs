@@ -72,6 +72,12 @@ pub(crate) struct WeightState {
     pub frozen: bool,
 }
 
+impl WeightState {
+    pub fn of(weight: &Variable) -> Self {
+        Self { trainable: weight.is_trainable(), frozen: weight.is_frozen() }
+    }
+}
+
 /// A model that belongs to another.
 pub(crate) trait Companion: Send + Sync {
     /// Its weights by their names within it.
@@ -299,12 +305,6 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Those of them that its `call` uses.
     pub fn own_trainable_weights(&self) -> Vec<Variable> {
         self.seen().weights.iter().map(|(_, weight)| weight.clone()).filter(Variable::is_trainable).collect()
-    }
-
-    /// What may change its weights.
-    pub fn weight_states(&self) -> Vec<WeightState> {
-        let state = |weight: &Variable| WeightState { trainable: weight.is_trainable(), frozen: weight.is_frozen() };
-        self.weights().iter().map(state).collect()
     }
 
     /// The weight of a name within it; with the name of its outermost layer before it, too.

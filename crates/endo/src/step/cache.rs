@@ -31,8 +31,6 @@ pub(crate) struct StepKey {
     pub counts: [usize; 3],
     /// Their shapes and types.
     pub inputs: Vec<(Shape, DType)>,
-    /// What may change the weights.
-    pub weights: Vec<WeightState>,
     /// What it shows of the model's inside; nothing in most steps.
     pub due: Vec<ProbeRequest>,
     /// Whether it trains on what is not finite.
@@ -41,9 +39,9 @@ pub(crate) struct StepKey {
 
 impl StepKey {
     /// The key of a step on such arrays.
-    pub fn new(kind: StepKind, counts: [usize; 3], inputs: &[&Array], weights: Vec<WeightState>, due: &[ProbeRequest]) -> Self {
+    pub fn new(kind: StepKind, counts: [usize; 3], inputs: &[&Array], due: &[ProbeRequest]) -> Self {
         let inputs = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
-        Self { kind, counts, inputs, weights, due: due.to_vec(), unchecked: false }
+        Self { kind, counts, inputs, due: due.to_vec(), unchecked: false }
     }
 
     /// Whether the step shows this, and can be run on such arrays.
@@ -62,6 +60,8 @@ pub(crate) struct Step {
     pub shown: Vec<ProbeOutput>,
     /// What the model's `call` assigns, other than what metrics add up in.
     pub states: Vec<Variable>,
+    /// What may change the weights that it was traced with, those of other models too.
+    pub weights: Vec<(Variable, WeightState)>,
     /// Whether tracing it gave warnings.
     pub warned: bool,
     /// Whether it draws random numbers for an occasion, which is then the last input of its runs.
@@ -71,19 +71,24 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// Whether what may change its weights is what it was when the step was traced.
+    pub fn is_current(&self) -> bool {
+        self.weights.iter().all(|(weight, state)| WeightState::of(weight) == *state)
+    }
+
     /// Plans a traced step. One that shows something writes and checks nothing: it is run beside the step that does.
     pub fn new(key: StepKey, mut graph: Graph, outputs: StepOutputs, warned: bool) -> Result<Self> {
         if key.kind == StepKind::Predict || !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
         }
-        let StepOutputs { names, shown, states } = outputs;
+        let StepOutputs { names, shown, states, weights } = outputs;
         if !key.due.is_empty() {
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
         let draws = graph.occasion.is_some();
-        Ok(Self { key, program: Program::new(&graph)?, names, shown, states, warned, draws, outputs })
+        Ok(Self { key, program: Program::new(&graph)?, names, shown, states, weights, warned, draws, outputs })
     }
 }
 
@@ -122,6 +127,8 @@ pub(crate) struct StepOutputs {
     pub names: OutputNames,
     /// What layers assign, other than what metrics add up in.
     pub states: Vec<Variable>,
+    /// What may change the weights of the model and those used besides.
+    pub weights: Vec<(Variable, WeightState)>,
     /// Run node by node those after the reported ones; planned all that there are.
     pub shown: Vec<ProbeOutput>,
 }

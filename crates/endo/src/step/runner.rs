@@ -27,7 +27,6 @@ use super::{Batch, Steps, lints};
 pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     steps: &'m Steps<I, O>,
     kind: StepKind,
-    weights: Vec<WeightState>,
     used: Vec<(Arc<Step>, Vec<Array>)>,
     /// What the last eager run has made, its outputs, and the variables that it used.
     eager: (StepOutputs, Vec<Array>, Vec<Variable>),
@@ -57,7 +56,7 @@ const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(steps: &'m Steps<I, O>, kind: StepKind) -> Self {
-        let (eager, weights) = ((StepOutputs::default(), Vec::new(), Vec::new()), steps.net.weight_states());
+        let eager = (StepOutputs::default(), Vec::new(), Vec::new());
         let (used, due) = (Vec::new(), Vec::new());
         let occasion = match kind {
             StepKind::Train => None,
@@ -67,7 +66,6 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Self {
             steps,
             kind,
-            weights,
             used,
             eager,
             last: None,
@@ -224,8 +222,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         if let Some(index) = self.used.iter().position(|(step, _)| self.fits(step, due, counts, inputs.iter().copied())) {
             return Ok(index);
         }
-        let fits =
-            |step: &&Arc<Step>| self.fits(step, due, counts, inputs.iter().copied()) && !(self.deny_warnings && step.warned);
+        let fits = |step: &&Arc<Step>| {
+            self.fits(step, due, counts, inputs.iter().copied()) && step.is_current() && !(self.deny_warnings && step.warned)
+        };
         let known = self.steps.cache.known().iter().find(fits).cloned();
         let step = match known {
             Some(step) => step,
@@ -234,7 +233,6 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
                 self.steps.trace_step(self.request(due, counts), inputs)?
             }
         };
-        self.weights = step.key.weights.clone();
         let outputs = step.outputs.clone();
         self.used.push((step, outputs));
         Ok(self.used.len() - 1)
@@ -242,7 +240,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// Looks anew at which weights may change: callbacks may have frozen some.
     pub fn refresh(&mut self) {
-        self.weights = self.steps.net.weight_states();
+        self.used.retain(|(step, _)| step.is_current());
+        (self.last, self.seen) = (None, None);
         self.replays = true;
     }
 
@@ -259,7 +258,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     fn fits<'b>(&self, step: &Step, due: &[ProbeRequest], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
         let key = &step.key;
-        key.kind == self.kind && key.weights == self.weights && key.unchecked == self.unchecked && key.fits(counts, inputs, due)
+        key.kind == self.kind && key.unchecked == self.unchecked && key.fits(counts, inputs, due)
     }
 }
 
@@ -324,7 +323,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let warned = !warnings.is_empty();
         self.net.warn(warnings);
         let StepRequest { kind, counts, due, unchecked, .. } = request;
-        let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, self.net.weight_states(), due) };
+        let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, due) };
         Ok(self.cache.keep(Step::new(key, graph, made, warned)?))
     }
 
@@ -355,6 +354,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         if kind == StepKind::Predict {
             let outputs = self.predict_step(x, cx);
             cx.trace().keep_writes(&[]);
+            *made.borrow_mut() = StepOutputs { weights: self.weight_states(cx), ..StepOutputs::default() };
             return outputs;
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
@@ -398,9 +398,20 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             // What a step of one's own assigns itself ends with the step.
             cx.trace().keep_writes(&metrics.iter().chain(&states).collect::<Vec<_>>());
         }
-        *made.borrow_mut() = StepOutputs { names: terms.names(), shown, states };
+        *made.borrow_mut() = StepOutputs { names: terms.names(), shown, states, weights: self.weight_states(cx) };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
+    }
+
+    /// What may change the model's weights, and those of other models that the trace has used.
+    fn weight_states(&self, cx: &Context) -> Vec<(Variable, WeightState)> {
+        let mut weights = self.net.weights();
+        for used in cx.used_weights() {
+            if !weights.contains(&used.variable) {
+                weights.push(used.variable.clone());
+            }
+        }
+        weights.into_iter().map(|weight| (weight.clone(), WeightState::of(&weight))).collect()
     }
 
     /// What a prediction computes, while traced.

@@ -292,3 +292,28 @@ fn a_weight_of_another_model_is_read_and_not_taken() {
     assert_near(Some(model.weights()[0].value().get(0)), 1.4);
     assert!(model.weight("other/kernel").is_none() && model.weight("dense/kernel").is_some());
 }
+
+#[test]
+fn a_model_that_a_step_applies_is_frozen_from_the_next_fit_on() {
+    let critic = Arc::new(Model::new(line(2.0)).name("critic"));
+    critic.build([1, 1]).unwrap();
+    let (part, optimizer) = (critic.clone(), Sgd::new(0.1));
+    let mut model: Model = Model::new(BatchNormalization::new());
+    model.compile((), (), ());
+    model.train_step(move |step, cx| {
+        let score = part.apply(&step.apply(step.inputs(), cx), cx).square().mean();
+        let trained = part.trainable_weights();
+        if !trained.is_empty() {
+            let gradients = cx.gradients(&score, trained);
+            optimizer.apply(&gradients, cx);
+        }
+        Terms::new([("score", score)])
+    });
+    let data = Dataset::inputs_only([[1.0_f32], [3.0]]).unwrap();
+    model.fit(&data, Fit::epochs(1)).unwrap();
+    let moved = critic.weights()[0].value();
+    assert!(moved.get(0) < 2.0);
+    critic.freeze();
+    model.fit(&data, Fit::epochs(1)).unwrap();
+    assert_eq!(critic.weights()[0].value(), moved);
+}

@@ -80,7 +80,7 @@ impl Beside {
         if self.known.len() >= KEPT {
             self.known.remove(0);
         }
-        let key = StepKey::new(StepKind::Train, counts, &inputs, Vec::new(), due);
+        let key = StepKey::new(StepKind::Train, counts, &inputs, due);
         let (made, missing) = found.into_inner();
         self.known.push(Known { function: id, step: Step::new(key, graph, made, false)?, missing });
         Ok(self.known.len() - 1)
