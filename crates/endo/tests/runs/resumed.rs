@@ -199,7 +199,7 @@ fn a_run_with_another_optimizer_seed_probe_or_other_numbers_is_refused() {
         |model: Model, data: &Dataset, probe: Probe| fit_of(model, &folder, data, 9, probe).unwrap_err().message().to_string();
     let mut other = model();
     other.compile("sgd", "mse", ["mae"]);
-    let expected = "the saved run is of another model, optimizer or metrics: it has a value of `dense";
+    let expected = "the saved run is of another model, optimizer or metrics: it has a value of `batch_normalization";
     assert!(message(other, &train, probe()).starts_with(expected));
     let mut other = model();
     other.compile(Nadam::new(0.02).clipnorm(1.0).use_ema(true), "mse", ["mae"]);
