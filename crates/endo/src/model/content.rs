@@ -8,7 +8,7 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
-use crate::net::{Part, Structure, Summary};
+use crate::net::{ModelLayer, Structure, Summary};
 use crate::shape::Shape;
 use crate::variable::Variable;
 
@@ -45,7 +45,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///
     /// # Errors
     /// If there is no such layer, with the one that is probably meant, or there are several; before the model has seen an input.
-    pub fn layer(&self, path: &str) -> Result<Part> {
+    pub fn layer(&self, path: &str) -> Result<ModelLayer> {
         self.steps.net.layer(path)
     }
 

@@ -6,8 +6,8 @@ mod added;
 pub(crate) mod checksum;
 mod inner_outputs;
 mod metrics;
+mod model_layer;
 mod names;
-mod parts;
 pub(crate) mod saved;
 pub(crate) mod sealed;
 mod structure;
@@ -36,8 +36,8 @@ use crate::variable::Variable;
 
 use added::AddedLoss;
 
+pub use model_layer::ModelLayer;
 pub(crate) use names::{distinct, first, short_names};
-pub use parts::Part;
 pub use saved::Saved;
 pub use structure::{Structure, TermRecord};
 pub use summary::Summary;
@@ -331,7 +331,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// Overwrites all weights, or none if one does not fit.
     pub fn set_weights(&self, values: &[Array]) -> Result<()> {
-        parts::set(&self.weights(), values, "the model")
+        model_layer::set(&self.weights(), values, "the model")
     }
 
     /// The outputs' names: those of the layers that made them.

@@ -1,6 +1,6 @@
 //! Parts of a net by path: its layers with all that is below them.
 //!
-//! In: a path, or a pattern of paths. Out: [`Part`], whose weights can be listed, frozen and set.
+//! In: a path, or a pattern of paths. Out: [`ModelLayer`], whose weights can be listed, frozen and set.
 
 use std::fmt;
 
@@ -30,13 +30,13 @@ use super::Net;
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct ModelLayer {
     path: String,
     kind: String,
     weights: Vec<Variable>,
 }
 
-impl Part {
+impl ModelLayer {
     /// Its path within the model.
     pub fn path(&self) -> &str {
         &self.path
@@ -81,7 +81,7 @@ impl Part {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for ModelLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.path, self.kind)
     }
@@ -100,7 +100,7 @@ pub(super) fn set(variables: &[Variable], values: &[Array], whose: &str) -> Resu
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// The layer of a path, whole or by its shorter names.
-    pub fn layer(&self, path: &str) -> Result<Part> {
+    pub fn layer(&self, path: &str) -> Result<ModelLayer> {
         let layers = self.layers();
         self.require_layers(&layers)?;
         let found: Vec<&LayerRecord> = match layers.iter().find(|layer| layer.path == path) {
@@ -162,11 +162,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
 }
 
 /// A layer with the weights of all below it.
-fn part(layer: &LayerRecord, layers: &[LayerRecord]) -> Part {
+fn part(layer: &LayerRecord, layers: &[LayerRecord]) -> ModelLayer {
     let below = format!("{}/", layer.path);
     let mut weights: Vec<Variable> = Vec::new();
     for known in layers.iter().filter(|known| known.path == layer.path || known.path.starts_with(&below)) {
         weights.extend(known.weights.iter().cloned());
     }
-    Part { path: layer.path.clone(), kind: layer.kind.clone(), weights }
+    ModelLayer { path: layer.path.clone(), kind: layer.kind.clone(), weights }
 }
