@@ -91,7 +91,7 @@ impl Variable {
         self.0.id
     }
 
-    /// Its name: for a weight the path of its layer and its own, as in `"dense/kernel"`.
+    /// Its name: for a weight the path of its layer within its model and its own, as in `"dense/kernel"`.
     pub fn name(&self) -> &str {
         &self.0.name
     }

@@ -125,7 +125,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Ok(())
     }
 
-    /// The weight of a name: its path with or without the first part, `"dense/kernel"`.
+    /// The weight of a name within the model, `"dense/kernel"`; the name of the outermost layer may stand before it.
     pub fn weight(&self, name: &str) -> Option<Variable> {
         self.steps.net.weight(name)
     }

@@ -197,7 +197,7 @@ impl<'a> Fit<'a> {
     /// });
     /// model.compile("sgd", "mse", ());
     /// let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
-    /// assert!(error.message().starts_with("the loss does not depend on `lambda/aside/kernel`"));
+    /// assert!(error.message().starts_with("the loss does not depend on `aside/kernel`"));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[must_use]
