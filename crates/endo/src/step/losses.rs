@@ -16,6 +16,28 @@ use super::outputs::PlacedLoss;
 use super::{Steps, Terms};
 
 impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
+    /// One value for each sample as a scalar, with the sample weights if there are any, as a compiled loss has it: the weighted sum over
+    /// the number of samples.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let mut model = Model::new(Dense::new(1));
+    /// # model.compile("sgd", (), ());
+    /// model.train_step(|step, cx| {
+    ///     let errors = mean_absolute_error(&step.targets()[0], &step.apply(step.inputs(), cx));
+    ///     let terms = Terms::new([("errors", step.weighted_mean(&errors))]);
+    ///     step.minimize(&terms, cx);
+    ///     terms
+    /// });
+    /// # let data = Dataset::new([[0.0_f32], [0.0]], [[2.0_f32], [4.0]])?.with_sample_weight([1.0_f32, 3.0])?;
+    /// # assert_eq!(model.evaluate(&data)?.get("errors"), Some((2.0 + 3.0 * 4.0) / 2.0));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn weighted_mean(&self, per_sample: &Tensor) -> Tensor {
+        Reduction::SumOverBatchSize.apply(per_sample, self.sample_weights.first(), None)
+    }
+
     /// Every term of the loss: the compiled ones of these outputs, those that the model has added in this step so far, and the
     /// penalties.
     #[track_caller]
