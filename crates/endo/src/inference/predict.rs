@@ -42,7 +42,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     #[track_caller]
     fn predict_arrays(&self, call: u64, inputs: &[Array]) -> Result<Vec<Array>> {
-        predict(&mut Runner::new(self, StepKind::Predict), inputs, Occasion::predict(call), &self.pool)
+        let mut runner = Runner::new(self, StepKind::Predict);
+        let predictions = predict(&mut runner, inputs, Occasion::predict(call), &self.pool);
+        runner.end_carrying()?;
+        predictions
     }
 
     fn next_call(&self) -> u64 {
@@ -56,7 +59,7 @@ pub(super) trait Part {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]>;
 
-    /// The step that runs for such rows, for any thread; none where all runs are eager.
+    /// The step that runs for such rows, for any thread; none where all runs are eager, or each goes on from the one before.
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>>;
 }
@@ -71,7 +74,8 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
 
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>> {
-        Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })
+        let step = Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
+        Ok(step.filter(|step| step.states.is_empty()))
     }
 }
 

@@ -78,7 +78,7 @@ impl Step {
 
     /// Plans a traced step. One that shows something writes and checks nothing: it is run beside the step that does.
     pub fn new(key: StepKey, mut graph: Graph, outputs: StepOutputs, warned: bool) -> Result<Self> {
-        if key.kind == StepKind::Predict || !key.due.is_empty() {
+        if !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
         }
         let StepOutputs { names, shown, states, weights } = outputs;

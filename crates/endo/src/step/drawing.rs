@@ -106,6 +106,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         self.tracing(request, inputs, Vec::new()).0.variables(inputs, self.closure(request, &made))
     }
 
+    /// What the model's `call` assigns in a step, other than what metrics add up in, found in the same way.
+    #[track_caller]
+    pub(super) fn states_of(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Vec<Variable>> {
+        let made = RefCell::new(StepOutputs::default());
+        self.tracing(request, inputs, Vec::new()).0.variables(inputs, self.closure(request, &made))?;
+        Ok(made.into_inner().states)
+    }
+
     /// The draws of a step that do not belong to rows although they are as long. A step that cannot be traced for other rows has none.
     #[track_caller]
     fn shared_draws(&self, request: StepRequest<'_>, inputs: &[&Array], log: &DrawLog) -> Vec<Draw> {

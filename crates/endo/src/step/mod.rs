@@ -19,12 +19,13 @@ pub(crate) mod probe_request;
 mod runner;
 mod saturation;
 pub(crate) mod show;
+mod states;
 mod targets;
 mod term_products;
 mod terms;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
@@ -45,6 +46,7 @@ pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLo
 pub(crate) use outputs::ClassWeights;
 pub use outputs::{Output, OutputLosses};
 pub(crate) use runner::{Runner, conclude};
+pub(crate) use states::States;
 pub use terms::Terms;
 
 /// A net with what its steps are made of, and the steps that were traced.
@@ -58,6 +60,8 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     /// Whether steps are run node by node.
     pub eager: bool,
     pub pool: Pool,
+    /// Held while a prediction carries on what `call` assigns.
+    pub carrying: Mutex<()>,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub epochs: AtomicUsize,
     /// The number of the next call of `predict`: what its random numbers follow. It is no variable, as predicting changes none.
@@ -74,6 +78,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             cache: StepCache::default(),
             eager: false,
             pool: Pool::default(),
+            carrying: Mutex::default(),
             epochs: AtomicUsize::new(0),
             predict_calls: AtomicU64::new(0),
         }

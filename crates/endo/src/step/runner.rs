@@ -3,7 +3,7 @@
 //! In: a batch. Out: the total loss and each of its terms. Steps are traced once for every shape of batch.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use crate::array::Array;
 use crate::data::Dataset;
@@ -20,7 +20,7 @@ use super::cache::{OutputNames, Step, StepKey, StepKind, StepOutputs};
 use super::drawing::{DrawsSeen, StepRequest};
 use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
 use super::show::{ProbeView, ProbedStep};
-use super::{Batch, Steps, lints};
+use super::{Batch, States, Steps, lints};
 
 /// The steps of one kind that a loop runs, with the arrays that they write to: after the first step of a shape nothing is
 /// allocated.
@@ -41,6 +41,8 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// How steps that draw are told of it, once one has been.
     told: Option<Array>,
     draws_seen: DrawsSeen,
+    /// What a prediction has carried on, with the right to do so.
+    carried: Option<(States, MutexGuard<'m, ()>)>,
     /// Whether the last run traced a step.
     traced: bool,
     /// Whether a warning is an error, before anything is run.
@@ -74,6 +76,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             occasion,
             told: None,
             draws_seen: DrawsSeen::default(),
+            carried: None,
             traced: false,
             deny_warnings: false,
             unchecked: false,
@@ -153,11 +156,27 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         if let Some(step) = self.step(batch)? {
             return Ok(step.states.clone());
         }
-        let mut all = self.variables(batch)?;
-        // What metrics add up in may be made by the trace.
-        let totals: Vec<Variable> = self.steps.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
-        all.retain(|variable| !totals.contains(variable));
-        Ok(all)
+        self.assigned_eagerly(batch.counts(), &batch.arrays().collect::<Vec<_>>())
+    }
+
+    /// The same of a step that is run node by node.
+    #[track_caller]
+    fn assigned_eagerly(&self, counts: [usize; 3], arrays: &[&Array]) -> Result<Vec<Variable>> {
+        self.steps.states_of(self.request(&[], counts), arrays)
+    }
+
+    /// Keeps what the next prediction assigns, before it is run.
+    fn carry(&mut self, states: Vec<Variable>) {
+        if !states.is_empty() {
+            let steps = self.steps;
+            let alone = || steps.carrying.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            self.carried.get_or_insert_with(|| (States::default(), alone())).0.keep(states);
+        }
+    }
+
+    /// Puts back what predictions have assigned.
+    pub fn end_carrying(&mut self) -> Result<()> {
+        self.carried.take().map_or(Ok(()), |(states, _alone)| states.restore())
     }
 
     /// Whether this loop has run the step of such a batch before.
@@ -168,6 +187,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     #[track_caller]
     fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
+            if self.kind == StepKind::Predict && self.carried.is_none() {
+                let states = self.assigned_eagerly(counts, inputs)?;
+                self.carry(states);
+            }
             let called = Called { input: &|index| name(counts, index), rows };
             let mut seen = std::mem::take(&mut self.draws_seen);
             let result = self.steps.run_nodes(self.request(&self.due, counts), inputs, called, &mut seen);
@@ -180,6 +203,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.seen = None;
         let main = self.find(&[], counts, inputs)?;
         self.last = Some(main);
+        if self.kind == StepKind::Predict {
+            self.carry(self.used[main].0.states.clone());
+        }
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.
             self.used[main].0.program.lay_out()?;
@@ -353,8 +379,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == StepKind::Predict {
             let outputs = self.predict_step(x, cx);
-            cx.trace().keep_writes(&[]);
-            *made.borrow_mut() = StepOutputs { weights: self.weight_states(cx), ..StepOutputs::default() };
+            let states = self.assigned_states(cx);
+            cx.trace().keep_writes(&states.iter().collect::<Vec<_>>());
+            *made.borrow_mut() = StepOutputs { states, weights: self.weight_states(cx), ..StepOutputs::default() };
             return outputs;
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
@@ -393,7 +420,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
         }
         let metrics = self.metrics().into_iter().flat_map(|(_, metric)| metric.variables()).collect::<Vec<_>>();
-        let states: Vec<Variable> = cx.assigned_by_layers().iter().filter(|state| !metrics.contains(state)).cloned().collect();
+        let states = self.assigned_states(cx);
         if !is_training {
             // What a step of one's own assigns itself ends with the step.
             cx.trace().keep_writes(&metrics.iter().chain(&states).collect::<Vec<_>>());
@@ -401,6 +428,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         *made.borrow_mut() = StepOutputs { names: terms.names(), shown, states, weights: self.weight_states(cx) };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
+    }
+
+    /// What layers have assigned, other than what metrics add up in.
+    fn assigned_states(&self, cx: &Context) -> Vec<Variable> {
+        let held = cx.held_metrics().iter().flat_map(|metric| (metric.variables)());
+        let known = self.metrics().into_iter().flat_map(|(_, metric)| metric.variables());
+        let totals: Vec<Variable> = held.chain(known).collect();
+        cx.assigned_by_layers().iter().filter(|state| !totals.contains(state)).cloned().collect()
     }
 
     /// What may change the model's weights, and those of other models that the trace has used.

@@ -4,13 +4,11 @@
 
 use std::borrow::Cow;
 
-use crate::array::Array;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{Occasion, Tree};
 use crate::step::cache::StepKind;
-use crate::step::{BatchBuffers, Runner, Steps};
-use crate::variable::Variable;
+use crate::step::{BatchBuffers, Runner, States, Steps};
 
 use super::Ledger;
 use super::history::{Logs, Sums};
@@ -56,26 +54,6 @@ fn test_batches<I: Tree, O: Tree>(
         sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
     }
     Ok(sums)
-}
-
-/// What a model's `call` assigns: it goes from batch to batch, and is afterwards what it was before.
-#[derive(Default)]
-struct States(Vec<(Variable, Array)>);
-
-impl States {
-    /// Keeps the values of variables that were not seen before.
-    fn keep(&mut self, variables: Vec<Variable>) {
-        for variable in variables {
-            if self.0.iter().all(|(known, _)| *known != variable) {
-                let value = variable.value();
-                self.0.push((variable, value));
-            }
-        }
-    }
-
-    fn restore(self) -> Result<()> {
-        self.0.iter().try_for_each(|(variable, value)| variable.set(value))
-    }
 }
 
 /// What is reported of data: the loss, its terms and all metrics.

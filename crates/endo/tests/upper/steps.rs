@@ -231,3 +231,16 @@ fn a_metric_called_loss_in_a_step_is_the_loss_that_is_reported() {
     let history = model.fit(&pair(), Fit::epochs(1)).unwrap();
     assert_eq!((history.last("loss"), history.last("loss_1"), history.last("energy")), (Some(20.0), None, Some(5.0)));
 }
+
+#[test]
+fn a_prediction_carries_state_from_part_to_part_and_leaves_it() {
+    for eager in [false, true] {
+        let model = Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
+        let x = Array::zeros([600, 1], DType::F32); // parts of 256, 256 and 88 rows
+        for _ in 0..2 {
+            let y = model.predict(&x).unwrap();
+            assert_eq!([0, 255, 256, 511, 512, 599].map(|row| y.get(row)), [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]);
+        }
+        assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
+    }
+}
