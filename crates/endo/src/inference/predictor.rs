@@ -17,6 +17,7 @@ use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
 use crate::net::sealed::Unsealed;
 use crate::ops;
+use crate::step::BatchCounts;
 use crate::step::cache::{OutputNames, Step, StepCache, StepKey, StepKind};
 use crate::trace::{Program, TensorSpec};
 use crate::variable::Variable;
@@ -250,8 +251,8 @@ impl Predictor {
         let inputs = graph.inputs.iter().map(signature).collect();
         let output = |id: &NodeId| Array::try_zeros(&graph.node(*id).shape, graph.node(*id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
-        let key =
-            StepKey { kind: StepKind::Predict, counts: [self.inputs.len(), 0, 0], inputs, due: Vec::new(), unchecked: false };
+        let counts = BatchCounts::of_inputs(self.inputs.len());
+        let key = StepKey { kind: StepKind::Predict, counts, inputs, due: Vec::new(), unchecked: false };
         let step = Step {
             key,
             program: Program::new(&graph)?,

@@ -123,6 +123,7 @@ pub trait Metric: Send + Sync {
 
     /// Has the metric reported under its name when a layer holds it as a field and updates it in `call`. The metrics of this
     /// library do so in `update`; one of your own says `self.report(cx)` there. Clones must share their variables.
+    #[track_caller]
     fn report(&self, cx: &mut Context)
     where
         Self: Clone + Sized + 'static,

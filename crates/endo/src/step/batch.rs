@@ -31,8 +31,28 @@ impl<'a> Batch<'a> {
         self.inputs.iter().chain(self.targets).chain(self.weights)
     }
 
-    pub fn counts(&self) -> [usize; 3] {
-        [self.inputs.len(), self.targets.len(), self.weights.len()]
+    pub fn counts(&self) -> BatchCounts {
+        BatchCounts { inputs: self.inputs.len(), targets: self.targets.len(), weights: self.weights.len() }
+    }
+}
+
+/// How many arrays of each kind a batch has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct BatchCounts {
+    pub inputs: usize,
+    pub targets: usize,
+    pub weights: usize,
+}
+
+impl BatchCounts {
+    /// Of a batch of inputs alone.
+    pub fn of_inputs(inputs: usize) -> Self {
+        Self { inputs, targets: 0, weights: 0 }
+    }
+
+    /// Of all kinds together.
+    pub fn total(self) -> usize {
+        self.inputs + self.targets + self.weights
     }
 }
 

@@ -13,6 +13,7 @@ use crate::shape::Shape;
 use crate::trace::Program;
 use crate::variable::Variable;
 
+use super::batch::BatchCounts;
 use super::probe_request::{ProbeOutput, ProbeRequest};
 
 /// What a step does with a batch.
@@ -27,8 +28,7 @@ pub(crate) enum StepKind {
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct StepKey {
     pub kind: StepKind,
-    /// How many inputs, targets and weights a batch has.
-    pub counts: [usize; 3],
+    pub counts: BatchCounts,
     /// Their shapes and types.
     pub inputs: Vec<(Shape, DType)>,
     /// What it shows of the model's inside; nothing in most steps.
@@ -39,13 +39,13 @@ pub(crate) struct StepKey {
 
 impl StepKey {
     /// The key of a step on such arrays.
-    pub fn new(kind: StepKind, counts: [usize; 3], inputs: &[&Array], due: &[ProbeRequest]) -> Self {
+    pub fn new(kind: StepKind, counts: BatchCounts, inputs: &[&Array], due: &[ProbeRequest]) -> Self {
         let inputs = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         Self { kind, counts, inputs, due: due.to_vec(), unchecked: false }
     }
 
     /// Whether the step shows this, and can be run on such arrays.
-    pub fn fits<'b>(&self, counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>, due: &[ProbeRequest]) -> bool {
+    pub fn fits<'b>(&self, counts: BatchCounts, inputs: impl Iterator<Item = &'b Array>, due: &[ProbeRequest]) -> bool {
         let same = |((shape, dtype), input): (&(Shape, DType), &Array)| shape == input.shape() && *dtype == input.dtype();
         self.counts == counts && self.due == due && self.inputs.iter().zip(inputs).all(same)
     }

@@ -16,6 +16,7 @@ use crate::trace::replay::Called;
 use crate::variable::Variable;
 
 use super::Steps;
+use super::batch::BatchCounts;
 use super::cache::{StepKind, StepOutputs};
 use super::probe_request::ProbeRequest;
 use super::runner::conclude;
@@ -24,8 +25,7 @@ use super::runner::conclude;
 #[derive(Clone, Copy)]
 pub(super) struct StepRequest<'a> {
     pub kind: StepKind,
-    /// How many inputs, targets and weights a batch has.
-    pub counts: [usize; 3],
+    pub counts: BatchCounts,
     /// What it shows of the model's inside.
     pub due: &'a [ProbeRequest],
     /// What random numbers are drawn for; none in training.

@@ -40,7 +40,7 @@ use cache::StepCache;
 pub(crate) use compiled::Compiled;
 
 pub use balance::Balance;
-pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers};
+pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers, BatchCounts};
 pub use batch_step::{BatchStep, PredictStep};
 pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses};
 pub(crate) use outputs::ClassWeights;

@@ -15,6 +15,7 @@ use crate::trace::replay::{Called, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
+use super::batch::BatchCounts;
 use super::batch_step::{BatchStep, PredictStep};
 use super::cache::{OutputNames, Step, StepKey, StepKind, StepOutputs};
 use super::drawing::{DrawsSeen, StepRequest};
@@ -114,7 +115,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     #[track_caller]
     pub fn run(&mut self, batch: Batch<'_>) -> Result<()> {
         let counts = batch.counts();
-        let count = counts.iter().sum::<usize>();
+        let count = counts.total();
         if count > ARRAYS {
             let arrays: Vec<&Array> = batch.arrays().collect();
             return self.run_arrays(counts, &arrays, batch.rows);
@@ -161,7 +162,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// The same of a step that is run node by node.
     #[track_caller]
-    fn assigned_eagerly(&self, counts: [usize; 3], arrays: &[&Array]) -> Result<Vec<Variable>> {
+    fn assigned_eagerly(&self, counts: BatchCounts, arrays: &[&Array]) -> Result<Vec<Variable>> {
         self.steps.states_of(self.request(&[], counts), arrays)
     }
 
@@ -185,7 +186,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     }
 
     #[track_caller]
-    fn run_arrays(&mut self, counts: [usize; 3], inputs: &[&Array], rows: &[usize]) -> Result<()> {
+    fn run_arrays(&mut self, counts: BatchCounts, inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
             if self.kind == StepKind::Predict && self.carried.is_none() {
                 let states = self.assigned_eagerly(counts, inputs)?;
@@ -237,14 +238,14 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     }
 
     /// What is traced for such a batch, to show this.
-    fn request<'a>(&self, due: &'a [ProbeRequest], counts: [usize; 3]) -> StepRequest<'a> {
+    fn request<'a>(&self, due: &'a [ProbeRequest], counts: BatchCounts) -> StepRequest<'a> {
         let Self { kind, occasion, deny_warnings, unchecked, .. } = *self;
         StepRequest { kind, counts, due, occasion, deny_warnings, unchecked }
     }
 
     /// The place among the steps used of the one for such a batch that shows this, traced if there is none.
     #[track_caller]
-    fn find(&mut self, due: &[ProbeRequest], counts: [usize; 3], inputs: &[&Array]) -> Result<usize> {
+    fn find(&mut self, due: &[ProbeRequest], counts: BatchCounts, inputs: &[&Array]) -> Result<usize> {
         if let Some(index) = self.used.iter().position(|(step, _)| self.fits(step, due, counts, inputs.iter().copied())) {
             return Ok(index);
         }
@@ -282,7 +283,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok(Some(self.used[index].0.clone()))
     }
 
-    fn fits<'b>(&self, step: &Step, due: &[ProbeRequest], counts: [usize; 3], inputs: impl Iterator<Item = &'b Array>) -> bool {
+    fn fits<'b>(&self, step: &Step, due: &[ProbeRequest], counts: BatchCounts, inputs: impl Iterator<Item = &'b Array>) -> bool {
         let key = &step.key;
         key.kind == self.kind && key.unchecked == self.unchecked && key.fits(counts, inputs, due)
     }
@@ -316,10 +317,10 @@ pub(crate) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
     }
 }
 
-/// What an array of a batch is called, given how many inputs, targets and weights there are.
-fn name(counts: [usize; 3], index: usize) -> String {
-    let kinds = ["inputs", "targets", "sample_weight"].into_iter().zip(counts);
-    let mut names = kinds.flat_map(|(kind, count)| {
+/// What an array of a batch is called.
+fn name(counts: BatchCounts, index: usize) -> String {
+    let kinds = [("inputs", counts.inputs), ("targets", counts.targets), ("sample_weight", counts.weights)];
+    let mut names = kinds.into_iter().flat_map(|(kind, count)| {
         (0..count).map(move |place| if count == 1 { kind.to_string() } else { format!("{kind} {place}") })
     });
     names.nth(index).unwrap_or_default()
@@ -357,7 +358,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn explain(&self, step: &Step, request: StepRequest<'_>, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
         let counts = request.counts;
-        let retraced = self.trace(request, &inputs[..counts.iter().sum()]);
+        let retraced = self.trace(request, &inputs[..counts.total()]);
         let called = Called { input: &|index| name(counts, index), rows };
         let replay = Replay { inputs, called, pool: &self.pool };
         step.program.explain(check, retraced.map(|(graph, ..)| graph), &replay)
@@ -368,14 +369,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub(super) fn step(
         &self,
         kind: StepKind,
-        counts: [usize; 3],
+        counts: BatchCounts,
         tensors: &[Tensor],
         cx: &mut Context,
         due: &[ProbeRequest],
         made: &RefCell<StepOutputs>,
     ) -> Vec<Tensor> {
-        let (inputs, rest) = tensors.split_at(counts[0]);
-        let (targets, weights) = rest.split_at(counts[1]);
+        let (inputs, rest) = tensors.split_at(counts.inputs);
+        let (targets, weights) = rest.split_at(counts.targets);
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == StepKind::Predict {
             let outputs = self.predict_step(x, cx);

@@ -139,14 +139,14 @@ impl Context {
     }
 
     /// The path of a layer as the outermost model calls it when it is applied alone: the same whatever else the trace applies. Terms
-    /// that a model adds outside all of its layers have the path of its outermost one.
+    /// that a part of a model adds outside all of its layers have the path of its outermost one; those of the model itself have none.
     pub(super) fn own_path(&self, path: &str) -> String {
         let models = self.models.borrow();
-        let innermost_root = models.last().and_then(|model| model.root.as_deref()).filter(|root| !path.starts_with(root));
-        let path = innermost_root.unwrap_or(path);
-        match models.first() {
-            Some(outermost) => joined(&[&outermost.natural, outermost.within(path)]),
-            None => path.to_string(),
+        let root = models.last().and_then(|model| model.root.as_deref());
+        match (root.filter(|root| !path.starts_with(root)), &models[..]) {
+            (None, [outermost, ..]) => joined(&[&outermost.natural, outermost.within(path)]),
+            (Some(root), [outermost, _, ..]) => joined(&[&outermost.natural, outermost.within(root)]),
+            _ => path.to_string(),
         }
     }
 

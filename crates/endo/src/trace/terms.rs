@@ -322,6 +322,7 @@ impl Context {
 
     /// Notes a metric that the layer being applied updates, or a step of one's own; in other functions a metric outside all layers is
     /// the loop's own, and nothing is noted.
+    #[track_caller]
     pub(crate) fn hold_metric(&mut self, metric: HeldMetric) {
         let is_outside = self.is_outside();
         if is_outside && !self.is_step {
@@ -329,10 +330,17 @@ impl Context {
         }
         // A step of one's own may say itself what is reported as `loss`.
         if let Some(error) = reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss") {
-            return self.trace.record(error);
+            return self.trace.record(error.at(Location::caller()));
         }
-        if self.held.iter().all(|known| known.name != metric.name) {
-            self.held.push(HeldMetric { is_outside, ..metric });
+        match self.held.iter().find(|known| known.name == metric.name) {
+            // A metric's clones share its variables.
+            Some(known) if (known.variables)() == (metric.variables)() => {}
+            Some(_) => {
+                let message = format!("two metrics that are updated in one call are called `{}`", metric.name);
+                let error = Error::new(ErrorKind::Argument, message).help("give each a name of its own");
+                self.trace.record(error.at(Location::caller()));
+            }
+            None => self.held.push(HeldMetric { is_outside, ..metric }),
         }
     }
 

@@ -9,6 +9,14 @@ use super::history::Ledger;
 use super::probes::series::Series;
 use super::state::State;
 
+/// Which step of a training.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct StepAt {
+    /// Its number, counted from 0 over all epochs.
+    pub step: usize,
+    pub epoch: usize,
+}
+
 /// The terms of the loss of one step ([`Fit::record_steps`](super::Fit::record_steps)): of its batch alone, no mean over an epoch.
 ///
 /// ```
@@ -89,8 +97,8 @@ impl StepLog {
         }
     }
 
-    /// Takes the terms at `[step, epoch]`, if that step is one to be recorded and its terms are known.
-    pub fn take(&mut self, [step, epoch]: [usize; 2], batch: &BatchLedger) {
+    /// Takes the terms of a step, if that step is one to be recorded and its terms are known.
+    pub fn take(&mut self, StepAt { step, epoch }: StepAt, batch: &BatchLedger) {
         if let Some(ledger) = batch.get().filter(|_| self.every.is_some_and(|every| step.is_multiple_of(every))) {
             self.series.push(StepRecord { step, epoch, ledger: ledger.clone() });
         }
@@ -102,7 +110,7 @@ impl StepLog {
     }
 
     pub fn state(&self) -> State {
-        let ([seen, stride], records) = self.series.parts();
+        let (seen, stride, records) = self.series.parts();
         let counts = [self.every.unwrap_or(0), seen, stride, records.len()].map(|count| count as f64);
         let mut state = State::new().with("counts", counts);
         let numbered = records.iter().enumerate();
@@ -129,7 +137,7 @@ impl StepLog {
             Ok(record)
         };
         let records = counted_rows(&state.part("records"), count)?.into_iter().map(record).collect::<Result<_>>()?;
-        self.series = Series::from_parts([seen, stride], records).ok_or_else(|| uneven(state, "counts"))?;
+        self.series = Series::from_parts(seen, stride, records).ok_or_else(|| uneven(state, "counts"))?;
         Ok(())
     }
 }
@@ -162,10 +170,10 @@ mod tests {
         let mut known = terms(&["main", "size"], &[3.0, 1.0, 2.0, 9.0]);
         assert_eq!(known.get().unwrap().to_string(), "main 1.000 + size 2.000 = loss 3.000");
         let mut log = StepLog { every: Some(2), ..StepLog::default() };
-        (0..4).for_each(|step| log.take([step, 0], &known));
+        (0..4).for_each(|step| log.take(StepAt { step, epoch: 0 }, &known));
         known.clear();
         assert_eq!(known.get(), None);
-        log.take([4, 0], &known);
+        log.take(StepAt { step: 4, epoch: 0 }, &known);
         assert_eq!(log.finish().iter().map(|record| record.step).collect::<Vec<_>>(), [0, 2]);
     }
 
@@ -175,8 +183,8 @@ mod tests {
             for step in from..to {
                 let third = step as f64 / 3.0;
                 match step % 7 == 0 {
-                    true => log.take([step, step / 100], &terms(&["main", "a/b"], &[third, 0.1, third])),
-                    false => log.take([step, step / 100], &terms(&["main"], &[third, third])),
+                    true => log.take(StepAt { step, epoch: step / 100 }, &terms(&["main", "a/b"], &[third, 0.1, third])),
+                    false => log.take(StepAt { step, epoch: step / 100 }, &terms(&["main"], &[third, third])),
                 }
             }
         };

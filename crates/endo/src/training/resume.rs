@@ -10,7 +10,7 @@ use crate::variable::Variable;
 
 use super::columns::{logs_from, logs_state};
 use super::history::{History, Sums};
-use super::run::Run;
+use super::run::{Counted, Run};
 use super::state::{LAYER_IN_NAMES, State};
 
 impl<I: Tree, O: Tree> Run<'_, I, O> {
@@ -47,14 +47,16 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     fn state(&mut self) -> State {
         let identity = self.identity_state();
         let steps = self.steps;
-        let counts = || [steps.epochs.load(Ordering::Relaxed), steps.predict_calls.load(Ordering::Relaxed) as usize];
-        let [trained, predict_calls] = self.resumed.unwrap_or_else(counts).map(|count| count as f64);
+        let counted = self.resumed.unwrap_or_else(|| Counted {
+            epochs: steps.epochs.load(Ordering::Relaxed),
+            predict_calls: steps.predict_calls.load(Ordering::Relaxed),
+        });
         // Between epochs metrics still have their results; the next epoch begins by resetting them.
         let reset = if self.current.begun { Vec::new() } else { self.metric_variables() };
         let mut state = State::new()
             .with("epochs", self.epoch() as f64)
-            .with("model_epochs", trained)
-            .with("predict_calls", predict_calls)
+            .with("model_epochs", counted.epochs as f64)
+            .with("predict_calls", counted.predict_calls as f64)
             .with("usual", self.usual)
             .with("begun", self.current.begun)
             .with("batches", self.current.batches as f64)
@@ -82,12 +84,12 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// them as they were. All that is saved is known then, the metrics of the loop too.
     #[track_caller]
     pub(super) fn prepare(&mut self) -> Result<()> {
-        let Some([epochs, predict_calls]) = self.resumed.take() else { return Ok(()) };
+        let Some(Counted { epochs, predict_calls }) = self.resumed.take() else { return Ok(()) };
         if self.usual {
             self.prepare_steps().inspect_err(|_| self.kept.undo())?;
         }
         self.steps.epochs.store(epochs, Ordering::Relaxed);
-        self.steps.predict_calls.store(predict_calls as u64, Ordering::Relaxed);
+        self.steps.predict_calls.store(predict_calls, Ordering::Relaxed);
         Ok(())
     }
 
@@ -111,7 +113,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.require_same(state)?;
         let epochs = state.count("model_epochs")?;
         // Files of before have no such entry.
-        let predict_calls = if state.contains("predict_calls") { state.count("predict_calls")? } else { 0 };
+        let predict_calls = if state.contains("predict_calls") { state.count("predict_calls")? as u64 } else { 0 };
         *self.training.history_mut() = History::from_state(&state.part("history"), state.count("epochs")?)?;
         self.current.begun = state.flag("begun")?;
         self.current.batches = state.count_at_most("batches", self.training.batches())?;
@@ -132,7 +134,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             self.current.error = Some(Error::new(ErrorKind::NotFinite, state.text("error")?));
         }
         self.usual = state.flag("usual")?;
-        self.resumed = Some([epochs, predict_calls]);
+        self.resumed = Some(Counted { epochs, predict_calls });
         self.kept.restore(&state.part("variables"), state.contains(LAYER_IN_NAMES))?;
         let mut callbacks = self.options.callbacks.iter_mut().enumerate();
         let restored = callbacks.try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback/{index}"))));

@@ -23,6 +23,7 @@ use super::evaluate::test;
 use super::fit::{Fit, NonFinite};
 use super::functions::Functions;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
+use super::ledgers::StepAt;
 use super::saved_variables::SavedVariables;
 
 /// Epochs and batches of a training, for a loop of one's own: everything that [`fit`](crate::model::Model::fit) does but the step.
@@ -69,13 +70,21 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) current: CurrentEpoch,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
-    /// The epochs that the model had been trained for and the calls of `predict`, if the run goes on from a saved one and has not run a
-    /// batch yet.
-    pub(super) resumed: Option<[usize; 2]>,
+    /// What the model had been used for, if the run goes on from a saved one and has not run a batch yet.
+    pub(super) resumed: Option<Counted>,
     /// The checksums of the data and of the validation data, once they were asked for, and how they were made.
     pub(super) contents: Option<(Checksum, [String; 2])>,
     /// Whether callbacks were told of the end.
     ended: bool,
+}
+
+/// What a model had been used for before a run.
+#[derive(Clone, Copy)]
+pub(super) struct Counted {
+    /// For how many epochs it had been trained.
+    pub epochs: usize,
+    /// How often `predict` was called.
+    pub predict_calls: u64,
 }
 
 /// How far the epoch has come.
@@ -133,7 +142,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let order = data.order();
         let batches = order.batches(options.batch_size)?.len();
         check(steps, [Some(&data), validation.as_ref()], options.batch_size)?;
-        let training = Training::new([options.epochs, batches], steps);
+        let training = Training::new(options.epochs, batches, steps);
         let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
@@ -336,9 +345,10 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
     }
 
-    /// The number of the step on the batch, counted from 0 over all epochs.
-    fn number(&self) -> usize {
-        self.epoch() * self.training.batches() + self.current.batches
+    /// Which step the one on the batch is.
+    fn step_at(&self) -> StepAt {
+        let epoch = self.epoch();
+        StepAt { step: epoch * self.training.batches() + self.current.batches, epoch }
     }
 
     /// The next batch, unless the epoch is done.
@@ -348,8 +358,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.buffers.gather(&self.data, indices, &self.steps.pool)?;
         self.current.batch = Some(Done::Nothing);
         self.training.batch().clear();
-        let place = [self.number(), self.epoch()];
-        self.options.recorder.begin(place);
+        let at = self.step_at();
+        self.options.recorder.begin(at);
         Ok(true)
     }
 
@@ -373,7 +383,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         }
         self.kept.settle();
         self.end_readings()?;
-        self.options.steps.take([self.number(), self.epoch()], &self.training.batch());
+        self.options.steps.take(self.step_at(), &self.training.batch());
         let (batch, sums) = (self.current.batches, &self.current.sums);
         self.current.batches += 1;
         for callback in &mut self.options.callbacks {

@@ -167,7 +167,7 @@ mod tests {
 
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
-        Training::new([100, 1], Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) })))
+        Training::new(100, 1, Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) })))
     }
 
     /// An epoch that reports these numbers.

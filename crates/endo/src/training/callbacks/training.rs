@@ -125,7 +125,7 @@ impl<I: Tree, O: Tree> Trained for Steps<I, O> {
 }
 
 impl<'a> Training<'a> {
-    pub(crate) fn new([epochs, batches]: [usize; 2], model: &'a dyn Trained) -> Self {
+    pub(crate) fn new(epochs: usize, batches: usize, model: &'a dyn Trained) -> Self {
         Self {
             epochs,
             batches,

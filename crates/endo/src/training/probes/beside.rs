@@ -9,9 +9,9 @@ use crate::array::Array;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::step::cache::{Step, StepKey, StepKind, StepOutputs};
-use crate::step::conclude;
 use crate::step::probe_request::{ProbeRequest, UnmatchedProbe};
 use crate::step::show::{ProbeView, ProbedStep};
+use crate::step::{BatchCounts, conclude};
 use crate::trace::{Context, Function};
 use crate::variable::Variable;
 
@@ -70,7 +70,7 @@ impl Beside {
         inputs: [&Array; N],
         due: &[ProbeRequest],
     ) -> Result<usize> {
-        let (id, counts) = (function.id(), [N, 0, 0]);
+        let (id, counts) = (function.id(), BatchCounts::of_inputs(N));
         let fits = |known: &Known| known.function == id && known.step.key.fits(counts, inputs.into_iter(), due);
         if let Some(index) = self.known.iter().position(fits) {
             return Ok(index);

@@ -30,14 +30,14 @@ impl Recorder {
     pub fn state(&self) -> State {
         let mut state = State::new().with("series", self.series.len() as f64).with("after", self.after);
         for (index, series) in self.series.iter().enumerate() {
-            let ([seen, stride], readings) = series.readings.parts();
+            let (seen, stride, readings) = series.readings.parts();
             let about = [series.probe, seen, stride, readings.len()].map(|number| number as f64);
             state = state.with(format!("series/{index}/about"), about).with(format!("series/{index}/path/{}", series.path), 0.0);
             let cells = readings.iter().enumerate();
             let cells = cells.flat_map(|(row, reading)| cells_of(reading).map(move |(name, value)| (row, name, value)));
             state.insert(&format!("series/{index}/readings"), table(readings.len(), cells));
         }
-        let ([seen, stride], terms) = self.terms.parts();
+        let (seen, stride, terms) = self.terms.parts();
         state = state.with("terms", [seen, stride, terms.len()].map(|number| number as f64));
         let cells = terms.iter().enumerate();
         let cells = cells.flat_map(|(row, reading)| cells_of_terms(reading).map(move |(name, value)| (row, name, value)));
@@ -63,13 +63,13 @@ impl Recorder {
             }
             let kept = counted_rows(&part.part("readings"), count)?.into_iter();
             let kept = kept.map(|cells| reading(&part, &cells, watch.kind, &path)).collect::<Result<_>>()?;
-            let readings = Series::from_parts([seen, stride], kept).ok_or_else(|| uneven(&part, "about"))?;
+            let readings = Series::from_parts(seen, stride, kept).ok_or_else(|| uneven(&part, "about"))?;
             self.series.push(ValueSeries { probe, path, latest: None, readings });
         }
         let [seen, stride, count] = state.counts("terms")?;
         let kept = counted_rows(&state.part("term_readings"), count)?.into_iter();
         let kept = kept.map(|cells| term_reading(state, &cells)).collect::<Result<_>>()?;
-        self.terms = Series::from_parts([seen, stride], kept).ok_or_else(|| uneven(state, "terms"))?;
+        self.terms = Series::from_parts(seen, stride, kept).ok_or_else(|| uneven(state, "terms"))?;
         let mut sums = rows(&state.part("sums"))?;
         let (counts, totals) = (sums.pop().unwrap_or_default(), sums.pop().unwrap_or_default());
         let sums = totals.into_iter().zip(counts);

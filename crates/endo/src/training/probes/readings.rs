@@ -9,6 +9,7 @@ use crate::array::Array;
 use crate::ops::SUMMARY;
 use crate::step::probe_request::{ProbeKind, ProbedValue};
 use crate::training::history::short;
+use crate::training::ledgers::StepAt;
 
 /// One value of a model's inside at one step.
 ///
@@ -77,8 +78,8 @@ pub struct Histogram {
 }
 
 impl Reading {
-    /// The reading at `[step, epoch]` in the outputs of a step, of a value of this path.
-    pub(super) fn of(shown: &ProbedValue, path: Arc<str>, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
+    /// The reading of a step in its outputs, of a value of this path.
+    pub(super) fn of(shown: &ProbedValue, path: Arc<str>, outputs: &[Array], StepAt { step, epoch }: StepAt) -> Self {
         let (count, width) = (shown.count as f64, SUMMARY + shown.bins);
         let rows = outputs[shown.summaries].as_slice::<f64>().expect("summaries are f64");
         let (&[mean, variance, squares, minimum, maximum, zeros, beyond], bins) =

@@ -11,6 +11,7 @@ use crate::step::probe_request::{ProbeKind, ProbeOutput, ProbeRequest};
 use crate::step::show::ProbeView;
 use crate::training::callbacks::Callback;
 use crate::training::history::History;
+use crate::training::ledgers::StepAt;
 
 use super::cost::Times;
 use super::series::Series;
@@ -20,8 +21,7 @@ use super::{Probe, Reading, TermReading, npy};
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(super) probes: Vec<Probe>,
-    /// The step, and its epoch.
-    step: [usize; 2],
+    step: StepAt,
     /// Which of the probes are due in it.
     due: Vec<usize>,
     /// For each of them, while nothing that was run matches it, the names of what there is.
@@ -77,11 +77,11 @@ impl Recorder {
         self.probes.iter().any(|probe| probe.watch.kind == ProbeKind::Terms)
     }
 
-    /// A step begins: its number, counted over all epochs, and its epoch. Nothing is allocated where nothing is due.
-    pub fn begin(&mut self, step: [usize; 2]) {
+    /// A step begins. Nothing is allocated where nothing is due.
+    pub fn begin(&mut self, step: StepAt) {
         (self.step, self.spent, self.traced) = (step, None, false);
         self.due.clear();
-        self.due.extend((0..self.probes.len()).filter(|&index| step[0].is_multiple_of(self.probes[index].every)));
+        self.due.extend((0..self.probes.len()).filter(|&index| step.step.is_multiple_of(self.probes[index].every)));
         self.unmatched.clear();
         self.unmatched.resize(self.due.len(), Some(Vec::new()));
     }
@@ -155,7 +155,7 @@ impl Recorder {
     /// The place of the series of a value. Where the step has shown another value of that path, as when a function is run twice, it is
     /// the series of the path with the next number: `net/hidden#1`.
     fn place(&mut self, probe: usize, path: &str) -> usize {
-        let step = self.step[0];
+        let step = self.step.step;
         let usual = |series: &&mut ValueSeries| (series.probe, &*series.path) == (probe, path) && series.latest != Some(step);
         if let Some(series) = self.series.get_mut(self.next).filter(usual) {
             series.latest = Some(step);

@@ -38,12 +38,12 @@ impl<T> Series<T> {
     }
 
     /// How many were seen, every how many are kept, and those that are: what a saved run holds of it.
-    pub fn parts(&self) -> ([usize; 2], &[T]) {
-        ([self.seen, self.stride], &self.kept)
+    pub fn parts(&self) -> (usize, usize, &[T]) {
+        (self.seen, self.stride, &self.kept)
     }
 
     /// What [`parts`](Self::parts) gave; none if no series has such parts.
-    pub fn from_parts([seen, stride]: [usize; 2], kept: Vec<T>) -> Option<Self> {
+    pub fn from_parts(seen: usize, stride: usize, kept: Vec<T>) -> Option<Self> {
         let even = stride.is_power_of_two() && kept.len() <= KEPT && kept.len() == seen.div_ceil(stride);
         even.then_some(Self { seen, stride, kept })
     }
@@ -76,12 +76,13 @@ mod tests {
         let mut series = Series::default();
         (0..=2 * KEPT).for_each(|number| {
             series.push(number);
-            let (parts, kept) = series.parts();
-            assert_eq!(Series::from_parts(parts, kept.to_vec()).unwrap().parts(), (parts, kept));
+            let (seen, stride, kept) = series.parts();
+            assert_eq!(Series::from_parts(seen, stride, kept.to_vec()).unwrap().parts(), (seen, stride, kept));
         });
-        for parts in [[3, 0], [4, 1], [9, 4], [usize::MAX, 1], [6, 3]] {
-            assert!(Series::from_parts(parts, vec![0, 1, 2]).is_none() || parts == [9, 4], "{parts:?}");
+        for (seen, stride) in [(3, 0), (4, 1), (9, 4), (usize::MAX, 1), (6, 3)] {
+            let series = Series::from_parts(seen, stride, vec![0, 1, 2]);
+            assert!(series.is_none() || (seen, stride) == (9, 4), "{seen} {stride}");
         }
-        assert!(Series::from_parts([KEPT + 1, 1], vec![0; KEPT + 1]).is_none());
+        assert!(Series::from_parts(KEPT + 1, 1, vec![0; KEPT + 1]).is_none());
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::array::Array;
 use crate::step::probe_request::ProbedTerms;
 use crate::training::history::short;
+use crate::training::ledgers::StepAt;
 
 /// The gradients of a loss's terms at one step: how hard each term pulls at the weights, and whether they pull together.
 ///
@@ -49,8 +50,8 @@ pub struct Cosine {
 }
 
 impl TermReading {
-    /// The reading at `[step, epoch]` in the outputs of a step.
-    pub(super) fn of(shown: &ProbedTerms, outputs: &[Array], [step, epoch]: [usize; 2]) -> Self {
+    /// The reading of a step in its outputs.
+    pub(super) fn of(shown: &ProbedTerms, outputs: &[Array], StepAt { step, epoch }: StepAt) -> Self {
         let (count, layers) = (shown.names.len(), shown.layers.len());
         // The products of whole gradients, a row for each first term, and the squares by layer, a row for each term.
         let (mut dots, mut squares) = (vec![0.0; count * count], vec![0.0; count * layers]);
@@ -109,7 +110,7 @@ mod tests {
         let shown = ProbedTerms { names, layers, products: keys, output: 1 };
         let values: Vec<f64> = products.iter().map(|(_, value)| *value).collect();
         let outputs = [Array::scalar(0.0_f32), Array::new([values.len()], values).unwrap()];
-        TermReading::of(&shown, &outputs, [7, 2])
+        TermReading::of(&shown, &outputs, StepAt { step: 7, epoch: 2 })
     }
 
     #[test]
