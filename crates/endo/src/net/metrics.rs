@@ -29,7 +29,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     fn take_metrics(&self, mark: Mark, batch: usize, outside: bool, cx: &mut Context) {
         for held in cx.held_since(mark).iter().filter(|held| held.is_outside == outside).cloned().collect::<Vec<_>>() {
             let mut seen = self.seen();
-            if seen.held_metrics.iter().all(|known| known.name() != held.name) {
+            if seen.held_metrics.iter().all(|known| !held.is_same(known.name(), &known.variables())) {
                 seen.held_metrics.push(Arc::new(Held(held)));
             }
         }

@@ -45,6 +45,13 @@ pub struct HeldMetric {
     pub result: Arc<dyn Fn(&mut Context) -> Tensor + Send + Sync>,
 }
 
+impl HeldMetric {
+    /// Whether it is the metric of this name that accumulates in these variables: a metric's clones share them.
+    pub(crate) fn is_same(&self, name: &str, variables: &[Variable]) -> bool {
+        self.name == name && (self.variables)() == variables
+    }
+}
+
 /// A weight that the trace has used, with what goes with it.
 pub(crate) struct UsedWeight {
     pub variable: Variable,

@@ -332,15 +332,8 @@ impl Context {
         if let Some(error) = reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss") {
             return self.trace.record(error.at(Location::caller()));
         }
-        match self.held.iter().find(|known| known.name == metric.name) {
-            // A metric's clones share its variables.
-            Some(known) if (known.variables)() == (metric.variables)() => {}
-            Some(_) => {
-                let message = format!("two metrics that are updated in one call are called `{}`", metric.name);
-                let error = Error::new(ErrorKind::Argument, message).help("give each a name of its own");
-                self.trace.record(error.at(Location::caller()));
-            }
-            None => self.held.push(HeldMetric { is_outside, ..metric }),
+        if self.held.iter().all(|known| !known.is_same(&metric.name, &(metric.variables)())) {
+            self.held.push(HeldMetric { is_outside, ..metric });
         }
     }
 

@@ -142,3 +142,31 @@ fn names_that_reports_give_themselves_are_refused() {
     step.run([&[1.0_f32, 3.0].into()]).unwrap();
     assert_eq!(mean.value().unwrap().item().unwrap(), 2.0);
 }
+
+#[test]
+fn metrics_of_one_name_that_two_layers_hold_are_both_reported() {
+    let held = |factor: f64| {
+        let mean = Mean::new("seen");
+        move |x: &Tensor, cx: &mut Context| {
+            mean.update(x, cx);
+            let y = x * factor;
+            mean.update(&y, cx);
+            y
+        }
+    };
+    let model = || {
+        let mut model = Model::new(Sequential::new().add(held(2.0)).add(held(4.0)));
+        model.compile("sgd", "mse", ());
+        model
+    };
+    let data = Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [0.0]]).unwrap();
+    let expected = [("seen", 3.0), ("seen_1", 10.0)]; // (2 + 4) / 2, and (4 + 16) / 2
+    let mut whole = model();
+    let logs = whole.evaluate(&data).unwrap();
+    assert_eq!(expected.map(|(name, _)| logs.get(name)), expected.map(|(_, value)| Some(value)), "{logs}");
+    // A short last batch has a step of its own, which updates the same metrics.
+    let history = whole.fit(&Dataset::new([[1.0_f32], [3.0], [2.0]], [[0.0_f32]; 3]).unwrap(), Fit::epochs(2).batch_size(2));
+    let logs = history.unwrap().epochs[1].logs.clone();
+    assert_eq!(expected.map(|(name, _)| logs.get(name)), expected.map(|(_, value)| Some(value)), "{logs}");
+    assert_eq!(logs.iter().count(), 3, "{logs}");
+}
