@@ -122,7 +122,8 @@ pub trait Metric: Send + Sync {
     }
 
     /// Has the metric reported under its name when a layer holds it as a field and updates it in `call`. The metrics of this
-    /// library do so in `update`; one of your own says `self.report(cx)` there. Clones must share their variables.
+    /// library do so in `update`; one of your own says `self.report(cx)` there. Clones must share their variables. Of several of
+    /// one name the second is reported as `name_1`.
     #[track_caller]
     fn report(&self, cx: &mut Context)
     where

@@ -93,6 +93,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Says that another model belongs to this one, which its `call` need not apply: the critic of a generator, the teacher of a student.
     /// Its weights and layers stand under its [name](Self::name): they are saved, loaded, listed in the summary, frozen and resumed with
     /// this model. [`minimize`](BatchStep::minimize) trains the weights that `call` uses; those of parts are for a step of one's own.
+    /// A model that applies this one as a layer has what `call` uses, and is given the parts itself where it is to have them.
     ///
     /// ```
     /// use std::sync::Arc;
