@@ -94,12 +94,10 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Weights of the samples by class number, in a model of one output; 1 for classes not named.
+    /// Weights of the samples by class number, in a model of one output; 1 for classes not named. An empty list is none at all.
     #[must_use]
-    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
-        self.class_weight.retain(|known| known.output.is_some());
-        self.class_weight.push(ClassWeights { output: None, weights: weights.into_iter().collect() });
-        self
+    pub fn class_weight(self, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+        self.with_class_weights(None, weights)
     }
 
     /// Weights of the samples by class number in the losses and weighted metrics of one of several outputs, by its position or name; 1
@@ -115,9 +113,17 @@ impl<'a> Fit<'a> {
     /// # Ok::<(), Error>(())
     /// ```
     #[must_use]
-    pub fn output_class_weight(mut self, output: impl Into<Output>, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
-        let (output, weights) = (Some(output.into()), weights.into_iter().collect());
-        self.class_weight.push(ClassWeights { output, weights });
+    pub fn output_class_weight(self, output: impl Into<Output>, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+        self.with_class_weights(Some(output.into()), weights)
+    }
+
+    /// Replaces the class weights of an output.
+    fn with_class_weights(mut self, output: Option<Output>, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+        self.class_weight.retain(|known| known.output != output);
+        let weights: Vec<(usize, f64)> = weights.into_iter().collect();
+        if !weights.is_empty() {
+            self.class_weight.push(ClassWeights { output, weights });
+        }
         self
     }
 
