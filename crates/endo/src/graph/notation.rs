@@ -9,10 +9,11 @@
 //! node variable | | 0 | f32 8 30 | 1
 //! node matmul | 0 1 | 0 0 | f32 n 30 | 1
 //! output 2 dense
+//! assign 4 1
 //! ```
 //!
 //! A line of a node holds its name, the positions of its inputs, its numbers, its type and shape, and its layer. `n` is the number of
-//! rows: `4n`, `n-1`. A line with a name that has line breaks is written as a string of JSON.
+//! rows: `4n`, `n-1`. The value at the first position is assigned to the variable with the second. A line with a name that has line breaks is written as a string of JSON.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -93,6 +94,7 @@ impl fmt::Display for SavedGraph {
         self.nodes.iter().try_for_each(|node| write(format!("node {node}")))?;
         self.checks.iter().try_for_each(|(what, place)| write(format!("check {place} {what}")))?;
         self.outputs.iter().try_for_each(|(name, place)| write(format!("output {place} {name}")))?;
+        self.writes.iter().try_for_each(|(variable, place)| write(format!("assign {place} {variable}")))?;
         if self.note.is_empty() { Ok(()) } else { write(format!("note {}", self.note)) }
     }
 }
@@ -109,6 +111,7 @@ impl SavedGraph {
             constants: Vec::new(),
             outputs: Vec::new(),
             checks: Vec::new(),
+            writes: Vec::new(),
             scopes: Vec::new(),
             note: String::new(),
         };
@@ -127,6 +130,10 @@ impl SavedGraph {
                 "node" => graph.nodes.push(SavedNode::read(rest)?),
                 "check" => graph.checks.push(placed()?),
                 "output" => graph.outputs.push(placed()?),
+                "assign" => {
+                    let (variable, place) = placed()?;
+                    graph.writes.push((variable.parse().ok()?, place));
+                }
                 "note" => graph.note = rest.to_string(),
                 _ => return None,
             }
@@ -156,7 +163,7 @@ mod tests {
     #[test]
     fn text_is_read_as_it_is_written() {
         let text = "scope \nscope dense\nvariable dense/kernel\nconstant c\nnode input | | 0 | f32 n 8 | 0\n\
-                    node matmul | 0 1 | 0 0 | f32 n 30 | 1\nnode fill | | 1065353216 | f32 | 0\ncheck 1 the sum\noutput 1 a b\nnote of one line\n";
+                    node matmul | 0 1 | 0 0 | f32 n 30 | 1\nnode fill | | 1065353216 | f32 | 0\ncheck 1 the sum\noutput 1 a b\nassign 1 0\nnote of one line\n";
         let arrays: BTreeMap<String, Array> = [("dense/kernel".to_string(), 1.0_f32.into()), ("c".to_string(), 2.into())].into();
         let graph = SavedGraph::read(text, arrays).unwrap();
         assert_eq!(graph.to_string(), text);

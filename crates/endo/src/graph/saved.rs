@@ -30,6 +30,9 @@ pub struct SavedGraph {
     pub outputs: Vec<(String, usize)>,
     /// What has to be finite, as positions in `nodes`.
     pub checks: Vec<(String, usize)>,
+    /// What is assigned when a part of the rows is done, for the next part to read: variables by their positions, with positions in
+    /// `nodes`.
+    pub writes: Vec<(usize, usize)>,
     /// Paths of layers.
     pub scopes: Vec<String>,
     /// What whoever saved it says about it: any text.
@@ -106,7 +109,8 @@ impl SavedNode {
 }
 
 impl SavedGraph {
-    /// What the graphs of one closure for several numbers of rows have in common, with names for the outputs. Writes are left out.
+    /// What the graphs of one closure for several numbers of rows have in common, with names for the outputs. Writes that nothing reads are
+    /// left out.
     ///
     /// # Errors
     /// If the graphs differ in more than sizes of the form `a + b n`, or an operation cannot be made again from its name: with the
@@ -128,6 +132,7 @@ impl SavedGraph {
             constants: first.constants.iter().enumerate().map(constant).collect(),
             outputs: first.outputs.iter().enumerate().map(|(index, &place)| (name(index), place)).collect(),
             checks: first.checks.iter().map(|&(what, place)| (what.to_string(), place)).collect(),
+            writes: first.writes.clone(),
             scopes: first.graph.scopes.clone(),
             note: String::new(),
         };
@@ -231,6 +236,18 @@ impl SavedGraph {
         graph.outputs = self.outputs.iter().map(|&(_, place)| id(place)).collect::<Result<_, _>>()?;
         let check = |(what, place): &(String, usize)| Ok(Check { node: id(*place)?, what: what.clone() });
         graph.checks = self.checks.iter().map(check).collect::<Result<_, _>>()?;
+        for &(variable, place) in &self.writes {
+            let value = id(place)?;
+            let fail = |what: &str| (place, format!("operation {place} is assigned to {what}"));
+            let known = variables.get(variable).ok_or_else(|| fail("a variable that there is not"))?;
+            if (known.shape(), known.dtype()) != (&graph.node(value).shape, graph.node(value).dtype) {
+                return Err(fail("a variable of another type or shape"));
+            }
+            if graph.writes.iter().any(|(written, _)| *written == variable) {
+                return Err(fail("a variable that is assigned already"));
+            }
+            graph.writes.push((variable, value));
+        }
         Ok(graph)
     }
 
@@ -312,6 +329,27 @@ fn filled(shape: &Shape, dtype: DType, bits: i64) -> Array {
     }
 }
 
+/// The nodes that a saved graph needs, by position, and the writes whose variables they read: what is read by nothing but other
+/// writes of its kind is carried on for nobody.
+fn read_writes(graph: &Graph) -> (Vec<bool>, Vec<(usize, NodeId)>) {
+    let mut kept = Graph { writes: Vec::new(), ..graph.clone() };
+    loop {
+        let needed = kept.needed();
+        let is_read = |variable: usize| {
+            graph
+                .nodes
+                .iter()
+                .zip(&needed)
+                .any(|(node, &needed)| needed && matches!(node.op, Op::Variable(read) if read == variable))
+        };
+        let writes: Vec<(usize, NodeId)> = graph.writes.iter().filter(|(variable, _)| is_read(*variable)).copied().collect();
+        if writes.len() == kept.writes.len() {
+            return (needed, writes);
+        }
+        kept.writes = writes;
+    }
+}
+
 /// What of a graph is saved, in the form in which graphs for different numbers of rows are compared.
 struct Reading<'g> {
     rows: usize,
@@ -321,6 +359,7 @@ struct Reading<'g> {
     constants: Vec<&'g Array>,
     outputs: Vec<usize>,
     checks: Vec<(&'g str, usize)>,
+    writes: Vec<(usize, usize)>,
 }
 
 struct Line<'g> {
@@ -333,7 +372,7 @@ struct Line<'g> {
 
 impl<'g> Reading<'g> {
     fn new(rows: usize, graph: &'g Graph) -> Self {
-        let needed = Graph { writes: Vec::new(), ..graph.clone() }.needed();
+        let (needed, writes) = read_writes(graph);
         let mut reading = Self {
             rows,
             graph,
@@ -342,6 +381,7 @@ impl<'g> Reading<'g> {
             constants: Vec::new(),
             outputs: Vec::new(),
             checks: Vec::new(),
+            writes: Vec::new(),
         };
         let mut places = vec![usize::MAX; graph.nodes.len()];
         for (position, node) in graph.nodes.iter().enumerate() {
@@ -353,6 +393,8 @@ impl<'g> Reading<'g> {
         }
         reading.outputs = graph.outputs.iter().map(|id| places[id.index()]).collect();
         reading.checks = graph.checks.iter().map(|check| (check.what.as_str(), places[check.node.index()])).collect();
+        let position = |index: usize| reading.variables.iter().position(|known| *known == graph.variables[index]);
+        reading.writes = writes.iter().filter_map(|&(index, id)| Some((position(index)?, places[id.index()]))).collect();
         reading
     }
 
@@ -402,7 +444,10 @@ impl<'g> Reading<'g> {
                 || (&a.operation, &a.inputs, a.node.dtype) != (&b.operation, &b.inputs, b.node.dtype)
                 || counts(a) != counts(b)
         };
-        let ends = self.outputs != other.outputs || self.checks != other.checks || self.lines.len() != other.lines.len();
+        let ends = self.outputs != other.outputs
+            || self.checks != other.checks
+            || self.writes != other.writes
+            || self.lines.len() != other.lines.len();
         (0..shortest).find(unlike).or_else(|| ends.then(|| shortest.saturating_sub(1)))
     }
 

@@ -24,7 +24,7 @@ use crate::trace::follow::Tracing;
 
 use super::predict;
 
-pub(crate) const SEAL: Seal = Seal { entry: "endo.predictor", format: 4, oldest: 1, what: "a predictor" };
+pub(crate) const SEAL: Seal = Seal { entry: "endo.predictor", format: 5, oldest: 1, what: "a predictor" };
 
 /// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for, and two small ones, of which
 /// none is 1, as sizes of 1 broadcast.
@@ -98,7 +98,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<(Graph, Vec<String>)> {
         let names = RefCell::new(Vec::new());
         let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
-            let outputs = structure(inputs, cx).map_or_else(Vec::new, |inputs| self.predict_step(inputs, cx));
+            let outputs = structure(inputs, cx).map_or_else(Vec::new, |inputs| self.predict_step(inputs, cx).0);
             *names.borrow_mut() = output_names(&outputs.iter().collect::<Vec<_>>(), cx);
             outputs
         });

@@ -43,9 +43,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn predict_arrays(&self, call: u64, inputs: &[Array]) -> Result<Vec<Array>> {
         let mut runner = Runner::new(self, StepKind::Predict);
-        let predictions = predict(&mut runner, inputs, Occasion::predict(call), &self.pool);
-        runner.end_carrying()?;
-        predictions
+        predict(&mut runner, inputs, Occasion::predict(call), &self.pool)
     }
 
     fn next_call(&self) -> u64 {

@@ -6,8 +6,8 @@ use std::fmt;
 use std::fs;
 use std::panic::Location;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
@@ -17,8 +17,8 @@ use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
 use crate::net::sealed::Unsealed;
 use crate::ops;
-use crate::step::BatchCounts;
 use crate::step::cache::{OutputNames, Step, StepCache, StepKey, StepKind};
+use crate::step::{BatchCounts, Carried};
 use crate::trace::{Program, TensorSpec};
 use crate::variable::Variable;
 
@@ -61,6 +61,8 @@ pub struct Predictor {
     names: Vec<String>,
     steps: StepCache,
     pool: Pool,
+    /// Held while a call carries on what the model assigns.
+    carrying: Mutex<()>,
     /// The number of the next call: what random numbers follow.
     calls: AtomicU64,
 }
@@ -95,6 +97,7 @@ impl Predictor {
             names: Vec::new(),
             steps: StepCache::default(),
             pool: Pool::default(),
+            carrying: Mutex::default(),
             calls: AtomicU64::new(0),
         };
         // What is wrong with the operations is found here, and not when rows are waiting. What is right for one number of rows by
@@ -204,7 +207,7 @@ impl Predictor {
     pub fn predict_part(&self, call: u64, first_row: usize, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check(inputs)?;
         let occasion = Occasion::predict(call).later_by(first_row);
-        predict(&mut Rows { predictor: self, used: None }, inputs, occasion, &self.pool)
+        predict(&mut Rows { predictor: self, used: None, carried: Carried::default() }, inputs, occasion, &self.pool)
     }
 
     /// Fails for the first input that is not as the model's.
@@ -258,7 +261,7 @@ impl Predictor {
             program: Program::new(&graph)?,
             names: OutputNames::default(),
             shown: Vec::new(),
-            states: Vec::new(),
+            states: graph.writes.iter().map(|&(variable, _)| graph.variables[variable].clone()).collect(),
             weights: Vec::new(),
             warned: false,
             draws: graph.occasion.is_some(),
@@ -285,11 +288,13 @@ impl fmt::Debug for Predictor {
 struct Rows<'p> {
     predictor: &'p Predictor,
     used: Option<(Arc<Step>, Vec<Array>)>,
+    carried: Carried<'p>,
 }
 
 impl Part for Rows<'_> {
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
+        self.carried.keep(&step.states, &self.predictor.carrying);
         let outputs = step.outputs.clone();
         let (step, outputs) = self.used.insert((step, outputs));
         let told = step.draws.then(|| occasion.array());
@@ -298,7 +303,8 @@ impl Part for Rows<'_> {
     }
 
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>> {
-        self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch())).map(Some)
+        let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
+        Ok(Some(step).filter(|step| step.states.is_empty()))
     }
 }
 

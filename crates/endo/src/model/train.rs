@@ -168,9 +168,6 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Ok::<(), endo::Error>(())
     /// ```
     ///
-    /// What `call` assigns is not carried on: of more than 256 rows, each part of 256 begins with the values that were exported, where
-    /// [`predict`](Self::predict) goes on with those of the part before.
-    ///
     /// # Errors
     /// If the model has seen no input; if what it computes depends on the number of rows otherwise than by sizes `a + b * rows`, or
     /// an output has not one row for each row of the inputs, with the operation, its layer and its line; if the file cannot be

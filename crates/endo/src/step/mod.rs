@@ -46,7 +46,7 @@ pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLo
 pub(crate) use outputs::ClassWeights;
 pub use outputs::{Output, OutputLosses};
 pub(crate) use runner::{Runner, conclude};
-pub(crate) use states::States;
+pub(crate) use states::{Carried, States};
 pub use terms::Terms;
 
 /// A net with what its steps are made of, and the steps that were traced.

@@ -3,7 +3,7 @@
 //! In: a batch. Out: the total loss and each of its terms. Steps are traced once for every shape of batch.
 
 use std::cell::RefCell;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use crate::array::Array;
 use crate::data::Dataset;
@@ -21,7 +21,7 @@ use super::cache::{OutputNames, Step, StepKey, StepKind, StepOutputs};
 use super::drawing::{DrawsSeen, StepRequest};
 use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
 use super::show::{ProbeView, ProbedStep};
-use super::{Batch, States, Steps, lints};
+use super::{Batch, Carried, Steps, lints};
 
 /// The steps of one kind that a loop runs, with the arrays that they write to: after the first step of a shape nothing is
 /// allocated.
@@ -42,8 +42,9 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// How steps that draw are told of it, once one has been.
     told: Option<Array>,
     draws_seen: DrawsSeen,
-    /// What a prediction has carried on, with the right to do so.
-    carried: Option<(States, MutexGuard<'m, ()>)>,
+    carried: Carried<'m>,
+    /// Whether it is known what a step that is run node by node assigns.
+    looked: bool,
     /// Whether the last run traced a step.
     traced: bool,
     /// Whether a warning is an error, before anything is run.
@@ -77,7 +78,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             occasion,
             told: None,
             draws_seen: DrawsSeen::default(),
-            carried: None,
+            carried: Carried::default(),
+            looked: false,
             traced: false,
             deny_warnings: false,
             unchecked: false,
@@ -166,20 +168,6 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.steps.states_of(self.request(&[], counts), arrays)
     }
 
-    /// Keeps what the next prediction assigns, before it is run.
-    fn carry(&mut self, states: Vec<Variable>) {
-        if !states.is_empty() {
-            let steps = self.steps;
-            let alone = || steps.carrying.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            self.carried.get_or_insert_with(|| (States::default(), alone())).0.keep(states);
-        }
-    }
-
-    /// Puts back what predictions have assigned.
-    pub fn end_carrying(&mut self) -> Result<()> {
-        self.carried.take().map_or(Ok(()), |(states, _alone)| states.restore())
-    }
-
     /// Whether this loop has run the step of such a batch before.
     pub fn has_run(&self, batch: Batch<'_>) -> bool {
         !self.steps.eager && self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays()))
@@ -188,9 +176,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     #[track_caller]
     fn run_arrays(&mut self, counts: BatchCounts, inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
-            if self.kind == StepKind::Predict && self.carried.is_none() {
-                let states = self.assigned_eagerly(counts, inputs)?;
-                self.carry(states);
+            if self.kind == StepKind::Predict && !self.looked {
+                self.carried.keep(&self.assigned_eagerly(counts, inputs)?, &self.steps.carrying);
+                self.looked = true;
             }
             let called = Called { input: &|index| name(counts, index), rows };
             let mut seen = std::mem::take(&mut self.draws_seen);
@@ -205,7 +193,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let main = self.find(&[], counts, inputs)?;
         self.last = Some(main);
         if self.kind == StepKind::Predict {
-            self.carry(self.used[main].0.states.clone());
+            self.carried.keep(&self.used[main].0.states, &self.steps.carrying);
         }
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.
@@ -379,9 +367,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let (targets, weights) = rest.split_at(counts.targets);
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == StepKind::Predict {
-            let outputs = self.predict_step(x, cx);
-            let states = self.assigned_states(cx);
-            cx.trace().keep_writes(&states.iter().collect::<Vec<_>>());
+            let (outputs, states) = self.predict_step(x, cx);
             *made.borrow_mut() = StepOutputs { states, weights: self.weight_states(cx), ..StepOutputs::default() };
             return outputs;
         }
@@ -450,13 +436,15 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         weights.into_iter().map(|weight| (weight.clone(), WeightState::of(&weight))).collect()
     }
 
-    /// What a prediction computes, while traced.
+    /// What a prediction computes, while traced, and the variables that `call` assigns in it: the ones that a run writes.
     #[track_caller]
-    pub fn predict_step(&self, inputs: I, cx: &mut Context) -> Vec<Tensor> {
+    pub fn predict_step(&self, inputs: I, cx: &mut Context) -> (Vec<Tensor>, Vec<Variable>) {
         let outputs = match &self.custom.predict {
             Some(custom) => custom(&PredictStep { steps: self, inputs }, cx),
             None => self.net.forward(&inputs, cx),
         };
-        outputs.tensors().into_iter().cloned().collect()
+        let states = self.assigned_states(cx);
+        cx.trace().keep_writes(&states.iter().collect::<Vec<_>>());
+        (outputs.tensors().into_iter().cloned().collect(), states)
     }
 }

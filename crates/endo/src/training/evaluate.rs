@@ -19,25 +19,11 @@ pub(crate) fn test<I: Tree, O: Tree>(
     steps: &Steps<I, O>,
     data: &Dataset,
     batch_size: usize,
-    occasion: Occasion,
+    mut occasion: Occasion,
 ) -> Result<(Ledger, Vec<(String, f64)>)> {
     steps.compiled()?;
     steps.reset_metrics();
     let mut states = States::default();
-    let result = test_batches(steps, data, batch_size, occasion, &mut states);
-    states.restore()?;
-    let sums = result?;
-    Ok((sums.ledger(), sums.logs(steps.metric_results()?)))
-}
-
-#[track_caller]
-fn test_batches<I: Tree, O: Tree>(
-    steps: &Steps<I, O>,
-    data: &Dataset,
-    batch_size: usize,
-    mut occasion: Occasion,
-    states: &mut States,
-) -> Result<Sums> {
     let order = data.order();
     let mut buffers = BatchBuffers::default();
     let mut runner = Runner::new(steps, StepKind::Test);
@@ -45,7 +31,7 @@ fn test_batches<I: Tree, O: Tree>(
     for indices in order.batches(batch_size)? {
         let batch = buffers.gather(data, indices, &steps.pool)?;
         if !runner.has_run(batch.into()) {
-            states.keep(runner.states(batch.into())?);
+            states.keep(&runner.states(batch.into())?);
         }
         runner.set_occasion(occasion);
         occasion = occasion.later_by(indices.len());
@@ -53,7 +39,7 @@ fn test_batches<I: Tree, O: Tree>(
         let (names, outputs) = runner.outputs();
         sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
     }
-    Ok(sums)
+    Ok((sums.ledger(), sums.logs(steps.metric_results()?)))
 }
 
 /// What is reported of data: the loss, its terms and all metrics.
@@ -76,11 +62,9 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, 
     let (mut sums, mut states) = (Sums::default(), States::default());
     if kind == StepKind::Test {
         runner.set_occasion(steps.test_occasion());
-        states.keep(runner.states(batch.into())?);
+        states.keep(&runner.states(batch.into())?);
     }
-    let result = runner.run(batch.into());
-    states.restore()?;
-    result?;
+    runner.run(batch.into())?;
     let (names, outputs) = runner.outputs();
     sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
     Ok(Logs(sums.logs(steps.metric_results()?)))

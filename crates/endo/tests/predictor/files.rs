@@ -106,11 +106,11 @@ fn newer_files_and_other_files_are_told_apart() {
     let start = b"\"endo.predictor\":\"";
     let place = bytes.windows(start.len()).position(|window| window == start).unwrap() + start.len();
     let mut newer = bytes.clone();
-    assert_eq!(newer[place], b'4');
-    newer[place] = b'5';
+    assert_eq!(newer[place], b'5');
+    newer[place] = b'6';
     fs::write(&file, &newer).unwrap();
     let error = file.load().unwrap_err();
-    assert!(error.message().ends_with("it has format 5, and this program reads formats 1 to 4"), "{error}");
+    assert!(error.message().ends_with("it has format 6, and this program reads formats 1 to 5"), "{error}");
     assert!(error.advice().unwrap().starts_with("read it with the version of endo that wrote it"), "{error}");
 
     model.save_weights(&file).unwrap();

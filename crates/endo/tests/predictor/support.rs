@@ -77,15 +77,10 @@ pub fn check<I: Tree, O: Tree>(what: &str, model: &Model<I, O>, inputs: impl Fn(
 
 /// The same without a change of the weights.
 pub fn compare<I: Tree, O: Tree>(what: &str, model: &Model<I, O>, inputs: impl Fn(usize) -> Vec<Array>) {
-    compare_for(&ROWS, what, model, inputs);
-}
-
-/// The same for these numbers of rows.
-pub fn compare_for<I: Tree, O: Tree>(rows: &[usize], what: &str, model: &Model<I, O>, inputs: impl Fn(usize) -> Vec<Array>) {
     let file = Exported::new();
     model.export(&file).unwrap_or_else(|error| panic!("{what}: {error}"));
     let predictor = file.load().unwrap_or_else(|error| panic!("{what}: {error}"));
-    for &rows in rows {
+    for rows in ROWS {
         let given = inputs(rows);
         let want = model.predict(&I::from_arrays(&mut given.iter().cloned()).unwrap());
         let want = want.unwrap_or_else(|error| panic!("{what}, {rows} rows: {error}"));
