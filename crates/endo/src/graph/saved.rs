@@ -229,15 +229,15 @@ impl SavedGraph {
             }
             graph.nodes.push(node);
         }
-        let id = |place: usize| {
+        let id = |place: usize, role: &str| {
             let known = (place < self.nodes.len()).then_some(NodeId(place as u32));
-            known.ok_or_else(|| (0, format!("operation {place} is an output, and there are {}", self.nodes.len())))
+            known.ok_or_else(|| (0, format!("operation {place} is {role}, and there are {}", self.nodes.len())))
         };
-        graph.outputs = self.outputs.iter().map(|&(_, place)| id(place)).collect::<Result<_, _>>()?;
-        let check = |(what, place): &(String, usize)| Ok(Check { node: id(*place)?, what: what.clone() });
+        graph.outputs = self.outputs.iter().map(|&(_, place)| id(place, "an output")).collect::<Result<_, _>>()?;
+        let check = |(what, place): &(String, usize)| Ok(Check { node: id(*place, "checked")?, what: what.clone() });
         graph.checks = self.checks.iter().map(check).collect::<Result<_, _>>()?;
         for &(variable, place) in &self.writes {
-            let value = id(place)?;
+            let value = id(place, "assigned")?;
             let fail = |what: &str| (place, format!("operation {place} is assigned to {what}"));
             let known = variables.get(variable).ok_or_else(|| fail("a variable that there is not"))?;
             if (known.shape(), known.dtype()) != (&graph.node(value).shape, graph.node(value).dtype) {

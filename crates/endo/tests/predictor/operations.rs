@@ -109,3 +109,29 @@ fn variables_are_read_and_none_is_written() {
     compare("assigned", &model, |rows| vec![floats([rows, 2], 1)]);
     assert_eq!(scale.value(), [2.0_f32, 3.0].into());
 }
+
+#[test]
+fn a_file_carries_what_call_assigns_from_part_to_part_and_each_call_begins_anew() {
+    let (runs, unread) = (Variable::new("runs", 1.0_f32).frozen(), Variable::new("unread", 0.0_f32).frozen());
+    let model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let (now, last) = (cx.read(&runs), cx.read(&unread));
+        cx.assign(&runs, &now + 1.0);
+        cx.assign(&unread, last + &now);
+        x + now
+    });
+    model.build([1, 1]).unwrap();
+    let file = Exported::new();
+    model.export(&file).unwrap();
+    let predictor = file.load().unwrap();
+    // What nothing but itself reads is not in the file.
+    assert_eq!(predictor.variables().iter().map(Variable::name).collect::<Vec<_>>(), ["runs"]);
+    let x = Array::zeros([600, 1], DType::F32);
+    let expected = Array::from_fn([600, 1], |row| 1.0 + (row / 256) as f32); // parts of 256, 256 and 88 rows
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..5).for_each(|_| assert_eq!(predictor.predict(&x).unwrap(), expected)));
+        }
+    });
+    assert_eq!(predictor.variables()[0].value(), 1.0_f32.into());
+    assert_eq!(model.predict(&x).unwrap(), expected);
+}

@@ -58,6 +58,23 @@ fn graphs_that_make_no_sense_are_refused_before_anything_is_run() {
 }
 
 #[test]
+fn assignments_that_make_no_sense_are_refused_before_anything_is_run() {
+    let read = |assigned: &str| predictor(&format!("{INPUT}\nnode reduce_sum | 1 | 0 | f32 | 0\noutput 0 y\n{assigned}")).err();
+    assert_eq!(read("assign 1 0"), None);
+    for (assigned, what) in [
+        ("assign 0 0", "operation 0 is assigned to a variable of another type or shape"),
+        ("assign 2 0", "operation 2 is assigned to a variable of another type or shape"),
+        ("assign 1 1", "operation 1 is assigned to a variable that there is not"),
+        ("assign 1 0\nassign 1 0", "operation 1 is assigned to a variable that is assigned already"),
+        ("assign 3 0", "operation 3 is assigned, and there are 3"),
+        ("assign 1", "line 7 of its graph makes no sense: `assign 1`"),
+        ("assign 1 -1", "line 7 of its graph makes no sense: `assign 1 -1`"),
+    ] {
+        assert_eq!(read(assigned).as_deref(), Some(what));
+    }
+}
+
+#[test]
 fn a_graph_with_an_occasion_draws_by_call_and_row() {
     let drawing = |per_row: i64| {
         let nodes = "node occasion | | 1 | i32 4 | 0\nnode fill | | 7 | i32 1 | 0\nnode concatenate | 3 2 | 0 | i32 5 | 0";
