@@ -46,7 +46,7 @@ fn resident_mb(status: &str) -> Option<f64> {
     Some(kibibytes * 1024.0 / 1e6)
 }
 
-/// Rates are the best of so many runs: in some, the system lets two threads share a processor for a while.
+/// The number of runs; a rate is that of the best one, since in some the system lets two threads share a processor for a while.
 const RUNS: usize = 20;
 
 /// Floating-point operations a second that threads reach together on chains of multiply-adds in registers, in f32: the
@@ -87,7 +87,7 @@ fn lanes(level: Level) -> usize {
     }
 }
 
-/// So many rounds of `x / 2 + 1` in every lane of every chain, and the sum of what is then in the lanes.
+/// Computes `rounds` rounds of `x / 2 + 1` in every lane of every chain, and returns the sum of all lanes.
 fn chains(level: Level, rounds: usize) -> f32 {
     let lane = match level {
         #[cfg(target_arch = "x86_64")]

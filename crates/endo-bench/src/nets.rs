@@ -99,7 +99,7 @@ impl Net {
         model
     }
 
-    /// So many rows of made-up data.
+    /// A dataset of `rows` rows of random numbers.
     pub fn data(self, rows: usize) -> Result<Dataset> {
         let inputs = self.widths()[0];
         let mut random = Random::new(0, 0);

@@ -12,7 +12,7 @@ use crate::workloads::{Outcome, Settings};
 /// Pairs of runs: many short ones, since on a machine that does other things too few long ones are left alone.
 const ROUNDS: usize = 30;
 
-/// A run is so many epochs of so many steps, of which every 100th is read.
+/// The length of a run: `EPOCHS` epochs of `STEPS` steps, of which every 100th is read.
 const EPOCHS: usize = 5;
 const STEPS: usize = 400;
 

@@ -19,8 +19,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Splits rows at random: for the test a share of all, for validation a share of the rest. With classes, of each class so many;
-    /// a class of few rows has at least one to train on.
+    /// Splits rows at random: for the test a share of all, for validation a share of the rest. With classes, these shares
+    /// hold within each class; a class of few rows has at least one to train on.
     ///
     /// # Errors
     /// If there are too few rows for a part.

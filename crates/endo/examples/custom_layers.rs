@@ -16,7 +16,7 @@ pub struct MyDense {
 }
 
 impl MyDense {
-    /// So many outputs, and what is applied to them.
+    /// A layer with `units` outputs and an activation function.
     pub fn new(units: usize, activation: impl ActivationFunction + 'static) -> Self {
         Self { units, activation: Box::new(activation), kernel: Weight::new("kernel"), bias: Weight::new("bias") }
     }

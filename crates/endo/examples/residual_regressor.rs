@@ -12,7 +12,7 @@ pub struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    /// So many layers of so many units.
+    /// A block of `n_layers` layers of `n_neurons` units each.
     pub fn new(n_layers: usize, n_neurons: usize) -> Self {
         Self { hidden: (0..n_layers).map(|_| relu(n_neurons)).collect() }
     }
@@ -33,7 +33,7 @@ pub struct ResidualRegressor {
 }
 
 impl ResidualRegressor {
-    /// A regressor of so many outputs.
+    /// A regressor with `output_dim` outputs.
     pub fn new(output_dim: usize) -> Self {
         let (block1, block2) = (ResidualBlock::new(2, 30), ResidualBlock::new(2, 30));
         Self { hidden1: relu(30), block1, block2, out: Dense::new(output_dim) }

@@ -104,7 +104,7 @@ fn ten_epochs(samples: usize, threads: usize) -> usize {
     fit(12) - fit(2)
 }
 
-/// What a test of so many samples allocates, of a model that draws random numbers there.
+/// What a test of `samples` samples allocates, of a model that draws random numbers there.
 fn a_test_that_draws(samples: usize) -> usize {
     let mut model = Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().normal(x.shape(), 0.0, 1.0));
     model.compile("sgd", "mse", ());

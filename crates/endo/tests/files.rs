@@ -4,6 +4,8 @@
 mod claimed;
 #[path = "files/damaged.rs"]
 mod damaged;
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "files/format_1.rs"]
 mod format_1;
 #[path = "files/names.rs"]

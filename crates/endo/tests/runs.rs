@@ -1,5 +1,7 @@
 //! Runs: the loop of `fit` opened up, steps of one's own, and runs that are interrupted and resumed.
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "runs/killed.rs"]
 mod killed;
 #[path = "runs/ledgers.rs"]

@@ -239,7 +239,7 @@ impl SavedGraph {
         for &(variable, place) in &self.writes {
             let value = id(place, "assigned")?;
             let fail = |what: &str| (place, format!("operation {place} is assigned to {what}"));
-            let known = variables.get(variable).ok_or_else(|| fail("a variable that there is not"))?;
+            let known = variables.get(variable).ok_or_else(|| fail("a variable that does not exist"))?;
             if (known.shape(), known.dtype()) != (&graph.node(value).shape, graph.node(value).dtype) {
                 return Err(fail("a variable of another type or shape"));
             }

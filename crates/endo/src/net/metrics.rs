@@ -13,7 +13,7 @@ use crate::variable::Variable;
 use super::{Net, Seen};
 
 impl<I: Tree, O: Tree> Net<I, O> {
-    /// Notes the metrics of layers added since a mark, for a batch of so many samples, and updates their means.
+    /// Notes the metrics of layers added since a mark, for a batch of `batch` samples, and updates their means.
     #[track_caller]
     pub(super) fn update_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
         self.take_metrics(mark, batch, false, cx);

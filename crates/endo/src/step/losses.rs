@@ -193,7 +193,7 @@ struct CompiledTerms {
     extras: Vec<(String, Tensor)>,
 }
 
-/// The names of so many outputs; of outputs that are not the model's own, their positions.
+/// The names of `count` outputs; of outputs that are not the model's own, their positions.
 fn names_of(known: &[String], count: usize) -> Vec<String> {
     let own = |position: usize| known.get(position).cloned().unwrap_or_else(|| format!("output_{position}"));
     (0..count).map(own).collect()

@@ -186,7 +186,7 @@ impl Compiled {
         Ok(compared)
     }
 
-    /// The place of each output's targets among those of the data, of which there are so many: one for each output, or one for each that
+    /// The place of each output's targets among the `targets` of the data: one for each output, or one for each that
     /// is compared with targets.
     pub(super) fn target_places(&self, outputs: &[String], targets: usize) -> Result<Vec<Option<usize>>> {
         if targets == outputs.len() {

@@ -55,7 +55,7 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     pub replays: bool,
 }
 
-/// Plans take at most so many arrays without allocating; a model of more inputs, targets and weights allocates once a step.
+/// The largest number of arrays that a plan takes without allocating; a model of more inputs, targets and weights allocates once a step.
 const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {

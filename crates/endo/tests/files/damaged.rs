@@ -6,7 +6,8 @@ use std::path::Path;
 use endo::prelude::*;
 use endo::random::Random;
 
-use super::support::{Folder, data};
+use super::folder::Folder;
+use super::support::data;
 
 fn model() -> Model {
     let mut model = Model::new(Dense::new(4)).seed(5);

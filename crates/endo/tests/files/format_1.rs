@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use endo::prelude::*;
 
-use super::support::{Folder, data};
+use super::folder::Folder;
+use super::support::data;
 
 fn old(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/format_1").join(name)

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use endo::prelude::*;
 
-use super::support::{Folder, data};
+use super::folder::Folder;
+use super::support::{data, names_in};
 
 /// Marks of every notation in which a name is written somewhere, and the words that mean something there.
 const NAMES: &[&str] = &[
@@ -275,7 +276,7 @@ fn a_run_that_is_resumed_has_every_name_and_so_have_its_logs() {
         }
         assert!(fs::read_to_string(whole.path("report.html")).unwrap().ends_with("</html>\n"));
         // Everything else that the run had alone is gone.
-        assert_eq!(whole.names(), ["best", "board", "figures", "log.csv", "raw", "report.html", "steps.csv"], "{names:?}");
+        assert_eq!(names_in(&whole), ["best", "board", "figures", "log.csv", "raw", "report.html", "steps.csv"], "{names:?}");
     }
 }
 
@@ -310,5 +311,5 @@ fn numbers_that_a_file_cannot_hold_under_their_name_are_refused_when_they_are_sa
     model.build([1, 2]).unwrap();
     let error = model.export(folder.path("model")).unwrap_err();
     assert!(error.message().contains("numbers cannot be called `__metadata__` in a safetensors file"), "{error}");
-    assert!(folder.names().is_empty());
+    assert!(names_in(&folder).is_empty());
 }

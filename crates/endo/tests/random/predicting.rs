@@ -5,7 +5,8 @@ use std::path::Path;
 
 use endo::prelude::*;
 
-use super::support::{Folder, different, first, noise, zeros};
+use super::folder::Folder;
+use super::support::{different, first, noise, zeros};
 
 #[test]
 fn each_row_has_its_own_numbers_and_each_call_draws_anew() {

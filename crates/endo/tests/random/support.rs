@@ -1,7 +1,6 @@
 //! Models that draw, and files that are gone when the test is.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 
 use endo::prelude::*;
 
@@ -22,31 +21,4 @@ pub fn different(array: &Array) -> usize {
 /// The first numbers of an array.
 pub fn first<const N: usize>(array: &Array) -> [f32; N] {
     std::array::from_fn(|index| array.get(index) as f32)
-}
-
-/// A folder that is gone when the test is.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("endo-random-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl AsRef<Path> for Folder {
-    fn as_ref(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

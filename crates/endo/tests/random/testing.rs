@@ -3,7 +3,8 @@
 use endo::prelude::*;
 use endo::training::Forged;
 
-use super::support::{Folder, different, first, noise, zeros};
+use super::folder::Folder;
+use super::support::{different, first, noise, zeros};
 
 /// A regressor with dropout in training, and noise that only tests draw.
 fn model() -> Model {

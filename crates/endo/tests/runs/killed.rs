@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use endo::prelude::*;
 
-use super::support::{Folder, data, model, numbers};
+use super::folder::Folder;
+use super::support::{data, model, numbers};
 
 /// How often processes are killed, if not as often as each test says.
 const KILLS: &str = "ENDO_KILLS";

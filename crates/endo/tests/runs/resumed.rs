@@ -6,7 +6,8 @@ use endo::model::Balance;
 use endo::prelude::*;
 use endo::training::Forged;
 
-use super::support::{Folder, data, model, numbers, weights};
+use super::folder::Folder;
+use super::support::{data, model, numbers, weights};
 
 /// A loop of one's own with an optimizer and a metric of its own. Stops before a batch, as a power cut would.
 fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History, Vec<Array>, String)> {

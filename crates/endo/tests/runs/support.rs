@@ -1,7 +1,5 @@
 //! A model with everything that a run has to remember, and its history without what clocks say.
 
-use std::path::{Path, PathBuf};
-
 use endo::prelude::*;
 
 /// Samples of a smooth function.
@@ -35,31 +33,4 @@ pub fn numbers(mut history: History) -> History {
 
 pub fn weights(model: &Model) -> Vec<Array> {
     model.weights().iter().map(|weight| weight.value()).collect()
-}
-
-/// A folder that is gone when the test is.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("endo-runs-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl AsRef<Path> for Folder {
-    fn as_ref(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -64,7 +64,7 @@ fn assignments_that_make_no_sense_are_refused_before_anything_is_run() {
     for (assigned, what) in [
         ("assign 0 0", "operation 0 is assigned to a variable of another type or shape"),
         ("assign 2 0", "operation 2 is assigned to a variable of another type or shape"),
-        ("assign 1 1", "operation 1 is assigned to a variable that there is not"),
+        ("assign 1 1", "operation 1 is assigned to a variable that does not exist"),
         ("assign 1 0\nassign 1 0", "operation 1 is assigned to a variable that is assigned already"),
         ("assign 3 0", "operation 3 is assigned, and there are 3"),
         ("assign 1", "line 7 of its graph makes no sense: `assign 1`"),
