@@ -1,7 +1,8 @@
 //! `predict`: a model's outputs for any number of rows.
 //!
-//! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads share. No variable changes; calls
-//! are counted, as random numbers follow the number of the call.
+//! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads share. Calls are counted, as
+//! random numbers follow the number of the call. What `call` assigns goes from part to part, one after another, and is
+//! afterwards what it was before: no variable has changed when a call is done.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

@@ -29,7 +29,8 @@ use super::predict::{Part, predict};
 /// file alone.
 ///
 /// It is `Send + Sync`, and can be asked by many threads at once. Each number of rows up to 256 is planned at its first use, and the
-/// last 32 plans are kept; more rows are cut into parts. Nothing is traced.
+/// last 32 plans are kept; more rows are cut into parts. Nothing is traced. Of a model whose `call` assigns variables one call runs at a
+/// time: it carries what is assigned from part to part, and the next begins with the values of the file again.
 ///
 /// A model that draws random numbers draws other ones in each call and for each row. The calls are counted from 0 when the file is
 /// loaded: the first has the numbers of the model's first call. A file of format 3 or older draws as it did: the
