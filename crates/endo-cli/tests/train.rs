@@ -64,14 +64,14 @@ fn the_regressor_s_weights_are_in_the_model_by_name_with_the_scaling() {
     let bytes = scene.bytes("a/new/folder/model.endo");
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let shape = |name: &str| file.tensor(name).unwrap_or_else(|_| panic!("{name} in {:?}", file.names())).shape().to_vec();
-    assert_eq!((shape("sequential/encoding/mean"), shape("sequential/target/mean")), (vec![3], vec![1]));
+    assert_eq!((shape("encoding/mean"), shape("target/mean")), (vec![3], vec![1]));
     let kernels = [[3, 30], [30, 30], [30, 30], [30, 30], [30, 30]];
     for (layer, kernel) in kernels.iter().enumerate() {
         let name = if layer == 0 { "dense".to_string() } else { format!("dense_{layer}") };
         assert_eq!(shape(&format!("net/{name}/kernel")), kernel);
         assert_eq!(shape(&format!("net/{name}/bias")), kernel[1..]);
     }
-    let mean = file.tensor("sequential/encoding/mean").unwrap().data()[..8].try_into().map(f64::from_le_bytes).unwrap();
+    let mean = file.tensor("encoding/mean").unwrap().data()[..8].try_into().map(f64::from_le_bytes).unwrap();
     assert!((mean - 50.0).abs() < 5.0, "the first column goes from 0 to 99, and its mean is {mean}");
 }
 

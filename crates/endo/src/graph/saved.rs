@@ -109,13 +109,18 @@ impl SavedNode {
 }
 
 impl SavedGraph {
-    /// What the graphs of one closure for several numbers of rows have in common, with names for the outputs. Writes that nothing reads are
-    /// left out.
+    /// What the graphs of one closure for several numbers of rows have in common, with names for the outputs and for each variable. Writes
+    /// that nothing reads are left out.
     ///
     /// # Errors
     /// If the graphs differ in more than sizes of the form `a + b n`, or an operation cannot be made again from its name: with the
     /// operation, its layer and its line.
-    pub fn new(traced: &[(usize, Graph)], outputs: &[String], named: Named) -> Result<Self> {
+    pub fn new(
+        traced: &[(usize, Graph)],
+        outputs: &[String],
+        variable_name: impl Fn(&Variable) -> String,
+        named: Named,
+    ) -> Result<Self> {
         let readings: Vec<Reading> = traced.iter().map(|(rows, graph)| Reading::new(*rows, graph)).collect();
         let (first, others) = readings.split_first().expect("at least one graph");
         for other in others {
@@ -128,7 +133,7 @@ impl SavedGraph {
         let constant = |(index, array): (usize, &&Array)| (format!("constant_{index}"), (*array).clone());
         let saved = Self {
             nodes,
-            variables: first.variables.iter().map(|variable| (variable.name().to_string(), variable.value())).collect(),
+            variables: first.variables.iter().map(|variable| (variable_name(variable), variable.value())).collect(),
             constants: first.constants.iter().enumerate().map(constant).collect(),
             outputs: first.outputs.iter().enumerate().map(|(index, &place)| (name(index), place)).collect(),
             checks: first.checks.iter().map(|&(what, place)| (what.to_string(), place)).collect(),

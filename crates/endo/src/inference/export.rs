@@ -21,6 +21,7 @@ use crate::shape::Shape;
 use crate::step::Steps;
 use crate::trace::Context;
 use crate::trace::follow::Tracing;
+use crate::variable::Variable;
 
 use super::predict;
 
@@ -70,7 +71,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let shared = log.shared(&logs[(index + 1) % logs.len()]);
             graphs[index] = graph(ROWS[index], shared)?.0;
         }
-        let mut saved = SavedGraph::new(&graphs, &names.borrow(), ops::saved::named)?;
+        // As files of weights call them.
+        let weights = self.net.named_weights();
+        let variable_name = |variable: &Variable| {
+            let named = weights.iter().find(|(_, weight)| weight == variable);
+            named.map_or_else(|| variable.name().to_string(), |(name, _)| name.clone())
+        };
+        let mut saved = SavedGraph::new(&graphs, &names.borrow(), variable_name, ops::saved::named)?;
         let of = |&place: &usize| saved.nodes[place].clone();
         if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each())
         {
@@ -79,13 +86,6 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let help =
                 "a model that predicts returns one row for each row of its input, and no other axis depends on their number";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
-        }
-        // As files of weights call them.
-        let (weights, used) = (self.net.named_weights(), &graphs[0].1.variables);
-        for (entry, variable) in saved.variables.iter_mut().zip(used) {
-            if let Some((name, _)) = weights.iter().find(|(_, weight)| weight == variable) {
-                entry.0.clone_from(name);
-            }
         }
         distinct(&mut saved.variables, first, &[]);
         let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();
