@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Tensor, Tree};
+use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
 use crate::metrics::{Mean, Metric};
 use crate::ops::draws::DrawLog;
@@ -136,12 +136,15 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.seed.unwrap_or(0)
     }
 
-    /// Calls the layer within a trace, with all terms of the loss, and updates its metrics.
+    /// Calls the layer within a trace, with all terms of the loss, and updates its metrics. Where another model is being applied, those
+    /// are metrics of that one.
     #[track_caller]
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let mark = cx.mark();
         let outputs = self.call(inputs, true, cx);
-        self.update_metrics(mark, inputs.tensors().first().map_or(1, |inputs| inputs.batch()), cx);
+        if !cx.is_within_model() {
+            self.update_metrics(mark, inputs.tensors().first().map_or(1, |inputs| inputs.batch()), cx);
+        }
         outputs
     }
 
@@ -229,17 +232,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
     #[track_caller]
     pub fn build_on(&self, inputs: &[Array]) -> Result<()> {
         let inputs: Vec<&Array> = inputs.iter().collect();
-        self.graph(&inputs, &self.tracing()).map(|_| ())
-    }
-
-    /// What its `call` computes of inputs of the shapes and types of these.
-    #[track_caller]
-    pub fn graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<Graph> {
         let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
             let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
             self.forward(&inputs, cx).tensors().into_iter().cloned().collect()
         });
-        Ok(tracing.graph(inputs, closure)?.0)
+        self.tracing().graph(&inputs, closure).map(|_| ())
     }
 
     /// The metrics inside the models that belong to it, by names that begin with those of these.

@@ -64,8 +64,8 @@ pub struct Context {
     pub(super) losses: Vec<Term>,
     /// The models whose terms were asked for.
     pub(super) asked: Vec<u64>,
-    /// The terms given to models from outside, by their addresses, with their paths.
-    pub(super) added_once: Vec<(usize, String)>,
+    /// The terms given to models from outside, by their addresses, with their places among the losses.
+    pub(super) added_once: Vec<(usize, usize)>,
     pub(super) metrics: Vec<MetricTerm>,
     pub(super) held: Vec<HeldMetric>,
     pub(super) weights: Vec<UsedWeight>,

@@ -110,6 +110,11 @@ impl Context {
         self.models.borrow().iter().map(|model| model.id).collect()
     }
 
+    /// Whether a model is being applied.
+    pub(crate) fn is_within_model(&self) -> bool {
+        !self.models.borrow().is_empty()
+    }
+
     /// The name of a layer that is about to be entered: that of the model whose outermost layer it is, if the model has one.
     pub(super) fn given_name(&self, given: Option<&str>) -> Option<String> {
         let models = self.models.borrow();

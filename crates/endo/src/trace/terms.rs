@@ -90,20 +90,17 @@ impl Context {
         term: &dyn Fn(&mut Self) -> Tensor,
         site: &'static Location<'static>,
     ) {
-        let known = self.added_once.iter().find(|(known, _)| *known == identity).map(|(_, path)| path.clone());
-        match known {
-            // Applied within another model now, which has the term, too.
-            Some(path) => {
-                let owners = self.owners();
-                for term in self.losses.iter_mut().filter(|term| term.path == path) {
-                    term.owners.extend(owners.iter().filter(|owner| !term.owners.contains(owner)).copied().collect::<Vec<_>>());
-                }
-            }
-            None => {
-                self.added_once.push((identity, self.full_name(name)));
-                let term = term(self);
-                self.add_scalar_loss(name, &term, site);
-            }
+        let known = self.added_once.iter().find(|(known, _)| *known == identity).map(|&(_, index)| index);
+        let Some(index) = known else {
+            let term = term(self);
+            self.added_once.push((identity, self.losses.len()));
+            return self.add_scalar_loss(name, &term, site);
+        };
+        // Applied within another model now, which has the term, too. A term that was refused is not there.
+        let owners = self.owners();
+        if let Some(term) = self.losses.get_mut(index) {
+            let new: Vec<u64> = owners.into_iter().filter(|owner| !term.owners.contains(owner)).collect();
+            term.owners.extend(new);
         }
     }
 
