@@ -5,15 +5,20 @@
 //! ```text
 //! scope dense
 //! variable dense/kernel
+//! variable dense/parts
 //! node input | | 0 | f32 n 8 | 0
 //! node variable | | 0 | f32 8 30 | 1
 //! node matmul | 0 1 | 0 0 | f32 n 30 | 1
+//! node variable | | 1 | f32 | 1
+//! node fill | | 1065353216 | f32 | 1
+//! node add | 3 4 | | f32 | 1
 //! output 2 dense
-//! assign 4 1
+//! assign 5 1
 //! ```
 //!
 //! A line of a node holds its name, the positions of its inputs, its numbers, its type and shape, and its layer. `n` is the number of
-//! rows: `4n`, `n-1`. The value at the first position is assigned to the variable with the second. A line with a name that has line breaks is written as a string of JSON.
+//! rows: `4n`, `n-1`. `assign` gives the value of an operation, by its position, to a variable, by its own. A name that has line breaks
+//! is written, with the rest of its line, as a string of JSON.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -17,9 +17,9 @@ use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
 use crate::net::sealed::Unsealed;
 use crate::ops;
-use crate::step::cache::{OutputNames, Step, StepCache, StepKey, StepKind};
+use crate::step::cache::{Step, StepCache, StepKey, StepKind, StepOutputs};
 use crate::step::{BatchCounts, Carried};
-use crate::trace::{Program, TensorSpec};
+use crate::trace::TensorSpec;
 use crate::variable::Variable;
 
 use super::export::SEAL;
@@ -30,7 +30,7 @@ use super::predict::{Part, predict};
 ///
 /// It is `Send + Sync`, and can be asked by many threads at once. Each number of rows up to 256 is planned at its first use, and the
 /// last 32 plans are kept; more rows are cut into parts. Nothing is traced. Of a model whose `call` assigns variables one call runs at a
-/// time: it carries what is assigned from part to part, and the next begins with the values of the file again.
+/// time: it carries what is assigned from part to part, and afterwards the variables have the values that they had before.
 ///
 /// A model that draws random numbers draws other ones in each call and for each row. The calls are counted from 0 when the file is
 /// loaded: the first has the numbers of the model's first call. A file of format 3 or older draws as it did: the
@@ -253,22 +253,10 @@ impl Predictor {
             .map_err(|what| Error::new(ErrorKind::Data, format!("for {rows} rows, {what}")).help("`export` the model again"))?;
         let signature = |id: &NodeId| (graph.node(*id).shape.clone(), graph.node(*id).dtype);
         let inputs = graph.inputs.iter().map(signature).collect();
-        let output = |id: &NodeId| Array::try_zeros(&graph.node(*id).shape, graph.node(*id).dtype);
-        let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
         let counts = BatchCounts::of_inputs(self.inputs.len());
         let key = StepKey { kind: StepKind::Predict, counts, inputs, due: Vec::new(), unchecked: false };
-        let step = Step {
-            key,
-            program: Program::new(&graph)?,
-            names: OutputNames::default(),
-            shown: Vec::new(),
-            states: graph.writes.iter().map(|&(variable, _)| graph.variables[variable].clone()).collect(),
-            weights: Vec::new(),
-            warned: false,
-            draws: graph.occasion.is_some(),
-            outputs,
-        };
-        Ok(self.steps.keep(step))
+        let states = graph.writes.iter().map(|&(variable, _)| graph.variables[variable].clone()).collect();
+        Ok(self.steps.keep(Step::new(key, graph, StepOutputs { states, ..StepOutputs::default() }, false)?))
     }
 }
 

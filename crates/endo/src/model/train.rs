@@ -101,7 +101,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///
     /// A model that draws random numbers here draws other ones in each call and for each row: see
     /// [`predict_call`](Self::predict_call). The calls are counted from 0 when the model is made, and on from the saved number when a
-    /// run is resumed. No variable changes.
+    /// run is resumed. No variable has changed when the call is done: what `call` assigns goes from one part of the rows to the next, and
+    /// gets back the value that it had. Such a model is asked by one thread at a time, while others wait; a variable that several
+    /// models share is not to be assigned by one while another predicts with it.
     ///
     /// ```
     /// # use endo::prelude::*;

@@ -119,14 +119,14 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
     }
 
     /// Changes the trainable weights with the compiled optimizer, so that the total of the terms falls. Nothing changes where a term
-    /// or a gradient is not finite, nor where the step is tested.
+    /// that it is made of or a gradient is not finite, nor where the step is tested.
     #[track_caller]
     pub fn minimize(&self, terms: &Terms, cx: &mut Context) {
         self.minimized.set(true);
         if !cx.updates() {
             return;
         }
-        for Term { name, value, .. } in &terms.terms {
+        for Term { name, value, .. } in terms.trained().iter() {
             cx.trace().check(value, format!("the loss term `{name}`"));
         }
         let Some(optimizer) = &self.compiled.optimizer else {

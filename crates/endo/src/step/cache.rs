@@ -80,11 +80,9 @@ impl Step {
     pub fn new(key: StepKey, mut graph: Graph, outputs: StepOutputs, warned: bool) -> Result<Self> {
         if !key.due.is_empty() {
             graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
-        }
-        let StepOutputs { names, shown, states, weights } = outputs;
-        if !key.due.is_empty() {
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
+        let StepOutputs { names, shown, states, weights } = outputs;
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
         let draws = graph.occasion.is_some();

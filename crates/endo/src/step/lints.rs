@@ -28,16 +28,17 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
         return weights.to_vec();
     }
     let outputs = terms.untrained.iter().cloned();
-    let values: Vec<Tensor> = terms.terms.iter().map(|term| term.value.clone()).chain(outputs).collect();
+    let trained = terms.trained();
+    let values: Vec<Tensor> = trained.iter().map(|term| term.value.clone()).chain(outputs).collect();
     let reached = autodiff::reached(&values);
-    let (reached, apart) = reached.split_at(terms.terms.len());
+    let (reached, apart) = reached.split_at(trained.len());
     let depends = |reached: &[bool], weight: &Variable| {
         let values = cx.trace().values_of(weight);
         values.iter().any(|value| reached.get(value.id().index()) == Some(&true))
     };
     let used = cx.used_weights().iter().filter(|used| used.trainable).map(|used| &used.variable);
     let changeable: Vec<&Variable> = used.chain(weights).collect();
-    for (index, (Term { name, value, site, .. }, reached)) in terms.terms.iter().zip(reached).enumerate() {
+    for (index, (Term { name, value, site, .. }, reached)) in trained.iter().zip(reached).enumerate() {
         if terms.balanced.own != Some(index) && !changeable.iter().any(|weight| depends(reached, weight)) {
             let site = site.unwrap_or_else(|| cx.trace().node(value.id()).site);
             let warning = format!(

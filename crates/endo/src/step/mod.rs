@@ -46,7 +46,7 @@ pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLo
 pub(crate) use outputs::ClassWeights;
 pub use outputs::{Output, OutputLosses};
 pub(crate) use runner::{Runner, conclude};
-pub(crate) use states::{Carried, States};
+pub(crate) use states::Carried;
 pub use terms::Terms;
 
 /// A net with what its steps are made of, and the steps that were traced.
@@ -64,7 +64,7 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     pub carrying: Mutex<()>,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub epochs: AtomicUsize,
-    /// The number of the next call of `predict`: what its random numbers follow. It is no variable, as predicting changes none.
+    /// The number of the next call of `predict`: what its random numbers follow. It is no variable, as no variable has changed when a prediction is done.
     pub predict_calls: AtomicU64,
 }
 

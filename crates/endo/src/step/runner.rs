@@ -153,21 +153,6 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.steps.eager.then_some(&self.eager.2)
     }
 
-    /// The variables that the model's `call` assigns in the step of a batch, other than those of metrics.
-    #[track_caller]
-    pub fn states(&mut self, batch: Batch<'_>) -> Result<Vec<Variable>> {
-        if let Some(step) = self.step(batch)? {
-            return Ok(step.states.clone());
-        }
-        self.assigned_eagerly(batch.counts(), &batch.arrays().collect::<Vec<_>>())
-    }
-
-    /// The same of a step that is run node by node.
-    #[track_caller]
-    fn assigned_eagerly(&self, counts: BatchCounts, arrays: &[&Array]) -> Result<Vec<Variable>> {
-        self.steps.states_of(self.request(&[], counts), arrays)
-    }
-
     /// Whether this loop has run the step of such a batch before.
     pub fn has_run(&self, batch: Batch<'_>) -> bool {
         !self.steps.eager && self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays()))
@@ -176,8 +161,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     #[track_caller]
     fn run_arrays(&mut self, counts: BatchCounts, inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
-            if self.kind == StepKind::Predict && !self.looked {
-                self.carried.keep(&self.assigned_eagerly(counts, inputs)?, &self.steps.carrying);
+            if self.kind != StepKind::Train && !self.looked {
+                self.carried.keep(&self.steps.states_of(self.request(&[], counts), inputs)?, &self.steps.carrying);
                 self.looked = true;
             }
             let called = Called { input: &|index| name(counts, index), rows };
@@ -192,7 +177,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.seen = None;
         let main = self.find(&[], counts, inputs)?;
         self.last = Some(main);
-        if self.kind == StepKind::Predict {
+        if self.kind != StepKind::Train {
             self.carried.keep(&self.used[main].0.states, &self.steps.carrying);
         }
         if !self.due.is_empty() {
@@ -406,23 +391,22 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         for UnmatchedProbe { watch, names } in missing {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
         }
-        let metrics = self.metrics().into_iter().flat_map(|(_, metric)| metric.variables()).collect::<Vec<_>>();
-        let states = self.assigned_states(cx);
+        let totals = self.metric_totals(cx);
+        let states = assigned_states(&totals, cx);
         if !is_training {
             // What a step of one's own assigns itself ends with the step.
-            cx.trace().keep_writes(&metrics.iter().chain(&states).collect::<Vec<_>>());
+            cx.trace().keep_writes(&totals.iter().chain(&states).collect::<Vec<_>>());
         }
         *made.borrow_mut() = StepOutputs { names: terms.names(), shown, states, weights: self.weight_states(cx) };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
     }
 
-    /// What layers have assigned, other than what metrics add up in.
-    fn assigned_states(&self, cx: &Context) -> Vec<Variable> {
+    /// What metrics add up in: those of the model, and those that layers hold in this trace.
+    fn metric_totals(&self, cx: &Context) -> Vec<Variable> {
         let held = cx.held_metrics().iter().flat_map(|metric| (metric.variables)());
         let known = self.metrics().into_iter().flat_map(|(_, metric)| metric.variables());
-        let totals: Vec<Variable> = held.chain(known).collect();
-        cx.assigned_by_layers().iter().filter(|state| !totals.contains(state)).cloned().collect()
+        held.chain(known).collect()
     }
 
     /// What may change the model's weights, and those of other models that the trace has used.
@@ -443,8 +427,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             Some(custom) => custom(&PredictStep { steps: self, inputs }, cx),
             None => self.net.forward(&inputs, cx),
         };
-        let states = self.assigned_states(cx);
+        let states = assigned_states(&self.metric_totals(cx), cx);
         cx.trace().keep_writes(&states.iter().collect::<Vec<_>>());
         (outputs.tensors().into_iter().cloned().collect(), states)
     }
+}
+
+/// What layers have assigned, other than what metrics add up in.
+fn assigned_states(totals: &[Variable], cx: &Context) -> Vec<Variable> {
+    cx.assigned_by_layers().iter().filter(|state| !totals.contains(state)).cloned().collect()
 }

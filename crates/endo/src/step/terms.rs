@@ -2,6 +2,7 @@
 //!
 //! In: scalars by name. Out: [`Terms`], whose names differ and whose total is what is trained on.
 
+use std::borrow::Cow;
 use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
@@ -84,6 +85,14 @@ impl Terms {
     /// What is trained on: their sum, or the one that is called `loss`.
     pub fn total(&self) -> &Tensor {
         &self.total
+    }
+
+    /// What is trained on: the terms that it is the sum of, or the one that is called `loss`, beside which the others are reported.
+    pub(crate) fn trained(&self) -> Cow<'_, [Term]> {
+        match self.is_given {
+            true => Cow::Owned(vec![Term::new(LOSS, self.total.clone())]),
+            false => Cow::Borrowed(&self.terms),
+        }
     }
 
     /// The term of a name.

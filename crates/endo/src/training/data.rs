@@ -67,7 +67,7 @@ pub(super) fn check<I: Tree, O: Tree>(
     all().try_for_each(|data| steps.check_finite(data))?;
     all().try_for_each(|data| steps.check_targets(data))?;
     match validation {
-        Some(validation) => Runner::new(steps, StepKind::Test).states((&first(validation)?).into()).map(|_| ()),
+        Some(validation) => Runner::new(steps, StepKind::Test).variables((&first(validation)?).into()).map(|_| ()),
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::{Occasion, Tree};
 use crate::step::cache::StepKind;
-use crate::step::{BatchBuffers, Runner, States, Steps};
+use crate::step::{BatchBuffers, Runner, Steps};
 
 use super::Ledger;
 use super::history::{Logs, Sums};
@@ -23,16 +23,12 @@ pub(crate) fn test<I: Tree, O: Tree>(
 ) -> Result<(Ledger, Vec<(String, f64)>)> {
     steps.compiled()?;
     steps.reset_metrics();
-    let mut states = States::default();
     let order = data.order();
     let mut buffers = BatchBuffers::default();
     let mut runner = Runner::new(steps, StepKind::Test);
     let mut sums = Sums::default();
     for indices in order.batches(batch_size)? {
         let batch = buffers.gather(data, indices, &steps.pool)?;
-        if !runner.has_run(batch.into()) {
-            states.keep(&runner.states(batch.into())?);
-        }
         runner.set_occasion(occasion);
         occasion = occasion.later_by(indices.len());
         runner.run(batch.into())?;
@@ -59,10 +55,9 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, 
     let batch = &*steps.arranged(Cow::Borrowed(batch))?;
     steps.check_targets(batch)?;
     let mut runner = Runner::new(steps, kind);
-    let (mut sums, mut states) = (Sums::default(), States::default());
+    let mut sums = Sums::default();
     if kind == StepKind::Test {
         runner.set_occasion(steps.test_occasion());
-        states.keep(&runner.states(batch.into())?);
     }
     runner.run(batch.into())?;
     let (names, outputs) = runner.outputs();

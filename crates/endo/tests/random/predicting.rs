@@ -105,14 +105,22 @@ fn draws_that_do_not_grow_with_the_rows_are_one_for_the_whole_call() {
 
 #[test]
 fn predicting_changes_no_variable() {
-    let mut model = Model::new(Sequential::new().add(GaussianNoise::new(0.5)).add(Dense::new(1))).seed(5);
+    let calls = Variable::new("calls", Array::from(0.0_f32));
+    let (held, dense) = (calls.clone(), Dense::new(1));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let before = cx.read(&held);
+        cx.assign(&held, &(&before + 1.0));
+        dense.apply(x, cx) + before + cx.random().uniform([x.batch(), 1], 0.0, 1.0)
+    });
+    model = model.seed(5);
     model.compile("sgd", "mse", ());
     let data = Dataset::new(Array::from_fn([64, 1], |i| (i as f32).sin()), zeros(64)).unwrap();
-    let weights = |model: &Model| model.weights().iter().map(Variable::value).collect::<Vec<_>>();
     model.fit(&data, Fit::epochs(1)).unwrap();
-    let before = weights(&model);
+    let values = || model.weights().iter().map(Variable::value).collect::<Vec<_>>();
+    let before = values();
+    assert!(model.weights().contains(&calls) && calls.value().item().unwrap() > 0.0);
     (0..3).for_each(|_| drop(model.predict(data.inputs()).unwrap()));
-    assert_eq!(weights(&model), before);
+    assert_eq!(values(), before);
 }
 
 /// As the command `endo predict` reads a table: block by block, in one call.

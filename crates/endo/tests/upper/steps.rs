@@ -1,6 +1,7 @@
 //! Steps of one's own: validation, metrics, several updates, and what is refused before anything is trained.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use endo::prelude::*;
 
@@ -243,4 +244,56 @@ fn a_prediction_carries_state_from_part_to_part_and_leaves_it() {
         }
         assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
     }
+}
+
+#[test]
+fn node_by_node_an_evaluation_computes_each_batch_once() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (counter, dense) = (calls.clone(), line(1.0));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        dense.apply(x, cx)
+    })
+    .run_eagerly(true);
+    model.compile("sgd", "mse", ());
+    let data = Dataset::new(Array::zeros([6, 1], DType::F32), Array::zeros([6, 1], DType::F32)).unwrap();
+    model.evaluate_batches(&data, 2).unwrap();
+    let before = calls.load(Ordering::Relaxed);
+    model.evaluate_batches(&data, 2).unwrap();
+    // And once more, to find what is assigned before anything is.
+    assert_eq!(calls.load(Ordering::Relaxed) - before, 3 + 1);
+}
+
+#[test]
+fn evaluations_in_many_threads_carry_their_own_state() {
+    for eager in [false, true] {
+        let mut model = Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
+        model.compile("sgd", "mse", ());
+        let data = Dataset::new(Array::zeros([40, 1], DType::F32), Array::zeros([40, 1], DType::F32)).unwrap();
+        let want = model.evaluate_batches(&data, 4).unwrap().get("loss");
+        assert_eq!(want, Some(28.5)); // the mean of the squares of 0 to 9
+        std::thread::scope(|scope| {
+            let evaluate = || (0..20).for_each(|_| assert_eq!(model.evaluate_batches(&data, 4).unwrap().get("loss"), want));
+            (0..3).for_each(|_| drop(scope.spawn(evaluate)));
+        });
+        assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
+    }
+}
+
+#[test]
+fn a_step_of_ones_own_may_have_other_targets_than_outputs_where_the_output_has_a_mask() {
+    let mut model = Model::new(Sequential::new().add(Masking::new(0.0)).add(Dense::new(1)));
+    model.compile(Sgd::new(0.1), (), ());
+    model.train_step(|step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        let [low, high] = step.targets() else { panic!("two targets") };
+        let terms = Terms::new([("low", (&y - low).square().mean()), ("high", (&y - high).square().mean())]);
+        step.minimize(&terms, cx);
+        terms
+    });
+    let target = |value: f64| Array::full([4, 2, 1], value, DType::F32);
+    let data = Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(3.0))).unwrap();
+    assert_eq!(model.fit(&data, Fit::epochs(1)).unwrap().last("low"), Some(1.0));
+    let unknown = Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(f64::NAN))).unwrap();
+    assert!(model.fit(&unknown, Fit::epochs(1)).unwrap_err().message().contains("NaN"));
 }

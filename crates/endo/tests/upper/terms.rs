@@ -169,4 +169,81 @@ fn metrics_of_one_name_that_two_layers_hold_are_both_reported() {
     let logs = history.unwrap().epochs[1].logs.clone();
     assert_eq!(expected.map(|(name, _)| logs.get(name)), expected.map(|(_, value)| Some(value)), "{logs}");
     assert_eq!(logs.iter().count(), 3, "{logs}");
+    let read = |name: &str| whole.metric(name).unwrap().value().unwrap().item().unwrap();
+    assert_eq!(expected.map(|(name, _)| read(name)), expected.map(|(_, value)| value));
+}
+
+#[test]
+fn a_metric_that_a_model_within_another_adds_is_counted_once_and_is_no_weight() {
+    let dense = line(2.0);
+    let inner = Model::new(move |x: &Tensor, cx: &mut Context| {
+        cx.add_metric("size", x.abs().mean());
+        dense.apply(x, cx)
+    });
+    let inner = Arc::new(inner);
+    let within = inner.clone();
+    let mut outer = Model::new(move |x: &Tensor, cx: &mut Context| within.apply(x, cx) * 1.0);
+    outer.compile(Sgd::new(0.0), "mse", ());
+    let data = Dataset::new([[1.0_f32], [3.0], [8.0]], [[0.0_f32]; 3]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(outer.fit(&data, Fit::epochs(1).batch_size(2)).unwrap().last("size"), Some(4.0));
+        assert_eq!(outer.evaluate(&data).unwrap().get("size"), Some(4.0));
+    }
+    assert_eq!((outer.weights().len(), inner.weights().len()), (1, 1));
+    assert_eq!(outer.metrics().len(), 1);
+    assert!(inner.metrics().is_empty());
+}
+
+#[test]
+fn a_loss_that_a_step_gives_itself_is_what_is_looked_at() {
+    let model = |loss: fn(&Tensor) -> Tensor| {
+        let mut model = Model::new(line(1.0));
+        model.compile(Sgd::new(0.1), (), ());
+        model.train_step(move |step, cx| {
+            let y = step.apply(step.inputs(), cx);
+            let terms = Terms::new([("loss", loss(&y)), ("largest", step.inputs().max()), ("log", step.inputs().log().mean())]);
+            step.minimize(&terms, cx);
+            terms
+        });
+        model
+    };
+    // What is reported beside it is trained on by nobody, and may be anything.
+    let data = Dataset::inputs_only([[-1.0_f32], [3.0]]).unwrap();
+    let mut trained = model(|y| y.square().mean());
+    let logs = trained.train_on_batch(&data).unwrap();
+    assert_eq!((logs.get("loss"), logs.get("largest")), (Some(5.0), Some(3.0)));
+    assert!(logs.get("log").unwrap().is_nan());
+    assert_eq!(first_weight(&trained), Some(0.0)); // 1 - 0.1 * 2 * 5
+    assert!(trained.warnings().is_empty(), "{:?}", trained.warnings());
+
+    let mut broken = model(|y| y.log().mean());
+    let error = broken.train_on_batch(&data).unwrap_err();
+    assert!(error.message().starts_with("the loss term `loss` is not finite; nothing was updated"), "{error}");
+    assert_eq!(first_weight(&broken), Some(1.0));
+
+    let mut constant = model(|y| y.stop_gradient().mean());
+    assert_eq!(constant.train_on_batch(&data).unwrap_err().message(), "the optimizer was given no gradients");
+}
+
+#[test]
+fn a_term_from_outside_is_shared_with_the_model_around_and_with_no_other() {
+    let given = |value: f32| {
+        let mut model = Model::new(line(1.0));
+        model.add_loss("size", move |cx| cx.constant(value));
+        Arc::new(model)
+    };
+    let (a, b) = (given(2.0), given(3.0));
+    let within = a.clone();
+    let around = Model::new(move |x: &Tensor, cx: &mut Context| within.apply(x, cx) * 1.0);
+    let mut step = Function::new(|[x], cx| {
+        a.apply(&x, cx);
+        b.apply(&x, cx);
+        around.apply(&x, cx);
+        [around.losses(cx), a.losses(cx), b.losses(cx)].map(|terms| {
+            assert_eq!(terms.len(), 1);
+            terms[0].clone()
+        })
+    });
+    let values = step.run([&[[1.0_f32]].into()]).unwrap().each_ref().map(|value| value.item().unwrap());
+    assert_eq!(values, [2.0, 2.0, 3.0]);
 }
