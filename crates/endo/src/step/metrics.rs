@@ -17,8 +17,6 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
         let outputs = self.net.output_names();
         let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
-        // A metric called `loss` that a step of one's own updates is the loss itself; a compiled one is not.
-        distinct(&mut metrics, first, &["loss"]);
         self.add_inner_metrics(&mut metrics);
         metrics.extend(self.net.companion_metrics());
         distinct(&mut metrics, first, &[]);
@@ -46,7 +44,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// The results of all metrics so far, an entry for each number of a metric that has several.
     pub fn metric_results(&self) -> Result<Vec<(String, f64)>> {
         let mut results = Vec::new();
-        for (name, metric) in self.metrics() {
+        let compiled = self.compiled.as_ref().map_or(0, |compiled| compiled.metrics.len());
+        for (index, (mut name, metric)) in self.metrics().into_iter().enumerate() {
+            if index < compiled && name == "loss" {
+                name = "loss_1".to_string(); // that of a step of one's own is the loss itself
+            }
             let value = metric.value()?;
             if value.shape().is_scalar() {
                 results.push((name, value.item()?));
