@@ -38,7 +38,7 @@ pub fn fit(settings: &Settings) -> Outcome<Vec<Line>> {
     }
     let history = model.fit(&data, options)?;
     let seconds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.seconds).collect();
-    let (evaluation, evaluated) = best_of(5, || model.evaluate_batches(&validation, batch));
+    let (evaluation, evaluated) = best_of(5, || model.evaluate_with(&validation, Evaluate::new().batch_size(batch)));
     evaluated?;
     let steps = (data.len() / batch) as f64;
     let line = Line::of("regressor-fit")
@@ -116,7 +116,7 @@ impl Default for Nowhere {
 
 impl endo::training::Callback for Nowhere {
     fn train_begin(&mut self, training: &Training) -> Result<()> {
-        self.batches = training.batches();
+        self.batches = training.batches().unwrap_or(0);
         Ok(())
     }
 

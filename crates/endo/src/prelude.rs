@@ -3,7 +3,7 @@
 pub use crate::activations::{ActivationFunction, normalized::*, piecewise::*, smooth::*};
 pub use crate::array::Array;
 pub use crate::constraints::{Axes, Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
-pub use crate::data::{Dataset, StandardScaler, Table};
+pub use crate::data::{Dataset, Samples, StandardScaler, Stream, Table};
 pub use crate::dtype::DType;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::graph::{Tensor, Tree};
@@ -40,8 +40,8 @@ pub use crate::report::Report;
 pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, TensorSpec, Weight};
 pub use crate::training::{
-    BackupAndRestore, Callback, CsvLogger, EarlyStopping, Epoch, Fit, History, LambdaCallback, LearningRateScheduler, Ledger,
-    Logs, ModelCheckpoint, NonFinite, Predictor, Probe, Reading, ReduceLrOnPlateau, TensorBoard, Terms, Training,
+    BackupAndRestore, Callback, CsvLogger, EarlyStopping, Epoch, Evaluate, Fit, History, LambdaCallback, LearningRateScheduler,
+    Ledger, Logs, ModelCheckpoint, NonFinite, Predictor, Probe, Reading, ReduceLrOnPlateau, TensorBoard, Terms, Training,
     VariableScheduler,
 };
 pub use crate::tree;

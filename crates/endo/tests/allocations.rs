@@ -110,7 +110,8 @@ fn a_test_that_draws(samples: usize) -> usize {
     model.compile("sgd", "mse", ());
     let x = Array::from_fn([samples, 2], |i| (i as f32).sin());
     let data = Dataset::new(x.clone(), x).unwrap();
-    let mut evaluate = || assert!(model.evaluate_batches(&data, 8).unwrap().get("loss").is_some_and(f64::is_finite));
+    let mut evaluate =
+        || assert!(model.evaluate_with(&data, Evaluate::new().batch_size(8)).unwrap().get("loss").is_some_and(f64::is_finite));
     first(&mut evaluate);
     allocations(evaluate)
 }

@@ -126,7 +126,7 @@ impl<B> Iterator for Batches<B> {
 
 impl<B> ExactSizeIterator for Batches<B> {}
 
-fn check_batch_size(batch_size: usize) -> Result<()> {
+pub(super) fn check_batch_size(batch_size: usize) -> Result<()> {
     if batch_size == 0 {
         return Err(Error::new(ErrorKind::Argument, "the batch size is 0").help("use a batch size of at least 1; 32 is usual"));
     }

@@ -24,13 +24,18 @@ use super::Dataset;
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub fn class_weights(targets: &Array, weights: impl IntoIterator<Item = (usize, f64)>) -> Result<Array> {
+    weights_of(targets, weights, true)
+}
+
+/// The same; of a part of the data, which need not have all classes, without the last of these failures.
+fn weights_of(targets: &Array, weights: impl IntoIterator<Item = (usize, f64)>, is_whole: bool) -> Result<Array> {
     let (classes, count) = classes_of(targets)?;
     let mut weight_of = BTreeMap::new();
     for (class, weight) in weights {
         if !weight.is_finite() || weight < 0.0 {
             return Err(argument(format!("the weight of class {class} is {weight}"), "weights are finite and not negative"));
         }
-        if class >= count {
+        if is_whole && class >= count {
             let message = format!("class {class} has a weight, but the targets' classes go from 0 to {}", count - 1);
             return Err(argument(message, "classes count from 0"));
         }
@@ -65,15 +70,17 @@ impl Dataset {
     }
 
     /// The same with weights by class for the targets at some places, where the others weigh 1.
-    pub(crate) fn with_class_weights_at(&self, weights: &[(usize, Vec<(usize, f64)>)]) -> Result<Self> {
+    /// Of a part of the data, not all classes need be there.
+    pub(crate) fn with_class_weights_at(&self, weights: &[(usize, Vec<(usize, f64)>)], is_whole: bool) -> Result<Self> {
         if !self.sample_weights.is_empty() {
             let error = Error::new(ErrorKind::Usage, "the dataset has sample weights already: class weights would replace them");
             return Err(error.help("give one of the two, or multiply them and give the product as sample weights"));
         }
+        self.require_targets()?;
         let ones = Array::full(self.len(), 1.0, DType::F32);
         let mut all = vec![ones; self.targets.len()];
         for (place, weights) in weights {
-            all[*place] = class_weights(&self.targets[*place], weights.iter().copied())?;
+            all[*place] = weights_of(&self.targets[*place], weights.iter().copied(), is_whole)?;
         }
         Ok(Self { sample_weights: all, ..self.clone() })
     }

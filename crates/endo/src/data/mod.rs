@@ -29,10 +29,13 @@ mod checks;
 mod class_weight;
 mod csv;
 mod dataset;
+mod npy;
 mod output_names;
 mod scaler;
+pub(crate) mod stream;
 mod structs;
 mod table;
+mod text_lines;
 mod values;
 
 #[doc(hidden)]
@@ -43,8 +46,11 @@ pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
 pub use csv::{Blocks, Csv, Kind, date};
 pub use dataset::Dataset;
+pub use npy::{NpyFile, NpySamples};
 pub use scaler::StandardScaler;
+pub use stream::{BatchAt, BatchSource, IntoBatch, Length, Samples, Sampling, Stream};
 #[doc(hidden)]
 pub use structs::{arrays_of, from_arrays_of};
 pub use table::Table;
+pub use text_lines::TextLines;
 pub use values::{Values, Words};

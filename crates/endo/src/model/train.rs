@@ -4,18 +4,17 @@
 
 use std::path::Path;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Stream};
 use crate::error::Result;
 use crate::graph::Tree;
-use crate::step::BATCH_SIZE;
 use crate::step::cache::StepKind;
 use crate::trace::Program;
-use crate::training::{self, Fit, History, Logs, Run, Stepper};
+use crate::training::{self, Evaluate, Fit, History, Logs, Run, Stepper};
 
 use super::Model;
 
 impl<I: Tree, O: Tree> Model<I, O> {
-    /// Trains on data. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
+    /// Trains on data: a `&Dataset`, or a [`Stream`] of batches that are read on the way. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
     /// of `fit` do what one of as many epochs does.
     ///
     /// # Errors
@@ -24,8 +23,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step, and the
     /// error names the operation that made the number, its layer, its line and the rows of the data.
     #[track_caller]
-    pub fn fit(&mut self, data: &Dataset, options: Fit<'_>) -> Result<History> {
-        training::fit::fit(&self.steps, data, options)
+    pub fn fit<'d>(&mut self, data: impl Into<Stream<'d>>, options: Fit<'d>) -> Result<History> {
+        training::fit::fit(&self.steps, data.into(), options)
     }
 
     /// The loop of [`fit`](Self::fit) for a step of one's own. A compiled model is built on the data; one that is not has to be built,
@@ -34,8 +33,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// As those of [`fit`](Self::fit) before anything is trained; and if a callback fails.
     #[track_caller]
-    pub fn run<'a>(&'a self, data: &'a Dataset, options: Fit<'a>) -> Result<Run<'a, I, O>> {
-        Run::new(&self.steps, data, options)
+    pub fn run<'a>(&'a self, data: impl Into<Stream<'a>>, options: Fit<'a>) -> Result<Run<'a, I, O>> {
+        Run::new(&self.steps, data.into(), options)
     }
 
     /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in inference. Random numbers that layers draw all
@@ -54,17 +53,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// If the model is not compiled, or its `call` or losses do not fit the data.
     #[track_caller]
-    pub fn evaluate(&self, data: &Dataset) -> Result<Logs> {
-        self.evaluate_batches(data, BATCH_SIZE)
+    pub fn evaluate<'d>(&self, data: impl Into<Stream<'d>>) -> Result<Logs> {
+        self.evaluate_with(data, Evaluate::new())
     }
 
-    /// As [`evaluate`](Self::evaluate), in batches of another size.
+    /// As [`evaluate`](Self::evaluate), in batches of another size, or on a part of a stream.
     ///
     /// # Errors
-    /// As for [`evaluate`](Self::evaluate), and if the batch size is 0.
+    /// As for [`evaluate`](Self::evaluate), and if the batch size is 0, or a stream without end is not cut off.
     #[track_caller]
-    pub fn evaluate_batches(&self, data: &Dataset, batch_size: usize) -> Result<Logs> {
-        training::evaluate::evaluate(&self.steps, data, batch_size)
+    pub fn evaluate_with<'d>(&self, data: impl Into<Stream<'d>>, options: Evaluate) -> Result<Logs> {
+        training::evaluate::evaluate(&self.steps, data.into(), options)
     }
 
     /// One training step on a batch. Returns its loss, the loss's terms, and the metrics since they were last reset.

@@ -48,13 +48,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         data.check_finite_but(&masked.filter_map(|(place, _)| *place).collect::<Vec<_>>())
     }
 
-    /// The data with weights by class for outputs, or for the only one.
+    /// The data with weights by class for outputs, or for the only one. Where it is a part of all, not all classes need be in it.
     #[track_caller]
-    pub fn class_weighted(&self, data: &Dataset, weights: &[ClassWeights]) -> Result<Dataset> {
+    pub fn class_weighted(&self, data: &Dataset, weights: &[ClassWeights], is_whole: bool) -> Result<Dataset> {
         if let [ClassWeights { output: None, weights }] = weights
             && data.all_targets().len() <= 1
         {
-            return data.clone().with_class_weight(weights.iter().copied());
+            return data.with_class_weights_at(&[(0, weights.clone())], is_whole);
         }
         if self.net.output_names().is_empty() {
             self.net.build_on(data.rows(0..BATCH_SIZE.min(data.len()))?.all_inputs())?;
@@ -77,7 +77,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             })?;
             at.push((place, weights.clone()));
         }
-        data.with_class_weights_at(&at)
+        data.with_class_weights_at(&at, is_whole)
     }
 
     /// Fails when a number of the targets is not what a compiled loss or metric takes: a class out of range, say.

@@ -12,7 +12,8 @@ use crate::step::cache::OutputNames;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::state::{State, kind};
 
-/// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name.
+/// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name. A name that
+/// a later row is the first to have comes behind the one before it in that row, so that each row keeps its order.
 pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String, f64)>) -> State {
     columns(rows, &mut cells)
 }
@@ -20,14 +21,22 @@ pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String,
 fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -> State {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
+    // The places of the columns, in their order; and the row and the column of the cell before.
+    let (mut order, mut before): (Vec<usize>, Option<(usize, usize)>) = (Vec::new(), None);
     for (row, name, value) in cells {
         let place = *places.entry(name).or_insert_with_key(|name| {
             columns.push((name.clone(), Vec::new()));
-            columns.len() - 1
+            let place = columns.len() - 1;
+            let previous = before.filter(|(known, _)| *known == row).map(|(_, place)| place);
+            let behind = order.iter().position(|&known| Some(known) == previous).map_or(0, |index| index + 1);
+            order.insert(behind, place);
+            place
         });
         columns[place].1.extend([row as f64, value]);
+        before = Some((row, place));
     }
-    columns.into_iter().enumerate().fold(State::new(), |state, (index, (name, pairs))| {
+    let columns = order.into_iter().map(|place| std::mem::take(&mut columns[place]));
+    columns.enumerate().fold(State::new(), |state, (index, (name, pairs))| {
         let column: Array = match pairs.len() == 2 * rows {
             true => pairs.chunks(2).map(|pair| pair[1]).collect::<Vec<f64>>().into(),
             false => Array::from_fn([pairs.len() / 2, 2], |element| pairs[element]),
@@ -176,8 +185,12 @@ mod tests {
         let named = |names: &[&str]| names.iter().map(|name| (name.to_string(), 1.0 / 3.0)).collect::<Vec<_>>();
         let ledger = Ledger { terms: named(&["main", "penalty(dense/kernel)"]), total: 0.1 };
         let first = Epoch { ledger: ledger.clone(), logs: Logs(named(&["loss", "b", "a"])), seconds: 2.5, ..Epoch::default() };
-        let second =
-            Epoch { validation: Some(ledger), logs: Logs(named(&["loss", "b", "a", "c/d"])), skipped: 3, ..first.clone() };
+        let second = Epoch {
+            validation: Some(ledger),
+            logs: Logs(named(&["loss", "b", "c/d", "val_b", "a"])),
+            skipped: 3,
+            ..first.clone()
+        };
         let history = History { epochs: vec![first, second], ..History::default() };
         assert_eq!(History::from_state(&history.state(), 2).unwrap(), history);
         assert_eq!(History::from_state(&History::default().state(), 0).unwrap(), History::default());

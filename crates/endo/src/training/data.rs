@@ -1,73 +1,133 @@
 //! What a run trains on and what it validates on, and what is asked of both before anything is trained.
 //!
-//! In: data and the options of `fit`. Out: targets and weights in the order of the outputs; or the first error.
+//! In: data and the options of `fit`. Out: feeds of batches, with targets and weights in the order of the outputs; or the first error.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 
-use crate::data::Dataset;
+use crate::data::stream::Origin;
+use crate::data::{BatchAt, Dataset, Sampling, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::step::cache::StepKind;
 use crate::step::{Runner, Steps};
 
 use super::Fit;
+use super::feed::Feed;
+use super::fit::NonFinite;
 
 /// The data of a run.
 pub(super) struct TrainingData<'a> {
-    pub train: Cow<'a, Dataset>,
-    pub validation: Option<Cow<'a, Dataset>>,
+    pub train: Feed<'a>,
+    pub validation: Option<Feed<'a>>,
 }
 
 impl<'a> TrainingData<'a> {
     /// Data to train on, and data or a share of it to validate on.
     #[track_caller]
-    pub fn new<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &'a Dataset, options: &Fit<'a>) -> Result<Self> {
-        // Classes are counted over all of the data, also where a part of it is for validation, which has no class weights.
-        let mut whole = steps.arranged(Cow::Borrowed(data))?;
-        let is_class_weighted = !options.class_weight.is_empty();
-        if is_class_weighted {
-            whole = Cow::Owned(steps.class_weighted(&whole, &options.class_weight)?);
+    pub fn new<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'a>, options: &mut Fit<'a>) -> Result<Self> {
+        options.check()?;
+        let sampling = Sampling { batch_size: options.batch_size, seed: options.shuffle.then(|| steps.net.seed()) };
+        let validation = options.validation.take();
+        if validation.is_some() && options.validation_split.is_some() {
+            let message = "`fit` was given both validation data and a validation split";
+            return Err(Error::new(ErrorKind::Argument, message).help("give one of the two"));
         }
-        let split = options.validation_split.map(|share| whole.split_last(share)).transpose()?;
-        match (split, options.validation) {
-            (Some(_), Some(_)) => {
-                let message = "`fit` was given both validation data and a validation split";
-                Err(Error::new(ErrorKind::Argument, message).help("give one of the two"))
+        let batch_size = options.validation_batch_size.unwrap_or(options.batch_size);
+        let (train, split) = match data.origin {
+            Origin::Memory(data) => {
+                let (train, split) = in_memory(steps, data, options)?;
+                (Feed::memory(train, sampling)?, split)
             }
-            (Some((train, valid)), None) => {
-                let valid = if is_class_weighted { valid.without_sample_weight() } else { valid };
-                Ok(Self { train: Cow::Owned(train), validation: Some(Cow::Owned(valid)) })
+            Origin::Batches(source) => {
+                if options.validation_split.is_some() {
+                    let message = "`validation_split` sets rows of a data set apart, and a stream is read batch by batch";
+                    let help = "give the rows to validate on as `validation`";
+                    return Err(Error::new(ErrorKind::Argument, message).help(help));
+                }
+                let checks = options.non_finite == NonFinite::Stop;
+                (Feed::stream(source, sampling, std::mem::take(&mut options.class_weight), checks)?, None)
             }
-            (None, validation) => {
-                let validation = validation.map(|data| steps.arranged(Cow::Borrowed(data))).transpose()?;
-                Ok(Self { train: whole, validation })
+        };
+        let validation = match (split, validation) {
+            (Some(split), _) => Some(to_test(steps, Stream { origin: Origin::Memory(split) }, batch_size)?),
+            (None, Some(data)) => Some(to_test(steps, data, batch_size)?),
+            (None, None) => None,
+        };
+        let mut data = Self { train, validation };
+        data.train.seek(BatchAt { pass: steps.epochs.load(Ordering::Relaxed), batch: 0 })?;
+        data.require_ends(options)?;
+        Ok(data)
+    }
+
+    /// Fails where an epoch or a validation would have no end, or no second one.
+    fn require_ends(&self, options: &Fit<'_>) -> Result<()> {
+        let message = "the data is a stream without end, so that an epoch has none either";
+        self.train.require_end(options.steps_per_epoch, message, "`Fit::epochs(10).steps_per_epoch(500)`")?;
+        if options.steps_per_epoch.is_none() && !self.train.can_seek() && options.epochs > options.initial_epoch + 1 {
+            let message = "the data is an iterator, which can be gone through once, and several epochs are asked for";
+            let help = "say how many of its batches are an epoch with `steps_per_epoch`, or make it anew for each epoch with \
+                        `Stream::by_epoch`";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        let message = "the validation data is a stream without end";
+        self.validation
+            .as_ref()
+            .map_or(Ok(()), |data| data.require_end(options.validation_steps, message, "`.validation_steps(50)`"))
+    }
+
+    /// Fails for data to train and to validate on that cannot be, and for a validation without anything to compute.
+    #[track_caller]
+    pub fn check<I: Tree, O: Tree>(&mut self, steps: &Steps<I, O>) -> Result<()> {
+        let Self { train, validation } = self;
+        if steps.try_compiled()?.is_none() && validation.is_none() {
+            return train.in_memory().map_or(Ok(()), Dataset::check_finite);
+        }
+        steps.compiled()?;
+        if !steps.net.is_built() {
+            // Whether a label may be missing is known once the model is built.
+            let finite = |data: &Dataset| data.check_finite_but(&(0..data.all_targets().len()).collect::<Vec<_>>());
+            train.in_memory().into_iter().chain(validation.as_ref().and_then(Feed::in_memory)).try_for_each(finite)?;
+            steps.net.build_on(train.first(steps)?.all_inputs())?;
+        }
+        let in_memory = || train.in_memory().into_iter().chain(validation.as_ref().and_then(Feed::in_memory));
+        in_memory().try_for_each(|data| steps.check_finite(data))?;
+        in_memory().try_for_each(|data| steps.check_targets(data))?;
+        match validation {
+            Some(validation) => {
+                let first = validation.first(steps)?;
+                Runner::new(steps, StepKind::Test).variables((&first).into()).map(|_| ())
             }
+            None => Ok(()),
         }
     }
 }
 
-/// Fails for data to train and to validate on that cannot be, and for a validation without anything to compute.
+/// Data in memory to train on, with weights by class, and the share of it to validate on.
 #[track_caller]
-pub(super) fn check<I: Tree, O: Tree>(
+fn in_memory<'a, I: Tree, O: Tree>(
     steps: &Steps<I, O>,
-    [train, validation]: [Option<&Cow<'_, Dataset>>; 2],
-    batch_size: usize,
-) -> Result<()> {
-    let all = || [train, validation].into_iter().flatten();
-    if steps.try_compiled()?.is_none() && validation.is_none() {
-        return all().try_for_each(|data| data.check_finite());
+    data: Cow<'a, Dataset>,
+    options: &Fit<'a>,
+) -> Result<(Cow<'a, Dataset>, Option<Cow<'a, Dataset>>)> {
+    // Classes are counted over all of the data, also where a part of it is for validation, which has no class weights.
+    let mut whole = steps.arranged(data)?;
+    let is_class_weighted = !options.class_weight.is_empty();
+    if is_class_weighted {
+        whole = Cow::Owned(steps.class_weighted(&whole, &options.class_weight, true)?);
     }
-    steps.compiled()?;
-    let first = |data: &Dataset| data.rows(0..batch_size.min(data.len()));
-    if let Some(train) = train.filter(|_| !steps.net.is_built()) {
-        // Whether a label may be missing is known once the model is built.
-        all().try_for_each(|data| data.check_finite_but(&(0..data.all_targets().len()).collect::<Vec<_>>()))?;
-        steps.net.build_on(first(train)?.all_inputs())?;
-    }
-    all().try_for_each(|data| steps.check_finite(data))?;
-    all().try_for_each(|data| steps.check_targets(data))?;
-    match validation {
-        Some(validation) => Runner::new(steps, StepKind::Test).variables((&first(validation)?).into()).map(|_| ()),
-        None => Ok(()),
+    let Some(share) = options.validation_split else { return Ok((whole, None)) };
+    let (train, valid) = whole.split_last(share)?;
+    let valid = if is_class_weighted { valid.without_sample_weight() } else { valid };
+    Ok((Cow::Owned(train), Some(Cow::Owned(valid))))
+}
+
+/// Data to test with, in its own order.
+#[track_caller]
+pub(super) fn to_test<'a, I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'a>, batch_size: usize) -> Result<Feed<'a>> {
+    let sampling = Sampling { batch_size, seed: None };
+    match data.origin {
+        Origin::Memory(data) => Feed::memory(steps.arranged(data)?, sampling),
+        Origin::Batches(source) => Feed::stream(source, sampling, Vec::new(), true),
     }
 }

@@ -4,48 +4,106 @@
 
 use std::borrow::Cow;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Stream};
 use crate::error::Result;
 use crate::graph::{Occasion, Tree};
 use crate::step::cache::StepKind;
-use crate::step::{BatchBuffers, Runner, Steps};
+use crate::step::{BATCH_SIZE, Runner, Steps};
 
 use super::Ledger;
+use super::data::to_test;
+use super::feed::{Feed, nothing};
 use super::history::{Logs, Sums};
 
-/// The loss terms on data, and everything that is reported. Random numbers follow the occasion and the row.
+/// How to evaluate: what Keras's `evaluate` takes besides the data.
+///
+/// ```
+/// # use endo::prelude::*;
+/// # let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer("ones"));
+/// # model.compile("sgd", "mse", ());
+/// let endless = Stream::from_fn(|number| ([[number as f32]], [[0.0_f32]]));
+/// let logs = model.evaluate_with(endless, Evaluate::new().steps(3))?;
+/// assert_eq!(logs.get("loss"), Some((0.0 + 1.0 + 4.0) / 3.0));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Evaluate {
+    batch_size: usize,
+    steps: Option<usize>,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Self { batch_size: BATCH_SIZE, steps: None }
+    }
+}
+
+impl Evaluate {
+    /// In batches of 32, to the end of the data.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Samples in a batch. A [`Stream`] of batches has those that it yields.
+    #[must_use]
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// Batches to evaluate on: of a stream without end, say.
+    #[must_use]
+    pub fn steps(mut self, batches: usize) -> Self {
+        self.steps = Some(batches);
+        self
+    }
+}
+
+/// The loss terms on data, and everything that is reported: of so many batches, or of all. Random numbers follow the occasion and the
+/// row.
 #[track_caller]
 pub(crate) fn test<I: Tree, O: Tree>(
     steps: &Steps<I, O>,
-    data: &Dataset,
-    batch_size: usize,
+    feed: &mut Feed<'_>,
+    batches: Option<usize>,
     mut occasion: Occasion,
 ) -> Result<(Ledger, Vec<(String, f64)>)> {
     steps.compiled()?;
     steps.reset_metrics();
-    let order = data.order();
-    let mut buffers = BatchBuffers::default();
+    feed.restart()?;
     let mut runner = Runner::new(steps, StepKind::Test);
     let mut sums = Sums::default();
-    for indices in order.batches(batch_size)? {
-        let batch = buffers.gather(data, indices, &steps.pool)?;
+    let mut done = 0;
+    while batches.is_none_or(|batches| done < batches) && feed.next(steps)? {
+        let batch = feed.batch();
         runner.set_occasion(occasion);
-        occasion = occasion.later_by(indices.len());
+        occasion = occasion.later_by(batch.len());
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
-        sums.add(names, outputs.iter().map(|output| output.get(0)), indices.len());
+        sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
+        done += 1;
+    }
+    if done == 0 {
+        return Err(nothing());
+    }
+    if let Some(batches) = batches.filter(|&batches| done < batches) {
+        steps.net.warn(vec![format!("the data to evaluate on has {done} batches, and {batches} were asked for")]);
     }
     Ok((sums.ledger(), sums.logs(steps.metric_results()?)))
 }
 
 /// What is reported of data: the loss, its terms and all metrics.
 #[track_caller]
-pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, batch_size: usize) -> Result<Logs> {
+pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'_>, options: Evaluate) -> Result<Logs> {
     steps.compiled()?;
-    let data = steps.arranged(Cow::Borrowed(data))?;
-    steps.check_finite(&data)?;
-    steps.check_targets(&data)?;
-    let (_, logs) = test(steps, &data, batch_size, steps.test_occasion())?;
+    let Evaluate { batch_size, steps: batches } = options;
+    let mut feed = to_test(steps, data, batch_size)?;
+    feed.require_end(batches, "the data to evaluate on is a stream without end", "`Evaluate::new().steps(50)`")?;
+    if let Some(data) = feed.in_memory() {
+        steps.check_finite(data)?;
+        steps.check_targets(data)?;
+    }
+    let (_, logs) = test(steps, &mut feed, batches, steps.test_occasion())?;
     Ok(Logs(logs))
 }
 

@@ -2,8 +2,8 @@
 //!
 //! In: data and [`Fit`], the options by Keras's names. Out: a [`History`]. The loop itself is a [`Run`](super::Run).
 
-use crate::data::Dataset;
-use crate::error::Result;
+use crate::data::Stream;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::step::{BATCH_SIZE, ClassWeights, Output, Steps};
 
@@ -43,9 +43,15 @@ pub enum NonFinite {
 /// ```
 pub struct Fit<'a> {
     pub(super) epochs: usize,
+    pub(super) initial_epoch: usize,
+    pub(super) steps_per_epoch: Option<usize>,
     pub(super) batch_size: usize,
-    pub(super) validation: Option<&'a Dataset>,
+    /// Until the run takes it.
+    pub(super) validation: Option<Stream<'a>>,
     pub(super) validation_split: Option<f64>,
+    pub(super) validation_steps: Option<usize>,
+    pub(super) validation_batch_size: Option<usize>,
+    pub(super) validation_freq: usize,
     pub(super) class_weight: Vec<ClassWeights>,
     pub(super) shuffle: bool,
     pub(super) deny_warnings: bool,
@@ -60,9 +66,14 @@ impl<'a> Fit<'a> {
     pub fn epochs(epochs: usize) -> Self {
         Self {
             epochs,
+            initial_epoch: 0,
+            steps_per_epoch: None,
             batch_size: BATCH_SIZE,
             validation: None,
             validation_split: None,
+            validation_steps: None,
+            validation_batch_size: None,
+            validation_freq: 1,
             class_weight: Vec::new(),
             shuffle: true,
             deny_warnings: false,
@@ -73,21 +84,90 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// Samples in a step; the last step of an epoch may have fewer.
+    /// The number of the first epoch, counted from 0: so many of the epochs were trained before. Callbacks and logs count from it, and
+    /// training ends before the epoch of the number that was given to [`epochs`](Self::epochs).
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let train = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// # let mut model = Model::new(Dense::new(1));
+    /// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// model.fit(&train, Fit::epochs(2))?;
+    /// let history = model.fit(&train, Fit::epochs(5).initial_epoch(2))?;
+    /// assert_eq!(history.epochs.len(), 3);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn initial_epoch(mut self, epoch: usize) -> Self {
+        self.initial_epoch = epoch;
+        self
+    }
+
+    /// Batches in an epoch, where that is not one pass through the data: of a [`Stream`] without end, or of a large data set. The next
+    /// epoch goes on where this one stops. An epoch in which the data ends is short, and a warning says so.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let train = Dataset::new(Array::from([[1.0_f32]; 96]), Array::from([[1.0_f32]; 96]))?;
+    /// # let mut model = Model::new(Dense::new(1));
+    /// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// let history = model.fit(&train, Fit::epochs(6).steps_per_epoch(1))?; // twice through the data
+    /// assert_eq!(history.epochs.len(), 6);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn steps_per_epoch(mut self, batches: usize) -> Self {
+        self.steps_per_epoch = Some(batches);
+        self
+    }
+
+    /// Samples in a step; the last step of an epoch may have fewer. A [`Stream`] of batches has those that it yields.
     #[must_use]
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = batch_size;
         self
     }
 
-    /// Data to evaluate on after every epoch.
+    /// Data to evaluate on after every epoch: a data set, or a [`Stream`], which begins anew each time if it can.
     #[must_use]
-    pub fn validation(mut self, data: &'a Dataset) -> Self {
-        self.validation = Some(data);
+    pub fn validation(mut self, data: impl Into<Stream<'a>>) -> Self {
+        self.validation = Some(data.into());
         self
     }
 
-    /// The share of the data, taken from its end before any shuffling, to evaluate on instead of training.
+    /// Batches in a validation; all unless set.
+    #[must_use]
+    pub fn validation_steps(mut self, batches: usize) -> Self {
+        self.validation_steps = Some(batches);
+        self
+    }
+
+    /// Samples in a batch of validation; as many as in a step unless set.
+    #[must_use]
+    pub fn validation_batch_size(mut self, batch_size: usize) -> Self {
+        self.validation_batch_size = Some(batch_size);
+        self
+    }
+
+    /// Evaluates on the validation data after every so many epochs; after each unless set. Other epochs have no numbers of validation, so
+    /// that what watches one looks at those that have.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// # let train = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
+    /// # let mut model = Model::new(Dense::new(1));
+    /// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
+    /// let history = model.fit(&train, Fit::epochs(6).validation(&train).validation_freq(3))?;
+    /// assert_eq!(history.get("val_loss").len(), 2);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[must_use]
+    pub fn validation_freq(mut self, epochs: usize) -> Self {
+        self.validation_freq = epochs;
+        self
+    }
+
+    /// The share of the data, taken from its end before any shuffling, to evaluate on instead of training. A stream cannot be split.
     #[must_use]
     pub fn validation_split(mut self, share: f64) -> Self {
         self.validation_split = Some(share);
@@ -212,6 +292,19 @@ impl<'a> Fit<'a> {
         self
     }
 
+    /// Before anything is trained: whether the numbers make sense.
+    pub(super) fn check(&self) -> Result<()> {
+        let fail = |message: &str, help: &str| Err(Error::new(ErrorKind::Argument, message).help(help));
+        if self.validation_freq == 0 {
+            return fail("`validation_freq` is 0", "1 validates after each epoch, 2 after every second");
+        }
+        if self.initial_epoch > self.epochs {
+            let message = format!("`initial_epoch` is {}, after the last of {} epochs", self.initial_epoch, self.epochs);
+            return fail(&message, "`epochs` counts those that were trained before, too");
+        }
+        Ok(())
+    }
+
     /// Shows progress on standard error: a bar on a terminal, a line for each epoch elsewhere.
     #[must_use]
     pub fn progress(self) -> Self {
@@ -221,7 +314,7 @@ impl<'a> Fit<'a> {
 
 /// Trains on data.
 #[track_caller]
-pub(crate) fn fit<I: Tree, O: Tree>(steps: &Steps<I, O>, data: &Dataset, options: Fit<'_>) -> Result<History> {
+pub(crate) fn fit<'a, I: Tree, O: Tree>(steps: &'a Steps<I, O>, data: Stream<'a>, options: Fit<'a>) -> Result<History> {
     steps.compiled()?;
     let mut run = Run::new(steps, data, options)?;
     while run.next_batch()? {

@@ -48,7 +48,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             self.require_unbalanced()?;
         }
         let (epoch, batch) = (self.epoch(), self.current.batches);
-        let arrays: Vec<&Array> = Batch::from(self.buffers.latest()).arrays().collect();
+        let arrays: Vec<&Array> = Batch::from(self.feed.batch()).arrays().collect();
         let inputs: [&Array; N] = arrays.try_into().map_err(|arrays: Vec<&Array>| {
             let message = format!("the function takes {N} arrays, and a batch of this data has {}", arrays.len());
             let help = "a batch has the data's inputs, then its targets, then its sample weights; or run the function on \
@@ -95,13 +95,17 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         Ok(outputs)
     }
 
-    /// The step is done: what probes did not find is said, and after the first epoch which options have had nothing to do.
+    /// The step is done: what probes did not find is said.
     pub(super) fn end_readings(&mut self) -> Result<()> {
         for warning in self.options.recorder.end() {
             self.complain(warning)?;
         }
-        let is_last = self.current.batches + 1 == self.training.batches();
-        if !is_last || std::mem::replace(&mut self.functions.epoch_ended, true) {
+        Ok(())
+    }
+
+    /// After the first epoch it is said which options have had nothing to do.
+    pub(super) fn end_first_epoch(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.functions.epoch_ended, true) {
             return Ok(());
         }
         if !self.options.recorder.is_empty() && !self.usual && self.functions.site.is_none() {

@@ -9,6 +9,7 @@ use crate::graph::Tree;
 use crate::net::checksum::Checksum;
 use crate::variable::Variable;
 
+use super::feed::Feed;
 use super::run::Run;
 use super::saved_variables::{OTHER_MODEL, is_old_name, key};
 use super::state::{LAYER_IN_NAMES, State};
@@ -22,6 +23,9 @@ fn content(data: &Dataset, checksum: Checksum) -> String {
 /// The entry of the checksum of the data.
 const DATA: &str = "data";
 
+/// The entry of `steps_per_epoch`.
+const STEPS: &str = "steps_per_epoch";
+
 /// Something that a saved run and the one that goes on from it have in common.
 struct Common {
     /// The entry of the file.
@@ -34,16 +38,23 @@ struct Common {
 impl<I: Tree, O: Tree> Run<'_, I, O> {
     fn identity(&mut self, checksum: Checksum) -> Vec<Common> {
         let contents = self.contents.take().filter(|(known, _)| *known == checksum).unwrap_or_else(|| {
-            let validation = self.validation.as_ref().map_or_else(|| "none".to_string(), |data| content(data, checksum));
-            (checksum, [content(&self.data, checksum), validation])
+            // What is read while it is trained on is not read for this.
+            let content = |feed: &Feed| feed.in_memory().map_or_else(|| "a stream".to_string(), |data| content(data, checksum));
+            let validation = self.validation.as_ref().map_or_else(|| "none".to_string(), content);
+            (checksum, [content(&self.feed), validation])
         });
         let (_, [data, validation]) = self.contents.insert(contents).clone();
         let options = &self.options;
         let entries = [
             ("weights", "weights", self.steps.net.weights().len().to_string()),
-            ("samples", "samples", self.data.len().to_string()),
+            ("samples", "samples", self.feed.in_memory().map_or_else(|| "streamed".to_string(), |data| data.len().to_string())),
             ("batch_size", "samples in a batch", options.batch_size.to_string()),
             ("shuffle", "as `shuffle`", options.shuffle.to_string()),
+            (
+                STEPS,
+                "as `steps_per_epoch`",
+                options.steps_per_epoch.map_or_else(|| "none".to_string(), |steps| steps.to_string()),
+            ),
             ("seed", "as the seed of the model", self.steps.net.seed().to_string()),
             ("record_steps", "as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", "callbacks", options.callbacks.len().to_string()),
@@ -79,7 +90,8 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         let saved = state.part("identity");
         for Common { key, what, value: now } in self.identity(Checksum::of(&saved.text(DATA)?)) {
-            let before = saved.text(&key)?;
+            // Files of before have no such entry.
+            let before = if key == STEPS && !saved.contains(STEPS) { "none".to_string() } else { saved.text(&key)? };
             // A model that is not built yet is built by its first step.
             if before != now && !(key == "weights" && weights.is_empty()) {
                 let message = format!("the saved run had {before} {what}, and this one has {now}");

@@ -6,6 +6,7 @@ pub mod callbacks;
 mod columns;
 mod data;
 pub(crate) mod evaluate;
+pub(crate) mod feed;
 pub(crate) mod fit;
 mod forged;
 mod functions;
@@ -23,6 +24,7 @@ pub use callbacks::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint, Progress,
     ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
 };
+pub use evaluate::Evaluate;
 pub use fit::{Fit, NonFinite};
 #[doc(hidden)]
 pub use forged::Forged;

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::data::BatchAt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::variable::Variable;
@@ -60,6 +61,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             .with("usual", self.usual)
             .with("begun", self.current.begun)
             .with("batches", self.current.batches as f64)
+            .with("pass", self.feed.next_at().pass as f64)
+            .with("pass_batch", self.feed.next_at().batch as f64)
+            .with("steps_before", self.steps_before as f64)
             .with("skipped", self.current.skipped as f64)
             .with("non_finite", self.current.non_finite as f64)
             .with("seconds", self.current.seconds())
@@ -95,14 +99,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
 
     #[track_caller]
     fn prepare_steps(&mut self) -> Result<()> {
-        let (samples, batch_size) = (self.data.len(), self.options.batch_size);
-        let last = samples - samples % batch_size;
-        let first = self.data.rows(0..batch_size.min(samples))?;
+        let first = self.feed.first(self.steps)?;
         self.kept.adopt(&self.runner.variables((&first).into())?)?;
         self.kept.require_saved()?;
-        if last > 0 && last < samples {
-            // The step of the short last batch may use a variable that no other uses, and that had no value yet.
-            let short = self.data.rows(last..samples)?;
+        // The step of the short last batch may use a variable that no other uses, and that had no value yet.
+        if let Some(short) = self.feed.short_last()? {
             self.kept.adopt(&self.runner.variables((&short).into())?)?;
         }
         self.kept.require_claimed()
@@ -116,7 +117,17 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let predict_calls = if state.contains("predict_calls") { state.count("predict_calls")? as u64 } else { 0 };
         *self.training.history_mut() = History::from_state(&state.part("history"), state.count("epochs")?)?;
         self.current.begun = state.flag("begun")?;
-        self.current.batches = state.count_at_most("batches", self.training.batches())?;
+        self.current.batches = state.count_at_most("batches", self.training.batches().unwrap_or(usize::MAX))?;
+        let (pass, batch, steps_before) = match state.contains("pass") {
+            true => (state.count("pass")?, state.count("pass_batch")?, state.count("steps_before")?),
+            // Files of before know of no passes but epochs.
+            false => (epochs, self.current.batches, self.epoch() * self.training.batches().unwrap_or(0)),
+        };
+        self.steps_before = steps_before;
+        self.feed.seek(BatchAt { pass, batch }).map_err(|error| {
+            let message = format!("the saved run cannot be gone on with: {}", error.message());
+            error.with_message(message)
+        })?;
         (self.current.skipped, self.current.non_finite) = (state.count("skipped")?, state.count("non_finite")?);
         self.current.sums = Sums::from_state(&state.part("sums"))?;
         self.options.steps.restore(&state.part("steps"))?;
@@ -126,9 +137,6 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             self.training.stop();
         }
         self.options.recorder.restore(&state.part("probes"))?;
-        if self.options.shuffle && self.current.begun {
-            self.order.shuffle(self.steps.net.seed(), epochs);
-        }
         self.current.before = state.number("seconds")?;
         if self.current.skipped > 0 {
             self.current.error = Some(Error::new(ErrorKind::NotFinite, state.text("error")?));

@@ -3,23 +3,23 @@
 //! In: data, the options of `fit`, and what each batch gave. Out: batches; and at the end a [`History`]. Callbacks, validation, the
 //! ledger, and going on where an interrupted run stopped, are the same whoever writes the step.
 
-use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::array::Array;
-use crate::data::{Dataset, Order};
+use crate::data::{Dataset, Length, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::metrics::Metric;
 use crate::net::checksum::Checksum;
 use crate::net::{distinct, first};
 use crate::step::cache::{OutputNames, StepKind};
-use crate::step::{Batch, BatchBuffers, Runner, Steps};
+use crate::step::{Batch, Runner, Steps};
 
 use super::callbacks::Training;
-use super::data::{TrainingData, check};
+use super::data::TrainingData;
 use super::evaluate::test;
+use super::feed::{Feed, nothing};
 use super::fit::{Fit, NonFinite};
 use super::functions::Functions;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
@@ -56,8 +56,8 @@ use super::saved_variables::SavedVariables;
 #[must_use = "nothing is trained before `next_batch` is called"]
 pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) steps: &'a Steps<I, O>,
-    pub(super) data: Cow<'a, Dataset>,
-    pub(super) validation: Option<Cow<'a, Dataset>>,
+    pub(super) feed: Feed<'a>,
+    pub(super) validation: Option<Feed<'a>>,
     pub(super) options: Fit<'a>,
     pub(super) training: Training<'a>,
     pub(super) runner: Runner<'a, I, O>,
@@ -65,9 +65,9 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) metrics: Vec<&'a dyn Metric>,
     /// What was run of the user's own functions.
     pub(super) functions: Functions,
-    pub(super) order: Order,
-    pub(super) buffers: BatchBuffers,
     pub(super) current: CurrentEpoch,
+    /// The steps of the epochs that are done.
+    pub(super) steps_before: usize,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
     /// What the model had been used for, if the run goes on from a saved one and has not run a batch yet.
@@ -135,21 +135,25 @@ impl CurrentEpoch {
 
 impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     #[track_caller]
-    pub(crate) fn new(steps: &'a Steps<I, O>, data: &'a Dataset, mut options: Fit<'a>) -> Result<Self> {
-        let TrainingData { train: data, validation } = TrainingData::new(steps, data, &options)?;
+    pub(crate) fn new(steps: &'a Steps<I, O>, data: Stream<'a>, mut options: Fit<'a>) -> Result<Self> {
+        let mut data = TrainingData::new(steps, data, &mut options)?;
         options.recorder.check()?;
         options.steps.check()?;
-        let order = data.order();
-        let batches = order.batches(options.batch_size)?.len();
-        check(steps, [Some(&data), validation.as_ref()], options.batch_size)?;
-        let training = Training::new(options.epochs, batches, steps);
+        data.check(steps)?;
+        let TrainingData { train: feed, validation } = data;
+        let training = Training::new(&options, validation.is_some(), steps);
+        training.set_batches(options.steps_per_epoch.or(match feed.length() {
+            Length::Batches(batches) => Some(batches),
+            Length::Unknown | Length::Endless => None,
+        }));
+        let steps_before = options.initial_epoch * training.batches().unwrap_or(0);
         let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;
         runner.unchecked = options.non_finite == NonFinite::Continue;
         options.callbacks.iter_mut().try_for_each(|callback| callback.train_begin(&training))?;
         let mut run = Self {
             steps,
-            data,
+            feed,
             validation,
             options,
             training,
@@ -157,9 +161,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             kept: SavedVariables::default(),
             metrics: Vec::new(),
             functions: Functions::default(),
-            order,
-            buffers: BatchBuffers::default(),
             current: CurrentEpoch::new(),
+            steps_before,
             usual: false,
             resumed: None,
             contents: None,
@@ -194,6 +197,10 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 if self.gather()? {
                     return Ok(true);
                 }
+                if self.current.batches == 0 {
+                    self.current = CurrentEpoch::new(); // there is no such epoch
+                    continue;
+                }
                 self.end_epoch()?;
             } else if self.epoch() >= self.options.epochs || self.training.is_stopped() {
                 self.end()?;
@@ -210,26 +217,21 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     /// If there is none: before the first [`next_batch`](Self::next_batch), or after the last.
     pub fn batch(&self) -> Result<&Dataset> {
         match self.current.batch {
-            Some(_) => Ok(self.buffers.latest()),
+            Some(_) => Ok(self.feed.batch()),
             None => {
                 Err(Error::new(ErrorKind::Usage, "the run has no batch now").help("loop with `while run.next_batch()? { .. }`"))
             }
         }
     }
 
-    /// Which samples of the data the batch is made of; none where there is no batch.
+    /// Which samples of the data the batch is made of; none where there is no batch, or the samples of a stream have no numbers.
     pub fn indices(&self) -> &[usize] {
-        if self.current.batch.is_none() {
-            return &[];
-        }
-        let from = self.current.batches * self.options.batch_size;
-        let to = (from + self.options.batch_size).min(self.order.indices().len());
-        &self.order.indices()[from..to]
+        if self.current.batch.is_some() { self.feed.rows() } else { &[] }
     }
 
     /// The epoch, counted from 0.
     pub fn epoch(&self) -> usize {
-        self.training.history().epochs.len()
+        self.options.initial_epoch + self.training.history().epochs.len()
     }
 
     /// The batch within the epoch, counted from 0.
@@ -237,8 +239,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.current.batches
     }
 
-    /// The batches of an epoch.
-    pub fn batches(&self) -> usize {
+    /// The batches of an epoch; none in the first one of a stream that does not say.
+    pub fn batches(&self) -> Option<usize> {
         self.training.batches()
     }
 
@@ -262,9 +264,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.require_unrecorded()?;
         self.steps.compiled()?;
         self.usual = true;
-        let from = self.current.batches * self.options.batch_size;
-        let buffer = self.buffers.latest();
-        let rows = &self.order.indices()[from..from + buffer.len()];
+        let (buffer, rows) = (self.feed.batch(), self.feed.rows());
         let started = self.options.recorder.start();
         self.runner.begin(self.options.recorder.due());
         let result = run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept);
@@ -272,7 +272,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             let finite = values[0].is_finite();
             let values = values.iter().map(|value| value.get(0));
             self.training.batch().set(&names.terms, values.clone());
-            self.current.sums.add(names, values, rows.len());
+            self.current.sums.add(names, values, buffer.len());
             finite
         });
         match result {
@@ -347,18 +347,40 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     /// Which step the one on the batch is.
     fn step_at(&self) -> StepAt {
-        let epoch = self.epoch();
-        StepAt { step: epoch * self.training.batches() + self.current.batches, epoch }
+        StepAt { step: self.steps_before + self.current.batches, epoch: self.epoch() }
     }
 
     /// The next batch, unless the epoch is done.
     fn gather(&mut self) -> Result<bool> {
-        let indices = self.order.batches(self.options.batch_size)?.nth(self.current.batches);
-        let Some(indices) = indices else { return Ok(false) };
-        self.buffers.gather(&self.data, indices, &self.steps.pool)?;
+        let asked = self.options.steps_per_epoch;
+        if asked.is_some_and(|batches| self.current.batches >= batches) {
+            return Ok(false);
+        }
+        let mut is_given = self.feed.next(self.steps)?;
+        if !is_given && self.current.batches == 0 {
+            // The pass has ended with the epoch before.
+            is_given = self.feed.can_seek() && self.feed.next(self.steps)?;
+            if !is_given && (self.feed.can_seek() || self.training.history().epochs.is_empty()) {
+                return Err(nothing());
+            }
+        }
+        if !is_given {
+            if !self.feed.can_seek() {
+                self.training.stop(); // there is nothing more to train on
+            }
+            if let Some(asked) = asked {
+                let (epoch, batches) = (self.epoch(), self.current.batches);
+                let warning = format!(
+                    "the data has ended in epoch {epoch} after {batches} of the {asked} batches that `steps_per_epoch` asks for"
+                );
+                self.steps.net.warn(vec![warning]);
+            }
+            return Ok(false);
+        }
         self.current.batch = Some(Done::Nothing);
         self.training.batch().clear();
         let at = self.step_at();
+        self.training.begin_step(at.step);
         self.options.recorder.begin(at);
         Ok(true)
     }
@@ -366,9 +388,6 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     fn begin_epoch(&mut self) -> Result<()> {
         let epoch = self.epoch();
         self.current = CurrentEpoch { begun: true, ..CurrentEpoch::new() };
-        if self.options.shuffle {
-            self.order.shuffle(self.steps.net.seed(), self.steps.epochs.load(Ordering::Relaxed));
-        }
         self.training.begin_epoch(epoch);
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
         self.steps.reset_metrics();
@@ -394,9 +413,12 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
 
     #[track_caller]
     fn end_epoch(&mut self) -> Result<()> {
+        self.end_first_epoch()?;
+        self.training.set_batches(self.options.steps_per_epoch.or(Some(self.current.batches)));
+        self.steps_before += self.current.batches;
         let mut epoch = std::mem::replace(&mut self.current, CurrentEpoch::new());
         if let Some(first) = epoch.error.take() {
-            let (skipped, total) = (epoch.skipped, self.training.batches());
+            let (skipped, total) = (epoch.skipped, epoch.batches);
             if skipped == total {
                 let message = format!("all {total} batches were skipped; {}", first.message());
                 return Err(first.with_message(message));
@@ -404,7 +426,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             self.steps.net.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
         }
         if epoch.non_finite > 0 {
-            let (count, total) = (epoch.non_finite, self.training.batches());
+            let (count, total) = (epoch.non_finite, epoch.batches);
             self.steps.net.warn(vec![format!("{count} of {total} batches had a loss that is not finite, and were trained on")]);
         }
         let mut metrics = self.steps.metric_results()?;
@@ -418,11 +440,12 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         });
         metrics.extend(self.options.recorder.take_logs());
         let mut logs = epoch.sums.logs(metrics);
-        let validation = match &self.validation {
+        let is_due = (self.epoch() + 1).is_multiple_of(self.options.validation_freq);
+        let validation = match self.validation.as_mut().filter(|_| is_due) {
             Some(data) => {
                 // After this epoch, so that `evaluate` after `fit` draws what its last validation has drawn.
                 let occasion = Occasion::test(self.steps.epochs.load(Ordering::Relaxed) as u64 + 1);
-                let (ledger, reported) = test(self.steps, data, self.options.batch_size, occasion)?;
+                let (ledger, reported) = test(self.steps, data, self.options.validation_steps, occasion)?;
                 logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
                 Some(ledger)
             }

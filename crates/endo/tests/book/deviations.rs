@@ -87,7 +87,7 @@ fn a_metric_from_inside_is_the_same_in_fit_evaluate_and_a_loop() {
     let data = Dataset::new(column(&[1.0, 2.0, 6.0]), column(&[0.0; 3])).unwrap();
     let (mut fitted, evaluated, looped) = (Watched::model(), Watched::model(), Watched::model());
     let fit = fitted.fit(&data, Fit::epochs(2).batch_size(2).shuffle(false)).unwrap();
-    let evaluate = evaluated.evaluate_batches(&data, 2).unwrap();
+    let evaluate = evaluated.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
     let mut step = Function::new(|[x, y], cx| [mean_squared_error(&y, &looped.apply(&x, cx)).mean()]);
     for (x, y) in data.batches(2).unwrap() {
         step.run([&x, &y]).unwrap();

@@ -88,7 +88,7 @@ fn a_batch_size_of_0() {
     let (message, help) = ("the batch size is 0", "use a batch size of at least 1");
     let train = data([4, 3], [4, 1]);
     expect(model().fit(&train, Fit::epochs(1).batch_size(0)), ErrorKind::Argument, "", None, message, help);
-    expect(model().evaluate_batches(&train, 0), ErrorKind::Argument, "", None, message, help);
+    expect(model().evaluate_with(&train, Evaluate::new().batch_size(0)), ErrorKind::Argument, "", None, message, help);
 }
 
 #[test]

@@ -143,7 +143,11 @@ impl<'a> Case<'a> {
         let history = self.object.object("history");
         let (batch_size, epochs) = (history.number("batch_size") as usize, history.number("epochs") as usize);
         let mut model = self.model()?;
-        compare_logs("evaluate", &model.evaluate_batches(&data, batch_size).map_err(text)?, &expected.object("evaluate"))?;
+        compare_logs(
+            "evaluate",
+            &model.evaluate_with(&data, Evaluate::new().batch_size(batch_size)).map_err(text)?,
+            &expected.object("evaluate"),
+        )?;
         let fit = Fit::epochs(epochs).batch_size(batch_size).shuffle(false).class_weight(self.class_weight.clone());
         let history = model.fit(&self.data, fit).map_err(text)?;
         for (epoch, wanted) in history.epochs.iter().zip(expected.objects("fit")) {
@@ -163,7 +167,11 @@ impl<'a> Case<'a> {
             let batch = self.data.rows(rows).map_err(text)?;
             compare_logs("a batch", &model.test_on_batch(&batch).map_err(text)?, &wanted)?;
         }
-        compare_logs("evaluate", &model.evaluate_batches(&self.data, batch_size).map_err(text)?, &expected.object("evaluate"))?;
+        compare_logs(
+            "evaluate",
+            &model.evaluate_with(&self.data, Evaluate::new().batch_size(batch_size)).map_err(text)?,
+            &expected.object("evaluate"),
+        )?;
         let fit = Fit::epochs(history.number("epochs") as usize).batch_size(batch_size).shuffle(false);
         let history = model.fit(&self.data, fit).map_err(text)?;
         history
@@ -304,7 +312,11 @@ fn heads(case: &Object<'_>) -> Outcome {
     compare_named(&model, &expected, "weights_after_step")?;
     let (batch_size, epochs) = (history.number("batch_size") as usize, history.number("epochs") as usize);
     let mut model = make()?;
-    compare_logs("evaluate", &model.evaluate_batches(&data, batch_size).map_err(text)?, &expected.object("evaluate"))?;
+    compare_logs(
+        "evaluate",
+        &model.evaluate_with(&data, Evaluate::new().batch_size(batch_size)).map_err(text)?,
+        &expected.object("evaluate"),
+    )?;
     let fit = Fit::epochs(epochs).batch_size(batch_size).shuffle(false);
     let history = model.fit(&data, fit).map_err(text)?;
     for (epoch, wanted) in history.epochs.iter().zip(expected.objects("fit")) {

@@ -166,7 +166,7 @@ fn weights(model: &Model, expected: &Object<'_>, key: &str) -> Outcome {
 /// Keras reports the plain mean of the batches' reconstructions, also when the last batch is smaller; its loss, which holds
 /// the same term, is weighted by the batch size as everything is here.
 fn evaluation(model: &Model, data: &Dataset, weight: f64, expected: &Object<'_>) -> Result<Outcome> {
-    let logs = model.evaluate_batches(data, BATCH)?;
+    let logs = model.evaluate_with(data, Evaluate::new().batch_size(BATCH))?;
     let got = |name: &str| logs.get(name).unwrap_or(f64::NAN);
     let mut means = Vec::new();
     for start in (0..data.len()).step_by(BATCH) {

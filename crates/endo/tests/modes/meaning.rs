@@ -181,7 +181,7 @@ fn steps_are_weighted_by_samples_and_metrics_by_weights_when_asked() {
     model.weighted_metrics([MeanSquaredError]);
     let data = Dataset::new(column(&[0.0, 1.0, 2.0, 3.0, 4.0]), column(&[0.0; 5])).unwrap();
     let data = data.with_sample_weight([1.0_f32, 1.0, 1.0, 10.0, 10.0]).unwrap();
-    let logs = model.evaluate_batches(&data, 3).unwrap();
+    let logs = model.evaluate_with(&data, Evaluate::new().batch_size(3)).unwrap();
     assert!((logs.get("loss").unwrap() - 51.0).abs() < 1e-6, "{logs}");
     assert_eq!(logs.get("mean_squared_error"), Some(6.0));
     assert!((logs.get("weighted_mean_squared_error").unwrap() - 11.0870).abs() < 5e-5, "{logs}");

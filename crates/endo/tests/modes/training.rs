@@ -200,7 +200,7 @@ fn evaluate_is_the_validation_of_fit_and_changes_nothing() {
     let mut model = model(&nadam(), 1, 1);
     let history = model.fit(&data, Fit::epochs(2).batch_size(BATCH).validation(&valid)).unwrap();
     let before: Vec<Array> = model.weights().iter().map(Variable::value).collect();
-    let logs = model.evaluate_batches(&valid, BATCH).unwrap();
+    let logs = model.evaluate_with(&valid, Evaluate::new().batch_size(BATCH)).unwrap();
     for (name, value) in logs.iter() {
         assert_eq!(history.last(&format!("val_{name}")), Some(value), "{name}");
     }

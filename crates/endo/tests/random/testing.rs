@@ -77,7 +77,9 @@ fn tests_draw_by_epoch_and_row_whatever_the_batch_size() {
     assert_eq!(first, second);
     assert_eq!(first[2], evaluated, "after `fit` as in its last validation");
 
-    let loss = |model: &Model, batch_size: usize| model.evaluate_batches(&valid, batch_size).unwrap().get("loss").unwrap();
+    let loss = |model: &Model, batch_size: usize| {
+        model.evaluate_with(&valid, Evaluate::new().batch_size(batch_size)).unwrap().get("loss").unwrap()
+    };
     let (plan, eager) = (drawing(), drawing().run_eagerly(true));
     let want = loss(&plan, 100);
     for batch_size in [1, 32, 50, 64, 99] {

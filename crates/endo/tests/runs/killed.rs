@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use endo::data::BatchAt;
 use endo::prelude::*;
 
 use super::folder::Folder;
@@ -31,7 +32,7 @@ fn options(folder: &Path, epochs: usize) -> Fit<'static> {
         .callback(BackupAndRestore::new(folder.join("run")).save_freq(2))
 }
 
-fn train(mut model: Model, data: &Dataset, options: Fit<'_>, folder: &Path) {
+fn train<'d>(mut model: Model, data: impl Into<Stream<'d>>, options: Fit<'d>, folder: &Path) {
     let history = model.fit(data, options).unwrap();
     fs::write(folder.join("history"), format!("{:?}", numbers(history))).unwrap();
     model.save_weights(folder.join("weights")).unwrap();
@@ -100,6 +101,29 @@ fn trains_a_gan_in_a_process_of_its_own() {
     }
 }
 
+/// Does nothing as a test of its own.
+#[test]
+fn trains_on_a_stream_in_a_process_of_its_own() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let folder = Path::new(&folder);
+        let noisy = |batch: Dataset, at: BatchAt| {
+            let (x, mut random) = (batch.inputs().clone(), at.random(5));
+            batch.with_inputs(Array::from_fn(x.shape(), |i| x.get(i) as f32 + 0.1 * random.normal()))
+        };
+        let (stream, valid) = (Stream::samples(data(200)).map(noisy).prefetch(2), data(40));
+        let fit = Fit::epochs(20)
+            .batch_size(16)
+            .steps_per_epoch(10) // of the 13 batches of a pass
+            .validation(&valid)
+            .validation_freq(2)
+            .callback(CsvLogger::new(folder.join("log.csv")))
+            .callback(CsvLogger::new(folder.join("steps.csv")).every(3))
+            .callback(BackupAndRestore::new(folder.join("run")).save_freq(2))
+            .callback(ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2));
+        train(model(), stream, fit, folder);
+    }
+}
+
 fn start(test: &str, folder: &Folder) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test]).env(FOLDER, folder.as_ref());
@@ -132,7 +156,14 @@ fn is_killed(test: &str, name: &str, kills: u32) {
             kills += 1;
             resumed += u32::from(folder.path("run").exists() || folder.path("run.previous").exists());
         }
-        assert!(result(&folder) == expected, "round {round}, after {kills} kills");
+        let wrong = |(got, want): (&Vec<u8>, &Vec<u8>)| got != want;
+        let wrong: Vec<&str> = FILES
+            .into_iter()
+            .zip(result(&folder).iter().zip(&expected))
+            .filter(|(_, pair)| wrong(*pair))
+            .map(|(file, _)| file)
+            .collect();
+        assert!(wrong.is_empty(), "round {round}, after {kills} kills: {wrong:?}");
         assert!(!folder.path("run").exists() && !folder.path("run.previous").exists());
         round += 1;
     }
@@ -147,4 +178,9 @@ fn a_run_killed_fifty_times_ends_with_the_same_bits() {
 #[test]
 fn a_gan_killed_ten_times_ends_with_the_same_bits() {
     is_killed("killed::trains_a_gan_in_a_process_of_its_own", "gan", 10);
+}
+
+#[test]
+fn a_training_on_a_stream_killed_ten_times_ends_with_the_same_bits() {
+    is_killed("killed::trains_on_a_stream_in_a_process_of_its_own", "stream", 10);
 }

@@ -92,7 +92,7 @@ fn what_a_step_assigns_itself_is_undone_when_it_is_tested() {
             terms
         });
         let data = pair();
-        assert_eq!(model.evaluate_batches(&data, 1).unwrap().get("so_far"), Some((1.0 + 3.0) / 2.0));
+        assert_eq!(model.evaluate_with(&data, Evaluate::new().batch_size(1)).unwrap().get("so_far"), Some((1.0 + 3.0) / 2.0));
         assert_eq!(average.value().item().unwrap(), 0.0);
         let history = model.fit(&data, Fit::epochs(1).batch_size(1).shuffle(false)).unwrap();
         assert_eq!((history.last("so_far"), average.value().item().unwrap()), (Some((1.0 + 4.0) / 2.0), 4.0));
@@ -119,7 +119,7 @@ fn what_call_assigns_goes_from_batch_to_batch_and_is_as_before_after_evaluation(
         model.compile("sgd", "mse", ());
         let data = Dataset::new([[0.0_f32], [0.0], [0.0]], [[0.0_f32], [0.0], [0.0]]).unwrap();
         for _ in 0..2 {
-            let loss = model.evaluate_batches(&data, 1).unwrap().get("loss");
+            let loss = model.evaluate_with(&data, Evaluate::new().batch_size(1)).unwrap().get("loss");
             assert_near(loss, (0.0 + 1.0 + 4.0) / 3.0);
         }
         assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
@@ -257,9 +257,9 @@ fn node_by_node_an_evaluation_computes_each_batch_once() {
     .run_eagerly(true);
     model.compile("sgd", "mse", ());
     let data = Dataset::new(Array::zeros([6, 1], DType::F32), Array::zeros([6, 1], DType::F32)).unwrap();
-    model.evaluate_batches(&data, 2).unwrap();
+    model.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
     let before = calls.load(Ordering::Relaxed);
-    model.evaluate_batches(&data, 2).unwrap();
+    model.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
     // And once more, to find what is assigned before anything is.
     assert_eq!(calls.load(Ordering::Relaxed) - before, 3 + 1);
 }
@@ -270,10 +270,14 @@ fn evaluations_in_many_threads_carry_their_own_state() {
         let mut model = Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
         model.compile("sgd", "mse", ());
         let data = Dataset::new(Array::zeros([40, 1], DType::F32), Array::zeros([40, 1], DType::F32)).unwrap();
-        let want = model.evaluate_batches(&data, 4).unwrap().get("loss");
+        let want = model.evaluate_with(&data, Evaluate::new().batch_size(4)).unwrap().get("loss");
         assert_eq!(want, Some(28.5)); // the mean of the squares of 0 to 9
         std::thread::scope(|scope| {
-            let evaluate = || (0..20).for_each(|_| assert_eq!(model.evaluate_batches(&data, 4).unwrap().get("loss"), want));
+            let evaluate = || {
+                (0..20).for_each(|_| {
+                    assert_eq!(model.evaluate_with(&data, Evaluate::new().batch_size(4)).unwrap().get("loss"), want)
+                })
+            };
             (0..3).for_each(|_| drop(scope.spawn(evaluate)));
         });
         assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);

@@ -197,7 +197,7 @@ impl Callback for CsvLogger {
     }
 
     fn batch_end(&mut self, batch: usize, _: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
-        let step = training.epoch() * training.batches() + batch;
+        let step = training.step();
         if !self.every.is_some_and(|every| step.is_multiple_of(every)) {
             return Ok(());
         }

@@ -96,7 +96,7 @@ impl Callback for EarlyStopping {
     }
 
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
-        if epoch < self.start_from_epoch {
+        if epoch < self.start_from_epoch || self.monitor.is_left_out(report, training) {
             return Ok(());
         }
         self.waited += 1;

@@ -123,10 +123,10 @@ mod tests {
     use super::training::Trained;
     use super::*;
     use crate::array::Array;
-    use crate::data::Dataset;
+    use crate::data::Stream;
     use crate::net::Structure;
     use crate::optimizers::{Optimizer, Sgd};
-    use crate::training::Logs;
+    use crate::training::{Fit, Logs};
     use crate::variable::Variable;
 
     /// A model of weights and an optimizer alone.
@@ -160,14 +160,14 @@ mod tests {
             Ok(Vec::new())
         }
 
-        fn evaluate(&self, _: &Dataset) -> Result<Logs> {
+        fn evaluate(&self, _: Stream<'_>) -> Result<Logs> {
             Ok(Logs::default())
         }
     }
 
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
-        Training::new(100, 1, Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) })))
+        Training::new(&Fit::epochs(100), false, Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) })))
     }
 
     /// An epoch that reports these numbers.

@@ -141,6 +141,7 @@ impl Callback for ModelCheckpoint {
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, training: &Training) -> Result<()> {
         match self.save_freq {
             Some(_) => Ok(()),
+            None if self.save_best_only && self.monitor.is_left_out(report, training) => Ok(()),
             None => self.save(epoch, report, training),
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 
-use super::{Epoch, State};
+use super::{Epoch, State, Training};
 
 /// A number of the logs, and the best value that it had. What Keras calls `monitor`, `mode` and `min_delta`.
 #[derive(Debug)]
@@ -98,6 +98,11 @@ impl Monitor {
             let hint = if without { "; `val_` numbers need `Fit::validation` or `validation_split`" } else { "" };
             Error::new(ErrorKind::Argument, message).help(format!("reported are {}{hint}", known.join(", ")))
         })
+    }
+
+    /// Whether this epoch does not have the number because it has no validation, and others do.
+    pub fn is_left_out(&self, report: &Epoch, training: &Training) -> bool {
+        self.name.starts_with("val_") && training.leaves_out_validation(report)
     }
 
     /// Whether this epoch's number is better than the best one by more than `min_delta`, and is from now on the best one. The

@@ -14,7 +14,7 @@ use crate::training::history::short;
 pub struct Progress {
     bar: bool,
     epochs: usize,
-    batches: usize,
+    batches: Option<usize>,
     drawn: Instant,
 }
 
@@ -26,7 +26,7 @@ const COLUMNS: usize = 79;
 impl Progress {
     /// Writes to standard error; a bar only if that is a terminal.
     pub fn stderr() -> Self {
-        Self { bar: std::io::stderr().is_terminal(), epochs: 0, batches: 0, drawn: Instant::now() }
+        Self { bar: std::io::stderr().is_terminal(), epochs: 0, batches: None, drawn: Instant::now() }
     }
 
     /// Output to a closed pipe is no reason to stop training.
@@ -35,10 +35,11 @@ impl Progress {
     }
 }
 
-/// A bar of which `done` of `total` is filled.
-fn bar(done: usize, total: usize) -> String {
-    let filled = WIDTH * done / total.max(1);
-    format!("{}{}", "━".repeat(filled), "╌".repeat(WIDTH - filled))
+/// A bar of which `done` of `total` is filled, and both numbers; the first alone where there is no total.
+fn bar(done: usize, total: Option<usize>) -> String {
+    let Some(total) = total else { return format!("batch {done}") };
+    let filled = (WIDTH * done / total.max(1)).min(WIDTH);
+    format!("{}{} {done}/{total}", "━".repeat(filled), "╌".repeat(WIDTH - filled))
 }
 
 /// The line of an epoch that is done: its time if it took as much as a second, the loss term by term, and the total of
@@ -52,16 +53,20 @@ fn line(epoch: usize, epochs: usize, report: &Epoch) -> String {
 
 impl Callback for Progress {
     fn train_begin(&mut self, training: &Training) -> Result<()> {
-        (self.epochs, self.batches) = (training.epochs(), training.batches());
+        self.epochs = training.epochs();
+        Ok(())
+    }
+
+    fn epoch_begin(&mut self, _: usize, training: &Training) -> Result<()> {
+        self.batches = training.batches();
         Ok(())
     }
 
     fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
         if self.bar && self.drawn.elapsed() >= PAUSE {
             self.drawn = Instant::now();
-            let (epoch, done) = (training.epoch() + 1, batch + 1);
-            let bar = bar(done, self.batches);
-            let line = format!("epoch {epoch}/{} {bar} {done}/{}  {}", self.epochs, self.batches, ledger());
+            let bar = bar(batch + 1, self.batches);
+            let line = format!("epoch {}/{} {bar}  {}", training.epoch() + 1, self.epochs, ledger());
             // A line that wraps could not be drawn over.
             Self::write(&format!("\r\x1b[K{}", line.chars().take(COLUMNS).collect::<String>()));
         }
@@ -82,9 +87,10 @@ mod tests {
 
     #[test]
     fn a_bar_is_filled_by_what_is_done() {
-        assert_eq!(bar(0, 4).chars().filter(|&c| c == '━').count(), 0);
-        assert_eq!(bar(2, 4).chars().filter(|&c| c == '━').count(), WIDTH / 2);
-        assert_eq!(bar(4, 4).chars().count(), WIDTH);
+        assert_eq!(bar(0, Some(4)).chars().filter(|&c| c == '━').count(), 0);
+        assert_eq!(bar(2, Some(4)).chars().filter(|&c| c == '━').count(), WIDTH / 2);
+        assert_eq!(bar(4, Some(4)).chars().count(), WIDTH + " 4/4".len());
+        assert_eq!(bar(5, None), "batch 5");
     }
 
     #[test]

@@ -103,6 +103,9 @@ impl Callback for ReduceLrOnPlateau {
     }
 
     fn epoch_end(&mut self, _: usize, report: &Epoch, training: &Training) -> Result<()> {
+        if self.monitor.is_left_out(report, training) {
+            return Ok(());
+        }
         let improved = self.monitor.improves(report)?;
         if self.cooling > 0 {
             self.cooling -= 1;

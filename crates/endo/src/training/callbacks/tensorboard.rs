@@ -82,8 +82,8 @@ impl Callback for TensorBoard {
         Ok(())
     }
 
-    fn batch_end(&mut self, batch: usize, _: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
-        let step = training.epoch() * training.batches() + batch;
+    fn batch_end(&mut self, _: usize, _: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+        let step = training.step();
         if self.update_freq == 0 || !step.is_multiple_of(self.update_freq) {
             return Ok(());
         }

@@ -7,17 +7,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
-use crate::data::Dataset;
+use crate::data::Stream;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Claims;
 use crate::graph::{Graph, Tree};
 use crate::net::Structure;
 use crate::optimizers::Optimizer;
-use crate::step::{BATCH_SIZE, Steps};
-use crate::training::evaluate::evaluate;
+use crate::step::Steps;
+use crate::training::evaluate::{Evaluate, evaluate};
 use crate::training::ledgers::BatchLedger;
 use crate::training::state::previous;
-use crate::training::{History, Ledger, Logs, State};
+use crate::training::{Epoch, Fit, History, Ledger, Logs, State};
 use crate::variable::Variable;
 
 /// The training that callbacks watch, and may stop.
@@ -47,7 +47,11 @@ use crate::variable::Variable;
 /// ```
 pub struct Training<'a> {
     epochs: usize,
-    batches: usize,
+    initial_epoch: usize,
+    /// Whether there is data to validate on.
+    validates: bool,
+    batches: Cell<Option<usize>>,
+    step: Cell<usize>,
     model: &'a dyn Trained,
     history: RefCell<History>,
     stopped: Cell<bool>,
@@ -85,7 +89,7 @@ pub(crate) trait Trained {
     fn save(&self, path: &Path) -> Result<()>;
     fn save_weights(&self, path: &Path) -> Result<()>;
     fn predict(&self, inputs: &[Array]) -> Result<Vec<Array>>;
-    fn evaluate(&self, data: &Dataset) -> Result<Logs>;
+    fn evaluate(&self, data: Stream<'_>) -> Result<Logs>;
 }
 
 impl<I: Tree, O: Tree> Trained for Steps<I, O> {
@@ -113,10 +117,10 @@ impl<I: Tree, O: Tree> Trained for Steps<I, O> {
         self.predict_all(inputs)
     }
 
-    fn evaluate(&self, data: &Dataset) -> Result<Logs> {
+    fn evaluate(&self, data: Stream<'_>) -> Result<Logs> {
         let totals: Vec<Variable> = self.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
         let before: Vec<Array> = totals.iter().map(Variable::value).collect();
-        let logs = evaluate(self, data, BATCH_SIZE);
+        let logs = evaluate(self, data, Evaluate::new());
         for (total, value) in totals.iter().zip(&before) {
             total.set(value)?;
         }
@@ -125,10 +129,13 @@ impl<I: Tree, O: Tree> Trained for Steps<I, O> {
 }
 
 impl<'a> Training<'a> {
-    pub(crate) fn new(epochs: usize, batches: usize, model: &'a dyn Trained) -> Self {
+    pub(crate) fn new(options: &Fit<'_>, validates: bool, model: &'a dyn Trained) -> Self {
         Self {
-            epochs,
-            batches,
+            epochs: options.epochs,
+            initial_epoch: options.initial_epoch,
+            validates,
+            batches: Cell::new(None),
+            step: Cell::new(0),
             model,
             history: RefCell::default(),
             stopped: Cell::new(false),
@@ -151,9 +158,28 @@ impl<'a> Training<'a> {
         self.epoch.get()
     }
 
-    /// The batches of an epoch.
-    pub fn batches(&self) -> usize {
-        self.batches
+    /// The batches of an epoch; none in the first one of a stream that does not say.
+    pub fn batches(&self) -> Option<usize> {
+        self.batches.get()
+    }
+
+    pub(crate) fn set_batches(&self, batches: Option<usize>) {
+        self.batches.set(batches);
+    }
+
+    /// The number of the last step, counted from 0 over all epochs.
+    pub fn step(&self) -> usize {
+        self.step.get()
+    }
+
+    pub(crate) fn begin_step(&self, step: usize) {
+        self.step.set(step);
+    }
+
+    /// Whether an epoch has no numbers of validation because others have them
+    /// ([`Fit::validation_freq`](crate::training::Fit::validation_freq)).
+    pub(crate) fn leaves_out_validation(&self, report: &Epoch) -> bool {
+        self.validates && report.validation.is_none()
     }
 
     /// The terms of the loss of the batch that is done, which add up to it: of this batch alone, no mean over the epoch. Without terms
@@ -301,8 +327,8 @@ impl<'a> Training<'a> {
     ///
     /// # Errors
     /// Those of [`Model::evaluate`](crate::model::Model::evaluate).
-    pub fn evaluate(&self, data: &Dataset) -> Result<Logs> {
-        self.model.evaluate(data)
+    pub fn evaluate<'d>(&self, data: impl Into<Stream<'d>>) -> Result<Logs> {
+        self.model.evaluate(data.into())
     }
 
     /// Saves the model as [`Model::save`](crate::model::Model::save) does.
@@ -377,7 +403,7 @@ impl<'a> Training<'a> {
 
     /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was left early.
     pub fn is_done(&self) -> bool {
-        self.is_stopped() || self.history.borrow().epochs.len() >= self.epochs
+        self.is_stopped() || self.initial_epoch + self.history.borrow().epochs.len() >= self.epochs
     }
 
     /// Ends training after this epoch.
