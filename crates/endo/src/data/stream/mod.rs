@@ -160,19 +160,13 @@ impl<'a> From<&'a Dataset> for Stream<'a> {
     }
 }
 
-impl From<Dataset> for Stream<'_> {
-    fn from(data: Dataset) -> Self {
-        Self { origin: Origin::Memory(Cow::Owned(data)) }
-    }
-}
-
 impl<'a> Stream<'a> {
     /// The batches of a source of one's own.
     pub fn new(source: impl BatchSource + 'a) -> Self {
         Self { origin: Origin::Batches(Box::new(source)) }
     }
 
-    /// Samples that are read by their numbers. `fit` shuffles them and cuts them into batches as it does a data set, so that what is
+    /// Samples that are read by their numbers; a [`Dataset`] that is to be owned is such, too. `fit` shuffles them and cuts them into batches as it does a data set, so that what is
     /// trained has the same bits.
     ///
     /// ```
@@ -306,7 +300,7 @@ impl Stream<'static> {
     /// ```
     /// # use endo::prelude::*;
     /// # let train = Dataset::new([[1.0_f32], [2.0], [3.0]], [[2.0_f32], [4.0], [6.0]])?;
-    /// let stream = Stream::from(train.clone()).map(|batch, _at| batch).prefetch(2);
+    /// let stream = Stream::samples(train.clone()).prefetch(2);
     /// # let mut model = Model::new(Dense::new(1));
     /// # model.compile(Sgd::new(0.05), "mse", ());
     /// model.fit(stream, Fit::epochs(4))?;
