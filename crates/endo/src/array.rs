@@ -104,6 +104,7 @@ impl Array {
             DType::F64 => Self::from_fn(shape, |_| value),
             DType::I32 => Self::from_fn(shape, |_| i32::from_f64(value)),
             DType::Bool => Self::from_fn(shape, |_| bool::from_f64(value)),
+            DType::U8 => Self::from_fn(shape, |_| u8::from_f64(value)),
         }
     }
 
@@ -141,6 +142,7 @@ impl Array {
             DType::F64 => Data::F64(bytes.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).collect()),
             DType::I32 => Data::I32(bytes.as_chunks().0.iter().map(|&bytes| i32::from_ne_bytes(bytes)).collect()),
             DType::Bool => Data::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
+            DType::U8 => Data::U8(bytes.to_vec()),
         }
     }
 
@@ -156,6 +158,7 @@ impl Array {
             Data::F64(_) => DType::F64,
             Data::I32(_) => DType::I32,
             Data::Bool(_) => DType::Bool,
+            Data::U8(_) => DType::U8,
         }
     }
 
@@ -182,6 +185,7 @@ impl Array {
             Data::F64(values) => bytemuck::cast_slice(values),
             Data::I32(values) => bytemuck::cast_slice(values),
             Data::Bool(values) => bytemuck::cast_slice(values),
+            Data::U8(values) => values,
         }
     }
 
@@ -202,6 +206,7 @@ impl Array {
             Some(Data::F64(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
             Some(Data::I32(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
             Some(Data::Bool(values)) => values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = byte != 0),
+            Some(Data::U8(values)) => values.copy_from_slice(bytes),
             None => {
                 Self::require_room_for(&self.shape, bytes.len())?;
                 self.data = Arc::new(Self::data_from_bytes(self.dtype(), bytes));
@@ -221,6 +226,7 @@ impl Array {
             (Data::F64(values), _) => convert(values),
             (Data::I32(values), _) => convert(values),
             (Data::Bool(values), _) => convert(values),
+            (Data::U8(values), _) => convert(values),
         }
     }
 
@@ -246,6 +252,7 @@ impl Array {
             Data::F64(values) => values[index],
             Data::I32(values) => values[index].into(),
             Data::Bool(values) => values[index].to_f64(),
+            Data::U8(values) => values[index].to_f64(),
         }
     }
 
@@ -258,6 +265,7 @@ impl Array {
             DType::F64 => Data::F64(self.to_vec()),
             DType::I32 => Data::I32(self.to_vec()),
             DType::Bool => Data::Bool(self.to_vec()),
+            DType::U8 => Data::U8(self.to_vec()),
         };
         Self { shape, data: Arc::new(data) }
     }
@@ -283,7 +291,7 @@ impl Array {
         match &*self.data {
             Data::F32(values) => values.iter().all(|value| value.is_finite()),
             Data::F64(values) => values.iter().all(|value| value.is_finite()),
-            Data::I32(_) | Data::Bool(_) => true,
+            Data::I32(_) | Data::Bool(_) | Data::U8(_) => true,
         }
     }
 

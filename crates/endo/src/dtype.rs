@@ -1,6 +1,6 @@
 //! The types an array's elements can have.
 //!
-//! In: Rust's `f32`, `f64`, `i32` and `bool`. Out: [`DType`], and [`Element`], which ties the two together.
+//! In: Rust's `f32`, `f64`, `i32`, `u8` and `bool`. Out: [`DType`], and [`Element`], which ties the two together.
 
 use std::fmt;
 
@@ -15,10 +15,13 @@ pub enum DType {
     I32,
     /// Truth values: masks and comparisons.
     Bool,
+    /// Bytes: images and labels as they are stored. Nothing computes with them: where they enter a graph they become `I32`, in the loop of
+    /// the first operation that reads them.
+    U8,
 }
 
 impl DType {
-    /// All of them.
+    /// Those that operations compute with: all but bytes.
     pub const ALL: [DType; 4] = [DType::F32, DType::F64, DType::I32, DType::Bool];
 
     /// The size of one element in bytes.
@@ -26,7 +29,7 @@ impl DType {
         match self {
             DType::F32 | DType::I32 => 4,
             DType::F64 => 8,
-            DType::Bool => 1,
+            DType::Bool | DType::U8 => 1,
         }
     }
 
@@ -35,13 +38,14 @@ impl DType {
         matches!(self, DType::F32 | DType::F64)
     }
 
-    /// The type that holds both: the wider, and a float before an integer before a truth value.
+    /// The type that holds both: the wider, and a float before an integer before a byte before a truth value.
     pub fn promote(self, other: DType) -> DType {
         let width = |dtype| match dtype {
             DType::Bool => 0,
-            DType::I32 => 1,
-            DType::F32 => 2,
-            DType::F64 => 3,
+            DType::U8 => 1,
+            DType::I32 => 2,
+            DType::F32 => 3,
+            DType::F64 => 4,
         };
         if width(self) >= width(other) { self } else { other }
     }
@@ -54,6 +58,7 @@ impl fmt::Display for DType {
             DType::F64 => "f64",
             DType::I32 => "i32",
             DType::Bool => "bool",
+            DType::U8 => "u8",
         })
     }
 }
@@ -69,12 +74,14 @@ pub enum Data {
     I32(Vec<i32>),
     /// Truth values.
     Bool(Vec<bool>),
+    /// Bytes.
+    U8(Vec<u8>),
 }
 
-/// A Rust type that can be an array's element: `f32`, `f64`, `i32`, `bool`.
+/// A Rust type that can be an array's element: `f32`, `f64`, `i32`, `u8`, `bool`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no element of an array",
-    note = "arrays hold `f32`, `f64`, `i32` and `bool`: convert integers of other types with `as i32` or `i32::try_from`; \
+    note = "arrays hold `f32`, `f64`, `i32`, `u8` and `bool`: convert integers of other types with `as i32` or `i32::try_from`; \
             `Dataset::new` takes them as they are"
 )]
 pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {
@@ -190,6 +197,30 @@ impl Element for bool {
 
     fn to_f64(self) -> f64 {
         u8::from(self).into()
+    }
+}
+
+impl Element for u8 {
+    const DTYPE: DType = DType::U8;
+
+    fn into_data(values: Vec<u8>) -> Data {
+        Data::U8(values)
+    }
+
+    fn slice(data: &Data) -> Option<&[u8]> {
+        if let Data::U8(values) = data { Some(values) } else { None }
+    }
+
+    fn slice_mut(data: &mut Data) -> Option<&mut [u8]> {
+        if let Data::U8(values) = data { Some(values) } else { None }
+    }
+
+    fn from_f64(value: f64) -> u8 {
+        value as u8
+    }
+
+    fn to_f64(self) -> f64 {
+        self.into()
     }
 }
 

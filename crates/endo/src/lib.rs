@@ -109,6 +109,8 @@ mod pages {
     struct CustomLayers;
     #[doc = include_str!("../../../docs/src/models.md")]
     struct Models;
+    #[doc = include_str!("../../../docs/src/transfer.md")]
+    struct Transfer;
     #[doc = include_str!("../../../docs/src/custom_optimizers.md")]
     struct CustomOptimizers;
     #[doc = include_str!("../../../docs/src/gradients.md")]
@@ -117,6 +119,8 @@ mod pages {
     struct Probes;
     #[doc = include_str!("../../../docs/src/loops.md")]
     struct Loops;
+    #[doc = include_str!("../../../docs/src/streams.md")]
+    struct Streams;
     #[doc = include_str!("../../../docs/src/report.md")]
     struct Report;
     #[doc = include_str!("../../../docs/src/functions.md")]

@@ -26,7 +26,7 @@ pub use crate::metrics::{
     SpecificityAtSensitivity, Streaming, Sum, SummationMethod, Thresholds, TopKCategoricalAccuracy, Totals, TrueNegatives,
     TruePositives,
 };
-pub use crate::model::{Model, Saved};
+pub use crate::model::{LoadWeights, Model, Saved};
 pub use crate::named::Hyperparameters;
 pub use crate::optimizers::schedules::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRateSchedule, PiecewiseConstantDecay,

@@ -32,6 +32,8 @@ struct Inner {
     dtype: DType,
     trainable: AtomicBool,
     frozen: AtomicBool,
+    /// The bits of what the learning rate is multiplied by for it.
+    learning_rate_factor: AtomicU64,
     /// Whether a layer made it.
     weight: AtomicBool,
     place: Mutex<Place>,
@@ -60,9 +62,10 @@ pub struct Content {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Variable {
-    /// A trainable variable with a first value.
+    /// A trainable variable with a first value. Bytes become `i32`, which is what graphs compute with.
     pub fn new(name: impl Into<String>, value: impl Into<Array>) -> Self {
-        let value = value.into();
+        let value: Array = value.into();
+        let value = if value.dtype() == DType::U8 { value.cast(DType::I32) } else { value };
         let block = Block::new();
         block.write().memory.append(value.bytes());
         let variable = Self(Arc::new(Inner {
@@ -72,6 +75,7 @@ impl Variable {
             dtype: value.dtype(),
             trainable: AtomicBool::new(true),
             frozen: AtomicBool::new(false),
+            learning_rate_factor: AtomicU64::new(1.0_f64.to_bits()),
             weight: AtomicBool::new(false),
             place: Mutex::new(Place { block: block.clone(), offset: 0 }),
         }));
@@ -146,6 +150,17 @@ impl Variable {
     /// Whether it is frozen by [`freeze`](Self::freeze).
     pub fn is_frozen(&self) -> bool {
         self.0.frozen.load(Ordering::Relaxed)
+    }
+
+    /// Lets optimizers change it at the learning rate times a factor, which is 1 unless set. Takes effect as
+    /// [`set_trainable`](Self::set_trainable) does.
+    pub fn set_learning_rate_factor(&self, factor: f64) {
+        self.0.learning_rate_factor.store(factor.to_bits(), Ordering::Relaxed);
+    }
+
+    /// What the learning rate is multiplied by for it.
+    pub fn learning_rate_factor(&self) -> f64 {
+        f64::from_bits(self.0.learning_rate_factor.load(Ordering::Relaxed))
     }
 
     /// Lets optimizers change it, or not; one that is [frozen](Self::freeze) they leave as it is all the same. Takes effect in what is

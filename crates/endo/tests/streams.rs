@@ -3,6 +3,8 @@
 //! In: the same samples in memory, in files, and made on the way. Out: the same weights, and the epochs, validations and errors that
 //! streams must have.
 
+#[path = "streams/bytes.rs"]
+mod bytes;
 #[path = "streams/epochs.rs"]
 mod epochs;
 #[path = "streams/errors.rs"]

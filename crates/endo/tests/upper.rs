@@ -10,6 +10,8 @@ mod outputs;
 mod steps;
 #[path = "upper/terms.rs"]
 mod terms;
+#[path = "upper/transfer.rs"]
+mod transfer;
 
 use endo::prelude::*;
 

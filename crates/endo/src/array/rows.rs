@@ -93,6 +93,7 @@ impl Array {
             (Data::F64(from), Data::F64(to)) => copy(from, to, indices, share),
             (Data::I32(from), Data::I32(to)) => copy(from, to, indices, share),
             (Data::Bool(from), Data::Bool(to)) => copy(from, to, indices, share),
+            (Data::U8(from), Data::U8(to)) => copy(from, to, indices, share),
             _ => panic!("rows of {} cannot be copied to {}", source.dtype(), self.dtype()),
         }
     }
@@ -112,6 +113,7 @@ impl Array {
             (Data::F64(to), Data::F64(from)) => write(to, from, rows, start),
             (Data::I32(to), Data::I32(from)) => write(to, from, rows, start),
             (Data::Bool(to), Data::Bool(from)) => write(to, from, rows, start),
+            (Data::U8(to), Data::U8(from)) => write(to, from, rows, start),
             _ => panic!("rows of {} cannot be written to {}", source.dtype(), self.dtype()),
         }
     }

@@ -6,8 +6,8 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
-/// One array or several: what [`Dataset::new`](super::Dataset::new) takes. Integers of all of Rust's types are converted to `i32`, and
-/// one that does not fit is an error; tuples have up to eight parts, each of which may be several arrays again; `()` and `None` are no
+/// One array or several: what [`Dataset::new`](super::Dataset::new) takes. Integers of all of Rust's types but `i32` and `u8` are
+/// converted to `i32`, and one that does not fit is an error; tuples have up to eight parts, each of which may be several arrays again; `()` and `None` are no
 /// array; structs of arrays are made fit by [`tree!`](crate::tree).
 ///
 /// ```
@@ -16,7 +16,7 @@ use crate::shape::Shape;
 /// let deep = Array::from([[3.0_f32], [4.0]]);
 /// let (labels, prices) = (vec![7_u8, 9], [[0.5_f32], [0.25]]);
 /// let data = Dataset::new(([[1.0_f32], [2.0]], &deep), (labels, prices))?;
-/// assert_eq!((data.all_inputs().len(), data.targets()), (2, Some(&Array::from([7, 9]))));
+/// assert_eq!((data.all_inputs().len(), data.targets()), (2, Some(&Array::from([7_u8, 9]))));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ macro_rules! as_they_are {
     };
 }
 
-as_they_are! { f32 f64 i32 bool }
+as_they_are! { f32 f64 i32 u8 bool }
 
 macro_rules! converted {
     ($($Type:ty)+) => {
@@ -123,7 +123,7 @@ macro_rules! converted {
     };
 }
 
-converted! { i8 i16 i64 i128 isize u8 u16 u32 u64 u128 usize }
+converted! { i8 i16 i64 i128 isize u16 u32 u64 u128 usize }
 
 /// What is wrong with integers of which one does not fit.
 fn does_not_fit<T: Copy + TryInto<i32> + std::fmt::Display>(shape: &Shape, values: &[T]) -> Error {
@@ -257,7 +257,8 @@ mod tests {
     #[test]
     fn integers_of_all_types_are_labels() {
         let expected = [Array::from([0, 7])];
-        assert_eq!(arrays([0_u8, 7]), expected);
+        assert_eq!(arrays([0_u8, 7]), [Array::from([0_u8, 7])]); // as they are stored: graphs make them `i32`
+        assert_eq!(arrays([0_u16, 7]), expected);
         assert_eq!(arrays(vec![0_i64, 7]), expected);
         assert_eq!(arrays([0_usize, 7].as_slice()), expected);
         assert_eq!(arrays([[0_u32], [7]]), [Array::from([[0], [7]])]);

@@ -23,12 +23,15 @@
 //! # Ok::<(), endo::Error>(())
 //! ```
 
+mod array_files;
 mod arrays;
 mod batches;
 mod checks;
 mod class_weight;
 mod csv;
 mod dataset;
+#[cfg(feature = "images")]
+mod image_folder;
 mod npy;
 mod output_names;
 mod scaler;
@@ -40,12 +43,15 @@ mod values;
 
 #[doc(hidden)]
 pub use crate::shown::{listed, shown, shown_lines, shown_path};
+pub use array_files::read_arrays;
 pub use arrays::{Arrays, Number, OutputArrays};
 pub use batches::{Batches, Order};
 pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
 pub use csv::{Blocks, Csv, Kind, date};
 pub use dataset::Dataset;
+#[cfg(feature = "images")]
+pub use image_folder::ImageFolder;
 pub use npy::{NpyFile, NpySamples};
 pub use scaler::StandardScaler;
 pub use stream::{BatchAt, BatchSource, IntoBatch, Length, Samples, Sampling, Stream};

@@ -4,7 +4,7 @@
 //! Source: NumPy's format description (NEP 1, versions 1.0 to 3.0).
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
@@ -111,12 +111,7 @@ impl NpyFile {
 
     /// The type of the numbers as they are read.
     pub fn dtype(&self) -> DType {
-        match (self.stored.kind, self.stored.size) {
-            (Kind::Float, 8) => DType::F64,
-            (Kind::Float, _) => DType::F32,
-            (Kind::Signed | Kind::Unsigned, _) => DType::I32,
-            (Kind::Bool, _) => DType::Bool,
-        }
+        self.stored.dtype()
     }
 
     /// The rows with these numbers, in this order.
@@ -153,7 +148,43 @@ impl NpyFile {
     }
 }
 
+/// The array of the bytes of a whole `.npy` file; of any shape, also without axes or samples.
+pub(super) fn array_of_bytes(bytes: &[u8]) -> Result<Array, String> {
+    let damaged = || "this is no whole `.npy` file".to_string();
+    let (start, text) = header(&mut Cursor::new(bytes)).ok().flatten().ok_or_else(damaged)?;
+    let (stored, shape) = (entry(&text, "descr").and_then(Stored::read), sizes(&text));
+    let stored = stored.ok_or_else(|| format!("its numbers are not known: {}", text.trim_end()))?;
+    let shape = shape.ok_or_else(damaged)?;
+    let is_by_columns = entry(&text, "fortran_order") != Some("False") && shape.rank() > 1;
+    let numbers = bytes.get(start as usize..).filter(|bytes| bytes.len() >= shape.len() * stored.size).ok_or_else(damaged)?;
+    let numbers = &numbers[..shape.len() * stored.size];
+    let by_rows = is_by_columns.then(|| by_rows(numbers, &shape, stored.size));
+    let array = stored.array(shape, stored.dtype(), by_rows.as_deref().unwrap_or(numbers));
+    array.map_err(|(_, number)| format!("the integer {number} does not fit into 32 bits"))
+}
+
+/// The bytes of numbers that lie column by column, the first axis fastest, in the order of rows.
+fn by_rows(numbers: &[u8], shape: &Shape, size: usize) -> Vec<u8> {
+    let strides = shape.strides();
+    let place = |index: usize| {
+        let axes = strides.iter().zip(shape.iter());
+        axes.fold((0, 1), |(place, step), (stride, axis)| (place + index / stride % axis * step, step * axis)).0
+    };
+    (0..shape.len()).flat_map(|index| numbers[place(index) * size..][..size].iter().copied()).collect()
+}
+
 impl Stored {
+    /// The type of the numbers as they are read.
+    fn dtype(self) -> DType {
+        match (self.kind, self.size) {
+            (Kind::Float, 8) => DType::F64,
+            (Kind::Float, _) => DType::F32,
+            (Kind::Unsigned, 1) => DType::U8,
+            (Kind::Signed | Kind::Unsigned, _) => DType::I32,
+            (Kind::Bool, _) => DType::Bool,
+        }
+    }
+
     /// From NumPy's text: `<f4`.
     fn read(text: &str) -> Option<Self> {
         let (order, rest) = text.split_at_checked(1)?;
@@ -199,6 +230,7 @@ impl Stored {
             DType::F32 if self.size == 2 => Array::from_fn(shape, |index| half(number(index) as u16)),
             DType::F32 => Array::from_fn(shape, |index| f32::from_bits(number(index) as u32)),
             DType::Bool => Array::from_fn(shape, |index| number(index) != 0),
+            DType::U8 => Array::from_bytes(shape, dtype, bytes),
             DType::I32 => {
                 let numbers = (0..shape.len()).map(integer);
                 if let Some((place, number)) = numbers.enumerate().find(|(_, number)| i32::try_from(*number).is_err()) {
@@ -211,7 +243,7 @@ impl Stored {
 }
 
 /// The number of a half float: IEEE 754-2008, binary16.
-fn half(bits: u16) -> f32 {
+pub(super) fn half(bits: u16) -> f32 {
     let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 31, f32::from(bits & 1023));
     let size = match exponent {
         0 => fraction * 2.0_f32.powi(-24),
@@ -223,7 +255,7 @@ fn half(bits: u16) -> f32 {
 }
 
 /// The length of the header and its text; none of a file of another kind.
-fn header(file: &mut File) -> std::io::Result<Option<(u64, String)>> {
+fn header(file: &mut (impl Read + Seek)) -> std::io::Result<Option<(u64, String)>> {
     let mut begin = [0; 12];
     let read = read_most(file, &mut begin)?;
     if read < 10 || begin[..6] != *b"\x93NUMPY" {
@@ -241,7 +273,7 @@ fn header(file: &mut File) -> std::io::Result<Option<(u64, String)>> {
 }
 
 /// As many bytes as there are, at most those that fit.
-fn read_most(file: &mut File, bytes: &mut [u8]) -> std::io::Result<usize> {
+fn read_most(file: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
     let mut done = 0;
     while done < bytes.len() {
         match file.read(&mut bytes[done..])? {
@@ -348,19 +380,13 @@ mod tests {
 
     fn stored(text: &str, bytes: &[u8]) -> Result<Array, (usize, i128)> {
         let stored = Stored::read(text).unwrap();
-        let dtype = match stored.kind {
-            Kind::Float if stored.size == 8 => DType::F64,
-            Kind::Float => DType::F32,
-            Kind::Signed | Kind::Unsigned => DType::I32,
-            Kind::Bool => DType::Bool,
-        };
-        stored.array(Shape::from([bytes.len() / stored.size]), dtype, bytes)
+        stored.array(Shape::from([bytes.len() / stored.size]), stored.dtype(), bytes)
     }
 
     #[test]
     fn numbers_of_all_sizes_and_orders_are_read() {
         assert_eq!(stored("|i1", &[0x80, 0x7f]).unwrap(), Array::from([-128, 127]));
-        assert_eq!(stored("|u1", &[0x80, 0xff]).unwrap(), Array::from([128, 255]));
+        assert_eq!(stored("|u1", &[0x80, 0xff]).unwrap(), Array::from([128_u8, 255]));
         assert_eq!(stored(">i2", &[0xff, 0xfe, 0x01, 0x00]).unwrap(), Array::from([-2, 256]));
         assert_eq!(stored("<i8", &(-5_i64).to_le_bytes()).unwrap(), Array::from([-5]));
         assert_eq!(stored("<u4", &3_000_000_000_u32.to_le_bytes()).unwrap_err(), (0, 3_000_000_000));

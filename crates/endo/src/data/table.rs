@@ -436,6 +436,7 @@ fn fits(value: f64, dtype: DType) -> bool {
         DType::F64 => true,
         DType::I32 => f64::from(value as i32) == value,
         DType::Bool => value == 0.0 || value == 1.0,
+        DType::U8 => value.fract() == 0.0 && (0.0..=255.0).contains(&value),
     }
 }
 

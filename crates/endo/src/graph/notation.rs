@@ -74,7 +74,7 @@ impl SavedNode {
         let (operation, inputs, attributes, value, scope) = (next()?, next()?, next()?, next()?, next()?);
         let counts = |text: &str| text.split_whitespace().map(Count::read).collect::<Option<Vec<Count>>>();
         let (dtype, shape) = value.split_once(' ').unwrap_or((value, ""));
-        let dtype = DType::ALL.into_iter().find(|known| known.to_string() == dtype)?;
+        let dtype = DType::ALL.into_iter().chain([DType::U8]).find(|known| known.to_string() == dtype)?;
         let node = Self {
             operation: operation.to_string(),
             inputs: inputs.split_whitespace().map(|input| input.parse().ok()).collect::<Option<_>>()?,

@@ -169,7 +169,7 @@ pub enum ValuesMut<'a> {
     F64(&'a mut [f64]),
     /// 32-bit integers.
     I32(&'a mut [i32]),
-    /// Truth values.
+    /// Truth values; bytes, which no operation but a conversion is given.
     Bool(&'a mut [u8]),
 }
 
@@ -183,7 +183,7 @@ impl<'a> Values<'a> {
             DType::F32 => Values::F32(bytemuck::cast_slice(bytes)),
             DType::F64 => Values::F64(bytemuck::cast_slice(bytes)),
             DType::I32 => Values::I32(bytemuck::cast_slice(bytes)),
-            DType::Bool => Values::Bool(bytes),
+            DType::Bool | DType::U8 => Values::Bool(bytes),
         }
     }
 
@@ -208,7 +208,7 @@ impl<'a> ValuesMut<'a> {
             DType::F32 => ValuesMut::F32(bytemuck::cast_slice_mut(bytes)),
             DType::F64 => ValuesMut::F64(bytemuck::cast_slice_mut(bytes)),
             DType::I32 => ValuesMut::I32(bytemuck::cast_slice_mut(bytes)),
-            DType::Bool => ValuesMut::Bool(bytes),
+            DType::Bool | DType::U8 => ValuesMut::Bool(bytes),
         }
     }
 }

@@ -115,12 +115,7 @@ impl SavedGraph {
     /// # Errors
     /// If the graphs differ in more than sizes of the form `a + b n`, or an operation cannot be made again from its name: with the
     /// operation, its layer and its line.
-    pub fn new(
-        traced: &[(usize, Graph)],
-        outputs: &[String],
-        variable_name: impl Fn(&Variable) -> String,
-        named: Named,
-    ) -> Result<Self> {
+    pub fn new(traced: &[(usize, Graph)], outputs: &[String], named: Named, name: impl Fn(&Variable) -> String) -> Result<Self> {
         let readings: Vec<Reading> = traced.iter().map(|(rows, graph)| Reading::new(*rows, graph)).collect();
         let (first, others) = readings.split_first().expect("at least one graph");
         for other in others {
@@ -129,13 +124,13 @@ impl SavedGraph {
             }
         }
         let nodes = (0..first.lines.len()).map(|place| Self::joined(&readings, place)).collect::<Result<_>>()?;
-        let name = |index: usize| outputs.get(index).cloned().unwrap_or_else(|| format!("output_{index}"));
+        let output = |index: usize| outputs.get(index).cloned().unwrap_or_else(|| format!("output_{index}"));
         let constant = |(index, array): (usize, &&Array)| (format!("constant_{index}"), (*array).clone());
         let saved = Self {
             nodes,
-            variables: first.variables.iter().map(|variable| (variable_name(variable), variable.value())).collect(),
+            variables: first.variables.iter().map(|variable| (name(variable), variable.value())).collect(),
             constants: first.constants.iter().enumerate().map(constant).collect(),
-            outputs: first.outputs.iter().enumerate().map(|(index, &place)| (name(index), place)).collect(),
+            outputs: first.outputs.iter().enumerate().map(|(index, &place)| (output(index), place)).collect(),
             checks: first.checks.iter().map(|&(what, place)| (what.to_string(), place)).collect(),
             writes: first.writes.clone(),
             scopes: first.graph.scopes.clone(),
@@ -331,6 +326,7 @@ fn filled(shape: &Shape, dtype: DType, bits: i64) -> Array {
         DType::F64 => Array::from_fn(shape, |_| f64::from_ne_bytes(bits.to_ne_bytes())),
         DType::I32 => Array::from_fn(shape, |_| i32::from_ne_bytes([a, b, c, d])),
         DType::Bool => Array::from_fn(shape, |_| a != 0),
+        DType::U8 => Array::from_fn(shape, |_| a),
     }
 }
 

@@ -97,6 +97,13 @@ impl Tensor {
     }
 
     /// Records an error at a line of the user's code and returns a stand-in of the given shape.
+    /// The type of the array that it is made of, where it is an input of bytes.
+    pub(crate) fn stored_dtype(&self) -> DType {
+        let node = self.trace.node(self.id);
+        let stored = node.inputs.first().filter(|_| matches!(node.op, Op::Cast)).map(|&input| self.trace.node(input).dtype);
+        if stored == Some(DType::U8) { DType::U8 } else { self.dtype }
+    }
+
     pub(crate) fn fail(&self, error: Error, shape: impl Into<Shape>, site: &'static Location<'static>) -> Tensor {
         self.trace.fail(error.at(site), shape.into(), self.dtype)
     }

@@ -125,12 +125,12 @@ impl Trace {
         Some(Error::new(ErrorKind::Usage, message).help(help))
     }
 
-    /// Adds the run's next input.
+    /// Adds the run's next input. Bytes are integers from here on.
     pub fn input(self: &Rc<Self>, shape: Shape, dtype: DType, site: &'static Location<'static>) -> Tensor {
         let index = self.state.borrow().graph.inputs.len();
         let tensor = self.push(Op::Input(index), &[], shape, dtype, site);
         self.state.borrow_mut().graph.inputs.push(tensor.id());
-        tensor
+        if dtype == DType::U8 { self.push(Op::Cast, &[&tensor], tensor.shape().clone(), DType::I32, site) } else { tensor }
     }
 
     /// Adds the input that tells for what random numbers are drawn, after all others.
@@ -142,6 +142,7 @@ impl Trace {
 
     /// Adds numbers known while tracing.
     pub fn constant(self: &Rc<Self>, array: Array, site: &'static Location<'static>) -> Tensor {
+        let array = if array.dtype() == DType::U8 { array.cast(DType::I32) } else { array };
         let (shape, dtype) = (array.shape().clone(), array.dtype());
         self.push(Op::Constant(array), &[], shape, dtype, site)
     }

@@ -15,6 +15,11 @@ pub const LARGEST_FILL: usize = 1 << 30;
 /// What is wrong with a node whose inputs are in the graph.
 pub fn check(node: &Node, graph: &Graph) -> Result<(), &'static str> {
     let inputs: Vec<&Node> = node.inputs.iter().map(|&id| graph.node(id)).collect();
+    // Bytes enter a graph to be converted, and nothing else.
+    let is_byte = |node: &Node| node.dtype == DType::U8;
+    if is_byte(node) && !matches!(node.op, Op::Input(_)) || inputs.iter().any(|&x| is_byte(x)) && !matches!(node.op, Op::Cast) {
+        return Err("computes with bytes, which have to be converted first");
+    }
     let same_type = |of: &[&Node]| of.iter().all(|input| input.dtype == node.dtype);
     let fits = match (&node.op, &inputs[..]) {
         (Op::Input(index), []) => *index == graph.inputs.len(),

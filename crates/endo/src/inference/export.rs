@@ -77,7 +77,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let named = weights.iter().find(|(_, weight)| weight == variable);
             named.map_or_else(|| variable.name().to_string(), |(name, _)| name.clone())
         };
-        let mut saved = SavedGraph::new(&graphs, &names.borrow(), variable_name, ops::saved::named)?;
+        let mut saved = SavedGraph::new(&graphs, &names.borrow(), ops::saved::named, variable_name)?;
         let of = |&place: &usize| saved.nodes[place].clone();
         if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each())
         {

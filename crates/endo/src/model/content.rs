@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::array::Array;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
-use crate::net::{ModelLayer, Structure, Summary};
+use crate::net::{LoadWeights, LoadedWeights, ModelLayer, Structure, Summary};
 use crate::shape::Shape;
 use crate::variable::Variable;
 
@@ -125,6 +125,36 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Ok(())
     }
 
+    /// Multiplies the learning rate by a factor for the weights that a pattern of paths means, as in [`freeze_at`](Self::freeze_at): a base
+    /// that was trained before is to learn more slowly than a new head. 1 takes it back.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let line = |name| Dense::new(1).use_bias(false).kernel_initializer("ones").name(name);
+    /// let mut model = Model::new(Sequential::new().add(line("base")).add(line("head")));
+    /// model.compile(Sgd::new(0.1), "mse", ()).build([1, 1])?;
+    /// model.set_learning_rate_factor_at("base", 0.5)?;
+    /// model.train_on_batch(&Dataset::new([[1.0_f32]], [[0.0_f32]])?)?;
+    /// let weights: Vec<f64> = model.weights().iter().map(|weight| weight.value().get(0)).collect();
+    /// assert!((weights[0] - 0.9).abs() < 1e-6 && (weights[1] - 0.8).abs() < 1e-6); // 1 - 0.1 * 2, half of it for the base
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If nothing matches, the model has seen no input, or the factor is negative or not finite.
+    pub fn set_learning_rate_factor_at(&self, pattern: &str, factor: f64) -> Result<()> {
+        if !factor.is_finite() || factor < 0.0 {
+            let message = format!("the learning rate of `{pattern}` is to be multiplied by {factor}");
+            return Err(
+                Error::new(ErrorKind::Argument, message).help("give a number from 0 on: 0.1 learns at a tenth of the rate")
+            );
+        }
+        for weight in self.steps.net.weights_at(pattern)? {
+            weight.set_learning_rate_factor(factor);
+        }
+        Ok(())
+    }
+
     /// The weight of a name within the model, `"dense/kernel"`; the name of the outermost layer may stand before it.
     pub fn weight(&self, name: &str) -> Option<Variable> {
         self.steps.net.weight(name)
@@ -179,7 +209,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// If the model has no weights yet, two of them have one name, or the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.steps.net.write(path.as_ref(), None)
+        self.steps.net.write(path.as_ref(), Vec::new(), None)
     }
 
     /// Reads all weights from a safetensors file. The model must have been built, and nothing changes unless every weight
@@ -188,50 +218,54 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// If the file cannot be read, a weight is missing in it, or a shape or type differs.
     pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.steps.net.load_weights(path.as_ref(), "")
+        self.steps.net.load_weights(path.as_ref())
     }
 
-    /// As [`load_weights`](Self::load_weights), from a file of a larger model of which this one is a part: the weights whose names
-    /// begin with the part's.
+    /// Reads weights from a file of arrays (safetensors or `.npz`), of any program that calls them by the same names: those of a part of the
+    /// model that the file is of, or only those that fit.
+    ///
+    /// # Errors
+    /// As [`load_weights`](Self::load_weights); where what does not fit is skipped, if nothing fits.
+    pub fn load_weights_with(&self, path: impl AsRef<Path>, options: LoadWeights) -> Result<LoadedWeights> {
+        self.steps.net.load_weights_with(path.as_ref(), &options)
+    }
+
+    /// Writes all weights to a safetensors file, as [`save_weights`](Self::save_weights), and with them what the model is made
+    /// of: its losses, and the hyperparameters of losses, metrics, layers, and their activations, initializers, regularizers and
+    /// constraints; and what the compiled optimizer keeps: its count of steps, its learning rate and its slots. The code of the user's
+    /// structs, and the optimizer's options, are not in the file. See [`Saved`](super::Saved).
+    ///
+    /// # Errors
+    /// If the model has no weights yet, two of them have one name, or the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.steps.save(path.as_ref())
+    }
+
+    /// Reads all weights from a file that [`save`](Self::save) wrote, if the model is made of what is in the file: it must have
+    /// been built, and compiled if it was saved so. Nothing changes otherwise. The compiled optimizer goes on from what it kept then.
     ///
     /// ```
-    /// # use endo::prelude::*;
-    /// # let path = std::env::temp_dir().join(format!("endo-part-{}.safetensors", std::process::id()));
-    /// let encoder = || Model::new(Dense::new(2)).name("encoder");
-    /// let whole = Model::new(Sequential::new().add(encoder()).add(Dense::new(1)));
-    /// whole.build([1, 3])?;
-    /// whole.save_weights(&path)?;
-    /// let part = encoder().seed(1);
-    /// part.build([1, 3])?;
-    /// part.load_weights_of(&path, "encoder")?;
-    /// assert_eq!(part.weights()[0].value(), whole.weight("encoder/kernel").unwrap().value());
+    /// use endo::prelude::*;
+    /// # let path = std::env::temp_dir().join(format!("endo-load-{}.safetensors", std::process::id()));
+    /// # let data = Dataset::new([[1.0_f32], [2.0]], [[2.0_f32], [4.0]])?;
+    /// let compiled = |seed| {
+    ///     let mut model = Model::new(Dense::new(1)).seed(seed);
+    ///     model.compile(Adam::new(0.1), "mse", ()).build([1, 1]).map(|()| model)
+    /// };
+    /// let mut model = compiled(1)?;
+    /// model.fit(&data, Fit::epochs(3))?;
+    /// model.save(&path)?;
+    /// let mut again = compiled(2)?;
+    /// again.load(&path)?;
+    /// assert_eq!(again.fit(&data, Fit::epochs(3))?.get("loss"), model.fit(&data, Fit::epochs(3))?.get("loss"));
     /// # std::fs::remove_file(&path).ok();
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
-    /// As for [`load_weights`](Self::load_weights).
-    pub fn load_weights_of(&self, path: impl AsRef<Path>, part: &str) -> Result<()> {
-        self.steps.net.load_weights(path.as_ref(), part)
-    }
-
-    /// Writes all weights to a safetensors file, as [`save_weights`](Self::save_weights), and with them what the model is made
-    /// of: its losses, and the hyperparameters of losses, metrics, layers, and their activations, initializers, regularizers and
-    /// constraints. The code of the user's structs, and the optimizer, are not in the file. See [`Saved`](super::Saved).
-    ///
-    /// # Errors
-    /// If the model has no weights yet, two of them have one name, or the file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.steps.net.save(path.as_ref(), self.steps.training())
-    }
-
-    /// Reads all weights from a file that [`save`](Self::save) wrote, if the model is made of what is in the file: it must have
-    /// been built, and compiled if it was saved so. Nothing changes otherwise.
-    ///
-    /// # Errors
     /// If a loss, a metric or a layer of the file is missing in the model or has another hyperparameter, with the place, what was
     /// saved and what is given; and as [`load_weights`](Self::load_weights).
     pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.steps.net.load(path.as_ref(), self.steps.training())
+        self.steps.load(path.as_ref())
     }
 }

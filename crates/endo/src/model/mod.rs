@@ -21,7 +21,7 @@ use crate::trace::attached::{Adds, Value};
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
-pub use crate::net::{ModelLayer, Saved, Structure, Summary, TermRecord};
+pub use crate::net::{LoadWeights, LoadedWeights, ModelLayer, Saved, Structure, Summary, TermRecord};
 pub use crate::step::{
     Balance, BatchStep, IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses, Output, OutputLosses, PredictStep,
     Terms,

@@ -5,6 +5,7 @@
 mod added;
 pub(crate) mod checksum;
 mod inner_outputs;
+mod load_weights;
 mod metrics;
 mod model_layer;
 mod names;
@@ -36,6 +37,7 @@ use crate::variable::Variable;
 
 use added::AddedLoss;
 
+pub use load_weights::{LoadWeights, LoadedWeights};
 pub use model_layer::ModelLayer;
 pub(crate) use names::{distinct, first, short_names};
 pub use saved::Saved;
@@ -70,11 +72,13 @@ pub(crate) struct WeightState {
     pub trainable: bool,
     /// Whether nothing may, layers that keep statistics in it included.
     pub frozen: bool,
+    /// What the learning rate is multiplied by for it.
+    pub learning_rate_factor: f64,
 }
 
 impl WeightState {
     pub fn of(weight: &Variable) -> Self {
-        Self { trainable: weight.is_trainable(), frozen: weight.is_frozen() }
+        Self { trainable: weight.is_trainable(), frozen: weight.is_frozen(), learning_rate_factor: weight.learning_rate_factor() }
     }
 }
 
@@ -193,7 +197,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         }
         drop(seen);
         self.note_outputs(&outputs.tensors(), cx);
-        self.seen().inputs = inputs.tensors().iter().map(|input| (input.shape().clone(), input.dtype())).collect();
+        self.seen().inputs = inputs.tensors().iter().map(|input| (input.shape().clone(), input.stored_dtype())).collect();
         outputs
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::SafeTensors;
 use serde_json::json;
 
+use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::failure;
 use crate::graph::Tree;
@@ -285,19 +286,18 @@ impl Training {
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes all weights to a file, and with them the losses, metrics and layers.
-    pub fn save(&self, path: &Path, training: Training) -> Result<()> {
+    pub fn save(&self, path: &Path, training: Training, others: Vec<(String, Array)>) -> Result<()> {
         let noted = |place: &Place| place.part == Part::Loss || !place.hyperparameters.is_empty();
         let places = self.places(training).into_iter().filter(noted).map(|place| place.line());
         let lines: Vec<String> = std::iter::once(FORMAT.to_string()).chain(places).collect();
-        self.write(path, Some(lines.join("\n")))
+        self.write(path, others, Some(lines.join("\n")))
     }
 
     /// Reads all weights from a file, if the net and what it is trained with are what the file says.
-    pub fn load(&self, path: &Path, training: Training) -> Result<()> {
+    pub fn load(&self, path: &Path, bytes: &[u8], training: Training) -> Result<()> {
         self.require_weights()?;
-        let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
-        Saved::from_bytes(path, &bytes)?.compare(&self.places(training))?;
-        self.read(path, &bytes, "")
+        Saved::from_bytes(path, bytes)?.compare(&self.places(training))?;
+        self.read(path, bytes)
     }
 
     fn places(&self, Training(mut places): Training) -> Vec<Place> {

@@ -19,8 +19,8 @@ use super::Net;
 use super::saved::ENTRY;
 
 impl<I: Tree, O: Tree> Net<I, O> {
-    /// Writes the weights, and what is said of the model.
-    pub fn write(&self, path: &Path, description: Option<String>) -> Result<()> {
+    /// Writes the weights, further arrays by names that no weight has, and what is said of the model.
+    pub fn write(&self, path: &Path, others: Vec<(String, Array)>, description: Option<String>) -> Result<()> {
         let weights = self.named_weights();
         if weights.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
@@ -33,18 +33,18 @@ impl<I: Tree, O: Tree> Net<I, O> {
             let help = "give the layers, or the variables that they read, names of their own";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
-        let values: Vec<(String, Array)> = weights.into_iter().map(|(name, weight)| (name, weight.value())).collect();
+        let values = weights.into_iter().map(|(name, weight)| (name, weight.value()));
+        let values: Vec<(String, Array)> = values.chain(others).collect();
         let values = values.iter().map(|(name, value)| (name.as_str(), value));
         let bytes = serialize(values, description.map(|text| (ENTRY, text)));
         files::write(path, &[&bytes.map_err(|error| failure("cannot save", path, &error))?])
     }
 
-    /// Reads all weights from a safetensors file, of a part of the model that it was saved with where a prefix is given; nothing changes
-    /// unless every weight is found with its shape and type.
-    pub fn load_weights(&self, path: &Path, prefix: &str) -> Result<()> {
+    /// Reads all weights from a safetensors file; nothing changes unless every weight is found with its shape and type.
+    pub fn load_weights(&self, path: &Path) -> Result<()> {
         self.require_weights()?;
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
-        self.read(path, &bytes, prefix)
+        self.read(path, &bytes)
     }
 
     pub(super) fn require_weights(&self) -> Result<()> {
@@ -57,18 +57,20 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     /// Reads the weights from a file's bytes.
-    pub(super) fn read(&self, path: &Path, bytes: &[u8], prefix: &str) -> Result<()> {
+    pub(super) fn read(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let weights = self.named_weights();
         let file = SafeTensors::deserialize(bytes).map_err(|error| failure("not a safetensors file:", path, &error))?;
         let mut values = Vec::with_capacity(weights.len());
         for (name, weight) in &weights {
-            let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-            let Some(view) = find(&file, &name) else {
+            let Some(view) = find(&file, name) else {
                 let message = format!("{} has no weight `{name}`", path.display());
                 let mut names = file.names();
                 names.sort_unstable(); // the file's own order differs from reader to reader
                 let help = match names.iter().filter_map(|known| known.strip_suffix(&format!("/{name}"))).next() {
-                    Some(part) => format!("`{part}/{name}` is that of a part: `load_weights_of(path, \"{part}\")` reads it"),
+                    Some(part) => {
+                        let how = format!("`load_weights_with(path, LoadWeights::new().prefix(\"{part}\"))`");
+                        format!("`{part}/{name}` is that of a part, which {how} reads")
+                    }
                     None => format!("it has: {}", names.join(", ")),
                 };
                 return Err(Error::new(ErrorKind::Data, message).help(help));
@@ -123,6 +125,7 @@ pub(crate) fn serialize<'a>(
             DType::F64 => Dtype::F64,
             DType::I32 => Dtype::I32,
             DType::Bool => Dtype::BOOL,
+            DType::U8 => Dtype::U8,
         };
         Ok((name, TensorView::new(dtype, value.shape().to_vec(), value.bytes())?))
     };
@@ -142,6 +145,7 @@ pub(crate) fn array(view: &TensorView) -> Option<Array> {
         Dtype::F64 => DType::F64,
         Dtype::I32 => DType::I32,
         Dtype::BOOL => DType::Bool,
+        Dtype::U8 => DType::U8,
         _ => return None,
     };
     Array::try_from_bytes(view.shape().into(), dtype, view.data()).ok()

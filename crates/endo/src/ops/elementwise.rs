@@ -139,6 +139,14 @@ impl Tensor {
         if self.dtype() == dtype {
             return self.clone();
         }
+        if dtype == DType::U8 {
+            let error = Error::new(ErrorKind::DType, "a tensor cannot be of type `u8`: nothing computes with bytes");
+            return self.fail(
+                error.help("cast to `i32`, and the array of the result to `u8` where that is wanted"),
+                self.shape(),
+                site,
+            );
+        }
         self.push(Op::Cast, &[self], self.shape(), dtype, site)
     }
 }

@@ -109,8 +109,9 @@ fn reduce(reduction: Reduction, axes: &[usize], node: &Node, x: &Array) -> Array
         (Reduction::Min, DType::F32 | DType::F64) => f64::INFINITY,
         (Reduction::Max, DType::I32) => i32::MIN.into(),
         (Reduction::Min, DType::I32) => i32::MAX.into(),
-        (Reduction::Max, DType::Bool) => 0.0,
+        (Reduction::Max, DType::Bool | DType::U8) => 0.0,
         (Reduction::Min, DType::Bool) => 1.0,
+        (Reduction::Min, DType::U8) => u8::MAX.into(),
     };
     let strides = reduced.strides();
     build(node, |kept| {

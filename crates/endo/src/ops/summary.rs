@@ -129,7 +129,7 @@ impl Kernel for Dots {
 fn is_float(dtype: DType) -> bool {
     match dtype {
         DType::F32 | DType::F64 => true,
-        DType::I32 | DType::Bool => false,
+        DType::I32 | DType::Bool | DType::U8 => false,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod schedules;
 mod settings;
 mod sgd;
 mod slots;
+mod state;
 mod step;
 
 use std::panic::Location;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::named::{self, Named};
+use crate::spelling;
 use crate::trace::{Context, Gradients};
 
 pub use adafactor::Adafactor;
@@ -109,7 +111,8 @@ pub trait Optimizer: Send + Sync {
         let gathered = weights.iter().zip(gradients).map(|(weight, gradient)| step.gather(settings, weight, gradient, cx));
         let gathered = gathered.collect();
         self.begin(&mut Slots::shared(settings, &step, cx));
-        for (variable, gradient) in weights.into_iter().zip(settings.clip(gathered)) {
+        let clipped = settings.clip(gathered);
+        for (&variable, gradient) in weights.iter().zip(clipped) {
             let before = cx.read(variable);
             let mut slots = Slots::of(settings, &step, variable, cx);
             let decayed = match settings.decay(variable) {
@@ -123,6 +126,11 @@ pub trait Optimizer: Send + Sync {
                 None => updated,
             };
             cx.assign(variable, step.keep(constrained, &before));
+        }
+        let unused = settings.take_unused(&weights);
+        if !unused.is_empty() {
+            let names = spelling::listed(unused.iter().map(String::as_str));
+            cx.warn(format!("the model was loaded with the state of another optimizer, which this one does not keep: {names}"));
         }
     }
 }

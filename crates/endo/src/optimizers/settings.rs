@@ -43,6 +43,8 @@ pub struct Settings {
     problem: Option<Error>,
     /// By the identity of a weight and the slot's name.
     slots: Mutex<BTreeMap<(u64, String), Variable>>,
+    /// The values that slots begin with when they are made, where they were read from a file.
+    pub(super) restored: Mutex<BTreeMap<(u64, String), Array>>,
 }
 
 /// How gradients are limited.
@@ -54,7 +56,7 @@ pub(super) enum Clip {
 }
 
 /// The slots that belong to no weight are kept under this identity, which no variable has.
-const SHARED: u64 = u64::MAX;
+pub(super) const SHARED: u64 = u64::MAX;
 
 /// The slot of a weight's moving average.
 pub(super) const AVERAGE: &str = "average";
@@ -142,6 +144,7 @@ impl Settings {
             gradient_accumulation_steps: None,
             problem,
             slots: Mutex::new(BTreeMap::new()),
+            restored: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -222,14 +225,17 @@ impl Settings {
     /// The slot of a weight (of none: shared by all), made at first use with `first`.
     pub(super) fn slot(&self, weight: Option<&Variable>, name: &str, first: impl FnOnce() -> Array) -> Variable {
         let key = (weight.map_or(SHARED, Variable::id), name.to_string());
-        let make = || match weight {
-            Some(weight) => Variable::new(format!("{}/{name}", weight.name()), first()),
-            None => Variable::new(name, first().cast(DType::F64)),
-        };
-        self.slots().entry(key).or_insert_with(|| make().frozen()).clone()
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(&key) {
+            return slot.clone();
+        }
+        let first = if weight.is_some() { first() } else { first().cast(DType::F64) };
+        let first = self.take_restored(&key, &first).unwrap_or(first);
+        let name = weight.map_or_else(|| name.to_string(), |weight| format!("{}/{name}", weight.name()));
+        slots.entry(key).or_insert(Variable::new(name, first).frozen()).clone()
     }
 
-    fn slots(&self) -> MutexGuard<'_, BTreeMap<(u64, String), Variable>> {
+    pub(super) fn slots(&self) -> MutexGuard<'_, BTreeMap<(u64, String), Variable>> {
         self.slots.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 

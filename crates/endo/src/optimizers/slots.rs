@@ -43,9 +43,14 @@ impl<'a> Slots<'a> {
         Self { settings, step, weight: None, cx }
     }
 
-    /// The learning rate, a scalar of the weight's type (`f64` where there is no weight).
+    /// The learning rate, a scalar of the weight's type (`f64` where there is no weight), times the weight's own
+    /// [factor](Variable::set_learning_rate_factor).
     pub fn rate(&self) -> Tensor {
-        typed(&self.step.rate, self.weight)
+        let rate = typed(&self.step.rate, self.weight);
+        match self.weight.map_or(1.0, Variable::learning_rate_factor) {
+            1.0 => rate,
+            factor => rate * factor,
+        }
     }
 
     /// The number of this update, from 1, a scalar of the weight's type (`f64` where there is no weight).

@@ -4,7 +4,7 @@
 //! becomes a boolean by `≠ 0`; a boolean becomes 0 or 1.
 
 use super::float::Float;
-use super::loops::{Kernel, Loops, Number};
+use super::loops::{Byte, Kernel, Loops, Number};
 use std::marker::PhantomData;
 
 /// Conversion of a [`Number`] into the type `To`.
@@ -96,6 +96,11 @@ casts! {
     u8 => f64: |x| f64::from(u8::from(x != 0));
     u8 => i32: |x| i32::from(x != 0);
     u8 => u8: |x| u8::from(x != 0);
+    Byte => f32: |x| f32::from(x.0);
+    Byte => f64: |x| f64::from(x.0);
+    Byte => i32: |x| i32::from(x.0);
+    Byte => u8: |x| u8::from(x.0 != 0);
+    Byte => Byte: |x| x;
 }
 
 #[cfg(test)]

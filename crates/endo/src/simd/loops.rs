@@ -36,6 +36,12 @@ impl Number for f64 {}
 impl Number for i32 {}
 impl Number for u8 {}
 
+/// A byte that is a number, where a `u8` is a truth value.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+#[repr(transparent)]
+pub struct Byte(pub u8);
+impl Number for Byte {}
+
 /// `f32` or `f64`, with the form that fused loops use.
 pub trait Real: Number + Float {
     /// The same number with fused operations.

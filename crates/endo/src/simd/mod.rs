@@ -31,7 +31,7 @@ pub use float::{Float, Fused};
 pub use fold::{Fold, Folds, Reducible, Reduction};
 pub use formula::{Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary};
 pub use logarithm::{log, log1p};
-pub use loops::{Loop, Loops};
+pub use loops::{Byte, Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
 pub use routine::{Adam, AdamW, Descent, Formula, Kind, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES, RmsProp, Routine};

@@ -18,6 +18,7 @@ mod outputs;
 pub(crate) mod probe_request;
 mod runner;
 mod saturation;
+mod saved;
 pub(crate) mod show;
 mod states;
 mod targets;

@@ -30,7 +30,7 @@ pub(super) fn bounds(activation: &str) -> Option<[f64; 2]> {
 pub(super) fn floats(values: &Tensor) -> Tensor {
     match values.dtype() {
         DType::F32 | DType::F64 => values.clone(),
-        DType::I32 | DType::Bool => values.cast(DType::F32),
+        DType::I32 | DType::Bool | DType::U8 => values.cast(DType::F32),
     }
 }
 

@@ -228,7 +228,7 @@ fn number(array: &Array, place: usize) -> String {
         (DType::F32, true) => (value as f32).to_string(),
         (DType::F32, false) => format!("{:e}", value as f32),
         (DType::F64, false) => format!("{value:e}"),
-        (DType::F64 | DType::I32, _) => value.to_string(),
+        (DType::F64 | DType::I32 | DType::U8, _) => value.to_string(),
         (DType::Bool, _) => (value != 0.0).to_string(),
     }
 }

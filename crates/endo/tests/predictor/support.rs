@@ -48,6 +48,7 @@ pub fn numbers(shape: impl Into<Shape>, dtype: DType, [low, high]: [f64; 2], see
     match dtype {
         DType::F32 | DType::F64 => values.cast(dtype),
         DType::I32 => Array::from_fn(values.shape(), |i| values.get(i).floor() as i32),
+        DType::U8 => Array::from_fn(values.shape(), |i| values.get(i).floor() as u8),
         DType::Bool => Array::from_fn(values.shape(), |i| values.get(i) > (low + high) / 2.0),
     }
 }

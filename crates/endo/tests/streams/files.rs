@@ -46,7 +46,7 @@ fn rows_are_read_where_they_lie() {
     assert!(file.take(&[50]).unwrap_err().message().ends_with("there is no row 50, only 50"));
     let bytes: Vec<u8> = (0..6_u8).collect();
     write(&path, 2, &header("|u1", "(3, 2)"), &bytes);
-    assert_eq!(NpyFile::open(&path).unwrap().take(&[2, 0]).unwrap(), Array::from([[4, 5], [0, 1]]));
+    assert_eq!(NpyFile::open(&path).unwrap().take(&[2, 0]).unwrap(), Array::from([[4_u8, 5], [0, 1]]));
 }
 
 #[test]

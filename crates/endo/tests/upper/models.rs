@@ -42,8 +42,8 @@ fn parts_are_saved_listed_frozen_exported_and_resumed_as_one() {
     let decoder = Model::new(Sequential::new().add(Dense::new(4)));
     decoder.build([1, 2]).unwrap();
     let error = decoder.load_weights(&file).unwrap_err();
-    assert!(error.advice().unwrap().contains("load_weights_of(path, \"decoder\")"), "{error}");
-    decoder.load_weights_of(&file, "decoder").unwrap();
+    assert!(error.advice().unwrap().contains("LoadWeights::new().prefix(\"decoder\")"), "{error}");
+    decoder.load_weights_with(&file, LoadWeights::new().prefix("decoder")).unwrap();
     assert_eq!(decoder.weights()[0].value(), model.weight("decoder/dense/kernel").unwrap().value());
 
     model.export(&file).unwrap();

@@ -4,7 +4,7 @@
 
 use crate::dtype::DType;
 use crate::plan::{Function, Instruction};
-use crate::simd::{self, Folds, Level, Loop, Loops, Reduction};
+use crate::simd::{self, Byte, Folds, Level, Loop, Loops, Reduction};
 
 /// A value generic over the Rust type of elements, for a type known at run time.
 macro_rules! by_type {
@@ -26,6 +26,7 @@ macro_rules! by_type {
                 type $T = u8;
                 $value
             }
+            DType::U8 => unreachable!("bytes are converted where they enter a graph"),
         }
     };
 }
@@ -37,13 +38,17 @@ pub fn instruction(instruction: &Instruction, level: Level) -> Loop {
             elementwise.loops_for(instruction.from).expect("operations are applied to types that they have loops for").at(level)
         }
         Function::Combined(combined) => combined.loops[usize::from(instruction.from == DType::F64)].at(level),
+        Function::Cast if instruction.from == DType::U8 => by_type!(instruction.to, To => Loops::cast::<Byte, To>()).at(level),
         Function::Cast => by_type!(instruction.from, From => by_type!(instruction.to, To => Loops::cast::<From, To>())).at(level),
     }
 }
 
 /// The loop that copies elements.
 pub fn copy(dtype: DType, level: Level) -> Loop {
-    by_type!(dtype, T => Loops::cast::<T, T>()).at(level)
+    match dtype {
+        DType::U8 => Loops::cast::<Byte, Byte>().at(level),
+        _ => by_type!(dtype, T => Loops::cast::<T, T>()).at(level),
+    }
 }
 
 /// The loop that combines two sequences.

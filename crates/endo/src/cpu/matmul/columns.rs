@@ -24,7 +24,7 @@ pub fn column_sums(dtype: DType) -> Option<ColumnSums> {
     match dtype {
         DType::F32 => Some(add::<f32>),
         DType::F64 => Some(add::<f64>),
-        DType::I32 | DType::Bool => None,
+        DType::I32 | DType::Bool | DType::U8 => None,
     }
 }
 

@@ -106,11 +106,11 @@ impl<I: Tree, O: Tree> Trained for Steps<I, O> {
     }
 
     fn save(&self, path: &Path) -> Result<()> {
-        self.net.save(path, self.training())
+        self.save(path)
     }
 
     fn save_weights(&self, path: &Path) -> Result<()> {
-        self.net.write(path, None)
+        self.net.write(path, Vec::new(), None)
     }
 
     fn predict(&self, inputs: &[Array]) -> Result<Vec<Array>> {

@@ -62,9 +62,10 @@ fn header(array: &Array) -> Vec<u8> {
         DType::F64 => "f8",
         DType::I32 => "i4",
         DType::Bool => "b1",
+        DType::U8 => "u1",
     };
     let order = match (array.dtype(), cfg!(target_endian = "little")) {
-        (DType::Bool, _) => '|',
+        (DType::Bool | DType::U8, _) => '|',
         (DType::F32 | DType::F64 | DType::I32, true) => '<',
         (DType::F32 | DType::F64 | DType::I32, false) => '>',
     };

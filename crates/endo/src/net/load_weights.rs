@@ -1,0 +1,121 @@
+//! Weights out of files of others, in part.
+//!
+//! In: a file of arrays, and which of them are meant. Out: [`LoadedWeights`], which weights were read and which were left as they are.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::data::read_arrays;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tree;
+use crate::spelling;
+
+use super::Net;
+
+/// How weights are read from a file: what Keras's `load_weights` takes besides the path.
+///
+/// ```
+/// use endo::prelude::*;
+///
+/// # let path = std::env::temp_dir().join(format!("endo-load-weights-{}.safetensors", std::process::id()));
+/// let base = || Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(4));
+/// let old = Model::new(Sequential::new().add(Model::new(base()).name("base")).add(Dense::new(10)));
+/// old.build([1, 3])?;
+/// old.save_weights(&path)?;
+///
+/// // The same base, with another head behind it.
+/// let new = Model::new(Sequential::new().add(Model::new(base()).name("base")).add(Dense::new(2))).seed(1);
+/// new.build([1, 3])?;
+/// let loaded = new.load_weights_with(&path, LoadWeights::new().skip_mismatch(true))?;
+/// assert_eq!((loaded.loaded.len(), loaded.skipped.len()), (4, 2)); // not the kernel and the bias of the head
+///
+/// // The base alone.
+/// let alone = Model::new(base());
+/// alone.build([1, 3])?;
+/// alone.load_weights_with(&path, LoadWeights::new().prefix("base"))?;
+/// assert_eq!(alone.weights()[0].value(), new.weights()[0].value());
+/// # std::fs::remove_file(&path).ok();
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct LoadWeights {
+    prefix: String,
+    skip_mismatch: bool,
+}
+
+impl LoadWeights {
+    /// All weights of the model, by their names.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What the names in the file begin with, before those of the model and a `/`: the name of the part that the model is there.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into().trim_end_matches('/').to_string();
+        self
+    }
+
+    /// Whether weights that the file does not have, or has with another shape or type, are left as they are. Otherwise nothing is read where
+    /// there is one.
+    #[must_use]
+    pub fn skip_mismatch(mut self, skip: bool) -> Self {
+        self.skip_mismatch = skip;
+        self
+    }
+}
+
+/// What was read of a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadedWeights {
+    /// The names of the weights that were read.
+    pub loaded: Vec<String>,
+    /// The names of those that were left as they are, and why.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl fmt::Display for LoadedWeights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} weights loaded, {} left as they are", self.loaded.len(), self.skipped.len())?;
+        self.skipped.iter().try_for_each(|(name, why)| write!(f, "\n  {name}: {why}"))
+    }
+}
+
+impl<I: Tree, O: Tree> Net<I, O> {
+    /// Reads weights from a file of arrays, all that are meant or none.
+    pub fn load_weights_with(&self, path: &Path, options: &LoadWeights) -> Result<LoadedWeights> {
+        self.require_weights()?;
+        let LoadWeights { prefix, skip_mismatch } = options;
+        let arrays = read_arrays(path)?;
+        let (mut done, mut values) = (LoadedWeights::default(), Vec::new());
+        for (name, weight) in self.named_weights() {
+            let there = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            let why = match arrays.get(&there) {
+                Some(value) if (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()) => {
+                    values.push((weight, value));
+                    done.loaded.push(name);
+                    continue;
+                }
+                Some(value) => {
+                    let (want, got) = ((weight.dtype(), weight.shape()), (value.dtype(), value.shape()));
+                    format!("`{there}` is {}{} there and {}{} in the model", got.0, got.1, want.0, want.1)
+                }
+                None => format!("there is no `{there}`"),
+            };
+            done.skipped.push((name, why));
+        }
+        let refused = done.skipped.first().filter(|_| !skip_mismatch || values.is_empty());
+        if let Some((_, why)) = refused {
+            let names = spelling::listed(arrays.keys().map(String::as_str));
+            let message = match values.is_empty() && *skip_mismatch {
+                true => format!("{} has no weight of the model: {why}", path.display()),
+                false => format!("{}: {why}", path.display()),
+            };
+            let help =
+                format!("it has {names}; `LoadWeights::new().prefix(..)` reads a part, and `.skip_mismatch(true)` what fits");
+            return Err(Error::new(ErrorKind::Data, message).help(help));
+        }
+        values.iter().try_for_each(|(weight, value)| weight.set(value))?;
+        Ok(done)
+    }
+}
