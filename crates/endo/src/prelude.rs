@@ -41,8 +41,8 @@ pub use crate::shape::Shape;
 pub use crate::trace::{Context, Function, Gradients, TensorSpec, Weight};
 pub use crate::training::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, Epoch, Evaluate, Fit, History, LambdaCallback, LearningRateScheduler,
-    Ledger, Logs, ModelCheckpoint, NonFinite, Predictor, Probe, Reading, ReduceLrOnPlateau, TensorBoard, Terms, Training,
-    VariableScheduler,
+    Ledger, Logs, ModelCheckpoint, NonFinite, Predict, Predictor, Probe, Reading, ReduceLrOnPlateau, SwapEmaWeights, TensorBoard,
+    Terms, Training, VariableScheduler,
 };
 pub use crate::tree;
 pub use crate::variable::Variable;

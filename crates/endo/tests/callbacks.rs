@@ -2,6 +2,9 @@
 //!
 //! In: a model whose loss has a term from inside, and one whose loss is what the test says. Out: histories, files, errors.
 
+#[path = "callbacks/hooks.rs"]
+mod hooks;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! In: rows. Out: a row of outputs for each.
 
 pub(crate) mod export;
-mod predict;
+pub(crate) mod predict;
 mod predictor;
 
 pub use predictor::Predictor;

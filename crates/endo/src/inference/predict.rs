@@ -28,11 +28,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     pub fn predict_call(&self, call: u64, x: &I::Arrays) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
-        let predictions = self.predict_arrays(call, &inputs)?;
-        O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
-            let message = "the model returned fewer tensors than its type of outputs holds";
-            Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
-        })
+        structured::<O>(self.predict_arrays(call, &inputs)?)
     }
 
     /// The outputs without the structure of inputs and outputs.
@@ -47,13 +43,33 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         predict(&mut runner, inputs, Occasion::predict(call), &self.pool)
     }
 
+    /// The outputs, computed by something around the usual runner.
+    #[track_caller]
+    pub fn predict_through<'s, P: Part>(
+        &'s self,
+        x: &I::Arrays,
+        around: impl FnOnce(Runner<'s, I, O>) -> P,
+    ) -> Result<O::Arrays> {
+        let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
+        let mut part = around(Runner::new(self, StepKind::Predict));
+        structured::<O>(predict(&mut part, &inputs, Occasion::predict(self.next_call()), &self.pool)?)
+    }
+
     fn next_call(&self) -> u64 {
         self.predict_calls.fetch_add(1, Ordering::Relaxed)
     }
 }
 
+/// Predictions in the structure of the outputs.
+fn structured<O: Tree>(predictions: Vec<Array>) -> Result<O::Arrays> {
+    O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
+        let message = "the model returned fewer tensors than its type of outputs holds";
+        Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
+    })
+}
+
 /// What computes the outputs for a part of the rows.
-pub(super) trait Part {
+pub(crate) trait Part {
     /// The outputs for some rows, with the random numbers of an occasion.
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]>;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::graph::Tree;
 use crate::step::cache::StepKind;
 use crate::trace::Program;
-use crate::training::{self, Evaluate, Fit, History, Logs, Run, Stepper};
+use crate::training::{self, Evaluate, Fit, History, Logs, Predict, Run, Stepper};
 
 use super::Model;
 
@@ -62,7 +62,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// As for [`evaluate`](Self::evaluate), and if the batch size is 0, or a stream without end is not cut off.
     #[track_caller]
-    pub fn evaluate_with<'d>(&self, data: impl Into<Stream<'d>>, options: Evaluate) -> Result<Logs> {
+    pub fn evaluate_with<'d>(&self, data: impl Into<Stream<'d>>, options: Evaluate<'_>) -> Result<Logs> {
         training::evaluate::evaluate(&self.steps, data.into(), options)
     }
 
@@ -118,6 +118,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
     #[track_caller]
     pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
         self.steps.predict(x)
+    }
+
+    /// As [`predict`](Self::predict), with callbacks.
+    ///
+    /// # Errors
+    /// Those of [`predict`](Self::predict), and of the callbacks.
+    #[track_caller]
+    pub fn predict_with(&self, x: &I::Arrays, options: Predict<'_>) -> Result<O::Arrays> {
+        training::predict(&self.steps, x, options)
     }
 
     /// As [`predict`](Self::predict), as the call with this number, counted from 0: with the random numbers of that call, if the model

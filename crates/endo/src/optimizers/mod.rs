@@ -6,6 +6,7 @@
 mod adafactor;
 mod adagrad;
 mod adam;
+mod averages;
 mod declare;
 mod ftrl;
 mod learning_rate;
@@ -28,6 +29,7 @@ use crate::trace::{Context, Gradients};
 pub use adafactor::Adafactor;
 pub use adagrad::{Adadelta, Adagrad, RmsProp};
 pub use adam::{Adam, AdamW, Adamax, Lamb, Nadam};
+pub(crate) use averages::Averages;
 pub use ftrl::Ftrl;
 pub use learning_rate::{IntoLearningRate, LearningRate};
 pub use schedules::LearningRateSchedule;

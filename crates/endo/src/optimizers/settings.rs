@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeBounds;
 use std::panic::Location;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -45,6 +46,8 @@ pub struct Settings {
     slots: Mutex<BTreeMap<(u64, String), Variable>>,
     /// The values that slots begin with when they are made, where they were read from a file.
     pub(super) restored: Mutex<BTreeMap<(u64, String), Array>>,
+    /// Whether averages and weights have each other's values.
+    pub(super) swapped: Arc<AtomicBool>,
 }
 
 /// How gradients are limited.
@@ -145,6 +148,7 @@ impl Settings {
             problem,
             slots: Mutex::new(BTreeMap::new()),
             restored: Mutex::new(BTreeMap::new()),
+            swapped: Arc::default(),
         }
     }
 
@@ -194,17 +198,6 @@ impl Settings {
     /// The gradient of the loss itself, given that of the scaled one.
     pub(crate) fn unscale(&self, gradient: &Tensor) -> Tensor {
         self.loss_scale_factor.map_or_else(|| gradient.clone(), |factor| gradient / factor)
-    }
-
-    /// What is done when training is over: with [`use_ema`](Settings::use_ema) the weights get the values of their moving
-    /// averages.
-    ///
-    /// # Errors
-    /// None with weights that this optimizer has updated.
-    pub fn finalize_variable_values(&self, weights: &[Variable]) -> Result<()> {
-        let slots = self.slots();
-        let average = |weight: &Variable| slots.get(&(weight.id(), AVERAGE.to_string())).filter(|_| self.use_ema);
-        weights.iter().try_for_each(|weight| average(weight).map_or(Ok(()), |average| weight.set(&average.value())))
     }
 
     /// The first option that cannot be as it was given.

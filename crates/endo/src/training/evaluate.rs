@@ -11,6 +11,7 @@ use crate::step::cache::StepKind;
 use crate::step::{BATCH_SIZE, Runner, Steps};
 
 use super::Ledger;
+use super::callbacks::{Callback, Training};
 use super::data::to_test;
 use super::feed::{Feed, nothing};
 use super::history::{Logs, Sums};
@@ -26,22 +27,29 @@ use super::history::{Logs, Sums};
 /// assert_eq!(logs.get("loss"), Some((0.0 + 1.0 + 4.0) / 3.0));
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Evaluate {
+pub struct Evaluate<'a> {
     batch_size: usize,
     steps: Option<usize>,
+    callbacks: Vec<Box<dyn Callback + 'a>>,
 }
 
-impl Default for Evaluate {
+impl Default for Evaluate<'_> {
     fn default() -> Self {
-        Self { batch_size: BATCH_SIZE, steps: None }
+        Self { batch_size: BATCH_SIZE, steps: None, callbacks: Vec::new() }
     }
 }
 
-impl Evaluate {
+impl<'a> Evaluate<'a> {
     /// In batches of 32, to the end of the data.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Something to be told of the evaluation and its batches.
+    #[must_use]
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
     }
 
     /// Samples in a batch. A [`Stream`] of batches has those that it yields.
@@ -60,27 +68,31 @@ impl Evaluate {
 }
 
 /// The loss terms on data, and everything that is reported: of so many batches, or of all. Random numbers follow the occasion and the
-/// row.
+/// row. The callbacks are told of it.
 #[track_caller]
 pub(crate) fn test<I: Tree, O: Tree>(
     steps: &Steps<I, O>,
     feed: &mut Feed<'_>,
     batches: Option<usize>,
     mut occasion: Occasion,
+    (training, callbacks): (&Training<'_>, &mut [Box<dyn Callback + '_>]),
 ) -> Result<(Ledger, Vec<(String, f64)>)> {
     steps.compiled()?;
     steps.reset_metrics();
     feed.restart()?;
+    callbacks.iter_mut().try_for_each(|callback| callback.test_begin(training))?;
     let mut runner = Runner::new(steps, StepKind::Test);
     let mut sums = Sums::default();
     let mut done = 0;
     while batches.is_none_or(|batches| done < batches) && feed.next(steps)? {
+        callbacks.iter_mut().try_for_each(|callback| callback.test_batch_begin(done, training))?;
         let batch = feed.batch();
         runner.set_occasion(occasion);
         occasion = occasion.later_by(batch.len());
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
         sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
+        callbacks.iter_mut().try_for_each(|callback| callback.test_batch_end(done, &|| sums.ledger(), training))?;
         done += 1;
     }
     if done == 0 {
@@ -89,21 +101,24 @@ pub(crate) fn test<I: Tree, O: Tree>(
     if let Some(batches) = batches.filter(|&batches| done < batches) {
         steps.net.warn(vec![format!("the data to evaluate on has {done} batches, and {batches} were asked for")]);
     }
-    Ok((sums.ledger(), sums.logs(steps.metric_results()?)))
+    let logs = Logs(sums.logs(steps.metric_results()?));
+    drop(runner); // what `call` assigns is as before from here on
+    callbacks.iter_mut().try_for_each(|callback| callback.test_end(&logs, training))?;
+    Ok((sums.ledger(), logs.0))
 }
 
 /// What is reported of data: the loss, its terms and all metrics.
 #[track_caller]
-pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'_>, options: Evaluate) -> Result<Logs> {
+pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'_>, options: Evaluate<'_>) -> Result<Logs> {
     steps.compiled()?;
-    let Evaluate { batch_size, steps: batches } = options;
+    let Evaluate { batch_size, steps: batches, mut callbacks } = options;
     let mut feed = to_test(steps, data, batch_size)?;
     feed.require_end(batches, "the data to evaluate on is a stream without end", "`Evaluate::new().steps(50)`")?;
     if let Some(data) = feed.in_memory() {
         steps.check_finite(data)?;
         steps.check_targets(data)?;
     }
-    let (_, logs) = test(steps, &mut feed, batches, steps.test_occasion())?;
+    let (_, logs) = test(steps, &mut feed, batches, steps.test_occasion(), (&Training::of(steps), &mut callbacks))?;
     Ok(Logs(logs))
 }
 

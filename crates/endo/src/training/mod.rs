@@ -5,6 +5,7 @@
 pub mod callbacks;
 mod columns;
 mod data;
+mod epochs;
 pub(crate) mod evaluate;
 pub(crate) mod feed;
 pub(crate) mod fit;
@@ -13,6 +14,7 @@ mod functions;
 pub mod history;
 mod identity;
 mod ledgers;
+mod predict;
 pub mod probes;
 mod resume;
 mod run;
@@ -22,7 +24,7 @@ mod stepper;
 
 pub use callbacks::{
     BackupAndRestore, Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint, Progress,
-    ReduceLrOnPlateau, TensorBoard, Training, VariableScheduler,
+    ReduceLrOnPlateau, SwapEmaWeights, TensorBoard, Training, VariableScheduler,
 };
 pub use evaluate::Evaluate;
 pub use fit::{Fit, NonFinite};
@@ -30,6 +32,8 @@ pub use fit::{Fit, NonFinite};
 pub use forged::Forged;
 pub use history::{Epoch, History, Ledger, Logs};
 pub use ledgers::StepRecord;
+pub use predict::Predict;
+pub(crate) use predict::predict;
 pub use probes::{Probe, Reading};
 pub use run::Run;
 pub use state::State;

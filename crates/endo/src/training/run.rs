@@ -3,13 +3,12 @@
 //! In: data, the options of `fit`, and what each batch gave. Out: batches; and at the end a [`History`]. Callbacks, validation, the
 //! ledger, and going on where an interrupted run stopped, are the same whoever writes the step.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::array::Array;
 use crate::data::{Dataset, Length, Stream};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Occasion, Tree};
+use crate::graph::Tree;
 use crate::metrics::Metric;
 use crate::net::checksum::Checksum;
 use crate::net::{distinct, first};
@@ -18,11 +17,10 @@ use crate::step::{Batch, Runner, Steps};
 
 use super::callbacks::Training;
 use super::data::TrainingData;
-use super::evaluate::test;
 use super::feed::{Feed, nothing};
 use super::fit::{Fit, NonFinite};
 use super::functions::Functions;
-use super::history::{Epoch, History, Ledger, Logs, Sums};
+use super::history::{History, Ledger, Sums};
 use super::ledgers::StepAt;
 use super::saved_variables::SavedVariables;
 
@@ -75,7 +73,7 @@ pub struct Run<'a, I: Tree, O: Tree> {
     /// The checksums of the data and of the validation data, once they were asked for, and how they were made.
     pub(super) contents: Option<(Checksum, [String; 2])>,
     /// Whether callbacks were told of the end.
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 /// What a model had been used for before a run.
@@ -112,7 +110,11 @@ enum Done {
 }
 
 impl CurrentEpoch {
-    fn new() -> Self {
+    pub fn begun() -> Self {
+        Self { begun: true, ..Self::new() }
+    }
+
+    pub fn new() -> Self {
         let start = Instant::now();
         Self {
             begun: false,
@@ -382,18 +384,9 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let at = self.step_at();
         self.training.begin_step(at.step);
         self.options.recorder.begin(at);
+        let batch = self.current.batches;
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.batch_begin(batch, &self.training))?;
         Ok(true)
-    }
-
-    fn begin_epoch(&mut self) -> Result<()> {
-        let epoch = self.epoch();
-        self.current = CurrentEpoch { begun: true, ..CurrentEpoch::new() };
-        self.training.begin_epoch(epoch);
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
-        self.steps.reset_metrics();
-        self.metrics.iter().for_each(|metric| metric.reset());
-        self.runner.refresh();
-        self.answer()
     }
 
     fn end_batch(&mut self) -> Result<()> {
@@ -409,71 +402,6 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             callback.batch_end(batch, &|| sums.ledger(), &self.training)?;
         }
         self.answer()
-    }
-
-    #[track_caller]
-    fn end_epoch(&mut self) -> Result<()> {
-        self.end_first_epoch()?;
-        self.training.set_batches(self.options.steps_per_epoch.or(Some(self.current.batches)));
-        self.steps_before += self.current.batches;
-        let mut epoch = std::mem::replace(&mut self.current, CurrentEpoch::new());
-        if let Some(first) = epoch.error.take() {
-            let (skipped, total) = (epoch.skipped, epoch.batches);
-            if skipped == total {
-                let message = format!("all {total} batches were skipped; {}", first.message());
-                return Err(first.with_message(message));
-            }
-            self.steps.net.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
-        }
-        if epoch.non_finite > 0 {
-            let (count, total) = (epoch.non_finite, epoch.batches);
-            self.steps.net.warn(vec![format!("{count} of {total} batches had a loss that is not finite, and were trained on")]);
-        }
-        let mut metrics = self.steps.metric_results()?;
-        for metric in &self.metrics {
-            metrics.push((metric.name().to_string(), metric.value()?.item()?));
-        }
-        metrics.extend(match self.options.non_finite {
-            NonFinite::Stop => None,
-            NonFinite::Skip => Some(("skipped_batches".to_string(), epoch.skipped as f64)),
-            NonFinite::Continue => Some(("non_finite_batches".to_string(), epoch.non_finite as f64)),
-        });
-        metrics.extend(self.options.recorder.take_logs());
-        let mut logs = epoch.sums.logs(metrics);
-        let is_due = (self.epoch() + 1).is_multiple_of(self.options.validation_freq);
-        let validation = match self.validation.as_mut().filter(|_| is_due) {
-            Some(data) => {
-                // After this epoch, so that `evaluate` after `fit` draws what its last validation has drawn.
-                let occasion = Occasion::test(self.steps.epochs.load(Ordering::Relaxed) as u64 + 1);
-                let (ledger, reported) = test(self.steps, data, self.options.validation_steps, occasion)?;
-                logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
-                Some(ledger)
-            }
-            None => None,
-        };
-        logs.extend(self.training.take_reported());
-        distinct(&mut logs, first, &[]);
-        let seconds = epoch.seconds();
-        let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
-        self.steps.epochs.fetch_add(1, Ordering::Relaxed);
-        let index = self.epoch();
-        self.training.history_mut().epochs.push(entry.clone());
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_end(index, &entry, &self.training))?;
-        self.answer()
-    }
-
-    fn end(&mut self) -> Result<()> {
-        if std::mem::replace(&mut self.ended, true) {
-            return Ok(());
-        }
-        if let Some(optimizer) = self.steps.optimizer().filter(|_| self.options.epochs > 0) {
-            optimizer.settings().finalize_variable_values(&self.steps.net.trainable_weights())?;
-        }
-        self.options.recorder.finish(&mut self.training.history_mut());
-        self.training.history_mut().steps = self.options.steps.finish();
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))?;
-        self.training.claims.release();
-        Ok(())
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! In: a closure for each event that one cares about. Out: a callback that calls them.
 
+use crate::array::Array;
 use crate::error::Result;
 
-use super::{Callback, Epoch, Ledger, Training};
+use super::{Callback, Epoch, Ledger, Logs, Training};
 
 /// A callback made of closures. Keras's `LambdaCallback`.
 ///
@@ -38,12 +39,24 @@ pub struct LambdaCallback<'a> {
     train_end: Option<Box<AtTraining<'a>>>,
     epoch_begin: Option<Box<AtEpochBegin<'a>>>,
     epoch_end: Option<Box<AtEpochEnd<'a>>>,
+    batch_begin: Option<Box<AtBatchBegin<'a>>>,
     batch_end: Option<Box<AtBatchEnd<'a>>>,
+    test_begin: Option<Box<AtTraining<'a>>>,
+    test_batch_begin: Option<Box<AtBatchBegin<'a>>>,
+    test_batch_end: Option<Box<AtBatchEnd<'a>>>,
+    test_end: Option<Box<AtTestEnd<'a>>>,
+    predict_begin: Option<Box<AtTraining<'a>>>,
+    predict_batch_begin: Option<Box<AtBatchBegin<'a>>>,
+    predict_batch_end: Option<Box<AtPredictBatchEnd<'a>>>,
+    predict_end: Option<Box<AtTraining<'a>>>,
 }
 
 type AtTraining<'a> = dyn FnMut(&Training) -> Result<()> + 'a;
 type AtEpochBegin<'a> = dyn FnMut(usize, &Training) -> Result<()> + 'a;
 type AtEpochEnd<'a> = dyn FnMut(usize, &Epoch, &Training) -> Result<()> + 'a;
+type AtBatchBegin<'a> = dyn FnMut(usize, &Training) -> Result<()> + 'a;
+type AtTestEnd<'a> = dyn FnMut(&Logs, &Training) -> Result<()> + 'a;
+type AtPredictBatchEnd<'a> = dyn FnMut(usize, &[Array], &Training) -> Result<()> + 'a;
 type AtBatchEnd<'a> = dyn FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a;
 
 impl<'a> LambdaCallback<'a> {
@@ -80,11 +93,74 @@ impl<'a> LambdaCallback<'a> {
         self
     }
 
+    /// When a batch is about to be trained on. Keras's `on_train_batch_begin`.
+    #[must_use]
+    pub fn on_batch_begin(mut self, call: impl FnMut(usize, &Training) -> Result<()> + 'a) -> Self {
+        self.batch_begin = Some(Box::new(call));
+        self
+    }
+
     /// When a batch is done; the second argument computes the means of the epoch so far, and
     /// [`batch_ledger`](Training::batch_ledger) of the third the terms of the batch. Keras's `on_train_batch_end`.
     #[must_use]
     pub fn on_batch_end(mut self, call: impl FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a) -> Self {
         self.batch_end = Some(Box::new(call));
+        self
+    }
+
+    /// When a validation or evaluation begins.
+    #[must_use]
+    pub fn on_test_begin(mut self, call: impl FnMut(&Training) -> Result<()> + 'a) -> Self {
+        self.test_begin = Some(Box::new(call));
+        self
+    }
+
+    /// When a batch is about to be tested with.
+    #[must_use]
+    pub fn on_test_batch_begin(mut self, call: impl FnMut(usize, &Training) -> Result<()> + 'a) -> Self {
+        self.test_batch_begin = Some(Box::new(call));
+        self
+    }
+
+    /// When a batch was tested with; the second argument computes the means of the test so far.
+    #[must_use]
+    pub fn on_test_batch_end(mut self, call: impl FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a) -> Self {
+        self.test_batch_end = Some(Box::new(call));
+        self
+    }
+
+    /// When a validation or evaluation is done, with what it reports.
+    #[must_use]
+    pub fn on_test_end(mut self, call: impl FnMut(&Logs, &Training) -> Result<()> + 'a) -> Self {
+        self.test_end = Some(Box::new(call));
+        self
+    }
+
+    /// When a prediction begins.
+    #[must_use]
+    pub fn on_predict_begin(mut self, call: impl FnMut(&Training) -> Result<()> + 'a) -> Self {
+        self.predict_begin = Some(Box::new(call));
+        self
+    }
+
+    /// When a part of the rows is about to be predicted.
+    #[must_use]
+    pub fn on_predict_batch_begin(mut self, call: impl FnMut(usize, &Training) -> Result<()> + 'a) -> Self {
+        self.predict_batch_begin = Some(Box::new(call));
+        self
+    }
+
+    /// When a part of the rows was predicted, with an array for each output.
+    #[must_use]
+    pub fn on_predict_batch_end(mut self, call: impl FnMut(usize, &[Array], &Training) -> Result<()> + 'a) -> Self {
+        self.predict_batch_end = Some(Box::new(call));
+        self
+    }
+
+    /// When a prediction is done.
+    #[must_use]
+    pub fn on_predict_end(mut self, call: impl FnMut(&Training) -> Result<()> + 'a) -> Self {
+        self.predict_end = Some(Box::new(call));
         self
     }
 }
@@ -108,5 +184,41 @@ impl Callback for LambdaCallback<'_> {
 
     fn train_end(&mut self, training: &Training) -> Result<()> {
         self.train_end.as_mut().map_or(Ok(()), |call| call(training))
+    }
+
+    fn batch_begin(&mut self, batch: usize, training: &Training) -> Result<()> {
+        self.batch_begin.as_mut().map_or(Ok(()), |call| call(batch, training))
+    }
+
+    fn test_begin(&mut self, training: &Training) -> Result<()> {
+        self.test_begin.as_mut().map_or(Ok(()), |call| call(training))
+    }
+
+    fn test_batch_begin(&mut self, batch: usize, training: &Training) -> Result<()> {
+        self.test_batch_begin.as_mut().map_or(Ok(()), |call| call(batch, training))
+    }
+
+    fn test_batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+        self.test_batch_end.as_mut().map_or(Ok(()), |call| call(batch, ledger, training))
+    }
+
+    fn test_end(&mut self, logs: &Logs, training: &Training) -> Result<()> {
+        self.test_end.as_mut().map_or(Ok(()), |call| call(logs, training))
+    }
+
+    fn predict_begin(&mut self, training: &Training) -> Result<()> {
+        self.predict_begin.as_mut().map_or(Ok(()), |call| call(training))
+    }
+
+    fn predict_batch_begin(&mut self, batch: usize, training: &Training) -> Result<()> {
+        self.predict_batch_begin.as_mut().map_or(Ok(()), |call| call(batch, training))
+    }
+
+    fn predict_batch_end(&mut self, batch: usize, outputs: &[Array], training: &Training) -> Result<()> {
+        self.predict_batch_end.as_mut().map_or(Ok(()), |call| call(batch, outputs, training))
+    }
+
+    fn predict_end(&mut self, training: &Training) -> Result<()> {
+        self.predict_end.as_mut().map_or(Ok(()), |call| call(training))
     }
 }

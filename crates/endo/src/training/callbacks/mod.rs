@@ -1,4 +1,4 @@
-//! What watches training: called at the begin and end of epochs and after every batch.
+//! What watches training, testing and predicting: called at the begin and end of each, of epochs and of batches.
 //!
 //! In: the numbers so far. Out: whatever the callback does with them; an error stops training.
 
@@ -12,14 +12,16 @@ mod monitor;
 mod progress;
 mod reduce_lr_on_plateau;
 mod schedulers;
+mod swap_ema_weights;
 mod template;
 mod tensorboard;
 mod training;
 
+use crate::array::Array;
 use crate::error::Result;
 
 use super::probes::{Reading, TermReading};
-use super::{Epoch, Ledger, State};
+use super::{Epoch, Ledger, Logs, State};
 
 pub use backup_and_restore::BackupAndRestore;
 pub use csv_logger::CsvLogger;
@@ -29,16 +31,19 @@ pub use model_checkpoint::ModelCheckpoint;
 pub use progress::Progress;
 pub use reduce_lr_on_plateau::ReduceLrOnPlateau;
 pub use schedulers::{LearningRateScheduler, VariableScheduler};
+pub use swap_ema_weights::SwapEmaWeights;
 pub use tensorboard::TensorBoard;
 pub use training::Training;
 
-/// Something told of every batch and epoch of `fit`. A closure `|epoch: usize, logs: &Epoch| ...` is told of every epoch.
+/// Something told of every batch and epoch of `fit`, of its validations, and of `evaluate` and `predict` where it is given to them
+/// ([`Evaluate::callback`](super::Evaluate::callback), [`Predict::callback`](super::Predict::callback)). A closure `|epoch: usize, logs: &Epoch| ...` is told of every epoch.
 ///
 /// | Keras's | |
 /// |---|---|
 /// | [`EarlyStopping`], [`ReduceLrOnPlateau`], [`ModelCheckpoint`] | watch a term or metric by name |
 /// | [`BackupAndRestore`] | keeps the whole run on disk, and goes on where an interrupted one stopped |
 /// | [`LearningRateScheduler`], [`VariableScheduler`] | set a number at the begin of each epoch |
+/// | [`SwapEmaWeights`] | validates with the moving averages of the weights |
 /// | [`CsvLogger`], [`TensorBoard`], [`Progress`] | show all numbers |
 /// | [`LambdaCallback`] | closures |
 ///
@@ -67,6 +72,11 @@ pub trait Callback {
         Ok(())
     }
 
+    /// A batch is about to be trained on; batches count from 0 in each epoch. Keras's `on_train_batch_begin`.
+    fn batch_begin(&mut self, _batch: usize, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
     /// A batch is done; `ledger` computes the means of the epoch so far. The terms of the batch itself are
     /// [`training.batch_ledger()`](Training::batch_ledger).
     fn batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger, _training: &Training) -> Result<()> {
@@ -85,6 +95,46 @@ pub trait Callback {
 
     /// An epoch is done, validation included.
     fn epoch_end(&mut self, _epoch: usize, _report: &Epoch, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A validation or evaluation begins.
+    fn test_begin(&mut self, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A batch is about to be tested with.
+    fn test_batch_begin(&mut self, _batch: usize, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A batch was tested with; `ledger` computes the means of the test so far.
+    fn test_batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A validation or evaluation is done, with what it reports, by names without `val_`.
+    fn test_end(&mut self, _logs: &Logs, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A prediction begins.
+    fn predict_begin(&mut self, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A part of the rows is about to be predicted; parts count from 0.
+    fn predict_batch_begin(&mut self, _batch: usize, _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A part of the rows was predicted: an array for each output.
+    fn predict_batch_end(&mut self, _batch: usize, _outputs: &[Array], _training: &Training) -> Result<()> {
+        Ok(())
+    }
+
+    /// A prediction is done.
+    fn predict_end(&mut self, _training: &Training) -> Result<()> {
         Ok(())
     }
 
@@ -122,11 +172,10 @@ mod tests {
 
     use super::training::Trained;
     use super::*;
-    use crate::array::Array;
     use crate::data::Stream;
     use crate::net::Structure;
     use crate::optimizers::{Optimizer, Sgd};
-    use crate::training::{Fit, Logs};
+    use crate::training::Fit;
     use crate::variable::Variable;
 
     /// A model of weights and an optimizer alone.

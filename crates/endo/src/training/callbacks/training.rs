@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::Claims;
 use crate::graph::{Graph, Tree};
 use crate::net::Structure;
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Averages, Optimizer};
 use crate::step::Steps;
 use crate::training::evaluate::{Evaluate, evaluate};
 use crate::training::ledgers::BatchLedger;
@@ -291,10 +291,15 @@ impl<'a> Training<'a> {
         self.optimizer()?.settings().set_learning_rate(learning_rate)
     }
 
+    /// The moving averages that the optimizer keeps of the weights.
+    pub(crate) fn averages(&self) -> Result<Averages> {
+        self.optimizer()?.settings().averages(&self.model.weights())
+    }
+
     fn optimizer(&self) -> Result<&dyn Optimizer> {
         self.model.optimizer().ok_or_else(|| {
             let help = "compile the model with the optimizer of the loop: `model.compile(optimizer, ..)`";
-            Error::new(ErrorKind::Usage, "a callback asks for the learning rate of a model that has no optimizer").help(help)
+            Error::new(ErrorKind::Usage, "a callback asks for the optimizer of a model that has none").help(help)
         })
     }
 
@@ -348,8 +353,8 @@ impl<'a> Training<'a> {
     }
 
     /// Adds a number to the logs of this epoch: the history, other callbacks and files get it under its name. What is reported
-    /// twice in an epoch is what was reported last. At an epoch's end it is too late for that epoch's logs, which are complete:
-    /// it is then in those of the next one.
+    /// twice in an epoch is what was reported last. What is reported at an epoch's end is in that epoch's logs, for the callbacks that come
+    /// after this one.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -417,6 +422,11 @@ impl<'a> Training<'a> {
 
     pub(crate) fn begin_epoch(&self, epoch: usize) {
         self.epoch.set(epoch);
+    }
+
+    /// A model that is tested or predicts with, outside of a training.
+    pub(crate) fn of(model: &'a dyn Trained) -> Self {
+        Self::new(&Fit::epochs(0), false, model)
     }
 
     /// What was asked for since this was asked last.

@@ -1,0 +1,111 @@
+//! The begin and the end of an epoch, and of a run.
+//!
+//! In: a [`Run`], after its last batch of an epoch. Out: the epoch's entry in the history, with validation; callbacks are told.
+
+use std::sync::atomic::Ordering;
+
+use crate::error::Result;
+use crate::graph::{Occasion, Tree};
+use crate::net::{distinct, first};
+
+use super::evaluate::test;
+use super::fit::NonFinite;
+use super::history::{Epoch, Logs};
+use super::run::{CurrentEpoch, Run};
+
+impl<I: Tree, O: Tree> Run<'_, I, O> {
+    pub(super) fn begin_epoch(&mut self) -> Result<()> {
+        let epoch = self.epoch();
+        self.current = CurrentEpoch::begun();
+        self.training.begin_epoch(epoch);
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
+        self.steps.reset_metrics();
+        self.metrics.iter().for_each(|metric| metric.reset());
+        self.runner.refresh();
+        self.answer()
+    }
+
+    #[track_caller]
+    pub(super) fn end_epoch(&mut self) -> Result<()> {
+        self.end_first_epoch()?;
+        self.training.set_batches(self.options.steps_per_epoch.or(Some(self.current.batches)));
+        self.steps_before += self.current.batches;
+        let mut epoch = std::mem::replace(&mut self.current, CurrentEpoch::new());
+        if let Some(first) = epoch.error.take() {
+            let (skipped, total) = (epoch.skipped, epoch.batches);
+            if skipped == total {
+                let message = format!("all {total} batches were skipped; {}", first.message());
+                return Err(first.with_message(message));
+            }
+            self.steps.net.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
+        }
+        if epoch.non_finite > 0 {
+            let (count, total) = (epoch.non_finite, epoch.batches);
+            self.steps.net.warn(vec![format!("{count} of {total} batches had a loss that is not finite, and were trained on")]);
+        }
+        let mut metrics = self.steps.metric_results()?;
+        for metric in &self.metrics {
+            metrics.push((metric.name().to_string(), metric.value()?.item()?));
+        }
+        metrics.extend(match self.options.non_finite {
+            NonFinite::Stop => None,
+            NonFinite::Skip => Some(("skipped_batches".to_string(), epoch.skipped as f64)),
+            NonFinite::Continue => Some(("non_finite_batches".to_string(), epoch.non_finite as f64)),
+        });
+        metrics.extend(self.options.recorder.take_logs());
+        let mut logs = epoch.sums.logs(metrics);
+        let is_due = (self.epoch() + 1).is_multiple_of(self.options.validation_freq);
+        let validation = match self.validation.as_mut().filter(|_| is_due) {
+            Some(data) => {
+                // After this epoch, so that `evaluate` after `fit` draws what its last validation has drawn.
+                let occasion = Occasion::test(self.steps.epochs.load(Ordering::Relaxed) as u64 + 1);
+                let told = (&self.training, &mut self.options.callbacks[..]);
+                let (ledger, reported) = test(self.steps, data, self.options.validation_steps, occasion, told)?;
+                logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
+                Some(ledger)
+            }
+            None => None,
+        };
+        logs.extend(self.training.take_reported());
+        distinct(&mut logs, first, &[]);
+        let seconds = epoch.seconds();
+        let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
+        self.steps.epochs.fetch_add(1, Ordering::Relaxed);
+        let index = self.epoch();
+        self.training.history_mut().epochs.push(entry.clone());
+        self.tell_end(index, entry)?;
+        self.answer()
+    }
+
+    /// Tells the callbacks of the end of an epoch. What one of them reports then is in the epoch, and those after it see it.
+    fn tell_end(&mut self, index: usize, mut entry: Epoch) -> Result<()> {
+        for callback in &mut self.options.callbacks {
+            callback.epoch_end(index, &entry, &self.training)?;
+            let late = self.training.take_reported();
+            if late.is_empty() {
+                continue;
+            }
+            let Logs(logs) = &mut entry.logs;
+            logs.extend(late);
+            distinct(logs, first, &[]);
+            if let Some(last) = self.training.history_mut().epochs.last_mut() {
+                last.logs.0.clone_from(logs);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        if let Some(optimizer) = self.steps.optimizer().filter(|_| self.options.epochs > 0) {
+            optimizer.settings().finalize_variable_values(&self.steps.net.trainable_weights())?;
+        }
+        self.options.recorder.finish(&mut self.training.history_mut());
+        self.training.history_mut().steps = self.options.steps.finish();
+        self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))?;
+        self.training.claims.release();
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! `predict` with callbacks.
+//!
+//! In: inputs and callbacks. Out: predictions, part by part.
+
+use std::sync::Arc;
+
+use crate::array::Array;
+use crate::error::Result;
+use crate::graph::{Occasion, Tree};
+use crate::inference::predict::Part;
+use crate::step::cache::Step;
+use crate::step::{Runner, Steps};
+
+use super::callbacks::{Callback, Training};
+
+/// How to predict: what Keras's `predict` takes besides the data.
+///
+/// ```
+/// use endo::prelude::*;
+/// # let model = Model::new(Dense::new(1));
+/// let mut parts = 0;
+/// let count = LambdaCallback::new().on_predict_batch_end(|_, outputs, _| {
+///     assert!(outputs[0].shape()[0] <= 256);
+///     parts += 1;
+///     Ok(())
+/// });
+/// model.predict_with(&Array::zeros([600, 3], DType::F32), Predict::new().callback(count))?;
+/// assert_eq!(parts, 3);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Default)]
+pub struct Predict<'a> {
+    callbacks: Vec<Box<dyn Callback + 'a>>,
+}
+
+impl<'a> Predict<'a> {
+    /// As [`Model::predict`](crate::model::Model::predict).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Something to be told of the prediction and of its parts, of up to 256 rows. With one the parts run one after another.
+    #[must_use]
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+}
+
+/// The outputs for inputs.
+#[track_caller]
+pub(crate) fn predict<I: Tree, O: Tree>(steps: &Steps<I, O>, x: &I::Arrays, options: Predict<'_>) -> Result<O::Arrays> {
+    let Predict { mut callbacks } = options;
+    if callbacks.is_empty() {
+        return steps.predict(x);
+    }
+    let training = Training::of(steps);
+    callbacks.iter_mut().try_for_each(|callback| callback.predict_begin(&training))?;
+    let outputs = steps.predict_through(x, |runner| Told { runner, callbacks: &mut callbacks, training: &training, part: 0 })?;
+    callbacks.iter_mut().try_for_each(|callback| callback.predict_end(&training))?;
+    Ok(outputs)
+}
+
+/// Runs parts one after another, and tells callbacks of each.
+struct Told<'p, 'c, I: Tree, O: Tree> {
+    runner: Runner<'p, I, O>,
+    callbacks: &'p mut [Box<dyn Callback + 'c>],
+    training: &'p Training<'p>,
+    part: usize,
+}
+
+impl<I: Tree, O: Tree> Part for Told<'_, '_, I, O> {
+    #[track_caller]
+    fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
+        let Self { runner, callbacks, training, part } = self;
+        callbacks.iter_mut().try_for_each(|callback| callback.predict_batch_begin(*part, training))?;
+        let outputs = Part::run(runner, inputs, occasion)?;
+        callbacks.iter_mut().try_for_each(|callback| callback.predict_batch_end(*part, outputs, training))?;
+        *part += 1;
+        Ok(outputs)
+    }
+
+    fn step(&mut self, _: &[Array]) -> Result<Option<Arc<Step>>> {
+        Ok(None)
+    }
+}
