@@ -46,7 +46,7 @@ fn siamese() -> Result<(Siamese, Arc<Model>)> {
     let net = embedding.clone();
     let mut model = Model::new(move |images: &[Tensor; 3], cx: &mut Context| {
         let [anchor, positive, negative] = images.each_ref().map(|image| net.apply(image, cx));
-        [positive, negative].map(|other| (&anchor - other).square().sum_axes(&[-1]))
+        [positive, negative].map(|other| (&anchor - other).square().sum_axes([-1]))
     });
     model.compile(Adam::new(0.002), (), ());
     model.train_step(|step, cx| {

@@ -48,7 +48,7 @@ impl Layer for Vae {
         let [mean, log_variance] = self.encoder.apply(image, cx);
         // The divergence of the code's distribution from the standard normal one: appendix B, and the first part of equation 10.
         let terms = 1.0 + &log_variance - mean.square() - log_variance.exp();
-        cx.add_loss("divergence", -0.5 * terms.sum_axes(&[-1]).mean());
+        cx.add_loss("divergence", -0.5 * terms.sum_axes([-1]).mean());
         let z = self.sampling.apply(&[mean, log_variance], cx);
         self.decoder.apply(&z, cx)
     }

@@ -38,7 +38,7 @@ fn net(units: usize) -> Sequential {
 /// The share of points that lie within three deviations of a heap's middle.
 fn share_in_heaps(points: &Tensor, cx: &Context) -> Tensor {
     let apart = points.expand_dims(1) - cx.constant(middles());
-    let nearest = apart.square().sum_axes(&[-1]).min_axes(&[-1]);
+    let nearest = apart.square().sum_axes([-1]).min_axes([-1]);
     nearest.less(f64::from(3.0 * DEVIATION).powi(2)).cast(DType::F32).mean()
 }
 
@@ -66,7 +66,7 @@ fn gan() -> Result<Model> {
             let slope = cx.gradients(&score, [&between]).into_tensors().remove(0).expect("the score depends on the point");
             // Equation 3: the Wasserstein distance with its sign turned, and the penalty on slopes whose norm is not 1.
             let distance = critic.apply(&real, cx).mean() - critic.apply(&fake, cx).mean();
-            let penalty = LAMBDA * (slope.square().sum_axes(&[-1]).sqrt() - 1.0).square().mean();
+            let penalty = LAMBDA * (slope.square().sum_axes([-1]).sqrt() - 1.0).square().mean();
             let gradients = cx.gradients(&(&penalty - &distance), critic.trainable_weights());
             critic_optimizer.apply(&gradients, cx);
             terms = Some((distance, penalty));

@@ -256,6 +256,17 @@ impl Array {
         }
     }
 
+    /// The number at a position of each axis, as `f64`: `x.at([row, column])`.
+    ///
+    /// # Panics
+    /// If there is no such position, or not one for each axis.
+    #[track_caller]
+    pub fn at<const N: usize>(&self, index: [usize; N]) -> f64 {
+        let fits = self.shape.rank() == N && index.iter().zip(self.shape.iter()).all(|(index, size)| index < size);
+        assert!(fits, "there is no element {index:?} in an array of shape {}", self.shape);
+        self.get(index.iter().zip(self.shape.strides()).map(|(index, stride)| index * stride).sum())
+    }
+
     /// The same numbers as another type: truncated toward zero for integers, `!= 0` for truth values.
     pub fn cast(&self, dtype: DType) -> Array {
         let shape = self.shape.clone();

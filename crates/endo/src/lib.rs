@@ -88,6 +88,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use graph::Tensor;
 pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
+pub use trace::compute;
 pub use variable::Variable;
 
 /// The examples of the README and of the guide are compiled and run with the tests.

@@ -102,7 +102,7 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
         Vectors::Columns => x.transpose(),
     };
     let count = rows.batch();
-    let length = rows.square().sum_axes(&[1]).keep_dims(&rows, &[1]).maximum(SHORTEST_SQUARED).sqrt();
+    let length = rows.square().sum_axes([1]).keep_dims(&rows, [1]).maximum(SHORTEST_SQUARED).sqrt();
     let unit = rows / length;
     let different = Array::from_fn([count, count], |index| if index / count == index % count { 0.0 } else { 1.0 });
     let different = x.trace().constant(different.cast(x.dtype()), Location::caller());

@@ -152,8 +152,8 @@ fn reductions() {
 #[test]
 fn products_with_zeros() {
     let x = [Array::from([[0.0, 2.0, 3.0], [0.0, 0.0, 5.0], [1.5, 2.0, -1.0]])];
-    check("product", &x, |x, _| x[0].product_axes(&[-1]));
-    check("product along the first axis", &x, |x, _| x[0].product_axes(&[0]));
+    check("product", &x, |x, _| x[0].product_axes([-1]));
+    check("product along the first axis", &x, |x, _| x[0].product_axes([0]));
     for (exclusive, reverse) in [(false, false), (false, true), (true, false), (true, true)] {
         check("cumprod", &x, |x, _| x[0].cumprod(-1, exclusive, reverse));
     }
@@ -166,7 +166,7 @@ fn second_gradients_of_products_with_zeros() {
         let y = |x: &Tensor| x.cumprod(-1, exclusive, reverse);
         check("the second gradient of cumprod", &x, |x, cx| slope(&x[0], &(slope(&x[0], &y(&x[0]), cx) * 1.5), cx));
     }
-    check("the second gradient of product", &x, |x, cx| slope(&x[0], &x[0].product_axes(&[-1]), cx));
+    check("the second gradient of product", &x, |x, cx| slope(&x[0], &x[0].product_axes([-1]), cx));
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn compositions() {
         positive.where_(positive.where_(&x[0], 1.0).log(), 0.0)
     });
     check("one tensor in many places", &x, |x, _| {
-        &x[0] * x[0].sin() + x[0].sum_axes(&[0]) * x[0].transpose().matmul(&x[0]).mean()
+        &x[0] * x[0].sin() + x[0].sum_axes([0]) * x[0].transpose().matmul(&x[0]).mean()
     });
 }
 

@@ -41,7 +41,7 @@ fn a_term_that_no_weight_can_change() {
         let size = y.stop_gradient().square().mean();
         cx.add_loss("size", &size); // <- the term
         cx.add_loss("share", y.greater(0.0).cast(DType::F32).mean()); // <- the comparison
-        cx.add_sample_loss("inputs", x.square().mean_axes(&[-1])); // <- the sample loss
+        cx.add_sample_loss("inputs", x.square().mean_axes([-1])); // <- the sample loss
         y
     });
     let expected = [("the term", "size"), ("the comparison", "share"), ("the sample loss", "inputs")]

@@ -64,7 +64,7 @@ fn masking() -> Model {
     let dense = Dense::new(1).use_bias(false).kernel_initializer("ones");
     let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
         let y = dense.apply(&x.slice(1, 0..1), cx);
-        cx.set_mask(&y, &x.slice(1, 1..2).not_equal(0.0).any_axes(&[-1]));
+        cx.set_mask(&y, &x.slice(1, 1..2).not_equal(0.0).any_axes([-1]));
         y
     });
     model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]);

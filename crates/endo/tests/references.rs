@@ -101,7 +101,7 @@ fn two_steps_of_a_critic_with_gradient_penalty_and_one_of_its_generator() {
                 let score = critic.apply(&between, cx).sum();
                 let slope = cx.gradients(&score, [&between]).into_tensors().remove(0).unwrap();
                 let distance = critic.apply(real, cx).mean() - critic.apply(&fake, cx).mean();
-                let penalty = 10.0 * (slope.square().sum_axes(&[-1]).sqrt() - 1.0).square().mean();
+                let penalty = 10.0 * (slope.square().sum_axes([-1]).sqrt() - 1.0).square().mean();
                 let gradients = cx.gradients(&(&penalty - &distance), critic.trainable_weights());
                 critic_adam.apply(&gradients, cx);
                 last = Some((distance, penalty));
@@ -133,7 +133,7 @@ fn a_variational_autoencoder_with_draws_that_are_given() {
         let mut vae = Model::new(move |[x, epsilon]: &[Tensor; 2], cx: &mut Context| {
             let [mean, log_variance] = encoder.apply(x, cx);
             let terms = 1.0 + &log_variance - mean.square() - log_variance.exp();
-            cx.add_loss("divergence", -0.5 * terms.sum_axes(&[-1]).mean());
+            cx.add_loss("divergence", -0.5 * terms.sum_axes([-1]).mean());
             decoder.apply(&(mean + (0.5 * log_variance).exp() * epsilon), cx)
         });
         vae = vae.dtype(DType::F64).run_eagerly(eager);
@@ -188,7 +188,7 @@ fn a_triplet_loss_of_one_net_at_three_inputs() {
         model.build_on(&[rows(&[1, 3]), rows(&[1, 3]), rows(&[1, 3])]).unwrap();
         model.train_step(|step, cx| {
             let [anchor, positive, negative] = step.apply(step.inputs(), cx);
-            let [near, far] = [positive, negative].map(|other| (&anchor - other).square().sum_axes(&[-1]));
+            let [near, far] = [positive, negative].map(|other| (&anchor - other).square().sum_axes([-1]));
             let terms = Terms::new([("loss", (&near - far + 0.2).relu().mean()), ("near", near.mean())]);
             step.minimize(&terms, cx);
             terms

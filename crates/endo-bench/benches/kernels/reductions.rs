@@ -15,12 +15,12 @@ const SHAPES: [[usize; 2]; 2] = [[128, 10], [256, 4096]];
 type Unary = fn(&Tensor) -> Tensor;
 const REDUCTIONS: [(&str, Unary); 8] = [
     ("sum", Tensor::sum),
-    ("sum of rows", |x| x.sum_axes(&[1])),
-    ("sum of columns", |x| x.sum_axes(&[0])),
+    ("sum of rows", |x| x.sum_axes([1])),
+    ("sum of columns", |x| x.sum_axes([0])),
     ("max", Tensor::max),
-    ("max of rows", |x| x.max_axes(&[1])),
-    ("variance of columns", |x| x.variance_axes(&[0])),
-    ("logsumexp of rows", |x| x.logsumexp_axes(&[1])),
+    ("max of rows", |x| x.max_axes([1])),
+    ("variance of columns", |x| x.variance_axes([0])),
+    ("logsumexp of rows", |x| x.logsumexp_axes([1])),
     ("softmax", |x| Softmax.call(x)),
 ];
 

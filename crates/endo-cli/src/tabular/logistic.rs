@@ -46,9 +46,9 @@ pub fn fit(
     let problems = penalties.len();
     let step = |[x, y, weight, coefficients]: [Tensor; 4], _: &mut Context| {
         let logits = x.matmul(&coefficients).reshape([rows, problems, count]);
-        let sums = logits.logsumexp_axes(&[-1]);
+        let sums = logits.logsumexp_axes([-1]);
         let truth = y.reshape([rows, 1, count]);
-        let loss = ((&sums - (&logits * &truth).sum_axes(&[-1])) * &weight).sum_axes(&[0]);
+        let loss = ((&sums - (&logits * &truth).sum_axes([-1])) * &weight).sum_axes([0]);
         let error = ((&logits - sums.expand_dims(-1)).exp() - truth) * weight.expand_dims(-1);
         [loss, x.matmul_transposed(&error.reshape([rows, problems * count]), [true, false])]
     };

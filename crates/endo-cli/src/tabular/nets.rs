@@ -128,9 +128,9 @@ fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send +
         let weights = y_true.slice(1, nets * outputs + outputs..);
         let said = (y_pred + offset).reshape([batch, nets, outputs]);
         let losses = match task {
-            Task::Regression { .. } => (said - truth).square().mean_axes(&[-1]),
-            Task::Classes { .. } => said.logsumexp_axes(&[-1]) - (&said * truth).sum_axes(&[-1]),
+            Task::Regression { .. } => (said - truth).square().mean_axes([-1]),
+            Task::Classes { .. } => said.logsumexp_axes([-1]) - (&said * truth).sum_axes([-1]),
         };
-        (losses * weights).mean_axes(&[-1])
+        (losses * weights).mean_axes([-1])
     }
 }

@@ -57,11 +57,11 @@ impl Layer for TableNet {
         let mut said = (linear - &prior) * shares.slice(0, 0..1) + &prior;
         if let Some(nets) = &self.nets {
             let of_nets = nets.apply(&encoded, cx);
-            let of_nets = of_nets.reshape([x.batch(), of_nets.features() / outputs, outputs]).mean_axes(&[1]);
+            let of_nets = of_nets.reshape([x.batch(), of_nets.features() / outputs, outputs]).mean_axes([1]);
             said = said + of_nets.cast(DType::F64) * shares.slice(0, 1..2);
         }
         match self.task {
-            Task::Classes { .. } => (&said - said.logsumexp_axes(&[-1]).expand_dims(-1)).exp(),
+            Task::Classes { .. } => (&said - said.logsumexp_axes([-1]).expand_dims(-1)).exp(),
             Task::Regression { .. } => {
                 let deviation = weight(4, self.scale.deviation.clone().into(), cx);
                 let least = weight(5, self.scale.least.clone().into(), cx);

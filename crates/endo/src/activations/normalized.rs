@@ -67,10 +67,10 @@ fn sparsemax(x: &Tensor, axis: isize) -> Tensor {
     // Of all candidates (sum of the k largest - 1) / k, the greatest is tau. Which values lie above it is constant between
     // jumps, so only those that do have gradients.
     let sorted = z.stop_gradient().sort(axis).flip(axis);
-    let greatest = ((sorted.cumsum(axis) - 1.0) / ranks).max_axes(&[axis]).keep_dims(x, &[axis]);
+    let greatest = ((sorted.cumsum(axis) - 1.0) / ranks).max_axes([axis]).keep_dims(x, [axis]);
     let inside = z.stop_gradient().greater(&greatest);
-    let size = inside.cast(z.dtype()).sum_axes(&[axis]).keep_dims(x, &[axis]);
-    let tau = (inside.where_(&z, 0.0).sum_axes(&[axis]).keep_dims(x, &[axis]) - 1.0) / size;
+    let size = inside.cast(z.dtype()).sum_axes([axis]).keep_dims(x, [axis]);
+    let tau = (inside.where_(&z, 0.0).sum_axes([axis]).keep_dims(x, [axis]) - 1.0) / size;
     (z - tau).maximum(0.0)
 }
 

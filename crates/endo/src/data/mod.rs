@@ -35,6 +35,7 @@ mod image_folder;
 mod npy;
 mod output_names;
 mod scaler;
+mod sequences;
 pub(crate) mod stream;
 mod structs;
 mod table;
@@ -54,6 +55,7 @@ pub use dataset::Dataset;
 pub use image_folder::ImageFolder;
 pub use npy::{NpyFile, NpySamples};
 pub use scaler::StandardScaler;
+pub use sequences::{PadSide, pad_sequences};
 pub use stream::{BatchAt, BatchSource, IntoBatch, Length, Samples, Sampling, Stream};
 #[doc(hidden)]
 pub use structs::{arrays_of, from_arrays_of};

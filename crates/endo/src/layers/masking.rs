@@ -39,7 +39,7 @@ impl Masking {
 impl Layer for Masking {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let mask = inputs.not_equal(self.mask_value).any_axes(&[-1]);
+        let mask = inputs.not_equal(self.mask_value).any_axes([-1]);
         let outputs = inputs * mask.expand_dims(-1).cast(inputs.dtype());
         cx.set_mask(&outputs, &mask);
         outputs

@@ -29,13 +29,13 @@ fn seen(inputs: &Tensor, windows: &[Window], fill: f64) -> (Tensor, Shape) {
 #[track_caller]
 fn greatest(inputs: &Tensor, windows: &[Window]) -> Tensor {
     let (seen, outputs) = seen(inputs, windows, f64::NEG_INFINITY);
-    let greatest = seen.max_axes(&[1]);
+    let greatest = seen.max_axes([1]);
     let size = seen.shape()[1];
     let (within, site) = (seen.clone(), Location::caller());
     let routed = Tensor::custom_gradient(&greatest.clone(), &[&seen], move |dy| {
         let places = within.trace().constant_from_fn([size, 1], |place| place as i32, site);
         let holds = within.equal(greatest.expand_dims(1));
-        let first = holds.where_(&places, size as i32).min_axes(&[1]).expand_dims(1);
+        let first = holds.where_(&places, size as i32).min_axes([1]).expand_dims(1);
         vec![places.equal(first).where_(dy.expand_dims(1), 0.0)]
     });
     routed.reshape(outputs)
@@ -57,7 +57,7 @@ fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
         along.map(|((window, &length), stride)| inside(window, length, index / stride % window.count)).product::<usize>() as f64
     };
     let counts = inputs.trace().constant_from_fn(&counts, count, Location::caller());
-    seen.sum_axes(&[1]).reshape(outputs) / counts.cast(inputs.dtype())
+    seen.sum_axes([1]).reshape(outputs) / counts.cast(inputs.dtype())
 }
 
 /// Layers that pool windows over so many axes.

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_layer_that_changes_the_number_of_samples_is_refused() {
-        let layer = TimeDistributed::new(|x: &Tensor, _: &mut Context| x.sum_axes(&[0]));
+        let layer = TimeDistributed::new(|x: &Tensor, _: &mut Context| x.sum_axes([0]));
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&Array::zeros([4, 2, 3], DType::F32)]).unwrap_err();
         assert_eq!(error.message(), "`time_distributed` made [3] of 8 samples");

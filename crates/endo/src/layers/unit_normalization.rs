@@ -150,7 +150,7 @@ impl Layer for RmsNormalization {
         let size = x.shape()[axis];
         let scale = self.scale.get(self, size, &Ones, cx);
         let across: Vec<usize> = (axis..x.rank()).map(|other| if other == axis { size } else { 1 }).collect();
-        let mean = x.square().mean_axes(&[self.axis]).keep_dims(x, &[self.axis]);
+        let mean = x.square().mean_axes([self.axis]).keep_dims(x, [self.axis]);
         x * (mean + self.epsilon).rsqrt() * scale.reshape(across)
     }
 

@@ -55,10 +55,10 @@ impl CategoricalCrossentropy {
         let (t, x) = same_classes("categorical_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
         if self.from_logits {
-            let normalizer = x.logsumexp_axes(&axes).keep_dims(&x, &axes);
-            return (t * (normalizer - x)).sum_axes(&axes);
+            let normalizer = x.logsumexp_axes(axes).keep_dims(&x, axes);
+            return (t * (normalizer - x)).sum_axes(axes);
         }
-        -(t * scaled(&x, &axes).log()).sum_axes(&axes)
+        -(t * scaled(&x, &axes).log()).sum_axes(axes)
     }
 }
 
@@ -71,7 +71,7 @@ impl CategoricalFocalCrossentropy {
         let (t, x) = same_classes("categorical_focal_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
         let p = match self.from_logits {
-            true => (&x - x.logsumexp_axes(&axes).keep_dims(&x, &axes)).exp().clip(EPSILON, 1.0 - EPSILON),
+            true => (&x - x.logsumexp_axes(axes).keep_dims(&x, axes)).exp().clip(EPSILON, 1.0 - EPSILON),
             false => scaled(&x, &axes),
         };
         let focal = power_from_zero(&(1.0 - &p), self.gamma) * (t * p.log());
@@ -79,7 +79,7 @@ impl CategoricalFocalCrossentropy {
             PerClass::Same(alpha) => focal * -alpha,
             PerClass::Each(alphas) => focal * -per_class(alphas, &x, self.axis),
         };
-        weighted.sum_axes(&axes)
+        weighted.sum_axes(axes)
     }
 }
 

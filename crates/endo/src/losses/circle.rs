@@ -46,8 +46,8 @@ impl Circle {
         };
         let near = -self.gamma * (&distance + self.margin).maximum(0.0) * (self.margin - &distance);
         let far = self.gamma * (1.0 + self.margin - &distance).maximum(0.0) * (1.0 - self.margin - &distance);
-        let near = positive.where_(near, LOWEST).logsumexp_axes(&[1]);
-        let far = same.where_(LOWEST, far).logsumexp_axes(&[1]);
+        let near = positive.where_(near, LOWEST).logsumexp_axes([1]);
+        let far = same.where_(LOWEST, far).logsumexp_axes([1]);
         (near + far).softplus()
     }
 }

@@ -44,7 +44,7 @@ pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let may_skip = path.not_equal(BLANK) & path.not_equal(path.pad(&[(0, 0), (2, 0)], BLANK.into()).slice(-1, ..width));
 
     let chosen = x.take_along_axis(&path.expand_dims(1).broadcast_to([batch, steps, width]), -1);
-    let emitted = steps_of(&(chosen - x.logsumexp_axes(&[-1]).expand_dims(-1)));
+    let emitted = steps_of(&(chosen - x.logsumexp_axes([-1]).expand_dims(-1)));
     let mut forward = position.less(2).where_(&emitted[0], LOWEST);
     for emitted in &emitted[1..] {
         let before = forward.pad(&[(0, 0), (2, 0)], LOWEST);
@@ -53,9 +53,9 @@ pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let skip = may_skip.where_(before.slice(-1, ..width), LOWEST);
         forward = log_sum(&[stay, next, skip]) + emitted;
     }
-    let end = 2 * labels.not_equal(BLANK).cast(DType::I32).sum_axes(&[-1]).expand_dims(-1);
+    let end = 2 * labels.not_equal(BLANK).cast(DType::I32).sum_axes([-1]).expand_dims(-1);
     let at_end = position.equal(&end) | position.equal(end - 1);
-    let total = at_end.where_(forward, LOWEST).logsumexp_axes(&[-1]);
+    let total = at_end.where_(forward, LOWEST).logsumexp_axes([-1]);
     total.less(LOWEST / 2.0).where_(f64::INFINITY, -total)
 }
 

@@ -23,7 +23,7 @@ pub fn poisson(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
 pub fn kl_divergence(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = same_shape("kl_divergence", y_true, y_pred);
     let (y_true, y_pred) = (y_true.clip(EPSILON, 1.0), y_pred.clip(EPSILON, 1.0));
-    (&y_true * (&y_true / y_pred).log()).sum_axes(&[-1])
+    (&y_true * (&y_true / y_pred).log()).sum_axes([-1])
 }
 
 losses! { call(self, y_true, y_pred);

@@ -36,8 +36,8 @@ fn shortfall(function: &str, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
 #[track_caller]
 pub fn categorical_hinge(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = super::shapes::same_classes("categorical_hinge", y_true, y_pred);
-    let right = (&y_true * &y_pred).sum_axes(&[-1]);
-    let wrong = ((1.0 - y_true) * y_pred).max_axes(&[-1]);
+    let right = (&y_true * &y_pred).sum_axes([-1]);
+    let wrong = ((1.0 - y_true) * y_pred).max_axes([-1]);
     (wrong - right + 1.0).maximum(0.0)
 }
 

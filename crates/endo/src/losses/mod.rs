@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn types_texts_and_closures_are_losses() {
-        let closure = |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs().mean_axes(&[-1]);
+        let closure = |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs().mean_axes([-1]);
         let [y_true, y_pred] = [[[0.0_f32, 0.0]], [[1.0_f32, 3.0]]];
         assert_eq!(values(closure, y_true, y_pred).unwrap(), [2.0]);
         assert_eq!(values(MeanAbsoluteError, y_true, y_pred).unwrap(), [2.0]);

@@ -77,8 +77,8 @@ pub fn cosine_similarity(y_true: &Tensor, y_pred: &Tensor, axis: isize) -> Tenso
     let (y_true, y_pred) = same_shape("cosine_similarity", y_true, y_pred);
     let axes = [axis];
     // Lengths below 1e-7 count as that, so that zero has a direction, and a gradient.
-    let unit = |x: &Tensor| x * x.square().sum_axes(&axes).maximum(EPSILON * EPSILON).rsqrt().keep_dims(x, &axes);
-    -(unit(&y_true) * unit(&y_pred)).sum_axes(&axes)
+    let unit = |x: &Tensor| x * x.square().sum_axes(axes).maximum(EPSILON * EPSILON).rsqrt().keep_dims(x, axes);
+    -(unit(&y_true) * unit(&y_pred)).sum_axes(axes)
 }
 
 losses! { call(self, y_true, y_pred);

@@ -118,7 +118,7 @@ pub(crate) fn align(y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
 /// The mean over an axis; a scalar is its own mean.
 #[track_caller]
 pub(super) fn mean_over(values: &Tensor, axis: i32) -> Tensor {
-    if values.rank() == 0 { values.clone() } else { values.mean_axes(&[axis as isize]) }
+    if values.rank() == 0 { values.clone() } else { values.mean_axes([axis as isize]) }
 }
 
 /// Targets moved towards `share` of 1 for each class, by `label_smoothing` (Szegedy et al. 2016, section 7).

@@ -72,7 +72,7 @@ impl SparseCategoricalCrossentropy {
     fn of_classes(&self, labels: &Tensor, x: &Tensor) -> Tensor {
         let axis = self.axis as isize;
         let logits = if self.from_logits { x.clone() } else { x.clip(EPSILON, 1.0 - EPSILON).log() };
-        logits.logsumexp_axes(&[axis]) - picked(&logits, labels, axis)
+        logits.logsumexp_axes([axis]) - picked(&logits, labels, axis)
     }
 }
 

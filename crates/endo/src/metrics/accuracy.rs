@@ -178,7 +178,7 @@ pub fn sparse_top_k_categorical_accuracy(y_true: &Tensor, y_pred: &Tensor, k: us
         return in_top_k(&labels, y_pred, k);
     }
     let first = y_pred.slice(-1, ..k.min(y_pred.features()));
-    first.equal(labels.expand_dims(-1)).any_axes(&[-1])
+    first.equal(labels.expand_dims(-1)).any_axes([-1])
 }
 
 /// Whether fewer than `k` predictions are larger than that of the class; classes out of range and numbers that are not finite
@@ -186,7 +186,7 @@ pub fn sparse_top_k_categorical_accuracy(y_true: &Tensor, y_pred: &Tensor, k: us
 #[track_caller]
 fn in_top_k(labels: &Tensor, y_pred: &Tensor, k: usize) -> Tensor {
     let chosen = y_pred.cast(y_pred.dtype().promote(DType::F32)).take_along_axis(&labels.expand_dims(-1), -1);
-    let larger = y_pred.greater(&chosen).sum_axes(&[-1]);
+    let larger = y_pred.greater(&chosen).sum_axes([-1]);
     let known = chosen.squeeze(-1).is_finite() & labels.greater_equal(0);
     larger.less(i32::try_from(k).unwrap_or(i32::MAX)) & known
 }

@@ -255,7 +255,7 @@ impl Metric for Auc {
         let Some(counts) = self.tally.counts(cx) else {
             return cx.constant(0.0_f32);
         };
-        let areas = self.areas(&counts).sum_axes(&[-1]);
+        let areas = self.areas(&counts).sum_axes([-1]);
         match self.label_weights_like(&areas).filter(|_| self.multi_label) {
             Some(weights) => (areas * &weights).sum().divide_no_nan(weights.sum()),
             None => areas.mean(),

@@ -108,7 +108,7 @@ impl Rule {
         }
         let y_pred = match self.top_k {
             Some(k) => {
-                let chosen = y_pred.top_k(k).1.one_hot(y_pred.features()).sum_axes(&[-2]);
+                let chosen = y_pred.top_k(k).1.one_hot(y_pred.features()).sum_axes([-2]);
                 chosen.greater(0.0).where_(&y_pred, f64::NEG_INFINITY)
             }
             None => y_pred,
@@ -129,7 +129,7 @@ impl Rule {
                 Outcome::FalsePositive => !&holds & &chosen,
                 Outcome::FalseNegative => &holds & !&chosen,
             };
-            counted.where_(&weights, 0.0).sum_axes(&[-1])
+            counted.where_(&weights, 0.0).sum_axes([-1])
         })
     }
 }

@@ -57,7 +57,7 @@ impl Scale {
             Scale::Listed(thresholds) => {
                 let site = Location::caller();
                 let thresholds = y_pred.trace().constant(Array::from(thresholds.clone()).cast(y_pred.dtype()), site);
-                y_pred.expand_dims(-1).greater(thresholds).sum_axes(&[-1])
+                y_pred.expand_dims(-1).greater(thresholds).sum_axes([-1])
             }
         }
     }

@@ -105,7 +105,7 @@ impl Confusion {
             x.gather(&ids, 0)
         };
         let hits = target(matrix.reshape([classes * classes]), classes + 1);
-        let either = target(matrix.sum_axes(&[0]), 1) + target(matrix.sum_axes(&[1]), 1) - &hits;
+        let either = target(matrix.sum_axes([0]), 1) + target(matrix.sum_axes([1]), 1) - &hits;
         let seen = either.greater(1e-9);
         let overlap = seen.where_(hits / (either + EPSILON), 0.0);
         overlap.sum() / (seen.cast(DType::F32).sum() + EPSILON)

@@ -164,8 +164,8 @@ impl Metric for R2Score {
         let spread = |weight: &Tensor| spread_weights(&weight.cast(y_true.dtype()), &y_true);
         let weights = sample_weight.map_or_else(|| y_true.ones_like(), spread);
         let rows = [y_true.shape().len() / outputs.max(1), outputs];
-        let sum = |x: Tensor| weighted(&x, &weights).reshape(rows).sum_axes(&[0]);
-        let count = weights.reshape(rows).sum_axes(&[0]);
+        let sum = |x: Tensor| weighted(&x, &weights).reshape(rows).sum_axes([0]);
+        let count = weights.reshape(rows).sum_axes([0]);
         self.totals.add([sum(y_true.clone()), sum(y_true.square()), sum((&y_true - y_pred).square()), count], cx);
         self.samples.add([cx.constant(y_true.shape().len() as f32)], cx);
     }

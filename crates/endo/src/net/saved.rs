@@ -293,9 +293,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.write(path, others, Some(lines.join("\n")))
     }
 
-    /// Reads all weights from a file, if the net and what it is trained with are what the file says.
+    /// Reads all weights from a file's bytes, if the net and what it is trained with are what the file says. There have to be weights.
     pub fn load(&self, path: &Path, bytes: &[u8], training: Training) -> Result<()> {
-        self.require_weights()?;
         Saved::from_bytes(path, bytes)?.compare(&self.places(training))?;
         self.read(path, bytes)
     }

@@ -47,7 +47,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.read(path, &bytes)
     }
 
-    pub(super) fn require_weights(&self) -> Result<()> {
+    pub fn require_weights(&self) -> Result<()> {
         self.require_companions()?;
         if self.weights().is_empty() {
             let help = "call `model.build([batch, features])` first, so that there are weights to load into";

@@ -1,7 +1,7 @@
-//! What can stand beside a tensor in an operation: another tensor, or a Rust number.
+//! What can stand beside a tensor in an operation: another tensor, an array, or a Rust number.
 //!
-//! In: `&x`, `x`, `0.5`, `2`. Out: a tensor of the same trace; numbers take the float type of the tensor beside them. Floats are
-//! `f64` alone, so that Rust knows the type of `x * 2.0` before it has seen the rest of the formula.
+//! In: `&x`, `x`, `&array`, `0.5`, `2`. Out: a tensor of the same trace; numbers and arrays of floats take the float type of the tensor
+//! beside them.
 
 use std::panic::Location;
 
@@ -9,12 +9,16 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::Tensor;
 
-/// A tensor, or a number that becomes one.
+/// A tensor, or a number or array that becomes one.
 ///
 /// ```
 /// # use endo::prelude::*;
 /// let mut f = Function::new(|[x], _cx| [x.maximum(0.5) + x.minimum(&x)]);
 /// assert_eq!(f.run([&[0.0_f32, 1.0].into()])?[0], Array::from([0.5_f32, 2.0]));
+///
+/// let weights = Array::from([1.0, 10.0]);
+/// let mut g = Function::new(|[x], _cx| [x.square() * &weights]);
+/// assert_eq!(g.run([&[3.0_f32, 2.0].into()])?[0], Array::from([9.0_f32, 40.0]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub trait Argument {
@@ -38,6 +42,26 @@ impl Argument for f64 {
     fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
         let dtype = like.dtype().promote(DType::F32);
         like.trace().constant(Array::full((), self, dtype), site)
+    }
+}
+
+impl Argument for f32 {
+    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+        f64::from(self).tensor(like, site)
+    }
+}
+
+/// Floats take the float type of the tensor beside them, as numbers do.
+impl Argument for &Array {
+    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+        let array = if self.dtype().is_float() { self.cast(like.dtype().promote(DType::F32)) } else { self.clone() };
+        like.trace().constant(array, site)
+    }
+}
+
+impl Argument for Array {
+    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+        (&self).tensor(like, site)
     }
 }
 

@@ -3,7 +3,11 @@
 //! At ties and kinks (`maximum`, `abs` at 0) gradients are TensorFlow's. Where a function is infinitely steep (`power` here, roots and
 //! logarithms in `exponential`), a gradient of 0 stays 0: a clamp after it that lets nothing pass does not make it NaN.
 
+use std::panic::Location;
+
 use crate::graph::{Op, Tensor};
+
+use super::Argument;
 
 /// Whether a tensor is a number or an array written into the program, in whatever shape: a divisor that is known not to be 0.
 fn is_constant(x: &Tensor) -> bool {
@@ -163,6 +167,29 @@ binary_methods! {
     maximum;
     /// The smaller of the two; NaN if either is. At ties the gradient goes to `self`.
     minimum;
+}
+
+impl Tensor {
+    /// What is left of a division that is rounded down, with the sign of the divisor, as Python's `%` and `tf.math.floormod`. Of integers
+    /// and a divisor of 0 it is the dividend.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [&x % 3, x.cast(DType::F32) % 2.5]);
+    /// let [whole, float] = f.run([&[7, -7].into()])?;
+    /// assert_eq!((whole, float), (&[1, 2].into(), &[2.0_f32, 0.5].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn remainder(&self, other: impl Argument) -> Tensor {
+        let other = other.tensor(self, Location::caller());
+        if self.dtype().promote(other.dtype()).is_float() {
+            return self - (self / &other).floor() * &other;
+        }
+        let rest = self - (self / &other) * &other;
+        let differs = rest.not_equal(0) & rest.less(0).not_equal(other.less(0));
+        differs.where_(&rest + &other, &rest)
+    }
 }
 
 /// Functions of one number, float or integer.

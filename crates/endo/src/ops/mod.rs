@@ -9,6 +9,7 @@ pub mod elementwise;
 
 pub mod argument;
 pub mod arithmetic;
+pub mod axes;
 pub mod comparison;
 pub mod concatenate;
 pub(crate) mod draws;
@@ -33,9 +34,11 @@ pub mod window;
 use crate::graph::Elementwise;
 
 pub use argument::Argument;
+pub use axes::{AxisList, AxisNumber};
 pub use evaluate::evaluate;
 pub use random::RandomState;
 pub use summary::SUMMARY;
+pub use view::{NewShape, NewSize};
 pub use window::Window;
 
 /// Every table of elementwise operations.

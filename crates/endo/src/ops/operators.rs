@@ -1,31 +1,47 @@
 //! Rust's operators on tensors and numbers: formulas look like formulas.
 //!
-//! In: tensors by value or reference, and numbers on either side. Out: the methods of `arithmetic` and `logical`.
+//! In: tensors by value or reference, and numbers and arrays on either side. Out: the methods of `arithmetic` and `logical`.
 
-use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Sub};
+use std::panic::Location;
 
+use crate::array::Array;
 use crate::graph::Tensor;
 
+use super::Argument;
+
+/// An operator on tensors, with whatever can stand beside one: as one impl for all of it, so that Rust knows the type of `x * 2.0` before
+/// it has seen the rest of the formula.
 macro_rules! operators {
     ($($Trait:ident $operator:ident $method:ident;)+) => {
         $(
-            operators!(@pair $Trait $operator $method Tensor, Tensor);
-            operators!(@pair $Trait $operator $method Tensor, &Tensor);
-            operators!(@pair $Trait $operator $method &Tensor, Tensor);
-            operators!(@pair $Trait $operator $method &Tensor, &Tensor);
+            operators!(@of $Trait $operator $method Tensor);
+            operators!(@of $Trait $operator $method &Tensor);
         )+
     };
-    (numbers $($Trait:ident $operator:ident $method:ident;)+) => {
-        $(
-            operators!(@number $Trait $operator $method f64);
-            operators!(@number $Trait $operator $method i32);
-        )+
-    };
-    (@number $Trait:ident $operator:ident $method:ident $Number:ty) => {
-        operators!(@pair $Trait $operator $method Tensor, $Number);
-        operators!(@pair $Trait $operator $method &Tensor, $Number);
+    (@of $Trait:ident $operator:ident $method:ident $Left:ty) => {
+        impl<A: Argument> $Trait<A> for $Left {
+            type Output = Tensor;
 
-        impl $Trait<Tensor> for $Number {
+            #[track_caller]
+            fn $operator(self, other: A) -> Tensor {
+                Tensor::$method(&self, other)
+            }
+        }
+    };
+}
+
+/// The same with the tensor on the right.
+macro_rules! operators_before {
+    ($($Trait:ident $operator:ident $method:ident;)+) => {
+        $(
+            operators_before!(@of $Trait $operator $method f64);
+            operators_before!(@of $Trait $operator $method i32);
+            operators_before!(@of $Trait $operator $method &Array);
+        )+
+    };
+    (@of $Trait:ident $operator:ident $method:ident $Left:ty) => {
+        impl $Trait<Tensor> for $Left {
             type Output = Tensor;
 
             #[track_caller]
@@ -34,23 +50,12 @@ macro_rules! operators {
             }
         }
 
-        impl $Trait<&Tensor> for $Number {
+        impl $Trait<&Tensor> for $Left {
             type Output = Tensor;
 
             #[track_caller]
             fn $operator(self, other: &Tensor) -> Tensor {
-                use crate::ops::Argument;
-                self.tensor(other, std::panic::Location::caller()).$method(other)
-            }
-        }
-    };
-    (@pair $Trait:ident $operator:ident $method:ident $A:ty, $B:ty) => {
-        impl $Trait<$B> for $A {
-            type Output = Tensor;
-
-            #[track_caller]
-            fn $operator(self, other: $B) -> Tensor {
-                Tensor::$method(&self, other)
+                self.tensor(other, Location::caller()).$method(other)
             }
         }
     };
@@ -61,16 +66,18 @@ operators! {
     Sub sub subtract;
     Mul mul multiply;
     Div div divide;
+    Rem rem remainder;
     BitAnd bitand logical_and;
     BitOr bitor logical_or;
     BitXor bitxor logical_xor;
 }
 
-operators! { numbers
+operators_before! {
     Add add add;
     Sub sub subtract;
     Mul mul multiply;
     Div div divide;
+    Rem rem remainder;
 }
 
 impl Neg for Tensor {

@@ -9,6 +9,7 @@ use crate::dtype::DType;
 use crate::graph::{Node, Op, Tensor};
 use crate::simd::Reduction;
 
+use super::axes::AxisList;
 use super::view::axis_error;
 
 impl Tensor {
@@ -63,7 +64,8 @@ impl Tensor {
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
-    pub fn keep_dims(&self, before: &Tensor, axes: &[isize]) -> Tensor {
+    pub fn keep_dims(&self, before: &Tensor, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         match before.checked_axes("keep_dims", axes, Location::caller()) {
             Some(axes) => self.reshape(before.shape().with_ones(&axes)),
             None => self.clone(),
@@ -86,7 +88,8 @@ impl Tensor {
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
-    pub fn sum_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn sum_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         let site = Location::caller();
         self.countable(site).reduce(Reduction::Sum, "sum", axes, site)
     }
@@ -94,7 +97,7 @@ impl Tensor {
     /// The mean of all elements.
     #[track_caller]
     pub fn mean(&self) -> Tensor {
-        self.mean_axes(&self.all_axes())
+        self.mean_axes(self.all_axes())
     }
 
     /// Means along axes.
@@ -106,7 +109,8 @@ impl Tensor {
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
-    pub fn mean_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn mean_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         let site = Location::caller();
         let sum = self.float(site).reduce(Reduction::Sum, "mean", axes, site);
         let count = self.shape().len().max(1) / sum.shape().len().max(1);
@@ -116,12 +120,13 @@ impl Tensor {
     /// The product of all elements.
     #[track_caller]
     pub fn product(&self) -> Tensor {
-        self.product_axes(&self.all_axes())
+        self.product_axes(self.all_axes())
     }
 
     /// Products along axes.
     #[track_caller]
-    pub fn product_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn product_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         let site = Location::caller();
         self.countable(site).reduce(Reduction::Product, "product", axes, site)
     }
@@ -129,36 +134,39 @@ impl Tensor {
     /// The largest element. The gradient is shared equally among those that tie.
     #[track_caller]
     pub fn max(&self) -> Tensor {
-        self.max_axes(&self.all_axes())
+        self.max_axes(self.all_axes())
     }
 
     /// The largest elements along axes.
     #[track_caller]
-    pub fn max_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn max_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         self.reduce(Reduction::Max, "max", axes, Location::caller())
     }
 
     /// The smallest element. The gradient is shared equally among those that tie.
     #[track_caller]
     pub fn min(&self) -> Tensor {
-        self.min_axes(&self.all_axes())
+        self.min_axes(self.all_axes())
     }
 
     /// The smallest elements along axes.
     #[track_caller]
-    pub fn min_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn min_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         self.reduce(Reduction::Min, "min", axes, Location::caller())
     }
 
     /// Whether any element holds (is not 0).
     #[track_caller]
     pub fn any(&self) -> Tensor {
-        self.any_axes(&self.all_axes())
+        self.any_axes(self.all_axes())
     }
 
     /// Whether any element along the axes holds.
     #[track_caller]
-    pub fn any_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn any_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         let site = Location::caller();
         self.convert(DType::Bool, site).reduce(Reduction::Max, "any", axes, site)
     }
@@ -166,12 +174,13 @@ impl Tensor {
     /// Whether all elements hold (are not 0).
     #[track_caller]
     pub fn all(&self) -> Tensor {
-        self.all_of_axes(&self.all_axes())
+        self.all_of_axes(self.all_axes())
     }
 
     /// Whether all elements along the axes hold.
     #[track_caller]
-    pub fn all_of_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn all_of_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         let site = Location::caller();
         self.convert(DType::Bool, site).reduce(Reduction::Min, "all", axes, site)
     }
@@ -186,14 +195,52 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn variance(&self) -> Tensor {
-        self.variance_axes(&self.all_axes())
+        self.variance_axes(self.all_axes())
     }
 
     /// Variances along axes.
     #[track_caller]
-    pub fn variance_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn variance_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         let mean = self.mean_axes(axes).keep_dims(self, axes);
         (self - mean).square().mean_axes(axes)
+    }
+
+    /// The Euclidean length of all elements as one vector; its slope at 0 is 0.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.norm()]);
+    /// assert_eq!(f.run([&[3.0_f32, 4.0].into()])?[0].item()?, 5.0);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn norm(&self) -> Tensor {
+        self.norm_axes(self.all_axes())
+    }
+
+    /// The Euclidean lengths of vectors along axes.
+    #[track_caller]
+    pub fn norm_axes(&self, axes: impl AxisList) -> Tensor {
+        let squares = self.float(Location::caller()).square().sum_axes(axes);
+        let is_zero = squares.equal(0.0);
+        is_zero.where_(0.0, is_zero.where_(1.0, &squares).sqrt())
+    }
+
+    /// Vectors along axes, scaled to length 1: `x / sqrt(max(sum of squares, 1e-12))`, as `tf.math.l2_normalize`.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.l2_normalize(-1)]);
+    /// assert_eq!(f.run([&[[3.0_f32, 4.0], [0.0, 0.0]].into()])?[0], Array::from([[0.6_f32, 0.8], [0.0, 0.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn l2_normalize(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
+        let x = self.float(Location::caller());
+        let squares = x.square().sum_axes(axes).maximum(1e-12);
+        &x / squares.sqrt().keep_dims(&x, axes)
     }
 
     /// `log(sum of e^x)` of all elements, without overflow.
@@ -206,12 +253,13 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn logsumexp(&self) -> Tensor {
-        self.logsumexp_axes(&self.all_axes())
+        self.logsumexp_axes(self.all_axes())
     }
 
     /// `log(sum of e^x)` along axes, without overflow.
     #[track_caller]
-    pub fn logsumexp_axes(&self, axes: &[isize]) -> Tensor {
+    pub fn logsumexp_axes(&self, axes: impl AxisList) -> Tensor {
+        let axes = &axes.to_axes();
         let x = self.float(Location::caller());
         let max = x.max_axes(axes).stop_gradient();
         // An infinite maximum would make inf - inf; the sum of the others does not matter then.

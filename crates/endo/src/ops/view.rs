@@ -12,18 +12,91 @@ use crate::shape::Shape;
 /// The most parts of no elements that a tensor can be split into.
 const MOST_EMPTY_PARTS: usize = 1 << 16;
 
+/// The shape that a tensor is to have; one size may be `-1`, which follows from the others.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no shape",
+    note = "give the sizes of the axes: `[-1, 10]`, `[x.batch(), 10]`, `x.shape()`"
+)]
+pub trait NewShape {
+    /// The shape of so many elements; or the sizes, where there is none.
+    fn of(self, elements: usize) -> Result<Shape, Vec<isize>>;
+}
+
+impl<T: NewSize, const N: usize> NewShape for [T; N] {
+    fn of(self, elements: usize) -> Result<Shape, Vec<isize>> {
+        let sizes = self.map(NewSize::to_isize);
+        let known: usize = sizes.iter().filter(|&&size| size >= 0).map(|&size| size as usize).product();
+        let open = sizes.iter().filter(|&&size| size < 0).count();
+        let rest = elements.checked_div(known).filter(|rest| rest * known == elements);
+        match (open, rest) {
+            (0, _) => Ok(sizes.iter().map(|&size| size as usize).collect()),
+            (1, Some(rest)) if sizes.iter().all(|&size| size >= -1) => {
+                Ok(sizes.iter().map(|&size| if size < 0 { rest } else { size as usize }).collect())
+            }
+            _ => Err(sizes.to_vec()),
+        }
+    }
+}
+
+/// A size of an axis, or `-1`.
+pub trait NewSize: Copy {
+    /// As an `isize`.
+    fn to_isize(self) -> isize;
+}
+
+impl NewSize for usize {
+    fn to_isize(self) -> isize {
+        self as isize
+    }
+}
+
+impl NewSize for isize {
+    fn to_isize(self) -> isize {
+        self
+    }
+}
+
+impl NewSize for i32 {
+    fn to_isize(self) -> isize {
+        self as isize
+    }
+}
+
+macro_rules! new_shapes {
+    ($($Type:ty)+) => {
+        $(
+            impl NewShape for $Type {
+                fn of(self, _: usize) -> Result<Shape, Vec<isize>> {
+                    Ok(self.into())
+                }
+            }
+        )+
+    };
+}
+
+new_shapes! { Shape &Shape Vec<usize> &[usize] () usize }
+
 impl Tensor {
-    /// The same row-major sequence in another shape of as many elements.
+    /// The same row-major sequence in another shape of as many elements; one of its sizes may be `-1`, which is found out.
     ///
     /// ```
     /// # use endo::prelude::*;
-    /// let mut f = Function::new(|[x], _cx| [x.reshape([2, 2])]);
-    /// assert_eq!(f.run([&[1, 2, 3, 4].into()])?[0], Array::from([[1, 2], [3, 4]]));
+    /// let mut f = Function::new(|[x], _cx| [x.reshape([2, 2]), x.reshape([-1, 1])]);
+    /// let [square, column] = f.run([&[1, 2, 3, 4].into()])?;
+    /// assert_eq!((square, column), (&[[1, 2], [3, 4]].into(), &[[1], [2], [3], [4]].into()));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
-    pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
-        let (shape, site) = (shape.into(), Location::caller());
+    pub fn reshape(&self, shape: impl NewShape) -> Tensor {
+        let site = Location::caller();
+        let shape = match shape.of(self.shape().len()) {
+            Ok(shape) => shape,
+            Err(sizes) => {
+                let message = format!("cannot reshape {} to {sizes:?}: {} elements", self.shape(), self.shape().len());
+                let help = "one size may be -1, if the product of the others divides the number of elements";
+                return self.fail(Error::new(ErrorKind::Shape, message).help(help), self.shape(), site);
+            }
+        };
         if shape.len() != self.shape().len() {
             let message =
                 format!("cannot reshape {} to {shape}: {} elements against {}", self.shape(), self.shape().len(), shape.len());

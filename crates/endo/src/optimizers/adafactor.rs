@@ -59,9 +59,9 @@ impl Optimizer for Adafactor {
         let step = if weight.rank() < 2 {
             gradient / Self::running("velocity", &square, &new, slots).sqrt()
         } else {
-            let row = Self::running("row", &square.mean_axes(&[-1]), &new, slots);
-            let column = Self::running("column", &square.mean_axes(&[-2]), &new, slots);
-            let share = &row / row.mean_axes(&[-1]).expand_dims(-1);
+            let row = Self::running("row", &square.mean_axes([-1]), &new, slots);
+            let column = Self::running("column", &square.mean_axes([-2]), &new, slots);
+            let share = &row / row.mean_axes([-1]).expand_dims(-1);
             // Each root is of few numbers, and the product of the roots is that of the product.
             gradient * share.rsqrt().expand_dims(-1) * column.rsqrt().expand_dims(-2)
         };

@@ -142,7 +142,7 @@ mod tests {
 
         fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
             let row = slots.get_full("row", [2], 1.0);
-            slots.set("row", row + gradient.sum_axes(&[0]));
+            slots.set("row", row + gradient.sum_axes([0]));
             weight + slots.step() * slots.rate() + slots.get_shared("total", 10.0)
         }
     }

@@ -30,6 +30,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// Reads the weights, and what the optimizer kept; nothing changes where the net or what it is trained with is another.
     pub fn load(&self, path: &Path) -> Result<()> {
+        self.net.require_weights()?;
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
         self.net.load(path, &bytes, self.training())?;
         let Some(optimizer) = self.optimizer() else { return Ok(()) };

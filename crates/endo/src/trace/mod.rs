@@ -3,8 +3,9 @@
 //! In: closures of tensors. Out: [`Function`], traced once for every shape of its inputs and run as a plan, or node by node.
 
 pub(crate) mod attached;
+pub mod compute;
 mod cond;
-pub mod context;
+mod context;
 pub(crate) mod draws;
 pub mod follow;
 pub mod function;
@@ -20,6 +21,7 @@ pub mod signature;
 mod terms;
 pub mod weight;
 
+pub use compute::compute;
 pub use context::Context;
 pub use follow::evaluate_now;
 pub use function::Function;

@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn rows_are_named_only_where_the_first_axis_is_the_batch() {
-        let summed = |x: &Tensor, w: &Tensor| (w * x).sum_axes(&[0]).square();
+        let summed = |x: &Tensor, w: &Tensor| (w * x).sum_axes([0]).square();
         assert_eq!(cause(summed, Array::from([[3e38_f32, 0.0], [3e38, 0.0]])), "`sum` gave inf");
         let turned = |x: &Tensor, w: &Tensor| (w * x.transpose()).exp();
         assert_eq!(cause(turned, Array::from([[1.0_f32, 1.0], [1.0, 99.0]])), "`exp` of 99 gave inf");

@@ -143,11 +143,11 @@ fn runs_of_custom_code(eager: bool) -> [usize; 3] {
     .run_eagerly(eager);
     let my_mse = move |y_true: &Tensor, y_pred: &Tensor| {
         count(&loss);
-        (y_pred - y_true).square().mean_axes(&[-1])
+        (y_pred - y_true).square().mean_axes([-1])
     };
     let my_mae = move |y_true: &Tensor, y_pred: &Tensor| {
         count(&metric);
-        (y_pred - y_true).abs().mean_axes(&[-1])
+        (y_pred - y_true).abs().mean_axes([-1])
     };
     model.build([32, 3]).unwrap();
     model.compile(Sgd::new(0.01), my_mse, [my_mae]);

@@ -38,7 +38,7 @@ fn names_give_what_values_give() {
 #[test]
 fn names_and_values_of_ones_own_stand_side_by_side() {
     let mut model = model();
-    let cubed = |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs().powf(3.0).mean_axes(&[-1]);
+    let cubed = |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs().powf(3.0).mean_axes([-1]);
     model.compile("sgd", ("huber(delta=0.5)", cubed), ([cubed], ())).weighted_metrics(((), ["mse"]));
     let logs = model.evaluate(&data()).unwrap();
     assert!(logs.get("price_loss").is_some() && logs.get("rent_mse").is_some(), "{logs}");

@@ -221,7 +221,7 @@ fn metrics_of_shapes_that_do_not_fit() {
 #[test]
 fn masks_and_weights_of_wrong_shapes() {
     let model = Model::new(|x: &Tensor, cx: &mut Context| {
-        let wrong = x.sum_axes(&[0]).not_equal(0.0);
+        let wrong = x.sum_axes([0]).not_equal(0.0);
         cx.set_mask(x, &wrong); // <- the mask
         x.clone()
     });

@@ -64,7 +64,7 @@ fn exported(path: &Path) -> Vec<Vec<u8>> {
     let table = Array::from_fn([5, 2], |index| index as f32);
     let rearranging = move |x: &Tensor, cx: &mut Context| {
         let sorted = x.sort(1) + x.cumsum(1).slice(1, 0..4);
-        let known = cx.constant(table.clone()).gather(&x.slice(1, 0..1).clip(0.0, 4.0).cast(DType::I32), 0).sum_axes(&[1]);
+        let known = cx.constant(table.clone()).gather(&x.slice(1, 0..1).clip(0.0, 4.0).cast(DType::I32), 0).sum_axes([1]);
         let noise = cx.random().uniform([x.batch(), 2], 0.0, 1.0);
         Tensor::concatenate(&[sorted.pad(&[(0, 0), (1, 2)], 0.5), known, noise], 1).transpose().transpose()
     };

@@ -402,7 +402,7 @@ fn net(case: &Object<'_>) -> Result<Box<dyn Fn() -> Net>, String> {
             let (hidden, out) = (hidden(), out());
             Arc::new(move |x: &Tensor, cx: &mut Context| {
                 let h = hidden.apply(x, cx);
-                cx.add_loss("activity", (rate * h.square().mean_axes(&[-1])).sum());
+                cx.add_loss("activity", (rate * h.square().mean_axes([-1])).sum());
                 out.apply(&h, cx)
             })
         }),

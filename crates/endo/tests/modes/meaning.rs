@@ -208,7 +208,7 @@ fn sample_weights_of_one_axis_and_of_a_column_mean_the_same() {
 fn sample_losses_obey_sample_weights_and_loss_terms_do_not() {
     let mut model = Model::new(|x: &Tensor, cx: &mut Context| {
         cx.add_loss("scalar", x.mean());
-        cx.add_sample_loss("by_sample", x.flatten().sum_axes(&[-1]));
+        cx.add_sample_loss("by_sample", x.flatten().sum_axes([-1]));
         x * 0.0
     });
     model.compile(Sgd::new(0.0), MeanSquaredError, ());

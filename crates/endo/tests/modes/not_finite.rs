@@ -22,7 +22,7 @@ impl Layer for Fragile {
         match self.term {
             true => cx.add_loss("inverse", (1.0 / inputs).mean()),
             // sqrt has no slope at 0, where the loss is finite.
-            false => cx.add_loss("root", (&outputs * &outputs).sum_axes(&[0, 1]).sqrt()),
+            false => cx.add_loss("root", (&outputs * &outputs).sum_axes([0, 1]).sqrt()),
         }
         cx.add_metric("mean", outputs.mean());
         outputs

@@ -64,10 +64,10 @@ fn reductions_of_views() {
         let bound = |terms: f64| Within::Absolute(terms * 2.0 * terms * epsilon(dtype));
         for axis in [0, 1] {
             let f = |_: &_, x: &[Tensor]| {
-                vec![x[0].transpose().sum_axes(&[axis]), x[0].flip(0).sum_axes(&[axis]), (&x[0] * 0.5).sum_axes(&[axis])]
+                vec![x[0].transpose().sum_axes([axis]), x[0].flip(0).sum_axes([axis]), (&x[0] * 0.5).sum_axes([axis])]
             };
             check("sums", &f, std::slice::from_ref(&x), bound(400.0));
-            let f = |_: &_, x: &[Tensor]| vec![x[0].transpose().max_axes(&[axis]), x[0].square().min_axes(&[axis])];
+            let f = |_: &_, x: &[Tensor]| vec![x[0].transpose().max_axes([axis]), x[0].square().min_axes([axis])];
             check("extremes", &f, std::slice::from_ref(&x), Within::Bits);
         }
         check("mean of all", &|_, x| vec![x[0].transpose().mean()], &[x], Within::Absolute(2.0 * 120_000.0 * epsilon(dtype)));

@@ -31,8 +31,7 @@ fn reductions() {
         for shape in [vec![1237, 311], vec![311, 1237], vec![400_000], vec![7, 250, 201], vec![100_000, 3]] {
             let x = numbers(shape.clone(), dtype, [-2.0, 2.0], 4);
             for axis in 0..shape.len() as isize {
-                let f =
-                    |_: &_, x: &[Tensor]| vec![x[0].sum_axes(&[axis]), x[0].max_axes(&[axis]), x[0].square().mean_axes(&[axis])];
+                let f = |_: &_, x: &[Tensor]| vec![x[0].sum_axes([axis]), x[0].max_axes([axis]), x[0].square().mean_axes([axis])];
                 same_on_any_number_of_threads(
                     &format!("reductions of {shape:?} along {axis}"),
                     &f,

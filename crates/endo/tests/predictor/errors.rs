@@ -54,7 +54,7 @@ fn refused(model: &Model) -> Error {
 
 #[test]
 fn numbers_that_depend_on_the_number_of_rows_are_refused_by_layer_and_line() {
-    let centred = |x: &Tensor, _: &mut Context| x - x.mean_axes(&[0]);
+    let centred = |x: &Tensor, _: &mut Context| x - x.mean_axes([0]);
     let line = line!() - 1;
     let error = refused(&Model::new(Sequential::new().add(Dense::new(3)).add(centred)));
     assert_eq!(
@@ -86,7 +86,7 @@ fn operations_that_depend_on_the_number_of_rows_are_refused() {
 
 #[test]
 fn outputs_without_a_row_for_each_are_refused() {
-    let error = refused(&Model::new(|x: &Tensor, _: &mut Context| x.sum_axes(&[0])));
+    let error = refused(&Model::new(|x: &Tensor, _: &mut Context| x.sum_axes([0])));
     assert_eq!(error.message(), "the output `lambda` has shape [2] for n rows");
     let error = refused(&Model::new(|x: &Tensor, _: &mut Context| x.matmul(&x.transpose())));
     assert_eq!(error.message(), "the output `lambda` has shape [n, n] for n rows");

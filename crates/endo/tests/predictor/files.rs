@@ -67,7 +67,7 @@ fn weights_of_shared_layers_have_the_names_of_this_model() {
 #[test]
 fn tables_of_constants_are_kept_beside_the_weights() {
     let table = Array::from_fn([5, 2], |i| (i as f32).sqrt());
-    let model = Model::new(move |x: &Tensor, cx: &mut Context| cx.constant(table.clone()).gather(x, 0).sum_axes(&[1]));
+    let model = Model::new(move |x: &Tensor, cx: &mut Context| cx.constant(table.clone()).gather(x, 0).sum_axes([1]));
     model.build_on(&[Array::from([[1, 2, 3]])]).unwrap();
     compare("constants", &model, |rows| vec![Array::from_fn([rows, 3], |i| (i % 5) as i32)]);
     let bytes = fs::read(Exported::of(&model)).unwrap();

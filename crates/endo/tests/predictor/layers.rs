@@ -47,7 +47,7 @@ const LAYERS: &[Case] = &[
         // What is masked does not count in a mean over steps.
         let mean = |x: &Tensor, cx: &mut Context| {
             let mask = cx.mask(x).expect("it was set").cast(DType::F32).expand_dims(-1);
-            (x * &mask).sum_axes(&[1]) / mask.sum_axes(&[1])
+            (x * &mask).sum_axes([1]) / mask.sum_axes([1])
         };
         one(name, Sequential::new().add(Masking::new(-2.0)).add(Dense::new(3)).add(mean), &[4, 2]);
         one(name, Masking::new(0.0), &[4, 2]);

@@ -82,7 +82,7 @@ fn draws_that_do_not_grow_with_the_rows_are_one_for_the_whole_call() {
     let model = |eager: bool| {
         let model = Model::new(|x: &Tensor, cx: &mut Context| {
             let one = cx.random().uniform([1], 0.0, 1.0);
-            let table = cx.random().uniform([256, 1], 0.0, 1.0).sum_axes(&[0]);
+            let table = cx.random().uniform([256, 1], 0.0, 1.0).sum_axes([0]);
             let own = cx.random().uniform([x.batch(), 1], 0.0, 1.0);
             Tensor::concatenate(&[x + one, x + table, own], 1)
         });

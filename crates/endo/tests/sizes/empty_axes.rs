@@ -12,7 +12,7 @@ const OPERATIONS: &[Operation] = &[
     ("exp", |x| x.exp() + 1.0),
     ("sum", |x| x.sum()),
     ("max", |x| x.max()),
-    ("mean of one axis", |x| x.sum_axes(&[0]).sum() + x.sum_axes(&[1]).sum() + x.sum_axes(&[2]).sum()),
+    ("mean of one axis", |x| x.sum_axes([0]).sum() + x.sum_axes([1]).sum() + x.sum_axes([2]).sum()),
     ("product", |x| x.product()),
     ("variance", |x| x.variance()),
     ("logsumexp", |x| x.logsumexp()),

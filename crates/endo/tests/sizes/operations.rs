@@ -39,7 +39,7 @@ const OPERATIONS: &[Operation] = &[
     ("expand_dims", |x, _, n| x.expand_dims((n / 2) as isize)),
     ("squeeze", |x, _, n| x.squeeze((n / 2) as isize)),
     ("permute", |x, _, n| x.permute(&[n, 0])),
-    ("sum_axes", |x, _, n| x.sum_axes(&[(n / 2) as isize])),
+    ("sum_axes", |x, _, n| x.sum_axes([(n / 2) as isize])),
     ("cumsum", |x, _, n| x.cumsum((n / 2) as isize)),
     ("gather along", |x, _, n| x.gather(&x.cast(DType::I32), (n / 2) as isize)),
     ("concatenate", |x, _, n| Tensor::concatenate(&[x.clone(), x.clone()], (n / 2) as isize)),

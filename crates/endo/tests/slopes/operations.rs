@@ -113,13 +113,13 @@ fn a_clamp_passes_no_nan_to_second_slopes_either() {
 fn reductions() {
     type Reduction = fn(&Tensor) -> Tensor;
     let reductions: [(&str, Reduction); 11] = [
-        ("sum", |x| x.sum_axes(&[-1])),
-        ("mean", |x| x.mean_axes(&[-1])),
-        ("product", |x| x.product_axes(&[-1])),
-        ("max", |x| x.max_axes(&[-1])),
-        ("min", |x| x.min_axes(&[-1])),
-        ("variance", |x| x.variance_axes(&[-1])),
-        ("logsumexp", |x| x.logsumexp_axes(&[-1])),
+        ("sum", |x| x.sum_axes([-1])),
+        ("mean", |x| x.mean_axes([-1])),
+        ("product", |x| x.product_axes([-1])),
+        ("max", |x| x.max_axes([-1])),
+        ("min", |x| x.min_axes([-1])),
+        ("variance", |x| x.variance_axes([-1])),
+        ("logsumexp", |x| x.logsumexp_axes([-1])),
         ("cumsum", |x| x.cumsum(-1)),
         ("cumprod", |x| x.cumprod(-1, false, false)),
         ("sort", |x| x.sort(-1)),

@@ -161,7 +161,7 @@ impl<O> Attention<O> {
                 let weight = self.concat_score_weight.get(self, (), &Ones, cx);
                 let sums = parts.query.expand_dims(2) + parts.key.expand_dims(1);
                 let scaled = scale.map_or(sums.clone(), |scale| sums * scale);
-                weight * scaled.tanh().sum_axes(&[-1])
+                weight * scaled.tanh().sum_axes([-1])
             }
         }
     }
@@ -203,8 +203,8 @@ impl<O> AdditiveAttention<O> {
     fn score(&self, parts: Parts<'_>, cx: &mut Context) -> Tensor {
         let tangents = (parts.query.expand_dims(2) + parts.key.expand_dims(1)).tanh();
         match self.use_scale {
-            true => (tangents * self.scale.get(self, [parts.query.features()], &GlorotUniform, cx)).sum_axes(&[-1]),
-            false => tangents.sum_axes(&[-1]),
+            true => (tangents * self.scale.get(self, [parts.query.features()], &GlorotUniform, cx)).sum_axes([-1]),
+            false => tangents.sum_axes([-1]),
         }
     }
 
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn masks_of_queries_and_values_are_obeyed() {
         let mut f = Function::new(|[q, v], cx| {
-            cx.set_mask(&q, &q.any_axes(&[-1]));
-            cx.set_mask(&v, &v.any_axes(&[-1]));
+            cx.set_mask(&q, &q.any_axes([-1]));
+            cx.set_mask(&v, &v.any_axes([-1]));
             let y = Attention::new().apply(&[q, v], cx);
             let mask = cx.mask(&y).unwrap();
             [y, mask]

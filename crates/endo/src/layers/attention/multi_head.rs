@@ -360,7 +360,7 @@ mod tests {
         let (x, longer) = ([[[1.0_f32, -1.0], [2.0, 0.5]]].into(), [[[1.0_f32, -1.0], [0.0, 0.0], [2.0, 0.5]]].into());
         let short = run(&[&x, &x], |x, cx| layer.apply(x, cx)).unwrap();
         let masked = |x: &[Tensor; 2], cx: &mut Context| {
-            cx.set_mask(&x[1], &x[1].any_axes(&[-1]));
+            cx.set_mask(&x[1], &x[1].any_axes([-1]));
             layer.apply(x, cx)
         };
         let long = run(&[&x, &longer], masked).unwrap();

@@ -31,7 +31,7 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
         1 => seen.reshape([positions, size, channels]) * kernel.reshape([size, channels]),
         _ => seen.reshape([positions, size, channels, 1]) * kernel.reshape([size, channels, multiplier]),
     };
-    products.sum_axes(&[1]).reshape(outputs)
+    products.sum_axes([1]).reshape(outputs)
 }
 
 /// The layers over so many axes: those of each channel, and those with a product after it.

@@ -115,7 +115,7 @@ mod tests {
     fn masked_steps_do_not_count() {
         let layer = Gru::new(3);
         let mut f = Function::new(|[x, padded], cx| {
-            cx.set_mask(&padded, &padded.any_axes(&[-1]));
+            cx.set_mask(&padded, &padded.any_axes([-1]));
             [layer.apply(&x, cx), layer.apply(&padded, cx)]
         });
         let (x, padded) = ([[[1.0_f32], [2.0]]].into(), [[[0.0_f32], [1.0], [0.0], [2.0], [0.0]]].into());

@@ -89,7 +89,7 @@ mod tests {
     fn a_mask_reaches_what_follows_in_the_order_of_the_outputs() {
         let layer = SimpleRnn::new(2).return_sequences(true).go_backwards(true);
         let mut f = Function::new(|[x], cx| {
-            cx.set_mask(&x, &x.any_axes(&[-1]));
+            cx.set_mask(&x, &x.any_axes([-1]));
             let y = layer.apply(&x, cx);
             [cx.mask(&y).unwrap()]
         });
@@ -100,7 +100,7 @@ mod tests {
     fn a_mask_that_is_used_up_is_not_reported_as_lost() {
         let layer = SimpleRnn::new(3);
         let mut f = Function::new(|[x], cx| {
-            cx.set_mask(&x, &x.any_axes(&[-1]));
+            cx.set_mask(&x, &x.any_axes([-1]));
             let y = layer.apply(&x, cx);
             assert!(cx.mask(&y).is_none());
             [y]

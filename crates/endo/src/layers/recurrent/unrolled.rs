@@ -163,7 +163,7 @@ fn differentiated(
             let made: Vec<Tensor> = product.iter().map(|(_, gates)| join(gates)).collect();
             let made = Tensor::concatenate(&made, 0);
             gradients.push(Tensor::concatenate(&lefts, 0).matmul_transposed(&made, [true, false]));
-            of_biases.extend(has_bias.then(|| made.sum_axes(&[0])));
+            of_biases.extend(has_bias.then(|| made.sum_axes([0])));
         }
         gradients.extend(of_biases);
         gradients
