@@ -9,6 +9,7 @@ use crate::data::read_arrays;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::spelling;
+use crate::variable::Variable;
 
 use super::Net;
 
@@ -40,6 +41,7 @@ use super::Net;
 #[derive(Clone, Debug, Default)]
 pub struct LoadWeights {
     prefix: String,
+    only: Option<String>,
     skip_mismatch: bool,
 }
 
@@ -53,6 +55,14 @@ impl LoadWeights {
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into().trim_end_matches('/').to_string();
+        self
+    }
+
+    /// Reads only the weights of the model that a pattern of paths means, as in
+    /// [`freeze_at`](crate::model::Model::freeze_at): `"base"`, `"*/kernel"`. The others stay as they are.
+    #[must_use]
+    pub fn only(mut self, pattern: impl Into<String>) -> Self {
+        self.only = Some(pattern.into());
         self
     }
 
@@ -85,10 +95,12 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Reads weights from a file of arrays, all that are meant or none.
     pub fn load_weights_with(&self, path: &Path, options: &LoadWeights) -> Result<LoadedWeights> {
         self.require_weights()?;
-        let LoadWeights { prefix, skip_mismatch } = options;
+        let LoadWeights { prefix, only, skip_mismatch } = options;
+        let meant = only.as_ref().map(|pattern| self.weights_at(pattern)).transpose()?;
         let arrays = read_arrays(path)?;
         let (mut done, mut values) = (LoadedWeights::default(), Vec::new());
-        for (name, weight) in self.named_weights() {
+        let is_meant = |weight: &Variable| meant.as_ref().is_none_or(|meant| meant.contains(weight));
+        for (name, weight) in self.named_weights().into_iter().filter(|(_, weight)| is_meant(weight)) {
             let there = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             let why = match arrays.get(&there) {
                 Some(value) if (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()) => {

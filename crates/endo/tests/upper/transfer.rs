@@ -42,6 +42,14 @@ fn what_fits_is_loaded_and_the_rest_is_named() {
         printed.starts_with("4 weights loaded, 2 left as they are\n  head/kernel: `head/kernel` is f32[2, 5] there"),
         "{printed}"
     );
+    let third = based(5, 3);
+    let before = values(&third);
+    assert_eq!(third.load_weights_with(&file, LoadWeights::new().only("base/dense_1")).unwrap().loaded.len(), 2);
+    let unchanged: Vec<bool> = values(&third).iter().zip(&before).map(|(now, before)| now == before).collect();
+    assert_eq!((&unchanged[..2], &unchanged[4..]), (&[true, true][..], &[true, true][..]));
+    assert!(values(&third)[2] == values(&old)[2]);
+    let error = third.load_weights_with(&file, LoadWeights::new().only("nowhere")).unwrap_err();
+    assert!(error.message().contains("`nowhere`"), "{error}");
     // Nothing at all is a mistake.
     let stranger = Model::new(Dense::new(3).name("other"));
     stranger.build([1, 7]).unwrap();
