@@ -131,3 +131,51 @@ fn losses_of_arrays_need_no_function() {
     let error = compute([&y_true], |[x], _| x.reshape([3])).unwrap_err();
     assert!(error.site().is_some_and(|site| site.file().ends_with("beside.rs")), "{error:?}");
 }
+
+#[test]
+fn variables_of_activations_are_the_model_s() {
+    let slope = Variable::new("slope", Array::from([0.5_f32, 0.25]));
+    let held = slope.clone();
+    let leaky = move |x: &Tensor| x.maximum(0.0) + x.minimum(0.0) * &held;
+    let mut model = Model::new(Sequential::new().add(Dense::new(2).activation(leaky).kernel_initializer("ones")));
+    model.compile(Sgd::new(0.1), "mse", ());
+    let data = Dataset::new([[-1.0_f32], [2.0]], [[1.0_f32, 1.0], [2.0, 2.0]]).unwrap();
+    let history = model.fit(&data, Fit::epochs(3)).unwrap();
+    assert!(history.get("loss").windows(2).all(|pair| pair[1] < pair[0]));
+    assert!(model.weights().contains(&slope) && model.trainable_weights().contains(&slope));
+    assert!(slope.value() != Array::from([0.5_f32, 0.25]));
+    let path = std::env::temp_dir().join(format!("endo-beside-{}.safetensors", std::process::id()));
+    model.save_weights(&path).unwrap();
+    let kept = slope.value();
+    slope.set(&Array::from([0.0_f32, 0.0])).unwrap();
+    model.load_weights(&path).unwrap();
+    assert_eq!(slope.value(), kept);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_factor_in_a_loss_changes_without_a_new_trace_and_is_no_weight() {
+    let factor = Variable::new("factor", 0.0_f32).frozen();
+    let held = factor.clone();
+    let loss = move |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).square().mean_axes(-1) * &held;
+    let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer("ones"));
+    model.compile(Sgd::new(0.0), loss, ());
+    let data = Dataset::new([[3.0_f32]], [[1.0_f32]]).unwrap();
+    let grows = VariableScheduler::new(&factor, |epoch, _| epoch as f64);
+    let history = model.fit(&data, Fit::epochs(3).callback(grows)).unwrap();
+    assert_eq!(history.get("loss"), [0.0, 4.0, 8.0]);
+    assert_eq!(model.weights().len(), 1);
+}
+
+#[test]
+fn a_constant_mask_may_stand_in_a_constraint() {
+    // The kernel of a masked convolution: what comes later has no part.
+    let mask = Array::from([[1.0], [0.0]]);
+    let masked = move |w: &Tensor| w * &mask;
+    let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_constraint(masked));
+    model.compile(Sgd::new(0.1), "mse", ());
+    let data = Dataset::new([[1.0_f32, 1.0]], [[5.0_f32]]).unwrap();
+    model.fit(&data, Fit::epochs(2)).unwrap();
+    let kernel = model.weights()[0].value();
+    assert!(kernel.get(0) > 1.0 && kernel.get(1) == 0.0, "{kernel:?}");
+}

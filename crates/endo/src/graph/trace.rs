@@ -34,6 +34,8 @@ struct State {
     warnings: Vec<Warning>,
     /// The current value of each variable by its id: its node at the start, and after assignments the assigned one.
     current: HashMap<u64, Current>,
+    /// The variables that formulas have read beside a tensor.
+    beside: Vec<Variable>,
     eager: Option<Eager>,
 }
 
@@ -70,8 +72,16 @@ impl Trace {
 
     fn start(eager: Option<Eager>) -> Rc<Self> {
         let graph = Graph { scopes: vec![String::new()], ..Graph::default() };
-        let state =
-            State { graph, scope: 0, callers: Vec::new(), error: None, warnings: Vec::new(), current: HashMap::new(), eager };
+        let state = State {
+            graph,
+            scope: 0,
+            callers: Vec::new(),
+            error: None,
+            warnings: Vec::new(),
+            current: HashMap::new(),
+            beside: Vec::new(),
+            eager,
+        };
         Rc::new(Self { state: RefCell::new(state) })
     }
 
@@ -175,6 +185,22 @@ impl Trace {
         let current = Current { index, read: read.clone(), value: read.clone(), assigned: Vec::new() };
         self.state.borrow_mut().current.insert(variable.id(), current);
         read
+    }
+
+    /// The same, asked for by a formula, beside a tensor: it is kept in mind for whoever computes the formula.
+    pub fn read_beside(self: &Rc<Self>, variable: &Variable, site: &'static Location<'static>) -> Tensor {
+        self.state.borrow_mut().beside.push(variable.clone());
+        self.read(variable, site)
+    }
+
+    /// How many variables were read by formulas so far.
+    pub(crate) fn read_beside_count(&self) -> usize {
+        self.state.borrow().beside.len()
+    }
+
+    /// The variables that formulas have read since there were so many.
+    pub(crate) fn read_beside_since(&self, count: usize) -> Vec<Variable> {
+        self.state.borrow().beside[count..].to_vec()
     }
 
     /// Gives a variable a new value, from here on in the trace and after the run.

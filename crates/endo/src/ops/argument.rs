@@ -1,6 +1,6 @@
-//! What can stand beside a tensor in an operation: another tensor, an array, or a Rust number.
+//! What can stand beside a tensor in an operation: another tensor, an array, a variable, or a Rust number.
 //!
-//! In: `&x`, `x`, `&array`, `0.5`, `2`. Out: a tensor of the same trace; numbers and arrays of floats take the float type of the tensor
+//! In: `&x`, `x`, `&array`, `&variable`, `0.5`, `2`. Out: a tensor of the same trace; numbers and arrays of floats take the float type of the tensor
 //! beside them.
 
 use std::panic::Location;
@@ -8,6 +8,7 @@ use std::panic::Location;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::Tensor;
+use crate::variable::Variable;
 
 /// A tensor, or a number or array that becomes one.
 ///
@@ -62,6 +63,37 @@ impl Argument for &Array {
 impl Argument for Array {
     fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
         (&self).tensor(like, site)
+    }
+}
+
+/// The value that it has when the run starts, or was last assigned in the trace. In a layer it belongs to the model, as what `cx.read`
+/// reads does.
+impl Argument for &Variable {
+    fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
+        like.trace().read_beside(self, site)
+    }
+}
+
+impl Variable {
+    /// Its value in the trace of a tensor: for losses, activations, regularizers and constraints, which have no `cx`. In formulas it may
+    /// stand by itself: `x * &factor`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let beta = Variable::new("beta", 0.5_f32).frozen();
+    /// let held = beta.clone();
+    /// let loss = move |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).square().mean_axes(-1) * &held;
+    /// let mut model = Model::new(Dense::new(1).kernel_initializer("ones"));
+    /// model.compile("sgd", loss, ());
+    /// let data = Dataset::new([[3.0_f32]], [[1.0_f32]])?;
+    /// assert_eq!(model.evaluate(&data)?.get("loss"), Some(2.0));
+    /// beta.set(&2.0_f32.into())?; // nothing is traced anew
+    /// assert_eq!(model.evaluate(&data)?.get("loss"), Some(8.0));
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn read_beside(&self, x: &Tensor) -> Tensor {
+        self.tensor(x, Location::caller())
     }
 }
 

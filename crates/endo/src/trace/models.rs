@@ -97,9 +97,13 @@ impl Context {
         self.attached.extend_from_slice(attached);
         let outside = self.dtype;
         self.dtype = dtype.unwrap_or(outside);
+        let beside = self.trace.read_beside_count();
         let result = if has_seed { self.with_randomness(seed.unwrap_or(0), counter, f) } else { f(self) };
         self.dtype = outside;
         self.attached.truncate(before);
+        for variable in self.trace.read_beside_since(beside) {
+            self.note_read(&variable); // by an activation, say
+        }
         let frame = self.models.borrow_mut().pop().expect("the frame of the model that was begun");
         let ModelFrame { root, natural, used, .. } = frame;
         (result, ModelUse { variables: used, root: root.unwrap_or_default(), natural })
