@@ -2,9 +2,11 @@
 //!
 //! In: a file of arrays, and which of them are meant. Out: [`LoadedWeights`], which weights were read and which were left as they are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use crate::array::Array;
 use crate::data::read_arrays;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
@@ -91,13 +93,26 @@ impl fmt::Display for LoadedWeights {
     }
 }
 
+/// The same without the first part of their names, where all have the same: files of versions before have that of the outermost layer.
+fn without_outermost(arrays: BTreeMap<String, Array>) -> BTreeMap<String, Array> {
+    let mut firsts = arrays.keys().map(|name| name.split_once('/').map(|(first, _)| first));
+    let first = firsts.next().flatten();
+    if first.is_none() || firsts.any(|other| other != first) {
+        return arrays;
+    }
+    arrays.into_iter().filter_map(|(name, array)| Some((name.split_once('/')?.1.to_string(), array))).collect()
+}
+
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Reads weights from a file of arrays, all that are meant or none.
     pub fn load_weights_with(&self, path: &Path, options: &LoadWeights) -> Result<LoadedWeights> {
         self.require_weights()?;
         let LoadWeights { prefix, only, skip_mismatch } = options;
         let meant = only.as_ref().map(|pattern| self.weights_at(pattern)).transpose()?;
-        let arrays = read_arrays(path)?;
+        let mut arrays = read_arrays(path)?;
+        if prefix.is_empty() && self.named_weights().iter().all(|(name, _)| !arrays.contains_key(name)) {
+            arrays = without_outermost(arrays);
+        }
         let (mut done, mut values) = (LoadedWeights::default(), Vec::new());
         let is_meant = |weight: &Variable| meant.as_ref().is_none_or(|meant| meant.contains(weight));
         for (name, weight) in self.named_weights().into_iter().filter(|(_, weight)| is_meant(weight)) {

@@ -113,6 +113,24 @@ fn data() -> Dataset {
 }
 
 #[test]
+fn files_of_before_have_the_outermost_layer_in_their_names() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/format_1/model.safetensors");
+    let arrays = read_arrays(&file).unwrap();
+    assert!(arrays.keys().all(|name| name.contains('/')), "{:?}", arrays.keys());
+    let names: Vec<String> = arrays.keys().map(|name| name.split_once('/').unwrap().1.to_string()).collect();
+    let held = arrays.clone();
+    let model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        // A variable for each array, called as it is within the model.
+        let variables = held.iter().map(|(name, array)| Variable::new(name.split_once('/').unwrap().1, array.clone() * 0));
+        let total = variables.map(|variable| cx.read(&variable).cast(DType::F32).sum()).reduce(|sum, part| sum + part);
+        x + total.unwrap()
+    });
+    model.build([1, 1]).unwrap();
+    let loaded = model.load_weights_with(&file, LoadWeights::new()).unwrap();
+    assert_eq!(loaded.loaded, names);
+}
+
+#[test]
 fn a_loaded_model_goes_on_as_the_saved_one_does() {
     let file = path("optimizer");
     let data = data();
