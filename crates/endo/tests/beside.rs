@@ -46,6 +46,8 @@ fn remainders_have_the_sign_of_the_divisor() {
     assert_eq!(&a % &b, Array::from([1, 2, -2, -1, 0, 5]));
     let floats = Array::from([5.5_f32, -5.5, 5.5, -5.5, 6.0]) % Array::from([2.0_f32, 2.0, -2.0, -2.0, 3.0]);
     assert_eq!(floats, Array::from([1.5_f32, 0.5, -0.5, -1.5, 0.0]));
+    let near = Array::from([1.0_f32, 1e8, 5.0]) % Array::from([0.1_f32, 3.0, f32::INFINITY]);
+    assert_eq!(near, Array::from([(1.0 - 9.0 * f64::from(0.1_f32)) as f32, 1.0, 5.0]));
     assert_eq!((7 % &Array::from([4]), 7.5 % &Array::from([2.0_f32])), (Array::from([3]), Array::from([1.5_f32])));
 }
 
@@ -105,7 +107,12 @@ fn arrays_have_arithmetic_of_their_own() {
     assert_eq!(-&a * &a, Array::from([[-1.0_f32, -4.0], [-9.0, -16.0]]));
     assert_eq!(Array::from([7, -7]) / 2, Array::from([3, -3]));
     assert_eq!((1 + Array::from([true, false])).dtype(), DType::I32);
-    assert_eq!((&a + Array::from([1.0_f64, 1.0])).dtype(), DType::F32); // floats beside an array take its type
+    // Of two arrays the wider type wins; numbers take that of the array.
+    assert_eq!((&a + Array::from([1.0_f64, 1.0])).dtype(), DType::F64);
+    assert_eq!(
+        (Array::from([1, 2]) + Array::from([0.5_f64, 0.5]), (&a + 1.0).dtype()),
+        (Array::from([1.5_f64, 2.5]), DType::F32)
+    );
     assert_eq!(a.greater(&b).sum() + a.less_equal(2.0).sum(), 2.0);
     assert_eq!((a.mean(), a.mean_axes(0), a.at([1, 0])), (2.5, Array::from([2.0_f32, 3.0]), 3.0));
     assert_eq!(a.equal(&a).mean(), 1.0);
@@ -178,4 +185,23 @@ fn a_constant_mask_may_stand_in_a_constraint() {
     model.fit(&data, Fit::epochs(2)).unwrap();
     let kernel = model.weights()[0].value();
     assert!(kernel.get(0) > 1.0 && kernel.get(1) == 0.0, "{kernel:?}");
+}
+
+#[test]
+fn what_an_activation_reads_may_be_given_another_value() {
+    let slope = Variable::new("slope", 0.5_f32);
+    let held = slope.clone();
+    let layer = Dense::new(1).use_bias(false).kernel_initializer("ones").activation(move |x: &Tensor| x * &held);
+    let model = Model::new(layer);
+    model.build([1, 1]).unwrap();
+    let mut f = Function::new(|[x], cx| {
+        let changed = model.trainable_weights().into_iter().map(|weight| {
+            let value = cx.read(&weight) * 3.0;
+            (weight, value)
+        });
+        let changed: Vec<(Variable, Tensor)> = changed.collect();
+        [model.apply_with(&changed, &x, cx), model.apply(&x, cx)]
+    });
+    let [other, own] = f.run([&[[2.0_f32]].into()]).unwrap();
+    assert_eq!((other.get(0), own.get(0)), (2.0 * 3.0 * 1.5, 2.0 * 0.5));
 }

@@ -36,6 +36,7 @@ fn shades(folder: &Folder) {
         write(&folder.path(&format!("bright/{number}.BMP")), [3, 3], &[[200 + number, 220, 250]; 9]);
     }
     fs::write(folder.path("dark/notes.txt"), "no image").unwrap();
+    write(&folder.path(".cache/0.bmp"), [2, 2], &[[0, 0, 0]; 4]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -100,32 +101,39 @@ fn tensor(view: &TensorView) -> Option<Array> {
 /// Where an entry of an archive is, and how it is packed.
 struct Entry {
     name: String,
-    is_deflated: bool,
+    method: usize,
+    checksum: usize,
     packed: usize,
     size: usize,
     start: usize,
 }
 
-/// The arrays of a zip archive of `.npy` files. Source: PKWARE's APPNOTE.TXT 6.3, sections 4.3.7, 4.3.12 and 4.3.16.
+/// The arrays of a zip archive of `.npy` files. Source: PKWARE's APPNOTE.TXT 6.3, sections 4.3.7, 4.3.12 and 4.3.14 to 4.3.16.
 fn archive(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
     let damaged = || "the archive is damaged".to_string();
     let entries = directory(bytes).ok_or_else(damaged)?;
     let mut arrays = BTreeMap::new();
-    for Entry { name, is_deflated, packed, size, start } in entries {
+    for Entry { name, method, checksum, packed, size, start } in entries {
         let Some(name) = name.strip_suffix(".npy") else { continue };
         // The entry has a head of its own, with lengths of its own.
-        let head = bytes.get(start..start + 30).filter(|head| head.starts_with(b"PK\x03\x04")).ok_or_else(damaged)?;
+        let head = part(bytes, start, 30).filter(|head| head.starts_with(b"PK\x03\x04")).ok_or_else(damaged)?;
         let begin = start + 30 + number(head, 26, 2).ok_or_else(damaged)? + number(head, 28, 2).ok_or_else(damaged)?;
-        let stored = bytes.get(begin..begin.saturating_add(packed)).ok_or_else(damaged)?;
-        let content = if is_deflated {
-            let mut content = Vec::new();
-            // No more than is announced: a small file must not fill the memory.
-            let read = DeflateDecoder::new(stored).take(size as u64 + 1).read_to_end(&mut content);
-            read.ok().filter(|&read| read == size).ok_or_else(damaged)?;
-            content
-        } else {
-            stored.to_vec()
+        let stored = part(bytes, begin, packed).ok_or_else(damaged)?;
+        let content = match method {
+            0 => stored.to_vec(),
+            8 => {
+                let mut content = Vec::new();
+                let read = DeflateDecoder::new(stored).take((size as u64).saturating_add(1)).read_to_end(&mut content);
+                read.ok().filter(|&read| read == size).ok_or_else(damaged)?;
+                content
+            }
+            other => return Err(format!("`{name}` is packed by method {other}; `np.savez_compressed` packs by method 8")),
         };
+        let mut sum = Crc::new();
+        sum.update(&content);
+        if sum.sum() as usize != checksum {
+            return Err(format!("`{name}` is damaged: its checksum is another"));
+        }
         let array = array_of_bytes(&content).map_err(|what| format!("`{name}`: {what}"))?;
         arrays.insert(name.to_string(), array);
     }
@@ -135,14 +143,20 @@ fn archive(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
 /// The entries of an archive's directory.
 fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06")?;
-    let (count, mut at) = (number(bytes, end + 10, 2)?, number(bytes, end + 16, 4)?);
+    let (mut count, mut at) = (number(bytes, end + 10, 2)?, number(bytes, end + 16, 4)?);
+    // An archive of more than four bytes can count has another end before this one.
+    if let Some(locator) = end.checked_sub(20).filter(|&place| bytes[place..].starts_with(b"PK\x06\x07")) {
+        let long = number(bytes, locator + 8, 8)?;
+        part(bytes, long, 4).filter(|mark| *mark == b"PK\x06\x06")?;
+        (count, at) = (number(bytes, long + 32, 8)?, number(bytes, long + 48, 8)?);
+    }
     let mut entries = Vec::new();
     for _ in 0..count {
-        bytes.get(at..at + 4).filter(|mark| *mark == b"PK\x01\x02")?;
+        part(bytes, at, 4).filter(|mark| *mark == b"PK\x01\x02")?;
         let lengths = [28, 30, 32].map(|place| number(bytes, at + place, 2));
         let [name, extra, comment] = lengths;
         let (name, extra, comment) = (name?, extra?, comment?);
-        let method = number(bytes, at + 10, 2)?;
+        let (method, checksum) = (number(bytes, at + 10, 2)?, number(bytes, at + 16, 4)?);
         let (mut packed, mut size) = (number(bytes, at + 20, 4)?, number(bytes, at + 24, 4)?);
         let mut start = number(bytes, at + 42, 4)?;
         // Sizes that four bytes do not hold stand in an extra field, in this order.
@@ -155,8 +169,7 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
             }
         }
         let text = String::from_utf8_lossy(bytes.get(at + 46..at + 46 + name)?).into_owned();
-        [0, 8].contains(&method).then_some(())?;
-        entries.push(Entry { name: text, is_deflated: method == 8, packed, size, start });
+        entries.push(Entry { name: text, method, checksum, packed, size, start });
         at += 46 + name + extra + comment;
     }
     Some(entries)
@@ -175,9 +188,14 @@ fn zip64(mut extras: &[u8]) -> Option<&[u8]> {
     None
 }
 
+/// So many bytes from a place on.
+fn part(bytes: &[u8], start: usize, length: usize) -> Option<&[u8]> {
+    bytes.get(start..start.checked_add(length)?)
+}
+
 /// A whole number of so many bytes, the lowest first.
 fn number(bytes: &[u8], start: usize, length: usize) -> Option<usize> {
-    let bytes = bytes.get(start..start.checked_add(length)?)?;
+    let bytes = part(bytes, start, length)?;
     let value = bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
     usize::try_from(value).ok()
 }

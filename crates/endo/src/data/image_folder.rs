@@ -92,7 +92,7 @@ impl ImageFolder {
         self.images.iter().map(|(path, _)| path.as_path())
     }
 
-    /// The images, shuffled by seed, in two parts: the rest, and the nearest whole number of images to `fraction`. Both have all classes.
+    /// The images, shuffled by seed, in two parts: the rest, and the nearest whole number of images to `fraction`. Both number the classes alike.
     ///
     /// # Errors
     /// If the fraction is not between 0 and 1, or a part would be empty.
@@ -162,6 +162,8 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error: std::io::Error| failure("cannot read", folder, &error);
     let entries = fs::read_dir(folder).map_err(unreadable)?;
     let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    // Programs keep things of their own under names that begin with a point.
+    paths.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')));
     paths.sort();
     Ok(paths)
 }

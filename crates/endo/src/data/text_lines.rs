@@ -68,9 +68,12 @@ impl<B: IntoBatch, F: FnMut(&[String]) -> B> TextLines<F> {
                 break;
             }
             number += 1;
-            let text = bytes.trim_ascii_end();
-            if !text.is_empty() {
-                lines.push(Line { start, length: text.len(), number });
+            let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            // The mark of UTF-8 before the first line is no part of it.
+            let mark = if number == 1 && text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+            if text.len() > mark {
+                lines.push(Line { start: start + mark as u64, length: text.len() - mark, number });
             }
             start += read as u64;
         }

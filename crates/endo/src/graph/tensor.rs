@@ -96,7 +96,6 @@ impl Tensor {
         self.trace.push(op, inputs, shape.into(), dtype, site)
     }
 
-    /// Records an error at a line of the user's code and returns a stand-in of the given shape.
     /// The type of the array that it is made of, where it is an input of bytes.
     pub(crate) fn stored_dtype(&self) -> DType {
         let node = self.trace.node(self.id);
@@ -104,6 +103,7 @@ impl Tensor {
         if stored == Some(DType::U8) { DType::U8 } else { self.dtype }
     }
 
+    /// Records an error at a line of the user's code and returns a stand-in of the given shape.
     pub(crate) fn fail(&self, error: Error, shape: impl Into<Shape>, site: &'static Location<'static>) -> Tensor {
         self.trace.fail(error.at(site), shape.into(), self.dtype)
     }

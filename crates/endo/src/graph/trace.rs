@@ -36,6 +36,8 @@ struct State {
     current: HashMap<u64, Current>,
     /// The variables that formulas have read beside a tensor.
     beside: Vec<Variable>,
+    /// Values that stand for variables' own.
+    stand_ins: Vec<(Variable, Tensor)>,
     eager: Option<Eager>,
 }
 
@@ -80,6 +82,7 @@ impl Trace {
             warnings: Vec::new(),
             current: HashMap::new(),
             beside: Vec::new(),
+            stand_ins: Vec::new(),
             eager,
         };
         Rc::new(Self { state: RefCell::new(state) })
@@ -190,7 +193,23 @@ impl Trace {
     /// The same, asked for by a formula, beside a tensor: it is kept in mind for whoever computes the formula.
     pub fn read_beside(self: &Rc<Self>, variable: &Variable, site: &'static Location<'static>) -> Tensor {
         self.state.borrow_mut().beside.push(variable.clone());
-        self.read(variable, site)
+        let stand_in =
+            self.state.borrow().stand_ins.iter().rev().find(|(known, _)| known == variable).map(|(_, value)| value.clone());
+        stand_in.unwrap_or_else(|| self.read(variable, site))
+    }
+
+    /// Gives formulas other values for variables than their own, until they are taken back.
+    pub(crate) fn push_stand_ins(&self, values: impl IntoIterator<Item = (Variable, Tensor)>) {
+        self.state.borrow_mut().stand_ins.extend(values);
+    }
+
+    /// Takes back the last of them, but for so many.
+    pub(crate) fn keep_stand_ins(&self, count: usize) {
+        self.state.borrow_mut().stand_ins.truncate(count);
+    }
+
+    pub(crate) fn stand_in_count(&self) -> usize {
+        self.state.borrow().stand_ins.len()
     }
 
     /// How many variables were read by formulas so far.

@@ -6,8 +6,8 @@ use std::fmt;
 use std::fs;
 use std::panic::Location;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use crate::array::Array;
 use crate::cpu::pool::Pool;
@@ -18,7 +18,7 @@ use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
 use crate::net::sealed::Unsealed;
 use crate::ops;
 use crate::step::cache::{Step, StepCache, StepKey, StepKind, StepOutputs};
-use crate::step::{BatchCounts, Carried};
+use crate::step::{BatchCounts, Carried, Carrying};
 use crate::trace::TensorSpec;
 use crate::variable::Variable;
 
@@ -63,7 +63,7 @@ pub struct Predictor {
     steps: StepCache,
     pool: Pool,
     /// Held while a call carries on what the model assigns.
-    carrying: Mutex<()>,
+    carrying: Carrying,
     /// The number of the next call: what random numbers follow.
     calls: AtomicU64,
 }
@@ -98,7 +98,7 @@ impl Predictor {
             names: Vec::new(),
             steps: StepCache::default(),
             pool: Pool::default(),
-            carrying: Mutex::default(),
+            carrying: Carrying::default(),
             calls: AtomicU64::new(0),
         };
         // What is wrong with the operations is found here, and not when rows are waiting. What is right for one number of rows by
@@ -283,7 +283,7 @@ struct Rows<'p> {
 impl Part for Rows<'_> {
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
-        self.carried.keep(&step.states, &self.predictor.carrying);
+        self.carried.keep(&step.states, &self.predictor.carrying)?;
         let outputs = step.outputs.clone();
         let (step, outputs) = self.used.insert((step, outputs));
         let told = step.draws.then(|| occasion.array());

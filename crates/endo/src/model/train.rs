@@ -15,7 +15,7 @@ use super::Model;
 
 impl<I: Tree, O: Tree> Model<I, O> {
     /// Trains on data: a `&Dataset`, or a [`Stream`] of batches that are read on the way. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
-    /// of `fit` do what one of as many epochs does.
+    /// of `fit` on a data set do what one of as many epochs does, where an epoch is a pass through it.
     ///
     /// # Errors
     /// Before anything is trained: if the model is not compiled, a number in the data is not finite or no target that a loss or

@@ -5,6 +5,7 @@
 
 use std::panic::Location;
 
+use crate::dtype::DType;
 use crate::graph::{Op, Tensor};
 
 use super::Argument;
@@ -171,7 +172,8 @@ binary_methods! {
 
 impl Tensor {
     /// What is left of a division that is rounded down, with the sign of the divisor, as Python's `%` and `tf.math.floormod`. Of integers
-    /// and a divisor of 0 it is the dividend.
+    /// and a divisor of 0 it is the dividend. That of `f32` is computed in `f64`, and right for quotients up to 2^29; that of `f64` is as
+    /// exact as the quotient.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -183,8 +185,11 @@ impl Tensor {
     #[track_caller]
     pub fn remainder(&self, other: impl Argument) -> Tensor {
         let other = other.tensor(self, Location::caller());
-        if self.dtype().promote(other.dtype()).is_float() {
-            return self - (self / &other).floor() * &other;
+        let dtype = self.dtype().promote(other.dtype());
+        if dtype.is_float() {
+            let (x, y) = (self.cast(DType::F64), other.cast(DType::F64));
+            let quotient = (&x / &y).floor();
+            return quotient.equal(0.0).where_(&x, &x - &quotient * &y).cast(dtype);
         }
         let rest = self - (self / &other) * &other;
         let differs = rest.not_equal(0) & rest.less(0).not_equal(other.less(0));

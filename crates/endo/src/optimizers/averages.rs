@@ -30,11 +30,6 @@ impl Averages {
         if self.swapped.swap(false, Ordering::Relaxed) { self.exchange() } else { Ok(()) }
     }
 
-    /// Says that they are in the place of the weights already.
-    pub fn are_swapped(&self) {
-        self.swapped.store(true, Ordering::Relaxed);
-    }
-
     fn exchange(&self) -> Result<()> {
         self.pairs.iter().try_for_each(|(weight, average)| {
             let value = weight.value();
@@ -54,9 +49,19 @@ impl Settings {
             let help = "make the optimizer with it: `Adam::new(0.001).use_ema(true)`";
             return Err(Error::new(ErrorKind::Usage, "the optimizer keeps no moving averages of the weights").help(help));
         }
-        let slots = self.slots();
-        let pair = |weight: &Variable| Some((weight.clone(), slots.get(&(weight.id(), AVERAGE.to_string()))?.clone()));
+        let pair = |weight: &Variable| {
+            let key = (weight.id(), AVERAGE.to_string());
+            // One that was read from a file is a slot from now on.
+            let is_restored = self.restored().contains_key(&key);
+            let made = is_restored.then(|| self.slot(Some(weight), AVERAGE, || weight.value()));
+            Some((weight.clone(), made.or_else(|| self.slots().get(&key).cloned())?))
+        };
         Ok(Averages { pairs: weights.iter().filter_map(pair).collect(), swapped: self.swapped.clone() })
+    }
+
+    /// The averages, where they are in the place of the weights now.
+    pub(crate) fn swapped_averages(&self, weights: &[Variable]) -> Result<Option<Averages>> {
+        if self.swapped.load(Ordering::Relaxed) { self.averages(weights).map(Some) } else { Ok(None) }
     }
 
     /// What is done when training is over: with [`use_ema`](Settings::use_ema) the weights get the values of their moving

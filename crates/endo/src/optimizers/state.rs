@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use crate::array::Array;
 use crate::error::Result;
 use crate::variable::Variable;
 
 use super::learning_rate::LearningRate;
-use super::settings::{SHARED, Settings};
+use super::settings::{AVERAGE, SHARED, Settings};
 
 const ITERATIONS: &str = "iterations";
 const LEARNING_RATE: &str = "learning_rate";
@@ -28,24 +29,26 @@ impl Settings {
         if let LearningRate::Number(rate) = &self.learning_rate {
             state.push((LEARNING_RATE.to_string(), rate.value()));
         }
-        for ((of, slot), variable) in self.slots().iter() {
-            let weight = weights.iter().find(|(_, weight)| weight.id() == *of).map(|(name, _)| name.as_str());
-            if let Some(weight) = weight.or((*of == SHARED).then_some("")) {
-                state.push((slot_name(weight, slot), variable.value()));
-            }
-        }
+        let is_swapped = self.swapped.load(Ordering::Relaxed);
+        let values = self.slots().iter().map(|(key, variable)| (key.clone(), variable.value())).collect::<Vec<_>>();
         // What was read from a file and not used yet is written again.
-        for ((of, slot), value) in self.restored().iter() {
-            let weight = weights.iter().find(|(_, weight)| weight.id() == *of).map(|(name, _)| name.as_str());
-            if let Some(weight) = weight.or((*of == SHARED).then_some("")) {
-                state.push((slot_name(weight, slot), value.clone()));
+        let unused = self.restored().iter().map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>();
+        for ((of, slot), value) in values.into_iter().chain(unused) {
+            let weight = weights.iter().find(|(_, weight)| weight.id() == of);
+            let value = match weight {
+                // The averages are in the place of the weights, and are what the file says that the weights are.
+                Some((_, weight)) if is_swapped && slot == AVERAGE => weight.value(),
+                _ => value,
+            };
+            if let Some(name) = weight.map(|(name, _)| name.as_str()).or((of == SHARED).then_some("")) {
+                state.push((slot_name(name, &slot), value));
             }
         }
         state
     }
 
-    /// Goes on from what [`state`](Self::state) gave. Slots of these weights are made anew when they are next used, with the values of
-    /// then.
+    /// Goes on from what [`state`](Self::state) gave. Slots that are there get their values; others have them from when they are made. A
+    /// slot of these weights that the state does not have is made anew.
     pub(crate) fn restore(&self, weights: &[(String, Variable)], state: BTreeMap<String, Array>) -> Result<()> {
         if let Some(iterations) = state.get(ITERATIONS) {
             self.iterations().set(iterations)?;
@@ -54,14 +57,21 @@ impl Settings {
             variable.set(rate)?;
         }
         let (mut slots, mut restored) = (self.slots(), self.restored());
-        let is_of = |of: u64| of == SHARED || weights.iter().any(|(_, weight)| weight.id() == of);
-        slots.retain(|(of, _), _| !is_of(*of));
-        restored.retain(|(of, _), _| !is_of(*of));
+        let mut values = BTreeMap::new();
         for (name, value) in state {
             let Some((weight, slot)) = name.rsplit_once(':') else { continue };
             let known = weights.iter().find(|(known, _)| known == weight).map(|(_, weight)| weight.id());
             if let Some(of) = known.or(weight.is_empty().then_some(SHARED)) {
-                restored.insert((of, slot.to_string()), value);
+                values.insert((of, slot.to_string()), value);
+            }
+        }
+        let is_of = |of: u64| weights.iter().any(|(_, weight)| weight.id() == of);
+        slots.retain(|key, _| !is_of(key.0) || values.contains_key(key));
+        restored.retain(|key, _| !is_of(key.0));
+        for (key, value) in values {
+            match slots.get(&key).filter(|slot| slot.check(&value).is_ok()) {
+                Some(slot) => slot.set(&value)?,
+                None => drop(restored.insert(key, value)),
             }
         }
         Ok(())
@@ -92,7 +102,7 @@ impl Settings {
         once
     }
 
-    fn restored(&self) -> std::sync::MutexGuard<'_, BTreeMap<(u64, String), Array>> {
+    pub(super) fn restored(&self) -> std::sync::MutexGuard<'_, BTreeMap<(u64, String), Array>> {
         self.restored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -38,9 +38,14 @@ pub fn terms(history: &History) -> Vec<&str> {
     names
 }
 
+/// The number of the epoch at a place of the history, counted from 1.
+fn number_of(history: &History, place: usize) -> f64 {
+    (history.first_epoch + place + 1) as f64
+}
+
 /// A number of each epoch that has it, at the epoch counted from 1.
 fn over_epochs(history: &History, number: impl Fn(&Epoch) -> Option<f64>) -> Vec<[f64; 2]> {
-    let place = |(index, epoch)| Some([index as f64 + 1.0, number(epoch)?]);
+    let place = |(index, epoch)| Some([number_of(history, index), number(epoch)?]);
     history.epochs.iter().enumerate().filter_map(place).collect()
 }
 
@@ -52,12 +57,16 @@ fn loss<'h>(
 ) -> Option<Figure> {
     let term = |(index, name): (usize, &&str)| {
         let value = |ledger: &Ledger| ledger.terms.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-        let points =
-            history.epochs.iter().enumerate().filter_map(|(place, epoch)| Some([place as f64 + 1.0, value(ledger(epoch)?)?]));
+        let points = history
+            .epochs
+            .iter()
+            .enumerate()
+            .filter_map(|(place, epoch)| Some([number_of(history, place), value(ledger(epoch)?)?]));
         Line::new(name, index, false, points.collect())
     };
     let lines: Vec<Line> = terms(history).iter().enumerate().map(term).collect();
-    let totals = history.epochs.iter().enumerate().filter_map(|(place, epoch)| Some([place as f64 + 1.0, ledger(epoch)?.total]));
+    let totals =
+        history.epochs.iter().enumerate().filter_map(|(place, epoch)| Some([number_of(history, place), ledger(epoch)?.total]));
     let total = Line { name: "loss".to_string(), class: "ink".to_string(), points: totals.collect() };
     stack(file, title, &lines, &total)
 }

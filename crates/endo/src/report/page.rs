@@ -50,8 +50,12 @@ fn cards(history: &History) -> String {
     if let Some(last) = history.epochs.last() {
         cards.push(("loss".to_string(), short(last.ledger.total)));
     }
-    let validation: Vec<(usize, f64)> =
-        history.epochs.iter().enumerate().filter_map(|(index, epoch)| Some((index + 1, epoch.logs.get("val_loss")?))).collect();
+    let validation: Vec<(usize, f64)> = history
+        .epochs
+        .iter()
+        .enumerate()
+        .filter_map(|(index, epoch)| Some((history.first_epoch + index + 1, epoch.logs.get("val_loss")?)))
+        .collect();
     if let Some((epoch, best)) = validation.iter().copied().filter(|(_, loss)| !loss.is_nan()).min_by(|a, b| a.1.total_cmp(&b.1))
     {
         cards.push((format!("best val_loss, epoch {epoch}"), short(best)));

@@ -25,8 +25,8 @@ mod targets;
 mod term_products;
 mod terms;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
@@ -47,7 +47,7 @@ pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLo
 pub(crate) use outputs::ClassWeights;
 pub use outputs::{Output, OutputLosses};
 pub(crate) use runner::{Runner, conclude};
-pub(crate) use states::Carried;
+pub(crate) use states::{Carried, Carrying};
 pub use terms::Terms;
 
 /// A net with what its steps are made of, and the steps that were traced.
@@ -62,7 +62,7 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     pub eager: bool,
     pub pool: Pool,
     /// Held while a prediction carries on what `call` assigns.
-    pub carrying: Mutex<()>,
+    pub carrying: Carrying,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub epochs: AtomicUsize,
     /// The number of the next call of `predict`: what its random numbers follow. It is no variable, as no variable has changed when a prediction is done.
@@ -79,7 +79,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             cache: StepCache::default(),
             eager: false,
             pool: Pool::default(),
-            carrying: Mutex::default(),
+            carrying: Carrying::default(),
             epochs: AtomicUsize::new(0),
             predict_calls: AtomicU64::new(0),
         }

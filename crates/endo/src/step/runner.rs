@@ -162,7 +162,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     fn run_arrays(&mut self, counts: BatchCounts, inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
             if self.kind != StepKind::Train && !self.looked {
-                self.carried.keep(&self.steps.states_of(self.request(&[], counts), inputs)?, &self.steps.carrying);
+                self.carried.keep(&self.steps.states_of(self.request(&[], counts), inputs)?, &self.steps.carrying)?;
                 self.looked = true;
             }
             let called = Called { input: &|index| name(counts, index), rows };
@@ -178,7 +178,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let main = self.find(&[], counts, inputs)?;
         self.last = Some(main);
         if self.kind != StepKind::Train {
-            self.carried.keep(&self.used[main].0.states, &self.steps.carrying);
+            self.carried.keep(&self.used[main].0.states, &self.steps.carrying)?;
         }
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.

@@ -3,8 +3,10 @@
 //! In: variables, before a batch is run. Out: their values, put back when the batches are done, however they end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crate::array::Array;
+use crate::error::{Error, ErrorKind, Result};
 use crate::variable::Variable;
 
 /// The values of variables before the first batch, which they have again when this is dropped.
@@ -30,16 +32,55 @@ impl Drop for States {
     }
 }
 
-/// What a prediction carries on from part to part, with the right to do so: of the predictions of one model, one at a time has it.
+/// The right to carry on what `call` assigns: of the tests and predictions of one model, one at a time has it.
 #[derive(Default)]
-pub(crate) struct Carried<'m>(Option<(States, MutexGuard<'m, ()>)>);
+pub(crate) struct Carrying {
+    right: Mutex<()>,
+    /// The thread that has it.
+    by: Mutex<Option<ThreadId>>,
+}
+
+/// What a test or prediction carries on from part to part, with the right to do so.
+#[derive(Default)]
+pub(crate) struct Carried<'m>(Option<Held<'m>>);
+
+/// Its parts are dropped in this order: values are put back, then another may carry.
+struct Held<'m> {
+    states: States,
+    by: &'m Mutex<Option<ThreadId>>,
+    _right: MutexGuard<'m, ()>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *self.by.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 impl<'m> Carried<'m> {
     /// Keeps what the next part assigns, before it is run.
-    pub fn keep(&mut self, states: &[Variable], right: &'m Mutex<()>) {
-        if !states.is_empty() {
-            let alone = || right.lock().unwrap_or_else(PoisonError::into_inner);
-            self.0.get_or_insert_with(|| (States::default(), alone())).0.keep(states);
+    ///
+    /// # Errors
+    /// If the same thread carries for the model already: a callback that predicts in the midst of a test would wait for itself.
+    pub fn keep(&mut self, states: &[Variable], carrying: &'m Carrying) -> Result<()> {
+        if states.is_empty() {
+            return Ok(());
         }
+        if self.0.is_none() {
+            let this = Some(thread::current().id());
+            if *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) == this {
+                let message = "a callback predicts or evaluates in the midst of a test or prediction of the same model, whose `call` assigns \
+                               variables: each would change what the other carries on";
+                let help = "do it at the end: in `test_end`, `predict_end` or `epoch_end`";
+                return Err(Error::new(ErrorKind::Usage, message).help(help));
+            }
+            let right = carrying.right.lock().unwrap_or_else(PoisonError::into_inner);
+            *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) = this;
+            self.0 = Some(Held { states: States::default(), by: &carrying.by, _right: right });
+        }
+        if let Some(held) = &mut self.0 {
+            held.states.keep(states);
+        }
+        Ok(())
     }
 }

@@ -47,17 +47,29 @@ fn of<const N: usize>(inputs: [&Array; N], closure: impl FnOnce([Tensor; N]) -> 
 macro_rules! operators {
     ($($Trait:ident $operator:ident $method:ident;)+) => {
         $(
-            operators!(@pair $Trait $operator $method &Array, &Array);
-            operators!(@pair $Trait $operator $method &Array, Array);
+            operators!(@both $Trait $operator $method &Array, &Array);
+            operators!(@both $Trait $operator $method &Array, Array);
             operators!(@pair $Trait $operator $method &Array, f64);
             operators!(@pair $Trait $operator $method &Array, i32);
-            operators!(@pair $Trait $operator $method Array, &Array);
-            operators!(@pair $Trait $operator $method Array, Array);
+            operators!(@both $Trait $operator $method Array, &Array);
+            operators!(@both $Trait $operator $method Array, Array);
             operators!(@pair $Trait $operator $method Array, f64);
             operators!(@pair $Trait $operator $method Array, i32);
             operators!(@before $Trait $operator f64);
             operators!(@before $Trait $operator i32);
         )+
+    };
+    (@both $Trait:ident $operator:ident $method:ident $Left:ty, $Right:ty) => {
+        impl $Trait<$Right> for $Left {
+            type Output = Array;
+
+            /// # Panics
+            /// If the shapes cannot be broadcast.
+            #[track_caller]
+            fn $operator(self, other: $Right) -> Array {
+                of([&self, &other], |[x, y]| x.$method(y))
+            }
+        }
     };
     (@pair $Trait:ident $operator:ident $method:ident $Left:ty, $Right:ty) => {
         impl $Trait<$Right> for $Left {

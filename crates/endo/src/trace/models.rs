@@ -198,8 +198,13 @@ impl Context {
             }
             self.values.push(StandIn { variable: variable.clone(), value: value.clone(), is_read: Cell::new(false) });
         }
+        let (stand_ins, beside) = (self.trace.stand_in_count(), self.trace.read_beside_count());
+        self.trace.push_stand_ins(self.values[before..].iter().map(|known| (known.variable.clone(), known.value.clone())));
         let result = f(self);
-        for unread in self.values.drain(before..).filter(|stand_in| !stand_in.is_read.get()) {
+        self.trace.keep_stand_ins(stand_ins);
+        let read = self.trace.read_beside_since(beside);
+        let is_read = |stand_in: &StandIn| stand_in.is_read.get() || read.contains(&stand_in.variable);
+        for unread in self.values.drain(before..).filter(|stand_in| !is_read(stand_in)) {
             let message = format!("`{}` is given a value, and nothing that is applied reads it", unread.variable.name());
             let help = "give `apply_with` weights of the layer that it applies: those of `model.trainable_weights()`, say";
             self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));

@@ -3,7 +3,7 @@
 //! In: rows of numbers by name, such as a history's epochs, or the sums of an unfinished epoch. Out: a [`State`] with a column for each
 //! name, in their order; and back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::array::Array;
 use crate::error::Result;
@@ -12,8 +12,8 @@ use crate::step::cache::OutputNames;
 use super::history::{Epoch, History, Ledger, Logs, Sums};
 use super::state::{State, kind};
 
-/// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name. A name that
-/// a later row is the first to have comes behind the one before it in that row, so that each row keeps its order.
+/// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name. The names are in
+/// an order that each row keeps.
 pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String, f64)>) -> State {
     columns(rows, &mut cells)
 }
@@ -21,20 +21,18 @@ pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String,
 fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -> State {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
-    // The places of the columns, in their order; and the row and the column of the cell before.
-    let (mut order, mut before): (Vec<usize>, Option<(usize, usize)>) = (Vec::new(), None);
+    // Which column comes right before which in some row; and the row and the column of the cell before.
+    let (mut pairs, mut before): (HashSet<(usize, usize)>, Option<(usize, usize)>) = (HashSet::new(), None);
     for (row, name, value) in cells {
         let place = *places.entry(name).or_insert_with_key(|name| {
             columns.push((name.clone(), Vec::new()));
-            let place = columns.len() - 1;
-            let previous = before.filter(|(known, _)| *known == row).map(|(_, place)| place);
-            let behind = order.iter().position(|&known| Some(known) == previous).map_or(0, |index| index + 1);
-            order.insert(behind, place);
-            place
+            columns.len() - 1
         });
         columns[place].1.extend([row as f64, value]);
+        pairs.extend(before.filter(|(known, _)| *known == row).map(|(_, previous)| (previous, place)));
         before = Some((row, place));
     }
+    let order = ordered(columns.len(), &pairs);
     let columns = order.into_iter().map(|place| std::mem::take(&mut columns[place]));
     columns.enumerate().fold(State::new(), |state, (index, (name, pairs))| {
         let column: Array = match pairs.len() == 2 * rows {
@@ -43,6 +41,20 @@ fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -
         };
         state.with(format!("{index:08}/{name}"), column)
     })
+}
+
+/// So many places in an order in which the first of each pair comes before the second; where several may be next, or where pairs
+/// contradict each other, the lowest.
+fn ordered(count: usize, pairs: &HashSet<(usize, usize)>) -> Vec<usize> {
+    let mut open: Vec<usize> = (0..count).collect();
+    let mut order = Vec::with_capacity(count);
+    while !open.is_empty() {
+        let waits =
+            |place: usize| pairs.iter().any(|&(first, second)| second == place && first != place && open.contains(&first));
+        let next = open.iter().position(|&place| !waits(place)).unwrap_or(0);
+        order.push(open.remove(next));
+    }
+    order
 }
 
 /// The rows of which [`table`] made columns: as many as the longest column has numbers, as some name is in each row.
@@ -194,6 +206,11 @@ mod tests {
         let history = History { epochs: vec![first, second], ..History::default() };
         assert_eq!(History::from_state(&history.state(), 2).unwrap(), history);
         assert_eq!(History::from_state(&History::default().state(), 0).unwrap(), History::default());
+        // Numbers that some epochs have only, each at its place.
+        let epoch = |names: &[&str]| Epoch { logs: Logs(named(names)), ..Epoch::default() };
+        let epochs = [&["loss", "c", "z"][..], &["loss", "b", "z"], &["loss", "z"], &["loss", "a", "b", "c", "z"]].map(epoch);
+        let history = History { epochs: epochs.into(), ..History::default() };
+        assert_eq!(History::from_state(&history.state(), 4).unwrap(), history);
 
         let names = OutputNames { terms: vec!["main".into(), "a/b".into()], extras: vec!["out_loss".into()] };
         let sums = Sums { names, sums: vec![1.0, 2.0, 3.0, 0.1], samples: 64.0 };

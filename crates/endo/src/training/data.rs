@@ -70,10 +70,18 @@ impl<'a> TrainingData<'a> {
                         `Stream::by_epoch`";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
+        let Some(validation) = &self.validation else { return Ok(()) };
         let message = "the validation data is a stream without end";
-        self.validation
-            .as_ref()
-            .map_or(Ok(()), |data| data.require_end(options.validation_steps, message, "`.validation_steps(50)`"))
+        validation.require_end(options.validation_steps, message, "`.validation_steps(50)`")?;
+        let validations = options.epochs / options.validation_freq - options.initial_epoch / options.validation_freq;
+        if options.validation_steps.is_none() && !validation.can_seek() && validations > 1 {
+            let message =
+                "the validation data is an iterator, which can be gone through once, and several validations are asked for";
+            let help = "say how many of its batches are a validation with `validation_steps`, or make it anew for each with \
+                        `Stream::by_epoch`";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
+        Ok(())
     }
 
     /// Fails for data to train and to validate on that cannot be, and for a validation without anything to compute.
@@ -126,8 +134,10 @@ fn in_memory<'a, I: Tree, O: Tree>(
 #[track_caller]
 pub(super) fn to_test<'a, I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'a>, batch_size: usize) -> Result<Feed<'a>> {
     let sampling = Sampling { batch_size, seed: None };
-    match data.origin {
-        Origin::Memory(data) => Feed::memory(steps.arranged(data)?, sampling),
-        Origin::Batches(source) => Feed::stream(source, sampling, Vec::new(), true),
-    }
+    let mut feed = match data.origin {
+        Origin::Memory(data) => Feed::memory(steps.arranged(data)?, sampling)?,
+        Origin::Batches(source) => Feed::stream(source, sampling, Vec::new(), true)?,
+    };
+    feed.restart()?; // some say only then how long they are
+    Ok(feed)
 }

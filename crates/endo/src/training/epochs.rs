@@ -66,30 +66,38 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             }
             None => None,
         };
-        logs.extend(self.training.take_reported());
-        distinct(&mut logs, first, &[]);
+        let own = logs.clone();
+        let reported = self.training.take_reported();
+        let logs = with_reported(&own, &reported);
         let seconds = epoch.seconds();
         let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
         self.steps.epochs.fetch_add(1, Ordering::Relaxed);
         let index = self.epoch();
         self.training.history_mut().epochs.push(entry.clone());
-        self.tell_end(index, entry)?;
+        self.tell_end(index, entry, &own, reported)?;
         self.answer()
     }
 
     /// Tells the callbacks of the end of an epoch. What one of them reports then is in the epoch, and those after it see it.
-    fn tell_end(&mut self, index: usize, mut entry: Epoch) -> Result<()> {
+    fn tell_end(
+        &mut self,
+        index: usize,
+        mut entry: Epoch,
+        own: &[(String, f64)],
+        mut reported: Vec<(String, f64)>,
+    ) -> Result<()> {
         for callback in &mut self.options.callbacks {
             callback.epoch_end(index, &entry, &self.training)?;
             let late = self.training.take_reported();
             if late.is_empty() {
                 continue;
             }
-            let Logs(logs) = &mut entry.logs;
-            logs.extend(late);
-            distinct(logs, first, &[]);
+            // What is reported twice is what was reported last.
+            reported.retain(|(name, _)| late.iter().all(|(later, _)| later != name));
+            reported.extend(late);
+            entry.logs = Logs(with_reported(own, &reported));
             if let Some(last) = self.training.history_mut().epochs.last_mut() {
-                last.logs.0.clone_from(logs);
+                last.logs.clone_from(&entry.logs);
             }
         }
         Ok(())
@@ -108,4 +116,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.training.claims.release();
         Ok(())
     }
+}
+
+/// The numbers of an epoch and those that callbacks have reported, by names that differ.
+fn with_reported(own: &[(String, f64)], reported: &[(String, f64)]) -> Vec<(String, f64)> {
+    let mut logs = [own, reported].concat();
+    distinct(&mut logs, first, &[]);
+    logs
 }

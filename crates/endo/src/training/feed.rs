@@ -178,7 +178,7 @@ impl MemoryFeed<'_> {
         }
         let samples = self.order.indices().len();
         let start = batch.saturating_mul(batch_size).min(samples);
-        self.given = start..(start + batch_size).min(samples);
+        self.given = start..start.saturating_add(batch_size).min(samples);
         if self.given.is_empty() {
             self.next = self.next.next_pass();
             return Ok(false);

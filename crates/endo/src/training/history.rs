@@ -83,6 +83,8 @@ pub struct Epoch {
 pub struct History {
     /// The epochs in order.
     pub epochs: Vec<Epoch>,
+    /// The number of the first of them, counted from 0: [`Fit::initial_epoch`](super::Fit::initial_epoch).
+    pub first_epoch: usize,
     /// What probes have read, by step. Of each value there are at most 1,000 readings: when there would be more, every second of
     /// them goes, and from then on every second is kept.
     pub readings: Vec<Reading>,

@@ -23,8 +23,11 @@ fn content(data: &Dataset, checksum: Checksum) -> String {
 /// The entry of the checksum of the data.
 const DATA: &str = "data";
 
-/// The entry of `steps_per_epoch`.
 const STEPS: &str = "steps_per_epoch";
+const INITIAL_EPOCH: &str = "initial_epoch";
+
+/// The entries that files of before do not have, with what they would say.
+const LATER: [(&str, &str); 2] = [(STEPS, "none"), (INITIAL_EPOCH, "0")];
 
 /// Something that a saved run and the one that goes on from it have in common.
 struct Common {
@@ -55,6 +58,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
                 "as `steps_per_epoch`",
                 options.steps_per_epoch.map_or_else(|| "none".to_string(), |steps| steps.to_string()),
             ),
+            (INITIAL_EPOCH, "as `initial_epoch`", options.initial_epoch.to_string()),
             ("seed", "as the seed of the model", self.steps.net.seed().to_string()),
             ("record_steps", "as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", "callbacks", options.callbacks.len().to_string()),
@@ -91,7 +95,10 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let saved = state.part("identity");
         for Common { key, what, value: now } in self.identity(Checksum::of(&saved.text(DATA)?)) {
             // Files of before have no such entry.
-            let before = if key == STEPS && !saved.contains(STEPS) { "none".to_string() } else { saved.text(&key)? };
+            let before = match LATER.iter().find(|(later, _)| *later == key && !saved.contains(later)) {
+                Some((_, default)) => default.to_string(),
+                None => saved.text(&key)?,
+            };
             // A model that is not built yet is built by its first step.
             if before != now && !(key == "weights" && weights.is_empty()) {
                 let message = format!("the saved run had {before} {what}, and this one has {now}");

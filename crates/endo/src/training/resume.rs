@@ -41,7 +41,14 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         let Some(path) = asked.save else { return Ok(()) };
         self.training.claims.add(&path)?;
-        self.state().write(&path)
+        // What is saved has the weights in their place, also where averages are there now.
+        let steps = self.steps;
+        let averages = steps.optimizer().map(|optimizer| optimizer.settings().swapped_averages(&steps.net.weights()));
+        let swapped = averages.transpose()?.flatten();
+        swapped.iter().try_for_each(|averages| averages.swap_out())?;
+        let state = self.state();
+        swapped.iter().try_for_each(|averages| averages.swap_in())?;
+        state.write(&path)
     }
 
     /// Everything that the run needs to go on.
@@ -55,7 +62,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         // Between epochs metrics still have their results; the next epoch begins by resetting them.
         let reset = if self.current.begun { Vec::new() } else { self.metric_variables() };
         let mut state = State::new()
-            .with("epochs", self.epoch() as f64)
+            .with("epochs", self.training.history().epochs.len() as f64)
             .with("model_epochs", counted.epochs as f64)
             .with("predict_calls", counted.predict_calls as f64)
             .with("usual", self.usual)
@@ -115,9 +122,18 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let epochs = state.count("model_epochs")?;
         // Files of before have no such entry.
         let predict_calls = if state.contains("predict_calls") { state.count("predict_calls")? as u64 } else { 0 };
-        *self.training.history_mut() = History::from_state(&state.part("history"), state.count("epochs")?)?;
+        let history = History::from_state(&state.part("history"), state.count("epochs")?)?;
+        *self.training.history_mut() = History { first_epoch: self.options.initial_epoch, ..history };
         self.current.begun = state.flag("begun")?;
-        self.current.batches = state.count_at_most("batches", self.training.batches().unwrap_or(usize::MAX))?;
+        // Of a stream only the batches of the pass that it is at are known.
+        let is_bounded = self.feed.in_memory().is_some() || self.options.steps_per_epoch.is_some();
+        let most = self.training.batches().filter(|_| is_bounded).unwrap_or(usize::MAX);
+        self.current.batches = state.count_at_most("batches", most)?;
+        if self.validation.as_ref().is_some_and(|data| !data.can_seek()) {
+            let message = "the saved run cannot be gone on with: its validation data is an iterator, which cannot go back";
+            let help = "make it anew for each validation with `Stream::by_epoch`, or give a data set";
+            return Err(Error::new(ErrorKind::Usage, message).help(help));
+        }
         let (pass, batch, steps_before) = match state.contains("pass") {
             true => (state.count("pass")?, state.count("pass_batch")?, state.count("steps_before")?),
             // Files of before know of no passes but epochs.

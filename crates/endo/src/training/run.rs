@@ -148,6 +148,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             Length::Batches(batches) => Some(batches),
             Length::Unknown | Length::Endless => None,
         }));
+        training.history_mut().first_epoch = options.initial_epoch;
         let steps_before = options.initial_epoch * training.batches().unwrap_or(0);
         let mut runner = Runner::new(steps, StepKind::Train);
         runner.deny_warnings = options.deny_warnings;

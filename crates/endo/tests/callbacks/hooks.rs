@@ -135,6 +135,13 @@ fn what_is_reported_at_an_epoch_s_end_is_in_it() {
     let options = Fit::epochs(4).callback(report()).callback(stop()).callback(CsvLogger::new(folder.path("log.csv")));
     let history = model("sgd").fit(&train, options).unwrap();
     assert_eq!(history.get("score"), [3.0, 2.0, 2.5]);
+    // What is reported twice in an epoch is what was reported last.
+    let early = LambdaCallback::new().on_epoch_begin(|_, training| {
+        training.report("score", -1.0);
+        Ok(())
+    });
+    let twice = model("sgd").fit(&train, Fit::epochs(2).callback(early).callback(report())).unwrap();
+    assert_eq!((twice.get("score"), twice.get("score_1").len()), (vec![3.0, 2.0], 0));
     let table = std::fs::read_to_string(folder.path("log.csv")).unwrap();
     assert!(table.starts_with("epoch,loss,score\n") && table.lines().count() == 4, "{table}");
     let error = model("sgd").fit(&train, Fit::epochs(2).callback(stop()).callback(report())).unwrap_err();
@@ -228,6 +235,66 @@ fn checkpoints_may_hold_the_averages() {
     let resumed = again.fit(&train, options().callback(LambdaCallback::new())).unwrap();
     assert!(values(&again) == values(&model));
     assert_eq!(resumed.get("val_loss"), history.get("val_loss"));
+}
+
+#[test]
+fn a_run_that_was_done_with_swapped_averages_is_done_when_it_is_started_again() {
+    let folder = Folder::new("done");
+    let train = data(40);
+    let fit = || {
+        let mut model = model(averaging());
+        let options = Fit::epochs(3)
+            .batch_size(8)
+            .callback(SwapEmaWeights::new().swap_on_epoch(true))
+            .callback(BackupAndRestore::new(folder.path("run")).delete_checkpoint(false))
+            .callback(ModelCheckpoint::new(folder.path("whole.safetensors")));
+        model.fit(&train, options).unwrap();
+        model
+    };
+    let first = fit();
+    assert!(values(&fit()) == values(&first));
+    // The file of the model has the averages, and an optimizer that goes on from them.
+    let loaded = model(averaging());
+    loaded.build([1, 3]).unwrap();
+    loaded.load(folder.path("whole.safetensors")).unwrap();
+    assert!(values(&loaded) == values(&first));
+    let (a, b) = (loaded.evaluate_with(&train, Evaluate::new().callback(SwapEmaWeights::new())), loaded.evaluate(&train));
+    assert_eq!(a.unwrap(), b.unwrap());
+}
+
+#[test]
+fn averages_of_a_file_are_seen_before_the_first_step() {
+    let folder = Folder::new("unused");
+    let train = data(40);
+    let mut trained = model(averaging());
+    let checkpoint = ModelCheckpoint::new(folder.path("raw.safetensors"));
+    trained.fit(&train, Fit::epochs(2).batch_size(8).callback(checkpoint)).unwrap();
+    let loaded = model(averaging());
+    loaded.build([1, 3]).unwrap();
+    loaded.load(folder.path("raw.safetensors")).unwrap();
+    assert!(values(&loaded) != values(&trained)); // the weights of the last step
+    let swapped = loaded.predict_with(train.inputs(), Predict::new().callback(SwapEmaWeights::new())).unwrap();
+    assert_eq!(swapped, trained.predict(train.inputs()).unwrap());
+}
+
+#[test]
+fn a_prediction_in_the_midst_of_a_test_that_carries_state_is_an_error() {
+    let seen = Variable::new("seen", 0.0_f32).frozen();
+    let (held, dense) = (seen.clone(), Dense::new(1));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let before = cx.read(&held);
+        cx.assign(&held, &(&before + 1.0));
+        dense.apply(x, cx) + before
+    });
+    model.compile("sgd", "mse", ());
+    let train = data(40);
+    let x = train.inputs().clone();
+    let within = || LambdaCallback::new().on_test_batch_end(|_, _, training| training.predict(&[x.clone()]).map(drop));
+    let error = model.evaluate_with(&train, Evaluate::new().callback(within())).unwrap_err();
+    assert!(error.message().contains("in the midst of a test"), "{error}");
+    let at_end = LambdaCallback::new().on_test_end(|_, training| training.predict(&[x.clone()]).map(drop));
+    model.evaluate_with(&train, Evaluate::new().callback(at_end)).unwrap();
+    assert_eq!(seen.value().item().unwrap(), 0.0);
 }
 
 #[test]

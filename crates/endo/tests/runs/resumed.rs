@@ -283,3 +283,66 @@ fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
     let other = "the saved run is of another model: variable `dense/kernel` is f32[3, 8], got f32[8, 3]";
     assert_eq!(refused("variables/dense/kernel", Array::zeros([8, 3], DType::F32)), other);
 }
+
+/// A callback that pulls the plug before a batch of an epoch.
+fn plug(epoch: usize, batch: usize) -> LambdaCallback<'static> {
+    LambdaCallback::new().on_batch_begin(move |index, training| {
+        if (training.epoch(), index) == (epoch, batch) {
+            return Err(Error::new(ErrorKind::Usage, "the plug was pulled"));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_run_with_a_later_first_epoch_goes_on_where_it_stopped() {
+    let train = data(100);
+    for stop in [(2, 3), (3, 0), (4, 2)] {
+        let folder = Folder::new(&format!("later-{}-{}", stop.0, stop.1));
+        let options = |first: usize| {
+            Fit::epochs(5).initial_epoch(first).batch_size(16).callback(BackupAndRestore::new(folder.path("run")).save_freq(1))
+        };
+        let mut whole = model();
+        let want = numbers(whole.fit(&train, options(2).callback(LambdaCallback::new())).unwrap());
+        model().fit(&train, options(2).callback(plug(stop.0, stop.1))).unwrap_err();
+        let error = model().fit(&train, options(0).callback(LambdaCallback::new())).unwrap_err();
+        assert!(error.message().contains("the saved run had 2 as `initial_epoch`, and this one has 0"), "{error}");
+        let mut again = model();
+        assert_eq!(numbers(again.fit(&train, options(2).callback(LambdaCallback::new())).unwrap()), want, "{stop:?}");
+        assert!(weights(&again) == weights(&whole));
+    }
+}
+
+#[test]
+fn passes_of_different_lengths_are_gone_on_with() {
+    let folder = Folder::new("lengths");
+    let train = data(100);
+    let stream = || {
+        let train = train.clone();
+        Stream::by_epoch(move |pass| {
+            let train = train.clone();
+            (0..2 + pass).map(move |batch| train.rows(16 * batch..16 * (batch + 1)))
+        })
+    };
+    let options = || Fit::epochs(4).callback(BackupAndRestore::new(folder.path("run")).save_freq(1));
+    let mut whole = model();
+    let want = numbers(whole.fit(stream(), options().callback(LambdaCallback::new())).unwrap());
+    model().fit(stream(), options().callback(plug(2, 3))).unwrap_err();
+    let mut again = model();
+    assert_eq!(numbers(again.fit(stream(), options().callback(LambdaCallback::new())).unwrap()), want);
+    assert!(weights(&again) == weights(&whole));
+}
+
+#[test]
+fn a_validation_that_cannot_go_back_is_not_gone_on_with() {
+    let folder = Folder::new("once");
+    let train = data(100);
+    let valid = || Stream::from_iterator((0..50).map(|_| data(4)));
+    let options = || {
+        let backup = BackupAndRestore::new(folder.path("run")).save_freq(1);
+        Fit::epochs(4).batch_size(50).validation(valid()).validation_steps(2).callback(backup)
+    };
+    model().fit(&train, options().callback(plug(2, 1))).unwrap_err();
+    let error = model().fit(&train, options().callback(LambdaCallback::new())).unwrap_err();
+    assert!(error.message().contains("its validation data is an iterator, which cannot go back"), "{error}");
+}

@@ -74,22 +74,31 @@ fn epochs_without_validation_have_no_numbers_of_it_and_nothing_waits_for_them() 
     let folder = Folder::new("freq");
     let (train, valid) = (data(40), data(20));
     let mut model = model();
-    let mut stopping = EarlyStopping::on("val_loss").patience(100);
-    stopping = stopping.restore_best_weights(true);
+    let stopping = EarlyStopping::on("val_loss").patience(2).restore_best_weights(true);
     let options = Fit::epochs(7)
         .validation(&valid)
         .validation_freq(3)
         .callback(stopping)
-        .callback(ReduceLrOnPlateau::on("val_mae").patience(100))
+        .callback(ReduceLrOnPlateau::on("val_mae").patience(2).factor(0.5))
         .callback(ModelCheckpoint::new(folder.path("best").display().to_string()).monitor("val_loss").save_best_only(true))
         .callback(CsvLogger::new(folder.path("log.csv")));
     let history = model.fit(&train, options).unwrap();
     let validated: Vec<bool> = history.epochs.iter().map(|epoch| epoch.validation.is_some()).collect();
     assert_eq!(validated, [false, false, true, false, false, true, false]);
+    // Of two validations at most one is no better than what was before, and the epochs between do not count.
     assert_eq!(history.get("val_loss").len(), 2);
+    assert!(history.get("learning_rate").iter().all(|&rate| rate == 0.02), "{history:?}");
     let table = std::fs::read_to_string(folder.path("log.csv")).unwrap();
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!((rows.len(), rows[0].contains("val_loss")), (8, true), "{table}");
+    // A number that a callback reports under such a name is there in each epoch.
+    let scores = LambdaCallback::new().on_epoch_end(|epoch, _, training| {
+        training.report("val_score", epoch as f64);
+        Ok(())
+    });
+    let stop = EarlyStopping::on("val_score").maximize(false).patience(2);
+    let options = Fit::epochs(9).validation(&valid).validation_freq(3).callback(scores).callback(stop);
+    assert_eq!(super::model().fit(&train, options).unwrap().epochs.len(), 3);
     // What is misspelt is found all the same.
     let error = model.fit(&train, Fit::epochs(1).validation(&valid).callback(EarlyStopping::on("val_los"))).unwrap_err();
     assert!(error.message().contains("`val_los`, which is not reported"), "{error}");

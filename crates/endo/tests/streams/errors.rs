@@ -30,6 +30,8 @@ fn what_has_no_end_is_refused_unless_it_is_cut_off() {
     assert!(error(Stream::from_iterator(std::iter::repeat_with(|| data(4))), Fit::epochs(1)).2.contains("steps_per_epoch"));
     let train = data(8);
     assert!(error((&train).into(), Fit::epochs(1).validation(endless())).2.contains("validation_steps"));
+    let repeated = Stream::by_epoch(|_| std::iter::repeat_with(|| data(4)));
+    assert!(error((&train).into(), Fit::epochs(1).validation(repeated)).2.contains("validation_steps"));
     let evaluated = model().evaluate(endless()).unwrap_err();
     assert!(evaluated.advice().unwrap().contains("Evaluate::new().steps(50)"), "{evaluated}");
     for (options, name) in [
@@ -50,9 +52,12 @@ fn what_can_be_gone_through_once_is_not_promised_twice() {
     assert!(kind == ErrorKind::Usage && message.contains("gone through once"), "{message}");
     assert!(help.contains("Stream::by_epoch"), "{help}");
     let train = data(8);
-    let (_, message, help) = error((&train).into(), Fit::epochs(2).validation(once()));
-    assert_eq!(message, "the stream has yielded no batch");
-    assert!(help.contains("at least one batch"), "{help}");
+    let (kind, message, help) = error((&train).into(), Fit::epochs(2).validation(once()));
+    assert!(kind == ErrorKind::Usage && message.contains("the validation data is an iterator"), "{message}");
+    assert!(help.contains("`validation_steps`"), "{help}");
+    assert!(model().fit(&train, Fit::epochs(3).validation(once()).validation_freq(3)).is_ok());
+    let too_few = Fit::epochs(3).validation(once().prefetch(1)).validation_steps(1);
+    assert_eq!(error((&train).into(), too_few).1, "the stream has yielded no batch");
     assert!(error(endless(), Fit::epochs(1).steps_per_epoch(2).validation_split(0.2)).1.contains("`validation_split`"));
     let emptied = Stream::by_epoch(|pass| (pass == 0).then(|| data(4)));
     assert_eq!(error(emptied, Fit::epochs(3)).1, "the stream has yielded no batch");

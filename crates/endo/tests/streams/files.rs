@@ -97,7 +97,7 @@ fn files_that_are_something_else_are_refused_with_what_to_do() {
 fn lines_are_read_by_their_numbers() {
     let folder = Folder::new("lines");
     let path = folder.path("lines.txt");
-    fs::write(&path, "one\r\n\n  \nzwölf\nthree\nlast").unwrap();
+    fs::write(&path, "one\r\n\n\r\nzwölf\nthree\nlast").unwrap();
     let read = |lines: &[String]| {
         let lengths: Vec<f32> = lines.iter().map(|line| line.chars().count() as f32).collect();
         let x = Array::from_fn([lengths.len(), 1], |row| lengths[row]);
@@ -106,6 +106,17 @@ fn lines_are_read_by_their_numbers() {
     let mut lines = TextLines::open(&path, read).unwrap();
     assert_eq!(lines.count(), 4);
     assert_eq!(lines.take(&[3, 1, 0]).unwrap().inputs(), &Array::from([[4.0_f32], [5.0], [3.0]]));
+    // What belongs to a line stays: blanks at its end, and not the mark of UTF-8 before the first.
+    fs::write(&path, "\u{feff}a\tb\t\r\n  \n").unwrap();
+    let mut seen = Vec::new();
+    TextLines::open(&path, |lines: &[String]| {
+        seen.extend(lines.to_vec());
+        read(lines)
+    })
+    .unwrap()
+    .take(&[0, 1])
+    .unwrap();
+    assert_eq!(seen, ["a\tb\t", "  "]);
     fs::write(&path, b"good\nb\xe4d\n").unwrap();
     let error = TextLines::open(&path, read).unwrap().take(&[0, 1]).unwrap_err();
     assert!(error.message().ends_with("line 2 is not UTF-8"), "{error}");

@@ -11,11 +11,13 @@ pub(super) struct Mapped<'a, F> {
     source: Box<dyn BatchSource + 'a>,
     change: F,
     next: BatchAt,
+    /// Whether the last batch has as many samples as it was made of.
+    keeps_rows: bool,
 }
 
 impl<'a, F> Mapped<'a, F> {
     pub fn new(source: Box<dyn BatchSource + 'a>, change: F) -> Self {
-        Self { source, change, next: BatchAt::default() }
+        Self { source, change, next: BatchAt::default(), keeps_rows: true }
     }
 }
 
@@ -42,10 +44,13 @@ impl<B: IntoBatch, F: FnMut(Dataset, BatchAt) -> B + Send> BatchSource for Mappe
         let Some(batch) = self.source.next_batch()? else { return Ok(None) };
         let at = self.next;
         self.next = at.next();
-        (self.change)(batch, at).into_batch().map(Some)
+        let samples = batch.len();
+        let changed = (self.change)(batch, at).into_batch()?;
+        self.keeps_rows = changed.len() == samples;
+        Ok(Some(changed))
     }
 
     fn rows(&self) -> &[usize] {
-        self.source.rows()
+        if self.keeps_rows { self.source.rows() } else { &[] }
     }
 }

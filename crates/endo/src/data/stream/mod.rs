@@ -35,8 +35,8 @@ pub use sampled::{Samples, Sampling};
 /// | [`new`](Self::new) | those of a [`BatchSource`] | if it can seek |
 ///
 /// A batch is a [`Dataset`], a pair `(x, y)`, a triple `(x, y, sample_weight)`, or a `Result` of one of them; an error ends the training.
-/// Each batch is checked before its step, as a data set is before the first: for numbers that are not finite and for targets that no
-/// loss takes.
+/// Each batch is checked before its step, as a data set is before the first: for targets that no loss takes, and, unless
+/// [`Fit::non_finite`](crate::training::Fit::non_finite) says otherwise, for numbers that are not finite.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -195,7 +195,7 @@ impl<'a> Stream<'a> {
         Self::new(Sampled::new(samples))
     }
 
-    /// What a closure makes of the number of the batch, counted from 0 and on from epoch to epoch. It never ends, so `fit` has to be told
+    /// What a closure makes of the number of the batch, counted from 0 in each `fit` and on from epoch to epoch. It never ends, so `fit` has to be told
     /// how many batches are an [epoch](crate::training::Fit::steps_per_epoch). A closure that gives the same batch for the same
     /// number makes a run that is gone on with one of the same bits.
     pub fn from_fn<B: IntoBatch>(batch: impl FnMut(usize) -> B + Send + 'a) -> Self {
@@ -263,7 +263,8 @@ impl<'a> Stream<'a> {
         Self::new(Once::new(batches.into_iter()))
     }
 
-    /// Changes each batch on its way: for augmentation, or to make inputs of what was read. What is drawn for a batch is drawn by its
+    /// Changes each batch on its way: for augmentation, or to make inputs of what was read. Samples that stay keep their order, by which
+    /// messages name them. What is drawn for a batch is drawn by its
     /// [place](BatchAt::random), so that it is the same again where a run is gone on with, and another in the next pass.
     ///
     /// ```

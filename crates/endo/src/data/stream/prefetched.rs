@@ -21,6 +21,8 @@ pub(super) struct Prefetched {
     length: Length,
     can_seek: bool,
     next: BatchAt,
+    /// Whether the pass is at its end.
+    ended: bool,
     rows: Vec<usize>,
 }
 
@@ -36,7 +38,15 @@ enum Reader {
 impl Prefetched {
     pub fn new(source: Source, ahead: usize) -> Self {
         let (length, can_seek) = (source.length(), source.can_seek());
-        Self { ahead, reader: Reader::Waiting(source), length, can_seek, next: BatchAt::default(), rows: Vec::new() }
+        Self {
+            ahead,
+            reader: Reader::Waiting(source),
+            length,
+            can_seek,
+            next: BatchAt::default(),
+            ended: false,
+            rows: Vec::new(),
+        }
     }
 
     /// The source, back from its thread.
@@ -103,19 +113,25 @@ impl BatchSource for Prefetched {
     }
 
     fn seek(&mut self, to: BatchAt) -> Result<()> {
-        if to == self.next && matches!(self.reader, Reader::Running(..)) {
+        if to == self.next && !self.ended && matches!(self.reader, Reader::Running(..)) {
             return Ok(()); // it is the next in the queue
         }
         let source = self.source()?;
         source.seek(to)?;
         self.length = source.length();
-        self.next = to;
+        (self.next, self.ended) = (to, false);
         Ok(())
     }
 
     fn next_batch(&mut self) -> Result<Option<Dataset>> {
+        if self.ended {
+            return Ok(None);
+        }
         let Ok(read) = self.batches()?.recv() else { return Err(lost()) };
-        let Some((batch, rows)) = read? else { return Ok(None) };
+        let Some((batch, rows)) = read? else {
+            self.ended = true;
+            return Ok(None);
+        };
         (self.next, self.rows) = (self.next.next(), rows);
         Ok(Some(batch))
     }

@@ -84,7 +84,7 @@ impl<S: Samples> BatchSource for Sampled<S> {
         if start >= end {
             return Ok(None);
         }
-        let stop = (start + self.sampling.batch_size).min(end);
+        let stop = start.saturating_add(self.sampling.batch_size).min(end);
         self.next.start = stop;
         self.rows.clear();
         self.rows.extend_from_slice(&self.order.indices()[start..stop]);

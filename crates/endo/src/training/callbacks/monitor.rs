@@ -106,7 +106,8 @@ impl Monitor {
 
     /// Whether this epoch does not have the number because it has no validation, and others do.
     pub fn is_left_out(&self, report: &Epoch, training: &Training) -> bool {
-        self.name.starts_with("val_") && training.leaves_out_validation(report)
+        let is_missing = self.name.starts_with("val_") && report.logs.get(&self.name).is_none();
+        is_missing && training.leaves_out_validation(report)
     }
 
     /// Whether this epoch's number is better than the best one by more than `min_delta`, and is from now on the best one. The

@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::optimizers::Averages;
-use crate::training::{Logs, State};
+use crate::training::Logs;
 
 use super::{Callback, Epoch, Training};
 
@@ -31,8 +31,6 @@ pub struct SwapEmaWeights {
     swap_on_epoch: bool,
     /// The averages that are in the place of the weights now, if they are.
     swapped: Option<Averages>,
-    /// Whether a run that is gone on with was saved while they were.
-    was_swapped: bool,
 }
 
 impl SwapEmaWeights {
@@ -73,10 +71,7 @@ impl Callback for SwapEmaWeights {
         training.averages().map(drop)
     }
 
-    fn epoch_begin(&mut self, _: usize, training: &Training) -> Result<()> {
-        if std::mem::take(&mut self.was_swapped) {
-            self.swapped.insert(training.averages()?).are_swapped();
-        }
+    fn epoch_begin(&mut self, _: usize, _: &Training) -> Result<()> {
         self.swap_out()
     }
 
@@ -102,14 +97,5 @@ impl Callback for SwapEmaWeights {
 
     fn predict_end(&mut self, _: &Training) -> Result<()> {
         self.swap_out()
-    }
-
-    fn state(&self) -> State {
-        State::new().with("swapped", self.swapped.is_some())
-    }
-
-    fn restore(&mut self, state: &State) -> Result<()> {
-        self.was_swapped = state.flag("swapped")?;
-        Ok(())
     }
 }
