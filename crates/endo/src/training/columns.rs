@@ -22,7 +22,8 @@ fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
     // Which column comes right before which in some row; and the row and the column of the cell before.
-    let (mut pairs, mut before): (HashSet<(usize, usize)>, Option<(usize, usize)>) = (HashSet::new(), None);
+    let mut pairs: HashSet<(usize, usize)> = HashSet::new();
+    let mut before: Option<(usize, usize)> = None;
     for (row, name, value) in cells {
         let place = *places.entry(name).or_insert_with_key(|name| {
             columns.push((name.clone(), Vec::new()));

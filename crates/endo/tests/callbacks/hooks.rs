@@ -289,10 +289,11 @@ fn a_prediction_in_the_midst_of_a_test_that_carries_state_is_an_error() {
     model.compile("sgd", "mse", ());
     let train = data(40);
     let x = train.inputs().clone();
-    let within = || LambdaCallback::new().on_test_batch_end(|_, _, training| training.predict(&[x.clone()]).map(drop));
+    let within =
+        || LambdaCallback::new().on_test_batch_end(|_, _, training| training.predict(std::slice::from_ref(&x)).map(drop));
     let error = model.evaluate_with(&train, Evaluate::new().callback(within())).unwrap_err();
     assert!(error.message().contains("in the midst of a test"), "{error}");
-    let at_end = LambdaCallback::new().on_test_end(|_, training| training.predict(&[x.clone()]).map(drop));
+    let at_end = LambdaCallback::new().on_test_end(|_, training| training.predict(std::slice::from_ref(&x)).map(drop));
     model.evaluate_with(&train, Evaluate::new().callback(at_end)).unwrap();
     assert_eq!(seen.value().item().unwrap(), 0.0);
 }

@@ -128,7 +128,9 @@ fn files_of_before_have_the_outermost_layer_in_their_names() {
     let held = arrays.clone();
     let model = Model::new(move |x: &Tensor, cx: &mut Context| {
         // A variable for each array, called as it is within the model.
-        let variables = held.iter().map(|(name, array)| Variable::new(name.split_once('/').unwrap().1, array.clone() * 0));
+        let variables = held
+            .iter()
+            .map(|(name, array)| Variable::new(name.split_once('/').unwrap().1, Array::zeros(array.shape(), array.dtype())));
         let total = variables.map(|variable| cx.read(&variable).cast(DType::F32).sum()).reduce(|sum, part| sum + part);
         x + total.unwrap()
     });
