@@ -72,8 +72,8 @@ impl Tensor {
         self.push(Op::Kernel(Arc::new(kernel)), &[self, &indices.indices(site)], indices.shape(), self.dtype(), site)
     }
 
-    /// Sums of the elements that share an index: `[n]` by indices `[n]` is `[count]`, 0 where no element goes (Keras's
-    /// `ops.segment_sum`). Elements whose index is out of range are left out; negative ones count from the end.
+    /// Sums of the elements, or rows, that share an index: `[n, ..]` by indices `[n]` is `[count, ..]`, 0 where none goes (Keras's
+    /// `ops.segment_sum`). Those whose index is out of range are left out; negative ones count from the end.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -85,15 +85,16 @@ impl Tensor {
     #[track_caller]
     pub fn segment_sum(&self, segments: &Tensor, count: usize) -> Tensor {
         let site = Location::caller();
-        if self.rank() != 1 || segments.shape() != self.shape() {
+        if self.rank() == 0 || segments.shape().sizes() != [self.batch()] {
             let message = format!("`segment_sum` of {} by indices {}", self.shape(), segments.shape());
-            let help = "give one index for each element of a vector; `reshape` both first";
+            let help = "give one index for each position of the first axis; `reshape` both first";
             return self.fail(Error::new(ErrorKind::Shape, message).help(help), [count], site);
         }
-        let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: [count].into() };
+        let shape = self.shape().with(0, count);
+        let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: shape.clone() };
         // Truth values count.
         let values = if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
-        values.push(Op::Kernel(Arc::new(kernel)), &[&values, &segments.indices(site)], [count], values.dtype(), site)
+        values.push(Op::Kernel(Arc::new(kernel)), &[&values, &segments.indices(site)], shape, values.dtype(), site)
     }
 
     /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of type `f32`.
@@ -225,7 +226,17 @@ impl Kernel for ScatterAdd {
 
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let op = Op::Kernel(Arc::new(self.gather.clone()));
-        vec![Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())), None]
+        let (indices, Gather { axis, along }) = (&inputs[1], &self.gather);
+        let picked = dy.push(op, &[dy, indices], inputs[0].shape(), dy.dtype(), Location::caller());
+        // What was left out has no part in the sums.
+        let size = self.shape[*axis] as i32;
+        let mut is_in = indices.less(size) & indices.greater_equal(-size);
+        if !along {
+            let before = std::iter::repeat_n(1, *axis);
+            let after = std::iter::repeat_n(1, picked.rank() - axis - indices.rank());
+            is_in = is_in.reshape(before.chain(indices.shape().iter().copied()).chain(after).collect::<Vec<usize>>());
+        }
+        vec![Some(is_in.where_(picked, dy.constant_like(0.0))), None]
     }
 
     fn attributes(&self) -> Vec<i64> {
