@@ -19,19 +19,19 @@ const MOST_EMPTY_PARTS: usize = 1 << 16;
 )]
 pub trait NewShape {
     /// The shape of so many elements; or the sizes, where there is none.
-    fn of(self, elements: usize) -> Result<Shape, Vec<isize>>;
+    fn of(self, elements: usize) -> Result<Shape, Vec<i128>>;
 }
 
 impl<T: NewSize, const N: usize> NewShape for [T; N] {
-    fn of(self, elements: usize) -> Result<Shape, Vec<isize>> {
-        let sizes = self.map(NewSize::to_isize);
-        let known: usize = sizes.iter().filter(|&&size| size >= 0).map(|&size| size as usize).product();
+    fn of(self, elements: usize) -> Result<Shape, Vec<i128>> {
+        let sizes = self.map(NewSize::to_i128);
+        let known = sizes.iter().filter(|&&size| size >= 0).fold(1_i128, |known, &size| known.saturating_mul(size));
         let open = sizes.iter().filter(|&&size| size < 0).count();
-        let rest = elements.checked_div(known).filter(|rest| rest * known == elements);
+        let rest = (elements as i128).checked_div(known).filter(|rest| rest.saturating_mul(known) == elements as i128);
         match (open, rest) {
             (0, _) => Ok(sizes.iter().map(|&size| size as usize).collect()),
             (1, Some(rest)) if sizes.iter().all(|&size| size >= -1) => {
-                Ok(sizes.iter().map(|&size| if size < 0 { rest } else { size as usize }).collect())
+                Ok(sizes.iter().map(|&size| if size < 0 { rest } else { size } as usize).collect())
             }
             _ => Err(sizes.to_vec()),
         }
@@ -40,25 +40,25 @@ impl<T: NewSize, const N: usize> NewShape for [T; N] {
 
 /// A size of an axis, or `-1`.
 pub trait NewSize: Copy {
-    /// As an `isize`.
-    fn to_isize(self) -> isize;
+    /// As a type that holds all of them.
+    fn to_i128(self) -> i128;
 }
 
 impl NewSize for usize {
-    fn to_isize(self) -> isize {
-        self as isize
+    fn to_i128(self) -> i128 {
+        self as i128
     }
 }
 
 impl NewSize for isize {
-    fn to_isize(self) -> isize {
-        self
+    fn to_i128(self) -> i128 {
+        self as i128
     }
 }
 
 impl NewSize for i32 {
-    fn to_isize(self) -> isize {
-        self as isize
+    fn to_i128(self) -> i128 {
+        self.into()
     }
 }
 
@@ -66,7 +66,7 @@ macro_rules! new_shapes {
     ($($Type:ty)+) => {
         $(
             impl NewShape for $Type {
-                fn of(self, _: usize) -> Result<Shape, Vec<isize>> {
+                fn of(self, _: usize) -> Result<Shape, Vec<i128>> {
                     Ok(self.into())
                 }
             }
