@@ -120,3 +120,33 @@ fn all_terms_are_reported_by_name_and_add_up_to_the_loss() {
         assert_near([epoch.ledger.terms.iter().map(|(_, term)| term).sum()], [epoch.ledger.total]);
     }
 }
+
+#[test]
+fn gradients_of_a_word_that_comes_twice_are_added_before_they_are_squared() {
+    let mut model = Model::new(Sequential::new().add(Embedding::new(3, 1).embeddings_initializer("zeros")).add(Flatten::new()));
+    model.compile(Adagrad::new(0.5).initial_accumulator_value(0.0), (), ());
+    model.train_step(|step, cx| {
+        let y = step.apply(step.inputs(), cx);
+        let terms = Terms::new([("sum", (y * Array::from([3.0, 1.0, 2.0])).sum())]);
+        step.minimize(&terms, cx);
+        terms
+    });
+    model.train_on_batch(&Dataset::inputs_only([[1, 1, 2]]).unwrap()).unwrap();
+    // The slopes are 3 + 1 and 2: a step of Adagrad is the rate times the slope by its own size, which for 3^2 + 1^2 were 4 / sqrt(10).
+    let words = model.weights()[0].value();
+    assert_near([0, 1, 2].map(|word| words.get(word)), [0.0, -0.5, -0.5]);
+}
+
+#[test]
+fn a_part_in_inference_keeps_its_averages_in_fit() {
+    let (norm, dense) = (BatchNormalization::new().momentum(0.5), Dense::new(1));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let y = cx.with_training(false, |cx| norm.apply(x, cx));
+        dense.apply(&y, cx)
+    });
+    model.compile("sgd", "mse", ());
+    let data = Dataset::new(column(&[1.0, 3.0]), column(&[0.0; 2])).unwrap();
+    model.fit(&data, Fit::epochs(2)).unwrap();
+    let average = model.weights().into_iter().find(|weight| weight.name().ends_with("moving_mean")).unwrap();
+    assert_eq!(average.value().get(0), 0.0);
+}
