@@ -6,6 +6,7 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
+use crate::named::Hyperparameters;
 use crate::trace::Context;
 
 use super::totals::Totals;
@@ -67,6 +68,18 @@ enum Outcome {
 
 impl Rule {
     const NEW: Rule = Rule { thresholds: None, top_k: None, class_id: None };
+
+    /// The options that are set.
+    fn hyperparameters(&self) -> Hyperparameters {
+        let mut set = Hyperparameters::new();
+        if let Some(thresholds) = &self.thresholds {
+            set = set.with("thresholds", thresholds.clone());
+        }
+        for (name, option) in [("top_k", self.top_k), ("class_id", self.class_id)] {
+            set = option.into_iter().fold(set, |set, value| set.with(name, value));
+        }
+        set
+    }
 
     fn thresholds(&self) -> Vec<f64> {
         match (&self.thresholds, self.top_k) {
@@ -189,6 +202,10 @@ macro_rules! counting_metric {
         impl Metric for $Metric {
             fn totals(&self) -> Option<&Totals> {
                 Some(&self.totals)
+            }
+
+            fn hyperparameters(&self) -> Hyperparameters {
+                self.rule.hyperparameters()
             }
 
             #[track_caller]

@@ -7,7 +7,7 @@ use std::panic::Location;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
-use crate::named::words;
+use crate::named::{Hyperparameters, words};
 use crate::trace::Context;
 
 use super::mean::weighted;
@@ -95,6 +95,13 @@ macro_rules! f_score {
         impl Metric for $Metric {
             fn totals(&self) -> Option<&Totals> {
                 Some(&self.totals)
+            }
+
+            fn hyperparameters(&self) -> Hyperparameters {
+                let mut set = Hyperparameters::new();
+                set = self.average.into_iter().fold(set, |set, average| set.with("average", average));
+                set = self.threshold.into_iter().fold(set, |set, threshold| set.with("threshold", threshold));
+                if self.beta == 1.0 { set } else { set.with("beta", self.beta) }
             }
 
             #[track_caller]

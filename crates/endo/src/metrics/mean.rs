@@ -299,11 +299,23 @@ macro_rules! mean_metric {
                 sample_weight: Option<&$crate::graph::Tensor>,
                 cx: &mut $crate::trace::Context,
             ) {
+                $crate::metrics::Metric::report($self, cx);
                 $self.mean.take(&$values, sample_weight, cx);
             }
 
             fn result(&self, cx: &mut $crate::trace::Context) -> $crate::graph::Tensor {
                 self.mean.result(cx)
+            }
+
+            fn hyperparameters(&self) -> $crate::named::Hyperparameters {
+                #[allow(unused_mut)]
+                let mut set = $crate::named::Hyperparameters::new();
+                $($(
+                    if self.$option != $default {
+                        set = set.with(stringify!($option), self.$option.clone());
+                    }
+                )*)?
+                set
             }
 
             $(
