@@ -76,6 +76,9 @@ fn options_of_metrics_are_saved_with_a_model() {
             F1Score::new().average(Averaging::Macro).threshold(threshold),
             BinaryAccuracy::new().threshold(threshold),
             TopKCategoricalAccuracy::new().k(2),
+            Auc::new().num_thresholds(50).curve(Curve::Pr).multi_label(true),
+            RecallAtPrecision::new(threshold).num_thresholds(20),
+            OneHotIoU::new(3, [0, 2]).ignore_class(1),
         );
         model.compile("sgd", "mse", metrics).build([1, 2]).unwrap();
         model
@@ -85,6 +88,9 @@ fn options_of_metrics_are_saved_with_a_model() {
     assert_eq!(saved.get::<f64>("metric f1_score", "threshold").unwrap(), 0.75);
     assert_eq!(saved.get::<usize>("metric precision", "class_id").unwrap(), 1);
     assert_eq!(saved.get::<usize>("metric top_k_categorical_accuracy", "k").unwrap(), 2);
+    assert_eq!(saved.get::<Curve>("metric auc", "curve").unwrap(), Curve::Pr);
+    assert_eq!(saved.get::<f64>("metric recall_at_precision", "precision").unwrap(), 0.75);
+    assert_eq!(saved.get::<Vec<usize>>("metric one_hot_io_u", "target_class_ids").unwrap(), [0, 2]);
     compiled(0.75).load(&path).unwrap();
     let error = compiled(0.5).load(&path).unwrap_err();
     assert!(error.message().contains("thresholds") && error.message().contains("0.75"), "{error}");

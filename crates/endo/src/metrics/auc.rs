@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::{reduction::spread_weights, warn_of_linear};
-use crate::named::words;
+use crate::named::{Hyperparameters, words};
 use crate::trace::Context;
 
 use super::curve::{Counts, Scale, Tally};
@@ -249,6 +249,18 @@ impl Metric for Auc {
             (None, samples) => samples.cloned(),
         };
         self.tally.add(&y_true, &y_pred, weight.as_ref(), self.multi_label, cx);
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        let mut set = self.tally.scale.hyperparameters().with("curve", self.curve);
+        set = set.with("summation_method", self.summation_method);
+        for (name, chosen) in [("multi_label", self.multi_label), ("from_logits", self.from_logits)] {
+            if chosen {
+                set = set.with(name, true);
+            }
+        }
+        set = self.num_labels.into_iter().fold(set, |set, labels| set.with("num_labels", labels));
+        self.label_weights.iter().fold(set, |set, weights| set.with("label_weights", weights.clone()))
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {

@@ -10,6 +10,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
+use crate::named::Hyperparameters;
 use crate::trace::Context;
 
 use super::totals::Totals;
@@ -43,6 +44,17 @@ impl Scale {
         match self {
             Scale::Even { count, .. } => *count,
             Scale::Listed(thresholds) => thresholds.len(),
+        }
+    }
+
+    /// The thresholds as a model file keeps them: without ends that are added below 0 and above 1.
+    pub fn hyperparameters(&self) -> Hyperparameters {
+        match self {
+            Scale::Even { count, .. } => Hyperparameters::new().with("num_thresholds", *count),
+            Scale::Listed(thresholds) => {
+                let inside = thresholds.iter().copied().filter(|threshold| (0.0..=1.0).contains(threshold));
+                Hyperparameters::new().with("thresholds", inside.collect::<Vec<f64>>())
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::{Targets, reduction::spread_weights};
+use crate::named::Hyperparameters;
 use crate::shape::Shape;
 use crate::trace::Context;
 
@@ -50,6 +51,24 @@ impl Confusion {
             axis: -1,
             threshold: None,
         }
+    }
+
+    /// What says how places are counted.
+    fn hyperparameters(&self) -> Hyperparameters {
+        let mut set = Hyperparameters::new();
+        if self.target_class_ids != all_classes(self.num_classes) {
+            set = set.with("target_class_ids", self.target_class_ids.clone());
+        }
+        set = self.ignore_class.into_iter().fold(set, |set, class| set.with("ignore_class", class));
+        if let Some(threshold) = self.threshold {
+            return set.with("threshold", threshold);
+        }
+        if self.axis != -1 {
+            set = set.with("axis", self.axis);
+        }
+        set.with("num_classes", self.num_classes)
+            .with("sparse_y_true", self.sparse_y_true)
+            .with("sparse_y_pred", self.sparse_y_pred)
     }
 
     #[track_caller]
@@ -147,6 +166,10 @@ macro_rules! overlap_metric {
             fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
                 self.report(cx);
                 self.confusion.update(y_true, y_pred, sample_weight, cx);
+            }
+
+            fn hyperparameters(&self) -> Hyperparameters {
+                self.confusion.hyperparameters()
             }
 
             fn targets(&self, _: &Shape, _: &Shape) -> Targets {

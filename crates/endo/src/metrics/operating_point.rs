@@ -4,6 +4,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::Hyperparameters;
 use crate::trace::Context;
 
 use super::curve::{Scale, Tally};
@@ -81,6 +82,11 @@ macro_rules! operating_point {
                 let (y_true, y_pred) = paired($name, y_true, y_pred);
                 let (y_true, y_pred) = of_class($name, y_true, y_pred, self.class_id);
                 self.tally.add(&y_true, &y_pred, sample_weight, false, cx);
+            }
+
+            fn hyperparameters(&self) -> Hyperparameters {
+                let set = self.tally.scale.hyperparameters().with(stringify!($constrained), self.$constrained);
+                self.class_id.into_iter().fold(set, |set, class| set.with("class_id", class))
             }
 
             fn result(&self, cx: &mut Context) -> Tensor {
