@@ -93,7 +93,8 @@ impl<F: Fn(&Shape, &mut Random) -> Array + Send + Sync> Initializer for F {
     }
 }
 
-impl Initializer for &'static str {
+/// What the text names.
+impl Initializer for str {
     fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
         get(self)?.initialize(shape, random)
     }
@@ -114,19 +115,43 @@ impl Initializer for Array {
     }
 }
 
-/// What [`get`] returns.
-impl<I: Initializer + ?Sized> Initializer for Arc<I> {
-    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
-        (**self).initialize(shape, random)
-    }
+/// A borrowed initializer, also one without a size such as a `str`, where a trait object is asked for.
+pub(crate) struct Borrowed<'a, I: ?Sized>(pub &'a I);
 
-    fn name(&self) -> Option<String> {
-        (**self).name()
-    }
+impl<I: ?Sized> std::ops::Deref for Borrowed<'_, I> {
+    type Target = I;
 
-    fn hyperparameters(&self) -> Hyperparameters {
-        (**self).hyperparameters()
+    fn deref(&self) -> &I {
+        self.0
     }
+}
+
+/// What points to an initializer is one.
+macro_rules! pointers {
+    ($([$($parameters:tt)*] $Pointer:ty;)+) => {
+        $(
+            impl<$($parameters)*> Initializer for $Pointer {
+                fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
+                    (**self).initialize(shape, random)
+                }
+
+                fn name(&self) -> Option<String> {
+                    (**self).name()
+                }
+
+                fn hyperparameters(&self) -> Hyperparameters {
+                    (**self).hyperparameters()
+                }
+            }
+        )+
+    };
+}
+
+pointers! {
+    [I: Initializer + ?Sized] Arc<I>;
+    [] Box<dyn Initializer>;
+    [] &'static str;
+    [I: Initializer + ?Sized] Borrowed<'_, I>;
 }
 
 fn checked(what: &str, values: Array, shape: &Shape) -> Result<Array> {

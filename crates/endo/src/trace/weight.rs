@@ -12,7 +12,7 @@ use crate::constraints::Constraint;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::initializers::Initializer;
+use crate::initializers::{Borrowed, Initializer};
 use crate::named::Hyperparameters;
 use crate::random::Random;
 use crate::regularizers::Regularizer;
@@ -109,12 +109,19 @@ impl Weight {
         self.variable.get()
     }
 
-    /// Its value, of the context's float type unless it has one of its own; made with the initializer at first use. `owner` is the layer whose field it is, always
-    /// `self`: by it a `call` that should have been `apply` is found.
+    /// Its value, of the context's float type unless it has one of its own; made with the initializer at first use, which is a
+    /// type such as `&HeNormal`, a closure or a name such as `"he_normal"`. `owner` is the layer whose field it is, always `self`:
+    /// by it a `call` that should have been `apply` is found.
     #[track_caller]
-    pub fn get<O: ?Sized>(&self, owner: &O, shape: impl Into<Shape>, initializer: &dyn Initializer, cx: &mut Context) -> Tensor {
+    pub fn get<O: ?Sized, I: Initializer + ?Sized>(
+        &self,
+        owner: &O,
+        shape: impl Into<Shape>,
+        initializer: &I,
+        cx: &mut Context,
+    ) -> Tensor {
         let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
-        self.get_in(stranger, shape.into(), initializer, cx, Location::caller())
+        self.get_in(stranger, shape.into(), &Borrowed(initializer), cx, Location::caller())
     }
 
     /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being applied.

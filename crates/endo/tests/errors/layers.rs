@@ -62,6 +62,34 @@ fn a_product_of_wrong_sizes_is_found_at_its_line() {
     );
 }
 
+/// A layer whose weight begins with what a text names.
+struct Begun {
+    first_values: &'static str,
+    weight: Weight,
+}
+
+impl Layer for Begun {
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        inputs * self.weight.get(self, [2], self.first_values, cx) // <- the first values
+    }
+}
+
+#[test]
+fn first_values_may_be_named_and_a_name_that_is_none_is_found_at_its_line() {
+    let model = |first_values| Model::new(Begun { first_values, weight: Weight::new("scale") });
+    let named = model("constant(0.5)");
+    named.build([4, 2]).unwrap();
+    assert_eq!(named.weights()[0].value(), Array::from([0.5_f32, 0.5]));
+    expect(
+        model("he_norml").build([4, 2]),
+        ErrorKind::Argument,
+        "begun",
+        marked("the first values"),
+        "there is no initializer called `he_norml`",
+        "did you mean `he_normal`?",
+    );
+}
+
 #[test]
 fn a_weight_used_with_another_shape_is_found_at_its_line() {
     let scale = Scale(Weight::new("scale"));
