@@ -193,7 +193,7 @@ fn part(bytes: &[u8], start: usize, length: usize) -> Option<&[u8]> {
     bytes.get(start..start.checked_add(length)?)
 }
 
-/// A whole number of so many bytes, the lowest first.
+/// A whole number of `length` bytes, the lowest first.
 fn number(bytes: &[u8], start: usize, length: usize) -> Option<usize> {
     let bytes = part(bytes, start, length)?;
     let value = bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte));

@@ -51,7 +51,7 @@ pub struct ImageFolder {
 const ENDS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
 
 impl ImageFolder {
-    /// Lists the images of a folder, which are to be given as so many rows and columns of pixels.
+    /// Lists the images of a folder, each of which is resized to `[height, width]` pixels when it is read.
     ///
     /// # Errors
     /// If a folder cannot be read, or there is no image in any.

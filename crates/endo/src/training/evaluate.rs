@@ -67,8 +67,8 @@ impl<'a> Evaluate<'a> {
     }
 }
 
-/// The loss terms on data, and everything that is reported: of so many batches, or of all. Random numbers follow the occasion and the
-/// row. The callbacks are told of it.
+/// The loss terms on data, and everything that is reported: of all batches, or of the first if their number is given. Random numbers
+/// follow the occasion and the row. The callbacks are told of it.
 #[track_caller]
 pub(crate) fn test<I: Tree, O: Tree>(
     steps: &Steps<I, O>,

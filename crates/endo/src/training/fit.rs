@@ -84,7 +84,7 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// The number of the first epoch, counted from 0: so many of the epochs were trained before. Callbacks and logs count from it, and
+    /// The number of the first epoch, counted from 0: how many epochs were trained before. Callbacks and logs count from it, and
     /// training ends before the epoch of the number that was given to [`epochs`](Self::epochs).
     ///
     /// ```
@@ -149,7 +149,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Evaluates on the validation data after every so many epochs; after each unless set. Other epochs have no numbers of validation, so
+    /// Evaluates on the validation data after every `epochs` epochs; after each unless set. Other epochs have no numbers of validation, so
     /// that what watches one looks at those that have.
     ///
     /// ```
