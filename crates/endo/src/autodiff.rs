@@ -26,20 +26,20 @@ pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
         trace.record(Error::new(ErrorKind::DType, message).help("`cast` it to f32 before the loss uses it").at(site));
         return vec![None; targets.len()];
     }
-    pulled_back(loss, &loss.ones_like(), targets)
+    pulled_back(loss, &loss.ones_like(), targets, 0)
 }
 
 /// The gradients of a value's part in a loss: those of `(value * dy).sum()` with `dy` taken for a constant, which gradients of
-/// these gradients do not.
+/// these gradients do not. A node before `since` is no way from a target to the value.
 #[track_caller]
-pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
+pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor], since: usize) -> Vec<Option<Tensor>> {
     let trace = value.trace().clone();
     // Nodes on a path from a target to the value: the others need no gradient.
     let count = value.id().index() + 1;
     let nodes: Vec<Node> = (0..count as u32).map(|id| trace.node(NodeId(id))).collect();
     let mut varies = vec![false; count];
     targets.iter().filter(|target| target.id().index() < count).for_each(|target| varies[target.id().index()] = true);
-    for (position, node) in nodes.iter().enumerate() {
+    for (position, node) in nodes.iter().enumerate().skip(since) {
         let inputs = differentiable_inputs(node);
         varies[position] |= node.dtype.is_float() && inputs.iter().any(|id| varies[id.index()]);
     }
@@ -76,6 +76,27 @@ pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor]) -> Ve
         trace.leave(scope);
     }
     targets.iter().map(|target| sums.get(target.id().index()).cloned().flatten()).collect()
+}
+
+/// What the nodes from `since` on take for a value from outside of them, but for what is `known`: nodes before them, and variables.
+pub(crate) fn taken_from_outside(value: &Tensor, known: &[&Tensor], since: usize) -> Vec<Tensor> {
+    let trace = value.trace();
+    let mut reached = vec![false; value.id().index() + 1];
+    reached[value.id().index()] = true;
+    let mut taken = Vec::new();
+    for position in (0..reached.len()).rev().filter(|&position| known.iter().all(|known| known.id().index() != position)) {
+        if !std::mem::take(&mut reached[position]) {
+            continue;
+        }
+        let id = NodeId(position as u32);
+        let node = trace.node(id);
+        if position >= since && !node.inputs.is_empty() {
+            differentiable_inputs(&node).iter().for_each(|id| reached[id.index()] = true);
+        } else if node.dtype.is_float() && !matches!(node.op, Op::Constant(_)) {
+            taken.push(Tensor::new(trace.clone(), id, node.shape, node.dtype));
+        }
+    }
+    taken
 }
 
 /// For each of some values of a trace, which of its nodes it depends on in a way that gradients can follow.

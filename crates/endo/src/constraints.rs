@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, named};
+use crate::named::{self, Hyperparameters, Named, WithContext, kinds, named};
+use crate::trace::Context;
 
 pub use crate::named::Axes;
 
@@ -24,8 +25,20 @@ const EPSILON: f64 = 1e-7;
 /// let by_closure = Dense::new(30).kernel_constraint(|w: &Tensor| w.clip(-1.0, 1.0));
 /// ```
 pub trait Constraint: Send + Sync {
-    /// The value that replaces `x`, of the same shape.
-    fn project(&self, x: &Tensor) -> Tensor;
+    /// The value that replaces `x`, of the same shape. A type of yours has this, or [`project_in`](Self::project_in) if it takes a
+    /// context.
+    #[track_caller]
+    fn project(&self, x: &Tensor) -> Tensor {
+        named::without_context::<Self>("constraint", "project_in(&x, cx)", x)
+    }
+
+    /// The value that replaces `x` where there is a context, as in optimizers: it may draw random numbers and apply layers. As
+    /// [`project`](Self::project) unless it says so.
+    #[track_caller]
+    fn project_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        let _ = cx;
+        self.project(x)
+    }
 
     /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
     /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
@@ -131,11 +144,72 @@ impl Constraint for &'static str {
     }
 }
 
+/// What stands where a constraint is asked for: a value, its name, or a closure, which may take a context after the tensor.
+///
+/// `K` is one of [`kinds`] and is found by the compiler.
+///
+/// ```
+/// use endo::prelude::*;
+/// let limit = Variable::new("limit", 1.0_f32).frozen();
+/// let layer = Dense::new(30).kernel_constraint(move |w: &Tensor, cx: &mut Context| {
+///     let limit = cx.read(&limit);
+///     w.minimum(&limit).maximum(-limit)
+/// });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no constraint",
+    note = "a constraint is a value that implements `Constraint`, a name such as \"non_neg\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`"
+)]
+pub trait IntoConstraint<K> {
+    /// The constraint.
+    fn into_constraint(self) -> Arc<dyn Constraint>;
+}
+
+impl<T: Constraint + 'static> IntoConstraint<kinds::Value> for T {
+    fn into_constraint(self) -> Arc<dyn Constraint> {
+        Arc::new(self)
+    }
+}
+
+/// A name that a program has read; a wrong one is reported where the constraint is first used.
+impl IntoConstraint<kinds::Name> for String {
+    fn into_constraint(self) -> Arc<dyn Constraint> {
+        get(&self).unwrap_or_else(|error| {
+            Arc::new(move |x: &Tensor| {
+                x.trace().record(error.clone());
+                x.clone()
+            })
+        })
+    }
+}
+
+impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoConstraint<kinds::WithContext> for F {
+    fn into_constraint(self) -> Arc<dyn Constraint> {
+        Arc::new(WithContext(self))
+    }
+}
+
+impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync> Constraint for WithContext<F> {
+    #[track_caller]
+    fn project_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        (self.0)(x, cx)
+    }
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+}
+
 /// What [`get`] returns.
 impl<C: Constraint + ?Sized> Constraint for Arc<C> {
     #[track_caller]
     fn project(&self, x: &Tensor) -> Tensor {
         (**self).project(x)
+    }
+
+    #[track_caller]
+    fn project_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        (**self).project_in(x, cx)
     }
 
     fn name(&self) -> Option<String> {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, named, words};
+use crate::named::{self, Hyperparameters, Named, WithContext, kinds, named, words};
+use crate::trace::Context;
 
 /// A penalty on a tensor.
 ///
@@ -20,8 +21,19 @@ use crate::named::{self, Hyperparameters, Named, named, words};
 /// let by_closure = Dense::new(30).kernel_regularizer(|w: &Tensor| 0.01 * w.square().square().sum());
 /// ```
 pub trait Regularizer: Send + Sync {
-    /// The penalty, a scalar.
-    fn penalty(&self, x: &Tensor) -> Tensor;
+    /// The penalty, a scalar. A type of yours has this, or [`penalty_in`](Self::penalty_in) if it takes a context.
+    #[track_caller]
+    fn penalty(&self, x: &Tensor) -> Tensor {
+        named::without_context::<Self>("regularizer", "penalty_in(&x, cx)", x)
+    }
+
+    /// The penalty where there is a context, as in layers: it may draw random numbers and apply layers. As
+    /// [`penalty`](Self::penalty) unless it says so.
+    #[track_caller]
+    fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        let _ = cx;
+        self.penalty(x)
+    }
 
     /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
     /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
@@ -151,11 +163,66 @@ impl Regularizer for &'static str {
     }
 }
 
+/// What stands where a regularizer is asked for: a value, its name, or a closure, which may take a context after the tensor.
+///
+/// `K` is one of [`kinds`] and is found by the compiler.
+///
+/// ```
+/// use endo::prelude::*;
+/// // Weights are kept small where they happen to be drawn.
+/// let layer = Dense::new(30).kernel_regularizer(|w: &Tensor, cx: &mut Context| {
+///     0.01 * (w.square() * cx.random().bernoulli(w.shape(), 0.5)).sum()
+/// });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no regularizer",
+    note = "a regularizer is a value that implements `Regularizer`, a name such as \"l2(0.01)\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`"
+)]
+pub trait IntoRegularizer<K> {
+    /// The regularizer.
+    fn into_regularizer(self) -> Arc<dyn Regularizer>;
+}
+
+impl<T: Regularizer + 'static> IntoRegularizer<kinds::Value> for T {
+    fn into_regularizer(self) -> Arc<dyn Regularizer> {
+        Arc::new(self)
+    }
+}
+
+/// A name that a program has read; a wrong one is reported where the regularizer is first used.
+impl IntoRegularizer<kinds::Name> for String {
+    fn into_regularizer(self) -> Arc<dyn Regularizer> {
+        get(&self).unwrap_or_else(|error| Arc::new(move |x: &Tensor| x.fail(error.clone(), (), Location::caller())))
+    }
+}
+
+impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoRegularizer<kinds::WithContext> for F {
+    fn into_regularizer(self) -> Arc<dyn Regularizer> {
+        Arc::new(WithContext(self))
+    }
+}
+
+impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync> Regularizer for WithContext<F> {
+    #[track_caller]
+    fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        (self.0)(x, cx)
+    }
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+}
+
 /// What [`get`] returns.
 impl<R: Regularizer + ?Sized> Regularizer for Arc<R> {
     #[track_caller]
     fn penalty(&self, x: &Tensor) -> Tensor {
         (**self).penalty(x)
+    }
+
+    #[track_caller]
+    fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        (**self).penalty_in(x, cx)
     }
 
     fn name(&self) -> Option<String> {

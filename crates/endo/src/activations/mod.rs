@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named};
+use crate::layers::Layer;
+use crate::named::{self, Hyperparameters, Named, kinds};
+use crate::trace::Context;
 
 pub use crate::named::Axes;
 pub use normalized::*;
@@ -38,8 +40,19 @@ pub use smooth::*;
 /// assert_eq!(activate(|x: &Tensor| x * 3.0), -6.0);
 /// ```
 pub trait ActivationFunction: Send + Sync {
-    /// The function's value.
-    fn call(&self, x: &Tensor) -> Tensor;
+    /// The function's value. A type of yours has this, or [`call_in`](Self::call_in) if it takes a context.
+    #[track_caller]
+    fn call(&self, x: &Tensor) -> Tensor {
+        named::without_context::<Self>("activation", "call_in(&x, cx)", x)
+    }
+
+    /// The function's value where there is a context, as in layers: it may draw random numbers and apply layers. As
+    /// [`call`](Self::call) unless it says so.
+    #[track_caller]
+    fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        let _ = cx;
+        self.call(x)
+    }
 
     /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
     /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
@@ -103,11 +116,72 @@ impl ActivationFunction for &'static str {
     }
 }
 
+/// What stands where an activation is asked for: a value, its name, or a closure, which may take a context after the tensor.
+///
+/// `K` is one of [`kinds`] and is found by the compiler.
+///
+/// ```
+/// use endo::prelude::*;
+/// let learnt = Dense::new(30).activation(PRelu::new());
+/// let noisy = Dense::new(30).activation(|x: &Tensor, cx: &mut Context| x.relu() + cx.random().normal(x.shape(), 0.0, 0.1));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no activation",
+    note = "an activation is a value that implements `ActivationFunction`, a name such as \"relu\", a layer, or a closure `|x: &Tensor| ..` or `|x: &Tensor, cx: &mut Context| ..`"
+)]
+pub trait IntoActivation<K> {
+    /// The activation.
+    fn into_activation(self) -> Arc<dyn ActivationFunction>;
+}
+
+impl<T: ActivationFunction + 'static> IntoActivation<kinds::Value> for T {
+    fn into_activation(self) -> Arc<dyn ActivationFunction> {
+        Arc::new(self)
+    }
+}
+
+/// A name that a program has read; a wrong one is reported where the activation is first used.
+impl IntoActivation<kinds::Name> for String {
+    fn into_activation(self) -> Arc<dyn ActivationFunction> {
+        get(&self).unwrap_or_else(|error| {
+            Arc::new(move |x: &Tensor| {
+                x.trace().record(error.clone());
+                x.clone()
+            })
+        })
+    }
+}
+
+/// A layer whose outputs have the shape of its inputs, as a closure that takes a context is.
+impl<L: Layer + 'static> IntoActivation<kinds::OfLayer> for L {
+    fn into_activation(self) -> Arc<dyn ActivationFunction> {
+        Arc::new(OfLayer(self))
+    }
+}
+
+struct OfLayer<L>(L);
+
+impl<L: Layer> ActivationFunction for OfLayer<L> {
+    #[track_caller]
+    fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        self.0.apply(x, cx)
+    }
+
+    fn name(&self) -> Option<String> {
+        None
+    }
+}
+
 /// What [`get`] returns.
 impl<A: ActivationFunction + ?Sized> ActivationFunction for Arc<A> {
     #[track_caller]
     fn call(&self, x: &Tensor) -> Tensor {
         (**self).call(x)
+    }
+
+    #[track_caller]
+    fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        (**self).call_in(x, cx)
     }
 
     fn name(&self) -> Option<String> {

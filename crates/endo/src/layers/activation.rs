@@ -2,7 +2,9 @@
 //!
 //! In: any tensor. Out: the activation of it, of the same shape.
 
-use crate::activations::ActivationFunction;
+use std::sync::Arc;
+
+use crate::activations::{ActivationFunction, IntoActivation};
 use crate::graph::Tensor;
 use crate::named::Hyperparameters;
 use crate::regularizers::Regularizer;
@@ -23,14 +25,14 @@ use super::options::{activity_option, name_option};
 /// ```
 pub struct Activation {
     name: Option<String>,
-    activation: Box<dyn ActivationFunction>,
-    activity_regularizer: Option<Box<dyn Regularizer>>,
+    activation: Arc<dyn ActivationFunction>,
+    activity_regularizer: Option<Arc<dyn Regularizer>>,
 }
 
 impl Activation {
     /// The layer of an activation.
-    pub fn new(activation: impl ActivationFunction + 'static) -> Self {
-        Self { name: None, activation: Box::new(activation), activity_regularizer: None }
+    pub fn new<K>(activation: impl IntoActivation<K>) -> Self {
+        Self { name: None, activation: activation.into_activation(), activity_regularizer: None }
     }
 
     activity_option! {}
@@ -40,7 +42,7 @@ impl Activation {
 impl Layer for Activation {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let outputs = self.activation.call(inputs);
+        let outputs = self.activation.call_in(inputs, cx);
         if let Some(regularizer) = &self.activity_regularizer {
             cx.add_activity_loss(&**regularizer, &outputs);
         }

@@ -3,8 +3,9 @@
 //! In: `[.., features]`. Out: `[.., units]`, by a matrix product, a bias and an activation; weights `kernel` and `bias`.
 
 use std::panic::Location;
+use std::sync::Arc;
 
-use crate::activations::ActivationFunction;
+use crate::activations::{ActivationFunction, IntoActivation};
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
@@ -34,12 +35,12 @@ pub struct Dense {
     name: Option<String>,
     units: usize,
     use_bias: bool,
-    activation: Option<Box<dyn ActivationFunction>>,
+    activation: Option<Arc<dyn ActivationFunction>>,
     kernel: Weight,
     bias: Weight,
     kernel_initializer: Box<dyn Initializer>,
     bias_initializer: Box<dyn Initializer>,
-    activity_regularizer: Option<Box<dyn Regularizer>>,
+    activity_regularizer: Option<Arc<dyn Regularizer>>,
 }
 
 impl Dense {
@@ -60,8 +61,8 @@ impl Dense {
 
     /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless set.
     #[must_use]
-    pub fn activation(mut self, activation: impl ActivationFunction + 'static) -> Self {
-        self.activation = Some(Box::new(activation));
+    pub fn activation<K>(mut self, activation: impl IntoActivation<K>) -> Self {
+        self.activation = Some(activation.into_activation());
         self
     }
 
@@ -124,7 +125,7 @@ impl Layer for Dense {
             outputs = outputs + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
         }
         if let Some(activation) = &self.activation {
-            outputs = activation.call(&outputs);
+            outputs = activation.call_in(&outputs, cx);
         }
         if let Some(regularizer) = &self.activity_regularizer {
             cx.add_activity_loss(&**regularizer, &outputs);

@@ -20,7 +20,7 @@ macro_rules! weight_options {
         $(
             #[doc = concat!("A penalty on `", stringify!($weight), "`, added to the loss.")]
             #[must_use]
-            pub fn $regularizer(mut self, regularizer: impl $crate::regularizers::Regularizer + 'static) -> Self {
+            pub fn $regularizer<K>(mut self, regularizer: impl $crate::regularizers::IntoRegularizer<K>) -> Self {
                 self.$weight = self.$weight.regularizer(regularizer);
                 self
             }
@@ -28,7 +28,7 @@ macro_rules! weight_options {
             $(
                 #[doc = concat!("A projection of `", stringify!($weight), "` after every update.")]
                 #[must_use]
-                pub fn $constraint(mut self, constraint: impl $crate::constraints::Constraint + 'static) -> Self {
+                pub fn $constraint<K>(mut self, constraint: impl $crate::constraints::IntoConstraint<K>) -> Self {
                     self.$weight = self.$weight.constraint(constraint);
                     self
                 }
@@ -42,8 +42,8 @@ macro_rules! activity_option {
     () => {
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
         #[must_use]
-        pub fn activity_regularizer(mut self, regularizer: impl $crate::regularizers::Regularizer + 'static) -> Self {
-            self.activity_regularizer = Some(Box::new(regularizer));
+        pub fn activity_regularizer<K>(mut self, regularizer: impl $crate::regularizers::IntoRegularizer<K>) -> Self {
+            self.activity_regularizer = Some(regularizer.into_regularizer());
             self
         }
     };

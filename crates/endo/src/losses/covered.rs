@@ -6,10 +6,11 @@
 use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::named::Axes;
+use crate::trace::Context;
 
 use super::{Loss, Reduction, align};
 
-/// The loss of a batch, as [`Loss::apply`], with a mask of the predictions besides that of the loss.
+/// The loss of a batch, as [`Loss::apply`], with a mask of the predictions besides that of the loss, and the context that it may take.
 #[track_caller]
 pub(crate) fn value_of(
     loss: &(impl Loss + ?Sized),
@@ -18,11 +19,15 @@ pub(crate) fn value_of(
     sample_weight: Option<&Tensor>,
     mask: Option<&Tensor>,
     reduction: Reduction,
+    cx: Option<&mut Context>,
 ) -> Tensor {
     let (y_true, y_pred) = align(y_true, y_pred);
     let axes = loss.hyperparameters().get::<Axes>("axis").unwrap_or(Axes::One(-1));
     let (y_true, y_pred) = without_covered(&y_true, &y_pred, counted(sample_weight, mask).as_ref(), axes.as_slice());
-    let values = loss.call(&y_true, &y_pred);
+    let values = match cx {
+        Some(cx) => loss.call_in(&y_true, &y_pred, cx),
+        None => loss.call(&y_true, &y_pred),
+    };
     let mask = match (mask, loss.mask(&y_true, &values)) {
         (Some(mask), Some(other)) => Some(both(mask, &other)),
         (mask, other) => mask.cloned().or(other),
@@ -140,7 +145,7 @@ mod tests {
     fn with_slopes(loss: &dyn Loss, y_true: &Array, y_pred: &Array, weight: &Array, masked: bool) -> Vec<f64> {
         let mut f = Function::new(|[y_true, y_pred, weight], cx| {
             let (mask, weight) = if masked { (Some(weight.cast(DType::Bool)), None) } else { (None, Some(&weight)) };
-            let value = value_of(loss, &y_true, &y_pred, weight, mask.as_ref(), Reduction::Sum);
+            let value = value_of(loss, &y_true, &y_pred, weight, mask.as_ref(), Reduction::Sum, None);
             let slope = cx.gradients(&value, [&y_pred]).into_tensors().remove(0).expect("it depends on the predictions");
             [Tensor::concatenate(&[value.reshape([1]), slope.flatten().reshape([slope.shape().len()])], 0)]
         });
@@ -191,7 +196,7 @@ mod tests {
     #[test]
     fn what_counts_is_as_before_and_nan_in_it_is_nan() {
         let mut f = Function::new(|[y_true, y_pred, weight], _cx| {
-            [value_of(&crate::losses::MeanSquaredError, &y_true, &y_pred, Some(&weight), None, Reduction::SumOverBatchSize)]
+            [value_of(&crate::losses::MeanSquaredError, &y_true, &y_pred, Some(&weight), None, Reduction::SumOverBatchSize, None)]
         });
         let y_pred = Array::from([[1.0_f32], [2.0], [4.0]]);
         let mut of =

@@ -23,8 +23,9 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named};
+use crate::named::{self, Hyperparameters, Named, WithContext};
 use crate::shape::Shape;
+use crate::trace::Context;
 
 pub use binary::*;
 pub use categorical::*;
@@ -56,8 +57,21 @@ const EPSILON: f64 = 1e-7;
 /// model.compile(Sgd::new(0.1), Huber.delta(2.0).with_reduction(Reduction::Sum), [MeanAbsoluteError::new()]);
 /// ```
 pub trait Loss: Send + Sync {
-    /// One value per sample (and time step): `[batch]` or `[batch, t..]`.
-    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
+    /// One value per sample (and time step): `[batch]` or `[batch, t..]`. A type of yours has this, or [`call_in`](Self::call_in) if
+    /// it takes a context.
+    #[track_caller]
+    fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
+        let _ = y_true;
+        named::without_context::<Self>("loss", "apply_in(&y_true, &y_pred, None, cx)", y_pred)
+    }
+
+    /// The values where there is a context, as in a model's step: it may draw random numbers and apply layers. As
+    /// [`call`](Self::call) unless it says so.
+    #[track_caller]
+    fn call_in(&self, y_true: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
+        let _ = cx;
+        self.call(y_true, y_pred)
+    }
 
     /// What reports call it: Keras's name of the function.
     fn name(&self) -> &str {
@@ -102,7 +116,13 @@ pub trait Loss: Send + Sync {
     /// ```
     #[track_caller]
     fn apply(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Tensor {
-        covered::value_of(self, y_true, y_pred, sample_weight, None, self.reduction())
+        covered::value_of(self, y_true, y_pred, sample_weight, None, self.reduction(), None)
+    }
+
+    /// As [`apply`](Self::apply), of a loss that may take a context.
+    #[track_caller]
+    fn apply_in(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) -> Tensor {
+        covered::value_of(self, y_true, y_pred, sample_weight, None, self.reduction(), Some(cx))
     }
 
     /// The same loss with another reduction.
@@ -121,11 +141,24 @@ impl<F: Fn(&Tensor, &Tensor) -> Tensor + Send + Sync> Loss for F {
     }
 }
 
+/// A closure that takes a context besides.
+impl<F: Fn(&Tensor, &Tensor, &mut Context) -> Tensor + Send + Sync> Loss for WithContext<F> {
+    #[track_caller]
+    fn call_in(&self, y_true: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
+        (self.0)(y_true, y_pred, cx)
+    }
+}
+
 /// What [`get`] returns.
 impl Loss for Arc<dyn Loss> {
     #[track_caller]
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         (**self).call(y_true, y_pred)
+    }
+
+    #[track_caller]
+    fn call_in(&self, y_true: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
+        (**self).call_in(y_true, y_pred, cx)
     }
 
     fn name(&self) -> &str {
@@ -167,6 +200,11 @@ impl<L: Loss> Loss for Reduced<L> {
     #[track_caller]
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         self.loss.call(y_true, y_pred)
+    }
+
+    #[track_caller]
+    fn call_in(&self, y_true: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
+        self.loss.call_in(y_true, y_pred, cx)
     }
 
     fn name(&self) -> &str {

@@ -4,25 +4,12 @@
 
 use std::sync::Arc;
 
+use crate::graph::Tensor;
 use crate::losses::Loss;
+use crate::named::{WithContext, kinds};
+use crate::trace::Context;
 
 use super::{MeanMetricWrapper, Metric, get};
-
-/// Which of the ways to say a metric a type is, so that each type has one: found by the compiler, never written.
-pub mod kinds {
-    /// A metric.
-    pub struct Value;
-    /// A metric behind an `Arc`.
-    pub struct Shared;
-    /// A loss, whose mean is the metric.
-    pub struct OfLoss;
-    /// A name.
-    pub struct Name;
-    /// Metrics of one kind.
-    pub struct List<K>(std::marker::PhantomData<K>);
-    /// A list for each output.
-    pub struct PerOutput<K>(std::marker::PhantomData<K>);
-}
 
 /// Anything that becomes a metric when a model is compiled: a metric (a clone of one whose clones share their totals can be read
 /// later, and so can `model.metric(name)`), an `Arc` of one, a loss (its mean over the epoch), or a name that [`get`] knows.
@@ -64,6 +51,12 @@ impl IntoMetric<kinds::Shared> for Arc<dyn Metric> {
 impl<L: Loss + 'static> IntoMetric<kinds::OfLoss> for L {
     fn into_metric(self) -> Arc<dyn Metric> {
         Arc::new(MeanMetricWrapper::new(self))
+    }
+}
+
+impl<F: Fn(&Tensor, &Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoMetric<kinds::WithContext> for F {
+    fn into_metric(self) -> Arc<dyn Metric> {
+        Arc::new(MeanMetricWrapper::new(WithContext(self)))
     }
 }
 

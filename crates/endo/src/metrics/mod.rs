@@ -31,6 +31,7 @@ use crate::shape::Shape;
 use crate::trace::{Context, HeldMetric, evaluate_now};
 use crate::variable::Variable;
 
+pub use crate::named::kinds;
 pub use accuracy::{
     Accuracy, AccuracyByShape, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy, accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy,
@@ -42,7 +43,7 @@ pub use correlation::{
 };
 pub use counts::{FalseNegatives, FalsePositives, Precision, Recall, Thresholds, TrueNegatives, TruePositives};
 pub use f_score::{Averaging, F1Score, FBetaScore};
-pub use into::{IntoMetric, IntoMetrics, kinds};
+pub use into::{IntoMetric, IntoMetrics};
 pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
 pub use mean::{Mean, MeanMetricWrapper, Sum};
 pub use names::{get, names};

@@ -21,11 +21,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// Chooses how to train: the optimizer (a value or a name), the loss (one, or one for each output, as values or names; `()`
     /// for none: a model can train on its internal terms alone), and metrics (an array, a tuple of several kinds, one of these
     /// for each output, or `()`).
-    pub fn compile<K>(
+    pub fn compile<L, M>(
         &mut self,
         optimizer: impl IntoOptimizer,
-        loss: impl IntoLosses,
-        metrics: impl IntoMetrics<K>,
+        loss: impl IntoLosses<L>,
+        metrics: impl IntoMetrics<M>,
     ) -> &mut Self {
         let compiled = |optimizer| Compiled::new(optimizer, loss.into_losses(), metrics.into_metrics());
         self.steps.compile(optimizer.into_optimizer().map(compiled));

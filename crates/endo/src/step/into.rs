@@ -7,7 +7,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::losses::{self, Loss};
+use crate::named::{WithContext, kinds};
 use crate::optimizers::{self, Optimizer};
+use crate::trace::Context;
 
 use super::outputs::{Output, OutputLosses};
 
@@ -51,23 +53,47 @@ impl IntoOptimizer for () {
     }
 }
 
-/// A loss as it stands in `compile`: a value, or Keras's name for one; a wrong name is an error at the first step.
+/// A loss as it stands in `compile`: a value, Keras's name for one, or a closure of targets and predictions, which may take a context
+/// after them. A wrong name is an error at the first step.
+///
+/// `K` is one of [`kinds`] and is found by the compiler.
+///
+/// ```
+/// use endo::prelude::*;
+/// // Predictions are compared by what a net makes of them, whose weights stay as they are.
+/// let features = std::sync::Arc::new(Dense::new(8).activation("tanh"));
+/// let mut model = Model::new(Dense::new(2));
+/// model.compile("sgd", move |y_true: &Tensor, y_pred: &Tensor, cx: &mut Context| {
+///     (features.apply(y_true, cx) - features.apply(y_pred, cx)).square().mean_axes(-1)
+/// }, ());
+/// # let data = Dataset::new([[1.0_f32], [2.0]], [[1.0_f32, 0.0], [0.0, 1.0]])?;
+/// # assert!(model.fit(&data, Fit::epochs(1))?.last("loss").unwrap() > 0.0);
+/// # assert_eq!(model.weights().len(), 2);
+/// # Ok::<(), Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
-    note = "a loss is a value that implements `Loss`, a closure of two tensors, or a name such as \"mse\""
+    note = "a loss is a value that implements `Loss`, a name such as \"mse\", or a closure `|y_true: &Tensor, y_pred: &Tensor| ..`, which may \
+            take a `cx: &mut Context` after them"
 )]
-pub trait IntoLoss {
+pub trait IntoLoss<K> {
     /// The loss.
     fn into_loss(self) -> Arc<dyn Loss>;
 }
 
-impl<L: Loss + 'static> IntoLoss for L {
+impl<L: Loss + 'static> IntoLoss<kinds::Value> for L {
     fn into_loss(self) -> Arc<dyn Loss> {
         Arc::new(self)
     }
 }
 
-impl IntoLoss for &str {
+impl<F: Fn(&Tensor, &Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoLoss<kinds::WithContext> for F {
+    fn into_loss(self) -> Arc<dyn Loss> {
+        Arc::new(WithContext(self))
+    }
+}
+
+impl IntoLoss<kinds::Name> for &str {
     fn into_loss(self) -> Arc<dyn Loss> {
         losses::get(self).unwrap_or_else(|error| {
             Arc::new(move |_: &Tensor, y_pred: &Tensor| {
@@ -78,42 +104,48 @@ impl IntoLoss for &str {
     }
 }
 
+impl IntoLoss<kinds::Name> for String {
+    fn into_loss(self) -> Arc<dyn Loss> {
+        self.as_str().into_loss()
+    }
+}
+
 /// The losses of one output: a loss, several in an array or vector, whose sum is trained on, or `()` for none; with the name of the
 /// output before it in a pair: `("price", "mse")`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no loss of an output",
     note = "give a loss or its name, an array of several, `()` for none, or a pair of an output's name and one of these"
 )]
-pub trait IntoOutputLosses {
+pub trait IntoOutputLosses<K> {
     /// The losses.
     fn into_output_losses(self) -> OutputLosses;
 }
 
-impl<L: IntoLoss> IntoOutputLosses for L {
+impl<K, L: IntoLoss<K>> IntoOutputLosses<kinds::One<K>> for L {
     fn into_output_losses(self) -> OutputLosses {
         OutputLosses { output: None, losses: vec![self.into_loss()] }
     }
 }
 
-impl IntoOutputLosses for () {
+impl IntoOutputLosses<()> for () {
     fn into_output_losses(self) -> OutputLosses {
         OutputLosses { output: None, losses: Vec::new() }
     }
 }
 
-impl<L: IntoLoss, const N: usize> IntoOutputLosses for [L; N] {
+impl<K, L: IntoLoss<K>, const N: usize> IntoOutputLosses<kinds::List<K>> for [L; N] {
     fn into_output_losses(self) -> OutputLosses {
-        OutputLosses { output: None, losses: self.into_iter().map(IntoLoss::into_loss).collect() }
+        OutputLosses { output: None, losses: self.into_iter().map(L::into_loss).collect() }
     }
 }
 
-impl<L: IntoLoss> IntoOutputLosses for Vec<L> {
+impl<K, L: IntoLoss<K>> IntoOutputLosses<kinds::List<K>> for Vec<L> {
     fn into_output_losses(self) -> OutputLosses {
-        OutputLosses { output: None, losses: self.into_iter().map(IntoLoss::into_loss).collect() }
+        OutputLosses { output: None, losses: self.into_iter().map(L::into_loss).collect() }
     }
 }
 
-impl<L: IntoOutputLosses> IntoOutputLosses for (&str, L) {
+impl<K, L: IntoOutputLosses<K>> IntoOutputLosses<kinds::AtOutput<K>> for (&str, L) {
     fn into_output_losses(self) -> OutputLosses {
         let (output, losses) = self;
         OutputLosses { output: Some(output.into()), ..losses.into_output_losses() }
@@ -141,39 +173,39 @@ impl<L: IntoOutputLosses> IntoOutputLosses for (&str, L) {
     message = "`{Self}` is neither a loss nor a list of losses",
     note = "give a loss, an array or tuple of losses and names, pairs of an output's name and its loss, or `()`"
 )]
-pub trait IntoLosses {
+pub trait IntoLosses<K> {
     /// The losses in order.
     fn into_losses(self) -> Vec<OutputLosses>;
 }
 
-impl<L: IntoLoss> IntoLosses for L {
+impl<K, L: IntoLoss<K>> IntoLosses<kinds::One<K>> for L {
     fn into_losses(self) -> Vec<OutputLosses> {
         vec![self.into_output_losses()]
     }
 }
 
-impl IntoLosses for () {
+impl IntoLosses<()> for () {
     fn into_losses(self) -> Vec<OutputLosses> {
         Vec::new()
     }
 }
 
-impl<L: IntoOutputLosses, const N: usize> IntoLosses for [L; N] {
+impl<K, L: IntoOutputLosses<K>, const N: usize> IntoLosses<kinds::List<K>> for [L; N] {
     fn into_losses(self) -> Vec<OutputLosses> {
-        self.into_iter().map(IntoOutputLosses::into_output_losses).collect()
+        self.into_iter().map(L::into_output_losses).collect()
     }
 }
 
-impl<L: IntoOutputLosses> IntoLosses for Vec<L> {
+impl<K, L: IntoOutputLosses<K>> IntoLosses<kinds::List<K>> for Vec<L> {
     fn into_losses(self) -> Vec<OutputLosses> {
-        self.into_iter().map(IntoOutputLosses::into_output_losses).collect()
+        self.into_iter().map(L::into_output_losses).collect()
     }
 }
 
 macro_rules! tuples {
-    ($(($($Loss:ident $loss:ident),+))+) => {
+    ($(($($Loss:ident $Kind:ident $loss:ident),+))+) => {
         $(
-            impl<$($Loss: IntoOutputLosses),+> IntoLosses for ($($Loss,)+) {
+            impl<$($Kind, $Loss: IntoOutputLosses<$Kind>),+> IntoLosses<($($Kind,)+)> for ($($Loss,)+) {
                 fn into_losses(self) -> Vec<OutputLosses> {
                     let ($($loss,)+) = self;
                     vec![$($loss.into_output_losses()),+]
@@ -184,13 +216,13 @@ macro_rules! tuples {
 }
 
 tuples! {
-    (A a, B b)
-    (A a, B b, C c)
-    (A a, B b, C c, D d)
-    (A a, B b, C c, D d, E e)
-    (A a, B b, C c, D d, E e, F f)
-    (A a, B b, C c, D d, E e, F f, G g)
-    (A a, B b, C c, D d, E e, F f, G g, H h)
+    (A KA a, B KB b)
+    (A KA a, B KB b, C KC c)
+    (A KA a, B KB b, C KC c, D KD d)
+    (A KA a, B KB b, C KC c, D KD d, E KE e)
+    (A KA a, B KB b, C KC c, D KD d, E KE e, F KF f)
+    (A KA a, B KB b, C KC c, D KD d, E KE e, F KF f, G KG g)
+    (A KA a, B KB b, C KC c, D KD d, E KE e, F KF f, G KG g, H KH h)
 }
 
 /// A factor of a loss: for the loss at the same position, or for the output of a name.

@@ -144,7 +144,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 other => other,
             };
             let mask = cx.mask(outputs[output]);
-            let value = covered::value_of(&**loss, &targets[place], outputs[output], weight, mask.as_ref(), reduction);
+            let value = covered::value_of(&**loss, &targets[place], outputs[output], weight, mask.as_ref(), reduction, Some(cx));
             if outputs.len() > 1 {
                 compiled_terms.extras.push((format!("{name}_loss"), value.clone()));
             }

@@ -127,7 +127,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 mod tests {
     use crate::prelude::*;
 
-    fn fitted(loss: impl super::super::IntoLosses, labels: [i32; 3]) -> Result<()> {
+    fn fitted<K>(loss: impl super::super::IntoLosses<K>, labels: [i32; 3]) -> Result<()> {
         let mut model = Model::new(Dense::new(3).activation("softmax"));
         model.compile(Sgd::new(0.1), loss, ());
         let data = Dataset::new(Array::zeros([3, 2], DType::F32), labels)?;

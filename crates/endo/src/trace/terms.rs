@@ -155,7 +155,7 @@ impl Context {
     /// Adds the penalty of a layer's output, divided by the size of its first axis.
     #[track_caller]
     pub fn add_activity_loss(&mut self, regularizer: &dyn Regularizer, output: &Tensor) {
-        let penalty = regularizer.penalty(output) / output.batch() as f64;
+        let penalty = regularizer.penalty_in(output, self) / output.batch() as f64;
         self.add_loss("activity", penalty);
     }
 
@@ -293,13 +293,13 @@ impl Context {
 
     /// The penalty of a weight, made at first use; none of one that has no regularizer or is frozen.
     fn penalty(&mut self, index: usize, site: &'static Location<'static>) -> Option<Tensor> {
-        let used = &mut self.weights[index];
-        let regularizer = used.regularizer.as_ref().filter(|_| used.variable.is_trainable())?;
-        let penalty = used.penalty.get_or_insert_with(|| {
+        let used = &self.weights[index];
+        let regularizer = used.regularizer.clone().filter(|_| used.variable.is_trainable())?;
+        if used.penalty.is_none() {
             let value = self.trace.first_read(&used.variable).unwrap_or_else(|| self.trace.read(&used.variable, site));
-            regularizer.penalty(&value)
-        });
-        Some(penalty.clone())
+            self.weights[index].penalty = Some(regularizer.penalty_in(&value, self));
+        }
+        self.weights[index].penalty.clone()
     }
 
     /// Where the context is now, to find later what was added since.

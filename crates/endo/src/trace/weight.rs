@@ -8,14 +8,14 @@ use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 
 use crate::array::Array;
-use crate::constraints::Constraint;
+use crate::constraints::{Constraint, IntoConstraint};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{Borrowed, Initializer};
 use crate::named::Hyperparameters;
 use crate::random::Random;
-use crate::regularizers::Regularizer;
+use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::Shape;
 use crate::spelling;
 use crate::variable::Variable;
@@ -87,15 +87,15 @@ impl Weight {
 
     /// Adds a penalty on its value to the loss.
     #[must_use]
-    pub fn regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-        self.regularizer = Some(Arc::new(regularizer));
+    pub fn regularizer<K>(mut self, regularizer: impl IntoRegularizer<K>) -> Self {
+        self.regularizer = Some(regularizer.into_regularizer());
         self
     }
 
     /// Projects its value after every update.
     #[must_use]
-    pub fn constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-        self.constraint = Some(Arc::new(constraint));
+    pub fn constraint<K>(mut self, constraint: impl IntoConstraint<K>) -> Self {
+        self.constraint = Some(constraint.into_constraint());
         self
     }
 

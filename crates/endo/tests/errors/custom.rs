@@ -109,7 +109,12 @@ fn a_place_or_a_hyperparameter_that_is_not_in_the_file() {
 }
 
 /// A model of three classes, and what it says of targets.
-fn classes(loss: impl endo::model::IntoLosses, metric: &'static str, y: impl Into<Array>, activation: &'static str) -> Model {
+fn classes<K>(
+    loss: impl endo::model::IntoLosses<K>,
+    metric: &'static str,
+    y: impl Into<Array>,
+    activation: &'static str,
+) -> Model {
     let y = y.into();
     let mut model = Model::new(Dense::new(3).activation(activation));
     model.compile("sgd", loss, [metric]).build([2, 2]).unwrap();

@@ -6,12 +6,12 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::constraints::Constraint;
+use crate::constraints::{Constraint, IntoConstraint};
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
 use crate::named::Hyperparameters;
-use crate::regularizers::Regularizer;
+use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
@@ -127,8 +127,8 @@ macro_rules! multi_head {
 
                 /// A penalty on each kernel, added to the loss.
                 #[must_use]
-                pub fn kernel_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-                    let shared: Arc<dyn Regularizer> = Arc::new(regularizer);
+                pub fn kernel_regularizer<K>(mut self, regularizer: impl IntoRegularizer<K>) -> Self {
+                    let shared: Arc<dyn Regularizer> = regularizer.into_regularizer();
                     self.projections = self.projections.map(|Projection { kernel, bias }| {
                         Projection { kernel: kernel.regularizer(shared.clone()), bias }
                     });
@@ -137,8 +137,8 @@ macro_rules! multi_head {
 
                 /// A penalty on each bias, added to the loss.
                 #[must_use]
-                pub fn bias_regularizer(mut self, regularizer: impl Regularizer + 'static) -> Self {
-                    let shared: Arc<dyn Regularizer> = Arc::new(regularizer);
+                pub fn bias_regularizer<K>(mut self, regularizer: impl IntoRegularizer<K>) -> Self {
+                    let shared: Arc<dyn Regularizer> = regularizer.into_regularizer();
                     self.projections = self.projections.map(|Projection { kernel, bias }| {
                         Projection { kernel, bias: bias.regularizer(shared.clone()) }
                     });
@@ -147,8 +147,8 @@ macro_rules! multi_head {
 
                 /// A projection of each kernel after every update.
                 #[must_use]
-                pub fn kernel_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-                    let shared: Arc<dyn Constraint> = Arc::new(constraint);
+                pub fn kernel_constraint<K>(mut self, constraint: impl IntoConstraint<K>) -> Self {
+                    let shared: Arc<dyn Constraint> = constraint.into_constraint();
                     self.projections = self.projections.map(|Projection { kernel, bias }| {
                         Projection { kernel: kernel.constraint(shared.clone()), bias }
                     });
@@ -157,8 +157,8 @@ macro_rules! multi_head {
 
                 /// A projection of each bias after every update.
                 #[must_use]
-                pub fn bias_constraint(mut self, constraint: impl Constraint + 'static) -> Self {
-                    let shared: Arc<dyn Constraint> = Arc::new(constraint);
+                pub fn bias_constraint<K>(mut self, constraint: impl IntoConstraint<K>) -> Self {
+                    let shared: Arc<dyn Constraint> = constraint.into_constraint();
                     self.projections = self.projections.map(|Projection { kernel, bias }| {
                         Projection { kernel, bias: bias.constraint(shared.clone()) }
                     });

@@ -2,6 +2,8 @@
 //!
 //! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., channels * depth_multiplier]`, or filters of those.
 
+use std::sync::Arc;
+
 use crate::activations::ActivationFunction;
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
@@ -47,12 +49,12 @@ macro_rules! depthwise {
                 depth_multiplier: usize,
                 dilation_rate: [usize; $n],
                 use_bias: bool,
-                activation: Option<Box<dyn ActivationFunction>>,
+                activation: Option<Arc<dyn ActivationFunction>>,
                 kernel: Weight,
                 bias: Weight,
                 depthwise_initializer: Box<dyn Initializer>,
                 bias_initializer: Box<dyn Initializer>,
-                activity_regularizer: Option<Box<dyn Regularizer>>,
+                activity_regularizer: Option<Arc<dyn Regularizer>>,
             }
 
             impl $Name {
@@ -133,14 +135,14 @@ macro_rules! separable {
                 depth_multiplier: usize,
                 dilation_rate: [usize; $n],
                 use_bias: bool,
-                activation: Option<Box<dyn ActivationFunction>>,
+                activation: Option<Arc<dyn ActivationFunction>>,
                 depthwise_kernel: Weight,
                 pointwise_kernel: Weight,
                 bias: Weight,
                 depthwise_initializer: Box<dyn Initializer>,
                 pointwise_initializer: Box<dyn Initializer>,
                 bias_initializer: Box<dyn Initializer>,
-                activity_regularizer: Option<Box<dyn Regularizer>>,
+                activity_regularizer: Option<Arc<dyn Regularizer>>,
             }
 
             impl $Name {

@@ -6,6 +6,7 @@ mod depthwise;
 mod transposed;
 
 use std::panic::Location;
+use std::sync::Arc;
 
 use crate::activations::ActivationFunction;
 use crate::error::{Error, ErrorKind};
@@ -51,8 +52,8 @@ macro_rules! convolution_options {
 
         /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless set.
         #[must_use]
-        pub fn activation(mut self, activation: impl $crate::activations::ActivationFunction + 'static) -> Self {
-            self.activation = Some(Box::new(activation));
+        pub fn activation<K>(mut self, activation: impl $crate::activations::IntoActivation<K>) -> Self {
+            self.activation = Some(activation.into_activation());
             self
         }
 
@@ -82,7 +83,7 @@ macro_rules! convolution_options {
                 outputs = &outputs + self.bias.get(self, [outputs.features()], &*self.bias_initializer, cx);
             }
             if let Some(activation) = &self.activation {
-                outputs = activation.call(&outputs);
+                outputs = activation.call_in(&outputs, cx);
             }
             if let Some(regularizer) = &self.activity_regularizer {
                 cx.add_activity_loss(&**regularizer, &outputs);
@@ -153,12 +154,12 @@ macro_rules! convolutions {
                 dilation_rate: [usize; $n],
                 groups: usize,
                 use_bias: bool,
-                activation: Option<Box<dyn ActivationFunction>>,
+                activation: Option<Arc<dyn ActivationFunction>>,
                 kernel: Weight,
                 bias: Weight,
                 kernel_initializer: Box<dyn Initializer>,
                 bias_initializer: Box<dyn Initializer>,
-                activity_regularizer: Option<Box<dyn Regularizer>>,
+                activity_regularizer: Option<Arc<dyn Regularizer>>,
             }
 
             impl $Name {

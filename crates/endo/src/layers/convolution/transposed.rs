@@ -2,6 +2,8 @@
 //!
 //! In: `[batch, lengths.., channels]`. Out: `[batch, larger lengths.., filters]`, windows made by a kernel and added where they lie.
 
+use std::sync::Arc;
+
 use crate::activations::ActivationFunction;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
@@ -94,12 +96,12 @@ macro_rules! transposed {
                 output_padding: Option<[usize; $n]>,
                 dilation_rate: [usize; $n],
                 use_bias: bool,
-                activation: Option<Box<dyn ActivationFunction>>,
+                activation: Option<Arc<dyn ActivationFunction>>,
                 kernel: Weight,
                 bias: Weight,
                 kernel_initializer: Box<dyn Initializer>,
                 bias_initializer: Box<dyn Initializer>,
-                activity_regularizer: Option<Box<dyn Regularizer>>,
+                activity_regularizer: Option<Arc<dyn Regularizer>>,
             }
 
             impl $Name {

@@ -3,8 +3,9 @@
 //! In: `[batch, steps, features]`. Out: `[batch, units]`, or `[batch, steps, units]`.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::activations::{ActivationFunction, Sigmoid, Tanh};
+use crate::activations::{ActivationFunction, IntoActivation, Sigmoid, Tanh};
 use crate::graph::{Tensor, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Orthogonal, Zeros};
 use crate::named::Hyperparameters;
@@ -39,7 +40,7 @@ recurrent_layer! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     Gru {
-        recurrent_activation: Box<dyn ActivationFunction> = Box::new(Sigmoid),
+        recurrent_activation: Arc<dyn ActivationFunction> = Arc::new(Sigmoid),
         reset_after: bool = true
     } 1 (Tensor, Tensor)
 }
@@ -47,8 +48,8 @@ recurrent_layer! {
 impl<O> Gru<O> {
     /// What makes the gates. `Sigmoid` unless set.
     #[must_use]
-    pub fn recurrent_activation(mut self, activation: impl ActivationFunction + 'static) -> Self {
-        self.recurrent_activation = Box::new(activation);
+    pub fn recurrent_activation<K>(mut self, activation: impl IntoActivation<K>) -> Self {
+        self.recurrent_activation = activation.into_activation();
         self
     }
 
@@ -84,10 +85,10 @@ impl<O> Gru<O> {
         unrolled::unroll(self.passage, &projected, 3, mask, states, kernels, |x, states, recurrence| {
             let h = &states[0];
             let product = recurrence.product(0, h);
-            let gate = |gate: usize| self.recurrent_activation.call(&(&x[gate] + &product[gate]));
+            let mut gate = |gate: usize| self.recurrent_activation.call_in(&(&x[gate] + &product[gate]), cx);
             let (z, r) = (gate(0), gate(1));
             let inner = if self.reset_after { r * &product[2] } else { recurrence.product(1, &(r * h)).remove(0) };
-            let next = self.activation.call(&(&x[2] + inner));
+            let next = self.activation.call_in(&(&x[2] + inner), cx);
             vec![&z * h + (1.0 - &z) * next]
         })
     }

@@ -3,8 +3,9 @@
 //! In: `[batch, steps, features]`. Out: `[batch, units]`, or `[batch, steps, units]`.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::activations::{ActivationFunction, Sigmoid, Tanh};
+use crate::activations::{ActivationFunction, IntoActivation, Sigmoid, Tanh};
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
@@ -43,7 +44,7 @@ recurrent_layer! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     Lstm {
-        recurrent_activation: Box<dyn ActivationFunction> = Box::new(Sigmoid),
+        recurrent_activation: Arc<dyn ActivationFunction> = Arc::new(Sigmoid),
         unit_forget_bias: bool = true
     } 2 (Tensor, Tensor, Tensor)
 }
@@ -51,8 +52,8 @@ recurrent_layer! {
 impl<O> Lstm<O> {
     /// What makes the gates. `Sigmoid` unless set.
     #[must_use]
-    pub fn recurrent_activation(mut self, activation: impl ActivationFunction + 'static) -> Self {
-        self.recurrent_activation = Box::new(activation);
+    pub fn recurrent_activation<K>(mut self, activation: impl IntoActivation<K>) -> Self {
+        self.recurrent_activation = activation.into_activation();
         self
     }
 
@@ -76,10 +77,10 @@ impl<O> Lstm<O> {
         let kernels = vec![Kernel { kernel, bias: None, gates: 4 }];
         unrolled::unroll(self.passage, &projected, 4, mask, states, kernels, |x, states, recurrence| {
             let r = recurrence.product(0, &states[0]);
-            let gate = |gate: usize| self.recurrent_activation.call(&(&x[gate] + &r[gate]));
+            let mut gate = |gate: usize| self.recurrent_activation.call_in(&(&x[gate] + &r[gate]), cx);
             let (i, f, o) = (gate(0), gate(1), gate(3));
-            let c = f * &states[1] + i * self.activation.call(&(&x[2] + &r[2]));
-            vec![o * self.activation.call(&c), c]
+            let c = f * &states[1] + i * self.activation.call_in(&(&x[2] + &r[2]), cx);
+            vec![o * self.activation.call_in(&c, cx), c]
         })
     }
 

@@ -50,7 +50,7 @@ macro_rules! recurrent_layer {
         pub struct $Name<O = Tensor> {
             name: Option<String>,
             units: usize,
-            activation: Box<dyn ActivationFunction>,
+            activation: Arc<dyn ActivationFunction>,
             use_bias: bool,
             passage: Passage,
             kernel: Weight,
@@ -59,7 +59,7 @@ macro_rules! recurrent_layer {
             kernel_initializer: Box<dyn Initializer>,
             recurrent_initializer: Box<dyn Initializer>,
             bias_initializer: Box<dyn Initializer>,
-            activity_regularizer: Option<Box<dyn Regularizer>>,
+            activity_regularizer: Option<Arc<dyn Regularizer>>,
             $($own: $Own,)*
             outputs: PhantomData<fn() -> O>,
         }
@@ -70,7 +70,7 @@ macro_rules! recurrent_layer {
                 Self {
                     name: None,
                     units,
-                    activation: Box::new(Tanh),
+                    activation: Arc::new(Tanh),
                     use_bias: true,
                     passage: Passage::default(),
                     kernel: Weight::new("kernel"),
@@ -110,8 +110,8 @@ macro_rules! recurrent_layer {
         impl<O> $Name<O> {
             /// What is applied to what a step makes. `Tanh` unless set.
             #[must_use]
-            pub fn activation(mut self, activation: impl $crate::activations::ActivationFunction + 'static) -> Self {
-                self.activation = Box::new(activation);
+            pub fn activation<K>(mut self, activation: impl $crate::activations::IntoActivation<K>) -> Self {
+                self.activation = activation.into_activation();
                 self
             }
 

@@ -3,6 +3,7 @@
 //! In: `[batch, steps, features]`. Out: `[batch, units]`, or `[batch, steps, units]`.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, Tanh};
 use crate::graph::{Tensor, Tree};
@@ -47,7 +48,7 @@ impl<O> SimpleRnn<O> {
         }
         let kernels = vec![Kernel { kernel, bias: None, gates: 1 }];
         unrolled::unroll(self.passage, &projected, 1, mask, states, kernels, |x, states, recurrence| {
-            vec![self.activation.call(&(&x[0] + &recurrence.product(0, &states[0])[0]))]
+            vec![self.activation.call_in(&(&x[0] + &recurrence.product(0, &states[0])[0]), cx)]
         })
     }
 

@@ -87,7 +87,7 @@ pub fn unroll(
     mask: Option<&Tensor>,
     states: Vec<Tensor>,
     kernels: Vec<Kernel>,
-    step: impl Fn(&[Tensor], &[Tensor], &mut Recurrence) -> Vec<Tensor>,
+    mut step: impl FnMut(&[Tensor], &[Tensor], &mut Recurrence) -> Vec<Tensor>,
 ) -> Vec<Tensor> {
     let count = projected.batch();
     let products = kernels.iter().map(|_| Vec::new()).collect();
@@ -97,6 +97,7 @@ pub fn unroll(
     let own = |value: &Tensor| Tensor::custom_gradient(value, &[value], |dy| vec![dy.clone()]);
     let projected = &own(projected);
     let first: Vec<Tensor> = states.iter().map(own).collect();
+    let outside = first.iter().chain([projected]).map(|own| own.id().index() + 1).max().unwrap_or(0);
     let mut states = first.clone();
     let mut outputs: Vec<Tensor> = Vec::new();
     let mut seen: Vec<Vec<Tensor>> = vec![Vec::new(); count];
@@ -121,7 +122,7 @@ pub fn unroll(
     let kept = if passage.return_sequences { 0 } else { count - 1 };
     let after = if passage.return_state { &states[..] } else { &[] };
     let returned: Vec<Tensor> = outputs[kept..].iter().chain(after).cloned().collect();
-    let whole = differentiated(projected, first, seen, recurrence, Tensor::stack(&returned, 0));
+    let whole = differentiated(projected, first, seen, recurrence, Tensor::stack(&returned, 0), outside);
     let part = |position: usize| whole.slice(0, position..position + 1).reshape(&whole.shape()[1..]);
     let steps = outputs.len() - kept;
     let sequence = match passage.return_sequences {
@@ -132,7 +133,8 @@ pub fn unroll(
 }
 
 /// `value` with gradients taken at the gates of each step and joined at the end. By the rules of its operations alone, each step would
-/// put its share into an array for all steps and add up as many of those.
+/// put its share into an array for all steps and add up as many of those. The steps are the nodes from `outside` on; what else they take,
+/// such as the weights of an activation, has its gradient too.
 #[track_caller]
 fn differentiated(
     projected: &Tensor,
@@ -140,17 +142,21 @@ fn differentiated(
     seen: Vec<Vec<Tensor>>,
     recurrence: Recurrence,
     value: Tensor,
+    outside: usize,
 ) -> Tensor {
     let Recurrence { kernels, products } = recurrence;
     let weights = kernels.iter().map(|kernel| &kernel.kernel);
     let biases = kernels.iter().filter_map(|kernel| kernel.bias.as_ref());
-    let inputs: Vec<&Tensor> = std::iter::once(projected).chain(&first).chain(weights).chain(biases).collect();
+    let mut inputs: Vec<&Tensor> = std::iter::once(projected).chain(&first).chain(weights).chain(biases).collect();
+    let others = autodiff::taken_from_outside(&value, &inputs, outside);
+    inputs.extend(&others);
+    let taken = others.clone();
     let has_bias: Vec<bool> = kernels.iter().map(|kernel| kernel.bias.is_some()).collect();
     let (computed, states) = (value.clone(), first.clone());
     let backward = move |dy: &Tensor| {
         let made = products.iter().flatten().flat_map(|(_, gates)| gates);
-        let targets: Vec<Tensor> = states.iter().chain(seen.iter().flatten()).chain(made).cloned().collect();
-        let found = autodiff::pulled_back(&computed, dy, &targets);
+        let targets: Vec<Tensor> = states.iter().chain(seen.iter().flatten()).chain(made).chain(&taken).cloned().collect();
+        let found = autodiff::pulled_back(&computed, dy, &targets, outside);
         let mut found = found.into_iter().zip(&targets).map(|(gradient, target)| gradient.unwrap_or_else(|| target.zeros_like()));
         let mut join = |gates: &[Tensor]| Tensor::concatenate(&found.by_ref().take(gates.len()).collect::<Vec<_>>(), -1);
         let of_states: Vec<Tensor> = states.iter().map(|state| join(std::slice::from_ref(state))).collect();
@@ -166,6 +172,7 @@ fn differentiated(
             of_biases.extend(has_bias.then(|| made.sum_axes([0])));
         }
         gradients.extend(of_biases);
+        gradients.extend(found);
         gradients
     };
     Tensor::custom_gradient(&value, &inputs, backward)
