@@ -176,7 +176,7 @@ impl Regularizer for &'static str {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no regularizer",
-    note = "a regularizer is a value that implements `Regularizer`, a name such as \"l2(0.01)\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`"
+    note = "a regularizer is a value that implements `Regularizer`, a name such as \"l2(0.01)\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`; a factor is given as `L2(0.01)`"
 )]
 pub trait IntoRegularizer<K> {
     /// The regularizer.

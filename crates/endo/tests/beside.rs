@@ -17,9 +17,9 @@ fn arrays_stand_beside_tensors_and_take_their_float_type() {
     });
     let x = [1.0_f32, 4.0];
     let [product, again, largest, difference, sum, quotient] = f.run([&x.into()]).unwrap();
-    assert_eq!((product, again), (&Array::from([0.5_f32, 8.0]), &Array::from([0.5_f32, 8.0])));
-    assert_eq!((largest, difference), (&Array::from([1.0_f32, 4.0]), &Array::from([0.5_f32, 2.0])));
-    assert_eq!((sum, quotient), (&Array::from([2.0_f32, 6.0]), &Array::from([1.0_f32, 0.5])));
+    assert_eq!((product, again), (Array::from([0.5_f32, 8.0]), Array::from([0.5_f32, 8.0])));
+    assert_eq!((largest, difference), (Array::from([1.0_f32, 4.0]), Array::from([0.5_f32, 2.0])));
+    assert_eq!((sum, quotient), (Array::from([2.0_f32, 6.0]), Array::from([1.0_f32, 0.5])));
     // Gradients go through them as through numbers.
     let mut slope = Function::new(|[x], cx| {
         let y = (x.square() * &weights).sum();
@@ -75,8 +75,8 @@ fn axes_are_written_as_one_number_or_several() {
         [x.mean_axes(-1), x.mean_axes([0]), x.mean_axes([-1]), x.mean_axes(&several), x.max_axes(1).keep_dims(&x, 1)]
     });
     let [rows, columns, again, all, kept] = f.run([&x]).unwrap();
-    assert_eq!((rows, columns, again), (&Array::from([1.5_f32, 4.5]), &Array::from([2.0_f32, 4.0]), rows));
-    assert_eq!((all.item().unwrap(), kept), (3.0, &Array::from([[2.0_f32], [6.0]])));
+    assert_eq!((&rows, columns, again), (&Array::from([1.5_f32, 4.5]), Array::from([2.0_f32, 4.0]), rows.clone()));
+    assert_eq!((all.item().unwrap(), kept), (3.0, Array::from([[2.0_f32], [6.0]])));
     let error = compute([&x], |[x], _| x.sum_axes(2)).unwrap_err();
     assert!(error.message().contains("axis 2"), "{error}");
 }

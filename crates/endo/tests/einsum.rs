@@ -125,9 +125,9 @@ fn rows_of_matrices_are_summed_and_added_by_their_numbers() {
         [sums, slope, x.slice(0, ..3).scatter_add(&numbers, &x)]
     });
     let [sums, slope, added] = f.run([&x]).unwrap();
-    assert_eq!(sums, &Array::from([[3.0_f32, 4.0], [6.0, 8.0], [0.0, 0.0]]));
-    assert_eq!(slope, &Array::from([[12.0_f32, 16.0], [6.0, 8.0], [12.0, 16.0], [0.0, 0.0]]));
-    assert_eq!(added, &Array::from([[4.0_f32, 6.0], [9.0, 12.0], [5.0, 6.0]]));
+    assert_eq!(sums, Array::from([[3.0_f32, 4.0], [6.0, 8.0], [0.0, 0.0]]));
+    assert_eq!(slope, Array::from([[12.0_f32, 16.0], [6.0, 8.0], [12.0, 16.0], [0.0, 0.0]]));
+    assert_eq!(added, Array::from([[4.0_f32, 6.0], [9.0, 12.0], [5.0, 6.0]]));
     let error = compute([&x], |[x], cx| x.segment_sum(&cx.constant([0, 1]), 2)).unwrap_err();
     assert!(error.message().contains("`segment_sum` of [4, 2] by indices [2]"), "{error}");
     assert!(compute([&x], |[x], cx| x.scatter_add(&cx.constant([0]), &x.slice(1, ..1))).is_err());

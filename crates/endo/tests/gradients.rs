@@ -367,7 +367,8 @@ fn layers() {
     let layer = BatchNormalization::new();
     check("BatchNormalization with a mask", &[around_zero([2, 3, 2], 0)], |x, cx| {
         let mask = cx.constant([[true, true, false], [true, false, true]]);
-        layer.apply(&(x[0].clone(), mask), cx).sin()
+        cx.set_mask(&x[0], &mask);
+        layer.apply(&x[0], cx).sin()
     });
     let layer =
         Dense::new(2).activity_regularizer(L1L2 { l1: 0.1, l2: 0.2 }).kernel_regularizer(L2(0.3)).bias_regularizer(L1(0.1));

@@ -22,6 +22,28 @@ use crate::shape::Shape;
 #[derive(Clone, Debug)]
 pub struct Arrays(Result<Vec<Array>>);
 
+/// What becomes [`Arrays`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an array of numbers nor several of them",
+    note = "give an `Array`, nested arrays or vectors of Rust numbers, several of these in a tuple or vector, or `()`",
+    note = "a table with words is read by `endo::data::Table`"
+)]
+pub trait IntoArrays: Into<Arrays> {}
+
+#[diagnostic::do_not_recommend]
+impl<A: Into<Arrays>> IntoArrays for A {}
+
+/// What becomes [`OutputArrays`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an array of numbers nor several of them",
+    note = "give an `Array`, nested arrays or vectors of Rust numbers, several of these in a tuple or vector, or pairs of the names of \
+            outputs and arrays: `[(\"price\", prices), (\"class\", classes)]`"
+)]
+pub trait IntoOutputArrays: Into<OutputArrays> {}
+
+#[diagnostic::do_not_recommend]
+impl<A: Into<OutputArrays>> IntoOutputArrays for A {}
+
 /// Arrays for the outputs of a model, in their order or by the outputs' names: the targets that [`Dataset::new`](super::Dataset::new)
 /// takes, and sample weights.
 ///
@@ -193,6 +215,22 @@ impl<T: Number, const N: usize, const M: usize, const K: usize> From<[[[T; K]; M
 impl<T: Number, const M: usize> From<Vec<[T; M]>> for Arrays {
     fn from(rows: Vec<[T; M]>) -> Self {
         single([rows.len(), M], rows.as_flattened().to_vec())
+    }
+}
+
+/// Rows of one length; others are an error.
+impl<T: Number> From<Vec<Vec<T>>> for Arrays {
+    fn from(rows: Vec<Vec<T>>) -> Self {
+        let width = rows.first().map_or(0, Vec::len);
+        match rows.iter().position(|row| row.len() != width) {
+            None => single([rows.len(), width], rows.concat()),
+            Some(row) => {
+                let message = format!("row {row} has {} numbers, and row 0 has {width}", rows[row].len());
+                Self(
+                    Err(Error::new(ErrorKind::Data, message).help("give rows of one length; `pad_sequences` fills shorter ones")),
+                )
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::arrays::{Arrays, OutputArrays};
+use super::arrays::{IntoArrays, IntoOutputArrays, OutputArrays};
 use super::batches::{Batches, Order};
 use super::checks::{check_fraction, is_batch_of, samples_of};
 use super::output_names::{Names, once};
@@ -33,7 +33,7 @@ pub struct Dataset {
 impl Dataset {
     /// Inputs and targets: one array each, or several for a model of several inputs or outputs; targets by the names of the outputs
     /// ([`OutputArrays`]), or in their order. Fails when they do not have equally many samples, or none.
-    pub fn new(x: impl Into<Arrays>, y: impl Into<OutputArrays>) -> Result<Self> {
+    pub fn new(x: impl IntoArrays, y: impl IntoOutputArrays) -> Result<Self> {
         let mut dataset = Self::inputs_only(x)?;
         let OutputArrays { names, arrays } = y.into();
         let targets = arrays.into_vec()?;
@@ -51,7 +51,7 @@ impl Dataset {
     /// assert_eq!((data.len(), data.targets()), (2, None));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn inputs_only(x: impl Into<Arrays>) -> Result<Self> {
+    pub fn inputs_only(x: impl IntoArrays) -> Result<Self> {
         let inputs = x.into().into_vec()?;
         let Some(first) = inputs.first() else {
             return Err(Error::new(ErrorKind::Data, "a dataset was given no inputs").help("give at least one array"));
@@ -75,7 +75,7 @@ impl Dataset {
     /// assert_eq!(data.sample_weight().map(|weight| weight.get(1)), Some(3.0));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn with_sample_weight(mut self, weight: impl Into<OutputArrays>) -> Result<Self> {
+    pub fn with_sample_weight(mut self, weight: impl IntoOutputArrays) -> Result<Self> {
         let OutputArrays { names, arrays } = weight.into();
         let weights = arrays.into_vec()?;
         if names.is_none() && weights.len() != 1 && weights.len() != self.targets.len() {
@@ -107,7 +107,7 @@ impl Dataset {
     /// assert_eq!(train.inputs(), &[[-1.0_f32], [1.0]].into());
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn with_inputs(&self, x: impl Into<Arrays>) -> Result<Self> {
+    pub fn with_inputs(&self, x: impl IntoArrays) -> Result<Self> {
         let inputs = x.into().into_vec()?;
         inputs.iter().try_for_each(|inputs| self.check_count("new inputs", inputs))?;
         Ok(Self { inputs, ..self.clone() })

@@ -45,7 +45,7 @@ mod values;
 #[doc(hidden)]
 pub use crate::shown::{listed, shown, shown_lines, shown_path};
 pub use array_files::read_arrays;
-pub use arrays::{Arrays, Number, OutputArrays};
+pub use arrays::{Arrays, IntoArrays, IntoOutputArrays, Number, OutputArrays};
 pub use batches::{Batches, Order};
 pub(crate) use checks::{is_covered, place_of};
 pub use class_weight::class_weights;
@@ -56,7 +56,7 @@ pub use image_folder::ImageFolder;
 pub use npy::{NpyFile, NpySamples};
 pub use scaler::StandardScaler;
 pub use sequences::{PadSide, pad_sequences};
-pub use stream::{BatchAt, BatchSource, IntoBatch, Length, Samples, Sampling, Stream};
+pub use stream::{BatchAt, BatchSource, IntoBatch, IntoStream, Length, Samples, Sampling, Stream};
 #[doc(hidden)]
 pub use structs::{arrays_of, from_arrays_of};
 pub use table::Table;

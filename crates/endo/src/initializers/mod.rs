@@ -41,6 +41,11 @@ pub use scaled::*;
 /// assert_eq!(first_values(|shape: &Shape, _: &mut Random| Array::from_fn(shape, |i| i as f32)), [0.0, 1.0]);
 /// assert_eq!(first_values(HeNormal), first_values("he_normal"));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no initializer",
+    note = "an initializer is a value such as `HeNormal`, a name such as \"he_normal\", an `Array`, or a closure \
+            `|shape: &Shape, random: &mut Random| ..` that returns an `Array`; a number is given as `Constant(0.5)`"
+)]
 pub trait Initializer: Send + Sync {
     /// The values for a shape, of any float type: weights cast them to theirs.
     ///
@@ -86,6 +91,7 @@ fn rows() -> impl Iterator<Item = &'static Named<dyn Initializer>> + Clone {
     [scaled::ROWS, random::ROWS, constant::ROWS, orthogonal::ROWS].into_iter().flatten()
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Fn(&Shape, &mut Random) -> Array + Send + Sync> Initializer for F {
     fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
         let values = self(shape, random);

@@ -20,7 +20,7 @@ use super::options::{activity_option, name_option};
 /// let model = Sequential::new().add(Activation::new("relu")).add(Activation::new(|x: &Tensor| x * 2.0));
 /// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
 /// let [y] = f.run([&[[-1.0_f32, 3.0]].into()])?;
-/// assert_eq!(*y, Array::from([[0.0_f32, 6.0]]));
+/// assert_eq!(y, Array::from([[0.0_f32, 6.0]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub struct Activation {

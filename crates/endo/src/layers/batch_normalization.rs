@@ -5,7 +5,6 @@
 
 use std::panic::Location;
 
-use crate::dtype::DType;
 use crate::graph::Tensor;
 use crate::initializers::{Initializer, Ones, Zeros};
 use crate::named::Hyperparameters;
@@ -28,15 +27,14 @@ const MASK_EPSILON: f64 = 1e-7;
 /// otherwise they are the moving ones. A layer that is not trainable, or whose `gamma` and `beta` were both frozen
 /// since, runs as outside training.
 ///
-/// Applied to `(inputs, mask)`, it leaves out of mean and variance the positions where the mask, of the axes of the inputs
-/// but the last, is false.
+/// Where the inputs have a mask ([`Context::set_mask`]), mean and variance leave out the positions where it does not hold.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let layer = BatchNormalization::new().momentum(0.5).epsilon(0.0);
 /// let mut train = Function::new(|[x], cx| [layer.apply(&x, cx)]);
 /// let [y] = train.run([&[[1.0_f32], [3.0]].into()])?;
-/// assert_eq!(*y, Array::from([[-1.0_f32], [1.0]]));
+/// assert_eq!(y, Array::from([[-1.0_f32], [1.0]]));
 /// assert_eq!(layer.moving_mean().unwrap().value(), Array::from([1.0_f32]));
 /// # Ok::<(), endo::Error>(())
 /// ```
@@ -163,7 +161,7 @@ impl BatchNormalization {
     }
 
     #[track_caller]
-    fn normalize(&self, x: &Tensor, mask: Option<&Tensor>, cx: &mut Context) -> Tensor {
+    fn normalize(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let Some(axis) = x.shape().axis(self.axis) else {
             cx.trace().record(axis_error("BatchNormalization", self.axis, x.shape()).at(Location::caller()));
             return x.clone();
@@ -178,7 +176,7 @@ impl BatchNormalization {
         let moving_variance = self.moving_variance.get(self, features, &*self.moving_variance_initializer, cx);
         let (mean, variance) = if cx.training() && !self.is_frozen() {
             let others: Vec<isize> = (0..x.rank()).filter(|&other| other != axis).map(|other| other as isize).collect();
-            let (mean, variance) = moments(x, mask, &others, spread);
+            let (mean, variance) = moments(x, cx.mask(x).as_ref(), &others, spread);
             for (weight, moving, batch) in
                 [(&self.moving_mean, moving_mean, &mean), (&self.moving_variance, moving_variance, &variance)]
             {
@@ -196,7 +194,7 @@ impl BatchNormalization {
     }
 }
 
-/// Mean and biased variance over axes; with a mask (of all axes of `x` but the last), of the positions where it holds.
+/// Mean and biased variance over axes; with a mask of leading axes of `x`, of the positions where it holds.
 #[track_caller]
 fn moments(x: &Tensor, mask: Option<&Tensor>, axes: &[isize], spread: impl Fn(&Tensor) -> Tensor) -> (Tensor, Tensor) {
     match mask {
@@ -206,8 +204,9 @@ fn moments(x: &Tensor, mask: Option<&Tensor>, axes: &[isize], spread: impl Fn(&T
             (mean, variance)
         }
         Some(mask) => {
-            let valid = mask.cast(DType::Bool).expand_dims(-1);
-            let count = valid.cast(x.dtype()).sum() + MASK_EPSILON;
+            let ones = std::iter::repeat_n(&1, x.rank() - mask.rank());
+            let valid = mask.reshape(mask.shape().iter().chain(ones).copied().collect::<Vec<_>>()).broadcast_to(x.shape());
+            let count = valid.cast(x.dtype()).sum_axes(axes) + MASK_EPSILON;
             let x = valid.where_(x, 0.0);
             let mean = x.sum_axes(axes) / &count;
             let variance = valid.where_(&x - spread(&mean), 0.0).square().sum_axes(axes) / count;
@@ -225,26 +224,7 @@ impl Default for BatchNormalization {
 impl Layer for BatchNormalization {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        self.normalize(inputs, None, cx)
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        self.noted()
-    }
-
-    fn supports_masking(&self) -> bool {
-        true
-    }
-}
-
-impl Layer<(Tensor, Tensor)> for BatchNormalization {
-    #[track_caller]
-    fn call(&self, (inputs, mask): &(Tensor, Tensor), cx: &mut Context) -> Tensor {
-        self.normalize(inputs, Some(mask), cx)
+        self.normalize(inputs, cx)
     }
 
     fn name(&self) -> Option<&str> {
@@ -303,5 +283,29 @@ mod tests {
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
         assert!(error.message().contains("`BatchNormalization` along axis 3 of a tensor of shape [1, 1]"), "{error}");
+    }
+
+    #[test]
+    fn masked_positions_have_no_part_in_the_statistics() {
+        let layer = BatchNormalization::new().momentum(0.0);
+        let mut f = Function::new(|[x], cx| [layer.apply(&Masking::new(9.0).apply(&x, cx), cx)]);
+        f.run([&[[[1.0_f32, 10.0], [3.0, 30.0], [9.0, 9.0]]].into()]).unwrap();
+        let [mean, variance] =
+            [layer.moving_mean(), layer.moving_variance()].map(|moving| moving.unwrap().value().to_vec::<f64>());
+        assert!((mean[0] - 2.0).abs() < 1e-5 && (mean[1] - 20.0).abs() < 1e-5, "{mean:?}");
+        assert!((variance[0] - 1.0).abs() < 1e-5 && (variance[1] - 100.0).abs() < 1e-3, "{variance:?}");
+        // A mask of samples is for all that lies below them.
+        let mut f = Function::new(|[x, mask], cx| {
+            cx.set_mask(&x, &mask);
+            [layer.apply(&x, cx)]
+        });
+        f.run([&[[[1.0_f32, 4.0], [3.0, 4.0]], [[7.0, 7.0], [7.0, 7.0]]].into(), &[true, false].into()]).unwrap();
+        assert!((layer.moving_mean().unwrap().value().get(0) - 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_model_of_it_alone_needs_no_types() {
+        let model = Model::new(BatchNormalization::new());
+        assert_eq!(model.predict(&[[1.0_f32]].into()).unwrap().shape().sizes(), [1, 1]);
     }
 }

@@ -27,7 +27,7 @@ use super::options::{activity_option, name_option, trainable_option, weight_opti
 /// let dense = Dense::new(2).kernel_initializer("ones").activation("relu");
 /// let mut f = Function::new(|[x], cx| [dense.apply(&x, cx)]);
 /// let [y] = f.run([&[[1.0_f32, 2.0, 3.0], [-1.0, 0.0, 0.0]].into()])?;
-/// assert_eq!(*y, Array::from([[6.0_f32, 6.0], [0.0, 0.0]]));
+/// assert_eq!(y, Array::from([[6.0_f32, 6.0], [0.0, 0.0]]));
 /// assert_eq!(dense.kernel().unwrap().name(), "dense/kernel");
 /// # Ok::<(), endo::Error>(())
 /// ```

@@ -22,7 +22,7 @@ use super::unit_normalization::unit;
 /// let cosine = Dot::new([1, 1]).normalize(true);
 /// let mut f = Function::new(|[a, b], cx| [cosine.apply(&[a, b], cx)]);
 /// let [y] = f.run([&[[3.0_f32, 0.0], [0.0, 2.0]].into(), &[[5.0_f32, 0.0], [1.0, 0.0]].into()])?;
-/// assert_eq!(*y, Array::from([[1.0_f32], [0.0]]));
+/// assert_eq!(y, Array::from([[1.0_f32], [0.0]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use super::options::{name_option, trainable_option, weight_options};
 /// let layer = LayerNormalization::new().epsilon(0.0);
 /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
 /// let [y] = f.run([&[[1.0_f32, 3.0], [10.0, 0.0]].into()])?;
-/// assert_eq!(*y, Array::from([[-1.0_f32, 1.0], [1.0, -1.0]]));
+/// assert_eq!(y, Array::from([[-1.0_f32, 1.0], [1.0, -1.0]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub struct LayerNormalization {

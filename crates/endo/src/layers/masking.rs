@@ -19,7 +19,7 @@ use super::options::name_option;
 ///     [cx.mask(&y).unwrap()]
 /// });
 /// let [mask] = f.run([&[[[1.0_f32, -1.0], [-1.0, -1.0]]].into()])?;
-/// assert_eq!(*mask, Array::from([[true, false]]));
+/// assert_eq!(mask, Array::from([[true, false]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub struct Masking {

@@ -121,7 +121,7 @@ merging! {
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Add::new().apply(&[a, b], cx)]);
     /// let [sum] = f.run([&[[1.0_f32, 2.0], [3.0, 4.0]].into(), &[[10.0_f32], [20.0]].into()])?;
-    /// assert_eq!(*sum, Array::from([[11.0_f32, 12.0], [23.0, 24.0]]));
+    /// assert_eq!(sum, Array::from([[11.0_f32, 12.0], [23.0, 24.0]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     Add(inputs, cx) = fold("Add", inputs, cx, |a, b| a + b);
@@ -189,7 +189,7 @@ merging! {
 /// use endo::prelude::*;
 /// let mut f = Function::new(|[wide, deep], cx| [Concatenate::new().apply(&[wide, deep], cx)]);
 /// let [both] = f.run([&[[1.0_f32], [2.0]].into(), &[[3.0_f32, 4.0], [5.0, 6.0]].into()])?;
-/// assert_eq!(*both, Array::from([[1.0_f32, 3.0, 4.0], [2.0, 5.0, 6.0]]));
+/// assert_eq!(both, Array::from([[1.0_f32, 3.0, 4.0], [2.0, 5.0, 6.0]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -237,7 +237,7 @@ mod tests {
     fn inputs_of_fewer_axes_are_widened_after_the_batch_axis() {
         let mut f = Function::new(|[a, b], cx| [Add::new().apply(&[a, b], cx)]);
         let [sum] = f.run([&[[[1.0_f32, 2.0]], [[3.0, 4.0]]].into(), &[[10.0_f32, 20.0], [30.0, 40.0]].into()]).unwrap();
-        assert_eq!(*sum, Array::from([[[11.0_f32, 22.0]], [[33.0, 44.0]]]));
+        assert_eq!(sum, Array::from([[[11.0_f32, 22.0]], [[33.0, 44.0]]]));
     }
 
     #[test]

@@ -98,8 +98,10 @@ pub use unit_normalization::{RmsNormalization, UnitNormalization};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no layer from `{I}` to `{O}`",
-    note = "a layer is a value that implements `Layer<{I}, {O}>`, an `Arc` of one, or a closure `|x: &Tensor, cx: &mut Context| ..`",
-    note = "layers run on several threads: share one with `Arc`, not with `Rc`"
+    note = "a layer is a value that implements `Layer<{I}, {O}>`, an `Arc` of one, or a closure `|x: &Tensor, cx: &mut Context| ..` that returns a \
+            `Tensor`; its inputs and outputs are tensors or structures of them, as a struct of your own is by `tree!`",
+    note = "layers run on several threads: share them by `Arc`, not by `Rc`, and what changes in them by `Mutex` or an atomic, not by `RefCell` or \
+            `Cell`"
 )]
 pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     /// What the layer computes. Implement this; use [`apply`](Self::apply).
@@ -191,6 +193,7 @@ fn filled<O: Tree>(tensor: &Tensor) -> O {
     enough.expect("a structure is made of as many tensors as it has")
 }
 
+#[diagnostic::do_not_recommend]
 impl<I: Tree, O: Tree, F: Fn(&I, &mut Context) -> O + Send + Sync> Layer<I, O> for F {
     #[track_caller]
     fn call(&self, inputs: &I, cx: &mut Context) -> O {

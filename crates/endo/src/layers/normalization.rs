@@ -162,8 +162,8 @@ mod tests {
             [back.apply(&scaled, cx), scaled]
         });
         let [same, scaled] = f.run([&x]).unwrap();
-        assert_eq!(*same, x);
-        assert_eq!(*scaled, Array::from([[-2.0_f32, 2.0], [-1.0, -10.0]]));
+        assert_eq!(same, x);
+        assert_eq!(scaled, Array::from([[-2.0_f32, 2.0], [-1.0, -10.0]]));
     }
 
     #[test]

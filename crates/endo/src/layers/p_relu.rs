@@ -23,7 +23,7 @@ use super::options::{name_option, weight_options};
 /// let layer = PRelu::new().shared_axes([1]).alpha_initializer(Constant(0.5));
 /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
 /// let [y] = f.run([&[[[1.0_f32, -2.0], [-4.0, 3.0]]].into()])?;
-/// assert_eq!(*y, Array::from([[[1.0_f32, -1.0], [-2.0, 3.0]]]));
+/// assert_eq!(y, Array::from([[[1.0_f32, -1.0], [-2.0, 3.0]]]));
 /// assert_eq!(layer.alpha().unwrap().shape().sizes(), [1, 2]);
 /// # Ok::<(), endo::Error>(())
 /// ```

@@ -338,7 +338,7 @@ mod tests {
             [cx.gradients(&y.sum(), [&x]).into_tensors().remove(0).unwrap()]
         });
         let [dx] = f.run([&[[[2.0_f32], [2.0], [2.0], [1.0], [2.0]]].into()]).unwrap();
-        assert_eq!(*dx, Array::from([[[1.0_f32], [1.0], [0.0], [0.0], [1.0]]]));
+        assert_eq!(dx, Array::from([[[1.0_f32], [1.0], [0.0], [0.0], [1.0]]]));
     }
 
     #[test]
@@ -366,8 +366,8 @@ mod tests {
             [y.clone(), cx.gradients(&y.sum(), [&x]).into_tensors().remove(0).unwrap()]
         });
         let [y, slope] = f.run([&[[[1.0_f32], [3.0], [0.0]], [[0.0], [0.0], [0.0]]].into()]).unwrap();
-        assert_eq!(*y, Array::from([[2.0_f32], [0.0]]));
-        assert_eq!(*slope, Array::from([[[0.5_f32], [0.5], [0.0]], [[0.0], [0.0], [0.0]]]));
+        assert_eq!(y, Array::from([[2.0_f32], [0.0]]));
+        assert_eq!(slope, Array::from([[[0.5_f32], [0.5], [0.0]], [[0.0], [0.0], [0.0]]]));
     }
 
     #[test]

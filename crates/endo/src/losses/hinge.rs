@@ -48,7 +48,7 @@ losses! { call(self, y_true, y_pred);
     /// use endo::{losses::Hinge, prelude::*};
     /// let mut f = Function::new(|[y, y_pred], _cx| [Hinge.call(&y, &y_pred)]);
     /// let [loss] = f.run([&[[1.0_f32], [-1.0]].into(), &[[0.25_f32], [-3.0]].into()])?;
-    /// assert_eq!(*loss, Array::from([0.75_f32, 0.0]));
+    /// assert_eq!(loss, Array::from([0.75_f32, 0.0]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     Hinge ["hinge"] {} => hinge(y_true, y_pred);

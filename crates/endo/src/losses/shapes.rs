@@ -153,9 +153,9 @@ mod tests {
         });
         assert!(f.run([&f32::NAN.into()]).unwrap()[0].get(0).is_nan());
         let [y, gradient, ones] = f.run([&[0.0_f32, 4.0].into()]).unwrap();
-        assert_eq!(*y, Array::from([0.0_f32, 2.0]));
-        assert_eq!(*gradient, Array::from([0.0_f32, 0.25]));
-        assert_eq!(*ones, Array::from([1.0_f32, 1.0]));
+        assert_eq!(y, Array::from([0.0_f32, 2.0]));
+        assert_eq!(gradient, Array::from([0.0_f32, 0.25]));
+        assert_eq!(ones, Array::from([1.0_f32, 1.0]));
     }
 
     #[test]

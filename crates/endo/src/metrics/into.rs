@@ -83,7 +83,8 @@ impl IntoMetric<kinds::Name> for &'static str {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of metrics",
-    note = "give an array or tuple of metrics, one of such lists for each output, or `()`"
+    note = "give an array of metrics of one type, `[\"mae\"]`, a tuple of several types, `(\"mae\", RootMeanSquaredError::new())`, one of such \
+            lists for each output, or `()`"
 )]
 pub trait IntoMetrics<K> {
     /// The metrics of each output, from the first on.

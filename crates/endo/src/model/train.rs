@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::data::{Dataset, Stream};
+use crate::data::{Dataset, IntoStream};
 use crate::error::Result;
 use crate::graph::Tree;
 use crate::step::cache::StepKind;
@@ -23,7 +23,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step, and the
     /// error names the operation that made the number, its layer, its line and the rows of the data.
     #[track_caller]
-    pub fn fit<'d>(&mut self, data: impl Into<Stream<'d>>, options: Fit<'d>) -> Result<History> {
+    pub fn fit<'d>(&mut self, data: impl IntoStream<'d>, options: Fit<'d>) -> Result<History> {
         training::fit::fit(&self.steps, data.into(), options)
     }
 
@@ -33,7 +33,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// As those of [`fit`](Self::fit) before anything is trained; and if a callback fails.
     #[track_caller]
-    pub fn run<'a>(&'a self, data: impl Into<Stream<'a>>, options: Fit<'a>) -> Result<Run<'a, I, O>> {
+    pub fn run<'a>(&'a self, data: impl IntoStream<'a>, options: Fit<'a>) -> Result<Run<'a, I, O>> {
         Run::new(&self.steps, data.into(), options)
     }
 
@@ -53,7 +53,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// If the model is not compiled, or its `call` or losses do not fit the data.
     #[track_caller]
-    pub fn evaluate<'d>(&self, data: impl Into<Stream<'d>>) -> Result<Logs> {
+    pub fn evaluate<'d>(&self, data: impl IntoStream<'d>) -> Result<Logs> {
         self.evaluate_with(data, Evaluate::new())
     }
 
@@ -62,7 +62,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Errors
     /// As for [`evaluate`](Self::evaluate), and if the batch size is 0, or a stream without end is not cut off.
     #[track_caller]
-    pub fn evaluate_with<'d>(&self, data: impl Into<Stream<'d>>, options: Evaluate<'_>) -> Result<Logs> {
+    pub fn evaluate_with<'d>(&self, data: impl IntoStream<'d>, options: Evaluate<'_>) -> Result<Logs> {
         training::evaluate::evaluate(&self.steps, data.into(), options)
     }
 

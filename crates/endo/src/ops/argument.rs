@@ -22,6 +22,10 @@ use crate::variable::Variable;
 /// assert_eq!(g.run([&[3.0_f32, 2.0].into()])?[0], Array::from([9.0_f32, 40.0]));
 /// # Ok::<(), endo::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not stand beside tensors",
+    note = "beside a tensor stand tensors, arrays, variables, `f64`, `f32`, `i32` and `bool`: convert other numbers, for example `n as f64`"
+)]
 pub trait Argument {
     /// The tensor, or the number as a constant of the type of `like` (of `f32` beside integers, if it is a float).
     fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor;

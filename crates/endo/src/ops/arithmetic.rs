@@ -158,7 +158,7 @@ binary_methods! {
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x, y], _cx| [x.multiply_no_nan(&y)]);
     /// let [product] = f.run([&[f32::INFINITY, 2.0].into(), &[0.0_f32, 3.0].into()])?;
-    /// assert_eq!(*product, Array::from([0.0_f32, 6.0]));
+    /// assert_eq!(product, Array::from([0.0_f32, 6.0]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     multiply_no_nan;
@@ -179,7 +179,7 @@ impl Tensor {
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [&x % 3, x.cast(DType::F32) % 2.5]);
     /// let [whole, float] = f.run([&[7, -7].into()])?;
-    /// assert_eq!((whole, float), (&[1, 2].into(), &[2.0_f32, 0.5].into()));
+    /// assert_eq!((whole, float), ([1, 2].into(), [2.0_f32, 0.5].into()));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]

@@ -8,7 +8,7 @@
 /// # use endo::prelude::*;
 /// let mut f = Function::new(|[x], _| [x.sum_axes(-1), x.sum_axes([0]), x.sum_axes(&[0, 1])]);
 /// let [rows, columns, all] = f.run([&[[1.0_f32, 3.0], [5.0, 2.0]].into()])?;
-/// assert_eq!((rows, columns, all.item()?), (&[4.0_f32, 7.0].into(), &[6.0_f32, 5.0].into(), 11.0));
+/// assert_eq!((rows, columns, all.item()?), ([4.0_f32, 7.0].into(), [6.0_f32, 5.0].into(), 11.0));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(

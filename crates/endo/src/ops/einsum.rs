@@ -20,8 +20,8 @@ impl Tensor {
     /// let a = Array::from([[[1.0_f32, 2.0], [3.0, 4.0]]]);
     /// let b = Array::from([[[5.0_f32, 6.0], [7.0, 8.0]]]);
     /// let [product, sum, diagonal] = f.run([&a, &b])?;
-    /// assert_eq!(product, &Array::from([[[19.0_f32, 22.0], [43.0, 50.0]]]));
-    /// assert_eq!((sum, diagonal), (&[10.0_f32].into(), &[[5.0_f32, 8.0]].into()));
+    /// assert_eq!(product, Array::from([[[19.0_f32, 22.0], [43.0, 50.0]]]));
+    /// assert_eq!((sum, diagonal), ([10.0_f32].into(), [[5.0_f32, 8.0]].into()));
     /// # Ok::<(), endo::Error>(())
     /// ```
     ///

@@ -18,6 +18,7 @@ pub mod evaluate;
 pub mod exponential;
 pub mod gather;
 pub mod identity;
+pub mod indexing;
 pub mod logical;
 pub mod matmul;
 pub mod nonlinear;

@@ -55,7 +55,7 @@ impl Tensor {
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| x.top_k(2).into());
     /// let [values, positions] = f.run([&[3.0_f32, 1.0, 2.0].into()])?;
-    /// assert_eq!((values, positions), (&Array::from([3.0_f32, 2.0]), &Array::from([0, 2])));
+    /// assert_eq!((values, positions), (Array::from([3.0_f32, 2.0]), Array::from([0, 2])));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]

@@ -39,6 +39,10 @@ impl<T: NewSize, const N: usize> NewShape for [T; N] {
 }
 
 /// A size of an axis, or `-1`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no size of an axis",
+    note = "sizes are whole numbers of type `usize`, `isize` or `i32`; `-1` stands for what is left"
+)]
 pub trait NewSize: Copy {
     /// As a type that holds all of them.
     fn to_i128(self) -> i128;
@@ -83,7 +87,7 @@ impl Tensor {
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.reshape([2, 2]), x.reshape([-1, 1])]);
     /// let [square, column] = f.run([&[1, 2, 3, 4].into()])?;
-    /// assert_eq!((square, column), (&[[1, 2], [3, 4]].into(), &[[1], [2], [3], [4]].into()));
+    /// assert_eq!((square, column), ([[1, 2], [3, 4]].into(), [[1], [2], [3], [4]].into()));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
@@ -240,6 +244,32 @@ impl Tensor {
         self.slice_step(axis, range, 1)
     }
 
+    /// What lies at a position of an axis, without the axis; negative axes and positions count from the end. `x[0]` in Keras is
+    /// `x.at(0, 0)`, and `x[:, -1]` is `x.at(1, -1)`.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut f = Function::new(|[x], _cx| [x.at(0, 1), x.at(1, -1)]);
+    /// let [row, column] = f.run([&[[1, 2, 3], [4, 5, 6]].into()])?;
+    /// assert_eq!((row, column), ([4, 5, 6].into(), [3, 6].into()));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn at(&self, axis: isize, position: isize) -> Tensor {
+        let site = Location::caller();
+        let Some(place) = self.shape().axis(axis) else {
+            return self.fail(axis_error("at", axis, self.shape()), self.shape(), site);
+        };
+        let (size, rest) = (self.shape()[place], self.shape().without(&[place]));
+        let start = if position < 0 { size.checked_add_signed(position) } else { Some(position.unsigned_abs()) };
+        let Some(start) = start.filter(|&start| start < size) else {
+            let message = format!("`at` {position} is not within axis {axis} of {}", self.shape());
+            let help = "positions begin with 0, and -1 is the last one";
+            return self.fail(Error::new(ErrorKind::Shape, message).help(help), rest, site);
+        };
+        self.slice(axis, start..start + 1).reshape(rest)
+    }
+
     /// Every `step`-th position of a range along an axis; a negative step starts at the range's last position.
     ///
     /// ```
@@ -294,7 +324,7 @@ impl Tensor {
     ///     [left, right]
     /// });
     /// let [left, right] = f.run([&[1, 2, 3, 4].into()])?;
-    /// assert_eq!((left, right), (&Array::from([1, 2]), &Array::from([3, 4])));
+    /// assert_eq!((left, right), (Array::from([1, 2]), Array::from([3, 4])));
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]

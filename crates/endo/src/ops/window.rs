@@ -96,7 +96,7 @@ impl Tensor {
     /// let window = Window { size: 2, stride: 1, dilation: 1, before: 0, count: 2 };
     /// let mut f = Function::new(|[x], _cx| [x.overlap_add(&[window], &[3])]);
     /// let [sum] = f.run([&Array::from([1, 2, 10, 20]).reshape([1, 2, 2, 1])?])?;
-    /// assert_eq!(*sum, Array::from([[[1], [12], [20]]]));
+    /// assert_eq!(sum, Array::from([[[1], [12], [20]]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     ///

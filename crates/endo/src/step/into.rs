@@ -27,6 +27,10 @@ use super::outputs::{Output, OutputLosses};
 /// assert!(model.fit(&data, Fit::epochs(1)).unwrap_err().to_string().contains("did you mean `sgd`"));
 /// # Ok::<(), endo::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no optimizer",
+    note = "give a value such as `Adam::new(0.001)`, a name such as \"adam\" or \"sgd(learning_rate=0.1)\", or `()` for none"
+)]
 pub trait IntoOptimizer {
     /// The optimizer, if there is one.
     ///
@@ -35,6 +39,7 @@ pub trait IntoOptimizer {
     fn into_optimizer(self) -> Result<Option<Arc<dyn Optimizer>>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Optimizer + 'static> IntoOptimizer for T {
     fn into_optimizer(self) -> Result<Option<Arc<dyn Optimizer>>> {
         Ok(Some(Arc::new(self)))
@@ -73,14 +78,16 @@ impl IntoOptimizer for () {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
-    note = "a loss is a value that implements `Loss`, a name such as \"mse\", or a closure `|y_true: &Tensor, y_pred: &Tensor| ..`, which may \
-            take a `cx: &mut Context` after them"
+    note = "a loss is a value that implements `Loss`, a name such as \"mse\", or a closure",
+    note = "a closure is a loss as `|y_true: &Tensor, y_pred: &Tensor| ..`, with the types and the `&`s, and returns a `Tensor`; it may take a \
+            `cx: &mut Context` after them"
 )]
 pub trait IntoLoss<K> {
     /// The loss.
     fn into_loss(self) -> Arc<dyn Loss>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<L: Loss + 'static> IntoLoss<kinds::Value> for L {
     fn into_loss(self) -> Arc<dyn Loss> {
         Arc::new(self)
@@ -121,6 +128,7 @@ pub trait IntoOutputLosses<K> {
     fn into_output_losses(self) -> OutputLosses;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, L: IntoLoss<K>> IntoOutputLosses<kinds::One<K>> for L {
     fn into_output_losses(self) -> OutputLosses {
         OutputLosses { output: None, losses: vec![self.into_loss()] }
@@ -171,13 +179,16 @@ impl<K, L: IntoOutputLosses<K>> IntoOutputLosses<kinds::AtOutput<K>> for (&str, 
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a loss nor a list of losses",
-    note = "give a loss, an array or tuple of losses and names, pairs of an output's name and its loss, or `()`"
+    note = "give a loss, an array or tuple of losses and names, pairs of an output's name and its loss, or `()`",
+    note = "a closure is a loss as `|y_true: &Tensor, y_pred: &Tensor| ..`, with the types and the `&`s, and returns a `Tensor`; it may take a \
+            `cx: &mut Context` after them"
 )]
 pub trait IntoLosses<K> {
     /// The losses in order.
     fn into_losses(self) -> Vec<OutputLosses>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, L: IntoLoss<K>> IntoLosses<kinds::One<K>> for L {
     fn into_losses(self) -> Vec<OutputLosses> {
         vec![self.into_output_losses()]

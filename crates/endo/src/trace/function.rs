@@ -149,7 +149,17 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         self
     }
 
-    /// Runs on arrays; traces and plans first when their shapes or types are new.
+    /// Runs on arrays; traces and plans first when their shapes or types are new. The results are the caller's: a run that begins when
+    /// those of the run before have been dropped uses their memory again.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut square = Function::new(|[x], _cx| [x.square()]);
+    /// let [four] = square.run([&Array::scalar(2.0_f32)])?;
+    /// let [nine] = square.run([&Array::scalar(3.0_f32)])?;
+    /// assert_eq!((four.item()?, nine.item()?), (4.0, 9.0));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
     ///
     /// # Errors
     /// An input that the signature does not accept; the first mistake of the trace, with the layer and the line of the
@@ -157,14 +167,14 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// traced once more, to compute the run again one operation at a time, and the error names the operation that made the
     /// number, its line, and the rows of the batch.
     #[track_caller]
-    pub fn run(&mut self, inputs: [&Array; N]) -> Result<&[Array; M]> {
+    pub fn run(&mut self, inputs: [&Array; N]) -> Result<[Array; M]> {
         if self.eager {
             return self.run_nodes(inputs, |_| Vec::new()).map(|(outputs, _)| outputs);
         }
         let index = self.find_or_trace(inputs)?;
         let Traced { program, outputs, .. } = &mut self.traced[index];
         match program.as_ref().map_or(Ok(()), |program| program.attempt(&inputs, outputs, &self.pool)) {
-            Ok(()) => Ok(&self.traced[index].outputs),
+            Ok(()) => Ok(outputs.clone()),
             Err(Failure::NotFinite(check)) => Err(self.explain(index, check, inputs)),
             Err(Failure::Memory(error)) => Err(error),
         }
@@ -288,7 +298,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         &mut self,
         inputs: [&Array; N],
         more: impl FnOnce(&mut Context) -> Vec<Tensor>,
-    ) -> Result<(&[Array; M], Vec<Array>)> {
+    ) -> Result<([Array; M], Vec<Array>)> {
         self.accept(&inputs)?;
         let closure = Box::new(|tensors: &[Tensor], cx: &mut Context| {
             let outputs = self.call(tensors, cx);
@@ -298,9 +308,9 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         *self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = variables;
         self.warn(warnings);
         let mut values = values.into_iter();
-        let outputs = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
-        self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs }];
-        Ok((&self.traced[0].outputs, values.collect()))
+        let outputs: [Array; M] = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
+        self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs: outputs.clone() }];
+        Ok((outputs, values.collect()))
     }
 
     /// A number that no other function of this process has.

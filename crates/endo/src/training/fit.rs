@@ -2,7 +2,7 @@
 //!
 //! In: data and [`Fit`], the options by Keras's names. Out: a [`History`]. The loop itself is a [`Run`](super::Run).
 
-use crate::data::Stream;
+use crate::data::{IntoStream, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::step::{BATCH_SIZE, ClassWeights, Output, Steps};
@@ -130,7 +130,7 @@ impl<'a> Fit<'a> {
 
     /// Data to evaluate on after every epoch: a data set, or a [`Stream`], which begins anew each time if it can.
     #[must_use]
-    pub fn validation(mut self, data: impl Into<Stream<'a>>) -> Self {
+    pub fn validation(mut self, data: impl IntoStream<'a>) -> Self {
         self.validation = Some(data.into());
         self
     }

@@ -42,7 +42,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// If it does not take as many arrays as the batch has; if the terms of the loss are probed, whose names a function does not
     /// know; and those of [`Function::run`].
     #[track_caller]
-    pub fn step<'f, const N: usize, const M: usize>(&mut self, function: &'f mut Function<'_, N, M>) -> Result<&'f [Array; M]> {
+    pub fn step<const N: usize, const M: usize>(&mut self, function: &mut Function<'_, N, M>) -> Result<[Array; M]> {
         self.batch()?;
         if self.functions.site.replace(Location::caller()).is_none() {
             self.require_unbalanced()?;

@@ -105,7 +105,7 @@ fn a_constant_and_an_input_are_targets_of_gradients_without_being_watched() {
         <[Tensor; 2]>::try_from(gradients.into_iter().flatten().collect::<Vec<_>>()).unwrap()
     });
     let [by_constant, by_input] = f.run([&[5.0_f32, 7.0].into()]).unwrap();
-    assert_eq!((by_constant, by_input), (&[5.0_f32, 7.0].into(), &[2.0_f32, 3.0].into()));
+    assert_eq!((by_constant, by_input), ([5.0_f32, 7.0].into(), [2.0_f32, 3.0].into()));
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn where_is_the_if_of_a_trace_with_gradients_through_both_sides() {
         [y, gradients.of(&w1).unwrap().clone(), gradients.of(&w2).unwrap().clone()]
     });
     let [y, dw1, dw2] = function.run([&[5.0_f32, -4.0].into()]).unwrap();
-    assert_eq!(*y, [10.0_f32, 48.0].into());
+    assert_eq!(y, [10.0_f32, 48.0].into());
     assert_eq!([dw1.item().unwrap(), dw2.item().unwrap()], [5.0, 16.0]);
 }
 
@@ -126,8 +126,8 @@ fn both_sides_of_where_may_be_wrong_where_they_are_not_chosen() {
         [y, slopes]
     });
     let [y, slopes] = function.run([&[1.0_f32, -1.0].into()]).unwrap();
-    assert_eq!(*y, [0.0_f32, 0.0].into());
-    assert_eq!(*slopes, [1.0_f32, 0.0].into());
+    assert_eq!(y, [0.0_f32, 0.0].into());
+    assert_eq!(slopes, [1.0_f32, 0.0].into());
 }
 
 /// How often the code of a model's layer, loss and metric ran in two epochs over 64 rows in batches of 32.

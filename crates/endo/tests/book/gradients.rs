@@ -105,8 +105,8 @@ fn a_hessian_and_a_jacobian_of_vectors() {
         [hessian, jacobian]
     });
     let [hessian, jacobian] = function.run([&[5.0_f32, 3.0].into()]).unwrap();
-    assert_eq!(*hessian, [[6.0_f32, 2.0], [2.0, 0.0]].into());
-    assert_eq!(*jacobian, [[3.0_f32, 5.0], [10.0, 0.0], [0.0, 1.0]].into());
+    assert_eq!(hessian, [[6.0_f32, 2.0], [2.0, 0.0]].into());
+    assert_eq!(jacobian, [[3.0_f32, 5.0], [10.0, 0.0], [0.0, 1.0]].into());
 }
 
 #[test]

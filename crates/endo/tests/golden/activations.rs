@@ -43,7 +43,7 @@ fn run(activation: &dyn ActivationFunction, x: &Array, cotangent: &Array, eagerl
         let gradient = cx.gradients(&(&y * cotangent).sum(), [&x]).into_tensors().remove(0);
         [y, gradient.unwrap_or_else(|| x.zeros_like())]
     });
-    f.run_eagerly(eagerly).run([x, cotangent]).cloned()
+    f.run_eagerly(eagerly).run([x, cotangent])
 }
 
 fn nonfinite(activation: &dyn ActivationFunction, x: &Array, expected: &Object<'_>) -> Outcome {

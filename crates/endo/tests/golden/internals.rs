@@ -119,7 +119,7 @@ impl<'a> Case<'a> {
         // The fixtures' predictions are of a call in training.
         let mut call = Function::new(|[x], cx| [model.apply(&x, cx)]);
         let [predictions] = call.run([data.inputs()]).map_err(text)?;
-        compare("the predictions", predictions, &expected.array("predictions"), TOLERANCE)?;
+        compare("the predictions", &predictions, &expected.array("predictions"), TOLERANCE)?;
         drop(call);
         self.losses_and_gradients(&self.model()?, &expected)?;
 

@@ -55,7 +55,7 @@ fn run(
         let gradient = cx.gradients(&value.sum(), [&y_pred]).into_tensors().remove(0);
         [value, gradient.unwrap_or_else(|| y_pred.zeros_like())]
     });
-    f.run_eagerly(eagerly).run([y_true, y_pred, weight.unwrap_or(&Array::scalar(1.0_f32))]).cloned()
+    f.run_eagerly(eagerly).run([y_true, y_pred, weight.unwrap_or(&Array::scalar(1.0_f32))])
 }
 
 /// Losses of regions have one value for the whole batch unless they are given an axis.

@@ -32,8 +32,8 @@ fn regularizer(case: &Object<'_>) -> Result<Outcome, Error> {
         })
         .run_eagerly(eagerly);
         let [got_value, got_gradient] = f.run([&x])?;
-        let outcome = compare("the penalty", got_value, &value, Tolerance::of(&[&x]))
-            .and_then(|()| compare("the gradient", got_gradient, &gradient, Tolerance::of(&[&x])));
+        let outcome = compare("the penalty", &got_value, &value, Tolerance::of(&[&x]))
+            .and_then(|()| compare("the gradient", &got_gradient, &gradient, Tolerance::of(&[&x])));
         if outcome.is_err() {
             return Ok(outcome);
         }

@@ -47,8 +47,8 @@ fn a_variable_read_after_its_assignment_has_the_new_value() {
             [before, cx.read(&v)]
         })
         .run_eagerly(eager);
-        assert_eq!(items(f.run([&Array::scalar(2.0_f32)]).unwrap()), [1.0, 23.0]);
-        assert_eq!(items(f.run([&Array::scalar(1.0_f32)]).unwrap()), [23.0, 34.0]);
+        assert_eq!(items(&f.run([&Array::scalar(2.0_f32)]).unwrap()), [1.0, 23.0]);
+        assert_eq!(items(&f.run([&Array::scalar(1.0_f32)]).unwrap()), [23.0, 34.0]);
         assert_eq!(v.value(), Array::scalar(34.0_f32));
     }
 }
@@ -79,7 +79,7 @@ fn two_forward_passes_have_two_sets_of_terms() {
         [first, last, second[0].value.clone()]
     });
     let got = f.run([&column(&[1.0, 2.0, 3.0]), &column(&[4.0])]).unwrap();
-    assert_eq!(items(got), [6.0, 12.0, 12.0]);
+    assert_eq!(items(&got), [6.0, 12.0, 12.0]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_same_tensor_added_twice_counts_twice() {
         cx.add_loss("second", &term);
         [cx.losses().into_iter().reduce(|a, b| a + b).unwrap()]
     });
-    assert_eq!(items(f.run([&column(&[1.0, 2.0])]).unwrap()), [6.0]);
+    assert_eq!(items(&f.run([&column(&[1.0, 2.0])]).unwrap()), [6.0]);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_penalty_counts_once_however_many_layers_share_the_weight() {
         assert_eq!([one, cx.losses().len()], [1, 1]);
         [cx.losses()[0].clone()]
     });
-    assert_eq!(items(f.run([&column(&[1.0, 2.0])]).unwrap()), [0.5]);
+    assert_eq!(items(&f.run([&column(&[1.0, 2.0])]).unwrap()), [0.5]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_frozen_weight_has_no_penalty_and_its_layers_terms_stay() {
             assert_eq!(all, want);
             [cx.losses()[0].clone()]
         });
-        assert_eq!(items(f.run([&column(&[1.0, 3.0])]).unwrap()), [2.0]);
+        assert_eq!(items(&f.run([&column(&[1.0, 3.0])]).unwrap()), [2.0]);
     }
 }
 

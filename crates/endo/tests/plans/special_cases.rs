@@ -66,7 +66,7 @@ fn integers_at_their_ends_wrap_alike_everywhere() {
     check("sums of integers", &sums, &[first, second], &[Within::Bits; 10]);
     let mut f = Function::new(|[x], _| [x.segment_sum(&x.zeros_like(), 1), x.sum().expand_dims(0)]);
     let three = Array::from([2_000_000_000, 2_000_000_000, 2_000_000_000]);
-    assert_eq!(f.run([&three]).unwrap(), &[[1_705_032_704].into(), [1_705_032_704].into()]);
+    assert_eq!(f.run([&three]).unwrap(), [[1_705_032_704].into(), [1_705_032_704].into()]);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn bytes_are_integers_in_a_graph() {
         [&x + &byte, x.cast(DType::Bool).cast(DType::I32), x]
     });
     let [sum, truth, same] = function.run([&Array::from([10_u8, 0, 255])]).unwrap();
-    assert_eq!((sum, truth, same), (&Array::from([260, 1, 257]), &Array::from([1, 0, 1]), &Array::from([10, 0, 255])));
+    assert_eq!((sum, truth, same), (Array::from([260, 1, 257]), Array::from([1, 0, 1]), Array::from([10, 0, 255])));
     assert_eq!(Variable::new("count", Array::from([3_u8])).dtype(), DType::I32);
     let mut narrow = Function::new(|[x], _| [x.cast(DType::U8)]);
     let error = narrow.run([&Array::from([1.0_f32])]).unwrap_err();

@@ -154,6 +154,16 @@ impl<X: Into<Arrays>, Y: Into<OutputArrays>, W: Into<OutputArrays>> IntoBatch fo
     }
 }
 
+/// What becomes a [`Stream`]: what `fit` and `evaluate` take.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no data to train or judge a model on",
+    note = "give a `&Dataset`, made by `Dataset::new(x, y)?` from arrays, or a `Stream` of batches"
+)]
+pub trait IntoStream<'a>: Into<Stream<'a>> {}
+
+#[diagnostic::do_not_recommend]
+impl<'a, S: Into<Stream<'a>>> IntoStream<'a> for S {}
+
 impl<'a> From<&'a Dataset> for Stream<'a> {
     fn from(data: &'a Dataset) -> Self {
         Self { origin: Origin::Memory(Cow::Borrowed(data)) }

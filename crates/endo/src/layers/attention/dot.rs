@@ -122,7 +122,7 @@ macro_rules! attention {
 /// use endo::prelude::*;
 /// let mut f = Function::new(|[query, value], cx| [Attention::new().apply(&[query, value], cx)]);
 /// let [y] = f.run([&[[[0.0_f32, 0.0]]].into(), &[[[1.0_f32, 2.0], [3.0, 6.0]]].into()])?;
-/// assert_eq!(*y, Array::from([[[2.0_f32, 4.0]]]));
+/// assert_eq!(y, Array::from([[[2.0_f32, 4.0]]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub struct Attention<O = Tensor> {
@@ -241,8 +241,8 @@ mod tests {
         });
         let (q, v) = ([[[1.0_f32], [0.0]]].into(), [[[3.0_f32], [0.0]]].into());
         let [y, mask] = f.run([&q, &v]).unwrap();
-        assert_eq!(*y, Array::from([[[3.0_f32], [0.0]]]));
-        assert_eq!(*mask, Array::from([[true, false]]));
+        assert_eq!(y, Array::from([[[3.0_f32], [0.0]]]));
+        assert_eq!(mask, Array::from([[true, false]]));
     }
 
     #[test]

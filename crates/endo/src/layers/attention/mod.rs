@@ -165,7 +165,7 @@ use {attention_inputs, attention_options};
 /// use endo::prelude::*;
 /// let mut f = Function::new(|[x, mask], cx| [MaskedSoftmax::new().apply(&(x, mask), cx)]);
 /// let [y] = f.run([&[[5.0_f32, 9.0, 5.0]].into(), &[[true, false, true]].into()])?;
-/// assert_eq!(*y, Array::from([[0.5_f32, 0.0, 0.5]]));
+/// assert_eq!(y, Array::from([[0.5_f32, 0.0, 0.5]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]

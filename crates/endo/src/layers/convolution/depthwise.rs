@@ -236,7 +236,7 @@ depthwise! {
     /// let sums = DepthwiseConv1D::new(2).depthwise_initializer("ones");
     /// let mut f = Function::new(|[x], cx| [sums.apply(&x, cx)]);
     /// let [y] = f.run([&[[[1.0_f32, 10.0], [2.0, 20.0], [3.0, 30.0]]].into()])?;
-    /// assert_eq!(*y, Array::from([[[3.0_f32, 30.0], [5.0, 50.0]]]));
+    /// assert_eq!(y, Array::from([[[3.0_f32, 30.0], [5.0, 50.0]]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     DepthwiseConv1D: 1;

@@ -251,7 +251,7 @@ convolutions! {
     /// let difference = Conv1D::new(1, 2).padding(Padding::Causal).kernel_initializer(Array::from([[[-1.0_f32]], [[1.0]]]));
     /// let mut f = Function::new(|[x], cx| [difference.apply(&x, cx)]);
     /// let [y] = f.run([&[[[1.0_f32], [3.0], [2.0]]].into()])?;
-    /// assert_eq!(*y, Array::from([[[1.0_f32], [2.0], [-1.0]]]));
+    /// assert_eq!(y, Array::from([[[1.0_f32], [2.0], [-1.0]]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     Conv1D: 1;

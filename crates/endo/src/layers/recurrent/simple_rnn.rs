@@ -31,8 +31,8 @@ recurrent_layer! {
     /// let sums = sums.return_sequences(true).return_state();
     /// let mut f = Function::new(|[x], cx| sums.apply(&x, cx).into());
     /// let [all, last] = f.run([&[[[1.0_f32], [2.0], [4.0]]].into()])?;
-    /// assert_eq!(*all, Array::from([[[1.0_f32], [3.0], [7.0]]]));
-    /// assert_eq!(*last, Array::from([[7.0_f32]]));
+    /// assert_eq!(all, Array::from([[[1.0_f32], [3.0], [7.0]]]));
+    /// assert_eq!(last, Array::from([[7.0_f32]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     SimpleRnn {} 1 (Tensor, Tensor)

@@ -61,6 +61,10 @@ pub use training::Training;
 /// model.fit(&train, Fit::epochs(2).callback(print))?;
 /// # Ok::<(), endo::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no callback",
+    note = "a callback is a value that implements `Callback`, or a closure `|epoch: usize, logs: &Epoch| ..`"
+)]
 pub trait Callback {
     /// Training begins.
     fn train_begin(&mut self, _training: &Training) -> Result<()> {
@@ -158,6 +162,7 @@ pub trait Callback {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: FnMut(usize, &Epoch)> Callback for F {
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
         self(epoch, report);

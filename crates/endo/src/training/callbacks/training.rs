@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::array::Array;
-use crate::data::Stream;
+use crate::data::{IntoStream, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Claims;
 use crate::graph::{Graph, Tree};
@@ -332,7 +332,7 @@ impl<'a> Training<'a> {
     ///
     /// # Errors
     /// Those of [`Model::evaluate`](crate::model::Model::evaluate).
-    pub fn evaluate<'d>(&self, data: impl Into<Stream<'d>>) -> Result<Logs> {
+    pub fn evaluate<'d>(&self, data: impl IntoStream<'d>) -> Result<Logs> {
         self.model.evaluate(data.into())
     }
 

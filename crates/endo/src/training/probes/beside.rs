@@ -38,13 +38,13 @@ const KEPT: usize = 32;
 impl Beside {
     /// Runs a function, and shows what is due. A closure that runs node by node runs once, and its warnings may be denied.
     #[track_caller]
-    pub fn run<'s, 'f, const N: usize, const M: usize>(
+    pub fn run<'s, const N: usize, const M: usize>(
         &'s mut self,
-        function: &'f mut Function<'_, N, M>,
+        function: &mut Function<'_, N, M>,
         inputs: [&Array; N],
         due: &[ProbeRequest],
         deny_warnings: bool,
-    ) -> Result<(&'f [Array; M], ProbeView<'s>)> {
+    ) -> Result<([Array; M], ProbeView<'s>)> {
         if function.is_eager() {
             let found = RefCell::default();
             let (outputs, values) = function.run_nodes(inputs, |cx| {

@@ -184,7 +184,11 @@ pub fn layer(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Appl
         "BatchNormalization" => {
             let layer = with!(config, BatchNormalization::new(), axis, momentum, epsilon, center, scale, trainable);
             match mask {
-                Some(mask) => Box::new(move |x, cx| vec![layer.apply(&(x[0].clone(), cx.constant(mask.clone())), cx)]),
+                Some(mask) => Box::new(move |x, cx| {
+                    let mask = cx.constant(mask.clone());
+                    cx.set_mask(&x[0], &mask);
+                    vec![layer.apply(&x[0], cx)]
+                }),
                 None => one(layer),
             }
         }
