@@ -293,3 +293,18 @@ fn names_that_a_program_has_read_are_names() {
     let error = Model::new(dense("sellu")).build([1, 3]).unwrap_err();
     assert!(error.to_string().contains("did you mean `selu`?"), "{error}");
 }
+
+#[test]
+fn what_a_loss_or_a_penalty_reads_or_applies_is_not_the_models() {
+    let (factor, net) = (Variable::new("factor", 2.0_f32), Arc::new(Dense::new(3).kernel_initializer(Ones)));
+    let (read, inner, judged) = (factor.clone(), net.clone(), net.clone());
+    let loss = move |y: &Tensor, p: &Tensor, cx: &mut Context| cx.read(&read) * inner.apply(&(y - p), cx).square().mean_axes(-1);
+    let penalty = move |w: &Tensor, cx: &mut Context| 0.01 * judged.apply(&w.transpose().matmul(w), cx).square().sum();
+    let mut model = Model::new(Dense::new(2).kernel_regularizer(penalty));
+    model.compile(Sgd::new(0.01), loss, ["mse"]);
+    let first = model.fit(&data(), Fit::epochs(1)).unwrap().last("mse").unwrap();
+    let last = model.fit(&data(), Fit::epochs(20)).unwrap().last("mse").unwrap();
+    assert!(last < first, "{last} {first}");
+    assert_eq!((model.weights().len(), factor.value().item().unwrap()), (2, 2.0));
+    assert!(net.kernel().unwrap().value().to_vec::<f64>().iter().all(|weight| *weight == 1.0));
+}
