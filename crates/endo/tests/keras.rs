@@ -10,14 +10,19 @@ fn numbers(shape: impl Into<Shape>, offset: usize) -> Array {
     Array::from_fn(shape, |i| 0.4 * (0.9 * i as f64 + offset as f64).sin())
 }
 
-fn net() -> Model {
-    let net = Sequential::new().add(Dense::new(4).activation("tanh")).add(BatchNormalization::new()).add(Dense::new(1));
-    let model = Model::new(net).dtype(DType::F64);
-    model.build([1, 3]).unwrap();
+/// Weights by the formula, in their order.
+fn set_by_formula(model: &Model) {
     for (place, weight) in model.weights().iter().enumerate() {
         let start = if weight.name().ends_with("moving_variance") { 1.0 } else { 0.0 };
         weight.set(&(numbers(weight.shape(), place) + start)).unwrap();
     }
+}
+
+fn net() -> Model {
+    let net = Sequential::new().add(Dense::new(4).activation("tanh")).add(BatchNormalization::new()).add(Dense::new(1));
+    let model = Model::new(net).dtype(DType::F64);
+    model.build([1, 3]).unwrap();
+    set_by_formula(&model);
     model
 }
 
@@ -121,4 +126,69 @@ fn a_callback_that_predicts_reports_and_stops() {
     let watch = EarlyStopping::on("spread").patience(5).maximize(false);
     let history = model.fit(&train, Fit::epochs(30).batch_size(5).shuffle(false).callback(spread).callback(watch)).unwrap();
     check("stopping", |name| history.get(name));
+}
+
+#[test]
+fn a_classifier_in_a_loop_with_two_optimizers() {
+    let lower = Sequential::new().add(Flatten::new()).add(Dense::new(5).activation("relu")).name("lower");
+    let upper = Sequential::new().add(Dense::new(3).activation("softmax")).name("upper");
+    let model = Model::new(Sequential::new().add(lower).add(upper)).dtype(DType::F64);
+    model.build([6, 3, 2]).unwrap();
+    set_by_formula(&model);
+    let weights = ["lower", "upper"].map(|part| model.layer(part).unwrap().trainable_weights());
+    let train = Dataset::new(numbers([24, 3, 2], 54), Array::from_fn([24], |i| (i * 7 % 3) as i32)).unwrap();
+    let valid = Dataset::new(numbers([9, 3, 2], 55), Array::from_fn([9], |i| (i * 5 % 3) as i32)).unwrap();
+
+    let (sgd, nadam) = (Sgd::new(0.125), Nadam::new(0.03125));
+    let (mean_loss, accuracy) = (Mean::new("loss"), SparseCategoricalAccuracy::new());
+    let forward = |x: &Tensor, y: &Tensor, cx: &mut Context| {
+        let y_pred = model.apply(x, cx);
+        let loss = SparseCategoricalCrossentropy::new().apply(y, &y_pred, None);
+        mean_loss.update(&loss, cx);
+        accuracy.update(y, &y_pred, None, cx);
+        loss
+    };
+    let mut train_step = Function::new(|[x, y], cx| {
+        let loss = forward(&x, &y, cx);
+        sgd.apply(&cx.gradients(&loss, &weights[0]), cx);
+        nadam.apply(&cx.gradients(&loss, &weights[1]), cx);
+        [loss]
+    });
+    let mut test_step = Function::new(|[x, y], cx| [forward(&x, &y, cx)]).training(false);
+    let mut reported: [Vec<f64>; 4] = Default::default();
+    for _ in 0..4 {
+        for part in 0..2 {
+            let batches = if part == 0 { train.batches(6) } else { valid.batches(9) };
+            for (x, y) in batches.unwrap() {
+                if part == 0 {
+                    train_step.run([&x, &y]).unwrap()
+                } else {
+                    test_step.run([&x, &y]).unwrap()
+                };
+            }
+            reported[2 * part].push(mean_loss.value().unwrap().item().unwrap());
+            reported[2 * part + 1].push(accuracy.value().unwrap().item().unwrap());
+            mean_loss.reset();
+            accuracy.reset();
+        }
+    }
+    let names = ["loss", "accuracy", "val_loss", "val_accuracy"];
+    check("classification", |name| reported[names.iter().position(|known| *known == name).unwrap()].clone());
+}
+
+#[test]
+fn normalization_of_batches_with_masked_steps() {
+    let net = Sequential::new().add(Masking::new(0.0)).add(BatchNormalization::new().momentum(0.5)).add(Dense::new(1));
+    let mut model = Model::new(net).dtype(DType::F64);
+    model.build([1, 4, 3]).unwrap();
+    set_by_formula(&model);
+    let drawn = &numbers([12, 4, 3], 56) + 0.75;
+    let is_masked = |index: usize| index / 3 % 4 == 3 || (index / 3 % 4 == 2 && index / 12 % 2 == 0);
+    let x = Array::from_fn([12, 4, 3], |index| if is_masked(index) { 0.0 } else { drawn.get(index) });
+    model.compile(Sgd::new(0.125), "mse", ());
+    let data = Dataset::new(x, numbers([12, 4, 1], 57)).unwrap();
+    let history = model.fit(&data, Fit::epochs(3).batch_size(4).shuffle(false)).unwrap();
+    let moving = model.weights().into_iter().filter(|weight| weight.name().contains("moving"));
+    let moving: Vec<f64> = moving.flat_map(|weight| weight.value().to_vec::<f64>()).collect();
+    check("masked", |name| if name == "moving" { moving.clone() } else { history.get(name) });
 }

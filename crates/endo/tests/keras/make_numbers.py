@@ -100,5 +100,55 @@ def stopping():
     return history(model, X, Y, epochs=30, batch_size=5, shuffle=False, callbacks=[Spread(), watch])
 
 
-cases = [parts_of_passes, generator, transfer, averages, stopping]
+def classification():
+    """The book's exercise: a loop of one's own with an optimizer for the lower layer and one for the upper, and validation every epoch."""
+    lower = keras.Sequential([keras.Input((3, 2)), keras.layers.Flatten(), keras.layers.Dense(5, activation="relu")])
+    upper = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="softmax")])
+    model = keras.Sequential([keras.Input((3, 2)), lower, upper])
+    for place, weight in enumerate(model.weights):
+        weight.assign(numbers(weight.shape, place))
+    images, labels = numbers((24, 3, 2), 54), np.arange(24) * 7 % 3
+    new_images, new_labels = numbers((9, 3, 2), 55), np.arange(9) * 5 % 3
+    optimizers = [(keras.optimizers.SGD(0.125), lower), (keras.optimizers.Nadam(0.03125), upper)]
+    loss_fn = keras.losses.SparseCategoricalCrossentropy()
+    mean_loss, accuracy = keras.metrics.Mean(), keras.metrics.SparseCategoricalAccuracy()
+    reported = {"loss": [], "accuracy": [], "val_loss": [], "val_accuracy": []}
+    for _ in range(4):
+        for first in range(0, 24, 6):
+            x, y = images[first : first + 6], labels[first : first + 6]
+            y_pred = model(x, training=True)
+            loss = loss_fn(y, y_pred)
+            model.zero_grad()
+            loss.backward()
+            for optimizer, part in optimizers:
+                optimizer.apply([weight.value.grad for weight in part.trainable_weights], part.trainable_weights)
+            mean_loss.update_state(loss)
+            accuracy.update_state(y, y_pred)
+        y_pred = model(new_images, training=False)
+        reported["loss"].append(float(mean_loss.result()))
+        reported["accuracy"].append(float(accuracy.result()))
+        reported["val_loss"].append(float(loss_fn(new_labels, y_pred)))
+        reported["val_accuracy"].append(float(np.mean(np.argmax(y_pred.detach().numpy(), -1) == new_labels)))
+        mean_loss.reset_state()
+        accuracy.reset_state()
+    return reported
+
+
+def masked():
+    """Batch normalization after masking: steps that do not count are in neither mean nor variance, nor in the loss."""
+    x = numbers((12, 4, 3), 56) + 0.75
+    x[:, 3] = 0.0
+    x[::2, 2] = 0.0
+    model = keras.Sequential([
+        keras.Input((4, 3)), keras.layers.Masking(0.0), keras.layers.BatchNormalization(momentum=0.5), keras.layers.Dense(1),
+    ])
+    for place, weight in enumerate(model.weights):
+        weight.assign(numbers(weight.shape, place) + (1.0 if "moving_variance" in weight.path else 0.0))
+    model.compile(keras.optimizers.SGD(0.125), "mse")
+    reported = history(model, x, numbers((12, 4, 1), 57), epochs=3, batch_size=4, shuffle=False)
+    reported["moving"] = [float(number) for weight in model.layers[1].non_trainable_weights for number in weight.numpy()]
+    return reported
+
+
+cases = [parts_of_passes, generator, transfer, averages, stopping, classification, masked]
 print(json.dumps({case.__name__: case() for case in cases}, indent=1))
