@@ -67,6 +67,34 @@ fn metrics_that_a_layer_holds_are_reported() {
 }
 
 #[test]
+fn sums_and_means_that_a_layer_takes_values_into_are_reported() {
+    let (mean, sum) = (Mean::new("size"), Sum::new("weight"));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        mean.update(&x.abs(), cx);
+        sum.update_weighted(x, &x.square(), cx);
+        x.clone()
+    });
+    model.compile("sgd", "mse", ());
+    let logs = model.evaluate(&Dataset::new([[1.0_f32], [-3.0]], [[0.0_f32], [0.0]]).unwrap()).unwrap();
+    assert_eq!((logs.get("size"), logs.get("weight")), (Some(2.0), Some(1.0 - 27.0)), "{logs}");
+}
+
+#[test]
+fn an_option_that_was_left_as_it_is_differs_from_one_that_is_set() {
+    let path = std::env::temp_dir().join(format!("endo-options-{}.safetensors", std::process::id()));
+    let compiled = |precision: Precision| {
+        let mut model = Model::new(Dense::new(3));
+        model.compile("sgd", "mse", [precision]).build([1, 2]).unwrap();
+        model
+    };
+    compiled(Precision::new()).save(&path).unwrap();
+    compiled(Precision::new()).load(&path).unwrap();
+    let error = compiled(Precision::new().top_k(2)).load(&path).unwrap_err();
+    assert!(error.message().contains("`top_k` of the metric `precision` is none in"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn options_of_metrics_are_saved_with_a_model() {
     let path = std::env::temp_dir().join(format!("endo-held-{}.safetensors", std::process::id()));
     let compiled = |threshold: f64| {

@@ -3,7 +3,7 @@
 //! In: a type's name, Keras's names for it, its options with their defaults, and the values it gives. Out: the type, a value of
 //! the same name with Keras's defaults, its options as methods, its [`Loss`](super::Loss), and a row of the file's `ROWS`.
 
-use crate::named::{Axes, Setting};
+use crate::named::{Axes, Setting, optional};
 
 /// Losses, each with the names that text gives it (the first is the one in reports) and its options in Keras's order.
 ///
@@ -138,28 +138,8 @@ macro_rules! losses {
 
 pub(crate) use losses;
 
-impl Setting for Option<Axes> {
-    const EXPECTED: &'static str = "an axis, a list of axes such as `[1, 2]`, or `none` for all";
-
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { Axes::read(text).map(Some) }
-    }
-
-    fn write(&self) -> String {
-        self.as_ref().map_or("none".to_string(), Axes::write)
-    }
-}
-
-impl Setting for Option<i32> {
-    const EXPECTED: &'static str = "a whole number or `none`";
-
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { i32::read(text).map(Some) }
-    }
-
-    fn write(&self) -> String {
-        self.map_or("none".to_string(), |number| number.write())
-    }
+optional! {
+    Axes, "an axis, a list of axes such as `[1, 2]`, or `none` for all";
 }
 
 /// One number for all classes, or one for each.

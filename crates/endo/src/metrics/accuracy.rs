@@ -22,7 +22,7 @@ mean_metric! {
     /// assert_eq!(value.item()?, 0.75);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Accuracy = "accuracy",
+    Accuracy ["accuracy"],
     |self, y_true, y_pred| accuracy(y_true, y_pred)
 }
 
@@ -35,7 +35,7 @@ mean_metric! {
     /// assert_eq!(value.item()?, 0.75);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    BinaryAccuracy = "binary_accuracy" {
+    BinaryAccuracy ["binary_accuracy"] {
         /// Predictions above it count as 1; 0.5 unless set.
         threshold: f64 = 0.5
     },
@@ -52,7 +52,7 @@ mean_metric! {
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    CategoricalAccuracy = "categorical_accuracy",
+    CategoricalAccuracy ["categorical_accuracy"],
     |self, y_true, y_pred| categorical_accuracy(y_true, y_pred)
 }
 
@@ -66,7 +66,7 @@ mean_metric! {
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    SparseCategoricalAccuracy = "sparse_categorical_accuracy",
+    SparseCategoricalAccuracy ["sparse_categorical_accuracy"],
     |self, y_true, y_pred| sparse_categorical_accuracy(y_true, y_pred),
     targets(y_true, y_pred) => Targets::classes(y_true, y_pred, -1, None)
 }
@@ -81,7 +81,7 @@ mean_metric! {
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    TopKCategoricalAccuracy = "top_k_categorical_accuracy" {
+    TopKCategoricalAccuracy ["top_k_categorical_accuracy"] {
         /// How many classes count; 5 unless set.
         k: usize = 5
     },
@@ -98,7 +98,7 @@ mean_metric! {
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    SparseTopKCategoricalAccuracy = "sparse_top_k_categorical_accuracy" {
+    SparseTopKCategoricalAccuracy ["sparse_top_k_categorical_accuracy"] {
         /// How many classes count; 5 unless set.
         k: usize = 5,
         /// Whether the predictions are class numbers, the likeliest first, instead of numbers for the classes; false unless
@@ -121,7 +121,7 @@ mean_metric! {
     /// let mut model = Model::new(Dense::new(10).activation("softmax"));
     /// model.compile(Adam::default(), SparseCategoricalCrossentropy::new(), ["accuracy"]);
     /// ```
-    AccuracyByShape = "accuracy",
+    AccuracyByShape ["accuracy", "acc"],
     |self, y_true, y_pred| match (y_pred.rank() < 2 || y_pred.features() == 1, y_true.shape() == y_pred.shape()) {
         (true, _) => binary_accuracy(y_true, y_pred, 0.5),
         (false, true) => categorical_accuracy(y_true, y_pred),

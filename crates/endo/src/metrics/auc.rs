@@ -6,11 +6,11 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::{reduction::spread_weights, warn_of_linear};
-use crate::named::{Hyperparameters, words};
-use crate::trace::Context;
+use crate::named::words;
 
 use super::curve::{Counts, Scale, Tally};
-use super::{Metric, Totals, paired};
+use super::define::metric;
+use super::paired;
 
 words! {
     /// What the thresholds of a classifier draw.
@@ -36,122 +36,92 @@ words! {
     }
 }
 
-/// The area under a curve: for ROC the probability that a label 1 has a larger prediction than a label 0.
-///
-/// The curve is drawn by evenly distributed thresholds: more of them approximate the area better.
-///
-/// ```
-/// use endo::prelude::*;
-/// let (y_true, y_pred) = (Array::from([0, 0, 1, 1]), Array::from([0.0_f32, 0.5, 0.3, 0.9]));
-/// assert_eq!(Auc::new().num_thresholds(3).update_on(&y_true, &y_pred)?.item()?, 0.75);
-/// assert_eq!(Auc::new().thresholds([0.4]).curve(Curve::Pr).summation_method(SummationMethod::Minoring)
-///     .update_on(&y_true, &y_pred)?.item()?, 0.25);
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Auc {
-    tally: Tally,
-    curve: Curve,
-    summation_method: SummationMethod,
-    multi_label: bool,
-    num_labels: Option<usize>,
-    label_weights: Option<Vec<f64>>,
-    from_logits: bool,
-}
-
 /// How far the first and last thresholds are from 0 and 1. As Keras.
 const EPSILON: f64 = 1e-7;
 
-impl Auc {
-    /// A metric named `auc`: the area under the ROC, from 200 thresholds.
-    pub fn new() -> Self {
-        Self {
-            tally: Tally::new("auc", Scale::Even { count: 200, open_ends: true }),
-            curve: Curve::Roc,
-            summation_method: SummationMethod::Interpolation,
-            multi_label: false,
-            num_labels: None,
-            label_weights: None,
-            from_logits: false,
+metric! {
+    /// The area under a curve: for ROC the probability that a label 1 has a larger prediction than a label 0.
+    ///
+    /// The curve is drawn by evenly distributed thresholds: more of them approximate the area better.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let (y_true, y_pred) = (Array::from([0, 0, 1, 1]), Array::from([0.0_f32, 0.5, 0.3, 0.9]));
+    /// assert_eq!(Auc::new().num_thresholds(3).update_on(&y_true, &y_pred)?.item()?, 0.75);
+    /// assert_eq!(Auc::new().thresholds([0.4]).curve(Curve::Pr).summation_method(SummationMethod::Minoring)
+    ///     .update_on(&y_true, &y_pred)?.item()?, 0.25);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    Auc ["auc"] {
+        /// The number of evenly distributed thresholds, at least 2; 200 unless set.
+        num_thresholds: usize = 200,
+        /// The curve; ROC unless set.
+        curve: Curve = Curve::Roc,
+        /// How the area is approximated; by interpolation unless set.
+        summation_method: SummationMethod = SummationMethod::Interpolation,
+        /// Thresholds between 0 and 1 instead of evenly distributed ones; one below 0 and one above 1 are added.
+        thresholds: Option<Vec<f64>> => Vec<f64> = None,
+        /// Whether each column of labels has a curve of its own; the result is the mean of their areas. Unless set, all labels
+        /// draw one curve.
+        multi_label: bool = false,
+        /// The number of columns, if it is to be known before the first batch.
+        num_labels: Option<usize> as usize = None,
+        /// The weight of each column of labels: in the mean of the areas, or of its labels if all draw one curve.
+        label_weights: Option<Vec<f64>> => Vec<f64> = None,
+        /// Whether predictions are log-odds instead of probabilities.
+        from_logits: bool = false,
+    };
+    totals(self, name) => self.scale().totals(name, if self.multi_label { self.num_labels } else { Some(1) });
+    update(self, y_true, y_pred, sample_weight, cx) => {
+        if !self.from_logits {
+            warn_of_linear("auc", "sigmoid", y_pred);
         }
-    }
+        let (y_true, y_pred) = paired("auc", y_true, y_pred);
+        if let Err(error) = self.check(&y_pred) {
+            return cx.trace().record(error.at(std::panic::Location::caller()));
+        }
+        let y_pred = if self.from_logits { y_pred.sigmoid() } else { y_pred };
+        let label_weights = self.label_weights_like(&y_pred).filter(|_| !self.multi_label);
+        let weight = match (label_weights, sample_weight) {
+            (Some(labels), Some(samples)) => {
+                let samples = spread_weights(&samples.cast(y_pred.dtype()), &y_pred);
+                Some(samples * labels)
+            }
+            (Some(labels), None) => Some(y_pred.ones_like() * labels),
+            (None, samples) => samples.cloned(),
+        };
+        self.tally().add(&y_true, &y_pred, weight.as_ref(), self.multi_label, cx);
+    };
+    result(self, cx) => {
+        let Some(counts) = self.tally().counts(cx) else {
+            return cx.constant(0.0_f32);
+        };
+        let areas = self.areas(&counts).sum_axes([-1]);
+        match self.label_weights_like(&areas).filter(|_| self.multi_label) {
+            Some(weights) => (areas * &weights).sum().divide_no_nan(weights.sum()),
+            None => areas.mean(),
+        }
+    };
+}
 
-    /// The number of evenly distributed thresholds, at least 2; 200 unless set.
-    #[must_use]
-    pub fn num_thresholds(self, num_thresholds: usize) -> Self {
-        self.scaled(Scale::Even { count: num_thresholds, open_ends: true })
-    }
-
-    /// Thresholds between 0 and 1 instead of evenly distributed ones; one below 0 and one above 1 are added.
-    #[must_use]
-    pub fn thresholds(self, thresholds: impl Into<Vec<f64>>) -> Self {
-        let mut all = thresholds.into();
+impl Auc {
+    /// The thresholds: those that are listed, with one below 0 and one above 1, or evenly distributed ones.
+    fn scale(&self) -> Scale {
+        let Some(listed) = &self.thresholds else {
+            return Scale::Even { count: self.num_thresholds, open_ends: true };
+        };
+        let mut all = [&[-EPSILON][..], listed, &[1.0 + EPSILON]].concat();
         all.sort_by(f64::total_cmp);
-        all.insert(0, -EPSILON);
-        all.push(1.0 + EPSILON);
-        self.scaled(Scale::Listed(all))
+        Scale::Listed(all)
     }
 
-    /// The curve; ROC unless set.
-    #[must_use]
-    pub fn curve(mut self, curve: Curve) -> Self {
-        self.curve = curve;
-        self
-    }
-
-    /// How the area is approximated; by interpolation unless set.
-    #[must_use]
-    pub fn summation_method(mut self, summation_method: SummationMethod) -> Self {
-        self.summation_method = summation_method;
-        self
-    }
-
-    /// Whether each column of labels has a curve of its own; the result is the mean of their areas. Unless set, all labels
-    /// draw one curve.
-    #[must_use]
-    pub fn multi_label(mut self, multi_label: bool) -> Self {
-        self.multi_label = multi_label;
-        let scale = self.tally.scale.clone();
-        self.scaled(scale)
-    }
-
-    /// The number of columns, if it is to be known before the first batch.
-    #[must_use]
-    pub fn num_labels(mut self, num_labels: usize) -> Self {
-        self.num_labels = Some(num_labels);
-        let scale = self.tally.scale.clone();
-        self.scaled(scale)
-    }
-
-    /// The weight of each column of labels: in the mean of the areas, or of its labels if all draw one curve.
-    #[must_use]
-    pub fn label_weights(mut self, label_weights: impl Into<Vec<f64>>) -> Self {
-        self.label_weights = Some(label_weights.into());
-        self
-    }
-
-    /// Whether predictions are log-odds instead of probabilities.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// The same metric under another name.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.tally.totals.rename(name);
-        self
-    }
-
-    fn scaled(mut self, scale: Scale) -> Self {
-        self.tally.resize(scale, if self.multi_label { self.num_labels } else { Some(1) });
-        self
+    fn tally(&self) -> Tally<'_> {
+        Tally { scale: self.scale(), totals: &self.totals }
     }
 
     fn check(&self, y_pred: &Tensor) -> Result<(), Error> {
-        if self.tally.scale.len() < 2 {
-            let message = format!("the option `num_thresholds` of `auc` is {}", self.tally.scale.len());
+        if self.scale().len() < 2 {
+            let message = format!("the option `num_thresholds` of `auc` is {}", self.scale().len());
             return Err(Error::new(ErrorKind::Argument, message).help("a curve takes at least 2"));
         }
         if (self.multi_label || self.label_weights.is_some()) && y_pred.rank() < 2 {
@@ -217,67 +187,10 @@ fn gains(counts: &Counts) -> (Tensor, Tensor) {
     (recall, nothing.where_(1.0, gain(&counts.false_positives)))
 }
 
-impl Default for Auc {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Metric for Auc {
-    fn totals(&self) -> Option<&Totals> {
-        Some(&self.tally.totals)
-    }
-
-    #[track_caller]
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-        self.report(cx);
-        if !self.from_logits {
-            warn_of_linear("auc", "sigmoid", y_pred);
-        }
-        let (y_true, y_pred) = paired("auc", y_true, y_pred);
-        if let Err(error) = self.check(&y_pred) {
-            return cx.trace().record(error.at(std::panic::Location::caller()));
-        }
-        let y_pred = if self.from_logits { y_pred.sigmoid() } else { y_pred };
-        let label_weights = self.label_weights_like(&y_pred).filter(|_| !self.multi_label);
-        let weight = match (label_weights, sample_weight) {
-            (Some(labels), Some(samples)) => {
-                let samples = spread_weights(&samples.cast(y_pred.dtype()), &y_pred);
-                Some(samples * labels)
-            }
-            (Some(labels), None) => Some(y_pred.ones_like() * labels),
-            (None, samples) => samples.cloned(),
-        };
-        self.tally.add(&y_true, &y_pred, weight.as_ref(), self.multi_label, cx);
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        let mut set = self.tally.scale.hyperparameters().with("curve", self.curve);
-        set = set.with("summation_method", self.summation_method);
-        for (name, chosen) in [("multi_label", self.multi_label), ("from_logits", self.from_logits)] {
-            if chosen {
-                set = set.with(name, true);
-            }
-        }
-        set = self.num_labels.into_iter().fold(set, |set, labels| set.with("num_labels", labels));
-        self.label_weights.iter().fold(set, |set, weights| set.with("label_weights", weights.clone()))
-    }
-
-    fn result(&self, cx: &mut Context) -> Tensor {
-        let Some(counts) = self.tally.counts(cx) else {
-            return cx.constant(0.0_f32);
-        };
-        let areas = self.areas(&counts).sum_axes([-1]);
-        match self.label_weights_like(&areas).filter(|_| self.multi_label) {
-            Some(weights) => (areas * &weights).sum().divide_no_nan(weights.sum()),
-            None => areas.mean(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metric;
 
     fn area(metric: Auc) -> f64 {
         metric.update_on(&[0, 0, 1, 1].into(), &[0.0_f32, 0.5, 0.3, 0.9].into()).unwrap().item().unwrap()

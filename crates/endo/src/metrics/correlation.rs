@@ -22,7 +22,7 @@ mean_metric! {
     /// assert!((value.item()? - 0.9966996).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    PearsonCorrelation = "pearson_correlation" {
+    PearsonCorrelation ["pearson_correlation"] {
         /// The axis of what is compared; -1 (the features of a sample) unless set.
         axis: i32 = -1
     },
@@ -40,7 +40,7 @@ mean_metric! {
     /// assert!((value.item()? - 0.9816320).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    ConcordanceCorrelation = "concordance_correlation" {
+    ConcordanceCorrelation ["concordance_correlation"] {
         /// The axis of what is compared; -1 (the features of a sample) unless set.
         axis: i32 = -1
     },
@@ -58,7 +58,7 @@ mean_metric! {
     /// assert!((value.item()? - 0.5).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    CosineSimilarity = "cosine_similarity" {
+    CosineSimilarity ["cosine_similarity"] {
         /// The axis of the vectors; -1 (the features of a sample) unless set.
         axis: i32 = -1
     },

@@ -6,11 +6,11 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
-use crate::named::Hyperparameters;
-use crate::trace::Context;
+use crate::named::{Setting, optional};
 
+use super::define::metric;
 use super::totals::Totals;
-use super::{Metric, of_class, paired};
+use super::{of_class, paired};
 
 /// One threshold, or several, each with a result of its own. A prediction above it counts as 1.
 ///
@@ -49,10 +49,28 @@ impl From<Vec<f64>> for Thresholds {
     }
 }
 
+impl Setting for Thresholds {
+    const EXPECTED: &'static str = "a number or a list of numbers such as `[0.25, 0.5]`";
+
+    fn read(text: &str) -> Option<Self> {
+        f64::read(text).map(Self::from).or_else(|| <Vec<f64>>::read(text).map(Self::from))
+    }
+
+    fn write(&self) -> String {
+        match self.as_slice() {
+            [threshold] => threshold.write(),
+            several => several.to_vec().write(),
+        }
+    }
+}
+
+optional! {
+    Thresholds, "a number, a list of numbers such as `[0.25, 0.5]`, or `none`";
+}
+
 /// Which predictions are looked at, and from where on they count as 1.
-#[derive(Clone, Debug)]
-struct Rule {
-    thresholds: Option<Thresholds>,
+struct Rule<'a> {
+    thresholds: Option<&'a Thresholds>,
     top_k: Option<usize>,
     class_id: Option<usize>,
 }
@@ -66,23 +84,9 @@ enum Outcome {
     FalseNegative,
 }
 
-impl Rule {
-    const NEW: Rule = Rule { thresholds: None, top_k: None, class_id: None };
-
-    /// The options that are set.
-    fn hyperparameters(&self) -> Hyperparameters {
-        let mut set = Hyperparameters::new();
-        if let Some(thresholds) = &self.thresholds {
-            set = set.with("thresholds", thresholds.clone());
-        }
-        for (name, option) in [("top_k", self.top_k), ("class_id", self.class_id)] {
-            set = option.into_iter().fold(set, |set, value| set.with(name, value));
-        }
-        set
-    }
-
+impl Rule<'_> {
     fn thresholds(&self) -> Vec<f64> {
-        match (&self.thresholds, self.top_k) {
+        match (self.thresholds, self.top_k) {
             (Some(Thresholds(thresholds)), _) => thresholds.clone(),
             // Those that are not among the top are below every threshold.
             (None, Some(_)) => vec![f64::NEG_INFINITY],
@@ -91,7 +95,7 @@ impl Rule {
     }
 
     fn check(&self, metric: &str, y_pred: &Tensor) -> Result<(), Error> {
-        let thresholds = self.thresholds.iter().flat_map(|Thresholds(thresholds)| thresholds);
+        let thresholds = self.thresholds.into_iter().flat_map(|Thresholds(thresholds)| thresholds);
         if let Some(threshold) = thresholds.clone().find(|threshold| !(0.0..=1.0).contains(*threshold)) {
             let message = format!("`{metric}` has the threshold {threshold}");
             return Err(Error::new(ErrorKind::Argument, message).help("thresholds are between 0 and 1"));
@@ -153,77 +157,39 @@ fn one_or_all(result: Tensor) -> Tensor {
 }
 
 macro_rules! counting_metric {
-    ($(#[$doc:meta])* $Metric:ident = $name:literal, [$($part:ident = $Outcome:ident),+],
-     |$a:ident $(, $b:ident)?| $result:expr $(, $($option:ident: $meaning:literal),+)?) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $Metric {
-            totals: Totals,
-            rule: Rule,
+    ($(#[$doc:meta])* $Metric:ident [$name:literal] {$($options:tt)*}, |$self:ident| $rule:expr,
+     [$($part:ident = $Outcome:ident),+], |$a:ident $(, $b:ident)?| $result:expr) => {
+        metric! {
+            $(#[$doc])*
+            $Metric [$name] {
+                /// The threshold above which predictions count as 1, or several, each with a result of its own; 0.5 unless set.
+                thresholds: Option<Thresholds> => Thresholds = None,
+                $($options)*
+            };
+            totals($self, name) => {
+                let count = $self.rule().thresholds().len();
+                Totals::of_shape(name, [$(stringify!($part)),+], [count])
+            };
+            update($self, y_true, y_pred, sample_weight, cx) => {
+                let counts = $self.rule().count($name, y_true, y_pred, sample_weight, [$(Outcome::$Outcome),+]);
+                $self.totals.add(counts, cx);
+            };
+            result(self, cx) => match self.totals.get(cx) {
+                Some([$a $(, $b)?]) => one_or_all($result),
+                None => cx.constant(0.0_f32),
+            };
         }
 
         impl $Metric {
-            #[doc = concat!("A metric named `", $name, "`.")]
-            pub fn new() -> Self {
-                Self { totals: Totals::of_shape($name, [$(stringify!($part)),+], [1]), rule: Rule::NEW }
-            }
-
-            /// The threshold above which predictions count as 1, or several, each with a result of its own; 0.5 unless set.
-            #[must_use]
-            pub fn thresholds(mut self, thresholds: impl Into<Thresholds>) -> Self {
-                self.rule.thresholds = Some(thresholds.into());
-                self.totals.resize(Some([self.rule.thresholds().len()].into()));
-                self
-            }
-
-            $($(
-                #[doc = $meaning]
-                #[must_use]
-                pub fn $option(mut self, $option: usize) -> Self {
-                    self.rule.$option = Some($option);
-                    self
-                }
-            )+)?
-
-            /// The same metric under another name.
-            #[must_use]
-            pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.totals.rename(name);
-                self
-            }
-        }
-
-        impl Default for $Metric {
-            fn default() -> Self {
-                Self::new()
-            }
-        }
-
-        impl Metric for $Metric {
-            fn totals(&self) -> Option<&Totals> {
-                Some(&self.totals)
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.rule.hyperparameters()
-            }
-
-            #[track_caller]
-            fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-                self.report(cx);
-                let counts = self.rule.count($name, y_true, y_pred, sample_weight, [$(Outcome::$Outcome),+]);
-                self.totals.add(counts, cx);
-            }
-
-            fn result(&self, cx: &mut Context) -> Tensor {
-                match self.totals.get(cx) {
-                    Some([$a $(, $b)?]) => one_or_all($result),
-                    None => cx.constant(0.0_f32),
-                }
+            fn rule(&$self) -> Rule<'_> {
+                Rule { thresholds: $self.thresholds.as_ref(), ..$rule }
             }
         }
     };
 }
+
+/// Of all classes, and of all predictions by a threshold.
+const ALL: Rule<'static> = Rule { thresholds: None, top_k: None, class_id: None };
 
 counting_metric! {
     /// The number (or weight) of labels 1 that are predicted as 1.
@@ -234,7 +200,7 @@ counting_metric! {
     /// assert_eq!(value.item()?, 2.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    TruePositives = "true_positives", [accumulator = TruePositive], |count| count
+    TruePositives ["true_positives"] {}, |self| ALL, [accumulator = TruePositive], |count| count
 }
 
 counting_metric! {
@@ -246,7 +212,7 @@ counting_metric! {
     /// assert_eq!(value.item()?, 2.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    TrueNegatives = "true_negatives", [accumulator = TrueNegative], |count| count
+    TrueNegatives ["true_negatives"] {}, |self| ALL, [accumulator = TrueNegative], |count| count
 }
 
 counting_metric! {
@@ -258,7 +224,7 @@ counting_metric! {
     /// assert_eq!(value.item()?, 2.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    FalsePositives = "false_positives", [accumulator = FalsePositive], |count| count
+    FalsePositives ["false_positives"] {}, |self| ALL, [accumulator = FalsePositive], |count| count
 }
 
 counting_metric! {
@@ -270,7 +236,7 @@ counting_metric! {
     /// assert_eq!(value.item()?, 2.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    FalseNegatives = "false_negatives", [accumulator = FalseNegative], |count| count
+    FalseNegatives ["false_negatives"] {}, |self| ALL, [accumulator = FalseNegative], |count| count
 }
 
 counting_metric! {
@@ -285,10 +251,15 @@ counting_metric! {
     /// assert_eq!(both, Array::scalar(0.5_f32));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Precision = "precision", [true_positives = TruePositive, false_positives = FalsePositive],
-    |hits, wrong| hits.divide_no_nan(&hits + wrong),
-    top_k: "Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.",
-    class_id: "Looks at one class of several: a position on the last axis."
+    Precision ["precision"] {
+        /// Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.
+        top_k: Option<usize> as usize = None,
+        /// Looks at one class of several: a position on the last axis.
+        class_id: Option<usize> as usize = None,
+    },
+    |self| Rule { top_k: self.top_k, class_id: self.class_id, ..ALL },
+    [true_positives = TruePositive, false_positives = FalsePositive],
+    |hits, wrong| hits.divide_no_nan(&hits + wrong)
 }
 
 counting_metric! {
@@ -300,15 +271,21 @@ counting_metric! {
     /// assert_eq!(value, Array::scalar(2.0_f32 / 3.0));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Recall = "recall", [true_positives = TruePositive, false_negatives = FalseNegative],
-    |hits, missed| hits.divide_no_nan(&hits + missed),
-    top_k: "Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.",
-    class_id: "Looks at one class of several: a position on the last axis."
+    Recall ["recall"] {
+        /// Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.
+        top_k: Option<usize> as usize = None,
+        /// Looks at one class of several: a position on the last axis.
+        class_id: Option<usize> as usize = None,
+    },
+    |self| Rule { top_k: self.top_k, class_id: self.class_id, ..ALL },
+    [true_positives = TruePositive, false_negatives = FalseNegative],
+    |hits, missed| hits.divide_no_nan(&hits + missed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metric;
 
     #[test]
     fn weights_count_instead_of_samples() {

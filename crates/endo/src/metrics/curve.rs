@@ -10,7 +10,6 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
-use crate::named::Hyperparameters;
 use crate::trace::Context;
 
 use super::totals::Totals;
@@ -22,13 +21,6 @@ pub(super) enum Scale {
     Even { count: usize, open_ends: bool },
     /// These, in ascending order.
     Listed(Vec<f64>),
-}
-
-/// How many labels of each kind lie between neighbouring thresholds, for each of several label columns.
-#[derive(Clone, Debug)]
-pub(super) struct Tally {
-    pub totals: Totals,
-    pub scale: Scale,
 }
 
 /// The weight of each outcome at each threshold: `[columns, thresholds]`.
@@ -44,17 +36,6 @@ impl Scale {
         match self {
             Scale::Even { count, .. } => *count,
             Scale::Listed(thresholds) => thresholds.len(),
-        }
-    }
-
-    /// The thresholds as a model file keeps them: without ends that are added below 0 and above 1.
-    pub fn hyperparameters(&self) -> Hyperparameters {
-        match self {
-            Scale::Even { count, .. } => Hyperparameters::new().with("num_thresholds", *count),
-            Scale::Listed(thresholds) => {
-                let inside = thresholds.iter().copied().filter(|threshold| (0.0..=1.0).contains(threshold));
-                Hyperparameters::new().with("thresholds", inside.collect::<Vec<f64>>())
-            }
         }
     }
 
@@ -75,19 +56,25 @@ impl Scale {
     }
 }
 
-impl Tally {
-    /// Nothing counted yet, for one column of labels unless resized.
-    pub fn new(name: &str, scale: Scale) -> Self {
-        let shape = [1, scale.len().saturating_add(1)];
-        Self { totals: Totals::of_shape(name, ["true_labels", "false_labels"], shape), scale }
+impl Scale {
+    /// How many labels of each kind lie between neighbouring thresholds, nothing yet, for so many columns of labels that are counted
+    /// apart (`None`: as many as there are).
+    pub fn totals(&self, name: String, columns: Option<usize>) -> Totals {
+        let parts = ["true_labels", "false_labels"];
+        match columns {
+            Some(columns) => Totals::of_shape(name, parts, [columns, self.len().saturating_add(1)]),
+            None => Totals::of_first(name, parts),
+        }
     }
+}
 
-    /// Chooses the thresholds, and how many columns of labels are counted apart (`None`: as many as there are).
-    pub fn resize(&mut self, scale: Scale, columns: Option<usize>) {
-        self.totals.resize(columns.map(|columns| [columns, scale.len().saturating_add(1)].into()));
-        self.scale = scale;
-    }
+/// Labels counted between neighbouring thresholds.
+pub(super) struct Tally<'a> {
+    pub scale: Scale,
+    pub totals: &'a Totals,
+}
 
+impl Tally<'_> {
     /// Counts labels; `apart` says that those of each column (the last axis) are counted apart.
     #[track_caller]
     pub fn add(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, apart: bool, cx: &mut Context) {
@@ -168,7 +155,8 @@ mod tests {
 
     #[test]
     fn outcomes_add_up_to_the_labels_at_every_threshold() {
-        let tally = Tally::new("tally", Scale::Even { count: 3, open_ends: true });
+        let scale = Scale::Even { count: 3, open_ends: true };
+        let tally = Tally { totals: &scale.totals("tally".to_string(), Some(1)), scale };
         let outcomes = evaluate_now(|cx| {
             let (y_true, y_pred) = (cx.constant([0, 0, 1, 1]), cx.constant([0.0_f32, 0.5, 0.3, 0.9]));
             tally.add(&y_true, &y_pred, None, false, cx);

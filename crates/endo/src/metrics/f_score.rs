@@ -7,12 +7,13 @@ use std::panic::Location;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
-use crate::named::{Hyperparameters, words};
+use crate::named::{optional, words};
 use crate::trace::Context;
 
+use super::define::metric;
 use super::mean::weighted;
+use super::paired;
 use super::totals::Totals;
-use super::{Metric, paired};
 
 /// Keras's epsilon: what keeps a denominator from 0.
 const EPSILON: f64 = 1e-7;
@@ -29,116 +30,96 @@ words! {
     }
 }
 
+optional! {
+    Averaging, "`micro`, `macro`, `weighted` or `none`";
+}
+
+/// What both scores are made of: of the counts of each class, or of all, with recall counting `beta` times as much as precision.
+struct Score<'a> {
+    metric: &'static str,
+    totals: &'a Totals,
+    average: Option<Averaging>,
+    beta: f64,
+    threshold: Option<f64>,
+}
+
+impl Score<'_> {
+    fn check(&self, y_pred: &Tensor) -> Result<(), Error> {
+        if y_pred.rank() != 2 {
+            let message = format!("`{}` of predictions {}", self.metric, y_pred.shape());
+            return Err(Error::new(ErrorKind::Shape, message).help("give targets and predictions `[batch, classes]`"));
+        }
+        if self.beta <= 0.0 {
+            let message = format!("the option `beta` of `{}` is {}", self.metric, self.beta);
+            return Err(Error::new(ErrorKind::Argument, message).help("it is the weight of recall, above 0"));
+        }
+        if let Some(threshold) = self.threshold.filter(|&threshold| threshold <= 0.0 || threshold > 1.0) {
+            let message = format!("the option `threshold` of `{}` is {threshold}", self.metric);
+            return Err(Error::new(ErrorKind::Argument, message).help("it is above 0 and at most 1"));
+        }
+        Ok(())
+    }
+
+    #[track_caller]
+    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+        let (y_true, y_pred) = paired(self.metric, y_true, y_pred);
+        if let Err(error) = self.check(&y_pred) {
+            return cx.trace().record(error.at(Location::caller()));
+        }
+        let chosen = match self.threshold {
+            Some(threshold) => y_pred.greater(threshold),
+            None => y_pred.greater_equal(y_pred.max_axes(&[-1]).expand_dims(-1)) & y_pred.abs().greater(1e-9),
+        };
+        let chosen = chosen.cast(y_pred.dtype());
+        let weights = sample_weight.map(|weight| spread_weights(&weight.cast(y_pred.dtype()), &y_pred));
+        let sum = |x: Tensor| {
+            let counted = weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
+            if self.average == Some(Averaging::Micro) { counted.sum() } else { counted.sum_axes(&[0]) }
+        };
+        let hits = &chosen * &y_true;
+        let (wrong, missed) = (&chosen * (1.0 - &y_true), (1.0 - &chosen) * &y_true);
+        self.totals.add([sum(hits), sum(wrong), sum(missed), sum(y_true)], cx);
+    }
+
+    fn result(&self, cx: &mut Context) -> Tensor {
+        let Some([hits, wrong, missed, labels]) = self.totals.get(cx) else {
+            return cx.constant(0.0_f32);
+        };
+        let precision = &hits / (&hits + wrong + EPSILON);
+        let recall = &hits / (&hits + missed + EPSILON);
+        let square = self.beta * self.beta;
+        let score = &precision * &recall / (&precision * square + &recall + EPSILON) * (1.0 + square);
+        match self.average {
+            None => score,
+            Some(Averaging::Micro | Averaging::Macro) => score.mean(),
+            Some(Averaging::Weighted) => (score * (&labels / (labels.sum() + EPSILON))).sum(),
+        }
+    }
+}
+
 macro_rules! f_score {
-    ($(#[$doc:meta])* $Metric:ident = $name:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $Metric {
-            totals: Totals,
-            average: Option<Averaging>,
-            beta: f64,
-            threshold: Option<f64>,
+    ($(#[$doc:meta])* $Metric:ident [$name:literal] {$($options:tt)*} |$self:ident| $beta:expr) => {
+        metric! {
+            $(#[$doc])*
+            $Metric [$name] {
+                /// How the scores of the classes become one; `None`, which keeps one for each, unless set.
+                average: Option<Averaging> => Option<Averaging> = None,
+                $($options)*
+                /// The threshold above which predictions count as 1, above 0 and at most 1. Unless set, the largest prediction of
+                /// each row does.
+                threshold: Option<f64> as f64 = None,
+            };
+            totals(self, name) => {
+                Totals::of_first(name, ["true_positives", "false_positives", "false_negatives", "intermediate_weights"])
+            };
+            update($self, y_true, y_pred, sample_weight, cx) => $self.score().update(y_true, y_pred, sample_weight, cx);
+            result($self, cx) => $self.score().result(cx);
         }
 
         impl $Metric {
-            #[doc = concat!("A metric named `", $name, "`: one score for each class.")]
-            pub fn new() -> Self {
-                let parts = ["true_positives", "false_positives", "false_negatives", "intermediate_weights"];
-                Self { totals: Totals::of_first($name, parts), average: None, beta: 1.0, threshold: None }
-            }
-
-            /// How the scores of the classes become one; `None`, which keeps one for each, unless set.
-            #[must_use]
-            pub fn average(mut self, average: impl Into<Option<Averaging>>) -> Self {
-                self.average = average.into();
-                self
-            }
-
-            /// The threshold above which predictions count as 1, above 0 and at most 1. Unless set, the largest prediction of
-            /// each row does.
-            #[must_use]
-            pub fn threshold(mut self, threshold: f64) -> Self {
-                self.threshold = Some(threshold);
-                self
-            }
-
-            /// The same metric under another name.
-            #[must_use]
-            pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.totals.rename(name);
-                self
-            }
-
-            fn check(&self, y_pred: &Tensor) -> Result<(), Error> {
-                if y_pred.rank() != 2 {
-                    let message = format!("`{}` of predictions {}", $name, y_pred.shape());
-                    return Err(Error::new(ErrorKind::Shape, message).help("give targets and predictions `[batch, classes]`"));
-                }
-                if self.beta <= 0.0 {
-                    let message = format!("the option `beta` of `{}` is {}", $name, self.beta);
-                    return Err(Error::new(ErrorKind::Argument, message).help("it is the weight of recall, above 0"));
-                }
-                if let Some(threshold) = self.threshold.filter(|&threshold| threshold <= 0.0 || threshold > 1.0) {
-                    let message = format!("the option `threshold` of `{}` is {threshold}", $name);
-                    return Err(Error::new(ErrorKind::Argument, message).help("it is above 0 and at most 1"));
-                }
-                Ok(())
-            }
-        }
-
-        impl Default for $Metric {
-            fn default() -> Self {
-                Self::new()
-            }
-        }
-
-        impl Metric for $Metric {
-            fn totals(&self) -> Option<&Totals> {
-                Some(&self.totals)
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                let mut set = Hyperparameters::new();
-                set = self.average.into_iter().fold(set, |set, average| set.with("average", average));
-                set = self.threshold.into_iter().fold(set, |set, threshold| set.with("threshold", threshold));
-                if self.beta == 1.0 { set } else { set.with("beta", self.beta) }
-            }
-
-            #[track_caller]
-            fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-                self.report(cx);
-                let (y_true, y_pred) = paired($name, y_true, y_pred);
-                if let Err(error) = self.check(&y_pred) {
-                    return cx.trace().record(error.at(Location::caller()));
-                }
-                let chosen = match self.threshold {
-                    Some(threshold) => y_pred.greater(threshold),
-                    None => y_pred.greater_equal(y_pred.max_axes(&[-1]).expand_dims(-1)) & y_pred.abs().greater(1e-9),
-                };
-                let chosen = chosen.cast(y_pred.dtype());
-                let weights = sample_weight.map(|weight| spread_weights(&weight.cast(y_pred.dtype()), &y_pred));
-                let sum = |x: Tensor| {
-                    let counted = weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
-                    if self.average == Some(Averaging::Micro) { counted.sum() } else { counted.sum_axes(&[0]) }
-                };
-                let hits = &chosen * &y_true;
-                let (wrong, missed) = (&chosen * (1.0 - &y_true), (1.0 - &chosen) * &y_true);
-                self.totals.add([sum(hits), sum(wrong), sum(missed), sum(y_true)], cx);
-            }
-
-            fn result(&self, cx: &mut Context) -> Tensor {
-                let Some([hits, wrong, missed, labels]) = self.totals.get(cx) else {
-                    return cx.constant(0.0_f32);
-                };
-                let precision = &hits / (&hits + wrong + EPSILON);
-                let recall = &hits / (&hits + missed + EPSILON);
-                let square = self.beta * self.beta;
-                let score = &precision * &recall / (&precision * square + &recall + EPSILON) * (1.0 + square);
-                match self.average {
-                    None => score,
-                    Some(Averaging::Micro | Averaging::Macro) => score.mean(),
-                    Some(Averaging::Weighted) => (score * (&labels / (labels.sum() + EPSILON))).sum(),
-                }
+            fn score(&$self) -> Score<'_> {
+                let Self { totals, average, threshold, .. } = $self;
+                Score { metric: $name, totals, average: *average, beta: $beta, threshold: *threshold }
             }
         }
     };
@@ -155,7 +136,8 @@ f_score! {
     /// assert!((value.get(1) - 0.8).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    F1Score = "f1_score"
+    F1Score ["f1_score"] {}
+    |self| 1.0
 }
 
 f_score! {
@@ -170,21 +152,17 @@ f_score! {
     /// assert!((value.get(1) - 0.9090909).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    FBetaScore = "fbeta_score"
-}
-
-impl FBetaScore {
-    /// How much more recall counts than precision; 1 unless set.
-    #[must_use]
-    pub fn beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
+    FBetaScore ["fbeta_score"] {
+        /// How much more recall counts than precision; 1 unless set.
+        beta: f64 = 1.0,
     }
+    |self| self.beta
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metric;
 
     #[test]
     fn predictions_of_nothing_but_zeros_choose_no_class() {

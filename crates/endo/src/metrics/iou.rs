@@ -8,20 +8,17 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::{Targets, reduction::spread_weights};
-use crate::named::Hyperparameters;
-use crate::shape::Shape;
 use crate::trace::Context;
 
-use super::Metric;
+use super::define::metric;
 use super::totals::Totals;
 
 /// Keras's epsilon: what keeps a denominator from 0.
 const EPSILON: f64 = 1e-7;
 
-/// How often each class is predicted for each class: the state and settings that the metrics of this file share.
-#[derive(Clone, Debug)]
-struct Confusion {
-    totals: Totals,
+/// How places are counted: the settings that the metrics of this file share.
+struct Confusion<'a> {
+    totals: &'a Totals,
     num_classes: usize,
     target_class_ids: Vec<usize>,
     ignore_class: Option<i32>,
@@ -39,36 +36,12 @@ fn all_classes(num_classes: usize) -> Vec<usize> {
     (0..num_classes.min(MOST_CLASSES + 1)).collect()
 }
 
-impl Confusion {
-    fn new(name: &str, num_classes: usize, target_class_ids: Vec<usize>, sparse: bool) -> Self {
-        Self {
-            totals: Totals::of_shape(name, ["total_confusion_matrix"], [num_classes, num_classes]),
-            num_classes,
-            target_class_ids,
-            ignore_class: None,
-            sparse_y_true: sparse,
-            sparse_y_pred: sparse,
-            axis: -1,
-            threshold: None,
+impl Confusion<'_> {
+    fn targets(&self) -> Targets {
+        match self.sparse_y_true {
+            true => Targets::Classes { count: self.num_classes, ignored: self.ignore_class },
+            false => Targets::Any,
         }
-    }
-
-    /// What says how places are counted.
-    fn hyperparameters(&self) -> Hyperparameters {
-        let mut set = Hyperparameters::new();
-        if self.target_class_ids != all_classes(self.num_classes) {
-            set = set.with("target_class_ids", self.target_class_ids.clone());
-        }
-        set = self.ignore_class.into_iter().fold(set, |set, class| set.with("ignore_class", class));
-        if let Some(threshold) = self.threshold {
-            return set.with("threshold", threshold);
-        }
-        if self.axis != -1 {
-            set = set.with("axis", self.axis);
-        }
-        set.with("num_classes", self.num_classes)
-            .with("sparse_y_true", self.sparse_y_true)
-            .with("sparse_y_pred", self.sparse_y_pred)
     }
 
     #[track_caller]
@@ -132,102 +105,31 @@ impl Confusion {
 }
 
 macro_rules! overlap_metric {
-    ($(#[$doc:meta])* $Metric:ident = $name:literal, ($($argument:ident: $Argument:ty),*) $confusion:expr,
-     $($option:ident),+) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $Metric {
-            confusion: Confusion,
+    ($(#[$doc:meta])* $Metric:ident [$($names:tt)+] $(($($arguments:tt)+))? {$($options:tt)+}, |$self:ident| $num_classes:expr,
+     $target_class_ids:expr, { $($option:ident: $value:expr),+ }) => {
+        metric! {
+            $(#[$doc])*
+            $Metric [$($names)+] $(($($arguments)+))? {$($options)+};
+            totals($self, name) => Totals::of_shape(name, ["total_confusion_matrix"], [$num_classes, $num_classes]);
+            update($self, y_true, y_pred, sample_weight, cx) => $self.confusion().update(y_true, y_pred, sample_weight, cx);
+            result(self, cx) => self.confusion().result(cx);
+            targets(self, _y_true, _y_pred) => self.confusion().targets();
         }
 
         impl $Metric {
-            #[doc = concat!("A metric named `", $name, "`.")]
-            #[allow(clippy::new_without_default)]
-            pub fn new($($argument: $Argument),*) -> Self {
-                Self { confusion: $confusion }
+            fn confusion(&$self) -> Confusion<'_> {
+                let usual = Confusion {
+                    totals: &$self.totals,
+                    num_classes: $num_classes,
+                    target_class_ids: $target_class_ids,
+                    ignore_class: None,
+                    sparse_y_true: false,
+                    sparse_y_pred: false,
+                    axis: -1,
+                    threshold: None,
+                };
+                Confusion { $($option: $value,)+ ..usual }
             }
-
-            $(overlap_metric! { @option $option })+
-
-            /// The same metric under another name.
-            #[must_use]
-            pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.confusion.totals.rename(name);
-                self
-            }
-        }
-
-        impl Metric for $Metric {
-            fn totals(&self) -> Option<&Totals> {
-                Some(&self.confusion.totals)
-            }
-
-            #[track_caller]
-            fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-                self.report(cx);
-                self.confusion.update(y_true, y_pred, sample_weight, cx);
-            }
-
-            fn hyperparameters(&self) -> Hyperparameters {
-                self.confusion.hyperparameters()
-            }
-
-            fn targets(&self, _: &Shape, _: &Shape) -> Targets {
-                let Confusion { num_classes, ignore_class, sparse_y_true, .. } = self.confusion;
-                if sparse_y_true { Targets::Classes { count: num_classes, ignored: ignore_class } } else { Targets::Any }
-            }
-
-            fn result(&self, cx: &mut Context) -> Tensor {
-                self.confusion.result(cx)
-            }
-        }
-    };
-    (@option ignore_class) => {
-        /// A class whose places do not count, such as -1 for places without a label. None unless set.
-        #[must_use]
-        pub fn ignore_class(mut self, ignore_class: i32) -> Self {
-            self.confusion.ignore_class = Some(ignore_class);
-            self
-        }
-    };
-    (@option sparse_y_true) => {
-        /// Whether targets are class numbers rather than one number per class. True unless set.
-        #[must_use]
-        pub fn sparse_y_true(mut self, sparse_y_true: bool) -> Self {
-            self.confusion.sparse_y_true = sparse_y_true;
-            self
-        }
-    };
-    (@option sparse_y_pred) => {
-        /// Whether predictions are class numbers rather than one number per class.
-        #[must_use]
-        pub fn sparse_y_pred(mut self, sparse_y_pred: bool) -> Self {
-            self.confusion.sparse_y_pred = sparse_y_pred;
-            self
-        }
-    };
-    (@option axis) => {
-        /// The axis of the classes where there is one number per class; -1 unless set.
-        #[must_use]
-        pub fn axis(mut self, axis: i32) -> Self {
-            self.confusion.axis = axis;
-            self
-        }
-    };
-    (@option target_class_ids) => {
-        /// The classes whose overlaps are averaged; both unless set.
-        #[must_use]
-        pub fn target_class_ids(mut self, target_class_ids: impl Into<Vec<usize>>) -> Self {
-            self.confusion.target_class_ids = target_class_ids.into();
-            self
-        }
-    };
-    (@option threshold) => {
-        /// Predictions of at least this count as 1; 0.5 unless set.
-        #[must_use]
-        pub fn threshold(mut self, threshold: f64) -> Self {
-            self.confusion.threshold = Some(threshold);
-            self
         }
     };
 }
@@ -241,9 +143,18 @@ overlap_metric! {
     /// assert!((value.item()? - 1.0 / 3.0).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    MeanIoU = "mean_io_u",
-    (num_classes: usize) Confusion::new("mean_io_u", num_classes, all_classes(num_classes), true),
-    ignore_class, sparse_y_true, sparse_y_pred, axis
+    MeanIoU ["mean_io_u", "mean_iou"] (num_classes: usize) {
+        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        ignore_class: Option<i32> as i32 = None,
+        /// Whether targets are class numbers rather than one number per class. True unless set.
+        sparse_y_true: bool = true,
+        /// Whether predictions are class numbers rather than one number per class. True unless set.
+        sparse_y_pred: bool = true,
+        /// The axis of the classes where there is one number per class; -1 unless set.
+        axis: i32 = -1,
+    },
+    |self| self.num_classes, all_classes(self.num_classes),
+    { ignore_class: self.ignore_class, sparse_y_true: self.sparse_y_true, sparse_y_pred: self.sparse_y_pred, axis: self.axis }
 }
 
 overlap_metric! {
@@ -255,10 +166,18 @@ overlap_metric! {
     /// assert!((value.item()? - 1.0 / 3.0).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    IoU = "io_u",
-    (num_classes: usize, target_class_ids: impl Into<Vec<usize>>)
-    Confusion::new("io_u", num_classes, target_class_ids.into(), true),
-    ignore_class, sparse_y_true, sparse_y_pred, axis
+    IoU ["io_u", "iou"] (num_classes: usize, target_class_ids: Vec<usize> => Vec<usize>) {
+        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        ignore_class: Option<i32> as i32 = None,
+        /// Whether targets are class numbers rather than one number per class. True unless set.
+        sparse_y_true: bool = true,
+        /// Whether predictions are class numbers rather than one number per class. True unless set.
+        sparse_y_pred: bool = true,
+        /// The axis of the classes where there is one number per class; -1 unless set.
+        axis: i32 = -1,
+    },
+    |self| self.num_classes, self.target_class_ids.clone(),
+    { ignore_class: self.ignore_class, sparse_y_true: self.sparse_y_true, sparse_y_pred: self.sparse_y_pred, axis: self.axis }
 }
 
 overlap_metric! {
@@ -272,10 +191,16 @@ overlap_metric! {
     /// assert!((value.item()? - 0.25).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    OneHotIoU = "one_hot_io_u",
-    (num_classes: usize, target_class_ids: impl Into<Vec<usize>>)
-    Confusion::new("one_hot_io_u", num_classes, target_class_ids.into(), false),
-    ignore_class, sparse_y_pred, axis
+    OneHotIoU ["one_hot_io_u", "one_hot_iou"] (num_classes: usize, target_class_ids: Vec<usize> => Vec<usize>) {
+        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        ignore_class: Option<i32> as i32 = None,
+        /// Whether predictions are class numbers rather than one number per class. False unless set.
+        sparse_y_pred: bool = false,
+        /// The axis of the classes where there is one number per class; -1 unless set.
+        axis: i32 = -1,
+    },
+    |self| self.num_classes, self.target_class_ids.clone(),
+    { ignore_class: self.ignore_class, sparse_y_pred: self.sparse_y_pred, axis: self.axis }
 }
 
 overlap_metric! {
@@ -289,9 +214,16 @@ overlap_metric! {
     /// assert!((value.item()? - 0.25).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    OneHotMeanIoU = "one_hot_mean_io_u",
-    (num_classes: usize) Confusion::new("one_hot_mean_io_u", num_classes, all_classes(num_classes), false),
-    ignore_class, sparse_y_pred, axis
+    OneHotMeanIoU ["one_hot_mean_io_u", "one_hot_mean_iou"] (num_classes: usize) {
+        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        ignore_class: Option<i32> as i32 = None,
+        /// Whether predictions are class numbers rather than one number per class. False unless set.
+        sparse_y_pred: bool = false,
+        /// The axis of the classes where there is one number per class; -1 unless set.
+        axis: i32 = -1,
+    },
+    |self| self.num_classes, all_classes(self.num_classes),
+    { ignore_class: self.ignore_class, sparse_y_pred: self.sparse_y_pred, axis: self.axis }
 }
 
 overlap_metric! {
@@ -303,14 +235,20 @@ overlap_metric! {
     /// assert!((value.item()? - 1.0 / 3.0).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    BinaryIoU = "binary_io_u",
-    () Confusion { threshold: Some(0.5), ..Confusion::new("binary_io_u", 2, vec![0, 1], true) },
-    target_class_ids, threshold
+    BinaryIoU ["binary_io_u", "binary_iou"] {
+        /// The classes whose overlaps are averaged; both unless set.
+        target_class_ids: Vec<usize> => Vec<usize> = vec![0, 1],
+        /// Predictions of at least this count as 1; 0.5 unless set.
+        threshold: f64 = 0.5,
+    },
+    |self| 2, self.target_class_ids.clone(),
+    { sparse_y_true: true, sparse_y_pred: true, threshold: Some(self.threshold) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metric;
 
     #[test]
     fn labels_out_of_range_do_not_count() {

@@ -39,21 +39,21 @@ pub struct Mean {
 impl Mean {
     /// A mean of nothing yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { totals: Totals::new(name, ["total", "count"]) }
+        Self { totals: Totals::new(name, PARTS) }
     }
 
     /// Takes in values, each with weight 1.
     #[track_caller]
     pub fn update(&self, values: &Tensor, cx: &mut Context) {
         self.report(cx);
-        self.take(values, None, cx);
+        take(&self.totals, values, None, cx);
     }
 
     /// Takes in values with weights, which match the values' leading axes.
     #[track_caller]
     pub fn update_weighted(&self, values: &Tensor, weights: &Tensor, cx: &mut Context) {
         self.report(cx);
-        self.take(values, Some(weights), cx);
+        take(&self.totals, values, Some(weights), cx);
     }
 
     /// Takes in the values of an array, outside of any trace, and returns the mean so far.
@@ -64,18 +64,6 @@ impl Mean {
         })
     }
 
-    /// Takes in values with weights if there are any.
-    #[track_caller]
-    pub(super) fn take(&self, values: &Tensor, weights: Option<&Tensor>, cx: &mut Context) {
-        match weights {
-            Some(weights) => {
-                let weights = spread_weights(&weights.cast(float(values)), values);
-                self.totals.add([weighted(values, &weights).sum(), weights.sum()], cx);
-            }
-            None => self.add(&values.sum(), values.shape().len() as f64, cx),
-        }
-    }
-
     /// Takes in a sum of values of a known total weight.
     #[track_caller]
     pub(crate) fn add(&self, total: &Tensor, count: f64, cx: &mut Context) {
@@ -84,6 +72,30 @@ impl Mean {
 
     pub(super) fn rename(&mut self, name: impl Into<String>) {
         self.totals.rename(name);
+    }
+}
+
+/// What a mean is made of.
+pub(super) const PARTS: [&str; 2] = ["total", "count"];
+
+/// Takes values into the totals of a mean, with weights if there are any.
+#[track_caller]
+pub(super) fn take(totals: &Totals, values: &Tensor, weights: Option<&Tensor>, cx: &mut Context) {
+    match weights {
+        Some(weights) => {
+            let weights = spread_weights(&weights.cast(float(values)), values);
+            totals.add([weighted(values, &weights).sum(), weights.sum()], cx);
+        }
+        None => totals.add([values.sum(), cx.constant(values.shape().len() as f32)], cx),
+    }
+}
+
+/// The mean that totals come to.
+#[track_caller]
+pub(super) fn of(totals: &Totals, cx: &mut Context) -> Tensor {
+    match totals.get(cx) {
+        Some([total, count]) => total.divide_no_nan(count),
+        None => cx.constant(0.0_f32),
     }
 }
 
@@ -107,14 +119,11 @@ impl Metric for Mean {
     #[track_caller]
     fn update(&self, _: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
         self.report(cx);
-        self.take(y_pred, sample_weight, cx);
+        take(&self.totals, y_pred, sample_weight, cx);
     }
 
     fn result(&self, cx: &mut Context) -> Tensor {
-        match self.totals.get(cx) {
-            Some([total, count]) => total.divide_no_nan(count),
-            None => cx.constant(0.0_f32),
-        }
+        of(&self.totals, cx)
     }
 }
 
@@ -141,12 +150,14 @@ impl Sum {
     /// Takes in values, each with weight 1.
     #[track_caller]
     pub fn update(&self, values: &Tensor, cx: &mut Context) {
+        self.report(cx);
         self.totals.add([values.sum()], cx);
     }
 
     /// Takes in values with weights, which match the values' leading axes.
     #[track_caller]
     pub fn update_weighted(&self, values: &Tensor, weights: &Tensor, cx: &mut Context) {
+        self.report(cx);
         let weights = spread_weights(&weights.cast(float(values)), values);
         self.totals.add([weighted(values, &weights).sum()], cx);
     }
@@ -168,7 +179,6 @@ impl Metric for Sum {
     /// As a compiled metric: the sum of the predictions.
     #[track_caller]
     fn update(&self, _: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
-        self.report(cx);
         match sample_weight {
             Some(weight) => self.update_weighted(y_pred, weight, cx),
             None => self.update(y_pred, cx),
@@ -228,7 +238,7 @@ impl Metric for MeanMetricWrapper {
             let weights = spread_weights(&weight.cast(float(&values)), &values);
             self.loss.mask(&y_true, &values).map_or(weights.clone(), |mask| mask.where_(&weights, 0.0))
         });
-        self.mean.take(&values, weights.as_ref(), cx);
+        take(&self.mean.totals, &values, weights.as_ref(), cx);
     }
 
     fn hyperparameters(&self) -> Hyperparameters {
@@ -244,85 +254,20 @@ impl Metric for MeanMetricWrapper {
     }
 }
 
-/// A metric that is the mean of a function of targets and predictions: a struct with options, as methods with Keras's names.
+/// A metric that is the mean of a function of targets and predictions.
 macro_rules! mean_metric {
-    ($(#[$doc:meta])* $Metric:ident = $name:literal
-     $({ $($(#[$option_doc:meta])* $option:ident: $Type:ty = $default:expr),* })?,
+    ($(#[$doc:meta])* $Metric:ident [$($names:tt)+] $({$($options:tt)+})?,
      |$self:ident, $y_true:ident, $y_pred:ident| $values:expr
      $(, targets($true_shape:ident, $pred_shape:ident) => $targets:expr)?) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $Metric {
-            mean: $crate::metrics::Mean,
-            $($($option: $Type,)*)?
-        }
-
-        impl $Metric {
-            #[doc = concat!("A metric named `", $name, "`.")]
-            pub fn new() -> Self {
-                Self { mean: $crate::metrics::Mean::new($name), $($($option: $default,)*)? }
-            }
-
-            $($(
-                $(#[$option_doc])*
-                #[must_use]
-                pub fn $option(mut self, $option: $Type) -> Self {
-                    self.$option = $option;
-                    self
-                }
-            )*)?
-
-            /// The same metric under another name.
-            #[must_use]
-            pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.mean.rename(name);
-                self
-            }
-        }
-
-        impl Default for $Metric {
-            fn default() -> Self {
-                Self::new()
-            }
-        }
-
-        impl $crate::metrics::Metric for $Metric {
-            fn totals(&self) -> Option<&$crate::metrics::Totals> {
-                $crate::metrics::Metric::totals(&self.mean)
-            }
-
-            #[track_caller]
-            fn update(
-                &$self,
-                $y_true: &$crate::graph::Tensor,
-                $y_pred: &$crate::graph::Tensor,
-                sample_weight: Option<&$crate::graph::Tensor>,
-                cx: &mut $crate::trace::Context,
-            ) {
-                $crate::metrics::Metric::report($self, cx);
-                $self.mean.take(&$values, sample_weight, cx);
-            }
-
-            fn result(&self, cx: &mut $crate::trace::Context) -> $crate::graph::Tensor {
-                self.mean.result(cx)
-            }
-
-            fn hyperparameters(&self) -> $crate::named::Hyperparameters {
-                #[allow(unused_mut)]
-                let mut set = $crate::named::Hyperparameters::new();
-                $($(
-                    if self.$option != $default {
-                        set = set.with(stringify!($option), self.$option.clone());
-                    }
-                )*)?
-                set
-            }
-
-            $(
-                fn targets(&$self, $true_shape: &$crate::shape::Shape, $pred_shape: &$crate::shape::Shape) -> $crate::losses::Targets {
-                    $targets
-                }
-            )?
+        $crate::metrics::define::metric! {
+            $(#[$doc])*
+            $Metric [$($names)+] $({$($options)+})?;
+            totals(self, name) => $crate::metrics::Totals::new(name, $crate::metrics::mean::PARTS);
+            update($self, $y_true, $y_pred, sample_weight, cx) => {
+                $crate::metrics::mean::take(&$self.totals, &$values, sample_weight, cx);
+            };
+            result(self, cx) => $crate::metrics::mean::of(&self.totals, cx);
+            $(targets($self, $true_shape, $pred_shape) => $targets;)?
         }
     };
 }

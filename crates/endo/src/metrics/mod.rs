@@ -8,6 +8,7 @@ mod auc;
 mod correlation;
 mod counts;
 mod curve;
+mod define;
 mod f_score;
 mod into;
 mod iou;

@@ -9,86 +9,47 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::losses;
-use crate::named::{self, Named, Setting};
+use crate::named::{self, Named};
 use crate::spelling::{listed, nearest};
 use crate::trace::Context;
 use crate::variable::Variable;
 
+use super::define::{Declared, Make};
 use super::*;
 
-/// What a row makes: a metric under a name.
-type Make = dyn Fn(&str) -> Arc<dyn Metric>;
-
-/// Metrics with the names that text gives them, the arguments they need, and their options.
-macro_rules! rows {
-    ($([$name:literal $(, $other:literal)*] $Metric:ident($($argument:ident: $Argument:ty),*)
-       { $($option:ident: $Option:ty),* };)+) => {
-        &[$(Named {
-            names: &[$name $(, $other)*],
-            options: &[$(stringify!($argument),)* $(stringify!($option)),*],
-            make: |_settings| {
-                $(
-                    let given = _settings.take(stringify!($argument), Given::<$Argument>(None))?;
-                    let $argument = given.required($name, stringify!($argument))?;
-                )*
-                $(let $option = _settings.take(stringify!($option), Given::<$Option>(None))?;)*
-                Ok(Arc::new(move |name: &str| -> Arc<dyn Metric> {
-                    let metric = $Metric::new($($argument.clone()),*).name(name);
-                    $(let metric = match $option.0.clone() {
-                        Some(value) => metric.$option(value),
-                        None => metric,
-                    };)*
-                    Arc::new(metric)
-                }))
-            },
-        }),+]
-    };
-}
-
 /// The metrics that are not the mean of the loss of their name.
-const ROWS: &[Named<Make>] = rows! {
-    ["accuracy", "acc"] AccuracyByShape() {};
-    ["binary_accuracy"] BinaryAccuracy() { threshold: f64 };
-    ["categorical_accuracy"] CategoricalAccuracy() {};
-    ["sparse_categorical_accuracy"] SparseCategoricalAccuracy() {};
-    ["top_k_categorical_accuracy"] TopKCategoricalAccuracy() { k: usize };
-    ["sparse_top_k_categorical_accuracy"] SparseTopKCategoricalAccuracy() { k: usize, from_sorted_ids: bool };
-    ["root_mean_squared_error", "rmse"] RootMeanSquaredError() {};
-    ["logcosh", "log_cosh_error"] LogCoshError() {};
-    ["cosine_similarity"] CosineSimilarity() { axis: i32 };
-    ["pearson_correlation"] PearsonCorrelation() { axis: i32 };
-    ["concordance_correlation"] ConcordanceCorrelation() { axis: i32 };
-    ["r2_score"] R2Score() { class_aggregation: Option<ClassAggregation>, num_regressors: usize };
-    ["true_positives"] TruePositives() { thresholds: Thresholds };
-    ["true_negatives"] TrueNegatives() { thresholds: Thresholds };
-    ["false_positives"] FalsePositives() { thresholds: Thresholds };
-    ["false_negatives"] FalseNegatives() { thresholds: Thresholds };
-    ["precision"] Precision() { thresholds: Thresholds, top_k: usize, class_id: usize };
-    ["recall"] Recall() { thresholds: Thresholds, top_k: usize, class_id: usize };
-    ["f1_score"] F1Score() { average: Averaging, threshold: f64 };
-    ["fbeta_score"] FBetaScore() { average: Averaging, beta: f64, threshold: f64 };
-    ["auc"] Auc() {
-        num_thresholds: usize, curve: Curve, summation_method: SummationMethod, thresholds: Vec<f64>, multi_label: bool,
-        num_labels: usize, label_weights: Vec<f64>, from_logits: bool
-    };
-    ["precision_at_recall"] PrecisionAtRecall(recall: f64) { num_thresholds: usize, class_id: usize };
-    ["recall_at_precision"] RecallAtPrecision(precision: f64) { num_thresholds: usize, class_id: usize };
-    ["sensitivity_at_specificity"] SensitivityAtSpecificity(specificity: f64) { num_thresholds: usize, class_id: usize };
-    ["specificity_at_sensitivity"] SpecificityAtSensitivity(sensitivity: f64) { num_thresholds: usize, class_id: usize };
-    ["mean_io_u", "mean_iou"] MeanIoU(num_classes: usize) {
-        ignore_class: i32, sparse_y_true: bool, sparse_y_pred: bool, axis: i32
-    };
-    ["io_u", "iou"] IoU(num_classes: usize, target_class_ids: Vec<usize>) {
-        ignore_class: i32, sparse_y_true: bool, sparse_y_pred: bool, axis: i32
-    };
-    ["one_hot_io_u", "one_hot_iou"] OneHotIoU(num_classes: usize, target_class_ids: Vec<usize>) {
-        ignore_class: i32, sparse_y_pred: bool, axis: i32
-    };
-    ["one_hot_mean_io_u", "one_hot_mean_iou"] OneHotMeanIoU(num_classes: usize) {
-        ignore_class: i32, sparse_y_pred: bool, axis: i32
-    };
-    ["binary_io_u", "binary_iou"] BinaryIoU() { target_class_ids: Vec<usize>, threshold: f64 };
-};
+const ROWS: &[Named<Make>] = &[
+    AccuracyByShape::ROW,
+    BinaryAccuracy::ROW,
+    CategoricalAccuracy::ROW,
+    SparseCategoricalAccuracy::ROW,
+    TopKCategoricalAccuracy::ROW,
+    SparseTopKCategoricalAccuracy::ROW,
+    RootMeanSquaredError::ROW,
+    LogCoshError::ROW,
+    CosineSimilarity::ROW,
+    PearsonCorrelation::ROW,
+    ConcordanceCorrelation::ROW,
+    R2Score::ROW,
+    TruePositives::ROW,
+    TrueNegatives::ROW,
+    FalsePositives::ROW,
+    FalseNegatives::ROW,
+    Precision::ROW,
+    Recall::ROW,
+    F1Score::ROW,
+    FBetaScore::ROW,
+    Auc::ROW,
+    PrecisionAtRecall::ROW,
+    RecallAtPrecision::ROW,
+    SensitivityAtSpecificity::ROW,
+    SpecificityAtSensitivity::ROW,
+    MeanIoU::ROW,
+    IoU::ROW,
+    OneHotIoU::ROW,
+    OneHotMeanIoU::ROW,
+    BinaryIoU::ROW,
+];
 
 /// The metric that a text names, with its options in parentheses, by name or in their order: Keras's names and defaults.
 /// Neither case nor underscores count; reports call the metric by the name as it is written. The mean of a loss has the
@@ -129,60 +90,6 @@ pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
 /// The names of all metrics that are not the mean of a loss.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.names[0])
-}
-
-/// An argument or option that may be given; the metric knows its default.
-struct Given<S>(Option<S>);
-
-impl<S> Given<S> {
-    fn required(self, metric: &str, argument: &str) -> Result<S> {
-        self.0.ok_or_else(|| {
-            let message = format!("the metric `{metric}` needs the argument `{argument}`");
-            Error::new(ErrorKind::Argument, message).help(format!("write `{metric}({argument}=..)`"))
-        })
-    }
-}
-
-impl<S: Setting> Setting for Given<S> {
-    const EXPECTED: &'static str = S::EXPECTED;
-
-    fn read(text: &str) -> Option<Self> {
-        match S::read(text) {
-            None if text == "none" => Some(Self(None)),
-            value => value.map(|value| Self(Some(value))),
-        }
-    }
-
-    fn write(&self) -> String {
-        self.0.as_ref().map_or("none".to_string(), S::write)
-    }
-}
-
-impl Setting for Thresholds {
-    const EXPECTED: &'static str = "a number or a list of numbers such as `[0.25, 0.5]`";
-
-    fn read(text: &str) -> Option<Self> {
-        f64::read(text).map(Self::from).or_else(|| <Vec<f64>>::read(text).map(Self::from))
-    }
-
-    fn write(&self) -> String {
-        match self.as_slice() {
-            [threshold] => threshold.write(),
-            several => several.to_vec().write(),
-        }
-    }
-}
-
-impl Setting for Option<ClassAggregation> {
-    const EXPECTED: &'static str = ClassAggregation::EXPECTED;
-
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { ClassAggregation::read(text).map(Some) }
-    }
-
-    fn write(&self) -> String {
-        self.map_or("none".to_string(), |aggregation| aggregation.write())
-    }
 }
 
 /// What stands in for a metric that a text does not name: the error comes out where the metric is first used.

@@ -83,11 +83,6 @@ impl Totals {
         (self.name, self.variables) = (name.into(), Arc::default());
     }
 
-    /// The same in another shape (`None`: that of what is first added), with nothing added.
-    pub(super) fn resize(&mut self, shape: Option<Shape>) {
-        (self.shape, self.variables) = (shape, Arc::default());
-    }
-
     fn get_or_make(&self, shape: &Shape) -> Result<&[Variable], Error> {
         if self.variables.get().is_none() {
             Array::require_room(shape, DType::F32)?;

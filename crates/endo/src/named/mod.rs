@@ -17,9 +17,9 @@ use crate::spelling;
 
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
-pub(crate) use setting::words;
 pub use setting::{Axes, Setting};
 use setting::{items, quoted, quotes};
+pub(crate) use setting::{optional, words};
 
 /// A closure whose last argument is a context.
 pub(crate) struct WithContext<F>(pub F);

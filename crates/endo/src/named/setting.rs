@@ -68,28 +68,32 @@ plain! {
     usize, "a whole number from 0";
 }
 
-impl Setting for Option<f64> {
-    const EXPECTED: &'static str = "a number or `none`";
+/// Settings that may be absent, written `none`.
+macro_rules! optional {
+    ($($Type:ty, $expected:expr;)+) => {
+        $(
+            impl $crate::named::Setting for Option<$Type> {
+                const EXPECTED: &'static str = $expected;
 
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { f64::read(text).map(Some) }
-    }
+                fn read(text: &str) -> Option<Self> {
+                    if text == "none" { Some(None) } else { <$Type as $crate::named::Setting>::read(text).map(Some) }
+                }
 
-    fn write(&self) -> String {
-        self.map_or("none".to_string(), |value| value.write())
-    }
+                fn write(&self) -> String {
+                    self.as_ref().map_or("none".to_string(), $crate::named::Setting::write)
+                }
+            }
+        )+
+    };
 }
 
-impl Setting for Option<usize> {
-    const EXPECTED: &'static str = "a whole number from 0 or `none`";
+pub(crate) use optional;
 
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { usize::read(text).map(Some) }
-    }
-
-    fn write(&self) -> String {
-        self.map_or("none".to_string(), |value| value.write())
-    }
+optional! {
+    f64, "a number or `none`";
+    i32, "a whole number or `none`";
+    usize, "a whole number from 0 or `none`";
+    Vec<f64>, "a list such as `[a, b]`, or `none`";
 }
 
 impl<S: Setting> Setting for Vec<S> {
