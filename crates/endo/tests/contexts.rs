@@ -40,7 +40,7 @@ fn a_loss_applies_a_net_whose_weights_stay() {
     assert!(history.last("loss").unwrap() < first);
     assert_eq!((features.kernel().unwrap().value(), model.weights().len()), (fixed, 2));
     // The same by hand.
-    let predicted = model.predict(&data().inputs()).unwrap();
+    let predicted = model.predict(data().inputs()).unwrap();
     let mut by_hand = Function::new(|[y, p], cx| [(features.apply(&y, cx) - features.apply(&p, cx)).square().mean()]);
     let expected = by_hand.run([data().targets().unwrap(), &predicted]).unwrap()[0].item().unwrap();
     let got = model.evaluate(&data()).unwrap().get("loss").unwrap();

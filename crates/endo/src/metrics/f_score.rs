@@ -68,13 +68,13 @@ impl Score<'_> {
         }
         let chosen = match self.threshold {
             Some(threshold) => y_pred.greater(threshold),
-            None => y_pred.greater_equal(y_pred.max_axes(&[-1]).expand_dims(-1)) & y_pred.abs().greater(1e-9),
+            None => y_pred.greater_equal(y_pred.max_axes([-1]).expand_dims(-1)) & y_pred.abs().greater(1e-9),
         };
         let chosen = chosen.cast(y_pred.dtype());
         let weights = sample_weight.map(|weight| spread_weights(&weight.cast(y_pred.dtype()), &y_pred));
         let sum = |x: Tensor| {
             let counted = weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
-            if self.average == Some(Averaging::Micro) { counted.sum() } else { counted.sum_axes(&[0]) }
+            if self.average == Some(Averaging::Micro) { counted.sum() } else { counted.sum_axes([0]) }
         };
         let hits = &chosen * &y_true;
         let (wrong, missed) = (&chosen * (1.0 - &y_true), (1.0 - &chosen) * &y_true);
