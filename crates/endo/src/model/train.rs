@@ -14,7 +14,7 @@ use crate::training::{self, Evaluate, Fit, History, Logs, Predict, Run, Stepper}
 use super::Model;
 
 impl<I: Tree, O: Tree> Model<I, O> {
-    /// Trains on data: a `&Dataset`, or a [`Stream`] of batches that are read on the way. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
+    /// Trains on data: a `&Dataset`, or a [`Stream`](crate::data::Stream) of batches that are read on the way. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
     /// of `fit` on a data set do what one of as many epochs does, where an epoch is a pass through it.
     ///
     /// # Errors
