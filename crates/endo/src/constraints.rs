@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, WithContext, kinds, named};
-use crate::trace::Context;
+use crate::named::{self, Hyperparameters, Named, kinds, named};
+use crate::trace::{Context, WithContext, without_context};
 
 pub use crate::named::Axes;
 
@@ -29,7 +29,7 @@ pub trait Constraint: Send + Sync {
     /// context.
     #[track_caller]
     fn project(&self, x: &Tensor) -> Tensor {
-        named::without_context::<Self>("constraint", "project_in(&x, cx)", x)
+        without_context::<Self>("constraint", "project_in(&x, cx)", x)
     }
 
     /// The value that replaces `x` where there is a context, as in optimizers: it may draw random numbers and apply layers. As

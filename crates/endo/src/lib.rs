@@ -100,6 +100,8 @@ mod pages {
     struct Introduction;
     #[doc = include_str!("../../../docs/src/from_keras.md")]
     struct FromKeras;
+    #[doc = include_str!("../../../docs/src/programs.md")]
+    struct Programs;
     #[doc = include_str!("../../../docs/src/internals.md")]
     struct Internals;
     #[doc = include_str!("../../../docs/src/custom_functions.md")]

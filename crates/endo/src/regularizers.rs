@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, WithContext, kinds, named, words};
-use crate::trace::Context;
+use crate::named::{self, Hyperparameters, Named, kinds, named, words};
+use crate::trace::{Context, WithContext, without_context};
 
 /// A penalty on a tensor.
 ///
@@ -24,7 +24,7 @@ pub trait Regularizer: Send + Sync {
     /// The penalty, a scalar. A type of yours has this, or [`penalty_in`](Self::penalty_in) if it takes a context.
     #[track_caller]
     fn penalty(&self, x: &Tensor) -> Tensor {
-        named::without_context::<Self>("regularizer", "penalty_in(&x, cx)", x)
+        without_context::<Self>("regularizer", "penalty_in(&x, cx)", x)
     }
 
     /// The penalty where there is a context, as in layers: it may draw random numbers and apply layers. As

@@ -12,8 +12,8 @@ const LEFT_TO_RIGHT: &[&[&str]] = &[
     &["graph"],
     &["ops"],
     &["autodiff"],
-    &["activations", "constraints", "initializers", "regularizers"],
-    &["trace"],
+    // What a weight goes with, and what its functions may take.
+    &["activations", "constraints", "initializers", "regularizers", "trace"],
     &["data", "layers", "losses", "metrics", "optimizers"],
     &["net"],
     &["step"],

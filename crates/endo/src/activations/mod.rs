@@ -12,9 +12,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::layers::Layer;
 use crate::named::{self, Hyperparameters, Named, kinds};
-use crate::trace::Context;
+use crate::trace::{Context, without_context};
 
 pub use crate::named::Axes;
 pub use normalized::*;
@@ -43,7 +42,7 @@ pub trait ActivationFunction: Send + Sync {
     /// The function's value. A type of yours has this, or [`call_in`](Self::call_in) if it takes a context.
     #[track_caller]
     fn call(&self, x: &Tensor) -> Tensor {
-        named::without_context::<Self>("activation", "call_in(&x, cx)", x)
+        without_context::<Self>("activation", "call_in(&x, cx)", x)
     }
 
     /// The function's value where there is a context, as in layers: it may draw random numbers and apply layers. As
@@ -149,26 +148,6 @@ impl IntoActivation<kinds::Name> for String {
                 x.clone()
             })
         })
-    }
-}
-
-/// A layer whose outputs have the shape of its inputs, as a closure that takes a context is.
-impl<L: Layer + 'static> IntoActivation<kinds::OfLayer> for L {
-    fn into_activation(self) -> Arc<dyn ActivationFunction> {
-        Arc::new(OfLayer(self))
-    }
-}
-
-struct OfLayer<L>(L);
-
-impl<L: Layer> ActivationFunction for OfLayer<L> {
-    #[track_caller]
-    fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        self.0.apply(x, cx)
-    }
-
-    fn name(&self) -> Option<String> {
-        None
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation};
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
+use crate::named::{Hyperparameters, kinds};
 use crate::regularizers::Regularizer;
 use crate::trace::Context;
 
@@ -61,6 +61,26 @@ impl Layer for Activation {
 
     fn supports_masking(&self) -> bool {
         true
+    }
+}
+
+/// A layer whose outputs have the shape of its inputs, as a closure that takes a context is.
+impl<L: Layer + 'static> IntoActivation<kinds::OfLayer> for L {
+    fn into_activation(self) -> Arc<dyn ActivationFunction> {
+        Arc::new(OfLayer(self))
+    }
+}
+
+struct OfLayer<L>(L);
+
+impl<L: Layer> ActivationFunction for OfLayer<L> {
+    #[track_caller]
+    fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+        self.0.apply(x, cx)
+    }
+
+    fn name(&self) -> Option<String> {
+        None
     }
 }
 

@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, WithContext};
+use crate::named::{self, Hyperparameters, Named};
 use crate::shape::Shape;
-use crate::trace::Context;
+use crate::trace::{Context, WithContext, without_context};
 
 pub use binary::*;
 pub use categorical::*;
@@ -62,7 +62,7 @@ pub trait Loss: Send + Sync {
     #[track_caller]
     fn call(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let _ = y_true;
-        named::without_context::<Self>("loss", "apply_in(&y_true, &y_pred, None, cx)", y_pred)
+        without_context::<Self>("loss", "apply_in(&y_true, &y_pred, None, cx)", y_pred)
     }
 
     /// The values where there is a context, as in a model's step: it may draw random numbers and apply layers. As

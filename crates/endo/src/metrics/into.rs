@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::graph::Tensor;
 use crate::losses::Loss;
-use crate::named::{WithContext, kinds};
-use crate::trace::Context;
+use crate::named::kinds;
+use crate::trace::{Context, WithContext};
 
 use super::{MeanMetricWrapper, Metric, get};
 

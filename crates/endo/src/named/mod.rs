@@ -7,12 +7,9 @@ mod hyperparameters;
 pub mod kinds;
 mod setting;
 
-use std::any::type_name;
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::Tensor;
 use crate::spelling;
 
 pub use hyperparameters::Hyperparameters;
@@ -20,17 +17,6 @@ pub(crate) use hyperparameters::name_of;
 pub use setting::{Axes, Setting};
 use setting::{items, quoted, quotes};
 pub(crate) use setting::{optional, words};
-
-/// A closure whose last argument is a context.
-pub(crate) struct WithContext<F>(pub F);
-
-/// What stands for the value of a function that has none without a context.
-#[track_caller]
-pub(crate) fn without_context<T: ?Sized>(family: &str, with_context: &str, x: &Tensor) -> Tensor {
-    let message = format!("the {family} `{}` has no value without a context", spelling::short_name(type_name::<T>()));
-    let help = format!("use `{with_context}`, or implement the method that takes tensors alone");
-    x.fail(Error::new(ErrorKind::Usage, message).help(help), x.shape(), Location::caller())
-}
 
 /// One value that text can name, of the family `T`.
 pub(crate) struct Named<T: ?Sized> {

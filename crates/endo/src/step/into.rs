@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::losses::{self, Loss};
-use crate::named::{WithContext, kinds};
+use crate::named::kinds;
 use crate::optimizers::{self, Optimizer};
-use crate::trace::Context;
+use crate::trace::{Context, WithContext};
 
 use super::outputs::{Output, OutputLosses};
 

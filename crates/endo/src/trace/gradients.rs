@@ -2,6 +2,7 @@
 //!
 //! In: a scalar and its targets, variables or tensors. Out: [`Gradients`], in the order of the targets.
 
+use std::ops::Add;
 use std::panic::Location;
 
 use crate::autodiff;
@@ -17,6 +18,17 @@ pub enum Target {
     Tensor(Tensor),
     /// A variable, whichever of its values in the trace the loss was computed from.
     Variable(Variable),
+}
+
+/// The same variable, or the same value of a trace.
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Target::Tensor(tensor), Target::Tensor(other)) => tensor.id() == other.id(),
+            (Target::Variable(variable), Target::Variable(other)) => variable == other,
+            (Target::Tensor(_), Target::Variable(_)) | (Target::Variable(_), Target::Tensor(_)) => false,
+        }
+    }
 }
 
 impl From<Tensor> for Target {
@@ -120,6 +132,42 @@ impl Gradients {
     #[must_use]
     pub fn map(mut self, mut f: impl FnMut(&Tensor) -> Tensor) -> Self {
         self.entries.iter_mut().for_each(|(_, gradient)| *gradient = gradient.as_ref().map(&mut f));
+        self
+    }
+}
+
+/// The sums of the gradients of two losses, target by target; what one of them does not depend on is the other's alone.
+///
+/// ```
+/// # use endo::prelude::*;
+/// let (w, b) = (Variable::new("w", 3.0_f32), Variable::new("b", 1.0_f32));
+/// let mut f = Function::new(|[x], cx| {
+///     let (w_now, b_now) = (cx.read(&w), cx.read(&b));
+///     let first = cx.gradients(&(&w_now * &x).square(), [&w]);
+///     let second = cx.gradients(&(w_now * b_now * x), [&w, &b]);
+///     let sum = first.map(|gradient| gradient * 0.5) + second;
+///     [sum.of(&w).unwrap().clone(), sum.of(&b).unwrap().clone()]
+/// });
+/// let [of_w, of_b] = f.run([&Array::scalar(2.0_f32)])?;
+/// assert_eq!((of_w.item()?, of_b.item()?), (12.0 + 2.0, 6.0));
+/// # Ok::<(), endo::Error>(())
+/// ```
+impl Add for Gradients {
+    type Output = Gradients;
+
+    #[track_caller]
+    fn add(mut self, other: Gradients) -> Gradients {
+        for (target, gradient) in other.entries {
+            match self.entries.iter_mut().find(|(known, _)| *known == target) {
+                Some((_, sum)) => {
+                    *sum = match (sum.take(), gradient) {
+                        (Some(sum), Some(gradient)) => Some(sum + gradient),
+                        (sum, gradient) => sum.or(gradient),
+                    };
+                }
+                None => self.entries.push((target, gradient)),
+            }
+        }
         self
     }
 }

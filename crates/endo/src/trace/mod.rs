@@ -20,6 +20,7 @@ pub mod scope;
 pub mod signature;
 mod terms;
 pub mod weight;
+mod with_context;
 
 pub use compute::compute;
 pub use context::Context;
@@ -31,3 +32,4 @@ pub use record::{HeldMetric, LayerRecord, Mark, MetricTerm};
 pub use signature::TensorSpec;
 pub use terms::Term;
 pub use weight::Weight;
+pub(crate) use with_context::{WithContext, without_context};
