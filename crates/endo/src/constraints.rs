@@ -32,7 +32,8 @@ pub trait Constraint: Send + Sync {
         without_context::<Self>("constraint", "project_in(&x, cx)", x)
     }
 
-    /// The value that replaces `x` where there is a context, as in optimizers: it may draw random numbers and apply layers. As
+    /// The value that replaces `x` where there is a context, as in optimizers: it may draw random numbers and apply layers, which are not in
+    /// training there. As
     /// [`project`](Self::project) unless it says so.
     #[track_caller]
     fn project_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {

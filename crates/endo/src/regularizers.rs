@@ -27,7 +27,7 @@ pub trait Regularizer: Send + Sync {
         without_context::<Self>("regularizer", "penalty_in(&x, cx)", x)
     }
 
-    /// The penalty where there is a context, as in layers: it may draw random numbers and apply layers. As
+    /// The penalty where there is a context, as in layers: it may draw random numbers and apply layers, which are not in training there. As
     /// [`penalty`](Self::penalty) unless it says so.
     #[track_caller]
     fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {

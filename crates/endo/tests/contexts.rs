@@ -308,3 +308,46 @@ fn what_a_loss_or_a_penalty_reads_or_applies_is_not_the_models() {
     assert_eq!((model.weights().len(), factor.value().item().unwrap()), (2, 2.0));
     assert!(net.kernel().unwrap().value().to_vec::<f64>().iter().all(|weight| *weight == 1.0));
 }
+
+#[test]
+fn a_net_that_a_loss_applies_is_not_in_training_and_adds_no_terms() {
+    let (noisy, normal) = (Dropout::new(0.5), Arc::new(BatchNormalization::new()));
+    let (penalized, inner) = (Dense::new(2).activity_regularizer(L1(1.0)), normal.clone());
+    let loss = move |y: &Tensor, p: &Tensor, cx: &mut Context| {
+        assert!(!cx.training());
+        let mut features = |x: &Tensor| {
+            let x = noisy.apply(x, cx);
+            let x = inner.apply(&x, cx);
+            penalized.apply(&x, cx)
+        };
+        (features(y) - features(p)).square().mean_axes(-1)
+    };
+    let mut model = Model::new(Sequential::new());
+    model.compile(Sgd::new(0.1), loss, ());
+    let same = Dataset::new([[1.0_f32, 2.0], [3.0, 5.0]], [[1.0_f32, 2.0], [3.0, 5.0]]).unwrap();
+    let logs = model.evaluate(&same).unwrap();
+    assert_eq!(logs.iter().collect::<Vec<_>>(), [("loss", 0.0)]);
+    let logs = model.train_on_batch(&same).unwrap();
+    assert_eq!(logs.get("loss"), Some(0.0), "{logs}");
+    assert_eq!(normal.moving_variance().unwrap().value(), [1.0_f32, 1.0].into());
+    // In Keras's way by hand, too: with a step of one's own.
+    let loss = Reached(Dropout::new(0.5));
+    let mut model = Model::new(Sequential::new().add(Dense::new(2)));
+    model.compile(Sgd::new(0.1), (), ());
+    model.train_step(move |step, cx| {
+        let y_pred = step.apply(step.inputs(), cx);
+        let terms = Terms::new([("own", loss.apply_in(&y_pred, &y_pred, None, cx))]);
+        step.minimize(&terms, cx);
+        terms
+    });
+    assert_eq!(model.train_on_batch(&same).unwrap().get("own"), Some(0.0));
+}
+
+/// The mean absolute difference of what a dropout makes of both.
+struct Reached(Dropout);
+
+impl Loss for Reached {
+    fn call_in(&self, y_true: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
+        (self.0.apply(y_true, cx) - self.0.apply(y_pred, cx)).abs().mean_axes(-1)
+    }
+}

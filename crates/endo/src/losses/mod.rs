@@ -65,8 +65,8 @@ pub trait Loss: Send + Sync {
         without_context::<Self>("loss", "apply_in(&y_true, &y_pred, None, cx)", y_pred)
     }
 
-    /// The values where there is a context, as in a model's step: it may draw random numbers and apply layers. As
-    /// [`call`](Self::call) unless it says so.
+    /// The values where there is a context, as in a model's step: it may draw random numbers and apply layers, which are not in training
+    /// there, as in Keras ([`Context::with_training`] puts them into it). As [`call`](Self::call) unless it says so.
     #[track_caller]
     fn call_in(&self, y_true: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
         let _ = cx;

@@ -62,6 +62,9 @@ impl Term {
     }
 }
 
+/// The owner of terms that are no model's, and no step's.
+const NOBODY: u64 = u64::MAX;
+
 impl Context {
     /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs
     /// touches it. Its name is unique within the layer.
@@ -297,9 +300,27 @@ impl Context {
         let regularizer = used.regularizer.clone().filter(|_| used.variable.is_trainable())?;
         if used.penalty.is_none() {
             let value = self.trace.first_read(&used.variable).unwrap_or_else(|| self.trace.read(&used.variable, site));
-            self.weights[index].penalty = Some(regularizer.penalty_in(&value, self));
+            self.weights[index].penalty = Some(self.beside_the_model(|cx| regularizer.penalty_in(&value, cx)));
         }
         self.weights[index].penalty.clone()
+    }
+
+    /// Runs a loss, a metric, a penalty on a weight or a constraint. They stand beside the model: as in Keras, a net that they apply is not
+    /// in training, whatever the model is, and what its layers add is no term of the model's.
+    #[track_caller]
+    pub(crate) fn beside_the_model<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
+        let first = self.losses.len();
+        let result = self.with_training(false, f);
+        let mut added = Vec::new();
+        for term in self.losses[first..].iter_mut().filter(|term| term.owners.is_empty() && term.path != term.name) {
+            term.owners.push(NOBODY);
+            added.push(term.path.clone());
+        }
+        if !added.is_empty() {
+            let added = spelling::listed(added.iter().map(String::as_str));
+            self.trace.warn(format!("a net that a loss, a metric or a penalty applies adds {added}, which is in no loss"));
+        }
+        result
     }
 
     /// Where the context is now, to find later what was added since.
