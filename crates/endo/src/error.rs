@@ -34,10 +34,10 @@ pub enum ErrorKind {
 /// let error = Error::new(ErrorKind::Argument, "the batch size is 0").help("use a batch size of at least 1");
 /// assert_eq!(error.to_string(), "the batch size is 0\n  help: use a batch size of at least 1");
 /// ```
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 pub struct Error(Box<Parts>);
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 struct Parts {
     kind: ErrorKind,
     message: String,
@@ -123,6 +123,13 @@ impl Error {
     /// How to mend it.
     pub fn advice(&self) -> Option<&str> {
         self.0.help.as_deref()
+    }
+}
+
+/// As it is shown to people, for `unwrap` and for a `main` that returns it print it so.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -58,7 +58,7 @@ pub use scaler::StandardScaler;
 pub use sequences::{PadSide, pad_sequences};
 pub use stream::{BatchAt, BatchSource, IntoBatch, IntoStream, Length, Samples, Sampling, Stream};
 #[doc(hidden)]
-pub use structs::{arrays_of, from_arrays_of};
+pub use structs::{arrays_of, from_arrays_of, names_of};
 pub use table::Table;
 pub use text_lines::TextLines;
 pub use values::{Values, Words};

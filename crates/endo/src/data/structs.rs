@@ -37,6 +37,10 @@ macro_rules! tree {
                 [$($crate::graph::Tree::tensors(&self.$field)),+].concat()
             }
 
+            fn names(&self) -> Vec<Option<String>> {
+                [$($crate::data::names_of(stringify!($field), &self.$field)),+].concat()
+            }
+
             fn from_tensors(tensors: &mut dyn Iterator<Item = $crate::graph::Tensor>) -> Option<Self> {
                 Some($Name { $($field: $crate::graph::Tree::from_tensors(tensors)?),+ })
             }
@@ -63,6 +67,19 @@ macro_rules! tree {
 #[doc(hidden)]
 pub fn arrays_of<S, T: Tree>(_: fn(&S) -> &T, values: &T::Arrays) -> Vec<&Array> {
     T::arrays(values)
+}
+
+/// The names of a field's tensors: its own where it is one tensor, else with what each is called within it.
+#[doc(hidden)]
+pub fn names_of<T: Tree>(field: &str, value: &T) -> Vec<Option<String>> {
+    let inner = value.names();
+    let is_one = inner.len() == 1;
+    let name = |(index, inner): (usize, Option<String>)| match inner {
+        Some(inner) => Some(format!("{field}_{inner}")),
+        None if is_one => Some(field.to_string()),
+        None => Some(format!("{field}_{index}")),
+    };
+    inner.into_iter().enumerate().map(name).collect()
 }
 
 /// A field of arrays, likewise.

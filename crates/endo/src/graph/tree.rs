@@ -48,6 +48,11 @@ pub trait Tree: Sized + 'static {
     /// Its tensors, in order.
     fn tensors(&self) -> Vec<&Tensor>;
 
+    /// What it calls its tensors, in the same order: the fields of a struct have names, positions have none.
+    fn names(&self) -> Vec<Option<String>> {
+        vec![None; self.tensors().len()]
+    }
+
     /// The structure made of tensors in that order; `None` when there are too few.
     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self>;
 
@@ -85,6 +90,10 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
         self.iter().flat_map(Tree::tensors).collect()
     }
 
+    fn names(&self) -> Vec<Option<String>> {
+        self.iter().flat_map(Tree::names).collect()
+    }
+
     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
         let parts: Option<Vec<T>> = (0..N).map(|_| T::from_tensors(tensors)).collect();
         parts.and_then(|parts| parts.try_into().ok())
@@ -100,12 +109,37 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
     }
 }
 
+/// Nothing: what a case of [`Context::cond`](crate::trace::Context::cond) returns that only assigns.
+impl Tree for () {
+    type Arrays = ();
+
+    fn tensors(&self) -> Vec<&Tensor> {
+        Vec::new()
+    }
+
+    fn from_tensors(_: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
+        Some(())
+    }
+
+    fn arrays((): &()) -> Vec<&Array> {
+        Vec::new()
+    }
+
+    fn from_arrays(_: &mut dyn Iterator<Item = Array>) -> Option<()> {
+        Some(())
+    }
+}
+
 /// As many as there are.
 impl<T: Tree> Tree for Vec<T> {
     type Arrays = Vec<T::Arrays>;
 
     fn tensors(&self) -> Vec<&Tensor> {
         self.iter().flat_map(Tree::tensors).collect()
+    }
+
+    fn names(&self) -> Vec<Option<String>> {
+        self.iter().flat_map(Tree::names).collect()
     }
 
     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
@@ -127,6 +161,10 @@ impl<T: Tree> Tree for Option<T> {
 
     fn tensors(&self) -> Vec<&Tensor> {
         self.iter().flat_map(Tree::tensors).collect()
+    }
+
+    fn names(&self) -> Vec<Option<String>> {
+        self.iter().flat_map(Tree::names).collect()
     }
 
     fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {
@@ -157,6 +195,11 @@ macro_rules! tuples {
                 fn tensors(&self) -> Vec<&Tensor> {
                     let ($($part,)+) = self;
                     [$($part.tensors()),+].concat()
+                }
+
+                fn names(&self) -> Vec<Option<String>> {
+                    let ($($part,)+) = self;
+                    [$($part.names()),+].concat()
                 }
 
                 fn from_tensors(tensors: &mut dyn Iterator<Item = Tensor>) -> Option<Self> {

@@ -98,9 +98,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<(Graph, Vec<String>)> {
         let names = RefCell::new(Vec::new());
         let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
-            let outputs = structure(inputs, cx).map_or_else(Vec::new, |inputs| self.predict_step(inputs, cx).0);
-            *names.borrow_mut() = output_names(&outputs.iter().collect::<Vec<_>>(), cx);
-            outputs
+            let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
+            let (outputs, _) = self.predict_step(inputs, cx);
+            *names.borrow_mut() = output_names(&outputs, cx);
+            outputs.tensors().into_iter().cloned().collect()
         });
         let (graph, _) = tracing.graph(inputs, closure)?;
         Ok((graph, names.into_inner()))

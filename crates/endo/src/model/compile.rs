@@ -88,7 +88,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///
     /// Here the inputs are also moved a little in the direction that makes the loss larger, and the loss there is a term of its own
     /// (Goodfellow, Shlens and Szegedy 2015, "Explaining and Harnessing Adversarial Examples", section 6). Without the middle the
-    /// step is the usual one. A step that changes no trainable weight, or does not update a compiled metric, is warned of.
+    /// step is the usual one. A step that changes no trainable weight, does not update a compiled metric, or leaves sample weights out is
+    /// warned of. It returns the terms of the loss, or a scalar, which is the loss.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -105,7 +106,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///     let gradient = cx.gradients(terms.total(), [step.inputs()]);
     ///     let moved = step.inputs() + 0.1 * gradient.into_tensors()[0].as_ref().unwrap().sign();
     ///     let y_moved = step.apply(&moved.stop_gradient(), cx);
-    ///     terms.add("adversarial", 0.5 * mean_squared_error(&step.targets()[0], &y_moved).mean());
+    ///     terms.add("adversarial", 0.5 * mean_squared_error(&step.target(cx), &y_moved).mean());
     ///
     ///     step.minimize(&terms, cx);
     ///     step.update_metrics(&y_pred, cx);
@@ -118,11 +119,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
-    pub fn train_step(
+    pub fn train_step<T: Into<Terms>>(
         &mut self,
-        step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> Terms + Send + Sync + 'static,
+        step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> T + Send + Sync + 'static,
     ) -> &mut Self {
-        self.steps.custom.train = Some(Arc::new(LossStep { closure: Box::new(step), site: Location::caller() }));
+        let closure = Box::new(move |batch: &BatchStep<'_, I, O>, cx: &mut Context| step(batch, cx).into());
+        self.steps.custom.train = Some(Arc::new(LossStep { closure, site: Location::caller() }));
         self.steps.cache.clear();
         self
     }
@@ -156,8 +158,12 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
-    pub fn test_step(&mut self, step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> Terms + Send + Sync + 'static) -> &mut Self {
-        self.steps.custom.test = Some(Arc::new(LossStep { closure: Box::new(step), site: Location::caller() }));
+    pub fn test_step<T: Into<Terms>>(
+        &mut self,
+        step: impl Fn(&BatchStep<'_, I, O>, &mut Context) -> T + Send + Sync + 'static,
+    ) -> &mut Self {
+        let closure = Box::new(move |batch: &BatchStep<'_, I, O>, cx: &mut Context| step(batch, cx).into());
+        self.steps.custom.test = Some(Arc::new(LossStep { closure, site: Location::caller() }));
         self.steps.cache.clear();
         self
     }

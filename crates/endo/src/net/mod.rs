@@ -196,15 +196,16 @@ impl<I: Tree, O: Tree> Net<I, O> {
             seen.layers = layers.iter().map(|layer| LayerRecord { path: used.own_path(&layer.path), ..layer.clone() }).collect();
         }
         drop(seen);
-        self.note_outputs(&outputs.tensors(), cx);
+        self.note_outputs(&outputs, cx);
         self.seen().inputs = inputs.tensors().iter().map(|input| (input.shape().clone(), input.stored_dtype())).collect();
         outputs
     }
 
     /// Notes the names and shapes of outputs.
-    pub fn note_outputs(&self, outputs: &[&Tensor], cx: &Context) {
+    pub fn note_outputs(&self, outputs: &O, cx: &Context) {
         let mut seen = self.seen();
         seen.output_names = output_names(outputs, cx);
+        let outputs = outputs.tensors();
         seen.output_shapes = outputs.iter().map(|output| output.shape().clone()).collect();
         seen.masked_outputs = outputs.iter().map(|output| cx.mask(output).is_some()).collect();
     }
@@ -419,13 +420,14 @@ pub(crate) fn structure<I: Tree>(tensors: &[Tensor], cx: &Context) -> Option<I> 
     inputs
 }
 
-/// The outputs' names: those of the layers that made them, where they tell them apart.
-pub(crate) fn output_names(outputs: &[&Tensor], cx: &Context) -> Vec<String> {
-    let made: Vec<Option<&str>> = outputs.iter().map(|output| cx.maker(output)).collect();
-    let unique = |name: &str| made.iter().flatten().filter(|other| **other == name).count() == 1;
-    let name = |(index, name): (usize, &Option<&str>)| match name {
-        Some(name) if unique(name) => name.to_string(),
+/// The outputs' names: the fields of a struct, or the layers that made them, where they tell them apart.
+pub(crate) fn output_names<O: Tree>(outputs: &O, cx: &Context) -> Vec<String> {
+    let made = outputs.tensors().into_iter().map(|output| cx.maker(output).map(str::to_string));
+    let names: Vec<Option<String>> = outputs.names().into_iter().zip(made).map(|(own, maker)| own.or(maker)).collect();
+    let unique = |name: &String| names.iter().flatten().filter(|other| *other == name).count() == 1;
+    let name = |(index, name): (usize, &Option<String>)| match name {
+        Some(name) if unique(name) => name.clone(),
         Some(_) | None => format!("output_{index}"),
     };
-    made.iter().enumerate().map(name).collect()
+    names.iter().enumerate().map(name).collect()
 }

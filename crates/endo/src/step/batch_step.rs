@@ -2,13 +2,15 @@
 //!
 //! In: a closure of a batch. Out: the terms of the batch's loss, with weights and metrics assigned; or predictions.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Tensor, Tree};
-use crate::trace::{Context, Mark, Term};
+use crate::graph::{NodeId, Tensor, Tree};
+use crate::optimizers::Optimizer;
+use crate::trace::{Context, Gradients, Mark, Term};
 use crate::variable::Variable;
 
 use super::compiled::Compiled;
@@ -27,6 +29,17 @@ pub struct BatchStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
     pub(super) minimized: Cell<bool>,
     /// Whether the usual update of the metrics is in it so far.
     pub(super) updated: Cell<bool>,
+    /// Whether the sample weights were asked for, by the closure or for it.
+    pub(super) weighed: Cell<bool>,
+    /// The passes of inputs through the model so far.
+    passes: RefCell<Vec<Pass>>,
+}
+
+/// A pass of inputs through the model of a step.
+struct Pass {
+    outputs: Vec<NodeId>,
+    /// Where the loss terms that it has added stand among those of the trace.
+    terms: Range<usize>,
 }
 
 /// A batch of inputs while a prediction is traced. Keras's `self` and `data` in `predict_step`.
@@ -87,8 +100,8 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         [targets, sample_weights]: [&'a [Tensor]; 2],
         mark: Mark,
     ) -> Self {
-        let (minimized, updated) = (Cell::new(false), Cell::new(false));
-        Self { steps, compiled, inputs, targets, sample_weights, mark, minimized, updated }
+        let [minimized, updated, weighed] = [(); 3].map(|()| Cell::new(false));
+        Self { steps, compiled, inputs, targets, sample_weights, mark, minimized, updated, weighed, passes: RefCell::default() }
     }
 
     /// The inputs.
@@ -101,9 +114,57 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         self.targets
     }
 
+    /// The targets of a model that has one array of them.
+    ///
+    /// # Errors
+    /// Of the trace: if the data has none, or several.
+    #[track_caller]
+    pub fn target(&self, cx: &Context) -> Tensor {
+        if let [target] = self.targets {
+            return target.clone();
+        }
+        let message = format!("the step asks for the target, and the data has {} arrays of targets", self.targets.len());
+        let help = "give targets with `Dataset::new(x, y)`; several are `step.targets()`";
+        cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+        self.targets.first().cloned().unwrap_or_else(|| cx.constant(0.0_f32))
+    }
+
     /// The sample weights: none, one for all outputs, or one for each.
     pub fn sample_weights(&self) -> &[Tensor] {
+        self.weighed.set(true);
         self.sample_weights
+    }
+
+    /// The optimizer that the model is compiled with, if it is with one.
+    pub fn optimizer(&self) -> Option<&Arc<dyn Optimizer>> {
+        self.compiled.optimizer.as_ref()
+    }
+
+    /// Changes weights with the compiled optimizer by gradients that the step has made: clipped, summed or taken elsewhere. Nothing changes
+    /// where a gradient is not finite, nor where the step is tested.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// # let data = Dataset::new([[1.0_f32], [2.0]], [[2.0_f32], [4.0]])?;
+    /// let mut model = Model::new(Dense::new(1));
+    /// model.compile("sgd", "mse", ());
+    /// model.train_step(|step, cx| {
+    ///     let terms = step.losses(&step.apply(step.inputs(), cx), cx);
+    ///     let gradients = cx.gradients(terms.total(), step.trainable_weights()).map(|gradient| gradient.sign());
+    ///     step.apply_gradients(&gradients, cx);
+    ///     terms
+    /// });
+    /// model.fit(&data, Fit::epochs(1))?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[track_caller]
+    pub fn apply_gradients(&self, gradients: &Gradients, cx: &mut Context) {
+        self.minimized.set(true);
+        match &self.compiled.optimizer {
+            Some(optimizer) => optimizer.apply(gradients, cx),
+            None if cx.updates() => cx.trace().record(without_optimizer().at(Location::caller())),
+            None => {}
+        }
     }
 
     /// The weights that the model's `call` uses and optimizers may change: what [`minimize`](Self::minimize) trains. Those of models that
@@ -112,16 +173,30 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         self.steps.net.own_trainable_weights()
     }
 
-    /// The model's outputs for inputs. Each call adds the terms that the model adds inside.
+    /// The model's outputs for inputs. The terms that the model adds inside are those of these outputs: [`losses`](Self::losses).
     #[track_caller]
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
-        self.steps.net.apply(inputs, cx)
+        let first = cx.loss_terms().len();
+        let outputs = self.steps.net.apply(inputs, cx);
+        let ids = outputs.tensors().into_iter().map(Tensor::id).collect();
+        self.passes.borrow_mut().push(Pass { outputs: ids, terms: first..cx.loss_terms().len() });
+        outputs
     }
 
-    /// Changes the trainable weights with the compiled optimizer, so that the total of the terms falls. Nothing changes where a term
-    /// that it is made of or a gradient is not finite, nor where the step is tested.
+    /// Where the terms stand that passes of the model have added other than the one that these outputs are of; where they are of none as
+    /// they are, other than the last one.
+    pub(super) fn terms_of_other_passes(&self, outputs: &O) -> Vec<Range<usize>> {
+        let passes = self.passes.borrow();
+        let ids: Vec<NodeId> = outputs.tensors().into_iter().map(Tensor::id).collect();
+        let own = passes.iter().rposition(|pass| pass.outputs == ids).unwrap_or(passes.len().saturating_sub(1));
+        passes.iter().enumerate().filter(|(index, _)| *index != own).map(|(_, pass)| pass.terms.clone()).collect()
+    }
+
+    /// Changes the trainable weights with the compiled optimizer, so that the total of the terms, or a scalar, falls. Nothing changes
+    /// where a term that it is made of or a gradient is not finite, nor where the step is tested.
     #[track_caller]
-    pub fn minimize(&self, terms: &Terms, cx: &mut Context) {
+    pub fn minimize(&self, terms: impl Into<Terms>, cx: &mut Context) {
+        let terms = &terms.into();
         self.minimized.set(true);
         if !cx.updates() {
             return;
@@ -130,9 +205,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             cx.trace().check(value, format!("the loss term `{name}`"));
         }
         let Some(optimizer) = &self.compiled.optimizer else {
-            let message = "the model was compiled without an optimizer, so there is nothing to minimize its loss with";
-            let help = "compile it with one, or give it a step of its own that updates the weights: `model.train_step(..)`";
-            return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
+            return cx.trace().record(without_optimizer());
         };
         let weights = self.steps.net.own_trainable_weights();
         if weights.is_empty() {
@@ -147,4 +220,10 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         }
         optimizer.apply(&gradients, cx);
     }
+}
+
+fn without_optimizer() -> Error {
+    let message = "the model was compiled without an optimizer, so there is nothing to minimize its loss with";
+    let help = "compile it with one, or give it a step of its own that updates the weights: `model.train_step(..)`";
+    Error::new(ErrorKind::Usage, message).help(help)
 }

@@ -72,6 +72,11 @@ pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &BatchStep<'_, I, O>, site
                        `step.minimize(&terms, cx)`";
         cx.trace().warn_at(Some(site), warning);
     }
+    if !step.sample_weights.is_empty() && !step.weighed.get() {
+        let warning = "the training step leaves out the sample weights of the data: take its terms from `step.losses(&outputs, cx)`, or its \
+                       means by `step.weighted_mean(&values)`";
+        cx.trace().warn_at(Some(site), warning);
+    }
     cx.warn_of_unread_terms();
     if step.updated.get() {
         return; // each metric was looked at there

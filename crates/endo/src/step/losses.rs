@@ -2,6 +2,8 @@
 //!
 //! In: targets, outputs, weights, and what the layers added. Out: the total and every term by its name in the ledger.
 
+use std::ops::Range;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::losses::{Reduction, covered};
@@ -35,14 +37,19 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
     /// ```
     #[track_caller]
     pub fn weighted_mean(&self, per_sample: &Tensor) -> Tensor {
+        self.weighed.set(true);
         Reduction::SumOverBatchSize.apply(per_sample, self.sample_weights.first(), None)
     }
 
-    /// Every term of the loss: the compiled ones of these outputs, those that the model has added in this step so far, and the
-    /// penalties.
+    /// Every term of the loss: the compiled ones of these outputs, those that the model has added while it made them, those that the step
+    /// has added itself, and the penalties. Where the model is applied several times, each pass has terms of its own, as in Keras; outputs
+    /// that were changed since have those of the last one.
     #[track_caller]
     pub fn losses(&self, outputs: &O, cx: &mut Context) -> Terms {
-        let terms = self.steps.terms(self.compiled, self.targets, &outputs.tensors(), self.sample_weights, self.mark, cx);
+        self.weighed.set(true);
+        let others = self.terms_of_other_passes(outputs);
+        let batch = [self.targets, self.sample_weights];
+        let terms = self.steps.terms(self.compiled, batch, &outputs.tensors(), (self.mark, &others), cx);
         terms.unwrap_or_else(|| Terms::new([("main", cx.constant(0.0_f32))])) // what was wrong is recorded
     }
 
@@ -60,14 +67,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     fn terms(
         &self,
         compiled: &Compiled,
-        targets: &[Tensor],
+        [targets, weights]: [&[Tensor]; 2],
         outputs: &[&Tensor],
-        weights: &[Tensor],
-        mark: Mark,
+        (mark, left_out): (Mark, &[Range<usize>]),
         cx: &mut Context,
     ) -> Option<Terms> {
         let CompiledTerms { mut terms, mut extras } = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
-        let mut added = cx.terms_of(self.net.id(), Some(mark));
+        let mut added = cx.terms_of(self.net.id(), Some((mark, left_out)));
         let paths: Vec<String> = added.iter().map(|term| term.path.clone()).collect();
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
             let message = "a sample loss obeys sample weights, but there are some for each output";

@@ -354,7 +354,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         if kind == StepKind::Predict {
             let (outputs, states) = self.predict_step(x, cx);
             *made.borrow_mut() = StepOutputs { states, weights: self.weight_states(cx), ..StepOutputs::default() };
-            return outputs;
+            return outputs.tensors().into_iter().cloned().collect();
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
         let is_training = kind == StepKind::Train;
@@ -422,14 +422,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     /// What a prediction computes, while traced, and the variables that `call` assigns in it: the ones that a run writes.
     #[track_caller]
-    pub fn predict_step(&self, inputs: I, cx: &mut Context) -> (Vec<Tensor>, Vec<Variable>) {
+    pub fn predict_step(&self, inputs: I, cx: &mut Context) -> (O, Vec<Variable>) {
         let outputs = match &self.custom.predict {
             Some(custom) => custom(&PredictStep { steps: self, inputs }, cx),
             None => self.net.forward(&inputs, cx),
         };
         let states = assigned_states(&self.metric_totals(cx), cx);
         cx.trace().keep_writes(&states.iter().collect::<Vec<_>>());
-        (outputs.tensors().into_iter().cloned().collect(), states)
+        (outputs, states)
     }
 }
 

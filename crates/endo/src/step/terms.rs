@@ -133,6 +133,27 @@ impl Terms {
     }
 }
 
+/// A scalar is the loss itself.
+impl From<Tensor> for Terms {
+    #[track_caller]
+    fn from(loss: Tensor) -> Self {
+        Self::new([(LOSS, loss)])
+    }
+}
+
+impl From<&Tensor> for Terms {
+    #[track_caller]
+    fn from(loss: &Tensor) -> Self {
+        loss.clone().into()
+    }
+}
+
+impl From<&Terms> for Terms {
+    fn from(terms: &Terms) -> Self {
+        terms.clone()
+    }
+}
+
 /// What a report calls the total.
 const LOSS: &str = "loss";
 

@@ -3,6 +3,7 @@
 //! In: scalars, and one value per sample. Out: all of them by name, each once.
 
 use std::borrow::Borrow;
+use std::ops::Range;
 use std::panic::Location;
 
 use crate::dtype::DType;
@@ -217,15 +218,16 @@ impl Context {
         &self.losses
     }
 
-    /// The loss terms of a model: those that were added while it was applied, since a mark if one is given; with those that a step of
-    /// one's own has added outside of all models, where it is the model of the step.
+    /// The loss terms of a model: those that were added while it was applied. Where it is the model of a step: since the mark of the step,
+    /// but for some places, with those that the step has added outside of all models.
     #[track_caller]
-    pub(crate) fn terms_of(&mut self, model: u64, since: Option<Mark>) -> Vec<Term> {
+    pub(crate) fn terms_of(&mut self, model: u64, step: Option<(Mark, &[Range<usize>])>) -> Vec<Term> {
         self.asked.push(model);
-        let is_step = since.is_some();
-        let start = since.map_or(0, |mark| mark.losses);
-        let own = |term: &&Term| term.owners.contains(&model) || (is_step && term.owners.is_empty());
-        self.losses[start..].iter().filter(own).cloned().collect()
+        let (start, left_out) = step.map_or((0, &[][..]), |(mark, left_out)| (mark.losses, left_out));
+        let own = |term: &Term| term.owners.contains(&model) || (step.is_some() && term.owners.is_empty());
+        let counts = |place: usize| left_out.iter().all(|range| !range.contains(&place));
+        let terms = self.losses.iter().enumerate().skip(start);
+        terms.filter(|(place, term)| counts(*place) && own(term)).map(|(_, term)| term.clone()).collect()
     }
 
     /// The penalties of the trainable weights that a model has used, by the weights' paths.

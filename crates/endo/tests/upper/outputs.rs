@@ -108,3 +108,25 @@ fn a_class_that_only_the_validation_part_has_may_have_a_weight() {
     let unweighted = model.evaluate(&data.rows(3..4).unwrap()).unwrap();
     assert_eq!(history.last("val_loss"), unweighted.get("loss"));
 }
+
+struct Ticket<T = Tensor> {
+    priority: T,
+    parts: [T; 2],
+}
+tree!(Ticket { priority, parts });
+
+#[test]
+fn the_fields_of_a_struct_name_the_outputs() {
+    let (first, second) = (Dense::new(1).name("parts_1"), Dense::new(1).name("priority"));
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| Ticket {
+        priority: first.apply(x, cx).sigmoid(),
+        parts: [second.apply(x, cx), x.clone()],
+    });
+    model.compile("sgd", [("priority", "binary_crossentropy"), ("parts_1", "mse")], ());
+    let targets = Ticket { priority: [[1.0_f32], [0.0]].into(), parts: [[[0.0_f32], [0.0]].into(), [[1.0_f32], [1.0]].into()] };
+    let data = Dataset::new([[1.0_f32], [3.0]], targets).unwrap();
+    let logs = model.evaluate(&data).unwrap();
+    assert_eq!(model.output_names(), ["priority", "parts_0", "parts_1"]);
+    assert_eq!(logs.get("parts_1_loss"), Some(2.0), "{logs}");
+    assert!(logs.get("priority_loss").is_some(), "{logs}");
+}

@@ -301,3 +301,124 @@ fn a_step_of_ones_own_may_have_other_targets_than_outputs_where_the_output_has_a
     let unknown = Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(f64::NAN))).unwrap();
     assert!(model.fit(&unknown, Fit::epochs(1)).unwrap_err().message().contains("NaN"));
 }
+
+/// A line through 0 whose outputs' size is a term, with a penalty.
+fn sized() -> Model {
+    let dense = Dense::new(1).use_bias(false).kernel_initializer(Ones).kernel_regularizer(L2(0.5));
+    Model::new(move |x: &Tensor, cx: &mut Context| {
+        let y = dense.apply(x, cx);
+        cx.add_loss("size", y.abs().mean());
+        y
+    })
+}
+
+#[test]
+fn each_pass_of_a_step_has_the_terms_of_its_own() {
+    let mut model = sized();
+    model.compile(Sgd::new(0.0), "mse", ());
+    model.train_step(|step, cx| {
+        let first = step.apply(step.inputs(), cx);
+        let second = step.apply(&(step.inputs() * 3.0), cx);
+        cx.add_loss("outside", cx.constant(0.25_f32));
+        let (one, other) = (step.losses(&first, cx), step.losses(&second, cx));
+        let scaled = step.losses(&(&second * 2.0), cx);
+        step.minimize(&one, cx);
+        Terms::new([("one", one.total().clone()), ("other", other.total().clone()), ("scaled", scaled.total().clone())])
+    });
+    let data = Dataset::new([[2.0_f32], [4.0]], [[2.0_f32], [4.0]]).unwrap();
+    let logs = model.train_on_batch(&data).unwrap();
+    // The error is (k - 1)^2 of the mean square 10, the size k times 3, the penalty 0.5, and what the step has added 0.25.
+    let expected = |k: f64, size: f64| 10.0 * (k - 1.0).powi(2) + size + 0.75;
+    assert_near(logs.get("one"), expected(1.0, 3.0));
+    assert_near(logs.get("other"), expected(3.0, 9.0));
+    assert_near(logs.get("scaled"), expected(6.0, 9.0));
+}
+
+#[test]
+fn a_sharpness_aware_step_is_the_one_by_hand() {
+    // Foret et al. 2021, equation 4: the gradient where the loss is largest nearby.
+    let (rho, rate) = (0.05, 0.1);
+    let mut model = sized();
+    model.compile(Sgd::new(rate), "mse", ());
+    model.train_step(move |step, cx| {
+        let weights = step.trainable_weights();
+        let terms = step.losses(&step.apply(step.inputs(), cx), cx);
+        let ascent = cx.gradients(terms.total(), &weights);
+        let ascent: Vec<Tensor> = ascent.into_tensors().into_iter().flatten().collect();
+        let norm = ascent.iter().map(|gradient| gradient.square().sum()).reduce(|a, b| a + b).unwrap().sqrt();
+        let before: Vec<Tensor> = weights.iter().map(|weight| cx.read(weight)).collect();
+        for (weight, (value, up)) in weights.iter().zip(before.iter().zip(&ascent)) {
+            cx.assign(weight, value + up / &norm * rho);
+        }
+        let sharp = step.losses(&step.apply(step.inputs(), cx), cx);
+        let gradients = cx.gradients(sharp.total(), &weights);
+        for (weight, value) in weights.iter().zip(&before) {
+            cx.assign(weight, value);
+        }
+        step.apply_gradients(&gradients, cx);
+        terms
+    });
+    let data = Dataset::new([[2.0_f32], [4.0]], [[1.0_f32], [3.0]]).unwrap();
+    model.train_on_batch(&data).unwrap();
+    // d/dw of mean((w x - y)^2) + mean(|w x|) + 0.5 w^2, of which the penalty is that of the weights at the begin.
+    let slope = |w: f64| 2.0 * ((2.0 * w - 1.0) * 2.0 + (4.0 * w - 3.0) * 4.0) / 2.0 + 3.0;
+    let up = 1.0 + rho * (slope(1.0) + 1.0).signum();
+    assert_near(first_weight(&model), 1.0 - rate * (slope(up) + 1.0));
+}
+
+#[test]
+fn a_step_follows_the_optimizer_of_the_last_compile() {
+    let mut model = Model::new(line(1.0));
+    model.compile(Sgd::new(0.1), "mse", ());
+    model.train_step(|step, cx| {
+        let loss = mean_squared_error(&step.target(cx), &step.apply(step.inputs(), cx)).mean();
+        let gradients = cx.gradients(&loss, step.trainable_weights());
+        step.apply_gradients(&gradients, cx);
+        loss // a scalar is the loss
+    });
+    let data = Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap();
+    let logs = model.train_on_batch(&data).unwrap();
+    assert_eq!(logs.iter().collect::<Vec<_>>(), [("loss", 1.0)]);
+    assert_near(first_weight(&model), 0.8);
+    model.compile(Sgd::new(0.0), "mse", ());
+    model.train_on_batch(&data).unwrap();
+    assert_near(first_weight(&model), 0.8);
+    model.compile((), "mse", ());
+    let error = model.train_on_batch(&data).unwrap_err();
+    assert!(error.message().contains("compiled without an optimizer"), "{error}");
+    assert_eq!(format!("{error:?}"), format!("{error}"));
+}
+
+#[test]
+fn sample_weights_that_a_step_leaves_out_are_warned_of() {
+    let mut model = Model::new(line(1.0));
+    model.compile(Sgd::new(0.1), (), ());
+    let data = Dataset::new([[1.0_f32], [2.0]], [[0.0_f32], [1.0]]).unwrap().with_sample_weight([1.0_f32, 3.0]).unwrap();
+    model.train_step(|step, cx| {
+        let loss = mean_squared_error(&step.target(cx), &step.apply(step.inputs(), cx)).mean();
+        step.minimize(&loss, cx);
+        loss
+    });
+    let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
+    assert!(error.to_string().contains("leaves out the sample weights of the data"), "{error}");
+    model.train_step(|step, cx| {
+        let loss = step.weighted_mean(&mean_squared_error(&step.target(cx), &step.apply(step.inputs(), cx)));
+        step.minimize(&loss, cx);
+        loss
+    });
+    model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap();
+}
+
+#[test]
+fn a_case_that_only_assigns_returns_nothing() {
+    let counts = Variable::new("counts", 0_i32);
+    let mut f = Function::new(|[x], cx| {
+        let is_large = x.sum().greater(1.0);
+        cx.cond(&is_large, |cx| cx.assign_add(&counts, cx.constant(1_i32)), |_| ());
+        [x]
+    });
+    for value in [0.5_f32, 2.0, 3.0] {
+        f.run([&[value].into()]).unwrap();
+    }
+    assert_eq!(counts.value().item().unwrap(), 2.0);
+}
