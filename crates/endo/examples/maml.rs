@@ -64,7 +64,7 @@ fn learner() -> Result<(Model, Arc<Model>)> {
         let theta = theta(&inner, cx);
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for task in 0..step.inputs().batch() {
-            let points = [step.inputs(), &step.targets()[0]].map(|all| all.slice(0, task..task + 1));
+            let points = [step.inputs(), &step.target(cx)].map(|all| all.slice(0, task..task + 1));
             let [support, query] =
                 [0..SHOTS, SHOTS..2 * SHOTS].map(|range| points.each_ref().map(|all| all.slice(1, range.clone())));
             let adapted = adapt(&inner, &theta, &support, cx);

@@ -57,7 +57,7 @@ fn gan() -> Result<Model> {
     gan.train_step(move |step, cx| {
         // The terms of the critic's last step; of the others there are only the updates.
         let mut terms = None;
-        for real in step.targets()[0].split(N_CRITIC, 0) {
+        for real in step.target(cx).split(N_CRITIC, 0) {
             let noise = cx.random().normal(real.shape(), 0.0, 1.0);
             let epsilon = cx.random().uniform([real.batch(), 1], 0.0, 1.0);
             let fake = generator.apply(&noise, cx).stop_gradient();

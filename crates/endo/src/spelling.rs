@@ -3,20 +3,27 @@
 //! In: the name and the names there are, or a type's path. Out: the nearest by edit distance, if it is near enough to be a slip;
 //! the type's name in snake case.
 
-/// The known name that differs least from `name`, or `None` when more than a third of the letters differ. Case and
-/// punctuation do not count: `ave_rooms` is `AveRooms`.
+/// The known name that differs least from `name`, or `None` when more than a third of the letters differ; then the shortest that
+/// begins with it, if it has four letters. Case and punctuation do not count: `ave_rooms` is `AveRooms`.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest_of(name, &mut known.into_iter())
 }
 
 fn nearest_of<'a>(name: &str, known: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
+    const LEAST: usize = 4;
     let letters = letters_of(name);
-    known
-        .map(|candidate| (candidate, letters_of(candidate)))
-        .map(|(candidate, other)| (distance(&letters, &other), letters.len().max(other.len()), candidate))
+    let known: Vec<(&str, Vec<char>)> = known.map(|candidate| (candidate, letters_of(candidate))).collect();
+    let slip = known
+        .iter()
+        .map(|(candidate, other)| (distance(&letters, other), letters.len().max(other.len()), *candidate))
         .filter(|&(edits, length, _)| edits <= (length / 3).max(1) && edits < length)
         .min_by_key(|&(edits, ..)| edits)
-        .map(|(_, _, candidate)| candidate)
+        .map(|(_, _, candidate)| candidate);
+    let begun = || {
+        let begins = known.iter().filter(|(_, other)| letters.len() >= LEAST && other.starts_with(&letters));
+        begins.min_by_key(|(_, other)| other.len()).map(|(candidate, _)| *candidate)
+    };
+    slip.or_else(begun)
 }
 
 /// Names as a list for a message: each in backquotes, the first twenty.

@@ -296,3 +296,42 @@ fn evaluation_and_prediction_do_not_warn() {
     model.predict(data().inputs()).unwrap();
     assert_eq!(model.warnings(), [""; 0]);
 }
+
+/// What a fit with warnings denied says of a net and its loss.
+fn denied(net: Sequential, loss: &str, y: impl Into<endo::data::Arrays>) -> String {
+    let mut model = Model::new(net);
+    model.compile("sgd", loss, ());
+    let data = Dataset::new([[1.0_f32, 2.0], [0.5, 0.0]], y.into()).unwrap();
+    model.fit(&data, Fit::epochs(1).deny_warnings(true)).map_or_else(|error| error.to_string(), |_| String::new())
+}
+
+#[test]
+fn activations_that_do_not_go_with_the_loss() {
+    let net = |units: usize, activation: &'static str| Sequential::new().add(Dense::new(units).activation(activation));
+    let one = denied(net(1, "softmax"), "binary_crossentropy", [[0.0_f32], [1.0]]);
+    assert!(one.contains("`softmax` of one number is always 1"), "{one}");
+    let twice = denied(net(3, "softmax"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]);
+    assert!(twice.contains("its predictions are those of a `softmax`"), "{twice}");
+    let twice = denied(net(1, "sigmoid"), "binary_crossentropy(from_logits=true)", [[0.0_f32], [1.0]]);
+    assert!(twice.contains("its predictions are those of a `sigmoid`"), "{twice}");
+    assert_eq!(denied(net(3, "linear"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]), "");
+    assert_eq!(denied(net(3, "softmax"), "sparse_categorical_crossentropy", [0, 2]), "");
+    assert_eq!(denied(net(1, "sigmoid"), "binary_crossentropy", [[0.0_f32], [1.0]]), "");
+}
+
+#[test]
+fn frozen_weights_that_an_optimizer_is_given() {
+    let (model, optimizer) = (Model::new(Dense::new(1).kernel_initializer(Ones)), Sgd::new(0.1));
+    model.build([1, 1]).unwrap();
+    model.weights()[0].freeze();
+    let mut step = Function::new(|[x], cx| {
+        let loss = model.apply(&x, cx).square().mean();
+        optimizer.apply(&cx.gradients(&loss, model.weights()), cx);
+        [loss]
+    });
+    step.run([&[[1.0_f32]].into()]).unwrap();
+    assert_eq!(model.weights()[0].value().get(0), 1.0);
+    assert!(model.weights()[1].value().get(0) < 0.0);
+    let said = step.warnings().join("\n");
+    assert!(said.contains("gradients of frozen weights, which stay as they are: `dense/kernel`"), "{said}");
+}

@@ -26,7 +26,10 @@ impl Array {
     ///
     /// # Panics
     /// If the range is not within the first axis.
+    #[track_caller]
     pub fn rows(&self, range: Range<usize>) -> Array {
+        let count = self.shape.first().copied().unwrap_or_default();
+        assert!(range.start <= range.end && range.end <= count, "rows {range:?} of an array {} of {count} rows", self.shape);
         let size = self.row_bytes();
         let shape = self.shape.with(0, range.len());
         Self::from_bytes(shape, self.dtype(), &self.bytes()[range.start * size..range.end * size])

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::array::Array;
 use crate::dtype::{DType, Element};
 use crate::shape::Shape;
 use crate::simd::Loops;
@@ -112,6 +113,12 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// The whole numbers that its name leaves open: an axis, a flag, sizes. A saved graph holds them, and the [`KernelReader`] of
     /// the name, which stands in the same file, makes the operation of them again.
     fn attributes(&self) -> Vec<i64>;
+
+    /// What is wrong with its inputs where it has made a number that is not finite of them, if it can tell.
+    fn complaint(&self, inputs: &[&Array]) -> Option<String> {
+        let _ = inputs;
+        None
+    }
 
     /// Whether it can run on inputs of these shapes and types to an output of this one: what the method of `Tensor` that makes the
     /// operation sees to in a trace, asked of a graph that a file says. Running it may trust that.

@@ -11,7 +11,7 @@ use crate::graph::Tensor;
 
 use super::EPSILON;
 use super::define::{PerClass, losses};
-use super::shapes::{power_from_zero, same_classes, smooth, warn_of_linear};
+use super::shapes::{power_from_zero, same_classes, smooth, warn_of_linear, warn_of_probabilities};
 
 /// `-sum(t log(p))` over the last axis, for one-hot (or soft) targets (Bishop 2006, equation 4.108): `[batch]` from
 /// `[batch, classes]`. Predictions are probabilities, scaled to sum 1 and clipped to `[1e-7, 1 - 1e-7]`, or with `from_logits`
@@ -49,8 +49,9 @@ fn scaled(x: &Tensor, axes: &[isize]) -> Tensor {
 impl CategoricalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        if !self.from_logits {
-            warn_of_linear("categorical_crossentropy", "softmax", y_pred);
+        match self.from_logits {
+            true => warn_of_probabilities("categorical_crossentropy", y_pred),
+            false => warn_of_linear("categorical_crossentropy", "softmax", y_pred),
         }
         let (t, x) = same_classes("categorical_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
@@ -65,8 +66,9 @@ impl CategoricalCrossentropy {
 impl CategoricalFocalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        if !self.from_logits {
-            warn_of_linear("categorical_focal_crossentropy", "softmax", y_pred);
+        match self.from_logits {
+            true => warn_of_probabilities("categorical_focal_crossentropy", y_pred),
+            false => warn_of_linear("categorical_focal_crossentropy", "softmax", y_pred),
         }
         let (t, x) = same_classes("categorical_focal_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);

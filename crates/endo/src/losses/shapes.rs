@@ -102,6 +102,28 @@ pub(crate) fn warn_of_linear(function: &str, activation: &str, y_pred: &Tensor) 
     }
 }
 
+/// Warns of predictions that are probabilities where a loss takes log-odds: the activation would be applied twice.
+pub(super) fn warn_of_probabilities(function: &str, y_pred: &Tensor) {
+    let trace = y_pred.trace();
+    let mut node = trace.node(y_pred.id());
+    while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
+        node = trace.node(input);
+    }
+    let called = |node: &Node| match &node.op {
+        Op::Elementwise(function) => function.name,
+        _ => "",
+    };
+    // A softmax is a quotient of exponentials.
+    let is_softmax = called(&node) == "divide" && node.inputs.first().is_some_and(|&input| called(&trace.node(input)) == "exp");
+    if is_softmax || called(&node) == "sigmoid" {
+        let activation = if is_softmax { "softmax" } else { "sigmoid" };
+        trace.warn(format!(
+            "`{function}` takes log-odds, since it is said to be `from_logits`, and its predictions are those of a `{activation}`: leave the \
+             activation or `from_logits` out"
+        ));
+    }
+}
+
 /// Targets in the rank of the predictions, as a compiled loss takes them: a last axis of size 1 that only one of them has is
 /// added to a vector, else dropped.
 #[track_caller]

@@ -12,7 +12,7 @@ use crate::graph::Tensor;
 
 use super::EPSILON;
 use super::define::losses;
-use super::shapes::{class_numbers, power_from_zero, warn_of_linear};
+use super::shapes::{class_numbers, power_from_zero, warn_of_linear, warn_of_probabilities};
 use super::targets::Targets;
 
 /// `-log(p[class])`, for class numbers `[batch]` or `[batch, 1]`, integers or whole floats: `[batch]` from predictions
@@ -53,8 +53,9 @@ impl SparseCategoricalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let axis = self.axis as isize;
-        if !self.from_logits {
-            warn_of_linear("sparse_categorical_crossentropy", "softmax", y_pred);
+        match self.from_logits {
+            true => warn_of_probabilities("sparse_categorical_crossentropy", y_pred),
+            false => warn_of_linear("sparse_categorical_crossentropy", "softmax", y_pred),
         }
         let Some(ignored) = self.ignore_class else {
             let (labels, x) = class_numbers("sparse_categorical_crossentropy", y_true, y_pred, axis);

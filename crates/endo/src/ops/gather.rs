@@ -6,6 +6,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
@@ -158,6 +159,13 @@ impl Gather {
 impl Kernel for Gather {
     fn name(&self) -> &'static str {
         if self.along { "take_along_axis" } else { "gather" }
+    }
+
+    fn complaint(&self, inputs: &[&Array]) -> Option<String> {
+        let size = inputs[0].shape()[self.axis];
+        let range = -(size as f64)..size as f64;
+        let wrong = (0..inputs[1].len()).map(|place| inputs[1].get(place)).find(|index| !range.contains(index))?;
+        Some(format!("`{}` was asked for the index {wrong} of an axis of {size}", self.name()))
     }
 
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {

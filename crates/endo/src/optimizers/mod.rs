@@ -100,11 +100,17 @@ pub trait Optimizer: Send + Sync {
             return cx.trace().record(problem.clone());
         }
         cx.give_gradients(gradients.variables(), settings.loss_scale());
-        let (weights, gradients): (Vec<_>, Vec<_>) = gradients.variables().unzip();
+        if gradients.variables().next().is_none() {
+            return cx.trace().record(without_gradients(gradients).at(site));
+        }
+        let (frozen, given): (Vec<_>, Vec<_>) = gradients.variables().partition(|(weight, _)| weight.is_frozen());
+        if !frozen.is_empty() {
+            let names = spelling::listed(frozen.iter().map(|(weight, _)| weight.name()));
+            cx.warn(format!("an optimizer is given gradients of frozen weights, which stay as they are: {names}"));
+        }
+        let (weights, gradients): (Vec<_>, Vec<_>) = given.into_iter().unzip();
         if weights.is_empty() {
-            let message = "the optimizer was given no gradients";
-            let help = "take gradients with respect to trainable weights that the loss depends on";
-            return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
+            return;
         }
         for (weight, gradient) in weights.iter().zip(&gradients) {
             cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
@@ -135,6 +141,23 @@ pub trait Optimizer: Send + Sync {
             cx.warn(format!("the model was loaded with the state of another optimizer, which this one does not keep: {names}"));
         }
     }
+}
+
+/// The error for gradients among which there are none.
+fn without_gradients(gradients: &Gradients) -> Error {
+    let asked: Vec<&str> = gradients.iter().filter_map(|(target, _)| Some(target.variable()?.name())).collect();
+    let (message, help) = match asked.is_empty() {
+        true => (
+            "the optimizer was given gradients of no weights: the list of weights was empty".to_string(),
+            "a model has its weights once it is built: call `model.build(shape)?` before `model.trainable_weights()`, or ask for them after \
+             `apply`",
+        ),
+        false => (
+            format!("the optimizer was given no gradients: the loss depends on none of {}", spelling::listed(asked)),
+            "take gradients with respect to the trainable weights of the model that made the loss",
+        ),
+    };
+    Error::new(ErrorKind::Usage, message).help(help)
 }
 
 impl<T: Optimizer + ?Sized> Optimizer for Arc<T> {

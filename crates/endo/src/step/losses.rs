@@ -26,7 +26,7 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
     /// # let mut model = Model::new(Dense::new(1));
     /// # model.compile("sgd", (), ());
     /// model.train_step(|step, cx| {
-    ///     let errors = mean_absolute_error(&step.targets()[0], &step.apply(step.inputs(), cx));
+    ///     let errors = mean_absolute_error(&step.target(cx), &step.apply(step.inputs(), cx));
     ///     let terms = Terms::new([("errors", step.weighted_mean(&errors))]);
     ///     step.minimize(&terms, cx);
     ///     terms

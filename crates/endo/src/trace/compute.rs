@@ -120,6 +120,39 @@ impl Neg for &Array {
     }
 }
 
+/// Functions of the elements.
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident)+) => {
+        impl Array {
+            $(
+                $(#[$doc])*
+                pub fn $name(&self) -> Array {
+                    of([self], |[x]| x.$name())
+                }
+            )+
+        }
+    };
+}
+
+functions! {
+    /// The absolute values.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let (y, p) = (Array::from([1.0_f32, 2.0]), Array::from([3.0_f32, 1.0]));
+    /// assert_eq!(((&y - &p).abs().mean(), (&y - &p).square().sum()), (1.5, 5.0));
+    /// ```
+    abs
+    /// The squares.
+    square
+    /// The square roots; NaN of negative numbers.
+    sqrt
+    /// The exponentials.
+    exp
+    /// The natural logarithms; NaN of negative numbers.
+    log
+}
+
 /// Comparisons with an array or a number, element by element.
 macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident)+) => {
@@ -168,6 +201,24 @@ impl Array {
     /// The mean of all elements, as `f64`; NaN where there are none.
     pub fn mean(&self) -> f64 {
         self.sum() / self.len() as f64
+    }
+
+    /// The sums along axes.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn sum_axes(&self, axes: impl AxisList) -> Array {
+        of([self], |[x]| x.sum_axes(axes))
+    }
+
+    /// The position of the greatest number along an axis.
+    ///
+    /// # Panics
+    /// If there is no such axis.
+    #[track_caller]
+    pub fn argmax(&self, axis: isize) -> Array {
+        of([self], |[x]| x.argmax(axis))
     }
 
     /// The means along axes.

@@ -20,6 +20,16 @@ pub enum Target {
     Variable(Variable),
 }
 
+impl Target {
+    /// The variable, if it is one.
+    pub(crate) fn variable(&self) -> Option<&Variable> {
+        match self {
+            Target::Variable(variable) => Some(variable),
+            Target::Tensor(_) => None,
+        }
+    }
+}
+
 /// The same variable, or the same value of a trace.
 impl PartialEq for Target {
     fn eq(&self, other: &Self) -> bool {

@@ -373,8 +373,13 @@ impl Context {
     }
 }
 
-/// The error for a name that reports give themselves.
+/// The error for a name that reports give themselves, or would cut.
 fn reserved(what: &str, name: &str) -> Option<Error> {
+    if name.contains('/') {
+        let message = format!("a {what} is called `{name}`, and a `/` stands between the layers of a path");
+        let help = format!("give it a name without one, such as `{}`", name.replace('/', "_"));
+        return Some(Error::new(ErrorKind::Argument, message).help(help));
+    }
     let is_reserved = ["loss", "main", "learning_rate"].contains(&name) || name.starts_with("val_");
     is_reserved.then(|| {
         let message = format!("a {what} is called `{name}`, which is what reports call a number of their own");

@@ -372,7 +372,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 self.training.stop(); // there is nothing more to train on
             }
             if let Some(asked) = asked {
-                let (epoch, batches) = (self.epoch(), self.current.batches);
+                let (epoch, batches) = (self.epoch() + 1, self.current.batches);
                 let warning = format!(
                     "the data has ended in epoch {epoch} after {batches} of the {asked} batches that `steps_per_epoch` asks for"
                 );

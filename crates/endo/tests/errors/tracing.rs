@@ -141,7 +141,7 @@ fn an_optimizer_without_gradients() {
         ErrorKind::Usage,
         "",
         marked("the optimizer"),
-        "the optimizer was given no gradients",
+        "the optimizer was given no gradients: the loss depends on none of `v`",
         "trainable weights that the loss depends on",
     );
     let no_variables: [&Variable; 0] = [];
@@ -150,7 +150,7 @@ fn an_optimizer_without_gradients() {
         optimizer.apply(&gradients, cx);
         [x]
     });
-    assert_eq!(f.run([&zeros([3])]).unwrap_err().message(), "the optimizer was given no gradients");
+    assert_eq!(f.run([&zeros([3])]).unwrap_err().message(), "the optimizer was given no gradients: the loss depends on none of `v`");
 }
 
 #[test]

@@ -164,3 +164,57 @@ fn weights_of_another_model() {
     expect(model.load_weights(&file.0), ErrorKind::Shape, "", None, &wrong, "a model of the sizes they were saved from");
     assert_eq!(model.weights().iter().map(Variable::value).collect::<Vec<_>>(), before);
 }
+
+#[test]
+fn a_word_that_an_embedding_has_not() {
+    let mut model = Model::new(Sequential::new().add(Embedding::new(5, 2)).add(Flatten::new()).add(Dense::new(1)));
+    model.compile("sgd", "mse", ());
+    let data = Dataset::new([[1], [7]], [[0.0_f32], [1.0]]).unwrap();
+    let error = model.fit(&data, Fit::epochs(1)).unwrap_err();
+    assert!(error.message().contains("`gather` was asked for the index 7 of an axis of 5 in row 1 of the data"), "{error}");
+    assert!(error.advice().unwrap().contains("`input_dim`"), "{error}");
+}
+
+#[test]
+fn weights_that_were_asked_for_before_they_were_there() {
+    let model = Model::new(Dense::new(1));
+    let (weights, optimizer) = (model.trainable_weights(), Sgd::new(0.1));
+    let mut step = Function::new(|[x], cx| {
+        let loss = model.apply(&x, cx).square().mean();
+        optimizer.apply(&cx.gradients(&loss, &weights), cx);
+        [loss]
+    });
+    let error = step.run([&[[1.0_f32]].into()]).unwrap_err();
+    assert_eq!(error.message(), "the optimizer was given gradients of no weights: the list of weights was empty");
+    assert!(error.advice().unwrap().contains("model.build(shape)?"), "{error}");
+    // Those of another model.
+    let (model, other) = (Model::new(Dense::new(1)), Model::new(Dense::new(1).name("other")));
+    other.build([1, 1]).unwrap();
+    let weights = other.trainable_weights();
+    let mut step = Function::new(|[x], cx| {
+        let loss = model.apply(&x, cx).square().mean();
+        optimizer.apply(&cx.gradients(&loss, &weights), cx);
+        [loss]
+    });
+    let error = step.run([&[[1.0_f32]].into()]).unwrap_err();
+    assert!(error.message().ends_with("the loss depends on none of `kernel`, `bias`"), "{error}");
+}
+
+#[test]
+fn a_name_with_the_mark_of_paths() {
+    let mut model = Model::new(|x: &Tensor, cx: &mut Context| {
+        cx.add_metric("n/a", x.mean());
+        x.clone()
+    });
+    model.compile("sgd", "mse", ());
+    let error = model.evaluate(&Dataset::new([[1.0_f32]], [[1.0_f32]]).unwrap()).unwrap_err();
+    assert_eq!(error.message(), "a metric is called `n/a`, and a `/` stands between the layers of a path");
+}
+
+#[test]
+fn a_beginning_of_a_name() {
+    let mut model = Model::new(Dense::new(1));
+    model.compile("sgd", "mean_square", ());
+    let error = model.fit(&Dataset::new([[1.0_f32]], [[1.0_f32]]).unwrap(), Fit::epochs(1)).unwrap_err();
+    assert!(error.to_string().contains("did you mean `mean_squared_error`?"), "{error}");
+}
