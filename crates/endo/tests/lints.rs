@@ -335,3 +335,19 @@ fn frozen_weights_that_an_optimizer_is_given() {
     let said = step.warnings().join("\n");
     assert!(said.contains("gradients of frozen weights, which stay as they are: `dense/kernel`"), "{said}");
 }
+
+#[test]
+fn data_of_double_precision_for_a_model_of_single() {
+    let fitted = |x: Array, dtype: DType| {
+        let mut model = Model::new(Dense::new(1)).dtype(dtype);
+        model.compile("sgd", "mse", ());
+        let data = Dataset::new(x, [[1.0_f32], [2.0]]).unwrap();
+        model.fit(&data, Fit::epochs(1).deny_warnings(true)).map_or_else(|error| error.to_string(), |_| String::new())
+    };
+    let double = Array::from([[1.0, 2.0], [3.0, 4.0]]);
+    let said = fitted(double.clone(), DType::F32);
+    assert!(said.contains("weights of f32 are computed with in f64") && said.contains("lints.rs"), "{said}");
+    assert_eq!(fitted(double.clone(), DType::F64), "");
+    assert_eq!(fitted(double.cast(DType::F32), DType::F32), "");
+    assert_eq!(fitted(Array::from([[1, 2], [3, 4]]), DType::F32), "");
+}

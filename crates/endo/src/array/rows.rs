@@ -50,6 +50,16 @@ impl Array {
         taken
     }
 
+    /// The rows of all parts one after the other; the parts differ in their number of rows alone.
+    pub(crate) fn of_rows(parts: &[&Array]) -> Option<Array> {
+        let first = parts.first()?;
+        let fits = |part: &&&Array| part.dtype() == first.dtype() && part.shape.sizes().get(1..) == first.shape.sizes().get(1..);
+        let bytes: Vec<&[u8]> = parts.iter().take_while(fits).map(|part| part.bytes()).collect();
+        let rows = parts.iter().map(|part| part.shape.first().copied().unwrap_or_default()).sum();
+        (bytes.len() == parts.len() && first.shape.rank() > 0)
+            .then(|| Self::from_bytes(first.shape.with(0, rows), first.dtype(), &bytes.concat()))
+    }
+
     /// Overwrites the array's rows with those of `source` at `indices`.
     ///
     /// # Panics

@@ -129,6 +129,26 @@ impl<I: Tree, O: Tree> Model<I, O> {
         training::predict(&self.steps, x, options)
     }
 
+    /// As [`predict`](Self::predict), for the inputs of data or of a stream that ends, whose targets are not looked at. What Keras's
+    /// `predict` does with a data set. Each batch of a stream is a call of its own.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| a + b);
+    /// let data = Dataset::new(([[1.0_f32], [2.0]], [[3.0_f32], [4.0]]), [[0.0_f32], [0.0]])?;
+    /// assert_eq!(model.predict_data(&data)?, [[4.0_f32], [6.0]].into());
+    /// let halves = Stream::from_iterator([data.rows(0..1)?, data.rows(1..2)?]);
+    /// assert_eq!(model.predict_data(halves)?, [[4.0_f32], [6.0]].into());
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`predict`](Self::predict) and of the stream, and if that has no end.
+    #[track_caller]
+    pub fn predict_data<'d>(&self, data: impl IntoStream<'d>) -> Result<O::Arrays> {
+        training::predict_data(&self.steps, data.into())
+    }
+
     /// As [`predict`](Self::predict), as the call with this number, counted from 0: with the random numbers of that call, if the model
     /// draws any. It is not counted itself. The numbers follow the model's seed, the number, the place of the draw and the row.
     ///

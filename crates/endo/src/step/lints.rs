@@ -8,7 +8,8 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::autodiff;
-use crate::graph::{Tensor, Tree};
+use crate::dtype::DType;
+use crate::graph::{Node, NodeId, Op, Tensor, Tree};
 use crate::spelling;
 use crate::trace::attached::Attached;
 use crate::trace::pattern::short_names;
@@ -89,6 +90,20 @@ pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &BatchStep<'_, I, O>, site
             );
             cx.trace().warn_at(Some(site), warning);
         }
+    }
+}
+
+/// Warns of weights of `f32` that data of `f64` has made a step compute with in `f64`: numbers as Rust writes them, `1.0`, are such.
+pub(super) fn widened_weights(terms: &Terms, weights: &[Variable], cx: &Context) {
+    let trace = cx.trace();
+    let single = weights.iter().filter(|weight| weight.dtype() == DType::F32);
+    let reads: Vec<NodeId> = single.flat_map(|weight| trace.values_of(weight)).map(|value| value.id()).collect();
+    let last = terms.total().id().index() as u32;
+    let is_widened = |node: &Node| matches!(node.op, Op::Cast) && node.dtype == DType::F64 && reads.contains(&node.inputs[0]);
+    if let Some(node) = (0..=last).map(|id| trace.node(NodeId(id))).find(is_widened) {
+        let warning = "weights of f32 are computed with in f64, since the data is f64: that takes longer, and predictions are f64; give data of \
+                       f32 (`1.0_f32`, `.cast(DType::F32)`), or make the model `.dtype(DType::F64)`";
+        trace.warn_at(Some(node.site), warning);
     }
 }
 

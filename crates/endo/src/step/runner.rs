@@ -381,6 +381,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         };
         if is_training {
             lints::unmatched_attachments(&self.net.attached, cx);
+            lints::widened_weights(&terms, &self.net.trainable_weights(), cx);
         }
         // Planned, what is shown is all that the plan beside the step computes.
         let first = if self.eager { terms.names().count() } else { 0 };

@@ -33,7 +33,7 @@ pub use forged::Forged;
 pub use history::{Epoch, History, Ledger, Logs};
 pub use ledgers::StepRecord;
 pub use predict::Predict;
-pub(crate) use predict::predict;
+pub(crate) use predict::{predict, predict_data};
 pub use probes::{Probe, Reading};
 pub use run::Run;
 pub use state::State;

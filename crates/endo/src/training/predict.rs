@@ -5,13 +5,16 @@
 use std::sync::Arc;
 
 use crate::array::Array;
-use crate::error::Result;
+use crate::data::stream::Origin;
+use crate::data::{BatchAt, Dataset, Length, Sampling, Stream};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::inference::predict::Part;
 use crate::step::cache::Step;
-use crate::step::{Runner, Steps};
+use crate::step::{BATCH_SIZE, Runner, Steps};
 
 use super::callbacks::{Callback, Training};
+use super::feed::nothing;
 
 /// How to predict: what Keras's `predict` takes besides the data.
 ///
@@ -59,6 +62,42 @@ pub(crate) fn predict<I: Tree, O: Tree>(steps: &Steps<I, O>, x: &I::Arrays, opti
     let outputs = steps.predict_through(x, |runner| Told { runner, callbacks: &mut callbacks, training: &training, part: 0 })?;
     callbacks.iter_mut().try_for_each(|callback| callback.predict_end(&training))?;
     Ok(outputs)
+}
+
+/// The outputs for the inputs of data, whose targets are not looked at.
+#[track_caller]
+pub(crate) fn predict_data<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'_>) -> Result<O::Arrays> {
+    let outputs_of = |data: &Dataset| {
+        let mut inputs = data.all_inputs().iter().cloned();
+        let structured = I::from_arrays(&mut inputs).filter(|_| inputs.next().is_none());
+        let x = structured.ok_or_else(|| {
+            let message = format!("the data has {} inputs, which is not what the model's `call` takes", data.all_inputs().len());
+            Error::new(ErrorKind::Shape, message).help("give one array for each tensor of its input: `Dataset::new((a, b), y)`")
+        })?;
+        steps.predict(&x)
+    };
+    let mut source = match data.origin {
+        Origin::Memory(data) => return outputs_of(&data),
+        Origin::Batches(source) => source,
+    };
+    if source.length() == Length::Endless {
+        let message = "the data to predict for is a stream without end";
+        return Err(Error::new(ErrorKind::Usage, message).help("predict batch by batch, with `predict`, as long as is wanted"));
+    }
+    source.sample(Sampling { batch_size: BATCH_SIZE, seed: None })?;
+    if source.can_seek() {
+        source.seek(BatchAt::default())?;
+    }
+    let mut parts: Vec<Vec<Array>> = Vec::new();
+    while let Some(batch) = source.next_batch()? {
+        parts.push(O::arrays(&outputs_of(&batch)?).into_iter().cloned().collect());
+    }
+    let count = parts.first().ok_or_else(nothing)?.len();
+    let joined = (0..count).map(|output| Array::of_rows(&parts.iter().map(|part| &part[output]).collect::<Vec<_>>()));
+    joined.collect::<Option<Vec<Array>>>().and_then(|outputs| O::from_arrays(&mut outputs.into_iter())).ok_or_else(|| {
+        let message = "the outputs for the batches of the data differ in more than their number of rows";
+        Error::new(ErrorKind::Shape, message).help("predict batch by batch, with `predict`")
+    })
 }
 
 /// Runs parts one after another, and tells callbacks of each.

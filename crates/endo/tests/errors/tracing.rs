@@ -142,7 +142,7 @@ fn an_optimizer_without_gradients() {
         "",
         marked("the optimizer"),
         "the optimizer was given no gradients: the loss depends on none of `v`",
-        "trainable weights that the loss depends on",
+        "take gradients with respect to the trainable weights of the model that made the loss",
     );
     let no_variables: [&Variable; 0] = [];
     let mut f = Function::new(|[x], cx| {
@@ -150,7 +150,10 @@ fn an_optimizer_without_gradients() {
         optimizer.apply(&gradients, cx);
         [x]
     });
-    assert_eq!(f.run([&zeros([3])]).unwrap_err().message(), "the optimizer was given no gradients: the loss depends on none of `v`");
+    assert_eq!(
+        f.run([&zeros([3])]).unwrap_err().message(),
+        "the optimizer was given gradients of no weights: the list of weights was empty"
+    );
 }
 
 #[test]
