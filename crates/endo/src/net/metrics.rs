@@ -44,19 +44,20 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// The means that `add_metric` terms go into, made when a term first appears.
     fn means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
         let mut seen = self.seen();
-        let find = |seen: &mut Seen, name: &str| match seen.added_metrics.iter().find(|mean| mean.name() == name) {
-            Some(mean) => mean.clone(),
+        let find = |seen: &mut Seen, term: &MetricTerm| match seen.added_metrics.iter().find(|(mean, _)| mean.name() == term.name)
+        {
+            Some((mean, _)) => mean.clone(),
             None => {
-                let mean = Arc::new(Mean::new(name));
-                seen.added_metrics.push(mean.clone());
+                let mean = Arc::new(Mean::new(&term.name));
+                seen.added_metrics.push((mean.clone(), term.parts));
                 mean
             }
         };
-        terms.iter().map(|term| find(&mut seen, &term.name)).collect()
+        terms.iter().map(|term| find(&mut seen, term)).collect()
     }
 
-    /// The means of what layers add, and the metrics that they hold.
-    pub fn inner_metrics(&self) -> (Vec<Arc<Mean>>, Vec<Arc<dyn Metric>>) {
+    /// The means of what layers add, with the number of parts of their names that are their own, and the metrics that they hold.
+    pub fn inner_metrics(&self) -> (Vec<(Arc<Mean>, usize)>, Vec<Arc<dyn Metric>>) {
         let seen = self.seen();
         (seen.added_metrics.clone(), seen.held_metrics.clone())
     }

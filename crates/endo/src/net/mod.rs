@@ -100,7 +100,8 @@ struct Seen {
     layers: Vec<LayerRecord>,
     terms: Vec<TermRecord>,
     /// The means of what layers have given to `add_metric`.
-    added_metrics: Vec<Arc<Mean>>,
+    /// With the number of parts of their names that are their own.
+    added_metrics: Vec<(Arc<Mean>, usize)>,
     /// The metrics that layers hold.
     held_metrics: Vec<Arc<dyn Metric>>,
     output_names: Vec<String>,

@@ -3,17 +3,18 @@
 //! In: paths, or names of which some are equal. Out: short names; names that differ.
 
 /// Each name cut to its last `parts` parts, or as many more as tell it from the others.
-pub(crate) fn short_names(names: &[String], parts: usize) -> Vec<String> {
+pub(crate) fn short_names(names: &[String], parts: impl Fn(usize) -> usize) -> Vec<String> {
     let suffix = |name: &str, parts: usize| {
         let all: Vec<&str> = name.split('/').collect();
         all[all.len().saturating_sub(parts)..].join("/")
     };
     names
         .iter()
-        .map(|name| {
+        .enumerate()
+        .map(|(index, name)| {
             let longest = name.split('/').count();
             let unique = |parts: usize| names.iter().filter(|other| suffix(other, parts) == suffix(name, parts)).count() == 1;
-            (parts..longest).find(|&parts| unique(parts)).map_or_else(|| name.clone(), |parts| suffix(name, parts))
+            (parts(index)..longest).find(|&parts| unique(parts)).map_or_else(|| name.clone(), |parts| suffix(name, parts))
         })
         .collect()
 }
@@ -43,8 +44,8 @@ mod tests {
     #[test]
     fn short_names_are_as_long_as_it_takes_to_tell_them_apart() {
         let names = ["net/a/kernel", "net/b/kernel", "net/b/bias"].map(String::from);
-        assert_eq!(short_names(&names, 1), ["a/kernel", "b/kernel", "bias"]);
-        assert_eq!(short_names(&names, 2), ["a/kernel", "b/kernel", "b/bias"]);
+        assert_eq!(short_names(&names, |_| 1), ["a/kernel", "b/kernel", "bias"]);
+        assert_eq!(short_names(&names, |_| 2), ["a/kernel", "b/kernel", "b/bias"]);
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub struct TermRecord {
 impl TermRecord {
     /// Where a term comes from.
     pub(crate) fn of(term: &Term) -> Self {
-        let layer = term.path.rsplit_once('/').map_or("", |(layer, _)| layer);
-        Self { name: term.name.clone(), layer: layer.to_string(), site: term.site }
+        let layers = term.path.split('/').count().saturating_sub(term.parts);
+        let layer = term.path.split('/').take(layers).collect::<Vec<_>>().join("/");
+        Self { name: term.name.clone(), layer, site: term.site }
     }
 }

@@ -175,6 +175,6 @@ fn spreads(history: &History) -> Vec<Figure> {
             .collect();
         ridges(&format!("{kind}_{path}"), &format!("{short}: {kind}"), &readings)
     };
-    let titles = short_names(&paths, 1);
+    let titles = short_names(&paths, |_| 1);
     known.into_iter().zip(titles).filter_map(figure).collect()
 }

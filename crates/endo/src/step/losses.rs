@@ -75,13 +75,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let CompiledTerms { mut terms, mut extras } = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
         let mut added = cx.terms_of(self.net.id(), Some((mark, left_out)));
         let paths: Vec<String> = added.iter().map(|term| term.path.clone()).collect();
+        let parts: Vec<usize> = added.iter().map(|term| term.parts).collect();
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
             let message = "a sample loss obeys sample weights, but there are some for each output";
             cx.trace().record(Error::new(ErrorKind::Usage, message).help("give one array of sample weights for all outputs"));
         }
         // A mask of samples is for them; one of time steps is for the outputs.
         let mask = outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
-        for (term, name) in added.iter_mut().zip(short_names(&paths, 1)) {
+        for (term, name) in added.iter_mut().zip(short_names(&paths, |index| parts[index])) {
             if term.per_sample {
                 term.value = Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref());
                 term.per_sample = false;
@@ -92,7 +93,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         terms.extend(added);
         let (mut penalties, count) = (cx.penalties_of(self.net.id()), terms.len());
         let paths: Vec<String> = penalties.iter().map(|penalty| penalty.path.clone()).collect();
-        for (penalty, name) in penalties.iter_mut().zip(short_names(&paths, 2)) {
+        for (penalty, name) in penalties.iter_mut().zip(short_names(&paths, |_| 2)) {
             penalty.name = format!("penalty({name})");
         }
         terms.extend(penalties);

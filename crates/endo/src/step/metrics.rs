@@ -32,8 +32,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 
     fn add_inner_metrics(&self, metrics: &mut Vec<(String, Arc<dyn Metric>)>) {
         let (added, held) = self.net.inner_metrics();
-        let names: Vec<String> = added.iter().map(|mean| mean.name().to_string()).collect();
-        for (mean, short) in added.into_iter().zip(short_names(&names, 1)) {
+        let names: Vec<String> = added.iter().map(|(mean, _)| mean.name().to_string()).collect();
+        let short = short_names(&names, |index| added[index].1);
+        for ((mean, _), short) in added.into_iter().zip(short) {
             let is_taken = metrics.iter().any(|(name, _)| *name == short);
             let name = if is_taken { mean.name().to_string() } else { short };
             metrics.push((name, mean));

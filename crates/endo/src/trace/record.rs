@@ -18,6 +18,8 @@ use super::Context;
 pub struct MetricTerm {
     /// The path of its layer and its own name.
     pub name: String,
+    /// How many parts of that its own name is.
+    pub(crate) parts: usize,
     /// The scalar.
     pub value: Tensor,
     /// How many samples it stands for: the size of the first axis of the input of the outermost layer.

@@ -35,6 +35,8 @@ pub struct Term {
     /// The path of the layer that added it, or of the weight that it penalizes, and its own name: `"regressor/reconstruction"`. Empty
     /// for compiled losses.
     pub path: String,
+    /// How many parts of the path are its own name.
+    pub(crate) parts: usize,
     /// The identities of the models whose `apply` was running when it was added, outermost first.
     pub(crate) owners: Vec<u64>,
     /// The line that added it, where one did.
@@ -48,7 +50,7 @@ pub struct Term {
 impl Term {
     /// A term that no layer added.
     pub(crate) fn new(name: impl Into<String>, value: Tensor) -> Self {
-        Self { name: name.into(), path: String::new(), owners: Vec::new(), site: None, value, per_sample: false }
+        Self { name: name.into(), path: String::new(), parts: 1, owners: Vec::new(), site: None, value, per_sample: false }
     }
 
     /// The same at a line.
@@ -152,8 +154,9 @@ impl Context {
             return self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
         }
         let value = term.convert(term.dtype().promote(DType::F32), site);
-        let name = path.rsplit('/').next().unwrap_or(name).to_string();
-        self.losses.push(Term { name, path, owners: self.owners(), site: Some(site), value, per_sample });
+        let parts = parts_of(name);
+        let name = path.splitn(path.split('/').count() - parts + 1, '/').last().unwrap_or(name).to_string();
+        self.losses.push(Term { name, path, parts, owners: self.owners(), site: Some(site), value, per_sample });
     }
 
     /// Adds the penalty of a layer's output, divided by the size of its first axis.
@@ -180,7 +183,7 @@ impl Context {
         if let Some(error) = reserved("metric", name) {
             return self.trace.record(error.at(site));
         }
-        let name = self.full_name(name);
+        let (name, parts) = (self.full_name(name), parts_of(name));
         let outermost = self.owners().first().copied();
         if self.metrics.iter().any(|known| known.name == name && known.outermost == outermost) {
             let message = format!("two metrics of one call are called `{name}`");
@@ -188,7 +191,7 @@ impl Context {
         }
         let value = value.stop_gradient().convert(value.dtype().promote(DType::F32), site);
         let is_outside = self.is_outside();
-        self.metrics.push(MetricTerm { name, value, batch: self.batch, is_outside, outermost });
+        self.metrics.push(MetricTerm { name, parts, value, batch: self.batch, is_outside, outermost });
     }
 
     /// All loss terms from inside the model applied so far in this trace: those added by layers, sample losses as their means, and the
@@ -373,13 +376,13 @@ impl Context {
     }
 }
 
-/// The error for a name that reports give themselves, or would cut.
+/// How many parts of its path a name is: one more than it has marks of paths itself.
+fn parts_of(name: &str) -> usize {
+    name.split('/').count()
+}
+
+/// The error for a name that reports give themselves.
 fn reserved(what: &str, name: &str) -> Option<Error> {
-    if name.contains('/') {
-        let message = format!("a {what} is called `{name}`, and a `/` stands between the layers of a path");
-        let help = format!("give it a name without one, such as `{}`", name.replace('/', "_"));
-        return Some(Error::new(ErrorKind::Argument, message).help(help));
-    }
     let is_reserved = ["loss", "main", "learning_rate"].contains(&name) || name.starts_with("val_");
     is_reserved.then(|| {
         let message = format!("a {what} is called `{name}`, which is what reports call a number of their own");

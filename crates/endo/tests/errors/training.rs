@@ -201,17 +201,6 @@ fn weights_that_were_asked_for_before_they_were_there() {
 }
 
 #[test]
-fn a_name_with_the_mark_of_paths() {
-    let mut model = Model::new(|x: &Tensor, cx: &mut Context| {
-        cx.add_metric("n/a", x.mean());
-        x.clone()
-    });
-    model.compile("sgd", "mse", ());
-    let error = model.evaluate(&Dataset::new([[1.0_f32]], [[1.0_f32]]).unwrap()).unwrap_err();
-    assert_eq!(error.message(), "a metric is called `n/a`, and a `/` stands between the layers of a path");
-}
-
-#[test]
 fn a_beginning_of_a_name() {
     let mut model = Model::new(Dense::new(1));
     model.compile("sgd", "mean_square", ());

@@ -247,3 +247,25 @@ fn a_term_from_outside_is_shared_with_the_model_around_and_with_no_other() {
     let values = step.run([&[[1.0_f32]].into()]).unwrap().each_ref().map(|value| value.item().unwrap());
     assert_eq!(values, [2.0, 2.0, 3.0]);
 }
+
+#[test]
+fn a_name_with_the_mark_of_paths_is_whole() {
+    let inner = Dense::new(1).use_bias(false).kernel_initializer(Ones).activity_regularizer(L1(1.0)).name("inner");
+    let layer = move |x: &Tensor, cx: &mut Context| {
+        cx.add_metric("n/a", x.mean());
+        cx.add_metric("size(dense/kernel)", 2.0 * x.mean());
+        cx.add_loss("a/b", x.square().mean());
+        inner.apply(x, cx)
+    };
+    let mut model = Model::new(layer);
+    model.compile(Sgd::new(0.0), "mse", ());
+    let data = Dataset::new([[3.0_f32]], [[3.0_f32]]).unwrap();
+    let logs = model.evaluate(&data).unwrap();
+    assert_near(logs.get("n/a"), 3.0);
+    assert_near(logs.get("size(dense/kernel)"), 6.0);
+    assert_near(logs.get("a/b"), 9.0);
+    assert_near(logs.get("activity"), 3.0);
+    let layers: Vec<(String, String)> = model.structure().terms.into_iter().map(|term| (term.name, term.layer)).collect();
+    let expected = [("main", ""), ("a/b", "lambda"), ("activity", "lambda/inner")];
+    assert_eq!(layers, expected.map(|(name, layer)| (name.to_string(), layer.to_string())));
+}
