@@ -17,7 +17,7 @@ fn an_epoch_goes_on_where_the_one_before_has_stopped() {
     let want = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 1.0, 2.0, 3.0];
     let (numbers, history, warnings) = seen((&column(0..6)).into(), options(3));
     assert_eq!((numbers.as_slice(), history.epochs.len()), (&want[..], 3));
-    let warning = "the data has ended in epoch 1 after 1 of the 2 batches that `steps_per_epoch` asks for";
+    let warning = "the data has ended in epoch 2 after 1 of the 2 batches that `steps_per_epoch` asks for";
     assert_eq!(warnings, [warning]);
     let by_epoch = Stream::by_epoch(|_| [column(0..2), column(2..4), column(4..6)].into_iter().filter(|_| true));
     assert_eq!(seen(by_epoch, options(3)).0, want);
@@ -43,7 +43,7 @@ fn an_iterator_that_ends_ends_the_training() {
     // With an epoch that is full when it ends, too.
     let (numbers, history, warnings) = seen(Stream::from_iterator(batches().take(4)), Fit::epochs(4).steps_per_epoch(2));
     assert_eq!((numbers.len(), history.epochs.len()), (4, 2));
-    let warning = "the data has ended in epoch 2 after 0 of the 2 batches that `steps_per_epoch` asks for";
+    let warning = "the data has ended in epoch 3 after 0 of the 2 batches that `steps_per_epoch` asks for";
     assert_eq!(warnings, [warning]);
     let (numbers, history, warnings) = seen(Stream::from_iterator(batches()), Fit::epochs(1));
     assert_eq!((numbers.len(), history.epochs.len(), warnings.len()), (5, 1, 0));
