@@ -214,7 +214,8 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         let reached = lints::reached_weights(terms, &weights, cx);
         if reached.is_empty() && terms.balanced.learned.is_empty() && cx.trace().error().is_none() {
             let message = "the loss depends on no trainable weight of the model";
-            let help = "compute it from what the weights make; through `stop_gradient`, comparisons and integers nothing is learned";
+            let help =
+                "compute it from what the weights make; through `stop_gradient`, comparisons and integers nothing is learned";
             return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
         }
         let learned = reached.iter().chain(&terms.balanced.learned);
