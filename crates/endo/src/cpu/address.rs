@@ -11,7 +11,6 @@ use crate::plan::{Place, Plan};
 use crate::simd::Memory;
 
 use super::VariableMemory;
-use super::fused::LONGEST_TILE;
 
 /// A byte of one of the memories of a run.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +20,9 @@ pub struct Address {
     /// The byte.
     pub offset: usize,
 }
+
+/// The most elements that an instruction works on at a time.
+pub const LONGEST_TILE: usize = 1024;
 
 /// The memory of a thread's registers, which is not among the bases.
 pub const REGISTERS: u32 = u32::MAX;

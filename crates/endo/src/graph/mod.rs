@@ -23,6 +23,7 @@ use crate::simd::Reduction;
 use crate::variable::Variable;
 
 pub(crate) use occasion::Occasion;
+pub(crate) use operation::flag;
 pub use operation::{Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
 pub use saved::SavedGraph;
 pub use tensor::Tensor;

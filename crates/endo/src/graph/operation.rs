@@ -125,6 +125,15 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     fn fits(&self, inputs: &[Form<'_>], output: Form<'_>) -> bool;
 }
 
+/// A flag among [`Kernel::attributes`]: 0 or 1.
+pub(crate) fn flag(attribute: i64) -> Option<bool> {
+    match attribute {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
 /// The shape and type of an input or output.
 pub type Form<'a> = (&'a Shape, DType);
 

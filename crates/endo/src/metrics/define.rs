@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::named::{Named, Setting};
+use crate::named::Named;
 
 use super::Metric;
 
@@ -139,10 +138,7 @@ macro_rules! metric {
                 names: &[$name $(, $other)*],
                 options: &[$($(stringify!($argument),)+)? $($(stringify!($option)),+)?],
                 make: |_settings| {
-                    let metric = $Metric::new($($({
-                        let given = _settings.take(stringify!($argument), $crate::metrics::define::Needed::<$Argument>(None))?;
-                        given.of($name, stringify!($argument))?
-                    }),+)?);
+                    let metric = $Metric::new($($(_settings.required::<$Argument>($name, stringify!($argument))?),+)?);
                     $($(let metric = $Metric { $option: _settings.take(stringify!($option), $default)?, ..metric };)+)?
                     Ok(std::sync::Arc::new(move |name: &str| -> std::sync::Arc<dyn $crate::metrics::Metric> {
                         std::sync::Arc::new(metric.clone().name(name))
@@ -167,28 +163,3 @@ macro_rules! metric {
 }
 
 pub(super) use metric;
-
-/// An argument that a text has to give.
-pub(super) struct Needed<S>(pub Option<S>);
-
-impl<S> Needed<S> {
-    /// The argument of a metric, if the text gives it.
-    pub fn of(self, metric: &str, argument: &str) -> Result<S> {
-        self.0.ok_or_else(|| {
-            let message = format!("the metric `{metric}` needs the argument `{argument}`");
-            Error::new(ErrorKind::Argument, message).help(format!("write `{metric}({argument}=..)`"))
-        })
-    }
-}
-
-impl<S: Setting> Setting for Needed<S> {
-    const EXPECTED: &'static str = S::EXPECTED;
-
-    fn read(text: &str) -> Option<Self> {
-        S::read(text).map(|value| Self(Some(value)))
-    }
-
-    fn write(&self) -> String {
-        self.0.as_ref().map_or("none".to_string(), S::write)
-    }
-}

@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(value.to_vec::<f64>(), [2.0, 1.0]);
         assert!(get("mean_iou(num_classes=3)").is_ok());
         let error = get("mean_iou").err().unwrap();
-        assert_eq!(error.message(), "the metric `mean_io_u` needs the argument `num_classes`");
+        assert_eq!(error.message(), "`mean_io_u` needs the option `num_classes`");
         let error = get("auc(curve=PT)").err().unwrap();
         assert!(error.message().contains("is `ROC`, `PR` or `PRGAIN`, got `PT`"), "{error}");
         assert!(get("huber(dleta=2.0)").err().unwrap().message().contains("no option `dleta`"));

@@ -95,6 +95,20 @@ impl<'a> Settings<'a> {
         S::read(value).ok_or_else(|| self.misread(option, value, S::EXPECTED, &default.write()))
     }
 
+    /// The next option of the row, if it is given; `none` is as if it were not.
+    pub(crate) fn given<S: Setting>(&mut self, option: &str) -> Result<Option<S>> {
+        let Some(value) = self.text_of(option)?.filter(|value| *value != "none") else { return Ok(None) };
+        S::read(value).map(Some).ok_or_else(|| self.misread(option, value, S::EXPECTED, "none"))
+    }
+
+    /// The next option of the row of a name, which has no default.
+    pub(crate) fn required<S: Setting>(&mut self, name: &str, option: &str) -> Result<S> {
+        self.given(option)?.ok_or_else(|| {
+            let message = format!("`{name}` needs the option `{option}`");
+            Error::new(ErrorKind::Argument, message).help(format!("give it as in `{name}({option}=..)`"))
+        })
+    }
+
     /// The text of the next option of the row, if it was given.
     fn text_of(&mut self, option: &str) -> Result<Option<&'a str>> {
         let place = self.given.iter().filter(|(name, _)| name.is_none()).nth(self.unnamed);

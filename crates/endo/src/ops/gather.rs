@@ -9,10 +9,9 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag};
 use crate::shape::Shape;
 
-use super::saved::flag;
 use super::view::axis_error;
 
 /// Whole positions of an axis, for every index; with `along`, one element for every index, which has the values' rank.

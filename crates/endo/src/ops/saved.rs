@@ -22,15 +22,6 @@ pub fn named(name: &str, attributes: &[i64]) -> Option<Op> {
     attributes.is_empty().then_some(Op::Elementwise(operation))
 }
 
-/// A flag among attributes: 0 or 1.
-pub(super) fn flag(attribute: i64) -> Option<bool> {
-    match attribute {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

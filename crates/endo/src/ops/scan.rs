@@ -6,11 +6,10 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag};
 use crate::shape::Shape;
 use crate::simd::Float;
 
-use super::saved::flag;
 use super::view::axis_error;
 
 /// Which elements a running sum or product takes in.

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut};
+use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, ValuesMut, flag};
 use crate::shape::Shape;
 
-use super::saved::flag;
 use super::view::axis_error;
 
 /// The positions that sort the last axis.

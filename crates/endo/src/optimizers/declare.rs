@@ -74,8 +74,7 @@ macro_rules! declare {
                     let mut optimizer = Self::new($crate::optimizers::LearningRate::read(&learning_rate)?);
                     $(optimizer = optimizer.$own(given.take(stringify!($own), $default)?);)*
                     $(
-                        let value = given.take(stringify!($option), $crate::optimizers::settings::Given::<$Text>(None))?;
-                        if let Some(value) = value.0 {
+                        if let Some(value) = given.given::<$Text>(stringify!($option))? {
                             optimizer = optimizer.$option(value);
                         }
                     )+

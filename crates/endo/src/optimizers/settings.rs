@@ -14,7 +14,6 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::Setting;
 use crate::variable::Variable;
 
 use super::learning_rate::{IntoLearningRate, LearningRate};
@@ -309,21 +308,6 @@ impl Clip {
             Self::Norm(limit) => ("clipnorm", limit),
             Self::GlobalNorm(limit) => ("global_clipnorm", limit),
         }
-    }
-}
-
-/// An option of a text that may be left out, or be `none`.
-pub(super) struct Given<S>(pub Option<S>);
-
-impl<S: Setting> Setting for Given<S> {
-    const EXPECTED: &'static str = S::EXPECTED;
-
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(Self(None)) } else { S::read(text).map(|value| Self(Some(value))) }
-    }
-
-    fn write(&self) -> String {
-        self.0.as_ref().map_or("none".to_string(), S::write)
     }
 }
 

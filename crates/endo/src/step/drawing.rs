@@ -19,7 +19,6 @@ use super::Steps;
 use super::batch::BatchCounts;
 use super::cache::{StepKind, StepOutputs};
 use super::probe_request::ProbeRequest;
-use super::runner::conclude;
 
 /// Which step is traced, and how.
 #[derive(Clone, Copy)]
@@ -168,4 +167,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 /// The number of rows of a batch.
 fn rows(inputs: &[&Array]) -> usize {
     inputs.first().and_then(|input| input.shape().first().copied()).unwrap_or(0)
+}
+
+/// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
+pub(crate) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
+    if deny_warnings {
+        cx.trace().deny_warnings();
+    }
+    if unchecked {
+        cx.trace().drop_checks();
+    }
 }

@@ -43,10 +43,11 @@ pub(crate) use compiled::Compiled;
 pub use balance::Balance;
 pub(crate) use batch::{BATCH_SIZE, Batch, BatchBuffers, BatchCounts};
 pub use batch_step::{BatchStep, PredictStep};
+pub(crate) use drawing::conclude;
 pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses};
 pub(crate) use outputs::ClassWeights;
 pub use outputs::{Output, OutputLosses};
-pub(crate) use runner::{Runner, conclude};
+pub(crate) use runner::Runner;
 pub(crate) use states::{Carried, Carrying};
 pub use terms::Terms;
 

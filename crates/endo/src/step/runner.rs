@@ -280,16 +280,6 @@ fn with_last<R>(inputs: &[&Array], last: Option<&Array>, run: impl FnOnce(&[&Arr
     }
 }
 
-/// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
-pub(crate) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
-    if deny_warnings {
-        cx.trace().deny_warnings();
-    }
-    if unchecked {
-        cx.trace().drop_checks();
-    }
-}
-
 /// What an array of a batch is called.
 fn name(counts: BatchCounts, index: usize) -> String {
     let kinds = [("inputs", counts.inputs), ("targets", counts.targets), ("sample_weight", counts.weights)];

@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::cpu::{self, VariableMemory, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::variable::{Block, Variable};
-
-use super::replay::{Replay, not_finite};
 
 /// A plan with its variables. Runs allocate nothing after the first; their workspaces stay, as many as ran at once, for each number
 /// of threads.
@@ -29,7 +27,7 @@ pub struct Program {
     plan: Plan,
     variables: Vec<Variable>,
     writes: bool,
-    checks: Vec<String>,
+    pub(super) checks: Vec<String>,
     binding: Mutex<Option<Binding>>,
     idle: Mutex<Vec<Ready>>,
 }
@@ -126,15 +124,6 @@ impl Program {
         not_finite(&self.checks[check])
     }
 
-    /// The same with what made the number, looked for in the graph that was planned, traced once more: graphs are not kept.
-    pub(crate) fn explain(&self, check: usize, retraced: Result<Graph>, replay: &Replay<'_>) -> Error {
-        let same = |graph: &Graph| graph.checks.get(check).is_some_and(|known| known.what == self.checks[check]);
-        match retraced {
-            Ok(graph) if same(&graph) => replay.error(graph, check),
-            Ok(_) | Err(_) => self.failure(check), // a closure that does something else each time
-        }
-    }
-
     fn run_in(&self, Ready { workspace, binding }: &mut Ready, inputs: &[&Array], pool: &Pool) -> Result<(), Failure> {
         loop {
             let Binding { block, offsets } = &*binding;
@@ -179,4 +168,10 @@ impl Program {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The error for a checked value that is not finite.
+pub(super) fn not_finite(what: &str) -> Error {
+    let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
+    Error::new(ErrorKind::NotFinite, format!("{what} is not finite; nothing was updated")).help(help)
 }

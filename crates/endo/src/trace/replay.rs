@@ -8,10 +8,10 @@ use std::panic::Location;
 use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::dtype::DType;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Op, View};
 
-use super::Program;
+use super::program::{Program, not_finite};
 
 /// So many rows are listed; the others are counted.
 const LISTED: usize = 5;
@@ -58,10 +58,15 @@ struct Cause {
     constant: bool,
 }
 
-/// The error for a checked value that is not finite.
-pub(super) fn not_finite(what: &str) -> Error {
-    let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
-    Error::new(ErrorKind::NotFinite, format!("{what} is not finite; nothing was updated")).help(help)
+impl Program {
+    /// The same with what made the number, looked for in the graph that was planned, traced once more: graphs are not kept.
+    pub(crate) fn explain(&self, check: usize, retraced: Result<Graph>, replay: &Replay<'_>) -> Error {
+        let same = |graph: &Graph| graph.checks.get(check).is_some_and(|known| known.what == self.checks[check]);
+        match retraced {
+            Ok(graph) if same(&graph) => replay.error(graph, check),
+            Ok(_) | Err(_) => self.failure(check), // a closure that does something else each time
+        }
+    }
 }
 
 impl Replay<'_> {

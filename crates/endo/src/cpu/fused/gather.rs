@@ -4,8 +4,7 @@
 
 use crate::plan::Layout;
 
-use super::super::address::{Address, Bases};
-use super::LONGEST_TILE;
+use super::super::address::{Address, Bases, LONGEST_TILE};
 
 /// Axes beyond this many are not seen in nets.
 const MOST_AXES: usize = 16;

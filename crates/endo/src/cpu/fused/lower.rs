@@ -7,11 +7,11 @@ use crate::dtype::DType;
 use crate::plan::{FusedLoop, Load, Place, Plan, Reduce, Repeat, Whole};
 use crate::simd::{Level, Reduction};
 
-use super::super::address::{Address, Tiles};
+use super::super::address::{Address, LONGEST_TILE, Tiles};
 use super::super::matmul::columns::column_sums;
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
-use super::{Body, Instruction, LINE_ELEMENTS, LONGEST_TILE, Move, Operand, Others, table};
+use super::{Body, Instruction, LINE_ELEMENTS, Move, Operand, Others, table};
 
 /// The bytes of registers that leave room in the first-level cache for what is read and written.
 const REGISTER_BYTES: usize = 24 << 10;

@@ -19,8 +19,6 @@ use fold::Fold;
 use gather::Gather;
 pub use gather::Spread;
 
-/// The most elements that an instruction works on at a time.
-pub const LONGEST_TILE: usize = 1024;
 /// The elements of 4 bytes that fill a cache line; of smaller ones, more do.
 const LINE_ELEMENTS: usize = 16;
 

@@ -3,7 +3,7 @@
 //! In: a row that does not fit, with the header and the first rows around it. Out: an error whose help can be followed.
 //! Whatever is quoted from the file is cut and printable.
 
-use super::format::{CANDIDATES, Format};
+use super::format::{CANDIDATES, Format, is_name};
 use super::numbers::{Ambiguity, Doubt, Refusal, is_number};
 use super::rows::{Delimiter, LONGEST_CELL, LONGEST_ROW, Limit, MOST_CELLS, Record};
 use super::text::Fault;
@@ -285,11 +285,6 @@ impl Row<'_> {
             _ => data(format!("{place}: every cell is empty"), "remove the line, or fill it: rows follow it that are not empty"),
         }
     }
-}
-
-/// Whether a cell may be a name: it is there, and is no number.
-pub(super) fn is_name(cell: &str) -> bool {
-    !cell.trim().is_empty() && !is_number(cell)
 }
 
 fn is_cut<'a>(parts: impl Iterator<Item = &'a str>, width: usize, is_part: fn(&str) -> bool) -> bool {

@@ -2,7 +2,6 @@
 //!
 //! In: the beginning of a text. Out: [`Format`], with the first rows as it cuts them.
 
-use super::advice::is_name;
 use super::numbers::is_number;
 use super::rows::{Delimiter, Progress, Record, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
@@ -209,6 +208,11 @@ pub(super) fn checked(delimiter: char) -> Result<Delimiter> {
             Err(Error::new(ErrorKind::Argument, message).help(help))
         }
     }
+}
+
+/// Whether a cell may be a name: it is there, and is no number.
+pub(super) fn is_name(cell: &str) -> bool {
+    !cell.trim().is_empty() && !is_number(cell)
 }
 
 #[cfg(test)]

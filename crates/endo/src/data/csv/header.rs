@@ -4,8 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::advice::{Row, comment_help, is_name, trailing_help};
-use super::format::{Format, SampleRow};
+use super::advice::{Row, comment_help, trailing_help};
+use super::format::{Format, SampleRow, is_name};
 use super::numbers::is_number;
 use super::rows::{Delimiter, Record};
 use crate::error::{Error, ErrorKind, Result};

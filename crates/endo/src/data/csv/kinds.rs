@@ -5,7 +5,25 @@
 
 use std::collections::HashSet;
 
-use super::typed::{Class, Entry};
+use super::missing::Missing;
+
+/// One of the different cells: what it may be, how often it is there, and where first.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub class: Class,
+    pub count: usize,
+    pub row: usize,
+    pub line: usize,
+}
+
+/// What a cell is by itself; numbers and times are counted from 0.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum Class {
+    Missing(Missing),
+    Number(u32),
+    Time(u32),
+    Word,
+}
 
 /// What a column holds, where that is said instead of found. See [`Csv::kind`](super::Csv::kind).
 ///

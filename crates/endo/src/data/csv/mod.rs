@@ -320,7 +320,7 @@ impl TakeCells for Numbers {
     fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)> {
         for (index, (cell, column)) in record.cells().zip(&mut self.0).enumerate() {
             if let Err(refusal) = column.push(cell, row, line) {
-                let seen = numbers::Seen { row, line, cell: cell.trim().to_string() };
+                let seen = unclear::Seen { row, line, cell: cell.trim().to_string() };
                 return Err((index, Problem::Refused(seen, refusal)));
             }
         }

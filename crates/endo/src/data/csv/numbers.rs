@@ -4,7 +4,7 @@
 //! the other cells of the column have to say. Where they do not, a point is a decimal point unless the file has decimal commas
 //! elsewhere, and a comma is refused.
 
-use super::unclear::Unclear;
+use super::unclear::{Seen, Unclear};
 
 /// The numbers of a column while it is read.
 #[derive(Clone, Default)]
@@ -18,15 +18,6 @@ pub(super) struct Column {
     points: Unclear,
     /// Cells like `1,299`, read as 1.299.
     commas: Unclear,
-}
-
-/// A cell and where it is.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) struct Seen {
-    /// Counted from 1; 0 where it is not a cell that was read, but an option that was given.
-    pub row: usize,
-    pub line: usize,
-    pub cell: String,
 }
 
 /// Why a cell is no number of its column.

@@ -9,11 +9,12 @@ use super::advice::{self, Row, Stop};
 use super::format::Format;
 use super::kinds::Kind;
 use super::lines::Lines;
-use super::numbers::{Refusal, Seen};
+use super::numbers::Refusal;
 use super::packed::Packed;
 use super::rows::{Progress, Record, Tokenizer};
 use super::text::{Fault, Text};
 use super::typed::Problem;
+use super::unclear::Seen;
 use super::{Csv, header, signatures};
 use crate::error::{Error, ErrorKind, Result};
 

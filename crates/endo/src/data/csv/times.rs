@@ -4,7 +4,8 @@
 //! column have to say, or whoever reads the file.
 
 use super::dates::{self, Order};
-use super::numbers::{Ambiguity, Doubt, Refusal, Seen};
+use super::numbers::{Ambiguity, Doubt, Refusal};
+use super::unclear::Seen;
 use super::unclear::Unclear;
 
 /// The times of a column while it is read.

@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 
 use super::dictionary::{Dictionary, key};
-use super::kinds::{Census, Doubtful, Kind};
+use super::kinds::{Census, Class, Doubtful, Entry, Kind};
 use super::missing::{Missing, Spellings};
-use super::numbers::{self, Ambiguity, Refusal, Seen};
+use super::numbers::{self, Ambiguity, Refusal};
 use super::times;
+use super::unclear::Seen;
 use crate::data::values::{Values, Words};
 
 /// As long as a column has no more different cells, they are kept as they are spelled.
@@ -60,24 +61,6 @@ struct Open {
     codes: Vec<u32>,
     numbers: numbers::Column,
     times: times::Column,
-}
-
-/// One of the different cells: what it may be, how often it is there, and where first.
-#[derive(Clone, Copy)]
-pub(super) struct Entry {
-    pub class: Class,
-    pub count: usize,
-    pub row: usize,
-    pub line: usize,
-}
-
-/// What a cell is by itself; numbers and times are counted from 0.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Class {
-    Missing(Missing),
-    Number(u32),
-    Time(u32),
-    Word,
 }
 
 /// A cell that made words of a column where numbers may be wanted.

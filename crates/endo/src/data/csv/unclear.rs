@@ -2,7 +2,14 @@
 //!
 //! In: rows that are not clear, as they are read. Out: their values changed to the other reading.
 
-use super::numbers::Seen;
+/// A cell and where it is.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Seen {
+    /// Counted from 1; 0 where it is not a cell that was read, but an option that was given.
+    pub row: usize,
+    pub line: usize,
+    pub cell: String,
+}
 
 /// Rows whose value may have to be the other one that the cell can mean.
 #[derive(Clone, Default)]

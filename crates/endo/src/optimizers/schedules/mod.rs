@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Named, Setting};
-
-use super::settings::Given;
+use crate::named::{self, Named};
 
 pub use cosine::{CosineDecay, CosineDecayRestarts};
 pub use decay::{ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay};
@@ -79,7 +77,7 @@ macro_rules! schedule {
                 names: &[$name],
                 options: &[$(stringify!($field),)+ $(stringify!($option),)*],
                 make: |given| {
-                    $(let $field: $Field = super::required(given, $name, stringify!($field))?;)+
+                    $(let $field: $Field = given.required($name, stringify!($field))?;)+
                     $(let $option: $Option = given.take(stringify!($option), $default)?;)*
                     Ok(std::sync::Arc::new(Self { $($field,)+ $($option,)* }))
                 },
@@ -122,14 +120,6 @@ static ROWS: [Named<dyn LearningRateSchedule>; 6] = [
 
 fn rows() -> impl Iterator<Item = &'static Named<dyn LearningRateSchedule>> + Clone {
     ROWS.iter()
-}
-
-/// The value of an option that has no default.
-fn required<S: Setting>(given: &mut named::Settings<'_>, name: &str, option: &str) -> Result<S> {
-    given.take(option, Given::<S>(None))?.0.ok_or_else(|| {
-        let message = format!("`{name}` needs the option `{option}`");
-        Error::new(ErrorKind::Argument, message).help(format!("give it as in `{name}({option}=..)`"))
-    })
 }
 
 /// Records what is wrong with a schedule.
