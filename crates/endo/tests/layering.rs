@@ -2,6 +2,7 @@
 //!
 //! In: every file of the library. Out: a list of those that break a rule, with the line.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,32 @@ const LEFT_TO_RIGHT: &[&[&str]] = &[
 /// The way from graphs to numbers, which sees no operation, layer or gradient: it starts from the first two groups and ends
 /// in `trace`.
 const PLANS: &[&str] = &["plan", "cpu"];
+
+/// Files that are one thing and name each other: a table and its reader; a tensor, its trace and its operations; the context with what it notes, and the functions
+/// that take it; the loop of training with what it is told and asked.
+const ONE_THING: &[&[&str]] = &[
+    &["data/csv", "data/table"],
+    &["graph/operation", "graph/tensor", "graph/trace"],
+    &[
+        "constraints",
+        "regularizers",
+        "trace/attached",
+        "trace/context",
+        "trace/models",
+        "trace/record",
+        "trace/terms",
+        "trace/weight",
+    ],
+    &[
+        "training/callbacks/progress",
+        "training/callbacks/training",
+        "training/data",
+        "training/evaluate",
+        "training/fit",
+        "training/functions",
+        "training/run",
+    ],
+];
 
 /// Files at the top that only re-export.
 const TOP: &[&str] = &["lib", "prelude"];
@@ -222,4 +249,125 @@ fn files_and_folders_are_named_after_their_contents() {
     let nameless = |path: &str| path.trim_end_matches(".rs").split('/').any(|part| NAMELESS.contains(&part));
     let offenders: Vec<String> = sources().into_iter().map(|source| source.path).filter(|path| nameless(path)).collect();
     none("names that say nothing", &offenders);
+}
+
+/// A file as a module: `ops/view`; of a folder's `mod.rs` the folder.
+fn module_of(path: &str) -> String {
+    let path = path.trim_end_matches(".rs");
+    path.trim_end_matches("/mod").to_string()
+}
+
+/// Which files a file names, by the paths in its imports and its code; what a folder's `mod.rs` re-exports is the file's that has it.
+#[derive(Default)]
+struct Names {
+    /// For each module what it re-exports, with the path of it.
+    reexports: BTreeMap<String, BTreeMap<String, String>>,
+    /// For each module the paths that it names, from the root.
+    paths: BTreeMap<String, Vec<String>>,
+}
+
+impl Names {
+    fn of(sources: &[Source]) -> Self {
+        let mut names = Self::default();
+        for source in sources {
+            let module = module_of(&source.path);
+            let code: String = source.code().map(|(_, line)| format!("{line}\n")).collect();
+            for statement in code.split_inclusive(';') {
+                let (visibility, list) = match statement.find("use ") {
+                    Some(start) if statement[start..].ends_with(';') => {
+                        let before = statement[..start].trim_end();
+                        (before.ends_with("pub") || before.ends_with(')'), &statement[start + 4..statement.len() - 1])
+                    }
+                    _ => (false, ""),
+                };
+                for path in leaves(list).iter().filter_map(|path| from_root(&module, path, &names_of_files(sources))) {
+                    if visibility {
+                        let last = path.rsplit('/').next().unwrap_or_default().to_string();
+                        names.reexports.entry(module.clone()).or_default().insert(last, path);
+                    } else {
+                        names.paths.entry(module.clone()).or_default().push(path);
+                    }
+                }
+            }
+        }
+        names
+    }
+
+    /// The file that has what a path leads to.
+    fn file(&self, path: &str, files: &BTreeSet<String>) -> Option<String> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let known = (1..=parts.len()).rev().find(|&count| files.contains(&parts[..count].join("/")))?;
+        let module = parts[..known].join("/");
+        let elsewhere = parts.get(known).and_then(|name| self.reexports.get(&module)?.get(*name));
+        match elsewhere.filter(|elsewhere| *elsewhere != path) {
+            Some(elsewhere) => self.file(elsewhere, files),
+            None => Some(module),
+        }
+    }
+}
+
+fn names_of_files(sources: &[Source]) -> BTreeSet<String> {
+    sources.iter().map(|source| module_of(&source.path)).collect()
+}
+
+/// The single paths of a list of imports: `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
+fn leaves(list: &str) -> Vec<String> {
+    let list = list.trim();
+    let Some((before, inside)) = list.split_once('{') else {
+        let path = list.split(" as ").next().unwrap_or_default().trim();
+        return if path.is_empty() { Vec::new() } else { vec![path.to_string()] };
+    };
+    let inside = inside.trim_end().trim_end_matches('}');
+    let (mut parts, mut depth) = (vec![String::new()], 0);
+    for letter in inside.chars() {
+        depth += i32::from(letter == '{') - i32::from(letter == '}');
+        match (letter, depth) {
+            (',', 0) => parts.push(String::new()),
+            _ => parts.last_mut().expect("there is one").push(letter),
+        }
+    }
+    let whole = |part: String| leaves(&part).into_iter().map(|leaf| format!("{before}{leaf}")).collect::<Vec<_>>();
+    parts.into_iter().flat_map(whole).collect()
+}
+
+/// A path from the root of the library, for what a module names so; none for what is not of the library.
+fn from_root(module: &str, path: &str, files: &BTreeSet<String>) -> Option<String> {
+    let parts: Vec<&str> = path.split("::").map(str::trim).collect();
+    if parts[0] == "crate" {
+        return Some(parts[1..].join("/"));
+    }
+    let ups = parts.iter().take_while(|part| **part == "super").count();
+    let rest = parts[ups..].iter().filter(|part| **part != "self").copied();
+    let mut whole: Vec<&str> = module.split('/').collect();
+    whole.truncate(whole.len().saturating_sub(ups));
+    whole.extend(rest);
+    (ups > 0 || parts[0] == "self" || files.contains(&format!("{module}/{}", parts[0]))).then(|| whole.join("/"))
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    let sources: Vec<Source> = library().filter(|source| !TOP.contains(&source.module())).collect();
+    let (names, files) = (Names::of(&sources), names_of_files(&sources));
+    // A folder and its files are one thing: what counts is between files side by side.
+    let is_within = |a: &str, b: &str| a == b || a.starts_with(&format!("{b}/"));
+    let is_one_thing = |a: &str, b: &str| ONE_THING.iter().any(|group| group.contains(&a) && group.contains(&b));
+    let mut imported: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (module, paths) in &names.paths {
+        let others = paths.iter().filter_map(|path| names.file(path, &files));
+        let others =
+            others.filter(|other| !is_within(module, other) && !is_within(other, module) && !is_one_thing(module, other));
+        imported.insert(module.clone(), others.collect());
+    }
+    let reached = |from: &str| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![from.to_string()]);
+        while let Some(next) = open.pop() {
+            for other in imported.get(&next).into_iter().flatten().filter(|other| seen.insert((*other).clone())) {
+                open.push(other.clone());
+            }
+        }
+        seen
+    };
+    let circles: Vec<String> = imported.keys().filter(|module| reached(module).contains(*module)).cloned().collect();
+    none("files that come back to themselves by their imports", &circles);
+    assert!(imported["ops/gather"].contains("graph/operation") && imported["step/losses"].contains("step/terms"));
 }

@@ -67,6 +67,13 @@ pub struct OutputArrays {
     pub(super) arrays: Arrays,
 }
 
+/// Names of outputs; empty where arrays are in the order of the outputs.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub(super) struct Names {
+    pub targets: Vec<String>,
+    pub sample_weights: Vec<String>,
+}
+
 impl<A: Into<Arrays>> From<A> for OutputArrays {
     fn from(arrays: A) -> Self {
         Self { names: None, arrays: arrays.into() }
@@ -146,6 +153,18 @@ macro_rules! converted {
 }
 
 converted! { i8 i16 i64 i128 isize u16 u32 u64 u128 usize }
+
+/// Names of which each comes once; none where there are none.
+pub(super) fn once(what: &str, names: Option<Vec<String>>) -> Result<Vec<String>> {
+    let names = names.unwrap_or_default();
+    match (0..names.len()).find(|&index| names[..index].contains(&names[index])) {
+        Some(again) => {
+            let message = format!("two arrays of {what} are for the output `{}`", names[again]);
+            Err(Error::new(ErrorKind::Argument, message).help("give each output one array"))
+        }
+        None => Ok(names),
+    }
+}
 
 /// What is wrong with integers of which one does not fit.
 fn does_not_fit<T: Copy + TryInto<i32> + std::fmt::Display>(shape: &Shape, values: &[T]) -> Error {

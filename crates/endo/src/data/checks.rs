@@ -6,15 +6,13 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
-use super::Dataset;
-
 /// Fails when a number of the array is not finite, naming the first one's row and column, counted from 0.
 pub(super) fn check_finite(name: &str, array: &Array) -> Result<()> {
     check_uncovered(name, array, None, false)
 }
 
 /// The same, but for numbers that a weight of 0 covers, and for NaN that a mask of a model may cover.
-fn check_uncovered(name: &str, array: &Array, weight: Option<&Array>, masked: bool) -> Result<()> {
+pub(super) fn check_uncovered(name: &str, array: &Array, weight: Option<&Array>, masked: bool) -> Result<()> {
     if array.is_finite() {
         return Ok(());
     }
@@ -29,20 +27,6 @@ fn check_uncovered(name: &str, array: &Array, weight: Option<&Array>, masked: bo
         _ => "remove or replace the rows whose numbers are missing or infinite",
     };
     Err(Error::new(ErrorKind::NotFinite, message).help(help))
-}
-
-impl Dataset {
-    /// Fails when a number is not finite, but for targets that a weight of 0 covers, and for NaN in those at some places, which a mask
-    /// of the model may cover.
-    pub(crate) fn check_finite_but(&self, masked: &[usize]) -> Result<()> {
-        self.inputs.iter().try_for_each(|array| check_finite("inputs", array))?;
-        let weights = &self.sample_weights;
-        for (place, targets) in self.targets.iter().enumerate() {
-            let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
-            check_uncovered("targets", targets, weight, masked.contains(&place))?;
-        }
-        weights.iter().try_for_each(|array| check_finite("sample_weight", array))
-    }
 }
 
 /// Whether a number of targets has a weight of 0: that of its sample, or of its step where there is one for each.

@@ -4,10 +4,9 @@
 
 use std::ops::Range;
 
-use super::arrays::{IntoArrays, IntoOutputArrays, OutputArrays};
+use super::arrays::{IntoArrays, IntoOutputArrays, Names, OutputArrays, once};
 use super::batches::{Batches, Order};
 use super::checks::{check_fraction, is_batch_of, samples_of};
-use super::output_names::{Names, once};
 use crate::array::{Array, Share, in_turn};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};

@@ -7,14 +7,8 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spelling;
 
+use super::arrays::Names;
 use super::dataset::Dataset;
-
-/// Names of outputs; empty where arrays are in the order of the outputs.
-#[derive(Clone, PartialEq, Default, Debug)]
-pub(super) struct Names {
-    pub targets: Vec<String>,
-    pub sample_weights: Vec<String>,
-}
 
 impl Dataset {
     /// The same with targets and sample weights in the order of outputs of these names, of which those at the places `compared` have a
@@ -69,17 +63,5 @@ impl Dataset {
     /// Whether targets or sample weights were given by the names of outputs.
     pub(crate) fn has_named_outputs(&self) -> bool {
         !self.names.targets.is_empty() || !self.names.sample_weights.is_empty()
-    }
-}
-
-/// Names of which each comes once; none where there are none.
-pub(super) fn once(what: &str, names: Option<Vec<String>>) -> Result<Vec<String>> {
-    let names = names.unwrap_or_default();
-    match (0..names.len()).find(|&index| names[..index].contains(&names[index])) {
-        Some(again) => {
-            let message = format!("two arrays of {what} are for the output `{}`", names[again]);
-            Err(Error::new(ErrorKind::Argument, message).help("give each output one array"))
-        }
-        None => Ok(names),
     }
 }

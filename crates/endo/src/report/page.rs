@@ -4,7 +4,7 @@
 
 use crate::net::Structure;
 use crate::training::History;
-use crate::training::history::short;
+use crate::training::ledger::short;
 
 use super::chart::STYLE as FIGURE_STYLE;
 use super::figures::figures;

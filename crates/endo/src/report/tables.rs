@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use crate::net::Structure;
 use crate::training::History;
-use crate::training::history::short;
+use crate::training::ledger::short;
 
 use super::chart::colour;
 use super::figures::terms;

@@ -226,6 +226,37 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         }
         optimizer.apply(&gradients, cx);
     }
+
+    /// Warns of what a training step of the user's own, given at `site`, leaves as it is: all weights, or a compiled metric.
+    pub(super) fn warn_of_what_is_left_out(&self, site: &'static Location<'static>, cx: &Context) {
+        if cx.trace().error().is_some() {
+            return;
+        }
+        let is_assigned = |variables: &[Variable]| variables.iter().any(|variable| cx.assigned().contains(variable));
+        if !self.minimized.get() && !is_assigned(&self.steps.net.trainable_weights()) {
+            let warning = "the training step changes no trainable weight: it calls neither `step.minimize` nor an optimizer; end it with \
+                           `step.minimize(&terms, cx)`";
+            cx.trace().warn_at(Some(site), warning);
+        }
+        if !self.sample_weights.is_empty() && !self.weighed.get() {
+            let warning = "the training step leaves out the sample weights of the data: take its terms from `step.losses(&outputs, cx)`, or its \
+                           means by `step.weighted_mean(&values)`";
+            cx.trace().warn_at(Some(site), warning);
+        }
+        cx.warn_of_unread_terms();
+        if self.updated.get() {
+            return; // each metric was looked at there
+        }
+        for (name, metric) in self.compiled.named_metrics(&self.steps.net.output_names()) {
+            if !is_assigned(&metric.variables()) {
+                let warning = format!(
+                    "the training step does not update the metric `{name}`, which stays as after a reset: call \
+                     `step.update_metrics(&outputs, cx)`, or compile without it"
+                );
+                cx.trace().warn_at(Some(site), warning);
+            }
+        }
+    }
 }
 
 fn without_optimizer() -> Error {

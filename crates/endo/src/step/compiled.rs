@@ -9,7 +9,7 @@ use crate::metrics::Metric;
 use crate::optimizers::Optimizer;
 
 use super::balance::Balancing;
-use super::outputs::{Output, OutputLosses};
+use super::output::{Output, OutputLosses};
 
 /// How a model is trained.
 pub(crate) struct Compiled {

@@ -11,7 +11,7 @@ use crate::named::kinds;
 use crate::optimizers::{self, Optimizer};
 use crate::trace::{Context, WithContext};
 
-use super::outputs::{Output, OutputLosses};
+use super::output::{Output, OutputLosses};
 
 /// The optimizer that a model is compiled with: a value, Keras's name for one with its defaults, or `()` for none, where a step of one's
 /// own brings its optimizers.

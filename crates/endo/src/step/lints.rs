@@ -4,20 +4,19 @@
 //! attachments. Out: a warning for each term that no weight can change, each weight that no term reaches, each metric that is left
 //! out and each pattern that nothing matches, with the user's line. Evaluation and prediction are not looked at: there nothing is to change.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::autodiff;
 use crate::dtype::DType;
-use crate::graph::{Node, NodeId, Op, Tensor, Tree};
+use crate::graph::{Node, NodeId, Op, Tensor};
 use crate::spelling;
 use crate::trace::attached::Attached;
 use crate::trace::pattern::short_names;
 use crate::trace::{Context, Term};
 use crate::variable::Variable;
 
+use super::Terms;
 use super::probe_request::{ProbeKind, ProbeRequest};
-use super::{BatchStep, Terms};
 
 /// The trainable weights that the loss depends on; of the others, and of the terms that depend on none, the user is warned.
 ///
@@ -60,37 +59,6 @@ pub(super) fn reached_weights(terms: &Terms, weights: &[Variable], cx: &Context)
         cx.trace().warn_at(site, warning);
     }
     kept.into_iter().cloned().collect()
-}
-
-/// Warns of what a training step of the user's own, given at `site`, leaves as it is: all weights, or a compiled metric.
-pub(super) fn unfinished_step<I: Tree, O: Tree>(step: &BatchStep<'_, I, O>, site: &'static Location<'static>, cx: &Context) {
-    if cx.trace().error().is_some() {
-        return;
-    }
-    let is_assigned = |variables: &[Variable]| variables.iter().any(|variable| cx.assigned().contains(variable));
-    if !step.minimized.get() && !is_assigned(&step.steps.net.trainable_weights()) {
-        let warning = "the training step changes no trainable weight: it calls neither `step.minimize` nor an optimizer; end it with \
-                       `step.minimize(&terms, cx)`";
-        cx.trace().warn_at(Some(site), warning);
-    }
-    if !step.sample_weights.is_empty() && !step.weighed.get() {
-        let warning = "the training step leaves out the sample weights of the data: take its terms from `step.losses(&outputs, cx)`, or its \
-                       means by `step.weighted_mean(&values)`";
-        cx.trace().warn_at(Some(site), warning);
-    }
-    cx.warn_of_unread_terms();
-    if step.updated.get() {
-        return; // each metric was looked at there
-    }
-    for (name, metric) in step.compiled.named_metrics(&step.steps.net.output_names()) {
-        if !is_assigned(&metric.variables()) {
-            let warning = format!(
-                "the training step does not update the metric `{name}`, which stays as after a reset: call \
-                 `step.update_metrics(&outputs, cx)`, or compile without it"
-            );
-            cx.trace().warn_at(Some(site), warning);
-        }
-    }
 }
 
 /// Warns of weights of `f32` that data of `f64` has made a step compute with in `f64`: numbers as Rust writes them, `1.0`, are such.

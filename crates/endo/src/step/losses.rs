@@ -14,7 +14,7 @@ use crate::trace::{Context, Mark, Term};
 use super::balanced::Balanced;
 use super::batch_step::BatchStep;
 use super::compiled::Compiled;
-use super::outputs::PlacedLoss;
+use super::output::PlacedLoss;
 use super::{Steps, Terms};
 
 impl<I: Tree, O: Tree> BatchStep<'_, I, O> {

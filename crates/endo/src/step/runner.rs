@@ -356,7 +356,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             Some(custom) => {
                 let terms = (custom.closure)(&step, cx);
                 if is_training {
-                    lints::unfinished_step(&step, custom.site, cx);
+                    step.warn_of_what_is_left_out(custom.site, cx);
                 }
                 self.net.update_step_metrics(mark, batch, cx);
                 terms

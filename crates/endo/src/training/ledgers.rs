@@ -5,7 +5,7 @@
 use crate::error::{Error, ErrorKind, Result};
 
 use super::columns::{TERM, TOTAL, counted_rows, table};
-use super::history::Ledger;
+use super::ledger::Ledger;
 use super::probes::series::Series;
 use super::state::State;
 

@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::variable::Variable;
 
-use super::columns::{logs_from, logs_state};
 use super::history::{History, Sums};
 use super::run::{Counted, Run};
+use super::saved_history::{logs_from, logs_state};
 use super::state::{LAYER_IN_NAMES, State};
 
 impl<I: Tree, O: Tree> Run<'_, I, O> {

@@ -20,7 +20,8 @@ use super::data::TrainingData;
 use super::feed::{Feed, nothing};
 use super::fit::{Fit, NonFinite};
 use super::functions::Functions;
-use super::history::{History, Ledger, Sums};
+use super::history::{History, Sums};
+use super::ledger::Ledger;
 use super::ledgers::StepAt;
 use super::saved_variables::SavedVariables;
 

@@ -47,11 +47,6 @@ pub(super) trait Lanes: Copy + 'static {
     unsafe fn transpose(from: *const Self::Element, from_row: usize, to: *mut Self::Element, to_row: usize);
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-type Baseline<T> = super::portable::Portable<T>;
-#[cfg(target_arch = "x86_64")]
-type Baseline<T> = super::x86::Sse2<T>;
-
 /// An element type, and its vectors at each level.
 pub(super) trait Element: Copy + Send + Sync + std::ops::Add<Output = Self> + 'static {
     type Baseline: Lanes<Element = Self>;
@@ -110,26 +105,6 @@ pub(super) unsafe fn enter<K: Kernel>(level: Level, kernel: &K) {
 pub(super) unsafe fn enter<K: Kernel>(_level: Level, kernel: &K) {
     // SAFETY: as the caller promises.
     unsafe { kernel.run::<<K::Element as Element>::Baseline>() }
-}
-
-impl Element for f32 {
-    type Baseline = Baseline<f32>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = super::x86::Avx2<f32>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = super::x86::Avx512<f32>;
-
-    const ZERO: Self = 0.0;
-}
-
-impl Element for f64 {
-    type Baseline = Baseline<f64>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = super::x86::Avx2<f64>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = super::x86::Avx512<f64>;
-
-    const ZERO: Self = 0.0;
 }
 
 #[cfg(test)]

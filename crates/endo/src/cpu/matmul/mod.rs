@@ -7,6 +7,7 @@ mod blocked;
 pub(super) mod columns;
 mod direct;
 mod lanes;
+mod levels;
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod portable;
 #[cfg(test)]

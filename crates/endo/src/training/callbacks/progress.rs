@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::Result;
 
 use super::{Callback, Epoch, Ledger, Training};
-use crate::training::history::short;
+use crate::training::ledger::short;
 
 /// Shows how far training is, and what the loss is made of.
 pub struct Progress {

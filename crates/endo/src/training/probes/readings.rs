@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::ops::SUMMARY;
 use crate::step::probe_request::{ProbeKind, ProbedValue};
-use crate::training::history::short;
+use crate::training::ledger::short;
 use crate::training::ledgers::StepAt;
 
 /// One value of a model's inside at one step.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::array::Array;
 use crate::step::probe_request::ProbedTerms;
-use crate::training::history::short;
+use crate::training::ledger::short;
 use crate::training::ledgers::StepAt;
 
 /// The gradients of a loss's terms at one step: how hard each term pulls at the weights, and whether they pull together.
