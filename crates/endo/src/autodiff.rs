@@ -49,7 +49,7 @@ pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor], since
     }
     for position in (0..count).rev() {
         let node = &nodes[position];
-        if !varies[position] || node.inputs.is_empty() {
+        if position < since || !varies[position] || node.inputs.is_empty() {
             continue;
         }
         let Some(dy) = sums[position].clone() else { continue };

@@ -34,7 +34,8 @@ pub trait Constraint: Send + Sync {
 
     /// The value that replaces `x` where there is a context, as in optimizers: it may draw random numbers and apply layers, which are not in
     /// training there. As
-    /// [`project`](Self::project) unless it says so.
+    /// [`project`](Self::project) unless it says so. A type that
+    /// wraps another hands both methods on.
     #[track_caller]
     fn project_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let _ = cx;
@@ -159,13 +160,15 @@ impl Constraint for &'static str {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no constraint",
-    note = "a constraint is a value that implements `Constraint`, a name such as \"non_neg\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`"
+    note = "a constraint is a value that implements `Constraint`, a name such as \"non_neg\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`",
+    note = "it is used on several threads: what it captures is shared by `Arc` and changed by `Mutex` or an atomic"
 )]
 pub trait IntoConstraint<K> {
     /// The constraint.
     fn into_constraint(self) -> Arc<dyn Constraint>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Constraint + 'static> IntoConstraint<kinds::Value> for T {
     fn into_constraint(self) -> Arc<dyn Constraint> {
         Arc::new(self)
@@ -184,6 +187,7 @@ impl IntoConstraint<kinds::Name> for String {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoConstraint<kinds::WithContext> for F {
     fn into_constraint(self) -> Arc<dyn Constraint> {
         Arc::new(WithContext(self))

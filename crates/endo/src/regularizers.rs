@@ -28,7 +28,8 @@ pub trait Regularizer: Send + Sync {
     }
 
     /// The penalty where there is a context, as in layers: it may draw random numbers and apply layers, which are not in training there. As
-    /// [`penalty`](Self::penalty) unless it says so.
+    /// [`penalty`](Self::penalty) unless it says so. A type that
+    /// wraps another hands both methods on.
     #[track_caller]
     fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let _ = cx;
@@ -176,13 +177,15 @@ impl Regularizer for &'static str {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no regularizer",
-    note = "a regularizer is a value that implements `Regularizer`, a name such as \"l2(0.01)\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`; a factor is given as `L2(0.01)`"
+    note = "a regularizer is a value that implements `Regularizer`, a name such as \"l2(0.01)\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`; a factor is given as `L2(0.01)`",
+    note = "it is used on several threads: what it captures is shared by `Arc` and changed by `Mutex` or an atomic"
 )]
 pub trait IntoRegularizer<K> {
     /// The regularizer.
     fn into_regularizer(self) -> Arc<dyn Regularizer>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Regularizer + 'static> IntoRegularizer<kinds::Value> for T {
     fn into_regularizer(self) -> Arc<dyn Regularizer> {
         Arc::new(self)
@@ -196,6 +199,7 @@ impl IntoRegularizer<kinds::Name> for String {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoRegularizer<kinds::WithContext> for F {
     fn into_regularizer(self) -> Arc<dyn Regularizer> {
         Arc::new(WithContext(self))

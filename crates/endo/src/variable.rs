@@ -127,7 +127,7 @@ impl Variable {
     }
 
     /// Freezes it, with a layer or model that it belongs to: optimizers leave it as it is, and so do layers that keep statistics in it.
-    /// Whether it is trainable otherwise is remembered.
+    /// Whether it is trainable otherwise is remembered. Takes effect as [`set_trainable`](Self::set_trainable) does.
     ///
     /// ```
     /// # use endo::Variable;

@@ -40,16 +40,19 @@ fn wrong_programs_are_told_what_to_write() {
     let test = env::current_exe().unwrap();
     let folder = test.parent().unwrap();
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compiler/wrong.rs");
+    let made = env::temp_dir().join(format!("endo-compiler-{}", std::process::id()));
+    fs::create_dir_all(&made).unwrap();
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
     let output = Command::new(env::var_os("RUSTC").unwrap_or("rustc".into()))
         .args(["--edition=2024", "--error-format=json", "--emit=metadata", "--out-dir"])
-        .arg(env::temp_dir())
+        .arg(&made)
         .args(flags.split_whitespace())
         .arg(format!("--extern=endo={}", library(folder).display()))
         .arg(format!("-Ldependency={}", folder.display()))
         .arg(&program)
         .output()
         .unwrap();
+    fs::remove_dir_all(&made).unwrap();
     let messages = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "wrong programs were compiled");
 

@@ -183,6 +183,46 @@ fn a_penalty_of_activations_may_apply_a_net() {
     assert_eq!(model.evaluate(&one).unwrap().get("loss"), Some((36.0 + 4.0) / 2.0));
     model.fit(&one, Fit::epochs(3)).unwrap();
     assert!(model.evaluate(&one).unwrap().get("loss").unwrap() < 20.0);
+    // The judge is none of the model's, and stays.
+    assert_eq!((model.weights().len(), judge.kernel().unwrap().value()), (2, [[1.0_f32], [1.0]].into()));
+}
+
+#[test]
+fn a_loss_inside_a_model_has_a_net_of_its_own() {
+    let (judge, dense) = (Arc::new(Dense::new(1).kernel_initializer(Ones)), Dense::new(2));
+    let inner = judge.clone();
+    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        let y = dense.apply(x, cx);
+        let loss = Judged(inner.clone());
+        let judged = loss.apply_in(&y.zeros_like(), &y, None, cx);
+        cx.add_loss("judged", &judged);
+        y
+    });
+    model.compile(Sgd::new(0.1), (), ());
+    let history = model.fit(&data(), Fit::epochs(3)).unwrap();
+    assert!(history.last("judged").unwrap() < history.get("judged")[0]);
+    assert_eq!((model.weights().len(), judge.kernel().unwrap().value()), (2, [[1.0_f32], [1.0]].into()));
+}
+
+/// What a net says of the predictions, squared.
+struct Judged(Arc<Dense>);
+
+impl Loss for Judged {
+    fn call_in(&self, _: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
+        self.0.apply(y_pred, cx).square().mean_axes(-1)
+    }
+}
+
+#[test]
+fn what_a_loss_adds_itself_is_a_term() {
+    let loss = |y: &Tensor, p: &Tensor, cx: &mut Context| {
+        cx.add_loss("gap", (y.mean() - p.mean()).square());
+        (y - p).square().mean_axes(-1)
+    };
+    let mut model = Model::new(Sequential::new());
+    model.compile("sgd", loss, ());
+    let logs = model.evaluate(&Dataset::new([[1.0_f32], [2.0]], [[3.0_f32], [4.0]]).unwrap()).unwrap();
+    assert_eq!((logs.get("main"), logs.get("gap"), logs.get("loss")), (Some(4.0), Some(4.0), Some(8.0)));
 }
 
 #[test]
@@ -273,6 +313,27 @@ fn an_activation_of_steps_has_its_gradients() {
         let expected = (at(0.7 + step)[0] - at(0.7 - step)[0]) / (2.0 * step);
         assert!((gradient - expected).abs() < 1e-7 * expected.abs().max(1.0), "{gradient} {expected}");
     }
+}
+
+#[test]
+fn values_that_an_activation_of_steps_reads_may_depend_on_each_other() {
+    let x = Array::from_fn([2, 4, 3], |i| (i as f64 * 0.9).sin());
+    let (inner, outer) = (Variable::new("inner", 0.7_f64), Variable::new("outer", 0.5_f64));
+    let (read_inner, read_outer) = (inner.clone(), outer.clone());
+    let activation = move |x: &Tensor, cx: &mut Context| (x * cx.read(&read_inner)).tanh() * cx.read(&read_outer);
+    let model = Model::new(SimpleRnn::new(2).activation(activation)).dtype(DType::F64);
+    // One value stands for both, and one of the two is the other's square.
+    let mut f = Function::new(|[x, a], cx| {
+        let values = [(inner.clone(), a.clone()), (outer.clone(), a.square())];
+        let loss = model.apply_with(&values, &x, cx).square().sum();
+        let slope = cx.gradients(&loss, [&a]).into_tensors().remove(0).expect("the loss depends on it");
+        [loss, slope]
+    });
+    let mut at = |value: f64| f.run([&x, &Array::scalar(value)]).unwrap().map(|value| value.item().unwrap());
+    let step = 1e-6;
+    let expected = (at(0.6 + step)[0] - at(0.6 - step)[0]) / (2.0 * step);
+    let [_, slope] = at(0.6);
+    assert!((slope - expected).abs() < 1e-7 * expected.abs().max(1.0), "{slope} {expected}");
 }
 
 fn scaled(slope: &Variable) -> impl Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + use<> {

@@ -91,6 +91,10 @@ fn an_option_that_was_left_as_it_is_differs_from_one_that_is_set() {
     compiled(Precision::new()).load(&path).unwrap();
     let error = compiled(Precision::new().top_k(2)).load(&path).unwrap_err();
     assert!(error.message().contains("`top_k` of the metric `precision` is none in"), "{error}");
+    // What was measured need not be measured again.
+    let mut other = Model::new(Dense::new(3));
+    other.compile("sgd", "mse", ["mae"]).build([1, 2]).unwrap();
+    other.load(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
 }
 

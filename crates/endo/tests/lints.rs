@@ -309,11 +309,19 @@ fn denied(net: Sequential, loss: &str, y: impl Into<endo::data::Arrays>) -> Stri
 fn activations_that_do_not_go_with_the_loss() {
     let net = |units: usize, activation: &'static str| Sequential::new().add(Dense::new(units).activation(activation));
     let one = denied(net(1, "softmax"), "binary_crossentropy", [[0.0_f32], [1.0]]);
-    assert!(one.contains("`softmax` of one number is always 1"), "{one}");
+    assert!(one.contains("a `softmax` of one unit, which is always 1"), "{one}");
+    // Attention to a single step is a softmax of one number, and meant.
+    let mut model = Model::new(Sequential::new().add(MultiHeadAttention::new(1, 2)).add(Flatten::new()).add(Dense::new(1)));
+    model.compile("sgd", "mse", ());
+    let steps = Dataset::new([[[1.0_f32, 2.0]], [[0.5, 0.0]]], [[0.0_f32], [1.0]]).unwrap();
+    model.fit(&steps, Fit::epochs(1).deny_warnings(true)).unwrap();
     let twice = denied(net(3, "softmax"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]);
     assert!(twice.contains("its predictions are those of a `softmax`"), "{twice}");
     let twice = denied(net(1, "sigmoid"), "binary_crossentropy(from_logits=true)", [[0.0_f32], [1.0]]);
     assert!(twice.contains("its predictions are those of a `sigmoid`"), "{twice}");
+    let quotient = |x: &Tensor| x.exp() / 3.0;
+    let odds = Sequential::new().add(Dense::new(3).activation(quotient));
+    assert_eq!(denied(odds, "sparse_categorical_crossentropy(from_logits=true)", [0, 2]), "");
     assert_eq!(denied(net(3, "linear"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]), "");
     assert_eq!(denied(net(3, "softmax"), "sparse_categorical_crossentropy", [0, 2]), "");
     assert_eq!(denied(net(1, "sigmoid"), "binary_crossentropy", [[0.0_f32], [1.0]]), "");
@@ -350,4 +358,10 @@ fn data_of_double_precision_for_a_model_of_single() {
     assert_eq!(fitted(double.clone(), DType::F64), "");
     assert_eq!(fitted(double.cast(DType::F32), DType::F32), "");
     assert_eq!(fitted(Array::from([[1, 2], [3, 4]]), DType::F32), "");
+    // A penalty that is taken in double precision says nothing of the data.
+    let penalty = |w: &Tensor| 0.01 * w.cast(DType::F64).square().sum();
+    let mut model = Model::new(Dense::new(1).kernel_regularizer(penalty));
+    model.compile("sgd", "mse", ());
+    let data = Dataset::new(double.cast(DType::F32), [[1.0_f32], [2.0]]).unwrap();
+    model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap();
 }

@@ -46,7 +46,8 @@ pub trait ActivationFunction: Send + Sync {
     }
 
     /// The function's value where there is a context, as in layers: it may draw random numbers and apply layers. As
-    /// [`call`](Self::call) unless it says so.
+    /// [`call`](Self::call) unless it says so. A type that
+    /// wraps another hands both methods on.
     #[track_caller]
     fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let _ = cx;
@@ -126,13 +127,15 @@ impl ActivationFunction for &'static str {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no activation",
-    note = "an activation is a value that implements `ActivationFunction`, a name such as \"relu\", a layer, or a closure `|x: &Tensor| ..` or `|x: &Tensor, cx: &mut Context| ..`"
+    note = "an activation is a value that implements `ActivationFunction`, a name such as \"relu\", a layer, or a closure `|x: &Tensor| ..` or `|x: &Tensor, cx: &mut Context| ..`",
+    note = "it is used on several threads: what it captures is shared by `Arc` and changed by `Mutex` or an atomic"
 )]
 pub trait IntoActivation<K> {
     /// The activation.
     fn into_activation(self) -> Arc<dyn ActivationFunction>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: ActivationFunction + 'static> IntoActivation<kinds::Value> for T {
     fn into_activation(self) -> Arc<dyn ActivationFunction> {
         Arc::new(self)

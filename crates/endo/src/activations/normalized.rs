@@ -20,10 +20,6 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         /// The axis along which values sum to 1, or several taken together; the last unless set.
         axis: Axes = Axes::One(-1),
     } => {
-        let count: Option<usize> = self.axis.as_slice().iter().map(|&axis| Some(x.shape()[x.shape().axis(axis)?])).product();
-        if count == Some(1) && x.rank() > 1 {
-            x.trace().warn("`softmax` of one number is always 1: of one unit that is a probability take `sigmoid`");
-        }
         let e = below_max(x, self.axis.as_slice()).exp();
         &e / e.sum_axes(self.axis.as_slice()).keep_dims(x, self.axis.as_slice())
     };

@@ -65,6 +65,7 @@ impl Layer for Activation {
 }
 
 /// A layer whose outputs have the shape of its inputs, as a closure that takes a context is.
+#[diagnostic::do_not_recommend]
 impl<L: Layer + 'static> IntoActivation<kinds::OfLayer> for L {
     fn into_activation(self) -> Arc<dyn ActivationFunction> {
         Arc::new(OfLayer(self))

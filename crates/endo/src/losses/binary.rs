@@ -7,7 +7,7 @@ use crate::graph::Tensor;
 
 use super::EPSILON;
 use super::define::losses;
-use super::shapes::{mean_over, power_from_zero, same_shape, smooth, warn_of_linear, warn_of_probabilities};
+use super::shapes::{mean_over, power_from_zero, same_shape, smooth, warn_of_linear, warn_of_one_softmax, warn_of_probabilities};
 use super::targets::Targets;
 
 /// `-t log(p) - (1 - t) log(1 - p)`, the mean over the last axis (Bishop 2006, equation 4.90): `[batch]` from `[batch, labels]`.
@@ -44,6 +44,7 @@ impl BinaryCrossentropy {
             true => warn_of_probabilities("binary_crossentropy", y_pred),
             false => warn_of_linear("binary_crossentropy", "sigmoid", y_pred),
         }
+        warn_of_one_softmax("binary_crossentropy", y_pred);
         let (t, x) = same_shape("binary_crossentropy", y_true, y_pred);
         mean_over(&crossentropies(&smooth(&t, self.label_smoothing, 0.5), &x, self.from_logits), self.axis)
     }
@@ -56,6 +57,7 @@ impl BinaryFocalCrossentropy {
             true => warn_of_probabilities("binary_focal_crossentropy", y_pred),
             false => warn_of_linear("binary_focal_crossentropy", "sigmoid", y_pred),
         }
+        warn_of_one_softmax("binary_focal_crossentropy", y_pred);
         let (t, x) = same_shape("binary_focal_crossentropy", y_true, y_pred);
         let t = smooth(&t, self.label_smoothing, 0.5);
         let p = if self.from_logits { x.sigmoid() } else { x.clone() };

@@ -25,7 +25,7 @@ pub(crate) fn value_of(
     let axes = loss.hyperparameters().get::<Axes>("axis").unwrap_or(Axes::One(-1));
     let (y_true, y_pred) = without_covered(&y_true, &y_pred, counted(sample_weight, mask).as_ref(), axes.as_slice());
     let values = match cx {
-        Some(cx) => cx.beside_the_model(|cx| loss.call_in(&y_true, &y_pred, cx)),
+        Some(cx) => cx.beside_the_model(false, |cx| loss.call_in(&y_true, &y_pred, cx)),
         None => loss.call(&y_true, &y_pred),
     };
     let mask = match (mask, loss.mask(&y_true, &values)) {

@@ -66,7 +66,7 @@ pub trait Loss: Send + Sync {
     }
 
     /// The values where there is a context, as in a model's step: it may draw random numbers and apply layers, which are not in training
-    /// there, as in Keras ([`Context::with_training`] puts them into it). As [`call`](Self::call) unless it says so.
+    /// there, as in Keras ([`Context::with_training`] puts them into it). As [`call`](Self::call) unless it says so. A type that wraps another hands both methods on.
     #[track_caller]
     fn call_in(&self, y_true: &Tensor, y_pred: &Tensor, cx: &mut Context) -> Tensor {
         let _ = cx;

@@ -8,6 +8,7 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Node, Op, Tensor};
+use crate::simd::Reduction;
 
 /// Targets and predictions as floats of one shape, as a loss function takes them; anything that would broadcast to more values
 /// than either has is an error.
@@ -102,25 +103,49 @@ pub(crate) fn warn_of_linear(function: &str, activation: &str, y_pred: &Tensor) 
     }
 }
 
-/// Warns of predictions that are probabilities where a loss takes log-odds: the activation would be applied twice.
-pub(super) fn warn_of_probabilities(function: &str, y_pred: &Tensor) {
+/// The activation that made predictions, if it is one that makes probabilities.
+fn probabilities_of(y_pred: &Tensor) -> Option<&'static str> {
     let trace = y_pred.trace();
-    let mut node = trace.node(y_pred.id());
-    while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
-        node = trace.node(input);
-    }
+    let seen_through = |mut node: Node| {
+        while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
+            node = trace.node(input);
+        }
+        node
+    };
     let called = |node: &Node| match &node.op {
         Op::Elementwise(function) => function.name,
         _ => "",
     };
-    // A softmax is a quotient of exponentials.
-    let is_softmax = called(&node) == "divide" && node.inputs.first().is_some_and(|&input| called(&trace.node(input)) == "exp");
-    if is_softmax || called(&node) == "sigmoid" {
-        let activation = if is_softmax { "softmax" } else { "sigmoid" };
-        trace.warn(format!(
-            "`{function}` takes log-odds, since it is said to be `from_logits`, and its predictions are those of a `{activation}`: leave the \
-             activation or `from_logits` out"
+    let node = seen_through(trace.node(y_pred.id()));
+    // A softmax is a quotient of exponentials and their sum.
+    let is_softmax = || {
+        let &[above, below] = node.inputs.as_slice() else { return false };
+        let sum = seen_through(trace.node(below));
+        called(&trace.node(above)) == "exp" && matches!(sum.op, Op::Reduce(Reduction::Sum, _)) && sum.inputs == [above]
+    };
+    match called(&node) {
+        "sigmoid" => Some("sigmoid"),
+        "divide" if is_softmax() => Some("softmax"),
+        _ => None,
+    }
+}
+
+/// Warns of predictions that are probabilities where a loss takes log-odds: the activation would be applied twice.
+pub(super) fn warn_of_probabilities(function: &str, y_pred: &Tensor) {
+    if let Some(activation) = probabilities_of(y_pred) {
+        y_pred.trace().warn(format!(
+            "`{function}` takes log-odds, since it is said to be `from_logits`, and its predictions are those of a `{activation}`: leave \
+             the activation or `from_logits` out"
         ));
+    }
+}
+
+/// Warns of a softmax of one unit where a loss takes the probability of a label.
+pub(super) fn warn_of_one_softmax(function: &str, y_pred: &Tensor) {
+    if y_pred.rank() > 1 && y_pred.features() == 1 && probabilities_of(y_pred) == Some("softmax") {
+        let warning =
+            format!("the predictions of `{function}` are a `softmax` of one unit, which is always 1: end with `sigmoid`");
+        y_pred.trace().warn(warning);
     }
 }
 

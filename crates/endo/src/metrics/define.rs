@@ -11,12 +11,12 @@ use crate::named::Named;
 use super::Metric;
 
 /// What a row of names makes: a metric under a name.
-pub(super) type Make = dyn Fn(&str) -> Arc<dyn Metric>;
+pub(super) type MetricMaker = dyn Fn(&str) -> Arc<dyn Metric>;
 
 /// A metric that text can name.
-pub(super) trait Declared {
+pub(super) trait NamedMetric {
     /// Its names, what it takes, and how it is made of a text.
-    const ROW: Named<Make>;
+    const ROW: Named<MetricMaker>;
 }
 
 /// A metric: its names in text (the first is the one in reports), the arguments that it needs, its options with Keras's names and
@@ -133,8 +133,8 @@ macro_rules! metric {
             )?
         }
 
-        impl $crate::metrics::define::Declared for $Metric {
-            const ROW: $crate::named::Named<$crate::metrics::define::Make> = $crate::named::Named {
+        impl $crate::metrics::define::NamedMetric for $Metric {
+            const ROW: $crate::named::Named<$crate::metrics::define::MetricMaker> = $crate::named::Named {
                 names: &[$name $(, $other)*],
                 options: &[$($(stringify!($argument),)+)? $($(stringify!($option)),+)?],
                 make: |_settings| {

@@ -232,7 +232,7 @@ impl Metric for MeanMetricWrapper {
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
         self.report(cx);
         let (y_true, y_pred) = align(y_true, &y_pred.cast(float(y_pred)));
-        let values = cx.beside_the_model(|cx| self.loss.call_in(&y_true, &y_pred, cx));
+        let values = cx.beside_the_model(false, |cx| self.loss.call_in(&y_true, &y_pred, cx));
         // As Keras: what a mask leaves out weighs nothing, and where there are no weights it counts as 0.
         let weights = sample_weight.map(|weight| {
             let weights = spread_weights(&weight.cast(float(&values)), &values);

@@ -14,11 +14,11 @@ use crate::spelling::{listed, nearest};
 use crate::trace::Context;
 use crate::variable::Variable;
 
-use super::define::{Declared, Make};
+use super::define::{MetricMaker, NamedMetric};
 use super::*;
 
 /// The metrics that are not the mean of the loss of their name.
-const ROWS: &[Named<Make>] = &[
+const ROWS: &[Named<MetricMaker>] = &[
     AccuracyByShape::ROW,
     BinaryAccuracy::ROW,
     CategoricalAccuracy::ROW,

@@ -234,6 +234,9 @@ impl Saved {
             };
             let mend = format!("{mend}; or read the weights alone with `load_weights`");
             let Some(given) = model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name)) else {
+                if saved.part == Part::Metric {
+                    return Ok(()); // what is measured need not be measured again
+                }
                 return fail(format!("{path} was saved with {noun}, `{}`, which the model does not have", saved.text()), mend);
             };
             if given.kind != saved.kind {

@@ -12,7 +12,7 @@ use crate::graph::Tensor;
     message = "a tensor has no parts in brackets",
     note = "write `x.at(0, i)` for `x[i]`, `x.slice(0, a..b)` for `x[a:b]`, and `x.slice_step(-1, .., 2)` for `x[..., ::2]`"
 )]
-pub trait TensorIndex {
+pub trait TensorIndex: sealed::Nothing {
     /// What lies there.
     fn part(self, tensor: &Tensor) -> &Tensor;
 }
@@ -23,4 +23,9 @@ impl<I: TensorIndex> Index<I> for Tensor {
     fn index(&self, index: I) -> &Tensor {
         index.part(self)
     }
+}
+
+mod sealed {
+    /// What nothing is.
+    pub trait Nothing {}
 }

@@ -130,7 +130,7 @@ pub trait Optimizer: Send + Sync {
             let updated = self.update(&decayed, &gradient, &mut slots);
             let updated = step.average(settings, variable, updated, cx);
             let constrained = match cx.constraint(variable) {
-                Some(constraint) => cx.beside_the_model(|cx| constraint.project_in(&updated, cx)),
+                Some(constraint) => cx.beside_the_model(false, |cx| constraint.project_in(&updated, cx)),
                 None => updated,
             };
             cx.assign(variable, step.keep(constrained, &before));

@@ -7,9 +7,11 @@ use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::autodiff;
 use crate::error::{Error, ErrorKind};
 use crate::graph::{NodeId, Tensor, Tree};
 use crate::optimizers::Optimizer;
+use crate::spelling;
 use crate::trace::{Context, Gradients, Mark, Term};
 use crate::variable::Variable;
 
@@ -37,9 +39,11 @@ pub struct BatchStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
 
 /// A pass of inputs through the model of a step.
 struct Pass {
-    outputs: Vec<NodeId>,
+    outputs: Vec<Tensor>,
     /// Where the loss terms that it has added stand among those of the trace.
     terms: Range<usize>,
+    /// Whether they were asked for.
+    is_asked: bool,
 }
 
 /// A batch of inputs while a prediction is traced. Keras's `self` and `data` in `predict_step`.
@@ -161,7 +165,11 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
     pub fn apply_gradients(&self, gradients: &Gradients, cx: &mut Context) {
         self.minimized.set(true);
         match &self.compiled.optimizer {
-            Some(optimizer) => optimizer.apply(gradients, cx),
+            Some(optimizer) => match optimizer.settings().loss_scale() {
+                // The optimizer takes gradients of a loss that is scaled.
+                Some(scale) => optimizer.apply(&gradients.clone().map(|gradient| gradient * scale), cx),
+                None => optimizer.apply(gradients, cx),
+            },
             None if cx.updates() => cx.trace().record(without_optimizer().at(Location::caller())),
             None => {}
         }
@@ -178,18 +186,50 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let first = cx.loss_terms().len();
         let outputs = self.steps.net.apply(inputs, cx);
-        let ids = outputs.tensors().into_iter().map(Tensor::id).collect();
-        self.passes.borrow_mut().push(Pass { outputs: ids, terms: first..cx.loss_terms().len() });
+        let made = outputs.tensors().into_iter().cloned().collect();
+        self.passes.borrow_mut().push(Pass { outputs: made, terms: first..cx.loss_terms().len(), is_asked: false });
         outputs
     }
 
-    /// Where the terms stand that passes of the model have added other than the one that these outputs are of; where they are of none as
-    /// they are, other than the last one.
+    /// Where the terms stand that other passes of the model have added than those that these outputs come from: the one that made them, or
+    /// those that they are computed from. Outputs that come from no pass are of all of them.
     pub(super) fn terms_of_other_passes(&self, outputs: &O) -> Vec<Range<usize>> {
+        let mut passes = self.passes.borrow_mut();
+        let outputs: Vec<Tensor> = outputs.tensors().into_iter().cloned().collect();
+        let ids = |tensors: &[Tensor]| tensors.iter().map(Tensor::id).collect::<Vec<_>>();
+        let maker = passes.iter().rposition(|pass| ids(&pass.outputs) == ids(&outputs));
+        let own: Vec<usize> = match (maker, passes.len()) {
+            (Some(maker), _) => vec![maker],
+            (None, 0 | 1) => (0..passes.len()).collect(),
+            (None, _) => {
+                let reached = autodiff::reached(&outputs);
+                let is_reached = |id: NodeId| reached.iter().any(|reached| reached.get(id.index()) == Some(&true));
+                let comes_from = |&pass: &usize| ids(&passes[pass].outputs).into_iter().any(is_reached);
+                let found: Vec<usize> = (0..passes.len()).filter(comes_from).collect();
+                if found.is_empty() { (0..passes.len()).collect() } else { found }
+            }
+        };
+        own.iter().for_each(|&pass| passes[pass].is_asked = true);
+        let others = passes.iter().enumerate().filter(|(index, _)| !own.contains(index));
+        others.map(|(_, pass)| pass.terms.clone()).collect()
+    }
+
+    /// Warns of passes whose terms are in no loss, where the terms of others are asked for.
+    fn warn_of_unread_passes(&self, site: &'static Location<'static>, cx: &Context) {
         let passes = self.passes.borrow();
-        let ids: Vec<NodeId> = outputs.tensors().into_iter().map(Tensor::id).collect();
-        let own = passes.iter().rposition(|pass| pass.outputs == ids).unwrap_or(passes.len().saturating_sub(1));
-        passes.iter().enumerate().filter(|(index, _)| *index != own).map(|(_, pass)| pass.terms.clone()).collect()
+        if passes.iter().all(|pass| !pass.is_asked) {
+            return; // that of the whole model is said otherwise
+        }
+        let unread = passes.iter().filter(|pass| !pass.is_asked).flat_map(|pass| &cx.loss_terms()[pass.terms.clone()]);
+        let unread: Vec<&str> = unread.map(|term| term.path.as_str()).collect();
+        if !unread.is_empty() {
+            let unread = spelling::listed(unread);
+            let warning = format!(
+                "the training step applies the model several times, and the terms of a pass are in no loss: {unread}; ask for them by \
+                 `step.losses(&outputs, cx)` with its outputs, and leave them out if that is meant"
+            );
+            cx.trace().warn_at(Some(site), warning);
+        }
     }
 
     /// Changes the trainable weights with the compiled optimizer, so that the total of the terms, or a scalar, falls. Nothing changes
@@ -244,6 +284,7 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             cx.trace().warn_at(Some(site), warning);
         }
         cx.warn_of_unread_terms();
+        self.warn_of_unread_passes(site, cx);
         if self.updated.get() {
             return; // each metric was looked at there
         }

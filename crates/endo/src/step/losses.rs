@@ -42,8 +42,8 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
     }
 
     /// Every term of the loss: the compiled ones of these outputs, those that the model has added while it made them, those that the step
-    /// has added itself, and the penalties. Where the model is applied several times, each pass has terms of its own, as in Keras; outputs
-    /// that were changed since have those of the last one.
+    /// has added itself, and the penalties. Where the model is applied several times, each pass has terms of its own, and outputs that are
+    /// computed from those of several passes have the terms of these.
     #[track_caller]
     pub fn losses(&self, outputs: &O, cx: &mut Context) -> Terms {
         self.weighed.set(true);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::data::Dataset;
+use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::net::WeightState;
@@ -371,7 +372,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         };
         if is_training {
             lints::unmatched_attachments(&self.net.attached, cx);
-            lints::widened_weights(&terms, &self.net.trainable_weights(), cx);
+            if step.inputs().tensors().iter().any(|input| input.dtype() == DType::F64) {
+                lints::widened_weights(&terms, &self.net.trainable_weights(), cx);
+            }
         }
         // Planned, what is shown is all that the plan beside the step computes.
         let first = if self.eager { terms.names().count() } else { 0 };

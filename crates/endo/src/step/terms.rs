@@ -133,11 +133,11 @@ impl Terms {
     }
 }
 
-/// A scalar is the loss itself.
+/// A scalar is the only term.
 impl From<Tensor> for Terms {
     #[track_caller]
     fn from(loss: Tensor) -> Self {
-        Self::new([(LOSS, loss)])
+        Self::new([("main", loss)])
     }
 }
 

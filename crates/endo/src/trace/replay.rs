@@ -22,7 +22,7 @@ const VARIABLE: &str = "load weights saved before, or set it anew: steps that `f
 const CONSTANT: &str = "take a large finite number instead, as -1e9 for what a softmax has to leave out";
 const OPERATION: &str = "keep what it is given where it is defined, as in `x.maximum(1e-7).log()`; where numbers have grown too \
                          large, lower the learning rate, clip the gradients (`clipnorm`) or scale the data";
-const ASKED: &str = "give it what it can have; an `Embedding` has as many rows as `input_dim` says, counted from 0";
+const ASKED: &str = "indices count from 0, and negative ones from the end; those of an `Embedding` are below its `input_dim`";
 const GRADIENT: &str = "; the line may stand for the gradient of its operation, as that of `sqrt` at 0";
 
 /// A run that failed, to be computed again.

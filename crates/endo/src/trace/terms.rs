@@ -66,7 +66,7 @@ impl Term {
 }
 
 /// The owner of terms that are no model's, and no step's.
-const NOBODY: u64 = u64::MAX;
+const NO_MODEL: u64 = u64::MAX;
 
 impl Context {
     /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs
@@ -162,7 +162,8 @@ impl Context {
     /// Adds the penalty of a layer's output, divided by the size of its first axis.
     #[track_caller]
     pub fn add_activity_loss(&mut self, regularizer: &dyn Regularizer, output: &Tensor) {
-        let penalty = regularizer.penalty_in(output, self) / output.batch() as f64;
+        let training = self.training();
+        let penalty = self.beside_the_model(training, |cx| regularizer.penalty_in(output, cx)) / output.batch() as f64;
         self.add_loss("activity", penalty);
     }
 
@@ -228,7 +229,9 @@ impl Context {
         self.asked.push(model);
         let (start, left_out) = step.map_or((0, &[][..]), |(mark, left_out)| (mark.losses, left_out));
         let own = |term: &Term| term.owners.contains(&model) || (step.is_some() && term.owners.is_empty());
-        let counts = |place: usize| left_out.iter().all(|range| !range.contains(&place));
+        // A term that is added once counts for each pass.
+        let is_shared = |place: usize| self.added_once.iter().any(|&(_, index)| index == place);
+        let counts = |place: usize| is_shared(place) || left_out.iter().all(|range| !range.contains(&place));
         let terms = self.losses.iter().enumerate().skip(start);
         terms.filter(|(place, term)| counts(*place) && own(term)).map(|(_, term)| term.clone()).collect()
     }
@@ -305,25 +308,37 @@ impl Context {
         let regularizer = used.regularizer.clone().filter(|_| used.variable.is_trainable())?;
         if used.penalty.is_none() {
             let value = self.trace.first_read(&used.variable).unwrap_or_else(|| self.trace.read(&used.variable, site));
-            self.weights[index].penalty = Some(self.beside_the_model(|cx| regularizer.penalty_in(&value, cx)));
+            self.weights[index].penalty = Some(self.beside_the_model(false, |cx| regularizer.penalty_in(&value, cx)));
         }
         self.weights[index].penalty.clone()
     }
 
-    /// Runs a loss, a metric, a penalty on a weight or a constraint. They stand beside the model: as in Keras, a net that they apply is not
-    /// in training, whatever the model is, and what its layers add is no term of the model's.
+    /// Runs a loss, a metric, a penalty or a constraint. They stand beside the models being applied: weights of nets that they apply are not
+    /// the models', and neither is what the layers of these nets add. What the function itself adds is.
     #[track_caller]
-    pub(crate) fn beside_the_model<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> T {
-        let first = self.losses.len();
-        let result = self.with_training(false, f);
-        let mut added = Vec::new();
-        for term in self.losses[first..].iter_mut().filter(|term| term.owners.is_empty() && term.path != term.name) {
-            term.owners.push(NOBODY);
-            added.push(term.path.clone());
+    pub(crate) fn beside_the_model<T>(&mut self, training: bool, f: impl FnOnce(&mut Self) -> T) -> T {
+        let (first, owners, place) = (self.losses.len(), self.owners(), self.scopes.path().to_string());
+        let models = std::mem::take(&mut *self.models.borrow_mut());
+        let result = self.with_training(training, f);
+        *self.models.borrow_mut() = models;
+        let own_place = self.own_path(&place);
+        let mut lost = Vec::new();
+        for term in &mut self.losses[first..] {
+            match term.path.strip_suffix(&term.name).is_some_and(|layer| layer.trim_end_matches('/') == place) {
+                true if own_place.is_empty() => term.owners.clone_from(&owners),
+                true => {
+                    term.owners.clone_from(&owners);
+                    term.path = format!("{own_place}/{}", term.name);
+                }
+                false => {
+                    term.owners = vec![NO_MODEL];
+                    lost.push(term.path.clone());
+                }
+            }
         }
-        if !added.is_empty() {
-            let added = spelling::listed(added.iter().map(String::as_str));
-            self.trace.warn(format!("a net that a loss, a metric or a penalty applies adds {added}, which is in no loss"));
+        if !lost.is_empty() {
+            let lost = spelling::listed(lost.iter().map(String::as_str));
+            self.trace.warn(format!("a net that a loss, a metric or a penalty applies adds {lost}, which is in no loss"));
         }
         result
     }

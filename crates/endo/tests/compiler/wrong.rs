@@ -23,6 +23,11 @@ fn captured_cell() {
     let _ = Model::new(move |x: &Tensor, _: &mut Context| x * seen.replace(1)); //~ by `Mutex` or an atomic, not by `RefCell`
 }
 
+fn captured_by_an_activation() {
+    let seen = RefCell::new(0);
+    let _ = Dense::new(1).activation(move |x: &Tensor| x * seen.replace(1)); //~ changed by `Mutex` or an atomic
+}
+
 fn counted() {
     let mut count = 0;
     let layer = move |x: &Tensor, _: &mut Context| {

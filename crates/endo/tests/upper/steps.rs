@@ -422,3 +422,49 @@ fn a_case_that_only_assigns_returns_nothing() {
     }
     assert_eq!(counts.value().item().unwrap(), 2.0);
 }
+
+#[test]
+fn a_pass_whose_terms_nobody_asks_for_is_warned_of() {
+    let mut model = sized();
+    model.compile(Sgd::new(0.0), "mse", ());
+    model.train_step(|step, cx| {
+        step.apply(&(step.inputs() * 3.0), cx);
+        let terms = step.losses(&step.apply(step.inputs(), cx), cx);
+        step.minimize(&terms, cx);
+        terms
+    });
+    let data = Dataset::new([[2.0_f32]], [[2.0_f32]]).unwrap();
+    let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
+    assert!(error.to_string().contains("the terms of a pass are in no loss: `lambda/size`"), "{error}");
+}
+
+#[test]
+fn a_term_that_is_added_once_is_one_of_each_pass() {
+    let factor = Variable::new("factor", 2.0_f32);
+    let read = factor.clone();
+    let mut model = Model::new(line(1.0));
+    model.add_loss("once", move |cx| cx.read(&read).square());
+    model.compile(Sgd::new(0.0), (), ());
+    model.train_step(|step, cx| {
+        let [first, second] = [1.0, 2.0].map(|scale| step.apply(&(step.inputs() * scale), cx));
+        let [one, other] = [&first, &second].map(|outputs| step.losses(outputs, cx).total().clone());
+        step.minimize(&other, cx);
+        Terms::new([("one", one), ("other", other)])
+    });
+    let logs = model.train_on_batch(&pair()).unwrap();
+    assert_eq!((logs.get("one"), logs.get("other")), (Some(4.0), Some(4.0)));
+}
+
+#[test]
+fn gradients_of_a_steps_own_are_those_of_the_loss_whatever_its_scale() {
+    let mut model = Model::new(line(1.0));
+    model.compile(Sgd::new(0.1).loss_scale_factor(1024.0), "mse", ());
+    model.train_step(|step, cx| {
+        let loss = mean_squared_error(&step.target(cx), &step.apply(step.inputs(), cx)).mean();
+        let gradients = cx.gradients(&loss, step.trainable_weights());
+        step.apply_gradients(&gradients, cx);
+        loss
+    });
+    model.train_on_batch(&Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap()).unwrap();
+    assert_near(first_weight(&model), 0.8);
+}
