@@ -44,23 +44,34 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// The means that `add_metric` terms go into, made when a term first appears.
     fn means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
         let mut seen = self.seen();
-        let find = |seen: &mut Seen, term: &MetricTerm| match seen.added_metrics.iter().find(|(mean, _)| mean.name() == term.name)
-        {
-            Some((mean, _)) => mean.clone(),
-            None => {
-                let mean = Arc::new(Mean::new(&term.name));
-                seen.added_metrics.push((mean.clone(), term.parts));
-                mean
+        let find = |seen: &mut Seen, term: &MetricTerm| {
+            if let Some(known) = seen.added_metrics.iter().find(|known| known.mean.name() == term.name) {
+                return known.mean.clone();
             }
+            let mean = Arc::new(Mean::new(&term.name));
+            seen.added_metrics.push(AddedMetric { mean: mean.clone(), parts: term.parts });
+            mean
         };
         terms.iter().map(|term| find(&mut seen, term)).collect()
     }
 
-    /// The means of what layers add, with the number of parts of their names that are their own, and the metrics that they hold.
-    pub fn inner_metrics(&self) -> (Vec<(Arc<Mean>, usize)>, Vec<Arc<dyn Metric>>) {
-        let seen = self.seen();
-        (seen.added_metrics.clone(), seen.held_metrics.clone())
+    /// The means of what layers add.
+    pub fn added_metrics(&self) -> Vec<AddedMetric> {
+        self.seen().added_metrics.clone()
     }
+
+    /// The metrics that layers hold.
+    pub fn held_metrics(&self) -> Vec<Arc<dyn Metric>> {
+        self.seen().held_metrics.clone()
+    }
+}
+
+/// The mean over an epoch of what layers add under one name.
+#[derive(Clone)]
+pub(crate) struct AddedMetric {
+    pub mean: Arc<Mean>,
+    /// How many parts of its path are its own name.
+    pub parts: usize,
 }
 
 /// A metric that a layer holds as a field.

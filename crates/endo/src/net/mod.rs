@@ -25,7 +25,7 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::layers::Layer;
-use crate::metrics::{Mean, Metric};
+use crate::metrics::Metric;
 use crate::ops::draws::DrawLog;
 use crate::shape::Shape;
 use crate::trace::attached::Attached;
@@ -36,6 +36,7 @@ use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
 use added::AddedLoss;
+use metrics::AddedMetric;
 
 pub use load_weights::{LoadWeights, LoadedWeights};
 pub use model_layer::ModelLayer;
@@ -100,8 +101,7 @@ struct Seen {
     layers: Vec<LayerRecord>,
     terms: Vec<TermRecord>,
     /// The means of what layers have given to `add_metric`.
-    /// With the number of parts of their names that are their own.
-    added_metrics: Vec<(Arc<Mean>, usize)>,
+    added_metrics: Vec<AddedMetric>,
     /// The metrics that layers hold.
     held_metrics: Vec<Arc<dyn Metric>>,
     output_names: Vec<String>,

@@ -31,10 +31,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     }
 
     fn add_inner_metrics(&self, metrics: &mut Vec<(String, Arc<dyn Metric>)>) {
-        let (added, held) = self.net.inner_metrics();
-        let names: Vec<String> = added.iter().map(|(mean, _)| mean.name().to_string()).collect();
-        let short = short_names(&names, |index| added[index].1);
-        for ((mean, _), short) in added.into_iter().zip(short) {
+        let (added, held) = (self.net.added_metrics(), self.net.held_metrics());
+        let names: Vec<String> = added.iter().map(|added| added.mean.name().to_string()).collect();
+        let short = short_names(&names, |index| added[index].parts);
+        for (mean, short) in added.into_iter().map(|added| added.mean).zip(short) {
             let is_taken = metrics.iter().any(|(name, _)| *name == short);
             let name = if is_taken { mean.name().to_string() } else { short };
             metrics.push((name, mean));
