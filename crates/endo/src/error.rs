@@ -1,4 +1,4 @@
-//! What went wrong, in which layer, at which line of the user's code, and how to mend it.
+//! What went wrong, in which layer, at which line of the user's code, and how to fix it.
 //!
 //! In: a kind and a message, then where it happened. Out: one [`Error`] that prints all of it.
 
@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Memory,
 }
 
-/// A failure that says what, where, expected and got, and how to mend it.
+/// A failure that says what, where, expected and got, and how to fix it.
 ///
 /// ```
 /// use endo::{Error, ErrorKind};
@@ -62,7 +62,7 @@ impl Error {
         Self::new(ErrorKind::Memory, message).help(help)
     }
 
-    /// Says how to mend it.
+    /// Says how to fix it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
@@ -120,7 +120,7 @@ impl Error {
         self.0.site
     }
 
-    /// How to mend it.
+    /// How to fix it.
     pub fn advice(&self) -> Option<&str> {
         self.0.help.as_deref()
     }

@@ -19,7 +19,7 @@
 //! | its predictions in another program | [`Model::export`](model::Model::export), [`Predictor`](training::Predictor) |
 //! | a loop of your own | [`Function`](trace::Function), [`Context::gradients`](trace::Context::gradients) |
 //! | to see values while it runs | [`Function::run_eagerly`](trace::Function::run_eagerly), [`Tensor::value`] |
-//! | to know what went wrong | [`Error`]: what, in which layer, at which line, and how to mend it |
+//! | to know what went wrong | [`Error`]: what, in which layer, at which line, and how to fix it |
 //!
 //! ```
 //! use endo::prelude::*;

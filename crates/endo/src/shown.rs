@@ -9,13 +9,13 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::spelling::nearest;
 
-/// So many letters of a cell or name are shown.
+/// The number of letters of a cell or name that are shown.
 const LONGEST: usize = 60;
-/// So many letters of a path are shown: its last ones.
+/// The number of letters of a path that are shown: its last ones.
 const LONGEST_PATH: usize = 300;
-/// So many letters of a line are shown.
+/// The number of letters of a line that are shown.
 const LONGEST_LINE: usize = 500;
-/// So many names are listed.
+/// The number of names that are listed.
 const LISTED: usize = 20;
 /// A name that is longer is nobody's slip.
 const LONGEST_SLIP: usize = 200;

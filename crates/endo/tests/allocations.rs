@@ -92,7 +92,7 @@ fn a_step_of_a_model(mut model: Model, data: &Dataset, batch_size: usize) -> usi
     allocations(|| (0..10).for_each(|_| epoch()))
 }
 
-/// What each further epoch of so many samples allocates, over ten epochs.
+/// What each further epoch of a number of samples allocates, over ten epochs.
 fn ten_epochs(samples: usize, threads: usize) -> usize {
     let data = made_up_data(samples);
     let fit = |epochs: usize| {

@@ -226,15 +226,15 @@ fn what_cannot_be_balanced_is_refused() {
 }
 
 #[test]
-fn a_rule_that_is_mended_is_used_and_other_mistakes_stay() {
+fn a_rule_that_is_fixed_is_used_and_other_mistakes_stay() {
     let wrong = Balance::GradNorm { alpha: -1.0, learning_rate: 0.1 };
-    let mut mended = model(0.01);
-    mended.balance(wrong).balance(Balance::Uncertainty);
-    assert!(mended.fit(&data(), Fit::epochs(1)).unwrap().last("weight(main)").is_some());
-    mended.balance(wrong).compile("sgd", "mse", ());
-    assert_eq!(mended.fit(&data(), Fit::epochs(1)).unwrap().last("weight(main)"), None);
-    mended.compile("sgdd", "mse", ()).balance(Balance::Uncertainty);
-    assert!(mended.fit(&data(), Fit::epochs(1)).unwrap_err().to_string().contains("sgdd"));
+    let mut fixed = model(0.01);
+    fixed.balance(wrong).balance(Balance::Uncertainty);
+    assert!(fixed.fit(&data(), Fit::epochs(1)).unwrap().last("weight(main)").is_some());
+    fixed.balance(wrong).compile("sgd", "mse", ());
+    assert_eq!(fixed.fit(&data(), Fit::epochs(1)).unwrap().last("weight(main)"), None);
+    fixed.compile("sgdd", "mse", ()).balance(Balance::Uncertainty);
+    assert!(fixed.fit(&data(), Fit::epochs(1)).unwrap_err().to_string().contains("sgdd"));
 }
 
 /// Runs a loop with a function of its own.

@@ -1,4 +1,4 @@
-//! What a user reads after a mistake: what went wrong, in which layer, at which line, and how to mend it.
+//! What a user reads after a mistake: what went wrong, in which layer, at which line, and how to fix it.
 //!
 //! In: one mistake each. Out: the error of `run`, `build` or `fit`, checked whole; nothing panics.
 

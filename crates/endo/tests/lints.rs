@@ -200,7 +200,7 @@ fn a_probe_that_shows_nothing_can_be_denied() {
     let text = "the probe of activations shows nothing: no layer matches `output`; there are `sequential/hidden`, `sequential/out`, \
                 `sequential`";
     assert_eq!(error.message(), text);
-    assert_eq!(error.advice(), Some("mend it, or train without `deny_warnings`"));
+    assert_eq!(error.advice(), Some("fix it, or train without `deny_warnings`"));
     assert_eq!(model.weights()[0].value(), before);
 }
 
@@ -236,7 +236,7 @@ fn warnings_that_are_denied_are_errors_before_a_weight_changes() {
         assert_eq!(error.message(), format!("no trainable weight can change the loss term `inputs`: {CONSTANT}"));
         let site = error.site().unwrap();
         assert_eq!(format!("{}:{}: ", site.file(), site.line()), at("the denied term"));
-        assert_eq!(error.advice(), Some("mend it, or train without `deny_warnings`"));
+        assert_eq!(error.advice(), Some("fix it, or train without `deny_warnings`"));
         assert_eq!(model.weights()[0].value(), before);
         // Also where the step is known already.
         model.fit(&data(), Fit::epochs(1)).unwrap();

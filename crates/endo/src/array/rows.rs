@@ -9,7 +9,8 @@ use crate::dtype::{Data, Element};
 
 use super::Array;
 
-/// What calls a task with each of so many numbers, in any order and perhaps on several threads, and returns when all have returned.
+/// Calls a task with each of the numbers `0..count`, in any order and perhaps on several threads, and returns when all
+/// calls have returned.
 pub(crate) type Share<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 /// All tasks one after the other.

@@ -216,7 +216,7 @@ pub fn run(
 /// What the steps of a run work with.
 struct Run<'a> {
     bases: &'a Bases,
-    /// As large as all steps ask for, for so many threads.
+    /// As large as all steps ask for, for a number of threads.
     scratch: Scratch,
     /// One that the processor has.
     level: Level,

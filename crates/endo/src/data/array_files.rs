@@ -188,7 +188,7 @@ fn zip64(mut extras: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// So many bytes from a place on.
+/// A number of bytes from a position on.
 fn part(bytes: &[u8], start: usize, length: usize) -> Option<&[u8]> {
     bytes.get(start..start.checked_add(length)?)
 }

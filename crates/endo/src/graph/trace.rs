@@ -203,7 +203,7 @@ impl Trace {
         self.state.borrow_mut().stand_ins.extend(values);
     }
 
-    /// Takes back the last of them, but for so many.
+    /// Takes back all of them but the first `count`.
     pub(crate) fn keep_stand_ins(&self, count: usize) {
         self.state.borrow_mut().stand_ins.truncate(count);
     }
@@ -217,7 +217,7 @@ impl Trace {
         self.state.borrow().beside.len()
     }
 
-    /// The variables that formulas have read since there were so many.
+    /// The variables that formulas have read after the first `count` of them.
     pub(crate) fn read_beside_since(&self, count: usize) -> Vec<Variable> {
         self.state.borrow().beside[count..].to_vec()
     }
@@ -325,7 +325,7 @@ impl Trace {
     pub(crate) fn deny_warnings(&self) {
         let first = self.state.borrow().warnings.first().map(|warning| (warning.site, warning.text.clone()));
         if let Some((site, text)) = first {
-            let error = Error::new(ErrorKind::Usage, text).help("mend it, or train without `deny_warnings`");
+            let error = Error::new(ErrorKind::Usage, text).help("fix it, or train without `deny_warnings`");
             self.record(site.into_iter().fold(error, Error::at));
         }
     }

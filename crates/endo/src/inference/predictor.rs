@@ -242,7 +242,7 @@ impl Predictor {
         self.graph.graph(rows, ops::saved::named, &self.variables).map_err(|(_, what)| what)
     }
 
-    /// The step for so many rows, planned now if there is none.
+    /// The step for a number of rows, planned now if there is none.
     fn step(&self, rows: usize) -> Result<Arc<Step>> {
         let of_rows = |step: &&Arc<Step>| step.key.inputs.first().is_some_and(|(shape, _)| shape.batch() == rows);
         if let Some(step) = self.steps.known().iter().find(of_rows) {

@@ -44,7 +44,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A linear layer of so many outputs.
+    /// A linear layer with `units` outputs.
     pub fn new(units: usize) -> Self {
         Self {
             name: None,

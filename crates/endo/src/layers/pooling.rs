@@ -60,7 +60,7 @@ fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
     seen.sum_axes([1]).reshape(outputs) / counts.cast(inputs.dtype())
 }
 
-/// Layers that pool windows over so many axes.
+/// Layers that pool windows over a number of axes.
 macro_rules! pooling {
     ($($(#[$doc:meta])* $Name:ident: $n:literal, $pool:ident;)+) => {
         $(
@@ -122,7 +122,7 @@ macro_rules! pooling {
     };
 }
 
-/// Layers that pool all positions of so many axes.
+/// Layers that pool all positions of a number of axes.
 macro_rules! global_pooling {
     ($($(#[$doc:meta])* $Name:ident: $n:literal, $pool:ident, uses_mask = $uses_mask:literal;)+) => {
         $(

@@ -66,7 +66,7 @@ impl Permute {
 }
 
 impl RepeatVector {
-    /// So many times.
+    /// A layer that repeats its input `n` times.
     pub fn new(n: usize) -> Self {
         Self { name: None, n }
     }

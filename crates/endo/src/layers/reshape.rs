@@ -36,7 +36,7 @@ impl Reshape {
 
     name_option! {}
 
-    /// The target shape for samples of so many numbers, if there is one.
+    /// The target shape for samples with a given count of numbers, if there is one.
     fn sizes(&self, numbers: usize) -> Option<Vec<usize>> {
         let known: Shape = self.target_shape.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
         let known = known.len();

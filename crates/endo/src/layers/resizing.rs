@@ -57,7 +57,7 @@ words! {
     }
 }
 
-/// A layer over so many axes, of one argument.
+/// A layer over a number of axes that takes one argument.
 macro_rules! resizing {
     ($(
         $(#[$doc:meta])* $Name:ident: $n:literal, $argument:ident: $Argument:ident = $noted:expr, $resize:ident

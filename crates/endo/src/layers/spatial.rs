@@ -96,7 +96,7 @@ impl Geometry<'_> {
     }
 }
 
-/// An error unless there are so many spatial axes between the batch and the channels.
+/// An error unless there is the expected number of spatial axes between the batch and the channels.
 pub(super) fn check_rank(inputs: &Shape, axes: usize, cx: &Context) -> Result<(), Error> {
     if inputs.rank() == axes + 2 {
         return Ok(());

@@ -57,7 +57,7 @@ impl Scale {
 }
 
 impl Scale {
-    /// How many labels of each kind lie between neighbouring thresholds, nothing yet, for so many columns of labels that are counted
+    /// How many labels of each kind lie between neighbouring thresholds, nothing yet, for a number of columns of labels that are counted
     /// apart (`None`: as many as there are).
     pub fn totals(&self, name: String, columns: Option<usize>) -> Totals {
         let parts = ["true_labels", "false_labels"];

@@ -81,7 +81,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
 
     /// Freezes all its weights, those that are still to be made included: optimizers leave them as they are, and layers that keep statistics
     /// of batches use those that they have. What was trainable is remembered. It takes effect in what is traced afterwards: `fit` looks
-    /// anew at the begin of each epoch, a [`Function`](crate::trace::Function) that was traced goes on as it is.
+    /// anew at the start of each epoch, a [`Function`](crate::trace::Function) that was traced goes on as it is.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -228,27 +228,27 @@ impl Saved {
             let fail = |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
             let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
             let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
-            let mend = match saved.part == Part::Layer {
+            let fix = match saved.part == Part::Layer {
                 true => format!("make the model of the layers it was saved with, a struct of yours with {restore}"),
                 false => format!("`compile` it first with what it was saved with, a struct of yours with {restore}"),
             };
-            let mend = format!("{mend}; or read the weights alone with `load_weights`");
+            let fix = format!("{fix}; or read the weights alone with `load_weights`");
             let Some(given) = model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name)) else {
                 if saved.part == Part::Metric {
                     return Ok(()); // what is measured need not be measured again
                 }
-                return fail(format!("{path} was saved with {noun}, `{}`, which the model does not have", saved.text()), mend);
+                return fail(format!("{path} was saved with {noun}, `{}`, which the model does not have", saved.text()), fix);
             };
             if given.kind != saved.kind {
                 let message = format!("{noun} is `{}` in {path}, and `{}` in the model", saved.text(), given.text());
-                return fail(message, mend);
+                return fail(message, fix);
             }
             for (name, text) in saved.hyperparameters.iter() {
                 match given.hyperparameters.iter().find(|(known, _)| *known == name) {
                     Some((_, given)) if given == text => {}
                     Some((_, given)) => {
                         let message = format!("`{name}` of {noun} is {text} in {path}, and {given} in the model");
-                        return fail(message, mend);
+                        return fail(message, fix);
                     }
                     None => {
                         let message =

@@ -29,7 +29,7 @@ struct Dots {
 }
 
 impl Tensor {
-    /// For each tensor of floats a row: the [`SUMMARY`], and the counts of so many bins between its least and its greatest element. At
+    /// For each tensor of floats a row: the [`SUMMARY`], and the counts of `bins` bins between its least and its greatest element. At
     /// least one tensor is needed.
     #[track_caller]
     pub(crate) fn summaries(values: &[(Tensor, [f64; 2])], bins: usize) -> Tensor {

@@ -18,7 +18,7 @@ const MOST_EMPTY_PARTS: usize = 1 << 16;
     note = "give the sizes of the axes: `[-1, 10]`, `[x.batch(), 10]`, `x.shape()`"
 )]
 pub trait NewShape {
-    /// The shape of so many elements; or the sizes, where there is none.
+    /// The shape of a tensor with that count of elements; or the sizes, where there is none.
     fn of(self, elements: usize) -> Result<Shape, Vec<i128>>;
 }
 

@@ -125,7 +125,7 @@ impl Tensor {
     }
 }
 
-/// What is wrong with windows for a tensor that should have so many axes.
+/// What is wrong with windows for a tensor that should have the given number of axes.
 fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Option<Error> {
     if windows.is_empty() || shape.rank() != rank {
         let message = format!("`{operation}` of {} windows for a tensor of shape {shape}", windows.len());

@@ -74,7 +74,7 @@ impl LearningRate {
         }
     }
 
-    /// Its value after so many steps.
+    /// Its value after a number of steps.
     pub(crate) fn value(&self, iterations: &Variable) -> Result<f64> {
         match self {
             Self::Number(rate) => rate.value().item(),

@@ -93,14 +93,14 @@ macro_rules! with_options {
             /// The share of the moving average that is kept in a step; 0.99 unless set.
             ema_momentum(momentum: f64) as f64 => |settings| settings.average_with(momentum);
 
-            /// Makes the averages the weights after every so many updates.
+            /// Makes the averages the weights once every `updates` updates.
             ema_overwrite_frequency(steps: usize) as usize => |settings| settings.overwrite_every(steps);
 
             /// What the loss was multiplied by, so that small gradients do not vanish; gradients are divided by it before
             /// anything else. [`Settings::scale_loss`] multiplies.
             loss_scale_factor(factor: f64) as f64 => |settings| settings.scale_by(factor);
 
-            /// Updates at every so many calls only, with the mean of the gradients of all calls since the last update. In the
+            /// Updates only once every `steps` calls, with the mean of the gradients of all calls since the last update. In the
             /// calls between nothing changes but the sum of gradients and the count.
             gradient_accumulation_steps(steps: usize) as usize => |settings| settings.accumulate(steps);
         }

@@ -5,7 +5,7 @@
 use super::scale::Scale;
 use super::svg::{Svg, escape};
 
-/// So many bytes of what a figure shows are in the name of its file.
+/// The number of bytes of what a figure shows that are in the name of its file.
 const LONGEST_FILE: usize = 200;
 
 /// A figure and what it is called.
@@ -33,7 +33,7 @@ const LINE: f64 = 17.0;
 /// (Okabe and Ito 2008, "Color Universal Design").
 pub const STYLE: &str = include_str!("figure.css");
 
-/// So many colours there are; then they begin again.
+/// The number of colours; after the last one they begin again.
 const COLOURS: usize = 8;
 
 /// The class of the colour of a number.

@@ -8,7 +8,7 @@ use super::chart::{Figure, WIDTH, colour};
 use super::scale::Scale;
 use super::svg::Svg;
 
-/// So many hills fit on each other.
+/// The number of hills that fit on each other.
 const HILLS: usize = 14;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 12.0;

@@ -24,10 +24,10 @@ impl Line {
     }
 }
 
-/// So many places are drawn of a long line: as many as a screen shows.
+/// The number of points that are drawn of a long line: as many as a screen shows.
 const DRAWN: usize = 400;
 
-/// At most so many of the points, the first and the last among them.
+/// At most `most` of the points, the first and the last among them.
 fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let stride = points.len().div_ceil(DRAWN).max(1);
     let mut kept: Vec<[f64; 2]> = points.iter().step_by(stride).copied().collect();

@@ -31,7 +31,7 @@ pub struct Routine {
     pub name: &'static str,
     /// The type that implements its [`Formula`].
     pub kind: Kind,
-    /// The first so many values are sequences, the last of which is the gradient; the others are single numbers.
+    /// The number of values that are sequences, the last of which is the gradient; the others are single numbers.
     pub sequences: usize,
     /// The formulas of the results in prefix notation.
     pub results: fn() -> Vec<Code>,

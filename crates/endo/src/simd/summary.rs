@@ -11,7 +11,7 @@ const LANES: usize = 16;
 /// The last bin that is used, of however many.
 const MOST: usize = i32::MAX as usize;
 
-/// How many tables are counted in, of up to so many bins.
+/// How many tables are counted in, and up to how many bins each has.
 const TABLES: usize = 4;
 const SHORT: usize = 64;
 

@@ -44,7 +44,7 @@ pub(crate) struct ProbeRequest {
     pub raw: bool,
 }
 
-/// What a step shows. All the numbers that one request asks for are one output: so many small arrays would cost more to be written than
+/// What a step shows. All the numbers that one request asks for are one output: many small arrays would cost more to write than
 /// to be computed.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum ProbeOutput {

@@ -13,7 +13,7 @@ use crate::graph::{Graph, Node, NodeId, Op, View};
 
 use super::program::{Program, not_finite};
 
-/// So many rows are listed; the others are counted.
+/// The number of rows that are listed; the others are counted.
 const LISTED: usize = 5;
 
 const ROWS: &str = "remove or replace the rows whose numbers are missing or infinite: `Dataset::check_finite` finds them";

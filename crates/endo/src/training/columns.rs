@@ -41,7 +41,7 @@ fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -
     })
 }
 
-/// So many places in an order in which the first of each pair comes before the second; where several may be next, or where pairs
+/// The places `0..count` in an order in which the first of each pair comes before the second; where several may be next, or where pairs
 /// contradict each other, the lowest.
 fn ordered(count: usize, pairs: &HashSet<(usize, usize)>) -> Vec<usize> {
     let mut open: Vec<usize> = (0..count).collect();
@@ -83,7 +83,7 @@ pub(super) fn rows(state: &State) -> Result<Vec<Vec<(String, f64)>>> {
     Ok(rows)
 }
 
-/// The same, of a table that was saved with so many rows.
+/// The same, of a table that was saved with `count` rows.
 pub(super) fn counted_rows(state: &State, count: usize) -> Result<Vec<Vec<(String, f64)>>> {
     let rows = rows(state)?;
     match rows.len() == count {

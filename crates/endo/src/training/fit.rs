@@ -62,7 +62,7 @@ pub struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    /// So many passes over the data, in shuffled batches of 32.
+    /// `epochs` passes over the data, in shuffled batches of 32.
     pub fn epochs(epochs: usize) -> Self {
         Self {
             epochs,
@@ -260,7 +260,7 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Keeps the terms of every so many single steps in [`History::steps`], counted over all epochs from step 0 on: of the step's batch
+    /// Keeps the terms of one single step in every `steps` in [`History::steps`], counted over all epochs from step 0 on: of the step's batch
     /// alone, where the ledger of an epoch has means. At most 1,000 are kept: when there would be more, every second goes, and from then
     /// on every second is kept. A batch that is left out has none.
     #[must_use]

@@ -136,7 +136,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     fn complain(&self, warning: impl Into<String>) -> Result<()> {
         let (warning, site) = (warning.into(), self.functions.site);
         if self.options.deny_warnings {
-            let error = Error::new(ErrorKind::Usage, warning).help("mend it, or train without `deny_warnings`");
+            let error = Error::new(ErrorKind::Usage, warning).help("fix it, or train without `deny_warnings`");
             return Err(site.into_iter().fold(error, Error::at));
         }
         let line = site.map_or_else(String::new, |site| format!("{}:{}: ", site.file(), site.line()));

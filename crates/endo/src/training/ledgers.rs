@@ -77,7 +77,7 @@ impl BatchLedger {
 /// The records of a training's steps.
 #[derive(Default)]
 pub(crate) struct StepLog {
-    /// Every so many steps are recorded, if any.
+    /// The number of steps from one record to the next, if any are recorded.
     pub every: Option<usize>,
     series: Series<StepRecord>,
 }

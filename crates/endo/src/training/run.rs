@@ -177,7 +177,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         Ok(run)
     }
 
-    /// Resets a metric of the loop at the begin of every epoch, and reports its result at the end. Metrics that the model is compiled
+    /// Resets a metric of the loop at the start of every epoch, and reports its result at the end. Metrics that the model is compiled
     /// with or holds need not be given.
     ///
     /// # Errors

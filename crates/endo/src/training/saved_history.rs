@@ -38,7 +38,7 @@ impl History {
         table(self.epochs.len(), numbered.flat_map(|(row, epoch)| cells(epoch).map(move |(name, value)| (row, name, value))))
     }
 
-    /// What [`state`](Self::state) was made of, of so many epochs.
+    /// What [`state`](Self::state) was made of, for a number of epochs.
     pub(super) fn from_state(state: &State, epochs: usize) -> Result<Self> {
         let epoch = |cells: Vec<(String, f64)>| {
             let mut epoch = Epoch::default();

@@ -11,7 +11,7 @@ use crate::variable::Variable;
 
 use super::State;
 
-/// How to mend it.
+/// How to fix it.
 pub(super) const OTHER_MODEL: &str =
     "resume with the model, optimizer and metrics that the run was saved with, or delete its file";
 

@@ -25,7 +25,7 @@ use crate::shape::Shape;
 /// use endo::prelude::*;
 /// use endo::training::State;
 ///
-/// /// Stops after so many epochs whose loss was no better than that of the one before.
+/// /// Stops after a number of epochs whose loss was no better than that of the one before.
 /// struct Setbacks { limit: usize, count: usize, last: f64 }
 ///
 /// impl Callback for Setbacks {

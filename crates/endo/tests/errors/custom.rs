@@ -1,6 +1,6 @@
 //! Mistakes with what is of the user's own, and with targets, predictions and masks that a loss or metric cannot take.
 //!
-//! In: models that are saved and loaded, data of wrong numbers, values of wrong shapes. Errors name the place and the mend.
+//! In: models that are saved and loaded, data of wrong numbers, values of wrong shapes. Errors name the place and the fix.
 
 use endo::prelude::*;
 

@@ -279,7 +279,7 @@ fn layers_that_apply_each_other_are_named_with_the_way_between_them() {
     layers.iter().for_each(|layer| layer.set(None));
 }
 
-/// A layer of several outputs that adds the halves of its input until so many features are left.
+/// A layer of several outputs that adds the halves of its input until a number of features is left.
 struct Halves {
     left: usize,
 }

@@ -16,7 +16,7 @@ use endo::trace::Program;
 use endo::variable::Block;
 use proptest::test_runner::{Config, RngSeed};
 
-/// So many random cases of a test, the same at every run; the variables `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for
+/// The random cases of a test, the same at every run; the variables `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for
 /// more, and for others.
 pub fn cases(count: u32) -> Config {
     let given = Config::default();
@@ -28,7 +28,7 @@ pub fn cases(count: u32) -> Config {
 /// A way to run a closure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Way {
-    /// As the fastest plan, on so many threads.
+    /// As the fastest plan, on a number of threads.
     Fused(usize),
     /// As a plan in which every elementwise operation is a loop of its own.
     Unfused,

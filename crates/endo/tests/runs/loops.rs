@@ -195,7 +195,7 @@ fn warnings_of_a_function_are_errors_before_it_is_run_where_they_are_denied() {
         assert!(run.next_batch().unwrap());
         let error = run.step(&mut step).unwrap_err();
         assert!(error.message().ends_with("this is not meant"), "{error}");
-        assert_eq!(error.advice(), Some("mend it, or train without `deny_warnings`"));
+        assert_eq!(error.advice(), Some("fix it, or train without `deny_warnings`"));
         assert_eq!(weights(&model), before);
     }
 }

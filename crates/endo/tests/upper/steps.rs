@@ -360,7 +360,7 @@ fn a_sharpness_aware_step_is_the_one_by_hand() {
     });
     let data = Dataset::new([[2.0_f32], [4.0]], [[1.0_f32], [3.0]]).unwrap();
     model.train_on_batch(&data).unwrap();
-    // d/dw of mean((w x - y)^2) + mean(|w x|) + 0.5 w^2, of which the penalty is that of the weights at the begin.
+    // d/dw of mean((w x - y)^2) + mean(|w x|) + 0.5 w^2, of which the penalty is that of the weights at the start.
     let slope = |w: f64| 2.0 * ((2.0 * w - 1.0) * 2.0 + (4.0 * w - 3.0) * 4.0) / 2.0 + 3.0;
     let up = 1.0 + rho * (slope(1.0) + 1.0).signum();
     assert_near(first_weight(&model), 1.0 - rate * (slope(up) + 1.0));

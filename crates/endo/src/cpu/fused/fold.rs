@@ -14,7 +14,7 @@ use super::gather::strided_bytes;
 
 /// Rows up to this length are combined column by column.
 const SHORT_ROW: usize = 48;
-/// If there are at least so many of them.
+/// If there are at least this many of them.
 const MANY_ROWS: usize = 8;
 
 /// A reduction at the end of a loop.
@@ -167,7 +167,7 @@ impl Fold {
         }
     }
 
-    /// Combines whole rows in pairs until at most so many are left: few long passes instead of many short ones, and a sum whose
+    /// Combines whole rows in pairs until at most `count` of them are left: few long passes instead of many short ones, and a sum whose
     /// error grows with the logarithm of the number of rows. Returns where they are and how many.
     unsafe fn tree(&self, values: *mut u8, mut rows: usize, register: *mut u8, most: usize) -> (*mut u8, usize) {
         let row = self.sizes[2];

@@ -79,7 +79,7 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
     let block_terms = part(shape.k, BLOCK_TERMS, 1);
     let block_rows = part(shape.m, most_rows(block_terms, size_of::<T>()), height);
     let strips = scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
-    // The parts of so many panels or tiles, one after the other or shared among threads.
+    // The parts of the given number of panels or tiles, one after the other or shared among threads.
     let each = |count: usize, part: &(dyn Fn(usize, Range<usize>) + Sync)| match pool {
         Some(pool) => {
             // A multiple of the threads, so that each has as much.

@@ -72,7 +72,7 @@ impl<L: Lanes> Tile<L> {
     }
 
     /// Computes `R` rows of two vectors from a panel of `a`, each step of which has the rows side by side, and gives them to `end`. Only
-    /// so many rows and columns exist. Where `PACK` is set, the steps of `b` are copied to `strip`, one after the other.
+    /// the given numbers of rows and columns exist. Where `PACK` is set, the steps of `b` are copied to `strip`, one after the other.
     ///
     /// # Safety
     ///
@@ -167,7 +167,7 @@ pub(super) trait End<T>: Clone + Sync {
     /// As for `Tile::compute`.
     unsafe fn between<L: Lanes<Element = T>>(&mut self, tile: &Tile<L>, row: usize);
 
-    /// Takes the sums of a tile, of which only so many rows and columns exist.
+    /// Takes the sums of a tile, of which only the given rows and columns exist.
     ///
     /// # Safety
     ///
@@ -221,7 +221,7 @@ impl<T> End<T> for Write {
     unsafe fn finish<L: Lanes<Element = T>>(&mut self) {}
 }
 
-/// The masks of two vectors of which so many lanes exist.
+/// The masks of two vectors of which the first `count` lanes exist.
 #[inline(always)]
 pub(super) unsafe fn edge<L: Lanes>(columns: usize) -> [L::Mask; 2] {
     // SAFETY: masks need no memory.

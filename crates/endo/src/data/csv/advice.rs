@@ -10,7 +10,7 @@ use super::text::Fault;
 use crate::error::{Error, ErrorKind};
 use crate::shown::{code, shown};
 
-/// From so many columns on, a column is also named by its number.
+/// With at least this many columns, a column is also named by its number.
 const MANY: usize = 20;
 
 /// A row of the file, and what is known around it.
@@ -75,7 +75,7 @@ impl Row<'_> {
         if let Some(title) = self.title_help() {
             return title;
         }
-        // The delimiter by which a text that was not cut falls into so many parts.
+        // The delimiter by which a text that was not cut falls into as many parts as there are columns.
         let splits = |text: &str, width: usize, is_part: fn(&str) -> bool| {
             let separates = |other: &&Delimiter| match other {
                 Delimiter::Byte(byte) => is_cut(text.split(char::from(*byte)), width, is_part),

@@ -63,7 +63,7 @@ pub(super) fn swapped(seconds: f64) -> f64 {
 struct Rest<'a>(&'a str);
 
 impl Rest<'_> {
-    /// A number of so many digits.
+    /// A number with a given count of digits.
     fn number(&mut self, digits: std::ops::RangeInclusive<usize>) -> Option<i64> {
         let count = self.0.bytes().take_while(u8::is_ascii_digit).count();
         if !digits.contains(&count) {
@@ -233,7 +233,7 @@ pub fn date(seconds: f64) -> String {
     }
 }
 
-/// Year, month and day of the date that is so many days after 1970-01-01.
+/// Year, month and day of the date that is `days` days after 1970-01-01.
 fn civil(days: i64) -> (i64, i64, i64) {
     // 400 years have 146,097 days: the estimate is off by one year at most.
     let mut year = 1970 + (days * 400).div_euclid(146_097);

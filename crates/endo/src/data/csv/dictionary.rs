@@ -28,7 +28,7 @@ impl Dictionary {
 
     /// Adds a cell that is not there, and gives it the next code.
     pub fn add(&mut self, key: &str) -> u32 {
-        // So many different cells do not fit into memory.
+        // As many different cells as `u32` counts do not fit into memory.
         let code = u32::try_from(self.len()).unwrap_or(u32::MAX - 1);
         self.bytes += key.len();
         self.codes.insert(key.into(), code);

@@ -10,9 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const CANDIDATES: [Delimiter; 5] =
     [Delimiter::Byte(b','), Delimiter::Byte(b';'), Delimiter::Byte(b'\t'), Delimiter::Byte(b'|'), Delimiter::Blanks];
 
-/// So many rows are looked at.
+/// The number of rows that are looked at.
 const SURVEYED: usize = 1000;
-/// So many of them are kept.
+/// The number of them that are kept.
 const KEPT: usize = 20;
 
 /// How a file is written, as far as its beginning shows it.

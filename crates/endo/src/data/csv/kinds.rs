@@ -57,11 +57,11 @@ pub(super) enum Doubtful {
 
 /// Words among numbers are categories if there are no more different cells, numbers and words together.
 const MOST_CATEGORIES: usize = 20;
-/// A bound among numbers is a category if at least one row in so many has it.
+/// A bound among numbers is a category if at least one row in this many has it.
 const FREQUENT: usize = 20;
 /// Words among numbers are part of identifiers (`PC 17599` among `113803`) if this share of cells are words,
 const SHARE_OF_WORDS: f64 = 0.1;
-/// and if they are so many different ones without their digits.
+/// and if at least this many of them differ without their digits.
 const FEWEST_FORMS: usize = 10;
 
 /// The cells of a column, counted.

@@ -12,7 +12,7 @@ pub(in crate::data) struct Lines {
 }
 
 impl Lines {
-    /// The lines of rows that follow so many others in the file.
+    /// The lines of rows that follow a number of others in the file.
     pub fn after(before: usize) -> Self {
         Self { before, ..Self::default() }
     }

@@ -247,7 +247,7 @@ impl Csv {
         Ok(Table::of_columns(columns, lines)?.with_notes(sheet.notes))
     }
 
-    /// Reads a file a block of at most so many rows at a time, always [`typed`](Self::typed): files of any size in bounded
+    /// Reads a file in blocks of at most `rows` rows, always [`typed`](Self::typed): files of any size in bounded
     /// memory.
     ///
     /// What is not said is found in the first block and holds for all that follow: kinds, decimal marks, the order of day and

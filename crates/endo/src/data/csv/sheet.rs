@@ -116,7 +116,7 @@ impl<R: Read> Sheet<R> {
         Ok(())
     }
 
-    /// Gives rows to columns, all or a block of at most so many, and says in which lines they are. No lines are at the end.
+    /// Gives rows to columns, all of them or a block of at most `most`, and says in which lines they are. No lines are at the end.
     pub fn read_rows(&mut self, block: Option<usize>, columns: &mut impl TakeCells) -> Result<Option<Lines>> {
         let before = self.row.saturating_sub(1);
         let (mut lines, mut rows, mut bytes) = (Lines::after(before), 0, 0);

@@ -87,7 +87,7 @@ impl<R: Read> Text<R> {
         &self.buffer[self.start..]
     }
 
-    /// Goes on by so many bytes of the piece.
+    /// Goes on by a number of bytes of the piece.
     pub fn advance(&mut self, bytes: usize) {
         self.start = (self.start + bytes).min(self.buffer.len());
     }

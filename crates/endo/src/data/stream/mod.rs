@@ -69,7 +69,7 @@ pub(crate) enum Origin<'a> {
 /// How many batches a pass through a stream has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Length {
-    /// So many.
+    /// This many.
     Batches(usize),
     /// That is known when the pass is done.
     Unknown,

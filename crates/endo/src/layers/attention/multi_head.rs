@@ -277,7 +277,7 @@ multi_head! {
     /// assert_eq!(weights.rows(0..1).to_vec::<f32>()[..6], [1.0, 0.0, 0.0, 0.5, 0.5, 0.0]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    MultiHeadAttention(num_heads: "so many heads, ", key_dim: "with keys of so many numbers each") = (num_heads, num_heads, key_dim);
+    MultiHeadAttention(num_heads: "`num_heads` heads, ", key_dim: "with keys of `key_dim` numbers each") = (num_heads, num_heads, key_dim);
 
     /// [`MultiHeadAttention`] with fewer heads of keys and values than of queries: each serves as many heads of queries (Ainslie et al.
     /// 2023). Keras's `GroupQueryAttention`.
@@ -291,8 +291,8 @@ multi_head! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     GroupQueryAttention(
-        head_dim: "so many numbers a head, ", num_query_heads: "so many heads of queries ",
-        num_key_value_heads: "and so many of keys and values"
+        head_dim: "`head_dim` numbers a head, ", num_query_heads: "`num_query_heads` heads of queries ",
+        num_key_value_heads: "and `num_key_value_heads` of keys and values"
     ) = (num_query_heads, num_key_value_heads, head_dim);
 }
 

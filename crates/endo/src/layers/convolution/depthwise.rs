@@ -36,7 +36,7 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
     products.sum_axes([1]).reshape(outputs)
 }
 
-/// The layers over so many axes: those of each channel, and those with a product after it.
+/// The layers over a number of axes: those of each channel, and those with a product after it.
 macro_rules! depthwise {
     ($($(#[$doc:meta])* $Name:ident: $n:literal;)+) => {
         $(
@@ -146,7 +146,7 @@ macro_rules! separable {
             }
 
             impl $Name {
-                /// So many filters of what windows of a size make of each channel.
+                /// A layer with `filters` filters of what windows of `kernel_size` make of each channel.
                 pub fn new(filters: usize, kernel_size: impl Into<Sizes<$n>>) -> Self {
                     Self {
                         name: None,

@@ -140,7 +140,7 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor, groups: usize)
     product.reshape(outputs)
 }
 
-/// Convolution layers over so many axes.
+/// Convolution layers over a number of axes.
 macro_rules! convolutions {
     ($($(#[$doc:meta])* $Name:ident: $n:literal;)+) => {
         $(
@@ -163,7 +163,7 @@ macro_rules! convolutions {
             }
 
             impl $Name {
-                /// So many filters of a size.
+                /// A layer with `filters` filters of size `kernel_size`.
                 pub fn new(filters: usize, kernel_size: impl Into<Sizes<$n>>) -> Self {
                     Self {
                         name: None,

@@ -44,7 +44,7 @@ fn windows(
         let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is less than `strides`";
         return Err(Error::new(ErrorKind::Argument, message).help(help));
     }
-    // As Keras: without `output_padding` the largest outputs from which so many windows follow.
+    // As Keras: without `output_padding` the largest outputs from which that number of windows follows.
     let length = |axis: usize| {
         let (stride, span) = (geometry.strides[axis], geometry.span(axis));
         let least = match geometry.padding {
@@ -82,7 +82,7 @@ fn convolve(inputs: &Tensor, windows: &[Window], lengths: &[usize], kernel: &Ten
     made.overlap_add(windows, lengths)
 }
 
-/// Transposed convolution layers over so many axes.
+/// Transposed convolution layers over a number of axes.
 macro_rules! transposed {
     ($($(#[$doc:meta])* $Name:ident: $n:literal;)+) => {
         $(
@@ -105,7 +105,7 @@ macro_rules! transposed {
             }
 
             impl $Name {
-                /// So many filters of a size.
+                /// A layer with `filters` filters of size `kernel_size`.
                 pub fn new(filters: usize, kernel_size: impl Into<Sizes<$n>>) -> Self {
                     Self {
                         name: None,

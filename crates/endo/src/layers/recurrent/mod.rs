@@ -65,7 +65,7 @@ macro_rules! recurrent_layer {
         }
 
         impl $Name {
-            /// A layer of so many units, whose last output is returned.
+            /// A layer with `units` units that returns its last output.
             pub fn new(units: usize) -> Self {
                 Self {
                     name: None,

@@ -1,6 +1,6 @@
 //! A run that goes on where it was interrupted.
 //!
-//! In: a file that an interrupted run left, if there is one. Out: that file, written anew after every epoch or every so many batches,
+//! In: a file that an interrupted run left, if there is one. Out: that file, written anew after every epoch or a number of batches,
 //! and removed when training is done.
 
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ impl BackupAndRestore {
         Self { path: path.into(), save_freq: None, delete_checkpoint: true }
     }
 
-    /// Writes after every so many batches of an epoch too; after every epoch only unless set.
+    /// Writes once every `batches` batches within an epoch too; after every epoch only unless set.
     #[must_use]
     pub fn save_freq(mut self, batches: usize) -> Self {
         self.save_freq = Some(batches);

@@ -40,7 +40,7 @@ pub struct CsvLogger {
     path: PathBuf,
     separator: u8,
     append: bool,
-    /// Rows are of every so many steps, not of epochs.
+    /// The number of steps from one row to the next, where rows are of steps and not of epochs.
     every: Option<usize>,
     columns: Vec<String>,
     /// The rows of the file, those of earlier trainings among them; none before the first is written.
@@ -74,7 +74,7 @@ impl CsvLogger {
         self
     }
 
-    /// Writes a row for every so many steps, counted over all epochs from step 0 on, instead of one for every epoch. The columns are
+    /// Writes a row once every `steps` steps, counted over all epochs from step 0 on, instead of one for every epoch. The columns are
     /// `epoch` and `batch`, both counted from 0, the `loss` of this batch alone and, where there are several, its terms in the order
     /// of the ledger. A batch that was left out has no row.
     ///
@@ -130,7 +130,7 @@ impl CsvLogger {
         rows.into_iter().map(|row| StringRecord::from_byte_record(row).map_err(|error| fail(&error))).collect()
     }
 
-    /// Makes the file one of its first rows, at most so many.
+    /// Cuts the file down to its first `rows` rows, if it has more.
     fn begin(&mut self, kept: usize) -> Result<()> {
         let mut rows = if kept > 0 && self.path.exists() { self.rows()?.into_iter() } else { Vec::new().into_iter() };
         self.columns = rows.next().iter().flat_map(|first| first.iter().map(str::to_string)).collect();
@@ -310,7 +310,7 @@ mod tests {
         }
     }
 
-    /// How many bytes it takes to have so many rows with the first byte of their line ends.
+    /// How many bytes hold the first `rows` rows with the first byte of their line ends.
     fn end_of(log: &[u8], rows: usize) -> usize {
         let mut quoted = false;
         let ends = log.iter().enumerate().filter(|&(index, &byte)| {

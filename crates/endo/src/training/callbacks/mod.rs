@@ -1,4 +1,4 @@
-//! What watches training, testing and predicting: called at the begin and end of each, of epochs and of batches.
+//! What watches training, testing and predicting: called at the start and end of each, of epochs and of batches.
 //!
 //! In: the numbers so far. Out: whatever the callback does with them; an error stops training.
 
@@ -42,7 +42,7 @@ pub use training::Training;
 /// |---|---|
 /// | [`EarlyStopping`], [`ReduceLrOnPlateau`], [`ModelCheckpoint`] | watch a term or metric by name |
 /// | [`BackupAndRestore`] | keeps the whole run on disk, and goes on where an interrupted one stopped |
-/// | [`LearningRateScheduler`], [`VariableScheduler`] | set a number at the begin of each epoch |
+/// | [`LearningRateScheduler`], [`VariableScheduler`] | set a number at the start of each epoch |
 /// | [`SwapEmaWeights`] | validates with the moving averages of the weights |
 /// | [`CsvLogger`], [`TensorBoard`], [`Progress`] | show all numbers |
 /// | [`LambdaCallback`] | closures |

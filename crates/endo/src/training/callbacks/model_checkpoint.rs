@@ -81,7 +81,7 @@ impl ModelCheckpoint {
 
     monitor_options! {}
 
-    /// Saves after every so many batches instead of after every epoch. The path can then name the loss and its terms, as means over the
+    /// Saves once every `batches` batches instead of after every epoch. The path can then name the loss and its terms, as means over the
     /// epoch so far, and so can [`monitor`](Self::monitor).
     #[must_use]
     pub fn save_freq(mut self, batches: usize) -> Self {

@@ -9,7 +9,7 @@ use crate::variable::Variable;
 
 use super::{Callback, Training};
 
-/// Sets the learning rate at the begin of every epoch. Keras's `LearningRateScheduler`.
+/// Sets the learning rate at the start of every epoch. Keras's `LearningRateScheduler`.
 ///
 /// The closure gets the epoch, counted from 0, and the learning rate so far. The rate is in the logs as `learning_rate`. For a
 /// rate that changes from step to step give the optimizer one of the [`schedules`](crate::optimizers::schedules) instead.
@@ -47,7 +47,7 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
     }
 }
 
-/// Sets a scalar variable that the model reads at the begin of every epoch: the weight of a term of the loss, a temperature.
+/// Sets a scalar variable that the model reads at the start of every epoch: the weight of a term of the loss, a temperature.
 ///
 /// The closure gets the epoch, counted from 0, and the value so far. The value is in the logs under the variable's name, and
 /// stays as it was last set.

@@ -57,14 +57,14 @@ impl TensorBoard {
         Self { folder: folder.into(), histogram_freq: 0, update_freq: 0, described: false, train: None, validation: None }
     }
 
-    /// Writes histograms of all weights after every so many epochs; 0, never, unless set.
+    /// Writes histograms of all weights once every `epochs` epochs; 0, never, unless set.
     #[must_use]
     pub fn histogram_freq(mut self, epochs: usize) -> Self {
         self.histogram_freq = epochs;
         self
     }
 
-    /// Writes the loss of every so many batches and its terms, as `batch_loss`, `batch_reconstruction`, .. in the folder `train`, by
+    /// Writes the loss and its terms once every `batches` batches, as `batch_loss`, `batch_reconstruction`, .. in the folder `train`, by
     /// step; 0, never, unless set. They are those of the batch alone (Keras's are means over the epoch so far), and steps count from 0
     /// over all epochs, as those of probes do.
     #[must_use]

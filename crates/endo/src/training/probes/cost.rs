@@ -36,7 +36,7 @@ impl Times {
         self.plain = (self.plain.0 + 1, self.plain.1 + time);
     }
 
-    /// The cost in a training of so many seconds; none if nothing was read.
+    /// The cost in a training that took a number of seconds; none if nothing was read.
     pub fn cost(&self, training: f64) -> Option<ProbeCost> {
         let (steps, time) = (self.read.0, self.read.1.as_secs_f64());
         let plain = (self.plain.0 > 0).then(|| self.plain.1.as_secs_f64() / self.plain.0 as f64);

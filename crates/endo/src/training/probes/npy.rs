@@ -20,7 +20,7 @@ pub(super) fn write(path: &Path, array: &Array) -> Result<()> {
 #[derive(Default)]
 pub(super) struct Folders(HashMap<(PathBuf, String), PathBuf>);
 
-/// Of the name of a layer so many bytes are in that of its folder.
+/// The number of bytes of a layer's name that are in the name of its folder.
 const LONGEST: usize = 200;
 
 impl Folders {

@@ -116,14 +116,14 @@ impl Probe {
         Self::new(ProbeKind::Terms, "*")
     }
 
-    /// Reads every so many steps, counted over all epochs from step 0 on; 100 unless set.
+    /// Reads once every `steps` steps, counted over all epochs from step 0 on; 100 unless set.
     #[must_use]
     pub fn every(mut self, steps: usize) -> Self {
         self.every = steps;
         self
     }
 
-    /// Counts the values in so many bins of equal width between the least and the greatest; no histogram unless set.
+    /// Counts the values in `bins` bins of equal width between the least and the greatest; no histogram unless set.
     #[must_use]
     pub fn histogram(mut self, bins: usize) -> Self {
         self.histogram = Some(bins);

@@ -9,7 +9,7 @@ const KEPT: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Series<T> {
     seen: usize,
-    /// Every so many are kept.
+    /// One in this many is kept.
     stride: usize,
     kept: Vec<T>,
 }
