@@ -36,11 +36,11 @@ struct Inner {
     learning_rate_factor: AtomicU64,
     /// Whether a layer made it.
     weight: AtomicBool,
-    place: Mutex<Place>,
+    place: Mutex<BlockOffset>,
 }
 
 #[derive(Clone)]
-struct Place {
+struct BlockOffset {
     block: Arc<Block>,
     offset: usize,
 }
@@ -77,7 +77,7 @@ impl Variable {
             frozen: AtomicBool::new(false),
             learning_rate_factor: AtomicU64::new(1.0_f64.to_bits()),
             weight: AtomicBool::new(false),
-            place: Mutex::new(Place { block: block.clone(), offset: 0 }),
+            place: Mutex::new(BlockOffset { block: block.clone(), offset: 0 }),
         }));
         block.write().members.push(Arc::downgrade(&variable.0));
         variable
@@ -219,7 +219,7 @@ impl Variable {
         self.0.shape.len() * self.0.dtype.bytes()
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> BlockOffset {
         self.0.place.lock().expect("no thread panics while it moves a variable").clone()
     }
 }
@@ -252,7 +252,7 @@ impl Block {
     /// If the system does not give the memory for a larger block; then all variables stay where they are.
     pub fn gather(variables: &[Variable]) -> Result<(Arc<Block>, Vec<usize>)> {
         loop {
-            let places: Vec<Place> = variables.iter().map(Variable::place).collect();
+            let places: Vec<BlockOffset> = variables.iter().map(Variable::place).collect();
             if let Some(first) = places.first()
                 && places.iter().all(|place| Arc::ptr_eq(&place.block, &first.block))
             {
@@ -298,7 +298,7 @@ impl Block {
             let bytes = member.shape.len() * member.dtype.bytes();
             let offset = target.memory.append(&contents[source].bytes()[place.offset..][..bytes]);
             target.members.push(Arc::downgrade(&member));
-            *place = Place { block: merged.clone(), offset };
+            *place = BlockOffset { block: merged.clone(), offset };
         }
         contents.iter_mut().for_each(|content| {
             content.retired = true;

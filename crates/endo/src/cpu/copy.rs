@@ -23,11 +23,11 @@ pub struct Copy {
     /// Bytes of an element.
     size: usize,
     gather: Gather,
-    turned: Option<Turned>,
+    turned: Option<TransposedAxes>,
 }
 
 /// Two axes of a view: the sequence's last one, and the one whose neighbours are neighbours in memory.
-struct Turned {
+struct TransposedAxes {
     /// Which axis that is.
     axis: usize,
     /// How many elements of the sequence lie between neighbours along it.
@@ -53,7 +53,7 @@ impl Copy {
             let distance = axes[axis + 1..].iter().map(|axis| axis.size).product();
             let last = axes[axes.len() - 1].size;
             let others = body.length / (axes[axis].size * last);
-            Turned { axis, distance, blocks: axes[axis].size.div_ceil(BLOCK), others }
+            TransposedAxes { axis, distance, blocks: axes[axis].size.div_ceil(BLOCK), others }
         });
         let to = Address::new(plan, store.buffer, 0);
         Some(Self { to, length: body.length, size, gather: Gather::new(from, 0, size, &load.layout), turned })
@@ -110,7 +110,7 @@ impl Copy {
     ///
     /// # Safety
     /// As for `run`.
-    unsafe fn block(&self, turned: &Turned, bases: &Bases, block: usize) {
+    unsafe fn block(&self, turned: &TransposedAxes, bases: &Bases, block: usize) {
         let axes = self.gather.axes();
         let last = axes.len() - 1;
         let (mut from, mut to) = (0, 0);

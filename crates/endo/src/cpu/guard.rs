@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::dtype::DType;
-use crate::plan::{self, Checked, Matrix, Plan, Product};
+use crate::plan::{self, CheckedValue, Matrix, Plan, Product};
 use crate::simd::{Level, Memory};
 
 use super::Run;
@@ -54,7 +54,7 @@ const SAFE: f64 = 1e38;
 impl Guard {
     /// Resolves a step of the plan, unless the system does not give the memory.
     pub fn new(plan: &Plan, guard: &plan::Guard) -> Option<Self> {
-        let check = |check: &Checked| Check {
+        let check = |check: &CheckedValue| Check {
             index: check.index,
             stretch: Stretch::new(plan, check.buffer, check.offset, check.length),
             deferred: guard.deferred.iter().any(|product| product.output == check.buffer),

@@ -60,11 +60,11 @@ struct Workers {
 }
 
 struct Shared {
-    gate: Line<AtomicU64>,
+    gate: CacheLine<AtomicU64>,
     /// The index of the next task that nobody has taken.
-    next: Line<AtomicUsize>,
+    next: CacheLine<AtomicUsize>,
     /// Set while one caller owns the pool.
-    busy: Line<AtomicBool>,
+    busy: CacheLine<AtomicBool>,
     stop: AtomicBool,
     asleep: Vec<AtomicBool>,
     job: UnsafeCell<Option<Job>>,
@@ -80,7 +80,7 @@ struct Job {
 
 /// A value on cache lines of its own, so that writes to it do not slow the readers of its neighbours.
 #[repr(align(128))]
-struct Line<T>(T);
+struct CacheLine<T>(T);
 
 // SAFETY: `job` is written only by the caller that set `busy`, while the gate is closed and nobody is inside; workers read
 // it only inside the gate. All other fields are `Sync`.
@@ -183,9 +183,9 @@ fn this_process() -> u32 {
 impl Workers {
     fn spawn(count: usize) -> Self {
         let shared = Arc::new(Shared {
-            gate: Line(AtomicU64::new(0)),
-            next: Line(AtomicUsize::new(0)),
-            busy: Line(AtomicBool::new(false)),
+            gate: CacheLine(AtomicU64::new(0)),
+            next: CacheLine(AtomicUsize::new(0)),
+            busy: CacheLine(AtomicBool::new(false)),
             stop: AtomicBool::new(false),
             asleep: (0..count).map(|_| AtomicBool::new(false)).collect(),
             job: UnsafeCell::new(None),

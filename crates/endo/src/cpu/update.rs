@@ -3,7 +3,7 @@
 //! In: a product of the plan and the loop over its result. Out: what the loop stores. The gradient is never in memory, unless the check
 //! before has had to compute it, or its sums do not stay in registers.
 
-use crate::plan::{self, Plan, Whole};
+use crate::plan::{self, LoopRoutine, Plan};
 use crate::simd::{Kind, MOST_RESULTS, MOST_VALUES};
 
 use super::address::{Address, Bases};
@@ -74,7 +74,7 @@ impl Update {
 }
 
 impl Routine {
-    fn new(plan: &Plan, update: &plan::Update, whole: &Whole) -> Self {
+    fn new(plan: &Plan, update: &plan::Update, whole: &LoopRoutine) -> Self {
         let plan::Update { body, .. } = update;
         let value = |&value: &usize| Address::new(plan, body.loads[value].buffer, body.loads[value].layout.offset);
         let result = |&store: &usize| Address::new(plan, body.stores[store].buffer, 0);

@@ -51,14 +51,14 @@ pub struct NpyFile {
 /// How numbers are stored.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Stored {
-    kind: Kind,
+    kind: NumberKind,
     /// Bytes of one number.
     size: usize,
     is_big_endian: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Kind {
+enum NumberKind {
     Float,
     Signed,
     Unsigned,
@@ -177,11 +177,11 @@ impl Stored {
     /// The type of the numbers as they are read.
     fn dtype(self) -> DType {
         match (self.kind, self.size) {
-            (Kind::Float, 8) => DType::F64,
-            (Kind::Float, _) => DType::F32,
-            (Kind::Unsigned, 1) => DType::U8,
-            (Kind::Signed | Kind::Unsigned, _) => DType::I32,
-            (Kind::Bool, _) => DType::Bool,
+            (NumberKind::Float, 8) => DType::F64,
+            (NumberKind::Float, _) => DType::F32,
+            (NumberKind::Unsigned, 1) => DType::U8,
+            (NumberKind::Signed | NumberKind::Unsigned, _) => DType::I32,
+            (NumberKind::Bool, _) => DType::Bool,
         }
     }
 
@@ -190,17 +190,17 @@ impl Stored {
         let (order, rest) = text.split_at_checked(1)?;
         let (kind, size) = rest.split_at_checked(1)?;
         let kind = match kind {
-            "f" => Kind::Float,
-            "i" => Kind::Signed,
-            "u" => Kind::Unsigned,
-            "b" => Kind::Bool,
+            "f" => NumberKind::Float,
+            "i" => NumberKind::Signed,
+            "u" => NumberKind::Unsigned,
+            "b" => NumberKind::Bool,
             _ => return None,
         };
         let size = size.parse().ok()?;
         let is_known = match kind {
-            Kind::Float => [2, 4, 8].contains(&size),
-            Kind::Signed | Kind::Unsigned => [1, 2, 4, 8].contains(&size),
-            Kind::Bool => size == 1,
+            NumberKind::Float => [2, 4, 8].contains(&size),
+            NumberKind::Signed | NumberKind::Unsigned => [1, 2, 4, 8].contains(&size),
+            NumberKind::Bool => size == 1,
         };
         (is_known && ["<", ">", "|"].contains(&order)).then_some(Self { kind, size, is_big_endian: order == ">" })
     }
@@ -218,11 +218,11 @@ impl Stored {
         let integer = |index: usize| -> i128 {
             let bits = number(index);
             match self.kind {
-                Kind::Signed => {
+                NumberKind::Signed => {
                     let unused = 64 - 8 * self.size as u32;
                     i128::from(((bits << unused) as i64) >> unused)
                 }
-                Kind::Unsigned | Kind::Float | Kind::Bool => i128::from(bits),
+                NumberKind::Unsigned | NumberKind::Float | NumberKind::Bool => i128::from(bits),
             }
         };
         Ok(match dtype {

@@ -37,12 +37,12 @@ pub struct TextLines<F> {
     path: PathBuf,
     file: File,
     batch: F,
-    lines: Vec<Line>,
+    lines: Vec<SourceLine>,
 }
 
 /// Where a line lies.
 #[derive(Clone, Copy)]
-struct Line {
+struct SourceLine {
     start: u64,
     /// Its bytes, without its end.
     length: usize,
@@ -73,7 +73,7 @@ impl<B: IntoBatch, F: FnMut(&[String]) -> B> TextLines<F> {
             // The mark of UTF-8 before the first line is no part of it.
             let mark = if number == 1 && text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
             if text.len() > mark {
-                lines.push(Line { start: start + mark as u64, length: text.len() - mark, number });
+                lines.push(SourceLine { start: start + mark as u64, length: text.len() - mark, number });
             }
             start += read as u64;
         }
@@ -93,7 +93,7 @@ impl<B: IntoBatch, F: FnMut(&[String]) -> B + Send> Samples for TextLines<F> {
     fn take(&mut self, numbers: &[usize]) -> Result<Dataset> {
         let mut texts = Vec::with_capacity(numbers.len());
         for &index in numbers {
-            let Line { start, length, number } = self.lines[index];
+            let SourceLine { start, length, number } = self.lines[index];
             let mut bytes = vec![0; length];
             let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut bytes));
             read.map_err(|error| failure("cannot read", &self.path, &error))?;

@@ -8,14 +8,14 @@ use crate::array::Array;
 /// What random numbers outside training are drawn for. They follow the seed, the place of the draw and this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Occasion {
-    kind: Kind,
+    kind: OccasionKind,
     number: u64,
     first_row: u64,
 }
 
 /// Kinds that never share numbers; training steps are of kind 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum OccasionKind {
     Predict = 1,
     Test = 2,
 }
@@ -26,12 +26,12 @@ impl Occasion {
 
     /// The call of `predict` with this number, from its first row on.
     pub fn predict(call: u64) -> Self {
-        Self { kind: Kind::Predict, number: call, first_row: 0 }
+        Self { kind: OccasionKind::Predict, number: call, first_row: 0 }
     }
 
     /// A test after this many epochs of training, from its first row on.
     pub fn test(epochs: u64) -> Self {
-        Self { kind: Kind::Test, number: epochs, first_row: 0 }
+        Self { kind: OccasionKind::Test, number: epochs, first_row: 0 }
     }
 
     /// The part of it that begins this many rows later.

@@ -116,7 +116,7 @@ impl SavedGraph {
     /// If the graphs differ in more than sizes of the form `a + b n`, or an operation cannot be made again from its name: with the
     /// operation, its layer and its line.
     pub fn new(traced: &[(usize, Graph)], outputs: &[String], named: Named, name: impl Fn(&Variable) -> String) -> Result<Self> {
-        let readings: Vec<Reading> = traced.iter().map(|(rows, graph)| Reading::new(*rows, graph)).collect();
+        let readings: Vec<GraphReading> = traced.iter().map(|(rows, graph)| GraphReading::new(*rows, graph)).collect();
         let (first, others) = readings.split_first().expect("at least one graph");
         for other in others {
             if let Some(place) = first.differs(other) {
@@ -140,9 +140,9 @@ impl SavedGraph {
         Ok(saved)
     }
 
-    fn joined<'g>(readings: &'g [Reading<'g>], place: usize) -> Result<SavedNode> {
+    fn joined<'g>(readings: &'g [GraphReading<'g>], place: usize) -> Result<SavedNode> {
         let line = &readings[0].lines[place];
-        let counts = |numbers: fn(&'g Line<'g>) -> &'g [i64]| -> Result<Vec<Count>> {
+        let counts = |numbers: fn(&'g NodeLine<'g>) -> &'g [i64]| -> Result<Vec<Count>> {
             let count = |index: usize| {
                 let points: Vec<(usize, i64)> = readings.iter().map(|r| (r.rows, numbers(&r.lines[place])[index])).collect();
                 let last = readings.last().expect("at least one graph");
@@ -161,7 +161,7 @@ impl SavedGraph {
     }
 
     /// Fails if the graph for the rows of a reading is not the one that was read.
-    fn is_read_back(&self, reading: &Reading, named: Named) -> Result<()> {
+    fn is_read_back(&self, reading: &GraphReading, named: Named) -> Result<()> {
         let fail = |place: usize, why: &str| {
             let message =
                 format!("the operation `{}` cannot be saved: nothing makes it again{why}", reading.lines[place].operation);
@@ -171,7 +171,7 @@ impl SavedGraph {
         };
         let graph =
             self.graph(reading.rows, named, &reading.variables).map_err(|(place, why)| fail(place, &format!(" ({why})")))?;
-        let again = Reading::new(reading.rows, &graph);
+        let again = GraphReading::new(reading.rows, &graph);
         let same = |place: &usize| {
             let (a, b) = (&reading.lines[*place], &again.lines[*place]);
             let kernels = match (&a.node.op, &b.node.op) {
@@ -352,10 +352,10 @@ fn read_writes(graph: &Graph) -> (Vec<bool>, Vec<(usize, NodeId)>) {
 }
 
 /// What of a graph is saved, in the form in which graphs for different numbers of rows are compared.
-struct Reading<'g> {
+struct GraphReading<'g> {
     rows: usize,
     graph: &'g Graph,
-    lines: Vec<Line<'g>>,
+    lines: Vec<NodeLine<'g>>,
     variables: Vec<Variable>,
     constants: Vec<&'g Array>,
     outputs: Vec<usize>,
@@ -363,7 +363,7 @@ struct Reading<'g> {
     writes: Vec<(usize, usize)>,
 }
 
-struct Line<'g> {
+struct NodeLine<'g> {
     node: &'g Node,
     operation: String,
     inputs: Vec<usize>,
@@ -371,7 +371,7 @@ struct Line<'g> {
     shape: Vec<i64>,
 }
 
-impl<'g> Reading<'g> {
+impl<'g> GraphReading<'g> {
     fn new(rows: usize, graph: &'g Graph) -> Self {
         let (needed, writes) = read_writes(graph);
         let mut reading = Self {
@@ -419,7 +419,7 @@ impl<'g> Reading<'g> {
         }
         let inputs = node.inputs.iter().map(|id| places[id.index()]).collect();
         let shape = node.shape.iter().map(|&size| size as i64).collect();
-        self.lines.push(Line { node, operation: operation.to_string(), inputs, attributes, shape });
+        self.lines.push(NodeLine { node, operation: operation.to_string(), inputs, attributes, shape });
     }
 
     fn path(&self, place: usize) -> &str {
@@ -427,11 +427,11 @@ impl<'g> Reading<'g> {
     }
 
     /// The first operation in which two graphs differ by more than numbers.
-    fn differs(&self, other: &Reading) -> Option<usize> {
+    fn differs(&self, other: &GraphReading) -> Option<usize> {
         let shortest = self.lines.len().min(other.lines.len());
         let unlike = |&place: &usize| {
             let (a, b) = (&self.lines[place], &other.lines[place]);
-            let counts = |line: &Line| (line.attributes.len(), line.shape.len());
+            let counts = |line: &NodeLine| (line.attributes.len(), line.shape.len());
             let values = match (&a.node.op, &b.node.op) {
                 // Arrays of one number may be of any shape; a number that is not one need not equal itself.
                 (Op::Constant(x), Op::Constant(y)) => match a.operation == "fill" {
@@ -453,10 +453,10 @@ impl<'g> Reading<'g> {
     }
 
     /// The error of an operation that depends on the number of rows in a way that cannot be saved.
-    fn depends(&self, other: &Reading, place: usize) -> Error {
+    fn depends(&self, other: &GraphReading, place: usize) -> Error {
         let line = &self.lines[place];
-        let result = |line: &Line| format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape);
-        let of = |reading: &Reading| {
+        let result = |line: &NodeLine| format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape);
+        let of = |reading: &GraphReading| {
             let line = &reading.lines[place];
             let what = match &line.node.op {
                 Op::Constant(array) => format!("the numbers {array:?}"),

@@ -22,10 +22,10 @@ pub type Evaluate = fn(node: &Node, inputs: &[&Array]) -> Array;
 
 /// The graph being traced, shared by all tensors in it.
 pub struct Trace {
-    state: RefCell<State>,
+    state: RefCell<TraceState>,
 }
 
-struct State {
+struct TraceState {
     graph: Graph,
     scope: u32,
     /// The user's lines that applied the layers being traced, outermost first.
@@ -33,7 +33,7 @@ struct State {
     error: Option<Error>,
     warnings: Vec<Warning>,
     /// The current value of each variable by its id: its node at the start, and after assignments the assigned one.
-    current: HashMap<u64, Current>,
+    current: HashMap<u64, CurrentValue>,
     /// The variables that formulas have read beside a tensor.
     beside: Vec<Variable>,
     /// Values that stand for variables' own.
@@ -47,7 +47,7 @@ struct Warning {
     text: String,
 }
 
-struct Current {
+struct CurrentValue {
     index: usize,
     read: Tensor,
     value: Tensor,
@@ -74,7 +74,7 @@ impl Trace {
 
     fn start(eager: Option<Eager>) -> Rc<Self> {
         let graph = Graph { scopes: vec![String::new()], ..Graph::default() };
-        let state = State {
+        let state = TraceState {
             graph,
             scope: 0,
             callers: Vec::new(),
@@ -185,7 +185,7 @@ impl Trace {
             state.graph.variables.len() - 1
         };
         let read = self.push(Op::Variable(index), &[], variable.shape().clone(), variable.dtype(), site);
-        let current = Current { index, read: read.clone(), value: read.clone(), assigned: Vec::new() };
+        let current = CurrentValue { index, read: read.clone(), value: read.clone(), assigned: Vec::new() };
         self.state.borrow_mut().current.insert(variable.id(), current);
         read
     }
@@ -413,7 +413,7 @@ impl Warning {
     }
 }
 
-impl State {
+impl TraceState {
     /// The line to report for `site`: itself, or for code of this library the user's line that applied the layer.
     fn users(&self, site: &'static Location<'static>) -> &'static Location<'static> {
         let ours = site.file().starts_with(file!().trim_end_matches("graph/trace.rs"));

@@ -11,7 +11,7 @@ use crate::array::Array;
 use crate::cpu::pool::Pool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
-use crate::step::cache::{Step, StepKind};
+use crate::step::cache::{StepKind, TracedStep};
 use crate::step::{Batch, Runner, Steps};
 
 /// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
@@ -76,7 +76,7 @@ pub(crate) trait Part {
 
     /// The step that runs for such rows, for any thread; none where all runs are eager, or each goes on from the one before.
     #[track_caller]
-    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>>;
+    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>>;
 }
 
 impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
@@ -88,7 +88,7 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     }
 
     #[track_caller]
-    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>> {
+    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
         let step = Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
         Ok(step.filter(|step| step.states.is_empty()))
     }

@@ -17,8 +17,8 @@ use crate::graph::saved::SavedNode;
 use crate::graph::{Graph, NodeId, Occasion, SavedGraph};
 use crate::net::sealed::Unsealed;
 use crate::ops;
-use crate::step::cache::{Step, StepCache, StepKey, StepKind, StepOutputs};
-use crate::step::{BatchCounts, Carried, Carrying};
+use crate::step::cache::{StepCache, StepKey, StepKind, StepOutputs, TracedStep};
+use crate::step::{BatchCounts, CarriedStates, CarryLock};
 use crate::trace::TensorSpec;
 use crate::variable::Variable;
 
@@ -63,7 +63,7 @@ pub struct Predictor {
     steps: StepCache,
     pool: Pool,
     /// Held while a call carries on what the model assigns.
-    carrying: Carrying,
+    carrying: CarryLock,
     /// The number of the next call: what random numbers follow.
     calls: AtomicU64,
 }
@@ -98,7 +98,7 @@ impl Predictor {
             names: Vec::new(),
             steps: StepCache::default(),
             pool: Pool::default(),
-            carrying: Carrying::default(),
+            carrying: CarryLock::default(),
             calls: AtomicU64::new(0),
         };
         // What is wrong with the operations is found here, and not when rows are waiting. What is right for one number of rows by
@@ -208,7 +208,7 @@ impl Predictor {
     pub fn predict_part(&self, call: u64, first_row: usize, inputs: &[Array]) -> Result<Vec<Array>> {
         self.check(inputs)?;
         let occasion = Occasion::predict(call).later_by(first_row);
-        predict(&mut Rows { predictor: self, used: None, carried: Carried::default() }, inputs, occasion, &self.pool)
+        predict(&mut Rows { predictor: self, used: None, carried: CarriedStates::default() }, inputs, occasion, &self.pool)
     }
 
     /// Fails for the first input that is not as the model's.
@@ -243,8 +243,8 @@ impl Predictor {
     }
 
     /// The step for a number of rows, planned now if there is none.
-    fn step(&self, rows: usize) -> Result<Arc<Step>> {
-        let of_rows = |step: &&Arc<Step>| step.key.inputs.first().is_some_and(|(shape, _)| shape.batch() == rows);
+    fn step(&self, rows: usize) -> Result<Arc<TracedStep>> {
+        let of_rows = |step: &&Arc<TracedStep>| step.key.inputs.first().is_some_and(|(shape, _)| shape.batch() == rows);
         if let Some(step) = self.steps.known().iter().find(of_rows) {
             return Ok(step.clone());
         }
@@ -256,7 +256,7 @@ impl Predictor {
         let counts = BatchCounts::of_inputs(self.inputs.len());
         let key = StepKey { kind: StepKind::Predict, counts, inputs, due: Vec::new(), unchecked: false };
         let states = graph.writes.iter().map(|&(variable, _)| graph.variables[variable].clone()).collect();
-        Ok(self.steps.keep(Step::new(key, graph, StepOutputs { states, ..StepOutputs::default() }, false)?))
+        Ok(self.steps.keep(TracedStep::new(key, graph, StepOutputs { states, ..StepOutputs::default() }, false)?))
     }
 }
 
@@ -276,8 +276,8 @@ impl fmt::Debug for Predictor {
 /// One call of [`Predictor::predict_all`], with the step that ran last and the arrays that it wrote to.
 struct Rows<'p> {
     predictor: &'p Predictor,
-    used: Option<(Arc<Step>, Vec<Array>)>,
-    carried: Carried<'p>,
+    used: Option<(Arc<TracedStep>, Vec<Array>)>,
+    carried: CarriedStates<'p>,
 }
 
 impl Part for Rows<'_> {
@@ -291,7 +291,7 @@ impl Part for Rows<'_> {
         Ok(outputs)
     }
 
-    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<Step>>> {
+    fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
         let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
         Ok(Some(step).filter(|step| step.states.is_empty()))
     }

@@ -34,14 +34,14 @@ pub enum Targets {
 
 /// What covers targets that need not be there.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Covered<'a> {
+pub(crate) struct TargetCover<'a> {
     /// Sample weights, of which some may be 0.
     pub weight: Option<&'a Array>,
     /// Whether the model has a mask for them: where it does not hold, a label is NaN.
     pub masked: bool,
 }
 
-impl Covered<'_> {
+impl TargetCover<'_> {
     fn is_at(&self, targets: &Array, place: usize) -> bool {
         (self.masked && targets.get(place).is_nan()) || is_covered(targets, place, self.weight)
     }
@@ -60,7 +60,7 @@ impl Targets {
     ///
     /// # Errors
     /// With the row, the number, and what it has to be.
-    pub(crate) fn check(self, function: &str, name: &str, targets: &Array, covered: Covered<'_>) -> Result<()> {
+    pub(crate) fn check(self, function: &str, name: &str, targets: &Array, covered: TargetCover<'_>) -> Result<()> {
         let (wrong, expected, help): (Box<dyn Fn(f64) -> bool>, String, String) = match self {
             Self::Any => return Ok(()),
             Self::Classes { count, ignored } => {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn error(targets: Targets, array: impl Into<Array>) -> Option<String> {
-        targets.check("loss", "targets", &array.into(), Covered::default()).err().map(|error| error.message().to_string())
+        targets.check("loss", "targets", &array.into(), TargetCover::default()).err().map(|error| error.message().to_string())
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
                 "loss",
                 "targets",
                 &[[0.0_f32, 4.0], [f32::NAN, 9.0]].into(),
-                Covered { weight: Some(&weight), masked: false },
+                TargetCover { weight: Some(&weight), masked: false },
             )
         };
         for weight in [[1.0_f32, 0.0].into(), [[1.0_f32], [0.0]].into(), [[0.0_f32, 1.0], [0.0, 0.0]].into()] {

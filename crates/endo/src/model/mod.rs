@@ -17,7 +17,7 @@ use crate::layers::Layer;
 use crate::metrics::Metric;
 use crate::net::{Companion, Net};
 use crate::step::Steps;
-use crate::trace::attached::{Adds, Value};
+use crate::trace::attached::{Addition, Value};
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
@@ -168,7 +168,7 @@ impl<I: Tree, O: Tree> Model<I, O> {
         name: &str,
         term: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static,
     ) -> &mut Self {
-        self.attach(pattern, name, Adds::Loss, Box::new(term), Location::caller())
+        self.attach(pattern, name, Addition::Loss, Box::new(term), Location::caller())
     }
 
     /// Reports a scalar made of the output of every layer whose path matches a pattern, as if the layer itself called
@@ -194,14 +194,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
         name: &str,
         value: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static,
     ) -> &mut Self {
-        self.attach(pattern, name, Adds::Metric, Box::new(value), Location::caller())
+        self.attach(pattern, name, Addition::Metric, Box::new(value), Location::caller())
     }
 
     fn attach(
         &mut self,
         pattern: &str,
         name: &str,
-        adds: Adds,
+        adds: Addition,
         value: Box<Value>,
         site: &'static Location<'static>,
     ) -> &mut Self {

@@ -61,7 +61,7 @@ fn unknown(family: &str, name: &str, rows: &[&'static [&'static str]]) -> Error 
 }
 
 /// Fails if a text gives options that a row has not, or more of them than it has.
-fn check(text: &str, name: &str, options: &'static [&'static str], given: &[Given<'_>]) -> Result<()> {
+fn check(text: &str, name: &str, options: &'static [&'static str], given: &[TextOption<'_>]) -> Result<()> {
     let stranger = given.iter().filter_map(|(option, _)| *option).find(|option| !options.contains(option));
     if let Some(option) = stranger {
         let message = format!("`{name}` has no option `{option}`");
@@ -139,9 +139,9 @@ fn same(known: &str, name: &str) -> bool {
 }
 
 /// An option's name, if it is given by name, and the text of its value.
-type Given<'a> = (Option<&'a str>, &'a str);
+type TextOption<'a> = (Option<&'a str>, &'a str);
 
-fn parse(text: &str) -> Result<(&str, Vec<Given<'_>>)> {
+fn parse(text: &str) -> Result<(&str, Vec<TextOption<'_>>)> {
     let text = text.trim();
     let Some((name, rest)) = split_after_quotes(text, '(') else { return Ok((text, Vec::new())) };
     let Some(inside) = rest.strip_suffix(')') else {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::graph::{Tensor, Tree};
 use crate::trace::Context;
-use crate::trace::attached::{Adds, Attached, Value};
+use crate::trace::attached::{Addition, Attached, Value};
 use crate::trace::pattern::Pattern;
 
 use super::Net;
@@ -30,7 +30,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     /// Adds a term or metric of the outputs of the layers that match.
-    pub fn attach(&mut self, pattern: &str, name: &str, adds: Adds, value: Box<Value>, site: &'static Location<'static>) {
+    pub fn attach(&mut self, pattern: &str, name: &str, adds: Addition, value: Box<Value>, site: &'static Location<'static>) {
         let (pattern, name) = (Pattern::new(pattern), name.to_string());
         self.attached.push(Arc::new(Attached { pattern, name, adds, value, site }));
     }

@@ -10,7 +10,7 @@ use crate::named::Hyperparameters;
 use crate::trace::{Context, HeldMetric, Mark, MetricTerm};
 use crate::variable::Variable;
 
-use super::{Net, Seen};
+use super::{Net, TracedParts};
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Notes the metrics of layers added since a mark, for a batch of `batch` samples, and updates their means.
@@ -30,7 +30,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         for held in cx.held_since(mark).iter().filter(|held| held.is_outside == outside).cloned().collect::<Vec<_>>() {
             let mut seen = self.seen();
             if seen.held_metrics.iter().all(|known| !held.is_same(known.name(), &known.variables())) {
-                seen.held_metrics.push(Arc::new(Held(held)));
+                seen.held_metrics.push(Arc::new(FieldMetric(held)));
             }
         }
         let terms: Vec<MetricTerm> =
@@ -44,7 +44,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// The means that `add_metric` terms go into, made when a term first appears.
     fn means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
         let mut seen = self.seen();
-        let find = |seen: &mut Seen, term: &MetricTerm| {
+        let find = |seen: &mut TracedParts, term: &MetricTerm| {
             if let Some(known) = seen.added_metrics.iter().find(|known| known.mean.name() == term.name) {
                 return known.mean.clone();
             }
@@ -75,9 +75,9 @@ pub(crate) struct AddedMetric {
 }
 
 /// A metric that a layer holds as a field.
-struct Held(HeldMetric);
+struct FieldMetric(HeldMetric);
 
-impl Metric for Held {
+impl Metric for FieldMetric {
     fn name(&self) -> &str {
         &self.0.name
     }

@@ -63,7 +63,7 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     companions: Vec<(String, Arc<dyn Companion>)>,
     /// Whether it is frozen as a whole, so that weights still to come are, too.
     frozen: AtomicBool,
-    seen: Mutex<Seen>,
+    seen: Mutex<TracedParts>,
 }
 
 /// What may change a weight: a step is traced for it.
@@ -95,7 +95,7 @@ pub(crate) trait Companion: Send + Sync {
 
 /// What traces have seen of it.
 #[derive(Default)]
-struct Seen {
+struct TracedParts {
     /// Its weights and the variables that its `call` reads, by their names within it.
     weights: Vec<(String, Variable)>,
     layers: Vec<LayerRecord>,
@@ -403,7 +403,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
         Tracing { training: false, occasion: Some(OccasionDraws::new(self.seed(), log.clone())), ..self.tracing() }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, TracedParts> {
         self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -39,7 +39,7 @@ const PARTS: [(&str, Part); 3] = [("loss", Part::Loss), ("metric", Part::Metric)
 
 /// Something of a model that has hyperparameters, or a loss.
 #[derive(Clone, Debug, PartialEq)]
-struct Place {
+struct SavedPart {
     part: Part,
     /// The position of a loss among several, the name of a metric in reports, the path of a layer.
     name: String,
@@ -49,9 +49,9 @@ struct Place {
 }
 
 /// A place as a line of a file holds it, in JSON: part, name, kind, and the hyperparameters as text.
-type Line = (String, String, String, Vec<(String, String)>);
+type SavedLine = (String, String, String, Vec<(String, String)>);
 
-impl Place {
+impl SavedPart {
     fn text(&self) -> String {
         self.hyperparameters.written(&self.kind)
     }
@@ -84,7 +84,7 @@ impl Place {
     }
 
     fn from_line(line: &str) -> Option<Self> {
-        let (part, name, kind, entries): Line = serde_json::from_str(line).ok()?;
+        let (part, name, kind, entries): SavedLine = serde_json::from_str(line).ok()?;
         let (_, part) = PARTS.into_iter().find(|(word, _)| *word == part)?;
         let mut hyperparameters = Hyperparameters::new();
         entries.into_iter().for_each(|(name, text)| hyperparameters.set(&name, text));
@@ -150,7 +150,7 @@ fn word(part: Part) -> &'static str {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
     path: PathBuf,
-    places: Vec<Place>,
+    places: Vec<SavedPart>,
 }
 
 impl Saved {
@@ -174,9 +174,9 @@ impl Saved {
         let refuse = |what: String, help| Err(Error::new(ErrorKind::Data, format!("{} {what}", path.display())).help(help));
         let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
         let places = match first.strip_prefix("format ").filter(|number| number.parse::<u32>().is_ok()) {
-            None => text.lines().map(Place::from_printed).collect::<Result<Vec<_>>>()?,
+            None => text.lines().map(SavedPart::from_printed).collect::<Result<Vec<_>>>()?,
             Some(_) if first == FORMAT => {
-                let places = rest.lines().map(|line| Place::from_line(line).ok_or(line));
+                let places = rest.lines().map(|line| SavedPart::from_line(line).ok_or(line));
                 match places.collect::<Result<Vec<_>, _>>() {
                     Ok(places) => places,
                     Err(line) => {
@@ -215,14 +215,14 @@ impl Saved {
         let found = found.or_else(|| layer(place)).or_else(|| layer(place.strip_prefix("layer ")?));
         found.map(|known| &known.hyperparameters).ok_or_else(|| {
             let message = format!("{} says nothing of `{place}`", self.path.display());
-            let known: Vec<String> = self.places.iter().map(Place::key).collect();
+            let known: Vec<String> = self.places.iter().map(SavedPart::key).collect();
             let help = format!("it says something of {}", listed(known.iter().map(String::as_str)));
             Error::new(ErrorKind::Argument, message).help(help)
         })
     }
 
     /// The first thing that a model has not, or has with another hyperparameter.
-    fn compare(&self, model: &[Place]) -> Result<()> {
+    fn compare(&self, model: &[SavedPart]) -> Result<()> {
         self.places.iter().try_for_each(|saved| {
             let (path, noun) = (self.path.display(), saved.noun());
             let fail = |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
@@ -272,25 +272,25 @@ impl fmt::Display for Saved {
 
 /// The losses and metrics that a net is trained with, as files name them.
 #[derive(Default)]
-pub(crate) struct Training(Vec<Place>);
+pub(crate) struct Training(Vec<SavedPart>);
 
 impl Training {
     /// Adds the loss at a position; without one it is the only loss.
     pub fn add_loss(&mut self, position: Option<usize>, kind: &str, hyperparameters: Hyperparameters) {
         let name = position.map_or_else(String::new, |position| position.to_string());
-        self.0.push(Place { part: Part::Loss, name, kind: kind.to_string(), hyperparameters });
+        self.0.push(SavedPart { part: Part::Loss, name, kind: kind.to_string(), hyperparameters });
     }
 
     /// Adds a metric by its name in reports.
     pub fn add_metric(&mut self, name: String, kind: &str, hyperparameters: Hyperparameters) {
-        self.0.push(Place { part: Part::Metric, name, kind: kind.to_string(), hyperparameters });
+        self.0.push(SavedPart { part: Part::Metric, name, kind: kind.to_string(), hyperparameters });
     }
 }
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes all weights to a file, and with them the losses, metrics and layers.
     pub fn save(&self, path: &Path, training: Training, others: Vec<(String, Array)>) -> Result<()> {
-        let noted = |place: &Place| place.part == Part::Loss || !place.hyperparameters.is_empty();
+        let noted = |place: &SavedPart| place.part == Part::Loss || !place.hyperparameters.is_empty();
         let places = self.places(training).into_iter().filter(noted).map(|place| place.line());
         let lines: Vec<String> = std::iter::once(FORMAT.to_string()).chain(places).collect();
         self.write(path, others, Some(lines.join("\n")))
@@ -302,10 +302,10 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.read(path, bytes)
     }
 
-    fn places(&self, Training(mut places): Training) -> Vec<Place> {
+    fn places(&self, Training(mut places): Training) -> Vec<SavedPart> {
         for layer in self.layers() {
             let LayerRecord { path: name, kind, hyperparameters, .. } = layer;
-            places.push(Place { part: Part::Layer, name, kind, hyperparameters });
+            places.push(SavedPart { part: Part::Layer, name, kind, hyperparameters });
         }
         places
     }

@@ -37,7 +37,7 @@ pub use settings::Settings;
 pub use sgd::{Lion, Sgd};
 pub use slots::Slots;
 
-use step::Step;
+use step::UpdateStep;
 
 /// How weights follow their gradients.
 ///
@@ -115,7 +115,7 @@ pub trait Optimizer: Send + Sync {
         for (weight, gradient) in weights.iter().zip(&gradients) {
             cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
         }
-        let step = Step::begin(settings, cx);
+        let step = UpdateStep::begin(settings, cx);
         let gathered = weights.iter().zip(gradients).map(|(weight, gradient)| step.gather(settings, weight, gradient, cx));
         let gathered = gathered.collect();
         self.begin(&mut Slots::shared(settings, &step, cx));

@@ -12,7 +12,7 @@ use crate::trace::Context;
 use crate::variable::Variable;
 
 use super::settings::Settings;
-use super::step::{Step, typed};
+use super::step::{UpdateStep, typed};
 
 /// The rate, the number of the step, and the slots of one weight, during an update; in
 /// [`Optimizer::begin`](super::Optimizer::begin) those that belong to no weight.
@@ -29,17 +29,17 @@ use super::step::{Step, typed};
 /// ```
 pub struct Slots<'a> {
     settings: &'a Settings,
-    step: &'a Step,
+    step: &'a UpdateStep,
     weight: Option<&'a Variable>,
     cx: &'a mut Context,
 }
 
 impl<'a> Slots<'a> {
-    pub(crate) fn of(settings: &'a Settings, step: &'a Step, weight: &'a Variable, cx: &'a mut Context) -> Self {
+    pub(crate) fn of(settings: &'a Settings, step: &'a UpdateStep, weight: &'a Variable, cx: &'a mut Context) -> Self {
         Self { settings, step, weight: Some(weight), cx }
     }
 
-    pub(crate) fn shared(settings: &'a Settings, step: &'a Step, cx: &'a mut Context) -> Self {
+    pub(crate) fn shared(settings: &'a Settings, step: &'a UpdateStep, cx: &'a mut Context) -> Self {
         Self { settings, step, weight: None, cx }
     }
 

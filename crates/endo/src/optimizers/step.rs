@@ -11,7 +11,7 @@ use crate::variable::Variable;
 use super::settings::{AVERAGE, Clip, Settings};
 
 /// The values of one step that the updates of all weights share.
-pub(crate) struct Step {
+pub(crate) struct UpdateStep {
     /// The learning rate, a scalar.
     pub rate: Tensor,
     /// The number of this update, from 1: a scalar `i32`.
@@ -25,7 +25,7 @@ fn counted(steps: usize) -> i32 {
     i32::try_from(steps).unwrap_or(i32::MAX)
 }
 
-impl Step {
+impl UpdateStep {
     /// Counts a call.
     pub fn begin(settings: &Settings, cx: &mut Context) -> Self {
         let calls = cx.read(settings.iterations());

@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::simd::{COMBINED, Combined, MOST_VALUES, ROUTINES, Routine, Symbol};
 
 use super::emit::Draft;
-use super::{Action, Function, FusedLoop, Instruction, Place, Whole, algebra};
+use super::{Action, FusedLoop, Instruction, LoopFunction, LoopRoutine, Place, algebra};
 
 /// A formula with its symbols, those with the most operations first.
 type Formula = (&'static Combined, Vec<Symbol>);
@@ -61,7 +61,7 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
         if let Some((combined, found)) = found {
             found.replaced.iter().filter(|&&other| other != position).for_each(|&other| gone[other] = true);
             let instruction = &mut body.instructions[position];
-            instruction.function = Function::Combined(combined);
+            instruction.function = LoopFunction::Combined(combined);
             instruction.inputs = found.values.into_iter().flatten().collect();
         }
     }
@@ -69,7 +69,7 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
 }
 
 /// How a routine does all that a loop does, if it does.
-fn whole(body: &FusedLoop, routine: &'static Routine) -> Option<Whole> {
+fn whole(body: &FusedLoop, routine: &'static Routine) -> Option<LoopRoutine> {
     let codes = (routine.results)();
     let values = body.loads.len()..body.loads.len() + body.instructions.len();
     if !body.reduces.is_empty()
@@ -97,7 +97,7 @@ fn whole(body: &FusedLoop, routine: &'static Routine) -> Option<Whole> {
             load.is_some_and(|load| if number < routine.sequences { load.layout.is_plain() } else { load.layout.is_uniform() })
         };
         let single = body.instructions.iter().all(|instruction| instruction.to == DType::F32);
-        (all && single && loads.iter().enumerate().all(fits)).then_some(Whole { routine, loads, stores })
+        (all && single && loads.iter().enumerate().all(fits)).then_some(LoopRoutine { routine, loads, stores })
     })
 }
 
@@ -119,7 +119,7 @@ fn ways<'a>(
     }
     let Some(position) = value.checked_sub(body.loads.len()) else { return Vec::new() };
     let Instruction { function, ref inputs, from, to } = body.instructions[position];
-    let same = matches!(function, Function::Elementwise(operation) if algebra::symbol(operation) == Some(symbol));
+    let same = matches!(function, LoopFunction::Elementwise(operation) if algebra::symbol(operation) == Some(symbol));
     let float = matches!(from, DType::F32 | DType::F64) && to == if symbol == Symbol::Greater { DType::Bool } else { from };
     let free = is_result || uses.is_none_or(|uses| uses[value] == 1);
     if !same || !float || !free {

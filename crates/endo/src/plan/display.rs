@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Argument, Function, FusedLoop, Instruction, Layout, Matrix, Place, Plan, Product, Step};
+use super::{Action, Argument, FusedLoop, Instruction, Layout, LoopFunction, Matrix, Place, Plan, Product, Step};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -108,9 +108,9 @@ impl Plan {
 impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.function {
-            Function::Elementwise(elementwise) => f.write_str(elementwise.name)?,
-            Function::Combined(combined) => write!(f, "[{}]", combined.formula)?,
-            Function::Cast => write!(f, "cast {}", self.to)?,
+            LoopFunction::Elementwise(elementwise) => f.write_str(elementwise.name)?,
+            LoopFunction::Combined(combined) => write!(f, "[{}]", combined.formula)?,
+            LoopFunction::Cast => write!(f, "cast {}", self.to)?,
         }
         let inputs: Vec<String> = self.inputs.iter().map(|input| format!("%{input}")).collect();
         write!(f, "({})", inputs.join(", "))

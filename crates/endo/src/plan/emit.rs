@@ -11,7 +11,9 @@ use crate::simd::Memory;
 use super::fuse::{Group, Groups};
 use super::layout::Layout;
 use super::read::{Read, Reads};
-use super::{Action, Argument, Buffer, Call, Checked, Function, FusedLoop, Guard, Instruction, Load, Matrix, Output, Place};
+use super::{
+    Action, Argument, Buffer, Call, CheckedValue, FusedLoop, Guard, Instruction, Load, LoopFunction, Matrix, Output, Place,
+};
 use super::{Product, Reduce, Signature, Step, Store};
 
 /// A plan in the making.
@@ -124,11 +126,11 @@ impl Draft {
     }
 
     fn guard(&mut self, graph: &Graph, reads: &Reads) {
-        let mut checks: Vec<Checked> = Vec::new();
+        let mut checks: Vec<CheckedValue> = Vec::new();
         for (index, read) in reads.checks.iter().enumerate() {
             if graph.node(read.base).dtype.is_float() {
                 let buffer = self.buffer_of(graph, read.base);
-                checks.push(Checked { index, buffer, offset: read.layout.offset, length: read.layout.length() });
+                checks.push(CheckedValue { index, buffer, offset: read.layout.offset, length: read.layout.length() });
             }
         }
         if !checks.is_empty() {
@@ -170,8 +172,8 @@ impl Draft {
                 next
             };
             let value = match &node.op {
-                Op::Elementwise(elementwise) => instruction(Function::Elementwise(elementwise)),
-                Op::Cast => instruction(Function::Cast),
+                Op::Elementwise(elementwise) => instruction(LoopFunction::Elementwise(elementwise)),
+                Op::Cast => instruction(LoopFunction::Cast),
                 Op::View(_) => inputs[0],
                 Op::Reduce(reduction, axes) => {
                     let sizes = middle(&graph.node(node.inputs[0]).shape, axes);

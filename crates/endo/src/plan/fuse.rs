@@ -52,7 +52,7 @@ pub struct Groups<'a> {
 
 /// How an operation is computed.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum Execution {
     /// Element by element; copies of views too.
     Elementwise,
     /// At the end of a loop.
@@ -106,13 +106,13 @@ impl<'a> Groups<'a> {
     /// computed in the same loop.
     pub fn is_direct(&self, read: &Read, length: usize) -> bool {
         let whole = self.graph.node(read.base).shape.len() == length && read.layout.length() == length;
-        let in_loop = self.kind(read.base) == Some(Kind::Elementwise) && self.biased(read.base).is_none();
+        let in_loop = self.kind(read.base) == Some(Execution::Elementwise) && self.biased(read.base).is_none();
         whole && read.layout.is_plain() && in_loop
     }
 
     /// Whether an operation is computed element by element.
     pub fn is_elementwise(&self, id: NodeId) -> bool {
-        self.kind(id) == Some(Kind::Elementwise)
+        self.kind(id) == Some(Execution::Elementwise)
     }
 
     /// Moves an operation to another group.
@@ -134,14 +134,14 @@ impl<'a> Groups<'a> {
     }
 
     /// `None` for what is not computed.
-    fn kind(&self, id: NodeId) -> Option<Kind> {
+    fn kind(&self, id: NodeId) -> Option<Execution> {
         match &self.graph.node(id).op {
             Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => None,
-            Op::View(_) if self.reads.is_turned(id) => Some(Kind::Whole),
-            Op::View(_) => self.reads.copied[id.index()].then_some(Kind::Elementwise),
-            Op::Elementwise(_) | Op::Cast => Some(Kind::Elementwise),
-            Op::Reduce(..) => Some(Kind::Reduce),
-            Op::Matmul { .. } | Op::Kernel(_) => Some(Kind::Whole),
+            Op::View(_) if self.reads.is_turned(id) => Some(Execution::Whole),
+            Op::View(_) => self.reads.copied[id.index()].then_some(Execution::Elementwise),
+            Op::Elementwise(_) | Op::Cast => Some(Execution::Elementwise),
+            Op::Reduce(..) => Some(Execution::Reduce),
+            Op::Matmul { .. } | Op::Kernel(_) => Some(Execution::Whole),
         }
     }
 
@@ -163,16 +163,16 @@ impl<'a> Groups<'a> {
     }
 
     /// Gives an operation its group.
-    fn place(&mut self, id: NodeId, kind: Kind, after: bool, fused: bool) {
+    fn place(&mut self, id: NodeId, kind: Execution, after: bool, fused: bool) {
         let (graph, inputs) = (self.graph, &self.reads.inputs[id.index()]);
         let length = match kind {
-            Kind::Whole => 0,
-            Kind::Elementwise => graph.node(id).shape.len(),
-            Kind::Reduce => graph.node(graph.node(id).inputs[0]).shape.len(),
+            Execution::Whole => 0,
+            Execution::Elementwise => graph.node(id).shape.len(),
+            Execution::Reduce => graph.node(graph.node(id).inputs[0]).shape.len(),
         };
         // The deepest groups that could compute this too, if all else that it reads is computed before them.
         let could_join = |read: &Read| {
-            let group = self.of(read.base).filter(|_| fused && kind != Kind::Whole && self.is_direct(read, length));
+            let group = self.of(read.base).filter(|_| fused && kind != Execution::Whole && self.is_direct(read, length));
             group.filter(|&group| self.list[group].after == after && self.list[group].length == length)
         };
         let mut joined: Vec<usize> = inputs.iter().filter_map(could_join).collect();
@@ -189,7 +189,7 @@ impl<'a> Groups<'a> {
             }
             [..] => {
                 let depth = below.max(deepest) + 1;
-                self.start(id, Group { is_loop: kind != Kind::Whole, members: vec![id], length, depth, after });
+                self.start(id, Group { is_loop: kind != Execution::Whole, members: vec![id], length, depth, after });
             }
         }
     }

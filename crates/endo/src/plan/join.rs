@@ -17,40 +17,40 @@ const KINDS: usize = 8;
 
 /// Memory as far as the order of steps is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Touchable {
+enum MemoryRegion {
     Buffer(usize),
     Variable(usize),
 }
 
 /// The memory that steps touch.
 #[derive(Default)]
-struct Touched {
-    read: HashSet<Touchable>,
-    written: HashSet<Touchable>,
+struct MemoryAccesses {
+    read: HashSet<MemoryRegion>,
+    written: HashSet<MemoryRegion>,
 }
 
-impl Touchable {
+impl MemoryRegion {
     fn of(draft: &Draft, buffer: usize) -> Self {
         match draft.buffers[buffer].place {
-            Place::Variable(index) => Touchable::Variable(index),
-            Place::Arena(_) | Place::Constant(_) | Place::Input(_) => Touchable::Buffer(buffer),
+            Place::Variable(index) => MemoryRegion::Variable(index),
+            Place::Arena(_) | Place::Constant(_) | Place::Input(_) => MemoryRegion::Buffer(buffer),
         }
     }
 }
 
-impl Touched {
+impl MemoryAccesses {
     fn by(draft: &Draft, step: &Step) -> Self {
-        let all = |buffers: Vec<usize>| buffers.into_iter().map(|buffer| Touchable::of(draft, buffer)).collect();
+        let all = |buffers: Vec<usize>| buffers.into_iter().map(|buffer| MemoryRegion::of(draft, buffer)).collect();
         Self { read: all(step.reads()), written: all(step.writes()) }
     }
 
-    fn extend(&mut self, other: &Touched) {
+    fn extend(&mut self, other: &MemoryAccesses) {
         self.read.extend(&other.read);
         self.written.extend(&other.written);
     }
 
     /// Whether a later step may come before.
-    fn lets_pass(&self, later: &Touched) -> bool {
+    fn lets_pass(&self, later: &MemoryAccesses) -> bool {
         later.read.is_disjoint(&self.written) && later.written.is_disjoint(&self.written) && later.written.is_disjoint(&self.read)
     }
 }
@@ -58,8 +58,8 @@ impl Touched {
 /// A loop that others may join, what it and they touch, and what the steps that came after it touch.
 struct Head {
     step: usize,
-    own: Touched,
-    since: Touched,
+    own: MemoryAccesses,
+    since: MemoryAccesses,
 }
 
 /// Joins loops that update variables.
@@ -68,7 +68,7 @@ pub fn join(draft: &mut Draft) {
     let mut steps: Vec<Step> = Vec::new();
     let mut positions = Vec::new();
     for (step, position) in std::mem::take(&mut draft.steps).into_iter().zip(std::mem::take(&mut draft.positions)) {
-        let touched = Touched::by(draft, &step);
+        let touched = MemoryAccesses::by(draft, &step);
         let body = match &step.action {
             Action::Loop(body) if updates(draft, body) => Some(body),
             Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) | Action::Update(_) => None,
@@ -92,7 +92,7 @@ pub fn join(draft: &mut Draft) {
             if heads.len() == KINDS {
                 heads.remove(0);
             }
-            heads.push(Head { step: steps.len(), own: touched, since: Touched::default() });
+            heads.push(Head { step: steps.len(), own: touched, since: MemoryAccesses::default() });
         }
         steps.push(step);
         positions.push(position);
@@ -118,7 +118,8 @@ fn is_own(draft: &Draft, load: &Load) -> bool {
 fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat> {
     // What is stored, and over which of the loads.
     let stores = |body: &FusedLoop| -> Vec<(usize, Option<usize>)> {
-        let over = |buffer| body.loads.iter().position(|load| Touchable::of(draft, load.buffer) == Touchable::of(draft, buffer));
+        let over =
+            |buffer| body.loads.iter().position(|load| MemoryRegion::of(draft, load.buffer) == MemoryRegion::of(draft, buffer));
         body.stores.iter().map(|store| (store.value, over(store.buffer))).collect()
     };
     let same = first.loads.len() == other.loads.len()

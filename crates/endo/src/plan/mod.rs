@@ -159,12 +159,12 @@ pub struct FusedLoop {
     /// Further sequences to which the same is done; then nothing is reduced.
     pub repeats: Vec<Repeat>,
     /// The machine code for all of it, if there is some.
-    pub whole: Option<Whole>,
+    pub whole: Option<LoopRoutine>,
 }
 
 /// A routine that computes all that a loop stores.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Whole {
+pub struct LoopRoutine {
     /// The routine.
     pub routine: &'static Routine,
     /// The loads that are its values.
@@ -210,7 +210,7 @@ pub struct Load {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Instruction {
     /// What is computed.
-    pub function: Function,
+    pub function: LoopFunction,
     /// The values it is computed from.
     pub inputs: Vec<usize>,
     /// The type of the last input, by which loops are chosen.
@@ -221,7 +221,7 @@ pub struct Instruction {
 
 /// What an instruction computes.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Function {
+pub enum LoopFunction {
     /// An elementwise function.
     Elementwise(&'static Elementwise),
     /// Several of them at once.
@@ -308,7 +308,7 @@ pub struct Argument {
 #[derive(Clone, Debug)]
 pub struct Guard {
     /// The values.
-    pub checks: Vec<Checked>,
+    pub checks: Vec<CheckedValue>,
     /// Products of later updates among the values. They are finite if their operands are small enough: no sum is larger than
     /// its terms times the largest number of the left operand times that of the right one. If this does not show that they all
     /// are, all are computed here.
@@ -328,7 +328,7 @@ pub struct Update {
 
 /// A value that has to be finite.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct CheckedValue {
     /// Its index in [`Graph::checks`].
     pub index: usize,
     /// The buffer it lies in.

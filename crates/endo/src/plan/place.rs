@@ -12,7 +12,7 @@ use super::{Action, FusedLoop, Place, join};
 
 /// Buffers, each at an offset from a place that they share, and the steps between which it is needed.
 #[derive(Clone)]
-struct Life {
+struct Lifetime {
     buffers: Vec<(usize, usize)>,
     bytes: usize,
     first: usize,
@@ -26,7 +26,7 @@ struct Life {
 pub fn place(draft: &mut Draft, in_place: bool) -> usize {
     let mut lives = side_by_side(draft, lives(draft, in_place));
     lives.sort_by_key(|life| (std::cmp::Reverse(life.bytes), life.first, life.buffers[0]));
-    let mut placed: Vec<Life> = Vec::new();
+    let mut placed: Vec<Lifetime> = Vec::new();
     let mut arena = 0;
     for mut life in lives {
         // The placed ones are kept in order of their starts, so gaps are found in one walk.
@@ -51,11 +51,11 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
 }
 
 /// The lives of the buffers of the arena.
-fn lives(draft: &Draft, in_place: bool) -> Vec<Life> {
+fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
     let spans = spans(draft);
     // For each buffer its index among the lives.
     let mut of: Vec<Option<usize>> = vec![None; draft.buffers.len()];
-    let mut lives: Vec<Life> = Vec::new();
+    let mut lives: Vec<Lifetime> = Vec::new();
     for (index, step) in draft.steps.iter().enumerate() {
         let mut taken: Vec<usize> = Vec::new();
         for buffer in step.writes() {
@@ -78,7 +78,7 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Life> {
                 None => {
                     of[buffer] = Some(lives.len());
                     let bytes = spaced(draft.buffers[buffer].bytes());
-                    lives.push(Life { buffers: vec![(buffer, 0)], bytes, first: index, last, start: 0 });
+                    lives.push(Lifetime { buffers: vec![(buffer, 0)], bytes, first: index, last, start: 0 });
                 }
             }
         }
@@ -87,12 +87,12 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Life> {
 }
 
 /// Puts together what joined loops read one after the other, and what they write.
-fn side_by_side(draft: &Draft, lives: Vec<Life>) -> Vec<Life> {
+fn side_by_side(draft: &Draft, lives: Vec<Lifetime>) -> Vec<Lifetime> {
     let mut of = vec![None; draft.buffers.len()];
     for (index, life) in lives.iter().enumerate() {
         life.buffers.iter().for_each(|&(buffer, _)| of[buffer] = Some(index));
     }
-    let mut lives: Vec<Option<Life>> = lives.into_iter().map(Some).collect();
+    let mut lives: Vec<Option<Lifetime>> = lives.into_iter().map(Some).collect();
     for step in &draft.steps {
         let Action::Loop(body) = &step.action else { continue };
         if body.repeats.is_empty() {
@@ -105,7 +105,7 @@ fn side_by_side(draft: &Draft, lives: Vec<Life>) -> Vec<Life> {
             if !apart || !parts.iter().all(free) {
                 continue;
             }
-            let mut together = Life { buffers: Vec::new(), bytes: 0, first: usize::MAX, last: 0, start: 0 };
+            let mut together = Lifetime { buffers: Vec::new(), bytes: 0, first: usize::MAX, last: 0, start: 0 };
             for (buffer, part) in buffers.into_iter().zip(parts) {
                 let life = part.and_then(|part| lives[part].take()).expect("it is free, and no other part");
                 together.first = together.first.min(life.first);

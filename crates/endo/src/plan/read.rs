@@ -31,7 +31,7 @@ pub struct Reads {
     pub checks: Vec<Read>,
 }
 
-struct Walk<'a> {
+struct ReadWalk<'a> {
     graph: &'a Graph,
     /// What stands behind each node when it is used from here on.
     behind: Vec<Read>,
@@ -44,7 +44,7 @@ impl Reads {
     pub fn new(graph: &Graph) -> Self {
         let count = graph.nodes.len();
         let mut walk =
-            Walk { graph, behind: Vec::with_capacity(count), inputs: Vec::with_capacity(count), copied: vec![false; count] };
+            ReadWalk { graph, behind: Vec::with_capacity(count), inputs: Vec::with_capacity(count), copied: vec![false; count] };
         for position in 0..count {
             walk.visit(NodeId(position as u32));
         }
@@ -65,7 +65,7 @@ impl Reads {
     }
 }
 
-impl Walk<'_> {
+impl ReadWalk<'_> {
     fn visit(&mut self, id: NodeId) {
         let node = self.graph.node(id);
         let own = Read { base: id, layout: Layout::contiguous(node.shape.len()) };

@@ -18,7 +18,7 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
     let written: HashSet<usize> = writes.iter().map(|&(index, _)| index).collect();
     let saved: Vec<Option<usize>> = writes.iter().map(|(_, read)| save(draft, graph, read, &written)).collect();
     let guard = draft.steps.iter().position(|step| matches!(step.action, Action::Guard(_)));
-    let mut order = Order::new(draft);
+    let mut order = StepOrder::new(draft);
     let returned: HashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
     let mut users = Users::default();
     draft.steps.iter().enumerate().for_each(|(index, step)| users.add(index, step));
@@ -104,14 +104,14 @@ impl Users {
 }
 
 /// Which step has to come before which.
-struct Order {
+struct StepOrder {
     /// The steps that come after each step.
     after: Vec<Vec<usize>>,
     /// The pairs that are not a matter of who computes what.
     extra: Vec<(usize, usize)>,
 }
 
-impl Order {
+impl StepOrder {
     fn new(draft: &Draft) -> Self {
         let mut order = Self { after: Vec::new(), extra: Vec::new() };
         order.after.resize(draft.steps.len(), Vec::new());

@@ -4,7 +4,7 @@
 //! becomes a boolean by `≠ 0`; a boolean becomes 0 or 1.
 
 use super::float::Float;
-use super::loops::{Byte, Kernel, Loops, Number};
+use super::loops::{Byte, LoopKernel, Loops, Number};
 use std::marker::PhantomData;
 
 /// Conversion of a [`Number`] into the type `To`.
@@ -16,7 +16,7 @@ pub trait Cast<To: Number>: Number {
 /// The kernel of a conversion.
 struct OfCast<From, To>(PhantomData<(From, To)>);
 
-impl<From: Cast<To>, To: Number> Kernel for OfCast<From, To> {
+impl<From: Cast<To>, To: Number> LoopKernel for OfCast<From, To> {
     type A = From;
     type B = ();
     type C = ();

@@ -6,7 +6,7 @@
 
 use super::Level;
 use super::float::Float;
-use super::loops::{Kernel, Loops, Number, separate};
+use super::loops::{LoopKernel, Loops, Number, separate};
 use std::marker::PhantomData;
 
 /// Reduces `n` elements at `input` to one, written to `output`. Without elements: 0, 1, and the least and the greatest
@@ -124,7 +124,7 @@ combine! {
 /// `accumulator[i] = combine(accumulator[i], input[i])`.
 struct Accumulate<C, T>(PhantomData<(C, T)>);
 
-impl<C: Combine<T>, T: Reducible> Kernel for Accumulate<C, T> {
+impl<C: Combine<T>, T: Reducible> LoopKernel for Accumulate<C, T> {
     type A = T;
     type B = T;
     type C = ();

@@ -21,7 +21,7 @@ pub type Loop = unsafe fn(inputs: *const *const u8, output: *mut u8, n: usize);
 
 /// One output element from one element of each input: what every loop runs. An input that a formula does not have
 /// is of type `()`.
-pub(super) trait Kernel: 'static {
+pub(super) trait LoopKernel: 'static {
     type A: Copy;
     type B: Copy;
     type C: Copy;
@@ -72,7 +72,7 @@ pub struct Loops {
 ///
 /// As for [`Loop`].
 #[inline(always)]
-unsafe fn blocks<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn blocks<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the caller vouches for as many inputs as have a type of some size.
     let (a, b, c) = unsafe { (input::<K::A>(inputs, 0), input::<K::B>(inputs, 1), input::<K::C>(inputs, 2)) };
     let output = output.cast::<K::Out>();
@@ -115,7 +115,7 @@ unsafe fn blocks<K: Kernel, const W: usize, const H: usize>(inputs: *const *cons
 ///
 /// The arrays hold them.
 #[inline(always)]
-unsafe fn at<K: Kernel, const W: usize>(a: *const K::A, b: *const K::B, c: *const K::C, start: usize) -> [K::Out; W] {
+unsafe fn at<K: LoopKernel, const W: usize>(a: *const K::A, b: *const K::B, c: *const K::C, start: usize) -> [K::Out; W] {
     // SAFETY: by the contract above.
     unsafe {
         block::<K, W>(
@@ -139,7 +139,7 @@ pub(super) fn separate() {
 
 /// The formula at each of `W` places.
 #[inline(always)]
-fn block<K: Kernel, const W: usize>(a: &[K::A; W], b: &[K::B; W], c: &[K::C; W]) -> [K::Out; W] {
+fn block<K: LoopKernel, const W: usize>(a: &[K::A; W], b: &[K::B; W], c: &[K::C; W]) -> [K::Out; W] {
     let mut block = [const { std::mem::MaybeUninit::<K::Out>::uninit() }; W];
     for i in 0..W {
         block[i].write(K::apply(a[i], b[i], c[i]));
@@ -178,21 +178,21 @@ unsafe fn padded<T: Copy, const W: usize>(source: *const T, rest: usize) -> [T; 
 }
 
 /// [`blocks`] with the target's own instructions.
-unsafe fn baseline<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn baseline<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the same contract.
     unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
 
 /// [`blocks`] with AVX2 and FMA.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-unsafe fn avx2<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn avx2<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the same contract.
     unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
 
 /// [`blocks`] with AVX-512.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))]
-unsafe fn avx512<K: Kernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn avx512<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
     // SAFETY: the same contract.
     unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
@@ -224,7 +224,7 @@ impl Loops {
     }
 
     /// `K` on the baseline, `V` where vectors are wider.
-    pub(super) const fn new<K: Kernel, V: Kernel>() -> Self {
+    pub(super) const fn new<K: LoopKernel, V: LoopKernel>() -> Self {
         let sizes = [size_of::<K::A>(), size_of::<K::B>(), size_of::<K::C>(), size_of::<K::Out>()];
         // A few vectors make a block: enough independent work to hide latencies, few enough to stay in registers. Then the
         // fewest elements that fill a vector of the level.
@@ -290,7 +290,7 @@ impl Loops {
 macro_rules! kernel {
     ($name:ident<$($parameter:ident: $bound:path),+>, $a:ty, $b:ty, $c:ty => $out:ty, |$x:pat_param, $y:pat_param, $z:pat_param| $value:expr) => {
         struct $name<$($parameter),+>(PhantomData<($($parameter,)+)>);
-        impl<$($parameter: $bound),+> Kernel for $name<$($parameter),+> {
+        impl<$($parameter: $bound),+> LoopKernel for $name<$($parameter),+> {
             type A = $a;
             type B = $b;
             type C = $c;
@@ -378,7 +378,7 @@ mod tests {
     /// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to an element only;
     /// checks that all levels give what `exact` gives for one element, that nothing is written past the end, and that
     /// the result is the same in the place of input `place`.
-    fn check<K: Kernel>(
+    fn check<K: LoopKernel>(
         loops: Loops,
         a: &[K::A],
         b: &[K::B],

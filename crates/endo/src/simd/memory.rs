@@ -15,12 +15,12 @@ pub struct Memory {
 /// What lies at a cache line, also where there is none of it.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u8; Memory::LINE]);
+struct CacheLine([u8; Memory::LINE]);
 
 // SAFETY: a line is 64 bytes without padding, and any bytes are a line.
-unsafe impl bytemuck::Zeroable for Line {}
+unsafe impl bytemuck::Zeroable for CacheLine {}
 // SAFETY: as above; it is `Copy`, `repr(C)` and holds no reference.
-unsafe impl bytemuck::Pod for Line {}
+unsafe impl bytemuck::Pod for CacheLine {}
 
 impl Memory {
     /// The size of a cache line in bytes.
@@ -103,7 +103,7 @@ impl Memory {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         match self.is_empty() {
-            true => bytemuck::cast_slice::<Line, u8>(&[]),
+            true => bytemuck::cast_slice::<CacheLine, u8>(&[]),
             false => &self.room[self.start..][..self.length],
         }
     }
@@ -111,7 +111,7 @@ impl Memory {
     /// The bytes to write to.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         match self.is_empty() {
-            true => bytemuck::cast_slice_mut::<Line, u8>(&mut []),
+            true => bytemuck::cast_slice_mut::<CacheLine, u8>(&mut []),
             false => &mut self.room[self.start..][..self.length],
         }
     }

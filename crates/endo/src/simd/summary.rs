@@ -98,7 +98,7 @@ fn sum<T: Real>(lanes: [T; LANES]) -> f64 {
 
 /// What has been seen of a run, lane by lane. Extremes pass over what is no number: the sum of squares tells of it.
 #[derive(Clone, Copy)]
-struct Seen<T> {
+struct LaneSummary<T> {
     sums: [f64; LANES],
     squares: [f64; LANES],
     least: [T; LANES],
@@ -106,7 +106,7 @@ struct Seen<T> {
     zeros: [T; LANES],
 }
 
-impl<T: Real> Seen<T> {
+impl<T: Real> LaneSummary<T> {
     const NOTHING: Self = Self {
         sums: [0.0; LANES],
         squares: [0.0; LANES],
@@ -140,7 +140,7 @@ struct Total {
 
 impl Total {
     #[inline(always)]
-    fn add<T: Real>(&mut self, seen: Seen<T>) {
+    fn add<T: Real>(&mut self, seen: LaneSummary<T>) {
         self.squares += sum(seen.squares);
         self.minimum = self.minimum.min(join(seen.least, |x, y| T::select(x < y, x, y)).to_f64());
         self.maximum = self.maximum.max(join(seen.greatest, |x, y| T::select(x > y, x, y)).to_f64());
@@ -169,7 +169,7 @@ fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
     let mut total = Total { count: 0.0, sum: 0.0, squares: 0.0, spread: 0.0, minimum, maximum, zeros: 0.0 };
     for run in values.chunks(RUN) {
         let (blocks, rest) = run.as_chunks::<LANES>();
-        let (mut seen, mut last) = (Seen::NOTHING, Seen::NOTHING);
+        let (mut seen, mut last) = (LaneSummary::NOTHING, LaneSummary::NOTHING);
         for block in blocks {
             for (lane, value) in block.iter().enumerate() {
                 seen.look(lane, *value);

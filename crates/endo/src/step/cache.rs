@@ -52,7 +52,7 @@ impl StepKey {
 }
 
 /// A traced step.
-pub(crate) struct Step {
+pub(crate) struct TracedStep {
     pub key: StepKey,
     pub program: Program,
     pub names: OutputNames,
@@ -70,7 +70,7 @@ pub(crate) struct Step {
     pub outputs: Vec<Array>,
 }
 
-impl Step {
+impl TracedStep {
     /// Whether what may change its weights is what it was when the step was traced.
     pub fn is_current(&self) -> bool {
         self.weights.iter().all(|(weight, state)| WeightState::of(weight) == *state)
@@ -93,7 +93,7 @@ impl Step {
 /// The steps traced so far, the latest last.
 #[derive(Default)]
 pub(crate) struct StepCache {
-    known: Mutex<Vec<Arc<Step>>>,
+    known: Mutex<Vec<Arc<TracedStep>>>,
 }
 
 impl StepCache {
@@ -105,7 +105,7 @@ impl StepCache {
     }
 
     /// Keeps a step, and returns it.
-    pub fn keep(&self, step: Step) -> Arc<Step> {
+    pub fn keep(&self, step: TracedStep) -> Arc<TracedStep> {
         let (step, mut known) = (Arc::new(step), self.known());
         if known.len() >= Self::KEPT {
             known.remove(0);
@@ -114,7 +114,7 @@ impl StepCache {
         step
     }
 
-    pub fn known(&self) -> MutexGuard<'_, Vec<Arc<Step>>> {
+    pub fn known(&self) -> MutexGuard<'_, Vec<Arc<TracedStep>>> {
         self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

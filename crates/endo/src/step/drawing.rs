@@ -12,7 +12,7 @@ use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::ops::draws::{Draw, DrawLog};
 use crate::trace::Context;
 use crate::trace::follow::{Closure, Tracing};
-use crate::trace::replay::Called;
+use crate::trace::replay::InputNames;
 use crate::variable::Variable;
 
 use super::Steps;
@@ -80,7 +80,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         &self,
         request: StepRequest<'_>,
         inputs: &[&Array],
-        called: Called<'_>,
+        called: InputNames<'_>,
         seen: &mut DrawsSeen,
     ) -> Result<(StepOutputs, Vec<Array>, Vec<String>, Vec<Variable>)> {
         let rows = rows(inputs);

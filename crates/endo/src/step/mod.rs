@@ -49,7 +49,7 @@ pub use into::{IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLo
 pub(crate) use output::ClassWeights;
 pub use output::{Output, OutputLosses};
 pub(crate) use runner::Runner;
-pub(crate) use states::{Carried, Carrying};
+pub(crate) use states::{CarriedStates, CarryLock};
 pub use terms::Terms;
 
 /// A net with what its steps are made of, and the steps that were traced.
@@ -64,7 +64,7 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     pub eager: bool,
     pub pool: Pool,
     /// Held while a prediction carries on what `call` assigns.
-    pub carrying: Carrying,
+    pub carrying: CarryLock,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub epochs: AtomicUsize,
     /// The number of the next call of `predict`: what its random numbers follow. It is no variable, as no variable has changed when a prediction is done.
@@ -81,7 +81,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             cache: StepCache::default(),
             eager: false,
             pool: Pool::default(),
-            carrying: Carrying::default(),
+            carrying: CarryLock::default(),
             epochs: AtomicUsize::new(0),
             predict_calls: AtomicU64::new(0),
         }

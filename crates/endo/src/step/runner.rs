@@ -12,24 +12,24 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Occasion, Tensor, Tree};
 use crate::net::WeightState;
 use crate::trace::program::Failure;
-use crate::trace::replay::{Called, Replay};
+use crate::trace::replay::{InputNames, Replay};
 use crate::trace::{Context, Program};
 use crate::variable::Variable;
 
 use super::batch::BatchCounts;
 use super::batch_step::{BatchStep, PredictStep};
-use super::cache::{OutputNames, Step, StepKey, StepKind, StepOutputs};
+use super::cache::{OutputNames, StepKey, StepKind, StepOutputs, TracedStep};
 use super::drawing::{DrawsSeen, StepRequest};
 use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
 use super::show::{ProbeView, ProbedStep};
-use super::{Batch, Carried, Steps, lints};
+use super::{Batch, CarriedStates, Steps, lints};
 
 /// The steps of one kind that a loop runs, with the arrays that they write to: after the first step of a shape nothing is
 /// allocated.
 pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     steps: &'m Steps<I, O>,
     kind: StepKind,
-    used: Vec<(Arc<Step>, Vec<Array>)>,
+    used: Vec<(Arc<TracedStep>, Vec<Array>)>,
     /// What the last eager run has made, its outputs, and the variables that it used.
     eager: (StepOutputs, Vec<Array>, Vec<Variable>),
     /// Which of the steps used ran last.
@@ -43,7 +43,7 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// How steps that draw are told of it, once one has been.
     told: Option<Array>,
     draws_seen: DrawsSeen,
-    carried: Carried<'m>,
+    carried: CarriedStates<'m>,
     /// Whether it is known what a step that is run node by node assigns.
     looked: bool,
     /// Whether the last run traced a step.
@@ -79,7 +79,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             occasion,
             told: None,
             draws_seen: DrawsSeen::default(),
-            carried: Carried::default(),
+            carried: CarriedStates::default(),
             looked: false,
             traced: false,
             deny_warnings: false,
@@ -166,7 +166,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
                 self.carried.keep(&self.steps.states_of(self.request(&[], counts), inputs)?, &self.steps.carrying)?;
                 self.looked = true;
             }
-            let called = Called { input: &|index| name(counts, index), rows };
+            let called = InputNames { input: &|index| name(counts, index), rows };
             let mut seen = std::mem::take(&mut self.draws_seen);
             let result = self.steps.run_nodes(self.request(&self.due, counts), inputs, called, &mut seen);
             self.draws_seen = seen;
@@ -223,7 +223,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         if let Some(index) = self.used.iter().position(|(step, _)| self.fits(step, due, counts, inputs.iter().copied())) {
             return Ok(index);
         }
-        let fits = |step: &&Arc<Step>| {
+        let fits = |step: &&Arc<TracedStep>| {
             self.fits(step, due, counts, inputs.iter().copied()) && step.is_current() && !(self.deny_warnings && step.warned)
         };
         let known = self.steps.cache.known().iter().find(fits).cloned();
@@ -248,7 +248,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// The step of a batch, traced if there is none, but not run; none where all runs are eager.
     #[track_caller]
-    pub fn step(&mut self, batch: Batch<'_>) -> Result<Option<Arc<Step>>> {
+    pub fn step(&mut self, batch: Batch<'_>) -> Result<Option<Arc<TracedStep>>> {
         if self.steps.eager {
             return Ok(None);
         }
@@ -257,7 +257,13 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Ok(Some(self.used[index].0.clone()))
     }
 
-    fn fits<'b>(&self, step: &Step, due: &[ProbeRequest], counts: BatchCounts, inputs: impl Iterator<Item = &'b Array>) -> bool {
+    fn fits<'b>(
+        &self,
+        step: &TracedStep,
+        due: &[ProbeRequest],
+        counts: BatchCounts,
+        inputs: impl Iterator<Item = &'b Array>,
+    ) -> bool {
         let key = &step.key;
         key.kind == self.kind && key.unchecked == self.unchecked && key.fits(counts, inputs, due)
     }
@@ -309,21 +315,21 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     }
 
     #[track_caller]
-    fn trace_step(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Arc<Step>> {
+    fn trace_step(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Arc<TracedStep>> {
         let (graph, warnings, made) = self.trace(request, inputs)?;
         let warned = !warnings.is_empty();
         self.net.warn(warnings);
         let StepRequest { kind, counts, due, unchecked, .. } = request;
         let key = StepKey { unchecked, ..StepKey::new(kind, counts, inputs, due) };
-        Ok(self.cache.keep(Step::new(key, graph, made, warned)?))
+        Ok(self.cache.keep(TracedStep::new(key, graph, made, warned)?))
     }
 
     /// The error of a step whose check of this index failed on these arrays, of which the last may be the occasion.
     #[track_caller]
-    fn explain(&self, step: &Step, request: StepRequest<'_>, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
+    fn explain(&self, step: &TracedStep, request: StepRequest<'_>, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
         let counts = request.counts;
         let retraced = self.trace(request, &inputs[..counts.total()]);
-        let called = Called { input: &|index| name(counts, index), rows };
+        let called = InputNames { input: &|index| name(counts, index), rows };
         let replay = Replay { inputs, called, pool: &self.pool };
         step.program.explain(check, retraced.map(|(graph, ..)| graph), &replay)
     }

@@ -34,7 +34,7 @@ impl Drop for States {
 
 /// The right to carry on what `call` assigns: of the tests and predictions of one model, one at a time has it.
 #[derive(Default)]
-pub(crate) struct Carrying {
+pub(crate) struct CarryLock {
     right: Mutex<()>,
     /// The thread that has it.
     by: Mutex<Option<ThreadId>>,
@@ -42,27 +42,27 @@ pub(crate) struct Carrying {
 
 /// What a test or prediction carries on from part to part, with the right to do so.
 #[derive(Default)]
-pub(crate) struct Carried<'m>(Option<Held<'m>>);
+pub(crate) struct CarriedStates<'m>(Option<CarryGuard<'m>>);
 
 /// Its parts are dropped in this order: values are put back, then another may carry.
-struct Held<'m> {
+struct CarryGuard<'m> {
     states: States,
     by: &'m Mutex<Option<ThreadId>>,
     _right: MutexGuard<'m, ()>,
 }
 
-impl Drop for Held<'_> {
+impl Drop for CarryGuard<'_> {
     fn drop(&mut self) {
         *self.by.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-impl<'m> Carried<'m> {
+impl<'m> CarriedStates<'m> {
     /// Keeps what the next part assigns, before it is run.
     ///
     /// # Errors
     /// If the same thread carries for the model already: a callback that predicts in the midst of a test would wait for itself.
-    pub fn keep(&mut self, states: &[Variable], carrying: &'m Carrying) -> Result<()> {
+    pub fn keep(&mut self, states: &[Variable], carrying: &'m CarryLock) -> Result<()> {
         if states.is_empty() {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl<'m> Carried<'m> {
             }
             let right = carrying.right.lock().unwrap_or_else(PoisonError::into_inner);
             *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) = this;
-            self.0 = Some(Held { states: States::default(), by: &carrying.by, _right: right });
+            self.0 = Some(CarryGuard { states: States::default(), by: &carrying.by, _right: right });
         }
         if let Some(held) = &mut self.0 {
             held.states.keep(states);

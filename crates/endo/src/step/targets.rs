@@ -8,7 +8,7 @@ use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tree;
 use crate::losses::Targets;
-use crate::losses::targets::Covered;
+use crate::losses::targets::TargetCover;
 use crate::shape::Shape;
 use crate::spelling;
 
@@ -106,7 +106,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let Some(y_pred) = (y_pred.rank() > 0).then(|| y_pred.with(0, targets.shape().batch())) else { continue };
             let weights = data.all_sample_weights();
             let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
-            let covered = Covered { weight, masked: masked.get(output) == Some(&true) };
+            let covered = TargetCover { weight, masked: masked.get(output) == Some(&true) };
             let name = if output == 0 { "targets".to_string() } else { format!("targets of output {output}") };
             let check = |function: &str, of: &dyn Fn(&Shape, &Shape) -> Targets| {
                 of(targets.shape(), &y_pred).check(function, &name, targets, covered)

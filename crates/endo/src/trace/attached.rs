@@ -14,7 +14,7 @@ use super::pattern::Pattern;
 pub(crate) struct Attached {
     pub pattern: Pattern,
     pub name: String,
-    pub adds: Adds,
+    pub adds: Addition,
     pub value: Box<Value>,
     /// The line that gave it.
     pub site: &'static Location<'static>,
@@ -22,7 +22,7 @@ pub(crate) struct Attached {
 
 /// What an attachment adds.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Adds {
+pub(crate) enum Addition {
     Loss,
     Metric,
 }
@@ -40,8 +40,8 @@ impl Context {
                 let name = if index == 0 { entry.name.clone() } else { format!("{}_output_{index}", entry.name) };
                 let value = (entry.value)(output);
                 match entry.adds {
-                    Adds::Loss => self.add_scalar_loss(&name, &value, entry.site),
-                    Adds::Metric => self.add_scalar_metric(&name, &value, entry.site),
+                    Addition::Loss => self.add_scalar_loss(&name, &value, entry.site),
+                    Addition::Metric => self.add_scalar_metric(&name, &value, entry.site),
                 }
             }
         }

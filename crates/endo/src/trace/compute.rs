@@ -11,7 +11,7 @@ use crate::ops::{Argument, AxisList};
 
 use super::Context;
 use super::follow::Tracing;
-use super::replay::Called;
+use super::replay::InputNames;
 
 /// What a closure makes of arrays, computed now, node by node: a loss of two arrays, an activation of one. For what is computed often, a
 /// [`Function`](super::Function) is faster.
@@ -33,7 +33,7 @@ pub fn compute<const N: usize>(inputs: [&Array; N], closure: impl FnOnce([Tensor
         let mut given = tensors.iter().cloned();
         vec![closure(std::array::from_fn(|_| given.next().expect("a tensor for each array")), cx)]
     });
-    let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&inputs, Called::NUMBERED, call)?;
+    let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&inputs, InputNames::NUMBERED, call)?;
     Ok(values.remove(0))
 }
 

@@ -16,7 +16,7 @@ use crate::variable::Variable;
 
 use super::Context;
 use super::draws::OccasionDraws;
-use super::replay::{Called, Replay};
+use super::replay::{InputNames, Replay};
 
 /// What is traced. In a box, so that the machine code of what follows it is made once and not for every closure.
 pub(crate) type Closure<'a> = Box<dyn FnOnce(&[Tensor], &mut Context) -> Vec<Tensor> + 'a>;
@@ -59,7 +59,7 @@ impl Tracing {
     pub fn run_eagerly(
         &self,
         inputs: &[&Array],
-        called: Called<'_>,
+        called: InputNames<'_>,
         closure: Closure<'_>,
     ) -> Result<(Vec<Array>, Vec<String>, Vec<Variable>)> {
         let trace = self.eager_trace(inputs);
@@ -107,7 +107,7 @@ impl Tracing {
 /// A value computed now, node by node, from variables.
 pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Array> {
     fn first(closure: Closure<'_>) -> Result<Array> {
-        let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&[], Called::NUMBERED, closure)?;
+        let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&[], InputNames::NUMBERED, closure)?;
         Ok(values.remove(0))
     }
     first(Box::new(|_, cx| vec![closure(cx)]))

@@ -16,7 +16,7 @@ use crate::variable::Variable;
 
 use super::follow::{Tracing, new_counter};
 use super::program::Failure;
-use super::replay::{Called, Replay};
+use super::replay::{InputNames, Replay};
 use super::signature::check;
 use super::{Context, Program, TensorSpec};
 
@@ -230,7 +230,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     #[track_caller]
     fn explain(&self, index: usize, check: usize, inputs: [&Array; N]) -> Error {
         let retraced = self.tracing.graph(&inputs, Box::new(|tensors, cx| self.call(tensors, cx))).map(|(graph, _)| graph);
-        let replay = Replay { inputs: &inputs, called: Called::NUMBERED, pool: &self.pool };
+        let replay = Replay { inputs: &inputs, called: InputNames::NUMBERED, pool: &self.pool };
         let program = self.traced[index].program.as_ref().expect("it was run");
         program.explain(check, retraced, &replay)
     }
@@ -304,7 +304,7 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             let outputs = self.call(tensors, cx);
             outputs.into_iter().chain(more(cx)).collect()
         });
-        let (values, warnings, variables) = self.tracing.run_eagerly(&inputs, Called::NUMBERED, closure)?;
+        let (values, warnings, variables) = self.tracing.run_eagerly(&inputs, InputNames::NUMBERED, closure)?;
         *self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = variables;
         self.warn(warnings);
         let mut values = values.into_iter();

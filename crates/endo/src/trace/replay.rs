@@ -30,21 +30,21 @@ pub(crate) struct Replay<'a> {
     /// The arrays that it was run on.
     pub inputs: &'a [&'a Array],
     /// What messages call them.
-    pub called: Called<'a>,
+    pub called: InputNames<'a>,
     /// The threads to compute with.
     pub pool: &'a Pool,
 }
 
 /// What messages call that which a run was given.
 #[derive(Clone, Copy)]
-pub(crate) struct Called<'a> {
+pub(crate) struct InputNames<'a> {
     /// The name of the input of an index.
     pub input: &'a dyn Fn(usize) -> String,
     /// Which row of the data each row of the batch is; empty where the batch is all that is known.
     pub rows: &'a [usize],
 }
 
-impl Called<'_> {
+impl InputNames<'_> {
     /// Inputs by number, rows as they are in the batch.
     pub const NUMBERED: Self = Self { input: &|index| format!("input {index}"), rows: &[] };
 }

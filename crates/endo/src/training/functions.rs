@@ -12,7 +12,7 @@ use crate::step::{Batch, conclude};
 use crate::trace::Function;
 
 use super::fit::Fit;
-use super::probes::Beside;
+use super::probes::FunctionProbes;
 use super::run::Run;
 
 /// What a run knows of the functions that it runs.
@@ -20,7 +20,7 @@ use super::run::Run;
 pub(super) struct Functions {
     /// The identities of those whose variables are saved.
     known: Vec<u64>,
-    beside: Beside,
+    beside: FunctionProbes,
     /// The line that ran one last.
     site: Option<&'static Location<'static>>,
     /// Whether an epoch has ended, at which options without effect are looked for.

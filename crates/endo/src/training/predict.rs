@@ -10,7 +10,7 @@ use crate::data::{BatchAt, Dataset, Length, Sampling, Stream};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Occasion, Tree};
 use crate::inference::predict::Part;
-use crate::step::cache::Step;
+use crate::step::cache::TracedStep;
 use crate::step::{BATCH_SIZE, Runner, Steps};
 
 use super::callbacks::{Callback, Training};
@@ -59,7 +59,8 @@ pub(crate) fn predict<I: Tree, O: Tree>(steps: &Steps<I, O>, x: &I::Arrays, opti
     }
     let training = Training::of(steps);
     callbacks.iter_mut().try_for_each(|callback| callback.predict_begin(&training))?;
-    let outputs = steps.predict_through(x, |runner| Told { runner, callbacks: &mut callbacks, training: &training, part: 0 })?;
+    let outputs =
+        steps.predict_through(x, |runner| ObservedParts { runner, callbacks: &mut callbacks, training: &training, part: 0 })?;
     callbacks.iter_mut().try_for_each(|callback| callback.predict_end(&training))?;
     Ok(outputs)
 }
@@ -101,14 +102,14 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'
 }
 
 /// Runs parts one after another, and tells callbacks of each.
-struct Told<'p, 'c, I: Tree, O: Tree> {
+struct ObservedParts<'p, 'c, I: Tree, O: Tree> {
     runner: Runner<'p, I, O>,
     callbacks: &'p mut [Box<dyn Callback + 'c>],
     training: &'p Training<'p>,
     part: usize,
 }
 
-impl<I: Tree, O: Tree> Part for Told<'_, '_, I, O> {
+impl<I: Tree, O: Tree> Part for ObservedParts<'_, '_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let Self { runner, callbacks, training, part } = self;
@@ -119,7 +120,7 @@ impl<I: Tree, O: Tree> Part for Told<'_, '_, I, O> {
         Ok(outputs)
     }
 
-    fn step(&mut self, _: &[Array]) -> Result<Option<Arc<Step>>> {
+    fn step(&mut self, _: &[Array]) -> Result<Option<Arc<TracedStep>>> {
         Ok(None)
     }
 }

@@ -29,17 +29,17 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.steps.metrics().iter().flat_map(|(_, metric)| metric.variables()).chain(own).collect()
     }
 
-    /// Does what callbacks have asked for.
+    /// Does what callbacks have requests for.
     pub(super) fn answer(&mut self) -> Result<()> {
-        let asked = self.training.take_asked();
-        if !asked.warnings.is_empty() {
-            self.steps.net.warn(asked.warnings);
+        let requests = self.training.take_requests();
+        if !requests.warnings.is_empty() {
+            self.steps.net.warn(requests.warnings);
         }
-        self.kept.adopt(&asked.kept)?;
-        if let Some(state) = asked.resume {
+        self.kept.adopt(&requests.kept)?;
+        if let Some(state) = requests.resume {
             self.resume(&state)?;
         }
-        let Some(path) = asked.save else { return Ok(()) };
+        let Some(path) = requests.save else { return Ok(()) };
         self.training.claims.add(&path)?;
         // What is saved has the weights in their place, also where averages are there now.
         let steps = self.steps;

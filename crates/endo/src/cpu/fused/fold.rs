@@ -3,13 +3,13 @@
 //! In: tiles of a value and the sizes of three axes, the middle one of which is combined. Out: the combined values. Where
 //! chunks combine parts of the same element, each leaves a partial result, and these are combined in the chunks' order.
 
-use std::ops::Range as Span;
+use std::ops::Range;
 
 use crate::simd::{self, Level, Loop};
 
 use super::super::address::{Address, Bases};
 use super::super::matmul::columns::{ColumnSums, MOST_ROWS};
-use super::Range;
+use super::LoopRange;
 use super::gather::strided_bytes;
 
 /// Rows up to this length are combined column by column.
@@ -55,8 +55,8 @@ impl Fold {
         registers: *mut u8,
         partials: *mut u8,
         tile: *mut u8,
-        span: Span<usize>,
-        range: Range,
+        span: Range<usize>,
+        range: LoopRange,
     ) {
         let [_, middle, kept] = self.sizes;
         let group = middle * kept;

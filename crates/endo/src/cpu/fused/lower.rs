@@ -4,14 +4,14 @@
 //! as possible, which are as long as a tile.
 
 use crate::dtype::DType;
-use crate::plan::{FusedLoop, Load, Place, Plan, Reduce, Repeat, Whole};
+use crate::plan::{FusedLoop, Load, LoopRoutine, Place, Plan, Reduce, Repeat};
 use crate::simd::{Level, Reduction};
 
 use super::super::address::{Address, LONGEST_TILE, Tiles};
 use super::super::matmul::columns::column_sums;
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
-use super::{Body, Instruction, LINE_ELEMENTS, Move, Operand, Others, table};
+use super::{Body, Instruction, LINE_ELEMENTS, Operand, RegisterCopy, RepeatAddresses, table};
 
 /// The bytes of registers that leave room in the first-level cache for what is read and written.
 const REGISTER_BYTES: usize = 24 << 10;
@@ -28,7 +28,7 @@ const GAP: usize = 64;
 
 /// Where a value is while the loop runs.
 #[derive(Clone, Copy)]
-enum Home {
+enum ValueLocation {
     /// In memory, element by element.
     Sequence(Sequence),
     /// In a tile of equal elements, or for routines in one element.
@@ -48,7 +48,7 @@ struct Lowering<'a> {
     plan: &'a Plan,
     body: &'a FusedLoop,
     level: Level,
-    homes: Vec<Home>,
+    homes: Vec<ValueLocation>,
     /// The element size of each register.
     registers: Vec<usize>,
     free: Vec<usize>,
@@ -129,18 +129,18 @@ impl Lowering<'_> {
             let dtype = self.dtype(value);
             let size = dtype.bytes();
             let home = if self.is_single(value) {
-                Home::Tile(Address::new(self.plan, *buffer, layout.offset))
+                ValueLocation::Tile(Address::new(self.plan, *buffer, layout.offset))
             } else if layout.is_contiguous() && !self.short {
-                Home::Sequence(Sequence::Load(value))
+                ValueLocation::Sequence(Sequence::Load(value))
             } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
-                Home::Tile(tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]))
+                ValueLocation::Tile(tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]))
             } else if layout.is_uniform() && !self.short {
                 let (to, is_new) = tiles.computed(*buffer, layout.offset, size);
                 if is_new {
                     self.spreads.push(Spread { from: Address::new(self.plan, *buffer, layout.offset), to, size });
                 }
-                Home::Tile(to)
+                ValueLocation::Tile(to)
             } else {
                 let register = self.registers.len();
                 self.registers.push(size);
@@ -150,7 +150,7 @@ impl Lowering<'_> {
                 } else {
                     self.gathers.push(value)
                 }
-                Home::Register(register)
+                ValueLocation::Register(register)
             };
             self.homes.push(home);
         }
@@ -166,7 +166,7 @@ impl Lowering<'_> {
     }
 
     /// The routine that does all of the loop, where its sequences are read where they lie.
-    fn whole(&self) -> Option<&Whole> {
+    fn whole(&self) -> Option<&LoopRoutine> {
         self.body.whole.as_ref().filter(|_| !self.short)
     }
 
@@ -185,7 +185,7 @@ impl Lowering<'_> {
             dying.sort_unstable();
             dying.dedup();
             for input in dying {
-                if let Home::Register(register) = self.homes[input]
+                if let ValueLocation::Register(register) = self.homes[input]
                     && self.last[input] == index
                     && !self.fills.contains(&input)
                 {
@@ -197,9 +197,9 @@ impl Lowering<'_> {
             let home = match direct {
                 Some(store) => {
                     stored[store] = Some(value);
-                    Home::Sequence(Sequence::Store(store))
+                    ValueLocation::Sequence(Sequence::Store(store))
                 }
-                None => Home::Register(self.register(instruction.to.bytes())),
+                None => ValueLocation::Register(self.register(instruction.to.bytes())),
             };
             self.homes.push(home);
         }
@@ -235,16 +235,16 @@ impl Lowering<'_> {
             offsets.push(bytes);
             bytes += (tile * size).next_multiple_of(64) + GAP;
         }
-        let address = |home: Home| match home {
-            Home::Sequence(sequence) => self.address(sequence, None),
-            Home::Tile(address) => address,
-            Home::Register(register) => Address::register(offsets[register]),
+        let address = |home: ValueLocation| match home {
+            ValueLocation::Sequence(sequence) => self.address(sequence, None),
+            ValueLocation::Tile(address) => address,
+            ValueLocation::Register(register) => Address::register(offsets[register]),
         };
         let mut operands: Vec<Operand> = Vec::new();
         let mut sequences: Vec<Sequence> = Vec::new();
-        let mut add = |home: Home, dtype: DType| {
+        let mut add = |home: ValueLocation, dtype: DType| {
             let mut step = 0;
-            if let Home::Sequence(sequence) = home {
+            if let ValueLocation::Sequence(sequence) = home {
                 step = dtype.bytes();
                 sequences.push(sequence);
             }
@@ -256,7 +256,7 @@ impl Lowering<'_> {
         if let Some(whole) = self.whole() {
             // Its operands are all of the table: first the values, then the results.
             whole.loads.iter().for_each(|&load| _ = add(self.homes[load], DType::F32));
-            whole.stores.iter().for_each(|&store| _ = add(Home::Sequence(Sequence::Store(store)), DType::F32));
+            whole.stores.iter().for_each(|&store| _ = add(ValueLocation::Sequence(Sequence::Store(store)), DType::F32));
             let (code, inputs) = (whole.routine.at(self.level), whole.loads.len() as u16);
             instructions.push(Instruction { code, first: 0, inputs, vector: LINE_ELEMENTS as u16 });
         } else {
@@ -277,30 +277,30 @@ impl Lowering<'_> {
             let dtype = self.dtype(value);
             if self.short {
                 let to = self.address(Sequence::Store(store), None);
-                departures.push(Move { from: address(self.homes[value]), to, size: dtype.bytes() });
+                departures.push(RegisterCopy { from: address(self.homes[value]), to, size: dtype.bytes() });
                 continue;
             }
             let first = add(self.homes[value], dtype) as u32;
-            add(Home::Sequence(Sequence::Store(store)), dtype);
+            add(ValueLocation::Sequence(Sequence::Store(store)), dtype);
             let vector = LINE_ELEMENTS as u16;
             copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1, vector });
         }
         let repeats = self.body.repeats.iter().map(|repeat| {
             let addresses = sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
-            Others { length: repeat.length, addresses }
+            RepeatAddresses { length: repeat.length, addresses }
         });
         let arrives = |value: &usize| self.short && self.body.loads[*value].layout.is_contiguous();
         let arrival = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
             let from = Address::new(self.plan, *buffer, layout.offset);
-            Move { from, to: address(self.homes[value]), size: self.dtype(value).bytes() }
+            RegisterCopy { from, to: address(self.homes[value]), size: self.dtype(value).bytes() }
         };
         let gather = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
-            let Home::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
+            let ValueLocation::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
             Gather::new(Address::new(self.plan, *buffer, layout.offset), offsets[register], self.dtype(value).bytes(), layout)
         };
-        let repeats: Box<[Others]> = repeats.collect();
+        let repeats: Box<[RepeatAddresses]> = repeats.collect();
         let chunk = self.chunk();
         let mut partials = 0;
         let register = offsets.last().copied().unwrap_or(0);
@@ -376,7 +376,7 @@ impl Lowering<'_> {
             false => length.next_multiple_of(LINE_ELEMENTS),
         });
         let length = lengths.sum::<usize>().max(1);
-        let loads = (0..self.body.loads.len()).filter(|&value| matches!(self.homes[value], Home::Sequence(_)));
+        let loads = (0..self.body.loads.len()).filter(|&value| matches!(self.homes[value], ValueLocation::Sequence(_)));
         let stores = self.body.stores.iter().map(|store| store.value);
         let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
         let most = match length * memory > CACHED_BYTES && self.whole().is_none() {

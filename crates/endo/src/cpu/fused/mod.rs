@@ -44,8 +44,8 @@ pub struct Body {
     /// Bytes of partial results of all chunks.
     partials: usize,
     /// Copies of short sequences to registers and from them, of just the elements that they have.
-    arrivals: Box<[Move]>,
-    departures: Box<[Move]>,
+    arrivals: Box<[RegisterCopy]>,
+    departures: Box<[RegisterCopy]>,
     /// Whether everything that is read and written goes on to the end of its last line, so that loops may.
     padded: bool,
     /// Whether all instructions work on registers, and on a whole line of them.
@@ -53,15 +53,15 @@ pub struct Body {
     /// Whether there are elements, and instructions and folds are all that is done to them.
     direct: bool,
     /// Further sequences to which the same is done.
-    repeats: Box<[Others]>,
+    repeats: Box<[RepeatAddresses]>,
     /// What the loop goes through in the memories that it is bound to.
     stretches: Vec<Stretch>,
     /// Where the operands lie there, for each stretch one after the other.
-    spots: Vec<Spot>,
+    spots: Vec<BoundOperand>,
 }
 
 /// Where the sequences of a repeat lie, in the order of the operands that are sequences.
-struct Others {
+struct RepeatAddresses {
     length: usize,
     addresses: Box<[Address]>,
 }
@@ -84,7 +84,7 @@ struct Stretch {
 
 /// Where an operand lies in memories that are known, for the first thread.
 #[derive(Clone, Copy)]
-struct Spot {
+struct BoundOperand {
     /// An exposed address.
     at: usize,
     step: usize,
@@ -104,7 +104,7 @@ struct Instruction {
 
 /// A copy of a short sequence between a register and memory.
 #[derive(Clone, Copy)]
-struct Move {
+struct RegisterCopy {
     from: Address,
     to: Address,
     /// Bytes of an element.
@@ -113,7 +113,7 @@ struct Move {
 
 /// A part of a loop that one thread works on.
 #[derive(Clone, Copy)]
-struct Range {
+struct LoopRange {
     start: usize,
     end: usize,
     /// The sequences that it is a part of.
@@ -147,7 +147,7 @@ impl Body {
             for operand in &self.operands {
                 let address = if operand.step > 0 { sequences.next().expect("one for each") } else { operand.address };
                 let apart = if address.base == REGISTERS { usize::MAX } else { 0 };
-                spots.push(Spot { at: bases.at_or_register(address, registers).addr(), step: operand.step, apart });
+                spots.push(BoundOperand { at: bases.at_or_register(address, registers).addr(), step: operand.step, apart });
             }
             next = after;
         }
@@ -188,7 +188,7 @@ impl Body {
     pub unsafe fn run(&self, &Run { bases, scratch, threads, pool, .. }: &Run) {
         if self.chunk >= self.length {
             for &stretch in &self.stretches {
-                let range = Range { start: 0, end: stretch.length, stretch, chunk: None };
+                let range = LoopRange { start: 0, end: stretch.length, stretch, chunk: None };
                 // SAFETY: as the caller promises.
                 unsafe {
                     match self.direct {
@@ -208,7 +208,7 @@ impl Body {
                     break;
                 }
                 let end = self.length.min(start + self.chunk);
-                let range = Range { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
+                let range = LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
                 // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of its own.
                 unsafe { self.range::<false>(bases, scratch, thread, range) };
             }
@@ -227,7 +227,7 @@ impl Body {
 
     /// # Safety
     /// As for `run`; no other thread has this number. Nothing is brought to registers or copied from them if `DIRECT`.
-    unsafe fn range<const DIRECT: bool>(&self, bases: &Bases, scratch: Scratch, thread: usize, range: Range) {
+    unsafe fn range<const DIRECT: bool>(&self, bases: &Bases, scratch: Scratch, thread: usize, range: LoopRange) {
         let (start, partials) = (scratch.of(thread), scratch.partials());
         let table = start.cast::<*mut u8>();
         let registers = start.wrapping_add(table_bytes(self.operands.len()));
@@ -293,7 +293,7 @@ impl Instruction {
     }
 }
 
-impl Move {
+impl RegisterCopy {
     /// # Safety
     /// Both places have `count` elements.
     unsafe fn run(&self, bases: &Bases, registers: *mut u8, count: usize) {

@@ -3,7 +3,7 @@
 //! In: instructions and reductions of the plan. Out: function pointers.
 
 use crate::dtype::DType;
-use crate::plan::{Function, Instruction};
+use crate::plan::{Instruction, LoopFunction};
 use crate::simd::{self, Byte, Folds, Level, Loop, Loops, Reduction};
 
 /// A value generic over the Rust type of elements, for a type known at run time.
@@ -34,12 +34,16 @@ macro_rules! by_type {
 /// The loop of an instruction.
 pub fn instruction(instruction: &Instruction, level: Level) -> Loop {
     match instruction.function {
-        Function::Elementwise(elementwise) => {
+        LoopFunction::Elementwise(elementwise) => {
             elementwise.loops_for(instruction.from).expect("operations are applied to types that they have loops for").at(level)
         }
-        Function::Combined(combined) => combined.loops[usize::from(instruction.from == DType::F64)].at(level),
-        Function::Cast if instruction.from == DType::U8 => by_type!(instruction.to, To => Loops::cast::<Byte, To>()).at(level),
-        Function::Cast => by_type!(instruction.from, From => by_type!(instruction.to, To => Loops::cast::<From, To>())).at(level),
+        LoopFunction::Combined(combined) => combined.loops[usize::from(instruction.from == DType::F64)].at(level),
+        LoopFunction::Cast if instruction.from == DType::U8 => {
+            by_type!(instruction.to, To => Loops::cast::<Byte, To>()).at(level)
+        }
+        LoopFunction::Cast => {
+            by_type!(instruction.from, From => by_type!(instruction.to, To => Loops::cast::<From, To>())).at(level)
+        }
     }
 }
 

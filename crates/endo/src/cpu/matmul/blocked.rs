@@ -2,7 +2,7 @@
 //! multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). In: operands
 //! of any strides and scratch; out: `c`. Tasks share `c`, never the terms of a sum.
 use super::Operands;
-use super::lanes::{Element, Kernel, Lanes, enter};
+use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::{End, Tile};
 use super::transpose::transpose;
 use crate::cpu::pool::Pool;
@@ -133,7 +133,7 @@ struct Pack<'a, T> {
     panels: Range<usize>,
 }
 
-impl<T: Element> Kernel for Pack<'_, T> {
+impl<T: Element> TileKernel for Pack<'_, T> {
     type Element = T;
 
     #[inline(always)]
@@ -219,7 +219,7 @@ struct Multiply<'a, T, E> {
     end: &'a E,
 }
 
-impl<T: Element, E: End<T>> Kernel for Multiply<'_, T, E> {
+impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
     type Element = T;
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //!
 //! Rows are added in pairs: the first half to the last half, then the same with the sums, a middle row waiting for the next round.
 //! So the error grows with the logarithm of their number, which alone decides the order.
-use super::lanes::{Element, Kernel, Lanes, enter};
+use super::lanes::{Element, Lanes, TileKernel, enter};
 use crate::dtype::DType;
 use crate::simd::Level;
 use std::mem::MaybeUninit;
@@ -46,7 +46,7 @@ struct Columns<T> {
     accumulate: bool,
 }
 
-impl<T: Element> Kernel for Columns<T> {
+impl<T: Element> TileKernel for Columns<T> {
     type Element = T;
 
     #[inline(always)]

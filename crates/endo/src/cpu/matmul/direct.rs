@@ -1,6 +1,6 @@
 //! Products that read their operands where they lie: all small ones, and those of few rows. In: operands whose `b` has
 //! contiguous columns (or is turned into scratch first); out: `c`, tile by tile.
-use super::lanes::{Element, Kernel, Lanes, enter};
+use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::Tile;
 use super::transpose::transpose;
 use super::{Matmul, Operands};
@@ -82,7 +82,7 @@ pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level
     let mut turned = *operands;
     turned.shape.b = [turned_row(n), 1];
     turned.b = scratch;
-    let turn = Turn { sizes: [n, k], from: operands.b, strides: [column, row], to: scratch, to_row: turned_row(n) };
+    let turn = Transposition { sizes: [n, k], from: operands.b, strides: [column, row], to: scratch, to_row: turned_row(n) };
     // SAFETY: as the caller promises; the turned `b` is whole before it is read.
     unsafe {
         enter(level, &turn);
@@ -101,7 +101,7 @@ pub(super) unsafe fn run_narrow<T: Element>(operands: &Operands<T>, level: Level
     let row = turned_row(m);
     let mut swapped = operands.swapped();
     (swapped.shape.c_row, swapped.c) = (row, scratch);
-    let turn = Turn { sizes: [n, m], from: scratch, strides: [row, 1], to: operands.c, to_row: c_row };
+    let turn = Transposition { sizes: [n, m], from: scratch, strides: [row, 1], to: operands.c, to_row: c_row };
     // SAFETY: as the caller promises; the transpose is whole before it is read.
     unsafe {
         run(&swapped, level, pool);
@@ -131,7 +131,7 @@ struct Block<'a, T: Element> {
     columns: [usize; 2],
 }
 
-impl<T: Element> Kernel for Block<'_, T> {
+impl<T: Element> TileKernel for Block<'_, T> {
     type Element = T;
 
     #[inline(always)]
@@ -142,7 +142,7 @@ impl<T: Element> Kernel for Block<'_, T> {
 }
 
 /// A matrix whose columns become rows.
-struct Turn<T> {
+struct Transposition<T> {
     /// Its rows and columns.
     sizes: [usize; 2],
     from: *const T,
@@ -152,7 +152,7 @@ struct Turn<T> {
     to_row: usize,
 }
 
-impl<T: Element> Kernel for Turn<T> {
+impl<T: Element> TileKernel for Transposition<T> {
     type Element = T;
 
     #[inline(always)]

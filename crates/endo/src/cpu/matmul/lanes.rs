@@ -60,7 +60,7 @@ pub(super) trait Element: Copy + Send + Sync + std::ops::Add<Output = Self> + 's
 
 /// A piece of work written once and compiled for each level: `run` is inlined into a function that has the level's
 /// instructions.
-pub(super) trait Kernel {
+pub(super) trait TileKernel {
     type Element: Element;
 
     /// # Safety
@@ -73,16 +73,16 @@ pub(super) trait Kernel {
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `level`; otherwise as for `Kernel::run`.
+/// The processor has the instructions of `level`; otherwise as for `TileKernel::run`.
 #[cfg(target_arch = "x86_64")]
-pub(super) unsafe fn enter<K: Kernel>(level: Level, kernel: &K) {
+pub(super) unsafe fn enter<K: TileKernel>(level: Level, kernel: &K) {
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<K: Kernel>(kernel: &K) {
+    unsafe fn avx2<K: TileKernel>(kernel: &K) {
         // SAFETY: as the caller of `enter` promises.
         unsafe { kernel.run::<<K::Element as Element>::Avx2>() }
     }
     #[target_feature(enable = "avx512f,avx2,fma")]
-    unsafe fn avx512<K: Kernel>(kernel: &K) {
+    unsafe fn avx512<K: TileKernel>(kernel: &K) {
         // SAFETY: as the caller of `enter` promises.
         unsafe { kernel.run::<<K::Element as Element>::Avx512>() }
     }
@@ -100,9 +100,9 @@ pub(super) unsafe fn enter<K: Kernel>(level: Level, kernel: &K) {
 ///
 /// # Safety
 ///
-/// As for `Kernel::run`.
+/// As for `TileKernel::run`.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) unsafe fn enter<K: Kernel>(_level: Level, kernel: &K) {
+pub(super) unsafe fn enter<K: TileKernel>(_level: Level, kernel: &K) {
     // SAFETY: as the caller promises.
     unsafe { kernel.run::<<K::Element as Element>::Baseline>() }
 }
@@ -115,7 +115,7 @@ mod tests {
     /// Compares every function with its meaning, on small whole numbers, which no rounding touches.
     struct Check<T>(std::marker::PhantomData<T>);
 
-    impl<T: Element + From<u8> + PartialEq + std::fmt::Debug> Kernel for Check<T> {
+    impl<T: Element + From<u8> + PartialEq + std::fmt::Debug> TileKernel for Check<T> {
         type Element = T;
 
         #[inline(always)]

@@ -83,7 +83,7 @@ impl<T: Float> Guarded<T> {
 /// Memory aligned to 64 bytes with a margin behind, to see whether a run writes past what it asked for.
 #[repr(align(64))]
 #[derive(Clone)]
-struct Line(#[expect(dead_code, reason = "only the bytes matter")] [u8; 64]);
+struct CacheLine(#[expect(dead_code, reason = "only the bytes matter")] [u8; 64]);
 
 fn levels() -> Vec<Level> {
     [Level::Baseline, Level::Avx2, Level::Avx512].into_iter().filter(|&level| level <= Level::detect()).collect()
@@ -109,7 +109,7 @@ fn run<T: Float>(
         Course::Direct => 0,
         Course::Blocked => blocked::scratch_elements([product.m, product.n, product.k], size_of::<T>()) * size_of::<T>(),
     };
-    let mut scratch = vec![Line([0xff; 64]); bytes.div_ceil(64) + 2];
+    let mut scratch = vec![CacheLine([0xff; 64]); bytes.div_ceil(64) + 2];
     let pointer = scratch.as_mut_ptr().cast::<u8>();
     let bias = bias.map_or(null(), |bias| bias.pointer());
     let operands = Operands { shape: *product, a: a.pointer(), b: b.pointer(), bias, c: c.pointer_mut() };
@@ -281,7 +281,7 @@ fn a_product_without_elements_does_nothing() {
 fn a_bias_is_added_once_however_many_blocks() {
     let product = Matmul { m: 40, n: 40, k: 1000, a: [1000, 1], b: [40, 1], c_row: 40, accumulate: false };
     let (a, b, bias, mut c) = (vec![0.0; 40_000], vec![1.0; 40_000], vec![2.5; 40], vec![f32::NAN; 1600]);
-    let mut scratch = vec![Line([0; 64]); product.scratch_bytes(4).div_ceil(64)];
+    let mut scratch = vec![CacheLine([0; 64]); product.scratch_bytes(4).div_ceil(64)];
     let scratch = scratch.as_mut_ptr().cast();
     // SAFETY: the vectors hold what the shape says.
     unsafe {

@@ -9,7 +9,7 @@ use super::kinds::Kind;
 use super::notes;
 use super::rows::Record;
 use super::sheet::{Sheet, TakeCells};
-use super::typed::{Column, Finished, Options, Problem};
+use super::typed::{Column, FinishedColumn, Options, Problem};
 use crate::data::table::{self, Conventions, Table};
 use crate::error::{Error, Result};
 
@@ -82,14 +82,14 @@ impl<R: Read> Blocks<R> {
         let Some(lines) = self.sheet.read_rows(self.most, &mut self.columns)? else { return Ok(None) };
         let finished = self.columns.finish().map_err(|(index, problem)| self.sheet.refused(index, problem))?;
         let mut notes = self.sheet.notes.clone();
-        let named: Vec<(&str, &Finished)> = self.names.iter().map(String::as_str).zip(&finished).collect();
+        let named: Vec<(&str, &FinishedColumn)> = self.names.iter().map(String::as_str).zip(&finished).collect();
         notes.extend(notes::of_columns(&named, &self.sheet.format));
         let options = &self.columns.options;
         let conventions = Conventions {
             decimal: options.decimal.or_else(|| common(finished.iter().filter_map(|column| column.mark))),
             day_first: options.day_first.or_else(|| common(finished.iter().filter_map(|column| Some(column.order.as_ref()?.1)))),
         };
-        let column = |(name, column): (&String, Finished)| table::Column {
+        let column = |(name, column): (&String, FinishedColumn)| table::Column {
             name: name.clone(),
             values: column.values,
             spelled: column.spelled,
@@ -126,7 +126,7 @@ impl TakeCells for Columns {
 
 impl Columns {
     /// What the columns hold, those left out that are ignored; the columns are ready for rows that follow.
-    fn finish(&mut self) -> Result<Vec<Finished>, (usize, Problem)> {
+    fn finish(&mut self) -> Result<Vec<FinishedColumn>, (usize, Problem)> {
         for (index, column) in self.columns.iter_mut().enumerate() {
             column.settle(&self.options).map_err(|problem| (index, problem))?;
         }

@@ -13,16 +13,16 @@ const SECONDS_A_DAY: i64 = 86_400;
 
 /// A date or time, read from a cell.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Reading {
+pub(super) struct DateReading {
     pub seconds: f64,
-    pub order: Order,
+    pub order: DateOrder,
     /// The seconds that the clock of the cell is ahead of UTC.
     pub offset: f64,
 }
 
 /// The order of day and month in a cell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Order {
+pub(super) enum DateOrder {
     /// The layout says it, or both are the same.
     Clear,
     /// As in `31/01/2024`.
@@ -35,7 +35,7 @@ pub(super) enum Order {
 
 /// The date or time of a cell: `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `31-Jan-2024`, `Jan 31, 2024`, each
 /// perhaps with a time such as `T12:30:00.5+01:00`.
-pub(super) fn read(cell: &str) -> Option<Reading> {
+pub(super) fn read(cell: &str) -> Option<DateReading> {
     if cell.len() > LONGEST || !cell.is_ascii() {
         return None;
     }
@@ -48,7 +48,7 @@ pub(super) fn read(cell: &str) -> Option<Reading> {
             is_cut.then(|| time(&mut rest)).flatten()?
         }
     };
-    rest.0.is_empty().then_some(Reading { seconds: (days * SECONDS_A_DAY) as f64 + seconds - offset, order, offset })
+    rest.0.is_empty().then_some(DateReading { seconds: (days * SECONDS_A_DAY) as f64 + seconds - offset, order, offset })
 }
 
 /// The time of a date whose day is taken for its month and its month for its day; both times are those of the clock.
@@ -102,13 +102,13 @@ impl Rest<'_> {
 }
 
 /// The days of a date since 1970-01-01.
-fn day(rest: &mut Rest) -> Option<(i64, Order)> {
+fn day(rest: &mut Rest) -> Option<(i64, DateOrder)> {
     if rest.0.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
         let month = rest.month()?;
         let day = rest.blanks().then(|| rest.number(1..=2)).flatten()?;
         let is_cut = rest.take(",") | rest.blanks();
         let year = is_cut.then(|| rest.number(4..=4)).flatten()?;
-        return Some((days_of(year, month, day)?, Order::Clear));
+        return Some((days_of(year, month, day)?, DateOrder::Clear));
     }
     let digits = rest.0.len();
     let first = rest.number(1..=4)?;
@@ -117,7 +117,7 @@ fn day(rest: &mut Rest) -> Option<(i64, Order)> {
     if digits == 4 {
         let month = rest.number(1..=2)?;
         let day = (mark != " " && rest.take(mark)).then(|| rest.number(1..=2)).flatten()?;
-        return Some((days_of(first, month, day)?, Order::Clear));
+        return Some((days_of(first, month, day)?, DateOrder::Clear));
     }
     if digits > 2 {
         return None;
@@ -125,16 +125,16 @@ fn day(rest: &mut Rest) -> Option<(i64, Order)> {
     if rest.0.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
         let month = rest.month()?;
         let year = (rest.take(mark) || rest.take(", ")).then(|| rest.number(4..=4)).flatten()?;
-        return Some((days_of(year, month, first)?, Order::Clear));
+        return Some((days_of(year, month, first)?, DateOrder::Clear));
     }
     let second = rest.number(1..=2)?;
     let year = (mark != " " && rest.take(mark)).then(|| rest.number(4..=4)).flatten()?;
     let [day_first, month_first] = [days_of(year, second, first), days_of(year, first, second)];
     match (mark, day_first, month_first) {
-        (".", days, _) => days.map(|days| (days, Order::Clear)),
-        (_, Some(days), Some(other)) => Some((days, if days == other { Order::Clear } else { Order::Open })),
-        (_, Some(days), None) => Some((days, Order::DayFirst)),
-        (_, None, Some(days)) => Some((days, Order::MonthFirst)),
+        (".", days, _) => days.map(|days| (days, DateOrder::Clear)),
+        (_, Some(days), Some(other)) => Some((days, if days == other { DateOrder::Clear } else { DateOrder::Open })),
+        (_, Some(days), None) => Some((days, DateOrder::DayFirst)),
+        (_, None, Some(days)) => Some((days, DateOrder::MonthFirst)),
         (_, None, None) => None,
     }
 }
@@ -283,11 +283,11 @@ mod tests {
             assert_eq!(days(cell), Some(19_753.0), "{cell}");
         }
         let orders = |cell: &str| read(cell).map(|reading| reading.order);
-        assert_eq!(orders("31/01/2024"), Some(Order::DayFirst));
-        assert_eq!(orders("01/31/2024"), Some(Order::MonthFirst));
-        assert_eq!(orders("02/01/2024"), Some(Order::Open));
-        assert_eq!(orders("02/02/2024"), Some(Order::Clear));
-        assert_eq!(orders("02.01.2024"), Some(Order::Clear));
+        assert_eq!(orders("31/01/2024"), Some(DateOrder::DayFirst));
+        assert_eq!(orders("01/31/2024"), Some(DateOrder::MonthFirst));
+        assert_eq!(orders("02/01/2024"), Some(DateOrder::Open));
+        assert_eq!(orders("02/02/2024"), Some(DateOrder::Clear));
+        assert_eq!(orders("02.01.2024"), Some(DateOrder::Clear));
     }
 
     #[test]

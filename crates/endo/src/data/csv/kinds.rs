@@ -48,7 +48,7 @@ pub enum Kind {
 
 /// Why a column of words may be one where numbers are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Doubtful {
+pub(super) enum WordDoubt {
     /// At least half of its cells are numbers.
     MostlyNumbers,
     /// At least half of its cells are numbers with a sign, as in `$1,200`.
@@ -107,11 +107,11 @@ impl<'a> Census<'a> {
     }
 
     /// Why a column of words may be one where numbers are wanted.
-    pub fn doubt(&self) -> Option<Doubtful> {
+    pub fn doubt(&self) -> Option<WordDoubt> {
         let amounts: usize = self.words().filter(|(cell, _)| is_amount(cell)).map(|(_, entry)| entry.count).sum();
         match () {
-            () if self.is_mostly_numbers() => Some(Doubtful::MostlyNumbers),
-            () if 2 * amounts >= self.rows => Some(Doubtful::Amounts),
+            () if self.is_mostly_numbers() => Some(WordDoubt::MostlyNumbers),
+            () if 2 * amounts >= self.rows => Some(WordDoubt::Amounts),
             () => None,
         }
     }

@@ -320,7 +320,7 @@ impl TakeCells for Numbers {
     fn take(&mut self, record: &Record, row: usize, line: usize) -> Result<(), (usize, Problem)> {
         for (index, (cell, column)) in record.cells().zip(&mut self.0).enumerate() {
             if let Err(refusal) = column.push(cell, row, line) {
-                let seen = unclear::Seen { row, line, cell: cell.trim().to_string() };
+                let seen = unclear::CellAt { row, line, cell: cell.trim().to_string() };
                 return Err((index, Problem::Refused(seen, refusal)));
             }
         }
@@ -332,7 +332,7 @@ impl Numbers {
     fn finish(&mut self) -> Result<(), (usize, Problem)> {
         let has_commas = self.0.iter().any(numbers::Column::has_decimal_comma);
         for (index, column) in self.0.iter_mut().enumerate() {
-            column.finish(has_commas).map_err(|ambiguity| (index, Problem::Unclear(ambiguity)))?;
+            column.finish(has_commas).map_err(|ambiguity| (index, Problem::UnclearRows(ambiguity)))?;
         }
         Ok(())
     }

@@ -4,9 +4,9 @@
 
 use super::advice::place;
 use super::format::Format;
-use super::kinds::Doubtful;
+use super::kinds::WordDoubt;
 use super::rows::Delimiter;
-use super::typed::Finished;
+use super::typed::FinishedColumn;
 use crate::shown::{listed, shown};
 
 /// What is unusual in how the file is written.
@@ -32,7 +32,7 @@ pub(super) fn of_file(format: &Format, delimiter_is_given: bool, packing: Option
 }
 
 /// What was decided for columns.
-pub(super) fn of_columns(columns: &[(&str, &Finished)], format: &Format) -> Vec<String> {
+pub(super) fn of_columns(columns: &[(&str, &FinishedColumn)], format: &Format) -> Vec<String> {
     let mut notes = Vec::new();
     let commas: Vec<&str> = columns.iter().filter(|(_, column)| column.mark == Some(',')).map(|&(name, _)| name).collect();
     match commas.len() {
@@ -58,10 +58,10 @@ pub(super) fn of_columns(columns: &[(&str, &Finished)], format: &Format) -> Vec<
         if let Some(word) = &column.word {
             let (name, cell, place) = (shown(name), shown(&word.seen.cell), place(word.seen.row, word.seen.line));
             notes.push(match word.why {
-                Doubtful::MostlyNumbers => {
+                WordDoubt::MostlyNumbers => {
                     format!("column `{name}` is read as words, though most of its cells are numbers: `{cell}` of {place} is none")
                 }
-                Doubtful::Amounts => format!(
+                WordDoubt::Amounts => format!(
                     "column `{name}` is read as words, because its numbers have signs, as in `{cell}` of {place}: write them \
                      without to have numbers"
                 ),

@@ -4,20 +4,20 @@
 //! the other cells of the column have to say. Where they do not, a point is a decimal point unless the file has decimal commas
 //! elsewhere, and a comma is refused.
 
-use super::unclear::{Seen, Unclear};
+use super::unclear::{CellAt, UnclearRows};
 
 /// The numbers of a column while it is read.
 #[derive(Clone, Default)]
 pub(super) struct Column {
     pub values: Vec<f64>,
     /// The first cell whose point is surely a decimal point, or whose comma surely separates thousands.
-    point: Option<Box<Seen>>,
+    point: Option<Box<CellAt>>,
     /// The first cell whose comma is surely a decimal comma, or whose point surely separates thousands.
-    comma: Option<Box<Seen>>,
+    comma: Option<Box<CellAt>>,
     /// Cells like `1.299`, read as 1.299.
-    points: Unclear,
+    points: UnclearRows,
     /// Cells like `1,299`, read as 1.299.
-    commas: Unclear,
+    commas: UnclearRows,
 }
 
 /// Why a cell is no number of its column.
@@ -27,16 +27,16 @@ pub(super) enum Refusal {
     NotFinite,
     NotANumber,
     /// Its decimal mark is another than that of a cell before.
-    OtherMark(Box<Seen>),
+    OtherMark(Box<CellAt>),
     NotATime,
     /// A date whose day and month are in another order than in a cell before.
-    OtherOrder(Box<Seen>),
+    OtherOrder(Box<CellAt>),
 }
 
 /// Why a column cannot be understood when all of it is read: a cell that can be read in two ways.
 #[derive(Debug)]
 pub(super) struct Ambiguity {
-    pub seen: Seen,
+    pub seen: CellAt,
     /// Its two readings.
     pub readings: [String; 2],
     pub doubt: Doubt,
@@ -59,17 +59,17 @@ enum Mark {
 }
 
 #[derive(PartialEq, Debug)]
-enum Reading {
+enum NumberReading {
     /// A number, and the decimal mark that its spelling shows.
     Number(f64, Option<Mark>),
     /// A number if the mark is a decimal mark, and else a thousand times as large.
-    Unclear(f64, Mark),
+    UnclearRows(f64, Mark),
 }
 
 impl Column {
     /// A column without numbers, whose decimal mark may be given.
     pub fn new(decimal: Option<char>) -> Self {
-        let given = |mark: char| (decimal == Some(mark)).then(|| Box::new(Seen { row: 0, line: 0, cell: mark.to_string() }));
+        let given = |mark: char| (decimal == Some(mark)).then(|| Box::new(CellAt { row: 0, line: 0, cell: mark.to_string() }));
         Self { point: given('.'), comma: given(','), ..Self::default() }
     }
 
@@ -102,19 +102,19 @@ impl Column {
     pub fn push(&mut self, cell: &str, row: usize, line: usize) -> Result<(), Refusal> {
         let cell = cell.trim();
         let index = self.values.len();
-        let seen = || Box::new(Seen { row, line, cell: cell.chars().take(100).collect() });
+        let seen = || Box::new(CellAt { row, line, cell: cell.chars().take(100).collect() });
         let reading = match cell.parse::<f64>() {
             Ok(value) if !value.is_finite() => return Err(Refusal::NotFinite),
             // Most cells need no more than this.
-            Ok(value) if self.point.is_some() || !cell.contains('.') => Reading::Number(value, None),
-            Ok(value) if is_unclear(cell) => Reading::Unclear(value, Mark::Point),
-            Ok(value) => Reading::Number(value, Some(Mark::Point)),
+            Ok(value) if self.point.is_some() || !cell.contains('.') => NumberReading::Number(value, None),
+            Ok(value) if is_unclear(cell) => NumberReading::UnclearRows(value, Mark::Point),
+            Ok(value) => NumberReading::Number(value, Some(Mark::Point)),
             Err(_) if cell.is_empty() => return Err(Refusal::Empty),
             Err(_) => read(cell).ok_or(Refusal::NotANumber)?,
         };
         let (value, mark) = match reading {
-            Reading::Number(value, mark) => (value, mark),
-            Reading::Unclear(value, mark) => {
+            NumberReading::Number(value, mark) => (value, mark),
+            NumberReading::UnclearRows(value, mark) => {
                 let unclear = if mark == Mark::Point { &mut self.points } else { &mut self.commas };
                 unclear.set(index, seen);
                 (value, None)
@@ -139,7 +139,7 @@ impl Column {
 
     /// The decimal mark that the cells show for certain; none where it is given.
     pub fn found_mark(&self) -> Option<char> {
-        let is_found = |seen: &Option<Box<Seen>>| seen.as_ref().is_some_and(|seen| seen.row > 0);
+        let is_found = |seen: &Option<Box<CellAt>>| seen.as_ref().is_some_and(|seen| seen.row > 0);
         match () {
             () if is_found(&self.point) => Some('.'),
             () if is_found(&self.comma) => Some(','),
@@ -153,7 +153,7 @@ impl Column {
     }
 
     /// The first cell like `1.299`, if no cell says what its point is.
-    pub fn doubtful_point(&self) -> Option<&Seen> {
+    pub fn doubtful_point(&self) -> Option<&CellAt> {
         self.points.first.as_deref().filter(|_| self.point.is_none() && self.comma.is_none())
     }
 
@@ -201,7 +201,7 @@ fn is_unclear(cell: &str) -> bool {
 }
 
 /// A number as people write it: with a sign, groups of digits, marks between them and an exponent.
-fn read(cell: &str) -> Option<Reading> {
+fn read(cell: &str) -> Option<NumberReading> {
     // Longer than this is no number that anybody writes with marks.
     if cell.len() > 400 {
         return None;
@@ -224,30 +224,34 @@ fn read(cell: &str) -> Option<Reading> {
         |whole: &[&str], decimals: &str| -> Option<f64> { format!("{sign}{}.{decimals}{exponent}", whole.concat()).parse().ok() };
     let are_thousands = |groups: &[&str]| exponent.is_empty() && is_grouped(groups);
     let (&last, before) = match marks.split_last() {
-        None => return number(&groups, "0").map(|value| Reading::Number(value, None)),
+        None => return number(&groups, "0").map(|value| NumberReading::Number(value, None)),
         Some(parts) => parts,
     };
     let (&decimals, whole) = groups.split_last()?;
     match (last, before) {
         (' ' | '\'', _) if are_thousands(&groups) && before.iter().all(|&mark| mark == last) => {
-            number(&groups, "0").map(|value| Reading::Number(value, None))
+            number(&groups, "0").map(|value| NumberReading::Number(value, None))
         }
         (' ' | '\'', _) => None,
         // `5,` may be half of a number.
         (_, _) if decimals.is_empty() => None,
         (_, []) => {
             let (mark, value) = (mark(last), number(whole, decimals)?);
-            Some(if are_thousands(&groups) { Reading::Unclear(value, mark) } else { Reading::Number(value, Some(mark)) })
+            Some(if are_thousands(&groups) {
+                NumberReading::UnclearRows(value, mark)
+            } else {
+                NumberReading::Number(value, Some(mark))
+            })
         }
         (_, [first, ..]) if *first == last => {
             // Several of one mark separate thousands, and the other mark is the decimal one.
             let other = if last == ',' { Mark::Point } else { Mark::Comma };
             let is_whole = are_thousands(&groups) && before.iter().all(|&mark| mark == last);
-            is_whole.then(|| number(&groups, "0")).flatten().map(|value| Reading::Number(value, Some(other)))
+            is_whole.then(|| number(&groups, "0")).flatten().map(|value| NumberReading::Number(value, Some(other)))
         }
         (_, [first, ..]) => {
             let is_grouped = is_grouped(whole) && before.iter().all(|mark| mark == first);
-            is_grouped.then(|| number(whole, decimals)).flatten().map(|value| Reading::Number(value, Some(mark(last))))
+            is_grouped.then(|| number(whole, decimals)).flatten().map(|value| NumberReading::Number(value, Some(mark(last))))
         }
     }
 }

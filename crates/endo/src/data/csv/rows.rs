@@ -134,7 +134,7 @@ pub(super) enum Limit {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum QuoteState {
     Bare,
     Quoted,
     /// After a quote in a quoted cell: its end, or the first of two.
@@ -146,7 +146,7 @@ pub(super) struct Tokenizer {
     delimiter: Delimiter,
     /// The bytes at which a cell without quotes does not simply go on.
     special: [bool; 256],
-    state: State,
+    state: QuoteState,
     /// The line of the next letter.
     pub line: usize,
     after_return: bool,
@@ -156,7 +156,7 @@ impl Tokenizer {
     /// A tokenizer for text that begins at a line.
     pub fn new(delimiter: Delimiter, line: usize) -> Self {
         let special = std::array::from_fn(|byte| matches!(byte as u8, b'"' | b'\r' | b'\n') || delimiter.is(byte as u8));
-        Self { delimiter, special, state: State::Bare, line, after_return: false }
+        Self { delimiter, special, state: QuoteState::Bare, line, after_return: false }
     }
 
     /// Begins another record.
@@ -165,7 +165,7 @@ impl Tokenizer {
         record.ends.clear();
         (record.line, record.last_line) = (self.line, self.line);
         (record.quote, record.is_quoted) = (None, false);
-        self.state = State::Bare;
+        self.state = QuoteState::Bare;
     }
 
     /// Takes a piece up to the end of the record, and says how many bytes that is.
@@ -176,16 +176,16 @@ impl Tokenizer {
             let byte = bytes[at];
             // `\r\n` is one end of line.
             let follows_return = std::mem::take(&mut self.after_return) && byte == b'\n';
-            if self.state == State::Closing {
+            if self.state == QuoteState::Closing {
                 if byte == b'"' {
                     record.text.push('"');
-                    self.state = State::Quoted;
+                    self.state = QuoteState::Quoted;
                     at += 1;
                     continue;
                 }
-                self.state = State::Bare;
+                self.state = QuoteState::Bare;
             }
-            if self.state == State::Quoted {
+            if self.state == QuoteState::Quoted {
                 if follows_return {
                     record.text.push('\n');
                     at += 1;
@@ -198,7 +198,7 @@ impl Tokenizer {
                 record.text.push_str(&piece[at..next]);
                 at = next + 1;
                 match bytes.get(next) {
-                    Some(b'"') => self.state = State::Closing,
+                    Some(b'"') => self.state = QuoteState::Closing,
                     Some(&end) => {
                         record.text.push(end as char);
                         self.line += 1;
@@ -239,7 +239,7 @@ impl Tokenizer {
     /// Ends the record with the text.
     pub fn end(&mut self, record: &mut Record) -> Progress {
         record.last_line = self.line;
-        if self.state == State::Quoted {
+        if self.state == QuoteState::Quoted {
             return Progress::Open;
         }
         if record.text.is_empty() && record.ends.is_empty() && !record.is_quoted {
@@ -258,7 +258,7 @@ impl Tokenizer {
         record.text.truncate(start);
         record.quote = Some((self.line, record.width()));
         record.is_quoted = true;
-        self.state = State::Quoted;
+        self.state = QuoteState::Quoted;
     }
 
     fn is_at_start(&self, record: &Record) -> bool {

@@ -14,7 +14,7 @@ use super::packed::Packed;
 use super::rows::{Progress, Record, Tokenizer};
 use super::text::{Fault, Text};
 use super::typed::Problem;
-use super::unclear::Seen;
+use super::unclear::CellAt;
 use super::{Csv, header, signatures};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -176,14 +176,14 @@ impl<R: Read> Sheet<R> {
     /// The error of a cell, which may be in a row that is read already.
     pub fn refused(&self, index: usize, problem: Problem) -> Error {
         match problem {
-            Problem::Unclear(ambiguity) => advice::ambiguous(&ambiguity, &self.names, index),
+            Problem::UnclearRows(ambiguity) => advice::ambiguous(&ambiguity, &self.names, index),
             Problem::Refused(seen, refusal) if seen.row == self.row => self.failed(|row| row.refused(index, &refusal)),
             Problem::Refused(seen, refusal) => self.refused_before(index, &seen, &refusal),
         }
     }
 
     /// The error of a cell of a row that is not there any more; the first row is.
-    fn refused_before(&self, index: usize, seen: &Seen, refusal: &Refusal) -> Error {
+    fn refused_before(&self, index: usize, seen: &CellAt, refusal: &Refusal) -> Error {
         let mut cells = vec![""; self.names.len()];
         if seen.row == 1 {
             cells = self.first_row.iter().map(String::as_str).collect();

@@ -3,21 +3,21 @@
 //! In: the cells of a column. Out: its times. `02/01/2024` may be in January or February: which, the other cells of the
 //! column have to say, or whoever reads the file.
 
-use super::dates::{self, Order};
+use super::dates::{self, DateOrder};
 use super::numbers::{Ambiguity, Doubt, Refusal};
-use super::unclear::Seen;
-use super::unclear::Unclear;
+use super::unclear::CellAt;
+use super::unclear::UnclearRows;
 
 /// The times of a column while it is read.
 #[derive(Clone, Default)]
 pub(super) struct Column {
     pub values: Vec<f64>,
     /// The first cell whose day surely comes first.
-    day: Option<Box<Seen>>,
+    day: Option<Box<CellAt>>,
     /// The first cell whose month surely comes first.
-    month: Option<Box<Seen>>,
+    month: Option<Box<CellAt>>,
     /// Cells like `02/01/2024`, read with the day first.
-    open: Unclear,
+    open: UnclearRows,
     /// The rows of such cells whose clock is not that of UTC, and the seconds that it is ahead.
     offsets: Vec<(usize, f64)>,
 }
@@ -26,19 +26,20 @@ impl Column {
     /// A column without times, of which may be given whether the day comes first.
     pub fn new(day_first: Option<bool>) -> Self {
         let cell = if day_first == Some(true) { "DD/MM/YYYY" } else { "MM/DD/YYYY" };
-        let given = |first: bool| (day_first == Some(first)).then(|| Box::new(Seen { row: 0, line: 0, cell: cell.to_string() }));
+        let given =
+            |first: bool| (day_first == Some(first)).then(|| Box::new(CellAt { row: 0, line: 0, cell: cell.to_string() }));
         Self { day: given(true), month: given(false), ..Self::default() }
     }
 
     /// Adds the time of a cell.
     pub fn push(&mut self, cell: &str, row: usize, line: usize) -> Result<(), Refusal> {
         let reading = dates::read(cell.trim()).ok_or(Refusal::NotATime)?;
-        let seen = || Box::new(Seen { row, line, cell: cell.trim().to_string() });
+        let seen = || Box::new(CellAt { row, line, cell: cell.trim().to_string() });
         let (own, other) = match reading.order {
-            Order::DayFirst => (&mut self.day, &self.month),
-            Order::MonthFirst => (&mut self.month, &self.day),
-            Order::Open | Order::Clear => {
-                if reading.order == Order::Open {
+            DateOrder::DayFirst => (&mut self.day, &self.month),
+            DateOrder::MonthFirst => (&mut self.month, &self.day),
+            DateOrder::Open | DateOrder::Clear => {
+                if reading.order == DateOrder::Open {
                     self.open.set(self.values.len(), seen);
                     if reading.offset != 0.0 {
                         self.offsets.push((self.values.len(), reading.offset));
@@ -80,7 +81,7 @@ impl Column {
     }
 
     /// The first cell from which the order of day and month is known, and whether the day comes first. None where it is given.
-    pub fn found_order(&self) -> Option<(&Seen, bool)> {
+    pub fn found_order(&self) -> Option<(&CellAt, bool)> {
         let seen = self.day.as_ref().map(|seen| (&**seen, true)).or_else(|| self.month.as_ref().map(|seen| (&**seen, false)));
         seen.filter(|(seen, _)| seen.row > 0)
     }

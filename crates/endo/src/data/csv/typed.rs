@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use super::dictionary::{Dictionary, key};
-use super::kinds::{Census, Class, Doubtful, Entry, Kind};
+use super::kinds::{Census, Class, Entry, Kind, WordDoubt};
 use super::missing::{Missing, Spellings};
 use super::numbers::{self, Ambiguity, Refusal};
 use super::times;
-use super::unclear::Seen;
+use super::unclear::CellAt;
 use crate::data::values::{Values, Words};
 
 /// As long as a column has no more different cells, they are kept as they are spelled.
@@ -30,20 +30,20 @@ pub(super) struct Options {
 /// Why a column cannot be read.
 #[derive(Debug)]
 pub(super) enum Problem {
-    Refused(Seen, Refusal),
-    Unclear(Box<Ambiguity>),
+    Refused(CellAt, Refusal),
+    UnclearRows(Box<Ambiguity>),
 }
 
 /// A column while it is read.
 pub(super) struct Column {
     /// The kind, once it is given or found.
     kind: Option<Kind>,
-    state: State,
+    state: ColumnState,
     /// The first cell that made words of a column where numbers may be wanted.
     word: Option<DoubtfulWord>,
 }
 
-enum State {
+enum ColumnState {
     Ignored,
     Open(Box<Open>),
     Numbers(numbers::Column),
@@ -65,20 +65,20 @@ struct Open {
 
 /// A cell that made words of a column where numbers may be wanted.
 pub(super) struct DoubtfulWord {
-    pub seen: Seen,
-    pub why: Doubtful,
+    pub seen: CellAt,
+    pub why: WordDoubt,
 }
 
 /// A column that is read.
-pub(super) struct Finished {
+pub(super) struct FinishedColumn {
     pub values: Values,
     pub spelled: Option<Words>,
     /// The decimal mark that its cells show.
     pub mark: Option<char>,
     /// A cell whose point is taken for a decimal point, though no cell says so.
-    pub point: Option<Seen>,
+    pub point: Option<CellAt>,
     /// The cell that told the order of day and month, and whether the day comes first.
-    pub order: Option<(Seen, bool)>,
+    pub order: Option<(CellAt, bool)>,
     /// The first cell that made words of a column where numbers may be wanted.
     pub word: Option<DoubtfulWord>,
 }
@@ -87,16 +87,16 @@ impl Column {
     /// A column of a kind that is given, or is to be found.
     pub fn new(kind: Option<Kind>, options: &Options) -> Self {
         let (numbers, times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
-        Self { kind, state: State::open(kind, numbers, times), word: None }
+        Self { kind, state: ColumnState::open(kind, numbers, times), word: None }
     }
 
     /// Adds a cell.
     pub fn push(&mut self, cell: &str, row: usize, line: usize, options: &Options) -> Result<(), Problem> {
         let spellings = &options.missing;
-        let refused = |refusal| Problem::Refused(Seen { row, line, cell: cell.trim().to_string() }, refusal);
+        let refused = |refusal| Problem::Refused(CellAt { row, line, cell: cell.trim().to_string() }, refusal);
         match &mut self.state {
-            State::Ignored => Ok(()),
-            State::Numbers(numbers) => {
+            ColumnState::Ignored => Ok(()),
+            ColumnState::Numbers(numbers) => {
                 if spellings.is_given(cell.trim()) {
                     numbers.push_missing();
                     return Ok(());
@@ -110,20 +110,20 @@ impl Column {
                     Ok(()) => Ok(()),
                 }
             }
-            State::Times(times) => {
+            ColumnState::Times(times) => {
                 if spellings.find(cell.trim()).is_some() {
                     times.push_missing();
                     return Ok(());
                 }
                 times.push(cell, row, line).map_err(refused)
             }
-            State::Words { codes, dictionary } => {
+            ColumnState::Words { codes, dictionary } => {
                 let key = key(cell);
                 let is_missing = spellings.find(&key) == Some(Missing::Anywhere);
                 codes.push(if is_missing { Words::MISSING } else { dictionary.code(&key) });
                 Ok(())
             }
-            State::Open(open) => {
+            ColumnState::Open(open) => {
                 open.push(cell, row, line, self.kind, spellings).map_err(refused)?;
                 let is_full = open.cells.len() > MOST_SPELLED || open.cells.bytes > LONGEST_SPELLED;
                 if is_full { self.close(options) } else { Ok(()) }
@@ -133,7 +133,7 @@ impl Column {
 
     /// Finds the kind, when all rows are read.
     pub fn settle(&mut self, options: &Options) -> Result<(), Problem> {
-        let State::Open(open) = &self.state else { return Ok(()) };
+        let ColumnState::Open(open) = &self.state else { return Ok(()) };
         if self.kind.is_none() {
             (self.kind, self.word) = open.kind(options)?;
         }
@@ -143,50 +143,52 @@ impl Column {
     /// Whether a number has a decimal comma for certain.
     pub fn has_decimal_comma(&self) -> bool {
         match &self.state {
-            State::Numbers(numbers) => numbers.has_decimal_comma(),
-            State::Open(open) => self.kind == Some(Kind::Number) && open.numbers.has_decimal_comma(),
+            ColumnState::Numbers(numbers) => numbers.has_decimal_comma(),
+            ColumnState::Open(open) => self.kind == Some(Kind::Number) && open.numbers.has_decimal_comma(),
             _ => false,
         }
     }
 
     fn found_mark(&self) -> Option<char> {
         match &self.state {
-            State::Numbers(numbers) => numbers.found_mark(),
-            State::Open(open) if self.kind == Some(Kind::Number) => open.numbers.found_mark(),
+            ColumnState::Numbers(numbers) => numbers.found_mark(),
+            ColumnState::Open(open) if self.kind == Some(Kind::Number) => open.numbers.found_mark(),
             _ => None,
         }
     }
 
-    fn doubtful_point(&self) -> Option<Seen> {
+    fn doubtful_point(&self) -> Option<CellAt> {
         match &self.state {
-            State::Numbers(numbers) => numbers.doubtful_point().cloned(),
-            State::Open(open) if self.kind == Some(Kind::Number) => open.numbers.doubtful_point().cloned(),
+            ColumnState::Numbers(numbers) => numbers.doubtful_point().cloned(),
+            ColumnState::Open(open) if self.kind == Some(Kind::Number) => open.numbers.doubtful_point().cloned(),
             _ => None,
         }
     }
 
     /// The values of a column that is settled, and the column for rows that follow; nothing where it is ignored.
-    pub fn finish(self, others_have_decimal_commas: bool, options: &Options) -> Result<(Option<Finished>, Self), Problem> {
+    pub fn finish(self, others_have_decimal_commas: bool, options: &Options) -> Result<(Option<FinishedColumn>, Self), Problem> {
         let (mark, point) = (self.found_mark(), self.doubtful_point());
-        let unclear = |ambiguity| Problem::Unclear(ambiguity);
+        let unclear = |ambiguity| Problem::UnclearRows(ambiguity);
         let (mut numbers, mut times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         let (values, spelled, order) = match self.state {
-            State::Ignored => return Ok((None, self)),
-            State::Numbers(mut column) => {
+            ColumnState::Ignored => return Ok((None, self)),
+            ColumnState::Numbers(mut column) => {
                 column.finish(others_have_decimal_commas).map_err(unclear)?;
                 let values = std::mem::take(&mut column.values);
                 numbers = column.following();
                 (Values::Numbers(values), None, None)
             }
-            State::Times(mut column) => {
+            ColumnState::Times(mut column) => {
                 column.finish().map_err(unclear)?;
                 let values = std::mem::take(&mut column.values);
                 let order = column.found_order().map(|(seen, day)| (seen.clone(), day));
                 times = column.following();
                 (Values::Times(values), None, order)
             }
-            State::Words { codes, dictionary } => (Values::Words(Words::of_codes(codes, dictionary.into_cells())), None, None),
-            State::Open(mut open) => match self.kind {
+            ColumnState::Words { codes, dictionary } => {
+                (Values::Words(Words::of_codes(codes, dictionary.into_cells())), None, None)
+            }
+            ColumnState::Open(mut open) => match self.kind {
                 Some(Kind::Word) => {
                     let (codes, dictionary) = open.words();
                     (Values::Words(Words::of_codes(codes, dictionary.into_cells())), None, None)
@@ -212,31 +214,31 @@ impl Column {
                 }
             },
         };
-        let following = Self { kind: self.kind, state: State::open(self.kind, numbers, times), word: None };
-        Ok((Some(Finished { values, spelled, mark, point, order, word: self.word }), following))
+        let following = Self { kind: self.kind, state: ColumnState::open(self.kind, numbers, times), word: None };
+        Ok((Some(FinishedColumn { values, spelled, mark, point, order, word: self.word }), following))
     }
 
     /// Decides by what was seen, and keeps values instead of cells from now on.
     fn close(&mut self, options: &Options) -> Result<(), Problem> {
         self.settle(options)?;
-        let State::Open(open) = &self.state else { return Ok(()) };
+        let ColumnState::Open(open) = &self.state else { return Ok(()) };
         let indices = open.codes.iter().map(|&code| match (self.kind, open.entries[code as usize].class) {
             (Some(Kind::Time), Class::Time(index)) | (Some(Kind::Number), Class::Number(index)) => Some(index),
             _ => None,
         });
         self.state = match self.kind {
-            Some(Kind::Number) => State::Numbers(open.numbers.spread(indices)),
-            Some(Kind::Time) => State::Times(open.times.spread(indices)),
+            Some(Kind::Number) => ColumnState::Numbers(open.numbers.spread(indices)),
+            Some(Kind::Time) => ColumnState::Times(open.times.spread(indices)),
             _ => {
                 let (codes, dictionary) = open.words();
-                State::Words { codes, dictionary }
+                ColumnState::Words { codes, dictionary }
             }
         };
         Ok(())
     }
 }
 
-impl State {
+impl ColumnState {
     fn open(kind: Option<Kind>, numbers: numbers::Column, times: times::Column) -> Self {
         match kind {
             Some(Kind::Ignored) => Self::Ignored,
@@ -311,14 +313,14 @@ impl Open {
     }
 
     /// The first cell that is not of a kind, and why.
-    fn first_refused(&self, expected: Kind, options: &Options) -> (Seen, Refusal) {
+    fn first_refused(&self, expected: Kind, options: &Options) -> (CellAt, Refusal) {
         let (mut numbers, mut times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
-        let mut last = Seen { row: 0, line: 0, cell: String::new() };
+        let mut last = CellAt { row: 0, line: 0, cell: String::new() };
         for (cell, entry) in self.cells.cells().into_iter().zip(&self.entries) {
             if matches!(entry.class, Class::Missing(_)) {
                 continue;
             }
-            last = Seen { row: entry.row, line: entry.line, cell: cell.to_string() };
+            last = CellAt { row: entry.row, line: entry.line, cell: cell.to_string() };
             let pushed = match expected {
                 Kind::Time => times.push(cell, entry.row, entry.line),
                 _ => numbers.push(cell, entry.row, entry.line),

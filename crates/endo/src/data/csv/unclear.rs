@@ -4,7 +4,7 @@
 
 /// A cell and where it is.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Seen {
+pub(super) struct CellAt {
     /// Counted from 1; 0 where it is not a cell that was read, but an option that was given.
     pub row: usize,
     pub line: usize,
@@ -13,15 +13,15 @@ pub(super) struct Seen {
 
 /// Rows whose value may have to be the other one that the cell can mean.
 #[derive(Clone, Default)]
-pub(super) struct Unclear {
-    pub first: Option<Box<Seen>>,
+pub(super) struct UnclearRows {
+    pub first: Option<Box<CellAt>>,
     /// A bit for each row.
     rows: Vec<u64>,
 }
 
-impl Unclear {
+impl UnclearRows {
     /// Marks a row.
-    pub fn set(&mut self, row: usize, seen: impl FnOnce() -> Box<Seen>) {
+    pub fn set(&mut self, row: usize, seen: impl FnOnce() -> Box<CellAt>) {
         self.first.get_or_insert_with(seen);
         let word = row / 64;
         if self.rows.len() <= word {
@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn rows_that_are_marked_change_and_no_others() {
-        let mut unclear = Unclear::default();
-        let seen = |row: usize| Box::new(Seen { row, line: row + 1, cell: String::new() });
+        let mut unclear = UnclearRows::default();
+        let seen = |row: usize| Box::new(CellAt { row, line: row + 1, cell: String::new() });
         [1, 64, 130].into_iter().for_each(|row| unclear.set(row, || seen(row)));
         assert_eq!(unclear.first.as_ref().unwrap().row, 1);
         let mut values = vec![1.0; 200];

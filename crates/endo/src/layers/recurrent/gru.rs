@@ -15,7 +15,7 @@ use crate::variable::Variable;
 
 use super::super::Layer;
 use super::super::options::{activity_option, every_form, name_option, trainable_option, weight_options};
-use super::unrolled::{Kernel, Passage};
+use super::unrolled::{RecurrentKernel, SequenceOptions};
 use super::{recurrent_layer, unrolled};
 
 recurrent_layer! {
@@ -76,11 +76,11 @@ impl<O> Gru<O> {
             projected = projected + self.bias.get(self, [gates], &*self.bias_initializer, cx);
         }
         let kernels = if self.reset_after {
-            vec![Kernel { kernel, bias: inner_bias, gates: 3 }]
+            vec![RecurrentKernel { kernel, bias: inner_bias, gates: 3 }]
         } else {
             let both = units.saturating_mul(2);
             let (first, last) = (kernel.slice(-1, ..both), kernel.slice(-1, both..));
-            vec![Kernel { kernel: first, bias: None, gates: 2 }, Kernel { kernel: last, bias: None, gates: 1 }]
+            vec![RecurrentKernel { kernel: first, bias: None, gates: 2 }, RecurrentKernel { kernel: last, bias: None, gates: 1 }]
         };
         unrolled::unroll(self.passage, &projected, 3, mask, states, kernels, |x, states, recurrence| {
             let h = &states[0];

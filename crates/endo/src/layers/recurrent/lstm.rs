@@ -19,7 +19,7 @@ use crate::variable::Variable;
 
 use super::super::Layer;
 use super::super::options::{activity_option, every_form, name_option, trainable_option, weight_options};
-use super::unrolled::{Kernel, Passage};
+use super::unrolled::{RecurrentKernel, SequenceOptions};
 use super::{recurrent_layer, unrolled};
 
 recurrent_layer! {
@@ -74,7 +74,7 @@ impl<O> Lstm<O> {
             let initializer: &dyn Initializer = if self.unit_forget_bias { &forgetting } else { &*self.bias_initializer };
             projected = projected + self.bias.get(self, [gates], initializer, cx);
         }
-        let kernels = vec![Kernel { kernel, bias: None, gates: 4 }];
+        let kernels = vec![RecurrentKernel { kernel, bias: None, gates: 4 }];
         unrolled::unroll(self.passage, &projected, 4, mask, states, kernels, |x, states, recurrence| {
             let r = recurrence.product(0, &states[0]);
             let mut gate = |gate: usize| self.recurrent_activation.call_in(&(&x[gate] + &r[gate]), cx);

@@ -15,7 +15,7 @@ use crate::variable::Variable;
 
 use super::super::Layer;
 use super::super::options::{activity_option, every_form, name_option, trainable_option, weight_options};
-use super::unrolled::{Kernel, Passage};
+use super::unrolled::{RecurrentKernel, SequenceOptions};
 use super::{recurrent_layer, unrolled};
 
 recurrent_layer! {
@@ -46,7 +46,7 @@ impl<O> SimpleRnn<O> {
         if self.use_bias {
             projected = projected + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
         }
-        let kernels = vec![Kernel { kernel, bias: None, gates: 1 }];
+        let kernels = vec![RecurrentKernel { kernel, bias: None, gates: 1 }];
         unrolled::unroll(self.passage, &projected, 1, mask, states, kernels, |x, states, recurrence| {
             vec![self.activation.call_in(&(&x[0] + &recurrence.product(0, &states[0])[0]), cx)]
         })

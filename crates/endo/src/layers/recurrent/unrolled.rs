@@ -13,7 +13,7 @@ use crate::trace::Context;
 
 /// How a recurrent layer goes through a sequence, and what it returns of it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Passage {
+pub struct SequenceOptions {
     pub go_backwards: bool,
     pub return_sequences: bool,
     pub return_state: bool,
@@ -21,7 +21,7 @@ pub struct Passage {
 }
 
 /// A recurrent kernel `[units, gates * units]`, and what is added to its products.
-pub struct Kernel {
+pub struct RecurrentKernel {
     pub kernel: Tensor,
     pub bias: Option<Tensor>,
     pub gates: usize,
@@ -29,7 +29,7 @@ pub struct Kernel {
 
 /// The kernels of a recurrence, and what they were multiplied with so far.
 pub struct Recurrence {
-    kernels: Vec<Kernel>,
+    kernels: Vec<RecurrentKernel>,
     /// For each kernel the states, and for each state the gates of its product.
     products: Vec<Vec<(Tensor, Vec<Tensor>)>>,
 }
@@ -38,7 +38,7 @@ impl Recurrence {
     /// The product of a state `[batch, units]` with a kernel, gate by gate.
     #[track_caller]
     pub fn product(&mut self, which: usize, state: &Tensor) -> Vec<Tensor> {
-        let &Kernel { ref kernel, ref bias, gates } = &self.kernels[which];
+        let &RecurrentKernel { ref kernel, ref bias, gates } = &self.kernels[which];
         let product = state.matmul(kernel);
         let product = bias.as_ref().map_or(product.clone(), |bias| product + bias);
         let gates = columns(&product, gates);
@@ -81,12 +81,12 @@ pub fn check(inputs: &Tensor, states: &[Tensor], units: usize, cx: &Context) -> 
 /// steps, units]` or the last one, and the states after the last step if they are asked for.
 #[track_caller]
 pub fn unroll(
-    passage: Passage,
+    passage: SequenceOptions,
     projected: &Tensor,
     gates: usize,
     mask: Option<&Tensor>,
     states: Vec<Tensor>,
-    kernels: Vec<Kernel>,
+    kernels: Vec<RecurrentKernel>,
     mut step: impl FnMut(&[Tensor], &[Tensor], &mut Recurrence) -> Vec<Tensor>,
 ) -> Vec<Tensor> {
     let count = projected.batch();
@@ -186,7 +186,7 @@ pub fn zeros(inputs: &Tensor, units: usize, count: usize) -> Vec<Tensor> {
 
 /// What stands in for the outputs of a layer that cannot be applied.
 #[track_caller]
-pub fn refuse(error: Error, inputs: &Tensor, passage: Passage, units: usize, states: usize, cx: &Context) -> Vec<Tensor> {
+pub fn refuse(error: Error, inputs: &Tensor, passage: SequenceOptions, units: usize, states: usize, cx: &Context) -> Vec<Tensor> {
     let steps = inputs.shape().get(1).copied().unwrap_or(1);
     let state = Shape::from([inputs.batch(), units]);
     let outputs = if passage.return_sequences { [inputs.batch(), steps, units].into() } else { state.clone() };

@@ -60,14 +60,14 @@ pub struct Training<'a> {
     /// The graphs of steps with the identities of these, where they were asked for.
     graphs: RefCell<Option<Vec<(u64, Graph)>>>,
     reported: RefCell<Vec<(String, f64)>>,
-    asked: RefCell<Asked>,
+    requests: RefCell<CallbackRequests>,
     /// The files of saved runs that are this one's alone until it ends.
     pub(crate) claims: Claims,
 }
 
-/// What callbacks have asked for and the run has not done yet.
+/// What callbacks request that the run has not done yet.
 #[derive(Default)]
-pub(crate) struct Asked {
+pub(crate) struct CallbackRequests {
     /// Where the run is to be saved.
     pub save: Option<PathBuf>,
     /// A saved run that this one is to go on from.
@@ -143,7 +143,7 @@ impl<'a> Training<'a> {
             batch: RefCell::default(),
             graphs: RefCell::default(),
             reported: RefCell::default(),
-            asked: RefCell::default(),
+            requests: RefCell::default(),
             claims: Claims::default(),
         }
     }
@@ -379,7 +379,7 @@ impl<'a> Training<'a> {
     /// random counters, callbacks, history, and the position in the data. The file that was there is kept, with `.previous` added
     /// to its name.
     pub fn save_run(&self, path: impl Into<PathBuf>) {
-        self.asked.borrow_mut().save = Some(path.into());
+        self.requests.borrow_mut().save = Some(path.into());
     }
 
     /// Goes on from a run that [`save_run`](Self::save_run) saved; returns whether there is one. To be called in
@@ -392,18 +392,18 @@ impl<'a> Training<'a> {
         let path = path.as_ref();
         self.claims.add(path)?;
         let Some((state, damage)) = State::read(path)? else { return Ok(false) };
-        let mut asked = self.asked.borrow_mut();
+        let mut requests = self.requests.borrow_mut();
         if let Some(damage) = damage {
             let previous = previous(path);
-            asked.warnings.push(format!("{}; going on from {}", damage.message(), previous.display()));
+            requests.warnings.push(format!("{}; going on from {}", damage.message(), previous.display()));
         }
-        asked.resume = Some(state);
+        requests.resume = Some(state);
         Ok(true)
     }
 
     /// Saves a variable with the run that no step of the model reads or writes, such as one that a callback changes.
     pub fn keep(&self, variable: &Variable) {
-        self.asked.borrow_mut().kept.push(variable.clone());
+        self.requests.borrow_mut().kept.push(variable.clone());
     }
 
     /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was left early.
@@ -429,9 +429,9 @@ impl<'a> Training<'a> {
         Self::new(&Fit::epochs(0), false, model)
     }
 
-    /// What was asked for since this was asked last.
-    pub(crate) fn take_asked(&self) -> Asked {
-        self.asked.take()
+    /// What was requested since the last call.
+    pub(crate) fn take_requests(&self) -> CallbackRequests {
+        self.requests.take()
     }
 
     /// What was reported so far.
@@ -439,7 +439,7 @@ impl<'a> Training<'a> {
         self.reported.borrow().clone()
     }
 
-    /// What was reported since this was asked last.
+    /// What was reported since the last call.
     pub(crate) fn take_reported(&self) -> Vec<(String, f64)> {
         self.reported.take()
     }

@@ -3,8 +3,8 @@
 //! In: patterns of paths, and how often. Out: [`Reading`]s. A step that is read runs the plan that it runs without probes, and before it
 //! one of the same trace whose outputs are summaries, and which writes and checks nothing; all other steps run the first alone.
 
-mod beside;
 mod cost;
+mod functions;
 mod kept;
 mod npy;
 mod probe;
@@ -14,8 +14,8 @@ pub(super) mod series;
 mod terms;
 
 pub use crate::step::probe_request::ProbeKind;
-pub(crate) use beside::Beside;
 pub use cost::ProbeCost;
+pub(crate) use functions::FunctionProbes;
 pub use probe::Probe;
 pub use readings::{Histogram, Reading, Statistics};
 pub(crate) use recorder::Recorder;
@@ -26,7 +26,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::prelude::*;
-    use crate::step::cache::{Step, StepKind};
+    use crate::step::cache::{StepKind, TracedStep};
 
     fn data() -> Dataset {
         let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
@@ -45,8 +45,8 @@ mod tests {
     }
 
     /// The steps in which nothing is read, and the others.
-    fn steps(model: &Model) -> (Vec<Arc<Step>>, Vec<Arc<Step>>) {
-        let steps: Vec<Arc<Step>> =
+    fn steps(model: &Model) -> (Vec<Arc<TracedStep>>, Vec<Arc<TracedStep>>) {
+        let steps: Vec<Arc<TracedStep>> =
             model.steps.cache.known().iter().filter(|step| step.key.kind == StepKind::Train).cloned().collect();
         steps.into_iter().partition(|step| step.key.due.is_empty())
     }

@@ -56,18 +56,18 @@ fn tables_of_sqlite_are_read_with_their_types() {
 
 /// A column as the test makes it: its cells, and what they mean.
 #[derive(Clone, Debug)]
-enum Made {
+enum TestColumn {
     Numbers(Vec<Option<f64>>),
     Words(Vec<Option<String>>),
     Days(Vec<Option<i32>>),
 }
 
-fn made() -> impl Strategy<Value = Vec<Made>> {
+fn made() -> impl Strategy<Value = Vec<TestColumn>> {
     let column = |rows: usize| {
         let numbers = prop::collection::vec(prop::option::of(prop::num::f64::NORMAL | prop::num::f64::ZERO), rows);
         let words = prop::collection::vec(prop::option::of("[a-zäß][a-zA-Z0-9 ,;\"'\n-]{0,7}[xyz]"), rows);
         let days = prop::collection::vec(prop::option::of(-100_000..100_000_i32), rows);
-        prop_oneof![numbers.prop_map(Made::Numbers), words.prop_map(Made::Words), days.prop_map(Made::Days)]
+        prop_oneof![numbers.prop_map(TestColumn::Numbers), words.prop_map(TestColumn::Words), days.prop_map(TestColumn::Days)]
     };
     (1..30_usize).prop_flat_map(move |rows| prop::collection::vec(column(rows), 1..5))
 }
@@ -96,17 +96,17 @@ proptest! {
     fn what_the_crate_csv_writes_is_read_back(columns in made(), delimiter in prop::sample::select(b",;\t|".to_vec())) {
         let mut writer = ::csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
         let rows = columns.iter().map(|column| match column {
-            Made::Numbers(cells) => cells.len(),
-            Made::Words(cells) => cells.len(),
-            Made::Days(cells) => cells.len(),
+            TestColumn::Numbers(cells) => cells.len(),
+            TestColumn::Words(cells) => cells.len(),
+            TestColumn::Days(cells) => cells.len(),
         }).max().unwrap();
         // A column of numbers that are all there, so that no row is without anything.
         writer.write_record((0..columns.len()).map(|column| format!("c{column}")).chain(["row".to_string()])).unwrap();
         for row in 0..rows {
-            let cell = |column: &Made| match column {
-                Made::Numbers(cells) => cells[row].map(|value| format!("{value:?}")),
-                Made::Words(cells) => cells[row].clone(),
-                Made::Days(cells) => cells[row].map(iso),
+            let cell = |column: &TestColumn| match column {
+                TestColumn::Numbers(cells) => cells[row].map(|value| format!("{value:?}")),
+                TestColumn::Words(cells) => cells[row].clone(),
+                TestColumn::Days(cells) => cells[row].map(iso),
             };
             let cells = columns.iter().map(|column| cell(column).unwrap_or_default()).chain([row.to_string()]);
             writer.write_record(cells).unwrap();
@@ -116,11 +116,11 @@ proptest! {
             let of = |value: Option<f64>| value.unwrap_or(f64::NAN);
             let nothing = Values::Numbers(vec![f64::NAN; rows]);
             let expected = match column {
-                Made::Numbers(cells) => Values::Numbers(cells.iter().map(|&value| of(value)).collect()),
-                Made::Words(cells) if cells.iter().any(Option::is_some) => {
+                TestColumn::Numbers(cells) => Values::Numbers(cells.iter().map(|&value| of(value)).collect()),
+                TestColumn::Words(cells) if cells.iter().any(Option::is_some) => {
                     words(cells.iter().map(|word| word.as_deref().unwrap_or_default()))
                 }
-                Made::Days(cells) if cells.iter().any(Option::is_some) => {
+                TestColumn::Days(cells) if cells.iter().any(Option::is_some) => {
                     Values::Times(cells.iter().map(|&days| of(days.map(|days| f64::from(days) * 86_400.0))).collect())
                 }
                 _ => nothing,

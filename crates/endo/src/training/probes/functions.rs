@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use crate::array::Array;
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::step::cache::{Step, StepKey, StepKind, StepOutputs};
+use crate::step::cache::{StepKey, StepKind, StepOutputs, TracedStep};
 use crate::step::probe_request::{ProbeRequest, UnmatchedProbe};
 use crate::step::show::{ProbeView, ProbedStep};
 use crate::step::{BatchCounts, conclude};
@@ -17,25 +17,25 @@ use crate::variable::Variable;
 
 /// What functions show, traced and planned.
 #[derive(Default)]
-pub(crate) struct Beside {
-    known: Vec<Known>,
+pub(crate) struct FunctionProbes {
+    known: Vec<ProbedFunction>,
     /// What was shown node by node, and the values in which it is.
     eager: (StepOutputs, Vec<UnmatchedProbe>, Vec<Array>),
 }
 
 /// What a function shows on arrays of some shapes.
-struct Known {
+struct ProbedFunction {
     /// The function's identity.
     function: u64,
     /// Its outputs are those of its last run.
-    step: Step,
+    step: TracedStep,
     missing: Vec<UnmatchedProbe>,
 }
 
 /// More are not kept: functions that are made anew for each batch must not fill the memory.
 const KEPT: usize = 32;
 
-impl Beside {
+impl FunctionProbes {
     /// Runs a function, and shows what is due. A closure that runs node by node runs once, and its warnings may be denied.
     #[track_caller]
     pub fn run<'s, const N: usize, const M: usize>(
@@ -58,7 +58,7 @@ impl Beside {
         }
         function.lay_out(inputs)?;
         let index = self.find(function, inputs, due)?;
-        let Known { step: Step { program, shown, outputs: values, .. }, missing, .. } = &mut self.known[index];
+        let ProbedFunction { step: TracedStep { program, shown, outputs: values, .. }, missing, .. } = &mut self.known[index];
         program.run(&inputs, values, function.pool())?;
         Ok((function.run(inputs)?, ProbeView { shown, missing, outputs: values }))
     }
@@ -71,7 +71,7 @@ impl Beside {
         due: &[ProbeRequest],
     ) -> Result<usize> {
         let (id, counts) = (function.id(), BatchCounts::of_inputs(N));
-        let fits = |known: &Known| known.function == id && known.step.key.fits(counts, inputs.into_iter(), due);
+        let fits = |known: &ProbedFunction| known.function == id && known.step.key.fits(counts, inputs.into_iter(), due);
         if let Some(index) = self.known.iter().position(fits) {
             return Ok(index);
         }
@@ -82,7 +82,7 @@ impl Beside {
         }
         let key = StepKey::new(StepKind::Train, counts, &inputs, due);
         let (made, missing) = found.into_inner();
-        self.known.push(Known { function: id, step: Step::new(key, graph, made, false)?, missing });
+        self.known.push(ProbedFunction { function: id, step: TracedStep::new(key, graph, made, false)?, missing });
         Ok(self.known.len() - 1)
     }
 }
