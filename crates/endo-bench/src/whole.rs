@@ -52,11 +52,10 @@ struct Run {
 
 fn beside(this: &Path) -> Outcome<PathBuf> {
     let program = this.with_file_name(format!("endo{}", std::env::consts::EXE_SUFFIX));
-    match program.is_file() {
-        true => Ok(program),
-        false => {
-            Err(format!("there is no program {}: build it with `cargo build --release -p endo-cli`", program.display()).into())
-        }
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(format!("there is no program {}: build it with `cargo build --release -p endo-cli`", program.display()).into())
     }
 }
 

@@ -101,9 +101,12 @@ impl Definition {
             .map_err(|error| Error::new(ErrorKind::Data, error.to_string().trim_end().to_string()).help(example))?;
         optimizers::get(&definition.optimizer)?;
         definition.loss.as_deref().map(losses::get).transpose()?;
-        let positive = |what: &str, value: f64| match value > 0.0 && value.is_finite() {
-            true => Ok(()),
-            false => Err(Error::new(ErrorKind::Data, format!("{what} is {value}")).help("give a positive number")),
+        let positive = |what: &str, value: f64| {
+            if value > 0.0 && value.is_finite() {
+                Ok(())
+            } else {
+                Err(Error::new(ErrorKind::Data, format!("{what} is {value}")).help("give a positive number"))
+            }
         };
         positive("`epochs`", definition.epochs as f64)?;
         positive("`batch_size`", definition.batch_size as f64)?;

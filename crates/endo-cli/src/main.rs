@@ -15,11 +15,12 @@ fn main() -> ExitCode {
 fn report(info: &PanicHookInfo) {
     let text = info.payload_as_str().unwrap_or("it stopped");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let advice = match text.contains("\n  help: ") {
-        true => String::new(),
-        false => format!(
+    let advice = if text.contains("\n  help: ") {
+        String::new()
+    } else {
+        format!(
             " ({place})\n  help: this is a fault of this program, not of what it was given: please report it, with the command line"
-        ),
+        )
     };
     // There is nowhere left to report a failure to report.
     let _ = writeln!(io::stderr(), "error: {text}{advice}");

@@ -229,10 +229,12 @@ impl fmt::Display for LeftOut {
 fn type_option(name: &str, kind: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "_-./:+@,".contains(letter);
     let is_quotable = shown(name) == name && !name.contains('\'');
-    match name.chars().all(is_plain) && is_quotable {
-        true => format!("--type {name}={kind}"),
-        false if is_quotable => format!("--type '{name}={kind}'"),
-        false => format!("--type COLUMN={kind}"),
+    if name.chars().all(is_plain) && is_quotable {
+        format!("--type {name}={kind}")
+    } else if is_quotable {
+        format!("--type '{name}={kind}'")
+    } else {
+        format!("--type COLUMN={kind}")
     }
 }
 

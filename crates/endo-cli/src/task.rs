@@ -64,11 +64,10 @@ impl Goal {
         let many = |count: &dyn std::fmt::Display| {
             let (target, rows) = (shown(target), counted(table.len(), "row"));
             let message = format!("column `{target}` has {count} different values in {rows}, which are too many for classes");
-            let help = match are_words {
-                true => {
-                    format!("choose another target: at most {MOST_CLASSES} classes are learnt, with two rows of each on average")
-                }
-                false => "predict numbers with --task regression, or choose another target".to_string(),
+            let help = if are_words {
+                format!("choose another target: at most {MOST_CLASSES} classes are learnt, with two rows of each on average")
+            } else {
+                "predict numbers with --task regression, or choose another target".to_string()
             };
             Error::new(ErrorKind::Data, message).help(help)
         };

@@ -57,12 +57,11 @@ pub fn train(arguments: &Training) -> Result<()> {
     let (all, train) = (view.dataset(&schema, &parts.learnable())?, view.dataset(&schema, &parts.train)?);
     let watched = if parts.validation.is_empty() { None } else { Some(view.dataset(&schema, &parts.validation)?) };
     let learnable = Learnable { problem: &problem, all: &all, train: &train, validation: watched.as_ref() };
-    let whole = match arguments.refit && all.len() < MANY {
-        false => None,
-        true => {
-            let (schema, left_out) = view.schema(&rows)?;
-            Some((view.problem(&schema), view.dataset(&schema, &rows)?, schema, left_out))
-        }
+    let whole = if arguments.refit && all.len() < MANY {
+        let (schema, left_out) = view.schema(&rows)?;
+        Some((view.problem(&schema), view.dataset(&schema, &rows)?, schema, left_out))
+    } else {
+        None
     };
     let relearnt = whole.as_ref().map(|(problem, all, ..)| (problem, all));
     let (tested, again) = recipe.learn(&learnable, relearnt, callbacks(arguments, &mut output))?;
@@ -188,11 +187,10 @@ fn check_varies(table: &Table, goal: &Goal, targets: &Array, rows: &[usize]) -> 
 /// Weights that make all classes count the same: scikit-learn's `balanced`.
 fn class_weight(arguments: &Training, goal: &Goal, classes: Option<&[f64]>, rows: &[usize]) -> Result<Option<Vec<f64>>> {
     let (true, Goal::Classes(_, names), Some(codes)) = (arguments.balanced, goal, classes) else {
-        return match arguments.balanced {
-            true => {
-                Err(Error::new(ErrorKind::Argument, "--balanced is for classes, and numbers are predicted").help("leave it out"))
-            }
-            false => Ok(None),
+        return if arguments.balanced {
+            Err(Error::new(ErrorKind::Argument, "--balanced is for classes, and numbers are predicted").help("leave it out"))
+        } else {
+            Ok(None)
         };
     };
     let mut counts = vec![0.0_f64; names.len()];

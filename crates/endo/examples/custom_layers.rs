@@ -39,10 +39,7 @@ pub struct MyGaussianNoise {
 
 impl Layer for MyGaussianNoise {
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        match cx.training() {
-            true => x + cx.random().normal(x.shape(), 0.0, self.stddev),
-            false => x.clone(),
-        }
+        if cx.training() { x + cx.random().normal(x.shape(), 0.0, self.stddev) } else { x.clone() }
     }
 }
 

@@ -46,10 +46,12 @@ pub struct Draft {
 impl Draft {
     /// Begins a file of this path. Missing folders are made.
     pub fn new(path: &Path) -> Result<Self> {
-        let begin = || match path.is_dir() {
-            true => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
-            false if is_stream(path) => Ok((path.to_path_buf(), None, open_stream(path)?)),
-            false => {
+        let begin = || {
+            if path.is_dir() {
+                Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"))
+            } else if is_stream(path) {
+                Ok((path.to_path_buf(), None, open_stream(path)?))
+            } else {
                 let path = end_of_links(path);
                 let folder = make_folder(&path)?;
                 remove_leftovers(folder, FORGOTTEN);
@@ -127,11 +129,15 @@ pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
 
 /// Fails now if a file could not be written later: makes missing folders, and a file beside it, which it removes.
 pub fn try_out(path: &Path) -> Result<()> {
-    let try_out = || match path.is_dir() {
-        true => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
-        // To open a pipe and close it again would end it for its reader.
-        false if is_stream(path) => Ok(()),
-        false => create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary)),
+    let try_out = || {
+        if path.is_dir() {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"))
+        } else if is_stream(path) {
+            // To open a pipe and close it again would end it for its reader.
+            Ok(())
+        } else {
+            create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary))
+        }
     };
     try_out().map_err(|error| failure("cannot write", path, &error))
 }

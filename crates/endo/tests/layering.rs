@@ -84,9 +84,10 @@ fn sources() -> Vec<Source> {
         let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         for entry in entries {
             let path = entry.expect("a readable folder").path();
-            match path.is_dir() {
-                true => walk(&path, found),
-                false => found.extend(path.extension().is_some_and(|extension| extension == "rs").then_some(path)),
+            if path.is_dir() {
+                walk(&path, found)
+            } else {
+                found.extend(path.extension().is_some_and(|extension| extension == "rs").then_some(path))
             }
         }
     }

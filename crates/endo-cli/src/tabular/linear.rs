@@ -203,9 +203,10 @@ impl<'a> Solver<'a> {
     fn logistic(&self, used: usize, penalties: &[Vec<f64>]) -> Result<Vec<Vec<Vec<f64>>>> {
         let (rows, folds) = (self.rows.inputs.shape().batch(), self.rows.folds.count());
         let width = self.rows.inputs.shape().features();
-        let inputs = match used == width {
-            true => self.rows.inputs.clone(),
-            false => Array::from_fn([rows, used], |at| self.values[at / used * width + at % used]),
+        let inputs = if used == width {
+            self.rows.inputs.clone()
+        } else {
+            Array::from_fn([rows, used], |at| self.values[at / used * width + at % used])
         };
         let mask = self.rows.folds.mask();
         let problems = folds * penalties.len();

@@ -103,9 +103,10 @@ impl Search {
     }
 
     fn proposal(&self) -> Vec<f64> {
-        match self.done {
-            true => self.point.clone(),
-            false => self.point.iter().zip(&self.direction).map(|(x, direction)| x + self.step * direction).collect(),
+        if self.done {
+            self.point.clone()
+        } else {
+            self.point.iter().zip(&self.direction).map(|(x, direction)| x + self.step * direction).collect()
         }
     }
 

@@ -63,9 +63,10 @@ impl Training<'_> {
         let mask = rows.folds.mask();
         let left_out: Vec<usize> =
             (0..count).filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0)).collect();
-        let judged = match left_out.is_empty() {
-            true => None,
-            false => Some(Dataset::new(encoded.take(&left_out), self.targets(encoded, false)?.take(&left_out))?),
+        let judged = if left_out.is_empty() {
+            None
+        } else {
+            Some(Dataset::new(encoded.take(&left_out), self.targets(encoded, false)?.take(&left_out))?)
         };
         let mut fit = Fit::epochs(plan.epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
         if let Some(judged) = &judged {
@@ -108,10 +109,11 @@ impl Training<'_> {
             }
             values.extend(targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32));
             let factor = rows.weights[row];
-            values.extend(mask[row * nets..(row + 1) * nets].iter().map(|&left_out| match training {
-                true => (1.0 - left_out) * factor,
-                false => left_out * factor * nets as f32,
-            }));
+            values.extend(
+                mask[row * nets..(row + 1) * nets]
+                    .iter()
+                    .map(|&left_out| if training { (1.0 - left_out) * factor } else { left_out * factor * nets as f32 }),
+            );
         }
         let width = nets * outputs + outputs + nets;
         Array::new([count, width], values)

@@ -66,10 +66,7 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         /// Whether to use the approximation; false unless set.
         approximate: bool = false,
     } => {
-        let share = match self.approximate {
-            true => (FRAC_2_PI.sqrt() * (x + 0.044715 * x.square() * x)).tanh(),
-            false => (x * FRAC_1_SQRT_2).erf(),
-        };
+        let share = if self.approximate { (FRAC_2_PI.sqrt() * (x + 0.044715 * x.square() * x)).tanh() } else { (x * FRAC_1_SQRT_2).erf() };
         0.5 * x * (1.0 + share)
     };
 

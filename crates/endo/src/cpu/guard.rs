@@ -156,15 +156,12 @@ impl Stretch {
             let length = size.min(self.length - first);
             // SAFETY: as the caller promises; the part is one of the value's.
             unsafe {
-                match self.wide {
-                    false => {
-                        let bits = std::slice::from_raw_parts(start.cast::<u32>().add(first), length);
-                        single.fetch_max(largest(bits, level), Ordering::Relaxed);
-                    }
-                    true => {
-                        let bits = std::slice::from_raw_parts(start.cast::<u64>().add(first), length);
-                        double.fetch_max(largest_wide(bits), Ordering::Relaxed);
-                    }
+                if self.wide {
+                    let bits = std::slice::from_raw_parts(start.cast::<u64>().add(first), length);
+                    double.fetch_max(largest_wide(bits), Ordering::Relaxed);
+                } else {
+                    let bits = std::slice::from_raw_parts(start.cast::<u32>().add(first), length);
+                    single.fetch_max(largest(bits, level), Ordering::Relaxed);
                 }
             }
         };
@@ -173,10 +170,7 @@ impl Stretch {
         } else {
             pool.run(self.length.div_ceil(PART), |number| part(number, PART));
         }
-        match self.wide {
-            false => f32::from_bits(single.into_inner()).into(),
-            true => f64::from_bits(double.into_inner()),
-        }
+        if self.wide { f64::from_bits(double.into_inner()) } else { f32::from_bits(single.into_inner()).into() }
     }
 }
 

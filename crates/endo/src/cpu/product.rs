@@ -117,9 +117,10 @@ impl Batch {
         let c = bases.at(self.output).wrapping_add(output);
         // SAFETY: as the caller promises.
         unsafe {
-            match self.wide {
-                false => self.matmul.run_f32(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool),
-                true => self.matmul.run_f64(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool),
+            if self.wide {
+                self.matmul.run_f64(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool)
+            } else {
+                self.matmul.run_f32(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool)
             }
         }
     }

@@ -24,10 +24,8 @@ impl Dataset {
         };
         let mut arranged = Self { names: Names::default(), ..self.clone() };
         // The outputs that the arranged targets are for.
-        let mut of: Vec<usize> = match self.targets.len() == outputs.len() {
-            true => (0..outputs.len()).collect(),
-            false => compared.to_vec(),
-        };
+        let mut of: Vec<usize> =
+            if self.targets.len() == outputs.len() { (0..outputs.len()).collect() } else { compared.to_vec() };
         if !targets.is_empty() {
             let places = targets.iter().map(|name| place("targets", name)).collect::<Result<Vec<_>>>()?;
             // A step of one's own may look at all of them.

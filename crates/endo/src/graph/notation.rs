@@ -89,9 +89,8 @@ impl SavedNode {
 
 impl fmt::Display for SavedGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut write = |line: String| match line.contains(char::is_control) {
-            true => writeln!(f, "{}", Value::from(line)),
-            false => writeln!(f, "{line}"),
+        let mut write = |line: String| {
+            if line.contains(char::is_control) { writeln!(f, "{}", Value::from(line)) } else { writeln!(f, "{line}") }
         };
         self.scopes.iter().try_for_each(|path| write(format!("scope {path}")))?;
         self.variables.iter().try_for_each(|(name, _)| write(format!("variable {name}")))?;
@@ -121,10 +120,8 @@ impl SavedGraph {
             note: String::new(),
         };
         let mut add = |line: &str| {
-            let line = match line.starts_with('"') {
-                true => Cow::from(serde_json::from_str::<String>(line).ok()?),
-                false => Cow::from(line),
-            };
+            let line =
+                if line.starts_with('"') { Cow::from(serde_json::from_str::<String>(line).ok()?) } else { Cow::from(line) };
             let (kind, rest) = line.split_once(' ')?;
             let mut array = || Some((rest.to_string(), arrays.remove(rest)?));
             let placed = || rest.split_once(' ').and_then(|(place, name)| Some((name.to_string(), place.parse().ok()?)));

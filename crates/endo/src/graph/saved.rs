@@ -434,10 +434,13 @@ impl<'g> GraphReading<'g> {
             let counts = |line: &NodeLine| (line.attributes.len(), line.shape.len());
             let values = match (&a.node.op, &b.node.op) {
                 // Arrays of one number may be of any shape; a number that is not one need not equal itself.
-                (Op::Constant(x), Op::Constant(y)) => match a.operation == "fill" {
-                    true => a.attributes == b.attributes,
-                    false => x.shape() == y.shape() && x.bytes() == y.bytes(),
-                },
+                (Op::Constant(x), Op::Constant(y)) => {
+                    if a.operation == "fill" {
+                        a.attributes == b.attributes
+                    } else {
+                        x.shape() == y.shape() && x.bytes() == y.bytes()
+                    }
+                }
                 (Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..), _) => true,
                 (Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_), _) => true,
             };

@@ -105,9 +105,12 @@ impl Predictor {
         // chance is not for two.
         [2, 3].into_iter().try_for_each(|rows| predictor.graph(rows).map(|_| ()))?;
         let Self { graph, inputs, outputs, names, .. } = &mut predictor;
-        let spec = |node: &SavedNode| match node.has_a_row_each() {
-            true => Ok(TensorSpec::new(node.sizes(), node.dtype)),
-            false => Err(format!("`{}` has not one row for each row", node.operation)),
+        let spec = |node: &SavedNode| {
+            if node.has_a_row_each() {
+                Ok(TensorSpec::new(node.sizes(), node.dtype))
+            } else {
+                Err(format!("`{}` has not one row for each row", node.operation))
+            }
         };
         *inputs = graph.nodes.iter().filter(|node| node.operation == "input").map(spec).collect::<Result<_, _>>()?;
         *outputs = graph.outputs.iter().map(|&(_, place)| spec(&graph.nodes[place])).collect::<Result<_, _>>()?;

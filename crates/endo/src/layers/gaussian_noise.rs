@@ -93,9 +93,10 @@ impl Layer for GaussianNoise {
             cx.trace().record(error.help("it is a number, and not negative").at(Location::caller()));
             return inputs.clone();
         }
-        match cx.training() && self.stddev > 0.0 {
-            true => inputs + self.random(cx).normal(inputs.shape(), 0.0, self.stddev),
-            false => inputs.clone(),
+        if cx.training() && self.stddev > 0.0 {
+            inputs + self.random(cx).normal(inputs.shape(), 0.0, self.stddev)
+        } else {
+            inputs.clone()
         }
     }
 
@@ -120,9 +121,10 @@ impl Layer for GaussianDropout {
             return inputs.clone();
         }
         let stddev = (self.rate / (1.0 - self.rate)).sqrt();
-        match cx.training() && self.rate > 0.0 {
-            true => inputs * self.random(cx).normal(inputs.shape(), 1.0, stddev),
-            false => inputs.clone(),
+        if cx.training() && self.rate > 0.0 {
+            inputs * self.random(cx).normal(inputs.shape(), 1.0, stddev)
+        } else {
+            inputs.clone()
         }
     }
 

@@ -40,9 +40,10 @@ fn crossentropies(t: &Tensor, x: &Tensor, from_logits: bool) -> Tensor {
 impl BinaryCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        match self.from_logits {
-            true => warn_of_probabilities("binary_crossentropy", y_pred),
-            false => warn_of_linear("binary_crossentropy", "sigmoid", y_pred),
+        if self.from_logits {
+            warn_of_probabilities("binary_crossentropy", y_pred)
+        } else {
+            warn_of_linear("binary_crossentropy", "sigmoid", y_pred)
         }
         warn_of_one_softmax("binary_crossentropy", y_pred);
         let (t, x) = same_shape("binary_crossentropy", y_true, y_pred);
@@ -53,9 +54,10 @@ impl BinaryCrossentropy {
 impl BinaryFocalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        match self.from_logits {
-            true => warn_of_probabilities("binary_focal_crossentropy", y_pred),
-            false => warn_of_linear("binary_focal_crossentropy", "sigmoid", y_pred),
+        if self.from_logits {
+            warn_of_probabilities("binary_focal_crossentropy", y_pred)
+        } else {
+            warn_of_linear("binary_focal_crossentropy", "sigmoid", y_pred)
         }
         warn_of_one_softmax("binary_focal_crossentropy", y_pred);
         let (t, x) = same_shape("binary_focal_crossentropy", y_true, y_pred);
@@ -63,10 +65,8 @@ impl BinaryFocalCrossentropy {
         let p = if self.from_logits { x.sigmoid() } else { x.clone() };
         let missed = 1.0 - (&t * &p + (1.0 - &t) * (1.0 - p));
         let focal = power_from_zero(&missed, self.gamma) * crossentropies(&t, &x, self.from_logits);
-        let balanced = match self.apply_class_balancing {
-            true => (&t * self.alpha + (1.0 - &t) * (1.0 - self.alpha)) * focal,
-            false => focal,
-        };
+        let balanced =
+            if self.apply_class_balancing { (&t * self.alpha + (1.0 - &t) * (1.0 - self.alpha)) * focal } else { focal };
         mean_over(&balanced, self.axis)
     }
 }

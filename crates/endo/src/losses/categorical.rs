@@ -49,9 +49,10 @@ fn scaled(x: &Tensor, axes: &[isize]) -> Tensor {
 impl CategoricalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        match self.from_logits {
-            true => warn_of_probabilities("categorical_crossentropy", y_pred),
-            false => warn_of_linear("categorical_crossentropy", "softmax", y_pred),
+        if self.from_logits {
+            warn_of_probabilities("categorical_crossentropy", y_pred)
+        } else {
+            warn_of_linear("categorical_crossentropy", "softmax", y_pred)
         }
         let (t, x) = same_classes("categorical_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
@@ -66,15 +67,17 @@ impl CategoricalCrossentropy {
 impl CategoricalFocalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
-        match self.from_logits {
-            true => warn_of_probabilities("categorical_focal_crossentropy", y_pred),
-            false => warn_of_linear("categorical_focal_crossentropy", "softmax", y_pred),
+        if self.from_logits {
+            warn_of_probabilities("categorical_focal_crossentropy", y_pred)
+        } else {
+            warn_of_linear("categorical_focal_crossentropy", "softmax", y_pred)
         }
         let (t, x) = same_classes("categorical_focal_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
-        let p = match self.from_logits {
-            true => (&x - x.logsumexp_axes(axes).keep_dims(&x, axes)).exp().clip(EPSILON, 1.0 - EPSILON),
-            false => scaled(&x, &axes),
+        let p = if self.from_logits {
+            (&x - x.logsumexp_axes(axes).keep_dims(&x, axes)).exp().clip(EPSILON, 1.0 - EPSILON)
+        } else {
+            scaled(&x, &axes)
         };
         let focal = power_from_zero(&(1.0 - &p), self.gamma) * (t * p.log());
         let weighted = match &self.alpha {

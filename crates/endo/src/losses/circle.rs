@@ -37,12 +37,11 @@ impl Circle {
         let distance = (1.0 - x.matmul(&x.transpose())).maximum(0.0);
         let labels = y_true.cast(DType::I32);
         let same = labels.reshape([count, 1]).equal(labels.reshape([1, count]));
-        let positive = match self.remove_diagonal {
-            true => {
-                let numbers = x.trace().constant_from_fn([count], |sample| sample as i32, site);
-                &same & numbers.reshape([count, 1]).not_equal(numbers.reshape([1, count]))
-            }
-            false => same.clone(),
+        let positive = if self.remove_diagonal {
+            let numbers = x.trace().constant_from_fn([count], |sample| sample as i32, site);
+            &same & numbers.reshape([count, 1]).not_equal(numbers.reshape([1, count]))
+        } else {
+            same.clone()
         };
         let near = -self.gamma * (&distance + self.margin).maximum(0.0) * (self.margin - &distance);
         let far = self.gamma * (1.0 + self.margin - &distance).maximum(0.0) * (1.0 - self.margin - &distance);

@@ -53,9 +53,10 @@ impl SparseCategoricalCrossentropy {
     #[track_caller]
     fn values(&self, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
         let axis = self.axis as isize;
-        match self.from_logits {
-            true => warn_of_probabilities("sparse_categorical_crossentropy", y_pred),
-            false => warn_of_linear("sparse_categorical_crossentropy", "softmax", y_pred),
+        if self.from_logits {
+            warn_of_probabilities("sparse_categorical_crossentropy", y_pred)
+        } else {
+            warn_of_linear("sparse_categorical_crossentropy", "softmax", y_pred)
         }
         let Some(ignored) = self.ignore_class else {
             let (labels, x) = class_numbers("sparse_categorical_crossentropy", y_true, y_pred, axis);

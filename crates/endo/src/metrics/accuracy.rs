@@ -106,10 +106,7 @@ mean_metric! {
         from_sorted_ids: bool = false
     },
     |self, y_true, y_pred| sparse_top_k_categorical_accuracy(y_true, y_pred, self.k, self.from_sorted_ids),
-    targets(y_true, y_pred) => match self.from_sorted_ids {
-        true => Targets::Any,
-        false => Targets::classes(y_true, y_pred, -1, None),
-    }
+    targets(y_true, y_pred) => if self.from_sorted_ids { Targets::Any } else { Targets::classes(y_true, y_pred, -1, None) }
 }
 
 mean_metric! {

@@ -38,10 +38,7 @@ fn all_classes(num_classes: usize) -> Vec<usize> {
 
 impl Confusion<'_> {
     fn targets(&self) -> Targets {
-        match self.sparse_y_true {
-            true => Targets::Classes { count: self.num_classes, ignored: self.ignore_class },
-            false => Targets::Any,
-        }
+        if self.sparse_y_true { Targets::Classes { count: self.num_classes, ignored: self.ignore_class } } else { Targets::Any }
     }
 
     #[track_caller]

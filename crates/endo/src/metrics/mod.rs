@@ -239,12 +239,13 @@ mod tests {
         for name in names().filter(|name| !name.contains("io_u")) {
             let of = |mark: f32, weighted: bool| {
                 let sparse = name.starts_with("sparse");
-                let (y_true, y_pred) = match sparse {
-                    true => ([0.0, mark, 2.0].into(), [[0.6_f32, 0.4, 0.0], [0.5, mark, 0.0], [0.1, 0.2, 0.7]].into()),
-                    false => (
+                let (y_true, y_pred) = if sparse {
+                    ([0.0, mark, 2.0].into(), [[0.6_f32, 0.4, 0.0], [0.5, mark, 0.0], [0.1, 0.2, 0.7]].into())
+                } else {
+                    (
                         Array::from([[1.0, 0.0], [mark, mark], [0.0, 1.0]]),
                         Array::from([[0.75_f32, 0.25], [mark, 0.5], [0.5, 0.25]]),
-                    ),
+                    )
                 };
                 let Ok(metric) = get(name) else { return Vec::new() };
                 let result = evaluate_now(|cx| {

@@ -115,9 +115,10 @@ impl Totals {
             if variable.shape() != value.shape() {
                 let (kept, given) = (variable.shape(), value.shape());
                 let message = format!("the metric `{}` keeps {kept}, and is now given {given}", self.name);
-                let help = match kept.is_scalar() {
-                    true => "reduce what is added with `.sum()`",
-                    false => "a metric keeps the sizes of its first batch: use another one for predictions of another size",
+                let help = if kept.is_scalar() {
+                    "reduce what is added with `.sum()`"
+                } else {
+                    "a metric keeps the sizes of its first batch: use another one for predictions of another size"
                 };
                 return cx.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
             }

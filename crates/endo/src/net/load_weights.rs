@@ -134,9 +134,10 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let refused = done.skipped.first().filter(|_| !skip_mismatch || values.is_empty());
         if let Some((_, why)) = refused {
             let names = spelling::listed(arrays.keys().map(String::as_str));
-            let message = match values.is_empty() && *skip_mismatch {
-                true => format!("{} has no weight of the model: {why}", path.display()),
-                false => format!("{}: {why}", path.display()),
+            let message = if values.is_empty() && *skip_mismatch {
+                format!("{} has no weight of the model: {why}", path.display())
+            } else {
+                format!("{}: {why}", path.display())
             };
             let help =
                 format!("it has {names}; `LoadWeights::new().prefix(..)` reads a part, and `.skip_mismatch(true)` what fits");

@@ -228,9 +228,10 @@ impl Saved {
             let fail = |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
             let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
             let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
-            let fix = match saved.part == Part::Layer {
-                true => format!("make the model of the layers it was saved with, a struct of yours with {restore}"),
-                false => format!("`compile` it first with what it was saved with, a struct of yours with {restore}"),
+            let fix = if saved.part == Part::Layer {
+                format!("make the model of the layers it was saved with, a struct of yours with {restore}")
+            } else {
+                format!("`compile` it first with what it was saved with, a struct of yours with {restore}")
             };
             let fix = format!("{fix}; or read the weights alone with `load_weights`");
             let Some(given) = model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name)) else {

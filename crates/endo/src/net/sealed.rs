@@ -60,9 +60,10 @@ impl Seal {
         let entry = entry.and_then(|entry| entry.split_once(' '));
         let (format, rest) = entry.ok_or_else(|| Unsealed::Another(format!("it holds something else, not {}", self.what)))?;
         let known = (self.oldest..=self.format).find(|known| known.to_string() == format).ok_or_else(|| {
-            let known = match self.oldest == self.format {
-                true => format!("format {}", self.format),
-                false => format!("formats {} to {}", self.oldest, self.format),
+            let known = if self.oldest == self.format {
+                format!("format {}", self.format)
+            } else {
+                format!("formats {} to {}", self.oldest, self.format)
             };
             Unsealed::Unknown(format!("it has format {format}, and this program reads {known}"))
         })?;
@@ -73,9 +74,10 @@ impl Seal {
         let arrays = arrays.collect::<Option<BTreeMap<_, _>>>();
         let arrays = arrays.ok_or_else(|| Unsealed::Damaged("it holds numbers that endo has not".to_string()))?;
         let content = arrays.iter().map(|(name, array)| (name.as_str(), array));
-        match Checksum::of(sum).sum(&self.kind(known), content, text) == sum {
-            true => Ok((arrays, text.to_string())),
-            false => Err(Unsealed::Damaged("its checksum is not that of its content".to_string())),
+        if Checksum::of(sum).sum(&self.kind(known), content, text) == sum {
+            Ok((arrays, text.to_string()))
+        } else {
+            Err(Unsealed::Damaged("its checksum is not that of its content".to_string()))
         }
     }
 

@@ -94,13 +94,10 @@ binary! {
 
     divide(a, b) = a / b;
     integers = if b == 0 { 0 } else { a.wrapping_div(b) };
-    gradient(y, dy) = match is_constant(b) {
-        true => [dy / b, -dy * y / b],
-        false => {
+    gradient(y, dy) = if is_constant(b) { [dy / b, -dy * y / b] } else {
             let divisor = unless_both_are_zero(b, dy);
             [dy / &divisor, y.multiply_no_nan(-dy) / divisor]
-        }
-    };
+        };
     domain = [0.5, 2.0];
 
     divide_no_nan(a, b) = F::select(b == F::ZERO, F::ZERO, a / b);

@@ -198,9 +198,12 @@ impl Kernel for Gather {
 
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let &[(x, of), (indices, DType::I32)] = inputs else { return false };
-        let picked = || match self.along {
-            true => (x.rank() == indices.rank() && x.with(self.axis, 0) == indices.with(self.axis, 0)).then(|| indices.clone()),
-            false => Some(x[..self.axis].iter().chain(indices.iter()).chain(&x[self.axis + 1..]).copied().collect()),
+        let picked = || {
+            if self.along {
+                (x.rank() == indices.rank() && x.with(self.axis, 0) == indices.with(self.axis, 0)).then(|| indices.clone())
+            } else {
+                Some(x[..self.axis].iter().chain(indices.iter()).chain(&x[self.axis + 1..]).copied().collect())
+            }
         };
         of == dtype && self.axis < x.rank() && picked().as_ref() == Some(shape)
     }

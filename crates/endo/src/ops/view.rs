@@ -221,9 +221,10 @@ impl Tensor {
             return self.clone();
         }
         let aligned: Shape = std::iter::repeat_n(1, shape.rank() - self.rank()).chain(self.shape().iter().copied()).collect();
-        let aligned_tensor = match &aligned == self.shape() {
-            true => self.clone(),
-            false => self.push(Op::View(View::Reshape), &[self], &aligned, self.dtype(), site),
+        let aligned_tensor = if &aligned == self.shape() {
+            self.clone()
+        } else {
+            self.push(Op::View(View::Reshape), &[self], &aligned, self.dtype(), site)
         };
         if aligned == *shape {
             return aligned_tensor;

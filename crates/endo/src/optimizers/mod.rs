@@ -146,16 +146,17 @@ pub trait Optimizer: Send + Sync {
 /// The error for gradients among which there are none.
 fn without_gradients(gradients: &Gradients) -> Error {
     let asked: Vec<&str> = gradients.iter().filter_map(|(target, _)| Some(target.variable()?.name())).collect();
-    let (message, help) = match asked.is_empty() {
-        true => (
+    let (message, help) = if asked.is_empty() {
+        (
             "the optimizer was given gradients of no weights: the list of weights was empty".to_string(),
             "a model has its weights once it is built: call `model.build(shape)?` before `model.trainable_weights()`, or ask for them after \
              `apply`",
-        ),
-        false => (
+        )
+    } else {
+        (
             format!("the optimizer was given no gradients: the loss depends on none of {}", spelling::listed(asked)),
             "take gradients with respect to the trainable weights of the model that made the loss",
-        ),
+        )
     };
     Error::new(ErrorKind::Usage, message).help(help)
 }

@@ -50,10 +50,7 @@ impl Draft {
         for group in groups.list.iter().filter(|group| !group.members.is_empty()) {
             let scope = graph.node(group.members[0]).scope;
             let last = *group.members.last().expect("groups have members");
-            let action = match group.is_loop {
-                true => Action::Loop(draft.fused(groups, group, &kept)),
-                false => draft.whole(groups, last),
-            };
+            let action = if group.is_loop { Action::Loop(draft.fused(groups, group, &kept)) } else { draft.whole(groups, last) };
             draft.push(Step { action, scope }, last.index());
         }
         for (&id, read) in graph.outputs.iter().zip(&reads.outputs) {
@@ -160,9 +157,12 @@ impl Draft {
             let node = graph.node(id);
             let inputs: Vec<usize> = reads.inputs[id.index()]
                 .iter()
-                .map(|read| match is_direct(read) {
-                    true => values[&read.base],
-                    false => loads[&Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() }],
+                .map(|read| {
+                    if is_direct(read) {
+                        values[&read.base]
+                    } else {
+                        loads[&Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() }]
+                    }
                 })
                 .collect();
             let next = body.loads.len() + body.instructions.len();

@@ -125,9 +125,12 @@ fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat>
     let same = first.loads.len() == other.loads.len()
         && first.instructions == other.instructions
         && stores(first) == stores(other)
-        && first.loads.iter().zip(&other.loads).all(|(a, b)| match a.layout.is_uniform() {
-            true => b.layout.is_uniform() && (a.buffer, a.layout.offset) == (b.buffer, b.layout.offset),
-            false => b.layout.is_plain() && b.layout.length() == other.length && is_own(draft, b),
+        && first.loads.iter().zip(&other.loads).all(|(a, b)| {
+            if a.layout.is_uniform() {
+                b.layout.is_uniform() && (a.buffer, a.layout.offset) == (b.buffer, b.layout.offset)
+            } else {
+                b.layout.is_plain() && b.layout.length() == other.length && is_own(draft, b)
+            }
         });
     same.then(|| Repeat {
         length: other.length,

@@ -47,9 +47,10 @@ impl Scale {
 
     /// Where a number lies, from 0 to 1; beyond the ends at the ends.
     pub fn place(&self, value: f64) -> f64 {
-        let place = match self.logarithmic {
-            true => (value.max(f64::MIN_POSITIVE) / self.low).log10() / (self.high / self.low).log10(),
-            false => (value - self.low) / (self.high - self.low),
+        let place = if self.logarithmic {
+            (value.max(f64::MIN_POSITIVE) / self.low).log10() / (self.high / self.low).log10()
+        } else {
+            (value - self.low) / (self.high - self.low)
         };
         if place.is_nan() { 0.0 } else { place.clamp(0.0, 1.0) }
     }

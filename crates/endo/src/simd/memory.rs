@@ -102,17 +102,15 @@ impl Memory {
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        match self.is_empty() {
-            true => bytemuck::cast_slice::<CacheLine, u8>(&[]),
-            false => &self.room[self.start..][..self.length],
-        }
+        if self.is_empty() { bytemuck::cast_slice::<CacheLine, u8>(&[]) } else { &self.room[self.start..][..self.length] }
     }
 
     /// The bytes to write to.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        match self.is_empty() {
-            true => bytemuck::cast_slice_mut::<CacheLine, u8>(&mut []),
-            false => &mut self.room[self.start..][..self.length],
+        if self.is_empty() {
+            bytemuck::cast_slice_mut::<CacheLine, u8>(&mut [])
+        } else {
+            &mut self.room[self.start..][..self.length]
         }
     }
 }

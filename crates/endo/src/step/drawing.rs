@@ -137,9 +137,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let (tracing, log) = self.tracing(request, inputs, Vec::new());
         let made = RefCell::new(StepOutputs::default());
         let closure = self.closure(request, &made);
-        match self.eager {
-            true => drop(tracing.variables(inputs, closure)?),
-            false => drop(tracing.graph(inputs, closure)?),
+        if self.eager {
+            drop(tracing.variables(inputs, closure)?)
+        } else {
+            drop(tracing.graph(inputs, closure)?)
         }
         Ok(log)
     }

@@ -121,11 +121,10 @@ impl Compiled {
         let compared = self.compared_outputs(outputs)?;
         if targets != compared.len() {
             let message = format!("the data has {targets} targets, and the model {} outputs", outputs.len());
-            let help = match compared.len() == outputs.len() {
-                true => "give one array of targets for each output".to_string(),
-                false => {
-                    format!("give one array of targets for each output, or for the {} with a loss or metric", compared.len())
-                }
+            let help = if compared.len() == outputs.len() {
+                "give one array of targets for each output".to_string()
+            } else {
+                format!("give one array of targets for each output, or for the {} with a loss or metric", compared.len())
             };
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }

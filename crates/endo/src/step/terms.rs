@@ -89,10 +89,7 @@ impl Terms {
 
     /// What is trained on: the terms that it is the sum of, or the one that is called `loss`, beside which the others are reported.
     pub(crate) fn trained(&self) -> Cow<'_, [Term]> {
-        match self.is_given {
-            true => Cow::Owned(vec![Term::new(LOSS, self.total.clone())]),
-            false => Cow::Borrowed(&self.terms),
-        }
+        if self.is_given { Cow::Owned(vec![Term::new(LOSS, self.total.clone())]) } else { Cow::Borrowed(&self.terms) }
     }
 
     /// The term of a name.

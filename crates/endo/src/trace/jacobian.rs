@@ -38,9 +38,10 @@ impl Context {
             let row = self.gradients(&element, [target.clone()]).into_tensors().remove(0);
             rows.push(row.unwrap_or_else(|| self.trace().constant(zeros.clone(), site)));
         }
-        match rows.is_empty() {
-            true => self.trace().constant(Array::zeros(shape, dtype), site),
-            false => Tensor::stack(&rows, 0).reshape(shape),
+        if rows.is_empty() {
+            self.trace().constant(Array::zeros(shape, dtype), site)
+        } else {
+            Tensor::stack(&rows, 0).reshape(shape)
         }
     }
 

@@ -79,9 +79,10 @@ impl Replay<'_> {
         graph.checks.clear();
         let plain = not_finite(&check.what);
         let Some(cause) = self.cause(&graph, check.node) else { return plain };
-        let help = match check.what.starts_with("the gradient") && cause.help == OPERATION {
-            true => format!("{OPERATION}{GRADIENT}"),
-            false => cause.help.to_string(),
+        let help = if check.what.starts_with("the gradient") && cause.help == OPERATION {
+            format!("{OPERATION}{GRADIENT}")
+        } else {
+            cause.help.to_string()
         };
         let message = format!("{}: {}", plain.message(), cause.what);
         plain.with_message(message).in_layer(cause.layer).at(cause.site).help(help)
@@ -116,9 +117,10 @@ impl Replay<'_> {
         let mut reached = vec![false; graph.nodes.len()];
         reached[failed.index()] = !finite[failed.index()];
         for position in (0..=failed.index()).rev().filter(|&position| needed[position]) {
-            match reached[position] {
-                true => graph.nodes[position].inputs.iter().for_each(|id| reached[id.index()] |= !finite[id.index()]),
-                false => causes[position] = None,
+            if reached[position] {
+                graph.nodes[position].inputs.iter().for_each(|id| reached[id.index()] |= !finite[id.index()])
+            } else {
+                causes[position] = None
             }
         }
         // An infinite constant was written down by someone, and probably meant.
@@ -223,9 +225,10 @@ fn rows(value: &Array, of_data: &[usize]) -> String {
         parts.push(format!("{} more", found.len() - LISTED));
     }
     let last = parts.pop().unwrap_or_default();
-    match parts.is_empty() {
-        true => format!(" in row {last} of the {whole}, counted from 0"),
-        false => format!(" in rows {} and {last} of the {whole}, counted from 0", parts.join(", ")),
+    if parts.is_empty() {
+        format!(" in row {last} of the {whole}, counted from 0")
+    } else {
+        format!(" in rows {} and {last} of the {whole}, counted from 0", parts.join(", "))
     }
 }
 

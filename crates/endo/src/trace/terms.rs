@@ -324,16 +324,14 @@ impl Context {
         let own_place = self.own_path(&place);
         let mut lost = Vec::new();
         for term in &mut self.losses[first..] {
-            match term.path.strip_suffix(&term.name).is_some_and(|layer| layer.trim_end_matches('/') == place) {
-                true if own_place.is_empty() => term.owners.clone_from(&owners),
-                true => {
-                    term.owners.clone_from(&owners);
+            if term.path.strip_suffix(&term.name).is_some_and(|layer| layer.trim_end_matches('/') == place) {
+                term.owners.clone_from(&owners);
+                if !own_place.is_empty() {
                     term.path = format!("{own_place}/{}", term.name);
                 }
-                false => {
-                    term.owners = vec![NO_MODEL];
-                    lost.push(term.path.clone());
-                }
+            } else {
+                term.owners = vec![NO_MODEL];
+                lost.push(term.path.clone());
             }
         }
         if !lost.is_empty() {

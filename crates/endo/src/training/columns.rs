@@ -33,9 +33,10 @@ fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -
     let order = ordered(columns.len(), &pairs);
     let columns = order.into_iter().map(|place| std::mem::take(&mut columns[place]));
     columns.enumerate().fold(State::new(), |state, (index, (name, pairs))| {
-        let column: Array = match pairs.len() == 2 * rows {
-            true => pairs.chunks(2).map(|pair| pair[1]).collect::<Vec<f64>>().into(),
-            false => Array::from_fn([pairs.len() / 2, 2], |element| pairs[element]),
+        let column: Array = if pairs.len() == 2 * rows {
+            pairs.chunks(2).map(|pair| pair[1]).collect::<Vec<f64>>().into()
+        } else {
+            Array::from_fn([pairs.len() / 2, 2], |element| pairs[element])
         };
         state.with(format!("{index:08}/{name}"), column)
     })
@@ -86,9 +87,10 @@ pub(super) fn rows(state: &State) -> Result<Vec<Vec<(String, f64)>>> {
 /// The same, of a table that was saved with `count` rows.
 pub(super) fn counted_rows(state: &State, count: usize) -> Result<Vec<Vec<(String, f64)>>> {
     let rows = rows(state)?;
-    match rows.len() == count {
-        true => Ok(rows),
-        false => Err(state.unexpected("", format!("a table of {count} rows"), format!("one of {}", rows.len()))),
+    if rows.len() == count {
+        Ok(rows)
+    } else {
+        Err(state.unexpected("", format!("a table of {count} rows"), format!("one of {}", rows.len())))
     }
 }
 

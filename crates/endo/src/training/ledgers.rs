@@ -182,9 +182,10 @@ mod tests {
         let take = |log: &mut StepLog, from: usize, to: usize| {
             for step in from..to {
                 let third = step as f64 / 3.0;
-                match step % 7 == 0 {
-                    true => log.take(StepAt { step, epoch: step / 100 }, &terms(&["main", "a/b"], &[third, 0.1, third])),
-                    false => log.take(StepAt { step, epoch: step / 100 }, &terms(&["main"], &[third, third])),
+                if step % 7 == 0 {
+                    log.take(StepAt { step, epoch: step / 100 }, &terms(&["main", "a/b"], &[third, 0.1, third]))
+                } else {
+                    log.take(StepAt { step, epoch: step / 100 }, &terms(&["main"], &[third, third]))
                 }
             }
         };

@@ -134,10 +134,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             let help = "make it anew for each validation with `Stream::by_epoch`, or give a data set";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
-        let (pass, batch, steps_before) = match state.contains("pass") {
-            true => (state.count("pass")?, state.count("pass_batch")?, state.count("steps_before")?),
-            // Files of before know of no passes but epochs.
-            false => (epochs, self.current.batches, self.epoch() * self.training.batches().unwrap_or(0)),
+        let (pass, batch, steps_before) = if state.contains("pass") {
+            (state.count("pass")?, state.count("pass_batch")?, state.count("steps_before")?)
+        } else {
+            // Older files know of no passes but epochs.
+            (epochs, self.current.batches, self.epoch() * self.training.batches().unwrap_or(0))
         };
         self.steps_before = steps_before;
         self.feed.seek(BatchAt { pass, batch }).map_err(|error| {

@@ -118,9 +118,8 @@ impl SavedVariables {
 
     /// The values of all, those among them that still wait; of some variables zeros.
     pub fn state(&self, reset: &[Variable]) -> State {
-        let value = |variable: &Variable| match reset.contains(variable) {
-            true => Array::zeros(variable.shape(), variable.dtype()),
-            false => variable.value(),
+        let value = |variable: &Variable| {
+            if reset.contains(variable) { Array::zeros(variable.shape(), variable.dtype()) } else { variable.value() }
         };
         let known = self.known.iter().map(|(name, variable)| (name.clone(), value(variable)));
         let waiting = self.saved.iter().map(|(name, value)| (name.clone(), value.clone()));

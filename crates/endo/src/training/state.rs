@@ -137,9 +137,10 @@ impl State {
     /// If there is none, or it has another.
     pub fn array(&self, name: &str, shape: &Shape, dtype: DType) -> Result<&Array> {
         let array = self.get(name)?;
-        match (array.shape(), array.dtype()) == (shape, dtype) {
-            true => Ok(array),
-            false => Err(self.unexpected(name, format!("{dtype}{shape}"), kind(array))),
+        if (array.shape(), array.dtype()) == (shape, dtype) {
+            Ok(array)
+        } else {
+            Err(self.unexpected(name, format!("{dtype}{shape}"), kind(array)))
         }
     }
 

@@ -127,10 +127,11 @@ fn the_lines_of_the_table_are_those_of_the_examples() {
 fn the_tests_that_the_deviations_name_exist() {
     fn sources(folder: &Path, text: &mut String) {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            match path.is_dir() {
-                true => sources(&path, text),
-                false if path.extension().is_some_and(|extension| extension == "rs") => *text += &read(&path),
-                false => {}
+            if path.is_dir() {
+                sources(&path, text)
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                *text += &read(&path)
+            } else {
             }
         }
     }

@@ -72,9 +72,8 @@ fn no_two_flipped_bits_of_a_backup_go_unseen() {
     let folder = Folder::new("backup");
     let path = folder.path("run");
     let train = |epochs: usize| {
-        let stop = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == epochs {
-            true => Err(Error::new(ErrorKind::Usage, "interrupted")),
-            false => Ok(()),
+        let stop = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
+            if epoch == epochs { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
         });
         model().fit(&data_of_four(), Fit::epochs(2).callback(BackupAndRestore::new(&path)).callback(stop)).unwrap_err()
     };

@@ -223,10 +223,7 @@ fn train(names: &[&str], folder: &Path, stop: usize) -> Result<(History, Vec<Arr
     model.compile("adam", NamedLoss(names[0].to_string()), metrics);
     let report = LambdaCallback::new().on_epoch_begin(move |epoch, training| {
         names.iter().for_each(|name| training.report(&format!("{name}3"), epoch as f64));
-        match epoch == stop {
-            true => Err(Error::new(ErrorKind::Usage, "interrupted")),
-            false => Ok(()),
-        }
+        if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
     });
     let options = Fit::epochs(3)
         .batch_size(6)
@@ -269,10 +266,11 @@ fn a_run_that_is_resumed_has_every_name_and_so_have_its_logs() {
         let mut logs: Vec<String> = history.epochs[0].logs.iter().map(|(name, _)| name.to_string()).collect();
         logs.sort();
         let columns = columns(&whole.path("log.csv"));
-        match names.contains(&"epoch") {
+        if names.contains(&"epoch") {
             // The first column has that name already.
-            true => assert!(columns.contains(&"epoch_1".to_string()) && columns.len() == 1 + logs.len()),
-            false => assert_eq!(columns, [vec!["epoch".to_string()], logs].concat(), "{names:?}"),
+            assert!(columns.contains(&"epoch_1".to_string()) && columns.len() == 1 + logs.len());
+        } else {
+            assert_eq!(columns, [vec!["epoch".to_string()], logs].concat(), "{names:?}");
         }
         assert!(fs::read_to_string(whole.path("report.html")).unwrap().ends_with("</html>\n"));
         // Everything else that the run had alone is gone.

@@ -18,9 +18,8 @@ use super::readers::{Reader, with_changed_arrays};
 
 /// Trains with all callbacks that keep something with a run; stops after a batch as if the process was killed.
 fn fit(folder: &Path, model: &mut Model, data: &Dataset, stop: Option<(usize, usize)>) -> Result<History> {
-    let interrupt = LambdaCallback::new().on_batch_end(move |batch, _, training| match stop == Some((training.epoch(), batch)) {
-        true => Err(Error::new(ErrorKind::Usage, "interrupted")),
-        false => Ok(()),
+    let interrupt = LambdaCallback::new().on_batch_end(move |batch, _, training| {
+        if stop == Some((training.epoch(), batch)) { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
     });
     let options = Fit::epochs(3)
         .batch_size(16)

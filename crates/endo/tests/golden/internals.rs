@@ -17,9 +17,8 @@ const TOLERANCE: Tolerance = Tolerance { absolute: 1e-5, relative: 1e-4 };
 
 #[test]
 fn losses_from_inside_models_are_keras() {
-    check("internals.json", LATER, |case| match case.text("name").starts_with("loss_weights/") {
-        true => heads(case),
-        false => Case::read(case).and_then(|case| case.run()),
+    check("internals.json", LATER, |case| {
+        if case.text("name").starts_with("loss_weights/") { heads(case) } else { Case::read(case).and_then(|case| case.run()) }
     });
 }
 
@@ -80,9 +79,10 @@ impl<'a> Case<'a> {
         let compile = self.object.object("compile");
         let metrics = |key| compile.texts(key).into_iter().map(metric).collect::<Result<Vec<_>, _>>();
         let (plain, weighted) = (metrics("metrics")?, metrics("weighted_metrics")?);
-        match compile.is_given("loss") {
-            true => model.compile(Sgd::new(0.1), losses::get(compile.text("loss")).map_err(text)?, plain),
-            false => model.compile(Sgd::new(0.1), (), plain),
+        if compile.is_given("loss") {
+            model.compile(Sgd::new(0.1), losses::get(compile.text("loss")).map_err(text)?, plain)
+        } else {
+            model.compile(Sgd::new(0.1), (), plain)
         };
         model.weighted_metrics(weighted);
         if compile.is_given("loss_weights") {

@@ -49,9 +49,10 @@ struct Update {
 impl Update {
     fn read(update: &Object<'_>) -> Self {
         let weight = update.is_given("sample_weight").then(|| update.array("sample_weight"));
-        match update.has("values") {
-            true => Self { y_true: None, y_pred: update.array("values"), weight },
-            false => Self { y_true: Some(update.array("y_true")), y_pred: update.array("y_pred"), weight },
+        if update.has("values") {
+            Self { y_true: None, y_pred: update.array("values"), weight }
+        } else {
+            Self { y_true: Some(update.array("y_true")), y_pred: update.array("y_pred"), weight }
         }
     }
 

@@ -71,10 +71,11 @@ fn unread(value: &Value, path: &str, read: &BTreeSet<String>) -> Outcome {
     for (key, value) in fields {
         let path = format!("{path}/{key}");
         let below = format!("{path}/");
-        match read.contains(&path) {
-            true if read.iter().any(|other| other.starts_with(&below)) => unread(value, &path, read)?,
-            true => {}
-            false => return Err(format!("the key {path} was not read")),
+        if !read.contains(&path) {
+            return Err(format!("the key {path} was not read"));
+        }
+        if read.iter().any(|other| other.starts_with(&below)) {
+            unread(value, &path, read)?;
         }
     }
     Ok(())

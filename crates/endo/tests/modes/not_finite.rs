@@ -19,10 +19,11 @@ impl Fragile {
 impl Layer for Fragile {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let outputs = self.inner.apply(inputs, cx);
-        match self.term {
-            true => cx.add_loss("inverse", (1.0 / inputs).mean()),
+        if self.term {
+            cx.add_loss("inverse", (1.0 / inputs).mean());
+        } else {
             // sqrt has no slope at 0, where the loss is finite.
-            false => cx.add_loss("root", (&outputs * &outputs).sum_axes([0, 1]).sqrt()),
+            cx.add_loss("root", (&outputs * &outputs).sum_axes([0, 1]).sqrt());
         }
         cx.add_metric("mean", outputs.mean());
         outputs

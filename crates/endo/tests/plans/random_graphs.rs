@@ -215,9 +215,10 @@ impl Case {
         for way in [Way::Fused(1), Way::Fused(2), Way::Unfused] {
             let got = run(way, &closure, &inputs, &variables, RUNS).unwrap();
             for (index, (got, want)) in got.iter().zip(&want).enumerate() {
-                let within = match flags[index % flags.len()] {
-                    true => Within::Bits,
-                    false => Within::Absolute(if self.gradients { slope_bound } else { bound }),
+                let within = if flags[index % flags.len()] {
+                    Within::Bits
+                } else {
+                    Within::Absolute(if self.gradients { slope_bound } else { bound })
                 };
                 if let Some(difference) = difference(got, want, within) {
                     panic!(

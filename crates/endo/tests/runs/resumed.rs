@@ -58,10 +58,8 @@ fn a_loop_of_ones_own_goes_on_where_it_stopped() {
 /// `fit` with an interruption before an epoch.
 fn fit(folder: &Folder, data: &Dataset, stop: usize) -> Result<(History, Vec<Array>)> {
     let mut model = model();
-    let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop {
-        true => Err(Error::new(ErrorKind::Usage, "interrupted")),
-        false => Ok(()),
-    });
+    let interrupt = LambdaCallback::new()
+        .on_epoch_begin(move |epoch, _| if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) });
     let options = Fit::epochs(6).batch_size(16).callback(BackupAndRestore::new(folder.path("run"))).callback(interrupt);
     let history = model.fit(data, options)?;
     Ok((numbers(history), weights(&model)))
@@ -149,10 +147,8 @@ fn steps_run_node_by_node_are_resumed_too() {
 
 /// `fit` of a model with an interruption before an epoch.
 fn fit_of(mut model: Model, folder: &Folder, data: &Dataset, stop: usize, probe: Probe) -> Result<(History, Vec<Array>)> {
-    let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop {
-        true => Err(Error::new(ErrorKind::Usage, "interrupted")),
-        false => Ok(()),
-    });
+    let interrupt = LambdaCallback::new()
+        .on_epoch_begin(move |epoch, _| if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) });
     let backup = BackupAndRestore::new(folder.path("run")).save_freq(3);
     let options = Fit::epochs(5).batch_size(16).callback(backup).callback(interrupt).probe(probe);
     let history = model.fit(data, options)?;
@@ -247,9 +243,8 @@ fn a_file_that_was_written_and_not_yet_renamed_is_the_newest() {
 fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
     let (folder, data) = (Folder::new("forged"), data(100));
     let train = |model: &mut Model, stop: usize| {
-        let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop {
-            true => Err(Error::new(ErrorKind::Usage, "interrupted")),
-            false => Ok(()),
+        let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
+            if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
         });
         let options = Fit::epochs(6).batch_size(16).record_steps(1).callback(EarlyStopping::on("loss").patience(9));
         model.fit(&data, options.callback(BackupAndRestore::new(folder.path("run"))).callback(interrupt)).map(|_| ())

@@ -65,9 +65,8 @@ fn of_losses() {
                         continue;
                     }
                     let fixed = !x.is_finite();
-                    let found = wrong_slopes(&[x.cast(DType::F32), targets.clone()], |x, _| match fixed {
-                        true => loss.call(&x[1].stop_gradient(), &x[0]),
-                        false => loss.call(&x[1], &x[0]),
+                    let found = wrong_slopes(&[x.cast(DType::F32), targets.clone()], |x, _| {
+                        if fixed { loss.call(&x[1].stop_gradient(), &x[0]) } else { loss.call(&x[1], &x[0]) }
                     });
                     wrong.extend(found.into_iter().map(|what| format!("`{name}` of targets {row} at {place}: {what}")));
                 }

@@ -17,9 +17,12 @@ fn of_layers() {
         let inputs = case.arrays("inputs");
         let number_of_places = places(&[1]).len();
         for place in 0..number_of_places {
-            let moved = |input: &Array| match input.dtype().is_float() {
-                true => places(input.shape().sizes()).swap_remove(place).1.cast(DType::F32),
-                false => input.clone(),
+            let moved = |input: &Array| {
+                if input.dtype().is_float() {
+                    places(input.shape().sizes()).swap_remove(place).1.cast(DType::F32)
+                } else {
+                    input.clone()
+                }
             };
             let all: Vec<Array> = inputs.iter().map(moved).collect();
             // One input at the limit and the others as they are, and all of them at it.

@@ -371,17 +371,17 @@ impl Lowering<'_> {
     /// where everything else comes from far away.
     fn tile(&self, per_element: usize) -> usize {
         let repeats = self.body.repeats.iter().map(|repeat| repeat.length);
-        let lengths = std::iter::once(self.body.length).chain(repeats).map(|length| match self.body.repeats.is_empty() {
-            true => length,
-            false => length.next_multiple_of(LINE_ELEMENTS),
-        });
+        let lengths = std::iter::once(self.body.length)
+            .chain(repeats)
+            .map(|length| if self.body.repeats.is_empty() { length } else { length.next_multiple_of(LINE_ELEMENTS) });
         let length = lengths.sum::<usize>().max(1);
         let loads = (0..self.body.loads.len()).filter(|&value| matches!(self.homes[value], ValueLocation::Sequence(_)));
         let stores = self.body.stores.iter().map(|store| store.value);
         let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
-        let most = match length * memory > CACHED_BYTES && self.whole().is_none() {
-            true => STREAMED_BYTES / (per_element + memory).max(1),
-            false => REGISTER_BYTES / per_element.max(1),
+        let most = if length * memory > CACHED_BYTES && self.whole().is_none() {
+            STREAMED_BYTES / (per_element + memory).max(1)
+        } else {
+            REGISTER_BYTES / per_element.max(1)
         };
         let most = most.clamp(LONGEST_TILE / 8, LONGEST_TILE);
         if length <= most {

@@ -191,9 +191,10 @@ impl Body {
                 let range = LoopRange { start: 0, end: stretch.length, stretch, chunk: None };
                 // SAFETY: as the caller promises.
                 unsafe {
-                    match self.direct {
-                        true => self.range::<true>(bases, scratch, 0, range),
-                        false => self.range::<false>(bases, scratch, 0, range),
+                    if self.direct {
+                        self.range::<true>(bases, scratch, 0, range)
+                    } else {
+                        self.range::<false>(bases, scratch, 0, range)
                     }
                 }
             }

@@ -233,10 +233,12 @@ impl Matmul {
         }
         if n == 1 || b[1] == 1 {
             let narrow = (2..=NARROW_COLUMNS).contains(&n) && m >= 2 * NARROW_COLUMNS && a[0] == 1 && a[1] != 1;
-            match m <= DIRECT_ROWS || n * k * element_bytes <= DIRECT_BYTES {
-                true if narrow && !self.accumulate => Path::Narrow,
-                true => Path::Direct,
-                false => Path::Blocked,
+            if m > DIRECT_ROWS && n * k * element_bytes > DIRECT_BYTES {
+                Path::Blocked
+            } else if narrow && !self.accumulate {
+                Path::Narrow
+            } else {
+                Path::Direct
             }
         } else if n * k <= TURNED_ELEMENTS {
             Path::Turned

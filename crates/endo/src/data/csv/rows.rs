@@ -294,9 +294,10 @@ mod tests {
         tokenizer.begin(&mut record);
         let mut rest = text;
         loop {
-            let (used, progress) = match rest.is_empty() {
-                true => (0, tokenizer.end(&mut record)),
-                false => tokenizer.take(&rest[..piece.min(rest.len())], &mut record),
+            let (used, progress) = if rest.is_empty() {
+                (0, tokenizer.end(&mut record))
+            } else {
+                tokenizer.take(&rest[..piece.min(rest.len())], &mut record)
             };
             rest = &rest[used..];
             match progress {

@@ -173,10 +173,8 @@ fn decode_utf8(bytes: &[u8], text: &mut String) -> (usize, Option<Fault>) {
 }
 
 fn decode_utf16(bytes: &[u8], little_endian: bool, text: &mut String) -> (usize, Option<Fault>) {
-    let unit = |pair: &[u8]| match little_endian {
-        true => u16::from_le_bytes([pair[0], pair[1]]),
-        false => u16::from_be_bytes([pair[0], pair[1]]),
-    };
+    let unit =
+        |pair: &[u8]| if little_endian { u16::from_le_bytes([pair[0], pair[1]]) } else { u16::from_be_bytes([pair[0], pair[1]]) };
     let mut pairs = bytes.chunks_exact(2);
     // The first half of a letter waits for the other.
     let is_first_half = |pair: &[u8]| (0xd800..0xdc00).contains(&unit(pair));

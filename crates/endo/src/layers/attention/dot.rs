@@ -202,9 +202,10 @@ impl<O> AdditiveAttention<O> {
     #[track_caller]
     fn score(&self, parts: Parts<'_>, cx: &mut Context) -> Tensor {
         let tangents = (parts.query.expand_dims(2) + parts.key.expand_dims(1)).tanh();
-        match self.use_scale {
-            true => (tangents * self.scale.get(self, [parts.query.features()], &GlorotUniform, cx)).sum_axes([-1]),
-            false => tangents.sum_axes([-1]),
+        if self.use_scale {
+            (tangents * self.scale.get(self, [parts.query.features()], &GlorotUniform, cx)).sum_axes([-1])
+        } else {
+            tangents.sum_axes([-1])
         }
     }
 

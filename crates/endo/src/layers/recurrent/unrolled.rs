@@ -125,10 +125,7 @@ pub fn unroll(
     let whole = differentiated(projected, first, seen, recurrence, Tensor::stack(&returned, 0), outside);
     let part = |position: usize| whole.slice(0, position..position + 1).reshape(&whole.shape()[1..]);
     let steps = outputs.len() - kept;
-    let sequence = match passage.return_sequences {
-        true => whole.slice(0, 0..steps).permute(&[1, 0, 2]),
-        false => part(0),
-    };
+    let sequence = if passage.return_sequences { whole.slice(0, 0..steps).permute(&[1, 0, 2]) } else { part(0) };
     std::iter::once(sequence).chain((steps..returned.len()).map(part)).collect()
 }
 

@@ -125,10 +125,7 @@ schedule! {
 impl LearningRateSchedule for PolynomialDecay {
     fn rate(&self, step: &Tensor) -> Tensor {
         let end = period(step, "decay_steps", self.decay_steps);
-        let passed = match self.cycle {
-            true => step / ((step / end).ceil().maximum(1.0) * end),
-            false => step.minimum(end) / end,
-        };
+        let passed = if self.cycle { step / ((step / end).ceil().maximum(1.0) * end) } else { step.minimum(end) / end };
         (self.initial_learning_rate - self.end_learning_rate) * (1.0 - passed).powf(self.power) + self.end_learning_rate
     }
 }

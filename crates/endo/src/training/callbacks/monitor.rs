@@ -96,9 +96,10 @@ impl Monitor {
             let message = format!("{} watches `{}`, which is not reported", self.watcher, self.name);
             let without = self.name.starts_with("val_") && !known.iter().any(|name| name.starts_with("val_"));
             let hint = if without { "; `val_` numbers need `Fit::validation` or `validation_split`" } else { "" };
-            let order = match self.name.starts_with("val_") {
-                true => "",
-                false => "; what a callback reports at an epoch's end is seen by those that are given after it",
+            let order = if self.name.starts_with("val_") {
+                ""
+            } else {
+                "; what a callback reports at an epoch's end is seen by those that are given after it"
             };
             Error::new(ErrorKind::Argument, message).help(format!("reported are {}{hint}{order}", known.join(", ")))
         })

@@ -50,9 +50,10 @@ impl Folders {
 /// The name of a layer as that of a folder.
 fn plain(name: &str) -> String {
     let letter = |letter: char| if letter.is_alphanumeric() || "_-.#".contains(letter) { letter } else { '_' };
-    match name.chars().all(|letter| letter == '.') {
-        true => "_".to_string(),
-        false => name[..name.floor_char_boundary(LONGEST)].chars().map(letter).collect(),
+    if name.chars().all(|letter| letter == '.') {
+        "_".to_string()
+    } else {
+        name[..name.floor_char_boundary(LONGEST)].chars().map(letter).collect()
     }
 }
 

@@ -315,9 +315,10 @@ fn lstm(config: &Object<'_>) -> Lstm {
 /// Without a `merge_mode` both outputs are joined; where it is `null` they stay apart.
 fn bidirectional<L: Recurrent + 'static>(layer: impl Fn() -> L, config: &Object<'_>, mask: Option<Array>) -> Apply {
     let layer = Bidirectional::new(layer);
-    match config.has("merge_mode") && !config.is_given("merge_mode") {
-        true => masked(layer.apart(), mask),
-        false => masked(with!(config, layer, merge_mode: MergeMode), mask),
+    if config.has("merge_mode") && !config.is_given("merge_mode") {
+        masked(layer.apart(), mask)
+    } else {
+        masked(with!(config, layer, merge_mode: MergeMode), mask)
     }
 }
 
