@@ -41,7 +41,9 @@ pub fn compare(arguments: &Arguments) -> Outcome<()> {
     let all = contests(machine::cores(), arguments.epochs, arguments.threads);
     let programs = Programs::find(arguments)?;
     let chosen = chosen(all, arguments.workload)?;
-    chosen.iter().flat_map(|contest| &contest.rivals).for_each(|side| programs.prepare(side));
+    for side in chosen.iter().flat_map(|contest| &contest.rivals) {
+        programs.prepare(side);
+    }
     let load = machine::load();
     if let Some(load) = load.filter(|load| *load > BUSY) {
         eprintln!(
@@ -51,7 +53,9 @@ pub fn compare(arguments: &Arguments) -> Outcome<()> {
     let mut results = Vec::new();
     for contest in chosen {
         let result = rounds(contest, arguments.rounds, |side, threads, field| programs.run(side, threads, field))?;
-        result.lines().iter().for_each(|line| println!("{line}"));
+        for line in result.lines() {
+            println!("{line}");
+        }
         results.push(result);
     }
     println!("\n{}", table(&results, &machine::name(), arguments.rounds, programs.are_pinned()));

@@ -106,7 +106,9 @@ fn chains_baseline(rounds: usize) -> f32 {
     let (factor, term) = (black_box(0.5), black_box(1.0));
     let mut chains = [[0.0_f32; 4]; CHAINS];
     for _ in 0..rounds {
-        chains.iter_mut().flatten().for_each(|x| *x = *x * factor + term);
+        for x in chains.iter_mut().flatten() {
+            *x = *x * factor + term;
+        }
     }
     chains.iter().map(|chain| chain[0]).sum()
 }
@@ -123,7 +125,9 @@ mod x86 {
         let (factor, term) = (_mm512_set1_ps(black_box(0.5)), _mm512_set1_ps(black_box(1.0)));
         let mut chains = [_mm512_setzero_ps(); CHAINS];
         for _ in 0..rounds {
-            chains.iter_mut().for_each(|x| *x = _mm512_fmadd_ps(*x, factor, term));
+            for x in &mut chains {
+                *x = _mm512_fmadd_ps(*x, factor, term);
+            }
         }
         chains.iter().map(|&chain| _mm512_cvtss_f32(chain)).sum()
     }
@@ -133,7 +137,9 @@ mod x86 {
         let (factor, term) = (_mm256_set1_ps(black_box(0.5)), _mm256_set1_ps(black_box(1.0)));
         let mut chains = [_mm256_setzero_ps(); CHAINS];
         for _ in 0..rounds {
-            chains.iter_mut().for_each(|x| *x = _mm256_fmadd_ps(*x, factor, term));
+            for x in &mut chains {
+                *x = _mm256_fmadd_ps(*x, factor, term);
+            }
         }
         chains.iter().map(|&chain| _mm256_cvtss_f32(chain)).sum()
     }

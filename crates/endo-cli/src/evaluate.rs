@@ -95,7 +95,9 @@ pub fn explain(arguments: &Application) -> Result<()> {
 
 fn read(arguments: &Application) -> Result<(TableModel, Rows)> {
     let model = TableModel::read(&arguments.model, arguments.threads)?;
-    model.warnings.iter().for_each(|warning| warn(warning));
+    for warning in &model.warnings {
+        warn(warning);
+    }
     let rows = Rows::read(&arguments.data, &arguments.reading, &model.schema, &model.goal)?;
     Ok((model, rows))
 }

@@ -120,7 +120,9 @@ pub fn model_path(path: &Path) -> PathBuf {
 /// If the model cannot be read, or the file not be written.
 pub fn export(arguments: &Application) -> Result<()> {
     let model = TableModel::read(&arguments.model, None)?;
-    model.warnings.iter().for_each(|warning| warn(warning));
+    for warning in &model.warnings {
+        warn(warning);
+    }
     let path = model_path(&arguments.model);
     let bytes = fs::read(&path).map_err(|error| {
         let message = format!("cannot read {}: {error}", shown_path(&path));

@@ -45,7 +45,9 @@ impl Parts {
 fn cut(rows: &[usize], classes: Option<&[f64]>, share: f64, seed: u64) -> Result<[Vec<usize>; 2]> {
     let Some(classes) = classes else { return at_random(rows, share, seed) };
     let mut groups: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    rows.iter().for_each(|&row| groups.entry(classes[row] as u64).or_default().push(row));
+    for &row in rows {
+        groups.entry(classes[row] as u64).or_default().push(row);
+    }
     let [mut rest, mut part] = [Vec::new(), Vec::new()];
     for group in groups.values() {
         // A class of so few rows that one part would have none is trained on.

@@ -26,7 +26,9 @@ const ROWS: usize = 8192;
 /// What is wrong with the model, with the table by row, line and column, or with the place of the results; nothing is left then.
 pub fn predict(arguments: &Application) -> Result<()> {
     let model = TableModel::read(&arguments.model, arguments.threads)?;
-    model.warnings.iter().for_each(|warning| warn(warning));
+    for warning in &model.warnings {
+        warn(warning);
+    }
     let mut blocks = Blocks::open(&arguments.data, &arguments.reading, &model.schema, ROWS)?;
     if arguments.out == Path::new(STANDARD) {
         let mut to = io::BufWriter::new(io::stdout().lock());

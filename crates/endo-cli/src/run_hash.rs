@@ -21,16 +21,24 @@ pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> Stri
         text(&mut hash, &std::fs::read_to_string(path).unwrap_or_default());
     }
     text(&mut hash, &format!("{:?} {:?}", reading.kinds, reading.missing));
-    targets.iter().for_each(|target| text(&mut hash, target));
+    for target in targets {
+        text(&mut hash, target);
+    }
     for name in table.columns() {
         text(&mut hash, name);
         match table.values(name) {
             Ok(Values::Numbers(values) | Values::Times(values)) => {
-                values.iter().for_each(|value| hash.update(&value.to_le_bytes()));
+                for value in values {
+                    hash.update(&value.to_le_bytes());
+                }
             }
             Ok(Values::Words(words)) => {
-                words.dictionary().iter().for_each(|word| text(&mut hash, word));
-                words.codes().iter().for_each(|code| hash.update(&code.to_le_bytes()));
+                for word in words.dictionary() {
+                    text(&mut hash, word);
+                }
+                for code in words.codes() {
+                    hash.update(&code.to_le_bytes());
+                }
             }
             Err(_) => {}
         }

@@ -162,7 +162,9 @@ impl Schema {
             };
             match (&input.role, table.values(&input.name)?) {
                 (Role::Number, Values::Numbers(from)) | (Role::Time, Values::Times(from)) => {
-                    cells.zip(from).for_each(|(cell, value)| *cell = *value);
+                    for (cell, value) in cells.zip(from) {
+                        *cell = *value;
+                    }
                 }
                 (Role::Category { words, has_missing }, from) => {
                     let from = match from {
@@ -171,10 +173,16 @@ impl Schema {
                     };
                     // Where cells are spelled in more ways than are kept, as good as none of them is known.
                     let code = coder(words, *has_missing, from);
-                    cells.enumerate().for_each(|(row, cell)| *cell = code(row) as f64);
+                    for (row, cell) in cells.enumerate() {
+                        *cell = code(row) as f64;
+                    }
                 }
                 // A column without any cell says nothing of what it would hold.
-                (Role::Number | Role::Time, from) if from.missing() == from.len() => cells.for_each(|cell| *cell = f64::NAN),
+                (Role::Number | Role::Time, from) if from.missing() == from.len() => {
+                    for cell in cells {
+                        *cell = f64::NAN;
+                    }
+                }
                 (_, Values::Words(_)) => return Err(other("words")),
                 (_, Values::Times(_)) => return Err(other("dates")),
                 (_, Values::Numbers(_)) => return Err(other("numbers")),
@@ -369,7 +377,9 @@ mod tests {
     #[test]
     fn what_says_nothing_is_left_out_with_its_reason() {
         let mut text = "row,name,k,c,e,x,y\n".to_string();
-        (0..40).for_each(|i| text += &format!("{},person {i},7,same,,{},{i}\n", i + 1, i % 7));
+        for i in 0..40 {
+            text += &format!("{},person {i},7,same,,{},{i}\n", i + 1, i % 7);
+        }
         let (_, schema, left_out) = fit(&text, &[]);
         assert_eq!(schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["x"]);
         let why: Vec<&Why> = left_out.iter().map(|column| &column.why).collect();

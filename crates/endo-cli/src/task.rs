@@ -154,7 +154,9 @@ impl Goal {
 /// The different words of a column that rows have, in the order of numbers if all are, and else of letters.
 fn classes(words: &Words) -> Vec<String> {
     let mut is_there = vec![false; words.dictionary().len()];
-    (0..words.codes().len()).filter_map(|row| code(words, row)).for_each(|code| is_there[code] = true);
+    for code in (0..words.codes().len()).filter_map(|row| code(words, row)) {
+        is_there[code] = true;
+    }
     let mut classes: Vec<String> =
         words.dictionary().iter().zip(is_there).filter(|(_, is_there)| *is_there).map(|(word, _)| word.clone()).collect();
     let number = |word: &String| word.parse::<f64>().ok().filter(|number| number.is_finite());

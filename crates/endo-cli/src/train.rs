@@ -194,7 +194,9 @@ fn class_weight(arguments: &Training, goal: &Goal, classes: Option<&[f64]>, rows
         };
     };
     let mut counts = vec![0.0_f64; names.len()];
-    rows.iter().for_each(|&row| counts[codes[row] as usize] += 1.0);
+    for &row in rows {
+        counts[codes[row] as usize] += 1.0;
+    }
     Ok(Some(counts.into_iter().map(|count| rows.len() as f64 / (names.len() as f64 * count.max(1.0))).collect()))
 }
 

@@ -13,7 +13,9 @@ fn table(header: &str, rows: usize, mut row: impl FnMut(&mut dyn FnMut() -> f64)
     let mut random = Random::new(1, 0);
     let mut normal = || random.normal_f64();
     let mut text = format!("{header}\n");
-    (0..rows).for_each(|_| text += &format!("{}\n", row(&mut normal)));
+    for _ in 0..rows {
+        text += &format!("{}\n", row(&mut normal));
+    }
     text
 }
 

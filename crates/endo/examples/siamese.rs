@@ -28,7 +28,9 @@ fn triplets(images: &Dataset, count: usize, seed: u64) -> Result<Dataset> {
             }
         };
         let triplet = [anchor, draw(true), draw(false)];
-        places.iter_mut().zip(triplet).for_each(|(places, place)| places.push(place));
+        for (places, place) in places.iter_mut().zip(triplet) {
+            places.push(place);
+        }
     }
     let [anchor, positive, negative] = places.map(|places| images.inputs().take(&places));
     Dataset::inputs_only((anchor, positive, negative))

@@ -80,6 +80,8 @@ fn main() -> Result<()> {
     let values = |model: &Model| model.weights().iter().map(Variable::value).collect::<Vec<_>>();
     assert_eq!(values(&streamed), values(&in_memory));
     println!("the weights are the same, bit by bit");
-    [x, y].iter().for_each(|path| drop(std::fs::remove_file(path)));
+    for path in &[x, y] {
+        drop(std::fs::remove_file(path));
+    }
     Ok(())
 }

@@ -205,7 +205,11 @@ impl Array {
             Some(Data::F32(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
             Some(Data::F64(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
             Some(Data::I32(values)) => bytemuck::cast_slice_mut(values).copy_from_slice(bytes),
-            Some(Data::Bool(values)) => values.iter_mut().zip(bytes).for_each(|(value, &byte)| *value = byte != 0),
+            Some(Data::Bool(values)) => {
+                for (value, &byte) in values.iter_mut().zip(bytes) {
+                    *value = byte != 0;
+                }
+            }
             Some(Data::U8(values)) => values.copy_from_slice(bytes),
             None => {
                 Self::require_room_for(&self.shape, bytes.len())?;

@@ -38,7 +38,9 @@ pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor], since
     let count = value.id().index() + 1;
     let nodes: Vec<Node> = (0..count as u32).map(|id| trace.node(NodeId(id))).collect();
     let mut varies = vec![false; count];
-    targets.iter().filter(|target| target.id().index() < count).for_each(|target| varies[target.id().index()] = true);
+    for target in targets.iter().filter(|target| target.id().index() < count) {
+        varies[target.id().index()] = true;
+    }
     for (position, node) in nodes.iter().enumerate().skip(since) {
         let inputs = differentiable_inputs(node);
         varies[position] |= node.dtype.is_float() && inputs.iter().any(|id| varies[id.index()]);
@@ -91,7 +93,9 @@ pub(crate) fn taken_from_outside(value: &Tensor, known: &[&Tensor], since: usize
         let id = NodeId(position as u32);
         let node = trace.node(id);
         if position >= since && !node.inputs.is_empty() {
-            differentiable_inputs(&node).iter().for_each(|id| reached[id.index()] = true);
+            for id in differentiable_inputs(&node) {
+                reached[id.index()] = true;
+            }
         } else if node.dtype.is_float() && !matches!(node.op, Op::Constant(_)) {
             taken.push(Tensor::new(trace.clone(), id, node.shape, node.dtype));
         }
@@ -109,7 +113,9 @@ pub(crate) fn reached(values: &[Tensor]) -> Vec<Vec<bool>> {
         reached[value.id().index()] = true;
         for (position, node) in nodes.iter().enumerate().rev() {
             if reached[position] && node.dtype.is_float() {
-                differentiable_inputs(node).iter().for_each(|id| reached[id.index()] = true);
+                for id in differentiable_inputs(node) {
+                    reached[id.index()] = true;
+                }
             }
         }
         reached

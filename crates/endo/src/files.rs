@@ -75,7 +75,9 @@ impl Draft {
     }
 
     fn discard(&self) {
-        self.temporary.iter().for_each(|temporary| discard(temporary));
+        if let Some(temporary) = &self.temporary {
+            discard(temporary);
+        }
     }
 }
 
@@ -131,13 +133,13 @@ pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
 pub fn try_out(path: &Path) -> Result<()> {
     let try_out = || {
         if path.is_dir() {
-            Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"))
-        } else if is_stream(path) {
-            // To open a pipe and close it again would end it for its reader.
-            Ok(())
-        } else {
-            create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary))
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"));
         }
+        // To open a pipe and close it again would end it for its reader.
+        if is_stream(path) {
+            return Ok(());
+        }
+        create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary))
     };
     try_out().map_err(|error| failure("cannot write", path, &error))
 }
@@ -407,7 +409,9 @@ mod tests {
         let folder = Folder::new("leftovers");
         let mine = format!(".endo-{}-7.tmp", std::process::id());
         let dead = format!(".endo-{}-7.tmp", u32::MAX);
-        [mine.as_str(), &dead, ".endo-x-1.tmp", "a.tmp"].iter().for_each(|name| fs::write(folder.0.join(name), "").unwrap());
+        for name in &[mine.as_str(), &dead, ".endo-x-1.tmp", "a.tmp"] {
+            fs::write(folder.0.join(name), "").unwrap();
+        }
         remove_leftovers(&folder.0, FORGOTTEN);
         assert_eq!(folder.names().len(), 4, "another machine may write it");
         remove_leftovers(&folder.0, Duration::ZERO);
@@ -441,7 +445,9 @@ mod tests {
         // Those of a process of the same number on another machine, say.
         let next = NUMBER.load(Ordering::Relaxed);
         let others: Vec<String> = (next..next + 100).map(|number| format!(".endo-{}-{number}.tmp", std::process::id())).collect();
-        others.iter().for_each(|name| fs::write(folder.0.join(name), "theirs").unwrap());
+        for name in &others {
+            fs::write(folder.0.join(name), "theirs").unwrap();
+        }
         write(&folder.0.join("a"), &[b"mine"]).unwrap();
         assert!(others.iter().all(|name| fs::read(folder.0.join(name)).unwrap() == b"theirs"));
         assert_eq!(folder.names().len(), 101);

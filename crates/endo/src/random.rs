@@ -250,7 +250,9 @@ mod tests {
     fn uniform_numbers_fill_the_unit_interval_evenly() {
         let mut random = Random::new(7, 1);
         let mut counts = [0_u32; 10];
-        (0..100_000).for_each(|_| counts[(random.uniform() * 10.0) as usize] += 1);
+        for _ in 0..100_000 {
+            counts[(random.uniform() * 10.0) as usize] += 1;
+        }
         assert!(counts.iter().all(|count| (9_600..10_400).contains(count)), "{counts:?}");
     }
 
@@ -258,7 +260,9 @@ mod tests {
     fn all_orders_of_a_shuffle_are_equally_likely() {
         let mut random = Random::new(7, 2);
         let mut counts = std::collections::BTreeMap::new();
-        (0..60_000).for_each(|_| *counts.entry(random.permutation(3)).or_insert(0) += 1);
+        for _ in 0..60_000 {
+            *counts.entry(random.permutation(3)).or_insert(0) += 1;
+        }
         assert_eq!(counts.len(), 6);
         assert!(counts.values().all(|count| (9_600..10_400).contains(count)), "{counts:?}");
     }

@@ -300,10 +300,10 @@ impl Block {
             target.members.push(Arc::downgrade(&member));
             *place = BlockOffset { block: merged.clone(), offset };
         }
-        contents.iter_mut().for_each(|content| {
+        for content in &mut contents {
             content.retired = true;
             content.memory = Memory::default();
-        });
+        }
         Ok(())
     }
 

@@ -36,7 +36,9 @@ fn uncertainty_weighting_is_equation_7_in_logarithms() {
         let expected = [weights[0] * losses[0], weights[1] * losses[1], (s[0] + s[1]) / 2.0];
         let names: Vec<&str> = epoch.ledger.terms.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["main", "small", "uncertainty"]);
-        epoch.ledger.terms.iter().zip(expected).for_each(|((_, got), expected)| near(*got, expected));
+        for ((_, got), expected) in epoch.ledger.terms.iter().zip(expected) {
+            near(*got, expected);
+        }
         near(epoch.ledger.total, expected.iter().sum());
         near(epoch.logs.get("weight(main)").unwrap(), weights[0]);
         near(epoch.logs.get("weight(small)").unwrap(), weights[1]);

@@ -13,9 +13,9 @@ fn by_loops(equation: &str, operands: &[&Array]) -> Vec<f64> {
     let parts: Vec<Vec<char>> = left.split(',').map(|part| part.chars().collect()).collect();
     let mut sizes = BTreeMap::new();
     for (letters, operand) in parts.iter().zip(operands) {
-        letters.iter().zip(operand.shape().iter()).for_each(|(letter, &size)| {
+        for (letter, &size) in letters.iter().zip(operand.shape().iter()) {
             sizes.insert(*letter, size);
-        });
+        }
     }
     let letters: Vec<char> = sizes.keys().copied().collect();
     let place = |of: &[char], at: &BTreeMap<char, usize>| of.iter().fold(0, |place, letter| place * sizes[letter] + at[letter]);

@@ -74,10 +74,14 @@ fn every_forged_file_is_read_or_refused() {
         failures.extend(failed);
         for (name, counts) in counts {
             let sums = all.entry(name).or_default();
-            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
         }
     }
-    all.iter().for_each(|(name, [read, refused])| println!("{name}: {read} read, {refused} refused"));
+    for (name, [read, refused]) in &all {
+        println!("{name}: {read} read, {refused} refused");
+    }
     let help = "the number comes first; try one alone with ENDO_FORGED_FILES=1 ENDO_FORGED_FIRST=<number>";
     assert!(failures.is_empty(), "of seed {seed}, {} files failed ({help}):\n{}", failures.len(), failures.join("\n"));
     let vain = all.iter().filter(|(_, counts)| files >= 1_000 && counts.contains(&0)).map(|(name, _)| name).collect::<Vec<_>>();

@@ -22,7 +22,9 @@ fn write(path: &Path, [height, width]: [usize; 2], pixels: &[[u8; 3]]) {
     bytes.extend([1, 0, 24, 0]); // one plane, 24 bits
     bytes.extend([0, size as u32, 2835, 2835, 0, 0].iter().flat_map(|number: &u32| number.to_le_bytes()));
     for row in pixels.chunks(width).rev() {
-        row.iter().for_each(|[red, green, blue]| bytes.extend([blue, green, red]));
+        for [red, green, blue] in row.iter() {
+            bytes.extend([blue, green, red]);
+        }
         bytes.extend(vec![0; fill]);
     }
     fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -112,7 +112,9 @@ fn predictions_hold_while_another_model_trains_beside_a_frozen_shared_layer() {
             .collect();
         let history = trained.fit(&data, Fit::epochs(30).batch_size(8)).unwrap();
         done.store(true, Ordering::Relaxed);
-        serving.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in serving {
+            thread.join().unwrap();
+        }
         assert!(history.epochs[29].ledger.total < history.epochs[0].ledger.total);
     });
 }

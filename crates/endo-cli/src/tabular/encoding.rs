@@ -128,7 +128,9 @@ impl Encoding {
         let mut means = vec![0.0; self.width];
         let values = encoded.as_slice::<f32>().unwrap_or_default();
         for row in values.chunks_exact(self.width.max(1)) {
-            row.iter().zip(&mut means).for_each(|(x, mean)| *mean += f64::from(*x));
+            for (x, mean) in row.iter().zip(&mut means) {
+                *mean += f64::from(*x);
+            }
         }
         for (index, mean) in means.iter().enumerate() {
             if !kept.contains(&index) {
@@ -138,7 +140,9 @@ impl Encoding {
         // The weights were made with other values: they start anew.
         self.weights = Weights::new(self.codes.len());
         for row in encoded.as_mut_slice::<f32>().unwrap_or_default().chunks_exact_mut(self.width.max(1)) {
-            row.iter_mut().zip(&self.means).for_each(|(x, mean)| *x -= *mean as f32);
+            for (x, mean) in row.iter_mut().zip(&self.means) {
+                *x -= *mean as f32;
+            }
         }
         Ok(encoded)
     }
@@ -203,7 +207,9 @@ impl Encoding {
         for (index, column) in self.columns.iter().enumerate() {
             if let Some(clock) = &column.time {
                 let present = 1.0 - missing.slice(1, index..index + 1).cast(cx.dtype());
-                phases(&filled.slice(1, index..index + 1), clock, cx).into_iter().for_each(|part| parts.push(part * &present));
+                for part in phases(&filled.slice(1, index..index + 1), clock, cx) {
+                    parts.push(part * &present);
+                }
             }
         }
         let of_piece: Vec<usize> =
@@ -302,13 +308,17 @@ impl Codes {
     fn fit(index: usize, values: &[f64], count: usize) -> Self {
         let count = count.max(1);
         let mut frequency = vec![0usize; count];
-        values.iter().for_each(|&code| frequency[(code as usize).min(count - 1)] += 1);
+        for &code in values {
+            frequency[(code as usize).min(count - 1)] += 1;
+        }
         let mut order: Vec<usize> = (0..count).filter(|&code| frequency[code] > 0).collect();
         order.sort_by_key(|&code| (std::cmp::Reverse(frequency[code]), code));
         let own = order.len().min(MOST_CATEGORIES);
         let inputs = if order.len() > own { own + 1 } else { own };
         let mut place = vec![None; count];
-        order.iter().enumerate().for_each(|(rank, &code)| place[code] = Some(rank.min(inputs - 1)));
+        for (rank, &code) in order.iter().enumerate() {
+            place[code] = Some(rank.min(inputs - 1));
+        }
         let mut share = vec![0.0; inputs];
         for code in 0..count {
             if let Some(place) = place[code] {

@@ -35,7 +35,9 @@ impl Folds {
                 }
             }
         }
-        left_out.iter_mut().for_each(|rows| rows.sort_unstable());
+        for rows in &mut left_out {
+            rows.sort_unstable();
+        }
         Self { rows, left_out }
     }
 
@@ -60,7 +62,9 @@ impl Folds {
         let count = self.count();
         let mut mask = vec![0.0; self.rows * count];
         for (fold, rows) in self.left_out.iter().enumerate() {
-            rows.iter().for_each(|row| mask[row * count + fold] = 1.0);
+            for row in rows {
+                mask[row * count + fold] = 1.0;
+            }
         }
         mask
     }

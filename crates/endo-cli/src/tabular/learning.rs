@@ -233,7 +233,9 @@ impl Learning<'_> {
         let mut weights: Vec<f32> = groups.iter().map(|group| factor(group).unwrap_or(1.0) as f32).collect();
         let sum: f32 = weights.iter().sum();
         let count = weights.len() as f32;
-        weights.iter_mut().for_each(|weight| *weight *= count / sum.max(f32::MIN_POSITIVE));
+        for weight in &mut weights {
+            *weight *= count / sum.max(f32::MIN_POSITIVE);
+        }
         weights
     }
 }
@@ -372,7 +374,9 @@ mod tests {
         for rows in [2, 3, 12] {
             let (mut problem, data) = wave(rows);
             let mut values = data.inputs().to_vec::<f64>();
-            (0..rows).for_each(|row| values[2 * row] = f64::NAN);
+            for row in 0..rows {
+                values[2 * row] = f64::NAN;
+            }
             let data = data.with_inputs(Array::new([rows, 2], values).unwrap()).unwrap();
             let said = |problem: &Problem, data: &Dataset| {
                 let learned = learn(problem, data, &Settings::new(3), Vec::new()).unwrap();

@@ -193,7 +193,9 @@ impl<'a> Solver<'a> {
             let Some(mut folds) = solution else { continue };
             let (out_of_fold, loss) = self.judge(used, &folds);
             if loss.is_finite() && best.as_ref().is_none_or(|best| loss < best.loss) {
-                folds.iter_mut().for_each(|coefficients| coefficients.resize(width * outputs, 0.0));
+                for coefficients in &mut folds {
+                    coefficients.resize(width * outputs, 0.0);
+                }
                 best = Some(Base { penalties, folds, out_of_fold, loss });
             }
         }
@@ -242,7 +244,9 @@ impl<'a> Solver<'a> {
         let (mut total, mut weight) = (0.0, 0.0);
         for row in 0..count {
             let said = &mut sums[row * outputs..(row + 1) * outputs];
-            said.iter_mut().for_each(|said| *said = if counts[row] > 0.0 { *said / counts[row] } else { f64::NAN });
+            for said in said.iter_mut() {
+                *said = if counts[row] > 0.0 { *said / counts[row] } else { f64::NAN };
+            }
             if counts[row] > 0.0 {
                 let of_row = f64::from(self.rows.weights[row]);
                 total += of_row * loss(self.rows.task, said, &self.targets[row * outputs..(row + 1) * outputs]);
@@ -257,7 +261,9 @@ impl<'a> Solver<'a> {
 pub fn add_linear(said: &mut [f64], inputs: &[f32], coefficients: &[f64]) {
     let [said] = said else {
         for (x, coefficients) in inputs.iter().zip(coefficients.chunks_exact(said.len())) {
-            said.iter_mut().zip(coefficients).for_each(|(said, coefficient)| *said += f64::from(*x) * coefficient);
+            for (said, coefficient) in said.iter_mut().zip(coefficients) {
+                *said += f64::from(*x) * coefficient;
+            }
         }
         return;
     };
@@ -266,7 +272,9 @@ pub fn add_linear(said: &mut [f64], inputs: &[f32], coefficients: &[f64]) {
     let (xs, coefficients) = (inputs.chunks_exact(8), coefficients[..inputs.len()].chunks_exact(8));
     *said += xs.remainder().iter().zip(coefficients.remainder()).map(|(&x, coefficient)| f64::from(x) * coefficient).sum::<f64>();
     for (xs, coefficients) in xs.zip(coefficients) {
-        (0..8).for_each(|at| sums[at] += f64::from(xs[at]) * coefficients[at]);
+        for at in 0..8 {
+            sums[at] += f64::from(xs[at]) * coefficients[at];
+        }
     }
     *said += sums.iter().sum::<f64>();
 }

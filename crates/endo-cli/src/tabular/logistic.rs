@@ -140,14 +140,20 @@ impl Search {
         let mut shares = Vec::new();
         for (change, bend) in self.pairs.iter().rev() {
             let share = dot(change, &direction) / dot(change, bend);
-            direction.iter_mut().zip(bend).for_each(|(x, bend)| *x -= share * bend);
+            for (x, bend) in direction.iter_mut().zip(bend) {
+                *x -= share * bend;
+            }
             shares.push(share);
         }
         let scale = self.pairs.back().map_or(4.0, |(change, bend)| dot(change, bend) / dot(bend, bend));
-        direction.iter_mut().for_each(|x| *x *= scale);
+        for x in &mut direction {
+            *x *= scale;
+        }
         for ((change, bend), share) in self.pairs.iter().zip(shares.iter().rev()) {
             let back = share - dot(bend, &direction) / dot(change, bend);
-            direction.iter_mut().zip(change).for_each(|(x, change)| *x += back * change);
+            for (x, change) in direction.iter_mut().zip(change) {
+                *x += back * change;
+            }
         }
         direction
     }

@@ -85,7 +85,9 @@ impl Training<'_> {
                 let sayers: f32 = mask.iter().sum();
                 for (_, said) in mask.iter().zip(said.chunks_exact(outputs)).filter(|(left_out, _)| **left_out > 0.0) {
                     let sums = &mut out_of_fold[row * outputs..(row + 1) * outputs];
-                    sums.iter_mut().zip(said).for_each(|(sum, &said)| *sum += f64::from(said / sayers));
+                    for (sum, &said) in sums.iter_mut().zip(said) {
+                        *sum += f64::from(said / sayers);
+                    }
                 }
             }
         }

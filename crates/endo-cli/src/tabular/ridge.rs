@@ -46,10 +46,9 @@ impl Normal {
             let mut part = whole.clone();
             let left_out = folds.left_out(fold);
             if !left_out.is_empty() {
-                part.values
-                    .iter_mut()
-                    .zip(sum(&inputs.take(left_out), &targets.take(left_out))?.values)
-                    .for_each(|(value, other)| *value -= other);
+                for (value, other) in part.values.iter_mut().zip(sum(&inputs.take(left_out), &targets.take(left_out))?.values) {
+                    *value -= other;
+                }
             }
             parts.push(part);
         }
@@ -76,7 +75,9 @@ impl Products {
         for output in 0..self.outputs {
             let mut right: Vec<f64> = (0..used).map(|row| self.values[row * stride + self.size + output]).collect();
             substitute(&matrix, &mut right);
-            right.iter().enumerate().for_each(|(row, value)| solution[row * self.outputs + output] = *value);
+            for (row, value) in right.iter().enumerate() {
+                solution[row * self.outputs + output] = *value;
+            }
         }
         Some(solution)
     }
@@ -88,7 +89,9 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f64 = left.remainder().iter().zip(right.remainder()).map(|(a, b)| a * b).sum();
     for (a, b) in left.zip(right) {
-        (0..8).for_each(|lane| sums[lane] += a[lane] * b[lane]);
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
     }
     sums.iter().sum::<f64>() + rest
 }

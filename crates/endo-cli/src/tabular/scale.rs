@@ -39,7 +39,9 @@ pub fn standardized(task: Task, truth: &[f64], logarithm: bool) -> (Scale, Array
         Task::Classes { count } => {
             let rows = truth.len();
             let mut shares = vec![0.0; count];
-            truth.iter().for_each(|&class| shares[class as usize] += 1.0);
+            for &class in truth {
+                shares[class as usize] += 1.0;
+            }
             let mean = shares.iter().map(|share| ((share + 0.5) / (rows as f64 + 0.5 * count as f64)).ln()).collect();
             let targets = Array::from_fn([rows, count], |at| f64::from(u8::from(truth[at / count] as usize == at % count)));
             let ones = vec![1.0; count];

@@ -32,7 +32,9 @@ pub fn digits(count: usize, seed: u64) -> Result<Dataset> {
                 image[8 * (top + row) + left + column] = ink;
             }
         }
-        image.iter_mut().for_each(|grey| *grey += 0.15 * random.normal());
+        for grey in image.iter_mut() {
+            *grey += 0.15 * random.normal();
+        }
         labels.push(digit as i32);
     }
     Dataset::new(Array::new([count, 8, 8], images)?, labels)

@@ -74,7 +74,9 @@ impl Array {
         assert_eq!(self.row_bytes(), source.row_bytes(), "bytes of a row");
         fn short<T: Element, const WIDTH: usize>(from: &[T], to: &mut [T], indices: &[usize]) {
             let (from, to) = (from.as_chunks::<WIDTH>().0, to.as_chunks_mut::<WIDTH>().0);
-            to.iter_mut().zip(indices).for_each(|(row, &index)| *row = from[index]);
+            for (row, &index) in to.iter_mut().zip(indices) {
+                *row = from[index];
+            }
         }
         fn long<T: Element>(from: &[T], to: &mut [T], indices: &[usize], width: usize, share: Share) {
             let shared = size_of_val(to) >= SHARED_BYTES;

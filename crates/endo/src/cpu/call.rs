@@ -55,9 +55,9 @@ impl Call {
             return call.kernel.run(&operands.collect::<Vec<_>>(), output);
         }
         let mut list = [const { MaybeUninit::uninit() }; ON_STACK];
-        list.iter_mut().zip(operands).for_each(|(entry, operand)| {
+        for (entry, operand) in list.iter_mut().zip(operands) {
             entry.write(operand);
-        });
+        }
         // SAFETY: as many entries have been written as there are inputs.
         let operands = unsafe { std::slice::from_raw_parts(list.as_ptr().cast::<Operand<'_>>(), self.inputs.len()) };
         call.kernel.run(operands, output);

@@ -81,7 +81,9 @@ impl Copy {
                 match &self.turned {
                     Some(turned) => {
                         let blocks = task * per_task..((task + 1) * per_task).min(turned.blocks * turned.others);
-                        blocks.for_each(|block| self.block(turned, bases, block));
+                        for block in blocks {
+                            self.block(turned, bases, block);
+                        }
                     }
                     None => {
                         let start = task * per_task;
@@ -163,7 +165,9 @@ unsafe fn turn<T: std::marker::Copy + Default>(
             }
             for row in 0..rows {
                 let to = to.cast::<T>().wrapping_add(row * distance + start);
-                block[..count].iter().enumerate().for_each(|(column, group)| to.add(column).write(group[row]));
+                for (column, group) in block[..count].iter().enumerate() {
+                    to.add(column).write(group[row]);
+                }
             }
         }
     }

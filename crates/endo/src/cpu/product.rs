@@ -76,8 +76,10 @@ impl Batch {
         let Matmul { m, n, k, .. } = self.matmul;
         let shared = self.starts.len() > 1 && threads > 1 && m * n * k * self.starts.len() > SHARED_WORK;
         if !shared {
-            // SAFETY: as the caller promises; one product at a time uses the first thread's scratch.
-            self.starts.iter().for_each(|starts| unsafe { self.product(bases, starts, scratch.of(0), level, pool) });
+            for starts in &self.starts {
+                // SAFETY: as the caller promises; one product at a time uses the first thread's scratch.
+                unsafe { self.product(bases, starts, scratch.of(0), level, pool) }
+            }
             return;
         }
         let next = AtomicUsize::new(0);

@@ -87,9 +87,13 @@ impl Routine {
 
     fn targets(&self, bases: &Bases) -> Targets {
         let mut values = [std::ptr::null(); MOST_VALUES];
-        values.iter_mut().zip(&self.values).for_each(|(value, &address)| *value = bases.at(address).cast_const().cast());
+        for (value, &address) in values.iter_mut().zip(&self.values) {
+            *value = bases.at(address).cast_const().cast();
+        }
         let mut results = [std::ptr::null_mut(); MOST_RESULTS];
-        results.iter_mut().zip(&self.results).for_each(|(result, &address)| *result = bases.at(address).cast());
+        for (result, &address) in results.iter_mut().zip(&self.results) {
+            *result = bases.at(address).cast();
+        }
         Targets { kind: self.kind, values, results }
     }
 }

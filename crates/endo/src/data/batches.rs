@@ -31,7 +31,9 @@ impl Order {
 
     /// Back to 0, 1, 2, ...
     pub fn reset(&mut self) {
-        self.indices.iter_mut().enumerate().for_each(|(place, index)| *index = place);
+        for (place, index) in self.indices.iter_mut().enumerate() {
+            *index = place;
+        }
     }
 
     /// A random order for an epoch: a function of the seed and the epoch, whatever the order was before.
@@ -176,7 +178,9 @@ mod tests {
     #[test]
     fn the_order_of_an_epoch_does_not_depend_on_the_epochs_before_it() {
         let (mut resumed, mut through) = (Order::new(20), Order::new(20));
-        (0..=5).for_each(|epoch| through.shuffle(1, epoch));
+        for epoch in 0..=5 {
+            through.shuffle(1, epoch);
+        }
         resumed.shuffle(1, 5);
         assert_eq!(resumed, through);
         assert_eq!(resumed.indices(), counted(20).batches(20).unwrap().shuffled(1, 5).order.indices());

@@ -324,7 +324,9 @@ impl Dataset {
             *batch = self.map(|array| array.take(indices));
             return Ok(());
         }
-        batch.arrays_mut().zip(self.arrays()).for_each(|(to, (_, from))| to.share_rows(from, indices, share));
+        for (to, (_, from)) in batch.arrays_mut().zip(self.arrays()) {
+            to.share_rows(from, indices, share);
+        }
         Ok(())
     }
 

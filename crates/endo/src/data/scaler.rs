@@ -67,7 +67,9 @@ impl StandardScaler {
         let sums = |of: &dyn Fn(f64, usize) -> f64| {
             let mut sums = vec![0.0; features];
             for row in values.chunks_exact(features) {
-                row.iter().enumerate().for_each(|(feature, &value)| sums[feature] += of(value, feature));
+                for (feature, &value) in row.iter().enumerate() {
+                    sums[feature] += of(value, feature);
+                }
             }
             sums
         };

@@ -127,10 +127,14 @@ impl Graph {
     pub fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
         let roots = self.outputs.iter().chain(self.writes.iter().map(|(_, id)| id)).chain(self.checks.iter().map(|c| &c.node));
-        roots.for_each(|id| needed[id.index()] = true);
+        for id in roots {
+            needed[id.index()] = true;
+        }
         for position in (0..self.nodes.len()).rev() {
             if needed[position] {
-                self.nodes[position].inputs.iter().for_each(|id| needed[id.index()] = true);
+                for id in &self.nodes[position].inputs {
+                    needed[id.index()] = true;
+                }
             }
         }
         needed

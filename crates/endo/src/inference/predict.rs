@@ -199,7 +199,9 @@ fn same(predictions: &[Array], outputs: &[Array], rows: usize) -> Result<()> {
 }
 
 fn write(predictions: &mut [Array], outputs: &[Array], start: usize) {
-    predictions.iter_mut().zip(outputs).for_each(|(all, output)| all.write_rows(start, output));
+    for (all, output) in predictions.iter_mut().zip(outputs) {
+        all.write_rows(start, output);
+    }
 }
 
 #[cfg(test)]

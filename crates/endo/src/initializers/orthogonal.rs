@@ -53,14 +53,18 @@ fn orthonormal(count: usize, length: usize, random: &mut Random) -> Vec<Vec<f64>
             let before = dot(&vector, &vector);
             for known in &vectors {
                 let share = dot(known, &vector);
-                vector.iter_mut().zip(known).for_each(|(value, known)| *value -= share * known);
+                for (value, known) in vector.iter_mut().zip(known) {
+                    *value -= share * known;
+                }
             }
             if dot(&vector, &vector) > 0.5 * before {
                 break;
             }
         }
         let norm = dot(&vector, &vector).sqrt();
-        vector.iter_mut().for_each(|value| *value /= norm);
+        for value in &mut vector {
+            *value /= norm;
+        }
         vectors.push(vector);
     }
     vectors

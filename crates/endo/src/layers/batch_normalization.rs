@@ -264,7 +264,9 @@ mod tests {
         let layer = BatchNormalization::new().epsilon(0.0);
         step(&layer, true);
         let mean = layer.moving_mean().unwrap().value();
-        layer.gamma().into_iter().chain(layer.beta()).for_each(|weight| weight.set_trainable(false));
+        for weight in layer.gamma().into_iter().chain(layer.beta()) {
+            weight.set_trainable(false);
+        }
         step(&layer, true);
         assert_eq!(layer.moving_mean().unwrap().value(), mean);
     }

@@ -55,7 +55,9 @@ fn words<'a>(arrays: impl Iterator<Item = (&'a str, &'a Array)>, text: &str) -> 
     let mut add = |bytes: &[u8]| {
         word(bytes.len() as u64);
         let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|&bytes| word(u64::from_le_bytes(bytes)));
+        for &bytes in words {
+            word(u64::from_le_bytes(bytes));
+        }
         if !rest.is_empty() {
             let mut padded = [0; 8];
             padded[..rest.len()].copy_from_slice(rest);

@@ -189,7 +189,9 @@ impl<I: Tree, O: Tree> Net<I, O> {
             return outputs;
         }
         if self.frozen.load(Ordering::Relaxed) {
-            new.iter().for_each(|(_, variable)| variable.freeze());
+            for (_, variable) in &new {
+                variable.freeze();
+            }
         }
         seen.weights.extend(new);
         let layers = &cx.layers()[layers..];

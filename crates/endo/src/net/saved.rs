@@ -87,7 +87,9 @@ impl SavedPart {
         let (part, name, kind, entries): SavedLine = serde_json::from_str(line).ok()?;
         let (_, part) = PARTS.into_iter().find(|(word, _)| *word == part)?;
         let mut hyperparameters = Hyperparameters::new();
-        entries.into_iter().for_each(|(name, text)| hyperparameters.set(&name, text));
+        for (name, text) in entries {
+            hyperparameters.set(&name, text);
+        }
         Some(Self { part, name, kind, hyperparameters })
     }
 

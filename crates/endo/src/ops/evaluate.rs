@@ -47,7 +47,9 @@ fn build(node: &Node, mut f: impl FnMut(&[usize]) -> f64) -> Array {
     let strides = node.shape.strides();
     let mut position = vec![0; node.shape.rank()];
     let values: Array = Array::from_fn(&node.shape, |index| {
-        position.iter_mut().enumerate().for_each(|(axis, at)| *at = index / strides[axis] % node.shape[axis]);
+        for (axis, at) in position.iter_mut().enumerate() {
+            *at = index / strides[axis] % node.shape[axis];
+        }
         f(&position)
     });
     values.cast(node.dtype)
@@ -62,7 +64,9 @@ fn look(view: &View, node: &Node, x: &Array) -> Array {
         View::Reshape => x.reshape(&node.shape).expect("checked when traced"),
         View::Transpose(permutation) => build(node, |position| {
             let mut source = vec![0; position.len()];
-            permutation.iter().zip(position).for_each(|(&axis, &at)| source[axis] = at);
+            for (&axis, &at) in permutation.iter().zip(position) {
+                source[axis] = at;
+            }
             x.get(offset(&source, x.shape()))
         }),
         View::Broadcast => build(node, |position| {

@@ -221,7 +221,9 @@ impl Kernel for ScatterAdd {
                 $to.fill(Default::default());
                 self.gather.each(&self.shape, indices, |from, to, run| {
                     if let Some(to) = to {
-                        $to[to..to + run].iter_mut().zip(&$from[from..from + run]).for_each(|(sum, x)| *sum = $plus(*sum, *x));
+                        for (sum, x) in $to[to..to + run].iter_mut().zip(&$from[from..from + run]) {
+                            *sum = $plus(*sum, *x);
+                        }
                     }
                 })
             }};

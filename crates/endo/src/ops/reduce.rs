@@ -290,7 +290,9 @@ pub fn gradient(node: &Node, inputs: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<
             let before = rows.cumprod(-1, true, false);
             let after = rows.cumprod(-1, true, true);
             let mut inverse = vec![0; flat_axes.len()];
-            flat_axes.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+            for (to, &from) in flat_axes.iter().enumerate() {
+                inverse[from] = to;
+            }
             (before * after).reshape(moved.shape()).permute(&inverse) * spread(dy)
         }
     };

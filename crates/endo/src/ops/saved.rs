@@ -34,7 +34,9 @@ mod tests {
     fn no_two_operations_have_one_name() {
         let mut names = HashSet::new();
         let all = readers().map(|reader| reader.name).chain(tables().into_iter().flatten().map(|operation| operation.name));
-        all.for_each(|name| assert!(names.insert(name), "`{name}` is the name of two operations"));
+        for name in all {
+            assert!(names.insert(name), "`{name}` is the name of two operations");
+        }
     }
 
     #[test]
@@ -47,7 +49,9 @@ mod tests {
         for reader in readers() {
             let known: Vec<_> = given.iter().filter_map(|numbers| Some((numbers.to_vec(), of(reader.name, numbers)?))).collect();
             assert!(!known.is_empty() && known.len() < given.len(), "{}: {known:?}", reader.name);
-            known.iter().for_each(|(numbers, again)| assert_eq!(*again, (reader.name, numbers.clone())));
+            for (numbers, again) in &known {
+                assert_eq!(*again, (reader.name, numbers.clone()));
+            }
         }
         assert_eq!(of("gather", &[-1]), None);
         assert!(named("add", &[]).is_some() && named("add", &[1]).is_none() && named("no_such_name", &[]).is_none());

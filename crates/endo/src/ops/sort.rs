@@ -156,7 +156,9 @@ impl Kernel for Argsort {
         // Zero and minus zero are equal, so that they keep their order.
         let key = |index: usize| inputs[0].values.get(index) + 0.0;
         for (row, positions) in positions.chunks_exact_mut(width).enumerate() {
-            positions.iter_mut().enumerate().for_each(|(i, position)| *position = i as i32);
+            for (i, position) in positions.iter_mut().enumerate() {
+                *position = i as i32;
+            }
             positions.sort_unstable_by(|&a, &b| {
                 let [x, y] = [a, b].map(|position| key(row * width + position as usize));
                 compare(x, y, self.descending).then(a.cmp(&b))

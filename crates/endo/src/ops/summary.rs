@@ -71,7 +71,9 @@ impl Kernel for Summaries {
                 Values::F64(values) => look!(values),
                 Values::I32(_) | Values::Bool(_) => unreachable!("summaries are of floats"),
             };
-            counts.iter_mut().for_each(|count| *count = (*count as f64).to_bits());
+            for count in counts.iter_mut() {
+                *count = (*count as f64).to_bits();
+            }
             numbers.copy_from_slice(&[mean, variance, squares, minimum, maximum, zeros, beyond]);
         }
     }

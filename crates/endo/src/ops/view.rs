@@ -366,7 +366,9 @@ pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tenso
         View::Reshape => dy.reshape(x.shape()),
         View::Transpose(permutation) => {
             let mut inverse = vec![0; permutation.len()];
-            permutation.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+            for (to, &from) in permutation.iter().enumerate() {
+                inverse[from] = to;
+            }
             dy.permute(&inverse)
         }
         View::Broadcast => {

@@ -235,12 +235,12 @@ fn stretch<T: Copy>(stretches: &Stretches, from: &[T], to: &mut [T], forth: bool
                     let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
                     let from: &[T; $length] = from[from_start..from_start + $length].try_into().expect("of that length");
                     let to: &mut [T; $length] = (&mut to[to_start..to_start + $length]).try_into().expect("of that length");
-                    to.iter_mut().zip(from).for_each(|(to, from)| combine(to, *from));
+                    for (to, from) in to.iter_mut().zip(from) { combine(to, *from); }
                 },)+
                 length => for n in 0..stretches.count {
                     let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
                     let from = &from[from_start..from_start + length];
-                    to[to_start..to_start + length].iter_mut().zip(from).for_each(|(to, from)| combine(to, *from));
+                    for (to, from) in to[to_start..to_start + length].iter_mut().zip(from) { combine(to, *from); }
                 },
             }
         };

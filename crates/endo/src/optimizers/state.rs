@@ -94,11 +94,11 @@ impl Settings {
         let names: Vec<String> = restored.keys().filter(|(of, _)| is_of(*of)).map(|(_, slot)| slot.clone()).collect();
         restored.retain(|(of, _), _| !is_of(*of));
         let mut once = Vec::new();
-        names.into_iter().for_each(|name| {
+        for name in names {
             if !once.contains(&name) {
                 once.push(name)
             }
-        });
+        }
         once
     }
 

@@ -47,7 +47,9 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
     let mut uses = vec![0; body.loads.len() + body.instructions.len()];
     let read = body.instructions.iter().flat_map(|instruction| instruction.inputs.iter().copied());
     let kept = body.stores.iter().map(|store| store.value).chain(body.reduces.iter().map(|reduce| reduce.value));
-    read.chain(kept).for_each(|value| uses[value] += 1);
+    for value in read.chain(kept) {
+        uses[value] += 1;
+    }
     let mut gone = vec![false; body.instructions.len()];
     for position in (0..body.instructions.len()).rev() {
         if gone[position] {
@@ -59,7 +61,9 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
             Some((combined, found))
         });
         if let Some((combined, found)) = found {
-            found.replaced.iter().filter(|&&other| other != position).for_each(|&other| gone[other] = true);
+            for &other in found.replaced.iter().filter(|&&other| other != position) {
+                gone[other] = true;
+            }
             let instruction = &mut body.instructions[position];
             instruction.function = LoopFunction::Combined(combined);
             instruction.inputs = found.values.into_iter().flatten().collect();
@@ -154,5 +158,7 @@ fn remove(body: &mut FusedLoop, gone: &[bool]) {
     let inputs = body.instructions.iter_mut().flat_map(|instruction| instruction.inputs.iter_mut());
     let stored = body.stores.iter_mut().map(|store| &mut store.value);
     let reduced = body.reduces.iter_mut().map(|reduce| &mut reduce.value);
-    inputs.chain(stored).chain(reduced).for_each(|value| *value = number[*value]);
+    for value in inputs.chain(stored).chain(reduced) {
+        *value = number[*value];
+    }
 }

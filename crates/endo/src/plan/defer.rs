@@ -16,10 +16,12 @@ pub fn defer(draft: &mut Draft) {
     let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut writers: HashMap<usize, usize> = HashMap::new();
     for (index, step) in draft.steps.iter().enumerate() {
-        step.reads().into_iter().for_each(|buffer| readers.entry(buffer).or_default().push(index));
-        step.writes().into_iter().for_each(|buffer| {
+        for buffer in step.reads() {
+            readers.entry(buffer).or_default().push(index);
+        }
+        for buffer in step.writes() {
             writers.insert(buffer, index);
-        });
+        }
     }
     let found = |update: usize| {
         let Action::Loop(body) = &draft.steps[update].action else { return None };

@@ -128,7 +128,9 @@ impl<'a> Groups<'a> {
     /// Moves all operations of a group to another.
     pub fn merge(&mut self, from: usize, into: usize) {
         let members = std::mem::take(&mut self.list[from].members);
-        members.iter().for_each(|id| self.of[id.index()] = Some(into));
+        for id in &members {
+            self.of[id.index()] = Some(into);
+        }
         self.list[into].members.extend(members);
         self.list[into].members.sort_unstable();
     }
@@ -148,7 +150,9 @@ impl<'a> Groups<'a> {
     /// How often each value is used.
     fn uses(&self) -> Vec<u32> {
         let mut uses = vec![0; self.graph.nodes.len()];
-        self.reads.inputs.iter().flatten().chain(self.reads.roots()).for_each(|read| uses[read.base.index()] += 1);
+        for read in self.reads.inputs.iter().flatten().chain(self.reads.roots()) {
+            uses[read.base.index()] += 1;
+        }
         uses
     }
 
@@ -184,7 +188,9 @@ impl<'a> Groups<'a> {
         let size: usize = joined.iter().map(|&group| self.list[group].members.len()).sum();
         match joined[..] {
             [first, ref rest @ ..] if below < deepest && size < LARGEST_LOOP => {
-                rest.iter().for_each(|&other| self.merge(other, first));
+                for &other in rest {
+                    self.merge(other, first);
+                }
                 self.move_to(id, first);
             }
             [..] => {
@@ -234,18 +240,26 @@ impl<'a> Groups<'a> {
             return after;
         }
         let mut checked = vec![false; count];
-        reads.checks.iter().for_each(|read| checked[read.base.index()] = true);
-        reads.writes.iter().for_each(|(_, read)| after[read.base.index()] = read.layout.is_plain());
+        for read in &reads.checks {
+            checked[read.base.index()] = true;
+        }
+        for (_, read) in &reads.writes {
+            after[read.base.index()] = read.layout.is_plain();
+        }
         for position in (0..count).rev() {
             let inputs = &reads.inputs[position];
             if checked[position] {
-                inputs.iter().for_each(|read| checked[read.base.index()] = true);
+                for read in inputs {
+                    checked[read.base.index()] = true;
+                }
             }
             let id = NodeId(position as u32);
             after[position] &= !checked[position];
             if after[position] && self.is_elementwise(id) {
                 let length = graph.node(id).shape.len();
-                inputs.iter().filter(|read| self.is_direct(read, length)).for_each(|read| after[read.base.index()] = true);
+                for read in inputs.iter().filter(|read| self.is_direct(read, length)) {
+                    after[read.base.index()] = true;
+                }
             }
         }
         for position in 0..count {

@@ -84,10 +84,14 @@ pub fn join(draft: &mut Draft) {
             let Action::Loop(first) = &mut steps[at].action else { unreachable!("heads are loops") };
             first.repeats.push(repeat);
             // It is done where the head is now: after the heads before that one.
-            heads.iter_mut().filter(|other| other.step < at).for_each(|other| other.since.extend(&touched));
+            for other in heads.iter_mut().filter(|other| other.step < at) {
+                other.since.extend(&touched);
+            }
             continue;
         }
-        heads.iter_mut().for_each(|head| head.since.extend(&touched));
+        for head in &mut heads {
+            head.since.extend(&touched);
+        }
         if body.is_some_and(|body| body.length > 1) {
             if heads.len() == KINDS {
                 heads.remove(0);
@@ -167,10 +171,10 @@ pub fn order(plan: &Plan) -> Vec<usize> {
         Place::Arena(_) | Place::Constant(_) | Place::Input(_) => None,
     });
     let all = variables.chain(0..plan.variables.len());
-    all.for_each(|index| {
+    for index in all {
         if !std::mem::replace(&mut seen[index], true) {
             order.push(index);
         }
-    });
+    }
     order
 }

@@ -189,10 +189,14 @@ impl FusedLoop {
     pub fn last_reads(&self) -> Vec<usize> {
         let mut last = vec![0; self.loads.len() + self.instructions.len()];
         for (index, instruction) in self.instructions.iter().enumerate() {
-            instruction.inputs.iter().for_each(|&input| last[input] = index);
+            for &input in &instruction.inputs {
+                last[input] = index;
+            }
         }
         let kept = self.reduces.iter().map(|reduce| reduce.value).chain(self.stores.iter().map(|store| store.value));
-        kept.for_each(|value| last[value] = self.instructions.len());
+        for value in kept {
+            last[value] = self.instructions.len();
+        }
         last
     }
 }

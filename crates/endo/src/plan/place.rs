@@ -43,9 +43,9 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
         placed.insert(position, life);
     }
     for life in placed {
-        life.buffers
-            .iter()
-            .for_each(|&(buffer, offset)| draft.buffers[buffer].place = Place::Arena(life.start.saturating_add(offset)));
+        for &(buffer, offset) in &life.buffers {
+            draft.buffers[buffer].place = Place::Arena(life.start.saturating_add(offset));
+        }
     }
     arena
 }
@@ -90,7 +90,9 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
 fn side_by_side(draft: &Draft, lives: Vec<Lifetime>) -> Vec<Lifetime> {
     let mut of = vec![None; draft.buffers.len()];
     for (index, life) in lives.iter().enumerate() {
-        life.buffers.iter().for_each(|&(buffer, _)| of[buffer] = Some(index));
+        for &(buffer, _) in &life.buffers {
+            of[buffer] = Some(index);
+        }
     }
     let mut lives: Vec<Option<Lifetime>> = lives.into_iter().map(Some).collect();
     for step in &draft.steps {

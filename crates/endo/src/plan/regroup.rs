@@ -72,7 +72,9 @@ impl Groups<'_> {
         let count = self.graph.nodes.len();
         let kept = self.kept();
         let mut roots = vec![false; count];
-        self.reads.roots().for_each(|read| roots[read.base.index()] = true);
+        for read in self.reads.roots() {
+            roots[read.base.index()] = true;
+        }
         let mut users = vec![Users::None; count];
         for position in (0..count).rev() {
             let id = NodeId(position as u32);
@@ -105,7 +107,9 @@ impl Groups<'_> {
     /// Which values are wanted outside the loops that compute them.
     pub fn kept(&self) -> Vec<bool> {
         let mut kept = vec![false; self.graph.nodes.len()];
-        self.reads.roots().for_each(|read| kept[read.base.index()] = true);
+        for read in self.reads.roots() {
+            kept[read.base.index()] = true;
+        }
         for position in 0..kept.len() {
             let id = NodeId(position as u32);
             let Some(own) = self.of(id) else { continue };
@@ -135,9 +139,9 @@ impl Groups<'_> {
             let keys = loads.map(Some).chain((length == 1).then_some(None)).map(|read| (depth, after, length, read));
             let keys: Vec<_> = keys.collect();
             let into = keys.iter().filter_map(|key| first.get(key).copied()).find(|&into| length == 1 || self.alike(group, into));
-            keys.into_iter().for_each(|key| {
+            for key in keys {
                 first.entry(key).or_insert(into.unwrap_or(group));
-            });
+            }
             if let Some(into) = into {
                 self.merge(group, into);
             }

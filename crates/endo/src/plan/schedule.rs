@@ -11,7 +11,9 @@ use super::emit::Draft;
 pub fn dependencies(draft: &Draft) -> Vec<(usize, usize)> {
     let mut writer = vec![None; draft.buffers.len()];
     for (index, step) in draft.steps.iter().enumerate() {
-        step.writes().into_iter().for_each(|buffer| writer[buffer] = Some(index));
+        for buffer in step.writes() {
+            writer[buffer] = Some(index);
+        }
     }
     let steps = draft.steps.iter().enumerate();
     steps

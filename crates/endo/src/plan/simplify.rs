@@ -67,11 +67,15 @@ impl<'a> Rewriter<'a> {
         let needed = source.needed();
         let mut uses = vec![0; source.nodes.len()];
         for (node, _) in source.nodes.iter().zip(&needed).filter(|&(_, &needed)| needed) {
-            node.inputs.iter().for_each(|id| uses[id.index()] += 1);
+            for id in &node.inputs {
+                uses[id.index()] += 1;
+            }
         }
         let roots =
             source.outputs.iter().chain(source.writes.iter().map(|(_, id)| id)).chain(source.checks.iter().map(|c| &c.node));
-        roots.for_each(|id| uses[id.index()] += 1);
+        for id in roots {
+            uses[id.index()] += 1;
+        }
         let result = Graph { variables: source.variables.clone(), scopes: source.scopes.clone(), ..Graph::default() };
         Self { source, uses, rewrites, result, known: HashMap::new(), origin: 0 }
     }
@@ -345,14 +349,22 @@ fn without_unneeded(mut graph: Graph) -> Graph {
     let mut nodes = Vec::new();
     for (position, mut node) in std::mem::take(&mut graph.nodes).into_iter().enumerate() {
         if needed[position] {
-            node.inputs.iter_mut().for_each(|id| *id = new[id.index()]);
+            for id in &mut node.inputs {
+                *id = new[id.index()];
+            }
             new[position] = NodeId(nodes.len() as u32);
             nodes.push(node);
         }
     }
     graph.nodes = nodes;
-    graph.outputs.iter_mut().for_each(|id| *id = new[id.index()]);
-    graph.writes.iter_mut().for_each(|(_, id)| *id = new[id.index()]);
-    graph.checks.iter_mut().for_each(|check| check.node = new[check.node.index()]);
+    for id in &mut graph.outputs {
+        *id = new[id.index()];
+    }
+    for (_, id) in &mut graph.writes {
+        *id = new[id.index()];
+    }
+    for check in &mut graph.checks {
+        check.node = new[check.node.index()];
+    }
     graph
 }

@@ -400,7 +400,9 @@ impl Builder {
         let root = of(&add::OPERATION, &[root, epsilon]);
         let step = of(&divide::OPERATION, &[step, root]);
         let w = of(&subtract::OPERATION, &[w, step]);
-        [w, m, v].into_iter().enumerate().for_each(|(slot, value)| self.write(first + slot, value));
+        for (slot, value) in [w, m, v].into_iter().enumerate() {
+            self.write(first + slot, value);
+        }
     }
 }
 

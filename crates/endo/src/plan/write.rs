@@ -21,7 +21,9 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
     let mut order = StepOrder::new(draft);
     let returned: HashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
     let mut users = Users::default();
-    draft.steps.iter().enumerate().for_each(|(index, step)| users.add(index, step));
+    for (index, step) in draft.steps.iter().enumerate() {
+        users.add(index, step);
+    }
     for ((index, read), saved) in writes.iter().zip(saved) {
         let value = saved.unwrap_or_else(|| draft.buffer_of(graph, read.base));
         let layout = if saved.is_some() { Layout::contiguous(read.layout.length()) } else { read.layout.clone() };
@@ -35,7 +37,9 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
             let before: Vec<usize> = readers.iter().copied().chain(guard).filter(|&step| step != producer).collect();
             let apart = !readers.contains(&producer) || reads_before_writing(draft, producer, old, value);
             if apart && !before.iter().any(|&step| order.leads(producer, step)) {
-                before.iter().for_each(|&step| order.add(step, producer));
+                for &step in &before {
+                    order.add(step, producer);
+                }
                 draft.buffers[value].place = Place::Variable(*index);
                 continue;
             }
@@ -44,7 +48,9 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
         let step = draft.copy(value, layout, target);
         order.added(users.writer(value), step);
         users.add(step, &draft.steps[step]);
-        readers.iter().copied().chain(guard).for_each(|before| order.add(before, step));
+        for before in readers.iter().copied().chain(guard) {
+            order.add(before, step);
+        }
     }
     order.extra
 }
@@ -89,9 +95,9 @@ impl Users {
                 readers.push(index);
             }
         }
-        step.writes().into_iter().for_each(|buffer| {
+        for buffer in step.writes() {
             self.writers.entry(buffer).or_insert(index);
-        });
+        }
     }
 
     fn readers(&self, buffer: usize) -> &[usize] {
@@ -129,7 +135,9 @@ impl StepOrder {
     /// Takes a new step into account, and the step that computes what it reads.
     fn added(&mut self, before: Option<usize>, step: usize) {
         self.after.resize(step + 1, Vec::new());
-        before.into_iter().for_each(|before| self.after[before].push(step));
+        if let Some(before) = before {
+            self.after[before].push(step);
+        }
     }
 
     /// Whether a step has to come before another.

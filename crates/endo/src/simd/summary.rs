@@ -267,7 +267,9 @@ fn distribute<T: Real>(values: &[T], [minimum, maximum]: [f64; 2], counts: &mut 
             counts[scale.bin(*value) as usize] += 1;
         }
         for table in tables {
-            counts.iter_mut().zip(table).for_each(|(count, more)| *count += u64::from(more));
+            for (count, more) in counts.iter_mut().zip(table) {
+                *count += u64::from(more);
+            }
         }
     }
 }

@@ -209,7 +209,9 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
                 if found.is_empty() { (0..passes.len()).collect() } else { found }
             }
         };
-        own.iter().for_each(|&pass| passes[pass].is_asked = true);
+        for &pass in &own {
+            passes[pass].is_asked = true;
+        }
         let others = passes.iter().enumerate().filter(|(index, _)| !own.contains(index));
         others.map(|(_, pass)| pass.terms.clone()).collect()
     }

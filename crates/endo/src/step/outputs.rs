@@ -84,7 +84,9 @@ impl Compiled {
                     let message = format!("a loss weight is for the output `{name}`, which has no loss");
                     return Err(Error::new(ErrorKind::Usage, message).help("compile it with a loss, or leave the weight out"));
                 }
-                found.into_iter().for_each(|index| factors[index] = *weight);
+                for index in found {
+                    factors[index] = *weight;
+                }
             }
             return Ok(factors);
         }

@@ -125,7 +125,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         }
         let first = &batch.inputs[0];
         let mut arrays = [first; ARRAYS];
-        arrays.iter_mut().zip(batch.arrays()).for_each(|(slot, array)| *slot = array);
+        for (slot, array) in arrays.iter_mut().zip(batch.arrays()) {
+            *slot = array;
+        }
         self.run_arrays(counts, &arrays[..count], batch.rows)
     }
 

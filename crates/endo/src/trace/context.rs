@@ -290,7 +290,9 @@ impl Context {
         self.seed = seed;
         let result = f(self);
         (self.seed, self.counter) = before;
-        self.occasion.iter_mut().zip(outside).for_each(|(occasion, seed)| occasion.seed = seed);
+        for (occasion, seed) in self.occasion.iter_mut().zip(outside) {
+            occasion.seed = seed;
+        }
         result
     }
 

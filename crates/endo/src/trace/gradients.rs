@@ -141,7 +141,9 @@ impl Gradients {
     /// The gradients, each replaced by `f` of it: clipping, scaling.
     #[must_use]
     pub fn map(mut self, mut f: impl FnMut(&Tensor) -> Tensor) -> Self {
-        self.entries.iter_mut().for_each(|(_, gradient)| *gradient = gradient.as_ref().map(&mut f));
+        for (_, gradient) in &mut self.entries {
+            *gradient = gradient.as_ref().map(&mut f);
+        }
         self
     }
 }
@@ -278,9 +280,9 @@ mod tests {
                 }
                 [x]
             });
-            (0..runs).for_each(|_| {
+            for _ in 0..runs {
                 f.run([&Array::scalar(0.0_f32)]).unwrap();
-            });
+            }
             w.value()
         };
         assert_eq!(descend(2, 1), descend(1, 2));

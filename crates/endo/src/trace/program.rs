@@ -161,7 +161,9 @@ impl Program {
         let variables: Vec<Variable> = order.iter().map(|&index| self.variables[index].clone()).collect();
         let (block, placed) = Block::gather(&variables)?;
         let mut offsets = vec![0; placed.len()];
-        order.into_iter().zip(placed).for_each(|(index, offset)| offsets[index] = offset);
+        for (index, offset) in order.into_iter().zip(placed) {
+            offsets[index] = offset;
+        }
         Ok(known.insert(Binding { block, offsets: offsets.into() }).clone())
     }
 }

@@ -94,7 +94,9 @@ impl Replay<'_> {
         let needed = graph.needed();
         let mut last_use = vec![0; graph.nodes.len()];
         for (position, node) in graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position]) {
-            node.inputs.iter().for_each(|id| last_use[id.index()] = position);
+            for id in &node.inputs {
+                last_use[id.index()] = position;
+            }
         }
         let batch = self.batch(graph);
         let mut values: Vec<Option<Array>> = vec![None; graph.nodes.len()];
@@ -118,7 +120,9 @@ impl Replay<'_> {
         reached[failed.index()] = !finite[failed.index()];
         for position in (0..=failed.index()).rev().filter(|&position| needed[position]) {
             if reached[position] {
-                graph.nodes[position].inputs.iter().for_each(|id| reached[id.index()] |= !finite[id.index()])
+                for id in &graph.nodes[position].inputs {
+                    reached[id.index()] |= !finite[id.index()];
+                }
             } else {
                 causes[position] = None
             }
@@ -217,7 +221,9 @@ fn rows(value: &Array, of_data: &[usize]) -> String {
     let mut found: Vec<usize> = (0..rows).filter(bad).collect();
     let whole = if of_data.len() == rows { "data" } else { "batch" };
     if of_data.len() == rows {
-        found.iter_mut().for_each(|row| *row = of_data[*row]);
+        for row in &mut found {
+            *row = of_data[*row];
+        }
         found.sort_unstable();
     }
     let mut parts: Vec<String> = found.iter().take(LISTED).map(usize::to_string).collect();

@@ -20,7 +20,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.training.begin_epoch(epoch);
         self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
         self.steps.reset_metrics();
-        self.metrics.iter().for_each(|metric| metric.reset());
+        for metric in &self.metrics {
+            metric.reset();
+        }
         self.runner.refresh();
         self.answer()
     }

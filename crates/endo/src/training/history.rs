@@ -153,7 +153,9 @@ impl Sums {
             return self.add_by_name(names, &values.collect::<Vec<_>>(), samples);
         }
         let weight = samples as f64;
-        self.sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        for (sum, value) in self.sums.iter_mut().zip(values) {
+            *sum += weight * value;
+        }
         self.samples += weight;
     }
 

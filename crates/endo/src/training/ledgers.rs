@@ -170,7 +170,9 @@ mod tests {
         let mut known = terms(&["main", "size"], &[3.0, 1.0, 2.0, 9.0]);
         assert_eq!(known.get().unwrap().to_string(), "main 1.000 + size 2.000 = loss 3.000");
         let mut log = StepLog { every: Some(2), ..StepLog::default() };
-        (0..4).for_each(|step| log.take(StepAt { step, epoch: 0 }, &known));
+        for step in 0..4 {
+            log.take(StepAt { step, epoch: 0 }, &known);
+        }
         known.clear();
         assert_eq!(known.get(), None);
         log.take(StepAt { step: 4, epoch: 0 }, &known);

@@ -149,7 +149,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.current.sums = Sums::from_state(&state.part("sums"))?;
         self.options.steps.restore(&state.part("steps"))?;
         self.training.begin_epoch(self.epoch());
-        logs_from(&state.part("reported"))?.iter().for_each(|(name, value)| self.training.report(name, value));
+        for (name, value) in logs_from(&state.part("reported"))?.iter() {
+            self.training.report(name, value);
+        }
         if state.flag("stopped")? {
             self.training.stop();
         }

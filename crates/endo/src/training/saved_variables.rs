@@ -152,7 +152,9 @@ mod tests {
     fn variables_get_their_saved_values_when_they_are_first_seen() {
         let variables = |first: f32| ["a", "b", "a"].map(|name| Variable::new(name, first));
         let (old, new) = (variables(0.0), variables(0.0));
-        old.iter().zip([1.0_f32, 2.0, 3.0]).for_each(|(variable, value)| variable.set(&value.into()).unwrap());
+        for (variable, value) in old.iter().zip([1.0_f32, 2.0, 3.0]) {
+            variable.set(&value.into()).unwrap();
+        }
         let mut kept = SavedVariables::default();
         kept.adopt(&old).unwrap();
         let state = kept.state(&[]);

@@ -77,7 +77,9 @@ fn training_with_the_functions_loss_is_training_with_the_librarys() {
         model.fit(&made_up_data(96), Fit::epochs(3)).unwrap().get("loss")
     }
     let [got, expected] = [trained(huber_fn), trained(Huber)];
-    got.into_iter().zip(expected).for_each(|(got, expected)| assert_near([got], [expected]));
+    for (got, expected) in got.into_iter().zip(expected) {
+        assert_near([got], [expected]);
+    }
 }
 
 #[test]

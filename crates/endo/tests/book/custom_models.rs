@@ -57,7 +57,9 @@ fn the_model_class_is_the_same_as_sequential() {
     let data = made_up_data(96);
     assert_eq!(class.predict(data.inputs()).unwrap(), sequence.predict(data.inputs()).unwrap());
     let [a, b] = [&mut class, &mut sequence].map(|model| model.fit(&data, Fit::epochs(3)).unwrap().get("loss"));
-    a.into_iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() < 1e-4 * b, "{a} {b}"));
+    for (a, b) in a.into_iter().zip(b) {
+        assert!((a - b).abs() < 1e-4 * b, "{a} {b}");
+    }
 }
 
 #[test]

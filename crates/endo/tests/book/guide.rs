@@ -128,10 +128,9 @@ fn the_tests_that_the_deviations_name_exist() {
     fn sources(folder: &Path, text: &mut String) {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
-                sources(&path, text)
+                sources(&path, text);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                *text += &read(&path)
-            } else {
+                *text += &read(&path);
             }
         }
     }

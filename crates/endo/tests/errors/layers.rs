@@ -276,7 +276,9 @@ fn layers_that_apply_each_other_are_named_with_the_way_between_them() {
             "apply another layer there",
         );
     }
-    layers.iter().for_each(|layer| layer.set(None));
+    for layer in &layers {
+        layer.set(None);
+    }
 }
 
 /// A layer of several outputs that adds the halves of its input until a number of features is left.

@@ -35,12 +35,16 @@ fn damaged(whole: &[u8], seed: u64) -> Vec<(String, Vec<u8>)> {
     for round in 0..500 {
         let bits = [below(8 * whole.len()), below(8 * whole.len())];
         copy(format!("seed {seed}, round {round}, bits {bits:?}"), &mut |bytes| {
-            bits.iter().for_each(|bit| bytes[bit / 8] ^= 1 << (bit % 8));
+            for bit in &bits {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
         });
         let (start, length) = (below(whole.len()), 2 + below(14));
         let burst: Vec<u8> = (0..length).map(|_| below(256) as u8).collect();
         copy(format!("seed {seed}, round {round}, a burst of {length} at {start}"), &mut |bytes| {
-            bytes[start..].iter_mut().zip(&burst).for_each(|(byte, noise)| *byte ^= noise);
+            for (byte, noise) in bytes[start..].iter_mut().zip(&burst) {
+                *byte ^= noise;
+            }
         });
     }
     // Two flips of one bit are none, and noise may be of zeros.

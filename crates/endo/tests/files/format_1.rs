@@ -40,7 +40,9 @@ fn a_saved_model_is_read_and_compared() {
     assert_eq!(saved.get::<f64>("sequential/hidden layer", "kernel_regularizer.l2").unwrap(), 0.25);
     let model = model(0.25);
     model.build([1, 2]).unwrap();
-    model.weights().iter().for_each(|weight| weight.set(&Array::zeros(weight.shape(), DType::F32)).unwrap());
+    for weight in &model.weights() {
+        weight.set(&Array::zeros(weight.shape(), DType::F32)).unwrap();
+    }
     model.load(old("model.safetensors")).unwrap();
     assert_predicts(model.predict(data().inputs()).unwrap());
     let other = self::model(0.5);

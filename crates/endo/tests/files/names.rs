@@ -168,7 +168,9 @@ fn a_saved_model_is_loaded_and_says_what_it_is_made_of() {
     let path = folder.path("model");
     for &name in NAMES {
         let [model, again] = [3, 4].map(|seed| model(name).seed(seed));
-        [&model, &again].iter().for_each(|model| model.build([1, 2]).unwrap());
+        for model in &[&model, &again] {
+            model.build([1, 2]).unwrap();
+        }
         model.save(&path).unwrap_or_else(|error| panic!("{name:?}: {error}"));
         again.load(&path).unwrap_or_else(|error| panic!("{name:?}: {error}"));
         assert_eq!(weights(&again), weights(&model), "{name:?}");
@@ -210,7 +212,9 @@ fn an_exported_model_has_the_names_of_the_model() {
 
 /// Every number of a history but how long it took.
 fn numbers(mut history: History) -> History {
-    history.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
+    for epoch in &mut history.epochs {
+        epoch.seconds = 0.0;
+    }
     history.probe_cost = None;
     history
 }
@@ -222,7 +226,9 @@ fn train(names: &[&str], folder: &Path, stop: usize) -> Result<(History, Vec<Arr
     let mut model = Model::new(layers).seed(3);
     model.compile("adam", NamedLoss(names[0].to_string()), metrics);
     let report = LambdaCallback::new().on_epoch_begin(move |epoch, training| {
-        names.iter().for_each(|name| training.report(&format!("{name}3"), epoch as f64));
+        for name in names {
+            training.report(&format!("{name}3"), epoch as f64);
+        }
         if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
     });
     let options = Fit::epochs(3)

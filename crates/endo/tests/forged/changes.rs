@@ -124,7 +124,11 @@ pub fn bytes(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
             1 => drop(bytes.drain(place..end)),
             2 => bytes.extend_from_within(place..end),
             3 if random.below(4) == 0 => bytes.truncate(place),
-            _ => bytes.get_mut(place).into_iter().for_each(|byte| *byte ^= 1 << random.below(8)),
+            _ => {
+                if let Some(byte) = bytes.get_mut(place) {
+                    *byte ^= 1 << random.below(8);
+                }
+            }
         }
     }
     bytes

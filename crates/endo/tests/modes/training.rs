@@ -94,11 +94,15 @@ fn by_custom_loop(model: &Model, optimizer: &Arc<dyn Optimizer>, threads: usize,
     let mut epochs = Vec::new();
     for _ in 0..EPOCHS {
         model.reset_metrics();
-        [&mean_loss, &mean_absolute].iter().for_each(|mean| mean.reset());
+        for mean in &[&mean_loss, &mean_absolute] {
+            mean.reset();
+        }
         let mut sums = [0.0; 5];
         for (x, y) in made_up_data(SAMPLES).batches(BATCH).unwrap() {
             let values = step.run([&x, &y]).unwrap();
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += x.shape().batch() as f64 * value.get(0));
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += x.shape().batch() as f64 * value.get(0);
+            }
         }
         let terms = names.iter().zip(sums).map(|(name, sum)| (name.to_string(), sum / SAMPLES as f64));
         let metrics = [("mean_absolute_error".to_string(), mean_absolute.value().unwrap().get(0))];

@@ -125,7 +125,9 @@ fn weights_that_are_updated_while_their_gradients_are_computed() {
             let plan = model.training_program(&data).unwrap().plan().to_string();
             assert!(plan.contains("150x20x120, and with each part of it"), "{name}: {plan}");
             assert!(plan.contains(&format!("in one pass: {name}\n")), "{name}: {plan}");
-            (0..3).for_each(|_| drop(model.train_on_batch(&data).unwrap()));
+            for _ in 0..3 {
+                drop(model.train_on_batch(&data).unwrap());
+            }
             model.weights().iter().map(Variable::value).collect::<Vec<_>>()
         };
         let (one, two, nodes) = (train(1, false), train(2, false), train(1, true));

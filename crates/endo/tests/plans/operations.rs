@@ -159,7 +159,7 @@ proptest! {
             let views = |_: &_, x: &[Tensor]| {
                 let x = &x[0];
                 let mut spread = x.clone();
-                (0..rank).rev().for_each(|axis| spread = spread.expand_dims(axis as isize + 1));
+                for axis in (0..rank).rev() { spread = spread.expand_dims(axis as isize + 1); }
                 let mut views = vec![
                     x.permute(&permutation),
                     x.permute(&permutation).reshape([x.shape().len()]),

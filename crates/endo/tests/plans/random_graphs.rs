@@ -184,7 +184,9 @@ impl Case {
         let closure = |trace: &Rc<Trace>, inputs: &[Tensor]| {
             let values = inputs.iter().map(|tensor| Value { tensor: tensor.clone(), exact: true }).collect();
             let mut garden = Garden { trace, variables: &variables, exact: exact.borrow().clone(), values, empty: self.empty };
-            self.words.iter().for_each(|&word| garden.grow(word));
+            for &word in &self.words {
+                garden.grow(word);
+            }
             let kept = self.words.len().min(5);
             let mut outputs: Vec<Value> = self.words[..kept].iter().map(|&word| garden.pick(word >> 3).clone()).collect();
             outputs.extend(garden.values.last().cloned());
@@ -192,7 +194,9 @@ impl Case {
                 outputs.extend(self.slopes(&garden, &outputs, inputs));
             }
             *flags.borrow_mut() = outputs.iter().map(|value| value.exact).chain(garden.exact.iter().copied()).collect();
-            exact.borrow_mut().iter_mut().zip(&garden.exact).for_each(|(now, after)| *now &= after);
+            for (now, after) in exact.borrow_mut().iter_mut().zip(&garden.exact) {
+                *now &= after;
+            }
             outputs.into_iter().map(|value| value.tensor).collect()
         };
         // Each look may find more variables inexact; there are three.

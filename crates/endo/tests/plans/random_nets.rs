@@ -116,7 +116,9 @@ proptest! {
     #[test]
     fn nets_of_f32_are_trained_by_momentum_as_node_by_node(mut case in case()) {
         // A normalization divides by a deviation, and makes as much of rounding as that is small.
-        case.layers.iter_mut().for_each(|(_, _, kind)| *kind &= !NORMALIZED);
+        for (_, _, kind) in &mut case.layers {
+*kind &= !NORMALIZED;
+}
         let [plan, nodes] = [false, true].map(|eager| train(&case, "momentum", DType::F32, 1, eager));
         agree(&case, plan, nodes, Within::Absolute(2e-5))?;
     }

@@ -77,7 +77,9 @@ pub fn run(way: Way, closure: Closure, inputs: &[Array], variables: &[Variable],
                 cpu::run(&plan, &mut workspace, &inputs.iter().collect::<Vec<_>>(), memory, &offsets, &pool).expect("no checks");
                 drop(content);
                 let mut outputs = zeros(&graph);
-                outputs.iter_mut().enumerate().for_each(|(i, output)| output.copy_from_bytes(workspace.output(&plan, i)));
+                for (i, output) in outputs.iter_mut().enumerate() {
+                    output.copy_from_bytes(workspace.output(&plan, i));
+                }
                 keep(&outputs);
             }
         }

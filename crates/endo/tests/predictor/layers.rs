@@ -158,7 +158,9 @@ fn pair(name: &str, layer: impl Layer<Vec<Tensor>> + 'static) {
 
 #[test]
 fn every_layer_predicts_the_same_bits_from_a_file() {
-    LAYERS.iter().for_each(|(name, compare)| compare(name));
+    for (name, compare) in LAYERS {
+        compare(name);
+    }
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn the_regressor_predicts_the_same_bits_from_a_file_in_many_threads() {
                 }
                 assert_same("all", &predictor.predict(data.inputs()).unwrap(), &want);
             };
-            (0..4).for_each(|_| drop(scope.spawn(predict)));
+            for _ in 0..4 {
+                drop(scope.spawn(predict));
+            }
         });
     }
     // The reconstruction is of training, and not in the file. What is, is the weight of its name.

@@ -88,6 +88,8 @@ pub fn compare<I: Tree, O: Tree>(what: &str, model: &Model<I, O>, inputs: impl F
         let got = predictor.predict_all(&given).unwrap_or_else(|error| panic!("{what}, {rows} rows: {error}"));
         let want = O::arrays(&want);
         assert_eq!(got.len(), want.len(), "{what}: outputs");
-        got.iter().zip(want).for_each(|(got, want)| assert_same(&format!("{what}, {rows} rows"), got, want));
+        for (got, want) in got.iter().zip(want) {
+            assert_same(&format!("{what}, {rows} rows"), got, want);
+        }
     }
 }

@@ -83,7 +83,9 @@ fn adversaries(watched: bool, eager: bool) -> (Vec<Array>, Vec<f64>, History) {
         Model::new(layers.add(Dropout::new(0.3)).add(Dense::new(units)).name(name)).threads(2)
     };
     let (maker, judge, data) = (make("maker", 5), make("judge", 1), made_up_data(50));
-    [&maker, &judge].iter().for_each(|model| model.build([16, 5]).unwrap());
+    for model in &[&maker, &judge] {
+        model.build([16, 5]).unwrap();
+    }
     let (slow, fast) = (Nadam::new(0.01).clipnorm(1.0), Sgd::new(0.05).momentum(0.9));
     let mut judging = Function::new(|[x, y], cx| {
         let made = maker.apply(&x, cx).stop_gradient();

@@ -47,7 +47,9 @@ fn without_trainable_weights_nothing_pulls() {
     let mut model = chain();
     model.compile(Sgd::new(0.0), MeanSquaredError, ());
     model.build([2, 1]).unwrap();
-    model.weights().iter().for_each(|weight| weight.set_trainable(false));
+    for weight in &model.weights() {
+        weight.set_trainable(false);
+    }
     let history = model.fit(&two_rows(), Fit::epochs(1).probe(Probe::terms())).unwrap();
     assert_eq!((history.term_readings[0].terms[0].norm, history.last("gradient_norm(main)")), (0.0, Some(0.0)));
 }

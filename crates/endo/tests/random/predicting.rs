@@ -119,7 +119,9 @@ fn predicting_changes_no_variable() {
     let values = || model.weights().iter().map(Variable::value).collect::<Vec<_>>();
     let before = values();
     assert!(model.weights().contains(&calls) && calls.value().item().unwrap() > 0.0);
-    (0..3).for_each(|_| drop(model.predict(data.inputs()).unwrap()));
+    for _ in 0..3 {
+        drop(model.predict(data.inputs()).unwrap());
+    }
     assert_eq!(values(), before);
 }
 

@@ -165,9 +165,9 @@ fn whatever_an_optimizer_or_a_balance_keeps_is_resumed() {
     let compiled = |optimizer: &'static str, balance: Option<Balance>| {
         let mut model = model();
         model.compile(optimizer, "mse", ["mae", "r2_score"]);
-        balance.into_iter().for_each(|balance| {
+        if let Some(balance) = balance {
             model.balance(balance);
-        });
+        }
         model
     };
     for (optimizer, balance) in [

@@ -9,7 +9,9 @@ use super::{data, model};
 fn outcome(stream: Stream<'_>, options: Fit<'_>) -> (History, Vec<Array>) {
     let mut model = model();
     let mut history = model.fit(stream, options).unwrap();
-    history.epochs.iter_mut().for_each(|epoch| epoch.seconds = 0.0);
+    for epoch in &mut history.epochs {
+        epoch.seconds = 0.0;
+    }
     let again = model.fit(&data(50), Fit::epochs(1)).unwrap(); // a second training goes on as after the first
     history.epochs.push(Epoch { seconds: 0.0, ..again.epochs[0].clone() });
     (history, model.weights().iter().map(|weight| weight.value()).collect())

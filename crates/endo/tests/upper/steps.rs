@@ -274,11 +274,13 @@ fn evaluations_in_many_threads_carry_their_own_state() {
         assert_eq!(want, Some(28.5)); // the mean of the squares of 0 to 9
         std::thread::scope(|scope| {
             let evaluate = || {
-                (0..20).for_each(|_| {
+                for _ in 0..20 {
                     assert_eq!(model.evaluate_with(&data, Evaluate::new().batch_size(4)).unwrap().get("loss"), want)
-                })
+                }
             };
-            (0..3).for_each(|_| drop(scope.spawn(evaluate)));
+            for _ in 0..3 {
+                drop(scope.spawn(evaluate));
+            }
         });
         assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
     }

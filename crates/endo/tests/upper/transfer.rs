@@ -90,7 +90,11 @@ fn damaged_archives_are_errors() {
         let mut changed = bytes.clone();
         match random.below(3) {
             0 => changed.truncate(2 + random.below(bytes.len() - 2)),
-            _ => (0..1 + random.below(4)).for_each(|_| changed[2 + random.below(bytes.len() - 2)] = random.below(256) as u8),
+            _ => {
+                for _ in 0..1 + random.below(4) {
+                    changed[2 + random.below(bytes.len() - 2)] = random.below(256) as u8;
+                }
+            }
         }
         std::fs::write(&file, &changed).unwrap();
         match read_arrays(&file) {
@@ -164,7 +168,9 @@ fn a_loaded_model_goes_on_as_the_saved_one_does() {
         // Into a new model, and into one that was trained otherwise.
         let mut again = [compiled(name, 2), compiled(name, 3)];
         again[1].fit(&data, Fit::epochs(2)).unwrap();
-        again.iter().for_each(|model| model.load(&file).unwrap());
+        for model in &again {
+            model.load(&file).unwrap();
+        }
         model.fit(&data, options()).unwrap();
         for again in &mut again {
             again.fit(&data, options()).unwrap();
@@ -247,7 +253,9 @@ fn a_part_learns_at_its_own_rate() {
             model.set_learning_rate_factor_at("base", factor).unwrap();
         }
         let data = Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap();
-        (0..steps).for_each(|_| drop(model.train_on_batch(&data).unwrap()));
+        for _ in 0..steps {
+            drop(model.train_on_batch(&data).unwrap());
+        }
         [0, 1].map(|index| model.weights()[index].value().get(0))
     };
     // One step of Adam is the rate, whatever the gradient.

@@ -202,7 +202,9 @@ impl Fold {
             if kept == 1 {
                 return (self.fold)(partials, output, chunks);
             }
-            (0..chunks).for_each(|chunk| self.store(partials.wrapping_add(chunk * kept * self.size), output, kept, chunk == 0));
+            for chunk in 0..chunks {
+                self.store(partials.wrapping_add(chunk * kept * self.size), output, kept, chunk == 0);
+            }
         }
     }
 

@@ -160,7 +160,9 @@ unsafe fn strided<T: Copy>(from: *const T, stride: isize, to: *mut T, count: usi
         } else if stride == size_of::<T>() as isize {
             std::ptr::copy_nonoverlapping(from, to, count);
         } else {
-            (0..count).for_each(|index| to.add(index).write(*from.wrapping_byte_offset(index as isize * stride)));
+            for index in 0..count {
+                to.add(index).write(*from.wrapping_byte_offset(index as isize * stride));
+            }
         }
     }
 }

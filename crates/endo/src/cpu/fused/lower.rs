@@ -255,8 +255,12 @@ impl Lowering<'_> {
         let mut instructions = Vec::new();
         if let Some(whole) = self.whole() {
             // Its operands are all of the table: first the values, then the results.
-            whole.loads.iter().for_each(|&load| _ = add(self.homes[load], DType::F32));
-            whole.stores.iter().for_each(|&store| _ = add(ValueLocation::Sequence(Sequence::Store(store)), DType::F32));
+            for &load in &whole.loads {
+                _ = add(self.homes[load], DType::F32);
+            }
+            for &store in &whole.stores {
+                _ = add(ValueLocation::Sequence(Sequence::Store(store)), DType::F32);
+            }
             let (code, inputs) = (whole.routine.at(self.level), whole.loads.len() as u16);
             instructions.push(Instruction { code, first: 0, inputs, vector: LINE_ELEMENTS as u16 });
         } else {

@@ -255,28 +255,42 @@ impl Body {
                     table.add(index).write(std::ptr::with_exposed_provenance_mut(at));
                 }
                 if !DIRECT {
-                    self.gathers.iter().for_each(|gather| gather.run(bases, registers, start, count));
-                    self.arrivals.iter().for_each(|step| step.run(bases, registers, count));
+                    for gather in &self.gathers {
+                        gather.run(bases, registers, start, count);
+                    }
+                    for step in &self.arrivals {
+                        step.run(bases, registers, count);
+                    }
                 }
                 if !DIRECT && self.short {
                     let vectors = |instruction: &Instruction| count.next_multiple_of(instruction.vector.into());
-                    self.instructions.iter().for_each(|instruction| instruction.run(table, vectors(instruction)));
+                    for instruction in &self.instructions {
+                        instruction.run(table, vectors(instruction));
+                    }
                 } else {
-                    self.instructions.iter().for_each(|instruction| instruction.run(table, padded));
+                    for instruction in &self.instructions {
+                        instruction.run(table, padded);
+                    }
                 }
                 for fold in &self.folds {
                     fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
                 }
                 if !DIRECT {
-                    self.copies.iter().for_each(|copy| copy.run(table, padded));
-                    self.departures.iter().for_each(|step| step.run(bases, registers, count));
+                    for copy in &self.copies {
+                        copy.run(table, padded);
+                    }
+                    for step in &self.departures {
+                        step.run(bases, registers, count);
+                    }
                 }
             }
             start += count;
         }
         if !DIRECT && self.length == 0 {
-            // SAFETY: as the caller promises.
-            self.folds.iter().for_each(|fold| unsafe { fold.of_nothing(bases) });
+            for fold in &self.folds {
+                // SAFETY: as the caller promises.
+                unsafe { fold.of_nothing(bases) };
+            }
         }
     }
 }

@@ -157,7 +157,11 @@ mod tests {
         let mut sums = rows.to_vec();
         while sums.len() > 1 {
             let upper = sums.split_off(sums.len().div_ceil(2));
-            sums.iter_mut().zip(&upper).for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, b)| *a += b));
+            for (a, b) in sums.iter_mut().zip(&upper) {
+                for (a, b) in a.iter_mut().zip(b) {
+                    *a += b;
+                }
+            }
         }
         sums.remove(0)
     }

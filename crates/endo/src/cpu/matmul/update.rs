@@ -242,10 +242,16 @@ mod tests {
                 for pool in &pools {
                     let mut got = sequences.to_vec();
                     let mut values = [std::ptr::null(); MOST_VALUES];
-                    values.iter_mut().zip(&singles).for_each(|(value, single)| *value = single);
+                    for (value, single) in values.iter_mut().zip(&singles) {
+                        *value = single;
+                    }
                     let mut results = [std::ptr::null_mut(); MOST_RESULTS];
-                    results.iter_mut().zip(&mut got).for_each(|(result, slot)| *result = slot.as_mut_ptr());
-                    values.iter_mut().zip(&got).for_each(|(value, slot)| *value = slot.as_ptr());
+                    for (result, slot) in results.iter_mut().zip(&mut got) {
+                        *result = slot.as_mut_ptr();
+                    }
+                    for (value, slot) in values.iter_mut().zip(&got) {
+                        *value = slot.as_ptr();
+                    }
                     let targets = Targets { kind: routine.kind, values, results };
                     // SAFETY: as above.
                     unsafe { product.run_update(level, a.as_ptr(), b.as_ptr(), &targets, pointer, pool) };

@@ -43,14 +43,18 @@ impl Dictionary {
     /// The cells in the order of their codes.
     pub fn cells(&self) -> Vec<&str> {
         let mut cells = vec![""; self.len()];
-        self.codes.iter().for_each(|(cell, &code)| cells[code as usize] = cell);
+        for (cell, &code) in &self.codes {
+            cells[code as usize] = cell;
+        }
         cells
     }
 
     /// The cells in the order of their codes, moved out.
     pub fn into_cells(self) -> Vec<String> {
         let mut cells = vec![String::new(); self.len()];
-        self.codes.into_iter().for_each(|(cell, code)| cells[code as usize] = cell.into());
+        for (cell, code) in self.codes {
+            cells[code as usize] = cell.into();
+        }
         cells
     }
 }

@@ -168,7 +168,9 @@ impl Survey {
 /// The width that is there most often, and how often.
 fn most_common(widths: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
     let mut counts = std::collections::BTreeMap::new();
-    widths.for_each(|width| *counts.entry(width).or_insert(0) += 1);
+    for width in widths {
+        *counts.entry(width).or_insert(0) += 1;
+    }
     counts.into_iter().max_by_key(|&(_, count)| count)
 }
 

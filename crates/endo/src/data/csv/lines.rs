@@ -48,7 +48,9 @@ mod tests {
     fn lines_are_found_by_row() {
         let lines = [2, 3, 4, 7, 8, 20, 21];
         let mut kept = Lines::default();
-        lines.iter().enumerate().for_each(|(row, &line)| kept.push(row, line));
+        for (row, &line) in lines.iter().enumerate() {
+            kept.push(row, line);
+        }
         assert!(lines.iter().enumerate().all(|(row, &line)| kept.get(row) == Some(line)));
         assert_eq!(kept.starts.len(), 3);
         assert_eq!(Lines::default().get(0), None);

@@ -68,9 +68,13 @@ impl Column {
             (Some(_), _, _) | (_, _, None) => {}
             (None, Some(_), Some(_)) => {
                 // Day and month are those of the cell's own clock.
-                self.offsets.iter().for_each(|&(row, offset)| self.values[row] += offset);
+                for &(row, offset) in &self.offsets {
+                    self.values[row] += offset;
+                }
                 self.open.change(&mut self.values, dates::swapped);
-                self.offsets.iter().for_each(|&(row, offset)| self.values[row] -= offset);
+                for &(row, offset) in &self.offsets {
+                    self.values[row] -= offset;
+                }
             }
             (None, None, Some(seen)) => {
                 let readings = ["the day first".to_string(), "the month first".to_string()];

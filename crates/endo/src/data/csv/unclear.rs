@@ -44,7 +44,9 @@ impl UnclearRows {
         let mut spread = Self { first: self.first.clone(), rows: Vec::new() };
         let Some(first) = &self.first else { return spread };
         let marked = indices.enumerate().filter(|(_, index)| index.is_some_and(|index| self.has(index as usize)));
-        marked.for_each(|(row, _)| spread.set(row, || first.clone()));
+        for (row, _) in marked {
+            spread.set(row, || first.clone());
+        }
         spread
     }
 
@@ -61,7 +63,9 @@ mod tests {
     fn rows_that_are_marked_change_and_no_others() {
         let mut unclear = UnclearRows::default();
         let seen = |row: usize| Box::new(CellAt { row, line: row + 1, cell: String::new() });
-        [1, 64, 130].into_iter().for_each(|row| unclear.set(row, || seen(row)));
+        for row in [1, 64, 130] {
+            unclear.set(row, || seen(row));
+        }
         assert_eq!(unclear.first.as_ref().unwrap().row, 1);
         let mut values = vec![1.0; 200];
         unclear.change(&mut values, |value| 2.0 * value);

@@ -118,7 +118,9 @@ impl<L: Recurrent, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
             None => vec![forward, backward],
         };
         if let Some(mask) = cx.mask(inputs).filter(|_| sequences) {
-            outputs.iter().for_each(|output| cx.set_mask(output, &mask));
+            for output in &outputs {
+                cx.set_mask(output, &mask);
+            }
         }
         O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
     }

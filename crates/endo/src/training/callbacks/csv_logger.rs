@@ -247,7 +247,9 @@ mod tests {
     fn run(mut logger: CsvLogger, epochs: &[Epoch]) -> String {
         let training = training(Vec::new(), 0.1);
         logger.train_begin(&training).unwrap();
-        epochs.iter().enumerate().for_each(|(index, report)| logger.epoch_end(index, report, &training).unwrap());
+        for (index, report) in epochs.iter().enumerate() {
+            logger.epoch_end(index, report, &training).unwrap();
+        }
         logger.train_end(&training).unwrap();
         fs::read_to_string(&logger.path).unwrap()
     }

@@ -116,7 +116,9 @@ impl Histogram {
     fn message(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let numbers = [self.min, self.max, self.count, self.sum, self.squares];
-        (1..).zip(numbers).for_each(|(field, number)| double(&mut bytes, field, number));
+        for (field, number) in (1..).zip(numbers) {
+            double(&mut bytes, field, number);
+        }
         for (field, numbers) in [(6, &self.limits), (7, &self.counts)] {
             let packed: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
             delimited(&mut bytes, field, &packed);

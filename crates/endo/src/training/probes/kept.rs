@@ -147,7 +147,9 @@ fn term_reading(state: &State, cells: &[(String, f64)]) -> Result<TermReading> {
             ("term", _) => reading.terms.push(TermGradient { name: name.to_string(), norm: *value, layers: Vec::new() }),
             ("layer", Some([term, layer])) => {
                 let known = reading.terms.iter_mut().find(|known| known.name == term);
-                known.into_iter().for_each(|known| known.layers.push((layer.clone(), *value)));
+                if let Some(known) = known {
+                    known.layers.push((layer.clone(), *value));
+                }
             }
             ("cosine", Some(terms)) => reading.cosines.push(Cosine { terms, value: *value }),
             _ => {} // of a later version

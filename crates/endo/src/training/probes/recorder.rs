@@ -127,7 +127,11 @@ impl Recorder {
         }
         for (watch, unmatched) in self.unmatched.iter_mut().enumerate() {
             match look.missing.iter().find(|missing| missing.watch == watch) {
-                Some(missing) => unmatched.iter_mut().for_each(|names| names.extend(missing.names.iter().cloned())),
+                Some(missing) => {
+                    for names in unmatched.iter_mut() {
+                        names.extend(missing.names.iter().cloned());
+                    }
+                }
                 None => *unmatched = None,
             }
         }

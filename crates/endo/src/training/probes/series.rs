@@ -62,7 +62,9 @@ mod tests {
     fn a_long_series_keeps_evenly_spread_readings_from_the_first_on() {
         for length in [1, KEPT, KEPT + 1, 2 * KEPT + 1, 100_000] {
             let mut series = Series::default();
-            (0..length).for_each(|number| series.push(number));
+            for number in 0..length {
+                series.push(number);
+            }
             let stride = series.stride;
             let kept = series.take();
             assert!(kept.len() <= KEPT && (length < KEPT || kept.len() > KEPT / 2 - 2), "{length}: {}", kept.len());
@@ -74,11 +76,11 @@ mod tests {
     #[test]
     fn a_series_comes_back_from_its_parts_and_from_no_others() {
         let mut series = Series::default();
-        (0..=2 * KEPT).for_each(|number| {
+        for number in 0..=2 * KEPT {
             series.push(number);
             let (seen, stride, kept) = series.parts();
             assert_eq!(Series::from_parts(seen, stride, kept.to_vec()).unwrap().parts(), (seen, stride, kept));
-        });
+        }
         for (seen, stride) in [(3, 0), (4, 1), (9, 4), (usize::MAX, 1), (6, 3)] {
             let series = Series::from_parts(seen, stride, vec![0, 1, 2]);
             assert!(series.is_none() || (seen, stride) == (9, 4), "{seen} {stride}");
