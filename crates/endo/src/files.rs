@@ -21,8 +21,8 @@ const FORGOTTEN: Duration = Duration::from_secs(3600);
 /// Writes these pieces to a file, which is replaced at once or not at all. Missing folders are made. What a link leads to is
 /// replaced, and not the link; what is no file, such as a pipe or `/dev/null`, is written to.
 pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
-    let write = || {
-        if is_stream(path) {
+    let write = || -> io::Result<()> {
+        if is_stream(path)? {
             let mut stream = open_stream(path)?;
             return pieces.iter().try_for_each(|piece| stream.write_all(piece));
         }
@@ -46,18 +46,15 @@ pub struct Draft {
 impl Draft {
     /// Begins a file of this path. Missing folders are made.
     pub fn new(path: &Path) -> Result<Self> {
-        let begin = || {
-            if path.is_dir() {
-                Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"))
-            } else if is_stream(path) {
-                Ok((path.to_path_buf(), None, open_stream(path)?))
-            } else {
-                let path = end_of_links(path);
-                let folder = make_folder(&path)?;
-                remove_leftovers(folder, FORGOTTEN);
-                let (temporary, file) = create_temporary(folder)?;
-                Ok((path, Some(temporary), file))
+        let begin = || -> io::Result<_> {
+            if is_stream(path)? {
+                return Ok((path.to_path_buf(), None, open_stream(path)?));
             }
+            let path = end_of_links(path);
+            let folder = make_folder(&path)?;
+            remove_leftovers(folder, FORGOTTEN);
+            let (temporary, file) = create_temporary(folder)?;
+            Ok((path, Some(temporary), file))
         };
         let (path, temporary, file) = begin().map_err(|error| failure("cannot write", path, &error))?;
         Ok(Self { path, temporary, file: Some(io::BufWriter::new(file)) })
@@ -131,23 +128,24 @@ pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
 
 /// Fails now if a file could not be written later: makes missing folders, and a file beside it, which it removes.
 pub fn try_out(path: &Path) -> Result<()> {
-    let try_out = || {
-        if path.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"));
-        }
+    let try_out = || -> io::Result<()> {
         // To open a pipe and close it again would end it for its reader.
-        if is_stream(path) {
-            return Ok(());
+        if is_stream(path)? {
+            Ok(())
+        } else {
+            create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary))
         }
-        create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary))
     };
     try_out().map_err(|error| failure("cannot write", path, &error))
 }
 
-/// Whether there is something that is no file and no folder: a pipe, a terminal, `/dev/null`. To put a file in its place would
-/// take it from all who use it.
-fn is_stream(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
+/// Whether there is something that is no file: a pipe, a terminal, `/dev/null`. To put a file in its place would take it from
+/// all who use it. A folder is an error.
+fn is_stream(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
+        there => Ok(there.is_ok_and(|there| !there.is_file())),
+    }
 }
 
 fn open_stream(path: &Path) -> io::Result<File> {
@@ -401,7 +399,7 @@ mod tests {
         draft.write_all(b"three").unwrap();
         draft.finish().unwrap();
         assert_eq!(reader.join().unwrap(), b"three");
-        assert!(is_stream(&path) && folder.names() == ["pipe"]);
+        assert!(is_stream(&path).unwrap() && folder.names() == ["pipe"]);
     }
 
     #[test]
@@ -409,7 +407,7 @@ mod tests {
         let folder = Folder::new("leftovers");
         let mine = format!(".endo-{}-7.tmp", std::process::id());
         let dead = format!(".endo-{}-7.tmp", u32::MAX);
-        for name in &[mine.as_str(), &dead, ".endo-x-1.tmp", "a.tmp"] {
+        for name in [&mine, &dead, ".endo-x-1.tmp", "a.tmp"] {
             fs::write(folder.0.join(name), "").unwrap();
         }
         remove_leftovers(&folder.0, FORGOTTEN);
