@@ -296,7 +296,8 @@ impl Array {
         }
         if shape.len() != self.len() {
             let message = format!("cannot reshape {} to {shape}: {} elements against {}", self.shape, self.len(), shape.len());
-            return Err(Error::new(ErrorKind::Shape, message));
+            let help = format!("give sizes whose product is {}", self.len());
+            return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
         Ok(Self { shape, data: self.data.clone() })
     }

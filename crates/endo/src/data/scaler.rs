@@ -41,7 +41,7 @@ impl StandardScaler {
         if mean.len() != standard_deviation.len() || mean.is_empty() {
             let message =
                 format!("a scaler needs a mean and a deviation per feature, got {} and {}", mean.len(), standard_deviation.len());
-            return Err(Error::new(ErrorKind::Shape, message));
+            return Err(Error::new(ErrorKind::Shape, message).help("give both for every feature, in the order of the features"));
         }
         for (feature, (mean, deviation)) in mean.iter().zip(&standard_deviation).enumerate() {
             if !mean.is_finite() || !deviation.is_finite() || *deviation <= 0.0 {

@@ -83,7 +83,8 @@ impl Tensor {
         let site = Location::caller();
         if widths.len() != self.rank() {
             let message = format!("`pad` needs a pair of widths for each axis of {}, got {}", self.shape(), widths.len());
-            return self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+            let help = "give `(before, after)` for every axis, and `(0, 0)` for those that stay as they are";
+            return self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
         }
         let mut padded = self.clone();
         for (axis, &(before, after)) in widths.iter().enumerate() {
@@ -116,7 +117,8 @@ impl Tensor {
         let site = Location::caller();
         if repeats.len() != self.rank() {
             let message = format!("`tile` needs a count for each axis of {}, got {}", self.shape(), repeats.len());
-            return self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+            let help = "give a count for every axis, and 1 for those that stay as they are";
+            return self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
         }
         let split: Shape = self.shape().iter().flat_map(|&size| [1, size]).collect();
         let repeated: Shape = self.shape().iter().zip(repeats).flat_map(|(&size, &count)| [count, size]).collect();

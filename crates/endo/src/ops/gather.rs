@@ -66,7 +66,8 @@ impl Tensor {
         if indices.rank() != self.rank() || indices.shape().with(axis, 0) != self.shape().with(axis, 0) {
             let message =
                 format!("`take_along_axis` of {} by indices {}: only axis {axis} may differ", self.shape(), indices.shape());
-            return self.fail(Error::new(ErrorKind::Shape, message), indices.shape(), site);
+            let help = "give indices of the tensor's shape but for that axis, or take whole slices with `gather`";
+            return self.fail(Error::new(ErrorKind::Shape, message).help(help), indices.shape(), site);
         }
         let kernel = Gather { axis, along: true };
         self.push(Op::Kernel(Arc::new(kernel)), &[self, &indices.indices(site)], indices.shape(), self.dtype(), site)

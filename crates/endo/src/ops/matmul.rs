@@ -76,7 +76,8 @@ impl Tensor {
         let Some(shape) = batch(&a).broadcast(&batch(&b)) else {
             let message =
                 format!("`matmul` of {} and {}: the axes before the last two do not broadcast", self.shape(), other.shape());
-            return self.fail(Error::new(ErrorKind::Shape, message), result(&batch(&a)), site);
+            let help = "their sizes must be equal, or 1, or left out at the front";
+            return self.fail(Error::new(ErrorKind::Shape, message).help(help), result(&batch(&a)), site);
         };
         let expand = |x: &Tensor| {
             let sizes: Shape = shape.iter().chain(&x.shape()[x.rank() - 2..]).copied().collect();

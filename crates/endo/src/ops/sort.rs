@@ -62,7 +62,8 @@ impl Tensor {
         let site = Location::caller();
         if k > self.features() {
             let message = format!("`top_k` of {k} elements from an axis of {}", self.features());
-            let stand_in = self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+            let help = format!("`k` must be at most {}, the size of the last axis", self.features());
+            let stand_in = self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
             return (stand_in.clone(), stand_in.convert(DType::I32, site));
         }
         let positions = self.argsort(-1, true).slice(-1, 0..k);

@@ -155,7 +155,8 @@ impl Tensor {
                     self.shape(),
                     self.shape()[position]
                 );
-                self.fail(Error::new(ErrorKind::Shape, message), self.shape().without(&[position]), site)
+                let help = "name an axis of size 1; `reshape` merges others";
+                self.fail(Error::new(ErrorKind::Shape, message).help(help), self.shape().without(&[position]), site)
             }
             None => self.fail(axis_error("squeeze", axis, self.shape()), self.shape(), site),
         }
@@ -176,7 +177,8 @@ impl Tensor {
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..self.rank()) {
             let message = format!("`permute` of {}: {permutation:?} does not name every axis once", self.shape());
-            return self.fail(Error::new(ErrorKind::Argument, message), self.shape(), site);
+            let help = format!("name each of its {} axes once, counted from 0, in their new order", self.rank());
+            return self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
         }
         let shape: Shape = permutation.iter().map(|&axis| self.shape()[axis]).collect();
         self.push(Op::View(View::Transpose(permutation.to_vec())), &[self], shape, self.dtype(), site)
@@ -332,16 +334,19 @@ impl Tensor {
     pub fn split(&self, parts: usize, axis: isize) -> Vec<Tensor> {
         let site = Location::caller();
         let size = self.shape().axis(axis).map(|position| self.shape()[position]);
+        let refused = |error: Error| vec![self.fail(error, self.shape(), site); parts.min(MOST_EMPTY_PARTS)];
         match size {
             // Any number of parts may be empty, but not so many that they alone fill the memory.
             Some(size) if parts > 0 && size % parts == 0 && parts <= size.max(MOST_EMPTY_PARTS) => {
                 let width = size / parts;
                 (0..parts).map(|part| self.slice(axis, part * width..(part + 1) * width)).collect()
             }
-            _ => {
+            Some(size) => {
                 let message = format!("cannot split axis {axis} of {} into {parts} equal parts", self.shape());
-                vec![self.fail(Error::new(ErrorKind::Shape, message), self.shape(), site); parts.min(MOST_EMPTY_PARTS)]
+                let help = format!("their number must divide {size}; `slice` takes unequal parts");
+                refused(Error::new(ErrorKind::Shape, message).help(help))
             }
+            None => refused(axis_error("split", axis, self.shape())),
         }
     }
 
