@@ -168,7 +168,7 @@ fn description(structure: &Structure, weights: &[Variable], graphs: &[Graph]) ->
         let terms: String = structure.terms.iter().map(term).collect();
         parts.push(format!("## Loss\n\n{terms}"));
     }
-    parts.extend(graphs.iter().map(|graph| format!("## TracedStep\n\n{}", code(&graph.to_string()))));
+    parts.extend(graphs.iter().map(|graph| format!("## Step\n\n{}", code(&graph.to_string()))));
     (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
