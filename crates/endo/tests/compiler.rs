@@ -40,6 +40,9 @@ fn wrong_programs_are_told_what_to_write() {
     let test = env::current_exe().unwrap();
     let folder = test.parent().unwrap();
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compiler/wrong.rs");
+    // Where a target is named, macros that run in the compiler lie with the host's libraries: `deps` of the same profile.
+    let profile = folder.parent().unwrap();
+    let of_host = profile.ancestors().nth(2).unwrap().join(profile.file_name().unwrap()).join("deps");
     let made = env::temp_dir().join(format!("endo-compiler-{}", std::process::id()));
     fs::create_dir_all(&made).unwrap();
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
@@ -48,7 +51,7 @@ fn wrong_programs_are_told_what_to_write() {
         .arg(&made)
         .args(flags.split_whitespace())
         .arg(format!("--extern=endo={}", library(folder).display()))
-        .arg(format!("-Ldependency={}", folder.display()))
+        .args([folder, &of_host].map(|folder| format!("-Ldependency={}", folder.display())))
         .arg(&program)
         .output()
         .unwrap();

@@ -174,6 +174,7 @@ impl<F: FnMut(usize, &Epoch)> Callback for F {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Mutex;
 
     use super::training::Trained;
     use super::*;
@@ -221,7 +222,11 @@ mod tests {
 
     /// A training of 100 epochs with these weights and a learning rate.
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
-        Training::new(&Fit::epochs(100), false, Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) })))
+        // They are held here to the end, so that a check for leaks finds them.
+        static MODELS: Mutex<Vec<&Bare>> = Mutex::new(Vec::new());
+        let model: &Bare = Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) }));
+        MODELS.lock().unwrap().push(model);
+        Training::new(&Fit::epochs(100), false, model)
     }
 
     /// An epoch that reports these numbers.
