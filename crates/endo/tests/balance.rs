@@ -209,9 +209,9 @@ fn what_cannot_be_balanced_is_refused() {
         model.fit(&data, Fit::epochs(1)).unwrap_err().message().to_string()
     };
     let alpha = refused(|model| drop(model.balance(Balance::GradNorm { alpha: -1.0, learning_rate: 0.1 }).weights()));
-    assert_eq!(alpha, "`alpha` of GradNorm is -1, and has to be a number from 0 on");
+    assert_eq!(alpha, "`alpha` of GradNorm must be a number from 0 on, got -1");
     let rate = refused(|model| drop(model.balance(Balance::GradNorm { alpha: 1.0, learning_rate: 0.0 }).weights()));
-    assert_eq!(rate, "`learning_rate` of GradNorm is 0, and has to be a number above 0");
+    assert_eq!(rate, "`learning_rate` of GradNorm must be a number above 0, got 0");
     let apart = refused(|model| {
         model.build([1, 1]).unwrap();
         let bias = model.weight("out/bias").unwrap();

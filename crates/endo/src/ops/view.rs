@@ -336,7 +336,7 @@ impl Tensor {
         let size = self.shape().axis(axis).map(|position| self.shape()[position]);
         let refused = |error: Error| vec![self.fail(error, self.shape(), site); parts.min(MOST_EMPTY_PARTS)];
         match size {
-            // Any number of parts may be empty, but not so many that they alone fill the memory.
+            // Parts may be empty, but must not fill the memory by their number alone.
             Some(size) if parts > 0 && size % parts == 0 && parts <= size.max(MOST_EMPTY_PARTS) => {
                 let width = size / parts;
                 (0..parts).map(|part| self.slice(axis, part * width..(part + 1) * width)).collect()

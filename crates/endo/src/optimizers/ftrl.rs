@@ -82,6 +82,6 @@ mod tests {
     fn penalties_are_not_negative() {
         let optimizer = Ftrl::new(0.5).l2_regularization_strength(-1.0);
         let problem = optimizer.settings().problem().unwrap().message().to_string();
-        assert_eq!(problem, "`l2_regularization_strength` is -1.0, and has to be in 0.0..");
+        assert_eq!(problem, "`l2_regularization_strength` must be in 0.0.., got -1.0");
     }
 }

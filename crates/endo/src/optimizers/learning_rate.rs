@@ -121,7 +121,7 @@ impl LearningRate {
         if rate.shape().is_scalar() {
             return rate;
         }
-        let error = Error::new(ErrorKind::Shape, format!("the learning rate has shape {}, and has to be a scalar", rate.shape()));
+        let error = Error::new(ErrorKind::Shape, format!("the learning rate must be a scalar, got shape {}", rate.shape()));
         cx.trace().fail(error.help("a schedule computes one number from the step"), ().into(), rate.dtype())
     }
 }
@@ -168,6 +168,6 @@ mod tests {
     fn a_schedule_gives_one_number() {
         let rate = (|step: &Tensor| step.broadcast_to([2])).into_learning_rate();
         let error = rate.value(&iterations(0)).unwrap_err();
-        assert_eq!(error.message(), "the learning rate has shape [2], and has to be a scalar");
+        assert_eq!(error.message(), "the learning rate must be a scalar, got shape [2]");
     }
 }

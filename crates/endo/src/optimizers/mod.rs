@@ -351,7 +351,7 @@ mod tests {
         let message = |text: &str| get(text).map(|_| ()).unwrap_err().to_string();
         assert!(message("nadan").contains("did you mean `nadam`?"));
         assert!(message("sgd(momentun=0.9)").contains("did you mean `momentum`?"));
-        assert!(message("sgd(momentum=1.5)").contains("has to be in 0.0..=1.0"));
+        assert!(message("sgd(momentum=1.5)").contains("must be in 0.0..=1.0"));
         assert!(message("sgd(cosine_decay(0.1))").contains("`cosine_decay` needs the option `decay_steps`"));
         assert!(message("sgd(learning_rate=fast)").contains("there is no learning rate schedule called `fast`"));
         assert_eq!(names().count(), 12);

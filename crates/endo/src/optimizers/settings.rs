@@ -239,7 +239,7 @@ impl Settings {
         R: RangeBounds<T> + fmt::Debug,
     {
         if !range.contains(&value) {
-            let message = format!("`{option}` is {value:?}, and has to be in {range:?}");
+            let message = format!("`{option}` must be in {range:?}, got {value:?}");
             self.refuse(Error::new(ErrorKind::Argument, message).help("leave it out for Keras's default"));
         }
     }
@@ -329,10 +329,10 @@ mod tests {
 
     #[test]
     fn options_out_of_range_are_refused() {
-        assert_eq!(problem(Settings::new(0.1).ema_momentum(1.5)), "`ema_momentum` is 1.5, and has to be in 0.0..=1.0");
-        let once = "`gradient_accumulation_steps` is 1, and has to be in 2..";
+        assert_eq!(problem(Settings::new(0.1).ema_momentum(1.5)), "`ema_momentum` must be in 0.0..=1.0, got 1.5");
+        let once = "`gradient_accumulation_steps` must be in 2.., got 1";
         assert_eq!(problem(Settings::new(0.1).gradient_accumulation_steps(1)), once);
-        assert!(problem(Settings::new(0.1).weight_decay(f64::NAN)).starts_with("`weight_decay` is NaN"));
+        assert!(problem(Settings::new(0.1).weight_decay(f64::NAN)).ends_with("got NaN"));
         assert_eq!(problem(Settings::new(f64::INFINITY)), "the learning rate is inf");
     }
 

@@ -75,7 +75,7 @@ impl Balance {
     pub(super) fn problem(&self) -> Option<Error> {
         let Self::GradNorm { alpha, learning_rate } = *self else { return None };
         let wrong = |name: &str, value: f64, range: &str| {
-            let message = format!("`{name}` of GradNorm is {value}, and has to be {range}");
+            let message = format!("`{name}` of GradNorm must be {range}, got {value}");
             Some(Error::new(ErrorKind::Argument, message).help("`Balance::grad_norm()` has values that often serve"))
         };
         if !(alpha >= 0.0 && alpha.is_finite()) {

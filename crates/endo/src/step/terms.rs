@@ -162,7 +162,7 @@ fn terms_and(mut terms: Vec<String>, extras: impl Iterator<Item = String>) -> Ve
 /// Records an error for a term that is no scalar.
 fn require_scalar(Term { name, value, site, .. }: &Term) {
     if !value.shape().is_scalar() {
-        let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", value.shape());
+        let message = format!("the loss term `{name}` must be a scalar, got shape {}", value.shape());
         let error = Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`");
         value.trace().record(site.iter().copied().fold(error, Error::at));
     }

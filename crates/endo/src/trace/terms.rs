@@ -112,7 +112,7 @@ impl Context {
 
     pub(super) fn add_scalar_loss(&mut self, name: &str, term: &Tensor, site: &'static Location<'static>) {
         if !term.shape().is_scalar() {
-            let message = format!("the loss term `{name}` has shape {}, and has to be a scalar", term.shape());
+            let message = format!("the loss term `{name}` must be a scalar, got shape {}", term.shape());
             let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one value per sample";
             return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
         }
@@ -176,7 +176,7 @@ impl Context {
 
     pub(super) fn add_scalar_metric(&mut self, name: &str, value: &Tensor, site: &'static Location<'static>) {
         if !value.shape().is_scalar() {
-            let message = format!("the metric `{name}` has shape {}, and has to be a scalar", value.shape());
+            let message = format!("the metric `{name}` must be a scalar, got shape {}", value.shape());
             return self
                 .trace
                 .record(Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`").at(site));

@@ -77,7 +77,7 @@ pub(super) fn rows(state: &State) -> Result<Vec<Vec<(String, f64)>>> {
                 [row, value] => (state.whole(entry, row, count.saturating_sub(1))?, value),
                 _ => (index, pair[0]),
             };
-            let row = rows.get_mut(row).ok_or_else(|| state.unexpected(entry, "of a table with a row", "of one without"))?;
+            let row = rows.get_mut(row).ok_or_else(|| state.unexpected(entry, "of a table with a row", "one without"))?;
             row.push((name.to_string(), value));
         }
     }

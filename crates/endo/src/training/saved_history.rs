@@ -137,19 +137,16 @@ mod tests {
         assert_eq!(rows(&table).unwrap(), [vec![a(1.0)], vec![a(2.0), b(3.0)]]);
         assert_eq!(rows(&State::new()).unwrap(), Vec::<Vec<_>>::new());
         let refused = |state: State| rows(&state).unwrap_err().message().replace("the saved run is damaged: ", "");
-        let whole = "`1/b` has to be a whole number from 0 to 1, and is ";
+        let whole = "`1/b` must be a whole number from 0 to 1, got ";
         assert_eq!(refused(table.clone().with("1/b", [[2.0, 3.0]])), format!("{whole}2"));
         assert_eq!(refused(table.clone().with("1/b", [[-1.0, 3.0]])), format!("{whole}-1"));
-        let shape = "has to be f64[2], a number for each row, or pairs of a row and a number, and is ";
+        let shape = "must be f64[2], a number for each row, or pairs of a row and a number, got ";
         assert_eq!(refused(table.clone().with("1/b", [3.0])), format!("`1/b` {shape}f64[1]"));
         assert_eq!(refused(table.clone().with("1/b", [[1.0, 3.0, 4.0]])), format!("`1/b` {shape}f64[1, 3]"));
         assert_eq!(refused(table.clone().with("1/b", [1_i32, 2])), format!("`1/b` {shape}i32[2]"));
-        assert_eq!(
-            refused(State::new().with("0/b", [[0.0, 3.0]])),
-            "`0/b` has to be of a table with a row, and is of one without"
-        );
+        assert_eq!(refused(State::new().with("0/b", [[0.0, 3.0]])), "`0/b` must be of a table with a row, got one without");
         let error = counted_rows(&table, 1 << 40).unwrap_err();
-        assert!(error.message().contains("a table of 1099511627776 rows, and is one of 2"), "{error}");
+        assert!(error.message().contains("a table of 1099511627776 rows, got one of 2"), "{error}");
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl State {
     pub(crate) fn unexpected(&self, name: &str, expected: impl Display, found: impl Display) -> Error {
         let entry = format!("{}{name}", self.prefix);
         let entry = entry.trim_end_matches('/');
-        let message = format!("the saved run is damaged: `{entry}` has to be {expected}, and is {found}");
+        let message = format!("the saved run is damaged: `{entry}` must be {expected}, got {found}");
         Error::new(ErrorKind::Data, message).help("delete the file of the run to begin anew, or put a whole one in its place")
     }
 
@@ -401,11 +401,11 @@ mod tests {
             assert_eq!(state(number).count("n").unwrap(), number as usize);
         }
         for number in [-1.0, 0.5, f64::NAN, f64::INFINITY, 2.0 * EXACT, 1e300] {
-            let message = format!("`a/n` has to be a whole number that is not negative, and is {number}");
+            let message = format!("`a/n` must be a whole number that is not negative, got {number}");
             assert_eq!(refused(state(number).count("n")), Some(message));
         }
         assert_eq!(state(7.0).count_at_most("n", 7).unwrap(), 7);
-        let message = "`a/n` has to be a whole number from 0 to 7, and is 8".to_string();
+        let message = "`a/n` must be a whole number from 0 to 7, got 8".to_string();
         assert_eq!(refused(state(8.0).count_at_most("n", 7)), Some(message));
         assert!(!state(0.0).flag("n").unwrap() && state(1.0).flag("n").unwrap());
         assert!(refused(state(2.0).flag("n")).is_some() && refused(state(f64::NAN).flag("n")).is_some());
@@ -415,10 +415,10 @@ mod tests {
     fn arrays_and_texts_have_their_shape_and_type() {
         let state = State::new().with("pair", [1.0, 2.0]).with("whole", [1, 2]).with_text("text", "ä b").with("bytes", [228, 32]);
         assert_eq!((state.counts("pair").unwrap(), state.text("text").unwrap().as_str()), ([1, 2], "ä b"));
-        assert_eq!(refused(state.number("pair")).unwrap(), "`pair` has to be one number, and is f64[2]");
-        assert_eq!(refused(state.counts::<3>("pair")).unwrap(), "`pair` has to be f64[3], and is f64[2]");
-        assert_eq!(refused(state.counts::<2>("whole")).unwrap(), "`whole` has to be f64[2], and is i32[2]");
-        assert_eq!(refused(state.text("bytes")).unwrap(), "`bytes` has to be the bytes of a text, and is i32[2]");
+        assert_eq!(refused(state.number("pair")).unwrap(), "`pair` must be one number, got f64[2]");
+        assert_eq!(refused(state.counts::<3>("pair")).unwrap(), "`pair` must be f64[3], got f64[2]");
+        assert_eq!(refused(state.counts::<2>("whole")).unwrap(), "`whole` must be f64[2], got i32[2]");
+        assert_eq!(refused(state.text("bytes")).unwrap(), "`bytes` must be the bytes of a text, got i32[2]");
         assert!(refused(state.text("pair")).is_some());
     }
 }

@@ -261,7 +261,7 @@ fn a_term_from_outside_call_that_is_not_a_scalar_or_has_a_name_twice() {
         ErrorKind::Shape,
         "",
         marked("the vector"),
-        "the loss term `decay` has shape [3, 1], and has to be a scalar",
+        "the loss term `decay` must be a scalar, got shape [3, 1]",
         "reduce it with `.mean()` or `.sum()`",
     );
     let mut model = Model::new(Dense::new(1));

@@ -131,7 +131,7 @@ fn a_loss_term_that_is_not_a_scalar_is_refused() {
         ErrorKind::Shape,
         "lambda",
         marked("the vector"),
-        "the loss term `activity` has shape [4, 5], and has to be a scalar",
+        "the loss term `activity` must be a scalar, got shape [4, 5]",
         "reduce it with `.mean()` or `.sum()`",
     );
 }

@@ -141,9 +141,9 @@ fn a_term_that_is_no_scalar_or_a_name_that_is_taken_is_refused_at_its_line() {
     let taken = |model: &mut Model| {
         model.add_loss_at("hidden", "activity", |activation| activation.mean()); // <- a name
     };
-    let message = "the loss term `size` has shape [1, 2], and has to be a scalar".to_string();
+    let message = "the loss term `size` must be a scalar, got shape [1, 2]".to_string();
     assert_eq!(refused(vector), (message, "a vector".to_string()));
-    let message = "the metric `size` has shape [1, 2], and has to be a scalar".to_string();
+    let message = "the metric `size` must be a scalar, got shape [1, 2]".to_string();
     assert_eq!(refused(metric), (message, "a metric".to_string()));
     let message = "two loss terms of one call are called `hidden/activity`".to_string();
     assert_eq!(refused(taken), (message, "a name".to_string()));

@@ -58,7 +58,7 @@ fn a_step_of_ones_own_names_its_terms() {
         terms
     });
     let error = model.fit(&data, Fit::epochs(1)).unwrap_err();
-    assert_eq!(error.message(), "the loss term `errors` has shape [1, 1], and has to be a scalar");
+    assert_eq!(error.message(), "the loss term `errors` must be a scalar, got shape [1, 1]");
     assert!(error.site().unwrap().file().ends_with("loops.rs"), "{error}");
 }
 

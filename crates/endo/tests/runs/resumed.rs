@@ -264,16 +264,13 @@ fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
         error.message().replace("the saved run is damaged: ", "")
     };
     let large = 2.0_f64.powi(40);
-    assert_eq!(refused("epochs", large.into()), "`history` has to be a table of 1099511627776 rows, and is one of 3");
-    assert_eq!(refused("batches", 8.0.into()), "`batches` has to be a whole number from 0 to 7, and is 8");
-    assert_eq!(refused("begun", 0.5.into()), "`begun` has to be a whole number from 0 to 1, and is 0.5");
-    assert_eq!(refused("epochs", [3.0, 3.0].into()), "`epochs` has to be one number, and is f64[2]");
+    assert_eq!(refused("epochs", large.into()), "`history` must be a table of 1099511627776 rows, got one of 3");
+    assert_eq!(refused("batches", 8.0.into()), "`batches` must be a whole number from 0 to 7, got 8");
+    assert_eq!(refused("begun", 0.5.into()), "`begun` must be a whole number from 0 to 1, got 0.5");
+    assert_eq!(refused("epochs", [3.0, 3.0].into()), "`epochs` must be one number, got f64[2]");
     let counts = [1.0, 21.0, f64::NAN, 21.0];
-    assert_eq!(
-        refused("steps/counts", counts.into()),
-        "`steps/counts` has to be a whole number that is not negative, and is NaN"
-    );
-    let negative = "`callback/0/waited` has to be a whole number that is not negative, and is -1";
+    assert_eq!(refused("steps/counts", counts.into()), "`steps/counts` must be a whole number that is not negative, got NaN");
+    let negative = "`callback/0/waited` must be a whole number that is not negative, got -1";
     assert_eq!(refused("callback/0/waited", (-1.0).into()), negative);
     let other = "the saved run is of another model: variable `dense/kernel` is f32[3, 8], got f32[8, 3]";
     assert_eq!(refused("variables/dense/kernel", Array::zeros([8, 3], DType::F32)), other);

@@ -79,7 +79,7 @@ impl ReduceLrOnPlateau {
 impl Callback for ReduceLrOnPlateau {
     fn train_begin(&mut self, training: &Training) -> Result<()> {
         if !(0.0..1.0).contains(&self.factor) {
-            let message = format!("the factor of `ReduceLrOnPlateau` is {}, and has to be in [0, 1)", self.factor);
+            let message = format!("the factor of `ReduceLrOnPlateau` must be in [0, 1), got {}", self.factor);
             return Err(Error::new(ErrorKind::Argument, message).help("0.1 divides the learning rate by ten"));
         }
         training.set_learning_rate(training.learning_rate()?)?; // fails now if it cannot be set later
@@ -155,6 +155,6 @@ mod tests {
     fn a_factor_that_does_not_lower_is_refused() {
         let training = training(Vec::new(), 0.5);
         let error = ReduceLrOnPlateau::on("loss").factor(1.0).train_begin(&training).unwrap_err();
-        assert_eq!(error.message(), "the factor of `ReduceLrOnPlateau` is 1, and has to be in [0, 1)");
+        assert_eq!(error.message(), "the factor of `ReduceLrOnPlateau` must be in [0, 1), got 1");
     }
 }
