@@ -35,7 +35,8 @@ impl Arguments {
     /// Reads the words after the program's name.
     ///
     /// # Errors
-    /// An unknown word, a value that is missing or no number, or an option that the others make meaningless.
+    /// An unknown word, a value that is missing or no number, or an option that the others make
+    /// meaningless.
     pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut words = words.into_iter();
         let (mut peers, mut rounds, mut python) = (None, None, None);
@@ -64,20 +65,33 @@ impl Arguments {
                 "--peers" => peers = Some(value()?.into()),
                 "--rounds" => rounds = Some(count(&word, &value()?)?),
                 "--python" => python = Some(value()?.into()),
-                _ => return Err(format!("unknown argument `{word}`; `--help` lists those that there are")),
+                _ => {
+                    return Err(format!(
+                        "unknown argument `{word}`; `--help` lists those that there are"
+                    ));
+                }
             }
         }
-        let given = [("--peers", peers.is_some()), ("--rounds", rounds.is_some()), ("--python", python.is_some())];
+        let given = [
+            ("--peers", peers.is_some()),
+            ("--rounds", rounds.is_some()),
+            ("--python", python.is_some()),
+        ];
         if let Some((name, _)) = given.iter().find(|(_, given)| *given && !arguments.compare) {
             return Err(format!("{name} is of a comparison: add --compare"));
         }
         if arguments.compare && (arguments.batch.is_some() || arguments.data.is_some()) {
-            return Err("--batch and --data are of single workloads, and a comparison has batch sizes of its own".to_string());
+            return Err("--batch and --data are of single workloads, and a comparison has batch \
+                sizes of its own"
+                .to_string());
         }
         let takes_batch = |workload: &Workload| workload.takes.contains(&"--batch");
         if arguments.batch.is_some() && !arguments.workload.is_some_and(takes_batch) {
-            let known: Vec<&str> =
-                WORKLOADS.iter().filter(|workload| takes_batch(workload)).map(|workload| workload.name).collect();
+            let known: Vec<&str> = WORKLOADS
+                .iter()
+                .filter(|workload| takes_batch(workload))
+                .map(|workload| workload.name)
+                .collect();
             return Err(format!("--batch goes with --workload and one of {}", known.join(", ")));
         }
         arguments.peers = peers;
@@ -94,20 +108,27 @@ impl Arguments {
 }
 
 fn count(argument: &str, text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&number| number > 0).ok_or(format!("{argument} takes a number of at least 1, got `{text}`"))
+    text.parse()
+        .ok()
+        .filter(|&number| number > 0)
+        .ok_or(format!("{argument} takes a number of at least 1, got `{text}`"))
 }
 
 /// What `--help` prints.
 pub fn help() -> String {
     let width = WORKLOADS.iter().map(|workload| workload.name.len()).max().unwrap_or(0);
-    let list: Vec<String> = WORKLOADS.iter().map(|workload| format!("  {:width$}  {}", workload.name, workload.about)).collect();
+    let list: Vec<String> = WORKLOADS
+        .iter()
+        .map(|workload| format!("  {:width$}  {}", workload.name, workload.about))
+        .collect();
     format!(
         "\
 Measures endo, and prints a JSON line for each result.
 
   endo-bench [--workload NAME] [--threads N] [--epochs N] [--batch ROWS] [--data FILE]
       one workload, or each of them in a process of its own
-  endo-bench --compare [--peers DIR] [--python PATH] [--rounds N] [--workload NAME] [--threads N] [--epochs N]
+  endo-bench --compare [--peers DIR] [--python PATH] [--rounds N] [--workload NAME] [--threads N] \
+  [--epochs N]
       endo and other libraries in turn, a fresh process each; a Markdown table at the end
 
 Workloads:
@@ -136,20 +157,26 @@ mod tests {
     fn without_words_everything_is_measured() {
         let arguments = parse("").unwrap();
         assert!(!arguments.compare && !arguments.help && arguments.workload.is_none());
-        assert_eq!(arguments.settings(), Settings { threads: machine::cores(), epochs: 4, batch: None, data: None });
+        assert_eq!(
+            arguments.settings(),
+            Settings { threads: machine::cores(), epochs: 4, batch: None, data: None }
+        );
     }
 
     #[test]
     fn options_of_a_workload_are_read() {
-        let arguments = parse("--workload regressor --threads 1 --epochs 8 --batch 1024 --data a.csv").unwrap();
+        let arguments =
+            parse("--workload regressor --threads 1 --epochs 8 --batch 1024 --data a.csv").unwrap();
         assert_eq!(arguments.workload.map(|workload| workload.name), Some("regressor"));
-        let settings = Settings { threads: 1, epochs: 8, batch: Some(1024), data: Some("a.csv".into()) };
+        let settings =
+            Settings { threads: 1, epochs: 8, batch: Some(1024), data: Some("a.csv".into()) };
         assert_eq!(arguments.settings(), settings);
     }
 
     #[test]
     fn options_of_a_comparison_are_read_in_any_order() {
-        let arguments = parse("--rounds 3 --peers ../peers --compare --python /venv/python").unwrap();
+        let arguments =
+            parse("--rounds 3 --peers ../peers --compare --python /venv/python").unwrap();
         assert!(arguments.compare);
         assert_eq!((arguments.rounds, arguments.peers), (3, Some("../peers".into())));
         assert_eq!(arguments.python, PathBuf::from("/venv/python"));
@@ -161,11 +188,21 @@ mod tests {
         assert_eq!(message("--epochs 0"), "--epochs takes a number of at least 1, got `0`");
         assert_eq!(message("--threads two"), "--threads takes a number of at least 1, got `two`");
         assert_eq!(message("--batch"), "--batch needs a value");
-        assert_eq!(message("--quick"), "unknown argument `--quick`; `--help` lists those that there are");
+        assert_eq!(
+            message("--quick"),
+            "unknown argument `--quick`; `--help` lists those that there are"
+        );
         assert_eq!(message("--rounds 3"), "--rounds is of a comparison: add --compare");
-        assert!(message("--compare --batch 8").starts_with("--batch and --data are of single workloads"));
-        let taken = "--batch goes with --workload and one of regressor, regressor-fit, regressor-loop, regressor-probes, mnist-mlp, wide-mlp";
-        assert_eq!([message("--batch 8"), message("--batch 8 --workload predict-row")], [taken, taken]);
+        assert!(
+            message("--compare --batch 8")
+                .starts_with("--batch and --data are of single workloads")
+        );
+        let taken = "--batch goes with --workload and one of regressor, regressor-fit, \
+            regressor-loop, regressor-probes, mnist-mlp, wide-mlp";
+        assert_eq!(
+            [message("--batch 8"), message("--batch 8 --workload predict-row")],
+            [taken, taken]
+        );
         assert!(message("--workload x").starts_with("no workload `x`; known: regressor, "));
     }
 

@@ -1,5 +1,5 @@
-//! Endo and its peers in turn: a fresh process each, round after round, so that a machine that is slow for a while is slow
-//! for all of them. What is quoted is the ratio of two neighbours in time.
+//! Endo and its peers in turn: a fresh process each, round after round, so that a machine that is
+//! slow for a while is slow for all of them. What is quoted is the ratio of two neighbours in time.
 //!
 //! In: arguments. Out: a JSON line for each pair, and a Markdown table with the machine's name.
 
@@ -47,12 +47,15 @@ pub fn compare(arguments: &Arguments) -> Outcome<()> {
     let load = machine::load();
     if let Some(load) = load.filter(|load| *load > BUSY) {
         eprintln!(
-            "the machine is busy (load {load}): what takes long is interrupted more often, so figures favour the faster program"
+            "the machine is busy (load {load}): what takes long is interrupted more often, so \
+                figures favour the faster program"
         );
     }
     let mut results = Vec::new();
     for contest in chosen {
-        let result = rounds(contest, arguments.rounds, |side, threads, field| programs.run(side, threads, field))?;
+        let result = rounds(contest, arguments.rounds, |side, threads, field| {
+            programs.run(side, threads, field)
+        })?;
         for line in result.lines() {
             println!("{line}");
         }
@@ -66,19 +69,27 @@ pub fn compare(arguments: &Arguments) -> Outcome<()> {
     Ok(())
 }
 
-/// Runs endo and each of the others in turn. One that fails is left out from then on, with its reason.
+/// Runs endo and each of the others in turn. One that fails is left out from then on, with its
+/// reason.
 fn rounds(
     contest: Contest,
     rounds: usize,
     mut run: impl FnMut(&Side, usize, &str) -> std::result::Result<f64, String>,
 ) -> Outcome<Result> {
-    let rival = |side: &Side| Rival { name: side.name, times: Vec::new(), ratios: Vec::new(), reason: None };
+    let rival = |side: &Side| Rival {
+        name: side.name,
+        times: Vec::new(),
+        ratios: Vec::new(),
+        reason: None,
+    };
     let mut rivals: Vec<Rival> = contest.rivals.iter().map(rival).collect();
     let mut endo = Vec::new();
     for _ in 0..rounds {
         let own = run(&contest.endo, contest.threads, contest.field)?;
         endo.push(own);
-        for (side, rival) in contest.rivals.iter().zip(&mut rivals).filter(|(_, rival)| rival.reason.is_none()) {
+        for (side, rival) in
+            contest.rivals.iter().zip(&mut rivals).filter(|(_, rival)| rival.reason.is_none())
+        {
             match run(side, contest.threads, contest.field) {
                 Ok(time) => {
                     rival.times.push(time);
@@ -97,10 +108,9 @@ fn rounds(
 impl Result {
     /// The others that ran, with their times and ratios.
     fn ran(&self) -> impl Iterator<Item = (&Rival, Spread, Spread)> {
-        self.rivals
-            .iter()
-            .filter(|rival| rival.reason.is_none())
-            .filter_map(|rival| Some((rival, Spread::of(&rival.times)?, Spread::of(&rival.ratios)?)))
+        self.rivals.iter().filter(|rival| rival.reason.is_none()).filter_map(|rival| {
+            Some((rival, Spread::of(&rival.times)?, Spread::of(&rival.ratios)?))
+        })
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -125,8 +135,10 @@ fn table(results: &[Result], machine: &str, rounds: usize, pinned: bool) -> Stri
     let pinned = if pinned { ", each kept to as many processors as it has threads" } else { "" };
     let rounds = if rounds == 1 { "1 round".to_string() } else { format!("{rounds} rounds") };
     let mut text = format!(
-        "Measured on {machine}: medians (least to greatest) of {rounds} in turn, a fresh process each{pinned}.\n\
-         Times in microseconds; the last column is the peer's time over endo's in the same round.\n\n\
+        "Measured on {machine}: medians (least to greatest) of {rounds} in turn, a fresh process \
+            each{pinned}.\n\
+         Times in microseconds; the last column is the peer's time over endo's in the same \
+         round.\n\n\
          | work | threads | endo | peer | its time | times endo's |\n|---|---|---|---|---|---|\n"
     );
     for result in results {
@@ -168,7 +180,8 @@ mod tests {
 
     #[test]
     fn ratios_are_of_neighbours_in_time() {
-        // The machine is twice as slow in the second round, and three times in the third: the ratio is the same.
+        // The machine is twice as slow in the second round, and three times in the third: the ratio
+        // is the same.
         let mut times = [10.0, 20.0, 20.0, 40.0, 30.0, 60.0].into_iter();
         let result = rounds(contest(&["jax"]), 3, |_, _, _| Ok(times.next().unwrap())).unwrap();
         let (_, times, ratios) = result.ran().next().unwrap();
@@ -190,7 +203,12 @@ mod tests {
         });
         let table = table(&[result.unwrap()], "a machine", 2, false);
         assert_eq!(asked, 1);
-        assert!(table.contains("| a step | 1 | 20.0 (20.0 to 20.0) | jax | 30.0 | **1.50** (1.50 to 1.50) |\n"), "{table}");
+        assert!(
+            table.contains(
+                "| a step | 1 | 20.0 (20.0 to 20.0) | jax | 30.0 | **1.50** (1.50 to 1.50) |\n"
+            ),
+            "{table}"
+        );
         assert!(table.ends_with("\nLeft out: torch (No module named 'torch').\n"), "{table}");
     }
 

@@ -1,7 +1,7 @@
 //! What is compared with what.
 //!
-//! In: the number of processors. Out: [`Contest`]s: a workload of endo and the programs that are run in turn with it, each
-//! with the number that it prints.
+//! In: the number of processors. Out: [`Contest`]s: a workload of endo and the programs that are
+//! run in turn with it, each with the number that it prints.
 
 use crate::workloads::Workload;
 
@@ -49,7 +49,8 @@ pub struct Contest {
 /// The batch sizes of the sweep; 32 is in the contest of the step.
 const BATCHES: [usize; 5] = [1, 8, 128, 1024, 8192];
 
-/// All contests. Steps of the regressor are too small for several threads and run on one; `threads` replaces both.
+/// All contests. Steps of the regressor are too small for several threads and run on one; `threads`
+/// replaces both.
 pub fn contests(cores: usize, epochs: usize, threads: Option<usize>) -> Vec<Contest> {
     let (one, all) = (threads.unwrap_or(1), threads.unwrap_or(cores));
     let with = Makers { epochs };
@@ -60,7 +61,11 @@ pub fn contests(cores: usize, epochs: usize, threads: Option<usize>) -> Vec<Cont
         field: "us_per_step",
         endo: with.endo("regressor", one, None),
         rivals: vec![
-            Side { name: "by hand for AVX-512", source: Source::Project("limit"), arguments: Vec::new() },
+            Side {
+                name: "by hand for AVX-512",
+                source: Source::Project("limit"),
+                arguments: Vec::new(),
+            },
             with.peer("JAX, an epoch in one scan", "jax-scan", "regressor", one),
             with.peer("JAX, jit per step", "jax-step", "regressor", one),
             Side { name: "Burn (Flex)", source: Source::Project("burn"), arguments: Vec::new() },
@@ -78,7 +83,10 @@ pub fn contests(cores: usize, epochs: usize, threads: Option<usize>) -> Vec<Cont
         threads: one,
         field: "us_per_step",
         endo: with.endo("regressor-fit", one, None),
-        rivals: vec![Side { name: "endo, a loop of one's own", ..with.endo("regressor-loop", one, None) }],
+        rivals: vec![Side {
+            name: "endo, a loop of one's own",
+            ..with.endo("regressor-loop", one, None)
+        }],
     });
     contests.extend(BATCHES.map(|batch| Contest {
         workload: "regressor",
@@ -88,7 +96,9 @@ pub fn contests(cores: usize, epochs: usize, threads: Option<usize>) -> Vec<Cont
         endo: with.endo("regressor", one, Some(batch)),
         rivals: vec![with.jax("JAX, an epoch in one scan", "regressor", one, Some(batch))],
     }));
-    for (workload, title) in [("mnist-mlp", "784-512-512-10, batch 128"), ("wide-mlp", "1024-4096-4096-1000, batch 256")] {
+    for (workload, title) in
+        [("mnist-mlp", "784-512-512-10, batch 128"), ("wide-mlp", "1024-4096-4096-1000, batch 256")]
+    {
         contests.push(Contest {
             workload,
             title: format!("{title}, a step"),
@@ -129,7 +139,11 @@ pub fn chosen(all: Vec<Contest>, workload: Option<&Workload>) -> Result<Vec<Cont
     let mut known: Vec<&str> = all.iter().map(|contest| contest.workload).collect();
     known.dedup();
     if !known.contains(&workload.name) {
-        return Err(format!("nothing is compared with `{}`; compared are {}", workload.name, known.join(", ")));
+        return Err(format!(
+            "nothing is compared with `{}`; compared are {}",
+            workload.name,
+            known.join(", ")
+        ));
     }
     Ok(all.into_iter().filter(|contest| contest.workload == workload.name).collect())
 }
@@ -141,7 +155,9 @@ struct Makers {
 impl Makers {
     fn words(&self, workload: &str, threads: usize, batch: Option<usize>) -> Vec<String> {
         let mut words = vec!["--workload".to_string(), workload.to_string()];
-        for (name, value) in [("--threads", Some(threads)), ("--epochs", Some(self.epochs)), ("--batch", batch)] {
+        for (name, value) in
+            [("--threads", Some(threads)), ("--epochs", Some(self.epochs)), ("--batch", batch)]
+        {
             words.extend(value.into_iter().flat_map(|value| [name.to_string(), value.to_string()]));
         }
         words
@@ -151,7 +167,13 @@ impl Makers {
         Side { name: "endo", source: Source::Endo, arguments: self.words(workload, threads, batch) }
     }
 
-    fn jax(&self, name: &'static str, workload: &str, threads: usize, batch: Option<usize>) -> Side {
+    fn jax(
+        &self,
+        name: &'static str,
+        workload: &str,
+        threads: usize,
+        batch: Option<usize>,
+    ) -> Side {
         Side { name, source: Source::JaxScript, arguments: self.words(workload, threads, batch) }
     }
 
@@ -170,19 +192,28 @@ mod tests {
     #[test]
     fn what_endo_is_told_is_what_it_understands() {
         for contest in contests(2, 4, None) {
-            let sides = contest.rivals.iter().chain([&contest.endo]).filter(|side| side.source == Source::Endo);
+            let sides = contest
+                .rivals
+                .iter()
+                .chain([&contest.endo])
+                .filter(|side| side.source == Source::Endo);
             for side in sides {
                 let arguments = Arguments::parse(side.arguments.iter().cloned()).unwrap();
                 assert_eq!((arguments.threads, arguments.epochs), (Some(contest.threads), 4));
                 assert!(arguments.workload.is_some());
             }
-            assert!(Workload::named(contest.workload).is_ok() && !contest.rivals.is_empty(), "{}", contest.title);
+            assert!(
+                Workload::named(contest.workload).is_ok() && !contest.rivals.is_empty(),
+                "{}",
+                contest.title
+            );
         }
     }
 
     #[test]
     fn small_steps_run_on_one_thread_unless_another_number_is_asked_for() {
-        let threads = |asked| contests(8, 4, asked).iter().map(|contest| contest.threads).collect::<Vec<_>>();
+        let threads =
+            |asked| contests(8, 4, asked).iter().map(|contest| contest.threads).collect::<Vec<_>>();
         assert_eq!(threads(None), [1, 1, 1, 1, 1, 1, 1, 8, 8, 8, 8]);
         assert_eq!(threads(Some(2)), [2; 11]);
     }
@@ -193,7 +224,9 @@ mod tests {
         assert_eq!(choose("regressor").unwrap().len(), 6);
         assert_eq!(choose("predict-row").unwrap().len(), 1);
         assert!(
-            choose("trace-depth").unwrap_err().starts_with("nothing is compared with `trace-depth`; compared are regressor,")
+            choose("trace-depth")
+                .unwrap_err()
+                .starts_with("nothing is compared with `trace-depth`; compared are regressor,")
         );
         assert_eq!(chosen(contests(2, 4, None), None).unwrap().len(), 11);
     }

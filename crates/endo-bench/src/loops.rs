@@ -1,6 +1,8 @@
-//! The regressor trained as users train it: by `fit` with all that it reports, and by a loop of one's own.
+//! The regressor trained as users train it: by `fit` with all that it reports, and by a loop of
+//! one's own.
 //!
-//! In: settings. Out: microseconds a step in the best epoch, to be compared with the bare step and with each other.
+//! In: settings. Out: microseconds a step in the best epoch, to be compared with the bare step and
+//! with each other.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -20,39 +22,45 @@ use crate::workloads::{Outcome, Settings};
 /// Rows that are validated on after every epoch, as many as those of the housing table.
 const VALIDATION_ROWS: usize = 3_870;
 
-/// A step of `fit` with the whole epoch divided among its steps: shuffling, progress, ledger, two metrics, and validation on
-/// a third as many rows. `validation_ms` is the part of an epoch that validation takes.
+/// A step of `fit` with the whole epoch divided among its steps: shuffling, progress, ledger, two
+/// metrics, and validation on a third as many rows. `validation_ms` is the part of an epoch that
+/// validation takes.
 ///
-/// Progress is the library's own, on standard error. Where that is no terminal the library draws no bar but a line for each
-/// epoch; a bar that goes nowhere is drawn then besides.
+/// Progress is the library's own, on standard error. Where that is no terminal the library draws no
+/// bar but a line for each epoch; a bar that goes nowhere is drawn then besides.
 pub fn fit(settings: &Settings) -> Outcome<Vec<Line>> {
     let batch = settings.batch.unwrap_or(Net::Regressor.batch());
     let data = Net::Regressor.data(Net::Regressor.rows(batch) / batch * batch)?;
     let validation = Net::Regressor.data(VALIDATION_ROWS)?;
     let mut model = Model::new(Regressor::new(true)).threads(settings.threads);
     model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
-    let mut options = Fit::epochs(settings.epochs.max(2)).batch_size(batch).validation(&validation).progress();
+    let mut options =
+        Fit::epochs(settings.epochs.max(2)).batch_size(batch).validation(&validation).progress();
     let terminal = std::io::stderr().is_terminal();
     if !terminal {
         options = options.callback(Nowhere::default());
     }
     let history = model.fit(&data, options)?;
     let seconds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.seconds).collect();
-    let (evaluation, evaluated) = best_of(5, || model.evaluate_with(&validation, Evaluate::new().batch_size(batch)));
+    let (evaluation, evaluated) =
+        best_of(5, || model.evaluate_with(&validation, Evaluate::new().batch_size(batch)));
     evaluated?;
     let steps = (data.len() / batch) as f64;
     let line = Line::of("regressor-fit")
         .with("threads", settings.threads)
         .with("batch", batch)
-        .measured("us_per_step", Spread::of(&seconds).map_or(f64::NAN, |spread| spread.least) / steps * 1e6)
+        .measured(
+            "us_per_step",
+            Spread::of(&seconds).map_or(f64::NAN, |spread| spread.least) / steps * 1e6,
+        )
         .measured("validation_ms", evaluation * 1e3)
         .with("bar_on_terminal", terminal)
         .measured("loss", history.last("loss").unwrap_or(f64::NAN));
     Ok(vec![line])
 }
 
-/// A step of the book's loop: batches of a shuffled data set, a traced function, two metrics read and written to a line at
-/// every step.
+/// A step of the book's loop: batches of a shuffled data set, a traced function, two metrics read
+/// and written to a line at every step.
 pub fn custom(settings: &Settings) -> Outcome<Vec<Line>> {
     let batch = settings.batch.unwrap_or(Net::Regressor.batch());
     let data = Net::Regressor.data(Net::Regressor.rows(batch) / batch * batch)?;
@@ -81,7 +89,10 @@ pub fn custom(settings: &Settings) -> Outcome<Vec<Line>> {
             step.run([&x, &y])?;
             let (loss, error) = (mean_loss.value()?.item()?, mean_absolute_error.value()?.item()?);
             status.clear();
-            write!(status, "\r{index}/{steps} - loss: {loss:.4} - mean_absolute_error: {error:.4}")?;
+            write!(
+                status,
+                "\r{index}/{steps} - loss: {loss:.4} - mean_absolute_error: {error:.4}"
+            )?;
             black_box(&status);
         }
         best = best.min(start.elapsed().as_secs_f64() / steps as f64);
@@ -125,7 +136,13 @@ impl endo::training::Callback for Nowhere {
             self.drawn = Instant::now();
             self.line.clear();
             let filled = 24 * (batch + 1) / self.batches.max(1);
-            let _ = write!(self.line, "\r{}{} {}", "━".repeat(filled), "╌".repeat(24 - filled), ledger());
+            let _ = write!(
+                self.line,
+                "\r{}{} {}",
+                "━".repeat(filled),
+                "╌".repeat(24 - filled),
+                ledger()
+            );
             black_box(&self.line);
         }
         Ok(())
@@ -141,9 +158,13 @@ mod tests {
     fn fit_and_the_loop_train_the_same_model() {
         // The same first weights, order of rows and update, so the same loss in the last epoch.
         let settings = Settings { threads: 1, epochs: 2, batch: Some(32), data: None };
-        let [fit, custom] = [fit(&settings), custom(&settings)].map(|lines| lines.unwrap().remove(0).to_string());
+        let [fit, custom] =
+            [fit(&settings), custom(&settings)].map(|lines| lines.unwrap().remove(0).to_string());
         let loss = |line| number(line, "loss").unwrap();
         assert!((loss(&fit) - loss(&custom)).abs() < 1e-3, "{fit}\n{custom}");
-        assert!(number(&custom, "us_per_step").unwrap() > 0.0 && number(&fit, "us_per_step").unwrap() > 0.0);
+        assert!(
+            number(&custom, "us_per_step").unwrap() > 0.0
+                && number(&fit, "us_per_step").unwrap() > 0.0
+        );
     }
 }

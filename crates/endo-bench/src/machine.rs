@@ -1,6 +1,8 @@
-//! What the machine can do: its name, the rate of its arithmetic, the bandwidth of its memory, and what a process took of it.
+//! What the machine can do: its name, the rate of its arithmetic, the bandwidth of its memory, and
+//! what a process took of it.
 //!
-//! In: a number of threads. Out: names and rates, measured in the run in which they are used, since neighbours change them.
+//! In: a number of threads. Out: names and rates, measured in the run in which they are used, since
+//! neighbours change them.
 
 use std::fs;
 use std::hint::black_box;
@@ -11,7 +13,10 @@ use endo::simd::Level;
 /// The processor's name and the number of processors that this process may use.
 pub fn name() -> String {
     let described = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = described.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split_once(':'));
+    let model = described
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .and_then(|rest| rest.split_once(':'));
     let model = model.map_or(std::env::consts::ARCH, |(_, name)| name.trim());
     let level = match Level::detect() {
         Level::Avx512 => ", AVX-512",
@@ -34,7 +39,8 @@ pub fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
-/// The most memory that a process has had resident so far, in MB of a million bytes, where the system says so.
+/// The most memory that a process has had resident so far, in MB of a million bytes, where the
+/// system says so.
 pub fn peak_resident_mb(process: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     resident_mb(&status)
@@ -46,11 +52,12 @@ fn resident_mb(status: &str) -> Option<f64> {
     Some(kibibytes * 1024.0 / 1e6)
 }
 
-/// The number of runs; a rate is that of the best one, since in some the system lets two threads share a processor for a while.
+/// The number of runs; a rate is that of the best one, since in some the system lets two threads
+/// share a processor for a while.
 const RUNS: usize = 20;
 
-/// Floating-point operations a second that threads reach together on chains of multiply-adds in registers, in f32: the
-/// ceiling of any matrix product.
+/// Floating-point operations a second that threads reach together on chains of multiply-adds in
+/// registers, in f32: the ceiling of any matrix product.
 pub fn peak_rate(threads: usize) -> f64 {
     const ROUNDS: usize = 1 << 22;
     let level = Level::detect();
@@ -63,14 +70,17 @@ pub fn peak_rate(threads: usize) -> f64 {
     operations as f64 / seconds
 }
 
-/// Bytes a second that threads together read and write in `a = b + 3 c` over arrays larger than the caches.
+/// Bytes a second that threads together read and write in `a = b + 3 c` over arrays larger than the
+/// caches.
 pub fn bandwidth(threads: usize) -> f64 {
     const LENGTH: usize = 1 << 24;
     let (mut a, b, c) = (vec![0.0_f32; LENGTH], vec![1.0_f32; LENGTH], vec![2.0_f32; LENGTH]);
     let part = LENGTH.div_ceil(threads);
     let (seconds, ()) = best_of(RUNS, || {
         let parts = a.chunks_mut(part).zip(b.chunks(part)).zip(c.chunks(part)).collect();
-        together(parts, |((a, b), c)| a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + 3.0 * c));
+        together(parts, |((a, b), c)| {
+            a.iter_mut().zip(b).zip(c).for_each(|((a, b), c)| *a = b + 3.0 * c)
+        });
     });
     black_box(&a);
     (3 * LENGTH * size_of::<f32>()) as f64 / seconds
@@ -87,7 +97,8 @@ fn lanes(level: Level) -> usize {
     }
 }
 
-/// Computes `rounds` rounds of `x / 2 + 1` in every lane of every chain, and returns the sum of all lanes.
+/// Computes `rounds` rounds of `x / 2 + 1` in every lane of every chain, and returns the sum of all
+/// lanes.
 fn chains(level: Level, rounds: usize) -> f32 {
     let lane = match level {
         #[cfg(target_arch = "x86_64")]
@@ -101,7 +112,8 @@ fn chains(level: Level, rounds: usize) -> f32 {
     lane * lanes(level) as f32
 }
 
-/// As the compiler makes it of arrays. That it does not do well with longer vectors is why those are written out.
+/// As the compiler makes it of arrays. That it does not do well with longer vectors is why those
+/// are written out.
 fn chains_baseline(rounds: usize) -> f32 {
     let (factor, term) = (black_box(0.5), black_box(1.0));
     let mut chains = [[0.0_f32; 4]; CHAINS];
@@ -148,7 +160,9 @@ mod x86 {
 /// Runs a part in each thread, and waits for all.
 fn together<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
     let work = &work;
-    std::thread::scope(|scope| parts.into_iter().for_each(|part| drop(scope.spawn(move || work(part)))));
+    std::thread::scope(|scope| {
+        parts.into_iter().for_each(|part| drop(scope.spawn(move || work(part))))
+    });
 }
 
 /// The seconds of the shortest of some runs (at least one), and what the last one gave.
@@ -170,7 +184,10 @@ mod tests {
 
     #[test]
     fn the_peak_of_memory_is_read_from_the_status_of_a_process() {
-        assert_eq!(resident_mb("VmPeak:\t  20 kB\nVmHWM:\t   15000 kB\nVmRSS:\t 9 kB\n"), Some(15.36));
+        assert_eq!(
+            resident_mb("VmPeak:\t  20 kB\nVmHWM:\t   15000 kB\nVmRSS:\t 9 kB\n"),
+            Some(15.36)
+        );
         assert_eq!(resident_mb("VmPeak:\t  20 kB\n"), None);
     }
 

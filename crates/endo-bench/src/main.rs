@@ -53,16 +53,24 @@ fn run(words: Vec<String>) -> Outcome<bool> {
     Ok(true)
 }
 
-/// Every workload in a process of its own: none finds memory that another has left, and its peak is its own.
+/// Every workload in a process of its own: none finds memory that another has left, and its peak is
+/// its own.
 fn each(words: &[String], data: bool) -> Outcome<bool> {
     let program = std::env::current_exe()?;
     let mut good = true;
     for workload in WORKLOADS {
         if workload.takes.contains(&"--data") && !data {
-            eprintln!("{} is left out: it reads a table, to be given as --data FILE", workload.name);
+            eprintln!(
+                "{} is left out: it reads a table, to be given as --data FILE",
+                workload.name
+            );
             continue;
         }
-        good &= Command::new(&program).args(["--workload", workload.name]).args(words).status()?.success();
+        good &= Command::new(&program)
+            .args(["--workload", workload.name])
+            .args(words)
+            .status()?
+            .success();
     }
     Ok(good)
 }

@@ -1,6 +1,7 @@
 //! The nets that endo is measured on, with made-up data of the sizes that the peers use.
 //!
-//! In: a net's name in [`Net`]. Out: compiled models, data sets, and what a step of theirs must at least compute and move.
+//! In: a net's name in [`Net`]. Out: compiled models, data sets, and what a step of theirs must at
+//! least compute and move.
 
 use std::sync::OnceLock;
 
@@ -10,7 +11,8 @@ use endo::random::Random;
 /// Layers, a loss and an optimizer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Net {
-    /// The reconstructing regressor of the book: 8 inputs, five layers of 30 SELU units, two heads, Nadam.
+    /// The reconstructing regressor of the book: 8 inputs, five layers of 30 SELU units, two heads,
+    /// Nadam.
     Regressor,
     /// 784-512-512-10 with ReLU, sparse cross-entropy from logits, Adam.
     MnistMlp,
@@ -30,7 +32,12 @@ impl Regressor {
     /// The regressor of the book; `reports` adds its metric of the reconstruction.
     pub fn new(reports: bool) -> Self {
         let hidden = || Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
-        Self { hidden: (0..5).map(|_| hidden()).collect(), reconstruct: OnceLock::new(), out: Dense::new(1), reports }
+        Self {
+            hidden: (0..5).map(|_| hidden()).collect(),
+            reconstruct: OnceLock::new(),
+            out: Dense::new(1),
+            reports,
+        }
     }
 }
 
@@ -93,7 +100,9 @@ impl Net {
             return model;
         }
         let (last, hidden) = self.widths()[1..].split_last().expect("nets have layers");
-        let net = hidden.iter().fold(Sequential::new(), |net, &units| net.add(Dense::new(units).activation(Relu)));
+        let net = hidden
+            .iter()
+            .fold(Sequential::new(), |net, &units| net.add(Dense::new(units).activation(Relu)));
         let mut model = Model::new(net.add(Dense::new(*last))).threads(threads);
         model.compile(Adam::default(), SparseCategoricalCrossentropy::new().from_logits(true), ());
         model
@@ -115,20 +124,23 @@ impl Net {
 
     /// Inputs and units of every layer, the reconstruction among them.
     fn layers(self) -> Vec<[usize; 2]> {
-        let mut layers: Vec<[usize; 2]> = self.widths().windows(2).map(|pair| [pair[0], pair[1]]).collect();
+        let mut layers: Vec<[usize; 2]> =
+            self.widths().windows(2).map(|pair| [pair[0], pair[1]]).collect();
         layers.extend((self == Net::Regressor).then_some([30, 8]));
         layers
     }
 
-    /// The floating-point operations in the matrix products of a step: each product of a layer forward, the gradient of its
-    /// weights, and the gradient of its inputs except for the first layer, at `2 m k n` each.
+    /// The floating-point operations in the matrix products of a step: each product of a layer
+    /// forward, the gradient of its weights, and the gradient of its inputs except for the first
+    /// layer, at `2 m k n` each.
     pub fn operations(self, batch: usize) -> f64 {
         let layers = self.layers();
         let products: usize = layers.iter().map(|[inputs, units]| 3 * inputs * units).sum();
         2.0 * batch as f64 * (products - layers[0][0] * layers[0][1]) as f64
     }
 
-    /// The bytes that a step of Adam or Nadam must move: weights and two slots, read once and written once, and the batch.
+    /// The bytes that a step of Adam or Nadam must move: weights and two slots, read once and
+    /// written once, and the batch.
     pub fn bytes(self, batch: usize) -> f64 {
         let weights: usize = self.layers().iter().map(|[inputs, units]| (inputs + 1) * units).sum();
         (size_of::<f32>() * (6 * weights + batch * self.widths()[0])) as f64
@@ -142,7 +154,10 @@ mod tests {
     #[test]
     fn operations_are_those_of_the_products() {
         // 8*30 forward and for the weights; 30*30 four times, 30*1 and 30*8 three times each.
-        assert_eq!(Net::Regressor.operations(32), 2.0 * 32.0 * (2.0 * 240.0 + 3.0 * (3600.0 + 30.0 + 240.0)));
+        assert_eq!(
+            Net::Regressor.operations(32),
+            2.0 * 32.0 * (2.0 * 240.0 + 3.0 * (3600.0 + 30.0 + 240.0))
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! `predict`: of a whole table, of one row at a time, and of rows from several threads at once; and the same of an exported model.
+//! `predict`: of a whole table, of one row at a time, and of rows from several threads at once; and
+//! the same of an exported model.
 //!
-//! In: settings. Out: microseconds a table or a row, of the regressor with its first weights; milliseconds to load it.
+//! In: settings. Out: microseconds a table or a row, of the regressor with its first weights;
+//! milliseconds to load it.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -27,7 +29,8 @@ pub fn table(settings: &Settings) -> Outcome<Vec<Line>> {
     let data = Net::Regressor.data(TABLE_ROWS)?;
     let model = Net::Regressor.model(settings.threads);
     model.predict(data.inputs())?;
-    let (seconds, predicted) = best_of(10 * settings.epochs, || model.predict(black_box(data.inputs())));
+    let (seconds, predicted) =
+        best_of(10 * settings.epochs, || model.predict(black_box(data.inputs())));
     let line = Line::of("predict-table")
         .with("threads", settings.threads)
         .with("rows", predicted?.shape().batch())
@@ -52,8 +55,8 @@ pub fn alone(settings: &Settings) -> Outcome<Vec<Line>> {
     Ok(vec![line])
 }
 
-/// As many callers as threads, and at least two, of one model: what each of them waits for a row, and how many rows all of
-/// them get in a second.
+/// As many callers as threads, and at least two, of one model: what each of them waits for a row,
+/// and how many rows all of them get in a second.
 pub fn shared(settings: &Settings) -> Outcome<Vec<Line>> {
     let (model, rows) = model_and_rows(settings)?;
     let callers = settings.threads.max(2);
@@ -72,8 +75,8 @@ pub fn shared(settings: &Settings) -> Outcome<Vec<Line>> {
     Ok(vec![line])
 }
 
-/// The regressor exported and loaded: `load_ms` is the median of many loads, `first_ms` that of a load with the first row after it,
-/// which is planned then.
+/// The regressor exported and loaded: `load_ms` is the median of many loads, `first_ms` that of a
+/// load with the first row after it, which is planned then.
 pub fn exported(settings: &Settings) -> Outcome<Vec<Line>> {
     let (model, rows) = model_and_rows(settings)?;
     let data = Net::Regressor.data(TABLE_ROWS)?;
@@ -104,7 +107,8 @@ pub fn exported(settings: &Settings) -> Outcome<Vec<Line>> {
     };
     let (row, called) = best_of(5 * settings.epochs, calls);
     called?;
-    let (table, predicted) = best_of(10 * settings.epochs, || predictor.predict(black_box(data.inputs())));
+    let (table, predicted) =
+        best_of(10 * settings.epochs, || predictor.predict(black_box(data.inputs())));
     let line = Line::of("predictor")
         .with("threads", settings.threads)
         .with("rows", predicted?.shape().batch())
@@ -116,7 +120,8 @@ pub fn exported(settings: &Settings) -> Outcome<Vec<Line>> {
     Ok(vec![line])
 }
 
-/// What a caller waits for a row on average, and how long it took until the last was done, in seconds.
+/// What a caller waits for a row on average, and how long it took until the last was done, in
+/// seconds.
 fn at_once(model: &Model, rows: &[Array], callers: usize) -> Result<(f64, f64)> {
     let barrier = Barrier::new(callers);
     let times = std::thread::scope(|scope| {
@@ -126,7 +131,10 @@ fn at_once(model: &Model, rows: &[Array], callers: usize) -> Result<(f64, f64)> 
             calls(model, rows).map(|()| start.elapsed().as_secs_f64())
         };
         let running: Vec<_> = (0..callers).map(|_| scope.spawn(caller)).collect();
-        running.into_iter().map(|caller| caller.join().expect("a caller does not panic")).collect::<Result<Vec<f64>>>()
+        running
+            .into_iter()
+            .map(|caller| caller.join().expect("a caller does not panic"))
+            .collect::<Result<Vec<f64>>>()
     })?;
     let wait = times.iter().sum::<f64>() / (callers * CALLS) as f64;
     Ok((wait, times.into_iter().fold(0.0, f64::max)))

@@ -1,6 +1,7 @@
 //! What probes cost: the regressor in `fit` with all of them every 100 steps, and without, in turn.
 //!
-//! In: settings. Out: microseconds a step in the best run of each, and the median of the ratios of runs that followed each other.
+//! In: settings. Out: microseconds a step in the best run of each, and the median of the ratios of
+//! runs that followed each other.
 
 use endo::prelude::*;
 
@@ -9,20 +10,25 @@ use crate::nets::{Net, Regressor};
 use crate::statistics::Spread;
 use crate::workloads::{Outcome, Settings};
 
-/// Pairs of runs: many short ones, since on a machine that does other things too few long ones are left alone.
+/// Pairs of runs: many short ones, since on a machine that does other things too few long ones are
+/// left alone.
 const ROUNDS: usize = 30;
 
 /// The length of a run: `EPOCHS` epochs of `STEPS` steps, of which every 100th is read.
 const EPOCHS: usize = 5;
 const STEPS: usize = 400;
 
-/// A line for probes of values, and one for those with probes of terms and histograms besides. Tracing and planning are done
-/// before.
+/// A line for probes of values, and one for those with probes of terms and histograms besides.
+/// Tracing and planning are done before.
 pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
     let batch = settings.batch.unwrap_or(Net::Regressor.batch());
     let data = Net::Regressor.data(STEPS * batch)?;
     let mut lines = Vec::new();
-    for (name, bins, terms) in [("values", 0, false), ("values and terms", 0, true), ("values, histograms and terms", 30, true)] {
+    for (name, bins, terms) in [
+        ("values", 0, false),
+        ("values and terms", 0, true),
+        ("values, histograms and terms", 30, true),
+    ] {
         // One model for both: two would lie in memory differently.
         let mut model = Model::new(Regressor::new(true)).threads(settings.threads);
         model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
@@ -32,18 +38,21 @@ pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
         };
         let (mut ratios, mut seconds) = (Vec::new(), [Vec::new(), Vec::new()]);
         for round in 0..=ROUNDS {
-            // The first step that the model ever runs is one that is read, as in most trainings with probes.
+            // The first step that the model ever runs is one that is read, as in most trainings
+            // with probes.
             for watched in [1, 0] {
                 let epochs = if round == 0 { 1 } else { EPOCHS };
                 let history = model.fit(&data, options(watched == 1, epochs))?;
-                seconds[watched].push(history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>());
+                seconds[watched]
+                    .push(history.epochs.iter().map(|epoch| epoch.seconds).sum::<f64>());
             }
             if round > 0 {
                 ratios.push(seconds[1][round] / seconds[0][round]);
             }
         }
         let steps = (EPOCHS * STEPS) as f64;
-        let [without, with] = seconds.map(|seconds| Spread::of(&seconds[1..]).map_or(f64::NAN, |spread| spread.least));
+        let [without, with] = seconds
+            .map(|seconds| Spread::of(&seconds[1..]).map_or(f64::NAN, |spread| spread.least));
         let line = Line::of("regressor-probes")
             .with("threads", settings.threads)
             .with("batch", batch)
@@ -59,7 +68,8 @@ pub fn measure(settings: &Settings) -> Outcome<Vec<Line>> {
 
 /// All probes, every 100 steps.
 fn probes(options: Fit<'_>, bins: usize, terms: bool) -> Fit<'_> {
-    let kinds = [Probe::activations("*"), Probe::weights("*"), Probe::gradients("*"), Probe::updates("*")];
+    let kinds =
+        [Probe::activations("*"), Probe::weights("*"), Probe::gradients("*"), Probe::updates("*")];
     let with = |probe: Probe| if bins > 0 { probe.histogram(bins) } else { probe };
     let options = kinds.into_iter().fold(options, |options, probe| options.probe(with(probe)));
     if terms { options.probe(Probe::terms()) } else { options }

@@ -19,9 +19,11 @@ pub struct Programs {
     endo: PathBuf,
     python: PathBuf,
     peers: Option<PathBuf>,
-    /// A folder of ours beside the compiled programs: nothing is written to the folder of the peers.
+    /// A folder of ours beside the compiled programs: nothing is written to the folder of the
+    /// peers.
     built: PathBuf,
-    /// Whether the system can keep a program on some of its processors, as `peers.py` does by itself.
+    /// Whether the system can keep a program on some of its processors, as `peers.py` does by
+    /// itself.
     can_pin: bool,
 }
 
@@ -30,8 +32,17 @@ impl Programs {
     pub fn find(arguments: &Arguments) -> Outcome<Self> {
         let endo = std::env::current_exe()?;
         let built = endo.ancestors().nth(2).unwrap_or(Path::new(".")).join("peers");
-        let can_pin = Command::new("taskset").args(["-c", "0", "true"]).output().is_ok_and(|output| output.status.success());
-        Ok(Self { endo, python: arguments.python.clone(), peers: arguments.peers.clone(), built, can_pin })
+        let can_pin = Command::new("taskset")
+            .args(["-c", "0", "true"])
+            .output()
+            .is_ok_and(|output| output.status.success());
+        Ok(Self {
+            endo,
+            python: arguments.python.clone(),
+            peers: arguments.peers.clone(),
+            built,
+            can_pin,
+        })
     }
 
     /// Whether every program keeps to as many processors as it has threads.
@@ -39,7 +50,8 @@ impl Programs {
         self.can_pin
     }
 
-    /// Builds what has to be built, so that no round waits for it. What does not build says so when it is run.
+    /// Builds what has to be built, so that no round waits for it. What does not build says so when
+    /// it is run.
     pub fn prepare(&self, side: &Side) {
         if let Source::Project(name) = side.source {
             let _ = self.build(name);
@@ -51,7 +63,8 @@ impl Programs {
     /// # Errors
     /// In one line: what is missing, what did not build, or how it failed.
     pub fn run(&self, side: &Side, threads: usize, field: &str) -> Result<f64, String> {
-        let words: Vec<PathBuf> = self.words(side)?.into_iter().chain(side.arguments.iter().map(PathBuf::from)).collect();
+        let words: Vec<PathBuf> =
+            self.words(side)?.into_iter().chain(side.arguments.iter().map(PathBuf::from)).collect();
         let pin = ["taskset".into(), "-c".into(), PathBuf::from(format!("0-{}", threads - 1))];
         let pin = if self.can_pin { &pin[..] } else { &[] };
         let words: Vec<&Path> = pin.iter().chain(&words).map(PathBuf::as_path).collect();
@@ -61,7 +74,8 @@ impl Programs {
             .output()
             .map_err(|error| format!("{} does not start: {error}", words[0].display()))?;
         if !output.status.success() {
-            return Err(last_line(&output.stderr).unwrap_or_else(|| format!("it ended with {}", output.status)));
+            return Err(last_line(&output.stderr)
+                .unwrap_or_else(|| format!("it ended with {}", output.status)));
         }
         number(&String::from_utf8_lossy(&output.stdout), field)
     }
@@ -69,14 +83,19 @@ impl Programs {
     /// The libraries that were compared with and their versions, as far as they can be found out.
     pub fn versions(&self) -> Vec<String> {
         const INSTALLED: &str = "import importlib.metadata as installed\n\
-                                 for name in 'jax', 'torch', 'tensorflow', 'tensorflow-cpu', 'keras':\n    \
+                                 for name in 'jax', 'torch', 'tensorflow', 'tensorflow-cpu', \
+                                 'keras':\n    \
                                  try: print(name, installed.version(name))\n    \
                                  except installed.PackageNotFoundError: pass";
         let output = Command::new(&self.python).args(["-c", INSTALLED]).output();
-        let said = output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let said = output.map_or_else(
+            |_| String::new(),
+            |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+        );
         let mut versions: Vec<String> = said.lines().map(str::to_string).collect();
         for (project, library) in [("burn", "burn"), ("candle", "candle-core")] {
-            let lock = fs::read_to_string(self.built.join(project).join("Cargo.lock")).unwrap_or_default();
+            let lock =
+                fs::read_to_string(self.built.join(project).join("Cargo.lock")).unwrap_or_default();
             versions.extend(locked(&lock, library).map(|version| format!("{library} {version}")));
         }
         versions
@@ -93,7 +112,8 @@ impl Programs {
     }
 
     fn peer(&self, name: &str) -> Result<PathBuf, String> {
-        let folder = self.peers.as_ref().ok_or("no folder of peers was given: name it with --peers DIR")?;
+        let folder =
+            self.peers.as_ref().ok_or("no folder of peers was given: name it with --peers DIR")?;
         let path = folder.join(name);
         if path.exists() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
     }
@@ -101,7 +121,8 @@ impl Programs {
     /// Builds a project, which cargo does once, and returns its program.
     fn build(&self, name: &str) -> Result<PathBuf, String> {
         let (source, copy) = (self.peer(name)?, self.built.join(name));
-        copy_project(&source, &copy).map_err(|error| format!("{} cannot be copied: {error}", source.display()))?;
+        copy_project(&source, &copy)
+            .map_err(|error| format!("{} cannot be copied: {error}", source.display()))?;
         let output = Command::new("cargo")
             .args(["build", "--release", "--target-dir", "target"])
             .current_dir(&copy)
@@ -109,7 +130,8 @@ impl Programs {
             .map_err(|error| format!("cargo does not start: {error}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            let reason = said.lines().find(|line| line.starts_with("error")).unwrap_or("cargo failed");
+            let reason =
+                said.lines().find(|line| line.starts_with("error")).unwrap_or("cargo failed");
             return Err(format!("it does not build: {reason}"));
         }
         Ok(copy.join(format!("target/release/peer-{name}{}", std::env::consts::EXE_SUFFIX)))
@@ -147,7 +169,13 @@ mod tests {
     use super::*;
 
     fn programs(peers: Option<PathBuf>) -> Programs {
-        Programs { endo: "endo-bench".into(), python: "python3".into(), peers, built: "built".into(), can_pin: false }
+        Programs {
+            endo: "endo-bench".into(),
+            python: "python3".into(),
+            peers,
+            built: "built".into(),
+            can_pin: false,
+        }
     }
 
     fn side(source: Source) -> Side {
@@ -156,9 +184,17 @@ mod tests {
 
     #[test]
     fn peers_that_are_missing_are_named() {
-        let reason = |peers: Option<PathBuf>, source| programs(peers).run(&side(source), 1, "us_per_step").unwrap_err();
-        assert_eq!(reason(None, Source::PeersScript), "no folder of peers was given: name it with --peers DIR");
-        assert!(reason(Some("nowhere".into()), Source::Project("limit")).starts_with("there is no nowhere"));
+        let reason = |peers: Option<PathBuf>, source| {
+            programs(peers).run(&side(source), 1, "us_per_step").unwrap_err()
+        };
+        assert_eq!(
+            reason(None, Source::PeersScript),
+            "no folder of peers was given: name it with --peers DIR"
+        );
+        assert!(
+            reason(Some("nowhere".into()), Source::Project("limit"))
+                .starts_with("there is no nowhere")
+        );
     }
 
     #[test]
@@ -171,14 +207,17 @@ mod tests {
     #[test]
     fn an_error_of_python_is_its_last_line() {
         let text = b"Traceback (most recent call last):\n  File \"x\"\nModuleNotFoundError: No module named 'torch'\n\n";
-        assert_eq!(last_line(text).as_deref(), Some("ModuleNotFoundError: No module named 'torch'"));
+        assert_eq!(
+            last_line(text).as_deref(),
+            Some("ModuleNotFoundError: No module named 'torch'")
+        );
         assert_eq!(last_line(b"\n"), None);
     }
 
     #[test]
     fn versions_are_read_from_a_lock_file() {
-        let lock =
-            "[[package]]\nname = \"burn-core\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"burn\"\nversion = \"0.21.0\"\n";
+        let lock = "[[package]]\nname = \"burn-core\"\nversion = \"1.0.0\"\n\n[[package]]\n\
+            name = \"burn\"\nversion = \"0.21.0\"\n";
         assert_eq!(locked(lock, "burn"), Some("0.21.0"));
         assert_eq!(locked(lock, "candle-core"), None);
     }

@@ -1,6 +1,7 @@
 //! Middle, least and greatest of a few measurements.
 //!
-//! In: numbers of which each is one run. Out: [`Spread`]; one run alone says little on a machine that does other things.
+//! In: numbers of which each is one run. Out: [`Spread`]; one run alone says little on a machine
+//! that does other things.
 
 use std::fmt;
 
@@ -22,7 +23,11 @@ impl Spread {
         sorted.sort_by(f64::total_cmp);
         let (least, greatest) = (*sorted.first()?, *sorted.last()?);
         let middle = sorted.len() / 2;
-        let median = if sorted.len().is_multiple_of(2) { (sorted[middle - 1] + sorted[middle]) / 2.0 } else { sorted[middle] };
+        let median = if sorted.len().is_multiple_of(2) {
+            (sorted[middle - 1] + sorted[middle]) / 2.0
+        } else {
+            sorted[middle]
+        };
         Some(Self { median, least, greatest })
     }
 }
@@ -56,7 +61,10 @@ mod tests {
 
     #[test]
     fn the_median_is_the_middle_or_the_mean_of_two() {
-        assert_eq!(Spread::of(&[3.0, 1.0, 2.0]), Some(Spread { median: 2.0, least: 1.0, greatest: 3.0 }));
+        assert_eq!(
+            Spread::of(&[3.0, 1.0, 2.0]),
+            Some(Spread { median: 2.0, least: 1.0, greatest: 3.0 })
+        );
         assert_eq!(Spread::of(&[4.0, 1.0, 2.0, 100.0]).unwrap().median, 3.0);
         assert_eq!(Spread::of(&[7.0]).unwrap().median, 7.0);
         assert_eq!(Spread::of(&[]), None);

@@ -1,7 +1,9 @@
-//! Bare training steps: forward, loss, backward and update on batches gathered in shuffled order, and nothing else.
+//! Bare training steps: forward, loss, backward and update on batches gathered in shuffled order,
+//! and nothing else.
 //!
-//! In: a net and a batch size. Out: microseconds a step in the best epoch, trace and plan time, allocations and memory, and
-//! for the nets of large products how near the step is to what the machine can do.
+//! In: a net and a batch size. Out: microseconds a step in the best epoch, trace and plan time,
+//! allocations and memory, and for the nets of large products how near the step is to what the
+//! machine can do.
 
 use std::time::Instant;
 
@@ -47,7 +49,8 @@ pub fn measure(net: Net, settings: &Settings) -> Outcome<Vec<Line>> {
     }
     // Taken before the bandwidth is measured, which takes memory of its own.
     let resident = machine::peak_resident_mb("self");
-    let line = resident.into_iter().fold(line, |line, megabytes| line.measured("resident_mb", megabytes));
+    let line =
+        resident.into_iter().fold(line, |line, megabytes| line.measured("resident_mb", megabytes));
     Ok(vec![bounded(line, net, batch, threads, best)])
 }
 
@@ -73,8 +76,9 @@ fn run(model: &mut Model, data: &Dataset, batch: usize, epochs: usize) -> Result
     Ok(report)
 }
 
-/// Adds the least time that the machine allows for a step, `max(operations / rate, bytes / bandwidth)`, with both rates
-/// measured now, and the share of it in the time that the step took.
+/// Adds the least time that the machine allows for a step,
+/// `max(operations / rate, bytes / bandwidth)`, with both rates measured now, and the share of it
+/// in the time that the step took.
 fn bounded(line: Line, net: Net, batch: usize, threads: usize, seconds: f64) -> Line {
     let (rate, bandwidth) = (machine::peak_rate(threads), machine::bandwidth(threads));
     let bound = (net.operations(batch) / rate).max(net.bytes(batch) / bandwidth);

@@ -1,6 +1,7 @@
 //! Tracing and planning: what the first step of a shape costs before it runs.
 //!
-//! In: nets of a few and of many layers. Out: milliseconds, whole and in parts, and microseconds a layer.
+//! In: nets of a few and of many layers. Out: milliseconds, whole and in parts, and microseconds a
+//! layer.
 
 use std::time::Instant;
 
@@ -14,8 +15,9 @@ use crate::nets::{Net, Regressor};
 use crate::statistics::Spread;
 use crate::workloads::{Outcome, Settings};
 
-/// The regressor's step: `trace_ms` is the first in the process, weights made on the way; `again_ms` the median of the next
-/// ones, each of a new model. Of those, `graph_ms` is tracing and differentiating, `plan_ms` the passes of the planner.
+/// The regressor's step: `trace_ms` is the first in the process, weights made on the way;
+/// `again_ms` the median of the next ones, each of a new model. Of those, `graph_ms` is tracing and
+/// differentiating, `plan_ms` the passes of the planner.
 pub fn regressor(settings: &Settings) -> Outcome<Vec<Line>> {
     let data = Net::Regressor.data(32)?;
     let trace = || -> Result<f64> {
@@ -54,19 +56,21 @@ fn graph(data: &Dataset) -> Outcome<(Graph, f64)> {
     Ok((graph?, seconds * 1e3))
 }
 
-/// Layers of 16 units one after another, 10, 100 and 1,000 of them: a line for each. `us_per_layer` stays as it is where
-/// the cost is linear.
+/// Layers of 16 units one after another, 10, 100 and 1,000 of them: a line for each. `us_per_layer`
+/// stays as it is where the cost is linear.
 pub fn depth(settings: &Settings) -> Outcome<Vec<Line>> {
     [10, 100, 1000].into_iter().map(|layers| deep(layers, settings.threads)).collect()
 }
 
 fn deep(layers: usize, threads: usize) -> Outcome<Line> {
     const UNITS: usize = 16;
-    let data = Dataset::new(Array::zeros([32, UNITS], DType::F32), Array::zeros([32, UNITS], DType::F32))?;
+    let data =
+        Dataset::new(Array::zeros([32, UNITS], DType::F32), Array::zeros([32, UNITS], DType::F32))?;
     let mut times = Vec::new();
     let mut arena_bytes = 0;
     for _ in 0..3 {
-        let net = (0..layers).fold(Sequential::new(), |net, _| net.add(Dense::new(UNITS).activation(Relu)));
+        let net = (0..layers)
+            .fold(Sequential::new(), |net, _| net.add(Dense::new(UNITS).activation(Relu)));
         let mut model = Model::new(net).threads(threads);
         model.compile(Adam::default(), MeanSquaredError, ());
         let start = Instant::now();

@@ -1,6 +1,7 @@
 //! The whole of a run: the command `endo` on a table, from its start to its end.
 //!
-//! In: the path of the housing table. Out: seconds of the process, and the most memory that it had resident.
+//! In: the path of the housing table. Out: seconds of the process, and the most memory that it had
+//! resident.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,16 +19,21 @@ const EPOCHS: usize = 20;
 const TARGET: &str = "MedHouseVal";
 const RUNS: usize = 5;
 
-/// The median of five runs of the program beside this one: read, split, scale, train, validate, test, save.
+/// The median of five runs of the program beside this one: read, split, scale, train, validate,
+/// test, save.
 pub fn process(settings: &Settings) -> Outcome<Vec<Line>> {
     let Some(data) = &settings.data else {
-        return Err("`whole-process` trains on a table: give that of California housing, with a column \
+        return Err(
+            "`whole-process` trains on a table: give that of California housing, with a column \
                     `MedHouseVal`, as --data FILE"
-            .into());
+                .into(),
+        );
     };
     let program = beside(&std::env::current_exe()?)?;
     let folder = std::env::temp_dir().join(format!("endo-bench-{}", std::process::id()));
-    let runs = (0..RUNS).map(|_| once(&program, data, &folder, settings.threads)).collect::<Outcome<Vec<Run>>>();
+    let runs = (0..RUNS)
+        .map(|_| once(&program, data, &folder, settings.threads))
+        .collect::<Outcome<Vec<Run>>>();
     // What is left of a run that failed is no use to anyone.
     let _ = fs::remove_dir_all(&folder);
     let runs = runs?;
@@ -40,7 +46,8 @@ pub fn process(settings: &Settings) -> Outcome<Vec<Line>> {
     let resident: Vec<f64> = runs.iter().filter_map(|run| run.resident_mb).collect();
     Ok(vec![match Spread::of(&resident) {
         Some(spread) => line.measured("resident_mb", spread.greatest),
-        None => line.with("resident_mb", Value::Null), // of that process nothing is known, and this one's would mislead
+        // Of that process nothing is known, and this one's would mislead.
+        None => line.with("resident_mb", Value::Null),
     }])
 }
 
@@ -55,18 +62,31 @@ fn beside(this: &Path) -> Outcome<PathBuf> {
     if program.is_file() {
         Ok(program)
     } else {
-        Err(format!("there is no program {}: build it with `cargo build --release -p endo-cli`", program.display()).into())
+        Err(format!(
+            "there is no program {}: build it with `cargo build --release -p endo-cli`",
+            program.display()
+        )
+        .into())
     }
 }
 
 fn once(program: &Path, data: &Path, folder: &Path, threads: usize) -> Outcome<Run> {
     let mut command = Command::new(program);
     command.arg("train").arg("--data").arg(data).arg("--out").arg(folder);
-    command.args(["--target", TARGET, "--json", "--epochs", &EPOCHS.to_string(), "--threads", &threads.to_string()]);
+    command.args([
+        "--target",
+        TARGET,
+        "--json",
+        "--epochs",
+        &EPOCHS.to_string(),
+        "--threads",
+        &threads.to_string(),
+    ]);
     let start = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    // The peak only grows, so the last look before the end is right but for what the last moment adds. What the program
-    // prints is a line for each epoch, which a pipe holds.
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // The peak only grows, so the last look before the end is right but for what the last moment
+    // adds. What the program prints is a line for each epoch, which a pipe holds.
     let mut resident_mb = None;
     while child.try_wait()?.is_none() {
         resident_mb = peak_resident_mb(&child.id().to_string()).or(resident_mb);
@@ -75,7 +95,11 @@ fn once(program: &Path, data: &Path, folder: &Path, threads: usize) -> Outcome<R
     let seconds = start.elapsed().as_secs_f64();
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        return Err(format!("`endo train` failed: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
+        return Err(format!(
+            "`endo train` failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )
+        .into());
     }
     let test_mse = number(&String::from_utf8_lossy(&output.stdout), "test_mse")?;
     Ok(Run { seconds, test_mse, resident_mb })
@@ -95,6 +119,10 @@ mod tests {
     #[test]
     fn a_program_that_was_not_built_is_named() {
         let message = beside(Path::new("/nowhere/endo-bench")).err().unwrap().to_string();
-        assert!(message.starts_with("there is no program /nowhere/endo") && message.contains("cargo build"), "{message}");
+        assert!(
+            message.starts_with("there is no program /nowhere/endo")
+                && message.contains("cargo build"),
+            "{message}"
+        );
     }
 }

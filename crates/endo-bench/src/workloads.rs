@@ -1,7 +1,7 @@
 //! The table of what can be measured.
 //!
-//! In: a name and [`Settings`]. Out: JSON lines, one for each thing measured. The command line, its help and the comparison
-//! all go by this table.
+//! In: a name and [`Settings`]. Out: JSON lines, one for each thing measured. The command line, its
+//! help and the comparison all go by this table.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -65,13 +65,15 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "mnist-mlp",
-        about: "a bare step of 784-512-512-10, batch 128, with its share of what the machine can do",
+        about: "a bare step of 784-512-512-10, batch 128, with its share of what the machine can \
+            do",
         takes: &["--batch"],
         measure: |settings| steps::measure(Net::MnistMlp, settings),
     },
     Workload {
         name: "wide-mlp",
-        about: "a bare step of 1024-4096-4096-1000, batch 256, with its share of what the machine can do",
+        about: "a bare step of 1024-4096-4096-1000, batch 256, with its share of what the machine \
+            can do",
         takes: &["--batch"],
         measure: |settings| steps::measure(Net::WideMlp, settings),
     },
@@ -113,7 +115,8 @@ pub const WORKLOADS: &[Workload] = &[
     },
     Workload {
         name: "whole-process",
-        about: "the command `endo` on a table: read, scale, train 20 epochs, evaluate, save; needs --data FILE",
+        about: "the command `endo` on a table: read, scale, train 20 epochs, evaluate, save; \
+            needs --data FILE",
         takes: &["--data"],
         measure: whole::process,
     },
@@ -130,7 +133,8 @@ impl Workload {
         found.ok_or_else(|| format!("no workload `{name}`; known: {}", known.join(", ")))
     }
 
-    /// Measures, and adds the greatest memory of this process to each line where the system tells it.
+    /// Measures, and adds the greatest memory of this process to each line where the system tells
+    /// it.
     pub fn measure(&self, settings: &Settings) -> Outcome<Vec<Line>> {
         let lines = (self.measure)(settings)?;
         let resident = machine::peak_resident_mb("self");
@@ -152,7 +156,12 @@ mod tests {
             assert_eq!(Workload::named(workload.name).unwrap().about, workload.about);
             assert!(WORKLOADS[..index].iter().all(|other| other.name != workload.name));
         }
-        assert!(Workload::named("regresor").err().unwrap().starts_with("no workload `regresor`; known: regressor, "));
+        assert!(
+            Workload::named("regresor")
+                .err()
+                .unwrap()
+                .starts_with("no workload `regresor`; known: regressor, ")
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! What can be asked of the command: each option with its name, its default, its check and its help in one place.
+//! What can be asked of the command: each option with its name, its default, its check and its help
+//! in one place.
 //!
-//! In: the words of the command line. Out: a [`Command`] with its arguments, or a refusal that says which word is wrong.
+//! In: the words of the command line. Out: a [`Command`] with its arguments, or a refusal that says
+//! which word is wrong.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,7 +54,8 @@ pub struct Training {
     pub seed: u64,
     /// Of the choice of rows to train, validate and test on.
     pub split_seed: u64,
-    /// The share of the rows that are not for the test; 0 is no validation. The model's own if there is none.
+    /// The share of the rows that are not for the test; 0 is no validation. The model's own if
+    /// there is none.
     pub validation: Option<f64>,
     /// The share of all rows.
     pub test: f64,
@@ -206,7 +209,8 @@ impl Reading {
             (_, true) => Some(false),
             _ => None,
         };
-        let ignored = all::<String>(matches, "ignore").into_iter().map(|name| (name, Kind::Ignored));
+        let ignored =
+            all::<String>(matches, "ignore").into_iter().map(|name| (name, Kind::Ignored));
         Self {
             delimiter: optional(matches, "delimiter"),
             header: either("header", "no-header"),
@@ -268,29 +272,64 @@ mod tests {
 
     #[test]
     fn numbers_that_make_no_sense_are_refused_by_name() {
-        let wrong = ["--epochs 0", "--batch-size 0", "--learning-rate -1", "--learning-rate NaN", "--learning-rate 1e-60"];
-        let shares = ["--test 0", "--test 1", "--validation 1", "--validation -0.1", "--test nan", "--threads 0", "--seed -1"];
-        let more = ["--reconstruction -1", "--task ranking", "--model trees", "--decimal ;", "--type a", "--type a=word"];
+        let wrong = [
+            "--epochs 0",
+            "--batch-size 0",
+            "--learning-rate -1",
+            "--learning-rate NaN",
+            "--learning-rate 1e-60",
+        ];
+        let shares = [
+            "--test 0",
+            "--test 1",
+            "--validation 1",
+            "--validation -0.1",
+            "--test nan",
+            "--threads 0",
+            "--seed -1",
+        ];
+        let more = [
+            "--reconstruction -1",
+            "--task ranking",
+            "--model trees",
+            "--decimal ;",
+            "--type a",
+            "--type a=word",
+        ];
         for option in wrong.into_iter().chain(shares).chain(more) {
             let refusal = parse(&format!("endo train {option}")).unwrap_err().to_string();
-            assert!(refusal.contains(option.split(' ').next().unwrap()) && refusal.contains("expected "), "{refusal}");
+            assert!(
+                refusal.contains(option.split(' ').next().unwrap())
+                    && refusal.contains("expected "),
+                "{refusal}"
+            );
         }
         assert_eq!(training("endo --validation 0").validation, Some(0.0));
     }
 
     #[test]
     fn a_delimiter_is_a_character_or_a_word_for_one() {
-        for (word, delimiter) in [(";", ';'), ("tab", '\t'), ("\\t", '\t'), ("blank", ' '), ("-", '-'), ("ä", 'ä')] {
-            assert_eq!(training(&format!("endo --delimiter {word}")).reading.delimiter, Some(delimiter));
+        for (word, delimiter) in
+            [(";", ';'), ("tab", '\t'), ("\\t", '\t'), ("blank", ' '), ("-", '-'), ("ä", 'ä')]
+        {
+            assert_eq!(
+                training(&format!("endo --delimiter {word}")).reading.delimiter,
+                Some(delimiter)
+            );
         }
         let refusal = parse("endo --delimiter semicolon").unwrap_err().to_string();
-        assert!(refusal.contains("--delimiter") && refusal.contains("expected one character"), "{refusal}");
+        assert!(
+            refusal.contains("--delimiter") && refusal.contains("expected one character"),
+            "{refusal}"
+        );
         assert_eq!(training("endo").reading, Reading::default());
     }
 
     #[test]
     fn columns_have_types_and_targets_may_be_several() {
-        let training = training("endo --target a --target b --type x=y=category --type d=date --ignore id --no-header");
+        let training = training(
+            "endo --target a --target b --type x=y=category --type d=date --ignore id --no-header",
+        );
         assert_eq!(training.targets, ["a", "b"]);
         let kinds = [("x=y", Kind::Word), ("d", Kind::Time), ("id", Kind::Ignored)];
         assert_eq!(training.reading.kinds, kinds.map(|(name, kind)| (name.to_string(), kind)));
@@ -299,12 +338,25 @@ mod tests {
 
     #[test]
     fn a_model_is_applied_to_a_file_or_to_standard_input() {
-        let Command::Predict(applied) = parse("endo predict endo-out --data - --decimal ,").unwrap() else { panic!() };
-        assert_eq!((applied.model, applied.data, applied.out), ("endo-out".into(), "-".into(), "-".into()));
+        let Command::Predict(applied) =
+            parse("endo predict endo-out --data - --decimal ,").unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (applied.model, applied.data, applied.out),
+            ("endo-out".into(), "-".into(), "-".into())
+        );
         assert_eq!(applied.reading.decimal, Some(','));
-        let Command::Evaluate(applied) = parse("endo evaluate a/model.endo --data t.csv --json").unwrap() else { panic!() };
+        let Command::Evaluate(applied) =
+            parse("endo evaluate a/model.endo --data t.csv --json").unwrap()
+        else {
+            panic!()
+        };
         assert_eq!((applied.printing.json, applied.model), (true, PathBuf::from("a/model.endo")));
-        let Command::Export(applied) = parse("endo export endo-out --out p.endo").unwrap() else { panic!() };
+        let Command::Export(applied) = parse("endo export endo-out --out p.endo").unwrap() else {
+            panic!()
+        };
         assert_eq!(applied.out, PathBuf::from("p.endo"));
         assert!(parse("endo predict --data t.csv").unwrap_err().to_string().contains("<MODEL>"));
     }

@@ -15,9 +15,11 @@ use crate::output::within;
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
-    /// A loss by its Keras name; the mean squared error of numbers and the cross entropy of classes if there is none.
+    /// A loss by its Keras name; the mean squared error of numbers and the cross entropy of classes
+    /// if there is none.
     pub loss: Option<String>,
-    /// An optimizer by its Keras name, with its options, and a schedule as its learning rate: `adamw(cosine_decay(0.01, 1000))`.
+    /// An optimizer by its Keras name, with its options, and a schedule as its learning rate:
+    /// `adamw(cosine_decay(0.01, 1000))`.
     #[serde(default = "nadam")]
     pub optimizer: String,
     /// Passes over the training rows.
@@ -70,8 +72,9 @@ fn batch_size() -> usize {
 }
 
 impl Definition {
-    /// The book's reconstructing regressor: five layers of 30 SELU units, whose last activations must also be able to reconstruct
-    /// the inputs. After Géron, *Hands-On Machine Learning*, "Losses and Metrics Based on Model Internals".
+    /// The book's reconstructing regressor: five layers of 30 SELU units, whose last activations
+    /// must also be able to reconstruct the inputs. After Géron, *Hands-On Machine Learning*,
+    /// "Losses and Metrics Based on Model Internals".
     pub fn regressor() -> Self {
         let dense = LayerDefinition::Dense {
             units: 30,
@@ -79,33 +82,45 @@ impl Definition {
             kernel_initializer: Some("lecun_normal".to_string()),
         };
         let (optimizer, epochs, batch_size) = (nadam(), epochs(), batch_size());
-        Self { loss: None, optimizer, epochs, batch_size, reconstruction: 0.05, layers: vec![dense; 5] }
+        Self {
+            loss: None,
+            optimizer,
+            epochs,
+            batch_size,
+            reconstruction: 0.05,
+            layers: vec![dense; 5],
+        }
     }
 
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read or makes no sense, with the line; if there is no layer, loss, optimizer or activation of a name.
+    /// If it cannot be read or makes no sense, with the line; if there is no layer, loss, optimizer
+    /// or activation of a name.
     pub fn read(path: &Path) -> Result<Self> {
         let place = endo::data::shown_path(path);
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("cannot read `{place}`: {error}");
-            Error::new(ErrorKind::Io, message).help("check the path; a relative one starts at the current folder")
+            Error::new(ErrorKind::Io, message)
+                .help("check the path; a relative one starts at the current folder")
         })?;
         Self::parse(&text).map_err(|error| within(&place, error))
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let example = "layers are listed as\n    [[layers]]\n    type = \"dense\"\n    units = 64\n    activation = \"relu\"";
-        let definition: Self = toml::from_str(text)
-            .map_err(|error| Error::new(ErrorKind::Data, error.to_string().trim_end().to_string()).help(example))?;
+        let example = "layers are listed as\n    [[layers]]\n    type = \"dense\"\n    units = \
+            64\n    activation = \"relu\"";
+        let definition: Self = toml::from_str(text).map_err(|error| {
+            Error::new(ErrorKind::Data, error.to_string().trim_end().to_string()).help(example)
+        })?;
         optimizers::get(&definition.optimizer)?;
         definition.loss.as_deref().map(losses::get).transpose()?;
         let positive = |what: &str, value: f64| {
             if value > 0.0 && value.is_finite() {
                 Ok(())
             } else {
-                Err(Error::new(ErrorKind::Data, format!("{what} is {value}")).help("give a positive number"))
+                Err(Error::new(ErrorKind::Data, format!("{what} is {value}"))
+                    .help("give a positive number"))
             }
         };
         positive("`epochs`", definition.epochs as f64)?;
@@ -134,7 +149,8 @@ impl Definition {
                     momentum.map_or(Ok(()), |momentum| positive("`momentum`", momentum))?;
                     epsilon.map_or(Ok(()), |epsilon| positive("`epsilon`", epsilon))?;
                 }
-                LayerDefinition::LayerNormalization { epsilon } | LayerDefinition::RmsNormalization { epsilon } => {
+                LayerDefinition::LayerNormalization { epsilon }
+                | LayerDefinition::RmsNormalization { epsilon } => {
                     epsilon.map_or(Ok(()), |epsilon| positive("`epsilon`", epsilon))?;
                 }
             }
@@ -147,8 +163,14 @@ impl Definition {
     /// # Errors
     /// If there is no activation of a name.
     pub fn net(&self, outputs: usize) -> Result<Net> {
-        let hidden = self.layers.iter().try_fold(Sequential::new(), |net, layer| layer.add_to(net))?;
-        Ok(Net { hidden, reconstruct: OnceLock::new(), weight: self.reconstruction, out: Dense::new(outputs) })
+        let hidden =
+            self.layers.iter().try_fold(Sequential::new(), |net, layer| layer.add_to(net))?;
+        Ok(Net {
+            hidden,
+            reconstruct: OnceLock::new(),
+            weight: self.reconstruction,
+            out: Dense::new(outputs),
+        })
     }
 }
 
@@ -157,23 +179,29 @@ impl LayerDefinition {
         Ok(match self {
             Self::Dense { units, activation, kernel_initializer } => {
                 let activation = activation.as_deref().map(activations::get).transpose()?;
-                let initializer = kernel_initializer.as_deref().map(endo::initializers::get).transpose()?;
+                let initializer =
+                    kernel_initializer.as_deref().map(endo::initializers::get).transpose()?;
                 let dense = with(Dense::new(*units), activation, Dense::activation);
                 net.add(with(dense, initializer, Dense::kernel_initializer))
             }
-            Self::Activation { activation } => net.add(Activation::new(activations::get(activation)?)),
+            Self::Activation { activation } => {
+                net.add(Activation::new(activations::get(activation)?))
+            }
             Self::Dropout { rate } => net.add(Dropout::new(*rate)),
             Self::AlphaDropout { rate } => net.add(AlphaDropout::new(*rate)),
             Self::GaussianDropout { rate } => net.add(GaussianDropout::new(*rate)),
             Self::GaussianNoise { stddev } => net.add(GaussianNoise::new(*stddev)),
             Self::BatchNormalization { momentum, epsilon } => {
-                let layer = with(BatchNormalization::new(), *momentum, BatchNormalization::momentum);
+                let layer =
+                    with(BatchNormalization::new(), *momentum, BatchNormalization::momentum);
                 net.add(with(layer, *epsilon, BatchNormalization::epsilon))
             }
             Self::LayerNormalization { epsilon } => {
                 net.add(with(LayerNormalization::new(), *epsilon, LayerNormalization::epsilon))
             }
-            Self::RmsNormalization { epsilon } => net.add(with(RmsNormalization::new(), *epsilon, RmsNormalization::epsilon)),
+            Self::RmsNormalization { epsilon } => {
+                net.add(with(RmsNormalization::new(), *epsilon, RmsNormalization::epsilon))
+            }
         })
     }
 }
@@ -186,10 +214,12 @@ fn with<L, V>(layer: L, value: Option<V>, set: impl FnOnce(L, V) -> L) -> L {
     }
 }
 
-/// Hidden layers, an output, and if its weight is not 0, a layer that reconstructs the inputs from the last hidden one.
+/// Hidden layers, an output, and if its weight is not 0, a layer that reconstructs the inputs from
+/// the last hidden one.
 ///
-/// The reconstruction's mean squared error is the metric `reconstruction_error`, and that times the weight the loss term
-/// `reconstruction`: it keeps the hidden layers from forgetting what they do not need for the training rows alone.
+/// The reconstruction's mean squared error is the metric `reconstruction_error`, and that times the
+/// weight the loss term `reconstruction`: it keeps the hidden layers from forgetting what they do
+/// not need for the training rows alone.
 pub struct Net {
     hidden: Sequential,
     reconstruct: OnceLock<Dense>, // sized by the first input
@@ -234,12 +264,19 @@ mod tests {
             activation = "tanh"
         "#;
         let definition = Definition::parse(text).unwrap();
-        assert_eq!((definition.epochs, definition.batch_size, definition.layers.len()), (20, 32, 4));
+        assert_eq!(
+            (definition.epochs, definition.batch_size, definition.layers.len()),
+            (20, 32, 4)
+        );
         let model = Model::new(definition.net(2).unwrap());
         model.build([4, 3]).unwrap();
-        let names: Vec<String> = model.weights().iter().map(|weight| weight.name().to_string()).collect();
+        let names: Vec<String> =
+            model.weights().iter().map(|weight| weight.name().to_string()).collect();
         assert_eq!(names.len(), 2 + 4 + 2 + 2, "{names:?}");
-        assert_eq!(model.predict(&Array::zeros([4, 3], DType::F32)).unwrap().shape().sizes(), [4, 2]);
+        assert_eq!(
+            model.predict(&Array::zeros([4, 3], DType::F32)).unwrap().shape().sizes(),
+            [4, 2]
+        );
     }
 
     #[test]
@@ -249,7 +286,10 @@ mod tests {
         assert!(layer("type = \"dense\"\nunits = \"many\"").contains("units"));
         assert!(layer("type = \"conv\"").contains("unknown variant `conv`"));
         assert!(layer("type = \"dropout\"\nrate = 1.0").contains("`rate` is 1"));
-        assert!(layer("type = \"dense\"\nunits = 3\nactivation = \"rellu\"").contains("did you mean `relu`?"));
+        assert!(
+            layer("type = \"dense\"\nunits = 3\nactivation = \"rellu\"")
+                .contains("did you mean `relu`?")
+        );
         assert!(layer("type = \"dense\"\nunits = 0").contains("`units` is 0"));
         assert!(message("layers = []\noptimizer = \"adaam\"").contains("did you mean `adam`?"));
         assert!(message("layers = []\nepoch = 3").contains("unknown field `epoch`"));
@@ -263,8 +303,8 @@ mod tests {
         let mut model = Model::new(Definition::regressor().net(1).unwrap());
         model.compile(Nadam::default(), MeanSquaredError, ());
         let logs = model.evaluate(&data).unwrap();
-        let [loss, main, term, error] =
-            ["loss", "main", "reconstruction", "reconstruction_error"].map(|name| logs.get(name).unwrap());
+        let [loss, main, term, error] = ["loss", "main", "reconstruction", "reconstruction_error"]
+            .map(|name| logs.get(name).unwrap());
         assert!((term - 0.05 * error).abs() < 1e-6, "{logs}");
         assert!((loss - main - term).abs() < 1e-6, "{logs}");
     }

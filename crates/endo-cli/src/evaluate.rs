@@ -1,6 +1,7 @@
 //! Judging a model by a table that has the target, and finding the columns that it depends on.
 //!
-//! In: a model, and a table. Out: scores; or how much the error grows when the cells of a column change places.
+//! In: a model, and a table. Out: scores; or how much the error grows when the cells of a column
+//! change places.
 
 use endo::Result;
 use endo::data::shown;
@@ -35,9 +36,13 @@ pub fn evaluate(arguments: &Application) -> Result<()> {
     }
     output.line(format_args!("{} of {}", counted(rows.len(), "row"), rows.title))?;
     if rows.without_target > 0 {
-        output.line(format_args!("{} without a target left out", counted(rows.without_target, "row")))?;
+        output.line(format_args!(
+            "{} without a target left out",
+            counted(rows.without_target, "row")
+        ))?;
     }
-    let lines: Vec<Vec<String>> = scores.0.iter().map(|(name, value)| vec![name.to_string(), number(*value)]).collect();
+    let lines: Vec<Vec<String>> =
+        scores.0.iter().map(|(name, value)| vec![name.to_string(), number(*value)]).collect();
     output.result(aligned(&lines))
 }
 
@@ -51,7 +56,9 @@ pub fn explain(arguments: &Application) -> Result<()> {
     let rows = rows.some(EXPLAINED);
     let error = |inputs: &endo::Array| {
         let scores = scores(&model.goal, &model.predict_encoded(inputs)?, &rows.targets);
-        scores.check(&format!("{} of {}", counted(rows.len(), "row"), rows.title)).map(|()| scores.error())
+        scores
+            .check(&format!("{} of {}", counted(rows.len(), "row"), rows.title))
+            .map(|()| scores.error())
     };
     let base = error(&rows.inputs)?;
     let (count, width) = (rows.inputs.shape().batch(), model.schema.inputs.len());
@@ -59,9 +66,16 @@ pub fn explain(arguments: &Application) -> Result<()> {
     for (column, input) in model.schema.inputs.iter().enumerate() {
         let mut sum = 0.0;
         for shuffle in 0..SHUFFLES {
-            // Breiman 2001: what an error loses when a column is noise that is distributed as before.
+            // Breiman 2001: what an error loses when a column is noise that is distributed as
+            // before.
             let order = Random::new(column as u64, shuffle).permutation(count);
-            let cell = |i: usize| rows.inputs.get(if i % width == column { order[i / width] * width + column } else { i });
+            let cell = |i: usize| {
+                rows.inputs.get(if i % width == column {
+                    order[i / width] * width + column
+                } else {
+                    i
+                })
+            };
             sum += error(&endo::Array::from_fn([count, width], cell))? - base;
         }
         importances.push((shown(&input.name), sum / SHUFFLES as f64));
@@ -73,12 +87,18 @@ pub fn explain(arguments: &Application) -> Result<()> {
     };
     if arguments.printing.json {
         for (name, growth) in importances {
-            output.result(Record::default().with("column", name).with("error_growth", growth).with("error", base))?;
+            output.result(
+                Record::default()
+                    .with("column", name)
+                    .with("error_growth", growth)
+                    .with("error", base),
+            )?;
         }
         return Ok(());
     }
     output.line(format_args!(
-        "The {what} on {} of {} is {}. It grows by so much when the cells of a column change places at random:\n",
+        "The {what} on {} of {} is {}. It grows by so much when the cells of a column change \
+            places at random:\n",
         counted(count, "row"),
         rows.title,
         number(base)
@@ -88,8 +108,10 @@ pub fn explain(arguments: &Application) -> Result<()> {
         // Next to no error, any other is too many times as large.
         _ => String::new(),
     };
-    let lines: Vec<Vec<String>> =
-        importances.into_iter().map(|(name, growth)| vec![name, number(growth), share(growth)]).collect();
+    let lines: Vec<Vec<String>> = importances
+        .into_iter()
+        .map(|(name, growth)| vec![name, number(growth), share(growth)])
+        .collect();
     output.result(aligned(&lines))
 }
 
@@ -128,6 +150,9 @@ mod tests {
     #[test]
     fn figures_have_four_digits() {
         let shown = [0.0, 0.41912, 12.3456, 123_456.7, 2.5e7, 1.5e-5, -0.5, f64::NAN].map(number);
-        assert_eq!(shown, ["0", "0.4191", "12.35", "123457", "2.500e7", "1.500e-5", "-0.5000", "none"]);
+        assert_eq!(
+            shown,
+            ["0", "0.4191", "12.35", "123457", "2.500e7", "1.500e-5", "-0.5000", "none"]
+        );
     }
 }

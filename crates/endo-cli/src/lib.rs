@@ -1,7 +1,8 @@
-//! The command `endo` as a library: it trains models on tables, judges them, and predicts with them.
+//! The command `endo` as a library: it trains models on tables, judges them, and predicts with
+//! them.
 //!
-//! In: arguments. Out: text or JSON lines on standard output, errors on standard error, and an exit code: 0 when all went
-//! well, 1 when something failed, 2 when the arguments make no sense.
+//! In: arguments. Out: text or JSON lines on standard output, errors on standard error, and an exit
+//! code: 0 when all went well, 1 when something failed, 2 when the arguments make no sense.
 
 pub mod arguments;
 mod definition;
@@ -36,12 +37,14 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = match Command::parse(words) {
         Ok(command) => command,
         Err(refusal) => {
-            // Help and refusals are all there is to print here; if that cannot be printed, nothing can.
+            // Help and refusals are all there is to print here; if that cannot be printed, nothing
+            // can.
             if !refusal.use_stderr() {
                 let _ = refusal.print();
                 return ExitCode::SUCCESS;
             }
-            // A refusal says the word again that it is about, and somebody else may have written that.
+            // A refusal says the word again that it is about, and somebody else may have written
+            // that.
             let _ = write!(io::stderr(), "{}", shown_lines(&refusal.to_string()));
             return ExitCode::from(2);
         }

@@ -1,7 +1,9 @@
-//! A model for tables as one file: what predicts, the columns it predicts from, and what it predicts.
+//! A model for tables as one file: what predicts, the columns it predicts from, and what it
+//! predicts.
 //!
-//! In: a trained model with its [`Schema`] and [`Goal`]; or the path of such a file, or of the folder of a run. Out: the file
-//! `model.endo`; or a [`TableModel`]. The file is a predictor of the library, whose note is an object of JSON with the rest.
+//! In: a trained model with its [`Schema`] and [`Goal`]; or the path of such a file, or of the
+//! folder of a run. Out: the file `model.endo`; or a [`TableModel`]. The file is a predictor of the
+//! library, whose note is an object of JSON with the rest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,7 +46,9 @@ pub fn note(schema: &Schema, goal: &Goal, run: &str) -> String {
     };
     let goal = match goal {
         Goal::Regression(targets) => json!({"task": "regression", "targets": targets}),
-        Goal::Classes(target, classes) => json!({"task": "classification", "targets": [target], "classes": classes}),
+        Goal::Classes(target, classes) => {
+            json!({"task": "classification", "targets": [target], "classes": classes})
+        }
     };
     let columns: Vec<Value> = schema.inputs.iter().map(column).collect();
     let marks = json!({"decimal": schema.decimal.map(String::from), "day_first": schema.day_first, "missing": schema.missing, "dates": schema.date_targets});
@@ -62,20 +66,29 @@ impl TableModel {
     pub fn read(path: &Path, threads: Option<usize>) -> Result<Self> {
         let file = model_path(path);
         let predictor = Predictor::load(&file)?;
-        let refuse = |what: String, help: &str| Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(&file))).help(help);
+        let refuse = |what: String, help: &str| {
+            Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(&file))).help(help)
+        };
         if predictor.note().is_empty() {
-            let help = "give a model.endo that `endo train` wrote; predictors are loaded by the library";
-            return Err(refuse("this is a predictor without the columns of a table".to_string(), help));
+            let help =
+                "give a model.endo that `endo train` wrote; predictors are loaded by the library";
+            return Err(refuse(
+                "this is a predictor without the columns of a table".to_string(),
+                help,
+            ));
         }
         let again = "copy the whole file again, or train again";
-        let note: Value = serde_json::from_str(predictor.note())
-            .map_err(|error| refuse(format!("what it says of its columns makes no sense: {error}"), again))?;
+        let note: Value = serde_json::from_str(predictor.note()).map_err(|error| {
+            refuse(format!("what it says of its columns makes no sense: {error}"), again)
+        })?;
         if note["format"].as_u64().is_some_and(|format| format > FORMAT) {
-            let message = format!("it has format {}, and this program reads format {FORMAT}", note["format"]);
+            let message =
+                format!("it has format {}, and this program reads format {FORMAT}", note["format"]);
             return Err(refuse(message, "use the version of endo that wrote it, or a newer one"));
         }
-        let (schema, goal, run) =
-            parse(&note).ok_or_else(|| refuse("what it says of its columns makes no sense".to_string(), again))?;
+        let (schema, goal, run) = parse(&note).ok_or_else(|| {
+            refuse("what it says of its columns makes no sense".to_string(), again)
+        })?;
         let expected = [schema.inputs.len(), goal.outputs()];
         let has = |specs: &[TensorSpec], width: usize| matches!(specs, [spec] if spec.sizes() == [None, Some(width)]);
         if !has(predictor.inputs(), expected[0]) || !has(predictor.outputs(), expected[1]) {
@@ -89,9 +102,10 @@ impl TableModel {
         Ok(Self { schema, goal, run, warnings, predictor })
     }
 
-    /// Numbers `[rows, targets]` in the units of the targets, or probabilities `[rows, classes]`, for all rows of a block of a table whose
-    /// first row has the number `first_row` in the whole. All blocks together are one call of `predict`, so that a model that draws random
-    /// numbers draws other ones for each row.
+    /// Numbers `[rows, targets]` in the units of the targets, or probabilities `[rows, classes]`,
+    /// for all rows of a block of a table whose first row has the number `first_row` in the whole.
+    /// All blocks together are one call of `predict`, so that a model that draws random numbers
+    /// draws other ones for each row.
     ///
     /// # Errors
     /// If the table lacks a column, or one holds something else than in training.
@@ -114,7 +128,8 @@ pub fn model_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join(MODEL) } else { path.to_path_buf() }
 }
 
-/// Writes the predictor in a model's file by itself. Its input are the columns as the schema encodes them.
+/// Writes the predictor in a model's file by itself. Its input are the columns as the schema
+/// encodes them.
 ///
 /// # Errors
 /// If the model cannot be read, or the file not be written.
@@ -131,7 +146,9 @@ pub fn export(arguments: &Application) -> Result<()> {
     files::write(&arguments.out, &[&bytes])?;
     let mut output = Output::stdout(arguments.printing.quiet);
     if arguments.printing.json {
-        return output.result(Record::default().with("predictor", arguments.out.to_string_lossy().into_owned()));
+        return output.result(
+            Record::default().with("predictor", arguments.out.to_string_lossy().into_owned()),
+        );
     }
     output.line(format_args!(
         "predictor  {}\ninput      f64[rows, {}]: {}\noutput     f64[rows, {}]",
@@ -150,7 +167,10 @@ fn parse(note: &Value) -> Option<(Schema, Goal, String)> {
         let role = match column["type"].as_str()? {
             "number" => Role::Number,
             "date" => Role::Time,
-            "category" => Role::Category { words: texts(&column["words"])?, has_missing: column["has_missing"].as_bool()? },
+            "category" => Role::Category {
+                words: texts(&column["words"])?,
+                has_missing: column["has_missing"].as_bool()?,
+            },
             _ => return None,
         };
         Some(Input { name: column["name"].as_str()?.to_string(), role })
@@ -165,8 +185,10 @@ fn parse(note: &Value) -> Option<(Schema, Goal, String)> {
     };
     let marks = &note["marks"];
     let decimal = marks["decimal"].as_str().and_then(|mark| mark.chars().next());
-    let [missing, date_targets] = ["missing", "dates"].map(|name| texts(&marks[name]).unwrap_or_default());
-    let schema = Schema { inputs, decimal, day_first: marks["day_first"].as_bool(), missing, date_targets };
+    let [missing, date_targets] =
+        ["missing", "dates"].map(|name| texts(&marks[name]).unwrap_or_default());
+    let schema =
+        Schema { inputs, decimal, day_first: marks["day_first"].as_bool(), missing, date_targets };
     Some((schema, goal, note["run"].as_str()?.to_string()))
 }
 
@@ -178,7 +200,10 @@ fn strangers(folder: &Path, run: &str) -> Vec<String> {
         .filter_map(|(name, other)| {
             let other = other.filter(|other| other != run)?;
             let path = shown_path(&folder.join(name));
-            Some(format!("{path} is of run {other}, and the model beside it of run {run}: they do not belong together"))
+            Some(format!(
+                "{path} is of run {other}, and the model beside it of run {run}: they do \
+                not belong together"
+            ))
         })
         .collect()
 }
@@ -194,11 +219,15 @@ mod tests {
             Input { name: "sold".to_string(), role: Role::Time },
             Input {
                 name: "town".to_string(),
-                role: Role::Category { words: vec!["Größe".to_string(), "1".to_string()], has_missing: true },
+                role: Role::Category {
+                    words: vec!["Größe".to_string(), "1".to_string()],
+                    has_missing: true,
+                },
             },
         ];
         let (missing, date_targets) = (vec!["-999".to_string()], vec!["b".to_string()]);
-        let schema = Schema { inputs, decimal: Some(','), day_first: Some(true), missing, date_targets };
+        let schema =
+            Schema { inputs, decimal: Some(','), day_first: Some(true), missing, date_targets };
         for goal in [
             Goal::Regression(vec!["a".to_string(), "b".to_string()]),
             Goal::Classes("y".to_string(), vec!["no".to_string(), "yes".to_string()]),
@@ -206,7 +235,9 @@ mod tests {
             let note: Value = serde_json::from_str(&note(&schema, &goal, "1f")).unwrap();
             assert_eq!(parse(&note), Some((schema.clone(), goal, "1f".to_string())));
         }
-        for broken in ["{}", "[]", r#"{"columns":[],"goal":{"task":"regression","targets":[]},"run":"1"}"#] {
+        for broken in
+            ["{}", "[]", r#"{"columns":[],"goal":{"task":"regression","targets":[]},"run":"1"}"#]
+        {
             assert_eq!(parse(&serde_json::from_str(broken).unwrap()), None);
         }
     }

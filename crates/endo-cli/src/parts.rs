@@ -1,6 +1,7 @@
 //! The rows to train, validate and test on.
 //!
-//! In: rows, and the class of each if there are classes. Out: [`Parts`]: random by seed, and of each class a share.
+//! In: rows, and the class of each if there are classes. Out: [`Parts`]: random by seed, and of
+//! each class a share.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +20,18 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Splits rows at random: for the test a share of all, for validation a share of the rest. With classes, these shares
-    /// hold within each class; a class of few rows has at least one to train on.
+    /// Splits rows at random: for the test a share of all, for validation a share of the rest. With
+    /// classes, these shares hold within each class; a class of few rows has at least one to train
+    /// on.
     ///
     /// # Errors
     /// If there are too few rows for a part.
-    pub fn split(rows: &[usize], classes: Option<&[f64]>, [test, validation]: [f64; 2], seed: u64) -> Result<Self> {
+    pub fn split(
+        rows: &[usize],
+        classes: Option<&[f64]>,
+        [test, validation]: [f64; 2],
+        seed: u64,
+    ) -> Result<Self> {
         let [rest, test] = cut(rows, classes, test, seed)?;
         let [train, validation] = match validation {
             0.0 => [rest, Vec::new()],
@@ -51,8 +58,10 @@ fn cut(rows: &[usize], classes: Option<&[f64]>, share: f64, seed: u64) -> Result
     let [mut rest, mut part] = [Vec::new(), Vec::new()];
     for group in groups.values() {
         // A class of so few rows that one part would have none is trained on.
-        let takes_part = (1..group.len()).contains(&((group.len() as f64 * share).round() as usize));
-        let [first, second] = if takes_part { at_random(group, share, seed)? } else { [group.clone(), Vec::new()] };
+        let takes_part =
+            (1..group.len()).contains(&((group.len() as f64 * share).round() as usize));
+        let [first, second] =
+            if takes_part { at_random(group, share, seed)? } else { [group.clone(), Vec::new()] };
         rest.extend(first);
         part.extend(second);
     }
@@ -65,15 +74,24 @@ fn cut(rows: &[usize], classes: Option<&[f64]>, share: f64, seed: u64) -> Result
 
 fn at_random(rows: &[usize], share: f64, seed: u64) -> Result<[Vec<usize>; 2]> {
     let numbers = Array::from(rows.iter().map(|&row| row as f64).collect::<Vec<f64>>());
-    let (rest, part) = Dataset::inputs_only(numbers)?.split(share, seed).map_err(|error| too_few(rows.len(), share, error))?;
-    let of = |data: Dataset| data.inputs().to_vec::<f64>().into_iter().map(|row| row as usize).collect::<Vec<usize>>();
+    let (rest, part) = Dataset::inputs_only(numbers)?
+        .split(share, seed)
+        .map_err(|error| too_few(rows.len(), share, error))?;
+    let of = |data: Dataset| {
+        data.inputs().to_vec::<f64>().into_iter().map(|row| row as usize).collect::<Vec<usize>>()
+    };
     Ok([of(rest), of(part)])
 }
 
 fn too_few(rows: usize, share: f64, error: Error) -> Error {
     let many = if rows == 1 { "1 row" } else { &format!("{rows} rows") };
-    let message = format!("{many} cannot be cut into two parts, of which one is a share of {share}: one would be empty");
-    error.with_message(message).help("give a table of more rows, or choose other shares with --test and --validation")
+    let message = format!(
+        "{many} cannot be cut into two parts, of which one is a share of {share}: one would be \
+            empty"
+    );
+    error
+        .with_message(message)
+        .help("give a table of more rows, or choose other shares with --test and --validation")
 }
 
 #[cfg(test)]
@@ -85,7 +103,8 @@ mod tests {
         let rows: Vec<usize> = (0..1599).collect();
         let parts = Parts::split(&rows, None, [0.5, 0.2], 42).unwrap();
         assert_eq!((parts.test.len(), parts.validation.len(), parts.train.len()), (800, 160, 639));
-        let mut all: Vec<usize> = parts.train.iter().chain(&parts.validation).chain(&parts.test).copied().collect();
+        let mut all: Vec<usize> =
+            parts.train.iter().chain(&parts.validation).chain(&parts.test).copied().collect();
         all.sort_unstable();
         assert_eq!(all, rows);
         assert_eq!(parts, Parts::split(&rows, None, [0.5, 0.2], 42).unwrap());
@@ -98,9 +117,13 @@ mod tests {
         let rows: Vec<usize> = (0..100).collect();
         let parts = Parts::split(&rows, Some(&classes), [0.2, 0.25], 7).unwrap();
         let rare = |part: &[usize]| part.iter().filter(|&&row| row % 10 == 0).count();
-        assert_eq!([&parts.train, &parts.validation, &parts.test].map(|part| rare(part)), [6, 2, 2]);
+        assert_eq!(
+            [&parts.train, &parts.validation, &parts.test].map(|part| rare(part)),
+            [6, 2, 2]
+        );
         // A class of one row is trained on.
-        let classes: Vec<f64> = (0..40).map(|row| if row == 7 { 2.0 } else { f64::from(row % 2) }).collect();
+        let classes: Vec<f64> =
+            (0..40).map(|row| if row == 7 { 2.0 } else { f64::from(row % 2) }).collect();
         let parts = Parts::split(&rows[..40], Some(&classes), [0.25, 0.25], 7).unwrap();
         assert!(parts.train.contains(&7) && parts.learnable().len() == 30, "{parts:?}");
         let pairs: Vec<f64> = (0..20).map(|row| f64::from(row / 2)).collect();

@@ -1,7 +1,8 @@
 //! Predicting the rows of a table, in parts, so that tables of any size are.
 //!
-//! In: a model, and a table with its columns in any order. Out: a table with a row for each row: `prediction`, or `prediction NAME` of
-//! several targets, and `probability CLASS` of classes; or an object of JSON with these for each row.
+//! In: a model, and a table with its columns in any order. Out: a table with a row for each row:
+//! `prediction`, or `prediction NAME` of several targets, and `probability CLASS` of classes; or an
+//! object of JSON with these for each row.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,7 +24,8 @@ const ROWS: usize = 8192;
 /// Predicts all rows.
 ///
 /// # Errors
-/// What is wrong with the model, with the table by row, line and column, or with the place of the results; nothing is left then.
+/// What is wrong with the model, with the table by row, line and column, or with the place of the
+/// results; nothing is left then.
 pub fn predict(arguments: &Application) -> Result<()> {
     let model = TableModel::read(&arguments.model, arguments.threads)?;
     for warning in &model.warnings {
@@ -32,7 +34,12 @@ pub fn predict(arguments: &Application) -> Result<()> {
     let mut blocks = Blocks::open(&arguments.data, &arguments.reading, &model.schema, ROWS)?;
     if arguments.out == Path::new(STANDARD) {
         let mut to = io::BufWriter::new(io::stdout().lock());
-        let written = write(&model, &mut blocks, &mut to, &Destination::StandardOutput { is_json: arguments.printing.json });
+        let written = write(
+            &model,
+            &mut blocks,
+            &mut to,
+            &Destination::StandardOutput { is_json: arguments.printing.json },
+        );
         return match written.and_then(|_| to.flush().map_err(unwritten)) {
             Err(error) if error.message() == CLOSED => Ok(()),
             result => result,
@@ -42,7 +49,11 @@ pub fn predict(arguments: &Application) -> Result<()> {
     let rows = write(&model, &mut blocks, &mut draft, &Destination::File(&arguments.out))?;
     draft.finish()?;
     if arguments.printing.json {
-        println(Record::default().with("rows", rows).with("predictions", arguments.out.to_string_lossy().into_owned()));
+        println(
+            Record::default()
+                .with("rows", rows)
+                .with("predictions", arguments.out.to_string_lossy().into_owned()),
+        );
     } else if !arguments.printing.quiet {
         println(format_args!("{} predicted: {}", counted(rows, "row"), shown_path(&arguments.out)));
     }
@@ -90,9 +101,15 @@ impl<'a> Lines<'a> {
                 let mut names = names.iter();
                 let start = match goal {
                     Goal::Regression(_) => Record::default(),
-                    Goal::Classes(_, classes) => named(Record::default(), names.next(), classes[likeliest(outputs)].as_str()),
+                    Goal::Classes(_, classes) => {
+                        named(Record::default(), names.next(), classes[likeliest(outputs)].as_str())
+                    }
                 };
-                writeln!(to, "{}", outputs.iter().fold(start, |record, &value| named(record, names.next(), value)))
+                writeln!(
+                    to,
+                    "{}",
+                    outputs.iter().fold(start, |record, &value| named(record, names.next(), value))
+                )
             }
         }
     }
@@ -118,11 +135,17 @@ fn cause(error: csv::Error) -> io::Error {
 }
 
 /// Writes the header and all rows, and says how many there are.
-fn write(model: &TableModel, blocks: &mut Blocks, to: &mut dyn Write, destination: &Destination) -> Result<usize> {
+fn write(
+    model: &TableModel,
+    blocks: &mut Blocks,
+    to: &mut dyn Write,
+    destination: &Destination,
+) -> Result<usize> {
     let failed = |error: io::Error| match destination {
         Destination::File(path) => {
             let message = format!("cannot write {}: {error}", shown_path(path));
-            Error::new(ErrorKind::Io, message).help("check the path, the permissions and the space left")
+            Error::new(ErrorKind::Io, message)
+                .help("check the path, the permissions and the space left")
         }
         Destination::StandardOutput { .. } => unwritten(error),
     };
@@ -130,10 +153,14 @@ fn write(model: &TableModel, blocks: &mut Blocks, to: &mut dyn Write, destinatio
     let mut lines = Lines::begin(to, header(&model.goal), is_json).map_err(failed)?;
     let mut rows = 0;
     while let Some(table) = blocks.next()? {
-        for (row, outputs) in model.predict_block(&table, rows)?.chunks_exact(model.goal.outputs()).enumerate() {
+        for (row, outputs) in
+            model.predict_block(&table, rows)?.chunks_exact(model.goal.outputs()).enumerate()
+        {
             if let Some(value) = outputs.iter().find(|value| !value.is_finite()) {
-                let message = format!("{}: the prediction is {value}, which is no number", table.place(row));
-                return Err(Error::new(ErrorKind::NotFinite, message).help("a cell of this row is far from all that was learnt"));
+                let message =
+                    format!("{}: the prediction is {value}, which is no number", table.place(row));
+                return Err(Error::new(ErrorKind::NotFinite, message)
+                    .help("a cell of this row is far from all that was learnt"));
             }
             lines.write(&model.goal, outputs).map_err(failed)?;
             rows += 1;
@@ -148,7 +175,8 @@ fn unwritten(error: io::Error) -> Error {
         io::ErrorKind::BrokenPipe => Error::new(ErrorKind::Io, CLOSED),
         _ => {
             let message = format!("cannot write to standard output: {error}");
-            Error::new(ErrorKind::Io, message).help("check where it is redirected to, and the space left there")
+            Error::new(ErrorKind::Io, message)
+                .help("check where it is redirected to, and the space left there")
         }
     }
 }
@@ -156,7 +184,9 @@ fn unwritten(error: io::Error) -> Error {
 fn header(goal: &Goal) -> Vec<String> {
     match goal {
         Goal::Regression(targets) if targets.len() == 1 => vec!["prediction".to_string()],
-        Goal::Regression(targets) => targets.iter().map(|target| format!("prediction {target}")).collect(),
+        Goal::Regression(targets) => {
+            targets.iter().map(|target| format!("prediction {target}")).collect()
+        }
         Goal::Classes(_, classes) => {
             let probabilities = classes.iter().map(|class| format!("probability {class}"));
             std::iter::once("prediction".to_string()).chain(probabilities).collect()
@@ -169,7 +199,9 @@ fn record(goal: &Goal, outputs: &[f64]) -> Vec<String> {
     let numbers = outputs.iter().map(|value| format!("{value:?}"));
     match goal {
         Goal::Regression(_) => numbers.collect(),
-        Goal::Classes(_, classes) => std::iter::once(classes[likeliest(outputs)].clone()).chain(numbers).collect(),
+        Goal::Classes(_, classes) => {
+            std::iter::once(classes[likeliest(outputs)].clone()).chain(numbers).collect()
+        }
     }
 }
 
@@ -182,7 +214,10 @@ mod tests {
         let one = Goal::Regression(vec!["a".to_string()]);
         let two = Goal::Regression(vec!["a".to_string(), "b".to_string()]);
         let classes = Goal::Classes("y".to_string(), vec!["no".to_string(), "yes".to_string()]);
-        assert_eq!((header(&one), record(&one, &[0.1])), (vec!["prediction".to_string()], vec!["0.1".to_string()]));
+        assert_eq!(
+            (header(&one), record(&one, &[0.1])),
+            (vec!["prediction".to_string()], vec!["0.1".to_string()])
+        );
         assert_eq!(header(&two), ["prediction a", "prediction b"]);
         assert_eq!(header(&classes), ["prediction", "probability no", "probability yes"]);
         assert_eq!(record(&classes, &[0.25, 0.75]), ["yes", "0.25", "0.75"]);

@@ -1,7 +1,7 @@
 //! How a model is made of rows: the model for tables, or layers that a definition lists.
 //!
-//! In: a problem and rows. Out: [`Fitted`]: a model from the numbers of a row to predictions in the targets' unit or to probabilities,
-//! and the line to compare it with.
+//! In: a problem and rows. Out: [`Fitted`]: a model from the numbers of a row to predictions in the
+//! targets' unit or to probabilities, and the line to compare it with.
 
 use endo::optimizers;
 use endo::prelude::*;
@@ -26,13 +26,19 @@ pub struct Fitted {
     pub history: History,
     /// The epoch whose weights were kept, counted from 1; 0 if no epoch helped.
     pub epoch: usize,
-    /// The line to compare it with, which predicts the same; none for layers that have learnt from all rows.
+    /// The line to compare it with, which predicts the same; none for layers that have learnt from
+    /// all rows.
     pub line: Option<Model>,
 }
 
 impl Fitted {
     fn of_table(learned: Learned) -> Self {
-        Self { model: learned.model, history: learned.history, epoch: learned.epoch, line: Some(learned.line) }
+        Self {
+            model: learned.model,
+            history: learned.history,
+            epoch: learned.epoch,
+            line: Some(learned.line),
+        }
     }
 }
 
@@ -74,11 +80,17 @@ impl Recipe {
         };
         if let Some(rate) = arguments.learning_rate {
             // What cannot be is found out before anything is learnt.
-            optimizers::get(&definition.optimizer)?.settings().set_learning_rate(rate).map_err(|_| {
-                let message = format!("--learning-rate {rate} cannot replace the schedule of `{}`", definition.optimizer);
-                Error::new(ErrorKind::Argument, message)
-                    .help("leave the option out, or give the optimizer a number as its learning rate")
-            })?;
+            optimizers::get(&definition.optimizer)?.settings().set_learning_rate(rate).map_err(
+                |_| {
+                    let message = format!(
+                        "--learning-rate {rate} cannot replace the schedule of `{}`",
+                        definition.optimizer
+                    );
+                    Error::new(ErrorKind::Argument, message).help(
+                        "leave the option out, or give the optimizer a number as its learning rate",
+                    )
+                },
+            )?;
         }
         let definition = Definition {
             epochs: arguments.epochs.unwrap_or(definition.epochs),
@@ -89,9 +101,10 @@ impl Recipe {
         Ok(Self::Layers(Box::new(definition), settings))
     }
 
-    /// Learns from rows that are not for the test, and from all rows, if they are given, for the model that is saved. Both learn in the
-    /// same way, and neither knows what the other found, but for layers in a list: these learn from all rows for as many epochs as
-    /// were best for the rows that were left out.
+    /// Learns from rows that are not for the test, and from all rows, if they are given, for the
+    /// model that is saved. Both learn in the same way, and neither knows what the other found, but
+    /// for layers in a list: these learn from all rows for as many epochs as were best for the rows
+    /// that were left out.
     ///
     /// # Errors
     /// If the numbers of a training grow without bound.
@@ -103,18 +116,35 @@ impl Recipe {
     ) -> Result<(Fitted, Option<Fitted>)> {
         match self {
             Self::Tabular(settings) => {
-                let tested =
-                    |settings: &Settings| tabular::learn(rows.problem, rows.all, settings, callbacks).map(Fitted::of_table);
+                let tested = |settings: &Settings| {
+                    tabular::learn(rows.problem, rows.all, settings, callbacks)
+                        .map(Fitted::of_table)
+                };
                 let (tested, saved) = match (all, halves(settings)) {
                     (None, _) => (tested(settings), None),
                     (Some((problem, all)), None) => {
                         let tested = tested(settings);
-                        (tested, Some(tabular::learn(problem, all, settings, Vec::new()).map(Fitted::of_table)))
+                        (
+                            tested,
+                            Some(
+                                tabular::learn(problem, all, settings, Vec::new())
+                                    .map(Fitted::of_table),
+                            ),
+                        )
                     }
                     (Some((problem, all)), Some([one, other])) => std::thread::scope(|scope| {
-                        let saved = scope.spawn(move || tabular::learn(problem, all, &other, Vec::new()).map(Fitted::of_table));
+                        let saved = scope.spawn(move || {
+                            tabular::learn(problem, all, &other, Vec::new()).map(Fitted::of_table)
+                        });
                         let tested = tested(&one);
-                        (tested, Some(saved.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+                        (
+                            tested,
+                            Some(
+                                saved
+                                    .join()
+                                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                            ),
+                        )
                     }),
                 };
                 Ok((tested.map_err(diverged)?, saved.transpose().map_err(diverged)?))
@@ -122,9 +152,15 @@ impl Recipe {
             Self::Layers(definition, settings) => {
                 let line = tabular::line(rows.problem, rows.all, settings)?;
                 let layers = Layers { definition, settings, problem: rows.problem };
-                let tested = layers.fit(rows.train, rows.validation, definition.epochs, callbacks)?;
+                let tested =
+                    layers.fit(rows.train, rows.validation, definition.epochs, callbacks)?;
                 let saved = match all {
-                    Some((problem, all)) => Some(Layers { problem, ..layers }.fit(all, None, tested.epoch, Vec::new())?),
+                    Some((problem, all)) => Some(Layers { problem, ..layers }.fit(
+                        all,
+                        None,
+                        tested.epoch,
+                        Vec::new(),
+                    )?),
                     None => None,
                 };
                 Ok((Fitted { line: Some(line), ..tested }, saved))
@@ -159,7 +195,10 @@ impl Layers<'_> {
         let (encoding, _) = Encoding::fit(self.problem, train.inputs(), 0, self.settings.threads)?;
         let output = Output::new(self.problem.task, train);
         let scale = output.deviation.clone();
-        let layers = Sequential::new().add(encoding).add(self.definition.net(self.problem.task.outputs())?).add(output);
+        let layers = Sequential::new()
+            .add(encoding)
+            .add(self.definition.net(self.problem.task.outputs())?)
+            .add(output);
         let model = Model::new(layers).seed(self.settings.seed);
         let mut model = match self.settings.threads {
             Some(threads) => model.threads(threads),
@@ -175,13 +214,16 @@ impl Layers<'_> {
             fit = fit.class_weight(weights.iter().copied().enumerate());
         }
         if let Some(validation) = validation {
-            // All epochs are run; what is kept are the weights of the one that did best on rows it had not seen.
+            // All epochs are run; what is kept are the weights of the one that did best on rows it
+            // had not seen.
             let best = EarlyStopping::on("val_loss").patience(epochs).restore_best_weights(true);
             fit = fit.validation(validation).callback(best);
         }
         let steps = epochs.saturating_mul(train.len().div_ceil(self.definition.batch_size));
         let every = (steps / READINGS).max(1);
-        fit = fit.probe(Probe::activations("dense*").histogram(30).every(every)).probe(Probe::terms().every(every));
+        fit = fit
+            .probe(Probe::activations("dense*").histogram(30).every(every))
+            .probe(Probe::terms().every(every));
         fit = fit.callbacks(callbacks);
         let history = model.fit(train, fit).map_err(diverged)?;
         let epoch = best_epoch(&history);
@@ -192,12 +234,15 @@ impl Layers<'_> {
         let optimizer = self.definition.optimizer.as_str();
         match (self.problem.task, self.definition.loss.as_deref()) {
             (Task::Regression { .. }, loss) => {
-                // In deviations of the target, so that it is of the size of the other terms whatever the unit.
+                // In deviations of the target, so that it is of the size of the other terms
+                // whatever the unit.
                 let loss = endo::losses::get(loss.unwrap_or("mean_squared_error"))?;
                 let standardized = move |y_true: &Tensor, y_pred: &Tensor| {
-                    let target = |y: &Tensor, index: usize| y.slice(1, index..index + 1) / deviation[index];
+                    let target =
+                        |y: &Tensor, index: usize| y.slice(1, index..index + 1) / deviation[index];
                     let scaled = |y: &Tensor| {
-                        let targets: Vec<Tensor> = (0..deviation.len()).map(|index| target(y, index)).collect();
+                        let targets: Vec<Tensor> =
+                            (0..deviation.len()).map(|index| target(y, index)).collect();
                         Tensor::concatenate(&targets, 1).cast(DType::F32)
                     };
                     loss.call(&scaled(y_true), &scaled(y_pred))
@@ -206,7 +251,11 @@ impl Layers<'_> {
             }
             (Task::Classes { .. }, loss) => {
                 let metrics = [SparseCategoricalAccuracy::new().name("accuracy")];
-                model.compile(optimizer, loss.unwrap_or("sparse_categorical_crossentropy"), metrics);
+                model.compile(
+                    optimizer,
+                    loss.unwrap_or("sparse_categorical_crossentropy"),
+                    metrics,
+                );
             }
         }
         Ok(())
@@ -223,7 +272,8 @@ struct Output {
 
 impl Output {
     fn new(task: Task, rows: &Dataset) -> Self {
-        let targets = rows.targets().cloned().unwrap_or_else(|| Array::zeros([rows.len(), 1], DType::F64));
+        let targets =
+            rows.targets().cloned().unwrap_or_else(|| Array::zeros([rows.len(), 1], DType::F64));
         let scaler = match task {
             Task::Regression { .. } => StandardScaler::fit(&targets).ok(),
             Task::Classes { .. } => None,
@@ -232,7 +282,9 @@ impl Output {
         Self {
             task,
             mean: scaler.as_ref().map_or_else(Vec::new, |scaler| scaler.mean().to_vec()),
-            deviation: scaler.as_ref().map_or_else(Vec::new, |scaler| scaler.standard_deviation().to_vec()),
+            deviation: scaler
+                .as_ref()
+                .map_or_else(Vec::new, |scaler| scaler.standard_deviation().to_vec()),
             weights: [weight("mean"), weight("deviation")],
         }
     }
@@ -243,7 +295,8 @@ impl Layer for Output {
         match self.task {
             Task::Classes { .. } => Softmax.call(x).cast(DType::F64),
             Task::Regression { .. } => {
-                let [mean, deviation] = [&self.mean, &self.deviation].map(|values| Array::from(values.clone()));
+                let [mean, deviation] =
+                    [&self.mean, &self.deviation].map(|values| Array::from(values.clone()));
                 let mean = self.weights[0].get(self, mean.shape(), &mean, cx);
                 let deviation = self.weights[1].get(self, deviation.shape(), &deviation, cx);
                 x.cast(DType::F64) * deviation + mean
@@ -256,14 +309,16 @@ impl Layer for Output {
     }
 }
 
-/// The epoch whose weights are kept, counted from 1: the first of the smallest validation loss, or the last one.
+/// The epoch whose weights are kept, counted from 1: the first of the smallest validation loss, or
+/// the last one.
 fn best_epoch(history: &History) -> usize {
     let losses = history.get("val_loss");
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     losses.iter().position(|&loss| loss == best).map_or(history.epochs.len(), |index| index + 1)
 }
 
-/// The error of a training whose numbers grew without bound: the data are finite, so the steps were too long.
+/// The error of a training whose numbers grew without bound: the data are finite, so the steps were
+/// too long.
 fn diverged(error: Error) -> Error {
     if error.kind() != ErrorKind::NotFinite {
         return error;

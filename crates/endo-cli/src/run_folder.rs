@@ -1,7 +1,8 @@
 //! The folder of a run: a model, its settings and its report, which carry the name of one run.
 //!
-//! In: a folder, and what a run has to leave. Out: files that are put in their place one by one, the model first. A second run into
-//! a folder that is in use is refused, and what killed runs have left is removed.
+//! In: a folder, and what a run has to leave. Out: files that are put in their place one by one,
+//! the model first. A second run into a folder that is in use is refused, and what killed runs have
+//! left is removed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ impl Drop for RunFolder {
     fn drop(&mut self) {
         drop(self.claim.take());
         if self.is_new {
-            // A run that fails leaves no folder; one with anything in it cannot be removed, and shall not.
+            // A run that fails leaves no folder; one with anything in it cannot be removed, and
+            // shall not.
             let _ = fs::remove_dir(&self.folder);
         }
     }
@@ -47,9 +49,9 @@ impl RunFolder {
         let help = "choose another folder with --out FOLDER, or change its permissions";
         let is_new = !folder.exists();
         let claim = Claim::on(&folder.join(MODEL))?;
-        [MODEL, SETTINGS, REPORT]
-            .into_iter()
-            .try_for_each(|name| files::try_out(&folder.join(name)).map_err(|error| error.help(help)))?;
+        [MODEL, SETTINGS, REPORT].into_iter().try_for_each(|name| {
+            files::try_out(&folder.join(name)).map_err(|error| error.help(help))
+        })?;
         files::remove_leftovers(folder, Duration::ZERO);
         let settings = fs::read_to_string(folder.join(SETTINGS)).ok();
         let replaced = match settings.as_deref().and_then(run_of_settings) {
@@ -64,14 +66,19 @@ impl RunFolder {
         self.folder.join(name)
     }
 
-    /// Puts the settings and the report beside the model, which is there already. What cannot be written hinders nothing else.
+    /// Puts the settings and the report beside the model, which is there already. What cannot be
+    /// written hinders nothing else.
     ///
     /// # Errors
     /// What could not be written.
     pub fn put_beside(&self, settings: &str, report: &str) -> Result<()> {
         let put = |name: &str, text: &str| {
             files::write(&self.path(name), &[text.as_bytes()]).map_err(|error| {
-                let message = format!("{}; the model is in {}", error.message(), shown_path(&self.path(MODEL)));
+                let message = format!(
+                    "{}; the model is in {}",
+                    error.message(),
+                    shown_path(&self.path(MODEL))
+                );
                 error.with_message(message)
             })
         };
@@ -129,12 +136,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_hinders_nothing_else() {
-        let folder = std::env::temp_dir().join(format!("endo-run-folder-report-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("endo-run-folder-report-{}", std::process::id()));
         let claimed = RunFolder::claim(&folder).unwrap();
         fs::write(claimed.path(MODEL), "a model").unwrap();
         fs::create_dir_all(claimed.path(REPORT)).unwrap();
         let error = claimed.put_beside("run = \"1\"", "a page").unwrap_err();
-        assert!(error.message().contains(REPORT) && error.message().contains("; the model is in "), "{error}");
+        assert!(
+            error.message().contains(REPORT) && error.message().contains("; the model is in "),
+            "{error}"
+        );
         assert_eq!(fs::read_to_string(claimed.path(SETTINGS)).unwrap(), "run = \"1\"");
         assert_eq!(fs::read_to_string(claimed.path(MODEL)).unwrap(), "a model");
         drop(claimed);

@@ -1,6 +1,7 @@
 //! The name of a run: a hash of the data, the settings and the seed.
 //!
-//! In: a table and arguments. Out: sixteen hexadecimal digits, the same wherever the same is trained with the same program.
+//! In: a table and arguments. Out: sixteen hexadecimal digits, the same wherever the same is
+//! trained with the same program.
 
 use endo::data::{Table, Values};
 use xxhash_rust::xxh3::Xxh3;
@@ -12,10 +13,25 @@ pub fn run_name(table: &Table, targets: &[String], arguments: &Training) -> Stri
     let mut hash = Xxh3::new();
     text(&mut hash, env!("CARGO_PKG_VERSION"));
     // Where results go, what is printed, and the number of threads change nothing that is learnt.
-    let Training { task, model, epochs, batch_size, learning_rate, reconstruction, balanced, refit, .. } = arguments;
+    let Training {
+        task,
+        model,
+        epochs,
+        batch_size,
+        learning_rate,
+        reconstruction,
+        balanced,
+        refit,
+        ..
+    } = arguments;
     let Training { seed, split_seed, validation, test, reading, .. } = arguments;
-    let steps = format!("{epochs:?} {batch_size:?} {learning_rate:?} {reconstruction:?} {balanced} {refit}");
-    text(&mut hash, &format!("{task:?} {model:?} {steps} {seed} {split_seed} {validation:?} {test}"));
+    let steps = format!(
+        "{epochs:?} {batch_size:?} {learning_rate:?} {reconstruction:?} {balanced} {refit}"
+    );
+    text(
+        &mut hash,
+        &format!("{task:?} {model:?} {steps} {seed} {split_seed} {validation:?} {test}"),
+    );
     if let ModelName::File(path) = model {
         // What the file lists is learnt, wherever it is.
         text(&mut hash, &std::fs::read_to_string(path).unwrap_or_default());

@@ -1,6 +1,8 @@
-//! What the columns of a table are to a model: numbers, dates and categories, and which columns are left out.
+//! What the columns of a table are to a model: numbers, dates and categories, and which columns are
+//! left out.
 //!
-//! In: a table, and the rows to learn from. Out: a [`Schema`], which makes arrays of tables that have its columns, in any order.
+//! In: a table, and the rows to learn from. Out: a [`Schema`], which makes arrays of tables that
+//! have its columns, in any order.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,8 +43,9 @@ pub enum Role {
     Number,
     /// Seconds since 1970, some of which may be missing.
     Time,
-    /// Words, by their place in this list. A word that is not in it is of class 0, the first one of 1, and so on; if cells were
-    /// missing in training, these are a class of their own after all words.
+    /// Words, by their place in this list. A word that is not in it is of class 0, the first one of
+    /// 1, and so on; if cells were missing in training, these are a class of their own after all
+    /// words.
     Category {
         /// The words that are known, the most frequent one first.
         words: Vec<String>,
@@ -94,8 +97,14 @@ const MOST_WORDS: usize = 1000;
 const ALONE: f64 = 0.5;
 
 impl Schema {
-    /// Finds what the columns of a table are, from the given rows alone. Columns whose kind was `said` are what was said.
-    pub fn fit(table: &Table, rows: &[usize], targets: &[String], said: &[(String, Kind)]) -> Result<(Self, Vec<LeftOut>)> {
+    /// Finds what the columns of a table are, from the given rows alone. Columns whose kind was
+    /// `said` are what was said.
+    pub fn fit(
+        table: &Table,
+        rows: &[usize],
+        targets: &[String],
+        said: &[(String, Kind)],
+    ) -> Result<(Self, Vec<LeftOut>)> {
         let (mut inputs, mut left_out) = (Vec::new(), Vec::new());
         for name in table.columns().filter(|name| !targets.iter().any(|target| target == name)) {
             let is_said = said.iter().any(|(column, _)| column == name);
@@ -104,7 +113,9 @@ impl Schema {
                 (Values::Words(words), _) => category(words, rows, is_said),
                 (Values::Numbers(_), Some(words)) if is_word => category(words, rows, is_said),
                 (Values::Numbers(_), None) if is_word => Err(Why::Identifier(rows.len())),
-                (Values::Numbers(values), _) => numbers(values, rows, is_said).map(|()| Role::Number),
+                (Values::Numbers(values), _) => {
+                    numbers(values, rows, is_said).map(|()| Role::Number)
+                }
                 (Values::Times(values), _) => numbers(values, rows, true).map(|()| Role::Time),
             };
             match role {
@@ -115,7 +126,13 @@ impl Schema {
         let decimal = table.decimal().filter(|&mark| mark == ',');
         let is_date = |target: &&String| matches!(table.values(target), Ok(Values::Times(_)));
         let date_targets = targets.iter().filter(is_date).cloned().collect();
-        let schema = Self { inputs, decimal, day_first: table.day_first(), missing: Vec::new(), date_targets };
+        let schema = Self {
+            inputs,
+            decimal,
+            day_first: table.day_first(),
+            missing: Vec::new(),
+            date_targets,
+        };
         Ok((schema, left_out))
     }
 
@@ -146,8 +163,8 @@ impl Schema {
         })
     }
 
-    /// The model's input `[rows, columns]` for all rows of a table: numbers, seconds since 1970 and the numbers of words; NaN where a
-    /// number is missing.
+    /// The model's input `[rows, columns]` for all rows of a table: numbers, seconds since 1970 and
+    /// the numbers of words; NaN where a number is missing.
     ///
     /// # Errors
     /// If the table lacks a column, or one holds words where there were numbers.
@@ -157,8 +174,12 @@ impl Schema {
         for (column, input) in self.inputs.iter().enumerate() {
             let cells = values.iter_mut().skip(column).step_by(width);
             let other = |what: &str| {
-                let message = format!("column `{}` holds {what}, and held others in training", shown(&input.name));
-                Error::new(ErrorKind::Data, message).help("give a table whose columns hold what they held in training")
+                let message = format!(
+                    "column `{}` holds {what}, and held others in training",
+                    shown(&input.name)
+                );
+                Error::new(ErrorKind::Data, message)
+                    .help("give a table whose columns hold what they held in training")
             };
             match (&input.role, table.values(&input.name)?) {
                 (Role::Number, Values::Numbers(from)) | (Role::Time, Values::Times(from)) => {
@@ -171,7 +192,8 @@ impl Schema {
                         Values::Words(from) => Some(from),
                         Values::Numbers(_) | Values::Times(_) => table.spelled(&input.name),
                     };
-                    // Where cells are spelled in more ways than are kept, as good as none of them is known.
+                    // Where cells are spelled in more ways than are kept, as good as none of them
+                    // is known.
                     let code = coder(words, *has_missing, from);
                     for (row, cell) in cells.enumerate() {
                         *cell = code(row) as f64;
@@ -198,8 +220,15 @@ impl Schema {
             let missing = rows.iter().filter(|&&row| values.is_missing(row)).count();
             let range = |from: &[f64], shown: fn(f64) -> String| {
                 let known = || rows.iter().map(|&row| from[row]).filter(|value| !value.is_nan());
-                let (least, most) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
-                if least <= most { format!("{} to {}", shown(least), shown(most)) } else { "none".to_string() }
+                let (least, most) = (
+                    known().fold(f64::INFINITY, f64::min),
+                    known().fold(f64::NEG_INFINITY, f64::max),
+                );
+                if least <= most {
+                    format!("{} to {}", shown(least), shown(most))
+                } else {
+                    "none".to_string()
+                }
             };
             let (role, values) = match (&input.role, values) {
                 (Role::Number, Values::Numbers(from)) => ("number", range(from, plain)),
@@ -222,18 +251,29 @@ impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = shown(&self.name);
         match &self.why {
-            Why::Constant(value) => write!(f, "{name}, which is {} in every row to train on", shown(value)),
+            Why::Constant(value) => {
+                write!(f, "{name}, which is {} in every row to train on", shown(value))
+            }
             Why::Empty => write!(f, "{name}, which is missing in every row to train on"),
-            Why::RowNumber => write!(f, "{name}, which numbers the rows ({} keeps it)", type_option(&self.name, "number")),
+            Why::RowNumber => write!(
+                f,
+                "{name}, which numbers the rows ({} keeps it)",
+                type_option(&self.name, "number")
+            ),
             Why::Identifier(words) => {
                 let option = type_option(&self.name, "category");
-                write!(f, "{name}, whose {words} different words are nearly all alone in their row ({option} keeps it)")
+                write!(
+                    f,
+                    "{name}, whose {words} different words are nearly all alone in their row \
+                        ({option} keeps it)"
+                )
             }
         }
     }
 }
 
-/// The option that says what a column is, as a shell takes it; without the name where that cannot be written as it is shown.
+/// The option that says what a column is, as a shell takes it; without the name where that cannot
+/// be written as it is shown.
 fn type_option(name: &str, kind: &str) -> String {
     let is_plain = |letter: char| letter.is_alphanumeric() || "_-./:+@,".contains(letter);
     let is_quotable = shown(name) == name && !name.contains('\'');
@@ -264,7 +304,9 @@ fn numbers(values: &[f64], rows: &[usize], is_said: bool) -> Result<(), Why> {
     if !has_gaps && known.all(|value| value == first) {
         return Err(Why::Constant(plain(first)));
     }
-    let is_numbering = values.len() > 9 && values.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && values[0].abs() <= 1.0;
+    let is_numbering = values.len() > 9
+        && values.windows(2).all(|pair| pair[1] == pair[0] + 1.0)
+        && values[0].abs() <= 1.0;
     if is_numbering && !is_said { Err(Why::RowNumber) } else { Ok(()) }
 }
 
@@ -293,19 +335,29 @@ fn category(words: &Words, rows: &[usize], is_said: bool) -> Result<Role, Why> {
     if frequent + usize::from(missing > 0) >= 2 {
         known.retain(|&code| counts[code] >= RARE);
     }
-    known.sort_by(|&a, &b| counts[b].cmp(&counts[a]).then_with(|| words.dictionary()[a].cmp(&words.dictionary()[b])));
+    known.sort_by(|&a, &b| {
+        counts[b].cmp(&counts[a]).then_with(|| words.dictionary()[a].cmp(&words.dictionary()[b]))
+    });
     known.truncate(MOST_WORDS);
     let words = known.into_iter().map(|code| words.dictionary()[code].clone()).collect();
     Ok(Role::Category { words, has_missing: missing > 0 })
 }
 
 /// The number of the class of each row.
-fn coder<'w>(known: &'w [String], has_missing: bool, from: Option<&'w Words>) -> impl Fn(usize) -> usize + 'w {
+fn coder<'w>(
+    known: &'w [String],
+    has_missing: bool,
+    from: Option<&'w Words>,
+) -> impl Fn(usize) -> usize + 'w {
     let codes: Vec<usize> = from.map_or_else(Vec::new, |from| {
-        let places: HashMap<&str, usize> = known.iter().enumerate().map(|(place, word)| (word.as_str(), place + 1)).collect();
+        let places: HashMap<&str, usize> =
+            known.iter().enumerate().map(|(place, word)| (word.as_str(), place + 1)).collect();
         // `7` and `7.0` are the same to whoever wrote them.
-        let numbers: HashMap<u64, usize> =
-            known.iter().enumerate().filter_map(|(place, word)| Some((number_of(word)?, place + 1))).collect();
+        let numbers: HashMap<u64, usize> = known
+            .iter()
+            .enumerate()
+            .filter_map(|(place, word)| Some((number_of(word)?, place + 1)))
+            .collect();
         let place = |word: &String| {
             let by_number = || number_of(word).and_then(|number| numbers.get(&number));
             places.get(word.as_str()).or_else(by_number).copied().unwrap_or(0)
@@ -336,7 +388,8 @@ mod tests {
     fn fit(text: &str, said: &[(&str, Kind)]) -> (Table, Schema, Vec<LeftOut>) {
         let csv = said.iter().fold(Csv::new().typed(), |csv, (name, kind)| csv.kind(*name, *kind));
         let table = csv.target("y").read_from(text.as_bytes()).unwrap();
-        let said: Vec<(String, Kind)> = said.iter().map(|(name, kind)| (name.to_string(), *kind)).collect();
+        let said: Vec<(String, Kind)> =
+            said.iter().map(|(name, kind)| (name.to_string(), *kind)).collect();
         let rows: Vec<usize> = (0..table.len()).collect();
         let (schema, left_out) = Schema::fit(&table, &rows, &["y".to_string()], &said).unwrap();
         (table, schema, left_out)
@@ -344,13 +397,21 @@ mod tests {
 
     #[test]
     fn columns_are_numbers_dates_and_categories() {
-        let text = "n,town,sold,y\n1,Rome,2024-01-01,1\n,Oslo,2024-01-02,2\n3,Rome,,3\n4,,2024-01-04,4\n5,Oslo,2024-01-05,5\n";
+        let text = "n,town,sold,y\n1,Rome,2024-01-01,1\n,Oslo,2024-01-02,2\n3,Rome,,3\n\
+            4,,2024-01-04,4\n5,Oslo,2024-01-05,5\n";
         let (table, schema, left_out) = fit(text, &[]);
         assert_eq!(left_out, []);
-        let town = Role::Category { words: vec!["Oslo".to_string(), "Rome".to_string()], has_missing: true };
-        assert_eq!(schema.inputs.iter().map(|input| &input.role).collect::<Vec<_>>(), [&Role::Number, &town, &Role::Time]);
+        let town = Role::Category {
+            words: vec!["Oslo".to_string(), "Rome".to_string()],
+            has_missing: true,
+        };
+        assert_eq!(
+            schema.inputs.iter().map(|input| &input.role).collect::<Vec<_>>(),
+            [&Role::Number, &town, &Role::Time]
+        );
         let x = schema.encode(&table).unwrap();
-        let column = |column: usize| (0..5).map(|row| x.get(3 * row + column)).collect::<Vec<f64>>();
+        let column =
+            |column: usize| (0..5).map(|row| x.get(3 * row + column)).collect::<Vec<f64>>();
         assert!(column(0)[1].is_nan() && column(2)[2].is_nan());
         assert_eq!(column(1), [2.0, 1.0, 2.0, 3.0, 1.0]);
         assert_eq!(column(2)[1] - column(2)[0], 86_400.0);
@@ -359,17 +420,27 @@ mod tests {
     #[test]
     fn what_is_rare_or_not_known_has_code_0_in_any_order_of_columns() {
         let (_, schema, _) = fit("a,b,y\nu,1,1\nv,2,2\nu,4,3\nv,8,4\nw,16,5\n", &[]);
-        let other = Csv::new().typed().kind("a", Kind::Word).read_from("b,a,z\n7,x,1\n8,v,2\n9,,3\n".as_bytes()).unwrap();
+        let other = Csv::new()
+            .typed()
+            .kind("a", Kind::Word)
+            .read_from("b,a,z\n7,x,1\n8,v,2\n9,,3\n".as_bytes())
+            .unwrap();
         let x = schema.encode(&other).unwrap();
         assert_eq!((0..6).map(|i| x.get(i)).collect::<Vec<f64>>(), [0.0, 7.0, 2.0, 8.0, 0.0, 9.0]);
         let lacking = Csv::new().typed().read_from("b,z\n7,1\n".as_bytes()).unwrap();
-        assert!(schema.encode(&lacking).unwrap_err().message().starts_with("there is no column `a`"));
+        assert!(
+            schema.encode(&lacking).unwrap_err().message().starts_with("there is no column `a`")
+        );
     }
 
     #[test]
     fn a_number_is_the_same_category_however_it_is_spelled() {
         let (_, schema, _) = fit("zip,y\n1,1\n2,2\n1,3\n2,4\n", &[("zip", Kind::Word)]);
-        let other = Csv::new().typed().kind("zip", Kind::Word).read_from("zip\n2.0\n1\n3\n".as_bytes()).unwrap();
+        let other = Csv::new()
+            .typed()
+            .kind("zip", Kind::Word)
+            .read_from("zip\n2.0\n1\n3\n".as_bytes())
+            .unwrap();
         let x = schema.encode(&other).unwrap();
         assert_eq!((0..3).map(|i| x.get(i)).collect::<Vec<f64>>(), [2.0, 1.0, 0.0]);
     }
@@ -381,12 +452,21 @@ mod tests {
             text += &format!("{},person {i},7,same,,{},{i}\n", i + 1, i % 7);
         }
         let (_, schema, left_out) = fit(&text, &[]);
-        assert_eq!(schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["x"]);
+        assert_eq!(
+            schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
+            ["x"]
+        );
         let why: Vec<&Why> = left_out.iter().map(|column| &column.why).collect();
         let constants = [Why::Constant("7".to_string()), Why::Constant("same".to_string())];
-        assert_eq!(why, [&Why::RowNumber, &Why::Identifier(40), &constants[0], &constants[1], &Why::Empty]);
+        assert_eq!(
+            why,
+            [&Why::RowNumber, &Why::Identifier(40), &constants[0], &constants[1], &Why::Empty]
+        );
         let (_, schema, _) = fit(&text, &[("row", Kind::Number), ("name", Kind::Word)]);
-        assert_eq!(schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["row", "name", "x"]);
+        assert_eq!(
+            schema.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
+            ["row", "name", "x"]
+        );
     }
 
     #[test]
@@ -401,7 +481,8 @@ mod tests {
 
     #[test]
     fn options_are_named_as_a_shell_takes_them() {
-        let option = |name: &str| LeftOut { name: name.to_string(), why: Why::RowNumber }.to_string();
+        let option =
+            |name: &str| LeftOut { name: name.to_string(), why: Why::RowNumber }.to_string();
         assert_eq!(option("id"), "id, which numbers the rows (--type id=number keeps it)");
         assert!(option("my id (1)").ends_with("(--type 'my id (1)=number' keeps it)"));
         assert!(option("a\nb").ends_with("(--type COLUMN=number keeps it)"));

@@ -1,7 +1,7 @@
 //! The tables that are read: to learn from, to judge by, and to predict in parts.
 //!
-//! In: a file, standard input, or nothing for the embedded table of red wines, and how it is written. Out: [`Source`], [`Rows`] or
-//! [`Blocks`].
+//! In: a file, standard input, or nothing for the embedded table of red wines, and how it is
+//! written. Out: [`Source`], [`Rows`] or [`Blocks`].
 
 use std::io;
 use std::path::Path;
@@ -60,7 +60,12 @@ impl Source {
                 [] => vec![WINE_TARGET.to_string()],
                 targets => found(&table, targets)?,
             };
-            return Ok(Self { title: WINE_TITLE.to_string(), origin: Some(WINE_ORIGIN), targets, table });
+            return Ok(Self {
+                title: WINE_TITLE.to_string(),
+                origin: Some(WINE_ORIGIN),
+                targets,
+                table,
+            });
         };
         let csv = arguments.targets.iter().fold(csv, Csv::target);
         if arguments.targets.is_empty() {
@@ -83,20 +88,31 @@ impl Rows {
             Goal::Regression(_) if schema.date_targets.contains(target) => Kind::Time,
             Goal::Regression(_) => Kind::Number,
             // Between numbers more spellings are missing than among words.
-            Goal::Classes(_, classes) if classes.iter().all(|class| class.parse::<f64>().is_ok()) => Kind::Number,
+            Goal::Classes(_, classes)
+                if classes.iter().all(|class| class.parse::<f64>().is_ok()) =>
+            {
+                Kind::Number
+            }
             Goal::Classes(..) => Kind::Word,
         };
-        let csv = goal.targets().iter().fold(csv, |csv, target| csv.target(target).kind(target, target_kind(target)));
+        let csv = goal
+            .targets()
+            .iter()
+            .fold(csv, |csv, target| csv.target(target).kind(target, target_kind(target)));
         let table = read(&csv, path)?;
         let in_file = |error: Error| crate::output::within(&title(path), error);
-        let (inputs, targets) = (schema.encode(&table).map_err(in_file)?, goal.encode(&table).map_err(in_file)?);
+        let (inputs, targets) =
+            (schema.encode(&table).map_err(in_file)?, goal.encode(&table).map_err(in_file)?);
         let all = Self { title: title(path), inputs, targets: targets.to_vec(), without_target: 0 };
         let width = goal.targets().len();
-        let known: Vec<usize> =
-            (0..table.len()).filter(|row| all.targets[row * width..(row + 1) * width].iter().all(|y| !y.is_nan())).collect();
+        let known: Vec<usize> = (0..table.len())
+            .filter(|row| all.targets[row * width..(row + 1) * width].iter().all(|y| !y.is_nan()))
+            .collect();
         if known.is_empty() {
-            let message = format!("{}: no row has a target, so there is nothing to judge by", title(path));
-            return Err(Error::new(ErrorKind::Data, message).help("use `endo predict` for rows without a target"));
+            let message =
+                format!("{}: no row has a target, so there is nothing to judge by", title(path));
+            return Err(Error::new(ErrorKind::Data, message)
+                .help("use `endo predict` for rows without a target"));
         }
         Ok(all.take(&known, width))
     }
@@ -115,9 +131,19 @@ impl Rows {
 
     fn take(self, rows: &[usize], width: usize) -> Self {
         let columns = self.inputs.shape().features();
-        let inputs = Array::from_fn([rows.len(), columns], |i| self.inputs.get(rows[i / columns] * columns + i % columns));
-        let targets = rows.iter().flat_map(|row| self.targets[row * width..(row + 1) * width].iter().copied()).collect();
-        Self { without_target: self.without_target + self.inputs.shape().batch() - rows.len(), inputs, targets, ..self }
+        let inputs = Array::from_fn([rows.len(), columns], |i| {
+            self.inputs.get(rows[i / columns] * columns + i % columns)
+        });
+        let targets = rows
+            .iter()
+            .flat_map(|row| self.targets[row * width..(row + 1) * width].iter().copied())
+            .collect();
+        Self {
+            without_target: self.without_target + self.inputs.shape().batch() - rows.len(),
+            inputs,
+            targets,
+            ..self
+        }
     }
 }
 
@@ -151,7 +177,11 @@ fn csv(reading: &Reading) -> Csv {
 }
 
 fn without_kinds(reading: &Reading) -> Csv {
-    let csv = Csv::new().typed().delimiter(reading.delimiter).header(reading.header).decimal(reading.decimal);
+    let csv = Csv::new()
+        .typed()
+        .delimiter(reading.delimiter)
+        .header(reading.header)
+        .decimal(reading.decimal);
     reading.missing.iter().fold(csv.day_first(reading.day_first), Csv::missing)
 }
 
@@ -159,10 +189,12 @@ fn with_kinds(csv: Csv, reading: &Reading) -> Csv {
     reading.kinds.iter().fold(csv, |csv, (name, kind)| csv.kind(name, *kind))
 }
 
-/// How a table for a model is read: with the kinds, marks and spellings of missing cells of its training, unless others are said.
+/// How a table for a model is read: with the kinds, marks and spellings of missing cells of its
+/// training, unless others are said.
 fn csv_of(schema: &Schema, reading: &Reading) -> Csv {
-    let csv =
-        without_kinds(reading).decimal(reading.decimal.or(schema.decimal)).day_first(reading.day_first.or(schema.day_first));
+    let csv = without_kinds(reading)
+        .decimal(reading.decimal.or(schema.decimal))
+        .day_first(reading.day_first.or(schema.day_first));
     let csv = schema.missing.iter().fold(csv, Csv::missing);
     // What is said comes last, and so it holds.
     with_kinds(schema.kinds().fold(csv, |csv, (name, kind)| csv.kind(name, kind)), reading)
@@ -174,7 +206,10 @@ fn found(table: &Table, targets: &[String]) -> Result<Vec<String>> {
     for target in targets {
         let name = table.find(target)?.to_string();
         if found.contains(&name) {
-            let error = Error::new(ErrorKind::Argument, format!("--target names column `{}` twice", shown(&name)));
+            let error = Error::new(
+                ErrorKind::Argument,
+                format!("--target names column `{}` twice", shown(&name)),
+            );
             return Err(error.help("name each column to predict once"));
         }
         found.push(name);
@@ -191,11 +226,19 @@ fn title(path: &Path) -> String {
 }
 
 fn read(csv: &Csv, path: &Path) -> Result<Table> {
-    if is_standard_input(path) { csv.read_from(io::stdin()).map_err(from_standard_input) } else { csv.read(path) }
+    if is_standard_input(path) {
+        csv.read_from(io::stdin()).map_err(from_standard_input)
+    } else {
+        csv.read(path)
+    }
 }
 
 fn names(csv: &Csv, path: &Path) -> Result<Vec<String>> {
-    if is_standard_input(path) { csv.names_from(io::stdin()).map_err(from_standard_input) } else { csv.names(path) }
+    if is_standard_input(path) {
+        csv.names_from(io::stdin()).map_err(from_standard_input)
+    } else {
+        csv.names(path)
+    }
 }
 
 fn from_standard_input(error: Error) -> Error {

@@ -1,6 +1,8 @@
-//! What is said of a run: before the training, after it, for programs, and in the files of its folder.
+//! What is said of a run: before the training, after it, for programs, and in the files of its
+//! folder.
 //!
-//! In: a table, what is predicted, and the scores. Out: texts, a line of JSON, settings in TOML and a page.
+//! In: a table, what is predicted, and the scores. Out: texts, a line of JSON, settings in TOML and
+//! a page.
 
 use endo::Result;
 use endo::data::{Kind, shown, shown_path};
@@ -63,20 +65,35 @@ impl Summary<'_> {
     /// What is known before the training.
     pub fn describe(&self, schema: &Schema) -> Result<String> {
         let Self { source, goal, parts, .. } = self;
-        let origin = source.origin.map_or_else(String::new, |origin| format!("\nsource   {origin}"));
+        let origin =
+            source.origin.map_or_else(String::new, |origin| format!("\nsource   {origin}"));
         let without = source.table.len() - self.rows;
-        let without = if without > 0 { format!(", of which {without} have no target and are left out") } else { String::new() };
-        let validation =
-            if parts.validation.is_empty() { String::new() } else { format!(", {} to validate", parts.validation.len()) };
+        let without = if without > 0 {
+            format!(", of which {without} have no target and are left out")
+        } else {
+            String::new()
+        };
+        let validation = if parts.validation.is_empty() {
+            String::new()
+        } else {
+            format!(", {} to validate", parts.validation.len())
+        };
         let targets: Vec<String> = goal.targets().iter().map(|target| shown(target)).collect();
-        let notes: String = source.table.notes().iter().map(|note| format!("\nnote     {note}")).collect();
-        let left_out: String = self.left_out.iter().take(MOST_NAMED).map(|column| format!("\nleft out {column}")).collect();
+        let notes: String =
+            source.table.notes().iter().map(|note| format!("\nnote     {note}")).collect();
+        let left_out: String = self
+            .left_out
+            .iter()
+            .take(MOST_NAMED)
+            .map(|column| format!("\nleft out {column}"))
+            .collect();
         let others = match self.left_out.len().saturating_sub(MOST_NAMED) {
             0 => String::new(),
             count => format!("\nleft out {count} more columns of which nothing can be learnt"),
         };
         Ok(format!(
-            "data     {}: {}{without}{notes}\ntarget   {}: {}{}{}\nsplit    {} to train{validation}, {} to test{origin}\n\n{}{left_out}{others}\n",
+            "data     {}: {}{without}{notes}\ntarget   {}: {}{}{}\n\
+                split    {} to train{validation}, {} to test{origin}\n\n{}{left_out}{others}\n",
             source.title,
             counted(source.table.len(), "row"),
             targets.join(", "),
@@ -103,8 +120,14 @@ impl Summary<'_> {
         let described = schema.describe(&self.source.table, &self.parts.train)?;
         let mut lines = vec![["column", "type", "missing", "values"].map(String::from).to_vec()];
         for column in described.iter().take(MOST_LISTED) {
-            let missing = if column.missing == 0 { String::new() } else { column.missing.to_string() };
-            lines.push(vec![column.name.clone(), column.role.to_string(), missing, column.values.clone()]);
+            let missing =
+                if column.missing == 0 { String::new() } else { column.missing.to_string() };
+            lines.push(vec![
+                column.name.clone(),
+                column.role.to_string(),
+                missing,
+                column.values.clone(),
+            ]);
         }
         let more = described.len().saturating_sub(MOST_LISTED);
         let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
@@ -114,14 +137,18 @@ impl Summary<'_> {
     /// What is known after the training.
     pub fn conclude(&self, outcome: &Outcome, folder: &RunFolder) -> String {
         let Outcome { judgement, tested, is_refit, seconds, .. } = outcome;
-        let which =
-            if *is_refit { "learnt from all rows like the tested one, whose best epoch was" } else { "the tested one, of epoch" };
+        let which = if *is_refit {
+            "learnt from all rows like the tested one, whose best epoch was"
+        } else {
+            "the tested one, of epoch"
+        };
         let replaced = match &folder.replaced {
             Some(run) if run != self.run => format!(" (those of run {run} are replaced)"),
             _ => String::new(),
         };
         format!(
-            "\nOn the {}\n{}\n{}\nmodel    {}, {which} {}\nreport   {}\nrun      {}{replaced}\ntime     {seconds:.2} s",
+            "\nOn the {}\n{}\n{}\nmodel    {}, {which} {}\nreport   {}\nrun      {}{replaced}\n\
+                time     {seconds:.2} s",
             counted(self.parts.test.len(), "test row"),
             self.table_of_scores(judgement),
             self.verdict(judgement),
@@ -139,8 +166,11 @@ impl Summary<'_> {
         };
         let names = judgement.model.0.iter().map(|(name, _)| name.replace('_', " "));
         let mut lines = vec![std::iter::once(String::new()).chain(names).collect::<Vec<String>>()];
-        let rows =
-            [("the model", Some(&judgement.model)), ("a line", judgement.line.as_ref()), (trivial, Some(&judgement.trivial))];
+        let rows = [
+            ("the model", Some(&judgement.model)),
+            ("a line", judgement.line.as_ref()),
+            (trivial, Some(&judgement.trivial)),
+        ];
         for (who, scores) in rows {
             if let Some(Scores(scores)) = scores {
                 let figures = scores.iter().map(|(_, value)| number(*value));
@@ -156,16 +186,19 @@ impl Summary<'_> {
         if error >= judgement.trivial.error() {
             return match self.goal {
                 Goal::Regression(_) => {
-                    "No better than the mean: the columns may say nothing of the target, or more rows are needed.\n"
+                    "No better than the mean: the columns may say nothing of the target, or more \
+                        rows are needed.\n"
                 }
                 Goal::Classes(..) => {
-                    "No better than the classes' shares: the columns may say nothing of the target, or more rows are needed.\n"
+                    "No better than the classes' shares: the columns may say nothing of the \
+                        target, or more rows are needed.\n"
                 }
             };
         }
         match &judgement.line {
             Some(line) if error > line.error() => {
-                "Worse than a line: more rows may help, or other --epochs; a line may also be all there is to learn.\n"
+                "Worse than a line: more rows may help, or other --epochs; a line may also be all \
+                    there is to learn.\n"
             }
             _ => "",
         }
@@ -182,7 +215,8 @@ impl Summary<'_> {
             Some(line) => line.record("line_", record),
             None => record,
         };
-        let left_out: Vec<String> = self.left_out.iter().map(|column| shown(&column.name)).collect();
+        let left_out: Vec<String> =
+            self.left_out.iter().map(|column| shown(&column.name)).collect();
         record
             .with("task", self.goal.name())
             .with("left_out", left_out)
@@ -202,7 +236,12 @@ impl Summary<'_> {
     }
 
     /// What the folder says of the run.
-    pub fn settings(&self, arguments: &Training, schema: &Schema, outcome: &Outcome) -> Result<String> {
+    pub fn settings(
+        &self,
+        arguments: &Training,
+        schema: &Schema,
+        outcome: &Outcome,
+    ) -> Result<String> {
         let Outcome { judgement, tested, .. } = outcome;
         let mut all = Toml::new();
         let mut put = |name: &str, value: Value| all.insert(name.to_string(), value);
@@ -218,15 +257,35 @@ impl Summary<'_> {
             put("classes", texts(classes));
         }
         put("settings", Value::Table(self.options(arguments, tested)));
-        let scores =
-            [("model", Some(&judgement.model)), ("line", judgement.line.as_ref()), ("trivial", Some(&judgement.trivial))];
+        let scores = [
+            ("model", Some(&judgement.model)),
+            ("line", judgement.line.as_ref()),
+            ("trivial", Some(&judgement.trivial)),
+        ];
         let table = |Scores(scores): &Scores| {
-            Value::Table(scores.iter().map(|(name, value)| (name.to_string(), Value::from(*value))).collect())
+            Value::Table(
+                scores
+                    .iter()
+                    .map(|(name, value)| (name.to_string(), Value::from(*value)))
+                    .collect(),
+            )
         };
-        put("test", Value::Table(scores.iter().filter_map(|(who, scores)| Some((who.to_string(), table((*scores)?)))).collect()));
+        put(
+            "test",
+            Value::Table(
+                scores
+                    .iter()
+                    .filter_map(|(who, scores)| Some((who.to_string(), table((*scores)?))))
+                    .collect(),
+            ),
+        );
         let described = schema.describe(&self.source.table, &self.parts.train)?;
         let columns = described.into_iter().map(|column| {
-            let cells = [("name", column.name.into()), ("type", column.role.into()), ("missing", whole(column.missing))];
+            let cells = [
+                ("name", column.name.into()),
+                ("type", column.role.into()),
+                ("missing", whole(column.missing)),
+            ];
             Value::Table(
                 cells
                     .into_iter()
@@ -236,7 +295,8 @@ impl Summary<'_> {
             )
         });
         put("columns", Value::Array(columns.collect()));
-        let left_out = outcome.left_out.iter().map(|column| Value::from(column.to_string())).collect();
+        let left_out =
+            outcome.left_out.iter().map(|column| Value::from(column.to_string())).collect();
         put("left_out", Value::Array(left_out));
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in tested.history.epochs.iter().flat_map(|epoch| epoch.logs.iter()) {
@@ -244,8 +304,12 @@ impl Summary<'_> {
                 names.push(name);
             }
         }
-        let series =
-            |name: &&str| (name.to_string(), Value::Array(tested.history.get(name).into_iter().map(Value::from).collect()));
+        let series = |name: &&str| {
+            (
+                name.to_string(),
+                Value::Array(tested.history.get(name).into_iter().map(Value::from).collect()),
+            )
+        };
         put("history", Value::Table(names.iter().map(series).collect()));
         Ok(all.to_string())
     }
@@ -257,7 +321,11 @@ impl Summary<'_> {
             ModelName::File(path) => path.display().to_string(),
         };
         let reading = &arguments.reading;
-        let kinds = reading.kinds.iter().map(|(name, kind)| format!("{name}={}", kind_name(*kind))).collect::<Vec<_>>();
+        let kinds = reading
+            .kinds
+            .iter()
+            .map(|(name, kind)| format!("{name}={}", kind_name(*kind)))
+            .collect::<Vec<_>>();
         let pairs: [(&str, Option<Value>); 19] = [
             ("model", Some(model.into())),
             ("epochs", arguments.epochs.map(whole)),
@@ -287,7 +355,10 @@ impl Summary<'_> {
         let Outcome { judgement, tested, .. } = outcome;
         let title = report_title(&self.source.title, self.run);
         let tables = [
-            format!("Scores on the {}, in the unit of the target", counted(self.parts.test.len(), "test row")),
+            format!(
+                "Scores on the {}, in the unit of the target",
+                counted(self.parts.test.len(), "test row")
+            ),
             self.table_of_scores(judgement),
             "Columns".to_string(),
             self.columns(schema)?,
@@ -323,13 +394,25 @@ mod tests {
     #[test]
     fn what_is_simpler_and_better_is_named() {
         let table = endo::data::Table::from_columns([("x", vec![1.0]), ("y", vec![1.0])]).unwrap();
-        let source = Source { title: "t".to_string(), origin: None, targets: vec!["y".to_string()], table };
+        let source =
+            Source { title: "t".to_string(), origin: None, targets: vec!["y".to_string()], table };
         let goal = Goal::Regression(source.targets.clone());
         let parts = Parts { train: vec![0], validation: vec![], test: vec![0] };
-        let summary = Summary { source: &source, goal: &goal, parts: &parts, rows: 1, left_out: &[], run: "1" };
+        let summary = Summary {
+            source: &source,
+            goal: &goal,
+            parts: &parts,
+            rows: 1,
+            left_out: &[],
+            run: "1",
+        };
         let scores = |mse: f64| Scores(vec![("mse", mse)]);
         let verdict = |model: f64, line: Option<f64>| {
-            summary.verdict(&Judgement { model: scores(model), line: line.map(scores), trivial: scores(4.0) })
+            summary.verdict(&Judgement {
+                model: scores(model),
+                line: line.map(scores),
+                trivial: scores(4.0),
+            })
         };
         assert!(verdict(4.0, Some(1.0)).starts_with("No better than the mean"));
         assert!(verdict(2.0, Some(1.0)).starts_with("Worse than a line"));

@@ -1,7 +1,8 @@
 //! Training: from a table to a model in a folder, with what it is worth.
 //!
-//! In: arguments. Out: lines on the columns, every epoch and the scores; and the folder of the run. The model is judged by rows that
-//! it has not seen; what is saved has then learnt from all rows in the same way, unless that is not wanted.
+//! In: arguments. Out: lines on the columns, every epoch and the scores; and the folder of the run.
+//! The model is judged by rows that it has not seen; what is saved has then learnt from all rows in
+//! the same way, unless that is not wanted.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::time::Instant;
@@ -28,8 +29,8 @@ use crate::task::Goal;
 /// Does all that was asked for.
 ///
 /// # Errors
-/// What is wrong with the data or the folder, before anything is trained; a number that is not finite, while training or in the test;
-/// what cannot be written.
+/// What is wrong with the data or the folder, before anything is trained; a number that is not
+/// finite, while training or in the test; what cannot be written.
 pub fn train(arguments: &Training) -> Result<()> {
     let start = Instant::now();
     let mut output = Output::stdout(arguments.printing.quiet);
@@ -42,21 +43,43 @@ pub fn train(arguments: &Training) -> Result<()> {
     check_varies(table, &goal, &targets, &rows).map_err(in_source)?;
     let classes = matches!(goal, Goal::Classes(..)).then(|| targets.to_vec::<f64>());
     // Each net of the model for tables leaves out rows of its own.
-    let validation = if arguments.model == ModelName::Tabular { 0.0 } else { arguments.validation.unwrap_or(0.25) };
-    let parts = Parts::split(&rows, classes.as_deref(), [arguments.test, validation], arguments.split_seed).map_err(in_source)?;
-    let recipe = Recipe::new(arguments, class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?)?;
+    let validation = if arguments.model == ModelName::Tabular {
+        0.0
+    } else {
+        arguments.validation.unwrap_or(0.25)
+    };
+    let parts =
+        Parts::split(&rows, classes.as_deref(), [arguments.test, validation], arguments.split_seed)
+            .map_err(in_source)?;
+    let recipe = Recipe::new(
+        arguments,
+        class_weight(arguments, &goal, classes.as_deref(), &parts.learnable())?,
+    )?;
     let view = View { source: &source, goal: &goal, targets: &targets, arguments };
     let (schema, left_out) = view.schema(&parts.train).map_err(in_source)?;
     let run = run_name(table, &source.targets, arguments);
     let folder = RunFolder::claim(&arguments.out)?;
-    let summary = Summary { source: &source, goal: &goal, parts: &parts, rows: rows.len(), left_out: &left_out, run: &run };
+    let summary = Summary {
+        source: &source,
+        goal: &goal,
+        parts: &parts,
+        rows: rows.len(),
+        left_out: &left_out,
+        run: &run,
+    };
     if !arguments.printing.json {
         output.line(summary.describe(&schema)?)?;
     }
     let problem = view.problem(&schema);
-    let (all, train) = (view.dataset(&schema, &parts.learnable())?, view.dataset(&schema, &parts.train)?);
-    let watched = if parts.validation.is_empty() { None } else { Some(view.dataset(&schema, &parts.validation)?) };
-    let learnable = Learnable { problem: &problem, all: &all, train: &train, validation: watched.as_ref() };
+    let (all, train) =
+        (view.dataset(&schema, &parts.learnable())?, view.dataset(&schema, &parts.train)?);
+    let watched = if parts.validation.is_empty() {
+        None
+    } else {
+        Some(view.dataset(&schema, &parts.validation)?)
+    };
+    let learnable =
+        Learnable { problem: &problem, all: &all, train: &train, validation: watched.as_ref() };
     let whole = if arguments.refit && all.len() < MANY {
         let (schema, left_out) = view.schema(&rows)?;
         Some((view.problem(&schema), view.dataset(&schema, &rows)?, schema, left_out))
@@ -66,11 +89,21 @@ pub fn train(arguments: &Training) -> Result<()> {
     let relearnt = whole.as_ref().map(|(problem, all, ..)| (problem, all));
     let (tested, again) = recipe.learn(&learnable, relearnt, callbacks(arguments, &mut output))?;
     let judgement = judge(&goal, &tested, &all, &view.dataset(&schema, &parts.test)?)?;
-    let (schema, left_out) = whole.map_or((schema, left_out.clone()), |(_, _, schema, left_out)| (schema, left_out));
+    let (schema, left_out) =
+        whole.map_or((schema, left_out.clone()), |(_, _, schema, left_out)| (schema, left_out));
     let saved = again.as_ref().unwrap_or(&tested);
     saved.model.export_with_note(folder.path(MODEL), &note(&schema, &goal, &run))?;
-    let outcome = Outcome { judgement, left_out, is_refit: again.is_some(), tested, seconds: start.elapsed().as_secs_f64() };
-    let written = folder.put_beside(&summary.settings(arguments, &schema, &outcome)?, &summary.report(&schema, &outcome)?);
+    let outcome = Outcome {
+        judgement,
+        left_out,
+        is_refit: again.is_some(),
+        tested,
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    let written = folder.put_beside(
+        &summary.settings(arguments, &schema, &outcome)?,
+        &summary.report(&schema, &outcome)?,
+    );
     if arguments.printing.json {
         output.result(summary.record(&outcome, &folder, arguments.seed))?;
     } else {
@@ -79,7 +112,8 @@ pub fn train(arguments: &Training) -> Result<()> {
     written
 }
 
-/// With at least this many rows to learn from, those of the test would change little, and the tested model is saved.
+/// With at least this many rows to learn from, those of the test would change little, and the
+/// tested model is saved.
 const MANY: usize = 10_000;
 
 /// A table as what is predicted of it.
@@ -98,7 +132,8 @@ impl View<'_> {
         let table = &self.source.table;
         let fit = |said: &[(String, Kind)]| Schema::fit(table, rows, self.goal.targets(), said);
         // As the table has the names; columns that are ignored are not in it.
-        let named = |(name, kind): &(String, Kind)| Some((table.find(name).ok()?.to_string(), *kind));
+        let named =
+            |(name, kind): &(String, Kind)| Some((table.find(name).ok()?.to_string(), *kind));
         let said: Vec<(String, Kind)> = reading.kinds.iter().filter_map(named).collect();
         let (mut schema, mut left_out) = fit(&said)?;
         if schema.inputs.is_empty() {
@@ -112,18 +147,23 @@ impl View<'_> {
             return Ok((schema, left_out));
         }
         if rows.len() == 1 && !left_out.is_empty() {
-            let error = Error::new(ErrorKind::Data, "one row is left to train on, in which no column can differ");
+            let error = Error::new(
+                ErrorKind::Data,
+                "one row is left to train on, in which no column can differ",
+            );
             return Err(error.help("give a table of at least 3 rows with a target"));
         }
         if left_out.is_empty() {
             let target = shown(&self.goal.targets()[0]);
-            let message = format!("`{target}` is the only column: there are no inputs to learn it from");
+            let message =
+                format!("`{target}` is the only column: there are no inputs to learn it from");
             let help = "give a table with at least one column besides the target";
             return Err(Error::new(ErrorKind::Data, message).help(help));
         }
         let first: Vec<String> = left_out.iter().take(3).map(ToString::to_string).collect();
         let message = format!("no column is left to learn from; left out are {}", first.join("; "));
-        Err(Error::new(ErrorKind::Data, message).help("give a table with a column that differs from row to row"))
+        Err(Error::new(ErrorKind::Data, message)
+            .help("give a table with a column that differs from row to row"))
     }
 
     fn problem(&self, schema: &Schema) -> Problem {
@@ -142,14 +182,19 @@ impl View<'_> {
 /// The rows of which all targets are known.
 fn rows_with_target(targets: &Array, rows: usize, goal: &Goal) -> Vec<usize> {
     let width = goal.targets().len();
-    (0..rows).filter(|row| (0..width).all(|target| !targets.get(row * width + target).is_nan())).collect()
+    (0..rows)
+        .filter(|row| (0..width).all(|target| !targets.get(row * width + target).is_nan()))
+        .collect()
 }
 
 /// Fails if a target is the same in all rows, or too large or small for the squares of its errors.
 fn check_varies(table: &Table, goal: &Goal, targets: &Array, rows: &[usize]) -> Result<()> {
     let data = |message: String, help: &str| Err(Error::new(ErrorKind::Data, message).help(help));
     if rows.is_empty() {
-        return data("no row has a target: there is nothing to learn".to_string(), "choose another target");
+        return data(
+            "no row has a target: there is nothing to learn".to_string(),
+            "choose another target",
+        );
     }
     let width = goal.targets().len();
     for (index, target) in goal.targets().iter().enumerate() {
@@ -162,33 +207,61 @@ fn check_varies(table: &Table, goal: &Goal, targets: &Array, rows: &[usize]) -> 
             };
             if table.spelled(target).is_some_and(|words| words.dictionary().len() > 1) {
                 let message = format!(
-                    "column `{}`: all of its numbers are {shown_value} to f64, which holds some 16 digits",
+                    "column `{}`: all of its numbers are {shown_value} to f64, which holds some \
+                        16 digits",
                     shown(target)
                 );
-                return data(message, "subtract a number from all of the column that leaves what differs");
+                return data(
+                    message,
+                    "subtract a number from all of the column that leaves what differs",
+                );
             }
-            let message = format!("column `{}` is {shown_value} in every row: there is nothing to predict", shown(target));
+            let message = format!(
+                "column `{}` is {shown_value} in every row: there is nothing to predict",
+                shown(target)
+            );
             return data(message, "choose another target");
         }
         let spread = rows.iter().map(|&row| (value(row) - first).abs()).fold(0.0, f64::max);
         if rows.len() > 1 && spread * spread < f64::MIN_POSITIVE {
-            let message = format!("column `{}`: the squares of how its numbers differ are smaller than f64 holds", shown(target));
-            return data(message, "give the column in a smaller unit: differences from 1e-150 on can be used");
+            let message = format!(
+                "column `{}`: the squares of how its numbers differ are smaller than f64 holds",
+                shown(target)
+            );
+            return data(
+                message,
+                "give the column in a smaller unit: differences from 1e-150 on can be used",
+            );
         }
         let largest = rows.iter().map(|&row| value(row).abs()).fold(0.0, f64::max);
         if !(largest * largest * rows.len() as f64).is_finite() {
-            let message = format!("column `{}`: the squares of its numbers are larger than f64 holds", shown(target));
-            return data(message, "give the column in a larger unit: numbers up to 1e150 can be used");
+            let message = format!(
+                "column `{}`: the squares of its numbers are larger than f64 holds",
+                shown(target)
+            );
+            return data(
+                message,
+                "give the column in a larger unit: numbers up to 1e150 can be used",
+            );
         }
     }
     Ok(())
 }
 
 /// Weights that make all classes count the same: scikit-learn's `balanced`.
-fn class_weight(arguments: &Training, goal: &Goal, classes: Option<&[f64]>, rows: &[usize]) -> Result<Option<Vec<f64>>> {
+fn class_weight(
+    arguments: &Training,
+    goal: &Goal,
+    classes: Option<&[f64]>,
+    rows: &[usize],
+) -> Result<Option<Vec<f64>>> {
     let (true, Goal::Classes(_, names), Some(codes)) = (arguments.balanced, goal, classes) else {
         return if arguments.balanced {
-            Err(Error::new(ErrorKind::Argument, "--balanced is for classes, and numbers are predicted").help("leave it out"))
+            Err(Error::new(
+                ErrorKind::Argument,
+                "--balanced is for classes, and numbers are predicted",
+            )
+            .help("leave it out"))
         } else {
             Ok(None)
         };
@@ -197,7 +270,12 @@ fn class_weight(arguments: &Training, goal: &Goal, classes: Option<&[f64]>, rows
     for &row in rows {
         counts[codes[row] as usize] += 1.0;
     }
-    Ok(Some(counts.into_iter().map(|count| rows.len() as f64 / (names.len() as f64 * count.max(1.0))).collect()))
+    Ok(Some(
+        counts
+            .into_iter()
+            .map(|count| rows.len() as f64 / (names.len() as f64 * count.max(1.0)))
+            .collect(),
+    ))
 }
 
 /// Who is told of the epochs.
@@ -214,11 +292,14 @@ fn callbacks<'a>(arguments: &Training, output: &'a mut Output) -> Vec<Box<dyn Ca
     callbacks
 }
 
-/// The scores on rows that nobody has seen, of the model, of a line, and of what is true of most rows.
+/// The scores on rows that nobody has seen, of the model, of a line, and of what is true of most
+/// rows.
 fn judge(goal: &Goal, fitted: &Fitted, train: &Dataset, test: &Dataset) -> Result<Judgement> {
     let targets = |part: &Dataset| part.targets().map_or_else(Vec::new, Array::to_vec::<f64>);
     let (seen, truth) = (targets(train), targets(test));
-    let of = |model: &Model| Ok::<Scores, Error>(scores(goal, &model.predict(test.inputs())?.to_vec::<f64>(), &truth));
+    let of = |model: &Model| {
+        Ok::<Scores, Error>(scores(goal, &model.predict(test.inputs())?.to_vec::<f64>(), &truth))
+    };
     let judgement = Judgement {
         model: of(&fitted.model)?,
         line: fitted.line.as_ref().map(of).transpose()?,
@@ -237,7 +318,10 @@ fn trivial(goal: &Goal, seen: &[f64], rows: usize) -> Vec<f64> {
             (0..width).map(|target| of(target).sum::<f64>() / (seen.len() / width) as f64).collect()
         }
         Goal::Classes(_, classes) => {
-            let share = |class: usize| seen.iter().filter(|&&code| code as usize == class).count() as f64 / seen.len() as f64;
+            let share = |class: usize| {
+                seen.iter().filter(|&&code| code as usize == class).count() as f64
+                    / seen.len() as f64
+            };
             (0..classes.len()).map(share).collect()
         }
     };

@@ -1,6 +1,7 @@
 //! The folder of a run: three files of one run, whatever goes wrong.
 //!
-//! In: runs that end well, that fail, that are killed, and two at once. Out: a folder that is whole, or what is said of it.
+//! In: runs that end well, that fail, that are killed, and two at once. Out: a folder that is
+//! whole, or what is said of it.
 
 mod program;
 
@@ -13,13 +14,21 @@ const TRAIN: &str = "train --data plane.csv --target y --epochs 2 --json";
 #[test]
 fn three_files_carry_one_run_which_follows_from_data_settings_and_seed() {
     let scene = Scene::new("run");
-    let run = |options: &str| scene.records(&format!("{TRAIN} {options}")).pop().unwrap()["run"].as_str().unwrap().to_string();
+    let run = |options: &str| {
+        scene.records(&format!("{TRAIN} {options}")).pop().unwrap()["run"]
+            .as_str()
+            .unwrap()
+            .to_string()
+    };
     let first = run("--seed 3");
     assert_eq!(scene.files("endo-out"), ["model.endo", "report.html", "run.toml"]);
     let settings: toml::Table = text(&scene.bytes("endo-out/run.toml")).parse().unwrap();
     assert_eq!(settings["run"].as_str(), Some(first.as_str()));
     assert!(settings["test"]["model"]["mse"].is_float() && settings["history"]["loss"].is_array());
-    assert!(text(&scene.bytes("endo-out/report.html")).contains(&format!("<title>plane.csv, run {first}</title>")));
+    assert!(
+        text(&scene.bytes("endo-out/report.html"))
+            .contains(&format!("<title>plane.csv, run {first}</title>"))
+    );
     let model = scene.bytes("endo-out/model.endo");
     assert!(model.windows(first.len()).any(|window| window == first.as_bytes()));
     assert_eq!(run("--seed 3 --threads 1 --out other"), first);
@@ -37,7 +46,11 @@ fn files_of_two_runs_are_told() {
     let run = scene.run("predict b --data plane.csv");
     assert!(run.status.success());
     let warning = text(&run.stderr);
-    assert!(warning.starts_with("warning: b/report.html is of run ") && warning.contains("do not belong together"), "{warning}");
+    assert!(
+        warning.starts_with("warning: b/report.html is of run ")
+            && warning.contains("do not belong together"),
+        "{warning}"
+    );
     assert!(scene.run("predict b/model.endo --data plane.csv").stderr.is_empty());
 }
 
@@ -46,7 +59,10 @@ fn a_second_run_into_a_folder_in_use_is_refused() {
     let scene = Scene::new("in-use");
     let claim = endo::files::Claim::on(&scene.path("endo-out/model.endo")).unwrap();
     let (code, message) = scene.refuses(TRAIN);
-    assert!(code == 1 && message.contains("model.endo is in use: another run writes it"), "{message}");
+    assert!(
+        code == 1 && message.contains("model.endo is in use: another run writes it"),
+        "{message}"
+    );
     drop(claim);
     scene.records(TRAIN);
 }

@@ -1,4 +1,5 @@
-//! Tables in units of all sizes: what is learnt does not depend on them, and errors are in the unit of the target.
+//! Tables in units of all sizes: what is learnt does not depend on them, and errors are in the unit
+//! of the target.
 //!
 //! In: tables whose best line is known. Out: errors beside those of the line and of the mean.
 
@@ -9,7 +10,11 @@ use program::{Scene, number, text};
 use serde_json::Value;
 
 /// A table of rows that `row` makes of standard normal numbers.
-fn table(header: &str, rows: usize, mut row: impl FnMut(&mut dyn FnMut() -> f64) -> String) -> String {
+fn table(
+    header: &str,
+    rows: usize,
+    mut row: impl FnMut(&mut dyn FnMut() -> f64) -> String,
+) -> String {
     let mut random = Random::new(1, 0);
     let mut normal = || random.normal_f64();
     let mut text = format!("{header}\n");
@@ -29,10 +34,14 @@ fn train(name: &str, table: &str, options: &str) -> Value {
 fn a_target_of_large_numbers_is_learnt_nearly_as_well_as_by_a_line() {
     let prices = table("rooms,age,price", 2000, |normal| {
         let (rooms, age) = (5.0 + normal(), 40.0 + 12.0 * normal());
-        format!("{rooms},{age},{}", 200_000.0 + 60_000.0 * (rooms - 5.0) - 4_000.0 * (age - 40.0) + 5_000.0 * normal())
+        format!(
+            "{rooms},{age},{}",
+            200_000.0 + 60_000.0 * (rooms - 5.0) - 4_000.0 * (age - 40.0) + 5_000.0 * normal()
+        )
     });
     let last = train("prices", &prices, "--target price");
-    let [model, line, mean] = ["test_mse", "line_mse", "baseline_mse"].map(|name| number(&last, name));
+    let [model, line, mean] =
+        ["test_mse", "line_mse", "baseline_mse"].map(|name| number(&last, name));
     assert!((2e7..3e7).contains(&line) && mean > 4e9, "{last}");
     assert!(model < 3.0 * line, "{last}");
 }
@@ -49,7 +58,9 @@ fn the_share_of_the_error_does_not_depend_on_the_unit_or_the_mean_of_the_target(
     };
     let expected = share(1.0, 0.0);
     assert!(expected < 0.3, "{expected}");
-    for (scale, offset) in [(70.0, 1e6), (1e-6, 0.0), (1e30, 0.0), (1e-30, 1e-20), (3e4, 20_240_131.0)] {
+    for (scale, offset) in
+        [(70.0, 1e6), (1e-6, 0.0), (1e30, 0.0), (1e-30, 1e-20), (3e4, 20_240_131.0)]
+    {
         let share = share(scale, offset);
         assert!((share - expected).abs() < 0.02, "{scale} and {offset}: {share}, not {expected}");
     }
@@ -79,16 +90,24 @@ fn a_column_that_is_constant_where_it_is_learnt_from_is_left_out_and_named() {
     // The second row is among the rows to test on for some of the seeds.
     let left_out: Vec<Value> = (0..12)
         .map(|seed| {
-            let line = format!("train --data t.csv --target y --epochs 3 --json --split-seed {seed}");
+            let line =
+                format!("train --data t.csv --target y --epochs 3 --json --split-seed {seed}");
             let last = scene.records(&line).pop().unwrap();
             assert!(number(&last, "test_mse") < number(&last, "baseline_mse"), "{last}");
             last["left_out"].clone()
         })
         .collect();
-    assert!(left_out.contains(&serde_json::json!(["k"])) && left_out.contains(&serde_json::json!([])), "{left_out:?}");
+    assert!(
+        left_out.contains(&serde_json::json!(["k"])) && left_out.contains(&serde_json::json!([])),
+        "{left_out:?}"
+    );
     let seed = left_out.iter().position(|names| *names == serde_json::json!(["k"])).unwrap();
     let run = scene.run(&format!("train --data t.csv --target y --epochs 3 --split-seed {seed}"));
-    assert!(text(&run.stdout).contains("left out k, which is 0 in every row to train on"), "{}", text(&run.stdout));
+    assert!(
+        text(&run.stdout).contains("left out k, which is 0 in every row to train on"),
+        "{}",
+        text(&run.stdout)
+    );
 }
 
 #[test]

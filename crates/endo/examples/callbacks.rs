@@ -1,4 +1,5 @@
-//! What callbacks see and do: a term whose factor grows, a rate that falls, files of every number, the best model on disk.
+//! What callbacks see and do: a term whose factor grows, a rate that falls, files of every number,
+//! the best model on disk.
 //!
 //! `cargo run --release -p endo --example callbacks`
 
@@ -18,7 +19,8 @@ impl Layer for Reconstructing {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let z = self.hidden.apply(inputs, cx);
         let error = (self.reconstruct.apply(&z, cx) - inputs).square().mean();
-        cx.add_loss("reconstruction", cx.read(&self.beta) * &error); // read at every step: nothing is traced anew
+        // Read at every step: nothing is traced anew.
+        cx.add_loss("reconstruction", cx.read(&self.beta) * &error);
         cx.add_metric("reconstruction_error", &error);
         self.out.apply(&z, cx)
     }
@@ -29,7 +31,12 @@ fn main() -> Result<()> {
     let folder = std::env::temp_dir().join("endo-callbacks");
     let beta = Variable::new("beta", 0.0_f32).frozen();
     let hidden = Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
-    let mut model = Model::new(Reconstructing { hidden, reconstruct: Dense::new(8), out: Dense::new(1), beta: beta.clone() });
+    let mut model = Model::new(Reconstructing {
+        hidden,
+        reconstruct: Dense::new(8),
+        out: Dense::new(1),
+        beta: beta.clone(),
+    });
     model.compile(Nadam::new(0.01), MeanSquaredError, [MeanAbsoluteError::new()]);
 
     let best = format!("{}/best.safetensors", folder.display());

@@ -1,4 +1,5 @@
-//! Layers of one's own: with weights, with noise in training alone, and layer normalization, compared with the library's.
+//! Layers of one's own: with weights, with noise in training alone, and layer normalization,
+//! compared with the library's.
 //!
 //! `cargo run --release -p endo --example custom_layers`
 
@@ -18,7 +19,12 @@ pub struct MyDense {
 impl MyDense {
     /// A layer with `units` outputs and an activation function.
     pub fn new(units: usize, activation: impl ActivationFunction + 'static) -> Self {
-        Self { units, activation: Box::new(activation), kernel: Weight::new("kernel"), bias: Weight::new("bias") }
+        Self {
+            units,
+            activation: Box::new(activation),
+            kernel: Weight::new("kernel"),
+            bias: Weight::new("bias"),
+        }
     }
 }
 
@@ -83,7 +89,11 @@ fn main() -> Result<()> {
     println!("loss without noise, on other rows {:.3?}", history.get("val_loss"));
 
     let (mine, library) = (MyLayerNormalization::new(0.001), LayerNormalization::new());
-    let mut difference = Function::new(|[x], cx| [(mine.apply(&x, cx) - library.apply(&x, cx)).abs().max()]);
-    println!("layer normalization is the library's but for {:e}", difference.run([valid.inputs()])?[0].item()?);
+    let mut difference =
+        Function::new(|[x], cx| [(mine.apply(&x, cx) - library.apply(&x, cx)).abs().max()]);
+    println!(
+        "layer normalization is the library's but for {:e}",
+        difference.run([valid.inputs()])?[0].item()?
+    );
     Ok(())
 }

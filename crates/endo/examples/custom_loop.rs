@@ -1,4 +1,5 @@
-//! The book's training loop: penalties and a constraint on the weights, metrics of each epoch, and a status bar.
+//! The book's training loop: penalties and a constraint on the weights, metrics of each epoch, and
+//! a status bar.
 //!
 //! `cargo run --release -p endo --example custom_loop`
 
@@ -14,8 +15,14 @@ fn random_batch(x: &Array, y: &Array, batch_size: usize, random: &mut Random) ->
 }
 
 fn print_status_bar(step: usize, total: usize, metrics: &[&dyn Metric]) -> Result<()> {
-    let metrics = metrics.iter().map(|metric| Ok(format!(" - {}: {:.4}", metric.name(), metric.value()?.item()?)));
-    print!("\r{step}/{total}{}{}", metrics.collect::<Result<String>>()?, if step < total { "" } else { "\n" });
+    let metrics = metrics
+        .iter()
+        .map(|metric| Ok(format!(" - {}: {:.4}", metric.name(), metric.value()?.item()?)));
+    print!(
+        "\r{step}/{total}{}{}",
+        metrics.collect::<Result<String>>()?,
+        if step < total { "" } else { "\n" }
+    );
     Ok(())
 }
 // ANCHOR_END: loop
@@ -25,7 +32,10 @@ fn main() -> Result<()> {
     let (x_train, y_train) = (train.inputs(), train.targets().expect("made with targets"));
 
     // ANCHOR: loop
-    let hidden = Dense::new(30).activation("relu").kernel_initializer("he_normal").kernel_regularizer(L2(0.05));
+    let hidden = Dense::new(30)
+        .activation("relu")
+        .kernel_initializer("he_normal")
+        .kernel_regularizer(L2(0.05));
     let out = Dense::new(1).kernel_regularizer(L2(0.05)).kernel_constraint(MaxNorm);
     let model = Model::new(Sequential::new().add(hidden).add(out));
     let n_epochs = 5;

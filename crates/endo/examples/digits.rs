@@ -1,5 +1,5 @@
-//! A classifier of digits in a loop of one's own: one optimizer for the lower layers and another for the upper ones, with
-//! validation after every epoch.
+//! A classifier of digits in a loop of one's own: one optimizer for the lower layers and another
+//! for the upper ones, with validation after every epoch.
 //!
 //! `cargo run --release -p endo --example digits`
 
@@ -10,7 +10,9 @@ use endo::prelude::*;
 
 fn main() -> Result<()> {
     let (train, valid) = (digits::digits(2000, 1)?, digits::digits(500, 2)?);
-    let lower = Sequential::new().add(Flatten::new()).add(Dense::new(100).activation("relu").kernel_initializer("he_normal"));
+    let lower = Sequential::new()
+        .add(Flatten::new())
+        .add(Dense::new(100).activation("relu").kernel_initializer("he_normal"));
     let upper = Sequential::new().add(Dense::new(10).activation("softmax"));
     let model = Model::new(Sequential::new().add(lower.name("lower")).add(upper.name("upper")));
     model.build([32, 8, 8])?;
@@ -35,7 +37,11 @@ fn main() -> Result<()> {
     let mut test_step = Function::new(|[x, y], cx| [forward(&x, &y, cx)]).training(false);
     // The results of an epoch, forgotten for the next.
     let results = || -> Result<String> {
-        let line = format!("loss {:.4}  accuracy {:.3}", mean_loss.value()?.item()?, accuracy.value()?.item()?);
+        let line = format!(
+            "loss {:.4}  accuracy {:.3}",
+            mean_loss.value()?.item()?,
+            accuracy.value()?.item()?
+        );
         mean_loss.reset();
         accuracy.reset();
         Ok(line)
@@ -55,11 +61,15 @@ fn main() -> Result<()> {
     println!("\na digit that it has not seen:");
     let image: Vec<f64> = valid.inputs().rows(0..1).to_vec();
     for row in image.chunks(8) {
-        let dots: String = row.iter().map(|grey| [' ', '.', 'o', '#'][(grey * 4.0).clamp(0.0, 3.0) as usize]).collect();
+        let dots: String = row
+            .iter()
+            .map(|grey| [' ', '.', 'o', '#'][(grey * 4.0).clamp(0.0, 3.0) as usize])
+            .collect();
         println!("  {dots}");
     }
     let probabilities: Vec<f64> = model.predict(&valid.inputs().rows(0..1))?.to_vec();
-    let best = (0..10).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap_or_default();
+    let best =
+        (0..10).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap_or_default();
     println!("it is {best} with a probability of {:.3}", probabilities[best]);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Closures as functions of arrays: when they are traced, what their graph is, and how to look at values on the way.
+//! Closures as functions of arrays: when they are traced, what their graph is, and how to look at
+//! values on the way.
 //!
 //! `cargo run --release -p endo --example functions`
 
@@ -23,12 +24,16 @@ fn main() -> Result<()> {
         cx.assign_add(&counter, one);
         [x.greater(0.0).where_(x.sqrt(), 0.0).sum()]
     });
-    println!("\nits graph, before any plan is made of it\n{}", increment.graph([&[4.0_f32, -1.0].into()])?);
+    println!(
+        "\nits graph, before any plan is made of it\n{}",
+        increment.graph([&[4.0_f32, -1.0].into()])?
+    );
     let root = increment.run([&[4.0_f32, -1.0].into()])?[0].item()?;
     println!("the sum of the roots is {root}, the counter is {}", counter.value().item()?);
 
-    let mut shrink = Function::new(|[images], _cx| [images.slice_step(1, .., 2).slice_step(2, .., 2)])
-        .input_signature([TensorSpec::new([None, Some(28), Some(28)], DType::F32)]);
+    let mut shrink =
+        Function::new(|[images], _cx| [images.slice_step(1, .., 2).slice_step(2, .., 2)])
+            .input_signature([TensorSpec::new([None, Some(28), Some(28)], DType::F32)]);
     let small = shrink.run([&Array::zeros([100, 28, 28], DType::F32)])?[0].shape().clone();
     println!("\na signature with a free batch size gives {small}, and refuses what does not fit:");
     if let Err(error) = shrink.run([&Array::zeros([2, 2, 2], DType::F32)]) {

@@ -1,5 +1,6 @@
-//! A net learns to learn: after one step on ten points it follows a sine wave that it has never seen. Finn, Abbeel and Levine 2017,
-//! "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks" (arXiv:1703.03400), with the second derivatives.
+//! A net learns to learn: after one step on ten points it follows a sine wave that it has never
+//! seen. Finn, Abbeel and Levine 2017, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep
+//! Networks" (arXiv:1703.03400), with the second derivatives.
 //!
 //! `cargo run --release -p endo --example maml`
 
@@ -9,14 +10,16 @@ use std::sync::Arc;
 use endo::prelude::*;
 use endo::random::Random;
 
-/// Points of a task to adapt to, and as many to be judged by; the size of the inner step, alpha: section 5.1.
+/// Points of a task to adapt to, and as many to be judged by; the size of the inner step, alpha:
+/// section 5.1.
 const SHOTS: usize = 10;
 const ALPHA: f64 = 0.01;
 
 /// Weights with the values that a task gives them.
 type Adapted = Vec<(Variable, Tensor)>;
 
-/// Sine waves of random amplitude and phase, one to a row: points `[tasks, 2 * SHOTS, 1]` and their heights. Section 5.1.
+/// Sine waves of random amplitude and phase, one to a row: points `[tasks, 2 * SHOTS, 1]` and their
+/// heights. Section 5.1.
 fn waves(tasks: usize, seed: u64) -> Result<Dataset> {
     let mut random = Random::new(seed, 0);
     let (mut x, mut y) = (Vec::new(), Vec::new());
@@ -37,7 +40,8 @@ fn loss(net: &Model, values: &Adapted, [x, y]: &[Tensor; 2], cx: &mut Context) -
     mean_squared_error(y, &net.apply_with(values, x, cx)).mean()
 }
 
-/// The weights after a step against the gradient of a task's loss: theta' = theta - alpha * gradient, algorithm 2, line 6.
+/// The weights after a step against the gradient of a task's loss: theta' = theta - alpha *
+/// gradient, algorithm 2, line 6.
 fn adapt(net: &Model, values: &Adapted, task: &[Tensor; 2], cx: &mut Context) -> Adapted {
     let loss = loss(net, values, task, cx);
     let gradients = cx.gradients(&loss, values.iter().map(|(_, value)| value)).into_tensors();
@@ -55,7 +59,9 @@ fn theta(net: &Model, cx: &Context) -> Adapted {
 /// The regressor of section 5.1, trained so that one step on a new task does the most.
 fn learner() -> Result<(Model, Arc<Model>)> {
     let hidden = || Dense::new(40).activation("relu").kernel_initializer("he_normal");
-    let net = Arc::new(Model::new(Sequential::new().add(hidden()).add(hidden()).add(Dense::new(1))).name("net"));
+    let net = Arc::new(
+        Model::new(Sequential::new().add(hidden()).add(hidden()).add(Dense::new(1))).name("net"),
+    );
     let mut model = Model::new(net.clone());
     model.compile(Adam::new(0.003), (), ());
     model.build([1, 2 * SHOTS, 1])?;
@@ -65,8 +71,8 @@ fn learner() -> Result<(Model, Arc<Model>)> {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for task in 0..step.inputs().batch() {
             let points = [step.inputs(), &step.target(cx)].map(|all| all.slice(0, task..task + 1));
-            let [support, query] =
-                [0..SHOTS, SHOTS..2 * SHOTS].map(|range| points.each_ref().map(|all| all.slice(1, range.clone())));
+            let [support, query] = [0..SHOTS, SHOTS..2 * SHOTS]
+                .map(|range| points.each_ref().map(|all| all.slice(1, range.clone())));
             let adapted = adapt(&inner, &theta, &support, cx);
             before.push(loss(&inner, &theta, &query, cx));
             after.push(loss(&inner, &adapted, &query, cx));
@@ -85,17 +91,25 @@ fn main() -> Result<()> {
     let (mut model, net) = learner()?;
     let stop = EarlyStopping::on("val_adapted").patience(10).restore_best_weights(true);
     let print = |epoch: usize, report: &Epoch| {
-        let [before, after] = ["val_before", "val_adapted"].map(|name| report.logs.get(name).unwrap_or(f64::NAN));
+        let [before, after] =
+            ["val_before", "val_adapted"].map(|name| report.logs.get(name).unwrap_or(f64::NAN));
         if epoch % 10 == 9 {
-            println!("epoch {:>3}  error on waves not seen {before:.3}, after one step {after:.3}", epoch + 1);
+            println!(
+                "epoch {:>3}  error on waves not seen {before:.3}, after one step {after:.3}",
+                epoch + 1
+            );
         }
     };
-    model.fit(&train, Fit::epochs(100).batch_size(25).validation(&valid).callback(print).callback(stop))?;
+    model.fit(
+        &train,
+        Fit::epochs(100).batch_size(25).validation(&valid).callback(print).callback(stop),
+    )?;
 
     // Figure 2: a new wave, and the points of it that the net is shown.
     let task = waves(1, 3)?;
     let mut errors = Function::new(|[x, y], cx| {
-        let [support, query] = [0..SHOTS, SHOTS..2 * SHOTS].map(|range| [&x, &y].map(|all| all.slice(1, range.clone())));
+        let [support, query] = [0..SHOTS, SHOTS..2 * SHOTS]
+            .map(|range| [&x, &y].map(|all| all.slice(1, range.clone())));
         let mut values = theta(&net, cx);
         let errors: Vec<Tensor> = (0..=10)
             .map(|_| {
@@ -106,7 +120,8 @@ fn main() -> Result<()> {
             .collect();
         [Tensor::stack(&errors, 0)]
     });
-    let errors: Vec<f64> = errors.run([task.inputs(), task.targets().expect("waves have heights")])?[0].to_vec();
+    let errors: Vec<f64> =
+        errors.run([task.inputs(), task.targets().expect("waves have heights")])?[0].to_vec();
     println!("\nits error on a new wave, after 0 to 10 steps on {SHOTS} points:\n  {errors:.3?}");
 
     let path = std::env::temp_dir().join(format!("maml_{}.safetensors", std::process::id()));

@@ -1,4 +1,5 @@
-//! An optimizer of one's own: momentum, with a velocity for each weight in a slot, beside the library's.
+//! An optimizer of one's own: momentum, with a velocity for each weight in a slot, beside the
+//! library's.
 //!
 //! `cargo run --release -p endo --example momentum`
 
@@ -46,7 +47,13 @@ fn main() -> Result<()> {
     let library = losses(Sgd::new(0.002).momentum(0.9))?;
     println!("epoch  by hand  Sgd with momentum  Sgd without");
     for epoch in 0..5 {
-        println!("{:>5}  {:.5}  {:>17.5}  {:>11.5}", epoch + 1, mine[epoch], library[epoch], plain[epoch]);
+        println!(
+            "{:>5}  {:.5}  {:>17.5}  {:>11.5}",
+            epoch + 1,
+            mine[epoch],
+            library[epoch],
+            plain[epoch]
+        );
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A model whose loss comes from inside it: the hidden activations must be able to reconstruct the inputs.
+//! A model whose loss comes from inside it: the hidden activations must be able to reconstruct the
+//! inputs.
 //!
 //! `cargo run --release -p endo --example reconstructing_regressor`
 
@@ -18,7 +19,11 @@ struct ReconstructingRegressor {
 impl ReconstructingRegressor {
     fn new(output_dim: usize) -> Self {
         let hidden = || Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
-        Self { hidden: (0..5).map(|_| hidden()).collect(), reconstruct: OnceLock::new(), out: Dense::new(output_dim) }
+        Self {
+            hidden: (0..5).map(|_| hidden()).collect(),
+            reconstruct: OnceLock::new(),
+            out: Dense::new(output_dim),
+        }
     }
 }
 
@@ -40,8 +45,10 @@ fn main() -> Result<()> {
 
     let mut model = Model::new(ReconstructingRegressor::new(1));
     model.compile(Nadam::default(), MeanSquaredError, [MeanAbsoluteError::new()]);
-    let print = |epoch: usize, report: &Epoch| println!("epoch {:>2}  {}", epoch + 1, report.ledger);
-    let history = model.fit(&train, Fit::epochs(20).batch_size(32).validation(&valid).callback(print))?;
+    let print =
+        |epoch: usize, report: &Epoch| println!("epoch {:>2}  {}", epoch + 1, report.ledger);
+    let history =
+        model.fit(&train, Fit::epochs(20).batch_size(32).validation(&valid).callback(print))?;
 
     println!("\nwhat the last epoch reports\n{}", history.epochs[19].logs);
     println!("\non test data\n{}", model.evaluate(&test)?);

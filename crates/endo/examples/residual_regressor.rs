@@ -1,4 +1,5 @@
-//! A model of blocks: a list of layers with a way around it, one block applied four times; saved, loaded, trained on.
+//! A model of blocks: a list of layers with a way around it, one block applied four times; saved,
+//! loaded, trained on.
 //!
 //! `cargo run --release -p endo --example residual_regressor`
 
@@ -63,7 +64,8 @@ fn main() -> Result<()> {
     println!("loss {:.3?}", model.fit(&train, Fit::epochs(5))?.get("loss"));
     println!("{}", model.summary()?);
 
-    let path = std::env::temp_dir().join(format!("residual_regressor_{}.safetensors", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("residual_regressor_{}.safetensors", std::process::id()));
     model.save_weights(&path)?;
     let mut loaded = Model::new(ResidualRegressor::new(1));
     loaded.build([32, 8])?; // makes the weights that are loaded into

@@ -1,5 +1,6 @@
-//! Images of one digit come to lie near each other, and others far from them: the triplet loss of Schroff, Kalenichenko and Philbin 2015,
-//! "FaceNet" (arXiv:1503.03832). One net is applied to three images, and the step is the model's own.
+//! Images of one digit come to lie near each other, and others far from them: the triplet loss of
+//! Schroff, Kalenichenko and Philbin 2015, "FaceNet" (arXiv:1503.03832). One net is applied to
+//! three images, and the step is the model's own.
 //!
 //! `cargo run --release -p endo --example siamese`
 
@@ -43,7 +44,11 @@ type Siamese = Model<[Tensor; 3], [Tensor; 2]>;
 fn siamese() -> Result<(Siamese, Arc<Model>)> {
     // Section 3: places are points of the unit sphere.
     let hidden = Dense::new(64).activation("relu").kernel_initializer("he_normal");
-    let layers = Sequential::new().add(Flatten::new()).add(hidden).add(Dense::new(8)).add(UnitNormalization::new());
+    let layers = Sequential::new()
+        .add(Flatten::new())
+        .add(hidden)
+        .add(Dense::new(8))
+        .add(UnitNormalization::new());
     let embedding = Arc::new(Model::new(layers).name("embedding"));
     let net = embedding.clone();
     let mut model = Model::new(move |images: &[Tensor; 3], cx: &mut Context| {
@@ -67,25 +72,39 @@ fn siamese() -> Result<(Siamese, Arc<Model>)> {
 /// The share of test images whose nearest neighbour among known ones shows the same digit.
 fn nearest_is_right(embedding: &Model, known: &Dataset, test: &Dataset) -> Result<f64> {
     let place = |data: &Dataset| embedding.predict(data.inputs());
-    let mut nearest = Function::new(|[test, known], _| [test.matmul(&known.transpose()).argmax(-1)]);
+    let mut nearest =
+        Function::new(|[test, known], _| [test.matmul(&known.transpose()).argmax(-1)]);
     let nearest: Vec<i32> = nearest.run([&place(test)?, &place(known)?])?[0].to_vec();
     let labels = |data: &Dataset| data.targets().expect("digits have labels").to_vec::<i32>();
     let (known, test) = (labels(known), labels(test));
-    let right = nearest.iter().zip(&test).filter(|&(&place, label)| known[place as usize] == *label).count();
+    let right = nearest
+        .iter()
+        .zip(&test)
+        .filter(|&(&place, label)| known[place as usize] == *label)
+        .count();
     Ok(right as f64 / test.len() as f64)
 }
 
 fn main() -> Result<()> {
-    let [known, others, test] = [(1000, 1), (500, 2), (500, 3)].map(|(count, seed)| digits::digits(count, seed));
+    let [known, others, test] =
+        [(1000, 1), (500, 2), (500, 3)].map(|(count, seed)| digits::digits(count, seed));
     let (known, test) = (known?, test?);
     let (train, valid) = (triplets(&known, 8000, 1)?, triplets(&others?, 1000, 2)?);
     let (mut model, embedding) = siamese()?;
     println!("the nearest image shows the same digit for");
-    println!("  {:.3} of test images before training", nearest_is_right(&embedding, &known, &test)?);
+    println!(
+        "  {:.3} of test images before training",
+        nearest_is_right(&embedding, &known, &test)?
+    );
 
     let stop = EarlyStopping::on("val_triplet").patience(4).restore_best_weights(true);
-    let history = model.fit(&train, Fit::epochs(40).batch_size(64).validation(&valid).callback(stop))?;
-    println!("  {:.3} of them after {} epochs\n", nearest_is_right(&embedding, &known, &test)?, history.epochs.len());
+    let history =
+        model.fit(&train, Fit::epochs(40).batch_size(64).validation(&valid).callback(stop))?;
+    println!(
+        "  {:.3} of them after {} epochs\n",
+        nearest_is_right(&embedding, &known, &test)?,
+        history.epochs.len()
+    );
     println!("{}", history.epochs.last().expect("it was trained").logs);
 
     let path = std::env::temp_dir().join(format!("siamese_{}.safetensors", std::process::id()));

@@ -1,5 +1,5 @@
-//! A callback of one's own that predicts with the model while it trains, reports what it finds, and stops the training when that is good
-//! enough; and one that watches what the first reports.
+//! A callback of one's own that predicts with the model while it trains, reports what it finds, and
+//! stops the training when that is good enough; and one that watches what the first reports.
 //!
 //! `cargo run --release -p endo --example stopping`
 
@@ -31,13 +31,20 @@ impl Callback for Within<'_> {
 
 fn main() -> Result<()> {
     let (train, valid) = data::made_up(2000)?.split(0.25, 42)?;
-    let mut model = Model::new(Sequential::new().add(Dense::new(30).activation("selu")).add(Dense::new(1)));
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(30).activation("selu")).add(Dense::new(1)));
     model.compile(Nadam::new(0.005), "mse", ["mae"]);
     let within = Within { data: &valid, distance: 0.25, enough: 0.8 };
     // What is reported at the end of an epoch is in that epoch, for the callbacks that come after.
-    let options = Fit::epochs(200).callback(within).callback(EarlyStopping::on("within").maximize(true).patience(15));
+    let options = Fit::epochs(200)
+        .callback(within)
+        .callback(EarlyStopping::on("within").maximize(true).patience(15));
     let history = model.fit(&train, options)?;
     let shares = history.get("within");
-    println!("{} epochs, {:.1} % at the end", shares.len(), 100.0 * shares.last().copied().unwrap_or(0.0));
+    println!(
+        "{} epochs, {:.1} % at the end",
+        shares.len(),
+        100.0 * shares.last().copied().unwrap_or(0.0)
+    );
     Ok(())
 }

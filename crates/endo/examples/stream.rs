@@ -1,5 +1,6 @@
-//! A file of numbers, of which a few batches are in memory at a time: read in place, shuffled, augmented and read ahead on a thread of its
-//! own. What is trained is what the same numbers in memory train, bit by bit.
+//! A file of numbers, of which a few batches are in memory at a time: read in place, shuffled,
+//! augmented and read ahead on a thread of its own. What is trained is what the same numbers in
+//! memory train, bit by bit.
 //!
 //! `cargo run --release -p endo --example stream`
 
@@ -18,7 +19,8 @@ const WIDTH: usize = 40;
 /// Writes a file as `np.save` does, a row at a time.
 fn save(path: &Path, width: usize, row: impl Fn(usize) -> Vec<f32>) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({ROWS}, {width}), }}");
+    let header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({ROWS}, {width}), }}");
     file.write_all(b"\x93NUMPY\x01\x00\x76\x00")?;
     file.write_all(format!("{header:<117}\n").as_bytes())?;
     for number in 0..ROWS {
@@ -55,18 +57,31 @@ fn noisy(batch: Dataset, at: BatchAt) -> Result<Dataset> {
 
 fn main() -> Result<()> {
     let folder = std::env::temp_dir();
-    let [x, y]: [PathBuf; 2] = ["x", "y"].map(|name| folder.join(format!("endo-stream-{}-{name}.npy", std::process::id())));
-    let written = save(&x, WIDTH, |row| sample(row).0).and_then(|()| save(&y, 1, |row| vec![sample(row).1]));
-    written.map_err(|error| Error::new(ErrorKind::Io, format!("cannot write to {}: {error}", folder.display())))?;
+    let [x, y]: [PathBuf; 2] = ["x", "y"]
+        .map(|name| folder.join(format!("endo-stream-{}-{name}.npy", std::process::id())));
+    let written =
+        save(&x, WIDTH, |row| sample(row).0).and_then(|()| save(&y, 1, |row| vec![sample(row).1]));
+    written.map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot write to {}: {error}", folder.display()))
+    })?;
     let file = NpyFile::open(&x)?;
-    println!("{} rows of {} numbers: {:.0} MB on disk", file.shape()[0], WIDTH, (4 * ROWS * WIDTH) as f64 / 1e6);
+    println!(
+        "{} rows of {} numbers: {:.0} MB on disk",
+        file.shape()[0],
+        WIDTH,
+        (4 * ROWS * WIDTH) as f64 / 1e6
+    );
 
     let options = || Fit::epochs(2).batch_size(256).progress();
     let mut streamed = model();
     let begin = Instant::now();
     let samples = NpySamples::open([&x])?.targets([&y])?;
     let history = streamed.fit(Stream::samples(samples).map(noisy).prefetch(4), options())?;
-    println!("read while training: {:.2} s, loss {:.4}", begin.elapsed().as_secs_f64(), history.last("loss").unwrap_or(f64::NAN));
+    println!(
+        "read while training: {:.2} s, loss {:.4}",
+        begin.elapsed().as_secs_f64(),
+        history.last("loss").unwrap_or(f64::NAN)
+    );
 
     // The same numbers, all in memory.
     let samples: Vec<(Vec<f32>, f32)> = (0..ROWS).map(sample).collect();

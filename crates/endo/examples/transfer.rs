@@ -1,5 +1,5 @@
-//! A net that tells five digits apart lends its convolutions to one that learns the other five from few images: first a new head on the frozen
-//! base, then both, the base at a third of the rate.
+//! A net that tells five digits apart lends its convolutions to one that learns the other five from
+//! few images: first a new head on the frozen base, then both, the base at a third of the rate.
 //!
 //! `cargo run --release -p endo --example transfer`
 
@@ -11,7 +11,8 @@ use endo::prelude::*;
 /// The images of five digits from `first` on, numbered from 0.
 fn five(images: &Dataset, first: i32) -> Result<Dataset> {
     let labels = images.targets().expect("digits have labels").to_vec::<i32>();
-    let rows: Vec<usize> = (0..labels.len()).filter(|&row| (first..first + 5).contains(&labels[row])).collect();
+    let rows: Vec<usize> =
+        (0..labels.len()).filter(|&row| (first..first + 5).contains(&labels[row])).collect();
     let part = images.take(&rows)?;
     Dataset::new(part.inputs(), rows.iter().map(|&row| labels[row] - first).collect::<Vec<i32>>())
 }
@@ -40,19 +41,28 @@ fn accuracy(model: &Model, data: &Dataset) -> Result<f64> {
 }
 
 fn main() -> Result<()> {
-    let (images, others, test) = (digits::digits(8000, 1)?, digits::digits(60, 2)?, digits::digits(2000, 3)?);
-    let path = std::env::temp_dir().join(format!("endo-transfer-{}.safetensors", std::process::id()));
+    let (images, others, test) =
+        (digits::digits(8000, 1)?, digits::digits(60, 2)?, digits::digits(2000, 3)?);
+    let path =
+        std::env::temp_dir().join(format!("endo-transfer-{}.safetensors", std::process::id()));
 
     let mut first = classifier(1)?;
     first.fit(&five(&images, 0)?, Fit::epochs(10))?;
-    println!("digits 0 to 4, from many images: accuracy {:.3}", accuracy(&first, &five(&test, 0)?)?);
+    println!(
+        "digits 0 to 4, from many images: accuracy {:.3}",
+        accuracy(&first, &five(&test, 0)?)?
+    );
     first.save(&path)?;
 
     // The other five digits, from few images.
     let (few, valid) = (five(&others, 5)?, five(&test, 5)?);
     let mut alone = classifier(2)?;
     alone.fit(&few, Fit::epochs(100).batch_size(16))?;
-    println!("digits 5 to 9, from {} images alone: accuracy {:.3}", few.len(), accuracy(&alone, &valid)?);
+    println!(
+        "digits 5 to 9, from {} images alone: accuracy {:.3}",
+        few.len(),
+        accuracy(&alone, &valid)?
+    );
 
     let mut model = classifier(2)?;
     model.load_weights_with(&path, LoadWeights::new().only("base"))?;

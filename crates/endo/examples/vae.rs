@@ -1,5 +1,6 @@
-//! A variational autoencoder of drawn digits: Kingma and Welling 2014, "Auto-Encoding Variational Bayes" (arXiv:1312.6114). Encoder and
-//! decoder are models within one, and the divergence is a term from inside.
+//! A variational autoencoder of drawn digits: Kingma and Welling 2014, "Auto-Encoding Variational
+//! Bayes" (arXiv:1312.6114). Encoder and decoder are models within one, and the divergence is a
+//! term from inside.
 //!
 //! `cargo run --release -p endo --example vae`
 
@@ -14,7 +15,8 @@ use endo::prelude::*;
 const PIXELS: usize = 64;
 const LATENT: usize = 4;
 
-/// Draws a code from the distribution that the encoder has found: equation 10's z = mu + sigma * epsilon.
+/// Draws a code from the distribution that the encoder has found: equation 10's z = mu + sigma *
+/// epsilon.
 struct Sampling;
 
 impl Layer<[Tensor; 2]> for Sampling {
@@ -23,7 +25,8 @@ impl Layer<[Tensor; 2]> for Sampling {
     }
 }
 
-/// The encoder of appendix C: a hidden layer, then the mean and the logarithm of the variance of the code.
+/// The encoder of appendix C: a hidden layer, then the mean and the logarithm of the variance of
+/// the code.
 struct Encoder {
     hidden: Dense,
     mean: Dense,
@@ -46,7 +49,8 @@ struct Vae {
 impl Layer for Vae {
     fn call(&self, image: &Tensor, cx: &mut Context) -> Tensor {
         let [mean, log_variance] = self.encoder.apply(image, cx);
-        // The divergence of the code's distribution from the standard normal one: appendix B, and the first part of equation 10.
+        // The divergence of the code's distribution from the standard normal one: appendix B, and
+        // the first part of equation 10.
         let terms = 1.0 + &log_variance - mean.square() - log_variance.exp();
         cx.add_loss("divergence", -0.5 * terms.sum_axes([-1]).mean());
         let z = self.sampling.apply(&[mean, log_variance], cx);
@@ -54,7 +58,8 @@ impl Layer for Vae {
     }
 }
 
-/// The second part of equation 10 with its sign turned, for pixels that are on with some probability: equation 11.
+/// The second part of equation 10 with its sign turned, for pixels that are on with some
+/// probability: equation 11.
 fn negative_log_likelihood(image: &Tensor, probabilities: &Tensor) -> Tensor {
     PIXELS as f64 * binary_crossentropy(image, probabilities, false)
 }
@@ -62,7 +67,8 @@ fn negative_log_likelihood(image: &Tensor, probabilities: &Tensor) -> Tensor {
 /// The autoencoder and, to draw new images with, its decoder.
 fn vae() -> Result<(Model, Arc<Model>)> {
     let hidden = || Dense::new(128).activation("tanh");
-    let (mean, log_variance) = (Dense::new(LATENT).name("mean"), Dense::new(LATENT).name("log_variance"));
+    let (mean, log_variance) =
+        (Dense::new(LATENT).name("mean"), Dense::new(LATENT).name("log_variance"));
     let encoder = Model::new(Encoder { hidden: hidden(), mean, log_variance }).name("encoder");
     let decoder = Sequential::new().add(hidden()).add(Dense::new(PIXELS).activation("sigmoid"));
     let decoder = Arc::new(Model::new(decoder).name("decoder"));
@@ -75,7 +81,8 @@ fn vae() -> Result<(Model, Arc<Model>)> {
 /// Images as rows of numbers from 0 to 1, which are their own targets.
 fn images(count: usize, seed: u64) -> Result<Dataset> {
     let drawn = digits::digits(count, seed)?;
-    let grey: Vec<f32> = drawn.inputs().to_vec::<f32>().iter().map(|grey| grey.clamp(0.0, 1.0)).collect();
+    let grey: Vec<f32> =
+        drawn.inputs().to_vec::<f32>().iter().map(|grey| grey.clamp(0.0, 1.0)).collect();
     let images = Array::new([count, PIXELS], grey)?;
     Dataset::new(&images, &images)
 }
@@ -97,7 +104,11 @@ fn main() -> Result<()> {
     let (mut model, decoder) = vae()?;
     let report = |epoch: usize, report: &Epoch| {
         if epoch % 10 == 9 {
-            println!("epoch {:>2}  {}", epoch + 1, report.validation.as_ref().unwrap_or(&report.ledger));
+            println!(
+                "epoch {:>2}  {}",
+                epoch + 1,
+                report.validation.as_ref().unwrap_or(&report.ledger)
+            );
         }
     };
     let stop = EarlyStopping::on("val_loss").patience(5).restore_best_weights(true);
@@ -113,7 +124,10 @@ fn main() -> Result<()> {
     // Each call of `predict` draws other codes: compared are two calls of the same number.
     let seen = valid.inputs().rows(0..6);
     let made = model.predict_call(0, &seen)?;
-    println!("\nthe model from the file predicts the same: {}", loaded.predict_call(0, &seen)? == made);
+    println!(
+        "\nthe model from the file predicts the same: {}",
+        loaded.predict_call(0, &seen)? == made
+    );
     println!("\nimages that it has not seen, and what it makes of them:");
     print(&seen);
     print(&made);

@@ -1,5 +1,6 @@
-//! A generator learns eight heaps of points from a critic: Gulrajani et al. 2017, "Improved Training of Wasserstein GANs" (WGAN-GP).
-//! Two nets, two optimizers and six updates in one step of `fit`.
+//! A generator learns eight heaps of points from a critic: Gulrajani et al. 2017, "Improved
+//! Training of Wasserstein GANs" (WGAN-GP). Two nets, two optimizers and six updates in one step of
+//! `fit`.
 //!
 //! `cargo run --release -p endo --example wgan_gp`
 
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use endo::prelude::*;
 use endo::random::Random;
 
-/// The weight of the gradient penalty (for images the paper has 10), and the steps of the critic for each one of the generator.
+/// The weight of the gradient penalty (for images the paper has 10), and the steps of the critic
+/// for each one of the generator.
 const LAMBDA: f64 = 1.0;
 const N_CRITIC: usize = 5;
 
@@ -63,8 +65,13 @@ fn gan() -> Result<Model> {
             let fake = generator.apply(&noise, cx).stop_gradient();
             let between = &epsilon * &real + (1.0 - &epsilon) * &fake;
             let score = critic.apply(&between, cx).sum();
-            let slope = cx.gradients(&score, [&between]).into_tensors().remove(0).expect("the score depends on the point");
-            // Equation 3: the Wasserstein distance with its sign turned, and the penalty on slopes whose norm is not 1.
+            let slope = cx
+                .gradients(&score, [&between])
+                .into_tensors()
+                .remove(0)
+                .expect("the score depends on the point");
+            // Equation 3: the Wasserstein distance with its sign turned, and the penalty on slopes
+            // whose norm is not 1.
             let distance = critic.apply(&real, cx).mean() - critic.apply(&fake, cx).mean();
             let penalty = LAMBDA * (slope.square().sum_axes([-1]).sqrt() - 1.0).square().mean();
             let gradients = cx.gradients(&(&penalty - &distance), critic.trainable_weights());
@@ -87,15 +94,22 @@ fn gan() -> Result<Model> {
 fn main() -> Result<()> {
     let (train, valid) = (points(100 * 320, 1)?, points(640, 2)?);
     let path = std::env::temp_dir().join(format!("wgan_gp_{}.safetensors", std::process::id()));
-    let best = ModelCheckpoint::new(path.to_string_lossy()).monitor("val_in_heaps").maximize(true).save_best_only(true);
+    let best = ModelCheckpoint::new(path.to_string_lossy())
+        .monitor("val_in_heaps")
+        .maximize(true)
+        .save_best_only(true);
     let print = |epoch: usize, report: &Epoch| {
-        let [distance, share] = ["val_loss", "val_in_heaps"].map(|name| report.logs.get(name).unwrap_or(f64::NAN));
+        let [distance, share] =
+            ["val_loss", "val_in_heaps"].map(|name| report.logs.get(name).unwrap_or(f64::NAN));
         if epoch % 4 == 3 {
             println!("epoch {:>2}  distance {distance:.3}  in heaps {share:.3}", epoch + 1);
         }
     };
     let mut model = gan()?;
-    model.fit(&train, Fit::epochs(20).batch_size(N_CRITIC * 64).validation(&valid).callback(print).callback(best))?;
+    model.fit(
+        &train,
+        Fit::epochs(20).batch_size(N_CRITIC * 64).validation(&valid).callback(print).callback(best),
+    )?;
 
     println!();
     model.load(&path)?; // the generator and the critic of the best epoch
@@ -104,11 +118,16 @@ fn main() -> Result<()> {
     // A file in the folder for temporary files: if it cannot be removed, the system will.
     let _ = std::fs::remove_file(&path);
     let made = model.predict(valid.inputs())?;
-    println!("the model from the file predicts the same: {}", loaded.predict(valid.inputs())? == made);
+    println!(
+        "the model from the file predicts the same: {}",
+        loaded.predict(valid.inputs())? == made
+    );
     println!("points that it makes:");
     let mut plot = [[' '; 48]; 24];
     for point in made.to_vec::<f64>().chunks(2) {
-        let place = |x: f64, size: usize| ((x + 3.0) / 6.0 * size as f64).clamp(0.0, size as f64 - 1.0) as usize;
+        let place = |x: f64, size: usize| {
+            ((x + 3.0) / 6.0 * size as f64).clamp(0.0, size as f64 - 1.0) as usize
+        };
         plot[place(point[1], 24)][place(point[0], 48)] = '.';
     }
     for row in plot {

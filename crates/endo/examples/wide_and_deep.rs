@@ -6,7 +6,8 @@ mod data;
 
 use endo::prelude::*;
 
-/// The main output sees the wide inputs and what the deep path makes of the deep ones; the auxiliary output the deep path alone.
+/// The main output sees the wide inputs and what the deep path makes of the deep ones; the
+/// auxiliary output the deep path alone.
 pub struct WideAndDeep {
     /// The deep path.
     pub hidden: [Dense; 2],
@@ -24,7 +25,8 @@ impl Layer<[Tensor; 2], [Tensor; 2]> for WideAndDeep {
     }
 }
 
-/// The first five features for the wide path, the last six for the deep one; the same target for both outputs.
+/// The first five features for the wide path, the last six for the deep one; the same target for
+/// both outputs.
 fn two_inputs(data: &Dataset) -> Result<Dataset> {
     let mut split = Function::new(|[x], _cx| [x.slice(1, 0..5), x.slice(1, 2..8)]);
     let [wide, deep] = split.run([data.inputs()])?.clone();
@@ -34,7 +36,8 @@ fn two_inputs(data: &Dataset) -> Result<Dataset> {
 
 fn main() -> Result<()> {
     let (train, test) = two_inputs(&data::made_up(2000)?)?.split(0.25, 42)?;
-    let hidden = [30, 30].map(|units| Dense::new(units).activation("relu").kernel_initializer("he_normal"));
+    let hidden =
+        [30, 30].map(|units| Dense::new(units).activation("relu").kernel_initializer("he_normal"));
     let (main, auxiliary) = (Dense::new(1).name("main"), Dense::new(1).name("auxiliary"));
     let mut model = Model::new(WideAndDeep { hidden, main, auxiliary });
     model

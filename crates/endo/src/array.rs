@@ -32,15 +32,21 @@ impl Array {
     /// An array of the given shape.
     ///
     /// # Errors
-    /// When the shape does not hold as many values as are given, or no array may have it ([`Shape::LIMIT`]).
+    /// When the shape does not hold as many values as are given, or no array may have it
+    /// ([`Shape::LIMIT`]).
     pub fn new<T: Element>(shape: impl Into<Shape>, values: Vec<T>) -> Result<Self> {
         let shape = shape.into();
         if !shape.is_possible() {
             return Err(shape.too_large());
         }
         if shape.len() != values.len() {
-            let message = format!("an array of shape {shape} holds {} values, but {} were given", shape.len(), values.len());
-            return Err(Error::new(ErrorKind::Shape, message).help("give one value for every element of the shape"));
+            let message = format!(
+                "an array of shape {shape} holds {} values, but {} were given",
+                shape.len(),
+                values.len()
+            );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("give one value for every element of the shape"));
         }
         Ok(Self { shape, data: Arc::new(T::into_data(values)) })
     }
@@ -73,11 +79,19 @@ impl Array {
     }
 
     fn require_room_for(shape: &Shape, bytes: usize) -> Result<()> {
-        if Memory::is_available(bytes) { Ok(()) } else { Err(Error::out_of_memory(&format!("an array of shape {shape}"), bytes)) }
+        if Memory::is_available(bytes) {
+            Ok(())
+        } else {
+            Err(Error::out_of_memory(&format!("an array of shape {shape}"), bytes))
+        }
     }
 
-    /// The values `f(0), f(1), ...` in a shape, unless no array may have it or the system gives no memory for it.
-    pub(crate) fn try_from_fn<T: Element>(shape: &Shape, f: impl FnMut(usize) -> T) -> Result<Self> {
+    /// The values `f(0), f(1), ...` in a shape, unless no array may have it or the system gives no
+    /// memory for it.
+    pub(crate) fn try_from_fn<T: Element>(
+        shape: &Shape,
+        f: impl FnMut(usize) -> T,
+    ) -> Result<Self> {
         Self::require_room(shape, T::DTYPE)?;
         Ok(Self::from_fn(shape, f))
     }
@@ -120,13 +134,15 @@ impl Array {
     /// An array from the bytes of its elements in the machine's order, as in an arena or a file.
     ///
     /// # Panics
-    /// If there are not exactly as many bytes as the shape and type need, or no array may have the shape ([`Shape::LIMIT`]).
+    /// If there are not exactly as many bytes as the shape and type need, or no array may have the
+    /// shape ([`Shape::LIMIT`]).
     #[track_caller]
     pub fn from_bytes(shape: impl Into<Shape>, dtype: DType, bytes: &[u8]) -> Self {
         Self::try_from_bytes(shape.into(), dtype, bytes).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// As [`from_bytes`](Self::from_bytes), unless no array may have the shape or the system gives no memory for it.
+    /// As [`from_bytes`](Self::from_bytes), unless no array may have the shape or the system gives
+    /// no memory for it.
     ///
     /// # Panics
     /// If there are not exactly as many bytes as the shape and type need.
@@ -138,9 +154,15 @@ impl Array {
 
     fn data_from_bytes(dtype: DType, bytes: &[u8]) -> Data {
         match dtype {
-            DType::F32 => Data::F32(bytes.as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect()),
-            DType::F64 => Data::F64(bytes.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).collect()),
-            DType::I32 => Data::I32(bytes.as_chunks().0.iter().map(|&bytes| i32::from_ne_bytes(bytes)).collect()),
+            DType::F32 => Data::F32(
+                bytes.as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect(),
+            ),
+            DType::F64 => Data::F64(
+                bytes.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).collect(),
+            ),
+            DType::I32 => Data::I32(
+                bytes.as_chunks().0.iter().map(|&bytes| i32::from_ne_bytes(bytes)).collect(),
+            ),
             DType::Bool => Data::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
             DType::U8 => Data::U8(bytes.to_vec()),
         }
@@ -173,7 +195,8 @@ impl Array {
         T::slice(&self.data)
     }
 
-    /// The numbers to write to, if they are of type `T`; copies them first when a clone shares them.
+    /// The numbers to write to, if they are of type `T`; copies them first when a clone shares
+    /// them.
     pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
         T::slice_mut(Arc::make_mut(&mut self.data))
     }
@@ -192,13 +215,14 @@ impl Array {
     /// Overwrites the elements with bytes in the machine's order.
     ///
     /// # Panics
-    /// If there are not exactly as many bytes as the array has, or a clone shares the numbers and the system gives no memory for others.
+    /// If there are not exactly as many bytes as the array has, or a clone shares the numbers and
+    /// the system gives no memory for others.
     pub fn copy_from_bytes(&mut self, bytes: &[u8]) {
         self.try_copy_from_bytes(bytes).unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// As [`copy_from_bytes`](Self::copy_from_bytes), unless a clone shares the numbers and the system gives no memory for
-    /// others.
+    /// As [`copy_from_bytes`](Self::copy_from_bytes), unless a clone shares the numbers and the
+    /// system gives no memory for others.
     pub(crate) fn try_copy_from_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         assert_eq!(bytes.len(), self.bytes().len(), "bytes for {self:?}");
         match Arc::get_mut(&mut self.data) {
@@ -241,7 +265,9 @@ impl Array {
     pub fn item(&self) -> Result<f64> {
         if self.len() != 1 {
             let message = format!("`item` needs an array of one element, got shape {}", self.shape);
-            return Err(Error::new(ErrorKind::Shape, message).help("reduce it first, or use `to_vec`"));
+            return Err(
+                Error::new(ErrorKind::Shape, message).help("reduce it first, or use `to_vec`")
+            );
         }
         Ok(self.get(0))
     }
@@ -266,12 +292,14 @@ impl Array {
     /// If there is no such position, or not one for each axis.
     #[track_caller]
     pub fn at<const N: usize>(&self, index: [usize; N]) -> f64 {
-        let fits = self.shape.rank() == N && index.iter().zip(self.shape.iter()).all(|(index, size)| index < size);
+        let fits = self.shape.rank() == N
+            && index.iter().zip(self.shape.iter()).all(|(index, size)| index < size);
         assert!(fits, "there is no element {index:?} in an array of shape {}", self.shape);
         self.get(index.iter().zip(self.shape.strides()).map(|(index, stride)| index * stride).sum())
     }
 
-    /// The same numbers as another type: truncated toward zero for integers, `!= 0` for truth values.
+    /// The same numbers as another type: truncated toward zero for integers, `!= 0` for truth
+    /// values.
     pub fn cast(&self, dtype: DType) -> Array {
         let shape = self.shape.clone();
         let data = match dtype {
@@ -295,7 +323,12 @@ impl Array {
             return Err(shape.too_large());
         }
         if shape.len() != self.len() {
-            let message = format!("cannot reshape {} to {shape}: {} elements against {}", self.shape, self.len(), shape.len());
+            let message = format!(
+                "cannot reshape {} to {shape}: {} elements against {}",
+                self.shape,
+                self.len(),
+                shape.len()
+            );
             let help = format!("give sizes whose product is {}", self.len());
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
@@ -311,7 +344,8 @@ impl Array {
         }
     }
 
-    /// Numbers that a vector holds already. A shape of many empty rows takes no memory, so it has to be looked at.
+    /// Numbers that a vector holds already. A shape of many empty rows takes no memory, so it has
+    /// to be looked at.
     #[track_caller]
     fn holding<T: Element>(shape: Shape, values: Vec<T>) -> Self {
         Self::new(shape, values).unwrap_or_else(|error| panic!("{error}"))

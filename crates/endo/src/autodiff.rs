@@ -1,7 +1,8 @@
 //! Gradients as graphs: one backward walk, one place where gradients add up.
 //!
-//! In: a scalar and the tensors it may depend on. Out: tensors of the same trace, so they are fused, printed, and
-//! differentiated again (reverse-mode differentiation, Griewank and Walther 2008, chapter 3).
+//! In: a scalar and the tensors it may depend on. Out: tensors of the same trace, so they are
+//! fused, printed, and differentiated again (reverse-mode differentiation, Griewank and Walther
+//! 2008, chapter 3).
 
 use std::panic::Location;
 
@@ -9,7 +10,8 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::{Node, NodeId, Op, Tensor};
 use crate::ops;
 
-/// The gradients of a scalar with respect to each target; `None` where it does not depend on the target.
+/// The gradients of a scalar with respect to each target; `None` where it does not depend on the
+/// target.
 ///
 /// Anything but a scalar of floats is an error that asks for `.sum()` or `.mean()`.
 #[track_caller]
@@ -17,22 +19,43 @@ pub fn gradients(loss: &Tensor, targets: &[Tensor]) -> Vec<Option<Tensor>> {
     let site = Location::caller();
     let trace = loss.trace().clone();
     if !loss.shape().is_scalar() || !loss.dtype().is_float() {
-        let message = format!("gradients of a {}{}: only a scalar of floats has gradients", loss.dtype(), loss.shape());
-        trace.record(Error::new(ErrorKind::Shape, message).help("reduce the loss with `.sum()` or `.mean()` first").at(site));
+        let message = format!(
+            "gradients of a {}{}: only a scalar of floats has gradients",
+            loss.dtype(),
+            loss.shape()
+        );
+        trace.record(
+            Error::new(ErrorKind::Shape, message)
+                .help("reduce the loss with `.sum()` or `.mean()` first")
+                .at(site),
+        );
         return vec![None; targets.len()];
     }
     if let Some(target) = targets.iter().find(|target| !target.dtype().is_float()) {
-        let message = format!("gradient with respect to a tensor of type {}: only floats have gradients", target.dtype());
-        trace.record(Error::new(ErrorKind::DType, message).help("`cast` it to f32 before the loss uses it").at(site));
+        let message = format!(
+            "gradient with respect to a tensor of type {}: only floats have gradients",
+            target.dtype()
+        );
+        trace.record(
+            Error::new(ErrorKind::DType, message)
+                .help("`cast` it to f32 before the loss uses it")
+                .at(site),
+        );
         return vec![None; targets.len()];
     }
     pulled_back(loss, &loss.ones_like(), targets, 0)
 }
 
-/// The gradients of a value's part in a loss: those of `(value * dy).sum()` with `dy` taken for a constant, which gradients of
-/// these gradients do not. A node before `since` is no way from a target to the value.
+/// The gradients of a value's part in a loss: those of `(value * dy).sum()` with `dy` taken for a
+/// constant, which gradients of these gradients do not. A node before `since` is no way from a
+/// target to the value.
 #[track_caller]
-pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor], since: usize) -> Vec<Option<Tensor>> {
+pub(crate) fn pulled_back(
+    value: &Tensor,
+    dy: &Tensor,
+    targets: &[Tensor],
+    since: usize,
+) -> Vec<Option<Tensor>> {
     let trace = value.trace().clone();
     // Nodes on a path from a target to the value: the others need no gradient.
     let count = value.id().index() + 1;
@@ -55,17 +78,24 @@ pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor], since
             continue;
         }
         let Some(dy) = sums[position].clone() else { continue };
-        let handle = |id: NodeId| Tensor::new(trace.clone(), id, nodes[id.index()].shape.clone(), nodes[id.index()].dtype);
+        let handle = |id: NodeId| {
+            Tensor::new(trace.clone(), id, nodes[id.index()].shape.clone(), nodes[id.index()].dtype)
+        };
         let inputs: Vec<Tensor> = node.inputs.iter().map(|&id| handle(id)).collect();
         let scope = trace.reenter(node);
         let shares = input_gradients(node, &inputs, &handle(NodeId(position as u32)), &dy);
         for (id, share) in node.inputs.iter().zip(shares) {
             let Some(share) = share.filter(|_| varies[id.index()]) else { continue };
-            if (share.shape(), share.dtype()) != (&nodes[id.index()].shape, nodes[id.index()].dtype) {
+            if (share.shape(), share.dtype()) != (&nodes[id.index()].shape, nodes[id.index()].dtype)
+            {
                 let wanted = format!("{}{}", nodes[id.index()].dtype, nodes[id.index()].shape);
-                let message =
-                    format!("a gradient is {}{}, but the value that it belongs to is {wanted}", share.dtype(), share.shape());
-                let help = "a custom gradient returns one tensor of each input's own shape and type";
+                let message = format!(
+                    "a gradient is {}{}, but the value that it belongs to is {wanted}",
+                    share.dtype(),
+                    share.shape()
+                );
+                let help =
+                    "a custom gradient returns one tensor of each input's own shape and type";
                 trace.record(Error::new(ErrorKind::Shape, message).help(help).at(node.site));
                 continue;
             }
@@ -80,13 +110,17 @@ pub(crate) fn pulled_back(value: &Tensor, dy: &Tensor, targets: &[Tensor], since
     targets.iter().map(|target| sums.get(target.id().index()).cloned().flatten()).collect()
 }
 
-/// What the nodes from `since` on take for a value from outside of them, but for what is `known`: nodes before them, and variables.
+/// What the nodes from `since` on take for a value from outside of them, but for what is `known`:
+/// nodes before them, and variables.
 pub(crate) fn taken_from_outside(value: &Tensor, known: &[&Tensor], since: usize) -> Vec<Tensor> {
     let trace = value.trace();
     let mut reached = vec![false; value.id().index() + 1];
     reached[value.id().index()] = true;
     let mut taken = Vec::new();
-    for position in (0..reached.len()).rev().filter(|&position| known.iter().all(|known| known.id().index() != position)) {
+    for position in (0..reached.len())
+        .rev()
+        .filter(|&position| known.iter().all(|known| known.id().index() != position))
+    {
         if !std::mem::take(&mut reached[position]) {
             continue;
         }
@@ -103,11 +137,13 @@ pub(crate) fn taken_from_outside(value: &Tensor, known: &[&Tensor], since: usize
     taken
 }
 
-/// For each of some values of a trace, which of its nodes it depends on in a way that gradients can follow.
+/// For each of some values of a trace, which of its nodes it depends on in a way that gradients can
+/// follow.
 pub(crate) fn reached(values: &[Tensor]) -> Vec<Vec<bool>> {
     let count = values.iter().map(|value| value.id().index() + 1).max().unwrap_or(0);
     let trace = values.first().map(Tensor::trace);
-    let nodes: Vec<Node> = (0..count as u32).filter_map(|id| trace.map(|trace| trace.node(NodeId(id)))).collect();
+    let nodes: Vec<Node> =
+        (0..count as u32).filter_map(|id| trace.map(|trace| trace.node(NodeId(id)))).collect();
     let reach = |value: &Tensor| {
         let mut reached = vec![false; count];
         reached[value.id().index()] = true;
@@ -129,15 +165,24 @@ fn differentiable_inputs(node: &Node) -> &[NodeId] {
         Op::Input(_) | Op::Variable(_) | Op::Constant(_) => &[],
         Op::Elementwise(operation) if operation.gradient.is_none() => &[],
         Op::Identity(_) => &node.inputs[1..],
-        Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) => &node.inputs,
+        Op::Elementwise(_)
+        | Op::Cast
+        | Op::Reduce(..)
+        | Op::Matmul { .. }
+        | Op::View(_)
+        | Op::Kernel(_) => &node.inputs,
     }
 }
 
 fn input_gradients(node: &Node, inputs: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
     match &node.op {
         Op::Input(_) | Op::Variable(_) | Op::Constant(_) => Vec::new(),
-        Op::Elementwise(operation) => operation.gradient.map_or_else(Vec::new, |rule| rule(inputs, y, dy)),
-        Op::Cast => vec![inputs[0].dtype().is_float().then(|| dy.convert(inputs[0].dtype(), node.site))],
+        Op::Elementwise(operation) => {
+            operation.gradient.map_or_else(Vec::new, |rule| rule(inputs, y, dy))
+        }
+        Op::Cast => {
+            vec![inputs[0].dtype().is_float().then(|| dy.convert(inputs[0].dtype(), node.site))]
+        }
         Op::Reduce(..) => ops::reduce::gradient(node, inputs, y, dy),
         Op::Matmul { .. } => ops::matmul::gradient(node, inputs, dy),
         Op::View(_) => ops::view::gradient(node, inputs, dy),

@@ -1,7 +1,7 @@
 //! Projections of weights after each update of an optimizer.
 //!
-//! In: a weight's value. Out: a value that is allowed. `MaxNorm.max_value(3.0)`, `"max_norm(3)"` and a closure serve alike.
-//! Names, options and defaults are Keras's.
+//! In: a weight's value. Out: a value that is allowed. `MaxNorm.max_value(3.0)`, `"max_norm(3)"`
+//! and a closure serve alike. Names, options and defaults are Keras's.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ const EPSILON: f64 = 1e-7;
 /// let by_closure = Dense::new(30).kernel_constraint(|w: &Tensor| w.clip(-1.0, 1.0));
 /// ```
 pub trait Constraint: Send + Sync {
-    /// The value that replaces `x`, of the same shape. A type of yours has this, or [`project_in`](Self::project_in) if it takes a
-    /// context.
+    /// The value that replaces `x`, of the same shape. A type of yours has this, or
+    /// [`project_in`](Self::project_in) if it takes a context.
     #[track_caller]
     fn project(&self, x: &Tensor) -> Tensor {
         without_context::<Self>("constraint", "project_in(&x, cx)", x)
     }
 
-    /// The value that replaces `x` where there is a context, as in optimizers: it may draw random numbers and apply layers, which are not in
-    /// training there. As
+    /// The value that replaces `x` where there is a context, as in optimizers: it may draw random
+    /// numbers and apply layers, which are not in training there. As
     /// [`project`](Self::project) unless it says so. A type that
     /// wraps another hands both methods on.
     #[track_caller]
@@ -42,8 +42,9 @@ pub trait Constraint: Send + Sync {
         self.project(x)
     }
 
-    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
-    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`]
+    /// makes them again; of a type of yours its own name with its
+    /// [hyperparameters](Self::hyperparameters); `None` for closures.
     fn name(&self) -> Option<String> {
         named::name_of::<Self>(&self.hyperparameters())
     }
@@ -55,12 +56,13 @@ pub trait Constraint: Send + Sync {
 }
 
 named! { Constraint: project(self, x: &Tensor) -> Tensor;
-    /// Scales vectors that are longer than a limit down to it: `x * min(norm, max_value) / norm`. Srivastava et al. 2014,
-    /// section 5.1.
+    /// Scales vectors that are longer than a limit down to it: `x * min(norm, max_value) / norm`.
+    /// Srivastava et al. 2014, section 5.1.
     MaxNorm ["max_norm"] {
         /// The largest length; 2 unless set.
         max_value: f64 = 2.0,
-        /// The axes along which a vector lies; 0 unless set, which takes the weights into one unit of a dense layer together.
+        /// The axes along which a vector lies; 0 unless set, which takes the weights into one unit
+        /// of a dense layer together.
         axis: Axes = Axes::One(0),
     } => {
         let norms = norms(x, &self.axis);
@@ -146,7 +148,8 @@ impl Constraint for &'static str {
     }
 }
 
-/// What stands where a constraint is asked for: a value, its name, or a closure, which may take a context after the tensor.
+/// What stands where a constraint is asked for: a value, its name, or a closure, which may take a
+/// context after the tensor.
 ///
 /// `K` is one of [`kinds`] and is found by the compiler.
 ///
@@ -160,8 +163,10 @@ impl Constraint for &'static str {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no constraint",
-    note = "a constraint is a value that implements `Constraint`, a name such as \"non_neg\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`",
-    note = "it is used on several threads: what it captures is shared by `Arc` and changed by `Mutex` or an atomic"
+    note = "a constraint is a value that implements `Constraint`, a name such as \"non_neg\", or \
+        a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`",
+    note = "it is used on several threads: what it captures is shared by `Arc` and changed by \
+        `Mutex` or an atomic"
 )]
 pub trait IntoConstraint<K> {
     /// The constraint.
@@ -188,7 +193,9 @@ impl IntoConstraint<kinds::Name> for String {
 }
 
 #[diagnostic::do_not_recommend]
-impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoConstraint<kinds::WithContext> for F {
+impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static>
+    IntoConstraint<kinds::WithContext> for F
+{
     fn into_constraint(self) -> Arc<dyn Constraint> {
         Arc::new(WithContext(self))
     }
@@ -238,7 +245,10 @@ mod tests {
     }
 
     fn assert_near(got: Vec<f64>, expected: &[f64]) {
-        assert!(got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6), "{got:?} {expected:?}");
+        assert!(
+            got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6),
+            "{got:?} {expected:?}"
+        );
         assert_eq!(got.len(), expected.len());
     }
 
@@ -246,9 +256,18 @@ mod tests {
     fn lengths_are_limited_along_the_axis() {
         let x = [[3.0_f64, 0.1], [4.0, 0.0]];
         assert_near(project(MaxNorm.max_value(1.0), x).unwrap(), &[0.6, 0.1, 0.8, 0.0]);
-        assert_near(project("max_norm(max_value=1, axis=[0, 1])", [[3.0_f64], [4.0]]).unwrap(), &[0.6, 0.8]);
-        assert_near(project(UnitNorm.axis(1), [[3.0_f64, 4.0], [0.0, 0.0]]).unwrap(), &[0.6, 0.8, 0.0, 0.0]);
-        assert_near(project(MinMaxNorm.min_value(10.0).max_value(20.0).rate(0.5), [3.0_f64, 4.0]).unwrap(), &[4.5, 6.0]);
+        assert_near(
+            project("max_norm(max_value=1, axis=[0, 1])", [[3.0_f64], [4.0]]).unwrap(),
+            &[0.6, 0.8],
+        );
+        assert_near(
+            project(UnitNorm.axis(1), [[3.0_f64, 4.0], [0.0, 0.0]]).unwrap(),
+            &[0.6, 0.8, 0.0, 0.0],
+        );
+        assert_near(
+            project(MinMaxNorm.min_value(10.0).max_value(20.0).rate(0.5), [3.0_f64, 4.0]).unwrap(),
+            &[4.5, 6.0],
+        );
     }
 
     #[test]
@@ -257,6 +276,9 @@ mod tests {
         assert_eq!(project(|w: &Tensor| w.clip(-0.5, 0.5), [-1.0_f32, 2.0]).unwrap(), [-0.5, 0.5]);
         let error = project("max_norms", [1.0_f32]).unwrap_err();
         assert_eq!(error.to_string().lines().last(), Some("  help: did you mean `max_norm`?"));
-        assert_eq!(names().collect::<Vec<_>>(), ["max_norm", "non_neg", "unit_norm", "min_max_norm"]);
+        assert_eq!(
+            names().collect::<Vec<_>>(),
+            ["max_norm", "non_neg", "unit_norm", "min_max_norm"]
+        );
     }
 }

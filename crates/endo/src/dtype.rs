@@ -1,6 +1,7 @@
 //! The types an array's elements can have.
 //!
-//! In: Rust's `f32`, `f64`, `i32`, `u8` and `bool`. Out: [`DType`], and [`Element`], which ties the two together.
+//! In: Rust's `f32`, `f64`, `i32`, `u8` and `bool`. Out: [`DType`], and [`Element`], which ties the
+//! two together.
 
 use std::fmt;
 
@@ -15,8 +16,8 @@ pub enum DType {
     I32,
     /// Truth values: masks and comparisons.
     Bool,
-    /// Bytes: images and labels as they are stored. Nothing computes with them: where they enter a graph they become `I32`, in the loop of
-    /// the first operation that reads them.
+    /// Bytes: images and labels as they are stored. Nothing computes with them: where they enter a
+    /// graph they become `I32`, in the loop of the first operation that reads them.
     U8,
 }
 
@@ -38,7 +39,8 @@ impl DType {
         matches!(self, DType::F32 | DType::F64)
     }
 
-    /// The type that holds both: the wider, and a float before an integer before a byte before a truth value.
+    /// The type that holds both: the wider, and a float before an integer before a byte before a
+    /// truth value.
     pub fn promote(self, other: DType) -> DType {
         let width = |dtype| match dtype {
             DType::Bool => 0,
@@ -81,7 +83,8 @@ pub enum Data {
 /// A Rust type that can be an array's element: `f32`, `f64`, `i32`, `u8`, `bool`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no element of an array",
-    note = "arrays hold `f32`, `f64`, `i32`, `u8` and `bool`: convert integers of other types with `as i32` or `i32::try_from`; \
+    note = "arrays hold `f32`, `f64`, `i32`, `u8` and `bool`: convert integers of other types \
+        with `as i32` or `i32::try_from`; \
             `Dataset::new` takes them as they are"
 )]
 pub trait Element: Copy + PartialEq + fmt::Debug + Send + Sync + 'static {

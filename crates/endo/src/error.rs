@@ -15,7 +15,8 @@ pub enum ErrorKind {
     DType,
     /// A number that is not finite where it has to be.
     NotFinite,
-    /// Data that cannot be read as asked: a missing column, a cell that is not a number, an empty file.
+    /// Data that cannot be read as asked: a missing column, a cell that is not a number, an empty
+    /// file.
     Data,
     /// A file or folder that cannot be read or written.
     Io,
@@ -31,7 +32,8 @@ pub enum ErrorKind {
 ///
 /// ```
 /// use endo::{Error, ErrorKind};
-/// let error = Error::new(ErrorKind::Argument, "the batch size is 0").help("use a batch size of at least 1");
+/// let error = Error::new(ErrorKind::Argument, "the batch size is 0")
+///     .help("use a batch size of at least 1");
 /// assert_eq!(error.to_string(), "the batch size is 0\n  help: use a batch size of at least 1");
 /// ```
 #[derive(Clone, PartialEq)]
@@ -57,7 +59,10 @@ impl Error {
 
     /// The error of something that needs more memory than the system gives.
     pub(crate) fn out_of_memory(what: &str, bytes: usize) -> Self {
-        let message = format!("{what} needs {:.1} GB of memory, more than the system gives", bytes as f64 / 1e9);
+        let message = format!(
+            "{what} needs {:.1} GB of memory, more than the system gives",
+            bytes as f64 / 1e9
+        );
         let help = "use fewer rows at a time or smaller sizes, or free memory";
         Self::new(ErrorKind::Memory, message).help(help)
     }
@@ -84,7 +89,8 @@ impl Error {
         self
     }
 
-    /// With another message, such as one that says in which file it happened, and the same place and help.
+    /// With another message, such as one that says in which file it happened, and the same place
+    /// and help.
     #[must_use]
     pub fn with_message(mut self, message: String) -> Self {
         self.0.message = message;
@@ -158,8 +164,10 @@ mod tests {
 
     #[test]
     fn an_error_prints_what_where_and_how_to_mend_it() {
-        let error =
-            Error::new(ErrorKind::Shape, "expected 8, got 9").in_layer("model/dense").at(Location::caller()).help("use 8");
+        let error = Error::new(ErrorKind::Shape, "expected 8, got 9")
+            .in_layer("model/dense")
+            .at(Location::caller())
+            .help("use 8");
         let text = error.to_string();
         assert!(text.starts_with("expected 8, got 9\n  layer: `model/dense`\n  at: "), "{text}");
         assert!(text.ends_with("\n  help: use 8"), "{text}");

@@ -1,7 +1,8 @@
 //! Files that are put in their place whole, and claims on files that two runs must not share.
 //!
-//! In: a path, and the bytes of its file in one piece or several. Out: the file, of which a reader finds all that was there before or
-//! all that is there now; a claim on a path, which nobody else gets while it is held.
+//! In: a path, and the bytes of its file in one piece or several. Out: the file, of which a reader
+//! finds all that was there before or all that is there now; a claim on a path, which nobody else
+//! gets while it is held.
 
 use std::cell::RefCell;
 use std::fs::{self, File, TryLockError};
@@ -13,13 +14,16 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shown::shown_path;
 
-/// The number of the next temporary file. With the number of the process it is mostly unused; that it is, `create_new` makes sure.
+/// The number of the next temporary file. With the number of the process it is mostly unused; that
+/// it is, `create_new` makes sure.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
-/// Nobody writes any more to a file of a process that is gone, and that was last written so long ago.
+/// Nobody writes any more to a file of a process that is gone, and that was last written so long
+/// ago.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
-/// Writes these pieces to a file, which is replaced at once or not at all. Missing folders are made. What a link leads to is
-/// replaced, and not the link; what is no file, such as a pipe or `/dev/null`, is written to.
+/// Writes these pieces to a file, which is replaced at once or not at all. Missing folders are
+/// made. What a link leads to is replaced, and not the link; what is no file, such as a pipe or
+/// `/dev/null`, is written to.
 pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     let write = || -> io::Result<()> {
         if is_stream(path)? {
@@ -34,8 +38,9 @@ pub fn write(path: &Path, pieces: &[&[u8]]) -> Result<()> {
     write().map_err(|error| failure("cannot write", path, &error))
 }
 
-/// A file that is written bit by bit, and put in its place whole at the end. Dropped before that, it leaves what was there. Links
-/// and what is no file are treated as by [`write`]: what is in a pipe already stays there.
+/// A file that is written bit by bit, and put in its place whole at the end. Dropped before that,
+/// it leaves what was there. Links and what is no file are treated as by [`write`]: what is in a
+/// pipe already stays there.
 pub struct Draft {
     path: PathBuf,
     /// None where it is no file that is written to.
@@ -56,7 +61,8 @@ impl Draft {
             let (temporary, file) = create_temporary(folder)?;
             Ok((path, Some(temporary), file))
         };
-        let (path, temporary, file) = begin().map_err(|error| failure("cannot write", path, &error))?;
+        let (path, temporary, file) =
+            begin().map_err(|error| failure("cannot write", path, &error))?;
         Ok(Self { path, temporary, file: Some(io::BufWriter::new(file)) })
     }
 
@@ -68,7 +74,9 @@ impl Draft {
             Some(temporary) => file.sync_all().and_then(|()| fs::rename(temporary, &self.path)),
             None => Ok(()),
         });
-        placed.inspect_err(|_| self.discard()).map_err(|error| failure("cannot write", &self.path, &error))
+        placed
+            .inspect_err(|_| self.discard())
+            .map_err(|error| failure("cannot write", &self.path, &error))
     }
 
     fn discard(&self) {
@@ -96,9 +104,10 @@ impl Drop for Draft {
     }
 }
 
-/// Removes the temporary files that killed processes have left in a folder and that nobody has written for so long. Those of living
-/// processes stay, and all where the system does not say which processes live. What a process of another machine writes to is only
-/// known by its age, unless the folder is claimed.
+/// Removes the temporary files that killed processes have left in a folder and that nobody has
+/// written for so long. Those of living processes stay, and all where the system does not say which
+/// processes live. What a process of another machine writes to is only known by its age, unless the
+/// folder is claimed.
 pub fn remove_leftovers(folder: &Path, age: Duration) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let processes = Path::new("/proc");
@@ -107,8 +116,12 @@ pub fn remove_leftovers(folder: &Path, age: Duration) {
     }
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(".endo-")?.strip_suffix(".tmp")?.split('-').next());
-        let is_dead = process.is_some_and(|process| process.parse::<u32>().is_ok() && !processes.join(process).exists());
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(".endo-")?.strip_suffix(".tmp")?.split('-').next());
+        let is_dead = process.is_some_and(|process| {
+            process.parse::<u32>().is_ok() && !processes.join(process).exists()
+        });
         if is_dead && (age.is_zero() || is_older(&entry, age)) {
             discard(&entry.path());
         }
@@ -120,30 +133,37 @@ fn is_older(entry: &fs::DirEntry, age: Duration) -> bool {
     modified.and_then(|modified| modified.elapsed().ok()).is_some_and(|elapsed| elapsed >= age)
 }
 
-/// Writes these pieces to a temporary file that nobody else writes or reads, to be renamed by the caller.
+/// Writes these pieces to a temporary file that nobody else writes or reads, to be renamed by the
+/// caller.
 pub(crate) fn write_temporary(path: &Path, pieces: &[&[u8]]) -> Result<()> {
-    let write = || make_folder(path).and_then(|_| File::create(path)).and_then(|file| fill(file, path, pieces));
+    let write = || {
+        make_folder(path).and_then(|_| File::create(path)).and_then(|file| fill(file, path, pieces))
+    };
     write().map_err(|error| failure("cannot write", path, &error))
 }
 
-/// Fails now if a file could not be written later: makes missing folders, and a file beside it, which it removes.
+/// Fails now if a file could not be written later: makes missing folders, and a file beside it,
+/// which it removes.
 pub fn try_out(path: &Path) -> Result<()> {
     let try_out = || -> io::Result<()> {
         // To open a pipe and close it again would end it for its reader.
         if is_stream(path)? {
             Ok(())
         } else {
-            create_temporary(make_folder(&end_of_links(path))?).and_then(|(temporary, _)| fs::remove_file(temporary))
+            create_temporary(make_folder(&end_of_links(path))?)
+                .and_then(|(temporary, _)| fs::remove_file(temporary))
         }
     };
     try_out().map_err(|error| failure("cannot write", path, &error))
 }
 
-/// Whether there is something that is no file: a pipe, a terminal, `/dev/null`. To put a file in its place would take it from
-/// all who use it. A folder is an error.
+/// Whether there is something that is no file: a pipe, a terminal, `/dev/null`. To put a file in
+/// its place would take it from all who use it. A folder is an error.
 fn is_stream(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
-        Ok(there) if there.is_dir() => Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name")),
+        Ok(there) if there.is_dir() => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"))
+        }
         there => Ok(there.is_ok_and(|there| !there.is_file())),
     }
 }
@@ -166,12 +186,13 @@ fn end_of_links(path: &Path) -> PathBuf {
 
 /// Makes the folders above a file, and returns the innermost.
 fn make_folder(path: &Path) -> io::Result<&Path> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map(|()| folder)
 }
 
-/// A file that nobody else has: no other thread or process, and no other machine that shares the folder. Its name is short, however
-/// long the name is that it will get.
+/// A file that nobody else has: no other thread or process, and no other machine that shares the
+/// folder. Its name is short, however long the name is that it will get.
 fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -186,12 +207,14 @@ fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
 
 /// Writes to a file and closes it, when all is on the disk; or removes it.
 fn fill(mut file: File, path: &Path, pieces: &[&[u8]]) -> io::Result<()> {
-    let written = pieces.iter().try_for_each(|piece| file.write_all(piece)).and_then(|()| file.sync_all());
+    let written =
+        pieces.iter().try_for_each(|piece| file.write_all(piece)).and_then(|()| file.sync_all());
     drop(file);
     written.inspect_err(|_| discard(path))
 }
 
-/// Removes a file that was not put in its place. What hindered its writing may hinder its removal too; that is said already.
+/// Removes a file that was not put in its place. What hindered its writing may hinder its removal
+/// too; that is said already.
 fn discard(path: &Path) {
     let _ = fs::remove_file(path);
 }
@@ -209,7 +232,8 @@ pub(crate) fn failure(what: &str, path: &Path, error: &dyn std::fmt::Display) ->
         .help("check the path, the permissions and the space left")
 }
 
-/// The right to a file of a run, as a lock on a file beside it. The system takes it back when the process ends, however it ends.
+/// The right to a file of a run, as a lock on a file beside it. The system takes it back when the
+/// process ends, however it ends.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
@@ -217,19 +241,21 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims a file. None where the file system has no locks or no file can be made: the run goes on without, and what is wrong is
-    /// said when its files are written.
+    /// Claims a file. None where the file system has no locks or no file can be made: the run goes
+    /// on without, and what is wrong is said when its files are written.
     ///
     /// # Errors
     /// If another run has it, in this process or another.
     pub fn on(file_of_run: &Path) -> Result<Option<Self>> {
         let path = beside(file_of_run, ".lock");
         loop {
-            let opened = make_folder(&path).and_then(|_| File::options().append(true).create(true).open(&path));
+            let opened = make_folder(&path)
+                .and_then(|_| File::options().append(true).create(true).open(&path));
             let Ok(file) = opened else { return Ok(None) };
             match file.try_lock() {
                 Ok(()) if leads_to(&path, &file) => return Ok(Some(Self { path, file })),
-                // Who had it has removed the file since it was opened here, so this lock says nothing.
+                // Who had it has removed the file since it was opened here, so this lock says
+                // nothing.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(taken(file_of_run, &path)),
                 Err(TryLockError::Error(_)) => {
@@ -243,16 +269,19 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Removed while it is locked: who opens it before and locks it after finds that the path does not lead to it.
+        // Removed while it is locked: who opens it before and locks it after finds that the path
+        // does not lead to it.
         if cfg!(unix) && leads_to(&self.path, &self.file) {
             discard(&self.path);
         }
-        // A child process that is just being started may have a copy of the file, with which it would stay locked.
+        // A child process that is just being started may have a copy of the file, with which it
+        // would stay locked.
         let _ = self.file.unlock();
     }
 }
 
-/// The claims of a run, by the path of the file. Where there is no claim to be had, none is asked for again.
+/// The claims of a run, by the path of the file. Where there is no claim to be had, none is asked
+/// for again.
 #[derive(Default)]
 pub(crate) struct Claims(RefCell<Vec<(PathBuf, Option<Claim>)>>);
 
@@ -276,9 +305,13 @@ impl Claims {
 }
 
 fn taken(path: &Path, lock: &Path) -> Error {
-    let message = format!("{} is in use: another run writes it, in this process or another", shown_path(path));
+    let message = format!(
+        "{} is in use: another run writes it, in this process or another",
+        shown_path(path)
+    );
     let help = format!(
-        "wait until that run is done, stop it, or give this one another path; the lock on {} ends with its process, however that ends",
+        "wait until that run is done, stop it, or give this one another path; the lock on {} ends \
+            with its process, however that ends",
         shown_path(lock)
     );
     Error::new(ErrorKind::Usage, message).help(help)
@@ -309,13 +342,16 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("endo-files-{name}-{}", std::process::id()));
+            let folder =
+                std::env::temp_dir().join(format!("endo-files-{name}-{}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
             Self(folder)
         }
 
         fn names(&self) -> Vec<String> {
-            let names = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let names = fs::read_dir(&self.0)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap());
             names.collect()
         }
     }
@@ -348,13 +384,22 @@ mod tests {
         let mut draft = Draft::new(&path).unwrap();
         draft.write_all(b"one ").unwrap();
         draft.write_all(b"two").unwrap();
-        assert_eq!((fs::read(&path).unwrap().as_slice(), folder.names().len()), (b"before".as_slice(), 2));
+        assert_eq!(
+            (fs::read(&path).unwrap().as_slice(), folder.names().len()),
+            (b"before".as_slice(), 2)
+        );
         drop(draft);
-        assert_eq!((fs::read(&path).unwrap().as_slice(), folder.names().len()), (b"before".as_slice(), 1));
+        assert_eq!(
+            (fs::read(&path).unwrap().as_slice(), folder.names().len()),
+            (b"before".as_slice(), 1)
+        );
         let mut draft = Draft::new(&path).unwrap();
         draft.write_all(b"after").unwrap();
         draft.finish().unwrap();
-        assert_eq!((fs::read(&path).unwrap().as_slice(), folder.names().len()), (b"after".as_slice(), 1));
+        assert_eq!(
+            (fs::read(&path).unwrap().as_slice(), folder.names().len()),
+            (b"after".as_slice(), 1)
+        );
         assert!(Draft::new(&folder.0).is_err());
     }
 
@@ -433,7 +478,10 @@ mod tests {
         write(&folder.0.join(&name), &[b"x"]).unwrap();
         assert_eq!(folder.names(), [name]);
         let error = write(&folder.0.join("n".repeat(256)), &[b"x"]).unwrap_err();
-        assert!(error.message().starts_with("cannot write ") && error.advice().is_some(), "{error}");
+        assert!(
+            error.message().starts_with("cannot write ") && error.advice().is_some(),
+            "{error}"
+        );
         assert_eq!(folder.names().len(), 1, "the temporary file is removed");
     }
 
@@ -442,7 +490,9 @@ mod tests {
         let folder = Folder::new("taken");
         // Those of a process of the same number on another machine, say.
         let next = NUMBER.load(Ordering::Relaxed);
-        let others: Vec<String> = (next..next + 100).map(|number| format!(".endo-{}-{number}.tmp", std::process::id())).collect();
+        let others: Vec<String> = (next..next + 100)
+            .map(|number| format!(".endo-{}-{number}.tmp", std::process::id()))
+            .collect();
         for name in &others {
             fs::write(folder.0.join(name), "theirs").unwrap();
         }
@@ -455,7 +505,10 @@ mod tests {
     fn a_folder_is_no_file() {
         let folder = Folder::new("folder");
         for error in [write(&folder.0, &[b"x"]).unwrap_err(), try_out(&folder.0).unwrap_err()] {
-            assert!(error.kind() == ErrorKind::Io && error.message().starts_with("cannot write "), "{error}");
+            assert!(
+                error.kind() == ErrorKind::Io && error.message().starts_with("cannot write "),
+                "{error}"
+            );
         }
         assert!(folder.names().is_empty());
     }
@@ -467,7 +520,12 @@ mod tests {
         let claim = Claim::on(&path).unwrap();
         assert!(claim.is_some());
         let error = Claim::on(&path).unwrap_err();
-        assert!(error.message().ends_with("deeper/run is in use: another run writes it, in this process or another"), "{error}");
+        assert!(
+            error.message().ends_with(
+                "deeper/run is in use: another run writes it, in this process or another"
+            ),
+            "{error}"
+        );
         assert!(error.advice().unwrap().contains("give this one another path"), "{error}");
         drop(claim);
         assert!(Claim::on(&path).unwrap().is_some());

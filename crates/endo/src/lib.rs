@@ -1,9 +1,9 @@
 //! Deep learning in which losses and metrics see inside the model.
 //!
-//! A model is written the way a Keras user writes one: fields, and a [`call`](layers::Layer::call). On the way it takes losses
-//! and metrics from any weight or activation. It is traced once for each shape of its input, differentiated as a graph, and
-//! compiled to a plan that runs a whole training step (forward, every term of the loss, backward, optimizer, metrics) without
-//! allocating.
+//! A model is written the way a Keras user writes one: fields, and a [`call`](layers::Layer::call).
+//! On the way it takes losses and metrics from any weight or activation. It is traced once for each
+//! shape of its input, differentiated as a graph, and compiled to a plan that runs a whole training
+//! step (forward, every term of the loss, backward, optimizer, metrics) without allocating.
 //!
 //! # A tour
 //!
@@ -37,7 +37,8 @@
 //!
 //! let x = Array::from_fn([64, 2], |i| (i as f32 * 0.37).sin());
 //! let y = Array::from_fn([64, 1], |i| (i as f32 * 0.74).sin());
-//! let mut model = Model::new(Sparse { hidden: Dense::new(8).activation(Relu), out: Dense::new(1) });
+//! let mut model =
+//!     Model::new(Sparse { hidden: Dense::new(8).activation(Relu), out: Dense::new(1) });
 //! model.compile(Adam::new(0.01), MeanSquaredError, [MeanAbsoluteError::new()]);
 //! let history = model.fit(&Dataset::new(x, y)?, Fit::epochs(5))?;
 //! println!("{}", history.ledger()); // main 0.41 + activity 0.0026 = loss 0.42

@@ -1,15 +1,20 @@
-//! Random numbers as a pure function of (seed, stream, index): the Philox4x32-10 generator and what is drawn from it.
+//! Random numbers as a pure function of (seed, stream, index): the Philox4x32-10 generator and what
+//! is drawn from it.
 //!
-//! In: a seed, a stream and a position. Out: bits, uniform and normal numbers, permutations; the same on every machine
-//! and for every number of threads, because nothing is carried from one block of numbers to the next.
+//! In: a seed, a stream and a position. Out: bits, uniform and normal numbers, permutations; the
+//! same on every machine
+//! and for every number of threads, because nothing is carried from one block of numbers to the
+//! next.
 
 use std::f64::consts::TAU;
 
-/// The ten-round Philox4x32 block function: four random words that depend on nothing but key and counter.
+/// The ten-round Philox4x32 block function: four random words that depend on nothing but key and
+/// counter.
 ///
-/// Each round multiplies two of the four words into 64 bits, mixes the halves with the other two words and the key, and
-/// the key moves on by a Weyl sequence. Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3"
-/// (2011), section 4.3.
+/// Each round multiplies two of the four words into 64 bits, mixes the halves with the other two
+/// words and the key, and
+/// the key moves on by a Weyl sequence. Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as
+/// easy as 1, 2, 3" (2011), section 4.3.
 ///
 /// ```
 /// use endo::random::philox;
@@ -56,7 +61,8 @@ pub fn unit_f64(bits: u64) -> f64 {
     (bits >> 11) as f64 * STEP
 }
 
-/// Two independent standard normal numbers from 128 random bits, by the transform of Box and Muller (1958):
+/// Two independent standard normal numbers from 128 random bits, by the transform of Box and Muller
+/// (1958):
 /// `sqrt(-2 ln(1 - u)) * (cos, sin)(2 pi v)` with uniform u and v.
 ///
 /// ```
@@ -72,8 +78,8 @@ pub fn normal_pair(u: u64, v: u64) -> [f64; 2] {
 
 /// Random numbers one after another: word number `index` of a stream of a seed.
 ///
-/// Streams of one seed are independent of each other, so that what is drawn in one place does not move the numbers of
-/// another.
+/// Streams of one seed are independent of each other, so that what is drawn in one place does not
+/// move the numbers of another.
 ///
 /// ```
 /// use endo::random::Random;
@@ -148,8 +154,8 @@ impl Random {
         normal_pair(u, v)[0]
     }
 
-    /// A whole number from 0 to `n - 1`, each equally likely: Lemire, "Fast random integer generation in an interval"
-    /// (2019), algorithm 5.
+    /// A whole number from 0 to `n - 1`, each equally likely: Lemire, "Fast random integer
+    /// generation in an interval" (2019), algorithm 5.
     ///
     /// ```
     /// use endo::random::Random;
@@ -165,7 +171,8 @@ impl Random {
         loop {
             let product = u128::from(self.next_u64()) * u128::from(n);
             let rest = product as u64;
-            // Of the 2^64 words, the first `2^64 mod n` would make some numbers likelier than others.
+            // Of the 2^64 words, the first `2^64 mod n` would make some numbers likelier than
+            // others.
             if rest >= n || rest >= n.wrapping_neg() % n {
                 return (product >> 64) as usize;
             }
@@ -186,7 +193,8 @@ impl Random {
         order
     }
 
-    /// Puts the items in random order, each order equally likely, in place: Fisher and Yates (1938), as Durstenfeld (1964).
+    /// Puts the items in random order, each order equally likely, in place: Fisher and Yates
+    /// (1938), as Durstenfeld (1964).
     pub fn shuffle(&mut self, items: &mut [usize]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last + 1);
@@ -219,8 +227,12 @@ mod tests {
     #[test]
     fn philox_gives_the_known_answers_of_random123() {
         assert_eq!(philox([0; 2], [0; 4]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]);
-        assert_eq!(philox([u32::MAX; 2], [u32::MAX; 4]), [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]);
-        let (key, counter) = ([0xa4093822, 0x299f31d0], [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344]);
+        assert_eq!(
+            philox([u32::MAX; 2], [u32::MAX; 4]),
+            [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd]
+        );
+        let (key, counter) =
+            ([0xa4093822, 0x299f31d0], [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344]);
         assert_eq!(philox(key, counter), [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1]);
     }
 
@@ -238,7 +250,8 @@ mod tests {
         const COUNT: usize = 100_000;
         let mut random = Random::new(7, 0);
         let values: Vec<f64> = (0..COUNT).map(|_| random.normal_f64()).collect();
-        let share = |is: fn(f64) -> bool| values.iter().filter(|&&z| is(z)).count() as f64 / COUNT as f64;
+        let share =
+            |is: fn(f64) -> bool| values.iter().filter(|&&z| is(z)).count() as f64 / COUNT as f64;
         let mean = values.iter().sum::<f64>() / COUNT as f64;
         let variance = values.iter().map(|z| z * z).sum::<f64>() / COUNT as f64;
         assert!(mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02, "{mean} {variance}");

@@ -1,7 +1,7 @@
 //! Penalties on weights and activations.
 //!
-//! In: a tensor. Out: a scalar to be added to the loss. `L2(0.01)`, `"l2(0.01)"` and a closure serve alike. Names, options and
-//! defaults are Keras's.
+//! In: a tensor. Out: a scalar to be added to the loss. `L2(0.01)`, `"l2(0.01)"` and a closure
+//! serve alike. Names, options and defaults are Keras's.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -18,17 +18,20 @@ use crate::trace::{Context, WithContext, without_context};
 /// use endo::prelude::*;
 /// let sparse = Dense::new(30).kernel_regularizer(L1(0.001));
 /// let by_name = Dense::new(30).kernel_regularizer("l1(0.001)");
-/// let by_closure = Dense::new(30).kernel_regularizer(|w: &Tensor| 0.01 * w.square().square().sum());
+/// let by_closure =
+///     Dense::new(30).kernel_regularizer(|w: &Tensor| 0.01 * w.square().square().sum());
 /// ```
 pub trait Regularizer: Send + Sync {
-    /// The penalty, a scalar. A type of yours has this, or [`penalty_in`](Self::penalty_in) if it takes a context.
+    /// The penalty, a scalar. A type of yours has this, or [`penalty_in`](Self::penalty_in) if it
+    /// takes a context.
     #[track_caller]
     fn penalty(&self, x: &Tensor) -> Tensor {
         without_context::<Self>("regularizer", "penalty_in(&x, cx)", x)
     }
 
-    /// The penalty where there is a context, as in layers: it may draw random numbers and apply layers, which are not in training there. As
-    /// [`penalty`](Self::penalty) unless it says so. A type that
+    /// The penalty where there is a context, as in layers: it may draw random numbers and apply
+    /// layers, which are not in training there. As [`penalty`](Self::penalty) unless it says so. A
+    /// type that
     /// wraps another hands both methods on.
     #[track_caller]
     fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
@@ -36,8 +39,9 @@ pub trait Regularizer: Send + Sync {
         self.penalty(x)
     }
 
-    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
-    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`]
+    /// makes them again; of a type of yours its own name with its
+    /// [hyperparameters](Self::hyperparameters); `None` for closures.
     fn name(&self) -> Option<String> {
         named::name_of::<Self>(&self.hyperparameters())
     }
@@ -59,7 +63,8 @@ words! {
 }
 
 named! { Regularizer: penalty(self, x: &Tensor) -> Tensor;
-    /// `factor * sum(|x|)`, which drives weights to exactly 0: Tibshirani 1996. The factor is 0.01 by name alone.
+    /// `factor * sum(|x|)`, which drives weights to exactly 0: Tibshirani 1996. The factor is 0.01
+    /// by name alone.
     L1 ["l1"] (l1: f64 = 0.01) => l1 * x.abs().sum();
 
     /// `factor * sum(x^2)`: Hoerl and Kennard 1970. The factor is 0.01 by name alone.
@@ -82,8 +87,9 @@ named! { Regularizer: penalty(self, x: &Tensor) -> Tensor;
         (l1, l2) => L1(l1).penalty(x) + L2(l2).penalty(x),
     };
 
-    /// `factor` times the mean absolute cosine of the angles between different rows (or columns) of a matrix: 0 when they are
-    /// orthogonal. As Keras's `OrthogonalRegularizer`; a single row has no penalty.
+    /// `factor` times the mean absolute cosine of the angles between different rows (or columns) of
+    /// a matrix: 0 when they are orthogonal. As Keras's `OrthogonalRegularizer`; a single row has
+    /// no penalty.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -103,11 +109,13 @@ named! { Regularizer: penalty(self, x: &Tensor) -> Tensor;
 /// The mean absolute cosine of the angles between different vectors of a matrix.
 #[track_caller]
 fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
-    /// The square of the length that vectors shorter than it are taken to have, so that 0 has a cosine, and a gradient.
+    /// The square of the length that vectors shorter than it are taken to have, so that 0 has a
+    /// cosine, and a gradient.
     const SHORTEST_SQUARED: f64 = 1e-14;
     if x.rank() != 2 {
         let message = format!("`orthogonal_regularizer` takes matrices, got shape {}", x.shape());
-        let error = Error::new(ErrorKind::Shape, message).help("use it for weights of two axes, such as the kernel of `Dense`");
+        let error = Error::new(ErrorKind::Shape, message)
+            .help("use it for weights of two axes, such as the kernel of `Dense`");
         return x.fail(error, (), Location::caller());
     }
     let rows = match vectors {
@@ -117,7 +125,11 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
     let count = rows.batch();
     let length = rows.square().sum_axes([1]).keep_dims(&rows, [1]).maximum(SHORTEST_SQUARED).sqrt();
     let unit = rows / length;
-    let different = Array::from_fn([count, count], |index| if index / count == index % count { 0.0 } else { 1.0 });
+    let different =
+        Array::from_fn(
+            [count, count],
+            |index| if index / count == index % count { 0.0 } else { 1.0 },
+        );
     let different = x.trace().constant(different.cast(x.dtype()), Location::caller());
     let pairs = count * count.saturating_sub(1);
     (unit.matmul(&unit.transpose()) * different).abs().sum() / pairs.max(1) as f64
@@ -156,7 +168,10 @@ impl<F: Fn(&Tensor) -> Tensor + Send + Sync> Regularizer for F {
 impl Regularizer for &'static str {
     #[track_caller]
     fn penalty(&self, x: &Tensor) -> Tensor {
-        get(self).map_or_else(|error| x.fail(error, (), Location::caller()), |regularizer| regularizer.penalty(x))
+        get(self).map_or_else(
+            |error| x.fail(error, (), Location::caller()),
+            |regularizer| regularizer.penalty(x),
+        )
     }
 
     fn name(&self) -> Option<String> {
@@ -164,7 +179,8 @@ impl Regularizer for &'static str {
     }
 }
 
-/// What stands where a regularizer is asked for: a value, its name, or a closure, which may take a context after the tensor.
+/// What stands where a regularizer is asked for: a value, its name, or a closure, which may take a
+/// context after the tensor.
 ///
 /// `K` is one of [`kinds`] and is found by the compiler.
 ///
@@ -177,8 +193,11 @@ impl Regularizer for &'static str {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no regularizer",
-    note = "a regularizer is a value that implements `Regularizer`, a name such as \"l2(0.01)\", or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`; a factor is given as `L2(0.01)`",
-    note = "it is used on several threads: what it captures is shared by `Arc` and changed by `Mutex` or an atomic"
+    note = "a regularizer is a value that implements `Regularizer`, a name such as \"l2(0.01)\", \
+        or a closure `|w: &Tensor| ..` or `|w: &Tensor, cx: &mut Context| ..`; a factor is given \
+        as `L2(0.01)`",
+    note = "it is used on several threads: what it captures is shared by `Arc` and changed by \
+        `Mutex` or an atomic"
 )]
 pub trait IntoRegularizer<K> {
     /// The regularizer.
@@ -195,12 +214,16 @@ impl<T: Regularizer + 'static> IntoRegularizer<kinds::Value> for T {
 /// A name that a program has read; a wrong one is reported where the regularizer is first used.
 impl IntoRegularizer<kinds::Name> for String {
     fn into_regularizer(self) -> Arc<dyn Regularizer> {
-        get(&self).unwrap_or_else(|error| Arc::new(move |x: &Tensor| x.fail(error.clone(), (), Location::caller())))
+        get(&self).unwrap_or_else(|error| {
+            Arc::new(move |x: &Tensor| x.fail(error.clone(), (), Location::caller()))
+        })
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoRegularizer<kinds::WithContext> for F {
+impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static>
+    IntoRegularizer<kinds::WithContext> for F
+{
     fn into_regularizer(self) -> Arc<dyn Regularizer> {
         Arc::new(WithContext(self))
     }
@@ -261,7 +284,10 @@ mod tests {
     fn orthogonal_vectors_have_no_penalty() {
         assert_eq!(penalty(OrthogonalRegularizer, [[0.0_f32, 2.0], [3.0, 0.0]]).unwrap(), 0.0);
         assert_eq!(penalty(OrthogonalRegularizer, [[1.0_f32, 2.0]]).unwrap(), 0.0);
-        assert!((penalty(OrthogonalRegularizer, [[2.0_f64, 2.0], [3.0, 3.0]]).unwrap() - 0.01).abs() < 1e-12);
+        assert!(
+            (penalty(OrthogonalRegularizer, [[2.0_f64, 2.0], [3.0, 3.0]]).unwrap() - 0.01).abs()
+                < 1e-12
+        );
     }
 
     #[test]
@@ -275,7 +301,10 @@ mod tests {
 
     #[test]
     fn wrong_names_and_shapes_are_errors_of_the_trace() {
-        assert_eq!(penalty("l3", [1.0_f32]).unwrap_err().message(), "there is no regularizer called `l3`");
+        assert_eq!(
+            penalty("l3", [1.0_f32]).unwrap_err().message(),
+            "there is no regularizer called `l3`"
+        );
         let error = penalty(OrthogonalRegularizer, [1.0_f32]).unwrap_err();
         assert_eq!(error.message(), "`orthogonal_regularizer` takes matrices, got shape [1]");
         assert_eq!(names().collect::<Vec<_>>(), ["l1", "l2", "l1_l2", "orthogonal_regularizer"]);

@@ -1,6 +1,7 @@
 //! The sizes of an array's axes.
 //!
-//! In: anything that lists sizes (`[32, 8]`, `8`, `()`). Out: ranks, lengths, strides, broadcasting.
+//! In: anything that lists sizes (`[32, 8]`, `8`, `()`). Out: ranks, lengths, strides,
+//! broadcasting.
 
 use std::fmt;
 use std::ops::Deref;
@@ -28,28 +29,33 @@ impl Shape {
         self.0.len()
     }
 
-    /// An array has fewer elements than this: 2^40, which as `f32` take 4 TiB, more than one machine holds. So the sizes of
-    /// an array multiply to its length, its bytes and its strides without overflow, in any order, and also beside sizes of 0.
+    /// An array has fewer elements than this: 2^40, which as `f32` take 4 TiB, more than one
+    /// machine holds. So the sizes of an array multiply to its length, its bytes and its strides
+    /// without overflow, in any order, and also beside sizes of 0.
     pub const LIMIT: usize = match 1_usize.checked_shl(40) {
         Some(limit) => limit,
         None => isize::MAX as usize / 16, // where addresses have 32 bits
     };
 
-    /// The number of elements: the product of the sizes; `usize::MAX` where the product is larger than that.
+    /// The number of elements: the product of the sizes; `usize::MAX` where the product is larger
+    /// than that.
     pub fn len(&self) -> usize {
         product(&self.0)
     }
 
-    /// Whether an array may have this shape: the product of its sizes is less than [`LIMIT`](Self::LIMIT), not counting
-    /// sizes of 0, which would hide that the others are too large.
+    /// Whether an array may have this shape: the product of its sizes is less than
+    /// [`LIMIT`](Self::LIMIT), not counting sizes of 0, which would hide that the others are too
+    /// large.
     pub fn is_possible(&self) -> bool {
-        self.0.iter().fold(1_usize, |product, &size| product.saturating_mul(size.max(1))) < Self::LIMIT
+        self.0.iter().fold(1_usize, |product, &size| product.saturating_mul(size.max(1)))
+            < Self::LIMIT
     }
 
     /// The error for a shape that no array may have.
     pub(crate) fn too_large(&self) -> Error {
         let message = format!("an array of shape {self} has more elements than a machine holds");
-        Error::new(ErrorKind::Shape, message).help("the sizes must multiply to less than 2^40: check the sizes that were given")
+        Error::new(ErrorKind::Shape, message)
+            .help("the sizes must multiply to less than 2^40: check the sizes that were given")
     }
 
     /// A small shape of the same rank, for the stand-in of a tensor that cannot have this one.
@@ -106,7 +112,9 @@ impl Shape {
     /// ```
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let rank = self.rank().max(other.rank());
-        let size = |shape: &Shape, axis: usize| (axis + shape.rank()).checked_sub(rank).map_or(1, |i| shape.0[i]);
+        let size = |shape: &Shape, axis: usize| {
+            (axis + shape.rank()).checked_sub(rank).map_or(1, |i| shape.0[i])
+        };
         (0..rank)
             .map(|axis| match (size(self, axis), size(other, axis)) {
                 (a, b) if a == b => Some(a),
@@ -120,12 +128,21 @@ impl Shape {
 
     /// The shape without the given axes.
     pub fn without(&self, axes: &[usize]) -> Shape {
-        self.0.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, &size)| size).collect()
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(axis, _)| !axes.contains(axis))
+            .map(|(_, &size)| size)
+            .collect()
     }
 
     /// The shape with the given axes set to 1.
     pub fn with_ones(&self, axes: &[usize]) -> Shape {
-        self.0.iter().enumerate().map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size }).collect()
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size })
+            .collect()
     }
 
     /// The shape with one axis set to `size`.
@@ -136,7 +153,8 @@ impl Shape {
     }
 }
 
-/// The product of sizes that a user gave; `usize::MAX`, which no array has, where it is larger than that.
+/// The product of sizes that a user gave; `usize::MAX`, which no array has, where it is larger than
+/// that.
 pub(crate) fn product<'a>(sizes: impl IntoIterator<Item = &'a usize>) -> usize {
     sizes.into_iter().fold(1, |product, &size| product.saturating_mul(size))
 }
@@ -215,9 +233,18 @@ mod tests {
     #[test]
     fn shapes_whose_sizes_multiply_to_too_much_are_impossible() {
         assert!(Shape::scalar().is_possible() && Shape::from([3, 0, 5]).is_possible());
-        assert!(Shape::from([1 << 20, (1 << 20) - 1]).is_possible() && !Shape::from([1 << 20, 1 << 20]).is_possible());
-        assert!(!Shape::from([0, 1 << 40]).is_possible() && !Shape::from([1 << 32, 1 << 32]).is_possible());
-        assert_eq!([Shape::from([1 << 32, 1 << 32]).len(), Shape::from([1 << 40, 1 << 40, 0]).len()], [usize::MAX, 0]);
+        assert!(
+            Shape::from([1 << 20, (1 << 20) - 1]).is_possible()
+                && !Shape::from([1 << 20, 1 << 20]).is_possible()
+        );
+        assert!(
+            !Shape::from([0, 1 << 40]).is_possible()
+                && !Shape::from([1 << 32, 1 << 32]).is_possible()
+        );
+        assert_eq!(
+            [Shape::from([1 << 32, 1 << 32]).len(), Shape::from([1 << 40, 1 << 40, 0]).len()],
+            [usize::MAX, 0]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How texts that somebody else wrote are shown in messages: cells, names of columns and paths.
 //!
-//! In: any text. Out: a text of bounded length without anything that a terminal obeys or nobody can see: such letters are shown as
-//! `\u{..}`.
+//! In: any text. Out: a text of bounded length without anything that a terminal obeys or nobody can
+//! see: such letters are shown as `\u{..}`.
 
 use std::path::Path;
 
@@ -46,7 +46,8 @@ pub fn shown_lines(text: &str) -> String {
     text.split('\n').map(line).collect::<Vec<String>>().join("\n")
 }
 
-/// Names of columns for a message, each in backquotes: the first twenty, and the number of the others.
+/// Names of columns for a message, each in backquotes: the first twenty, and the number of the
+/// others.
 ///
 /// ```
 /// use endo::data::listed;
@@ -54,7 +55,8 @@ pub fn shown_lines(text: &str) -> String {
 /// ```
 pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names = names.into_iter();
-    let head: Vec<String> = names.by_ref().take(LISTED).map(|name| format!("`{}`", shown(name))).collect();
+    let head: Vec<String> =
+        names.by_ref().take(LISTED).map(|name| format!("`{}`", shown(name))).collect();
     match names.count() {
         0 => head.join(", "),
         rest => format!("{} and {rest} more", head.join(", ")),
@@ -71,24 +73,36 @@ pub(crate) fn composed(name: &str) -> String {
     if name.is_ascii() { name.to_string() } else { name.nfc().collect() }
 }
 
-/// The question whether another name is meant, or nothing if none is near. Letters that look the same are told apart.
-pub(crate) fn did_you_mean<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+/// The question whether another name is meant, or nothing if none is near. Letters that look the
+/// same are told apart.
+pub(crate) fn did_you_mean<'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
     let is_short = |name: &str| name.len() <= LONGEST_SLIP;
     if !is_short(name) {
         return None;
     }
-    let names: Vec<(String, &str)> = names.into_iter().filter(|name| is_short(name)).map(|name| (composed(name), name)).collect();
+    let names: Vec<(String, &str)> = names
+        .into_iter()
+        .filter(|name| is_short(name))
+        .map(|name| (composed(name), name))
+        .collect();
     let asked = composed(name);
     let found = nearest(&asked, names.iter().map(|(composed, _)| composed.as_str()))?;
-    let near = names.iter().find(|(composed, _)| composed == found).map_or(found, |&(_, name)| name);
-    let differing: Vec<(char, char)> = asked.chars().zip(found.chars()).filter(|(asked, found)| asked != found).collect();
+    let near =
+        names.iter().find(|(composed, _)| composed == found).map_or(found, |&(_, name)| name);
+    let differing: Vec<(char, char)> =
+        asked.chars().zip(found.chars()).filter(|(asked, found)| asked != found).collect();
     let question = format!("did you mean `{}`?", shown(near));
     Some(match differing[..] {
         [(asked_letter, found_letter), ..]
-            if asked.chars().count() == found.chars().count() && !(asked_letter.is_ascii() && found_letter.is_ascii()) =>
+            if asked.chars().count() == found.chars().count()
+                && !(asked_letter.is_ascii() && found_letter.is_ascii()) =>
         {
-            let [written, meant] = [asked_letter, found_letter]
-                .map(|letter| format!("`{}` ({})", shown(letter.encode_utf8(&mut [0; 4])), code(letter)));
+            let [written, meant] = [asked_letter, found_letter].map(|letter| {
+                format!("`{}` ({})", shown(letter.encode_utf8(&mut [0; 4])), code(letter))
+            });
             format!("{question} It has {meant} where you wrote {written}")
         }
         _ => question,
@@ -112,7 +126,8 @@ fn visible(text: &str) -> String {
     visible
 }
 
-/// Whether a letter leaves a mark of its own where it stands. A letter that combines needs one before it.
+/// Whether a letter leaves a mark of its own where it stands. A letter that combines needs one
+/// before it.
 fn is_visible(letter: char, first: bool) -> bool {
     const BLANK: [std::ops::RangeInclusive<char>; 8] = [
         '\u{34f}'..='\u{34f}',
@@ -127,10 +142,14 @@ fn is_visible(letter: char, first: bool) -> bool {
     if letter.is_ascii() {
         return !letter.is_ascii_control();
     }
-    if letter.is_whitespace() || letter == '\u{ffa0}' || BLANK.iter().any(|range| range.contains(&letter)) {
+    if letter.is_whitespace()
+        || letter == '\u{ffa0}'
+        || BLANK.iter().any(|range| range.contains(&letter))
+    {
         return false;
     }
-    // The standard library knows what can be printed; in a text, what combines with a letter before it can.
+    // The standard library knows what can be printed; in a text, what combines with a letter before
+    // it can.
     let text = if first { letter.to_string() } else { format!("a{letter}") };
     text.escape_debug().count() == text.chars().count()
 }
@@ -143,9 +162,15 @@ mod tests {
     fn what_cannot_be_printed_is_shown_by_its_number() {
         assert_eq!(shown("Größe in °C, 身長"), "Größe in °C, 身長");
         assert_eq!(shown("\u{1b}[31mred\0"), r"\u{1b}[31mred\u{0}");
-        assert_eq!(shown("a\u{200b}b\u{202e}c\r\n\u{feff}\u{a0}"), r"a\u{200b}b\u{202e}c\u{d}\u{a}\u{feff}\u{a0}");
+        assert_eq!(
+            shown("a\u{200b}b\u{202e}c\r\n\u{feff}\u{a0}"),
+            r"a\u{200b}b\u{202e}c\u{d}\u{a}\u{feff}\u{a0}"
+        );
         assert_eq!(shown("\u{308}o\u{308}"), "\\u{308}o\u{308}");
-        assert_eq!(shown("\u{3164}\u{ad}\u{fe0f}\u{2028}\u{85}\u{9b}"), r"\u{3164}\u{ad}\u{fe0f}\u{2028}\u{85}\u{9b}");
+        assert_eq!(
+            shown("\u{3164}\u{ad}\u{fe0f}\u{2028}\u{85}\u{9b}"),
+            r"\u{3164}\u{ad}\u{fe0f}\u{2028}\u{85}\u{9b}"
+        );
         assert_eq!(shown_path(Path::new("a\x1b]0;b.csv")), r"a\u{1b}]0;b.csv");
     }
 
@@ -154,7 +179,10 @@ mod tests {
         assert_eq!(shown(&"ä".repeat(1_000_000)), "ä".repeat(60) + "...");
         assert_eq!(shown(&"a".repeat(60)), "a".repeat(60));
         assert_eq!(listed(["a"; 10_000]), vec!["`a`"; 20].join(", ") + " and 9980 more");
-        assert_eq!(shown_path(&Path::new(&"b".repeat(5000)).join("a.csv")), format!("...{}/a.csv", "b".repeat(294)));
+        assert_eq!(
+            shown_path(&Path::new(&"b".repeat(5000)).join("a.csv")),
+            format!("...{}/a.csv", "b".repeat(294))
+        );
     }
 
     #[test]
@@ -165,12 +193,21 @@ mod tests {
 
     #[test]
     fn names_are_compared_as_they_are_read() {
-        assert_eq!(did_you_mean("Gro\u{308}sse", ["Größe"]).as_deref(), Some("did you mean `Größe`?"));
-        assert!(is_same("Größe", "Gro\u{308}ße") && !is_same("Größe", "Grösse") && !is_same("a", "A"));
+        assert_eq!(
+            did_you_mean("Gro\u{308}sse", ["Größe"]).as_deref(),
+            Some("did you mean `Größe`?")
+        );
+        assert!(
+            is_same("Größe", "Gro\u{308}ße") && !is_same("Größe", "Grösse") && !is_same("a", "A")
+        );
         assert_eq!(did_you_mean("prize", ["price", "y"]).as_deref(), Some("did you mean `price`?"));
-        assert_eq!(did_you_mean("y", ["y\u{200b}", "x"]).as_deref(), Some(r"did you mean `y\u{200b}`?"));
+        assert_eq!(
+            did_you_mean("y", ["y\u{200b}", "x"]).as_deref(),
+            Some(r"did you mean `y\u{200b}`?")
+        );
         let look_alike = did_you_mean("price", ["pric\u{435}"]);
-        let text = "did you mean `pric\u{435}`? It has `\u{435}` (U+0435) where you wrote `e` (U+0065)";
+        let text =
+            "did you mean `pric\u{435}`? It has `\u{435}` (U+0435) where you wrote `e` (U+0065)";
         assert_eq!(look_alike.as_deref(), Some(text));
         assert_eq!(did_you_mean(&"a".repeat(1_000_000), [&*"a".repeat(999_999)]), None);
     }

@@ -1,10 +1,12 @@
-//! Names: what a user may have meant by one that does not exist, and what a type is called in reports.
+//! Names: what a user may have meant by one that does not exist, and what a type is called in
+//! reports.
 //!
-//! In: the name and the names there are, or a type's path. Out: the nearest by edit distance, if it is near enough to be a slip;
-//! the type's name in snake case.
+//! In: the name and the names there are, or a type's path. Out: the nearest by edit distance, if it
+//! is near enough to be a slip; the type's name in snake case.
 
-/// The known name that differs least from `name`, or `None` when more than a third of the letters differ; then the shortest that
-/// begins with it, if it has four letters. Case and punctuation do not count: `ave_rooms` is `AveRooms`.
+/// The known name that differs least from `name`, or `None` when more than a third of the letters
+/// differ; then the shortest that begins with it, if it has four letters. Case and punctuation do
+/// not count: `ave_rooms` is `AveRooms`.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest_of(name, &mut known.into_iter())
 }
@@ -12,15 +14,19 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 fn nearest_of<'a>(name: &str, known: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     const LEAST: usize = 4;
     let letters = letters_of(name);
-    let known: Vec<(&str, Vec<char>)> = known.map(|candidate| (candidate, letters_of(candidate))).collect();
+    let known: Vec<(&str, Vec<char>)> =
+        known.map(|candidate| (candidate, letters_of(candidate))).collect();
     let slip = known
         .iter()
-        .map(|(candidate, other)| (distance(&letters, other), letters.len().max(other.len()), *candidate))
+        .map(|(candidate, other)| {
+            (distance(&letters, other), letters.len().max(other.len()), *candidate)
+        })
         .filter(|&(edits, length, _)| edits <= (length / 3).max(1) && edits < length)
         .min_by_key(|&(edits, ..)| edits)
         .map(|(_, _, candidate)| candidate);
     let begun = || {
-        let begins = known.iter().filter(|(_, other)| letters.len() >= LEAST && other.starts_with(&letters));
+        let begins =
+            known.iter().filter(|(_, other)| letters.len() >= LEAST && other.starts_with(&letters));
         begins.min_by_key(|(_, other)| other.len()).map(|(candidate, _)| *candidate)
     };
     slip.or_else(begun)
@@ -44,7 +50,8 @@ fn letters_of(name: &str) -> Vec<char> {
     name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The least number of insertions, deletions and substitutions that turn one into the other: Levenshtein (1966).
+/// The least number of insertions, deletions and substitutions that turn one into the other:
+/// Levenshtein (1966).
 fn distance(from: &[char], to: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.iter().enumerate() {
@@ -59,7 +66,8 @@ fn distance(from: &[char], to: &[char]) -> usize {
     row[to.len()]
 }
 
-/// `my_crate::ReconstructingRegressor<T>` as `reconstructing_regressor`, `Conv2DTranspose` as `conv2d_transpose`.
+/// `my_crate::ReconstructingRegressor<T>` as `reconstructing_regressor`, `Conv2DTranspose` as
+/// `conv2d_transpose`.
 pub(crate) fn snake_case(type_name: &str) -> String {
     let name = short_name(type_name);
     if name == "{{closure}}" {
@@ -68,9 +76,10 @@ pub(crate) fn snake_case(type_name: &str) -> String {
     let mut snake = String::new();
     let mut letters = name.chars().peekable();
     while let Some(letter) = letters.next() {
-        // The `D` of dimensions belongs to their number, the `S` of `F1Score` to the word that it begins.
-        let unit =
-            snake.ends_with(|before: char| before.is_ascii_digit()) && !letters.peek().is_some_and(|next| next.is_lowercase());
+        // The `D` of dimensions belongs to their number, the `S` of `F1Score` to the word that it
+        // begins.
+        let unit = snake.ends_with(|before: char| before.is_ascii_digit())
+            && !letters.peek().is_some_and(|next| next.is_lowercase());
         if letter.is_uppercase() && !snake.is_empty() && !snake.ends_with('_') && !unit {
             snake.push('_');
         }
@@ -99,7 +108,10 @@ mod tests {
         assert_eq!(snake_case("endo::layers::Dense"), "dense");
         assert_eq!(snake_case("net::main::{{closure}}"), "lambda");
         assert_eq!(snake_case("net::Wrapped<net::Inner>"), "wrapped");
-        assert_eq!(["Conv2D", "Conv2DTranspose", "F1Score"].map(snake_case), ["conv2d", "conv2d_transpose", "f1_score"]);
+        assert_eq!(
+            ["Conv2D", "Conv2DTranspose", "F1Score"].map(snake_case),
+            ["conv2d", "conv2d_transpose", "f1_score"]
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Named arrays that outlive a run: weights, optimizer slots, metric totals, averages, counters.
 //!
-//! In: a name and a first value. Out: [`Variable`], a handle; its numbers lie in a [`Block`], alone at first and beside
-//! those of its fellows once a plan uses them together, so that one lock and one stretch of memory serve a whole step.
+//! In: a name and a first value. Out: [`Variable`], a handle; its numbers lie in a [`Block`], alone
+//! at first and beside those of its fellows once a plan uses them together, so that one lock and
+//! one stretch of memory serve a whole step.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,7 +63,8 @@ pub struct Content {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Variable {
-    /// A trainable variable with a first value. Bytes become `i32`, which is what graphs compute with.
+    /// A trainable variable with a first value. Bytes become `i32`, which is what graphs compute
+    /// with.
     pub fn new(name: impl Into<String>, value: impl Into<Array>) -> Self {
         let value: Array = value.into();
         let value = if value.dtype() == DType::U8 { value.cast(DType::I32) } else { value };
@@ -95,7 +97,8 @@ impl Variable {
         self.0.id
     }
 
-    /// Its name: for a weight the path of its layer within its model and its own, as in `"dense/kernel"`.
+    /// Its name: for a weight the path of its layer within its model and its own, as in
+    /// `"dense/kernel"`.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -126,12 +129,14 @@ impl Variable {
         self.0.weight.load(Ordering::Relaxed)
     }
 
-    /// Freezes it, with a layer or model that it belongs to: optimizers leave it as it is, and so do layers that keep statistics in it.
-    /// Whether it is trainable otherwise is remembered. Takes effect as [`set_trainable`](Self::set_trainable) does.
+    /// Freezes it, with a layer or model that it belongs to: optimizers leave it as it is, and so
+    /// do layers that keep statistics in it. Whether it is trainable otherwise is remembered. Takes
+    /// effect as [`set_trainable`](Self::set_trainable) does.
     ///
     /// ```
     /// # use endo::Variable;
-    /// let [kernel, moving_mean] = [Variable::new("kernel", 1.0_f32), Variable::new("moving_mean", 0.0_f32).frozen()];
+    /// let [kernel, moving_mean] =
+    ///     [Variable::new("kernel", 1.0_f32), Variable::new("moving_mean", 0.0_f32).frozen()];
     /// for variable in [&kernel, &moving_mean] {
     ///     variable.freeze();
     ///     variable.unfreeze();
@@ -152,8 +157,8 @@ impl Variable {
         self.0.frozen.load(Ordering::Relaxed)
     }
 
-    /// Lets optimizers change it at the learning rate times a factor, which is 1 unless set. Takes effect as
-    /// [`set_trainable`](Self::set_trainable) does.
+    /// Lets optimizers change it at the learning rate times a factor, which is 1 unless set. Takes
+    /// effect as [`set_trainable`](Self::set_trainable) does.
     pub fn set_learning_rate_factor(&self, factor: f64) {
         self.0.learning_rate_factor.store(factor.to_bits(), Ordering::Relaxed);
     }
@@ -163,8 +168,8 @@ impl Variable {
         f64::from_bits(self.0.learning_rate_factor.load(Ordering::Relaxed))
     }
 
-    /// Lets optimizers change it, or not; one that is [frozen](Self::freeze) they leave as it is all the same. Takes effect in what is
-    /// compiled or traced afterwards.
+    /// Lets optimizers change it, or not; one that is [frozen](Self::freeze) they leave as it is
+    /// all the same. Takes effect in what is compiled or traced afterwards.
     pub fn set_trainable(&self, trainable: bool) {
         self.0.trainable.store(trainable, Ordering::Relaxed);
     }
@@ -175,7 +180,11 @@ impl Variable {
             let place = self.place();
             let content = place.block.read();
             if !content.retired {
-                return Array::from_bytes(self.shape(), self.dtype(), &content.bytes()[place.offset..][..self.bytes()]);
+                return Array::from_bytes(
+                    self.shape(),
+                    self.dtype(),
+                    &content.bytes()[place.offset..][..self.bytes()],
+                );
             }
         }
     }
@@ -184,8 +193,14 @@ impl Variable {
     pub(crate) fn check(&self, value: &Array) -> Result<()> {
         if (value.shape(), value.dtype()) != (self.shape(), self.dtype()) {
             let got = format!("{}{}", value.dtype(), value.shape());
-            let message = format!("variable `{}` is {}{}, got {got}", self.name(), self.dtype(), self.shape());
-            return Err(Error::new(ErrorKind::Shape, message).help("give it an array of its own shape and type"));
+            let message = format!(
+                "variable `{}` is {}{}, got {got}",
+                self.name(),
+                self.dtype(),
+                self.shape()
+            );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("give it an array of its own shape and type"));
         }
         Ok(())
     }
@@ -240,23 +255,35 @@ impl fmt::Debug for Variable {
 
 impl Block {
     fn new() -> Arc<Self> {
-        Arc::new(Self { content: RwLock::new(Content { memory: Memory::default(), members: Vec::new(), retired: false }) })
+        Arc::new(Self {
+            content: RwLock::new(Content {
+                memory: Memory::default(),
+                members: Vec::new(),
+                retired: false,
+            }),
+        })
     }
 
-    /// Brings the variables into one block, in the order given, and tells where in it each starts, in bytes.
+    /// Brings the variables into one block, in the order given, and tells where in it each starts,
+    /// in bytes.
     ///
-    /// Blocks merge and never split: a variable's block-mates come along, so two plans that share a variable end up on
+    /// Blocks merge and never split: a variable's block-mates come along, so two plans that share a
+    /// variable end up on
     /// one block instead of moving the variable to and fro.
     ///
     /// # Errors
-    /// If the system does not give the memory for a larger block; then all variables stay where they are.
+    /// If the system does not give the memory for a larger block; then all variables stay where
+    /// they are.
     pub fn gather(variables: &[Variable]) -> Result<(Arc<Block>, Vec<usize>)> {
         loop {
             let places: Vec<BlockOffset> = variables.iter().map(Variable::place).collect();
             if let Some(first) = places.first()
                 && places.iter().all(|place| Arc::ptr_eq(&place.block, &first.block))
             {
-                return Ok((first.block.clone(), places.iter().map(|place| place.offset).collect()));
+                return Ok((
+                    first.block.clone(),
+                    places.iter().map(|place| place.offset).collect(),
+                ));
             }
             if variables.is_empty() {
                 return Ok((Block::new(), Vec::new()));
@@ -279,20 +306,28 @@ impl Block {
         if contents.iter().any(|content| content.retired) {
             return Ok(());
         }
-        let mut members: Vec<Arc<Inner>> = variables.iter().map(|variable| variable.0.clone()).collect();
-        members.extend(contents.iter().flat_map(|content| content.members.iter().filter_map(Weak::upgrade)));
+        let mut members: Vec<Arc<Inner>> =
+            variables.iter().map(|variable| variable.0.clone()).collect();
+        members.extend(
+            contents.iter().flat_map(|content| content.members.iter().filter_map(Weak::upgrade)),
+        );
         let mut seen = std::collections::HashSet::new();
         members.retain(|member| seen.insert(member.id));
 
         let merged = Block::new();
         let mut target = merged.write();
-        let bytes = |member: &Arc<Inner>| Memory::round_up((member.shape.len() * member.dtype.bytes()).max(1));
+        let bytes = |member: &Arc<Inner>| {
+            Memory::round_up((member.shape.len() * member.dtype.bytes()).max(1))
+        };
         let bytes = members.iter().map(bytes).fold(0, usize::saturating_add);
-        let out_of_memory = || Error::out_of_memory("what a run keeps of weights and other variables", bytes);
+        let out_of_memory =
+            || Error::out_of_memory("what a run keeps of weights and other variables", bytes);
         target.memory = Memory::try_with_room(bytes).ok_or_else(out_of_memory)?;
         for member in members {
-            let mut place = member.place.lock().expect("no thread panics while it moves a variable");
-            let Some(source) = blocks.iter().position(|block| Arc::ptr_eq(block, &place.block)) else {
+            let mut place =
+                member.place.lock().expect("no thread panics while it moves a variable");
+            let Some(source) = blocks.iter().position(|block| Arc::ptr_eq(block, &place.block))
+            else {
                 continue; // it moved between the two looks: the caller looks again
             };
             let bytes = member.shape.len() * member.dtype.bytes();
@@ -319,7 +354,8 @@ impl Block {
 }
 
 impl Content {
-    /// Whether the variables have moved to a larger block, so that [`Block::gather`] has to be asked again.
+    /// Whether the variables have moved to a larger block, so that [`Block::gather`] has to be
+    /// asked again.
     pub fn is_retired(&self) -> bool {
         self.retired
     }
@@ -359,7 +395,8 @@ mod tests {
 
     #[test]
     fn variables_are_shared_between_threads() {
-        let variables: Vec<_> = (0..8).map(|i| Variable::new("x", Array::scalar(i as f32))).collect();
+        let variables: Vec<_> =
+            (0..8).map(|i| Variable::new("x", Array::scalar(i as f32))).collect();
         std::thread::scope(|scope| {
             for start in 0..4 {
                 let variables = &variables;

@@ -1,6 +1,7 @@
 //! What is allocated: nothing in a step after the first, whoever makes the step.
 //!
-//! In: every allocation of the process, counted. One test, because others beside it would be counted too.
+//! In: every allocation of the process, counted. One test, because others beside it would be
+//! counted too.
 
 #[path = "support/regressor.rs"]
 mod regressor;
@@ -60,7 +61,9 @@ fn compiled(threads: usize) -> Model {
 
 /// A model whose loops and products are large enough to be shared among threads.
 fn large(threads: usize) -> (Model, Dataset) {
-    let mut model = Model::new(Sequential::new().add(Dense::new(256).activation("tanh")).add(Dense::new(64))).threads(threads);
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(256).activation("tanh")).add(Dense::new(64)))
+            .threads(threads);
     model.compile(Adam::default(), MeanSquaredError, ());
     let [x, y] = [[512, 128], [512, 64]].map(|shape| Array::from_fn(shape, |i| (i as f32).sin()));
     (model, Dataset::new(x, y).unwrap())
@@ -71,7 +74,8 @@ fn a_step_of_a_function(threads: usize) -> usize {
     let (mean_loss, data) = (Mean::new("loss"), made_up_data(64));
     let mut step = Function::new(|[x, y], cx| {
         let y_pred = model.apply(&x, cx);
-        let loss = cx.losses().iter().fold(mean_squared_error(&y, &y_pred).mean(), |sum, term| sum + term);
+        let loss =
+            cx.losses().iter().fold(mean_squared_error(&y, &y_pred).mean(), |sum, term| sum + term);
         let gradients = cx.gradients(&loss, model.trainable_weights());
         optimizer.apply(&gradients, cx);
         mean_loss.update(&loss, cx);
@@ -79,7 +83,8 @@ fn a_step_of_a_function(threads: usize) -> usize {
     })
     .threads(threads);
     let batches: Vec<(Array, Array)> = data.batches(16).unwrap().collect();
-    let mut epoch = || batches.iter().for_each(|(x, y)| assert!(step.run([x, y]).unwrap()[0].is_finite()));
+    let mut epoch =
+        || batches.iter().for_each(|(x, y)| assert!(step.run([x, y]).unwrap()[0].is_finite()));
     first(&mut epoch);
     allocations(|| (0..10).for_each(|_| epoch()))
 }
@@ -87,7 +92,12 @@ fn a_step_of_a_function(threads: usize) -> usize {
 fn a_step_of_a_model(mut model: Model, data: &Dataset, batch_size: usize) -> usize {
     let mut stepper = model.stepper(data, batch_size).unwrap();
     let order = data.order();
-    let mut epoch = || order.batches(batch_size).unwrap().for_each(|indices| assert!(stepper.step(indices).unwrap().is_finite()));
+    let mut epoch = || {
+        order
+            .batches(batch_size)
+            .unwrap()
+            .for_each(|indices| assert!(stepper.step(indices).unwrap().is_finite()))
+    };
     first(&mut epoch);
     allocations(|| (0..10).for_each(|_| epoch()))
 }
@@ -106,12 +116,20 @@ fn ten_epochs(samples: usize, threads: usize) -> usize {
 
 /// What a test of `samples` samples allocates, of a model that draws random numbers there.
 fn a_test_that_draws(samples: usize) -> usize {
-    let mut model = Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().normal(x.shape(), 0.0, 1.0));
+    let mut model =
+        Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().normal(x.shape(), 0.0, 1.0));
     model.compile("sgd", "mse", ());
     let x = Array::from_fn([samples, 2], |i| (i as f32).sin());
     let data = Dataset::new(x.clone(), x).unwrap();
-    let mut evaluate =
-        || assert!(model.evaluate_with(&data, Evaluate::new().batch_size(8)).unwrap().get("loss").is_some_and(f64::is_finite));
+    let mut evaluate = || {
+        assert!(
+            model
+                .evaluate_with(&data, Evaluate::new().batch_size(8))
+                .unwrap()
+                .get("loss")
+                .is_some_and(f64::is_finite)
+        )
+    };
     first(&mut evaluate);
     allocations(evaluate)
 }
@@ -130,14 +148,27 @@ fn steps_allocate_nothing_and_predictions_a_constant_few() {
     assert_eq!(a_step_of_a_function(1), 0, "a function's steps");
     assert_eq!(a_step_of_a_function(2), 0, "a function's steps on 2 threads");
     for threads in [1, 2] {
-        assert_eq!(a_step_of_a_model(compiled(threads), &made_up_data(64), 16), 0, "a model's steps, {threads} threads");
+        assert_eq!(
+            a_step_of_a_model(compiled(threads), &made_up_data(64), 16),
+            0,
+            "a model's steps, {threads} threads"
+        );
         let (model, data) = large(threads);
-        assert_eq!(a_step_of_a_model(model, &data, 256), 0, "a large model's steps, {threads} threads");
+        assert_eq!(
+            a_step_of_a_model(model, &data, 256),
+            0,
+            "a large model's steps, {threads} threads"
+        );
     }
-    // An epoch keeps its report; its steps, the short last batch included, allocate nothing more than those of a short one.
+    // An epoch keeps its report; its steps, the short last batch included, allocate nothing more
+    // than those of a short one.
     assert_eq!(ten_epochs(804, 1), ten_epochs(20, 1), "epochs of 101 steps against epochs of 3");
     assert_eq!(ten_epochs(804, 2), ten_epochs(20, 2), "the same on 2 threads");
-    assert_eq!(a_test_that_draws(804), a_test_that_draws(20), "a test of 101 steps that draw against one of 3");
+    assert_eq!(
+        a_test_that_draws(804),
+        a_test_that_draws(20),
+        "a test of 101 steps that draw against one of 3"
+    );
     let predictions = predictions();
     assert!(predictions.iter().all(|&count| count == predictions[0]), "{predictions:?}");
     assert!(predictions[0] <= 16, "{predictions:?}");

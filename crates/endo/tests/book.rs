@@ -1,6 +1,8 @@
-//! The constructs of the chapter on custom models and training in Géron's *Hands-On Machine Learning*, one module for each topic.
+//! The constructs of the chapter on custom models and training in Géron's *Hands-On Machine
+//! Learning*, one module for each topic.
 //!
-//! In: what the chapter writes, by Keras's names. Out: the same numbers, as the chapter prints them or as computed by hand.
+//! In: what the chapter writes, by Keras's names. Out: the same numbers, as the chapter prints them
+//! or as computed by hand.
 
 // The examples that are tested here each bring the module of their data along.
 #![allow(clippy::duplicate_mod)]
@@ -35,7 +37,10 @@ use endo::prelude::*;
 /// Whether numbers are equal up to rounding in `f32`.
 #[track_caller]
 fn assert_near<const N: usize>(got: [f64; N], expected: [f64; N]) {
-    let near = got.iter().zip(&expected).all(|(got, expected)| (got - expected).abs() <= 1e-6 * expected.abs().max(1.0));
+    let near = got
+        .iter()
+        .zip(&expected)
+        .all(|(got, expected)| (got - expected).abs() <= 1e-6 * expected.abs().max(1.0));
     assert!(near, "{got:?}, expected {expected:?}");
 }
 
@@ -43,6 +48,8 @@ fn assert_near<const N: usize>(got: [f64; N], expected: [f64; N]) {
 fn made_up_data(rows: usize) -> Dataset {
     let mut random = endo::random::Random::new(42, 0);
     let x = Array::from_fn([rows, 3], |_| random.normal());
-    let y = Array::from_fn([rows, 1], |row| (x.get(3 * row).sin() + x.get(3 * row + 1) * x.get(3 * row + 2)) as f32);
+    let y = Array::from_fn([rows, 1], |row| {
+        (x.get(3 * row).sin() + x.get(3 * row + 1) * x.get(3 * row + 2)) as f32
+    });
     Dataset::new(x, y).unwrap()
 }

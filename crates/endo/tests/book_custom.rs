@@ -18,13 +18,18 @@ use endo::prelude::*;
 fn made_up_data(rows: usize) -> Dataset {
     let mut random = endo::random::Random::new(42, 0);
     let x = Array::from_fn([rows, 3], |_| random.normal());
-    let y = Array::from_fn([rows, 1], |row| (x.get(3 * row).sin() + x.get(3 * row + 1) * x.get(3 * row + 2)) as f32);
+    let y = Array::from_fn([rows, 1], |row| {
+        (x.get(3 * row).sin() + x.get(3 * row + 1) * x.get(3 * row + 2)) as f32
+    });
     Dataset::new(x, y).unwrap()
 }
 
 /// Whether numbers are equal up to rounding in `f32`.
 #[track_caller]
 fn assert_near<const N: usize>(got: [f64; N], expected: [f64; N]) {
-    let near = got.iter().zip(&expected).all(|(got, expected)| (got - expected).abs() <= 1e-6 * expected.abs().max(1.0));
+    let near = got
+        .iter()
+        .zip(&expected)
+        .all(|(got, expected)| (got - expected).abs() <= 1e-6 * expected.abs().max(1.0));
     assert!(near, "{got:?}, expected {expected:?}");
 }

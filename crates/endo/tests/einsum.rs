@@ -1,6 +1,7 @@
 //! Sums of products by the names of axes, and tensors with parts replaced.
 //!
-//! In: equations on small arrays. Out: what loops over all letters give, and errors that say what does not fit.
+//! In: equations on small arrays. Out: what loops over all letters give, and errors that say what
+//! does not fit.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,9 @@ fn by_loops(equation: &str, operands: &[&Array]) -> Vec<f64> {
         }
     }
     let letters: Vec<char> = sizes.keys().copied().collect();
-    let place = |of: &[char], at: &BTreeMap<char, usize>| of.iter().fold(0, |place, letter| place * sizes[letter] + at[letter]);
+    let place = |of: &[char], at: &BTreeMap<char, usize>| {
+        of.iter().fold(0, |place, letter| place * sizes[letter] + at[letter])
+    };
     let result: Vec<char> = right.chars().collect();
     let mut sums = vec![0.0; result.iter().map(|letter| sizes[letter]).product()];
     for number in 0..sizes.values().product::<usize>() {
@@ -28,7 +31,11 @@ fn by_loops(equation: &str, operands: &[&Array]) -> Vec<f64> {
             at.insert(*letter, rest % sizes[letter]);
             rest /= sizes[letter];
         }
-        let product: f64 = parts.iter().zip(operands).map(|(letters, operand)| operand.get(place(letters, &at))).product();
+        let product: f64 = parts
+            .iter()
+            .zip(operands)
+            .map(|(letters, operand)| operand.get(place(letters, &at)))
+            .product();
         sums[place(&result, &at)] += product;
     }
     sums
@@ -73,7 +80,10 @@ fn equations_are_sums_over_all_of_their_letters() {
         let x = numbers(shape, 0.2);
         let got = compute([&x], |[x], _| Tensor::einsum(equation, &[&x])).unwrap();
         let want = by_loops(equation, &[&x]);
-        assert!(got.to_vec::<f64>().iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-12), "{equation}: {got:?}, not {want:?}");
+        assert!(
+            got.to_vec::<f64>().iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-12),
+            "{equation}: {got:?}, not {want:?}"
+        );
     }
     // Without the result: the letters that come once, in the alphabet's order.
     let (a, b) = (numbers(&[2, 3], 0.0), numbers(&[3, 4], 1.0));
@@ -102,7 +112,10 @@ fn what_does_not_fit_an_equation_is_said() {
         let error = compute([&a, &b], |[a, b], _| Tensor::einsum(equation, &[&a, &b])).unwrap_err();
         error.message().to_string()
     };
-    assert_eq!(message("ij,jk->ik"), "`einsum` of `ij,jk->ik` on [2, 3] and [4, 5]: `j` is 3 long and 4 long");
+    assert_eq!(
+        message("ij,jk->ik"),
+        "`einsum` of `ij,jk->ik` on [2, 3] and [4, 5]: `j` is 3 long and 4 long"
+    );
     for (equation, why) in [
         ("ij->i", "the equation has 1 operands, and 2 are given"),
         ("ijk,jk->i", "an operand of 2 axes has 3 letters"),
@@ -137,10 +150,17 @@ fn rows_of_matrices_are_summed_and_added_by_their_numbers() {
 fn parts_of_axes_are_replaced() {
     let x = Array::from([[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
     let part = Array::from([[9.0_f64], [8.0]]);
-    let at = |axis: isize, start: usize| compute([&x, &part], move |[x, part], _| x.slice_update(axis, start, &part));
+    let at = |axis: isize, start: usize| {
+        compute([&x, &part], move |[x, part], _| x.slice_update(axis, start, &part))
+    };
     assert_eq!(at(1, 0).unwrap(), Array::from([[9.0_f32, 2.0, 3.0], [8.0, 5.0, 6.0]]));
     assert_eq!(at(-1, 2).unwrap(), Array::from([[1.0_f32, 2.0, 9.0], [4.0, 5.0, 8.0]]));
-    assert!(at(1, 3).unwrap_err().message().contains("`slice_update` of axis 1 of [2, 3] from 3 on by [2, 1]"));
+    assert!(
+        at(1, 3)
+            .unwrap_err()
+            .message()
+            .contains("`slice_update` of axis 1 of [2, 3] from 3 on by [2, 1]")
+    );
     assert!(at(0, 0).is_err() && at(2, 0).is_err());
     assert_eq!(compute([&x], |[x], _| x.slice_update(0, 0, &(&x * 2.0))).unwrap(), &x * 2.0);
 }

@@ -1,4 +1,5 @@
-//! What a user reads after a mistake: what went wrong, in which layer, at which line, and how to fix it.
+//! What a user reads after a mistake: what went wrong, in which layer, at which line, and how to
+//! fix it.
 //!
 //! In: one mistake each. Out: the error of `run`, `build` or `fit`, checked whole; nothing panics.
 
@@ -29,15 +30,24 @@ fn place(file: &'static str, source: &str, mark: &str) -> Place<'static> {
     Some((file, line as u32 + 1))
 }
 
-/// Fails unless the error is of this kind, in this layer, at this line of this file, with these parts of message and help.
+/// Fails unless the error is of this kind, in this layer, at this line of this file, with these
+/// parts of message and help.
 #[track_caller]
-fn expect<T>(result: Result<T>, kind: ErrorKind, layer: &str, place: Place, message: &str, help: &str) {
+fn expect<T>(
+    result: Result<T>,
+    kind: ErrorKind,
+    layer: &str,
+    place: Place,
+    message: &str,
+    help: &str,
+) {
     let Err(error) = result else { panic!("no error instead of: {message}") };
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(error.message(), message, "{error}");
     assert_eq!(error.layer().unwrap_or_default(), layer, "{error}");
     assert!(error.advice().unwrap_or_default().contains(help), "{error}");
-    let site = error.site().map(|site| (site.file().rsplit('/').next().unwrap_or_default(), site.line()));
+    let site =
+        error.site().map(|site| (site.file().rsplit('/').next().unwrap_or_default(), site.line()));
     assert_eq!(site, place, "{error}");
     let text = error.to_string();
     assert!(text.starts_with(message) && text.contains("\n  help: "), "{text}");

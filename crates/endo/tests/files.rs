@@ -1,4 +1,5 @@
-//! Files: written by many at once, damaged, of names of any letters, of the format before, and wanted by two runs.
+//! Files: written by many at once, damaged, of names of any letters, of the format before, and
+//! wanted by two runs.
 
 #[path = "files/claimed.rs"]
 mod claimed;

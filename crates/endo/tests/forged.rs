@@ -1,7 +1,9 @@
-//! Files that nobody wrote: whatever is in them, what reads them says what it is, in bounded time and memory.
+//! Files that nobody wrote: whatever is in them, what reads them says what it is, in bounded time
+//! and memory.
 //!
-//! In: files of every kind that endo reads, changed at random, sealed with a right checksum where they have one. Out: that each is read
-//! or refused. `ENDO_FORGED_FILES` says how many, `ENDO_FORGED_SEED` which; `ENDO_FORGED_FIRST` is the number of the first.
+//! In: files of every kind that endo reads, changed at random, sealed with a right checksum where
+//! they have one. Out: that each is read or refused. `ENDO_FORGED_FILES` says how many,
+//! `ENDO_FORGED_SEED` which; `ENDO_FORGED_FIRST` is the number of the first.
 
 #[path = "forged/changes.rs"]
 mod changes;
@@ -59,7 +61,11 @@ unsafe impl GlobalAlloc for Bounded {
 
 #[test]
 fn every_forged_file_is_read_or_refused() {
-    let (files, seed, first) = (given("ENDO_FORGED_FILES", 10_000), given("ENDO_FORGED_SEED", 1), given("ENDO_FORGED_FIRST", 0));
+    let (files, seed, first) = (
+        given("ENDO_FORGED_FILES", 10_000),
+        given("ENDO_FORGED_SEED", 1),
+        given("ENDO_FORGED_FIRST", 0),
+    );
     println!("{files} forged files from number {first} on, seed {seed}");
     let middle = first + files / 2;
     let halves = [first..middle, middle..first + files].map(|numbers| {
@@ -82,8 +88,21 @@ fn every_forged_file_is_read_or_refused() {
     for (name, [read, refused]) in &all {
         println!("{name}: {read} read, {refused} refused");
     }
-    let help = "the number comes first; try one alone with ENDO_FORGED_FILES=1 ENDO_FORGED_FIRST=<number>";
-    assert!(failures.is_empty(), "of seed {seed}, {} files failed ({help}):\n{}", failures.len(), failures.join("\n"));
-    let vain = all.iter().filter(|(_, counts)| files >= 1_000 && counts.contains(&0)).map(|(name, _)| name).collect::<Vec<_>>();
-    assert!(vain.is_empty(), "forged files of these kinds are all read or all refused, which shows nothing: {vain:?}");
+    let help =
+        "the number comes first; try one alone with ENDO_FORGED_FILES=1 ENDO_FORGED_FIRST=<number>";
+    assert!(
+        failures.is_empty(),
+        "of seed {seed}, {} files failed ({help}):\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    let vain = all
+        .iter()
+        .filter(|(_, counts)| files >= 1_000 && counts.contains(&0))
+        .map(|(name, _)| name)
+        .collect::<Vec<_>>();
+    assert!(
+        vain.is_empty(),
+        "forged files of these kinds are all read or all refused, which shows nothing: {vain:?}"
+    );
 }

@@ -1,6 +1,8 @@
-//! Processes that were forked: they use and drop the models, functions, predictors and pools that they have from their parent.
+//! Processes that were forked: they use and drop the models, functions, predictors and pools that
+//! they have from their parent.
 //!
-//! In: a closure that a child process runs. Out: whether it ended well, which the child's exit status says.
+//! In: a closure that a child process runs. Out: whether it ended well, which the child's exit
+//! status says.
 #![cfg(unix)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +23,8 @@ unsafe extern "C" {
 fn child(closure: impl FnOnce()) -> bool {
     const DO_NOT_WAIT: i32 = 1;
     const KILL: i32 = 9;
-    // SAFETY: the child runs what it is there to show the safety of, and leaves by `_exit`, so that nothing of the test's runs twice.
+    // SAFETY: the child runs what it is there to show the safety of, and leaves by `_exit`, so that
+    // nothing of the test's runs twice.
     let process = unsafe {
         let process = fork();
         if process == 0 {
@@ -125,7 +128,9 @@ fn a_child_trains_predicts_and_drops_what_its_parent_made() {
     let x = Array::from_fn([4096, 32], |i| (0.7 * i as f32).sin());
     let y = Array::from_fn([4096, 1], |i| (0.3 * i as f32).cos());
     let data = Dataset::new(x.clone(), y).unwrap();
-    let mut model = Model::new(Sequential::new().add(Dense::new(256).activation("relu")).add(Dense::new(1))).threads(2);
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(256).activation("relu")).add(Dense::new(1)))
+            .threads(2);
     model.compile("adam", "mse", ());
     model.fit(&data, Fit::epochs(1)).unwrap();
     model.export(&path).unwrap();

@@ -1,7 +1,9 @@
-//! endo's numbers against those of Keras: every case of the fixtures in `golden/`, or in the folder named by `ENDO_GOLDEN`.
+//! endo's numbers against those of Keras: every case of the fixtures in `golden/`, or in the folder
+//! named by `ENDO_GOLDEN`.
 //!
-//! One module per file. Every case is checked, and every key of it is read; what is not checked yet is listed by name where
-//! its file is. `golden/README.md` says what the files hold and how to make others from another seed.
+//! One module per file. Every case is checked, and every key of it is read; what is not checked yet
+//! is listed by name where its file is. `golden/README.md` says what the files hold and how to make
+//! others from another seed.
 
 #[path = "golden/support.rs"]
 mod support;

@@ -1,7 +1,8 @@
-//! Every operation and layer against central finite differences in 64 bits, node by node and as a plan.
+//! Every operation and layer against central finite differences in 64 bits, node by node and as a
+//! plan.
 //!
-//! In: closures of variables; those of elementwise operations come from the tables. A gradient that does not agree with
-//! `(f(x + h) - f(x - h)) / 2h` fails, named.
+//! In: closures of variables; those of elementwise operations come from the tables. A gradient that
+//! does not agree with `(f(x + h) - f(x - h)) / 2h` fails, named.
 
 use std::cell::RefCell;
 
@@ -14,7 +15,8 @@ const STEP: f64 = 1e-5;
 fn points(shape: impl Into<Shape>, domain: [f64; 2], stream: usize) -> Array {
     let [low, high] = domain;
     Array::from_fn(shape, |i| {
-        let share = ((i + 1) as f64 * 0.618_033_988_749 + stream as f64 * 0.271_828_182_845 + 0.01).fract();
+        let share =
+            ((i + 1) as f64 * 0.618_033_988_749 + stream as f64 * 0.271_828_182_845 + 0.01).fract();
         low + (high - low) * (0.02 + 0.96 * share)
     })
 }
@@ -23,24 +25,32 @@ fn around_zero(shape: impl Into<Shape>, stream: usize) -> Array {
     points(shape, [-2.0, 2.0], stream)
 }
 
-/// Compares the gradients of the sum of `f`, weighted irregularly, with differences, for each input and each trainable
-/// weight that `f` makes.
+/// Compares the gradients of the sum of `f`, weighted irregularly, with differences, for each input
+/// and each trainable weight that `f` makes.
 fn check(name: &str, inputs: &[Array], f: impl Fn(&[Tensor], &mut Context) -> Tensor) {
     check_in(true, name, inputs, f);
 }
 
-fn check_in(training: bool, name: &str, inputs: &[Array], f: impl Fn(&[Tensor], &mut Context) -> Tensor) {
-    let variables: Vec<Variable> = inputs.iter().map(|input| Variable::new("input", input.clone())).collect();
+fn check_in(
+    training: bool,
+    name: &str,
+    inputs: &[Array],
+    f: impl Fn(&[Tensor], &mut Context) -> Tensor,
+) {
+    let variables: Vec<Variable> =
+        inputs.iter().map(|input| Variable::new("input", input.clone())).collect();
     let weights = RefCell::new(Vec::new());
     let loss_of = |cx: &mut Context| {
         let tensors: Vec<Tensor> = variables.iter().map(|variable| cx.read(variable)).collect();
         let y = f(&tensors, cx);
-        *weights.borrow_mut() = cx.weights().filter(|weight| weight.is_trainable()).cloned().collect();
+        *weights.borrow_mut() =
+            cx.weights().filter(|weight| weight.is_trainable()).cloned().collect();
         let cotangent = cx.constant(points(y.shape(), [0.5, 1.5], 7));
         (y * cotangent).sum()
     };
     let mut value = Function::new(|[], cx| [loss_of(cx)]).dtype(DType::F64).training(training);
-    let mut run = || value.run([]).unwrap_or_else(|error| panic!("{name}: {error}"))[0].item().unwrap();
+    let mut run =
+        || value.run([]).unwrap_or_else(|error| panic!("{name}: {error}"))[0].item().unwrap();
     run();
     for (stream, weight) in weights.borrow().iter().enumerate() {
         weight.set(&around_zero(weight.shape(), stream + 3)).unwrap();
@@ -50,13 +60,17 @@ fn check_in(training: bool, name: &str, inputs: &[Array], f: impl Fn(&[Tensor], 
         let loss = loss_of(cx);
         let gradients = cx.gradients(&loss, &targets).into_tensors();
         let flat = gradients.into_iter().zip(&targets).map(|(gradient, target)| {
-            let gradient = gradient.unwrap_or_else(|| cx.constant(Array::zeros(target.shape(), DType::F64)));
+            let gradient =
+                gradient.unwrap_or_else(|| cx.constant(Array::zeros(target.shape(), DType::F64)));
             gradient.reshape([target.shape().len()])
         });
         Tensor::concatenate(&flat.collect::<Vec<_>>(), 0)
     };
     let [planned, eager] = [false, true].map(|eager| {
-        let mut run = Function::new(|[], cx| [slopes(cx)]).dtype(DType::F64).training(training).run_eagerly(eager);
+        let mut run = Function::new(|[], cx| [slopes(cx)])
+            .dtype(DType::F64)
+            .training(training)
+            .run_eagerly(eager);
         run.run([]).unwrap_or_else(|error| panic!("{name}: {error}"))[0].to_vec::<f64>()
     });
     let mut gradients = planned.into_iter().zip(eager);
@@ -73,7 +87,11 @@ fn check_in(training: bool, name: &str, inputs: &[Array], f: impl Fn(&[Tensor], 
             let (planned, eager) = gradients.next().unwrap();
             for (how, gradient) in [("as a plan", planned), ("node by node", eager)] {
                 let close = (gradient - difference).abs() <= 1e-6 * (1.0 + difference.abs());
-                assert!(close, "{name}: d/d(target {position})[{index}] is {gradient} {how}, by differences {difference}");
+                assert!(
+                    close,
+                    "{name}: d/d(target {position})[{index}] is {gradient} {how}, by differences \
+                        {difference}"
+                );
             }
         }
         target.set(&start).unwrap();
@@ -90,20 +108,30 @@ fn slope(x: &Tensor, y: &Tensor, cx: &mut Context) -> Tensor {
 fn elementwise_operations_of_every_table() {
     let site = std::panic::Location::caller();
     for operation in ops::tables().into_iter().flatten() {
-        let floats = operation.loops_for(DType::F64).is_some() && operation.output_dtype(DType::F64) == DType::F64;
+        let floats = operation.loops_for(DType::F64).is_some()
+            && operation.output_dtype(DType::F64) == DType::F64;
         if !floats {
-            assert!(operation.gradient.is_none(), "`{}` has a gradient but no loops for f64", operation.name);
+            assert!(
+                operation.gradient.is_none(),
+                "`{}` has a gradient but no loops for f64",
+                operation.name
+            );
             continue;
         }
         let values = if operation.arity == 3 { 2 } else { operation.arity };
-        let inputs: Vec<Array> = (0..values).map(|stream| points([2, 5], operation.domain, stream)).collect();
+        let inputs: Vec<Array> =
+            (0..values).map(|stream| points([2, 5], operation.domain, stream)).collect();
         let apply = |x: &[Tensor], cx: &mut Context| {
-            let condition = cx.constant([[true, false, true, true, false], [false, false, true, false, true]]);
-            let operands: Vec<&Tensor> = (operation.arity == 3).then_some(&condition).into_iter().chain(x).collect();
+            let condition =
+                cx.constant([[true, false, true, true, false], [false, false, true, false, true]]);
+            let operands: Vec<&Tensor> =
+                (operation.arity == 3).then_some(&condition).into_iter().chain(x).collect();
             elementwise::apply(operation, &operands, site)
         };
         check(operation.name, &inputs, apply);
-        if operation.gradient.is_some() && !["sign", "floor", "ceil", "round"].contains(&operation.name) {
+        if operation.gradient.is_some()
+            && !["sign", "floor", "ceil", "round"].contains(&operation.name)
+        {
             check(&format!("second derivative of {}", operation.name), &inputs, |x, cx| {
                 let y = apply(x, cx);
                 slope(&x[0], &y, cx)
@@ -120,7 +148,9 @@ fn elementwise_operations_broadcast() {
     check("power", &inputs, |x, _| x[0].power(&x[1]));
     check("numbers on both sides", &inputs[..1], |x, _| 2.0 / (1.0 - &x[0] * 3.0) + 1);
     check("where_ with a scalar", &inputs, |x, _| x[0].greater(&x[1]).where_(&x[0] * &x[1], 0.0));
-    check("power of a number", &inputs[..1], |x, _| x[0].powf(2.5) + x[0].powf(3.0) + x[0].powf(4.0) + x[0].powf(-1.0));
+    check("power of a number", &inputs[..1], |x, _| {
+        x[0].powf(2.5) + x[0].powf(3.0) + x[0].powf(4.0) + x[0].powf(-1.0)
+    });
 }
 
 #[test]
@@ -164,7 +194,9 @@ fn second_gradients_of_products_with_zeros() {
     let x = [Array::from([[0.5, 0.0, 2.0, -1.5], [0.0, 1.5, 0.0, 2.0], [1.5, -0.5, 0.75, 2.0]])];
     for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
         let y = |x: &Tensor| x.cumprod(-1, exclusive, reverse);
-        check("the second gradient of cumprod", &x, |x, cx| slope(&x[0], &(slope(&x[0], &y(&x[0]), cx) * 1.5), cx));
+        check("the second gradient of cumprod", &x, |x, cx| {
+            slope(&x[0], &(slope(&x[0], &y(&x[0]), cx) * 1.5), cx)
+        });
     }
     check("the second gradient of product", &x, |x, cx| slope(&x[0], &x[0].product_axes([-1]), cx));
 }
@@ -175,20 +207,26 @@ fn extremes_share_their_gradient_among_ties() {
         let y = x.max() + x.min();
         [cx.gradients(&y, [&x]).into_tensors().remove(0).unwrap()]
     });
-    assert_eq!(f.run([&[3.0_f32, 1.0, 3.0, 2.0].into()]).unwrap()[0], Array::from([0.5_f32, 1.0, 0.5, 0.0]));
+    assert_eq!(
+        f.run([&[3.0_f32, 1.0, 3.0, 2.0].into()]).unwrap()[0],
+        Array::from([0.5_f32, 1.0, 0.5, 0.0])
+    );
 }
 
 #[test]
 fn matrix_products_in_all_transpositions() {
     for transposed in [[false, false], [false, true], [true, false], [true, true]] {
-        let sizes = |transposed: bool, rows: usize, columns: usize| if transposed { [columns, rows] } else { [rows, columns] };
+        let sizes = |transposed: bool, rows: usize, columns: usize| {
+            if transposed { [columns, rows] } else { [rows, columns] }
+        };
         let [left, right] = [sizes(transposed[0], 2, 3), sizes(transposed[1], 3, 4)];
         let batches: [(&[usize], &[usize]); 6] =
             [(&[], &[]), (&[2], &[2]), (&[2], &[]), (&[], &[2]), (&[2, 1], &[3]), (&[1], &[2])];
         for (before_left, before_right) in batches {
             let shapes = [[before_left, &left].concat(), [before_right, &right].concat()];
             let inputs = [around_zero(&shapes[0][..], 0), around_zero(&shapes[1][..], 1)];
-            let name = format!("matmul of {:?} and {:?}, transposed {transposed:?}", shapes[0], shapes[1]);
+            let name =
+                format!("matmul of {:?} and {:?}, transposed {transposed:?}", shapes[0], shapes[1]);
             check(&name, &inputs, |x, _| x[0].matmul_transposed(&x[1], transposed));
             check(&format!("second derivative of {name}"), &inputs, |x, cx| {
                 let y = x[0].matmul_transposed(&x[1], transposed);
@@ -213,7 +251,9 @@ fn views() {
     check("permute", &x, |x, _| x[0].permute(&[2, 0, 1]).square());
     check("transpose", &x, |x, _| x[0].transpose().square());
     check("broadcast_to", &[around_zero([3, 1], 0)], |x, _| x[0].broadcast_to([2, 3, 4]));
-    check("broadcast of a scalar", &[around_zero((), 0)], |x, _| x[0].broadcast_to([2, 3]).square());
+    check("broadcast of a scalar", &[around_zero((), 0)], |x, _| {
+        x[0].broadcast_to([2, 3]).square()
+    });
     check("slice", &x, |x, _| x[0].slice(1, 1..).square());
     check("slice of nothing", &x, |x, _| x[0].slice(1, 1..1).sum() + x[0].sum());
     check("slice by 2", &x, |x, _| x[0].slice_step(-1, 1.., 2).square());
@@ -231,7 +271,9 @@ fn tensors_put_side_by_side() {
     check("concatenate along the first axis", &inputs, |x, _| {
         Tensor::concatenate(&[x[0].transpose(), x[1].transpose()], 0).square()
     });
-    check("concatenate with itself", &inputs[..1], |x, _| Tensor::concatenate(&[x[0].clone(), x[0].square()], 0));
+    check("concatenate with itself", &inputs[..1], |x, _| {
+        Tensor::concatenate(&[x[0].clone(), x[0].square()], 0)
+    });
     check("stack", &inputs[..1], |x, _| Tensor::stack(&[x[0].clone(), x[0].exp()], 1).square());
     check("pad", &inputs[..1], |x, _| x[0].pad(&[(1, 0), (2, 1)], 0.5).square());
     check("tile", &inputs[..1], |x, _| x[0].tile(&[2, 3]).square());
@@ -242,7 +284,9 @@ fn elements_picked_by_index() {
     let x = [around_zero([3, 4], 0)];
     check("gather of rows", &x, |x, cx| x[0].gather(&cx.constant([[2, 0], [2, -1]]), 0).square());
     check("gather of columns", &x, |x, cx| x[0].gather(&cx.constant([3, 3, 1]), -1).square());
-    check("take_along_axis", &x, |x, cx| x[0].take_along_axis(&cx.constant([[0, 0], [3, 1], [-1, 2]]), 1).square());
+    check("take_along_axis", &x, |x, cx| {
+        x[0].take_along_axis(&cx.constant([[0, 0], [3, 1], [-1, 2]]), 1).square()
+    });
     check("take_along_axis of the first", &x, |x, cx| {
         x[0].take_along_axis(&cx.constant([[0, 2, 1, 1], [2, 2, 0, 1]]), 0).square()
     });
@@ -270,7 +314,8 @@ fn running_sums_and_products() {
 
 #[test]
 fn windows() {
-    let window = |size, stride, dilation, before, count| Window { size, stride, dilation, before, count };
+    let window =
+        |size, stride, dilation, before, count| Window { size, stride, dilation, before, count };
     let (x, all) = ([around_zero([2, 5, 3, 2], 0)], [window(3, 2, 1, 1, 3), window(2, 1, 2, 1, 3)]);
     check("windows", &x, |x, _| x[0].windows(&all, 0.5).square());
     check("second derivative of windows", &x, |x, cx| {
@@ -341,13 +386,17 @@ fn custom_gradients() {
 #[test]
 fn layers() {
     let x = [around_zero([4, 3], 0)];
-    let chain = |layer: Box<dyn Layer>| move |x: &[Tensor], cx: &mut Context| layer.apply(&x[0], cx).sin();
+    let chain =
+        |layer: Box<dyn Layer>| move |x: &[Tensor], cx: &mut Context| layer.apply(&x[0], cx).sin();
     let layers: [(&str, Box<dyn Layer>); 12] = [
         ("Dense", Box::new(Dense::new(2))),
         ("Dense with an activation", Box::new(Dense::new(2).activation("tanh").use_bias(false))),
         ("Activation", Box::new(Activation::new("softmax"))),
         ("LayerNormalization", Box::new(LayerNormalization::new())),
-        ("LayerNormalization along the first axis", Box::new(LayerNormalization::new().axis([0]).center(false))),
+        (
+            "LayerNormalization along the first axis",
+            Box::new(LayerNormalization::new().axis([0]).center(false)),
+        ),
         ("BatchNormalization", Box::new(BatchNormalization::new())),
         ("Normalization", Box::new(Normalization::new([1.0, 2.0, 0.5], [0.5, 2.0, 1.0]))),
         ("GroupNormalization", Box::new(GroupNormalization::new().groups(-1))),
@@ -356,22 +405,31 @@ fn layers() {
         ("Reshape", Box::new(Reshape::new([3, -1]))),
         (
             "Sequential",
-            Box::new(Sequential::new().add(Dense::new(3).activation("selu")).add(BatchNormalization::new()).add(Dense::new(1))),
+            Box::new(
+                Sequential::new()
+                    .add(Dense::new(3).activation("selu"))
+                    .add(BatchNormalization::new())
+                    .add(Dense::new(1)),
+            ),
         ),
     ];
     for (name, layer) in layers {
         check(name, &x, chain(layer));
     }
     let layer = BatchNormalization::new();
-    check_in(false, "BatchNormalization outside training", &x, |x, cx| layer.apply(&x[0], cx).sin());
+    check_in(false, "BatchNormalization outside training", &x, |x, cx| {
+        layer.apply(&x[0], cx).sin()
+    });
     let layer = BatchNormalization::new();
     check("BatchNormalization with a mask", &[around_zero([2, 3, 2], 0)], |x, cx| {
         let mask = cx.constant([[true, true, false], [true, false, true]]);
         cx.set_mask(&x[0], &mask);
         layer.apply(&x[0], cx).sin()
     });
-    let layer =
-        Dense::new(2).activity_regularizer(L1L2 { l1: 0.1, l2: 0.2 }).kernel_regularizer(L2(0.3)).bias_regularizer(L1(0.1));
+    let layer = Dense::new(2)
+        .activity_regularizer(L1L2 { l1: 0.1, l2: 0.2 })
+        .kernel_regularizer(L2(0.3))
+        .bias_regularizer(L1(0.1));
     check("penalties of Dense", &x, |x, cx| {
         layer.apply(&x[0], cx);
         cx.losses().into_iter().reduce(|a, b| a + b).unwrap()
@@ -383,11 +441,17 @@ fn convolutions() {
     let x = [around_zero([2, 5, 4, 4], 0)];
     let layers: [(&str, Box<dyn Layer>); 8] = [
         ("Conv2D", Box::new(Conv2D::new(3, [3, 2]).strides([2, 1]).activation("tanh"))),
-        ("Conv2D with dilation", Box::new(Conv2D::new(2, 2).dilation_rate(2).padding(Padding::Same))),
+        (
+            "Conv2D with dilation",
+            Box::new(Conv2D::new(2, 2).dilation_rate(2).padding(Padding::Same)),
+        ),
         ("Conv2D in groups", Box::new(Conv2D::new(6, 2).groups(2))),
         ("Conv2D of one element", Box::new(Conv2D::new(3, 1))),
         ("DepthwiseConv2D", Box::new(DepthwiseConv2D::new(3).padding(Padding::Same))),
-        ("DepthwiseConv2D of several", Box::new(DepthwiseConv2D::new(2).depth_multiplier(2).strides(2))),
+        (
+            "DepthwiseConv2D of several",
+            Box::new(DepthwiseConv2D::new(2).depth_multiplier(2).strides(2)),
+        ),
         ("SeparableConv2D", Box::new(SeparableConv2D::new(3, 2))),
         ("Conv2DTranspose", Box::new(Conv2DTranspose::new(3, 3).strides(2).padding(Padding::Same))),
     ];
@@ -403,10 +467,16 @@ fn recurrent_layers() {
     let x = [around_zero([2, 3, 2], 0)];
     let layers: [(&str, Box<dyn Layer>); 7] = [
         ("SimpleRnn", Box::new(SimpleRnn::new(2))),
-        ("SimpleRnn of all outputs", Box::new(SimpleRnn::new(2).return_sequences(true).go_backwards(true).use_bias(false))),
+        (
+            "SimpleRnn of all outputs",
+            Box::new(SimpleRnn::new(2).return_sequences(true).go_backwards(true).use_bias(false)),
+        ),
         ("Lstm", Box::new(Lstm::new(2).return_sequences(true))),
         ("Gru", Box::new(Gru::new(2))),
-        ("Gru with the reset before", Box::new(Gru::new(2).reset_after(false).return_sequences(true))),
+        (
+            "Gru with the reset before",
+            Box::new(Gru::new(2).reset_after(false).return_sequences(true)),
+        ),
         ("Bidirectional", Box::new(Bidirectional::new(|| Gru::new(2)).merge_mode(MergeMode::Mul))),
         ("TimeDistributed", Box::new(TimeDistributed::new(Dense::new(2)))),
     ];
@@ -436,8 +506,12 @@ fn recurrent_layers_whose_inputs_and_states_depend_on_one_another() {
         decoder.apply(&(RepeatVector::new(3).apply(&h, cx), h, c), cx).sin()
     });
     let layer = Lstm::new(2);
-    check("Lstm of one state twice", &inputs, |x, cx| layer.apply(&(x[0].clone(), x[1].clone(), x[1].clone()), cx).sin());
-    check("Lstm of a state and its sine", &inputs, |x, cx| layer.apply(&(x[0].clone(), x[1].clone(), x[1].sin()), cx).sin());
+    check("Lstm of one state twice", &inputs, |x, cx| {
+        layer.apply(&(x[0].clone(), x[1].clone(), x[1].clone()), cx).sin()
+    });
+    check("Lstm of a state and its sine", &inputs, |x, cx| {
+        layer.apply(&(x[0].clone(), x[1].clone(), x[1].sin()), cx).sin()
+    });
     check("second derivative of Lstm of one state twice", &inputs, |x, cx| {
         let y = layer.apply(&(x[0].clone(), x[1].clone(), x[1].clone()), cx);
         slope(&x[1], &y, cx)
@@ -455,7 +529,10 @@ fn pooling_and_changes_of_size() {
         ("ZeroPadding2D", Box::new(ZeroPadding2D::new([(1, 0), (0, 2)]))),
         ("Cropping2D", Box::new(Cropping2D::new([1, 0]))),
         ("UpSampling2D", Box::new(UpSampling2D::new([2, 3]))),
-        ("UpSampling2D by lines", Box::new(UpSampling2D::new([2, 3]).interpolation(Interpolation::Bilinear))),
+        (
+            "UpSampling2D by lines",
+            Box::new(UpSampling2D::new([2, 3]).interpolation(Interpolation::Bilinear)),
+        ),
     ];
     for (name, layer) in layers {
         check(name, &x, |x, cx| layer.apply(&x[0], cx).sin());
@@ -473,13 +550,21 @@ fn attention() {
         move |x, cx| layer.apply(&[x[0].clone(), x[1].clone(), x[2].clone()], cx).sin()
     }
     check("MultiHeadAttention", &inputs, of(MultiHeadAttention::new(2, 3).value_dim(2)));
-    check("MultiHeadAttention of the past", &inputs, of(MultiHeadAttention::new(1, 2).use_causal_mask(true)));
+    check(
+        "MultiHeadAttention of the past",
+        &inputs,
+        of(MultiHeadAttention::new(1, 2).use_causal_mask(true)),
+    );
     check("GroupQueryAttention", &inputs, of(GroupQueryAttention::new(2, 4, 2)));
     check("Attention", &inputs, of(Attention::new().use_scale(true)));
     check("Attention by sums", &inputs, of(Attention::new().score_mode(ScoreMode::Concat)));
     check("AdditiveAttention", &inputs, of(AdditiveAttention::new()));
-    check("Dot", &inputs, |x, cx| Dot::new([2, 2]).normalize(true).apply(&[x[0].clone(), x[1].clone()], cx).sin());
-    check("UnitNormalization", &inputs, |x, cx| UnitNormalization::new().axis([1, 2]).apply(&x[0], cx).sin());
+    check("Dot", &inputs, |x, cx| {
+        Dot::new([2, 2]).normalize(true).apply(&[x[0].clone(), x[1].clone()], cx).sin()
+    });
+    check("UnitNormalization", &inputs, |x, cx| {
+        UnitNormalization::new().axis([1, 2]).apply(&x[0], cx).sin()
+    });
     let layer = RmsNormalization::new();
     check("RmsNormalization", &inputs, |x, cx| layer.apply(&x[0], cx).sin());
 }

@@ -1,11 +1,19 @@
-//! Metrics that a layer holds as a field: each is reported, with its right number, and its options are saved.
+//! Metrics that a layer holds as a field: each is reported, with its right number, and its options
+//! are saved.
 //!
-//! In: every metric of the library, updated in `call`. Out: what the same metric says when it is compiled.
+//! In: every metric of the library, updated in `call`. Out: what the same metric says when it is
+//! compiled.
 
 use endo::prelude::*;
 
 /// Compares a metric that a layer updates with the same when it is asked directly.
-fn check<M: Metric + Clone + 'static>(what: &str, metric: M, targets: Array, outputs: Array, wrong: &mut Vec<String>) {
+fn check<M: Metric + Clone + 'static>(
+    what: &str,
+    metric: M,
+    targets: Array,
+    outputs: Array,
+    wrong: &mut Vec<String>,
+) {
     let held = metric.clone();
     let mut model = Model::new(move |[y, p]: &[Tensor; 2], cx: &mut Context| {
         held.update(y, p, None, cx);
@@ -14,12 +22,16 @@ fn check<M: Metric + Clone + 'static>(what: &str, metric: M, targets: Array, out
     model.compile("sgd", "mse", ());
     let data = Dataset::new((targets.clone(), outputs.clone()), outputs.clone()).unwrap();
     model.evaluate(&data).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let reported: Vec<Vec<f64>> = model.metrics().iter().map(|(_, metric)| metric.value().unwrap().to_vec()).collect();
+    let reported: Vec<Vec<f64>> =
+        model.metrics().iter().map(|(_, metric)| metric.value().unwrap().to_vec()).collect();
     metric.reset();
     metric.update_on(&targets, &outputs).unwrap();
     let expected: Vec<f64> = metric.value().unwrap().to_vec();
     let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-6 * (1.0 + b.abs());
-    if reported.len() != 1 || reported[0].len() != expected.len() || !reported[0].iter().zip(&expected).all(close) {
+    if reported.len() != 1
+        || reported[0].len() != expected.len()
+        || !reported[0].iter().zip(&expected).all(close)
+    {
         wrong.push(format!("{what}: expected {expected:?}, got {reported:?}"));
     }
 }
@@ -31,8 +43,10 @@ fn metrics_that_a_layer_holds_are_reported() {
     let b = || Array::from([[1.0_f32], [0.0], [1.0], [0.0]]);
     let p = || Array::from([[0.9_f32], [0.2], [0.4], [0.6]]);
     let c = || Array::from([0, 1, 2, 1]);
-    let q = || Array::from([[0.7_f32, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3]]);
-    let h = || Array::from([[1.0_f32, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]);
+    let q =
+        || Array::from([[0.7_f32, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3]]);
+    let h =
+        || Array::from([[1.0_f32, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]);
     check("Accuracy", Accuracy::new(), b(), b(), w);
     check("Auc", Auc::new(), b(), p(), w);
     check("BinaryAccuracy", BinaryAccuracy::new(), b(), p(), w);
@@ -75,13 +89,15 @@ fn sums_and_means_that_a_layer_takes_values_into_are_reported() {
         x.clone()
     });
     model.compile("sgd", "mse", ());
-    let logs = model.evaluate(&Dataset::new([[1.0_f32], [-3.0]], [[0.0_f32], [0.0]]).unwrap()).unwrap();
+    let logs =
+        model.evaluate(&Dataset::new([[1.0_f32], [-3.0]], [[0.0_f32], [0.0]]).unwrap()).unwrap();
     assert_eq!((logs.get("size"), logs.get("weight")), (Some(2.0), Some(1.0 - 27.0)), "{logs}");
 }
 
 #[test]
 fn an_option_that_was_left_as_it_is_differs_from_one_that_is_set() {
-    let path = std::env::temp_dir().join(format!("endo-options-{}.safetensors", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("endo-options-{}.safetensors", std::process::id()));
     let compiled = |precision: Precision| {
         let mut model = Model::new(Dense::new(3));
         model.compile("sgd", "mse", [precision]).build([1, 2]).unwrap();

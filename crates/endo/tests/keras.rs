@@ -1,6 +1,7 @@
 //! The options that streams, transfer and callbacks stand on, against Keras 3.
 //!
-//! In: `keras/numbers.json`, made by `keras/make_numbers.py`. Every number of every epoch has to agree to 1e-6.
+//! In: `keras/numbers.json`, made by `keras/make_numbers.py`. Every number of every epoch has to
+//! agree to 1e-6.
 
 use endo::prelude::*;
 use serde_json::Value;
@@ -19,7 +20,10 @@ fn set_by_formula(model: &Model) {
 }
 
 fn net() -> Model {
-    let net = Sequential::new().add(Dense::new(4).activation("tanh")).add(BatchNormalization::new()).add(Dense::new(1));
+    let net = Sequential::new()
+        .add(Dense::new(4).activation("tanh"))
+        .add(BatchNormalization::new())
+        .add(Dense::new(1));
     let model = Model::new(net).dtype(DType::F64);
     model.build([1, 3]).unwrap();
     set_by_formula(&model);
@@ -39,11 +43,16 @@ fn check(case: &str, got: impl Fn(&str) -> Vec<f64>) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keras/numbers.json");
     let cases: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     for (name, expected) in cases[case].as_object().unwrap() {
-        let expected: Vec<f64> = expected.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
+        let expected: Vec<f64> =
+            expected.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
         let got = got(name);
-        // Keras on PyTorch rounds batches to single precision on their way, also of a model in double.
+        // Keras on PyTorch rounds batches to single precision on their way, also of a model in
+        // double.
         let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-6 * b.abs();
-        assert!(got.len() == expected.len() && got.iter().zip(&expected).all(near), "{case}, {name}: {got:?}, not {expected:?}");
+        assert!(
+            got.len() == expected.len() && got.iter().zip(&expected).all(near),
+            "{case}, {name}: {got:?}, not {expected:?}"
+        );
     }
 }
 
@@ -81,7 +90,8 @@ fn batches_without_end() {
     for stream in [Stream::from_fn(batch), Stream::from_iterator((0..).map(batch))] {
         let mut model = net();
         model.compile(Sgd::new(0.125), "mse", ());
-        let history = model.fit(stream, Fit::epochs(4).initial_epoch(1).steps_per_epoch(3)).unwrap();
+        let history =
+            model.fit(stream, Fit::epochs(4).initial_epoch(1).steps_per_epoch(3)).unwrap();
         check("generator", |name| history.get(name));
     }
 }
@@ -96,7 +106,9 @@ fn a_head_and_then_all_of_it() {
             if is_frozen { layer.freeze() } else { layer.unfreeze() }
         }
         model.compile(Sgd::new(rate), "mse", ());
-        losses.extend(model.fit(&train, Fit::epochs(2).batch_size(5).shuffle(false)).unwrap().get("loss"));
+        losses.extend(
+            model.fit(&train, Fit::epochs(2).batch_size(5).shuffle(false)).unwrap().get("loss"),
+        );
     }
     check("transfer", |_| losses.clone());
 }
@@ -105,7 +117,11 @@ fn a_head_and_then_all_of_it() {
 fn averages_in_the_place_of_weights() {
     let (mut model, train, valid) = (net(), train(), valid());
     model.compile(Sgd::new(0.125).use_ema(true).ema_momentum(0.75), "mse", ());
-    let options = Fit::epochs(3).batch_size(5).shuffle(false).validation(&valid).callback(SwapEmaWeights::new());
+    let options = Fit::epochs(3)
+        .batch_size(5)
+        .shuffle(false)
+        .validation(&valid)
+        .callback(SwapEmaWeights::new());
     let history = model.fit(&train, options).unwrap();
     check("averages", |name| history.get(name));
 }
@@ -124,20 +140,25 @@ fn a_callback_that_predicts_reports_and_stops() {
         Ok(())
     });
     let watch = EarlyStopping::on("spread").patience(5).maximize(false);
-    let history = model.fit(&train, Fit::epochs(30).batch_size(5).shuffle(false).callback(spread).callback(watch)).unwrap();
+    let history = model
+        .fit(&train, Fit::epochs(30).batch_size(5).shuffle(false).callback(spread).callback(watch))
+        .unwrap();
     check("stopping", |name| history.get(name));
 }
 
 #[test]
 fn a_classifier_in_a_loop_with_two_optimizers() {
-    let lower = Sequential::new().add(Flatten::new()).add(Dense::new(5).activation("relu")).name("lower");
+    let lower =
+        Sequential::new().add(Flatten::new()).add(Dense::new(5).activation("relu")).name("lower");
     let upper = Sequential::new().add(Dense::new(3).activation("softmax")).name("upper");
     let model = Model::new(Sequential::new().add(lower).add(upper)).dtype(DType::F64);
     model.build([6, 3, 2]).unwrap();
     set_by_formula(&model);
     let weights = ["lower", "upper"].map(|part| model.layer(part).unwrap().trainable_weights());
-    let train = Dataset::new(numbers([24, 3, 2], 54), Array::from_fn([24], |i| (i * 7 % 3) as i32)).unwrap();
-    let valid = Dataset::new(numbers([9, 3, 2], 55), Array::from_fn([9], |i| (i * 5 % 3) as i32)).unwrap();
+    let train = Dataset::new(numbers([24, 3, 2], 54), Array::from_fn([24], |i| (i * 7 % 3) as i32))
+        .unwrap();
+    let valid =
+        Dataset::new(numbers([9, 3, 2], 55), Array::from_fn([9], |i| (i * 5 % 3) as i32)).unwrap();
 
     let (sgd, nadam) = (Sgd::new(0.125), Nadam::new(0.03125));
     let (mean_loss, accuracy) = (Mean::new("loss"), SparseCategoricalAccuracy::new());
@@ -173,18 +194,25 @@ fn a_classifier_in_a_loop_with_two_optimizers() {
         }
     }
     let names = ["loss", "accuracy", "val_loss", "val_accuracy"];
-    check("classification", |name| reported[names.iter().position(|known| *known == name).unwrap()].clone());
+    check("classification", |name| {
+        reported[names.iter().position(|known| *known == name).unwrap()].clone()
+    });
 }
 
 #[test]
 fn normalization_of_batches_with_masked_steps() {
-    let net = Sequential::new().add(Masking::new(0.0)).add(BatchNormalization::new().momentum(0.5)).add(Dense::new(1));
+    let net = Sequential::new()
+        .add(Masking::new(0.0))
+        .add(BatchNormalization::new().momentum(0.5))
+        .add(Dense::new(1));
     let mut model = Model::new(net).dtype(DType::F64);
     model.build([1, 4, 3]).unwrap();
     set_by_formula(&model);
     let drawn = &numbers([12, 4, 3], 56) + 0.75;
-    let is_masked = |index: usize| index / 3 % 4 == 3 || (index / 3 % 4 == 2 && (index / 12).is_multiple_of(2));
-    let x = Array::from_fn([12, 4, 3], |index| if is_masked(index) { 0.0 } else { drawn.get(index) });
+    let is_masked =
+        |index: usize| index / 3 % 4 == 3 || (index / 3 % 4 == 2 && (index / 12).is_multiple_of(2));
+    let x =
+        Array::from_fn([12, 4, 3], |index| if is_masked(index) { 0.0 } else { drawn.get(index) });
     model.compile(Sgd::new(0.125), "mse", ());
     let data = Dataset::new(x, numbers([12, 4, 1], 57)).unwrap();
     let history = model.fit(&data, Fit::epochs(3).batch_size(4).shuffle(false)).unwrap();

@@ -1,4 +1,5 @@
-//! The rules of the source tree: who may import whom, how files begin and end, what no file may hold.
+//! The rules of the source tree: who may import whom, how files begin and end, what no file may
+//! hold.
 //!
 //! In: every file of the library. Out: a list of those that break a rule, with the line.
 
@@ -9,7 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// Modules from left to right: a module imports from its own group and from groups before it.
 const LEFT_TO_RIGHT: &[&[&str]] = &[
-    &["array", "dtype", "error", "files", "named", "random", "shape", "shown", "simd", "spelling", "variable"],
+    &[
+        "array", "dtype", "error", "files", "named", "random", "shape", "shown", "simd",
+        "spelling", "variable",
+    ],
     &["graph"],
     &["ops"],
     &["autodiff"],
@@ -24,12 +28,13 @@ const LEFT_TO_RIGHT: &[&[&str]] = &[
     &["report"],
 ];
 
-/// The way from graphs to numbers, which sees no operation, layer or gradient: it starts from the first two groups and ends
-/// in `trace`.
+/// The way from graphs to numbers, which sees no operation, layer or gradient: it starts from the
+/// first two groups and ends in `trace`.
 const PLANS: &[&str] = &["plan", "cpu"];
 
-/// Files that are one thing and name each other: a table and its reader; a tensor, its trace and its operations; the context with what it notes, and the functions
-/// that take it; the loop of training with what it is told and asked.
+/// Files that are one thing and name each other: a table and its reader; a tensor, its trace and
+/// its operations; the context with what it notes, and the functions that take it; the loop of
+/// training with what it is told and asked.
 const ONE_THING: &[&[&str]] = &[
     &["data/csv", "data/table"],
     &["graph/operation", "graph/tensor", "graph/trace"],
@@ -81,13 +86,16 @@ impl Source {
 
 fn sources() -> Vec<Source> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let entries =
+            fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         for entry in entries {
             let path = entry.expect("a readable folder").path();
             if path.is_dir() {
                 walk(&path, found)
             } else {
-                found.extend(path.extension().is_some_and(|extension| extension == "rs").then_some(path))
+                found.extend(
+                    path.extension().is_some_and(|extension| extension == "rs").then_some(path),
+                )
             }
         }
     }
@@ -96,8 +104,13 @@ fn sources() -> Vec<Source> {
     walk(&root, &mut paths);
     paths.sort();
     let read = |path: PathBuf| {
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let path = path.strip_prefix(&root).expect("found below the root").to_string_lossy().replace('\\', "/");
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let path = path
+            .strip_prefix(&root)
+            .expect("found below the root")
+            .to_string_lossy()
+            .replace('\\', "/");
         Source { path, text }
     };
     paths.into_iter().map(read).collect()
@@ -139,15 +152,20 @@ fn may_import(from: &str, to: &str) -> bool {
     }
 }
 
-/// The modules that a line imports from the root of the library: `crate::graph::Tensor`, `crate::{cpu, plan}`.
+/// The modules that a line imports from the root of the library: `crate::graph::Tensor`,
+/// `crate::{cpu, plan}`.
 fn imports(line: &str) -> Vec<&str> {
-    let name = |text: &str| text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
+    let name = |text: &str| {
+        text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len())
+    };
     let mut found = Vec::new();
     for (start, path) in line.match_indices("crate::") {
         let rest = &line[start + path.len()..];
         // `$crate::graph!` and `crate::Error` are macros and re-exports of the root.
         match rest.strip_prefix('{') {
-            Some(list) => found.extend(list.split([',', '}']).map(|part| part.trim()).map(|part| &part[..name(part)])),
+            Some(list) => found.extend(
+                list.split([',', '}']).map(|part| part.trim()).map(|part| &part[..name(part)]),
+            ),
             None => found.push(&rest[..name(rest)]),
         }
     }
@@ -157,9 +175,13 @@ fn imports(line: &str) -> Vec<&str> {
 
 #[test]
 fn every_module_has_a_place() {
-    let known = |module: &str| TOP.contains(&module) || PLANS.contains(&module) || group(module).is_some();
-    let strangers: Vec<String> =
-        sources().iter().filter(|source| !known(source.module())).map(|source| source.path.clone()).collect();
+    let known =
+        |module: &str| TOP.contains(&module) || PLANS.contains(&module) || group(module).is_some();
+    let strangers: Vec<String> = sources()
+        .iter()
+        .filter(|source| !known(source.module()))
+        .map(|source| source.path.clone())
+        .collect();
     none("modules without a place in LEFT_TO_RIGHT", &strangers);
 }
 
@@ -169,7 +191,11 @@ fn nothing_imports_to_its_right() {
     for source in library().filter(|source| !TOP.contains(&source.module())) {
         for (number, line) in source.code() {
             for to in imports(line).into_iter().filter(|to| !may_import(source.module(), to)) {
-                offenders.push(format!("{}:{number}: `{}` imports `{to}`", source.path, source.module()));
+                offenders.push(format!(
+                    "{}:{number}: `{}` imports `{to}`",
+                    source.path,
+                    source.module()
+                ));
             }
         }
     }
@@ -178,10 +204,22 @@ fn nothing_imports_to_its_right() {
 
 #[test]
 fn the_rule_of_imports_tells_left_from_right() {
-    assert!(may_import("ops", "graph") && may_import("cpu", "plan") && may_import("plan", "simd") && may_import("trace", "cpu"));
-    assert!(may_import("metrics", "losses") && may_import("model", "training") && may_import("layers", "trace"));
     assert!(
-        !may_import("graph", "ops") && !may_import("plan", "cpu") && !may_import("plan", "ops") && !may_import("ops", "plan")
+        may_import("ops", "graph")
+            && may_import("cpu", "plan")
+            && may_import("plan", "simd")
+            && may_import("trace", "cpu")
+    );
+    assert!(
+        may_import("metrics", "losses")
+            && may_import("model", "training")
+            && may_import("layers", "trace")
+    );
+    assert!(
+        !may_import("graph", "ops")
+            && !may_import("plan", "cpu")
+            && !may_import("plan", "ops")
+            && !may_import("ops", "plan")
     );
     assert!(
         !may_import("training", "model")
@@ -189,14 +227,19 @@ fn the_rule_of_imports_tells_left_from_right() {
             && !may_import("autodiff", "trace")
             && !may_import("cpu", "variable_owner")
     );
-    assert_eq!(imports("use crate::{cpu::pool, graph}; crate::Error, $crate::ops::x"), ["cpu", "graph", "ops"]);
+    assert_eq!(
+        imports("use crate::{cpu::pool, graph}; crate::Error, $crate::ops::x"),
+        ["cpu", "graph", "ops"]
+    );
 }
 
 #[test]
 fn the_runner_never_sees_a_graph() {
     let is_graph = |line: &str| {
         line.contains("crate::graph::")
-            && line.split(['{', '}', ',', ':', ';']).any(|name| matches!(name.trim(), "Graph" | "Node" | "NodeId" | "Op"))
+            && line
+                .split(['{', '}', ',', ':', ';'])
+                .any(|name| matches!(name.trim(), "Graph" | "Node" | "NodeId" | "Op"))
     };
     let offenders = library()
         .filter(|source| source.module() == "cpu")
@@ -213,23 +256,39 @@ fn the_runner_never_sees_a_graph() {
 
 #[test]
 fn files_open_by_saying_what_they_are() {
-    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.path);
+    let silent = sources()
+        .into_iter()
+        .filter(|source| !source.text.starts_with("//! "))
+        .map(|source| source.path);
     none("files that do not open with `//!`", &silent.collect::<Vec<_>>());
 }
 
 #[test]
 fn no_file_is_longer_than_500_lines() {
-    let long =
-        sources().into_iter().map(|source| (source.text.lines().count(), source.path)).filter(|(lines, _)| *lines > LONGEST);
-    none("files that are too long", &long.map(|(lines, path)| format!("{path}: {lines} lines")).collect::<Vec<_>>());
+    let long = sources()
+        .into_iter()
+        .map(|source| (source.text.lines().count(), source.path))
+        .filter(|(lines, _)| *lines > LONGEST);
+    none(
+        "files that are too long",
+        &long.map(|(lines, path)| format!("{path}: {lines} lines")).collect::<Vec<_>>(),
+    );
 }
 
 #[test]
 fn unsafe_code_stays_in_the_runner() {
-    let words = |line: &str| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == "unsafe");
+    let words = |line: &str| {
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .any(|word| word == "unsafe")
+    };
     let mut offenders = Vec::new();
     for source in sources().iter().filter(|source| !["cpu", "simd"].contains(&source.module())) {
-        offenders.extend(source.code().filter(|(_, line)| words(line)).map(|(number, _)| format!("{}:{number}", source.path)));
+        offenders.extend(
+            source
+                .code()
+                .filter(|(_, line)| words(line))
+                .map(|(number, _)| format!("{}:{number}", source.path)),
+        );
     }
     none("`unsafe` outside cpu/ and simd/", &offenders);
 }
@@ -238,17 +297,27 @@ fn unsafe_code_stays_in_the_runner() {
 fn no_type_is_asked_what_it_is() {
     let mut offenders = Vec::new();
     for source in sources() {
-        let asks = |line: &str| line.contains("TypeId") || line.contains("downcast") || line.contains("type_id(");
-        offenders.extend(source.code().filter(|(_, line)| asks(line)).map(|(number, _)| format!("{}:{number}", source.path)));
+        let asks = |line: &str| {
+            line.contains("TypeId") || line.contains("downcast") || line.contains("type_id(")
+        };
+        offenders.extend(
+            source
+                .code()
+                .filter(|(_, line)| asks(line))
+                .map(|(number, _)| format!("{}:{number}", source.path)),
+        );
     }
     none("`TypeId` and downcasts", &offenders);
 }
 
 #[test]
 fn files_and_folders_are_named_after_their_contents() {
-    const NAMELESS: [&str; 8] = ["utils", "util", "helpers", "helper", "common", "base", "misc", "types"];
-    let nameless = |path: &str| path.trim_end_matches(".rs").split('/').any(|part| NAMELESS.contains(&part));
-    let offenders: Vec<String> = sources().into_iter().map(|source| source.path).filter(|path| nameless(path)).collect();
+    const NAMELESS: [&str; 8] =
+        ["utils", "util", "helpers", "helper", "common", "base", "misc", "types"];
+    let nameless =
+        |path: &str| path.trim_end_matches(".rs").split('/').any(|part| NAMELESS.contains(&part));
+    let offenders: Vec<String> =
+        sources().into_iter().map(|source| source.path).filter(|path| nameless(path)).collect();
     none("names that say nothing", &offenders);
 }
 
@@ -258,7 +327,8 @@ fn module_of(path: &str) -> String {
     path.trim_end_matches("/mod").to_string()
 }
 
-/// Which files a file names, by the paths in its imports and its code; what a folder's `mod.rs` re-exports is the file's that has it.
+/// Which files a file names, by the paths in its imports and its code; what a folder's `mod.rs`
+/// re-exports is the file's that has it.
 #[derive(Default)]
 struct Names {
     /// For each module what it re-exports, with the path of it.
@@ -277,11 +347,17 @@ impl Names {
                 let (visibility, list) = match statement.find("use ") {
                     Some(start) if statement[start..].ends_with(';') => {
                         let before = statement[..start].trim_end();
-                        (before.ends_with("pub") || before.ends_with(')'), &statement[start + 4..statement.len() - 1])
+                        (
+                            before.ends_with("pub") || before.ends_with(')'),
+                            &statement[start + 4..statement.len() - 1],
+                        )
                     }
                     _ => (false, ""),
                 };
-                for path in leaves(list).iter().filter_map(|path| from_root(&module, path, &names_of_files(sources))) {
+                for path in leaves(list)
+                    .iter()
+                    .filter_map(|path| from_root(&module, path, &names_of_files(sources)))
+                {
                     if visibility {
                         let last = path.rsplit('/').next().unwrap_or_default().to_string();
                         names.reexports.entry(module.clone()).or_default().insert(last, path);
@@ -297,7 +373,8 @@ impl Names {
     /// The file that has what a path leads to.
     fn file(&self, path: &str, files: &BTreeSet<String>) -> Option<String> {
         let parts: Vec<&str> = path.split('/').collect();
-        let known = (1..=parts.len()).rev().find(|&count| files.contains(&parts[..count].join("/")))?;
+        let known =
+            (1..=parts.len()).rev().find(|&count| files.contains(&parts[..count].join("/")))?;
         let module = parts[..known].join("/");
         let elsewhere = parts.get(known).and_then(|name| self.reexports.get(&module)?.get(*name));
         match elsewhere.filter(|elsewhere| *elsewhere != path) {
@@ -327,11 +404,14 @@ fn leaves(list: &str) -> Vec<String> {
             _ => parts.last_mut().expect("there is one").push(letter),
         }
     }
-    let whole = |part: String| leaves(&part).into_iter().map(|leaf| format!("{before}{leaf}")).collect::<Vec<_>>();
+    let whole = |part: String| {
+        leaves(&part).into_iter().map(|leaf| format!("{before}{leaf}")).collect::<Vec<_>>()
+    };
     parts.into_iter().flat_map(whole).collect()
 }
 
-/// A path from the root of the library, for what a module names so; none for what is not of the library.
+/// A path from the root of the library, for what a module names so; none for what is not of the
+/// library.
 fn from_root(module: &str, path: &str, files: &BTreeSet<String>) -> Option<String> {
     let parts: Vec<&str> = path.split("::").map(str::trim).collect();
     if parts[0] == "crate" {
@@ -342,7 +422,8 @@ fn from_root(module: &str, path: &str, files: &BTreeSet<String>) -> Option<Strin
     let mut whole: Vec<&str> = module.split('/').collect();
     whole.truncate(whole.len().saturating_sub(ups));
     whole.extend(rest);
-    (ups > 0 || parts[0] == "self" || files.contains(&format!("{module}/{}", parts[0]))).then(|| whole.join("/"))
+    (ups > 0 || parts[0] == "self" || files.contains(&format!("{module}/{}", parts[0])))
+        .then(|| whole.join("/"))
 }
 
 #[test]
@@ -351,24 +432,35 @@ fn files_do_not_import_each_other_in_circles() {
     let (names, files) = (Names::of(&sources), names_of_files(&sources));
     // A folder and its files are one thing: what counts is between files side by side.
     let is_within = |a: &str, b: &str| a == b || a.starts_with(&format!("{b}/"));
-    let is_one_thing = |a: &str, b: &str| ONE_THING.iter().any(|group| group.contains(&a) && group.contains(&b));
+    let is_one_thing =
+        |a: &str, b: &str| ONE_THING.iter().any(|group| group.contains(&a) && group.contains(&b));
     let mut imported: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (module, paths) in &names.paths {
         let others = paths.iter().filter_map(|path| names.file(path, &files));
-        let others =
-            others.filter(|other| !is_within(module, other) && !is_within(other, module) && !is_one_thing(module, other));
+        let others = others.filter(|other| {
+            !is_within(module, other) && !is_within(other, module) && !is_one_thing(module, other)
+        });
         imported.insert(module.clone(), others.collect());
     }
     let reached = |from: &str| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from.to_string()]);
         while let Some(next) = open.pop() {
-            for other in imported.get(&next).into_iter().flatten().filter(|other| seen.insert((*other).clone())) {
+            for other in imported
+                .get(&next)
+                .into_iter()
+                .flatten()
+                .filter(|other| seen.insert((*other).clone()))
+            {
                 open.push(other.clone());
             }
         }
         seen
     };
-    let circles: Vec<String> = imported.keys().filter(|module| reached(module).contains(*module)).cloned().collect();
+    let circles: Vec<String> =
+        imported.keys().filter(|module| reached(module).contains(*module)).cloned().collect();
     none("files that come back to themselves by their imports", &circles);
-    assert!(imported["ops/gather"].contains("graph/operation") && imported["step/losses"].contains("step/terms"));
+    assert!(
+        imported["ops/gather"].contains("graph/operation")
+            && imported["step/losses"].contains("step/terms")
+    );
 }

@@ -7,7 +7,8 @@ mod digits;
 
 use endo::prelude::*;
 
-/// The least share of new digits that the convolutional net names rightly: over 10 seeds of model and data it was 0.988 to 0.998.
+/// The least share of new digits that the convolutional net names rightly: over 10 seeds of model
+/// and data it was 0.988 to 0.998.
 const RIGHT: f64 = 0.96;
 
 #[test]

@@ -1,6 +1,8 @@
-//! What is traced and probably not meant: the text of each warning, the user's line, and where there is none.
+//! What is traced and probably not meant: the text of each warning, the user's line, and where
+//! there is none.
 //!
-//! In: models with one mistake, and models that look like one. Out: warnings, or errors where they are denied.
+//! In: models with one mistake, and models that look like one. Out: warnings, or errors where they
+//! are denied.
 
 use endo::prelude::*;
 
@@ -13,7 +15,10 @@ fn data() -> Dataset {
 /// `this file:line: `, where the line is the one that ends with a mark.
 fn at(mark: &str) -> String {
     let ending = format!("// <- {mark}");
-    let line = include_str!("lints.rs").lines().position(|line| line.ends_with(&ending)).expect("a marked line");
+    let line = include_str!("lints.rs")
+        .lines()
+        .position(|line| line.ends_with(&ending))
+        .expect("a marked line");
     format!("{}:{}: ", file!(), line + 1)
 }
 
@@ -30,7 +35,8 @@ fn warnings(mut model: Model) -> Vec<String> {
     model.warnings()
 }
 
-const CONSTANT: &str = "it depends on data alone, or on weights through what has no gradient; report it with `add_metric` if that is \
+const CONSTANT: &str = "it depends on data alone, or on weights through what has no gradient; \
+    report it with `add_metric` if that is \
                         meant";
 
 #[test]
@@ -44,8 +50,15 @@ fn a_term_that_no_weight_can_change() {
         cx.add_sample_loss("inputs", x.square().mean_axes([-1])); // <- the sample loss
         y
     });
-    let expected = [("the term", "size"), ("the comparison", "share"), ("the sample loss", "inputs")]
-        .map(|(mark, name)| format!("{}no trainable weight can change the loss term `{name}`: {CONSTANT}", at(mark)));
+    let expected =
+        [("the term", "size"), ("the comparison", "share"), ("the sample loss", "inputs")].map(
+            |(mark, name)| {
+                format!(
+                    "{}no trainable weight can change the loss term `{name}`: {CONSTANT}",
+                    at(mark)
+                )
+            },
+        );
     assert_eq!(warnings(model), expected);
 }
 
@@ -59,7 +72,8 @@ fn a_compiled_loss_that_no_weight_can_change() {
     });
     model.compile("sgd", "mse", ());
     model.fit(&data(), Fit::epochs(1)).unwrap(); // <- the fit
-    let expected = format!("{}no trainable weight can change the loss term `main`: {CONSTANT}", at("the fit"));
+    let expected =
+        format!("{}no trainable weight can change the loss term `main`: {CONSTANT}", at("the fit"));
     assert_eq!(model.warnings(), [expected]);
 }
 
@@ -70,7 +84,8 @@ fn a_weight_that_no_term_reaches() {
         lost.apply(x, cx); // <- the layer
         used.apply(x, cx)
     });
-    let text = "the loss does not depend on `lost/kernel`: training leaves it as it is; freeze it if that is meant";
+    let text = "the loss does not depend on `lost/kernel`: training leaves it as it is; freeze it \
+        if that is meant";
     assert_eq!(warnings(model), [format!("{}{text}", at("the layer"))]);
 }
 
@@ -102,7 +117,8 @@ fn with_metrics(eager: bool) -> Model {
     model
 }
 
-const UNCHANGED: &str = "the training step changes no trainable weight: it calls neither `step.minimize` nor an optimizer; end it with \
+const UNCHANGED: &str = "the training step changes no trainable weight: it calls neither \
+    `step.minimize` nor an optimizer; end it with \
                          `step.minimize(&terms, cx)`";
 
 #[test]
@@ -135,7 +151,8 @@ fn a_step_of_ones_own_that_forgets_the_metrics() {
         });
         let text = |name: &str| {
             format!(
-                "{}the training step does not update the metric `{name}`, which stays as after a reset: call \
+                "{}the training step does not update the metric `{name}`, which stays as after a \
+                    reset: call \
                  `step.update_metrics(&outputs, cx)`, or compile without it",
                 at("the step without metrics")
             )
@@ -162,7 +179,11 @@ fn a_step_of_ones_own_with_another_optimizer_and_metrics_updated_one_by_one_is_m
 
 /// A model of layers called `hidden` and `out` that is compiled.
 fn named() -> Model {
-    train(Sequential::new().add(Dense::new(4).activation("tanh").name("hidden")).add(Dense::new(1).name("out")))
+    train(
+        Sequential::new()
+            .add(Dense::new(4).activation("tanh").name("hidden"))
+            .add(Dense::new(1).name("out")),
+    )
 }
 
 #[test]
@@ -177,16 +198,28 @@ fn a_probe_that_shows_nothing() {
         Probe::updates("momentum"),
         Probe::activations("hid*"),
     ];
-    let options = probes.into_iter().fold(Fit::epochs(2), |options, probe| options.probe(probe.every(1)));
+    let options =
+        probes.into_iter().fold(Fit::epochs(2), |options, probe| options.probe(probe.every(1)));
     model.fit(&data(), options).unwrap(); // <- the fit with probes
     let updated = "`sequential/hidden/kernel`, `sequential/hidden/bias`, `sequential/out/kernel`";
     let expected = [
-        "the probe of activations shows nothing: no layer matches `hiden*`; did you mean `hidden`?".to_string(),
-        "the probe of weights shows nothing: no weight matches `kernl`; did you mean `kernel`?".to_string(),
-        format!("the probe of gradients shows nothing: no weight that has a gradient matches `out/bias`; there are {updated}"),
-        format!("the probe of updates shows nothing: no weight that is updated matches `momentum`; there are {updated}"),
+        "the probe of activations shows nothing: no layer matches `hiden*`; did you mean `hidden`?"
+            .to_string(),
+        "the probe of weights shows nothing: no weight matches `kernl`; did you mean `kernel`?"
+            .to_string(),
+        format!(
+            "the probe of gradients shows nothing: no weight that has a gradient matches \
+                `out/bias`; there are {updated}"
+        ),
+        format!(
+            "the probe of updates shows nothing: no weight that is updated matches `momentum`; \
+                there are {updated}"
+        ),
     ];
-    assert_eq!(model.warnings(), expected.map(|text| format!("{}{text}", at("the fit with probes"))));
+    assert_eq!(
+        model.warnings(),
+        expected.map(|text| format!("{}{text}", at("the fit with probes")))
+    );
 }
 
 #[test]
@@ -197,7 +230,8 @@ fn a_probe_that_shows_nothing_can_be_denied() {
     let before = model.weights()[0].value();
     let options = Fit::epochs(1).deny_warnings(true).probe(Probe::activations("output"));
     let error = model.fit(&data(), options).unwrap_err();
-    let text = "the probe of activations shows nothing: no layer matches `output`; there are `sequential/hidden`, `sequential/out`, \
+    let text = "the probe of activations shows nothing: no layer matches `output`; there are \
+        `sequential/hidden`, `sequential/out`, \
                 `sequential`";
     assert_eq!(error.message(), text);
     assert_eq!(error.advice(), Some("fix it, or train without `deny_warnings`"));
@@ -210,9 +244,13 @@ fn a_term_for_layers_that_are_not_there() {
     model.add_loss_at("hiden*", "sparsity", |activation| activation.abs().mean()); // <- the term at no layer
     model.add_metric_at("encoder", "size", |activation| activation.square().mean()); // <- the metric at no layer
     let expected = [
-        format!("{}`sparsity` is added nowhere: no layer matches `hiden*`; did you mean `hidden`?", at("the term at no layer")),
         format!(
-            "{}`size` is added nowhere: no layer matches `encoder`; there are `sequential`, `sequential/hidden`, `sequential/out`",
+            "{}`sparsity` is added nowhere: no layer matches `hiden*`; did you mean `hidden`?",
+            at("the term at no layer")
+        ),
+        format!(
+            "{}`size` is added nowhere: no layer matches `encoder`; there are `sequential`, \
+                `sequential/hidden`, `sequential/out`",
             at("the metric at no layer")
         ),
     ];
@@ -233,7 +271,10 @@ fn warnings_that_are_denied_are_errors_before_a_weight_changes() {
         let before = model.weights()[0].value();
         let deny = || Fit::epochs(1).deny_warnings(true);
         let error = model.fit(&data(), deny()).unwrap_err();
-        assert_eq!(error.message(), format!("no trainable weight can change the loss term `inputs`: {CONSTANT}"));
+        assert_eq!(
+            error.message(),
+            format!("no trainable weight can change the loss term `inputs`: {CONSTANT}")
+        );
         let site = error.site().unwrap();
         assert_eq!(format!("{}:{}: ", site.file(), site.line()), at("the denied term"));
         assert_eq!(error.advice(), Some("fix it, or train without `deny_warnings`"));
@@ -246,9 +287,15 @@ fn warnings_that_are_denied_are_errors_before_a_weight_changes() {
 
 #[test]
 fn what_is_meant_is_not_warned_of() {
-    // The penalty and the activity of a layer that was frozen; batch statistics; a term that trains a part only.
+    // The penalty and the activity of a layer that was frozen; batch statistics; a term that trains
+    // a part only.
     let layers = Sequential::new()
-        .add(Dense::new(4).kernel_regularizer(L2(0.01)).activity_regularizer(L1(0.01)).name("frozen"))
+        .add(
+            Dense::new(4)
+                .kernel_regularizer(L2(0.01))
+                .activity_regularizer(L1(0.01))
+                .name("frozen"),
+        )
         .add(BatchNormalization::new())
         .add(Dropout::new(0.5))
         .add(Dense::new(1).kernel_regularizer(L2(0.01)));
@@ -302,27 +349,38 @@ fn denied(net: Sequential, loss: &str, y: impl Into<endo::data::Arrays>) -> Stri
     let mut model = Model::new(net);
     model.compile("sgd", loss, ());
     let data = Dataset::new([[1.0_f32, 2.0], [0.5, 0.0]], y.into()).unwrap();
-    model.fit(&data, Fit::epochs(1).deny_warnings(true)).map_or_else(|error| error.to_string(), |_| String::new())
+    model
+        .fit(&data, Fit::epochs(1).deny_warnings(true))
+        .map_or_else(|error| error.to_string(), |_| String::new())
 }
 
 #[test]
 fn activations_that_do_not_go_with_the_loss() {
-    let net = |units: usize, activation: &'static str| Sequential::new().add(Dense::new(units).activation(activation));
+    let net = |units: usize, activation: &'static str| {
+        Sequential::new().add(Dense::new(units).activation(activation))
+    };
     let one = denied(net(1, "softmax"), "binary_crossentropy", [[0.0_f32], [1.0]]);
     assert!(one.contains("a `softmax` of one unit, which is always 1"), "{one}");
     // Attention to a single step is a softmax of one number, and meant.
-    let mut model = Model::new(Sequential::new().add(MultiHeadAttention::new(1, 2)).add(Flatten::new()).add(Dense::new(1)));
+    let mut model = Model::new(
+        Sequential::new().add(MultiHeadAttention::new(1, 2)).add(Flatten::new()).add(Dense::new(1)),
+    );
     model.compile("sgd", "mse", ());
     let steps = Dataset::new([[[1.0_f32, 2.0]], [[0.5, 0.0]]], [[0.0_f32], [1.0]]).unwrap();
     model.fit(&steps, Fit::epochs(1).deny_warnings(true)).unwrap();
-    let twice = denied(net(3, "softmax"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]);
+    let twice =
+        denied(net(3, "softmax"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]);
     assert!(twice.contains("its predictions are those of a `softmax`"), "{twice}");
-    let twice = denied(net(1, "sigmoid"), "binary_crossentropy(from_logits=true)", [[0.0_f32], [1.0]]);
+    let twice =
+        denied(net(1, "sigmoid"), "binary_crossentropy(from_logits=true)", [[0.0_f32], [1.0]]);
     assert!(twice.contains("its predictions are those of a `sigmoid`"), "{twice}");
     let quotient = |x: &Tensor| x.exp() / 3.0;
     let odds = Sequential::new().add(Dense::new(3).activation(quotient));
     assert_eq!(denied(odds, "sparse_categorical_crossentropy(from_logits=true)", [0, 2]), "");
-    assert_eq!(denied(net(3, "linear"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]), "");
+    assert_eq!(
+        denied(net(3, "linear"), "sparse_categorical_crossentropy(from_logits=true)", [0, 2]),
+        ""
+    );
     assert_eq!(denied(net(3, "softmax"), "sparse_categorical_crossentropy", [0, 2]), "");
     assert_eq!(denied(net(1, "sigmoid"), "binary_crossentropy", [[0.0_f32], [1.0]]), "");
 }
@@ -341,7 +399,10 @@ fn frozen_weights_that_an_optimizer_is_given() {
     assert_eq!(model.weights()[0].value().get(0), 1.0);
     assert!(model.weights()[1].value().get(0) < 0.0);
     let said = step.warnings().join("\n");
-    assert!(said.contains("gradients of frozen weights, which stay as they are: `kernel`"), "{said}");
+    assert!(
+        said.contains("gradients of frozen weights, which stay as they are: `kernel`"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -350,11 +411,16 @@ fn data_of_double_precision_for_a_model_of_single() {
         let mut model = Model::new(Dense::new(1)).dtype(dtype);
         model.compile("sgd", "mse", ());
         let data = Dataset::new(x, [[1.0_f32], [2.0]]).unwrap();
-        model.fit(&data, Fit::epochs(1).deny_warnings(true)).map_or_else(|error| error.to_string(), |_| String::new())
+        model
+            .fit(&data, Fit::epochs(1).deny_warnings(true))
+            .map_or_else(|error| error.to_string(), |_| String::new())
     };
     let double = Array::from([[1.0, 2.0], [3.0, 4.0]]);
     let said = fitted(double.clone(), DType::F32);
-    assert!(said.contains("weights of f32 are computed with in f64") && said.contains("lints.rs"), "{said}");
+    assert!(
+        said.contains("weights of f32 are computed with in f64") && said.contains("lints.rs"),
+        "{said}"
+    );
     assert_eq!(fitted(double.clone(), DType::F64), "");
     assert_eq!(fitted(double.cast(DType::F32), DType::F32), "");
     assert_eq!(fitted(Array::from([[1, 2], [3, 4]]), DType::F32), "");

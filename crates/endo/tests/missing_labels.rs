@@ -1,6 +1,8 @@
-//! Missing labels: NaN in targets that a sample weight of 0 covers, in loops of one's own and in `fit`.
+//! Missing labels: NaN in targets that a sample weight of 0 covers, in loops of one's own and in
+//! `fit`.
 //!
-//! In: three samples, of which the second has no label. Out: the losses and weights that the other two give, by hand.
+//! In: three samples, of which the second has no label. Out: the losses and weights that the other
+//! two give, by hand.
 
 use endo::prelude::*;
 
@@ -19,7 +21,10 @@ const KERNEL: [f64; 2] = [13.0 / 15.0, 7.0 / 6.0];
 #[track_caller]
 fn assert_near(got: &[f64], expected: &[f64]) {
     let near = |(got, expected): (&f64, &f64)| (got - expected).abs() < 1e-6;
-    assert!(got.len() == expected.len() && got.iter().zip(expected).all(near), "{got:?}, expected {expected:?}");
+    assert!(
+        got.len() == expected.len() && got.iter().zip(expected).all(near),
+        "{got:?}, expected {expected:?}"
+    );
 }
 
 #[test]
@@ -36,7 +41,11 @@ fn a_loop_of_ones_own_leaves_them_out() {
         .run_eagerly(eager);
         let data = samples();
         data.check_finite().unwrap();
-        let loss = step.run([data.inputs(), data.targets().unwrap(), data.sample_weight().unwrap()]).unwrap()[0].item().unwrap();
+        let loss = step
+            .run([data.inputs(), data.targets().unwrap(), data.sample_weight().unwrap()])
+            .unwrap()[0]
+            .item()
+            .unwrap();
         drop(step);
         assert_near(&[loss], &[LOSS]);
         assert_near(&dense.kernel().unwrap().value().to_vec::<f64>(), &KERNEL);
@@ -84,6 +93,9 @@ fn a_label_that_a_mask_of_the_model_covers_may_be_missing() {
     let uncovered = Dataset::new(x, [[0.0_f32], [f32::NAN], [f32::NAN]]).unwrap();
     let mut model = masking();
     let error = model.fit(&uncovered, Fit::epochs(1)).unwrap_err();
-    assert!(error.kind() == ErrorKind::NotFinite && error.message().contains("2 of the data"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::NotFinite && error.message().contains("2 of the data"),
+        "{error}"
+    );
     assert_near(&model.weights()[0].value().to_vec::<f64>(), &[1.0]);
 }

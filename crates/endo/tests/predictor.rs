@@ -1,5 +1,5 @@
-//! Exported models: what a file predicts has the bits of what the model predicts, whatever it is made of; and what cannot be exported,
-//! loaded or predicted is refused.
+//! Exported models: what a file predicts has the bits of what the model predicts, whatever it is
+//! made of; and what cannot be exported, loaded or predicted is refused.
 
 #[path = "predictor/errors.rs"]
 mod errors;

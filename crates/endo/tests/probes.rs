@@ -1,6 +1,7 @@
 //! Probes: what is read of a model's inside while it is trained, and that reading changes nothing.
 //!
-//! In: models whose numbers are known or computed by hand. Out: readings, files, logs; the same weights as without probes.
+//! In: models whose numbers are known or computed by hand. Out: readings, files, logs; the same
+//! weights as without probes.
 
 #[path = "probes/attached.rs"]
 mod attached;
@@ -23,8 +24,11 @@ use endo::prelude::*;
 
 /// Every probe there is, as often as possible.
 fn all_probes(options: Fit<'_>) -> Fit<'_> {
-    let probes = [Probe::activations("*"), Probe::weights("*"), Probe::gradients("*"), Probe::updates("*")];
-    let options = probes.into_iter().fold(options, |options, probe| options.probe(probe.every(1).histogram(7)));
+    let probes =
+        [Probe::activations("*"), Probe::weights("*"), Probe::gradients("*"), Probe::updates("*")];
+    let options = probes
+        .into_iter()
+        .fold(options, |options, probe| options.probe(probe.every(1).histogram(7)));
     options.probe(Probe::terms().every(1))
 }
 

@@ -1,7 +1,7 @@
 //! Random numbers outside training: by seed, call or epoch, place and row.
 //!
-//! In: models that draw in `predict`, in `evaluate` and in validation. Out: numbers that no two rows share, and the same ones in every
-//! mode, however the rows are cut.
+//! In: models that draw in `predict`, in `evaluate` and in validation. Out: numbers that no two
+//! rows share, and the same ones in every mode, however the rows are cut.
 
 #[path = "support/folder.rs"]
 mod folder;

@@ -1,6 +1,7 @@
 //! Models among threads: moved, predicted on by several at once, and trained while others read.
 //!
-//! In: models that share layers and variables. Predictions have the bits that one thread alone would get.
+//! In: models that share layers and variables. Predictions have the bits that one thread alone
+//! would get.
 
 #[path = "support/regressor.rs"]
 mod regressor;
@@ -44,7 +45,11 @@ fn batches(data: &Dataset) -> Vec<Array> {
 
 fn predicted_by_four_threads(model: &Model, batches: &[Array], times: usize) -> Vec<Vec<Array>> {
     thread::scope(|scope| {
-        let predict = || (0..times).flat_map(|_| batches.iter().map(|x| model.predict(x).unwrap())).collect::<Vec<_>>();
+        let predict = || {
+            (0..times)
+                .flat_map(|_| batches.iter().map(|x| model.predict(x).unwrap()))
+                .collect::<Vec<_>>()
+        };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(predict)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
@@ -103,7 +108,8 @@ fn predictions_hold_while_another_model_trains_beside_a_frozen_shared_layer() {
                 scope.spawn(|| {
                     let mut rounds = 0;
                     while !done.load(Ordering::Relaxed) || rounds == 0 {
-                        let got: Vec<Array> = batches(&data).iter().map(|x| served.predict(x).unwrap()).collect();
+                        let got: Vec<Array> =
+                            batches(&data).iter().map(|x| served.predict(x).unwrap()).collect();
                         assert_eq!(got, want);
                         rounds += 1;
                     }
@@ -131,7 +137,9 @@ fn training_is_not_disturbed_by_predictions_on_a_shared_layer() {
             for _ in 0..if watched { 3 } else { 0 } {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
-                        assert!(batches(&data).iter().all(|x| served.predict(x).unwrap().is_finite()));
+                        assert!(
+                            batches(&data).iter().all(|x| served.predict(x).unwrap().is_finite())
+                        );
                     }
                 });
             }

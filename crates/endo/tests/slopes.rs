@@ -1,7 +1,8 @@
 //! Slopes where functions are at their limits: a value that is finite has a slope that is a number.
 //!
-//! In: every operation, activation, regularizer, constraint, loss and layer, at zeros, ties, very large and very small numbers, and
-//! infinities. Out: a failure, named, where a value is finite and its slope is NaN: "0 times infinity" behind a clamp.
+//! In: every operation, activation, regularizer, constraint, loss and layer, at zeros, ties, very
+//! large and very small numbers, and infinities. Out: a failure, named, where a value is finite and
+//! its slope is NaN: "0 times infinity" behind a clamp.
 
 use endo::prelude::*;
 
@@ -19,10 +20,13 @@ mod operations;
 
 /// Arrays of a shape at which something may go wrong, by what they hold.
 fn places(shape: &[usize]) -> Vec<(&'static str, Array)> {
-    let filled = |numbers: &[f64]| Array::from_fn(shape.to_vec(), |index| numbers[index % numbers.len()]);
+    let filled =
+        |numbers: &[f64]| Array::from_fn(shape.to_vec(), |index| numbers[index % numbers.len()]);
     let width = shape.last().copied().unwrap_or(1).max(1);
     let rows = |first: f64, other: f64| {
-        Array::from_fn(shape.to_vec(), |index| if index / width == 0 { first } else { other * (index as f64).sin() })
+        Array::from_fn(shape.to_vec(), |index| {
+            if index / width == 0 { first } else { other * (index as f64).sin() }
+        })
     };
     vec![
         ("zeros", filled(&[0.0])),
@@ -42,10 +46,14 @@ fn places(shape: &[usize]) -> Vec<(&'static str, Array)> {
     ]
 }
 
-/// What is wrong with the slopes of a function of inputs: the names of those that are NaN although all values are finite.
+/// What is wrong with the slopes of a function of inputs: the names of those that are NaN although
+/// all values are finite.
 fn wrong_slopes(inputs: &[Array], f: impl Fn(&[Tensor], &mut Context) -> Tensor) -> Vec<String> {
-    let variables: Vec<Variable> =
-        inputs.iter().enumerate().map(|(index, input)| Variable::new(format!("input {index}"), input.clone())).collect();
+    let variables: Vec<Variable> = inputs
+        .iter()
+        .enumerate()
+        .map(|(index, input)| Variable::new(format!("input {index}"), input.clone()))
+        .collect();
     let mut wrong = Vec::new();
     for eager in [false, true] {
         let names = std::cell::RefCell::new(Vec::new());
@@ -53,10 +61,17 @@ fn wrong_slopes(inputs: &[Array], f: impl Fn(&[Tensor], &mut Context) -> Tensor)
             let tensors: Vec<Tensor> = variables.iter().map(|variable| cx.read(variable)).collect();
             let y = f(&tensors, cx);
             let floats = variables.iter().filter(|variable| variable.value().dtype().is_float());
-            let targets: Vec<Variable> = floats.chain(cx.weights().filter(|weight| weight.is_trainable())).cloned().collect();
+            let targets: Vec<Variable> = floats
+                .chain(cx.weights().filter(|weight| weight.is_trainable()))
+                .cloned()
+                .collect();
             let gradients = cx.gradients(&y.sum(), &targets).into_tensors().into_iter();
-            let named = targets.iter().zip(gradients).filter_map(|(target, slope)| Some((target.name().to_string(), slope?)));
-            let (mut of, mut all) = (Vec::new(), vec![y.cast(DType::F64).is_finite().all().cast(DType::F64)]);
+            let named = targets
+                .iter()
+                .zip(gradients)
+                .filter_map(|(target, slope)| Some((target.name().to_string(), slope?)));
+            let (mut of, mut all) =
+                (Vec::new(), vec![y.cast(DType::F64).is_finite().all().cast(DType::F64)]);
             for (name, slope) in named {
                 of.push(name);
                 all.push(slope.is_nan().any().cast(DType::F64));
@@ -86,7 +101,11 @@ fn wrong_slopes(inputs: &[Array], f: impl Fn(&[Tensor], &mut Context) -> Tensor)
 #[track_caller]
 fn assert_none(wrong: &[String]) {
     let shown = wrong.iter().take(40).cloned().collect::<Vec<_>>().join("\n  ");
-    assert!(wrong.is_empty(), "{} slopes are NaN where all values are finite:\n  {shown}", wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{} slopes are NaN where all values are finite:\n  {shown}",
+        wrong.len()
+    );
 }
 
 #[test]
@@ -103,5 +122,8 @@ fn a_row_of_zeros_trains_as_in_keras() {
     assert!((loss - 0.117_343_35).abs() < 1e-6, "{loss}");
     let kernel = model.weights()[0].value().to_vec::<f64>();
     let expected = [0.020_348_79, 0.289_135_93, 0.430_236_64, 0.122_562_27];
-    assert!(kernel.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6), "{kernel:?}");
+    assert!(
+        kernel.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6),
+        "{kernel:?}"
+    );
 }

@@ -1,7 +1,7 @@
 //! Data that is read while a model is trained on it.
 //!
-//! In: the same samples in memory, in files, and made on the way. Out: the same weights, and the epochs, validations and errors that
-//! streams must have.
+//! In: the same samples in memory, in files, and made on the way. Out: the same weights, and the
+//! epochs, validations and errors that streams must have.
 
 #[path = "streams/bytes.rs"]
 mod bytes;

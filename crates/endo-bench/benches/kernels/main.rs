@@ -1,7 +1,10 @@
-//! Single kernels, timed through the public interface: `cargo bench -p endo-bench`, with a part of a name to choose some.
+//! Single kernels, timed through the public interface: `cargo bench -p endo-bench`, with a part of
+//! a name to choose some.
 //!
-//! In: arrays of fixed numbers. Out: criterion's report, and with `--baseline NAME` what has changed since
-//! `--save-baseline NAME`. A time holds what a run costs besides the kernel: inputs found, outputs copied.
+//! In: arrays of fixed numbers. Out: criterion's report, and with `--baseline NAME` what has
+//! changed since
+//! `--save-baseline NAME`. A time holds what a run costs besides the kernel: inputs found, outputs
+//! copied.
 
 mod elementwise;
 mod optimizers;

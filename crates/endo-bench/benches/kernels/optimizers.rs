@@ -28,11 +28,17 @@ pub fn measure(criterion: &mut Criterion) {
         for (name, optimizer) in optimizers() {
             let weights = Variable::new("weights", numbers(&[length]));
             // The gradient of this sum is `direction`: no arithmetic but the optimizer's is left.
-            time(&mut group, format!("{name}/{length}"), length, [&numbers(&[length])], |[direction], cx| {
-                let loss = (cx.read(&weights) * &direction).sum();
-                optimizer.apply(&cx.gradients(&loss, [&weights]), cx);
-                [direction.slice(0, 0..1)]
-            });
+            time(
+                &mut group,
+                format!("{name}/{length}"),
+                length,
+                [&numbers(&[length])],
+                |[direction], cx| {
+                    let loss = (cx.read(&weights) * &direction).sum();
+                    optimizer.apply(&cx.gradients(&loss, [&weights]), cx);
+                    [direction.slice(0, 0..1)]
+                },
+            );
         }
     }
     group.finish();

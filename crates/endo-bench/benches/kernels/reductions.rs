@@ -29,7 +29,9 @@ pub fn measure(criterion: &mut Criterion) {
     for [rows, columns] in SHAPES {
         let x = numbers(&[rows, columns]);
         for (name, function) in REDUCTIONS {
-            time(&mut group, format!("{name}/{rows}x{columns}"), rows * columns, [&x], |[x], _| [function(&x)]);
+            time(&mut group, format!("{name}/{rows}x{columns}"), rows * columns, [&x], |[x], _| {
+                [function(&x)]
+            });
         }
     }
     group.finish();

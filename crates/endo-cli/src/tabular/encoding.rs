@@ -1,14 +1,15 @@
 //! From the numbers of a row to the inputs of a net, within the graph.
 //!
-//! In: rows `[batch, features]` in `f64`. Out: `[batch, width]` of the model's float type: first what a line takes
-//! (standardized numbers, phases of times, categories), then numbers as pieces between quantiles. All statistics are weights
-//! that are not trained.
+//! In: rows `[batch, features]` in `f64`. Out: `[batch, width]` of the model's float type: first
+//! what a line takes (standardized numbers, phases of times, categories), then numbers as pieces
+//! between quantiles. All statistics are weights that are not trained.
 
 use endo::prelude::*;
 
 use super::problem::{Feature, Problem};
 
-/// Numbers further from the mean than this many deviations, and than all of the training rows, are bent to at most one more.
+/// Numbers further from the mean than this many deviations, and than all of the training rows, are
+/// bent to at most one more.
 const LEAST_BOUND: f64 = 3.0;
 
 /// The most distance from the mean, in deviations, within which numbers stay as they are.
@@ -42,7 +43,8 @@ struct Clock {
     hours: bool,
 }
 
-/// The inputs of each code `[count, inputs]`, centred; code 0 is all zero where the training rows do not hold it.
+/// The inputs of each code `[count, inputs]`, centred; code 0 is all zero where the training rows
+/// do not hold it.
 #[derive(Clone)]
 struct Codes {
     index: usize,
@@ -89,37 +91,68 @@ impl Weights {
 }
 
 impl Encoding {
-    /// The statistics of rows `[rows, features]`, with at most `pieces` pieces of a number, and the rows encoded.
+    /// The statistics of rows `[rows, features]`, with at most `pieces` pieces of a number, and the
+    /// rows encoded.
     ///
     /// # Errors
     /// If a trace of the encoding fails.
-    pub fn fit(problem: &Problem, inputs: &Array, pieces: usize, threads: Option<usize>) -> Result<(Self, Array)> {
+    pub fn fit(
+        problem: &Problem,
+        inputs: &Array,
+        pieces: usize,
+        threads: Option<usize>,
+    ) -> Result<(Self, Array)> {
         let (rows, features) = (inputs.shape().batch(), inputs.shape().features());
         let values = inputs.to_vec::<f64>();
-        let column = |index: usize| values.iter().skip(index).step_by(features.max(1)).copied().take(rows).collect::<Vec<f64>>();
+        let column = |index: usize| {
+            values
+                .iter()
+                .skip(index)
+                .step_by(features.max(1))
+                .copied()
+                .take(rows)
+                .collect::<Vec<f64>>()
+        };
         let (mut columns, mut codes) = (Vec::new(), Vec::new());
         for (index, feature) in problem.features.iter().enumerate() {
             match feature {
-                Feature::Number { .. } => columns.push(Column::fit(index, &column(index), pieces, None)),
+                Feature::Number { .. } => {
+                    columns.push(Column::fit(index, &column(index), pieces, None))
+                }
                 Feature::Time { .. } => {
                     let values = column(index);
                     let hours = values.iter().any(|seconds| seconds.rem_euclid(DAY) > 0.0);
                     columns.push(Column::fit(index, &values, pieces, Some(Clock { hours })));
                 }
-                Feature::Category { count, .. } => codes.push(Codes::fit(index, &column(index), *count)),
+                Feature::Category { count, .. } => {
+                    codes.push(Codes::fit(index, &column(index), *count))
+                }
             }
         }
-        let phases = |column: &Column| column.time.as_ref().map_or(0, |clock| 11 + if clock.hours { 4 } else { 0 });
-        let line: usize = columns.iter().map(|column| 1 + usize::from(column.missing) + phases(column)).sum::<usize>()
+        let phases = |column: &Column| {
+            column.time.as_ref().map_or(0, |clock| 11 + if clock.hours { 4 } else { 0 })
+        };
+        let line: usize = columns
+            .iter()
+            .map(|column| 1 + usize::from(column.missing) + phases(column))
+            .sum::<usize>()
             + codes.iter().map(|codes| codes.table.shape()[1]).sum::<usize>();
         let pieces: usize = columns.iter().map(Column::pieces).sum();
         let weights = Weights::new(codes.len());
-        let mut encoding = Self { columns, codes, line, width: line + pieces, means: vec![0.0; line + pieces], weights };
+        let mut encoding = Self {
+            columns,
+            codes,
+            line,
+            width: line + pieces,
+            means: vec![0.0; line + pieces],
+            weights,
+        };
         let encoded = encoding.centre(inputs, threads)?;
         Ok((encoding, encoded))
     }
 
-    /// Makes the mean of every input on the training rows 0, but of those of categories, which are centred by their tables.
+    /// Makes the mean of every input on the training rows 0, but of those of categories, which are
+    /// centred by their tables.
     fn centre(&mut self, inputs: &Array, threads: Option<usize>) -> Result<Array> {
         let categories: usize = self.codes.iter().map(|codes| codes.table.shape()[1]).sum();
         let kept = self.line - categories..self.line;
@@ -139,7 +172,9 @@ impl Encoding {
         }
         // The weights were made with other values: they start anew.
         self.weights = Weights::new(self.codes.len());
-        for row in encoded.as_mut_slice::<f32>().unwrap_or_default().chunks_exact_mut(self.width.max(1)) {
+        for row in
+            encoded.as_mut_slice::<f32>().unwrap_or_default().chunks_exact_mut(self.width.max(1))
+        {
             for (x, mean) in row.iter_mut().zip(&self.means) {
                 *x -= *mean as f32;
             }
@@ -149,7 +184,8 @@ impl Encoding {
 
     /// The same encoding with weights that are still to be made.
     pub fn renewed(&self) -> Self {
-        let (columns, codes, means) = (self.columns.clone(), self.codes.clone(), self.means.clone());
+        let (columns, codes, means) =
+            (self.columns.clone(), self.codes.clone(), self.means.clone());
         let weights = Weights::new(codes.len());
         Self { columns, codes, line: self.line, width: self.width, means, weights }
     }
@@ -188,7 +224,9 @@ impl Encoding {
         if self.columns.is_empty() {
             return (Vec::new(), None);
         }
-        let places = |places: Vec<usize>| Array::from(places.into_iter().map(|place| place as i32).collect::<Vec<_>>());
+        let places = |places: Vec<usize>| {
+            Array::from(places.into_iter().map(|place| place as i32).collect::<Vec<_>>())
+        };
         let indices = cx.constant(places(self.columns.iter().map(|column| column.index).collect()));
         let raw = x.gather(&indices, 1);
         let mean = self.statistic(&self.weights.mean, |column| column.mean, cx);
@@ -200,7 +238,8 @@ impl Encoding {
         let within = scaled.maximum(-&bound).minimum(&bound);
         let bent = &within + (&scaled - &within).tanh();
         let mut parts = vec![bent];
-        let gaps: Vec<usize> = (0..self.columns.len()).filter(|&index| self.columns[index].missing).collect();
+        let gaps: Vec<usize> =
+            (0..self.columns.len()).filter(|&index| self.columns[index].missing).collect();
         if !gaps.is_empty() {
             parts.push(missing.cast(cx.dtype()).gather(&cx.constant(places(gaps)), 1));
         }
@@ -212,13 +251,24 @@ impl Encoding {
                 }
             }
         }
-        let of_piece: Vec<usize> =
-            self.columns.iter().enumerate().flat_map(|(index, column)| vec![index; column.pieces()]).collect();
+        let of_piece: Vec<usize> = self
+            .columns
+            .iter()
+            .enumerate()
+            .flat_map(|(index, column)| vec![index; column.pieces()])
+            .collect();
         if of_piece.is_empty() {
             return (parts, None);
         }
-        let edges = self.columns.iter().flat_map(|column| column.edges.windows(2).map(|edge| edge[0])).collect::<Vec<f64>>();
-        let slopes = self.columns.iter().flat_map(|column| column.edges.windows(2).map(|edge| 1.0 / (edge[1] - edge[0])));
+        let edges = self
+            .columns
+            .iter()
+            .flat_map(|column| column.edges.windows(2).map(|edge| edge[0]))
+            .collect::<Vec<f64>>();
+        let slopes = self
+            .columns
+            .iter()
+            .flat_map(|column| column.edges.windows(2).map(|edge| 1.0 / (edge[1] - edge[0])));
         let (edges, slopes) = (Array::from(edges), Array::from(slopes.collect::<Vec<f64>>()));
         let low = self.weights.edges.get(self, edges.shape(), &edges, cx);
         let slope = self.weights.slopes.get(self, slopes.shape(), &slopes, cx);
@@ -239,7 +289,8 @@ fn phases(seconds: &Tensor, clock: &Clock, cx: &mut Context) -> Vec<Tensor> {
     };
     let mut parts: Vec<Tensor> = waves(&(&days / YEAR), 2, cx).collect();
     let weeks = (days.floor() + 4.0) / 7.0; // 1970 began on a Thursday
-    let weekday = ((&weeks - weeks.floor()) * 7.0 + 0.5).floor().clip(0.0, 6.0).cast(DType::I32).squeeze(-1);
+    let weekday =
+        ((&weeks - weeks.floor()) * 7.0 + 0.5).floor().clip(0.0, 6.0).cast(DType::I32).squeeze(-1);
     parts.push(weekday.one_hot(7).cast(cx.dtype()));
     if clock.hours {
         parts.extend(waves(&days, 2, cx));
@@ -252,7 +303,11 @@ impl Layer for Encoding {
         let (mut parts, pieces) = self.numbers(x, cx);
         for (codes, weight) in self.codes.iter().zip(&self.weights.tables) {
             let count = codes.table.shape()[0];
-            let code = x.slice(1, codes.index..codes.index + 1).squeeze(-1).clip(0.0, (count - 1) as f64).cast(DType::I32);
+            let code = x
+                .slice(1, codes.index..codes.index + 1)
+                .squeeze(-1)
+                .clip(0.0, (count - 1) as f64)
+                .cast(DType::I32);
             let table = weight.get(self, codes.table.shape(), &codes.table, cx);
             parts.push(table.gather(&code, 0));
         }
@@ -269,17 +324,27 @@ impl Layer for Encoding {
 
 impl Column {
     fn fit(index: usize, values: &[f64], pieces: usize, time: Option<Clock>) -> Self {
-        let mut known: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+        let mut known: Vec<f64> =
+            values.iter().copied().filter(|value| value.is_finite()).collect();
         known.sort_by(f64::total_cmp);
         let count = known.len().max(1) as f64;
         let mean = known.iter().map(|value| value / count).sum::<f64>();
         let largest = known.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max);
         let scale = if largest > 0.0 { largest } else { 1.0 };
-        let variance = known.iter().map(|value| ((value - mean) / scale).powi(2)).sum::<f64>() / count;
+        let variance =
+            known.iter().map(|value| ((value - mean) / scale).powi(2)).sum::<f64>() / count;
         let deviation = if variance > 0.0 { variance.sqrt() * scale } else { 1.0 };
         let bound = (largest / deviation).clamp(LEAST_BOUND, MOST_BOUND);
         let standardized: Vec<f64> = known.iter().map(|value| (value - mean) / deviation).collect();
-        Self { index, mean, deviation, bound, missing: known.len() < values.len(), time, edges: edges(&standardized, pieces) }
+        Self {
+            index,
+            mean,
+            deviation,
+            bound,
+            missing: known.len() < values.len(),
+            time,
+            edges: edges(&standardized, pieces),
+        }
     }
 
     fn pieces(&self) -> usize {
@@ -287,8 +352,8 @@ impl Column {
     }
 }
 
-/// At most `pieces + 1` distinct quantiles of sorted values, as `f32` tells them apart; none where there are but two values,
-/// which a line says as well.
+/// At most `pieces + 1` distinct quantiles of sorted values, as `f32` tells them apart; none where
+/// there are but two values, which a line says as well.
 fn edges(sorted: &[f64], pieces: usize) -> Vec<f64> {
     let mut distinct = sorted.to_vec();
     distinct.dedup_by_key(|value| *value as f32);
@@ -299,7 +364,9 @@ fn edges(sorted: &[f64], pieces: usize) -> Vec<f64> {
         return distinct;
     }
     let last = (sorted.len() - 1) as f64;
-    let mut edges: Vec<f64> = (0..=pieces).map(|piece| sorted[(last * piece as f64 / pieces as f64).round() as usize]).collect();
+    let mut edges: Vec<f64> = (0..=pieces)
+        .map(|piece| sorted[(last * piece as f64 / pieces as f64).round() as usize])
+        .collect();
     edges.dedup_by_key(|value| *value as f32);
     if edges.len() < 3 { Vec::new() } else { edges }
 }
@@ -330,7 +397,9 @@ impl Codes {
             None => 0.0,
         };
         let width = inputs.max(1);
-        let table = Array::from_fn([count, width], |at| if inputs == 0 { 0.0 } else { entry(at / width, at % width) as f32 });
+        let table = Array::from_fn([count, width], |at| {
+            if inputs == 0 { 0.0 } else { entry(at / width, at % width) as f32 }
+        });
         Self { index, table }
     }
 }
@@ -345,11 +414,16 @@ mod tests {
 
     #[test]
     fn numbers_are_standardized_in_f64_and_bent_far_out() {
-        let problem = Problem { features: vec![number()], task: super::super::Task::Regression { targets: 1 } };
+        let problem = Problem {
+            features: vec![number()],
+            task: super::super::Task::Regression { targets: 1 },
+        };
         let rows = Array::from([[1.7e9 - 1.0], [1.7e9 + 1.0]]);
         let (encoding, encoded) = Encoding::fit(&problem, &rows, 8, None).unwrap();
         assert_eq!(encoded, encoding.encode(&rows, None).unwrap());
-        let seen = encoding.encode(&[[1.7e9 - 1.0], [1.7e9 + 0.5], [1.7e9 + 1e6], [f64::NAN]].into(), None).unwrap();
+        let seen = encoding
+            .encode(&[[1.7e9 - 1.0], [1.7e9 + 0.5], [1.7e9 + 1e6], [f64::NAN]].into(), None)
+            .unwrap();
         assert_eq!(seen.to_vec::<f32>(), [-1.0, 0.5, 4.0, 0.0]);
     }
 

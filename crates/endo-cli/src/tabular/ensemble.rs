@@ -1,7 +1,7 @@
 //! Several small nets side by side in one plan.
 //!
-//! In: inputs `[batch, features]`. Out: what each net says, `[batch, nets * outputs]`. The nets share nothing but the inputs,
-//! so that rows that one leaves out tell how well it does.
+//! In: inputs `[batch, features]`. Out: what each net says, `[batch, nets * outputs]`. The nets
+//! share nothing but the inputs, so that rows that one leaves out tell how well it does.
 
 use endo::prelude::*;
 use endo::random::Random;
@@ -32,7 +32,9 @@ pub struct Ensemble {
 impl Ensemble {
     /// Nets with random first weights, all of which say 0.
     pub fn new(sizes: Sizes) -> Self {
-        let layer = |index: usize| (Weight::new(format!("kernel_{index}")), Weight::new(format!("bias_{index}")));
+        let layer = |index: usize| {
+            (Weight::new(format!("kernel_{index}")), Weight::new(format!("bias_{index}")))
+        };
         let layers = (0..=sizes.hidden.len()).map(layer).collect();
         let reconstruct = ["reconstruct_kernel", "reconstruct_bias"].map(Weight::new);
         Self { sizes, layers, reconstruct, values: None }
@@ -40,7 +42,10 @@ impl Ensemble {
 
     /// The same nets with weights of their own that have these values, to predict with.
     pub fn with_values(&self, values: Vec<Array>) -> Self {
-        Self { values: Some(values), ..Self::new(Sizes { reconstruction: 0.0, ..self.sizes.clone() }) }
+        Self {
+            values: Some(values),
+            ..Self::new(Sizes { reconstruction: 0.0, ..self.sizes.clone() })
+        }
     }
 
     /// The values of the weights; none before they are made.
@@ -54,8 +59,9 @@ impl Ensemble {
         let weight = if place.is_multiple_of(2) { kernel } else { bias };
         let last = place / 2 == self.sizes.hidden.len();
         let deviation = if last || place % 2 == 1 { 0.0 } else { (2.0 / inputs as f64).sqrt() };
-        let random =
-            move |shape: &Shape, random: &mut Random| Array::from_fn(shape.clone(), |_| (deviation * random.normal_f64()) as f32);
+        let random = move |shape: &Shape, random: &mut Random| {
+            Array::from_fn(shape.clone(), |_| (deviation * random.normal_f64()) as f32)
+        };
         match self.values.as_ref().and_then(|values| values.get(place)) {
             Some(values) => weight.get(self, shape, values, cx),
             None => weight.get(self, shape, &random, cx),
@@ -64,12 +70,14 @@ impl Ensemble {
 }
 
 impl Ensemble {
-    /// Adds how well the last hidden units `[nets, batch, units]` reconstruct the inputs to the loss.
+    /// Adds how well the last hidden units `[nets, batch, units]` reconstruct the inputs to the
+    /// loss.
     fn reconstruct(&self, z: &Tensor, x: &Tensor, cx: &mut Context) {
         let (nets, units) = (self.sizes.nets, z.features());
         let deviation = (1.0 / units as f64).sqrt();
-        let random =
-            move |shape: &Shape, random: &mut Random| Array::from_fn(shape.clone(), |_| (deviation * random.normal_f64()) as f32);
+        let random = move |shape: &Shape, random: &mut Random| {
+            Array::from_fn(shape.clone(), |_| (deviation * random.normal_f64()) as f32)
+        };
         let kernel = self.reconstruct[0].get(self, [nets, units, x.features()], &random, cx);
         let bias = self.reconstruct[1].get(self, [nets, 1, x.features()], &Zeros, cx);
         let error = (z.matmul(&kernel) + bias - x.expand_dims(0)).square().mean();
@@ -81,7 +89,8 @@ impl Ensemble {
 impl Layer for Ensemble {
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let (nets, batch) = (self.sizes.nets, x.batch());
-        let widths: Vec<usize> = self.sizes.hidden.iter().copied().chain([self.sizes.outputs]).collect();
+        let widths: Vec<usize> =
+            self.sizes.hidden.iter().copied().chain([self.sizes.outputs]).collect();
         // The first layer of all nets is one product, since they share the inputs.
         let kernel = self.weight(0, &[x.features(), nets * widths[0]], x.features(), cx);
         let bias = self.weight(1, &[nets * widths[0]], 1, cx);

@@ -13,19 +13,21 @@ pub struct Folds {
 }
 
 impl Folds {
-    /// `count` folds of shuffled rows. Each leaves out a `share` of them (a `count`th unless given), and all together leave
-    /// out all rows as evenly as they can. Rows of one group, a class, are spread over the folds; the groups are numbers.
+    /// `count` folds of shuffled rows. Each leaves out a `share` of them (a `count`th unless
+    /// given), and all together leave out all rows as evenly as they can. Rows of one group, a
+    /// class, are spread over the folds; the groups are numbers.
     pub fn new(groups: &[usize], count: usize, share: Option<f64>, seed: u64) -> Self {
         let rows = groups.len();
         let share = share.unwrap_or(1.0 / count as f64).clamp(0.0, 1.0);
         let numbers = Dataset::inputs_only(Array::from_fn([rows], |row| row as f64));
-        let shuffled = numbers.map_or_else(|_| Vec::new(), |rows| rows.shuffled(seed).inputs().to_vec::<f64>());
+        let shuffled = numbers
+            .map_or_else(|_| Vec::new(), |rows| rows.shuffled(seed).inputs().to_vec::<f64>());
         let mut order: Vec<usize> = shuffled.into_iter().map(|row| row as usize).collect();
         order.sort_by_key(|&row| groups[row]);
         let mut left_out = vec![Vec::new(); count];
         if share > 0.0 {
-            // Multiples of the golden ratio fall evenly into any stretch of the unit interval (Knuth 1998, section 6.4), so
-            // that every fold has its share of every group.
+            // Multiples of the golden ratio fall evenly into any stretch of the unit interval
+            // (Knuth 1998, section 6.4), so that every fold has its share of every group.
             for (position, &row) in order.iter().enumerate() {
                 let place = (position as f64 * GOLDEN).fract();
                 for (fold, rows) in left_out.iter_mut().enumerate() {
@@ -80,9 +82,14 @@ mod tests {
         let folds = Folds::new(&groups, 4, None, 7);
         let mask = folds.mask();
         assert!(mask.chunks_exact(4).all(|row| row.iter().sum::<f32>() == 1.0));
-        assert!((0..4).all(|fold| (1..=3).contains(&folds.left_out(fold).iter().filter(|&&row| row < 8).count())));
+        assert!((0..4).all(|fold| {
+            (1..=3).contains(&folds.left_out(fold).iter().filter(|&&row| row < 8).count())
+        }));
         let some = Folds::new(&groups, 2, Some(0.25), 7);
-        assert!((0..2).all(|fold| (8..=12).contains(&some.left_out(fold).len())), "a quarter of the rows: {some:?}");
+        assert!(
+            (0..2).all(|fold| (8..=12).contains(&some.left_out(fold).len())),
+            "a quarter of the rows: {some:?}"
+        );
         let none = Folds::new(&groups, 2, Some(0.0), 7);
         assert!(none.left_out(0).is_empty());
     }

@@ -1,8 +1,8 @@
 //! Learning from a table.
 //!
-//! Each of several nets leaves out another part of the rows. Together they tell how well the model does on rows it has not
-//! seen: by that the penalties of its linear part, the number of epochs and the shares of the mixture are chosen. The model
-//! is the mean of all.
+//! Each of several nets leaves out another part of the rows. Together they tell how well the model
+//! does on rows it has not seen: by that the penalties of its linear part, the number of epochs and
+//! the shares of the mixture are chosen. The model is the mean of all.
 
 use endo::prelude::*;
 use endo::random::Random;
@@ -31,7 +31,8 @@ pub struct Learned {
 
 /// Learns from rows; `callbacks` watch the training of the nets.
 ///
-/// Inputs are `[rows, features]` in `f64`, targets `[rows, targets]` in their unit or `[rows, 1]` codes of classes.
+/// Inputs are `[rows, features]` in `f64`, targets `[rows, targets]` in their unit or `[rows, 1]`
+/// codes of classes.
 ///
 /// # Errors
 /// If a trace fails, or the numbers of a training grow without bound.
@@ -102,20 +103,34 @@ impl Learning<'_> {
             Some(inputs) => prepared.encoding.renewed().encode(&inputs, self.settings.threads)?,
             None => prepared.encoded.clone(),
         };
-        let may_curve = prepared.plan.share > 0.0 && self.rows.len() <= LARGE && is_skewed(task, &prepared.truth);
+        let may_curve = prepared.plan.share > 0.0
+            && self.rows.len() <= LARGE
+            && is_skewed(task, &prepared.truth);
         let curved = if may_curve { self.curved(&prepared, &rows, &scale, &base)? } else { None };
         let curved = match curved {
-            Some((rows, scale, base)) => Some(self.fitted(&prepared, &masked, &rows, scale, base, Vec::new())?),
+            Some((rows, scale, base)) => {
+                Some(self.fitted(&prepared, &masked, &rows, scale, base, Vec::new())?)
+            }
             None => None,
         };
         let plain = self.fitted(&prepared, &masked, &rows, scale, base, callbacks)?;
         let fitted = curved.filter(|curved| curved.error < GAIN * plain.error).unwrap_or(plain);
         let Fitted { base, scale, nets, history, epoch, mixture, .. } = fitted;
-        Ok(Learned { model: self.build(&prepared, &base, Some(nets), mixture, scale)?, line, history, epoch })
+        Ok(Learned {
+            model: self.build(&prepared, &base, Some(nets), mixture, scale)?,
+            line,
+            history,
+            epoch,
+        })
     }
 
     fn prepare(&self) -> Result<Prepared> {
-        let numbers = self.problem.features.iter().filter(|feature| !matches!(feature, Feature::Category { .. })).count();
+        let numbers = self
+            .problem
+            .features
+            .iter()
+            .filter(|feature| !matches!(feature, Feature::Category { .. }))
+            .count();
         let plan = Plan::new(self.rows.len(), numbers, self.settings);
         let truth: Vec<f64> = self.rows.targets().map_or_else(Vec::new, Array::to_vec);
         let groups: Vec<usize> = match self.problem.task {
@@ -123,7 +138,8 @@ impl Learning<'_> {
             Task::Regression { .. } => vec![0; self.rows.len()],
         };
         let folds = Folds::new(&groups, plan.nets, Some(plan.share), self.settings.seed);
-        let (encoding, encoded) = Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, self.settings.threads)?;
+        let (encoding, encoded) =
+            Encoding::fit(self.problem, self.rows.inputs(), plan.pieces, self.settings.threads)?;
         let (inputs, weights) = (with_ones(&encoded), self.weights(&groups));
         Ok(Prepared { plan, truth, groups, folds, encoding, encoded, inputs, weights })
     }
@@ -151,7 +167,8 @@ impl Learning<'_> {
         Ok((linear::fit(rows, line.penalties)?, linear::fit(rows, base.penalties)?))
     }
 
-    /// What is linear in the encoded inputs for the target's logarithm; none where it does worse than without.
+    /// What is linear in the encoded inputs for the target's logarithm; none where it does worse
+    /// than without.
     fn curved<'p>(
         &self,
         prepared: &'p Prepared,
@@ -163,7 +180,8 @@ impl Learning<'_> {
         let rows = self.rows(prepared, targets);
         let curved = self.search(&rows, prepared)?.1;
         curved_scale.smearing = Some(smearing(&curved_scale, &prepared.truth, &curved.out_of_fold));
-        let error = |scale: &Scale, base: &Base| squared_error(scale, &prepared.truth, &base.out_of_fold);
+        let error =
+            |scale: &Scale, base: &Base| squared_error(scale, &prepared.truth, &base.out_of_fold);
         let helps = error(&curved_scale, &curved) < GAIN * error(scale, base);
         Ok(helps.then_some((rows, curved_scale, curved)))
     }
@@ -180,9 +198,14 @@ impl Learning<'_> {
     ) -> Result<Fitted> {
         let Prepared { plan, truth, encoded, .. } = prepared;
         let Trained { nets, history, epoch, out_of_fold } =
-            Training { settings: self.settings, plan, rows, base: &base, encoded, masked }.run(callbacks)?;
+            Training { settings: self.settings, plan, rows, base: &base, encoded, masked }
+                .run(callbacks)?;
         let is_judged = plan.share > 0.0;
-        let mixture = if is_judged { mixture(rows, &base, &out_of_fold, &scale) } else { Mixture { base: 1.0, nets: 1.0 } };
+        let mixture = if is_judged {
+            mixture(rows, &base, &out_of_fold, &scale)
+        } else {
+            Mixture { base: 1.0, nets: 1.0 }
+        };
         let mut error = 0.0;
         if !rows.task.is_classes() {
             let mixed = |(base, nets): (&f64, &f64)| base * mixture.base + nets * mixture.nets;
@@ -196,7 +219,14 @@ impl Learning<'_> {
     }
 
     /// The model of what was learnt.
-    fn build(&self, prepared: &Prepared, base: &Base, nets: Option<Ensemble>, mixture: Mixture, scale: Scale) -> Result<Model> {
+    fn build(
+        &self,
+        prepared: &Prepared,
+        base: &Base,
+        nets: Option<Ensemble>,
+        mixture: Mixture,
+        scale: Scale,
+    ) -> Result<Model> {
         let task = self.problem.task;
         let base = mean_of_folds(base, task.outputs());
         let layer = TableNet::new(task, prepared.encoding.renewed(), base, nets, mixture, scale);
@@ -209,11 +239,15 @@ impl Learning<'_> {
         Ok(model)
     }
 
-    /// The inputs with a few categories replaced by the one for what is not known, so that nets learn what to say then; none
-    /// where there are no categories.
+    /// The inputs with a few categories replaced by the one for what is not known, so that nets
+    /// learn what to say then; none where there are no categories.
     fn hidden(&self) -> Result<Option<Array>> {
-        let is_category: Vec<bool> =
-            self.problem.features.iter().map(|feature| matches!(feature, Feature::Category { .. })).collect();
+        let is_category: Vec<bool> = self
+            .problem
+            .features
+            .iter()
+            .map(|feature| matches!(feature, Feature::Category { .. }))
+            .collect();
         if !is_category.contains(&true) {
             return Ok(None);
         }
@@ -229,8 +263,11 @@ impl Learning<'_> {
 
     /// The weight of each row, of mean 1.
     fn weights(&self, groups: &[usize]) -> Vec<f32> {
-        let factor = |group: &usize| self.settings.class_weight.as_ref().and_then(|weights| weights.get(*group)).copied();
-        let mut weights: Vec<f32> = groups.iter().map(|group| factor(group).unwrap_or(1.0) as f32).collect();
+        let factor = |group: &usize| {
+            self.settings.class_weight.as_ref().and_then(|weights| weights.get(*group)).copied()
+        };
+        let mut weights: Vec<f32> =
+            groups.iter().map(|group| factor(group).unwrap_or(1.0) as f32).collect();
         let sum: f32 = weights.iter().sum();
         let count = weights.len() as f32;
         for weight in &mut weights {
@@ -246,20 +283,25 @@ const HIDDEN: f64 = 0.01;
 /// The stream of the seed by which categories are hidden.
 const MASKING: u64 = u64::MAX - 1;
 
-/// Logarithms are learnt if their error in the target's unit is less than this share of what it is without.
+/// Logarithms are learnt if their error in the target's unit is less than this share of what it is
+/// without.
 const GAIN: f64 = 0.98;
 
 /// What the mixture says, standardized, or as logits.
 fn mixed(task: Task, scale: &Scale, mixture: Mixture, base: &[f64], nets: &[f64]) -> Vec<f64> {
     let prior = |at: usize| if task.is_classes() { scale.mean[at] } else { 0.0 };
-    (0..base.len()).map(|at| prior(at) + (base[at] - prior(at)) * mixture.base + nets[at] * mixture.nets).collect()
+    (0..base.len())
+        .map(|at| prior(at) + (base[at] - prior(at)) * mixture.base + nets[at] * mixture.nets)
+        .collect()
 }
 
 /// The shares that do best on rows left out, on a grid. Of many rows some are looked at.
 fn mixture(rows: &Rows, base: &Base, nets: &[f64], scale: &Scale) -> Mixture {
     let outputs = rows.task.outputs();
     let targets = rows.targets.to_vec::<f64>();
-    let left_out: Vec<usize> = (0..targets.len() / outputs).filter(|row| !base.out_of_fold[row * outputs].is_nan()).collect();
+    let left_out: Vec<usize> = (0..targets.len() / outputs)
+        .filter(|row| !base.out_of_fold[row * outputs].is_nan())
+        .collect();
     let every = left_out.len().div_ceil(MOST_JUDGED).max(1);
     let mut best = (f64::INFINITY, Mixture { base: 1.0, nets: 1.0 });
     for of_base in [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0] {
@@ -267,7 +309,13 @@ fn mixture(rows: &Rows, base: &Base, nets: &[f64], scale: &Scale) -> Mixture {
             let mixture = Mixture { base: of_base, nets: of_nets };
             let of_row = |&row: &usize| {
                 let range = row * outputs..(row + 1) * outputs;
-                let said = mixed(rows.task, scale, mixture, &base.out_of_fold[range.clone()], &nets[range.clone()]);
+                let said = mixed(
+                    rows.task,
+                    scale,
+                    mixture,
+                    &base.out_of_fold[range.clone()],
+                    &nets[range.clone()],
+                );
                 f64::from(rows.weights[row]) * linear::loss(rows.task, &said, &targets[range])
             };
             let total: f64 = left_out.iter().step_by(every).map(of_row).sum();
@@ -286,8 +334,13 @@ const MOST_JUDGED: usize = 5000;
 fn with_ones(encoded: &Array) -> Array {
     let (rows, width) = (encoded.shape().batch(), encoded.shape().features());
     let values = encoded.to_vec::<f32>();
-    let place =
-        |at: usize| if at.is_multiple_of(width + 1) { 1.0 } else { values[at / (width + 1) * width + at % (width + 1) - 1] };
+    let place = |at: usize| {
+        if at.is_multiple_of(width + 1) {
+            1.0
+        } else {
+            values[at / (width + 1) * width + at % (width + 1) - 1]
+        }
+    };
     Array::from_fn([rows, width + 1], place)
 }
 
@@ -295,7 +348,8 @@ fn with_ones(encoded: &Array) -> Array {
 fn mean_of_folds(base: &Base, outputs: usize) -> Array {
     let count = base.folds.len().max(1) as f64;
     let size = base.folds.first().map_or(0, Vec::len);
-    let mean = |at: usize| base.folds.iter().map(|coefficients| coefficients[at]).sum::<f64>() / count;
+    let mean =
+        |at: usize| base.folds.iter().map(|coefficients| coefficients[at]).sum::<f64>() / count;
     Array::from_fn([size / outputs.max(1), outputs], mean)
 }
 
@@ -304,18 +358,31 @@ mod tests {
     use super::*;
 
     fn wave(rows: usize) -> (Problem, Dataset) {
-        let features = vec![Feature::Number { name: "x".into() }, Feature::Category { name: "c".into(), count: 3 }];
+        let features = vec![
+            Feature::Number { name: "x".into() },
+            Feature::Category { name: "c".into(), count: 3 },
+        ];
         let inputs = Array::from_fn([rows, 2], |at| match at % 2 {
             0 => (at / 2) as f64 / rows as f64,
             _ => (1 + at / 2 % 2) as f64,
         });
-        let truth = |row: usize| 1e6 * (6.0 * row as f64 / rows as f64).sin() + if row.is_multiple_of(2) { 5e5 } else { 0.0 };
+        let truth = |row: usize| {
+            1e6 * (6.0 * row as f64 / rows as f64).sin()
+                + if row.is_multiple_of(2) { 5e5 } else { 0.0 }
+        };
         let targets = Array::from_fn([rows, 1], truth);
-        (Problem { features, task: Task::Regression { targets: 1 } }, Dataset::new(inputs, targets).unwrap())
+        (
+            Problem { features, task: Task::Regression { targets: 1 } },
+            Dataset::new(inputs, targets).unwrap(),
+        )
     }
 
     fn error(said: &Array, truth: &Array) -> f64 {
-        let errors = said.to_vec::<f64>().into_iter().zip(truth.to_vec::<f64>()).map(|(said, truth)| (said - truth).abs());
+        let errors = said
+            .to_vec::<f64>()
+            .into_iter()
+            .zip(truth.to_vec::<f64>())
+            .map(|(said, truth)| (said - truth).abs());
         errors.sum::<f64>() / truth.len() as f64
     }
 
@@ -326,7 +393,10 @@ mod tests {
         let truth = rows.targets().unwrap();
         let seen = error(&learned.model.predict(rows.inputs()).unwrap(), truth);
         assert!(seen < 5e4, "{seen} of a deviation of 7e5");
-        assert!(error(&learned.line.predict(rows.inputs()).unwrap(), truth) > 2e5, "a line cannot bend");
+        assert!(
+            error(&learned.line.predict(rows.inputs()).unwrap(), truth) > 2e5,
+            "a line cannot bend"
+        );
         let far = learned.model.predict(&[[1e12, 0.0], [f64::NAN, 2.0]].into()).unwrap();
         assert!(far.to_vec::<f64>().iter().all(|said| said.abs() < 6e6), "{far:?}");
     }
@@ -337,8 +407,14 @@ mod tests {
         let problem = Problem { features, task: Task::Regression { targets: 1 } };
         let inputs = Array::from_fn([300, 1], |row| (1 + row % 3) as f64);
         let targets = Array::from_fn([300, 1], |row| [0.0, 10.0, 50.0][row % 3]);
-        let learned = learn(&problem, &Dataset::new(inputs, targets).unwrap(), &Settings::new(1), Vec::new()).unwrap();
-        let said = learned.model.predict(&[[1.0], [3.0], [0.0], [f64::NAN], [9.0]].into()).unwrap().to_vec::<f64>();
+        let learned =
+            learn(&problem, &Dataset::new(inputs, targets).unwrap(), &Settings::new(1), Vec::new())
+                .unwrap();
+        let said = learned
+            .model
+            .predict(&[[1.0], [3.0], [0.0], [f64::NAN], [9.0]].into())
+            .unwrap()
+            .to_vec::<f64>();
         assert!((said[0] - 0.0).abs() < 2.0 && (said[1] - 50.0).abs() < 2.0, "{said:?}");
         assert!((5.0..40.0).contains(&said[2]), "the mean is 20: {said:?}");
     }
@@ -385,7 +461,9 @@ mod tests {
             assert!(said(&problem, &data).is_finite());
             problem.task = Task::Classes { count: 4 };
             let classes = Array::from_fn([rows, 1], |row| (row % 2) as f64);
-            assert!(said(&problem, &Dataset::new(data.inputs().clone(), classes).unwrap()).is_finite());
+            assert!(
+                said(&problem, &Dataset::new(data.inputs().clone(), classes).unwrap()).is_finite()
+            );
         }
     }
 
@@ -398,11 +476,15 @@ mod tests {
         let settings = Settings::new(2);
         let learned = learn(&problem, &rows, &settings, Vec::new()).unwrap();
         let alone = line(&problem, &rows, &settings).unwrap();
-        assert_eq!(alone.predict(rows.inputs()).unwrap(), learned.line.predict(rows.inputs()).unwrap());
+        assert_eq!(
+            alone.predict(rows.inputs()).unwrap(),
+            learned.line.predict(rows.inputs()).unwrap()
+        );
         for model in [&learned.model, &learned.line] {
             let said = model.predict(rows.inputs()).unwrap().to_vec::<f64>();
             assert!(said.chunks_exact(3).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-9));
-            let right = said.chunks_exact(3).enumerate().filter(|(row, said)| said[row / 30] > 0.4).count();
+            let right =
+                said.chunks_exact(3).enumerate().filter(|(row, said)| said[row / 30] > 0.4).count();
             assert!(right > 75, "{right} of 90");
         }
         let none = Settings { validation: Some(0.0), ..settings };

@@ -1,7 +1,8 @@
 //! What is linear in the encoded inputs: a line, or a sum of functions of one column each.
 //!
-//! In: encoded rows, targets and folds. Out: for each fold coefficients from the rows it learns from, with penalties chosen
-//! by the rows it leaves out. Regression solves the normal equations, classes take logistic regression.
+//! In: encoded rows, targets and folds. Out: for each fold coefficients from the rows it learns
+//! from, with penalties chosen by the rows it leaves out. Regression solves the normal equations,
+//! classes take logistic regression.
 
 use endo::prelude::*;
 
@@ -76,18 +77,22 @@ const MUCH: usize = 300_000;
 /// The penalties of a line of more than [`WIDE`] inputs.
 const FEW_LINE: [f64; 4] = [0.3, 5.0, 50.0, 500.0];
 
-/// Lines of more inputs than this are tried with few penalties, because each solution takes a while.
+/// Lines of more inputs than this are tried with few penalties, because each solution takes a
+/// while.
 const WIDE: usize = 200;
 
-/// With more inputs than this, the normal equations would take longer than the nets, and are left out.
+/// With more inputs than this, the normal equations would take longer than the nets, and are left
+/// out.
 const WIDEST: usize = 2500;
 
-/// The line that does best on rows left out, and what does best with pieces (the line again where they do not help).
+/// The line that does best on rows left out, and what does best with pieces (the line again where
+/// they do not help).
 ///
 /// # Errors
 /// If a trace fails.
 pub fn search(rows: &Rows) -> Result<(Base, Base)> {
-    let (with_pieces, outputs) = (rows.inputs.shape().features() > rows.line + 1, rows.targets.shape().features());
+    let (with_pieces, outputs) =
+        (rows.inputs.shape().features() > rows.line + 1, rows.targets.shape().features());
     let (classes, width) = (rows.task.is_classes(), rows.inputs.shape().features());
     if is_too_wide(rows) {
         let none = constant(rows, outputs);
@@ -101,7 +106,8 @@ pub fn search(rows: &Rows) -> Result<(Base, Base)> {
         (true, false) => &LOGISTIC,
         (true, true) => &FEW_LOGISTIC,
     };
-    let candidates: Vec<Penalties> = strengths.iter().map(|&line| Penalties { line, pieces: None }).collect();
+    let candidates: Vec<Penalties> =
+        strengths.iter().map(|&line| Penalties { line, pieces: None }).collect();
     let line = solver.best(&candidates)?;
     let line = line.unwrap_or_else(|| constant(rows, outputs));
     if !with_pieces {
@@ -111,8 +117,9 @@ pub fn search(rows: &Rows) -> Result<(Base, Base)> {
     let of = |line: f64| move |&pieces: &f64| Penalties { line, pieces: Some(pieces) };
     let mut best = solver.best(&pieces.iter().map(of(line.penalties.line)).collect::<Vec<_>>())?;
     if let Some(found) = best.as_ref().filter(|_| !much && !classes) {
-        let near: Vec<Penalties> =
-            [0.1, 10.0].map(|factor| Penalties { line: found.penalties.line * factor, ..found.penalties }).to_vec();
+        let near: Vec<Penalties> = [0.1, 10.0]
+            .map(|factor| Penalties { line: found.penalties.line * factor, ..found.penalties })
+            .to_vec();
         let other = solver.best(&near)?;
         if other.as_ref().is_some_and(|other| other.loss < found.loss) {
             best = other;
@@ -162,17 +169,24 @@ struct Solver<'a> {
 impl<'a> Solver<'a> {
     fn new(rows: &'a Rows<'a>) -> Result<Self> {
         let normal = match rows.task {
-            Task::Regression { .. } => Some(Normal::new(&rows.inputs, &rows.targets, rows.folds, rows.threads)?),
+            Task::Regression { .. } => {
+                Some(Normal::new(&rows.inputs, &rows.targets, rows.folds, rows.threads)?)
+            }
             Task::Classes { .. } => None,
         };
         Ok(Self { rows, normal, values: rows.inputs.to_vec(), targets: rows.targets.to_vec() })
     }
 
-    /// What does best on rows left out of some penalties that all use the same inputs; none where nothing can be solved.
+    /// What does best on rows left out of some penalties that all use the same inputs; none where
+    /// nothing can be solved.
     fn best(&self, candidates: &[Penalties]) -> Result<Option<Base>> {
         let outputs = self.rows.targets.shape().features();
         let width = self.rows.inputs.shape().features();
-        let used = if candidates.iter().any(|penalties| penalties.pieces.is_some()) { width } else { self.rows.line + 1 };
+        let used = if candidates.iter().any(|penalties| penalties.pieces.is_some()) {
+            width
+        } else {
+            self.rows.line + 1
+        };
         let of_input = |penalties: Penalties| {
             move |input: usize| match input {
                 0 => 1e-6,
@@ -181,10 +195,15 @@ impl<'a> Solver<'a> {
             }
         };
         let solutions: Vec<Option<Vec<Vec<f64>>>> = match &self.normal {
-            Some(normal) => candidates.iter().map(|&penalties| normal.of_folds(used, of_input(penalties))).collect(),
+            Some(normal) => candidates
+                .iter()
+                .map(|&penalties| normal.of_folds(used, of_input(penalties)))
+                .collect(),
             None => {
-                let all: Vec<Vec<f64>> =
-                    candidates.iter().map(|&penalties| (0..used).map(of_input(penalties)).collect()).collect();
+                let all: Vec<Vec<f64>> = candidates
+                    .iter()
+                    .map(|&penalties| (0..used).map(of_input(penalties)).collect())
+                    .collect();
                 self.logistic(used, &all)?.into_iter().map(Some).collect()
             }
         };
@@ -217,7 +236,8 @@ impl<'a> Solver<'a> {
             (1.0 - mask[row * folds + fold]) * self.rows.weights[row]
         };
         let weights = Array::from_fn([rows, problems], weight);
-        let of_problems: Vec<Vec<f64>> = penalties.iter().flat_map(|penalties| vec![penalties.clone(); folds]).collect();
+        let of_problems: Vec<Vec<f64>> =
+            penalties.iter().flat_map(|penalties| vec![penalties.clone(); folds]).collect();
         let targets = self.rows.targets.cast(DType::F32);
         let found = logistic::fit(
             [&inputs, &targets, &weights],
@@ -231,7 +251,8 @@ impl<'a> Solver<'a> {
     /// What each row is said to be by folds that leave it out, and the mean loss.
     fn judge(&self, used: usize, folds: &[Vec<f64>]) -> (Vec<f64>, f64) {
         let outputs = self.rows.targets.shape().features();
-        let (width, count) = (self.rows.inputs.shape().features(), self.rows.inputs.shape().batch());
+        let (width, count) =
+            (self.rows.inputs.shape().features(), self.rows.inputs.shape().batch());
         let (mut sums, mut counts) = (vec![0.0; count * outputs], vec![0.0; count]);
         for (fold, coefficients) in folds.iter().enumerate() {
             for &row in self.rows.folds.left_out(fold) {
@@ -249,7 +270,8 @@ impl<'a> Solver<'a> {
             }
             if counts[row] > 0.0 {
                 let of_row = f64::from(self.rows.weights[row]);
-                total += of_row * loss(self.rows.task, said, &self.targets[row * outputs..(row + 1) * outputs]);
+                total += of_row
+                    * loss(self.rows.task, said, &self.targets[row * outputs..(row + 1) * outputs]);
                 weight += of_row;
             }
         }
@@ -270,7 +292,12 @@ pub fn add_linear(said: &mut [f64], inputs: &[f32], coefficients: &[f64]) {
     // Sums of their own do not wait for each other.
     let mut sums = [0.0; 8];
     let (xs, coefficients) = (inputs.chunks_exact(8), coefficients[..inputs.len()].chunks_exact(8));
-    *said += xs.remainder().iter().zip(coefficients.remainder()).map(|(&x, coefficient)| f64::from(x) * coefficient).sum::<f64>();
+    *said += xs
+        .remainder()
+        .iter()
+        .zip(coefficients.remainder())
+        .map(|(&x, coefficient)| f64::from(x) * coefficient)
+        .sum::<f64>();
     for (xs, coefficients) in xs.zip(coefficients) {
         for at in 0..8 {
             sums[at] += f64::from(xs[at]) * coefficients[at];
@@ -283,7 +310,8 @@ pub fn add_linear(said: &mut [f64], inputs: &[f32], coefficients: &[f64]) {
 pub fn loss(task: Task, said: &[f64], truth: &[f64]) -> f64 {
     match task {
         Task::Regression { targets } => {
-            said.iter().zip(truth).map(|(said, truth)| (said - truth).powi(2)).sum::<f64>() / targets as f64
+            said.iter().zip(truth).map(|(said, truth)| (said - truth).powi(2)).sum::<f64>()
+                / targets as f64
         }
         Task::Classes { .. } => {
             let most = said.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -304,7 +332,8 @@ mod tests {
         let mut one = [0.5];
         add_linear(&mut one, &inputs, &coefficients);
         let mut two = [0.5, 0.5];
-        let doubled: Vec<f64> = coefficients.iter().flat_map(|&coefficient| [coefficient, 2.0 * coefficient]).collect();
+        let doubled: Vec<f64> =
+            coefficients.iter().flat_map(|&coefficient| [coefficient, 2.0 * coefficient]).collect();
         add_linear(&mut two, &inputs, &doubled);
         assert_eq!((one, two), ([-5.5], [-5.5, -11.5]));
     }

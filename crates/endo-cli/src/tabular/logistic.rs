@@ -1,8 +1,9 @@
 //! Logistic regression of several classes, for many folds and penalties at once.
 //!
-//! In: inputs, classes, and for each problem the weights of its rows and the penalties of its coefficients. Out:
-//! coefficients. All problems share two matrix products a step; each is minimized by the limited-memory BFGS method (Nocedal
-//! and Wright 2006, algorithm 7.4) with steps of its own.
+//! In: inputs, classes, and for each problem the weights of its rows and the penalties of its
+//! coefficients. Out: coefficients. All problems share two matrix products a step; each is
+//! minimized by the limited-memory BFGS method (Nocedal and Wright 2006, algorithm 7.4) with steps
+//! of its own.
 
 use std::collections::VecDeque;
 
@@ -28,11 +29,12 @@ struct Search {
     done: bool,
 }
 
-/// Minimizes the mean over rows of `weight * cross-entropy`, plus half the squared coefficients times their penalties over
-/// the number of rows.
+/// Minimizes the mean over rows of `weight * cross-entropy`, plus half the squared coefficients
+/// times their penalties over the number of rows.
 ///
-/// `inputs` are `[rows, size]`, `classes` `[rows, classes]` of 0 and 1, `weights` `[rows, problems]`; a penalty for each
-/// input and problem. The coefficients of a problem are `[size, classes]`.
+/// `inputs` are `[rows, size]`, `classes` `[rows, classes]` of 0 and 1, `weights`
+/// `[rows, problems]`; a penalty for each input and problem. The coefficients of a problem are
+/// `[size, classes]`.
 ///
 /// # Errors
 /// If the step cannot be traced.
@@ -42,7 +44,8 @@ pub fn fit(
     iterations: usize,
     threads: Option<usize>,
 ) -> Result<Vec<Vec<f64>>> {
-    let (rows, size, count) = (inputs.shape().batch(), inputs.shape().features(), classes.shape().features());
+    let (rows, size, count) =
+        (inputs.shape().batch(), inputs.shape().features(), classes.shape().features());
     let problems = penalties.len();
     let step = |[x, y, weight, coefficients]: [Tensor; 4], _: &mut Context| {
         let logits = x.matmul(&coefficients).reshape([rows, problems, count]);
@@ -59,7 +62,9 @@ pub fn fit(
     };
     let mut evaluate = |points: &[Vec<f64>]| -> Result<Vec<(f64, Vec<f64>)>> {
         let width = problems * count;
-        let coefficients = Array::from_fn([size, width], |at| points[at % width / count][at / width * count + at % count] as f32);
+        let coefficients = Array::from_fn([size, width], |at| {
+            points[at % width / count][at / width * count + at % count] as f32
+        });
         let [loss, slopes] = function.run([inputs, classes, weights, &coefficients])?;
         let (loss, slopes) = (loss.to_vec::<f32>(), slopes.to_vec::<f32>());
         let of_problem = |problem: usize| {
@@ -72,7 +77,8 @@ pub fn fit(
                     let coefficient = point[input * count + class];
                     value += 0.5 * penalty * coefficient * coefficient;
                     gradient[input * count + class] =
-                        f64::from(slopes[input * width + problem * count + class]) / rows as f64 + penalty * coefficient;
+                        f64::from(slopes[input * width + problem * count + class]) / rows as f64
+                            + penalty * coefficient;
                 }
             }
             (value, gradient)
@@ -80,8 +86,11 @@ pub fn fit(
         Ok((0..problems).map(of_problem).collect())
     };
     let first = vec![vec![0.0; size * count]; problems];
-    let mut searches: Vec<Search> =
-        first.iter().zip(evaluate(&first)?).map(|(point, (value, gradient))| Search::new(point, value, gradient)).collect();
+    let mut searches: Vec<Search> = first
+        .iter()
+        .zip(evaluate(&first)?)
+        .map(|(point, (value, gradient))| Search::new(point, value, gradient))
+        .collect();
     for _ in 0..iterations {
         if searches.iter().all(|search| search.done) {
             break;
@@ -97,16 +106,30 @@ pub fn fit(
 
 impl Search {
     fn new(point: &[f64], value: f64, gradient: Vec<f64>) -> Self {
-        // Four times the gradient is Newton's step for one standardized input and two classes that are equally likely.
+        // Four times the gradient is Newton's step for one standardized input and two classes that
+        // are equally likely.
         let direction = gradient.iter().map(|slope| -4.0 * slope).collect();
-        Self { point: point.to_vec(), value, gradient, direction, step: 1.0, pairs: VecDeque::new(), idle: 0, done: false }
+        Self {
+            point: point.to_vec(),
+            value,
+            gradient,
+            direction,
+            step: 1.0,
+            pairs: VecDeque::new(),
+            idle: 0,
+            done: false,
+        }
     }
 
     fn proposal(&self) -> Vec<f64> {
         if self.done {
             self.point.clone()
         } else {
-            self.point.iter().zip(&self.direction).map(|(x, direction)| x + self.step * direction).collect()
+            self.point
+                .iter()
+                .zip(&self.direction)
+                .map(|(x, direction)| x + self.step * direction)
+                .collect()
         }
     }
 
@@ -122,7 +145,8 @@ impl Search {
             return;
         }
         let change: Vec<f64> = point.iter().zip(&self.point).map(|(new, old)| new - old).collect();
-        let bend: Vec<f64> = gradient.iter().zip(&self.gradient).map(|(new, old)| new - old).collect();
+        let bend: Vec<f64> =
+            gradient.iter().zip(&self.gradient).map(|(new, old)| new - old).collect();
         self.done = self.value - value < TOLERANCE * self.value.abs();
         if dot(&change, &bend) > 1e-12 * dot(&bend, &bend) {
             self.pairs.push_back((change, bend));
@@ -130,11 +154,13 @@ impl Search {
                 self.pairs.pop_front();
             }
         }
-        (self.point, self.value, self.gradient, self.step, self.idle) = (point, value, gradient, 1.0, 0);
+        (self.point, self.value, self.gradient, self.step, self.idle) =
+            (point, value, gradient, 1.0, 0);
         self.direction = self.downhill();
     }
 
-    /// The direction of the two loops: the inverse Hessian that the pairs say, times the negative gradient.
+    /// The direction of the two loops: the inverse Hessian that the pairs say, times the negative
+    /// gradient.
     fn downhill(&self) -> Vec<f64> {
         let mut direction: Vec<f64> = self.gradient.iter().map(|slope| -slope).collect();
         let mut shares = Vec::new();
@@ -145,7 +171,8 @@ impl Search {
             }
             shares.push(share);
         }
-        let scale = self.pairs.back().map_or(4.0, |(change, bend)| dot(change, bend) / dot(bend, bend));
+        let scale =
+            self.pairs.back().map_or(4.0, |(change, bend)| dot(change, bend) / dot(bend, bend));
         for x in &mut direction {
             *x *= scale;
         }
@@ -168,7 +195,8 @@ mod tests {
         let inputs = Array::full([4, 1], 1.0, DType::F32);
         let classes = Array::from([[1.0_f32, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]);
         let weights = Array::from([[1.0_f32, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]);
-        let found = fit([&inputs, &classes, &weights], &[vec![1e-6], vec![1e-6]], 50, None).unwrap();
+        let found =
+            fit([&inputs, &classes, &weights], &[vec![1e-6], vec![1e-6]], 50, None).unwrap();
         let odds = |problem: usize| found[problem][0] - found[problem][1];
         assert!((odds(0) - 3.0_f64.ln()).abs() < 1e-2, "three to one: {found:?}");
         assert!(odds(1).abs() < 1e-2, "one to one on the rows that weigh something: {found:?}");

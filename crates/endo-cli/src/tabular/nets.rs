@@ -1,7 +1,7 @@
 //! Training nets on what a linear part leaves of the targets.
 //!
-//! In: encoded rows, the linear part of each fold, and which rows each net leaves out. Out: the nets as they were when they did best on
-//! rows left out, and what they say of these.
+//! In: encoded rows, the linear part of each fold, and which rows each net leaves out. Out: the
+//! nets as they were when they did best on rows left out, and what they say of these.
 
 use std::sync::Arc;
 
@@ -47,7 +47,8 @@ impl Training<'_> {
     /// If the numbers of the training grow without bound.
     pub fn run(&self, callbacks: Vec<Box<dyn Callback + '_>>) -> Result<Trained> {
         let Self { plan, rows, encoded, .. } = *self;
-        let (count, outputs, nets) = (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
+        let (count, outputs, nets) =
+            (encoded.shape().batch(), rows.targets.shape().features(), plan.nets);
         let reconstruction = self.settings.reconstruction.unwrap_or(0.0);
         let sizes = Sizes { nets, hidden: plan.hidden.clone(), outputs, reconstruction };
         let layer = Arc::new(Ensemble::new(sizes));
@@ -57,33 +58,47 @@ impl Training<'_> {
             None => model,
         };
         let steps = plan.epochs.saturating_mul(count.div_ceil(plan.batch_size));
-        let optimizer = AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
+        let optimizer =
+            AdamW::new(CosineDecay::new(plan.learning_rate, steps)).weight_decay(plan.decay);
         model.compile(optimizer.exclude_from_weight_decay(["bias"]), loss(rows.task, nets), ());
         let train = Dataset::new(self.masked.clone(), self.targets(self.masked, true)?)?;
         let mask = rows.folds.mask();
-        let left_out: Vec<usize> =
-            (0..count).filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0)).collect();
+        let left_out: Vec<usize> = (0..count)
+            .filter(|row| mask[row * nets..(row + 1) * nets].iter().any(|&left_out| left_out > 0.0))
+            .collect();
         let judged = if left_out.is_empty() {
             None
         } else {
-            Some(Dataset::new(encoded.take(&left_out), self.targets(encoded, false)?.take(&left_out))?)
+            Some(Dataset::new(
+                encoded.take(&left_out),
+                self.targets(encoded, false)?.take(&left_out),
+            )?)
         };
-        let mut fit = Fit::epochs(plan.epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
+        let mut fit =
+            Fit::epochs(plan.epochs.max(1)).batch_size(plan.batch_size).callbacks(callbacks);
         if let Some(judged) = &judged {
-            let best = EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
+            let best =
+                EarlyStopping::on("val_loss").patience(plan.patience).restore_best_weights(true);
             fit = fit.validation(judged).callback(best);
         }
         let history = model.fit(&train, fit)?;
         let losses = history.get("val_loss");
         let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let epoch = losses.iter().position(|&loss| loss == least).map_or(history.epochs.len(), |epoch| epoch + 1);
+        let epoch = losses
+            .iter()
+            .position(|&loss| loss == least)
+            .map_or(history.epochs.len(), |epoch| epoch + 1);
         let mut out_of_fold = vec![0.0; count * outputs];
         if let Some(judged) = &judged {
             let said = model.predict(judged.inputs())?.to_vec::<f32>();
             for (said, &row) in said.chunks_exact(nets * outputs).zip(&left_out) {
                 let mask = &mask[row * nets..(row + 1) * nets];
                 let sayers: f32 = mask.iter().sum();
-                for (_, said) in mask.iter().zip(said.chunks_exact(outputs)).filter(|(left_out, _)| **left_out > 0.0) {
+                for (_, said) in mask
+                    .iter()
+                    .zip(said.chunks_exact(outputs))
+                    .filter(|(left_out, _)| **left_out > 0.0)
+                {
                     let sums = &mut out_of_fold[row * outputs..(row + 1) * outputs];
                     for (sum, &said) in sums.iter_mut().zip(said) {
                         *sum += f64::from(said / sayers);
@@ -94,12 +109,15 @@ impl Training<'_> {
         Ok(Trained { nets: layer.with_values(layer.values()), history, epoch, out_of_fold })
     }
 
-    /// What the loss takes, for rows as they are encoded: what the base says for each net, the targets, and the weight of the row for
-    /// each net, which is of those that learn from it or of those that leave it out.
+    /// What the loss takes, for rows as they are encoded: what the base says for each net, the
+    /// targets, and the weight of the row for each net, which is of those that learn from it or of
+    /// those that leave it out.
     fn targets(&self, encoded: &Array, training: bool) -> Result<Array> {
         let (rows, nets) = (self.rows, self.plan.nets);
-        let (count, outputs, width) = (encoded.shape().batch(), rows.targets.shape().features(), encoded.shape().features());
-        let (mask, inputs, targets) = (rows.folds.mask(), encoded.to_vec::<f32>(), rows.targets.to_vec::<f64>());
+        let (count, outputs, width) =
+            (encoded.shape().batch(), rows.targets.shape().features(), encoded.shape().features());
+        let (mask, inputs, targets) =
+            (rows.folds.mask(), encoded.to_vec::<f32>(), rows.targets.to_vec::<f64>());
         let mut values = Vec::with_capacity(count * (nets * outputs + outputs + nets));
         let mut said = vec![0.0; outputs];
         for row in 0..count {
@@ -109,13 +127,13 @@ impl Training<'_> {
                 add_linear(&mut said, &inputs[row * width..(row + 1) * width], coefficients);
                 values.extend(said.iter().map(|&said| said as f32));
             }
-            values.extend(targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32));
-            let factor = rows.weights[row];
             values.extend(
-                mask[row * nets..(row + 1) * nets]
-                    .iter()
-                    .map(|&left_out| if training { (1.0 - left_out) * factor } else { left_out * factor * nets as f32 }),
+                targets[row * outputs..(row + 1) * outputs].iter().map(|&target| target as f32),
             );
+            let factor = rows.weights[row];
+            values.extend(mask[row * nets..(row + 1) * nets].iter().map(|&left_out| {
+                if training { (1.0 - left_out) * factor } else { left_out * factor * nets as f32 }
+            }));
         }
         let width = nets * outputs + outputs + nets;
         Array::new([count, width], values)
@@ -128,7 +146,8 @@ fn loss(task: Task, nets: usize) -> impl Fn(&Tensor, &Tensor) -> Tensor + Send +
     move |y_true: &Tensor, y_pred: &Tensor| {
         let batch = y_pred.batch();
         let offset = y_true.slice(1, ..nets * outputs);
-        let truth = y_true.slice(1, nets * outputs..nets * outputs + outputs).reshape([batch, 1, outputs]);
+        let truth =
+            y_true.slice(1, nets * outputs..nets * outputs + outputs).reshape([batch, 1, outputs]);
         let weights = y_true.slice(1, nets * outputs + outputs..);
         let said = (y_pred + offset).reshape([batch, nets, outputs]);
         let losses = match task {

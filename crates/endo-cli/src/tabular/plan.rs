@@ -1,7 +1,8 @@
 //! How large the nets are and how long they learn.
 //!
-//! In: the number of rows and of columns, and what the user asked for. Out: all the numbers of a training. They were chosen
-//! by means over real tables, on splits that no figure of a report comes from.
+//! In: the number of rows and of columns, and what the user asked for. Out: all the numbers of a
+//! training. They were chosen by means over real tables, on splits that no figure of a report comes
+//! from.
 
 use super::problem::Settings;
 
@@ -32,14 +33,17 @@ impl Plan {
     /// The plan for a number of rows and of columns that hold numbers or times.
     pub fn new(rows: usize, numbers: usize, settings: &Settings) -> Self {
         let large = rows > LARGE;
-        // Nets, and how many steps they take at most, as multiples of the root of the number of rows.
+        // Nets, and how many steps they take at most, as multiples of the root of the number of
+        // rows.
         let (nets, length) = match () {
             () if rows > MANY => (2, 1400.0),
             () if large => (3, 1400.0),
             () if rows > 1000 => (5, 3000.0),
             () => (6, 3000.0),
         };
-        let epochs = settings.epochs.unwrap_or((length / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
+        let epochs = settings
+            .epochs
+            .unwrap_or((length / (rows.max(1) as f64).sqrt()).clamp(8.0, 240.0) as usize);
         let batch_size = (rows / 8).clamp(32, if large { 256 } else { 64 });
         Self {
             nets,
@@ -71,7 +75,10 @@ mod tests {
     #[test]
     fn few_rows_get_more_nets_and_more_epochs() {
         let plan = |rows: usize| Plan::new(rows, 10, &Settings::new(0));
-        assert_eq!([plan(400).nets, plan(2000).nets, plan(5000).nets, plan(40_000).nets], [6, 5, 3, 2]);
+        assert_eq!(
+            [plan(400).nets, plan(2000).nets, plan(5000).nets, plan(40_000).nets],
+            [6, 5, 3, 2]
+        );
         assert_eq!([plan(400).epochs, plan(40_000).epochs], [150, 8]);
         assert_eq!(Plan::new(400, 100, &Settings::new(0)).pieces, 3);
     }

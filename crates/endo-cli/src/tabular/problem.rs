@@ -1,6 +1,7 @@
 //! What is to be learnt from a table: its columns and its task.
 //!
-//! A row is one `f64` for each column: numbers and times as they are, `NaN` where they are missing, categories as codes.
+//! A row is one `f64` for each column: numbers and times as they are, `NaN` where they are missing,
+//! categories as codes.
 
 /// A column to predict from.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +16,8 @@ pub enum Feature {
         /// The column's name.
         name: String,
     },
-    /// A code: 0 is what the training rows do not hold (or hold too rarely), 1 and above are known categories. A missing one
-    /// is a category of its own if the training rows have it.
+    /// A code: 0 is what the training rows do not hold (or hold too rarely), 1 and above are known
+    /// categories. A missing one is a category of its own if the training rows have it.
     Category {
         /// The column's name.
         name: String,
@@ -77,19 +78,30 @@ pub struct Settings {
     pub batch_size: Option<usize>,
     /// The learning rate.
     pub learning_rate: Option<f64>,
-    /// The share of the rows that each net leaves out, another share for each net. With `None` every row is left out by one
-    /// net.
+    /// The share of the rows that each net leaves out, another share for each net. With `None`
+    /// every row is left out by one net.
     pub validation: Option<f64>,
     /// Factors of the rows' weights by class.
     pub class_weight: Option<Vec<f64>>,
-    /// The weight of a loss term: the mean squared error with which the nets' last hidden units reconstruct the encoded inputs.
+    /// The weight of a loss term: the mean squared error with which the nets' last hidden units
+    /// reconstruct the encoded inputs.
     pub reconstruction: Option<f64>,
 }
 
 impl Settings {
     /// The defaults with a seed.
     pub fn new(seed: u64) -> Self {
-        let (threads, epochs, batch_size, learning_rate, validation) = (None, None, None, None, None);
-        Self { seed, threads, epochs, batch_size, learning_rate, validation, class_weight: None, reconstruction: None }
+        let (threads, epochs, batch_size, learning_rate, validation) =
+            (None, None, None, None, None);
+        Self {
+            seed,
+            threads,
+            epochs,
+            batch_size,
+            learning_rate,
+            validation,
+            class_weight: None,
+            reconstruction: None,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Ridge regression by the normal equations, for all folds of the rows at once.
 //!
-//! In: inputs and targets of mean 0 or not, and which rows each fold leaves out. Out: coefficients for each fold, for a
-//! penalty of each input (Hoerl and Kennard 1970).
+//! In: inputs and targets of mean 0 or not, and which rows each fold leaves out. Out: coefficients
+//! for each fold, for a penalty of each input (Hoerl and Kennard 1970).
 
 use endo::prelude::*;
 
@@ -21,15 +21,24 @@ pub struct Normal {
 }
 
 impl Normal {
-    /// The sums of `inputs` `[rows, size]`, of which the first column is 1, and `targets` `[rows, outputs]`.
+    /// The sums of `inputs` `[rows, size]`, of which the first column is 1, and `targets`
+    /// `[rows, outputs]`.
     ///
     /// # Errors
     /// If the products cannot be traced.
-    pub fn new(inputs: &Array, targets: &Array, folds: &Folds, threads: Option<usize>) -> Result<Self> {
+    pub fn new(
+        inputs: &Array,
+        targets: &Array,
+        folds: &Folds,
+        threads: Option<usize>,
+    ) -> Result<Self> {
         let (size, outputs) = (inputs.shape().features(), targets.shape().features());
         let products = |[x, y]: [Tensor; 2], _: &mut Context| {
             let x = x.cast(DType::F64);
-            [x.matmul_transposed(&Tensor::concatenate(&[x.clone(), y.cast(DType::F64)], 1), [true, false])]
+            [x.matmul_transposed(
+                &Tensor::concatenate(&[x.clone(), y.cast(DType::F64)], 1),
+                [true, false],
+            )]
         };
         let function = Function::new(products);
         let mut function = match threads {
@@ -46,7 +55,11 @@ impl Normal {
             let mut part = whole.clone();
             let left_out = folds.left_out(fold);
             if !left_out.is_empty() {
-                for (value, other) in part.values.iter_mut().zip(sum(&inputs.take(left_out), &targets.take(left_out))?.values) {
+                for (value, other) in part
+                    .values
+                    .iter_mut()
+                    .zip(sum(&inputs.take(left_out), &targets.take(left_out))?.values)
+                {
                     *value -= other;
                 }
             }
@@ -55,8 +68,8 @@ impl Normal {
         Ok(Self { folds: parts })
     }
 
-    /// The coefficients `[used, outputs]` of the first `used` inputs for each fold; none where the equations cannot be
-    /// solved.
+    /// The coefficients `[used, outputs]` of the first `used` inputs for each fold; none where the
+    /// equations cannot be solved.
     pub fn of_folds(&self, used: usize, penalty: impl Fn(usize) -> f64) -> Option<Vec<Vec<f64>>> {
         self.folds.iter().map(|products| products.solve(used, &penalty)).collect()
     }
@@ -67,13 +80,15 @@ impl Products {
         let stride = self.size + self.outputs;
         let mut matrix = vec![0.0; used * used];
         for row in 0..used {
-            matrix[row * used..(row + 1) * used].copy_from_slice(&self.values[row * stride..row * stride + used]);
+            matrix[row * used..(row + 1) * used]
+                .copy_from_slice(&self.values[row * stride..row * stride + used]);
             matrix[row * used + row] += penalty(row);
         }
         factor(&mut matrix, used)?;
         let mut solution = vec![0.0; used * self.outputs];
         for output in 0..self.outputs {
-            let mut right: Vec<f64> = (0..used).map(|row| self.values[row * stride + self.size + output]).collect();
+            let mut right: Vec<f64> =
+                (0..used).map(|row| self.values[row * stride + self.size + output]).collect();
             substitute(&matrix, &mut right);
             for (row, value) in right.iter().enumerate() {
                 solution[row * self.outputs + output] = *value;
@@ -96,7 +111,8 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// The Cholesky factor of a symmetric, positive definite matrix, in its lower half; none if it is not positive definite.
+/// The Cholesky factor of a symmetric, positive definite matrix, in its lower half; none if it is
+/// not positive definite.
 fn factor(matrix: &mut [f64], size: usize) -> Option<()> {
     for row in 0..size {
         let (above, current) = matrix.split_at_mut(row * size);
@@ -119,7 +135,8 @@ fn factor(matrix: &mut [f64], size: usize) -> Option<()> {
 fn substitute(factor: &[f64], right: &mut [f64]) {
     let size = right.len();
     for row in 0..size {
-        right[row] = (right[row] - dot(&factor[row * size..row * size + row], &right[..row])) / factor[row * size + row];
+        right[row] = (right[row] - dot(&factor[row * size..row * size + row], &right[..row]))
+            / factor[row * size + row];
     }
     for row in (0..size).rev() {
         right[row] /= factor[row * size + row];
@@ -148,7 +165,8 @@ mod tests {
     #[test]
     fn a_fold_learns_from_the_rows_that_it_does_not_leave_out() {
         let x = Array::from([[1.0_f32, 0.0], [1.0, 1.0], [1.0, 2.0], [1.0, 9.0]]);
-        let y = Array::from([[1.0], [3.0], [5.0], [0.0]]); // 1 + 2 x, and a row that is not on the line
+        // 1 + 2 x, and a row that is not on the line.
+        let y = Array::from([[1.0], [3.0], [5.0], [0.0]]);
         let folds = Folds::from_left_out(4, vec![vec![3]]);
         let normal = Normal::new(&x, &y, &folds, None).unwrap();
         let line = normal.of_folds(2, |_| 0.0).unwrap();

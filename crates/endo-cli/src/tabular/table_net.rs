@@ -1,7 +1,8 @@
-//! The model of a table: from the numbers of a row to predictions in the targets' unit, or to probabilities.
+//! The model of a table: from the numbers of a row to predictions in the targets' unit, or to
+//! probabilities.
 //!
-//! In: rows `[batch, features]` in `f64`. Out: `[batch, outputs]` in `f64`: what is linear in the encoded inputs, and the
-//! mean of what the nets say, each times its share.
+//! In: rows `[batch, features]` in `f64`. Out: `[batch, outputs]` in `f64`: what is linear in the
+//! encoded inputs, and the mean of what the nets say, each times its share.
 
 use endo::prelude::*;
 
@@ -33,9 +34,28 @@ pub struct TableNet {
 
 impl TableNet {
     /// The model of parts that are fitted.
-    pub fn new(task: Task, encoding: Encoding, base: Array, nets: Option<Ensemble>, mixture: Mixture, scale: Scale) -> Self {
-        let names = ["coefficients", "constant", "shares", "mean", "deviation", "least", "most", "smearing"];
-        let weights = names.iter().map(|&name| Weight::new(name).trainable(false).dtype(DType::F64)).collect();
+    pub fn new(
+        task: Task,
+        encoding: Encoding,
+        base: Array,
+        nets: Option<Ensemble>,
+        mixture: Mixture,
+        scale: Scale,
+    ) -> Self {
+        let names = [
+            "coefficients",
+            "constant",
+            "shares",
+            "mean",
+            "deviation",
+            "least",
+            "most",
+            "smearing",
+        ];
+        let weights = names
+            .iter()
+            .map(|&name| Weight::new(name).trainable(false).dtype(DType::F64))
+            .collect();
         Self { task, encoding, base, nets, mixture, scale, weights }
     }
 }
@@ -45,7 +65,9 @@ impl Layer for TableNet {
         let outputs = self.task.outputs();
         let values = self.base.to_vec::<f64>();
         let encoded = self.encoding.apply(x, cx);
-        let weight = |place: usize, values: Array, cx: &mut Context| self.weights[place].get(self, values.shape(), &values, cx);
+        let weight = |place: usize, values: Array, cx: &mut Context| {
+            self.weights[place].get(self, values.shape(), &values, cx)
+        };
         let coefficients = Array::from_fn([encoded.features(), outputs], |at| values[outputs + at]);
         let coefficients = weight(0, coefficients, cx);
         let constant = weight(1, Array::from_fn([outputs], |at| values[at]), cx);
@@ -57,7 +79,8 @@ impl Layer for TableNet {
         let mut said = (linear - &prior) * shares.slice(0, 0..1) + &prior;
         if let Some(nets) = &self.nets {
             let of_nets = nets.apply(&encoded, cx);
-            let of_nets = of_nets.reshape([x.batch(), of_nets.features() / outputs, outputs]).mean_axes([1]);
+            let of_nets =
+                of_nets.reshape([x.batch(), of_nets.features() / outputs, outputs]).mean_axes([1]);
             said = said + of_nets.cast(DType::F64) * shares.slice(0, 1..2);
         }
         match self.task {

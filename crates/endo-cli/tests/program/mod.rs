@@ -40,7 +40,8 @@ impl Scene {
     /// The names in a folder, sorted.
     pub fn files(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(folder)).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -57,7 +58,13 @@ impl Scene {
 
     /// Runs with a text or other bytes on standard input.
     pub fn run_with(&self, line: &str, input: &[u8]) -> Output {
-        let mut child = self.command(line).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(line)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         std::thread::scope(|scope| {
             // A program that refuses its input may end before it has read all of it.
@@ -77,25 +84,43 @@ impl Scene {
     pub fn refuses(&self, line: &str) -> (i32, String) {
         let run = self.run(line);
         let message = text(&run.stderr);
-        assert!(!run.status.success() && message.contains("error: "), "`endo {line}` says\n{message}");
+        assert!(
+            !run.status.success() && message.contains("error: "),
+            "`endo {line}` says\n{message}"
+        );
         (run.status.code().unwrap(), message)
     }
 
     /// The rows of a CSV file without quotes, the header among them.
     pub fn rows(&self, name: &str) -> Vec<Vec<String>> {
-        text(&self.bytes(name)).lines().map(|line| line.split(',').map(str::to_string).collect()).collect()
+        text(&self.bytes(name))
+            .lines()
+            .map(|line| line.split(',').map(str::to_string).collect())
+            .collect()
     }
 
     /// Runs with standard output going to a file.
     pub fn run_into(&self, line: &str, file: fs::File) -> Output {
-        self.command(line).stdout(file).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+        self.command(line)
+            .stdout(file)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap()
     }
 
     /// Runs with standard output going to a pipe that nobody reads from.
     pub fn run_unread(&self, line: &str) -> Output {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        self.command(line).stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+        self.command(line)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap()
     }
 
     /// The lines of a run that succeeds, each a JSON object.
@@ -104,7 +129,9 @@ impl Scene {
         assert!(run.status.success(), "`endo {line}` says\n{}", text(&run.stderr));
         text(&run.stdout)
             .lines()
-            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .map(|line| {
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+            })
             .collect()
     }
 }
@@ -119,7 +146,8 @@ impl Drop for Scene {
 /// 400 rows in which `y` is a smooth function of three columns, the first of which goes from 0 to 99.
 fn plane() -> String {
     let row = |i: usize| {
-        let (a, b, c) = ((i * 37 % 100) as f64, (i * 13 % 29) as f64 / 10.0, (i * 7 % 31) as f64 - 15.0);
+        let (a, b, c) =
+            ((i * 37 % 100) as f64, (i * 13 % 29) as f64 / 10.0, (i * 7 % 31) as f64 - 15.0);
         format!("{a},{b},{c},{}\n", 0.04 * a - b + (0.2 * c).sin())
     };
     std::iter::once("a,b,c,y\n".to_string()).chain((0..400).map(row)).collect()

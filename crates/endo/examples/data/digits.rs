@@ -1,6 +1,8 @@
-//! Images of digits, 8 by 8, drawn in code: each digit of a font of 5 by 7 dots at a random place, in random ink, with noise.
+//! Images of digits, 8 by 8, drawn in code: each digit of a font of 5 by 7 dots at a random place,
+//! in random ink, with noise.
 //!
-//! In: a number of images and a seed. Out: images `[count, 8, 8]` with grey from about 0 to 1, and their digits `[count]`.
+//! In: a number of images and a seed. Out: images `[count, 8, 8]` with grey from about 0 to 1, and
+//! their digits `[count]`.
 
 use endo::prelude::*;
 use endo::random::Random;

@@ -10,7 +10,10 @@ pub fn made_up(rows: usize) -> Result<Dataset> {
     let (mut x, mut y) = (Vec::new(), Vec::new());
     for _ in 0..rows {
         let [a, b, c]: [f32; 3] = std::array::from_fn(|_| random.normal());
-        x.extend([a, b, c, a + b, b - c, a * b, c.sin(), a - c].map(|feature| feature + 0.1 * random.normal()));
+        x.extend(
+            [a, b, c, a + b, b - c, a * b, c.sin(), a - c]
+                .map(|feature| feature + 0.1 * random.normal()),
+        );
         y.push(a.sin() + b * c + 0.1 * random.normal());
     }
     Dataset::new(Array::new([rows, 8], x)?, Array::new([rows, 1], y)?)

@@ -1,7 +1,9 @@
 //! Activation functions: what a layer applies to its output, element by element or along an axis.
 //!
-//! In: a tensor. Out: a tensor. `Selu`, `LeakyRelu.negative_slope(0.1)`, `"leaky_relu(negative_slope=0.1)"` and
-//! `|x: &Tensor| x.exp()` serve alike. Names, options and defaults are Keras's; gradients at kinks are TensorFlow's.
+//! In: a tensor. Out: a tensor. `Selu`, `LeakyRelu.negative_slope(0.1)`,
+//! `"leaky_relu(negative_slope=0.1)"` and
+//! `|x: &Tensor| x.exp()` serve alike. Names, options and defaults are Keras's; gradients at kinks
+//! are TensorFlow's.
 
 pub(crate) mod normalized;
 pub(crate) mod piecewise;
@@ -22,8 +24,9 @@ pub use smooth::*;
 
 /// A function that a layer applies to its output.
 ///
-/// The types of this module are both types and values: `Relu` is the function with Keras's defaults, and
-/// `Relu.max_value(4.0)` is another. Names are read where they are used, so a wrong one is reported with the layer.
+/// The types of this module are both types and values: `Relu` is the function with Keras's
+/// defaults, and `Relu.max_value(4.0)` is another. Names are read where they are used, so a wrong
+/// one is reported with the layer.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -39,14 +42,15 @@ pub use smooth::*;
 /// assert_eq!(activate(|x: &Tensor| x * 3.0), -6.0);
 /// ```
 pub trait ActivationFunction: Send + Sync {
-    /// The function's value. A type of yours has this, or [`call_in`](Self::call_in) if it takes a context.
+    /// The function's value. A type of yours has this, or [`call_in`](Self::call_in) if it takes a
+    /// context.
     #[track_caller]
     fn call(&self, x: &Tensor) -> Tensor {
         without_context::<Self>("activation", "call_in(&x, cx)", x)
     }
 
-    /// The function's value where there is a context, as in layers: it may draw random numbers and apply layers. As
-    /// [`call`](Self::call) unless it says so. A type that
+    /// The function's value where there is a context, as in layers: it may draw random numbers and
+    /// apply layers. As [`call`](Self::call) unless it says so. A type that
     /// wraps another hands both methods on.
     #[track_caller]
     fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
@@ -54,8 +58,9 @@ pub trait ActivationFunction: Send + Sync {
         self.call(x)
     }
 
-    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
-    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`]
+    /// makes them again; of a type of yours its own name with its
+    /// [hyperparameters](Self::hyperparameters); `None` for closures.
     fn name(&self) -> Option<String> {
         named::name_of::<Self>(&self.hyperparameters())
     }
@@ -66,14 +71,21 @@ pub trait ActivationFunction: Send + Sync {
     }
 }
 
-/// The activation function that a text names, with its options in parentheses, by name or in their order.
+/// The activation function that a text names, with its options in parentheses, by name or in their
+/// order.
 ///
 /// ```
 /// use endo::activations;
 /// assert_eq!(activations::get("swish")?.name().unwrap(), "silu");
-/// assert_eq!(activations::get("leaky_relu(0.1)")?.name().unwrap(), "leaky_relu(negative_slope=0.1)");
+/// assert_eq!(
+///     activations::get("leaky_relu(0.1)")?.name().unwrap(),
+///     "leaky_relu(negative_slope=0.1)"
+/// );
 /// let error = activations::get("sellu").err().unwrap();
-/// assert_eq!(error.to_string(), "there is no activation called `sellu`\n  help: did you mean `selu`?");
+/// assert_eq!(
+///     error.to_string(),
+///     "there is no activation called `sellu`\n  help: did you mean `selu`?"
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 ///
@@ -116,19 +128,25 @@ impl ActivationFunction for &'static str {
     }
 }
 
-/// What stands where an activation is asked for: a value, its name, or a closure, which may take a context after the tensor.
+/// What stands where an activation is asked for: a value, its name, or a closure, which may take a
+/// context after the tensor.
 ///
 /// `K` is one of [`kinds`] and is found by the compiler.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let learnt = Dense::new(30).activation(PRelu::new());
-/// let noisy = Dense::new(30).activation(|x: &Tensor, cx: &mut Context| x.relu() + cx.random().normal(x.shape(), 0.0, 0.1));
+/// let noisy = Dense::new(30).activation(|x: &Tensor, cx: &mut Context| {
+///     x.relu() + cx.random().normal(x.shape(), 0.0, 0.1)
+/// });
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no activation",
-    note = "an activation is a value that implements `ActivationFunction`, a name such as \"relu\", a layer, or a closure `|x: &Tensor| ..` or `|x: &Tensor, cx: &mut Context| ..`",
-    note = "it is used on several threads: what it captures is shared by `Arc` and changed by `Mutex` or an atomic"
+    note = "an activation is a value that implements `ActivationFunction`, a name such \
+        as \"relu\", a layer, or a closure `|x: &Tensor| ..` or `|x: &Tensor, cx: &mut Context| \
+        ..`",
+    note = "it is used on several threads: what it captures is shared by `Arc` and changed by \
+        `Mutex` or an atomic"
 )]
 pub trait IntoActivation<K> {
     /// The activation.
@@ -181,12 +199,18 @@ mod tests {
     use crate::array::Array;
     use crate::trace::Function;
 
-    pub(super) fn values<const N: usize>(activation: impl ActivationFunction, x: [f32; N]) -> Result<Vec<f64>> {
+    pub(super) fn values<const N: usize>(
+        activation: impl ActivationFunction,
+        x: [f32; N],
+    ) -> Result<Vec<f64>> {
         let mut f = Function::new(|[x], _cx| [activation.call(&x)]);
         f.run([&Array::from(x)]).map(|[y]| y.to_vec())
     }
 
-    pub(super) fn slopes<const N: usize>(activation: impl ActivationFunction, x: [f32; N]) -> Vec<f64> {
+    pub(super) fn slopes<const N: usize>(
+        activation: impl ActivationFunction,
+        x: [f32; N],
+    ) -> Vec<f64> {
         let mut f = Function::new(|[x], cx| {
             let gradients = cx.gradients(&activation.call(&x).sum(), [&x]);
             [gradients.into_tensors().remove(0).expect("values depend on x")]
@@ -200,7 +224,10 @@ mod tests {
         assert_eq!(values(LeakyRelu.negative_slope(0.25), [-2.0, 0.0, 3.0]).unwrap(), expected);
         assert_eq!(values("leaky_relu(negative_slope=0.25)", [-2.0, 0.0, 3.0]).unwrap(), expected);
         assert_eq!(values("LeakyReLU(0.25)", [-2.0, 0.0, 3.0]).unwrap(), expected);
-        assert_eq!(values(|x: &Tensor| x.greater(0.0).where_(x, x * 0.25), [-2.0, 0.0, 3.0]).unwrap(), expected);
+        assert_eq!(
+            values(|x: &Tensor| x.greater(0.0).where_(x, x * 0.25), [-2.0, 0.0, 3.0]).unwrap(),
+            expected
+        );
         assert_eq!(values(get("leaky_relu(0.25)").unwrap(), [-2.0, 0.0, 3.0]).unwrap(), expected);
     }
 
@@ -236,10 +263,22 @@ mod tests {
     #[test]
     fn wrong_options_are_errors_that_say_what_there_is() {
         let error = |text| get(text).err().unwrap().to_string();
-        assert_eq!(error("elu(alpa=2)"), "`elu` has no option `alpa`\n  help: did you mean `alpha`?");
-        assert_eq!(error("tanh(1)"), "`tanh(1)` gives 1 options, but `tanh` has 0\n  help: give each option once");
-        assert_eq!(error("elu(x)"), "the option `alpha` of `elu(x)` is a number, got `x`\n  help: unless given, it is `1.0`");
-        assert!(error("relu(0.1, negative_slope=0.2)").contains("gives the option `negative_slope` twice"));
+        assert_eq!(
+            error("elu(alpa=2)"),
+            "`elu` has no option `alpa`\n  help: did you mean `alpha`?"
+        );
+        assert_eq!(
+            error("tanh(1)"),
+            "`tanh(1)` gives 1 options, but `tanh` has 0\n  help: give each option once"
+        );
+        assert_eq!(
+            error("elu(x)"),
+            "the option `alpha` of `elu(x)` is a number, got `x`\n  help: unless given, it is `1.0`"
+        );
+        assert!(
+            error("relu(0.1, negative_slope=0.2)")
+                .contains("gives the option `negative_slope` twice")
+        );
         assert!(error("elu(1.0").contains("opens a parenthesis"));
         assert!(error("blend").contains("there are `relu`"));
     }

@@ -1,6 +1,8 @@
-//! Functions made of straight pieces, and one of a parabola between two: rectifiers, hard sigmoids, thresholds.
+//! Functions made of straight pieces, and one of a parabola between two: rectifiers, hard sigmoids,
+//! thresholds.
 //!
-//! In: a tensor of floats. Out: a tensor of the same shape. Slopes where pieces meet are TensorFlow's.
+//! In: a tensor of floats. Out: a tensor of the same shape. Slopes where pieces meet are
+//! TensorFlow's.
 
 use crate::graph::Tensor;
 use crate::named::named;
@@ -8,8 +10,9 @@ use crate::named::named;
 use super::ActivationFunction;
 
 named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
-    /// `x` above the threshold, 0 below (`max(x, 0)` unless told otherwise), limited to the maximum if there is one; with a
-    /// negative slope, `slope * (x - threshold)` below the threshold. Nair and Hinton 2010; options as Keras's.
+    /// `x` above the threshold, 0 below (`max(x, 0)` unless told otherwise), limited to the maximum
+    /// if there is one; with a negative slope, `slope * (x - threshold)` below the threshold. Nair
+    /// and Hinton 2010; options as Keras's.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -72,7 +75,8 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     /// 0 up to -1, `(x + 1)^2 / 4` up to 1, then `x`: the smooth `max(x, 0)` whose slope is
     /// [`SparseSigmoid`](struct@SparseSigmoid).
     SparsePlus ["sparse_plus"] {} => {
-        // Below -1 the parabola is that of 0, so that the square of what is far below is neither taken nor differentiated.
+        // Below -1 the parabola is that of 0, so that the square of what is far below is neither
+        // taken nor differentiated.
         x.less(1.0).where_(0.25 * (x + 1.0).maximum(0.0).square(), x)
     };
 
@@ -82,7 +86,8 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         threshold: f64 = 0.5,
     } => x.abs().greater(self.threshold).where_(x, 0.0);
 
-    /// `x` moved toward 0 by the threshold, 0 where it would pass it: the soft thresholding of Donoho and Johnstone 1994.
+    /// `x` moved toward 0 by the threshold, 0 where it would pass it: the soft thresholding of
+    /// Donoho and Johnstone 1994.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -1,6 +1,7 @@
 //! Smooth functions: sigmoids, exponential units, and `x` times a share of it.
 //!
-//! In: a tensor of floats. Out: a tensor of the same shape; finite values and slopes for large arguments, but of `Exponential`.
+//! In: a tensor of floats. Out: a tensor of the same shape; finite values and slopes for large
+//! arguments, but of `Exponential`.
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
 
@@ -39,7 +40,8 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         b: f64 = 4.0,
     } => (x + (x.square() + self.b).sqrt()) / 2.0;
 
-    /// `x` where positive, else `alpha * (e^x - 1)`: Clevert, Unterthiner and Hochreiter 2016, equation 15.
+    /// `x` where positive, else `alpha * (e^x - 1)`: Clevert, Unterthiner and Hochreiter 2016,
+    /// equation 15.
     Elu ["elu"] {
         /// The limit of negative values is `-alpha`; 1 unless set.
         alpha: f64 = 1.0,
@@ -48,19 +50,20 @@ named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         if self.alpha == 1.0 { elu } else { x.greater(0.0).where_(&elu, self.alpha * &elu) }
     };
 
-    /// `max(x, 0) + alpha * (e^(min(x, 0) / alpha) - 1)`, smooth for every alpha: Barron 2017, equation 2. Its gradient at 0
-    /// is 2, as Keras's: both terms pass theirs there.
+    /// `max(x, 0) + alpha * (e^(min(x, 0) / alpha) - 1)`, smooth for every alpha: Barron 2017,
+    /// equation 2. Its gradient at 0 is 2, as Keras's: both terms pass theirs there.
     Celu ["celu"] {
         /// The limit of negative values is `-alpha`; 1 unless set.
         alpha: f64 = 1.0,
     } => x.maximum(0.0) + self.alpha * (x.minimum(0.0) / self.alpha).expm1();
 
-    /// `scale * x` where positive, else `scale * alpha * (e^x - 1)`, with the scale 1.0507 and the alpha 1.6733 that keep
-    /// activations at mean 0 and variance 1: Klambauer et al. 2017, equation 2. Its weights start from
-    /// [`LecunNormal`](crate::initializers::LecunNormal).
+    /// `scale * x` where positive, else `scale * alpha * (e^x - 1)`, with the scale 1.0507 and the
+    /// alpha 1.6733 that keep activations at mean 0 and variance 1: Klambauer et al. 2017, equation 2.
+    /// Its weights start from [`LecunNormal`](crate::initializers::LecunNormal).
     Selu ["selu"] {} => x.selu();
 
-    /// `x * Phi(x)` with the normal distribution function `Phi(x) = (1 + erf(x / sqrt(2))) / 2`, or its approximation
+    /// `x * Phi(x)` with the normal distribution function `Phi(x) = (1 + erf(x / sqrt(2))) / 2`, or
+    /// its approximation
     /// `(1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2`: Hendrycks and Gimpel 2016, section 2.
     Gelu ["gelu"] {
         /// Whether to use the approximation; false unless set.
@@ -91,7 +94,10 @@ mod tests {
             let activation = crate::activations::get(name).unwrap();
             let x = [-1e4, -100.0, 100.0, 1e4];
             let (values, slopes) = (values(activation.clone(), x).unwrap(), slopes(activation, x));
-            assert!(values.iter().chain(&slopes).all(|value| value.is_finite()), "{name}: {values:?} {slopes:?}");
+            assert!(
+                values.iter().chain(&slopes).all(|value| value.is_finite()),
+                "{name}: {values:?} {slopes:?}"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! The rows of an array: its samples, the positions along the first axis.
 //!
-//! In: ranges, indices, other arrays. Out: arrays of these rows, or the rows overwritten, in tasks where there are many.
+//! In: ranges, indices, other arrays. Out: arrays of these rows, or the rows overwritten, in tasks
+//! where there are many.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,8 @@ use crate::dtype::{Data, Element};
 
 use super::Array;
 
-/// Calls a task with each of the numbers `0..count`, in any order and perhaps on several threads, and returns when all
-/// calls have returned.
+/// Calls a task with each of the numbers `0..count`, in any order and perhaps on several threads,
+/// and returns when all calls have returned.
 pub(crate) type Share<'a> = &'a dyn Fn(usize, &(dyn Fn(usize) + Sync));
 
 /// All tasks one after the other.
@@ -18,7 +19,8 @@ pub(crate) fn in_turn(tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     (0..tasks).for_each(task);
 }
 
-/// The bytes of rows, about, that a task copies; and those of all rows from which on there is more than one task.
+/// The bytes of rows, about, that a task copies; and those of all rows from which on there is more
+/// than one task.
 const TASK_BYTES: usize = 1 << 15;
 const SHARED_BYTES: usize = 1 << 17;
 
@@ -30,7 +32,11 @@ impl Array {
     #[track_caller]
     pub fn rows(&self, range: Range<usize>) -> Array {
         let count = self.shape.first().copied().unwrap_or_default();
-        assert!(range.start <= range.end && range.end <= count, "rows {range:?} of an array {} of {count} rows", self.shape);
+        assert!(
+            range.start <= range.end && range.end <= count,
+            "rows {range:?} of an array {} of {count} rows",
+            self.shape
+        );
         let size = self.row_bytes();
         let shape = self.shape.with(0, range.len());
         Self::from_bytes(shape, self.dtype(), &self.bytes()[range.start * size..range.end * size])
@@ -40,7 +46,10 @@ impl Array {
     ///
     /// ```
     /// # use endo::prelude::*;
-    /// assert_eq!(Array::from([[1, 2], [3, 4]]).take(&[1, 0, 1]), Array::from([[3, 4], [1, 2], [3, 4]]));
+    /// assert_eq!(
+    ///     Array::from([[1, 2], [3, 4]]).take(&[1, 0, 1]),
+    ///     Array::from([[3, 4], [1, 2], [3, 4]])
+    /// );
     /// ```
     ///
     /// # Panics
@@ -54,7 +63,10 @@ impl Array {
     /// The rows of all parts one after the other; the parts differ in their number of rows alone.
     pub(crate) fn of_rows(parts: &[&Array]) -> Option<Array> {
         let first = parts.first()?;
-        let fits = |part: &&&Array| part.dtype() == first.dtype() && part.shape.sizes().get(1..) == first.shape.sizes().get(1..);
+        let fits = |part: &&&Array| {
+            part.dtype() == first.dtype()
+                && part.shape.sizes().get(1..) == first.shape.sizes().get(1..)
+        };
         let bytes: Vec<&[u8]> = parts.iter().take_while(fits).map(|part| part.bytes()).collect();
         let rows = parts.iter().map(|part| part.shape.first().copied().unwrap_or_default()).sum();
         (bytes.len() == parts.len() && first.shape.rank() > 0)
@@ -78,9 +90,19 @@ impl Array {
                 *row = from[index];
             }
         }
-        fn long<T: Element>(from: &[T], to: &mut [T], indices: &[usize], width: usize, share: Share) {
+        fn long<T: Element>(
+            from: &[T],
+            to: &mut [T],
+            indices: &[usize],
+            width: usize,
+            share: Share,
+        ) {
             let shared = size_of_val(to) >= SHARED_BYTES;
-            let rows = if shared { (TASK_BYTES / (width * size_of::<T>())).max(1) } else { indices.len().max(1) };
+            let rows = if shared {
+                (TASK_BYTES / (width * size_of::<T>())).max(1)
+            } else {
+                indices.len().max(1)
+            };
             let parts = Mutex::new(to.chunks_mut(rows * width).zip(indices.chunks(rows)));
             share(indices.len().div_ceil(rows), &|_| {
                 let part = parts.lock().map(|mut parts| parts.next());
@@ -114,7 +136,8 @@ impl Array {
         }
     }
 
-    /// Overwrites rows from `start` on with those of `source`, which has this array's type and row size.
+    /// Overwrites rows from `start` on with those of `source`, which has this array's type and row
+    /// size.
     ///
     /// # Panics
     /// If they differ, or there are too few rows.
@@ -135,7 +158,8 @@ impl Array {
     }
 
     fn row_bytes(&self) -> usize {
-        self.shape.sizes()[1..].iter().product::<usize>() * self.dtype().bytes() // fits: the shape is possible
+        // fits: the shape is possible.
+        self.shape.sizes()[1..].iter().product::<usize>() * self.dtype().bytes()
     }
 }
 
@@ -192,8 +216,11 @@ mod tests {
                 _ => 1,
             };
             assert_eq!(most.get(), tasks);
-            let rows = |index: usize| copied.to_vec::<f32>()[index * width..(index + 1) * width].to_vec();
-            assert!(width == 0 || (0..100).all(|row| rows(row)[0] == (indices[row] * width) as f32));
+            let rows =
+                |index: usize| copied.to_vec::<f32>()[index * width..(index + 1) * width].to_vec();
+            assert!(
+                width == 0 || (0..100).all(|row| rows(row)[0] == (indices[row] * width) as f32)
+            );
         }
     }
 }

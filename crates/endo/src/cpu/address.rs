@@ -1,7 +1,8 @@
-//! Addresses of operands: which memory, and which byte of it. Memories are known only when a run starts.
+//! Addresses of operands: which memory, and which byte of it. Memories are known only when a run
+//! starts.
 //!
-//! In: the plan's places. Out: [`Address`], resolved by [`Bases`] with one addition; and [`Tiles`], room for single elements
-//! repeated to the length of a tile.
+//! In: the plan's places. Out: [`Address`], resolved by [`Bases`] with one addition; and [`Tiles`],
+//! room for single elements repeated to the length of a tile.
 
 use std::collections::HashMap;
 
@@ -40,7 +41,9 @@ impl Address {
             Place::Arena(start) => Self { base: ARENA, offset: start + offset },
             Place::Constant(start) => Self { base: CONSTANTS, offset: start + offset },
             Place::Variable(index) => Self { base: FIRST_VARIABLE + index as u32, offset },
-            Place::Input(index) => Self { base: FIRST_VARIABLE + (plan.variables.len() + index) as u32, offset },
+            Place::Input(index) => {
+                Self { base: FIRST_VARIABLE + (plan.variables.len() + index) as u32, offset }
+            }
         }
     }
 
@@ -50,8 +53,8 @@ impl Address {
     }
 }
 
-/// Where the memories of a run start, as exposed addresses: steps keep what they make of them, and a run that is given the same
-/// memories again has nothing to resolve.
+/// Where the memories of a run start, as exposed addresses: steps keep what they make of them, and
+/// a run that is given the same memories again has nothing to resolve.
 pub struct Bases {
     starts: Vec<usize>,
     /// Where the memory of the variables starts, how long it is, and where in it each of them lies.
@@ -66,11 +69,18 @@ impl Bases {
         Self { starts, variables: [0; 2], offsets: vec![usize::MAX; plan.variables.len()] }
     }
 
-    /// Takes the memories that a run is given, and tells whether any lies elsewhere than those of the run before.
+    /// Takes the memories that a run is given, and tells whether any lies elsewhere than those of
+    /// the run before.
     ///
     /// # Panics
     /// If one is not as large as the plan says.
-    pub fn set(&mut self, plan: &Plan, inputs: &[&Array], variables: VariableMemory<'_>, offsets: &[usize]) -> bool {
+    pub fn set(
+        &mut self,
+        plan: &Plan,
+        inputs: &[&Array],
+        variables: VariableMemory<'_>,
+        offsets: &[usize],
+    ) -> bool {
         assert_eq!(inputs.len(), plan.inputs.len(), "inputs of the plan");
         assert_eq!(offsets.len(), plan.variables.len(), "variables of the plan");
         // Without writes nothing is written through the address.
@@ -81,14 +91,21 @@ impl Bases {
             }
             VariableMemory::Write(bytes) => [bytes.as_mut_ptr().expose_provenance(), bytes.len()],
         };
-        let mut moved = self.replace(CONSTANTS as usize, plan.constants.bytes().as_ptr().expose_provenance());
+        let mut moved =
+            self.replace(CONSTANTS as usize, plan.constants.bytes().as_ptr().expose_provenance());
         let first = FIRST_VARIABLE as usize;
         if memory != self.variables || offsets != self.offsets {
             moved = true;
-            for ((base, &offset), variable) in self.starts[first..].iter_mut().zip(offsets).zip(&plan.variables) {
+            for ((base, &offset), variable) in
+                self.starts[first..].iter_mut().zip(offsets).zip(&plan.variables)
+            {
                 // Loops may go on to the end of the last line.
                 let end = offset + Memory::round_up(variable.bytes);
-                assert!(end <= memory[1] && offset.is_multiple_of(Memory::LINE), "the place of `{}`", variable.name);
+                assert!(
+                    end <= memory[1] && offset.is_multiple_of(Memory::LINE),
+                    "the place of `{}`",
+                    variable.name
+                );
                 *base = memory[0] + offset;
             }
             self.variables = memory;
@@ -99,14 +116,16 @@ impl Bases {
                 input.shape() == &signature.shape && input.dtype() == signature.dtype,
                 "expected {signature:?}, got {input:?}"
             );
-            moved |= self.replace(first + offsets.len() + index, input.bytes().as_ptr().expose_provenance());
+            moved |= self
+                .replace(first + offsets.len() + index, input.bytes().as_ptr().expose_provenance());
         }
         moved
     }
 
     /// Takes the memories of the workspace, and tells whether they lie elsewhere than before.
     pub fn set_own(&mut self, arena: &mut Memory, tiles: &mut Memory) -> bool {
-        let moved = self.replace(ARENA as usize, arena.bytes_mut().as_mut_ptr().expose_provenance());
+        let moved =
+            self.replace(ARENA as usize, arena.bytes_mut().as_mut_ptr().expose_provenance());
         self.replace(TILES as usize, tiles.bytes_mut().as_mut_ptr().expose_provenance()) | moved
     }
 
@@ -123,7 +142,11 @@ impl Bases {
     /// Where an address lies, given a thread's registers.
     #[inline(always)]
     pub fn at_or_register(&self, address: Address, registers: *mut u8) -> *mut u8 {
-        if address.base == REGISTERS { registers.wrapping_add(address.offset) } else { self.at(address) }
+        if address.base == REGISTERS {
+            registers.wrapping_add(address.offset)
+        } else {
+            self.at(address)
+        }
     }
 }
 
@@ -139,14 +162,20 @@ impl Tiles {
     /// A tile of the constant element with these bytes.
     pub fn constant(&mut self, dtype: DType, element: &[u8]) -> Address {
         let memory = &mut self.memory;
-        let offset = *self.constants.entry((dtype, element.to_vec())).or_insert_with(|| append(memory, element));
+        let offset = *self
+            .constants
+            .entry((dtype, element.to_vec()))
+            .or_insert_with(|| append(memory, element));
         Address { base: TILES, offset }
     }
 
     /// A tile for an element of a buffer, and whether it is new.
     pub fn computed(&mut self, buffer: usize, element: usize, size: usize) -> (Address, bool) {
         let (memory, known) = (&mut self.memory, self.computed.len());
-        let offset = *self.computed.entry((buffer, element)).or_insert_with(|| append(memory, &vec![0; size]));
+        let offset = *self
+            .computed
+            .entry((buffer, element))
+            .or_insert_with(|| append(memory, &vec![0; size]));
         (Address { base: TILES, offset }, self.computed.len() > known)
     }
 
@@ -156,7 +185,8 @@ impl Tiles {
     }
 }
 
-/// Adds a tile and a line, which keeps tiles from starting at distances that fall into one set of the cache.
+/// Adds a tile and a line, which keeps tiles from starting at distances that fall into one set of
+/// the cache.
 fn append(memory: &mut Memory, element: &[u8]) -> usize {
     memory.append(&element.repeat(LONGEST_TILE + Memory::LINE / element.len()))
 }
@@ -181,23 +211,35 @@ mod tests {
         let made = (0..plan.variables.len()).collect::<Vec<_>>();
         for order in [made, plan.order()] {
             let graph = optimizer(&LENGTHS, true);
-            let variables: Vec<_> = order.iter().map(|&index| graph.variables[index].clone()).collect();
+            let variables: Vec<_> =
+                order.iter().map(|&index| graph.variables[index].clone()).collect();
             Block::gather(&variables).unwrap();
             let (block, offsets) = Block::gather(&graph.variables).unwrap();
             let content = block.read().bytes().to_vec();
             for round in 0..3 {
                 // New places for everything.
-                let inputs: Vec<Array> = LENGTHS.iter().map(|&length| noise([length + round])).collect();
+                let inputs: Vec<Array> =
+                    LENGTHS.iter().map(|&length| noise([length + round])).collect();
                 let inputs: Vec<Array> = inputs
                     .iter()
                     .zip(LENGTHS)
-                    .map(|(x, length)| Array::new([length], x.to_vec::<f32>()[round..].to_vec()).unwrap())
+                    .map(|(x, length)| {
+                        Array::new([length], x.to_vec::<f32>()[round..].to_vec()).unwrap()
+                    })
                     .collect();
                 let inputs: Vec<&Array> = inputs.iter().collect();
                 let step = |workspace: &mut Workspace, inputs: &[&Array]| {
                     let mut memory = Memory::default();
                     memory.append(&content);
-                    run(&plan, workspace, inputs, VariableMemory::Write(memory.bytes_mut()), &offsets, &pool).unwrap();
+                    run(
+                        &plan,
+                        workspace,
+                        inputs,
+                        VariableMemory::Write(memory.bytes_mut()),
+                        &offsets,
+                        &pool,
+                    )
+                    .unwrap();
                     memory
                 };
                 let got = step(&mut kept, &inputs);

@@ -40,15 +40,23 @@ impl Call {
     /// Runs the kernel.
     ///
     /// # Safety
-    /// The addresses hold what the plan says; nobody else writes the inputs or touches the output meanwhile.
+    /// The addresses hold what the plan says; nobody else writes the inputs or touches the output
+    /// meanwhile.
     pub unsafe fn run(&self, bases: &Bases, action: &Action) {
         let Action::Call(call) = action else { unreachable!("resolved from a call") };
         // SAFETY: as the caller promises.
-        let values = unsafe { std::slice::from_raw_parts_mut(bases.at(self.output.address), self.output.length) };
-        let output = OperandMut { shape: &call.output.shape, values: ValuesMut::from_bytes(self.output.dtype, values) };
+        let values = unsafe {
+            std::slice::from_raw_parts_mut(bases.at(self.output.address), self.output.length)
+        };
+        let output = OperandMut {
+            shape: &call.output.shape,
+            values: ValuesMut::from_bytes(self.output.dtype, values),
+        };
         let operands = self.inputs.iter().zip(&call.inputs).map(|(bytes, argument)| {
             // SAFETY: as the caller promises.
-            let values = unsafe { std::slice::from_raw_parts(bases.at(bytes.address).cast_const(), bytes.length) };
+            let values = unsafe {
+                std::slice::from_raw_parts(bases.at(bytes.address).cast_const(), bytes.length)
+            };
             Operand { shape: &argument.shape, values: Values::from_bytes(bytes.dtype, values) }
         });
         if self.inputs.len() > ON_STACK {
@@ -59,7 +67,9 @@ impl Call {
             entry.write(operand);
         }
         // SAFETY: as many entries have been written as there are inputs.
-        let operands = unsafe { std::slice::from_raw_parts(list.as_ptr().cast::<Operand<'_>>(), self.inputs.len()) };
+        let operands = unsafe {
+            std::slice::from_raw_parts(list.as_ptr().cast::<Operand<'_>>(), self.inputs.len())
+        };
         call.kernel.run(operands, output);
     }
 }

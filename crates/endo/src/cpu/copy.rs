@@ -1,7 +1,7 @@
 //! Copies views to contiguous memory: stretches as they are, transposed ones in blocks.
 //!
-//! In: a loop of the plan that computes nothing. Out: the elements in the order of the view. Long copies are shared among
-//! threads.
+//! In: a loop of the plan that computes nothing. Out: the elements in the order of the view. Long
+//! copies are shared among threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,7 +26,8 @@ pub struct Copy {
     turned: Option<TransposedAxes>,
 }
 
-/// Two axes of a view: the sequence's last one, and the one whose neighbours are neighbours in memory.
+/// Two axes of a view: the sequence's last one, and the one whose neighbours are neighbours in
+/// memory.
 struct TransposedAxes {
     /// Which axis that is.
     axis: usize,
@@ -41,7 +42,9 @@ struct TransposedAxes {
 impl Copy {
     /// Resolves a loop of the plan, if it is a copy and no more.
     pub fn new(plan: &Plan, body: &FusedLoop) -> Option<Self> {
-        let ([load], [], [store], []) = (&body.loads[..], &body.instructions[..], &body.stores[..], &body.reduces[..]) else {
+        let ([load], [], [store], []) =
+            (&body.loads[..], &body.instructions[..], &body.stores[..], &body.reduces[..])
+        else {
             return None;
         };
         debug_assert!(body.repeats.is_empty(), "copies are not joined");
@@ -49,20 +52,30 @@ impl Copy {
         let from = Address::new(plan, load.buffer, load.layout.offset);
         let turned = load.layout.is_scattered().then(|| {
             let axes = &load.layout.axes;
-            let axis = axes.iter().position(|axis| axis.stride == 1).expect("scattered layouts have such an axis");
+            let axis = axes
+                .iter()
+                .position(|axis| axis.stride == 1)
+                .expect("scattered layouts have such an axis");
             let distance = axes[axis + 1..].iter().map(|axis| axis.size).product();
             let last = axes[axes.len() - 1].size;
             let others = body.length / (axes[axis].size * last);
             TransposedAxes { axis, distance, blocks: axes[axis].size.div_ceil(BLOCK), others }
         });
         let to = Address::new(plan, store.buffer, 0);
-        Some(Self { to, length: body.length, size, gather: Gather::new(from, 0, size, &load.layout), turned })
+        Some(Self {
+            to,
+            length: body.length,
+            size,
+            gather: Gather::new(from, 0, size, &load.layout),
+            turned,
+        })
     }
 
     /// Copies all elements.
     ///
     /// # Safety
-    /// The addresses hold what the plan says; nobody else writes what is read or touches what is written meanwhile.
+    /// The addresses hold what the plan says; nobody else writes what is read or touches what is
+    /// written meanwhile.
     pub unsafe fn run(&self, &Run { bases, threads, pool, .. }: &Run) {
         if self.length == 0 {
             return;
@@ -80,7 +93,8 @@ impl Copy {
             unsafe {
                 match &self.turned {
                     Some(turned) => {
-                        let blocks = task * per_task..((task + 1) * per_task).min(turned.blocks * turned.others);
+                        let blocks = task * per_task
+                            ..((task + 1) * per_task).min(turned.blocks * turned.others);
                         for block in blocks {
                             self.block(turned, bases, block);
                         }
@@ -108,7 +122,8 @@ impl Copy {
         });
     }
 
-    /// Copies the rows of one block: up to [`BLOCK`] positions along the turned axis, and all along the last.
+    /// Copies the rows of one block: up to [`BLOCK`] positions along the turned axis, and all along
+    /// the last.
     ///
     /// # Safety
     /// As for `run`.
@@ -141,8 +156,9 @@ impl Copy {
     }
 }
 
-/// Copies `columns` groups of up to [`BLOCK`] neighbours, `stride` bytes apart, to rows `distance` elements apart. Every line of
-/// memory is read and written once, by way of a block on the stack: lines at equal distances would drive each other out.
+/// Copies `columns` groups of up to [`BLOCK`] neighbours, `stride` bytes apart, to rows `distance`
+/// elements apart. Every line of memory is read and written once, by way of a block on the stack:
+/// lines at equal distances would drive each other out.
 ///
 /// # Safety
 /// `from` is valid for reads of all groups, `to` for writes of all rows, and they do not overlap.

@@ -1,8 +1,9 @@
 //! Tests that values are finite before variables are written.
 //!
-//! In: the plan's checks. Out: the index of the first that fails. Products that are deferred to updates are tested by their operands: a sum
-//! of `k` products is at most `k` times the largest number on the left times the largest on the right. Where that could be too large,
-//! the products are computed, and tested as everything else is.
+//! In: the plan's checks. Out: the index of the first that fails. Products that are deferred to
+//! updates are tested by their operands: a sum of `k` products is at most `k` times the largest
+//! number on the left times the largest on the right. Where that could be too large, the products
+//! are computed, and tested as everything else is.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -18,7 +19,8 @@ use super::product::Batch;
 pub struct Guard {
     /// In order.
     checks: Box<[Check]>,
-    /// Those that are not deferred, the ones that lie side by side as one, with what is between them.
+    /// Those that are not deferred, the ones that lie side by side as one, with what is between
+    /// them.
     stretches: Box<[Stretch]>,
     /// Products of later updates.
     deferred: Box<[Deferred]>,
@@ -47,8 +49,8 @@ struct Deferred {
     product: Batch,
 }
 
-/// What no sum of a product may come to for its result to be finite without a look at it. Roundings on the way, each by one part in
-/// 16 million at most, do not make three times as much of it.
+/// What no sum of a product may come to for its result to be finite without a look at it. Roundings
+/// on the way, each by one part in 16 million at most, do not make three times as much of it.
 const SAFE: f64 = 1e38;
 
 impl Guard {
@@ -61,11 +63,15 @@ impl Guard {
         };
         let deferred = |product: &Product| {
             let [rows, terms, columns] = product.sizes;
-            let operands = [Stretch::of(plan, &product.left, [rows, terms]), Stretch::of(plan, &product.right, [terms, columns])];
+            let operands = [
+                Stretch::of(plan, &product.left, [rows, terms]),
+                Stretch::of(plan, &product.right, [terms, columns]),
+            ];
             Some(Deferred { terms, operands, product: Batch::new(plan, product)? })
         };
         let checks: Box<[Check]> = guard.checks.iter().map(check).collect();
-        let mut all: Vec<Stretch> = checks.iter().filter(|check| !check.deferred).map(|check| check.stretch).collect();
+        let mut all: Vec<Stretch> =
+            checks.iter().filter(|check| !check.deferred).map(|check| check.stretch).collect();
         all.sort_by_key(|stretch| (stretch.address.base, stretch.address.offset));
         all.dedup_by(|next, last| last.join(next));
         let deferred = guard.deferred.iter().map(deferred).collect::<Option<_>>()?;
@@ -77,11 +83,12 @@ impl Guard {
         self.deferred.iter().map(|deferred| deferred.product.scratch_bytes()).max().unwrap_or(0)
     }
 
-    /// Tests all values in order. Returns whether it has computed the deferred products; fails with the index of the first value that is
-    /// not finite.
+    /// Tests all values in order. Returns whether it has computed the deferred products; fails with
+    /// the index of the first value that is not finite.
     ///
     /// # Safety
-    /// The addresses hold what the plan says, which nobody writes meanwhile, and nobody touches the results of the deferred products.
+    /// The addresses hold what the plan says, which nobody writes meanwhile, and nobody touches the
+    /// results of the deferred products.
     pub unsafe fn run(&self, run: &Run) -> Result<bool, usize> {
         // SAFETY: as the caller promises.
         let computed = !self.deferred.iter().all(|deferred| unsafe { deferred.is_finite(run) });
@@ -91,13 +98,18 @@ impl Guard {
                 unsafe { deferred.product.run(run) };
             }
         }
-        // SAFETY: as the caller promises; values side by side are of one memory, and so is what is between them.
+        // SAFETY: as the caller promises; values side by side are of one memory, and so is what is
+        // between them.
         let finite = |stretch: &Stretch| unsafe { stretch.largest(run) }.is_finite();
         if !computed && self.stretches.iter().all(finite) {
             return Ok(false);
         }
         // It may have been what is between them.
-        match self.checks.iter().find(|check| (computed || !check.deferred) && !finite(&check.stretch)) {
+        match self
+            .checks
+            .iter()
+            .find(|check| (computed || !check.deferred) && !finite(&check.stretch))
+        {
             Some(check) => Err(check.index),
             None => Ok(computed),
         }
@@ -122,17 +134,25 @@ const PART: usize = 1 << 16;
 
 impl Stretch {
     fn new(plan: &Plan, buffer: usize, offset: usize, length: usize) -> Self {
-        Self { address: Address::new(plan, buffer, offset), length, wide: plan.buffers[buffer].dtype == DType::F64 }
+        Self {
+            address: Address::new(plan, buffer, offset),
+            length,
+            wide: plan.buffers[buffer].dtype == DType::F64,
+        }
     }
 
     /// From the first to the last element of a matrix.
     fn of(plan: &Plan, matrix: &Matrix, size: [usize; 2]) -> Self {
-        let steps = size.iter().zip(matrix.strides).map(|(&size, stride)| (size - 1) * stride.unsigned_abs());
+        let steps = size
+            .iter()
+            .zip(matrix.strides)
+            .map(|(&size, stride)| (size - 1) * stride.unsigned_abs());
         Self::new(plan, matrix.buffer, matrix.offset, steps.sum::<usize>() + 1)
     }
 
-    /// Goes on to the end of another, if that begins with the line behind this one's last. Behind single numbers lies what loops over
-    /// whole vectors have left there, quotients of zeros among it: so they stay alone.
+    /// Goes on to the end of another, if that begins with the line behind this one's last. Behind
+    /// single numbers lies what loops over whole vectors have left there, quotients of zeros among
+    /// it: so they stay alone.
     fn join(&mut self, next: &Stretch) -> bool {
         let size = if self.wide { 8 } else { 4 };
         let end = Memory::round_up(self.address.offset + self.length * size);
@@ -170,7 +190,11 @@ impl Stretch {
         } else {
             pool.run(self.length.div_ceil(PART), |number| part(number, PART));
         }
-        if self.wide { f64::from_bits(double.into_inner()) } else { f32::from_bits(single.into_inner()).into() }
+        if self.wide {
+            f64::from_bits(double.into_inner())
+        } else {
+            f32::from_bits(single.into_inner()).into()
+        }
     }
 }
 
@@ -220,11 +244,19 @@ mod tests {
 
     #[test]
     fn the_largest_number_is_found_and_only_infinities_and_nan_are_not_finite() {
-        let largest =
-            |x: f32| f32::from_bits(unsafe { largest(&[1.0_f32.to_bits(), x.to_bits(), (-2.0_f32).to_bits()], Level::detect()) });
-        let wide = |x: f64| f64::from_bits(largest_wide(&[1.0_f64.to_bits(), x.to_bits(), (-2.0_f64).to_bits()]));
+        let largest = |x: f32| {
+            f32::from_bits(unsafe {
+                largest(&[1.0_f32.to_bits(), x.to_bits(), (-2.0_f32).to_bits()], Level::detect())
+            })
+        };
+        let wide = |x: f64| {
+            f64::from_bits(largest_wide(&[1.0_f64.to_bits(), x.to_bits(), (-2.0_f64).to_bits()]))
+        };
         for x in [0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 2.5, -2.5] {
-            assert_eq!((largest(x), wide(x.into())), (x.abs().max(2.0), f64::from(x.abs().max(2.0))));
+            assert_eq!(
+                (largest(x), wide(x.into())),
+                (x.abs().max(2.0), f64::from(x.abs().max(2.0)))
+            );
         }
         for x in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN] {
             assert!(!largest(x).is_finite() && !wide(x.into()).is_finite());
@@ -233,7 +265,8 @@ mod tests {
 
     #[test]
     fn values_in_neighbouring_lines_are_tested_as_one_unless_they_are_single_numbers() {
-        let at = |offset, length| Stretch { address: Address { base: 0, offset }, length, wide: false };
+        let at =
+            |offset, length| Stretch { address: Address { base: 0, offset }, length, wide: false };
         let joined = |mut first: Stretch, next| first.join(&next).then_some(first.length);
         assert_eq!(joined(at(64, 30), at(192, 8)), Some(40));
         assert_eq!(joined(at(64, 32), at(192, 8)), Some(40));
@@ -249,7 +282,9 @@ mod tests {
             let numbers = build.numbers();
             for length in [17, 30] {
                 // Loops over whole lines leave quotients of zeros behind the last element.
-                let x = build.variable(Array::from_fn([length], move |index| if index == 29 { last } else { 1.0_f32 }));
+                let x = build.variable(Array::from_fn([length], move |index| {
+                    if index == 29 { last } else { 1.0_f32 }
+                }));
                 let gradient = build.elementwise(&divide::OPERATION, &[x, x]);
                 build.check(gradient);
                 build.update(gradient, numbers, false);
@@ -263,7 +298,11 @@ mod tests {
                 Action::Guard(guard) => Some(super::Guard::new(&plan, guard)),
                 _ => None,
             });
-            assert_eq!(guards.map(|guard| guard.unwrap().stretches.len()).collect::<Vec<_>>(), [1], "{plan}");
+            assert_eq!(
+                guards.map(|guard| guard.unwrap().stretches.len()).collect::<Vec<_>>(),
+                [1],
+                "{plan}"
+            );
             for threads in [1, 2] {
                 assert_eq!(execute(&plan, &graph, &[], threads).map(|_| ()), expected);
             }

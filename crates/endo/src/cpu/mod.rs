@@ -1,8 +1,9 @@
 //! Runs a [`Plan`] on the processor: matrix products, fused loops, reductions, threads.
 //!
-//! In: a plan, inputs, and the memory of the variables. Out: outputs in the [`Workspace`], new values in the variables. What a
-//! run needs is resolved when the workspace is made, and addresses when a memory lies elsewhere than in the run before; a run walks
-//! a list of steps and allocates nothing.
+//! In: a plan, inputs, and the memory of the variables. Out: outputs in the [`Workspace`], new
+//! values in the variables. What a run needs is resolved when the workspace is made, and addresses
+//! when a memory lies elsewhere than in the run before; a run walks a list of steps and allocates
+//! nothing.
 
 mod address;
 mod call;
@@ -26,7 +27,8 @@ use pool::Pool;
 use product::Batch;
 use update::Update;
 
-/// What runs of a plan work with: the memory of intermediate values and outputs, and the steps resolved for this processor.
+/// What runs of a plan work with: the memory of intermediate values and outputs, and the steps
+/// resolved for this processor.
 pub struct Workspace {
     arena: Memory,
     /// Single elements repeated to the length of a tile.
@@ -147,18 +149,23 @@ impl Workspace {
     /// The bytes of an output of the last run, row-major.
     pub fn output(&self, plan: &Plan, index: usize) -> &[u8] {
         let output = &plan.outputs[index];
-        let Place::Arena(start) = plan.buffers[output.buffer].place else { unreachable!("outputs lie in the arena") };
+        let Place::Arena(start) = plan.buffers[output.buffer].place else {
+            unreachable!("outputs lie in the arena")
+        };
         let size = output.signature.dtype.bytes();
         &self.arena.bytes()[start + output.offset * size..][..output.signature.shape.len() * size]
     }
 }
 
-/// Runs a plan once. `offsets` are the bytes at which the variables start in their memory, in the order of the graph.
+/// Runs a plan once. `offsets` are the bytes at which the variables start in their memory, in the
+/// order of the graph.
 ///
-/// Fails with the index of the first check whose value is not finite; then no variable has been touched.
+/// Fails with the index of the first check whose value is not finite; then no variable has been
+/// touched.
 ///
 /// # Panics
-/// If the workspace is of another plan, or inputs or variables do not have the shapes and types that the plan was made for.
+/// If the workspace is of another plan, or inputs or variables do not have the shapes and types
+/// that the plan was made for.
 pub fn run(
     plan: &Plan,
     workspace: &mut Workspace,
@@ -185,7 +192,11 @@ pub fn run(
             match step {
                 Resolved::Loop(body) => body.bind(&workspace.bases, scratch),
                 Resolved::Update(update) => update.bind(&workspace.bases, scratch),
-                Resolved::Spread(_) | Resolved::Copy(_) | Resolved::Product(_) | Resolved::Call(..) | Resolved::Guard(_) => {}
+                Resolved::Spread(_)
+                | Resolved::Copy(_)
+                | Resolved::Product(_)
+                | Resolved::Call(..)
+                | Resolved::Guard(_) => {}
             }
         }
     }
@@ -195,9 +206,11 @@ pub fn run(
     // Whether the guard has computed the products of updates.
     let mut computed = false;
     for step in &workspace.steps {
-        // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and the plan's places lie within
-        // them and the arena; no size, offset or stride among them has wrapped, since `Plan::build` demands possible shapes and
-        // an arena whose bytes would not fit has not been given. Whoever holds `VariableMemory` and the workspace holds them alone, or only to read.
+        // SAFETY: `set` has checked that inputs and variables are as large as the plan says, and
+        // the plan's places lie within them and the arena; no size, offset or stride among them has
+        // wrapped, since `Plan::build` demands possible shapes and an arena whose bytes would not
+        // fit has not been given. Whoever holds `VariableMemory` and the workspace holds them
+        // alone, or only to read.
         unsafe {
             match step {
                 Resolved::Spread(spread) => spread.run(bases),

@@ -1,6 +1,8 @@
-//! A pool of threads for work that lasts microseconds. In: a number of tasks and a closure of the task's index; out:
-//! nothing, once every task is done. Idle workers spin for a moment, so that the next call reaches them at once, and
-//! park. After the first call nothing is allocated. A process that was forked gets workers of its own.
+//! A pool of threads for work that lasts microseconds. In: a number of tasks and a closure of the
+//! task's index; out: nothing, once every task is done. Idle workers spin for a moment, so that the
+//! next call reaches them at once, and
+//! park. After the first call nothing is allocated. A process that was forked gets workers of its
+//! own.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -15,11 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How long an idle worker spins before it parks: longer than the gap between two products of one training step, short
-/// enough to leave the core to others between steps that do not need the pool.
+/// How long an idle worker spins before it parks: longer than the gap between two products of one
+/// training step, short enough to leave the core to others between steps that do not need the pool.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// The gate's bit that lets workers in; the bits below count the workers inside, the 32 bits above number the calls.
+/// The gate's bit that lets workers in; the bits below count the workers inside, the 32 bits above
+/// number the calls.
 const OPEN: u64 = 1 << 31;
 const INSIDE: u64 = OPEN - 1;
 const CALL: u64 = 1 << 32;
@@ -28,12 +31,13 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
 /// A fixed number of threads, the caller's included, that share the tasks of one call at a time.
 ///
-/// The workers are spawned at the first call with more than one task, and joined when the pool is dropped. A pool of one
-/// thread never spawns.
+/// The workers are spawned at the first call with more than one task, and joined when the pool is
+/// dropped. A pool of one thread never spawns.
 ///
-/// A process that was forked may go on using the pools that it has from its parent, and drop them: the parent's workers do not
-/// exist there, so a pool runs its first tasks on the caller's thread alone, and then spawns workers for those that come. That
-/// holds at whatever moment another thread forked the process; a task itself must not fork a process that goes on with the call.
+/// A process that was forked may go on using the pools that it has from its parent, and drop them:
+/// the parent's workers do not exist there, so a pool runs its first tasks on the caller's thread
+/// alone, and then spawns workers for those that come. That holds at whatever moment another thread
+/// forked the process; a task itself must not fork a process that goes on with the call.
 ///
 /// ```
 /// use endo::cpu::pool::Pool;
@@ -47,8 +51,9 @@ type Task<'a> = dyn Fn(usize) + Sync + 'a;
 /// ```
 pub struct Pool {
     threads: usize,
-    /// Null before they are spawned; then a box that the pool frees at its end, unless they are those of the parent process. Not a
-    /// `OnceLock`, since one that another thread was just filling when the process forked would never be full in the child.
+    /// Null before they are spawned; then a box that the pool frees at its end, unless they are
+    /// those of the parent process. Not a `OnceLock`, since one that another thread was just
+    /// filling when the process forked would never be full in the child.
     workers: AtomicPtr<Workers>,
 }
 
@@ -71,19 +76,21 @@ struct Shared {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-/// What the workers inside the gate run. The closure is borrowed from the caller, who stays until they have left.
+/// What the workers inside the gate run. The closure is borrowed from the caller, who stays until
+/// they have left.
 #[derive(Clone, Copy)]
 struct Job {
     tasks: usize,
     task: *const Task<'static>,
 }
 
-/// A value on cache lines of its own, so that writes to it do not slow the readers of its neighbours.
+/// A value on cache lines of its own, so that writes to it do not slow the readers of its
+/// neighbours.
 #[repr(align(128))]
 struct CacheLine<T>(T);
 
-// SAFETY: `job` is written only by the caller that set `busy`, while the gate is closed and nobody is inside; workers read
-// it only inside the gate. All other fields are `Sync`.
+// SAFETY: `job` is written only by the caller that set `busy`, while the gate is closed and nobody
+// is inside; workers read it only inside the gate. All other fields are `Sync`.
 unsafe impl Sync for Shared {}
 // SAFETY: the closure in `job` is `Sync`, and is reached only as said above.
 unsafe impl Send for Shared {}
@@ -92,7 +99,8 @@ impl Pool {
     /// More threads than any machine of today runs at once.
     const MOST: usize = 1024;
 
-    /// A pool of `threads` threads, the caller's included; 0 counts as 1, and more than 1,024 as that.
+    /// A pool of `threads` threads, the caller's included; 0 counts as 1, and more than 1,024 as
+    /// that.
     pub fn new(threads: usize) -> Self {
         Self { threads: threads.clamp(1, Self::MOST), workers: AtomicPtr::new(ptr::null_mut()) }
     }
@@ -102,9 +110,11 @@ impl Pool {
         self.threads
     }
 
-    /// Calls `task(0)`, ..., `task(tasks - 1)`, each once, in no fixed order, and returns when all have returned.
+    /// Calls `task(0)`, ..., `task(tasks - 1)`, each once, in no fixed order, and returns when all
+    /// have returned.
     ///
-    /// Calls may come from several threads, and from inside a task: one that finds the pool taken runs its tasks on its
+    /// Calls may come from several threads, and from inside a task: one that finds the pool taken
+    /// runs its tasks on its
     /// own thread.
     ///
     /// # Panics
@@ -119,7 +129,8 @@ impl Pool {
             // SAFETY: the pointer is null or of a box that is freed with the pool or never.
             match unsafe { workers.as_ref() } {
                 Some(known) if known.take() => {
-                    // Workers that took no task came too late, or do not exist. To ask at each call would cost a system call.
+                    // Workers that took no task came too late, or do not exist. To ask at each call
+                    // would cost a system call.
                     if known.run(tasks, &task) == tasks && !known.exist() {
                         self.replace(workers);
                     }
@@ -131,8 +142,9 @@ impl Pool {
         }
     }
 
-    /// Spawns workers in place of those that are not there: none, or those of the process that this one was forked from, which are
-    /// left in memory as they are. Returns those that the pool has then.
+    /// Spawns workers in place of those that are not there: none, or those of the process that this
+    /// one was forked from, which are left in memory as they are. Returns those that the pool has
+    /// then.
     fn replace(&self, absent: *mut Workers) -> *mut Workers {
         let spawned = Box::into_raw(Box::new(Workers::spawn(self.threads - 1)));
         match self.workers.compare_exchange(absent, spawned, AcqRel, Acquire) {
@@ -156,7 +168,8 @@ impl Default for Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         let workers = *self.workers.get_mut();
-        // SAFETY: the pointer is null or of a box that `replace` made, and nobody else uses the pool any more.
+        // SAFETY: the pointer is null or of a box that `replace` made, and nobody else uses the
+        // pool any more.
         if unsafe { workers.as_ref() }.is_some_and(Workers::exist) {
             // SAFETY: as above.
             drop(unsafe { Box::from_raw(workers) });
@@ -193,7 +206,9 @@ impl Workers {
         });
         let spawn = |index: usize| {
             let shared = Arc::clone(&shared);
-            thread::Builder::new().name(format!("endo-{}", index + 1)).spawn(move || shared.work(index))
+            thread::Builder::new()
+                .name(format!("endo-{}", index + 1))
+                .spawn(move || shared.work(index))
         };
         // Where the system gives no more threads, the caller runs what they would have run.
         let handles = (0..count).map_while(|index| spawn(index).ok()).collect();
@@ -210,10 +225,12 @@ impl Workers {
         self.shared.busy.0.compare_exchange(false, true, Acquire, Relaxed).is_ok()
     }
 
-    /// Runs the tasks of the caller that has set `busy`. Returns how many of them the caller's own thread has run.
+    /// Runs the tasks of the caller that has set `busy`. Returns how many of them the caller's own
+    /// thread has run.
     fn run(&self, tasks: usize, task: &Task<'_>) -> usize {
         let shared = &*self.shared;
-        // SAFETY: only the lifetime changes. The closure is used by workers inside the gate, and this function returns
+        // SAFETY: only the lifetime changes. The closure is used by workers inside the gate, and
+        // this function returns
         // only after the gate is closed and the last of them has left.
         let task = unsafe { transmute::<*const Task<'_>, *const Task<'static>>(task) };
         let job = Job { tasks, task };
@@ -249,7 +266,8 @@ impl Shared {
     fn work(&self, index: usize) {
         let mut last = 0;
         while let Some(call) = self.wait(index, last) {
-            // SAFETY: this worker is inside the gate, so the caller keeps the job as it is and its closure alive.
+            // SAFETY: this worker is inside the gate, so the caller keeps the job as it is and its
+            // closure alive.
             unsafe {
                 if let Some(job) = *self.job.get() {
                     self.share(job);
@@ -260,7 +278,8 @@ impl Shared {
         }
     }
 
-    /// Waits until a call other than `last` opens the gate, and goes in: the call's number, or nothing at the pool's end.
+    /// Waits until a call other than `last` opens the gate, and goes in: the call's number, or
+    /// nothing at the pool's end.
     fn wait(&self, index: usize, last: u64) -> Option<u64> {
         let mut since = Instant::now();
         loop {
@@ -269,7 +288,8 @@ impl Shared {
                 let call = gate & !INSIDE & !OPEN;
                 if gate & OPEN == 0 || call == last {
                     spin_loop();
-                } else if self.gate.0.compare_exchange_weak(gate, gate + 1, AcqRel, Relaxed).is_ok() {
+                } else if self.gate.0.compare_exchange_weak(gate, gate + 1, AcqRel, Relaxed).is_ok()
+                {
                     return Some(call);
                 }
             }
@@ -279,7 +299,8 @@ impl Shared {
             if since.elapsed() < SPIN {
                 continue;
             }
-            // The caller opens the gate and then looks at `asleep`; this side sets `asleep` and then looks at the gate.
+            // The caller opens the gate and then looks at `asleep`; this side sets `asleep` and
+            // then looks at the gate.
             // So at least one of them sees the other, and no call is slept through.
             self.asleep[index].store(true, SeqCst);
             let gate = self.gate.0.load(SeqCst);
@@ -292,7 +313,8 @@ impl Shared {
         }
     }
 
-    /// Takes tasks until none is left, and returns how many it took. A panic is kept for the caller, and ends the call early.
+    /// Takes tasks until none is left, and returns how many it took. A panic is kept for the
+    /// caller, and ends the call early.
     ///
     /// # Safety
     ///
@@ -388,7 +410,8 @@ mod tests {
     fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
         let pool = Pool::new(2);
         for culprit in [0, 5, 9] {
-            let outcome = catch_unwind(AssertUnwindSafe(|| pool.run(10, |task| assert_ne!(task, culprit))));
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| pool.run(10, |task| assert_ne!(task, culprit))));
             assert!(outcome.is_err());
             let total = AtomicUsize::new(0);
             pool.run(10, |task| {
@@ -400,7 +423,10 @@ mod tests {
 
     #[test]
     fn the_default_uses_every_core() {
-        assert_eq!(Pool::default().threads(), thread::available_parallelism().map_or(1, usize::from));
+        assert_eq!(
+            Pool::default().threads(),
+            thread::available_parallelism().map_or(1, usize::from)
+        );
         assert_eq!(Pool::new(0).threads(), 1);
     }
 }

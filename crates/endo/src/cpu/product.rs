@@ -29,17 +29,30 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Resolves a product of the plan, unless the system does not give the memory for where each product of the batch starts.
+    /// Resolves a product of the plan, unless the system does not give the memory for where each
+    /// product of the batch starts.
     pub fn new(plan: &Plan, product: &Product) -> Option<Self> {
         let [m, k, n] = product.sizes;
         let dtype = plan.buffers[product.output].dtype;
         let size = dtype.bytes();
-        let strides =
-            |matrix: &Matrix| matrix.strides.map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"));
-        let matmul = Matmul { m, n, k, a: strides(&product.left), b: strides(&product.right), c_row: n, accumulate: false };
+        let strides = |matrix: &Matrix| {
+            matrix
+                .strides
+                .map(|stride| usize::try_from(stride).expect("matrices are laid out forwards"))
+        };
+        let matmul = Matmul {
+            m,
+            n,
+            k,
+            a: strides(&product.left),
+            b: strides(&product.right),
+            c_row: n,
+            accumulate: false,
+        };
         // However many products of no elements there are, nothing is to be done.
         let count = if m * n == 0 { 0 } else { product.batch.iter().product() };
-        // Batch strides may be negative, so starts are taken relative to the first byte and wrap around.
+        // Batch strides may be negative, so starts are taken relative to the first byte and wrap
+        // around.
         let start = |matrix: &Matrix, mut index: usize| {
             let mut start = 0_isize;
             for (&axis, &stride) in product.batch.iter().zip(&matrix.batch_strides).rev() {
@@ -50,7 +63,9 @@ impl Batch {
         };
         let mut starts: Vec<[usize; 3]> = Vec::new();
         starts.try_reserve_exact(count).ok()?;
-        let all = |index: usize| [start(&product.left, index), start(&product.right, index), index * m * n * size];
+        let all = |index: usize| {
+            [start(&product.left, index), start(&product.right, index), index * m * n * size]
+        };
         starts.extend((0..count).map(all));
         Some(Self {
             matmul,
@@ -71,13 +86,16 @@ impl Batch {
     /// Runs all products.
     ///
     /// # Safety
-    /// The addresses hold what the plan says; nobody else writes the operands or touches the output meanwhile.
+    /// The addresses hold what the plan says; nobody else writes the operands or touches the output
+    /// meanwhile.
     pub unsafe fn run(&self, &Run { bases, scratch, level, threads, pool, alone }: &Run) {
         let Matmul { m, n, k, .. } = self.matmul;
-        let shared = self.starts.len() > 1 && threads > 1 && m * n * k * self.starts.len() > SHARED_WORK;
+        let shared =
+            self.starts.len() > 1 && threads > 1 && m * n * k * self.starts.len() > SHARED_WORK;
         if !shared {
             for starts in &self.starts {
-                // SAFETY: as the caller promises; one product at a time uses the first thread's scratch.
+                // SAFETY: as the caller promises; one product at a time uses the first thread's
+                // scratch.
                 unsafe { self.product(bases, starts, scratch.of(0), level, pool) }
             }
             return;
@@ -105,24 +123,53 @@ impl Batch {
     ///
     /// # Safety
     /// As for `run`, with the targets instead of the output; and the product `updates`.
-    pub unsafe fn run_update(&self, &Run { bases, scratch, level, pool, .. }: &Run, targets: &Targets) {
-        let (a, b) = (bases.at(self.left).cast_const().cast(), bases.at(self.right).cast_const().cast());
+    pub unsafe fn run_update(
+        &self,
+        &Run { bases, scratch, level, pool, .. }: &Run,
+        targets: &Targets,
+    ) {
+        let (a, b) =
+            (bases.at(self.left).cast_const().cast(), bases.at(self.right).cast_const().cast());
         // SAFETY: as the caller promises.
         unsafe { self.matmul.run_update(level, a, b, targets, scratch.of(0), pool) }
     }
 
     /// # Safety
     /// As for `run`.
-    unsafe fn product(&self, bases: &Bases, &[left, right, output]: &[usize; 3], scratch: *mut u8, level: Level, pool: &Pool) {
-        let (a, b) = (bases.at(self.left).wrapping_add(left), bases.at(self.right).wrapping_add(right));
+    unsafe fn product(
+        &self,
+        bases: &Bases,
+        &[left, right, output]: &[usize; 3],
+        scratch: *mut u8,
+        level: Level,
+        pool: &Pool,
+    ) {
+        let (a, b) =
+            (bases.at(self.left).wrapping_add(left), bases.at(self.right).wrapping_add(right));
         let bias = self.bias.map(|bias| bases.at(bias).cast_const());
         let c = bases.at(self.output).wrapping_add(output);
         // SAFETY: as the caller promises.
         unsafe {
             if self.wide {
-                self.matmul.run_f64(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool)
+                self.matmul.run_f64(
+                    level,
+                    a.cast(),
+                    b.cast(),
+                    bias.map(<*const u8>::cast),
+                    c.cast(),
+                    scratch,
+                    pool,
+                )
             } else {
-                self.matmul.run_f32(level, a.cast(), b.cast(), bias.map(<*const u8>::cast), c.cast(), scratch, pool)
+                self.matmul.run_f32(
+                    level,
+                    a.cast(),
+                    b.cast(),
+                    bias.map(<*const u8>::cast),
+                    c.cast(),
+                    scratch,
+                    pool,
+                )
             }
         }
     }

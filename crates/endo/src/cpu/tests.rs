@@ -1,10 +1,13 @@
-//! Claims about runs of whole plans: fused and unfused, in place and copied, on one thread and on two.
+//! Claims about runs of whole plans: fused and unfused, in place and copied, on one thread and on
+//! two.
 
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::graph::{Graph, NodeId, View};
 use crate::plan::Plan;
-use crate::plan::tests::{Builder, add, entangled, less, multiply, negative, optimizer, select, square, subtract, updates};
+use crate::plan::tests::{
+    Builder, add, entangled, less, multiply, negative, optimizer, select, square, subtract, updates,
+};
 use crate::shape::Shape;
 use crate::simd::{Memory, Reduction};
 use crate::variable::Block;
@@ -13,7 +16,12 @@ use super::pool::Pool;
 use super::{VariableMemory, Workspace, run};
 
 /// Runs a plan once; the index of a failed check if there is one.
-pub fn execute(plan: &Plan, graph: &Graph, inputs: &[&Array], threads: usize) -> Result<Vec<Array>, usize> {
+pub fn execute(
+    plan: &Plan,
+    graph: &Graph,
+    inputs: &[&Array],
+    threads: usize,
+) -> Result<Vec<Array>, usize> {
     let (block, offsets) = Block::gather(&graph.variables).unwrap();
     let mut content = block.write();
     let mut workspace = Workspace::new(plan, threads);
@@ -22,12 +30,15 @@ pub fn execute(plan: &Plan, graph: &Graph, inputs: &[&Array], threads: usize) ->
         // The second run finds what the first left behind.
         let mut copy = Memory::default();
         copy.append(content.bytes());
-        run(plan, &mut workspace, inputs, VariableMemory::Write(copy.bytes_mut()), &offsets, &pool).ok();
+        run(plan, &mut workspace, inputs, VariableMemory::Write(copy.bytes_mut()), &offsets, &pool)
+            .ok();
     }
     run(plan, &mut workspace, inputs, VariableMemory::Write(content.bytes_mut()), &offsets, &pool)?;
     let outputs = plan.outputs.iter().enumerate();
     Ok(outputs
-        .map(|(index, o)| Array::from_bytes(&o.signature.shape, o.signature.dtype, workspace.output(plan, index)))
+        .map(|(index, o)| {
+            Array::from_bytes(&o.signature.shape, o.signature.dtype, workspace.output(plan, index))
+        })
         .collect())
 }
 
@@ -41,7 +52,9 @@ fn unfused(graph: &Graph, inputs: &[&Array]) -> Vec<Array> {
 
 /// Numbers between -1 and 1 without a pattern.
 pub fn noise(shape: impl Into<Shape>) -> Array {
-    Array::from_fn(shape, |index| ((index as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0)
+    Array::from_fn(shape, |index| {
+        ((index as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
 }
 
 pub fn values(graph: &Graph) -> Vec<Vec<f32>> {
@@ -89,7 +102,10 @@ fn views_are_read_where_they_lie() {
         expected_sum.push(at(0, 1, k) + at(i, j, 3));
     }
     let mut expected = Vec::new();
-    for (k, i, j) in [4, 2, 0].into_iter().flat_map(|k| (1..3).flat_map(move |i| [0, 2, 4].map(move |j| (k, i, j)))) {
+    for (k, i, j) in [4, 2, 0]
+        .into_iter()
+        .flat_map(|k| (1..3).flat_map(move |i| [0, 2, 4].map(move |j| (k, i, j))))
+    {
         expected.push(at(i, j, k));
     }
     for outputs in [fused(&graph, &[&x]), unfused(&graph, &[&x])] {
@@ -110,14 +126,18 @@ fn a_reshape_of_a_transpose_that_is_sliced_is_copied_once() {
     let graph = build.outputs([y]);
     let x = Array::from_fn([3, 4], |index| index as f32);
     // The transpose is 0 4 8 1 5 9 2 6 10 3 7 11.
-    assert_eq!(fused(&graph, &[&x])[0], Array::from([[-2.0_f32, -11.0], [0.0, -9.0]].map(|row| row.map(|x| x + 0.0))));
+    assert_eq!(
+        fused(&graph, &[&x])[0],
+        Array::from([[-2.0_f32, -11.0], [0.0, -9.0]].map(|row| row.map(|x| x + 0.0)))
+    );
 }
 
 #[test]
 fn a_loop_leaves_alone_what_lies_behind_its_sequence() {
     for (rows, columns) in [(30, 60), (70, 17), (500, 7), (1, 13), (3, 1000)] {
         let mut build = Builder::default();
-        let (x, row) = (build.variable(noise([rows, columns])), build.variable(noise([1, columns])));
+        let (x, row) =
+            (build.variable(noise([rows, columns])), build.variable(noise([1, columns])));
         // Values of many sizes, so that some lie next to each other.
         let squares = build.elementwise(&square::OPERATION, &[row]);
         let repeated = build.view(View::Broadcast, row, [rows, columns]);
@@ -136,9 +156,12 @@ fn a_loop_leaves_alone_what_lies_behind_its_sequence() {
 
 #[test]
 fn large_transposed_views_are_copied_right() {
-    for (shape, permutation) in
-        [([1, 130, 70], [0, 2, 1]), ([40, 30, 17], [2, 0, 1]), ([9, 50, 33], [1, 2, 0]), ([3, 64, 64], [2, 1, 0])]
-    {
+    for (shape, permutation) in [
+        ([1, 130, 70], [0, 2, 1]),
+        ([40, 30, 17], [2, 0, 1]),
+        ([9, 50, 33], [1, 2, 0]),
+        ([3, 64, 64], [2, 1, 0]),
+    ] {
         for dtype in [DType::F32, DType::F64, DType::Bool] {
             let turned_shape = permutation.map(|axis| shape[axis]);
             let mut build = Builder::default();
@@ -150,14 +173,23 @@ fn large_transposed_views_are_copied_right() {
                 DType::Bool => Array::from_fn(shape, |index| index % 3 == 0),
                 DType::F32 | DType::F64 | DType::I32 | DType::U8 => noise(shape).cast(dtype),
             };
-            let (strides, turned_strides) = (x.shape().strides(), Shape::from(turned_shape).strides());
+            let (strides, turned_strides) =
+                (x.shape().strides(), Shape::from(turned_shape).strides());
             let plan = Plan::new(&graph);
             for threads in [1, 2] {
                 let output = execute(&plan, &graph, &[&x], threads).unwrap().remove(0);
                 for index in 0..x.len() {
-                    let source: usize =
-                        (0..3).map(|axis| index / turned_strides[axis] % turned_shape[axis] * strides[permutation[axis]]).sum();
-                    assert_eq!(output.get(index), x.get(source), "{shape:?} {permutation:?} at {index}");
+                    let source: usize = (0..3)
+                        .map(|axis| {
+                            index / turned_strides[axis] % turned_shape[axis]
+                                * strides[permutation[axis]]
+                        })
+                        .sum();
+                    assert_eq!(
+                        output.get(index),
+                        x.get(source),
+                        "{shape:?} {permutation:?} at {index}"
+                    );
                 }
             }
         }
@@ -198,7 +230,8 @@ fn reductions_over_every_set_of_axes_are_right() {
                 let of_loaded = build.reduce(reduction, &axes, input);
                 let of_computed = build.reduce(reduction, &axes, y);
                 let graph = build.outputs([of_loaded, of_computed]);
-                let squares = Array::from_fn(shape, |index| x.get(index) as f32 * x.get(index) as f32);
+                let squares =
+                    Array::from_fn(shape, |index| x.get(index) as f32 * x.get(index) as f32);
                 let expected = [naive(&x, &axes, reduction), naive(&squares, &axes, reduction)];
                 for outputs in [fused(&graph, &[&x]), unfused(&graph, &[&x])] {
                     for (output, expected) in outputs.iter().zip(&expected) {
@@ -217,9 +250,17 @@ fn reductions_over_every_set_of_axes_are_right() {
 
 #[test]
 fn long_rows_and_chunks_are_reduced_right() {
-    for shape in [[1, 1, 1, 300_000], [1, 100_000, 1, 3], [1, 1, 70, 3000], [3, 1, 3001, 17], [40, 1, 3001, 1], [5, 1, 40_001, 1]]
-    {
-        let x = Array::from_fn(shape, |index| f64::from((index as u32).wrapping_mul(2_654_435_761) >> 20) / 4096.0);
+    for shape in [
+        [1, 1, 1, 300_000],
+        [1, 100_000, 1, 3],
+        [1, 1, 70, 3000],
+        [3, 1, 3001, 17],
+        [40, 1, 3001, 1],
+        [5, 1, 40_001, 1],
+    ] {
+        let x = Array::from_fn(shape, |index| {
+            f64::from((index as u32).wrapping_mul(2_654_435_761) >> 20) / 4096.0
+        });
         for axes in [vec![1, 2], vec![2], vec![3], vec![1, 2, 3], vec![0, 1, 2]] {
             let mut build = Builder::default();
             let input = build.input(shape);
@@ -230,7 +271,10 @@ fn long_rows_and_chunks_are_reduced_right() {
             let outputs = fused(&graph, &[&x]);
             for (output, reduction) in outputs.iter().zip([Reduction::Sum, Reduction::Max]) {
                 for (got, want) in output.to_vec::<f64>().iter().zip(naive(&x, &axes, reduction)) {
-                    assert!((got - want).abs() <= 1e-9 * want.abs(), "{reduction:?} {shape:?} {axes:?}: {got} {want}");
+                    assert!(
+                        (got - want).abs() <= 1e-9 * want.abs(),
+                        "{reduction:?} {shape:?} {axes:?}: {got} {want}"
+                    );
                 }
             }
         }
@@ -264,7 +308,8 @@ fn two_threads_give_the_bits_of_one() {
     let graph = build.outputs([y, all, columns, lines, product]);
     let inputs = [noise(shape), noise([1000])];
     let plan = Plan::new(&graph);
-    let [one, two, three] = [1, 2, 3].map(|threads| execute(&plan, &graph, &[&inputs[0], &inputs[1]], threads).unwrap());
+    let [one, two, three] = [1, 2, 3]
+        .map(|threads| execute(&plan, &graph, &[&inputs[0], &inputs[1]], threads).unwrap());
     assert!(one == two && one == three);
 }
 
@@ -282,7 +327,9 @@ fn batched_products_are_right_on_any_number_of_threads() {
     let [one, two] = [1, 2].map(|threads| execute(&plan, &graph, &[&a, &b], threads).unwrap());
     assert_eq!(one, two);
     for (batch, i, j) in [(0, 0, 0), (1, 3, 7), (5, 19, 39)] {
-        let expected: f64 = (0..30).map(|p| a.get(((5 - batch) * 20 + i) * 30 + p) * b.get((batch * 40 + j) * 30 + p)).sum();
+        let expected: f64 = (0..30)
+            .map(|p| a.get(((5 - batch) * 20 + i) * 30 + p) * b.get((batch * 40 + j) * 30 + p))
+            .sum();
         assert!((one[0].get((batch * 20 + i) * 40 + j) - expected).abs() < 1e-5);
     }
 }
@@ -291,7 +338,10 @@ fn batched_products_are_right_on_any_number_of_threads() {
 fn variables_can_be_swapped_and_old_values_returned() {
     for new in [Plan::new, Plan::unfused] {
         let mut build = Builder::default();
-        let (a, b) = (build.variable(Array::from([1.0_f32, 2.0])), build.variable(Array::from([3.0_f32, 4.0])));
+        let (a, b) = (
+            build.variable(Array::from([1.0_f32, 2.0])),
+            build.variable(Array::from([3.0_f32, 4.0])),
+        );
         let c = build.variable(Array::from([0.0_f32, 0.0]));
         let sum = build.elementwise(&add::OPERATION, &[a, c]);
         build.write(0, b);
@@ -318,7 +368,8 @@ fn updates_that_read_each_others_old_values_are_right() {
         let graph = build.outputs([a]);
         let outputs = execute(&new(&graph), &graph, &[], 1).unwrap();
         assert_eq!(outputs[0].to_vec::<f32>(), old_a);
-        let expected = (0..2000).map(|i| (old_a[i] + old_b[i] - old_a[i]) * old_a[i]).collect::<Vec<_>>();
+        let expected =
+            (0..2000).map(|i| (old_a[i] + old_b[i] - old_a[i]) * old_a[i]).collect::<Vec<_>>();
         assert_eq!(values(&graph)[1], expected);
     }
 }
@@ -345,7 +396,8 @@ fn a_variable_can_be_given_its_transpose_or_a_broadcast_of_itself() {
 fn one_value_can_be_written_to_two_variables_and_returned() {
     for new in [Plan::new, Plan::unfused] {
         let mut build = Builder::default();
-        let (a, b) = (build.variable(Array::from([1.0_f32])), build.variable(Array::from([2.0_f32])));
+        let (a, b) =
+            (build.variable(Array::from([1.0_f32])), build.variable(Array::from([2.0_f32])));
         let sum = build.elementwise(&add::OPERATION, &[a, b]);
         let twice = build.elementwise(&add::OPERATION, &[sum, sum]);
         build.write(0, sum);
@@ -362,7 +414,10 @@ fn a_failed_check_leaves_every_variable_as_it_was() {
     for new in [Plan::new, Plan::unfused] {
         for (x, expected) in [(1.0, Ok(())), (f32::NAN, Err(1)), (f32::INFINITY, Err(1))] {
             let mut build = Builder::default();
-            let (a, b) = (build.variable(Array::from([1.0_f32; 40])), build.variable(Array::from([2.0_f32; 40])));
+            let (a, b) = (
+                build.variable(Array::from([1.0_f32; 40])),
+                build.variable(Array::from([2.0_f32; 40])),
+            );
             let input = build.input([40]);
             let early = build.elementwise(&add::OPERATION, &[a, b]);
             let gradient = build.elementwise(&multiply::OPERATION, &[input, b]);
@@ -397,7 +452,8 @@ fn joined_updates_give_the_bits_of_single_ones_wherever_the_variables_lie() {
         let plan = Plan::new(&graphs[0]);
         assert!(plan.steps.len() < Plan::unfused(&graphs[0]).steps.len());
         // One after the other as one loop goes through them, as they were made, and one by one.
-        let order: Vec<_> = plan.order().into_iter().map(|index| graphs[0].variables[index].clone()).collect();
+        let order: Vec<_> =
+            plan.order().into_iter().map(|index| graphs[0].variables[index].clone()).collect();
         Block::gather(&order).unwrap();
         execute(&plan, &graphs[0], &inputs, 2).unwrap();
         execute(&plan, &graphs[1], &inputs, 1).unwrap();
@@ -461,7 +517,11 @@ fn a_number_that_is_not_finite_is_found_wherever_it_is_by_any_number_of_threads(
     for place in [0, 65_535, 65_536, LENGTH - 1] {
         let x = Array::from_fn([LENGTH], |index| if index == place { f32::NAN } else { 1.0 });
         for threads in [1, 2] {
-            assert_eq!(execute(&Plan::new(&graph), &graph, &[&x], threads), Err(0), "{place}, {threads} threads");
+            assert_eq!(
+                execute(&Plan::new(&graph), &graph, &[&x], threads),
+                Err(0),
+                "{place}, {threads} threads"
+            );
         }
     }
     assert!(execute(&Plan::new(&graph), &graph, &[&noise([LENGTH])], 2).is_ok());

@@ -1,7 +1,8 @@
 //! Updates of large weights, whose gradients are used as soon as they are computed.
 //!
-//! In: a product of the plan and the loop over its result. Out: what the loop stores. The gradient is never in memory, unless the check
-//! before has had to compute it, or its sums do not stay in registers.
+//! In: a product of the plan and the loop over its result. Out: what the loop stores. The gradient
+//! is never in memory, unless the check before has had to compute it, or its sums do not stay in
+//! registers.
 
 use crate::plan::{self, LoopRoutine, Plan};
 use crate::simd::{Kind, MOST_RESULTS, MOST_VALUES};
@@ -30,7 +31,8 @@ struct Routine {
 }
 
 impl Update {
-    /// Resolves a step of the plan, whose loop has been resolved, unless the system does not give the memory.
+    /// Resolves a step of the plan, whose loop has been resolved, unless the system does not give
+    /// the memory.
     pub fn new(plan: &Plan, update: &plan::Update, body: Body) -> Option<Self> {
         let product = Batch::new(plan, &update.product)?;
         let whole = update.body.whole.as_ref().filter(|_| product.updates());
@@ -49,14 +51,17 @@ impl Update {
         self.body.bind(bases, scratch);
     }
 
-    /// Updates, with the product if that has not been computed: `computed` tells whether the guard has done so with all that it knows.
+    /// Updates, with the product if that has not been computed: `computed` tells whether the guard
+    /// has done so with all that it knows.
     ///
     /// # Safety
-    /// It is bound to the memories of the run and its scratch. The addresses hold what the plan says; nobody else writes what is read or
-    /// touches what is written meanwhile. The step was resolved for the level of the run.
+    /// It is bound to the memories of the run and its scratch. The addresses hold what the plan
+    /// says; nobody else writes what is read or touches what is written meanwhile. The step was
+    /// resolved for the level of the run.
     pub unsafe fn run(&self, run: &Run, computed: bool) {
         let computed = computed && self.checked;
-        // SAFETY: as the caller promises. The sequences are as long as the product's result; the loop has them all in order.
+        // SAFETY: as the caller promises. The sequences are as long as the product's result; the
+        // loop has them all in order.
         unsafe {
             match &self.routine {
                 Some(routine) if !computed => {
@@ -76,7 +81,9 @@ impl Update {
 impl Routine {
     fn new(plan: &Plan, update: &plan::Update, whole: &LoopRoutine) -> Self {
         let plan::Update { body, .. } = update;
-        let value = |&value: &usize| Address::new(plan, body.loads[value].buffer, body.loads[value].layout.offset);
+        let value = |&value: &usize| {
+            Address::new(plan, body.loads[value].buffer, body.loads[value].layout.offset)
+        };
         let result = |&store: &usize| Address::new(plan, body.stores[store].buffer, 0);
         Self {
             kind: whole.routine.kind,
@@ -109,7 +116,8 @@ mod tests {
 
     #[test]
     fn updates_with_their_products_give_the_bits_of_one_after_the_other() {
-        // Rows and columns that fill tiles and do not; sums of several blocks; and one that is packed in one.
+        // Rows and columns that fill tiles and do not; sums of several blocks; and one that is
+        // packed in one.
         for size in [
             [200, 32, 150],
             [784, 128, 512],
@@ -144,7 +152,10 @@ mod tests {
             let inputs: Vec<&Array> = inputs.iter().collect();
             let graphs = [(); 2].map(|()| unchecked(size));
             let plan = Plan::new(&graphs[0]);
-            assert!(plan.steps.len() == 1 && plan.to_string().contains("with each part of it"), "{plan}");
+            assert!(
+                plan.steps.len() == 1 && plan.to_string().contains("with each part of it"),
+                "{plan}"
+            );
             execute(&plan, &graphs[0], &inputs, 2).unwrap();
             execute(&Plan::unfused(&graphs[1]), &graphs[1], &inputs, 1).unwrap();
             assert!(values(&graphs[0]) == values(&graphs[1]), "{size:?}");
@@ -154,7 +165,10 @@ mod tests {
     /// One number in each operand is large; where both meet, the gradient is their product.
     fn with_large(numbers: [f32; 2], rows: [usize; 2]) -> [Array; 2] {
         let large = |columns: usize, number: f32, row: usize| {
-            Array::from_fn([40, columns], move |index| if index == row * columns + 3 { number } else { 0.25 })
+            Array::from_fn(
+                [40, columns],
+                move |index| if index == row * columns + 3 { number } else { 0.25 },
+            )
         };
         [large(200, numbers[0], rows[0]), large(150, numbers[1], rows[1])]
     }
@@ -162,7 +176,8 @@ mod tests {
     #[test]
     fn operands_that_leave_doubt_have_the_gradient_computed_and_checked() {
         let size = [200, 40, 150];
-        // In other rows of the batch, the numbers never meet: the gradient is finite, though the operands do not show it.
+        // In other rows of the batch, the numbers never meet: the gradient is finite, though the
+        // operands do not show it.
         let inputs = with_large([1e20, 1e25], [7, 8]);
         let inputs: Vec<&Array> = inputs.iter().collect();
         let graphs = [(); 3].map(|()| gradient(size, true, |_, _| {}));
@@ -170,8 +185,9 @@ mod tests {
         execute(&plan, &graphs[0], &inputs, 1).unwrap();
         execute(&plan, &graphs[1], &inputs, 2).unwrap();
         execute(&Plan::unfused(&graphs[2]), &graphs[2], &inputs, 1).unwrap();
-        let [one, two, single] =
-            graphs.each_ref().map(|graph| values(graph).concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+        let [one, two, single] = graphs
+            .each_ref()
+            .map(|graph| values(graph).concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
         assert!(one == single && two == single);
     }
 
@@ -187,7 +203,10 @@ mod tests {
                 build.update(gradient, numbers, false);
             })
         };
-        let inputs = with_large([1e20, 1e25], [7, 8]).into_iter().chain([noise([10, 170]), noise([10, 180])]).collect::<Vec<_>>();
+        let inputs = with_large([1e20, 1e25], [7, 8])
+            .into_iter()
+            .chain([noise([10, 170]), noise([10, 180])])
+            .collect::<Vec<_>>();
         let inputs: Vec<&Array> = inputs.iter().collect();
         let graphs = [(); 2].map(|()| both());
         let plan = Plan::new(&graphs[0]);

@@ -19,81 +19,124 @@ use crate::shown::shown_path;
 
 use super::npy::array_of_bytes;
 
-/// The arrays of a file by name: of a safetensors file, an `.npz` archive (`np.savez`, `np.savez_compressed`), or a `.npy` file, whose only
-/// array is called `""`. What they hold is read as by [`NpyFile`](super::NpyFile): `bfloat16` becomes `f32`, too.
+/// The arrays of a file by name: of a safetensors file, an `.npz` archive (`np.savez`,
+/// `np.savez_compressed`), or a `.npy` file, whose only array is called `""`. What they hold is
+/// read as by [`NpyFile`](super::NpyFile): `bfloat16` becomes `f32`, too.
 ///
 /// ```
 /// use endo::data::read_arrays;
 /// use endo::prelude::*;
 ///
-/// # let path = std::env::temp_dir().join(format!("endo-read-arrays-{}.safetensors", std::process::id()));
+/// # let path =
+/// #     std::env::temp_dir().join(format!("endo-read-arrays-{}.safetensors", std::process::id()));
 /// let model = Model::new(Sequential::new().add(Dense::new(2).name("first")));
 /// model.build([1, 3])?;
 /// model.save_weights(&path)?;
 /// let arrays = read_arrays(&path)?;
 /// assert_eq!(arrays.keys().collect::<Vec<_>>(), ["first/bias", "first/kernel"]);
-/// model.layer("first")?.set_weights(&[arrays["first/kernel"].clone(), arrays["first/bias"].clone()])?;
+/// model
+///     .layer("first")?
+///     .set_weights(&[arrays["first/kernel"].clone(), arrays["first/bias"].clone()])?;
 /// # std::fs::remove_file(&path).ok();
 /// # Ok::<(), Error>(())
 /// ```
 ///
 /// # Errors
-/// If the file cannot be read, is damaged or of another kind, or holds what is no number that an array can hold.
+/// If the file cannot be read, is damaged or of another kind, or holds what is no number that an
+/// array can hold.
 pub fn read_arrays(path: impl AsRef<Path>) -> Result<BTreeMap<String, Array>> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
     let arrays = match &bytes[..] {
         [b'P', b'K', ..] => archive(&bytes),
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => array_of_bytes(&bytes).map(|array| BTreeMap::from([(String::new(), array)])),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => {
+            array_of_bytes(&bytes).map(|array| BTreeMap::from([(String::new(), array)]))
+        }
         _ => tensors(&bytes),
     };
     arrays.map_err(|what| {
-        let help = "safetensors, `.npz` and `.npy` files are read; of another kind, write it anew with `np.savez`";
+        let help = "safetensors, `.npz` and `.npy` files are read; of another kind, write it anew \
+            with `np.savez`";
         Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(path))).help(help)
     })
 }
 
 /// The arrays of a safetensors file.
 fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| format!("this is no file of arrays: {error}"))?;
+    let file = SafeTensors::deserialize(bytes)
+        .map_err(|error| format!("this is no file of arrays: {error}"))?;
     let read = |(name, view): (String, TensorView)| {
-        let odd = || format!("`{name}` is {:?}{:?}, and no array of endo holds that", view.dtype(), view.shape());
+        let odd = || {
+            format!(
+                "`{name}` is {:?}{:?}, and no array of endo holds that",
+                view.dtype(),
+                view.shape()
+            )
+        };
         let array = tensor(&view).ok_or_else(odd)?;
         Ok((name, array))
     };
     file.tensors().into_iter().map(read).collect()
 }
 
-/// The array of a tensor, unless it is of a type or shape, or has an integer, that no array of endo has.
+/// The array of a tensor, unless it is of a type or shape, or has an integer, that no array of endo
+/// has.
 fn tensor(view: &TensorView) -> Option<Array> {
     let shape: Shape = view.shape().into();
     let data = view.data();
     fn numbers<const N: usize>(data: &[u8]) -> &[[u8; N]] {
         data.as_chunks::<N>().0
     }
-    let integers = |numbers: Vec<Option<i32>>| Array::new(shape.clone(), numbers.into_iter().collect::<Option<Vec<i32>>>()?).ok();
+    let integers = |numbers: Vec<Option<i32>>| {
+        Array::new(shape.clone(), numbers.into_iter().collect::<Option<Vec<i32>>>()?).ok()
+    };
     shape.is_possible().then_some(())?;
     match view.dtype() {
-        Dtype::F32 => Array::new(shape, numbers(data).iter().map(|&bytes| f32::from_le_bytes(bytes)).collect::<Vec<_>>()).ok(),
-        Dtype::F64 => Array::new(shape, numbers(data).iter().map(|&bytes| f64::from_le_bytes(bytes)).collect::<Vec<_>>()).ok(),
+        Dtype::F32 => Array::new(
+            shape,
+            numbers(data).iter().map(|&bytes| f32::from_le_bytes(bytes)).collect::<Vec<_>>(),
+        )
+        .ok(),
+        Dtype::F64 => Array::new(
+            shape,
+            numbers(data).iter().map(|&bytes| f64::from_le_bytes(bytes)).collect::<Vec<_>>(),
+        )
+        .ok(),
         Dtype::F16 => {
-            let halves = numbers(data).iter().map(|&bytes| super::npy::half(u16::from_le_bytes(bytes)));
+            let halves =
+                numbers(data).iter().map(|&bytes| super::npy::half(u16::from_le_bytes(bytes)));
             Array::new(shape, halves.collect::<Vec<_>>()).ok()
         }
         // The upper half of an f32.
         Dtype::BF16 => {
-            let upper = numbers(data).iter().map(|&bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16));
+            let upper = numbers(data)
+                .iter()
+                .map(|&bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16));
             Array::new(shape, upper.collect::<Vec<_>>()).ok()
         }
         Dtype::U8 => Array::new(shape, data.to_vec()).ok(),
-        Dtype::BOOL => Array::new(shape, data.iter().map(|&byte| byte != 0).collect::<Vec<_>>()).ok(),
+        Dtype::BOOL => {
+            Array::new(shape, data.iter().map(|&byte| byte != 0).collect::<Vec<_>>()).ok()
+        }
         Dtype::I8 => integers(data.iter().map(|&byte| Some((byte as i8).into())).collect()),
-        Dtype::I16 => integers(numbers(data).iter().map(|&bytes| Some(i16::from_le_bytes(bytes).into())).collect()),
-        Dtype::U16 => integers(numbers(data).iter().map(|&bytes| Some(u16::from_le_bytes(bytes).into())).collect()),
-        Dtype::I32 => integers(numbers(data).iter().map(|&bytes| Some(i32::from_le_bytes(bytes))).collect()),
-        Dtype::U32 => integers(numbers(data).iter().map(|&bytes| u32::from_le_bytes(bytes).try_into().ok()).collect()),
-        Dtype::I64 => integers(numbers(data).iter().map(|&bytes| i64::from_le_bytes(bytes).try_into().ok()).collect()),
-        Dtype::U64 => integers(numbers(data).iter().map(|&bytes| u64::from_le_bytes(bytes).try_into().ok()).collect()),
+        Dtype::I16 => integers(
+            numbers(data).iter().map(|&bytes| Some(i16::from_le_bytes(bytes).into())).collect(),
+        ),
+        Dtype::U16 => integers(
+            numbers(data).iter().map(|&bytes| Some(u16::from_le_bytes(bytes).into())).collect(),
+        ),
+        Dtype::I32 => {
+            integers(numbers(data).iter().map(|&bytes| Some(i32::from_le_bytes(bytes))).collect())
+        }
+        Dtype::U32 => integers(
+            numbers(data).iter().map(|&bytes| u32::from_le_bytes(bytes).try_into().ok()).collect(),
+        ),
+        Dtype::I64 => integers(
+            numbers(data).iter().map(|&bytes| i64::from_le_bytes(bytes).try_into().ok()).collect(),
+        ),
+        Dtype::U64 => integers(
+            numbers(data).iter().map(|&bytes| u64::from_le_bytes(bytes).try_into().ok()).collect(),
+        ),
         _ => None,
     }
 }
@@ -108,7 +151,8 @@ struct Entry {
     start: usize,
 }
 
-/// The arrays of a zip archive of `.npy` files. Source: PKWARE's APPNOTE.TXT 6.3, sections 4.3.7, 4.3.12 and 4.3.14 to 4.3.16.
+/// The arrays of a zip archive of `.npy` files. Source: PKWARE's APPNOTE.TXT 6.3, sections 4.3.7,
+/// 4.3.12 and 4.3.14 to 4.3.16.
 fn archive(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
     let damaged = || "the archive is damaged".to_string();
     let entries = directory(bytes).ok_or_else(damaged)?;
@@ -116,18 +160,29 @@ fn archive(bytes: &[u8]) -> Result<BTreeMap<String, Array>, String> {
     for Entry { name, method, checksum, packed, size, start } in entries {
         let Some(name) = name.strip_suffix(".npy") else { continue };
         // The entry has a head of its own, with lengths of its own.
-        let head = part(bytes, start, 30).filter(|head| head.starts_with(b"PK\x03\x04")).ok_or_else(damaged)?;
-        let begin = start + 30 + number(head, 26, 2).ok_or_else(damaged)? + number(head, 28, 2).ok_or_else(damaged)?;
+        let head = part(bytes, start, 30)
+            .filter(|head| head.starts_with(b"PK\x03\x04"))
+            .ok_or_else(damaged)?;
+        let begin = start
+            + 30
+            + number(head, 26, 2).ok_or_else(damaged)?
+            + number(head, 28, 2).ok_or_else(damaged)?;
         let stored = part(bytes, begin, packed).ok_or_else(damaged)?;
         let content = match method {
             0 => stored.to_vec(),
             8 => {
                 let mut content = Vec::new();
-                let read = DeflateDecoder::new(stored).take((size as u64).saturating_add(1)).read_to_end(&mut content);
+                let read = DeflateDecoder::new(stored)
+                    .take((size as u64).saturating_add(1))
+                    .read_to_end(&mut content);
                 read.ok().filter(|&read| read == size).ok_or_else(damaged)?;
                 content
             }
-            other => return Err(format!("`{name}` is packed by method {other}; `np.savez_compressed` packs by method 8")),
+            other => {
+                return Err(format!(
+                    "`{name}` is packed by method {other}; `np.savez_compressed` packs by method 8"
+                ));
+            }
         };
         let mut sum = Crc::new();
         sum.update(&content);
@@ -145,7 +200,9 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06")?;
     let (mut count, mut at) = (number(bytes, end + 10, 2)?, number(bytes, end + 16, 4)?);
     // An archive of more than four bytes can count has another end before this one.
-    if let Some(locator) = end.checked_sub(20).filter(|&place| bytes[place..].starts_with(b"PK\x06\x07")) {
+    if let Some(locator) =
+        end.checked_sub(20).filter(|&place| bytes[place..].starts_with(b"PK\x06\x07"))
+    {
         let long = number(bytes, locator + 8, 8)?;
         part(bytes, long, 4).filter(|mark| *mark == b"PK\x06\x06")?;
         (count, at) = (number(bytes, long + 32, 8)?, number(bytes, long + 48, 8)?);

@@ -1,13 +1,15 @@
 //! One array or several, as what goes into a model of one or several inputs, and what comes out.
 //!
-//! In: an array, Rust numbers, and tuples, vectors, options and structs of such. Out: the arrays in order, or what cannot be one.
+//! In: an array, Rust numbers, and tuples, vectors, options and structs of such. Out: the arrays in
+//! order, or what cannot be one.
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
-/// One array or several: what [`Dataset::new`](super::Dataset::new) takes. Integers of all of Rust's types but `i32` and `u8` are
-/// converted to `i32`, and one that does not fit is an error; tuples have up to eight parts, each of which may be several arrays again; `()` and `None` are no
+/// One array or several: what [`Dataset::new`](super::Dataset::new) takes. Integers of all of
+/// Rust's types but `i32` and `u8` are converted to `i32`, and one that does not fit is an error;
+/// tuples have up to eight parts, each of which may be several arrays again; `()` and `None` are no
 /// array; structs of arrays are made fit by [`tree!`](crate::tree).
 ///
 /// ```
@@ -25,7 +27,8 @@ pub struct Arrays(Result<Vec<Array>>);
 /// What becomes [`Arrays`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither an array of numbers nor several of them",
-    note = "give an `Array`, nested arrays or vectors of Rust numbers, several of these in a tuple or vector, or `()`",
+    note = "give an `Array`, nested arrays or vectors of Rust numbers, several of these in a \
+        tuple or vector, or `()`",
     note = "a table with words is read by `endo::data::Table`"
 )]
 pub trait IntoArrays: Into<Arrays> {}
@@ -36,7 +39,8 @@ impl<A: Into<Arrays>> IntoArrays for A {}
 /// What becomes [`OutputArrays`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither an array of numbers nor several of them",
-    note = "give an `Array`, nested arrays or vectors of Rust numbers, several of these in a tuple or vector, or pairs of the names of \
+    note = "give an `Array`, nested arrays or vectors of Rust numbers, several of these in a \
+        tuple or vector, or pairs of the names of \
             outputs and arrays: `[(\"price\", prices), (\"class\", classes)]`"
 )]
 pub trait IntoOutputArrays: Into<OutputArrays> {}
@@ -44,8 +48,8 @@ pub trait IntoOutputArrays: Into<OutputArrays> {}
 #[diagnostic::do_not_recommend]
 impl<A: Into<OutputArrays>> IntoOutputArrays for A {}
 
-/// Arrays for the outputs of a model, in their order or by the outputs' names: the targets that [`Dataset::new`](super::Dataset::new)
-/// takes, and sample weights.
+/// Arrays for the outputs of a model, in their order or by the outputs' names: the targets that
+/// [`Dataset::new`](super::Dataset::new) takes, and sample weights.
 ///
 /// ```
 /// use endo::data::Dataset;
@@ -54,7 +58,8 @@ impl<A: Into<OutputArrays>> IntoOutputArrays for A {}
 /// let data = Dataset::new([[1.0_f32], [2.0]], [("price", prices), ("class", labels)])?;
 ///
 /// let (class, price) = (Dense::new(2).name("class"), Dense::new(1).name("price"));
-/// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
+/// let mut model =
+///     Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
 /// let scc = SparseCategoricalCrossentropy::new().from_logits(true);
 /// model.compile("adam", (("class", scc), ("price", MeanSquaredError)), ());
 /// model.fit(&data, Fit::epochs(1))?;
@@ -109,10 +114,12 @@ impl Arrays {
     }
 }
 
-/// A Rust number that data can be given as: one that an array can hold, or an integer that is converted to `i32`.
+/// A Rust number that data can be given as: one that an array can hold, or an integer that is
+/// converted to `i32`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no number that data can hold",
-    note = "data holds `f32`, `f64`, `bool` and integers: convert it first, for example with `.map(|x| x as f32)`"
+    note = "data holds `f32`, `f64`, `bool` and integers: convert it first, for example with \
+        `.map(|x| x as f32)`"
 )]
 pub trait Number: Copy + 'static {
     /// The array of these numbers.
@@ -170,10 +177,13 @@ pub(super) fn once(what: &str, names: Option<Vec<String>>) -> Result<Vec<String>
 fn does_not_fit<T: Copy + TryInto<i32> + std::fmt::Display>(shape: &Shape, values: &[T]) -> Error {
     let place = values.iter().position(|&value| value.try_into().is_err()).unwrap_or_default();
     let row = place / (shape.len() / shape.batch().max(1)).max(1);
-    let message =
-        format!("an integer in the data is {}: row {row}, counted from 0; data holds integers of 32 bits", values[place]);
+    let message = format!(
+        "an integer in the data is {}: row {row}, counted from 0; data holds integers of 32 bits",
+        values[place]
+    );
     Error::new(ErrorKind::Data, message).help(format!(
-        "give numbers from {} to {}, number classes anew from 0, or convert to `f32` what is measured",
+        "give numbers from {} to {}, number classes anew from 0, or convert to `f32` what is \
+            measured",
         i32::MIN,
         i32::MAX
     ))
@@ -244,10 +254,10 @@ impl<T: Number> From<Vec<Vec<T>>> for Arrays {
         match rows.iter().position(|row| row.len() != width) {
             None => single([rows.len(), width], rows.concat()),
             Some(row) => {
-                let message = format!("row {row} has {} numbers, and row 0 has {width}", rows[row].len());
-                Self(
-                    Err(Error::new(ErrorKind::Data, message).help("give rows of one length; `pad_sequences` fills shorter ones")),
-                )
+                let message =
+                    format!("row {row} has {} numbers, and row 0 has {width}", rows[row].len());
+                Self(Err(Error::new(ErrorKind::Data, message)
+                    .help("give rows of one length; `pad_sequences` fills shorter ones")))
             }
         }
     }
@@ -314,7 +324,8 @@ mod tests {
     #[test]
     fn integers_of_all_types_are_labels() {
         let expected = [Array::from([0, 7])];
-        assert_eq!(arrays([0_u8, 7]), [Array::from([0_u8, 7])]); // as they are stored: graphs make them `i32`
+        // As they are stored: graphs make them `i32`
+        assert_eq!(arrays([0_u8, 7]), [Array::from([0_u8, 7])]);
         assert_eq!(arrays([0_u16, 7]), expected);
         assert_eq!(arrays(vec![0_i64, 7]), expected);
         assert_eq!(arrays([0_usize, 7].as_slice()), expected);
@@ -325,15 +336,20 @@ mod tests {
     #[test]
     fn an_integer_that_does_not_fit_is_named_by_its_row() {
         let error = Dataset::new([[1.0_f32], [2.0]], [[1_u32, 2], [3, 3_000_000_000]]).unwrap_err();
-        let message = "an integer in the data is 3000000000: row 1, counted from 0; data holds integers of 32 bits";
+        let message = "an integer in the data is 3000000000: row 1, counted from 0; data holds \
+            integers of 32 bits";
         assert_eq!((error.kind(), error.message()), (ErrorKind::Data, message));
-        assert!(error.advice().unwrap().starts_with("give numbers from -2147483648 to 2147483647"), "{error}");
+        assert!(
+            error.advice().unwrap().starts_with("give numbers from -2147483648 to 2147483647"),
+            "{error}"
+        );
     }
 
     #[test]
     fn tuples_have_up_to_eight_parts_and_may_hold_others() {
         let column = || [[1.0_f32], [2.0]];
-        let eight = (column(), column(), column(), column(), column(), column(), column(), [1_u8, 2]);
+        let eight =
+            (column(), column(), column(), column(), column(), column(), column(), [1_u8, 2]);
         assert_eq!(Dataset::new(eight, ()).unwrap().all_inputs().len(), 8);
         assert_eq!(arrays(((column(), [1, 2]), Some([true, false]), None::<Array>)).len(), 3);
     }

@@ -1,7 +1,7 @@
 //! Samples a few at a time: the order of an epoch, and the batches cut from it.
 //!
-//! In: a number of samples, a batch size, a seed and the epoch. Out: [`Order`], whose indices are shuffled in place, and
-//! [`Batches`], an iterator of arrays.
+//! In: a number of samples, a batch size, a seed and the epoch. Out: [`Order`], whose indices are
+//! shuffled in place, and [`Batches`], an iterator of arrays.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::random::Random;
@@ -36,7 +36,8 @@ impl Order {
         }
     }
 
-    /// A random order for an epoch: a function of the seed and the epoch, whatever the order was before.
+    /// A random order for an epoch: a function of the seed and the epoch, whatever the order was
+    /// before.
     pub fn shuffle(&mut self, seed: u64, epoch: usize) {
         self.reset();
         Random::new(seed, epoch as u64).shuffle(&mut self.indices);
@@ -77,19 +78,26 @@ pub struct Batches<B> {
 }
 
 impl<B> Batches<B> {
-    pub(super) fn new(samples: usize, batch_size: usize, source: B, take: fn(&B, &[usize]) -> B) -> Result<Self> {
+    pub(super) fn new(
+        samples: usize,
+        batch_size: usize,
+        source: B,
+        take: fn(&B, &[usize]) -> B,
+    ) -> Result<Self> {
         check_batch_size(batch_size)?;
         Ok(Self { source, take, order: Order::new(samples), batch_size, remaining: 0..samples })
     }
 
-    /// The same samples in random order, another one in each epoch: a function of the seed and the epoch.
+    /// The same samples in random order, another one in each epoch: a function of the seed and the
+    /// epoch.
     #[must_use]
     pub fn shuffled(mut self, seed: u64, epoch: usize) -> Self {
         self.order.shuffle(seed, epoch);
         self
     }
 
-    /// Without the last batch if it is short, as Keras's `drop_remainder=True`. Fails when that leaves no batch at all.
+    /// Without the last batch if it is short, as Keras's `drop_remainder=True`. Fails when that
+    /// leaves no batch at all.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -101,9 +109,13 @@ impl<B> Batches<B> {
     pub fn drop_remainder(mut self) -> Result<Self> {
         let samples = self.remaining.len();
         if samples < self.batch_size {
-            let message =
-                format!("{samples} samples do not fill one batch of {}: without the remainder there are none", self.batch_size);
-            return Err(Error::new(ErrorKind::Argument, message).help("use a smaller batch size, or keep the remainder"));
+            let message = format!(
+                "{samples} samples do not fill one batch of {}: without the remainder there are \
+                    none",
+                self.batch_size
+            );
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("use a smaller batch size, or keep the remainder"));
         }
         self.remaining.end -= samples % self.batch_size;
         Ok(self)
@@ -130,7 +142,8 @@ impl<B> ExactSizeIterator for Batches<B> {}
 
 pub(super) fn check_batch_size(batch_size: usize) -> Result<()> {
     if batch_size == 0 {
-        return Err(Error::new(ErrorKind::Argument, "the batch size is 0").help("use a batch size of at least 1; 32 is usual"));
+        return Err(Error::new(ErrorKind::Argument, "the batch size is 0")
+            .help("use a batch size of at least 1; 32 is usual"));
     }
     Ok(())
 }
@@ -155,7 +168,10 @@ mod tests {
         let batches = counted(5).batches(2).unwrap();
         assert_eq!(batches.len(), 3);
         assert_eq!(numbers(batches), [vec![0, 1], vec![2, 3], vec![4]]);
-        assert_eq!(numbers(counted(5).batches(2).unwrap().drop_remainder().unwrap()), [[0, 1], [2, 3]]);
+        assert_eq!(
+            numbers(counted(5).batches(2).unwrap().drop_remainder().unwrap()),
+            [[0, 1], [2, 3]]
+        );
     }
 
     #[test]
@@ -166,7 +182,8 @@ mod tests {
 
     #[test]
     fn each_epoch_has_an_order_of_its_own_that_the_seed_repeats() {
-        let epoch = |seed, epoch| numbers(counted(20).batches(8).unwrap().shuffled(seed, epoch)).concat();
+        let epoch =
+            |seed, epoch| numbers(counted(20).batches(8).unwrap().shuffled(seed, epoch)).concat();
         assert_eq!(epoch(42, 3), epoch(42, 3));
         assert_ne!(epoch(42, 3), epoch(42, 4));
         assert_ne!(epoch(42, 3), epoch(43, 3));
@@ -183,7 +200,10 @@ mod tests {
         }
         resumed.shuffle(1, 5);
         assert_eq!(resumed, through);
-        assert_eq!(resumed.indices(), counted(20).batches(20).unwrap().shuffled(1, 5).order.indices());
+        assert_eq!(
+            resumed.indices(),
+            counted(20).batches(20).unwrap().shuffled(1, 5).order.indices()
+        );
     }
 
     #[test]
@@ -191,7 +211,18 @@ mod tests {
         let weighted = counted(2).with_sample_weight([1.0_f32, 2.0]).unwrap();
         assert!(weighted.batches(2).err().unwrap().message().contains("sample weights"));
         assert!(weighted.clone().without_sample_weight().batches(2).is_ok());
-        assert_eq!(weighted.weighted_batches(2).unwrap().next().unwrap().2, Array::from([1.0_f32, 2.0]));
-        assert!(Dataset::inputs_only([1]).unwrap().batches(2).err().unwrap().message().contains("no targets"));
+        assert_eq!(
+            weighted.weighted_batches(2).unwrap().next().unwrap().2,
+            Array::from([1.0_f32, 2.0])
+        );
+        assert!(
+            Dataset::inputs_only([1])
+                .unwrap()
+                .batches(2)
+                .err()
+                .unwrap()
+                .message()
+                .contains("no targets")
+        );
     }
 }

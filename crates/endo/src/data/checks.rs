@@ -1,35 +1,46 @@
 //! What is asked of the arrays of a data set.
 //!
-//! In: an array and its role. Out: nothing, or an error that names the role, the row and the column.
+//! In: an array and its role. Out: nothing, or an error that names the role, the row and the
+//! column.
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
-/// Fails when a number of the array is not finite, naming the first one's row and column, counted from 0.
+/// Fails when a number of the array is not finite, naming the first one's row and column, counted
+/// from 0.
 pub(super) fn check_finite(name: &str, array: &Array) -> Result<()> {
     check_uncovered(name, array, None, false)
 }
 
-/// The same, but for numbers that a weight of 0 covers, and for NaN that a mask of a model may cover.
-pub(super) fn check_uncovered(name: &str, array: &Array, weight: Option<&Array>, masked: bool) -> Result<()> {
+/// The same, but for numbers that a weight of 0 covers, and for NaN that a mask of a model may
+/// cover.
+pub(super) fn check_uncovered(
+    name: &str,
+    array: &Array,
+    weight: Option<&Array>,
+    masked: bool,
+) -> Result<()> {
     if array.is_finite() {
         return Ok(());
     }
-    let is_covered = |place: usize| (masked && array.get(place).is_nan()) || is_covered(array, place, weight);
+    let is_covered =
+        |place: usize| (masked && array.get(place).is_nan()) || is_covered(array, place, weight);
     let wrong = |&place: &usize| !array.get(place).is_finite() && !is_covered(place);
     let Some(place) = (0..array.len()).find(wrong) else { return Ok(()) };
     let message = place_of(name, array, place);
     let help = match name {
         "targets" => {
-            "remove or replace the rows whose numbers are missing or infinite, or give samples without a label a sample weight of 0"
+            "remove or replace the rows whose numbers are missing or infinite, or give samples \
+                without a label a sample weight of 0"
         }
         _ => "remove or replace the rows whose numbers are missing or infinite",
     };
     Err(Error::new(ErrorKind::NotFinite, message).help(help))
 }
 
-/// Whether a number of targets has a weight of 0: that of its sample, or of its step where there is one for each.
+/// Whether a number of targets has a weight of 0: that of its sample, or of its step where there is
+/// one for each.
 pub(crate) fn is_covered(targets: &Array, place: usize, weight: Option<&Array>) -> bool {
     let Some(weight) = weight else { return false };
     let sizes = match weight.shape().sizes() {
@@ -40,14 +51,22 @@ pub(crate) fn is_covered(targets: &Array, place: usize, weight: Option<&Array>) 
     fits && weight.get(place / (targets.len() / weight.len())) == 0.0
 }
 
-/// A number of an array by its row and column: `targets[3, 0] is 7: row 3, column 0, counted from 0`.
+/// A number of an array by its row and column:
+/// `targets[3, 0] is 7: row 3, column 0, counted from 0`.
 pub(crate) fn place_of(name: &str, array: &Array, place: usize) -> String {
     let shape = array.shape();
-    let index: Shape = shape.strides().iter().zip(shape.sizes()).map(|(stride, size)| place / stride % size).collect();
+    let index: Shape = shape
+        .strides()
+        .iter()
+        .zip(shape.sizes())
+        .map(|(stride, size)| place / stride % size)
+        .collect();
     let value = array.get(place);
     match *index.sizes() {
         [row] => format!("{name}{index} is {value}: row {row}, counted from 0"),
-        [row, .., column] => format!("{name}{index} is {value}: row {row}, column {column}, counted from 0"),
+        [row, .., column] => {
+            format!("{name}{index} is {value}: row {row}, column {column}, counted from 0")
+        }
         [] => format!("{name} is {value}"),
     }
 }
@@ -62,12 +81,15 @@ pub(super) fn check_fraction(fraction: f64) -> Result<()> {
 
 pub(super) fn samples_of(name: &str, array: &Array) -> Result<usize> {
     let scalar = || {
-        let error = Error::new(ErrorKind::Shape, format!("the {name} are a single number without axes"));
+        let error =
+            Error::new(ErrorKind::Shape, format!("the {name} are a single number without axes"));
         error.help("the first axis counts the samples: give an array of shape [samples, ...]")
     };
     array.shape().first().copied().ok_or_else(scalar)
 }
 
 pub(super) fn is_batch_of(source: &Array, samples: usize, batch: &Array) -> bool {
-    source.dtype() == batch.dtype() && batch.shape().batch() == samples && batch.shape().get(1..) == source.shape().get(1..)
+    source.dtype() == batch.dtype()
+        && batch.shape().batch() == samples
+        && batch.shape().get(1..) == source.shape().get(1..)
 }

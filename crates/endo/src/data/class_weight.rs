@@ -10,12 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 
 use super::Dataset;
 
-/// One weight per sample, `[samples]`, from a weight per class, as Keras's `class_weight`; classes that are not listed
-/// weigh 1.
+/// One weight per sample, `[samples]`, from a weight per class, as Keras's `class_weight`; classes
+/// that are not listed weigh 1.
 ///
-/// Targets are whole numbers of shape `[samples]` or `[samples, 1]`, or one-hot rows `[samples, classes]`. Fails when a
-/// target is no class, when a weight is negative or not finite, when a class is listed twice, and when a class is listed
-/// that is larger than every class among the targets: a sign of counting from 1.
+/// Targets are whole numbers of shape `[samples]` or `[samples, 1]`, or one-hot rows
+/// `[samples, classes]`. Fails when a target is no class, when a weight is negative or not finite,
+/// when a class is listed twice, and when a class is listed that is larger than every class among
+/// the targets: a sign of counting from 1.
 ///
 /// ```
 /// use endo::{Array, data::class_weights};
@@ -23,27 +24,45 @@ use super::Dataset;
 /// assert_eq!(weights, Array::from([1.0_f32, 0.5, 4.0, 0.5]));
 /// # Ok::<(), endo::Error>(())
 /// ```
-pub fn class_weights(targets: &Array, weights: impl IntoIterator<Item = (usize, f64)>) -> Result<Array> {
+pub fn class_weights(
+    targets: &Array,
+    weights: impl IntoIterator<Item = (usize, f64)>,
+) -> Result<Array> {
     weights_of(targets, weights, true)
 }
 
-/// The same; of a part of the data, which need not have all classes, without the last of these failures.
-fn weights_of(targets: &Array, weights: impl IntoIterator<Item = (usize, f64)>, is_whole: bool) -> Result<Array> {
+/// The same; of a part of the data, which need not have all classes, without the last of these
+/// failures.
+fn weights_of(
+    targets: &Array,
+    weights: impl IntoIterator<Item = (usize, f64)>,
+    is_whole: bool,
+) -> Result<Array> {
     let (classes, count) = classes_of(targets)?;
     let mut weight_of = BTreeMap::new();
     for (class, weight) in weights {
         if !weight.is_finite() || weight < 0.0 {
-            return Err(argument(format!("the weight of class {class} is {weight}"), "weights are finite and not negative"));
+            return Err(argument(
+                format!("the weight of class {class} is {weight}"),
+                "weights are finite and not negative",
+            ));
         }
         if is_whole && class >= count {
-            let message = format!("class {class} has a weight, but the targets' classes go from 0 to {}", count - 1);
+            let message = format!(
+                "class {class} has a weight, but the targets' classes go from 0 to {}",
+                count - 1
+            );
             return Err(argument(message, "classes count from 0"));
         }
         if weight_of.insert(class, weight as f32).is_some() {
             return Err(argument(format!("class {class} has two weights"), "list each class once"));
         }
     }
-    Ok(classes.iter().map(|class| weight_of.get(class).copied().unwrap_or(1.0)).collect::<Vec<f32>>().into())
+    Ok(classes
+        .iter()
+        .map(|class| weight_of.get(class).copied().unwrap_or(1.0))
+        .collect::<Vec<f32>>()
+        .into())
 }
 
 impl Dataset {
@@ -51,18 +70,31 @@ impl Dataset {
     ///
     /// ```
     /// use endo::data::Dataset;
-    /// let data = Dataset::new([[1.0_f32], [2.0], [3.0]], [0, 1, 1])?.with_class_weight([(0, 2.0)])?;
+    /// let data =
+    ///     Dataset::new([[1.0_f32], [2.0], [3.0]], [0, 1, 1])?.with_class_weight([(0, 2.0)])?;
     /// assert_eq!(data.sample_weight(), Some(&[2.0_f32, 1.0, 1.0].into()));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn with_class_weight(self, weights: impl IntoIterator<Item = (usize, f64)>) -> Result<Self> {
+    pub fn with_class_weight(
+        self,
+        weights: impl IntoIterator<Item = (usize, f64)>,
+    ) -> Result<Self> {
         if !self.sample_weights.is_empty() {
-            let error = Error::new(ErrorKind::Usage, "the dataset has sample weights already: class weights would replace them");
-            return Err(error.help("give one of the two, or multiply them and give the product as sample weights"));
+            let error = Error::new(
+                ErrorKind::Usage,
+                "the dataset has sample weights already: class weights would replace them",
+            );
+            return Err(error.help(
+                "give one of the two, or multiply them and give the product as sample weights",
+            ));
         }
         if self.targets.len() > 1 {
-            let message = format!("class weights are for one output, and the data has targets for {}", self.targets.len());
-            let help = "give `Fit::output_class_weight` the output that they are for, or give sample weights: `with_sample_weight((w1, w2))`";
+            let message = format!(
+                "class weights are for one output, and the data has targets for {}",
+                self.targets.len()
+            );
+            let help = "give `Fit::output_class_weight` the output that they are for, or give \
+                sample weights: `with_sample_weight((w1, w2))`";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
         let weight = class_weights(self.require_targets()?, weights)?;
@@ -71,10 +103,19 @@ impl Dataset {
 
     /// The same with weights by class for the targets at some places, where the others weigh 1.
     /// Of a part of the data, not all classes need be there.
-    pub(crate) fn with_class_weights_at(&self, weights: &[(usize, Vec<(usize, f64)>)], is_whole: bool) -> Result<Self> {
+    pub(crate) fn with_class_weights_at(
+        &self,
+        weights: &[(usize, Vec<(usize, f64)>)],
+        is_whole: bool,
+    ) -> Result<Self> {
         if !self.sample_weights.is_empty() {
-            let error = Error::new(ErrorKind::Usage, "the dataset has sample weights already: class weights would replace them");
-            return Err(error.help("give one of the two, or multiply them and give the product as sample weights"));
+            let error = Error::new(
+                ErrorKind::Usage,
+                "the dataset has sample weights already: class weights would replace them",
+            );
+            return Err(error.help(
+                "give one of the two, or multiply them and give the product as sample weights",
+            ));
         }
         self.require_targets()?;
         let ones = Array::full(self.len(), 1.0, DType::F32);
@@ -90,16 +131,21 @@ impl Dataset {
 fn classes_of(targets: &Array) -> Result<(Vec<usize>, usize)> {
     match *targets.shape().sizes() {
         [samples] | [samples, 1] if samples > 0 => {
-            let classes = (0..samples).map(|row| class_at(targets, row)).collect::<Result<Vec<_>>>()?;
+            let classes =
+                (0..samples).map(|row| class_at(targets, row)).collect::<Result<Vec<_>>>()?;
             let count = classes.iter().max().map_or(0, |largest| largest + 1);
             Ok((classes, count))
         }
         [samples, width] if samples > 0 && width > 1 => {
-            let classes = (0..samples).map(|row| hot_of(targets, row, width)).collect::<Result<Vec<_>>>()?;
+            let classes =
+                (0..samples).map(|row| hot_of(targets, row, width)).collect::<Result<Vec<_>>>()?;
             Ok((classes, width))
         }
         _ => {
-            let message = format!("class weights need targets of shape [samples] or [samples, classes], got {}", targets.shape());
+            let message = format!(
+                "class weights need targets of shape [samples] or [samples, classes], got {}",
+                targets.shape()
+            );
             Err(Error::new(ErrorKind::Shape, message).help("give sample weights instead"))
         }
     }
@@ -108,19 +154,27 @@ fn classes_of(targets: &Array) -> Result<(Vec<usize>, usize)> {
 fn class_at(targets: &Array, row: usize) -> Result<usize> {
     let class = targets.get(row);
     if class < 0.0 || class.fract() != 0.0 || class > f64::from(i32::MAX) {
-        let message = format!("the target of row {row} (counted from 0) is {class}, which is no class");
-        return Err(Error::new(ErrorKind::Data, message).help("classes are whole numbers from 0 on"));
+        let message =
+            format!("the target of row {row} (counted from 0) is {class}, which is no class");
+        return Err(
+            Error::new(ErrorKind::Data, message).help("classes are whole numbers from 0 on")
+        );
     }
     Ok(class as usize)
 }
 
 fn hot_of(targets: &Array, row: usize, width: usize) -> Result<usize> {
-    let hot: Vec<usize> = (0..width).filter(|column| targets.get(row * width + column) != 0.0).collect();
+    let hot: Vec<usize> =
+        (0..width).filter(|column| targets.get(row * width + column) != 0.0).collect();
     match hot[..] {
         [class] if targets.get(row * width + class) == 1.0 => Ok(class),
         _ => {
-            let message = format!("the targets of row {row} (counted from 0) are not one 1 among zeros, so the row has no class");
-            Err(Error::new(ErrorKind::Data, message).help("give one-hot targets, whole-number classes, or sample weights"))
+            let message = format!(
+                "the targets of row {row} (counted from 0) are not one 1 among zeros, so the row \
+                    has no class"
+            );
+            Err(Error::new(ErrorKind::Data, message)
+                .help("give one-hot targets, whole-number classes, or sample weights"))
         }
     }
 }
@@ -143,17 +197,34 @@ mod tests {
     #[test]
     fn classes_out_of_range_are_refused() {
         let error = class_weights(&Array::from([0, 1, 2]), [(1, 1.0), (3, 2.0)]).unwrap_err();
-        assert!(error.message().contains("class 3 has a weight, but the targets' classes go from 0 to 2"), "{error}");
+        assert!(
+            error
+                .message()
+                .contains("class 3 has a weight, but the targets' classes go from 0 to 2"),
+            "{error}"
+        );
         let error = class_weights(&Array::from([0, -1]), [(0, 1.0)]).unwrap_err();
         assert!(error.message().contains("row 1 (counted from 0) is -1"), "{error}");
         assert!(class_weights(&Array::from([0.5_f32]), [(0, 1.0)]).is_err());
-        assert!(class_weights(&Array::from([[1, 1]]), [(0, 1.0)]).unwrap_err().message().contains("not one 1 among zeros"));
+        assert!(
+            class_weights(&Array::from([[1, 1]]), [(0, 1.0)])
+                .unwrap_err()
+                .message()
+                .contains("not one 1 among zeros")
+        );
     }
 
     #[test]
     fn weights_that_make_no_sense_are_refused() {
         let targets = Array::from([0, 1]);
-        assert!(class_weights(&targets, [(0, -1.0)]).unwrap_err().message().contains("class 0 is -1"));
-        assert!(class_weights(&targets, [(0, 1.0), (0, 2.0)]).unwrap_err().message().contains("two weights"));
+        assert!(
+            class_weights(&targets, [(0, -1.0)]).unwrap_err().message().contains("class 0 is -1")
+        );
+        assert!(
+            class_weights(&targets, [(0, 1.0), (0, 2.0)])
+                .unwrap_err()
+                .message()
+                .contains("two weights")
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! Samples to learn from: inputs, and optionally targets and sample weights, whose first axes count the same samples.
+//! Samples to learn from: inputs, and optionally targets and sample weights, whose first axes count
+//! the same samples.
 //!
-//! In: arrays. Out: [`Dataset`], checked once when it is made, cheap to clone, split and shuffled by seed.
+//! In: arrays. Out: [`Dataset`], checked once when it is made, cheap to clone, split and shuffled
+//! by seed.
 
 use std::ops::Range;
 
@@ -25,13 +27,15 @@ pub struct Dataset {
     pub(super) inputs: Vec<Array>,
     pub(super) targets: Vec<Array>,
     pub(super) sample_weights: Vec<Array>,
-    /// The outputs that the targets are for, and those that the sample weights are for, where they were given by name.
+    /// The outputs that the targets are for, and those that the sample weights are for, where they
+    /// were given by name.
     pub(super) names: Names,
 }
 
 impl Dataset {
-    /// Inputs and targets: one array each, or several for a model of several inputs or outputs; targets by the names of the outputs
-    /// ([`OutputArrays`]), or in their order. Fails when they do not have equally many samples, or none.
+    /// Inputs and targets: one array each, or several for a model of several inputs or outputs;
+    /// targets by the names of the outputs ([`OutputArrays`]), or in their order. Fails when they
+    /// do not have equally many samples, or none.
     pub fn new(x: impl IntoArrays, y: impl IntoOutputArrays) -> Result<Self> {
         let mut dataset = Self::inputs_only(x)?;
         let OutputArrays { names, arrays } = y.into();
@@ -42,7 +46,8 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// Inputs without targets: for predictions, and for models trained on their internal losses alone.
+    /// Inputs without targets: for predictions, and for models trained on their internal losses
+    /// alone.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -53,24 +58,32 @@ impl Dataset {
     pub fn inputs_only(x: impl IntoArrays) -> Result<Self> {
         let inputs = x.into().into_vec()?;
         let Some(first) = inputs.first() else {
-            return Err(Error::new(ErrorKind::Data, "a dataset was given no inputs").help("give at least one array"));
+            return Err(Error::new(ErrorKind::Data, "a dataset was given no inputs")
+                .help("give at least one array"));
         };
         if samples_of("inputs", first)? == 0 {
             let message = format!("the inputs have no samples: their shape is {}", first.shape());
             return Err(Error::new(ErrorKind::Data, message).help("give at least one sample"));
         }
-        let dataset = Self { inputs, targets: Vec::new(), sample_weights: Vec::new(), names: Names::default() };
+        let dataset = Self {
+            inputs,
+            targets: Vec::new(),
+            sample_weights: Vec::new(),
+            names: Names::default(),
+        };
         dataset.inputs.iter().try_for_each(|inputs| dataset.check_count("other inputs", inputs))?;
         Ok(dataset)
     }
 
-    /// Weights for the samples in the losses and weighted metrics: `[samples]`, `[samples, 1]`, or one weight for each
-    /// of a sample's steps; for several targets one array for all of them, one for each, or arrays by the names of the outputs, where
-    /// those that are left out weigh 1.
+    /// Weights for the samples in the losses and weighted metrics: `[samples]`, `[samples, 1]`, or
+    /// one weight for each
+    /// of a sample's steps; for several targets one array for all of them, one for each, or arrays
+    /// by the names of the outputs, where those that are left out weigh 1.
     ///
     /// ```
     /// use endo::data::Dataset;
-    /// let data = Dataset::new([[1.0_f32], [2.0]], [[0.0_f32], [1.0]])?.with_sample_weight([1.0_f32, 3.0])?;
+    /// let data = Dataset::new([[1.0_f32], [2.0]], [[0.0_f32], [1.0]])?
+    ///     .with_sample_weight([1.0_f32, 3.0])?;
     /// assert_eq!(data.sample_weight().map(|weight| weight.get(1)), Some(3.0));
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -78,11 +91,18 @@ impl Dataset {
         let OutputArrays { names, arrays } = weight.into();
         let weights = arrays.into_vec()?;
         if names.is_none() && weights.len() != 1 && weights.len() != self.targets.len() {
-            let message = format!("{} arrays of sample weights for {} targets", weights.len(), self.targets.len());
-            return Err(Error::new(ErrorKind::Argument, message).help("give one for all targets, or one for each"));
+            let message = format!(
+                "{} arrays of sample weights for {} targets",
+                weights.len(),
+                self.targets.len()
+            );
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("give one for all targets, or one for each"));
         }
         weights.iter().try_for_each(|weight| self.check_count("sample weights", weight))?;
-        let float = |weight: Array| if weight.dtype().is_float() { weight } else { weight.cast(DType::F32) };
+        let float = |weight: Array| {
+            if weight.dtype().is_float() { weight } else { weight.cast(DType::F32) }
+        };
         self.sample_weights = weights.into_iter().map(float).collect();
         self.names.sample_weights = once("sample weights", names)?;
         Ok(self)
@@ -159,9 +179,8 @@ impl Dataset {
     pub fn rows(&self, range: Range<usize>) -> Result<Self> {
         if range.is_empty() || range.end > self.len() {
             let message = format!("rows {range:?} of a dataset of {} samples", self.len());
-            return Err(
-                Error::new(ErrorKind::Argument, message).help("give a range of at least one row that ends within the dataset")
-            );
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("give a range of at least one row that ends within the dataset"));
         }
         Ok(self.map(|array| array.rows(range.clone())))
     }
@@ -195,7 +214,8 @@ impl Dataset {
         self.map(|array| array.take(&order))
     }
 
-    /// The samples, shuffled by seed, in two parts: the rest, and the nearest whole number of samples to `fraction`.
+    /// The samples, shuffled by seed, in two parts: the rest, and the nearest whole number of
+    /// samples to `fraction`.
     /// Fails when the fraction is not between 0 and 1, or when a part would be empty.
     ///
     /// ```
@@ -211,8 +231,8 @@ impl Dataset {
         self.shuffled(seed).cut(self.len() - part, fraction)
     }
 
-    /// The samples, as they lie, in two parts: the first ones, and the last `fraction` of them. As Keras's
-    /// `validation_split`, which cuts after `floor(samples * (1 - fraction))`.
+    /// The samples, as they lie, in two parts: the first ones, and the last `fraction` of them. As
+    /// Keras's `validation_split`, which cuts after `floor(samples * (1 - fraction))`.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -227,8 +247,8 @@ impl Dataset {
         self.cut(first, fraction)
     }
 
-    /// Fails when a number is not finite, naming the first one's row and column. Targets of samples without a label may be NaN if their
-    /// sample weight is 0.
+    /// Fails when a number is not finite, naming the first one's row and column. Targets of samples
+    /// without a label may be NaN if their sample weight is 0.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -241,8 +261,9 @@ impl Dataset {
         self.check_finite_but(&[])
     }
 
-    /// Inputs and targets in batches, in order, the last one as short as it comes. Fails when the batch size is 0, when
-    /// there are no targets, and when there are sample weights, which a pair would leave out.
+    /// Inputs and targets in batches, in order, the last one as short as it comes. Fails when the
+    /// batch size is 0, when there are no targets, and when there are sample weights, which a pair
+    /// would leave out.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -253,28 +274,42 @@ impl Dataset {
     /// ```
     pub fn batches(&self, batch_size: usize) -> Result<Batches<(Array, Array)>> {
         if !self.sample_weights.is_empty() {
-            let error = Error::new(ErrorKind::Usage, "the dataset has sample weights, which batches of (x, y) would leave out");
-            return Err(error.help("use `weighted_batches`, or drop them with `without_sample_weight`"));
+            let error = Error::new(
+                ErrorKind::Usage,
+                "the dataset has sample weights, which batches of (x, y) would leave out",
+            );
+            return Err(
+                error.help("use `weighted_batches`, or drop them with `without_sample_weight`")
+            );
         }
         let source = (self.only_inputs()?.clone(), self.require_targets()?.clone());
-        Batches::new(self.len(), batch_size, source, |(x, y), indices| (x.take(indices), y.take(indices)))
+        Batches::new(self.len(), batch_size, source, |(x, y), indices| {
+            (x.take(indices), y.take(indices))
+        })
     }
 
-    /// Inputs, targets and sample weights in batches; weights are 1 when the dataset has none. Fails when the batch size
+    /// Inputs, targets and sample weights in batches; weights are 1 when the dataset has none.
+    /// Fails when the batch size
     /// is 0 or there are no targets.
     ///
     /// ```
     /// use endo::data::Dataset;
-    /// let train = Dataset::new([[1], [2], [3]], [1, 2, 3])?.with_sample_weight([0.5_f32, 1.0, 2.0])?;
+    /// let train =
+    ///     Dataset::new([[1], [2], [3]], [1, 2, 3])?.with_sample_weight([0.5_f32, 1.0, 2.0])?;
     /// for (x, _y, weight) in train.weighted_batches(2)? {
     ///     assert_eq!(x.shape().batch(), weight.shape().batch());
     /// }
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn weighted_batches(&self, batch_size: usize) -> Result<Batches<(Array, Array, Array)>> {
-        let weight = self.sample_weight().cloned().unwrap_or_else(|| Array::full(self.len(), 1.0, DType::F32));
+        let weight = self
+            .sample_weight()
+            .cloned()
+            .unwrap_or_else(|| Array::full(self.len(), 1.0, DType::F32));
         let source = (self.only_inputs()?.clone(), self.require_targets()?.clone(), weight);
-        Batches::new(self.len(), batch_size, source, |(x, y, w), indices| (x.take(indices), y.take(indices), w.take(indices)))
+        Batches::new(self.len(), batch_size, source, |(x, y, w), indices| {
+            (x.take(indices), y.take(indices), w.take(indices))
+        })
     }
 
     /// Inputs alone in batches. Fails when the batch size is 0.
@@ -286,7 +321,9 @@ impl Dataset {
     /// # Ok::<(), endo::Error>(())
     /// ```
     pub fn input_batches(&self, batch_size: usize) -> Result<Batches<Array>> {
-        Batches::new(self.len(), batch_size, self.only_inputs()?.clone(), |x, indices| x.take(indices))
+        Batches::new(self.len(), batch_size, self.only_inputs()?.clone(), |x, indices| {
+            x.take(indices)
+        })
     }
 
     /// The order of the samples in an epoch, to be shuffled in place and cut into batches for
@@ -295,8 +332,9 @@ impl Dataset {
         Order::new(self.len())
     }
 
-    /// Overwrites `batch` with the samples at `indices`. Allocates nothing when `batch` holds as many samples as there are
-    /// indices and its arrays are not shared with a clone; otherwise makes it anew.
+    /// Overwrites `batch` with the samples at `indices`. Allocates nothing when `batch` holds as
+    /// many samples as there are indices and its arrays are not shared with a clone; otherwise
+    /// makes it anew.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -316,10 +354,18 @@ impl Dataset {
     }
 
     /// The same, in tasks that several threads may share.
-    pub(crate) fn share_gathering(&self, indices: &[usize], batch: &mut Dataset, share: Share) -> Result<()> {
+    pub(crate) fn share_gathering(
+        &self,
+        indices: &[usize],
+        batch: &mut Dataset,
+        share: Share,
+    ) -> Result<()> {
         self.check_indices(indices)?;
         let same = self.arrays().count() == batch.arrays().count()
-            && self.arrays().zip(batch.arrays()).all(|(a, b)| a.0 == b.0 && is_batch_of(a.1, indices.len(), b.1));
+            && self
+                .arrays()
+                .zip(batch.arrays())
+                .all(|(a, b)| a.0 == b.0 && is_batch_of(a.1, indices.len(), b.1));
         if !same {
             *batch = self.map(|array| array.take(indices));
             return Ok(());
@@ -330,7 +376,8 @@ impl Dataset {
         Ok(())
     }
 
-    /// The inputs, when there is one array of them and at most one of targets: what pairs are made of.
+    /// The inputs, when there is one array of them and at most one of targets: what pairs are made
+    /// of.
     fn only_inputs(&self) -> Result<&Array> {
         if self.inputs.len() > 1 || self.targets.len() > 1 {
             let message = format!(
@@ -364,15 +411,19 @@ impl Dataset {
     }
 
     fn map(&self, f: impl Fn(&Array) -> Array) -> Self {
-        let [inputs, targets, sample_weights] =
-            [&self.inputs, &self.targets, &self.sample_weights].map(|arrays| arrays.iter().map(&f).collect());
+        let [inputs, targets, sample_weights] = [&self.inputs, &self.targets, &self.sample_weights]
+            .map(|arrays| arrays.iter().map(&f).collect());
         Self { inputs, targets, sample_weights, names: self.names.clone() }
     }
 
     fn cut(&self, first: usize, fraction: f64) -> Result<(Self, Self)> {
         if first == 0 || first == self.len() {
-            let message = format!("a split of {} samples by {fraction} leaves a part without samples", self.len());
-            return Err(Error::new(ErrorKind::Argument, message).help("give a fraction nearer to 0.5, or more samples"));
+            let message = format!(
+                "a split of {} samples by {fraction} leaves a part without samples",
+                self.len()
+            );
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("give a fraction nearer to 0.5, or more samples"));
         }
         Ok((self.rows(0..first)?, self.rows(first..self.len())?))
     }
@@ -381,19 +432,27 @@ impl Dataset {
         let samples = samples_of(name, array)?;
         if samples != self.len() {
             let shapes = format!("inputs {}, {name} {}", self.inputs().shape(), array.shape());
-            let message = format!("the inputs have {} samples, but the {name} have {samples}: {shapes}", self.len());
-            return Err(Error::new(ErrorKind::Shape, message).help("the first axis counts the samples and must be the same"));
+            let message = format!(
+                "the inputs have {} samples, but the {name} have {samples}: {shapes}",
+                self.len()
+            );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("the first axis counts the samples and must be the same"));
         }
         Ok(())
     }
 
     fn check_indices(&self, indices: &[usize]) -> Result<()> {
         if let Some(index) = indices.iter().find(|&&index| index >= self.len()) {
-            let message = format!("there is no sample {index} in a dataset of {} samples", self.len());
+            let message =
+                format!("there is no sample {index} in a dataset of {} samples", self.len());
             return Err(Error::new(ErrorKind::Argument, message).help("indices count from 0"));
         }
         if indices.is_empty() {
-            let error = Error::new(ErrorKind::Argument, "no indices were given: a dataset has at least one sample");
+            let error = Error::new(
+                ErrorKind::Argument,
+                "no indices were given: a dataset has at least one sample",
+            );
             return Err(error.help("give at least one index"));
         }
         Ok(())
@@ -416,7 +475,10 @@ mod tests {
     #[test]
     fn unequal_sample_counts_are_refused_with_both() {
         let error = Dataset::new([[1.0_f32], [2.0]], [[1.0_f32], [2.0], [3.0]]).unwrap_err();
-        assert!(error.message().contains("inputs have 2 samples, but the targets have 3"), "{error}");
+        assert!(
+            error.message().contains("inputs have 2 samples, but the targets have 3"),
+            "{error}"
+        );
         assert!(error.message().contains("inputs [2, 1], targets [3, 1]"), "{error}");
         assert!(counted(2).with_sample_weight([1.0_f32]).is_err());
     }
@@ -426,7 +488,11 @@ mod tests {
         let error = Dataset::inputs_only(Array::zeros([0, 8], DType::F32)).unwrap_err();
         assert!(error.message().contains("no samples: their shape is [0, 8]"), "{error}");
         assert!(Dataset::inputs_only(1.0_f32).unwrap_err().message().contains("without axes"));
-        assert!(counted(3).rows(1..1).is_err() && counted(3).take(&[]).is_err() && counted(3).take(&[3]).is_err());
+        assert!(
+            counted(3).rows(1..1).is_err()
+                && counted(3).take(&[]).is_err()
+                && counted(3).take(&[3]).is_err()
+        );
     }
 
     #[test]
@@ -439,15 +505,25 @@ mod tests {
         let mut all = [targets(&rest), targets(&part)].concat();
         all.sort_by(f64::total_cmp);
         assert_eq!(all, targets(&data));
-        assert!((0..3).all(|row| part.inputs().get(2 * row) == 2.0 * part.targets().unwrap().get(row)));
+        assert!(
+            (0..3).all(|row| part.inputs().get(2 * row) == 2.0 * part.targets().unwrap().get(row))
+        );
     }
 
     #[test]
     fn splits_that_leave_a_part_empty_are_refused() {
         for fraction in [0.0, 1.0, -0.5, f64::NAN] {
-            assert!(counted(10).split(fraction, 0).unwrap_err().message().contains("between 0 and 1"));
+            assert!(
+                counted(10).split(fraction, 0).unwrap_err().message().contains("between 0 and 1")
+            );
         }
-        assert!(counted(2).split(0.1, 0).unwrap_err().message().contains("2 samples by 0.1 leaves a part without"));
+        assert!(
+            counted(2)
+                .split(0.1, 0)
+                .unwrap_err()
+                .message()
+                .contains("2 samples by 0.1 leaves a part without")
+        );
         assert!(counted(2).split_last(0.9).is_err());
     }
 
@@ -464,9 +540,19 @@ mod tests {
         let data = Dataset::new([[1.0_f32], [2.0], [3.0], [4.0]], y).unwrap();
         assert!(data.check_finite().unwrap_err().message().contains("targets[2] is inf: row 2"));
         assert!(counted(3).check_finite().is_ok());
-        assert!(data.clone().with_sample_weight([1.0_f32, 1.0, 0.0, 1.0]).unwrap().check_finite().is_ok());
-        let error = data.with_sample_weight([1.0_f32, 0.0, 1.0, 1.0]).unwrap().check_finite().unwrap_err();
-        assert!(error.advice().unwrap().ends_with("give samples without a label a sample weight of 0"), "{error}");
+        assert!(
+            data.clone()
+                .with_sample_weight([1.0_f32, 1.0, 0.0, 1.0])
+                .unwrap()
+                .check_finite()
+                .is_ok()
+        );
+        let error =
+            data.with_sample_weight([1.0_f32, 0.0, 1.0, 1.0]).unwrap().check_finite().unwrap_err();
+        assert!(
+            error.advice().unwrap().ends_with("give samples without a label a sample weight of 0"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::checks::{check_finite, check_uncovered};
 use super::dataset::Dataset;
 
 impl Dataset {
-    /// Fails when a number is not finite, but for targets that a weight of 0 covers, and for NaN in those at some places, which a mask
-    /// of the model may cover.
+    /// Fails when a number is not finite, but for targets that a weight of 0 covers, and for NaN in
+    /// those at some places, which a mask of the model may cover.
     pub(crate) fn check_finite_but(&self, masked: &[usize]) -> Result<()> {
         self.inputs.iter().try_for_each(|array| check_finite("inputs", array))?;
         let weights = &self.sample_weights;

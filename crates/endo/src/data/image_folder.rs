@@ -1,6 +1,7 @@
 //! Folders of images, one for each class.
 //!
-//! In: a folder, a size. Out: [`ImageFolder`], samples of bytes with their classes, which are read when they are needed.
+//! In: a folder, a size. Out: [`ImageFolder`], samples of bytes with their classes, which are read
+//! when they are needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,17 +16,20 @@ use super::Dataset;
 use super::checks::check_fraction;
 use super::stream::Samples;
 
-/// Images in folders as samples: each folder within the one that is given is a class, by its name in alphabetical order, and holds
-/// images (PNG, JPEG or BMP). Keras's `image_dataset_from_directory`. With the feature `images`.
+/// Images in folders as samples: each folder within the one that is given is a class, by its name
+/// in alphabetical order, and holds images (PNG, JPEG or BMP). Keras's
+/// `image_dataset_from_directory`. With the feature `images`.
 ///
-/// A batch has inputs `u8[samples, height, width, channels]` and classes `i32[samples]`. Images of other sizes are resized without regard
-/// to their proportions: bilinear, between the centres of pixels, as `tf.image.resize`, rounded to bytes.
+/// A batch has inputs `u8[samples, height, width, channels]` and classes `i32[samples]`. Images of
+/// other sizes are resized without regard to their proportions: bilinear, between the centres of
+/// pixels, as `tf.image.resize`, rounded to bytes.
 ///
 /// ```no_run
 /// use endo::data::ImageFolder;
 /// use endo::prelude::*;
 ///
-/// let (train, valid) = ImageFolder::open("flowers", [64, 64])?.split(0.2, 42)?; // flowers/daisy/1.jpg, flowers/rose/2.png, ..
+/// // flowers/daisy/1.jpg, flowers/rose/2.png, ..
+/// let (train, valid) = ImageFolder::open("flowers", [64, 64])?.split(0.2, 42)?;
 /// let classes = train.classes().len();
 /// let net = Sequential::new()
 ///     .add(Rescaling::new(1.0 / 255.0))
@@ -34,7 +38,10 @@ use super::stream::Samples;
 ///     .add(Dense::new(classes).activation("softmax"));
 /// let mut model = Model::new(net);
 /// model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"]);
-/// model.fit(Stream::samples(train).prefetch(2), Fit::epochs(10).validation(Stream::samples(valid)))?;
+/// model.fit(
+///     Stream::samples(train).prefetch(2),
+///     Fit::epochs(10).validation(Stream::samples(valid)),
+/// )?;
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -51,7 +58,8 @@ pub struct ImageFolder {
 const ENDS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
 
 impl ImageFolder {
-    /// Lists the images of a folder, each of which is resized to `[height, width]` pixels when it is read.
+    /// Lists the images of a folder, each of which is resized to `[height, width]` pixels when it
+    /// is read.
     ///
     /// # Errors
     /// If a folder cannot be read, or there is no image in any.
@@ -59,7 +67,8 @@ impl ImageFolder {
         let path = path.as_ref();
         if height == 0 || width == 0 {
             let message = format!("images of {height} by {width} pixels have no pixel");
-            return Err(Error::new(ErrorKind::Argument, message).help("give a height and a width of at least 1"));
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("give a height and a width of at least 1"));
         }
         let (mut classes, mut images) = (Vec::new(), Vec::new());
         for folder in listed(path)?.into_iter().filter(|entry| entry.is_dir()) {
@@ -69,7 +78,8 @@ impl ImageFolder {
         }
         if images.is_empty() {
             let message = format!("{}: there is no image in the folders within", shown_path(path));
-            let help = "put the images of each class into a folder of its own: `flowers/rose/1.png`; PNG, JPEG and BMP are read";
+            let help = "put the images of each class into a folder of its own: \
+                `flowers/rose/1.png`; PNG, JPEG and BMP are read";
             return Err(Error::new(ErrorKind::Data, message).help(help));
         }
         Ok(Self { height, width, channels: 3, classes, images })
@@ -92,7 +102,8 @@ impl ImageFolder {
         self.images.iter().map(|(path, _)| path.as_path())
     }
 
-    /// The images, shuffled by seed, in two parts: the rest, and the nearest whole number of images to `fraction`. Both number the classes alike.
+    /// The images, shuffled by seed, in two parts: the rest, and the nearest whole number of images
+    /// to `fraction`. Both number the classes alike.
     ///
     /// # Errors
     /// If the fraction is not between 0 and 1, or a part would be empty.
@@ -100,8 +111,12 @@ impl ImageFolder {
         check_fraction(fraction)?;
         let part = (self.images.len() as f64 * fraction).round() as usize;
         if part == 0 || part == self.images.len() {
-            let message = format!("a split of {} images by {fraction} leaves a part without images", self.images.len());
-            return Err(Error::new(ErrorKind::Argument, message).help("give a fraction nearer to 0.5, or more images"));
+            let message = format!(
+                "a split of {} images by {fraction} leaves a part without images",
+                self.images.len()
+            );
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("give a fraction nearer to 0.5, or more images"));
         }
         let order = Random::new(seed, 0).permutation(self.images.len());
         self.images = order.into_iter().map(|place| self.images[place].clone()).collect();
@@ -117,7 +132,11 @@ impl ImageFolder {
             Error::new(ErrorKind::Data, message).help("remove it, or write it anew as PNG")
         })?;
         let (width, height) = (image.width() as usize, image.height() as usize);
-        let bytes = if self.channels == 1 { image.into_luma8().into_raw() } else { image.into_rgb8().into_raw() };
+        let bytes = if self.channels == 1 {
+            image.into_luma8().into_raw()
+        } else {
+            image.into_rgb8().into_raw()
+        };
         if width == 0 || height == 0 {
             let message = format!("{}: the image has no pixel", shown_path(path));
             return Err(Error::new(ErrorKind::Data, message).help("remove it"));
@@ -135,7 +154,9 @@ impl ImageFolder {
         for &(top, bottom, down) in &rows {
             for &(left, right, across) in &columns {
                 for channel in 0..self.channels {
-                    let at = |row: usize, column: usize| f32::from(bytes[(row * width + column) * self.channels + channel]);
+                    let at = |row: usize, column: usize| {
+                        f32::from(bytes[(row * width + column) * self.channels + channel])
+                    };
                     let upper = at(top, left) + (at(top, right) - at(top, left)) * across;
                     let lower = at(bottom, left) + (at(bottom, right) - at(bottom, left)) * across;
                     resized.push((upper + (lower - upper) * down).round() as u8);
@@ -146,7 +167,8 @@ impl ImageFolder {
     }
 }
 
-/// For each of `to` pixels the two of `from` pixels between whose centres its own lies, and how far it is from the first to the second.
+/// For each of `to` pixels the two of `from` pixels between whose centres its own lies, and how far
+/// it is from the first to the second.
 fn between(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
     let scale = from as f32 / to as f32;
     let place = |pixel: usize| {
@@ -161,9 +183,14 @@ fn between(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
 fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |error: std::io::Error| failure("cannot read", folder, &error);
     let entries = fs::read_dir(folder).map_err(unreadable)?;
-    let mut paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
     // Programs keep things of their own under names that begin with a point.
-    paths.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')));
+    paths.retain(|path| {
+        path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+    });
     paths.sort();
     Ok(paths)
 }
@@ -179,14 +206,18 @@ impl Samples for ImageFolder {
     }
 
     fn take(&mut self, numbers: &[usize]) -> Result<Dataset> {
-        let mut bytes = Vec::with_capacity(numbers.len() * self.height * self.width * self.channels);
+        let mut bytes =
+            Vec::with_capacity(numbers.len() * self.height * self.width * self.channels);
         let mut classes = Vec::with_capacity(numbers.len());
         for &number in numbers {
             let (path, class) = &self.images[number];
             bytes.extend(self.read(path)?);
             classes.push(*class as i32);
         }
-        Dataset::new(Array::new([numbers.len(), self.height, self.width, self.channels], bytes)?, classes)
+        Dataset::new(
+            Array::new([numbers.len(), self.height, self.width, self.channels], bytes)?,
+            classes,
+        )
     }
 }
 
@@ -198,7 +229,8 @@ mod tests {
     #[test]
     fn images_are_resized_between_the_centres_of_pixels() {
         let resized = |bytes: &[u8], from: [usize; 2], [height, width]: [usize; 2]| {
-            let folder = ImageFolder { height, width, channels: 1, classes: Vec::new(), images: Vec::new() };
+            let folder =
+                ImageFolder { height, width, channels: 1, classes: Vec::new(), images: Vec::new() };
             folder.resized(bytes, from)
         };
         assert_eq!(resized(&[0, 100], [1, 2], [1, 4]), [0, 25, 75, 100]);

@@ -1,7 +1,7 @@
 //! Arrays in `.npy` files, read row by row where they lie.
 //!
-//! In: a path. Out: [`NpyFile`], the shape of the array in it and any of its rows; [`NpySamples`], files as samples to train on.
-//! Source: NumPy's format description (NEP 1, versions 1.0 to 3.0).
+//! In: a path. Out: [`NpyFile`], the shape of the array in it and any of its rows; [`NpySamples`],
+//! files as samples to train on. Source: NumPy's format description (NEP 1, versions 1.0 to 3.0).
 
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -17,17 +17,21 @@ use crate::shown::shown_path;
 use super::Dataset;
 use super::stream::Samples;
 
-/// An array in a `.npy` file, of which rows are read by their numbers. The file may be larger than the memory.
+/// An array in a `.npy` file, of which rows are read by their numbers. The file may be larger than
+/// the memory.
 ///
-/// Numbers of the types of [`DType`] are read as they are; integers of other sizes become `i32`, where one that does not fit is an error,
-/// and half floats become `f32`.
+/// Numbers of the types of [`DType`] are read as they are; integers of other sizes become `i32`,
+/// where one that does not fit is an error, and half floats become `f32`.
 ///
 /// ```
 /// use endo::Array;
 /// use endo::data::NpyFile;
 /// # let path = std::env::temp_dir().join(format!("endo-npy-{}.npy", std::process::id()));
 /// # let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-/// # bytes.extend(format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }").bytes());
+/// # bytes.extend(
+/// #     format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }")
+/// #         .bytes(),
+/// # );
 /// # bytes.extend([0.0_f32, 1.0, 2.0, 3.0, 4.0, 5.0].iter().flat_map(|x| x.to_le_bytes()));
 /// # std::fs::write(&path, bytes).unwrap();
 /// let mut file = NpyFile::open(&path)?; // np.save(path, np.arange(6, dtype="float32").reshape(3, 2))
@@ -69,11 +73,14 @@ impl NpyFile {
     /// Opens a file, and reads its header.
     ///
     /// # Errors
-    /// If it cannot be read, is no `.npy` file or shorter than its header says, holds what is no number, or lies column by column.
+    /// If it cannot be read, is no `.npy` file or shorter than its header says, holds what is no
+    /// number, or lies column by column.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let unreadable = |error: std::io::Error| failure("cannot read", &path, &error);
-        let refuse = |what: String, help: &str| Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(&path))).help(help);
+        let refuse = |what: String, help: &str| {
+            Error::new(ErrorKind::Data, format!("{}: {what}", shown_path(&path))).help(help)
+        };
         let mut file = File::open(&path).map_err(unreadable)?;
         let (start, text) = header(&mut file).map_err(unreadable)?.ok_or_else(|| {
             refuse(
@@ -81,7 +88,12 @@ impl NpyFile {
                 "write one with `np.save`; of an `.npz` archive, save each array by itself",
             )
         })?;
-        let odd = || refuse(format!("its header cannot be read: {}", text.trim_end()), "write the file anew with `np.save`");
+        let odd = || {
+            refuse(
+                format!("its header cannot be read: {}", text.trim_end()),
+                "write the file anew with `np.save`",
+            )
+        };
         let stored = entry(&text, "descr").ok_or_else(odd)?;
         let stored = Stored::read(stored).ok_or_else(|| {
             let help = "save numbers: `np.save(path, array.astype(\"float32\"))`";
@@ -89,16 +101,23 @@ impl NpyFile {
         })?;
         if entry(&text, "fortran_order") != Some("False") {
             let help = "save it row by row: `np.save(path, np.ascontiguousarray(array))`";
-            return Err(refuse("it lies column by column, so that no row of it can be read by itself".to_string(), help));
+            return Err(refuse(
+                "it lies column by column, so that no row of it can be read by itself".to_string(),
+                help,
+            ));
         }
         let shape = sizes(&text).ok_or_else(odd)?;
         if shape.is_scalar() || shape.contains(&0) {
-            return Err(refuse(format!("its shape is {shape}, without a row"), "the first axis counts the samples"));
+            return Err(refuse(
+                format!("its shape is {shape}, without a row"),
+                "the first axis counts the samples",
+            ));
         }
         let length = file.metadata().map_err(unreadable)?.len();
         let needed = (shape.len() as u64).saturating_mul(stored.size as u64).saturating_add(start);
         if length < needed {
-            let message = format!("it has {length} bytes, and an array of shape {shape} needs {needed}");
+            let message =
+                format!("it has {length} bytes, and an array of shape {shape} needs {needed}");
             return Err(refuse(message, "copy the whole file again"));
         }
         Ok(Self { path, file, start, shape, stored, bytes: Vec::new() })
@@ -121,7 +140,8 @@ impl NpyFile {
     pub fn take(&mut self, rows: &[usize]) -> Result<Array> {
         let count = self.shape.batch();
         if let Some(row) = rows.iter().find(|&&row| row >= count) {
-            let message = format!("{}: there is no row {row}, only {count}", shown_path(&self.path));
+            let message =
+                format!("{}: there is no row {row}, only {count}", shown_path(&self.path));
             return Err(Error::new(ErrorKind::Argument, message).help("rows count from 0"));
         }
         let width = self.shape.len() / count * self.stored.size;
@@ -129,7 +149,10 @@ impl NpyFile {
         let mut done = 0;
         while done < rows.len() {
             // Rows that lie behind one another are read at once.
-            let run = (1..rows.len() - done).take_while(|&next| rows[done + next] == rows[done] + next).count() + 1;
+            let run = (1..rows.len() - done)
+                .take_while(|&next| rows[done + next] == rows[done] + next)
+                .count()
+                + 1;
             let place = self.start + (rows[done] * width) as u64;
             let read = self.file.seek(SeekFrom::Start(place)).and_then(|_| {
                 let bytes = &mut self.bytes[done * width..(done + run) * width];
@@ -141,9 +164,12 @@ impl NpyFile {
         let shape = self.shape.with(0, rows.len());
         self.stored.array(shape, self.dtype(), &self.bytes).map_err(|(place, number)| {
             let row = rows[place / (self.shape.len() / count)];
-            let message =
-                format!("{}: row {row} has the integer {number}; data holds integers of 32 bits", shown_path(&self.path));
-            Error::new(ErrorKind::Data, message).help("save it as `float32` or `float64`, or number classes anew from 0")
+            let message = format!(
+                "{}: row {row} has the integer {number}; data holds integers of 32 bits",
+                shown_path(&self.path)
+            );
+            Error::new(ErrorKind::Data, message)
+                .help("save it as `float32` or `float64`, or number classes anew from 0")
         })
     }
 }
@@ -156,7 +182,10 @@ pub(super) fn array_of_bytes(bytes: &[u8]) -> Result<Array, String> {
     let stored = stored.ok_or_else(|| format!("its numbers are not known: {}", text.trim_end()))?;
     let shape = shape.ok_or_else(damaged)?;
     let is_by_columns = entry(&text, "fortran_order") != Some("False") && shape.rank() > 1;
-    let numbers = bytes.get(start as usize..).filter(|bytes| bytes.len() >= shape.len() * stored.size).ok_or_else(damaged)?;
+    let numbers = bytes
+        .get(start as usize..)
+        .filter(|bytes| bytes.len() >= shape.len() * stored.size)
+        .ok_or_else(damaged)?;
     let numbers = &numbers[..shape.len() * stored.size];
     let by_rows = is_by_columns.then(|| by_rows(numbers, &shape, stored.size));
     let array = stored.array(shape, stored.dtype(), by_rows.as_deref().unwrap_or(numbers));
@@ -168,9 +197,14 @@ fn by_rows(numbers: &[u8], shape: &Shape, size: usize) -> Vec<u8> {
     let strides = shape.strides();
     let place = |index: usize| {
         let axes = strides.iter().zip(shape.iter());
-        axes.fold((0, 1), |(place, step), (stride, axis)| (place + index / stride % axis * step, step * axis)).0
+        axes.fold((0, 1), |(place, step), (stride, axis)| {
+            (place + index / stride % axis * step, step * axis)
+        })
+        .0
     };
-    (0..shape.len()).flat_map(|index| numbers[place(index) * size..][..size].iter().copied()).collect()
+    (0..shape.len())
+        .flat_map(|index| numbers[place(index) * size..][..size].iter().copied())
+        .collect()
 }
 
 impl Stored {
@@ -202,7 +236,11 @@ impl Stored {
             NumberKind::Signed | NumberKind::Unsigned => [1, 2, 4, 8].contains(&size),
             NumberKind::Bool => size == 1,
         };
-        (is_known && ["<", ">", "|"].contains(&order)).then_some(Self { kind, size, is_big_endian: order == ">" })
+        (is_known && ["<", ">", "|"].contains(&order)).then_some(Self {
+            kind,
+            size,
+            is_big_endian: order == ">",
+        })
     }
 
     /// The array of such numbers; or the place of an integer that does not fit, and the integer.
@@ -227,13 +265,17 @@ impl Stored {
         };
         Ok(match dtype {
             DType::F64 => Array::from_fn(shape, |index| f64::from_bits(number(index))),
-            DType::F32 if self.size == 2 => Array::from_fn(shape, |index| half(number(index) as u16)),
+            DType::F32 if self.size == 2 => {
+                Array::from_fn(shape, |index| half(number(index) as u16))
+            }
             DType::F32 => Array::from_fn(shape, |index| f32::from_bits(number(index) as u32)),
             DType::Bool => Array::from_fn(shape, |index| number(index) != 0),
             DType::U8 => Array::from_bytes(shape, dtype, bytes),
             DType::I32 => {
                 let numbers = (0..shape.len()).map(integer);
-                if let Some((place, number)) = numbers.enumerate().find(|(_, number)| i32::try_from(*number).is_err()) {
+                if let Some((place, number)) =
+                    numbers.enumerate().find(|(_, number)| i32::try_from(*number).is_err())
+                {
                     return Err((place, number));
                 }
                 Array::from_fn(shape, |index| integer(index) as i32)
@@ -269,7 +311,8 @@ fn header(file: &mut (impl Read + Seek)) -> std::io::Result<Option<(u64, String)
     file.seek(SeekFrom::Start(before))?;
     let mut text = Vec::new();
     let read = file.take(length.into()).read_to_end(&mut text)?;
-    Ok((read == length as usize).then(|| (before + u64::from(length), String::from_utf8_lossy(&text).into_owned())))
+    Ok((read == length as usize)
+        .then(|| (before + u64::from(length), String::from_utf8_lossy(&text).into_owned())))
 }
 
 /// As many bytes as there are, at most those that fit.
@@ -288,7 +331,11 @@ fn read_most(file: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
 fn entry<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("'{name}':"))?;
     let rest = rest.trim_start();
-    let end = if let Some(quoted) = rest.strip_prefix('\'') { return quoted.split('\'').next() } else { rest.find([',', '}'])? };
+    let end = if let Some(quoted) = rest.strip_prefix('\'') {
+        return quoted.split('\'').next();
+    } else {
+        rest.find([',', '}'])?
+    };
     Some(rest[..end].trim())
 }
 
@@ -301,7 +348,8 @@ fn sizes(text: &str) -> Option<Shape> {
     shape.filter(Shape::is_possible)
 }
 
-/// Inputs and targets in `.npy` files: samples that `fit` reads by their numbers, shuffles and cuts into batches.
+/// Inputs and targets in `.npy` files: samples that `fit` reads by their numbers, shuffles and cuts
+/// into batches.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -309,7 +357,8 @@ fn sizes(text: &str) -> Option<Shape> {
 /// use endo::data::NpySamples;
 ///
 /// let train = NpySamples::open(["images.npy"])?.targets(["labels.npy"])?;
-/// let mut model = Model::new(Sequential::new().add(Flatten::new()).add(Dense::new(10).activation("softmax")));
+/// let mut model =
+///     Model::new(Sequential::new().add(Flatten::new()).add(Dense::new(10).activation("softmax")));
 /// model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"]);
 /// model.fit(Stream::samples(train).prefetch(2), Fit::epochs(5).batch_size(64))?;
 /// # Ok(())
@@ -329,7 +378,8 @@ impl NpySamples {
     pub fn open<P: AsRef<Path>>(inputs: impl IntoIterator<Item = P>) -> Result<Self> {
         let inputs = inputs.into_iter().map(NpyFile::open).collect::<Result<Vec<_>>>()?;
         if inputs.is_empty() {
-            return Err(Error::new(ErrorKind::Data, "no files of inputs were given").help("give at least one"));
+            return Err(Error::new(ErrorKind::Data, "no files of inputs were given")
+                .help("give at least one"));
         }
         Self { inputs, targets: Vec::new() }.checked()
     }
@@ -355,7 +405,8 @@ impl NpySamples {
                     shown_path(&other.path),
                     other.shape.batch()
                 );
-                Err(Error::new(ErrorKind::Shape, message).help("the first axis counts the samples and must be the same"))
+                Err(Error::new(ErrorKind::Shape, message)
+                    .help("the first axis counts the samples and must be the same"))
             }
             None => Ok(self),
         }
@@ -368,7 +419,9 @@ impl Samples for NpySamples {
     }
 
     fn take(&mut self, numbers: &[usize]) -> Result<Dataset> {
-        let arrays = |files: &mut Vec<NpyFile>| files.iter_mut().map(|file| file.take(numbers)).collect::<Result<Vec<_>>>();
+        let arrays = |files: &mut Vec<NpyFile>| {
+            files.iter_mut().map(|file| file.take(numbers)).collect::<Result<Vec<_>>>()
+        };
         let (inputs, targets) = (arrays(&mut self.inputs)?, arrays(&mut self.targets)?);
         Dataset::new(inputs, targets)
     }
@@ -389,19 +442,29 @@ mod tests {
         assert_eq!(stored("|u1", &[0x80, 0xff]).unwrap(), Array::from([128_u8, 255]));
         assert_eq!(stored(">i2", &[0xff, 0xfe, 0x01, 0x00]).unwrap(), Array::from([-2, 256]));
         assert_eq!(stored("<i8", &(-5_i64).to_le_bytes()).unwrap(), Array::from([-5]));
-        assert_eq!(stored("<u4", &3_000_000_000_u32.to_le_bytes()).unwrap_err(), (0, 3_000_000_000));
+        assert_eq!(
+            stored("<u4", &3_000_000_000_u32.to_le_bytes()).unwrap_err(),
+            (0, 3_000_000_000)
+        );
         assert_eq!(stored(">f8", &1.5_f64.to_be_bytes()).unwrap(), Array::from([1.5_f64]));
         assert_eq!(stored("|b1", &[0, 1]).unwrap(), Array::from([false, true]));
         let halves = [0x3c00_u16, 0xc000, 0x0001, 0x7bff, 0x7c00].map(u16::to_le_bytes).concat();
         let want = [1.0, -2.0, 2.0_f32.powi(-24), 65504.0, f32::INFINITY];
         assert_eq!(stored("<f2", &halves).unwrap(), Array::from(want));
-        assert!(Stored::read("<U5").is_none() && Stored::read("<c8").is_none() && Stored::read("f").is_none());
+        assert!(
+            Stored::read("<U5").is_none()
+                && Stored::read("<c8").is_none()
+                && Stored::read("f").is_none()
+        );
     }
 
     #[test]
     fn headers_are_read_as_numpy_writes_them() {
         let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }   \n";
-        assert_eq!((entry(text, "descr"), entry(text, "fortran_order")), (Some("<f4"), Some("False")));
+        assert_eq!(
+            (entry(text, "descr"), entry(text, "fortran_order")),
+            (Some("<f4"), Some("False"))
+        );
         assert_eq!(sizes(text).unwrap().sizes(), [3, 2]);
         assert_eq!(sizes("{'shape': (5,), }").unwrap().sizes(), [5]);
         assert_eq!(sizes("{'shape': (), }").unwrap().sizes(), [0_usize; 0]);

@@ -11,49 +11,74 @@ use super::arrays::Names;
 use super::dataset::Dataset;
 
 impl Dataset {
-    /// The same with targets and sample weights in the order of outputs of these names, of which those at the places `compared` have a
-    /// loss or metric. What was given in order stays so.
+    /// The same with targets and sample weights in the order of outputs of these names, of which
+    /// those at the places `compared` have a loss or metric. What was given in order stays so.
     pub(crate) fn for_outputs(&self, outputs: &[String], compared: &[usize]) -> Result<Self> {
         let Names { targets, sample_weights } = &self.names;
         let place = |what: &str, name: &String| {
             outputs.iter().position(|known| known == name).ok_or_else(|| {
-                let message = format!("the data has {what} for the output `{name}`, which does not exist");
+                let message =
+                    format!("the data has {what} for the output `{name}`, which does not exist");
                 let names = spelling::listed(outputs.iter().map(String::as_str));
                 Error::new(ErrorKind::Argument, message).help(format!("the outputs are {names}"))
             })
         };
         let mut arranged = Self { names: Names::default(), ..self.clone() };
         // The outputs that the arranged targets are for.
-        let mut of: Vec<usize> =
-            if self.targets.len() == outputs.len() { (0..outputs.len()).collect() } else { compared.to_vec() };
+        let mut of: Vec<usize> = if self.targets.len() == outputs.len() {
+            (0..outputs.len()).collect()
+        } else {
+            compared.to_vec()
+        };
         if !targets.is_empty() {
-            let places = targets.iter().map(|name| place("targets", name)).collect::<Result<Vec<_>>>()?;
+            let places =
+                targets.iter().map(|name| place("targets", name)).collect::<Result<Vec<_>>>()?;
             // A step of one's own may look at all of them.
             let mut all = places.clone();
             all.sort_unstable();
             if let Some(missing) = compared.iter().find(|output| !places.contains(output)) {
-                let message =
-                    format!("the output `{}` has a loss or metric, and the data has no targets for it", outputs[*missing]);
-                let help = format!("there are targets for {}", spelling::listed(targets.iter().map(String::as_str)));
+                let message = format!(
+                    "the output `{}` has a loss or metric, and the data has no targets for it",
+                    outputs[*missing]
+                );
+                let help = format!(
+                    "there are targets for {}",
+                    spelling::listed(targets.iter().map(String::as_str))
+                );
                 return Err(Error::new(ErrorKind::Usage, message).help(help));
             }
             of = if compared.is_empty() { all } else { compared.to_vec() };
-            let target =
-                |output: &usize| places.iter().position(|known| known == output).map(|index| self.targets[index].clone());
+            let target = |output: &usize| {
+                places
+                    .iter()
+                    .position(|known| known == output)
+                    .map(|index| self.targets[index].clone())
+            };
             arranged.targets = of.iter().filter_map(target).collect();
             if self.sample_weights.len() > 1 && sample_weights.is_empty() {
                 let weight = |output: &usize| {
-                    places.iter().position(|known| known == output).map(|index| self.sample_weights[index].clone())
+                    places
+                        .iter()
+                        .position(|known| known == output)
+                        .map(|index| self.sample_weights[index].clone())
                 };
                 arranged.sample_weights = of.iter().filter_map(weight).collect();
             }
         }
         if !sample_weights.is_empty() {
-            let places = sample_weights.iter().map(|name| place("sample weights", name)).collect::<Result<Vec<_>>>()?;
+            let places = sample_weights
+                .iter()
+                .map(|name| place("sample weights", name))
+                .collect::<Result<Vec<_>>>()?;
             let ones = Array::full(self.len(), 1.0, DType::F32);
-            let weight =
-                |output: &usize| places.iter().position(|known| known == output).map(|index| &self.sample_weights[index]);
-            arranged.sample_weights = of.iter().map(|output| weight(output).unwrap_or(&ones).clone()).collect();
+            let weight = |output: &usize| {
+                places
+                    .iter()
+                    .position(|known| known == output)
+                    .map(|index| &self.sample_weights[index])
+            };
+            arranged.sample_weights =
+                of.iter().map(|output| weight(output).unwrap_or(&ones).clone()).collect();
         }
         Ok(arranged)
     }

@@ -1,6 +1,7 @@
 //! Features of mean 0 and standard deviation 1.
 //!
-//! In: the training inputs. Out: [`StandardScaler`], which shifts and scales any inputs by the statistics of those.
+//! In: the training inputs. Out: [`StandardScaler`], which shifts and scales any inputs by the
+//! statistics of those.
 
 use super::checks::check_finite;
 use crate::array::Array;
@@ -9,8 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Scales each feature (each position of the last axis) to `(x - mean) / standard_deviation`.
 ///
-/// The statistics are those of the population (divided by the number of samples), summed in 64 bits. A feature that does
-/// not vary beyond rounding keeps its scale: its deviation is taken as 1. As scikit-learn's `StandardScaler`.
+/// The statistics are those of the population (divided by the number of samples), summed in 64
+/// bits. A feature that does not vary beyond rounding keeps its scale: its deviation is taken as 1.
+/// As scikit-learn's `StandardScaler`.
 ///
 /// ```
 /// use endo::{Array, data::StandardScaler};
@@ -27,8 +29,8 @@ pub struct StandardScaler {
 }
 
 impl StandardScaler {
-    /// A scaler of known statistics, one of each per feature. Fails when they are not equally many, not finite, or when a
-    /// deviation is not positive.
+    /// A scaler of known statistics, one of each per feature. Fails when they are not equally many,
+    /// not finite, or when a deviation is not positive.
     ///
     /// ```
     /// use endo::{Array, data::StandardScaler};
@@ -39,13 +41,18 @@ impl StandardScaler {
     pub fn new(mean: impl Into<Vec<f64>>, standard_deviation: impl Into<Vec<f64>>) -> Result<Self> {
         let (mean, standard_deviation) = (mean.into(), standard_deviation.into());
         if mean.len() != standard_deviation.len() || mean.is_empty() {
-            let message =
-                format!("a scaler needs a mean and a deviation per feature, got {} and {}", mean.len(), standard_deviation.len());
-            return Err(Error::new(ErrorKind::Shape, message).help("give both for every feature, in the order of the features"));
+            let message = format!(
+                "a scaler needs a mean and a deviation per feature, got {} and {}",
+                mean.len(),
+                standard_deviation.len()
+            );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("give both for every feature, in the order of the features"));
         }
         for (feature, (mean, deviation)) in mean.iter().zip(&standard_deviation).enumerate() {
             if !mean.is_finite() || !deviation.is_finite() || *deviation <= 0.0 {
-                let message = format!("feature {feature} has mean {mean} and standard deviation {deviation}");
+                let message =
+                    format!("feature {feature} has mean {mean} and standard deviation {deviation}");
                 let error = Error::new(ErrorKind::Argument, message);
                 return Err(error.help("both are finite, and the deviation is positive"));
             }
@@ -53,13 +60,18 @@ impl StandardScaler {
         Ok(Self { mean, standard_deviation })
     }
 
-    /// The statistics of an array of shape `[samples, ..., features]`. Fails when there are no numbers or fewer than two
-    /// axes, at a number that is not finite, and where the squares of a feature's numbers are more than `f64` holds.
+    /// The statistics of an array of shape `[samples, ..., features]`. Fails when there are no
+    /// numbers or fewer than two axes, at a number that is not finite, and where the squares of a
+    /// feature's numbers are more than `f64` holds.
     pub fn fit(x: &Array) -> Result<Self> {
         let features = x.shape().features();
         if x.shape().rank() < 2 || x.len() == 0 {
-            let message = format!("a scaler is fitted to inputs of shape [samples, features], got {}", x.shape());
-            return Err(Error::new(ErrorKind::Shape, message).help("reshape a single feature to [samples, 1]"));
+            let message = format!(
+                "a scaler is fitted to inputs of shape [samples, features], got {}",
+                x.shape()
+            );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("reshape a single feature to [samples, 1]"));
         }
         check_finite("inputs", x)?;
         let values = x.to_vec::<f64>();
@@ -74,20 +86,22 @@ impl StandardScaler {
             sums
         };
         let mean: Vec<f64> = sums(&|value, _| value).iter().map(|sum| sum / count).collect();
-        // What rounding left in the mean is taken out of the squares: Chan, Golub and LeVeque (1983), equation 1.7.
+        // What rounding left in the mean is taken out of the squares: Chan, Golub and LeVeque
+        // (1983), equation 1.7.
         let rest = sums(&|value, feature| value - mean[feature]);
         let squares = sums(&|value, feature| (value - mean[feature]).powi(2));
         let deviation = |feature: usize| {
             let variance = (squares[feature] - rest[feature].powi(2) / count) / count;
-            let rounding = count * f64::EPSILON * variance + (count * mean[feature] * f64::EPSILON).powi(2);
+            let rounding =
+                count * f64::EPSILON * variance + (count * mean[feature] * f64::EPSILON).powi(2);
             if variance.is_finite() && variance <= rounding { 1.0 } else { variance.sqrt() }
         };
         let standard_deviation: Vec<f64> = (0..features).map(deviation).collect();
         Self::new(mean, standard_deviation)
     }
 
-    /// `(x - mean) / standard_deviation`, computed in 64 bits; f64 stays f64, all else becomes f32. Fails when the last
-    /// axis has another size than that of `fit`.
+    /// `(x - mean) / standard_deviation`, computed in 64 bits; f64 stays f64, all else becomes f32.
+    /// Fails when the last axis has another size than that of `fit`.
     pub fn transform(&self, x: &Array) -> Result<Array> {
         self.map(x, |value, mean, deviation| (value - mean) / deviation)
     }
@@ -118,8 +132,13 @@ impl StandardScaler {
     fn map(&self, x: &Array, f: impl Fn(f64, f64, f64) -> f64) -> Result<Array> {
         let features = self.mean.len();
         if x.shape().rank() == 0 || x.shape().features() != features {
-            let message = format!("the scaler was fitted to {features} features, got inputs of shape {}", x.shape());
-            return Err(Error::new(ErrorKind::Shape, message).help("the last axis holds the features"));
+            let message = format!(
+                "the scaler was fitted to {features} features, got inputs of shape {}",
+                x.shape()
+            );
+            return Err(
+                Error::new(ErrorKind::Shape, message).help("the last axis holds the features")
+            );
         }
         if x.dtype() == DType::F64 { self.mapped::<f64>(x, f) } else { self.mapped::<f32>(x, f) }
     }
@@ -127,7 +146,9 @@ impl StandardScaler {
     fn mapped<T: Element>(&self, x: &Array, f: impl Fn(f64, f64, f64) -> f64) -> Result<Array> {
         let mut values = x.to_vec::<T>();
         for row in values.chunks_exact_mut(self.mean.len()) {
-            for ((value, &mean), &deviation) in row.iter_mut().zip(&self.mean).zip(&self.standard_deviation) {
+            for ((value, &mean), &deviation) in
+                row.iter_mut().zip(&self.mean).zip(&self.standard_deviation)
+            {
                 *value = T::from_f64(f(value.to_f64(), mean, deviation));
             }
         }
@@ -147,7 +168,8 @@ mod tests {
 
     #[test]
     fn statistics_are_those_of_the_population() {
-        let scaler = StandardScaler::fit(&Array::from([[1.0_f32, -2.0], [2.0, 0.0], [6.0, 2.0]])).unwrap();
+        let scaler =
+            StandardScaler::fit(&Array::from([[1.0_f32, -2.0], [2.0, 0.0], [6.0, 2.0]])).unwrap();
         assert_eq!(scaler.mean(), [3.0, 0.0]);
         assert_eq!(scaler.standard_deviation(), [(14.0_f64 / 3.0).sqrt(), (8.0_f64 / 3.0).sqrt()]);
     }
@@ -162,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_small_spread_about_a_large_mean_is_kept() {
-        let scaler = StandardScaler::fit(&Array::from([[1e9_f64], [1e9 + 1.0], [1e9 + 2.0]])).unwrap();
+        let scaler =
+            StandardScaler::fit(&Array::from([[1e9_f64], [1e9 + 1.0], [1e9 + 2.0]])).unwrap();
         assert!((scaler.standard_deviation()[0] - (2.0_f64 / 3.0).sqrt()).abs() < 1e-12);
     }
 
@@ -177,7 +200,10 @@ mod tests {
     fn inputs_that_do_not_fit_are_refused() {
         let scaler = StandardScaler::new([0.0, 0.0], [1.0, 1.0]).unwrap();
         let error = scaler.transform(&Array::from([[1.0_f32, 2.0, 3.0]])).unwrap_err();
-        assert!(error.message().contains("fitted to 2 features, got inputs of shape [1, 3]"), "{error}");
+        assert!(
+            error.message().contains("fitted to 2 features, got inputs of shape [1, 3]"),
+            "{error}"
+        );
         assert!(StandardScaler::fit(&Array::from([1.0_f32, 2.0])).is_err());
         let error = StandardScaler::fit(&Array::from([[1.0_f32], [f32::NAN]])).unwrap_err();
         assert!(error.message().contains("inputs[1, 0] is NaN"), "{error}");

@@ -16,26 +16,36 @@ pub enum PadSide {
     After,
 }
 
-/// Sequences as rows of an array `[sequences, length]`: shorter ones are filled up with a value, longer ones cut, both on one side. The
-/// length is that of the longest unless given. Keras's `pad_sequences`.
+/// Sequences as rows of an array `[sequences, length]`: shorter ones are filled up with a value,
+/// longer ones cut, both on one side. The length is that of the longest unless given. Keras's
+/// `pad_sequences`.
 ///
 /// ```
 /// use endo::Array;
 /// use endo::data::{PadSide, pad_sequences};
 /// let words = [vec![4, 7, 9], vec![5]];
-/// assert_eq!(pad_sequences(&words, None, PadSide::After, 0)?, Array::from([[4, 7, 9], [5, 0, 0]]));
+/// assert_eq!(
+///     pad_sequences(&words, None, PadSide::After, 0)?,
+///     Array::from([[4, 7, 9], [5, 0, 0]])
+/// );
 /// assert_eq!(pad_sequences(&words, Some(2), PadSide::Before, 0)?, Array::from([[7, 9], [0, 5]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
 ///
 /// # Errors
 /// If there is no sequence, or the length is 0.
-pub fn pad_sequences<T: Element>(sequences: &[impl AsRef<[T]>], length: Option<usize>, side: PadSide, value: T) -> Result<Array> {
+pub fn pad_sequences<T: Element>(
+    sequences: &[impl AsRef<[T]>],
+    length: Option<usize>,
+    side: PadSide,
+    value: T,
+) -> Result<Array> {
     let longest = sequences.iter().map(|sequence| sequence.as_ref().len()).max().unwrap_or(0);
     let length = length.unwrap_or(longest);
     if sequences.is_empty() || length == 0 {
         let message = format!("{} sequences are to be rows of {length} elements", sequences.len());
-        return Err(Error::new(ErrorKind::Data, message).help("give at least one sequence, and a length of at least 1"));
+        return Err(Error::new(ErrorKind::Data, message)
+            .help("give at least one sequence, and a length of at least 1"));
     }
     let mut rows = Vec::with_capacity(sequences.len() * length);
     for sequence in sequences {
@@ -43,7 +53,9 @@ pub fn pad_sequences<T: Element>(sequences: &[impl AsRef<[T]>], length: Option<u
         let kept = sequence.len().min(length);
         let fill = std::iter::repeat_n(value, length - kept);
         match side {
-            PadSide::Before => rows.extend(fill.chain(sequence[sequence.len() - kept..].iter().copied())),
+            PadSide::Before => {
+                rows.extend(fill.chain(sequence[sequence.len() - kept..].iter().copied()))
+            }
             PadSide::After => rows.extend(sequence[..kept].iter().copied().chain(fill)),
         }
     }

@@ -1,16 +1,19 @@
 //! [`tree!`](crate::tree): structs with names for their parts as inputs, outputs and data.
 //!
-//! In: a struct that is generic over its leaves. Out: its [`Tree`] of tensors, and its arrays as data.
+//! In: a struct that is generic over its leaves. Out: its [`Tree`] of tensors, and its arrays as
+//! data.
 
 use crate::array::Array;
 use crate::graph::Tree;
 
-/// Makes a struct with names for its parts a [`Tree`](crate::graph::Tree), in one line: `tree!(Outputs { mean, deviation });`.
+/// Makes a struct with names for its parts a [`Tree`](crate::graph::Tree), in one line:
+/// `tree!(Outputs { mean, deviation });`.
 ///
-/// The struct is generic over what its leaves are, `struct Outputs<T = Tensor>`: of tensors in `call`, and of arrays,
-/// `Outputs<Array>`, where [`predict`](crate::model::Model::predict) returns it or a [`Dataset`](crate::data::Dataset) is made of it.
-/// Fields are `T`, arrays, vectors, options and tuples of `T`, or such structs again. Their order in the macro is that of the arrays:
-/// of targets, losses and metrics.
+/// The struct is generic over what its leaves are, `struct Outputs<T = Tensor>`: of tensors in
+/// `call`, and of arrays, `Outputs<Array>`, where [`predict`](crate::model::Model::predict) returns
+/// it or a [`Dataset`](crate::data::Dataset) is made of it. Fields are `T`, arrays, vectors,
+/// options and tuples of `T`, or such structs again. Their order in the macro is that of the
+/// arrays: of targets, losses and metrics.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -22,7 +25,10 @@ use crate::graph::Tree;
 /// let predictions = Model::new(net).predict(&Array::from([[1.0_f32], [3.0]]))?;
 /// assert_eq!(predictions.deviation, Array::from([[1.0_f32], [9.0]]));
 ///
-/// let targets = Outputs { mean: Array::from([[1.0_f32], [3.0]]), deviation: Array::from([[1.0_f32], [9.0]]) };
+/// let targets = Outputs {
+///     mean: Array::from([[1.0_f32], [3.0]]),
+///     deviation: Array::from([[1.0_f32], [9.0]]),
+/// };
 /// let data = Dataset::new([[1.0_f32], [3.0]], targets)?;
 /// assert_eq!(data.all_targets(), [predictions.mean, predictions.deviation]);
 /// # Ok::<(), endo::Error>(())
@@ -63,13 +69,15 @@ macro_rules! tree {
     };
 }
 
-/// The arrays of a field, whose type among tensors is found from how it is read: for [`tree!`](crate::tree).
+/// The arrays of a field, whose type among tensors is found from how it is read: for
+/// [`tree!`](crate::tree).
 #[doc(hidden)]
 pub fn arrays_of<S, T: Tree>(_: fn(&S) -> &T, values: &T::Arrays) -> Vec<&Array> {
     T::arrays(values)
 }
 
-/// The names of a field's tensors: its own where it is one tensor, else with what each is called within it.
+/// The names of a field's tensors: its own where it is one tensor, else with what each is called
+/// within it.
 #[doc(hidden)]
 pub fn names_of<T: Tree>(field: &str, value: &T) -> Vec<Option<String>> {
     let inner = value.names();
@@ -84,7 +92,10 @@ pub fn names_of<T: Tree>(field: &str, value: &T) -> Vec<Option<String>> {
 
 /// A field of arrays, likewise.
 #[doc(hidden)]
-pub fn from_arrays_of<S, T: Tree>(_: fn(&S) -> &T, arrays: &mut dyn Iterator<Item = Array>) -> Option<T::Arrays> {
+pub fn from_arrays_of<S, T: Tree>(
+    _: fn(&S) -> &T,
+    arrays: &mut dyn Iterator<Item = Array>,
+) -> Option<T::Arrays> {
     T::from_arrays(arrays)
 }
 
@@ -113,20 +124,32 @@ mod tests {
         let net = |inputs: &Outer, _: &mut Context| {
             let [a, b] = &inputs.inner.both;
             let sum = &inputs.first + a + b;
-            Inner { both: [sum.clone(), a - b], more: inputs.inner.more.as_ref().map(|more| more * sum) }
+            Inner {
+                both: [sum.clone(), a - b],
+                more: inputs.inner.more.as_ref().map(|more| more * sum),
+            }
         };
         let model = Model::new(net);
-        let inputs = |more| Outer { first: column(1.0), inner: Inner { both: [column(2.0), column(3.0)], more } };
+        let inputs = |more| Outer {
+            first: column(1.0),
+            inner: Inner { both: [column(2.0), column(3.0)], more },
+        };
         let without = model.predict(&inputs(None)).unwrap();
         assert_eq!((without.both, without.more), ([column(6.0), column(-1.0)], None));
         assert_eq!(model.predict(&inputs(Some(column(10.0)))).unwrap().more, Some(column(60.0)));
-        assert_eq!(Dataset::new(inputs(None), inputs(Some(column(4.0)))).unwrap().all_targets().len(), 4);
+        assert_eq!(
+            Dataset::new(inputs(None), inputs(Some(column(4.0)))).unwrap().all_targets().len(),
+            4
+        );
     }
 
     #[test]
     fn tuples_of_eight_and_nested_ones_are_inputs_and_outputs() {
-        type Eight = (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, (Tensor, Vec<Tensor>));
-        let model = Model::new(|(a, .., h, (i, rest)): &Eight, _: &mut Context| (a + h, (i * &rest[0], rest.len() as f64 * a)));
+        type Eight =
+            (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, (Tensor, Vec<Tensor>));
+        let model = Model::new(|(a, .., h, (i, rest)): &Eight, _: &mut Context| {
+            (a + h, (i * &rest[0], rest.len() as f64 * a))
+        });
         let [one, two, three] = [1.0, 2.0, 3.0].map(column);
         let (sum, (product, count)) = model
             .predict(&(
@@ -150,6 +173,9 @@ mod tests {
         });
         assert_eq!(model.predict(&(column(1.0), None)).unwrap(), column(1.0));
         let error = model.build_on(&[column(1.0), column(2.0)]).unwrap_err();
-        assert_eq!(error.message(), "the data has 2 inputs, which is not what the model's `call` takes");
+        assert_eq!(
+            error.message(),
+            "the data has 2 inputs, which is not what the model's `call` takes"
+        );
     }
 }

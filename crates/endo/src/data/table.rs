@@ -1,6 +1,7 @@
 //! Named columns of numbers, times and words.
 //!
-//! In: a CSV file, or columns. Out: [`Table`], and from it the arrays and the [`Dataset`] that a model takes.
+//! In: a CSV file, or columns. Out: [`Table`], and from it the arrays and the [`Dataset`] that a
+//! model takes.
 
 use std::fmt;
 use std::io::Read;
@@ -16,12 +17,14 @@ use crate::shown::{listed, shown};
 
 /// Named columns, with a cell for each row in each of them.
 ///
-/// A table that is read strictly, as by [`read_csv`](Self::read_csv), or made from numbers holds finite numbers alone. One
-/// that is read by [`Csv::typed`] also holds times, words and cells that are missing: see [`values`](Self::values).
+/// A table that is read strictly, as by [`read_csv`](Self::read_csv), or made from numbers holds
+/// finite numbers alone. One that is read by [`Csv::typed`] also holds times, words and cells that
+/// are missing: see [`values`](Self::values).
 ///
 /// ```
 /// use endo::data::Table;
-/// let table = Table::from_csv_reader("rooms,age,price\n6.9,41,4.5\n6.2,21,3.5\n".as_bytes(), None)?;
+/// let table =
+///     Table::from_csv_reader("rooms,age,price\n6.9,41,4.5\n6.2,21,3.5\n".as_bytes(), None)?;
 /// assert_eq!((table.len(), table.columns().count()), (2, 3));
 /// let data = table.dataset("price")?;
 /// assert_eq!(data.inputs().shape().sizes(), [2, 2]);
@@ -56,8 +59,9 @@ pub(super) struct Column {
 }
 
 impl Table {
-    /// Reads a CSV file as [`Csv`] says: names of columns in the first line, a row of numbers in each line below. Fails at the
-    /// first cell that is not a finite number, naming its row, line and column.
+    /// Reads a CSV file as [`Csv`] says: names of columns in the first line, a row of numbers in
+    /// each line below. Fails at the first cell that is not a finite number, naming its row, line
+    /// and column.
     ///
     /// ```no_run
     /// use endo::data::Table;
@@ -70,11 +74,15 @@ impl Table {
     }
 
     /// Reads a CSV file whose columns the given character separates; `None` finds it.
-    pub fn read_csv_with(path: impl AsRef<Path>, delimiter: impl Into<Option<char>>) -> Result<Self> {
+    pub fn read_csv_with(
+        path: impl AsRef<Path>,
+        delimiter: impl Into<Option<char>>,
+    ) -> Result<Self> {
         Csv::new().delimiter(delimiter).read(path)
     }
 
-    /// Reads CSV from anything that can be read, to its end. The delimiter is found when it is `None`.
+    /// Reads CSV from anything that can be read, to its end. The delimiter is found when it is
+    /// `None`.
     ///
     /// ```
     /// use endo::data::Table;
@@ -86,8 +94,8 @@ impl Table {
         Csv::new().delimiter(delimiter).read_from(reader)
     }
 
-    /// A table of columns. Fails when there are none, when they are not equally long, when two have one name, and at a
-    /// number that is not finite.
+    /// A table of columns. Fails when there are none, when they are not equally long, when two have
+    /// one name, and at a number that is not finite.
     ///
     /// ```
     /// use endo::data::Table;
@@ -95,37 +103,55 @@ impl Table {
     /// assert_eq!(table.column("price")?, [4.5, 3.5]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn from_columns<N: Into<String>>(columns: impl IntoIterator<Item = (N, Vec<f64>)>) -> Result<Self> {
+    pub fn from_columns<N: Into<String>>(
+        columns: impl IntoIterator<Item = (N, Vec<f64>)>,
+    ) -> Result<Self> {
         let values = columns.into_iter().map(|(name, values)| (name, Values::Numbers(values)));
         let table = Self::from_values(values)?;
         for Column { name, values, .. } in &table.columns {
             let Values::Numbers(values) = values else { continue };
             if let Some(row) = values.iter().position(|value| !value.is_finite()) {
-                let message = format!("row {}, column `{}`: {} is not a finite number", row + 1, shown(name), values[row]);
-                return Err(Error::new(ErrorKind::NotFinite, message).help("fill it, or remove the row or column"));
+                let message = format!(
+                    "row {}, column `{}`: {} is not a finite number",
+                    row + 1,
+                    shown(name),
+                    values[row]
+                );
+                return Err(Error::new(ErrorKind::NotFinite, message)
+                    .help("fill it, or remove the row or column"));
             }
         }
         Ok(table)
     }
 
-    /// A table of columns of any kind, in which cells may be missing. Fails when there are none, when they are not equally
-    /// long, when two have one name, and at a number that is infinite.
+    /// A table of columns of any kind, in which cells may be missing. Fails when there are none,
+    /// when they are not equally long, when two have one name, and at a number that is infinite.
     ///
     /// ```
     /// use endo::data::{Table, Values, Words};
     /// let city = Values::Words(Words::from_cells([Some("Paris"), None]));
-    /// let table = Table::from_values([("city", city), ("price", Values::Numbers(vec![4.5, f64::NAN]))])?;
+    /// let table =
+    ///     Table::from_values([("city", city), ("price", Values::Numbers(vec![4.5, f64::NAN]))])?;
     /// assert_eq!((table.missing("city")?, table.missing("price")?), (1, 1));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    pub fn from_values<N: Into<String>>(columns: impl IntoIterator<Item = (N, Values)>) -> Result<Self> {
-        let column = |(name, values): (N, Values)| Column { name: name.into(), values, spelled: None };
+    pub fn from_values<N: Into<String>>(
+        columns: impl IntoIterator<Item = (N, Values)>,
+    ) -> Result<Self> {
+        let column =
+            |(name, values): (N, Values)| Column { name: name.into(), values, spelled: None };
         Self::of_columns(columns.into_iter().map(column).collect(), Lines::default())
     }
 
     /// A table of columns whose rows were read from these lines.
     pub(super) fn of_columns(columns: Vec<Column>, lines: Lines) -> Result<Self> {
-        let table = Self { columns, origin: None, lines, notes: Vec::new(), conventions: Conventions::default() };
+        let table = Self {
+            columns,
+            origin: None,
+            lines,
+            notes: Vec::new(),
+            conventions: Conventions::default(),
+        };
         table.check()?;
         Ok(table)
     }
@@ -148,7 +174,8 @@ impl Table {
         self
     }
 
-    /// Where a row, counted from 0, is, for messages: `houses.csv: row 3 (line 4)`, or as much of that as is known.
+    /// Where a row, counted from 0, is, for messages: `houses.csv: row 3 (line 4)`, or as much of
+    /// that as is known.
     ///
     /// ```
     /// use endo::data::Table;
@@ -158,7 +185,8 @@ impl Table {
     /// ```
     pub fn place(&self, row: usize) -> String {
         let number = self.lines.number(row);
-        let place = self.line(row).map_or_else(|| format!("row {number}"), |line| place(number, line));
+        let place =
+            self.line(row).map_or_else(|| format!("row {number}"), |line| place(number, line));
         self.of_origin(place)
     }
 
@@ -178,8 +206,8 @@ impl Table {
         self.columns.first().map_or(0, |column| column.values.len())
     }
 
-    /// What was decided or passed over while the table was read, in sentences: row names that are left out, decimal commas,
-    /// compression, comments above the header.
+    /// What was decided or passed over while the table was read, in sentences: row names that are
+    /// left out, decimal commas, compression, comments above the header.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -191,14 +219,15 @@ impl Table {
         &self.notes
     }
 
-    /// The name of a column as the table has it, for one that may be written in another form of Unicode: letters with their
-    /// accents in one character or in two. Fails when there is none of that name, and says which there are.
+    /// The name of a column as the table has it, for one that may be written in another form of
+    /// Unicode: letters with their accents in one character or in two. Fails when there is none of
+    /// that name, and says which there are.
     pub fn find(&self, name: &str) -> Result<&str> {
         Ok(&self.columns[self.position(name)?].name)
     }
 
-    /// The decimal mark of the file that was read, as it was given or as all columns that show one show it: for
-    /// [`Csv::decimal`] when rows of the same origin are read later.
+    /// The decimal mark of the file that was read, as it was given or as all columns that show one
+    /// show it: for [`Csv::decimal`] when rows of the same origin are read later.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -210,8 +239,9 @@ impl Table {
         self.conventions.decimal
     }
 
-    /// Whether the day comes first in dates such as `31/01/2024` of the file that was read, as it was given or as all columns
-    /// that show it show it: for [`Csv::day_first`] when rows of the same origin are read later.
+    /// Whether the day comes first in dates such as `31/01/2024` of the file that was read, as it
+    /// was given or as all columns that show it show it: for [`Csv::day_first`] when rows of the
+    /// same origin are read later.
     pub fn day_first(&self) -> Option<bool> {
         self.conventions.day_first
     }
@@ -229,18 +259,21 @@ impl Table {
         Ok(&self.columns[self.position(name)?].values)
     }
 
-    /// The number of cells of a column that are missing. Fails when there is none of that name, and says which there are.
+    /// The number of cells of a column that are missing. Fails when there is none of that name, and
+    /// says which there are.
     pub fn missing(&self, name: &str) -> Result<usize> {
         Ok(self.values(name)?.missing())
     }
 
-    /// The cells of a column as words, in the spelling of the file: labels of classes such as `007` or `1.0`. They are there
-    /// for every column of words, and for each column of numbers or times that was read by [`Csv::typed`] and has at most
-    /// 1000 different cells. Numbers that are equal are one word, in the spelling of the first.
+    /// The cells of a column as words, in the spelling of the file: labels of classes such as `007`
+    /// or `1.0`. They are there for every column of words, and for each column of numbers or times
+    /// that was read by [`Csv::typed`] and has at most 1000 different cells. Numbers that are equal
+    /// are one word, in the spelling of the first.
     ///
     /// ```
     /// use endo::data::{Csv, Values};
-    /// let table = Csv::new().typed().read_from("agent,price\n007,1.50\n8,2\n007,1.5\n".as_bytes())?;
+    /// let table =
+    ///     Csv::new().typed().read_from("agent,price\n007,1.50\n8,2\n007,1.5\n".as_bytes())?;
     /// assert_eq!(table.values("agent")?, &Values::Numbers(vec![7.0, 8.0, 7.0]));
     /// assert_eq!(table.spelled("agent").unwrap().dictionary(), ["007", "8"]);
     /// assert_eq!(table.spelled("price").unwrap().dictionary(), ["1.50", "2"]);
@@ -254,13 +287,14 @@ impl Table {
         }
     }
 
-    /// The numbers of a column, or its times in seconds. Fails when there is none of that name, and says which there are, and
-    /// at the first cell that is missing or a word.
+    /// The numbers of a column, or its times in seconds. Fails when there is none of that name, and
+    /// says which there are, and at the first cell that is missing or a word.
     pub fn column(&self, name: &str) -> Result<&[f64]> {
         self.numbers(&self.columns[self.position(name)?])
     }
 
-    /// The table without a column. Fails when there is none of that name, or when no other would be left.
+    /// The table without a column. Fails when there is none of that name, or when no other would be
+    /// left.
     ///
     /// ```
     /// use endo::data::Table;
@@ -271,15 +305,17 @@ impl Table {
     pub fn drop(mut self, name: &str) -> Result<Self> {
         let position = self.position(name)?;
         if self.columns.len() == 1 {
-            let message = format!("`{}` is the only column: without it nothing is left", shown(name));
-            return Err(Error::new(ErrorKind::Data, self.of_origin(message)).help("a table has at least one column"));
+            let message =
+                format!("`{}` is the only column: without it nothing is left", shown(name));
+            return Err(Error::new(ErrorKind::Data, self.of_origin(message))
+                .help("a table has at least one column"));
         }
         self.columns.remove(position);
         Ok(self)
     }
 
-    /// All columns as an array `[rows, columns]`. Fails when a number does not fit the type, and at a cell that is missing or a
-    /// word.
+    /// All columns as an array `[rows, columns]`. Fails when a number does not fit the type, and at
+    /// a cell that is missing or a word.
     ///
     /// ```
     /// use endo::{Array, DType, data::Table};
@@ -291,13 +327,17 @@ impl Table {
         self.array_of(&self.columns.iter().collect::<Vec<_>>(), dtype)
     }
 
-    /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs `[rows, columns - 1]`. `f32`
-    /// has 7 digits: for columns whose numbers differ in later ones, such as seconds since 1970, see
-    /// [`dataset_of`](Self::dataset_of).
+    /// Samples to learn from, in `f32`: the target column as `[rows, 1]`, all others as inputs
+    /// `[rows, columns - 1]`. `f32` has 7 digits: for columns whose numbers differ in later ones,
+    /// such as seconds since 1970, see [`dataset_of`](Self::dataset_of).
     ///
     /// ```
     /// use endo::{Array, data::Table};
-    /// let table = Table::from_columns([("a", vec![1.0, 2.0]), ("price", vec![3.0, 4.0]), ("b", vec![5.0, 6.0])])?;
+    /// let table = Table::from_columns([
+    ///     ("a", vec![1.0, 2.0]),
+    ///     ("price", vec![3.0, 4.0]),
+    ///     ("b", vec![5.0, 6.0]),
+    /// ])?;
     /// let data = table.dataset("price")?;
     /// assert_eq!(data.inputs(), &Array::from([[1.0_f32, 5.0], [2.0, 6.0]]));
     /// assert_eq!(data.targets(), Some(&Array::from([[3.0_f32], [4.0]])));
@@ -305,47 +345,63 @@ impl Table {
     /// ```
     ///
     /// # Errors
-    /// If there is no column of that name or no other, a number does not fit `f32`, or a cell is missing or a word.
+    /// If there is no column of that name or no other, a number does not fit `f32`, or a cell is
+    /// missing or a word.
     pub fn dataset(&self, target: &str) -> Result<Dataset> {
         self.dataset_of(target, DType::F32)
     }
 
-    /// As [`dataset`](Self::dataset), in another type: in `f64` all digits of the table remain, for a model that centres its
-    /// inputs before it rounds them.
+    /// As [`dataset`](Self::dataset), in another type: in `f64` all digits of the table remain, for
+    /// a model that centres its inputs before it rounds them.
     ///
     /// ```
     /// use endo::{Array, DType, data::Table};
-    /// let table = Table::from_columns([("seconds", vec![1.7e9, 1.7e9 + 1.0]), ("price", vec![3.0, 4.0])])?;
+    /// let table = Table::from_columns([
+    ///     ("seconds", vec![1.7e9, 1.7e9 + 1.0]),
+    ///     ("price", vec![3.0, 4.0]),
+    /// ])?;
     /// let data = table.dataset_of("price", DType::F64)?;
     /// assert_eq!(data.inputs(), &Array::from([[1.7e9], [1.7e9 + 1.0]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
     ///
     /// # Errors
-    /// If there is no column of that name or no other, a number does not fit the type, or a cell is missing or a word.
+    /// If there is no column of that name or no other, a number does not fit the type, or a cell is
+    /// missing or a word.
     pub fn dataset_of(&self, target: &str, dtype: DType) -> Result<Dataset> {
         let position = self.position(target)?;
         if self.columns.len() == 1 {
-            let message = format!("`{}` is the only column: there are no inputs to learn it from", shown(target));
+            let message = format!(
+                "`{}` is the only column: there are no inputs to learn it from",
+                shown(target)
+            );
             return Err(Error::new(ErrorKind::Data, self.of_origin(message))
                 .help("give a table with at least one column besides the target"));
         }
-        let inputs: Vec<&Column> =
-            self.columns.iter().enumerate().filter(|&(index, _)| index != position).map(|(_, column)| column).collect();
+        let inputs: Vec<&Column> = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|&(index, _)| index != position)
+            .map(|(_, column)| column)
+            .collect();
         let x = self.array_of(&inputs, dtype)?;
         let y = self.array_of(&[&self.columns[position]], dtype)?;
         Dataset::new(x, y)
     }
 
     fn array_of(&self, columns: &[&Column], dtype: DType) -> Result<Array> {
-        let numbers = columns.iter().map(|column| self.numbers(column)).collect::<Result<Vec<_>>>()?;
+        let numbers =
+            columns.iter().map(|column| self.numbers(column)).collect::<Result<Vec<_>>>()?;
         for (column, values) in columns.iter().zip(&numbers) {
             if let Some(row) = values.iter().position(|&value| !fits(value, dtype)) {
                 let (place, value) = (self.place(row), values[row]);
-                let message = format!("{place}, column `{}`: {value:?} does not fit the type {dtype}", shown(&column.name));
-                return Err(
-                    Error::new(ErrorKind::Data, message).help("write the column in a larger unit, or remove the row or column")
+                let message = format!(
+                    "{place}, column `{}`: {value:?} does not fit the type {dtype}",
+                    shown(&column.name)
                 );
+                return Err(Error::new(ErrorKind::Data, message)
+                    .help("write the column in a larger unit, or remove the row or column"));
             }
         }
         let mut values = Vec::with_capacity(self.len() * columns.len());
@@ -363,15 +419,21 @@ impl Table {
         };
         match &column.values {
             Values::Words(words) => {
-                let row = words.codes().iter().position(|&code| code != Words::MISSING).unwrap_or(0);
+                let row =
+                    words.codes().iter().position(|&code| code != Words::MISSING).unwrap_or(0);
                 let word = words.get(row).unwrap_or_default();
-                let help = "leave the column out with `Table::drop`, or take its words with `Table::values`";
+                let help = "leave the column out with `Table::drop`, or take its words with \
+                    `Table::values`";
                 refused(row, format!("`{}` is a word, and numbers are needed", shown(word)), help)
             }
-            Values::Numbers(values) | Values::Times(values) => match values.iter().position(|value| value.is_nan()) {
+            Values::Numbers(values) | Values::Times(values) => match values
+                .iter()
+                .position(|value| value.is_nan())
+            {
                 None => Ok(values),
                 Some(row) => {
-                    let help = "fill the cell or remove the row, or leave the column out with `Table::drop`";
+                    let help = "fill the cell or remove the row, or leave the column out with \
+                        `Table::drop`";
                     refused(row, "the cell is missing, and numbers are needed".to_string(), help)
                 }
             },
@@ -380,7 +442,9 @@ impl Table {
 
     /// A message with the path of the file before it, if there is one.
     fn of_origin(&self, message: String) -> String {
-        self.origin.as_ref().map_or_else(|| message.clone(), |origin| format!("{origin}: {message}"))
+        self.origin
+            .as_ref()
+            .map_or_else(|| message.clone(), |origin| format!("{origin}: {message}"))
     }
 
     fn position(&self, name: &str) -> Result<usize> {
@@ -393,23 +457,36 @@ impl Table {
     fn check(&self) -> Result<()> {
         let (rows, data) = (self.len(), |message: String| Error::new(ErrorKind::Data, message));
         if rows == 0 {
-            return Err(data("a table needs at least one column and one row".into()).help("give columns of at least one number"));
+            return Err(data("a table needs at least one column and one row".into())
+                .help("give columns of at least one number"));
         }
         check_distinct(&self.columns().collect::<Vec<_>>())?;
         for Column { name, values, .. } in &self.columns {
             let name = shown(name);
             if values.len() != rows {
                 let (first, all) = (&self.columns[0], &self.columns);
-                let are_numbers = all.iter().all(|column| matches!(column.values, Values::Numbers(_)));
-                let (unit, first) = (if are_numbers { "number" } else { "cell" }, shown(&first.name));
-                let message = format!("column `{first}` has {rows} {unit}s, but column `{name}` has {}", values.len());
-                return Err(data(message).help(format!("every column needs one {unit} for every row")));
+                let are_numbers =
+                    all.iter().all(|column| matches!(column.values, Values::Numbers(_)));
+                let (unit, first) =
+                    (if are_numbers { "number" } else { "cell" }, shown(&first.name));
+                let message = format!(
+                    "column `{first}` has {rows} {unit}s, but column `{name}` has {}",
+                    values.len()
+                );
+                return Err(
+                    data(message).help(format!("every column needs one {unit} for every row"))
+                );
             }
             if let Values::Numbers(values) | Values::Times(values) = values
                 && let Some(row) = values.iter().position(|value| value.is_infinite())
             {
-                let message = format!("row {}, column `{name}`: {} is not a finite number", row + 1, values[row]);
-                return Err(Error::new(ErrorKind::NotFinite, message).help("fill it, or remove the row or column"));
+                let message = format!(
+                    "row {}, column `{name}`: {} is not a finite number",
+                    row + 1,
+                    values[row]
+                );
+                return Err(Error::new(ErrorKind::NotFinite, message)
+                    .help("fill it, or remove the row or column"));
             }
         }
         Ok(())
@@ -420,7 +497,8 @@ impl Table {
 impl PartialEq for Table {
     fn eq(&self, other: &Self) -> bool {
         let is_same = |(a, b): (&Column, &Column)| a.name == b.name && a.values == b.values;
-        self.columns.len() == other.columns.len() && self.columns.iter().zip(&other.columns).all(is_same)
+        self.columns.len() == other.columns.len()
+            && self.columns.iter().zip(&other.columns).all(is_same)
     }
 }
 

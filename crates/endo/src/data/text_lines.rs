@@ -13,8 +13,9 @@ use crate::shown::shown_path;
 use super::Dataset;
 use super::stream::{IntoBatch, Samples};
 
-/// The lines of a UTF-8 text file as samples: those of a batch are read when it is their turn, and a closure makes arrays of them. Only
-/// where the lines begin is kept in memory. Empty lines are none.
+/// The lines of a UTF-8 text file as samples: those of a batch are read when it is their turn, and
+/// a closure makes arrays of them. Only where the lines begin is kept in memory. Empty lines are
+/// none.
 ///
 /// ```
 /// use endo::data::TextLines;
@@ -25,7 +26,13 @@ use super::stream::{IntoBatch, Samples};
 /// let reviews = TextLines::open(&path, |lines: &[String]| {
 ///     let is_good = |line: &String| line.contains("good");
 ///     let x = Array::from_fn([lines.len(), 1], |row| lines[row].len() as f32);
-///     (x, Array::from_fn([lines.len(), 1], |row| if is_good(&lines[row]) { 1.0_f32 } else { 0.0 }))
+///     (
+///         x,
+///         Array::from_fn(
+///             [lines.len(), 1],
+///             |row| if is_good(&lines[row]) { 1.0_f32 } else { 0.0 },
+///         ),
+///     )
 /// })?;
 /// let mut model = Model::new(Dense::new(1).activation("sigmoid"));
 /// model.compile("adam", "binary_crossentropy", ());
@@ -73,13 +80,18 @@ impl<B: IntoBatch, F: FnMut(&[String]) -> B> TextLines<F> {
             // The mark of UTF-8 before the first line is no part of it.
             let mark = if number == 1 && text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
             if text.len() > mark {
-                lines.push(SourceLine { start: start + mark as u64, length: text.len() - mark, number });
+                lines.push(SourceLine {
+                    start: start + mark as u64,
+                    length: text.len() - mark,
+                    number,
+                });
             }
             start += read as u64;
         }
         if lines.is_empty() {
             let message = format!("{}: there is no line in it", shown_path(&path));
-            return Err(Error::new(ErrorKind::Data, message).help("give a file of text with a sample in each line"));
+            return Err(Error::new(ErrorKind::Data, message)
+                .help("give a file of text with a sample in each line"));
         }
         Ok(Self { path, file, batch, lines })
     }
@@ -95,11 +107,15 @@ impl<B: IntoBatch, F: FnMut(&[String]) -> B + Send> Samples for TextLines<F> {
         for &index in numbers {
             let SourceLine { start, length, number } = self.lines[index];
             let mut bytes = vec![0; length];
-            let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut bytes));
+            let read = self
+                .file
+                .seek(SeekFrom::Start(start))
+                .and_then(|_| self.file.read_exact(&mut bytes));
             read.map_err(|error| failure("cannot read", &self.path, &error))?;
             texts.push(String::from_utf8(bytes).map_err(|_| {
                 let message = format!("{}: line {number} is not UTF-8", shown_path(&self.path));
-                Error::new(ErrorKind::Data, message).help("convert the file: `iconv -f WINDOWS-1252 -t UTF-8`, say")
+                Error::new(ErrorKind::Data, message)
+                    .help("convert the file: `iconv -f WINDOWS-1252 -t UTF-8`, say")
             })?);
         }
         (self.batch)(&texts).into_batch()

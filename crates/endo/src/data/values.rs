@@ -1,6 +1,7 @@
 //! What a column of a table holds: numbers, times or words, and cells that are missing.
 //!
-//! In: what is read from a file, or made by hand. Out: [`Values`], which a [`Table`](super::Table) names.
+//! In: what is read from a file, or made by hand. Out: [`Values`], which a [`Table`](super::Table)
+//! names.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// use endo::data::{Csv, Values, Words};
 /// let text = "city,rooms,sold\nParis,3,2024-01-31\nRome,NA,2024-02-01\n";
 /// let table = Csv::new().typed().read_from(text.as_bytes())?;
-/// assert_eq!(table.values("city")?, &Values::Words(Words::from_cells([Some("Paris"), Some("Rome")])));
+/// assert_eq!(
+///     table.values("city")?,
+///     &Values::Words(Words::from_cells([Some("Paris"), Some("Rome")]))
+/// );
 /// assert_eq!(table.values("rooms")?, &Values::Numbers(vec![3.0, f64::NAN]));
 /// assert_eq!(table.values("sold")?, &Values::Times(vec![1_706_659_200.0, 1_706_745_600.0]));
 /// # Ok::<(), endo::Error>(())
@@ -22,14 +26,16 @@ use crate::error::{Error, ErrorKind, Result};
 pub enum Values {
     /// Numbers; NaN where a cell is missing.
     Numbers(Vec<f64>),
-    /// Dates and times as seconds since 1970-01-01 00:00 UTC (a date is its midnight); NaN where a cell is missing.
+    /// Dates and times as seconds since 1970-01-01 00:00 UTC (a date is its midnight); NaN where a
+    /// cell is missing.
     Times(Vec<f64>),
     /// Words; [`Words::MISSING`] where a cell is missing.
     Words(Words),
 }
 
 impl Values {
-    /// What the column holds, for [`Csv::kind`](super::Csv::kind) when rows of the same origin are read later.
+    /// What the column holds, for [`Csv::kind`](super::Csv::kind) when rows of the same origin are
+    /// read later.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Numbers(_) => Kind::Number,
@@ -51,10 +57,13 @@ impl Values {
         self.len() == 0
     }
 
-    /// Whether the cell of a row, counted from 0, is missing. A row that is not there is missing, too.
+    /// Whether the cell of a row, counted from 0, is missing. A row that is not there is missing,
+    /// too.
     pub fn is_missing(&self, row: usize) -> bool {
         match self {
-            Self::Numbers(values) | Self::Times(values) => values.get(row).is_none_or(|value| value.is_nan()),
+            Self::Numbers(values) | Self::Times(values) => {
+                values.get(row).is_none_or(|value| value.is_nan())
+            }
             Self::Words(words) => words.get(row).is_none(),
         }
     }
@@ -99,8 +108,8 @@ impl Words {
     /// The code of a cell that is missing.
     pub const MISSING: u32 = u32::MAX;
 
-    /// Words from codes and their dictionary. Fails at a code that the dictionary does not have, and when a word is in it
-    /// twice.
+    /// Words from codes and their dictionary. Fails at a code that the dictionary does not have,
+    /// and when a word is in it twice.
     ///
     /// ```
     /// use endo::data::Words;
@@ -111,22 +120,29 @@ impl Words {
     /// ```
     pub fn new(codes: Vec<u32>, dictionary: Vec<String>) -> Result<Self> {
         let data = |message: String| Error::new(ErrorKind::Data, message);
-        let is_known = |code: u32| code == Self::MISSING || usize::try_from(code).is_ok_and(|code| code < dictionary.len());
+        let is_known = |code: u32| {
+            code == Self::MISSING || usize::try_from(code).is_ok_and(|code| code < dictionary.len())
+        };
         if let Some(row) = codes.iter().position(|&code| !is_known(code)) {
             let message = format!("row {}: there is no word with the code {}", row + 1, codes[row]);
-            return Err(data(message).help(format!("the dictionary has {} words, counted from 0", dictionary.len())));
+            return Err(data(message)
+                .help(format!("the dictionary has {} words, counted from 0", dictionary.len())));
         }
         let mut seen = HashMap::new();
         for (code, word) in dictionary.iter().enumerate() {
             if let Some(first) = seen.insert(word, code) {
-                let message = format!("the dictionary has `{}` twice, at {first} and {code}", super::shown(word));
+                let message = format!(
+                    "the dictionary has `{}` twice, at {first} and {code}",
+                    super::shown(word)
+                );
                 return Err(data(message).help("give each word a code of its own"));
             }
         }
         Ok(Self { codes, dictionary })
     }
 
-    /// Words from cells, of which `None` is missing; codes follow the order in which words first appear.
+    /// Words from cells, of which `None` is missing; codes follow the order in which words first
+    /// appear.
     pub fn from_cells<'a>(cells: impl IntoIterator<Item = Option<&'a str>>) -> Self {
         let (mut known, mut words) = (HashMap::new(), Self::default());
         for cell in cells {
@@ -184,8 +200,14 @@ mod tests {
         let words = |codes: &[u32], dictionary: &[&str]| {
             Words::new(codes.to_vec(), dictionary.iter().map(|word| word.to_string()).collect())
         };
-        assert_eq!(words(&[0, 3], &["a", "b"]).unwrap_err().message(), "row 2: there is no word with the code 3");
-        assert_eq!(words(&[], &["a", "b", "a"]).unwrap_err().message(), "the dictionary has `a` twice, at 0 and 2");
+        assert_eq!(
+            words(&[0, 3], &["a", "b"]).unwrap_err().message(),
+            "row 2: there is no word with the code 3"
+        );
+        assert_eq!(
+            words(&[], &["a", "b", "a"]).unwrap_err().message(),
+            "the dictionary has `a` twice, at 0 and 2"
+        );
         assert!(words(&[Words::MISSING], &[]).is_ok());
     }
 }

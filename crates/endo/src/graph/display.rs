@@ -1,4 +1,5 @@
-//! The printed form of a graph: one operation a line, with its shape, its layer and the user's line.
+//! The printed form of a graph: one operation a line, with its shape, its layer and the user's
+//! line.
 
 use std::fmt;
 
@@ -41,7 +42,9 @@ impl Graph {
             Op::Constant(_) => f.write_str("constant")?,
             Op::Elementwise(elementwise) => f.write_str(elementwise.name)?,
             Op::Cast => f.write_str("cast")?,
-            Op::Reduce(reduction, axes) => write!(f, "reduce_{} {axes:?}", format!("{reduction:?}").to_lowercase())?,
+            Op::Reduce(reduction, axes) => {
+                write!(f, "reduce_{} {axes:?}", format!("{reduction:?}").to_lowercase())?
+            }
             Op::Matmul { transposed } => {
                 let [a, b] = transposed.map(|t| if t { "transposed" } else { "plain" });
                 write!(f, "matmul {a} {b}")?;

@@ -1,7 +1,8 @@
 //! What a user's closure is traced to: an append-only list of operations.
 //!
-//! A node's inputs always come before it. This folder knows the forms that operations have, not one concrete operation:
-//! those are values of the types in [`operation`], made in `ops/`. [`Tensor`] is the handle by which closures build it.
+//! A node's inputs always come before it. This folder knows the forms that operations have, not one
+//! concrete operation: those are values of the types in [`operation`], made in `ops/`. [`Tensor`]
+//! is the handle by which closures build it.
 
 pub mod display;
 pub mod notation;
@@ -24,7 +25,10 @@ use crate::variable::Variable;
 
 pub(crate) use occasion::Occasion;
 pub(crate) use operation::flag;
-pub use operation::{Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut, View};
+pub use operation::{
+    Elementwise, Form, Kernel, KernelReader, Operand, OperandMut, Output, Rule, Values, ValuesMut,
+    View,
+};
 pub use saved::SavedGraph;
 pub use tensor::Tensor;
 pub use trace::{Evaluate, Trace};
@@ -72,9 +76,11 @@ pub enum Op {
     Elementwise(&'static Elementwise),
     /// Conversion to the node's element type: toward zero for integers, `!= 0` for truth values.
     Cast,
-    /// Combines the elements along the given axes (ascending), which the node's shape no longer has.
+    /// Combines the elements along the given axes (ascending), which the node's shape no longer
+    /// has.
     Reduce(Reduction, Vec<usize>),
-    /// `[batch.., m, k]` times `[batch.., k, n]`, the same batch axes; a transposed operand has its last two axes swapped.
+    /// `[batch.., m, k]` times `[batch.., k, n]`, the same batch axes; a transposed operand has its
+    /// last two axes swapped.
     Matmul {
         /// Which of the two operands are transposed.
         transposed: [bool; 2],
@@ -103,7 +109,8 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// The nodes of the run's inputs, by index.
     pub inputs: Vec<NodeId>,
-    /// The last of the inputs, if that tells for which call of `predict` or epoch of a test random numbers are drawn.
+    /// The last of the inputs, if that tells for which call of `predict` or epoch of a test random
+    /// numbers are drawn.
     pub occasion: Option<NodeId>,
     /// The variables that the graph reads or writes.
     pub variables: Vec<Variable>,
@@ -126,7 +133,11 @@ impl Graph {
     /// The nodes that outputs, writes and checks depend on, by position.
     pub fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
-        let roots = self.outputs.iter().chain(self.writes.iter().map(|(_, id)| id)).chain(self.checks.iter().map(|c| &c.node));
+        let roots = self
+            .outputs
+            .iter()
+            .chain(self.writes.iter().map(|(_, id)| id))
+            .chain(self.checks.iter().map(|c| &c.node));
         for id in roots {
             needed[id.index()] = true;
         }

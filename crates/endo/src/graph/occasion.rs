@@ -1,11 +1,13 @@
-//! What tells runs outside training apart: the call of `predict` or the epoch of a test, and the row at which a part of it begins.
+//! What tells runs outside training apart: the call of `predict` or the epoch of a test, and the
+//! row at which a part of it begins.
 //!
-//! In: a number and a row. Out: [`Occasion`], and the array by which a run is told of it, the last of its inputs if it draws random
-//! numbers.
+//! In: a number and a row. Out: [`Occasion`], and the array by which a run is told of it, the last
+//! of its inputs if it draws random numbers.
 
 use crate::array::Array;
 
-/// What random numbers outside training are drawn for. They follow the seed, the place of the draw and this.
+/// What random numbers outside training are drawn for. They follow the seed, the place of the draw
+/// and this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Occasion {
     kind: OccasionKind,
@@ -44,8 +46,8 @@ impl Occasion {
         self.first_row == 0
     }
 
-    /// The words of the random generator's counter, and the lower and upper half of the row. The kind has the two lowest bits of the
-    /// second word, so numbers below 2^62 are told apart.
+    /// The words of the random generator's counter, and the lower and upper half of the row. The
+    /// kind has the two lowest bits of the second word, so numbers below 2^62 are told apart.
     fn words(self) -> [i32; Self::WORDS] {
         let upper = (self.number >> 32) << 2 | self.kind as u64;
         [self.number, upper, self.first_row, self.first_row >> 32].map(|word| word as u32 as i32)

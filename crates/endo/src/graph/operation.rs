@@ -1,6 +1,8 @@
-//! The types whose values are the concrete operations: what a form of [`Op`](super::Op) needs to be run and differentiated.
+//! The types whose values are the concrete operations: what a form of [`Op`](super::Op) needs to be
+//! run and differentiated.
 //!
-//! In: static tables and kernels from `ops/`. Out: to plans and runners, loops and code; to gradients, rules.
+//! In: static tables and kernels from `ops/`. Out: to plans and runners, loops and code; to
+//! gradients, rules.
 
 use std::any::Any;
 use std::fmt;
@@ -13,10 +15,13 @@ use crate::simd::Loops;
 
 use super::Tensor;
 
-/// Gradients for each input, given the inputs, the output and the gradient of the loss with respect to the output.
-pub type GradientRule = fn(inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
+/// Gradients for each input, given the inputs, the output and the gradient of the loss with respect
+/// to the output.
+pub type GradientRule =
+    fn(inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
 
-/// A function of one element of each input: its loops for every element type it takes, and its gradient.
+/// A function of one element of each input: its loops for every element type it takes, and its
+/// gradient.
 pub struct Elementwise {
     /// What displays call it; the method of `Tensor` has the same name.
     pub name: &'static str,
@@ -81,11 +86,13 @@ pub enum View {
     Slice(Vec<(usize, isize)>),
 }
 
-/// A gradient that replaces that of the operations behind a value (`stop_gradient`, custom gradients).
+/// A gradient that replaces that of the operations behind a value (`stop_gradient`, custom
+/// gradients).
 pub struct Rule {
     /// What displays call it.
     pub name: &'static str,
-    /// The gradients of the node's inputs after the first, given the gradient of the node; the first gets none.
+    /// The gradients of the node's inputs after the first, given the gradient of the node; the
+    /// first gets none.
     #[allow(clippy::type_complexity)]
     pub gradient: Box<dyn Fn(&Tensor) -> Vec<Option<Tensor>>>,
 }
@@ -98,8 +105,8 @@ impl fmt::Debug for Rule {
 
 /// An operation with code of its own, on whole contiguous arrays.
 ///
-/// Its `Debug` text must name everything that its result depends on besides the inputs: equal texts are taken for equal
-/// operations, and computed once.
+/// Its `Debug` text must name everything that its result depends on besides the inputs: equal texts
+/// are taken for equal operations, and computed once.
 pub trait Kernel: fmt::Debug + Send + Sync + Any {
     /// What displays call it.
     fn name(&self) -> &'static str;
@@ -108,20 +115,28 @@ pub trait Kernel: fmt::Debug + Send + Sync + Any {
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>);
 
     /// The gradients of the inputs; `None` where there is none.
-    fn gradient(&self, inputs: &[Tensor], output: &Tensor, gradient: &Tensor) -> Vec<Option<Tensor>>;
+    fn gradient(
+        &self,
+        inputs: &[Tensor],
+        output: &Tensor,
+        gradient: &Tensor,
+    ) -> Vec<Option<Tensor>>;
 
-    /// The whole numbers that its name leaves open: an axis, a flag, sizes. A saved graph holds them, and the [`KernelReader`] of
-    /// the name, which stands in the same file, makes the operation of them again.
+    /// The whole numbers that its name leaves open: an axis, a flag, sizes. A saved graph holds
+    /// them, and the [`KernelReader`] of the name, which stands in the same file, makes the
+    /// operation of them again.
     fn attributes(&self) -> Vec<i64>;
 
-    /// What is wrong with its inputs where it has made a number that is not finite of them, if it can tell.
+    /// What is wrong with its inputs where it has made a number that is not finite of them, if it
+    /// can tell.
     fn complaint(&self, inputs: &[&Array]) -> Option<String> {
         let _ = inputs;
         None
     }
 
-    /// Whether it can run on inputs of these shapes and types to an output of this one: what the method of `Tensor` that makes the
-    /// operation sees to in a trace, asked of a graph that a file says. Running it may trust that.
+    /// Whether it can run on inputs of these shapes and types to an output of this one: what the
+    /// method of `Tensor` that makes the operation sees to in a trace, asked of a graph that a file
+    /// says. Running it may trust that.
     fn fits(&self, inputs: &[Form<'_>], output: Form<'_>) -> bool;
 }
 
@@ -137,12 +152,13 @@ pub(crate) fn flag(attribute: i64) -> Option<bool> {
 /// The shape and type of an input or output.
 pub type Form<'a> = (&'a Shape, DType);
 
-/// Makes a [`Kernel`] of what a saved graph says of it. Each file in `ops/` with kernels lists its readers; `ops::saved` finds
-/// them by name.
+/// Makes a [`Kernel`] of what a saved graph says of it. Each file in `ops/` with kernels lists its
+/// readers; `ops::saved` finds them by name.
 pub struct KernelReader {
     /// What [`Kernel::name`] says.
     pub name: &'static str,
-    /// The kernel of these [`Kernel::attributes`]; `None` if they are not of the right number or make no sense.
+    /// The kernel of these [`Kernel::attributes`]; `None` if they are not of the right number or
+    /// make no sense.
     pub read: fn(attributes: &[i64]) -> Option<Arc<dyn Kernel>>,
 }
 

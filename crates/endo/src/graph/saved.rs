@@ -1,7 +1,9 @@
-//! A graph for any number of rows, without code: operations by name, with whole numbers that are `a + b n` for `n` rows.
+//! A graph for any number of rows, without code: operations by name, with whole numbers that are
+//! `a + b n` for `n` rows.
 //!
-//! In: the graphs of one closure for several numbers of rows. Out: [`SavedGraph`], and from it the graph for any number of rows;
-//! or the error that names the operation in which the graphs differ otherwise. `notation` writes it as text.
+//! In: the graphs of one closure for several numbers of rows. Out: [`SavedGraph`], and from it the
+//! graph for any number of rows; or the error that names the operation in which the graphs differ
+//! otherwise. `notation` writes it as text.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -17,8 +19,8 @@ use super::{Check, Graph, Node, NodeId, Occasion, Op, Rule, View, validity};
 
 /// A graph for any number of rows, with the values that its variables have.
 ///
-/// Only what its outputs depend on is in it. Gradients are not: it can be run, but not differentiated through
-/// [`Op::Identity`].
+/// Only what its outputs depend on is in it. Gradients are not: it can be run, but not
+/// differentiated through [`Op::Identity`].
 pub struct SavedGraph {
     /// The operations, inputs before users.
     pub nodes: Vec<SavedNode>,
@@ -30,8 +32,8 @@ pub struct SavedGraph {
     pub outputs: Vec<(String, usize)>,
     /// What has to be finite, as positions in `nodes`.
     pub checks: Vec<(String, usize)>,
-    /// What is assigned when a part of the rows is done, for the next part to read: variables by their positions, with positions in
-    /// `nodes`.
+    /// What is assigned when a part of the rows is done, for the next part to read: variables by
+    /// their positions, with positions in `nodes`.
     pub writes: Vec<(usize, usize)>,
     /// Paths of layers.
     pub scopes: Vec<String>,
@@ -65,7 +67,8 @@ pub struct Count {
     pub each: i64,
 }
 
-/// The elementwise operation or kernel of a name with these attributes, if there is one: `ops::saved::named`.
+/// The elementwise operation or kernel of a name with these attributes, if there is one:
+/// `ops::saved::named`.
 pub type Named = fn(name: &str, attributes: &[i64]) -> Option<Op>;
 
 /// The name of the input that tells for what random numbers are drawn: `i32[4]`, after all others.
@@ -80,7 +83,8 @@ const REDUCTIONS: [(&str, Reduction); 4] = [
 ];
 
 impl Count {
-    /// The count that takes these values for these numbers of rows, of which there are at least two.
+    /// The count that takes these values for these numbers of rows, of which there are at least
+    /// two.
     fn through(points: &[(usize, i64)]) -> Option<Self> {
         let &[(r, a), (s, b), ..] = points else { return None };
         let (rows, values) = (s as i64 - r as i64, b.checked_sub(a)?);
@@ -109,28 +113,47 @@ impl SavedNode {
 }
 
 impl SavedGraph {
-    /// What the graphs of one closure for several numbers of rows have in common, with names for the outputs and for each variable. Writes
-    /// that nothing reads are left out.
+    /// What the graphs of one closure for several numbers of rows have in common, with names for
+    /// the outputs and for each variable. Writes that nothing reads are left out.
     ///
     /// # Errors
-    /// If the graphs differ in more than sizes of the form `a + b n`, or an operation cannot be made again from its name: with the
-    /// operation, its layer and its line.
-    pub fn new(traced: &[(usize, Graph)], outputs: &[String], named: Named, name: impl Fn(&Variable) -> String) -> Result<Self> {
-        let readings: Vec<GraphReading> = traced.iter().map(|(rows, graph)| GraphReading::new(*rows, graph)).collect();
+    /// If the graphs differ in more than sizes of the form `a + b n`, or an operation cannot be
+    /// made again from its name: with the operation, its layer and its line.
+    pub fn new(
+        traced: &[(usize, Graph)],
+        outputs: &[String],
+        named: Named,
+        name: impl Fn(&Variable) -> String,
+    ) -> Result<Self> {
+        let readings: Vec<GraphReading> =
+            traced.iter().map(|(rows, graph)| GraphReading::new(*rows, graph)).collect();
         let (first, others) = readings.split_first().expect("at least one graph");
         for other in others {
             if let Some(place) = first.differs(other) {
                 return Err(first.depends(other, place));
             }
         }
-        let nodes = (0..first.lines.len()).map(|place| Self::joined(&readings, place)).collect::<Result<_>>()?;
-        let output = |index: usize| outputs.get(index).cloned().unwrap_or_else(|| format!("output_{index}"));
-        let constant = |(index, array): (usize, &&Array)| (format!("constant_{index}"), (*array).clone());
+        let nodes = (0..first.lines.len())
+            .map(|place| Self::joined(&readings, place))
+            .collect::<Result<_>>()?;
+        let output =
+            |index: usize| outputs.get(index).cloned().unwrap_or_else(|| format!("output_{index}"));
+        let constant =
+            |(index, array): (usize, &&Array)| (format!("constant_{index}"), (*array).clone());
         let saved = Self {
             nodes,
-            variables: first.variables.iter().map(|variable| (name(variable), variable.value())).collect(),
+            variables: first
+                .variables
+                .iter()
+                .map(|variable| (name(variable), variable.value()))
+                .collect(),
             constants: first.constants.iter().enumerate().map(constant).collect(),
-            outputs: first.outputs.iter().enumerate().map(|(index, &place)| (output(index), place)).collect(),
+            outputs: first
+                .outputs
+                .iter()
+                .enumerate()
+                .map(|(index, &place)| (output(index), place))
+                .collect(),
             checks: first.checks.iter().map(|&(what, place)| (what.to_string(), place)).collect(),
             writes: first.writes.clone(),
             scopes: first.graph.scopes.clone(),
@@ -144,7 +167,8 @@ impl SavedGraph {
         let line = &readings[0].lines[place];
         let counts = |numbers: fn(&'g NodeLine<'g>) -> &'g [i64]| -> Result<Vec<Count>> {
             let count = |index: usize| {
-                let points: Vec<(usize, i64)> = readings.iter().map(|r| (r.rows, numbers(&r.lines[place])[index])).collect();
+                let points: Vec<(usize, i64)> =
+                    readings.iter().map(|r| (r.rows, numbers(&r.lines[place])[index])).collect();
                 let last = readings.last().expect("at least one graph");
                 Count::through(&points).ok_or_else(|| readings[0].depends(last, place))
             };
@@ -163,20 +187,35 @@ impl SavedGraph {
     /// Fails if the graph for the rows of a reading is not the one that was read.
     fn is_read_back(&self, reading: &GraphReading, named: Named) -> Result<()> {
         let fail = |place: usize, why: &str| {
-            let message =
-                format!("the operation `{}` cannot be saved: nothing makes it again{why}", reading.lines[place].operation);
-            let help =
-                "an operation with code of its own is found by its name: it needs a reader beside it, and its place in a table";
-            Error::new(ErrorKind::Usage, message).help(help).in_layer(reading.path(place)).at(reading.lines[place].node.site)
+            let message = format!(
+                "the operation `{}` cannot be saved: nothing makes it again{why}",
+                reading.lines[place].operation
+            );
+            let help = "an operation with code of its own is found by its name: it needs a reader \
+                beside it, and its place in a table";
+            Error::new(ErrorKind::Usage, message)
+                .help(help)
+                .in_layer(reading.path(place))
+                .at(reading.lines[place].node.site)
         };
-        let graph =
-            self.graph(reading.rows, named, &reading.variables).map_err(|(place, why)| fail(place, &format!(" ({why})")))?;
+        let graph = self
+            .graph(reading.rows, named, &reading.variables)
+            .map_err(|(place, why)| fail(place, &format!(" ({why})")))?;
         let again = GraphReading::new(reading.rows, &graph);
         let same = |place: &usize| {
             let (a, b) = (&reading.lines[*place], &again.lines[*place]);
             let kernels = match (&a.node.op, &b.node.op) {
-                (Op::Kernel(a), Op::Kernel(b)) => format!("{a:?}") == format!("{b:?}"), // their texts name all that they depend on
-                (Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..), _) => true,
+                // Their texts name all that they depend on.
+                (Op::Kernel(a), Op::Kernel(b)) => format!("{a:?}") == format!("{b:?}"),
+                (
+                    Op::Input(_)
+                    | Op::Variable(_)
+                    | Op::Constant(_)
+                    | Op::Elementwise(_)
+                    | Op::Cast
+                    | Op::Reduce(..),
+                    _,
+                ) => true,
                 (Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_), _) => true,
             };
             kernels && a.operation == b.operation && a.attributes == b.attributes
@@ -187,33 +226,56 @@ impl SavedGraph {
         }
     }
 
-    /// The graph for a number of rows, on these variables in the order of [`SavedGraph::variables`].
+    /// The graph for a number of rows, on these variables in the order of
+    /// [`SavedGraph::variables`].
     ///
     /// # Errors
     /// The position of the first operation that makes no sense, and what is wrong with it.
     #[track_caller]
-    pub fn graph(&self, rows: usize, named: Named, variables: &[Variable]) -> Result<Graph, (usize, String)> {
+    pub fn graph(
+        &self,
+        rows: usize,
+        named: Named,
+        variables: &[Variable],
+    ) -> Result<Graph, (usize, String)> {
         let site = Location::caller();
-        let mut graph = Graph { variables: variables.to_vec(), scopes: self.scopes.clone(), ..Graph::default() };
+        let mut graph = Graph {
+            variables: variables.to_vec(),
+            scopes: self.scopes.clone(),
+            ..Graph::default()
+        };
         for (place, saved) in self.nodes.iter().enumerate() {
-            let fail = |what: &str| (place, format!("operation {place}, `{}`, {what}", saved.operation));
-            let numbers = |counts: &[Count]| counts.iter().map(|count| count.at(rows)).collect::<Option<Vec<i64>>>();
-            let shape = numbers(&saved.shape).and_then(|sizes| sizes.into_iter().map(|size| size.try_into().ok()).collect());
-            let shape: Shape = shape.filter(Shape::is_possible).ok_or_else(|| fail("has an impossible shape"))?;
-            let attributes = numbers(&saved.attributes).ok_or_else(|| fail("has numbers that are too large"))?;
-            if saved.inputs.iter().any(|&input| input >= place) || saved.scope >= self.scopes.len() {
+            let fail =
+                |what: &str| (place, format!("operation {place}, `{}`, {what}", saved.operation));
+            let numbers = |counts: &[Count]| {
+                counts.iter().map(|count| count.at(rows)).collect::<Option<Vec<i64>>>()
+            };
+            let shape = numbers(&saved.shape)
+                .and_then(|sizes| sizes.into_iter().map(|size| size.try_into().ok()).collect());
+            let shape: Shape =
+                shape.filter(Shape::is_possible).ok_or_else(|| fail("has an impossible shape"))?;
+            let attributes =
+                numbers(&saved.attributes).ok_or_else(|| fail("has numbers that are too large"))?;
+            if saved.inputs.iter().any(|&input| input >= place) || saved.scope >= self.scopes.len()
+            {
                 return Err(fail("refers to what comes after it"));
             }
             if saved.operation == "fill" {
                 if shape.len() > validity::LARGEST_FILL {
                     let (elements, most) = (shape.len(), validity::LARGEST_FILL);
-                    return Err(fail(&format!("has {elements} elements of one number, and may have {most}")));
+                    return Err(fail(&format!(
+                        "has {elements} elements of one number, and may have {most}"
+                    )));
                 }
-                Array::require_room(&shape, saved.dtype).map_err(|error| fail(&format!("fails: {}", error.message())))?;
+                Array::require_room(&shape, saved.dtype)
+                    .map_err(|error| fail(&format!("fails: {}", error.message())))?;
             }
-            let op = self.op(saved, &attributes, &shape, named).ok_or_else(|| fail("is not known with these numbers"))?;
+            let op = self
+                .op(saved, &attributes, &shape, named)
+                .ok_or_else(|| fail("is not known with these numbers"))?;
             let inputs = saved.inputs.iter().map(|&input| NodeId(input as u32)).collect();
-            let node = Node { op, inputs, shape, dtype: saved.dtype, scope: saved.scope as u32, site };
+            let node =
+                Node { op, inputs, shape, dtype: saved.dtype, scope: saved.scope as u32, site };
             validity::check(&node, &graph).map_err(fail)?;
             if let Op::Input(_) = node.op {
                 if graph.occasion.is_some() {
@@ -231,16 +293,26 @@ impl SavedGraph {
         }
         let id = |place: usize, role: &str| {
             let known = (place < self.nodes.len()).then_some(NodeId(place as u32));
-            known.ok_or_else(|| (0, format!("operation {place} is {role}, and there are {}", self.nodes.len())))
+            known.ok_or_else(|| {
+                (0, format!("operation {place} is {role}, and there are {}", self.nodes.len()))
+            })
         };
-        graph.outputs = self.outputs.iter().map(|&(_, place)| id(place, "an output")).collect::<Result<_, _>>()?;
-        let check = |(what, place): &(String, usize)| Ok(Check { node: id(*place, "checked")?, what: what.clone() });
+        graph.outputs = self
+            .outputs
+            .iter()
+            .map(|&(_, place)| id(place, "an output"))
+            .collect::<Result<_, _>>()?;
+        let check = |(what, place): &(String, usize)| {
+            Ok(Check { node: id(*place, "checked")?, what: what.clone() })
+        };
         graph.checks = self.checks.iter().map(check).collect::<Result<_, _>>()?;
         for &(variable, place) in &self.writes {
             let value = id(place, "assigned")?;
             let fail = |what: &str| (place, format!("operation {place} is assigned to {what}"));
-            let known = variables.get(variable).ok_or_else(|| fail("a variable that does not exist"))?;
-            if (known.shape(), known.dtype()) != (&graph.node(value).shape, graph.node(value).dtype) {
+            let known =
+                variables.get(variable).ok_or_else(|| fail("a variable that does not exist"))?;
+            if (known.shape(), known.dtype()) != (&graph.node(value).shape, graph.node(value).dtype)
+            {
                 return Err(fail("a variable of another type or shape"));
             }
             if graph.writes.iter().any(|(written, _)| *written == variable) {
@@ -253,7 +325,9 @@ impl SavedGraph {
 
     /// The operation that [`described`] has described so.
     fn op(&self, saved: &SavedNode, attributes: &[i64], shape: &Shape, named: Named) -> Option<Op> {
-        let sizes = || attributes.iter().map(|&number| number.try_into().ok()).collect::<Option<Vec<usize>>>();
+        let sizes = || {
+            attributes.iter().map(|&number| number.try_into().ok()).collect::<Option<Vec<usize>>>()
+        };
         let index = || usize::try_from(*attributes.first()?).ok();
         Some(match saved.operation.as_str() {
             "input" | OCCASION => Op::Input(index()?),
@@ -270,7 +344,9 @@ impl SavedGraph {
             "broadcast" => Op::View(View::Broadcast),
             "slice" => {
                 let (pairs, []) = attributes.as_chunks::<2>() else { return None };
-                let part = |&[first, step]: &[i64; 2]| Some((first.try_into().ok()?, step.try_into().ok()?));
+                let part = |&[first, step]: &[i64; 2]| {
+                    Some((first.try_into().ok()?, step.try_into().ok()?))
+                };
                 Op::View(View::Slice(pairs.iter().map(part).collect::<Option<_>>()?))
             }
             "identity" => {
@@ -286,7 +362,8 @@ impl SavedGraph {
     }
 }
 
-/// The name of an operation and the numbers that the name leaves open; inputs, variables and constants have their own.
+/// The name of an operation and the numbers that the name leaves open; inputs, variables and
+/// constants have their own.
 fn described(op: &Op) -> (&str, Vec<i64>) {
     let numbers = |sizes: &[usize]| sizes.iter().map(|&size| size as i64).collect::<Vec<i64>>();
     match op {
@@ -296,14 +373,19 @@ fn described(op: &Op) -> (&str, Vec<i64>) {
         Op::Elementwise(operation) => (operation.name, Vec::new()),
         Op::Cast => ("cast", Vec::new()),
         Op::Reduce(reduction, axes) => {
-            let name = REDUCTIONS.iter().find(|(_, known)| known == reduction).map_or("", |(name, _)| name);
+            let name = REDUCTIONS
+                .iter()
+                .find(|(_, known)| known == reduction)
+                .map_or("", |(name, _)| name);
             (name, numbers(axes))
         }
         Op::Matmul { transposed } => ("matmul", transposed.map(i64::from).to_vec()),
         Op::View(View::Reshape) => ("reshape", Vec::new()),
         Op::View(View::Transpose(permutation)) => ("transpose", numbers(permutation)),
         Op::View(View::Broadcast) => ("broadcast", Vec::new()),
-        Op::View(View::Slice(parts)) => ("slice", parts.iter().flat_map(|&(first, step)| [first as i64, step as i64]).collect()),
+        Op::View(View::Slice(parts)) => {
+            ("slice", parts.iter().flat_map(|&(first, step)| [first as i64, step as i64]).collect())
+        }
         Op::Kernel(kernel) => (kernel.name(), kernel.attributes()),
         Op::Identity(_) => ("identity", Vec::new()),
     }
@@ -330,20 +412,19 @@ fn filled(shape: &Shape, dtype: DType, bits: i64) -> Array {
     }
 }
 
-/// The nodes that a saved graph needs, by position, and the writes whose variables they read: what is read by nothing but other
-/// writes of its kind is carried on for nobody.
+/// The nodes that a saved graph needs, by position, and the writes whose variables they read: what
+/// is read by nothing but other writes of its kind is carried on for nobody.
 fn read_writes(graph: &Graph) -> (Vec<bool>, Vec<(usize, NodeId)>) {
     let mut kept = Graph { writes: Vec::new(), ..graph.clone() };
     loop {
         let needed = kept.needed();
         let is_read = |variable: usize| {
-            graph
-                .nodes
-                .iter()
-                .zip(&needed)
-                .any(|(node, &needed)| needed && matches!(node.op, Op::Variable(read) if read == variable))
+            graph.nodes.iter().zip(&needed).any(|(node, &needed)| {
+                needed && matches!(node.op, Op::Variable(read) if read == variable)
+            })
         };
-        let writes: Vec<(usize, NodeId)> = graph.writes.iter().filter(|(variable, _)| is_read(*variable)).copied().collect();
+        let writes: Vec<(usize, NodeId)> =
+            graph.writes.iter().filter(|(variable, _)| is_read(*variable)).copied().collect();
         if writes.len() == kept.writes.len() {
             return (needed, writes);
         }
@@ -351,7 +432,8 @@ fn read_writes(graph: &Graph) -> (Vec<bool>, Vec<(usize, NodeId)>) {
     }
 }
 
-/// What of a graph is saved, in the form in which graphs for different numbers of rows are compared.
+/// What of a graph is saved, in the form in which graphs for different numbers of rows are
+/// compared.
 struct GraphReading<'g> {
     rows: usize,
     graph: &'g Graph,
@@ -393,9 +475,18 @@ impl<'g> GraphReading<'g> {
             }
         }
         reading.outputs = graph.outputs.iter().map(|id| places[id.index()]).collect();
-        reading.checks = graph.checks.iter().map(|check| (check.what.as_str(), places[check.node.index()])).collect();
-        let position = |index: usize| reading.variables.iter().position(|known| *known == graph.variables[index]);
-        reading.writes = writes.iter().filter_map(|&(index, id)| Some((position(index)?, places[id.index()]))).collect();
+        reading.checks = graph
+            .checks
+            .iter()
+            .map(|check| (check.what.as_str(), places[check.node.index()]))
+            .collect();
+        let position = |index: usize| {
+            reading.variables.iter().position(|known| *known == graph.variables[index])
+        };
+        reading.writes = writes
+            .iter()
+            .filter_map(|&(index, id)| Some((position(index)?, places[id.index()])))
+            .collect();
         reading
     }
 
@@ -413,13 +504,21 @@ impl<'g> GraphReading<'g> {
                     self.constants.push(array);
                 }
             },
-            Op::Input(index) if self.graph.occasion == Some(self.graph.inputs[*index]) => operation = OCCASION,
+            Op::Input(index) if self.graph.occasion == Some(self.graph.inputs[*index]) => {
+                operation = OCCASION
+            }
             Op::Input(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } => {}
             Op::View(_) | Op::Kernel(_) | Op::Identity(_) => {}
         }
         let inputs = node.inputs.iter().map(|id| places[id.index()]).collect();
         let shape = node.shape.iter().map(|&size| size as i64).collect();
-        self.lines.push(NodeLine { node, operation: operation.to_string(), inputs, attributes, shape });
+        self.lines.push(NodeLine {
+            node,
+            operation: operation.to_string(),
+            inputs,
+            attributes,
+            shape,
+        });
     }
 
     fn path(&self, place: usize) -> &str {
@@ -433,7 +532,8 @@ impl<'g> GraphReading<'g> {
             let (a, b) = (&self.lines[place], &other.lines[place]);
             let counts = |line: &NodeLine| (line.attributes.len(), line.shape.len());
             let values = match (&a.node.op, &b.node.op) {
-                // Arrays of one number may be of any shape; a number that is not one need not equal itself.
+                // Arrays of one number may be of any shape; a number that is not one need not equal
+                // itself.
                 (Op::Constant(x), Op::Constant(y)) => {
                     if a.operation == "fill" {
                         a.attributes == b.attributes
@@ -441,11 +541,20 @@ impl<'g> GraphReading<'g> {
                         x.shape() == y.shape() && x.bytes() == y.bytes()
                     }
                 }
-                (Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..), _) => true,
+                (
+                    Op::Input(_)
+                    | Op::Variable(_)
+                    | Op::Constant(_)
+                    | Op::Elementwise(_)
+                    | Op::Cast
+                    | Op::Reduce(..),
+                    _,
+                ) => true,
                 (Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_), _) => true,
             };
             !values
-                || (&a.operation, &a.inputs, a.node.dtype) != (&b.operation, &b.inputs, b.node.dtype)
+                || (&a.operation, &a.inputs, a.node.dtype)
+                    != (&b.operation, &b.inputs, b.node.dtype)
                 || counts(a) != counts(b)
         };
         let ends = self.outputs != other.outputs
@@ -458,20 +567,32 @@ impl<'g> GraphReading<'g> {
     /// The error of an operation that depends on the number of rows in a way that cannot be saved.
     fn depends(&self, other: &GraphReading, place: usize) -> Error {
         let line = &self.lines[place];
-        let result = |line: &NodeLine| format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape);
+        let result = |line: &NodeLine| {
+            format!("`{}` of {}{}", line.operation, line.node.dtype, line.node.shape)
+        };
         let of = |reading: &GraphReading| {
             let line = &reading.lines[place];
             let what = match &line.node.op {
                 Op::Constant(array) => format!("the numbers {array:?}"),
-                Op::Input(_) | Op::Variable(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => result(line),
+                Op::Input(_) | Op::Variable(_) | Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => {
+                    result(line)
+                }
                 Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) | Op::Identity(_) => result(line),
             };
             format!("{what} for {} rows", reading.rows)
         };
-        let message = format!("what the model computes depends on the number of rows: {}, and {}", of(self), of(other));
-        let help = "a file holds sizes of the form `a + b * rows`: let numbers not depend on how many rows are predicted together, \
+        let message = format!(
+            "what the model computes depends on the number of rows: {}, and {}",
+            of(self),
+            of(other)
+        );
+        let help = "a file holds sizes of the form `a + b * rows`: let numbers not depend on how \
+            many rows are predicted together, \
                     and the outputs of a row on that row alone";
-        Error::new(ErrorKind::Usage, message).help(help).in_layer(self.path(place)).at(line.node.site)
+        Error::new(ErrorKind::Usage, message)
+            .help(help)
+            .in_layer(self.path(place))
+            .at(line.node.site)
     }
 }
 
@@ -481,8 +602,14 @@ mod tests {
 
     #[test]
     fn counts_go_through_all_points_or_are_none() {
-        assert_eq!(Count::through(&[(2, 8), (3, 12), (256, 1024)]), Some(Count { fixed: 0, each: 4 }));
-        assert_eq!(Count::through(&[(2, 1), (3, 2), (256, 255)]), Some(Count { fixed: -1, each: 1 }));
+        assert_eq!(
+            Count::through(&[(2, 8), (3, 12), (256, 1024)]),
+            Some(Count { fixed: 0, each: 4 })
+        );
+        assert_eq!(
+            Count::through(&[(2, 1), (3, 2), (256, 255)]),
+            Some(Count { fixed: -1, each: 1 })
+        );
         assert_eq!(Count::through(&[(2, 4), (3, 9), (256, 65536)]), None);
         assert_eq!(Count::through(&[(3, 1), (5, 2), (256, 128)]), None);
         assert_eq!(Count { fixed: 1, each: i64::MAX }.at(2), None);
@@ -490,7 +617,11 @@ mod tests {
 
     #[test]
     fn fills_keep_the_bits_of_their_number() {
-        for array in [Array::full([3], f64::NAN, DType::F32), Array::full((), -0.0, DType::F64), Array::from([true, true])] {
+        for array in [
+            Array::full([3], f64::NAN, DType::F32),
+            Array::full((), -0.0, DType::F64),
+            Array::from([true, true]),
+        ] {
             let again = filled(array.shape(), array.dtype(), uniform(&array).unwrap());
             assert_eq!((again.bytes(), again.dtype()), (array.bytes(), array.dtype()));
         }

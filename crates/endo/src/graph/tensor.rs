@@ -1,6 +1,7 @@
 //! A value in a graph being traced: what a layer's `call` gets and returns.
 //!
-//! In: the trace and a node. Out: its shape, type and, in eager mode, its numbers. The operations are in `ops/`.
+//! In: the trace and a node. Out: its shape, type and, in eager mode, its numbers. The operations
+//! are in `ops/`.
 
 use std::fmt;
 use std::panic::Location;
@@ -13,7 +14,8 @@ use crate::shape::Shape;
 
 use super::{NodeId, Op, Trace};
 
-/// A value in a graph being traced. Cheap to clone; it cannot leave the thread or outlive the trace's closure usefully.
+/// A value in a graph being traced. Cheap to clone; it cannot leave the thread or outlive the
+/// trace's closure usefully.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -72,13 +74,19 @@ impl Tensor {
     }
 
     /// Its numbers, which exist while tracing only when the closure is run node by node
-    /// ([`Function::run_eagerly`](crate::trace::Function::run_eagerly)). Otherwise an error is recorded and zeros are returned.
+    /// ([`Function::run_eagerly`](crate::trace::Function::run_eagerly)). Otherwise an error is
+    /// recorded and zeros are returned.
     #[track_caller]
     pub fn value(&self) -> Array {
         let site = Location::caller();
         self.trace.value(self.id).unwrap_or_else(|| {
-            let help = "run the function node by node with `run_eagerly(true)`, or choose between tensors with `where_`";
-            let error = Error::new(ErrorKind::Usage, "the numbers of a tensor are not known while a graph is traced");
+            let help = "run the function node by node with `run_eagerly(true)`, or choose between \
+                tensors with `where_`";
+            let error = Error::new(
+                ErrorKind::Usage,
+                "the numbers of a tensor are not known while \
+                a graph is traced",
+            );
             self.trace.record(error.help(help).at(site));
             Array::zeros(self.shape.clone(), self.dtype)
         })
@@ -99,12 +107,21 @@ impl Tensor {
     /// The type of the array that it is made of, where it is an input of bytes.
     pub(crate) fn stored_dtype(&self) -> DType {
         let node = self.trace.node(self.id);
-        let stored = node.inputs.first().filter(|_| matches!(node.op, Op::Cast)).map(|&input| self.trace.node(input).dtype);
+        let stored = node
+            .inputs
+            .first()
+            .filter(|_| matches!(node.op, Op::Cast))
+            .map(|&input| self.trace.node(input).dtype);
         if stored == Some(DType::U8) { DType::U8 } else { self.dtype }
     }
 
     /// Records an error at a line of the user's code and returns a stand-in of the given shape.
-    pub(crate) fn fail(&self, error: Error, shape: impl Into<Shape>, site: &'static Location<'static>) -> Tensor {
+    pub(crate) fn fail(
+        &self,
+        error: Error,
+        shape: impl Into<Shape>,
+        site: &'static Location<'static>,
+    ) -> Tensor {
         self.trace.fail(error.at(site), shape.into(), self.dtype)
     }
 }

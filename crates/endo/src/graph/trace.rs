@@ -1,7 +1,8 @@
-//! The tracing of one closure: the graph as it grows, where in the user's code and layers it grows, and what went wrong.
+//! The tracing of one closure: the graph as it grows, where in the user's code and layers it grows,
+//! and what went wrong.
 //!
-//! In: nodes pushed by tensors' methods. Out: the finished graph, or the first error. In eager mode every node is computed
-//! as it is pushed, so that values can be looked at.
+//! In: nodes pushed by tensors' methods. Out: the finished graph, or the first error. In eager mode
+//! every node is computed as it is pushed, so that values can be looked at.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -32,7 +33,8 @@ struct TraceState {
     callers: Vec<&'static Location<'static>>,
     error: Option<Error>,
     warnings: Vec<Warning>,
-    /// The current value of each variable by its id: its node at the start, and after assignments the assigned one.
+    /// The current value of each variable by its id: its node at the start, and after assignments
+    /// the assigned one.
     current: HashMap<u64, CurrentValue>,
     /// The variables that formulas have read beside a tensor.
     beside: Vec<Variable>,
@@ -120,7 +122,8 @@ impl Trace {
                 Op::Variable(index) => state.graph.variables[*index].value(),
                 Op::Constant(array) => array.clone(),
                 _ => {
-                    let inputs: Vec<&Array> = node.inputs.iter().map(|id| &eager.values[id.index()]).collect();
+                    let inputs: Vec<&Array> =
+                        node.inputs.iter().map(|id| &eager.values[id.index()]).collect();
                     (eager.evaluate)(&node, &inputs)
                 }
             };
@@ -134,16 +137,26 @@ impl Trace {
     pub(crate) fn stranger(self: &Rc<Self>, tensors: &[&Tensor]) -> Option<Error> {
         let stranger = tensors.iter().find(|tensor| !Rc::ptr_eq(tensor.trace(), self))?;
         let message = format!("a tensor of shape {} belongs to another trace", stranger.shape());
-        let help = "tensors live only while the closure that made them is traced: keep numbers in a `Variable` instead";
+        let help = "tensors live only while the closure that made them is traced: keep numbers in \
+            a `Variable` instead";
         Some(Error::new(ErrorKind::Usage, message).help(help))
     }
 
     /// Adds the run's next input. Bytes are integers from here on.
-    pub fn input(self: &Rc<Self>, shape: Shape, dtype: DType, site: &'static Location<'static>) -> Tensor {
+    pub fn input(
+        self: &Rc<Self>,
+        shape: Shape,
+        dtype: DType,
+        site: &'static Location<'static>,
+    ) -> Tensor {
         let index = self.state.borrow().graph.inputs.len();
         let tensor = self.push(Op::Input(index), &[], shape, dtype, site);
         self.state.borrow_mut().graph.inputs.push(tensor.id());
-        if dtype == DType::U8 { self.push(Op::Cast, &[&tensor], tensor.shape().clone(), DType::I32, site) } else { tensor }
+        if dtype == DType::U8 {
+            self.push(Op::Cast, &[&tensor], tensor.shape().clone(), DType::I32, site)
+        } else {
+            tensor
+        }
     }
 
     /// Adds the input that tells for what random numbers are drawn, after all others.
@@ -160,7 +173,8 @@ impl Trace {
         self.push(Op::Constant(array), &[], shape, dtype, site)
     }
 
-    /// Adds the numbers `f(0), f(1), ..` in a shape; an error where no array may have it, or the system gives no memory.
+    /// Adds the numbers `f(0), f(1), ..` in a shape; an error where no array may have it, or the
+    /// system gives no memory.
     pub fn constant_from_fn<T: Element>(
         self: &Rc<Self>,
         shape: impl Into<Shape>,
@@ -174,7 +188,8 @@ impl Trace {
         }
     }
 
-    /// The value of a variable: what it has when the run starts, or what it was last assigned in this trace.
+    /// The value of a variable: what it has when the run starts, or what it was last assigned in
+    /// this trace.
     pub fn read(self: &Rc<Self>, variable: &Variable, site: &'static Location<'static>) -> Tensor {
         if let Some(current) = self.state.borrow().current.get(&variable.id()) {
             return current.value.clone();
@@ -184,17 +199,30 @@ impl Trace {
             state.graph.variables.push(variable.clone());
             state.graph.variables.len() - 1
         };
-        let read = self.push(Op::Variable(index), &[], variable.shape().clone(), variable.dtype(), site);
-        let current = CurrentValue { index, read: read.clone(), value: read.clone(), assigned: Vec::new() };
+        let read =
+            self.push(Op::Variable(index), &[], variable.shape().clone(), variable.dtype(), site);
+        let current =
+            CurrentValue { index, read: read.clone(), value: read.clone(), assigned: Vec::new() };
         self.state.borrow_mut().current.insert(variable.id(), current);
         read
     }
 
-    /// The same, asked for by a formula, beside a tensor: it is kept in mind for whoever computes the formula.
-    pub fn read_beside(self: &Rc<Self>, variable: &Variable, site: &'static Location<'static>) -> Tensor {
+    /// The same, asked for by a formula, beside a tensor: it is kept in mind for whoever computes
+    /// the formula.
+    pub fn read_beside(
+        self: &Rc<Self>,
+        variable: &Variable,
+        site: &'static Location<'static>,
+    ) -> Tensor {
         self.state.borrow_mut().beside.push(variable.clone());
-        let stand_in =
-            self.state.borrow().stand_ins.iter().rev().find(|(known, _)| known == variable).map(|(_, value)| value.clone());
+        let stand_in = self
+            .state
+            .borrow()
+            .stand_ins
+            .iter()
+            .rev()
+            .find(|(known, _)| known == variable)
+            .map(|(_, value)| value.clone());
         stand_in.unwrap_or_else(|| self.read(variable, site))
     }
 
@@ -223,11 +251,18 @@ impl Trace {
     }
 
     /// Gives a variable a new value, from here on in the trace and after the run.
-    pub fn assign(self: &Rc<Self>, variable: &Variable, value: &Tensor, site: &'static Location<'static>) {
+    pub fn assign(
+        self: &Rc<Self>,
+        variable: &Variable,
+        value: &Tensor,
+        site: &'static Location<'static>,
+    ) {
         if (value.shape(), value.dtype()) != (variable.shape(), variable.dtype()) {
             let [want, got] =
-                [(variable.dtype(), variable.shape()), (value.dtype(), value.shape())].map(|(d, s)| format!("{d}{s}"));
-            let message = format!("cannot assign {got} to variable `{}`, which is {want}", variable.name());
+                [(variable.dtype(), variable.shape()), (value.dtype(), value.shape())]
+                    .map(|(d, s)| format!("{d}{s}"));
+            let message =
+                format!("cannot assign {got} to variable `{}`, which is {want}", variable.name());
             let help = "reduce, reshape or cast the value to the variable's shape and type";
             return self.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
         }
@@ -235,11 +270,17 @@ impl Trace {
             return self.record(error.at(site));
         }
         self.read(variable, site);
-        // From here on the variable is this value: a gradient with respect to it ends here, and does not go on into what the
-        // value was computed from.
+        // From here on the variable is this value: a gradient with respect to it ends here, and
+        // does not go on into what the value was computed from.
         let rule = Rule { name: "assigned", gradient: Box::new(|_| Vec::new()) };
         #[allow(clippy::arc_with_non_send_sync)]
-        let value = self.push(Op::Identity(Arc::new(rule)), &[value], value.shape().clone(), value.dtype(), site);
+        let value = self.push(
+            Op::Identity(Arc::new(rule)),
+            &[value],
+            value.shape().clone(),
+            value.dtype(),
+            site,
+        );
         let mut state = self.state.borrow_mut();
         let current = state.current.get_mut(&variable.id()).expect("read just now");
         current.assigned.push(value.clone());
@@ -251,14 +292,13 @@ impl Trace {
         self.state.borrow().current.get(&variable.id()).map(|current| current.read.clone())
     }
 
-    /// All values that a variable has in this trace: at the start of the run, if the trace has read it, and after each
-    /// assignment.
+    /// All values that a variable has in this trace: at the start of the run, if the trace has read
+    /// it, and after each assignment.
     pub fn values_of(&self, variable: &Variable) -> Vec<Tensor> {
         let state = self.state.borrow();
-        state
-            .current
-            .get(&variable.id())
-            .map_or_else(Vec::new, |c| std::iter::once(&c.read).chain(&c.assigned).cloned().collect())
+        state.current.get(&variable.id()).map_or_else(Vec::new, |c| {
+            std::iter::once(&c.read).chain(&c.assigned).cloned().collect()
+        })
     }
 
     /// Demands that a value be finite before any variable is written.
@@ -284,13 +324,14 @@ impl Trace {
         }
     }
 
-    /// Records an error (the first one counts) and returns a stand-in, so that tracing can go on: of the shape if that is
-    /// small, or else of its rank.
+    /// Records an error (the first one counts) and returns a stand-in, so that tracing can go on:
+    /// of the shape if that is small, or else of its rank.
     pub fn fail(self: &Rc<Self>, error: Error, shape: Shape, dtype: DType) -> Tensor {
         const LARGEST: usize = 1 << 20;
         let site = error.site().unwrap_or(Location::caller());
         self.record(error);
-        let shape = if shape.is_possible() && shape.len() <= LARGEST { shape } else { shape.stand_in() };
+        let shape =
+            if shape.is_possible() && shape.len() <= LARGEST { shape } else { shape.stand_in() };
         self.constant(Array::zeros(shape, dtype), site)
     }
 
@@ -314,8 +355,13 @@ impl Trace {
         self.state.borrow_mut().warnings.push(Warning { site: None, text: warning.into() });
     }
 
-    /// As [`warn`](Self::warn), of a line of the user's code: without one, of the line that began the trace.
-    pub(crate) fn warn_at(&self, site: Option<&'static Location<'static>>, warning: impl Into<String>) {
+    /// As [`warn`](Self::warn), of a line of the user's code: without one, of the line that began
+    /// the trace.
+    pub(crate) fn warn_at(
+        &self,
+        site: Option<&'static Location<'static>>,
+        warning: impl Into<String>,
+    ) {
         let mut state = self.state.borrow_mut();
         let site = site.map(|site| state.users(site)).or(state.callers.first().copied());
         state.warnings.push(Warning { site, text: warning.into() });
@@ -323,9 +369,15 @@ impl Trace {
 
     /// Makes the first warning so far an error.
     pub(crate) fn deny_warnings(&self) {
-        let first = self.state.borrow().warnings.first().map(|warning| (warning.site, warning.text.clone()));
+        let first = self
+            .state
+            .borrow()
+            .warnings
+            .first()
+            .map(|warning| (warning.site, warning.text.clone()));
         if let Some((site, text)) = first {
-            let error = Error::new(ErrorKind::Usage, text).help("fix it, or train without `deny_warnings`");
+            let error =
+                Error::new(ErrorKind::Usage, text).help("fix it, or train without `deny_warnings`");
             self.record(site.into_iter().fold(error, Error::at));
         }
     }
@@ -336,7 +388,8 @@ impl Trace {
         state.graph.scopes[state.scope as usize].clone()
     }
 
-    /// Makes `path` the layer being traced, applied at `caller`, and returns the one before, for [`Trace::leave`].
+    /// Makes `path` the layer being traced, applied at `caller`, and returns the one before, for
+    /// [`Trace::leave`].
     pub fn enter(&self, path: &str, caller: &'static Location<'static>) -> u32 {
         let mut state = self.state.borrow_mut();
         let known = state.graph.scopes.iter().rposition(|scope| scope == path);
@@ -349,7 +402,8 @@ impl Trace {
         std::mem::replace(&mut state.scope, scope as u32)
     }
 
-    /// Makes the layer of a node traced before the one being traced, for its gradient; returns the one before.
+    /// Makes the layer of a node traced before the one being traced, for its gradient; returns the
+    /// one before.
     pub(crate) fn reenter(&self, node: &Node) -> u32 {
         let mut state = self.state.borrow_mut();
         state.callers.push(node.site);
@@ -389,13 +443,18 @@ impl Trace {
         let rest = Graph { scopes: state.graph.scopes.clone(), ..Graph::default() };
         let mut graph = std::mem::replace(&mut state.graph, rest);
         if let Some(error) = state.error.take() {
-            // The rules of custom gradients may hold tensors of this trace, which drop only once it is no longer borrowed.
+            // The rules of custom gradients may hold tensors of this trace, which drop only once it
+            // is no longer borrowed.
             drop(state);
             drop((current, graph));
             return Err(error);
         }
         graph.outputs = outputs.iter().map(|output| output.id()).collect();
-        graph.writes = current.values().filter(|c| !c.assigned.is_empty()).map(|c| (c.index, c.value.id())).collect();
+        graph.writes = current
+            .values()
+            .filter(|c| !c.assigned.is_empty())
+            .map(|c| (c.index, c.value.id()))
+            .collect();
         graph.writes.sort();
         let warnings = std::mem::take(&mut state.warnings).into_iter().map(Warning::line).collect();
         drop(state);
@@ -414,7 +473,8 @@ impl Warning {
 }
 
 impl TraceState {
-    /// The line to report for `site`: itself, or for code of this library the user's line that applied the layer.
+    /// The line to report for `site`: itself, or for code of this library the user's line that
+    /// applied the layer.
     fn users(&self, site: &'static Location<'static>) -> &'static Location<'static> {
         let ours = site.file().starts_with(file!().trim_end_matches("graph/trace.rs"));
         if ours { self.callers.last().copied().unwrap_or(site) } else { site }

@@ -1,17 +1,18 @@
 //! Several tensors as one value: what layers of several inputs or outputs take and return.
 //!
-//! In: tensors, and arrays, vectors, options, tuples and structs of them. Out: their tensors in order, and the same structure of
-//! arrays.
+//! In: tensors, and arrays, vectors, options, tuples and structs of them. Out: their tensors in
+//! order, and the same structure of arrays.
 
 use crate::array::Array;
 
 use super::Tensor;
 
-/// A tensor or a structure of tensors: `Tensor`, `[Tensor; N]`, `Vec<Tensor>`, `Option<Tensor>`, tuples of up to eight such, and your
-/// own structs, by [`tree!`](crate::tree).
+/// A tensor or a structure of tensors: `Tensor`, `[Tensor; N]`, `Vec<Tensor>`, `Option<Tensor>`,
+/// tuples of up to eight such, and your own structs, by [`tree!`](crate::tree).
 ///
-/// An `Option<Tensor>` is an input that may be absent: data without an array for it gives `None`, and so does `None` in
-/// [`predict`](crate::model::Model::predict). Arrays are handed out in order, so what may be absent stands last.
+/// An `Option<Tensor>` is an input that may be absent: data without an array for it gives `None`,
+/// and so does `None` in [`predict`](crate::model::Model::predict). Arrays are handed out in order,
+/// so what may be absent stands last.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -38,8 +39,10 @@ use super::Tensor;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no structure of tensors",
-    note = "layers take and return a `Tensor`, or arrays, vectors, options and tuples of up to eight of them; for a struct of your own \
-            write `struct Outputs<T = Tensor> {{ mean: T, deviation: T }}` and `tree!(Outputs {{ mean, deviation }});`"
+    note = "layers take and return a `Tensor`, or arrays, vectors, options and tuples of up to \
+        eight of them; for a struct of your own \
+            write `struct Outputs<T = Tensor> {{ mean: T, deviation: T }}` and `tree!(Outputs {{ \
+            mean, deviation }});`"
 )]
 pub trait Tree: Sized + 'static {
     /// The same structure of arrays: what goes into a run, or comes out of it.
@@ -48,7 +51,8 @@ pub trait Tree: Sized + 'static {
     /// Its tensors, in order.
     fn tensors(&self) -> Vec<&Tensor>;
 
-    /// What it calls its tensors, in the same order: the fields of a struct have names, positions have none.
+    /// What it calls its tensors, in the same order: the fields of a struct have names, positions
+    /// have none.
     fn names(&self) -> Vec<Option<String>> {
         vec![None; self.tensors().len()]
     }
@@ -109,7 +113,8 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
     }
 }
 
-/// Nothing: what a case of [`Context::cond`](crate::trace::Context::cond) returns that only assigns.
+/// Nothing: what a case of [`Context::cond`](crate::trace::Context::cond) returns that only
+/// assigns.
 impl Tree for () {
     type Arrays = ();
 

@@ -1,7 +1,7 @@
 //! `export`: what a model computes in `predict`, in one file that needs none of its code.
 //!
-//! In: a model that has seen its inputs. Out: a safetensors file with the weights by name and the graph of its `call` for any number
-//! of rows, for [`Predictor`](super::Predictor) to load.
+//! In: a model that has seen its inputs. Out: a safetensors file with the weights by name and the
+//! graph of its `call` for any number of rows, for [`Predictor`](super::Predictor) to load.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,10 +25,11 @@ use crate::variable::Variable;
 
 use super::predict;
 
-pub(crate) const SEAL: Seal = Seal { entry: "endo.predictor", format: 5, oldest: 1, what: "a predictor" };
+pub(crate) const SEAL: Seal =
+    Seal { entry: "endo.predictor", format: 5, oldest: 1, what: "a predictor" };
 
-/// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for, and two small ones, of which
-/// none is 1, as sizes of 1 broadcast.
+/// The numbers of rows for which the graphs are compared: the largest that a plan is ever made for,
+/// and two small ones, of which none is 1, as sizes of 1 broadcast.
 const ROWS: [usize; 3] = [2, 3, predict::ROWS];
 
 impl<I: Tree, O: Tree> Steps<I, O> {
@@ -38,35 +39,50 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let mut graph = self.saved_graph()?;
         graph.note = note.to_string();
         let named = graph.variables.iter().chain(&graph.constants);
-        let arrays: BTreeMap<&str, &Array> = named.map(|(name, array)| (name.as_str(), array)).collect();
-        let bytes = SEAL.put(arrays.iter().map(|(name, array)| (*name, *array)), &graph.to_string());
+        let arrays: BTreeMap<&str, &Array> =
+            named.map(|(name, array)| (name.as_str(), array)).collect();
+        let bytes =
+            SEAL.put(arrays.iter().map(|(name, array)| (*name, *array)), &graph.to_string());
         files::write(path, &[&bytes.map_err(|error| failure("cannot export to", path, &error))?])
     }
 
     #[track_caller]
     fn saved_graph(&self) -> Result<SavedGraph> {
         let inputs = self.net.inputs();
-        let fail = |message: &str, help: &str| Err(Error::new(ErrorKind::Usage, message).help(help));
+        let fail =
+            |message: &str, help: &str| Err(Error::new(ErrorKind::Usage, message).help(help));
         if inputs.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
-            return fail("the model has seen no input yet, so there is no shape to export it for", help);
+            return fail(
+                "the model has seen no input yet, so there is no shape to export it for",
+                help,
+            );
         }
         if inputs.iter().any(|(shape, _)| shape.is_scalar()) {
             let help = "let all inputs have samples along their first axis";
-            return fail("the model was last traced for an input without axes, which has no rows", help);
+            return fail(
+                "the model was last traced for an input without axes, which has no rows",
+                help,
+            );
         }
         let names = RefCell::new(Vec::new());
         let graph = |rows: usize, shared: Vec<Draw>| -> Result<((usize, Graph), Rc<DrawLog>)> {
-            let zeros = |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
+            let zeros =
+                |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
             let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
             let log = Rc::new(DrawLog::new(rows, Occasion::predict(0), shared));
-            let (graph, outputs) = self.predict_graph(&arrays.iter().collect::<Vec<_>>(), &self.net.tracing_on_occasion(&log))?;
+            let (graph, outputs) = self.predict_graph(
+                &arrays.iter().collect::<Vec<_>>(),
+                &self.net.tracing_on_occasion(&log),
+            )?;
             *names.borrow_mut() = outputs;
             Ok(((rows, graph), log))
         };
         let traced = |rows: usize| graph(rows, Vec::new());
-        let (mut graphs, logs): (Vec<_>, Vec<_>) = ROWS.into_iter().map(traced).collect::<Result<_>>()?;
-        // Draws that are as long as the rows at one of these numbers of rows only are one for the whole call.
+        let (mut graphs, logs): (Vec<_>, Vec<_>) =
+            ROWS.into_iter().map(traced).collect::<Result<_>>()?;
+        // Draws that are as long as the rows at one of these numbers of rows only are one for the
+        // whole call.
         for (index, log) in logs.iter().enumerate().filter(|(_, log)| log.has_rows()) {
             let shared = log.shared(&logs[(index + 1) % logs.len()]);
             graphs[index] = graph(ROWS[index], shared)?.0;
@@ -77,14 +93,20 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let named = weights.iter().find(|(_, weight)| weight == variable);
             named.map_or_else(|| variable.name().to_string(), |(name, _)| name.clone())
         };
-        let mut saved = SavedGraph::new(&graphs, &names.borrow(), ops::saved::named, variable_name)?;
+        let mut saved =
+            SavedGraph::new(&graphs, &names.borrow(), ops::saved::named, variable_name)?;
         let of = |&place: &usize| saved.nodes[place].clone();
-        if let Some((name, node)) = saved.outputs.iter().map(|(name, place)| (name, of(place))).find(|(_, x)| !x.has_a_row_each())
+        if let Some((name, node)) = saved
+            .outputs
+            .iter()
+            .map(|(name, place)| (name, of(place)))
+            .find(|(_, x)| !x.has_a_row_each())
         {
             let sizes: Vec<String> = node.shape.iter().map(ToString::to_string).collect();
-            let message = format!("the output `{name}` has shape [{}] for n rows", sizes.join(", "));
-            let help =
-                "a model that predicts returns one row for each row of its input, and no other axis depends on their number";
+            let message =
+                format!("the output `{name}` has shape [{}] for n rows", sizes.join(", "));
+            let help = "a model that predicts returns one row for each row of its input, and no \
+                other axis depends on their number";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
         distinct(&mut saved.variables, first, &[]);
@@ -93,7 +115,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         Ok(saved)
     }
 
-    /// What `predict` computes of inputs of the shapes and types of these, and the names of the outputs.
+    /// What `predict` computes of inputs of the shapes and types of these, and the names of the
+    /// outputs.
     #[track_caller]
     fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<(Graph, Vec<String>)> {
         let names = RefCell::new(Vec::new());

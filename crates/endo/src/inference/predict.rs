@@ -1,8 +1,9 @@
 //! `predict`: a model's outputs for any number of rows.
 //!
-//! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads share. Calls are counted, as
-//! random numbers follow the number of the call. What `call` assigns goes from part to part, one after another, and is
-//! afterwards what it was before: no variable has changed when a call is done.
+//! In: inputs. Out: one row of outputs for each row, computed in parts of a fixed size that threads
+//! share. Calls are counted, as random numbers follow the number of the call. What `call` assigns
+//! goes from part to part, one after another, and is afterwards what it was before: no variable has
+//! changed when a call is done.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -14,7 +15,8 @@ use crate::graph::{Occasion, Tree};
 use crate::step::cache::{StepKind, TracedStep};
 use crate::step::{Batch, Runner, Steps};
 
-/// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay in its caches.
+/// Rows that run through the model at a time: enough to keep the processor busy, few enough to stay
+/// in its caches.
 pub(super) const ROWS: usize = 256;
 
 impl<I: Tree, O: Tree> Steps<I, O> {
@@ -52,7 +54,12 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ) -> Result<O::Arrays> {
         let inputs: Vec<Array> = I::arrays(x).into_iter().cloned().collect();
         let mut part = around(Runner::new(self, StepKind::Predict));
-        structured::<O>(predict(&mut part, &inputs, Occasion::predict(self.next_call()), &self.pool)?)
+        structured::<O>(predict(
+            &mut part,
+            &inputs,
+            Occasion::predict(self.next_call()),
+            &self.pool,
+        )?)
     }
 
     fn next_call(&self) -> u64 {
@@ -64,7 +71,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
 fn structured<O: Tree>(predictions: Vec<Array>) -> Result<O::Arrays> {
     O::from_arrays(&mut predictions.into_iter()).ok_or_else(|| {
         let message = "the model returned fewer tensors than its type of outputs holds";
-        Error::new(ErrorKind::Usage, message).help("`Tree::tensors` and `Tree::from_arrays` must agree")
+        Error::new(ErrorKind::Usage, message)
+            .help("`Tree::tensors` and `Tree::from_arrays` must agree")
     })
 }
 
@@ -74,7 +82,8 @@ pub(crate) trait Part {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]>;
 
-    /// The step that runs for such rows, for any thread; none where all runs are eager, or each goes on from the one before.
+    /// The step that runs for such rows, for any thread; none where all runs are eager, or each
+    /// goes on from the one before.
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>>;
 }
@@ -96,7 +105,12 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
 
 /// The outputs for all rows, in parts. The occasion is that of the first row.
 #[track_caller]
-pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], occasion: Occasion, pool: &Pool) -> Result<Vec<Array>> {
+pub(super) fn predict(
+    runner: &mut impl Part,
+    inputs: &[Array],
+    occasion: Occasion,
+    pool: &Pool,
+) -> Result<Vec<Array>> {
     let samples = samples(inputs)?;
     if samples <= ROWS {
         return Ok(outputs(runner, inputs, occasion, samples)?.to_vec());
@@ -109,7 +123,10 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], occasion: Occasi
         inputs.iter().map(|x| x.rows(start..start + rows(number))).collect()
     };
     let empty = |outputs: &[Array]| -> Result<Vec<Array>> {
-        outputs.iter().map(|output| Array::try_zeros(&output.shape().with(0, samples), output.dtype())).collect()
+        outputs
+            .iter()
+            .map(|output| Array::try_zeros(&output.shape().with(0, samples), output.dtype()))
+            .collect()
     };
     let Some(step) = runner.step(&part(0))? else {
         let first = outputs(runner, &part(0), occasion(0), ROWS)?;
@@ -135,14 +152,19 @@ pub(super) fn predict(runner: &mut impl Part, inputs: &[Array], occasion: Occasi
         write(&mut predictions, runner.run(&part(number), occasion(number))?, number * ROWS);
     }
     let (all, failure, alone) = (Mutex::new(&mut predictions), Mutex::new(None), Pool::new(1));
-    // Parts of a size are runs of one program, so what they give does not depend on the thread that runs them.
+    // Parts of a size are runs of one program, so what they give does not depend on the thread that
+    // runs them.
     pool.run(parts - first, |task| {
         let number = first + task;
         let (mut inputs, step) = (part(number), if number + 1 < parts { &step } else { &last });
         inputs.extend(step.draws.then(|| occasion(number).array()));
         let mut outputs = step.outputs.clone();
         match step.program.run(&inputs.iter().collect::<Vec<_>>(), &mut outputs, &alone) {
-            Ok(()) => write(&mut all.lock().expect("no thread panics while it writes rows"), &outputs, number * ROWS),
+            Ok(()) => write(
+                &mut all.lock().expect("no thread panics while it writes rows"),
+                &outputs,
+                number * ROWS,
+            ),
             // Of several, the first in the order of the rows.
             Err(error) => {
                 let mut failure = failure.lock().expect("as above");
@@ -165,37 +187,58 @@ fn samples(inputs: &[Array]) -> Result<usize> {
     let samples = inputs.first().and_then(|x| x.shape().first().copied()).unwrap_or(0);
     if samples == 0 {
         let shape = inputs.first().map(|x| x.shape().clone()).unwrap_or_default();
-        let message = format!("`predict` takes inputs with samples along the first axis, got shape {shape}");
-        return Err(Error::new(ErrorKind::Shape, message).help("give at least one row: an array `[samples, features]`"));
+        let message =
+            format!("`predict` takes inputs with samples along the first axis, got shape {shape}");
+        return Err(Error::new(ErrorKind::Shape, message)
+            .help("give at least one row: an array `[samples, features]`"));
     }
     if let Some(other) = inputs.iter().find(|other| other.shape().first() != Some(&samples)) {
-        let message = format!("the inputs have {samples} samples, but one of them has shape {}", other.shape());
-        return Err(Error::new(ErrorKind::Shape, message).help("the first axis counts the samples and must be the same"));
+        let message = format!(
+            "the inputs have {samples} samples, but one of them has shape {}",
+            other.shape()
+        );
+        return Err(Error::new(ErrorKind::Shape, message)
+            .help("the first axis counts the samples and must be the same"));
     }
     Ok(samples)
 }
 
 /// The outputs for some rows, one row of each for each.
 #[track_caller]
-fn outputs<'r>(runner: &'r mut impl Part, inputs: &[Array], occasion: Occasion, rows: usize) -> Result<&'r [Array]> {
+fn outputs<'r>(
+    runner: &'r mut impl Part,
+    inputs: &[Array],
+    occasion: Occasion,
+    rows: usize,
+) -> Result<&'r [Array]> {
     each(runner.run(inputs, occasion)?, rows)
 }
 
 /// Outputs, which have one row for each of the rows they were computed from.
 fn each(outputs: &[Array], rows: usize) -> Result<&[Array]> {
     if let Some(output) = outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
-        let message = format!("an output of the model for {rows} rows has shape {}", output.shape());
-        return Err(Error::new(ErrorKind::Shape, message).help("a model that predicts returns one row for each row of its input"));
+        let message =
+            format!("an output of the model for {rows} rows has shape {}", output.shape());
+        return Err(Error::new(ErrorKind::Shape, message)
+            .help("a model that predicts returns one row for each row of its input"));
     }
     Ok(outputs)
 }
 
 /// Fails if the outputs for some rows are not rows of all predictions.
 fn same(predictions: &[Array], outputs: &[Array], rows: usize) -> Result<()> {
-    let other = predictions.iter().zip(outputs).find(|(all, output)| all.shape().with(0, rows) != *output.shape());
+    let other = predictions
+        .iter()
+        .zip(outputs)
+        .find(|(all, output)| all.shape().with(0, rows) != *output.shape());
     let Some((all, output)) = other else { return Ok(()) };
-    let message = format!("an output of the model for {rows} rows has shape {}, and {} for more", output.shape(), all.shape());
-    Err(Error::new(ErrorKind::Shape, message).help("only the first axis of an output may depend on the number of rows"))
+    let message = format!(
+        "an output of the model for {rows} rows has shape {}, and {} for more",
+        output.shape(),
+        all.shape()
+    );
+    Err(Error::new(ErrorKind::Shape, message)
+        .help("only the first axis of an output may depend on the number of rows"))
 }
 
 fn write(predictions: &mut [Array], outputs: &[Array], start: usize) {
@@ -211,9 +254,15 @@ mod tests {
     #[test]
     fn outputs_whose_rows_depend_on_the_batch_are_refused() {
         let model = Model::new(|x: &Tensor, _: &mut Context| x.matmul(&x.transpose()));
-        assert_eq!(model.predict(&Array::zeros([3, 2], DType::F32)).unwrap().shape().sizes(), [3, 3]);
+        assert_eq!(
+            model.predict(&Array::zeros([3, 2], DType::F32)).unwrap().shape().sizes(),
+            [3, 3]
+        );
         let error = model.predict(&Array::zeros([300, 2], DType::F32)).unwrap_err();
-        assert_eq!(error.message(), "an output of the model for 44 rows has shape [44, 44], and [300, 256] for more");
+        assert_eq!(
+            error.message(),
+            "an output of the model for 44 rows has shape [44, 44], and [300, 256] for more"
+        );
     }
 
     #[test]
@@ -238,6 +287,12 @@ mod tests {
         assert!((0..samples).all(|row| (eager.get(row) - expected.get(row)).abs() < 1e-6));
         let net = Sequential::new().add(Dense::new(30).activation(Selu)).add(Dense::new(1));
         let model = Model::new(net).seed(1);
-        assert!((0..samples).step_by(97).all(|row| model.predict(&x.rows(row..row + 1)).unwrap().get(0) == expected.get(row)));
+        assert!(
+            (0..samples).step_by(97).all(|row| model
+                .predict(&x.rows(row..row + 1))
+                .unwrap()
+                .get(0)
+                == expected.get(row))
+        );
     }
 }

@@ -38,7 +38,8 @@ named! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> R
     } => {
         let [_, columns] = shape[..] else {
             let message = format!("`identity` makes matrices, and the weight has shape {shape}");
-            return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two axes, such as kernels of `Dense`"));
+            return Err(Error::new(ErrorKind::Shape, message).help("use it for weights of two \
+                axes, such as kernels of `Dense`"));
         };
         Array::try_from_fn(shape, |index| if index / columns == index % columns { self.gain as f32 } else { 0.0 })
     };
@@ -54,8 +55,14 @@ mod tests {
 
     #[test]
     fn an_identity_need_not_be_square() {
-        assert_eq!(values(Identity.gain(2.0), [2, 3]).unwrap(), Array::from([[2.0_f32, 0.0, 0.0], [0.0, 2.0, 0.0]]));
-        assert_eq!(values(Identity, [3, 2]).unwrap(), Array::from([[1.0_f32, 0.0], [0.0, 1.0], [0.0, 0.0]]));
+        assert_eq!(
+            values(Identity.gain(2.0), [2, 3]).unwrap(),
+            Array::from([[2.0_f32, 0.0, 0.0], [0.0, 2.0, 0.0]])
+        );
+        assert_eq!(
+            values(Identity, [3, 2]).unwrap(),
+            Array::from([[1.0_f32, 0.0], [0.0, 1.0], [0.0, 0.0]])
+        );
     }
 
     #[test]

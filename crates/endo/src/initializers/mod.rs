@@ -1,8 +1,9 @@
 //! First values of weights.
 //!
-//! In: a shape and a stream of random numbers, which depends on the seed and the weight's name alone. Out: an array.
-//! `LecunNormal`, `RandomNormal.stddev(0.1)`, `"random_normal(stddev=0.1)"`, an [`Array`] and a closure serve alike. Names,
-//! options and defaults are Keras's; the random numbers are endo's own, so samples differ while distributions agree.
+//! In: a shape and a stream of random numbers, which depends on the seed and the weight's name
+//! alone. Out: an array. `LecunNormal`, `RandomNormal.stddev(0.1)`, `"random_normal(stddev=0.1)"`,
+//! an [`Array`] and a closure serve alike. Names, options and defaults are Keras's; the random
+//! numbers are endo's own, so samples differ while distributions agree.
 
 pub(crate) mod constant;
 pub(crate) mod orthogonal;
@@ -24,8 +25,9 @@ pub use scaled::*;
 
 /// First values of a weight.
 ///
-/// The types of this module are both types and values: `RandomNormal` is the initializer with Keras's defaults, and
-/// `RandomNormal.stddev(0.1)` is another. Closures take the shape and the random numbers.
+/// The types of this module are both types and values: `RandomNormal` is the initializer with
+/// Keras's defaults, and `RandomNormal.stddev(0.1)` is another. Closures take the shape and the
+/// random numbers.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -38,13 +40,18 @@ pub use scaled::*;
 /// assert_eq!(first_values(Ones), [1.0, 1.0]);
 /// assert_eq!(first_values("constant(0.5)"), [0.5, 0.5]);
 /// assert_eq!(first_values(Array::from([1.0_f32, 2.0])), [1.0, 2.0]);
-/// assert_eq!(first_values(|shape: &Shape, _: &mut Random| Array::from_fn(shape, |i| i as f32)), [0.0, 1.0]);
+/// assert_eq!(
+///     first_values(|shape: &Shape, _: &mut Random| Array::from_fn(shape, |i| i as f32)),
+///     [0.0, 1.0]
+/// );
 /// assert_eq!(first_values(HeNormal), first_values("he_normal"));
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no initializer",
-    note = "an initializer is a value such as `HeNormal`, a name such as \"he_normal\", an `Array`, or a closure \
-            `|shape: &Shape, random: &mut Random| ..` that returns an `Array`; a number is given as `Constant(0.5)`"
+    note = "an initializer is a value such as `HeNormal`, a name such as \"he_normal\", an \
+        `Array`, or a closure \
+            `|shape: &Shape, random: &mut Random| ..` that returns an `Array`; a number is given \
+            as `Constant(0.5)`"
 )]
 pub trait Initializer: Send + Sync {
     /// The values for a shape, of any float type: weights cast them to theirs.
@@ -53,8 +60,9 @@ pub trait Initializer: Send + Sync {
     /// When the initializer has no values for such a shape.
     fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array>;
 
-    /// What it is called in saved models. Of the values of this module the text from which [`get`] makes them again; of a type of
-    /// yours its own name with its [hyperparameters](Self::hyperparameters); `None` for closures and arrays.
+    /// What it is called in saved models. Of the values of this module the text from which [`get`]
+    /// makes them again; of a type of yours its own name with its
+    /// [hyperparameters](Self::hyperparameters); `None` for closures and arrays.
     fn name(&self) -> Option<String> {
         named::name_of::<Self>(&self.hyperparameters())
     }
@@ -70,9 +78,15 @@ pub trait Initializer: Send + Sync {
 /// ```
 /// use endo::initializers;
 /// assert_eq!(initializers::get("GlorotUniform")?.name().unwrap(), "glorot_uniform");
-/// assert_eq!(initializers::get("random_normal(stddev=0.1)")?.name().unwrap(), "random_normal(stddev=0.1)");
+/// assert_eq!(
+///     initializers::get("random_normal(stddev=0.1)")?.name().unwrap(),
+///     "random_normal(stddev=0.1)"
+/// );
 /// let error = initializers::get("lecun_norm").err().unwrap();
-/// assert_eq!(error.to_string(), "there is no initializer called `lecun_norm`\n  help: did you mean `lecun_normal`?");
+/// assert_eq!(
+///     error.to_string(),
+///     "there is no initializer called `lecun_norm`\n  help: did you mean `lecun_normal`?"
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 ///
@@ -121,7 +135,8 @@ impl Initializer for Array {
     }
 }
 
-/// A borrowed initializer, also one without a size such as a `str`, where a trait object is asked for.
+/// A borrowed initializer, also one without a size such as a `str`, where a trait object is asked
+/// for.
 pub(crate) struct Borrowed<'a, I: ?Sized>(pub &'a I);
 
 impl<I: ?Sized> std::ops::Deref for Borrowed<'_, I> {
@@ -165,7 +180,8 @@ fn checked(what: &str, values: Array, shape: &Shape) -> Result<Array> {
         return Ok(values);
     }
     let message = format!("{what} of shape {}, and the weight has shape {shape}", values.shape());
-    Err(Error::new(ErrorKind::Shape, message).help("give one value for every element of the weight, in its shape"))
+    Err(Error::new(ErrorKind::Shape, message)
+        .help("give one value for every element of the weight, in its shape"))
 }
 
 #[cfg(test)]
@@ -194,8 +210,12 @@ mod tests {
     #[test]
     fn values_of_another_shape_are_refused() {
         let mut random = Random::new(0, 0);
-        let error = Array::from([1.0_f32, 2.0]).initialize(&Shape::from([3]), &mut random).unwrap_err();
-        assert_eq!(error.message(), "the first values are of shape [2], and the weight has shape [3]");
+        let error =
+            Array::from([1.0_f32, 2.0]).initialize(&Shape::from([3]), &mut random).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "the first values are of shape [2], and the weight has shape [3]"
+        );
         let closure = |_: &Shape, _: &mut Random| Array::scalar(1.0_f32);
         let error = closure.initialize(&Shape::from([3]), &mut random).unwrap_err();
         assert!(error.message().starts_with("the closure returned values of shape []"), "{error}");

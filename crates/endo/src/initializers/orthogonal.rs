@@ -1,7 +1,7 @@
 //! First values that keep lengths: orthogonal matrices.
 //!
-//! In: a shape, whose last axis counts a matrix's columns, and random numbers. Out: orthonormal rows or columns, whichever are
-//! fewer.
+//! In: a shape, whose last axis counts a matrix's columns, and random numbers. Out: orthonormal
+//! rows or columns, whichever are fewer.
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -13,8 +13,9 @@ use crate::shape::Shape;
 use super::Initializer;
 
 named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
-    /// A random orthogonal matrix times the gain, each equally likely: the `Q` of the decomposition of normal numbers into `Q R`
-    /// with a positive diagonal of `R`. Saxe, McClelland and Ganguli 2014; Mezzadri 2007. For recurrent kernels. Weights
+    /// A random orthogonal matrix times the gain, each equally likely: the `Q` of the decomposition
+    /// of normal numbers into `Q R` with a positive diagonal of `R`. Saxe, McClelland and Ganguli
+    /// 2014; Mezzadri 2007. For recurrent kernels. Weights
     /// of more than two axes are matrices whose rows are all axes but the last.
     ///
     /// ```
@@ -47,8 +48,8 @@ fn orthonormal(count: usize, length: usize, random: &mut Random) -> Vec<Vec<f64>
     let mut vectors: Vec<Vec<f64>> = Vec::with_capacity(count);
     for _ in 0..count {
         let mut vector: Vec<f64> = (0..length).map(|_| random.normal_f64()).collect();
-        // Where little is left of the vector, rounding errors are no longer small against it; a second pass removes them,
-        // and twice is enough (Giraud, Langou and Rozloznik 2005).
+        // Where little is left of the vector, rounding errors are no longer small against it; a
+        // second pass removes them, and twice is enough (Giraud, Langou and Rozloznik 2005).
         for _ in 0..2 {
             let before = dot(&vector, &vector);
             for known in &vectors {
@@ -99,7 +100,9 @@ mod tests {
 
     #[test]
     fn directions_are_equally_likely() {
-        let signs: f64 = (0..400).map(|stream| orthonormal(2, 2, &mut Random::new(1, stream))[1][1].signum()).sum();
+        let signs: f64 = (0..400)
+            .map(|stream| orthonormal(2, 2, &mut Random::new(1, stream))[1][1].signum())
+            .sum();
         assert!(signs.abs() < 80.0, "{signs}");
     }
 

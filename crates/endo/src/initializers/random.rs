@@ -45,7 +45,12 @@ pub(super) fn normal(shape: &Shape, mean: f64, stddev: f64, random: &mut Random)
     Array::try_from_fn(shape, |_| (mean + stddev * random.normal_f64()) as f32)
 }
 
-pub(super) fn truncated_normal(shape: &Shape, mean: f64, stddev: f64, random: &mut Random) -> Result<Array> {
+pub(super) fn truncated_normal(
+    shape: &Shape,
+    mean: f64,
+    stddev: f64,
+    random: &mut Random,
+) -> Result<Array> {
     const CUT: f64 = 2.0;
     let mut within = || {
         loop {
@@ -68,9 +73,13 @@ mod tests {
 
     /// Mean, standard deviation, least and greatest of 40 000 values.
     fn statistics(initializer: impl Initializer) -> [f64; 4] {
-        let values: Vec<f64> = initializer.initialize(&Shape::from([200, 200]), &mut Random::new(3, 0)).unwrap().to_vec();
+        let values: Vec<f64> = initializer
+            .initialize(&Shape::from([200, 200]), &mut Random::new(3, 0))
+            .unwrap()
+            .to_vec();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        let variance =
+            values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
         let extreme = |pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick).unwrap();
         [mean, variance.sqrt(), extreme(f64::min), extreme(f64::max)]
     }
@@ -92,7 +101,10 @@ mod tests {
     #[test]
     fn uniform_values_fill_the_interval() {
         let [mean, deviation, least, greatest] = statistics(RandomUniform.minval(-1.0).maxval(3.0));
-        assert!((mean - 1.0).abs() < 0.02 && (deviation - 4.0 / 12.0_f64.sqrt()).abs() < 0.01, "{mean} {deviation}");
+        assert!(
+            (mean - 1.0).abs() < 0.02 && (deviation - 4.0 / 12.0_f64.sqrt()).abs() < 0.01,
+            "{mean} {deviation}"
+        );
         assert!((-1.0..-0.99).contains(&least) && (2.99..=3.0).contains(&greatest));
     }
 }

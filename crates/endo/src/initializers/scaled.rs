@@ -1,7 +1,8 @@
-//! Random first values whose spread follows from the number of a weight's inputs and outputs, so that signals keep their size
-//! from layer to layer.
+//! Random first values whose spread follows from the number of a weight's inputs and outputs, so
+//! that signals keep their size from layer to layer.
 //!
-//! In: a shape, with inputs and outputs on its last two axes, and random numbers. Out: values drawn in `f64`.
+//! In: a shape, with inputs and outputs on its last two axes, and random numbers. Out: values drawn
+//! in `f64`.
 
 use crate::array::Array;
 use crate::error::Result;
@@ -27,7 +28,8 @@ words! {
 words! {
     /// How values of a variance are distributed.
     Distribution, "`truncated_normal`, `untruncated_normal` or `uniform`" {
-        /// Normal, cut at two standard deviations, and wider by so much that the variance is right after the cut.
+        /// Normal, cut at two standard deviations, and wider by so much that the variance is right
+        /// after the cut.
         TruncatedNormal = "truncated_normal",
         /// Normal.
         UntruncatedNormal = "untruncated_normal",
@@ -37,7 +39,8 @@ words! {
 }
 
 named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
-    /// Uniform with variance `2 / (fan_in + fan_out)`: Glorot and Bengio 2010, equation 16. For tanh, sigmoid and softmax.
+    /// Uniform with variance `2 / (fan_in + fan_out)`: Glorot and Bengio 2010, equation 16. For
+    /// tanh, sigmoid and softmax.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -64,7 +67,8 @@ named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Re
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let he_average = VarianceScaling.scale(2.0).mode(Fan::Average).distribution(Distribution::Uniform);
+    /// let he_average =
+    ///     VarianceScaling.scale(2.0).mode(Fan::Average).distribution(Distribution::Uniform);
     /// let layer = Dense::new(30).kernel_initializer(he_average);
     /// ```
     VarianceScaling ["variance_scaling"] {
@@ -96,7 +100,8 @@ fn scaled(scale: f64, mode: Fan, distribution: Distribution) -> VarianceScaling 
     VarianceScaling.scale(scale).mode(mode).distribution(distribution)
 }
 
-/// The numbers of inputs and outputs of a weight: the last two axes, times the size of a convolution's window before them.
+/// The numbers of inputs and outputs of a weight: the last two axes, times the size of a
+/// convolution's window before them.
 fn fans(shape: &Shape) -> [f64; 2] {
     match shape[..] {
         [] => [1.0, 1.0],
@@ -122,16 +127,25 @@ mod tests {
 
     #[test]
     fn every_distribution_has_the_variance_asked_for() {
-        for distribution in [Distribution::TruncatedNormal, Distribution::UntruncatedNormal, Distribution::Uniform] {
+        for distribution in
+            [Distribution::TruncatedNormal, Distribution::UntruncatedNormal, Distribution::Uniform]
+        {
             let initializer = scaled(3.0, Fan::In, distribution);
-            let values: Vec<f64> = initializer.initialize(&[300, 200].into(), &mut Random::new(0, 0)).unwrap().to_vec();
-            let variance = values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64;
+            let values: Vec<f64> = initializer
+                .initialize(&[300, 200].into(), &mut Random::new(0, 0))
+                .unwrap()
+                .to_vec();
+            let variance =
+                values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64;
             assert!((variance / 0.01 - 1.0).abs() < 0.02, "{distribution:?}: {variance}");
         }
     }
 
     #[test]
     fn a_weight_without_elements_is_no_error() {
-        assert_eq!(GlorotUniform.initialize(&[0, 4].into(), &mut Random::new(0, 0)).unwrap().len(), 0);
+        assert_eq!(
+            GlorotUniform.initialize(&[0, 4].into(), &mut Random::new(0, 0)).unwrap().len(),
+            0
+        );
     }
 }

@@ -17,7 +17,8 @@ use super::options::{activity_option, name_option};
 ///
 /// ```
 /// use endo::prelude::*;
-/// let model = Sequential::new().add(Activation::new("relu")).add(Activation::new(|x: &Tensor| x * 2.0));
+/// let model =
+///     Sequential::new().add(Activation::new("relu")).add(Activation::new(|x: &Tensor| x * 2.0));
 /// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
 /// let [y] = f.run([&[[-1.0_f32, 3.0]].into()])?;
 /// assert_eq!(y, Array::from([[0.0_f32, 6.0]]));
@@ -54,9 +55,10 @@ impl Layer for Activation {
     }
 
     fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new()
-            .with_named("activation", self.activation.name())
-            .with_named("activity_regularizer", self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()))
+        Hyperparameters::new().with_named("activation", self.activation.name()).with_named(
+            "activity_regularizer",
+            self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()),
+        )
     }
 
     fn supports_masking(&self) -> bool {
@@ -106,6 +108,9 @@ mod tests {
         let layer = Activation::new("rellu");
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
-        assert!(error.to_string().contains("rellu") && error.to_string().contains("relu`"), "{error}");
+        assert!(
+            error.to_string().contains("rellu") && error.to_string().contains("relu`"),
+            "{error}"
+        );
     }
 }

@@ -10,7 +10,8 @@ use crate::trace::Context;
 use super::Layer;
 use super::options::name_option;
 
-/// Adds `(l1 * sum(|x|) + l2 * sum(x^2)) / batch` to the loss and returns its inputs. Keras's `ActivityRegularization`.
+/// Adds `(l1 * sum(|x|) + l2 * sum(x^2)) / batch` to the loss and returns its inputs. Keras's
+/// `ActivityRegularization`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -88,7 +89,10 @@ mod tests {
             let y = layer.apply(&x, cx) * 2.0;
             layer.apply(&y, cx);
             let names: Vec<&str> = cx.loss_terms().iter().map(|term| term.path.as_str()).collect();
-            assert_eq!(names, ["activity_regularization/activity", "activity_regularization/activity_1"]);
+            assert_eq!(
+                names,
+                ["activity_regularization/activity", "activity_regularization/activity_1"]
+            );
             [cx.losses()[0].clone() + &cx.losses()[1]]
         });
         assert_eq!(f.run([&[[1.0_f32, 2.0]].into()]).unwrap()[0].item().unwrap(), 5.0 + 20.0);

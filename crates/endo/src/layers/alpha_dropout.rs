@@ -88,24 +88,28 @@ fn without_channels(
     kept: impl FnOnce(Shape, &mut Context) -> Tensor,
 ) -> Tensor {
     if inputs.rank() != axes + 2 {
-        let message = format!("`{}` over {axes} axes of inputs of shape {}", cx.path(), inputs.shape());
+        let message =
+            format!("`{}` over {axes} axes of inputs of shape {}", cx.path(), inputs.shape());
         let help = "inputs are [batch, lengths.., channels], with one length for each axis";
         cx.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
         return inputs.clone();
     }
-    let channels: Shape = [inputs.batch()].into_iter().chain(vec![1; axes]).chain([inputs.features()]).collect();
+    let channels: Shape =
+        [inputs.batch()].into_iter().chain(vec![1; axes]).chain([inputs.features()]).collect();
     kept(channels, cx).where_(inputs / (1.0 - rate), 0.0)
 }
 
 dropouts! {
-    /// In training, leaves out units with a probability of `rate` by giving them the value that SELU tends to for small inputs, and
-    /// scales and shifts all so that mean and variance stay 0 and 1 (Klambauer et al. 2017, section 3). Otherwise the identity.
-    /// Keras's `AlphaDropout`.
+    /// In training, leaves out units with a probability of `rate` by giving them the value that
+    /// SELU tends to for small inputs, and scales and shifts all so that mean and variance stay 0
+    /// and 1 (Klambauer et al. 2017, section 3). Otherwise the identity. Keras's `AlphaDropout`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let dropout = AlphaDropout::new(0.2);
-    /// let mut train = Function::new(|[], cx| [dropout.apply(&cx.random().normal([10_000], 0.0, 1.0), cx).variance()]);
+    /// let mut train = Function::new(|[], cx| {
+    ///     [dropout.apply(&cx.random().normal([10_000], 0.0, 1.0), cx).variance()]
+    /// });
     /// assert!((train.run([])?[0].item()? - 1.0).abs() < 0.1);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -115,8 +119,8 @@ dropouts! {
         a * layer.kept(inputs.shape().clone(), cx).where_(inputs, FLOOR) - a * FLOOR * rate
     };
 
-    /// [`Dropout`](super::Dropout) of whole channels of sequences `[batch, steps, channels]` (Tompson et al. 2015). Keras's
-    /// `SpatialDropout1D`.
+    /// [`Dropout`](super::Dropout) of whole channels of sequences `[batch, steps, channels]`
+    /// (Tompson et al. 2015). Keras's `SpatialDropout1D`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -128,20 +132,22 @@ dropouts! {
     SpatialDropout1D(layer, inputs, cx) =
         without_channels(inputs, 1, layer.rate, cx, |shape, cx| layer.kept(shape, cx));
 
-    /// [`Dropout`](super::Dropout) of whole channels of images `[batch, height, width, channels]`. Keras's `SpatialDropout2D`.
+    /// [`Dropout`](super::Dropout) of whole channels of images `[batch, height, width, channels]`.
+    /// Keras's `SpatialDropout2D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let dropout = SpatialDropout2D::new(0.5);
-    /// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx).variance_axes(&[1, 2]).max()]);
+    /// let mut train =
+    ///     Function::new(|[x], cx| [dropout.apply(&x, cx).variance_axes(&[1, 2]).max()]);
     /// assert_eq!(train.run([&Array::full([8, 5, 5, 4], 1.0, DType::F32)])?[0].item()?, 0.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
     SpatialDropout2D(layer, inputs, cx) =
         without_channels(inputs, 2, layer.rate, cx, |shape, cx| layer.kept(shape, cx));
 
-    /// [`Dropout`](super::Dropout) of whole channels of volumes `[batch, depth, height, width, channels]`. Keras's
-    /// `SpatialDropout3D`.
+    /// [`Dropout`](super::Dropout) of whole channels of volumes
+    /// `[batch, depth, height, width, channels]`. Keras's `SpatialDropout3D`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -167,7 +173,10 @@ mod tests {
     #[test]
     fn rates_and_shapes_that_cannot_be_are_refused() {
         assert!(refused(&AlphaDropout::new(1.0)).contains("the rate of a `AlphaDropout` is 1"));
-        assert!(refused(&SpatialDropout2D::new(0.5)).contains("`spatial_dropout2d` over 2 axes of inputs of shape [2, 4, 3]"));
+        assert!(
+            refused(&SpatialDropout2D::new(0.5))
+                .contains("`spatial_dropout2d` over 2 axes of inputs of shape [2, 4, 3]")
+        );
     }
 
     #[test]

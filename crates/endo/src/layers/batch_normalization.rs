@@ -1,7 +1,7 @@
 //! Normalization by the statistics of the batch.
 //!
-//! In: `[batch, .., features]`, with a mask of samples if some are not valid. Out: the same shape. In training the batch's
-//! mean and variance are used and averaged; otherwise the averages are.
+//! In: `[batch, .., features]`, with a mask of samples if some are not valid. Out: the same shape.
+//! In training the batch's mean and variance are used and averaged; otherwise the averages are.
 
 use std::panic::Location;
 
@@ -16,18 +16,21 @@ use crate::variable::Variable;
 use super::Layer;
 use super::options::{name_option, weight_options};
 
-/// What masked sums are divided by is this much larger than the number of valid values, as in Keras.
+/// What masked sums are divided by is this much larger than the number of valid values, as in
+/// Keras.
 const MASK_EPSILON: f64 = 1e-7;
 
-/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` (Ioffe and Szegedy 2015, algorithms 1 and 2). Keras's
-/// `BatchNormalization`.
+/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta` (Ioffe and Szegedy 2015, algorithms 1 and
+/// 2). Keras's `BatchNormalization`.
 ///
-/// Mean and variance are taken over all axes but `axis`. In training they are those of the batch, and the weights
-/// `moving_mean` and `moving_variance` become `moving * momentum + batch * (1 - momentum)`, with the biased variance;
-/// otherwise they are the moving ones. A layer that is not trainable, or whose `gamma` and `beta` were both frozen
+/// Mean and variance are taken over all axes but `axis`. In training they are those of the batch,
+/// and the weights `moving_mean` and `moving_variance` become
+/// `moving * momentum + batch * (1 - momentum)`, with the biased variance; otherwise they are the
+/// moving ones. A layer that is not trainable, or whose `gamma` and `beta` were both frozen
 /// since, runs as outside training.
 ///
-/// Where the inputs have a mask ([`Context::set_mask`]), mean and variance leave out the positions where it does not hold.
+/// Where the inputs have a mask ([`Context::set_mask`]), mean and variance leave out the positions
+/// where it does not hold.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -119,7 +122,8 @@ impl BatchNormalization {
     weight_options! { moving_variance: moving_variance_initializer = "Ones" }
     name_option! {}
 
-    /// Whether optimizers may change `gamma` and `beta`, and batches the moving statistics. True unless set.
+    /// Whether optimizers may change `gamma` and `beta`, and batches the moving statistics. True
+    /// unless set.
     #[must_use]
     pub fn trainable(mut self, trainable: bool) -> Self {
         self.trainable = trainable;
@@ -149,7 +153,10 @@ impl BatchNormalization {
     }
 
     fn noted(&self) -> Hyperparameters {
-        Hyperparameters::new().with("axis", self.axis).with("momentum", self.momentum).with("epsilon", self.epsilon)
+        Hyperparameters::new()
+            .with("axis", self.axis)
+            .with("momentum", self.momentum)
+            .with("epsilon", self.epsilon)
     }
 
     fn is_frozen(&self) -> bool {
@@ -163,23 +170,30 @@ impl BatchNormalization {
     #[track_caller]
     fn normalize(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let Some(axis) = x.shape().axis(self.axis) else {
-            cx.trace().record(axis_error("BatchNormalization", self.axis, x.shape()).at(Location::caller()));
+            cx.trace().record(
+                axis_error("BatchNormalization", self.axis, x.shape()).at(Location::caller()),
+            );
             return x.clone();
         };
         let features = x.shape()[axis];
         // One number a feature, in a shape that broadcasts against `x`.
-        let across: Shape = (axis..x.rank()).map(|other| if other == axis { features } else { 1 }).collect();
+        let across: Shape =
+            (axis..x.rank()).map(|other| if other == axis { features } else { 1 }).collect();
         let spread = |statistic: &Tensor| statistic.reshape(&across);
-        let gamma = self.scale.then(|| self.gamma.get(self, features, &*self.gamma_initializer, cx));
+        let gamma =
+            self.scale.then(|| self.gamma.get(self, features, &*self.gamma_initializer, cx));
         let beta = self.center.then(|| self.beta.get(self, features, &*self.beta_initializer, cx));
         let moving_mean = self.moving_mean.get(self, features, &*self.moving_mean_initializer, cx);
-        let moving_variance = self.moving_variance.get(self, features, &*self.moving_variance_initializer, cx);
+        let moving_variance =
+            self.moving_variance.get(self, features, &*self.moving_variance_initializer, cx);
         let (mean, variance) = if cx.training() && !self.is_frozen() {
-            let others: Vec<isize> = (0..x.rank()).filter(|&other| other != axis).map(|other| other as isize).collect();
+            let others: Vec<isize> =
+                (0..x.rank()).filter(|&other| other != axis).map(|other| other as isize).collect();
             let (mean, variance) = moments(x, cx.mask(x).as_ref(), &others, spread);
-            for (weight, moving, batch) in
-                [(&self.moving_mean, moving_mean, &mean), (&self.moving_variance, moving_variance, &variance)]
-            {
+            for (weight, moving, batch) in [
+                (&self.moving_mean, moving_mean, &mean),
+                (&self.moving_variance, moving_variance, &variance),
+            ] {
                 let batch = batch.stop_gradient().cast(moving.dtype());
                 weight.assign(&(moving * self.momentum + batch * (1.0 - self.momentum)), cx);
             }
@@ -194,9 +208,15 @@ impl BatchNormalization {
     }
 }
 
-/// Mean and biased variance over axes; with a mask of leading axes of `x`, of the positions where it holds.
+/// Mean and biased variance over axes; with a mask of leading axes of `x`, of the positions where
+/// it holds.
 #[track_caller]
-fn moments(x: &Tensor, mask: Option<&Tensor>, axes: &[isize], spread: impl Fn(&Tensor) -> Tensor) -> (Tensor, Tensor) {
+fn moments(
+    x: &Tensor,
+    mask: Option<&Tensor>,
+    axes: &[isize],
+    spread: impl Fn(&Tensor) -> Tensor,
+) -> (Tensor, Tensor) {
     match mask {
         None => {
             let mean = x.mean_axes(axes);
@@ -205,7 +225,9 @@ fn moments(x: &Tensor, mask: Option<&Tensor>, axes: &[isize], spread: impl Fn(&T
         }
         Some(mask) => {
             let ones = std::iter::repeat_n(&1, x.rank() - mask.rank());
-            let valid = mask.reshape(mask.shape().iter().chain(ones).copied().collect::<Vec<_>>()).broadcast_to(x.shape());
+            let valid = mask
+                .reshape(mask.shape().iter().chain(ones).copied().collect::<Vec<_>>())
+                .broadcast_to(x.shape());
             let count = valid.cast(x.dtype()).sum_axes(axes) + MASK_EPSILON;
             let x = valid.where_(x, 0.0);
             let mean = x.sum_axes(axes) / &count;
@@ -284,7 +306,12 @@ mod tests {
         let layer = BatchNormalization::new().axis(3);
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
-        assert!(error.message().contains("`BatchNormalization` along axis 3 of a tensor of shape [1, 1]"), "{error}");
+        assert!(
+            error
+                .message()
+                .contains("`BatchNormalization` along axis 3 of a tensor of shape [1, 1]"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -292,16 +319,23 @@ mod tests {
         let layer = BatchNormalization::new().momentum(0.0);
         let mut f = Function::new(|[x], cx| [layer.apply(&Masking::new(9.0).apply(&x, cx), cx)]);
         f.run([&[[[1.0_f32, 10.0], [3.0, 30.0], [9.0, 9.0]]].into()]).unwrap();
-        let [mean, variance] =
-            [layer.moving_mean(), layer.moving_variance()].map(|moving| moving.unwrap().value().to_vec::<f64>());
+        let [mean, variance] = [layer.moving_mean(), layer.moving_variance()]
+            .map(|moving| moving.unwrap().value().to_vec::<f64>());
         assert!((mean[0] - 2.0).abs() < 1e-5 && (mean[1] - 20.0).abs() < 1e-5, "{mean:?}");
-        assert!((variance[0] - 1.0).abs() < 1e-5 && (variance[1] - 100.0).abs() < 1e-3, "{variance:?}");
+        assert!(
+            (variance[0] - 1.0).abs() < 1e-5 && (variance[1] - 100.0).abs() < 1e-3,
+            "{variance:?}"
+        );
         // A mask of samples is for all that lies below them.
         let mut f = Function::new(|[x, mask], cx| {
             cx.set_mask(&x, &mask);
             [layer.apply(&x, cx)]
         });
-        f.run([&[[[1.0_f32, 4.0], [3.0, 4.0]], [[7.0, 7.0], [7.0, 7.0]]].into(), &[true, false].into()]).unwrap();
+        f.run([
+            &[[[1.0_f32, 4.0], [3.0, 4.0]], [[7.0, 7.0], [7.0, 7.0]]].into(),
+            &[true, false].into(),
+        ])
+        .unwrap();
         assert!((layer.moving_mean().unwrap().value().get(0) - 2.0).abs() < 1e-5);
     }
 

@@ -1,6 +1,7 @@
 //! The densely connected layer.
 //!
-//! In: `[.., features]`. Out: `[.., units]`, by a matrix product, a bias and an activation; weights `kernel` and `bias`.
+//! In: `[.., features]`. Out: `[.., units]`, by a matrix product, a bias and an activation; weights
+//! `kernel` and `bias`.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use crate::variable::Variable;
 use super::Layer;
 use super::options::{activity_option, name_option, trainable_option, weight_options};
 
-/// `activation(x kernel + bias)`: inputs `[.., features]`, outputs `[.., units]`, kernel `[features, units]`, bias `[units]`.
-/// Keras's `Dense`.
+/// `activation(x kernel + bias)`: inputs `[.., features]`, outputs `[.., units]`, kernel
+/// `[features, units]`, bias `[units]`. Keras's `Dense`.
 ///
 /// The number of features is that of the first input. Without an activation the layer is linear.
 ///
@@ -59,7 +60,8 @@ impl Dense {
         }
     }
 
-    /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless set.
+    /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless
+    /// set.
     #[must_use]
     pub fn activation<K>(mut self, activation: impl IntoActivation<K>) -> Self {
         self.activation = Some(activation.into_activation());
@@ -98,15 +100,21 @@ impl Dense {
     fn misfit(&self, inputs: &Tensor, cx: &Context) -> Option<Error> {
         let (path, shape) = (cx.path(), inputs.shape());
         if inputs.rank() < 2 {
-            let message = format!("`{path}` takes inputs of shape [batch, .., features], got {shape}");
-            let help = "add the axis that is missing: `x.expand_dims(-1)` for one feature, `x.expand_dims(0)` for one sample";
+            let message =
+                format!("`{path}` takes inputs of shape [batch, .., features], got {shape}");
+            let help = "add the axis that is missing: `x.expand_dims(-1)` for one feature, \
+                `x.expand_dims(0)` for one sample";
             return Some(Error::new(ErrorKind::Shape, message).help(help));
         }
         let expected = self.kernel.variable()?.shape()[0];
         (expected != inputs.features()).then(|| {
-            let message =
-                format!("`{path}` was made for {expected} features, got {} in inputs of shape {shape}", inputs.features());
-            let help = "a layer keeps the number of features of its first input: use another layer for inputs of another size";
+            let message = format!(
+                "`{path}` was made for {expected} features, got {} in inputs of shape \
+                    {shape}",
+                inputs.features()
+            );
+            let help = "a layer keeps the number of features of its first input: use another \
+                layer for inputs of another size";
             Error::new(ErrorKind::Shape, message).help(help)
         })
     }
@@ -117,9 +125,14 @@ impl Layer for Dense {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         if let Some(error) = self.misfit(inputs, cx) {
             let sizes = inputs.shape().iter().rev().skip(1).rev().chain([&self.units]);
-            return cx.trace().fail(error.at(Location::caller()), sizes.copied().collect(), inputs.dtype());
+            return cx.trace().fail(
+                error.at(Location::caller()),
+                sizes.copied().collect(),
+                inputs.dtype(),
+            );
         }
-        let kernel = self.kernel.get(self, [inputs.features(), self.units], &*self.kernel_initializer, cx);
+        let kernel =
+            self.kernel.get(self, [inputs.features(), self.units], &*self.kernel_initializer, cx);
         let mut outputs = inputs.matmul(&kernel);
         if self.use_bias {
             outputs = outputs + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
@@ -142,8 +155,14 @@ impl Layer for Dense {
         Hyperparameters::new()
             .with("units", self.units)
             .with("use_bias", self.use_bias)
-            .with_named("activation", self.activation.as_ref().map_or_else(linear, |activation| activation.name()))
-            .with_named("activity_regularizer", self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()))
+            .with_named(
+                "activation",
+                self.activation.as_ref().map_or_else(linear, |activation| activation.name()),
+            )
+            .with_named(
+                "activity_regularizer",
+                self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()),
+            )
     }
 
     fn supports_masking(&self) -> bool {
@@ -161,7 +180,10 @@ mod tests {
         let mut f = Function::new(|[x], cx| [dense.apply(&x, cx)]);
         f.run([&Array::zeros([4, 2], DType::F32)]).unwrap();
         let error = f.run([&Array::zeros([4, 5], DType::F32)]).unwrap_err();
-        assert_eq!(error.message(), "`hidden` was made for 2 features, got 5 in inputs of shape [4, 5]");
+        assert_eq!(
+            error.message(),
+            "`hidden` was made for 2 features, got 5 in inputs of shape [4, 5]"
+        );
         assert_eq!(error.layer(), Some("hidden"));
         assert!(error.site().unwrap().file().ends_with("dense.rs"), "{error}");
     }
@@ -176,7 +198,10 @@ mod tests {
 
     #[test]
     fn the_activity_penalty_is_divided_by_the_batch_size() {
-        let dense = Dense::new(1).kernel_initializer("ones").activity_regularizer(L2(0.1)).kernel_regularizer(L1(0.5));
+        let dense = Dense::new(1)
+            .kernel_initializer("ones")
+            .activity_regularizer(L2(0.1))
+            .kernel_regularizer(L1(0.5));
         let mut f = Function::new(|[x], cx| {
             dense.apply(&x, cx);
             let [activity, kernel] = <[Tensor; 2]>::try_from(cx.losses()).unwrap();
@@ -190,7 +215,9 @@ mod tests {
     #[test]
     fn weights_of_a_frozen_layer_are_not_trainable() {
         let dense = Dense::new(1).trainable(false).use_bias(false);
-        Function::new(|[x], cx| [dense.apply(&x, cx)]).run([&Array::zeros([1, 2], DType::F32)]).unwrap();
+        Function::new(|[x], cx| [dense.apply(&x, cx)])
+            .run([&Array::zeros([1, 2], DType::F32)])
+            .unwrap();
         assert!(!dense.kernel().unwrap().is_trainable());
         assert!(dense.bias().is_none());
     }

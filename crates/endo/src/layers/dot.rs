@@ -1,6 +1,7 @@
 //! The products of the vectors of two tensors.
 //!
-//! In: two tensors with the same batch. Out: their products along an axis of each, sample by sample.
+//! In: two tensors with the same batch. Out: their products along an axis of each, sample by
+//! sample.
 
 use std::panic::Location;
 
@@ -14,8 +15,9 @@ use super::Layer;
 use super::options::name_option;
 use super::unit_normalization::unit;
 
-/// The scalar products of vectors along an axis of each of two tensors, sample by sample: `[batch, a.., n]` and `[batch, n, b..]` along
-/// the axes `[-1, 1]` give `[batch, a.., b..]`, and two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
+/// The scalar products of vectors along an axis of each of two tensors, sample by sample:
+/// `[batch, a.., n]` and `[batch, n, b..]` along the axes `[-1, 1]` give `[batch, a.., b..]`, and
+/// two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -33,12 +35,14 @@ pub struct Dot {
 }
 
 impl Dot {
-    /// Along an axis of the first and one of the second tensor, counted with the batch, from the end when negative.
+    /// Along an axis of the first and one of the second tensor, counted with the batch, from the
+    /// end when negative.
     pub fn new(axes: [isize; 2]) -> Self {
         Self { name: None, axes, normalize: false }
     }
 
-    /// Whether vectors are divided by their lengths first, so that the products are the cosines of their angles. False unless set.
+    /// Whether vectors are divided by their lengths first, so that the products are the cosines of
+    /// their angles. False unless set.
     #[must_use]
     pub fn normalize(mut self, normalize: bool) -> Self {
         self.normalize = normalize;
@@ -50,10 +54,17 @@ impl Dot {
     /// The axes by position, or what is wrong with them.
     fn positions(&self, inputs: &[Tensor; 2], cx: &Context) -> Result<[usize; 2], Error> {
         let [a, b] = inputs.each_ref().map(Tensor::shape);
-        let message = format!("`{}` along the axes {:?} of inputs of shapes {a} and {b}", cx.path(), self.axes);
-        let help = "both have the same batch, and the axes, which are not that of the batch, equal sizes";
+        let message = format!(
+            "`{}` along the axes {:?} of inputs of shapes {a} and {b}",
+            cx.path(),
+            self.axes
+        );
+        let help =
+            "both have the same batch, and the axes, which are not that of the batch, equal sizes";
         match (a.axis(self.axes[0]), b.axis(self.axes[1])) {
-            (Some(i), Some(j)) if i > 0 && j > 0 && a.batch() == b.batch() && a[i] == b[j] => Ok([i, j]),
+            (Some(i), Some(j)) if i > 0 && j > 0 && a.batch() == b.batch() && a[i] == b[j] => {
+                Ok([i, j])
+            }
             _ => Err(Error::new(ErrorKind::Shape, message).help(help)),
         }
     }
@@ -64,13 +75,20 @@ impl Layer<[Tensor; 2]> for Dot {
     fn call(&self, inputs: &[Tensor; 2], cx: &mut Context) -> Tensor {
         let positions = match self.positions(inputs, cx) {
             Ok(positions) => positions,
-            Err(error) => return cx.trace().fail(error.at(Location::caller()), [inputs[0].batch(), 1].into(), inputs[0].dtype()),
+            Err(error) => {
+                return cx.trace().fail(
+                    error.at(Location::caller()),
+                    [inputs[0].batch(), 1].into(),
+                    inputs[0].dtype(),
+                );
+            }
         };
         // Vectors as the last axis: [batch, others.., n].
         let [a, b] = std::array::from_fn(|side| {
             let (x, axis) = (&inputs[side], positions[side]);
             let x = if self.normalize { unit(x, &[axis as isize]) } else { x.clone() };
-            let order: Vec<usize> = (0..x.rank()).filter(|&other| other != axis).chain([axis]).collect();
+            let order: Vec<usize> =
+                (0..x.rank()).filter(|&other| other != axis).chain([axis]).collect();
             x.permute(&order)
         });
         let rest = |x: &Tensor| x.shape()[1..x.rank() - 1].to_vec();
@@ -97,7 +115,9 @@ mod tests {
     fn axes_of_other_sizes_are_refused() {
         for axes in [[1, 1], [0, 0], [3, 1]] {
             let mut f = Function::new(|[a, b], cx| [Dot::new(axes).apply(&[a, b], cx)]);
-            let error = f.run([&Array::zeros([2, 3], DType::F32), &Array::zeros([2, 4], DType::F32)]).unwrap_err();
+            let error = f
+                .run([&Array::zeros([2, 3], DType::F32), &Array::zeros([2, 4], DType::F32)])
+                .unwrap_err();
             assert!(error.message().contains("`dot` along the axes"), "{error}");
         }
     }

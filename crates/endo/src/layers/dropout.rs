@@ -1,6 +1,7 @@
 //! Units left out at random while training.
 //!
-//! In: any tensor of floats. Out: the same shape; in training some elements are 0 and the others larger.
+//! In: any tensor of floats. Out: the same shape; in training some elements are 0 and the others
+//! larger.
 
 use std::panic::Location;
 
@@ -13,11 +14,12 @@ use crate::trace::Context;
 use super::Layer;
 use super::options::name_option;
 
-/// In training, sets each element to 0 with a probability of `rate` and divides the others by `1 - rate`, so that the
-/// expected value stays (Srivastava et al. 2014, in the inverted form). Otherwise the identity. Keras's `Dropout`.
+/// In training, sets each element to 0 with a probability of `rate` and divides the others by
+/// `1 - rate`, so that the expected value stays (Srivastava et al. 2014, in the inverted form).
+/// Otherwise the identity. Keras's `Dropout`.
 ///
-/// A rate outside `[0, 1)` is an error of the trace. Masks differ from step to step, and depend on the seed, the step and
-/// the place in the model alone.
+/// A rate outside `[0, 1)` is an error of the trace. Masks differ from step to step, and depend on
+/// the seed, the step and the place in the model alone.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -43,8 +45,9 @@ impl Dropout {
         Self { name: None, rate, noise_shape: None, seed: None }
     }
 
-    /// The shape of the mask, to leave out whole axes together: `[None, Some(1), None]` for the same features at all steps
-    /// of a sequence. `None` is the size of the input; the shape is broadcast to that of the input.
+    /// The shape of the mask, to leave out whole axes together: `[None, Some(1), None]` for the
+    /// same features at all steps of a sequence. `None` is the size of the input; the shape is
+    /// broadcast to that of the input.
     #[must_use]
     pub fn noise_shape(mut self, noise_shape: impl Into<Vec<Option<usize>>>) -> Self {
         self.noise_shape = Some(noise_shape.into());
@@ -64,10 +67,15 @@ impl Dropout {
     fn mask_shape(&self, inputs: &Shape) -> Result<Shape, Error> {
         let Some(noise_shape) = &self.noise_shape else { return Ok(inputs.clone()) };
         let sizes = noise_shape.iter().enumerate();
-        let shape: Shape = sizes.map(|(axis, size)| size.or(inputs.get(axis).copied()).unwrap_or(1)).collect();
+        let shape: Shape =
+            sizes.map(|(axis, size)| size.or(inputs.get(axis).copied()).unwrap_or(1)).collect();
         if noise_shape.len() != inputs.rank() || shape.broadcast(inputs).as_ref() != Some(inputs) {
-            let message = format!("the noise shape {noise_shape:?} of a dropout does not broadcast to inputs of shape {inputs}");
-            let help = "give one size for each axis of the inputs: 1, the size of the input, or `None` for the latter";
+            let message = format!(
+                "the noise shape {noise_shape:?} of a dropout does not broadcast to inputs of \
+                    shape {inputs}"
+            );
+            let help = "give one size for each axis of the inputs: 1, the size of the input, or \
+                `None` for the latter";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
         Ok(shape)
@@ -87,7 +95,8 @@ impl Layer for Dropout {
         }
         match self.mask_shape(inputs.shape()) {
             Ok(shape) => {
-                let random = self.seed.into_iter().fold(cx.random(), |random, seed| random.seed(seed));
+                let random =
+                    self.seed.into_iter().fold(cx.random(), |random, seed| random.seed(seed));
                 let kept = 1.0 - self.rate;
                 random.bernoulli(shape, kept).where_(inputs / kept, 0.0)
             }
@@ -154,21 +163,29 @@ mod tests {
     #[test]
     fn a_noise_shape_leaves_out_whole_axes() {
         let x = Array::full([5, 4, 8], 1.0, DType::F32);
-        let y = run(&Dropout::new(0.5).noise_shape([None, Some(1), None]), &x, 1).remove(0).to_vec::<f32>();
+        let y = run(&Dropout::new(0.5).noise_shape([None, Some(1), None]), &x, 1)
+            .remove(0)
+            .to_vec::<f32>();
         for sample in y.chunks_exact(32) {
             assert!(sample.chunks_exact(8).all(|step| step == &sample[..8]));
         }
         let layer = Dropout::new(0.5).noise_shape([Some(3), None]);
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&Array::zeros([2, 2], DType::F32)]).unwrap_err();
-        assert!(error.message().contains("[Some(3), None] of a dropout does not broadcast to inputs of shape [2, 2]"), "{error}");
+        assert!(
+            error.message().contains(
+                "[Some(3), None] of a dropout does not broadcast to inputs of shape [2, 2]"
+            ),
+            "{error}"
+        );
     }
 
     #[test]
     fn masks_follow_the_seed_and_differ_from_step_to_step() {
         let x = Array::full([64], 1.0, DType::F32);
         let [a, b, plain] =
-            [Dropout::new(0.5).seed(7), Dropout::new(0.5).seed(7), Dropout::new(0.5)].map(|layer| run(&layer, &x, 2));
+            [Dropout::new(0.5).seed(7), Dropout::new(0.5).seed(7), Dropout::new(0.5)]
+                .map(|layer| run(&layer, &x, 2));
         assert_eq!(a, b);
         assert_ne!(a, plain);
         assert_ne!(a[0], a[1]);

@@ -1,6 +1,7 @@
 //! Rows of a table looked up by number.
 //!
-//! In: whole numbers of any shape. Out: the same shape with an axis of features added, and a mask if 0 stands for padding.
+//! In: whole numbers of any shape. Out: the same shape with an axis of features added, and a mask
+//! if 0 stands for padding.
 
 use crate::dtype::DType;
 use crate::graph::Tensor;
@@ -74,7 +75,12 @@ impl Embedding {
 impl Layer for Embedding {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let table = self.embeddings.get(self, [self.input_dim, self.output_dim], &*self.embeddings_initializer, cx);
+        let table = self.embeddings.get(
+            self,
+            [self.input_dim, self.output_dim],
+            &*self.embeddings_initializer,
+            cx,
+        );
         // A negative number would count from the end of the table.
         let rows = inputs.less(0).where_(self.input_dim as i32, inputs.cast(DType::I32));
         let vectors = table.gather(&rows, 0);
@@ -105,7 +111,10 @@ mod tests {
             let outputs = dense.apply(&vectors, cx);
             [cx.mask(&outputs).unwrap()]
         });
-        assert_eq!(f.run([&[[1, 0], [3, 4]].into()]).unwrap()[0], Array::from([[true, false], [true, true]]));
+        assert_eq!(
+            f.run([&[[1, 0], [3, 4]].into()]).unwrap()[0],
+            Array::from([[true, false], [true, true]])
+        );
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::trace::Context;
 use super::Layer;
 use super::options::name_option;
 
-/// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and `[batch]` becomes `[batch, 1]`.
-/// Keras's `Flatten`.
+/// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and `[batch]`
+/// becomes `[batch, 1]`. Keras's `Flatten`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn samples_keep_the_order_of_their_numbers() {
-        assert_eq!(flat([[[1, 2], [3, 4]], [[5, 6], [7, 8]]].into()), Array::from([[1, 2, 3, 4], [5, 6, 7, 8]]));
+        assert_eq!(
+            flat([[[1, 2], [3, 4]], [[5, 6], [7, 8]]].into()),
+            Array::from([[1, 2, 3, 4], [5, 6, 7, 8]])
+        );
     }
 
     #[test]

@@ -14,7 +14,8 @@ use super::Layer;
 use super::dropout::rate_error;
 use super::options::name_option;
 
-/// In training, adds normal noise of mean 0 and standard deviation `stddev`. Keras's `GaussianNoise`.
+/// In training, adds normal noise of mean 0 and standard deviation `stddev`. Keras's
+/// `GaussianNoise`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -30,8 +31,9 @@ pub struct GaussianNoise {
     seed: Option<u64>,
 }
 
-/// In training, multiplies by normal noise of mean 1 and standard deviation `sqrt(rate / (1 - rate))`, which has the mean and
-/// variance of dropout at that rate (Srivastava et al. 2014, section 10). Keras's `GaussianDropout`.
+/// In training, multiplies by normal noise of mean 1 and standard deviation
+/// `sqrt(rate / (1 - rate))`, which has the mean and variance of dropout at that rate (Srivastava
+/// et al. 2014, section 10). Keras's `GaussianDropout`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -88,9 +90,12 @@ impl Layer for GaussianNoise {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         if !self.stddev.is_finite() || self.stddev < 0.0 {
-            let error =
-                Error::new(ErrorKind::Argument, format!("the standard deviation of a `GaussianNoise` is {}", self.stddev));
-            cx.trace().record(error.help("it is a number, and not negative").at(Location::caller()));
+            let error = Error::new(
+                ErrorKind::Argument,
+                format!("the standard deviation of a `GaussianNoise` is {}", self.stddev),
+            );
+            cx.trace()
+                .record(error.help("it is a number, and not negative").at(Location::caller()));
             return inputs.clone();
         }
         if cx.training() && self.stddev > 0.0 {
@@ -147,7 +152,10 @@ mod tests {
 
     #[test]
     fn noise_is_of_training_alone() {
-        let [noise, dropout] = [Box::new(GaussianNoise::new(0.5)) as Box<dyn Layer>, Box::new(GaussianDropout::new(0.5))];
+        let [noise, dropout] = [
+            Box::new(GaussianNoise::new(0.5)) as Box<dyn Layer>,
+            Box::new(GaussianDropout::new(0.5)),
+        ];
         let run = |layer: &dyn Layer, training: bool| {
             let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]).training(training);
             f.run([&Array::full([8], 2.0, DType::F32)]).unwrap()[0].clone()

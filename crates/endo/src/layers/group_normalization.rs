@@ -1,6 +1,7 @@
 //! Normalization by the statistics of groups of channels of each sample.
 //!
-//! In: `[batch, .., channels]`. Out: the same shape, each group of mean 0 and variance 1 before it is scaled and shifted.
+//! In: `[batch, .., channels]`. Out: the same shape, each group of mean 0 and variance 1 before it
+//! is scaled and shifted.
 
 use std::panic::Location;
 
@@ -16,9 +17,10 @@ use crate::variable::Variable;
 use super::Layer;
 use super::options::{name_option, trainable_option, weight_options};
 
-/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over a group of channels and all other axes of
-/// a sample (Wu and He 2018, equation 7); `gamma` and `beta` are of the channels. One group is layer normalization over the whole
-/// sample, as many groups as channels (`-1`) instance normalization. Keras's `GroupNormalization`.
+/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over a group of
+/// channels and all other axes of a sample (Wu and He 2018, equation 7); `gamma` and `beta` are of
+/// the channels. One group is layer normalization over the whole sample, as many groups as channels
+/// (`-1`) instance normalization. Keras's `GroupNormalization`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -58,7 +60,8 @@ impl GroupNormalization {
         }
     }
 
-    /// How many groups the channels are divided into; -1 for as many as there are channels. 32 unless set.
+    /// How many groups the channels are divided into; -1 for as many as there are channels. 32
+    /// unless set.
     #[must_use]
     pub fn groups(mut self, groups: isize) -> Self {
         self.groups = groups;
@@ -114,11 +117,14 @@ impl GroupNormalization {
             return Err(axis_error("GroupNormalization", self.axis, x.shape()));
         };
         if axis == 0 {
-            let message = format!("`{}` along the batch axis of inputs of shape {}", cx.path(), x.shape());
-            return Err(Error::new(ErrorKind::Shape, message).help("`axis` is that of the channels: the last one, or 1"));
+            let message =
+                format!("`{}` along the batch axis of inputs of shape {}", cx.path(), x.shape());
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("`axis` is that of the channels: the last one, or 1"));
         }
         let channels = x.shape()[axis];
-        let groups = if self.groups == -1 { channels } else { usize::try_from(self.groups).unwrap_or(0) };
+        let groups =
+            if self.groups == -1 { channels } else { usize::try_from(self.groups).unwrap_or(0) };
         if groups == 0 || !channels.is_multiple_of(groups) {
             let message = format!(
                 "`{}` divides {channels} channels, of inputs of shape {}, by {} groups",
@@ -126,7 +132,8 @@ impl GroupNormalization {
                 x.shape(),
                 self.groups
             );
-            let help = "the number of channels is a multiple of `groups`; -1 stands for as many groups as channels";
+            let help = "the number of channels is a multiple of `groups`; -1 stands for as many \
+                groups as channels";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
         Ok((axis, groups))
@@ -144,15 +151,27 @@ impl Layer for GroupNormalization {
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let (axis, groups) = match self.division(x, cx) {
             Ok(division) => division,
-            Err(error) => return cx.trace().fail(error.at(Location::caller()), x.shape().clone(), x.dtype()),
+            Err(error) => {
+                return cx.trace().fail(error.at(Location::caller()), x.shape().clone(), x.dtype());
+            }
         };
         let channels = x.shape()[axis];
-        let grouped: Shape =
-            x.shape()[..axis].iter().chain(&[groups, channels / groups]).chain(&x.shape()[axis + 1..]).copied().collect();
+        let grouped: Shape = x.shape()[..axis]
+            .iter()
+            .chain(&[groups, channels / groups])
+            .chain(&x.shape()[axis + 1..])
+            .copied()
+            .collect();
         // The weights in a shape that broadcasts against the grouped inputs.
-        let across: Shape = [groups, channels / groups].into_iter().chain(x.shape()[axis + 1..].iter().map(|_| 1)).collect();
+        let across: Shape = [groups, channels / groups]
+            .into_iter()
+            .chain(x.shape()[axis + 1..].iter().map(|_| 1))
+            .collect();
         let x_grouped = x.reshape(&grouped);
-        let axes: Vec<isize> = (1..grouped.rank()).filter(|&other| other != axis).map(|other| other as isize).collect();
+        let axes: Vec<isize> = (1..grouped.rank())
+            .filter(|&other| other != axis)
+            .map(|other| other as isize)
+            .collect();
         let centered = &x_grouped - x_grouped.mean_axes(&axes).keep_dims(&x_grouped, &axes);
         let variance = centered.square().mean_axes(&axes).keep_dims(&x_grouped, &axes);
         let mut y = centered * (variance + self.epsilon).rsqrt();
@@ -170,7 +189,10 @@ impl Layer for GroupNormalization {
     }
 
     fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("groups", self.groups).with("axis", self.axis).with("epsilon", self.epsilon)
+        Hyperparameters::new()
+            .with("groups", self.groups)
+            .with("axis", self.axis)
+            .with("epsilon", self.epsilon)
     }
 
     fn supports_masking(&self) -> bool {
@@ -190,14 +212,22 @@ mod tests {
     #[test]
     fn channels_that_do_not_divide_are_refused() {
         let error = refused(GroupNormalization::new().groups(4), &[2, 3, 6]);
-        assert!(error.contains("`group_normalization` divides 6 channels, of inputs of shape [2, 3, 6], by 4 groups"), "{error}");
+        assert!(
+            error.contains(
+                "`group_normalization` divides 6 channels, of inputs of shape [2, \
+            3, 6], by 4 groups"
+            ),
+            "{error}"
+        );
         assert!(refused(GroupNormalization::new(), &[2, 6]).contains("by 32 groups"));
         assert!(refused(GroupNormalization::new().groups(0), &[2, 6]).contains("by 0 groups"));
     }
 
     #[test]
     fn the_axis_is_one_of_the_samples() {
-        assert!(refused(GroupNormalization::new().axis(0), &[2, 6]).contains("along the batch axis"));
+        assert!(
+            refused(GroupNormalization::new().axis(0), &[2, 6]).contains("along the batch axis")
+        );
         assert!(refused(GroupNormalization::new().axis(3), &[2, 6]).contains("along axis 3"));
     }
 

@@ -1,6 +1,7 @@
 //! Normalization by the statistics of each sample.
 //!
-//! In: a tensor of floats. Out: the same shape, of mean 0 and variance 1 along the axes before it is scaled and shifted.
+//! In: a tensor of floats. Out: the same shape, of mean 0 and variance 1 along the axes before it
+//! is scaled and shifted.
 
 use std::panic::Location;
 
@@ -15,8 +16,9 @@ use crate::variable::Variable;
 use super::Layer;
 use super::options::{name_option, trainable_option, weight_options};
 
-/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the axes (Ba, Kiros and Hinton 2016,
-/// equation 4). `gamma` and `beta` have the sizes of those axes. Keras's `LayerNormalization`.
+/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the axes
+/// (Ba, Kiros and Hinton 2016, equation 4). `gamma` and `beta` have the sizes of those axes.
+/// Keras's `LayerNormalization`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -108,10 +110,12 @@ impl Layer for LayerNormalization {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         if let Some(&axis) = self.axes.iter().find(|&&axis| x.shape().axis(axis).is_none()) {
-            cx.trace().record(axis_error("LayerNormalization", axis, x.shape()).at(Location::caller()));
+            cx.trace()
+                .record(axis_error("LayerNormalization", axis, x.shape()).at(Location::caller()));
             return x.clone();
         }
-        let normalized: Vec<usize> = self.axes.iter().filter_map(|&axis| x.shape().axis(axis)).collect();
+        let normalized: Vec<usize> =
+            self.axes.iter().filter_map(|&axis| x.shape().axis(axis)).collect();
         let others: Vec<usize> = (0..x.rank()).filter(|axis| !normalized.contains(axis)).collect();
         let sizes = x.shape().without(&others);
         // The weights in a shape that broadcasts against `x`: from the first normalized axis on.

@@ -1,7 +1,7 @@
 //! Several tensors in one: side by side, or combined element by element.
 //!
-//! In: `[Tensor; N]` or `Vec<Tensor>`. Out: one tensor. Element by element, sizes of 1 are broadcast, and inputs of fewer axes
-//! get axes of size 1 after the batch axis, as in Keras.
+//! In: `[Tensor; N]` or `Vec<Tensor>`. Out: one tensor. Element by element, sizes of 1 are
+//! broadcast, and inputs of fewer axes get axes of size 1 after the batch axis, as in Keras.
 
 use std::panic::Location;
 
@@ -16,10 +16,14 @@ fn aligned(layer: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
     let Some(first) = inputs.first() else { return Err(no_inputs(layer)) };
     let rank = inputs.iter().map(Tensor::rank).max().unwrap_or(0);
     let samples = first.batch();
-    if let Some(other) = inputs.iter().find(|other| other.batch() != samples && other.batch() != 1 && samples != 1) {
+    if let Some(other) =
+        inputs.iter().find(|other| other.batch() != samples && other.batch() != 1 && samples != 1)
+    {
         let shapes = format!("shapes {} and {}", first.shape(), other.shape());
-        let message = format!("`{layer}` of inputs of {samples} and {} samples: {shapes}", other.batch());
-        return Err(Error::new(ErrorKind::Shape, message).help("the first axis holds the samples: it is the same in all inputs"));
+        let message =
+            format!("`{layer}` of inputs of {samples} and {} samples: {shapes}", other.batch());
+        return Err(Error::new(ErrorKind::Shape, message)
+            .help("the first axis holds the samples: it is the same in all inputs"));
     }
     Ok(inputs
         .iter()
@@ -33,12 +37,18 @@ fn aligned(layer: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
 }
 
 fn no_inputs(layer: &str) -> Error {
-    Error::new(ErrorKind::Argument, format!("`{layer}` of no inputs")).help("a layer that merges takes at least one tensor")
+    Error::new(ErrorKind::Argument, format!("`{layer}` of no inputs"))
+        .help("a layer that merges takes at least one tensor")
 }
 
 /// Applies `combine` to the inputs from left to right.
 #[track_caller]
-fn fold(layer: &str, inputs: &[Tensor], cx: &Context, combine: impl Fn(Tensor, &Tensor) -> Tensor) -> Tensor {
+fn fold(
+    layer: &str,
+    inputs: &[Tensor],
+    cx: &Context,
+    combine: impl Fn(Tensor, &Tensor) -> Tensor,
+) -> Tensor {
     match aligned(layer, inputs) {
         Ok(inputs) => inputs[1..].iter().fold(inputs[0].clone(), combine),
         Err(error) => refuse(error, inputs, cx),
@@ -131,7 +141,10 @@ merging! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Subtract::new().apply(&[a, b], cx)]);
-    /// assert_eq!(f.run([&[3.0_f32, 2.0].into(), &[1.0_f32, 5.0].into()])?[0], Array::from([2.0_f32, -3.0]));
+    /// assert_eq!(
+    ///     f.run([&[3.0_f32, 2.0].into(), &[1.0_f32, 5.0].into()])?[0],
+    ///     Array::from([2.0_f32, -3.0])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Subtract(inputs, cx) = match inputs.len() {
@@ -146,7 +159,8 @@ merging! {
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [Multiply::new().apply(&vec![x.clone(), x.clone(), x], cx)]);
+    /// let mut f =
+    ///     Function::new(|[x], cx| [Multiply::new().apply(&vec![x.clone(), x.clone(), x], cx)]);
     /// assert_eq!(f.run([&[2.0_f32, 3.0].into()])?[0], Array::from([8.0_f32, 27.0]));
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -157,33 +171,45 @@ merging! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Average::new().apply(&[a, b], cx)]);
-    /// assert_eq!(f.run([&[1.0_f32, 2.0].into(), &[3.0_f32, 6.0].into()])?[0], Array::from([2.0_f32, 4.0]));
+    /// assert_eq!(
+    ///     f.run([&[1.0_f32, 2.0].into(), &[3.0_f32, 6.0].into()])?[0],
+    ///     Array::from([2.0_f32, 4.0])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Average(inputs, cx) = fold("Average", inputs, cx, |a, b| a + b) / inputs.len().max(1) as f64;
 
-    /// The largest of the inputs, element by element; at ties the gradient goes to the first. Keras's `Maximum`.
+    /// The largest of the inputs, element by element; at ties the gradient goes to the first.
+    /// Keras's `Maximum`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Maximum::new().apply(&[a, b], cx)]);
-    /// assert_eq!(f.run([&[1.0_f32, 6.0].into(), &[3.0_f32, 2.0].into()])?[0], Array::from([3.0_f32, 6.0]));
+    /// assert_eq!(
+    ///     f.run([&[1.0_f32, 6.0].into(), &[3.0_f32, 2.0].into()])?[0],
+    ///     Array::from([3.0_f32, 6.0])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Maximum(inputs, cx) = fold("Maximum", inputs, cx, |a, b| a.maximum(b));
 
-    /// The smallest of the inputs, element by element; at ties the gradient goes to the first. Keras's `Minimum`.
+    /// The smallest of the inputs, element by element; at ties the gradient goes to the first.
+    /// Keras's `Minimum`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], cx| [Minimum::new().apply(&[a, b], cx)]);
-    /// assert_eq!(f.run([&[1.0_f32, 6.0].into(), &[3.0_f32, 2.0].into()])?[0], Array::from([1.0_f32, 2.0]));
+    /// assert_eq!(
+    ///     f.run([&[1.0_f32, 6.0].into(), &[3.0_f32, 2.0].into()])?[0],
+    ///     Array::from([1.0_f32, 2.0])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Minimum(inputs, cx) = fold("Minimum", inputs, cx, |a, b| a.minimum(b));
 }
 
-/// The inputs side by side along an axis, the last unless set; their other axes are equal. Keras's `Concatenate`.
+/// The inputs side by side along an axis, the last unless set; their other axes are equal. Keras's
+/// `Concatenate`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -204,7 +230,8 @@ impl Concatenate {
         Self { name: None, axis: -1 }
     }
 
-    /// The axis along which the inputs lie side by side, counted from the end when negative. -1 unless set.
+    /// The axis along which the inputs lie side by side, counted from the end when negative. -1
+    /// unless set.
     #[must_use]
     pub fn axis(mut self, axis: isize) -> Self {
         self.axis = axis;
@@ -236,15 +263,25 @@ mod tests {
     #[test]
     fn inputs_of_fewer_axes_are_widened_after_the_batch_axis() {
         let mut f = Function::new(|[a, b], cx| [Add::new().apply(&[a, b], cx)]);
-        let [sum] = f.run([&[[[1.0_f32, 2.0]], [[3.0, 4.0]]].into(), &[[10.0_f32, 20.0], [30.0, 40.0]].into()]).unwrap();
+        let [sum] = f
+            .run([
+                &[[[1.0_f32, 2.0]], [[3.0, 4.0]]].into(),
+                &[[10.0_f32, 20.0], [30.0, 40.0]].into(),
+            ])
+            .unwrap();
         assert_eq!(sum, Array::from([[[11.0_f32, 22.0]], [[33.0, 44.0]]]));
     }
 
     #[test]
     fn inputs_that_cannot_be_merged_are_refused() {
         fn refused<L: Layer<Vec<Tensor>>>(layer: L, shapes: &[&[usize]]) -> String {
-            let inputs: Vec<Variable> = shapes.iter().map(|&shape| Variable::new("x", Array::zeros(shape, DType::F32))).collect();
-            let mut f = Function::new(|[], cx| [layer.apply(&inputs.iter().map(|x| cx.read(x)).collect(), cx)]);
+            let inputs: Vec<Variable> = shapes
+                .iter()
+                .map(|&shape| Variable::new("x", Array::zeros(shape, DType::F32)))
+                .collect();
+            let mut f = Function::new(|[], cx| {
+                [layer.apply(&inputs.iter().map(|x| cx.read(x)).collect(), cx)]
+            });
             f.run([]).unwrap_err().message().to_string()
         }
         assert_eq!(refused(Add::new(), &[]), "`Add` of no inputs");
@@ -254,6 +291,9 @@ mod tests {
             refused(Multiply::new(), &[&[2, 3], &[4, 3]]),
             "`Multiply` of inputs of 2 and 4 samples: shapes [2, 3] and [4, 3]"
         );
-        assert_eq!(refused(Average::new(), &[&[2, 3], &[2, 4]]), "`add` cannot broadcast shapes [2, 3] and [2, 4]");
+        assert_eq!(
+            refused(Average::new(), &[&[2, 3], &[2, 4]]),
+            "`add` cannot broadcast shapes [2, 3] and [2, 4]"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Layers: what a model is made of, one file each.
 //!
-//! You write `call`, from tensors to tensors; you use `apply`, which names the layer in errors, weights and loss terms.
+//! You write `call`, from tensors to tensors; you use `apply`, which names the layer in errors,
+//! weights and loss terms.
 
 mod activation;
 mod activity_regularization;
@@ -42,11 +43,13 @@ use crate::variable::Variable;
 pub use activation::Activation;
 pub use activity_regularization::ActivityRegularization;
 pub use alpha_dropout::{AlphaDropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
-pub use attention::{AdditiveAttention, Attention, GroupQueryAttention, MaskedSoftmax, MultiHeadAttention, ScoreMode};
+pub use attention::{
+    AdditiveAttention, Attention, GroupQueryAttention, MaskedSoftmax, MultiHeadAttention, ScoreMode,
+};
 pub use batch_normalization::BatchNormalization;
 pub use convolution::{
-    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D,
-    SeparableConv2D,
+    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
+    DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
 };
 pub use dense::Dense;
 pub use dot::Dot;
@@ -61,15 +64,16 @@ pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract}
 pub use normalization::Normalization;
 pub use p_relu::PRelu;
 pub use pooling::{
-    AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
-    GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
+    AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D,
+    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
 };
 pub use rearranging::{Permute, RepeatVector, Rescaling};
 pub use recurrent::{Bidirectional, Gru, Lstm, MergeMode, Recurrent, SimpleRnn};
 pub use reshape::Reshape;
 pub use resizing::{
-    Cropping1D, Cropping2D, Cropping3D, Interpolation, Margins, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D,
-    ZeroPadding2D, ZeroPadding3D,
+    Cropping1D, Cropping2D, Cropping3D, Interpolation, Margins, UpSampling1D, UpSampling2D,
+    UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
 pub use sequential::Sequential;
 pub use spatial::{Padding, Sizes};
@@ -78,12 +82,13 @@ pub use unit_normalization::{RmsNormalization, UnitNormalization};
 
 /// A function of tensors with weights, losses and metrics of its own.
 ///
-/// There is no `build`: the shapes of inputs are known in `call`, and [`Weight`](crate::trace::Weight)s are made there at
-/// first use. The plain case, one tensor to one tensor, names no types; layers of several say `Layer<[Tensor; 2]>` or
+/// There is no `build`: the shapes of inputs are known in `call`, and
+/// [`Weight`](crate::trace::Weight)s are made there at first use. The plain case, one tensor to one
+/// tensor, names no types; layers of several say `Layer<[Tensor; 2]>` or
 /// `Layer<Tensor, (Tensor, Tensor)>`. A closure `|x: &Tensor, cx: &mut Context| ...` is a layer.
 ///
-/// A layer may be applied several times, and even inside itself, on smaller inputs, where that comes to an end: up to 32 times. More
-/// than that is an error, which names the layer and the line.
+/// A layer may be applied several times, and even inside itself, on smaller inputs, where that
+/// comes to an end: up to 32 times. More than that is an error, which names the layer and the line.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -98,9 +103,12 @@ pub use unit_normalization::{RmsNormalization, UnitNormalization};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no layer from `{I}` to `{O}`",
-    note = "a layer is a value that implements `Layer<{I}, {O}>`, an `Arc` of one, or a closure `|x: &Tensor, cx: &mut Context| ..` that returns a \
-            `Tensor`; its inputs and outputs are tensors or structures of them, as a struct of your own is by `tree!`",
-    note = "layers run on several threads: share them by `Arc`, not by `Rc`, and what changes in them by `Mutex` or an atomic, not by `RefCell` or \
+    note = "a layer is a value that implements `Layer<{I}, {O}>`, an `Arc` of one, or a closure \
+        `|x: &Tensor, cx: &mut Context| ..` that returns a \
+            `Tensor`; its inputs and outputs are tensors or structures of them, as a struct of \
+            your own is by `tree!`",
+    note = "layers run on several threads: share them by `Arc`, not by `Rc`, and what changes in \
+        them by `Mutex` or an atomic, not by `RefCell` or \
             `Cell`"
 )]
 pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
@@ -113,20 +121,23 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     }
 
     /// What the layer depends on besides its inputs and weights, to be saved with a model
-    /// ([`Model::save`](crate::model::Model::save)); none unless it says so. The initializer, regularizer and constraint of each
-    /// of its weights are noted beside them, as `kernel_initializer` and so on.
+    /// ([`Model::save`](crate::model::Model::save)); none unless it says so. The initializer,
+    /// regularizer and constraint of each of its weights are noted beside them, as
+    /// `kernel_initializer` and so on.
     fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters::new()
     }
 
     /// Whether a mask of the first input that has one is passed on to the outputs (see
-    /// [`Context::set_mask`]): so for layers that treat each position by itself. Masks that layers inside set stay.
+    /// [`Context::set_mask`]): so for layers that treat each position by itself. Masks that layers
+    /// inside set stay.
     fn supports_masking(&self) -> bool {
         false
     }
 
-    /// Whether the layer has made use of the masks of its inputs, so that they are neither passed on nor reported as lost: so for
-    /// layers that combine positions. What it sets for its outputs itself stays.
+    /// Whether the layer has made use of the masks of its inputs, so that they are neither passed
+    /// on nor reported as lost: so for layers that combine positions. What it sets for its outputs
+    /// itself stays.
     fn uses_mask(&self) -> bool {
         false
     }
@@ -147,12 +158,13 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         outputs
     }
 
-    /// Calls the layer with other values for some of its weights than their own: each weight's value is the tensor beside it, and
-    /// gradients go through the tensors. So an update can be tried without being made (MAML), and a net can make the weights of another
-    /// (hypernetworks). The weights have to be there: build the layer or model before.
+    /// Calls the layer with other values for some of its weights than their own: each weight's
+    /// value is the tensor beside it, and gradients go through the tensors. So an update can be
+    /// tried without being made (MAML), and a net can make the weights of another (hypernetworks).
+    /// The weights have to be there: build the layer or model before.
     ///
-    /// One step of model-agnostic meta-learning (Finn, Abbeel and Levine 2017, arXiv:1703.03400, algorithm 1) with the second-order
-    /// terms:
+    /// One step of model-agnostic meta-learning (Finn, Abbeel and Levine 2017, arXiv:1703.03400,
+    /// algorithm 1) with the second-order terms:
     ///
     /// ```
     /// use endo::prelude::*;
@@ -180,7 +192,8 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     /// ```
     ///
     /// # Errors
-    /// Of the trace: if a value has not the shape and type of its weight, or the layer does not use a weight, or assigns it.
+    /// Of the trace: if a value has not the shape and type of its weight, or the layer does not use
+    /// a weight, or assigns it.
     #[track_caller]
     fn apply_with(&self, weights: &[(Variable, Tensor)], inputs: &I, cx: &mut Context) -> O {
         cx.with_values(weights, Location::caller(), |cx| self.apply(inputs, cx))
@@ -189,7 +202,8 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.
 fn filled<O: Tree>(tensor: &Tensor) -> O {
-    let enough = (0..16).find_map(|power| O::from_tensors(&mut std::iter::repeat_n(tensor.clone(), 1 << power)));
+    let enough = (0..16)
+        .find_map(|power| O::from_tensors(&mut std::iter::repeat_n(tensor.clone(), 1 << power)));
     enough.expect("a structure is made of as many tensors as it has")
 }
 

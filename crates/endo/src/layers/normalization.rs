@@ -1,7 +1,7 @@
 //! Scaling of inputs by statistics of the training data, as part of the model.
 //!
-//! In: inputs as they are in the data. Out: features of mean 0 and variance 1. The statistics are weights, so that they are
-//! saved with the model and nobody has to scale before predicting.
+//! In: inputs as they are in the data. Out: features of mean 0 and variance 1. The statistics are
+//! weights, so that they are saved with the model and nobody has to scale before predicting.
 
 use std::panic::Location;
 
@@ -22,11 +22,11 @@ use super::options::name_option;
 /// No feature is divided by less, as in Keras.
 const LEAST_DEVIATION: f64 = 1e-7;
 
-/// `(x - mean) / max(sqrt(variance), 1e-7)`, with a mean and a variance for each position of an axis, the last unless set.
-/// Keras's `Normalization`.
+/// `(x - mean) / max(sqrt(variance), 1e-7)`, with a mean and a variance for each position of an
+/// axis, the last unless set. Keras's `Normalization`.
 ///
-/// The statistics come from the data ([`adapt`](Self::adapt)) or are given ([`new`](Self::new)). They are weights that are not
-/// trained, `mean` and `variance`.
+/// The statistics come from the data ([`adapt`](Self::adapt)) or are given ([`new`](Self::new)).
+/// They are weights that are not trained, `mean` and `variance`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -67,10 +67,12 @@ impl Normalization {
         }
     }
 
-    /// The statistics that a scaler has learnt from data: `Normalization::adapt(&StandardScaler::fit(&x)?)`. A feature that
-    /// does not vary has variance 1 there, so it is shifted and not blown up.
+    /// The statistics that a scaler has learnt from data:
+    /// `Normalization::adapt(&StandardScaler::fit(&x)?)`. A feature that does not vary has variance
+    /// 1 there, so it is shifted and not blown up.
     pub fn adapt(scaler: &StandardScaler) -> Self {
-        let variance: Vec<f64> = scaler.standard_deviation().iter().map(|deviation| deviation * deviation).collect();
+        let variance: Vec<f64> =
+            scaler.standard_deviation().iter().map(|deviation| deviation * deviation).collect();
         Self::new(scaler.mean(), variance)
     }
 
@@ -81,7 +83,8 @@ impl Normalization {
         self
     }
 
-    /// Whether the layer undoes the scaling: `x * max(sqrt(variance), 1e-7) + mean`. False unless set.
+    /// Whether the layer undoes the scaling: `x * max(sqrt(variance), 1e-7) + mean`. False unless
+    /// set.
     #[must_use]
     pub fn invert(mut self, invert: bool) -> Self {
         self.invert = invert;
@@ -102,20 +105,30 @@ impl Normalization {
 
     /// The axis of the features in inputs of a shape, if they are as many as there are statistics.
     fn features(&self, inputs: &Shape) -> Result<usize> {
-        let axis = inputs.axis(self.axis).ok_or_else(|| axis_error("Normalization", self.axis, inputs))?;
+        let axis =
+            inputs.axis(self.axis).ok_or_else(|| axis_error("Normalization", self.axis, inputs))?;
         let [means, variances] = [0, 1].map(|i| self.statistics[i].0.len());
         if means != variances || means != inputs[axis] {
-            let message = format!("`Normalization` has {means} means and {variances} variances, got inputs of shape {inputs}");
-            return Err(
-                Error::new(ErrorKind::Shape, message).help(format!("it needs one of each for every position of axis {axis}"))
+            let message = format!(
+                "`Normalization` has {means} means and {variances} variances, got inputs of shape \
+                    {inputs}"
             );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help(format!("it needs one of each for every position of axis {axis}")));
         }
-        // Statistics are f32 as all weights: a feature whose scale does not fit would be zeroed or squashed in silence.
+        // Statistics are f32 as all weights: a feature whose scale does not fit would be zeroed or
+        // squashed in silence.
         let deviation = |index: usize| self.statistics[1].0[index].sqrt();
-        let fits = |deviation: f64| deviation == 0.0 || (LEAST_DEVIATION..=f64::from(f32::MAX).sqrt()).contains(&deviation);
+        let fits = |deviation: f64| {
+            deviation == 0.0 || (LEAST_DEVIATION..=f64::from(f32::MAX).sqrt()).contains(&deviation)
+        };
         if let Some(index) = (0..variances).find(|&index| !fits(deviation(index))) {
-            let message = format!("feature {index} (counted from 0) has standard deviation {}", deviation(index));
-            let help = "give it in another unit: deviations between 1e-7 and 1e19 can be normalized";
+            let message = format!(
+                "feature {index} (counted from 0) has standard deviation {}",
+                deviation(index)
+            );
+            let help =
+                "give it in another unit: deviations between 1e-7 and 1e19 can be normalized";
             return Err(Error::new(ErrorKind::Argument, message).help(help));
         }
         Ok(axis)
@@ -133,7 +146,8 @@ impl Layer for Normalization {
             }
         };
         let features = x.shape()[axis];
-        let across: Shape = (axis..x.rank()).map(|other| if other == axis { features } else { 1 }).collect();
+        let across: Shape =
+            (axis..x.rank()).map(|other| if other == axis { features } else { 1 }).collect();
         let mean = self.mean.get(self, features, &self.statistics[0], cx).reshape(&across);
         let variance = self.variance.get(self, features, &self.statistics[1], cx).reshape(&across);
         let deviation = variance.sqrt().maximum(LEAST_DEVIATION);
@@ -155,7 +169,8 @@ mod tests {
 
     #[test]
     fn inverting_undoes_the_scaling() {
-        let [there, back] = [false, true].map(|invert| Normalization::new([5.0, 1.0], [4.0, 0.25]).invert(invert));
+        let [there, back] =
+            [false, true].map(|invert| Normalization::new([5.0, 1.0], [4.0, 0.25]).invert(invert));
         let x = Array::from([[1.0_f32, 2.0], [3.0, -4.0]]);
         let mut f = Function::new(|[x], cx| {
             let scaled = there.apply(&x, cx);
@@ -170,7 +185,10 @@ mod tests {
     fn statistics_are_weights_that_are_not_trained() {
         let layer = Normalization::new([5.0], [4.0]).axis(1);
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        assert_eq!(f.run([&[[[7.0_f32, 3.0]]].into()]).unwrap()[0], Array::from([[[1.0_f32, -1.0]]]));
+        assert_eq!(
+            f.run([&[[[7.0_f32, 3.0]]].into()]).unwrap()[0],
+            Array::from([[[1.0_f32, -1.0]]])
+        );
         assert_eq!(layer.mean().unwrap().value(), Array::from([5.0_f32]));
         assert!(!layer.variance().unwrap().is_trainable());
     }
@@ -181,7 +199,10 @@ mod tests {
             let layer = Normalization::new([5.0, 5.0], [4.0, variance]);
             let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
             let error = f.run([&[[7.0_f32, 3.0]].into()]).unwrap_err();
-            assert!(error.message().contains("feature 1 (counted from 0) has standard deviation"), "{error}");
+            assert!(
+                error.message().contains("feature 1 (counted from 0) has standard deviation"),
+                "{error}"
+            );
         }
     }
 
@@ -190,6 +211,9 @@ mod tests {
         let layer = Normalization::new([5.0, 1.0], [4.0, 1.0]);
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
-        assert_eq!(error.message(), "`Normalization` has 2 means and 2 variances, got inputs of shape [1, 1]");
+        assert_eq!(
+            error.message(),
+            "`Normalization` has 2 means and 2 variances, got inputs of shape [1, 1]"
+        );
     }
 }

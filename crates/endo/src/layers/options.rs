@@ -1,16 +1,18 @@
-//! The options that layers share, written once: first values, penalties and projections of weights, and the layer's name.
+//! The options that layers share, written once: first values, penalties and projections of weights,
+//! and the layer's name.
 //!
 //! In: the fields they set. Out: methods with Keras's names, inside the layer's `impl`.
 
-/// The options of a weight: its first values (a field of the layer), its penalty and its projection. What is left out, from the
-/// end, the layer does not have.
+/// The options of a weight: its first values (a field of the layer), its penalty and its
+/// projection. What is left out, from the end, the layer does not have.
 ///
 /// ```text
 /// weight_options! { kernel: kernel_initializer = "GlorotUniform", kernel_regularizer, kernel_constraint }
 /// ```
 macro_rules! weight_options {
     ($weight:ident: $initializer:ident = $default:literal $(, $regularizer:ident $(, $constraint:ident)?)?) => {
-        #[doc = concat!("First values of `", stringify!($weight), "`; `", $default, "` unless set.")]
+        #[doc = concat!("First values of `", stringify!($weight), "`; \
+            `", $default, "` unless set.")]
         #[must_use]
         pub fn $initializer(mut self, initializer: impl $crate::initializers::Initializer + 'static) -> Self {
             self.$initializer = Box::new(initializer);
@@ -42,7 +44,10 @@ macro_rules! activity_option {
     () => {
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
         #[must_use]
-        pub fn activity_regularizer<K>(mut self, regularizer: impl $crate::regularizers::IntoRegularizer<K>) -> Self {
+        pub fn activity_regularizer<K>(
+            mut self,
+            regularizer: impl $crate::regularizers::IntoRegularizer<K>,
+        ) -> Self {
             self.activity_regularizer = Some(regularizer.into_regularizer());
             self
         }
@@ -61,7 +66,8 @@ macro_rules! trainable_option {
     };
 }
 
-/// What a layer that uses masks says of itself for each form of its inputs; `noted` is a method of its own.
+/// What a layer that uses masks says of itself for each form of its inputs; `noted` is a method of
+/// its own.
 macro_rules! every_form {
     () => {
         fn name(&self) -> Option<&str> {
@@ -107,12 +113,16 @@ mod tests {
         let optimizer = Sgd::new(0.0);
         let mut f = Function::new(|[x], cx| {
             let y = layer.apply(&x, cx);
-            let penalties = cx.losses().into_iter().reduce(|sum, term| sum + term).expect("two penalties");
+            let penalties =
+                cx.losses().into_iter().reduce(|sum, term| sum + term).expect("two penalties");
             let gradients = cx.gradients(&(y.sum() + &penalties), layer.beta());
             optimizer.apply(&gradients, cx);
             [penalties]
         });
-        assert_eq!(f.run([&[[1.0_f32, 5.0]].into()]).unwrap()[0].item().unwrap(), 2.0 * 3.0 + 10.0 * 2.0 * 2.0);
+        assert_eq!(
+            f.run([&[[1.0_f32, 5.0]].into()]).unwrap()[0].item().unwrap(),
+            2.0 * 3.0 + 10.0 * 2.0 * 2.0
+        );
         assert_eq!(layer.beta().unwrap().value(), Array::from([0.0_f32, 0.0]));
     }
 }

@@ -1,6 +1,7 @@
 //! A rectifier whose slope below zero is learned.
 //!
-//! In: `[batch, ..]`. Out: the same shape; the weight `alpha` has a slope for each number of a sample, or shares some.
+//! In: `[batch, ..]`. Out: the same shape; the weight `alpha` has a slope for each number of a
+//! sample, or shares some.
 
 use std::panic::Location;
 
@@ -15,8 +16,9 @@ use crate::variable::Variable;
 use super::Layer;
 use super::options::{name_option, weight_options};
 
-/// `max(x, 0) - alpha * max(-x, 0)`: `x` where it is positive, `alpha x` elsewhere, with slopes `alpha` that are learned (He et
-/// al. 2015, equation 1). `alpha` has the shape of a sample, with 1 for the shared axes. Keras's `PReLU`.
+/// `max(x, 0) - alpha * max(-x, 0)`: `x` where it is positive, `alpha x` elsewhere, with slopes
+/// `alpha` that are learned (He et al. 2015, equation 1). `alpha` has the shape of a sample, with 1
+/// for the shared axes. Keras's `PReLU`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -37,11 +39,17 @@ pub struct PRelu {
 impl PRelu {
     /// A slope for each number of a sample, at first 0.
     pub fn new() -> Self {
-        Self { name: None, shared_axes: Vec::new(), alpha: Weight::new("alpha"), alpha_initializer: Box::new(Zeros) }
+        Self {
+            name: None,
+            shared_axes: Vec::new(),
+            alpha: Weight::new("alpha"),
+            alpha_initializer: Box::new(Zeros),
+        }
     }
 
-    /// The axes along which the slope is the same; the batch is axis 0. For images `[batch, height, width, channels]`, `[1, 2]`
-    /// leaves one slope for each channel. None unless set.
+    /// The axes along which the slope is the same; the batch is axis 0. For images
+    /// `[batch, height, width, channels]`, `[1, 2]` leaves one slope for each channel. None unless
+    /// set.
     #[must_use]
     pub fn shared_axes(mut self, axes: impl Into<Vec<isize>>) -> Self {
         self.shared_axes = axes.into();
@@ -73,12 +81,19 @@ impl Default for PRelu {
 impl Layer for PRelu {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        let shared: Option<Vec<usize>> =
-            self.shared_axes.iter().map(|&axis| x.shape().axis(axis).filter(|&axis| axis > 0)).collect();
+        let shared: Option<Vec<usize>> = self
+            .shared_axes
+            .iter()
+            .map(|&axis| x.shape().axis(axis).filter(|&axis| axis > 0))
+            .collect();
         let Some(shared) = shared else {
-            let wrong = self.shared_axes.iter().find(|&&axis| x.shape().axis(axis).is_none_or(|axis| axis == 0));
+            let wrong = self
+                .shared_axes
+                .iter()
+                .find(|&&axis| x.shape().axis(axis).is_none_or(|axis| axis == 0));
             let error = axis_error("PRelu", wrong.copied().unwrap_or_default(), x.shape());
-            let help = "`shared_axes` counts from the batch axis 0, which is not among them: `[1, 2]` for images";
+            let help = "`shared_axes` counts from the batch axis 0, which is not among them: `[1, \
+                2]` for images";
             cx.trace().record(error.help(help).at(Location::caller()));
             return x.clone();
         };
@@ -118,7 +133,10 @@ mod tests {
         let layer = PRelu::new().shared_axes([1, 0]);
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
-        assert!(error.message().contains("`PRelu` along axis 0 of a tensor of shape [1, 1]"), "{error}");
+        assert!(
+            error.message().contains("`PRelu` along axis 0 of a tensor of shape [1, 1]"),
+            "{error}"
+        );
         assert!(error.advice().unwrap().contains("the batch axis 0"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! Pooling: the greatest number of each window, or its mean.
 //!
-//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., channels]`; of global pooling `[batch, channels]`.
+//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., channels]`; of global pooling
+//! `[batch, channels]`.
 
 use std::panic::Location;
 
@@ -19,7 +20,8 @@ use super::spatial::{Geometry, Padding, Sizes, check_rank};
 #[track_caller]
 fn seen(inputs: &Tensor, windows: &[Window], fill: f64) -> (Tensor, Shape) {
     let counts = windows.iter().map(|window| window.count);
-    let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([inputs.features()]).collect();
+    let outputs: Shape =
+        [inputs.batch()].into_iter().chain(counts).chain([inputs.features()]).collect();
     let positions = product(&outputs[..outputs.rank() - 1]);
     let size = product(windows.iter().map(|window| &window.size));
     (inputs.windows(windows, fill).reshape([positions, size, inputs.features()]), outputs)
@@ -47,14 +49,20 @@ fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
     let (seen, outputs) = seen(inputs, windows, 0.0);
     let inside = |window: &Window, length: usize, n: usize| {
         let start = n.saturating_mul(window.stride);
-        let before = |position: usize| position.saturating_sub(start).div_ceil(window.dilation).min(window.size);
+        let before = |position: usize| {
+            position.saturating_sub(start).div_ceil(window.dilation).min(window.size)
+        };
         before(window.before.saturating_add(length)) - before(window.before)
     };
     let counts: Shape = windows.iter().map(|window| window.count).chain([1]).collect();
     let strides = counts.strides();
     let count = |index: usize| {
         let along = windows.iter().zip(&inputs.shape()[1..]).zip(&strides);
-        along.map(|((window, &length), stride)| inside(window, length, index / stride % window.count)).product::<usize>() as f64
+        along
+            .map(|((window, &length), stride)| {
+                inside(window, length, index / stride % window.count)
+            })
+            .product::<usize>() as f64
     };
     let counts = inputs.trace().constant_from_fn(&counts, count, Location::caller());
     seen.sum_axes([1]).reshape(outputs) / counts.cast(inputs.dtype())
@@ -86,7 +94,8 @@ macro_rules! pooling {
                     self
                 }
 
-                /// Whether windows reach over the ends of the inputs: what is outside does not count. `Padding::Valid` unless set.
+                /// Whether windows reach over the ends of the inputs: what is outside does not
+                /// count. `Padding::Valid` unless set.
                 #[must_use]
                 pub fn padding(mut self, padding: Padding) -> Self {
                     self.padding = padding;
@@ -188,7 +197,9 @@ fn refuse(error: Error, inputs: &Tensor, rank: usize, cx: &Context) -> Tensor {
 fn global_mean(inputs: &Tensor, axes: &[isize], cx: &Context) -> Tensor {
     let Some(mask) = cx.mask(inputs) else { return inputs.mean_axes(axes) };
     let ones = std::iter::repeat_n(1, inputs.rank() - mask.rank());
-    let mask = mask.reshape(mask.shape().iter().copied().chain(ones).collect::<Shape>()).broadcast_to(inputs.shape());
+    let mask = mask
+        .reshape(mask.shape().iter().copied().chain(ones).collect::<Shape>())
+        .broadcast_to(inputs.shape());
     mask.where_(inputs, 0.0).sum_axes(axes).divide_no_nan(mask.cast(inputs.dtype()).sum_axes(axes))
 }
 
@@ -198,13 +209,17 @@ fn global_greatest(inputs: &Tensor, axes: &[isize], _: &Context) -> Tensor {
 }
 
 pooling! {
-    /// The greatest number of each window of steps, channel by channel: `[batch, steps, channels]` becomes `[batch, counts,
-    /// channels]`. At ties the gradient goes to the first. Keras's `MaxPooling1D`.
+    /// The greatest number of each window of steps, channel by channel: `[batch, steps, channels]`
+    /// becomes `[batch, counts, channels]`. At ties the gradient goes to the first. Keras's
+    /// `MaxPooling1D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [MaxPooling1D::new(2).apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[1.0_f32], [3.0], [2.0], [0.0]]].into()])?[0], Array::from([[[3.0_f32], [2.0]]]));
+    /// assert_eq!(
+    ///     f.run([&[[[1.0_f32], [3.0], [2.0], [0.0]]].into()])?[0],
+    ///     Array::from([[[3.0_f32], [2.0]]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     MaxPooling1D: 1, greatest;
@@ -215,61 +230,84 @@ pooling! {
     /// use endo::prelude::*;
     /// let layer = MaxPooling2D::new([2, 3]).strides(2).padding(Padding::Same);
     /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(), [1, 3, 4, 3]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 3, 4, 3]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     MaxPooling2D: 2, greatest;
 
-    /// As [`MaxPooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's `MaxPooling3D`.
+    /// As [`MaxPooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's
+    /// `MaxPooling3D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [MaxPooling3D::new(2).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(), [1, 2, 2, 3, 1]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 2, 2, 3, 1]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     MaxPooling3D: 3, greatest;
 
-    /// The mean of each window of steps, channel by channel, over what lies within the inputs: `[batch, steps, channels]` becomes
-    /// `[batch, counts, channels]`. Keras's `AveragePooling1D`.
+    /// The mean of each window of steps, channel by channel, over what lies within the inputs:
+    /// `[batch, steps, channels]` becomes `[batch, counts, channels]`. Keras's `AveragePooling1D`.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [AveragePooling1D::new(2).padding(Padding::Same).apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[1.0_f32], [3.0], [5.0]]].into()])?[0], Array::from([[[2.0_f32], [5.0]]]));
+    /// let mut f = Function::new(|[x], cx| {
+    ///     [AveragePooling1D::new(2).padding(Padding::Same).apply(&x, cx)]
+    /// });
+    /// assert_eq!(
+    ///     f.run([&[[[1.0_f32], [3.0], [5.0]]].into()])?[0],
+    ///     Array::from([[[2.0_f32], [5.0]]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     AveragePooling1D: 1, mean;
 
-    /// As [`AveragePooling1D`], over images `[batch, height, width, channels]`. Keras's `AveragePooling2D`.
+    /// As [`AveragePooling1D`], over images `[batch, height, width, channels]`. Keras's
+    /// `AveragePooling2D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [AveragePooling2D::new(2).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(), [1, 2, 4, 3]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 2, 4, 3]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     AveragePooling2D: 2, mean;
 
-    /// As [`AveragePooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's `AveragePooling3D`.
+    /// As [`AveragePooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's
+    /// `AveragePooling3D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [AveragePooling3D::new([1, 2, 2]).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(), [1, 4, 2, 3, 1]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 4, 2, 3, 1]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     AveragePooling3D: 3, mean;
 }
 
 global_pooling! {
-    /// The greatest number of all steps, channel by channel: `[batch, steps, channels]` becomes `[batch, channels]`. A mask is not
-    /// obeyed, which is reported. Keras's `GlobalMaxPooling1D`.
+    /// The greatest number of all steps, channel by channel: `[batch, steps, channels]` becomes
+    /// `[batch, channels]`. A mask is not obeyed, which is reported. Keras's `GlobalMaxPooling1D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [GlobalMaxPooling1D::new().apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[1.0_f32, 0.0], [3.0, -1.0]]].into()])?[0], Array::from([[3.0_f32, 0.0]]));
+    /// assert_eq!(
+    ///     f.run([&[[[1.0_f32, 0.0], [3.0, -1.0]]].into()])?[0],
+    ///     Array::from([[3.0_f32, 0.0]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     GlobalMaxPooling1D: 1, global_greatest, uses_mask = false;
@@ -278,8 +316,12 @@ global_pooling! {
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [GlobalMaxPooling2D::new().keepdims(true).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(), [2, 1, 1, 3]);
+    /// let mut f =
+    ///     Function::new(|[x], cx| [GlobalMaxPooling2D::new().keepdims(true).apply(&x, cx)]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(),
+    ///     [2, 1, 1, 3]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     GlobalMaxPooling2D: 2, global_greatest, uses_mask = false;
@@ -294,8 +336,9 @@ global_pooling! {
     /// ```
     GlobalMaxPooling3D: 3, global_greatest, uses_mask = false;
 
-    /// The mean of all steps, or of those that are not masked, channel by channel: `[batch, steps, channels]` becomes `[batch,
-    /// channels]`. A sample whose steps are all masked gives 0. Keras's `GlobalAveragePooling1D`, which gives NaN there.
+    /// The mean of all steps, or of those that are not masked, channel by channel:
+    /// `[batch, steps, channels]` becomes `[batch, channels]`. A sample whose steps are all masked
+    /// gives 0. Keras's `GlobalAveragePooling1D`, which gives NaN there.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -306,7 +349,8 @@ global_pooling! {
     /// ```
     GlobalAveragePooling1D: 1, global_mean, uses_mask = true;
 
-    /// As [`GlobalAveragePooling1D`], over images. Keras's `GlobalAveragePooling2D`, which obeys no mask.
+    /// As [`GlobalAveragePooling1D`], over images. Keras's `GlobalAveragePooling2D`, which obeys no
+    /// mask.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -316,7 +360,8 @@ global_pooling! {
     /// ```
     GlobalAveragePooling2D: 2, global_mean, uses_mask = true;
 
-    /// As [`GlobalAveragePooling1D`], over volumes. Keras's `GlobalAveragePooling3D`, which obeys no mask.
+    /// As [`GlobalAveragePooling1D`], over volumes. Keras's `GlobalAveragePooling3D`, which obeys
+    /// no mask.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -348,14 +393,23 @@ mod tests {
                 let masked = Masking::new(0.0).apply(&x, cx);
                 [layer.apply(&masked, cx), keepdims.apply(&masked, cx)]
             });
-            let outputs = f.run([&[[[-1.0_f32], [-3.0], [0.0]]].into()]).unwrap().each_ref().map(|y| y.to_vec::<f32>()[0]);
+            let outputs = f
+                .run([&[[[-1.0_f32], [-3.0], [0.0]]].into()])
+                .unwrap()
+                .each_ref()
+                .map(|y| y.to_vec::<f32>()[0]);
             (outputs, f.warnings().to_vec())
         };
-        let (outputs, warnings) = reports(&GlobalMaxPooling1D::new(), &GlobalMaxPooling1D::new().keepdims(true));
+        let (outputs, warnings) =
+            reports(&GlobalMaxPooling1D::new(), &GlobalMaxPooling1D::new().keepdims(true));
         assert_eq!(outputs, [0.0; 2]);
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[0].contains("`global_max_pooling1d` does not pass on the mask of its input"), "{warnings:?}");
-        let (outputs, warnings) = reports(&GlobalAveragePooling1D::new(), &GlobalAveragePooling1D::new().keepdims(true));
+        assert!(
+            warnings[0].contains("`global_max_pooling1d` does not pass on the mask of its input"),
+            "{warnings:?}"
+        );
+        let (outputs, warnings) =
+            reports(&GlobalAveragePooling1D::new(), &GlobalAveragePooling1D::new().keepdims(true));
         assert_eq!((outputs, warnings), ([-2.0; 2], Vec::new()));
     }
 
@@ -365,7 +419,8 @@ mod tests {
             let y = GlobalAveragePooling1D::new().apply(&Masking::new(0.0).apply(&x, cx), cx);
             [y.clone(), cx.gradients(&y.sum(), [&x]).into_tensors().remove(0).unwrap()]
         });
-        let [y, slope] = f.run([&[[[1.0_f32], [3.0], [0.0]], [[0.0], [0.0], [0.0]]].into()]).unwrap();
+        let [y, slope] =
+            f.run([&[[[1.0_f32], [3.0], [0.0]], [[0.0], [0.0], [0.0]]].into()]).unwrap();
         assert_eq!(y, Array::from([[2.0_f32], [0.0]]));
         assert_eq!(slope, Array::from([[[0.5_f32], [0.5], [0.0]], [[0.0], [0.0], [0.0]]]));
     }
@@ -377,8 +432,14 @@ mod tests {
             f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
         };
         assert!(refused(&MaxPooling1D::new(5)).contains("`max_pooling1d` has windows of [5]"));
-        assert!(refused(&AveragePooling2D::new(2)).contains("`average_pooling2d` takes inputs of shape [batch, height, width"));
-        assert!(refused(&GlobalMaxPooling2D::new()).contains("`global_max_pooling2d` takes inputs of shape"));
+        assert!(
+            refused(&AveragePooling2D::new(2))
+                .contains("`average_pooling2d` takes inputs of shape [batch, height, width")
+        );
+        assert!(
+            refused(&GlobalMaxPooling2D::new())
+                .contains("`global_max_pooling2d` takes inputs of shape")
+        );
         assert!(refused(&MaxPooling1D::new(2).strides(0)).contains("has strides of [0]"));
     }
 }

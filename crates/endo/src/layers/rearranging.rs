@@ -12,13 +12,16 @@ use crate::trace::Context;
 use super::Layer;
 use super::options::name_option;
 
-/// The axes of each sample in another order: axis `i` of a sample becomes its axis `dims[i]`, counted from 1, as the batch is axis 0.
-/// Keras's `Permute`.
+/// The axes of each sample in another order: axis `i` of a sample becomes its axis `dims[i]`,
+/// counted from 1, as the batch is axis 0. Keras's `Permute`.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let mut f = Function::new(|[x], cx| [Permute::new([2, 1]).apply(&x, cx)]);
-/// assert_eq!(f.run([&[[[1, 2, 3], [4, 5, 6]]].into()])?[0], Array::from([[[1, 4], [2, 5], [3, 6]]]));
+/// assert_eq!(
+///     f.run([&[[[1, 2, 3], [4, 5, 6]]].into()])?[0],
+///     Array::from([[[1, 4], [2, 5], [3, 6]]])
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -27,12 +30,16 @@ pub struct Permute {
     dims: Vec<usize>,
 }
 
-/// Each sample repeated as the steps of a sequence: `[batch, features]` becomes `[batch, n, features]`. Keras's `RepeatVector`.
+/// Each sample repeated as the steps of a sequence: `[batch, features]` becomes
+/// `[batch, n, features]`. Keras's `RepeatVector`.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let mut f = Function::new(|[x], cx| [RepeatVector::new(2).apply(&x, cx)]);
-/// assert_eq!(f.run([&[[1, 2], [3, 4]].into()])?[0], Array::from([[[1, 2], [1, 2]], [[3, 4], [3, 4]]]));
+/// assert_eq!(
+///     f.run([&[[1, 2], [3, 4]].into()])?[0],
+///     Array::from([[[1, 2], [1, 2]], [[3, 4], [3, 4]]])
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -41,7 +48,8 @@ pub struct RepeatVector {
     n: usize,
 }
 
-/// `x * scale + offset`: bytes of an image as numbers from 0 to 1 by `Rescaling::new(1.0 / 255.0)`. Keras's `Rescaling`.
+/// `x * scale + offset`: bytes of an image as numbers from 0 to 1 by `Rescaling::new(1.0 / 255.0)`.
+/// Keras's `Rescaling`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -98,9 +106,16 @@ impl Layer for Permute {
         if sorted.into_iter().eq(1..inputs.rank()) {
             return inputs.permute(&[&[0], &self.dims[..]].concat());
         }
-        let message = format!("`{}` of the axes {:?} of inputs of shape {}", cx.path(), self.dims, inputs.shape());
-        let help = "each axis is named once, without the batch and from 1: `[2, 1]` swaps the axes of a matrix";
-        cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+        let message = format!(
+            "`{}` of the axes {:?} of inputs of shape {}",
+            cx.path(),
+            self.dims,
+            inputs.shape()
+        );
+        let help = "each axis is named once, without the batch and from 1: `[2, 1]` swaps the \
+            axes of a matrix";
+        cx.trace()
+            .record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
         inputs.clone()
     }
 
@@ -119,9 +134,18 @@ impl Layer for RepeatVector {
         if inputs.rank() == 2 {
             return inputs.expand_dims(1).broadcast_to([inputs.batch(), self.n, inputs.features()]);
         }
-        let message = format!("`{}` takes inputs of shape [batch, features], got {}", cx.path(), inputs.shape());
-        let error = Error::new(ErrorKind::Shape, message).help("`Flatten` makes one axis of all that follow the batch");
-        cx.trace().fail(error.at(Location::caller()), [inputs.batch(), self.n, inputs.features()].into(), inputs.dtype())
+        let message = format!(
+            "`{}` takes inputs of shape [batch, features], got {}",
+            cx.path(),
+            inputs.shape()
+        );
+        let error = Error::new(ErrorKind::Shape, message)
+            .help("`Flatten` makes one axis of all that follow the batch");
+        cx.trace().fail(
+            error.at(Location::caller()),
+            [inputs.batch(), self.n, inputs.features()].into(),
+            inputs.dtype(),
+        )
     }
 
     fn name(&self) -> Option<&str> {
@@ -163,8 +187,14 @@ mod tests {
             let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
             f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
         };
-        assert!(refused(&Permute::new([1, 0])).contains("`permute` of the axes [1, 0] of inputs of shape [2, 4, 3]"));
+        assert!(
+            refused(&Permute::new([1, 0]))
+                .contains("`permute` of the axes [1, 0] of inputs of shape [2, 4, 3]")
+        );
         assert!(refused(&Permute::new([1])).contains("each axis is named once, without the batch"));
-        assert!(refused(&RepeatVector::new(2)).contains("takes inputs of shape [batch, features], got [2, 4, 3]"));
+        assert!(
+            refused(&RepeatVector::new(2))
+                .contains("takes inputs of shape [batch, features], got [2, 4, 3]")
+        );
     }
 }

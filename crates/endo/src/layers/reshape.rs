@@ -12,8 +12,8 @@ use crate::trace::Context;
 use super::Layer;
 use super::options::name_option;
 
-/// Gives each sample another shape of as many numbers; the batch axis is not part of it. One size may be -1: it is what the
-/// others leave. Keras's `Reshape`.
+/// Gives each sample another shape of as many numbers; the batch axis is not part of it. One size
+/// may be -1: it is what the others leave. Keras's `Reshape`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -38,7 +38,8 @@ impl Reshape {
 
     /// The target shape for samples with a given count of numbers, if there is one.
     fn sizes(&self, numbers: usize) -> Option<Vec<usize>> {
-        let known: Shape = self.target_shape.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
+        let known: Shape =
+            self.target_shape.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
         let known = known.len();
         let inferred = self.target_shape.iter().filter(|&&size| size < 0).count();
         let rest = numbers.checked_div(known).unwrap_or(0);
@@ -47,7 +48,9 @@ impl Reshape {
             1 => self.target_shape.contains(&-1) && rest.saturating_mul(known) == numbers,
             _ => false,
         };
-        fits.then(|| self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(rest)).collect())
+        fits.then(|| {
+            self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(rest)).collect()
+        })
     }
 }
 
@@ -58,8 +61,10 @@ impl Layer for Reshape {
         if let Some(sizes) = self.sizes(sample.iter().product()) {
             return inputs.reshape([inputs.batch()].into_iter().chain(sizes).collect::<Shape>());
         }
-        let message = format!("`Reshape` of samples of shape {sample:?} to {:?}", self.target_shape);
-        let help = "the products of the sizes must be equal, without the batch axis; one size may be -1, for what is left";
+        let message =
+            format!("`Reshape` of samples of shape {sample:?} to {:?}", self.target_shape);
+        let help = "the products of the sizes must be equal, without the batch axis; one size may \
+            be -1, for what is left";
         let error = Error::new(ErrorKind::Shape, message).help(help).at(Location::caller());
         let sizes = self.target_shape.iter().map(|&size| usize::try_from(size).unwrap_or(1));
         cx.trace().fail(error, [inputs.batch()].into_iter().chain(sizes).collect(), inputs.dtype())

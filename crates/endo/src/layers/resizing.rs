@@ -1,4 +1,5 @@
-//! Images and sequences made larger or smaller: zeros around them, margins cut off, elements repeated.
+//! Images and sequences made larger or smaller: zeros around them, margins cut off, elements
+//! repeated.
 //!
 //! In: `[batch, lengths.., channels]`. Out: the same with other lengths.
 
@@ -14,11 +15,13 @@ use super::Layer;
 use super::options::name_option;
 use super::spatial::{Sizes, check_rank};
 
-/// Widths before and after the elements of `N` axes: one for all, one for both ends of each axis, or a pair for each.
+/// Widths before and after the elements of `N` axes: one for all, one for both ends of each axis,
+/// or a pair for each.
 ///
 /// ```
 /// use endo::prelude::*;
-/// let (all, each, pairs) = (ZeroPadding2D::new(1), ZeroPadding2D::new([1, 2]), ZeroPadding2D::new([(0, 1), (2, 2)]));
+/// let (all, each, pairs) =
+///     (ZeroPadding2D::new(1), ZeroPadding2D::new([1, 2]), ZeroPadding2D::new([(0, 1), (2, 2)]));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Margins<const N: usize>(pub [(usize, usize); N]);
@@ -114,7 +117,8 @@ macro_rules! resizing {
 
 #[track_caller]
 fn pad(_: &str, inputs: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor, Error> {
-    let all: Vec<(usize, usize)> = [(0, 0)].iter().chain(widths).chain(&[(0, 0)]).copied().collect();
+    let all: Vec<(usize, usize)> =
+        [(0, 0)].iter().chain(widths).chain(&[(0, 0)]).copied().collect();
     Ok(inputs.pad(&all, 0.0))
 }
 
@@ -124,9 +128,14 @@ fn crop(path: &str, inputs: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor
     for (axis, &(before, after)) in widths.iter().enumerate() {
         let length = inputs.shape()[1 + axis];
         if before.saturating_add(after) >= length {
-            let message =
-                format!("`{path}` cuts {before} and {after} off axis {} of inputs of shape {}", 1 + axis, inputs.shape());
-            return Err(Error::new(ErrorKind::Shape, message).help("at least one element has to be left"));
+            let message = format!(
+                "`{path}` cuts {before} and {after} off axis {} of inputs of shape {}",
+                1 + axis,
+                inputs.shape()
+            );
+            return Err(
+                Error::new(ErrorKind::Shape, message).help("at least one element has to be left")
+            );
         }
         outputs = outputs.slice(1 + axis as isize, before..length - after);
     }
@@ -139,7 +148,12 @@ fn repeat(path: &str, inputs: &Tensor, sizes: &[usize]) -> Result<Tensor, Error>
 }
 
 #[track_caller]
-fn enlarge(path: &str, inputs: &Tensor, sizes: &[usize], interpolation: Interpolation) -> Result<Tensor, Error> {
+fn enlarge(
+    path: &str,
+    inputs: &Tensor,
+    sizes: &[usize],
+    interpolation: Interpolation,
+) -> Result<Tensor, Error> {
     if sizes.contains(&0) {
         let error = Error::new(ErrorKind::Argument, format!("`{path}` has a size of {sizes:?}"));
         return Err(error.help("each element is repeated at least once"));
@@ -153,7 +167,11 @@ fn enlarge(path: &str, inputs: &Tensor, sizes: &[usize], interpolation: Interpol
         let rows = outputs.reshape([before, length, rest]);
         outputs = match interpolation {
             Interpolation::Nearest => {
-                let repeated = rows.reshape([before * length, 1, rest]).broadcast_to([before * length, size, rest]);
+                let repeated = rows.reshape([before * length, 1, rest]).broadcast_to([
+                    before * length,
+                    size,
+                    rest,
+                ]);
                 repeated.reshape(larger)
             }
             Interpolation::Bilinear => {
@@ -165,14 +183,19 @@ fn enlarge(path: &str, inputs: &Tensor, sizes: &[usize], interpolation: Interpol
     Ok(outputs)
 }
 
-/// The shares of `length` elements in `length * size` between their centers: `[length * size, length]`.
+/// The shares of `length` elements in `length * size` between their centers:
+/// `[length * size, length]`.
 fn shares(inputs: &Tensor, length: usize, size: usize) -> Tensor {
     let share = |index: usize| {
         let (row, column) = (index / length, index % length);
         let at = ((row as f64 + 0.5) / size as f64 - 0.5).clamp(0.0, length as f64 - 1.0);
         (1.0 - (at - column as f64).abs()).max(0.0)
     };
-    inputs.trace().constant_from_fn([length.saturating_mul(size), length], share, Location::caller())
+    inputs.trace().constant_from_fn(
+        [length.saturating_mul(size), length],
+        share,
+        Location::caller(),
+    )
 }
 
 resizing! {
@@ -191,7 +214,10 @@ resizing! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [ZeroPadding2D::new([(1, 1), (0, 2)]).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(), [1, 6, 6, 3]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 6, 6, 3]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     ZeroPadding2D: 2, padding: Margins = Margins::noted, pad;
@@ -201,7 +227,10 @@ resizing! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [ZeroPadding3D::new(1).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 2, 3, 4, 1], DType::F32)])?[0].shape().sizes(), [1, 4, 5, 6, 1]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 2, 3, 4, 1], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 4, 5, 6, 1]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     ZeroPadding3D: 3, padding: Margins = Margins::noted, pad;
@@ -221,7 +250,10 @@ resizing! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [Cropping2D::new([1, 0]).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(), [1, 2, 4, 3]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 2, 4, 3]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Cropping2D: 2, cropping: Margins = Margins::noted, crop;
@@ -231,7 +263,10 @@ resizing! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [Cropping3D::new(1).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 4, 3, 5, 1], DType::F32)])?[0].shape().sizes(), [1, 2, 1, 3, 1]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 4, 3, 5, 1], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 2, 1, 3, 1]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Cropping3D: 3, cropping: Margins = Margins::noted, crop;
@@ -241,13 +276,16 @@ resizing! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [UpSampling1D::new(2).apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[5.0_f32], [6.0]]].into()])?[0], Array::from([[[5.0_f32], [5.0], [6.0], [6.0]]]));
+    /// assert_eq!(
+    ///     f.run([&[[[5.0_f32], [6.0]]].into()])?[0],
+    ///     Array::from([[[5.0_f32], [5.0], [6.0], [6.0]]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     UpSampling1D: 1, size: Sizes = |sizes| sizes.0.to_vec(), repeat;
 
-    /// Each row and column of images `[batch, height, width, channels]` repeated, or lines drawn between them
-    /// ([`interpolation`](Self::interpolation)). Keras's `UpSampling2D`.
+    /// Each row and column of images `[batch, height, width, channels]` repeated, or lines drawn
+    /// between them ([`interpolation`](Self::interpolation)). Keras's `UpSampling2D`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -259,12 +297,16 @@ resizing! {
     /// ```
     UpSampling2D: 2, size: Sizes = |sizes| sizes.0.to_vec(), enlarge { interpolation: Interpolation = Interpolation::Nearest };
 
-    /// Each element of volumes `[batch, depth, height, width, channels]` repeated. Keras's `UpSampling3D`.
+    /// Each element of volumes `[batch, depth, height, width, channels]` repeated. Keras's
+    /// `UpSampling3D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[x], cx| [UpSampling3D::new([1, 2, 3]).apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 2, 2, 2, 1], DType::F32)])?[0].shape().sizes(), [1, 2, 4, 6, 1]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 2, 2, 2, 1], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 2, 4, 6, 1]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     UpSampling3D: 3, size: Sizes = |sizes| sizes.0.to_vec(), repeat;
@@ -289,8 +331,14 @@ mod tests {
             let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
             f.run([&Array::zeros([2, 4, 3], DType::F32)]).unwrap_err().to_string()
         };
-        assert!(refused(&Cropping1D::new(2)).contains("`cropping1d` cuts 2 and 2 off axis 1 of inputs of shape [2, 4, 3]"));
+        assert!(
+            refused(&Cropping1D::new(2))
+                .contains("`cropping1d` cuts 2 and 2 off axis 1 of inputs of shape [2, 4, 3]")
+        );
         assert!(refused(&UpSampling1D::new(0)).contains("`up_sampling1d` has a size of [0]"));
-        assert!(refused(&ZeroPadding2D::new(1)).contains("`zero_padding2d` takes inputs of shape [batch, height"));
+        assert!(
+            refused(&ZeroPadding2D::new(1))
+                .contains("`zero_padding2d` takes inputs of shape [batch, height")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Layers one after another.
 //!
-//! In: a tensor. Out: what the last layer makes of what the one before made, and so on to the first.
+//! In: a tensor. Out: what the last layer makes of what the one before made, and so on to the
+//! first.
 
 use std::fmt;
 use std::ops::Index;
@@ -12,7 +13,8 @@ use crate::trace::Context;
 use super::Layer;
 use super::options::name_option;
 
-/// A chain of layers, each of one tensor to one. Without layers it is the identity. Keras's `Sequential`.
+/// A chain of layers, each of one tensor to one. Without layers it is the identity. Keras's
+/// `Sequential`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -113,11 +115,18 @@ mod tests {
 
     #[test]
     fn layers_are_numbered_within_it() {
-        let model = Sequential::new().add(Dense::new(3)).add(Dense::new(3).name("code")).add(Dense::new(2)).name("encoder");
+        let model = Sequential::new()
+            .add(Dense::new(3))
+            .add(Dense::new(3).name("code"))
+            .add(Dense::new(2))
+            .name("encoder");
         let mut f = Function::new(|[x], cx| {
             let y = model.apply(&x, cx);
             let names: Vec<&str> = cx.weights().map(|weight| weight.name()).step_by(2).collect();
-            assert_eq!(names, ["encoder/dense/kernel", "encoder/code/kernel", "encoder/dense_1/kernel"]);
+            assert_eq!(
+                names,
+                ["encoder/dense/kernel", "encoder/code/kernel", "encoder/dense_1/kernel"]
+            );
             [y]
         });
         f.run([&Array::zeros([1, 4], DType::F32)]).unwrap();

@@ -1,6 +1,7 @@
 //! What convolutions and pooling share: sizes along spatial axes, padding, and where windows lie.
 //!
-//! In: `[batch, lengths.., channels]` and a layer's options. Out: a window for each axis, or what is wrong, in the layer's words.
+//! In: `[batch, lengths.., channels]` and a layer's options. Out: a window for each axis, or what
+//! is wrong, in the layer's words.
 
 use crate::error::{Error, ErrorKind};
 use crate::named::words;
@@ -13,9 +14,11 @@ words! {
     Padding, "`valid`, `same` or `causal`" {
         /// Nothing: windows lie within the inputs.
         Valid = "valid",
-        /// As much on both sides as makes `length / stride` windows, rounded up; one more at the end if it is odd.
+        /// As much on both sides as makes `length / stride` windows, rounded up; one more at the
+        /// end if it is odd.
         Same = "same",
-        /// All before the first element, so that no window sees what comes after its last one. For one axis.
+        /// All before the first element, so that no window sees what comes after its last one. For
+        /// one axis.
         Causal = "causal",
     }
 }
@@ -54,19 +57,33 @@ impl Geometry<'_> {
     pub fn windows(&self, inputs: &Shape, cx: &Context) -> Result<Vec<Window>, Error> {
         check_rank(inputs, self.size.len(), cx)?;
         let path = cx.path();
-        let options = [("a size", self.size), ("strides", self.strides), ("a dilation rate", self.dilation_rate)];
+        let options = [
+            ("a size", self.size),
+            ("strides", self.strides),
+            ("a dilation rate", self.dilation_rate),
+        ];
         if let Some((what, sizes)) = options.into_iter().find(|(_, sizes)| sizes.contains(&0)) {
-            let error = Error::new(ErrorKind::Argument, format!("`{path}` has {what} of {sizes:?}"));
+            let error =
+                Error::new(ErrorKind::Argument, format!("`{path}` has {what} of {sizes:?}"));
             return Err(error.help("sizes, strides and dilation rates are 1 or more"));
         }
         if self.padding == Padding::Causal && self.size.len() > 1 {
-            let error = Error::new(ErrorKind::Argument, format!("`{path}` has causal padding along {} axes", self.size.len()));
-            return Err(error.help("only one axis can be time: use `Padding::Same` or `Padding::Valid`"));
+            let error = Error::new(
+                ErrorKind::Argument,
+                format!("`{path}` has causal padding along {} axes", self.size.len()),
+            );
+            return Err(
+                error.help("only one axis can be time: use `Padding::Same` or `Padding::Valid`")
+            );
         }
-        let windows: Option<Vec<Window>> = (0..self.size.len()).map(|axis| self.window(axis, inputs[1 + axis])).collect();
+        let windows: Option<Vec<Window>> =
+            (0..self.size.len()).map(|axis| self.window(axis, inputs[1 + axis])).collect();
         windows.ok_or_else(|| {
             let spans: Vec<usize> = (0..self.size.len()).map(|axis| self.span(axis)).collect();
-            let message = format!("`{path}` has windows of {spans:?}, which is more than inputs of shape {inputs} hold");
+            let message = format!(
+                "`{path}` has windows of {spans:?}, which is more than inputs \
+                of shape {inputs} hold"
+            );
             let help = "use a smaller window, larger inputs, or `.padding(Padding::Same)`";
             Error::new(ErrorKind::Shape, message).help(help)
         })
@@ -78,7 +95,8 @@ impl Geometry<'_> {
     }
 
     fn window(&self, axis: usize, length: usize) -> Option<Window> {
-        let (size, stride, dilation, span) = (self.size[axis], self.strides[axis], self.dilation_rate[axis], self.span(axis));
+        let (size, stride, dilation, span) =
+            (self.size[axis], self.strides[axis], self.dilation_rate[axis], self.span(axis));
         let within = |before: usize| {
             let room = length.checked_add(before)?.checked_sub(span)?;
             Some((before, room / stride + 1))
@@ -106,16 +124,28 @@ pub(super) fn check_rank(inputs: &Shape, axes: usize, cx: &Context) -> Result<()
         2 => "[batch, height, width, channels]",
         _ => "[batch, depth, height, width, channels]",
     };
-    let help = "add the axis that is missing: `x.expand_dims(-1)` for one channel, `x.expand_dims(0)` for one sample";
-    Err(Error::new(ErrorKind::Shape, format!("`{}` takes inputs of shape {expected}, got {inputs}", cx.path())).help(help))
+    let help = "add the axis that is missing: `x.expand_dims(-1)` for one channel, \
+        `x.expand_dims(0)` for one sample";
+    Err(Error::new(
+        ErrorKind::Shape,
+        format!("`{}` takes inputs of shape {expected}, got {inputs}", cx.path()),
+    )
+    .help(help))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn window(size: usize, stride: usize, dilation: usize, padding: Padding, length: usize) -> Option<(usize, usize)> {
-        let geometry = Geometry { size: &[size], strides: &[stride], dilation_rate: &[dilation], padding };
+    fn window(
+        size: usize,
+        stride: usize,
+        dilation: usize,
+        padding: Padding,
+        length: usize,
+    ) -> Option<(usize, usize)> {
+        let geometry =
+            Geometry { size: &[size], strides: &[stride], dilation_rate: &[dilation], padding };
         geometry.window(0, length).map(|window| (window.before, window.count))
     }
 

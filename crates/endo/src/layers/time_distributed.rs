@@ -12,16 +12,20 @@ use crate::trace::Context;
 use super::Layer;
 use super::options::name_option;
 
-/// Applies a layer to every step of `[batch, steps, ..]`: all of them at once, as `[batch * steps, ..]`. Keras's `TimeDistributed`.
+/// Applies a layer to every step of `[batch, steps, ..]`: all of them at once, as
+/// `[batch * steps, ..]`. Keras's `TimeDistributed`.
 ///
-/// A layer that looks at the whole batch sees all steps as one: batch normalization averages over them, and an activity penalty is a
-/// mean over steps, where Keras adds up those of the steps.
+/// A layer that looks at the whole batch sees all steps as one: batch normalization averages over
+/// them, and an activity penalty is a mean over steps, where Keras adds up those of the steps.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let layer = TimeDistributed::new(Conv2D::new(4, 3));
 /// let mut f = Function::new(|[films], cx| [layer.apply(&films, cx)]);
-/// assert_eq!(f.run([&Array::zeros([2, 10, 8, 8, 1], DType::F32)])?[0].shape().sizes(), [2, 10, 6, 6, 4]);
+/// assert_eq!(
+///     f.run([&Array::zeros([2, 10, 8, 8, 1], DType::F32)])?[0].shape().sizes(),
+///     [2, 10, 6, 6, 4]
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub struct TimeDistributed<L> {
@@ -47,20 +51,32 @@ impl<L: Layer> Layer for TimeDistributed<L> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         if inputs.rank() < 3 {
-            let message = format!("`{}` takes inputs of shape [batch, steps, ..], got {}", cx.path(), inputs.shape());
+            let message = format!(
+                "`{}` takes inputs of shape [batch, steps, ..], got {}",
+                cx.path(),
+                inputs.shape()
+            );
             let help = "a step has at least one axis: `x.expand_dims(-1)` for one feature a step";
             let error = Error::new(ErrorKind::Shape, message).help(help).at(Location::caller());
             return cx.trace().fail(error, inputs.shape().clone(), inputs.dtype());
         }
         let (batch, steps) = (inputs.batch(), inputs.shape()[1]);
-        let together: Shape = std::iter::once(batch * steps).chain(inputs.shape()[2..].iter().copied()).collect();
+        let together: Shape =
+            std::iter::once(batch * steps).chain(inputs.shape()[2..].iter().copied()).collect();
         let outputs = self.layer.apply(&inputs.reshape(together), cx);
         if outputs.batch() != batch * steps {
-            let message = format!("`{}` made {} of {} samples", cx.path(), outputs.shape(), batch * steps);
-            let error = Error::new(ErrorKind::Shape, message).help("the layer within has to keep the first axis as it is");
-            return cx.trace().fail(error.at(Location::caller()), inputs.shape().clone(), inputs.dtype());
+            let message =
+                format!("`{}` made {} of {} samples", cx.path(), outputs.shape(), batch * steps);
+            let error = Error::new(ErrorKind::Shape, message)
+                .help("the layer within has to keep the first axis as it is");
+            return cx.trace().fail(
+                error.at(Location::caller()),
+                inputs.shape().clone(),
+                inputs.dtype(),
+            );
         }
-        let apart: Shape = [batch, steps].into_iter().chain(outputs.shape().iter().skip(1).copied()).collect();
+        let apart: Shape =
+            [batch, steps].into_iter().chain(outputs.shape().iter().skip(1).copied()).collect();
         outputs.reshape(apart)
     }
 
@@ -82,7 +98,10 @@ mod tests {
         let layer = TimeDistributed::new(Dense::new(1));
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         let error = f.run([&Array::zeros([4, 2], DType::F32)]).unwrap_err();
-        assert_eq!(error.message(), "`time_distributed` takes inputs of shape [batch, steps, ..], got [4, 2]");
+        assert_eq!(
+            error.message(),
+            "`time_distributed` takes inputs of shape [batch, steps, ..], got [4, 2]"
+        );
     }
 
     #[test]

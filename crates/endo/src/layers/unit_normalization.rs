@@ -1,6 +1,7 @@
 //! Normalization by the length of vectors, without a mean.
 //!
-//! In: a tensor of floats. Out: the same shape; vectors along the axes have length 1, or a mean square of 1.
+//! In: a tensor of floats. Out: the same shape; vectors along the axes have length 1, or a mean
+//! square of 1.
 
 use std::panic::Location;
 
@@ -17,12 +18,16 @@ use super::options::name_option;
 /// Lengths below its reciprocal are not made 1.
 const GREATEST: f64 = 1e12;
 
-/// `x / |x|` with the length of vectors along the axes; vectors of 0 stay. Keras's `UnitNormalization`.
+/// `x / |x|` with the length of vectors along the axes; vectors of 0 stay. Keras's
+/// `UnitNormalization`.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let mut f = Function::new(|[x], cx| [UnitNormalization::new().apply(&x, cx)]);
-/// assert_eq!(f.run([&[[3.0_f32, 4.0], [0.0, 0.0]].into()])?[0], Array::from([[0.6_f32, 0.8], [0.0, 0.0]]));
+/// assert_eq!(
+///     f.run([&[[3.0_f32, 4.0], [0.0, 0.0]].into()])?[0],
+///     Array::from([[0.6_f32, 0.8], [0.0, 0.0]])
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -31,8 +36,8 @@ pub struct UnitNormalization {
     axes: Vec<isize>,
 }
 
-/// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each number of it (Zhang and Sennrich 2019,
-/// equation 4). Keras's `RMSNormalization`.
+/// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each number
+/// of it (Zhang and Sennrich 2019, equation 4). Keras's `RMSNormalization`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -121,7 +126,8 @@ impl Layer for UnitNormalization {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         if let Some(&axis) = self.axes.iter().find(|&&axis| x.shape().axis(axis).is_none()) {
-            cx.trace().record(axis_error("UnitNormalization", axis, x.shape()).at(Location::caller()));
+            cx.trace()
+                .record(axis_error("UnitNormalization", axis, x.shape()).at(Location::caller()));
             return x.clone();
         }
         unit(x, &self.axes)
@@ -144,12 +150,15 @@ impl Layer for RmsNormalization {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let Some(axis) = x.shape().axis(self.axis) else {
-            cx.trace().record(axis_error("RmsNormalization", self.axis, x.shape()).at(Location::caller()));
+            cx.trace().record(
+                axis_error("RmsNormalization", self.axis, x.shape()).at(Location::caller()),
+            );
             return x.clone();
         };
         let size = x.shape()[axis];
         let scale = self.scale.get(self, size, &Ones, cx);
-        let across: Vec<usize> = (axis..x.rank()).map(|other| if other == axis { size } else { 1 }).collect();
+        let across: Vec<usize> =
+            (axis..x.rank()).map(|other| if other == axis { size } else { 1 }).collect();
         let mean = x.square().mean_axes([self.axis]).keep_dims(x, [self.axis]);
         x * (mean + self.epsilon).rsqrt() * scale.reshape(across)
     }
@@ -174,9 +183,10 @@ mod tests {
     #[test]
     fn an_axis_that_the_inputs_lack_is_an_error() {
         let (unit, rms) = (UnitNormalization::new().axis([0, 2]), RmsNormalization::new().axis(-3));
-        for (layer, name) in
-            [(&unit as &dyn Layer, "`UnitNormalization` along axis 2"), (&rms, "`RmsNormalization` along axis -3")]
-        {
+        for (layer, name) in [
+            (&unit as &dyn Layer, "`UnitNormalization` along axis 2"),
+            (&rms, "`RmsNormalization` along axis -3"),
+        ] {
             let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
             let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
             assert!(error.message().contains(name), "{error}");

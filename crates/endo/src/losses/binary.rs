@@ -1,27 +1,37 @@
 //! Losses of labels 0/1, each on its own, against probabilities or log-odds.
 //!
-//! In: labels (or probabilities) and predictions of one shape `[batch, .., labels]`. Out: `[batch, ..]`, means over the last axis
-//! unless told otherwise.
+//! In: labels (or probabilities) and predictions of one shape `[batch, .., labels]`. Out:
+//! `[batch, ..]`, means over the last axis unless told otherwise.
 
 use crate::graph::Tensor;
 
 use super::EPSILON;
 use super::define::losses;
-use super::shapes::{mean_over, power_from_zero, same_shape, smooth, warn_of_linear, warn_of_one_softmax, warn_of_probabilities};
+use super::shapes::{
+    mean_over, power_from_zero, same_shape, smooth, warn_of_linear, warn_of_one_softmax,
+    warn_of_probabilities,
+};
 use super::targets::Targets;
 
-/// `-t log(p) - (1 - t) log(1 - p)`, the mean over the last axis (Bishop 2006, equation 4.90): `[batch]` from `[batch, labels]`.
-/// Predictions are probabilities, clipped to `[1e-7, 1 - 1e-7]`, or with `from_logits` their log-odds, of any size.
+/// `-t log(p) - (1 - t) log(1 - p)`, the mean over the last axis (Bishop 2006, equation 4.90):
+/// `[batch]` from `[batch, labels]`. Predictions are probabilities, clipped to `[1e-7, 1 - 1e-7]`,
+/// or with `from_logits` their log-odds, of any size.
 #[track_caller]
 pub fn binary_crossentropy(y_true: &Tensor, y_pred: &Tensor, from_logits: bool) -> Tensor {
     BinaryCrossentropy.from_logits(from_logits).values(y_true, y_pred)
 }
 
-/// [`binary_crossentropy`] with each label's term times `(1 - q)^gamma`, where `q` is the probability given to the label,
-/// `t p + (1 - t) (1 - p)`; the mean over the last axis: what is predicted well counts little (Lin et al. 2017, equation 4).
-/// `[batch]` from `[batch, labels]`. Predictions are probabilities, or with `from_logits` their log-odds.
+/// [`binary_crossentropy`] with each label's term times `(1 - q)^gamma`, where `q` is the
+/// probability given to the label, `t p + (1 - t) (1 - p)`; the mean over the last axis: what is
+/// predicted well counts little (Lin et al. 2017, equation 4). `[batch]` from `[batch, labels]`.
+/// Predictions are probabilities, or with `from_logits` their log-odds.
 #[track_caller]
-pub fn binary_focal_crossentropy(y_true: &Tensor, y_pred: &Tensor, gamma: f64, from_logits: bool) -> Tensor {
+pub fn binary_focal_crossentropy(
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    gamma: f64,
+    from_logits: bool,
+) -> Tensor {
     BinaryFocalCrossentropy.gamma(gamma).from_logits(from_logits).values(y_true, y_pred)
 }
 
@@ -47,7 +57,10 @@ impl BinaryCrossentropy {
         }
         warn_of_one_softmax("binary_crossentropy", y_pred);
         let (t, x) = same_shape("binary_crossentropy", y_true, y_pred);
-        mean_over(&crossentropies(&smooth(&t, self.label_smoothing, 0.5), &x, self.from_logits), self.axis)
+        mean_over(
+            &crossentropies(&smooth(&t, self.label_smoothing, 0.5), &x, self.from_logits),
+            self.axis,
+        )
     }
 }
 
@@ -65,8 +78,11 @@ impl BinaryFocalCrossentropy {
         let p = if self.from_logits { x.sigmoid() } else { x.clone() };
         let missed = 1.0 - (&t * &p + (1.0 - &t) * (1.0 - p));
         let focal = power_from_zero(&missed, self.gamma) * crossentropies(&t, &x, self.from_logits);
-        let balanced =
-            if self.apply_class_balancing { (&t * self.alpha + (1.0 - &t) * (1.0 - self.alpha)) * focal } else { focal };
+        let balanced = if self.apply_class_balancing {
+            (&t * self.alpha + (1.0 - &t) * (1.0 - self.alpha)) * focal
+        } else {
+            focal
+        };
         mean_over(&balanced, self.axis)
     }
 }
@@ -80,7 +96,8 @@ losses! { call(self, y_true, y_pred);
     /// model.compile(Sgd::new(0.1), BinaryCrossentropy.from_logits(true), ());
     /// ```
     BinaryCrossentropy ["binary_crossentropy", "bce"] {
-        /// Whether predictions are log-odds instead of probabilities; they are probabilities unless set.
+        /// Whether predictions are log-odds instead of probabilities; they are probabilities unless
+        /// set.
         from_logits: bool = false,
         /// Moves labels towards 1/2 by this share (Szegedy et al. 2016, section 7); 0 unless set.
         label_smoothing: f64 = 0.0,
@@ -88,8 +105,8 @@ losses! { call(self, y_true, y_pred);
         axis: i32 = -1,
     } => self.values(y_true, y_pred), targets(_y_true, _y_pred) => Targets::Probabilities;
 
-    /// [`binary_focal_crossentropy`] as a loss, and as a metric: its mean over the epoch. Balanced, labels 1 weigh `alpha` and
-    /// labels 0 `1 - alpha` (Lin et al. 2017, equation 5).
+    /// [`binary_focal_crossentropy`] as a loss, and as a metric: its mean over the epoch. Balanced,
+    /// labels 1 weigh `alpha` and labels 0 `1 - alpha` (Lin et al. 2017, equation 5).
     ///
     /// ```
     /// use endo::{losses::BinaryFocalCrossentropy, prelude::*};
@@ -104,7 +121,8 @@ losses! { call(self, y_true, y_pred);
         alpha: f64 = 0.25,
         /// How much less well-predicted labels count; 2 unless set.
         gamma: f64 = 2.0,
-        /// Whether predictions are log-odds instead of probabilities; they are probabilities unless set.
+        /// Whether predictions are log-odds instead of probabilities; they are probabilities unless
+        /// set.
         from_logits: bool = false,
         /// Moves labels towards 1/2 by this share (Szegedy et al. 2016, section 7); 0 unless set.
         label_smoothing: f64 = 0.0,
@@ -126,7 +144,10 @@ mod tests {
         assert_near(&values(BinaryCrossentropy, y, p).unwrap(), &[expected]);
         assert_near(&values(BinaryCrossentropy.from_logits(true), y, logits).unwrap(), &[expected]);
         let focal = BinaryFocalCrossentropy.gamma(1.5);
-        assert_near(&values(focal.clone().from_logits(true), y, logits).unwrap(), &values(focal, y, p).unwrap());
+        assert_near(
+            &values(focal.clone().from_logits(true), y, logits).unwrap(),
+            &values(focal, y, p).unwrap(),
+        );
     }
 
     #[test]

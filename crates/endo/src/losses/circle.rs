@@ -1,6 +1,7 @@
 //! The circle loss, which brings together what has the same label and keeps apart what has not.
 //!
-//! In: labels `[batch]`, embeddings `[batch, features]` of length 1. Out: `[batch]`, each sample against all others of the batch.
+//! In: labels `[batch]`, embeddings `[batch, features]` of length 1. Out: `[batch]`, each sample
+//! against all others of the batch.
 
 use std::panic::Location;
 
@@ -10,14 +11,17 @@ use crate::graph::Tensor;
 
 use super::define::losses;
 
-/// Far below every number that occurs here, in place of minus infinity, whose gradients would be NaN.
+/// Far below every number that occurs here, in place of minus infinity, whose gradients would be
+/// NaN.
 const LOWEST: f64 = -1e30;
 
-/// `log(1 + sum(exp(gamma a_n (1 - margin - n))) * sum(exp(-gamma a_p (margin - p))))` for each sample, where `p` are its cosine
-/// distances to the other samples of its label, `n` those to samples of other labels, and the weights are `a_p = margin + p` and
-/// `a_n = max(1 + margin - n, 0)` (Sun et al. 2020, equation 6). `[batch]` from labels `[batch]` or `[batch, 1]` and embeddings
-/// `[batch, features]`, which have length 1. A sample alone with its label, or in a batch of one label, costs 0, and as a
-/// [`Circle`](struct@Circle) is not counted by means.
+/// `log(1 + sum(exp(gamma a_n (1 - margin - n))) * sum(exp(-gamma a_p (margin - p))))` for each
+/// sample, where `p` are its cosine distances to the other samples of its label, `n` those to
+/// samples of other labels, and the weights are `a_p = margin + p` and
+/// `a_n = max(1 + margin - n, 0)` (Sun et al. 2020, equation 6). `[batch]` from labels `[batch]` or
+/// `[batch, 1]` and embeddings `[batch, features]`, which have length 1. A sample alone with its
+/// label, or in a batch of one label, costs 0, and as a [`Circle`](struct@Circle) is not counted by
+/// means.
 #[track_caller]
 pub fn circle(y_true: &Tensor, y_pred: &Tensor, gamma: f64, margin: f64) -> Tensor {
     Circle.gamma(gamma).margin(margin).values(y_true, y_pred)
@@ -29,8 +33,10 @@ impl Circle {
         let site = Location::caller();
         let count = y_pred.batch();
         if y_pred.rank() != 2 || y_true.shape().len() != count || y_true.batch() != count {
-            let message = format!("`circle` of labels {} and embeddings {}", y_true.shape(), y_pred.shape());
-            let help = "give one label for each row: labels `[batch]` or `[batch, 1]`, embeddings `[batch, features]`";
+            let message =
+                format!("`circle` of labels {} and embeddings {}", y_true.shape(), y_pred.shape());
+            let help = "give one label for each row: labels `[batch]` or `[batch, 1]`, embeddings \
+                `[batch, features]`";
             return y_pred.fail(Error::new(ErrorKind::Shape, message).help(help), [count], site);
         }
         let x = y_pred.convert(y_pred.dtype().promote(DType::F32), site);
@@ -44,7 +50,9 @@ impl Circle {
             same.clone()
         };
         let near = -self.gamma * (&distance + self.margin).maximum(0.0) * (self.margin - &distance);
-        let far = self.gamma * (1.0 + self.margin - &distance).maximum(0.0) * (1.0 - self.margin - &distance);
+        let far = self.gamma
+            * (1.0 + self.margin - &distance).maximum(0.0)
+            * (1.0 - self.margin - &distance);
         let near = positive.where_(near, LOWEST).logsumexp_axes([1]);
         let far = same.where_(LOWEST, far).logsumexp_axes([1]);
         (near + far).softplus()
@@ -52,8 +60,8 @@ impl Circle {
 }
 
 losses! { call(self, y_true, y_pred);
-    /// [`circle`] as a loss. A mean divides by the number of samples that have a loss. The model's last step scales each row to
-    /// length 1.
+    /// [`circle`] as a loss. A mean divides by the number of samples that have a loss. The model's
+    /// last step scales each row to length 1.
     ///
     /// ```
     /// use endo::{losses::Circle, prelude::*};
@@ -63,7 +71,8 @@ losses! { call(self, y_true, y_pred);
     Circle ["circle"] {
         /// The scale of the distances; 80 unless set.
         gamma: f64 = 80.0,
-        /// The distance that samples of one label may have, and that others may be short of 1; 0.4 unless set.
+        /// The distance that samples of one label may have, and that others may be short of 1; 0.4
+        /// unless set.
         margin: f64 = 0.4,
         /// Whether samples are not compared with themselves; they are not unless set to false.
         remove_diagonal: bool = true,
@@ -93,7 +102,9 @@ mod tests {
         let (labels, x) = ([0, 1], [[1.0_f32, 0.0], [0.6, 0.8]]);
         assert_eq!(slopes(Circle, labels, x), [0.0; 4]);
         let (labels, x) = ([0, 0, 1], [[1.0_f32, 0.0], [1.0, 0.0], [0.0, 1.0]]);
-        let mut f = Function::new(|[y, x], _cx| [Circle.call(&y, &x).sum() / 2.0, Circle.apply(&y, &x, None)]);
+        let mut f = Function::new(|[y, x], _cx| {
+            [Circle.call(&y, &x).sum() / 2.0, Circle.apply(&y, &x, None)]
+        });
         let [expected, mean] = f.run([&labels.into(), &x.into()]).unwrap();
         assert_eq!(mean, expected);
     }

@@ -1,7 +1,9 @@
-//! Connectionist temporal classification: sequences of labels against longer sequences of predictions, wherever they align.
+//! Connectionist temporal classification: sequences of labels against longer sequences of
+//! predictions, wherever they align.
 //!
-//! In: labels `[batch, labels]`, filled up with 0, and logits `[batch, steps, classes]`, of which class 0 is the blank. Out:
-//! `[batch]`. The recursion over steps is part of the trace, which so grows with their number.
+//! In: labels `[batch, labels]`, filled up with 0, and logits `[batch, steps, classes]`, of which
+//! class 0 is the blank. Out: `[batch]`. The recursion over steps is part of the trace, which so
+//! grows with their number.
 
 use std::panic::Location;
 
@@ -12,36 +14,46 @@ use crate::graph::Tensor;
 use super::define::losses;
 use super::shapes::not_negative;
 
-/// Far below every logarithm of a probability, in place of minus infinity, whose gradients would be NaN.
+/// Far below every logarithm of a probability, in place of minus infinity, whose gradients would be
+/// NaN.
 const LOWEST: f64 = -1e30;
 
 /// The class of the blank, and of what fills up short rows of labels.
 const BLANK: i32 = 0;
 
-/// `-log` of the probability of all alignments of a row of labels with the steps: each step gives a class by its softmax,
-/// repeated classes count once, blanks separate repeated labels and are then left out (Graves et al. 2006, equations 5 to 8, in
-/// logarithms). `[batch]` from labels `[batch, labels]`, class numbers from 1 on filled up with 0, and logits
-/// `[batch, steps, classes]`. The loss is infinite where the steps are too few for the labels and the blanks between repeated
-/// ones, and NaN for a label out of range: both stop training with an error.
+/// `-log` of the probability of all alignments of a row of labels with the steps: each step gives a
+/// class by its softmax, repeated classes count once, blanks separate repeated labels and are then
+/// left out (Graves et al. 2006, equations 5 to 8, in logarithms). `[batch]` from labels
+/// `[batch, labels]`, class numbers from 1 on filled up with 0, and logits
+/// `[batch, steps, classes]`. The loss is infinite where the steps are too few for the labels and
+/// the blanks between repeated ones, and NaN for a label out of range: both stop training with an
+/// error.
 #[track_caller]
 pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let site = Location::caller();
     let fits = y_true.rank() == 2 && y_pred.rank() == 3 && y_true.batch() == y_pred.batch();
     if !fits || y_true.features() == 0 || y_pred.shape().contains(&0) {
         let message = format!("`ctc` of labels {} and logits {}", y_true.shape(), y_pred.shape());
-        let help = "labels are `[batch, labels]`, filled up with 0, and logits `[batch, steps, classes]`";
-        return y_pred.fail(Error::new(ErrorKind::Shape, message).help(help), [y_pred.batch()], site);
+        let help =
+            "labels are `[batch, labels]`, filled up with 0, and logits `[batch, steps, classes]`";
+        return y_pred.fail(
+            Error::new(ErrorKind::Shape, message).help(help),
+            [y_pred.batch()],
+            site,
+        );
     }
     let x = y_pred.convert(y_pred.dtype().promote(DType::F32), site);
     let [batch, steps, classes] = [0, 1, 2].map(|axis| x.shape()[axis]);
     let labels = not_negative(y_true, classes);
     // Blanks around every label: blank, a, blank, b, blank.
-    let path = Tensor::stack(&[labels.zeros_like(), labels.clone()], -1).reshape([batch, 2 * y_true.features()]);
+    let path = Tensor::stack(&[labels.zeros_like(), labels.clone()], -1)
+        .reshape([batch, 2 * y_true.features()]);
     let path = path.pad(&[(0, 0), (0, 1)], BLANK.into());
     let width = path.features();
     let position = x.trace().constant_from_fn([width], |position| position as i32, site);
     // The blank between two labels may be left out, unless they are equal.
-    let may_skip = path.not_equal(BLANK) & path.not_equal(path.pad(&[(0, 0), (2, 0)], BLANK.into()).slice(-1, ..width));
+    let may_skip = path.not_equal(BLANK)
+        & path.not_equal(path.pad(&[(0, 0), (2, 0)], BLANK.into()).slice(-1, ..width));
 
     let chosen = x.take_along_axis(&path.expand_dims(1).broadcast_to([batch, steps, width]), -1);
     let emitted = steps_of(&(chosen - x.logsumexp_axes([-1]).expand_dims(-1)));
@@ -59,8 +71,9 @@ pub fn ctc(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     total.less(LOWEST / 2.0).where_(f64::INFINITY, -total)
 }
 
-/// The parts `[batch, width]` of each step of `[batch, steps, width]`. By halves, so that the gradient, which puts each part back
-/// among zeros, costs steps times their logarithm and not their square.
+/// The parts `[batch, width]` of each step of `[batch, steps, width]`. By halves, so that the
+/// gradient, which puts each part back among zeros, costs steps times their logarithm and not their
+/// square.
 fn steps_of(x: &Tensor) -> Vec<Tensor> {
     let steps = x.shape()[1];
     if steps == 1 {
@@ -79,7 +92,8 @@ fn log_sum(terms: &[Tensor; 3]) -> Tensor {
 }
 
 losses! { call(self, y_true, y_pred);
-    /// [`ctc`] as a loss: for speech and handwriting, where labels are known in their order but not in time.
+    /// [`ctc`] as a loss: for speech and handwriting, where labels are known in their order but not
+    /// in time.
     ///
     /// ```
     /// use endo::{losses::Ctc, prelude::*};
@@ -102,7 +116,8 @@ mod tests {
         // Three steps, classes blank, 1, 2; the label (1, 2): 112, 122, 012, 102, 120.
         let p = [[0.5_f32, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6]].map(|row| row.map(f32::ln));
         let paths = [[1, 1, 2], [1, 2, 2], [0, 1, 2], [1, 0, 2], [1, 2, 0]];
-        let of_path = |path: [usize; 3]| (0..3).map(|step| f64::from(p[step][path[step]])).sum::<f64>().exp();
+        let of_path =
+            |path: [usize; 3]| (0..3).map(|step| f64::from(p[step][path[step]])).sum::<f64>().exp();
         let total: f64 = paths.into_iter().map(of_path).sum();
         assert_near(&values(Ctc, [[1, 2]], [p]).unwrap(), &[-total.ln()]);
         assert_near(&values(Ctc, [[1, 2, 0]], [p]).unwrap(), &[-total.ln()]);

@@ -1,11 +1,14 @@
-//! How a loss with its options is defined: the macro [`losses!`], and the options that losses alone have.
+//! How a loss with its options is defined: the macro [`losses!`], and the options that losses alone
+//! have.
 //!
-//! In: a type's name, Keras's names for it, its options with their defaults, and the values it gives. Out: the type, a value of
-//! the same name with Keras's defaults, its options as methods, its [`Loss`](super::Loss), and a row of the file's `ROWS`.
+//! In: a type's name, Keras's names for it, its options with their defaults, and the values it
+//! gives. Out: the type, a value of the same name with Keras's defaults, its options as methods,
+//! its [`Loss`](super::Loss), and a row of the file's `ROWS`.
 
 use crate::named::{Axes, Setting, optional};
 
-/// Losses, each with the names that text gives it (the first is the one in reports) and its options in Keras's order.
+/// Losses, each with the names that text gives it (the first is the one in reports) and its options
+/// in Keras's order.
 ///
 /// ```text
 /// losses! { call(self, y_true, y_pred);
@@ -16,7 +19,8 @@ use crate::named::{Axes, Setting, optional};
 /// }
 /// ```
 ///
-/// `option: Option<Axes> as Axes = None` makes a method that takes what becomes an `Axes`. Without a mask every value counts.
+/// `option: Option<Axes> as Axes = None` makes a method that takes what becomes an `Axes`. Without
+/// a mask every value counts.
 macro_rules! losses {
     (call($this:ident, $y_true:ident, $y_pred:ident);
      $($(#[$doc:meta])* $Loss:ident [$name:literal $(, $other:literal)*] $options:tt => $values:expr
@@ -84,7 +88,8 @@ macro_rules! losses {
             $($(#[$option_doc])* pub $option: $Option,)+
         }
 
-        #[doc = concat!("[`", stringify!($Loss), "`](struct@", stringify!($Loss), ") with Keras's defaults.")]
+        #[doc = concat!("[`", stringify!($Loss), "`](struct@", stringify!($Loss), ") with Keras's \
+            defaults.")]
         #[allow(non_upper_case_globals)]
         pub const $Loss: $Loss = $Loss { $($option: $default,)+ };
 
@@ -183,7 +188,8 @@ impl Setting for PerClass {
         let Some(list) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
             return f64::read(text).map(Self::Same);
         };
-        let numbers: Option<Vec<f64>> = list.split(',').map(|number| f64::read(number.trim())).collect();
+        let numbers: Option<Vec<f64>> =
+            list.split(',').map(|number| f64::read(number.trim())).collect();
         numbers.map(Self::Each)
     }
 

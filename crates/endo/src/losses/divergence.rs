@@ -1,6 +1,7 @@
 //! Losses of distributions and counts, up to constants their negative log-likelihoods.
 //!
-//! In: probabilities or counts, and predictions of one shape `[batch, .., values]`. Out: `[batch, ..]`, one value for each row.
+//! In: probabilities or counts, and predictions of one shape `[batch, .., values]`. Out:
+//! `[batch, ..]`, one value for each row.
 
 use crate::graph::Tensor;
 
@@ -8,17 +9,19 @@ use super::EPSILON;
 use super::define::losses;
 use super::shapes::{mean_over, same_shape};
 
-/// `mean(y_pred - y_true * log(y_pred + 1e-7))` over the last axis: the negative log-likelihood of counts `y_true` under Poisson
-/// distributions of means `y_pred`, but for a constant (McCullagh and Nelder 1989, chapter 6). `[batch]` from `[batch, values]`.
-/// Predictions below -1e-7 give NaN: end the model in an activation such as `softplus` or `exponential`.
+/// `mean(y_pred - y_true * log(y_pred + 1e-7))` over the last axis: the negative log-likelihood of
+/// counts `y_true` under Poisson distributions of means `y_pred`, but for a constant (McCullagh and
+/// Nelder 1989, chapter 6). `[batch]` from `[batch, values]`. Predictions below -1e-7 give NaN: end
+/// the model in an activation such as `softplus` or `exponential`.
 #[track_caller]
 pub fn poisson(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = same_shape("poisson", y_true, y_pred);
     mean_over(&(&y_pred - y_true * (&y_pred + EPSILON).log()), -1)
 }
 
-/// `sum(y_true * log(y_true / y_pred))` over the last axis: the divergence of predicted probabilities from true ones (Kullback
-/// and Leibler 1951), both clipped to `[1e-7, 1]`. `[batch]` from `[batch, classes]`.
+/// `sum(y_true * log(y_true / y_pred))` over the last axis: the divergence of predicted
+/// probabilities from true ones (Kullback and Leibler 1951), both clipped to `[1e-7, 1]`. `[batch]`
+/// from `[batch, classes]`.
 #[track_caller]
 pub fn kl_divergence(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = same_shape("kl_divergence", y_true, y_pred);
@@ -56,13 +59,22 @@ mod tests {
     #[test]
     fn shapes_have_to_be_equal() {
         let error = values(KLDivergence, [[0.5_f32, 0.5]], [[1.0_f32]]).unwrap_err();
-        assert_eq!(error.message(), "`kl_divergence` of targets [1, 2] and predictions [1, 1]: the shapes differ");
+        assert_eq!(
+            error.message(),
+            "`kl_divergence` of targets [1, 2] and predictions [1, 1]: the shapes differ"
+        );
     }
 
     #[test]
     fn the_poisson_loss_is_least_at_the_count() {
-        assert_near(&values(Poisson, [[2.0_f32], [0.0]], [[2.0_f32], [3.0]]).unwrap(), &[2.0 - 2.0 * 2.0_f64.ln(), 3.0]);
-        assert_near(&slopes(Poisson, [[2.0_f32], [2.0], [2.0]], [[1.0_f32], [2.0], [4.0]]), &[-1.0, 0.0, 0.5]);
+        assert_near(
+            &values(Poisson, [[2.0_f32], [0.0]], [[2.0_f32], [3.0]]).unwrap(),
+            &[2.0 - 2.0 * 2.0_f64.ln(), 3.0],
+        );
+        assert_near(
+            &slopes(Poisson, [[2.0_f32], [2.0], [2.0]], [[1.0_f32], [2.0], [4.0]]),
+            &[-1.0, 0.0, 0.5],
+        );
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! Losses that ask for a margin between classes.
 //!
-//! In: labels -1/1 (or 0/1) or one-hot rows, and scores of any size, of one shape `[batch, .., classes]`. Out: `[batch, ..]`,
-//! one value for each row.
+//! In: labels -1/1 (or 0/1) or one-hot rows, and scores of any size, of one shape
+//! `[batch, .., classes]`. Out: `[batch, ..]`, one value for each row.
 
 use crate::graph::Tensor;
 
 use super::define::losses;
 use super::shapes::{mean_over, same_shape};
 
-/// `mean(max(1 - y_true * y_pred, 0))` over the last axis, for labels -1 and 1 (Cortes and Vapnik 1995): `[batch]` from
-/// `[batch, labels]`. Labels 0 and 1 are taken as -1 and 1, if all are one of them.
+/// `mean(max(1 - y_true * y_pred, 0))` over the last axis, for labels -1 and 1 (Cortes and Vapnik
+/// 1995): `[batch]` from `[batch, labels]`. Labels 0 and 1 are taken as -1 and 1, if all are one of
+/// them.
 #[track_caller]
 pub fn hinge(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     mean_over(&shortfall("hinge", y_true, y_pred), -1)
 }
 
-/// `mean(max(1 - y_true * y_pred, 0)^2)` over the last axis, for labels as [`hinge`] takes them (Tang 2013): `[batch]` from
-/// `[batch, labels]`.
+/// `mean(max(1 - y_true * y_pred, 0)^2)` over the last axis, for labels as [`hinge`] takes them
+/// (Tang 2013): `[batch]` from `[batch, labels]`.
 #[track_caller]
 pub fn squared_hinge(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     mean_over(&shortfall("squared_hinge", y_true, y_pred).square(), -1)
@@ -31,8 +32,9 @@ fn shortfall(function: &str, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     (1.0 - signs * y_pred).maximum(0.0)
 }
 
-/// `max(1 + wrong - right, 0)`, where `right` is the score of the class, `sum(y_true * y_pred)`, and `wrong` the largest of the
-/// others or 0, `max((1 - y_true) * y_pred)` (after Crammer and Singer 2001): `[batch]` from one-hot rows `[batch, classes]`.
+/// `max(1 + wrong - right, 0)`, where `right` is the score of the class, `sum(y_true * y_pred)`,
+/// and `wrong` the largest of the others or 0, `max((1 - y_true) * y_pred)` (after Crammer and
+/// Singer 2001): `[batch]` from one-hot rows `[batch, classes]`.
 #[track_caller]
 pub fn categorical_hinge(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = super::shapes::same_classes("categorical_hinge", y_true, y_pred);
@@ -67,7 +69,10 @@ losses! { call(self, y_true, y_pred);
     /// ```
     /// use endo::{losses::CategoricalHinge, prelude::*};
     /// let mut f = Function::new(|[y, y_pred], _cx| [CategoricalHinge.call(&y, &y_pred)]);
-    /// assert_eq!(f.run([&[[0.0_f32, 1.0]].into(), &[[2.0_f32, 2.5]].into()])?[0], Array::from([0.5_f32]));
+    /// assert_eq!(
+    ///     f.run([&[[0.0_f32, 1.0]].into(), &[[2.0_f32, 2.5]].into()])?[0],
+    ///     Array::from([0.5_f32])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     CategoricalHinge ["categorical_hinge"] {} => categorical_hinge(y_true, y_pred);

@@ -1,7 +1,7 @@
 //! How the values of a loss become one number, with sample weights and masks.
 //!
-//! In: values `[batch]` or `[batch, t..]`, weights and masks that match their leading axes. Out: a scalar, or the weighted
-//! values.
+//! In: values `[batch]` or `[batch, t..]`, weights and masks that match their leading axes. Out: a
+//! scalar, or the weighted values.
 
 use std::panic::Location;
 
@@ -15,7 +15,8 @@ words! {
     /// ```
     /// use endo::prelude::*;
     /// let mut f = Function::new(|[values, weights], _cx| {
-    ///     [Reduction::SumOverBatchSize, Reduction::MeanWithSampleWeight].map(|how| how.apply(&values, Some(&weights), None))
+    ///     [Reduction::SumOverBatchSize, Reduction::MeanWithSampleWeight]
+    ///         .map(|how| how.apply(&values, Some(&weights), None))
     /// });
     /// let [per_sample, per_weight] = f.run([&[1.0_f32, 4.0].into(), &[3.0_f32, 1.0].into()])?;
     /// assert_eq!((per_sample.item()?, per_weight.item()?), (3.5, 1.75));
@@ -38,11 +39,17 @@ words! {
 }
 
 impl Reduction {
-    /// Applies weights and a mask, and reduces. Both are `[batch]` or `[batch, 1]`, one for each sample whatever follows, or
-    /// match further axes of the values too. Values that the mask leaves out are 0, and not counted by a mean: it divides by
-    /// the number, or the weights, of the others. Those of weight 0 are 0, even if they are NaN.
+    /// Applies weights and a mask, and reduces. Both are `[batch]` or `[batch, 1]`, one for each
+    /// sample whatever follows, or match further axes of the values too. Values that the mask
+    /// leaves out are 0, and not counted by a mean: it divides by the number, or the weights, of
+    /// the others. Those of weight 0 are 0, even if they are NaN.
     #[track_caller]
-    pub fn apply(self, values: &Tensor, sample_weight: Option<&Tensor>, mask: Option<&Tensor>) -> Tensor {
+    pub fn apply(
+        self,
+        values: &Tensor,
+        sample_weight: Option<&Tensor>,
+        mask: Option<&Tensor>,
+    ) -> Tensor {
         let site = Location::caller();
         let given = sample_weight.map(|weight| weight.convert(values.dtype(), site));
         let weight = given.as_ref().map(|weight| spread("sample weights", weight, values, site));
@@ -76,19 +83,37 @@ fn mean(values: &Tensor, valid: Option<Tensor>) -> Tensor {
     }
 }
 
-/// Weights in the shape of the values: they match the leading axes, and a last axis of size 1 stands for none.
+/// Weights in the shape of the values: they match the leading axes, and a last axis of size 1
+/// stands for none.
 #[track_caller]
 pub(crate) fn spread_weights(weight: &Tensor, values: &Tensor) -> Tensor {
     spread("sample weights", weight, values, Location::caller())
 }
 
-fn spread(what: &str, weight: &Tensor, values: &Tensor, site: &'static Location<'static>) -> Tensor {
-    let leading = if weight.rank() > 1 && weight.features() == 1 { weight.squeeze(-1) } else { weight.clone() };
-    let fits = leading.rank() <= values.rank() && leading.shape().sizes() == &values.shape()[..leading.rank()];
+fn spread(
+    what: &str,
+    weight: &Tensor,
+    values: &Tensor,
+    site: &'static Location<'static>,
+) -> Tensor {
+    let leading = if weight.rank() > 1 && weight.features() == 1 {
+        weight.squeeze(-1)
+    } else {
+        weight.clone()
+    };
+    let fits = leading.rank() <= values.rank()
+        && leading.shape().sizes() == &values.shape()[..leading.rank()];
     if !fits {
-        let message = format!("{what} of shape {} for loss values of shape {}", weight.shape(), values.shape());
+        let message = format!(
+            "{what} of shape {} for loss values of shape {}",
+            weight.shape(),
+            values.shape()
+        );
         let help = match values.rank() {
-            0 => "this loss has one value for the whole batch: predictions `[batch]` lack a last axis, regions an `axis`",
+            0 => {
+                "this loss has one value for the whole batch: predictions `[batch]` lack a last \
+                    axis, regions an `axis`"
+            }
             _ => "give one weight per sample: an array `[batch]` or `[batch, 1]`",
         };
         return weight.fail(Error::new(ErrorKind::Shape, message).help(help), values.shape(), site);
@@ -105,8 +130,13 @@ mod tests {
     use crate::error::Result;
     use crate::trace::{Context, Function};
 
-    const ALL: [Reduction; 5] =
-        [Reduction::None, Reduction::Sum, Reduction::Mean, Reduction::SumOverBatchSize, Reduction::MeanWithSampleWeight];
+    const ALL: [Reduction; 5] = [
+        Reduction::None,
+        Reduction::Sum,
+        Reduction::Mean,
+        Reduction::SumOverBatchSize,
+        Reduction::MeanWithSampleWeight,
+    ];
 
     fn reduced(
         reduction: Reduction,
@@ -119,28 +149,40 @@ mod tests {
             [reduction.apply(&values, Some(&weights), masked.then_some(&mask))]
         };
         let mut f = Function::new(apply);
-        f.run([&values.into(), &weights.into(), &mask.unwrap_or(Array::scalar(true))]).map(|[value]| value.to_vec())
+        f.run([&values.into(), &weights.into(), &mask.unwrap_or(Array::scalar(true))])
+            .map(|[value]| value.to_vec())
     }
 
     #[test]
     fn means_divide_by_values_or_weights() {
-        let results = ALL.map(|reduction| reduced(reduction, [1.0_f32, 3.0], [0.5_f32, 1.5], None).unwrap());
+        let results =
+            ALL.map(|reduction| reduced(reduction, [1.0_f32, 3.0], [0.5_f32, 1.5], None).unwrap());
         assert_eq!(results, [vec![0.5, 4.5], vec![5.0], vec![2.5], vec![2.5], vec![2.5]]);
-        assert_eq!(reduced(Reduction::MeanWithSampleWeight, [1.0_f32], [0.0_f32], None).unwrap(), [0.0]);
+        assert_eq!(
+            reduced(Reduction::MeanWithSampleWeight, [1.0_f32], [0.0_f32], None).unwrap(),
+            [0.0]
+        );
     }
 
     #[test]
     fn masked_values_are_not_counted_even_if_nan() {
         let mask = Array::from([true, false, true]);
-        let results =
-            ALL.map(|reduction| reduced(reduction, [1.0_f32, f32::NAN, 3.0], [0.5_f32, 9.0, 1.5], Some(mask.clone())).unwrap());
+        let results = ALL.map(|reduction| {
+            reduced(reduction, [1.0_f32, f32::NAN, 3.0], [0.5_f32, 9.0, 1.5], Some(mask.clone()))
+                .unwrap()
+        });
         assert_eq!(results, [vec![0.5, 0.0, 4.5], vec![5.0], vec![2.5], vec![2.5], vec![2.5]]);
-        assert_eq!(reduced(Reduction::Mean, [1.0_f32], [1.0_f32], Some([false].into())).unwrap(), [0.0]);
+        assert_eq!(
+            reduced(Reduction::Mean, [1.0_f32], [1.0_f32], Some([false].into())).unwrap(),
+            [0.0]
+        );
     }
 
     #[test]
     fn values_of_weight_0_are_0_even_if_nan() {
-        let results = ALL.map(|reduction| reduced(reduction, [1.0_f32, f32::NAN, 3.0], [0.5_f32, 0.0, 1.5], None).unwrap());
+        let results = ALL.map(|reduction| {
+            reduced(reduction, [1.0_f32, f32::NAN, 3.0], [0.5_f32, 0.0, 1.5], None).unwrap()
+        });
         let third = f64::from(5.0_f32 / 3.0);
         assert_eq!(results, [vec![0.5, 0.0, 4.5], vec![5.0], vec![third], vec![third], vec![2.5]]);
     }
@@ -148,9 +190,18 @@ mod tests {
     #[test]
     fn weights_per_sample_hold_for_all_that_follows() {
         let values = [[1.0_f32, 2.0], [3.0, 4.0]];
-        assert_eq!(reduced(Reduction::None, values, [1.0_f32, 10.0], None).unwrap(), [1.0, 2.0, 30.0, 40.0]);
-        assert_eq!(reduced(Reduction::None, values, [[1.0_f32], [10.0]], None).unwrap(), [1.0, 2.0, 30.0, 40.0]);
-        assert_eq!(reduced(Reduction::None, [1.0_f32, 2.0], [[1.0_f32], [10.0]], None).unwrap(), [1.0, 20.0]);
+        assert_eq!(
+            reduced(Reduction::None, values, [1.0_f32, 10.0], None).unwrap(),
+            [1.0, 2.0, 30.0, 40.0]
+        );
+        assert_eq!(
+            reduced(Reduction::None, values, [[1.0_f32], [10.0]], None).unwrap(),
+            [1.0, 2.0, 30.0, 40.0]
+        );
+        assert_eq!(
+            reduced(Reduction::None, [1.0_f32, 2.0], [[1.0_f32], [10.0]], None).unwrap(),
+            [1.0, 20.0]
+        );
     }
 
     #[test]

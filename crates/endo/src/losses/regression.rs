@@ -1,7 +1,7 @@
 //! Losses of numbers against numbers.
 //!
-//! In: targets and predictions `[batch, .., features]` of one shape. Out: `[batch, ..]`, means over the last axis;
-//! [`CosineSimilarity`](struct@CosineSimilarity) sums, over any axis.
+//! In: targets and predictions `[batch, .., features]` of one shape. Out: `[batch, ..]`, means over
+//! the last axis; [`CosineSimilarity`](struct@CosineSimilarity) sums, over any axis.
 
 use crate::graph::Tensor;
 
@@ -9,9 +9,11 @@ use super::EPSILON;
 use super::define::losses;
 use super::shapes::{mean_over, same_shape};
 
-/// The squared error, `mean((y_true - y_pred)^2)` over the last axis: `[batch]` from `[batch, features]`.
+/// The squared error, `mean((y_true - y_pred)^2)` over the last axis: `[batch]` from
+/// `[batch, features]`.
 ///
-/// Targets `[batch]` against predictions `[batch, 1]` are an error here; a compiled loss takes them as a column.
+/// Targets `[batch]` against predictions `[batch, 1]` are an error here; a compiled loss takes them
+/// as a column.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -26,32 +28,34 @@ pub fn mean_squared_error(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     mean_over(&(y_true - y_pred).square(), -1)
 }
 
-/// The absolute error, `mean(|y_true - y_pred|)` over the last axis: `[batch]` from `[batch, features]`. Its gradient is 0
-/// where the error is.
+/// The absolute error, `mean(|y_true - y_pred|)` over the last axis: `[batch]` from
+/// `[batch, features]`. Its gradient is 0 where the error is.
 #[track_caller]
 pub fn mean_absolute_error(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = same_shape("mean_absolute_error", y_true, y_pred);
     mean_over(&(y_true - y_pred).abs(), -1)
 }
 
-/// The absolute error in percent of the target, `100 * mean(|y_true - y_pred| / max(|y_true|, 1e-7))` over the last axis:
-/// `[batch]` from `[batch, features]`.
+/// The absolute error in percent of the target,
+/// `100 * mean(|y_true - y_pred| / max(|y_true|, 1e-7))` over the last axis: `[batch]` from
+/// `[batch, features]`.
 #[track_caller]
 pub fn mean_absolute_percentage_error(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = same_shape("mean_absolute_percentage_error", y_true, y_pred);
     100.0 * mean_over(&((&y_true - y_pred).abs() / y_true.abs().maximum(EPSILON)), -1)
 }
 
-/// The squared difference of logarithms, `mean((log(y_true + 1) - log(y_pred + 1))^2)` over the last axis, with numbers below
-/// 1e-7 raised to it: `[batch]` from `[batch, features]`.
+/// The squared difference of logarithms, `mean((log(y_true + 1) - log(y_pred + 1))^2)` over the
+/// last axis, with numbers below 1e-7 raised to it: `[batch]` from `[batch, features]`.
 #[track_caller]
 pub fn mean_squared_logarithmic_error(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = same_shape("mean_squared_logarithmic_error", y_true, y_pred);
     mean_over(&(y_pred.maximum(EPSILON).log1p() - y_true.maximum(EPSILON).log1p()).square(), -1)
 }
 
-/// `mean(log(cosh(y_pred - y_true)))` over the last axis, computed as `|e| + log(1 + exp(-2 |e|)) - log 2`, which never
-/// overflows: half the squared error near 0, the absolute error less `log 2` far from it. `[batch]` from `[batch, features]`.
+/// `mean(log(cosh(y_pred - y_true)))` over the last axis, computed as
+/// `|e| + log(1 + exp(-2 |e|)) - log 2`, which never overflows: half the squared error near 0, the
+/// absolute error less `log 2` far from it. `[batch]` from `[batch, features]`.
 #[track_caller]
 pub fn log_cosh(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = same_shape("log_cosh", y_true, y_pred);
@@ -59,7 +63,8 @@ pub fn log_cosh(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     mean_over(&(&distance + (&distance * -2.0).softplus() - std::f64::consts::LN_2), -1)
 }
 
-/// Half the squared error up to `delta`, linear beyond (Huber 1964): `e^2 / 2` where `|e| <= delta`, else
+/// Half the squared error up to `delta`, linear beyond (Huber 1964): `e^2 / 2` where
+/// `|e| <= delta`, else
 /// `delta |e| - delta^2 / 2`; the mean over the last axis: `[batch]` from `[batch, features]`.
 #[track_caller]
 pub fn huber(y_true: &Tensor, y_pred: &Tensor, delta: f64) -> Tensor {
@@ -70,14 +75,17 @@ pub fn huber(y_true: &Tensor, y_pred: &Tensor, delta: f64) -> Tensor {
     mean_over(&small.where_(error.square() * 0.5, distance * delta - 0.5 * delta * delta), -1)
 }
 
-/// The negative cosine of the angle between target and prediction, `-sum(y_true / |y_true| * y_pred / |y_pred|)` along an axis
-/// (-1 is the last): -1 for the same direction, 0 for orthogonal ones or where one is zero. `[batch]` from `[batch, features]`.
+/// The negative cosine of the angle between target and prediction,
+/// `-sum(y_true / |y_true| * y_pred / |y_pred|)` along an axis (-1 is the last): -1 for the same
+/// direction, 0 for orthogonal ones or where one is zero. `[batch]` from `[batch, features]`.
 #[track_caller]
 pub fn cosine_similarity(y_true: &Tensor, y_pred: &Tensor, axis: isize) -> Tensor {
     let (y_true, y_pred) = same_shape("cosine_similarity", y_true, y_pred);
     let axes = [axis];
     // Lengths below 1e-7 count as that, so that zero has a direction, and a gradient.
-    let unit = |x: &Tensor| x * x.square().sum_axes(axes).maximum(EPSILON * EPSILON).rsqrt().keep_dims(x, axes);
+    let unit = |x: &Tensor| {
+        x * x.square().sum_axes(axes).maximum(EPSILON * EPSILON).rsqrt().keep_dims(x, axes)
+    };
     -(unit(&y_true) * unit(&y_pred)).sum_axes(axes)
 }
 
@@ -104,7 +112,8 @@ losses! { call(self, y_true, y_pred);
     ///
     /// ```
     /// use endo::{losses::MeanAbsolutePercentageError, prelude::*};
-    /// let mut f = Function::new(|[y, y_pred], _cx| [MeanAbsolutePercentageError.call(&y, &y_pred)]);
+    /// let mut f =
+    ///     Function::new(|[y, y_pred], _cx| [MeanAbsolutePercentageError.call(&y, &y_pred)]);
     /// assert_eq!(f.run([&[[4.0_f32]].into(), &[[3.0_f32]].into()])?[0], Array::from([25.0_f32]));
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -145,7 +154,10 @@ losses! { call(self, y_true, y_pred);
     /// ```
     /// use endo::{losses::CosineSimilarity, prelude::*};
     /// let mut f = Function::new(|[y, y_pred], _cx| [CosineSimilarity.call(&y, &y_pred)]);
-    /// assert_eq!(f.run([&[[0.0_f32, 2.0]].into(), &[[0.0_f32, 8.0]].into()])?[0], Array::from([-1.0_f32]));
+    /// assert_eq!(
+    ///     f.run([&[[0.0_f32, 2.0]].into(), &[[0.0_f32, 8.0]].into()])?[0],
+    ///     Array::from([-1.0_f32])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     CosineSimilarity ["cosine_similarity"] {
@@ -166,8 +178,14 @@ mod tests {
         assert_eq!(values(MeanAbsoluteError, y, p).unwrap(), [1.0, 2.0]);
         assert_eq!(values(Huber, y, p).unwrap(), [0.75, 1.5]);
         assert_eq!(values(Huber.delta(2.0), y, p).unwrap(), [1.0, 2.25]);
-        assert_near(&values(MeanAbsolutePercentageError, [[2.0_f32, -4.0]], [[1.0_f32, -5.0]]).unwrap(), &[37.5]);
-        assert_near(&values(MeanSquaredLogarithmicError, [[0.0_f32]], [[1.0_f32]]).unwrap(), &[2.0_f64.ln().powi(2)]);
+        assert_near(
+            &values(MeanAbsolutePercentageError, [[2.0_f32, -4.0]], [[1.0_f32, -5.0]]).unwrap(),
+            &[37.5],
+        );
+        assert_near(
+            &values(MeanSquaredLogarithmicError, [[0.0_f32]], [[1.0_f32]]).unwrap(),
+            &[2.0_f64.ln().powi(2)],
+        );
         assert_near(&values(LogCosh, [[0.0_f32]], [[1.0_f32]]).unwrap(), &[1.0_f64.cosh().ln()]);
     }
 
@@ -180,16 +198,23 @@ mod tests {
 
     #[test]
     fn large_errors_do_not_overflow_log_cosh() {
-        assert_near(&values(LogCosh, [[0.0_f32], [0.0]], [[1e30_f32], [-1e4]]).unwrap(), &[1e30, 1e4 - 2.0_f64.ln()]);
+        assert_near(
+            &values(LogCosh, [[0.0_f32], [0.0]], [[1e30_f32], [-1e4]]).unwrap(),
+            &[1e30, 1e4 - 2.0_f64.ln()],
+        );
         assert_near(&slopes(LogCosh, [[0.0_f32], [0.0]], [[1e30_f32], [-1e4]]), &[1.0, -1.0]);
     }
 
     #[test]
     fn a_vector_of_zeros_is_orthogonal_to_all_and_has_a_finite_gradient() {
-        let [y, p] = [[[3.0_f32, 4.0], [1.0, 0.0], [0.0, 0.0]], [[-6.0, -8.0], [0.0, 0.0], [1.0, 1.0]]];
+        let [y, p] =
+            [[[3.0_f32, 4.0], [1.0, 0.0], [0.0, 0.0]], [[-6.0, -8.0], [0.0, 0.0], [1.0, 1.0]]];
         assert_near(&values(CosineSimilarity, y, p).unwrap(), &[1.0, 0.0, 0.0]);
         assert!(slopes(CosineSimilarity, y, p).iter().all(|slope| slope.is_finite()));
-        assert_near(&values(CosineSimilarity.axis(0), [[3.0_f32], [4.0]], [[6.0_f32], [8.0]]).unwrap(), &[-1.0]);
+        assert_near(
+            &values(CosineSimilarity.axis(0), [[3.0_f32], [4.0]], [[6.0_f32], [8.0]]).unwrap(),
+            &[-1.0],
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Losses of the overlap between regions, for images whose pixels are labelled 0/1.
 //!
-//! In: labels and probabilities of one shape, `[batch, .., channels]`. Out: one number, or with an axis one for each position of
-//! the other axes.
+//! In: labels and probabilities of one shape, `[batch, .., channels]`. Out: one number, or with an
+//! axis one for each position of the other axes.
 
 use crate::graph::Tensor;
 use crate::named::Axes;
@@ -10,15 +10,16 @@ use super::EPSILON;
 use super::define::losses;
 use super::shapes::same_shape;
 
-/// `1 - 2 sum(t p) / (sum(t) + sum(p) + 1e-7)`, over all axes: 0 for equal regions, 1 for disjoint ones (Dice 1945; as a loss
-/// Milletari, Navab and Ahmadi 2016). A scalar.
+/// `1 - 2 sum(t p) / (sum(t) + sum(p) + 1e-7)`, over all axes: 0 for equal regions, 1 for disjoint
+/// ones (Dice 1945; as a loss Milletari, Navab and Ahmadi 2016). A scalar.
 #[track_caller]
 pub fn dice(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     Dice.values(y_true, y_pred)
 }
 
-/// `1 - sum(t p) / (sum(t p) + alpha sum(t (1 - p)) + beta sum((1 - t) p) + 1e-7)`, over all axes: [`dice`] with weights for what
-/// was missed and for what was added (Tversky 1977; as a loss Salehi, Erdogmus and Gholipour 2017). A scalar.
+/// `1 - sum(t p) / (sum(t p) + alpha sum(t (1 - p)) + beta sum((1 - t) p) + 1e-7)`, over all axes:
+/// [`dice`] with weights for what was missed and for what was added (Tversky 1977; as a loss
+/// Salehi, Erdogmus and Gholipour 2017). A scalar.
 #[track_caller]
 pub fn tversky(y_true: &Tensor, y_pred: &Tensor, alpha: f64, beta: f64) -> Tensor {
     Tversky.alpha(alpha).beta(beta).values(y_true, y_pred)
@@ -55,13 +56,15 @@ impl Tversky {
 }
 
 losses! { call(self, y_true, y_pred);
-    /// [`dice`] as a loss: of the whole batch, which then has no weights per sample, or with an axis of each sample.
+    /// [`dice`] as a loss: of the whole batch, which then has no weights per sample, or with an
+    /// axis of each sample.
     ///
     /// ```
     /// use endo::{losses::Dice, prelude::*};
     /// let per_image = Dice.axis([1, 2, 3]);
     /// let mut f = Function::new(|[y, y_pred], _cx| [Dice.axis(1).call(&y, &y_pred)]);
-    /// let [loss] = f.run([&[[1.0_f32, 1.0], [1.0, 0.0]].into(), &[[1.0_f32, 0.0], [0.0, 1.0]].into()])?;
+    /// let [loss] =
+    ///     f.run([&[[1.0_f32, 1.0], [1.0, 0.0]].into(), &[[1.0_f32, 0.0], [0.0, 1.0]].into()])?;
     /// assert!((loss.get(0) - 1.0 / 3.0).abs() < 1e-6 && loss.get(1) == 1.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -70,12 +73,14 @@ losses! { call(self, y_true, y_pred);
         axis: Option<Axes> as Axes = None,
     } => self.values(y_true, y_pred);
 
-    /// [`tversky`] as a loss: of the whole batch, which then has no weights per sample, or with an axis of each sample.
+    /// [`tversky`] as a loss: of the whole batch, which then has no weights per sample, or with an
+    /// axis of each sample.
     ///
     /// ```
     /// use endo::{losses::Tversky, prelude::*};
     /// let missing_is_worse = Tversky.alpha(0.7).beta(0.3).axis([1, 2, 3]);
-    /// let mut f = Function::new(|[y, y_pred], _cx| [Tversky.alpha(1.0).axis(1).call(&y, &y_pred)]);
+    /// let mut f =
+    ///     Function::new(|[y, y_pred], _cx| [Tversky.alpha(1.0).axis(1).call(&y, &y_pred)]);
     /// let [loss] = f.run([&[[1.0_f32, 1.0]].into(), &[[1.0_f32, 0.0]].into()])?;
     /// assert_eq!(loss.get(0), 0.5);
     /// # Ok::<(), endo::Error>(())
@@ -109,7 +114,12 @@ mod tests {
         let zeros = [[0.0_f32, 0.0]];
         assert_eq!(values(Dice, zeros, zeros).unwrap(), [1.0]);
         assert_eq!(values(Tversky, zeros, zeros).unwrap(), [1.0]);
-        assert!(slopes(Dice, zeros, zeros).iter().chain(&slopes(Tversky, zeros, zeros)).all(|slope| slope.is_finite()));
+        assert!(
+            slopes(Dice, zeros, zeros)
+                .iter()
+                .chain(&slopes(Tversky, zeros, zeros))
+                .all(|slope| slope.is_finite())
+        );
     }
 
     #[test]

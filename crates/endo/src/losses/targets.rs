@@ -1,14 +1,15 @@
 //! What the numbers of targets have to be for a loss or metric, beyond their shape.
 //!
-//! In: the shapes of targets and predictions. Out: [`Targets`], by which a model checks its data before a weight changes.
+//! In: the shapes of targets and predictions. Out: [`Targets`], by which a model checks its data
+//! before a weight changes.
 
 use crate::array::Array;
 use crate::data::{is_covered, place_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Shape;
 
-/// What the numbers of targets have to be. Data in which one is not is refused by `fit`, `evaluate` and the steps on one batch, by
-/// its row, before anything is computed.
+/// What the numbers of targets have to be. Data in which one is not is refused by `fit`, `evaluate`
+/// and the steps on one batch, by its row, before anything is computed.
 ///
 /// ```
 /// use endo::losses::Targets;
@@ -21,7 +22,8 @@ use crate::shape::Shape;
 pub enum Targets {
     /// Anything.
     Any,
-    /// Whole numbers from 0 to below a count, and one more that stands for rows that do not count, in range or not.
+    /// Whole numbers from 0 to below a count, and one more that stands for rows that do not count,
+    /// in range or not.
     Classes {
         /// The number of classes.
         count: usize,
@@ -48,41 +50,70 @@ impl TargetCover<'_> {
 }
 
 impl Targets {
-    /// The classes that predictions have along an axis, for targets that give each of their rows one: with all axes but that one,
-    /// or with size 1 there. Targets of another shape are left to the loss, which says what is wrong with them.
+    /// The classes that predictions have along an axis, for targets that give each of their rows
+    /// one: with all axes but that one, or with size 1 there. Targets of another shape are left to
+    /// the loss, which says what is wrong with them.
     pub fn classes(y_true: &Shape, y_pred: &Shape, axis: isize, ignored: Option<i32>) -> Self {
         let Some(axis) = y_pred.axis(axis) else { return Self::Any };
         let fits = *y_true == y_pred.without(&[axis]) || *y_true == y_pred.with(axis, 1);
         if fits { Self::Classes { count: y_pred[axis], ignored } } else { Self::Any }
     }
 
-    /// Finds the first number that is not as it has to be for `function`, but for those that are covered.
+    /// Finds the first number that is not as it has to be for `function`, but for those that are
+    /// covered.
     ///
     /// # Errors
     /// With the row, the number, and what it has to be.
-    pub(crate) fn check(self, function: &str, name: &str, targets: &Array, covered: TargetCover<'_>) -> Result<()> {
+    pub(crate) fn check(
+        self,
+        function: &str,
+        name: &str,
+        targets: &Array,
+        covered: TargetCover<'_>,
+    ) -> Result<()> {
         let (wrong, expected, help): (Box<dyn Fn(f64) -> bool>, String, String) = match self {
             Self::Any => return Ok(()),
             Self::Classes { count, ignored } => {
                 let ignored = ignored.map(f64::from);
-                let is_class = move |number: f64| number >= 0.0 && number < count as f64 && number.fract() == 0.0;
-                let except = ignored.map_or(String::new(), |ignored| format!(", or {ignored} for rows that do not count"));
+                let is_class = move |number: f64| {
+                    number >= 0.0 && number < count as f64 && number.fract() == 0.0
+                };
+                let except = ignored.map_or(String::new(), |ignored| {
+                    format!(", or {ignored} for rows that do not count")
+                });
                 let expected = match count {
                     1 => format!("of a single class, 0{except}"),
                     _ => format!("one of {count} classes, 0 to {}{except}", count - 1),
                 };
-                let help = "count classes from 0, and give the last layer as many units as there are classes".to_string();
-                (Box::new(move |number| !is_class(number) && Some(number) != ignored), expected, help)
+                let help = "count classes from 0, and give the last layer as many units as there \
+                    are classes"
+                    .to_string();
+                (
+                    Box::new(move |number| !is_class(number) && Some(number) != ignored),
+                    expected,
+                    help,
+                )
             }
             Self::Probabilities => {
-                let help = "labels are 0 and 1: scale other targets, or use a loss that takes any numbers".to_string();
-                (Box::new(|number| !(0.0..=1.0).contains(&number)), "a probability, from 0 to 1".to_string(), help)
+                let help =
+                    "labels are 0 and 1: scale other targets, or use a loss that takes any numbers"
+                        .to_string();
+                (
+                    Box::new(|number| !(0.0..=1.0).contains(&number)),
+                    "a probability, from 0 to 1".to_string(),
+                    help,
+                )
             }
         };
-        match (0..targets.len()).find(|&place| wrong(targets.get(place)) && !covered.is_at(targets, place)) {
+        match (0..targets.len())
+            .find(|&place| wrong(targets.get(place)) && !covered.is_at(targets, place))
+        {
             None => Ok(()),
             Some(place) => {
-                let message = format!("{}; for `{function}` it is {expected}", place_of(name, targets, place));
+                let message = format!(
+                    "{}; for `{function}` it is {expected}",
+                    place_of(name, targets, place)
+                );
                 Err(Error::new(ErrorKind::Data, message).help(help))
             }
         }
@@ -94,22 +125,36 @@ mod tests {
     use super::*;
 
     fn error(targets: Targets, array: impl Into<Array>) -> Option<String> {
-        targets.check("loss", "targets", &array.into(), TargetCover::default()).err().map(|error| error.message().to_string())
+        targets
+            .check("loss", "targets", &array.into(), TargetCover::default())
+            .err()
+            .map(|error| error.message().to_string())
     }
 
     #[test]
     fn the_first_number_that_does_not_fit_is_named_by_its_row() {
         let five = Targets::Classes { count: 5, ignored: None };
         assert_eq!(error(five, [0, 4, 2]), None);
-        let message = "targets[2] is 5: row 2, counted from 0; for `loss` it is one of 5 classes, 0 to 4";
+        let message =
+            "targets[2] is 5: row 2, counted from 0; for `loss` it is one of 5 classes, 0 to 4";
         assert_eq!(error(five, [0, 4, 5, 9]).unwrap(), message);
-        assert!(error(five, [[0.0_f32], [1.5]]).unwrap().starts_with("targets[1, 0] is 1.5: row 1, column 0"));
+        assert!(
+            error(five, [[0.0_f32], [1.5]])
+                .unwrap()
+                .starts_with("targets[1, 0] is 1.5: row 1, column 0")
+        );
         assert!(error(five, [-1]).is_some());
         let ignoring = Targets::Classes { count: 5, ignored: Some(-1) };
         assert_eq!(error(ignoring, [-1, 3]), None);
-        assert!(error(ignoring, [-2]).unwrap().ends_with("0 to 4, or -1 for rows that do not count"));
+        assert!(
+            error(ignoring, [-2]).unwrap().ends_with("0 to 4, or -1 for rows that do not count")
+        );
         assert_eq!(error(Targets::Probabilities, [0.0_f32, 0.25, 1.0]), None);
-        assert!(error(Targets::Probabilities, [0.0_f32, -1.0]).unwrap().ends_with("it is a probability, from 0 to 1"));
+        assert!(
+            error(Targets::Probabilities, [0.0_f32, -1.0])
+                .unwrap()
+                .ends_with("it is a probability, from 0 to 1")
+        );
         assert_eq!(error(Targets::Any, [f32::MAX]), None);
     }
 
@@ -124,16 +169,25 @@ mod tests {
                 TargetCover { weight: Some(&weight), masked: false },
             )
         };
-        for weight in [[1.0_f32, 0.0].into(), [[1.0_f32], [0.0]].into(), [[0.0_f32, 1.0], [0.0, 0.0]].into()] {
+        for weight in
+            [[1.0_f32, 0.0].into(), [[1.0_f32], [0.0]].into(), [[0.0_f32, 1.0], [0.0, 0.0]].into()]
+        {
             assert_eq!(check(weight), Ok(()));
         }
-        assert!(check([[1.0_f32, 1.0], [0.0, 1.0]].into()).unwrap_err().message().starts_with("targets[1, 1] is 9"));
+        assert!(
+            check([[1.0_f32, 1.0], [0.0, 1.0]].into())
+                .unwrap_err()
+                .message()
+                .starts_with("targets[1, 1] is 9")
+        );
         assert!(check([0.0_f32, 1.0].into()).is_err());
     }
 
     #[test]
     fn classes_are_those_of_the_axis_and_other_shapes_are_left_to_the_loss() {
-        let classes = |y_true: &[usize], axis| Targets::classes(&y_true.to_vec().into(), &[7, 3, 4].into(), axis, None);
+        let classes = |y_true: &[usize], axis| {
+            Targets::classes(&y_true.to_vec().into(), &[7, 3, 4].into(), axis, None)
+        };
         assert_eq!(classes(&[7, 3], -1), Targets::Classes { count: 4, ignored: None });
         assert_eq!(classes(&[7, 1, 4], 1), Targets::Classes { count: 3, ignored: None });
         assert_eq!([classes(&[7], -1), classes(&[7, 3], 5)], [Targets::Any; 2]);

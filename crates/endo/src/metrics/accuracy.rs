@@ -1,6 +1,7 @@
 //! The share of predictions that are right.
 //!
-//! In: labels and predictions. Out: truth values, and the means of zeros and ones that metrics make of them.
+//! In: labels and predictions. Out: truth values, and the means of zeros and ones that metrics make
+//! of them.
 
 use std::panic::Location;
 
@@ -13,8 +14,9 @@ use super::mean::mean_metric;
 use super::paired;
 
 mean_metric! {
-    /// The share of predictions equal to the targets: both are labels. A model's probabilities are rarely equal to
-    /// anything; for those use the name `"accuracy"`, which looks at the shapes, or one of the metrics below.
+    /// The share of predictions equal to the targets: both are labels. A model's probabilities are
+    /// rarely equal to anything; for those use the name `"accuracy"`, which looks at the shapes, or
+    /// one of the metrics below.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -31,7 +33,8 @@ mean_metric! {
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let value = BinaryAccuracy::new().update_on(&[1, 1, 0, 0].into(), &[0.98_f32, 1.0, 0.0, 0.6].into())?;
+    /// let value = BinaryAccuracy::new()
+    ///     .update_on(&[1, 1, 0, 0].into(), &[0.98_f32, 1.0, 0.0, 0.6].into())?;
     /// assert_eq!(value.item()?, 0.75);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -72,12 +75,15 @@ mean_metric! {
 }
 
 mean_metric! {
-    /// The share of rows in which the class of the one-hot target is among the `k` with the largest predictions.
+    /// The share of rows in which the class of the one-hot target is among the `k` with the largest
+    /// predictions.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let y_pred = Array::from([[0.1_f32, 0.9, 0.8], [0.05, 0.95, 0.0]]);
-    /// let value = TopKCategoricalAccuracy::new().k(1).update_on(&[[0, 0, 1], [0, 1, 0]].into(), &y_pred)?;
+    /// let value = TopKCategoricalAccuracy::new()
+    ///     .k(1)
+    ///     .update_on(&[[0, 0, 1], [0, 1, 0]].into(), &y_pred)?;
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -89,7 +95,8 @@ mean_metric! {
 }
 
 mean_metric! {
-    /// The share of rows in which the target's class number is among the `k` with the largest predictions.
+    /// The share of rows in which the target's class number is among the `k` with the largest
+    /// predictions.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -101,8 +108,8 @@ mean_metric! {
     SparseTopKCategoricalAccuracy ["sparse_top_k_categorical_accuracy"] {
         /// How many classes count; 5 unless set.
         k: usize = 5,
-        /// Whether the predictions are class numbers, the likeliest first, instead of numbers for the classes; false unless
-        /// set.
+        /// Whether the predictions are class numbers, the likeliest first, instead of numbers for
+        /// the classes; false unless set.
         from_sorted_ids: bool = false
     },
     |self, y_true, y_pred| sparse_top_k_categorical_accuracy(y_true, y_pred, self.k, self.from_sorted_ids),
@@ -110,8 +117,9 @@ mean_metric! {
 }
 
 mean_metric! {
-    /// What the name `"accuracy"` stands for: [`BinaryAccuracy`] of predictions `[batch]` or `[batch, 1]`,
-    /// [`CategoricalAccuracy`] of targets in the shape of the predictions, else [`SparseCategoricalAccuracy`].
+    /// What the name `"accuracy"` stands for: [`BinaryAccuracy`] of predictions `[batch]` or
+    /// `[batch, 1]`, [`CategoricalAccuracy`] of targets in the shape of the predictions, else
+    /// [`SparseCategoricalAccuracy`].
     ///
     /// ```
     /// use endo::prelude::*;
@@ -144,15 +152,16 @@ pub fn binary_accuracy(y_true: &Tensor, y_pred: &Tensor, threshold: f64) -> Tens
     y_pred.greater(threshold).cast(y_true.dtype()).equal(y_true)
 }
 
-/// Where the largest prediction of a row is at the largest target: `[batch]` from `[batch, classes]`. The first of ties counts.
+/// Where the largest prediction of a row is at the largest target: `[batch]` from
+/// `[batch, classes]`. The first of ties counts.
 #[track_caller]
 pub fn categorical_accuracy(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let (y_true, y_pred) = paired("categorical_accuracy", y_true, y_pred);
     y_true.argmax(-1).equal(y_pred.argmax(-1))
 }
 
-/// Where the largest prediction of a row is at the class number: `[batch]` from targets `[batch]` or `[batch, 1]` and
-/// predictions `[batch, classes]`. The first of ties counts.
+/// Where the largest prediction of a row is at the class number: `[batch]` from targets `[batch]`
+/// or `[batch, 1]` and predictions `[batch, classes]`. The first of ties counts.
 #[track_caller]
 pub fn sparse_categorical_accuracy(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let labels = class_numbers("sparse_categorical_accuracy", y_true, y_pred);
@@ -166,10 +175,15 @@ pub fn top_k_categorical_accuracy(y_true: &Tensor, y_pred: &Tensor, k: usize) ->
     in_top_k(&y_true.argmax(-1), &y_pred, k)
 }
 
-/// Where the class number is among the `k` classes with the largest predictions, or, `from_sorted_ids`, among the first `k`
-/// class numbers that are the predictions.
+/// Where the class number is among the `k` classes with the largest predictions, or,
+/// `from_sorted_ids`, among the first `k` class numbers that are the predictions.
 #[track_caller]
-pub fn sparse_top_k_categorical_accuracy(y_true: &Tensor, y_pred: &Tensor, k: usize, from_sorted_ids: bool) -> Tensor {
+pub fn sparse_top_k_categorical_accuracy(
+    y_true: &Tensor,
+    y_pred: &Tensor,
+    k: usize,
+    from_sorted_ids: bool,
+) -> Tensor {
     let labels = class_numbers("sparse_top_k_categorical_accuracy", y_true, y_pred);
     if !from_sorted_ids {
         return in_top_k(&labels, y_pred, k);
@@ -178,11 +192,14 @@ pub fn sparse_top_k_categorical_accuracy(y_true: &Tensor, y_pred: &Tensor, k: us
     first.equal(labels.expand_dims(-1)).any_axes([-1])
 }
 
-/// Whether fewer than `k` predictions are larger than that of the class; classes out of range and numbers that are not finite
-/// are in no top. As TensorFlow's `in_top_k`: all that tie at the border are in.
+/// Whether fewer than `k` predictions are larger than that of the class; classes out of range and
+/// numbers that are not finite are in no top. As TensorFlow's `in_top_k`: all that tie at the
+/// border are in.
 #[track_caller]
 fn in_top_k(labels: &Tensor, y_pred: &Tensor, k: usize) -> Tensor {
-    let chosen = y_pred.cast(y_pred.dtype().promote(DType::F32)).take_along_axis(&labels.expand_dims(-1), -1);
+    let chosen = y_pred
+        .cast(y_pred.dtype().promote(DType::F32))
+        .take_along_axis(&labels.expand_dims(-1), -1);
     let larger = y_pred.greater(&chosen).sum_axes([-1]);
     let known = chosen.squeeze(-1).is_finite() & labels.greater_equal(0);
     larger.less(i32::try_from(k).unwrap_or(i32::MAX)) & known
@@ -195,10 +212,17 @@ fn class_numbers(function: &str, y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let labels = if column { y_true.squeeze(-1) } else { y_true.clone() };
     let rows = y_pred.shape().without(&[y_pred.rank().saturating_sub(1)]);
     if y_pred.rank() == 0 || *labels.shape() != rows {
-        let message = format!("`{function}` of targets {} and predictions {}", y_true.shape(), y_pred.shape());
-        let help = "give one class number for each row of predictions: targets `[batch]` or `[batch, 1]`";
+        let message = format!(
+            "`{function}` of targets {} and predictions {}",
+            y_true.shape(),
+            y_pred.shape()
+        );
+        let help =
+            "give one class number for each row of predictions: targets `[batch]` or `[batch, 1]`";
         let site = Location::caller();
-        return y_pred.fail(Error::new(ErrorKind::Shape, message).help(help), rows, site).cast(DType::I32);
+        return y_pred
+            .fail(Error::new(ErrorKind::Shape, message).help(help), rows, site)
+            .cast(DType::I32);
     }
     labels.cast(DType::I32)
 }
@@ -211,7 +235,9 @@ mod tests {
 
     #[test]
     fn the_name_accuracy_chooses_by_the_shapes() {
-        let value = |y_true: Array, y_pred: Array| AccuracyByShape::new().update_on(&y_true, &y_pred).unwrap().item().unwrap();
+        let value = |y_true: Array, y_pred: Array| {
+            AccuracyByShape::new().update_on(&y_true, &y_pred).unwrap().item().unwrap()
+        };
         assert_eq!(value([[1], [0]].into(), [[0.9_f32], [0.8]].into()), 0.5);
         assert_eq!(value([1, 0].into(), [[0.9_f32], [0.8]].into()), 0.5);
         assert_eq!(value([1, 0].into(), [0.9_f32, 0.8].into()), 0.5);
@@ -224,7 +250,9 @@ mod tests {
         let metric = SparseTopKCategoricalAccuracy::new().k(1);
         let value = metric.update_on(&[0, 1, 2].into(), &[[0.4_f32, 0.4, 0.2]; 3].into()).unwrap();
         assert_eq!(value, Array::scalar(2.0_f32 / 3.0));
-        let out_of_range = SparseTopKCategoricalAccuracy::new().k(9).update_on(&[-1, 3].into(), &[[0.4_f32, 0.6]; 2].into());
+        let out_of_range = SparseTopKCategoricalAccuracy::new()
+            .k(9)
+            .update_on(&[-1, 3].into(), &[[0.4_f32, 0.6]; 2].into());
         assert_eq!(out_of_range.unwrap(), Array::scalar(0.0_f32));
     }
 
@@ -238,9 +266,19 @@ mod tests {
     #[test]
     fn targets_that_do_not_fit_are_an_error() {
         let y_pred = [[0.4_f32, 0.6]; 2].into();
-        let error = SparseCategoricalAccuracy::new().update_on(&[[0, 1], [1, 0]].into(), &y_pred).unwrap_err();
-        assert!(error.message().contains("`sparse_categorical_accuracy` of targets [2, 2]"), "{error}");
+        let error = SparseCategoricalAccuracy::new()
+            .update_on(&[[0, 1], [1, 0]].into(), &y_pred)
+            .unwrap_err();
+        assert!(
+            error.message().contains("`sparse_categorical_accuracy` of targets [2, 2]"),
+            "{error}"
+        );
         let error = CategoricalAccuracy::new().update_on(&[0, 1].into(), &y_pred).unwrap_err();
-        assert!(error.message().contains("`categorical_accuracy` of targets [2] and predictions [2, 2]"), "{error}");
+        assert!(
+            error
+                .message()
+                .contains("`categorical_accuracy` of targets [2] and predictions [2, 2]"),
+            "{error}"
+        );
     }
 }

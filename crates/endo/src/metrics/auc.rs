@@ -1,6 +1,7 @@
 //! The area under a curve that the thresholds of a classifier draw.
 //!
-//! In: labels 0/1 and predictions between 0 and 1. Out: the area, approximated by as many steps as there are thresholds.
+//! In: labels 0/1 and predictions between 0 and 1. Out: the area, approximated by as many steps as
+//! there are thresholds.
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind};
@@ -27,7 +28,8 @@ words! {
 words! {
     /// How the area between two thresholds is approximated.
     SummationMethod, "`interpolation`, `minoring` or `majoring`" {
-        /// By the mean of both heights; for precision and recall by the formula of Davis and Goadrich (2006).
+        /// By the mean of both heights; for precision and recall by the formula of Davis and
+        /// Goadrich (2006).
         Interpolation = "interpolation",
         /// By the lower of both heights.
         Minoring = "minoring",
@@ -40,9 +42,11 @@ words! {
 const EPSILON: f64 = 1e-7;
 
 metric! {
-    /// The area under a curve: for ROC the probability that a label 1 has a larger prediction than a label 0.
+    /// The area under a curve: for ROC the probability that a label 1 has a larger prediction than
+    /// a label 0.
     ///
-    /// The curve is drawn by evenly distributed thresholds: more of them approximate the area better.
+    /// The curve is drawn by evenly distributed thresholds: more of them approximate the area
+    /// better.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -59,14 +63,16 @@ metric! {
         curve: Curve = Curve::Roc,
         /// How the area is approximated; by interpolation unless set.
         summation_method: SummationMethod = SummationMethod::Interpolation,
-        /// Thresholds between 0 and 1 instead of evenly distributed ones; one below 0 and one above 1 are added.
+        /// Thresholds between 0 and 1 instead of evenly distributed ones; one below 0 and one above
+        /// 1 are added.
         thresholds: Option<Vec<f64>> => Vec<f64> = None,
-        /// Whether each column of labels has a curve of its own; the result is the mean of their areas. Unless set, all labels
-        /// draw one curve.
+        /// Whether each column of labels has a curve of its own; the result is the mean of their
+        /// areas. Unless set, all labels draw one curve.
         multi_label: bool = false,
         /// The number of columns, if it is to be known before the first batch.
         num_labels: Option<usize> as usize = None,
-        /// The weight of each column of labels: in the mean of the areas, or of its labels if all draw one curve.
+        /// The weight of each column of labels: in the mean of the areas, or of its labels if all
+        /// draw one curve.
         label_weights: Option<Vec<f64>> => Vec<f64> = None,
         /// Whether predictions are log-odds instead of probabilities.
         from_logits: bool = false,
@@ -105,7 +111,8 @@ metric! {
 }
 
 impl Auc {
-    /// The thresholds: those that are listed, with one below 0 and one above 1, or evenly distributed ones.
+    /// The thresholds: those that are listed, with one below 0 and one above 1, or evenly
+    /// distributed ones.
     fn scale(&self) -> Scale {
         let Some(listed) = &self.thresholds else {
             return Scale::Even { count: self.num_thresholds, open_ends: true };
@@ -126,11 +133,20 @@ impl Auc {
         }
         if (self.multi_label || self.label_weights.is_some()) && y_pred.rank() < 2 {
             let message = format!("`auc` of several labels and predictions {}", y_pred.shape());
-            return Err(Error::new(ErrorKind::Shape, message).help("give predictions `[batch, labels]`"));
+            return Err(
+                Error::new(ErrorKind::Shape, message).help("give predictions `[batch, labels]`")
+            );
         }
-        if let Some(weights) = self.label_weights.as_ref().filter(|weights| weights.len() != y_pred.features()) {
-            let message = format!("`auc` has {} label weights for predictions {}", weights.len(), y_pred.shape());
-            return Err(Error::new(ErrorKind::Argument, message).help("give one weight for each position of the last axis"));
+        if let Some(weights) =
+            self.label_weights.as_ref().filter(|weights| weights.len() != y_pred.features())
+        {
+            let message = format!(
+                "`auc` has {} label weights for predictions {}",
+                weights.len(),
+                y_pred.shape()
+            );
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("give one weight for each position of the last axis"));
         }
         Ok(())
     }
@@ -138,7 +154,10 @@ impl Auc {
     #[track_caller]
     fn label_weights_like(&self, like: &Tensor) -> Option<Tensor> {
         let weights = self.label_weights.clone()?;
-        Some(like.trace().constant(Array::from(weights).cast(like.dtype()), std::panic::Location::caller()))
+        Some(
+            like.trace()
+                .constant(Array::from(weights).cast(like.dtype()), std::panic::Location::caller()),
+        )
     }
 
     /// The areas between neighbouring thresholds: `[columns, thresholds - 1]`.
@@ -161,8 +180,8 @@ impl Auc {
     }
 }
 
-/// The area under precision over recall, with true and false positives linear between thresholds (Davis and Goadrich 2006, as
-/// Keras): `slope (dTP + intercept log(P0 / P1)) / labels`.
+/// The area under precision over recall, with true and false positives linear between thresholds
+/// (Davis and Goadrich 2006, as Keras): `slope (dTP + intercept log(P0 / P1)) / labels`.
 fn interpolated_precision(counts: &Counts) -> Tensor {
     let last = counts.true_positives.features() - 1;
     let neighbours = |x: &Tensor| (x.slice(-1, ..last), x.slice(-1, 1..));
@@ -176,11 +195,12 @@ fn interpolated_precision(counts: &Counts) -> Tensor {
     (slope * (gained + intercept * ratio.log())).divide_no_nan(labels)
 }
 
-/// Recall gain and precision gain: `1 - odds * fn / tp` and `1 - odds * fp / tp`, with the odds of a label 1 (Flach and Kull
-/// 2015).
+/// Recall gain and precision gain: `1 - odds * fn / tp` and `1 - odds * fp / tp`, with the odds of
+/// a label 1 (Flach and Kull 2015).
 fn gains(counts: &Counts) -> (Tensor, Tensor) {
     let hits = &counts.true_positives;
-    let odds = (hits + &counts.false_negatives).divide_no_nan(&counts.true_negatives + &counts.false_positives);
+    let odds = (hits + &counts.false_negatives)
+        .divide_no_nan(&counts.true_negatives + &counts.false_positives);
     let nothing = hits.equal(0.0);
     let gain = |wrong: &Tensor| 1.0 - &odds * wrong.divide_no_nan(hits);
     let recall = nothing.where_(0.0, gain(&counts.false_negatives)).maximum(0.0);
@@ -193,13 +213,18 @@ mod tests {
     use crate::metrics::Metric;
 
     fn area(metric: Auc) -> f64 {
-        metric.update_on(&[0, 0, 1, 1].into(), &[0.0_f32, 0.5, 0.3, 0.9].into()).unwrap().item().unwrap()
+        metric
+            .update_on(&[0, 0, 1, 1].into(), &[0.0_f32, 0.5, 0.3, 0.9].into())
+            .unwrap()
+            .item()
+            .unwrap()
     }
 
     #[test]
     fn majoring_bounds_minoring_on_every_curve() {
         for curve in [Curve::Roc, Curve::Pr, Curve::PrGain] {
-            let by = |method| area(Auc::new().num_thresholds(3).curve(curve).summation_method(method));
+            let by =
+                |method| area(Auc::new().num_thresholds(3).curve(curve).summation_method(method));
             assert!(by(SummationMethod::Minoring) <= by(SummationMethod::Majoring), "{curve:?}");
         }
     }
@@ -212,11 +237,18 @@ mod tests {
     #[test]
     fn label_weights_that_do_not_fit_are_refused_at_the_first_update() {
         let weighted = Auc::new().label_weights([1.0, 2.0]);
-        let error = weighted.update_on(&[[0, 1, 1]].into(), &[[0.1_f32, 0.2, 0.3]].into()).unwrap_err();
+        let error =
+            weighted.update_on(&[[0, 1, 1]].into(), &[[0.1_f32, 0.2, 0.3]].into()).unwrap_err();
         assert_eq!(error.message(), "`auc` has 2 label weights for predictions [1, 3]");
-        let error = Auc::new().multi_label(true).update_on(&[0, 1].into(), &[0.1_f32, 0.2].into()).unwrap_err();
+        let error = Auc::new()
+            .multi_label(true)
+            .update_on(&[0, 1].into(), &[0.1_f32, 0.2].into())
+            .unwrap_err();
         assert_eq!(error.message(), "`auc` of several labels and predictions [2]");
-        let error = Auc::new().num_thresholds(1).update_on(&[0, 1].into(), &[0.1_f32, 0.2].into()).unwrap_err();
+        let error = Auc::new()
+            .num_thresholds(1)
+            .update_on(&[0, 1].into(), &[0.1_f32, 0.2].into())
+            .unwrap_err();
         assert!(error.message().contains("`num_thresholds` of `auc` is 1"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! How predictions and targets move together, row by row.
 //!
-//! In: targets and predictions `[batch, features]`. Out: one coefficient per row, and the means that metrics make of them.
+//! In: targets and predictions `[batch, features]`. Out: one coefficient per row, and the means
+//! that metrics make of them.
 
 use crate::graph::Tensor;
 use crate::losses::{self, Loss};
@@ -48,13 +49,17 @@ mean_metric! {
 }
 
 mean_metric! {
-    /// The mean cosine of the angle between targets and predictions: 1 where they point the same way, -1 where opposite. The
-    /// loss of the same name, [`losses::CosineSimilarity`](struct@crate::losses::CosineSimilarity), is its negative.
+    /// The mean cosine of the angle between targets and predictions: 1 where they point the same
+    /// way, -1 where opposite. The loss of the same name,
+    /// [`losses::CosineSimilarity`](struct@crate::losses::CosineSimilarity), is its negative.
     ///
     /// ```
     /// use endo::metrics::{CosineSimilarity, Metric};
     /// let metric = CosineSimilarity::new();
-    /// let value = metric.update_on(&[[0.0_f32, 1.0], [1.0, 1.0]].into(), &[[1.0_f32, 0.0], [1.0, 1.0]].into())?;
+    /// let value = metric.update_on(
+    ///     &[[0.0_f32, 1.0], [1.0, 1.0]].into(),
+    ///     &[[1.0_f32, 0.0], [1.0, 1.0]].into(),
+    /// )?;
     /// assert!((value.item()? - 0.5).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -72,7 +77,8 @@ pub fn cosine_similarity(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tensor 
     -losses::CosineSimilarity.axis(axis).call(&y_true, &y_pred)
 }
 
-/// The correlation coefficient along an axis, `cov(t, p) / (std(t) std(p))` (Pearson 1895): NaN where either is constant.
+/// The correlation coefficient along an axis, `cov(t, p) / (std(t) std(p))` (Pearson 1895): NaN
+/// where either is constant.
 #[track_caller]
 pub fn pearson_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tensor {
     let (y_true, y_pred) = paired("pearson_correlation", y_true, y_pred);
@@ -85,14 +91,16 @@ pub fn pearson_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tenso
     (standard(&y_true) * standard(&y_pred)).mean_axes(axes)
 }
 
-/// The concordance coefficient along an axis, `2 cov(t, p) / (var(t) + var(p) + (mean(t) - mean(p))^2)` (Lin 1989): 1 only
-/// where predictions equal targets. `[batch]` from `[batch, features]`.
+/// The concordance coefficient along an axis,
+/// `2 cov(t, p) / (var(t) + var(p) + (mean(t) - mean(p))^2)` (Lin 1989): 1 only where predictions
+/// equal targets. `[batch]` from `[batch, features]`.
 #[track_caller]
 pub fn concordance_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tensor {
     let (y_true, y_pred) = paired("concordance_correlation", y_true, y_pred);
     let axes = [axis as isize];
     let [true_mean, pred_mean] = [&y_true, &y_pred].map(|x| x.mean_axes(axes).keep_dims(x, axes));
-    let [true_variance, pred_variance] = [&y_true, &y_pred].map(|x| x.variance_axes(axes).keep_dims(x, axes));
+    let [true_variance, pred_variance] =
+        [&y_true, &y_pred].map(|x| x.variance_axes(axes).keep_dims(x, axes));
     // Any constant may be taken from the targets here: the deviations of the predictions add up to 0.
     let covariance = (&y_true - &pred_mean) * (&y_pred - &pred_mean);
     let norm = true_variance + pred_variance + (true_mean - pred_mean).square();
@@ -107,8 +115,10 @@ mod tests {
     #[test]
     fn a_shift_lowers_concordance_and_not_correlation() {
         let (y_true, y_pred) = ([[1.0_f32, 2.0, 3.0]].into(), [[2.0_f32, 3.0, 4.0]].into());
-        let pearson = PearsonCorrelation::new().update_on(&y_true, &y_pred).unwrap().item().unwrap();
-        let concordance = ConcordanceCorrelation::new().update_on(&y_true, &y_pred).unwrap().item().unwrap();
+        let pearson =
+            PearsonCorrelation::new().update_on(&y_true, &y_pred).unwrap().item().unwrap();
+        let concordance =
+            ConcordanceCorrelation::new().update_on(&y_true, &y_pred).unwrap().item().unwrap();
         assert!((pearson - 1.0).abs() < 1e-6, "{pearson}");
         assert!((concordance - 4.0 / 7.0).abs() < 1e-6, "{concordance}");
     }

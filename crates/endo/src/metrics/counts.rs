@@ -1,4 +1,5 @@
-//! Counts of right and wrong predictions of labels 0/1, at one threshold or several, and the ratios of them.
+//! Counts of right and wrong predictions of labels 0/1, at one threshold or several, and the ratios
+//! of them.
 //!
 //! In: labels 0/1 and predictions. Out: one number, or one for each threshold.
 
@@ -18,7 +19,10 @@ use super::{of_class, paired};
 /// use endo::prelude::*;
 /// let (y_true, y_pred) = (Array::from([0, 1, 1]), Array::from([0.3_f32, 0.6, 0.9]));
 /// assert_eq!(Recall::new().thresholds(0.7).update_on(&y_true, &y_pred)?.item()?, 0.5);
-/// assert_eq!(Recall::new().thresholds([0.2, 0.7]).update_on(&y_true, &y_pred)?, Array::from([1.0_f32, 0.5]));
+/// assert_eq!(
+///     Recall::new().thresholds([0.2, 0.7]).update_on(&y_true, &y_pred)?,
+///     Array::from([1.0_f32, 0.5])
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -96,13 +100,19 @@ impl Rule<'_> {
 
     fn check(&self, metric: &str, y_pred: &Tensor) -> Result<(), Error> {
         let thresholds = self.thresholds.into_iter().flat_map(|Thresholds(thresholds)| thresholds);
-        if let Some(threshold) = thresholds.clone().find(|threshold| !(0.0..=1.0).contains(*threshold)) {
+        if let Some(threshold) =
+            thresholds.clone().find(|threshold| !(0.0..=1.0).contains(*threshold))
+        {
             let message = format!("`{metric}` has the threshold {threshold}");
-            return Err(Error::new(ErrorKind::Argument, message).help("thresholds are between 0 and 1"));
+            return Err(
+                Error::new(ErrorKind::Argument, message).help("thresholds are between 0 and 1")
+            );
         }
         if let Some(k) = self.top_k.filter(|&k| k > y_pred.features()) {
-            let message = format!("`{metric}` looks at the top {k} of predictions {}", y_pred.shape());
-            return Err(Error::new(ErrorKind::Argument, message).help("`top_k` is at most the size of the last axis"));
+            let message =
+                format!("`{metric}` looks at the top {k} of predictions {}", y_pred.shape());
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("`top_k` is at most the size of the last axis"));
         }
         Ok(())
     }
@@ -132,7 +142,8 @@ impl Rule<'_> {
         };
         let (y_true, y_pred) = of_class(metric, y_true, y_pred, self.class_id);
         let row = |x: &Tensor| x.reshape([1, x.shape().len()]);
-        let weights = weight.map(|weight| row(&spread_weights(&weight.cast(y_pred.dtype()), &y_pred)));
+        let weights =
+            weight.map(|weight| row(&spread_weights(&weight.cast(y_pred.dtype()), &y_pred)));
         let weights = weights.unwrap_or_else(|| row(&y_pred).ones_like());
 
         let site = std::panic::Location::caller();
@@ -162,7 +173,8 @@ macro_rules! counting_metric {
         metric! {
             $(#[$doc])*
             $Metric [$name] {
-                /// The threshold above which predictions count as 1, or several, each with a result of its own; 0.5 unless set.
+                /// The threshold above which predictions count as 1, or several, each with a result
+                /// of its own; 0.5 unless set.
                 thresholds: Option<Thresholds> => Thresholds = None,
                 $($options)*
             };
@@ -245,14 +257,17 @@ counting_metric! {
     /// ```
     /// use endo::prelude::*;
     /// let precision = Precision::new();
-    /// let first = precision.update_on(&[0, 1, 1, 1, 0, 1, 0, 1].into(), &[1, 1, 0, 1, 0, 1, 0, 1].into())?;
+    /// let first = precision
+    ///     .update_on(&[0, 1, 1, 1, 0, 1, 0, 1].into(), &[1, 1, 0, 1, 0, 1, 0, 1].into())?;
     /// assert_eq!(first, Array::scalar(0.8_f32));
-    /// let both = precision.update_on(&[0, 1, 0, 0, 1, 0, 1, 1].into(), &[1, 0, 1, 1, 0, 0, 0, 0].into())?;
+    /// let both = precision
+    ///     .update_on(&[0, 1, 0, 0, 1, 0, 1, 1].into(), &[1, 0, 1, 1, 0, 0, 0, 0].into())?;
     /// assert_eq!(both, Array::scalar(0.5_f32));
     /// # Ok::<(), endo::Error>(())
     /// ```
     Precision ["precision"] {
-        /// Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.
+        /// Counts as 1 the `k` largest predictions of each row, those of them above the threshold
+        /// if one is set.
         top_k: Option<usize> as usize = None,
         /// Looks at one class of several: a position on the last axis.
         class_id: Option<usize> as usize = None,
@@ -272,7 +287,8 @@ counting_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     Recall ["recall"] {
-        /// Counts as 1 the `k` largest predictions of each row, those of them above the threshold if one is set.
+        /// Counts as 1 the `k` largest predictions of each row, those of them above the threshold
+        /// if one is set.
         top_k: Option<usize> as usize = None,
         /// Looks at one class of several: a position on the last axis.
         class_id: Option<usize> as usize = None,
@@ -290,14 +306,18 @@ mod tests {
     #[test]
     fn weights_count_instead_of_samples() {
         let metric = TruePositives::new();
-        metric.update_weighted_on(&[1, 1].into(), &[0.9_f32, 0.8].into(), &[0.5_f32, 0.25].into()).unwrap();
+        metric
+            .update_weighted_on(&[1, 1].into(), &[0.9_f32, 0.8].into(), &[0.5_f32, 0.25].into())
+            .unwrap();
         assert_eq!(metric.value().unwrap().item().unwrap(), 0.75);
     }
 
     #[test]
     fn the_top_of_each_row_counts_and_ties_go_to_the_first() {
         let y_pred = [[0.3_f32, 0.3, 0.1]].into();
-        let hits = |y_true: Array| Precision::new().top_k(1).update_on(&y_true, &y_pred).unwrap().item().unwrap();
+        let hits = |y_true: Array| {
+            Precision::new().top_k(1).update_on(&y_true, &y_pred).unwrap().item().unwrap()
+        };
         assert_eq!(hits([[1, 0, 0]].into()), 1.0);
         assert_eq!(hits([[0, 1, 0]].into()), 0.0);
     }
@@ -305,9 +325,17 @@ mod tests {
     #[test]
     fn settings_that_make_no_sense_are_refused_at_the_first_update() {
         let (y_true, y_pred) = ([[1, 0]].into(), [[0.9_f32, 0.1]].into());
-        let message = |metric: Precision| metric.update_on(&y_true, &y_pred).unwrap_err().message().to_string();
+        let message = |metric: Precision| {
+            metric.update_on(&y_true, &y_pred).unwrap_err().message().to_string()
+        };
         assert_eq!(message(Precision::new().thresholds(1.5)), "`precision` has the threshold 1.5");
-        assert_eq!(message(Precision::new().class_id(2)), "`precision` looks at class 2 of predictions [1, 2]");
-        assert_eq!(message(Precision::new().top_k(3)), "`precision` looks at the top 3 of predictions [1, 2]");
+        assert_eq!(
+            message(Precision::new().class_id(2)),
+            "`precision` looks at class 2 of predictions [1, 2]"
+        );
+        assert_eq!(
+            message(Precision::new().top_k(3)),
+            "`precision` looks at the top 3 of predictions [1, 2]"
+        );
     }
 }

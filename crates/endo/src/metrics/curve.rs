@@ -1,7 +1,9 @@
-//! Labels counted by their predictions, so that right and wrong predictions are known at every threshold at once.
+//! Labels counted by their predictions, so that right and wrong predictions are known at every
+//! threshold at once.
 //!
-//! In: labels 0/1 and predictions. Out: for each of many thresholds the true and false positives and negatives. Kept are not
-//! these but how many labels lie between neighbouring thresholds, which costs one addition per prediction.
+//! In: labels 0/1 and predictions. Out: for each of many thresholds the true and false positives
+//! and negatives. Kept are not these but how many labels lie between neighbouring thresholds, which
+//! costs one addition per prediction.
 
 use std::panic::Location;
 
@@ -17,7 +19,8 @@ use super::totals::Totals;
 /// The thresholds that predictions are compared with.
 #[derive(Clone, Debug)]
 pub(super) enum Scale {
-    /// `i / (count - 1)` for `i < count`; with `open_ends` the first is a little below 0 and the last a little above 1.
+    /// `i / (count - 1)` for `i < count`; with `open_ends` the first is a little below 0 and the
+    /// last a little above 1.
     Even { count: usize, open_ends: bool },
     /// These, in ascending order.
     Listed(Vec<f64>),
@@ -49,7 +52,9 @@ impl Scale {
             }
             Scale::Listed(thresholds) => {
                 let site = Location::caller();
-                let thresholds = y_pred.trace().constant(Array::from(thresholds.clone()).cast(y_pred.dtype()), site);
+                let thresholds = y_pred
+                    .trace()
+                    .constant(Array::from(thresholds.clone()).cast(y_pred.dtype()), site);
                 y_pred.expand_dims(-1).greater(thresholds).sum_axes([-1])
             }
         }
@@ -57,8 +62,8 @@ impl Scale {
 }
 
 impl Scale {
-    /// How many labels of each kind lie between neighbouring thresholds, nothing yet, for a number of columns of labels that are counted
-    /// apart (`None`: as many as there are).
+    /// How many labels of each kind lie between neighbouring thresholds, nothing yet, for a number
+    /// of columns of labels that are counted apart (`None`: as many as there are).
     pub fn totals(&self, name: String, columns: Option<usize>) -> Totals {
         let parts = ["true_labels", "false_labels"];
         match columns {
@@ -77,19 +82,37 @@ pub(super) struct Tally<'a> {
 impl Tally<'_> {
     /// Counts labels; `apart` says that those of each column (the last axis) are counted apart.
     #[track_caller]
-    pub fn add(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, apart: bool, cx: &mut Context) {
+    pub fn add(
+        &self,
+        y_true: &Tensor,
+        y_pred: &Tensor,
+        weight: Option<&Tensor>,
+        apart: bool,
+        cx: &mut Context,
+    ) {
         let bins = self.scale.len().saturating_add(1);
         let columns = if apart { y_pred.features() } else { 1 };
         if i32::try_from(bins.saturating_mul(columns)).is_err() {
             let name = self.totals.name();
-            let message = format!("`{name}` has {} thresholds for {columns} columns of labels", self.scale.len());
-            let error = Error::new(ErrorKind::Argument, message).help("a few hundred thresholds are enough");
+            let message = format!(
+                "`{name}` has {} thresholds for {columns} columns of labels",
+                self.scale.len()
+            );
+            let error = Error::new(ErrorKind::Argument, message)
+                .help("a few hundred thresholds are enough");
             return cx.trace().record(error.at(Location::caller()));
         }
-        let first = cx.trace().constant_from_fn([columns], |column| (column * bins) as i32, Location::caller());
+        let first = cx.trace().constant_from_fn(
+            [columns],
+            |column| (column * bins) as i32,
+            Location::caller(),
+        );
         let flat = |x: Tensor| x.reshape([y_pred.shape().len()]);
         let bin = flat(self.scale.passed(y_pred) + first);
-        let weight = weight.map_or_else(|| y_pred.ones_like(), |weight| spread_weights(&weight.cast(y_pred.dtype()), y_pred));
+        let weight = weight.map_or_else(
+            || y_pred.ones_like(),
+            |weight| spread_weights(&weight.cast(y_pred.dtype()), y_pred),
+        );
         let holds = y_true.not_equal(0);
         let count = |x: Tensor| flat(x).segment_sum(&bin, columns * bins).reshape([columns, bins]);
         self.totals.add([count(holds.where_(&weight, 0.0)), count(holds.where_(0.0, &weight))], cx);
@@ -158,10 +181,15 @@ mod tests {
         let scale = Scale::Even { count: 3, open_ends: true };
         let tally = Tally { totals: &scale.totals("tally".to_string(), Some(1)), scale };
         let outcomes = evaluate_now(|cx| {
-            let (y_true, y_pred) = (cx.constant([0, 0, 1, 1]), cx.constant([0.0_f32, 0.5, 0.3, 0.9]));
+            let (y_true, y_pred) =
+                (cx.constant([0, 0, 1, 1]), cx.constant([0.0_f32, 0.5, 0.3, 0.9]));
             tally.add(&y_true, &y_pred, None, false, cx);
-            let Counts { true_positives, false_positives, false_negatives, true_negatives } = tally.counts(cx).unwrap();
-            Tensor::concatenate(&[true_positives, false_positives, false_negatives, true_negatives], -1)
+            let Counts { true_positives, false_positives, false_negatives, true_negatives } =
+                tally.counts(cx).unwrap();
+            Tensor::concatenate(
+                &[true_positives, false_positives, false_negatives, true_negatives],
+                -1,
+            )
         });
         assert_eq!(outcomes.unwrap().to_vec::<i32>(), [2, 1, 0, 2, 0, 0, 0, 1, 2, 0, 2, 2]);
     }

@@ -1,8 +1,9 @@
 //! How a metric is declared: the macro [`metric!`].
 //!
-//! In: a type's name, its names in text, its arguments and options, what it accumulates in, and how that is updated and read. Out: the
-//! type with its constructor, its options as methods, its [`Metric`] with the report of a metric that a layer holds and with all
-//! options to be saved, and its row in the table of names.
+//! In: a type's name, its names in text, its arguments and options, what it accumulates in, and how
+//! that is updated and read. Out: the type with its constructor, its options as methods, its
+//! [`Metric`] with the report of a metric that a layer holds and with all options to be saved, and
+//! its row in the table of names.
 
 use std::sync::Arc;
 
@@ -19,9 +20,9 @@ pub(super) trait NamedMetric {
     const ROW: Named<MetricMaker>;
 }
 
-/// A metric: its names in text (the first is the one in reports), the arguments that it needs, its options with Keras's names and
-/// defaults. `option: Option<usize> as usize` makes a method that takes a `usize`, `option: Vec<f64> => Vec<f64>` one that takes what
-/// becomes a `Vec<f64>`.
+/// A metric: its names in text (the first is the one in reports), the arguments that it needs, its
+/// options with Keras's names and defaults. `option: Option<usize> as usize` makes a method that
+/// takes a `usize`, `option: Vec<f64> => Vec<f64>` one that takes what becomes a `Vec<f64>`.
 ///
 /// ```text
 /// metric! {

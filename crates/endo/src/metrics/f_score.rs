@@ -1,6 +1,7 @@
 //! The harmonic mean of precision and recall, for each class or for all.
 //!
-//! In: one-hot or multi-hot targets and predictions `[batch, classes]`. Out: one score per class, or their average.
+//! In: one-hot or multi-hot targets and predictions `[batch, classes]`. Out: one score per class,
+//! or their average.
 
 use std::panic::Location;
 
@@ -34,7 +35,8 @@ optional! {
     Averaging, "`micro`, `macro`, `weighted` or `none`";
 }
 
-/// What both scores are made of: of the counts of each class, or of all, with recall counting `beta` times as much as precision.
+/// What both scores are made of: of the counts of each class, or of all, with recall counting
+/// `beta` times as much as precision.
 struct Score<'a> {
     metric: &'static str,
     totals: &'a Totals,
@@ -47,34 +49,55 @@ impl Score<'_> {
     fn check(&self, y_pred: &Tensor) -> Result<(), Error> {
         if y_pred.rank() != 2 {
             let message = format!("`{}` of predictions {}", self.metric, y_pred.shape());
-            return Err(Error::new(ErrorKind::Shape, message).help("give targets and predictions `[batch, classes]`"));
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("give targets and predictions `[batch, classes]`"));
         }
         if self.beta <= 0.0 {
             let message = format!("the option `beta` of `{}` is {}", self.metric, self.beta);
-            return Err(Error::new(ErrorKind::Argument, message).help("it is the weight of recall, above 0"));
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("it is the weight of recall, above 0"));
         }
-        if let Some(threshold) = self.threshold.filter(|&threshold| threshold <= 0.0 || threshold > 1.0) {
+        if let Some(threshold) =
+            self.threshold.filter(|&threshold| threshold <= 0.0 || threshold > 1.0)
+        {
             let message = format!("the option `threshold` of `{}` is {threshold}", self.metric);
-            return Err(Error::new(ErrorKind::Argument, message).help("it is above 0 and at most 1"));
+            return Err(
+                Error::new(ErrorKind::Argument, message).help("it is above 0 and at most 1")
+            );
         }
         Ok(())
     }
 
     #[track_caller]
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+    fn update(
+        &self,
+        y_true: &Tensor,
+        y_pred: &Tensor,
+        sample_weight: Option<&Tensor>,
+        cx: &mut Context,
+    ) {
         let (y_true, y_pred) = paired(self.metric, y_true, y_pred);
         if let Err(error) = self.check(&y_pred) {
             return cx.trace().record(error.at(Location::caller()));
         }
         let chosen = match self.threshold {
             Some(threshold) => y_pred.greater(threshold),
-            None => y_pred.greater_equal(y_pred.max_axes([-1]).expand_dims(-1)) & y_pred.abs().greater(1e-9),
+            None => {
+                y_pred.greater_equal(y_pred.max_axes([-1]).expand_dims(-1))
+                    & y_pred.abs().greater(1e-9)
+            }
         };
         let chosen = chosen.cast(y_pred.dtype());
-        let weights = sample_weight.map(|weight| spread_weights(&weight.cast(y_pred.dtype()), &y_pred));
+        let weights =
+            sample_weight.map(|weight| spread_weights(&weight.cast(y_pred.dtype()), &y_pred));
         let sum = |x: Tensor| {
-            let counted = weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
-            if self.average == Some(Averaging::Micro) { counted.sum() } else { counted.sum_axes([0]) }
+            let counted =
+                weights.as_ref().map_or_else(|| x.clone(), |weights| weighted(&x, weights));
+            if self.average == Some(Averaging::Micro) {
+                counted.sum()
+            } else {
+                counted.sum_axes([0])
+            }
         };
         let hits = &chosen * &y_true;
         let (wrong, missed) = (&chosen * (1.0 - &y_true), (1.0 - &chosen) * &y_true);
@@ -88,7 +111,8 @@ impl Score<'_> {
         let precision = &hits / (&hits + wrong + EPSILON);
         let recall = &hits / (&hits + missed + EPSILON);
         let square = self.beta * self.beta;
-        let score = &precision * &recall / (&precision * square + &recall + EPSILON) * (1.0 + square);
+        let score =
+            &precision * &recall / (&precision * square + &recall + EPSILON) * (1.0 + square);
         match self.average {
             None => score,
             Some(Averaging::Micro | Averaging::Macro) => score.mean(),
@@ -102,11 +126,12 @@ macro_rules! f_score {
         metric! {
             $(#[$doc])*
             $Metric [$name] {
-                /// How the scores of the classes become one; `None`, which keeps one for each, unless set.
+                /// How the scores of the classes become one; `None`, which keeps one for each,
+                /// unless set.
                 average: Option<Averaging> => Option<Averaging> = None,
                 $($options)*
-                /// The threshold above which predictions count as 1, above 0 and at most 1. Unless set, the largest prediction of
-                /// each row does.
+                /// The threshold above which predictions count as 1, above 0 and at most 1. Unless
+                /// set, the largest prediction of each row does.
                 threshold: Option<f64> as f64 = None,
             };
             totals(self, name) => {
@@ -141,8 +166,8 @@ f_score! {
 }
 
 f_score! {
-    /// The weighted harmonic mean of precision and recall, `(1 + beta^2) precision recall / (beta^2 precision + recall)` (van
-    /// Rijsbergen 1979).
+    /// The weighted harmonic mean of precision and recall,
+    /// `(1 + beta^2) precision recall / (beta^2 precision + recall)` (van Rijsbergen 1979).
     ///
     /// ```
     /// use endo::prelude::*;
@@ -180,7 +205,10 @@ mod tests {
 
     #[test]
     fn settings_that_make_no_sense_are_refused_at_the_first_update() {
-        let error = FBetaScore::new().beta(0.0).update_on(&[[1, 0]].into(), &[[0.0_f32, 0.0]].into()).unwrap_err();
+        let error = FBetaScore::new()
+            .beta(0.0)
+            .update_on(&[[1, 0]].into(), &[[0.0_f32, 0.0]].into())
+            .unwrap_err();
         assert_eq!(error.message(), "the option `beta` of `fbeta_score` is 0");
     }
 }

@@ -1,7 +1,7 @@
 //! The overlap of predicted and true regions, class by class.
 //!
-//! In: class numbers or rows with one number per class. Out: intersection over union, `tp / (tp + fp + fn)`, the mean over
-//! classes.
+//! In: class numbers or rows with one number per class. Out: intersection over union,
+//! `tp / (tp + fp + fn)`, the mean over classes.
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -31,25 +31,36 @@ struct Confusion<'a> {
 /// The most classes whose pairs `i32` numbers.
 const MOST_CLASSES: usize = 46_340;
 
-/// All classes; where there are too many, which is an error at the first update, some more than there may be.
+/// All classes; where there are too many, which is an error at the first update, some more than
+/// there may be.
 fn all_classes(num_classes: usize) -> Vec<usize> {
     (0..num_classes.min(MOST_CLASSES + 1)).collect()
 }
 
 impl Confusion<'_> {
     fn targets(&self) -> Targets {
-        if self.sparse_y_true { Targets::Classes { count: self.num_classes, ignored: self.ignore_class } } else { Targets::Any }
+        if self.sparse_y_true {
+            Targets::Classes { count: self.num_classes, ignored: self.ignore_class }
+        } else {
+            Targets::Any
+        }
     }
 
     #[track_caller]
     fn update(&self, y_true: &Tensor, y_pred: &Tensor, weight: Option<&Tensor>, cx: &mut Context) {
         let site = std::panic::Location::caller();
         if self.num_classes > MOST_CLASSES {
-            let message = format!("`{}` has {} classes, and may have {MOST_CLASSES}", self.totals.name(), self.num_classes);
+            let message = format!(
+                "`{}` has {} classes, and may have {MOST_CLASSES}",
+                self.totals.name(),
+                self.num_classes
+            );
             let help = "give the number of classes: labels are counted from 0";
             return cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(site));
         }
-        let labels = |x: &Tensor, sparse: bool| if sparse { x.cast(DType::I32) } else { x.argmax(self.axis as isize) };
+        let labels = |x: &Tensor, sparse: bool| {
+            if sparse { x.cast(DType::I32) } else { x.argmax(self.axis as isize) }
+        };
         let expected = labels(y_true, self.sparse_y_true);
         let predicted = match self.threshold {
             Some(threshold) => y_pred.greater_equal(threshold).cast(DType::I32),
@@ -57,12 +68,26 @@ impl Confusion<'_> {
         };
         let (targets, count) = (&self.target_class_ids, expected.shape().len());
         if let Some(class) = targets.iter().find(|&&class| class >= self.num_classes) {
-            let message = format!("`{}` has the target class {class} of {} classes", self.totals.name(), self.num_classes);
-            return cx.trace().record(Error::new(ErrorKind::Argument, message).help("classes are counted from 0").at(site));
+            let message = format!(
+                "`{}` has the target class {class} of {} classes",
+                self.totals.name(),
+                self.num_classes
+            );
+            return cx.trace().record(
+                Error::new(ErrorKind::Argument, message)
+                    .help("classes are counted from 0")
+                    .at(site),
+            );
         }
         if predicted.shape().len() != count {
-            let message = format!("`{}` of targets {} and predictions {}", self.totals.name(), y_true.shape(), y_pred.shape());
-            let help = "give both one class number for each place, or say with `sparse_y_true` and `sparse_y_pred` which has one \
+            let message = format!(
+                "`{}` of targets {} and predictions {}",
+                self.totals.name(),
+                y_true.shape(),
+                y_pred.shape()
+            );
+            let help = "give both one class number for each place, or say with `sparse_y_true` \
+                and `sparse_y_pred` which has one \
                         number for each class instead";
             return cx.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
         }
@@ -80,7 +105,8 @@ impl Confusion<'_> {
             None => counted,
         };
         let cell = counted.where_(&expected * classes + &predicted, 0);
-        let cells = counted.where_(&weight, 0).segment_sum(&cell, self.num_classes * self.num_classes);
+        let cells =
+            counted.where_(&weight, 0).segment_sum(&cell, self.num_classes * self.num_classes);
         self.totals.add([cells.reshape([self.num_classes, self.num_classes])], cx);
     }
 
@@ -90,7 +116,9 @@ impl Confusion<'_> {
         };
         let classes = self.num_classes;
         let target = |x: Tensor, step: usize| {
-            let ids = cx.constant(Array::from_fn([self.target_class_ids.len()], |i| (self.target_class_ids[i] * step) as i32));
+            let ids = cx.constant(Array::from_fn([self.target_class_ids.len()], |i| {
+                (self.target_class_ids[i] * step) as i32
+            }));
             x.gather(&ids, 0)
         };
         let hits = target(matrix.reshape([classes * classes]), classes + 1);
@@ -132,7 +160,8 @@ macro_rules! overlap_metric {
 }
 
 overlap_metric! {
-    /// The mean overlap of all classes: of each, `tp / (tp + fp + fn)`. Classes that occur nowhere do not count.
+    /// The mean overlap of all classes: of each, `tp / (tp + fp + fn)`. Classes that occur nowhere
+    /// do not count.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -141,7 +170,8 @@ overlap_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     MeanIoU ["mean_io_u", "mean_iou"] (num_classes: usize) {
-        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        /// A class whose places do not count, such as -1 for places without a label. None unless
+        /// set.
         ignore_class: Option<i32> as i32 = None,
         /// Whether targets are class numbers rather than one number per class. True unless set.
         sparse_y_true: bool = true,
@@ -164,7 +194,8 @@ overlap_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     IoU ["io_u", "iou"] (num_classes: usize, target_class_ids: Vec<usize> => Vec<usize>) {
-        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        /// A class whose places do not count, such as -1 for places without a label. None unless
+        /// set.
         ignore_class: Option<i32> as i32 = None,
         /// Whether targets are class numbers rather than one number per class. True unless set.
         sparse_y_true: bool = true,
@@ -189,9 +220,11 @@ overlap_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     OneHotIoU ["one_hot_io_u", "one_hot_iou"] (num_classes: usize, target_class_ids: Vec<usize> => Vec<usize>) {
-        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        /// A class whose places do not count, such as -1 for places without a label. None unless
+        /// set.
         ignore_class: Option<i32> as i32 = None,
-        /// Whether predictions are class numbers rather than one number per class. False unless set.
+        /// Whether predictions are class numbers rather than one number per class. False unless
+        /// set.
         sparse_y_pred: bool = false,
         /// The axis of the classes where there is one number per class; -1 unless set.
         axis: i32 = -1,
@@ -212,9 +245,11 @@ overlap_metric! {
     /// # Ok::<(), endo::Error>(())
     /// ```
     OneHotMeanIoU ["one_hot_mean_io_u", "one_hot_mean_iou"] (num_classes: usize) {
-        /// A class whose places do not count, such as -1 for places without a label. None unless set.
+        /// A class whose places do not count, such as -1 for places without a label. None unless
+        /// set.
         ignore_class: Option<i32> as i32 = None,
-        /// Whether predictions are class numbers rather than one number per class. False unless set.
+        /// Whether predictions are class numbers rather than one number per class. False unless
+        /// set.
         sparse_y_pred: bool = false,
         /// The axis of the classes where there is one number per class; -1 unless set.
         axis: i32 = -1,
@@ -224,11 +259,14 @@ overlap_metric! {
 }
 
 overlap_metric! {
-    /// The mean overlap of the classes 0 and 1, or one of them, where predictions are compared with a threshold.
+    /// The mean overlap of the classes 0 and 1, or one of them, where predictions are compared with
+    /// a threshold.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let value = BinaryIoU::new().threshold(0.3).update_on(&[0, 1, 0, 1].into(), &[0.1_f32, 0.2, 0.4, 0.7].into())?;
+    /// let value = BinaryIoU::new()
+    ///     .threshold(0.3)
+    ///     .update_on(&[0, 1, 0, 1].into(), &[0.1_f32, 0.2, 0.4, 0.7].into())?;
     /// assert!((value.item()? - 1.0 / 3.0).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -256,7 +294,9 @@ mod tests {
     #[test]
     fn weights_may_be_fractions() {
         let metric = IoU::new(2, [1]);
-        let value = metric.update_weighted_on(&[1, 1].into(), &[1, 0].into(), &[0.25_f32, 0.75].into()).unwrap();
+        let value = metric
+            .update_weighted_on(&[1, 1].into(), &[1, 0].into(), &[0.25_f32, 0.75].into())
+            .unwrap();
         assert!((value.item().unwrap() - 0.25).abs() < 1e-6);
     }
 

@@ -1,7 +1,7 @@
 //! Running means and sums, of any value or of a loss.
 //!
-//! In: values and weights, while traced. Out: `total / count`, or the total. [`mean_metric!`] makes a metric of a function of
-//! targets and predictions.
+//! In: values and weights, while traced. Out: `total / count`, or the total. [`mean_metric!`] makes
+//! a metric of a function of targets and predictions.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use crate::trace::{Context, evaluate_now};
 use super::Metric;
 use super::totals::Totals;
 
-/// The weighted mean of all values taken in: `sum(value * weight) / sum(weight)`, 0 while nothing was taken in.
+/// The weighted mean of all values taken in: `sum(value * weight) / sum(weight)`, 0 while nothing
+/// was taken in.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -117,7 +118,13 @@ impl Metric for Mean {
 
     /// As a compiled metric: the mean of the predictions.
     #[track_caller]
-    fn update(&self, _: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+    fn update(
+        &self,
+        _: &Tensor,
+        y_pred: &Tensor,
+        sample_weight: Option<&Tensor>,
+        cx: &mut Context,
+    ) {
         self.report(cx);
         take(&self.totals, y_pred, sample_weight, cx);
     }
@@ -178,7 +185,13 @@ impl Metric for Sum {
 
     /// As a compiled metric: the sum of the predictions.
     #[track_caller]
-    fn update(&self, _: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+    fn update(
+        &self,
+        _: &Tensor,
+        y_pred: &Tensor,
+        sample_weight: Option<&Tensor>,
+        cx: &mut Context,
+    ) {
         match sample_weight {
             Some(weight) => self.update_weighted(y_pred, weight, cx),
             None => self.update(y_pred, cx),
@@ -193,13 +206,14 @@ impl Metric for Sum {
     }
 }
 
-/// The running mean of a loss: any loss function as a metric, under its own name unless another is given. Where a metric is
-/// compiled, a loss stands for this.
+/// The running mean of a loss: any loss function as a metric, under its own name unless another is
+/// given. Where a metric is compiled, a loss stands for this.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let metric = MeanMetricWrapper::new(MeanSquaredError).name("mse");
-/// let value = metric.update_on(&[[0.0_f32, 1.0], [0.0, 0.0]].into(), &[[1.0_f32, 1.0], [0.0, 0.0]].into())?;
+/// let value = metric
+///     .update_on(&[[0.0_f32, 1.0], [0.0, 0.0]].into(), &[[1.0_f32, 1.0], [0.0, 0.0]].into())?;
 /// assert_eq!(value.item()?, 0.25);
 /// # Ok::<(), endo::Error>(())
 /// ```
@@ -229,14 +243,23 @@ impl Metric for MeanMetricWrapper {
     }
 
     #[track_caller]
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+    fn update(
+        &self,
+        y_true: &Tensor,
+        y_pred: &Tensor,
+        sample_weight: Option<&Tensor>,
+        cx: &mut Context,
+    ) {
         self.report(cx);
         let (y_true, y_pred) = align(y_true, &y_pred.cast(float(y_pred)));
         let values = cx.beside_the_model(false, |cx| self.loss.call_in(&y_true, &y_pred, cx));
-        // As Keras: what a mask leaves out weighs nothing, and where there are no weights it counts as 0.
+        // As Keras: what a mask leaves out weighs nothing, and where there are no weights it counts
+        // as 0.
         let weights = sample_weight.map(|weight| {
             let weights = spread_weights(&weight.cast(float(&values)), &values);
-            self.loss.mask(&y_true, &values).map_or(weights.clone(), |mask| mask.where_(&weights, 0.0))
+            self.loss
+                .mask(&y_true, &values)
+                .map_or(weights.clone(), |mask| mask.where_(&weights, 0.0))
         });
         take(&self.mean.totals, &values, weights.as_ref(), cx);
     }

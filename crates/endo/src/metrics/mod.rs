@@ -1,7 +1,8 @@
 //! Metrics: numbers about a model, accumulated over batches in variables.
 //!
-//! In: predictions and targets, or any value, while traced. Out: a result computed from the variables. Updates are ordinary
-//! traced code: part of the step's plan, in `fit`, `evaluate` and custom loops alike.
+//! In: predictions and targets, or any value, while traced. Out: a result computed from the
+//! variables. Updates are ordinary traced code: part of the step's plan, in `fit`, `evaluate` and
+//! custom loops alike.
 
 mod accuracy;
 mod auc;
@@ -34,29 +35,36 @@ use crate::variable::Variable;
 
 pub use crate::named::kinds;
 pub use accuracy::{
-    Accuracy, AccuracyByShape, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy, accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy,
-    sparse_top_k_categorical_accuracy, top_k_categorical_accuracy,
+    Accuracy, AccuracyByShape, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy, accuracy, binary_accuracy,
+    categorical_accuracy, sparse_categorical_accuracy, sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
 };
 pub use auc::{Auc, Curve, SummationMethod};
 pub use correlation::{
-    ConcordanceCorrelation, CosineSimilarity, PearsonCorrelation, concordance_correlation, cosine_similarity, pearson_correlation,
+    ConcordanceCorrelation, CosineSimilarity, PearsonCorrelation, concordance_correlation,
+    cosine_similarity, pearson_correlation,
 };
-pub use counts::{FalseNegatives, FalsePositives, Precision, Recall, Thresholds, TrueNegatives, TruePositives};
+pub use counts::{
+    FalseNegatives, FalsePositives, Precision, Recall, Thresholds, TrueNegatives, TruePositives,
+};
 pub use f_score::{Averaging, F1Score, FBetaScore};
 pub use into::{IntoMetric, IntoMetrics};
 pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
 pub use mean::{Mean, MeanMetricWrapper, Sum};
 pub use names::{get, names};
-pub use operating_point::{PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity};
+pub use operating_point::{
+    PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
+};
 pub use regression::{ClassAggregation, LogCoshError, R2Score, RootMeanSquaredError};
 pub use streaming::Streaming;
 pub use totals::Totals;
 
 /// A number accumulated over batches.
 ///
-/// One's own is a type with [`Totals`], an `update` that adds to them and a `result` made of them; one with variables of its own
-/// says [`name`](Self::name) and [`variables`](Self::variables) instead of [`totals`](Self::totals).
+/// One's own is a type with [`Totals`], an `update` that adds to them and a `result` made of them;
+/// one with variables of its own says [`name`](Self::name) and [`variables`](Self::variables)
+/// instead of [`totals`](Self::totals).
 ///
 /// ```
 /// use endo::prelude::*;
@@ -92,40 +100,48 @@ pub trait Metric: Send + Sync {
         self.totals().map_or("metric", Totals::name)
     }
 
-    /// What it accumulates in; `None` for a metric that names its [`variables`](Self::variables) itself.
+    /// What it accumulates in; `None` for a metric that names its [`variables`](Self::variables)
+    /// itself.
     fn totals(&self) -> Option<&Totals> {
         None
     }
 
     /// Takes in a batch. Never changes gradients.
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context);
+    fn update(
+        &self,
+        y_true: &Tensor,
+        y_pred: &Tensor,
+        sample_weight: Option<&Tensor>,
+        cx: &mut Context,
+    );
 
-    /// The result of what was taken in so far: a scalar, or a vector with one number for each class or threshold, which a
-    /// model reports as `f1_score_0`, `f1_score_1`, ...
+    /// The result of what was taken in so far: a scalar, or a vector with one number for each class
+    /// or threshold, which a model reports as `f1_score_0`, `f1_score_1`, ...
     fn result(&self, cx: &mut Context) -> Tensor;
 
-    /// The variables that it accumulates in; all zero at the start. What is made at the first update is missing before. Those of
-    /// its totals, unless it says otherwise.
+    /// The variables that it accumulates in; all zero at the start. What is made at the first
+    /// update is missing before. Those of its totals, unless it says otherwise.
     fn variables(&self) -> Vec<Variable> {
         self.totals().map_or_else(Vec::new, Totals::variables)
     }
 
-    /// What it depends on besides what it takes in, to be saved with a model ([`Model::save`](crate::model::Model::save)); none
-    /// unless it says so.
+    /// What it depends on besides what it takes in, to be saved with a model
+    /// ([`Model::save`](crate::model::Model::save)); none unless it says so.
     fn hyperparameters(&self) -> Hyperparameters {
         Hyperparameters::new()
     }
 
-    /// What the numbers of targets have to be, for targets and predictions of these shapes; anything unless it says otherwise. A
-    /// model checks it in data.
+    /// What the numbers of targets have to be, for targets and predictions of these shapes;
+    /// anything unless it says otherwise. A model checks it in data.
     fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
         let _ = (y_true, y_pred);
         Targets::Any
     }
 
-    /// Has the metric reported under its name when a layer holds it as a field and updates it in `call`. The metrics of this
-    /// library do so in `update`; one of your own says `self.report(cx)` there. Clones must share their variables. Of several of
-    /// one name the second is reported as `name_1`.
+    /// Has the metric reported under its name when a layer holds it as a field and updates it in
+    /// `call`. The metrics of this library do so in `update`; one of your own says
+    /// `self.report(cx)` there. Clones must share their variables. Of several of one name the
+    /// second is reported as `name_1`.
     #[track_caller]
     fn report(&self, cx: &mut Context)
     where
@@ -154,8 +170,8 @@ pub trait Metric: Send + Sync {
         evaluate_now(|cx| self.result(cx))
     }
 
-    /// Takes in a batch of arrays, outside of any model or trace, and returns the result so far: what Keras's
-    /// `metric(y_true, y_pred)` does.
+    /// Takes in a batch of arrays, outside of any model or trace, and returns the result so far:
+    /// what Keras's `metric(y_true, y_pred)` does.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -173,19 +189,33 @@ pub trait Metric: Send + Sync {
         })
     }
 
-    /// Takes in a batch of arrays with the weights of its samples, and returns the result so far. The targets of samples of weight 0
-    /// may be NaN.
-    fn update_weighted_on(&self, y_true: &Array, y_pred: &Array, sample_weight: &Array) -> Result<Array> {
+    /// Takes in a batch of arrays with the weights of its samples, and returns the result so far.
+    /// The targets of samples of weight 0 may be NaN.
+    fn update_weighted_on(
+        &self,
+        y_true: &Array,
+        y_pred: &Array,
+        sample_weight: &Array,
+    ) -> Result<Array> {
         evaluate_now(|cx| {
             let (y_true, y_pred) = (cx.constant(y_true.clone()), cx.constant(y_pred.clone()));
-            take_in(self, &y_true, &y_pred, Some(&cx.constant(sample_weight.clone())), None, true, cx);
+            take_in(
+                self,
+                &y_true,
+                &y_pred,
+                Some(&cx.constant(sample_weight.clone())),
+                None,
+                true,
+                cx,
+            );
             self.result(cx)
         })
     }
 }
 
-/// Has a metric take in a batch of a model: with the mask of its predictions, and with the sample weights if the metric is `weighted`.
-/// What the mask or a weight of 0 covers may be NaN; a metric that is not weighted leaves samples out whose label is missing so.
+/// Has a metric take in a batch of a model: with the mask of its predictions, and with the sample
+/// weights if the metric is `weighted`. What the mask or a weight of 0 covers may be NaN; a metric
+/// that is not weighted leaves samples out whose label is missing so.
 #[track_caller]
 pub(crate) fn take_in(
     metric: &(impl Metric + ?Sized),
@@ -202,7 +232,8 @@ pub(crate) fn take_in(
     metric.update(&y_true, &y_pred, weight.as_ref(), cx);
 }
 
-/// Targets and predictions as floats of one shape, aligned as for a loss; an error and stand-ins if their shapes do not fit.
+/// Targets and predictions as floats of one shape, aligned as for a loss; an error and stand-ins if
+/// their shapes do not fit.
 #[track_caller]
 fn paired(metric: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
     let (y_true, y_pred) = align(y_true, y_pred);
@@ -211,7 +242,11 @@ fn paired(metric: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
     if y_true.shape() == y_pred.shape() {
         return (y_true.cast(dtype), y_pred);
     }
-    let message = format!("`{metric}` of targets {} and predictions {}: the shapes differ", y_true.shape(), y_pred.shape());
+    let message = format!(
+        "`{metric}` of targets {} and predictions {}: the shapes differ",
+        y_true.shape(),
+        y_pred.shape()
+    );
     let help = "targets have the shape of the predictions, but for a last axis of size 1";
     y_true.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
     (y_pred.clone(), y_pred)
@@ -219,12 +254,20 @@ fn paired(metric: &str, y_true: &Tensor, y_pred: &Tensor) -> (Tensor, Tensor) {
 
 /// Targets and predictions of one class of several, if one is asked for: a column of each.
 #[track_caller]
-fn of_class(metric: &str, y_true: Tensor, y_pred: Tensor, class_id: Option<usize>) -> (Tensor, Tensor) {
+fn of_class(
+    metric: &str,
+    y_true: Tensor,
+    y_pred: Tensor,
+    class_id: Option<usize>,
+) -> (Tensor, Tensor) {
     let Some(class) = class_id else { return (y_true, y_pred) };
     if y_pred.rank() < 2 || class >= y_pred.features() {
-        let message = format!("`{metric}` looks at class {class} of predictions {}", y_pred.shape());
+        let message =
+            format!("`{metric}` looks at class {class} of predictions {}", y_pred.shape());
         let help = "`class_id` is a position on the last axis of `[batch, classes]`";
-        y_pred.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+        y_pred
+            .trace()
+            .record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
         return (y_true, y_pred);
     }
     (y_true.slice(-1, class..class + 1), y_pred.slice(-1, class..class + 1))
@@ -240,7 +283,10 @@ mod tests {
             let of = |mark: f32, weighted: bool| {
                 let sparse = name.starts_with("sparse");
                 let (y_true, y_pred) = if sparse {
-                    ([0.0, mark, 2.0].into(), [[0.6_f32, 0.4, 0.0], [0.5, mark, 0.0], [0.1, 0.2, 0.7]].into())
+                    (
+                        [0.0, mark, 2.0].into(),
+                        [[0.6_f32, 0.4, 0.0], [0.5, mark, 0.0], [0.1, 0.2, 0.7]].into(),
+                    )
                 } else {
                     (
                         Array::from([[1.0, 0.0], [mark, mark], [0.0, 1.0]]),
@@ -249,15 +295,20 @@ mod tests {
                 };
                 let Ok(metric) = get(name) else { return Vec::new() };
                 let result = evaluate_now(|cx| {
-                    let (y_true, y_pred) = (cx.constant(y_true.clone()), cx.constant(y_pred.clone()));
+                    let (y_true, y_pred) =
+                        (cx.constant(y_true.clone()), cx.constant(y_pred.clone()));
                     let weight = cx.constant([1.0_f32, 0.0, 1.0]);
                     take_in(&*metric, &y_true, &y_pred, Some(&weight), None, weighted, cx);
                     metric.result(cx)
                 });
                 result.unwrap_or_else(|error| panic!("{name}: {error}")).to_vec::<f64>()
             };
-            let (weighted, missing, plain) = (of(0.0, true), of(f32::NAN, true), of(f32::NAN, false));
-            assert!(weighted.iter().all(|value| !value.is_nan()) || name.contains("correlation"), "{name}: {weighted:?}");
+            let (weighted, missing, plain) =
+                (of(0.0, true), of(f32::NAN, true), of(f32::NAN, false));
+            assert!(
+                weighted.iter().all(|value| !value.is_nan()) || name.contains("correlation"),
+                "{name}: {weighted:?}"
+            );
             assert_eq!(format!("{missing:?}"), format!("{weighted:?}"), "{name}");
             assert_eq!(format!("{plain:?}"), format!("{weighted:?}"), "{name}, not weighted");
         }
@@ -267,7 +318,10 @@ mod tests {
     fn an_unweighted_metric_counts_samples_of_weight_0_that_have_a_label() {
         let mse = "mse".into_metric();
         let result = evaluate_now(|cx| {
-            let (y_true, y_pred) = (cx.constant([[0.0_f32], [0.0], [f32::NAN]]), cx.constant([[1.0_f32], [3.0], [5.0]]));
+            let (y_true, y_pred) = (
+                cx.constant([[0.0_f32], [0.0], [f32::NAN]]),
+                cx.constant([[1.0_f32], [3.0], [5.0]]),
+            );
             let weight = cx.constant([1.0_f32, 0.0, 0.0]);
             take_in(&*mse, &y_true, &y_pred, Some(&weight), None, false, cx);
             mse.result(cx)
@@ -278,7 +332,13 @@ mod tests {
     #[test]
     fn targets_without_the_axis_of_a_single_output_are_compared_sample_by_sample() {
         let metric = "mse".into_metric();
-        metric.update_weighted_on(&[1.0_f32, 2.0].into(), &[[1.0_f32], [4.0]].into(), &[1.0_f32, 3.0].into()).unwrap();
+        metric
+            .update_weighted_on(
+                &[1.0_f32, 2.0].into(),
+                &[[1.0_f32], [4.0]].into(),
+                &[1.0_f32, 3.0].into(),
+            )
+            .unwrap();
         assert_eq!(metric.value().unwrap().item().unwrap(), 3.0);
     }
 }

@@ -1,7 +1,8 @@
 //! Metrics by the names that Keras gives them.
 //!
-//! In: a name, in parentheses its options, in a list that a model is compiled with or on a command line. Out: the metric,
-//! reported under the name as it was written. Names of losses are looked up among the losses.
+//! In: a name, in parentheses its options, in a list that a model is compiled with or on a command
+//! line. Out: the metric, reported under the name as it was written. Names of losses are looked up
+//! among the losses.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -51,22 +52,29 @@ const ROWS: &[Named<MetricMaker>] = &[
     BinaryIoU::ROW,
 ];
 
-/// The metric that a text names, with its options in parentheses, by name or in their order: Keras's names and defaults.
-/// Neither case nor underscores count; reports call the metric by the name as it is written. The mean of a loss has the
-/// loss's name.
+/// The metric that a text names, with its options in parentheses, by name or in their order:
+/// Keras's names and defaults. Neither case nor underscores count; reports call the metric by the
+/// name as it is written. The mean of a loss has the loss's name.
 ///
 /// ```
 /// use endo::metrics;
 /// use endo::prelude::*;
-/// assert_eq!(metrics::get("mse")?.update_on(&[[1.0_f32]].into(), &[[3.0_f32]].into())?.item()?, 4.0);
+/// assert_eq!(
+///     metrics::get("mse")?.update_on(&[[1.0_f32]].into(), &[[3.0_f32]].into())?.item()?,
+///     4.0
+/// );
 /// assert_eq!(metrics::get("precision(top_k=1)")?.name(), "precision");
 /// let error = metrics::get("recal").err().unwrap();
-/// assert_eq!(error.to_string(), "there is no metric called `recal`\n  help: did you mean `recall`?");
+/// assert_eq!(
+///     error.to_string(),
+///     "there is no metric called `recal`\n  help: did you mean `recall`?"
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 ///
 /// # Errors
-/// When there is no such metric or option, or an argument that the metric needs is missing; the error names the nearest.
+/// When there is no such metric or option, or an argument that the metric needs is missing; the
+/// error names the nearest.
 pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
     let name = text.split('(').next().unwrap_or(text).trim();
     let plain = |name: &str| name.replace('_', "").to_lowercase();
@@ -82,7 +90,8 @@ pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are {}; and every loss is a metric", listed(names())),
             };
-            Err(Error::new(ErrorKind::Argument, format!("there is no metric called `{name}`")).help(help))
+            Err(Error::new(ErrorKind::Argument, format!("there is no metric called `{name}`"))
+                .help(help))
         }
     }
 }
@@ -92,7 +101,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.names[0])
 }
 
-/// What stands in for a metric that a text does not name: the error comes out where the metric is first used.
+/// What stands in for a metric that a text does not name: the error comes out where the metric is
+/// first used.
 pub(super) struct Unknown {
     pub text: &'static str,
     pub error: Error,

@@ -1,6 +1,8 @@
-//! The best value of one ratio of a classifier among the thresholds at which another is good enough.
+//! The best value of one ratio of a classifier among the thresholds at which another is good
+//! enough.
 //!
-//! In: labels 0/1 and predictions between 0 and 1. Out: the best value, 0 if no threshold is good enough.
+//! In: labels 0/1 and predictions between 0 and 1. Out: the best value, 0 if no threshold is good
+//! enough.
 
 use std::panic::Location;
 
@@ -27,7 +29,9 @@ fn check(metric: &str, ratio: (&str, f64), num_thresholds: usize) -> Result<(), 
     }
     if num_thresholds == 0 {
         let message = format!("the option `num_thresholds` of `{metric}` is 0");
-        return Err(Error::new(ErrorKind::Argument, message).help("it takes at least one threshold"));
+        return Err(
+            Error::new(ErrorKind::Argument, message).help("it takes at least one threshold")
+        );
     }
     Ok(())
 }
@@ -73,7 +77,8 @@ operating_point! {
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let value = PrecisionAtRecall::new(0.5).update_on(&[0, 0, 0, 1, 1].into(), &[0.0_f32, 0.3, 0.8, 0.3, 0.8].into())?;
+    /// let value = PrecisionAtRecall::new(0.5)
+    ///     .update_on(&[0, 0, 0, 1, 1].into(), &[0.0_f32, 0.3, 0.8, 0.3, 0.8].into())?;
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -85,7 +90,8 @@ operating_point! {
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let value = RecallAtPrecision::new(0.8).update_on(&[0, 0, 1, 1].into(), &[0.0_f32, 0.5, 0.3, 0.9].into())?;
+    /// let value = RecallAtPrecision::new(0.8)
+    ///     .update_on(&[0, 0, 1, 1].into(), &[0.0_f32, 0.5, 0.3, 0.9].into())?;
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -93,11 +99,13 @@ operating_point! {
 }
 
 operating_point! {
-    /// The best sensitivity, `tp / (tp + fn)`, among the thresholds with at least a given specificity, `tn / (tn + fp)`.
+    /// The best sensitivity, `tp / (tp + fn)`, among the thresholds with at least a given
+    /// specificity, `tn / (tn + fp)`.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let value = SensitivityAtSpecificity::new(0.5).update_on(&[0, 0, 0, 1, 1].into(), &[0.0_f32, 0.3, 0.8, 0.3, 0.8].into())?;
+    /// let value = SensitivityAtSpecificity::new(0.5)
+    ///     .update_on(&[0, 0, 0, 1, 1].into(), &[0.0_f32, 0.3, 0.8, 0.3, 0.8].into())?;
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -105,11 +113,13 @@ operating_point! {
 }
 
 operating_point! {
-    /// The best specificity, `tn / (tn + fp)`, among the thresholds with at least a given sensitivity, `tp / (tp + fn)`.
+    /// The best specificity, `tn / (tn + fp)`, among the thresholds with at least a given
+    /// sensitivity, `tp / (tp + fn)`.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let value = SpecificityAtSensitivity::new(0.5).update_on(&[0, 0, 0, 1, 1].into(), &[0.0_f32, 0.3, 0.8, 0.3, 0.8].into())?;
+    /// let value = SpecificityAtSensitivity::new(0.5)
+    ///     .update_on(&[0, 0, 0, 1, 1].into(), &[0.0_f32, 0.3, 0.8, 0.3, 0.8].into())?;
     /// assert_eq!(value, Array::scalar(2.0_f32 / 3.0));
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -125,12 +135,17 @@ mod tests {
     fn the_result_is_zero_where_no_threshold_is_good_enough() {
         let metric = RecallAtPrecision::new(1.0);
         assert_eq!(metric.value().unwrap().item().unwrap(), 0.0);
-        assert_eq!(metric.update_on(&[0, 1].into(), &[0.9_f32, 0.1].into()).unwrap().item().unwrap(), 0.0);
+        assert_eq!(
+            metric.update_on(&[0, 1].into(), &[0.9_f32, 0.1].into()).unwrap().item().unwrap(),
+            0.0
+        );
     }
 
     #[test]
     fn what_is_asked_for_is_between_0_and_1() {
-        let error = PrecisionAtRecall::new(1.5).update_on(&[0, 1].into(), &[0.9_f32, 0.1].into()).unwrap_err();
+        let error = PrecisionAtRecall::new(1.5)
+            .update_on(&[0, 1].into(), &[0.9_f32, 0.1].into())
+            .unwrap_err();
         assert_eq!(error.message(), "`precision_at_recall` is given the recall 1.5");
     }
 }

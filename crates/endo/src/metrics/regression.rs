@@ -1,7 +1,7 @@
 //! Metrics of numbers against numbers that are not plain means of a loss of their name.
 //!
-//! In: targets and predictions. Out: the root of a mean, the mean logarithm of a hyperbolic cosine, the share of the variance
-//! that is explained.
+//! In: targets and predictions. Out: the root of a mean, the mean logarithm of a hyperbolic cosine,
+//! the share of the variance that is explained.
 
 use crate::array::Array;
 use crate::graph::Tensor;
@@ -14,12 +14,16 @@ use super::totals::Totals;
 use super::{mean, paired};
 
 mean_metric! {
-    /// The mean of `log(cosh(y_pred - y_true))`: the loss [`LogCosh`](crate::losses::LogCosh) under the metric's name.
+    /// The mean of `log(cosh(y_pred - y_true))`: the loss [`LogCosh`](crate::losses::LogCosh) under
+    /// the metric's name.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let metric = LogCoshError::new();
-    /// let value = metric.update_on(&[[0.0_f32, 1.0], [0.0, 0.0]].into(), &[[1.0_f32, 1.0], [0.0, 0.0]].into())?;
+    /// let value = metric.update_on(
+    ///     &[[0.0_f32, 1.0], [0.0, 0.0]].into(),
+    ///     &[[1.0_f32, 1.0], [0.0, 0.0]].into(),
+    /// )?;
     /// assert!((value.item()? - 0.1084452).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -36,7 +40,10 @@ metric! {
     /// ```
     /// use endo::prelude::*;
     /// let metric = RootMeanSquaredError::new();
-    /// let value = metric.update_on(&[[0.0_f32, 1.0], [0.0, 0.0]].into(), &[[1.0_f32, 1.0], [0.0, 0.0]].into())?;
+    /// let value = metric.update_on(
+    ///     &[[0.0_f32, 1.0], [0.0, 0.0]].into(),
+    ///     &[[1.0_f32, 1.0], [0.0, 0.0]].into(),
+    /// )?;
     /// assert_eq!(value.item()?, 0.5);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -64,21 +71,25 @@ optional! {
 }
 
 metric! {
-    /// The coefficient of determination, `1 - sum((y_true - y_pred)^2) / sum((y_true - mean(y_true))^2)` for each output: 1 for
-    /// perfect predictions, 0 for those no better than the mean. NaN while nothing was taken in, as in Keras, and 0 for targets
-    /// that are all the same. Targets `[batch]` are of a single output.
+    /// The coefficient of determination,
+    /// `1 - sum((y_true - y_pred)^2) / sum((y_true - mean(y_true))^2)` for each output: 1 for
+    /// perfect predictions, 0 for those no better than the mean. NaN while nothing was taken in, as
+    /// in Keras, and 0 for targets that are all the same. Targets `[batch]` are of a single output.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let value = R2Score::new().update_on(&[[1.0_f32], [4.0], [3.0]].into(), &[[2.0_f32], [4.0], [4.0]].into())?;
+    /// let value = R2Score::new()
+    ///     .update_on(&[[1.0_f32], [4.0], [3.0]].into(), &[[2.0_f32], [4.0], [4.0]].into())?;
     /// assert!((value.item()? - 4.0 / 7.0).abs() < 1e-6);
     /// # Ok::<(), endo::Error>(())
     /// ```
     R2Score ["r2_score"] {
-        /// How the scores of several outputs become one; `None` keeps one for each. Their mean unless set.
+        /// How the scores of several outputs become one; `None` keeps one for each. Their mean
+        /// unless set.
         class_aggregation: Option<ClassAggregation> => Option<ClassAggregation> = Some(ClassAggregation::UniformAverage),
-        /// The number of independent variables `p` for the adjusted score, `1 - (1 - r2) (n - 1) / (n - p - 1)`, where `n` counts
-        /// the elements of the targets; it is not adjusted while `n` is not above `p + 1`. 0, no adjustment, unless set.
+        /// The number of independent variables `p` for the adjusted score,
+        /// `1 - (1 - r2) (n - 1) / (n - p - 1)`, where `n` counts the elements of the targets; it
+        /// is not adjusted while `n` is not above `p + 1`. 0, no adjustment, unless set.
         num_regressors: usize = 0,
     };
     totals(self, name) => Totals::of_first(name, ["sum", "squared_sum", "residual", "count", "num_samples"]);
@@ -126,7 +137,10 @@ mod tests {
         let metric = R2Score::new().num_regressors(2);
         let plain = R2Score::new();
         let (y_true, y_pred) = ([[1.0_f32], [4.0], [3.0]].into(), [[2.0_f32], [4.0], [4.0]].into());
-        assert_eq!(metric.update_on(&y_true, &y_pred).unwrap(), plain.update_on(&y_true, &y_pred).unwrap());
+        assert_eq!(
+            metric.update_on(&y_true, &y_pred).unwrap(),
+            plain.update_on(&y_true, &y_pred).unwrap()
+        );
         let adjusted = metric.update_on(&y_true, &y_pred).unwrap().item().unwrap();
         assert!((adjusted - (1.0 - 3.0 / 7.0 * 5.0 / 3.0)).abs() < 1e-6, "{adjusted}");
     }
@@ -134,7 +148,9 @@ mod tests {
     #[test]
     fn one_score_is_kept_for_each_output() {
         let metric = R2Score::new().class_aggregation(None);
-        let value = metric.update_on(&[[1.0_f32, 1.0], [3.0, 1.0]].into(), &[[1.0_f32, 2.0], [3.0, 1.0]].into()).unwrap();
+        let value = metric
+            .update_on(&[[1.0_f32, 1.0], [3.0, 1.0]].into(), &[[1.0_f32, 2.0], [3.0, 1.0]].into())
+            .unwrap();
         assert_eq!(value.to_vec::<f64>(), [1.0, 0.0]);
         metric.reset();
         assert!(metric.value().unwrap().get(0).is_nan());

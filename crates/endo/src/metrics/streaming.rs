@@ -1,4 +1,5 @@
-//! [`Streaming`]: a metric of one's own, made of what a batch adds to its totals and of what the totals come to.
+//! [`Streaming`]: a metric of one's own, made of what a batch adds to its totals and of what the
+//! totals come to.
 //!
 //! In: two closures. Out: a metric that stands wherever the library's do.
 
@@ -11,11 +12,13 @@ use crate::trace::Context;
 
 use super::{Metric, Totals};
 
-type Update<const N: usize> = dyn Fn(&Tensor, &Tensor, Option<&Tensor>) -> [Tensor; N] + Send + Sync;
+type Update<const N: usize> =
+    dyn Fn(&Tensor, &Tensor, Option<&Tensor>) -> [Tensor; N] + Send + Sync;
 type Finish<const N: usize> = dyn Fn([Tensor; N]) -> Tensor + Send + Sync;
 
-/// A metric with `N` totals: a closure of targets, predictions and sample weights gives what a batch adds to each, another the
-/// result of the totals. What Keras writes as a class with `add_weight`, `update_state` and `result`. Clones share their totals.
+/// A metric with `N` totals: a closure of targets, predictions and sample weights gives what a
+/// batch adds to each, another the result of the totals. What Keras writes as a class with
+/// `add_weight`, `update_state` and `result`. Clones share their totals.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -49,7 +52,8 @@ pub struct Streaming<const N: usize> {
 }
 
 impl<const N: usize> Streaming<N> {
-    /// A metric with scalar totals of these names. `update` gives a scalar for each; gradients do not pass.
+    /// A metric with scalar totals of these names. `update` gives a scalar for each; gradients do
+    /// not pass.
     pub fn new(
         name: impl Into<String>,
         totals: [&'static str; N],
@@ -84,7 +88,13 @@ impl<const N: usize> Metric for Streaming<N> {
     }
 
     #[track_caller]
-    fn update(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>, cx: &mut Context) {
+    fn update(
+        &self,
+        y_true: &Tensor,
+        y_pred: &Tensor,
+        sample_weight: Option<&Tensor>,
+        cx: &mut Context,
+    ) {
         self.report(cx);
         self.totals.add((self.update)(y_true, y_pred, sample_weight), cx);
     }

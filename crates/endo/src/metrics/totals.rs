@@ -1,7 +1,7 @@
 //! What metrics accumulate in: named variables of one shape, zero at the start.
 //!
-//! In: values to add, while traced. Out: the totals. Their shape is known at the start, or is that of what is first added, such
-//! as one number for every class.
+//! In: values to add, while traced. Out: the totals. Their shape is known at the start, or is that
+//! of what is first added, such as one number for every class.
 
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,8 @@ use crate::spelling::listed;
 use crate::trace::Context;
 use crate::variable::Variable;
 
-/// The name of a metric, and the variables that it adds to, of type `f32`. Clones add to the same ones.
+/// The name of a metric, and the variables that it adds to, of type `f32`. Clones add to the same
+/// ones.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -46,7 +47,10 @@ use crate::variable::Variable;
 /// }
 ///
 /// // 2 * |10 - 2| - 2^2 / 2
-/// assert_eq!(HuberMetric::new(2.0).update_on(&[[2.0_f32]].into(), &[[10.0_f32]].into())?.item()?, 14.0);
+/// assert_eq!(
+///     HuberMetric::new(2.0).update_on(&[[2.0_f32]].into(), &[[10.0_f32]].into())?.item()?,
+///     14.0
+/// );
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -64,7 +68,11 @@ impl Totals {
     }
 
     /// Totals of a known shape: one number for each class, for example.
-    pub fn of_shape<const N: usize>(name: impl Into<String>, parts: [&'static str; N], shape: impl Into<Shape>) -> Self {
+    pub fn of_shape<const N: usize>(
+        name: impl Into<String>,
+        parts: [&'static str; N],
+        shape: impl Into<Shape>,
+    ) -> Self {
         Self { shape: Some(shape.into()), ..Self::of_first(name, parts) }
     }
 
@@ -87,26 +95,33 @@ impl Totals {
         if self.variables.get().is_none() {
             Array::require_room(shape, DType::F32)?;
         }
-        let zeros = |part: &&str| Variable::new(format!("{}/{part}", self.name), Array::zeros(shape, DType::F32)).frozen();
+        let zeros = |part: &&str| {
+            Variable::new(format!("{}/{part}", self.name), Array::zeros(shape, DType::F32)).frozen()
+        };
         Ok(self.variables.get_or_init(|| self.parts.iter().map(zeros).collect()))
     }
 
     /// The variables, if they are made or their shape is known and possible.
     fn known(&self) -> Option<Result<&[Variable], Error>> {
-        self.variables.get().map(|made| Ok(&made[..])).or(self.shape.as_ref().map(|shape| self.get_or_make(shape)))
+        self.variables
+            .get()
+            .map(|made| Ok(&made[..]))
+            .or(self.shape.as_ref().map(|shape| self.get_or_make(shape)))
     }
 
     /// Adds a value to each. The values have one shape, and gradients do not pass.
     ///
     /// # Errors
-    /// The trace's: if there are not as many values as totals, or their shape is not that of the totals.
+    /// The trace's: if there are not as many values as totals, or their shape is not that of the
+    /// totals.
     #[track_caller]
     pub fn add<const N: usize>(&self, values: [Tensor; N], cx: &mut Context) {
         let site = Location::caller();
         if let Some(error) = self.miscount(N) {
             return cx.trace().record(error.at(site));
         }
-        let shape = self.shape.as_ref().or(values.first().map(Tensor::shape)).cloned().unwrap_or_default();
+        let shape =
+            self.shape.as_ref().or(values.first().map(Tensor::shape)).cloned().unwrap_or_default();
         let variables = match self.get_or_make(&shape) {
             Ok(variables) => variables,
             Err(error) => return cx.trace().record(error.at(site)),
@@ -114,20 +129,24 @@ impl Totals {
         for (variable, value) in variables.iter().zip(values) {
             if variable.shape() != value.shape() {
                 let (kept, given) = (variable.shape(), value.shape());
-                let message = format!("the metric `{}` keeps {kept}, and is now given {given}", self.name);
+                let message =
+                    format!("the metric `{}` keeps {kept}, and is now given {given}", self.name);
                 let help = if kept.is_scalar() {
                     "reduce what is added with `.sum()`"
                 } else {
-                    "a metric keeps the sizes of its first batch: use another one for predictions of another size"
+                    "a metric keeps the sizes of its first batch: use another one for predictions \
+                        of another size"
                 };
-                return cx.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
+                return cx
+                    .trace()
+                    .record(Error::new(ErrorKind::Shape, message).help(help).at(site));
             }
             cx.assign_add(variable, value.stop_gradient());
         }
     }
 
-    /// The totals, in the order of their names. Before anything was added to totals of unknown shape there are none: that is an
-    /// error in a graph that is to be run later, and 0 otherwise.
+    /// The totals, in the order of their names. Before anything was added to totals of unknown
+    /// shape there are none: that is an error in a graph that is to be run later, and 0 otherwise.
     ///
     /// # Errors
     /// The trace's: if there are not as many totals as are asked for.
@@ -136,8 +155,8 @@ impl Totals {
         self.get(cx).unwrap_or_else(|| std::array::from_fn(|_| cx.constant(0.0_f32)))
     }
 
-    /// The totals; `None` when nothing was added and their shape is not known, which is an error in a graph that is to be run
-    /// later, when something may have been added.
+    /// The totals; `None` when nothing was added and their shape is not known, which is an error in
+    /// a graph that is to be run later, when something may have been added.
     #[track_caller]
     pub(super) fn get<const N: usize>(&self, cx: &mut Context) -> Option<[Tensor; N]> {
         if let Some(error) = self.miscount(N) {
@@ -153,9 +172,14 @@ impl Totals {
             None => None,
         };
         if known.is_none() && !cx.trace().is_eager() {
-            let message = format!("the result of the metric `{}` is traced before its first update", self.name);
-            let help = "its size is that of the first batch: update it first, in this trace or in another";
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+            let message = format!(
+                "the result of the metric `{}` is traced before its first update",
+                self.name
+            );
+            let help =
+                "its size is that of the first batch: update it first, in this trace or in another";
+            cx.trace()
+                .record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
         }
         known.map(|variables| std::array::from_fn(|i| cx.read(&variables[i])))
     }
@@ -168,8 +192,13 @@ impl Totals {
 
     fn miscount(&self, count: usize) -> Option<Error> {
         (count != self.parts.len()).then(|| {
-            let message = format!("the metric `{}` has {} totals, and is asked for {count}", self.name, self.parts.len());
-            Error::new(ErrorKind::Argument, message).help(format!("they are {}", listed(self.parts.iter().copied())))
+            let message = format!(
+                "the metric `{}` has {} totals, and is asked for {count}",
+                self.name,
+                self.parts.len()
+            );
+            Error::new(ErrorKind::Argument, message)
+                .help(format!("they are {}", listed(self.parts.iter().copied())))
         })
     }
 }
@@ -202,7 +231,8 @@ mod tests {
             sum
         };
         assert_eq!(evaluate_now(result).unwrap().item().unwrap(), 0.0);
-        let error = Function::new(|[_], cx| [result(cx)]).run([&Array::scalar(0.0_f32)]).unwrap_err();
+        let error =
+            Function::new(|[_], cx| [result(cx)]).run([&Array::scalar(0.0_f32)]).unwrap_err();
         assert!(error.message().contains("before its first update"), "{error}");
     }
 
@@ -217,6 +247,9 @@ mod tests {
             totals.add([values.clone(), values.clone()], cx);
             values
         };
-        assert_eq!(evaluate_now(add).unwrap_err().advice(), Some("reduce what is added with `.sum()`"));
+        assert_eq!(
+            evaluate_now(add).unwrap_err().advice(),
+            Some("reduce what is added with `.sum()`")
+        );
     }
 }

@@ -21,16 +21,21 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// The first mistake in the layers' `call`s, with the layer and the line.
     #[track_caller]
     pub fn build(&self, shape: impl Into<Shape>) -> Result<()> {
-        self.steps.net.build_on(&[Array::try_zeros(&shape.into(), self.steps.net.dtype.unwrap_or(DType::F32))?])
+        self.steps.net.build_on(&[Array::try_zeros(
+            &shape.into(),
+            self.steps.net.dtype.unwrap_or(DType::F32),
+        )?])
     }
 
-    /// As [`build`](Self::build), for inputs of the shapes and types of these: of a model of several.
+    /// As [`build`](Self::build), for inputs of the shapes and types of these: of a model of
+    /// several.
     #[track_caller]
     pub fn build_on(&self, inputs: &[Array]) -> Result<()> {
         self.steps.net.build_on(inputs)
     }
 
-    /// Its weights, trainable or not, in the order of their first use. Empty before it is built or has seen an input.
+    /// Its weights, trainable or not, in the order of their first use. Empty before it is built or
+    /// has seen an input.
     pub fn weights(&self) -> Vec<Variable> {
         self.steps.net.weights()
     }
@@ -40,22 +45,26 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.net.trainable_weights()
     }
 
-    /// The layer of a path, with all that is below it: `"encoder/dense"`, or without its first part, or its last part alone where
-    /// that is enough.
+    /// The layer of a path, with all that is below it: `"encoder/dense"`, or without its first
+    /// part, or its last part alone where that is enough.
     ///
     /// # Errors
-    /// If there is no such layer, with the one that is probably meant, or there are several; before the model has seen an input.
+    /// If there is no such layer, with the one that is probably meant, or there are several; before
+    /// the model has seen an input.
     pub fn layer(&self, path: &str) -> Result<ModelLayer> {
         self.steps.net.layer(path)
     }
 
-    /// A model of the same weights whose outputs are those of inner layers, given by path or pattern of paths, in the order of the patterns:
-    /// features, attention, what a layer is given to see. The last part of a path is enough; the outermost layer stands for the model's
-    /// own outputs. What is trained in one of the two models is trained in both.
+    /// A model of the same weights whose outputs are those of inner layers, given by path or
+    /// pattern of paths, in the order of the patterns: features, attention, what a layer is given
+    /// to see. The last part of a path is enough; the outermost layer stands for the model's own
+    /// outputs. What is trained in one of the two models is trained in both.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let net = Sequential::new().add(Dense::new(4).activation("relu").name("hidden")).add(Dense::new(1).name("out"));
+    /// let net = Sequential::new()
+    ///     .add(Dense::new(4).activation("relu").name("hidden"))
+    ///     .add(Dense::new(1).name("out"));
     /// let model = Model::new(net);
     /// model.build([1, 2])?;
     /// let inner = model.outputs_at(["hidden", "sequential"])?;
@@ -67,7 +76,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///
     /// # Errors
     /// If no layer matches a pattern, or the model has seen no input.
-    pub fn outputs_at<P: Into<String>>(&self, patterns: impl IntoIterator<Item = P>) -> Result<Model<I, Vec<Tensor>>>
+    pub fn outputs_at<P: Into<String>>(
+        &self,
+        patterns: impl IntoIterator<Item = P>,
+    ) -> Result<Model<I, Vec<Tensor>>>
     where
         I: 'static,
         O: 'static,
@@ -79,9 +91,11 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Ok(model)
     }
 
-    /// Freezes all its weights, those that are still to be made included: optimizers leave them as they are, and layers that keep statistics
-    /// of batches use those that they have. What was trainable is remembered. It takes effect in what is traced afterwards: `fit` looks
-    /// anew at the start of each epoch, a [`Function`](crate::trace::Function) that was traced goes on as it is.
+    /// Freezes all its weights, those that are still to be made included: optimizers leave them as
+    /// they are, and layers that keep statistics of batches use those that they have. What was
+    /// trainable is remembered. It takes effect in what is traced afterwards: `fit` looks anew at
+    /// the start of each epoch, a [`Function`](crate::trace::Function) that was traced goes on as
+    /// it is.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -90,7 +104,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// base.freeze();
     /// assert!(base.trainable_weights().is_empty());
     /// base.unfreeze();
-    /// assert_eq!((base.weights().len(), base.trainable_weights().len()), (2 + 4, 2 + 2)); // not the moving averages
+    /// // Not the moving averages.
+    /// assert_eq!((base.weights().len(), base.trainable_weights().len()), (2 + 4, 2 + 2));
     /// # Ok::<(), Error>(())
     /// ```
     pub fn freeze(&self) {
@@ -102,8 +117,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.net.set_frozen(false);
     }
 
-    /// Freezes the weights of all layers, and all single weights, whose path matches a pattern: `"encoder/*"`, `"*/bias"`. `*` is any run
-    /// of characters, `?` one.
+    /// Freezes the weights of all layers, and all single weights, whose path matches a pattern:
+    /// `"encoder/*"`, `"*/bias"`. `*` is any run of characters, `?` one.
     ///
     /// # Errors
     /// If nothing matches, or the model has seen no input.
@@ -125,8 +140,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Ok(())
     }
 
-    /// Multiplies the learning rate by a factor for the weights that a pattern of paths means, as in [`freeze_at`](Self::freeze_at): a base
-    /// that was trained before is to learn more slowly than a new head. 1 takes it back.
+    /// Multiplies the learning rate by a factor for the weights that a pattern of paths means, as
+    /// in [`freeze_at`](Self::freeze_at): a base that was trained before is to learn more slowly
+    /// than a new head. 1 takes it back.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -135,8 +151,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// model.compile(Sgd::new(0.1), "mse", ()).build([1, 1])?;
     /// model.set_learning_rate_factor_at("base", 0.5)?;
     /// model.train_on_batch(&Dataset::new([[1.0_f32]], [[0.0_f32]])?)?;
-    /// let weights: Vec<f64> = model.weights().iter().map(|weight| weight.value().get(0)).collect();
-    /// assert!((weights[0] - 0.9).abs() < 1e-6 && (weights[1] - 0.8).abs() < 1e-6); // 1 - 0.1 * 2, half of it for the base
+    /// let weights: Vec<f64> =
+    ///     model.weights().iter().map(|weight| weight.value().get(0)).collect();
+    /// // 1 - 0.1 * 2, half of it for the base.
+    /// assert!((weights[0] - 0.9).abs() < 1e-6 && (weights[1] - 0.8).abs() < 1e-6);
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -144,10 +162,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// If nothing matches, the model has seen no input, or the factor is negative or not finite.
     pub fn set_learning_rate_factor_at(&self, pattern: &str, factor: f64) -> Result<()> {
         if !factor.is_finite() || factor < 0.0 {
-            let message = format!("the learning rate of `{pattern}` is to be multiplied by {factor}");
-            return Err(
-                Error::new(ErrorKind::Argument, message).help("give a number from 0 on: 0.1 learns at a tenth of the rate")
-            );
+            let message =
+                format!("the learning rate of `{pattern}` is to be multiplied by {factor}");
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("give a number from 0 on: 0.1 learns at a tenth of the rate"));
         }
         for weight in self.steps.net.weights_at(pattern)? {
             weight.set_learning_rate_factor(factor);
@@ -155,12 +173,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Ok(())
     }
 
-    /// The weight of a name within the model, `"dense/kernel"`; the name of the outermost layer may stand before it.
+    /// The weight of a name within the model, `"dense/kernel"`; the name of the outermost layer may
+    /// stand before it.
     pub fn weight(&self, name: &str) -> Option<Variable> {
         self.steps.net.weight(name)
     }
 
-    /// Overwrites all weights, given in the order of [`weights`](Self::weights), or none if one does not fit.
+    /// Overwrites all weights, given in the order of [`weights`](Self::weights), or none if one
+    /// does not fit.
     ///
     /// # Errors
     /// If there is not one array of the right shape and type for each weight.
@@ -168,12 +188,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.net.set_weights(values)
     }
 
-    /// The outputs' names: those of the layers that made them. Empty before the model has seen an input.
+    /// The outputs' names: those of the layers that made them. Empty before the model has seen an
+    /// input.
     pub fn output_names(&self) -> Vec<String> {
         self.steps.net.output_names()
     }
 
-    /// What its steps were traced with and is probably not meant, such as a gradient that does not exist. Each was printed once.
+    /// What its steps were traced with and is probably not meant, such as a gradient that does not
+    /// exist. Each was printed once.
     pub fn warnings(&self) -> Vec<String> {
         self.steps.net.warnings()
     }
@@ -186,16 +208,19 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.net.summary()
     }
 
-    /// Its layers, and where each term of its loss comes from. Empty before it is built or has seen an input.
+    /// Its layers, and where each term of its loss comes from. Empty before it is built or has seen
+    /// an input.
     pub fn structure(&self) -> Structure {
         self.steps.net.structure()
     }
 
-    /// Writes all weights to a safetensors file, each under its name. An existing file is replaced at once or not at all.
+    /// Writes all weights to a safetensors file, each under its name. An existing file is replaced
+    /// at once or not at all.
     ///
     /// ```
     /// # use endo::prelude::*;
-    /// # let path = std::env::temp_dir().join(format!("endo-saving-{}.safetensors", std::process::id()));
+    /// # let path =
+    /// #     std::env::temp_dir().join(format!("endo-saving-{}.safetensors", std::process::id()));
     /// let (trained, loaded) = (Model::new(Dense::new(2)), Model::new(Dense::new(2)).seed(1));
     /// trained.build([1, 3])?;
     /// loaded.build([1, 3])?; // makes the weights to load into
@@ -212,8 +237,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.net.write(path.as_ref(), Vec::new(), None)
     }
 
-    /// Reads all weights from a safetensors file. The model must have been built, and nothing changes unless every weight
-    /// is found with its shape and type.
+    /// Reads all weights from a safetensors file. The model must have been built, and nothing
+    /// changes unless every weight is found with its shape and type.
     ///
     /// # Errors
     /// If the file cannot be read, a weight is missing in it, or a shape or type differs.
@@ -221,19 +246,26 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.net.load_weights(path.as_ref())
     }
 
-    /// Reads weights from a file of arrays (safetensors or `.npz`), of any program that calls them by the same names: those of a part of the
-    /// model that the file is of, or only those that fit.
+    /// Reads weights from a file of arrays (safetensors or `.npz`), of any program that calls them
+    /// by the same names: those of a part of the model that the file is of, or only those that fit.
     ///
     /// # Errors
-    /// As [`load_weights`](Self::load_weights); where what does not fit is skipped, if nothing fits.
-    pub fn load_weights_with(&self, path: impl AsRef<Path>, options: LoadWeights) -> Result<LoadedWeights> {
+    /// As [`load_weights`](Self::load_weights); where what does not fit is skipped, if nothing
+    /// fits.
+    pub fn load_weights_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: LoadWeights,
+    ) -> Result<LoadedWeights> {
         self.steps.net.load_weights_with(path.as_ref(), &options)
     }
 
-    /// Writes all weights to a safetensors file, as [`save_weights`](Self::save_weights), and with them what the model is made
-    /// of: its losses, and the hyperparameters of losses, metrics, layers, and their activations, initializers, regularizers and
-    /// constraints; and what the compiled optimizer keeps: its count of steps, its learning rate and its slots. The code of the user's
-    /// structs, and the optimizer's options, are not in the file. See [`Saved`](super::Saved).
+    /// Writes all weights to a safetensors file, as [`save_weights`](Self::save_weights), and with
+    /// them what the model is made of: its losses, and the hyperparameters of losses, metrics,
+    /// layers, and their activations, initializers, regularizers and constraints; and what the
+    /// compiled optimizer keeps: its count of steps, its learning rate and its slots. The code of
+    /// the user's structs, and the optimizer's options, are not in the file. See
+    /// [`Saved`](super::Saved).
     ///
     /// # Errors
     /// If the model has no weights yet, two of them have one name, or the file cannot be written.
@@ -241,12 +273,14 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.save(path.as_ref())
     }
 
-    /// Reads all weights from a file that [`save`](Self::save) wrote, if the model is made of what is in the file: it must have
-    /// been built, and compiled if it was saved so. Nothing changes otherwise. The compiled optimizer goes on from what it kept then.
+    /// Reads all weights from a file that [`save`](Self::save) wrote, if the model is made of what
+    /// is in the file: it must have been built, and compiled if it was saved so. Nothing changes
+    /// otherwise. The compiled optimizer goes on from what it kept then.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// # let path = std::env::temp_dir().join(format!("endo-load-{}.safetensors", std::process::id()));
+    /// # let path =
+    /// #     std::env::temp_dir().join(format!("endo-load-{}.safetensors", std::process::id()));
     /// # let data = Dataset::new([[1.0_f32], [2.0]], [[2.0_f32], [4.0]])?;
     /// let compiled = |seed| {
     ///     let mut model = Model::new(Dense::new(1)).seed(seed);
@@ -257,14 +291,18 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// model.save(&path)?;
     /// let mut again = compiled(2)?;
     /// again.load(&path)?;
-    /// assert_eq!(again.fit(&data, Fit::epochs(3))?.get("loss"), model.fit(&data, Fit::epochs(3))?.get("loss"));
+    /// assert_eq!(
+    ///     again.fit(&data, Fit::epochs(3))?.get("loss"),
+    ///     model.fit(&data, Fit::epochs(3))?.get("loss")
+    /// );
     /// # std::fs::remove_file(&path).ok();
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
-    /// If a loss, a metric or a layer of the file is missing in the model or has another hyperparameter, with the place, what was
-    /// saved and what is given; and as [`load_weights`](Self::load_weights).
+    /// If a loss, a metric or a layer of the file is missing in the model or has another
+    /// hyperparameter, with the place, what was saved and what is given; and as
+    /// [`load_weights`](Self::load_weights).
     pub fn load(&self, path: impl AsRef<Path>) -> Result<()> {
         self.steps.load(path.as_ref())
     }

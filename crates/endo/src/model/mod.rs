@@ -1,6 +1,7 @@
 //! The model: a net, how it is trained, and how it predicts.
 //!
-//! In: a layer. Out: [`Model`], whose methods hand on to what they are of: the net, its steps, predictions, training.
+//! In: a layer. Out: [`Model`], whose methods hand on to what they are of: the net, its steps,
+//! predictions, training.
 
 mod compile;
 mod content;
@@ -21,10 +22,12 @@ use crate::trace::attached::{Addition, Value};
 use crate::trace::{Context, LayerRecord};
 use crate::variable::Variable;
 
-pub use crate::net::{LoadWeights, LoadedWeights, ModelLayer, Saved, Structure, Summary, TermRecord};
+pub use crate::net::{
+    LoadWeights, LoadedWeights, ModelLayer, Saved, Structure, Summary, TermRecord,
+};
 pub use crate::step::{
-    Balance, BatchStep, IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses, Output, OutputLosses, PredictStep,
-    Terms,
+    Balance, BatchStep, IntoLoss, IntoLossWeight, IntoLosses, IntoOptimizer, IntoOutputLosses,
+    Output, OutputLosses, PredictStep, Terms,
 };
 
 /// A layer with a loss, an optimizer and metrics: what Keras calls a model.
@@ -54,14 +57,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Self { steps: Steps::new(Net::new(layer)) }
     }
 
-    /// The name under which its layers and weights stand where it is a part of another model, and which messages have for it.
+    /// The name under which its layers and weights stand where it is a part of another model, and
+    /// which messages have for it.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.steps.net.name = Some(name.into());
         self
     }
 
-    /// The seed of first weights, shuffling and dropout; 0 unless set. To be set before the weights are made.
+    /// The seed of first weights, shuffling and dropout; 0 unless set. To be set before the weights
+    /// are made.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.steps.net.set_seed(seed);
@@ -75,31 +80,35 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// The float type of the weights; unless set that of the model or function in which it first sees an input, and `f32` alone. To be
-    /// set before the weights are made.
+    /// The float type of the weights; unless set that of the model or function in which it first
+    /// sees an input, and `f32` alone. To be set before the weights are made.
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Self {
         self.steps.net.dtype = Some(dtype);
         self
     }
 
-    /// Runs every step node by node instead of as a plan (Keras's `run_eagerly`): slow, and every value can be looked at.
+    /// Runs every step node by node instead of as a plan (Keras's `run_eagerly`): slow, and every
+    /// value can be looked at.
     #[must_use]
     pub fn run_eagerly(mut self, eager: bool) -> Self {
         self.steps.eager = eager;
         self
     }
 
-    /// Says that another model belongs to this one, which its `call` need not apply: the critic of a generator, the teacher of a student.
-    /// Its weights and layers stand under its [name](Self::name): they are saved, loaded, listed in the summary, frozen and resumed with
-    /// this model. [`minimize`](BatchStep::minimize) trains the weights that `call` uses; those of parts are for a step of one's own.
-    /// A model that applies this one as a layer has what `call` uses, and is given the parts itself where it is to have them.
+    /// Says that another model belongs to this one, which its `call` need not apply: the critic of
+    /// a generator, the teacher of a student. Its weights and layers stand under its
+    /// [name](Self::name): they are saved, loaded, listed in the summary, frozen and resumed with
+    /// this model. [`minimize`](BatchStep::minimize) trains the weights that `call` uses; those of
+    /// parts are for a step of one's own. A model that applies this one as a layer has what `call`
+    /// uses, and is given the parts itself where it is to have them.
     ///
     /// ```
     /// use std::sync::Arc;
     /// use endo::prelude::*;
     /// let critic = Arc::new(Model::new(Dense::new(1)).name("critic"));
-    /// let mut generator = Model::new(Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(2)));
+    /// let mut generator =
+    ///     Model::new(Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(2)));
     /// generator.add_part(critic.clone());
     /// critic.build([1, 2])?;
     /// generator.build([1, 4])?;
@@ -117,9 +126,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Adds a term to the loss from outside `call`, a scalar computed from variables: what Keras's `model.add_loss(lambda: ..)`
-    /// does. It is reported by its name, adds up with the others, counts once in a step however often the model is applied, and
-    /// is among `cx.losses()` in loops of one's own.
+    /// Adds a term to the loss from outside `call`, a scalar computed from variables: what Keras's
+    /// `model.add_loss(lambda: ..)` does. It is reported by its name, adds up with the others,
+    /// counts once in a step however often the model is applied, and is among `cx.losses()` in
+    /// loops of one's own.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -133,34 +143,47 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// # Ok::<(), Error>(())
     /// ```
     #[track_caller]
-    pub fn add_loss(&mut self, name: &str, term: impl Fn(&mut Context) -> Tensor + Send + Sync + 'static) -> &mut Self {
+    pub fn add_loss(
+        &mut self,
+        name: &str,
+        term: impl Fn(&mut Context) -> Tensor + Send + Sync + 'static,
+    ) -> &mut Self {
         self.steps.net.add_loss(name, Box::new(term), Location::caller());
         self.steps.cache.clear();
         self
     }
 
-    /// Adds a term to the loss for every layer whose path matches a pattern: a scalar made of the layer's output, as if the layer
-    /// itself called [`add_loss`](crate::trace::Context::add_loss) at the end of its `call`. Names, the ledger, `cx.losses()` in
-    /// loops and `evaluate` treat it so: a layer applied twice adds it twice, the second time as `name_1`. A layer of several outputs
-    /// adds one for each, the second as `name_output_1`.
+    /// Adds a term to the loss for every layer whose path matches a pattern: a scalar made of the
+    /// layer's output, as if the layer itself called [`add_loss`](crate::trace::Context::add_loss)
+    /// at the end of its `call`. Names, the ledger, `cx.losses()` in loops and `evaluate` treat it
+    /// so: a layer applied twice adds it twice, the second time as `name_1`. A layer of several
+    /// outputs adds one for each, the second as `name_output_1`.
     ///
-    /// In the pattern `*` is any run of characters, `/` too, and `?` one: `hidden*` means the layers inside `hidden` as well. It is compared with the full path (`regressor/block/hidden`), with the path
-    /// without its first part (`block/hidden`) and with the last part (`hidden`). That no layer matches is a warning, or an error
-    /// where warnings are denied.
+    /// In the pattern `*` is any run of characters, `/` too, and `?` one: `hidden*` means the
+    /// layers inside `hidden` as well. It is compared with the full path
+    /// (`regressor/block/hidden`), with the path without its first part (`block/hidden`) and with
+    /// the last part (`hidden`). That no layer matches is a warning, or an error where warnings are
+    /// denied.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let data = Dataset::new([[1.0_f32], [-3.0]], [[0.0_f32], [0.0]])?;
-    /// let mut model = Model::new(Sequential::new().add(Dense::new(1).kernel_initializer(Ones).name("hidden")));
+    /// let mut model = Model::new(
+    ///     Sequential::new().add(Dense::new(1).kernel_initializer(Ones).name("hidden")),
+    /// );
     /// model.add_loss_at("hid*", "sparsity", |activation| 0.5 * activation.abs().mean());
     /// model.compile("sgd", "mse", ());
     /// let logs = model.evaluate(&data)?;
-    /// assert_eq!([logs.get("main"), logs.get("sparsity"), logs.get("loss")], [Some(5.0), Some(1.0), Some(6.0)]);
+    /// assert_eq!(
+    ///     [logs.get("main"), logs.get("sparsity"), logs.get("loss")],
+    ///     [Some(5.0), Some(1.0), Some(6.0)]
+    /// );
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
-    /// Of the first step: a term that is not a scalar, and a name that the layer has used already; at this line.
+    /// Of the first step: a term that is not a scalar, and a name that the layer has used already;
+    /// at this line.
     #[track_caller]
     pub fn add_loss_at(
         &mut self,
@@ -171,14 +194,21 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.attach(pattern, name, Addition::Loss, Box::new(term), Location::caller())
     }
 
-    /// Reports a scalar made of the output of every layer whose path matches a pattern, as if the layer itself called
-    /// [`add_metric`](crate::trace::Context::add_metric) at the end of its `call`: a mean over the epoch, which changes no gradient.
-    /// Patterns and names are those of [`add_loss_at`](Self::add_loss_at).
+    /// Reports a scalar made of the output of every layer whose path matches a pattern, as if the
+    /// layer itself called [`add_metric`](crate::trace::Context::add_metric) at the end of its
+    /// `call`: a mean over the epoch, which changes no gradient. Patterns and names are those of
+    /// [`add_loss_at`](Self::add_loss_at).
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let mut model = Model::new(Sequential::new().add(Dense::new(4).activation("relu").name("hidden")).add(Dense::new(1)));
-    /// model.add_metric_at("hidden", "active", |activation| activation.greater(0.0).cast(DType::F32).mean());
+    /// let mut model = Model::new(
+    ///     Sequential::new()
+    ///         .add(Dense::new(4).activation("relu").name("hidden"))
+    ///         .add(Dense::new(1)),
+    /// );
+    /// model.add_metric_at("hidden", "active", |activation| {
+    ///     activation.greater(0.0).cast(DType::F32).mean()
+    /// });
     /// model.compile("sgd", "mse", ());
     /// let logs = model.evaluate(&Dataset::new([[1.0_f32], [-3.0]], [[0.0_f32], [0.0]])?)?;
     /// assert!((0.0..=1.0).contains(&logs.get("active").unwrap()));
@@ -210,8 +240,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self
     }
 
-    /// Calls the model within a trace: in a custom loop. Its loss terms are then in `cx.losses()`, and its metrics are
-    /// updated.
+    /// Calls the model within a trace: in a custom loop. Its loss terms are then in `cx.losses()`,
+    /// and its metrics are updated.
     #[track_caller]
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         self.steps.net.apply(inputs, cx)
@@ -219,12 +249,18 @@ impl<I: Tree, O: Tree> Model<I, O> {
 }
 
 impl<I: Tree, O: Tree> Model<I, O> {
-    /// The terms of its loss in this trace: those that its layers have added, sample losses as their means, and the penalties on its
-    /// weights. Of the terms of other models, those of the models within it are its own too. What Keras calls `model.losses`.
+    /// The terms of its loss in this trace: those that its layers have added, sample losses as
+    /// their means, and the penalties on its weights. Of the terms of other models, those of the
+    /// models within it are its own too. What Keras calls `model.losses`.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let dense = |first: f64| Dense::new(1).use_bias(false).kernel_initializer(Constant(first)).kernel_regularizer(L2(1.0));
+    /// let dense = |first: f64| {
+    ///     Dense::new(1)
+    ///         .use_bias(false)
+    ///         .kernel_initializer(Constant(first))
+    ///         .kernel_regularizer(L2(1.0))
+    /// };
     /// let [generator, critic] = [2.0, 3.0].map(|first| Model::new(dense(first)));
     /// let mut f = Function::new(|[x], cx| {
     ///     let made = generator.apply(&x, cx);
@@ -241,8 +277,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     }
 }
 
-/// A model is a layer: in another model, in a closure, in a `Sequential`. Its weights stand there under its name, and are saved, listed,
-/// frozen and trained with the whole.
+/// A model is a layer: in another model, in a closure, in a `Sequential`. Its weights stand there
+/// under its name, and are saved, listed, frozen and trained with the whole.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -311,7 +347,8 @@ mod tests {
         let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
             let y = out.apply(x, cx);
             if cx.training() {
-                let reconstruct = reconstruct.get_or_init(|| Dense::new(x.features()).name("reconstruct"));
+                let reconstruct =
+                    reconstruct.get_or_init(|| Dense::new(x.features()).name("reconstruct"));
                 let error = (reconstruct.apply(&y, cx) - x).square().mean();
                 cx.add_loss("reconstruction", error);
             }
@@ -330,7 +367,9 @@ mod tests {
     fn a_layer_made_inside_call_is_found_at_the_second_trace() {
         let mut model = Model::new(|x: &Tensor, cx: &mut Context| Dense::new(1).apply(x, cx));
         model.compile(Sgd::new(0.1), MeanSquaredError, ());
-        let error = model.fit(&Dataset::new(zeros([8, 3]), zeros([8, 1])).unwrap(), Fit::epochs(1)).unwrap_err();
+        let error = model
+            .fit(&Dataset::new(zeros([8, 3]), zeros([8, 1])).unwrap(), Fit::epochs(1))
+            .unwrap_err();
         assert!(error.message().contains("a second weight called `dense/kernel`"), "{error}");
         assert!(error.advice().unwrap().contains("make it a field"));
     }
@@ -356,23 +395,31 @@ mod tests {
     #[test]
     fn weights_of_one_name_are_not_saved_over_each_other() {
         let scales = [2.0_f32, 3.0].map(|first| Variable::new("scale", first));
-        let model = Model::new(move |x: &Tensor, cx: &mut Context| x * cx.read(&scales[0]) * cx.read(&scales[1]));
-        let error = model.build([2, 3]).and_then(|()| model.save_weights(std::env::temp_dir().join("endo-never-written")));
+        let model = Model::new(move |x: &Tensor, cx: &mut Context| {
+            x * cx.read(&scales[0]) * cx.read(&scales[1])
+        });
+        let error = model
+            .build([2, 3])
+            .and_then(|()| model.save_weights(std::env::temp_dir().join("endo-never-written")));
         assert!(error.unwrap_err().message().contains("called `scale`"));
     }
 
     #[test]
     fn the_type_of_weights_is_the_same_wherever_the_model_is_first_used() {
-        let [wide, plain] = [Model::new(Dense::new(2)).dtype(DType::F64), Model::new(Dense::new(2))];
+        let [wide, plain] =
+            [Model::new(Dense::new(2)).dtype(DType::F64), Model::new(Dense::new(2))];
         let mut f = Function::new(|[x], cx| [wide.apply(&x, cx), plain.apply(&x, cx)]);
         f.run([&Array::zeros([3, 2], DType::F64)]).unwrap();
         let types = [&wide, &plain].map(|model| model.weights()[0].dtype());
-        assert_eq!(types, [DType::F64, DType::F32]); // the second has none of its own, and takes the function's
+        // The second has none of its own, and takes the function's.
+        assert_eq!(types, [DType::F64, DType::F32]);
     }
 
     #[test]
     fn names_of_weights_are_the_same_wherever_the_model_is_first_used() {
-        let part = || Model::new(Sequential::new().add(Dense::new(2)).add(Dense::new(2))).name("part").seed(3);
+        let part = || {
+            Model::new(Sequential::new().add(Dense::new(2)).add(Dense::new(2))).name("part").seed(3)
+        };
         let (alone, within) = (part(), std::sync::Arc::new(part()));
         alone.build([1, 2]).unwrap();
         let inner = within.clone();

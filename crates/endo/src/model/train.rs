@@ -14,21 +14,24 @@ use crate::training::{self, Evaluate, Fit, History, Logs, Predict, Run, Stepper}
 use super::Model;
 
 impl<I: Tree, O: Tree> Model<I, O> {
-    /// Trains on data: a `&Dataset`, or a [`Stream`](crate::data::Stream) of batches that are read on the way. Shuffling follows the model's seed and the number of epochs it was trained before, so that two calls
-    /// of `fit` on a data set do what one of as many epochs does, where an epoch is a pass through it.
+    /// Trains on data: a `&Dataset`, or a [`Stream`](crate::data::Stream) of batches that are read
+    /// on the way. Shuffling follows the model's seed and the number of epochs it was trained
+    /// before, so that two calls of `fit` on a data set do what one of as many epochs does, where
+    /// an epoch is a pass through it.
     ///
     /// # Errors
-    /// Before anything is trained: if the model is not compiled, a number in the data is not finite or no target that a loss or
-    /// metric takes (a class out of range), the batch size is 0, or the model's `call` or losses do not fit the data. Later: if a
-    /// term of the loss or a gradient is not finite; weights, slots and metrics are then as they were before that step, and the
-    /// error names the operation that made the number, its layer, its line and the rows of the data.
+    /// Before anything is trained: if the model is not compiled, a number in the data is not finite
+    /// or no target that a loss or metric takes (a class out of range), the batch size is 0, or the
+    /// model's `call` or losses do not fit the data. Later: if a term of the loss or a gradient is
+    /// not finite; weights, slots and metrics are then as they were before that step, and the error
+    /// names the operation that made the number, its layer, its line and the rows of the data.
     #[track_caller]
     pub fn fit<'d>(&mut self, data: impl IntoStream<'d>, options: Fit<'d>) -> Result<History> {
         training::fit::fit(&self.steps, data.into(), options)
     }
 
-    /// The loop of [`fit`](Self::fit) for a step of one's own. A compiled model is built on the data; one that is not has to be built,
-    /// and cannot be validated.
+    /// The loop of [`fit`](Self::fit) for a step of one's own. A compiled model is built on the
+    /// data; one that is not has to be built, and cannot be validated.
     ///
     /// # Errors
     /// As those of [`fit`](Self::fit) before anything is trained; and if a callback fails.
@@ -37,9 +40,10 @@ impl<I: Tree, O: Tree> Model<I, O> {
         Run::new(&self.steps, data.into(), options)
     }
 
-    /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in inference. Random numbers that layers draw all
-    /// the same follow the seed, the epochs trained so far, the place and the row, whatever the batch size; training draws do not depend
-    /// on them.
+    /// The loss, its terms and all metrics on data, in batches of 32. Layers behave as in
+    /// inference. Random numbers that layers draw all the same follow the seed, the epochs trained
+    /// so far, the place and the row, whatever the batch size; training draws do not depend on
+    /// them.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -60,13 +64,19 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// As [`evaluate`](Self::evaluate), in batches of another size, or on a part of a stream.
     ///
     /// # Errors
-    /// As for [`evaluate`](Self::evaluate), and if the batch size is 0, or a stream without end is not cut off.
+    /// As for [`evaluate`](Self::evaluate), and if the batch size is 0, or a stream without end is
+    /// not cut off.
     #[track_caller]
-    pub fn evaluate_with<'d>(&self, data: impl IntoStream<'d>, options: Evaluate<'_>) -> Result<Logs> {
+    pub fn evaluate_with<'d>(
+        &self,
+        data: impl IntoStream<'d>,
+        options: Evaluate<'_>,
+    ) -> Result<Logs> {
         training::evaluate::evaluate(&self.steps, data.into(), options)
     }
 
-    /// One training step on a batch. Returns its loss, the loss's terms, and the metrics since they were last reset.
+    /// One training step on a batch. Returns its loss, the loss's terms, and the metrics since they
+    /// were last reset.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -80,13 +90,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// ```
     ///
     /// # Errors
-    /// As for [`evaluate`](Self::evaluate), and if a term of the loss or a gradient is not finite, in which case nothing changes.
+    /// As for [`evaluate`](Self::evaluate), and if a term of the loss or a gradient is not finite,
+    /// in which case nothing changes.
     #[track_caller]
     pub fn train_on_batch(&mut self, batch: &Dataset) -> Result<Logs> {
         training::evaluate::run_batch(&self.steps, batch, StepKind::Train)
     }
 
-    /// The loss of a batch, its terms, and the metrics since they were last reset; no weight changes.
+    /// The loss of a batch, its terms, and the metrics since they were last reset; no weight
+    /// changes.
     ///
     /// # Errors
     /// As for [`evaluate`](Self::evaluate).
@@ -95,26 +107,31 @@ impl<I: Tree, O: Tree> Model<I, O> {
         training::evaluate::run_batch(&self.steps, batch, StepKind::Test)
     }
 
-    /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and output, and for others the same
-    /// structure of arrays as its `call` takes and returns of tensors. From several threads at once if wanted.
+    /// The model's outputs for inputs `[samples, ...]`: an array for a model of one input and
+    /// output, and for others the same structure of arrays as its `call` takes and returns of
+    /// tensors. From several threads at once if wanted.
     ///
     /// A model that draws random numbers here draws other ones in each call and for each row: see
-    /// [`predict_call`](Self::predict_call). The calls are counted from 0 when the model is made, and on from the saved number when a
-    /// run is resumed. No variable has changed when the call is done: what `call` assigns goes from one part of the rows to the next, and
-    /// gets back the value that it had. Such a model is asked by one thread at a time, while others wait; a variable that several
-    /// models share is not to be assigned by one while another predicts with it.
+    /// [`predict_call`](Self::predict_call). The calls are counted from 0 when the model is made,
+    /// and on from the saved number when a run is resumed. No variable has changed when the call is
+    /// done: what `call` assigns goes from one part of the rows to the next, and gets back the
+    /// value that it had. Such a model is asked by one thread at a time, while others wait; a
+    /// variable that several models share is not to be assigned by one while another predicts with
+    /// it.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// let model = Model::new(|[a, b]: &[Tensor; 2], _: &mut Context| (a + b, a * b));
-    /// let (sum, product) = model.predict(&[[[1.0_f32], [2.0]].into(), [[3.0_f32], [4.0]].into()])?;
+    /// let (sum, product) =
+    ///     model.predict(&[[[1.0_f32], [2.0]].into(), [[3.0_f32], [4.0]].into()])?;
     /// assert_eq!((sum, product), ([[4.0_f32], [6.0]].into(), [[3.0_f32], [8.0]].into()));
     /// # Ok::<(), endo::Error>(())
     /// ```
     ///
     /// # Errors
-    /// If the model's `call` does not fit the inputs, or the system does not give the memory that it needs. A system that promises
-    /// more memory than it has may end the process instead, which no program can prevent.
+    /// If the model's `call` does not fit the inputs, or the system does not give the memory that
+    /// it needs. A system that promises more memory than it has may end the process instead, which
+    /// no program can prevent.
     #[track_caller]
     pub fn predict(&self, x: &I::Arrays) -> Result<O::Arrays> {
         self.steps.predict(x)
@@ -129,8 +146,9 @@ impl<I: Tree, O: Tree> Model<I, O> {
         training::predict(&self.steps, x, options)
     }
 
-    /// As [`predict`](Self::predict), for the inputs of data or of a stream that ends, whose targets are not looked at. What Keras's
-    /// `predict` does with a data set. Each batch of a stream is a call of its own.
+    /// As [`predict`](Self::predict), for the inputs of data or of a stream that ends, whose
+    /// targets are not looked at. What Keras's `predict` does with a data set. Each batch of a
+    /// stream is a call of its own.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -149,12 +167,15 @@ impl<I: Tree, O: Tree> Model<I, O> {
         training::predict_data(&self.steps, data.into())
     }
 
-    /// As [`predict`](Self::predict), as the call with this number, counted from 0: with the random numbers of that call, if the model
-    /// draws any. It is not counted itself. The numbers follow the model's seed, the number, the place of the draw and the row.
+    /// As [`predict`](Self::predict), as the call with this number, counted from 0: with the random
+    /// numbers of that call, if the model draws any. It is not counted itself. The numbers follow
+    /// the model's seed, the number, the place of the draw and the row.
     ///
     /// ```
     /// # use endo::prelude::*;
-    /// let model = Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().normal(x.shape(), 0.0, 1.0)).seed(42);
+    /// let model =
+    ///     Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().normal(x.shape(), 0.0, 1.0))
+    ///         .seed(42);
     /// let x = Array::zeros([1000, 1], DType::F32);
     /// let (first, second) = (model.predict(&x)?, model.predict(&x)?);
     /// assert_ne!(first, second);
@@ -170,14 +191,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
         self.steps.predict_call(call, x)
     }
 
-    /// Writes what [`predict`](Self::predict) computes to a file, from which [`Predictor`](crate::training::Predictor) computes the same bits
-    /// without the model's code: no layers, closures or structs. An existing file is replaced at once or not at all.
+    /// Writes what [`predict`](Self::predict) computes to a file, from which
+    /// [`Predictor`](crate::training::Predictor) computes the same bits without the model's code:
+    /// no layers, closures or structs. An existing file is replaced at once or not at all.
     ///
-    /// The inputs are those of the model's last trace (`fit`, `predict`, [`build`](Self::build)), with any number of rows. In the
-    /// file are the operations with their sizes as functions of the number of rows, and the variables that they read. It is a
-    /// safetensors file, so other programs can read the weights. A model that draws random numbers in `predict` goes on drawing
-    /// them: the first call of the predictor has the numbers of the model's first call. One that is run eagerly is exported as if it
-    /// were not.
+    /// The inputs are those of the model's last trace (`fit`, `predict`, [`build`](Self::build)),
+    /// with any number of rows. In the file are the operations with their sizes as functions of the
+    /// number of rows, and the variables that they read. It is a safetensors file, so other
+    /// programs can read the weights. A model that draws random numbers in `predict` goes on
+    /// drawing them: the first call of the predictor has the numbers of the model's first call. One
+    /// that is run eagerly is exported as if it were not.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -185,7 +208,8 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// let model = Model::new(|x: &Tensor, _: &mut Context| x / x.sum_axes(&[-1]).expand_dims(-1));
     /// model.build([1, 2])?;
     /// model.export(&path)?;
-    /// let shares = Predictor::load(&path)?.predict(&[[1.0_f32, 3.0], [1.0, 1.0], [9.0, 1.0]].into())?;
+    /// let shares =
+    ///     Predictor::load(&path)?.predict(&[[1.0_f32, 3.0], [1.0, 1.0], [9.0, 1.0]].into())?;
     /// assert_eq!(shares, [[0.25_f32, 0.75], [0.5, 0.5], [0.9, 0.1]].into());
     ///
     /// // What a row gets depends on how many others there are.
@@ -199,16 +223,17 @@ impl<I: Tree, O: Tree> Model<I, O> {
     /// ```
     ///
     /// # Errors
-    /// If the model has seen no input; if what it computes depends on the number of rows otherwise than by sizes `a + b * rows`, or
-    /// an output has not one row for each row of the inputs, with the operation, its layer and its line; if the file cannot be
-    /// written.
+    /// If the model has seen no input; if what it computes depends on the number of rows otherwise
+    /// than by sizes `a + b * rows`, or an output has not one row for each row of the inputs, with
+    /// the operation, its layer and its line; if the file cannot be written.
     #[track_caller]
     pub fn export(&self, path: impl AsRef<Path>) -> Result<()> {
         self.export_with_note(path, "")
     }
 
-    /// As [`export`](Self::export), with a text that the [`Predictor`](crate::training::Predictor) gives back as its
-    /// [`note`](crate::training::Predictor::note): the names of columns, say, or where the model is from. The file's checksum covers it.
+    /// As [`export`](Self::export), with a text that the [`Predictor`](crate::training::Predictor)
+    /// gives back as its [`note`](crate::training::Predictor::note): the names of columns, say, or
+    /// where the model is from. The file's checksum covers it.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -232,11 +257,16 @@ impl<I: Tree, O: Tree> Model<I, O> {
     ///
     /// # Errors
     /// If the model is not compiled, or the data has fewer rows.
-    pub fn stepper<'m>(&'m mut self, data: &'m Dataset, batch_size: usize) -> Result<Stepper<'m, I, O>> {
+    pub fn stepper<'m>(
+        &'m mut self,
+        data: &'m Dataset,
+        batch_size: usize,
+    ) -> Result<Stepper<'m, I, O>> {
         Stepper::new(&self.steps, data, batch_size)
     }
 
-    /// The program of the training step for a batch like this one, traced and planned now: to be printed or measured.
+    /// The program of the training step for a batch like this one, traced and planned now: to be
+    /// printed or measured.
     ///
     /// # Errors
     /// If the model is not compiled, or its `call` or losses do not fit the batch.

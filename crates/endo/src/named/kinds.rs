@@ -1,7 +1,7 @@
 //! Which of the ways to say a thing a type is, so that each type has one.
 //!
-//! In: `K` of traits such as [`IntoMetric<K>`](crate::metrics::IntoMetric). Out: what tells the compiler their implementations apart.
-//! The compiler finds them; nobody writes them.
+//! In: `K` of traits such as [`IntoMetric<K>`](crate::metrics::IntoMetric). Out: what tells the
+//! compiler their implementations apart. The compiler finds them; nobody writes them.
 
 use std::marker::PhantomData;
 

@@ -1,7 +1,9 @@
-//! Values that text can name, such as `selu` or `l2(0.01)`: activations, initializers, regularizers and constraints.
+//! Values that text can name, such as `selu` or `l2(0.01)`: activations, initializers, regularizers
+//! and constraints.
 //!
-//! In: the rows of [`named!`], each with its name, its options and what it computes. Out: the type and the value that a program
-//! uses, and the row by which text becomes the same value, for users' strings, saved models and the command line.
+//! In: the rows of [`named!`], each with its name, its options and what it computes. Out: the type
+//! and the value that a program uses, and the row by which text becomes the same value, for users'
+//! strings, saved models and the command line.
 
 mod hyperparameters;
 pub mod kinds;
@@ -35,15 +37,17 @@ pub(crate) struct Settings<'a> {
     unnamed: usize,
 }
 
-/// The value that `text` names in a table: a name, and in parentheses its options, by name or in their order. Neither case
-/// nor underscores count in names: Keras's `GlorotUniform` is `glorot_uniform`.
+/// The value that `text` names in a table: a name, and in parentheses its options, by name or in
+/// their order. Neither case nor underscores count in names: Keras's `GlorotUniform` is
+/// `glorot_uniform`.
 pub(crate) fn get<'a, T: ?Sized + 'static>(
     family: &str,
     text: &str,
     table: impl Iterator<Item = &'a Named<T>> + Clone,
 ) -> Result<Arc<T>> {
     let (name, given) = parse(text)?;
-    let Some(row) = table.clone().find(|row| row.names.iter().any(|known| same(known, name))) else {
+    let Some(row) = table.clone().find(|row| row.names.iter().any(|known| same(known, name)))
+    else {
         return Err(unknown(family, name, &table.map(|row| row.names).collect::<Vec<_>>()));
     };
     check(text, row.names[0], row.options, &given)?;
@@ -61,8 +65,14 @@ fn unknown(family: &str, name: &str, rows: &[&'static [&'static str]]) -> Error 
 }
 
 /// Fails if a text gives options that a row has not, or more of them than it has.
-fn check(text: &str, name: &str, options: &'static [&'static str], given: &[TextOption<'_>]) -> Result<()> {
-    let stranger = given.iter().filter_map(|(option, _)| *option).find(|option| !options.contains(option));
+fn check(
+    text: &str,
+    name: &str,
+    options: &'static [&'static str],
+    given: &[TextOption<'_>],
+) -> Result<()> {
+    let stranger =
+        given.iter().filter_map(|(option, _)| *option).find(|option| !options.contains(option));
     if let Some(option) = stranger {
         let message = format!("`{name}` has no option `{option}`");
         let help = match (spelling::nearest(option, options.iter().copied()), options) {
@@ -73,18 +83,22 @@ fn check(text: &str, name: &str, options: &'static [&'static str], given: &[Text
         return Err(Error::new(ErrorKind::Argument, message).help(help));
     }
     if given.len() > options.len() {
-        let message = format!("`{text}` gives {} options, but `{name}` has {}", given.len(), options.len());
+        let message =
+            format!("`{text}` gives {} options, but `{name}` has {}", given.len(), options.len());
         return Err(Error::new(ErrorKind::Argument, message).help("give each option once"));
     }
     Ok(())
 }
 
-/// The text from which [`get`] makes a value again: options that have their defaults are left out. Names that hold marks of the notation
-/// are in quotes, as texts that are values are.
+/// The text from which [`get`] makes a value again: options that have their defaults are left out.
+/// Names that hold marks of the notation are in quotes, as texts that are values are.
 pub(crate) fn written(name: &str, options: &[(&str, String, bool)]) -> String {
     let name = quoted(name);
-    let set: Vec<String> =
-        options.iter().filter(|(.., set)| *set).map(|(option, value, _)| format!("{}={value}", quoted(option))).collect();
+    let set: Vec<String> = options
+        .iter()
+        .filter(|(.., set)| *set)
+        .map(|(option, value, _)| format!("{}={value}", quoted(option)))
+        .collect();
     if set.is_empty() { name } else { format!("{name}({})", set.join(", ")) }
 }
 
@@ -97,7 +111,9 @@ impl<'a> Settings<'a> {
 
     /// The next option of the row, if it is given; `none` is as if it were not.
     pub(crate) fn given<S: Setting>(&mut self, option: &str) -> Result<Option<S>> {
-        let Some(value) = self.text_of(option)?.filter(|value| *value != "none") else { return Ok(None) };
+        let Some(value) = self.text_of(option)?.filter(|value| *value != "none") else {
+            return Ok(None);
+        };
         S::read(value).map(Some).ok_or_else(|| self.misread(option, value, S::EXPECTED, "none"))
     }
 
@@ -105,14 +121,20 @@ impl<'a> Settings<'a> {
     pub(crate) fn required<S: Setting>(&mut self, name: &str, option: &str) -> Result<S> {
         self.given(option)?.ok_or_else(|| {
             let message = format!("`{name}` needs the option `{option}`");
-            Error::new(ErrorKind::Argument, message).help(format!("give it as in `{name}({option}=..)`"))
+            Error::new(ErrorKind::Argument, message)
+                .help(format!("give it as in `{name}({option}=..)`"))
         })
     }
 
     /// The text of the next option of the row, if it was given.
     fn text_of(&mut self, option: &str) -> Result<Option<&'a str>> {
         let place = self.given.iter().filter(|(name, _)| name.is_none()).nth(self.unnamed);
-        let named: Vec<&'a str> = self.given.iter().filter(|(name, _)| *name == Some(option)).map(|(_, value)| *value).collect();
+        let named: Vec<&'a str> = self
+            .given
+            .iter()
+            .filter(|(name, _)| *name == Some(option))
+            .map(|(_, value)| *value)
+            .collect();
         match (place, named.as_slice()) {
             (None, []) => Ok(None),
             (Some(&(_, value)), []) => {
@@ -122,19 +144,23 @@ impl<'a> Settings<'a> {
             (None, [value]) => Ok(Some(value)),
             (Some(_), _) | (None, _) => {
                 let message = format!("`{}` gives the option `{option}` twice", self.text);
-                Err(Error::new(ErrorKind::Argument, message).help("give options in their order first, then by name"))
+                Err(Error::new(ErrorKind::Argument, message)
+                    .help("give options in their order first, then by name"))
             }
         }
     }
 
     fn misread(&self, option: &str, value: &str, expected: &str, default: &str) -> Error {
-        let message = format!("the option `{option}` of `{}` is {expected}, got `{value}`", self.text);
+        let message =
+            format!("the option `{option}` of `{}` is {expected}, got `{value}`", self.text);
         Error::new(ErrorKind::Argument, message).help(format!("unless given, it is `{default}`"))
     }
 }
 
 fn same(known: &str, name: &str) -> bool {
-    let letters = |text: &str| text.chars().filter(|&letter| letter != '_').collect::<String>().to_lowercase();
+    let letters = |text: &str| {
+        text.chars().filter(|&letter| letter != '_').collect::<String>().to_lowercase()
+    };
     letters(known) == letters(name)
 }
 
@@ -146,13 +172,18 @@ fn parse(text: &str) -> Result<(&str, Vec<TextOption<'_>>)> {
     let Some((name, rest)) = split_after_quotes(text, '(') else { return Ok((text, Vec::new())) };
     let Some(inside) = rest.strip_suffix(')') else {
         let message = format!("`{text}` opens a parenthesis and does not end with one");
-        return Err(Error::new(ErrorKind::Argument, message).help("write options as in `leaky_relu(negative_slope=0.1)`"));
+        return Err(Error::new(ErrorKind::Argument, message)
+            .help("write options as in `leaky_relu(negative_slope=0.1)`"));
     };
     let parts = items(inside);
     let option = |part: &'_ str| -> bool { !part.trim().is_empty() };
-    let given = parts.into_iter().map(str::trim).filter(|part| option(part)).map(|part| match split_after_quotes(part, '=') {
-        Some((option, value)) if !option[quotes(option)..].contains(['(', '"']) => (Some(option.trim()), value.trim()),
-        Some(_) | None => (None, part),
+    let given = parts.into_iter().map(str::trim).filter(|part| option(part)).map(|part| {
+        match split_after_quotes(part, '=') {
+            Some((option, value)) if !option[quotes(option)..].contains(['(', '"']) => {
+                (Some(option.trim()), value.trim())
+            }
+            Some(_) | None => (None, part),
+        }
     });
     Ok((name.trim(), given.collect()))
 }
@@ -163,8 +194,9 @@ fn split_after_quotes(text: &str, mark: char) -> Option<(&str, &str)> {
     Some((&text[..place], &text[place + mark.len_utf8()..]))
 }
 
-/// The members of a family: for every row a type, a value of the same name with Keras's defaults (as a unit struct is both),
-/// its options as methods, the family's trait, and a row of the file's `ROWS`.
+/// The members of a family: for every row a type, a value of the same name with Keras's defaults
+/// (as a unit struct is both), its options as methods, the family's trait, and a row of the file's
+/// `ROWS`.
 ///
 /// ```text
 /// named! { Family: method(self, x: &Tensor) -> Tensor;
@@ -249,7 +281,8 @@ macro_rules! named {
             $($(#[$option_doc])* pub $option: $Option,)+
         }
 
-        #[doc = concat!("[`", stringify!($Name), "`](struct@", stringify!($Name), ") with Keras's defaults.")]
+        #[doc = concat!("[`", stringify!($Name), "`](struct@", stringify!($Name), ") with Keras's \
+            defaults.")]
         #[allow(non_upper_case_globals)]
         pub const $Name: $Name = $Name { $($option: $default,)+ };
 
@@ -303,12 +336,21 @@ mod tests {
         let (name, given) = parse("max_norm(3, axis=[0, 1])").unwrap();
         assert_eq!((name, given), ("max_norm", vec![(None, "3"), (Some("axis"), "[0, 1]")]));
         let (name, given) = parse("sgd(decay(0.1, rate=2), momentum=0.9)").unwrap();
-        assert_eq!((name, given), ("sgd", vec![(None, "decay(0.1, rate=2)"), (Some("momentum"), "0.9")]));
+        assert_eq!(
+            (name, given),
+            ("sgd", vec![(None, "decay(0.1, rate=2)"), (Some("momentum"), "0.9")])
+        );
         assert_eq!(parse(" relu ").unwrap(), ("relu", vec![]));
         assert_eq!(parse("relu()").unwrap(), ("relu", vec![]));
         assert!(parse("relu(1").is_err());
         let (name, given) = parse(r#""a (b)"("c=d"=1, "e=f", g="h=i")"#).unwrap();
-        assert_eq!((name, given), (r#""a (b)""#, vec![(Some(r#""c=d""#), "1"), (None, r#""e=f""#), (Some("g"), r#""h=i""#)]));
+        assert_eq!(
+            (name, given),
+            (
+                r#""a (b)""#,
+                vec![(Some(r#""c=d""#), "1"), (None, r#""e=f""#), (Some("g"), r#""h=i""#)]
+            )
+        );
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! In: a value. Out: the text that says it, and from the text the same value.
 
-/// A value that text can say: a number, a truth value, a text, or a list of such. What a hyperparameter has to be.
+/// A value that text can say: a number, a truth value, a text, or a list of such. What a
+/// hyperparameter has to be.
 ///
 /// A type of your own says how it is written and read:
 ///
@@ -15,7 +16,10 @@
 /// impl Setting for Side {
 ///     const EXPECTED: &'static str = "`left` or `right`";
 ///     fn read(text: &str) -> Option<Self> {
-///         [("left", Side::Left), ("right", Side::Right)].into_iter().find(|(word, _)| *word == text).map(|(_, side)| side)
+///         [("left", Side::Left), ("right", Side::Right)]
+///             .into_iter()
+///             .find(|(word, _)| *word == text)
+///             .map(|(_, side)| side)
 ///     }
 ///     fn write(&self) -> String {
 ///         if *self == Side::Left { "left".to_string() } else { "right".to_string() }
@@ -101,7 +105,12 @@ impl<S: Setting> Setting for Vec<S> {
 
     fn read(text: &str) -> Option<Self> {
         let list = text.strip_prefix('[')?.strip_suffix(']')?;
-        items(list).into_iter().map(str::trim).filter(|item| !item.is_empty()).map(S::read).collect()
+        items(list)
+            .into_iter()
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(S::read)
+            .collect()
     }
 
     fn write(&self) -> String {
@@ -121,14 +130,17 @@ impl<S: Setting, const N: usize> Setting for [S; N] {
     }
 }
 
-/// What means something between the values of a list or of options: a text that holds it is written in quotes.
+/// What means something between the values of a list or of options: a text that holds it is written
+/// in quotes.
 const MARKS: &[char] = &['(', ')', '[', ']', ',', '=', '"', '\\', '\n'];
 
 impl Setting for String {
     const EXPECTED: &'static str = "a text";
 
     fn read(text: &str) -> Option<Self> {
-        let Some(inside) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Some(text.to_string()) };
+        let Some(inside) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+            return Some(text.to_string());
+        };
         let mut letters = inside.chars();
         let mut read = String::new();
         while let Some(letter) = letters.next() {
@@ -169,8 +181,8 @@ pub(super) fn quotes(text: &str) -> usize {
     end.map_or(0, |end| end + 2)
 }
 
-/// The parts of a text between commas. Commas inside of brackets separate the items of a list, or the options of a value that is
-/// an item here; those inside of quotes are of a text.
+/// The parts of a text between commas. Commas inside of brackets separate the items of a list, or
+/// the options of a value that is an item here; those inside of quotes are of a text.
 pub(super) fn items(text: &str) -> Vec<&str> {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     text.split(move |letter| {
@@ -232,7 +244,8 @@ impl Setting for Axes {
         let Some(list) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
             return text.parse().ok().map(Self::One);
         };
-        let axes: Option<Vec<isize>> = list.split(',').map(|axis| axis.trim().parse().ok()).collect();
+        let axes: Option<Vec<isize>> =
+            list.split(',').map(|axis| axis.trim().parse().ok()).collect();
         axes.map(Self::Several)
     }
 
@@ -290,8 +303,17 @@ mod tests {
 
     #[test]
     fn texts_with_marks_are_quoted_and_come_back() {
-        let texts =
-            ["plain", "two words", "", " padded", "a, b", "x = (y)", "say \"no\"", "back\\slash\n, next"].map(String::from);
+        let texts = [
+            "plain",
+            "two words",
+            "",
+            " padded",
+            "a, b",
+            "x = (y)",
+            "say \"no\"",
+            "back\\slash\n, next",
+        ]
+        .map(String::from);
         for text in &texts {
             assert_eq!(String::read(&text.write()).as_ref(), Some(text));
         }

@@ -1,7 +1,8 @@
 //! Terms of the loss that a net is given from outside its `call`.
 //!
-//! In: functions of variables, and functions of the outputs of layers. Out: terms that count once in a trace, however often the net is
-//! applied; what is attached to a layer is added when the layer's call ends.
+//! In: functions of variables, and functions of the outputs of layers. Out: terms that count once
+//! in a trace, however often the net is applied; what is attached to a layer is added when the
+//! layer's call ends.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -30,7 +31,14 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 
     /// Adds a term or metric of the outputs of the layers that match.
-    pub fn attach(&mut self, pattern: &str, name: &str, adds: Addition, value: Box<Value>, site: &'static Location<'static>) {
+    pub fn attach(
+        &mut self,
+        pattern: &str,
+        name: &str,
+        adds: Addition,
+        value: Box<Value>,
+        site: &'static Location<'static>,
+    ) {
         let (pattern, name) = (Pattern::new(pattern), name.to_string());
         self.attached.push(Arc::new(Attached { pattern, name, adds, value, site }));
     }

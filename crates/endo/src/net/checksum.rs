@@ -1,4 +1,5 @@
-//! Checksums of arrays by name and a text: they tell whether a file is whole, and whether data are the same.
+//! Checksums of arrays by name and a text: they tell whether a file is whole, and whether data are
+//! the same.
 //!
 //! In: names, arrays and a text. Out: the sum as text, whose length tells how it was made.
 
@@ -11,7 +12,8 @@ use crate::array::Array;
 pub(crate) enum Checksum {
     /// XXH3 of 128 bits (Collet 2020), in which each bit changes about half of the bits of the sum.
     Xxh3,
-    /// That of files before: FNV-1a over words of eight bytes (Fowler, Noll and Vo 1991), which some pairs of flipped bits leave as it is.
+    /// That of files before: FNV-1a over words of eight bytes (Fowler, Noll and Vo 1991), which
+    /// some pairs of flipped bits leave as it is.
     Words,
 }
 
@@ -22,7 +24,12 @@ impl Checksum {
     }
 
     /// The sum of arrays with their names, in this order, and of a text; `kind` says of what.
-    pub fn sum<'a>(self, kind: &str, arrays: impl Iterator<Item = (&'a str, &'a Array)>, text: &str) -> String {
+    pub fn sum<'a>(
+        self,
+        kind: &str,
+        arrays: impl Iterator<Item = (&'a str, &'a Array)>,
+        text: &str,
+    ) -> String {
         match self {
             Self::Xxh3 => xxh3(kind, arrays, text),
             Self::Words => words(arrays, text),
@@ -30,8 +37,8 @@ impl Checksum {
     }
 }
 
-/// The length of each piece stands before it, and the pieces are always the kind, three for each array, and the text: so no two contents
-/// are summed as the same bytes.
+/// The length of each piece stands before it, and the pieces are always the kind, three for each
+/// array, and the text: so no two contents are summed as the same bytes.
 fn xxh3<'a>(kind: &str, arrays: impl Iterator<Item = (&'a str, &'a Array)>, text: &str) -> String {
     let mut hash = Xxh3::new();
     let mut add = |piece: &[u8]| {
@@ -105,7 +112,10 @@ mod tests {
     fn the_length_of_a_sum_tells_how_it_was_made() {
         let array = Array::from([1.0_f32, 2.0]);
         for checksum in [Checksum::Xxh3, Checksum::Words] {
-            assert_eq!(Checksum::of(&checksum.sum("run 1", [("a", &array)].into_iter(), "b")), checksum);
+            assert_eq!(
+                Checksum::of(&checksum.sum("run 1", [("a", &array)].into_iter(), "b")),
+                checksum
+            );
         }
     }
 }

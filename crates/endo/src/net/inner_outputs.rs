@@ -1,6 +1,7 @@
 //! The outputs of a net's inner layers, as a layer of its own.
 //!
-//! In: a net's layer, and patterns of paths. Out: a layer of the same weights that returns what the layers inside it return.
+//! In: a net's layer, and patterns of paths. Out: a layer of the same weights that returns what the
+//! layers inside it return.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::trace::pattern::Pattern;
 
 use super::Net;
 
-/// A layer that returns what the layers inside another return, in the order in which their calls end.
+/// A layer that returns what the layers inside another return, in the order in which their calls
+/// end.
 pub(crate) struct InnerOutputs<I: Tree, O: Tree> {
     layer: Arc<dyn Layer<I, O>>,
     /// The name of the layer when it is applied alone.
@@ -33,12 +35,18 @@ impl<I: Tree, O: Tree> Layer<I, Vec<Tensor>> for InnerOutputs<I, O> {
         let before = cx.visits().len();
         self.layer.apply(inputs, cx);
         let visits = &cx.visits()[before..];
-        // The call of the outermost layer ends last; here it may have another name than when it is applied alone.
-        let Some(outermost) = visits.last().map(|visit| visit.path.as_str()) else { return Vec::new() };
+        // The call of the outermost layer ends last; here it may have another name than when it is
+        // applied alone.
+        let Some(outermost) = visits.last().map(|visit| visit.path.as_str()) else {
+            return Vec::new();
+        };
         let mut outputs = Vec::new();
         for pattern in &self.patterns {
-            let own = |path: &str| format!("{}{}", self.root, path.strip_prefix(outermost).unwrap_or(path));
-            let mut matching = visits.iter().filter(|visit| pattern.matches(&own(&visit.path))).peekable();
+            let own = |path: &str| {
+                format!("{}{}", self.root, path.strip_prefix(outermost).unwrap_or(path))
+            };
+            let mut matching =
+                visits.iter().filter(|visit| pattern.matches(&own(&visit.path))).peekable();
             if matching.peek().is_none() {
                 let message = format!("no layer that is applied here matches `{}`", pattern.text());
                 let help = "ask for outputs of layers that the model applies in predictions, too";
@@ -56,7 +64,9 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let layers = self.layers();
         self.require_layers(&layers)?;
         let patterns: Vec<Pattern> = patterns.into_iter().map(Pattern::new).collect();
-        if let Some(none) = patterns.iter().find(|pattern| !layers.iter().any(|layer| pattern.matches(&layer.path))) {
+        if let Some(none) =
+            patterns.iter().find(|pattern| !layers.iter().any(|layer| pattern.matches(&layer.path)))
+        {
             let names = spelling::listed(layers.iter().map(|layer| layer.path.as_str()));
             let message = format!("no layer of the model matches `{}`", none.text());
             return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));

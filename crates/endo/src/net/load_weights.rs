@@ -1,6 +1,7 @@
 //! Weights out of files of others, in part.
 //!
-//! In: a file of arrays, and which of them are meant. Out: [`LoadedWeights`], which weights were read and which were left as they are.
+//! In: a file of arrays, and which of them are meant. Out: [`LoadedWeights`], which weights were
+//! read and which were left as they are.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,17 +21,21 @@ use super::Net;
 /// ```
 /// use endo::prelude::*;
 ///
-/// # let path = std::env::temp_dir().join(format!("endo-load-weights-{}.safetensors", std::process::id()));
+/// # let path = std::env::temp_dir()
+/// #     .join(format!("endo-load-weights-{}.safetensors", std::process::id()));
 /// let base = || Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(4));
-/// let old = Model::new(Sequential::new().add(Model::new(base()).name("base")).add(Dense::new(10)));
+/// let old =
+///     Model::new(Sequential::new().add(Model::new(base()).name("base")).add(Dense::new(10)));
 /// old.build([1, 3])?;
 /// old.save_weights(&path)?;
 ///
 /// // The same base, with another head behind it.
-/// let new = Model::new(Sequential::new().add(Model::new(base()).name("base")).add(Dense::new(2))).seed(1);
+/// let new = Model::new(Sequential::new().add(Model::new(base()).name("base")).add(Dense::new(2)))
+///     .seed(1);
 /// new.build([1, 3])?;
 /// let loaded = new.load_weights_with(&path, LoadWeights::new().skip_mismatch(true))?;
-/// assert_eq!((loaded.loaded.len(), loaded.skipped.len()), (4, 2)); // not the kernel and the bias of the head
+/// // Not the kernel and the bias of the head.
+/// assert_eq!((loaded.loaded.len(), loaded.skipped.len()), (4, 2));
 ///
 /// // The base alone.
 /// let alone = Model::new(base());
@@ -53,7 +58,8 @@ impl LoadWeights {
         Self::default()
     }
 
-    /// What the names in the file begin with, before those of the model and a `/`: the name of the part that the model is there.
+    /// What the names in the file begin with, before those of the model and a `/`: the name of the
+    /// part that the model is there.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into().trim_end_matches('/').to_string();
@@ -61,15 +67,16 @@ impl LoadWeights {
     }
 
     /// Reads only the weights of the model that a pattern of paths means, as in
-    /// [`freeze_at`](crate::model::Model::freeze_at): `"base"`, `"*/kernel"`. The others stay as they are.
+    /// [`freeze_at`](crate::model::Model::freeze_at): `"base"`, `"*/kernel"`. The others stay as
+    /// they are.
     #[must_use]
     pub fn only(mut self, pattern: impl Into<String>) -> Self {
         self.only = Some(pattern.into());
         self
     }
 
-    /// Whether weights that the file does not have, or has with another shape or type, are left as they are. Otherwise nothing is read where
-    /// there is one.
+    /// Whether weights that the file does not have, or has with another shape or type, are left as
+    /// they are. Otherwise nothing is read where there is one.
     #[must_use]
     pub fn skip_mismatch(mut self, skip: bool) -> Self {
         self.skip_mismatch = skip;
@@ -93,14 +100,18 @@ impl fmt::Display for LoadedWeights {
     }
 }
 
-/// The same without the first part of their names, where all have the same: files of versions before have that of the outermost layer.
+/// The same without the first part of their names, where all have the same: files of versions
+/// before have that of the outermost layer.
 fn without_outermost(arrays: BTreeMap<String, Array>) -> BTreeMap<String, Array> {
     let mut firsts = arrays.keys().map(|name| name.split_once('/').map(|(first, _)| first));
     let first = firsts.next().flatten();
     if first.is_none() || firsts.any(|other| other != first) {
         return arrays;
     }
-    arrays.into_iter().filter_map(|(name, array)| Some((name.split_once('/')?.1.to_string(), array))).collect()
+    arrays
+        .into_iter()
+        .filter_map(|(name, array)| Some((name.split_once('/')?.1.to_string(), array)))
+        .collect()
 }
 
 impl<I: Tree, O: Tree> Net<I, O> {
@@ -110,22 +121,33 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let LoadWeights { prefix, only, skip_mismatch } = options;
         let meant = only.as_ref().map(|pattern| self.weights_at(pattern)).transpose()?;
         let mut arrays = read_arrays(path)?;
-        if prefix.is_empty() && self.named_weights().iter().all(|(name, _)| !arrays.contains_key(name)) {
+        if prefix.is_empty()
+            && self.named_weights().iter().all(|(name, _)| !arrays.contains_key(name))
+        {
             arrays = without_outermost(arrays);
         }
         let (mut done, mut values) = (LoadedWeights::default(), Vec::new());
-        let is_meant = |weight: &Variable| meant.as_ref().is_none_or(|meant| meant.contains(weight));
-        for (name, weight) in self.named_weights().into_iter().filter(|(_, weight)| is_meant(weight)) {
+        let is_meant =
+            |weight: &Variable| meant.as_ref().is_none_or(|meant| meant.contains(weight));
+        for (name, weight) in
+            self.named_weights().into_iter().filter(|(_, weight)| is_meant(weight))
+        {
             let there = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             let why = match arrays.get(&there) {
-                Some(value) if (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()) => {
+                Some(value)
+                    if (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()) =>
+                {
                     values.push((weight, value));
                     done.loaded.push(name);
                     continue;
                 }
                 Some(value) => {
-                    let (want, got) = ((weight.dtype(), weight.shape()), (value.dtype(), value.shape()));
-                    format!("`{there}` is {}{} there and {}{} in the model", got.0, got.1, want.0, want.1)
+                    let (want, got) =
+                        ((weight.dtype(), weight.shape()), (value.dtype(), value.shape()));
+                    format!(
+                        "`{there}` is {}{} there and {}{} in the model",
+                        got.0, got.1, want.0, want.1
+                    )
                 }
                 None => format!("there is no `{there}`"),
             };
@@ -139,8 +161,10 @@ impl<I: Tree, O: Tree> Net<I, O> {
             } else {
                 format!("{}: {why}", path.display())
             };
-            let help =
-                format!("it has {names}; `LoadWeights::new().prefix(..)` reads a part, and `.skip_mismatch(true)` what fits");
+            let help = format!(
+                "it has {names}; `LoadWeights::new().prefix(..)` reads a part, and \
+                    `.skip_mismatch(true)` what fits"
+            );
             return Err(Error::new(ErrorKind::Data, message).help(help));
         }
         values.iter().try_for_each(|(weight, value)| weight.set(value))?;

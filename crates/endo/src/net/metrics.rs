@@ -1,4 +1,5 @@
-//! The metrics inside a net: what its layers give to `add_metric`, and the metrics that they hold as fields.
+//! The metrics inside a net: what its layers give to `add_metric`, and the metrics that they hold
+//! as fields.
 //!
 //! In: what a trace has added since a mark. Out: each of them by name, updated within the trace.
 
@@ -13,7 +14,8 @@ use crate::variable::Variable;
 use super::{Net, TracedParts};
 
 impl<I: Tree, O: Tree> Net<I, O> {
-    /// Notes the metrics of layers added since a mark, for a batch of `batch` samples, and updates their means.
+    /// Notes the metrics of layers added since a mark, for a batch of `batch` samples, and updates
+    /// their means.
     #[track_caller]
     pub(super) fn update_metrics(&self, mark: Mark, batch: usize, cx: &mut Context) {
         self.take_metrics(mark, batch, false, cx);
@@ -27,14 +29,25 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     #[track_caller]
     fn take_metrics(&self, mark: Mark, batch: usize, outside: bool, cx: &mut Context) {
-        for held in cx.held_since(mark).iter().filter(|held| held.is_outside == outside).cloned().collect::<Vec<_>>() {
+        for held in cx
+            .held_since(mark)
+            .iter()
+            .filter(|held| held.is_outside == outside)
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             let mut seen = self.seen();
-            if seen.held_metrics.iter().all(|known| !held.is_same(known.name(), &known.variables())) {
+            if seen.held_metrics.iter().all(|known| !held.is_same(known.name(), &known.variables()))
+            {
                 seen.held_metrics.push(Arc::new(FieldMetric(held)));
             }
         }
-        let terms: Vec<MetricTerm> =
-            cx.metric_terms_since(mark).iter().filter(|term| term.is_outside == outside).cloned().collect();
+        let terms: Vec<MetricTerm> = cx
+            .metric_terms_since(mark)
+            .iter()
+            .filter(|term| term.is_outside == outside)
+            .cloned()
+            .collect();
         let scale = batch as f64;
         for (mean, term) in self.means(&terms).iter().zip(&terms) {
             mean.add(&(&term.value * scale), scale, cx);
@@ -45,7 +58,9 @@ impl<I: Tree, O: Tree> Net<I, O> {
     fn means(&self, terms: &[MetricTerm]) -> Vec<Arc<Mean>> {
         let mut seen = self.seen();
         let find = |seen: &mut TracedParts, term: &MetricTerm| {
-            if let Some(known) = seen.added_metrics.iter().find(|known| known.mean.name() == term.name) {
+            if let Some(known) =
+                seen.added_metrics.iter().find(|known| known.mean.name() == term.name)
+            {
                 return known.mean.clone();
             }
             let mean = Arc::new(Mean::new(&term.name));

@@ -1,6 +1,7 @@
 //! A layer with its weights: what a model is, without how it is trained.
 //!
-//! In: a layer. Out: [`Net`]: its outputs within a trace, its weights, and what traces have seen of it: layers, shapes, metrics.
+//! In: a layer. Out: [`Net`]: its outputs within a trace, its weights, and what traces have seen of
+//! it: layers, shapes, metrics.
 
 mod added;
 pub(crate) mod checksum;
@@ -53,13 +54,15 @@ pub(crate) struct Net<I: Tree = Tensor, O: Tree = Tensor> {
     seed: Option<u64>,
     /// What its random numbers follow in training.
     pub counter: Variable,
-    /// The float type of its weights, if it was given one; that of the trace in which it first sees an input otherwise.
+    /// The float type of its weights, if it was given one; that of the trace in which it first sees
+    /// an input otherwise.
     pub dtype: Option<DType>,
     /// Terms of the loss that only depend on weights.
     added: Vec<Arc<AddedLoss>>,
     /// Terms of the loss and metrics of the outputs of layers.
     pub attached: Vec<Arc<Attached>>,
-    /// Models that belong to it and that its `call` need not apply, by the names under which they stand.
+    /// Models that belong to it and that its `call` need not apply, by the names under which they
+    /// stand.
     companions: Vec<(String, Arc<dyn Companion>)>,
     /// Whether it is frozen as a whole, so that weights still to come are, too.
     frozen: AtomicBool,
@@ -79,7 +82,11 @@ pub(crate) struct WeightState {
 
 impl WeightState {
     pub fn of(weight: &Variable) -> Self {
-        Self { trainable: weight.is_trainable(), frozen: weight.is_frozen(), learning_rate_factor: weight.learning_rate_factor() }
+        Self {
+            trainable: weight.is_trainable(),
+            frozen: weight.is_frozen(),
+            learning_rate_factor: weight.learning_rate_factor(),
+        }
     }
 }
 
@@ -141,19 +148,24 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.seed.unwrap_or(0)
     }
 
-    /// Calls the layer within a trace, with all terms of the loss, and updates its metrics. Where another model is being applied, those
-    /// are metrics of that one.
+    /// Calls the layer within a trace, with all terms of the loss, and updates its metrics. Where
+    /// another model is being applied, those are metrics of that one.
     #[track_caller]
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let mark = cx.mark();
         let outputs = self.call(inputs, true, cx);
         if !cx.is_within_model() {
-            self.update_metrics(mark, inputs.tensors().first().map_or(1, |inputs| inputs.batch()), cx);
+            self.update_metrics(
+                mark,
+                inputs.tensors().first().map_or(1, |inputs| inputs.batch()),
+                cx,
+            );
         }
         outputs
     }
 
-    /// Calls the layer alone, as predictions do: terms given from outside are not computed, and metrics not updated.
+    /// Calls the layer alone, as predictions do: terms given from outside are not computed, and
+    /// metrics not updated.
     #[track_caller]
     pub fn forward(&self, inputs: &I, cx: &mut Context) -> O {
         self.call(inputs, false, cx)
@@ -177,14 +189,24 @@ impl<I: Tree, O: Tree> Net<I, O> {
             return outputs; // a trace that failed has seen a part of the model only
         }
         let mut seen = self.seen();
-        // What metrics add up is theirs; and not every trace sees the whole model: some layers are there in training only.
-        let of_metric = |variable: &Variable| cx.held_metrics().iter().any(|metric| (metric.variables)().contains(variable));
-        let is_new =
-            |(_, variable): &(String, Variable)| seen.weights.iter().all(|(_, known)| known != variable) && !of_metric(variable);
-        let new: Vec<(String, Variable)> = used.variables.iter().filter(|entry| is_new(entry)).cloned().collect();
-        if let Some((again, _)) = new.iter().find(|(name, _)| seen.weights.iter().any(|(known, _)| known == name)) {
-            let message = format!("there is a second weight called `{again}`, made after the model was traced before");
-            let help = "a layer made inside `call` forgets what it learned: make it a field, in a `OnceLock` if it needs the input's size";
+        // What metrics add up is theirs; and not every trace sees the whole model: some layers are
+        // there in training only.
+        let of_metric = |variable: &Variable| {
+            cx.held_metrics().iter().any(|metric| (metric.variables)().contains(variable))
+        };
+        let is_new = |(_, variable): &(String, Variable)| {
+            seen.weights.iter().all(|(_, known)| known != variable) && !of_metric(variable)
+        };
+        let new: Vec<(String, Variable)> =
+            used.variables.iter().filter(|entry| is_new(entry)).cloned().collect();
+        if let Some((again, _)) =
+            new.iter().find(|(name, _)| seen.weights.iter().any(|(known, _)| known == name))
+        {
+            let message = format!(
+                "there is a second weight called `{again}`, made after the model was traced before"
+            );
+            let help = "a layer made inside `call` forgets what it learned: make it a field, in a \
+                `OnceLock` if it needs the input's size";
             cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
             return outputs;
         }
@@ -196,11 +218,18 @@ impl<I: Tree, O: Tree> Net<I, O> {
         seen.weights.extend(new);
         let layers = &cx.layers()[layers..];
         if layers.len() >= seen.layers.len() {
-            seen.layers = layers.iter().map(|layer| LayerRecord { path: used.own_path(&layer.path), ..layer.clone() }).collect();
+            seen.layers = layers
+                .iter()
+                .map(|layer| LayerRecord { path: used.own_path(&layer.path), ..layer.clone() })
+                .collect();
         }
         drop(seen);
         self.note_outputs(&outputs, cx);
-        self.seen().inputs = inputs.tensors().iter().map(|input| (input.shape().clone(), input.stored_dtype())).collect();
+        self.seen().inputs = inputs
+            .tensors()
+            .iter()
+            .map(|input| (input.shape().clone(), input.stored_dtype()))
+            .collect();
         outputs
     }
 
@@ -232,8 +261,12 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Its loss terms in a trace, and the penalties of its weights, as scalars.
     #[track_caller]
     pub fn losses(&self, cx: &mut Context) -> Vec<Tensor> {
-        let terms = cx.terms_of(self.id(), None).into_iter().map(|term| term.scalar()).collect::<Vec<_>>();
-        terms.into_iter().chain(cx.penalties_of(self.id()).into_iter().map(|term| term.value)).collect()
+        let terms =
+            cx.terms_of(self.id(), None).into_iter().map(|term| term.scalar()).collect::<Vec<_>>();
+        terms
+            .into_iter()
+            .chain(cx.penalties_of(self.id()).into_iter().map(|term| term.value))
+            .collect()
     }
 
     /// Makes the weights for inputs of the shapes and types of these, without running anything.
@@ -250,7 +283,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// The metrics inside the models that belong to it, by names that begin with those of these.
     pub fn companion_metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
         let of = |(part, companion): &(String, Arc<dyn Companion>)| {
-            companion.metrics().into_iter().map(|(name, metric)| (format!("{part}_{name}"), metric)).collect::<Vec<_>>()
+            companion
+                .metrics()
+                .into_iter()
+                .map(|(name, metric)| (format!("{part}_{name}"), metric))
+                .collect::<Vec<_>>()
         };
         self.companions.iter().flat_map(of).collect()
     }
@@ -260,7 +297,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.companions.push((name, companion));
     }
 
-    /// Its weights, trainable or not, in the order of their first use, and then those of the models that belong to it.
+    /// Its weights, trainable or not, in the order of their first use, and then those of the models
+    /// that belong to it.
     pub fn weights(&self) -> Vec<Variable> {
         self.named_weights().into_iter().map(|(_, variable)| variable).collect()
     }
@@ -283,9 +321,14 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let mut layers = self.seen().layers.clone();
         for (part, companion) in &self.companions {
             for layer in companion.layers() {
-                let is_known = layers.iter().any(|known| !known.weights.is_empty() && known.weights == layer.weights);
+                let is_known = layers
+                    .iter()
+                    .any(|known| !known.weights.is_empty() && known.weights == layer.weights);
                 if !is_known {
-                    let rest = layer.path.split_once('/').map_or(String::new(), |(_, rest)| format!("/{rest}"));
+                    let rest = layer
+                        .path
+                        .split_once('/')
+                        .map_or(String::new(), |(_, rest)| format!("/{rest}"));
                     layers.push(LayerRecord { path: format!("{part}{rest}"), ..layer });
                 }
             }
@@ -297,8 +340,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub fn require_companions(&self) -> Result<()> {
         let unbuilt = self.companions.iter().find(|(_, companion)| companion.layers().is_empty());
         unbuilt.map_or(Ok(()), |(name, _)| {
-            let message = format!("the part `{name}` of the model has seen no input yet, so its weights are not there");
-            Err(Error::new(ErrorKind::Usage, message).help("call `build` of that model first, or train a step that applies it"))
+            let message = format!(
+                "the part `{name}` of the model has seen no input yet, so its weights are not there"
+            );
+            Err(Error::new(ErrorKind::Usage, message)
+                .help("call `build` of that model first, or train a step that applies it"))
         })
     }
 
@@ -309,15 +355,24 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// Those of them that its `call` uses.
     pub fn own_trainable_weights(&self) -> Vec<Variable> {
-        self.seen().weights.iter().map(|(_, weight)| weight.clone()).filter(Variable::is_trainable).collect()
+        self.seen()
+            .weights
+            .iter()
+            .map(|(_, weight)| weight.clone())
+            .filter(Variable::is_trainable)
+            .collect()
     }
 
     /// The weight of a name within it; with the name of its outermost layer before it, too.
     pub fn weight(&self, name: &str) -> Option<Variable> {
         let weights = self.named_weights();
-        let find = |name: &str| weights.iter().find(|(known, _)| known == name).map(|(_, variable)| variable.clone());
+        let find = |name: &str| {
+            weights.iter().find(|(known, _)| known == name).map(|(_, variable)| variable.clone())
+        };
         let outermost = self.seen().layers.first().map(|layer| layer.path.clone());
-        let of_outermost = |outermost: String| name.strip_prefix(&outermost).and_then(|rest| rest.strip_prefix('/'));
+        let of_outermost = |outermost: String| {
+            name.strip_prefix(&outermost).and_then(|rest| rest.strip_prefix('/'))
+        };
         find(name).or_else(|| find(outermost.and_then(of_outermost)?))
     }
 
@@ -397,12 +452,21 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// How it is traced in training.
     pub fn tracing(&self) -> Tracing {
-        Tracing { training: true, dtype: self.dtype.unwrap_or(DType::F32), counter: self.counter.clone(), occasion: None }
+        Tracing {
+            training: true,
+            dtype: self.dtype.unwrap_or(DType::F32),
+            counter: self.counter.clone(),
+            occasion: None,
+        }
     }
 
     /// How it is traced outside training, with what notes its draws.
     pub fn tracing_on_occasion(&self, log: &Rc<DrawLog>) -> Tracing {
-        Tracing { training: false, occasion: Some(OccasionDraws::new(self.seed(), log.clone())), ..self.tracing() }
+        Tracing {
+            training: false,
+            occasion: Some(OccasionDraws::new(self.seed(), log.clone())),
+            ..self.tracing()
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, TracedParts> {
@@ -415,18 +479,24 @@ pub(crate) fn structure<I: Tree>(tensors: &[Tensor], cx: &Context) -> Option<I> 
     let mut given = tensors.iter().cloned();
     let inputs = I::from_tensors(&mut given);
     if inputs.is_none() || given.next().is_some() {
-        let message = format!("the data has {} inputs, which is not what the model's `call` takes", tensors.len());
-        let help = "give one array for each tensor of its input: `Dataset::new((a, b), y)` for a `Layer<[Tensor; 2]>`";
+        let message = format!(
+            "the data has {} inputs, which is not what the model's `call` takes",
+            tensors.len()
+        );
+        let help = "give one array for each tensor of its input: `Dataset::new((a, b), y)` for a \
+            `Layer<[Tensor; 2]>`";
         cx.trace().record(Error::new(ErrorKind::Shape, message).help(help));
         return None;
     }
     inputs
 }
 
-/// The outputs' names: the fields of a struct, or the layers that made them, where they tell them apart.
+/// The outputs' names: the fields of a struct, or the layers that made them, where they tell them
+/// apart.
 pub(crate) fn output_names<O: Tree>(outputs: &O, cx: &Context) -> Vec<String> {
     let made = outputs.tensors().into_iter().map(|output| cx.maker(output).map(str::to_string));
-    let names: Vec<Option<String>> = outputs.names().into_iter().zip(made).map(|(own, maker)| own.or(maker)).collect();
+    let names: Vec<Option<String>> =
+        outputs.names().into_iter().zip(made).map(|(own, maker)| own.or(maker)).collect();
     let unique = |name: &String| names.iter().flatten().filter(|other| *other == name).count() == 1;
     let name = |(index, name): (usize, &Option<String>)| match name {
         Some(name) if unique(name) => name.clone(),

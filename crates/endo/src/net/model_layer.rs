@@ -1,6 +1,7 @@
 //! Parts of a net by path: its layers with all that is below them.
 //!
-//! In: a path, or a pattern of paths. Out: [`ModelLayer`], whose weights can be listed, frozen and set.
+//! In: a path, or a pattern of paths. Out: [`ModelLayer`], whose weights can be listed, frozen and
+//! set.
 
 use std::fmt;
 
@@ -18,11 +19,17 @@ use super::Net;
 ///
 /// ```
 /// use endo::prelude::*;
-/// let net = Sequential::new().add(Dense::new(4).name("base")).add(BatchNormalization::new()).add(Dense::new(1).name("head"));
+/// let net = Sequential::new()
+///     .add(Dense::new(4).name("base"))
+///     .add(BatchNormalization::new())
+///     .add(Dense::new(1).name("head"));
 /// let model = Model::new(net);
 /// model.build([1, 3])?;
 /// let base = model.layer("base")?;
-/// assert_eq!(base.weights().iter().map(|weight| weight.name().to_string()).collect::<Vec<_>>(), ["base/kernel", "base/bias"]);
+/// assert_eq!(
+///     base.weights().iter().map(|weight| weight.name().to_string()).collect::<Vec<_>>(),
+///     ["base/kernel", "base/bias"]
+/// );
 /// base.freeze();
 /// assert_eq!(model.trainable_weights().len(), 2 + 2);
 /// base.unfreeze();
@@ -65,15 +72,17 @@ impl ModelLayer {
         set(&self.weights, values, &format!("the layer `{}`", self.path))
     }
 
-    /// Freezes all its weights: optimizers leave them as they are, and layers that keep statistics of batches, such as
-    /// [`BatchNormalization`](crate::layers::BatchNormalization), use those that they have.
+    /// Freezes all its weights: optimizers leave them as they are, and layers that keep statistics
+    /// of batches, such as [`BatchNormalization`](crate::layers::BatchNormalization), use those
+    /// that they have.
     pub fn freeze(&self) {
         for weight in &self.weights {
             weight.freeze();
         }
     }
 
-    /// Takes back [`freeze`](Self::freeze): what was trainable before is so again, and nothing else.
+    /// Takes back [`freeze`](Self::freeze): what was trainable before is so again, and nothing
+    /// else.
     pub fn unfreeze(&self) {
         for weight in &self.weights {
             weight.unfreeze();
@@ -90,7 +99,8 @@ impl fmt::Display for ModelLayer {
 /// Overwrites variables, or none if an array does not fit.
 pub(super) fn set(variables: &[Variable], values: &[Array], whose: &str) -> Result<()> {
     if variables.len() != values.len() {
-        let message = format!("{whose} has {} weights, got {} arrays", variables.len(), values.len());
+        let message =
+            format!("{whose} has {} weights, got {} arrays", variables.len(), values.len());
         let help = "build the model first, and give one array for each weight";
         return Err(Error::new(ErrorKind::Argument, message).help(help));
     }
@@ -105,14 +115,20 @@ impl<I: Tree, O: Tree> Net<I, O> {
         self.require_layers(&layers)?;
         let found: Vec<&LayerRecord> = match layers.iter().find(|layer| layer.path == path) {
             Some(layer) => vec![layer],
-            None => layers.iter().filter(|layer| short_names(&layer.path).any(|name| name == path)).collect(),
+            None => layers
+                .iter()
+                .filter(|layer| short_names(&layer.path).any(|name| name == path))
+                .collect(),
         };
-        let fail = |message: String, help: String| Err(Error::new(ErrorKind::Argument, message).help(help));
+        let fail = |message: String, help: String| {
+            Err(Error::new(ErrorKind::Argument, message).help(help))
+        };
         match found[..] {
             [layer] => Ok(part(layer, &layers)),
             [] => {
                 let paths: Vec<&str> = layers.iter().map(|layer| layer.path.as_str()).collect();
-                let mut names: Vec<&str> = paths.iter().flat_map(|path| short_names(path)).collect();
+                let mut names: Vec<&str> =
+                    paths.iter().flat_map(|path| short_names(path)).collect();
                 names.sort_by_key(|name| name.len());
                 let help = match spelling::nearest(path, names) {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -130,14 +146,21 @@ impl<I: Tree, O: Tree> Net<I, O> {
         }
     }
 
-    /// The weights of the layers that match a pattern, with those below them, and the weights that match it.
+    /// The weights of the layers that match a pattern, with those below them, and the weights that
+    /// match it.
     pub fn weights_at(&self, pattern: &str) -> Result<Vec<Variable>> {
         let (layers, weights) = (self.layers(), self.named_weights());
         self.require_layers(&layers)?;
         let meant = Pattern::new(pattern);
         let matching = layers.iter().filter(|layer| meant.matches(&layer.path));
-        let mut found: Vec<Variable> = matching.flat_map(|layer| part(layer, &layers).weights).collect();
-        found.extend(weights.iter().filter(|(name, _)| meant.matches(name)).map(|(_, weight)| weight.clone()));
+        let mut found: Vec<Variable> =
+            matching.flat_map(|layer| part(layer, &layers).weights).collect();
+        found.extend(
+            weights
+                .iter()
+                .filter(|(name, _)| meant.matches(name))
+                .map(|(_, weight)| weight.clone()),
+        );
         let mut once = Vec::new();
         for weight in found {
             if !once.contains(&weight) {
@@ -146,7 +169,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         }
         if once.is_empty() {
             let names = spelling::listed(layers.iter().map(|layer| layer.path.as_str()));
-            let message = format!("no layer with weights and no weight of the model matches `{pattern}`");
+            let message =
+                format!("no layer with weights and no weight of the model matches `{pattern}`");
             return Err(Error::new(ErrorKind::Argument, message).help(format!("there are {names}")));
         }
         Ok(once)
@@ -155,7 +179,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub(super) fn require_layers(&self, layers: &[LayerRecord]) -> Result<()> {
         if layers.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(Error::new(ErrorKind::Usage, "the model has seen no input yet, so its layers are not known").help(help));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the model has seen no input yet, so its layers are not known",
+            )
+            .help(help));
         }
         Ok(())
     }
@@ -165,7 +193,9 @@ impl<I: Tree, O: Tree> Net<I, O> {
 fn part(layer: &LayerRecord, layers: &[LayerRecord]) -> ModelLayer {
     let below = format!("{}/", layer.path);
     let mut weights: Vec<Variable> = Vec::new();
-    for known in layers.iter().filter(|known| known.path == layer.path || known.path.starts_with(&below)) {
+    for known in
+        layers.iter().filter(|known| known.path == layer.path || known.path.starts_with(&below))
+    {
         weights.extend(known.weights.iter().cloned());
     }
     ModelLayer { path: layer.path.clone(), kind: layer.kind.clone(), weights }

@@ -13,14 +13,24 @@ pub(crate) fn short_names(names: &[String], parts: impl Fn(usize) -> usize) -> V
         .enumerate()
         .map(|(index, name)| {
             let longest = name.split('/').count();
-            let unique = |parts: usize| names.iter().filter(|other| suffix(other, parts) == suffix(name, parts)).count() == 1;
-            (parts(index)..longest).find(|&parts| unique(parts)).map_or_else(|| name.clone(), |parts| suffix(name, parts))
+            let unique = |parts: usize| {
+                names.iter().filter(|other| suffix(other, parts) == suffix(name, parts)).count()
+                    == 1
+            };
+            (parts(index)..longest)
+                .find(|&parts| unique(parts))
+                .map_or_else(|| name.clone(), |parts| suffix(name, parts))
         })
         .collect()
 }
 
-/// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras does.
-pub(crate) fn distinct<T>(entries: &mut [T], name: impl Fn(&mut T) -> &mut String, reserved: &[&str]) {
+/// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras
+/// does.
+pub(crate) fn distinct<T>(
+    entries: &mut [T],
+    name: impl Fn(&mut T) -> &mut String,
+    reserved: &[&str],
+) {
     let mut taken: Vec<String> = reserved.iter().map(ToString::to_string).collect();
     for entry in entries {
         let name = name(entry);

@@ -1,7 +1,9 @@
-//! What a model is made of besides its weights: the hyperparameters of its losses, metrics and layers, in the file of its weights.
+//! What a model is made of besides its weights: the hyperparameters of its losses, metrics and
+//! layers, in the file of its weights.
 //!
-//! In: a built model, or a file that [`Model::save`](crate::model::Model::save) wrote. Out: the file; the hyperparameters again, for the constructors of the
-//! user's structs; the weights, where model and file agree.
+//! In: a built model, or a file that [`Model::save`](crate::model::Model::save) wrote. Out: the
+//! file; the hyperparameters again, for the constructors of the user's structs; the weights, where
+//! model and file agree.
 
 use std::fmt;
 use std::fs;
@@ -20,7 +22,8 @@ use crate::trace::LayerRecord;
 
 use super::Net;
 
-/// The entry of a safetensors file's metadata that says what the model is made of: the number of the format, then a line for each place.
+/// The entry of a safetensors file's metadata that says what the model is made of: the number of
+/// the format, then a line for each place.
 pub(super) const ENTRY: &str = "endo.model";
 
 /// Its first line. Files written before have none, and their lines are those that are printed.
@@ -35,7 +38,8 @@ enum Part {
 }
 
 /// What each is called in files, and in the keys of [`Saved::get`].
-const PARTS: [(&str, Part); 3] = [("loss", Part::Loss), ("metric", Part::Metric), ("layer", Part::Layer)];
+const PARTS: [(&str, Part); 3] =
+    [("loss", Part::Loss), ("metric", Part::Metric), ("layer", Part::Layer)];
 
 /// Something of a model that has hyperparameters, or a loss.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +52,8 @@ struct SavedPart {
     hyperparameters: Hyperparameters,
 }
 
-/// A place as a line of a file holds it, in JSON: part, name, kind, and the hyperparameters as text.
+/// A place as a line of a file holds it, in JSON: part, name, kind, and the hyperparameters as
+/// text.
 type SavedLine = (String, String, String, Vec<(String, String)>);
 
 impl SavedPart {
@@ -68,9 +73,11 @@ impl SavedPart {
 
     /// The text that means this place and no other.
     fn key(&self) -> String {
-        let reserved = PARTS
-            .iter()
-            .any(|(word, _)| self.name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
+        let reserved = PARTS.iter().any(|(word, _)| {
+            self.name
+                .strip_prefix(word)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        });
         match self.part {
             Part::Loss if self.name.is_empty() => "loss".to_string(),
             Part::Layer if !reserved => self.name.clone(),
@@ -79,7 +86,8 @@ impl SavedPart {
     }
 
     fn line(&self) -> String {
-        let hyperparameters = self.hyperparameters.iter().map(|(name, text)| [name, text]).collect::<Vec<_>>();
+        let hyperparameters =
+            self.hyperparameters.iter().map(|(name, text)| [name, text]).collect::<Vec<_>>();
         json!([word(self.part), self.name, self.kind, hyperparameters]).to_string()
     }
 
@@ -111,13 +119,15 @@ fn word(part: Part) -> &'static str {
     PARTS.iter().find(|(_, known)| *known == part).map_or("", |(word, _)| word)
 }
 
-/// What a file that [`Model::save`](crate::model::Model::save) wrote says of the model besides its weights. Prints a line for each place.
+/// What a file that [`Model::save`](crate::model::Model::save) wrote says of the model besides its
+/// weights. Prints a line for each place.
 ///
-/// A place is `"loss"` (of several `"loss 0"`, `"loss 1"`, ..), `"metric "` and the metric's name in reports, or a layer's path. A layer
-/// whose path could be taken for one of these has `"layer "` before it: `"layer loss"`.
-/// Code is not in the file: the user's structs are made again by their constructors, from what [`get`](Self::get) returns. Values
-/// of the library say the options that are not their defaults, and are read whole:
-/// `regularizers::get(&saved.get::<String>("dense", "kernel_regularizer")?)?`.
+/// A place is `"loss"` (of several `"loss 0"`, `"loss 1"`, ..), `"metric "` and the metric's name
+/// in reports, or a layer's path. A layer whose path could be taken for one of these has `"layer "`
+/// before it: `"layer loss"`.
+/// Code is not in the file: the user's structs are made again by their constructors, from what
+/// [`get`](Self::get) returns. Values of the library say the options that are not their defaults,
+/// and are read whole: `regularizers::get(&saved.get::<String>("dense", "kernel_regularizer")?)?`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -142,8 +152,12 @@ fn word(part: Part) -> &'static str {
 /// model.save(&path)?;
 ///
 /// let saved = Saved::read(&path)?;
-/// let mut again = Model::new(Dense::new(1).kernel_regularizer(L2(saved.get("dense", "kernel_regularizer.l2")?)));
-/// again.compile("nadam", HuberLoss { threshold: saved.get("loss", "threshold")? }, ["mae"]).build([1, 3])?;
+/// let mut again = Model::new(
+///     Dense::new(1).kernel_regularizer(L2(saved.get("dense", "kernel_regularizer.l2")?)),
+/// );
+/// again
+///     .compile("nadam", HuberLoss { threshold: saved.get("loss", "threshold")? }, ["mae"])
+///     .build([1, 3])?;
 /// again.load(&path)?;
 /// assert_eq!(again.weights()[0].value(), model.weights()[0].value());
 /// # std::fs::remove_file(&path).unwrap();
@@ -170,36 +184,55 @@ impl Saved {
         let broken = |error| failure("not a safetensors file:", path, &error);
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let Some(text) = metadata.metadata().as_ref().and_then(|entries| entries.get(ENTRY)) else {
-            let message = format!("{} holds weights alone: `save` did not write it", path.display());
-            return Err(Error::new(ErrorKind::Data, message).help("read the weights with `load_weights`"));
+            let message =
+                format!("{} holds weights alone: `save` did not write it", path.display());
+            return Err(
+                Error::new(ErrorKind::Data, message).help("read the weights with `load_weights`")
+            );
         };
-        let refuse = |what: String, help| Err(Error::new(ErrorKind::Data, format!("{} {what}", path.display())).help(help));
+        let refuse = |what: String, help| {
+            Err(Error::new(ErrorKind::Data, format!("{} {what}", path.display())).help(help))
+        };
         let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-        let places = match first.strip_prefix("format ").filter(|number| number.parse::<u32>().is_ok()) {
+        let places = match first
+            .strip_prefix("format ")
+            .filter(|number| number.parse::<u32>().is_ok())
+        {
             None => text.lines().map(SavedPart::from_printed).collect::<Result<Vec<_>>>()?,
             Some(_) if first == FORMAT => {
                 let places = rest.lines().map(|line| SavedPart::from_line(line).ok_or(line));
                 match places.collect::<Result<Vec<_>, _>>() {
                     Ok(places) => places,
                     Err(line) => {
-                        let help = "copy the whole file again, or read the weights alone with `load_weights`";
-                        return refuse(format!("says of the model what makes no sense: `{line}`"), help);
+                        let help = "copy the whole file again, or read the weights alone with \
+                            `load_weights`";
+                        return refuse(
+                            format!("says of the model what makes no sense: `{line}`"),
+                            help,
+                        );
                     }
                 }
             }
             Some(_) => {
-                let help = "read it with the version of endo that wrote it, or the weights alone with `load_weights`";
-                return refuse(format!("says what the model is made of in {first}, and this program reads {FORMAT}"), help);
+                let help = "read it with the version of endo that wrote it, or the weights alone \
+                    with `load_weights`";
+                return refuse(
+                    format!(
+                        "says what the model is made of in {first}, and this program reads {FORMAT}"
+                    ),
+                    help,
+                );
             }
         };
         Ok(Self { path: path.to_path_buf(), places })
     }
 
-    /// The value of a hyperparameter at a place; of one of a value within, with names joined by a point, as in
-    /// `"kernel_regularizer.l2"`.
+    /// The value of a hyperparameter at a place; of one of a value within, with names joined by a
+    /// point, as in `"kernel_regularizer.l2"`.
     ///
     /// # Errors
-    /// If there is no such place or hyperparameter, with those that there are, or it is not of the type asked for.
+    /// If there is no such place or hyperparameter, with those that there are, or it is not of the
+    /// type asked for.
     pub fn get<S: Setting>(&self, place: &str, name: &str) -> Result<S> {
         self.at(place)?.get(name).map_err(|error| {
             let message = format!("{}, `{place}`: {}", self.path.display(), error.message());
@@ -212,7 +245,9 @@ impl Saved {
     /// # Errors
     /// If there is no such place, with those that there are.
     pub fn at(&self, place: &str) -> Result<&Hyperparameters> {
-        let layer = |path: &str| self.places.iter().find(|known| known.part == Part::Layer && known.name == path);
+        let layer = |path: &str| {
+            self.places.iter().find(|known| known.part == Part::Layer && known.name == path)
+        };
         let found = self.places.iter().find(|known| known.key() == place);
         let found = found.or_else(|| layer(place)).or_else(|| layer(place.strip_prefix("layer ")?));
         found.map(|known| &known.hyperparameters).ok_or_else(|| {
@@ -227,37 +262,72 @@ impl Saved {
     fn compare(&self, model: &[SavedPart]) -> Result<()> {
         self.places.iter().try_for_each(|saved| {
             let (path, noun) = (self.path.display(), saved.noun());
-            let fail = |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
+            let fail =
+                |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
             let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
             let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
             let fix = if saved.part == Part::Layer {
-                format!("make the model of the layers it was saved with, a struct of yours with {restore}")
+                format!(
+                    "make the model of the layers it was saved with, a struct of yours with \
+                    {restore}"
+                )
             } else {
-                format!("`compile` it first with what it was saved with, a struct of yours with {restore}")
+                format!(
+                    "`compile` it first with what it was saved with, a struct of yours with \
+                    {restore}"
+                )
             };
             let fix = format!("{fix}; or read the weights alone with `load_weights`");
-            let Some(given) = model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name)) else {
+            let Some(given) =
+                model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name))
+            else {
                 if saved.part == Part::Metric {
                     return Ok(()); // what is measured need not be measured again
                 }
-                return fail(format!("{path} was saved with {noun}, `{}`, which the model does not have", saved.text()), fix);
+                return fail(
+                    format!(
+                        "{path} was saved with {noun}, `{}`, which the model does not \
+                    have",
+                        saved.text()
+                    ),
+                    fix,
+                );
             };
             if given.kind != saved.kind {
-                let message = format!("{noun} is `{}` in {path}, and `{}` in the model", saved.text(), given.text());
+                let message = format!(
+                    "{noun} is `{}` in {path}, and `{}` in the \
+                    model",
+                    saved.text(),
+                    given.text()
+                );
                 return fail(message, fix);
             }
             for (name, text) in saved.hyperparameters.iter() {
                 match given.hyperparameters.iter().find(|(known, _)| *known == name) {
                     Some((_, given)) if given == text => {}
                     Some((_, given)) => {
-                        let message = format!("`{name}` of {noun} is {text} in {path}, and {given} in the model");
+                        let message = format!(
+                            "`{name}` of {noun} is {text} in {path}, and \
+                            {given} in the model"
+                        );
                         return fail(message, fix);
                     }
                     None => {
-                        let message =
-                            format!("`{name}` of {noun} is {text} in {path}, and the model does not say what it is there");
-                        let help = format!("a closure has no name: give the struct, and let its `hyperparameters` say `{name}`");
-                        return fail(message, format!("{help}; or read the weights alone with `load_weights`"));
+                        let message = format!(
+                            "`{name}` of {noun} is {text} in {path}, and the model does \
+                                not say what it is there"
+                        );
+                        let help = format!(
+                            "a closure has no name: give the struct, and let its \
+                            `hyperparameters` say `{name}`"
+                        );
+                        return fail(
+                            message,
+                            format!(
+                                "{help}; or read the weights alone with \
+                            `load_weights`"
+                            ),
+                        );
                     }
                 }
             }
@@ -268,7 +338,11 @@ impl Saved {
 
 impl fmt::Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.places.iter().map(|place| format!("{} = {}", place.key().write(), place.text())).collect();
+        let lines: Vec<String> = self
+            .places
+            .iter()
+            .map(|place| format!("{} = {}", place.key().write(), place.text()))
+            .collect();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -279,27 +353,44 @@ pub(crate) struct Training(Vec<SavedPart>);
 
 impl Training {
     /// Adds the loss at a position; without one it is the only loss.
-    pub fn add_loss(&mut self, position: Option<usize>, kind: &str, hyperparameters: Hyperparameters) {
+    pub fn add_loss(
+        &mut self,
+        position: Option<usize>,
+        kind: &str,
+        hyperparameters: Hyperparameters,
+    ) {
         let name = position.map_or_else(String::new, |position| position.to_string());
         self.0.push(SavedPart { part: Part::Loss, name, kind: kind.to_string(), hyperparameters });
     }
 
     /// Adds a metric by its name in reports.
     pub fn add_metric(&mut self, name: String, kind: &str, hyperparameters: Hyperparameters) {
-        self.0.push(SavedPart { part: Part::Metric, name, kind: kind.to_string(), hyperparameters });
+        self.0.push(SavedPart {
+            part: Part::Metric,
+            name,
+            kind: kind.to_string(),
+            hyperparameters,
+        });
     }
 }
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes all weights to a file, and with them the losses, metrics and layers.
-    pub fn save(&self, path: &Path, training: Training, others: Vec<(String, Array)>) -> Result<()> {
-        let noted = |place: &SavedPart| place.part == Part::Loss || !place.hyperparameters.is_empty();
+    pub fn save(
+        &self,
+        path: &Path,
+        training: Training,
+        others: Vec<(String, Array)>,
+    ) -> Result<()> {
+        let noted =
+            |place: &SavedPart| place.part == Part::Loss || !place.hyperparameters.is_empty();
         let places = self.places(training).into_iter().filter(noted).map(|place| place.line());
         let lines: Vec<String> = std::iter::once(FORMAT.to_string()).chain(places).collect();
         self.write(path, others, Some(lines.join("\n")))
     }
 
-    /// Reads all weights from a file's bytes, if the net and what it is trained with are what the file says. There have to be weights.
+    /// Reads all weights from a file's bytes, if the net and what it is trained with are what the
+    /// file says. There have to be weights.
     pub fn load(&self, path: &Path, bytes: &[u8], training: Training) -> Result<()> {
         Saved::from_bytes(path, bytes)?.compare(&self.places(training))?;
         self.read(path, bytes)

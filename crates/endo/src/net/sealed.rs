@@ -1,6 +1,8 @@
-//! Files that tell whether they are whole: arrays by name and a text, with the number of a format and a checksum.
+//! Files that tell whether they are whole: arrays by name and a text, with the number of a format
+//! and a checksum.
 //!
-//! In: what is to be kept. Out: the bytes of a safetensors file; and back, or why they are not such a file.
+//! In: what is to be kept. Out: the bytes of a safetensors file; and back, or why they are not such
+//! a file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +16,8 @@ use super::weight_files::{array, serialize};
 
 /// A kind of such files.
 pub(crate) struct Seal {
-    /// The entry of the file's metadata that holds the number of the format, the checksum, and the text if there is one.
+    /// The entry of the file's metadata that holds the number of the format, the checksum, and the
+    /// text if there is one.
     pub entry: &'static str,
     /// To be raised when files are written otherwise.
     pub format: u32,
@@ -44,7 +47,11 @@ impl fmt::Display for Unsealed {
 
 impl Seal {
     /// The file of these arrays, in the order of their names, and this text.
-    pub fn put<'a>(&self, arrays: impl Iterator<Item = (&'a str, &'a Array)> + Clone, text: &str) -> Result<Vec<u8>, String> {
+    pub fn put<'a>(
+        &self,
+        arrays: impl Iterator<Item = (&'a str, &'a Array)> + Clone,
+        text: &str,
+    ) -> Result<Vec<u8>, String> {
         let separator = if text.is_empty() { "" } else { "\n" };
         let sum = Checksum::Xxh3.sum(&self.kind(self.format), arrays.clone(), text);
         let entry = format!("{} {sum}{separator}{text}", self.format);
@@ -53,26 +60,32 @@ impl Seal {
 
     /// The arrays and the text of a file.
     pub fn open(&self, bytes: &[u8]) -> Result<(BTreeMap<String, Array>, String), Unsealed> {
-        let broken = |error| Unsealed::Damaged(format!("it is truncated or no safetensors file ({error})"));
+        let broken =
+            |error| Unsealed::Damaged(format!("it is truncated or no safetensors file ({error})"));
         let file = SafeTensors::deserialize(bytes).map_err(broken)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let entry = metadata.metadata().as_ref().and_then(|entries| entries.get(self.entry));
         let entry = entry.and_then(|entry| entry.split_once(' '));
-        let (format, rest) = entry.ok_or_else(|| Unsealed::Another(format!("it holds something else, not {}", self.what)))?;
-        let known = (self.oldest..=self.format).find(|known| known.to_string() == format).ok_or_else(|| {
-            let known = if self.oldest == self.format {
-                format!("format {}", self.format)
-            } else {
-                format!("formats {} to {}", self.oldest, self.format)
-            };
-            Unsealed::Unknown(format!("it has format {format}, and this program reads {known}"))
+        let (format, rest) = entry.ok_or_else(|| {
+            Unsealed::Another(format!("it holds something else, not {}", self.what))
         })?;
+        let known = (self.oldest..=self.format)
+            .find(|known| known.to_string() == format)
+            .ok_or_else(|| {
+                let known = if self.oldest == self.format {
+                    format!("format {}", self.format)
+                } else {
+                    format!("formats {} to {}", self.oldest, self.format)
+                };
+                Unsealed::Unknown(format!("it has format {format}, and this program reads {known}"))
+            })?;
         let (sum, text) = rest.split_once('\n').unwrap_or((rest, ""));
         // Truth values are bytes of 0 and 1: others would become these, and damage go unseen.
         let whole = |view: &TensorView| array(view).filter(|array| array.bytes() == view.data());
         let arrays = file.iter().map(|(name, view)| Some((name.to_string(), whole(&view)?)));
         let arrays = arrays.collect::<Option<BTreeMap<_, _>>>();
-        let arrays = arrays.ok_or_else(|| Unsealed::Damaged("it holds numbers that endo has not".to_string()))?;
+        let arrays = arrays
+            .ok_or_else(|| Unsealed::Damaged("it holds numbers that endo has not".to_string()))?;
         let content = arrays.iter().map(|(name, array)| (name.as_str(), array));
         if Checksum::of(sum).sum(&self.kind(known), content, text) == sum {
             Ok((arrays, text.to_string()))
@@ -102,7 +115,10 @@ mod tests {
     fn what_is_sealed_is_opened() {
         for text in ["", "first line\nsecond \"line\""] {
             let (arrays, again) = SEAL.open(&sealed(text)).unwrap();
-            assert_eq!((again.as_str(), &arrays["b"], arrays["a"].get(0)), (text, &[[1], [2]].into(), 1.0));
+            assert_eq!(
+                (again.as_str(), &arrays["b"], arrays["a"].get(0)),
+                (text, &[[1], [2]].into(), 1.0)
+            );
         }
     }
 
@@ -112,10 +128,15 @@ mod tests {
         let place = bytes.windows(4).position(|window| window == b"some").unwrap();
         let mut changed = bytes.clone();
         changed[place] = b'S';
-        assert!(matches!(SEAL.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum")));
-        assert!(matches!(SEAL.open(&bytes[..place]), Err(Unsealed::Damaged(why)) if why.contains("truncated")));
+        assert!(
+            matches!(SEAL.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum"))
+        );
+        assert!(
+            matches!(SEAL.open(&bytes[..place]), Err(Unsealed::Damaged(why)) if why.contains("truncated"))
+        );
         let newer = Seal { format: 4, oldest: 4, ..SEAL };
-        let unknown = Unsealed::Unknown("it has format 3, and this program reads format 4".to_string());
+        let unknown =
+            Unsealed::Unknown("it has format 3, and this program reads format 4".to_string());
         assert_eq!(newer.open(&bytes), Err(unknown));
         // A program that reads both formats finds that the number was changed.
         let both = Seal { format: 4, ..SEAL };
@@ -123,8 +144,13 @@ mod tests {
         let place = bytes.windows(2).position(|window| window == b"3 ").unwrap();
         let mut changed = bytes.clone();
         changed[place] = b'4';
-        assert!(matches!(both.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum")));
+        assert!(
+            matches!(both.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum"))
+        );
         let other = Seal { entry: "endo.other", what: "another test", ..SEAL };
-        assert_eq!(other.open(&bytes), Err(Unsealed::Another("it holds something else, not another test".to_string())));
+        assert_eq!(
+            other.open(&bytes),
+            Err(Unsealed::Another("it holds something else, not another test".to_string()))
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What a model is made of, as data: its layers, and where each term of its loss comes from.
 //!
-//! In: from traces. Out: [`Structure`], for reports and tools; [`Summary`](super::Summary) prints the layers as a table.
+//! In: from traces. Out: [`Structure`], for reports and tools; [`Summary`](super::Summary) prints
+//! the layers as a table.
 
 use std::panic::Location;
 
@@ -11,14 +12,21 @@ use crate::trace::{LayerRecord, Term};
 /// ```
 /// use endo::prelude::*;
 ///
-/// let mut model = Model::new(Sequential::new().add(Dense::new(4).activity_regularizer(L1(0.01)).name("hidden")).add(Dense::new(1)));
+/// let mut model = Model::new(
+///     Sequential::new()
+///         .add(Dense::new(4).activity_regularizer(L1(0.01)).name("hidden"))
+///         .add(Dense::new(1)),
+/// );
 /// model.compile("sgd", "mse", ());
 /// model.fit(&Dataset::new([[1.0_f32, 2.0]], [[1.0_f32]])?, Fit::epochs(1))?;
 /// let structure = model.structure();
 /// let paths: Vec<&str> = structure.layers.iter().map(|layer| layer.path.as_str()).collect();
 /// assert_eq!(paths, ["sequential", "sequential/hidden", "sequential/dense"]);
 /// assert_eq!((structure.terms[0].name.as_str(), structure.terms[0].layer.as_str()), ("main", ""));
-/// assert_eq!((structure.terms[1].name.as_str(), structure.terms[1].layer.as_str()), ("activity", "sequential/hidden"));
+/// assert_eq!(
+///     (structure.terms[1].name.as_str(), structure.terms[1].layer.as_str()),
+///     ("activity", "sequential/hidden")
+/// );
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -34,7 +42,8 @@ pub struct Structure {
 pub struct TermRecord {
     /// Its name in the ledger.
     pub name: String,
-    /// The path of the layer that adds it, or whose weight is penalized; empty for compiled losses and terms from outside all layers.
+    /// The path of the layer that adds it, or whose weight is penalized; empty for compiled losses
+    /// and terms from outside all layers.
     pub layer: String,
     /// The line that adds it, where one does.
     pub site: Option<&'static Location<'static>>,

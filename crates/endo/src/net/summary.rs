@@ -8,7 +8,8 @@ use std::fmt;
 use crate::trace::LayerRecord;
 use crate::variable::Variable;
 
-/// The layers of a model with the shapes of their outputs and the numbers of their weights. Prints as a table.
+/// The layers of a model with the shapes of their outputs and the numbers of their weights. Prints
+/// as a table.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -39,16 +40,35 @@ impl Summary {
                     .outputs
                     .iter()
                     .map(|shape| {
-                        let sizes: Vec<String> = shape.iter().skip(1).map(usize::to_string).collect();
-                        format!("[{}]", std::iter::once("batch".to_string()).chain(sizes).collect::<Vec<_>>().join(", "))
+                        let sizes: Vec<String> =
+                            shape.iter().skip(1).map(usize::to_string).collect();
+                        format!(
+                            "[{}]",
+                            std::iter::once("batch".to_string())
+                                .chain(sizes)
+                                .collect::<Vec<_>>()
+                                .join(", ")
+                        )
                     })
                     .collect();
-                let parameters: usize = layer.weights.iter().filter(|weight| counted.insert(weight.id())).map(size).sum();
-                let parameters = if layer.weights.is_empty() { String::new() } else { parameters.to_string() };
-                [format!("{}{name} ({})", "  ".repeat(depth), layer.kind), outputs.join(", "), parameters]
+                let parameters: usize = layer
+                    .weights
+                    .iter()
+                    .filter(|weight| counted.insert(weight.id()))
+                    .map(size)
+                    .sum();
+                let parameters =
+                    if layer.weights.is_empty() { String::new() } else { parameters.to_string() };
+                [
+                    format!("{}{name} ({})", "  ".repeat(depth), layer.kind),
+                    outputs.join(", "),
+                    parameters,
+                ]
             })
             .collect();
-        let total = |trainable| weights.iter().filter(|weight| weight.is_trainable() == trainable).map(size).sum();
+        let total = |trainable| {
+            weights.iter().filter(|weight| weight.is_trainable() == trainable).map(size).sum()
+        };
         Self { rows, trainable: total(true), fixed: total(false) }
     }
 
@@ -61,12 +81,25 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["layer (type)", "output", "parameters"].map(String::from);
-        let width = |column: usize| self.rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows
+                .iter()
+                .chain([&head])
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
         let [a, b, c] = [width(0), width(1), width(2)];
         for row in std::iter::once(&head).chain(&self.rows) {
             writeln!(f, "{:<a$}  {:<b$}  {:>c$}", row[0], row[1], row[2])?;
         }
         writeln!(f, "{}", "-".repeat(a + b + c + 4))?;
-        write!(f, "{} parameters: {} trainable, {} fixed", self.parameters(), self.trainable, self.fixed)
+        write!(
+            f,
+            "{} parameters: {} trainable, {} fixed",
+            self.parameters(),
+            self.trainable,
+            self.fixed
+        )
     }
 }

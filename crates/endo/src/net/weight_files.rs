@@ -19,17 +19,27 @@ use super::Net;
 use super::saved::ENTRY;
 
 impl<I: Tree, O: Tree> Net<I, O> {
-    /// Writes the weights, further arrays by names that no weight has, and what is said of the model.
-    pub fn write(&self, path: &Path, others: Vec<(String, Array)>, description: Option<String>) -> Result<()> {
+    /// Writes the weights, further arrays by names that no weight has, and what is said of the
+    /// model.
+    pub fn write(
+        &self,
+        path: &Path,
+        others: Vec<(String, Array)>,
+        description: Option<String>,
+    ) -> Result<()> {
         let weights = self.named_weights();
         if weights.is_empty() {
             let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help));
+            return Err(
+                Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help)
+            );
         }
         self.require_companions()?;
         let mut names = HashSet::new();
         if let Some((name, _)) = weights.iter().find(|(name, _)| !names.insert(name)) {
-            let message = format!("two weights of the model are called `{name}`, and a file holds one of each name");
+            let message = format!(
+                "two weights of the model are called `{name}`, and a file holds one of each name"
+            );
             let help = "give the layers, or the variables that they read, names of their own";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
@@ -40,7 +50,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         files::write(path, &[&bytes.map_err(|error| failure("cannot save", path, &error))?])
     }
 
-    /// Reads all weights from a safetensors file; nothing changes unless every weight is found with its shape and type.
+    /// Reads all weights from a safetensors file; nothing changes unless every weight is found with
+    /// its shape and type.
     pub fn load_weights(&self, path: &Path) -> Result<()> {
         self.require_weights()?;
         let bytes = fs::read(path).map_err(|error| failure("cannot read", path, &error))?;
@@ -50,7 +61,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub fn require_weights(&self) -> Result<()> {
         self.require_companions()?;
         if self.weights().is_empty() {
-            let help = "call `model.build([batch, features])` first, so that there are weights to load into";
+            let help = "call `model.build([batch, features])` first, so that there are weights to \
+                load into";
             return Err(Error::new(ErrorKind::Usage, "the model has no weights yet").help(help));
         }
         Ok(())
@@ -59,23 +71,31 @@ impl<I: Tree, O: Tree> Net<I, O> {
     /// Reads the weights from a file's bytes.
     pub(super) fn read(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let weights = self.named_weights();
-        let file = SafeTensors::deserialize(bytes).map_err(|error| failure("not a safetensors file:", path, &error))?;
+        let file = SafeTensors::deserialize(bytes)
+            .map_err(|error| failure("not a safetensors file:", path, &error))?;
         let mut values = Vec::with_capacity(weights.len());
         for (name, weight) in &weights {
             let Some(view) = find(&file, name) else {
                 let message = format!("{} has no weight `{name}`", path.display());
                 let mut names = file.names();
                 names.sort_unstable(); // the file's own order differs from reader to reader
-                let help = match names.iter().filter_map(|known| known.strip_suffix(&format!("/{name}"))).next() {
+                let help = match names
+                    .iter()
+                    .filter_map(|known| known.strip_suffix(&format!("/{name}")))
+                    .next()
+                {
                     Some(part) => {
-                        let how = format!("`load_weights_with(path, LoadWeights::new().prefix(\"{part}\"))`");
+                        let how = format!(
+                            "`load_weights_with(path, LoadWeights::new().prefix(\"{part}\"))`"
+                        );
                         format!("`{part}/{name}` is that of a part, which {how} reads")
                     }
                     None => format!("it has: {}", names.join(", ")),
                 };
                 return Err(Error::new(ErrorKind::Data, message).help(help));
             };
-            let value = array(&view).filter(|value| (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()));
+            let value = array(&view)
+                .filter(|value| (value.dtype(), value.shape()) == (weight.dtype(), weight.shape()));
             let Some(value) = value else {
                 let message = format!(
                     "{}: weight `{name}` is {:?}{:?} there and {}{} in the model",
@@ -85,9 +105,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
                     weight.dtype(),
                     weight.shape()
                 );
-                return Err(
-                    Error::new(ErrorKind::Shape, message).help("load the weights into a model of the sizes they were saved from")
-                );
+                return Err(Error::new(ErrorKind::Shape, message)
+                    .help("load the weights into a model of the sizes they were saved from"));
             };
             values.push(value);
         }
@@ -95,14 +114,18 @@ impl<I: Tree, O: Tree> Net<I, O> {
     }
 }
 
-/// The weight of a name. Files of versions before have the name of the model's outermost layer before each.
+/// The weight of a name. Files of versions before have the name of the model's outermost layer
+/// before each.
 fn find<'f>(file: &SafeTensors<'f>, name: &str) -> Option<TensorView<'f>> {
     let of_outermost = |known: &&&str| known.split_once('/').is_some_and(|(_, rest)| rest == name);
     file.tensor(name).ok().or_else(|| {
         let names = file.names();
-        let outermost: HashSet<&str> = names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
-        let known =
-            names.iter().find(of_outermost).filter(|_| outermost.len() == 1 && names.iter().all(|name| name.contains('/')))?;
+        let outermost: HashSet<&str> =
+            names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+        let known = names
+            .iter()
+            .find(of_outermost)
+            .filter(|_| outermost.len() == 1 && names.iter().all(|name| name.contains('/')))?;
         file.tensor(known).ok()
     })
 }
@@ -110,8 +133,8 @@ fn find<'f>(file: &SafeTensors<'f>, name: &str) -> Option<TensorView<'f>> {
 /// What a safetensors file has under this name is text.
 const NOT_A_NAME: &str = "__metadata__";
 
-/// Arrays by name as the bytes of a safetensors file. One entry of metadata: the format keeps no order among several, and the same
-/// content is to be the same file.
+/// Arrays by name as the bytes of a safetensors file. One entry of metadata: the format keeps no
+/// order among several, and the same content is to be the same file.
 ///
 /// # Errors
 /// Why there is no such file.
@@ -129,16 +152,22 @@ pub(crate) fn serialize<'a>(
         };
         Ok((name, TensorView::new(dtype, value.shape().to_vec(), value.bytes())?))
     };
-    let views: Vec<(&str, TensorView)> =
-        values.map(view).collect::<Result<_, SafeTensorError>>().map_err(|error| error.to_string())?;
+    let views: Vec<(&str, TensorView)> = values
+        .map(view)
+        .collect::<Result<_, SafeTensorError>>()
+        .map_err(|error| error.to_string())?;
     if views.iter().any(|(name, _)| *name == NOT_A_NAME) {
-        return Err(format!("numbers cannot be called `{NOT_A_NAME}` in a safetensors file: give the variable another name"));
+        return Err(format!(
+            "numbers cannot be called `{NOT_A_NAME}` in a safetensors file: give the variable \
+                another name"
+        ));
     }
     let metadata = metadata.map(|(key, text)| [(key.to_string(), text)].into_iter().collect());
     safetensors::serialize(views, metadata).map_err(|error| error.to_string())
 }
 
-/// The array that a safetensors file holds, unless it is of a type or shape that no array of endo has.
+/// The array that a safetensors file holds, unless it is of a type or shape that no array of endo
+/// has.
 pub(crate) fn array(view: &TensorView) -> Option<Array> {
     let dtype = match view.dtype() {
         Dtype::F32 => DType::F32,

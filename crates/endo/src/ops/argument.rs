@@ -1,7 +1,8 @@
-//! What can stand beside a tensor in an operation: another tensor, an array, a variable, or a Rust number.
+//! What can stand beside a tensor in an operation: another tensor, an array, a variable, or a Rust
+//! number.
 //!
-//! In: `&x`, `x`, `&array`, `&variable`, `0.5`, `2`. Out: a tensor of the same trace; numbers and arrays of floats take the float type of the tensor
-//! beside them.
+//! In: `&x`, `x`, `&array`, `&variable`, `0.5`, `2`. Out: a tensor of the same trace; numbers and
+//! arrays of floats take the float type of the tensor beside them.
 
 use std::panic::Location;
 
@@ -24,10 +25,12 @@ use crate::variable::Variable;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not stand beside tensors",
-    note = "beside a tensor stand tensors, arrays, variables, `f64`, `f32`, `i32` and `bool`: convert other numbers, for example `n as f64`"
+    note = "beside a tensor stand tensors, arrays, variables, `f64`, `f32`, `i32` and `bool`: \
+        convert other numbers, for example `n as f64`"
 )]
 pub trait Argument {
-    /// The tensor, or the number as a constant of the type of `like` (of `f32` beside integers, if it is a float).
+    /// The tensor, or the number as a constant of the type of `like` (of `f32` beside integers, if
+    /// it is a float).
     fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor;
 }
 
@@ -59,7 +62,11 @@ impl Argument for f32 {
 /// Floats take the float type of the tensor beside them, as numbers do.
 impl Argument for &Array {
     fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
-        let array = if self.dtype().is_float() { self.cast(like.dtype().promote(DType::F32)) } else { self.clone() };
+        let array = if self.dtype().is_float() {
+            self.cast(like.dtype().promote(DType::F32))
+        } else {
+            self.clone()
+        };
         like.trace().constant(array, site)
     }
 }
@@ -70,8 +77,8 @@ impl Argument for Array {
     }
 }
 
-/// The value that it has when the run starts, or was last assigned in the trace. In a layer it belongs to the model, as what `cx.read`
-/// reads does.
+/// The value that it has when the run starts, or was last assigned in the trace. In a layer it
+/// belongs to the model, as what `cx.read` reads does.
 impl Argument for &Variable {
     fn tensor(self, like: &Tensor, site: &'static Location<'static>) -> Tensor {
         like.trace().read_beside(self, site)
@@ -79,14 +86,16 @@ impl Argument for &Variable {
 }
 
 impl Variable {
-    /// Its value in the trace of a tensor: for losses, activations, regularizers and constraints, which have no `cx`. In formulas it may
-    /// stand by itself: `x * &factor`.
+    /// Its value in the trace of a tensor: for losses, activations, regularizers and constraints,
+    /// which have no `cx`. In formulas it may stand by itself: `x * &factor`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let beta = Variable::new("beta", 0.5_f32).frozen();
     /// let held = beta.clone();
-    /// let loss = move |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).square().mean_axes(-1) * &held;
+    /// let loss = move |y_true: &Tensor, y_pred: &Tensor| {
+    ///     (y_true - y_pred).square().mean_axes(-1) * &held
+    /// };
     /// let mut model = Model::new(Dense::new(1).kernel_initializer("ones"));
     /// model.compile("sgd", loss, ());
     /// let data = Dataset::new([[3.0_f32]], [[1.0_f32]])?;

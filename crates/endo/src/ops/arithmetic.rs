@@ -1,7 +1,8 @@
 //! Arithmetic on floats and integers: two operands, or one in the cases that keep integers.
 //!
-//! At ties and kinks (`maximum`, `abs` at 0) gradients are TensorFlow's. Where a function is infinitely steep (`power` here, roots and
-//! logarithms in `exponential`), a gradient of 0 stays 0: a clamp after it that lets nothing pass does not make it NaN.
+//! At ties and kinks (`maximum`, `abs` at 0) gradients are TensorFlow's. Where a function is
+//! infinitely steep (`power` here, roots and logarithms in `exponential`), a gradient of 0 stays 0:
+//! a clamp after it that lets nothing pass does not make it NaN.
 
 use std::panic::Location;
 
@@ -10,7 +11,8 @@ use crate::graph::{Op, Tensor};
 
 use super::Argument;
 
-/// Whether a tensor is a number or an array written into the program, in whatever shape: a divisor that is known not to be 0.
+/// Whether a tensor is a number or an array written into the program, in whatever shape: a divisor
+/// that is known not to be 0.
 fn is_constant(x: &Tensor) -> bool {
     let mut node = x.trace().node(x.id());
     while let (Op::View(_) | Op::Cast, &[input]) = (&node.op, node.inputs.as_slice()) {
@@ -19,8 +21,9 @@ fn is_constant(x: &Tensor) -> bool {
     matches!(node.op, Op::Constant(_))
 }
 
-/// The divisor of a slope `dy / x`: `x`, but 1 where `dy` is 0, too. A slope that is infinite stays infinite; what a clamp lets nothing
-/// of pass stays 0 and does not become NaN; and slopes of slopes are right everywhere else.
+/// The divisor of a slope `dy / x`: `x`, but 1 where `dy` is 0, too. A slope that is infinite stays
+/// infinite; what a clamp lets nothing of pass stays 0 and does not become NaN; and slopes of
+/// slopes are right everywhere else.
 pub(super) fn unless_both_are_zero(x: &Tensor, dy: &Tensor) -> Tensor {
     (x.equal(0.0) & dy.equal(0.0)).where_(1.0, x)
 }
@@ -113,7 +116,8 @@ binary! {
     power(a, b) = crate::simd::pow(a, b);
     integers = a.wrapping_pow(b.max(0) as u32);
     gradient(y, dy) = {
-        // A power below 1 is infinitely steep at 0, but not where `b` is 0 or a clamp lets nothing pass.
+        // A power below 1 is infinitely steep at 0, but not where `b` is 0 or a clamp lets nothing
+        // pass.
         let positive = a.greater(0.0);
         let logarithm = positive.where_(positive.where_(a, 1.0).log(), 0.0);
         [a.power(b - 1.0).multiply_no_nan(b.multiply_no_nan(dy)), logarithm.multiply_no_nan(y.multiply_no_nan(dy))]
@@ -148,8 +152,8 @@ binary_methods! {
     divide;
     /// `self / other`, but 0 where `other` is 0.
     divide_no_nan;
-    /// `self * other`, but 0 where `other` is 0, even if `self` is infinite or NaN, as TensorFlow's; and where `self` is 0 and `other`
-    /// infinite.
+    /// `self * other`, but 0 where `other` is 0, even if `self` is infinite or NaN, as
+    /// TensorFlow's; and where `self` is 0 and `other` infinite.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -168,9 +172,10 @@ binary_methods! {
 }
 
 impl Tensor {
-    /// What is left of a division that is rounded down, with the sign of the divisor, as Python's `%` and `tf.math.floormod`. Of integers
-    /// and a divisor of 0 it is the dividend. That of `f32` is computed in `f64`, and right for quotients up to 2^29; that of `f64` is as
-    /// exact as the quotient.
+    /// What is left of a division that is rounded down, with the sign of the divisor, as Python's
+    /// `%` and `tf.math.floormod`. Of integers and a divisor of 0 it is the dividend. That of `f32`
+    /// is computed in `f64`, and right for quotients up to 2^29; that of `f64` is as exact as the
+    /// quotient.
     ///
     /// ```
     /// # use endo::prelude::*;

@@ -13,7 +13,8 @@
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` names no axes",
-    note = "give one axis, `-1`, or several, `[0, 1]`: whole numbers, negative ones counted from the end"
+    note = "give one axis, `-1`, or several, `[0, 1]`: whole numbers, negative ones counted from \
+        the end"
 )]
 pub trait AxisList {
     /// The axes.

@@ -135,8 +135,9 @@ pub mod choice {
 }
 
 impl Tensor {
-    /// `yes` where this condition holds, else `no`; all three are broadcast. Both sides are computed, and a NaN in the side
-    /// that is not chosen does not reach the result, nor the gradient of the other side.
+    /// `yes` where this condition holds, else `no`; all three are broadcast. Both sides are
+    /// computed, and a NaN in the side that is not chosen does not reach the result, nor the
+    /// gradient of the other side.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -148,9 +149,14 @@ impl Tensor {
     pub fn where_(&self, yes: impl Argument, no: impl Argument) -> Tensor {
         let site = Location::caller();
         if self.dtype() != DType::Bool {
-            let message = format!("`where_` takes a condition of truth values, got {}{}", self.dtype(), self.shape());
+            let message = format!(
+                "`where_` takes a condition of truth values, got {}{}",
+                self.dtype(),
+                self.shape()
+            );
             return self.fail(
-                Error::new(ErrorKind::DType, message).help("compare first: `x.greater(0.0).where_(..)`"),
+                Error::new(ErrorKind::DType, message)
+                    .help("compare first: `x.greater(0.0).where_(..)`"),
                 self.shape(),
                 site,
             );
@@ -159,7 +165,11 @@ impl Tensor {
         let (yes, no) = (yes.tensor(self, site), no.tensor(self, site));
         let both = yes.dtype().promote(no.dtype());
         let number = |x: Tensor, other: &Tensor| {
-            if x.rank() == 0 && other.dtype().is_float() { x.convert(other.dtype(), site) } else { x }
+            if x.rank() == 0 && other.dtype().is_float() {
+                x.convert(other.dtype(), site)
+            } else {
+                x
+            }
         };
         let (yes, no) = match (yes.dtype() == both, no.dtype() == both) {
             (false, true) => (number(yes, &no), no),

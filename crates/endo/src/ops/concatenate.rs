@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, View, looks};
+use crate::graph::{
+    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, View, looks,
+};
 use crate::shape::Shape;
 
 use super::view::axis_error;
@@ -23,7 +25,10 @@ impl Tensor {
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], _cx| [Tensor::concatenate(&[a, b], -1)]);
-    /// assert_eq!(f.run([&[[1], [2]].into(), &[[3, 4], [5, 6]].into()])?[0], Array::from([[1, 3, 4], [2, 5, 6]]));
+    /// assert_eq!(
+    ///     f.run([&[[1], [2]].into(), &[[3, 4], [5, 6]].into()])?[0],
+    ///     Array::from([[1, 3, 4], [2, 5, 6]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     ///
@@ -36,12 +41,17 @@ impl Tensor {
         let Some(axis) = first.shape().axis(axis) else {
             return first.fail(axis_error("concatenate", axis, first.shape()), first.shape(), site);
         };
-        let outer = |x: &Tensor| if x.rank() > axis { x.shape().with(axis, 0) } else { Shape::scalar() };
+        let outer =
+            |x: &Tensor| if x.rank() > axis { x.shape().with(axis, 0) } else { Shape::scalar() };
         if let Some(other) = tensors.iter().find(|other| outer(other) != outer(first)) {
-            let message =
-                format!("`concatenate` along axis {axis} of shapes {} and {}: other axes differ", first.shape(), other.shape());
+            let message = format!(
+                "`concatenate` along axis {axis} of shapes {} and {}: other axes differ",
+                first.shape(),
+                other.shape()
+            );
             return first.fail(
-                Error::new(ErrorKind::Shape, message).help("all axes but one must have equal sizes"),
+                Error::new(ErrorKind::Shape, message)
+                    .help("all axes but one must have equal sizes"),
                 first.shape(),
                 site,
             );
@@ -50,7 +60,13 @@ impl Tensor {
         let parts: Vec<Tensor> = tensors.iter().map(|part| part.convert(dtype, site)).collect();
         let size = parts.iter().map(|part| part.shape()[axis]).fold(0, usize::saturating_add);
         let inputs: Vec<&Tensor> = parts.iter().collect();
-        first.push(Op::Kernel(Arc::new(Concatenate { axis })), &inputs, first.shape().with(axis, size), dtype, site)
+        first.push(
+            Op::Kernel(Arc::new(Concatenate { axis })),
+            &inputs,
+            first.shape().with(axis, size),
+            dtype,
+            site,
+        )
     }
 
     /// Tensors of one shape along a new axis.
@@ -82,13 +98,24 @@ impl Tensor {
     pub fn pad(&self, widths: &[(usize, usize)], value: f64) -> Tensor {
         let site = Location::caller();
         if widths.len() != self.rank() {
-            let message = format!("`pad` needs a pair of widths for each axis of {}, got {}", self.shape(), widths.len());
-            let help = "give `(before, after)` for every axis, and `(0, 0)` for those that stay as they are";
-            return self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
+            let message = format!(
+                "`pad` needs a pair of widths for each axis of {}, got {}",
+                self.shape(),
+                widths.len()
+            );
+            let help = "give `(before, after)` for every axis, and `(0, 0)` for those that stay \
+                as they are";
+            return self.fail(
+                Error::new(ErrorKind::Argument, message).help(help),
+                self.shape(),
+                site,
+            );
         }
         let mut padded = self.clone();
         for (axis, &(before, after)) in widths.iter().enumerate() {
-            let fill = |width: usize| self.constant_like(value).expand(&padded.shape().with(axis, width), site);
+            let fill = |width: usize| {
+                self.constant_like(value).expand(&padded.shape().with(axis, width), site)
+            };
             let mut parts = Vec::new();
             if before > 0 {
                 parts.push(fill(before));
@@ -116,13 +143,27 @@ impl Tensor {
     pub fn tile(&self, repeats: &[usize]) -> Tensor {
         let site = Location::caller();
         if repeats.len() != self.rank() {
-            let message = format!("`tile` needs a count for each axis of {}, got {}", self.shape(), repeats.len());
+            let message = format!(
+                "`tile` needs a count for each axis of {}, got {}",
+                self.shape(),
+                repeats.len()
+            );
             let help = "give a count for every axis, and 1 for those that stay as they are";
-            return self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
+            return self.fail(
+                Error::new(ErrorKind::Argument, message).help(help),
+                self.shape(),
+                site,
+            );
         }
         let split: Shape = self.shape().iter().flat_map(|&size| [1, size]).collect();
-        let repeated: Shape = self.shape().iter().zip(repeats).flat_map(|(&size, &count)| [count, size]).collect();
-        let merged: Shape = self.shape().iter().zip(repeats).map(|(&size, &count)| size.saturating_mul(count)).collect();
+        let repeated: Shape =
+            self.shape().iter().zip(repeats).flat_map(|(&size, &count)| [count, size]).collect();
+        let merged: Shape = self
+            .shape()
+            .iter()
+            .zip(repeats)
+            .map(|(&size, &count)| size.saturating_mul(count))
+            .collect();
         self.reshape(split).expand(&repeated, site).reshape(merged)
     }
 }
@@ -139,10 +180,14 @@ impl Kernel for Concatenate {
             ($Variant:ident, $target:expr) => {{
                 let mut start = 0;
                 for input in inputs {
-                    let Values::$Variant(source) = input.values else { unreachable!("all parts have one type") };
+                    let Values::$Variant(source) = input.values else {
+                        unreachable!("all parts have one type")
+                    };
                     let part = row(input.shape);
                     if part > 0 {
-                        for (to, from) in $target.chunks_exact_mut(width).zip(source.chunks_exact(part)) {
+                        for (to, from) in
+                            $target.chunks_exact_mut(width).zip(source.chunks_exact(part))
+                        {
                             to[start..start + part].copy_from_slice(from);
                         }
                     }
@@ -177,9 +222,12 @@ impl Kernel for Concatenate {
 
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let is_part = |&(part, of): &Form| {
-            of == dtype && part.rank() == shape.rank() && part.with(self.axis, 0) == shape.with(self.axis, 0)
+            of == dtype
+                && part.rank() == shape.rank()
+                && part.with(self.axis, 0) == shape.with(self.axis, 0)
         };
-        let size = || inputs.iter().try_fold(0_usize, |sum, (part, _)| sum.checked_add(part[self.axis]));
+        let size =
+            || inputs.iter().try_fold(0_usize, |sum, (part, _)| sum.checked_add(part[self.axis]));
         self.axis < shape.rank() && inputs.iter().all(is_part) && size() == Some(shape[self.axis])
     }
 }
@@ -278,7 +326,8 @@ pub(super) static READERS: &[KernelReader] = &[
         name: "unslice",
         read: |attributes| {
             let (pairs, []) = attributes.as_chunks::<2>() else { return None };
-            let part = |&[first, step]: &[i64; 2]| Some((first.try_into().ok()?, step.try_into().ok()?));
+            let part =
+                |&[first, step]: &[i64; 2]| Some((first.try_into().ok()?, step.try_into().ok()?));
             Some(Arc::new(Unslice { parts: pairs.iter().map(part).collect::<Option<_>>()? }))
         },
     },

@@ -1,7 +1,7 @@
 //! The draws of a trace outside training, and which of them have numbers for each row.
 //!
-//! In: the draws of two traces of one step, for different numbers of rows. Out: those that do not grow with the rows, which are one for
-//! all parts of a call.
+//! In: the draws of two traces of one step, for different numbers of rows. Out: those that do not
+//! grow with the rows, which are one for all parts of a call.
 
 use std::cell::RefCell;
 
@@ -21,10 +21,16 @@ impl Draw {
         rows > 0 && self.shape.first().is_some_and(|size| size.is_multiple_of(rows))
     }
 
-    /// Whether the first axis has as many numbers for each row as that of the same draw for another number of rows.
+    /// Whether the first axis has as many numbers for each row as that of the same draw for another
+    /// number of rows.
     fn grows_to(&self, rows: usize, other: &Self, other_rows: usize) -> bool {
-        let ([first, rest @ ..], [other_first, other_rest @ ..]) = (&self.shape[..], &other.shape[..]) else { return false };
-        rest == other_rest && *first as u128 * other_rows as u128 == *other_first as u128 * rows as u128
+        let ([first, rest @ ..], [other_first, other_rest @ ..]) =
+            (&self.shape[..], &other.shape[..])
+        else {
+            return false;
+        };
+        rest == other_rest
+            && *first as u128 * other_rows as u128 == *other_first as u128 * rows as u128
     }
 }
 
@@ -35,7 +41,8 @@ pub(crate) struct DrawLog {
     rows: usize,
     /// What is drawn for, where the trace is run at once.
     pub occasion: Occasion,
-    /// The draws that are one for the whole call, although their first axis is as long as if it had numbers for each row.
+    /// The draws that are one for the whole call, although their first axis is as long as if it had
+    /// numbers for each row.
     shared: Vec<Draw>,
     draws: RefCell<Vec<Draw>>,
 }
@@ -46,7 +53,8 @@ impl DrawLog {
         Self { rows, occasion, shared, draws: RefCell::default() }
     }
 
-    /// Notes a draw, and says how many numbers of it belong to each row; 0 if it is one for the whole call.
+    /// Notes a draw, and says how many numbers of it belong to each row; 0 if it is one for the
+    /// whole call.
     pub fn note(&self, place: u32, shape: &Shape) -> u64 {
         let draw = Draw { place, shape: shape.clone() };
         let is_shared = !draw.may_have_rows(self.rows) || self.shared.contains(&draw);
@@ -64,12 +72,15 @@ impl DrawLog {
         self.draws.borrow().iter().any(|draw| draw.may_have_rows(self.rows))
     }
 
-    /// The draws that have no numbers for each row although they are as long, which the trace for another number of rows has shown.
-    /// Both traces must come to the same places in the same order; draws at others are taken by their length.
+    /// The draws that have no numbers for each row although they are as long, which the trace for
+    /// another number of rows has shown. Both traces must come to the same places in the same
+    /// order; draws at others are taken by their length.
     pub fn shared(&self, other: &Self) -> Vec<Draw> {
         let (draws, others) = (self.draws.borrow(), other.draws.borrow());
-        let pairs = draws.iter().zip(others.iter()).filter(|(draw, other)| draw.place == other.place);
-        let does_not_grow = |(draw, other_draw): &(&Draw, &Draw)| !draw.grows_to(self.rows, other_draw, other.rows);
+        let pairs =
+            draws.iter().zip(others.iter()).filter(|(draw, other)| draw.place == other.place);
+        let does_not_grow =
+            |(draw, other_draw): &(&Draw, &Draw)| !draw.grows_to(self.rows, other_draw, other.rows);
         pairs.filter(does_not_grow).map(|(draw, _)| draw.clone()).collect()
     }
 }
@@ -93,7 +104,8 @@ mod tests {
         let small = log(2, &[&[2, 3], &[256, 3], &[4, 2], &[1], &[2, 2], &[]]);
         let shared = large.shared(&small);
         let settled = DrawLog::new(256, Occasion::predict(0), shared);
-        let each: Vec<u64> = large.draws.borrow().iter().map(|draw| settled.note(draw.place, &draw.shape)).collect();
+        let each: Vec<u64> =
+            large.draws.borrow().iter().map(|draw| settled.note(draw.place, &draw.shape)).collect();
         assert_eq!(each, [3, 0, 4, 0, 0, 0]);
     }
 

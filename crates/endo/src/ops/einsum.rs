@@ -1,6 +1,7 @@
 //! Sums of products by the names of axes.
 //!
-//! In: an equation such as `bij,bjk->bik`, and one tensor or two. Out: one matrix product between views, as `tf.einsum` and `np.einsum`.
+//! In: an equation such as `bij,bjk->bik`, and one tensor or two. Out: one matrix product between
+//! views, as `tf.einsum` and `np.einsum`.
 
 use std::panic::Location;
 
@@ -8,14 +9,19 @@ use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 
 impl Tensor {
-    /// The sum of products that an equation in Einstein's notation says: a letter for each axis of each operand, and after `->` those of the
-    /// result. Letters that are not in the result are summed over. One operand or two; without `->`, the letters that come once, in the
-    /// alphabet's order.
+    /// The sum of products that an equation in Einstein's notation says: a letter for each axis of
+    /// each operand, and after `->` those of the result. Letters that are not in the result are
+    /// summed over. One operand or two; without `->`, the letters that come once, in the alphabet's
+    /// order.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], _| {
-    ///     [Tensor::einsum("bij,bjk->bik", &[&a, &b]), Tensor::einsum("bij->b", &[&a]), Tensor::einsum("bii->bi", &[&b])]
+    ///     [
+    ///         Tensor::einsum("bij,bjk->bik", &[&a, &b]),
+    ///         Tensor::einsum("bij->b", &[&a]),
+    ///         Tensor::einsum("bii->bi", &[&b]),
+    ///     ]
     /// });
     /// let a = Array::from([[[1.0_f32, 2.0], [3.0, 4.0]]]);
     /// let b = Array::from([[[5.0_f32, 6.0], [7.0, 8.0]]]);
@@ -34,9 +40,12 @@ impl Tensor {
         match contracted(equation, operands) {
             Ok(result) => result,
             Err(why) => {
-                let shapes: Vec<String> = operands.iter().map(|operand| operand.shape().to_string()).collect();
-                let message = format!("`einsum` of `{equation}` on {}: {why}", shapes.join(" and "));
-                let help = "give one letter for each axis of each operand, and those of the result: `bij,bjk->bik`";
+                let shapes: Vec<String> =
+                    operands.iter().map(|operand| operand.shape().to_string()).collect();
+                let message =
+                    format!("`einsum` of `{equation}` on {}: {why}", shapes.join(" and "));
+                let help = "give one letter for each axis of each operand, and those of the \
+                    result: `bij,bjk->bik`";
                 first.fail(Error::new(ErrorKind::Argument, message).help(help), (), site)
             }
         }
@@ -60,11 +69,16 @@ impl Lettered {
         while let Some((first, second)) = repeated(&self.letters) {
             let (letter, size) = (self.letters[first], self.value.shape()[first]);
             if self.value.shape()[second] != size {
-                return Err(format!("`{letter}` is {size} long and {} long", self.value.shape()[second]));
+                return Err(format!(
+                    "`{letter}` is {size} long and {} long",
+                    self.value.shape()[second]
+                ));
             }
             // Both axes last, as one: of its numbers every (size + 1)th is on the diagonal.
-            let mut order: Vec<usize> = (0..self.letters.len()).filter(|&axis| axis != first && axis != second).collect();
-            let mut shape: Vec<usize> = order.iter().map(|&axis| self.value.shape()[axis]).collect();
+            let mut order: Vec<usize> =
+                (0..self.letters.len()).filter(|&axis| axis != first && axis != second).collect();
+            let mut shape: Vec<usize> =
+                order.iter().map(|&axis| self.value.shape()[axis]).collect();
             let mut letters: Vec<char> = order.iter().map(|&axis| self.letters[axis]).collect();
             order.extend([first, second]);
             shape.push(size * size);
@@ -78,8 +92,10 @@ impl Lettered {
 
     /// Summed over letters that nobody else has.
     fn summed(self, is_kept: impl Fn(char) -> bool) -> Self {
-        let axes: Vec<isize> =
-            (0..self.letters.len()).filter(|&axis| !is_kept(self.letters[axis])).map(|axis| axis as isize).collect();
+        let axes: Vec<isize> = (0..self.letters.len())
+            .filter(|&axis| !is_kept(self.letters[axis]))
+            .map(|axis| axis as isize)
+            .collect();
         if axes.is_empty() {
             return self;
         }
@@ -89,8 +105,13 @@ impl Lettered {
 
     /// With its axes in groups of letters, each as one axis.
     fn grouped(&self, groups: &[&[char]]) -> Tensor {
-        let order: Vec<usize> = groups.iter().flat_map(|group| group.iter().filter_map(|&letter| self.place(letter))).collect();
-        let sizes = groups.iter().map(|group| group.iter().filter_map(|&letter| self.size(letter)).product::<usize>());
+        let order: Vec<usize> = groups
+            .iter()
+            .flat_map(|group| group.iter().filter_map(|&letter| self.place(letter)))
+            .collect();
+        let sizes = groups
+            .iter()
+            .map(|group| group.iter().filter_map(|&letter| self.size(letter)).product::<usize>());
         let sizes: Vec<usize> = sizes.collect();
         self.value.permute(&order).reshape(sizes)
     }
@@ -102,7 +123,11 @@ impl Lettered {
     /// With its axes in the order of the result.
     fn ordered(self, result: &[char]) -> Tensor {
         let order: Vec<usize> = result.iter().filter_map(|&letter| self.place(letter)).collect();
-        if order.iter().copied().eq(0..order.len()) { self.value } else { self.value.permute(&order) }
+        if order.iter().copied().eq(0..order.len()) {
+            self.value
+        } else {
+            self.value.permute(&order)
+        }
     }
 }
 
@@ -116,10 +141,16 @@ fn repeated(letters: &[char]) -> Option<(usize, usize)> {
 
 fn contracted(equation: &str, operands: &[&Tensor]) -> Result<Tensor, String> {
     let equation: String = equation.chars().filter(|letter| !letter.is_whitespace()).collect();
-    let (left, right) = equation.split_once("->").map_or((equation.as_str(), None), |(left, right)| (left, Some(right)));
+    let (left, right) = equation
+        .split_once("->")
+        .map_or((equation.as_str(), None), |(left, right)| (left, Some(right)));
     let parts: Vec<Vec<char>> = left.split(',').map(|part| part.chars().collect()).collect();
     if parts.len() != operands.len() {
-        return Err(format!("the equation has {} operands, and {} are given", parts.len(), operands.len()));
+        return Err(format!(
+            "the equation has {} operands, and {} are given",
+            parts.len(),
+            operands.len()
+        ));
     }
     if parts.len() > 2 {
         return Err("it takes one operand or two".to_string());
@@ -131,13 +162,18 @@ fn contracted(equation: &str, operands: &[&Tensor]) -> Result<Tensor, String> {
         Some(right) => right.chars().collect(),
         None => {
             let all: Vec<char> = parts.iter().flatten().copied().collect();
-            let mut once: Vec<char> =
-                all.iter().copied().filter(|&letter| all.iter().filter(|&&known| known == letter).count() == 1).collect();
+            let mut once: Vec<char> = all
+                .iter()
+                .copied()
+                .filter(|&letter| all.iter().filter(|&&known| known == letter).count() == 1)
+                .collect();
             once.sort_unstable();
             once
         }
     };
-    if let Some(letter) = result.iter().find(|letter| !parts.iter().flatten().any(|known| known == *letter)) {
+    if let Some(letter) =
+        result.iter().find(|letter| !parts.iter().flatten().any(|known| known == *letter))
+    {
         return Err(format!("`{letter}` of the result is no axis of an operand"));
     }
     if let Some((place, _)) = repeated(&result) {
@@ -146,7 +182,11 @@ fn contracted(equation: &str, operands: &[&Tensor]) -> Result<Tensor, String> {
     let mut lettered = Vec::new();
     for (letters, operand) in parts.into_iter().zip(operands) {
         if letters.len() != operand.rank() {
-            return Err(format!("an operand of {} axes has {} letters", operand.rank(), letters.len()));
+            return Err(format!(
+                "an operand of {} axes has {} letters",
+                operand.rank(),
+                letters.len()
+            ));
         }
         lettered.push(Lettered { letters, value: (*operand).clone() }.diagonals()?);
     }
@@ -167,16 +207,23 @@ fn contracted(equation: &str, operands: &[&Tensor]) -> Result<Tensor, String> {
     let b = b.summed(|letter| in_result(letter) || in_a.contains(&letter));
     // Axes of both that stay, axes of both that are summed over, and those of one.
     let of_both = |stays: bool| -> Vec<char> {
-        a.letters.iter().copied().filter(|letter| b.letters.contains(letter) && in_result(*letter) == stays).collect()
+        a.letters
+            .iter()
+            .copied()
+            .filter(|letter| b.letters.contains(letter) && in_result(*letter) == stays)
+            .collect()
     };
     let (batch, inner) = (of_both(true), of_both(false));
     let of_one = |x: &Lettered, other: &Lettered| -> Vec<char> {
         x.letters.iter().copied().filter(|letter| !other.letters.contains(letter)).collect()
     };
     let (rows, columns) = (of_one(&a, &b), of_one(&b, &a));
-    let sizes = |x: &Lettered, letters: &[char]| letters.iter().filter_map(|&letter| x.size(letter)).collect::<Vec<usize>>();
+    let sizes = |x: &Lettered, letters: &[char]| {
+        letters.iter().filter_map(|&letter| x.size(letter)).collect::<Vec<usize>>()
+    };
     let shape = [sizes(&a, &batch), sizes(&a, &rows), sizes(&b, &columns)].concat();
-    let product = a.grouped(&[&batch, &rows, &inner]).matmul(&b.grouped(&[&batch, &inner, &columns]));
+    let product =
+        a.grouped(&[&batch, &rows, &inner]).matmul(&b.grouped(&[&batch, &inner, &columns]));
     let letters = [batch, rows, columns].concat();
     Ok(Lettered { letters, value: product.reshape(shape) }.ordered(&result))
 }

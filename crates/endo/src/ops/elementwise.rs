@@ -1,7 +1,8 @@
 //! How an elementwise operation is defined, and how it is applied to tensors.
 //!
-//! In: a formula generic over the float type, a gradient written in tensors, and the interval for tests, given to one of the
-//! macros here. Out: a module with the static [`Elementwise`], a method of [`Tensor`], and a row in the file's `TABLE`.
+//! In: a formula generic over the float type, a gradient written in tensors, and the interval for
+//! tests, given to one of the macros here. Out: a module with the static [`Elementwise`], a method
+//! of [`Tensor`], and a row in the file's `TABLE`.
 
 use std::panic::Location;
 
@@ -64,7 +65,8 @@ macro_rules! unary {
     };
 }
 
-/// Methods for operations of two operands, the second a tensor or a number; both are broadcast and promoted to one type.
+/// Methods for operations of two operands, the second a tensor or a number; both are broadcast and
+/// promoted to one type.
 macro_rules! binary_methods {
     ($($(#[$doc:meta])* $name:ident;)+) => {
         impl $crate::graph::Tensor {
@@ -81,48 +83,74 @@ macro_rules! binary_methods {
     };
 }
 
-/// Applies an elementwise operation: promotes the operands to one type, broadcasts them to one shape.
-pub fn apply(operation: &'static Elementwise, operands: &[&Tensor], site: &'static Location<'static>) -> Tensor {
+/// Applies an elementwise operation: promotes the operands to one type, broadcasts them to one
+/// shape.
+pub fn apply(
+    operation: &'static Elementwise,
+    operands: &[&Tensor],
+    site: &'static Location<'static>,
+) -> Tensor {
     let first = operands[0];
     let mut shape = Shape::scalar();
     for operand in operands {
         match shape.broadcast(operand.shape()) {
             Some(broadcast) => shape = broadcast,
             None => {
-                let shapes: Vec<String> = operands.iter().map(|operand| operand.shape().to_string()).collect();
-                let message = format!("`{}` cannot broadcast shapes {}", operation.name, shapes.join(" and "));
-                let help = "sizes must be equal or 1, axis by axis from the last; `reshape` or `expand_dims` one of them";
-                return first.fail(Error::new(ErrorKind::Shape, message).help(help), first.shape(), site);
+                let shapes: Vec<String> =
+                    operands.iter().map(|operand| operand.shape().to_string()).collect();
+                let message = format!(
+                    "`{}` cannot broadcast shapes {}",
+                    operation.name,
+                    shapes.join(" and ")
+                );
+                let help = "sizes must be equal or 1, axis by axis from the last; `reshape` or \
+                    `expand_dims` one of them";
+                return first.fail(
+                    Error::new(ErrorKind::Shape, message).help(help),
+                    first.shape(),
+                    site,
+                );
             }
         }
     }
     // The condition of `where_` keeps its type; the loops are chosen by the last operand's.
     let chosen = if operation.arity == 3 { &operands[1..] } else { operands };
-    let promoted = chosen.iter().map(|operand| operand.dtype()).reduce(DType::promote).expect("at least one operand");
+    let promoted = chosen
+        .iter()
+        .map(|operand| operand.dtype())
+        .reduce(DType::promote)
+        .expect("at least one operand");
     let dtype = match operation.loops_for(promoted) {
         Some(_) => promoted,
         None if operation.loops_for(DType::F32).is_some() => DType::F32,
         None => {
             let message = format!("`{}` takes truth values, got {promoted}", operation.name);
-            return first.fail(Error::new(ErrorKind::DType, message).help("compare or `cast` to bool first"), shape, site);
+            return first.fail(
+                Error::new(ErrorKind::DType, message).help("compare or `cast` to bool first"),
+                shape,
+                site,
+            );
         }
     };
     let skipped = operands.len() - chosen.len();
     let operands: Vec<Tensor> = operands
         .iter()
         .enumerate()
-        .map(
-            |(i, operand)| {
-                if i < skipped { operand.expand(&shape, site) } else { operand.convert(dtype, site).expand(&shape, site) }
-            },
-        )
+        .map(|(i, operand)| {
+            if i < skipped {
+                operand.expand(&shape, site)
+            } else {
+                operand.convert(dtype, site).expand(&shape, site)
+            }
+        })
         .collect();
     let operands: Vec<&Tensor> = operands.iter().collect();
     first.push(Op::Elementwise(operation), &operands, shape, operation.output_dtype(dtype), site)
 }
 
 impl Tensor {
-    /// The same numbers as another type: toward zero for integers, `!= 0` for truth values. The gradient is cast back.
+    /// The same numbers as another type: toward zero for integers, `!= 0` for truth values. The
+    /// gradient is cast back.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -140,9 +168,14 @@ impl Tensor {
             return self.clone();
         }
         if dtype == DType::U8 {
-            let error = Error::new(ErrorKind::DType, "a tensor cannot be of type `u8`: nothing computes with bytes");
+            let error = Error::new(
+                ErrorKind::DType,
+                "a tensor cannot be of type `u8`: nothing computes with bytes",
+            );
             return self.fail(
-                error.help("cast to `i32`, and the array of the result to `u8` where that is wanted"),
+                error.help(
+                    "cast to `i32`, and the array of the result to `u8` where that is wanted",
+                ),
                 self.shape(),
                 site,
             );

@@ -1,6 +1,7 @@
 //! The node-by-node reference: one operation computed on arrays, in the plainest way.
 //!
-//! In: a node and the values of its inputs. Out: its value. Eager mode runs on it, and plans are tested against it.
+//! In: a node and the values of its inputs. Out: its value. Eager mode runs on it, and plans are
+//! tested against it.
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -11,7 +12,8 @@ use crate::simd::{Memory, Reduction};
 /// The value of a node.
 ///
 /// # Panics
-/// For inputs, variables and constants, which are not computed; and for a node that the operations' checks do not let pass.
+/// For inputs, variables and constants, which are not computed; and for a node that the operations'
+/// checks do not let pass.
 pub fn evaluate(node: &Node, inputs: &[&Array]) -> Array {
     match &node.op {
         Op::Input(_) | Op::Variable(_) | Op::Constant(_) => unreachable!("given, not computed"),
@@ -30,7 +32,10 @@ pub fn evaluate(node: &Node, inputs: &[&Array]) -> Array {
         Op::Kernel(kernel) => {
             let operands: Vec<Operand> = inputs
                 .iter()
-                .map(|input| Operand { shape: input.shape(), values: Values::from_bytes(input.dtype(), input.bytes()) })
+                .map(|input| Operand {
+                    shape: input.shape(),
+                    values: Values::from_bytes(input.dtype(), input.bytes()),
+                })
                 .collect();
             let size = node.shape.len() * node.dtype.bytes();
             let mut memory = Memory::zeroed(size);
@@ -70,13 +75,19 @@ fn look(view: &View, node: &Node, x: &Array) -> Array {
             x.get(offset(&source, x.shape()))
         }),
         View::Broadcast => build(node, |position| {
-            let source: Vec<usize> =
-                position.iter().zip(x.shape().iter()).map(|(&at, &size)| if size == 1 { 0 } else { at }).collect();
+            let source: Vec<usize> = position
+                .iter()
+                .zip(x.shape().iter())
+                .map(|(&at, &size)| if size == 1 { 0 } else { at })
+                .collect();
             x.get(offset(&source, x.shape()))
         }),
         View::Slice(parts) => build(node, |position| {
-            let source: Vec<usize> =
-                position.iter().zip(parts).map(|(&at, &(start, step))| (start as isize + at as isize * step) as usize).collect();
+            let source: Vec<usize> = position
+                .iter()
+                .zip(parts)
+                .map(|(&at, &(start, step))| (start as isize + at as isize * step) as usize)
+                .collect();
             x.get(offset(&source, x.shape()))
         }),
     }
@@ -149,7 +160,9 @@ fn matmul(transposed: [bool; 2], node: &Node, a: &Array, b: &Array) -> Array {
         let (i, j) = (position[rank - 2], position[rank - 1]);
         // `sum` of no terms would be -0.
         (0..k)
-            .map(|p| pick(a, position, i, p, transposed[0]) * pick(b, position, p, j, transposed[1]))
+            .map(|p| {
+                pick(a, position, i, p, transposed[0]) * pick(b, position, p, j, transposed[1])
+            })
             .fold(0.0, |sum, term| sum + term)
     })
 }

@@ -1,7 +1,8 @@
 //! Exponentials, logarithms and roots.
 //!
-//! In and out: floats. Accuracy and special values are those of the functions in `simd/`. Where a slope is infinite (`log` and `sqrt`
-//! at 0), a gradient of 0 stays 0, so that a clamp after them never gives NaN.
+//! In and out: floats. Accuracy and special values are those of the functions in `simd/`. Where a
+//! slope is infinite (`log` and `sqrt` at 0), a gradient of 0 stays 0, so that a clamp after them
+//! never gives NaN.
 
 use super::arithmetic::unless_both_are_zero;
 use crate::simd;
@@ -30,7 +31,8 @@ unary! {
     /// The square root.
     sqrt(x) = x.sqrt();
     gradient(y, dy) = {
-        // The root of a number below 0 is NaN, which a choice of something else lets nothing of pass.
+        // The root of a number below 0 is NaN, which a choice of something else lets nothing of
+        // pass.
         let divisor = (y.greater(0.0) | dy.not_equal(0.0)).where_(y, 1.0);
         dy * 0.5 / divisor
     };
@@ -39,7 +41,8 @@ unary! {
     /// `1 / sqrt(x)`.
     rsqrt(x) = F::ONE / x.sqrt();
     gradient(y, dy) = {
-        // One factor after the other: the cube of a finite `y` may be infinite where all of the product is not.
+        // One factor after the other: the cube of a finite `y` may be infinite where all of the
+        // product is not.
         let share = y.multiply_no_nan(dy * -0.5);
         y.multiply_no_nan(y.multiply_no_nan(share))
     };

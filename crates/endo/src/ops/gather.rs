@@ -1,7 +1,8 @@
 //! Elements picked by index, and added back by index; one-hot rows.
 //!
-//! In: values and `i32` indices, negative ones counting from the end. Out: the values picked. An index out of range picks NaN
-//! (0 for integers and truth values), which the checks of a training step then find.
+//! In: values and `i32` indices, negative ones counting from the end. Out: the values picked. An
+//! index out of range picks NaN (0 for integers and truth values), which the checks of a training
+//! step then find.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -9,12 +10,15 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag};
+use crate::graph::{
+    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
+};
 use crate::shape::Shape;
 
 use super::view::axis_error;
 
-/// Whole positions of an axis, for every index; with `along`, one element for every index, which has the values' rank.
+/// Whole positions of an axis, for every index; with `along`, one element for every index, which
+/// has the values' rank.
 #[derive(Clone, Debug)]
 struct Gather {
     axis: usize,
@@ -29,7 +33,8 @@ struct ScatterAdd {
 }
 
 impl Tensor {
-    /// Positions of an axis by index: `[4, 3]` gathered along axis 0 by indices `[2, 5]` is `[2, 5, 3]` (Keras's `ops.take`).
+    /// Positions of an axis by index: `[4, 3]` gathered along axis 0 by indices `[2, 5]` is
+    /// `[2, 5, 3]` (Keras's `ops.take`).
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -44,37 +49,72 @@ impl Tensor {
         let Some(axis) = self.shape().axis(axis) else {
             return self.fail(axis_error("gather", axis, self.shape()), self.shape(), site);
         };
-        let shape: Shape =
-            self.shape()[..axis].iter().chain(indices.shape().iter()).chain(&self.shape()[axis + 1..]).copied().collect();
-        self.push(Op::Kernel(Arc::new(Gather { axis, along: false })), &[self, &indices.indices(site)], shape, self.dtype(), site)
+        let shape: Shape = self.shape()[..axis]
+            .iter()
+            .chain(indices.shape().iter())
+            .chain(&self.shape()[axis + 1..])
+            .copied()
+            .collect();
+        self.push(
+            Op::Kernel(Arc::new(Gather { axis, along: false })),
+            &[self, &indices.indices(site)],
+            shape,
+            self.dtype(),
+            site,
+        )
     }
 
-    /// One element along an axis for every index; `indices` has this tensor's shape but for that axis.
+    /// One element along an axis for every index; `indices` has this tensor's shape but for that
+    /// axis.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x, i], _cx| [x.take_along_axis(&i, -1)]);
-    /// assert_eq!(f.run([&[[1, 2], [3, 4]].into(), &[[1], [0]].into()])?[0], Array::from([[2], [3]]));
+    /// assert_eq!(
+    ///     f.run([&[[1, 2], [3, 4]].into(), &[[1], [0]].into()])?[0],
+    ///     Array::from([[2], [3]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
     pub fn take_along_axis(&self, indices: &Tensor, axis: isize) -> Tensor {
         let site = Location::caller();
         let Some(axis) = self.shape().axis(axis) else {
-            return self.fail(axis_error("take_along_axis", axis, self.shape()), self.shape(), site);
+            return self.fail(
+                axis_error("take_along_axis", axis, self.shape()),
+                self.shape(),
+                site,
+            );
         };
-        if indices.rank() != self.rank() || indices.shape().with(axis, 0) != self.shape().with(axis, 0) {
-            let message =
-                format!("`take_along_axis` of {} by indices {}: only axis {axis} may differ", self.shape(), indices.shape());
-            let help = "give indices of the tensor's shape but for that axis, or take whole slices with `gather`";
-            return self.fail(Error::new(ErrorKind::Shape, message).help(help), indices.shape(), site);
+        if indices.rank() != self.rank()
+            || indices.shape().with(axis, 0) != self.shape().with(axis, 0)
+        {
+            let message = format!(
+                "`take_along_axis` of {} by indices {}: only axis {axis} may differ",
+                self.shape(),
+                indices.shape()
+            );
+            let help = "give indices of the tensor's shape but for that axis, or take whole \
+                slices with `gather`";
+            return self.fail(
+                Error::new(ErrorKind::Shape, message).help(help),
+                indices.shape(),
+                site,
+            );
         }
         let kernel = Gather { axis, along: true };
-        self.push(Op::Kernel(Arc::new(kernel)), &[self, &indices.indices(site)], indices.shape(), self.dtype(), site)
+        self.push(
+            Op::Kernel(Arc::new(kernel)),
+            &[self, &indices.indices(site)],
+            indices.shape(),
+            self.dtype(),
+            site,
+        )
     }
 
-    /// Sums of the elements, or rows, that share an index: `[n, ..]` by indices `[n]` is `[count, ..]`, 0 where none goes (Keras's
-    /// `ops.segment_sum`). Those whose index is out of range are left out; negative ones count from the end.
+    /// Sums of the elements, or rows, that share an index: `[n, ..]` by indices `[n]` is
+    /// `[count, ..]`, 0 where none goes (Keras's `ops.segment_sum`). Those whose index is out of
+    /// range are left out; negative ones count from the end.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -87,23 +127,35 @@ impl Tensor {
     pub fn segment_sum(&self, segments: &Tensor, count: usize) -> Tensor {
         let site = Location::caller();
         if self.rank() == 0 || segments.shape().sizes() != [self.batch()] {
-            let message = format!("`segment_sum` of {} by indices {}", self.shape(), segments.shape());
+            let message =
+                format!("`segment_sum` of {} by indices {}", self.shape(), segments.shape());
             let help = "give one index for each position of the first axis; `reshape` both first";
             return self.fail(Error::new(ErrorKind::Shape, message).help(help), [count], site);
         }
         let shape = self.shape().with(0, count);
         let kernel = ScatterAdd { gather: Gather { axis: 0, along: false }, shape: shape.clone() };
         // Truth values count.
-        let values = if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
-        values.push(Op::Kernel(Arc::new(kernel)), &[&values, &segments.indices(site)], shape, values.dtype(), site)
+        let values =
+            if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
+        values.push(
+            Op::Kernel(Arc::new(kernel)),
+            &[&values, &segments.indices(site)],
+            shape,
+            values.dtype(),
+            site,
+        )
     }
 
-    /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of type `f32`.
+    /// Rows of `depth` numbers, 1 at the index and 0 elsewhere; all 0 for an index out of range. Of
+    /// type `f32`.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.one_hot(3)]);
-    /// assert_eq!(f.run([&[2, 0].into()])?[0], Array::from([[0.0_f32, 0.0, 1.0], [1.0, 0.0, 0.0]]));
+    /// assert_eq!(
+    ///     f.run([&[2, 0].into()])?[0],
+    ///     Array::from([[0.0_f32, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
@@ -124,8 +176,14 @@ impl Gather {
         Some(Self { axis: axis.try_into().ok()?, along })
     }
 
-    /// Calls `visit(output index, Some(input index) or None when out of range, run length)` for every run of elements.
-    fn each(&self, shape: &Shape, indices: &[i32], mut visit: impl FnMut(usize, Option<usize>, usize)) {
+    /// Calls `visit(output index, Some(input index) or None when out of range, run length)` for
+    /// every run of elements.
+    fn each(
+        &self,
+        shape: &Shape,
+        indices: &[i32],
+        mut visit: impl FnMut(usize, Option<usize>, usize),
+    ) {
         let size = shape[self.axis];
         let inner: usize = shape[self.axis + 1..].iter().product();
         let outer: usize = shape[..self.axis].iter().product();
@@ -164,12 +222,16 @@ impl Kernel for Gather {
     fn complaint(&self, inputs: &[&Array]) -> Option<String> {
         let size = inputs[0].shape()[self.axis];
         let range = -(size as f64)..size as f64;
-        let wrong = (0..inputs[1].len()).map(|place| inputs[1].get(place)).find(|index| !range.contains(index))?;
+        let wrong = (0..inputs[1].len())
+            .map(|place| inputs[1].get(place))
+            .find(|index| !range.contains(index))?;
         Some(format!("`{}` was asked for the index {wrong} of an axis of {size}", self.name()))
     }
 
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
-        let Values::I32(indices) = inputs[1].values else { unreachable!("indices are converted to i32") };
+        let Values::I32(indices) = inputs[1].values else {
+            unreachable!("indices are converted to i32")
+        };
         macro_rules! pick {
             ($from:expr, $to:expr, $missing:expr) => {
                 self.each(inputs[0].shape, indices, |to, from, run| match from {
@@ -190,7 +252,10 @@ impl Kernel for Gather {
     fn gradient(&self, inputs: &[Tensor], _: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let kernel = ScatterAdd { gather: self.clone(), shape: inputs[0].shape().clone() };
         let op = Op::Kernel(Arc::new(kernel));
-        vec![Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())), None]
+        vec![
+            Some(dy.push(op, &[dy, &inputs[1]], inputs[0].shape(), dy.dtype(), Location::caller())),
+            None,
+        ]
     }
 
     fn attributes(&self) -> Vec<i64> {
@@ -201,9 +266,17 @@ impl Kernel for Gather {
         let &[(x, of), (indices, DType::I32)] = inputs else { return false };
         let picked = || {
             if self.along {
-                (x.rank() == indices.rank() && x.with(self.axis, 0) == indices.with(self.axis, 0)).then(|| indices.clone())
+                (x.rank() == indices.rank() && x.with(self.axis, 0) == indices.with(self.axis, 0))
+                    .then(|| indices.clone())
             } else {
-                Some(x[..self.axis].iter().chain(indices.iter()).chain(&x[self.axis + 1..]).copied().collect())
+                Some(
+                    x[..self.axis]
+                        .iter()
+                        .chain(indices.iter())
+                        .chain(&x[self.axis + 1..])
+                        .copied()
+                        .collect(),
+                )
             }
         };
         of == dtype && self.axis < x.rank() && picked().as_ref() == Some(shape)
@@ -216,7 +289,9 @@ impl Kernel for ScatterAdd {
     }
 
     fn run(&self, inputs: &[Operand<'_>], output: OperandMut<'_>) {
-        let Values::I32(indices) = inputs[1].values else { unreachable!("indices are converted to i32") };
+        let Values::I32(indices) = inputs[1].values else {
+            unreachable!("indices are converted to i32")
+        };
         macro_rules! add {
             ($from:expr, $to:expr, $plus:expr) => {{
                 $to.fill(Default::default());
@@ -233,7 +308,9 @@ impl Kernel for ScatterAdd {
             (Values::F32(from), ValuesMut::F32(to)) => add!(from, to, |a: f32, b: f32| a + b),
             (Values::F64(from), ValuesMut::F64(to)) => add!(from, to, |a: f64, b: f64| a + b),
             (Values::I32(from), ValuesMut::I32(to)) => add!(from, to, i32::wrapping_add),
-            _ => unreachable!("input and output have one type, and truth values are counted as integers"),
+            _ => unreachable!(
+                "input and output have one type, and truth values are counted as integers"
+            ),
         }
     }
 
@@ -247,7 +324,9 @@ impl Kernel for ScatterAdd {
         if !along {
             let before = std::iter::repeat_n(1, *axis);
             let after = std::iter::repeat_n(1, picked.rank() - axis - indices.rank());
-            is_in = is_in.reshape(before.chain(indices.shape().iter().copied()).chain(after).collect::<Vec<usize>>());
+            is_in = is_in.reshape(
+                before.chain(indices.shape().iter().copied()).chain(after).collect::<Vec<usize>>(),
+            );
         }
         vec![Some(is_in.where_(picked, dy.constant_like(0.0))), None]
     }
@@ -259,19 +338,28 @@ impl Kernel for ScatterAdd {
 
     fn fits(&self, inputs: &[Form<'_>], (shape, dtype): Form<'_>) -> bool {
         let &[values, indices] = inputs else { return false };
-        dtype != DType::Bool && *shape == self.shape && self.gather.fits(&[(shape, dtype), indices], values)
+        dtype != DType::Bool
+            && *shape == self.shape
+            && self.gather.fits(&[(shape, dtype), indices], values)
     }
 }
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader { name: "gather", read: |attributes| Some(Arc::new(Gather::read(attributes, false)?)) },
-    KernelReader { name: "take_along_axis", read: |attributes| Some(Arc::new(Gather::read(attributes, true)?)) },
+    KernelReader {
+        name: "gather",
+        read: |attributes| Some(Arc::new(Gather::read(attributes, false)?)),
+    },
+    KernelReader {
+        name: "take_along_axis",
+        read: |attributes| Some(Arc::new(Gather::read(attributes, true)?)),
+    },
     KernelReader {
         name: "scatter_add",
         read: |attributes| {
             let [axis, along, sizes @ ..] = attributes else { return None };
-            let shape = sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<Shape>>()?;
+            let shape =
+                sizes.iter().map(|&size| size.try_into().ok()).collect::<Option<Shape>>()?;
             Some(Arc::new(ScatterAdd { gather: Gather::read(&[*axis], flag(*along)?)?, shape }))
         },
     },

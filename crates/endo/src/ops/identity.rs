@@ -1,6 +1,8 @@
-//! Values with gradients of their own: `stop_gradient`, and functions whose gradient the user writes.
+//! Values with gradients of their own: `stop_gradient`, and functions whose gradient the user
+//! writes.
 //!
-//! In: a value and a rule. Out: the same value; the rule replaces the gradient of whatever computed it.
+//! In: a value and a rule. Out: the same value; the rule replaces the gradient of whatever computed
+//! it.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -22,14 +24,16 @@ impl Tensor {
     #[track_caller]
     pub fn stop_gradient(&self) -> Tensor {
         let rule = Rule { name: "stop_gradient", gradient: Box::new(|_| Vec::new()) };
-        // Rules hold no thread's state, but users' may hold tensors: a graph does not leave its thread before a plan is made.
+        // Rules hold no thread's state, but users' may hold tensors: a graph does not leave its
+        // thread before a plan is made.
         #[allow(clippy::arc_with_non_send_sync)]
         let op = Op::Identity(Arc::new(rule));
         self.push(op, &[self], self.shape(), self.dtype(), Location::caller())
     }
 
-    /// `value`, computed from `inputs` in any way, with gradients of the user's: `backward` gets the gradient with respect to
-    /// the value and returns one with respect to each input (TensorFlow's `tf.custom_gradient`).
+    /// `value`, computed from `inputs` in any way, with gradients of the user's: `backward` gets
+    /// the gradient with respect to the value and returns one with respect to each input
+    /// (TensorFlow's `tf.custom_gradient`).
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -44,7 +48,11 @@ impl Tensor {
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
-    pub fn custom_gradient(value: &Tensor, inputs: &[&Tensor], backward: impl Fn(&Tensor) -> Vec<Tensor> + 'static) -> Tensor {
+    pub fn custom_gradient(
+        value: &Tensor,
+        inputs: &[&Tensor],
+        backward: impl Fn(&Tensor) -> Vec<Tensor> + 'static,
+    ) -> Tensor {
         let gradient = Box::new(move |dy: &Tensor| backward(dy).into_iter().map(Some).collect());
         #[allow(clippy::arc_with_non_send_sync)]
         let op = Op::Identity(Arc::new(Rule { name: "custom_gradient", gradient }));

@@ -87,5 +87,9 @@ impl Tensor {
 }
 
 /// The operations of this file, for tests that go through all of them.
-pub static TABLE: &[&Elementwise] =
-    &[&logical_and::OPERATION, &logical_or::OPERATION, &logical_xor::OPERATION, &logical_not::OPERATION];
+pub static TABLE: &[&Elementwise] = &[
+    &logical_and::OPERATION,
+    &logical_or::OPERATION,
+    &logical_xor::OPERATION,
+    &logical_not::OPERATION,
+];

@@ -11,8 +11,8 @@ use crate::shape::Shape;
 impl Tensor {
     /// The matrix product over the last axis of `self` and the one before the last of `other`.
     ///
-    /// `[.., m, k]` times `[.., k, n]` is `[.., m, n]`; the axes before broadcast. Operands of rank 1 are a row on the left
-    /// and a column on the right, and their axis is absent from the result.
+    /// `[.., m, k]` times `[.., k, n]` is `[.., m, n]`; the axes before broadcast. Operands of rank
+    /// 1 are a row on the left and a column on the right, and their axis is absent from the result.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -26,24 +26,41 @@ impl Tensor {
         self.matmul_transposed(other, [false, false])
     }
 
-    /// The product with operands whose last two axes are swapped where `transposed` says so, without a copy.
+    /// The product with operands whose last two axes are swapped where `transposed` says so,
+    /// without a copy.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[a, b], _cx| [a.matmul_transposed(&b, [false, true])]);
-    /// assert_eq!(f.run([&[[1.0_f32, 2.0]].into(), &[[3.0_f32, 4.0]].into()])?[0], Array::from([[11.0_f32]]));
+    /// assert_eq!(
+    ///     f.run([&[[1.0_f32, 2.0]].into(), &[[3.0_f32, 4.0]].into()])?[0],
+    ///     Array::from([[11.0_f32]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
     pub fn matmul_transposed(&self, other: &Tensor, transposed: [bool; 2]) -> Tensor {
         let site = Location::caller();
         if self.rank() == 0 || other.rank() == 0 {
-            let message = format!("`matmul` takes operands with axes, got shapes {} and {}", self.shape(), other.shape());
-            return self.fail(Error::new(ErrorKind::Shape, message).help("multiply by a scalar with `*`"), (), site);
+            let message = format!(
+                "`matmul` takes operands with axes, got shapes {} and {}",
+                self.shape(),
+                other.shape()
+            );
+            return self.fail(
+                Error::new(ErrorKind::Shape, message).help("multiply by a scalar with `*`"),
+                (),
+                site,
+            );
         }
         if self.rank() == 1 || other.rank() == 1 {
-            let left = if self.rank() == 1 { self.reshape([1, self.shape().len()]) } else { self.clone() };
-            let right = if other.rank() == 1 { other.reshape([other.shape().len(), 1]) } else { other.clone() };
+            let left =
+                if self.rank() == 1 { self.reshape([1, self.shape().len()]) } else { self.clone() };
+            let right = if other.rank() == 1 {
+                other.reshape([other.shape().len(), 1])
+            } else {
+                other.clone()
+            };
             let flags = [transposed[0] && self.rank() > 1, transposed[1] && other.rank() > 1];
             let product = left.matmul_transposed(&right, flags);
             let mut sizes = product.shape().to_vec();
@@ -57,16 +74,26 @@ impl Tensor {
         }
         let dtype = self.dtype().promote(other.dtype()).promote(crate::dtype::DType::F32);
         let (a, b) = (self.convert(dtype, site), other.convert(dtype, site));
-        let [(m, k), (k2, n)] = [(&a, transposed[0]), (&b, transposed[1])].map(|(x, transposed)| {
-            let sizes = &x.shape()[x.rank() - 2..];
-            if transposed { (sizes[1], sizes[0]) } else { (sizes[0], sizes[1]) }
-        });
+        let [(m, k), (k2, n)] =
+            [(&a, transposed[0]), (&b, transposed[1])].map(|(x, transposed)| {
+                let sizes = &x.shape()[x.rank() - 2..];
+                if transposed { (sizes[1], sizes[0]) } else { (sizes[0], sizes[1]) }
+            });
         let batch = |x: &Tensor| Shape::from(&x.shape()[..x.rank() - 2]);
         let result = |batch: &Shape| batch.iter().copied().chain([m, n]).collect::<Shape>();
         if k != k2 {
-            let message = format!("`matmul` of {} and {}: inner sizes {k} and {k2} differ", self.shape(), other.shape());
-            let help = "the last axis of the left operand must be as long as the rows of the right one";
-            return self.fail(Error::new(ErrorKind::Shape, message).help(help), result(&batch(&a)), site);
+            let message = format!(
+                "`matmul` of {} and {}: inner sizes {k} and {k2} differ",
+                self.shape(),
+                other.shape()
+            );
+            let help =
+                "the last axis of the left operand must be as long as the rows of the right one";
+            return self.fail(
+                Error::new(ErrorKind::Shape, message).help(help),
+                result(&batch(&a)),
+                site,
+            );
         }
         // A plain matrix on the right takes all rows of the left at once.
         if !transposed[0] && b.rank() == 2 && a.rank() > 2 {
@@ -74,10 +101,17 @@ impl Tensor {
             return rows.matmul_transposed(&b, transposed).reshape(result(&batch(&a)));
         }
         let Some(shape) = batch(&a).broadcast(&batch(&b)) else {
-            let message =
-                format!("`matmul` of {} and {}: the axes before the last two do not broadcast", self.shape(), other.shape());
+            let message = format!(
+                "`matmul` of {} and {}: the axes before the last two do not broadcast",
+                self.shape(),
+                other.shape()
+            );
             let help = "their sizes must be equal, or 1, or left out at the front";
-            return self.fail(Error::new(ErrorKind::Shape, message).help(help), result(&batch(&a)), site);
+            return self.fail(
+                Error::new(ErrorKind::Shape, message).help(help),
+                result(&batch(&a)),
+                site,
+            );
         };
         let expand = |x: &Tensor| {
             let sizes: Shape = shape.iter().chain(&x.shape()[x.rank() - 2..]).copied().collect();
@@ -87,11 +121,22 @@ impl Tensor {
     }
 }
 
-/// Gradients of the operands: with `c = a b`, `da = dc b^T` and `db = a^T dc`; transposed operands get theirs transposed.
+/// Gradients of the operands: with `c = a b`, `da = dc b^T` and `db = a^T dc`; transposed operands
+/// get theirs transposed.
 pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tensor>> {
-    let Op::Matmul { transposed: [ta, tb] } = node.op else { unreachable!("called for matrix products") };
+    let Op::Matmul { transposed: [ta, tb] } = node.op else {
+        unreachable!("called for matrix products")
+    };
     let (a, b) = (&inputs[0], &inputs[1]);
-    let da = if ta { b.matmul_transposed(dy, [tb, true]) } else { dy.matmul_transposed(b, [false, !tb]) };
-    let db = if tb { dy.matmul_transposed(a, [true, ta]) } else { a.matmul_transposed(dy, [!ta, false]) };
+    let da = if ta {
+        b.matmul_transposed(dy, [tb, true])
+    } else {
+        dy.matmul_transposed(b, [false, !tb])
+    };
+    let db = if tb {
+        dy.matmul_transposed(a, [true, ta])
+    } else {
+        a.matmul_transposed(dy, [!ta, false])
+    };
     vec![Some(da), Some(db)]
 }

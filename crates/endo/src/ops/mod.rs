@@ -1,8 +1,10 @@
-//! The operations: one file per family, each operation's method, shape rule, gradient and formula side by side.
+//! The operations: one file per family, each operation's method, shape rule, gradient and formula
+//! side by side.
 //!
-//! Elementwise operations are rows of tables made by the macros of [`elementwise`]; tests loop over [`tables`]. Shapes and
-//! types are checked when a method is called; a mistake is recorded in the trace with the caller's line, and a stand-in
-//! returned. Broadcasting is an explicit node, so no gradient rule thinks about shapes.
+//! Elementwise operations are rows of tables made by the macros of [`elementwise`]; tests loop over
+//! [`tables`]. Shapes and types are checked when a method is called; a mistake is recorded in the
+//! trace with the caller's line, and a stand-in returned. Broadcasting is an explicit node, so no
+//! gradient rule thinks about shapes.
 
 #[macro_use]
 pub mod elementwise;
@@ -46,15 +48,24 @@ pub use window::Window;
 
 /// Every table of elementwise operations.
 pub fn tables() -> [&'static [&'static Elementwise]; 6] {
-    [arithmetic::TABLE, comparison::TABLE, exponential::TABLE, logical::TABLE, nonlinear::TABLE, trigonometric::TABLE]
+    [
+        arithmetic::TABLE,
+        comparison::TABLE,
+        exponential::TABLE,
+        logical::TABLE,
+        nonlinear::TABLE,
+        trigonometric::TABLE,
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn names_of_elementwise_operations_are_unique() {
-        let mut names: Vec<&str> =
-            super::tables().iter().flat_map(|table| table.iter().map(|operation| operation.name)).collect();
+        let mut names: Vec<&str> = super::tables()
+            .iter()
+            .flat_map(|table| table.iter().map(|operation| operation.name))
+            .collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();

@@ -1,4 +1,5 @@
-//! Nonlinear functions of neural networks that deserve one pass of their own; the rest are compositions in `activations`.
+//! Nonlinear functions of neural networks that deserve one pass of their own; the rest are
+//! compositions in `activations`.
 //!
 //! At kinks (`relu`, `elu` at 0) gradients are TensorFlow's.
 
@@ -22,7 +23,8 @@ unary! {
     gradient(y, dy) = dy * x.sigmoid();
     domain = [-2.0, 2.0];
 
-    /// `x` where positive, else `e^x - 1` (Clevert, Unterthiner and Hochreiter 2016, equation 15, with alpha 1).
+    /// `x` where positive, else `e^x - 1` (Clevert, Unterthiner and Hochreiter 2016, equation 15,
+    /// with alpha 1).
     elu(x) = F::select(x > F::ZERO, x, simd::expm1_negative(x));
     gradient(y, dy) = dy * y.elu_slope();
     domain = [-2.0, 2.0];
@@ -32,7 +34,8 @@ unary! {
     gradient(y, dy) = x.greater(0.0).where_(0.0, dy);
     domain = [-0.9, 2.0];
 
-    /// `scale * x` where positive, else `scale * alpha * (e^x - 1)` (Klambauer et al. 2017, equation 2).
+    /// `scale * x` where positive, else `scale * alpha * (e^x - 1)` (Klambauer et al. 2017,
+    /// equation 2).
     selu(x) = F::select(
         x > F::ZERO,
         F::from_f64(SELU_SCALE) * x,
@@ -41,7 +44,8 @@ unary! {
     gradient(y, dy) = dy * y.selu_slope();
     domain = [-2.0, 2.0];
 
-    /// The slope of [`selu`](Self::selu) where its value is `x`: the scale from 0 on, else `x + scale * alpha`.
+    /// The slope of [`selu`](Self::selu) where its value is `x`: the scale from 0 on, else
+    /// `x + scale * alpha`.
     selu_slope(x) = simd::selu_slope(x);
     gradient(y, dy) = x.greater_equal(0.0).where_(0.0, dy);
     domain = [-0.9, 2.0];

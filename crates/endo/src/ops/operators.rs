@@ -1,6 +1,7 @@
 //! Rust's operators on tensors and numbers: formulas look like formulas.
 //!
-//! In: tensors by value or reference, and numbers and arrays on either side. Out: the methods of `arithmetic` and `logical`.
+//! In: tensors by value or reference, and numbers and arrays on either side. Out: the methods of
+//! `arithmetic` and `logical`.
 
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Sub};
 use std::panic::Location;
@@ -10,8 +11,8 @@ use crate::graph::Tensor;
 
 use super::Argument;
 
-/// An operator on tensors, with whatever can stand beside one: as one impl for all of it, so that Rust knows the type of `x * 2.0` before
-/// it has seen the rest of the formula.
+/// An operator on tensors, with whatever can stand beside one: as one impl for all of it, so that
+/// Rust knows the type of `x * 2.0` before it has seen the rest of the formula.
 macro_rules! operators {
     ($($Trait:ident $operator:ident $method:ident;)+) => {
         $(

@@ -1,8 +1,9 @@
-//! Random numbers as operations: pure functions of (seed, step, place, index), so they depend neither on threads nor on what
-//! else a step computes.
+//! Random numbers as operations: pure functions of (seed, step, place, index), so they depend
+//! neither on threads nor on what else a step computes.
 //!
-//! In: a counter tensor, `i32[2]` of seed and step in training and `i32[5]` of seed and `Occasion` outside, and the place in the trace.
-//! Out: uniform numbers; the other distributions are compositions of those.
+//! In: a counter tensor, `i32[2]` of seed and step in training and `i32[5]` of seed and `Occasion`
+//! outside, and the place in the trace. Out: uniform numbers; the other distributions are
+//! compositions of those.
 
 use std::f64::consts::SQRT_2;
 use std::panic::Location;
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Form, Kernel, KernelReader, Occasion, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{
+    Form, Kernel, KernelReader, Occasion, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
+};
 use crate::random::philox;
 use crate::shape::Shape;
 
@@ -22,19 +25,22 @@ use super::draws::DrawLog;
 #[derive(Debug)]
 struct Uniform {
     place: u32,
-    /// How many numbers belong to each row, where a run may be a part of the rows; 0 if all parts draw the same.
+    /// How many numbers belong to each row, where a run may be a part of the rows; 0 if all parts
+    /// draw the same.
     per_row: u64,
 }
 
 /// The sizes of the counters of training steps, and of those of runs that are told of an occasion.
 const COUNTERS: [usize; 2] = [2, 1 + Occasion::WORDS];
 
-/// Where random numbers come from: a counter that is another one in each run, and a place that no other draw of the trace has.
+/// Where random numbers come from: a counter that is another one in each run, and a place that no
+/// other draw of the trace has.
 ///
-/// In training the numbers follow the seed, the step, the place and the sample's row in the batch. In
-/// [`predict`](crate::model::Model::predict) they follow the seed, the number of the call, the place and the row of the whole input,
-/// however it is cut into parts; in tests the seed, the epochs trained so far, the place and the row. Of the rows are the numbers of a draw
-/// whose first axis grows with the number of rows; any other is one for the whole call.
+/// In training the numbers follow the seed, the step, the place and the sample's row in the batch.
+/// In [`predict`](crate::model::Model::predict) they follow the seed, the number of the call, the
+/// place and the row of the whole input, however it is cut into parts; in tests the seed, the
+/// epochs trained so far, the place and the row. Of the rows are the numbers of a draw whose first
+/// axis grows with the number of rows; any other is one for the whole call.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -62,11 +68,18 @@ impl RandomState {
         if counter.dtype() == DType::I32 && *counter.shape().sizes() == [2] {
             return Self { counter, place, log: None };
         }
-        let message =
-            format!("random numbers follow a counter i32[2] of seed and step, got {}{}", counter.dtype(), counter.shape());
-        let error =
-            Error::new(ErrorKind::Shape, message).help("read it from a variable of two whole numbers, or use `cx.random()`");
-        Self { counter: counter.trace().fail(error.at(Location::caller()), [2].into(), DType::I32), place, log: None }
+        let message = format!(
+            "random numbers follow a counter i32[2] of seed and step, got {}{}",
+            counter.dtype(),
+            counter.shape()
+        );
+        let error = Error::new(ErrorKind::Shape, message)
+            .help("read it from a variable of two whole numbers, or use `cx.random()`");
+        Self {
+            counter: counter.trace().fail(error.at(Location::caller()), [2].into(), DType::I32),
+            place,
+            log: None,
+        }
     }
 
     /// Draws at a place outside training, with the seed and occasion of a counter `i32[5]`.
@@ -98,7 +111,8 @@ impl RandomState {
         normal * (SQRT_2 * deviation) + mean
     }
 
-    /// Normal, cut off (and drawn again) beyond two standard deviations of the normal before cutting.
+    /// Normal, cut off (and drawn again) beyond two standard deviations of the normal before
+    /// cutting.
     #[track_caller]
     pub fn truncated_normal(&self, shape: impl Into<Shape>, mean: f64, deviation: f64) -> Tensor {
         // erf(2 / sqrt(2)): the share of a normal within two standard deviations.
@@ -135,7 +149,8 @@ pub(crate) fn folded(seed: u64) -> i32 {
 /// Fills a slice with the numbers from `start` on of a sequence that is made in blocks.
 fn fill<T: Copy, const N: usize>(values: &mut [T], start: u64, block: impl Fn(u64) -> [T; N]) {
     let (mut number, skipped) = (start / N as u64, (start % N as u64) as usize);
-    let (head, rest) = values.split_at_mut(if skipped == 0 { 0 } else { (N - skipped).min(values.len()) });
+    let (head, rest) =
+        values.split_at_mut(if skipped == 0 { 0 } else { (N - skipped).min(values.len()) });
     if !head.is_empty() {
         head.copy_from_slice(&block(number)[skipped..skipped + head.len()]);
         number += 1;
@@ -156,16 +171,23 @@ impl Kernel for Uniform {
         let counter = |index: usize| counter.get(index).map_or(0, |&word| word as u32);
         let [seed, number, upper] = [0, 1, 2].map(counter);
         // A file may say any row and any count, whose product is then too large.
-        let start = (u64::from(counter(3)) | u64::from(counter(4)) << 32).wrapping_mul(self.per_row);
-        let draw = |block: u64| philox([seed, self.place], [block as u32, (block >> 32) as u32, number, upper]);
+        let start =
+            (u64::from(counter(3)) | u64::from(counter(4)) << 32).wrapping_mul(self.per_row);
+        let draw = |block: u64| {
+            philox([seed, self.place], [block as u32, (block >> 32) as u32, number, upper])
+        };
         match output.values {
-            // The middle of one of 2^23 intervals: neither 0 nor 1, so that logarithms and erfinv stay finite.
+            // The middle of one of 2^23 intervals: neither 0 nor 1, so that logarithms and erfinv
+            // stay finite.
             ValuesMut::F32(values) => {
-                fill(values, start, |block| draw(block).map(|bits| ((bits >> 9) as f32 + 0.5) * (1.0 / (1 << 23) as f32)));
+                fill(values, start, |block| {
+                    draw(block).map(|bits| ((bits >> 9) as f32 + 0.5) * (1.0 / (1 << 23) as f32))
+                });
             }
             ValuesMut::F64(values) => fill(values, start, |block| {
                 let [a, b, c, d] = draw(block).map(u64::from);
-                [a << 32 | b, c << 32 | d].map(|bits| ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64))
+                [a << 32 | b, c << 32 | d]
+                    .map(|bits| ((bits >> 12) as f64 + 0.5) * (1.0 / (1_u64 << 52) as f64))
             }),
             ValuesMut::I32(_) | ValuesMut::Bool(_) => unreachable!("uniform numbers are floats"),
         }
@@ -212,7 +234,11 @@ mod tests {
         };
         for start in 0..6 {
             for count in 0..10 {
-                assert_eq!(numbers(start, count), (start..start + count as u64).collect::<Vec<_>>(), "{start}, {count}");
+                assert_eq!(
+                    numbers(start, count),
+                    (start..start + count as u64).collect::<Vec<_>>(),
+                    "{start}, {count}"
+                );
             }
         }
         assert_eq!(numbers(u64::MAX - 1, 1).len(), 1);

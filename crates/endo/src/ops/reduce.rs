@@ -1,7 +1,7 @@
 //! Reductions over axes: sums, products, extremes, and what is made of them.
 //!
-//! Without axes named, everything is reduced to a scalar; `_axes` methods take axes, negative ones counting from the end;
-//! `keep_dims` puts the axes back with size 1.
+//! Without axes named, everything is reduced to a scalar; `_axes` methods take axes, negative ones
+//! counting from the end; `keep_dims` puts the axes back with size 1.
 
 use std::panic::Location;
 
@@ -14,7 +14,12 @@ use super::view::axis_error;
 
 impl Tensor {
     /// The axes meant by `axes`, ascending and once each, or `None` after recording an error.
-    fn checked_axes(&self, operation: &str, axes: &[isize], site: &'static Location<'static>) -> Option<Vec<usize>> {
+    fn checked_axes(
+        &self,
+        operation: &str,
+        axes: &[isize],
+        site: &'static Location<'static>,
+    ) -> Option<Vec<usize>> {
         let mut positions = Vec::new();
         for &axis in axes {
             match self.shape().axis(axis) {
@@ -30,7 +35,13 @@ impl Tensor {
         Some(positions)
     }
 
-    fn reduce(&self, reduction: Reduction, operation: &str, axes: &[isize], site: &'static Location<'static>) -> Tensor {
+    fn reduce(
+        &self,
+        reduction: Reduction,
+        operation: &str,
+        axes: &[isize],
+        site: &'static Location<'static>,
+    ) -> Tensor {
         let Some(axes) = self.checked_axes(operation, axes, site) else {
             return self.trace().constant(crate::array::Array::zeros((), self.dtype()), site);
         };
@@ -60,7 +71,10 @@ impl Tensor {
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.max_axes(&[-1]).keep_dims(&x, &[-1])]);
-    /// assert_eq!(f.run([&[[1.0_f32, 3.0], [5.0, 2.0]].into()])?[0], Array::from([[3.0_f32], [5.0]]));
+    /// assert_eq!(
+    ///     f.run([&[[1.0_f32, 3.0], [5.0, 2.0]].into()])?[0],
+    ///     Array::from([[3.0_f32], [5.0]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
@@ -185,7 +199,8 @@ impl Tensor {
         self.convert(DType::Bool, site).reduce(Reduction::Min, "all", axes, site)
     }
 
-    /// The variance of all elements: the mean square of the distance from the mean (biased, as Keras's).
+    /// The variance of all elements: the mean square of the distance from the mean (biased, as
+    /// Keras's).
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -227,12 +242,16 @@ impl Tensor {
         is_zero.where_(0.0, is_zero.where_(1.0, &squares).sqrt())
     }
 
-    /// Vectors along axes, scaled to length 1: `x / sqrt(max(sum of squares, 1e-12))`, as `tf.math.l2_normalize`.
+    /// Vectors along axes, scaled to length 1: `x / sqrt(max(sum of squares, 1e-12))`, as
+    /// `tf.math.l2_normalize`.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.l2_normalize(-1)]);
-    /// assert_eq!(f.run([&[[3.0_f32, 4.0], [0.0, 0.0]].into()])?[0], Array::from([[0.6_f32, 0.8], [0.0, 0.0]]));
+    /// assert_eq!(
+    ///     f.run([&[[3.0_f32, 4.0], [0.0, 0.0]].into()])?[0],
+    ///     Array::from([[0.6_f32, 0.8], [0.0, 0.0]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
@@ -283,7 +302,10 @@ pub fn gradient(node: &Node, inputs: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<
         }
         Reduction::Product => {
             // The product of the others, from both sides, is right also where an element is 0.
-            let flat_axes: Vec<usize> = (0..x.rank()).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+            let flat_axes: Vec<usize> = (0..x.rank())
+                .filter(|axis| !axes.contains(axis))
+                .chain(axes.iter().copied())
+                .collect();
             let moved = x.permute(&flat_axes);
             let count: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
             let rows = moved.reshape([x.shape().len() / count.max(1), count]);

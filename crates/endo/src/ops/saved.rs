@@ -1,6 +1,7 @@
 //! Operations by the names that saved graphs call them.
 //!
-//! In: a name and numbers. Out: the elementwise operation of that name, or the kernel that the reader of that name makes.
+//! In: a name and numbers. Out: the elementwise operation of that name, or the kernel that the
+//! reader of that name makes.
 
 use crate::graph::{KernelReader, Op};
 
@@ -8,12 +9,20 @@ use super::{concatenate, gather, random, scan, sort, summary, tables, window};
 
 /// The readers of every file with kernels.
 fn readers() -> impl Iterator<Item = &'static KernelReader> {
-    let files =
-        [concatenate::READERS, gather::READERS, random::READERS, scan::READERS, sort::READERS, summary::READERS, window::READERS];
+    let files = [
+        concatenate::READERS,
+        gather::READERS,
+        random::READERS,
+        scan::READERS,
+        sort::READERS,
+        summary::READERS,
+        window::READERS,
+    ];
     files.into_iter().flatten()
 }
 
-/// The operation of a name with these attributes, as [`SavedGraph`](crate::graph::SavedGraph) asks for it.
+/// The operation of a name with these attributes, as [`SavedGraph`](crate::graph::SavedGraph) asks
+/// for it.
 pub fn named(name: &str, attributes: &[i64]) -> Option<Op> {
     if let Some(reader) = readers().find(|reader| reader.name == name) {
         return Some(Op::Kernel((reader.read)(attributes)?));
@@ -33,7 +42,9 @@ mod tests {
     #[test]
     fn no_two_operations_have_one_name() {
         let mut names = HashSet::new();
-        let all = readers().map(|reader| reader.name).chain(tables().into_iter().flatten().map(|operation| operation.name));
+        let all = readers()
+            .map(|reader| reader.name)
+            .chain(tables().into_iter().flatten().map(|operation| operation.name));
         for name in all {
             assert!(names.insert(name), "`{name}` is the name of two operations");
         }
@@ -45,16 +56,24 @@ mod tests {
             Some(Op::Kernel(kernel)) => Some((kernel.name(), kernel.attributes())),
             _ => None,
         };
-        let given: [&[i64]; 7] = [&[], &[1], &[1, 0], &[1, 0, 1], &[2, 1, 5, 6], &[2, 1, 1, 0, 4], &[0, 1, 1, 1, 0, 4]];
+        let given: [&[i64]; 7] =
+            [&[], &[1], &[1, 0], &[1, 0, 1], &[2, 1, 5, 6], &[2, 1, 1, 0, 4], &[0, 1, 1, 1, 0, 4]];
         for reader in readers() {
-            let known: Vec<_> = given.iter().filter_map(|numbers| Some((numbers.to_vec(), of(reader.name, numbers)?))).collect();
+            let known: Vec<_> = given
+                .iter()
+                .filter_map(|numbers| Some((numbers.to_vec(), of(reader.name, numbers)?)))
+                .collect();
             assert!(!known.is_empty() && known.len() < given.len(), "{}: {known:?}", reader.name);
             for (numbers, again) in &known {
                 assert_eq!(*again, (reader.name, numbers.clone()));
             }
         }
         assert_eq!(of("gather", &[-1]), None);
-        assert!(named("add", &[]).is_some() && named("add", &[1]).is_none() && named("no_such_name", &[]).is_none());
+        assert!(
+            named("add", &[]).is_some()
+                && named("add", &[1]).is_none()
+                && named("no_such_name", &[]).is_none()
+        );
     }
 
     #[test]
@@ -63,10 +82,16 @@ mod tests {
         let listed = fs::read_to_string(folder.join("saved.rs")).unwrap();
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let (text, stem) = (fs::read_to_string(&path).unwrap(), path.file_stem().unwrap().to_str().unwrap().to_string());
+            let (text, stem) = (
+                fs::read_to_string(&path).unwrap(),
+                path.file_stem().unwrap().to_str().unwrap().to_string(),
+            );
             let kernels = text.lines().any(|line| line.starts_with("impl Kernel for"));
             let reads = listed.contains(&format!("{stem}::READERS"));
-            assert_eq!(kernels, reads, "`readers` in ops/saved.rs lists the files with kernels: {stem}.rs");
+            assert_eq!(
+                kernels, reads,
+                "`readers` in ops/saved.rs lists the files with kernels: {stem}.rs"
+            );
         }
     }
 }

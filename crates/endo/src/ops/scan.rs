@@ -1,12 +1,15 @@
 //! Running sums and products along an axis, and linear recurrences.
 //!
-//! In: a tensor, or two for a recurrence. Out: the same shape; each element combines those before it (with or without
-//! itself), or after it. The gradients are recurrences too, so gradients of any order take one pass along the axis.
+//! In: a tensor, or two for a recurrence. Out: the same shape; each element combines those before
+//! it (with or without itself), or after it. The gradients are recurrences too, so gradients of any
+//! order take one pass along the axis.
 
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag};
+use crate::graph::{
+    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut, flag,
+};
 use crate::shape::Shape;
 use crate::simd::Float;
 
@@ -21,7 +24,8 @@ struct Scan {
     reverse: bool,
 }
 
-/// The linear recurrence `y[t] = b[t] + a[t] y[t - 1]` along an axis, 0 before the first; from the end when reversed.
+/// The linear recurrence `y[t] = b[t] + a[t] y[t - 1]` along an axis, 0 before the first; from the
+/// end when reversed.
 #[derive(Clone, Debug)]
 struct Recurrence {
     axis: usize,
@@ -39,10 +43,15 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Tensor {
-        self.scan(axis, |axis| Scan { axis, product: false, exclusive: false, reverse: false }, Location::caller())
+        self.scan(
+            axis,
+            |axis| Scan { axis, product: false, exclusive: false, reverse: false },
+            Location::caller(),
+        )
     }
 
-    /// Running products along an axis; `exclusive` leaves out the element itself, `reverse` runs from the end.
+    /// Running products along an axis; `exclusive` leaves out the element itself, `reverse` runs
+    /// from the end.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -57,10 +66,17 @@ impl Tensor {
 
     /// `y[t] = b[t] + a[t] y[t - 1]` for this `a`.
     fn recurrence(&self, b: &Tensor, recurrence: Recurrence) -> Tensor {
-        self.push(Op::Kernel(Arc::new(recurrence)), &[self, b], self.shape(), self.dtype(), Location::caller())
+        self.push(
+            Op::Kernel(Arc::new(recurrence)),
+            &[self, b],
+            self.shape(),
+            self.dtype(),
+            Location::caller(),
+        )
     }
 
-    /// Each element replaced by its neighbour along an axis: the one before, or after when reversed; 0 at the end.
+    /// Each element replaced by its neighbour along an axis: the one before, or after when
+    /// reversed; 0 at the end.
     fn neighbours(&self, axis: usize, reverse: bool) -> Tensor {
         let length = self.shape()[axis];
         if length == 0 {
@@ -72,9 +88,20 @@ impl Tensor {
         self.slice(axis as isize, kept).unslice(self.shape(), &parts)
     }
 
-    fn scan(&self, axis: isize, scan: impl Fn(usize) -> Scan, site: &'static Location<'static>) -> Tensor {
+    fn scan(
+        &self,
+        axis: isize,
+        scan: impl Fn(usize) -> Scan,
+        site: &'static Location<'static>,
+    ) -> Tensor {
         match self.shape().axis(axis) {
-            Some(axis) => self.push(Op::Kernel(Arc::new(scan(axis))), &[self], self.shape(), self.dtype(), site),
+            Some(axis) => self.push(
+                Op::Kernel(Arc::new(scan(axis))),
+                &[self],
+                self.shape(),
+                self.dtype(),
+                site,
+            ),
             None => self.fail(axis_error("cumsum", axis, self.shape()), self.shape(), site),
         }
     }
@@ -100,7 +127,9 @@ impl Kernel for Scan {
         match (inputs[0].values, output.values) {
             (Values::F32(x), ValuesMut::F32(y)) => run!(f32, x, y, |a, b| a + b, |a, b| a * b),
             (Values::F64(x), ValuesMut::F64(y)) => run!(f64, x, y, |a, b| a + b, |a, b| a * b),
-            (Values::I32(x), ValuesMut::I32(y)) => run!(i32, x, y, i32::wrapping_add, i32::wrapping_mul),
+            (Values::I32(x), ValuesMut::I32(y)) => {
+                run!(i32, x, y, i32::wrapping_add, i32::wrapping_mul)
+            }
             (Values::Bool(x), ValuesMut::Bool(y)) => run!(u8, x, y, |a, b| a | b, |a, b| a & b),
             _ => unreachable!("input and output have one type"),
         }
@@ -112,11 +141,13 @@ impl Kernel for Scan {
             let undo = Scan { reverse: !self.reverse, ..self.clone() };
             return vec![Some(dy.scan(axis as isize, |_| undo.clone(), site))];
         }
-        // The slope at x[i] is the product of all before it times r[i] = dy[i] + x[i + 1] r[i + 1], the sum over the
-        // products that hold it without what comes before: exact also where elements are 0. An exclusive product holds
+        // The slope at x[i] is the product of all before it times r[i] = dy[i] + x[i + 1] r[i + 1],
+        // the sum over the products that hold it without what comes before: exact also where
+        // elements are 0. An exclusive product holds
         // x[i] one position later.
         let x = &inputs[0];
-        let before = x.scan(axis as isize, |axis| Scan { axis, exclusive: true, ..self.clone() }, site);
+        let before =
+            x.scan(axis as isize, |axis| Scan { axis, exclusive: true, ..self.clone() }, site);
         let next = |x: &Tensor| x.neighbours(axis, !self.reverse);
         let dy = if self.exclusive { next(dy) } else { dy.clone() };
         let after = next(x).recurrence(&dy, Recurrence { axis, reverse: !self.reverse });
@@ -152,7 +183,8 @@ impl Kernel for Recurrence {
         }
     }
 
-    /// The slope at `b` is the recurrence `db[t] = dy[t] + a[t + 1] db[t + 1]`, and that at `a` is `db[t] y[t - 1]`.
+    /// The slope at `b` is the recurrence `db[t] = dy[t] + a[t + 1] db[t + 1]`, and that at `a` is
+    /// `db[t] y[t - 1]`.
     fn gradient(&self, inputs: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<Option<Tensor>> {
         let back = Recurrence { reverse: !self.reverse, ..self.clone() };
         let db = inputs[0].neighbours(self.axis, !self.reverse).recurrence(dy, back);
@@ -170,8 +202,14 @@ impl Kernel for Recurrence {
 
 /// The kernels of this file in saved graphs.
 pub(super) static READERS: &[KernelReader] = &[
-    KernelReader { name: "cumsum", read: |attributes| Some(Arc::new(Scan::read(attributes, false)?)) },
-    KernelReader { name: "cumprod", read: |attributes| Some(Arc::new(Scan::read(attributes, true)?)) },
+    KernelReader {
+        name: "cumsum",
+        read: |attributes| Some(Arc::new(Scan::read(attributes, false)?)),
+    },
+    KernelReader {
+        name: "cumprod",
+        read: |attributes| Some(Arc::new(Scan::read(attributes, true)?)),
+    },
     KernelReader {
         name: "linear_recurrence",
         read: |attributes| {
@@ -184,13 +222,24 @@ pub(super) static READERS: &[KernelReader] = &[
 impl Scan {
     fn read(attributes: &[i64], product: bool) -> Option<Self> {
         let &[axis, exclusive, reverse] = attributes else { return None };
-        Some(Self { axis: axis.try_into().ok()?, product, exclusive: flag(exclusive)?, reverse: flag(reverse)? })
+        Some(Self {
+            axis: axis.try_into().ok()?,
+            product,
+            exclusive: flag(exclusive)?,
+            reverse: flag(reverse)?,
+        })
     }
 }
 
-/// Goes along an axis from one end to the other, for each position of the other axes: `step` gets the place of an element
-/// and what it returned for the one before, `start` at first.
-fn along<T: Copy>(shape: &Shape, axis: usize, reverse: bool, start: T, mut step: impl FnMut(usize, T) -> T) {
+/// Goes along an axis from one end to the other, for each position of the other axes: `step` gets
+/// the place of an element and what it returned for the one before, `start` at first.
+fn along<T: Copy>(
+    shape: &Shape,
+    axis: usize,
+    reverse: bool,
+    start: T,
+    mut step: impl FnMut(usize, T) -> T,
+) {
     if shape.is_empty() {
         return; // however long its other axes are
     }

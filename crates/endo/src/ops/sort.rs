@@ -1,6 +1,7 @@
 //! Orders: sorting, the largest k, the position of the extreme.
 //!
-//! In: a tensor and an axis. Out: values with gradients, or `i32` positions without. Ties keep their order; NaN comes last.
+//! In: a tensor and an axis. Out: values with gradients, or `i32` positions without. Ties keep
+//! their order; NaN comes last.
 
 use std::cmp::Ordering;
 use std::panic::Location;
@@ -48,7 +49,8 @@ impl Tensor {
         self.take_along_axis(&self.argsort(axis, false), axis)
     }
 
-    /// The `k` largest elements of the last axis, largest first, and their positions (TensorFlow's `top_k`).
+    /// The `k` largest elements of the last axis, largest first, and their positions (TensorFlow's
+    /// `top_k`).
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -62,8 +64,10 @@ impl Tensor {
         let site = Location::caller();
         if k > self.features() {
             let message = format!("`top_k` of {k} elements from an axis of {}", self.features());
-            let help = format!("`k` must be at most {}, the size of the last axis", self.features());
-            let stand_in = self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
+            let help =
+                format!("`k` must be at most {}, the size of the last axis", self.features());
+            let stand_in =
+                self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
             return (stand_in.clone(), stand_in.convert(DType::I32, site));
         }
         let positions = self.argsort(-1, true).slice(-1, 0..k);
@@ -90,7 +94,13 @@ impl Tensor {
         self.arg_extreme("argmin", axis, true, Location::caller())
     }
 
-    fn arg_extreme(&self, name: &str, axis: isize, smallest: bool, site: &'static Location<'static>) -> Tensor {
+    fn arg_extreme(
+        &self,
+        name: &str,
+        axis: isize,
+        smallest: bool,
+        site: &'static Location<'static>,
+    ) -> Tensor {
         let Some(position) = self.shape().axis(axis) else {
             return self.fail(axis_error(name, axis, self.shape()), self.shape(), site);
         };
@@ -99,7 +109,13 @@ impl Tensor {
             return self.fail(error, shape, site);
         }
         let moved = self.permute_last(position);
-        moved.push(Op::Kernel(Arc::new(ArgExtreme { smallest })), &[&moved], shape, DType::I32, site)
+        moved.push(
+            Op::Kernel(Arc::new(ArgExtreme { smallest })),
+            &[&moved],
+            shape,
+            DType::I32,
+            site,
+        )
     }
 
     fn gather_last(&self, positions: &Tensor) -> Tensor {
@@ -108,12 +124,19 @@ impl Tensor {
 
     /// The tensor with an axis moved to the end.
     fn permute_last(&self, axis: usize) -> Tensor {
-        let order: Vec<usize> = (0..self.rank()).filter(|&other| other != axis).chain([axis]).collect();
+        let order: Vec<usize> =
+            (0..self.rank()).filter(|&other| other != axis).chain([axis]).collect();
         if axis + 1 == self.rank() { self.clone() } else { self.permute(&order) }
     }
 
     /// Applies `f` with an axis moved to the end, and moves it back.
-    fn along_last(&self, name: &str, axis: isize, site: &'static Location<'static>, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    fn along_last(
+        &self,
+        name: &str,
+        axis: isize,
+        site: &'static Location<'static>,
+        f: impl FnOnce(&Tensor) -> Tensor,
+    ) -> Tensor {
         let Some(position) = self.shape().axis(axis) else {
             return self.fail(axis_error(name, axis, self.shape()), self.shape(), site);
         };
@@ -132,7 +155,10 @@ impl Tensor {
 
 /// The error for an axis whose positions `i32` cannot number.
 fn unnumbered(name: &str, shape: &Shape, axis: usize) -> Option<Error> {
-    let message = format!("`{name}` along axis {axis} of {shape}: positions are i32, which counts to {}", i32::MAX);
+    let message = format!(
+        "`{name}` along axis {axis} of {shape}: positions are i32, which counts to {}",
+        i32::MAX
+    );
     let error = || Error::new(ErrorKind::Shape, message).help("split the axis into shorter parts");
     (i32::try_from(shape[axis]).is_err()).then(error)
 }
@@ -192,7 +218,9 @@ impl Kernel for ArgExtreme {
         for (row, position) in positions.iter_mut().enumerate() {
             let value = |i: usize| inputs[0].values.get(row * width + i);
             let better = |a: f64, b: f64| if self.smallest { a < b } else { a > b };
-            *position = (1..width).fold(0, |best, i| if better(value(i), value(best)) { i } else { best }) as i32;
+            *position = (1..width)
+                .fold(0, |best, i| if better(value(i), value(best)) { i } else { best })
+                as i32;
         }
     }
 

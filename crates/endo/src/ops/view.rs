@@ -25,9 +25,14 @@ pub trait NewShape {
 impl<T: NewSize, const N: usize> NewShape for [T; N] {
     fn of(self, elements: usize) -> Result<Shape, Vec<i128>> {
         let sizes = self.map(NewSize::to_i128);
-        let known = sizes.iter().filter(|&&size| size >= 0).fold(1_i128, |known, &size| known.saturating_mul(size));
+        let known = sizes
+            .iter()
+            .filter(|&&size| size >= 0)
+            .fold(1_i128, |known, &size| known.saturating_mul(size));
         let open = sizes.iter().filter(|&&size| size < 0).count();
-        let rest = (elements as i128).checked_div(known).filter(|rest| rest.saturating_mul(known) == elements as i128);
+        let rest = (elements as i128)
+            .checked_div(known)
+            .filter(|rest| rest.saturating_mul(known) == elements as i128);
         match (open, rest) {
             (0, _) => Ok(sizes.iter().map(|&size| size as usize).collect()),
             (1, Some(rest)) if sizes.iter().all(|&size| size >= -1) => {
@@ -81,7 +86,8 @@ macro_rules! new_shapes {
 new_shapes! { Shape &Shape Vec<usize> &[usize] () usize }
 
 impl Tensor {
-    /// The same row-major sequence in another shape of as many elements; one of its sizes may be `-1`, which is found out.
+    /// The same row-major sequence in another shape of as many elements; one of its sizes may be
+    /// `-1`, which is found out.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -96,17 +102,39 @@ impl Tensor {
         let shape = match shape.of(self.shape().len()) {
             Ok(shape) => shape,
             Err(sizes) => {
-                let message = format!("cannot reshape {} to {sizes:?}: {} elements", self.shape(), self.shape().len());
-                let help = "one size may be -1, if the product of the others divides the number of elements";
-                return self.fail(Error::new(ErrorKind::Shape, message).help(help), self.shape(), site);
+                let message = format!(
+                    "cannot reshape {} to {sizes:?}: {} elements",
+                    self.shape(),
+                    self.shape().len()
+                );
+                let help = "one size may be -1, if the product of the others divides the number \
+                    of elements";
+                return self.fail(
+                    Error::new(ErrorKind::Shape, message).help(help),
+                    self.shape(),
+                    site,
+                );
             }
         };
         if shape.len() != self.shape().len() {
-            let message =
-                format!("cannot reshape {} to {shape}: {} elements against {}", self.shape(), self.shape().len(), shape.len());
-            return self.fail(Error::new(ErrorKind::Shape, message).help("the products of the sizes must be equal"), shape, site);
+            let message = format!(
+                "cannot reshape {} to {shape}: {} elements against {}",
+                self.shape(),
+                self.shape().len(),
+                shape.len()
+            );
+            return self.fail(
+                Error::new(ErrorKind::Shape, message)
+                    .help("the products of the sizes must be equal"),
+                shape,
+                site,
+            );
         }
-        if shape == *self.shape() { self.clone() } else { self.push(Op::View(View::Reshape), &[self], shape, self.dtype(), site) }
+        if shape == *self.shape() {
+            self.clone()
+        } else {
+            self.push(Op::View(View::Reshape), &[self], shape, self.dtype(), site)
+        }
     }
 
     /// All axes after the first in one: `[batch, a, b]` becomes `[batch, a * b]`.
@@ -148,7 +176,9 @@ impl Tensor {
     pub fn squeeze(&self, axis: isize) -> Tensor {
         let site = Location::caller();
         match self.shape().axis(axis) {
-            Some(position) if self.shape()[position] == 1 => self.reshape(self.shape().without(&[position])),
+            Some(position) if self.shape()[position] == 1 => {
+                self.reshape(self.shape().without(&[position]))
+            }
             Some(position) => {
                 let message = format!(
                     "`squeeze` needs an axis of size 1, but axis {axis} of {} has {}",
@@ -156,7 +186,11 @@ impl Tensor {
                     self.shape()[position]
                 );
                 let help = "name an axis of size 1; `reshape` merges others";
-                self.fail(Error::new(ErrorKind::Shape, message).help(help), self.shape().without(&[position]), site)
+                self.fail(
+                    Error::new(ErrorKind::Shape, message).help(help),
+                    self.shape().without(&[position]),
+                    site,
+                )
             }
             None => self.fail(axis_error("squeeze", axis, self.shape()), self.shape(), site),
         }
@@ -167,7 +201,10 @@ impl Tensor {
     /// ```
     /// # use endo::prelude::*;
     /// let mut f = Function::new(|[x], _cx| [x.permute(&[1, 0])]);
-    /// assert_eq!(f.run([&[[1, 2, 3], [4, 5, 6]].into()])?[0], Array::from([[1, 4], [2, 5], [3, 6]]));
+    /// assert_eq!(
+    ///     f.run([&[[1, 2, 3], [4, 5, 6]].into()])?[0],
+    ///     Array::from([[1, 4], [2, 5], [3, 6]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
@@ -176,12 +213,28 @@ impl Tensor {
         let mut sorted = permutation.to_vec();
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..self.rank()) {
-            let message = format!("`permute` of {}: {permutation:?} does not name every axis once", self.shape());
-            let help = format!("name each of its {} axes once, counted from 0, in their new order", self.rank());
-            return self.fail(Error::new(ErrorKind::Argument, message).help(help), self.shape(), site);
+            let message = format!(
+                "`permute` of {}: {permutation:?} does not name every axis once",
+                self.shape()
+            );
+            let help = format!(
+                "name each of its {} axes once, counted from 0, in their new order",
+                self.rank()
+            );
+            return self.fail(
+                Error::new(ErrorKind::Argument, message).help(help),
+                self.shape(),
+                site,
+            );
         }
         let shape: Shape = permutation.iter().map(|&axis| self.shape()[axis]).collect();
-        self.push(Op::View(View::Transpose(permutation.to_vec())), &[self], shape, self.dtype(), site)
+        self.push(
+            Op::View(View::Transpose(permutation.to_vec())),
+            &[self],
+            shape,
+            self.dtype(),
+            site,
+        )
     }
 
     /// The last two axes swapped.
@@ -209,7 +262,8 @@ impl Tensor {
         if self.shape().broadcast(&shape).as_ref() != Some(&shape) {
             let message = format!("cannot broadcast {} to {shape}", self.shape());
             return self.fail(
-                Error::new(ErrorKind::Shape, message).help("sizes must be equal or 1, axis by axis from the last"),
+                Error::new(ErrorKind::Shape, message)
+                    .help("sizes must be equal or 1, axis by axis from the last"),
                 shape,
                 site,
             );
@@ -222,7 +276,9 @@ impl Tensor {
         if self.shape() == shape {
             return self.clone();
         }
-        let aligned: Shape = std::iter::repeat_n(1, shape.rank() - self.rank()).chain(self.shape().iter().copied()).collect();
+        let aligned: Shape = std::iter::repeat_n(1, shape.rank() - self.rank())
+            .chain(self.shape().iter().copied())
+            .collect();
         let aligned_tensor = if &aligned == self.shape() {
             self.clone()
         } else {
@@ -231,7 +287,13 @@ impl Tensor {
         if aligned == *shape {
             return aligned_tensor;
         }
-        aligned_tensor.push(Op::View(View::Broadcast), &[&aligned_tensor], shape, self.dtype(), site)
+        aligned_tensor.push(
+            Op::View(View::Broadcast),
+            &[&aligned_tensor],
+            shape,
+            self.dtype(),
+            site,
+        )
     }
 
     /// The positions of a range along an axis (negative axes count from the end).
@@ -247,8 +309,8 @@ impl Tensor {
         self.slice_step(axis, range, 1)
     }
 
-    /// What lies at a position of an axis, without the axis; negative axes and positions count from the end. `x[0]` in Keras is
-    /// `x.at(0, 0)`, and `x[:, -1]` is `x.at(1, -1)`.
+    /// What lies at a position of an axis, without the axis; negative axes and positions count from
+    /// the end. `x[0]` in Keras is `x.at(0, 0)`, and `x[:, -1]` is `x.at(1, -1)`.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -264,7 +326,11 @@ impl Tensor {
             return self.fail(axis_error("at", axis, self.shape()), self.shape(), site);
         };
         let (size, rest) = (self.shape()[place], self.shape().without(&[place]));
-        let start = if position < 0 { size.checked_add_signed(position) } else { Some(position.unsigned_abs()) };
+        let start = if position < 0 {
+            size.checked_add_signed(position)
+        } else {
+            Some(position.unsigned_abs())
+        };
         let Some(start) = start.filter(|&start| start < size) else {
             let message = format!("`at` {position} is not within axis {axis} of {}", self.shape());
             let help = "positions begin with 0, and -1 is the last one";
@@ -273,7 +339,8 @@ impl Tensor {
         self.slice(axis, start..start + 1).reshape(rest)
     }
 
-    /// Every `step`-th position of a range along an axis; a negative step starts at the range's last position.
+    /// Every `step`-th position of a range along an axis; a negative step starts at the range's
+    /// last position.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -299,9 +366,13 @@ impl Tensor {
             Bound::Unbounded => size,
         };
         if start > end || end > size || step == 0 {
-            let message = format!("`slice` {start}..{end} by {step} is not within axis {axis} of {}", self.shape());
+            let message = format!(
+                "`slice` {start}..{end} by {step} is not within axis {axis} of {}",
+                self.shape()
+            );
             return self.fail(
-                Error::new(ErrorKind::Shape, message).help("ranges lie within the axis and steps are not 0"),
+                Error::new(ErrorKind::Shape, message)
+                    .help("ranges lie within the axis and steps are not 0"),
                 self.shape(),
                 site,
             );
@@ -315,7 +386,13 @@ impl Tensor {
         }
         let mut parts: Vec<(usize, isize)> = vec![(0, 1); self.rank()];
         parts[position] = (if step > 0 || count == 0 { start } else { end - 1 }, step);
-        self.push(Op::View(View::Slice(parts)), &[self], self.shape().with(position, count), self.dtype(), site)
+        self.push(
+            Op::View(View::Slice(parts)),
+            &[self],
+            self.shape().with(position, count),
+            self.dtype(),
+            site,
+        )
     }
 
     /// Equal parts along an axis.
@@ -334,7 +411,8 @@ impl Tensor {
     pub fn split(&self, parts: usize, axis: isize) -> Vec<Tensor> {
         let site = Location::caller();
         let size = self.shape().axis(axis).map(|position| self.shape()[position]);
-        let refused = |error: Error| vec![self.fail(error, self.shape(), site); parts.min(MOST_EMPTY_PARTS)];
+        let refused =
+            |error: Error| vec![self.fail(error, self.shape(), site); parts.min(MOST_EMPTY_PARTS)];
         match size {
             // Parts may be empty, but must not fill the memory by their number alone.
             Some(size) if parts > 0 && size % parts == 0 && parts <= size.max(MOST_EMPTY_PARTS) => {
@@ -342,7 +420,10 @@ impl Tensor {
                 (0..parts).map(|part| self.slice(axis, part * width..(part + 1) * width)).collect()
             }
             Some(size) => {
-                let message = format!("cannot split axis {axis} of {} into {parts} equal parts", self.shape());
+                let message = format!(
+                    "cannot split axis {axis} of {} into {parts} equal parts",
+                    self.shape()
+                );
                 let help = format!("their number must divide {size}; `slice` takes unequal parts");
                 refused(Error::new(ErrorKind::Shape, message).help(help))
             }
@@ -359,11 +440,16 @@ impl Tensor {
 
 /// The error for an axis that a shape does not have.
 pub(crate) fn axis_error(operation: &str, axis: isize, shape: &Shape) -> Error {
-    let message = format!("`{operation}` along axis {axis} of a tensor of shape {shape}, which has {} axes", shape.rank());
-    Error::new(ErrorKind::Shape, message).help("axes count from 0, or from -1 backwards from the last")
+    let message = format!(
+        "`{operation}` along axis {axis} of a tensor of shape {shape}, which has {} axes",
+        shape.rank()
+    );
+    Error::new(ErrorKind::Shape, message)
+        .help("axes count from 0, or from -1 backwards from the last")
 }
 
-/// Gradients of views: the view undone, summed over what was repeated, zero where nothing was looked at.
+/// Gradients of views: the view undone, summed over what was repeated, zero where nothing was
+/// looked at.
 pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tensor>> {
     let Op::View(view) = &node.op else { unreachable!("called for views") };
     let x = &inputs[0];
@@ -377,8 +463,10 @@ pub fn gradient(node: &Node, inputs: &[Tensor], dy: &Tensor) -> Vec<Option<Tenso
             dy.permute(&inverse)
         }
         View::Broadcast => {
-            let repeated: Vec<isize> =
-                (0..x.rank()).filter(|&axis| x.shape()[axis] != dy.shape()[axis]).map(|axis| axis as isize).collect();
+            let repeated: Vec<isize> = (0..x.rank())
+                .filter(|&axis| x.shape()[axis] != dy.shape()[axis])
+                .map(|axis| axis as isize)
+                .collect();
             dy.sum_axes(&repeated).reshape(x.shape())
         }
         View::Slice(parts) => dy.unslice(x.shape(), parts),

@@ -1,17 +1,21 @@
 //! Windows over the axes between the first and the last, and windows added back where they lie.
 //!
-//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., sizes.., channels]`, and the way back; each is the gradient of the
-//! other. A convolution is a matrix product of windows, a transposed one windows made by a product and added, pooling a reduction.
+//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., sizes.., channels]`, and the way
+//! back; each is the gradient of the other. A convolution is a matrix product of windows, a
+//! transposed one windows made by a product and added, pooling a reduction.
 
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::{Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut};
+use crate::graph::{
+    Form, Kernel, KernelReader, Op, Operand, OperandMut, Tensor, Values, ValuesMut,
+};
 use crate::shape::Shape;
 
-/// How windows lie along one axis: element `i` of window `n` is the axis's position `n * stride + i * dilation - before`.
+/// How windows lie along one axis: element `i` of window `n` is the axis's position
+/// `n * stride + i * dilation - before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The number of elements in a window.
@@ -56,8 +60,9 @@ struct Stretches {
 }
 
 impl Tensor {
-    /// The elements of windows over the axes between the first and the last, with `fill` where a window is outside:
-    /// `[batch, lengths.., channels]` becomes `[batch, counts.., sizes.., channels]`.
+    /// The elements of windows over the axes between the first and the last, with `fill` where a
+    /// window is outside: `[batch, lengths.., channels]` becomes
+    /// `[batch, counts.., sizes.., channels]`.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -71,12 +76,17 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// The trace's: if there is not one window for each of those axes, or a size, stride or dilation is 0.
+    /// The trace's: if there is not one window for each of those axes, or a size, stride or
+    /// dilation is 0.
     #[track_caller]
     pub fn windows(&self, windows: &[Window], fill: f64) -> Tensor {
         let site = Location::caller();
-        let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
-        let shape: Shape = [self.batch()].into_iter().chain(sizes).chain([self.features()]).collect();
+        let sizes = windows
+            .iter()
+            .map(|window| window.count)
+            .chain(windows.iter().map(|window| window.size));
+        let shape: Shape =
+            [self.batch()].into_iter().chain(sizes).chain([self.features()]).collect();
         if let Some(error) = misfit("windows", windows, windows.len() + 2, self.shape()) {
             return self.fail(error, shape, site);
         }
@@ -87,8 +97,9 @@ impl Tensor {
         self.push(Op::Kernel(Arc::new(kernel)), &[self], shape, self.dtype(), site)
     }
 
-    /// Windows added up where they lie over axes of these lengths, the way back from [`windows`](Self::windows) and its gradient:
-    /// `[batch, counts.., sizes.., channels]` becomes `[batch, lengths.., channels]`. What lies outside is left out.
+    /// Windows added up where they lie over axes of these lengths, the way back from
+    /// [`windows`](Self::windows) and its gradient: `[batch, counts.., sizes.., channels]` becomes
+    /// `[batch, lengths.., channels]`. What lies outside is left out.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -101,25 +112,39 @@ impl Tensor {
     /// ```
     ///
     /// # Errors
-    /// The trace's: if there is not one window and length for each of those axes, of its count and size, or a stride or dilation
-    /// is 0.
+    /// The trace's: if there is not one window and length for each of those axes, of its count and
+    /// size, or a stride or dilation is 0.
     #[track_caller]
     pub fn overlap_add(&self, windows: &[Window], lengths: &[usize]) -> Tensor {
         let site = Location::caller();
-        let shape: Shape = [self.batch()].iter().chain(lengths).chain(&[self.features()]).copied().collect();
-        let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
-        let fits = lengths.len() == windows.len() && self.shape().iter().skip(1).copied().zip(sizes).all(|(a, b)| a == b);
-        let error = misfit("overlap_add", windows, 2 * windows.len() + 2, self.shape()).or_else(|| {
-            let message = format!("`overlap_add` of {} to lengths {lengths:?} by {windows:?}", self.shape());
-            let help = "the axes after the first are the windows' counts and then their sizes; each has a length";
-            (!fits).then(|| Error::new(ErrorKind::Shape, message).help(help))
+        let shape: Shape =
+            [self.batch()].iter().chain(lengths).chain(&[self.features()]).copied().collect();
+        let sizes = windows
+            .iter()
+            .map(|window| window.count)
+            .chain(windows.iter().map(|window| window.size));
+        let fits = lengths.len() == windows.len()
+            && self.shape().iter().skip(1).copied().zip(sizes).all(|(a, b)| a == b);
+        let error =
+            misfit("overlap_add", windows, 2 * windows.len() + 2, self.shape()).or_else(|| {
+                let message = format!(
+                    "`overlap_add` of {} to lengths {lengths:?} by \
+                {windows:?}",
+                    self.shape()
+                );
+                let help = "the axes after the first are the windows' counts and then their sizes; \
+                each has a length";
+                (!fits).then(|| Error::new(ErrorKind::Shape, message).help(help))
+            });
+        let error = error.or_else(|| {
+            (!lie(windows, &shape, self.shape())).then(|| too_far("overlap_add", windows))
         });
-        let error = error.or_else(|| (!lie(windows, &shape, self.shape())).then(|| too_far("overlap_add", windows)));
         if let Some(error) = error {
             return self.fail(error, shape, site);
         }
         // Truth values count.
-        let values = if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
+        let values =
+            if self.dtype() == DType::Bool { self.convert(DType::I32, site) } else { self.clone() };
         let kernel = OverlapAdd { windows: windows.to_vec() };
         values.push(Op::Kernel(Arc::new(kernel)), &[&values], shape, values.dtype(), site)
     }
@@ -128,28 +153,41 @@ impl Tensor {
 /// What is wrong with windows for a tensor that should have the given number of axes.
 fn misfit(operation: &str, windows: &[Window], rank: usize, shape: &Shape) -> Option<Error> {
     if windows.is_empty() || shape.rank() != rank {
-        let message = format!("`{operation}` of {} windows for a tensor of shape {shape}", windows.len());
-        let help = "the first axis is the batch and the last one the channels; each axis between them has a window";
+        let message =
+            format!("`{operation}` of {} windows for a tensor of shape {shape}", windows.len());
+        let help = "the first axis is the batch and the last one the channels; each axis between \
+            them has a window";
         return Some(Error::new(ErrorKind::Shape, message).help(help));
     }
-    let empty = windows.iter().find(|window| window.size == 0 || window.stride == 0 || window.dilation == 0)?;
+    let empty = windows
+        .iter()
+        .find(|window| window.size == 0 || window.stride == 0 || window.dilation == 0)?;
     let error = Error::new(ErrorKind::Argument, format!("`{operation}` by {empty:?}"));
     Some(error.help("sizes, strides and dilations are 1 or more"))
 }
 
 /// The error for windows that reach further than positions can be numbered.
 fn too_far(operation: &str, windows: &[Window]) -> Error {
-    let error = Error::new(ErrorKind::Argument, format!("`{operation}` by {windows:?} reaches further than any axis"));
+    let error = Error::new(
+        ErrorKind::Argument,
+        format!("`{operation}` by {windows:?} reaches further than any axis"),
+    );
     error.help("check the sizes, strides, dilations and paddings that were given")
 }
 
-/// Whether these are the shapes of an image and its windows, and all positions that [`each`] computes are numbers that there are.
+/// Whether these are the shapes of an image and its windows, and all positions that [`each`]
+/// computes are numbers that there are.
 fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
     let [batch, lengths @ .., channels] = image else { return false };
-    let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
-    let elements = image.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)));
+    let sizes =
+        windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
+    let elements =
+        image.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)));
     let extent = |(window, &length): (&Window, &usize)| {
-        let reach = window.count.checked_mul(window.stride)?.checked_add(window.size.checked_mul(window.dilation)?)?;
+        let reach = window
+            .count
+            .checked_mul(window.stride)?
+            .checked_add(window.size.checked_mul(window.dilation)?)?;
         reach.checked_add(window.before)?.checked_add(length)?.checked_mul(elements?)
     };
     let is_near = |pair| extent(pair).is_some_and(|extent| isize::try_from(extent).is_ok());
@@ -158,8 +196,9 @@ fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
         && windows.iter().zip(lengths).all(is_near)
 }
 
-/// Calls `visit` for stretches that make up all windows of an image, each element once. Neighbours along the last window are
-/// neighbours in memory unless they are dilated: then each is a stretch of its own.
+/// Calls `visit` for stretches that make up all windows of an image, each element once. Neighbours
+/// along the last window are neighbours in memory unless they are dilated: then each is a stretch
+/// of its own.
 fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stretches)) {
     let Some((last, outer)) = windows.split_last() else { return };
     let (length, channels) = (image[windows.len()], image[windows.len() + 1]);
@@ -175,29 +214,48 @@ fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stretches)) {
     for sample in 0..image[0] {
         for row in 0..counts * sizes {
             let (mut count, mut size) = (row / sizes, row % sizes);
-            let start = ((sample * counts + count) * last.count * sizes + size) * last.size * channels;
+            let start =
+                ((sample * counts + count) * last.count * sizes + size) * last.size * channels;
             let (mut inside, mut image_row, mut stride) = (true, sample * rows, 1);
             for (window, &length) in outer.iter().zip(&image[1..]).rev() {
-                let position = count % window.count * window.stride + size % window.size * window.dilation;
+                let position =
+                    count % window.count * window.stride + size % window.size * window.dilation;
                 inside &= (window.before..window.before + length).contains(&position);
                 image_row += position.saturating_sub(window.before) * stride;
                 stride *= length;
                 (count, size) = (count / window.count, size / window.size);
             }
             for block in 0..blocks {
-                // Window `n` covers the positions from `n * stride + ahead - before` on: all inside for n from `low` to `high`.
+                // Window `n` covers the positions from `n * stride + ahead - before` on: all inside
+                // for n from `low` to `high`.
                 let ahead = block * last.dilation;
                 let start = start + block * channels;
-                let low =
-                    if inside { last.before.saturating_sub(ahead).div_ceil(last.stride).min(last.count) } else { last.count };
-                let fitting = (length + last.before).checked_sub(ahead + width).map_or(0, |room| room / last.stride + 1);
+                let low = if inside {
+                    last.before.saturating_sub(ahead).div_ceil(last.stride).min(last.count)
+                } else {
+                    last.count
+                };
+                let fitting = (length + last.before)
+                    .checked_sub(ahead + width)
+                    .map_or(0, |room| room / last.stride + 1);
                 let high = fitting.clamp(low, last.count);
-                let mut give = |image: Option<usize>, first: usize, skipped: usize, width: usize, count: usize| {
+                let mut give = |image: Option<usize>,
+                                first: usize,
+                                skipped: usize,
+                                width: usize,
+                                count: usize| {
                     let windows = start + first * windows_step + skipped * channels;
                     let position = |at: usize| (image_row * length + at) * channels;
                     let image = image.map(position);
                     if width * channels * count > 0 {
-                        visit(Stretches { image, windows, length: width * channels, count, image_step, windows_step });
+                        visit(Stretches {
+                            image,
+                            windows,
+                            length: width * channels,
+                            count,
+                            image_step,
+                            windows_step,
+                        });
                     }
                 };
                 if !inside {
@@ -222,12 +280,22 @@ fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stretches)) {
     }
 }
 
-/// Calls `copy(to, from)` for each of the stretches, with a length that the compiler knows if it is small.
-fn stretch<T: Copy>(stretches: &Stretches, from: &[T], to: &mut [T], forth: bool, combine: impl Fn(&mut T, T)) {
+/// Calls `copy(to, from)` for each of the stretches, with a length that the compiler knows if it is
+/// small.
+fn stretch<T: Copy>(
+    stretches: &Stretches,
+    from: &[T],
+    to: &mut [T],
+    forth: bool,
+    combine: impl Fn(&mut T, T),
+) {
     let Some(image) = stretches.image else { return };
     let starts = if forth { [stretches.windows, image] } else { [image, stretches.windows] };
-    let steps =
-        if forth { [stretches.windows_step, stretches.image_step] } else { [stretches.image_step, stretches.windows_step] };
+    let steps = if forth {
+        [stretches.windows_step, stretches.image_step]
+    } else {
+        [stretches.image_step, stretches.windows_step]
+    };
     macro_rules! by_length {
         ($($length:literal)+) => {
             match stretches.length {
@@ -271,7 +339,9 @@ impl Kernel for Windows {
             (Values::F32(from), ValuesMut::F32(to)) => take!(from, to, self.fill as f32),
             (Values::F64(from), ValuesMut::F64(to)) => take!(from, to, self.fill),
             (Values::I32(from), ValuesMut::I32(to)) => take!(from, to, self.fill as i32),
-            (Values::Bool(from), ValuesMut::Bool(to)) => take!(from, to, u8::from(self.fill != 0.0)),
+            (Values::Bool(from), ValuesMut::Bool(to)) => {
+                take!(from, to, u8::from(self.fill != 0.0))
+            }
             _ => unreachable!("input and output have one type"),
         }
     }
@@ -300,13 +370,17 @@ impl Kernel for OverlapAdd {
         macro_rules! add {
             ($from:expr, $to:expr, $add:expr) => {{
                 $to.fill(Default::default());
-                each(&self.windows, output.shape, |stretches| stretch(&stretches, $from, $to, false, $add))
+                each(&self.windows, output.shape, |stretches| {
+                    stretch(&stretches, $from, $to, false, $add)
+                })
             }};
         }
         match (inputs[0].values, output.values) {
             (Values::F32(from), ValuesMut::F32(to)) => add!(from, to, |to, from| *to += from),
             (Values::F64(from), ValuesMut::F64(to)) => add!(from, to, |to, from| *to += from),
-            (Values::I32(from), ValuesMut::I32(to)) => add!(from, to, |to: &mut i32, from| *to = to.wrapping_add(from)),
+            (Values::I32(from), ValuesMut::I32(to)) => {
+                add!(from, to, |to: &mut i32, from| *to = to.wrapping_add(from))
+            }
             (Values::Bool(from), ValuesMut::Bool(to)) => add!(from, to, |to, from| *to |= from),
             _ => unreachable!("input and output have one type"),
         }
@@ -335,12 +409,17 @@ pub(super) static READERS: &[KernelReader] = &[
             Some(Arc::new(Windows { windows: read(windows)?, fill: f64::from_bits(*fill as u64) }))
         },
     },
-    KernelReader { name: "overlap_add", read: |attributes| Some(Arc::new(OverlapAdd { windows: read(attributes)? })) },
+    KernelReader {
+        name: "overlap_add",
+        read: |attributes| Some(Arc::new(OverlapAdd { windows: read(attributes)? })),
+    },
 ];
 
 /// The numbers of windows, one window after another.
 fn numbers(windows: &[Window]) -> impl Iterator<Item = i64> {
-    let numbers = |window: &Window| [window.size, window.stride, window.dilation, window.before, window.count];
+    let numbers = |window: &Window| {
+        [window.size, window.stride, window.dilation, window.before, window.count]
+    };
     windows.iter().flat_map(numbers).map(|number| number as i64)
 }
 
@@ -348,7 +427,8 @@ fn numbers(windows: &[Window]) -> impl Iterator<Item = i64> {
 fn read(numbers: &[i64]) -> Option<Vec<Window>> {
     let (windows, rest) = numbers.as_chunks::<5>();
     let window = |numbers: &[i64; 5]| {
-        let [size, stride, dilation, before, count] = numbers.map(|number| usize::try_from(number).ok());
+        let [size, stride, dilation, before, count] =
+            numbers.map(|number| usize::try_from(number).ok());
         let (size, stride, dilation) = (size?, stride?, dilation?);
         let makes_sense = size > 0 && stride > 0 && dilation > 0;
         makes_sense.then_some(Window { size, stride, dilation, before: before?, count: count? })
@@ -372,7 +452,8 @@ mod tests {
             let at = |axis: usize| index / strides[axis] % all[axis];
             let mut offset = at(0) * from[0] + at(all.rank() - 1);
             for (axis, w) in windows.iter().enumerate() {
-                let position = (at(1 + axis) * w.stride + at(1 + n + axis) * w.dilation).checked_sub(w.before)?;
+                let position = (at(1 + axis) * w.stride + at(1 + n + axis) * w.dilation)
+                    .checked_sub(w.before)?;
                 offset += (position < shape[1 + axis]).then_some(position)? * from[1 + axis];
             }
             Some(x.get(offset))
@@ -382,7 +463,8 @@ mod tests {
 
     fn run(kernel: &dyn Kernel, x: &Array, shape: &Shape) -> Vec<f64> {
         let mut y = vec![f64::NAN; shape.len()];
-        let operand = Operand { shape: x.shape(), values: Values::from_bytes(x.dtype(), x.bytes()) };
+        let operand =
+            Operand { shape: x.shape(), values: Values::from_bytes(x.dtype(), x.bytes()) };
         kernel.run(&[operand], OperandMut { shape, values: ValuesMut::F64(&mut y) });
         y
     }
@@ -407,13 +489,28 @@ mod tests {
             for (windows, sizes) in [
                 (vec![last], vec![2, 5, 3]),
                 (vec![cases[(7 * index + 3) % cases.len()], last], vec![1, 4, 6, 1]),
-                (vec![cases[(11 * index + 5) % cases.len()], cases[(3 * index) % cases.len()], last], vec![1, 2, 3, 4, 2]),
+                (
+                    vec![
+                        cases[(11 * index + 5) % cases.len()],
+                        cases[(3 * index) % cases.len()],
+                        last,
+                    ],
+                    vec![1, 2, 3, 4, 2],
+                ),
             ] {
                 let x = Array::from_fn(sizes, |i| (1.7 * i as f64).sin());
                 let want = expected(&x, &windows, -0.5);
                 let counted = windows.iter().map(|w| w.count).chain(windows.iter().map(|w| w.size));
-                let shape: Shape = [x.shape().batch()].into_iter().chain(counted).chain([x.shape().features()]).collect();
-                assert_eq!(run(&Windows { windows: windows.clone(), fill: -0.5 }, &x, &shape), want, "{windows:?}");
+                let shape: Shape = [x.shape().batch()]
+                    .into_iter()
+                    .chain(counted)
+                    .chain([x.shape().features()])
+                    .collect();
+                assert_eq!(
+                    run(&Windows { windows: windows.clone(), fill: -0.5 }, &x, &shape),
+                    want,
+                    "{windows:?}"
+                );
                 // <windows(x), y> = <x, overlap_add(y)> for the windows filled with 0.
                 let y = Array::from_fn(&shape, |i| (0.9 * i as f64 + 0.4).cos());
                 let back = run(&OverlapAdd { windows: windows.clone() }, &y, x.shape());
@@ -422,7 +519,10 @@ mod tests {
                     forth.iter().enumerate().map(|(i, value)| value * y.get(i)).sum::<f64>(),
                     back.iter().enumerate().map(|(i, value)| value * x.get(i)).sum::<f64>(),
                 ];
-                assert!((left - right).abs() < 1e-9 * (1.0 + left.abs()), "{windows:?}: {left} and {right}");
+                assert!(
+                    (left - right).abs() < 1e-9 * (1.0 + left.abs()),
+                    "{windows:?}: {left} and {right}"
+                );
             }
         }
     }

@@ -1,6 +1,8 @@
-//! Adafactor: Adam's division by the running size of gradients, with the sizes of a matrix kept as one row and one column.
+//! Adafactor: Adam's division by the running size of gradients, with the sizes of a matrix kept as
+//! one row and one column.
 //!
-//! In: a gradient. Out: a step whose size is a share of the weight's. The memory it needs is small beside the weights'.
+//! In: a gradient. Out: a step whose size is a share of the weight's. The memory it needs is small
+//! beside the weights'.
 
 use crate::graph::Tensor;
 
@@ -8,11 +10,13 @@ use super::declare::{declare, optimizer};
 use super::{Optimizer, Settings, Slots};
 
 optimizer! {
-    /// Shazeer and Stern 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", algorithms 4 and 5.
+    /// Shazeer and Stern 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost",
+    /// algorithms 4 and 5.
     ///
-    /// With `square = gradient^2 + epsilon_1` and running means that keep `1 - t^beta_2_decay`: `size` is the mean of `square`, for
-    /// weights of two axes or more `row * column / mean(row)`, of its means along the last two axes. `step = gradient / sqrt(size)`,
-    /// divided by `max(1, rms(step) / clip_threshold)`; `weight -= max(epsilon_2, rms(weight)) * rate * step`.
+    /// With `square = gradient^2 + epsilon_1` and running means that keep `1 - t^beta_2_decay`:
+    /// `size` is the mean of `square`, for weights of two axes or more `row * column / mean(row)`,
+    /// of its means along the last two axes. `step = gradient / sqrt(size)`, divided by
+    /// `max(1, rms(step) / clip_threshold)`; `weight -= max(epsilon_2, rms(weight)) * rate * step`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -95,7 +99,13 @@ mod tests {
             []
         });
         step.run([]).unwrap();
-        let shapes: Vec<Shape> = optimizer.settings().variables().iter().skip(2).map(|slot| slot.shape().clone()).collect();
+        let shapes: Vec<Shape> = optimizer
+            .settings()
+            .variables()
+            .iter()
+            .skip(2)
+            .map(|slot| slot.shape().clone())
+            .collect();
         assert_eq!(shapes, [Shape::from([2, 4]), Shape::from([2, 3])]);
     }
 }

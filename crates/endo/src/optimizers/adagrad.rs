@@ -1,6 +1,7 @@
 //! Steps divided by the size that gradients have had: Adagrad, Adadelta and RMSprop.
 //!
-//! In: a gradient. Out: `weight - rate * gradient / sqrt(size + epsilon)`; as in Keras, epsilon is inside the root.
+//! In: a gradient. Out: `weight - rate * gradient / sqrt(size + epsilon)`; as in Keras, epsilon is
+//! inside the root.
 
 use crate::graph::Tensor;
 
@@ -8,8 +9,9 @@ use super::declare::{declare, optimizer};
 use super::{Optimizer, Settings, Slots};
 
 optimizer! {
-    /// Divides by the root of the sum of all squared gradients: Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods for
-    /// Online Learning and Stochastic Optimization", figure 1 with diagonal matrices.
+    /// Divides by the root of the sum of all squared gradients: Duchi, Hazan and Singer 2011,
+    /// "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", figure 1
+    /// with diagonal matrices.
     ///
     /// `accumulator += gradient^2; weight -= rate * gradient / sqrt(accumulator + epsilon)`.
     ///
@@ -32,18 +34,19 @@ impl Optimizer for Adagrad {
     }
 
     fn update(&self, weight: &Tensor, gradient: &Tensor, slots: &mut Slots) -> Tensor {
-        let accumulator = slots.get_full("accumulator", weight.shape(), self.initial_accumulator_value);
+        let accumulator =
+            slots.get_full("accumulator", weight.shape(), self.initial_accumulator_value);
         let accumulator = slots.set("accumulator", accumulator + gradient.square());
         weight - gradient * slots.rate() / (accumulator + self.epsilon).sqrt()
     }
 }
 
 optimizer! {
-    /// Divides by the running size of gradients and multiplies by that of steps, so that units agree: Zeiler 2012, "ADADELTA: An
-    /// Adaptive Learning Rate Method", algorithm 1.
+    /// Divides by the running size of gradients and multiplies by that of steps, so that units
+    /// agree: Zeiler 2012, "ADADELTA: An Adaptive Learning Rate Method", algorithm 1.
     ///
-    /// `delta = -gradient * sqrt(mean of delta^2 + epsilon) / sqrt(mean of gradient^2 + epsilon); weight += rate * delta`, with
-    /// running means `mean = rho * mean + (1 - rho) * value`. The paper has rate 1.
+    /// `delta = -gradient * sqrt(mean of delta^2 + epsilon) / sqrt(mean of gradient^2 + epsilon); weight += rate * delta`,
+    /// with running means `mean = rho * mean + (1 - rho) * value`. The paper has rate 1.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -81,11 +84,11 @@ impl Optimizer for Adadelta {
 }
 
 optimizer! {
-    /// Divides by the running size of gradients: Tieleman and Hinton 2012, lecture 6.5; centered as in Graves 2013, "Generating
-    /// Sequences with Recurrent Neural Networks", equations 38 to 41.
+    /// Divides by the running size of gradients: Tieleman and Hinton 2012, lecture 6.5; centered as
+    /// in Graves 2013, "Generating Sequences with Recurrent Neural Networks", equations 38 to 41.
     ///
-    /// `velocity = rho * velocity + (1 - rho) * gradient^2; weight -= rate * gradient / sqrt(velocity + epsilon)`; centered, the
-    /// square of the running mean gradient is subtracted from `velocity` in the root.
+    /// `velocity = rho * velocity + (1 - rho) * gradient^2; weight -= rate * gradient / sqrt(velocity + epsilon)`;
+    /// centered, the square of the running mean gradient is subtracted from `velocity` in the root.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -98,7 +101,8 @@ optimizer! {
         momentum: f64 in (0.0..=1.0) = 0.0,
         /// What keeps the division from zero; 1e-7 unless set.
         epsilon: f64 in (0.0..) = 1e-7,
-        /// Whether to divide by the variance of the gradient instead of its mean square. False unless set.
+        /// Whether to divide by the variance of the gradient instead of its mean square. False
+        /// unless set.
         centered: bool = false,
     }
 }

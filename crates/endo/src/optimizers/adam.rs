@@ -1,7 +1,8 @@
-//! Steps along the running mean of the gradient, divided by its running size: Adam and those made from it.
+//! Steps along the running mean of the gradient, divided by its running size: Adam and those made
+//! from it.
 //!
-//! In: a gradient. Out: `weight - rate * mean / (sqrt(mean square) + epsilon)`, both corrected for their start at 0. The
-//! corrections are scalars, the same for all weights.
+//! In: a gradient. Out: `weight - rate * mean / (sqrt(mean square) + epsilon)`, both corrected for
+//! their start at 0. The corrections are scalars, the same for all weights.
 
 use crate::graph::Tensor;
 
@@ -16,10 +17,12 @@ fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {
 }
 
 optimizer! {
-    /// Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", in the form at the end of section 2: the corrections go
-    /// into the rate, as in Keras. With `amsgrad` Reddi, Kale and Kumar 2018, algorithm 2.
+    /// Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization", in the form at the end of
+    /// section 2: the corrections go into the rate, as in Keras. With `amsgrad` Reddi, Kale and
+    /// Kumar 2018, algorithm 2.
     ///
-    /// `momentum = beta_1 * momentum + (1 - beta_1) * gradient`, `velocity = beta_2 * velocity + (1 - beta_2) * gradient^2`,
+    /// `momentum = beta_1 * momentum + (1 - beta_1) * gradient`,
+    /// `velocity = beta_2 * velocity + (1 - beta_2) * gradient^2`,
     /// `weight -= rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * momentum / (sqrt(velocity) + epsilon)`.
     ///
     /// ```
@@ -49,7 +52,8 @@ impl Optimizer for Adam {
 }
 
 optimizer! {
-    /// [`Adam`] with weight decay, 0.004 unless set: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
+    /// [`Adam`] with weight decay, 0.004 unless set: Loshchilov and Hutter 2019, "Decoupled Weight
+    /// Decay Regularization".
     ///
     /// ```
     /// use endo::prelude::*;
@@ -78,7 +82,13 @@ impl Optimizer for AdamW {
 }
 
 /// The step that Adam takes.
-fn adam([beta_1, beta_2]: [f64; 2], epsilon: f64, amsgrad: bool, gradient: &Tensor, slots: &mut Slots) -> Tensor {
+fn adam(
+    [beta_1, beta_2]: [f64; 2],
+    epsilon: f64,
+    amsgrad: bool,
+    gradient: &Tensor,
+    slots: &mut Slots,
+) -> Tensor {
     let t = slots.step();
     let rate = slots.rate() * (1.0 - power_of(beta_2, &t)).sqrt() / (1.0 - power_of(beta_1, &t));
     let momentum = running("momentum", gradient, beta_1, slots);
@@ -91,7 +101,8 @@ fn adam([beta_1, beta_2]: [f64; 2], epsilon: f64, amsgrad: bool, gradient: &Tens
 }
 
 optimizer! {
-    /// Adam with the largest gradient, decayed, in place of the mean square: Kingma and Ba 2015, algorithm 2.
+    /// Adam with the largest gradient, decayed, in place of the mean square: Kingma and Ba 2015,
+    /// algorithm 2.
     ///
     /// `norm = max(beta_2 * norm, |gradient|); weight -= rate / (1 - beta_1^t) * momentum / (norm + epsilon)`.
     ///
@@ -125,8 +136,8 @@ impl Optimizer for Adamax {
 }
 
 optimizer! {
-    /// Adam with Nesterov's look ahead: Dozat 2016, "Incorporating Nesterov Momentum into Adam", with the momentum schedule
-    /// `u_t = beta_1 * (1 - 0.96^t / 2)` of Keras.
+    /// Adam with Nesterov's look ahead: Dozat 2016, "Incorporating Nesterov Momentum into Adam",
+    /// with the momentum schedule `u_t = beta_1 * (1 - 0.96^t / 2)` of Keras.
     ///
     /// `weight -= rate * ahead / (sqrt(velocity / (1 - beta_2^t)) + epsilon)`, where `ahead` is
     /// `u_(t+1) / (1 - u_1 .. u_(t+1)) * momentum + (1 - u_t) / (1 - u_1 .. u_t) * gradient`.
@@ -179,10 +190,12 @@ impl Optimizer for Nadam {
 }
 
 optimizer! {
-    /// Adam's step of a weight scaled to the norm of the weight, for large batches: You et al. 2020, "Large Batch Optimization for
-    /// Deep Learning", algorithm 2, as in Keras with weight decay apart from the norm.
+    /// Adam's step of a weight scaled to the norm of the weight, for large batches: You et al.
+    /// 2020, "Large Batch Optimization for Deep Learning", algorithm 2, as in Keras with weight
+    /// decay apart from the norm.
     ///
-    /// `weight -= rate * |weight| / |step| * step`, where `step` is Adam's of rate 1; the ratio is 1 where a norm is 0.
+    /// `weight -= rate * |weight| / |step| * step`, where `step` is Adam's of rate 1; the ratio is
+    /// 1 where a norm is 0.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -224,7 +237,10 @@ mod tests {
     use super::*;
 
     fn near(got: &[f64], expected: &[f64]) {
-        let all = got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-4 * expected.abs());
+        let all = got
+            .iter()
+            .zip(expected)
+            .all(|(got, expected)| (got - expected).abs() < 1e-4 * expected.abs());
         assert!(all && got.len() == expected.len(), "{got:?}, expected {expected:?}");
     }
 
@@ -246,7 +262,8 @@ mod tests {
 
     #[test]
     fn nadam_looks_ahead() {
-        // u_1 = 0.468, u_2 = 0.48528: momentum counts 0.48528 / (1 - 0.468 * 0.48528) * 0.1, the gradient (1 - u_1) / (1 - u_1).
+        // u_1 = 0.468, u_2 = 0.48528: momentum counts 0.48528 / (1 - 0.468 * 0.48528) * 0.1, the
+        // gradient (1 - u_1) / (1 - u_1).
         near(&walk(&Nadam::new(1.0), 0.0, [2.0]), &[-1.062_786]);
     }
 

@@ -1,7 +1,7 @@
 //! Moving averages of weights, and their exchange with the weights.
 //!
-//! In: an optimizer that keeps averages, and weights. Out: [`Averages`], which can take the place of the weights; and the weights of a
-//! training that is over.
+//! In: an optimizer that keeps averages, and weights. Out: [`Averages`], which can take the place
+//! of the weights; and the weights of a training that is over.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +47,11 @@ impl Settings {
     pub(crate) fn averages(&self, weights: &[Variable]) -> Result<Averages> {
         if self.ema().is_none() {
             let help = "make the optimizer with it: `Adam::new(0.001).use_ema(true)`";
-            return Err(Error::new(ErrorKind::Usage, "the optimizer keeps no moving averages of the weights").help(help));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the optimizer keeps no moving averages of the weights",
+            )
+            .help(help));
         }
         let pair = |weight: &Variable| {
             let key = (weight.id(), AVERAGE.to_string());
@@ -56,26 +60,31 @@ impl Settings {
             let made = is_restored.then(|| self.slot(Some(weight), AVERAGE, || weight.value()));
             Some((weight.clone(), made.or_else(|| self.slots().get(&key).cloned())?))
         };
-        Ok(Averages { pairs: weights.iter().filter_map(pair).collect(), swapped: self.swapped.clone() })
+        Ok(Averages {
+            pairs: weights.iter().filter_map(pair).collect(),
+            swapped: self.swapped.clone(),
+        })
     }
 
     /// The averages, where they are in the place of the weights now.
     pub(crate) fn swapped_averages(&self, weights: &[Variable]) -> Result<Option<Averages>> {
-        if self.swapped.load(Ordering::Relaxed) { self.averages(weights).map(Some) } else { Ok(None) }
+        if self.swapped.load(Ordering::Relaxed) {
+            self.averages(weights).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
-    /// What is done when training is over: with [`use_ema`](Settings::use_ema) the weights get the values of their moving
-    /// averages.
+    /// What is done when training is over: with [`use_ema`](Settings::use_ema) the weights get the
+    /// values of their moving averages.
     ///
     /// # Errors
     /// None with weights that this optimizer has updated.
     pub fn finalize_variable_values(&self, weights: &[Variable]) -> Result<()> {
         let Ok(Averages { pairs, swapped }) = self.averages(weights) else { return Ok(()) };
         let is_swapped = swapped.swap(false, Ordering::Relaxed);
-        pairs.iter().try_for_each(
-            |(weight, average)| {
-                if is_swapped { average.set(&weight.value()) } else { weight.set(&average.value()) }
-            },
-        )
+        pairs.iter().try_for_each(|(weight, average)| {
+            if is_swapped { average.set(&weight.value()) } else { weight.set(&average.value()) }
+        })
     }
 }

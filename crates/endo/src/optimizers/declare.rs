@@ -1,9 +1,11 @@
 //! How an optimizer is declared: once, with its options and their defaults.
 //!
-//! In: a name, the names that text gives it, a learning rate, and the rows of its options. Out: the type with `new`, `Default` and
-//! its options as methods beside those of all optimizers, and the row by which text becomes the same value.
+//! In: a name, the names that text gives it, a learning rate, and the rows of its options. Out: the
+//! type with `new`, `Default` and its options as methods beside those of all optimizers, and the
+//! row by which text becomes the same value.
 
-/// Declares an optimizer; what it does is in its `impl Optimizer`. Ranges are what an option may be.
+/// Declares an optimizer; what it does is in its `impl Optimizer`. Ranges are what an option may
+/// be.
 ///
 /// ```text
 /// optimizer! {
@@ -37,7 +39,8 @@ macro_rules! declare {
         }
 
         impl $Name {
-            #[doc = concat!("With a learning rate, a number or a schedule; Keras's default is ", stringify!($learning_rate), ".")]
+            #[doc = concat!("With a learning rate, a number or a schedule; Keras's default \
+                is ", stringify!($learning_rate), ".")]
             #[track_caller]
             pub fn new(learning_rate: impl $crate::optimizers::IntoLearningRate) -> Self {
                 let settings = $crate::optimizers::Settings::new(learning_rate)$(.weight_decay($weight_decay))?;

@@ -1,6 +1,8 @@
-//! Follow the regularized leader: weights computed anew from sums of gradients, exactly 0 where the sum is small.
+//! Follow the regularized leader: weights computed anew from sums of gradients, exactly 0 where the
+//! sum is small.
 //!
-//! In: a gradient. Out: the weight that would have been best so far, given penalties. What click-through models are trained with.
+//! In: a gradient. Out: the weight that would have been best so far, given penalties. What
+//! click-through models are trained with.
 
 use crate::graph::Tensor;
 
@@ -8,9 +10,11 @@ use super::declare::{declare, optimizer};
 use super::{Optimizer, Settings, Slots};
 
 optimizer! {
-    /// McMahan et al. 2013, "Ad Click Prediction: a View from the Trenches", algorithm 1, with Keras's shrinkage.
+    /// McMahan et al. 2013, "Ad Click Prediction: a View from the Trenches", algorithm 1, with
+    /// Keras's shrinkage.
     ///
-    /// With `n = n_before + gradient^2`, `p = -learning_rate_power` and `shrunk = gradient + 2 * l2_shrinkage * weight`:
+    /// With `n = n_before + gradient^2`, `p = -learning_rate_power` and
+    /// `shrunk = gradient + 2 * l2_shrinkage * weight`:
     /// `linear += shrunk - (n^p - n_before^p) / rate * weight`, then
     /// `weight = (clip(linear, -l1, l1) - linear) / (n^p / rate + 2 * l2 + beta / rate)`.
     ///
@@ -20,7 +24,8 @@ optimizer! {
     /// let optimizer = Ftrl::new(0.1).l1_regularization_strength(0.01);
     /// ```
     Ftrl ["ftrl"] learning_rate = 0.001 {
-        /// The power of the sum of squares by which the rate falls; -0.5 unless set, 0 for a rate that does not fall.
+        /// The power of the sum of squares by which the rate falls; -0.5 unless set, 0 for a rate
+        /// that does not fall.
         learning_rate_power: f64 in (..=0.0) = -0.5,
         /// What the sums of squares start from; 0.1 unless set.
         initial_accumulator_value: f64 in (0.0..) = 0.1,
@@ -28,7 +33,8 @@ optimizer! {
         l1_regularization_strength: f64 in (0.0..) = 0.0,
         /// The strength of the penalty on `weight^2`; 0 unless set.
         l2_regularization_strength: f64 in (0.0..) = 0.0,
-        /// The strength of a penalty on `weight^2` that is part of the gradient alone; 0 unless set.
+        /// The strength of a penalty on `weight^2` that is part of the gradient alone; 0 unless
+        /// set.
         l2_shrinkage_regularization_strength: f64 in (0.0..) = 0.0,
         /// The `beta` of the paper, what is added to the root of the sum of squares; 0 unless set.
         beta: f64 in (0.0..) = 0.0,
@@ -52,7 +58,8 @@ impl Optimizer for Ftrl {
         if self.l2_shrinkage_regularization_strength != 0.0 {
             shrunk = shrunk + weight * (2.0 * self.l2_shrinkage_regularization_strength);
         }
-        let linear = slots.get("linear") + shrunk - (power(&accumulator) - power(&before)) / &rate * weight;
+        let linear =
+            slots.get("linear") + shrunk - (power(&accumulator) - power(&before)) / &rate * weight;
         let linear = slots.set("linear", linear);
         let penalty = 2.0 * self.l2_regularization_strength + self.beta / &rate;
         let l1 = self.l1_regularization_strength;
@@ -73,7 +80,8 @@ mod tests {
 
     #[test]
     fn weights_of_small_gradients_are_exactly_zero() {
-        let optimizer = || Ftrl::new(0.5).l1_regularization_strength(1.0).initial_accumulator_value(1.0);
+        let optimizer =
+            || Ftrl::new(0.5).l1_regularization_strength(1.0).initial_accumulator_value(1.0);
         assert_eq!(walk(&optimizer(), 0.0, [0.5, -1.0, 0.75]), [0.0, 0.0, 0.0]);
         assert!(walk(&optimizer(), 0.0, [3.0])[0] < 0.0);
     }

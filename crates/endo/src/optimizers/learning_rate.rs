@@ -94,8 +94,13 @@ impl LearningRate {
                 None => rate.set(&Array::full((), value, rate.dtype())),
             },
             Self::Schedule(_) => {
-                let help = "make the optimizer with a number, as in `Sgd::new(0.1)`, to set it during training";
-                Err(Error::new(ErrorKind::Usage, "a learning rate that follows a schedule cannot be set").help(help))
+                let help = "make the optimizer with a number, as in `Sgd::new(0.1)`, to set it \
+                    during training";
+                Err(Error::new(
+                    ErrorKind::Usage,
+                    "a learning rate that follows a schedule cannot be set",
+                )
+                .help(help))
             }
         }
     }
@@ -121,14 +126,23 @@ impl LearningRate {
         if rate.shape().is_scalar() {
             return rate;
         }
-        let error = Error::new(ErrorKind::Shape, format!("the learning rate must be a scalar, got shape {}", rate.shape()));
-        cx.trace().fail(error.help("a schedule computes one number from the step"), ().into(), rate.dtype())
+        let error = Error::new(
+            ErrorKind::Shape,
+            format!("the learning rate must be a scalar, got shape {}", rate.shape()),
+        );
+        cx.trace().fail(
+            error.help("a schedule computes one number from the step"),
+            ().into(),
+            rate.dtype(),
+        )
     }
 }
 
 fn problem(value: f64) -> Option<Error> {
     let help = "learning rates are numbers such as 0.001";
-    (!value.is_finite()).then(|| Error::new(ErrorKind::Argument, format!("the learning rate is {value}")).help(help))
+    (!value.is_finite()).then(|| {
+        Error::new(ErrorKind::Argument, format!("the learning rate is {value}")).help(help)
+    })
 }
 
 impl fmt::Debug for LearningRate {

@@ -1,7 +1,8 @@
-//! Optimizers: how weights follow their gradients. Updates are traced, and fused with the rest of the step.
+//! Optimizers: how weights follow their gradients. Updates are traced, and fused with the rest of
+//! the step.
 //!
-//! In: gradients. Out: assignments to weights and to the optimizer's own variables (slots), in the order clipping, weight decay,
-//! update, averages, constraint.
+//! In: gradients. Out: assignments to weights and to the optimizer's own variables (slots), in the
+//! order clipping, weight decay, update, averages, constraint.
 
 mod adafactor;
 mod adagrad;
@@ -72,7 +73,8 @@ pub trait Optimizer: Send + Sync {
     /// What is done once a step, before all updates.
     fn begin(&self, _slots: &mut Slots) {}
 
-    /// Updates every variable that has a gradient: what a custom loop calls. Nothing is updated if a gradient is not finite.
+    /// Updates every variable that has a gradient: what a custom loop calls. Nothing is updated if
+    /// a gradient is not finite.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -103,10 +105,13 @@ pub trait Optimizer: Send + Sync {
         if gradients.variables().next().is_none() {
             return cx.trace().record(without_gradients(gradients).at(site));
         }
-        let (frozen, given): (Vec<_>, Vec<_>) = gradients.variables().partition(|(weight, _)| weight.is_frozen());
+        let (frozen, given): (Vec<_>, Vec<_>) =
+            gradients.variables().partition(|(weight, _)| weight.is_frozen());
         if !frozen.is_empty() {
             let names = spelling::listed(frozen.iter().map(|(weight, _)| weight.name()));
-            cx.warn(format!("an optimizer is given gradients of frozen weights, which stay as they are: {names}"));
+            cx.warn(format!(
+                "an optimizer is given gradients of frozen weights, which stay as they are: {names}"
+            ));
         }
         let (weights, gradients): (Vec<_>, Vec<_>) = given.into_iter().unzip();
         if weights.is_empty() {
@@ -116,7 +121,10 @@ pub trait Optimizer: Send + Sync {
             cx.trace().check(gradient, format!("the gradient of `{}`", weight.name()));
         }
         let step = UpdateStep::begin(settings, cx);
-        let gathered = weights.iter().zip(gradients).map(|(weight, gradient)| step.gather(settings, weight, gradient, cx));
+        let gathered = weights
+            .iter()
+            .zip(gradients)
+            .map(|(weight, gradient)| step.gather(settings, weight, gradient, cx));
         let gathered = gathered.collect();
         self.begin(&mut Slots::shared(settings, &step, cx));
         let clipped = settings.clip(gathered);
@@ -130,7 +138,9 @@ pub trait Optimizer: Send + Sync {
             let updated = self.update(&decayed, &gradient, &mut slots);
             let updated = step.average(settings, variable, updated, cx);
             let constrained = match cx.constraint(variable) {
-                Some(constraint) => cx.beside_the_model(false, |cx| constraint.project_in(&updated, cx)),
+                Some(constraint) => {
+                    cx.beside_the_model(false, |cx| constraint.project_in(&updated, cx))
+                }
                 None => updated,
             };
             cx.assign(variable, step.keep(constrained, &before));
@@ -138,23 +148,32 @@ pub trait Optimizer: Send + Sync {
         let unused = settings.take_unused(&weights);
         if !unused.is_empty() {
             let names = spelling::listed(unused.iter().map(String::as_str));
-            cx.warn(format!("the model was loaded with the state of another optimizer, which this one does not keep: {names}"));
+            cx.warn(format!(
+                "the model was loaded with the state of another optimizer, which this \
+                one does not keep: {names}"
+            ));
         }
     }
 }
 
 /// The error for gradients among which there are none.
 fn without_gradients(gradients: &Gradients) -> Error {
-    let asked: Vec<&str> = gradients.iter().filter_map(|(target, _)| Some(target.variable()?.name())).collect();
+    let asked: Vec<&str> =
+        gradients.iter().filter_map(|(target, _)| Some(target.variable()?.name())).collect();
     let (message, help) = if asked.is_empty() {
         (
-            "the optimizer was given gradients of no weights: the list of weights was empty".to_string(),
-            "a model has its weights once it is built: call `model.build(shape)?` before `model.trainable_weights()`, or ask for them after \
+            "the optimizer was given gradients of no weights: the list of weights was empty"
+                .to_string(),
+            "a model has its weights once it is built: call `model.build(shape)?` before \
+                `model.trainable_weights()`, or ask for them after \
              `apply`",
         )
     } else {
         (
-            format!("the optimizer was given no gradients: the loss depends on none of {}", spelling::listed(asked)),
+            format!(
+                "the optimizer was given no gradients: the loss depends on none of {}",
+                spelling::listed(asked)
+            ),
             "take gradients with respect to the trainable weights of the model that made the loss",
         )
     };
@@ -194,8 +213,8 @@ fn rows() -> impl Iterator<Item = &'static Named<dyn Optimizer>> + Clone {
     ROWS.iter()
 }
 
-/// The optimizer that a text names, with its options in parentheses, by name or in their order. The learning rate is a number or
-/// a schedule.
+/// The optimizer that a text names, with its options in parentheses, by name or in their order. The
+/// learning rate is a number or a schedule.
 ///
 /// ```
 /// use endo::optimizers::{self, Optimizer};
@@ -206,7 +225,8 @@ fn rows() -> impl Iterator<Item = &'static Named<dyn Optimizer>> + Clone {
 /// ```
 ///
 /// # Errors
-/// When there is no such optimizer or option, with the nearest; and when an option cannot be as it was given.
+/// When there is no such optimizer or option, with the nearest; and when an option cannot be as it
+/// was given.
 pub fn get(name: &str) -> Result<Arc<dyn Optimizer>> {
     named::get("optimizer", name, rows())
 }
@@ -224,26 +244,40 @@ mod tests {
     use crate::variable::Variable;
 
     /// The values of a weight of one element after steps with these gradients.
-    pub fn walk<const N: usize>(optimizer: &dyn Optimizer, start: f64, gradients: [f64; N]) -> Vec<f64> {
+    pub fn walk<const N: usize>(
+        optimizer: &dyn Optimizer,
+        start: f64,
+        gradients: [f64; N],
+    ) -> Vec<f64> {
         let weight = Variable::new("weight", [start as f32]);
         walk_weight(optimizer, &weight, gradients).unwrap()
     }
 
-    fn walk_weight<const N: usize>(optimizer: &dyn Optimizer, weight: &Variable, gradients: [f64; N]) -> Result<Vec<f64>> {
+    fn walk_weight<const N: usize>(
+        optimizer: &dyn Optimizer,
+        weight: &Variable,
+        gradients: [f64; N],
+    ) -> Result<Vec<f64>> {
         let mut step = Function::new(|[gradient], cx| {
             optimizer.apply(&Gradients::new([(weight.clone(), Some(gradient))]), cx);
             [cx.read(weight)]
         });
-        gradients.into_iter().map(|gradient| Ok(step.run([&Array::from([gradient as f32])])?[0].get(0))).collect()
+        gradients
+            .into_iter()
+            .map(|gradient| Ok(step.run([&Array::from([gradient as f32])])?[0].get(0)))
+            .collect()
     }
 
     #[test]
     fn nothing_changes_between_the_updates_of_accumulated_gradients() {
         let weight = Variable::new("weight", [1.0_f32]);
-        let optimizer = Nadam::new(0.1).gradient_accumulation_steps(3).weight_decay(0.1).use_ema(true);
+        let optimizer =
+            Nadam::new(0.1).gradient_accumulation_steps(3).weight_decay(0.1).use_ema(true);
         let slots = || {
             let slots = optimizer.settings().variables().into_iter();
-            let lasting = slots.filter(|slot| !["iterations", "weight/gradient_accumulator"].contains(&slot.name()));
+            let lasting = slots.filter(|slot| {
+                !["iterations", "weight/gradient_accumulator"].contains(&slot.name())
+            });
             lasting.map(|slot| (slot.name().to_string(), slot.value())).collect::<Vec<_>>()
         };
         let step = |gradient| walk_weight(&optimizer, &weight, [gradient]).unwrap()[0];
@@ -289,7 +323,10 @@ mod tests {
         let weight = Variable::new("weight", [1.0_f32]);
         let optimizer = Sgd::new(|step: &Tensor| 1.0 / (1.0 - step));
         let error = walk_weight(&optimizer, &weight, [1.0, 1.0]).unwrap_err();
-        assert_eq!(error.message(), "the learning rate is not finite; nothing was updated: `divide` of 1 and 0 gave inf");
+        assert_eq!(
+            error.message(),
+            "the learning rate is not finite; nothing was updated: `divide` of 1 and 0 gave inf"
+        );
         assert_eq!(weight.value().get(0), 0.0);
     }
 
@@ -325,7 +362,8 @@ mod tests {
             let loss = cx.read(&lower) * cx.read(&upper);
             let gradients = cx.gradients(&loss, [&lower, &upper]);
             for (optimizer, weight) in [(&slow, &lower), (&fast, &upper)] {
-                optimizer.apply(&Gradients::new([(weight.clone(), gradients.of(weight).cloned())]), cx);
+                optimizer
+                    .apply(&Gradients::new([(weight.clone(), gradients.of(weight).cloned())]), cx);
             }
             []
         });
@@ -336,7 +374,8 @@ mod tests {
     #[test]
     fn options_that_cannot_be_are_reported_where_they_were_given() {
         let optimizer = Sgd::new(0.1).clipnorm(1.0).clipvalue(1.0);
-        let error = walk_weight(&optimizer, &Variable::new("weight", [1.0_f32]), [1.0]).unwrap_err();
+        let error =
+            walk_weight(&optimizer, &Variable::new("weight", [1.0_f32]), [1.0]).unwrap_err();
         assert_eq!(error.message(), "an optimizer was given both `clipnorm` and `clipvalue`");
         assert!(error.site().is_some());
         assert!(get("sgd(clipnorm=1, clipvalue=1)").is_err());
@@ -346,14 +385,22 @@ mod tests {
     fn text_names_optimizers_with_their_options() {
         let rate = |text: &str| get(text).unwrap().settings().learning_rate().unwrap();
         assert_eq!([rate("RMSprop"), rate("SGD"), rate("Adam_W(0.25)")], [0.001, 0.01, 0.25]);
-        let optimizer = get("sgd(1, weight_decay=0.5, exclude_from_weight_decay=[bias], clipnorm=none)").unwrap();
+        let optimizer =
+            get("sgd(1, weight_decay=0.5, exclude_from_weight_decay=[bias], clipnorm=none)")
+                .unwrap();
         assert_eq!(walk(&*optimizer, 4.0, [1.0]), [1.0]);
         let message = |text: &str| get(text).map(|_| ()).unwrap_err().to_string();
         assert!(message("nadan").contains("did you mean `nadam`?"));
         assert!(message("sgd(momentun=0.9)").contains("did you mean `momentum`?"));
         assert!(message("sgd(momentum=1.5)").contains("must be in 0.0..=1.0"));
-        assert!(message("sgd(cosine_decay(0.1))").contains("`cosine_decay` needs the option `decay_steps`"));
-        assert!(message("sgd(learning_rate=fast)").contains("there is no learning rate schedule called `fast`"));
+        assert!(
+            message("sgd(cosine_decay(0.1))")
+                .contains("`cosine_decay` needs the option `decay_steps`")
+        );
+        assert!(
+            message("sgd(learning_rate=fast)")
+                .contains("there is no learning rate schedule called `fast`")
+        );
         assert_eq!(names().count(), 12);
     }
 }

@@ -1,7 +1,9 @@
-//! What all optimizers have: a learning rate, a count of steps, the options that Keras's base class has, and slots.
+//! What all optimizers have: a learning rate, a count of steps, the options that Keras's base class
+//! has, and slots.
 //!
-//! In: options with Keras's names, each a row of [`with_options!`]. Out: methods of every optimizer, options of their text, and
-//! the pieces of a step that do not depend on the kind of optimizer.
+//! In: options with Keras's names, each a row of [`with_options!`]. Out: methods of every
+//! optimizer, options of their text, and the pieces of a step that do not depend on the kind of
+//! optimizer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +20,8 @@ use crate::variable::Variable;
 
 use super::learning_rate::{IntoLearningRate, LearningRate};
 
-/// The learning rate, the options that all optimizers share, and the variables that an optimizer keeps.
+/// The learning rate, the options that all optimizers share, and the variables that an optimizer
+/// keeps.
 ///
 /// ```
 /// use endo::optimizers::Settings;
@@ -63,31 +66,34 @@ pub(super) const SHARED: u64 = u64::MAX;
 /// The slot of a weight's moving average.
 pub(super) const AVERAGE: &str = "average";
 
-/// Gives the options of all optimizers to a macro, after what else it is given. A row is a method, its argument, the type as
-/// which text gives it, and what it does to the settings.
+/// Gives the options of all optimizers to a macro, after what else it is given. A row is a method,
+/// its argument, the type as which text gives it, and what it does to the settings.
 macro_rules! with_options {
     ($macro:ident! { $($given:tt)* }) => {
         $macro! { { $($given)* }
-            /// Moves every weight toward 0 by this share, times the learning rate, before its update: Loshchilov and Hutter
-            /// 2019, "Decoupled Weight Decay Regularization".
+            /// Moves every weight toward 0 by this share, times the learning rate, before its
+            /// update: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
             weight_decay(decay: f64) as f64 => |settings| settings.decay_by(decay);
 
-            /// Spares weights whose names contain one of these words from weight decay: `["bias", "gamma"]`.
+            /// Spares weights whose names contain one of these words from weight decay:
+            /// `["bias", "gamma"]`.
             exclude_from_weight_decay(names: impl IntoIterator<Item = impl Into<String>>) as Vec<String> =>
                 |settings| settings.spare(names.into_iter().map(Into::into).collect());
 
-            /// Scales every gradient whose norm exceeds the limit down to it. Of the three ways to clip, one can be chosen.
+            /// Scales every gradient whose norm exceeds the limit down to it. Of the three ways to
+            /// clip, one can be chosen.
             clipnorm(limit: f64) as f64 => |settings| settings.clip_by(Clip::Norm(limit));
 
             /// Clips every element of every gradient to `[-limit, limit]`.
             clipvalue(limit: f64) as f64 => |settings| settings.clip_by(Clip::Value(limit));
 
-            /// Scales all gradients when the norm of all together exceeds the limit: Pascanu, Mikolov and Bengio 2013,
-            /// algorithm 1.
+            /// Scales all gradients when the norm of all together exceeds the limit: Pascanu,
+            /// Mikolov and Bengio 2013, algorithm 1.
             global_clipnorm(limit: f64) as f64 => |settings| settings.clip_by(Clip::GlobalNorm(limit));
 
-            /// Whether to keep a moving average of every weight, starting from its value after the first step: Polyak and
-            /// Juditsky 1992. [`Settings::finalize_variable_values`] makes the averages the weights.
+            /// Whether to keep a moving average of every weight, starting from its value after the
+            /// first step: Polyak and Juditsky 1992. [`Settings::finalize_variable_values`] makes
+            /// the averages the weights.
             use_ema(use_ema: bool) as bool => |settings| settings.average(use_ema);
 
             /// The share of the moving average that is kept in a step; 0.99 unless set.
@@ -96,12 +102,13 @@ macro_rules! with_options {
             /// Makes the averages the weights once every `updates` updates.
             ema_overwrite_frequency(steps: usize) as usize => |settings| settings.overwrite_every(steps);
 
-            /// What the loss was multiplied by, so that small gradients do not vanish; gradients are divided by it before
-            /// anything else. [`Settings::scale_loss`] multiplies.
+            /// What the loss was multiplied by, so that small gradients do not vanish; gradients
+            /// are divided by it before anything else. [`Settings::scale_loss`] multiplies.
             loss_scale_factor(factor: f64) as f64 => |settings| settings.scale_by(factor);
 
-            /// Updates only once every `steps` calls, with the mean of the gradients of all calls since the last update. In the
-            /// calls between nothing changes but the sum of gradients and the count.
+            /// Updates only once every `steps` calls, with the mean of the gradients of all calls
+            /// since the last update. In the calls between nothing changes but the sum of gradients
+            /// and the count.
             gradient_accumulation_steps(steps: usize) as usize => |settings| settings.accumulate(steps);
         }
     };
@@ -167,19 +174,23 @@ impl Settings {
         self.learning_rate.set(learning_rate)
     }
 
-    /// The number of calls of [`apply`](super::Optimizer::apply) so far, also those that only accumulated gradients.
+    /// The number of calls of [`apply`](super::Optimizer::apply) so far, also those that only
+    /// accumulated gradients.
     pub fn iterations(&self) -> &Variable {
         &self.iterations
     }
 
-    /// Every variable that the optimizer keeps, slots in the order of the weights' making: what is saved to go on training
-    /// later.
+    /// Every variable that the optimizer keeps, slots in the order of the weights' making: what is
+    /// saved to go on training later.
     pub fn variables(&self) -> Vec<Variable> {
         let rate = match &self.learning_rate {
             LearningRate::Number(rate) => Some(rate.clone()),
             LearningRate::Schedule(_) => None,
         };
-        std::iter::once(self.iterations.clone()).chain(rate).chain(self.slots().values().cloned()).collect()
+        std::iter::once(self.iterations.clone())
+            .chain(rate)
+            .chain(self.slots().values().cloned())
+            .collect()
     }
 
     /// The loss of which gradients are to be taken: times the factor of
@@ -206,7 +217,8 @@ impl Settings {
 
     /// The share of a weight that decays in a step of rate 1, if any.
     pub(super) fn decay(&self, weight: &Variable) -> Option<f64> {
-        self.weight_decay.filter(|_| !self.not_decayed.iter().any(|word| weight.name().contains(word.as_str())))
+        self.weight_decay
+            .filter(|_| !self.not_decayed.iter().any(|word| weight.name().contains(word.as_str())))
     }
 
     /// The share of moving averages that is kept, if they are.
@@ -215,7 +227,12 @@ impl Settings {
     }
 
     /// The slot of a weight (of none: shared by all), made at first use with `first`.
-    pub(super) fn slot(&self, weight: Option<&Variable>, name: &str, first: impl FnOnce() -> Array) -> Variable {
+    pub(super) fn slot(
+        &self,
+        weight: Option<&Variable>,
+        name: &str,
+        first: impl FnOnce() -> Array,
+    ) -> Variable {
         let key = (weight.map_or(SHARED, Variable::id), name.to_string());
         let mut slots = self.slots();
         if let Some(slot) = slots.get(&key) {
@@ -223,7 +240,8 @@ impl Settings {
         }
         let first = if weight.is_some() { first() } else { first().cast(DType::F64) };
         let first = self.take_restored(&key, &first).unwrap_or(first);
-        let name = weight.map_or_else(|| name.to_string(), |weight| format!("{}/{name}", weight.name()));
+        let name =
+            weight.map_or_else(|| name.to_string(), |weight| format!("{}/{name}", weight.name()));
         slots.entry(key).or_insert(Variable::new(name, first).frozen()).clone()
     }
 
@@ -240,7 +258,9 @@ impl Settings {
     {
         if !range.contains(&value) {
             let message = format!("`{option}` must be in {range:?}, got {value:?}");
-            self.refuse(Error::new(ErrorKind::Argument, message).help("leave it out for Keras's default"));
+            self.refuse(
+                Error::new(ErrorKind::Argument, message).help("leave it out for Keras's default"),
+            );
         }
     }
 
@@ -263,10 +283,12 @@ impl Settings {
     fn clip_by(&mut self, clip: Clip) {
         let (option, limit) = clip.option();
         self.require(option, limit, f64::MIN_POSITIVE..);
-        if let Some((other, _)) = self.clip.map(Clip::option).filter(|(other, _)| *other != option) {
+        if let Some((other, _)) = self.clip.map(Clip::option).filter(|(other, _)| *other != option)
+        {
             let message = format!("an optimizer was given both `{other}` and `{option}`");
             self.refuse(
-                Error::new(ErrorKind::Argument, message).help("choose one of `clipnorm`, `clipvalue` and `global_clipnorm`"),
+                Error::new(ErrorKind::Argument, message)
+                    .help("choose one of `clipnorm`, `clipvalue` and `global_clipnorm`"),
             );
         }
         self.clip = Some(clip);
@@ -329,7 +351,10 @@ mod tests {
 
     #[test]
     fn options_out_of_range_are_refused() {
-        assert_eq!(problem(Settings::new(0.1).ema_momentum(1.5)), "`ema_momentum` must be in 0.0..=1.0, got 1.5");
+        assert_eq!(
+            problem(Settings::new(0.1).ema_momentum(1.5)),
+            "`ema_momentum` must be in 0.0..=1.0, got 1.5"
+        );
         let once = "`gradient_accumulation_steps` must be in 2.., got 1";
         assert_eq!(problem(Settings::new(0.1).gradient_accumulation_steps(1)), once);
         assert!(problem(Settings::new(0.1).weight_decay(f64::NAN)).ends_with("got NaN"));
@@ -338,8 +363,12 @@ mod tests {
 
     #[test]
     fn words_of_names_are_spared_from_decay() {
-        let settings = Settings::new(0.1).weight_decay(0.5).exclude_from_weight_decay(["bias", "norm"]);
+        let settings =
+            Settings::new(0.1).weight_decay(0.5).exclude_from_weight_decay(["bias", "norm"]);
         let decay = |name: &str| settings.decay(&Variable::new(name, 0.0_f32));
-        assert_eq!([decay("dense/kernel"), decay("dense/bias"), decay("norm_1/gamma")], [Some(0.5), None, None]);
+        assert_eq!(
+            [decay("dense/kernel"), decay("dense/bias"), decay("norm_1/gamma")],
+            [Some(0.5), None, None]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Steps against the gradient, with momentum or by its sign: Sgd and Lion.
 //!
-//! In: a gradient. Out: `weight - rate * gradient`, a step along a velocity, or one of the same size for every element.
+//! In: a gradient. Out: `weight - rate * gradient`, a step along a velocity, or one of the same
+//! size for every element.
 
 use crate::graph::Tensor;
 
@@ -8,10 +9,12 @@ use super::declare::{declare, optimizer};
 use super::{Optimizer, Settings, Slots};
 
 optimizer! {
-    /// Stochastic gradient descent, with momentum if asked for: Polyak 1964; Nesterov's in the form of Sutskever et al. 2013.
+    /// Stochastic gradient descent, with momentum if asked for: Polyak 1964; Nesterov's in the form
+    /// of Sutskever et al. 2013.
     ///
-    /// `weight -= rate * gradient`; with momentum `velocity = momentum * velocity - rate * gradient` and `weight += velocity`, with
-    /// Nesterov's `weight += momentum * velocity - rate * gradient`.
+    /// `weight -= rate * gradient`; with momentum
+    /// `velocity = momentum * velocity - rate * gradient` and `weight += velocity`, with Nesterov's
+    /// `weight += momentum * velocity - rate * gradient`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -42,11 +45,12 @@ impl Optimizer for Sgd {
 }
 
 optimizer! {
-    /// Steps by the sign of a mean of gradient and momentum: Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms",
-    /// algorithm 2.
+    /// Steps by the sign of a mean of gradient and momentum: Chen et al. 2023, "Symbolic Discovery
+    /// of Optimization Algorithms", algorithm 2.
     ///
     /// `weight -= rate * sign(beta_1 * momentum + (1 - beta_1) * gradient)`, then
-    /// `momentum = beta_2 * momentum + (1 - beta_2) * gradient`. Good rates are 3 to 10 times smaller than Adam's.
+    /// `momentum = beta_2 * momentum + (1 - beta_2) * gradient`. Good rates are 3 to 10 times
+    /// smaller than Adam's.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -87,7 +91,10 @@ mod tests {
     #[test]
     fn momentum_goes_on_where_the_gradient_ends() {
         assert_eq!(walk(&Sgd::new(1.0).momentum(0.5), 0.0, [1.0, 0.0, 0.0]), [-1.0, -1.5, -1.75]);
-        assert_eq!(walk(&Sgd::new(1.0).momentum(0.5).nesterov(true), 0.0, [1.0, 0.0]), [-1.5, -1.75]);
+        assert_eq!(
+            walk(&Sgd::new(1.0).momentum(0.5).nesterov(true), 0.0, [1.0, 0.0]),
+            [-1.5, -1.75]
+        );
     }
 
     #[test]

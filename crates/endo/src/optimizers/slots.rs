@@ -1,4 +1,5 @@
-//! What an optimizer's update can reach besides weight and gradient: the rate, the step, and variables kept for the weight.
+//! What an optimizer's update can reach besides weight and gradient: the rate, the step, and
+//! variables kept for the weight.
 //!
 //! In: names of slots. Out: their values, and their new ones assigned.
 
@@ -35,16 +36,25 @@ pub struct Slots<'a> {
 }
 
 impl<'a> Slots<'a> {
-    pub(crate) fn of(settings: &'a Settings, step: &'a UpdateStep, weight: &'a Variable, cx: &'a mut Context) -> Self {
+    pub(crate) fn of(
+        settings: &'a Settings,
+        step: &'a UpdateStep,
+        weight: &'a Variable,
+        cx: &'a mut Context,
+    ) -> Self {
         Self { settings, step, weight: Some(weight), cx }
     }
 
-    pub(crate) fn shared(settings: &'a Settings, step: &'a UpdateStep, cx: &'a mut Context) -> Self {
+    pub(crate) fn shared(
+        settings: &'a Settings,
+        step: &'a UpdateStep,
+        cx: &'a mut Context,
+    ) -> Self {
         Self { settings, step, weight: None, cx }
     }
 
-    /// The learning rate, a scalar of the weight's type (`f64` where there is no weight), times the weight's own
-    /// [factor](Variable::set_learning_rate_factor).
+    /// The learning rate, a scalar of the weight's type (`f64` where there is no weight), times the
+    /// weight's own [factor](Variable::set_learning_rate_factor).
     pub fn rate(&self) -> Tensor {
         let rate = typed(&self.step.rate, self.weight);
         match self.weight.map_or(1.0, Variable::learning_rate_factor) {
@@ -53,7 +63,8 @@ impl<'a> Slots<'a> {
         }
     }
 
-    /// The number of this update, from 1, a scalar of the weight's type (`f64` where there is no weight).
+    /// The number of this update, from 1, a scalar of the weight's type (`f64` where there is no
+    /// weight).
     pub fn step(&self) -> Tensor {
         typed(&self.step.number, self.weight)
     }
@@ -64,7 +75,8 @@ impl<'a> Slots<'a> {
         self.get_full(name, self.shape(), 0.0)
     }
 
-    /// The slot called `name`: `first` in every element of a shape until set, which need not be the weight's.
+    /// The slot called `name`: `first` in every element of a shape until set, which need not be the
+    /// weight's.
     ///
     /// # Errors
     /// The trace's: if no array may have the shape, or the system does not give the memory.
@@ -97,8 +109,8 @@ impl<'a> Slots<'a> {
         typed(&self.cx.read(&slot), self.weight)
     }
 
-    /// Keeps a scalar that all weights share for the next step. To be used in [`Optimizer::begin`](super::Optimizer::begin),
-    /// once a step.
+    /// Keeps a scalar that all weights share for the next step. To be used in
+    /// [`Optimizer::begin`](super::Optimizer::begin), once a step.
     pub fn set_shared(&mut self, name: &str, value: &Tensor) {
         let slot = self.settings.slot(None, name, || Array::scalar(0.0));
         self.assign(&slot, value);
@@ -108,7 +120,8 @@ impl<'a> Slots<'a> {
         let before = self.cx.read(slot);
         let value = value.cast(slot.dtype());
         // A value of another shape is left to `assign`, which says what is wrong with it.
-        let kept = if value.shape() == before.shape() { self.step.keep(value, &before) } else { value };
+        let kept =
+            if value.shape() == before.shape() { self.step.keep(value, &before) } else { value };
         self.cx.assign(slot, kept);
     }
 
@@ -149,11 +162,13 @@ mod tests {
 
     #[test]
     fn slots_have_the_types_of_what_they_meet() {
-        let weights = [DType::F32, DType::F64].map(|dtype| Variable::new("w", Array::zeros([3, 2], dtype)));
+        let weights =
+            [DType::F32, DType::F64].map(|dtype| Variable::new("w", Array::zeros([3, 2], dtype)));
         let optimizer = Counting(Settings::new(0.5));
         let mut step = Function::new(|[], cx| {
-            let ones =
-                weights.each_ref().map(|weight| (weight.clone(), Some(cx.constant(Array::full([3, 2], 1.0, weight.dtype())))));
+            let ones = weights.each_ref().map(|weight| {
+                (weight.clone(), Some(cx.constant(Array::full([3, 2], 1.0, weight.dtype()))))
+            });
             optimizer.apply(&Gradients::new(ones), cx);
             []
         });
@@ -162,8 +177,13 @@ mod tests {
         for weight in &weights {
             assert_eq!(weight.value().to_vec::<f64>(), [0.5 + 11.0 + 1.0 + 13.0; 6]);
         }
-        let rows = optimizer.settings().variables().into_iter().filter(|variable| variable.name() == "w/row");
-        let rows: Vec<(DType, Vec<f64>)> = rows.map(|row| (row.dtype(), row.value().to_vec())).collect();
+        let rows = optimizer
+            .settings()
+            .variables()
+            .into_iter()
+            .filter(|variable| variable.name() == "w/row");
+        let rows: Vec<(DType, Vec<f64>)> =
+            rows.map(|row| (row.dtype(), row.value().to_vec())).collect();
         assert_eq!(rows, [(DType::F32, vec![7.0; 2]), (DType::F64, vec![7.0; 2])]);
     }
 

@@ -1,7 +1,7 @@
 //! What an optimizer keeps, by names, for a file of the model.
 //!
-//! In: the weights by their names. Out: the count of steps, the learning rate and the slots of these weights; and an optimizer that goes on
-//! from them.
+//! In: the weights by their names. Out: the count of steps, the learning rate and the slots of
+//! these weights; and an optimizer that goes on from them.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -30,37 +30,56 @@ impl Settings {
             state.push((LEARNING_RATE.to_string(), rate.value()));
         }
         let is_swapped = self.swapped.load(Ordering::Relaxed);
-        let values = self.slots().iter().map(|(key, variable)| (key.clone(), variable.value())).collect::<Vec<_>>();
+        let values = self
+            .slots()
+            .iter()
+            .map(|(key, variable)| (key.clone(), variable.value()))
+            .collect::<Vec<_>>();
         // What was read from a file and not used yet is written again.
-        let unused = self.restored().iter().map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>();
+        let unused = self
+            .restored()
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<Vec<_>>();
         for ((of, slot), value) in values.into_iter().chain(unused) {
             let weight = weights.iter().find(|(_, weight)| weight.id() == of);
             let value = match weight {
-                // The averages are in the place of the weights, and are what the file says that the weights are.
+                // The averages are in the place of the weights, and are what the file says that the
+                // weights are.
                 Some((_, weight)) if is_swapped && slot == AVERAGE => weight.value(),
                 _ => value,
             };
-            if let Some(name) = weight.map(|(name, _)| name.as_str()).or((of == SHARED).then_some("")) {
+            if let Some(name) =
+                weight.map(|(name, _)| name.as_str()).or((of == SHARED).then_some(""))
+            {
                 state.push((slot_name(name, &slot), value));
             }
         }
         state
     }
 
-    /// Goes on from what [`state`](Self::state) gave. Slots that are there get their values; others have them from when they are made. A
-    /// slot of these weights that the state does not have is made anew.
-    pub(crate) fn restore(&self, weights: &[(String, Variable)], state: BTreeMap<String, Array>) -> Result<()> {
+    /// Goes on from what [`state`](Self::state) gave. Slots that are there get their values; others
+    /// have them from when they are made. A slot of these weights that the state does not have is
+    /// made anew.
+    pub(crate) fn restore(
+        &self,
+        weights: &[(String, Variable)],
+        state: BTreeMap<String, Array>,
+    ) -> Result<()> {
         if let Some(iterations) = state.get(ITERATIONS) {
             self.iterations().set(iterations)?;
         }
-        if let (LearningRate::Number(variable), Some(rate)) = (&self.learning_rate, state.get(LEARNING_RATE)) {
+        if let (LearningRate::Number(variable), Some(rate)) =
+            (&self.learning_rate, state.get(LEARNING_RATE))
+        {
             variable.set(rate)?;
         }
         let (mut slots, mut restored) = (self.slots(), self.restored());
         let mut values = BTreeMap::new();
         for (name, value) in state {
             let Some((weight, slot)) = name.rsplit_once(':') else { continue };
-            let known = weights.iter().find(|(known, _)| known == weight).map(|(_, weight)| weight.id());
+            let known =
+                weights.iter().find(|(known, _)| known == weight).map(|(_, weight)| weight.id());
             if let Some(of) = known.or(weight.is_empty().then_some(SHARED)) {
                 values.insert((of, slot.to_string()), value);
             }
@@ -77,7 +96,8 @@ impl Settings {
         Ok(())
     }
 
-    /// The value that a slot begins with, if it was read from a file and has the shape and type of the one that it would have otherwise.
+    /// The value that a slot begins with, if it was read from a file and has the shape and type of
+    /// the one that it would have otherwise.
     pub(super) fn take_restored(&self, key: &(u64, String), first: &Array) -> Option<Array> {
         let mut restored = self.restored();
         let fits = |value: &Array| (value.dtype(), value.shape()) == (first.dtype(), first.shape());
@@ -87,11 +107,13 @@ impl Settings {
         restored.remove(key)
     }
 
-    /// What was read from a file for these weights and is kept by no slot after a step: the state of another optimizer.
+    /// What was read from a file for these weights and is kept by no slot after a step: the state
+    /// of another optimizer.
     pub(super) fn take_unused(&self, weights: &[&Variable]) -> Vec<String> {
         let mut restored = self.restored();
         let is_of = |of: u64| of == SHARED || weights.iter().any(|weight| weight.id() == of);
-        let names: Vec<String> = restored.keys().filter(|(of, _)| is_of(*of)).map(|(_, slot)| slot.clone()).collect();
+        let names: Vec<String> =
+            restored.keys().filter(|(of, _)| is_of(*of)).map(|(_, slot)| slot.clone()).collect();
         restored.retain(|(of, _), _| !is_of(*of));
         let mut once = Vec::new();
         for name in names {

@@ -1,6 +1,8 @@
-//! One step of an optimizer while traced, from the gradients as they come to the weights as they stay.
+//! One step of an optimizer while traced, from the gradients as they come to the weights as they
+//! stay.
 //!
-//! In: gradients. Out: the values that all updates share, the gradients that they get, and what of an update is kept.
+//! In: gradients. Out: the values that all updates share, the gradients that they get, and what of
+//! an update is kept.
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -36,7 +38,11 @@ impl UpdateStep {
             None => Self { rate, number: next, updates: None },
             Some(steps) => {
                 let steps = counted(steps);
-                Self { rate, number: &calls / steps + 1, updates: Some((&next / steps * steps).equal(&next)) }
+                Self {
+                    rate,
+                    number: &calls / steps + 1,
+                    updates: Some((&next / steps * steps).equal(&next)),
+                }
             }
         }
     }
@@ -49,11 +55,20 @@ impl UpdateStep {
         }
     }
 
-    /// The gradient that an update gets before it is clipped: that of the unscaled loss, the mean over the calls since the
-    /// last update.
-    pub fn gather(&self, settings: &Settings, weight: &Variable, gradient: &Tensor, cx: &mut Context) -> Tensor {
+    /// The gradient that an update gets before it is clipped: that of the unscaled loss, the mean
+    /// over the calls since the last update.
+    pub fn gather(
+        &self,
+        settings: &Settings,
+        weight: &Variable,
+        gradient: &Tensor,
+        cx: &mut Context,
+    ) -> Tensor {
         let gradient = settings.unscale(&gradient.cast(weight.dtype()));
-        let (Some(updates), Some(steps)) = (&self.updates, settings.gradient_accumulation_steps) else { return gradient };
+        let (Some(updates), Some(steps)) = (&self.updates, settings.gradient_accumulation_steps)
+        else {
+            return gradient;
+        };
         let zeros = || Array::zeros(weight.shape(), weight.dtype());
         let accumulator = settings.slot(Some(weight), "gradient_accumulator", zeros);
         let sum = cx.read(&accumulator) + gradient;
@@ -61,12 +76,22 @@ impl UpdateStep {
         sum / steps as f64
     }
 
-    /// Moves a weight's moving average on, and returns the weight: where the average overwrites it, the average.
-    pub fn average(&self, settings: &Settings, weight: &Variable, updated: Tensor, cx: &mut Context) -> Tensor {
+    /// Moves a weight's moving average on, and returns the weight: where the average overwrites it,
+    /// the average.
+    pub fn average(
+        &self,
+        settings: &Settings,
+        weight: &Variable,
+        updated: Tensor,
+        cx: &mut Context,
+    ) -> Tensor {
         let Some(momentum) = settings.ema() else { return updated };
         let slot = settings.slot(Some(weight), AVERAGE, || weight.value());
         let before = cx.read(&slot);
-        let kept = self.number.equal(1).where_(updated.constant_like(0.0), updated.constant_like(momentum));
+        let kept = self
+            .number
+            .equal(1)
+            .where_(updated.constant_like(0.0), updated.constant_like(momentum));
         let average = &before * &kept + &updated * (1.0 - &kept);
         cx.assign(&slot, self.keep(average.clone(), &before));
         match settings.ema_overwrite_frequency {
@@ -87,10 +112,19 @@ impl Settings {
         let scale = |square_norm: Tensor, limit: f64| limit / square_norm.sqrt().maximum(limit);
         match self.clip {
             None => gradients,
-            Some(Clip::Value(limit)) => gradients.iter().map(|gradient| gradient.clip(-limit, limit)).collect(),
-            Some(Clip::Norm(limit)) => gradients.iter().map(|gradient| gradient * scale(square_norm(gradient), limit)).collect(),
+            Some(Clip::Value(limit)) => {
+                gradients.iter().map(|gradient| gradient.clip(-limit, limit)).collect()
+            }
+            Some(Clip::Norm(limit)) => gradients
+                .iter()
+                .map(|gradient| gradient * scale(square_norm(gradient), limit))
+                .collect(),
             Some(Clip::GlobalNorm(limit)) => {
-                let Some(norm) = gradients.iter().map(square_norm).reduce(|sum, square| sum + square) else { return gradients };
+                let Some(norm) =
+                    gradients.iter().map(square_norm).reduce(|sum, square| sum + square)
+                else {
+                    return gradients;
+                };
                 let scale = scale(norm, limit);
                 gradients.iter().map(|gradient| gradient * scale.cast(gradient.dtype())).collect()
             }

@@ -1,19 +1,25 @@
-//! What plans know of arithmetic: operations that return one of their operands bit by bit, and those that can be combined.
+//! What plans know of arithmetic: operations that return one of their operands bit by bit, and
+//! those that can be combined.
 //!
-//! In: an operation and what is known of its operands. Out: the operand that can stand for the result, or its symbol. The only
-//! place in plans that knows operations by name.
+//! In: an operation and what is known of its operands. Out: the operand that can stand for the
+//! result, or its symbol. The only place in plans that knows operations by name.
 
 use crate::dtype::DType;
 use crate::graph::Elementwise;
 use crate::simd::Symbol;
 
-/// The index of the operand that the operation returns unchanged, given the operands that are known numbers.
+/// The index of the operand that the operation returns unchanged, given the operands that are known
+/// numbers.
 ///
 /// Signs of zero count: `x + 0` turns -0 to 0 and has to stay, `x + -0` has not.
 pub fn neutral(operation: &Elementwise, operands: &[(Option<f64>, DType)]) -> Option<usize> {
     let &[(left, dtype), (right, _)] = operands else { return None };
-    let is = |operand: Option<f64>, number: f64| operand.is_some_and(|x| x.to_bits() == number.to_bits());
-    let zero = |operand: Option<f64>| if dtype.is_float() { is(operand, -0.0) } else { operand == Some(0.0) };
+    let is = |operand: Option<f64>, number: f64| {
+        operand.is_some_and(|x| x.to_bits() == number.to_bits())
+    };
+    let zero = |operand: Option<f64>| {
+        if dtype.is_float() { is(operand, -0.0) } else { operand == Some(0.0) }
+    };
     match operation.name {
         "add" if zero(right) => Some(0),
         "add" if zero(left) => Some(1),

@@ -1,8 +1,8 @@
-//! Makes one instruction of several in fused loops, where there is machine code for their combination, and finds the routines that do
-//! all that a loop does.
+//! Makes one instruction of several in fused loops, where there is machine code for their
+//! combination, and finds the routines that do all that a loop does.
 //!
-//! In: loops of single operations. Out: the same results, bit by bit, with fewer instructions. Values that are needed for
-//! something else stay.
+//! In: loops of single operations. Out: the same results, bit by bit, with fewer instructions.
+//! Values that are needed for something else stay.
 
 use crate::dtype::DType;
 use crate::simd::{COMBINED, Combined, MOST_VALUES, ROUTINES, Routine, Symbol};
@@ -29,8 +29,12 @@ pub fn combine(draft: &mut Draft) {
         if let Action::Loop(body) = &mut step.action
             && body.instructions.len() > 1
         {
-            let updates = body.stores.iter().all(|store| matches!(buffers[store.buffer].place, Place::Variable(_)));
-            body.whole = ROUTINES.iter().filter(|_| updates).find_map(|routine| whole(body, routine));
+            let updates = body
+                .stores
+                .iter()
+                .all(|store| matches!(buffers[store.buffer].place, Place::Variable(_)));
+            body.whole =
+                ROUTINES.iter().filter(|_| updates).find_map(|routine| whole(body, routine));
             combine_in(body, &formulas);
         }
     }
@@ -46,7 +50,11 @@ struct Match {
 fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
     let mut uses = vec![0; body.loads.len() + body.instructions.len()];
     let read = body.instructions.iter().flat_map(|instruction| instruction.inputs.iter().copied());
-    let kept = body.stores.iter().map(|store| store.value).chain(body.reduces.iter().map(|reduce| reduce.value));
+    let kept = body
+        .stores
+        .iter()
+        .map(|store| store.value)
+        .chain(body.reduces.iter().map(|reduce| reduce.value));
     for value in read.chain(kept) {
         uses[value] += 1;
     }
@@ -57,7 +65,9 @@ fn combine_in(body: &mut FusedLoop, formulas: &[Formula]) {
         }
         let found = formulas.iter().find_map(|(combined, symbols)| {
             let value = body.loads.len() + position;
-            let (found, _) = ways(body, Some(&uses), value, symbols, Match::default(), true).into_iter().next()?;
+            let (found, _) = ways(body, Some(&uses), value, symbols, Match::default(), true)
+                .into_iter()
+                .next()?;
             Some((combined, found))
         });
         if let Some((combined, found)) = found {
@@ -85,9 +95,13 @@ fn whole(body: &FusedLoop, routine: &'static Routine) -> Option<LoopRoutine> {
     // Each result as each of the stores, given those before it.
     let found = codes.iter().fold(vec![(Match::default(), Vec::new())], |partial, code| {
         let continued = |(so_far, stores): (Match, Vec<usize>)| {
-            let left = (0..body.stores.len()).filter(|store| !stores.contains(store)).collect::<Vec<_>>();
-            let ways = |store: usize| ways(body, None, body.stores[store].value, code.symbols(), so_far.clone(), true);
-            let found = |store: usize| ways(store).into_iter().map(move |(found, _)| (found, store));
+            let left =
+                (0..body.stores.len()).filter(|store| !stores.contains(store)).collect::<Vec<_>>();
+            let ways = |store: usize| {
+                ways(body, None, body.stores[store].value, code.symbols(), so_far.clone(), true)
+            };
+            let found =
+                |store: usize| ways(store).into_iter().map(move |(found, _)| (found, store));
             let next = |(found, store)| (found, stores.iter().copied().chain([store]).collect());
             left.into_iter().flat_map(found).map(next).collect::<Vec<_>>()
         };
@@ -98,15 +112,25 @@ fn whole(body: &FusedLoop, routine: &'static Routine) -> Option<LoopRoutine> {
         let loads: Vec<usize> = found.values.into_iter().flatten().collect();
         let fits = |(number, &value): (usize, &usize)| {
             let load = body.loads.get(value);
-            load.is_some_and(|load| if number < routine.sequences { load.layout.is_plain() } else { load.layout.is_uniform() })
+            load.is_some_and(|load| {
+                if number < routine.sequences {
+                    load.layout.is_plain()
+                } else {
+                    load.layout.is_uniform()
+                }
+            })
         };
         let single = body.instructions.iter().all(|instruction| instruction.to == DType::F32);
-        (all && single && loads.iter().enumerate().all(fits)).then_some(LoopRoutine { routine, loads, stores })
+        (all && single && loads.iter().enumerate().all(fits)).then_some(LoopRoutine {
+            routine,
+            loads,
+            stores,
+        })
     })
 }
 
-/// The ways in which a value is what the formula says from its first symbol on, with the symbols that are left. With the numbers of
-/// uses, what is between has no other use.
+/// The ways in which a value is what the formula says from its first symbol on, with the symbols
+/// that are left. With the numbers of uses, what is between has no other use.
 fn ways<'a>(
     body: &FusedLoop,
     uses: Option<&[usize]>,
@@ -124,14 +148,16 @@ fn ways<'a>(
     let Some(position) = value.checked_sub(body.loads.len()) else { return Vec::new() };
     let Instruction { function, ref inputs, from, to } = body.instructions[position];
     let same = matches!(function, LoopFunction::Elementwise(operation) if algebra::symbol(operation) == Some(symbol));
-    let float = matches!(from, DType::F32 | DType::F64) && to == if symbol == Symbol::Greater { DType::Bool } else { from };
+    let float = matches!(from, DType::F32 | DType::F64)
+        && to == if symbol == Symbol::Greater { DType::Bool } else { from };
     let free = is_result || uses.is_none_or(|uses| uses[value] == 1);
     if !same || !float || !free {
         return Vec::new();
     }
     let mut found = so_far;
     found.replaced.push(position);
-    let orders: &[[usize; 3]] = if symbol.is_commutative() { &[[0, 1, 2], [1, 0, 2]] } else { &[[0, 1, 2]] };
+    let orders: &[[usize; 3]] =
+        if symbol.is_commutative() { &[[0, 1, 2], [1, 0, 2]] } else { &[[0, 1, 2]] };
     let in_order = |order: &[usize; 3]| {
         order[..symbol.arity()].iter().fold(vec![(found.clone(), rest)], |partial, &operand| {
             let continued = |(found, rest)| ways(body, uses, inputs[operand], rest, found, false);

@@ -1,8 +1,10 @@
-//! Computes gradients of large weights where they are used: the optimizer's routine takes each part of such a product as soon as it is
-//! in registers, so that the gradient is neither written to memory nor read from there, by the check or by the update.
+//! Computes gradients of large weights where they are used: the optimizer's routine takes each part
+//! of such a product as soon as it is in registers, so that the gradient is neither written to
+//! memory nor read from there, by the check or by the update.
 //!
-//! In: a draft with its steps in order and its routines found. Out: fewer steps; products of which only the check and one routine need
-//! the result are part of the routine's step. The check looks at their operands instead, which are smaller.
+//! In: a draft with its steps in order and its routines found. Out: fewer steps; products of which
+//! only the check and one routine need the result are part of the routine's step. The check looks
+//! at their operands instead, which are smaller.
 
 use std::collections::HashMap;
 
@@ -28,14 +30,17 @@ pub fn defer(draft: &mut Draft) {
         let gradient = gradient(body)?;
         let product = *writers.get(&gradient)?;
         let Action::Product(of) = &draft.steps[product].action else { return None };
-        let only = readers[&gradient].iter().all(|&reader| Some(reader) == guard || reader == update);
+        let only =
+            readers[&gradient].iter().all(|&reader| Some(reader) == guard || reader == update);
         let returned = draft.outputs.iter().any(|output| output.buffer == gradient);
         (only && !returned && is_worth_it(draft, of)).then_some((product, update))
     };
     let pairs: Vec<(usize, usize)> = (0..draft.steps.len()).filter_map(found).collect();
     let mut gone = vec![false; draft.steps.len()];
     for (at, update) in pairs {
-        let (Action::Product(product), Action::Loop(body)) = (&draft.steps[at].action, &draft.steps[update].action) else {
+        let (Action::Product(product), Action::Loop(body)) =
+            (&draft.steps[at].action, &draft.steps[update].action)
+        else {
             unreachable!("a product and a loop")
         };
         let (product, body) = (product.clone(), body.clone());
@@ -62,14 +67,18 @@ fn gradient(body: &FusedLoop) -> Option<usize> {
     let value = whole.loads[whole.routine.sequences - 1];
     let buffer = body.loads[value].buffer;
     let once = body.loads.iter().filter(|load| load.buffer == buffer).count() == 1;
-    (once && body.repeats.is_empty() && body.length > LONGEST && body.loads[value].layout.length() == body.length)
+    (once
+        && body.repeats.is_empty()
+        && body.length > LONGEST
+        && body.loads[value].layout.length() == body.length)
         .then_some(buffer)
 }
 
 /// Whether a product can be computed later, and its operands are read sooner than its result.
 fn is_worth_it(draft: &Draft, product: &Product) -> bool {
     let [rows, terms, columns] = product.sizes;
-    // What variables hold is another thing when they have been written; and what they are to hold has to be computed.
+    // What variables hold is another thing when they have been written; and what they are to hold
+    // has to be computed.
     let stays = |buffer: usize| !matches!(draft.buffers[buffer].place, Place::Variable(_));
     product.batch.is_empty()
         && product.bias.is_none()
@@ -97,8 +106,14 @@ mod tests {
     fn the_gradient_of_a_large_weight_is_computed_where_it_is_used() {
         let plan = Plan::new(&gradient([200, 32, 150], false, |_, _| {}));
         let [first, second] = &plan.steps[..] else { panic!("{plan}") };
-        let (Action::Guard(guard), Action::Update(update)) = (&first.action, &second.action) else { panic!("{plan}") };
-        assert_eq!((guard.checks.len(), guard.deferred.len(), update.product.sizes), (2, 1, [200, 32, 150]), "{plan}");
+        let (Action::Guard(guard), Action::Update(update)) = (&first.action, &second.action) else {
+            panic!("{plan}")
+        };
+        assert_eq!(
+            (guard.checks.len(), guard.deferred.len(), update.product.sizes),
+            (2, 1, [200, 32, 150]),
+            "{plan}"
+        );
         assert!(plan.to_string().contains("200x32x150, and with each part of it\n"), "{plan}");
         assert!(plan.to_string().contains("are finite, by their operands @0\n"), "{plan}");
     }
@@ -143,7 +158,8 @@ mod tests {
     fn what_a_variable_holds_before_it_is_written_is_not_read_after() {
         let mut build = Builder::default();
         let numbers = build.numbers();
-        let (x, z) = (build.variable(Array::full([32, 200], 0.5, DType::F32)), build.input([32, 150]));
+        let (x, z) =
+            (build.variable(Array::full([32, 200], 0.5, DType::F32)), build.input([32, 150]));
         let transposed = Op::Matmul { transposed: [true, false] };
         let gradient = build.push(transposed, &[x, z], [200, 150], DType::F32);
         build.check(gradient);

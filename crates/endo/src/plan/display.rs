@@ -1,18 +1,34 @@
-//! The printed form of a plan: one step a line, the bodies of loops below them, with places and layers.
+//! The printed form of a plan: one step a line, the bodies of loops below them, with places and
+//! layers.
 
 use std::fmt;
 
-use super::{Action, Argument, FusedLoop, Instruction, Layout, LoopFunction, Matrix, Place, Plan, Product, Step};
+use super::{
+    Action, Argument, FusedLoop, Instruction, Layout, LoopFunction, Matrix, Place, Plan, Product,
+    Step,
+};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} steps, arena {} bytes, constants {} bytes", self.steps.len(), self.arena, self.constants.len())?;
+        writeln!(
+            f,
+            "{} steps, arena {} bytes, constants {} bytes",
+            self.steps.len(),
+            self.arena,
+            self.constants.len()
+        )?;
         for (position, step) in self.steps.iter().enumerate() {
             self.write_step(f, position, step)?;
         }
         for (index, output) in self.outputs.iter().enumerate() {
             let signature = &output.signature;
-            writeln!(f, "return {index}: {}{} at {}", signature.dtype, signature.shape, self.buffer(output.buffer))?;
+            writeln!(
+                f,
+                "return {index}: {}{} at {}",
+                signature.dtype,
+                signature.shape,
+                self.buffer(output.buffer)
+            )?;
         }
         Ok(())
     }
@@ -32,14 +48,26 @@ impl Plan {
                 writeln!(f, "{}{scope}", self.product(product))
             }
             Action::Call(call) => {
-                let inputs: Vec<String> = call.inputs.iter().map(|input| self.argument(input)).collect();
-                writeln!(f, "{} = {}({}){scope}", self.argument(&call.output), call.kernel.name(), inputs.join(", "))
+                let inputs: Vec<String> =
+                    call.inputs.iter().map(|input| self.argument(input)).collect();
+                writeln!(
+                    f,
+                    "{} = {}({}){scope}",
+                    self.argument(&call.output),
+                    call.kernel.name(),
+                    inputs.join(", ")
+                )
             }
             Action::Guard(guard) => {
-                let checks: Vec<String> = guard.checks.iter().map(|check| self.buffer(check.buffer)).collect();
-                let deferred: Vec<String> = guard.deferred.iter().map(|product| self.buffer(product.output)).collect();
-                let bounded =
-                    if deferred.is_empty() { String::new() } else { format!(", by their operands {}", deferred.join(", ")) };
+                let checks: Vec<String> =
+                    guard.checks.iter().map(|check| self.buffer(check.buffer)).collect();
+                let deferred: Vec<String> =
+                    guard.deferred.iter().map(|product| self.buffer(product.output)).collect();
+                let bounded = if deferred.is_empty() {
+                    String::new()
+                } else {
+                    format!(", by their operands {}", deferred.join(", "))
+                };
                 writeln!(f, "check that {} are finite{bounded}{scope}", checks.join(", "))
             }
             Action::Update(update) => {
@@ -51,8 +79,13 @@ impl Plan {
 
     fn product(&self, product: &Product) -> String {
         let [rows, terms, columns] = product.sizes;
-        let bias = product.bias.map_or(String::new(), |(buffer, _)| format!(" + {}", self.buffer(buffer)));
-        let batch = if product.batch.is_empty() { String::new() } else { format!(" {:?} times", product.batch) };
+        let bias =
+            product.bias.map_or(String::new(), |(buffer, _)| format!(" + {}", self.buffer(buffer)));
+        let batch = if product.batch.is_empty() {
+            String::new()
+        } else {
+            format!(" {:?} times", product.batch)
+        };
         let [left, right] = [&product.left, &product.right].map(|matrix| self.matrix(matrix));
         let output = self.buffer(product.output);
         format!("{output} = {left} · {right}{bias}: {rows}x{terms}x{columns}{batch}")
@@ -60,7 +93,12 @@ impl Plan {
 
     fn write_loop(&self, f: &mut fmt::Formatter<'_>, body: &FusedLoop) -> fmt::Result {
         for (value, load) in body.loads.iter().enumerate() {
-            writeln!(f, "       %{value} = {}{}", self.buffer(load.buffer), Elements(&load.layout))?;
+            writeln!(
+                f,
+                "       %{value} = {}{}",
+                self.buffer(load.buffer),
+                Elements(&load.layout)
+            )?;
         }
         for (position, instruction) in body.instructions.iter().enumerate() {
             writeln!(f, "       %{} = {instruction}", body.loads.len() + position)?;
@@ -71,16 +109,33 @@ impl Plan {
         for reduce in &body.reduces {
             let [before, size, behind] = reduce.sizes;
             let name = format!("{:?}", reduce.reduction).to_lowercase();
-            writeln!(f, "       {} = {name} %{} over {before} [{size}] {behind}", self.buffer(reduce.buffer), reduce.value)?;
+            writeln!(
+                f,
+                "       {} = {name} %{} over {before} [{size}] {behind}",
+                self.buffer(reduce.buffer),
+                reduce.value
+            )?;
         }
         if let Some(whole) = &body.whole {
             writeln!(f, "     in one pass: {}", whole.routine.name)?;
         }
         for repeat in &body.repeats {
-            let stores: Vec<String> = repeat.stores.iter().map(|&buffer| self.buffer(buffer)).collect();
-            let own = repeat.loads.iter().enumerate().filter(|&(value, &buffer)| body.loads[value].buffer != buffer);
-            let loads: Vec<String> = own.map(|(value, &buffer)| format!("%{value} = {}", self.buffer(buffer))).collect();
-            writeln!(f, "     and over {}: {} from {}", repeat.length, stores.join(", "), loads.join(", "))?;
+            let stores: Vec<String> =
+                repeat.stores.iter().map(|&buffer| self.buffer(buffer)).collect();
+            let own = repeat
+                .loads
+                .iter()
+                .enumerate()
+                .filter(|&(value, &buffer)| body.loads[value].buffer != buffer);
+            let loads: Vec<String> =
+                own.map(|(value, &buffer)| format!("%{value} = {}", self.buffer(buffer))).collect();
+            writeln!(
+                f,
+                "     and over {}: {} from {}",
+                repeat.length,
+                stores.join(", "),
+                loads.join(", ")
+            )?;
         }
         Ok(())
     }
@@ -125,7 +180,8 @@ impl fmt::Display for Elements<'_> {
         if self.0.is_plain() {
             return Ok(());
         }
-        let axes: Vec<String> = self.0.axes.iter().map(|axis| format!("{} by {}", axis.size, axis.stride)).collect();
+        let axes: Vec<String> =
+            self.0.axes.iter().map(|axis| format!("{} by {}", axis.size, axis.stride)).collect();
         write!(f, "[{}; {}]", self.0.offset, axes.join(", "))
     }
 }

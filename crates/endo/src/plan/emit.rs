@@ -1,6 +1,7 @@
 //! Writes the steps of a plan: what each group of operations reads, computes and stores.
 //!
-//! In: a graph, its reads and its groups. Out: a [`Draft`]: steps in no order yet, and buffers without places in the arena.
+//! In: a graph, its reads and its groups. Out: a [`Draft`]: steps in no order yet, and buffers
+//! without places in the arena.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ use super::fuse::{Group, Groups};
 use super::layout::Layout;
 use super::read::{Read, Reads};
 use super::{
-    Action, Argument, Buffer, Call, CheckedValue, FusedLoop, Guard, Instruction, Load, LoopFunction, Matrix, Output, Place,
+    Action, Argument, Buffer, Call, CheckedValue, FusedLoop, Guard, Instruction, Load,
+    LoopFunction, Matrix, Output, Place,
 };
 use super::{Product, Reduce, Signature, Step, Store};
 
@@ -35,7 +37,8 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Writes the steps of all groups, the outputs and the guard; `constants` is empty, with room for those of the graph.
+    /// Writes the steps of all groups, the outputs and the guard; `constants` is empty, with room
+    /// for those of the graph.
     pub fn new(graph: &Graph, reads: &Reads, groups: &Groups<'_>, constants: Memory) -> Self {
         let mut draft = Self {
             steps: Vec::new(),
@@ -50,7 +53,11 @@ impl Draft {
         for group in groups.list.iter().filter(|group| !group.members.is_empty()) {
             let scope = graph.node(group.members[0]).scope;
             let last = *group.members.last().expect("groups have members");
-            let action = if group.is_loop { Action::Loop(draft.fused(groups, group, &kept)) } else { draft.whole(groups, last) };
+            let action = if group.is_loop {
+                Action::Loop(draft.fused(groups, group, &kept))
+            } else {
+                draft.whole(groups, last)
+            };
             draft.push(Step { action, scope }, last.index());
         }
         for (&id, read) in graph.outputs.iter().zip(&reads.outputs) {
@@ -119,7 +126,11 @@ impl Draft {
             let from = self.buffer_of(graph, read.base);
             self.copy(from, read.layout.clone(), buffer);
         }
-        self.outputs.push(Output { buffer, offset, signature: Signature { shape: node.shape.clone(), dtype: node.dtype } });
+        self.outputs.push(Output {
+            buffer,
+            offset,
+            signature: Signature { shape: node.shape.clone(), dtype: node.dtype },
+        });
     }
 
     fn guard(&mut self, graph: &Graph, reads: &Reads) {
@@ -127,25 +138,35 @@ impl Draft {
         for (index, read) in reads.checks.iter().enumerate() {
             if graph.node(read.base).dtype.is_float() {
                 let buffer = self.buffer_of(graph, read.base);
-                checks.push(CheckedValue { index, buffer, offset: read.layout.offset, length: read.layout.length() });
+                checks.push(CheckedValue {
+                    index,
+                    buffer,
+                    offset: read.layout.offset,
+                    length: read.layout.length(),
+                });
             }
         }
         if !checks.is_empty() {
             let position = reads.checks.iter().map(|read| read.base.index()).max().unwrap_or(0);
-            self.push(Step { action: Action::Guard(Guard { checks, deferred: Vec::new() }), scope: 0 }, position);
+            self.push(
+                Step { action: Action::Guard(Guard { checks, deferred: Vec::new() }), scope: 0 },
+                position,
+            );
         }
     }
 
     fn fused(&mut self, groups: &Groups<'_>, group: &Group, kept: &[bool]) -> FusedLoop {
         let (graph, reads) = (groups.graph, groups.reads);
         let mut body = FusedLoop { length: group.length, ..FusedLoop::default() };
-        // Values are numbered loads first, so the loads have to be known before the instructions are written.
+        // Values are numbered loads first, so the loads have to be known before the instructions
+        // are written.
         let mut loads: HashMap<Load, usize> = HashMap::new();
         let own = |id: NodeId| group.members.binary_search(&id).is_ok();
         let is_direct = |read: &Read| own(read.base) && groups.is_direct(read, group.length);
         for &id in &group.members {
             for read in reads.inputs[id.index()].iter().filter(|read| !is_direct(read)) {
-                let load = Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() };
+                let load =
+                    Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() };
                 if !loads.contains_key(&load) {
                     loads.insert(load.clone(), body.loads.len());
                     body.loads.push(load);
@@ -161,14 +182,24 @@ impl Draft {
                     if is_direct(read) {
                         values[&read.base]
                     } else {
-                        loads[&Load { buffer: self.buffer_of(graph, read.base), layout: read.layout.clone() }]
+                        loads[&Load {
+                            buffer: self.buffer_of(graph, read.base),
+                            layout: read.layout.clone(),
+                        }]
                     }
                 })
                 .collect();
             let next = body.loads.len() + body.instructions.len();
-            let from = reads.inputs[id.index()].last().map_or(node.dtype, |read| graph.node(read.base).dtype);
+            let from = reads.inputs[id.index()]
+                .last()
+                .map_or(node.dtype, |read| graph.node(read.base).dtype);
             let mut instruction = |function| {
-                body.instructions.push(Instruction { function, inputs: inputs.clone(), from, to: node.dtype });
+                body.instructions.push(Instruction {
+                    function,
+                    inputs: inputs.clone(),
+                    from,
+                    to: node.dtype,
+                });
                 next
             };
             let value = match &node.op {
@@ -178,10 +209,20 @@ impl Draft {
                 Op::Reduce(reduction, axes) => {
                     let sizes = middle(&graph.node(node.inputs[0]).shape, axes);
                     let buffer = self.buffer_of(graph, id);
-                    body.reduces.push(Reduce { value: inputs[0], reduction: *reduction, sizes, buffer });
+                    body.reduces.push(Reduce {
+                        value: inputs[0],
+                        reduction: *reduction,
+                        sizes,
+                        buffer,
+                    });
                     continue;
                 }
-                Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Matmul { .. } | Op::Kernel(_) | Op::Identity(_) => {
+                Op::Input(_)
+                | Op::Variable(_)
+                | Op::Constant(_)
+                | Op::Matmul { .. }
+                | Op::Kernel(_)
+                | Op::Identity(_) => {
                     unreachable!("not computed in loops")
                 }
             };
@@ -204,36 +245,66 @@ impl Draft {
                     let shape = &graph.node(node.inputs[side]).shape;
                     self.matrix(graph, &inputs[side], shape, transposed[side])
                 });
-                let bias = inputs.get(2).map(|row| (self.buffer_of(graph, row.base), row.layout.offset));
+                let bias =
+                    inputs.get(2).map(|row| (self.buffer_of(graph, row.base), row.layout.offset));
                 let rank = node.shape.rank();
                 let operand = &graph.node(node.inputs[0]).shape;
                 let terms = operand[if transposed[0] { rank - 2 } else { rank - 1 }];
                 let sizes = [node.shape[rank - 2], terms, node.shape[rank - 1]];
-                Action::Product(Product { batch: node.shape[..rank - 2].to_vec(), sizes, left, right, bias, output })
+                Action::Product(Product {
+                    batch: node.shape[..rank - 2].to_vec(),
+                    sizes,
+                    left,
+                    right,
+                    bias,
+                    output,
+                })
             }
             Op::Kernel(kernel) => {
                 let argument = |(read, id): (&Read, &NodeId)| {
                     let shape = graph.node(*id).shape.clone();
-                    Argument { buffer: self.buffer_of(graph, read.base), offset: read.layout.offset, shape }
+                    Argument {
+                        buffer: self.buffer_of(graph, read.base),
+                        offset: read.layout.offset,
+                        shape,
+                    }
                 };
                 let inputs = inputs.iter().zip(&node.inputs).map(argument).collect();
                 let output = Argument { buffer: output, offset: 0, shape: node.shape.clone() };
                 Action::Call(Call { kernel: kernel.clone(), inputs, output })
             }
-            Op::View(_) => Action::Loop(copy(self.buffer_of(graph, inputs[0].base), inputs[0].layout.clone(), output)),
+            Op::View(_) => Action::Loop(copy(
+                self.buffer_of(graph, inputs[0].base),
+                inputs[0].layout.clone(),
+                output,
+            )),
             Op::Elementwise(_) | Op::Cast | Op::Reduce(..) => unreachable!("computed in loops"),
-            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => unreachable!("not computed"),
+            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Identity(_) => {
+                unreachable!("not computed")
+            }
         }
     }
 
-    fn matrix(&mut self, graph: &Graph, read: &Read, shape: &crate::shape::Shape, transposed: bool) -> Matrix {
-        let mut batch_strides = read.layout.strides(shape).expect("operands of products have been given strides");
+    fn matrix(
+        &mut self,
+        graph: &Graph,
+        read: &Read,
+        shape: &crate::shape::Shape,
+        transposed: bool,
+    ) -> Matrix {
+        let mut batch_strides =
+            read.layout.strides(shape).expect("operands of products have been given strides");
         let mut strides = [batch_strides[shape.rank() - 2], batch_strides[shape.rank() - 1]];
         batch_strides.truncate(shape.rank() - 2);
         if transposed {
             strides.reverse();
         }
-        Matrix { buffer: self.buffer_of(graph, read.base), offset: read.layout.offset, strides, batch_strides }
+        Matrix {
+            buffer: self.buffer_of(graph, read.base),
+            offset: read.layout.offset,
+            strides,
+            batch_strides,
+        }
     }
 }
 

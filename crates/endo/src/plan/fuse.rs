@@ -1,8 +1,10 @@
-//! Groups operations into steps: chains of elementwise operations and the reductions at their ends become one loop.
+//! Groups operations into steps: chains of elementwise operations and the reductions at their ends
+//! become one loop.
 //!
-//! In: a graph and its reads. Out: for every operation the group that computes it. Groups have depths, every group reads only
-//! from groups of smaller depth, and an operation joins the deepest group it reads from: so there are no cycles, and one walk
-//! in order suffices. [`super::regroup`] improves on what one walk cannot see.
+//! In: a graph and its reads. Out: for every operation the group that computes it. Groups have
+//! depths, every group reads only from groups of smaller depth, and an operation joins the deepest
+//! group it reads from: so there are no cycles, and one walk in order suffices. [`super::regroup`]
+//! improves on what one walk cannot see.
 
 use crate::graph::{Graph, NodeId, Op};
 
@@ -65,7 +67,13 @@ impl<'a> Groups<'a> {
     /// Groups the operations; each for itself unless `fused`.
     pub fn new(graph: &'a Graph, reads: &'a Reads, fused: bool) -> Self {
         let count = graph.nodes.len();
-        let mut groups = Self { graph, reads, list: Vec::new(), of: vec![None; count], biased: vec![None; count] };
+        let mut groups = Self {
+            graph,
+            reads,
+            list: Vec::new(),
+            of: vec![None; count],
+            biased: vec![None; count],
+        };
         let uses = groups.uses();
         let after = if fused { groups.updates() } else { vec![false; count] };
         for (position, &after) in after.iter().enumerate() {
@@ -84,7 +92,8 @@ impl<'a> Groups<'a> {
         groups
     }
 
-    /// The group that computes an operation; none for inputs, variables, constants, views and what was absorbed.
+    /// The group that computes an operation; none for inputs, variables, constants, views and what
+    /// was absorbed.
     pub fn of(&self, id: NodeId) -> Option<usize> {
         self.of[id.index()]
     }
@@ -102,11 +111,13 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Whether an operation in a loop of this length can use the value that is read without a trip to memory, if it is
-    /// computed in the same loop.
+    /// Whether an operation in a loop of this length can use the value that is read without a trip
+    /// to memory, if it is computed in the same loop.
     pub fn is_direct(&self, read: &Read, length: usize) -> bool {
-        let whole = self.graph.node(read.base).shape.len() == length && read.layout.length() == length;
-        let in_loop = self.kind(read.base) == Some(Execution::Elementwise) && self.biased(read.base).is_none();
+        let whole =
+            self.graph.node(read.base).shape.len() == length && read.layout.length() == length;
+        let in_loop = self.kind(read.base) == Some(Execution::Elementwise)
+            && self.biased(read.base).is_none();
         whole && read.layout.is_plain() && in_loop
     }
 
@@ -158,7 +169,11 @@ impl<'a> Groups<'a> {
 
     /// The depth of the deepest group among those of what is read; 0 without groups.
     fn depth(&self, reads: &mut dyn Iterator<Item = &Read>) -> usize {
-        reads.filter_map(|read| self.of(read.base)).map(|group| self.list[group].depth).max().unwrap_or(0)
+        reads
+            .filter_map(|read| self.of(read.base))
+            .map(|group| self.list[group].depth)
+            .max()
+            .unwrap_or(0)
     }
 
     fn start(&mut self, id: NodeId, group: Group) {
@@ -174,17 +189,26 @@ impl<'a> Groups<'a> {
             Execution::Elementwise => graph.node(id).shape.len(),
             Execution::Reduce => graph.node(graph.node(id).inputs[0]).shape.len(),
         };
-        // The deepest groups that could compute this too, if all else that it reads is computed before them.
+        // The deepest groups that could compute this too, if all else that it reads is computed
+        // before them.
         let could_join = |read: &Read| {
-            let group = self.of(read.base).filter(|_| fused && kind != Execution::Whole && self.is_direct(read, length));
-            group.filter(|&group| self.list[group].after == after && self.list[group].length == length)
+            let group = self
+                .of(read.base)
+                .filter(|_| fused && kind != Execution::Whole && self.is_direct(read, length));
+            group.filter(|&group| {
+                self.list[group].after == after && self.list[group].length == length
+            })
         };
         let mut joined: Vec<usize> = inputs.iter().filter_map(could_join).collect();
         joined.sort_unstable();
         joined.dedup();
         let deepest = joined.iter().map(|&group| self.list[group].depth).max().unwrap_or(0);
         joined.retain(|&group| self.list[group].depth == deepest);
-        let below = self.depth(&mut inputs.iter().filter(|read| could_join(read).is_none_or(|group| !joined.contains(&group))));
+        let below = self.depth(
+            &mut inputs
+                .iter()
+                .filter(|read| could_join(read).is_none_or(|group| !joined.contains(&group))),
+        );
         let size: usize = joined.iter().map(|&group| self.list[group].members.len()).sum();
         match joined[..] {
             [first, ref rest @ ..] if below < deepest && size < LARGEST_LOOP => {
@@ -195,7 +219,16 @@ impl<'a> Groups<'a> {
             }
             [..] => {
                 let depth = below.max(deepest) + 1;
-                self.start(id, Group { is_loop: kind != Execution::Whole, members: vec![id], length, depth, after });
+                self.start(
+                    id,
+                    Group {
+                        is_loop: kind != Execution::Whole,
+                        members: vec![id],
+                        length,
+                        depth,
+                        after,
+                    },
+                );
             }
         }
     }
@@ -213,14 +246,23 @@ impl<'a> Groups<'a> {
     /// The product and the row that a sum adds to it, if the product is used for nothing else.
     fn bias(&self, id: NodeId, uses: &[u32]) -> Option<Biased> {
         let node = self.graph.node(id);
-        let (Op::Elementwise(operation), [left, right]) = (&node.op, &self.reads.inputs[id.index()][..]) else { return None };
+        let (Op::Elementwise(operation), [left, right]) =
+            (&node.op, &self.reads.inputs[id.index()][..])
+        else {
+            return None;
+        };
         let product_and_row = |product: &Read, row: &Read| {
             let factors = self.graph.node(product.base);
-            let only = uses[product.base.index()] == 1 && product.layout.is_plain() && factors.shape.len() == node.shape.len();
+            let only = uses[product.base.index()] == 1
+                && product.layout.is_plain()
+                && factors.shape.len() == node.shape.len();
             let columns = factors.shape.features();
             let one_row = row.layout.is_contiguous() && row.layout.length() == columns;
-            let is_row = one_row || row.layout.period() == Some(columns) || columns == 1 && row.layout.is_uniform();
-            let both = self.reads.inputs[product.base.index()].iter().chain([row]).cloned().collect();
+            let is_row = one_row
+                || row.layout.period() == Some(columns)
+                || columns == 1 && row.layout.is_uniform();
+            let both =
+                self.reads.inputs[product.base.index()].iter().chain([row]).cloned().collect();
             let is_product = matches!(factors.op, Op::Matmul { .. });
             (is_product && only && is_row).then_some(Biased { product: product.base, reads: both })
         };
@@ -230,8 +272,9 @@ impl<'a> Groups<'a> {
         product_and_row(left, right).or_else(|| product_and_row(right, left))
     }
 
-    /// Which operations wait for the checks: those that compute what variables are given, element by element from what the
-    /// checks do not depend on, and all that depends on them. They can then write variables where they live.
+    /// Which operations wait for the checks: those that compute what variables are given, element
+    /// by element from what the checks do not depend on, and all that depends on them. They can
+    /// then write variables where they live.
     fn updates(&self) -> Vec<bool> {
         let (graph, reads) = (self.graph, self.reads);
         let count = graph.nodes.len();

@@ -1,9 +1,10 @@
-//! Makes one loop of updates that are alike: an optimizer does the same to every weight, and one long loop costs less than many
-//! short ones.
+//! Makes one loop of updates that are alike: an optimizer does the same to every weight, and one
+//! long loop costs less than many short ones.
 //!
-//! In: a draft with its steps in order. Out: fewer steps; the first of the updates has the others as its repeats. What they read
-//! from the arena is placed side by side by [`super::place`], and variables lie in the order that [`order`] tells, so that all of
-//! them are one sequence to whoever runs the loop.
+//! In: a draft with its steps in order. Out: fewer steps; the first of the updates has the others
+//! as its repeats. What they read from the arena is placed side by side by [`super::place`], and
+//! variables lie in the order that [`order`] tells, so that all of them are one sequence to whoever
+//! runs the loop.
 
 use std::collections::HashSet;
 
@@ -40,7 +41,9 @@ impl MemoryRegion {
 
 impl MemoryAccesses {
     fn by(draft: &Draft, step: &Step) -> Self {
-        let all = |buffers: Vec<usize>| buffers.into_iter().map(|buffer| MemoryRegion::of(draft, buffer)).collect();
+        let all = |buffers: Vec<usize>| {
+            buffers.into_iter().map(|buffer| MemoryRegion::of(draft, buffer)).collect()
+        };
         Self { read: all(step.reads()), written: all(step.writes()) }
     }
 
@@ -51,11 +54,14 @@ impl MemoryAccesses {
 
     /// Whether a later step may come before.
     fn lets_pass(&self, later: &MemoryAccesses) -> bool {
-        later.read.is_disjoint(&self.written) && later.written.is_disjoint(&self.written) && later.written.is_disjoint(&self.read)
+        later.read.is_disjoint(&self.written)
+            && later.written.is_disjoint(&self.written)
+            && later.written.is_disjoint(&self.read)
     }
 }
 
-/// A loop that others may join, what it and they touch, and what the steps that came after it touch.
+/// A loop that others may join, what it and they touch, and what the steps that came after it
+/// touch.
 struct Head {
     step: usize,
     own: MemoryAccesses,
@@ -67,21 +73,32 @@ pub fn join(draft: &mut Draft) {
     let mut heads: Vec<Head> = Vec::new();
     let mut steps: Vec<Step> = Vec::new();
     let mut positions = Vec::new();
-    for (step, position) in std::mem::take(&mut draft.steps).into_iter().zip(std::mem::take(&mut draft.positions)) {
+    for (step, position) in
+        std::mem::take(&mut draft.steps).into_iter().zip(std::mem::take(&mut draft.positions))
+    {
         let touched = MemoryAccesses::by(draft, &step);
         let body = match &step.action {
             Action::Loop(body) if updates(draft, body) => Some(body),
-            Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) | Action::Update(_) => None,
+            Action::Loop(_)
+            | Action::Product(_)
+            | Action::Call(_)
+            | Action::Guard(_)
+            | Action::Update(_) => None,
         };
         let found = heads.iter_mut().find_map(|head| {
-            let Action::Loop(first) = &steps[head.step].action else { unreachable!("heads are loops") };
+            let Action::Loop(first) = &steps[head.step].action else {
+                unreachable!("heads are loops")
+            };
             let repeat = repeat(draft, first, body?)?;
-            (head.own.lets_pass(&touched) && head.since.lets_pass(&touched)).then_some((head, repeat))
+            (head.own.lets_pass(&touched) && head.since.lets_pass(&touched))
+                .then_some((head, repeat))
         });
         if let Some((head, repeat)) = found {
             head.own.extend(&touched);
             let at = head.step;
-            let Action::Loop(first) = &mut steps[at].action else { unreachable!("heads are loops") };
+            let Action::Loop(first) = &mut steps[at].action else {
+                unreachable!("heads are loops")
+            };
             first.repeats.push(repeat);
             // It is done where the head is now: after the heads before that one.
             for other in heads.iter_mut().filter(|other| other.step < at) {
@@ -104,13 +121,21 @@ pub fn join(draft: &mut Draft) {
     (draft.steps, draft.positions) = (steps, positions);
 }
 
-/// Whether a loop may be joined with others: it writes variables and reads whole sequences that are the plan's own, besides
-/// single elements.
+/// Whether a loop may be joined with others: it writes variables and reads whole sequences that are
+/// the plan's own, besides single elements.
 fn updates(draft: &Draft, body: &FusedLoop) -> bool {
-    let own = |load: &Load| load.layout.is_uniform() || (load.layout.is_plain() && is_own(draft, load));
-    let writes = body.stores.iter().any(|store| matches!(draft.buffers[store.buffer].place, Place::Variable(_)));
+    let own =
+        |load: &Load| load.layout.is_uniform() || (load.layout.is_plain() && is_own(draft, load));
+    let writes = body
+        .stores
+        .iter()
+        .any(|store| matches!(draft.buffers[store.buffer].place, Place::Variable(_)));
     let computed = body.stores.iter().all(|store| store.value >= body.loads.len());
-    writes && computed && body.length <= LONGEST && body.reduces.is_empty() && body.loads.iter().all(own)
+    writes
+        && computed
+        && body.length <= LONGEST
+        && body.reduces.is_empty()
+        && body.loads.iter().all(own)
 }
 
 /// Whether memory goes on to the end of its last line, and is the plan's own.
@@ -122,8 +147,11 @@ fn is_own(draft: &Draft, load: &Load) -> bool {
 fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat> {
     // What is stored, and over which of the loads.
     let stores = |body: &FusedLoop| -> Vec<(usize, Option<usize>)> {
-        let over =
-            |buffer| body.loads.iter().position(|load| MemoryRegion::of(draft, load.buffer) == MemoryRegion::of(draft, buffer));
+        let over = |buffer| {
+            body.loads.iter().position(|load| {
+                MemoryRegion::of(draft, load.buffer) == MemoryRegion::of(draft, buffer)
+            })
+        };
         body.stores.iter().map(|store| (store.value, over(store.buffer))).collect()
     };
     let same = first.loads.len() == other.loads.len()
@@ -143,7 +171,8 @@ fn repeat(draft: &Draft, first: &FusedLoop, other: &FusedLoop) -> Option<Repeat>
     })
 }
 
-/// The buffers that a loop and its repeats go through one after the other: those of each load of sequences and of each store.
+/// The buffers that a loop and its repeats go through one after the other: those of each load of
+/// sequences and of each store.
 pub fn sequences(body: &FusedLoop) -> impl Iterator<Item = Vec<usize>> {
     let of_load = |value: usize| {
         let repeats = body.repeats.iter().map(move |repeat| repeat.loads[value]);
@@ -157,13 +186,18 @@ pub fn sequences(body: &FusedLoop) -> impl Iterator<Item = Vec<usize>> {
     loads.map(of_load).chain((0..body.stores.len()).map(of_store))
 }
 
-/// The order in which the variables of a plan should lie in memory: those that a joined loop goes through one after the other.
+/// The order in which the variables of a plan should lie in memory: those that a joined loop goes
+/// through one after the other.
 pub fn order(plan: &Plan) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
     let mut seen = vec![false; plan.variables.len()];
     let joined = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Loop(body) if !body.repeats.is_empty() => Some(body),
-        Action::Loop(_) | Action::Product(_) | Action::Call(_) | Action::Guard(_) | Action::Update(_) => None,
+        Action::Loop(_)
+        | Action::Product(_)
+        | Action::Call(_)
+        | Action::Guard(_)
+        | Action::Update(_) => None,
     });
     let buffers = joined.flat_map(|body| sequences(body).flatten().collect::<Vec<_>>());
     let variables = buffers.filter_map(|buffer| match plan.buffers[buffer].place {

@@ -1,7 +1,7 @@
 //! Where the elements of a row-major sequence lie in a buffer: views without copies.
 //!
-//! In: a contiguous value and the views looked at it through. Out: a [`Layout`] of as few axes as possible, or nothing when
-//! strides cannot express the view.
+//! In: a contiguous value and the views looked at it through. Out: a [`Layout`] of as few axes as
+//! possible, or nothing when strides cannot express the view.
 
 use crate::graph::View;
 use crate::shape::Shape;
@@ -14,7 +14,8 @@ const SCATTERED_LENGTH: usize = 1 << 13;
 pub struct Layout {
     /// The position of the first element.
     pub offset: usize,
-    /// Sizes and strides, outermost first, of axes that cannot be merged; none for a single element.
+    /// Sizes and strides, outermost first, of axes that cannot be merged; none for a single
+    /// element.
     pub axes: Vec<Axis>,
 }
 
@@ -83,15 +84,18 @@ impl Layout {
         }
     }
 
-    /// Whether neighbours in the sequence lie apart, and neighbours in memory apart in the sequence, over more elements than a
-    /// first-level cache holds: then a copy in blocks is faster than to read in the sequence's order.
+    /// Whether neighbours in the sequence lie apart, and neighbours in memory apart in the
+    /// sequence, over more elements than a first-level cache holds: then a copy in blocks is faster
+    /// than to read in the sequence's order.
     pub fn is_scattered(&self) -> bool {
         let Some((last, others)) = self.axes.split_last() else { return false };
-        let apart = last.stride.abs() > 1 && others.iter().any(|axis| axis.stride == 1 && axis.size >= 4);
+        let apart =
+            last.stride.abs() > 1 && others.iter().any(|axis| axis.stride == 1 && axis.size >= 4);
         apart && self.length() >= SCATTERED_LENGTH
     }
 
-    /// The strides of the axes of a shape that the sequence is the row-major order of, if there are such.
+    /// The strides of the axes of a shape that the sequence is the row-major order of, if there are
+    /// such.
     pub fn strides(&self, shape: &Shape) -> Option<Vec<isize>> {
         let mut strides = vec![0; shape.rank()];
         if shape.is_empty() {
@@ -127,15 +131,18 @@ impl Layout {
         let strides: Vec<isize> = match view {
             View::Reshape => strides,
             View::Transpose(permutation) => permutation.iter().map(|&axis| strides[axis]).collect(),
-            View::Broadcast => {
-                strides.iter().zip(from.iter()).map(|(&stride, &size)| if size == 1 { 0 } else { stride }).collect()
-            }
+            View::Broadcast => strides
+                .iter()
+                .zip(from.iter())
+                .map(|(&stride, &size)| if size == 1 { 0 } else { stride })
+                .collect(),
             View::Slice(slices) => {
                 let parts = strides.iter().zip(slices).zip(to.iter());
                 parts
                     .map(|((&stride, &(first, step)), &size)| {
                         offset += first as isize * stride;
-                        // Steps stay within the axis, but for one that leads nowhere and may be of any size.
+                        // Steps stay within the axis, but for one that leads nowhere and may be of
+                        // any size.
                         if size < 2 { 0 } else { stride * step }
                     })
                     .collect()
@@ -166,15 +173,20 @@ mod tests {
     #[test]
     fn slices_move_the_start_and_may_run_backwards() {
         let (layout, shape) = matrix();
-        let sliced = layout.through(&View::Slice(vec![(1, 1), (2, -1)]), &shape, &[1, 3].into()).unwrap();
+        let sliced =
+            layout.through(&View::Slice(vec![(1, 1), (2, -1)]), &shape, &[1, 3].into()).unwrap();
         assert_eq!(sliced, Layout { offset: 5, axes: vec![Axis { size: 3, stride: -1 }] });
     }
 
     #[test]
     fn a_broadcast_row_has_a_period_and_a_broadcast_scalar_is_uniform() {
-        let row = Layout::contiguous(3).through(&View::Broadcast, &[1, 3].into(), &[4, 3].into()).unwrap();
+        let row = Layout::contiguous(3)
+            .through(&View::Broadcast, &[1, 3].into(), &[4, 3].into())
+            .unwrap();
         assert_eq!((row.period(), row.is_uniform()), (Some(3), false));
-        let scalar = Layout::contiguous(1).through(&View::Broadcast, &[1, 1].into(), &[4, 3].into()).unwrap();
+        let scalar = Layout::contiguous(1)
+            .through(&View::Broadcast, &[1, 1].into(), &[4, 3].into())
+            .unwrap();
         assert_eq!(scalar.axes, [Axis { size: 12, stride: 0 }]);
         assert!(scalar.is_uniform());
     }
@@ -182,7 +194,8 @@ mod tests {
     #[test]
     fn reshapes_are_free_until_a_view_needs_axes_that_strides_cannot_express() {
         let (layout, shape) = matrix();
-        let transposed = layout.through(&View::Transpose(vec![1, 0]), &shape, &[3, 2].into()).unwrap();
+        let transposed =
+            layout.through(&View::Transpose(vec![1, 0]), &shape, &[3, 2].into()).unwrap();
         let flat = transposed.through(&View::Reshape, &[3, 2].into(), &[6].into()).unwrap();
         assert_eq!(flat.length(), 6);
         assert_eq!(flat.strides(&[6].into()), None);

@@ -1,10 +1,12 @@
-//! A graph made runnable: fused loops, matrix products and kernels in an order, every value at a place decided beforehand.
+//! A graph made runnable: fused loops, matrix products and kernels in an order, every value at a
+//! place decided beforehand.
 //!
-//! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass: `simplify` rewrites the
-//! graph, `read` turns views into layouts of buffers, `fuse` and `regroup` group operations into steps, `emit` writes
-//! the steps, `write` lets variables be written where they live, `schedule` orders, `join` makes one loop of updates that are
-//! alike, `combine` makes one instruction of several, `defer` computes gradients of large weights where they are used, `place` lays
-//! out the arena.
+//! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass:
+//! `simplify` rewrites the graph, `read` turns views into layouts of buffers, `fuse` and `regroup`
+//! group operations into steps, `emit` writes
+//! the steps, `write` lets variables be written where they live, `schedule` orders, `join` makes
+//! one loop of updates that are alike, `combine` makes one instruction of several, `defer` computes
+//! gradients of large weights where they are used, `place` lays out the arena.
 
 pub mod display;
 pub mod layout;
@@ -185,7 +187,8 @@ pub struct Repeat {
 }
 
 impl FusedLoop {
-    /// For each value the last instruction that reads it; the number of instructions if it is stored or reduced.
+    /// For each value the last instruction that reads it; the number of instructions if it is
+    /// stored or reduced.
     pub fn last_reads(&self) -> Vec<usize> {
         let mut last = vec![0; self.loads.len() + self.instructions.len()];
         for (index, instruction) in self.instructions.iter().enumerate() {
@@ -193,7 +196,11 @@ impl FusedLoop {
                 last[input] = index;
             }
         }
-        let kept = self.reduces.iter().map(|reduce| reduce.value).chain(self.stores.iter().map(|store| store.value));
+        let kept = self
+            .reduces
+            .iter()
+            .map(|reduce| reduce.value)
+            .chain(self.stores.iter().map(|store| store.value));
         for value in kept {
             last[value] = self.instructions.len();
         }
@@ -280,7 +287,8 @@ pub struct Matrix {
     pub buffer: usize,
     /// Its first element in the buffer.
     pub offset: usize,
-    /// The distances between neighbours along the rows' axis and along the columns' axis of the operand as multiplied.
+    /// The distances between neighbours along the rows' axis and along the columns' axis of the
+    /// operand as multiplied.
     pub strides: [isize; 2],
     /// The distances along the batch axes.
     pub batch_strides: Vec<isize>,
@@ -313,9 +321,9 @@ pub struct Argument {
 pub struct Guard {
     /// The values.
     pub checks: Vec<CheckedValue>,
-    /// Products of later updates among the values. They are finite if their operands are small enough: no sum is larger than
-    /// its terms times the largest number of the left operand times that of the right one. If this does not show that they all
-    /// are, all are computed here.
+    /// Products of later updates among the values. They are finite if their operands are small
+    /// enough: no sum is larger than its terms times the largest number of the left operand times
+    /// that of the right one. If this does not show that they all are, all are computed here.
     pub deferred: Vec<Product>,
 }
 
@@ -359,14 +367,15 @@ impl Plan {
         Ok(Self::build(graph, &simplified, constants, true))
     }
 
-    /// A plan that does what the graph says and no more: every elementwise operation is a loop of its own.
+    /// A plan that does what the graph says and no more: every elementwise operation is a loop of
+    /// its own.
     pub fn unfused(graph: &Graph) -> Plan {
         Self::build(graph, &simplify::normalize(graph), Memory::default(), false)
     }
 
     /// # Panics
-    /// If no array may have the shape of a node. All that plans and runners multiply of sizes relies on this: offsets, strides,
-    /// bytes, the places that unchecked code reads and writes.
+    /// If no array may have the shape of a node. All that plans and runners multiply of sizes
+    /// relies on this: offsets, strides, bytes, the places that unchecked code reads and writes.
     fn build(graph: &Graph, simplified: &Graph, constants: Memory, fused: bool) -> Plan {
         for node in graph.nodes.iter().chain(&simplified.nodes) {
             assert!(node.shape.is_possible(), "a node of shape {}", node.shape);
@@ -391,7 +400,11 @@ impl Plan {
         Plan {
             steps: draft.steps,
             buffers: draft.buffers,
-            inputs: graph.inputs.iter().map(|&id| signature(&graph.node(id).shape, graph.node(id).dtype)).collect(),
+            inputs: graph
+                .inputs
+                .iter()
+                .map(|&id| signature(&graph.node(id).shape, graph.node(id).dtype))
+                .collect(),
             variables: graph.variables.iter().enumerate().map(named).collect(),
             outputs: draft.outputs,
             constants: draft.constants,
@@ -405,7 +418,8 @@ impl Plan {
         self.arena
     }
 
-    /// The order in which the variables are to lie in memory, by index: then one loop updates many of them at once.
+    /// The order in which the variables are to lie in memory, by index: then one loop updates many
+    /// of them at once.
     pub fn order(&self) -> Vec<usize> {
         join::order(self)
     }
@@ -423,7 +437,8 @@ fn room_for_constants(graph: &Graph) -> Result<Memory> {
         _ => 0,
     };
     let bytes = graph.nodes.iter().map(bytes).fold(0, usize::saturating_add);
-    Memory::try_with_room(bytes).ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))
+    Memory::try_with_room(bytes)
+        .ok_or_else(|| Error::out_of_memory("what a plan holds of constants", bytes))
 }
 
 impl Step {
@@ -437,7 +452,9 @@ impl Step {
                 let operands = guard.deferred.iter().flat_map(Product::reads);
                 guard.checks.iter().map(|check| check.buffer).chain(operands).collect()
             }
-            Action::Update(update) => update.product.reads().into_iter().chain(update.body.reads()).collect(),
+            Action::Update(update) => {
+                update.product.reads().into_iter().chain(update.body.reads()).collect()
+            }
         }
     }
 
@@ -465,7 +482,11 @@ impl FusedLoop {
 
     fn writes(&self) -> Vec<usize> {
         let repeated = self.repeats.iter().flat_map(|repeat| repeat.stores.iter().copied());
-        let own = self.stores.iter().map(|store| store.buffer).chain(self.reduces.iter().map(|reduce| reduce.buffer));
+        let own = self
+            .stores
+            .iter()
+            .map(|store| store.buffer)
+            .chain(self.reduces.iter().map(|reduce| reduce.buffer));
         own.chain(repeated).collect()
     }
 }

@@ -1,7 +1,9 @@
-//! Gives every buffer of the arena its place: values that never live at the same time may share memory.
+//! Gives every buffer of the arena its place: values that never live at the same time may share
+//! memory.
 //!
-//! In: a draft with its steps in order. Out: the places, at cache lines, and the bytes of the arena. Loops write over what they
-//! read last; then the largest values are placed first, each at the lowest gap that fits.
+//! In: a draft with its steps in order. Out: the places, at cache lines, and the bytes of the
+//! arena. Loops write over what they read last; then the largest values are placed first, each at
+//! the lowest gap that fits.
 
 use std::collections::HashSet;
 
@@ -10,7 +12,8 @@ use crate::simd::Memory;
 use super::emit::Draft;
 use super::{Action, FusedLoop, Place, join};
 
-/// Buffers, each at an offset from a place that they share, and the steps between which it is needed.
+/// Buffers, each at an offset from a place that they share, and the steps between which it is
+/// needed.
 #[derive(Clone)]
 struct Lifetime {
     buffers: Vec<(usize, usize)>,
@@ -20,9 +23,11 @@ struct Lifetime {
     start: usize,
 }
 
-/// Places all buffers of the arena and returns its size in bytes. Loops may write over what they read if `in_place`.
+/// Places all buffers of the arena and returns its size in bytes. Loops may write over what they
+/// read if `in_place`.
 ///
-/// Sums of bytes saturate: an arena of `usize::MAX` bytes is one that no system gives, so nothing runs in it.
+/// Sums of bytes saturate: an arena of `usize::MAX` bytes is one that no system gives, so nothing
+/// runs in it.
 pub fn place(draft: &mut Draft, in_place: bool) -> usize {
     let mut lives = side_by_side(draft, lives(draft, in_place));
     lives.sort_by_key(|life| (std::cmp::Reverse(life.bytes), life.first, life.buffers[0]));
@@ -31,7 +36,9 @@ pub fn place(draft: &mut Draft, in_place: bool) -> usize {
     for mut life in lives {
         // The placed ones are kept in order of their starts, so gaps are found in one walk.
         let mut start = 0_usize;
-        for other in placed.iter().filter(|other| other.first <= life.last && life.first <= other.last) {
+        for other in
+            placed.iter().filter(|other| other.first <= life.last && life.first <= other.last)
+        {
             if start.saturating_add(life.bytes) <= other.start {
                 break;
             }
@@ -64,9 +71,15 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
             }
             let last = spans[buffer].map_or(index, |(_, last)| last);
             let dying = |&other: &usize| {
-                of[other].is_some() && !taken.contains(&other) && spans[other].is_some_and(|(_, last)| last == index)
+                of[other].is_some()
+                    && !taken.contains(&other)
+                    && spans[other].is_some_and(|(_, last)| last == index)
             };
-            let body = if let (Action::Loop(body), true) = (&step.action, in_place) { Some(body) } else { None };
+            let body = if let (Action::Loop(body), true) = (&step.action, in_place) {
+                Some(body)
+            } else {
+                None
+            };
             match body.and_then(|body| replaced(draft, body, buffer).into_iter().find(dying)) {
                 Some(other) => {
                     taken.push(other);
@@ -78,7 +91,13 @@ fn lives(draft: &Draft, in_place: bool) -> Vec<Lifetime> {
                 None => {
                     of[buffer] = Some(lives.len());
                     let bytes = spaced(draft.buffers[buffer].bytes());
-                    lives.push(Lifetime { buffers: vec![(buffer, 0)], bytes, first: index, last, start: 0 });
+                    lives.push(Lifetime {
+                        buffers: vec![(buffer, 0)],
+                        bytes,
+                        first: index,
+                        last,
+                        start: 0,
+                    });
                 }
             }
         }
@@ -107,15 +126,21 @@ fn side_by_side(draft: &Draft, lives: Vec<Lifetime>) -> Vec<Lifetime> {
             if !apart || !parts.iter().all(free) {
                 continue;
             }
-            let mut together = Lifetime { buffers: Vec::new(), bytes: 0, first: usize::MAX, last: 0, start: 0 };
+            let mut together =
+                Lifetime { buffers: Vec::new(), bytes: 0, first: usize::MAX, last: 0, start: 0 };
             for (buffer, part) in buffers.into_iter().zip(parts) {
-                let life = part.and_then(|part| lives[part].take()).expect("it is free, and no other part");
+                let life = part
+                    .and_then(|part| lives[part].take())
+                    .expect("it is free, and no other part");
                 together.first = together.first.min(life.first);
                 together.last = together.last.max(life.last);
-                together
-                    .buffers
-                    .extend(life.buffers.into_iter().map(|(buffer, offset)| (buffer, together.bytes.saturating_add(offset))));
-                together.bytes = together.bytes.saturating_add(Memory::round_up(draft.buffers[buffer].bytes()));
+                together.buffers.extend(
+                    life.buffers
+                        .into_iter()
+                        .map(|(buffer, offset)| (buffer, together.bytes.saturating_add(offset))),
+                );
+                together.bytes =
+                    together.bytes.saturating_add(Memory::round_up(draft.buffers[buffer].bytes()));
             }
             lives.push(Some(together));
         }
@@ -140,14 +165,16 @@ fn spans(draft: &Draft) -> Vec<Option<(usize, usize)>> {
     spans
 }
 
-/// The buffers that a loop reads element by element, each before it computes the element of another that it stores: those that
-/// could share their place with the other.
+/// The buffers that a loop reads element by element, each before it computes the element of another
+/// that it stores: those that could share their place with the other.
 fn replaced(draft: &Draft, body: &FusedLoop, stored: usize) -> Vec<usize> {
     // What the loop has read, a repeat may still have to read.
     if !body.repeats.is_empty() {
         return Vec::new();
     }
-    let computed = |store: &super::Store| store.value.checked_sub(body.loads.len()).filter(|_| store.buffer == stored);
+    let computed = |store: &super::Store| {
+        store.value.checked_sub(body.loads.len()).filter(|_| store.buffer == stored)
+    };
     let Some(instruction) = body.stores.iter().find_map(computed) else { return Vec::new() };
     let last = body.last_reads();
     let bytes = draft.buffers[stored].bytes();
@@ -155,13 +182,18 @@ fn replaced(draft: &Draft, body: &FusedLoop, stored: usize) -> Vec<usize> {
         let load = &body.loads[value];
         load.layout.is_plain() && load.layout.length() == body.length && last[value] <= instruction
     };
-    let same = |buffer: usize| draft.buffers[buffer].bytes() == bytes && draft.buffers[buffer].length == body.length;
+    let same = |buffer: usize| {
+        draft.buffers[buffer].bytes() == bytes && draft.buffers[buffer].length == body.length
+    };
     let loads = body.loads.iter().enumerate().filter(|(_, load)| same(load.buffer));
-    let all = |buffer: usize| body.loads.iter().enumerate().all(|(value, load)| load.buffer != buffer || before(value));
+    let all = |buffer: usize| {
+        body.loads.iter().enumerate().all(|(value, load)| load.buffer != buffer || before(value))
+    };
     loads.map(|(_, load)| load.buffer).filter(|&buffer| all(buffer)).collect()
 }
 
-/// Whole cache lines, and one more where buffers of this size would start at distances that fall into few sets of the cache.
+/// Whole cache lines, and one more where buffers of this size would start at distances that fall
+/// into few sets of the cache.
 fn spaced(bytes: usize) -> usize {
     let bytes = Memory::round_up(bytes);
     if bytes > 0 && bytes.is_multiple_of(1024) { bytes + Memory::LINE } else { bytes }

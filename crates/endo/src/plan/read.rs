@@ -1,14 +1,16 @@
 //! What every operation reads: layouts of computed values instead of views.
 //!
-//! In: a simplified graph. Out: for every operation and every wanted value the value that is behind its views and where in it
-//! the elements lie; and the views that have to be copied, because what uses them needs contiguous memory.
+//! In: a simplified graph. Out: for every operation and every wanted value the value that is behind
+//! its views and where in it the elements lie; and the views that have to be copied, because what
+//! uses them needs contiguous memory.
 
 use crate::graph::{Graph, NodeId, Op, View};
 use crate::shape::Shape;
 
 use super::layout::Layout;
 
-/// A value seen through views: a computed value (or an input, variable or constant), and where the elements lie in it.
+/// A value seen through views: a computed value (or an input, variable or constant), and where the
+/// elements lie in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Read {
     /// The value that lies in memory.
@@ -43,20 +45,29 @@ impl Reads {
     /// Walks the graph once.
     pub fn new(graph: &Graph) -> Self {
         let count = graph.nodes.len();
-        let mut walk =
-            ReadWalk { graph, behind: Vec::with_capacity(count), inputs: Vec::with_capacity(count), copied: vec![false; count] };
+        let mut walk = ReadWalk {
+            graph,
+            behind: Vec::with_capacity(count),
+            inputs: Vec::with_capacity(count),
+            copied: vec![false; count],
+        };
         for position in 0..count {
             walk.visit(NodeId(position as u32));
         }
         let outputs = graph.outputs.iter().map(|&id| walk.contiguous(id)).collect();
         let checks = graph.checks.iter().map(|check| walk.contiguous(check.node)).collect();
-        let writes = graph.writes.iter().map(|&(index, id)| (index, walk.behind[id.index()].clone())).collect();
+        let writes = graph
+            .writes
+            .iter()
+            .map(|&(index, id)| (index, walk.behind[id.index()].clone()))
+            .collect();
         Self { inputs: walk.inputs, copied: walk.copied, outputs, writes, checks }
     }
 
     /// Whether a view is copied by a step of its own, in blocks.
     pub fn is_turned(&self, id: NodeId) -> bool {
-        self.copied[id.index()] && self.inputs[id.index()].iter().any(|read| read.layout.is_scattered())
+        self.copied[id.index()]
+            && self.inputs[id.index()].iter().any(|read| read.layout.is_scattered())
     }
 
     /// What outputs, writes and checks read.
@@ -105,14 +116,18 @@ impl ReadWalk<'_> {
             return Read { base: *base, layout };
         }
         let copy = self.copy(input);
-        let layout = copy.layout.through(view, from, shape).expect("a contiguous value has strides for every shape");
+        let layout = copy
+            .layout
+            .through(view, from, shape)
+            .expect("a contiguous value has strides for every shape");
         Read { base: copy.base, layout }
     }
 
     /// Gives a view memory of its own, which whoever uses it from here on reads.
     fn copy(&mut self, id: NodeId) -> Read {
         let own = Read { base: id, layout: Layout::contiguous(self.graph.node(id).shape.len()) };
-        self.inputs[id.index()] = vec![std::mem::replace(&mut self.behind[id.index()], own.clone())];
+        self.inputs[id.index()] =
+            vec![std::mem::replace(&mut self.behind[id.index()], own.clone())];
         self.copied[id.index()] = true;
         own
     }
@@ -138,7 +153,9 @@ impl ReadWalk<'_> {
                 let [rows, columns] = [strides.len() - 2, strides.len() - 1];
                 // An axis of size 1 has no neighbours, and its stride is free.
                 let unit = |axis: usize| shape[axis] == 1 || strides[axis] == 1;
-                let apart = |axis: usize, other: usize| shape[axis] == 1 || strides[axis] >= shape[other] as isize;
+                let apart = |axis: usize, other: usize| {
+                    shape[axis] == 1 || strides[axis] >= shape[other] as isize
+                };
                 unit(columns) && apart(rows, columns) || unit(rows) && apart(columns, rows)
             });
         if fits { read.clone() } else { self.copy(id) }

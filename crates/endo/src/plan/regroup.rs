@@ -1,7 +1,7 @@
 //! Improves the groups that one walk has found, which cannot see who will use a value.
 //!
-//! In: groups, each reading only from groups of smaller depth. Out: the same property, with fewer groups and fewer values that
-//! go through memory.
+//! In: groups, each reading only from groups of smaller depth. Out: the same property, with fewer
+//! groups and fewer values that go through memory.
 
 use std::collections::HashMap;
 
@@ -36,9 +36,11 @@ impl Groups<'_> {
         self.gather();
     }
 
-    /// Merges loops into the only loop that uses their values: `velocity * momentum` waits for the gradient.
+    /// Merges loops into the only loop that uses their values: `velocity * momentum` waits for the
+    /// gradient.
     fn sink(&mut self) {
-        let mut order: Vec<usize> = (0..self.list.len()).filter(|&group| !self.list[group].members.is_empty()).collect();
+        let mut order: Vec<usize> =
+            (0..self.list.len()).filter(|&group| !self.list[group].members.is_empty()).collect();
         order.sort_by_key(|&group| std::cmp::Reverse(self.list[group].depth));
         // Deepest first: when a group's turn comes, its users have found their last place.
         let mut users = vec![Users::None; self.list.len()];
@@ -66,8 +68,8 @@ impl Groups<'_> {
         loops && a.members.len() + b.members.len() <= LARGEST_LOOP
     }
 
-    /// Moves operations to the later loop that alone uses them, when what they are computed from is in memory anyway: the
-    /// slope of an activation is computed in the backward pass.
+    /// Moves operations to the later loop that alone uses them, when what they are computed from is
+    /// in memory anyway: the slope of an activation is computed in the backward pass.
     fn postpone(&mut self) {
         let count = self.graph.nodes.len();
         let kept = self.kept();
@@ -97,9 +99,13 @@ impl Groups<'_> {
         }
     }
 
-    /// Whether an operation reads, besides constants, one value only, which its own group computes and keeps for others.
+    /// Whether an operation reads, besides constants, one value only, which its own group computes
+    /// and keeps for others.
     fn reads_kept_value(&self, id: NodeId, group: usize, kept: &[bool]) -> bool {
-        let mut values = self.reads(id).iter().filter(|read| !matches!(self.graph.node(read.base).op, Op::Constant(_)));
+        let mut values = self
+            .reads(id)
+            .iter()
+            .filter(|read| !matches!(self.graph.node(read.base).op, Op::Constant(_)));
         let (Some(value), None) = (values.next(), values.next()) else { return false };
         self.of(value.base) == Some(group) && kept[value.base.index()]
     }
@@ -122,8 +128,8 @@ impl Groups<'_> {
         kept
     }
 
-    /// Merges loops of the same depth, which cannot depend on each other: those over single elements, which cost little more
-    /// than to be started, and those that read the same sequence.
+    /// Merges loops of the same depth, which cannot depend on each other: those over single
+    /// elements, which cost little more than to be started, and those that read the same sequence.
     fn gather(&mut self) {
         let mut first: HashMap<(usize, bool, usize, Option<&Read>), usize> = HashMap::new();
         for group in 0..self.list.len() {
@@ -135,10 +141,18 @@ impl Groups<'_> {
                 1 => Vec::new(),
                 _ => members.iter().flat_map(|id| &self.reads.inputs[id.index()]).collect(),
             };
-            let loads = reads.into_iter().filter(|read| self.of(read.base) != Some(group) && !read.layout.is_uniform());
-            let keys = loads.map(Some).chain((length == 1).then_some(None)).map(|read| (depth, after, length, read));
+            let loads = reads
+                .into_iter()
+                .filter(|read| self.of(read.base) != Some(group) && !read.layout.is_uniform());
+            let keys = loads
+                .map(Some)
+                .chain((length == 1).then_some(None))
+                .map(|read| (depth, after, length, read));
             let keys: Vec<_> = keys.collect();
-            let into = keys.iter().filter_map(|key| first.get(key).copied()).find(|&into| length == 1 || self.alike(group, into));
+            let into = keys
+                .iter()
+                .filter_map(|key| first.get(key).copied())
+                .find(|&into| length == 1 || self.alike(group, into));
             for key in keys {
                 first.entry(key).or_insert(into.unwrap_or(group));
             }

@@ -1,6 +1,7 @@
 //! Orders the steps: what computes a value before what reads it, otherwise as traced.
 //!
-//! In: a draft, and pairs of steps that have an order for other reasons. Out: the draft's steps in order.
+//! In: a draft, and pairs of steps that have an order for other reasons. Out: the draft's steps in
+//! order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -18,7 +19,10 @@ pub fn dependencies(draft: &Draft) -> Vec<(usize, usize)> {
     let steps = draft.steps.iter().enumerate();
     steps
         .flat_map(|(index, step)| {
-            step.reads().into_iter().filter_map(|buffer| Some((writer[buffer]?, index))).collect::<Vec<_>>()
+            step.reads()
+                .into_iter()
+                .filter_map(|buffer| Some((writer[buffer]?, index)))
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -35,8 +39,10 @@ pub fn order(draft: &mut Draft, pairs: &[(usize, usize)]) {
         after[before].push(then);
         waits[then] += 1;
     }
-    let mut ready: BinaryHeap<_> =
-        (0..count).filter(|&step| waits[step] == 0).map(|step| Reverse((draft.positions[step], step))).collect();
+    let mut ready: BinaryHeap<_> = (0..count)
+        .filter(|&step| waits[step] == 0)
+        .map(|step| Reverse((draft.positions[step], step)))
+        .collect();
     let mut order = Vec::with_capacity(count);
     while let Some(Reverse((_, step))) = ready.pop() {
         order.push(step);

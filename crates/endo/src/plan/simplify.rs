@@ -1,7 +1,8 @@
 //! Rewrites a graph to a smaller one that computes the same.
 //!
-//! In: the traced graph. Out: a graph without identities, duplicates, views of views, broadcasts before arithmetic that could
-//! come after it, and unneeded operations; every reduction combines one group of neighbouring axes.
+//! In: the traced graph. Out: a graph without identities, duplicates, views of views, broadcasts
+//! before arithmetic that could come after it, and unneeded operations; every reduction combines
+//! one group of neighbouring axes.
 
 use std::collections::HashMap;
 
@@ -71,12 +72,19 @@ impl<'a> Rewriter<'a> {
                 uses[id.index()] += 1;
             }
         }
-        let roots =
-            source.outputs.iter().chain(source.writes.iter().map(|(_, id)| id)).chain(source.checks.iter().map(|c| &c.node));
+        let roots = source
+            .outputs
+            .iter()
+            .chain(source.writes.iter().map(|(_, id)| id))
+            .chain(source.checks.iter().map(|c| &c.node));
         for id in roots {
             uses[id.index()] += 1;
         }
-        let result = Graph { variables: source.variables.clone(), scopes: source.scopes.clone(), ..Graph::default() };
+        let result = Graph {
+            variables: source.variables.clone(),
+            scopes: source.scopes.clone(),
+            ..Graph::default()
+        };
         Self { source, uses, rewrites, result, known: HashMap::new(), origin: 0 }
     }
 
@@ -95,9 +103,14 @@ impl<'a> Rewriter<'a> {
         }
         let mut graph = self.result;
         graph.outputs = self.source.outputs.iter().map(|id| new[id.index()]).collect();
-        graph.writes = self.source.writes.iter().map(|&(variable, id)| (variable, new[id.index()])).collect();
-        graph.checks =
-            self.source.checks.iter().map(|check| Check { node: new[check.node.index()], what: check.what.clone() }).collect();
+        graph.writes =
+            self.source.writes.iter().map(|&(variable, id)| (variable, new[id.index()])).collect();
+        graph.checks = self
+            .source
+            .checks
+            .iter()
+            .map(|check| Check { node: new[check.node.index()], what: check.what.clone() })
+            .collect();
         without_unneeded(graph)
     }
 
@@ -111,12 +124,16 @@ impl<'a> Rewriter<'a> {
             Op::Identity(_) => inputs[0],
             Op::Reduce(reduction, axes) => self.reduce(*reduction, axes, inputs[0], &node.shape),
             Op::Constant(array) if self.rewrites => self.constant(array),
-            Op::View(view) if self.rewrites => self.view(view.clone(), inputs[0], node.shape.clone()),
+            Op::View(view) if self.rewrites => {
+                self.view(view.clone(), inputs[0], node.shape.clone())
+            }
             Op::Matmul { transposed } if self.rewrites => self.matmul(*transposed, inputs, node),
             Op::Elementwise(_) | Op::Cast if self.rewrites => {
                 self.elementwise(node.op.clone(), inputs, node.shape.clone(), node.dtype)
             }
-            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast => self.keep(node, inputs),
+            Op::Input(_) | Op::Variable(_) | Op::Constant(_) | Op::Elementwise(_) | Op::Cast => {
+                self.keep(node, inputs)
+            }
             Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) => self.keep(node, inputs),
         }
     }
@@ -130,8 +147,11 @@ impl<'a> Rewriter<'a> {
         let form = match &op {
             Op::Input(index) => Some(Form::Input(*index)),
             Op::Variable(index) => Some(Form::Variable(*index)),
-            Op::Constant(array) => (array.bytes().len() <= COMPARED_BYTES).then(|| Form::Constant(array.bytes().to_vec())),
-            Op::Elementwise(elementwise) => Some(Form::Elementwise(std::ptr::from_ref(*elementwise) as usize)),
+            Op::Constant(array) => (array.bytes().len() <= COMPARED_BYTES)
+                .then(|| Form::Constant(array.bytes().to_vec())),
+            Op::Elementwise(elementwise) => {
+                Some(Form::Elementwise(std::ptr::from_ref(*elementwise) as usize))
+            }
             Op::Cast => Some(Form::Cast),
             Op::Reduce(reduction, axes) => Some(Form::Reduce(*reduction, axes.clone())),
             Op::Matmul { transposed } => Some(Form::Matmul(*transposed)),
@@ -148,7 +168,14 @@ impl<'a> Rewriter<'a> {
             }
         }
         let origin = &self.source.nodes[self.origin];
-        self.result.nodes.push(Node { op, inputs, shape, dtype, scope: origin.scope, site: origin.site });
+        self.result.nodes.push(Node {
+            op,
+            inputs,
+            shape,
+            dtype,
+            scope: origin.scope,
+            site: origin.site,
+        });
         next
     }
 
@@ -158,8 +185,12 @@ impl<'a> Rewriter<'a> {
         let bytes = array.bytes();
         let size = dtype.bytes();
         if array.len() > 1 && bytes.chunks(size).all(|element| *element == bytes[..size]) {
-            let scalar =
-                self.push(Op::Constant(Array::from_bytes((), dtype, &bytes[..size])), Vec::new(), Shape::scalar(), dtype);
+            let scalar = self.push(
+                Op::Constant(Array::from_bytes((), dtype, &bytes[..size])),
+                Vec::new(),
+                Shape::scalar(),
+                dtype,
+            );
             return self.expand(scalar, &shape);
         }
         self.push(Op::Constant(array.clone()), Vec::new(), shape, dtype)
@@ -177,7 +208,9 @@ impl<'a> Rewriter<'a> {
         let below = if let Op::View(below) = op { Some((below, inputs[0])) } else { None };
         match (&view, below) {
             (View::Reshape, _) if shape == from => return input,
-            (View::Reshape, Some((View::Reshape, first))) => return self.view(View::Reshape, first, shape),
+            (View::Reshape, Some((View::Reshape, first))) => {
+                return self.view(View::Reshape, first, shape);
+            }
             (View::Reshape, _) => {}
             (View::Transpose(permutation), _) if keeps_order(permutation, &from) => {
                 return self.view(View::Reshape, input, shape);
@@ -188,9 +221,15 @@ impl<'a> Rewriter<'a> {
             }
             (View::Transpose(_), _) => {}
             (View::Broadcast, _) if shape == from => return input,
-            (View::Broadcast, Some((View::Broadcast, first))) => return self.view(View::Broadcast, first, shape),
+            (View::Broadcast, Some((View::Broadcast, first))) => {
+                return self.view(View::Broadcast, first, shape);
+            }
             (View::Broadcast, _) => {}
-            (View::Slice(slices), _) if shape == from && slices.iter().all(|&(_, step)| step == 1) => return input,
+            (View::Slice(slices), _)
+                if shape == from && slices.iter().all(|&(_, step)| step == 1) =>
+            {
+                return input;
+            }
             (View::Slice(_), _) => {}
         }
         if let View::Transpose(permutation) = &view
@@ -201,18 +240,38 @@ impl<'a> Rewriter<'a> {
         self.push(Op::View(view), vec![input], shape, dtype)
     }
 
-    /// The transpose of a matrix product that is not used otherwise: the product of the transposes, in the other order.
-    fn transposed_product(&mut self, input: NodeId, permutation: &[usize], shape: &Shape) -> Option<NodeId> {
-        let Node { op: Op::Matmul { transposed: [a, b] }, inputs, dtype, .. } = self.node(input).clone() else { return None };
+    /// The transpose of a matrix product that is not used otherwise: the product of the transposes,
+    /// in the other order.
+    fn transposed_product(
+        &mut self,
+        input: NodeId,
+        permutation: &[usize],
+        shape: &Shape,
+    ) -> Option<NodeId> {
+        let Node { op: Op::Matmul { transposed: [a, b] }, inputs, dtype, .. } =
+            self.node(input).clone()
+        else {
+            return None;
+        };
         let node = &self.source.nodes[self.origin];
         let single = matches!(node.op, Op::View(_)) && self.uses[node.inputs[0].index()] == 1;
         if !single || !swaps_last(permutation) {
             return None;
         }
-        Some(self.push(Op::Matmul { transposed: [!b, !a] }, vec![inputs[1], inputs[0]], shape.clone(), dtype))
+        Some(self.push(
+            Op::Matmul { transposed: [!b, !a] },
+            vec![inputs[1], inputs[0]],
+            shape.clone(),
+            dtype,
+        ))
     }
 
-    fn matmul(&mut self, mut transposed: [bool; 2], mut inputs: Vec<NodeId>, node: &Node) -> NodeId {
+    fn matmul(
+        &mut self,
+        mut transposed: [bool; 2],
+        mut inputs: Vec<NodeId>,
+        node: &Node,
+    ) -> NodeId {
         for (flag, input) in transposed.iter_mut().zip(&mut inputs) {
             let operand = self.node(*input);
             if let Op::View(View::Transpose(permutation)) = &operand.op
@@ -230,7 +289,8 @@ impl<'a> Rewriter<'a> {
             return inputs[0];
         }
         if let Op::Elementwise(elementwise) = &op {
-            let operands: Vec<(Option<f64>, DType)> = inputs.iter().map(|&id| (self.uniform(id), self.node(id).dtype)).collect();
+            let operands: Vec<(Option<f64>, DType)> =
+                inputs.iter().map(|&id| (self.uniform(id), self.node(id).dtype)).collect();
             if let Some(kept) = algebra::neutral(elementwise, &operands) {
                 return inputs[kept];
             }
@@ -238,16 +298,25 @@ impl<'a> Rewriter<'a> {
         if let Some(array) = self.known_result(&op, &inputs, &shape, dtype) {
             return self.constant(&array);
         }
-        self.before_broadcast(&op, &inputs, &shape, dtype).unwrap_or_else(|| self.push(op, inputs, shape, dtype))
+        self.before_broadcast(&op, &inputs, &shape, dtype)
+            .unwrap_or_else(|| self.push(op, inputs, shape, dtype))
     }
 
     /// The result for inputs that are all known, computed by the operation's own loop.
-    fn known_result(&self, op: &Op, inputs: &[NodeId], shape: &Shape, dtype: DType) -> Option<Array> {
+    fn known_result(
+        &self,
+        op: &Op,
+        inputs: &[NodeId],
+        shape: &Shape,
+        dtype: DType,
+    ) -> Option<Array> {
         if shape.len() > COMPUTED_ELEMENTS {
             return None;
         }
         let arrays: Vec<&Array> = inputs.iter().map(|&id| self.known(id)).collect::<Option<_>>()?;
-        let Op::Elementwise(elementwise) = op else { return arrays[0].cast(dtype).reshape(shape).ok() };
+        let Op::Elementwise(elementwise) = op else {
+            return arrays[0].cast(dtype).reshape(shape).ok();
+        };
         let loops = elementwise.loops_for(arrays.last()?.dtype())?;
         let bytes: Vec<&[u8]> = arrays.iter().map(|array| array.bytes()).collect();
         let mut result = vec![0; shape.len() * dtype.bytes()];
@@ -276,14 +345,22 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Computes on the small shape that all inputs are broadcast from, and broadcasts the result.
-    fn before_broadcast(&mut self, op: &Op, inputs: &[NodeId], shape: &Shape, dtype: DType) -> Option<NodeId> {
+    fn before_broadcast(
+        &mut self,
+        op: &Op,
+        inputs: &[NodeId],
+        shape: &Shape,
+        dtype: DType,
+    ) -> Option<NodeId> {
         let mut small: Option<Shape> = None;
         for &input in inputs {
             let node = self.node(input);
             let Op::View(View::Broadcast) = node.op else { return None };
             let from = &self.node(node.inputs[0]).shape;
             // A single number fits any shape.
-            if from.len() > 1 && small.as_ref().is_some_and(|known| known != from && known.len() > 1) {
+            if from.len() > 1
+                && small.as_ref().is_some_and(|known| known != from && known.len() > 1)
+            {
                 return None;
             }
             if small.as_ref().is_none_or(|known| known.len() <= 1) {
@@ -302,12 +379,20 @@ impl<'a> Rewriter<'a> {
         Some(self.view(View::Broadcast, result, shape.clone()))
     }
 
-    /// One reduction for each group of neighbouring axes, the last group first: then each combines the middle one of three axes.
-    fn reduce(&mut self, reduction: Reduction, axes: &[usize], input: NodeId, shape: &Shape) -> NodeId {
+    /// One reduction for each group of neighbouring axes, the last group first: then each combines
+    /// the middle one of three axes.
+    fn reduce(
+        &mut self,
+        reduction: Reduction,
+        axes: &[usize],
+        input: NodeId,
+        shape: &Shape,
+    ) -> NodeId {
         let Node { shape: from, dtype, .. } = self.node(input).clone();
         let wide: Vec<usize> = (0..from.rank()).filter(|&axis| from[axis] != 1).collect();
         let squeezed: Shape = wide.iter().map(|&axis| from[axis]).collect();
-        let mut axes: Vec<usize> = (0..wide.len()).filter(|&axis| axes.contains(&wide[axis])).collect();
+        let mut axes: Vec<usize> =
+            (0..wide.len()).filter(|&axis| axes.contains(&wide[axis])).collect();
         let mut value = if squeezed == from { input } else { self.reshaped(input, squeezed) };
         while let Some(&last) = axes.last() {
             let mut group = vec![last];
@@ -339,7 +424,9 @@ fn keeps_order(permutation: &[usize], from: &Shape) -> bool {
 /// Whether a permutation swaps the last two axes and nothing else.
 fn swaps_last(permutation: &[usize]) -> bool {
     let rank = permutation.len();
-    rank >= 2 && permutation[rank - 2..] == [rank - 1, rank - 2] && permutation[..rank - 2].is_sorted()
+    rank >= 2
+        && permutation[rank - 2..] == [rank - 1, rank - 2]
+        && permutation[..rank - 2].is_sorted()
 }
 
 /// The graph without operations that nothing depends on.

@@ -62,7 +62,12 @@ pub mod less {
         name: "less",
         arity: 2,
         output: Output::Bool,
-        loops: [Some(Loops::comparison::<Formula, f32>()), Some(Loops::comparison::<Formula, f64>()), None, None],
+        loops: [
+            Some(Loops::comparison::<Formula, f32>()),
+            Some(Loops::comparison::<Formula, f64>()),
+            None,
+            None,
+        ],
         gradient: None,
         domain: [-1.0, 1.0],
     };
@@ -95,8 +100,21 @@ pub struct Builder {
 
 impl Builder {
     #[track_caller]
-    pub fn push(&mut self, op: Op, inputs: &[NodeId], shape: impl Into<Shape>, dtype: DType) -> NodeId {
-        let node = Node { op, inputs: inputs.to_vec(), shape: shape.into(), dtype, scope: 0, site: Location::caller() };
+    pub fn push(
+        &mut self,
+        op: Op,
+        inputs: &[NodeId],
+        shape: impl Into<Shape>,
+        dtype: DType,
+    ) -> NodeId {
+        let node = Node {
+            op,
+            inputs: inputs.to_vec(),
+            shape: shape.into(),
+            dtype,
+            scope: 0,
+            site: Location::caller(),
+        };
         self.graph.nodes.push(node);
         NodeId(self.graph.nodes.len() as u32 - 1)
     }
@@ -126,7 +144,12 @@ impl Builder {
 
     pub fn elementwise(&mut self, operation: &'static Elementwise, inputs: &[NodeId]) -> NodeId {
         let last = self.graph.node(inputs[inputs.len() - 1]).clone();
-        self.push(Op::Elementwise(operation), inputs, last.shape, operation.output_dtype(last.dtype))
+        self.push(
+            Op::Elementwise(operation),
+            inputs,
+            last.shape,
+            operation.output_dtype(last.dtype),
+        )
     }
 
     pub fn cast(&mut self, input: NodeId, dtype: DType) -> NodeId {
@@ -135,7 +158,12 @@ impl Builder {
 
     pub fn reduce(&mut self, reduction: Reduction, axes: &[usize], input: NodeId) -> NodeId {
         let node = self.graph.node(input).clone();
-        self.push(Op::Reduce(reduction, axes.to_vec()), &[input], node.shape.without(axes), node.dtype)
+        self.push(
+            Op::Reduce(reduction, axes.to_vec()),
+            &[input],
+            node.shape.without(axes),
+            node.dtype,
+        )
     }
 
     pub fn matmul(&mut self, a: NodeId, b: NodeId, shape: impl Into<Shape>) -> NodeId {
@@ -150,7 +178,9 @@ impl Builder {
     /// A value of fewer or as many axes, broadcast to a shape.
     pub fn expand(&mut self, input: NodeId, shape: impl Into<Shape>) -> NodeId {
         let (shape, from) = (shape.into(), self.shape(input));
-        let ones: Shape = std::iter::repeat_n(1, shape.rank() - from.rank()).chain(from.iter().copied()).collect();
+        let ones: Shape = std::iter::repeat_n(1, shape.rank() - from.rank())
+            .chain(from.iter().copied())
+            .collect();
         let reshaped = self.view(View::Reshape, input, ones);
         self.view(View::Broadcast, reshaped, shape)
     }
@@ -229,7 +259,10 @@ fn transposes_of_operands_and_biases_become_part_of_a_product() {
     let plan = Plan::new(&build.outputs([sum]));
     let [step] = &plan.steps[..] else { panic!("{plan}") };
     let Action::Product(product) = &step.action else { panic!("{plan}") };
-    assert_eq!((product.left.strides, product.right.strides, product.bias.is_some()), ([1, 2], [1, 3], true));
+    assert_eq!(
+        (product.left.strides, product.right.strides, product.bias.is_some()),
+        ([1, 2], [1, 3], true)
+    );
 }
 
 #[test]
@@ -249,9 +282,13 @@ fn an_update_is_one_loop_that_writes_the_variables_where_they_live() {
     build.write(1, weight);
     let plan = Plan::new(&build.outputs([]));
     let [first, guard, last] = &plan.steps[..] else { panic!("{plan}") };
-    assert!(matches!((&first.action, &guard.action), (Action::Loop(_), Action::Guard(_))), "{plan}");
+    assert!(
+        matches!((&first.action, &guard.action), (Action::Loop(_), Action::Guard(_))),
+        "{plan}"
+    );
     let Action::Loop(body) = &last.action else { panic!("{plan}") };
-    let places: Vec<Place> = body.stores.iter().map(|store| plan.buffers[store.buffer].place).collect();
+    let places: Vec<Place> =
+        body.stores.iter().map(|store| plan.buffers[store.buffer].place).collect();
     assert_eq!(places, [Place::Variable(0), Place::Variable(1)], "{plan}");
 }
 
@@ -286,10 +323,15 @@ fn a_loop_writes_over_the_product_that_it_alone_reads() {
     let y = build.elementwise(&square::OPERATION, &[product]);
     let last = build.matmul(y, w, [16, 16]);
     let plan = Plan::new(&build.outputs([last]));
-    let [Action::Product(product), Action::Loop(body), _] = [0, 1, 2].map(|step| &plan.steps[step].action) else {
+    let [Action::Product(product), Action::Loop(body), _] =
+        [0, 1, 2].map(|step| &plan.steps[step].action)
+    else {
         panic!("{plan}")
     };
-    assert_eq!(plan.buffers[product.output].place, plan.buffers[body.stores[0].buffer].place, "{plan}");
+    assert_eq!(
+        plan.buffers[product.output].place, plan.buffers[body.stores[0].buffer].place,
+        "{plan}"
+    );
 }
 
 #[test]
@@ -302,7 +344,10 @@ fn operations_on_constants_are_computed_while_planning() {
     let sum = build.elementwise(&add::OPERATION, &[x, product]);
     let plan = Plan::new(&build.outputs([sum]));
     let Action::Loop(body) = &plan.steps[0].action else { panic!("{plan}") };
-    assert_eq!((plan.steps.len(), body.instructions.len(), &plan.constants.bytes()[..4]), (1, 1, &12.0_f32.to_ne_bytes()[..]));
+    assert_eq!(
+        (plan.steps.len(), body.instructions.len(), &plan.constants.bytes()[..4]),
+        (1, 1, &12.0_f32.to_ne_bytes()[..])
+    );
 }
 
 #[test]
@@ -322,12 +367,15 @@ return 0: f32[2] at @0
     assert_eq!(text, expected);
 }
 
-/// A graph that moves a slot of each variable half the way to a gradient, and adds the slot's square to the variable.
+/// A graph that moves a slot of each variable half the way to a gradient, and adds the slot's
+/// square to the variable.
 pub fn updates(lengths: &[usize]) -> Graph {
     let mut build = Builder::default();
     let half = build.constant(Array::scalar(0.5_f32));
     for (index, &length) in lengths.iter().enumerate() {
-        let values = |start: usize| Array::from_fn([length], move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1);
+        let values = |start: usize| {
+            Array::from_fn([length], move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1)
+        };
         let (weight, slot) = (build.variable(values(index)), build.variable(values(index + 50)));
         let x = build.input([length]);
         let gradient = build.elementwise(&negative::OPERATION, &[x]);
@@ -357,8 +405,13 @@ pub fn optimizer(lengths: &[usize], ahead: bool) -> Graph {
     build.outputs([])
 }
 
-/// A gradient of `rows` by `columns` from a batch of `terms`, which is checked and used by a routine; then what else is said.
-pub fn gradient([rows, terms, columns]: [usize; 3], ahead: bool, more: impl FnOnce(&mut Builder, NodeId)) -> Graph {
+/// A gradient of `rows` by `columns` from a batch of `terms`, which is checked and used by a
+/// routine; then what else is said.
+pub fn gradient(
+    [rows, terms, columns]: [usize; 3],
+    ahead: bool,
+    more: impl FnOnce(&mut Builder, NodeId),
+) -> Graph {
     let mut build = Builder::default();
     let numbers = build.numbers();
     let (x, z) = (build.input([terms, rows]), build.input([terms, columns]));
@@ -368,7 +421,11 @@ pub fn gradient([rows, terms, columns]: [usize; 3], ahead: bool, more: impl FnOn
     build.check(gradient);
     build.update(gradient, numbers, ahead);
     more(&mut build, gradient);
-    if build.graph.outputs.is_empty() { build.outputs([]) } else { std::mem::take(&mut build.graph) }
+    if build.graph.outputs.is_empty() {
+        build.outputs([])
+    } else {
+        std::mem::take(&mut build.graph)
+    }
 }
 
 impl Builder {
@@ -380,9 +437,12 @@ impl Builder {
     /// Updates a new weight and its slots by a gradient.
     pub fn update(&mut self, g: NodeId, numbers: [NodeId; 6], ahead: bool) {
         let (first, shape) = (self.graph.variables.len(), self.shape(g));
-        let values = |start: usize| Array::from_fn(shape.clone(), move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1);
+        let values = |start: usize| {
+            Array::from_fn(shape.clone(), move |i| ((i * 37 + start) % 101) as f32 / 101.0 + 0.1)
+        };
         let [w, m, v] = [0, 1, 2].map(|slot| self.variable(values(first + slot)));
-        let [rate_1, rate_2, rate, share, scale, epsilon] = numbers.map(|number| self.expand(number, shape.clone()));
+        let [rate_1, rate_2, rate, share, scale, epsilon] =
+            numbers.map(|number| self.expand(number, shape.clone()));
         let mut of = |operation, inputs: &[NodeId]| self.elementwise(operation, inputs);
         let difference = of(&subtract::OPERATION, &[g, m]);
         let change = of(&multiply::OPERATION, &[difference, rate_1]);
@@ -391,7 +451,8 @@ impl Builder {
         let difference = of(&subtract::OPERATION, &[squared, v]);
         let change = of(&multiply::OPERATION, &[difference, rate_2]);
         let v = of(&add::OPERATION, &[v, change]);
-        let (mut step, mut root) = (of(&multiply::OPERATION, &[m, rate]), of(&sqrt::OPERATION, &[v]));
+        let (mut step, mut root) =
+            (of(&multiply::OPERATION, &[m, rate]), of(&sqrt::OPERATION, &[v]));
         if ahead {
             let share = of(&multiply::OPERATION, &[g, share]);
             step = of(&add::OPERATION, &[step, share]);
@@ -407,7 +468,10 @@ impl Builder {
 }
 
 fn joined(plan: &Plan) -> Vec<&super::FusedLoop> {
-    let bodies = plan.steps.iter().filter_map(|step| if let Action::Loop(body) = &step.action { Some(body) } else { None });
+    let bodies = plan
+        .steps
+        .iter()
+        .filter_map(|step| if let Action::Loop(body) = &step.action { Some(body) } else { None });
     bodies.filter(|body| !body.repeats.is_empty()).collect()
 }
 
@@ -415,17 +479,26 @@ fn joined(plan: &Plan) -> Vec<&super::FusedLoop> {
 fn updates_that_are_alike_are_one_loop_over_memory_that_lies_side_by_side() {
     let plan = Plan::new(&updates(&[900, 30, 1, 240]));
     let [body] = joined(&plan)[..] else { panic!("{plan}") };
-    assert_eq!(body.repeats.iter().map(|repeat| repeat.length).collect::<Vec<_>>(), [30, 1, 240], "{plan}");
-    let gradients = std::iter::once(body.loads[0].buffer).chain(body.repeats.iter().map(|repeat| repeat.loads[0]));
+    assert_eq!(
+        body.repeats.iter().map(|repeat| repeat.length).collect::<Vec<_>>(),
+        [30, 1, 240],
+        "{plan}"
+    );
+    let gradients = std::iter::once(body.loads[0].buffer)
+        .chain(body.repeats.iter().map(|repeat| repeat.loads[0]));
     let places: Vec<Place> = gradients.map(|buffer| plan.buffers[buffer].place).collect();
     assert_eq!(places, [0, 3648, 3776, 3840].map(Place::Arena), "{plan}");
     assert_eq!(plan.order().len(), 8);
     // Slots after slots and weights after weights.
-    assert!(plan.order().windows(2).filter(|pair| pair[1] == pair[0] + 2).count() >= 6, "{:?}", plan.order());
+    assert!(
+        plan.order().windows(2).filter(|pair| pair[1] == pair[0] + 2).count() >= 6,
+        "{:?}",
+        plan.order()
+    );
 }
 
-/// A graph whose updates are alike and yet not independent: the second reads what the first has written, and a sequence that
-/// both read is not needed after the first.
+/// A graph whose updates are alike and yet not independent: the second reads what the first has
+/// written, and a sequence that both read is not needed after the first.
 pub fn entangled() -> [Graph; 2] {
     let mut build = Builder::default();
     let [a, b] = [0.25, 0.5].map(|x| build.variable(Array::full([30, 30], x, DType::F32)));
@@ -459,14 +532,18 @@ fn an_update_that_needs_what_another_has_written_waits_for_it() {
     assert!(joined(&plan).is_empty(), "{plan}");
     let plan = Plan::new(&shared);
     let [body] = joined(&plan)[..] else { panic!("{plan}") };
-    let [place, stored] = [body.loads[1].buffer, body.stores[0].buffer].map(|buffer| plan.buffers[buffer].place);
+    let [place, stored] =
+        [body.loads[1].buffer, body.stores[0].buffer].map(|buffer| plan.buffers[buffer].place);
     assert_ne!(place, stored, "{plan}");
 }
 
 #[test]
 fn an_update_from_an_input_is_not_joined_with_those_from_lines_that_are_filled() {
     let mut build = Builder::default();
-    let (a, b) = (build.variable(Array::zeros([30], DType::F32)), build.variable(Array::zeros([1], DType::F32)));
+    let (a, b) = (
+        build.variable(Array::zeros([30], DType::F32)),
+        build.variable(Array::zeros([1], DType::F32)),
+    );
     let (x, y) = (build.input([30]), build.input([1]));
     let gradient = build.elementwise(&negative::OPERATION, &[x]);
     build.check(gradient);

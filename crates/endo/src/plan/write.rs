@@ -1,7 +1,8 @@
 //! Lets a run write variables: where they live if nothing is in the way, else by a copy at the end.
 //!
-//! In: a draft whose steps write to the arena only. Out: the draft with variables written, and which step has to come before
-//! which on their account: a variable's old value is read before it is overwritten, and everything is checked before.
+//! In: a draft whose steps write to the arena only. Out: the draft with variables written, and
+//! which step has to come before which on their account: a variable's old value is read before it
+//! is overwritten, and everything is checked before.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,11 +13,19 @@ use super::layout::Layout;
 use super::read::{Read, Reads};
 use super::{Action, Place, Step};
 
-/// Decides how each variable is written. Returns pairs of steps, the first of which comes before the second.
-pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) -> Vec<(usize, usize)> {
-    let writes: Vec<(usize, Read)> = reads.writes.iter().filter(|(index, read)| !keeps(graph, *index, read)).cloned().collect();
+/// Decides how each variable is written. Returns pairs of steps, the first of which comes before
+/// the second.
+pub fn write(
+    draft: &mut Draft,
+    graph: &Graph,
+    reads: &Reads,
+    in_place: bool,
+) -> Vec<(usize, usize)> {
+    let writes: Vec<(usize, Read)> =
+        reads.writes.iter().filter(|(index, read)| !keeps(graph, *index, read)).cloned().collect();
     let written: HashSet<usize> = writes.iter().map(|&(index, _)| index).collect();
-    let saved: Vec<Option<usize>> = writes.iter().map(|(_, read)| save(draft, graph, read, &written)).collect();
+    let saved: Vec<Option<usize>> =
+        writes.iter().map(|(_, read)| save(draft, graph, read, &written)).collect();
     let guard = draft.steps.iter().position(|step| matches!(step.action, Action::Guard(_)));
     let mut order = StepOrder::new(draft);
     let returned: HashSet<usize> = draft.outputs.iter().map(|output| output.buffer).collect();
@@ -26,16 +35,24 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
     }
     for ((index, read), saved) in writes.iter().zip(saved) {
         let value = saved.unwrap_or_else(|| draft.buffer_of(graph, read.base));
-        let layout = if saved.is_some() { Layout::contiguous(read.layout.length()) } else { read.layout.clone() };
+        let layout = if saved.is_some() {
+            Layout::contiguous(read.layout.length())
+        } else {
+            read.layout.clone()
+        };
         let old = draft.variables[*index];
         let readers: Vec<usize> = old.map_or(Vec::new(), |old| users.readers(old).to_vec());
-        // The step that computes the value can write it to the variable, if that leaves a possible order.
+        // The step that computes the value can write it to the variable, if that leaves a possible
+        // order.
         let whole = layout.is_plain() && draft.buffers[value].length == layout.length();
-        let free = matches!(draft.buffers[value].place, Place::Arena(_)) && !returned.contains(&value);
+        let free =
+            matches!(draft.buffers[value].place, Place::Arena(_)) && !returned.contains(&value);
         if in_place && whole && free {
             let producer = users.writer(value).expect("values are computed");
-            let before: Vec<usize> = readers.iter().copied().chain(guard).filter(|&step| step != producer).collect();
-            let apart = !readers.contains(&producer) || reads_before_writing(draft, producer, old, value);
+            let before: Vec<usize> =
+                readers.iter().copied().chain(guard).filter(|&step| step != producer).collect();
+            let apart =
+                !readers.contains(&producer) || reads_before_writing(draft, producer, old, value);
             if apart && !before.iter().any(|&step| order.leads(producer, step)) {
                 for &step in &before {
                     order.add(step, producer);
@@ -44,7 +61,8 @@ pub fn write(draft: &mut Draft, graph: &Graph, reads: &Reads, in_place: bool) ->
                 continue;
             }
         }
-        let target = draft.buffer(draft.buffers[value].dtype, layout.length(), Place::Variable(*index));
+        let target =
+            draft.buffer(draft.buffers[value].dtype, layout.length(), Place::Variable(*index));
         let step = draft.copy(value, layout, target);
         order.added(users.writer(value), step);
         users.add(step, &draft.steps[step]);
@@ -72,7 +90,8 @@ fn save(draft: &mut Draft, graph: &Graph, read: &Read, written: &HashSet<usize>)
     Some(saved)
 }
 
-/// Whether a step can overwrite a variable that it reads itself: a loop that reads each element just before it is written.
+/// Whether a step can overwrite a variable that it reads itself: a loop that reads each element
+/// just before it is written.
 fn reads_before_writing(draft: &Draft, step: usize, old: Option<usize>, value: usize) -> bool {
     let Action::Loop(body) = &draft.steps[step].action else { return false };
     let stored = body.stores.iter().any(|store| store.buffer == value);

@@ -1,6 +1,7 @@
 //! The frame of a figure: title, axes, grid, legend.
 //!
-//! In: scales and names. Out: places for numbers, and the figure as SVG, within a page or as a file of its own.
+//! In: scales and names. Out: places for numbers, and the figure as SVG, within a page or as a file
+//! of its own.
 
 use super::scale::Scale;
 use super::svg::{Svg, escape};
@@ -29,7 +30,8 @@ const BOTTOM: f64 = 34.0;
 /// The height of a line of the legend.
 const LINE: f64 = 17.0;
 
-/// What colours and lines look like where no page says so. The colours can be told apart by eyes that do not see all
+/// What colours and lines look like where no page says so. The colours can be told apart by eyes
+/// that do not see all
 /// (Okabe and Ito 2008, "Color Universal Design").
 pub const STYLE: &str = include_str!("figure.css");
 
@@ -75,13 +77,20 @@ impl Chart {
 
     /// Where a pair of numbers lies.
     pub fn place(&self, [x, y]: [f64; 2]) -> [f64; 2] {
-        [LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT), self.top + (1.0 - self.y.place(y)) * self.height]
+        [
+            LEFT + self.x.place(x) * (WIDTH - LEFT - RIGHT),
+            self.top + (1.0 - self.y.place(y)) * self.height,
+        ]
     }
 
     /// The figure.
     pub fn finish(self, file: &str, title: &str, note: &str) -> Figure {
         let logarithmic = if self.y.is_logarithmic() { "logarithmic scale" } else { "" };
-        let note = [note, logarithmic].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        let note = [note, logarithmic]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ");
         Figure::drawn(file, title, &note, self.top + self.height + BOTTOM, self.svg)
     }
 }
@@ -107,7 +116,8 @@ impl Figure {
     pub fn inline(&self) -> String {
         let (title, height) = (escape(&self.title), self.height);
         format!(
-            "<svg class=\"figure\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{title}\">\n{}</svg>",
+            "<svg class=\"figure\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" \
+                aria-label=\"{title}\">\n{}</svg>",
             self.content
         )
     }
@@ -116,10 +126,12 @@ impl Figure {
     pub fn standalone(&self) -> String {
         let (title, note, height) = (escape(&self.title), escape(&self.note), self.height + 44.0);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"figure\" width=\"{WIDTH}\" height=\"{height:.0}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"figure\" width=\"{WIDTH}\" \
+                height=\"{height:.0}\" \
              viewBox=\"0 -44 {WIDTH} {height:.0}\">\n<style>{STYLE}</style>\n\
              <rect class=\"paper\" x=\"0\" y=\"-44\" width=\"{WIDTH}\" height=\"{height:.0}\"/>\n\
-             <text class=\"title\" x=\"12\" y=\"-24\">{title}</text>\n<text class=\"label\" x=\"12\" y=\"-8\">{note}</text>\n{}</svg>\n",
+             <text class=\"title\" x=\"12\" y=\"-24\">{title}</text>\n\
+             <text class=\"label\" x=\"12\" y=\"-8\">{note}</text>\n{}</svg>\n",
             self.content
         )
     }

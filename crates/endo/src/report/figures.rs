@@ -1,6 +1,7 @@
 //! The figures of a history, in the order of the page.
 //!
-//! In: a history. Out: what can be drawn of it: the loss term by term, metrics, rates, gradients of terms, activations.
+//! In: a history. Out: what can be drawn of it: the loss term by term, metrics, rates, gradients of
+//! terms, activations.
 
 use crate::net::short_names;
 use crate::training::probes::{Cosine, ProbeKind, Reading, TermGradient, TermReading};
@@ -14,7 +15,9 @@ use super::series::{Line, lines, stack};
 pub fn figures(history: &History) -> Vec<Figure> {
     let mut figures: Vec<Figure> = [
         loss("loss", "Where the loss comes from", history, |epoch| Some(&epoch.ledger)),
-        loss("validation_loss", "The same in validation", history, |epoch| epoch.validation.as_ref()),
+        loss("validation_loss", "The same in validation", history, |epoch| {
+            epoch.validation.as_ref()
+        }),
     ]
     .into_iter()
     .flatten()
@@ -56,18 +59,23 @@ fn loss<'h>(
     ledger: impl Fn(&'h Epoch) -> Option<&'h Ledger> + Copy,
 ) -> Option<Figure> {
     let term = |(index, name): (usize, &&str)| {
-        let value = |ledger: &Ledger| ledger.terms.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
-        let points = history
-            .epochs
-            .iter()
-            .enumerate()
-            .filter_map(|(place, epoch)| Some([number_of(history, place), value(ledger(epoch)?)?]));
+        let value = |ledger: &Ledger| {
+            ledger.terms.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+        };
+        let points =
+            history.epochs.iter().enumerate().filter_map(|(place, epoch)| {
+                Some([number_of(history, place), value(ledger(epoch)?)?])
+            });
         Line::new(name, index, false, points.collect())
     };
     let lines: Vec<Line> = terms(history).iter().enumerate().map(term).collect();
-    let totals =
-        history.epochs.iter().enumerate().filter_map(|(place, epoch)| Some([number_of(history, place), ledger(epoch)?.total]));
-    let total = Line { name: "loss".to_string(), class: "ink".to_string(), points: totals.collect() };
+    let totals = history
+        .epochs
+        .iter()
+        .enumerate()
+        .filter_map(|(place, epoch)| Some([number_of(history, place), ledger(epoch)?.total]));
+    let total =
+        Line { name: "loss".to_string(), class: "ink".to_string(), points: totals.collect() };
     stack(file, title, &lines, &total)
 }
 
@@ -84,10 +92,11 @@ fn metrics(history: &History) -> Vec<Figure> {
         }
     }
     let figure = |name: &str| {
-        let both = [(name.to_string(), false), (format!("val_{name}"), true)].map(|(name, dashed)| {
-            let points = over_epochs(history, |epoch| epoch.logs.get(&name));
-            Line::new(&name, usize::from(dashed), dashed, points)
-        });
+        let both =
+            [(name.to_string(), false), (format!("val_{name}"), true)].map(|(name, dashed)| {
+                let points = over_epochs(history, |epoch| epoch.logs.get(&name));
+                Line::new(&name, usize::from(dashed), dashed, points)
+            });
         let drawn: Vec<Line> = both.into_iter().filter(|line| !line.points.is_empty()).collect();
         lines(&format!("metric_{name}"), [&title(name), "", "epoch"], &drawn, None)
     };
@@ -106,7 +115,11 @@ fn norms(history: &History) -> Option<Figure> {
     let names = terms(history);
     let line = |(index, name): (usize, &&str)| {
         let norm = |reading: &TermReading| {
-            reading.terms.iter().find(|term| term.name == **name).map(|term| [reading.step as f64, term.norm])
+            reading
+                .terms
+                .iter()
+                .find(|term| term.name == **name)
+                .map(|term| [reading.step as f64, term.norm])
         };
         Line::new(name, index, false, history.term_readings.iter().filter_map(norm).collect())
     };

@@ -1,7 +1,9 @@
-//! A training as one page: what the loss was made of, metrics, rates, gradients, activations, and the model.
+//! A training as one page: what the loss was made of, metrics, rates, gradients, activations, and
+//! the model.
 //!
-//! In: a history, and what the model is made of. Out: an HTML file that needs nothing else (no network, no script), for a screen of any
-//! width and for paper; the figures also as SVG files, and as PNG with the feature `png`.
+//! In: a history, and what the model is made of. Out: an HTML file that needs nothing else (no
+//! network, no script), for a screen of any width and for paper; the figures also as SVG files, and
+//! as PNG with the feature `png`.
 
 mod chart;
 mod figures;
@@ -25,18 +27,26 @@ use figures::figures;
 
 /// Writes a report of the training to a file, at its end and now and then before.
 ///
-/// Readings of probes are in the report that is written at the end: `Probe::activations("*").histogram(30)` draws how activations are
-/// spread over time, `Probe::terms()` how hard each term pulls and whether they pull together.
+/// Readings of probes are in the report that is written at the end:
+/// `Probe::activations("*").histogram(30)` draws how activations are spread over time,
+/// `Probe::terms()` how hard each term pulls and whether they pull together.
 ///
 /// ```
 /// use endo::prelude::*;
 ///
-/// # let data = Dataset::new(Array::from_fn([64, 1], |i| i as f32 / 64.0), Array::from_fn([64, 1], |i| i as f32 / 32.0))?;
+/// # let data = Dataset::new(
+/// #     Array::from_fn([64, 1], |i| i as f32 / 64.0),
+/// #     Array::from_fn([64, 1], |i| i as f32 / 32.0),
+/// # )?;
 /// # let folder = std::env::temp_dir().join(format!("endo-report-doc-{}", std::process::id()));
 /// let mut model = Model::new(Dense::new(1).kernel_regularizer(L2(0.01)));
 /// model.compile("nadam", "mse", ["mae"]);
-/// let report = Report::new(folder.join("report.html")).title("A line").figures(folder.join("figures"));
-/// model.fit(&data, Fit::epochs(3).validation_split(0.25).probe(Probe::terms().every(1)).callback(report))?;
+/// let report =
+///     Report::new(folder.join("report.html")).title("A line").figures(folder.join("figures"));
+/// model.fit(
+///     &data,
+///     Fit::epochs(3).validation_split(0.25).probe(Probe::terms().every(1)).callback(report),
+/// )?;
 /// assert!(folder.join("report.html").exists() && folder.join("figures/loss.svg").exists());
 /// # std::fs::remove_dir_all(&folder).unwrap();
 /// # Ok::<(), Error>(())
@@ -58,7 +68,12 @@ const PAUSE: Duration = Duration::from_secs(10);
 impl Report {
     /// Writes to a file, which is replaced at once or not at all.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), title: "Training".to_string(), figures: None, written: Instant::now() }
+        Self {
+            path: path.into(),
+            title: "Training".to_string(),
+            figures: None,
+            written: Instant::now(),
+        }
     }
 
     /// What stands above everything; `Training` unless set.
@@ -68,7 +83,8 @@ impl Report {
         self
     }
 
-    /// A folder that gets each figure as a file of its own, at the end: as SVG, and with the feature `png` as PNG too.
+    /// A folder that gets each figure as a file of its own, at the end: as SVG, and with the
+    /// feature `png` as PNG too.
     #[must_use]
     pub fn figures(mut self, folder: impl Into<PathBuf>) -> Self {
         self.figures = Some(folder.into());
@@ -122,8 +138,8 @@ pub fn html(title: &str, history: &History, structure: &Structure) -> String {
     page::page(title, history, structure, &[])
 }
 
-/// As [`html`], with sections of one's own before all others: a heading and a text whose lines stay as they are, such as scores or the
-/// columns of a table.
+/// As [`html`], with sections of one's own before all others: a heading and a text whose lines stay
+/// as they are, such as scores or the columns of a table.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -131,15 +147,26 @@ pub fn html(title: &str, history: &History, structure: &Structure) -> String {
 /// # let mut model = Model::new(Dense::new(1));
 /// # model.compile("sgd", "mse", ());
 /// # let history = model.fit(&data, Fit::epochs(2))?;
-/// let page = endo::report::html_with("A line", &history, &model.structure(), &[("Test", "rmse 0.5 < 1")]);
+/// let page = endo::report::html_with(
+///     "A line",
+///     &history,
+///     &model.structure(),
+///     &[("Test", "rmse 0.5 < 1")],
+/// );
 /// assert!(page.contains("<h2>Test</h2>") && page.contains("rmse 0.5 &lt; 1"));
 /// # Ok::<(), Error>(())
 /// ```
-pub fn html_with(title: &str, history: &History, structure: &Structure, sections: &[(&str, &str)]) -> String {
+pub fn html_with(
+    title: &str,
+    history: &History,
+    structure: &Structure,
+    sections: &[(&str, &str)],
+) -> String {
     page::page(title, history, structure, sections)
 }
 
-/// Writes every figure of a history to a folder: `loss.svg`, `validation_loss.svg`, `metric_mae.svg` and so on.
+/// Writes every figure of a history to a folder: `loss.svg`, `validation_loss.svg`,
+/// `metric_mae.svg` and so on.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -165,8 +192,12 @@ mod tests {
     #[test]
     fn figures_are_drawn_as_pixels_too() {
         let folder = std::env::temp_dir().join(format!("endo-figures-{}", std::process::id()));
-        let ledger = Ledger { terms: vec![("main".to_string(), 1.0), ("size".to_string(), 0.5)], total: 1.5 };
-        let history = History { epochs: vec![Epoch { ledger, ..Epoch::default() }; 3], ..History::default() };
+        let ledger = Ledger {
+            terms: vec![("main".to_string(), 1.0), ("size".to_string(), 0.5)],
+            total: 1.5,
+        };
+        let history =
+            History { epochs: vec![Epoch { ledger, ..Epoch::default() }; 3], ..History::default() };
         write_figures(&folder, &history).unwrap();
         let bytes = std::fs::read(folder.join("loss.png")).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();

@@ -1,6 +1,7 @@
 //! The page: what matters first, then figures, then tables.
 //!
-//! In: a history, and what the model is made of. Out: the text of an HTML file that is whole by itself.
+//! In: a history, and what the model is made of. Out: the text of an HTML file that is whole by
+//! itself.
 
 use crate::net::Structure;
 use crate::training::History;
@@ -14,32 +15,51 @@ use super::tables::{layers, numbers};
 const STYLE: &str = include_str!("page.css");
 
 /// The whole page.
-pub fn page(title: &str, history: &History, structure: &Structure, sections: &[(&str, &str)]) -> String {
+pub fn page(
+    title: &str,
+    history: &History,
+    structure: &Structure,
+    sections: &[(&str, &str)],
+) -> String {
     let title = escape(title);
-    let sections: String =
-        sections.iter().map(|(name, text)| format!("<h2>{}</h2>\n<pre>{}</pre>\n", escape(name), escape(text))).collect();
+    let sections: String = sections
+        .iter()
+        .map(|(name, text)| format!("<h2>{}</h2>\n<pre>{}</pre>\n", escape(name), escape(text)))
+        .collect();
     let figures: String = figures(history)
         .iter()
         .map(|figure| {
-            let note = if figure.note.is_empty() { String::new() } else { format!("<small>{}</small>", escape(&figure.note)) };
-            format!("<figure>\n<figcaption>{}{note}</figcaption>\n{}\n</figure>\n", escape(&figure.title), figure.inline())
+            let note = if figure.note.is_empty() {
+                String::new()
+            } else {
+                format!("<small>{}</small>", escape(&figure.note))
+            };
+            format!(
+                "<figure>\n<figcaption>{}{note}</figcaption>\n{}\n</figure>\n",
+                escape(&figure.title),
+                figure.inline()
+            )
         })
         .collect();
     let body = match history.epochs.last() {
         None => "<p>No epoch is done yet.</p>\n".to_string(),
         Some(_) => format!(
-            "{}\n<section class=\"figures\">\n{figures}</section>\n<h2>Numbers</h2>\n{}\n<h2>Model</h2>\n{}\n",
+            "{}\n<section class=\"figures\">\n{figures}</section>\n<h2>Numbers</h2>\n{}\n\
+                <h2>Model</h2>\n{}\n",
             cards(history),
             numbers(history),
             layers(history, structure)
         ),
     };
-    let cost =
-        history.probe_cost.map_or_else(String::new, |cost| format!("<p><small>{}</small></p>\n", escape(&cost.to_string())));
+    let cost = history.probe_cost.map_or_else(String::new, |cost| {
+        format!("<p><small>{}</small></p>\n", escape(&cost.to_string()))
+    });
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<link rel=\"icon\" href=\"data:,\">\n\
-         <title>{title}</title>\n<style>\n{FIGURE_STYLE}\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{sections}{body}{cost}</main>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
+         <title>{title}</title>\n<style>\n{FIGURE_STYLE}\n{STYLE}</style>\n</head>\n<body>\n\
+         <main>\n<h1>{title}</h1>\n{sections}{body}{cost}</main>\n\
          </body>\n</html>\n"
     )
 }
@@ -54,9 +74,15 @@ fn cards(history: &History) -> String {
         .epochs
         .iter()
         .enumerate()
-        .filter_map(|(index, epoch)| Some((history.first_epoch + index + 1, epoch.logs.get("val_loss")?)))
+        .filter_map(|(index, epoch)| {
+            Some((history.first_epoch + index + 1, epoch.logs.get("val_loss")?))
+        })
         .collect();
-    if let Some((epoch, best)) = validation.iter().copied().filter(|(_, loss)| !loss.is_nan()).min_by(|a, b| a.1.total_cmp(&b.1))
+    if let Some((epoch, best)) = validation
+        .iter()
+        .copied()
+        .filter(|(_, loss)| !loss.is_nan())
+        .min_by(|a, b| a.1.total_cmp(&b.1))
     {
         cards.push((format!("best val_loss, epoch {epoch}"), short(best)));
     }
@@ -64,15 +90,23 @@ fn cards(history: &History) -> String {
     cards.push(("epochs".to_string(), history.epochs.len().to_string()));
     cards.push((
         "time".to_string(),
-        if seconds < 60.0 { format!("{seconds:.2} s") } else { format!("{:.1} min", seconds / 60.0) },
+        if seconds < 60.0 {
+            format!("{seconds:.2} s")
+        } else {
+            format!("{:.1} min", seconds / 60.0)
+        },
     ));
     if history.skipped() > 0 {
         cards.push(("batches skipped".to_string(), history.skipped().to_string()));
     }
-    let cards: String =
-        cards.into_iter().map(|(name, value)| format!("<div><b>{value}</b><span>{}</span></div>\n", escape(&name))).collect();
+    let cards: String = cards
+        .into_iter()
+        .map(|(name, value)| format!("<div><b>{value}</b><span>{}</span></div>\n", escape(&name)))
+        .collect();
     let ledger = escape(&history.ledger().to_string());
-    format!("<section class=\"cards\">\n{cards}</section>\n<p class=\"ledger\">last epoch: {ledger}</p>")
+    format!(
+        "<section class=\"cards\">\n{cards}</section>\n<p class=\"ledger\">last epoch: {ledger}</p>"
+    )
 }
 
 #[cfg(test)]
@@ -83,15 +117,26 @@ mod tests {
     #[test]
     fn a_page_is_whole_by_itself_and_holds_no_markup_from_names() {
         let terms = vec![("main".to_string(), 1.0), ("<img src=x>".to_string(), 0.5)];
-        let logs = Logs(vec![("loss".to_string(), 1.5), ("mae".to_string(), 0.2), ("val_loss".to_string(), 2.0)]);
+        let logs = Logs(vec![
+            ("loss".to_string(), 1.5),
+            ("mae".to_string(), 0.2),
+            ("val_loss".to_string(), 2.0),
+        ]);
         let epoch = Epoch { ledger: Ledger { terms, total: 1.5 }, logs, ..Epoch::default() };
         let history = History { epochs: vec![epoch; 3], ..History::default() };
         let page = page("A & B", &history, &Structure::default(), &[]);
-        assert!(page.contains("<h1>A &amp; B</h1>") && page.contains("&lt;img src=x&gt;") && !page.contains("<img"));
+        assert!(
+            page.contains("<h1>A &amp; B</h1>")
+                && page.contains("&lt;img src=x&gt;")
+                && !page.contains("<img")
+        );
         for outside in ["<script", "http://", "https://", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
-        assert!(super::page("x", &History::default(), &Structure::default(), &[]).contains("No epoch is done yet"));
+        assert!(
+            super::page("x", &History::default(), &Structure::default(), &[])
+                .contains("No epoch is done yet")
+        );
     }
 }

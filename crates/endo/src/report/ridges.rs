@@ -24,14 +24,22 @@ pub fn ridges(file: &str, title: &str, readings: &[(usize, &Histogram)]) -> Opti
     // Counted from the latest, which is always there.
     let mut shown: Vec<&(usize, &Histogram)> = readings.iter().rev().step_by(stride).collect();
     shown.reverse();
-    let ends = shown.iter().flat_map(|(_, histogram)| [histogram.minimum, histogram.maximum]).filter(|end| end.is_finite());
-    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), edge| (low.min(edge), high.max(edge)));
+    let ends = shown
+        .iter()
+        .flat_map(|(_, histogram)| [histogram.minimum, histogram.maximum])
+        .filter(|end| end.is_finite());
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), edge| {
+        (low.min(edge), high.max(edge))
+    });
     if low > high {
         return None;
     }
     let x = Scale::linear(low, high);
     let place = |value: f64| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
-    let highest = shown.iter().flat_map(|(_, histogram)| densities(histogram)).fold(f64::MIN_POSITIVE, f64::max);
+    let highest = shown
+        .iter()
+        .flat_map(|(_, histogram)| densities(histogram))
+        .fold(f64::MIN_POSITIVE, f64::max);
     let foot = TOP + STEP * (shown.len() - 1) as f64;
     let mut svg = Svg::default();
     for (value, text) in x.ticks() {
@@ -53,12 +61,19 @@ pub fn ridges(file: &str, title: &str, readings: &[(usize, &Histogram)]) -> Opti
     }
     svg.text("label", [6.0, 14.0], "start", "step");
     svg.text("label", [WIDTH - RIGHT, foot + 31.0], "end", "value");
-    Some(Figure::drawn(file, title, "share of values, the latest step in front; heights are square roots", foot + 38.0, svg))
+    Some(Figure::drawn(
+        file,
+        title,
+        "share of values, the latest step in front; heights are square roots",
+        foot + 38.0,
+        svg,
+    ))
 }
 
 /// The share of values in each bin by its share of the width.
 fn densities(histogram: &Histogram) -> Vec<f64> {
-    let (count, bins) = (histogram.counts.iter().sum::<usize>().max(1) as f64, histogram.counts.len() as f64);
+    let (count, bins) =
+        (histogram.counts.iter().sum::<usize>().max(1) as f64, histogram.counts.len() as f64);
     histogram.counts.iter().map(|&number| number as f64 / count * bins).collect()
 }
 
@@ -69,9 +84,12 @@ mod tests {
     #[test]
     fn the_latest_reading_is_drawn_however_many_there_are() {
         let histogram = Histogram { minimum: -1.0, maximum: 1.0, counts: vec![1, 3] };
-        let readings: Vec<(usize, &Histogram)> = (0..100).map(|index| (10 * index, &histogram)).collect();
+        let readings: Vec<(usize, &Histogram)> =
+            (0..100).map(|index| (10 * index, &histogram)).collect();
         let figure = ridges("hidden", "hidden", &readings).unwrap().inline();
-        assert!(figure.contains("<title>step 990</title>") && figure.matches("<path").count() <= HILLS);
+        assert!(
+            figure.contains("<title>step 990</title>") && figure.matches("<path").count() <= HILLS
+        );
         assert!(ridges("hidden", "hidden", &[]).is_none());
     }
 

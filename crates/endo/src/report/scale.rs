@@ -1,6 +1,7 @@
 //! From numbers to places along an axis.
 //!
-//! In: the numbers that are drawn. Out: [`Scale`], linear or logarithmic, with round numbers to be written beside it.
+//! In: the numbers that are drawn. Out: [`Scale`], linear or logarithmic, with round numbers to be
+//! written beside it.
 
 /// An axis between two ends, `low` at place 0 and `high` at place 1.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +17,11 @@ const RATIO: f64 = 50.0;
 impl Scale {
     /// Linear, between round numbers.
     pub fn linear(low: f64, high: f64) -> Self {
-        let (low, high) =
-            if high > low { (low, high) } else { (low - 0.5 * low.abs().max(1e-9), high + 0.5 * high.abs().max(1e-9)) };
+        let (low, high) = if high > low {
+            (low, high)
+        } else {
+            (low - 0.5 * low.abs().max(1e-9), high + 0.5 * high.abs().max(1e-9))
+        };
         Self { low, high, logarithmic: false }
     }
 
@@ -25,12 +29,16 @@ impl Scale {
     pub fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let finite = values.filter(|value| value.is_finite());
         let (low, high) =
-            finite.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+            finite.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
         match () {
             () if low > high => Self::linear(0.0, 1.0),
-            () if low > 0.0 && high / low > RATIO => {
-                Self { low: 10_f64.powf(low.log10().floor()), high: 10_f64.powf(high.log10().ceil()), logarithmic: true }
-            }
+            () if low > 0.0 && high / low > RATIO => Self {
+                low: 10_f64.powf(low.log10().floor()),
+                high: 10_f64.powf(high.log10().ceil()),
+                logarithmic: true,
+            },
             () => {
                 let step = step(low, high);
                 Self::linear((low / step).floor() * step, (high / step).ceil() * step)
@@ -60,12 +68,18 @@ impl Scale {
         if self.logarithmic {
             let (low, high) = (self.low.log10().round() as i32, self.high.log10().round() as i32);
             let every = ((high - low + 4) / 5).max(1) as usize;
-            return (low..=high).step_by(every).map(|power| (10_f64.powi(power), written(10_f64.powi(power), 0.0))).collect();
+            return (low..=high)
+                .step_by(every)
+                .map(|power| (10_f64.powi(power), written(10_f64.powi(power), 0.0)))
+                .collect();
         }
         let step = step(self.low, self.high);
         let first = (self.low / step - 1e-9).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
-        (first..=last).map(|number| number as f64 * step).map(|value| (value, written(value, step))).collect()
+        (first..=last)
+            .map(|number| number as f64 * step)
+            .map(|value| (value, written(value, step)))
+            .collect()
     }
 
     /// Whether it is logarithmic.
@@ -74,7 +88,8 @@ impl Scale {
     }
 }
 
-/// A round distance (1, 2 or 5 times a power of ten) that fits three to eight times between two numbers.
+/// A round distance (1, 2 or 5 times a power of ten) that fits three to eight times between two
+/// numbers.
 fn step(low: f64, high: f64) -> f64 {
     let rough = ((high - low) / 5.0).abs().max(1e-12);
     let power = 10_f64.powf(rough.log10().floor());
@@ -97,8 +112,11 @@ fn written(value: f64, step: f64) -> String {
     if magnitude != 0.0 && !(1e-3..1e5).contains(&magnitude) {
         return format!("{value:.1e}").replace(".0e", "e");
     }
-    let digits =
-        if step > 0.0 { (-step.log10().floor()).max(0.0) as usize } else { (-magnitude.log10().floor()).max(0.0) as usize };
+    let digits = if step > 0.0 {
+        (-step.log10().floor()).max(0.0) as usize
+    } else {
+        (-magnitude.log10().floor()).max(0.0) as usize
+    };
     format!("{value:.digits$}")
 }
 
@@ -112,9 +130,15 @@ mod tests {
 
     #[test]
     fn axes_end_at_round_numbers() {
-        assert_eq!(texts(Scale::of([0.31, 0.58].into_iter())), ["0.30", "0.35", "0.40", "0.45", "0.50", "0.55", "0.60"]);
+        assert_eq!(
+            texts(Scale::of([0.31, 0.58].into_iter())),
+            ["0.30", "0.35", "0.40", "0.45", "0.50", "0.55", "0.60"]
+        );
         assert_eq!(texts(Scale::from_zero(0.2, 7.1)), ["0", "2", "4", "6", "8"]);
-        assert_eq!(texts(Scale::linear(0.0005, 0.0015)), ["6e-4", "8e-4", "0.0010", "0.0012", "0.0014"]);
+        assert_eq!(
+            texts(Scale::linear(0.0005, 0.0015)),
+            ["6e-4", "8e-4", "0.0010", "0.0012", "0.0014"]
+        );
         assert_eq!(texts(Scale::from_zero(-1.0, 1.0)), ["-1.0", "-0.5", "0.0", "0.5", "1.0"]);
     }
 
@@ -129,7 +153,11 @@ mod tests {
 
     #[test]
     fn equal_numbers_and_none_at_all_have_an_axis_too() {
-        for scale in [Scale::of([0.0].into_iter()), Scale::of([5.0, 5.0].into_iter()), Scale::of([f64::NAN].into_iter())] {
+        for scale in [
+            Scale::of([0.0].into_iter()),
+            Scale::of([5.0, 5.0].into_iter()),
+            Scale::of([f64::NAN].into_iter()),
+        ] {
             let ticks = scale.ticks();
             assert!(!ticks.is_empty() && ticks.len() < 12, "{ticks:?}");
         }

@@ -20,7 +20,9 @@ impl Line {
     }
 
     fn last(&self) -> String {
-        self.points.last().map_or_else(String::new, |[epoch, value]| format!("{}: {value:.4} at {epoch}", self.name))
+        self.points.last().map_or_else(String::new, |[epoch, value]| {
+            format!("{}: {value:.4} at {epoch}", self.name)
+        })
     }
 }
 
@@ -40,15 +42,24 @@ fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
 /// The axis of epochs or steps up to the last of all lines.
 fn time(lines: &[Line]) -> Scale {
     let places = || lines.iter().flat_map(|line| line.points.iter().map(|[x, _]| *x));
-    Scale::linear(places().fold(f64::INFINITY, f64::min), places().fold(f64::NEG_INFINITY, f64::max))
+    Scale::linear(
+        places().fold(f64::INFINITY, f64::min),
+        places().fold(f64::NEG_INFINITY, f64::max),
+    )
 }
 
 /// Lines over time; none without numbers. `within` is the range of the axis where that is known.
-pub fn lines(file: &str, [title, note, time_label]: [&str; 3], lines: &[Line], within: Option<[f64; 2]>) -> Option<Figure> {
+pub fn lines(
+    file: &str,
+    [title, note, time_label]: [&str; 3],
+    lines: &[Line],
+    within: Option<[f64; 2]>,
+) -> Option<Figure> {
     let values = lines.iter().flat_map(|line| line.points.iter().map(|[_, value]| *value));
     values.clone().next()?;
     let y = within.map_or_else(|| Scale::of(values), |[low, high]| Scale::linear(low, high));
-    let legend: Vec<(String, String)> = lines.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
+    let legend: Vec<(String, String)> =
+        lines.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
     let mut chart = Chart::new(time(lines), y, time_label, &legend);
     for line in lines {
         // A number that is not finite leaves a gap.
@@ -67,25 +78,43 @@ pub fn stack(file: &str, title: &str, terms: &[Line], total: &Line) -> Option<Fi
     let (low, top, cut) = {
         // What is stacked up and down at each epoch.
         let heights = |sign: f64| -> Vec<f64> {
-            let at = |epoch: f64| terms.iter().filter_map(move |term| term.points.iter().find(|[known, _]| *known == epoch));
-            let sum =
-                |epoch: f64| at(epoch).map(|[_, value]| sign * value).filter(|value| *value > 0.0 && value.is_finite()).sum();
+            let at = |epoch: f64| {
+                terms
+                    .iter()
+                    .filter_map(move |term| term.points.iter().find(|[known, _]| *known == epoch))
+            };
+            let sum = |epoch: f64| {
+                at(epoch)
+                    .map(|[_, value]| sign * value)
+                    .filter(|value| *value > 0.0 && value.is_finite())
+                    .sum()
+            };
             thinned(&total.points).iter().map(|[epoch, _]| sum(*epoch)).collect()
         };
         let mut above = heights(1.0);
         above.sort_by(f64::total_cmp);
         let low = -heights(-1.0).into_iter().fold(0.0, f64::max);
-        let (middle, high) = (above.get(above.len() / 2).copied().unwrap_or(1.0), above.last().copied().unwrap_or(1.0));
-        // The first epochs of a training are often far above all others, which then could not be seen.
-        if high > 6.0 * middle && middle > 0.0 { (low, 3.0 * middle, true) } else { (low, high, false) }
+        let (middle, high) = (
+            above.get(above.len() / 2).copied().unwrap_or(1.0),
+            above.last().copied().unwrap_or(1.0),
+        );
+        // The first epochs of a training are often far above all others, which then could not be
+        // seen.
+        if high > 6.0 * middle && middle > 0.0 {
+            (low, 3.0 * middle, true)
+        } else {
+            (low, high, false)
+        }
     };
     let y = Scale::from_zero(low, top);
-    let mut legend: Vec<(String, String)> = terms.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
+    let mut legend: Vec<(String, String)> =
+        terms.iter().map(|line| (line.name.clone(), line.class.clone())).collect();
     legend.push((total.name.clone(), total.class.clone()));
     let mut chart = Chart::new(time(std::slice::from_ref(total)), y, "epoch", &legend);
     let epochs: Vec<f64> = thinned(&total.points).iter().map(|[epoch, _]| *epoch).collect();
     let at = |line: &Line, epoch: f64| {
-        let known = line.points.iter().find(|[known, _]| *known == epoch).map_or(0.0, |[_, value]| *value);
+        let known =
+            line.points.iter().find(|[known, _]| *known == epoch).map_or(0.0, |[_, value]| *value);
         if known.is_finite() { known } else { 0.0 }
     };
     let (mut above, mut below) = (vec![0.0; epochs.len()], vec![0.0; epochs.len()]);
@@ -100,15 +129,24 @@ pub fn stack(file: &str, title: &str, terms: &[Line], total: &Line) -> Option<Fi
         }
         if epochs.len() == 1 {
             // One epoch is a bar over the whole width.
-            let [left, right] = [chart.place([f64::NEG_INFINITY, 0.0])[0], chart.place([f64::INFINITY, 0.0])[0]];
-            (lower, upper) = (vec![[left, lower[0][1]], [right, lower[0][1]]], vec![[left, upper[0][1]], [right, upper[0][1]]]);
+            let [left, right] =
+                [chart.place([f64::NEG_INFINITY, 0.0])[0], chart.place([f64::INFINITY, 0.0])[0]];
+            (lower, upper) = (
+                vec![[left, lower[0][1]], [right, lower[0][1]]],
+                vec![[left, upper[0][1]], [right, upper[0][1]]],
+            );
         }
         let outline: Vec<[f64; 2]> = upper.into_iter().chain(lower.into_iter().rev()).collect();
         chart.svg.polygon(&format!("area {}", term.class), &outline, &term.last());
     }
-    let places: Vec<[f64; 2]> = thinned(&total.points).into_iter().map(|point| chart.place(point)).collect();
+    let places: Vec<[f64; 2]> =
+        thinned(&total.points).into_iter().map(|point| chart.place(point)).collect();
     chart.svg.polyline(&format!("line {}", total.class), &places, &total.last());
-    let note = if cut { format!("cut off above; epoch {} was at {:.4}", first[0], first[1]) } else { String::new() };
+    let note = if cut {
+        format!("cut off above; epoch {} was at {:.4}", first[0], first[1])
+    } else {
+        String::new()
+    };
     Some(chart.finish(file, title, &note))
 }
 
@@ -120,13 +158,22 @@ mod tests {
     fn a_long_line_is_drawn_with_as_many_points_as_a_screen_shows() {
         let points: Vec<[f64; 2]> = (0..10_001).map(|index| [index as f64, 0.0]).collect();
         let kept = thinned(&points);
-        assert!(kept.len() <= DRAWN + 1 && kept[0] == [0.0, 0.0] && kept.last() == Some(&[10_000.0, 0.0]));
+        assert!(
+            kept.len() <= DRAWN + 1
+                && kept[0] == [0.0, 0.0]
+                && kept.last() == Some(&[10_000.0, 0.0])
+        );
         assert_eq!(thinned(&points[..3]).len(), 3);
     }
 
     #[test]
     fn a_number_that_is_not_finite_leaves_a_gap() {
-        let line = Line::new("mae", 0, false, vec![[1.0, 0.1], [2.0, 0.2], [3.0, f64::NAN], [4.0, 0.3], [5.0, 0.2]]);
+        let line = Line::new(
+            "mae",
+            0,
+            false,
+            vec![[1.0, 0.1], [2.0, 0.2], [3.0, f64::NAN], [4.0, 0.3], [5.0, 0.2]],
+        );
         let figure = lines("metric mae", ["mae", "", "epoch"], &[line], None).unwrap();
         assert_eq!(figure.file, "metric_mae");
         assert_eq!(figure.inline().matches("<path").count(), 2);
@@ -136,19 +183,36 @@ mod tests {
 
     #[test]
     fn epochs_far_above_the_others_are_cut_off_and_said_so() {
-        let points: Vec<[f64; 2]> =
-            [23.0, 4.0, 0.4, 0.3, 0.3].into_iter().enumerate().map(|(i, v)| [i as f64 + 1.0, v]).collect();
-        let terms = [Line::new("main", 0, false, points.clone()), Line::new("size", 1, false, vec![[5.0, -0.1]])];
-        let figure = stack("loss", "Loss", &terms, &Line { class: "ink".into(), ..Line::new("loss", 0, false, points) }).unwrap();
+        let points: Vec<[f64; 2]> = [23.0, 4.0, 0.4, 0.3, 0.3]
+            .into_iter()
+            .enumerate()
+            .map(|(i, v)| [i as f64 + 1.0, v])
+            .collect();
+        let terms = [
+            Line::new("main", 0, false, points.clone()),
+            Line::new("size", 1, false, vec![[5.0, -0.1]]),
+        ];
+        let figure = stack(
+            "loss",
+            "Loss",
+            &terms,
+            &Line { class: "ink".into(), ..Line::new("loss", 0, false, points) },
+        )
+        .unwrap();
         assert_eq!(figure.note, "cut off above; epoch 1 was at 23.0000");
         assert_eq!(figure.inline().matches("class=\"area").count(), 2);
     }
 
     #[test]
     fn terms_below_0_do_not_cut_off_those_above() {
-        let line = |name: &str, index: usize, value: f64| Line::new(name, index, false, vec![[1.0, value], [2.0, value]]);
+        let line = |name: &str, index: usize, value: f64| {
+            Line::new(name, index, false, vec![[1.0, value], [2.0, value]])
+        };
         let total = Line { class: "ink".into(), ..line("loss", 0, 1.0) };
-        let figure = stack("loss", "Loss", &[line("main", 0, 5.0), line("entropy", 1, -4.0)], &total).unwrap().inline();
+        let figure =
+            stack("loss", "Loss", &[line("main", 0, 5.0), line("entropy", 1, -4.0)], &total)
+                .unwrap()
+                .inline();
         assert!(figure.contains(">5</text>") || figure.contains(">6</text>"), "{figure}");
         assert!(figure.contains(">-4</text>"), "{figure}");
     }

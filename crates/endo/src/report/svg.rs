@@ -1,6 +1,7 @@
 //! Text of SVG: elements one after another, everything that comes from outside escaped.
 //!
-//! In: shapes in the units of a figure. Out: markup. Colours are classes, which the page's style gives a meaning.
+//! In: shapes in the units of a figure. Out: markup. Colours are classes, which the page's style
+//! gives a meaning.
 
 use std::fmt::Write;
 
@@ -29,13 +30,19 @@ impl Svg {
     /// A straight line.
     pub fn line(&mut self, class: &str, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2]) {
         // Writing to a string cannot fail, here and below.
-        let _ = writeln!(self.0, r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#);
+        let _ = writeln!(
+            self.0,
+            r#"<line class="{class}" x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}"/>"#
+        );
     }
 
     /// Text at a place; `anchor` is `start`, `middle` or `end`.
     pub fn text(&mut self, class: &str, [x, y]: [f64; 2], anchor: &str, text: &str) {
         let text = escape(text);
-        let _ = writeln!(self.0, r#"<text class="{class}" x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#);
+        let _ = writeln!(
+            self.0,
+            r#"<text class="{class}" x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#
+        );
     }
 
     /// Straight lines through points, with a text that is shown when a pointer rests on them.
@@ -60,12 +67,16 @@ impl Svg {
 
     /// A rectangle.
     pub fn rectangle(&mut self, class: &str, [x, y]: [f64; 2], [width, height]: [f64; 2]) {
-        let _ = writeln!(self.0, r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/>"#);
+        let _ = writeln!(
+            self.0,
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/>"#
+        );
     }
 
     fn path(&mut self, class: &str, path: &str, title: &str) {
         let title = escape(title);
-        let _ = writeln!(self.0, r#"<path class="{class}" d="{path}"><title>{title}</title></path>"#);
+        let _ =
+            writeln!(self.0, r#"<path class="{class}" d="{path}"><title>{title}</title></path>"#);
     }
 }
 
@@ -84,7 +95,8 @@ pub fn png(svg: &str, path: &std::path::Path) -> crate::error::Result<Vec<u8>> {
     options.fontdb_mut().load_system_fonts();
     let tree = usvg::Tree::from_str(svg, &options).map_err(|error| fail(&error))?;
     let size = tree.size().to_int_size();
-    let mut pixels = tiny_skia::Pixmap::new(2 * size.width(), 2 * size.height()).ok_or_else(|| fail(&"it has no size"))?;
+    let mut pixels = tiny_skia::Pixmap::new(2 * size.width(), 2 * size.height())
+        .ok_or_else(|| fail(&"it has no size"))?;
     resvg::render(&tree, tiny_skia::Transform::from_scale(2.0, 2.0), &mut pixels.as_mut());
     pixels.encode_png().map_err(|error| fail(&error))
 }
@@ -100,7 +112,9 @@ mod tests {
         svg.text("label", [1.0, 2.0], "end", "</text><script>");
         svg.polyline("line", &[[0.0, 1.0], [2.0, 3.0]], "a<b");
         assert!(
-            !svg.0.contains("<script>") && svg.0.contains("<title>a&lt;b</title>") && svg.0.contains(r#"d="M0.0 1.0L2.0 3.0""#)
+            !svg.0.contains("<script>")
+                && svg.0.contains("<title>a&lt;b</title>")
+                && svg.0.contains(r#"d="M0.0 1.0L2.0 3.0""#)
         );
     }
 }

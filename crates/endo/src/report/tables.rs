@@ -18,24 +18,37 @@ pub fn numbers(history: &History) -> String {
     let mut rows = String::new();
     for (name, value) in last.logs.iter().filter(|(name, _)| !name.starts_with("val_")) {
         let validation = last.logs.get(&format!("val_{name}")).map_or_else(String::new, short);
-        let _ = writeln!(rows, "<tr><th>{}</th><td>{}</td><td>{validation}</td></tr>", escape(name), short(value));
+        let _ = writeln!(
+            rows,
+            "<tr><th>{}</th><td>{}</td><td>{validation}</td></tr>",
+            escape(name),
+            short(value)
+        );
     }
     format!(
-        "<div class=\"wide\"><table><thead><tr><th>in the last epoch</th><td>training</td><td>validation</td></tr></thead>\n\
+        "<div class=\"wide\"><table><thead><tr><th>in the last \
+            epoch</th><td>training</td><td>validation</td></tr></thead>\n\
          <tbody>\n{rows}</tbody></table></div>"
     )
 }
 
-/// The layers, inner ones further to the right, with their outputs' shapes, their weights, and the terms that they add.
+/// The layers, inner ones further to the right, with their outputs' shapes, their weights, and the
+/// terms that they add.
 pub fn layers(history: &History, structure: &Structure) -> String {
     let names = terms(history);
     let term = |layer: &str| {
         let added = structure.terms.iter().filter(|term| term.layer == layer);
         added.fold(String::new(), |mut text, term| {
-            let class = names.iter().position(|name| *name == term.name).map_or_else(String::new, colour);
-            let site =
-                term.site.map_or_else(String::new, |site| format!(" <small>{}:{}</small>", escape(site.file()), site.line()));
-            let _ = write!(text, "<span class=\"term\"><i class=\"swatch {class}\"></i>{}{site}</span> ", escape(&term.name));
+            let class =
+                names.iter().position(|name| *name == term.name).map_or_else(String::new, colour);
+            let site = term.site.map_or_else(String::new, |site| {
+                format!(" <small>{}:{}</small>", escape(site.file()), site.line())
+            });
+            let _ = write!(
+                text,
+                "<span class=\"term\"><i class=\"swatch {class}\"></i>{}{site}</span> ",
+                escape(&term.name)
+            );
             text
         })
     };
@@ -65,10 +78,15 @@ pub fn layers(history: &History, structure: &Structure) -> String {
     }
     let outside = term("");
     if !outside.is_empty() {
-        let _ = writeln!(rows, "<tr><th>outside the layers</th><td></td><td></td><td></td><td>{outside}</td></tr>");
+        let _ = writeln!(
+            rows,
+            "<tr><th>outside the layers</th><td></td><td></td><td></td><td>{outside}</td></tr>"
+        );
     }
     format!(
-        "<div class=\"wide\"><table><thead><tr><th>layer</th><td>type</td><td>output of a sample</td><td>weights</td>\
-         <td class=\"terms\">terms of the loss</td></tr></thead>\n<tbody>\n{rows}</tbody></table></div>"
+        "<div class=\"wide\"><table><thead><tr><th>layer</th><td>type</td><td>output of a \
+            sample</td><td>weights</td>\
+         <td class=\"terms\">terms of the loss</td></tr></thead>\n<tbody>\n\
+         {rows}</tbody></table></div>"
     )
 }

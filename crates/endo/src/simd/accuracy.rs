@@ -1,4 +1,5 @@
-//! The errors of the float functions in units in the last place, measured over their whole range through the loops of
+//! The errors of the float functions in units in the last place, measured over their whole range
+//! through the loops of
 //! every level, and their values at zeros, infinities and NaN.
 
 use super::loops::Real;
@@ -53,7 +54,8 @@ fn run<T: Real>(loops: Loops, level: Level, inputs: &[&[T]]) -> Vec<T> {
 
 /// |value − exact| in units in the last place of `T` at `exact`.
 fn error<T: Real>(value: f64, exact: f64) -> f64 {
-    let (rounded, digits, least) = if T::SINGLE { (f64::from(exact as f32), 23, -126) } else { (exact, 52, -1022) };
+    let (rounded, digits, least) =
+        if T::SINGLE { (f64::from(exact as f32), 23, -126) } else { (exact, 52, -1022) };
     if value == rounded || (value.is_nan() && rounded.is_nan()) {
         return 0.0;
     }
@@ -67,7 +69,9 @@ fn error<T: Real>(value: f64, exact: f64) -> f64 {
 
 /// Numbers spread evenly over the exponents from 2^`low` to 2^`high`, of both signs.
 fn spread(low: f64, high: f64) -> Vec<f64> {
-    let magnitude = |i: usize| (low + (high - low) * i as f64 / POINTS as f64).exp2() * (1.0 + 1e-3 * (i as f64).sin());
+    let magnitude = |i: usize| {
+        (low + (high - low) * i as f64 / POINTS as f64).exp2() * (1.0 + 1e-3 * (i as f64).sin())
+    };
     (0..POINTS).flat_map(|i| [magnitude(i), -magnitude(i)]).collect()
 }
 
@@ -76,7 +80,8 @@ fn even(low: f64, high: f64) -> Vec<f64> {
     (0..2 * POINTS).map(|i| low + (high - low) * i as f64 / (2 * POINTS) as f64).collect()
 }
 
-/// Asserts that `O` is within `bound` units of `exact` at `points` and at its zeros, at every level.
+/// Asserts that `O` is within `bound` units of `exact` at `points` and at its zeros, at every
+/// level.
 fn check<O: Unary, T: Real>(exact: fn(f64) -> f64, points: &[Vec<f64>], bound: f64) {
     let mut xs: Vec<T> = points.iter().flatten().map(|&x| T::from_f64(x)).collect();
     xs.extend([T::ZERO, -T::ZERO, T::NAN]);
@@ -90,9 +95,17 @@ fn check<O: Unary, T: Real>(exact: fn(f64) -> f64, points: &[Vec<f64>], bound: f
             if error > worst.0 {
                 worst = (error, x.to_f64());
             }
-            assert!(exact != 0.0 || value.is_sign_negative() == exact.is_sign_negative(), "{name}: sign at {x:?}");
+            assert!(
+                exact != 0.0 || value.is_sign_negative() == exact.is_sign_negative(),
+                "{name}: sign at {x:?}"
+            );
         }
-        println!("{name} {} {level:?}: {:.2} at {:e}", std::any::type_name::<T>(), worst.0, worst.1);
+        println!(
+            "{name} {} {level:?}: {:.2} at {:e}",
+            std::any::type_name::<T>(),
+            worst.0,
+            worst.1
+        );
         assert!(worst.0 <= bound, "{name} {level:?}: {} units at {:e}", worst.0, worst.1);
     }
 }
@@ -109,10 +122,15 @@ fn softplus(x: f64) -> f64 {
 #[test]
 fn the_negative_branch_of_an_exponential_unit_keeps_to_its_bound() {
     fn check<T: Real>(low: f64) {
-        let points = spread(-149.0, 10.0).into_iter().chain(even(low, 0.0)).chain([0.0, -f64::INFINITY, f64::NAN]);
+        let points = spread(-149.0, 10.0).into_iter().chain(even(low, 0.0)).chain([
+            0.0,
+            -f64::INFINITY,
+            f64::NAN,
+        ]);
         let xs: Vec<T> = points.map(|x| T::from_f64(-x.abs())).collect();
         for level in Level::available() {
-            for (x, value) in xs.iter().zip(run(Loops::unary::<Expm1Negative, T>(), level, &[&xs])) {
+            for (x, value) in xs.iter().zip(run(Loops::unary::<Expm1Negative, T>(), level, &[&xs]))
+            {
                 let units = error::<T>(value.to_f64(), x.to_f64().exp_m1());
                 assert!(units <= 3.0, "{level:?}: {units} units at {x:?}");
             }
@@ -124,13 +142,23 @@ fn the_negative_branch_of_an_exponential_unit_keeps_to_its_bound() {
 
 #[test]
 fn exponentials_keep_to_their_bounds() {
-    let single = [spread(-149.0, 7.0), even(-110.0, 110.0), even(-2.0, 2.0), vec![f64::INFINITY, -f64::INFINITY]];
+    let single = [
+        spread(-149.0, 7.0),
+        even(-110.0, 110.0),
+        even(-2.0, 2.0),
+        vec![f64::INFINITY, -f64::INFINITY],
+    ];
     check::<Exp, f32>(f64::exp, &single, 1.5);
     check::<Expm1, f32>(f64::exp_m1, &single, 3.0);
     check::<Tanh, f32>(f64::tanh, &single, 4.0);
     check::<Sigmoid, f32>(sigmoid, &single, 3.0);
     check::<Softplus, f32>(softplus, &single, 4.0);
-    let double = [spread(-1074.0, 10.0), even(-750.0, 720.0), even(-2.0, 2.0), vec![f64::INFINITY, -f64::INFINITY]];
+    let double = [
+        spread(-1074.0, 10.0),
+        even(-750.0, 720.0),
+        even(-2.0, 2.0),
+        vec![f64::INFINITY, -f64::INFINITY],
+    ];
     check::<Exp, f64>(f64::exp, &double, 2.0);
     check::<Expm1, f64>(f64::exp_m1, &double, 4.0);
     check::<Tanh, f64>(f64::tanh, &double, 4.0);
@@ -140,11 +168,21 @@ fn exponentials_keep_to_their_bounds() {
 
 #[test]
 fn logarithms_keep_to_their_bounds() {
-    let single = [spread(-149.0, 128.0), even(0.5, 2.0), even(-1.0, 1.0), vec![f64::INFINITY, -f64::INFINITY]];
+    let single = [
+        spread(-149.0, 128.0),
+        even(0.5, 2.0),
+        even(-1.0, 1.0),
+        vec![f64::INFINITY, -f64::INFINITY],
+    ];
     check::<Log, f32>(f64::ln, &single, 1.5);
     check::<Log1p, f32>(f64::ln_1p, &single, 2.0);
     check::<Sqrt, f32>(f64::sqrt, &single, 0.5);
-    let double = [spread(-1074.0, 1023.9), even(0.5, 2.0), even(-1.0, 1.0), vec![f64::INFINITY, -f64::INFINITY]];
+    let double = [
+        spread(-1074.0, 1023.9),
+        even(0.5, 2.0),
+        even(-1.0, 1.0),
+        vec![f64::INFINITY, -f64::INFINITY],
+    ];
     check::<Log, f64>(f64::ln, &double, 2.0);
     check::<Log1p, f64>(f64::ln_1p, &double, 2.0);
     check::<Sqrt, f64>(f64::sqrt, &double, 0.0);
@@ -164,7 +202,9 @@ fn sine_and_cosine_keep_to_their_bounds() {
 fn an_angle_that_cannot_be_reduced_gives_nan() {
     for x in [3e8_f32, -3e8, f32::INFINITY, f32::NAN] {
         assert!(trigonometry::sin(x).is_nan() && trigonometry::cos(x).is_nan());
-        assert!(trigonometry::sin(f64::from(x)).is_nan() && trigonometry::cos(f64::from(x)).is_nan());
+        assert!(
+            trigonometry::sin(f64::from(x)).is_nan() && trigonometry::cos(f64::from(x)).is_nan()
+        );
     }
 }
 
@@ -212,7 +252,10 @@ const ERF: [(f64, f64); 36] = [
 fn the_error_function_agrees_with_its_table() {
     for (x, exact) in ERF {
         let double = error::<f64>(error_function::erf(x), exact);
-        let single = error::<f32>(f64::from(error_function::erf(x as f32)), error_function::erf(f64::from(x as f32)));
+        let single = error::<f32>(
+            f64::from(error_function::erf(x as f32)),
+            error_function::erf(f64::from(x as f32)),
+        );
         assert!(double <= 4.0 && single <= 4.0, "{double} and {single} units at {x}");
     }
 }
@@ -248,13 +291,17 @@ fn the_inverse_error_function_agrees_with_its_table() {
     }
     let points = [spread(-140.0, -0.001), even(-1.0, 1.0)];
     check::<Erfinv, f32>(error_function::erfinv, &points, 8.0);
-    for (x, exact) in [(1.0, f64::INFINITY), (-1.0, f64::NEG_INFINITY), (1.5, f64::NAN), (f64::NAN, f64::NAN)] {
+    for (x, exact) in
+        [(1.0, f64::INFINITY), (-1.0, f64::NEG_INFINITY), (1.5, f64::NAN), (f64::NAN, f64::NAN)]
+    {
         assert_eq!(error::<f64>(error_function::erfinv(x), exact), 0.0);
     }
 }
 
 fn check_pow<T: Real>(bases: &[f64], exponents: &[f64], bound: f64) {
-    let pairs = || bases.iter().flat_map(|&x| exponents.iter().map(move |&y| (T::from_f64(x), T::from_f64(y))));
+    let pairs = || {
+        bases.iter().flat_map(|&x| exponents.iter().map(move |&y| (T::from_f64(x), T::from_f64(y))))
+    };
     let (xs, ys): (Vec<T>, Vec<T>) = pairs().unzip();
     for level in Level::available() {
         let values = run(Loops::binary::<Pow, T>(), level, &[&xs, &ys]);
@@ -265,7 +312,10 @@ fn check_pow<T: Real>(bases: &[f64], exponents: &[f64], bound: f64) {
             if error > worst.0 {
                 worst = (error, x, y);
             }
-            assert!(exact != 0.0 || value.is_sign_negative() == exact.is_sign_negative(), "sign at {x:?}^{y:?}");
+            assert!(
+                exact != 0.0 || value.is_sign_negative() == exact.is_sign_negative(),
+                "sign at {x:?}^{y:?}"
+            );
         }
         println!("pow {} {level:?}: {worst:?}", std::any::type_name::<T>());
         assert!(worst.0 <= bound, "{level:?}: {worst:?}");
@@ -274,7 +324,8 @@ fn check_pow<T: Real>(bases: &[f64], exponents: &[f64], bound: f64) {
 
 #[test]
 fn powers_keep_to_their_bounds() {
-    let exponents: Vec<f64> = (0..400).map(|i| f64::from(i - 200) * 0.37 + 1e-3 * f64::from(i).sin()).collect();
+    let exponents: Vec<f64> =
+        (0..400).map(|i| f64::from(i - 200) * 0.37 + 1e-3 * f64::from(i).sin()).collect();
     let bases: Vec<f64> = (0..400).map(|i| (f64::from(i - 200) * 0.05).exp2() * 1.0123).collect();
     check_pow::<f32>(&bases, &exponents, 2.0);
     check_pow::<f64>(&bases, &exponents, 2.0);

@@ -1,6 +1,7 @@
 //! Loops that convert between element types.
 //!
-//! A float becomes an integer by truncation toward zero, saturating at the ends of `i32`, NaN becoming 0; anything
+//! A float becomes an integer by truncation toward zero, saturating at the ends of `i32`, NaN
+//! becoming 0; anything
 //! becomes a boolean by `≠ 0`; a boolean becomes 0 or 1.
 
 use super::float::Float;
@@ -34,7 +35,8 @@ impl Loops {
     }
 }
 
-/// `x` toward zero as an `i32`, saturating, 0 at NaN: what `as` does, in operations that vectors have.
+/// `x` toward zero as an `i32`, saturating, 0 at NaN: what `as` does, in operations that vectors
+/// have.
 /// `greatest` is the largest number of the type that an `i32` holds.
 #[inline(always)]
 fn truncate<T: Truncate>(x: T, greatest: T) -> i32 {
@@ -113,7 +115,11 @@ mod tests {
         let inputs = [values.as_ptr().cast()];
         // SAFETY: `output` has eight bytes per element, as many as the widest type.
         unsafe {
-            Loops::cast::<From, To>().at(Level::detect())(inputs.as_ptr(), output.as_mut_ptr().cast(), values.len());
+            Loops::cast::<From, To>().at(Level::detect())(
+                inputs.as_ptr(),
+                output.as_mut_ptr().cast(),
+                values.len(),
+            );
             std::slice::from_raw_parts(output.as_ptr().cast::<To>(), values.len()).to_vec()
         }
     }

@@ -1,7 +1,9 @@
-//! [`Combined`]: several operations of arithmetic as one loop, which goes through memory once instead of once for each.
+//! [`Combined`]: several operations of arithmetic as one loop, which goes through memory once
+//! instead of once for each.
 //!
-//! A formula is written once. On floats it computes; on [`Code`] it writes itself down, so that plans can find it among their
-//! instructions. Every operation rounds as it does alone: a combination gives the same bits.
+//! A formula is written once. On floats it computes; on [`Code`] it writes itself down, so that
+//! plans can find it among their instructions. Every operation rounds as it does alone: a
+//! combination gives the same bits.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -64,7 +66,11 @@ impl Symbol {
     pub fn arity(self) -> usize {
         match self {
             Symbol::Where => 3,
-            Symbol::Add | Symbol::Subtract | Symbol::Multiply | Symbol::Divide | Symbol::Greater => 2,
+            Symbol::Add
+            | Symbol::Subtract
+            | Symbol::Multiply
+            | Symbol::Divide
+            | Symbol::Greater => 2,
             Symbol::Square | Symbol::Sqrt | Symbol::EluSlope | Symbol::SeluSlope => 1,
             Symbol::Value(_) => 0,
         }
@@ -109,7 +115,9 @@ impl Code {
 
     /// The number of values, the last of which is in the formula.
     pub fn values(&self) -> usize {
-        let number = |symbol: &Symbol| if let Symbol::Value(number) = symbol { usize::from(*number) + 1 } else { 0 };
+        let number = |symbol: &Symbol| {
+            if let Symbol::Value(number) = symbol { usize::from(*number) + 1 } else { 0 }
+        };
         self.symbols().iter().map(number).max().unwrap_or(0)
     }
 
@@ -120,7 +128,9 @@ impl Code {
 }
 
 /// What formulas are written with: floats, vectors of them, and [`Code`].
-pub trait Arithmetic: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
+pub trait Arithmetic:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
     /// `x * x`.
     fn square(self) -> Self;
     /// The square root.
@@ -279,7 +289,8 @@ pub(super) mod tests {
     fn a_formula_writes_itself_down() {
         let codes: Vec<Code> = COMBINED.iter().map(|combined| (combined.code)()).collect();
         let [x, y, z] = [0, 1, 2].map(Symbol::Value);
-        let expected = [Symbol::Add, x, Symbol::Multiply, Symbol::Subtract, Symbol::Square, y, x, z];
+        let expected =
+            [Symbol::Add, x, Symbol::Multiply, Symbol::Subtract, Symbol::Square, y, x, z];
         assert_eq!(codes[1].symbols(), expected);
         assert_eq!(codes[1].operations(), 4);
     }
@@ -287,16 +298,22 @@ pub(super) mod tests {
     /// Checks the loops of one type against the operations done one by one in that type.
     macro_rules! check {
         ($float:ty, $index:literal, $least:literal) => {
-            let numbers: Vec<$float> = (0..90).map(|i| (i as $float * 0.7).sin() + $least).collect();
+            let numbers: Vec<$float> =
+                (0..90).map(|i| (i as $float * 0.7).sin() + $least).collect();
             let columns: Vec<&[u8]> = numbers.chunks(30).map(bytemuck::cast_slice).collect();
             for combined in COMBINED {
                 let code = (combined.code)();
                 let mut output: [$float; 30] = [0.0; 30];
-                combined.loops[$index].run(&columns[..code.values()], bytemuck::cast_slice_mut(&mut output), 30);
+                combined.loops[$index].run(
+                    &columns[..code.values()],
+                    bytemuck::cast_slice_mut(&mut output),
+                    30,
+                );
                 for (row, got) in output.iter().enumerate() {
                     let column = |value| numbers[usize::from(value) * 30 + row];
                     let expected: $float = evaluate(&mut code.symbols().iter(), &column);
-                    let same = got.to_bits() == expected.to_bits() || (got.is_nan() && expected.is_nan());
+                    let same =
+                        got.to_bits() == expected.to_bits() || (got.is_nan() && expected.is_nan());
                     assert!(same, "{combined:?} in row {row}: {got}, not {expected}");
                 }
             }
@@ -313,7 +330,10 @@ pub(super) mod tests {
     }
 
     /// What a formula in prefix notation is, one operation after the other.
-    pub fn evaluate<F: Float>(symbols: &mut std::slice::Iter<Symbol>, value: &impl Fn(u8) -> F) -> F {
+    pub fn evaluate<F: Float>(
+        symbols: &mut std::slice::Iter<Symbol>,
+        value: &impl Fn(u8) -> F,
+    ) -> F {
         let symbol = *symbols.next().unwrap();
         let mut operand = || evaluate(symbols, value);
         match symbol {

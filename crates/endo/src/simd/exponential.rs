@@ -1,7 +1,9 @@
-//! The exponential and what is made of it: `exp expm1 tanh sigmoid softplus`, and the slopes of ELU and SELU.
+//! The exponential and what is made of it: `exp expm1 tanh sigmoid softplus`, and the slopes of ELU
+//! and SELU.
 //!
 //! Argument reduction after Cody and Waite (1980), "Software Manual for the Elementary Functions":
-//! `x = n·ln 2 + r` with |r| ≤ ½ ln 2 and `eˣ = 2ⁿ·eʳ`; the polynomials are minimax fits (Remez exchange).
+//! `x = n·ln 2 + r` with |r| ≤ ½ ln 2 and `eˣ = 2ⁿ·eʳ`; the polynomials are minimax fits (Remez
+//! exchange).
 
 use super::float::{Float, polynomial};
 use super::logarithm::log1p;
@@ -11,13 +13,17 @@ use super::logarithm::log1p;
 pub(super) fn reduce<F: Float>(x: F) -> (F, F) {
     let n = round_small(x * F::from_f64(std::f64::consts::LOG2_E));
     // The high part of ln 2 has so few bits that its product with n is exact.
-    let (high, low) =
-        if F::SINGLE { (0.693145751953125, 0.000001428606820309417) } else { (0.6931471805598903, 5.497923018708371e-14) };
+    let (high, low) = if F::SINGLE {
+        (0.693145751953125, 0.000001428606820309417)
+    } else {
+        (0.6931471805598903, 5.497923018708371e-14)
+    };
     let r = n.mul_add(F::from_f64(-high), x);
     (n, n.mul_add(F::from_f64(-low), r))
 }
 
-/// The nearest integer to `x`, for |x| < 2^22 in `f32` and 2^51 in `f64`: two additions on any processor.
+/// The nearest integer to `x`, for |x| < 2^22 in `f32` and 2^51 in `f64`: two additions on any
+/// processor.
 #[inline(always)]
 pub(super) fn round_small<F: Float>(x: F) -> F {
     let shift = F::from_f64(shift::<F>());
@@ -73,14 +79,16 @@ pub fn exp<F: Float>(x: F) -> F {
 #[inline(always)]
 pub fn expm1<F: Float>(x: F) -> F {
     let (n, r) = reduce(limit(x));
-    // 2ⁿ·(eʳ − 1) + (2ⁿ − 1), both halved: 2ⁿ itself would overflow at the largest x. Below n = −100 the result
+    // 2ⁿ·(eʳ − 1) + (2ⁿ − 1), both halved: 2ⁿ itself would overflow at the largest x. Below n =
+    // −100 the result
     // is −1 whatever n is, and 2ⁿ would be subnormal.
     let half = F::power_of_two(F::select(n < F::from_f64(-100.0), F::from_f64(-100.0), n) - F::ONE);
     let result = F::TWO * expm1_reduced(r).mul_add(half, half - F::HALF);
     result.copysign(x)
 }
 
-/// `eˣ − 1` for x ≤ 0, within 3 ULP, in half the operations of [`expm1`]; any number for positive x.
+/// `eˣ − 1` for x ≤ 0, within 3 ULP, in half the operations of [`expm1`]; any number for positive
+/// x.
 #[inline(always)]
 pub fn expm1_negative<F: Float>(x: F) -> F {
     scaled_expm1_negative(x, 1.0)

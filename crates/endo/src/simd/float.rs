@@ -1,7 +1,9 @@
 //! [`Float`]: the arithmetic that a scalar formula may use, over `f32` and `f64`.
 //!
-//! Every operation is branch-free and inlined, so that a loop over a formula becomes vector code. `f32` and `f64`
-//! implement it for any processor; [`Fused`] implements it for loops compiled with a fused multiply-add.
+//! Every operation is branch-free and inlined, so that a loop over a formula becomes vector code.
+//! `f32` and `f64`
+//! implement it for any processor; [`Fused`] implements it for loops compiled with a fused
+//! multiply-add.
 
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -70,9 +72,11 @@ pub trait Float:
     fn trunc(self) -> Self;
     /// 2^`n` for an integer `n` whose power is a normal number.
     fn power_of_two(n: Self) -> Self;
-    /// `self · 2^n` for an integer `n`, where that and `self` are positive normal numbers: without a multiplication.
+    /// `self · 2^n` for an integer `n`, where that and `self` are positive normal numbers: without
+    /// a multiplication.
     fn times_power_of_two(self, n: Self) -> Self;
-    /// `(m, e)` with `self = m · 2^e`, `√½ ≤ m < √2` and `e` an integer, for a positive normal `self`.
+    /// `(m, e)` with `self = m · 2^e`, `√½ ≤ m < √2` and `e` an integer, for a positive normal
+    /// `self`.
     fn split_exponent(self) -> (Self, Self);
     /// Whether the integer `n` is odd, for |n| < 2^22 in `f32` and 2^51 in `f64`.
     fn is_odd(n: Self) -> bool;
@@ -128,7 +132,8 @@ pub trait Float:
         Self::ONE.copysign(self) < Self::ZERO
     }
 
-    /// `self · 2^n` for an integer `n` of at most twice the exponent range: right through overflow, underflow and
+    /// `self · 2^n` for an integer `n` of at most twice the exponent range: right through overflow,
+    /// underflow and
     /// subnormal results.
     #[inline(always)]
     fn scale(self, n: Self) -> Self {
@@ -149,7 +154,8 @@ pub trait Float:
         (product, ((a * c - product) + a * d + b * c) + b * d)
     }
 
-    /// `(high, low)` with `high + low = self` and half of the significant bits in each (Veltkamp's splitting).
+    /// `(high, low)` with `high + low = self` and half of the significant bits in each (Veltkamp's
+    /// splitting).
     #[inline(always)]
     fn halves(self) -> (Self, Self) {
         let scaled = self * Self::from_f64(if Self::SINGLE { 4097.0 } else { 134217729.0 });
@@ -157,7 +163,8 @@ pub trait Float:
         (high, self - high)
     }
 
-    /// `(s, e)` with `s = self + smaller` rounded and `s + e` exact, for |self| ≥ |smaller| or `self = 0`.
+    /// `(s, e)` with `s = self + smaller` rounded and `s + e` exact, for |self| ≥ |smaller| or
+    /// `self = 0`.
     #[inline(always)]
     fn sum(self, smaller: Self) -> (Self, Self) {
         let sum = self + smaller;
@@ -177,9 +184,11 @@ pub fn polynomial<F: Float, const N: usize>(x: F, coefficients: [f64; N]) -> F {
     sum
 }
 
-/// A number whose [`mul_add`](Float::mul_add) and roundings are single instructions of the processor.
+/// A number whose [`mul_add`](Float::mul_add) and roundings are single instructions of the
+/// processor.
 ///
-/// Used in loops compiled for [`Level::Avx2`](super::Level::Avx2) and above; elsewhere each of these operations
+/// Used in loops compiled for [`Level::Avx2`](super::Level::Avx2) and above; elsewhere each of
+/// these operations
 /// would be a call into the C library.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
@@ -192,7 +201,8 @@ impl<T: PartialEq> PartialEq for Fused<T> {
     }
 }
 
-// Each comparison is written out: by default they go through `Option<Ordering>`, which hinders vector code.
+// Each comparison is written out: by default they go through `Option<Ordering>`, which hinders
+// vector code.
 impl<T: PartialOrd> PartialOrd for Fused<T> {
     #[inline(always)]
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
@@ -238,7 +248,8 @@ impl<T: Neg<Output = T>> Neg for Fused<T> {
 }
 
 /// Whether the target itself has a fused multiply-add and the four roundings as instructions.
-const NATIVE: bool = cfg!(any(target_arch = "aarch64", all(target_feature = "fma", target_feature = "sse4.1")));
+const NATIVE: bool =
+    cfg!(any(target_arch = "aarch64", all(target_feature = "fma", target_feature = "sse4.1")));
 
 /// The part of [`Float`] that is the same for a type and its [`Fused`] form.
 macro_rules! shared {
@@ -278,15 +289,19 @@ macro_rules! shared {
         }
         #[inline(always)]
         fn power_of_two(n: Self) -> Self {
-            // Adding 1.5 · 2^mantissa leaves the integer in the low bits; no conversion instruction is needed, which
+            // Adding 1.5 · 2^mantissa leaves the integer in the low bits; no conversion instruction
+            // is needed, which
             // AVX2 does not have for 64 bits.
-            const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float + ($float::MAX_EXP - 1) as $float;
+            const SHIFT: $float =
+                (3_u64 << ($mantissa - 1)) as $float + ($float::MAX_EXP - 1) as $float;
             $wrap($float::from_bits(($raw(n) + SHIFT).to_bits() << $mantissa))
         }
         #[inline(always)]
         fn times_power_of_two(self, n: Self) -> Self {
             const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float;
-            $wrap($float::from_bits($raw(self).to_bits().wrapping_add(($raw(n) + SHIFT).to_bits() << $mantissa)))
+            $wrap($float::from_bits(
+                $raw(self).to_bits().wrapping_add(($raw(n) + SHIFT).to_bits() << $mantissa),
+            ))
         }
         #[inline(always)]
         fn split_exponent(self) -> (Self, Self) {
@@ -295,7 +310,8 @@ macro_rules! shared {
             const LOW: $bits = (1 << $mantissa) - 1;
             const INTEGER: $float = (1_u64 << $mantissa) as $float;
             // Counted from √½, the exponent field steps where the mantissa is to start again.
-            let steps = $raw(self).to_bits().wrapping_sub(ROOT_HALF).wrapping_add(OFFSET << $mantissa);
+            let steps =
+                $raw(self).to_bits().wrapping_sub(ROOT_HALF).wrapping_add(OFFSET << $mantissa);
             let mantissa = $float::from_bits((steps & LOW) + ROOT_HALF);
             let exponent = $float::from_bits((steps >> $mantissa) | INTEGER.to_bits());
             ($wrap(mantissa), $wrap(exponent - (INTEGER + OFFSET as $float)))
@@ -395,10 +411,12 @@ mod tests {
     use super::*;
 
     fn agrees_with_std<F: Float>() {
-        let values = [0.0, -0.0, 0.3, 0.5, -0.5, 1.5, 2.5, -2.5, -3.7, 8388607.5, 1e9, -1e18, f64::INFINITY];
+        let values =
+            [0.0, -0.0, 0.3, 0.5, -0.5, 1.5, 2.5, -2.5, -3.7, 8388607.5, 1e9, -1e18, f64::INFINITY];
         for value in values.map(F::from_f64) {
             let exact = value.to_f64();
-            let same = |ours: F, std: f64| assert_eq!(ours.to_f64().to_bits(), std.to_bits(), "{value:?}");
+            let same =
+                |ours: F, std: f64| assert_eq!(ours.to_f64().to_bits(), std.to_bits(), "{value:?}");
             same(value.floor(), exact.floor());
             same(value.ceil(), exact.ceil());
             same(value.round(), exact.round_ties_even());

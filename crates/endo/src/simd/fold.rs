@@ -1,20 +1,22 @@
 //! Reductions of a contiguous run to one element: sum, product, maximum, minimum.
 //!
-//! The order of combination depends on the number of elements alone: a fixed number of lanes, blocks of a fixed
-//! length, and a fixed tree over lanes and blocks. So results do not change with threads, alignment or level, and the
-//! rounding error of a sum grows with the logarithm of its length.
+//! The order of combination depends on the number of elements alone: a fixed number of lanes,
+//! blocks of a fixed
+//! length, and a fixed tree over lanes and blocks. So results do not change with threads, alignment
+//! or level, and the rounding error of a sum grows with the logarithm of its length.
 
 use super::Level;
 use super::float::Float;
 use super::loops::{LoopKernel, Loops, Number, separate};
 use std::marker::PhantomData;
 
-/// Reduces `n` elements at `input` to one, written to `output`. Without elements: 0, 1, and the least and the greatest
-/// value of the type for sum, product, maximum and minimum.
+/// Reduces `n` elements at `input` to one, written to `output`. Without elements: 0, 1, and the
+/// least and the greatest value of the type for sum, product, maximum and minimum.
 ///
 /// # Safety
 ///
-/// `input` must be valid for `n` elements and `output` for one; both need only the alignment of an element. The
+/// `input` must be valid for `n` elements and `output` for one; both need only the alignment of an
+/// element. The
 /// processor must have the level that the fold was taken for.
 pub type Fold = unsafe fn(input: *const u8, output: *mut u8, n: usize);
 
@@ -81,9 +83,39 @@ macro_rules! reducible {
         }
     };
 }
-reducible!(f32, 0.0, 1.0, f32::NEG_INFINITY, f32::INFINITY, |x, y| x + y, x * y, Float::maximum(x, y), Float::minimum(x, y));
-reducible!(f64, 0.0, 1.0, f64::NEG_INFINITY, f64::INFINITY, |x, y| x + y, x * y, Float::maximum(x, y), Float::minimum(x, y));
-reducible!(i32, 0, 1, i32::MIN, i32::MAX, |x, y| x.wrapping_add(y), x.wrapping_mul(y), x.max(y), x.min(y));
+reducible!(
+    f32,
+    0.0,
+    1.0,
+    f32::NEG_INFINITY,
+    f32::INFINITY,
+    |x, y| x + y,
+    x * y,
+    Float::maximum(x, y),
+    Float::minimum(x, y)
+);
+reducible!(
+    f64,
+    0.0,
+    1.0,
+    f64::NEG_INFINITY,
+    f64::INFINITY,
+    |x, y| x + y,
+    x * y,
+    Float::maximum(x, y),
+    Float::minimum(x, y)
+);
+reducible!(
+    i32,
+    0,
+    1,
+    i32::MIN,
+    i32::MAX,
+    |x, y| x.wrapping_add(y),
+    x.wrapping_mul(y),
+    x.max(y),
+    x.min(y)
+);
 reducible!(
     u8,
     0,
@@ -136,7 +168,8 @@ impl<C: Combine<T>, T: Reducible> LoopKernel for Accumulate<C, T> {
 }
 
 impl Loops {
-    /// `output = combine(accumulator, input)`, elementwise: reduces over rows when run in place of the accumulator.
+    /// `output = combine(accumulator, input)`, elementwise: reduces over rows when run in place of
+    /// the accumulator.
     pub const fn accumulate<T: Reducible>(reduction: Reduction) -> Self {
         match reduction {
             Reduction::Sum => Self::new::<Accumulate<Sum, T>, Accumulate<Sum, T>>(),
@@ -175,7 +208,11 @@ impl Folds {
     }
 
     const fn with_lanes<C: Combine<T>, T: Reducible, const LANES: usize>() -> Self {
-        Self { baseline: baseline::<C, T, LANES>, avx2: avx2::<C, T, LANES>, avx512: avx512::<C, T, LANES> }
+        Self {
+            baseline: baseline::<C, T, LANES>,
+            avx2: avx2::<C, T, LANES>,
+            avx512: avx512::<C, T, LANES>,
+        }
     }
 
     /// The fold for a level, which the processor must have.
@@ -197,9 +234,14 @@ const RUN: usize = 64;
 ///
 /// As for [`Fold`].
 #[inline(always)]
-unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(input: *const u8, output: *mut u8, n: usize) {
+unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(
+    input: *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     let input = input.cast::<T>();
-    // Results of runs that wait for their partner, the oldest and largest first: run k merges as often as k + 1
+    // Results of runs that wait for their partner, the oldest and largest first: run k merges as
+    // often as k + 1
     // can be halved, like the carries of a counter.
     let mut waiting = [C::IDENTITY; usize::BITS as usize];
     let mut depth = 0;
@@ -233,23 +275,31 @@ unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(input: *const u8
 ///
 /// `input` is valid for `length` elements.
 #[inline(always)]
-unsafe fn run<C: Combine<T>, T: Reducible, const LANES: usize>(input: *const T, length: usize) -> T {
+unsafe fn run<C: Combine<T>, T: Reducible, const LANES: usize>(
+    input: *const T,
+    length: usize,
+) -> T {
     let mut lanes = [C::IDENTITY; LANES];
     let whole = length - length % LANES;
     let mut start = 0;
     while start < whole {
         // SAFETY: `start + LANES <= length`.
-        lanes = combine::<C, T, LANES>(lanes, unsafe { input.add(start).cast::<[T; LANES]>().read_unaligned() });
+        lanes = combine::<C, T, LANES>(lanes, unsafe {
+            input.add(start).cast::<[T; LANES]>().read_unaligned()
+        });
         start += LANES;
         separate();
     }
     if start < length {
         let mut block = [C::IDENTITY; LANES];
         // SAFETY: `length - start < LANES` elements are left.
-        unsafe { std::ptr::copy_nonoverlapping(input.add(start), block.as_mut_ptr(), length - start) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(input.add(start), block.as_mut_ptr(), length - start)
+        };
         lanes = combine::<C, T, LANES>(lanes, block);
     }
-    // Through memory: seen together with the tree, the loop above would be built of the pairs that the tree needs.
+    // Through memory: seen together with the tree, the loop above would be built of the pairs that
+    // the tree needs.
     let mut tree = std::hint::black_box(lanes);
     let mut half = LANES / 2;
     while half > 0 {
@@ -263,7 +313,10 @@ unsafe fn run<C: Combine<T>, T: Reducible, const LANES: usize>(input: *const T, 
 
 /// `x` and `y`, lane by lane.
 #[inline(always)]
-fn combine<C: Combine<T>, T: Reducible, const LANES: usize>(x: [T; LANES], y: [T; LANES]) -> [T; LANES] {
+fn combine<C: Combine<T>, T: Reducible, const LANES: usize>(
+    x: [T; LANES],
+    y: [T; LANES],
+) -> [T; LANES] {
     let mut lanes = [C::IDENTITY; LANES];
     for lane in 0..LANES {
         lanes[lane] = C::combine(x[lane], y[lane]);
@@ -272,21 +325,36 @@ fn combine<C: Combine<T>, T: Reducible, const LANES: usize>(x: [T; LANES], y: [T
 }
 
 /// [`fold`] with the target's own instructions.
-unsafe fn baseline<C: Combine<T>, T: Reducible, const LANES: usize>(input: *const u8, output: *mut u8, n: usize) {
+unsafe fn baseline<C: Combine<T>, T: Reducible, const LANES: usize>(
+    input: *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     // SAFETY: the same contract.
     unsafe { fold::<C, T, LANES>(input, output, n) }
 }
 
 /// [`fold`] with AVX2 and FMA.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-unsafe fn avx2<C: Combine<T>, T: Reducible, const LANES: usize>(input: *const u8, output: *mut u8, n: usize) {
+unsafe fn avx2<C: Combine<T>, T: Reducible, const LANES: usize>(
+    input: *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     // SAFETY: the same contract.
     unsafe { fold::<C, T, LANES>(input, output, n) }
 }
 
 /// [`fold`] with AVX-512.
-#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))]
-unsafe fn avx512<C: Combine<T>, T: Reducible, const LANES: usize>(input: *const u8, output: *mut u8, n: usize) {
+#[cfg_attr(
+    target_arch = "x86_64",
+    target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+)]
+unsafe fn avx512<C: Combine<T>, T: Reducible, const LANES: usize>(
+    input: *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     // SAFETY: the same contract.
     unsafe { fold::<C, T, LANES>(input, output, n) }
 }
@@ -299,7 +367,11 @@ mod tests {
         let mut result = T::ZERO;
         // SAFETY: the slice is valid for its length, and the tests use available levels.
         unsafe {
-            Folds::new::<T>(reduction).at(level)(values.as_ptr().cast(), (&raw mut result).cast(), values.len());
+            Folds::new::<T>(reduction).at(level)(
+                values.as_ptr().cast(),
+                (&raw mut result).cast(),
+                values.len(),
+            );
         }
         result
     }
@@ -314,13 +386,28 @@ mod tests {
         for level in Level::available() {
             for n in (0..300).chain([2047, 2048, 2049, 4096, 6145, 10_000]) {
                 let run = &integers[..n];
-                assert_eq!(fold(Reduction::Sum, level, run), run.iter().fold(0, |x: i32, &y| x.wrapping_add(y)));
-                assert_eq!(fold(Reduction::Product, level, run), run.iter().fold(1, |x: i32, &y| x.wrapping_mul(y)));
-                assert_eq!(fold(Reduction::Max, level, run), run.iter().copied().max().unwrap_or(i32::MIN));
-                assert_eq!(fold(Reduction::Min, level, run), run.iter().copied().min().unwrap_or(i32::MAX));
+                assert_eq!(
+                    fold(Reduction::Sum, level, run),
+                    run.iter().fold(0, |x: i32, &y| x.wrapping_add(y))
+                );
+                assert_eq!(
+                    fold(Reduction::Product, level, run),
+                    run.iter().fold(1, |x: i32, &y| x.wrapping_mul(y))
+                );
+                assert_eq!(
+                    fold(Reduction::Max, level, run),
+                    run.iter().copied().max().unwrap_or(i32::MIN)
+                );
+                assert_eq!(
+                    fold(Reduction::Min, level, run),
+                    run.iter().copied().min().unwrap_or(i32::MAX)
+                );
                 let floats: Vec<f64> = run.iter().map(|&x| f64::from(x)).collect();
                 assert_eq!(fold(Reduction::Sum, level, &floats), floats.iter().sum::<f64>());
-                assert_eq!(fold(Reduction::Max, level, &floats), floats.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+                assert_eq!(
+                    fold(Reduction::Max, level, &floats),
+                    floats.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+                );
             }
         }
     }
@@ -359,7 +446,9 @@ mod tests {
 
     #[test]
     fn the_maximum_of_booleans_is_any_and_the_minimum_is_all() {
-        for (values, any, all) in [(&[0_u8, 0][..], 0, 0), (&[0, 7], 1, 0), (&[1, 7], 1, 1), (&[], 0, 1)] {
+        for (values, any, all) in
+            [(&[0_u8, 0][..], 0, 0), (&[0, 7], 1, 0), (&[1, 7], 1, 1), (&[], 0, 1)]
+        {
             assert_eq!(highest(Reduction::Max, values), any);
             assert_eq!(highest(Reduction::Sum, values), any);
             assert_eq!(highest(Reduction::Min, values), all);

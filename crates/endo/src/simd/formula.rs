@@ -1,7 +1,8 @@
-//! The kinds of formulas that loops are made of, by what they take and give. A type without fields stands for a formula.
+//! The kinds of formulas that loops are made of, by what they take and give. A type without fields
+//! stands for a formula.
 //!
-//! In: elements. Out: one element. Formulas of floats are generic over [`Float`], so one text serves `f32`, `f64` and both with
-//! fused operations.
+//! In: elements. Out: one element. Formulas of floats are generic over [`Float`], so one text
+//! serves `f32`, `f64` and both with fused operations.
 
 use super::float::Float;
 

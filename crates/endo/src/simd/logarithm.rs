@@ -13,7 +13,16 @@ fn log_sum<F: Float>(e: F, f: F) -> F {
         let (high, low) = (F::from_f64(0.693145751953125), F::from_f64(0.000001428606820309417));
         let series = polynomial(
             f,
-            [0.3333333171, -0.2500082088, 0.2000122632, -0.1662336142, 0.1420177015, -0.1316015983, 0.1276149995, -0.07634462251],
+            [
+                0.3333333171,
+                -0.2500082088,
+                0.2000122632,
+                -0.1662336142,
+                0.1420177015,
+                -0.1316015983,
+                0.1276149995,
+                -0.07634462251,
+            ],
         );
         let tail = e.mul_add(low, (f * f * f) * series) - half_square;
         return e.mul_add(high, f + tail);
@@ -41,7 +50,8 @@ fn log_sum<F: Float>(e: F, f: F) -> F {
 /// The natural logarithm, within 1 ULP; −∞ at ±0, NaN below.
 #[inline(always)]
 pub fn log<F: Float>(x: F) -> F {
-    // A subnormal number is brought into the normal range, by a power of two that e then gives back.
+    // A subnormal number is brought into the normal range, by a power of two that e then gives
+    // back.
     let (factor, bits) = if F::SINGLE { (16777216.0, 24.0) } else { (18014398509481984.0, 54.0) };
     let subnormal = x < F::MIN_POSITIVE;
     let normal = F::select(subnormal, x * F::from_f64(factor), x);

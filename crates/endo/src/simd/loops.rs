@@ -1,25 +1,31 @@
 //! [`Loops`]: an elementwise formula as machine code for each [`Level`], one function pointer each.
 //!
-//! A block of elements is loaded into local arrays, computed and stored, so the compiler knows that loads and stores
-//! do not touch and makes vector code, in place too. The last block overlaps the one before; only what is shorter than a
-//! block is padded.
+//! A block of elements is loaded into local arrays, computed and stored, so the compiler knows that
+//! loads and stores
+//! do not touch and makes vector code, in place too. The last block overlaps the one before; only
+//! what is shorter than a block is padded.
 
 use super::Level;
 use super::float::{Float, Fused};
-use super::formula::{Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary};
+use super::formula::{
+    Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary,
+};
 use std::marker::PhantomData;
 
 /// `output[i] = f(inputs[0][i], inputs[1][i], ...)` for `i < n`.
 ///
 /// # Safety
 ///
-/// Each input that the formula has, and `output`, must be valid for `n` elements of its type; pointers need only the
-/// alignment of an element. `output` may equal an input pointer whose elements have the same size, but not overlap
-/// one otherwise. Booleans are `u8`; every value but 0 reads as true, and 1 is written. The processor must have the
+/// Each input that the formula has, and `output`, must be valid for `n` elements of its type;
+/// pointers need only the alignment of an element. `output` may equal an input pointer whose
+/// elements have the same size, but not overlap
+/// one otherwise. Booleans are `u8`; every value but 0 reads as true, and 1 is written. The
+/// processor must have the
 /// level that the loop was taken for.
 pub type Loop = unsafe fn(inputs: *const *const u8, output: *mut u8, n: usize);
 
-/// One output element from one element of each input: what every loop runs. An input that a formula does not have
+/// One output element from one element of each input: what every loop runs. An input that a formula
+/// does not have
 /// is of type `()`.
 pub(super) trait LoopKernel: 'static {
     type A: Copy;
@@ -64,17 +70,23 @@ pub struct Loops {
     sizes: [usize; 4],
 }
 
-/// Runs `K` over `n` elements in blocks of `W`, then of `H`. What is left over is part of one more block of `H`, which ends
-/// with the last element: it overlaps the block before, and is therefore computed first, from what nothing has been stored
-/// over yet. Only fewer than `H` elements are copied.
+/// Runs `K` over `n` elements in blocks of `W`, then of `H`. What is left over is part of one more
+/// block of `H`, which ends with the last element: it overlaps the block before, and is therefore
+/// computed first, from what nothing has been stored over yet. Only fewer than `H` elements are
+/// copied.
 ///
 /// # Safety
 ///
 /// As for [`Loop`].
 #[inline(always)]
-unsafe fn blocks<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn blocks<K: LoopKernel, const W: usize, const H: usize>(
+    inputs: *const *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     // SAFETY: the caller vouches for as many inputs as have a type of some size.
-    let (a, b, c) = unsafe { (input::<K::A>(inputs, 0), input::<K::B>(inputs, 1), input::<K::C>(inputs, 2)) };
+    let (a, b, c) =
+        unsafe { (input::<K::A>(inputs, 0), input::<K::B>(inputs, 1), input::<K::C>(inputs, 2)) };
     let output = output.cast::<K::Out>();
     let rest = n % H;
     let mut last = std::mem::MaybeUninit::<[K::Out; H]>::uninit();
@@ -82,7 +94,8 @@ unsafe fn blocks<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *
         // SAFETY: the last `H` elements of each array, or all `n` of them.
         unsafe {
             if n < H {
-                let (a, b, c) = (padded::<K::A, H>(a, n), padded::<K::B, H>(b, n), padded::<K::C, H>(c, n));
+                let (a, b, c) =
+                    (padded::<K::A, H>(a, n), padded::<K::B, H>(b, n), padded::<K::C, H>(c, n));
                 last.write(block::<K, H>(&a, &b, &c));
                 return std::ptr::copy_nonoverlapping(last.as_ptr().cast::<K::Out>(), output, n);
             }
@@ -91,15 +104,20 @@ unsafe fn blocks<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *
     }
     let mut start = 0;
     while n - start >= W {
-        // SAFETY: `start + W <= n`. Arrays are read and written unaligned, so alignment of an element is enough;
+        // SAFETY: `start + W <= n`. Arrays are read and written unaligned, so alignment of an
+        // element is enough;
         // all loads come before the store, so that `output` may equal an input.
-        unsafe { output.add(start).cast::<[K::Out; W]>().write_unaligned(at::<K, W>(a, b, c, start)) };
+        unsafe {
+            output.add(start).cast::<[K::Out; W]>().write_unaligned(at::<K, W>(a, b, c, start))
+        };
         start += W;
         separate();
     }
     while n - start >= H {
         // SAFETY: as above.
-        unsafe { output.add(start).cast::<[K::Out; H]>().write_unaligned(at::<K, H>(a, b, c, start)) };
+        unsafe {
+            output.add(start).cast::<[K::Out; H]>().write_unaligned(at::<K, H>(a, b, c, start))
+        };
         start += H;
         separate();
     }
@@ -115,7 +133,12 @@ unsafe fn blocks<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *
 ///
 /// The arrays hold them.
 #[inline(always)]
-unsafe fn at<K: LoopKernel, const W: usize>(a: *const K::A, b: *const K::B, c: *const K::C, start: usize) -> [K::Out; W] {
+unsafe fn at<K: LoopKernel, const W: usize>(
+    a: *const K::A,
+    b: *const K::B,
+    c: *const K::C,
+    start: usize,
+) -> [K::Out; W] {
     // SAFETY: by the contract above.
     unsafe {
         block::<K, W>(
@@ -126,7 +149,8 @@ unsafe fn at<K: LoopKernel, const W: usize>(a: *const K::A, b: *const K::B, c: *
     }
 }
 
-/// Keeps the compiler from making vectors across blocks, of elements `W` apart: it would do so for short formulas,
+/// Keeps the compiler from making vectors across blocks, of elements `W` apart: it would do so for
+/// short formulas,
 /// whose blocks it has unrolled, and gather each element by itself. No instruction comes of it.
 #[inline(always)]
 pub(super) fn separate() {
@@ -139,12 +163,17 @@ pub(super) fn separate() {
 
 /// The formula at each of `W` places.
 #[inline(always)]
-fn block<K: LoopKernel, const W: usize>(a: &[K::A; W], b: &[K::B; W], c: &[K::C; W]) -> [K::Out; W] {
+fn block<K: LoopKernel, const W: usize>(
+    a: &[K::A; W],
+    b: &[K::B; W],
+    c: &[K::C; W],
+) -> [K::Out; W] {
     let mut block = [const { std::mem::MaybeUninit::<K::Out>::uninit() }; W];
     for i in 0..W {
         block[i].write(K::apply(a[i], b[i], c[i]));
     }
-    // SAFETY: all W elements have been written, and an array of `MaybeUninit` has the layout of the array.
+    // SAFETY: all W elements have been written, and an array of `MaybeUninit` has the layout of the
+    // array.
     unsafe { std::mem::transmute_copy(&block) }
 }
 
@@ -178,21 +207,36 @@ unsafe fn padded<T: Copy, const W: usize>(source: *const T, rest: usize) -> [T; 
 }
 
 /// [`blocks`] with the target's own instructions.
-unsafe fn baseline<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn baseline<K: LoopKernel, const W: usize, const H: usize>(
+    inputs: *const *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     // SAFETY: the same contract.
     unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
 
 /// [`blocks`] with AVX2 and FMA.
 #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx2,fma"))]
-unsafe fn avx2<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+unsafe fn avx2<K: LoopKernel, const W: usize, const H: usize>(
+    inputs: *const *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     // SAFETY: the same contract.
     unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
 
 /// [`blocks`] with AVX-512.
-#[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))]
-unsafe fn avx512<K: LoopKernel, const W: usize, const H: usize>(inputs: *const *const u8, output: *mut u8, n: usize) {
+#[cfg_attr(
+    target_arch = "x86_64",
+    target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+)]
+unsafe fn avx512<K: LoopKernel, const W: usize, const H: usize>(
+    inputs: *const *const u8,
+    output: *mut u8,
+    n: usize,
+) {
     // SAFETY: the same contract.
     unsafe { blocks::<K, W, H>(inputs, output, n) }
 }
@@ -211,14 +255,20 @@ impl Loops {
     ///
     /// # Panics
     ///
-    /// If the number of inputs is wrong, or an array has not `n` elements of the size that the loop takes.
+    /// If the number of inputs is wrong, or an array has not `n` elements of the size that the loop
+    /// takes.
     pub fn run(&self, inputs: &[&[u8]], output: &mut [u8], n: usize) {
         let arity = self.sizes[..3].iter().filter(|&&size| size > 0).count();
         assert_eq!(inputs.len(), arity, "inputs of a loop");
-        assert!(inputs.iter().zip(self.sizes).all(|(input, size)| input.len() == n * size), "sizes of a loop's inputs");
+        assert!(
+            inputs.iter().zip(self.sizes).all(|(input, size)| input.len() == n * size),
+            "sizes of a loop's inputs"
+        );
         assert_eq!(output.len(), n * self.sizes[3], "size of a loop's output");
-        let pointers = [0, 1, 2].map(|index| inputs.get(index).map_or(std::ptr::null(), |input| input.as_ptr()));
-        // SAFETY: every array has `n` elements, elements are read and written at any alignment, `output` is borrowed
+        let pointers = [0, 1, 2]
+            .map(|index| inputs.get(index).map_or(std::ptr::null(), |input| input.as_ptr()));
+        // SAFETY: every array has `n` elements, elements are read and written at any alignment,
+        // `output` is borrowed
         // apart from the inputs, and the level is the processor's.
         unsafe { self.at(Level::detect())(pointers.as_ptr(), output.as_mut_ptr(), n) }
     }
@@ -226,12 +276,27 @@ impl Loops {
     /// `K` on the baseline, `V` where vectors are wider.
     pub(super) const fn new<K: LoopKernel, V: LoopKernel>() -> Self {
         let sizes = [size_of::<K::A>(), size_of::<K::B>(), size_of::<K::C>(), size_of::<K::Out>()];
-        // A few vectors make a block: enough independent work to hide latencies, few enough to stay in registers. Then the
-        // fewest elements that fill a vector of the level.
+        // A few vectors make a block: enough independent work to hide latencies, few enough to stay
+        // in registers. Then the fewest elements that fill a vector of the level.
         match size_of::<K::Out>() {
-            8 => Self { baseline: baseline::<K, 8, 8>, avx2: avx2::<V, 16, 8>, avx512: avx512::<V, 32, 8>, sizes },
-            4 => Self { baseline: baseline::<K, 16, 16>, avx2: avx2::<V, 32, 16>, avx512: avx512::<V, 32, 16>, sizes },
-            _ => Self { baseline: baseline::<K, 16, 16>, avx2: avx2::<V, 32, 16>, avx512: avx512::<V, 64, 16>, sizes },
+            8 => Self {
+                baseline: baseline::<K, 8, 8>,
+                avx2: avx2::<V, 16, 8>,
+                avx512: avx512::<V, 32, 8>,
+                sizes,
+            },
+            4 => Self {
+                baseline: baseline::<K, 16, 16>,
+                avx2: avx2::<V, 32, 16>,
+                avx512: avx512::<V, 32, 16>,
+                sizes,
+            },
+            _ => Self {
+                baseline: baseline::<K, 16, 16>,
+                avx2: avx2::<V, 32, 16>,
+                avx512: avx512::<V, 64, 16>,
+                sizes,
+            },
         }
     }
 
@@ -375,8 +440,10 @@ mod tests {
         (0..128).map(|_| next()).collect()
     }
 
-    /// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to an element only;
-    /// checks that all levels give what `exact` gives for one element, that nothing is written past the end, and that
+    /// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to
+    /// an element only;
+    /// checks that all levels give what `exact` gives for one element, that nothing is written past
+    /// the end, and that
     /// the result is the same in the place of input `place`.
     fn check<K: LoopKernel>(
         loops: Loops,
@@ -390,20 +457,26 @@ mod tests {
     {
         for level in Level::available() {
             for n in 0..100 {
-                let inputs = [a[1..].as_ptr().cast::<u8>(), b[1..].as_ptr().cast(), c[1..].as_ptr().cast()];
+                let inputs =
+                    [a[1..].as_ptr().cast::<u8>(), b[1..].as_ptr().cast(), c[1..].as_ptr().cast()];
                 let mut output = [K::Out::default(); 128];
                 // SAFETY: all arrays are longer than 100 elements.
                 unsafe { loops.at(level)(inputs.as_ptr(), output[1..].as_mut_ptr().cast(), n) };
                 for (i, &value) in output.iter().enumerate() {
-                    let expected = if (1..=n).contains(&i) { exact(level, i) } else { K::Out::default() };
-                    assert!(value == expected, "{level:?}, n = {n}, i = {i}: {value:?}, not {expected:?}");
+                    let expected =
+                        if (1..=n).contains(&i) { exact(level, i) } else { K::Out::default() };
+                    assert!(
+                        value == expected,
+                        "{level:?}, n = {n}, i = {i}: {value:?}, not {expected:?}"
+                    );
                 }
                 let Some(place) = place else { continue };
                 let mut shared = [0_u64; 128];
                 let size = size_of::<K::Out>();
                 let target = shared.as_mut_ptr().cast::<u8>();
                 let mut inputs = inputs;
-                // SAFETY: the input has at least n elements of the output's size, and `shared` has room for them.
+                // SAFETY: the input has at least n elements of the output's size, and `shared` has
+                // room for them.
                 unsafe {
                     std::ptr::copy_nonoverlapping(inputs[place], target, n * size);
                     inputs[place] = target;
@@ -419,22 +492,46 @@ mod tests {
     fn check_floats<T: Real + std::fmt::Debug + Default>(element: fn(f64) -> T) {
         let [x, y, z] = [1, 2, 3].map(|seed| elements(seed, element));
         let none = [(); 128];
-        fn value<T: Real, F: Float>(plain: impl Fn() -> T, fused: impl Fn() -> F, level: Level) -> T {
+        fn value<T: Real, F: Float>(
+            plain: impl Fn() -> T,
+            fused: impl Fn() -> F,
+            level: Level,
+        ) -> T {
             if level == Level::Baseline { plain() } else { T::from_f64(fused().to_f64()) }
         }
         let wide = |v: &[T], i: usize| T::Fused::from_f64(v[i].to_f64());
-        let unary = |level, i| value(|| <Mixed as Unary>::apply(x[i]), || <Mixed as Unary>::apply(wide(&x, i)), level);
+        let unary = |level, i| {
+            value(|| <Mixed as Unary>::apply(x[i]), || <Mixed as Unary>::apply(wide(&x, i)), level)
+        };
         check::<OfUnary<Mixed, T>>(Loops::unary::<Mixed, T>(), &x, &none, &none, unary, Some(0));
         let binary = |level, i| {
-            value(|| <Mixed as Binary>::apply(x[i], y[i]), || <Mixed as Binary>::apply(wide(&x, i), wide(&y, i)), level)
+            value(
+                || <Mixed as Binary>::apply(x[i], y[i]),
+                || <Mixed as Binary>::apply(wide(&x, i), wide(&y, i)),
+                level,
+            )
         };
         for place in 0..2 {
-            check::<OfBinary<Mixed, T>>(Loops::binary::<Mixed, T>(), &x, &y, &none, binary, Some(place));
+            check::<OfBinary<Mixed, T>>(
+                Loops::binary::<Mixed, T>(),
+                &x,
+                &y,
+                &none,
+                binary,
+                Some(place),
+            );
         }
         let ternary = |_, i| <Mixed as Ternary>::apply(x[i], y[i], z[i]);
         check::<OfTernary<Mixed, T>>(Loops::ternary::<Mixed, T>(), &x, &y, &z, ternary, Some(2));
         let predicate = |_, i: usize| u8::from(<Mixed as Predicate>::apply(x[i]));
-        check::<OfPredicate<Mixed, T>>(Loops::predicate::<Mixed, T>(), &x, &none, &none, predicate, None);
+        check::<OfPredicate<Mixed, T>>(
+            Loops::predicate::<Mixed, T>(),
+            &x,
+            &none,
+            &none,
+            predicate,
+            None,
+        );
     }
 
     fn check_numbers<T: Number + std::fmt::Debug + Default>(element: fn(f64) -> T) {
@@ -442,7 +539,14 @@ mod tests {
         let condition = elements(6, |x| u8::from(x > 0.0) * 3);
         let less = |_, i: usize| u8::from(x[i] <= y[i]);
         let place = (size_of::<T>() == 1).then_some(0);
-        check::<OfComparison<Mixed, T>>(Loops::comparison::<Mixed, T>(), &x, &y, &[(); 128], less, place);
+        check::<OfComparison<Mixed, T>>(
+            Loops::comparison::<Mixed, T>(),
+            &x,
+            &y,
+            &[(); 128],
+            less,
+            place,
+        );
         let select = |_, i: usize| if condition[i] != 0 { x[i] } else { y[i] };
         check::<OfSelect<T>>(Loops::select::<T>(), &condition, &x, &y, select, Some(1));
     }

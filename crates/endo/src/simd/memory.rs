@@ -2,7 +2,8 @@
 //!
 //! In: a size in bytes. Out: [`Memory`], zeroed, with its bytes to read and to write.
 
-/// Zeroed bytes that start at a multiple of [`Memory::LINE`]. What has never been touched costs nothing.
+/// Zeroed bytes that start at a multiple of [`Memory::LINE`]. What has never been touched costs
+/// nothing.
 #[derive(Default)]
 pub struct Memory {
     /// The bytes, with room before and behind them.
@@ -26,7 +27,8 @@ impl Memory {
     /// The size of a cache line in bytes.
     pub const LINE: usize = 64;
 
-    /// Whether the system gives this many bytes now. It may still end a process that then uses more than there is.
+    /// Whether the system gives this many bytes now. It may still end a process that then uses more
+    /// than there is.
     pub fn is_available(bytes: usize) -> bool {
         // What is smaller is there, or nothing else would work either.
         bytes < LARGE || Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
@@ -47,7 +49,8 @@ impl Memory {
         Some(memory)
     }
 
-    /// Nothing yet, with room for `bytes` bytes, which [`append`](Self::append) then does not have to make.
+    /// Nothing yet, with room for `bytes` bytes, which [`append`](Self::append) then does not have
+    /// to make.
     ///
     /// # Panics
     /// If the system does not give them.
@@ -102,7 +105,11 @@ impl Memory {
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        if self.is_empty() { bytemuck::cast_slice::<CacheLine, u8>(&[]) } else { &self.room[self.start..][..self.length] }
+        if self.is_empty() {
+            bytemuck::cast_slice::<CacheLine, u8>(&[])
+        } else {
+            &self.room[self.start..][..self.length]
+        }
     }
 
     /// The bytes to write to.
@@ -123,22 +130,28 @@ impl Clone for Memory {
     }
 }
 
-/// Memory from this size on is worth large pages (their addresses are translated from a cache that holds few), and may be
-/// refused.
+/// Memory from this size on is worth large pages (their addresses are translated from a cache that
+/// holds few), and may be refused.
 const LARGE: usize = 4 << 20;
 
-/// Asks for large pages where the system has them only for those who ask. It may refuse: then all is as it was.
+/// Asks for large pages where the system has them only for those who ask. It may refuse: then all
+/// is as it was.
 #[cfg(target_os = "linux")]
 fn ask_for_large_pages(room: &[u8]) {
     unsafe extern "C" {
-        fn madvise(start: *mut std::ffi::c_void, length: usize, advice: std::ffi::c_int) -> std::ffi::c_int;
+        fn madvise(
+            start: *mut std::ffi::c_void,
+            length: usize,
+            advice: std::ffi::c_int,
+        ) -> std::ffi::c_int;
     }
     const PAGE: usize = 1 << 12;
     const HUGE: std::ffi::c_int = 14;
     let before = room.as_ptr().align_offset(PAGE);
     if room.len() >= LARGE && before < room.len() {
         let inside = &room[before..];
-        // SAFETY: the pages are ours alone, but for the end of the last one. The advice changes how large they are, not what is in them.
+        // SAFETY: the pages are ours alone, but for the end of the last one. The advice changes how
+        // large they are, not what is in them.
         unsafe { madvise(inside.as_ptr().cast_mut().cast(), inside.len(), HUGE) };
     }
 }
@@ -160,7 +173,10 @@ mod tests {
         for empty in [Memory::default(), Memory::zeroed(0)] {
             let mut copy = empty.clone();
             let places = [empty.bytes().as_ptr(), copy.bytes_mut().as_ptr()];
-            assert!(empty.is_empty() && places.iter().all(|place| place.addr().is_multiple_of(Memory::LINE)));
+            assert!(
+                empty.is_empty()
+                    && places.iter().all(|place| place.addr().is_multiple_of(Memory::LINE))
+            );
         }
     }
 
@@ -176,7 +192,10 @@ mod tests {
             assert_eq!(memory.bytes().as_ptr() as usize % Memory::LINE, 0);
             assert_eq!(memory.len(), 12_800);
             for (part, bytes) in memory.bytes().chunks(128).enumerate() {
-                assert!(bytes[..100].iter().all(|&byte| usize::from(byte) == part) && bytes[100..].iter().all(|&byte| byte == 0));
+                assert!(
+                    bytes[..100].iter().all(|&byte| usize::from(byte) == part)
+                        && bytes[100..].iter().all(|&byte| byte == 0)
+                );
             }
         }
     }

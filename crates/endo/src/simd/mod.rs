@@ -1,7 +1,9 @@
 //! Vector loops over contiguous numbers: elementwise functions, comparisons, casts and reductions.
 //!
-//! A formula is written once, generic over [`Float`]; [`Loops`] and [`Folds`] hold its machine code for each
-//! [`Level`] of the processor, as plain function pointers that fit in a `static`. Comes in: raw pointers to
+//! A formula is written once, generic over [`Float`]; [`Loops`] and [`Folds`] hold its machine code
+//! for each
+//! [`Level`] of the processor, as plain function pointers that fit in a `static`. Comes in: raw
+//! pointers to
 //! elements and their number. Goes out: elements. No allocation, no threads, no state.
 
 pub mod cast;
@@ -25,23 +27,31 @@ mod accuracy;
 pub use cast::Cast;
 pub use combined::{Arithmetic, COMBINED, Combined, Symbol};
 pub use error_function::{erf, erfinv};
-pub use exponential::{SELU_ALPHA, SELU_SCALE, elu_slope, exp, expm1, expm1_negative, scaled_expm1_negative};
+pub use exponential::{
+    SELU_ALPHA, SELU_SCALE, elu_slope, exp, expm1, expm1_negative, scaled_expm1_negative,
+};
 pub use exponential::{selu_slope, sigmoid, softplus, tanh};
 pub use float::{Float, Fused};
 pub use fold::{Fold, Folds, Reducible, Reduction};
-pub use formula::{Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary};
+pub use formula::{
+    Binary, Comparison, Integer1, Integer2, Logical1, Logical2, Predicate, Ternary, Unary,
+};
 pub use logarithm::{log, log1p};
 pub use loops::{Byte, Loop, Loops};
 pub use memory::Memory;
 pub use power::pow;
-pub use routine::{Adam, AdamW, Descent, Formula, Kind, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES, RmsProp, Routine};
+pub use routine::{
+    Adam, AdamW, Descent, Formula, Kind, MOST_RESULTS, MOST_VALUES, Momentum, Nadam, ROUTINES,
+    RmsProp, Routine,
+};
 pub use summary::{Summary, dot, histogram, summary};
 pub use trigonometry::{cos, sin};
 
 /// The vector instructions a loop is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// What every processor of the target has: SSE2 on x86-64, NEON with fused multiply-add on AArch64.
+    /// What every processor of the target has: SSE2 on x86-64, NEON with fused multiply-add on
+    /// AArch64.
     Baseline,
     /// x86-64 with AVX2 and FMA: 32-byte vectors.
     Avx2,
@@ -72,7 +82,9 @@ impl Level {
     /// The levels that the processor has, lowest first.
     pub fn available() -> impl Iterator<Item = Self> {
         let highest = Self::detect();
-        [Self::Baseline, Self::Avx2, Self::Avx512].into_iter().filter(move |&level| level <= highest)
+        [Self::Baseline, Self::Avx2, Self::Avx512]
+            .into_iter()
+            .filter(move |&level| level <= highest)
     }
 }
 

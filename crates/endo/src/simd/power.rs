@@ -1,6 +1,7 @@
 //! `pow`, through a logarithm carried with about twice the precision.
 //!
-//! `|x|^y = exp(y·log|x|)`: the product may be several hundred, so the logarithm needs ten more bits than the result
+//! `|x|^y = exp(y·log|x|)`: the product may be several hundred, so the logarithm needs ten more
+//! bits than the result
 //! has. It is kept as an unevaluated sum of two numbers (Dekker 1971).
 
 use super::exponential::{expm1_reduced, limit, reduce};
@@ -42,22 +43,28 @@ fn log_extended<F: Float>(x: F) -> (F, F) {
     };
     let two_thirds = 2.0 / 3.0;
     let lead = F::from_f64(two_thirds);
-    let lead_low = F::from_f64(if F::SINGLE { two_thirds - lead.to_f64() } else { 3.700743415417188e-17 });
+    let lead_low =
+        F::from_f64(if F::SINGLE { two_thirds - lead.to_f64() } else { 3.700743415417188e-17 });
     let (series, series_low) = lead.sum(tail);
     let (square, square_low) = z.product(series);
-    let square_low = square_low + z * (series_low + lead_low) + (z_low + F::TWO * s * s_low) * series;
+    let square_low =
+        square_low + z * (series_low + lead_low) + (z_low + F::TWO * s * s_low) * series;
     let (cube, cube_low) = s.product(square);
     let cube_low = cube_low + s * square_low + s_low * square;
 
     // e·ln 2 is exact in its high part.
-    let (high, low) =
-        if F::SINGLE { (0.693145751953125, 0.000001428606820309417) } else { (0.6931471805598903, 5.497923018708371e-14) };
+    let (high, low) = if F::SINGLE {
+        (0.693145751953125, 0.000001428606820309417)
+    } else {
+        (0.6931471805598903, 5.497923018708371e-14)
+    };
     let (sum, first) = (e * F::from_f64(high)).sum(s + s);
     let (sum, second) = sum.sum(cube);
     sum.sum(first + second + (cube_low + F::TWO * s_low + e * F::from_f64(low)))
 }
 
-/// `x^y`, with IEEE 754's special cases: 1 at `y = 0` and at `x = 1`, NaN at negative `x` and fractional `y`.
+/// `x^y`, with IEEE 754's special cases: 1 at `y = 0` and at `x = 1`, NaN at negative `x` and
+/// fractional `y`.
 ///
 /// Within 2 ULP for results that are normal numbers.
 #[inline(always)]

@@ -1,7 +1,8 @@
-//! [`Routine`]: formulas of several results as one loop, which keeps everything in between in registers.
+//! [`Routine`]: formulas of several results as one loop, which keeps everything in between in
+//! registers.
 //!
-//! A routine is written once, as [`Combined`](super::Combined) is: on floats it computes, on [`Code`] it writes itself down. Every
-//! operation rounds as it does alone.
+//! A routine is written once, as [`Combined`](super::Combined) is: on floats it computes, on
+//! [`Code`] it writes itself down. Every operation rounds as it does alone.
 
 use super::Level;
 use super::combined::{Arithmetic, Code};
@@ -16,7 +17,8 @@ pub trait Formula {
     /// The number of results.
     const RESULTS: usize;
 
-    /// The new weight and slots; further ones repeat the last. Values behind [`VALUES`](Self::VALUES) are not used.
+    /// The new weight and slots; further ones repeat the last. Values behind
+    /// [`VALUES`](Self::VALUES) are not used.
     fn results<A: Arithmetic>(values: [A; MOST_VALUES]) -> [A; MOST_RESULTS];
 }
 
@@ -31,7 +33,8 @@ pub struct Routine {
     pub name: &'static str,
     /// The type that implements its [`Formula`].
     pub kind: Kind,
-    /// The number of values that are sequences, the last of which is the gradient; the others are single numbers.
+    /// The number of values that are sequences, the last of which is the gradient; the others are
+    /// single numbers.
     pub sequences: usize,
     /// The formulas of the results in prefix notation.
     pub results: fn() -> Vec<Code>,
@@ -52,8 +55,9 @@ impl std::fmt::Debug for Routine {
 }
 
 impl Routine {
-    /// The loop for a level, which the processor must have. Its inputs are the values; the pointers to the results come after theirs,
-    /// and its own output is not used. A result may be where a sequence is.
+    /// The loop for a level, which the processor must have. Its inputs are the values; the pointers
+    /// to the results come after theirs, and its own output is not used. A result may be where a
+    /// sequence is.
     pub fn at(&self, level: Level) -> Loop {
         self.loops[level as usize]
     }
@@ -97,12 +101,13 @@ macro_rules! routines {
                 ) -> [A; $count] $formula
 
                 /// # Safety
-                /// `table` has pointers to the values and then to the results; sequences and results are valid for `n` elements.
+                /// `table` has pointers to the values and then to the results; sequences and
+                /// results are valid for `n` elements.
                 #[inline(always)]
                 unsafe fn pass(table: *const *const u8, n: usize) {
                     let mut start = 0;
-                    // SAFETY: by the contract above. All loads of a block come before its stores, so that a result may be where
-                    // a sequence is.
+                    // SAFETY: by the contract above. All loads of a block come before its stores,
+                    // so that a result may be where a sequence is.
                     unsafe {
                         $(let $same = (*table.add($s)).cast::<f32>().read_unaligned();)+
                         $(let $each = (*table.add($e)).cast::<f32>();)+
@@ -167,7 +172,8 @@ macro_rules! routines {
     };
 }
 
-// The weight, its slots and its gradient; rates, what is kept and taken of slots and weights, the scale of the root, epsilon.
+// The weight, its slots and its gradient; rates, what is kept and taken of slots and weights, the
+// scale of the root, epsilon.
 routines! {
     Adam "adam": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, epsilon 7; 8) -> [3] {
         let m = m + (g - m) * first;
@@ -204,23 +210,37 @@ mod tests {
 
     #[test]
     fn routines_give_the_bits_of_their_operations_at_every_length_and_level() {
-        for (routine, level) in ROUTINES.iter().flat_map(|routine| Level::available().map(move |level| (routine, level))) {
+        for (routine, level) in ROUTINES
+            .iter()
+            .flat_map(|routine| Level::available().map(move |level| (routine, level)))
+        {
             for n in [0, 1, 15, 16, 17, 50] {
-                let column = |value: usize| (0..50).map(|i| (0.7 * (i + 9 * value) as f32).sin() + 1.3).collect::<Vec<f32>>();
+                let column = |value: usize| {
+                    (0..50)
+                        .map(|i| (0.7 * (i + 9 * value) as f32).sin() + 1.3)
+                        .collect::<Vec<f32>>()
+                };
                 let codes = (routine.results)();
                 let given: Vec<Vec<f32>> = (0..10).map(column).collect();
-                // Results go where the first sequences are, and a row of zeros stays behind the last element.
+                // Results go where the first sequences are, and a row of zeros stays behind the
+                // last element.
                 let mut columns = given.clone();
                 let values = codes.iter().map(Code::values).max().unwrap();
-                let pointers: Vec<*mut f32> = columns.iter_mut().map(|column| column.as_mut_ptr()).collect();
-                let table: Vec<*const u8> =
-                    pointers[..values].iter().chain(&pointers[..codes.len()]).map(|p| p.cast::<u8>().cast_const()).collect();
+                let pointers: Vec<*mut f32> =
+                    columns.iter_mut().map(|column| column.as_mut_ptr()).collect();
+                let table: Vec<*const u8> = pointers[..values]
+                    .iter()
+                    .chain(&pointers[..codes.len()])
+                    .map(|p| p.cast::<u8>().cast_const())
+                    .collect();
                 // SAFETY: all columns have 50 elements, and the level is available.
                 unsafe { routine.at(level)(table.as_ptr(), std::ptr::null_mut(), n) };
                 for (result, code) in codes.iter().enumerate() {
                     for row in 0..50 {
-                        let number =
-                            |value: u8| given[usize::from(value)][if usize::from(value) < routine.sequences { row } else { 0 }];
+                        let number = |value: u8| {
+                            given[usize::from(value)]
+                                [if usize::from(value) < routine.sequences { row } else { 0 }]
+                        };
                         let computed: f32 = evaluate(&mut code.symbols().iter(), &number);
                         let expected = if row < n { computed } else { given[result][row] };
                         assert_eq!(

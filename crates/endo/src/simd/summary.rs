@@ -1,7 +1,8 @@
-//! What a run of floats is like: its moments, extremes and counts, its spread, and its product with another.
+//! What a run of floats is like: its moments, extremes and counts, its spread, and its product with
+//! another.
 //!
-//! In: slices. Out: `f64`. Sums are in `f64`, in a fixed number of lanes and runs of a fixed length, so that results do not depend on the
-//! level.
+//! In: slices. Out: `f64`. Sums are in `f64`, in a fixed number of lanes and runs of a fixed
+//! length, so that results do not depend on the level.
 
 use super::loops::{Real, separate};
 
@@ -15,10 +16,12 @@ const MOST: usize = i32::MAX as usize;
 const TABLES: usize = 4;
 const SHORT: usize = 64;
 
-/// Elements that are looked at twice while they are in the nearest cache. So few are counted exactly in their own type.
+/// Elements that are looked at twice while they are in the nearest cache. So few are counted
+/// exactly in their own type.
 const RUN: usize = 4096;
 
-/// What a run of floats is like. Of a run of none the means are not numbers, and the extremes the wrong way around.
+/// What a run of floats is like. Of a run of none the means are not numbers, and the extremes the
+/// wrong way around.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Summary {
     /// `Σ x / n`.
@@ -69,8 +72,8 @@ at_every_level! {
     summary, summarize: fn(values: &[T], bounds: [f64; 2]) -> Summary
 }
 at_every_level! {
-    /// Adds to each bin how many values are in it, the bins being of equal width between the least and the greatest value. What is no
-    /// number is in some bin.
+    /// Adds to each bin how many values are in it, the bins being of equal width between the least
+    /// and the greatest value. What is no number is in some bin.
     histogram, distribute: fn(values: &[T], extremes: [f64; 2], counts: &mut [u64])
 }
 at_every_level! {
@@ -96,7 +99,8 @@ fn sum<T: Real>(lanes: [T; LANES]) -> f64 {
     join(lanes, |x, y| x + y).to_f64()
 }
 
-/// What has been seen of a run, lane by lane. Extremes pass over what is no number: the sum of squares tells of it.
+/// What has been seen of a run, lane by lane. Extremes pass over what is no number: the sum of
+/// squares tells of it.
 #[derive(Clone, Copy)]
 struct LaneSummary<T> {
     sums: [f64; LANES],
@@ -143,12 +147,13 @@ impl Total {
     fn add<T: Real>(&mut self, seen: LaneSummary<T>) {
         self.squares += sum(seen.squares);
         self.minimum = self.minimum.min(join(seen.least, |x, y| T::select(x < y, x, y)).to_f64());
-        self.maximum = self.maximum.max(join(seen.greatest, |x, y| T::select(x > y, x, y)).to_f64());
+        self.maximum =
+            self.maximum.max(join(seen.greatest, |x, y| T::select(x > y, x, y)).to_f64());
         self.zeros += sum(seen.zeros);
     }
 
-    /// Takes in the sum and the spread of another run (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for
-    /// Computing Sample Variances", 1979).
+    /// Takes in the sum and the spread of another run (Chan, Golub and LeVeque, "Updating Formulae
+    /// and a Pairwise Algorithm for Computing Sample Variances", 1979).
     #[inline(always)]
     fn merge(&mut self, count: f64, sum: f64, spread: f64) {
         if self.count > 0.0 {
@@ -161,12 +166,14 @@ impl Total {
     }
 }
 
-// What is left over after whole blocks has lanes of its own: lanes whose index is a variable are kept in memory.
+// What is left over after whole blocks has lanes of its own: lanes whose index is a variable are
+// kept in memory.
 
 #[inline(always)]
 fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
     let (minimum, maximum) = (f64::INFINITY, f64::NEG_INFINITY);
-    let mut total = Total { count: 0.0, sum: 0.0, squares: 0.0, spread: 0.0, minimum, maximum, zeros: 0.0 };
+    let mut total =
+        Total { count: 0.0, sum: 0.0, squares: 0.0, spread: 0.0, minimum, maximum, zeros: 0.0 };
     for run in values.chunks(RUN) {
         let (blocks, rest) = run.as_chunks::<LANES>();
         let (mut seen, mut last) = (LaneSummary::NOTHING, LaneSummary::NOTHING);
@@ -194,7 +201,11 @@ fn summarize<T: Real>(values: &[T], [low, high]: [f64; 2]) -> Summary {
         minimum: if nan { f64::NAN } else { minimum },
         maximum: if nan { f64::NAN } else { maximum },
         zeros,
-        beyond: if bounded { values.iter().filter(|x| (x.to_f64() < low) | (x.to_f64() > high)).count() as f64 } else { 0.0 },
+        beyond: if bounded {
+            values.iter().filter(|x| (x.to_f64() < low) | (x.to_f64() > high)).count() as f64
+        } else {
+            0.0
+        },
     }
 }
 
@@ -217,7 +228,8 @@ fn spread<T: Real>(values: &[T], from: f64) -> f64 {
     sum(sums) + sum(last)
 }
 
-/// Where values lie among bins: the first of them, and how many fit into a range. All is halved, so that no range is too large.
+/// Where values lie among bins: the first of them, and how many fit into a range. All is halved, so
+/// that no range is too large.
 #[derive(Clone, Copy)]
 struct Scale {
     minimum: f64,
@@ -245,7 +257,8 @@ fn distribute<T: Real>(values: &[T], [minimum, maximum]: [f64; 2], counts: &mut 
     let scale = Scale { minimum: minimum * 0.5, factor, last: last.min(MOST) as f64 };
     for run in values.chunks(RUN) {
         let (blocks, rest) = run.as_chunks::<LANES>();
-        // Neighbours are counted in different tables: a count that was just stored is not there to be added to at once.
+        // Neighbours are counted in different tables: a count that was just stored is not there to
+        // be added to at once.
         let mut tables = [[0_u32; SHORT]; TABLES];
         for block in blocks {
             let mut bins = [0; LANES];
@@ -313,10 +326,14 @@ mod tests {
             near(found.squares, values.iter().map(|x| x * x).sum());
             assert_eq!(found.minimum, values.iter().copied().fold(f64::INFINITY, f64::min));
             assert_eq!(found.maximum, values.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-            assert_eq!(found.beyond, values.iter().filter(|x| **x < -0.3 || **x > 1.0).count() as f64);
+            assert_eq!(
+                found.beyond,
+                values.iter().filter(|x| **x < -0.3 || **x > 1.0).count() as f64
+            );
             let doubled: Vec<f64> = values.iter().map(|x| 2.0 * x).collect();
             near(dot(&values, &doubled), 2.0 * found.squares);
-            // The same bits as without the instructions that this processor has beside those of all.
+            // The same bits as without the instructions that this processor has beside those of
+            // all.
             assert_eq!(found, summarize(&values, [-0.3, 1.0]));
             assert_eq!(dot(&values, &doubled), multiply(&values, &doubled));
         }
@@ -336,7 +353,9 @@ mod tests {
             let mut values = vec![0.0; count];
             values[0] = large;
             let (found, share) = (summary(&values, OPEN), 1.0 / count as f64);
-            let near = |found: f64, exact: f64| assert!((found / exact - 1.0).abs() < 1e-12, "{found} for {exact}");
+            let near = |found: f64, exact: f64| {
+                assert!((found / exact - 1.0).abs() < 1e-12, "{found} for {exact}")
+            };
             near(found.mean, exact * share);
             near(found.squares, exact * exact);
             near(found.variance, exact * exact * share * (1.0 - share));
@@ -351,7 +370,11 @@ mod tests {
             let mut values = [1.0_f32; 40];
             values[place] = f32::NAN;
             let found = summary(&values, OPEN);
-            assert!([found.mean, found.variance, found.squares, found.minimum, found.maximum].iter().all(|x| x.is_nan()));
+            assert!(
+                [found.mean, found.variance, found.squares, found.minimum, found.maximum]
+                    .iter()
+                    .all(|x| x.is_nan())
+            );
             assert_eq!((found.zeros, found.beyond), (0.0, 0.0));
         }
     }
@@ -373,7 +396,8 @@ mod tests {
             let many: Vec<f64> = (0..3 * bins).map(|i| ((7 * i) % (3 * bins)) as f64).collect();
             let counted = count(&many, bins);
             assert!(
-                counted.iter().all(|count| (2..=4).contains(count)) && counted.iter().sum::<u64>() == 3 * bins as u64,
+                counted.iter().all(|count| (2..=4).contains(count))
+                    && counted.iter().sum::<u64>() == 3 * bins as u64,
                 "{bins}"
             );
         }

@@ -1,13 +1,16 @@
 //! Sine and cosine.
 //!
-//! `x = n·π/2 + r` with |r| ≤ π/4 (Cody and Waite's reduction, π/2 in several parts whose products with `n` are
-//! exact), a minimax polynomial in r², and the quadrant by the last two bits of `n`. In `f32` the reduction is done
+//! `x = n·π/2 + r` with |r| ≤ π/4 (Cody and Waite's reduction, π/2 in several parts whose products
+//! with `n` are
+//! exact), a minimax polynomial in r², and the quadrant by the last two bits of `n`. In `f32` the
+//! reduction is done
 //! in `f64`.
 
 use super::exponential::round_small;
 use super::float::{Float, polynomial};
 
-/// The largest |x| that [`sin`] and [`cos`] take: 2^28. Beyond it they give NaN, rather than a number that is wrong.
+/// The largest |x| that [`sin`] and [`cos`] take: 2^28. Beyond it they give NaN, rather than a
+/// number that is wrong.
 pub const LARGEST_ANGLE: f64 = 268435456.0;
 
 /// `(n, r)` with `x = n·π/2 + r`, |r| ≤ π/4 and `n` exact, or known up to a multiple of 4.
@@ -16,7 +19,8 @@ fn reduce<F: Float>(x: F) -> (F, F) {
     if F::SINGLE {
         let wide = x.to_f64();
         let n = round_small(wide * std::f64::consts::FRAC_2_PI);
-        // 24 + 53 bits of π/2 and n below 2^28: the first product is exact, the second's error below 2^-53.
+        // 24 + 53 bits of π/2 and n below 2^28: the first product is exact, the second's error
+        // below 2^-53.
         let r = (wide - n * 1.570796251296997) - n * 7.549789954891882e-8;
         // `F` may not hold n, but it holds the quadrant.
         return (F::from_f64(n - 4.0 * round_small(n * 0.25)), F::from_f64(r));

@@ -1,6 +1,7 @@
 //! Weights of a loss's terms that follow the training.
 //!
-//! In: a rule, given to a compiled model. Out: one variable for each term and purpose, made when the term is first traced.
+//! In: a rule, given to a compiled model. Out: one variable for each term and purpose, made when
+//! the term is first traced.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -10,10 +11,11 @@ use crate::error::{Error, ErrorKind};
 use crate::optimizers::Adam;
 use crate::variable::Variable;
 
-/// How the weights of the terms of a loss follow the training: those of the compiled losses and of what layers add, not the penalties
-/// of weights. The ledger shows each term as it counts, so that it still adds up; the logs have the weights as `weight(main)`, the mean
-/// over an epoch's steps. In validation the weights are those of the moment. They begin anew when the model is compiled, and are
-/// not saved with it.
+/// How the weights of the terms of a loss follow the training: those of the compiled losses and of
+/// what layers add, not the penalties of weights. The ledger shows each term as it counts, so that
+/// it still adds up; the logs have the weights as `weight(main)`, the mean over an epoch's steps.
+/// In validation the weights are those of the moment. They begin anew when the model is compiled,
+/// and are not saved with it.
 ///
 /// ```
 /// use endo::model::Balance;
@@ -21,31 +23,38 @@ use crate::variable::Variable;
 /// # let x = Array::from_fn([64, 3], |i| (0.7 * i as f32).sin());
 /// # let y = Array::from_fn([64, 1], |i| 50.0 * (0.3 * i as f32).cos());
 /// # let data = Dataset::new(x, y)?;
-/// let mut model = Model::new(Sequential::new().add(Dense::new(8).activation("tanh").name("hidden")).add(Dense::new(1)));
+/// let mut model = Model::new(
+///     Sequential::new().add(Dense::new(8).activation("tanh").name("hidden")).add(Dense::new(1)),
+/// );
 /// model.add_loss_at("hidden", "sparsity", |activation| 0.01 * activation.square().mean());
 /// model.compile(Adam::new(0.01), MeanSquaredError, ()).balance(Balance::Uncertainty);
 /// let history = model.fit(&data, Fit::epochs(20))?;
 /// println!("{}", history.ledger()); // main 402.1 + sparsity 0.002 + uncertainty 0.03 = loss 402.1
 /// // The loss that is larger by far weighs less and less, the small one more and more.
-/// assert!(history.last("weight(main)") < Some(0.5) && history.last("weight(sparsity)") > Some(0.5));
+/// assert!(
+///     history.last("weight(main)") < Some(0.5) && history.last("weight(sparsity)") > Some(0.5)
+/// );
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Balance {
-    /// Each term has a variance that is learned like a weight, by the model's optimizer: Kendall, Gal and Cipolla 2018, "Multi-Task Learning
-    /// Using Uncertainty to Weigh Losses for Scene Geometry and Semantics" (arXiv:1705.07115), equation 7 for two tasks, with `s = log σ²`
+    /// Each term has a variance that is learned like a weight, by the model's optimizer: Kendall,
+    /// Gal and Cipolla 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene
+    /// Geometry and Semantics" (arXiv:1705.07115), equation 7 for two tasks, with `s = log σ²`
     /// learned instead of `σ`, as the paper does in practice:
     ///
     /// ```text
     /// loss = Σ (exp(-s_i) / 2 · L_i + s_i / 2)
     /// ```
     ///
-    /// The weight of term `i` is `exp(-s_i) / 2`, at first 1/2; the sum of `s_i / 2` is the entry `uncertainty` of the ledger. Where `L_i` stays
-    /// as it is, its weight comes to `1 / (2 L_i)`. A term that goes below 0 has no variance that fits: its weight grows without end.
+    /// The weight of term `i` is `exp(-s_i) / 2`, at first 1/2; the sum of `s_i / 2` is the entry
+    /// `uncertainty` of the ledger. Where `L_i` stays as it is, its weight comes to `1 / (2 L_i)`.
+    /// A term that goes below 0 has no variance that fits: its weight grows without end.
     Uncertainty,
-    /// The terms' gradients are held at norms in proportion to how far each term has to go: Chen, Badrinarayanan, Lee and Rabinovich
-    /// 2018, "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks" (arXiv:1711.02257), equations
-    /// 1 and 2 and algorithm 1. With `W` the weights of the last layer that all terms depend on, and `T` terms:
+    /// The terms' gradients are held at norms in proportion to how far each term has to go: Chen,
+    /// Badrinarayanan, Lee and Rabinovich 2018, "GradNorm: Gradient Normalization for Adaptive Loss
+    /// Balancing in Deep Multitask Networks" (arXiv:1711.02257), equations 1 and 2 and algorithm 1.
+    /// With `W` the weights of the last layer that all terms depend on, and `T` terms:
     ///
     /// ```text
     /// loss = Σ w_i L_i
@@ -54,9 +63,11 @@ pub enum Balance {
     /// minimized by w: Σ |G_i - G r_i^alpha|, in which G r_i^alpha counts as constant
     /// ```
     ///
-    /// After each update the `w_i` are divided so that they sum to `T`; each is 1 at first and held above 0. The paper leaves open what
-    /// updates them: here it is Adam, whose steps do not depend on the size of the terms. For a term that is 0 at the first step, the
-    /// first step is the first at which it is above 0; `L_i / L_i at the first step` is 1 until then. A term below 0 is an error.
+    /// After each update the `w_i` are divided so that they sum to `T`; each is 1 at first and held
+    /// above 0. The paper leaves open what updates them: here it is Adam, whose steps do not depend
+    /// on the size of the terms. For a term that is 0 at the first step, the first step is the
+    /// first at which it is above 0; `L_i / L_i at the first step` is 1 until then. A term below 0
+    /// is an error.
     GradNorm {
         /// How strongly terms that lag behind are favoured: 0 for gradients of equal norm.
         alpha: f64,
@@ -76,7 +87,10 @@ impl Balance {
         let Self::GradNorm { alpha, learning_rate } = *self else { return None };
         let wrong = |name: &str, value: f64, range: &str| {
             let message = format!("`{name}` of GradNorm must be {range}, got {value}");
-            Some(Error::new(ErrorKind::Argument, message).help("`Balance::grad_norm()` has values that often serve"))
+            Some(
+                Error::new(ErrorKind::Argument, message)
+                    .help("`Balance::grad_norm()` has values that often serve"),
+            )
         };
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return wrong("alpha", alpha, "a number from 0 on");

@@ -1,6 +1,7 @@
 //! The terms of a loss under weights that follow the training, and the update of these.
 //!
-//! In: the terms as they are without, and a rule. Out: the terms as they count, and within the step the weights' new values.
+//! In: the terms as they are without, and a rule. Out: the terms as they count, and within the step
+//! the weights' new values.
 
 use std::panic::Location;
 
@@ -44,11 +45,13 @@ impl Balanced {
         for Term { name, value: term, .. } in &mut terms[..count] {
             let weight = match balancing.rule {
                 Balance::Uncertainty => {
-                    let variable = balancing.variable(&format!("log_variance({name})"), 0.0, term.dtype());
+                    let variable =
+                        balancing.variable(&format!("log_variance({name})"), 0.0, term.dtype());
                     let logarithm = cx.read(&variable);
                     balanced.learned.push(variable);
                     let half = (0.5 * &logarithm).cast(DType::F64);
-                    half_logarithms = Some(half_logarithms.map_or_else(|| half.clone(), |sum| sum + &half));
+                    half_logarithms =
+                        Some(half_logarithms.map_or_else(|| half.clone(), |sum| sum + &half));
                     0.5 * (-logarithm).exp()
                 }
                 Balance::GradNorm { .. } => cx.read(&weight_variable(balancing, name, term)),
@@ -77,55 +80,92 @@ impl Balanced {
         let count = self.entries.len() as f64;
         let mut ratios = Vec::new();
         for entry in &self.entries {
-            let first = balancing.variable(&format!("first({})", entry.name), 0.0, entry.plain.dtype()).frozen();
+            let first = balancing
+                .variable(&format!("first({})", entry.name), 0.0, entry.plain.dtype())
+                .frozen();
             let loss = entry.plain.stop_gradient();
-            // A number that only terms below 0 do not have: the step then changes nothing, and says which term it was.
-            let what = format!("GradNorm needs terms that are not below 0: the square root of `{}`", entry.name);
+            // A number that only terms below 0 do not have: the step then changes nothing, and says
+            // which term it was.
+            let what = format!(
+                "GradNorm needs terms that are not below 0: the square root of `{}`",
+                entry.name
+            );
             cx.trace().check(&loss.sqrt(), what);
             let known = cx.read(&first);
             let start = known.greater(0.0).where_(&known, &loss);
             cx.assign(&first, &start);
-            ratios.push(start.greater(0.0).where_(loss.divide_no_nan(&start), 1.0).cast(DType::F64));
+            ratios
+                .push(start.greater(0.0).where_(loss.divide_no_nan(&start), 1.0).cast(DType::F64));
         }
-        let scaled: Vec<Tensor> =
-            self.entries.iter().zip(&norms).map(|(entry, norm)| entry.weight.cast(DType::F64) * norm).collect();
-        let (Some(mean), Some(mean_ratio)) = (mean(&scaled, count), mean(&ratios, count)) else { return };
+        let scaled: Vec<Tensor> = self
+            .entries
+            .iter()
+            .zip(&norms)
+            .map(|(entry, norm)| entry.weight.cast(DType::F64) * norm)
+            .collect();
+        let (Some(mean), Some(mean_ratio)) = (mean(&scaled, count), mean(&ratios, count)) else {
+            return;
+        };
         let mut gradients = Vec::new();
-        for (((entry, norm), scaled), ratio) in self.entries.iter().zip(&norms).zip(&scaled).zip(&ratios) {
+        for (((entry, norm), scaled), ratio) in
+            self.entries.iter().zip(&norms).zip(&scaled).zip(&ratios)
+        {
             let target = &mean * ratio.divide_no_nan(&mean_ratio).maximum(0.0).powf(alpha);
             let gradient = (scaled - target).sign() * norm;
-            gradients.push((weight_variable(balancing, &entry.name, &entry.plain), Some(gradient.cast(entry.plain.dtype()))));
+            gradients.push((
+                weight_variable(balancing, &entry.name, &entry.plain),
+                Some(gradient.cast(entry.plain.dtype())),
+            ));
         }
-        let variables: Vec<Variable> = gradients.iter().map(|(variable, _)| variable.clone()).collect();
+        let variables: Vec<Variable> =
+            gradients.iter().map(|(variable, _)| variable.clone()).collect();
         balancing.optimizer.apply(&Gradients::new(gradients), cx);
-        let held: Vec<Tensor> =
-            variables.iter().map(|variable| cx.read(variable).cast(DType::F64).maximum(LEAST * count)).collect();
+        let held: Vec<Tensor> = variables
+            .iter()
+            .map(|variable| cx.read(variable).cast(DType::F64).maximum(LEAST * count))
+            .collect();
         let Some(sum) = held.iter().cloned().reduce(|sum, value| sum + value) else { return };
         for (variable, value) in variables.iter().zip(held) {
             cx.assign(variable, (value * count / &sum).cast(variable.dtype()));
         }
     }
 
-    /// The norm of each term's gradient, without its weight, over the weights of the last layer that all terms depend on.
+    /// The norm of each term's gradient, without its weight, over the weights of the last layer
+    /// that all terms depend on.
     #[track_caller]
     fn shared_norms(&self, weights: &[Variable], cx: &Context) -> Option<Vec<Tensor>> {
         let site = Location::caller();
         let targets: Vec<Target> = weights.iter().map(Target::from).collect();
-        let gradients: Vec<Vec<Option<Tensor>>> =
-            self.entries.iter().map(|entry| cx.gradients_at(&entry.plain, &targets, site)).collect();
+        let gradients: Vec<Vec<Option<Tensor>>> = self
+            .entries
+            .iter()
+            .map(|entry| cx.gradients_at(&entry.plain, &targets, site))
+            .collect();
         let shared = |index: &usize| gradients.iter().all(|gradients| gradients[*index].is_some());
-        let layer = |index: usize| cx.used_weights().iter().find(|used| used.variable == weights[index]).map(|used| &used.layer);
+        let layer = |index: usize| {
+            cx.used_weights()
+                .iter()
+                .find(|used| used.variable == weights[index])
+                .map(|used| &used.layer)
+        };
         let Some(last) = (0..weights.len()).rfind(shared) else {
             if cx.trace().error().is_none() {
-                let names: Vec<String> = self.entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
-                let message =
-                    format!("GradNorm compares gradients of weights that all terms share, and {} share none", names.join(", "));
-                let help = "balance them by `Balance::Uncertainty`, which needs no gradients of each term";
+                let names: Vec<String> =
+                    self.entries.iter().map(|entry| format!("`{}`", entry.name)).collect();
+                let message = format!(
+                    "GradNorm compares gradients of weights that all terms share, and {} share \
+                        none",
+                    names.join(", ")
+                );
+                let help =
+                    "balance them by `Balance::Uncertainty`, which needs no gradients of each term";
                 cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
             }
             return None;
         };
-        let of_layer: Vec<usize> = (0..weights.len()).filter(|index| layer(*index) == layer(last) && shared(index)).collect();
+        let of_layer: Vec<usize> = (0..weights.len())
+            .filter(|index| layer(*index) == layer(last) && shared(index))
+            .collect();
         let norm = |gradients: &Vec<Option<Tensor>>| {
             let squares = of_layer.iter().filter_map(|&index| gradients[index].as_ref());
             squares

@@ -22,7 +22,12 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> From<&'a Dataset> for Batch<'a> {
     fn from(data: &'a Dataset) -> Self {
-        Self { inputs: data.all_inputs(), targets: data.all_targets(), weights: data.all_sample_weights(), rows: &[] }
+        Self {
+            inputs: data.all_inputs(),
+            targets: data.all_targets(),
+            weights: data.all_sample_weights(),
+            rows: &[],
+        }
     }
 }
 
@@ -32,7 +37,11 @@ impl<'a> Batch<'a> {
     }
 
     pub fn counts(&self) -> BatchCounts {
-        BatchCounts { inputs: self.inputs.len(), targets: self.targets.len(), weights: self.weights.len() }
+        BatchCounts {
+            inputs: self.inputs.len(),
+            targets: self.targets.len(),
+            weights: self.weights.len(),
+        }
     }
 }
 
@@ -68,7 +77,9 @@ impl BatchBuffers {
     pub fn gather(&mut self, data: &Dataset, indices: &[usize], pool: &Pool) -> Result<&Dataset> {
         self.latest = match self.known.iter().position(|buffer| buffer.len() == indices.len()) {
             Some(index) => {
-                data.share_gathering(indices, &mut self.known[index], &|tasks, task| pool.run(tasks, task))?;
+                data.share_gathering(indices, &mut self.known[index], &|tasks, task| {
+                    pool.run(tasks, task)
+                })?;
                 index
             }
             None => {

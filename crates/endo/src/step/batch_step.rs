@@ -1,6 +1,8 @@
-//! Steps of the user's own: what is done with a batch in training, in testing, in predicting, instead of the usual.
+//! Steps of the user's own: what is done with a batch in training, in testing, in predicting,
+//! instead of the usual.
 //!
-//! In: a closure of a batch. Out: the terms of the batch's loss, with weights and metrics assigned; or predictions.
+//! In: a closure of a batch. Out: the terms of the batch's loss, with weights and metrics assigned;
+//! or predictions.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -18,7 +20,8 @@ use crate::variable::Variable;
 use super::compiled::Compiled;
 use super::{Steps, Terms, lints};
 
-/// A batch while a step is traced, with what the model was compiled with. Keras's `self` and `data` in `train_step` and `test_step`.
+/// A batch while a step is traced, with what the model was compiled with. Keras's `self` and `data`
+/// in `train_step` and `test_step`.
 pub struct BatchStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
     pub(super) steps: &'a Steps<I, O>,
     pub(super) compiled: &'a Compiled,
@@ -52,8 +55,10 @@ pub struct PredictStep<'a, I: Tree = Tensor, O: Tree = Tensor> {
     pub(super) inputs: I,
 }
 
-pub(crate) type LossClosure<I, O> = dyn Fn(&BatchStep<'_, I, O>, &mut Context) -> Terms + Send + Sync;
-pub(crate) type PredictClosure<I, O> = dyn Fn(&PredictStep<'_, I, O>, &mut Context) -> O + Send + Sync;
+pub(crate) type LossClosure<I, O> =
+    dyn Fn(&BatchStep<'_, I, O>, &mut Context) -> Terms + Send + Sync;
+pub(crate) type PredictClosure<I, O> =
+    dyn Fn(&PredictStep<'_, I, O>, &mut Context) -> O + Send + Sync;
 
 /// A step that makes a loss, with the line that gave it.
 pub(crate) struct LossStep<I: Tree, O: Tree> {
@@ -75,7 +80,8 @@ impl<I: Tree, O: Tree> Default for CustomSteps<I, O> {
 }
 
 impl<I: Tree, O: Tree> CustomSteps<I, O> {
-    /// The step that makes the loss in training or testing. What is trained in a way of its own is tested so, too.
+    /// The step that makes the loss in training or testing. What is trained in a way of its own is
+    /// tested so, too.
     pub fn loss_step(&self, is_training: bool) -> Option<&LossStep<I, O>> {
         let test = self.test.as_ref().filter(|_| !is_training);
         test.or(self.train.as_ref()).map(|step| &**step)
@@ -105,7 +111,18 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         mark: Mark,
     ) -> Self {
         let [minimized, updated, weighed] = [(); 3].map(|()| Cell::new(false));
-        Self { steps, compiled, inputs, targets, sample_weights, mark, minimized, updated, weighed, passes: RefCell::default() }
+        Self {
+            steps,
+            compiled,
+            inputs,
+            targets,
+            sample_weights,
+            mark,
+            minimized,
+            updated,
+            weighed,
+            passes: RefCell::default(),
+        }
     }
 
     /// The inputs.
@@ -127,7 +144,10 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         if let [target] = self.targets {
             return target.clone();
         }
-        let message = format!("the step asks for the target, and the data has {} arrays of targets", self.targets.len());
+        let message = format!(
+            "the step asks for the target, and the data has {} arrays of targets",
+            self.targets.len()
+        );
         let help = "give targets with `Dataset::new(x, y)`; several are `step.targets()`";
         cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
         self.targets.first().cloned().unwrap_or_else(|| cx.constant(0.0_f32))
@@ -144,8 +164,9 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         self.compiled.optimizer.as_ref()
     }
 
-    /// Changes weights with the compiled optimizer by gradients that the step has made: clipped, summed or taken elsewhere. Nothing changes
-    /// where a gradient is not finite, nor where the step is tested.
+    /// Changes weights with the compiled optimizer by gradients that the step has made: clipped,
+    /// summed or taken elsewhere. Nothing changes where a gradient is not finite, nor where the
+    /// step is tested.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -154,7 +175,9 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
     /// model.compile("sgd", "mse", ());
     /// model.train_step(|step, cx| {
     ///     let terms = step.losses(&step.apply(step.inputs(), cx), cx);
-    ///     let gradients = cx.gradients(terms.total(), step.trainable_weights()).map(|gradient| gradient.sign());
+    ///     let gradients = cx
+    ///         .gradients(terms.total(), step.trainable_weights())
+    ///         .map(|gradient| gradient.sign());
     ///     step.apply_gradients(&gradients, cx);
     ///     terms
     /// });
@@ -167,7 +190,9 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         match &self.compiled.optimizer {
             Some(optimizer) => match optimizer.settings().loss_scale() {
                 // The optimizer takes gradients of a loss that is scaled.
-                Some(scale) => optimizer.apply(&gradients.clone().map(|gradient| gradient * scale), cx),
+                Some(scale) => {
+                    optimizer.apply(&gradients.clone().map(|gradient| gradient * scale), cx)
+                }
                 None => optimizer.apply(gradients, cx),
             },
             None if cx.updates() => cx.trace().record(without_optimizer().at(Location::caller())),
@@ -175,24 +200,31 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         }
     }
 
-    /// The weights that the model's `call` uses and optimizers may change: what [`minimize`](Self::minimize) trains. Those of models that
-    /// belong to it otherwise are theirs: `critic.trainable_weights()`.
+    /// The weights that the model's `call` uses and optimizers may change: what
+    /// [`minimize`](Self::minimize) trains. Those of models that belong to it otherwise are theirs:
+    /// `critic.trainable_weights()`.
     pub fn trainable_weights(&self) -> Vec<Variable> {
         self.steps.net.own_trainable_weights()
     }
 
-    /// The model's outputs for inputs. The terms that the model adds inside are those of these outputs: [`losses`](Self::losses).
+    /// The model's outputs for inputs. The terms that the model adds inside are those of these
+    /// outputs: [`losses`](Self::losses).
     #[track_caller]
     pub fn apply(&self, inputs: &I, cx: &mut Context) -> O {
         let first = cx.loss_terms().len();
         let outputs = self.steps.net.apply(inputs, cx);
         let made = outputs.tensors().into_iter().cloned().collect();
-        self.passes.borrow_mut().push(Pass { outputs: made, terms: first..cx.loss_terms().len(), is_asked: false });
+        self.passes.borrow_mut().push(Pass {
+            outputs: made,
+            terms: first..cx.loss_terms().len(),
+            is_asked: false,
+        });
         outputs
     }
 
-    /// Where the terms stand that other passes of the model have added than those that these outputs come from: the one that made them, or
-    /// those that they are computed from. Outputs that come from no pass are of all of them.
+    /// Where the terms stand that other passes of the model have added than those that these
+    /// outputs come from: the one that made them, or those that they are computed from. Outputs
+    /// that come from no pass are of all of them.
     pub(super) fn terms_of_other_passes(&self, outputs: &O) -> Vec<Range<usize>> {
         let mut passes = self.passes.borrow_mut();
         let outputs: Vec<Tensor> = outputs.tensors().into_iter().cloned().collect();
@@ -203,8 +235,11 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
             (None, 0 | 1) => (0..passes.len()).collect(),
             (None, _) => {
                 let reached = autodiff::reached(&outputs);
-                let is_reached = |id: NodeId| reached.iter().any(|reached| reached.get(id.index()) == Some(&true));
-                let comes_from = |&pass: &usize| ids(&passes[pass].outputs).into_iter().any(is_reached);
+                let is_reached = |id: NodeId| {
+                    reached.iter().any(|reached| reached.get(id.index()) == Some(&true))
+                };
+                let comes_from =
+                    |&pass: &usize| ids(&passes[pass].outputs).into_iter().any(is_reached);
                 let found: Vec<usize> = (0..passes.len()).filter(comes_from).collect();
                 if found.is_empty() { (0..passes.len()).collect() } else { found }
             }
@@ -222,20 +257,25 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         if passes.iter().all(|pass| !pass.is_asked) {
             return; // that of the whole model is said otherwise
         }
-        let unread = passes.iter().filter(|pass| !pass.is_asked).flat_map(|pass| &cx.loss_terms()[pass.terms.clone()]);
+        let unread = passes
+            .iter()
+            .filter(|pass| !pass.is_asked)
+            .flat_map(|pass| &cx.loss_terms()[pass.terms.clone()]);
         let unread: Vec<&str> = unread.map(|term| term.path.as_str()).collect();
         if !unread.is_empty() {
             let unread = spelling::listed(unread);
             let warning = format!(
-                "the training step applies the model several times, and the terms of a pass are in no loss: {unread}; ask for them by \
+                "the training step applies the model several times, and the terms of a pass are \
+                    in no loss: {unread}; ask for them by \
                  `step.losses(&outputs, cx)` with its outputs, and leave them out if that is meant"
             );
             cx.trace().warn_at(Some(site), warning);
         }
     }
 
-    /// Changes the trainable weights with the compiled optimizer, so that the total of the terms, or a scalar, falls. Nothing changes
-    /// where a term that it is made of or a gradient is not finite, nor where the step is tested.
+    /// Changes the trainable weights with the compiled optimizer, so that the total of the terms,
+    /// or a scalar, falls. Nothing changes where a term that it is made of or a gradient is not
+    /// finite, nor where the step is tested.
     #[track_caller]
     pub fn minimize(&self, terms: impl Into<Terms>, cx: &mut Context) {
         let terms = &terms.into();
@@ -256,9 +296,11 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         let reached = lints::reached_weights(terms, &weights, cx);
         if reached.is_empty() && terms.balanced.learned.is_empty() && cx.trace().error().is_none() {
             let message = "the loss depends on no trainable weight of the model";
-            let help =
-                "compute it from what the weights make; through `stop_gradient`, comparisons and integers nothing is learned";
-            return cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+            let help = "compute it from what the weights make; through `stop_gradient`, \
+                comparisons and integers nothing is learned";
+            return cx
+                .trace()
+                .record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
         }
         let learned = reached.iter().chain(&terms.balanced.learned);
         let loss = optimizer.settings().scale_loss(terms.total());
@@ -269,19 +311,24 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         optimizer.apply(&gradients, cx);
     }
 
-    /// Warns of what a training step of the user's own, given at `site`, leaves as it is: all weights, or a compiled metric.
+    /// Warns of what a training step of the user's own, given at `site`, leaves as it is: all
+    /// weights, or a compiled metric.
     pub(super) fn warn_of_what_is_left_out(&self, site: &'static Location<'static>, cx: &Context) {
         if cx.trace().error().is_some() {
             return;
         }
-        let is_assigned = |variables: &[Variable]| variables.iter().any(|variable| cx.assigned().contains(variable));
+        let is_assigned = |variables: &[Variable]| {
+            variables.iter().any(|variable| cx.assigned().contains(variable))
+        };
         if !self.minimized.get() && !is_assigned(&self.steps.net.trainable_weights()) {
-            let warning = "the training step changes no trainable weight: it calls neither `step.minimize` nor an optimizer; end it with \
+            let warning = "the training step changes no trainable weight: it calls neither \
+                `step.minimize` nor an optimizer; end it with \
                            `step.minimize(&terms, cx)`";
             cx.trace().warn_at(Some(site), warning);
         }
         if !self.sample_weights.is_empty() && !self.weighed.get() {
-            let warning = "the training step leaves out the sample weights of the data: take its terms from `step.losses(&outputs, cx)`, or its \
+            let warning = "the training step leaves out the sample weights of the data: take its \
+                terms from `step.losses(&outputs, cx)`, or its \
                            means by `step.weighted_mean(&values)`";
             cx.trace().warn_at(Some(site), warning);
         }
@@ -293,7 +340,8 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
         for (name, metric) in self.compiled.named_metrics(&self.steps.net.output_names()) {
             if !is_assigned(&metric.variables()) {
                 let warning = format!(
-                    "the training step does not update the metric `{name}`, which stays as after a reset: call \
+                    "the training step does not update the metric `{name}`, which stays as after \
+                        a reset: call \
                      `step.update_metrics(&outputs, cx)`, or compile without it"
                 );
                 cx.trace().warn_at(Some(site), warning);
@@ -303,7 +351,9 @@ impl<'a, I: Tree, O: Tree> BatchStep<'a, I, O> {
 }
 
 fn without_optimizer() -> Error {
-    let message = "the model was compiled without an optimizer, so there is nothing to minimize its loss with";
-    let help = "compile it with one, or give it a step of its own that updates the weights: `model.train_step(..)`";
+    let message = "the model was compiled without an optimizer, so there is nothing to minimize \
+        its loss with";
+    let help = "compile it with one, or give it a step of its own that updates the weights: \
+        `model.train_step(..)`";
     Error::new(ErrorKind::Usage, message).help(help)
 }

@@ -39,14 +39,26 @@ pub(crate) struct StepKey {
 
 impl StepKey {
     /// The key of a step on such arrays.
-    pub fn new(kind: StepKind, counts: BatchCounts, inputs: &[&Array], due: &[ProbeRequest]) -> Self {
+    pub fn new(
+        kind: StepKind,
+        counts: BatchCounts,
+        inputs: &[&Array],
+        due: &[ProbeRequest],
+    ) -> Self {
         let inputs = inputs.iter().map(|input| (input.shape().clone(), input.dtype())).collect();
         Self { kind, counts, inputs, due: due.to_vec(), unchecked: false }
     }
 
     /// Whether the step shows this, and can be run on such arrays.
-    pub fn fits<'b>(&self, counts: BatchCounts, inputs: impl Iterator<Item = &'b Array>, due: &[ProbeRequest]) -> bool {
-        let same = |((shape, dtype), input): (&(Shape, DType), &Array)| shape == input.shape() && *dtype == input.dtype();
+    pub fn fits<'b>(
+        &self,
+        counts: BatchCounts,
+        inputs: impl Iterator<Item = &'b Array>,
+        due: &[ProbeRequest],
+    ) -> bool {
+        let same = |((shape, dtype), input): (&(Shape, DType), &Array)| {
+            shape == input.shape() && *dtype == input.dtype()
+        };
         self.counts == counts && self.due == due && self.inputs.iter().zip(inputs).all(same)
     }
 }
@@ -76,17 +88,29 @@ impl TracedStep {
         self.weights.iter().all(|(weight, state)| WeightState::of(weight) == *state)
     }
 
-    /// Plans a traced step. One that shows something writes and checks nothing: it is run beside the step that does.
+    /// Plans a traced step. One that shows something writes and checks nothing: it is run beside
+    /// the step that does.
     pub fn new(key: StepKey, mut graph: Graph, outputs: StepOutputs, warned: bool) -> Result<Self> {
         if !key.due.is_empty() {
-            graph.writes.clear(); // what layers count or average is of training and evaluation, each step once
+            // What layers count or average is of training and evaluation, each step once.
+            graph.writes.clear();
             graph.checks.clear(); // so that weights are read without a pass through the model
         }
         let StepOutputs { names, shown, states, weights } = outputs;
         let output = |&id: &NodeId| Array::try_zeros(&graph.node(id).shape, graph.node(id).dtype);
         let outputs = graph.outputs.iter().map(output).collect::<Result<_>>()?;
         let draws = graph.occasion.is_some();
-        Ok(Self { key, program: Program::new(&graph)?, names, shown, states, weights, warned, draws, outputs })
+        Ok(Self {
+            key,
+            program: Program::new(&graph)?,
+            names,
+            shown,
+            states,
+            weights,
+            warned,
+            draws,
+            outputs,
+        })
     }
 }
 

@@ -31,8 +31,18 @@ pub(crate) struct OutputMetric {
 }
 
 impl Compiled {
-    pub fn new(optimizer: Option<Arc<dyn Optimizer>>, losses: Vec<OutputLosses>, metrics: Vec<Vec<Arc<dyn Metric>>>) -> Self {
-        let mut compiled = Self { optimizer, losses, loss_weights: Vec::new(), metrics: Vec::new(), balance: None };
+    pub fn new(
+        optimizer: Option<Arc<dyn Optimizer>>,
+        losses: Vec<OutputLosses>,
+        metrics: Vec<Vec<Arc<dyn Metric>>>,
+    ) -> Self {
+        let mut compiled = Self {
+            optimizer,
+            losses,
+            loss_weights: Vec::new(),
+            metrics: Vec::new(),
+            balance: None,
+        };
         compiled.set_all_metrics(false, metrics);
         compiled
     }
@@ -48,20 +58,23 @@ impl Compiled {
     /// Replaces the metrics of an output, those that weights apply to or the others.
     pub fn set_metrics(&mut self, output: Output, weighted: bool, metrics: Vec<Arc<dyn Metric>>) {
         self.metrics.retain(|known| (&known.output, known.weighted) != (&output, weighted));
-        self.metrics.extend(metrics.into_iter().map(|metric| OutputMetric { output: output.clone(), weighted, metric }));
+        self.metrics.extend(metrics.into_iter().map(|metric| OutputMetric {
+            output: output.clone(),
+            weighted,
+            metric,
+        }));
         self.metrics.sort_by_key(|known| (known.output.clone(), known.weighted));
     }
 
-    /// The metrics with their names: of several outputs with the output's in front, and a weighted one that shares its name
-    /// with a plain one as `weighted_` and that.
+    /// The metrics with their names: of several outputs with the output's in front, and a weighted
+    /// one that shares its name with a plain one as `weighted_` and that.
     pub fn named_metrics(&self, outputs: &[String]) -> Vec<(String, Arc<dyn Metric>)> {
         let named = |entry: &OutputMetric| {
             let name = entry.metric.name();
             let clash = entry.weighted
-                && self
-                    .metrics
-                    .iter()
-                    .any(|other| !other.weighted && other.output == entry.output && other.metric.name() == name);
+                && self.metrics.iter().any(|other| {
+                    !other.weighted && other.output == entry.output && other.metric.name() == name
+                });
             let name = if clash { format!("weighted_{name}") } else { name.to_string() };
             let name = match outputs {
                 [] | [_] => name,

@@ -1,7 +1,8 @@
 //! Tracing a step, and which of its random numbers belong to rows.
 //!
-//! In: a kind of step and a batch. Out: its graph. A draw outside training belongs to the rows if its first axis grows with their number,
-//! which a second trace, for another number of rows, tells from an axis that is as long by chance.
+//! In: a kind of step and a batch. Out: its graph. A draw outside training belongs to the rows if
+//! its first axis grows with their number, which a second trace, for another number of rows, tells
+//! from an axis that is as long by chance.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -66,14 +67,20 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     }
 
     #[track_caller]
-    fn trace_with(&self, request: StepRequest<'_>, inputs: &[&Array], shared: Vec<Draw>) -> Result<(TracedStep, Rc<DrawLog>)> {
+    fn trace_with(
+        &self,
+        request: StepRequest<'_>,
+        inputs: &[&Array],
+        shared: Vec<Draw>,
+    ) -> Result<(TracedStep, Rc<DrawLog>)> {
         let (tracing, log) = self.tracing(request, inputs, shared);
         let made = RefCell::new(StepOutputs::default());
         let (graph, warnings) = tracing.graph(inputs, self.closure(request, &made))?;
         Ok(((graph, warnings, made.into_inner()), log))
     }
 
-    /// Runs a step node by node: what its outputs are and their values, its warnings, and the variables that it used.
+    /// Runs a step node by node: what its outputs are and their values, its warnings, and the
+    /// variables that it used.
     #[track_caller]
     #[allow(clippy::type_complexity)]
     pub(super) fn run_nodes(
@@ -87,35 +94,58 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let is_later = request.occasion.is_some_and(|occasion| !occasion.is_first());
         if is_later && seen.draws && !seen.shared.iter().any(|(known, _)| *known == rows) {
             let log = self.draws(request, inputs)?;
-            let shared = if log.has_rows() { self.shared_draws(request, inputs, &log) } else { Vec::new() };
+            let shared =
+                if log.has_rows() { self.shared_draws(request, inputs, &log) } else { Vec::new() };
             seen.shared.push((rows, shared));
         }
-        let shared = seen.shared.iter().find(|(known, _)| *known == rows).map_or_else(Vec::new, |(_, shared)| shared.clone());
+        let shared = seen
+            .shared
+            .iter()
+            .find(|(known, _)| *known == rows)
+            .map_or_else(Vec::new, |(_, shared)| shared.clone());
         let (tracing, log) = self.tracing(request, inputs, shared);
         let made = RefCell::new(StepOutputs::default());
-        let (values, warnings, variables) = tracing.run_eagerly(inputs, called, self.closure(request, &made))?;
+        let (values, warnings, variables) =
+            tracing.run_eagerly(inputs, called, self.closure(request, &made))?;
         seen.draws = !log.is_empty();
         Ok((made.into_inner(), values, warnings, variables))
     }
 
     /// The variables that a step reads or writes, found by computing it node by node.
     #[track_caller]
-    pub(super) fn variables_of(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Vec<Variable>> {
+    pub(super) fn variables_of(
+        &self,
+        request: StepRequest<'_>,
+        inputs: &[&Array],
+    ) -> Result<Vec<Variable>> {
         let made = RefCell::new(StepOutputs::default());
         self.tracing(request, inputs, Vec::new()).0.variables(inputs, self.closure(request, &made))
     }
 
-    /// What the model's `call` assigns in a step, other than what metrics add up in, found in the same way.
+    /// What the model's `call` assigns in a step, other than what metrics add up in, found in the
+    /// same way.
     #[track_caller]
-    pub(super) fn states_of(&self, request: StepRequest<'_>, inputs: &[&Array]) -> Result<Vec<Variable>> {
+    pub(super) fn states_of(
+        &self,
+        request: StepRequest<'_>,
+        inputs: &[&Array],
+    ) -> Result<Vec<Variable>> {
         let made = RefCell::new(StepOutputs::default());
-        self.tracing(request, inputs, Vec::new()).0.variables(inputs, self.closure(request, &made))?;
+        self.tracing(request, inputs, Vec::new())
+            .0
+            .variables(inputs, self.closure(request, &made))?;
         Ok(made.into_inner().states)
     }
 
-    /// The draws of a step that do not belong to rows although they are as long. A step that cannot be traced for other rows has none.
+    /// The draws of a step that do not belong to rows although they are as long. A step that cannot
+    /// be traced for other rows has none.
     #[track_caller]
-    fn shared_draws(&self, request: StepRequest<'_>, inputs: &[&Array], log: &DrawLog) -> Vec<Draw> {
+    fn shared_draws(
+        &self,
+        request: StepRequest<'_>,
+        inputs: &[&Array],
+        log: &DrawLog,
+    ) -> Vec<Draw> {
         let (rows, others) = (rows(inputs), if rows(inputs) == 2 { 3 } else { 2 });
         let indices: Vec<usize> = (0..others).map(|row| row % rows).collect();
         let other = |&input: &&Array| -> Result<Array> {
@@ -127,7 +157,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             Ok(other)
         };
         let traced = inputs.iter().map(other).collect::<Result<Vec<Array>>>();
-        let traced = traced.and_then(|arrays| self.draws(request, &arrays.iter().collect::<Vec<_>>()));
+        let traced =
+            traced.and_then(|arrays| self.draws(request, &arrays.iter().collect::<Vec<_>>()));
         traced.map_or_else(|_| Vec::new(), |other| log.shared(&other))
     }
 
@@ -145,7 +176,12 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         Ok(log)
     }
 
-    fn tracing(&self, request: StepRequest<'_>, inputs: &[&Array], shared: Vec<Draw>) -> (Tracing, Rc<DrawLog>) {
+    fn tracing(
+        &self,
+        request: StepRequest<'_>,
+        inputs: &[&Array],
+        shared: Vec<Draw>,
+    ) -> (Tracing, Rc<DrawLog>) {
         let log = |occasion| Rc::new(DrawLog::new(rows(inputs), occasion, shared));
         match request.occasion {
             Some(occasion) => {
@@ -156,7 +192,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         }
     }
 
-    fn closure<'a>(&'a self, request: StepRequest<'a>, made: &'a RefCell<StepOutputs>) -> Closure<'a> {
+    fn closure<'a>(
+        &'a self,
+        request: StepRequest<'a>,
+        made: &'a RefCell<StepOutputs>,
+    ) -> Closure<'a> {
         Box::new(move |tensors: &[Tensor], cx: &mut Context| {
             let outputs = self.step(request.kind, request.counts, tensors, cx, request.due, made);
             conclude(request.deny_warnings, request.unchecked, cx);
@@ -170,7 +210,8 @@ fn rows(inputs: &[&Array]) -> usize {
     inputs.first().and_then(|input| input.shape().first().copied()).unwrap_or(0)
 }
 
-/// How a trace of a step ends: with warnings as errors, and without checks, where that was asked for.
+/// How a trace of a step ends: with warnings as errors, and without checks, where that was asked
+/// for.
 pub(crate) fn conclude(deny_warnings: bool, unchecked: bool, cx: &Context) {
     if deny_warnings {
         cx.trace().deny_warnings();

@@ -13,8 +13,8 @@ use crate::trace::{Context, WithContext};
 
 use super::output::{Output, OutputLosses};
 
-/// The optimizer that a model is compiled with: a value, Keras's name for one with its defaults, or `()` for none, where a step of one's
-/// own brings its optimizers.
+/// The optimizer that a model is compiled with: a value, Keras's name for one with its defaults, or
+/// `()` for none, where a step of one's own brings its optimizers.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -24,12 +24,15 @@ use super::output::{Output, OutputLosses};
 /// assert!(model.fit(&data, Fit::epochs(1))?.last("mae").is_some());
 ///
 /// model.compile("sgdd", "mse", ());
-/// assert!(model.fit(&data, Fit::epochs(1)).unwrap_err().to_string().contains("did you mean `sgd`"));
+/// assert!(
+///     model.fit(&data, Fit::epochs(1)).unwrap_err().to_string().contains("did you mean `sgd`")
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no optimizer",
-    note = "give a value such as `Adam::new(0.001)`, a name such as \"adam\" or \"sgd(learning_rate=0.1)\", or `()` for none"
+    note = "give a value such as `Adam::new(0.001)`, a name such as \"adam\" \
+        or \"sgd(learning_rate=0.1)\", or `()` for none"
 )]
 pub trait IntoOptimizer {
     /// The optimizer, if there is one.
@@ -58,8 +61,8 @@ impl IntoOptimizer for () {
     }
 }
 
-/// A loss as it stands in `compile`: a value, Keras's name for one, or a closure of targets and predictions, which may take a context
-/// after them. A wrong name is an error at the first step.
+/// A loss as it stands in `compile`: a value, Keras's name for one, or a closure of targets and
+/// predictions, which may take a context after them. A wrong name is an error at the first step.
 ///
 /// `K` is one of [`kinds`] and is found by the compiler.
 ///
@@ -79,7 +82,8 @@ impl IntoOptimizer for () {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a loss",
     note = "a loss is a value that implements `Loss`, a name such as \"mse\", or a closure",
-    note = "a closure is a loss as `|y_true: &Tensor, y_pred: &Tensor| ..`, with the types and the `&`s, and returns a `Tensor`; it may take a \
+    note = "a closure is a loss as `|y_true: &Tensor, y_pred: &Tensor| ..`, with the types and \
+        the `&`s, and returns a `Tensor`; it may take a \
             `cx: &mut Context` after them"
 )]
 pub trait IntoLoss<K> {
@@ -94,7 +98,9 @@ impl<L: Loss + 'static> IntoLoss<kinds::Value> for L {
     }
 }
 
-impl<F: Fn(&Tensor, &Tensor, &mut Context) -> Tensor + Send + Sync + 'static> IntoLoss<kinds::WithContext> for F {
+impl<F: Fn(&Tensor, &Tensor, &mut Context) -> Tensor + Send + Sync + 'static>
+    IntoLoss<kinds::WithContext> for F
+{
     fn into_loss(self) -> Arc<dyn Loss> {
         Arc::new(WithContext(self))
     }
@@ -117,11 +123,12 @@ impl IntoLoss<kinds::Name> for String {
     }
 }
 
-/// The losses of one output: a loss, several in an array or vector, whose sum is trained on, or `()` for none; with the name of the
-/// output before it in a pair: `("price", "mse")`.
+/// The losses of one output: a loss, several in an array or vector, whose sum is trained on, or
+/// `()` for none; with the name of the output before it in a pair: `("price", "mse")`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no loss of an output",
-    note = "give a loss or its name, an array of several, `()` for none, or a pair of an output's name and one of these"
+    note = "give a loss or its name, an array of several, `()` for none, or a pair of an output's \
+        name and one of these"
 )]
 pub trait IntoOutputLosses<K> {
     /// The losses.
@@ -160,9 +167,9 @@ impl<K, L: IntoOutputLosses<K>> IntoOutputLosses<kinds::AtOutput<K>> for (&str, 
     }
 }
 
-/// The losses that a model is compiled with: one for every output; a list with an entry for each output, in which `()` stands for none
-/// and an array for several, or with entries by the outputs' names; several on one output (all are added, and each is reported); or
-/// `()` for none at all.
+/// The losses that a model is compiled with: one for every output; a list with an entry for each
+/// output, in which `()` stands for none and an array for several, or with entries by the outputs'
+/// names; several on one output (all are added, and each is reported); or `()` for none at all.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -171,16 +178,22 @@ impl<K, L: IntoOutputLosses<K>> IntoOutputLosses<kinds::AtOutput<K>> for (&str, 
 /// model.compile("sgd", ("mse", Huber.delta(0.5)), ()).loss_weights([1.0, 2.0]);
 /// assert_eq!(model.evaluate(&data)?.get("loss"), Some(2.0 + 2.0 * 0.4375));
 ///
-/// let (size, price) = (Activation::new("linear").name("size"), Activation::new("linear").name("price"));
-/// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (size.apply(x, cx), price.apply(&(x + 1.0), cx)));
-/// model.compile("sgd", [("price", "mse")], ()); // the other output has no loss, and needs no targets
+/// let (size, price) =
+///     (Activation::new("linear").name("size"), Activation::new("linear").name("price"));
+/// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+///     (size.apply(x, cx), price.apply(&(x + 1.0), cx))
+/// });
+/// // The other output has no loss, and needs no targets.
+/// model.compile("sgd", [("price", "mse")], ());
 /// assert_eq!(model.evaluate(&data)?.get("loss"), Some((1.0 + 1.0) / 2.0));
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a loss nor a list of losses",
-    note = "give a loss, an array or tuple of losses and names, pairs of an output's name and its loss, or `()`",
-    note = "a closure is a loss as `|y_true: &Tensor, y_pred: &Tensor| ..`, with the types and the `&`s, and returns a `Tensor`; it may take a \
+    note = "give a loss, an array or tuple of losses and names, pairs of an output's name and its \
+        loss, or `()`",
+    note = "a closure is a loss as `|y_true: &Tensor, y_pred: &Tensor| ..`, with the types and \
+        the `&`s, and returns a `Tensor`; it may take a \
             `cx: &mut Context` after them"
 )]
 pub trait IntoLosses<K> {

@@ -1,6 +1,7 @@
 //! What the loss of a step is made of, and the metrics of its outputs.
 //!
-//! In: targets, outputs, weights, and what the layers added. Out: the total and every term by its name in the ledger.
+//! In: targets, outputs, weights, and what the layers added. Out: the total and every term by its
+//! name in the ledger.
 
 use std::ops::Range;
 
@@ -18,8 +19,8 @@ use super::output::PlacedLoss;
 use super::{Steps, Terms};
 
 impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
-    /// One value for each sample as a scalar, with the sample weights if there are any, as a compiled loss has it: the weighted sum over
-    /// the number of samples.
+    /// One value for each sample as a scalar, with the sample weights if there are any, as a
+    /// compiled loss has it: the weighted sum over the number of samples.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -31,7 +32,8 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
     ///     step.minimize(&terms, cx);
     ///     terms
     /// });
-    /// # let data = Dataset::new([[0.0_f32], [0.0]], [[2.0_f32], [4.0]])?.with_sample_weight([1.0_f32, 3.0])?;
+    /// # let data = Dataset::new([[0.0_f32], [0.0]], [[2.0_f32], [4.0]])?
+    /// #     .with_sample_weight([1.0_f32, 3.0])?;
     /// # assert_eq!(model.evaluate(&data)?.get("errors"), Some((2.0 + 3.0 * 4.0) / 2.0));
     /// # Ok::<(), Error>(())
     /// ```
@@ -41,23 +43,32 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
         Reduction::SumOverBatchSize.apply(per_sample, self.sample_weights.first(), None)
     }
 
-    /// Every term of the loss: the compiled ones of these outputs, those that the model has added while it made them, those that the step
-    /// has added itself, and the penalties. Where the model is applied several times, each pass has terms of its own, and outputs that are
-    /// computed from those of several passes have the terms of these.
+    /// Every term of the loss: the compiled ones of these outputs, those that the model has added
+    /// while it made them, those that the step has added itself, and the penalties. Where the model
+    /// is applied several times, each pass has terms of its own, and outputs that are computed from
+    /// those of several passes have the terms of these.
     #[track_caller]
     pub fn losses(&self, outputs: &O, cx: &mut Context) -> Terms {
         self.weighed.set(true);
         let others = self.terms_of_other_passes(outputs);
         let batch = [self.targets, self.sample_weights];
-        let terms = self.steps.terms(self.compiled, batch, &outputs.tensors(), (self.mark, &others), cx);
-        terms.unwrap_or_else(|| Terms::new([("main", cx.constant(0.0_f32))])) // what was wrong is recorded
+        let terms =
+            self.steps.terms(self.compiled, batch, &outputs.tensors(), (self.mark, &others), cx);
+        // What was wrong is recorded.
+        terms.unwrap_or_else(|| Terms::new([("main", cx.constant(0.0_f32))]))
     }
 
     /// Updates the compiled metrics with these outputs.
     #[track_caller]
     pub fn update_metrics(&self, outputs: &O, cx: &mut Context) {
         self.updated.set(true);
-        self.steps.update_metrics(self.compiled, self.targets, &outputs.tensors(), self.sample_weights, cx);
+        self.steps.update_metrics(
+            self.compiled,
+            self.targets,
+            &outputs.tensors(),
+            self.sample_weights,
+            cx,
+        );
     }
 }
 
@@ -72,19 +83,25 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         (mark, left_out): (Mark, &[Range<usize>]),
         cx: &mut Context,
     ) -> Option<Terms> {
-        let CompiledTerms { mut terms, mut extras } = self.compiled_terms(compiled, targets, outputs, weights, cx)?;
+        let CompiledTerms { mut terms, mut extras } =
+            self.compiled_terms(compiled, targets, outputs, weights, cx)?;
         let mut added = cx.terms_of(self.net.id(), Some((mark, left_out)));
         let paths: Vec<String> = added.iter().map(|term| term.path.clone()).collect();
         let parts: Vec<usize> = added.iter().map(|term| term.parts).collect();
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
             let message = "a sample loss obeys sample weights, but there are some for each output";
-            cx.trace().record(Error::new(ErrorKind::Usage, message).help("give one array of sample weights for all outputs"));
+            cx.trace().record(
+                Error::new(ErrorKind::Usage, message)
+                    .help("give one array of sample weights for all outputs"),
+            );
         }
         // A mask of samples is for them; one of time steps is for the outputs.
-        let mask = outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
+        let mask =
+            outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
         for (term, name) in added.iter_mut().zip(short_names(&paths, |index| parts[index])) {
             if term.per_sample {
-                term.value = Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref());
+                term.value =
+                    Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref());
                 term.per_sample = false;
             }
             let is_taken = terms.iter().any(|known| known.name == name);
@@ -109,13 +126,18 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let message = if cx.training() {
                 "the model has nothing to train on: no loss and no loss term"
             } else {
-                "there is nothing to evaluate: the model has no loss and no loss term outside of training"
+                "there is nothing to evaluate: the model has no loss and no loss term outside of \
+                    training"
             };
             cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
             return None;
         };
         self.net.note_terms(sum.records());
-        let untrained = outputs.iter().filter(|_| compiled.losses.is_empty()).map(|&output| output.clone()).collect();
+        let untrained = outputs
+            .iter()
+            .filter(|_| compiled.losses.is_empty())
+            .map(|&output| output.clone())
+            .collect();
         (sum.extras, sum.untrained, sum.balanced) = (extras, untrained, balanced);
         Some(sum)
     }
@@ -136,8 +158,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let Some(first) = losses.first() else { return Some(compiled_terms) };
         if targets.is_empty() {
             let name = first.loss.name();
-            let message = format!("the loss `{name}` compares predictions with targets, but the data has no targets");
-            let help = "give targets with `Dataset::new(x, y)`, or compile with `()` to train on internal terms alone";
+            let message = format!(
+                "the loss `{name}` compares predictions with targets, but the data has no targets"
+            );
+            let help = "give targets with `Dataset::new(x, y)`, or compile with `()` to train on \
+                internal terms alone";
             cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
             return None;
         }
@@ -146,47 +171,82 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             let Some(place) = places[output] else { continue };
             let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
             let reduction = match loss.reduction() {
-                // A step needs one number; the values that `none` keeps are averaged, as a mean loss would be.
+                // A step needs one number; the values that `none` keeps are averaged, as a mean
+                // loss would be.
                 Reduction::None => Reduction::SumOverBatchSize,
                 other => other,
             };
             let mask = cx.mask(outputs[output]);
-            let value = covered::value_of(&**loss, &targets[place], outputs[output], weight, mask.as_ref(), reduction, Some(cx));
+            let value = covered::value_of(
+                &**loss,
+                &targets[place],
+                outputs[output],
+                weight,
+                mask.as_ref(),
+                reduction,
+                Some(cx),
+            );
             if outputs.len() > 1 {
                 compiled_terms.extras.push((format!("{name}_loss"), value.clone()));
             }
-            compiled_terms.terms.push(Term::new(name, if factor == 1.0 { value } else { value * factor }));
+            compiled_terms
+                .terms
+                .push(Term::new(name, if factor == 1.0 { value } else { value * factor }));
         }
         Some(compiled_terms)
     }
 
     /// Updates the compiled metrics with the predictions made before the update of the weights.
     #[track_caller]
-    fn update_metrics(&self, compiled: &Compiled, targets: &[Tensor], outputs: &[&Tensor], weights: &[Tensor], cx: &mut Context) {
+    fn update_metrics(
+        &self,
+        compiled: &Compiled,
+        targets: &[Tensor],
+        outputs: &[&Tensor],
+        weights: &[Tensor],
+        cx: &mut Context,
+    ) {
         let names = names_of(&self.net.output_names(), outputs.len());
         for entry in &compiled.metrics {
             let name = entry.metric.name();
-            let Some(output) = recorded(entry.output.find(&format!("metric `{name}`"), &names), cx) else { continue };
+            let Some(output) = recorded(entry.output.find(&format!("metric `{name}`"), &names), cx)
+            else {
+                continue;
+            };
             if targets.is_empty() {
-                let message = format!("the metric `{name}` compares predictions with targets, but the data has no targets");
+                let message = format!(
+                    "the metric `{name}` compares predictions with targets, but the data has no \
+                        targets"
+                );
                 let help = "give targets with `Dataset::new(x, y)`, or compile without it";
                 cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
                 continue;
             }
-            let Some(places) = recorded(compiled.target_places(&names, targets.len()), cx) else { return };
+            let Some(places) = recorded(compiled.target_places(&names, targets.len()), cx) else {
+                return;
+            };
             let Some(place) = places[output] else { continue };
             let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
             let (y, y_pred, mask) = (&targets[place], outputs[output], cx.mask(outputs[output]));
             let before = cx.assigned().len();
-            cx.with_compiled_metrics(|cx| take_in(&*entry.metric, y, y_pred, weight, mask.as_ref(), entry.weighted, cx));
+            cx.with_compiled_metrics(|cx| {
+                take_in(&*entry.metric, y, y_pred, weight, mask.as_ref(), entry.weighted, cx)
+            });
             if cx.training() && cx.assigned().len() == before {
-                let warning = format!("the metric `{name}` is never updated: its `update` assigns to no variable");
+                let warning = format!(
+                    "the metric `{name}` is never updated: its `update` assigns to no variable"
+                );
                 cx.trace().warn_at(None, warning);
             }
             let own = entry.metric.variables();
-            if let Some(lost) = cx.assigned()[before..].iter().find(|variable| !own.contains(variable)) {
+            if let Some(lost) =
+                cx.assigned()[before..].iter().find(|variable| !own.contains(variable))
+            {
                 let lost = lost.name();
-                cx.warn(format!("the metric `{name}` adds to `{lost}`, which is not among its `variables`: it is never reset"));
+                cx.warn(format!(
+                    "the metric `{name}` adds to `{lost}`, which is not among its \
+                    `variables`: it is never reset"
+                ));
             }
         }
     }
@@ -202,7 +262,9 @@ struct CompiledTerms {
 
 /// The names of `count` outputs; of outputs that are not the model's own, their positions.
 fn names_of(known: &[String], count: usize) -> Vec<String> {
-    let own = |position: usize| known.get(position).cloned().unwrap_or_else(|| format!("output_{position}"));
+    let own = |position: usize| {
+        known.get(position).cloned().unwrap_or_else(|| format!("output_{position}"))
+    };
     (0..count).map(own).collect()
 }
 
@@ -231,6 +293,9 @@ mod tests {
         });
         model.compile(Sgd::new(0.1), (), ["mae"]);
         let error = model.evaluate(&Dataset::inputs_only([[1.0_f32]]).unwrap()).unwrap_err();
-        assert!(error.message().contains("the metric `mae` compares predictions with targets"), "{error}");
+        assert!(
+            error.message().contains("the metric `mae` compares predictions with targets"),
+            "{error}"
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! The metrics of a model: those it is compiled with, those that its layers add, and those that they hold as fields.
+//! The metrics of a model: those it is compiled with, those that its layers add, and those that
+//! they hold as fields.
 //!
-//! In: what is compiled, and what traces have found. Out: every metric by its name in reports, its result, its reset.
+//! In: what is compiled, and what traces have found. Out: every metric by its name in reports, its
+//! result, its reset.
 
 use std::sync::Arc;
 
@@ -12,11 +14,14 @@ use crate::net::{distinct, first, short_names};
 use super::Steps;
 
 impl<I: Tree, O: Tree> Steps<I, O> {
-    /// Every metric with its name in reports, which no other has: those compiled, those that layers add and that they hold, and those
-    /// inside the models that belong to it.
+    /// Every metric with its name in reports, which no other has: those compiled, those that layers
+    /// add and that they hold, and those inside the models that belong to it.
     pub fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
         let outputs = self.net.output_names();
-        let mut metrics = self.compiled.as_ref().map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
+        let mut metrics = self
+            .compiled
+            .as_ref()
+            .map_or_else(Vec::new, |compiled| compiled.named_metrics(&outputs));
         self.add_inner_metrics(&mut metrics);
         metrics.extend(self.net.companion_metrics());
         distinct(&mut metrics, first, &[]);
@@ -54,7 +59,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             if value.shape().is_scalar() {
                 results.push((name, value.item()?));
             } else {
-                results.extend((0..value.len()).map(|index| (format!("{name}_{index}"), value.get(index))));
+                results.extend(
+                    (0..value.len()).map(|index| (format!("{name}_{index}"), value.get(index))),
+                );
             }
         }
         Ok(results)

@@ -1,7 +1,8 @@
 //! The steps of a net: what is done with a batch in training, in testing, in predicting.
 //!
-//! In: a net, what it is compiled with, and steps of the user's own. Out: [`Steps`], from which a [`Runner`] traces, plans and runs the
-//! step of a batch, with the terms of its loss and its metrics by name.
+//! In: a net, what it is compiled with, and steps of the user's own. Out: [`Steps`], from which a
+//! [`Runner`] traces, plans and runs the step of a batch, with the terms of its loss and its
+//! metrics by name.
 
 pub(crate) mod balance;
 mod balanced;
@@ -67,7 +68,8 @@ pub(crate) struct Steps<I: Tree, O: Tree> {
     pub carrying: CarryLock,
     /// The epochs that `fit` has run: what the order of the next one follows.
     pub epochs: AtomicUsize,
-    /// The number of the next call of `predict`: what its random numbers follow. It is no variable, as no variable has changed when a prediction is done.
+    /// The number of the next call of `predict`: what its random numbers follow. It is no variable,
+    /// as no variable has changed when a prediction is done.
     pub predict_calls: AtomicU64,
 }
 
@@ -104,13 +106,16 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         self.cache.clear();
     }
 
-    /// Changes what was compiled, by an option of this name. Before `compile` there is nothing to change, which the next step says.
+    /// Changes what was compiled, by an option of this name. Before `compile` there is nothing to
+    /// change, which the next step says.
     pub fn change(&mut self, option: &str, change: impl FnOnce(&mut Compiled)) {
         match &mut self.compiled {
             Some(compiled) => change(compiled),
             None => {
-                let message =
-                    format!("`{option}` was called before the model was compiled, and `compile` replaces what it was given");
+                let message = format!(
+                    "`{option}` was called before the model was compiled, and `compile` replaces \
+                        what it was given"
+                );
                 let help = format!("call `compile` first: `model.compile(..).{option}(..)`");
                 self.misuse.get_or_insert(Error::new(ErrorKind::Usage, message).help(help));
             }
@@ -123,7 +128,11 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// # Errors
     /// What was wrong with what it was given.
     pub fn try_compiled(&self) -> Result<Option<&Compiled>> {
-        let rule = self.compiled.as_ref().and_then(|compiled| compiled.balance.as_ref()).map(|balancing| balancing.rule);
+        let rule = self
+            .compiled
+            .as_ref()
+            .and_then(|compiled| compiled.balance.as_ref())
+            .map(|balancing| balancing.rule);
         match self.misuse.clone().or_else(|| rule.and_then(|rule| rule.problem())) {
             Some(error) => Err(error),
             None => Ok(self.compiled.as_ref()),
@@ -149,7 +158,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     /// The losses and metrics, as files name them.
     pub fn training(&self) -> Training {
         let mut training = Training::default();
-        let losses: Vec<_> = self.compiled.iter().flat_map(|compiled| compiled.all_losses()).collect();
+        let losses: Vec<_> =
+            self.compiled.iter().flat_map(|compiled| compiled.all_losses()).collect();
         for (index, loss) in losses.iter().enumerate() {
             let position = (losses.len() > 1).then_some(index);
             training.add_loss(position, loss.name(), loss.hyperparameters());

@@ -13,7 +13,8 @@ use crate::spelling;
 pub enum Output {
     /// The position among the outputs.
     Position(usize),
-    /// The name: that of the layer that makes the output ([`Model::output_names`](crate::model::Model::output_names)).
+    /// The name: that of the layer that makes the output
+    /// ([`Model::output_names`](crate::model::Model::output_names)).
     Name(String),
 }
 
@@ -38,7 +39,9 @@ impl From<String> for Output {
 impl Output {
     /// Its position among outputs of these names, for `what` is given for it.
     pub(crate) fn find(&self, what: &str, outputs: &[String]) -> Result<usize> {
-        let fail = |message: String, help: String| Err(Error::new(ErrorKind::Argument, message).help(help));
+        let fail = |message: String, help: String| {
+            Err(Error::new(ErrorKind::Argument, message).help(help))
+        };
         match self {
             Self::Position(position) if *position < outputs.len() => Ok(*position),
             Self::Position(position) => {
@@ -50,7 +53,10 @@ impl Output {
                 None => {
                     let help = match spelling::nearest(name, outputs.iter().map(String::as_str)) {
                         Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("the outputs are {}", spelling::listed(outputs.iter().map(String::as_str))),
+                        None => format!(
+                            "the outputs are {}",
+                            spelling::listed(outputs.iter().map(String::as_str))
+                        ),
                     };
                     fail(format!("{what} is of the output `{name}`, which does not exist"), help)
                 }

@@ -1,7 +1,8 @@
-//! Outputs by name or position: which loss, which factor, which targets and which weights belong to which output.
+//! Outputs by name or position: which loss, which factor, which targets and which weights belong to
+//! which output.
 //!
-//! In: what a model was compiled with, and the names of its outputs. Out: for each loss its output and its factor; for each output the
-//! place of its targets in the data.
+//! In: what a model was compiled with, and the names of its outputs. Out: for each loss its output
+//! and its factor; for each output the place of its targets in the data.
 
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ impl Compiled {
         let is_for_all = named == 0 && entries.len() == 1;
         if named == 0 && outputs.len() > 1 && entries.len() > 1 && entries.len() != outputs.len() {
             let message = format!("{} losses for {} outputs", entries.len(), outputs.len());
-            let help = "compile with one loss for all outputs, or one for each; `()` stands for none, and `(\"name\", loss)` in a list \
+            let help = "compile with one loss for all outputs, or one for each; `()` stands for \
+                none, and `(\"name\", loss)` in a list \
                         for the loss of the output of that name";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
@@ -57,7 +59,14 @@ impl Compiled {
             (false, _) => loss.name().to_string(),
         };
         let losses = placed.iter().zip(factors);
-        Ok(losses.map(|(&(output, loss), factor)| PlacedLoss { output, loss, factor, name: name(output, loss) }).collect())
+        Ok(losses
+            .map(|(&(output, loss), factor)| PlacedLoss {
+                output,
+                loss,
+                factor,
+                name: name(output, loss),
+            })
+            .collect())
     }
 
     /// The factor of each loss.
@@ -69,9 +78,13 @@ impl Compiled {
         }
         if named > 0 {
             let mut factors = vec![1.0; placed.len()];
-            for (output, weight) in weights.iter().filter_map(|(output, weight)| Some((output.as_ref()?, weight))) {
+            for (output, weight) in
+                weights.iter().filter_map(|(output, weight)| Some((output.as_ref()?, weight)))
+            {
                 // Several losses of the only output are told apart by their own names.
-                let by_loss = |(_, loss): &(usize, &Arc<dyn Loss>)| outputs.len() <= 1 && *output == Output::from(loss.name());
+                let by_loss = |(_, loss): &(usize, &Arc<dyn Loss>)| {
+                    outputs.len() <= 1 && *output == Output::from(loss.name())
+                };
                 let found: Vec<usize> = match placed.iter().position(by_loss) {
                     Some(index) => vec![index],
                     None => {
@@ -81,8 +94,10 @@ impl Compiled {
                 };
                 if found.is_empty() {
                     let Output::Name(name) = output else { continue };
-                    let message = format!("a loss weight is for the output `{name}`, which has no loss");
-                    return Err(Error::new(ErrorKind::Usage, message).help("compile it with a loss, or leave the weight out"));
+                    let message =
+                        format!("a loss weight is for the output `{name}`, which has no loss");
+                    return Err(Error::new(ErrorKind::Usage, message)
+                        .help("compile it with a loss, or leave the weight out"));
                 }
                 for index in found {
                     factors[index] = *weight;
@@ -93,7 +108,8 @@ impl Compiled {
         let count = if outputs.len() > 1 { outputs.len() } else { placed.len() };
         if !weights.is_empty() && weights.len() != count {
             let message = format!("{} loss weights for {count} losses", weights.len());
-            let help = "give `loss_weights` one factor for each compiled loss; terms from inside the model have none";
+            let help = "give `loss_weights` one factor for each compiled loss; terms from inside \
+                the model have none";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
         let factor = |(index, &(output, _)): (usize, &(usize, &Arc<dyn Loss>))| {
@@ -105,31 +121,46 @@ impl Compiled {
 
     /// The outputs that a loss or metric compares with targets.
     pub(super) fn compared_outputs(&self, outputs: &[String]) -> Result<Vec<usize>> {
-        let mut compared: Vec<usize> = self.placed_losses(outputs)?.iter().map(|placed| placed.output).collect();
+        let mut compared: Vec<usize> =
+            self.placed_losses(outputs)?.iter().map(|placed| placed.output).collect();
         for entry in &self.metrics {
-            compared.push(entry.output.find(&format!("the metric `{}`", entry.metric.name()), outputs)?);
+            compared.push(
+                entry.output.find(&format!("the metric `{}`", entry.metric.name()), outputs)?,
+            );
         }
         compared.sort_unstable();
         compared.dedup();
         Ok(compared)
     }
 
-    /// The place of each output's targets among the `targets` of the data: one for each output, or one for each that
+    /// The place of each output's targets among the `targets` of the data: one for each output, or
+    /// one for each that
     /// is compared with targets.
-    pub(super) fn target_places(&self, outputs: &[String], targets: usize) -> Result<Vec<Option<usize>>> {
+    pub(super) fn target_places(
+        &self,
+        outputs: &[String],
+        targets: usize,
+    ) -> Result<Vec<Option<usize>>> {
         if targets == outputs.len() {
             return Ok((0..targets).map(Some).collect());
         }
         let compared = self.compared_outputs(outputs)?;
         if targets != compared.len() {
-            let message = format!("the data has {targets} targets, and the model {} outputs", outputs.len());
+            let message =
+                format!("the data has {targets} targets, and the model {} outputs", outputs.len());
             let help = if compared.len() == outputs.len() {
                 "give one array of targets for each output".to_string()
             } else {
-                format!("give one array of targets for each output, or for the {} with a loss or metric", compared.len())
+                format!(
+                    "give one array of targets for each output, or for the {} with a loss or \
+                        metric",
+                    compared.len()
+                )
             };
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
-        Ok((0..outputs.len()).map(|output| compared.iter().position(|known| *known == output)).collect())
+        Ok((0..outputs.len())
+            .map(|output| compared.iter().position(|known| *known == output))
+            .collect())
     }
 }

@@ -1,6 +1,8 @@
-//! What a step shows of the model's inside besides what it reports: by what it was asked for, and where it is among the outputs.
+//! What a step shows of the model's inside besides what it reports: by what it was asked for, and
+//! where it is among the outputs.
 //!
-//! In: from probes, what is due. Out: part of the key of a step, so that steps in which nothing is due share one plan.
+//! In: from probes, what is due. Out: part of the key of a step, so that steps in which nothing is
+//! due share one plan.
 
 use std::fmt;
 
@@ -44,8 +46,8 @@ pub(crate) struct ProbeRequest {
     pub raw: bool,
 }
 
-/// What a step shows. All the numbers that one request asks for are one output: many small arrays would cost more to write than
-/// to be computed.
+/// What a step shows. All the numbers that one request asks for are one output: many small arrays
+/// would cost more to write than to be computed.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum ProbeOutput {
     Value(ProbedValue),

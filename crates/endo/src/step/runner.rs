@@ -1,6 +1,7 @@
 //! One step of a compiled model: forward, losses, gradients, update and metrics as one program.
 //!
-//! In: a batch. Out: the total loss and each of its terms. Steps are traced once for every shape of batch.
+//! In: a batch. Out: the total loss and each of its terms. Steps are traced once for every shape of
+//! batch.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -24,8 +25,8 @@ use super::probe_request::{ProbeOutput, ProbeRequest, UnmatchedProbe};
 use super::show::{ProbeView, ProbedStep};
 use super::{Batch, CarriedStates, Steps, lints};
 
-/// The steps of one kind that a loop runs, with the arrays that they write to: after the first step of a shape nothing is
-/// allocated.
+/// The steps of one kind that a loop runs, with the arrays that they write to: after the first step
+/// of a shape nothing is allocated.
 pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     steps: &'m Steps<I, O>,
     kind: StepKind,
@@ -52,11 +53,13 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     pub deny_warnings: bool,
     /// Whether numbers that are not finite are trained on.
     pub unchecked: bool,
-    /// Whether a step that fails at a number that is not finite is computed again, to find what made it.
+    /// Whether a step that fails at a number that is not finite is computed again, to find what
+    /// made it.
     pub replays: bool,
 }
 
-/// The largest number of arrays that a plan takes without allocating; a model of more inputs, targets and weights allocates once a step.
+/// The largest number of arrays that a plan takes without allocating; a model of more inputs,
+/// targets and weights allocates once a step.
 const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
@@ -88,8 +91,9 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         }
     }
 
-    /// Says what the runs from here on show of the model's inside. It is computed beside the step, by a plan that writes nothing: in
-    /// one plan with it, sums would be cut into other parts and rounded differently.
+    /// Says what the runs from here on show of the model's inside. It is computed beside the step,
+    /// by a plan that writes nothing: in one plan with it, sums would be cut into other parts and
+    /// rounded differently.
     pub fn begin(&mut self, due: Vec<ProbeRequest>) {
         (self.due, self.traced) = (due, false);
     }
@@ -131,8 +135,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         self.run_arrays(counts, &arrays[..count], batch.rows)
     }
 
-    /// The names of the last run's outputs and the outputs: for training and testing the total, the terms and what else is reported,
-    /// for predicting the predictions.
+    /// The names of the last run's outputs and the outputs: for training and testing the total, the
+    /// terms and what else is reported, for predicting the predictions.
     pub fn outputs(&self) -> (&OutputNames, &[Array]) {
         let (made, values, _) = &self.eager;
         match self.last {
@@ -141,7 +145,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         }
     }
 
-    /// Traces the step of a batch without running it, and returns the variables that it reads or writes.
+    /// Traces the step of a batch without running it, and returns the variables that it reads or
+    /// writes.
     #[track_caller]
     pub fn variables(&mut self, batch: Batch<'_>) -> Result<Vec<Variable>> {
         if let Some(step) = self.step(batch)? {
@@ -158,19 +163,27 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
 
     /// Whether this loop has run the step of such a batch before.
     pub fn has_run(&self, batch: Batch<'_>) -> bool {
-        !self.steps.eager && self.used.iter().any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays()))
+        !self.steps.eager
+            && self
+                .used
+                .iter()
+                .any(|(step, _)| self.fits(step, &[], batch.counts(), batch.arrays()))
     }
 
     #[track_caller]
     fn run_arrays(&mut self, counts: BatchCounts, inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
             if self.kind != StepKind::Train && !self.looked {
-                self.carried.keep(&self.steps.states_of(self.request(&[], counts), inputs)?, &self.steps.carrying)?;
+                self.carried.keep(
+                    &self.steps.states_of(self.request(&[], counts), inputs)?,
+                    &self.steps.carrying,
+                )?;
                 self.looked = true;
             }
             let called = InputNames { input: &|index| name(counts, index), rows };
             let mut seen = std::mem::take(&mut self.draws_seen);
-            let result = self.steps.run_nodes(self.request(&self.due, counts), inputs, called, &mut seen);
+            let result =
+                self.steps.run_nodes(self.request(&self.due, counts), inputs, called, &mut seen);
             self.draws_seen = seen;
             let (made, values, warnings, variables) = result?;
             self.steps.net.warn(warnings);
@@ -219,14 +232,26 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         StepRequest { kind, counts, due, occasion, deny_warnings, unchecked }
     }
 
-    /// The place among the steps used of the one for such a batch that shows this, traced if there is none.
+    /// The place among the steps used of the one for such a batch that shows this, traced if there
+    /// is none.
     #[track_caller]
-    fn find(&mut self, due: &[ProbeRequest], counts: BatchCounts, inputs: &[&Array]) -> Result<usize> {
-        if let Some(index) = self.used.iter().position(|(step, _)| self.fits(step, due, counts, inputs.iter().copied())) {
+    fn find(
+        &mut self,
+        due: &[ProbeRequest],
+        counts: BatchCounts,
+        inputs: &[&Array],
+    ) -> Result<usize> {
+        if let Some(index) = self
+            .used
+            .iter()
+            .position(|(step, _)| self.fits(step, due, counts, inputs.iter().copied()))
+        {
             return Ok(index);
         }
         let fits = |step: &&Arc<TracedStep>| {
-            self.fits(step, due, counts, inputs.iter().copied()) && step.is_current() && !(self.deny_warnings && step.warned)
+            self.fits(step, due, counts, inputs.iter().copied())
+                && step.is_current()
+                && !(self.deny_warnings && step.warned)
         };
         let known = self.steps.cache.known().iter().find(fits).cloned();
         let step = match known {
@@ -276,7 +301,8 @@ fn reported<'a>(made: &StepOutputs, outputs: &'a [Array]) -> &'a [Array] {
     &outputs[..if made.shown.is_empty() { outputs.len() } else { made.names.count() }]
 }
 
-/// Gives a run its inputs, and one more after them if there is one. With few of them nothing is allocated.
+/// Gives a run its inputs, and one more after them if there is one. With few of them nothing is
+/// allocated.
 fn with_last<R>(inputs: &[&Array], last: Option<&Array>, run: impl FnOnce(&[&Array]) -> R) -> R {
     match last {
         None => run(inputs),
@@ -291,9 +317,11 @@ fn with_last<R>(inputs: &[&Array], last: Option<&Array>, run: impl FnOnce(&[&Arr
 
 /// What an array of a batch is called.
 fn name(counts: BatchCounts, index: usize) -> String {
-    let kinds = [("inputs", counts.inputs), ("targets", counts.targets), ("sample_weight", counts.weights)];
+    let kinds =
+        [("inputs", counts.inputs), ("targets", counts.targets), ("sample_weight", counts.weights)];
     let mut names = kinds.into_iter().flat_map(|(kind, count)| {
-        (0..count).map(move |place| if count == 1 { kind.to_string() } else { format!("{kind} {place}") })
+        (0..count)
+            .map(move |place| if count == 1 { kind.to_string() } else { format!("{kind} {place}") })
     });
     names.nth(index).unwrap_or_default()
 }
@@ -312,7 +340,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
         let (kind, counts) = (StepKind::Train, batch.counts());
-        let request = StepRequest { kind, counts, due: &[], occasion: None, deny_warnings: false, unchecked: false };
+        let request = StepRequest {
+            kind,
+            counts,
+            due: &[],
+            occasion: None,
+            deny_warnings: false,
+            unchecked: false,
+        };
         Ok(self.trace(request, &arrays)?.0)
     }
 
@@ -326,9 +361,17 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         Ok(self.cache.keep(TracedStep::new(key, graph, made, warned)?))
     }
 
-    /// The error of a step whose check of this index failed on these arrays, of which the last may be the occasion.
+    /// The error of a step whose check of this index failed on these arrays, of which the last may
+    /// be the occasion.
     #[track_caller]
-    fn explain(&self, step: &TracedStep, request: StepRequest<'_>, check: usize, inputs: &[&Array], rows: &[usize]) -> Error {
+    fn explain(
+        &self,
+        step: &TracedStep,
+        request: StepRequest<'_>,
+        check: usize,
+        inputs: &[&Array],
+        rows: &[usize],
+    ) -> Error {
         let counts = request.counts;
         let retraced = self.trace(request, &inputs[..counts.total()]);
         let called = InputNames { input: &|index| name(counts, index), rows };
@@ -352,7 +395,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let Some(x) = crate::net::structure::<I>(inputs, cx) else { return Vec::new() };
         if kind == StepKind::Predict {
             let (outputs, states) = self.predict_step(x, cx);
-            *made.borrow_mut() = StepOutputs { states, weights: self.weight_states(cx), ..StepOutputs::default() };
+            *made.borrow_mut() =
+                StepOutputs { states, weights: self.weight_states(cx), ..StepOutputs::default() };
             return outputs.tensors().into_iter().cloned().collect();
         }
         let Some(compiled) = &self.compiled else { return Vec::new() };
@@ -388,7 +432,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let first = if self.eager { terms.names().count() } else { 0 };
         let (shown, missing, values) = match due {
             [] => Default::default(),
-            due => ProbedStep { first, terms: &terms.terms, weights: &self.net.weights() }.show(due, cx),
+            due => ProbedStep { first, terms: &terms.terms, weights: &self.net.weights() }
+                .show(due, cx),
         };
         for UnmatchedProbe { watch, names } in missing {
             cx.trace().warn_at(None, lints::unmatched_probe(&due[watch], &names));
@@ -399,7 +444,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             // What a step of one's own assigns itself ends with the step.
             cx.trace().keep_writes(&totals.iter().chain(&states).collect::<Vec<_>>());
         }
-        *made.borrow_mut() = StepOutputs { names: terms.names(), shown, states, weights: self.weight_states(cx) };
+        *made.borrow_mut() =
+            StepOutputs { names: terms.names(), shown, states, weights: self.weight_states(cx) };
         let reported = if due.is_empty() || self.eager { terms.into_tensors() } else { Vec::new() };
         reported.into_iter().chain(values).collect()
     }
@@ -422,7 +468,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         weights.into_iter().map(|weight| (weight.clone(), WeightState::of(&weight))).collect()
     }
 
-    /// What a prediction computes, while traced, and the variables that `call` assigns in it: the ones that a run writes.
+    /// What a prediction computes, while traced, and the variables that `call` assigns in it: the
+    /// ones that a run writes.
     #[track_caller]
     pub fn predict_step(&self, inputs: I, cx: &mut Context) -> (O, Vec<Variable>) {
         let outputs = match &self.custom.predict {

@@ -1,6 +1,7 @@
 //! What the statistics of a value need to know of it.
 //!
-//! In: a tensor, and the name of the activation that made it. Out: floats, and the bounds beyond which they count as saturated.
+//! In: a tensor, and the name of the activation that made it. Out: floats, and the bounds beyond
+//! which they count as saturated.
 
 use crate::dtype::DType;
 use crate::graph::Tensor;
@@ -52,12 +53,16 @@ mod tests {
         assert_eq!(saturation([0.0, 1.0]), [0.01, 0.99]);
     }
 
-    /// The bounds of an activation: what it gives far from 0, if that is the same still farther away.
+    /// The bounds of an activation: what it gives far from 0, if that is the same still farther
+    /// away.
     fn found(name: &'static str) -> Option<[f64; 2]> {
         let mut f = Function::new(|[x], _| [activations::get(name).unwrap().call(&x)]);
         let mut at = |x: f64| [-x, x].map(|x| f.run([&[[x, 0.0]].into()]).unwrap()[0].get(0));
         let ([low, high], far) = (at(1e3), at(1e4));
-        let same = [low, high].iter().zip(far).all(|(near, far)| far.is_finite() && (near - far).abs() < 0.01);
+        let same = [low, high]
+            .iter()
+            .zip(far)
+            .all(|(near, far)| far.is_finite() && (near - far).abs() < 0.01);
         (same && (low - high).abs() > 0.01).then(|| [low, high].map(f64::round))
     }
 

@@ -1,6 +1,7 @@
 //! The outputs by which a step shows its inside.
 //!
-//! In: what is due, and what the step has computed. Out: summaries as outputs, and where among them each reading is.
+//! In: what is due, and what the step has computed. Out: summaries as outputs, and where among them
+//! each reading is.
 
 use crate::array::Array;
 use crate::graph::Tensor;
@@ -8,7 +9,9 @@ use crate::trace::record::{GivenGradient, UsedWeight};
 use crate::trace::{Context, Term};
 use crate::variable::Variable;
 
-use super::probe_request::{ProbeKind, ProbeOutput, ProbeRequest, ProbedTerms, ProbedValue, UnmatchedProbe};
+use super::probe_request::{
+    ProbeKind, ProbeOutput, ProbeRequest, ProbedTerms, ProbedValue, UnmatchedProbe,
+};
 use super::saturation::{bounds, floats, saturation};
 use super::term_products;
 
@@ -40,8 +43,13 @@ struct Value {
 }
 
 impl ProbedStep<'_> {
-    /// Adds what is due to a step, whose optimizer and metrics are traced already: nothing that they compute changes.
-    pub fn show(&self, due: &[ProbeRequest], cx: &mut Context) -> (Vec<ProbeOutput>, Vec<UnmatchedProbe>, Vec<Tensor>) {
+    /// Adds what is due to a step, whose optimizer and metrics are traced already: nothing that
+    /// they compute changes.
+    pub fn show(
+        &self,
+        due: &[ProbeRequest],
+        cx: &mut Context,
+    ) -> (Vec<ProbeOutput>, Vec<UnmatchedProbe>, Vec<Tensor>) {
         let (mut shown, mut missing, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
         for (index, watch) in due.iter().enumerate() {
             let values = match watch.kind {
@@ -51,26 +59,40 @@ impl ProbedStep<'_> {
                 ProbeKind::Updates => self.updates(cx),
                 ProbeKind::Terms => {
                     let (terms, products) = term_products::products(self.terms, self.weights, cx);
-                    shown.push(ProbeOutput::Terms(ProbedTerms { output: self.first + outputs.len(), ..terms }));
+                    shown.push(ProbeOutput::Terms(ProbedTerms {
+                        output: self.first + outputs.len(),
+                        ..terms
+                    }));
                     outputs.extend(products);
                     continue;
                 }
             };
             let matching = |value: &&Value| watch.pattern.matches(&value.name);
             if !values.iter().any(|value| matching(&value)) {
-                missing.push(UnmatchedProbe { watch: index, names: values.iter().map(|value| value.name.clone()).collect() });
+                missing.push(UnmatchedProbe {
+                    watch: index,
+                    names: values.iter().map(|value| value.name.clone()).collect(),
+                });
             }
-            let wanted: Vec<&Value> = values.iter().filter(matching).filter(|value| !value.tensor.shape().is_empty()).collect();
+            let wanted: Vec<&Value> = values
+                .iter()
+                .filter(matching)
+                .filter(|value| !value.tensor.shape().is_empty())
+                .collect();
             for values in groups(&wanted) {
                 let summaries = self.first + outputs.len();
-                let floats: Vec<_> = values.iter().map(|value| (floats(&value.tensor), value.saturation())).collect();
+                let floats: Vec<_> = values
+                    .iter()
+                    .map(|value| (floats(&value.tensor), value.saturation()))
+                    .collect();
                 outputs.push(Tensor::summaries(&floats, watch.bins));
                 for (row, value) in values.iter().enumerate() {
                     let raw = watch.raw.then(|| {
                         outputs.push(value.tensor.clone());
                         self.first + outputs.len() - 1
                     });
-                    let (kind, path, count, bins) = (watch.kind, value.path.clone(), value.tensor.shape().len(), watch.bins);
+                    let (kind, path, count, bins) =
+                        (watch.kind, value.path.clone(), value.tensor.shape().len(), watch.bins);
                     let bounded = value.bounds.is_some();
                     shown.push(ProbeOutput::Value(ProbedValue {
                         watch: index,
@@ -117,7 +139,8 @@ impl Value {
     }
 }
 
-/// Values that are read by one operation. All of them have to be there at once, so they are not too large together.
+/// Values that are read by one operation. All of them have to be there at once, so they are not too
+/// large together.
 fn groups<'v, 'a>(values: &'v [&'a Value]) -> Vec<&'v [&'a Value]> {
     const MOST: usize = 1 << 18;
     let (mut groups, mut start, mut elements) = (Vec::new(), 0, 0);
@@ -139,7 +162,8 @@ fn groups<'v, 'a>(values: &'v [&'a Value]) -> Vec<&'v [&'a Value]> {
 fn gradients(cx: &Context) -> Vec<Value> {
     let given = cx.given_gradients().iter();
     let value = |given: &GivenGradient| {
-        let gradient = given.scale.map_or_else(|| given.gradient.clone(), |scale| &given.gradient / scale);
+        let gradient =
+            given.scale.map_or_else(|| given.gradient.clone(), |scale| &given.gradient / scale);
         Value::of(&given.weight, gradient, cx)
     };
     given.map(value).collect()
@@ -150,12 +174,19 @@ fn activations(cx: &Context) -> Vec<Value> {
     let mut values = Vec::new();
     for visit in cx.visits() {
         let record = cx.layers().iter().find(|record| record.path == visit.path);
-        let activation = record.and_then(|record| record.hyperparameters.iter().find(|(name, _)| *name == "activation"));
+        let activation = record.and_then(|record| {
+            record.hyperparameters.iter().find(|(name, _)| *name == "activation")
+        });
         for (index, output) in visit.outputs.iter().enumerate() {
             let call = if visit.call == 0 { String::new() } else { format!("#{}", visit.call) };
             let place = if visit.outputs.len() == 1 { String::new() } else { format!(".{index}") };
             let (name, path) = (visit.path.clone(), format!("{}{place}{call}", visit.path));
-            values.push(Value { name, path, tensor: output.clone(), bounds: activation.and_then(|(_, text)| bounds(text)) });
+            values.push(Value {
+                name,
+                path,
+                tensor: output.clone(),
+                bounds: activation.and_then(|(_, text)| bounds(text)),
+            });
         }
     }
     values

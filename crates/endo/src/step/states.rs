@@ -1,6 +1,8 @@
-//! What a model's `call` assigns, outside training: it goes from batch to batch, and is afterwards what it was before.
+//! What a model's `call` assigns, outside training: it goes from batch to batch, and is afterwards
+//! what it was before.
 //!
-//! In: variables, before a batch is run. Out: their values, put back when the batches are done, however they end.
+//! In: variables, before a batch is run. Out: their values, put back when the batches are done,
+//! however they end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -32,7 +34,8 @@ impl Drop for States {
     }
 }
 
-/// The right to carry on what `call` assigns: of the tests and predictions of one model, one at a time has it.
+/// The right to carry on what `call` assigns: of the tests and predictions of one model, one at a
+/// time has it.
 #[derive(Default)]
 pub(crate) struct CarryLock {
     right: Mutex<()>,
@@ -61,7 +64,8 @@ impl<'m> CarriedStates<'m> {
     /// Keeps what the next part assigns, before it is run.
     ///
     /// # Errors
-    /// If the same thread carries for the model already: a callback that predicts in the midst of a test would wait for itself.
+    /// If the same thread carries for the model already: a callback that predicts in the midst of a
+    /// test would wait for itself.
     pub fn keep(&mut self, states: &[Variable], carrying: &'m CarryLock) -> Result<()> {
         if states.is_empty() {
             return Ok(());
@@ -69,14 +73,16 @@ impl<'m> CarriedStates<'m> {
         if self.0.is_none() {
             let this = Some(thread::current().id());
             if *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) == this {
-                let message = "a callback predicts or evaluates in the midst of a test or prediction of the same model, whose `call` assigns \
+                let message = "a callback predicts or evaluates in the midst of a test or \
+                    prediction of the same model, whose `call` assigns \
                                variables: each would change what the other carries on";
                 let help = "do it at the end: in `test_end`, `predict_end` or `epoch_end`";
                 return Err(Error::new(ErrorKind::Usage, message).help(help));
             }
             let right = carrying.right.lock().unwrap_or_else(PoisonError::into_inner);
             *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) = this;
-            self.0 = Some(CarryGuard { states: States::default(), by: &carrying.by, _right: right });
+            self.0 =
+                Some(CarryGuard { states: States::default(), by: &carrying.by, _right: right });
         }
         if let Some(held) = &mut self.0 {
             held.states.keep(states);

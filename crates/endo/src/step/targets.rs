@@ -1,6 +1,8 @@
-//! What losses and metrics ask of the numbers of targets, looked for in data before anything is computed.
+//! What losses and metrics ask of the numbers of targets, looked for in data before anything is
+//! computed.
 //!
-//! In: data, and the shapes of the model's outputs. Out: nothing, or the error for the first number that is not as it has to be.
+//! In: data, and the shapes of the model's outputs. Out: nothing, or the error for the first number
+//! that is not as it has to be.
 
 use std::borrow::Cow;
 
@@ -34,11 +36,13 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         Ok(Cow::Owned(data.for_outputs(&names, &compared)?))
     }
 
-    /// Fails for a number of the data that is not finite. A label may be NaN where the model has a mask for its output.
+    /// Fails for a number of the data that is not finite. A label may be NaN where the model has a
+    /// mask for its output.
     pub fn check_finite(&self, data: &Dataset) -> Result<()> {
         let (names, masked) = (self.net.output_names(), self.net.masked_outputs());
         let places = match &self.compiled {
-            // A step of one's own may have other targets than the outputs: then none of them is known to be under a mask.
+            // A step of one's own may have other targets than the outputs: then none of them is
+            // known to be under a mask.
             Some(compiled) if masked.contains(&true) => {
                 compiled.target_places(&names, data.all_targets().len()).unwrap_or_default()
             }
@@ -48,9 +52,15 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         data.check_finite_but(&masked.filter_map(|(place, _)| *place).collect::<Vec<_>>())
     }
 
-    /// The data with weights by class for outputs, or for the only one. Where it is a part of all, not all classes need be in it.
+    /// The data with weights by class for outputs, or for the only one. Where it is a part of all,
+    /// not all classes need be in it.
     #[track_caller]
-    pub fn class_weighted(&self, data: &Dataset, weights: &[ClassWeights], is_whole: bool) -> Result<Dataset> {
+    pub fn class_weighted(
+        &self,
+        data: &Dataset,
+        weights: &[ClassWeights],
+        is_whole: bool,
+    ) -> Result<Dataset> {
         if let [ClassWeights { output: None, weights }] = weights
             && data.all_targets().len() <= 1
         {
@@ -65,14 +75,20 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         for ClassWeights { output, weights } in weights {
             let Some(output) = output else {
                 let list = spelling::listed(names.iter().map(String::as_str));
-                let message = format!("`class_weight` is for models of one output, and this one has {}: {list}", names.len());
-                let help = "say which output the classes are of: `output_class_weight(\"name\", ..)`";
+                let message = format!(
+                    "`class_weight` is for models of one output, and this one has {}: {list}",
+                    names.len()
+                );
+                let help =
+                    "say which output the classes are of: `output_class_weight(\"name\", ..)`";
                 return Err(Error::new(ErrorKind::Usage, message).help(help));
             };
             let position = output.find("a class weight", &names)?;
             let place = places[position].ok_or_else(|| {
-                let message =
-                    format!("class weights are for the output `{}`, which the data has no targets for", names[position]);
+                let message = format!(
+                    "class weights are for the output `{}`, which the data has no targets for",
+                    names[position]
+                );
                 Error::new(ErrorKind::Usage, message).help("give an output that has targets")
             })?;
             at.push((place, weights.clone()));
@@ -80,7 +96,8 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         data.with_class_weights_at(&at, is_whole)
     }
 
-    /// Fails when a number of the targets is not what a compiled loss or metric takes: a class out of range, say.
+    /// Fails when a number of the targets is not what a compiled loss or metric takes: a class out
+    /// of range, say.
     #[track_caller]
     pub fn check_targets(&self, data: &Dataset) -> Result<()> {
         let compiled = self.compiled()?;
@@ -95,26 +112,39 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         }
         // What does not go together is refused when the step is traced.
         let names = self.net.output_names();
-        let (Ok(losses), Ok(places)) = (compiled.placed_losses(&names), compiled.target_places(&names, targets.len())) else {
+        let (Ok(losses), Ok(places)) =
+            (compiled.placed_losses(&names), compiled.target_places(&names, targets.len()))
+        else {
             return Ok(());
         };
         let masked = self.net.masked_outputs();
         for (output, y_pred) in outputs.iter().enumerate() {
-            let Some((place, targets)) = places.get(output).copied().flatten().map(|place| (place, &targets[place])) else {
+            let Some((place, targets)) =
+                places.get(output).copied().flatten().map(|place| (place, &targets[place]))
+            else {
                 continue;
             };
-            let Some(y_pred) = (y_pred.rank() > 0).then(|| y_pred.with(0, targets.shape().batch())) else { continue };
+            let Some(y_pred) = (y_pred.rank() > 0).then(|| y_pred.with(0, targets.shape().batch()))
+            else {
+                continue;
+            };
             let weights = data.all_sample_weights();
             let weight = if weights.len() > 1 { weights.get(place) } else { weights.first() };
             let covered = TargetCover { weight, masked: masked.get(output) == Some(&true) };
-            let name = if output == 0 { "targets".to_string() } else { format!("targets of output {output}") };
+            let name = if output == 0 {
+                "targets".to_string()
+            } else {
+                format!("targets of output {output}")
+            };
             let check = |function: &str, of: &dyn Fn(&Shape, &Shape) -> Targets| {
                 of(targets.shape(), &y_pred).check(function, &name, targets, covered)
             };
             for placed in losses.iter().filter(|placed| placed.output == output) {
                 check(placed.loss.name(), &|y_true, y_pred| placed.loss.targets(y_true, y_pred))?;
             }
-            let of_output = |entry: &&OutputMetric| entry.output.find("a metric", &names).is_ok_and(|known| known == output);
+            let of_output = |entry: &&OutputMetric| {
+                entry.output.find("a metric", &names).is_ok_and(|known| known == output)
+            };
             for entry in compiled.metrics.iter().filter(of_output) {
                 check(entry.metric.name(), &|y_true, y_pred| entry.metric.targets(y_true, y_pred))?;
             }
@@ -142,8 +172,8 @@ mod tests {
     fn a_class_out_of_range_is_found_before_training() {
         let loss = "sparse_categorical_crossentropy";
         let error = fitted(loss, [0, 2, 3]).unwrap_err();
-        let message =
-            "targets[2] is 3: row 2, counted from 0; for `sparse_categorical_crossentropy` it is one of 3 classes, 0 to 2";
+        let message = "targets[2] is 3: row 2, counted from 0; for \
+            `sparse_categorical_crossentropy` it is one of 3 classes, 0 to 2";
         assert_eq!((error.kind(), error.message()), (ErrorKind::Data, message));
         assert!(fitted(SparseCategoricalCrossentropy.ignore_class(3), [0, 2, 3]).is_ok());
         assert!(fitted(loss, [0, 2, 1]).is_ok());

@@ -1,6 +1,7 @@
 //! The products of the gradients of a loss's terms, weight by weight.
 //!
-//! In: the terms, and the weights. Out: an output that holds the products, and what each of them is of.
+//! In: the terms, and the weights. Out: an output that holds the products, and what each of them is
+//! of.
 
 use std::panic::Location;
 
@@ -12,12 +13,20 @@ use crate::variable::Variable;
 use super::probe_request::ProbedTerms;
 use super::saturation::floats;
 
-/// The products of the terms' gradients, if there are weights; where they are among the outputs is still to be said.
+/// The products of the terms' gradients, if there are weights; where they are among the outputs is
+/// still to be said.
 #[track_caller]
-pub(super) fn products(terms: &[Term], weights: &[Variable], cx: &Context) -> (ProbedTerms, Option<Tensor>) {
+pub(super) fn products(
+    terms: &[Term],
+    weights: &[Variable],
+    cx: &Context,
+) -> (ProbedTerms, Option<Tensor>) {
     let site = Location::caller();
     let trainable: Vec<&Variable> = weights.iter().filter(|weight| weight.is_trainable()).collect();
-    let mut shown = ProbedTerms { names: terms.iter().map(|term| term.name.clone()).collect(), ..ProbedTerms::default() };
+    let mut shown = ProbedTerms {
+        names: terms.iter().map(|term| term.name.clone()).collect(),
+        ..ProbedTerms::default()
+    };
     let mut layer_of = Vec::new();
     for weight in &trainable {
         let used = cx.used_weights().iter().find(|used| used.variable == **weight);
@@ -35,8 +44,10 @@ pub(super) fn products(terms: &[Term], weights: &[Variable], cx: &Context) -> (P
         gradients.len() - 1
     };
     let of_term = |term: &Term| cx.gradients_at(&term.value, &targets, site).into_iter();
-    let places: Vec<Vec<Option<usize>>> =
-        terms.iter().map(|term| of_term(term).map(|gradient| gradient.map(&mut place)).collect()).collect();
+    let places: Vec<Vec<Option<usize>>> = terms
+        .iter()
+        .map(|term| of_term(term).map(|gradient| gradient.map(&mut place)).collect())
+        .collect();
     for i in 0..terms.len() {
         for j in i..terms.len() {
             for (weight, &layer) in layer_of.iter().enumerate() {

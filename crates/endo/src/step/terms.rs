@@ -44,15 +44,16 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// These terms, at least one. One that is called `loss` is the total itself, and the others are reported beside it: for steps
-    /// with several updates.
+    /// These terms, at least one. One that is called `loss` is the total itself, and the others are
+    /// reported beside it: for steps with several updates.
     ///
     /// # Panics
     /// If there is none.
     #[track_caller]
     pub fn new<'a>(terms: impl IntoIterator<Item = (&'a str, Tensor)>) -> Self {
         let site = Location::caller();
-        let terms = terms.into_iter().map(|(name, value)| Term::new(name, value).at(site)).collect();
+        let terms =
+            terms.into_iter().map(|(name, value)| Term::new(name, value).at(site)).collect();
         let mut all = Self::sum(terms).expect("a loss has at least one term");
         for term in &all.terms {
             require_scalar(term);
@@ -68,8 +69,16 @@ impl Terms {
     /// These terms, and their sum; none without terms.
     #[track_caller]
     pub(crate) fn sum(terms: Vec<Term>) -> Option<Self> {
-        let total = terms.iter().map(|term| term.value.clone()).reduce(|total, term| total + term)?;
-        Some(Self { terms, total, is_given: false, extras: Vec::new(), untrained: Vec::new(), balanced: Balanced::default() })
+        let total =
+            terms.iter().map(|term| term.value.clone()).reduce(|total, term| total + term)?;
+        Some(Self {
+            terms,
+            total,
+            is_given: false,
+            extras: Vec::new(),
+            untrained: Vec::new(),
+            balanced: Balanced::default(),
+        })
     }
 
     /// Adds a term, a scalar; a name that is taken gets a number.
@@ -87,9 +96,14 @@ impl Terms {
         &self.total
     }
 
-    /// What is trained on: the terms that it is the sum of, or the one that is called `loss`, beside which the others are reported.
+    /// What is trained on: the terms that it is the sum of, or the one that is called `loss`,
+    /// beside which the others are reported.
     pub(crate) fn trained(&self) -> Cow<'_, [Term]> {
-        if self.is_given { Cow::Owned(vec![Term::new(LOSS, self.total.clone())]) } else { Cow::Borrowed(&self.terms) }
+        if self.is_given {
+            Cow::Owned(vec![Term::new(LOSS, self.total.clone())])
+        } else {
+            Cow::Borrowed(&self.terms)
+        }
     }
 
     /// The term of a name.
@@ -112,7 +126,8 @@ impl Terms {
         self.terms.iter().map(TermRecord::of).collect()
     }
 
-    /// The names of the outputs after the total, in the order of [`into_tensors`](Self::into_tensors).
+    /// The names of the outputs after the total, in the order of
+    /// [`into_tensors`](Self::into_tensors).
     pub(crate) fn names(&self) -> OutputNames {
         let terms = self.terms.iter().map(|term| term.name.clone()).collect();
         let extras = self.extras.iter().map(|(name, _)| name.clone());
@@ -125,7 +140,11 @@ impl Terms {
     /// The total, the terms, the extras.
     pub(crate) fn into_tensors(self) -> Vec<Tensor> {
         let given = self.is_given.then(|| self.total.clone());
-        let parts = self.terms.into_iter().map(|term| term.value).chain(self.extras.into_iter().map(|(_, value)| value));
+        let parts = self
+            .terms
+            .into_iter()
+            .map(|term| term.value)
+            .chain(self.extras.into_iter().map(|(_, value)| value));
         std::iter::once(self.total).chain(given).chain(parts).collect()
     }
 }
@@ -162,8 +181,10 @@ fn terms_and(mut terms: Vec<String>, extras: impl Iterator<Item = String>) -> Ve
 /// Records an error for a term that is no scalar.
 fn require_scalar(Term { name, value, site, .. }: &Term) {
     if !value.shape().is_scalar() {
-        let message = format!("the loss term `{name}` must be a scalar, got shape {}", value.shape());
-        let error = Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`");
+        let message =
+            format!("the loss term `{name}` must be a scalar, got shape {}", value.shape());
+        let error =
+            Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`");
         value.trace().record(site.iter().copied().fold(error, Error::at));
     }
 }

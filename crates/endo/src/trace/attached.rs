@@ -1,6 +1,7 @@
 //! Terms and metrics that a model was given for the outputs of layers, from outside their `call`.
 //!
-//! In: a pattern of paths and a function of an output. Out: what the layer would have added itself at the end of its call.
+//! In: a pattern of paths and a function of an output. Out: what the layer would have added itself
+//! at the end of its call.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -34,10 +35,15 @@ impl Context {
     /// Adds what is attached to the innermost layer, whose call is about to end with these outputs.
     pub(super) fn add_attached(&mut self, outputs: &[&Tensor]) {
         let path = self.scopes.path();
-        let matching: Vec<Arc<Attached>> = self.attached.iter().filter(|entry| entry.pattern.matches(path)).cloned().collect();
+        let matching: Vec<Arc<Attached>> =
+            self.attached.iter().filter(|entry| entry.pattern.matches(path)).cloned().collect();
         for entry in matching {
             for (index, output) in outputs.iter().enumerate() {
-                let name = if index == 0 { entry.name.clone() } else { format!("{}_output_{index}", entry.name) };
+                let name = if index == 0 {
+                    entry.name.clone()
+                } else {
+                    format!("{}_output_{index}", entry.name)
+                };
                 let value = (entry.value)(output);
                 match entry.adds {
                     Addition::Loss => self.add_scalar_loss(&name, &value, entry.site),

@@ -1,6 +1,7 @@
 //! Values at once: what a closure makes of arrays, and arithmetic of arrays.
 //!
-//! In: arrays. Out: an array, computed node by node by the operations of tensors, so that the numbers are theirs.
+//! In: arrays. Out: an array, computed node by node by the operations of tensors, so that the
+//! numbers are theirs.
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 
@@ -13,14 +14,16 @@ use super::Context;
 use super::follow::Tracing;
 use super::replay::InputNames;
 
-/// What a closure makes of arrays, computed now, node by node: a loss of two arrays, an activation of one. For what is computed often, a
-/// [`Function`](super::Function) is faster.
+/// What a closure makes of arrays, computed now, node by node: a loss of two arrays, an activation
+/// of one. For what is computed often, a [`Function`](super::Function) is faster.
 ///
 /// ```
 /// use endo::compute;
 /// use endo::prelude::*;
 /// let (y_true, y_pred) = (Array::from([[1.0_f32], [3.0]]), Array::from([[2.0_f32], [5.0]]));
-/// let loss = compute([&y_true, &y_pred], |[y_true, y_pred], _| mean_squared_error(&y_true, &y_pred).mean())?;
+/// let loss = compute([&y_true, &y_pred], |[y_true, y_pred], _| {
+///     mean_squared_error(&y_true, &y_pred).mean()
+/// })?;
 /// assert_eq!(loss.item()?, 2.5);
 /// # Ok::<(), Error>(())
 /// ```
@@ -28,12 +31,16 @@ use super::replay::InputNames;
 /// # Errors
 /// The first mistake in the closure, with its line.
 #[track_caller]
-pub fn compute<const N: usize>(inputs: [&Array; N], closure: impl FnOnce([Tensor; N], &mut Context) -> Tensor) -> Result<Array> {
+pub fn compute<const N: usize>(
+    inputs: [&Array; N],
+    closure: impl FnOnce([Tensor; N], &mut Context) -> Tensor,
+) -> Result<Array> {
     let call = Box::new(|tensors: &[Tensor], cx: &mut Context| {
         let mut given = tensors.iter().cloned();
         vec![closure(std::array::from_fn(|_| given.next().expect("a tensor for each array")), cx)]
     });
-    let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&inputs, InputNames::NUMBERED, call)?;
+    let (mut values, ..) =
+        Tracing::new(false, 0).run_eagerly(&inputs, InputNames::NUMBERED, call)?;
     Ok(values.remove(0))
 }
 
@@ -43,7 +50,8 @@ fn of<const N: usize>(inputs: [&Array; N], closure: impl FnOnce([Tensor; N]) -> 
     compute(inputs, |tensors, _| closure(tensors)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// An operator on arrays and numbers, as of tensors: types are promoted, shapes broadcast; numbers take the float type of the array.
+/// An operator on arrays and numbers, as of tensors: types are promoted, shapes broadcast; numbers
+/// take the float type of the array.
 macro_rules! operators {
     ($($Trait:ident $operator:ident $method:ident;)+) => {
         $(

@@ -1,6 +1,7 @@
 //! A choice between two computations that depends on a value of the trace.
 //!
-//! In: a truth value and a closure for each case. Out: what the closure that is chosen returns, and what it assigns.
+//! In: a truth value and a closure for each case. Out: what the closure that is chosen returns, and
+//! what it assigns.
 
 use std::panic::Location;
 
@@ -12,12 +13,14 @@ use crate::variable::Variable;
 use super::{Context, Mark};
 
 impl Context {
-    /// What `yes` returns where `predicate` is true, else what `no` returns, for choices that depend on data: what TensorFlow's
-    /// `tf.cond` is for. Both return tensors of the same shapes and types. Variables get the values of the case that is chosen.
+    /// What `yes` returns where `predicate` is true, else what `no` returns, for choices that
+    /// depend on data: what TensorFlow's `tf.cond` is for. Both return tensors of the same shapes
+    /// and types. Variables get the values of the case that is chosen.
     ///
-    /// In a plan both cases are traced and computed, and the values are selected, so their costs add up. Gradients reach both,
-    /// and are 0 in the one not chosen; 0 times a derivative that is not finite is NaN: keep it finite in the case itself, as with
-    /// [`Tensor::where_`]. With `run_eagerly` only the case that is chosen is run.
+    /// In a plan both cases are traced and computed, and the values are selected, so their costs
+    /// add up. Gradients reach both, and are 0 in the one not chosen; 0 times a derivative that is
+    /// not finite is NaN: keep it finite in the case itself, as with [`Tensor::where_`]. With
+    /// `run_eagerly` only the case that is chosen is run.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -40,18 +43,28 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// The trace's: if the predicate is not one truth value, the cases return different shapes or types, or a case adds a loss
-    /// term or a metric, which would count whatever is chosen.
+    /// The trace's: if the predicate is not one truth value, the cases return different shapes or
+    /// types, or a case adds a loss term or a metric, which would count whatever is chosen.
     #[track_caller]
-    pub fn cond<O: Tree>(&mut self, predicate: &Tensor, yes: impl FnOnce(&mut Self) -> O, no: impl FnOnce(&mut Self) -> O) -> O {
+    pub fn cond<O: Tree>(
+        &mut self,
+        predicate: &Tensor,
+        yes: impl FnOnce(&mut Self) -> O,
+        no: impl FnOnce(&mut Self) -> O,
+    ) -> O {
         let site = Location::caller();
         if let Some(error) = self.trace().stranger(&[predicate]) {
             self.trace().record(error.at(site));
             return yes(self);
         }
         if predicate.dtype() != DType::Bool || !predicate.shape().is_scalar() {
-            let message = format!("`cond` takes one truth value, got {}{}", predicate.dtype(), predicate.shape());
-            let help = "compare and reduce first: `x.sum().greater(0.0)`, `mask.any()`; element by element use `where_`";
+            let message = format!(
+                "`cond` takes one truth value, got {}{}",
+                predicate.dtype(),
+                predicate.shape()
+            );
+            let help = "compare and reduce first: `x.sum().greater(0.0)`, `mask.any()`; element \
+                by element use `where_`";
             self.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
             return yes(self);
         }
@@ -62,7 +75,8 @@ impl Context {
             return chosen;
         }
         let (chosen, changed_by_yes) = self.collect_assigned(yes);
-        let after_yes: Vec<Tensor> = changed_by_yes.iter().map(|change| self.read(&change.variable)).collect();
+        let after_yes: Vec<Tensor> =
+            changed_by_yes.iter().map(|change| self.read(&change.variable)).collect();
         for change in &changed_by_yes {
             self.assign_at(&change.variable, &change.before, site);
         }
@@ -72,7 +86,8 @@ impl Context {
             let after_no = self.read(&change.variable);
             self.assign(&change.variable, predicate.where_(after_yes, &after_no));
         }
-        let by_no_alone = |change: &&Change| changed_by_yes.iter().all(|other| other.variable != change.variable);
+        let by_no_alone =
+            |change: &&Change| changed_by_yes.iter().all(|other| other.variable != change.variable);
         for change in changed_by_no.iter().filter(by_no_alone) {
             let after_no = self.read(&change.variable);
             self.assign(&change.variable, predicate.where_(&change.before, &after_no));
@@ -83,34 +98,48 @@ impl Context {
     /// Records an error if loss terms or metrics were added since a mark.
     fn refuse_terms(&self, mark: Mark, site: &'static Location<'static>) {
         if !self.loss_terms_since(mark).is_empty() || !self.metric_terms_since(mark).is_empty() {
-            let message = "a case of `cond` adds a loss term or a metric, which counts whatever is chosen";
-            let help = "return the value from both cases (0 where there is none), and add it after `cond`";
+            let message =
+                "a case of `cond` adds a loss term or a metric, which counts whatever is chosen";
+            let help =
+                "return the value from both cases (0 where there is none), and add it after `cond`";
             self.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(site));
         }
     }
 
     /// The tensors of one structure or the other.
     #[track_caller]
-    fn selected<O: Tree>(&self, predicate: &Tensor, yes: O, no: &O, site: &'static Location<'static>) -> O {
+    fn selected<O: Tree>(
+        &self,
+        predicate: &Tensor,
+        yes: O,
+        no: &O,
+        site: &'static Location<'static>,
+    ) -> O {
         let described = |case: &O| {
-            let tensors: Vec<String> =
-                case.tensors().iter().map(|tensor| format!("{}{}", tensor.dtype(), tensor.shape())).collect();
+            let tensors: Vec<String> = case
+                .tensors()
+                .iter()
+                .map(|tensor| format!("{}{}", tensor.dtype(), tensor.shape()))
+                .collect();
             tensors.join(", ")
         };
         let (of_yes, of_no) = (described(&yes), described(no));
         if of_yes != of_no {
             let message = format!("the cases of `cond` return {of_yes} and {of_no}");
-            let help = "both return the same number of tensors, of the same shapes and types: reshape or cast those that differ";
+            let help = "both return the same number of tensors, of the same shapes and types: \
+                reshape or cast those that differ";
             self.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(site));
             return yes;
         }
-        let mut tensors = yes.tensors().into_iter().zip(no.tensors()).map(|(yes, no)| predicate.where_(yes, no));
+        let mut tensors =
+            yes.tensors().into_iter().zip(no.tensors()).map(|(yes, no)| predicate.where_(yes, no));
         let selected = O::from_tensors(&mut tensors);
         drop(tensors);
         selected.unwrap_or(yes)
     }
 
-    /// Runs a case, and returns with its result the variables that it assigned, with the values that they had before.
+    /// Runs a case, and returns with its result the variables that it assigned, with the values
+    /// that they had before.
     fn collect_assigned<T>(&mut self, case: impl FnOnce(&mut Self) -> T) -> (T, Vec<Change>) {
         let outside = std::mem::take(&mut self.assigned);
         let result = case(self);
@@ -121,7 +150,9 @@ impl Context {
                 let times = assigned.iter().filter(|other| *other == variable).count();
                 let mut values = self.trace().values_of(variable);
                 values.truncate(values.len().saturating_sub(times));
-                changes.extend(values.pop().map(|before| Change { variable: variable.clone(), before }));
+                changes.extend(
+                    values.pop().map(|before| Change { variable: variable.clone(), before }),
+                );
             }
         }
         self.assigned.extend(assigned);
@@ -181,7 +212,11 @@ mod tests {
                 cx.assign_add(&total, &x);
                 cx.read(&total)
             };
-            let [read, other] = cx.cond(&x.less(0.0), |cx| [cx.read(&total), x.clone()], |cx| [twice(cx), x.clone()]);
+            let [read, other] = cx.cond(
+                &x.less(0.0),
+                |cx| [cx.read(&total), x.clone()],
+                |cx| [twice(cx), x.clone()],
+            );
             [read, other]
         });
         assert_eq!(f.run([&(-4.0_f32).into()]).unwrap()[0].get(0), 6.0);
@@ -247,7 +282,11 @@ mod tests {
     #[test]
     fn cases_that_differ_and_terms_in_one_of_them_are_refused() {
         let message = |f: fn(Tensor, &mut Context) -> Tensor| {
-            Function::new(|[x], cx| [f(x, cx)]).run([&[1.0_f32, 2.0].into()]).unwrap_err().message().to_string()
+            Function::new(|[x], cx| [f(x, cx)])
+                .run([&[1.0_f32, 2.0].into()])
+                .unwrap_err()
+                .message()
+                .to_string()
         };
         let vector = message(|x, cx| cx.cond(&x.greater(0.0), |_| x.clone(), |_| x.clone()));
         assert_eq!(vector, "`cond` takes one truth value, got bool[2]");
@@ -262,6 +301,12 @@ mod tests {
         };
         assert!(message(add_term).starts_with("a case of `cond` adds a loss term"));
         let mut eager = Function::new(|[x], cx| [add_term(x, cx)]).run_eagerly(true);
-        assert!(eager.run([&1.0_f32.into()]).unwrap_err().message().starts_with("a case of `cond` adds a loss term"));
+        assert!(
+            eager
+                .run([&1.0_f32.into()])
+                .unwrap_err()
+                .message()
+                .starts_with("a case of `cond` adds a loss term")
+        );
     }
 }

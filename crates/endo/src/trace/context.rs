@@ -1,6 +1,7 @@
 //! What a layer can reach while it is traced, besides its inputs.
 //!
-//! In: loss terms, metrics, weights and random draws of the layers applied. Out: to models and loops, all of them by name.
+//! In: loss terms, metrics, weights and random draws of the layers applied. Out: to models and
+//! loops, all of them by name.
 
 use std::borrow::Borrow;
 use std::cell::RefCell;
@@ -29,7 +30,8 @@ use super::scope::{Frame, Scopes};
 use super::terms::Term;
 use super::weight::{Weight, stream};
 
-/// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training, random numbers.
+/// What a layer's `call` can reach while traced: weights, losses, metrics, whether it is training,
+/// random numbers.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -64,7 +66,8 @@ pub struct Context {
     pub(super) losses: Vec<Term>,
     /// The models whose terms were asked for.
     pub(super) asked: Vec<u64>,
-    /// The terms given to models from outside, by their addresses, with their places among the losses.
+    /// The terms given to models from outside, by their addresses, with their places among the
+    /// losses.
     pub(super) added_once: Vec<(usize, usize)>,
     pub(super) metrics: Vec<MetricTerm>,
     pub(super) held: Vec<HeldMetric>,
@@ -88,8 +91,9 @@ pub struct Context {
     masks: HashMap<NodeId, Tensor>,
 }
 
-/// How often a layer may be applied inside itself. A layer that halves its input comes to an end far below, and no call stack is full.
-/// Once would be too few: a closure around a closure begins at its address, and both may have one name of a type.
+/// How often a layer may be applied inside itself. A layer that halves its input comes to an end
+/// far below, and no call stack is full. Once would be too few: a closure around a closure begins
+/// at its address, and both may have one name of a type.
 const DEEPEST: usize = 32;
 
 fn identity<L: ?Sized>(layer: &L) -> (usize, &'static str) {
@@ -137,7 +141,8 @@ impl Context {
         &self.trace
     }
 
-    /// Whether the model is being trained: dropout drops and batch normalization uses the batch's statistics.
+    /// Whether the model is being trained: dropout drops and batch normalization uses the batch's
+    /// statistics.
     pub fn training(&self) -> bool {
         self.training
     }
@@ -153,14 +158,17 @@ impl Context {
         self.trace.constant(array.into(), Location::caller())
     }
 
-    /// The value of a variable: at the start of the run, or what it was last assigned in this trace. A variable that a model's
-    /// `call` reads is the model's, like a [`Weight`]: trained if it is trainable, and saved.
+    /// The value of a variable: at the start of the run, or what it was last assigned in this
+    /// trace. A variable that a model's `call` reads is the model's, like a [`Weight`]: trained if
+    /// it is trainable, and saved.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let scale = Variable::new("scale", 2.0_f32);
-    /// let (dense, factor) = (Dense::new(1).use_bias(false).kernel_initializer(Ones), scale.clone());
-    /// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(x, cx) * cx.read(&factor));
+    /// let (dense, factor) =
+    ///     (Dense::new(1).use_bias(false).kernel_initializer(Ones), scale.clone());
+    /// let mut model =
+    ///     Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(x, cx) * cx.read(&factor));
     /// model.compile(Sgd::new(0.1), MeanSquaredError, ());
     /// model.train_on_batch(&Dataset::new([[1.0_f32]], [[0.0_f32]])?)?;
     /// assert_eq!(scale.value().item()? as f32, 1.6); // 2 - 0.1 * 2 * 2 * 1
@@ -183,9 +191,17 @@ impl Context {
         self.assign_at(variable, value.borrow(), Location::caller());
     }
 
-    pub(super) fn assign_at(&mut self, variable: &Variable, value: &Tensor, site: &'static Location<'static>) {
+    pub(super) fn assign_at(
+        &mut self,
+        variable: &Variable,
+        value: &Tensor,
+        site: &'static Location<'static>,
+    ) {
         if self.stand_in_value(variable).is_some() {
-            let message = format!("`{}` is assigned where `apply_with` has given it another value", variable.name());
+            let message = format!(
+                "`{}` is assigned where `apply_with` has given it another value",
+                variable.name()
+            );
             let help = "leave it out of the weights given to `apply_with`, or assign it outside";
             return self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));
         }
@@ -250,8 +266,8 @@ impl Context {
         self.weights.iter().map(|used| &used.variable)
     }
 
-    /// A source of random numbers that no other draw of this trace shares. The numbers differ from step to step, from call to call of
-    /// `predict`, and from row to row: see [`RandomState`].
+    /// A source of random numbers that no other draw of this trace shares. The numbers differ from
+    /// step to step, from call to call of `predict`, and from row to row: see [`RandomState`].
     pub fn random(&mut self) -> RandomState {
         self.draws += 1;
         let place = stream(&format!("{}#{}", self.scopes.path(), self.draws)) as u32;
@@ -261,7 +277,10 @@ impl Context {
         if !self.counters.contains(&self.counter) {
             self.counters.push(self.counter.clone());
         }
-        let counter = self.trace.first_read(&self.counter).unwrap_or_else(|| self.trace.read(&self.counter, Location::caller()));
+        let counter = self
+            .trace
+            .first_read(&self.counter)
+            .unwrap_or_else(|| self.trace.read(&self.counter, Location::caller()));
         RandomState::new(counter, place)
     }
 
@@ -283,10 +302,17 @@ impl Context {
         result
     }
 
-    /// Runs `f` with a model's seed for weights and its counter for random numbers, and puts the old ones back.
-    pub(crate) fn with_randomness<T>(&mut self, seed: u64, counter: &Variable, f: impl FnOnce(&mut Self) -> T) -> T {
+    /// Runs `f` with a model's seed for weights and its counter for random numbers, and puts the
+    /// old ones back.
+    pub(crate) fn with_randomness<T>(
+        &mut self,
+        seed: u64,
+        counter: &Variable,
+        f: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let before = (self.seed, std::mem::replace(&mut self.counter, counter.clone()));
-        let outside = self.occasion.as_mut().map(|occasion| std::mem::replace(&mut occasion.seed, seed));
+        let outside =
+            self.occasion.as_mut().map(|occasion| std::mem::replace(&mut occasion.seed, seed));
         self.seed = seed;
         let result = f(self);
         (self.seed, self.counter) = before;
@@ -296,21 +322,32 @@ impl Context {
         result
     }
 
-    /// What stands in for an output of a layer that is applied inside itself too often, and so probably without end. The error is
-    /// recorded. In a trace that has failed once is too often, so that a layer that applies itself twice comes to an end too.
-    pub(crate) fn stand_in<L: ?Sized>(&self, layer: &L, inputs: &[&Tensor], site: &'static Location<'static>) -> Option<Tensor> {
+    /// What stands in for an output of a layer that is applied inside itself too often, and so
+    /// probably without end. The error is recorded. In a trace that has failed once is too often,
+    /// so that a layer that applies itself twice comes to an end too.
+    pub(crate) fn stand_in<L: ?Sized>(
+        &self,
+        layer: &L,
+        inputs: &[&Tensor],
+        site: &'static Location<'static>,
+    ) -> Option<Tensor> {
         let mut frames = self.scopes.of(identity(layer));
         let (first, second) = (frames.next()?, frames.next());
         let error = match second {
             Some(second) if frames.count() + 2 > DEEPEST => {
-                let message =
-                    format!("`{}` is applied inside itself, as `{}`, more than {DEEPEST} times", first.path, second.path);
-                let help = "apply another layer there; a layer may apply itself on other inputs where that comes to an end";
+                let message = format!(
+                    "`{}` is applied inside itself, as `{}`, more than {DEEPEST} times",
+                    first.path, second.path
+                );
+                let help = "apply another layer there; a layer may apply itself on other inputs \
+                    where that comes to an end";
                 Error::new(ErrorKind::Usage, message).help(help).in_layer(&*first.path).at(site)
             }
             Some(_) | None => self.trace.error()?,
         };
-        let (shape, dtype) = inputs.first().map_or((Shape::scalar(), self.dtype), |input| (input.shape().clone(), input.dtype()));
+        let (shape, dtype) = inputs
+            .first()
+            .map_or((Shape::scalar(), self.dtype), |input| (input.shape().clone(), input.dtype()));
         Some(self.trace.fail(error, shape, dtype))
     }
 
@@ -330,7 +367,8 @@ impl Context {
         let named = self.given_name(given);
         let (path, call) = self.scopes.enter(identity, named.as_deref()).unwrap_or_else(|name| {
             let message = format!("two layers of `{}` are called `{name}`", self.scopes.path());
-            let help = "give each a name of its own, or leave the names out: they are then numbered";
+            let help =
+                "give each a name of its own, or leave the names out: they are then numbered";
             self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
             (name, 0)
         });
@@ -338,7 +376,13 @@ impl Context {
         let outside = self.trace.enter(&path, site);
         if call == 0 {
             let kind = spelling::short_name(identity.1).to_string();
-            self.layers.push(LayerRecord { path: path.clone(), kind, hyperparameters, outputs: Vec::new(), weights: Vec::new() });
+            self.layers.push(LayerRecord {
+                path: path.clone(),
+                kind,
+                hyperparameters,
+                outputs: Vec::new(),
+                weights: Vec::new(),
+            });
         }
         self.scopes.push(Frame { identity, path, call, outside });
     }
@@ -365,8 +409,9 @@ impl Context {
         self.makers.get(&tensor.id()).map(String::as_str)
     }
 
-    /// Says which positions of a value count (padded time steps do not): truth values that match its leading axes. Losses and
-    /// metrics on a model's output leave the others out, and layers that support masks pass it on.
+    /// Says which positions of a value count (padded time steps do not): truth values that match
+    /// its leading axes. Losses and metrics on a model's output leave the others out, and layers
+    /// that support masks pass it on.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -379,11 +424,20 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn set_mask(&mut self, tensor: &Tensor, mask: &Tensor) {
-        let fits = mask.rank() <= tensor.rank() && mask.shape().sizes() == &tensor.shape()[..mask.rank()];
+        let fits =
+            mask.rank() <= tensor.rank() && mask.shape().sizes() == &tensor.shape()[..mask.rank()];
         if !fits || mask.dtype() != DType::Bool {
-            let message = format!("a mask {}{} for a tensor of shape {}", mask.dtype(), mask.shape(), tensor.shape());
-            let help = "a mask holds truth values, one for each position of the leading axes: `[batch, steps]`";
-            return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
+            let message = format!(
+                "a mask {}{} for a tensor of shape {}",
+                mask.dtype(),
+                mask.shape(),
+                tensor.shape()
+            );
+            let help = "a mask holds truth values, one for each position of the leading axes: \
+                `[batch, steps]`";
+            return self
+                .trace
+                .record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
         }
         self.masks.insert(tensor.id(), mask.clone());
     }
@@ -393,8 +447,8 @@ impl Context {
         self.masks.get(&tensor.id()).cloned()
     }
 
-    /// Passes the mask of the first input that has one on to the outputs of a layer, where the layer set none itself. A mask
-    /// that is lost is reported.
+    /// Passes the mask of the first input that has one on to the outputs of a layer, where the
+    /// layer set none itself. A mask that is lost is reported.
     pub(crate) fn pass_mask(&mut self, inputs: &[&Tensor], outputs: &[&Tensor], supported: bool) {
         let Some(mask) = inputs.iter().find_map(|input| self.mask(input)) else { return };
         for output in outputs.iter().filter(|output| output.rank() >= mask.rank()) {
@@ -406,8 +460,10 @@ impl Context {
                 }
                 (false, false) => {
                     let path = self.scopes.path();
-                    self.trace
-                        .warn(format!("`{path}` does not pass on the mask of its input: its outputs count at every position"));
+                    self.trace.warn(format!(
+                        "`{path}` does not pass on the mask of its input: its \
+                            outputs count at every position"
+                    ));
                 }
             }
         }
@@ -429,13 +485,21 @@ impl Context {
     }
 
     /// Notes that a weight is used, with what goes with it.
-    pub(crate) fn use_weight(&mut self, variable: &Variable, weight: &Weight, initializer: &dyn Initializer) {
+    pub(crate) fn use_weight(
+        &mut self,
+        variable: &Variable,
+        weight: &Weight,
+        initializer: &dyn Initializer,
+    ) {
         self.note_weight(weight.name(), variable);
         let owners = self.owners();
         let outermost = self.models.borrow().first().map(|model| model.id);
         let path = self.scopes.path();
         // A shared weight is one of each of its layers.
-        let record = self.layers.iter_mut().find(|record| record.path == path && !record.weights.contains(variable));
+        let record = self
+            .layers
+            .iter_mut()
+            .find(|record| record.path == path && !record.weights.contains(variable));
         if let Some(record) = record {
             weight.note(initializer, &mut record.hyperparameters);
             record.weights.push(variable.clone());
@@ -455,7 +519,11 @@ impl Context {
     }
 
     /// Notes the gradients that an optimizer is given; nothing is traced.
-    pub(crate) fn give_gradients<'g>(&mut self, given: impl Iterator<Item = (&'g Variable, &'g Tensor)>, scale: Option<f64>) {
+    pub(crate) fn give_gradients<'g>(
+        &mut self,
+        given: impl Iterator<Item = (&'g Variable, &'g Tensor)>,
+        scale: Option<f64>,
+    ) {
         let note = |(weight, gradient): (&Variable, &Tensor)| GivenGradient {
             weight: weight.clone(),
             gradient: gradient.clone(),
@@ -471,7 +539,10 @@ impl Context {
 
     /// The constraint of a weight used in this trace.
     pub(crate) fn constraint(&self, variable: &Variable) -> Option<Arc<dyn Constraint>> {
-        self.weights.iter().find(|used| used.variable == *variable).and_then(|used| used.constraint.clone())
+        self.weights
+            .iter()
+            .find(|used| used.variable == *variable)
+            .and_then(|used| used.constraint.clone())
     }
 
     /// The seed for the first values of weights.

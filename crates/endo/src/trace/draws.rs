@@ -1,4 +1,5 @@
-//! Random numbers in traces of tests and predictions: by the seed of the model that draws, and the occasion that each run is told of.
+//! Random numbers in traces of tests and predictions: by the seed of the model that draws, and the
+//! occasion that each run is told of.
 //!
 //! In: draws of layers. Out: random states, and for a trace with draws one more input.
 
@@ -32,7 +33,11 @@ impl OccasionDraws {
     #[track_caller]
     pub fn random(&mut self, trace: &Rc<Trace>, place: u32) -> RandomState {
         let (seed, site) = (self.seed, Location::caller());
-        let known = self.counters.iter().find(|(known, _)| *known == seed).map(|(_, counter)| counter.clone());
+        let known = self
+            .counters
+            .iter()
+            .find(|(known, _)| *known == seed)
+            .map(|(_, counter)| counter.clone());
         let counter = known.unwrap_or_else(|| {
             let occasion = self.occasion.get_or_insert_with(|| trace.occasion(site));
             let seed_word = trace.constant(Array::from([folded(seed)]), site);

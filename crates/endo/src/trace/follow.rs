@@ -1,6 +1,7 @@
 //! Running a closure on the tensors of a trace: what functions and models share.
 //!
-//! In: a closure and example inputs. Out: its graph, or in eager mode its results and the variables' new values.
+//! In: a closure and example inputs. Out: its graph, or in eager mode its results and the
+//! variables' new values.
 
 use std::panic::Location;
 use std::rc::Rc;
@@ -18,7 +19,8 @@ use super::Context;
 use super::draws::OccasionDraws;
 use super::replay::{InputNames, Replay};
 
-/// What is traced. In a box, so that the machine code of what follows it is made once and not for every closure.
+/// What is traced. In a box, so that the machine code of what follows it is made once and not for
+/// every closure.
 pub(crate) type Closure<'a> = Box<dyn FnOnce(&[Tensor], &mut Context) -> Vec<Tensor> + 'a>;
 
 /// How a closure is traced.
@@ -47,14 +49,16 @@ impl Tracing {
         Ok((graph, warnings))
     }
 
-    /// The variables that a closure reads or writes, found by computing it node by node. None is written.
+    /// The variables that a closure reads or writes, found by computing it node by node. None is
+    /// written.
     #[track_caller]
     pub fn variables(&self, inputs: &[&Array], closure: Closure<'_>) -> Result<Vec<Variable>> {
         Ok(self.follow(&self.eager_trace(inputs), inputs, closure)?.0.variables)
     }
 
-    /// The results of a closure computed node by node, its warnings, and the variables that it reads or writes. These get their new values at the end, unless a checked value
-    /// is not finite. Errors call the inputs as `called` says.
+    /// The results of a closure computed node by node, its warnings, and the variables that it
+    /// reads or writes. These get their new values at the end, unless a checked value is not
+    /// finite. Errors call the inputs as `called` says.
     #[track_caller]
     pub fn run_eagerly(
         &self,
@@ -67,7 +71,12 @@ impl Tracing {
         let value = |id| trace.value(id).expect("every node of an eager trace has a value");
         if let Some(check) = graph.checks.iter().position(|check| !value(check.node).is_finite()) {
             let given: Vec<Array> = self.given(inputs).collect();
-            return Err(Replay { inputs: &given.iter().collect::<Vec<_>>(), called, pool: &Pool::new(1) }.error(graph, check));
+            return Err(Replay {
+                inputs: &given.iter().collect::<Vec<_>>(),
+                called,
+                pool: &Pool::new(1),
+            }
+            .error(graph, check));
         }
         for (index, id) in &graph.writes {
             graph.variables[*index].set(&value(*id))?;
@@ -78,7 +87,10 @@ impl Tracing {
 
     /// What a run is given: the inputs, and the occasion if random numbers follow it.
     fn given(&self, inputs: &[&Array]) -> impl Iterator<Item = Array> {
-        inputs.iter().map(|&input| input.clone()).chain(self.occasion.iter().map(|draws| draws.log.occasion.array()))
+        inputs
+            .iter()
+            .map(|&input| input.clone())
+            .chain(self.occasion.iter().map(|draws| draws.log.occasion.array()))
     }
 
     fn eager_trace(&self, inputs: &[&Array]) -> Rc<Trace> {
@@ -86,12 +98,22 @@ impl Tracing {
     }
 
     #[track_caller]
-    fn follow(&self, trace: &Rc<Trace>, inputs: &[&Array], closure: Closure<'_>) -> Result<(Graph, Vec<String>, Vec<Tensor>)> {
+    fn follow(
+        &self,
+        trace: &Rc<Trace>,
+        inputs: &[&Array],
+        closure: Closure<'_>,
+    ) -> Result<(Graph, Vec<String>, Vec<Tensor>)> {
         let site = Location::caller();
-        let tensors: Vec<Tensor> = inputs.iter().map(|input| trace.input(input.shape().clone(), input.dtype(), site)).collect();
-        let mut context = Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
+        let tensors: Vec<Tensor> = inputs
+            .iter()
+            .map(|input| trace.input(input.shape().clone(), input.dtype(), site))
+            .collect();
+        let mut context =
+            Context::new(trace.clone(), self.training, self.dtype, self.counter.clone());
         context.occasion = self.occasion.clone();
-        // What goes wrong outside all layers, in a compiled loss, happened at the user's `fit` or `run`.
+        // What goes wrong outside all layers, in a compiled loss, happened at the user's `fit` or
+        // `run`.
         let outside = trace.enter(&trace.scope(), site);
         let outputs = closure(&tensors, &mut context);
         if !context.is_step() && !context.given_gradients().is_empty() {
@@ -107,7 +129,8 @@ impl Tracing {
 /// A value computed now, node by node, from variables.
 pub fn evaluate_now(closure: impl FnOnce(&mut Context) -> Tensor) -> Result<Array> {
     fn first(closure: Closure<'_>) -> Result<Array> {
-        let (mut values, ..) = Tracing::new(false, 0).run_eagerly(&[], InputNames::NUMBERED, closure)?;
+        let (mut values, ..) =
+            Tracing::new(false, 0).run_eagerly(&[], InputNames::NUMBERED, closure)?;
         Ok(values.remove(0))
     }
     first(Box::new(|_, cx| vec![closure(cx)]))

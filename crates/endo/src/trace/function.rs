@@ -1,6 +1,8 @@
-//! A closure of tensors as a function of arrays: traced once for every shape of its inputs, then run as a plan.
+//! A closure of tensors as a function of arrays: traced once for every shape of its inputs, then
+//! run as a plan.
 //!
-//! In: a closure, then arrays. Out: arrays. What TensorFlow calls `tf.function`; node by node with `run_eagerly`.
+//! In: a closure, then arrays. Out: arrays. What TensorFlow calls `tf.function`; node by node with
+//! `run_eagerly`.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,10 +27,11 @@ type Signature = Vec<(Shape, DType)>;
 /// More shapes than this are not kept: data of ever new shapes must not fill the memory.
 const KEPT: usize = 32;
 
-/// A closure of `N` tensors that returns `M`, run on arrays. The only `?` of a custom loop is at [`run`](Self::run): there
-/// data meets the plan, and there errors of the closure come out.
+/// A closure of `N` tensors that returns `M`, run on arrays. The only `?` of a custom loop is at
+/// [`run`](Self::run): there data meets the plan, and there errors of the closure come out.
 ///
-/// The closure is traced as in training (dropout drops) unless [`training(false)`](Self::training) says otherwise.
+/// The closure is traced as in training (dropout drops) unless [`training(false)`](Self::training)
+/// says otherwise.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -96,12 +99,13 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         self
     }
 
-    /// Runs node by node instead of as a plan: every value can be looked at with [`Tensor::value`], and the closure runs at
-    /// every call, so that Rust's `if` can depend on values.
+    /// Runs node by node instead of as a plan: every value can be looked at with [`Tensor::value`],
+    /// and the closure runs at every call, so that Rust's `if` can depend on values.
     ///
     /// ```
     /// # use endo::prelude::*;
-    /// let mut absolute = Function::new(|[x], _cx| [if x.value().get(0) < 0.0 { -x } else { x }]).run_eagerly(true);
+    /// let mut absolute = Function::new(|[x], _cx| [if x.value().get(0) < 0.0 { -x } else { x }])
+    ///     .run_eagerly(true);
     /// assert_eq!(absolute.run([&Array::scalar(-2.0_f32)])?[0].item()?, 2.0);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -132,14 +136,17 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         self
     }
 
-    /// The shapes and types of inputs that it may be run on; all unless set. Others are an error, and nothing is traced: a
-    /// batch of the wrong sizes does not become another plan.
+    /// The shapes and types of inputs that it may be run on; all unless set. Others are an error,
+    /// and nothing is traced: a batch of the wrong sizes does not become another plan.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let mut shrink = Function::new(|[images], _cx| [images.slice_step(1, .., 2).slice_step(2, .., 2)])
     ///     .input_signature([TensorSpec::new([None, Some(28), Some(28)], DType::F32)]);
-    /// assert_eq!(shrink.run([&Array::zeros([100, 28, 28], DType::F32)])?[0].shape().sizes(), [100, 14, 14]);
+    /// assert_eq!(
+    ///     shrink.run([&Array::zeros([100, 28, 28], DType::F32)])?[0].shape().sizes(),
+    ///     [100, 14, 14]
+    /// );
     /// assert!(shrink.run([&Array::zeros([2, 2, 2], DType::F32)]).is_err());
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -149,8 +156,9 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         self
     }
 
-    /// Runs on arrays; traces and plans first when their shapes or types are new. The results are the caller's: a run that begins when
-    /// those of the run before have been dropped uses their memory again.
+    /// Runs on arrays; traces and plans first when their shapes or types are new. The results are
+    /// the caller's: a run that begins when those of the run before have been dropped uses their
+    /// memory again.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -162,10 +170,11 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// ```
     ///
     /// # Errors
-    /// An input that the signature does not accept; the first mistake of the trace, with the layer and the line of the
-    /// closure; or the first loss or gradient that is not finite, in which case no variable has changed. The closure is then
-    /// traced once more, to compute the run again one operation at a time, and the error names the operation that made the
-    /// number, its line, and the rows of the batch.
+    /// An input that the signature does not accept; the first mistake of the trace, with the layer
+    /// and the line of the closure; or the first loss or gradient that is not finite, in which case
+    /// no variable has changed. The closure is then traced once more, to compute the run again one
+    /// operation at a time, and the error names the operation that made the number, its line, and
+    /// the rows of the batch.
     #[track_caller]
     pub fn run(&mut self, inputs: [&Array; N]) -> Result<[Array; M]> {
         if self.eager {
@@ -173,7 +182,10 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         }
         let index = self.find_or_trace(inputs)?;
         let Traced { program, outputs, .. } = &mut self.traced[index];
-        match program.as_ref().map_or(Ok(()), |program| program.attempt(&inputs, outputs, &self.pool)) {
+        match program
+            .as_ref()
+            .map_or(Ok(()), |program| program.attempt(&inputs, outputs, &self.pool))
+        {
             Ok(()) => Ok(outputs.clone()),
             Err(Failure::NotFinite(check)) => Err(self.explain(index, check, inputs)),
             Err(Failure::Memory(error)) => Err(error),
@@ -194,15 +206,16 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         Ok(self.traced.len() - 1)
     }
 
-    /// Traces and plans, and lays the variables out as a run does: what is run beside the function must not say where they lie.
+    /// Traces and plans, and lays the variables out as a run does: what is run beside the function
+    /// must not say where they lie.
     #[track_caller]
     pub(crate) fn lay_out(&mut self, inputs: [&Array; N]) -> Result<()> {
         let index = self.find_or_trace(inputs)?;
         self.traced[index].program.iter().try_for_each(Program::lay_out)
     }
 
-    /// Traces and plans for inputs of the shapes and types of these, and returns the variables that a run on them reads or writes.
-    /// None is written.
+    /// Traces and plans for inputs of the shapes and types of these, and returns the variables that
+    /// a run on them reads or writes. None is written.
     ///
     /// # Errors
     /// As for [`run`](Self::run), but for numbers: nothing is run.
@@ -213,10 +226,14 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             return self.tracing.variables(&inputs, Box::new(|tensors, cx| self.call(tensors, cx)));
         }
         let index = self.find_or_trace(inputs)?;
-        Ok(self.traced[index].program.as_ref().map_or_else(Vec::new, |program| program.variables().to_vec()))
+        Ok(self.traced[index]
+            .program
+            .as_ref()
+            .map_or_else(Vec::new, |program| program.variables().to_vec()))
     }
 
-    /// Where the variables of a run node by node are, once it is done; none where it runs as a plan.
+    /// Where the variables of a run node by node are, once it is done; none where it runs as a
+    /// plan.
     pub(crate) fn used(&self) -> Option<Arc<Mutex<Vec<Variable>>>> {
         self.eager.then(|| self.used.clone())
     }
@@ -229,7 +246,10 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     /// The error of a run whose check of this index failed.
     #[track_caller]
     fn explain(&self, index: usize, check: usize, inputs: [&Array; N]) -> Error {
-        let retraced = self.tracing.graph(&inputs, Box::new(|tensors, cx| self.call(tensors, cx))).map(|(graph, _)| graph);
+        let retraced = self
+            .tracing
+            .graph(&inputs, Box::new(|tensors, cx| self.call(tensors, cx)))
+            .map(|(graph, _)| graph);
         let replay = Replay { inputs: &inputs, called: InputNames::NUMBERED, pool: &self.pool };
         let program = self.traced[index].program.as_ref().expect("it was run");
         program.explain(check, retraced, &replay)
@@ -239,7 +259,9 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         self.traced.iter().position(|traced| {
             let pairs = traced.signature.iter().zip(inputs);
             traced.program.is_some()
-                && pairs.into_iter().all(|((shape, dtype), input)| shape == input.shape() && *dtype == input.dtype())
+                && pairs.into_iter().all(|((shape, dtype), input)| {
+                    shape == input.shape() && *dtype == input.dtype()
+                })
         })
     }
 
@@ -281,7 +303,8 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
         Ok(graph)
     }
 
-    /// The graph of what `choose` takes from a trace of the closure, which is given its outputs; and the warnings of the trace.
+    /// The graph of what `choose` takes from a trace of the closure, which is given its outputs;
+    /// and the warnings of the trace.
     #[track_caller]
     pub(crate) fn graph_of(
         &self,
@@ -304,12 +327,15 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             let outputs = self.call(tensors, cx);
             outputs.into_iter().chain(more(cx)).collect()
         });
-        let (values, warnings, variables) = self.tracing.run_eagerly(&inputs, InputNames::NUMBERED, closure)?;
+        let (values, warnings, variables) =
+            self.tracing.run_eagerly(&inputs, InputNames::NUMBERED, closure)?;
         *self.used.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = variables;
         self.warn(warnings);
         let mut values = values.into_iter();
-        let outputs: [Array; M] = std::array::from_fn(|_| values.next().expect("as many values as outputs"));
-        self.traced = vec![Traced { signature: signature(&inputs), program: None, outputs: outputs.clone() }];
+        let outputs: [Array; M] =
+            std::array::from_fn(|_| values.next().expect("as many values as outputs"));
+        self.traced =
+            vec![Traced { signature: signature(&inputs), program: None, outputs: outputs.clone() }];
         Ok((outputs, values.collect()))
     }
 
@@ -341,11 +367,19 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
             if known.iter().any(|(variable, _)| *variable == used.variable) {
                 continue;
             }
-            // Another layer of that name may be there too, in a branch not taken before; one that is gone was made in the closure.
+            // Another layer of that name may be there too, in a branch not taken before; one that
+            // is gone was made in the closure.
             let name = used.variable.name();
-            if known.iter().any(|(variable, owner)| variable.name() == name && owner.strong_count() == 0) {
-                let message = format!("there is a second weight called `{name}`, made after the function was traced before");
-                let help = "a layer made inside the closure forgets what it learned: make it before the function, outside";
+            if known
+                .iter()
+                .any(|(variable, owner)| variable.name() == name && owner.strong_count() == 0)
+            {
+                let message = format!(
+                    "there is a second weight called `{name}`, made after the function was traced \
+                        before"
+                );
+                let help = "a layer made inside the closure forgets what it learned: make it \
+                    before the function, outside";
                 cx.trace().record(Error::new(ErrorKind::Usage, message).help(help));
             }
             known.push((used.variable.clone(), used.owner.clone()));
@@ -394,7 +428,10 @@ mod tests {
             let mut f = Function::new(|[x], cx| [Dense::new(1).apply(&x, cx)]).run_eagerly(eager);
             f.run([&[[1.0_f32, 2.0]].into()]).unwrap();
             let error = f.run([&[[1.0_f32, 2.0], [3.0, 4.0]].into()]).unwrap_err();
-            assert!(error.message().starts_with("there is a second weight called `dense/kernel`"), "{error}");
+            assert!(
+                error.message().starts_with("there is a second weight called `dense/kernel`"),
+                "{error}"
+            );
             assert!(error.advice().unwrap().contains("make it before the function"));
         }
     }
@@ -402,10 +439,15 @@ mod tests {
     #[test]
     fn layers_of_one_name_in_two_branches_are_no_mistake() {
         let [low, high] = [Dense::new(1), Dense::new(1)];
-        let mut f = Function::new(|[x], cx| [if x.batch() < 2 { low.apply(&x, cx) } else { high.apply(&x, cx) }]);
+        let mut f = Function::new(|[x], cx| {
+            [if x.batch() < 2 { low.apply(&x, cx) } else { high.apply(&x, cx) }]
+        });
         f.run([&[[1.0_f32, 2.0]].into()]).unwrap();
         f.run([&[[1.0_f32, 2.0], [3.0, 4.0]].into()]).unwrap();
-        assert_eq!([&low, &high].map(|layer| layer.kernel().unwrap().name().to_string()), ["dense/kernel", "dense/kernel"]);
+        assert_eq!(
+            [&low, &high].map(|layer| layer.kernel().unwrap().name().to_string()),
+            ["dense/kernel", "dense/kernel"]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The gradients of a loss by target, as an optimizer takes them.
 //!
-//! In: a scalar and its targets, variables or tensors. Out: [`Gradients`], in the order of the targets.
+//! In: a scalar and its targets, variables or tensors. Out: [`Gradients`], in the order of the
+//! targets.
 
 use std::ops::Add;
 use std::panic::Location;
@@ -36,7 +37,9 @@ impl PartialEq for Target {
         match (self, other) {
             (Target::Tensor(tensor), Target::Tensor(other)) => tensor.id() == other.id(),
             (Target::Variable(variable), Target::Variable(other)) => variable == other,
-            (Target::Tensor(_), Target::Variable(_)) | (Target::Variable(_), Target::Tensor(_)) => false,
+            (Target::Tensor(_), Target::Variable(_)) | (Target::Variable(_), Target::Tensor(_)) => {
+                false
+            }
         }
     }
 }
@@ -71,7 +74,9 @@ impl From<&Variable> for Target {
 /// # use endo::prelude::*;
 /// let (w, b) = (Variable::new("w", 3.0_f32), Variable::new("b", 1.0_f32));
 /// let mut f = Function::new(|[x], cx| {
-///     let gradients = cx.gradients(&(cx.read(&w) * x).square(), [&w, &b]).map(|gradient| gradient.clip(-1.0, 1.0));
+///     let gradients = cx
+///         .gradients(&(cx.read(&w) * x).square(), [&w, &b])
+///         .map(|gradient| gradient.clip(-1.0, 1.0));
 ///     assert!(gradients.of(&b).is_none());
 ///     [gradients.of(&w).unwrap().clone()]
 /// });
@@ -86,7 +91,12 @@ pub struct Gradients {
 impl Gradients {
     /// Gradients computed in some other way, to be given to an optimizer.
     pub fn new(entries: impl IntoIterator<Item = (Variable, Option<Tensor>)>) -> Self {
-        Self { entries: entries.into_iter().map(|(variable, gradient)| (variable.into(), gradient)).collect() }
+        Self {
+            entries: entries
+                .into_iter()
+                .map(|(variable, gradient)| (variable.into(), gradient))
+                .collect(),
+        }
     }
 
     /// The gradients in the order of the targets.
@@ -112,11 +122,14 @@ impl Gradients {
         self.variables().find(|(known, _)| *known == variable).map(|(_, gradient)| gradient)
     }
 
-    /// The gradients in two: those of the variables that `belongs` holds for, and the others, for two optimizers.
+    /// The gradients in two: those of the variables that `belongs` holds for, and the others, for
+    /// two optimizers.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let model = Model::new(Sequential::new().add(Dense::new(8).name("lower")).add(Dense::new(1).name("upper")));
+    /// let model = Model::new(
+    ///     Sequential::new().add(Dense::new(8).name("lower")).add(Dense::new(1).name("upper")),
+    /// );
     /// let (slow, fast) = (Sgd::new(0.001), Nadam::new(0.01));
     /// let mut step = Function::new(|[x, y], cx| {
     ///     let loss = mean_squared_error(&y, &model.apply(&x, cx)).mean();
@@ -148,7 +161,8 @@ impl Gradients {
     }
 }
 
-/// The sums of the gradients of two losses, target by target; what one of them does not depend on is the other's alone.
+/// The sums of the gradients of two losses, target by target; what one of them does not depend on
+/// is the other's alone.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -201,7 +215,11 @@ impl Context {
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[track_caller]
-    pub fn gradients<T: Into<Target>>(&mut self, loss: &Tensor, targets: impl IntoIterator<Item = T>) -> Gradients {
+    pub fn gradients<T: Into<Target>>(
+        &mut self,
+        loss: &Tensor,
+        targets: impl IntoIterator<Item = T>,
+    ) -> Gradients {
         let site = Location::caller();
         let targets: Vec<Target> = targets.into_iter().map(Into::into).collect();
         let gradients = self.gradients_at(loss, &targets, site);
@@ -211,13 +229,17 @@ impl Context {
                     Target::Variable(variable) => format!("`{}`", variable.name()),
                     Target::Tensor(tensor) => format!("a tensor of shape {}", tensor.shape()),
                 };
-                self.trace().warn_at(Some(site), format!("the loss does not depend on {name}: its gradient is None"));
+                self.trace().warn_at(
+                    Some(site),
+                    format!("the loss does not depend on {name}: its gradient is None"),
+                );
             }
         }
         Gradients { entries: targets.into_iter().zip(gradients).collect() }
     }
 
-    /// The gradients of a scalar in the order of the targets, without a warning of those that are `None`.
+    /// The gradients of a scalar in the order of the targets, without a warning of those that are
+    /// `None`.
     #[track_caller]
     pub(crate) fn gradients_at(
         &self,
@@ -243,7 +265,12 @@ impl Context {
             }
         }
         .into_iter();
-        values.iter().map(|values| shares.by_ref().take(values.len()).flatten().reduce(|sum, share| sum + share)).collect()
+        values
+            .iter()
+            .map(|values| {
+                shares.by_ref().take(values.len()).flatten().reduce(|sum, share| sum + share)
+            })
+            .collect()
     }
 }
 
@@ -257,7 +284,8 @@ mod tests {
         let (slow, fast) = (Sgd::new(0.125), Sgd::new(0.5));
         let mut step = Function::new(|[x], cx| {
             let loss = cx.read(&lower) * cx.read(&upper) * &x;
-            let (low, high) = cx.gradients(&loss, [&lower, &upper]).split(|variable| *variable == lower);
+            let (low, high) =
+                cx.gradients(&loss, [&lower, &upper]).split(|variable| *variable == lower);
             assert_eq!((low.iter().count(), high.iter().count()), (1, 1));
             slow.apply(&low, cx);
             fast.apply(&high, cx);

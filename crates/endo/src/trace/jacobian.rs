@@ -1,4 +1,5 @@
-//! Derivatives of tensors: all those of every element, and second ones. Compositions of gradients of scalars.
+//! Derivatives of tensors: all those of every element, and second ones. Compositions of gradients
+//! of scalars.
 //!
 //! In: a tensor and a target, a variable or another tensor. Out: a tensor with the axes of both.
 
@@ -11,8 +12,9 @@ use crate::shape::Shape;
 use super::{Context, Target};
 
 impl Context {
-    /// Every derivative of every element of `y`: a tensor with the axes of `y` and then those of the target, 0 where an element
-    /// does not depend on the target (with a warning where none does). One backward walk for each element of `y`.
+    /// Every derivative of every element of `y`: a tensor with the axes of `y` and then those of
+    /// the target, 0 where an element does not depend on the target (with a warning where none
+    /// does). One backward walk for each element of `y`.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -45,7 +47,8 @@ impl Context {
         }
     }
 
-    /// The second derivatives of a scalar: the [`jacobian`](Self::jacobian) of its gradient, with the target's axes twice.
+    /// The second derivatives of a scalar: the [`jacobian`](Self::jacobian) of its gradient, with
+    /// the target's axes twice.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -78,7 +81,10 @@ mod tests {
         });
         let [by_kernel, by_input] = f.run([&[[7.0_f32, 8.0, 9.0]].into()]).unwrap();
         assert_eq!(by_kernel.shape().sizes(), [1, 2, 3, 2]);
-        assert_eq!(by_kernel.to_vec::<f64>(), [7.0, 0.0, 8.0, 0.0, 9.0, 0.0, 0.0, 7.0, 0.0, 8.0, 0.0, 9.0]);
+        assert_eq!(
+            by_kernel.to_vec::<f64>(),
+            [7.0, 0.0, 8.0, 0.0, 9.0, 0.0, 0.0, 7.0, 0.0, 8.0, 0.0, 9.0]
+        );
         assert_eq!(by_input.shape().sizes(), [1, 2, 1, 3]);
         assert_eq!(by_input.to_vec::<f64>(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
     }
@@ -86,6 +92,9 @@ mod tests {
     #[test]
     fn the_hessian_of_what_is_linear_is_zero() {
         let mut f = Function::new(|[x], cx| [cx.hessian(&(3.0 * &x).sum(), &x)]);
-        assert_eq!(f.run([&[1.0_f32, 2.0].into()]).unwrap()[0], Array::from([[0.0_f32, 0.0], [0.0, 0.0]]));
+        assert_eq!(
+            f.run([&[1.0_f32, 2.0].into()]).unwrap()[0],
+            Array::from([[0.0_f32, 0.0], [0.0, 0.0]])
+        );
     }
 }

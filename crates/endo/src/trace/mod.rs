@@ -1,6 +1,8 @@
-//! From a user's closure to a program that runs: what layers can reach while traced, weights, and functions.
+//! From a user's closure to a program that runs: what layers can reach while traced, weights, and
+//! functions.
 //!
-//! In: closures of tensors. Out: [`Function`], traced once for every shape of its inputs and run as a plan, or node by node.
+//! In: closures of tensors. Out: [`Function`], traced once for every shape of its inputs and run as
+//! a plan, or node by node.
 
 pub(crate) mod attached;
 pub mod compute;

@@ -1,7 +1,9 @@
-//! The models being applied in a trace: whose terms, weights and variables those are that a trace meets.
+//! The models being applied in a trace: whose terms, weights and variables those are that a trace
+//! meets.
 //!
-//! In: a model's identity, name and seed, around the call of its layer. Out: the weights and variables that the call used, by names
-//! within the model, which are the same wherever the model is applied.
+//! In: a model's identity, name and seed, around the call of its layer. Out: the weights and
+//! variables that the call used, by names within the model, which are the same wherever the model
+//! is applied.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -67,7 +69,8 @@ impl ModelFrame {
 
 /// What a model's call used.
 pub(crate) struct ModelUse {
-    /// Its weights and the variables that it read, by their names within the model, in the order of their first use.
+    /// Its weights and the variables that it read, by their names within the model, in the order of
+    /// their first use.
     pub variables: Vec<(String, Variable)>,
     root: String,
     natural: String,
@@ -76,7 +79,8 @@ pub(crate) struct ModelUse {
 impl ModelUse {
     /// The path of one of its layers when the model is applied alone.
     pub fn own_path(&self, path: &str) -> String {
-        path.strip_prefix(&self.root).map_or_else(|| path.to_string(), |rest| format!("{}{rest}", self.natural))
+        path.strip_prefix(&self.root)
+            .map_or_else(|| path.to_string(), |rest| format!("{}{rest}", self.natural))
     }
 }
 
@@ -87,18 +91,24 @@ fn joined(parts: &[&str]) -> String {
 
 impl Context {
     /// Runs `f`, the call of a model's layer, as the model's. Returns with its result what it used.
-    pub(crate) fn with_model<T>(&mut self, model: ModelScope<'_>, f: impl FnOnce(&mut Self) -> T) -> (T, ModelUse) {
+    pub(crate) fn with_model<T>(
+        &mut self,
+        model: ModelScope<'_>,
+        f: impl FnOnce(&mut Self) -> T,
+    ) -> (T, ModelUse) {
         let ModelScope { id, name, seed, dtype, counter, attached } = model;
         let has_seed = seed.is_some() || self.models.borrow().is_empty();
         let name = name.map(str::to_string);
-        let frame = ModelFrame { id, name, has_seed, root: None, natural: String::new(), used: Vec::new() };
+        let frame =
+            ModelFrame { id, name, has_seed, root: None, natural: String::new(), used: Vec::new() };
         self.models.borrow_mut().push(frame);
         let before = self.attached.len();
         self.attached.extend_from_slice(attached);
         let outside = self.dtype;
         self.dtype = dtype.unwrap_or(outside);
         let beside = self.trace.read_beside_count();
-        let result = if has_seed { self.with_randomness(seed.unwrap_or(0), counter, f) } else { f(self) };
+        let result =
+            if has_seed { self.with_randomness(seed.unwrap_or(0), counter, f) } else { f(self) };
         self.dtype = outside;
         self.attached.truncate(before);
         for variable in self.trace.read_beside_since(beside) {
@@ -119,42 +129,54 @@ impl Context {
         !self.models.borrow().is_empty()
     }
 
-    /// The name of a layer that is about to be entered: that of the model whose outermost layer it is, if the model has one.
+    /// The name of a layer that is about to be entered: that of the model whose outermost layer it
+    /// is, if the model has one.
     pub(super) fn given_name(&self, given: Option<&str>) -> Option<String> {
         let models = self.models.borrow();
         let mut starting = models.iter().filter(|model| model.root.is_none());
         starting.find_map(|model| model.name.clone()).or_else(|| given.map(str::to_string))
     }
 
-    /// Notes that a layer of this type was entered: it may be the outermost one of a model, or of several.
+    /// Notes that a layer of this type was entered: it may be the outermost one of a model, or of
+    /// several.
     pub(super) fn note_root(&mut self, kind: &str, given: Option<&str>, path: &str) {
         for model in self.models.borrow_mut().iter_mut().filter(|model| model.root.is_none()) {
             model.root = Some(path.to_string());
             model.natural = given.map_or_else(|| snake_case(kind), str::to_string);
-            let (id, shown) = (model.id, model.name.clone().unwrap_or_else(|| model.natural.clone()));
+            let (id, shown) =
+                (model.id, model.name.clone().unwrap_or_else(|| model.natural.clone()));
             if self.known_models.iter().all(|(known, _)| *known != id) {
                 self.known_models.push((id, shown));
             }
         }
     }
 
-    /// The name of a weight of the layer being applied, within the innermost model; outside all models, in the trace. And the name that
-    /// its first value follows: within the model whose seed it follows, with the name of that model's outermost layer.
+    /// The name of a weight of the layer being applied, within the innermost model; outside all
+    /// models, in the trace. And the name that its first value follows: within the model whose seed
+    /// it follows, with the name of that model's outermost layer.
     pub(crate) fn weight_names(&self, name: &str) -> (String, String) {
         let (path, models) = (self.scopes.path(), self.models.borrow());
-        let Some(innermost) = models.last() else { return (joined(&[path, name]), joined(&[path, name])) };
+        let Some(innermost) = models.last() else {
+            return (joined(&[path, name]), joined(&[path, name]));
+        };
         let seeded = models.iter().rfind(|model| model.has_seed).unwrap_or(innermost);
-        (joined(&[innermost.within(path), name]), joined(&[&seeded.natural, seeded.within(path), name]))
+        (
+            joined(&[innermost.within(path), name]),
+            joined(&[&seeded.natural, seeded.within(path), name]),
+        )
     }
 
-    /// The path of a layer as the outermost model calls it when it is applied alone: the same whatever else the trace applies. Terms
-    /// that a part of a model adds outside all of its layers have the path of its outermost one; those of the model itself have none.
+    /// The path of a layer as the outermost model calls it when it is applied alone: the same
+    /// whatever else the trace applies. Terms that a part of a model adds outside all of its layers
+    /// have the path of its outermost one; those of the model itself have none.
     pub(super) fn own_path(&self, path: &str) -> String {
         let models = self.models.borrow();
         let root = models.last().and_then(|model| model.root.as_deref());
         match (root.filter(|root| !path.starts_with(root)), &models[..]) {
             (None, [outermost, ..]) => joined(&[&outermost.natural, outermost.within(path)]),
-            (Some(root), [outermost, _, ..]) => joined(&[&outermost.natural, outermost.within(root)]),
+            (Some(root), [outermost, _, ..]) => {
+                joined(&[&outermost.natural, outermost.within(root)])
+            }
             _ => path.to_string(),
         }
     }
@@ -167,8 +189,8 @@ impl Context {
         }
     }
 
-    /// Notes for all models being applied that a variable is read or assigned: it belongs to them as a weight does. The weights of other
-    /// models are theirs.
+    /// Notes for all models being applied that a variable is read or assigned: it belongs to them
+    /// as a weight does. The weights of other models are theirs.
     pub(super) fn note_read(&self, variable: &Variable) {
         if variable.is_weight() {
             return;
@@ -179,8 +201,9 @@ impl Context {
         }
     }
 
-    /// Runs `f` with other values for some variables than their own: what reads one gets the value, and gradients go through it. A value
-    /// that does not fit its variable, or that nothing reads, is an error at the line.
+    /// Runs `f` with other values for some variables than their own: what reads one gets the value,
+    /// and gradients go through it. A value that does not fit its variable, or that nothing reads,
+    /// is an error at the line.
     pub(crate) fn with_values<T>(
         &mut self,
         values: &[(Variable, Tensor)],
@@ -191,22 +214,38 @@ impl Context {
         for (variable, value) in values {
             if (value.shape(), value.dtype()) != (variable.shape(), variable.dtype()) {
                 let expected = format!("{}{}", variable.dtype(), variable.shape());
-                let message = format!("`{}` is {expected}, and is given {}{}", variable.name(), value.dtype(), value.shape());
+                let message = format!(
+                    "`{}` is {expected}, and is given {}{}",
+                    variable.name(),
+                    value.dtype(),
+                    value.shape()
+                );
                 let help = "give each weight a value of its own shape and type";
                 self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
                 continue;
             }
-            self.values.push(StandIn { variable: variable.clone(), value: value.clone(), is_read: Cell::new(false) });
+            self.values.push(StandIn {
+                variable: variable.clone(),
+                value: value.clone(),
+                is_read: Cell::new(false),
+            });
         }
         let (stand_ins, beside) = (self.trace.stand_in_count(), self.trace.read_beside_count());
-        self.trace.push_stand_ins(self.values[before..].iter().map(|known| (known.variable.clone(), known.value.clone())));
+        self.trace.push_stand_ins(
+            self.values[before..].iter().map(|known| (known.variable.clone(), known.value.clone())),
+        );
         let result = f(self);
         self.trace.keep_stand_ins(stand_ins);
         let read = self.trace.read_beside_since(beside);
-        let is_read = |stand_in: &StandIn| stand_in.is_read.get() || read.contains(&stand_in.variable);
+        let is_read =
+            |stand_in: &StandIn| stand_in.is_read.get() || read.contains(&stand_in.variable);
         for unread in self.values.drain(before..).filter(|stand_in| !is_read(stand_in)) {
-            let message = format!("`{}` is given a value, and nothing that is applied reads it", unread.variable.name());
-            let help = "give `apply_with` weights of the layer that it applies: those of `model.trainable_weights()`, say";
+            let message = format!(
+                "`{}` is given a value, and nothing that is applied reads it",
+                unread.variable.name()
+            );
+            let help = "give `apply_with` weights of the layer that it applies: those of \
+                `model.trainable_weights()`, say";
             self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(site));
         }
         result

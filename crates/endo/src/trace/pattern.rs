@@ -2,9 +2,10 @@
 //!
 //! In: text with `*` and `?`. Out: whether a path matches it, whole or by its shorter names.
 
-/// A pattern of paths: `*` stands for any run of characters, also none and also across `/`; `?` for one character; everything else
-/// for itself. It is compared with the full path (`regressor/hidden/kernel`), with the path without its first part
-/// (`hidden/kernel`), and with its last part (`kernel`); one match is enough.
+/// A pattern of paths: `*` stands for any run of characters, also none and also across `/`; `?` for
+/// one character; everything else for itself. It is compared with the full path
+/// (`regressor/hidden/kernel`), with the path without its first part (`hidden/kernel`), and with
+/// its last part (`kernel`); one match is enough.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Pattern(String);
 
@@ -24,7 +25,8 @@ impl Pattern {
     }
 
     fn is_whole(&self, name: &str) -> bool {
-        let (pattern, name): (Vec<char>, Vec<char>) = (self.0.chars().collect(), name.chars().collect());
+        let (pattern, name): (Vec<char>, Vec<char>) =
+            (self.0.chars().collect(), name.chars().collect());
         let (mut p, mut n) = (0, 0);
         // Where the last `*` stands, and how much of the name it has taken so far.
         let mut star: Option<(usize, usize)> = None;
@@ -60,7 +62,14 @@ mod tests {
     use super::*;
 
     fn matching(pattern: &str) -> Vec<&'static str> {
-        let paths = ["net", "net/hidden", "net/hidden_1", "net/block/hidden", "net/hidden/kernel", "net/out/kernel"];
+        let paths = [
+            "net",
+            "net/hidden",
+            "net/hidden_1",
+            "net/block/hidden",
+            "net/hidden/kernel",
+            "net/out/kernel",
+        ];
         paths.into_iter().filter(|path| Pattern::new(pattern).matches(path)).collect()
     }
 
@@ -74,7 +83,10 @@ mod tests {
 
     #[test]
     fn a_star_is_any_run_and_a_question_mark_one_character() {
-        assert_eq!(matching("hidden*"), ["net/hidden", "net/hidden_1", "net/block/hidden", "net/hidden/kernel"]);
+        assert_eq!(
+            matching("hidden*"),
+            ["net/hidden", "net/hidden_1", "net/block/hidden", "net/hidden/kernel"]
+        );
         assert_eq!(matching("hidden_?"), ["net/hidden_1"]);
         assert_eq!(matching("*/kernel"), ["net/hidden/kernel", "net/out/kernel"]);
         assert_eq!(matching("?et"), ["net"]);

@@ -1,6 +1,7 @@
 //! A traced graph made ready to run: its plan, its variables, and the memory that runs use.
 //!
-//! In: a graph. Out: [`Program`], which runs on arrays from any thread; runs that write variables exclude each other.
+//! In: a graph. Out: [`Program`], which runs on arrays from any thread; runs that write variables
+//! exclude each other.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,8 +13,8 @@ use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::variable::{Block, Variable};
 
-/// A plan with its variables. Runs allocate nothing after the first; their workspaces stay, as many as ran at once, for each number
-/// of threads.
+/// A plan with its variables. Runs allocate nothing after the first; their workspaces stay, as many
+/// as ran at once, for each number of threads.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -79,7 +80,8 @@ impl Program {
         &self.variables
     }
 
-    /// Lays its variables out in memory in the order in which it goes through them, where nothing has been run with them before.
+    /// Lays its variables out in memory in the order in which it goes through them, where nothing
+    /// has been run with them before.
     pub(crate) fn lay_out(&self) -> Result<()> {
         self.bind().map(|_| ())
     }
@@ -87,8 +89,8 @@ impl Program {
     /// Runs on inputs and writes to `outputs`, which have the shapes and types of the graph's.
     ///
     /// # Errors
-    /// When a checked value is not finite, or the system does not give the memory that the run needs; all variables are as they
-    /// were then.
+    /// When a checked value is not finite, or the system does not give the memory that the run
+    /// needs; all variables are as they were then.
     pub fn run(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<()> {
         self.attempt(inputs, outputs, pool).map_err(|failure| match failure {
             Failure::NotFinite(check) => self.failure(check),
@@ -97,17 +99,27 @@ impl Program {
     }
 
     /// As [`run`](Self::run), with the failure told apart.
-    pub(crate) fn attempt(&self, inputs: &[&Array], outputs: &mut [Array], pool: &Pool) -> Result<(), Failure> {
+    pub(crate) fn attempt(
+        &self,
+        inputs: &[&Array],
+        outputs: &mut [Array],
+        pool: &Pool,
+    ) -> Result<(), Failure> {
         let ready = {
             let mut idle = lock(&self.idle);
-            let fitting = idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
+            let fitting =
+                idle.iter().rposition(|ready| ready.workspace.threads() == pool.threads());
             fitting.map(|index| idle.swap_remove(index))
         };
-        let mut ready = ready.map_or_else(|| self.ready(pool.threads()), Ok).map_err(Failure::Memory)?;
+        let mut ready =
+            ready.map_or_else(|| self.ready(pool.threads()), Ok).map_err(Failure::Memory)?;
         let mut result = self.run_in(&mut ready, inputs, pool);
         for (index, output) in outputs.iter_mut().enumerate() {
-            result = result
-                .and_then(|()| output.try_copy_from_bytes(ready.workspace.output(&self.plan, index)).map_err(Failure::Memory));
+            result = result.and_then(|()| {
+                output
+                    .try_copy_from_bytes(ready.workspace.output(&self.plan, index))
+                    .map_err(Failure::Memory)
+            });
         }
         lock(&self.idle).push(ready);
         result
@@ -124,20 +136,27 @@ impl Program {
         not_finite(&self.checks[check])
     }
 
-    fn run_in(&self, Ready { workspace, binding }: &mut Ready, inputs: &[&Array], pool: &Pool) -> Result<(), Failure> {
+    fn run_in(
+        &self,
+        Ready { workspace, binding }: &mut Ready,
+        inputs: &[&Array],
+        pool: &Pool,
+    ) -> Result<(), Failure> {
         loop {
             let Binding { block, offsets } = &*binding;
             if self.writes {
                 let mut content = block.write();
                 if !content.is_retired() {
                     let variables = VariableMemory::Write(content.bytes_mut());
-                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool).map_err(Failure::NotFinite);
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool)
+                        .map_err(Failure::NotFinite);
                 }
             } else {
                 let content = block.read();
                 if !content.is_retired() {
                     let variables = VariableMemory::Read(content.bytes());
-                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool).map_err(Failure::NotFinite);
+                    return cpu::run(&self.plan, workspace, inputs, variables, offsets, pool)
+                        .map_err(Failure::NotFinite);
                 }
             }
             *binding = self.bind().map_err(Failure::Memory)?;
@@ -158,7 +177,8 @@ impl Program {
             return Ok(binding.clone());
         }
         let order = self.plan.order();
-        let variables: Vec<Variable> = order.iter().map(|&index| self.variables[index].clone()).collect();
+        let variables: Vec<Variable> =
+            order.iter().map(|&index| self.variables[index].clone()).collect();
         let (block, placed) = Block::gather(&variables)?;
         let mut offsets = vec![0; placed.len()];
         for (index, offset) in order.into_iter().zip(placed) {
@@ -175,5 +195,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The error for a checked value that is not finite.
 pub(super) fn not_finite(what: &str) -> Error {
     let help = "look for NaN in the data, for logarithms or roots of 0, or lower the learning rate";
-    Error::new(ErrorKind::NotFinite, format!("{what} is not finite; nothing was updated")).help(help)
+    Error::new(ErrorKind::NotFinite, format!("{what} is not finite; nothing was updated"))
+        .help(help)
 }

@@ -22,7 +22,8 @@ pub struct MetricTerm {
     pub(crate) parts: usize,
     /// The scalar.
     pub value: Tensor,
-    /// How many samples it stands for: the size of the first axis of the input of the outermost layer.
+    /// How many samples it stands for: the size of the first axis of the input of the outermost
+    /// layer.
     pub batch: usize,
     /// Whether it was added outside all models and layers: by a step of one's own.
     pub(crate) is_outside: bool,
@@ -48,7 +49,8 @@ pub struct HeldMetric {
 }
 
 impl HeldMetric {
-    /// Whether it is the metric of this name that accumulates in these variables: a metric's clones share them.
+    /// Whether it is the metric of this name that accumulates in these variables: a metric's clones
+    /// share them.
     pub(crate) fn is_same(&self, name: &str, variables: &[Variable]) -> bool {
         self.name == name && (self.variables)() == variables
     }

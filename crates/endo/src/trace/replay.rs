@@ -1,7 +1,9 @@
-//! Where a number went wrong: the operation that first made one that is not finite out of numbers that are.
+//! Where a number went wrong: the operation that first made one that is not finite out of numbers
+//! that are.
 //!
-//! In: the graph, the inputs and the check of a run that failed. Out: its error, which names the operation, its layer, the user's
-//! line and the rows of the batch. The step is computed again one operation at a time; variables are read, never written.
+//! In: the graph, the inputs and the check of a run that failed. Out: its error, which names the
+//! operation, its layer, the user's line and the rows of the batch. The step is computed again one
+//! operation at a time; variables are read, never written.
 
 use std::panic::Location;
 
@@ -16,14 +18,21 @@ use super::program::{Program, not_finite};
 /// The number of rows that are listed; the others are counted.
 const LISTED: usize = 5;
 
-const ROWS: &str = "remove or replace the rows whose numbers are missing or infinite: `Dataset::check_finite` finds them";
-const VARIABLE: &str = "load weights saved before, or set it anew: steps that `fit` runs and those of `Optimizer::apply` do not \
+const ROWS: &str = "remove or replace the rows whose numbers are missing or infinite: \
+    `Dataset::check_finite` finds them";
+const VARIABLE: &str = "load weights saved before, or set it anew: steps that `fit` runs and \
+    those of `Optimizer::apply` do not \
                         write such a number, so it was set so or made by an assignment in a loop";
-const CONSTANT: &str = "take a large finite number instead, as -1e9 for what a softmax has to leave out";
-const OPERATION: &str = "keep what it is given where it is defined, as in `x.maximum(1e-7).log()`; where numbers have grown too \
-                         large, lower the learning rate, clip the gradients (`clipnorm`) or scale the data";
-const ASKED: &str = "indices count from 0, and negative ones from the end; those of an `Embedding` are below its `input_dim`";
-const GRADIENT: &str = "; the line may stand for the gradient of its operation, as that of `sqrt` at 0";
+const CONSTANT: &str =
+    "take a large finite number instead, as -1e9 for what a softmax has to leave out";
+const OPERATION: &str = "keep what it is given where it is defined, as in \
+    `x.maximum(1e-7).log()`; where numbers have grown too \
+                         large, lower the learning rate, clip the gradients (`clipnorm`) or scale \
+                         the data";
+const ASKED: &str = "indices count from 0, and negative ones from the end; those of an \
+    `Embedding` are below its `input_dim`";
+const GRADIENT: &str =
+    "; the line may stand for the gradient of its operation, as that of `sqrt` at 0";
 
 /// A run that failed, to be computed again.
 pub(crate) struct Replay<'a> {
@@ -59,9 +68,17 @@ struct Cause {
 }
 
 impl Program {
-    /// The same with what made the number, looked for in the graph that was planned, traced once more: graphs are not kept.
-    pub(crate) fn explain(&self, check: usize, retraced: Result<Graph>, replay: &Replay<'_>) -> Error {
-        let same = |graph: &Graph| graph.checks.get(check).is_some_and(|known| known.what == self.checks[check]);
+    /// The same with what made the number, looked for in the graph that was planned, traced once
+    /// more: graphs are not kept.
+    pub(crate) fn explain(
+        &self,
+        check: usize,
+        retraced: Result<Graph>,
+        replay: &Replay<'_>,
+    ) -> Error {
+        let same = |graph: &Graph| {
+            graph.checks.get(check).is_some_and(|known| known.what == self.checks[check])
+        };
         match retraced {
             Ok(graph) if same(&graph) => replay.error(graph, check),
             Ok(_) | Err(_) => self.failure(check), // a closure that does something else each time
@@ -70,8 +87,9 @@ impl Program {
 }
 
 impl Replay<'_> {
-    /// The error for the check of this index, with its cause. Without one when all numbers are finite if computed one operation
-    /// at a time: sums near the largest number may overflow in one order and not in another.
+    /// The error for the check of this index, with its cause. Without one when all numbers are
+    /// finite if computed one operation at a time: sums near the largest number may overflow in one
+    /// order and not in another.
     pub fn error(&self, mut graph: Graph, check: usize) -> Error {
         let check = graph.checks.swap_remove(check);
         graph.outputs = vec![check.node];
@@ -88,27 +106,34 @@ impl Replay<'_> {
         plain.with_message(message).in_layer(cause.layer).at(cause.site).help(help)
     }
 
-    /// The first operation from which a value that is not finite comes, through values that are not. Infinities that were
-    /// meant, and chosen away, are thus no cause.
+    /// The first operation from which a value that is not finite comes, through values that are
+    /// not. Infinities that were meant, and chosen away, are thus no cause.
     fn cause(&self, graph: &Graph, failed: NodeId) -> Option<Cause> {
         let needed = graph.needed();
         let mut last_use = vec![0; graph.nodes.len()];
-        for (position, node) in graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position]) {
+        for (position, node) in
+            graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position])
+        {
             for id in &node.inputs {
                 last_use[id.index()] = position;
             }
         }
         let batch = self.batch(graph);
         let mut values: Vec<Option<Array>> = vec![None; graph.nodes.len()];
-        let (mut finite, mut of_batch) = (vec![true; graph.nodes.len()], vec![false; graph.nodes.len()]);
+        let (mut finite, mut of_batch) =
+            (vec![true; graph.nodes.len()], vec![false; graph.nodes.len()]);
         let mut causes: Vec<Option<Cause>> = graph.nodes.iter().map(|_| None).collect();
-        for (position, node) in graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position]) {
-            let inputs: Vec<&Array> = node.inputs.iter().filter_map(|id| values[id.index()].as_ref()).collect();
+        for (position, node) in
+            graph.nodes.iter().enumerate().filter(|&(position, _)| needed[position])
+        {
+            let inputs: Vec<&Array> =
+                node.inputs.iter().filter_map(|id| values[id.index()].as_ref()).collect();
             let value = self.value(graph, node, &inputs);
             of_batch[position] = batch.is_some_and(|batch| is_of_batch(node, batch, &of_batch));
             finite[position] = value.is_finite();
             if !finite[position] && node.inputs.iter().all(|id| finite[id.index()]) {
-                let rows = if of_batch[position] { rows(&value, self.called.rows) } else { String::new() };
+                let rows =
+                    if of_batch[position] { rows(&value, self.called.rows) } else { String::new() };
                 causes[position] = Some(self.describe(graph, node, &inputs, &value, &rows));
             }
             values[position] = Some(value);
@@ -134,7 +159,8 @@ impl Replay<'_> {
     /// The size of the inputs' first axis, if they have one in common.
     fn batch(&self, graph: &Graph) -> Option<usize> {
         let data = self.inputs.len() - usize::from(graph.occasion.is_some());
-        let mut sizes = self.inputs[..data].iter().filter_map(|input| input.shape().first().copied());
+        let mut sizes =
+            self.inputs[..data].iter().filter_map(|input| input.shape().first().copied());
         let first = sizes.next()?;
         sizes.all(|size| size == first).then_some(first)
     }
@@ -145,19 +171,29 @@ impl Replay<'_> {
             Op::Variable(index) => graph.variables[*index].value(),
             Op::Constant(array) => array.clone(),
             Op::Identity(_) => inputs[0].clone(),
-            Op::Elementwise(_) | Op::Cast | Op::Reduce(..) | Op::Matmul { .. } | Op::View(_) | Op::Kernel(_) => {
-                self.compute(node, inputs)
-            }
+            Op::Elementwise(_)
+            | Op::Cast
+            | Op::Reduce(..)
+            | Op::Matmul { .. }
+            | Op::View(_)
+            | Op::Kernel(_) => self.compute(node, inputs),
         }
     }
 
-    /// The value of one operation, by a plan of its own: the node-by-node reference sums in another type, where less overflows,
-    /// and is too slow for large products.
+    /// The value of one operation, by a plan of its own: the node-by-node reference sums in another
+    /// type, where less overflows, and is too slow for large products.
     fn compute(&self, node: &Node, inputs: &[&Array]) -> Array {
         let mut graph = Graph { scopes: vec![String::new()], ..Graph::default() };
         for (index, input) in inputs.iter().enumerate() {
             let (shape, dtype) = (input.shape().clone(), input.dtype());
-            graph.nodes.push(Node { op: Op::Input(index), inputs: Vec::new(), shape, dtype, scope: 0, site: node.site });
+            graph.nodes.push(Node {
+                op: Op::Input(index),
+                inputs: Vec::new(),
+                shape,
+                dtype,
+                scope: 0,
+                site: node.site,
+            });
             graph.inputs.push(NodeId(index as u32));
         }
         graph.nodes.push(Node { inputs: graph.inputs.clone(), scope: 0, ..node.clone() });
@@ -169,19 +205,45 @@ impl Replay<'_> {
         value
     }
 
-    fn describe(&self, graph: &Graph, node: &Node, inputs: &[&Array], value: &Array, rows: &str) -> Cause {
-        let place = (0..value.len()).find(|&place| !value.get(place).is_finite()).unwrap_or_default();
+    fn describe(
+        &self,
+        graph: &Graph,
+        node: &Node,
+        inputs: &[&Array],
+        value: &Array,
+        rows: &str,
+    ) -> Cause {
+        let place =
+            (0..value.len()).find(|&place| !value.get(place).is_finite()).unwrap_or_default();
         let got = number(value, place);
         let (what, help) = match &node.op {
-            Op::Input(index) => (format!("`{}` held {got}{rows}", (self.called.input)(*index)), ROWS),
-            Op::Variable(index) => (format!("`{}` held {got} before the step", graph.variables[*index].name()), VARIABLE),
+            Op::Input(index) => {
+                (format!("`{}` held {got}{rows}", (self.called.input)(*index)), ROWS)
+            }
+            Op::Variable(index) => (
+                format!("`{}` held {got} before the step", graph.variables[*index].name()),
+                VARIABLE,
+            ),
             Op::Constant(_) => (format!("a constant is {got}"), CONSTANT),
             Op::Elementwise(elementwise) => {
                 let taken: Vec<String> = inputs.iter().map(|input| number(input, place)).collect();
-                (format!("`{}` of {} gave {got}{rows}", elementwise.name, taken.join(" and ")), OPERATION)
+                (
+                    format!("`{}` of {} gave {got}{rows}", elementwise.name, taken.join(" and ")),
+                    OPERATION,
+                )
             }
-            Op::Cast => (format!("`cast` of {} to {} gave {got}{rows}", number(inputs[0], place), node.dtype), OPERATION),
-            Op::Reduce(reduction, _) => (format!("`{}` gave {got}{rows}", format!("{reduction:?}").to_lowercase()), OPERATION),
+            Op::Cast => (
+                format!(
+                    "`cast` of {} to {} gave {got}{rows}",
+                    number(inputs[0], place),
+                    node.dtype
+                ),
+                OPERATION,
+            ),
+            Op::Reduce(reduction, _) => (
+                format!("`{}` gave {got}{rows}", format!("{reduction:?}").to_lowercase()),
+                OPERATION,
+            ),
             Op::Matmul { .. } => (format!("`matmul` gave {got}{rows}"), OPERATION),
             Op::View(_) => (format!("a view gave {got}{rows}"), OPERATION),
             Op::Kernel(kernel) => match kernel.complaint(inputs) {
@@ -191,11 +253,18 @@ impl Replay<'_> {
             Op::Identity(rule) => (format!("`{}` gave {got}{rows}", rule.name), OPERATION),
         };
         let constant = matches!(node.op, Op::Constant(_));
-        Cause { what, layer: graph.scopes[node.scope as usize].clone(), site: node.site, help, constant }
+        Cause {
+            what,
+            layer: graph.scopes[node.scope as usize].clone(),
+            site: node.site,
+            help,
+            constant,
+        }
     }
 }
 
-/// Whether the rows of a node's value belong to the samples of the batch, given which nodes' before it do.
+/// Whether the rows of a node's value belong to the samples of the batch, given which nodes' before
+/// it do.
 fn is_of_batch(node: &Node, batch: usize, of_batch: &[bool]) -> bool {
     let mut inputs = node.inputs.iter().map(|id| of_batch[id.index()]);
     let sized = node.shape.first() == Some(&batch);
@@ -203,21 +272,31 @@ fn is_of_batch(node: &Node, batch: usize, of_batch: &[bool]) -> bool {
         && match &node.op {
             Op::Input(_) => true,
             Op::Variable(_) | Op::Constant(_) => false,
-            Op::Cast | Op::Identity(_) | Op::View(View::Reshape | View::Broadcast) => inputs.next() == Some(true),
-            Op::View(View::Transpose(permutation)) => permutation[0] == 0 && inputs.next() == Some(true),
+            Op::Cast | Op::Identity(_) | Op::View(View::Reshape | View::Broadcast) => {
+                inputs.next() == Some(true)
+            }
+            Op::View(View::Transpose(permutation)) => {
+                permutation[0] == 0 && inputs.next() == Some(true)
+            }
             Op::View(View::Slice(parts)) => parts[0] == (0, 1) && inputs.next() == Some(true),
             Op::Reduce(_, axes) => !axes.contains(&0) && inputs.next() == Some(true),
-            Op::Matmul { transposed } if node.shape.rank() == 2 => !transposed[0] && inputs.next() == Some(true),
-            Op::Elementwise(_) | Op::Matmul { .. } | Op::Kernel(_) => inputs.any(|of_batch| of_batch),
+            Op::Matmul { transposed } if node.shape.rank() == 2 => {
+                !transposed[0] && inputs.next() == Some(true)
+            }
+            Op::Elementwise(_) | Op::Matmul { .. } | Op::Kernel(_) => {
+                inputs.any(|of_batch| of_batch)
+            }
         }
 }
 
-/// Which rows hold a number that is not finite: ` in rows 0 and 3 of the batch, counted from 0`; of the data, where it is known
-/// which row of it each one is.
+/// Which rows hold a number that is not finite: ` in rows 0 and 3 of the batch, counted from 0`; of
+/// the data, where it is known which row of it each one is.
 fn rows(value: &Array, of_data: &[usize]) -> String {
     let rows = value.shape()[0];
     let length = value.len() / rows.max(1);
-    let bad = |&row: &usize| (row * length..(row + 1) * length).any(|place| !value.get(place).is_finite());
+    let bad = |&row: &usize| {
+        (row * length..(row + 1) * length).any(|place| !value.get(place).is_finite())
+    };
     let mut found: Vec<usize> = (0..rows).filter(bad).collect();
     let whole = if of_data.len() == rows { "data" } else { "batch" };
     if of_data.len() == rows {
@@ -258,12 +337,20 @@ mod tests {
 
     #[test]
     fn many_rows_are_counted() {
-        let value = |bad: &[usize]| Array::from_fn([9, 2], |place| if bad.contains(&(place / 2)) { f32::NAN } else { 1.0 });
+        let value = |bad: &[usize]| {
+            Array::from_fn([9, 2], |place| if bad.contains(&(place / 2)) { f32::NAN } else { 1.0 })
+        };
         assert_eq!(rows(&value(&[8]), &[]), " in row 8 of the batch, counted from 0");
         assert_eq!(rows(&value(&[0, 3]), &[]), " in rows 0 and 3 of the batch, counted from 0");
-        assert_eq!(rows(&value(&[0, 2, 3, 4, 5, 7, 8]), &[]), " in rows 0, 2, 3, 4, 5 and 2 more of the batch, counted from 0");
+        assert_eq!(
+            rows(&value(&[0, 2, 3, 4, 5, 7, 8]), &[]),
+            " in rows 0, 2, 3, 4, 5 and 2 more of the batch, counted from 0"
+        );
         let shuffled = [30, 17, 18, 4, 22, 9, 1, 0, 12];
-        assert_eq!(rows(&value(&[0, 3]), &shuffled), " in rows 4 and 30 of the data, counted from 0");
+        assert_eq!(
+            rows(&value(&[0, 3]), &shuffled),
+            " in rows 4 and 30 of the data, counted from 0"
+        );
     }
 
     #[test]
@@ -275,7 +362,8 @@ mod tests {
         assert_eq!(number(&Array::scalar(true), 0), "true");
     }
 
-    /// The message of a step that minimizes the mean of `f`, after the part that names the gradient.
+    /// The message of a step that minimizes the mean of `f`, after the part that names the
+    /// gradient.
     fn cause(f: impl Fn(&Tensor, &Tensor) -> Tensor, x: Array) -> String {
         let w = Variable::new("w", Array::scalar(1.0_f32));
         let optimizer = Sgd::new(0.1);
@@ -301,6 +389,9 @@ mod tests {
         let summed = |x: &Tensor, w: &Tensor| (w * x).sum_axes([0]).square();
         assert_eq!(cause(summed, Array::from([[3e38_f32, 0.0], [3e38, 0.0]])), "`sum` gave inf");
         let turned = |x: &Tensor, w: &Tensor| (w * x.transpose()).exp();
-        assert_eq!(cause(turned, Array::from([[1.0_f32, 1.0], [1.0, 99.0]])), "`exp` of 99 gave inf");
+        assert_eq!(
+            cause(turned, Array::from([[1.0_f32, 1.0], [1.0, 99.0]])),
+            "`exp` of 99 gave inf"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Where in the model a trace is: names, paths and calls of the layers being applied.
 //!
-//! In: the layers that `apply` enters and leaves. Out: a unique path for each layer, and how often it was called before.
+//! In: the layers that `apply` enters and leaves. Out: a unique path for each layer, and how often
+//! it was called before.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -32,9 +33,13 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
-    /// The path for a layer of this identity, and the number of its earlier calls. A name given by the user that another
-    /// layer beside it has already is returned as the error.
-    pub fn enter(&mut self, identity: (usize, &'static str), given: Option<&str>) -> Result<(String, usize), String> {
+    /// The path for a layer of this identity, and the number of its earlier calls. A name given by
+    /// the user that another layer beside it has already is returned as the error.
+    pub fn enter(
+        &mut self,
+        identity: (usize, &'static str),
+        given: Option<&str>,
+    ) -> Result<(String, usize), String> {
         let parent = self.path().to_string();
         let key = (parent.clone(), identity);
         let mut clash = None;
@@ -60,7 +65,8 @@ impl Scopes {
         }
     }
 
-    /// `base`, or `base_1`, `base_2`, .. where a layer beside this one has the name already, given or numbered.
+    /// `base`, or `base_1`, `base_2`, .. where a layer beside this one has the name already, given
+    /// or numbered.
     fn free_name(&mut self, parent: &str, base: &str) -> String {
         loop {
             let count = self.taken.entry((parent.to_string(), base.to_string())).or_default();
@@ -89,7 +95,8 @@ impl Scopes {
         self.frames.last()
     }
 
-    /// The layers being applied that are this one, outer before inner: more than one where a layer is applied inside itself.
+    /// The layers being applied that are this one, outer before inner: more than one where a layer
+    /// is applied inside itself.
     pub fn of(&self, identity: (usize, &'static str)) -> impl Iterator<Item = &Frame> {
         self.frames.iter().filter(move |frame| frame.identity == identity)
     }

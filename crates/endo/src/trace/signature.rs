@@ -1,6 +1,7 @@
 //! What a function accepts: the sizes and types of its inputs, with some sizes left open.
 //!
-//! In: arrays that a function is to be run on. Out: nothing, or the error that says which input does not fit.
+//! In: arrays that a function is to be run on. Out: nothing, or the error that says which input
+//! does not fit.
 
 use std::fmt;
 use std::panic::Location;
@@ -9,7 +10,8 @@ use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The sizes and type of an input, `None` for a size that may be any: Keras's and TensorFlow's `TensorSpec`.
+/// The sizes and type of an input, `None` for a size that may be any: Keras's and TensorFlow's
+/// `TensorSpec`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -44,15 +46,22 @@ impl TensorSpec {
 
     /// Whether an array is of such a shape and type.
     pub fn accepts(&self, array: &Array) -> bool {
-        let fits = |(open, size): (&Option<usize>, &usize)| open.is_none_or(|wanted| wanted == *size);
+        let fits =
+            |(open, size): (&Option<usize>, &usize)| open.is_none_or(|wanted| wanted == *size);
         let sizes = array.shape().sizes();
-        self.dtype == array.dtype() && self.sizes.len() == sizes.len() && self.sizes.iter().zip(sizes).all(fits)
+        self.dtype == array.dtype()
+            && self.sizes.len() == sizes.len()
+            && self.sizes.iter().zip(sizes).all(fits)
     }
 }
 
 impl fmt::Display for TensorSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sizes: Vec<String> = self.sizes.iter().map(|size| size.map_or("_".to_string(), |size| size.to_string())).collect();
+        let sizes: Vec<String> = self
+            .sizes
+            .iter()
+            .map(|size| size.map_or("_".to_string(), |size| size.to_string()))
+            .collect();
         write!(f, "{}[{}]", self.dtype, sizes.join(", "))
     }
 }
@@ -60,13 +69,20 @@ impl fmt::Display for TensorSpec {
 /// Fails for the first input that its specification does not accept.
 #[track_caller]
 pub(super) fn check(specs: &[TensorSpec], inputs: &[&Array]) -> Result<()> {
-    let Some((index, spec)) = specs.iter().enumerate().find(|(index, spec)| !spec.accepts(inputs[*index])) else {
+    let Some((index, spec)) =
+        specs.iter().enumerate().find(|(index, spec)| !spec.accepts(inputs[*index]))
+    else {
         return Ok(());
     };
     let input = inputs[index];
     let kind = if spec.dtype == input.dtype() { ErrorKind::Shape } else { ErrorKind::DType };
-    let message = format!("input {index} is {}{}, and the signature says {spec}", input.dtype(), input.shape());
-    let help = "reshape or cast the array, or leave that size open in `input_signature` with `None`";
+    let message = format!(
+        "input {index} is {}{}, and the signature says {spec}",
+        input.dtype(),
+        input.shape()
+    );
+    let help =
+        "reshape or cast the array, or leave that size open in `input_signature` with `None`";
     Err(Error::new(kind, message).help(help).at(Location::caller()))
 }
 
@@ -77,8 +93,14 @@ mod tests {
     #[test]
     fn an_open_size_takes_any_and_the_others_one() {
         let spec = TensorSpec::new([None, Some(3)], DType::I32);
-        assert!(spec.accepts(&Array::zeros([0, 3], DType::I32)) && spec.accepts(&Array::zeros([7, 3], DType::I32)));
-        assert!(!spec.accepts(&Array::zeros([3], DType::I32)) && !spec.accepts(&Array::zeros([7, 4], DType::I32)));
+        assert!(
+            spec.accepts(&Array::zeros([0, 3], DType::I32))
+                && spec.accepts(&Array::zeros([7, 3], DType::I32))
+        );
+        assert!(
+            !spec.accepts(&Array::zeros([3], DType::I32))
+                && !spec.accepts(&Array::zeros([7, 4], DType::I32))
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What layers add to a trace besides their outputs: terms of the loss, metrics, penalties of weights.
+//! What layers add to a trace besides their outputs: terms of the loss, metrics, penalties of
+//! weights.
 //!
 //! In: scalars, and one value per sample. Out: all of them by name, each once.
 
@@ -22,7 +23,10 @@ use super::record::{HeldMetric, Mark, MetricTerm, UsedWeight};
 /// let hidden = Dense::new(2).activity_regularizer(L1(0.01));
 /// let mut f = Function::new(|[x], cx| {
 ///     let y = hidden.apply(&x, cx);
-///     assert_eq!((&*cx.loss_terms()[0].path, cx.loss_terms()[0].per_sample), ("dense/activity", false));
+///     assert_eq!(
+///         (&*cx.loss_terms()[0].path, cx.loss_terms()[0].per_sample),
+///         ("dense/activity", false)
+///     );
 ///     [y]
 /// });
 /// f.run([&[[1.0_f32]].into()])?;
@@ -30,10 +34,11 @@ use super::record::{HeldMetric, Mark, MetricTerm, UsedWeight};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// Its name in reports. Where another term of a loss has the same, it becomes as much of the path as tells the two apart.
+    /// Its name in reports. Where another term of a loss has the same, it becomes as much of the
+    /// path as tells the two apart.
     pub name: String,
-    /// The path of the layer that added it, or of the weight that it penalizes, and its own name: `"regressor/reconstruction"`. Empty
-    /// for compiled losses.
+    /// The path of the layer that added it, or of the weight that it penalizes, and its own name:
+    /// `"regressor/reconstruction"`. Empty for compiled losses.
     pub path: String,
     /// How many parts of the path are its own name.
     pub(crate) parts: usize,
@@ -50,7 +55,15 @@ pub struct Term {
 impl Term {
     /// A term that no layer added.
     pub(crate) fn new(name: impl Into<String>, value: Tensor) -> Self {
-        Self { name: name.into(), path: String::new(), parts: 1, owners: Vec::new(), site: None, value, per_sample: false }
+        Self {
+            name: name.into(),
+            path: String::new(),
+            parts: 1,
+            owners: Vec::new(),
+            site: None,
+            value,
+            per_sample: false,
+        }
     }
 
     /// The same at a line.
@@ -69,8 +82,8 @@ impl Term {
 const NO_MODEL: u64 = u64::MAX;
 
 impl Context {
-    /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples, classes or outputs
-    /// touches it. Its name is unique within the layer.
+    /// Adds a scalar to the loss: a penalty on anything the model computes. No weight of samples,
+    /// classes or outputs touches it. Its name is unique within the layer.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -87,8 +100,9 @@ impl Context {
         self.add_scalar_loss(name, term.borrow(), Location::caller());
     }
 
-    /// Adds a term that a model was given from outside its `call`, unless it is there already: such a term counts once, however
-    /// often the model is applied. By its identity it is known again while the trace lasts.
+    /// Adds a term that a model was given from outside its `call`, unless it is there already: such
+    /// a term counts once, however often the model is applied. By its identity it is known again
+    /// while the trace lasts.
     pub(crate) fn add_loss_once(
         &mut self,
         identity: usize,
@@ -96,31 +110,41 @@ impl Context {
         term: &dyn Fn(&mut Self) -> Tensor,
         site: &'static Location<'static>,
     ) {
-        let known = self.added_once.iter().find(|(known, _)| *known == identity).map(|&(_, index)| index);
+        let known =
+            self.added_once.iter().find(|(known, _)| *known == identity).map(|&(_, index)| index);
         let Some(index) = known else {
             let term = term(self);
             self.added_once.push((identity, self.losses.len()));
             return self.add_scalar_loss(name, &term, site);
         };
-        // Applied within another model now, which has the term, too. A term that was refused is not there.
+        // Applied within another model now, which has the term, too. A term that was refused is not
+        // there.
         let owners = self.owners();
         if let Some(term) = self.losses.get_mut(index) {
-            let new: Vec<u64> = owners.into_iter().filter(|owner| !term.owners.contains(owner)).collect();
+            let new: Vec<u64> =
+                owners.into_iter().filter(|owner| !term.owners.contains(owner)).collect();
             term.owners.extend(new);
         }
     }
 
-    pub(super) fn add_scalar_loss(&mut self, name: &str, term: &Tensor, site: &'static Location<'static>) {
+    pub(super) fn add_scalar_loss(
+        &mut self,
+        name: &str,
+        term: &Tensor,
+        site: &'static Location<'static>,
+    ) {
         if !term.shape().is_scalar() {
-            let message = format!("the loss term `{name}` must be a scalar, got shape {}", term.shape());
-            let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one value per sample";
+            let message =
+                format!("the loss term `{name}` must be a scalar, got shape {}", term.shape());
+            let help = "reduce it with `.mean()` or `.sum()`, or use `add_sample_loss` for one \
+                value per sample";
             return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
         }
         self.push_loss(name, term, false, site);
     }
 
-    /// Adds one value per sample to the loss; sample weights and masks apply to it, as to the main loss, and the mean over
-    /// the batch is taken.
+    /// Adds one value per sample to the loss; sample weights and masks apply to it, as to the main
+    /// loss, and the mean over the batch is taken.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -135,51 +159,85 @@ impl Context {
     pub fn add_sample_loss(&mut self, name: &str, per_sample: impl Borrow<Tensor>) {
         let (term, site) = (per_sample.borrow(), Location::caller());
         if term.rank() != 1 {
-            let message = format!("the sample loss `{name}` has shape {}, and has to have one value per sample", term.shape());
+            let message = format!(
+                "the sample loss `{name}` has shape {}, and has to have one value per sample",
+                term.shape()
+            );
             let help = "reduce all axes but the first, for example with `.mean_axes(&[-1])`";
             return self.trace.record(Error::new(ErrorKind::Shape, message).help(help).at(site));
         }
         self.push_loss(name, term, true, site);
     }
 
-    fn push_loss(&mut self, name: &str, term: &Tensor, per_sample: bool, site: &'static Location<'static>) {
+    fn push_loss(
+        &mut self,
+        name: &str,
+        term: &Tensor,
+        per_sample: bool,
+        site: &'static Location<'static>,
+    ) {
         if let Some(error) = reserved("loss term", name) {
             return self.trace.record(error.at(site));
         }
         let path = self.full_name(name);
         let outermost = self.owners().first().copied();
-        if self.losses.iter().any(|known| known.path == path && known.owners.first() == outermost.as_ref()) {
+        if self
+            .losses
+            .iter()
+            .any(|known| known.path == path && known.owners.first() == outermost.as_ref())
+        {
             let message = format!("two loss terms of one call are called `{path}`");
             let help = "give each a name of its own, for example with `format!(\"activity_{i}\")`";
             return self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
         }
         let value = term.convert(term.dtype().promote(DType::F32), site);
         let parts = parts_of(name);
-        let name = path.splitn(path.split('/').count() - parts + 1, '/').last().unwrap_or(name).to_string();
-        self.losses.push(Term { name, path, parts, owners: self.owners(), site: Some(site), value, per_sample });
+        let name = path
+            .splitn(path.split('/').count() - parts + 1, '/')
+            .last()
+            .unwrap_or(name)
+            .to_string();
+        self.losses.push(Term {
+            name,
+            path,
+            parts,
+            owners: self.owners(),
+            site: Some(site),
+            value,
+            per_sample,
+        });
     }
 
     /// Adds the penalty of a layer's output, divided by the size of its first axis.
     #[track_caller]
     pub fn add_activity_loss(&mut self, regularizer: &dyn Regularizer, output: &Tensor) {
         let training = self.training();
-        let penalty = self.beside_the_model(training, |cx| regularizer.penalty_in(output, cx)) / output.batch() as f64;
+        let penalty = self.beside_the_model(training, |cx| regularizer.penalty_in(output, cx))
+            / output.batch() as f64;
         self.add_loss("activity", penalty);
     }
 
-    /// Reports a scalar as a mean over the epoch, weighted by batch size, under a name unique within the layer. It does not
-    /// change gradients.
+    /// Reports a scalar as a mean over the epoch, weighted by batch size, under a name unique
+    /// within the layer. It does not change gradients.
     #[track_caller]
     pub fn add_metric(&mut self, name: &str, value: impl Borrow<Tensor>) {
         self.add_scalar_metric(name, value.borrow(), Location::caller());
     }
 
-    pub(super) fn add_scalar_metric(&mut self, name: &str, value: &Tensor, site: &'static Location<'static>) {
+    pub(super) fn add_scalar_metric(
+        &mut self,
+        name: &str,
+        value: &Tensor,
+        site: &'static Location<'static>,
+    ) {
         if !value.shape().is_scalar() {
-            let message = format!("the metric `{name}` must be a scalar, got shape {}", value.shape());
-            return self
-                .trace
-                .record(Error::new(ErrorKind::Shape, message).help("reduce it with `.mean()` or `.sum()`").at(site));
+            let message =
+                format!("the metric `{name}` must be a scalar, got shape {}", value.shape());
+            return self.trace.record(
+                Error::new(ErrorKind::Shape, message)
+                    .help("reduce it with `.mean()` or `.sum()`")
+                    .at(site),
+            );
         }
         if let Some(error) = reserved("metric", name) {
             return self.trace.record(error.at(site));
@@ -188,29 +246,49 @@ impl Context {
         let outermost = self.owners().first().copied();
         if self.metrics.iter().any(|known| known.name == name && known.outermost == outermost) {
             let message = format!("two metrics of one call are called `{name}`");
-            return self.trace.record(Error::new(ErrorKind::Argument, message).help("give each a name of its own").at(site));
+            return self.trace.record(
+                Error::new(ErrorKind::Argument, message)
+                    .help("give each a name of its own")
+                    .at(site),
+            );
         }
         let value = value.stop_gradient().convert(value.dtype().promote(DType::F32), site);
         let is_outside = self.is_outside();
-        self.metrics.push(MetricTerm { name, parts, value, batch: self.batch, is_outside, outermost });
+        self.metrics.push(MetricTerm {
+            name,
+            parts,
+            value,
+            batch: self.batch,
+            is_outside,
+            outermost,
+        });
     }
 
-    /// All loss terms from inside the model applied so far in this trace: those added by layers, sample losses as their means, and the
-    /// penalties on the weights used, once for each weight. What Keras calls `model.losses`.
+    /// All loss terms from inside the model applied so far in this trace: those added by layers,
+    /// sample losses as their means, and the penalties on the weights used, once for each weight.
+    /// What Keras calls `model.losses`.
     ///
-    /// In a trace with terms of several models, none applied within another, each model is asked for its own:
-    /// [`Model::losses`](crate::model::Model::losses). Asking for all of them at once is an error.
+    /// In a trace with terms of several models, none applied within another, each model is asked
+    /// for its own: [`Model::losses`](crate::model::Model::losses). Asking for all of them at once
+    /// is an error.
     #[track_caller]
     pub fn losses(&mut self) -> Vec<Tensor> {
-        let mut models: Vec<u64> = self.losses.iter().filter_map(|term| term.owners.first().copied()).collect();
-        models.extend(self.weights.iter().filter(|used| used.is_penalized()).flat_map(|used| &used.outermost));
+        let mut models: Vec<u64> =
+            self.losses.iter().filter_map(|term| term.owners.first().copied()).collect();
+        models.extend(
+            self.weights.iter().filter(|used| used.is_penalized()).flat_map(|used| &used.outermost),
+        );
         models.sort_unstable();
         models.dedup();
         if models.len() > 1 {
             let names = self.model_names(&models);
-            let message = format!("this trace has loss terms of {} models, {names}: whose are meant?", models.len());
+            let message = format!(
+                "this trace has loss terms of {} models, {names}: whose are meant?",
+                models.len()
+            );
             let help = "ask each model for its own: `model.losses(cx)`";
-            self.trace.record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+            self.trace
+                .record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
         }
         self.asked.extend(models);
         let added: Vec<Tensor> = self.losses.iter().map(Term::scalar).collect();
@@ -222,18 +300,30 @@ impl Context {
         &self.losses
     }
 
-    /// The loss terms of a model: those that were added while it was applied. Where it is the model of a step: since the mark of the step,
-    /// but for some places, with those that the step has added outside of all models.
+    /// The loss terms of a model: those that were added while it was applied. Where it is the model
+    /// of a step: since the mark of the step, but for some places, with those that the step has
+    /// added outside of all models.
     #[track_caller]
-    pub(crate) fn terms_of(&mut self, model: u64, step: Option<(Mark, &[Range<usize>])>) -> Vec<Term> {
+    pub(crate) fn terms_of(
+        &mut self,
+        model: u64,
+        step: Option<(Mark, &[Range<usize>])>,
+    ) -> Vec<Term> {
         self.asked.push(model);
-        let (start, left_out) = step.map_or((0, &[][..]), |(mark, left_out)| (mark.losses, left_out));
-        let own = |term: &Term| term.owners.contains(&model) || (step.is_some() && term.owners.is_empty());
+        let (start, left_out) =
+            step.map_or((0, &[][..]), |(mark, left_out)| (mark.losses, left_out));
+        let own = |term: &Term| {
+            term.owners.contains(&model) || (step.is_some() && term.owners.is_empty())
+        };
         // A term that is added once counts for each pass.
         let is_shared = |place: usize| self.added_once.iter().any(|&(_, index)| index == place);
-        let counts = |place: usize| is_shared(place) || left_out.iter().all(|range| !range.contains(&place));
+        let counts =
+            |place: usize| is_shared(place) || left_out.iter().all(|range| !range.contains(&place));
         let terms = self.losses.iter().enumerate().skip(start);
-        terms.filter(|(place, term)| counts(*place) && own(term)).map(|(_, term)| term.clone()).collect()
+        terms
+            .filter(|(place, term)| counts(*place) && own(term))
+            .map(|(_, term)| term.clone())
+            .collect()
     }
 
     /// The penalties of the trainable weights that a model has used, by the weights' paths.
@@ -252,26 +342,38 @@ impl Context {
         penalties
     }
 
-    /// Warns of models whose loss terms are in no loss: nobody has asked for them. In a function that trains, of the models that it
-    /// trains; in a step of a model, of all.
+    /// Warns of models whose loss terms are in no loss: nobody has asked for them. In a function
+    /// that trains, of the models that it trains; in a step of a model, of all.
     pub(crate) fn warn_of_unread_terms(&self) {
         let is_asked = |owners: &[u64]| owners.iter().any(|owner| self.asked.contains(owner));
         let is_trained = |model: &u64| {
-            self.given_gradients()
-                .iter()
-                .any(|given| self.weights.iter().any(|used| used.variable == given.weight && used.outermost.contains(model)))
+            self.given_gradients().iter().any(|given| {
+                self.weights
+                    .iter()
+                    .any(|used| used.variable == given.weight && used.outermost.contains(model))
+            })
         };
-        for (model, name) in self.known_models.iter().filter(|(model, _)| self.is_step || is_trained(model)) {
-            let added: Vec<&Term> = self.losses.iter().filter(|term| term.owners.first() == Some(model)).collect();
-            let penalized: Vec<&UsedWeight> =
-                self.weights.iter().filter(|used| used.is_penalized() && used.outermost.contains(model)).collect();
-            let is_read = added.iter().any(|term| is_asked(&term.owners)) || penalized.iter().any(|used| is_asked(&used.owners));
+        for (model, name) in
+            self.known_models.iter().filter(|(model, _)| self.is_step || is_trained(model))
+        {
+            let added: Vec<&Term> =
+                self.losses.iter().filter(|term| term.owners.first() == Some(model)).collect();
+            let penalized: Vec<&UsedWeight> = self
+                .weights
+                .iter()
+                .filter(|used| used.is_penalized() && used.outermost.contains(model))
+                .collect();
+            let is_read = added.iter().any(|term| is_asked(&term.owners))
+                || penalized.iter().any(|used| is_asked(&used.owners));
             let terms = added.iter().map(|term| term.path.clone());
-            let terms: Vec<String> = terms.chain(penalized.iter().map(|used| format!("penalty({})", used.path()))).collect();
+            let terms: Vec<String> = terms
+                .chain(penalized.iter().map(|used| format!("penalty({})", used.path())))
+                .collect();
             if !terms.is_empty() && !is_read {
                 let terms = spelling::listed(terms.iter().map(String::as_str));
                 self.trace.warn(format!(
-                    "the model `{name}` has loss terms that are in no loss: {terms}; add those of `model.losses(cx)` to a loss, or call \
+                    "the model `{name}` has loss terms that are in no loss: {terms}; add those of \
+                        `model.losses(cx)` to a loss, or call \
                      it and leave them out if that is meant"
                 ));
             }
@@ -279,7 +381,11 @@ impl Context {
     }
 
     fn model_names(&self, models: &[u64]) -> String {
-        let names = self.known_models.iter().filter(|(id, _)| models.contains(id)).map(|(_, name)| name.as_str());
+        let names = self
+            .known_models
+            .iter()
+            .filter(|(id, _)| models.contains(id))
+            .map(|(_, name)| name.as_str());
         spelling::listed(names)
     }
 
@@ -288,8 +394,8 @@ impl Context {
         &self.metrics
     }
 
-    /// The penalties of the trainable weights used so far, by the weights' names, evaluated on the values that the run
-    /// starts with.
+    /// The penalties of the trainable weights used so far, by the weights' names, evaluated on the
+    /// values that the run starts with.
     #[track_caller]
     pub fn penalties(&mut self) -> Vec<(String, Tensor)> {
         let mut penalties = Vec::new();
@@ -302,29 +408,44 @@ impl Context {
         penalties
     }
 
-    /// The penalty of a weight, made at first use; none of one that has no regularizer or is frozen.
+    /// The penalty of a weight, made at first use; none of one that has no regularizer or is
+    /// frozen.
     fn penalty(&mut self, index: usize, site: &'static Location<'static>) -> Option<Tensor> {
         let used = &self.weights[index];
         let regularizer = used.regularizer.clone().filter(|_| used.variable.is_trainable())?;
         if used.penalty.is_none() {
-            let value = self.trace.first_read(&used.variable).unwrap_or_else(|| self.trace.read(&used.variable, site));
-            self.weights[index].penalty = Some(self.beside_the_model(false, |cx| regularizer.penalty_in(&value, cx)));
+            let value = self
+                .trace
+                .first_read(&used.variable)
+                .unwrap_or_else(|| self.trace.read(&used.variable, site));
+            self.weights[index].penalty =
+                Some(self.beside_the_model(false, |cx| regularizer.penalty_in(&value, cx)));
         }
         self.weights[index].penalty.clone()
     }
 
-    /// Runs a loss, a metric, a penalty or a constraint. They stand beside the models being applied: weights of nets that they apply are not
-    /// the models', and neither is what the layers of these nets add. What the function itself adds is.
+    /// Runs a loss, a metric, a penalty or a constraint. They stand beside the models being
+    /// applied: weights of nets that they apply are not the models', and neither is what the layers
+    /// of these nets add. What the function itself adds is.
     #[track_caller]
-    pub(crate) fn beside_the_model<T>(&mut self, training: bool, f: impl FnOnce(&mut Self) -> T) -> T {
-        let (first, owners, place) = (self.losses.len(), self.owners(), self.scopes.path().to_string());
+    pub(crate) fn beside_the_model<T>(
+        &mut self,
+        training: bool,
+        f: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let (first, owners, place) =
+            (self.losses.len(), self.owners(), self.scopes.path().to_string());
         let models = std::mem::take(&mut *self.models.borrow_mut());
         let result = self.with_training(training, f);
         *self.models.borrow_mut() = models;
         let own_place = self.own_path(&place);
         let mut lost = Vec::new();
         for term in &mut self.losses[first..] {
-            if term.path.strip_suffix(&term.name).is_some_and(|layer| layer.trim_end_matches('/') == place) {
+            if term
+                .path
+                .strip_suffix(&term.name)
+                .is_some_and(|layer| layer.trim_end_matches('/') == place)
+            {
                 term.owners.clone_from(&owners);
                 if !own_place.is_empty() {
                     term.path = format!("{own_place}/{}", term.name);
@@ -336,7 +457,9 @@ impl Context {
         }
         if !lost.is_empty() {
             let lost = spelling::listed(lost.iter().map(String::as_str));
-            self.trace.warn(format!("a net that a loss, a metric or a penalty applies adds {lost}, which is in no loss"));
+            self.trace.warn(format!(
+                "a net that a loss, a metric or a penalty applies adds {lost}, which is in no loss"
+            ));
         }
         result
     }
@@ -356,8 +479,8 @@ impl Context {
         &self.metrics[mark.metrics..]
     }
 
-    /// Notes a metric that the layer being applied updates, or a step of one's own; in other functions a metric outside all layers is
-    /// the loop's own, and nothing is noted.
+    /// Notes a metric that the layer being applied updates, or a step of one's own; in other
+    /// functions a metric outside all layers is the loop's own, and nothing is noted.
     #[track_caller]
     pub(crate) fn hold_metric(&mut self, metric: HeldMetric) {
         let is_outside = self.is_outside();
@@ -365,7 +488,9 @@ impl Context {
             return;
         }
         // A step of one's own may say itself what is reported as `loss`.
-        if let Some(error) = reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss") {
+        if let Some(error) =
+            reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss")
+        {
             return self.trace.record(error.at(Location::caller()));
         }
         if self.held.iter().all(|known| !known.is_same(&metric.name, &(metric.variables)())) {
@@ -398,7 +523,9 @@ fn parts_of(name: &str) -> usize {
 fn reserved(what: &str, name: &str) -> Option<Error> {
     let is_reserved = ["loss", "main", "learning_rate"].contains(&name) || name.starts_with("val_");
     is_reserved.then(|| {
-        let message = format!("a {what} is called `{name}`, which is what reports call a number of their own");
+        let message = format!(
+            "a {what} is called `{name}`, which is what reports call a number of their own"
+        );
         Error::new(ErrorKind::Argument, message)
             .help("give it another name: `loss`, `main`, `learning_rate` and `val_..` are taken")
     })

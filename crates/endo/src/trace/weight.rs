@@ -1,7 +1,7 @@
 //! The fields of a layer that hold what it learns.
 //!
-//! In: a name, and in `call` a shape and an initializer. Out: the weight's value as a tensor. The variable is made at first
-//! use, when the shape is known: what Keras does in `build`.
+//! In: a name, and in `call` a shape and an initializer. Out: the weight's value as a tensor. The
+//! variable is made at first use, when the shape is known: what Keras does in `build`.
 
 use std::fmt;
 use std::panic::Location;
@@ -23,7 +23,8 @@ use crate::variable::Variable;
 use super::Context;
 use super::record::UsedWeight;
 
-/// A weight of a layer: a field, made at first use. A shared layer shares its weights by plain Rust.
+/// A weight of a layer: a field, made at first use. A shared layer shares its weights by plain
+/// Rust.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -51,7 +52,14 @@ pub struct Weight {
 impl Weight {
     /// A trainable weight, not made yet.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), trainable: true, dtype: None, regularizer: None, constraint: None, variable: Arc::default() }
+        Self {
+            name: name.into(),
+            trainable: true,
+            dtype: None,
+            regularizer: None,
+            constraint: None,
+            variable: Arc::default(),
+        }
     }
 
     /// Whether optimizers may change it: moving averages and fixed tables are not trainable.
@@ -61,8 +69,8 @@ impl Weight {
         self
     }
 
-    /// The type of its value; the float type of the model unless set. Statistics of data whose numbers `f32` cannot tell apart
-    /// are of type `f64`.
+    /// The type of its value; the float type of the model unless set. Statistics of data whose
+    /// numbers `f32` cannot tell apart are of type `f64`.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -75,7 +83,8 @@ impl Weight {
     ///     }
     /// }
     ///
-    /// let model = Model::new(Centred { mean: Weight::new("mean").trainable(false).dtype(DType::F64) });
+    /// let model =
+    ///     Model::new(Centred { mean: Weight::new("mean").trainable(false).dtype(DType::F64) });
     /// assert_eq!(model.predict(&[[1.7e9 + 0.5]].into())?, [[0.5_f32]].into());
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -109,9 +118,10 @@ impl Weight {
         self.variable.get()
     }
 
-    /// Its value, of the context's float type unless it has one of its own; made with the initializer at first use, which is a
-    /// type such as `&HeNormal`, a closure or a name such as `"he_normal"`. `owner` is the layer whose field it is, always `self`:
-    /// by it a `call` that should have been `apply` is found.
+    /// Its value, of the context's float type unless it has one of its own; made with the
+    /// initializer at first use, which is a type such as `&HeNormal`, a closure or a name such as
+    /// `"he_normal"`. `owner` is the layer whose field it is, always `self`: by it a `call` that
+    /// should have been `apply` is found.
     #[track_caller]
     pub fn get<O: ?Sized, I: Initializer + ?Sized>(
         &self,
@@ -124,7 +134,8 @@ impl Weight {
         self.get_in(stranger, shape.into(), &Borrowed(initializer), cx, Location::caller())
     }
 
-    /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being applied.
+    /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being
+    /// applied.
     fn get_in(
         &self,
         stranger: Option<&str>,
@@ -136,9 +147,17 @@ impl Weight {
         let dtype = self.dtype.unwrap_or(cx.dtype());
         if let Some(owner) = stranger {
             let kind = spelling::short_name(owner);
-            let message = format!("`{kind}::call` was called directly, so its weight `{}` has no layer to belong to", self.name);
-            let help = "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
-            return cx.trace().fail(Error::new(ErrorKind::Usage, message).help(help).at(site), shape, dtype);
+            let message = format!(
+                "`{kind}::call` was called directly, so its weight `{}` has no layer to belong to",
+                self.name
+            );
+            let help =
+                "write `layer.apply(&x, cx)` where you use a layer; `call` is what you implement";
+            return cx.trace().fail(
+                Error::new(ErrorKind::Usage, message).help(help).at(site),
+                shape,
+                dtype,
+            );
         }
         if self.variable.get().is_none()
             && let Err(error) = Array::require_room(&shape, dtype)
@@ -166,15 +185,25 @@ impl Weight {
                 variable.name(),
                 variable.shape()
             );
-            let help = "a layer keeps the sizes of its first input: use another layer for inputs of another size";
-            return cx.trace().fail(Error::new(ErrorKind::Shape, message).help(help).at(site), shape, variable.dtype());
+            let help = "a layer keeps the sizes of its first input: use another layer for inputs \
+                of another size";
+            return cx.trace().fail(
+                Error::new(ErrorKind::Shape, message).help(help).at(site),
+                shape,
+                variable.dtype(),
+            );
         }
         cx.use_weight(variable, self, initializer);
         cx.value_of(variable, site)
     }
 
-    /// Adds to its layer's hyperparameters what it begins with, what penalizes it and what it is held to, where these have names.
-    pub(crate) fn note(&self, initializer: &dyn Initializer, hyperparameters: &mut Hyperparameters) {
+    /// Adds to its layer's hyperparameters what it begins with, what penalizes it and what it is
+    /// held to, where these have names.
+    pub(crate) fn note(
+        &self,
+        initializer: &dyn Initializer,
+        hyperparameters: &mut Hyperparameters,
+    ) {
         let names = [
             ("initializer", initializer.name()),
             ("regularizer", self.regularizer.as_ref().and_then(|regularizer| regularizer.name())),
@@ -231,16 +260,21 @@ impl Weight {
         match self.variable.get() {
             Some(variable) if !self.trainable && variable.is_trainable() => {
                 let name = variable.name();
-                let message =
-                    format!("`{name}` was set to be trained, and its layer assigns it itself: an optimizer would change it too");
-                let help =
-                    "call `set_trainable(false)` on it; `model.unfreeze()` makes trainable only what was so before `freeze`";
-                cx.trace().record(Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()));
+                let message = format!(
+                    "`{name}` was set to be trained, and its layer assigns it itself: an \
+                        optimizer would change it too"
+                );
+                let help = "call `set_trainable(false)` on it; `model.unfreeze()` makes trainable \
+                    only what was so before `freeze`";
+                cx.trace().record(
+                    Error::new(ErrorKind::Usage, message).help(help).at(Location::caller()),
+                );
             }
             Some(variable) => cx.assign_at(variable, value, Location::caller()),
             None => {
                 let message = format!("weight `{}` is assigned before it was made", self.name);
-                let error = Error::new(ErrorKind::Usage, message).help("`get` it first: that makes it");
+                let error =
+                    Error::new(ErrorKind::Usage, message).help("`get` it first: that makes it");
                 cx.trace().record(error.at(Location::caller()));
             }
         }
@@ -256,8 +290,10 @@ impl fmt::Debug for Weight {
     }
 }
 
-/// The stream of random numbers that belongs to a name (FNV-1a), so that a weight's first value depends on the seed and its
-/// name alone.
+/// The stream of random numbers that belongs to a name (FNV-1a), so that a weight's first value
+/// depends on the seed and its name alone.
 pub(crate) fn stream(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -1,6 +1,7 @@
 //! Rows of numbers by name as columns: how a saved run holds them.
 //!
-//! In: rows of numbers by name, such as a history's epochs. Out: a [`State`] with a column for each name, in their order; and back.
+//! In: rows of numbers by name, such as a history's epochs. Out: a [`State`] with a column for each
+//! name, in their order; and back.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,8 +10,8 @@ use crate::error::Result;
 
 use super::state::{State, kind};
 
-/// A column for each name: a number for each row, or pairs of a row and a number where some rows have none of that name. The names are in
-/// an order that each row keeps.
+/// A column for each name: a number for each row, or pairs of a row and a number where some rows
+/// have none of that name. The names are in an order that each row keeps.
 pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String, f64)>) -> State {
     columns(rows, &mut cells)
 }
@@ -18,7 +19,8 @@ pub(super) fn table(rows: usize, mut cells: impl Iterator<Item = (usize, String,
 fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -> State {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut columns: Vec<(String, Vec<f64>)> = Vec::new();
-    // Which column comes right before which in some row; and the row and the column of the cell before.
+    // Which column comes right before which in some row; and the row and the column of the cell
+    // before.
     let mut pairs: HashSet<(usize, usize)> = HashSet::new();
     let mut before: Option<(usize, usize)> = None;
     for (row, name, value) in cells {
@@ -27,7 +29,9 @@ fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -
             columns.len() - 1
         });
         columns[place].1.extend([row as f64, value]);
-        pairs.extend(before.filter(|(known, _)| *known == row).map(|(_, previous)| (previous, place)));
+        pairs.extend(
+            before.filter(|(known, _)| *known == row).map(|(_, previous)| (previous, place)),
+        );
         before = Some((row, place));
     }
     let order = ordered(columns.len(), &pairs);
@@ -42,23 +46,29 @@ fn columns(rows: usize, cells: &mut dyn Iterator<Item = (usize, String, f64)>) -
     })
 }
 
-/// The places `0..count` in an order in which the first of each pair comes before the second; where several may be next, or where pairs
-/// contradict each other, the lowest.
+/// The places `0..count` in an order in which the first of each pair comes before the second; where
+/// several may be next, or where pairs contradict each other, the lowest.
 fn ordered(count: usize, pairs: &HashSet<(usize, usize)>) -> Vec<usize> {
     let mut open: Vec<usize> = (0..count).collect();
     let mut order = Vec::with_capacity(count);
     while !open.is_empty() {
-        let waits =
-            |place: usize| pairs.iter().any(|&(first, second)| second == place && first != place && open.contains(&first));
+        let waits = |place: usize| {
+            pairs
+                .iter()
+                .any(|&(first, second)| second == place && first != place && open.contains(&first))
+        };
         let next = open.iter().position(|&place| !waits(place)).unwrap_or(0);
         order.push(open.remove(next));
     }
     order
 }
 
-/// The rows of which [`table`] made columns: as many as the longest column has numbers, as some name is in each row.
+/// The rows of which [`table`] made columns: as many as the longest column has numbers, as some
+/// name is in each row.
 pub(super) fn rows(state: &State) -> Result<Vec<Vec<(String, f64)>>> {
-    let columns = || state.iter().filter_map(|(entry, column)| Some((entry, entry.split_once('/')?.1, column)));
+    let columns = || {
+        state.iter().filter_map(|(entry, column)| Some((entry, entry.split_once('/')?.1, column)))
+    };
     let full = columns().filter(|(_, _, column)| column.shape().rank() == 1);
     let mut rows = vec![Vec::new(); full.map(|(_, _, column)| column.len()).max().unwrap_or(0)];
     for (entry, name, column) in columns() {
@@ -67,7 +77,8 @@ pub(super) fn rows(state: &State) -> Result<Vec<Vec<(String, f64)>>> {
             (Some(values), [length]) if *length == count => (values, false),
             (Some(values), [_, 2]) => (values, true),
             _ => {
-                let expected = format!("f64[{count}], a number for each row, or pairs of a row and a number");
+                let expected =
+                    format!("f64[{count}], a number for each row, or pairs of a row and a number");
                 return Err(state.unexpected(entry, expected, kind(column)));
             }
         };
@@ -77,7 +88,9 @@ pub(super) fn rows(state: &State) -> Result<Vec<Vec<(String, f64)>>> {
                 [row, value] => (state.whole(entry, row, count.saturating_sub(1))?, value),
                 _ => (index, pair[0]),
             };
-            let row = rows.get_mut(row).ok_or_else(|| state.unexpected(entry, "of a table with a row", "one without"))?;
+            let row = rows
+                .get_mut(row)
+                .ok_or_else(|| state.unexpected(entry, "of a table with a row", "one without"))?;
             row.push((name.to_string(), value));
         }
     }
@@ -90,7 +103,11 @@ pub(super) fn counted_rows(state: &State, count: usize) -> Result<Vec<Vec<(Strin
     if rows.len() == count {
         Ok(rows)
     } else {
-        Err(state.unexpected("", format!("a table of {count} rows"), format!("one of {}", rows.len())))
+        Err(state.unexpected(
+            "",
+            format!("a table of {count} rows"),
+            format!("one of {}", rows.len()),
+        ))
     }
 }
 

@@ -1,6 +1,8 @@
-//! What a run trains on and what it validates on, and what is asked of both before anything is trained.
+//! What a run trains on and what it validates on, and what is asked of both before anything is
+//! trained.
 //!
-//! In: data and the options of `fit`. Out: feeds of batches, with targets and weights in the order of the outputs; or the first error.
+//! In: data and the options of `fit`. Out: feeds of batches, with targets and weights in the order
+//! of the outputs; or the first error.
 
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
@@ -25,9 +27,16 @@ pub(super) struct TrainingData<'a> {
 impl<'a> TrainingData<'a> {
     /// Data to train on, and data or a share of it to validate on.
     #[track_caller]
-    pub fn new<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'a>, options: &mut Fit<'a>) -> Result<Self> {
+    pub fn new<I: Tree, O: Tree>(
+        steps: &Steps<I, O>,
+        data: Stream<'a>,
+        options: &mut Fit<'a>,
+    ) -> Result<Self> {
         options.check()?;
-        let sampling = Sampling { batch_size: options.batch_size, seed: options.shuffle.then(|| steps.net.seed()) };
+        let sampling = Sampling {
+            batch_size: options.batch_size,
+            seed: options.shuffle.then(|| steps.net.seed()),
+        };
         let validation = options.validation.take();
         if validation.is_some() && options.validation_split.is_some() {
             let message = "`fit` was given both validation data and a validation split";
@@ -41,16 +50,27 @@ impl<'a> TrainingData<'a> {
             }
             Origin::Batches(source) => {
                 if options.validation_split.is_some() {
-                    let message = "`validation_split` sets rows of a data set apart, and a stream is read batch by batch";
+                    let message = "`validation_split` sets rows of a data set apart, and a stream \
+                        is read batch by batch";
                     let help = "give the rows to validate on as `validation`";
                     return Err(Error::new(ErrorKind::Argument, message).help(help));
                 }
                 let checks = options.non_finite == NonFinite::Stop;
-                (Feed::stream(source, sampling, std::mem::take(&mut options.class_weight), checks)?, None)
+                (
+                    Feed::stream(
+                        source,
+                        sampling,
+                        std::mem::take(&mut options.class_weight),
+                        checks,
+                    )?,
+                    None,
+                )
             }
         };
         let validation = match (split, validation) {
-            (Some(split), _) => Some(to_test(steps, Stream { origin: Origin::Memory(split) }, batch_size)?),
+            (Some(split), _) => {
+                Some(to_test(steps, Stream { origin: Origin::Memory(split) }, batch_size)?)
+            }
             (None, Some(data)) => Some(to_test(steps, data, batch_size)?),
             (None, None) => None,
         };
@@ -63,28 +83,40 @@ impl<'a> TrainingData<'a> {
     /// Fails where an epoch or a validation would have no end, or no second one.
     fn require_ends(&self, options: &Fit<'_>) -> Result<()> {
         let message = "the data is a stream without end, so that an epoch has none either";
-        self.train.require_end(options.steps_per_epoch, message, "`Fit::epochs(10).steps_per_epoch(500)`")?;
-        if options.steps_per_epoch.is_none() && !self.train.can_seek() && options.epochs > options.initial_epoch + 1 {
-            let message = "the data is an iterator, which can be gone through once, and several epochs are asked for";
-            let help = "say how many of its batches are an epoch with `steps_per_epoch`, or make it anew for each epoch with \
+        self.train.require_end(
+            options.steps_per_epoch,
+            message,
+            "`Fit::epochs(10).steps_per_epoch(500)`",
+        )?;
+        if options.steps_per_epoch.is_none()
+            && !self.train.can_seek()
+            && options.epochs > options.initial_epoch + 1
+        {
+            let message = "the data is an iterator, which can be gone through once, and several \
+                epochs are asked for";
+            let help = "say how many of its batches are an epoch with `steps_per_epoch`, or make \
+                it anew for each epoch with \
                         `Stream::by_epoch`";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
         let Some(validation) = &self.validation else { return Ok(()) };
         let message = "the validation data is a stream without end";
         validation.require_end(options.validation_steps, message, "`.validation_steps(50)`")?;
-        let validations = options.epochs / options.validation_freq - options.initial_epoch / options.validation_freq;
+        let validations = options.epochs / options.validation_freq
+            - options.initial_epoch / options.validation_freq;
         if options.validation_steps.is_none() && !validation.can_seek() && validations > 1 {
-            let message =
-                "the validation data is an iterator, which can be gone through once, and several validations are asked for";
-            let help = "say how many of its batches are a validation with `validation_steps`, or make it anew for each with \
+            let message = "the validation data is an iterator, which can be gone through once, \
+                and several validations are asked for";
+            let help = "say how many of its batches are a validation with `validation_steps`, or \
+                make it anew for each with \
                         `Stream::by_epoch`";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
         Ok(())
     }
 
-    /// Fails for data to train and to validate on that cannot be, and for a validation without anything to compute.
+    /// Fails for data to train and to validate on that cannot be, and for a validation without
+    /// anything to compute.
     #[track_caller]
     pub fn check<I: Tree, O: Tree>(&mut self, steps: &Steps<I, O>) -> Result<()> {
         let Self { train, validation } = self;
@@ -94,11 +126,18 @@ impl<'a> TrainingData<'a> {
         steps.compiled()?;
         if !steps.net.is_built() {
             // Whether a label may be missing is known once the model is built.
-            let finite = |data: &Dataset| data.check_finite_but(&(0..data.all_targets().len()).collect::<Vec<_>>());
-            train.in_memory().into_iter().chain(validation.as_ref().and_then(Feed::in_memory)).try_for_each(finite)?;
+            let finite = |data: &Dataset| {
+                data.check_finite_but(&(0..data.all_targets().len()).collect::<Vec<_>>())
+            };
+            train
+                .in_memory()
+                .into_iter()
+                .chain(validation.as_ref().and_then(Feed::in_memory))
+                .try_for_each(finite)?;
             steps.net.build_on(train.first(steps)?.all_inputs())?;
         }
-        let in_memory = || train.in_memory().into_iter().chain(validation.as_ref().and_then(Feed::in_memory));
+        let in_memory =
+            || train.in_memory().into_iter().chain(validation.as_ref().and_then(Feed::in_memory));
         in_memory().try_for_each(|data| steps.check_finite(data))?;
         in_memory().try_for_each(|data| steps.check_targets(data))?;
         match validation {
@@ -118,7 +157,8 @@ fn in_memory<'a, I: Tree, O: Tree>(
     data: Cow<'a, Dataset>,
     options: &Fit<'a>,
 ) -> Result<(Cow<'a, Dataset>, Option<Cow<'a, Dataset>>)> {
-    // Classes are counted over all of the data, also where a part of it is for validation, which has no class weights.
+    // Classes are counted over all of the data, also where a part of it is for validation, which
+    // has no class weights.
     let mut whole = steps.arranged(data)?;
     let is_class_weighted = !options.class_weight.is_empty();
     if is_class_weighted {
@@ -132,7 +172,11 @@ fn in_memory<'a, I: Tree, O: Tree>(
 
 /// Data to test with, in its own order.
 #[track_caller]
-pub(super) fn to_test<'a, I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'a>, batch_size: usize) -> Result<Feed<'a>> {
+pub(super) fn to_test<'a, I: Tree, O: Tree>(
+    steps: &Steps<I, O>,
+    data: Stream<'a>,
+    batch_size: usize,
+) -> Result<Feed<'a>> {
     let sampling = Sampling { batch_size, seed: None };
     let mut feed = match data.origin {
         Origin::Memory(data) => Feed::memory(steps.arranged(data)?, sampling)?,

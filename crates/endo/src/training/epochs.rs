@@ -1,6 +1,7 @@
 //! The begin and the end of an epoch, and of a run.
 //!
-//! In: a [`Run`], after its last batch of an epoch. Out: the epoch's entry in the history, with validation; callbacks are told.
+//! In: a [`Run`], after its last batch of an epoch. Out: the epoch's entry in the history, with
+//! validation; callbacks are told.
 
 use std::sync::atomic::Ordering;
 
@@ -18,7 +19,10 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let epoch = self.epoch();
         self.current = CurrentEpoch::begun();
         self.training.begin_epoch(epoch);
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
+        self.options
+            .callbacks
+            .iter_mut()
+            .try_for_each(|callback| callback.epoch_begin(epoch, &self.training))?;
         self.steps.reset_metrics();
         for metric in &self.metrics {
             metric.reset();
@@ -39,11 +43,15 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
                 let message = format!("all {total} batches were skipped; {}", first.message());
                 return Err(first.with_message(message));
             }
-            self.steps.net.warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
+            self.steps
+                .net
+                .warn(vec![format!("{skipped} of {total} batches were skipped; {first}")]);
         }
         if epoch.non_finite > 0 {
             let (count, total) = (epoch.non_finite, epoch.batches);
-            self.steps.net.warn(vec![format!("{count} of {total} batches had a loss that is not finite, and were trained on")]);
+            self.steps.net.warn(vec![format!(
+                "{count} of {total} batches had a loss that is not finite, and were trained on"
+            )]);
         }
         let mut metrics = self.steps.metric_results()?;
         for metric in &self.metrics {
@@ -52,18 +60,24 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         metrics.extend(match self.options.non_finite {
             NonFinite::Stop => None,
             NonFinite::Skip => Some(("skipped_batches".to_string(), epoch.skipped as f64)),
-            NonFinite::Continue => Some(("non_finite_batches".to_string(), epoch.non_finite as f64)),
+            NonFinite::Continue => {
+                Some(("non_finite_batches".to_string(), epoch.non_finite as f64))
+            }
         });
         metrics.extend(self.options.recorder.take_logs());
         let mut logs = epoch.sums.logs(metrics);
         let is_due = (self.epoch() + 1).is_multiple_of(self.options.validation_freq);
         let validation = match self.validation.as_mut().filter(|_| is_due) {
             Some(data) => {
-                // After this epoch, so that `evaluate` after `fit` draws what its last validation has drawn.
+                // After this epoch, so that `evaluate` after `fit` draws what its last validation
+                // has drawn.
                 let occasion = Occasion::test(self.steps.epochs.load(Ordering::Relaxed) as u64 + 1);
                 let told = (&self.training, &mut self.options.callbacks[..]);
-                let (ledger, reported) = test(self.steps, data, self.options.validation_steps, occasion, told)?;
-                logs.extend(reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)));
+                let (ledger, reported) =
+                    test(self.steps, data, self.options.validation_steps, occasion, told)?;
+                logs.extend(
+                    reported.into_iter().map(|(name, value)| (format!("val_{name}"), value)),
+                );
                 Some(ledger)
             }
             None => None,
@@ -72,7 +86,13 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let reported = self.training.take_reported();
         let logs = with_reported(&own, &reported);
         let seconds = epoch.seconds();
-        let entry = Epoch { ledger: epoch.sums.ledger(), validation, logs: Logs(logs), skipped: epoch.skipped, seconds };
+        let entry = Epoch {
+            ledger: epoch.sums.ledger(),
+            validation,
+            logs: Logs(logs),
+            skipped: epoch.skipped,
+            seconds,
+        };
         self.steps.epochs.fetch_add(1, Ordering::Relaxed);
         let index = self.epoch();
         self.training.history_mut().epochs.push(entry.clone());
@@ -80,7 +100,8 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.answer()
     }
 
-    /// Tells the callbacks of the end of an epoch. What one of them reports then is in the epoch, and those after it see it.
+    /// Tells the callbacks of the end of an epoch. What one of them reports then is in the epoch,
+    /// and those after it see it.
     fn tell_end(
         &mut self,
         index: usize,
@@ -114,7 +135,10 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         }
         self.options.recorder.finish(&mut self.training.history_mut());
         self.training.history_mut().steps = self.options.steps.finish();
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.train_end(&self.training))?;
+        self.options
+            .callbacks
+            .iter_mut()
+            .try_for_each(|callback| callback.train_end(&self.training))?;
         self.training.claims.release();
         Ok(())
     }

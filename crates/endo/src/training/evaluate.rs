@@ -67,8 +67,9 @@ impl<'a> Evaluate<'a> {
     }
 }
 
-/// The loss terms on data, and everything that is reported: of all batches, or of the first if their number is given. Random numbers
-/// follow the occasion and the row. The callbacks are told of it.
+/// The loss terms on data, and everything that is reported: of all batches, or of the first if
+/// their number is given. Random numbers follow the occasion and the row. The callbacks are told of
+/// it.
 #[track_caller]
 pub(crate) fn test<I: Tree, O: Tree>(
     steps: &Steps<I, O>,
@@ -92,14 +93,18 @@ pub(crate) fn test<I: Tree, O: Tree>(
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
         sums.add(names, outputs.iter().map(|output| output.get(0)), batch.len());
-        callbacks.iter_mut().try_for_each(|callback| callback.test_batch_end(done, &|| sums.ledger(), training))?;
+        callbacks
+            .iter_mut()
+            .try_for_each(|callback| callback.test_batch_end(done, &|| sums.ledger(), training))?;
         done += 1;
     }
     if done == 0 {
         return Err(nothing());
     }
     if let Some(batches) = batches.filter(|&batches| done < batches) {
-        steps.net.warn(vec![format!("the data to evaluate on has {done} batches, and {batches} were asked for")]);
+        steps.net.warn(vec![format!(
+            "the data to evaluate on has {done} batches, and {batches} were asked for"
+        )]);
     }
     let logs = Logs(sums.logs(steps.metric_results()?));
     drop(runner); // what `call` assigns is as before from here on
@@ -109,22 +114,40 @@ pub(crate) fn test<I: Tree, O: Tree>(
 
 /// What is reported of data: the loss, its terms and all metrics.
 #[track_caller]
-pub(crate) fn evaluate<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'_>, options: Evaluate<'_>) -> Result<Logs> {
+pub(crate) fn evaluate<I: Tree, O: Tree>(
+    steps: &Steps<I, O>,
+    data: Stream<'_>,
+    options: Evaluate<'_>,
+) -> Result<Logs> {
     steps.compiled()?;
     let Evaluate { batch_size, steps: batches, mut callbacks } = options;
     let mut feed = to_test(steps, data, batch_size)?;
-    feed.require_end(batches, "the data to evaluate on is a stream without end", "`Evaluate::new().steps(50)`")?;
+    feed.require_end(
+        batches,
+        "the data to evaluate on is a stream without end",
+        "`Evaluate::new().steps(50)`",
+    )?;
     if let Some(data) = feed.in_memory() {
         steps.check_finite(data)?;
         steps.check_targets(data)?;
     }
-    let (_, logs) = test(steps, &mut feed, batches, steps.test_occasion(), (&Training::of(steps), &mut callbacks))?;
+    let (_, logs) = test(
+        steps,
+        &mut feed,
+        batches,
+        steps.test_occasion(),
+        (&Training::of(steps), &mut callbacks),
+    )?;
     Ok(Logs(logs))
 }
 
 /// What is reported of one step on a batch, with the metrics since they were last reset.
 #[track_caller]
-pub(crate) fn run_batch<I: Tree, O: Tree>(steps: &Steps<I, O>, batch: &Dataset, kind: StepKind) -> Result<Logs> {
+pub(crate) fn run_batch<I: Tree, O: Tree>(
+    steps: &Steps<I, O>,
+    batch: &Dataset,
+    kind: StepKind,
+) -> Result<Logs> {
     let batch = &*steps.arranged(Cow::Borrowed(batch))?;
     steps.check_targets(batch)?;
     let mut runner = Runner::new(steps, kind);

@@ -1,6 +1,7 @@
 //! What a run or a test goes through: the batches of a data set in memory, or those of a stream.
 //!
-//! In: a [`Stream`], and how its samples are cut into batches. Out: one batch after the other, as steps take it, with its place.
+//! In: a [`Stream`], and how its samples are cut into batches. Out: one batch after the other, as
+//! steps take it, with its place.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,7 +17,8 @@ pub(crate) enum Feed<'a> {
     Stream(StreamFeed<'a>),
 }
 
-/// The batches of a data set, whose targets are in the order of the model's outputs. After the first of a size nothing is allocated.
+/// The batches of a data set, whose targets are in the order of the model's outputs. After the
+/// first of a size nothing is allocated.
 pub(crate) struct MemoryFeed<'a> {
     pub data: Cow<'a, Dataset>,
     sampling: Sampling,
@@ -48,7 +50,15 @@ impl<'a> Feed<'a> {
         let order = data.order();
         order.batches(sampling.batch_size).map(drop)?;
         let (next, buffers) = (BatchAt::default(), BatchBuffers::default());
-        Ok(Self::Memory(MemoryFeed { data, sampling, order, ordered: None, next, given: 0..0, buffers }))
+        Ok(Self::Memory(MemoryFeed {
+            data,
+            sampling,
+            order,
+            ordered: None,
+            next,
+            given: 0..0,
+            buffers,
+        }))
     }
 
     pub fn stream(
@@ -59,13 +69,23 @@ impl<'a> Feed<'a> {
     ) -> Result<Self> {
         source.sample(sampling)?;
         let (next, is_there) = (BatchAt::default(), false);
-        Ok(Self::Stream(StreamFeed { source, class_weights, checks_finite, next, is_there, ahead: None, given: None }))
+        Ok(Self::Stream(StreamFeed {
+            source,
+            class_weights,
+            checks_finite,
+            next,
+            is_there,
+            ahead: None,
+            given: None,
+        }))
     }
 
     /// How many batches a pass has.
     pub fn length(&self) -> Length {
         match self {
-            Self::Memory(memory) => Length::Batches(memory.data.len().div_ceil(memory.sampling.batch_size)),
+            Self::Memory(memory) => {
+                Length::Batches(memory.data.len().div_ceil(memory.sampling.batch_size))
+            }
             Self::Stream(stream) => stream.source.length(),
         }
     }
@@ -100,12 +120,10 @@ impl<'a> Feed<'a> {
     /// Fails for batches without end where nobody has said how many are wanted.
     pub fn require_end(&self, batches: Option<usize>, message: &str, how: &str) -> Result<()> {
         match batches {
-            Some(0) => {
-                Err(Error::new(ErrorKind::Argument, "0 batches are asked for").help(format!("ask for at least one: {how}")))
-            }
-            None if self.length() == Length::Endless => {
-                Err(Error::new(ErrorKind::Usage, message).help(format!("say how many of its batches are wanted: {how}")))
-            }
+            Some(0) => Err(Error::new(ErrorKind::Argument, "0 batches are asked for")
+                .help(format!("ask for at least one: {how}"))),
+            None if self.length() == Length::Endless => Err(Error::new(ErrorKind::Usage, message)
+                .help(format!("say how many of its batches are wanted: {how}"))),
             Some(_) | None => Ok(()),
         }
     }
@@ -122,7 +140,9 @@ impl<'a> Feed<'a> {
     #[track_caller]
     pub fn first<I: Tree, O: Tree>(&mut self, steps: &Steps<I, O>) -> Result<Dataset> {
         match self {
-            Self::Memory(memory) => memory.data.rows(0..memory.sampling.batch_size.min(memory.data.len())),
+            Self::Memory(memory) => {
+                memory.data.rows(0..memory.sampling.batch_size.min(memory.data.len()))
+            }
             Self::Stream(stream) => match stream.peek()? {
                 Some(batch) => Ok(steps.arranged(Cow::Owned(batch))?.into_owned()),
                 None => Err(nothing()),
@@ -135,7 +155,11 @@ impl<'a> Feed<'a> {
         let Self::Memory(memory) = self else { return Ok(None) };
         let (samples, batch_size) = (memory.data.len(), memory.sampling.batch_size);
         let last = samples - samples % batch_size;
-        if last > 0 && last < samples { memory.data.rows(last..samples).map(Some) } else { Ok(None) }
+        if last > 0 && last < samples {
+            memory.data.rows(last..samples).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Goes back to the first batch, where it can.
@@ -143,7 +167,8 @@ impl<'a> Feed<'a> {
         if self.can_seek() { self.seek(BatchAt::default()) } else { Ok(()) }
     }
 
-    /// Gives out the next batch; false at the end of a pass, after which comes the first of the next pass.
+    /// Gives out the next batch; false at the end of a pass, after which comes the first of the
+    /// next pass.
     pub fn next<I: Tree, O: Tree>(&mut self, steps: &Steps<I, O>) -> Result<bool> {
         match self {
             Self::Memory(memory) => memory.next(steps),
@@ -207,7 +232,8 @@ impl StreamFeed<'_> {
         self.source.next_batch().map_err(|error| at(self.next, error))
     }
 
-    /// The next batch, without giving it out; at the end of a pass that of the next one, if there is one.
+    /// The next batch, without giving it out; at the end of a pass that of the next one, if there
+    /// is one.
     fn peek(&mut self) -> Result<Option<Dataset>> {
         self.ahead = self.read()?;
         if self.ahead.is_some() || self.next.batch == 0 || !self.source.can_seek() {
@@ -251,11 +277,15 @@ impl StreamFeed<'_> {
 
 /// The error of data without a single batch.
 pub(crate) fn nothing() -> Error {
-    Error::new(ErrorKind::Data, "the stream has yielded no batch").help("give one that yields at least one batch in a pass")
+    Error::new(ErrorKind::Data, "the stream has yielded no batch")
+        .help("give one that yields at least one batch in a pass")
 }
 
 /// An error of a batch, with its place.
 fn at(BatchAt { pass, batch }: BatchAt, error: Error) -> Error {
-    let message = format!("batch {batch} of pass {pass} of the data (both counted from 0): {}", error.message());
+    let message = format!(
+        "batch {batch} of pass {pass} of the data (both counted from 0): {}",
+        error.message()
+    );
     error.with_message(message)
 }

@@ -1,6 +1,7 @@
 //! `fit`: epochs of steps over shuffled data, with validation, reported term by term.
 //!
-//! In: data and [`Fit`], the options by Keras's names. Out: a [`History`]. The loop itself is a [`Run`](super::Run).
+//! In: data and [`Fit`], the options by Keras's names. Out: a [`History`]. The loop itself is a
+//! [`Run`](super::Run).
 
 use crate::data::{IntoStream, Stream};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,13 +20,15 @@ pub enum NonFinite {
     /// It ends with an error that names what made the number. The batch has changed nothing.
     #[default]
     Stop,
-    /// It leaves the batch out: its step has changed nothing. How many there were is in [`Epoch::skipped`](super::Epoch::skipped) and,
-    /// as `skipped_batches`, in the logs of each epoch, and a warning says what was wrong with an epoch's first. An epoch of which all
+    /// It leaves the batch out: its step has changed nothing. How many there were is in
+    /// [`Epoch::skipped`](super::Epoch::skipped) and, as `skipped_batches`, in the logs of each
+    /// epoch, and a warning says what was wrong with an epoch's first. An epoch of which all
     /// batches are left out is an error.
     Skip,
-    /// It trains on, as Keras does: such numbers may become weights, and then stay. Nothing is checked. How many batches had a loss
-    /// that is not finite is, as `non_finite_batches`, in the logs of each epoch, with a warning. This is about the model's own steps: a
-    /// function that [`Run::step`](super::Run::step) runs is checked all the same, and refuses such a batch.
+    /// It trains on, as Keras does: such numbers may become weights, and then stay. Nothing is
+    /// checked. How many batches had a loss that is not finite is, as `non_finite_batches`, in the
+    /// logs of each epoch, with a warning. This is about the model's own steps: a function that
+    /// [`Run::step`](super::Run::step) runs is checked all the same, and refuses such a batch.
     Continue,
 }
 
@@ -84,8 +87,9 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// The number of the first epoch, counted from 0: how many epochs were trained before. Callbacks and logs count from it, and
-    /// training ends before the epoch of the number that was given to [`epochs`](Self::epochs).
+    /// The number of the first epoch, counted from 0: how many epochs were trained before.
+    /// Callbacks and logs count from it, and training ends before the epoch of the number that was
+    /// given to [`epochs`](Self::epochs).
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -103,15 +107,17 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Batches in an epoch, where that is not one pass through the data: of a [`Stream`] without end, or of a large data set. The next
-    /// epoch goes on where this one stops. An epoch in which the data ends is short, and a warning says so.
+    /// Batches in an epoch, where that is not one pass through the data: of a [`Stream`] without
+    /// end, or of a large data set. The next epoch goes on where this one stops. An epoch in which
+    /// the data ends is short, and a warning says so.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// # let train = Dataset::new(Array::from([[1.0_f32]; 96]), Array::from([[1.0_f32]; 96]))?;
     /// # let mut model = Model::new(Dense::new(1));
     /// # model.compile(Sgd::new(0.1), MeanSquaredError, ());
-    /// let history = model.fit(&train, Fit::epochs(6).steps_per_epoch(1))?; // twice through the data
+    /// // Twice through the data.
+    /// let history = model.fit(&train, Fit::epochs(6).steps_per_epoch(1))?;
     /// assert_eq!(history.epochs.len(), 6);
     /// # Ok::<(), endo::Error>(())
     /// ```
@@ -121,14 +127,16 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Samples in a step; the last step of an epoch may have fewer. A [`Stream`] of batches has those that it yields.
+    /// Samples in a step; the last step of an epoch may have fewer. A [`Stream`] of batches has
+    /// those that it yields.
     #[must_use]
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = batch_size;
         self
     }
 
-    /// Data to evaluate on after every epoch: a data set, or a [`Stream`], which begins anew each time if it can.
+    /// Data to evaluate on after every epoch: a data set, or a [`Stream`], which begins anew each
+    /// time if it can.
     #[must_use]
     pub fn validation(mut self, data: impl IntoStream<'a>) -> Self {
         self.validation = Some(data.into());
@@ -149,8 +157,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Evaluates on the validation data after every `epochs` epochs; after each unless set. Other epochs have no numbers of validation, so
-    /// that what watches one looks at those that have.
+    /// Evaluates on the validation data after every `epochs` epochs; after each unless set. Other
+    /// epochs have no numbers of validation, so that what watches one looks at those that have.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -167,38 +175,57 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// The share of the data, taken from its end before any shuffling, to evaluate on instead of training. A stream cannot be split.
+    /// The share of the data, taken from its end before any shuffling, to evaluate on instead of
+    /// training. A stream cannot be split.
     #[must_use]
     pub fn validation_split(mut self, share: f64) -> Self {
         self.validation_split = Some(share);
         self
     }
 
-    /// Weights of the samples by class number, in a model of one output; 1 for classes not named. An empty list is none at all.
+    /// Weights of the samples by class number, in a model of one output; 1 for classes not named.
+    /// An empty list is none at all.
     #[must_use]
     pub fn class_weight(self, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
         self.with_class_weights(None, weights)
     }
 
-    /// Weights of the samples by class number in the losses and weighted metrics of one of several outputs, by its position or name; 1
-    /// for classes not named, and for the other outputs.
+    /// Weights of the samples by class number in the losses and weighted metrics of one of several
+    /// outputs, by its position or name; 1 for classes not named, and for the other outputs.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// # let (class, price) = (Dense::new(2).name("class"), Dense::new(1).name("price"));
-    /// # let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
-    /// # model.compile("adam", (SparseCategoricalCrossentropy::new().from_logits(true), MeanSquaredError), ());
-    /// # let data = Dataset::new([[1.0_f32], [2.0]], (Array::from([0, 1]), Array::from([[0.5_f32], [2.0]])))?;
+    /// # let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+    /// #     (class.apply(x, cx), price.apply(x, cx))
+    /// # });
+    /// # model.compile(
+    /// #     "adam",
+    /// #     (SparseCategoricalCrossentropy::new().from_logits(true), MeanSquaredError),
+    /// #     (),
+    /// # );
+    /// # let data = Dataset::new(
+    /// #     [[1.0_f32], [2.0]],
+    /// #     (Array::from([0, 1]), Array::from([[0.5_f32], [2.0]])),
+    /// # )?;
     /// model.fit(&data, Fit::epochs(1).output_class_weight("class", [(1, 10.0)]))?;
     /// # Ok::<(), Error>(())
     /// ```
     #[must_use]
-    pub fn output_class_weight(self, output: impl Into<Output>, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+    pub fn output_class_weight(
+        self,
+        output: impl Into<Output>,
+        weights: impl IntoIterator<Item = (usize, f64)>,
+    ) -> Self {
         self.with_class_weights(Some(output.into()), weights)
     }
 
     /// Replaces the class weights of an output.
-    fn with_class_weights(mut self, output: Option<Output>, weights: impl IntoIterator<Item = (usize, f64)>) -> Self {
+    fn with_class_weights(
+        mut self,
+        output: Option<Output>,
+        weights: impl IntoIterator<Item = (usize, f64)>,
+    ) -> Self {
         self.class_weight.retain(|known| known.output != output);
         let weights: Vec<(usize, f64)> = weights.into_iter().collect();
         if !weights.is_empty() {
@@ -214,14 +241,16 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// What happens at a batch whose loss or gradient is not finite; [`NonFinite::Stop`] unless set.
+    /// What happens at a batch whose loss or gradient is not finite; [`NonFinite::Stop`] unless
+    /// set.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// let dense = Dense::new(1);
     /// let mut model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(&x.log(), cx));
     /// model.compile(Sgd::new(0.1), MeanSquaredError, ());
-    /// let data = Dataset::new([[1.0_f32], [-1.0], [2.0], [3.0]], [[0.0_f32], [1.0], [1.0], [2.0]])?;
+    /// let data =
+    ///     Dataset::new([[1.0_f32], [-1.0], [2.0], [3.0]], [[0.0_f32], [1.0], [1.0], [2.0]])?;
     /// let history = model.fit(&data, Fit::epochs(2).batch_size(1).non_finite(NonFinite::Skip))?;
     /// assert_eq!((history.get("skipped_batches"), history.skipped()), (vec![1.0, 1.0], 2));
     /// # Ok::<(), endo::Error>(())
@@ -248,7 +277,10 @@ impl<'a> Fit<'a> {
     /// let fit = Fit::epochs(10).callbacks(callbacks);
     /// ```
     #[must_use]
-    pub fn callbacks(mut self, callbacks: impl IntoIterator<Item = Box<dyn Callback + 'a>>) -> Self {
+    pub fn callbacks(
+        mut self,
+        callbacks: impl IntoIterator<Item = Box<dyn Callback + 'a>>,
+    ) -> Self {
         self.callbacks.extend(callbacks);
         self
     }
@@ -260,18 +292,20 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Keeps the terms of one single step in every `steps` in [`History::steps`], counted over all epochs from step 0 on: of the step's batch
-    /// alone, where the ledger of an epoch has means. At most 1,000 are kept: when there would be more, every second goes, and from then
-    /// on every second is kept. A batch that is left out has none.
+    /// Keeps the terms of one single step in every `steps` in [`History::steps`], counted over all
+    /// epochs from step 0 on: of the step's batch alone, where the ledger of an epoch has means. At
+    /// most 1,000 are kept: when there would be more, every second goes, and from then on every
+    /// second is kept. A batch that is left out has none.
     #[must_use]
     pub fn record_steps(mut self, every: usize) -> Self {
         self.steps.every = Some(every);
         self
     }
 
-    /// Makes a warning of the training step an error, before a weight changes: a loss term that no trainable weight can change, a
-    /// weight that no term reaches, a metric that is never updated, and what the trace of a function in a loop of one's own warns of.
-    /// Unless denied, warnings are printed once and kept in [`Model::warnings`](crate::model::Model::warnings).
+    /// Makes a warning of the training step an error, before a weight changes: a loss term that no
+    /// trainable weight can change, a weight that no term reaches, a metric that is never updated,
+    /// and what the trace of a function in a loop of one's own warns of. Unless denied, warnings
+    /// are printed once and kept in [`Model::warnings`](crate::model::Model::warnings).
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -294,12 +328,19 @@ impl<'a> Fit<'a> {
 
     /// Before anything is trained: whether the numbers make sense.
     pub(super) fn check(&self) -> Result<()> {
-        let fail = |message: &str, help: &str| Err(Error::new(ErrorKind::Argument, message).help(help));
+        let fail =
+            |message: &str, help: &str| Err(Error::new(ErrorKind::Argument, message).help(help));
         if self.validation_freq == 0 {
-            return fail("`validation_freq` is 0", "1 validates after each epoch, 2 after every second");
+            return fail(
+                "`validation_freq` is 0",
+                "1 validates after each epoch, 2 after every second",
+            );
         }
         if self.initial_epoch > self.epochs {
-            let message = format!("`initial_epoch` is {}, after the last of {} epochs", self.initial_epoch, self.epochs);
+            let message = format!(
+                "`initial_epoch` is {}, after the last of {} epochs",
+                self.initial_epoch, self.epochs
+            );
             return fail(&message, "`epochs` counts those that were trained before, too");
         }
         Ok(())
@@ -314,7 +355,11 @@ impl<'a> Fit<'a> {
 
 /// Trains on data.
 #[track_caller]
-pub(crate) fn fit<'a, I: Tree, O: Tree>(steps: &'a Steps<I, O>, data: Stream<'a>, options: Fit<'a>) -> Result<History> {
+pub(crate) fn fit<'a, I: Tree, O: Tree>(
+    steps: &'a Steps<I, O>,
+    data: Stream<'a>,
+    options: Fit<'a>,
+) -> Result<History> {
     steps.compiled()?;
     let mut run = Run::new(steps, data, options)?;
     while run.next_batch()? {

@@ -1,7 +1,7 @@
 //! Sealed files with other content than endo would write: for tests of what reads files.
 //!
-//! In: the bytes of a file that endo wrote. Out: its content, and the bytes of a file with a content that the test has changed, whose
-//! checksum is right.
+//! In: the bytes of a file that endo wrote. Out: its content, and the bytes of a file with a
+//! content that the test has changed, whose checksum is right.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,8 @@ impl Forged {
 
     /// The bytes of a file with this content; none if no file can hold it.
     pub fn seal(&self) -> Option<Vec<u8>> {
-        self.seal.put(self.arrays.iter().map(|(name, array)| (name.as_str(), array)), &self.text).ok()
+        self.seal
+            .put(self.arrays.iter().map(|(name, array)| (name.as_str(), array)), &self.text)
+            .ok()
     }
 }

@@ -19,7 +19,10 @@ use super::probes::{ProbeCost, ProbeKind, Reading, TermReading};
 /// let mut model = Model::new(Sequential::new());
 /// model.compile(Sgd::new(0.1), MeanSquaredError, ["mae"]);
 /// let logs = model.evaluate(&Dataset::new([[3.0_f32]], [[1.0_f32]])?)?;
-/// assert_eq!((logs.get("loss"), logs.get("mae"), logs.get("accuracy")), (Some(4.0), Some(2.0), None));
+/// assert_eq!(
+///     (logs.get("loss"), logs.get("mae"), logs.get("accuracy")),
+///     (Some(4.0), Some(2.0), None)
+/// );
 /// assert_eq!(logs.to_string(), "loss 4.000  mae 2.000");
 /// # Ok::<(), endo::Error>(())
 /// ```
@@ -33,10 +36,11 @@ pub struct Epoch {
     pub ledger: Ledger,
     /// The terms of the loss in validation, if there was one.
     pub validation: Option<Ledger>,
-    /// `loss`, its terms, the metrics, all of them again with `val_` for validation, and what callbacks
-    /// [report](super::Training::report).
+    /// `loss`, its terms, the metrics, all of them again with `val_` for validation, and what
+    /// callbacks [report](super::Training::report).
     pub logs: Logs,
-    /// The batches left out because a loss or gradient was not finite; 0 unless `fit` was told to go on.
+    /// The batches left out because a loss or gradient was not finite; 0 unless `fit` was told to
+    /// go on.
     pub skipped: usize,
     /// How long the epoch took, validation included, in seconds.
     pub seconds: f64,
@@ -60,23 +64,24 @@ pub struct Epoch {
 pub struct History {
     /// The epochs in order.
     pub epochs: Vec<Epoch>,
-    /// The number of the first of them, counted from 0: [`Fit::initial_epoch`](super::Fit::initial_epoch).
+    /// The number of the first of them, counted from 0:
+    /// [`Fit::initial_epoch`](super::Fit::initial_epoch).
     pub first_epoch: usize,
-    /// What probes have read, by step. Of each value there are at most 1,000 readings: when there would be more, every second of
-    /// them goes, and from then on every second is kept.
+    /// What probes have read, by step. Of each value there are at most 1,000 readings: when there
+    /// would be more, every second of them goes, and from then on every second is kept.
     pub readings: Vec<Reading>,
     /// What probes have read of the loss's terms; at most 1,000 readings, too.
     pub term_readings: Vec<TermReading>,
-    /// The terms of single steps, where [`Fit::record_steps`](super::Fit::record_steps) asked for them; at most 1,000, thinned out like
-    /// readings.
+    /// The terms of single steps, where [`Fit::record_steps`](super::Fit::record_steps) asked for
+    /// them; at most 1,000, thinned out like readings.
     pub steps: Vec<StepRecord>,
     /// How long probes took, if any were read.
     pub probe_cost: Option<ProbeCost>,
 }
 
 impl History {
-    /// The values of one number over the epochs: `"loss"`, `"reconstruction"`, `"val_mean_absolute_error"`. Empty if there is
-    /// none of that name.
+    /// The values of one number over the epochs: `"loss"`, `"reconstruction"`,
+    /// `"val_mean_absolute_error"`. Empty if there is none of that name.
     pub fn get(&self, name: &str) -> Vec<f64> {
         self.epochs.iter().filter_map(|epoch| epoch.logs.get(name)).collect()
     }
@@ -86,10 +91,14 @@ impl History {
         self.epochs.last().and_then(|epoch| epoch.logs.get(name))
     }
 
-    /// What probes of a kind have read of the values whose path matches a pattern, by step; [`Probe`](super::Probe) says what matches.
+    /// What probes of a kind have read of the values whose path matches a pattern, by step;
+    /// [`Probe`](super::Probe) says what matches.
     pub fn series(&self, kind: ProbeKind, pattern: &str) -> Vec<&Reading> {
         let pattern = Pattern::new(pattern);
-        self.readings.iter().filter(|reading| reading.kind == kind && pattern.matches(&reading.path)).collect()
+        self.readings
+            .iter()
+            .filter(|reading| reading.kind == kind && pattern.matches(&reading.path))
+            .collect()
     }
 
     /// The batches left out in all epochs, because a loss or gradient was not finite.
@@ -115,8 +124,8 @@ impl Logs {
     }
 }
 
-/// How many epochs there were and what the last one came to; with probes of terms how these pulled in the last reading; with probes
-/// what they took.
+/// How many epochs there were and what the last one came to; with probes of terms how these pulled
+/// in the last reading; with probes what they took.
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.epochs.len();
@@ -129,7 +138,8 @@ impl fmt::Display for History {
 
 impl fmt::Display for Logs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> = self.iter().map(|(name, value)| format!("{name} {}", short(value))).collect();
+        let parts: Vec<String> =
+            self.iter().map(|(name, value)| format!("{name} {}", short(value))).collect();
         f.write_str(&parts.join("  "))
     }
 }
@@ -143,9 +153,14 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Takes in a step: the total, the terms, and what else is reported. A term that only some steps have counts as 0 in the
-    /// others.
-    pub fn add(&mut self, names: &OutputNames, values: impl ExactSizeIterator<Item = f64>, samples: usize) {
+    /// Takes in a step: the total, the terms, and what else is reported. A term that only some
+    /// steps have counts as 0 in the others.
+    pub fn add(
+        &mut self,
+        names: &OutputNames,
+        values: impl ExactSizeIterator<Item = f64>,
+        samples: usize,
+    ) {
         if self.sums.is_empty() {
             self.names = names.clone();
             self.sums = vec![0.0; values.len()];
@@ -164,8 +179,10 @@ impl Sums {
             let added = new.iter().filter(|name| !known.contains(name));
             known.iter().chain(added).cloned().collect::<Vec<_>>()
         };
-        let all =
-            OutputNames { terms: merged(&self.names.terms, &names.terms), extras: merged(&self.names.extras, &names.extras) };
+        let all = OutputNames {
+            terms: merged(&self.names.terms, &names.terms),
+            extras: merged(&self.names.extras, &names.extras),
+        };
         let list = |names: &OutputNames| {
             std::iter::once("")
                 .chain(names.terms.iter().chain(&names.extras).map(String::as_str))
@@ -190,7 +207,8 @@ impl Sums {
         Ledger { terms: self.names.terms.iter().cloned().zip(means).collect(), total }
     }
 
-    /// The total and the terms, what else is reported, and the metrics, as numbers by names that differ.
+    /// The total and the terms, what else is reported, and the metrics, as numbers by names that
+    /// differ.
     pub fn logs(&self, metrics: Vec<(String, f64)>) -> Vec<(String, f64)> {
         let rest = self.sums.iter().skip(1 + self.names.terms.len()).map(|sum| self.mean(sum));
         let extras = self.names.extras.iter().cloned().zip(rest);
@@ -211,7 +229,8 @@ impl Sums {
 }
 
 impl Ledger {
-    /// The total and the terms, as numbers by name. The only term is not said twice where its name says no more than that of the total.
+    /// The total and the terms, as numbers by name. The only term is not said twice where its name
+    /// says no more than that of the total.
     pub(crate) fn logs(&self) -> Vec<(String, f64)> {
         let terms = match &self.terms[..] {
             [(name, _)] if name == "main" || name == "loss" => &[],
@@ -243,8 +262,10 @@ mod tests {
 
     #[test]
     fn a_term_of_some_steps_counts_as_nothing_in_the_others() {
-        let names =
-            |terms: &[&str]| OutputNames { terms: terms.iter().map(|name| name.to_string()).collect(), extras: Vec::new() };
+        let names = |terms: &[&str]| OutputNames {
+            terms: terms.iter().map(|name| name.to_string()).collect(),
+            extras: Vec::new(),
+        };
         let mut sums = Sums::default();
         sums.add(&names(&["main"]), [2.0, 2.0].into_iter(), 1);
         sums.add(&names(&["main", "extra"]), [6.0, 4.0, 2.0].into_iter(), 1);

@@ -1,7 +1,7 @@
 //! What a saved run and the one that goes on from it must have in common.
 //!
-//! In: a run. Out: its data and options, as text by name; and the first in which a saved run differs. How many epochs are to be
-//! trained may differ: a run can be gone on with for more.
+//! In: a run. Out: its data and options, as text by name; and the first in which a saved run
+//! differs. How many epochs are to be trained may differ: a run can be gone on with for more.
 
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +16,8 @@ use super::state::{LAYER_IN_NAMES, State};
 
 /// The numbers of a data set, as one.
 fn content(data: &Dataset, checksum: Checksum) -> String {
-    let arrays = data.all_inputs().iter().chain(data.all_targets()).chain(data.all_sample_weights());
+    let arrays =
+        data.all_inputs().iter().chain(data.all_targets()).chain(data.all_sample_weights());
     checksum.sum("", arrays.map(|array| ("", array)), "")
 }
 
@@ -40,23 +41,36 @@ struct Common {
 
 impl<I: Tree, O: Tree> Run<'_, I, O> {
     fn identity(&mut self, checksum: Checksum) -> Vec<Common> {
-        let contents = self.contents.take().filter(|(known, _)| *known == checksum).unwrap_or_else(|| {
-            // What is read while it is trained on is not read for this.
-            let content = |feed: &Feed| feed.in_memory().map_or_else(|| "a stream".to_string(), |data| content(data, checksum));
-            let validation = self.validation.as_ref().map_or_else(|| "none".to_string(), content);
-            (checksum, [content(&self.feed), validation])
-        });
+        let contents =
+            self.contents.take().filter(|(known, _)| *known == checksum).unwrap_or_else(|| {
+                // What is read while it is trained on is not read for this.
+                let content = |feed: &Feed| {
+                    feed.in_memory()
+                        .map_or_else(|| "a stream".to_string(), |data| content(data, checksum))
+                };
+                let validation =
+                    self.validation.as_ref().map_or_else(|| "none".to_string(), content);
+                (checksum, [content(&self.feed), validation])
+            });
         let (_, [data, validation]) = self.contents.insert(contents).clone();
         let options = &self.options;
         let entries = [
             ("weights", "weights", self.steps.net.weights().len().to_string()),
-            ("samples", "samples", self.feed.in_memory().map_or_else(|| "streamed".to_string(), |data| data.len().to_string())),
+            (
+                "samples",
+                "samples",
+                self.feed
+                    .in_memory()
+                    .map_or_else(|| "streamed".to_string(), |data| data.len().to_string()),
+            ),
             ("batch_size", "samples in a batch", options.batch_size.to_string()),
             ("shuffle", "as `shuffle`", options.shuffle.to_string()),
             (
                 STEPS,
                 "as `steps_per_epoch`",
-                options.steps_per_epoch.map_or_else(|| "none".to_string(), |steps| steps.to_string()),
+                options
+                    .steps_per_epoch
+                    .map_or_else(|| "none".to_string(), |steps| steps.to_string()),
             ),
             (INITIAL_EPOCH, "as `initial_epoch`", options.initial_epoch.to_string()),
             ("seed", "as the seed of the model", self.steps.net.seed().to_string()),
@@ -66,7 +80,11 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             (DATA, "as the checksum of the data", data),
             ("validation", "as the checksum of the validation data", validation),
         ];
-        let entries = entries.into_iter().map(|(key, what, value)| Common { key: key.into(), what: what.into(), value });
+        let entries = entries.into_iter().map(|(key, what, value)| Common {
+            key: key.into(),
+            what: what.into(),
+            value,
+        });
         let probes = options.recorder.probes().iter().enumerate().map(|(index, probe)| Common {
             key: format!("probe/{index}"),
             what: format!("as probe {index}"),
@@ -86,23 +104,27 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let (variables, weights) = (state.part("variables"), self.steps.net.weights());
         let is_saved = |weight: &Variable| {
             variables.contains(&key(weight.name(), 1))
-                || (state.contains(LAYER_IN_NAMES) && variables.iter().any(|(known, _)| is_old_name(known, weight.name())))
+                || (state.contains(LAYER_IN_NAMES)
+                    && variables.iter().any(|(known, _)| is_old_name(known, weight.name())))
         };
         if let Some(weight) = weights.iter().find(|weight| !is_saved(weight)) {
-            let message = format!("the saved run is of another model: it has no weight `{}`", weight.name());
+            let message =
+                format!("the saved run is of another model: it has no weight `{}`", weight.name());
             return Err(Error::new(ErrorKind::Data, message).help(OTHER_MODEL));
         }
         let saved = state.part("identity");
         for Common { key, what, value: now } in self.identity(Checksum::of(&saved.text(DATA)?)) {
             // Files of before have no such entry.
-            let before = match LATER.iter().find(|(later, _)| *later == key && !saved.contains(later)) {
-                Some((_, default)) => default.to_string(),
-                None => saved.text(&key)?,
-            };
+            let before =
+                match LATER.iter().find(|(later, _)| *later == key && !saved.contains(later)) {
+                    Some((_, default)) => default.to_string(),
+                    None => saved.text(&key)?,
+                };
             // A model that is not built yet is built by its first step.
             if before != now && !(key == "weights" && weights.is_empty()) {
                 let message = format!("the saved run had {before} {what}, and this one has {now}");
-                let help = "resume with the data and options that it was saved with, or delete its file to begin anew";
+                let help = "resume with the data and options that it was saved with, or delete \
+                    its file to begin anew";
                 return Err(Error::new(ErrorKind::Data, message).help(help));
             }
         }

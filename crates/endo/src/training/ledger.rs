@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-/// The terms of a loss by name, and their total. Prints as `main 0.31 + reconstruction 0.011 = loss 0.32`.
+/// The terms of a loss by name, and their total. Prints as
+/// `main 0.31 + reconstruction 0.011 = loss 0.32`.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -30,7 +31,8 @@ pub struct Ledger {
 
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let terms: Vec<String> = self.terms.iter().map(|(name, value)| format!("{name} {}", short(*value))).collect();
+        let terms: Vec<String> =
+            self.terms.iter().map(|(name, value)| format!("{name} {}", short(*value))).collect();
         match &terms[..] {
             [] => f.write_str("no loss"),
             [_] if self.terms[0].0 == "loss" => write!(f, "loss {}", short(self.total)),
@@ -45,6 +47,7 @@ pub(crate) fn short(value: f64) -> String {
     if magnitude != 0.0 && !(1e-4..1e5).contains(&magnitude) {
         return format!("{value:.3e}");
     }
-    let digits = if magnitude == 0.0 { 3 } else { (3 - magnitude.log10().floor() as i32).max(0) as usize };
+    let digits =
+        if magnitude == 0.0 { 3 } else { (3 - magnitude.log10().floor() as i32).max(0) as usize };
     format!("{value:.digits$}")
 }

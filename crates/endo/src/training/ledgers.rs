@@ -1,6 +1,8 @@
-//! The terms of the loss in single steps: of the step that is done, and of those that a history keeps.
+//! The terms of the loss in single steps: of the step that is done, and of those that a history
+//! keeps.
 //!
-//! In: what the loss of each step was made of. Out: [`Ledger`]s, the kept ones by step, never too many.
+//! In: what the loss of each step was made of. Out: [`Ledger`]s, the kept ones by step, never too
+//! many.
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -17,7 +19,8 @@ pub(crate) struct StepAt {
     pub epoch: usize,
 }
 
-/// The terms of the loss of one step ([`Fit::record_steps`](super::Fit::record_steps)): of its batch alone, no mean over an epoch.
+/// The terms of the loss of one step ([`Fit::record_steps`](super::Fit::record_steps)): of its
+/// batch alone, no mean over an epoch.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -26,8 +29,10 @@ pub(crate) struct StepAt {
 /// # let data = Dataset::new(x, y)?;
 /// let mut model = Model::new(Dense::new(1).kernel_regularizer(L2(0.01)));
 /// model.compile("sgd", "mse", ());
-/// let history = model.fit(&data, Fit::epochs(3).batch_size(16).record_steps(5))?; // 4 steps an epoch
-/// let places: Vec<[usize; 2]> = history.steps.iter().map(|record| [record.step, record.epoch]).collect();
+/// // 4 steps an epoch.
+/// let history = model.fit(&data, Fit::epochs(3).batch_size(16).record_steps(5))?;
+/// let places: Vec<[usize; 2]> =
+///     history.steps.iter().map(|record| [record.step, record.epoch]).collect();
 /// assert_eq!(places, [[0, 0], [5, 1], [10, 2]]);
 /// println!("{}", history.steps[2].ledger); // main 0.52 + penalty(dense/kernel) 0.0094 = loss 0.53
 /// # assert_eq!(history.steps[2].ledger.terms[1].0, "penalty(dense/kernel)");
@@ -51,7 +56,8 @@ pub(crate) struct BatchLedger {
 }
 
 impl BatchLedger {
-    /// Takes the terms of a step: of the values, the first is the total, and what comes after the terms is left out.
+    /// Takes the terms of a step: of the values, the first is the total, and what comes after the
+    /// terms is left out.
     pub fn set(&mut self, names: &[String], mut values: impl Iterator<Item = f64>) {
         let Ledger { terms, total } = &mut self.ledger;
         *total = values.next().unwrap_or(0.0);
@@ -91,7 +97,11 @@ impl StepLog {
         match self.every {
             Some(0) => {
                 let help = "steps count from 1: `.record_steps(1)` keeps each of them";
-                Err(Error::new(ErrorKind::Argument, "the terms of every 0 steps are to be recorded").help(help))
+                Err(Error::new(
+                    ErrorKind::Argument,
+                    "the terms of every 0 steps are to be recorded",
+                )
+                .help(help))
             }
             Some(_) | None => Ok(()),
         }
@@ -99,7 +109,9 @@ impl StepLog {
 
     /// Takes the terms of a step, if that step is one to be recorded and its terms are known.
     pub fn take(&mut self, StepAt { step, epoch }: StepAt, batch: &BatchLedger) {
-        if let Some(ledger) = batch.get().filter(|_| self.every.is_some_and(|every| step.is_multiple_of(every))) {
+        if let Some(ledger) =
+            batch.get().filter(|_| self.every.is_some_and(|every| step.is_multiple_of(every)))
+        {
             self.series.push(StepRecord { step, epoch, ledger: ledger.clone() });
         }
     }
@@ -111,10 +123,12 @@ impl StepLog {
 
     pub fn state(&self) -> State {
         let (seen, stride, records) = self.series.parts();
-        let counts = [self.every.unwrap_or(0), seen, stride, records.len()].map(|count| count as f64);
+        let counts =
+            [self.every.unwrap_or(0), seen, stride, records.len()].map(|count| count as f64);
         let mut state = State::new().with("counts", counts);
         let numbered = records.iter().enumerate();
-        let cells = numbered.flat_map(|(row, record)| cells(record).map(move |(name, value)| (row, name, value)));
+        let cells = numbered
+            .flat_map(|(row, record)| cells(record).map(move |(name, value)| (row, name, value)));
         state.insert("records", table(records.len(), cells));
         state
     }
@@ -136,20 +150,29 @@ impl StepLog {
             }
             Ok(record)
         };
-        let records = counted_rows(&state.part("records"), count)?.into_iter().map(record).collect::<Result<_>>()?;
-        self.series = Series::from_parts(seen, stride, records).ok_or_else(|| uneven(state, "counts"))?;
+        let records = counted_rows(&state.part("records"), count)?
+            .into_iter()
+            .map(record)
+            .collect::<Result<_>>()?;
+        self.series =
+            Series::from_parts(seen, stride, records).ok_or_else(|| uneven(state, "counts"))?;
         Ok(())
     }
 }
 
 /// The error for a series whose readings are not as many as its counts say.
 pub(super) fn uneven(state: &State, counts: &str) -> Error {
-    state.unexpected(counts, "how many readings a series has seen, and every how many it keeps", "at odds with those it keeps")
+    state.unexpected(
+        counts,
+        "how many readings a series has seen, and every how many it keeps",
+        "at odds with those it keeps",
+    )
 }
 
 /// All numbers of a record.
 fn cells(record: &StepRecord) -> impl Iterator<Item = (String, f64)> {
-    let places = [(STEP, record.step as f64), (EPOCH, record.epoch as f64), (TOTAL, record.ledger.total)];
+    let places =
+        [(STEP, record.step as f64), (EPOCH, record.epoch as f64), (TOTAL, record.ledger.total)];
     let terms = record.ledger.terms.iter().map(|(name, value)| (format!("{TERM}/{name}"), *value));
     places.into_iter().map(|(name, value)| (name.to_string(), value)).chain(terms)
 }
@@ -185,14 +208,18 @@ mod tests {
             for step in from..to {
                 let third = step as f64 / 3.0;
                 if step % 7 == 0 {
-                    log.take(StepAt { step, epoch: step / 100 }, &terms(&["main", "a/b"], &[third, 0.1, third]))
+                    log.take(
+                        StepAt { step, epoch: step / 100 },
+                        &terms(&["main", "a/b"], &[third, 0.1, third]),
+                    )
                 } else {
                     log.take(StepAt { step, epoch: step / 100 }, &terms(&["main"], &[third, third]))
                 }
             }
         };
         for length in [0, 10, 1_000, 1_001, 4_567] {
-            let [mut whole, mut first, mut second] = [(); 3].map(|()| StepLog { every: Some(1), ..StepLog::default() });
+            let [mut whole, mut first, mut second] =
+                [(); 3].map(|()| StepLog { every: Some(1), ..StepLog::default() });
             take(&mut whole, 0, 5_000);
             take(&mut first, 0, length);
             second.restore(&first.state()).unwrap();

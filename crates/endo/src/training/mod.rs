@@ -1,6 +1,7 @@
 //! Training: `fit`, `evaluate`, and single steps.
 //!
-//! In: a compiled model and data. Out: a history of what every term of the loss and every metric did.
+//! In: a compiled model and data. Out: a history of what every term of the loss and every metric
+//! did.
 
 pub mod callbacks;
 mod columns;
@@ -25,8 +26,9 @@ pub(crate) mod state;
 mod stepper;
 
 pub use callbacks::{
-    BackupAndRestore, Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler, ModelCheckpoint, Progress,
-    ReduceLrOnPlateau, SwapEmaWeights, TensorBoard, Training, VariableScheduler,
+    BackupAndRestore, Callback, CsvLogger, EarlyStopping, LambdaCallback, LearningRateScheduler,
+    ModelCheckpoint, Progress, ReduceLrOnPlateau, SwapEmaWeights, TensorBoard, Training,
+    VariableScheduler,
 };
 pub use evaluate::Evaluate;
 pub use fit::{Fit, NonFinite};

@@ -42,7 +42,8 @@ impl<'a> Predict<'a> {
         Self::default()
     }
 
-    /// Something to be told of the prediction and of its parts, of up to 256 rows. With one the parts run one after another.
+    /// Something to be told of the prediction and of its parts, of up to 256 rows. With one the
+    /// parts run one after another.
     #[must_use]
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
@@ -52,28 +53,43 @@ impl<'a> Predict<'a> {
 
 /// The outputs for inputs.
 #[track_caller]
-pub(crate) fn predict<I: Tree, O: Tree>(steps: &Steps<I, O>, x: &I::Arrays, options: Predict<'_>) -> Result<O::Arrays> {
+pub(crate) fn predict<I: Tree, O: Tree>(
+    steps: &Steps<I, O>,
+    x: &I::Arrays,
+    options: Predict<'_>,
+) -> Result<O::Arrays> {
     let Predict { mut callbacks } = options;
     if callbacks.is_empty() {
         return steps.predict(x);
     }
     let training = Training::of(steps);
     callbacks.iter_mut().try_for_each(|callback| callback.predict_begin(&training))?;
-    let outputs =
-        steps.predict_through(x, |runner| ObservedParts { runner, callbacks: &mut callbacks, training: &training, part: 0 })?;
+    let outputs = steps.predict_through(x, |runner| ObservedParts {
+        runner,
+        callbacks: &mut callbacks,
+        training: &training,
+        part: 0,
+    })?;
     callbacks.iter_mut().try_for_each(|callback| callback.predict_end(&training))?;
     Ok(outputs)
 }
 
 /// The outputs for the inputs of data, whose targets are not looked at.
 #[track_caller]
-pub(crate) fn predict_data<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'_>) -> Result<O::Arrays> {
+pub(crate) fn predict_data<I: Tree, O: Tree>(
+    steps: &Steps<I, O>,
+    data: Stream<'_>,
+) -> Result<O::Arrays> {
     let outputs_of = |data: &Dataset| {
         let mut inputs = data.all_inputs().iter().cloned();
         let structured = I::from_arrays(&mut inputs).filter(|_| inputs.next().is_none());
         let x = structured.ok_or_else(|| {
-            let message = format!("the data has {} inputs, which is not what the model's `call` takes", data.all_inputs().len());
-            Error::new(ErrorKind::Shape, message).help("give one array for each tensor of its input: `Dataset::new((a, b), y)`")
+            let message = format!(
+                "the data has {} inputs, which is not what the model's `call` takes",
+                data.all_inputs().len()
+            );
+            Error::new(ErrorKind::Shape, message)
+                .help("give one array for each tensor of its input: `Dataset::new((a, b), y)`")
         })?;
         steps.predict(&x)
     };
@@ -83,7 +99,8 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'
     };
     if source.length() == Length::Endless {
         let message = "the data to predict for is a stream without end";
-        return Err(Error::new(ErrorKind::Usage, message).help("predict batch by batch, with `predict`, as long as is wanted"));
+        return Err(Error::new(ErrorKind::Usage, message)
+            .help("predict batch by batch, with `predict`, as long as is wanted"));
     }
     source.sample(Sampling { batch_size: BATCH_SIZE, seed: None })?;
     if source.can_seek() {
@@ -94,11 +111,16 @@ pub(crate) fn predict_data<I: Tree, O: Tree>(steps: &Steps<I, O>, data: Stream<'
         parts.push(O::arrays(&outputs_of(&batch)?).into_iter().cloned().collect());
     }
     let count = parts.first().ok_or_else(nothing)?.len();
-    let joined = (0..count).map(|output| Array::of_rows(&parts.iter().map(|part| &part[output]).collect::<Vec<_>>()));
-    joined.collect::<Option<Vec<Array>>>().and_then(|outputs| O::from_arrays(&mut outputs.into_iter())).ok_or_else(|| {
-        let message = "the outputs for the batches of the data differ in more than their number of rows";
-        Error::new(ErrorKind::Shape, message).help("predict batch by batch, with `predict`")
-    })
+    let joined = (0..count)
+        .map(|output| Array::of_rows(&parts.iter().map(|part| &part[output]).collect::<Vec<_>>()));
+    joined
+        .collect::<Option<Vec<Array>>>()
+        .and_then(|outputs| O::from_arrays(&mut outputs.into_iter()))
+        .ok_or_else(|| {
+            let message =
+                "the outputs for the batches of the data differ in more than their number of rows";
+            Error::new(ErrorKind::Shape, message).help("predict batch by batch, with `predict`")
+        })
 }
 
 /// Runs parts one after another, and tells callbacks of each.
@@ -113,9 +135,13 @@ impl<I: Tree, O: Tree> Part for ObservedParts<'_, '_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
         let Self { runner, callbacks, training, part } = self;
-        callbacks.iter_mut().try_for_each(|callback| callback.predict_batch_begin(*part, training))?;
+        callbacks
+            .iter_mut()
+            .try_for_each(|callback| callback.predict_batch_begin(*part, training))?;
         let outputs = Part::run(runner, inputs, occasion)?;
-        callbacks.iter_mut().try_for_each(|callback| callback.predict_batch_end(*part, outputs, training))?;
+        callbacks
+            .iter_mut()
+            .try_for_each(|callback| callback.predict_batch_end(*part, outputs, training))?;
         *part += 1;
         Ok(outputs)
     }

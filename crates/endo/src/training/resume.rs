@@ -1,6 +1,7 @@
 //! Going on where an interrupted run stopped.
 //!
-//! In: what callbacks ask for. Out: everything that a [`Run`] needs to go on, as a [`State`]; and a run that goes on from one.
+//! In: what callbacks ask for. Out: everything that a [`Run`] needs to go on, as a [`State`]; and a
+//! run that goes on from one.
 
 use std::sync::atomic::Ordering;
 
@@ -18,7 +19,8 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
     /// Sees to it that all variables that are known before the first step are saved.
     pub(super) fn adopt(&mut self) -> Result<()> {
         let steps = self.steps;
-        let optimizer = steps.optimizer().map_or_else(Vec::new, |optimizer| optimizer.settings().variables());
+        let optimizer =
+            steps.optimizer().map_or_else(Vec::new, |optimizer| optimizer.settings().variables());
         let weights = steps.net.weights().into_iter().chain([steps.net.counter.clone()]);
         let all: Vec<_> = weights.chain(optimizer).chain(self.metric_variables()).collect();
         self.kept.adopt(&all)
@@ -43,7 +45,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.training.claims.add(&path)?;
         // What is saved has the weights in their place, also where averages are there now.
         let steps = self.steps;
-        let averages = steps.optimizer().map(|optimizer| optimizer.settings().swapped_averages(&steps.net.weights()));
+        let averages = steps
+            .optimizer()
+            .map(|optimizer| optimizer.settings().swapped_averages(&steps.net.weights()));
         let swapped = averages.transpose()?.flatten();
         swapped.iter().try_for_each(|averages| averages.swap_out())?;
         let state = self.state();
@@ -91,8 +95,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         state
     }
 
-    /// Before the first batch of a resumed run: slots are made while the step is traced, and callbacks that set variables must find
-    /// them as they were. All that is saved is known then, the metrics of the loop too.
+    /// Before the first batch of a resumed run: slots are made while the step is traced, and
+    /// callbacks that set variables must find them as they were. All that is saved is known then,
+    /// the metrics of the loop too.
     #[track_caller]
     pub(super) fn prepare(&mut self) -> Result<()> {
         let Some(Counted { epochs, predict_calls }) = self.resumed.take() else { return Ok(()) };
@@ -109,29 +114,35 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         let first = self.feed.first(self.steps)?;
         self.kept.adopt(&self.runner.variables((&first).into())?)?;
         self.kept.require_saved()?;
-        // The step of the short last batch may use a variable that no other uses, and that had no value yet.
+        // The step of the short last batch may use a variable that no other uses, and that had no
+        // value yet.
         if let Some(short) = self.feed.short_last()? {
             self.kept.adopt(&self.runner.variables((&short).into())?)?;
         }
         self.kept.require_claimed()
     }
 
-    /// Goes on from a saved run. All that is read is checked, and no variable has changed where that fails.
+    /// Goes on from a saved run. All that is read is checked, and no variable has changed where
+    /// that fails.
     fn resume(&mut self, state: &State) -> Result<()> {
         self.require_same(state)?;
         let epochs = state.count("model_epochs")?;
         // Files of before have no such entry.
-        let predict_calls = if state.contains("predict_calls") { state.count("predict_calls")? as u64 } else { 0 };
+        let predict_calls =
+            if state.contains("predict_calls") { state.count("predict_calls")? as u64 } else { 0 };
         let history = History::from_state(&state.part("history"), state.count("epochs")?)?;
-        *self.training.history_mut() = History { first_epoch: self.options.initial_epoch, ..history };
+        *self.training.history_mut() =
+            History { first_epoch: self.options.initial_epoch, ..history };
         self.current.begun = state.flag("begun")?;
         // Of a stream only the batches of the pass that it is at are known.
         let is_bounded = self.feed.in_memory().is_some() || self.options.steps_per_epoch.is_some();
         let most = self.training.batches().filter(|_| is_bounded).unwrap_or(usize::MAX);
         self.current.batches = state.count_at_most("batches", most)?;
         if self.validation.as_ref().is_some_and(|data| !data.can_seek()) {
-            let message = "the saved run cannot be gone on with: its validation data is an iterator, which cannot go back";
-            let help = "make it anew for each validation with `Stream::by_epoch`, or give a data set";
+            let message = "the saved run cannot be gone on with: its validation data is an \
+                iterator, which cannot go back";
+            let help =
+                "make it anew for each validation with `Stream::by_epoch`, or give a data set";
             return Err(Error::new(ErrorKind::Usage, message).help(help));
         }
         let (pass, batch, steps_before) = if state.contains("pass") {
@@ -145,7 +156,8 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             let message = format!("the saved run cannot be gone on with: {}", error.message());
             error.with_message(message)
         })?;
-        (self.current.skipped, self.current.non_finite) = (state.count("skipped")?, state.count("non_finite")?);
+        (self.current.skipped, self.current.non_finite) =
+            (state.count("skipped")?, state.count("non_finite")?);
         self.current.sums = Sums::from_state(&state.part("sums"))?;
         self.options.steps.restore(&state.part("steps"))?;
         self.training.begin_epoch(self.epoch());
@@ -164,7 +176,9 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
         self.resumed = Some(Counted { epochs, predict_calls });
         self.kept.restore(&state.part("variables"), state.contains(LAYER_IN_NAMES))?;
         let mut callbacks = self.options.callbacks.iter_mut().enumerate();
-        let restored = callbacks.try_for_each(|(index, callback)| callback.restore(&state.part(&format!("callback/{index}"))));
+        let restored = callbacks.try_for_each(|(index, callback)| {
+            callback.restore(&state.part(&format!("callback/{index}")))
+        });
         restored.inspect_err(|_| self.kept.undo())
     }
 }

@@ -1,7 +1,9 @@
-//! The loop of `fit`, opened up: epochs and batches to go through, whatever is done with each batch.
+//! The loop of `fit`, opened up: epochs and batches to go through, whatever is done with each
+//! batch.
 //!
-//! In: data, the options of `fit`, and what each batch gave. Out: batches; and at the end a [`History`]. Callbacks, validation, the
-//! ledger, and going on where an interrupted run stopped, are the same whoever writes the step.
+//! In: data, the options of `fit`, and what each batch gave. Out: batches; and at the end a
+//! [`History`]. Callbacks, validation, the ledger, and going on where an interrupted run stopped,
+//! are the same whoever writes the step.
 
 use std::time::Instant;
 
@@ -25,7 +27,8 @@ use super::ledger::Ledger;
 use super::ledgers::StepAt;
 use super::saved_variables::SavedVariables;
 
-/// Epochs and batches of a training, for a loop of one's own: everything that [`fit`](crate::model::Model::fit) does but the step.
+/// Epochs and batches of a training, for a loop of one's own: everything that
+/// [`fit`](crate::model::Model::fit) does but the step.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -69,9 +72,11 @@ pub struct Run<'a, I: Tree, O: Tree> {
     pub(super) steps_before: usize,
     /// Whether a batch was trained on as `fit` does.
     pub(super) usual: bool,
-    /// What the model had been used for, if the run goes on from a saved one and has not run a batch yet.
+    /// What the model had been used for, if the run goes on from a saved one and has not run a
+    /// batch yet.
     pub(super) resumed: Option<Counted>,
-    /// The checksums of the data and of the validation data, once they were asked for, and how they were made.
+    /// The checksums of the data and of the validation data, once they were asked for, and how they
+    /// were made.
     pub(super) contents: Option<(Checksum, [String; 2])>,
     /// Whether callbacks were told of the end.
     pub(super) ended: bool,
@@ -138,7 +143,11 @@ impl CurrentEpoch {
 
 impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     #[track_caller]
-    pub(crate) fn new(steps: &'a Steps<I, O>, data: Stream<'a>, mut options: Fit<'a>) -> Result<Self> {
+    pub(crate) fn new(
+        steps: &'a Steps<I, O>,
+        data: Stream<'a>,
+        mut options: Fit<'a>,
+    ) -> Result<Self> {
         let mut data = TrainingData::new(steps, data, &mut options)?;
         options.recorder.check()?;
         options.steps.check()?;
@@ -177,8 +186,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         Ok(run)
     }
 
-    /// Resets a metric of the loop at the start of every epoch, and reports its result at the end. Metrics that the model is compiled
-    /// with or holds need not be given.
+    /// Resets a metric of the loop at the start of every epoch, and reports its result at the end.
+    /// Metrics that the model is compiled with or holds need not be given.
     ///
     /// # Errors
     /// If the run is resumed, and was saved with another metric of that name.
@@ -187,8 +196,9 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.kept.adopt(&metric.variables())
     }
 
-    /// Goes on to the next batch, whether that is the first of an epoch or not; false when training is done. What the callbacks are
-    /// to be told of the batch before, and of an epoch that is done, they are told now.
+    /// Goes on to the next batch, whether that is the first of an epoch or not; false when training
+    /// is done. What the callbacks are to be told of the batch before, and of an epoch that is
+    /// done, they are told now.
     ///
     /// # Errors
     /// Those of callbacks, and of validation.
@@ -222,13 +232,13 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     pub fn batch(&self) -> Result<&Dataset> {
         match self.current.batch {
             Some(_) => Ok(self.feed.batch()),
-            None => {
-                Err(Error::new(ErrorKind::Usage, "the run has no batch now").help("loop with `while run.next_batch()? { .. }`"))
-            }
+            None => Err(Error::new(ErrorKind::Usage, "the run has no batch now")
+                .help("loop with `while run.next_batch()? { .. }`")),
         }
     }
 
-    /// Which samples of the data the batch is made of; none where there is no batch, or the samples of a stream have no numbers.
+    /// Which samples of the data the batch is made of; none where there is no batch, or the samples
+    /// of a stream have no numbers.
     pub fn indices(&self) -> &[usize] {
         if self.current.batch.is_some() { self.feed.rows() } else { &[] }
     }
@@ -258,7 +268,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.current.sums.ledger()
     }
 
-    /// Trains on the batch as [`fit`](crate::model::Model::fit) does, and records the terms of the loss.
+    /// Trains on the batch as [`fit`](crate::model::Model::fit) does, and records the terms of the
+    /// loss.
     ///
     /// # Errors
     /// As those of [`fit`](crate::model::Model::fit) for a batch.
@@ -284,7 +295,11 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 self.current.batch = Some(Done::Recorded);
                 self.current.non_finite += usize::from(!finite);
                 let Fit { recorder, callbacks, .. } = &mut self.options;
-                recorder.read(self.runner.shown(), (started, self.runner.is_traced()), callbacks)?;
+                recorder.read(
+                    self.runner.shown(),
+                    (started, self.runner.is_traced()),
+                    callbacks,
+                )?;
                 let id = self.steps.net.counter.id();
                 if !self.steps.eager && self.training.lacks_graph(id) {
                     self.training.keep_graph(id, self.steps.training_graph(buffer)?);
@@ -295,26 +310,32 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         Ok(())
     }
 
-    /// Records the terms of the batch's loss by name. The ledger is their mean over the epoch, weighted by batch size, and the loss
-    /// their sum.
+    /// Records the terms of the batch's loss by name. The ledger is their mean over the epoch,
+    /// weighted by batch size, and the loss their sum.
     ///
     /// # Errors
     /// If there is no batch, or its terms were recorded before.
     pub fn record<'n>(&mut self, terms: impl IntoIterator<Item = (&'n str, f64)>) -> Result<()> {
         let samples = self.batch()?.len();
         self.require_unrecorded()?;
-        let mut terms: Vec<(String, f64)> = terms.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let mut terms: Vec<(String, f64)> =
+            terms.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
         let reserved: &[&str] = if terms.len() > 1 { &["loss"] } else { &[] };
         distinct(&mut terms, first, reserved);
         let (names, mut values): (Vec<String>, Vec<f64>) = terms.into_iter().unzip();
         values.insert(0, values.iter().sum());
         self.training.batch().set(&names, values.iter().copied());
-        self.current.sums.add(&OutputNames { terms: names, extras: Vec::new() }, values.into_iter(), samples);
+        self.current.sums.add(
+            &OutputNames { terms: names, extras: Vec::new() },
+            values.into_iter(),
+            samples,
+        );
         self.current.batch = Some(Done::Recorded);
         Ok(())
     }
 
-    /// Leaves the batch out and counts it, if the error is that a number is not finite and [`Fit::non_finite`] says so.
+    /// Leaves the batch out and counts it, if the error is that a number is not finite and
+    /// [`Fit::non_finite`] says so.
     ///
     /// # Errors
     /// The error otherwise.
@@ -328,8 +349,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         Ok(())
     }
 
-    /// What was trained. Callbacks are told that training is done, also where the loop was left early: the epoch that was not finished
-    /// is then not in the history.
+    /// What was trained. Callbacks are told that training is done, also where the loop was left
+    /// early: the epoch that was not finished is then not in the history.
     ///
     /// # Errors
     /// Those of callbacks.
@@ -343,7 +364,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         match self.current.batch {
             Some(Done::Recorded) => {
                 let help = "give all terms in one call, once for each batch";
-                Err(Error::new(ErrorKind::Usage, "the loss of this batch was recorded before").help(help))
+                Err(Error::new(ErrorKind::Usage, "the loss of this batch was recorded before")
+                    .help(help))
             }
             Some(Done::Nothing) | None => Ok(()),
         }
@@ -375,7 +397,8 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
             if let Some(asked) = asked {
                 let (epoch, batches) = (self.epoch() + 1, self.current.batches);
                 let warning = format!(
-                    "the data has ended in epoch {epoch} after {batches} of the {asked} batches that `steps_per_epoch` asks for"
+                    "the data has ended in epoch {epoch} after {batches} of the {asked} batches \
+                        that `steps_per_epoch` asks for"
                 );
                 self.steps.net.warn(vec![warning]);
             }
@@ -387,7 +410,10 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         self.training.begin_step(at.step);
         self.options.recorder.begin(at);
         let batch = self.current.batches;
-        self.options.callbacks.iter_mut().try_for_each(|callback| callback.batch_begin(batch, &self.training))?;
+        self.options
+            .callbacks
+            .iter_mut()
+            .try_for_each(|callback| callback.batch_begin(batch, &self.training))?;
         Ok(true)
     }
 
@@ -407,8 +433,9 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
     }
 }
 
-/// Runs a batch, and sees to it that the variables of its step are saved: before the first of a shape, so that they have their saved
-/// values. A step run node by node is traced by running it, and so only ahead of time where saved values wait.
+/// Runs a batch, and sees to it that the variables of its step are saved: before the first of a
+/// shape, so that they have their saved values. A step run node by node is traced by running it,
+/// and so only ahead of time where saved values wait.
 #[track_caller]
 fn run_saved<'r, I: Tree, O: Tree>(
     runner: &'r mut Runner<'_, I, O>,

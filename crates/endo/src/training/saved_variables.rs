@@ -1,7 +1,8 @@
 //! The variables of a run by the names under which they are saved.
 //!
-//! In: variables as programs are traced that use them, and the values of a saved run. Out: each variable given its saved value when
-//! it is first seen, since slots and totals are made while a step is traced; and the values of all, to be saved.
+//! In: variables as programs are traced that use them, and the values of a saved run. Out: each
+//! variable given its saved value when it is first seen, since slots and totals are made while a
+//! step is traced; and the values of all, to be saved.
 
 use std::collections::{HashMap, HashSet};
 
@@ -57,7 +58,8 @@ impl SavedVariables {
         self.saved.remove(&only)
     }
 
-    /// Gives a variable its saved value, or if that does not fit all variables what they had before.
+    /// Gives a variable its saved value, or if that does not fit all variables what they had
+    /// before.
     fn give(&mut self, variable: &Variable, value: Option<Array>) -> Result<()> {
         let Some(value) = value else { return Ok(()) };
         self.before.push((variable.clone(), variable.value()));
@@ -87,17 +89,21 @@ impl SavedVariables {
 
     /// That all variables that were seen had a saved value.
     pub fn require_saved(&self) -> Result<()> {
-        self.unsaved.as_ref().map_or(Ok(()), |name| Err(another(format!("it has no value of `{name}`"))))
+        self.unsaved
+            .as_ref()
+            .map_or(Ok(()), |name| Err(another(format!("it has no value of `{name}`"))))
     }
 
     /// That all saved values had a variable.
     pub fn require_claimed(&self) -> Result<()> {
         let left = self.saved.keys().min();
-        left.map_or(Ok(()), |name| Err(another(format!("it has a value of `{name}`, which nothing uses now"))))
+        left.map_or(Ok(()), |name| {
+            Err(another(format!("it has a value of `{name}`, which nothing uses now")))
+        })
     }
 
-    /// Sees to it that these variables are saved, and gives those that were saved before their values. What it has seen before stays
-    /// as it is.
+    /// Sees to it that these variables are saved, and gives those that were saved before their
+    /// values. What it has seen before stays as it is.
     pub fn adopt<'v>(&mut self, variables: impl IntoIterator<Item = &'v Variable>) -> Result<()> {
         for variable in variables {
             if !self.seen.insert(variable.id()) {
@@ -119,7 +125,11 @@ impl SavedVariables {
     /// The values of all, those among them that still wait; of some variables zeros.
     pub fn state(&self, reset: &[Variable]) -> State {
         let value = |variable: &Variable| {
-            if reset.contains(variable) { Array::zeros(variable.shape(), variable.dtype()) } else { variable.value() }
+            if reset.contains(variable) {
+                Array::zeros(variable.shape(), variable.dtype())
+            } else {
+                variable.value()
+            }
         };
         let known = self.known.iter().map(|(name, variable)| (name.clone(), value(variable)));
         let waiting = self.saved.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -127,15 +137,18 @@ impl SavedVariables {
     }
 }
 
-/// Whether a name of a file of the formats before 3 is that of a weight called `name` now: the model's outermost layer stood before it.
+/// Whether a name of a file of the formats before 3 is that of a weight called `name` now: the
+/// model's outermost layer stood before it.
 pub(super) fn is_old_name(known: &str, name: &str) -> bool {
     known.split_once('/').is_some_and(|(_, rest)| rest == name)
 }
 
-/// What a variable is saved as, the first of its name or one that comes later: a number is added to the latter, and to names that end
-/// like one with a number.
+/// What a variable is saved as, the first of its name or one that comes later: a number is added to
+/// the latter, and to names that end like one with a number.
 pub(super) fn key(name: &str, count: usize) -> String {
-    let numbered = name.rsplit_once('#').is_some_and(|(_, end)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit()));
+    let numbered = name
+        .rsplit_once('#')
+        .is_some_and(|(_, end)| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit()));
     if count == 1 && !numbered { name.to_string() } else { format!("{name}#{count}") }
 }
 
@@ -170,7 +183,8 @@ mod tests {
     #[test]
     fn no_two_variables_are_saved_as_one() {
         let names = ["a", "a#2", "a#1", "a", "a#2", "a#2#1", "a#", "a#", "#1", "", "", "a#x"];
-        let variables: Vec<Variable> = (0..).zip(names).map(|(value, name)| Variable::new(name, value)).collect();
+        let variables: Vec<Variable> =
+            (0..).zip(names).map(|(value, name)| Variable::new(name, value)).collect();
         let mut kept = SavedVariables::default();
         kept.adopt(&variables).unwrap();
         assert_eq!(kept.state(&[]).iter().count(), names.len());
@@ -184,7 +198,8 @@ mod tests {
     #[test]
     fn a_run_of_another_model_is_refused() {
         let mut kept = SavedVariables::default();
-        kept.restore(&State::new().with("bias", 1.0_f32).with("kernel", [1.0_f32, 2.0]), false).unwrap();
+        kept.restore(&State::new().with("bias", 1.0_f32).with("kernel", [1.0_f32, 2.0]), false)
+            .unwrap();
         let [bias, kernel] = ["bias", "kernel"].map(|name| Variable::new(name, 0.0_f32));
         let error = kept.adopt([&bias, &kernel]).unwrap_err();
         let message = "the saved run is of another model: variable `kernel` is f32[], got f32[2]";

@@ -1,7 +1,7 @@
 //! What a run needs to go on where it stopped: numbers by name, in one file.
 //!
-//! In: arrays. Out: a safetensors file with a checksum, beside the one that it takes the place of; and back, from the newest of the
-//! two that is whole.
+//! In: arrays. Out: a safetensors file with a checksum, beside the one that it takes the place of;
+//! and back, from the newest of the two that is whole.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -16,10 +16,12 @@ use crate::files::{self, beside, failure};
 use crate::net::sealed::Seal;
 use crate::shape::Shape;
 
-/// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when the run is resumed.
+/// Numbers by name that a [`Callback`](super::Callback) keeps with a run, to go on from them when
+/// the run is resumed.
 ///
-/// What is read is checked: a number that cannot be what it is read as is an error that names its entry of the file. So nothing that a
-/// file says is used as a size or a position before it is known to be one.
+/// What is read is checked: a number that cannot be what it is read as is an error that names its
+/// entry of the file. So nothing that a file says is used as a size or a position before it is
+/// known to be one.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -41,7 +43,8 @@ use crate::shape::Shape;
 ///         State::new().with("count", self.count as f64).with("last", self.last)
 ///     }
 ///     fn restore(&mut self, state: &State) -> Result<()> {
-///         (self.count, self.last) = (state.count_at_most("count", self.limit)?, state.number("last")?);
+///         (self.count, self.last) =
+///             (state.count_at_most("count", self.limit)?, state.number("last")?);
 ///         Ok(())
 ///     }
 /// }
@@ -90,21 +93,27 @@ impl State {
     pub(crate) fn text(&self, name: &str) -> Result<String> {
         let array = self.get(name)?;
         let bytes = array.as_slice::<i32>().filter(|_| array.shape().rank() == 1);
-        let bytes = bytes.and_then(|bytes| bytes.iter().map(|&byte| u8::try_from(byte).ok()).collect());
+        let bytes =
+            bytes.and_then(|bytes| bytes.iter().map(|&byte| u8::try_from(byte).ok()).collect());
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         text.ok_or_else(|| self.unexpected(name, "the bytes of a text", kind(array)))
     }
 
     /// With everything of another under names that begin with `prefix/`.
     pub(crate) fn insert(&mut self, prefix: &str, other: State) {
-        self.arrays.extend(other.arrays.into_iter().map(|(name, value)| (format!("{prefix}/{name}"), value)));
+        self.arrays.extend(
+            other.arrays.into_iter().map(|(name, value)| (format!("{prefix}/{name}"), value)),
+        );
     }
 
     /// What is under names that begin with `prefix/`, without it.
     pub(crate) fn part(&self, prefix: &str) -> State {
         let prefix = format!("{prefix}/");
         let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
-        let part = self.arrays.range::<str, _>(from).map_while(|(name, value)| Some((name.strip_prefix(&prefix)?, value)));
+        let part = self
+            .arrays
+            .range::<str, _>(from)
+            .map_while(|(name, value)| Some((name.strip_prefix(&prefix)?, value)));
         let arrays = part.map(|(name, value)| (name.to_string(), value.clone())).collect();
         State { arrays, prefix: format!("{}{prefix}", self.prefix) }
     }
@@ -153,7 +162,8 @@ impl State {
         array.item().map_err(|_| self.unexpected(name, "one number", kind(array)))
     }
 
-    /// The whole number of a name, which says how many there are of something, or which of them it is.
+    /// The whole number of a name, which says how many there are of something, or which of them it
+    /// is.
     ///
     /// # Errors
     /// If there is none, or it is negative, no whole number, or too large to be exact.
@@ -189,8 +199,10 @@ impl State {
 
     /// A number that was found under a name, as a whole one that is not larger than another.
     pub(crate) fn whole(&self, name: &str, number: f64, most: usize) -> Result<usize> {
-        let whole = ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64);
-        let whole = whole.and_then(|whole| usize::try_from(whole).ok()).filter(|whole| *whole <= most);
+        let whole =
+            ((0.0..=EXACT).contains(&number) && number.fract() == 0.0).then_some(number as u64);
+        let whole =
+            whole.and_then(|whole| usize::try_from(whole).ok()).filter(|whole| *whole <= most);
         whole.ok_or_else(|| match most {
             usize::MAX => self.unexpected(name, "a whole number that is not negative", number),
             _ => self.unexpected(name, format!("a whole number from 0 to {most}"), number),
@@ -198,16 +210,24 @@ impl State {
     }
 
     /// The error for something under a name that is not what it has to be.
-    pub(crate) fn unexpected(&self, name: &str, expected: impl Display, found: impl Display) -> Error {
+    pub(crate) fn unexpected(
+        &self,
+        name: &str,
+        expected: impl Display,
+        found: impl Display,
+    ) -> Error {
         let entry = format!("{}{name}", self.prefix);
         let entry = entry.trim_end_matches('/');
-        let message = format!("the saved run is damaged: `{entry}` must be {expected}, got {found}");
-        Error::new(ErrorKind::Data, message).help("delete the file of the run to begin anew, or put a whole one in its place")
+        let message =
+            format!("the saved run is damaged: `{entry}` must be {expected}, got {found}");
+        Error::new(ErrorKind::Data, message)
+            .help("delete the file of the run to begin anew, or put a whole one in its place")
     }
 
-    /// Writes the file. The one that was there is kept beside it, under its name with `.previous` added, so that at any moment one
-    /// of the two is whole. Nobody else writes to a run that is claimed, so the temporary file has the same name each time: a process
-    /// that is killed again and again leaves one.
+    /// Writes the file. The one that was there is kept beside it, under its name with `.previous`
+    /// added, so that at any moment one of the two is whole. Nobody else writes to a run that is
+    /// claimed, so the temporary file has the same name each time: a process that is killed again
+    /// and again leaves one.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let fail = |error: &dyn std::fmt::Display| failure("cannot write", path, error);
         let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| fail(&error));
@@ -220,8 +240,9 @@ impl State {
         rename(&fresh(path), path)
     }
 
-    /// Reads the newest file that is whole: one that was written and not yet renamed, the file itself, or the one before it; with
-    /// what is wrong with those that are newer. None where there is none at all.
+    /// Reads the newest file that is whole: one that was written and not yet renamed, the file
+    /// itself, or the one before it; with what is wrong with those that are newer. None where there
+    /// is none at all.
     pub(crate) fn read(path: &Path) -> Result<Option<(State, Option<Error>)>> {
         let mut damage = None;
         for path in [fresh(path), path.to_path_buf(), previous(path)] {
@@ -251,21 +272,25 @@ impl State {
         };
         let state = |arrays: BTreeMap<String, Array>| {
             let is_old = arrays.contains_key("model epochs");
-            let arrays = arrays.into_iter().map(|(entry, array)| (current_name(&entry), array)).collect();
+            let arrays =
+                arrays.into_iter().map(|(entry, array)| (current_name(&entry), array)).collect();
             let state = State { arrays, ..State::default() };
             if is_old { state.with(LAYER_IN_NAMES, true) } else { state }
         };
         SEAL.open(&bytes).map(|(arrays, _)| Some(state(arrays))).map_err(|what| {
             let help = "delete the file to begin anew, or put a whole one in its place";
-            Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display())).help(help)
+            Error::new(ErrorKind::Data, format!("{} is no whole saved run: {what}", path.display()))
+                .help(help)
         })
     }
 }
 
-/// What a file of the formats before 3 has besides: the names of its weights begin with that of the model's outermost layer.
+/// What a file of the formats before 3 has besides: the names of its weights begin with that of the
+/// model's outermost layer.
 pub(super) const LAYER_IN_NAMES: &str = "layer_in_names";
 
-/// Entries of the formats before 3 that have another name now: the folder in which they are, what they begin with, and the same now.
+/// Entries of the formats before 3 that have another name now: the folder in which they are, what
+/// they begin with, and the same now.
 const RENAMED: [(&str, &str, &str); 13] = [
     ("", "model epochs", "model_epochs"),
     ("", "non-finite", "non_finite"),
@@ -287,7 +312,11 @@ fn current_name(entry: &str) -> String {
     for (folder, before, now) in RENAMED {
         let Some(name) = entry.strip_prefix(folder) else { continue };
         // The columns of a history are numbered.
-        let (number, name) = if folder == "history/" { name.split_once('/').unwrap_or(("", name)) } else { ("", name) };
+        let (number, name) = if folder == "history/" {
+            name.split_once('/').unwrap_or(("", name))
+        } else {
+            ("", name)
+        };
         if let Some(rest) = name.strip_prefix(before) {
             let number = if number.is_empty() { String::new() } else { format!("{number}/") };
             return format!("{folder}{number}{now}{rest}");
@@ -324,7 +353,8 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("endo-state-{name}-{}", std::process::id()));
+            let folder =
+                std::env::temp_dir().join(format!("endo-state-{name}-{}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
             Self(folder)
         }
@@ -341,7 +371,11 @@ mod tests {
     }
 
     fn state(number: f64) -> State {
-        State::new().with("a/number", number).with("b", [1.0_f32, f32::NAN]).with("c", [true, false]).with("d", [[1], [2]])
+        State::new()
+            .with("a/number", number)
+            .with("b", [1.0_f32, f32::NAN])
+            .with("c", [true, false])
+            .with("d", [[1], [2]])
     }
 
     #[test]
@@ -352,7 +386,10 @@ mod tests {
         let (read, damage) = State::read(&folder.path()).unwrap().unwrap();
         assert_eq!((read.number("a/number").unwrap(), damage), (0.1, None));
         assert!(read.get("b").unwrap().get(1).is_nan());
-        assert_eq!((read.get("c").unwrap(), read.get("d").unwrap()), (&[true, false].into(), &[[1], [2]].into()));
+        assert_eq!(
+            (read.get("c").unwrap(), read.get("d").unwrap()),
+            (&[true, false].into(), &[[1], [2]].into())
+        );
         assert_eq!(read.part("a").iter().count(), 1);
         assert_eq!(read.number("e").unwrap_err().message(), "the saved run has no `e`");
         assert_eq!(read.part("a").number("e").unwrap_err().message(), "the saved run has no `a/e`");
@@ -365,11 +402,20 @@ mod tests {
         state(1.0).write(&path).unwrap();
         state(2.0).write(&path).unwrap();
         let whole = fs::read(&path).unwrap();
-        let number = || State::read(&path).map(|read| read.map(|(state, damage)| (state.number("a/number"), damage.is_some())));
+        let number = || {
+            State::read(&path).map(|read| {
+                read.map(|(state, damage)| (state.number("a/number"), damage.is_some()))
+            })
+        };
         assert_eq!(number().unwrap(), Some((Ok(2.0), false)));
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            assert_eq!(number().unwrap(), Some((Ok(1.0), true)), "{length} of {} bytes", whole.len());
+            assert_eq!(
+                number().unwrap(),
+                Some((Ok(1.0), true)),
+                "{length} of {} bytes",
+                whole.len()
+            );
         }
         for position in 0..whole.len() {
             let mut bytes = whole.clone();
@@ -377,8 +423,14 @@ mod tests {
             fs::write(&path, &bytes).unwrap();
             // Blanks at the end of the header may be other blanks.
             let read = number().unwrap();
-            assert!(matches!(read, Some((Ok(1.0), true)) | Some((Ok(2.0), false))), "{position}: {read:?}");
-            assert!(read == Some((Ok(1.0), true)) || whole[position] == b' ', "byte {position} was changed unseen");
+            assert!(
+                matches!(read, Some((Ok(1.0), true)) | Some((Ok(2.0), false))),
+                "{position}: {read:?}"
+            );
+            assert!(
+                read == Some((Ok(1.0), true)) || whole[position] == b' ',
+                "byte {position} was changed unseen"
+            );
         }
         fs::remove_file(&path).unwrap();
         assert_eq!(number().unwrap(), Some((Ok(1.0), false)));
@@ -401,24 +453,43 @@ mod tests {
             assert_eq!(state(number).count("n").unwrap(), number as usize);
         }
         for number in [-1.0, 0.5, f64::NAN, f64::INFINITY, 2.0 * EXACT, 1e300] {
-            let message = format!("`a/n` must be a whole number that is not negative, got {number}");
+            let message =
+                format!("`a/n` must be a whole number that is not negative, got {number}");
             assert_eq!(refused(state(number).count("n")), Some(message));
         }
         assert_eq!(state(7.0).count_at_most("n", 7).unwrap(), 7);
         let message = "`a/n` must be a whole number from 0 to 7, got 8".to_string();
         assert_eq!(refused(state(8.0).count_at_most("n", 7)), Some(message));
         assert!(!state(0.0).flag("n").unwrap() && state(1.0).flag("n").unwrap());
-        assert!(refused(state(2.0).flag("n")).is_some() && refused(state(f64::NAN).flag("n")).is_some());
+        assert!(
+            refused(state(2.0).flag("n")).is_some() && refused(state(f64::NAN).flag("n")).is_some()
+        );
     }
 
     #[test]
     fn arrays_and_texts_have_their_shape_and_type() {
-        let state = State::new().with("pair", [1.0, 2.0]).with("whole", [1, 2]).with_text("text", "ä b").with("bytes", [228, 32]);
-        assert_eq!((state.counts("pair").unwrap(), state.text("text").unwrap().as_str()), ([1, 2], "ä b"));
+        let state = State::new()
+            .with("pair", [1.0, 2.0])
+            .with("whole", [1, 2])
+            .with_text("text", "ä b")
+            .with("bytes", [228, 32]);
+        assert_eq!(
+            (state.counts("pair").unwrap(), state.text("text").unwrap().as_str()),
+            ([1, 2], "ä b")
+        );
         assert_eq!(refused(state.number("pair")).unwrap(), "`pair` must be one number, got f64[2]");
-        assert_eq!(refused(state.counts::<3>("pair")).unwrap(), "`pair` must be f64[3], got f64[2]");
-        assert_eq!(refused(state.counts::<2>("whole")).unwrap(), "`whole` must be f64[2], got i32[2]");
-        assert_eq!(refused(state.text("bytes")).unwrap(), "`bytes` must be the bytes of a text, got i32[2]");
+        assert_eq!(
+            refused(state.counts::<3>("pair")).unwrap(),
+            "`pair` must be f64[3], got f64[2]"
+        );
+        assert_eq!(
+            refused(state.counts::<2>("whole")).unwrap(),
+            "`whole` must be f64[2], got i32[2]"
+        );
+        assert_eq!(
+            refused(state.text("bytes")).unwrap(),
+            "`bytes` must be the bytes of a text, got i32[2]"
+        );
         assert!(refused(state.text("pair")).is_some());
     }
 }

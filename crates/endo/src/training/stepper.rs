@@ -8,8 +8,8 @@ use crate::graph::Tree;
 use crate::step::cache::StepKind;
 use crate::step::{Batch, BatchBuffers, Runner, Steps};
 
-/// Single training steps on rows of a data set, without allocation after the first: a bare loop for benchmarks and for loops
-/// that need no more than the loss.
+/// Single training steps on rows of a data set, without allocation after the first: a bare loop for
+/// benchmarks and for loops that need no more than the loss.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -32,16 +32,27 @@ pub struct Stepper<'m, I: Tree, O: Tree> {
 
 impl<'m, I: Tree, O: Tree> Stepper<'m, I, O> {
     /// Steps on batches of `batch_size` rows of `data`.
-    pub(crate) fn new(steps: &'m Steps<I, O>, data: &'m Dataset, batch_size: usize) -> Result<Self> {
+    pub(crate) fn new(
+        steps: &'m Steps<I, O>,
+        data: &'m Dataset,
+        batch_size: usize,
+    ) -> Result<Self> {
         steps.compiled()?;
         data.rows(0..batch_size)?;
-        Ok(Self { steps, runner: Runner::new(steps, StepKind::Train), data, buffers: BatchBuffers::default() })
+        Ok(Self {
+            steps,
+            runner: Runner::new(steps, StepKind::Train),
+            data,
+            buffers: BatchBuffers::default(),
+        })
     }
 
-    /// Trains on the samples at `indices`, as many as the stepper was made for, and returns the loss.
+    /// Trains on the samples at `indices`, as many as the stepper was made for, and returns the
+    /// loss.
     ///
     /// # Errors
-    /// If an index is not that of a sample, or a term of the loss or a gradient is not finite, in which case no weight changes.
+    /// If an index is not that of a sample, or a term of the loss or a gradient is not finite, in
+    /// which case no weight changes.
     #[track_caller]
     pub fn step(&mut self, indices: &[usize]) -> Result<f64> {
         let batch = self.buffers.gather(self.data, indices, &self.steps.pool)?;

@@ -1,4 +1,5 @@
-//! Custom activations, initializers, regularizers and constraints: each as a function and as a struct with hyperparameters.
+//! Custom activations, initializers, regularizers and constraints: each as a function and as a
+//! struct with hyperparameters.
 //!
 //! In: a dense layer of one unit. Out: its values, penalty and step by hand.
 
@@ -81,18 +82,24 @@ fn an_activation_is_a_function_or_a_struct() {
     assert_near([outputs(&unit().activation(my_softplus), [1.0, -1.0])[0]], [expected]);
     assert_near([outputs(&unit().activation("softplus"), [1.0, -1.0])[0]], [expected]);
     let expected = (1.0 + 1.4_f64.exp()).ln() / 2.0;
-    assert_near([outputs(&unit().activation(MySoftplus { beta: 2.0 }), [1.0, -1.0])[0]], [expected]);
+    assert_near(
+        [outputs(&unit().activation(MySoftplus { beta: 2.0 }), [1.0, -1.0])[0]],
+        [expected],
+    );
 }
 
 #[test]
 fn an_initializer_is_a_function_or_a_struct() {
     fn deviation(initializer: impl Initializer + 'static) -> f64 {
         let layer = Dense::new(100).kernel_initializer(initializer);
-        Function::new(|[x], cx| [layer.apply(&x, cx)]).run([&Array::zeros([1, 100], DType::F32)]).unwrap();
+        Function::new(|[x], cx| [layer.apply(&x, cx)])
+            .run([&Array::zeros([1, 100], DType::F32)])
+            .unwrap();
         let kernel: Vec<f64> = layer.kernel().unwrap().value().to_vec();
         (kernel.iter().map(|weight| weight * weight).sum::<f64>() / kernel.len() as f64).sqrt()
     }
-    // The deviation of 10,000 draws is within 3% of that drawn from, more than four standard errors.
+    // The deviation of 10,000 draws is within 3% of that drawn from, more than four standard
+    // errors.
     assert!((deviation(my_glorot_initializer) / 0.1 - 1.0).abs() < 0.03);
     assert!((deviation(MyNormal { stddev: 0.5 }) / 0.5 - 1.0).abs() < 0.03);
 }
@@ -108,7 +115,8 @@ fn step(layer: Dense) -> (f64, Vec<f64>) {
 
 #[test]
 fn a_regularizer_is_a_function_or_a_struct() {
-    // The prediction is 0.7, the gradient of its square (1.4, -1.4), that of the penalty (0.01, -0.01).
+    // The prediction is 0.7, the gradient of its square (1.4, -1.4), that of the penalty (0.01,
+    // -0.01).
     let expected = [0.49 + 0.007, 0.5 - 0.141, -0.2 + 0.141];
     let (loss, weights) = step(unit().kernel_regularizer(my_l1_regularizer));
     assert_near([loss, weights[0], weights[1]], expected);

@@ -1,4 +1,5 @@
-//! Custom layers: without weights, with weights, of several inputs and outputs, different in training, normalizing.
+//! Custom layers: without weights, with weights, of several inputs and outputs, different in
+//! training, normalizing.
 //!
 //! In: the chapter's layers. Out: its printed values, and those of the library's layers.
 
@@ -31,7 +32,9 @@ fn a_closure_is_a_layer_without_weights() {
         [(-1.0_f64).exp(), 1.0, 1.0_f64.exp()],
     );
     // At the output of a regressor whose targets are positive and of very different sizes.
-    let mut model = Model::new(Sequential::new().add(Dense::new(30).activation(Relu)).add(Dense::new(1)).add(exponential));
+    let mut model = Model::new(
+        Sequential::new().add(Dense::new(30).activation(Relu)).add(Dense::new(1)).add(exponential),
+    );
     model.compile(Sgd::new(0.001), MeanSquaredError, ());
     let history = model.fit(&made_up_data(64), Fit::epochs(2)).unwrap();
     assert!(history.get("loss")[1] < history.get("loss")[0]);
@@ -53,7 +56,8 @@ fn a_layer_with_weights_is_the_librarys_dense() {
 
 #[test]
 fn a_layer_with_weights_trains_in_a_sequence() {
-    let mut model = Model::new(Sequential::new().add(MyDense::new(30, "relu")).add(MyDense::new(1, "linear")));
+    let mut model =
+        Model::new(Sequential::new().add(MyDense::new(30, "relu")).add(MyDense::new(1, "linear")));
     model.compile(Nadam::default(), MeanSquaredError, ());
     let losses = model.fit(&made_up_data(96), Fit::epochs(5)).unwrap().get("loss");
     assert!(losses[4] < losses[0], "{losses:?}");
@@ -64,9 +68,10 @@ fn a_layer_with_weights_trains_in_a_sequence() {
 fn a_layer_takes_and_returns_several_tensors() {
     let inputs = [[[3.0_f32, 6.0], [2.0, 7.0]].into(), [[6.0_f32, 12.0], [4.0, 3.0]].into()];
     let closure = |[a, b]: &[Tensor; 2], _: &mut Context| [a + b, a * b, a / b];
-    for [sum, product, quotient] in
-        [Model::new(MyMultiLayer).predict(&inputs).unwrap(), Model::new(closure).predict(&inputs).unwrap()]
-    {
+    for [sum, product, quotient] in [
+        Model::new(MyMultiLayer).predict(&inputs).unwrap(),
+        Model::new(closure).predict(&inputs).unwrap(),
+    ] {
         assert_eq!(sum, [[9.0_f32, 18.0], [6.0, 10.0]].into());
         assert_eq!(product, [[18.0_f32, 72.0], [8.0, 21.0]].into());
         assert_near(quotient.to_vec().try_into().unwrap(), [0.5, 0.5, 0.5, 7.0 / 3.0]);
@@ -91,7 +96,8 @@ fn a_layer_is_different_in_training() {
 fn layer_normalization_by_hand_is_the_librarys() {
     let x = Array::from_fn([50, 8], |i| 10.0 * (i as f32 * 0.7).sin() + (i % 8) as f32);
     let (mine, library) = (MyLayerNormalization::new(0.001), LayerNormalization::new());
-    let mut difference = Function::new(|[x], cx| [(mine.apply(&x, cx) - library.apply(&x, cx)).abs().max()]);
+    let mut difference =
+        Function::new(|[x], cx| [(mine.apply(&x, cx) - library.apply(&x, cx)).abs().max()]);
     assert!(difference.run([&x]).unwrap()[0].item().unwrap() < 1e-6);
     let alpha = Array::from_fn([8], |i| 0.5 + i as f32 / 8.0);
     mine.alpha.variable().unwrap().set(&alpha).unwrap();
@@ -101,7 +107,9 @@ fn layer_normalization_by_hand_is_the_librarys() {
 
 #[test]
 fn noise_is_in_the_loss_of_training_and_not_in_that_of_evaluation() {
-    let data = Dataset::new(Array::zeros([1000, 1], DType::F32), Array::zeros([1000, 1], DType::F32)).unwrap();
+    let data =
+        Dataset::new(Array::zeros([1000, 1], DType::F32), Array::zeros([1000, 1], DType::F32))
+            .unwrap();
     let mut model = Model::new(MyGaussianNoise { stddev: 1.0 });
     model.compile(Sgd::new(0.0), MeanSquaredError, ());
     let loss = |logs: Logs| logs.get("loss").unwrap();
@@ -132,7 +140,10 @@ fn a_mask_that_a_layer_does_not_pass_on_is_reported() {
             [y]
         });
         f.run([&[[[1.0_f32], [0.0]]].into()]).unwrap();
-        let reported = f.warnings().iter().any(|warning| warning.contains("`doubled` does not pass on the mask"));
+        let reported = f
+            .warnings()
+            .iter()
+            .any(|warning| warning.contains("`doubled` does not pass on the mask"));
         assert_eq!(reported, !supports_masking, "{:?}", f.warnings());
     }
 }

@@ -72,7 +72,8 @@ fn sample_weights_apply_to_a_loss_of_ones_own() {
 #[test]
 fn training_with_the_functions_loss_is_training_with_the_librarys() {
     fn trained(loss: impl Loss + 'static) -> Vec<f64> {
-        let mut model = Model::new(Sequential::new().add(Dense::new(30).activation("selu")).add(Dense::new(1)));
+        let mut model =
+            Model::new(Sequential::new().add(Dense::new(30).activation("selu")).add(Dense::new(1)));
         model.compile(Nadam::default(), loss, ["mae"]);
         model.fit(&made_up_data(96), Fit::epochs(3)).unwrap().get("loss")
     }

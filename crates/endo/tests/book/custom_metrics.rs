@@ -1,4 +1,5 @@
-//! Custom and streaming metrics: a function as a mean, totals by hand, one built on `Mean`, precision batch by batch.
+//! Custom and streaming metrics: a function as a mean, totals by hand, one built on `Mean`,
+//! precision batch by batch.
 //!
 //! In: the chapter's batches. Out: the results that it prints, and the state between them.
 
@@ -20,9 +21,13 @@ fn state(metric: &impl Metric) -> Vec<f64> {
 #[test]
 fn precision_is_fed_batch_by_batch_from_plain_arrays() {
     let precision = Precision::new();
-    let first = precision.update_on(&[0, 1, 1, 1, 0, 1, 0, 1].into(), &[1, 1, 0, 1, 0, 1, 0, 1].into()).unwrap();
+    let first = precision
+        .update_on(&[0, 1, 1, 1, 0, 1, 0, 1].into(), &[1, 1, 0, 1, 0, 1, 0, 1].into())
+        .unwrap();
     assert_near([first.item().unwrap()], [0.8]);
-    let both = precision.update_on(&[0, 1, 0, 0, 1, 0, 1, 1].into(), &[1, 0, 1, 1, 0, 0, 0, 0].into()).unwrap();
+    let both = precision
+        .update_on(&[0, 1, 0, 0, 1, 0, 1, 1].into(), &[1, 0, 1, 1, 0, 0, 0, 0].into())
+        .unwrap();
     assert_eq!(both.item().unwrap(), 0.5);
     assert_eq!(precision.value().unwrap().item().unwrap(), 0.5);
     assert_eq!(state(&precision), [4.0, 4.0]); // true positives, false positives
@@ -55,7 +60,9 @@ fn a_metric_built_on_the_mean_obeys_sample_weights() {
 
 #[test]
 fn a_function_is_streamed_as_its_mean() {
-    let metric = MeanMetricWrapper::new(|y_true: &Tensor, y_pred: &Tensor| huber(y_true, y_pred, 2.0)).name("huber");
+    let metric =
+        MeanMetricWrapper::new(|y_true: &Tensor, y_pred: &Tensor| huber(y_true, y_pred, 2.0))
+            .name("huber");
     metric.update_on(&[[2.0_f32]].into(), &[[10.0_f32]].into()).unwrap();
     let both = metric.update_on(&[[0.0_f32], [5.0]].into(), &[[1.0_f32], [9.25]].into()).unwrap();
     assert_eq!(both.item().unwrap(), 7.0);
@@ -63,7 +70,8 @@ fn a_function_is_streamed_as_its_mean() {
 
 #[test]
 fn fit_streams_metrics_over_the_whole_epoch() {
-    let mut model = Model::new(Sequential::new().add(Dense::new(8).activation(Relu)).add(Dense::new(1)));
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(8).activation(Relu)).add(Dense::new(1)));
     let metrics = (huber_metric(2.0), huber_mean(2.0), Huber.delta(2.0));
     model.compile(Nadam::default(), Huber.delta(2.0), metrics);
     let history = model.fit(&made_up_data(80), Fit::epochs(2)).unwrap();
@@ -85,7 +93,8 @@ fn the_loss_is_the_weighted_metric_times_the_mean_sample_weight() {
 
 #[test]
 fn the_same_function_as_loss_and_metric_differs_under_sample_weights() {
-    // Batches of 32, 32 and 16 rows: the relation holds for the whole epoch, whatever its last batch.
+    // Batches of 32, 32 and 16 rows: the relation holds for the whole epoch, whatever its last
+    // batch.
     let weights = Array::from_fn(80, |row| (row % 7) as f32 / 3.0);
     let mean_weight = weights.to_vec::<f64>().iter().sum::<f64>() / 80.0;
     let data = made_up_data(80).with_sample_weight(weights).unwrap();
@@ -94,9 +103,13 @@ fn the_same_function_as_loss_and_metric_differs_under_sample_weights() {
     let mut model = Model::new(Dense::new(1));
     model.compile(Sgd::new(0.01), loss, [metric()]).weighted_metrics([metric()]);
     for epoch in model.fit(&data, Fit::epochs(3)).unwrap().epochs {
-        let [loss, plain, weighted] = ["loss", "huber", "weighted_huber"].map(|name| epoch.logs.get(name).unwrap());
+        let [loss, plain, weighted] =
+            ["loss", "huber", "weighted_huber"].map(|name| epoch.logs.get(name).unwrap());
         assert_near([loss], [weighted * mean_weight]);
-        assert!((plain - weighted).abs() > 1e-3 && (plain - loss).abs() > 1e-3, "{plain} {weighted} {loss}");
+        assert!(
+            (plain - weighted).abs() > 1e-3 && (plain - loss).abs() > 1e-3,
+            "{plain} {weighted} {loss}"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! A custom optimizer: momentum by hand.
 //!
-//! In: the chapter's `MyMomentumOptimizer`. Out: the weights of `Sgd` with the same momentum, bit by bit.
+//! In: the chapter's `MyMomentumOptimizer`. Out: the weights of `Sgd` with the same momentum, bit
+//! by bit.
 
 use endo::prelude::*;
 
@@ -15,7 +16,8 @@ use example::MyMomentumOptimizer;
 
 /// The losses and final weights of a training.
 fn trained(optimizer: impl Optimizer + 'static) -> (Vec<f64>, Vec<Array>) {
-    let mut model = Model::new(Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(1)));
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(8).activation("relu")).add(Dense::new(1)));
     model.compile(optimizer, MeanSquaredError, ());
     let losses = model.fit(&made_up_data(80), Fit::epochs(5)).unwrap().get("loss");
     (losses, model.weights().iter().map(|weight| weight.value()).collect())
@@ -45,12 +47,14 @@ fn two_steps_of_momentum_by_hand() {
 fn an_optimizer_of_ones_own_follows_a_schedule_and_clips() {
     let weight = Variable::new("weight", [0.0_f32]);
     let halving = ExponentialDecay::new(1.0, 1, 0.5);
-    let optimizer = MyMomentumOptimizer { settings: Settings::new(halving).clipvalue(1.0), momentum: 0.0 };
+    let optimizer =
+        MyMomentumOptimizer { settings: Settings::new(halving).clipvalue(1.0), momentum: 0.0 };
     let mut step = Function::new(|[gradient], cx| {
         optimizer.apply(&Gradients::new([(weight.clone(), Some(gradient))]), cx);
         [cx.read(&weight)]
     });
-    let steps: Vec<f64> = (0..3).map(|_| step.run([&[100.0_f32].into()]).unwrap()[0].get(0)).collect();
+    let steps: Vec<f64> =
+        (0..3).map(|_| step.run([&[100.0_f32].into()]).unwrap()[0].get(0)).collect();
     assert_eq!(steps, [-1.0, -1.5, -1.75]);
 }
 

@@ -1,7 +1,8 @@
-//! Where endo does not do what Keras does: what is refused, kept apart, added up or left alone instead.
+//! Where endo does not do what Keras does: what is refused, kept apart, added up or left alone
+//! instead.
 //!
-//! In: code that a Keras user may bring along. Out: what the guide's chapter on deviations says of it. That chapter names a test
-//! for each row, here or elsewhere; `guide.rs` checks that it exists.
+//! In: code that a Keras user may bring along. Out: what the guide's chapter on deviations says of
+//! it. That chapter names a test for each row, here or elsewhere; `guide.rs` checks that it exists.
 
 use endo::prelude::*;
 
@@ -16,7 +17,10 @@ fn terms_are_summed_in_f32_or_wider() {
     let mut f = Function::new(|[x, counts], cx| {
         cx.add_loss("narrow", counts.sum());
         cx.add_loss("wide", x.sum());
-        assert_eq!([0, 1].map(|term| cx.loss_terms()[term].value.dtype()), [DType::F32, DType::F64]);
+        assert_eq!(
+            [0, 1].map(|term| cx.loss_terms()[term].value.dtype()),
+            [DType::F32, DType::F64]
+        );
         [cx.losses()[0].clone(), cx.losses()[1].clone()]
     });
     // Counts whose sum a whole number holds, and parts that f32 would round away.
@@ -45,13 +49,20 @@ fn predict_writes_nothing() {
         cx.add_metric("size", x.abs().mean());
         x.clone()
     };
-    let mut model = Model::new(Sequential::new().add(Dense::new(4)).add(BatchNormalization::new()).add(count).add(Dense::new(1)));
+    let mut model = Model::new(
+        Sequential::new()
+            .add(Dense::new(4))
+            .add(BatchNormalization::new())
+            .add(count)
+            .add(Dense::new(1)),
+    );
     model.compile(Nadam::default(), MeanSquaredError, ["mae"]);
     let data = made_up_data(64);
     model.fit(&data, Fit::epochs(1)).unwrap();
     let state = |model: &Model| {
         let weights: Vec<Array> = model.weights().iter().map(Variable::value).collect();
-        let slots: Vec<Array> = model.optimizer().unwrap().settings().variables().iter().map(Variable::value).collect();
+        let slots: Vec<Array> =
+            model.optimizer().unwrap().settings().variables().iter().map(Variable::value).collect();
         (weights, slots, model.metric_results().unwrap(), calls.value())
     };
     let before = state(&model);
@@ -67,7 +78,9 @@ struct Watched {
 
 impl Watched {
     fn model() -> Model {
-        let mut model = Model::new(Self { unit: Dense::new(1).use_bias(false).kernel_initializer("constant(2)") });
+        let mut model = Model::new(Self {
+            unit: Dense::new(1).use_bias(false).kernel_initializer("constant(2)"),
+        });
         model.compile(Sgd::new(0.0), MeanSquaredError, ());
         model
     }
@@ -83,12 +96,14 @@ impl Layer for Watched {
 
 #[test]
 fn a_metric_from_inside_is_the_same_in_fit_evaluate_and_a_loop() {
-    // Batches of 2 and 1: the mean of the rows is 2 * (1 + 2 + 6) / 3, that of the batches would be 2 * (1.5 + 6) / 2.
+    // Batches of 2 and 1: the mean of the rows is 2 * (1 + 2 + 6) / 3, that of the batches would be
+    // 2 * (1.5 + 6) / 2.
     let data = Dataset::new(column(&[1.0, 2.0, 6.0]), column(&[0.0; 3])).unwrap();
     let (mut fitted, evaluated, looped) = (Watched::model(), Watched::model(), Watched::model());
     let fit = fitted.fit(&data, Fit::epochs(2).batch_size(2).shuffle(false)).unwrap();
     let evaluate = evaluated.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
-    let mut step = Function::new(|[x, y], cx| [mean_squared_error(&y, &looped.apply(&x, cx)).mean()]);
+    let mut step =
+        Function::new(|[x, y], cx| [mean_squared_error(&y, &looped.apply(&x, cx)).mean()]);
     for (x, y) in data.batches(2).unwrap() {
         step.run([&x, &y]).unwrap();
     }
@@ -123,7 +138,11 @@ fn all_terms_are_reported_by_name_and_add_up_to_the_loss() {
 
 #[test]
 fn gradients_of_a_word_that_comes_twice_are_added_before_they_are_squared() {
-    let mut model = Model::new(Sequential::new().add(Embedding::new(3, 1).embeddings_initializer("zeros")).add(Flatten::new()));
+    let mut model = Model::new(
+        Sequential::new()
+            .add(Embedding::new(3, 1).embeddings_initializer("zeros"))
+            .add(Flatten::new()),
+    );
     model.compile(Adagrad::new(0.5).initial_accumulator_value(0.0), (), ());
     model.train_step(|step, cx| {
         let y = step.apply(step.inputs(), cx);
@@ -132,7 +151,8 @@ fn gradients_of_a_word_that_comes_twice_are_added_before_they_are_squared() {
         terms
     });
     model.train_on_batch(&Dataset::inputs_only([[1, 1, 2]]).unwrap()).unwrap();
-    // The slopes are 3 + 1 and 2: a step of Adagrad is the rate times the slope by its own size, which for 3^2 + 1^2 were 4 / sqrt(10).
+    // The slopes are 3 + 1 and 2: a step of Adagrad is the rate times the slope by its own size,
+    // which for 3^2 + 1^2 were 4 / sqrt(10).
     let words = model.weights()[0].value();
     assert_near([0, 1, 2].map(|word| words.get(word)), [0.0, -0.5, -0.5]);
 }
@@ -147,6 +167,7 @@ fn a_part_in_inference_keeps_its_averages_in_fit() {
     model.compile("sgd", "mse", ());
     let data = Dataset::new(column(&[1.0, 3.0]), column(&[0.0; 2])).unwrap();
     model.fit(&data, Fit::epochs(2)).unwrap();
-    let average = model.weights().into_iter().find(|weight| weight.name().ends_with("moving_mean")).unwrap();
+    let average =
+        model.weights().into_iter().find(|weight| weight.name().ends_with("moving_mean")).unwrap();
     assert_eq!(average.value().get(0), 0.0);
 }

@@ -1,4 +1,5 @@
-//! Functions: traced once for each shape and type, variables captured, graphs printed, run node by node, loops unrolled.
+//! Functions: traced once for each shape and type, variables captured, graphs printed, run node by
+//! node, loops unrolled.
 //!
 //! In: closures of tensors. Out: values, and how often the closure itself ran.
 
@@ -130,7 +131,8 @@ fn both_sides_of_where_may_be_wrong_where_they_are_not_chosen() {
     assert_eq!(slopes, [1.0_f32, 0.0].into());
 }
 
-/// How often the code of a model's layer, loss and metric ran in two epochs over 64 rows in batches of 32.
+/// How often the code of a model's layer, loss and metric ran in two epochs over 64 rows in batches
+/// of 32.
 fn runs_of_custom_code(eager: bool) -> [usize; 3] {
     let counts: [Arc<AtomicUsize>; 3] = std::array::from_fn(|_| Arc::default());
     let [layer, loss, metric] = counts.clone();

@@ -1,4 +1,5 @@
-//! Gradients of plain functions: the chapter's `f(w1, w2)` at (5, 3), several at once, of gradients, stopped, and one's own.
+//! Gradients of plain functions: the chapter's `f(w1, w2)` at (5, 3), several at once, of
+//! gradients, stopped, and one's own.
 //!
 //! In: functions of tensors or variables. Out: the numbers that the chapter prints.
 
@@ -72,7 +73,11 @@ fn what_a_loss_does_not_depend_on_has_no_gradient() {
     });
     let [dc1, dc2] = function.run([&Array::scalar(5.0_f32), &Array::scalar(3.0_f32)]).unwrap();
     assert_eq!([dc1.item().unwrap(), dc2.item().unwrap()], [36.0, 10.0]);
-    assert!(function.warnings()[0].contains("the loss does not depend on `w`"), "{:?}", function.warnings());
+    assert!(
+        function.warnings()[0].contains("the loss does not depend on `w`"),
+        "{:?}",
+        function.warnings()
+    );
 }
 
 #[test]
@@ -162,7 +167,8 @@ fn a_custom_gradient_is_stable() {
 #[test]
 fn a_stable_formula_needs_no_gradient_of_its_own() {
     // softplus(z) = softplus(-|z|) + max(z, 0)
-    let [values, slopes] = followed(|z| (1.0 + (-z.abs()).exp()).log() + z.maximum(0.0), [-1.0, 100.0, 1e30]);
+    let [values, slopes] =
+        followed(|z| (1.0 + (-z.abs()).exp()).log() + z.maximum(0.0), [-1.0, 100.0, 1e30]);
     assert_near(values, [(1.0 + (-1.0_f64).exp()).ln(), 100.0, 1e30]);
     assert_near(slopes, [1.0 / (1.0 + 1.0_f64.exp()), 1.0, 1.0]);
 }

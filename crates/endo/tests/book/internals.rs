@@ -1,6 +1,8 @@
-//! Losses and metrics based on model internals: the reconstructing regressor, penalties on weights and activations, metrics.
+//! Losses and metrics based on model internals: the reconstructing regressor, penalties on weights
+//! and activations, metrics.
 //!
-//! In: the chapter's model. Out: terms that add up, reported by name, and gradients that reach the layers that they should.
+//! In: the chapter's model. Out: terms that add up, reported by name, and gradients that reach the
+//! layers that they should.
 
 use std::sync::{Arc, OnceLock};
 
@@ -108,7 +110,9 @@ fn unit() -> Dense {
 fn step(layer: impl Layer + 'static) -> (Logs, f64) {
     let mut model = Model::new(layer);
     model.compile(Sgd::new(0.1), MeanSquaredError, ());
-    let logs = model.train_on_batch(&Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [0.0]]).unwrap()).unwrap();
+    let logs = model
+        .train_on_batch(&Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [0.0]]).unwrap())
+        .unwrap();
     (logs, model.weights()[0].value().get(0))
 }
 
@@ -138,7 +142,8 @@ fn a_layer_used_by_two_models_has_its_terms_in_each() {
     let shared = Arc::new(Penalized { unit: unit() });
     let [mut first, second] = [with_head(&shared), with_head(&shared)].map(compiled);
     let data = Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [0.0]]).unwrap();
-    let losses = [first.evaluate(&data), second.evaluate(&data)].map(|logs| logs.unwrap().get("loss").unwrap());
+    let losses = [first.evaluate(&data), second.evaluate(&data)]
+        .map(|logs| logs.unwrap().get("loss").unwrap());
     assert_near(losses, [22.4, 22.4]);
     let before = second.predict(data.inputs()).unwrap();
     first.fit(&data, Fit::epochs(1)).unwrap();
@@ -176,12 +181,18 @@ fn a_term_on_weights_alone_is_added_around_any_layer() {
 
 #[test]
 fn class_weights_and_masks_leave_terms_and_penalties_alone() {
-    // Rows 1 and 3 are classes 0 and 1; the term and the penalty are 2.5 and 0.5 whatever the rows weigh.
-    let unit = || Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(0.5));
+    // Rows 1 and 3 are classes 0 and 1; the term and the penalty are 2.5 and 0.5 whatever the rows
+    // weigh.
+    let unit =
+        || Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(0.5));
     let data = Dataset::new([[1.0_f32], [3.0]], [0, 1]).unwrap();
     for (masked, data, main) in [
         (false, data.clone(), (1.0 + 4.0) / 2.0),
-        (false, data.clone().with_class_weight([(0, 10.0), (1, 2.0)]).unwrap(), (10.0 + 2.0 * 4.0) / 2.0),
+        (
+            false,
+            data.clone().with_class_weight([(0, 10.0), (1, 2.0)]).unwrap(),
+            (10.0 + 2.0 * 4.0) / 2.0,
+        ),
         (true, data, 1.0),
     ] {
         let unit = unit();
@@ -194,9 +205,13 @@ fn class_weights_and_masks_leave_terms_and_penalties_alone() {
             }
             z
         });
-        let squared = |y_true: &Tensor, y_pred: &Tensor| (y_pred - y_true.cast(DType::F32)).square();
+        let squared =
+            |y_true: &Tensor, y_pred: &Tensor| (y_pred - y_true.cast(DType::F32)).square();
         model.compile(Sgd::new(0.0), squared, ());
         let logs = model.evaluate(&data).unwrap();
-        assert_near(["main", "size", "penalty(dense/kernel)"].map(|name| logs.get(name).unwrap()), [main, 2.5, 0.5]);
+        assert_near(
+            ["main", "size", "penalty(dense/kernel)"].map(|name| logs.get(name).unwrap()),
+            [main, 2.5, 0.5],
+        );
     }
 }

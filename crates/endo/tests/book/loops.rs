@@ -1,4 +1,5 @@
-//! Custom training loops: the chapter's with penalties and constraints, two optimizers, and a classifier of digits.
+//! Custom training loops: the chapter's with penalties and constraints, two optimizers, and a
+//! classifier of digits.
 //!
 //! In: batches. Out: the weights that `fit` gives on the same batches, and metrics for every epoch.
 
@@ -12,9 +13,14 @@ mod drawn;
 
 /// The chapter's model: a penalty on both kernels; here also a constraint.
 fn regressor() -> Model {
-    let hidden = Dense::new(30).activation("elu").kernel_initializer("he_normal").kernel_regularizer(L2(0.05));
+    let hidden = Dense::new(30)
+        .activation("elu")
+        .kernel_initializer("he_normal")
+        .kernel_regularizer(L2(0.05));
     let model = Model::new(
-        Sequential::new().add(hidden.kernel_constraint(MaxNorm.max_value(1.0))).add(Dense::new(1).kernel_regularizer(L2(0.05))),
+        Sequential::new()
+            .add(hidden.kernel_constraint(MaxNorm.max_value(1.0)))
+            .add(Dense::new(1).kernel_regularizer(L2(0.05))),
     );
     model.build([32, 3]).unwrap();
     model
@@ -28,7 +34,9 @@ fn random_batch(data: &Dataset, batch_size: usize, random: &mut Random) -> Datas
 
 /// The chapter's `print_status_bar`.
 fn status_bar(step: usize, total: usize, metrics: &[&dyn Metric]) -> String {
-    let metrics = metrics.iter().map(|metric| format!(" - {}: {:.4}", metric.name(), metric.value().unwrap().get(0)));
+    let metrics = metrics
+        .iter()
+        .map(|metric| format!(" - {}: {:.4}", metric.name(), metric.value().unwrap().get(0)));
     format!("{step}/{total}{}", metrics.collect::<String>())
 }
 
@@ -60,7 +68,10 @@ fn the_chapters_loop_learns() {
         mean_absolute_error.reset();
     }
     assert!(losses[4] < losses[0], "{losses:?}");
-    assert!(bar.starts_with("10/10 - mean_loss: ") && bar.contains(" - mean_absolute_error: "), "{bar}");
+    assert!(
+        bar.starts_with("10/10 - mean_loss: ") && bar.contains(" - mean_absolute_error: "),
+        "{bar}"
+    );
     assert_eq!(step.traces(), 1);
 }
 
@@ -82,7 +93,12 @@ fn the_loop_with_penalties_and_constraints_is_fit() {
     fitted.compile(Nadam::new(0.01), MeanSquaredError, ());
     fitted.fit(&train, Fit::epochs(3).shuffle(false)).unwrap();
     for (a, b) in looped.weights().iter().zip(fitted.weights()) {
-        let far = a.value().to_vec::<f64>().into_iter().zip(b.value().to_vec::<f64>()).any(|(a, b)| (a - b).abs() > 1e-6);
+        let far = a
+            .value()
+            .to_vec::<f64>()
+            .into_iter()
+            .zip(b.value().to_vec::<f64>())
+            .any(|(a, b)| (a - b).abs() > 1e-6);
         assert!(!far, "{}: {:?} {:?}", a.name(), a.value(), b.value());
     }
     let kernel: Vec<f64> = looped.weights()[0].value().to_vec();
@@ -91,7 +107,9 @@ fn the_loop_with_penalties_and_constraints_is_fit() {
 }
 
 fn classifier() -> [Sequential; 2] {
-    let lower = Sequential::new().add(Flatten::new()).add(Dense::new(100).activation("relu").kernel_initializer("he_normal"));
+    let lower = Sequential::new()
+        .add(Flatten::new())
+        .add(Dense::new(100).activation("relu").kernel_initializer("he_normal"));
     let upper = Sequential::new().add(Dense::new(10).activation("softmax"));
     [lower.name("lower"), upper.name("upper")]
 }
@@ -102,7 +120,13 @@ fn a_classifier_with_another_optimizer_below_than_above_and_validation_every_epo
     let [lower, upper] = classifier();
     let model = Model::new(Sequential::new().add(lower).add(upper));
     model.build([32, 8, 8]).unwrap();
-    let part = |name: &str| model.trainable_weights().into_iter().filter(|w| w.name().contains(name)).collect::<Vec<_>>();
+    let part = |name: &str| {
+        model
+            .trainable_weights()
+            .into_iter()
+            .filter(|w| w.name().contains(name))
+            .collect::<Vec<_>>()
+    };
     let [lower, upper] = ["lower/", "upper/"].map(part);
     assert_eq!([lower.len(), upper.len()], [2, 2]);
     let (below, above) = (Sgd::new(0.05), Nadam::new(0.01));
@@ -122,7 +146,8 @@ fn a_classifier_with_another_optimizer_below_than_above_and_validation_every_epo
     });
     let mut test = Function::new(|[x, y], cx| [forward(&x, &y, cx)]).training(false);
     let results = || {
-        let results = [mean_loss.value(), accuracy.value()].map(|value| value.unwrap().item().unwrap());
+        let results =
+            [mean_loss.value(), accuracy.value()].map(|value| value.unwrap().item().unwrap());
         mean_loss.reset();
         accuracy.reset();
         results

@@ -1,4 +1,5 @@
-//! Terms of the loss that a model is given from outside `call`: what Keras's `model.add_loss(lambda: ..)` does.
+//! Terms of the loss that a model is given from outside `call`: what Keras's
+//! `model.add_loss(lambda: ..)` does.
 //!
 //! In: closures of variables. Out: a ledger that adds up, and the step that the term asks for.
 
@@ -6,9 +7,12 @@ use endo::prelude::*;
 
 use super::{assert_near, made_up_data};
 
-/// A unit without bias whose weights are 0.5 and -0.25, with half the sum of their squares as a term.
+/// A unit without bias whose weights are 0.5 and -0.25, with half the sum of their squares as a
+/// term.
 fn model() -> Model {
-    let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer(Array::from([[0.5_f32], [-0.25]])));
+    let mut model = Model::new(
+        Dense::new(1).use_bias(false).kernel_initializer(Array::from([[0.5_f32], [-0.25]])),
+    );
     model.build([1, 2]).unwrap();
     let kernel = model.weight("kernel").unwrap();
     model.add_loss("decay", move |cx| 0.5 * cx.read(&kernel).square().sum());
@@ -23,14 +27,18 @@ fn a_term_is_reported_adds_up_and_is_trained_on() {
     let logs = model.train_on_batch(&data).unwrap();
     // The prediction is 0; the gradient of its squared error -2 x, that of the term w.
     let decay = 0.5 * (0.25 + 0.0625);
-    assert_near(["main", "decay", "loss"].map(|name| logs.get(name).unwrap()), [1.0, decay, 1.0 + decay]);
+    assert_near(
+        ["main", "decay", "loss"].map(|name| logs.get(name).unwrap()),
+        [1.0, decay, 1.0 + decay],
+    );
     let weights: Vec<f64> = model.weights()[0].value().to_vec();
     assert_near([weights[0], weights[1]], [0.5 - 0.1 * (-2.0 + 0.5), -0.25 - 0.1 * (-4.0 - 0.25)]);
 }
 
 #[test]
 fn the_ledger_adds_up_in_training_and_validation_whatever_the_sample_weights() {
-    let mut model = Model::new(Dense::new(1).activity_regularizer(L2(0.01)).kernel_regularizer(L1(0.01)));
+    let mut model =
+        Model::new(Dense::new(1).activity_regularizer(L2(0.01)).kernel_regularizer(L1(0.01)));
     model.build([1, 3]).unwrap();
     let kernel = model.weight("kernel").unwrap();
     let large = kernel.clone();
@@ -59,7 +67,10 @@ fn a_term_counts_once_in_a_loop_however_often_the_model_is_applied() {
         assert_eq!((terms.len(), cx.loss_terms()[0].name.as_str()), (1, "decay"));
         [terms[0].clone(), twice]
     });
-    assert_near([f.run([&[[1.0_f32, 1.0]].into()]).unwrap()[0].item().unwrap()], [0.5 * (0.25 + 0.0625)]);
+    assert_near(
+        [f.run([&[[1.0_f32, 1.0]].into()]).unwrap()[0].item().unwrap()],
+        [0.5 * (0.25 + 0.0625)],
+    );
 }
 
 #[test]

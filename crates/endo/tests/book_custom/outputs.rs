@@ -23,13 +23,25 @@ fn names_give_what_values_give() {
     let [mut by_name, mut by_value, mut by_list] = [model(), model(), model()];
     by_name.compile("nadam", ("mse", "mae"), (["mae"], ("mae", "mse"))).loss_weights([0.75, 0.25]);
     let metrics = ([MeanAbsoluteError], (MeanAbsoluteError, MeanSquaredError));
-    by_value.compile(Nadam::default(), (MeanSquaredError, MeanAbsoluteError), metrics).loss_weights([0.75, 0.25]);
-    by_list.compile("nadam", vec!["mse", "mae"], [vec!["mae"], vec!["mae", "mse"]]).loss_weights([0.75, 0.25]);
-    let losses = [&mut by_name, &mut by_value, &mut by_list].map(|model| model.fit(&data(), Fit::epochs(2)).unwrap());
+    by_value
+        .compile(Nadam::default(), (MeanSquaredError, MeanAbsoluteError), metrics)
+        .loss_weights([0.75, 0.25]);
+    by_list
+        .compile("nadam", vec!["mse", "mae"], [vec!["mae"], vec!["mae", "mse"]])
+        .loss_weights([0.75, 0.25]);
+    let losses = [&mut by_name, &mut by_value, &mut by_list]
+        .map(|model| model.fit(&data(), Fit::epochs(2)).unwrap());
     assert_eq!(losses[0].get("loss"), losses[1].get("loss"));
     assert_eq!(losses[0].epochs[1].logs, losses[2].epochs[1].logs);
-    let last = |name: &str| losses[0].last(name).unwrap_or_else(|| panic!("no {name} in {:?}", losses[0].epochs[1].logs));
-    assert_near([last("price"), last("rent")], [0.75 * last("price_loss"), 0.25 * last("rent_mae")]);
+    let last = |name: &str| {
+        losses[0]
+            .last(name)
+            .unwrap_or_else(|| panic!("no {name} in {:?}", losses[0].epochs[1].logs))
+    };
+    assert_near(
+        [last("price"), last("rent")],
+        [0.75 * last("price_loss"), 0.25 * last("rent_mae")],
+    );
     assert_near([last("loss")], [last("price") + last("rent")]);
     assert!(losses[0].last("price_mae").is_some() && losses[0].last("rent_mse").is_some());
     assert!(losses[0].last("price_mse").is_none());
@@ -38,8 +50,11 @@ fn names_give_what_values_give() {
 #[test]
 fn names_and_values_of_ones_own_stand_side_by_side() {
     let mut model = model();
-    let cubed = |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs().powf(3.0).mean_axes([-1]);
-    model.compile("sgd", ("huber(delta=0.5)", cubed), ([cubed], ())).weighted_metrics(((), ["mse"]));
+    let cubed =
+        |y_true: &Tensor, y_pred: &Tensor| (y_true - y_pred).abs().powf(3.0).mean_axes([-1]);
+    model
+        .compile("sgd", ("huber(delta=0.5)", cubed), ([cubed], ()))
+        .weighted_metrics(((), ["mse"]));
     let logs = model.evaluate(&data()).unwrap();
     assert!(logs.get("price_loss").is_some() && logs.get("rent_mse").is_some(), "{logs}");
 }

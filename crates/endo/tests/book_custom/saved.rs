@@ -1,6 +1,8 @@
-//! Structs of the user's own with hyperparameters, saved with the model and restored by their constructors.
+//! Structs of the user's own with hyperparameters, saved with the model and restored by their
+//! constructors.
 //!
-//! In: one of each kind. Out: a file that says them all, read again, and a model that predicts and penalizes the same.
+//! In: one of each kind. Out: a file that says them all, read again, and a model that predicts and
+//! penalizes the same.
 
 use endo::prelude::*;
 use endo::random::Random;
@@ -102,19 +104,31 @@ impl Layer for MyDense {
     }
 }
 
-fn my_dense(units: usize, scale: Option<f64>, label: &str, beta: f64, stddev: f32, factor: f64, maximum: f64) -> MyDense {
+fn my_dense(
+    units: usize,
+    scale: Option<f64>,
+    label: &str,
+    beta: f64,
+    stddev: f32,
+    factor: f64,
+    maximum: f64,
+) -> MyDense {
     MyDense {
         units,
         scale,
         label: label.to_string(),
         activation: MySoftplus { beta },
-        kernel: Weight::new("kernel").regularizer(MyL1Regularizer { factor }).constraint(AtMost { maximum }),
+        kernel: Weight::new("kernel")
+            .regularizer(MyL1Regularizer { factor })
+            .constraint(AtMost { maximum }),
         initializer: MyNormal { stddev },
     }
 }
 
 fn compiled(hidden: MyDense, threshold: f64, distance: f64) -> Model {
-    let mut model = Model::new(Sequential::new().add(hidden).add(Dense::new(1).activation(MySoftplus { beta: 3.0 })));
+    let mut model = Model::new(
+        Sequential::new().add(hidden).add(Dense::new(1).activation(MySoftplus { beta: 3.0 })),
+    );
     let metrics = (Within { distance, mean: Mean::new("within") }, "mae");
     model.compile("nadam", HuberLoss { threshold }, metrics).build([1, 3]).unwrap();
     model
@@ -123,7 +137,8 @@ fn compiled(hidden: MyDense, threshold: f64, distance: f64) -> Model {
 #[test]
 fn one_of_each_kind_is_saved_and_restored() {
     let (data, file) = (made_up_data(96), File::new("all"));
-    let mut model = compiled(my_dense(4, Some(0.5), "a \"b\", (c)", 2.0, 0.3, 0.01, 0.75), 2.0, 0.25);
+    let mut model =
+        compiled(my_dense(4, Some(0.5), "a \"b\", (c)", 2.0, 0.3, 0.01, 0.75), 2.0, 0.25);
     model.fit(&data, Fit::epochs(2)).unwrap();
     model.save(file.path()).unwrap();
 
@@ -139,7 +154,10 @@ fn one_of_each_kind_is_saved_and_restored() {
         hidden.get("kernel_regularizer.factor").unwrap(),
         hidden.get("kernel_constraint.maximum").unwrap(),
     );
-    assert_eq!((restored.scale, label.as_str(), restored.initializer.stddev), (Some(0.5), "a \"b\", (c)", 0.3));
+    assert_eq!(
+        (restored.scale, label.as_str(), restored.initializer.stddev),
+        (Some(0.5), "a \"b\", (c)", 0.3)
+    );
     let threshold = saved.get("loss", "threshold").unwrap();
     let distance = saved.get("metric within", "distance").unwrap();
     let restored = compiled(restored, threshold, distance);
@@ -152,7 +170,9 @@ fn one_of_each_kind_is_saved_and_restored() {
 fn the_file_says_what_the_model_is_made_of_and_the_same_model_is_the_same_file() {
     let files = ["first", "second"].map(File::new);
     for file in &files {
-        compiled(my_dense(2, None, "plain", 1.0, 0.5, 0.1, 1.0), 2.0, 0.5).save(file.path()).unwrap();
+        compiled(my_dense(2, None, "plain", 1.0, 0.5, 0.1, 1.0), 2.0, 0.5)
+            .save(file.path())
+            .unwrap();
     }
     let [first, second] = files.each_ref().map(|file| std::fs::read(file.path()).unwrap());
     assert_eq!(first, second);
@@ -163,8 +183,10 @@ fn the_file_says_what_the_model_is_made_of_and_the_same_model_is_the_same_file()
         [
             "loss = huber_loss(threshold=2.0)",
             "metric within = within(distance=0.5)",
-            "sequential/my_dense = MyDense(units=2, scale=none, label=plain, activation=my_softplus(beta=1.0), \
-             kernel_initializer=my_normal(stddev=0.5), kernel_regularizer=my_l1_regularizer(factor=0.1), \
+            "sequential/my_dense = MyDense(units=2, scale=none, label=plain, \
+                activation=my_softplus(beta=1.0), \
+             kernel_initializer=my_normal(stddev=0.5), \
+             kernel_regularizer=my_l1_regularizer(factor=0.1), \
              kernel_constraint=at_most(maximum=1.0))",
             "sequential/dense = Dense(units=1, use_bias=true, activation=my_softplus(beta=3.0), \
              kernel_initializer=glorot_uniform, bias_initializer=zeros)",
@@ -186,8 +208,11 @@ fn weights_of_a_saved_model_are_read_alone_too() {
 #[test]
 fn options_of_the_librarys_values_are_restored_too() {
     let file = File::new("library");
-    let mut model =
-        Model::new(Sequential::new().add(Dropout::new(0.25)).add(Dense::new(1).activation(LeakyRelu.negative_slope(0.1))));
+    let mut model = Model::new(
+        Sequential::new()
+            .add(Dropout::new(0.25))
+            .add(Dense::new(1).activation(LeakyRelu.negative_slope(0.1))),
+    );
     let losses = (Huber.delta(0.5), MeanSquaredError.with_reduction(Reduction::Sum));
     model.compile("sgd", losses, [Huber.delta(3.0)]).build([1, 3]).unwrap();
     model.save(file.path()).unwrap();

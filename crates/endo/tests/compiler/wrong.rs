@@ -1,4 +1,5 @@
-//! Programs that users wrote and that were wrong. This is no part of a test program: a test has it compiled and reads what is said of it.
+//! Programs that users wrote and that were wrong. This is no part of a test program: a test has it
+//! compiled and reads what is said of it.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,6 +1,8 @@
-//! Mistakes with what is of the user's own, and with targets, predictions and masks that a loss or metric cannot take.
+//! Mistakes with what is of the user's own, and with targets, predictions and masks that a loss or
+//! metric cannot take.
 //!
-//! In: models that are saved and loaded, data of wrong numbers, values of wrong shapes. Errors name the place and the fix.
+//! In: models that are saved and loaded, data of wrong numbers, values of wrong shapes. Errors name
+//! the place and the fix.
 
 use endo::prelude::*;
 
@@ -29,26 +31,36 @@ fn a_struct_that_is_missing_when_a_model_is_loaded() {
     model.build([1, 3]).unwrap();
     let before = model.weights()[0].value();
     let help = "`compile` it first with what it was saved with, a struct of yours with \
-                `Saved::read(path)?.get(\"loss\", \"threshold\")?`; or read the weights alone with `load_weights`";
-    let message = format!("{path} was saved with the loss, `huber_loss(threshold=2.0)`, which the model does not have");
+                `Saved::read(path)?.get(\"loss\", \"threshold\")?`; or read the weights alone \
+                with `load_weights`";
+    let message = format!(
+        "{path} was saved with the loss, `huber_loss(threshold=2.0)`, which the model does not have"
+    );
     expect(model.load(file.path()), ErrorKind::Usage, "", None, &message, help);
 
     model.compile("sgd", "mse", ());
-    let message = format!("the loss is `huber_loss(threshold=2.0)` in {path}, and `mean_squared_error` in the model");
+    let message = format!(
+        "the loss is `huber_loss(threshold=2.0)` in {path}, and `mean_squared_error` in the model"
+    );
     expect(model.load(file.path()), ErrorKind::Usage, "", None, &message, help);
 
     let mut closure = Model::new(Dense::new(1).activation(|z: &Tensor| z.softplus()));
     closure.compile("sgd", HuberLoss { threshold: 2.0 }, ()).build([1, 3]).unwrap();
     let message = format!(
-        "`activation` of the layer `dense` is my_softplus(beta=2.0) in {path}, and the model does not say what it is there"
+        "`activation` of the layer `dense` is my_softplus(beta=2.0) in {path}, and the model does \
+            not say what it is there"
     );
-    let help = "a closure has no name: give the struct, and let its `hyperparameters` say `activation`";
+    let help =
+        "a closure has no name: give the struct, and let its `hyperparameters` say `activation`";
     expect(closure.load(file.path()), ErrorKind::Usage, "", None, &message, help);
 
     let mut renamed = Model::new(Dense::new(1).activation(MySoftplus { beta: 2.0 }).name("out"));
     renamed.compile("sgd", HuberLoss { threshold: 2.0 }, ()).build([1, 3]).unwrap();
     let error = renamed.load(file.path()).unwrap_err();
-    assert!(error.message().contains("was saved with the layer `dense`, `Dense(units=1,"), "{error}");
+    assert!(
+        error.message().contains("was saved with the layer `dense`, `Dense(units=1,"),
+        "{error}"
+    );
     assert!(error.message().ends_with("which the model does not have"), "{error}");
 
     assert_eq!(model.weights()[0].value(), before);
@@ -68,8 +80,10 @@ fn a_hyperparameter_that_differs_from_the_saved_one() {
     let message = format!("`threshold` of the loss is 2.0 in {path}, and 1.5 in the model");
     let help = "`Saved::read(path)?.get(\"loss\", \"threshold\")?`";
     expect(model(1.5, 2.0).load(file.path()), ErrorKind::Usage, "", None, &message, help);
-    let message =
-        format!("`activation` of the layer `dense` is my_softplus(beta=2.0) in {path}, and my_softplus(beta=0.5) in the model");
+    let message = format!(
+        "`activation` of the layer `dense` is my_softplus(beta=2.0) in {path}, and \
+            my_softplus(beta=0.5) in the model"
+    );
     expect(
         model(2.0, 0.5).load(file.path()),
         ErrorKind::Usage,
@@ -85,8 +99,22 @@ fn a_hyperparameter_that_differs_from_the_saved_one() {
 fn a_file_of_weights_alone_is_not_a_saved_model() {
     let file = File::new("weights");
     let model = Model::new(Dense::new(1));
-    expect(model.load(file.path()), ErrorKind::Usage, "", None, "the model has no weights yet", "call `model.build");
-    expect(model.save(file.path()), ErrorKind::Usage, "", None, "the model has no weights to save yet", "call `model.build");
+    expect(
+        model.load(file.path()),
+        ErrorKind::Usage,
+        "",
+        None,
+        "the model has no weights yet",
+        "call `model.build",
+    );
+    expect(
+        model.save(file.path()),
+        ErrorKind::Usage,
+        "",
+        None,
+        "the model has no weights to save yet",
+        "call `model.build",
+    );
     model.build([1, 3]).unwrap();
     model.save_weights(file.path()).unwrap();
     let message = format!("{} holds weights alone: `save` did not write it", file.path().display());
@@ -101,11 +129,35 @@ fn a_place_or_a_hyperparameter_that_is_not_in_the_file() {
     let saved = Saved::read(file.path()).unwrap();
     let path = file.path().display();
     let message = format!("{path} says nothing of `lossy`");
-    expect(saved.get::<f64>("lossy", "threshold"), ErrorKind::Argument, "", None, &message, "of `loss`, `dense`");
+    expect(
+        saved.get::<f64>("lossy", "threshold"),
+        ErrorKind::Argument,
+        "",
+        None,
+        &message,
+        "of `loss`, `dense`",
+    );
     let message = format!("{path}, `loss`: there is no hyperparameter `treshold`");
-    expect(saved.get::<f64>("loss", "treshold"), ErrorKind::Argument, "", None, &message, "did you mean `threshold`?");
-    let message = format!("{path}, `loss`: the hyperparameter `threshold` is asked for as `true` or `false`, and is `2.0`");
-    expect(saved.get::<bool>("loss", "threshold"), ErrorKind::Argument, "", None, &message, "the type with which it was saved");
+    expect(
+        saved.get::<f64>("loss", "treshold"),
+        ErrorKind::Argument,
+        "",
+        None,
+        &message,
+        "did you mean `threshold`?",
+    );
+    let message = format!(
+        "{path}, `loss`: the hyperparameter `threshold` is asked for as `true` or `false`, and is \
+            `2.0`"
+    );
+    expect(
+        saved.get::<bool>("loss", "threshold"),
+        ErrorKind::Argument,
+        "",
+        None,
+        &message,
+        "the type with which it was saved",
+    );
 }
 
 /// A model of three classes, and what it says of targets.
@@ -150,18 +202,28 @@ fn class_numbers_out_of_range_are_found_by_row_before_a_weight_changes() {
     let mut model = classes((), "accuracy", [0, 7], "softmax");
     model.compile("sgd", "sparse_categorical_crossentropy", ());
     let bad = Dataset::new(zeros([4, 2]), [0, 1, 2, 5]).unwrap();
-    let message = "targets[3] is 5: row 3, counted from 0; for `sparse_categorical_crossentropy` it is one of 3 classes, 0 to 2";
+    let message = "targets[3] is 5: row 3, counted from 0; for `sparse_categorical_crossentropy` \
+        it is one of 3 classes, 0 to 2";
     expect(model.evaluate(&bad), ErrorKind::Data, "", None, message, "count classes from 0");
 }
 
 #[test]
 fn classes_of_the_second_output_are_found_too() {
     let (a, b) = (Dense::new(1), Dense::new(2).activation("softmax"));
-    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| [a.apply(x, cx), b.apply(x, cx)]);
+    let mut model =
+        Model::new(move |x: &Tensor, cx: &mut Context| [a.apply(x, cx), b.apply(x, cx)]);
     model.compile("sgd", ("mse", "sparse_categorical_crossentropy"), ());
     let train = Dataset::new(zeros([2, 3]), (zeros([2, 1]), Array::from([1, 2]))).unwrap();
-    let message = "targets of output 1[1] is 2: row 1, counted from 0; for `sparse_categorical_crossentropy` it is one of 2 classes, 0 to 1";
-    expect(model.fit(&train, Fit::epochs(1)), ErrorKind::Data, "", None, message, "count classes from 0");
+    let message = "targets of output 1[1] is 2: row 1, counted from 0; for \
+        `sparse_categorical_crossentropy` it is one of 2 classes, 0 to 1";
+    expect(
+        model.fit(&train, Fit::epochs(1)),
+        ErrorKind::Data,
+        "",
+        None,
+        message,
+        "count classes from 0",
+    );
 }
 
 #[test]
@@ -169,9 +231,16 @@ fn labels_that_are_no_probabilities() {
     let mut model = Model::new(Dense::new(1).activation("sigmoid"));
     model.compile("sgd", "binary_crossentropy", ());
     let train = Dataset::new(zeros([3, 2]), [[1.0_f32], [0.0], [-1.0]]).unwrap();
-    let message =
-        "targets[2, 0] is -1: row 2, column 0, counted from 0; for `binary_crossentropy` it is a probability, from 0 to 1";
-    expect(model.fit(&train, Fit::epochs(1)), ErrorKind::Data, "", None, message, "labels are 0 and 1");
+    let message = "targets[2, 0] is -1: row 2, column 0, counted from 0; for \
+        `binary_crossentropy` it is a probability, from 0 to 1";
+    expect(
+        model.fit(&train, Fit::epochs(1)),
+        ErrorKind::Data,
+        "",
+        None,
+        message,
+        "labels are 0 and 1",
+    );
     model.compile("sgd", "hinge", ());
     assert!(model.fit(&train, Fit::epochs(1)).is_ok());
 }
@@ -186,15 +255,24 @@ fn predictions_that_are_no_probabilities_are_clipped_as_in_keras_and_warned_of()
         model.warnings()
     };
     let labels = || Array::from([[0.0_f32], [1.0], [1.0]]);
-    let message = "`binary_crossentropy` takes probabilities, and clips what is below 0 or above 1: its predictions are a matrix \
+    let message = "`binary_crossentropy` takes probabilities, and clips what is below 0 or above \
+        1: its predictions are a matrix \
                    product without an activation. End with `sigmoid`, or say `from_logits(true)`";
     assert_eq!(warnings(Dense::new(1), "binary_crossentropy", labels()), [message]);
     assert_eq!(warnings(Dense::new(1).use_bias(false), "binary_crossentropy", labels()), [message]);
     assert!(warnings(Dense::new(1), "binary_crossentropy(from_logits=true)", labels()).is_empty());
-    assert!(warnings(Dense::new(1).activation("sigmoid"), "binary_crossentropy", labels()).is_empty());
+    assert!(
+        warnings(Dense::new(1).activation("sigmoid"), "binary_crossentropy", labels()).is_empty()
+    );
     let classes = || Array::from([0, 1, 2]);
-    assert!(warnings(Dense::new(3), "sparse_categorical_crossentropy", classes())[0].contains("End with `softmax`"));
-    assert!(warnings(Dense::new(3).activation("softmax"), "sparse_categorical_crossentropy", classes()).is_empty());
+    assert!(
+        warnings(Dense::new(3), "sparse_categorical_crossentropy", classes())[0]
+            .contains("End with `softmax`")
+    );
+    assert!(
+        warnings(Dense::new(3).activation("softmax"), "sparse_categorical_crossentropy", classes())
+            .is_empty()
+    );
     let mut model = Model::new(Dense::new(1));
     model.compile("sgd", "mse", ["auc"]);
     model.evaluate(&Dataset::new(zeros([3, 2]), labels()).unwrap()).unwrap();
@@ -217,8 +295,20 @@ fn metrics_of_shapes_that_do_not_fit() {
         expect(result, ErrorKind::Shape, "", marked("the metric"), message, help);
     };
     let (differ, same) = ("the shapes differ", "targets have the shape of the predictions");
-    shapes("mae", [4, 3], [4, 2], &format!("`mean_absolute_error` of targets [4, 2] and predictions [4, 3]: {differ}"), "units");
-    shapes("precision", [4, 3], [4, 2], &format!("`precision` of targets [4, 2] and predictions [4, 3]: {differ}"), same);
+    shapes(
+        "mae",
+        [4, 3],
+        [4, 2],
+        &format!("`mean_absolute_error` of targets [4, 2] and predictions [4, 3]: {differ}"),
+        "units",
+    );
+    shapes(
+        "precision",
+        [4, 3],
+        [4, 2],
+        &format!("`precision` of targets [4, 2] and predictions [4, 3]: {differ}"),
+        same,
+    );
     let message = "`sparse_categorical_accuracy` of targets [4, 2] and predictions [4, 3]";
     shapes("sparse_categorical_accuracy", [4, 3], [4, 2], message, "one class number for each row");
 }
@@ -268,14 +358,30 @@ fn a_term_from_outside_call_that_is_not_a_scalar_or_has_a_name_twice() {
     model.add_loss("one", |cx| cx.constant(1.0_f32));
     model.compile("sgd", "mse", ()).add_loss("one", |cx| cx.constant(1.0_f32)); // <- the second
     let message = "two loss terms of one call are called `one`";
-    expect(model.evaluate(&data([4, 3], [4, 1])), ErrorKind::Argument, "", marked("the second"), message, "a name of its own");
+    expect(
+        model.evaluate(&data([4, 3], [4, 1])),
+        ErrorKind::Argument,
+        "",
+        marked("the second"),
+        message,
+        "a name of its own",
+    );
 }
 
 #[test]
 fn a_counter_of_random_numbers_of_another_type() {
-    let mut f = Function::new(|[x], _cx| [endo::ops::RandomState::new(x.clone(), 0).uniform([2], 0.0, 1.0)]); // <- the counter
+    let mut f = Function::new(|[x], _cx| {
+        [endo::ops::RandomState::new(x.clone(), 0).uniform([2], 0.0, 1.0)]
+    }); // <- the counter
     let message = "random numbers follow a counter i32[2] of seed and step, got f32[2]";
-    expect(f.run([&zeros([2])]), ErrorKind::Shape, "", marked("the counter"), message, "`cx.random()`");
+    expect(
+        f.run([&zeros([2])]),
+        ErrorKind::Shape,
+        "",
+        marked("the counter"),
+        message,
+        "`cx.random()`",
+    );
 }
 
 #[test]
@@ -295,6 +401,7 @@ fn a_metric_that_does_not_name_what_it_adds_to_is_warned_of() {
     let mut model = Model::new(Dense::new(1));
     model.compile("sgd", "mse", [Forgetful(Variable::new("total", 0.0_f32).frozen())]);
     model.evaluate(&data([4, 3], [4, 1])).unwrap();
-    let message = "the metric `forgetful` adds to `total`, which is not among its `variables`: it is never reset";
+    let message = "the metric `forgetful` adds to `total`, which is not among its `variables`: it \
+        is never reset";
     assert_eq!(model.warnings(), [message]);
 }

@@ -1,6 +1,8 @@
-//! Mistakes in layers: sizes that do not fit, terms that are not scalars, names given twice, `call` for `apply`.
+//! Mistakes in layers: sizes that do not fit, terms that are not scalars, names given twice, `call`
+//! for `apply`.
 //!
-//! In: layers written as a user writes them. The line reported is one of this file: it ends with `// <-`.
+//! In: layers written as a user writes them. The line reported is one of this file: it ends with
+//! `// <-`.
 
 use std::sync::{Arc, Mutex};
 
@@ -172,8 +174,16 @@ fn two_terms_and_two_metrics_of_one_name_are_refused() {
         cx.add_metric("mean", x.sum()); // <- the second metric
         x.clone()
     });
-    let (message, help) = ("two metrics of one call are called `lambda/mean`", "give each a name of its own");
-    expect(model.build([4, 5]), ErrorKind::Argument, "lambda", marked("the second metric"), message, help);
+    let (message, help) =
+        ("two metrics of one call are called `lambda/mean`", "give each a name of its own");
+    expect(
+        model.build([4, 5]),
+        ErrorKind::Argument,
+        "lambda",
+        marked("the second metric"),
+        message,
+        help,
+    );
 }
 
 #[test]
@@ -191,7 +201,10 @@ fn call_instead_of_apply_is_reported() {
     let scale = Scale(Weight::new("scale"));
     let mut f = Function::new(|[x], cx| [scale.call(&x, cx)]);
     let error = f.run([&zeros([4, 5])]).unwrap_err();
-    assert_eq!(error.message(), "`Scale::call` was called directly, so its weight `scale` has no layer to belong to");
+    assert_eq!(
+        error.message(),
+        "`Scale::call` was called directly, so its weight `scale` has no layer to belong to"
+    );
 }
 
 #[test]
@@ -225,8 +238,8 @@ fn two_layers_given_one_name_are_refused() {
     );
 }
 
-/// A layer that is given the layer it applies after it was made, and so may be given itself. It then has to forget it at the end,
-/// or neither would ever be dropped.
+/// A layer that is given the layer it applies after it was made, and so may be given itself. It
+/// then has to forget it at the end, or neither would ever be dropped.
 #[derive(Default)]
 struct Around(Mutex<Option<Arc<dyn Layer>>>);
 
@@ -253,8 +266,10 @@ fn a_layer_that_applies_itself_is_named_with_its_line() {
         ErrorKind::Usage,
         "sequential/around",
         marked("the layer around itself"),
-        "`sequential/around` is applied inside itself, as `sequential/around/around`, more than 32 times",
-        "apply another layer there; a layer may apply itself on other inputs where that comes to an end",
+        "`sequential/around` is applied inside itself, as `sequential/around/around`, more than \
+            32 times",
+        "apply another layer there; a layer may apply itself on other inputs where that comes to \
+            an end",
     );
     around.set(None);
 }
@@ -272,7 +287,8 @@ fn layers_that_apply_each_other_are_named_with_the_way_between_them() {
             ErrorKind::Usage,
             "around",
             marked("the layer around itself"),
-            "`around` is applied inside itself, as `around/around/sequential/around/around`, more than 32 times",
+            "`around` is applied inside itself, as `around/around/sequential/around/around`, more \
+                than 32 times",
             "apply another layer there",
         );
     }
@@ -303,7 +319,10 @@ impl Layer<Tensor, (Tensor, Vec<Tensor>)> for Halves {
 fn a_layer_may_apply_itself_where_that_comes_to_an_end() {
     let (one, three) = (Halves { left: 1 }, Halves { left: 3 });
     let mut f = Function::new(|[x], cx| [one.apply(&x, cx).0]);
-    assert_eq!(f.run([&Array::full([1, 1024], 1.0, DType::F32)]).unwrap()[0], [[1024.0_f32]].into());
+    assert_eq!(
+        f.run([&Array::full([1, 1024], 1.0, DType::F32)]).unwrap()[0],
+        [[1024.0_f32]].into()
+    );
     let mut f = Function::new(|[x], cx| [three.apply(&x, cx).0]);
     expect(
         f.run([&zeros([1, 1024])]),

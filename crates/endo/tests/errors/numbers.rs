@@ -1,7 +1,8 @@
-//! Numbers that go wrong in training: which operation made the first, in which layer, at which line, in which rows.
+//! Numbers that go wrong in training: which operation made the first, in which layer, at which
+//! line, in which rows.
 //!
-//! In: models and loops with a logarithm, an exponential, weights or data that are not finite. Nothing changes; or, if `fit` is told
-//! to go on, the batch is left out and counted.
+//! In: models and loops with a logarithm, an exponential, weights or data that are not finite.
+//! Nothing changes; or, if `fit` is told to go on, the batch is left out and counted.
 
 use endo::prelude::*;
 
@@ -12,7 +13,8 @@ fn marked(mark: &str) -> Place<'static> {
     place("numbers.rs", include_str!("numbers.rs"), mark)
 }
 
-/// Takes the logarithm of what it is given, then normalizes and drops: what it gives for a row depends on all rows.
+/// Takes the logarithm of what it is given, then normalizes and drops: what it gives for a row
+/// depends on all rows.
 struct Logarithmic {
     dropout: Dropout,
     normalize: BatchNormalization,
@@ -21,7 +23,11 @@ struct Logarithmic {
 
 impl Logarithmic {
     fn new() -> Self {
-        Self { dropout: Dropout::new(0.5), normalize: BatchNormalization::new(), out: Dense::new(1) }
+        Self {
+            dropout: Dropout::new(0.5),
+            normalize: BatchNormalization::new(),
+            out: Dense::new(1),
+        }
     }
 }
 
@@ -41,7 +47,9 @@ fn logarithmic(eager: bool) -> Model {
 
 /// Batches of 4 rows of 2 numbers; those of `bad` are -2.
 fn rows(count: usize, bad: &[usize]) -> Dataset {
-    let x = Array::from_fn([count, 2], |place| if bad.contains(&(place / 2)) { -2.0 } else { 1.0 + 0.25 * place as f32 });
+    let x = Array::from_fn([count, 2], |place| {
+        if bad.contains(&(place / 2)) { -2.0 } else { 1.0 + 0.25 * place as f32 }
+    });
     Dataset::new(x, Array::from_fn([count, 1], |row| (row % 3) as f32)).unwrap()
 }
 
@@ -49,7 +57,13 @@ fn rows(count: usize, bad: &[usize]) -> Dataset {
 fn state(model: &Model) -> Vec<Array> {
     let slots = model.optimizer().unwrap().settings().variables();
     let metrics = model.metrics().into_iter().flat_map(|(_, metric)| metric.variables());
-    model.weights().into_iter().chain(slots).chain(metrics).map(|variable| variable.value()).collect()
+    model
+        .weights()
+        .into_iter()
+        .chain(slots)
+        .chain(metrics)
+        .map(|variable| variable.value())
+        .collect()
 }
 
 const DOMAIN: &str = "keep what it is given where it is defined, as in `x.maximum(1e-7).log()`";
@@ -68,7 +82,10 @@ fn the_logarithm_of_a_negative_number_in_a_layer() {
 #[test]
 fn rows_are_those_of_the_data_in_whatever_order_they_came() {
     let error = logarithmic(false).fit(&rows(12, &[6]), Fit::epochs(1).batch_size(4)).unwrap_err();
-    assert!(error.message().ends_with("`log` of -2 gave NaN in row 6 of the data, counted from 0"), "{error}");
+    assert!(
+        error.message().ends_with("`log` of -2 gave NaN in row 6 of the data, counted from 0"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -82,7 +99,8 @@ fn a_step_that_was_computed_again_leaves_no_trace_in_what_comes_after() {
         assert!(struck.train_on_batch(&rows(4, &[0])).is_err());
         assert_eq!(state(&struck), before);
         // Masks of dropout, moving averages and slots go on from where they were.
-        let logs = [&mut spared, &mut struck].map(|model| model.train_on_batch(&rows(4, &[])).unwrap());
+        let logs =
+            [&mut spared, &mut struck].map(|model| model.train_on_batch(&rows(4, &[])).unwrap());
         assert_eq!(logs[0], logs[1]);
         assert_eq!(state(&spared), state(&struck));
         assert_ne!(state(&struck), before);
@@ -98,7 +116,8 @@ fn an_exponential_that_overflows() {
         z
     });
     model.compile(Sgd::new(0.1), MeanSquaredError, ());
-    let batch = Dataset::new([[1.0_f32], [100.0], [2.0]], Array::zeros([3, 2], DType::F32)).unwrap();
+    let batch =
+        Dataset::new([[1.0_f32], [100.0], [2.0]], Array::zeros([3, 2], DType::F32)).unwrap();
     let message = "the loss term `energy` is not finite; nothing was updated: \
                    `exp` of 100 gave inf in row 1 of the batch, counted from 0";
     let help = "lower the learning rate, clip the gradients (`clipnorm`) or scale the data";
@@ -114,22 +133,32 @@ fn a_weight_that_is_nan() {
     model.build([3, 2]).unwrap();
     let weight = model.weight("dense_1/kernel").unwrap();
     weight.set(&Array::from([[1.0_f32], [f32::NAN]])).unwrap();
-    let message = "the loss term `main` is not finite; nothing was updated: `dense_1/kernel` held NaN before the step";
+    let message = "the loss term `main` is not finite; nothing was updated: `dense_1/kernel` held \
+        NaN before the step";
     let batch = rows(3, &[]);
     let line = line!() + 1;
     let result = model.train_on_batch(&batch);
     let help = "load weights saved before, or set it anew";
-    expect(result, ErrorKind::NotFinite, "sequential/dense_1", Some(("numbers.rs", line)), message, help);
+    expect(
+        result,
+        ErrorKind::NotFinite,
+        "sequential/dense_1",
+        Some(("numbers.rs", line)),
+        message,
+        help,
+    );
 }
 
 #[test]
 fn data_that_is_nan_where_nothing_has_looked_at_it() {
     let mut model = Model::new(Dense::new(1));
     model.compile(Sgd::new(0.1), MeanSquaredError, ());
-    let (good, bad) = (Array::zeros([3, 1], DType::F32), Array::from([[1.0_f32], [f32::INFINITY], [f32::NAN]]));
+    let (good, bad) =
+        (Array::zeros([3, 1], DType::F32), Array::from([[1.0_f32], [f32::INFINITY], [f32::NAN]]));
     let start = "the loss term `main` is not finite; nothing was updated: ";
     for (x, y, name) in [(&bad, &good, "inputs"), (&good, &bad, "targets")] {
-        let message = format!("{start}`{name}` held inf in rows 1 and 2 of the batch, counted from 0");
+        let message =
+            format!("{start}`{name}` held inf in rows 1 and 2 of the batch, counted from 0");
         let batch = Dataset::new(x.clone(), y.clone()).unwrap();
         let line = line!() + 1;
         let result = model.train_on_batch(&batch);
@@ -191,8 +220,10 @@ fn batches_that_are_left_out_are_counted() {
         assert_eq!((wanted.skipped(), wanted.get("skipped_batches")), (0, vec![]));
         assert_eq!(state(&skipping), state(&whole));
         let warnings = skipping.warnings();
-        let start = "1 of 3 batches were skipped; epoch 1, step 2: the loss term `main` is not finite; nothing was updated: \
-                     `log` of -2 gave NaN in row 6 of the data, counted from 0\n  layer: `logarithmic`\n  at: ";
+        let start = "1 of 3 batches were skipped; epoch 1, step 2: the loss term `main` is not \
+            finite; nothing was updated: \
+                     `log` of -2 gave NaN in row 6 of the data, counted from 0\n  layer: \
+                     `logarithmic`\n  at: ";
         assert!(warnings.iter().any(|warning| warning.starts_with(start)), "{warnings:?}");
     }
 }
@@ -200,8 +231,12 @@ fn batches_that_are_left_out_are_counted() {
 #[test]
 fn an_epoch_without_a_batch_to_train_on() {
     let mut model = logarithmic(false);
-    let result = model.fit(&rows(8, &[0, 4]), Fit::epochs(2).batch_size(4).shuffle(false).non_finite(NonFinite::Skip));
-    let message = "all 2 batches were skipped; epoch 1, step 1: the loss term `main` is not finite; nothing was updated: \
+    let result = model.fit(
+        &rows(8, &[0, 4]),
+        Fit::epochs(2).batch_size(4).shuffle(false).non_finite(NonFinite::Skip),
+    );
+    let message = "all 2 batches were skipped; epoch 1, step 1: the loss term `main` is not \
+        finite; nothing was updated: \
                    `log` of -2 gave NaN in row 0 of the data, counted from 0";
     expect(result, ErrorKind::NotFinite, "logarithmic", marked("log"), message, DOMAIN);
 }
@@ -209,7 +244,8 @@ fn an_epoch_without_a_batch_to_train_on() {
 #[test]
 fn other_mistakes_are_not_skipped() {
     let mut model = logarithmic(false);
-    let wide = Dataset::new(Array::full([8, 2], 1.0, DType::F32), Array::zeros([8, 3], DType::F32)).unwrap();
+    let wide = Dataset::new(Array::full([8, 2], 1.0, DType::F32), Array::zeros([8, 3], DType::F32))
+        .unwrap();
     let error = model.fit(&wide, Fit::epochs(1).non_finite(NonFinite::Skip)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
 }
@@ -222,7 +258,8 @@ fn numbers_that_are_not_finite_are_trained_on_if_that_is_asked_for() {
         let data = Dataset::new([[1.0_f32], [2.0], [3.0]], [[0.0_f32], [5.0], [1.0]]).unwrap();
         let options = Fit::epochs(1).batch_size(1).shuffle(false).non_finite(NonFinite::Continue);
         let history = model.fit(&data, options).unwrap();
-        assert_eq!(history.get("non_finite_batches"), [2.0]); // the second, and the third by the weights that it left
+        // The second, and the third by the weights that it left.
+        assert_eq!(history.get("non_finite_batches"), [2.0]);
         assert!(model.weights()[0].value().get(0).is_nan());
         let warning = "2 of 3 batches had a loss that is not finite, and were trained on";
         assert!(model.warnings().iter().any(|known| known == warning), "{:?}", model.warnings());

@@ -1,4 +1,5 @@
-//! Mistakes in closures: gradients of what has none, tensors that outlive their trace, values that are not known yet.
+//! Mistakes in closures: gradients of what has none, tensors that outlive their trace, values that
+//! are not known yet.
 //!
 //! In: functions as in a custom loop. Errors come out of `run`, with the line of the closure.
 
@@ -96,7 +97,9 @@ fn a_tensor_kept_from_an_earlier_trace() {
 
 #[test]
 fn numbers_looked_at_while_a_plan_is_traced() {
-    let step = |[x]: [Tensor; 1], _: &mut Context| [if x.sum().value().get(0) > 0.0 { &x * 2.0 } else { x.clone() }]; // <- the value
+    let step = |[x]: [Tensor; 1], _: &mut Context| {
+        [if x.sum().value().get(0) > 0.0 { &x * 2.0 } else { x.clone() }]
+    }; // <- the value
     expect(
         Function::new(step).run([&zeros([3])]),
         ErrorKind::Usage,
@@ -168,7 +171,11 @@ fn a_gradient_that_does_not_exist_is_none_and_named_in_a_warning() {
     assert_eq!(f.run([&Array::from([1.0_f32, 2.0])]).unwrap()[0], Array::scalar(3.0_f32));
     assert_eq!(f.warnings().len(), 1);
     assert!(f.warnings()[0].contains("tracing.rs:"), "{:?}", f.warnings());
-    assert!(f.warnings()[0].ends_with("the loss does not depend on `unused`: its gradient is None"), "{:?}", f.warnings());
+    assert!(
+        f.warnings()[0].ends_with("the loss does not depend on `unused`: its gradient is None"),
+        "{:?}",
+        f.warnings()
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! Mistakes in training: nothing compiled, nothing to train on, targets of another width, weights of another model.
+//! Mistakes in training: nothing compiled, nothing to train on, targets of another width, weights
+//! of another model.
 //!
-//! In: models as a user trains them. Errors come out of `fit`, `evaluate`, `load_weights`, with nothing changed.
+//! In: models as a user trains them. Errors come out of `fit`, `evaluate`, `load_weights`, with
+//! nothing changed.
 
 use std::path::PathBuf;
 
@@ -9,7 +11,8 @@ use endo::prelude::*;
 use super::{data, expect, zeros};
 
 fn model() -> Model {
-    let mut model = Model::new(Sequential::new().add(Dense::new(4).activation("relu")).add(Dense::new(1)));
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(4).activation("relu")).add(Dense::new(1)));
     model.compile(Sgd::default(), MeanSquaredError, ());
     model
 }
@@ -19,7 +22,10 @@ struct File(PathBuf);
 
 impl File {
     fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("endo-errors-{}-{name}.safetensors", std::process::id())))
+        Self(
+            std::env::temp_dir()
+                .join(format!("endo-errors-{}-{name}.safetensors", std::process::id())),
+        )
     }
 }
 
@@ -55,8 +61,16 @@ fn a_compiled_loss_squeezes_the_last_axis() {
 #[test]
 fn fit_and_evaluate_before_compile() {
     let mut model = Model::new(Dense::new(1));
-    let (message, help) = ("the model is not compiled", "call `model.compile(optimizer, loss, metrics)` first");
-    expect(model.fit(&data([4, 3], [4, 1]), Fit::epochs(1)), ErrorKind::Usage, "", None, message, help);
+    let (message, help) =
+        ("the model is not compiled", "call `model.compile(optimizer, loss, metrics)` first");
+    expect(
+        model.fit(&data([4, 3], [4, 1]), Fit::epochs(1)),
+        ErrorKind::Usage,
+        "",
+        None,
+        message,
+        help,
+    );
     expect(model.evaluate(&data([4, 3], [4, 1])), ErrorKind::Usage, "", None, message, help);
     expect(model.train_on_batch(&data([4, 3], [4, 1])), ErrorKind::Usage, "", None, message, help);
 }
@@ -79,16 +93,38 @@ fn a_loss_without_targets() {
     let mut model = model();
     let line = line!() + 1;
     let result = model.fit(&train, Fit::epochs(1));
-    let message = "the loss `mean_squared_error` compares predictions with targets, but the data has no targets";
-    expect(result, ErrorKind::Usage, "", Some(("training.rs", line)), message, "give targets with `Dataset::new(x, y)`");
+    let message = "the loss `mean_squared_error` compares predictions with targets, but the data \
+        has no targets";
+    expect(
+        result,
+        ErrorKind::Usage,
+        "",
+        Some(("training.rs", line)),
+        message,
+        "give targets with `Dataset::new(x, y)`",
+    );
 }
 
 #[test]
 fn a_batch_size_of_0() {
     let (message, help) = ("the batch size is 0", "use a batch size of at least 1");
     let train = data([4, 3], [4, 1]);
-    expect(model().fit(&train, Fit::epochs(1).batch_size(0)), ErrorKind::Argument, "", None, message, help);
-    expect(model().evaluate_with(&train, Evaluate::new().batch_size(0)), ErrorKind::Argument, "", None, message, help);
+    expect(
+        model().fit(&train, Fit::epochs(1).batch_size(0)),
+        ErrorKind::Argument,
+        "",
+        None,
+        message,
+        help,
+    );
+    expect(
+        model().evaluate_with(&train, Evaluate::new().batch_size(0)),
+        ErrorKind::Argument,
+        "",
+        None,
+        message,
+        help,
+    );
 }
 
 #[test]
@@ -126,7 +162,14 @@ fn weights_of_a_file_that_is_missing_or_cut_short() {
     let model = model();
     let file = File::new("short");
     let usage = "call `model.build([batch, features])` first";
-    expect(model.load_weights(&file.0), ErrorKind::Usage, "", None, "the model has no weights yet", usage);
+    expect(
+        model.load_weights(&file.0),
+        ErrorKind::Usage,
+        "",
+        None,
+        "the model has no weights yet",
+        usage,
+    );
     model.build([2, 3]).unwrap();
     let before: Vec<Array> = model.weights().iter().map(Variable::value).collect();
 
@@ -139,7 +182,10 @@ fn weights_of_a_file_that_is_missing_or_cut_short() {
     for length in [0, 5, 40, bytes.len() - 1] {
         std::fs::write(&file.0, &bytes[..length]).unwrap();
         let error = model.load_weights(&file.0).unwrap_err();
-        assert!(error.message().starts_with(&format!("not a safetensors file: {}", file.0.display())), "{error}");
+        assert!(
+            error.message().starts_with(&format!("not a safetensors file: {}", file.0.display())),
+            "{error}"
+        );
         assert!(error.advice().is_some());
     }
     assert_eq!(model.weights().iter().map(Variable::value).collect::<Vec<_>>(), before);
@@ -155,23 +201,47 @@ fn weights_of_another_model() {
     other.save_weights(&file.0).unwrap();
     let before: Vec<Array> = model.weights().iter().map(Variable::value).collect();
     let missing = format!("{} has no weight `dense/kernel`", file.0.display());
-    expect(model.load_weights(&file.0), ErrorKind::Data, "", None, &missing, "it has: bias, kernel");
+    expect(
+        model.load_weights(&file.0),
+        ErrorKind::Data,
+        "",
+        None,
+        &missing,
+        "it has: bias, kernel",
+    );
 
     let wider = self::model();
     wider.build([2, 5]).unwrap();
     wider.save_weights(&file.0).unwrap();
-    let wrong = format!("{}: weight `dense/kernel` is F32[5, 4] there and f32[3, 4] in the model", file.0.display());
-    expect(model.load_weights(&file.0), ErrorKind::Shape, "", None, &wrong, "a model of the sizes they were saved from");
+    let wrong = format!(
+        "{}: weight `dense/kernel` is F32[5, 4] there and f32[3, 4] in the model",
+        file.0.display()
+    );
+    expect(
+        model.load_weights(&file.0),
+        ErrorKind::Shape,
+        "",
+        None,
+        &wrong,
+        "a model of the sizes they were saved from",
+    );
     assert_eq!(model.weights().iter().map(Variable::value).collect::<Vec<_>>(), before);
 }
 
 #[test]
 fn a_word_that_an_embedding_has_not() {
-    let mut model = Model::new(Sequential::new().add(Embedding::new(5, 2)).add(Flatten::new()).add(Dense::new(1)));
+    let mut model = Model::new(
+        Sequential::new().add(Embedding::new(5, 2)).add(Flatten::new()).add(Dense::new(1)),
+    );
     model.compile("sgd", "mse", ());
     let data = Dataset::new([[1], [7]], [[0.0_f32], [1.0]]).unwrap();
     let error = model.fit(&data, Fit::epochs(1)).unwrap_err();
-    assert!(error.message().contains("`gather` was asked for the index 7 of an axis of 5 in row 1 of the data"), "{error}");
+    assert!(
+        error
+            .message()
+            .contains("`gather` was asked for the index 7 of an axis of 5 in row 1 of the data"),
+        "{error}"
+    );
     assert!(error.advice().unwrap().contains("`input_dim`"), "{error}");
 }
 
@@ -185,7 +255,10 @@ fn weights_that_were_asked_for_before_they_were_there() {
         [loss]
     });
     let error = step.run([&[[1.0_f32]].into()]).unwrap_err();
-    assert_eq!(error.message(), "the optimizer was given gradients of no weights: the list of weights was empty");
+    assert_eq!(
+        error.message(),
+        "the optimizer was given gradients of no weights: the list of weights was empty"
+    );
     assert!(error.advice().unwrap().contains("model.build(shape)?"), "{error}");
     // Those of another model.
     let (model, other) = (Model::new(Dense::new(1)), Model::new(Dense::new(1).name("other")));
@@ -204,6 +277,7 @@ fn weights_that_were_asked_for_before_they_were_there() {
 fn a_beginning_of_a_name() {
     let mut model = Model::new(Dense::new(1));
     model.compile("sgd", "mean_square", ());
-    let error = model.fit(&Dataset::new([[1.0_f32]], [[1.0_f32]]).unwrap(), Fit::epochs(1)).unwrap_err();
+    let error =
+        model.fit(&Dataset::new([[1.0_f32]], [[1.0_f32]]).unwrap(), Fit::epochs(1)).unwrap_err();
     assert!(error.to_string().contains("did you mean `mean_squared_error`?"), "{error}");
 }

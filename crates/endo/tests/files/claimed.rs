@@ -1,4 +1,5 @@
-//! Two runs that want one file: the second is told so before it trains, and what a killed run leaves is no hindrance.
+//! Two runs that want one file: the second is told so before it trains, and what a killed run
+//! leaves is no hindrance.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +29,10 @@ fn a_second_run_with_one_backup_is_told_so_and_the_first_goes_on() {
     run.train_on_batch().unwrap();
     let error = second.fit(&data, options(folder.as_ref(), 3)).unwrap_err();
     let path = folder.path("run").display().to_string();
-    assert_eq!(error.message(), format!("{path} is in use: another run writes it, in this process or another"));
+    assert_eq!(
+        error.message(),
+        format!("{path} is in use: another run writes it, in this process or another")
+    );
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(error.advice().unwrap().contains("give this one another path"), "{error}");
     while run.next_batch().unwrap() {
@@ -50,7 +54,8 @@ fn a_run_that_fails_or_is_left_lets_go_of_its_backup() {
     assert!(model().fit(&data, options(folder.as_ref(), 3).callback(fail)).is_err());
     assert_eq!(names_in(&folder), ["run"]);
     let model = model();
-    let run = model.run(&data, options(folder.as_ref(), 3).callback(LambdaCallback::new())).unwrap();
+    let run =
+        model.run(&data, options(folder.as_ref(), 3).callback(LambdaCallback::new())).unwrap();
     assert_eq!(names_in(&folder), ["run", "run.lock"]);
     drop(run);
     assert_eq!(names_in(&folder), ["run"]);
@@ -104,7 +109,9 @@ fn a_process_has_its_files_alone_until_it_is_killed() {
     model().fit(&data(), Fit::epochs(1).callback(log())).unwrap();
     assert_eq!(fs::read_to_string(folder.path("log.csv")).unwrap().lines().count(), rows + 1);
     let quiet = LambdaCallback::new;
-    let history = model().fit(&data(), options(folder.as_ref(), 1).callback(quiet()).callback(log())).unwrap();
+    let history = model()
+        .fit(&data(), options(folder.as_ref(), 1).callback(quiet()).callback(log()))
+        .unwrap();
     assert!(history.epochs.len() >= 2, "it goes on from what the process has saved");
     assert_eq!(names_in(&folder), ["log.csv"], "nothing else is left");
 }

@@ -1,4 +1,5 @@
-//! Damage that cancels itself in a weak checksum: pairs of flipped bits and bursts, in an exported model and in a backup.
+//! Damage that cancels itself in a weak checksum: pairs of flipped bits and bursts, in an exported
+//! model and in a backup.
 
 use std::fs;
 use std::path::Path;
@@ -79,7 +80,12 @@ fn no_two_flipped_bits_of_a_backup_go_unseen() {
         let stop = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
             if epoch == epochs { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
         });
-        model().fit(&data_of_four(), Fit::epochs(2).callback(BackupAndRestore::new(&path)).callback(stop)).unwrap_err()
+        model()
+            .fit(
+                &data_of_four(),
+                Fit::epochs(2).callback(BackupAndRestore::new(&path)).callback(stop),
+            )
+            .unwrap_err()
     };
     assert_eq!(train(1).message(), "interrupted");
     for (how, bytes) in damaged(&fs::read(&path).unwrap(), 2) {
@@ -91,5 +97,6 @@ fn no_two_flipped_bits_of_a_backup_go_unseen() {
 }
 
 fn data_of_four() -> Dataset {
-    Dataset::new(data().inputs().clone(), Array::from_fn([12, 4], |i| (i % 5) as f32 / 4.0)).unwrap()
+    Dataset::new(data().inputs().clone(), Array::from_fn([12, 4], |i| (i % 5) as f32 / 4.0))
+        .unwrap()
 }

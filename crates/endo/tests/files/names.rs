@@ -1,4 +1,5 @@
-//! Names and texts of any letters: whatever takes them gives them back as they were, from every file.
+//! Names and texts of any letters: whatever takes them gives them back as they were, from every
+//! file.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,8 @@ use endo::prelude::*;
 use super::folder::Folder;
 use super::support::{data, names_in};
 
-/// Marks of every notation in which a name is written somewhere, and the words that mean something there.
+/// Marks of every notation in which a name is written somewhere, and the words that mean something
+/// there.
 const NAMES: &[&str] = &[
     "plain",
     "a = b",
@@ -89,7 +91,8 @@ const NAMES: &[&str] = &[
     "aux.txt",
 ];
 
-/// A layer that gives its name to all that has one, and has hyperparameters of that name and that text.
+/// A layer that gives its name to all that has one, and has hyperparameters of that name and that
+/// text.
 struct Named {
     name: String,
     dense: Dense,
@@ -127,7 +130,9 @@ impl Layer for Named {
     }
 
     fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with(&self.name, self.name.clone()).with("list", vec![self.name.clone(), "b".to_string()])
+        Hyperparameters::new()
+            .with(&self.name, self.name.clone())
+            .with("list", vec![self.name.clone(), "b".to_string()])
     }
 }
 
@@ -181,7 +186,10 @@ fn a_saved_model_is_loaded_and_says_what_it_is_made_of() {
         for place in ["loss".to_string(), format!("metric {name}"), format!("layer {layer}")] {
             assert_eq!(saved.get::<String>(&place, name).unwrap(), name, "{place:?}");
         }
-        assert_eq!(saved.get::<Vec<String>>(&format!("layer {layer}"), "list").unwrap(), [name, "b"]);
+        assert_eq!(
+            saved.get::<Vec<String>>(&format!("layer {layer}"), "list").unwrap(),
+            [name, "b"]
+        );
         assert_eq!(saved.to_string().lines().count(), 4, "{saved}");
 
         // One with another text is refused, by the name of the place.
@@ -200,13 +208,19 @@ fn an_exported_model_has_the_names_of_the_model() {
         model.build([1, 2]).unwrap();
         model.export(&path).unwrap_or_else(|error| panic!("{name:?}: {error}"));
         let predictor = Predictor::load(&path).unwrap_or_else(|error| panic!("{name:?}: {error}"));
-        let names = |variables: &[Variable]| variables.iter().map(|variable| variable.name().to_string()).collect::<Vec<_>>();
+        let names = |variables: &[Variable]| {
+            variables.iter().map(|variable| variable.name().to_string()).collect::<Vec<_>>()
+        };
         let (mut got, mut want) = (names(predictor.variables()), names(&model.weights()));
         got.sort();
         want.sort();
         assert_eq!(got, want);
         assert_eq!(predictor.output_names(), model.output_names());
-        assert_eq!(predictor.predict(data().inputs()).unwrap(), model.predict(data().inputs()).unwrap(), "{name:?}");
+        assert_eq!(
+            predictor.predict(data().inputs()).unwrap(),
+            model.predict(data().inputs()).unwrap(),
+            "{name:?}"
+        );
     }
 }
 
@@ -222,7 +236,8 @@ fn numbers(mut history: History) -> History {
 /// Trains layers of these names with all that writes, stopped before an epoch.
 fn train(names: &[&str], folder: &Path, stop: usize) -> Result<(History, Vec<Array>)> {
     let layers = names.iter().fold(Sequential::new(), |layers, name| layers.add(Named::new(name)));
-    let metrics: Vec<_> = names.iter().map(|name| MeanMetricWrapper::new(NamedLoss(name.to_string()))).collect();
+    let metrics: Vec<_> =
+        names.iter().map(|name| MeanMetricWrapper::new(NamedLoss(name.to_string()))).collect();
     let mut model = Model::new(layers).seed(3);
     model.compile("adam", NamedLoss(names[0].to_string()), metrics);
     let report = LambdaCallback::new().on_epoch_begin(move |epoch, training| {
@@ -242,7 +257,9 @@ fn train(names: &[&str], folder: &Path, stop: usize) -> Result<(History, Vec<Arr
         .callback(CsvLogger::new(folder.join("steps.csv")).every(1))
         .callback(ModelCheckpoint::new(folder.join("best").to_str().unwrap()).save_best_only(true))
         .callback(TensorBoard::new(folder.join("board")))
-        .callback(Report::new(folder.join("report.html")).title(names[0]).figures(folder.join("figures")))
+        .callback(
+            Report::new(folder.join("report.html")).title(names[0]).figures(folder.join("figures")),
+        )
         .callback(report);
     let history = model.fit(&data(), options)?;
     Ok((numbers(history), weights(&model)))
@@ -260,16 +277,27 @@ fn columns(path: &Path) -> Vec<String> {
 fn a_run_that_is_resumed_has_every_name_and_so_have_its_logs() {
     for names in NAMES.chunks(6) {
         let [whole, stopped] = ["whole", "stopped"].map(Folder::new);
-        let expected = train(names, whole.as_ref(), 9).unwrap_or_else(|error| panic!("{names:?}: {error}"));
-        assert_eq!(train(names, stopped.as_ref(), 2).unwrap_err().message(), "interrupted", "{names:?}");
-        let resumed = train(names, stopped.as_ref(), 9).unwrap_or_else(|error| panic!("{names:?}: {error}"));
+        let expected =
+            train(names, whole.as_ref(), 9).unwrap_or_else(|error| panic!("{names:?}: {error}"));
+        assert_eq!(
+            train(names, stopped.as_ref(), 2).unwrap_err().message(),
+            "interrupted",
+            "{names:?}"
+        );
+        let resumed =
+            train(names, stopped.as_ref(), 9).unwrap_or_else(|error| panic!("{names:?}: {error}"));
         assert_eq!(resumed, expected, "{names:?}");
         let history = expected.0;
         assert_eq!(history.term_readings.len(), 6);
         for log in ["log.csv", "steps.csv"] {
-            assert_eq!(fs::read(whole.path(log)).unwrap(), fs::read(stopped.path(log)).unwrap(), "{names:?}");
+            assert_eq!(
+                fs::read(whole.path(log)).unwrap(),
+                fs::read(stopped.path(log)).unwrap(),
+                "{names:?}"
+            );
         }
-        let mut logs: Vec<String> = history.epochs[0].logs.iter().map(|(name, _)| name.to_string()).collect();
+        let mut logs: Vec<String> =
+            history.epochs[0].logs.iter().map(|(name, _)| name.to_string()).collect();
         logs.sort();
         let columns = columns(&whole.path("log.csv"));
         if names.contains(&"epoch") {
@@ -280,7 +308,11 @@ fn a_run_that_is_resumed_has_every_name_and_so_have_its_logs() {
         }
         assert!(fs::read_to_string(whole.path("report.html")).unwrap().ends_with("</html>\n"));
         // Everything else that the run had alone is gone.
-        assert_eq!(names_in(&whole), ["best", "board", "figures", "log.csv", "raw", "report.html", "steps.csv"], "{names:?}");
+        assert_eq!(
+            names_in(&whole),
+            ["best", "board", "figures", "log.csv", "raw", "report.html", "steps.csv"],
+            "{names:?}"
+        );
     }
 }
 
@@ -290,7 +322,10 @@ fn names_that_files_cannot_have_still_name_files_of_their_own() {
     let long = "long ".repeat(100);
     train(&[&long], folder.as_ref(), 9).unwrap();
     // Two layers whose names differ in a letter that files cannot have.
-    let layers = Sequential::new().add(Dense::new(2).name("a b")).add(Dense::new(3).name("a:b")).add(Dense::new(1).name("A:B"));
+    let layers = Sequential::new()
+        .add(Dense::new(2).name("a b"))
+        .add(Dense::new(3).name("a:b"))
+        .add(Dense::new(1).name("A:B"));
     let mut model = Model::new(layers);
     model.compile("sgd", "mse", ());
     let raw = folder.path("two");
@@ -314,6 +349,9 @@ fn numbers_that_a_file_cannot_hold_under_their_name_are_refused_when_they_are_sa
     let model = Model::new(move |x: &Tensor, cx: &mut Context| x * cx.read(&scale));
     model.build([1, 2]).unwrap();
     let error = model.export(folder.path("model")).unwrap_err();
-    assert!(error.message().contains("numbers cannot be called `__metadata__` in a safetensors file"), "{error}");
+    assert!(
+        error.message().contains("numbers cannot be called `__metadata__` in a safetensors file"),
+        "{error}"
+    );
     assert!(names_in(&folder).is_empty());
 }

@@ -27,7 +27,8 @@ pub fn start(test: &str, folder: &Path) -> Child {
 /// The names of what is in a folder.
 pub fn names_in(folder: &Folder) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }

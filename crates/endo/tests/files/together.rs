@@ -1,4 +1,5 @@
-//! Threads and processes that write to one path while others read: nobody fails, and whatever is read is whole.
+//! Threads and processes that write to one path while others read: nobody fails, and whatever is
+//! read is whole.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +15,9 @@ use super::support::{FOLDER, data, names_in, start};
 const ROUNDS: usize = 20;
 
 fn model(seed: u64) -> Model {
-    let mut model = Model::new(Sequential::new().add(Dense::new(64).activation("relu")).add(Dense::new(1))).seed(seed);
+    let mut model =
+        Model::new(Sequential::new().add(Dense::new(64).activation("relu")).add(Dense::new(1)))
+            .seed(seed);
     model.compile("sgd", "mse", ["mae"]);
     model.build([1, 2]).unwrap();
     model
@@ -42,11 +45,21 @@ const FILES: [File; 7] = [
         write: |model, path| model.save_weights(path),
         is_whole: |model, path| model.load_weights(path).is_ok(),
     },
-    File { name: "model.safetensors", write: |model, path| model.save(path), is_whole: |model, path| model.load(path).is_ok() },
-    File { name: "model.endo", write: |model, path| model.export(path), is_whole: |_, path| Predictor::load(path).is_ok() },
+    File {
+        name: "model.safetensors",
+        write: |model, path| model.save(path),
+        is_whole: |model, path| model.load(path).is_ok(),
+    },
+    File {
+        name: "model.endo",
+        write: |model, path| model.export(path),
+        is_whole: |_, path| Predictor::load(path).is_ok(),
+    },
     File {
         name: "best.safetensors",
-        write: |model, path| fit(model, Fit::epochs(1).callback(ModelCheckpoint::new(path.to_str().unwrap()))),
+        write: |model, path| {
+            fit(model, Fit::epochs(1).callback(ModelCheckpoint::new(path.to_str().unwrap())))
+        },
         is_whole: |model, path| model.load(path).is_ok(),
     },
     File {
@@ -56,14 +69,19 @@ const FILES: [File; 7] = [
     },
     File {
         name: "figures",
-        write: |model, path| write_figures(path, &model.fit(&data(), Fit::epochs(1).batch_size(12))?),
+        write: |model, path| {
+            write_figures(path, &model.fit(&data(), Fit::epochs(1).batch_size(12))?)
+        },
         is_whole: |_, path| ends_with(&path.join("loss.svg"), "</svg>\n"),
     },
     File {
         name: "raw",
-        write: |model, path| fit(model, Fit::epochs(1).probe(Probe::weights("*").every(1).raw(path))),
+        write: |model, path| {
+            fit(model, Fit::epochs(1).probe(Probe::weights("*").every(1).raw(path)))
+        },
         is_whole: |_, path| {
-            let file = fs::read(path.join("weights/sequential/dense/kernel/step_00000000.npy")).unwrap();
+            let file =
+                fs::read(path.join("weights/sequential/dense/kernel/step_00000000.npy")).unwrap();
             file.len() == 128 + 4 * 2 * 64
         },
     },
@@ -73,7 +91,8 @@ fn write_all(folder: &Path, seed: u64) {
     let mut model = model(seed);
     for round in 0..ROUNDS {
         for File { name, write, .. } in &FILES {
-            write(&mut model, &folder.join(name)).unwrap_or_else(|error| panic!("{name}, round {round}: {error}"));
+            write(&mut model, &folder.join(name))
+                .unwrap_or_else(|error| panic!("{name}, round {round}: {error}"));
         }
     }
 }
@@ -102,7 +121,9 @@ fn readers_find_whole_files_while_threads_and_processes_write_them() {
                 writing.fetch_sub(1, Ordering::SeqCst);
             });
             scope.spawn(move || {
-                let status = start("together::writes_in_a_process_of_its_own", folder.as_ref()).wait().unwrap();
+                let status = start("together::writes_in_a_process_of_its_own", folder.as_ref())
+                    .wait()
+                    .unwrap();
                 writing.fetch_sub(1, Ordering::SeqCst);
                 assert!(status.success());
             });

@@ -1,6 +1,8 @@
-//! Changes of what is in a file: of bytes, of the words, numbers and lines of a text, of arrays by name.
+//! Changes of what is in a file: of bytes, of the words, numbers and lines of a text, of arrays by
+//! name.
 //!
-//! In: something that endo wrote, and random numbers. Out: something like it that endo did not write.
+//! In: something that endo wrote, and random numbers. Out: something like it that endo did not
+//! write.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +65,12 @@ fn parts(text: &str, is_part: impl Fn(char) -> bool) -> Vec<std::ops::Range<usiz
     parts
 }
 
-fn replaced(random: &mut Random, text: &str, parts: &[std::ops::Range<usize>], new: &str) -> String {
+fn replaced(
+    random: &mut Random,
+    text: &str,
+    parts: &[std::ops::Range<usize>],
+    new: &str,
+) -> String {
     let mut changed = text.to_string();
     if !parts.is_empty() {
         changed.replace_range(parts[random.below(parts.len())].clone(), new);
@@ -82,7 +89,9 @@ fn number(random: &mut Random, text: &str) -> String {
 /// With another number in all places of one, so that sizes go on to fit each other.
 fn number_everywhere(random: &mut Random, text: &str) -> String {
     let numbers = parts(text, |letter| letter.is_ascii_digit());
-    let Some(old) = (!numbers.is_empty()).then(|| &text[numbers[random.below(numbers.len())].clone()]) else {
+    let Some(old) =
+        (!numbers.is_empty()).then(|| &text[numbers[random.below(numbers.len())].clone()])
+    else {
         return text.into();
     };
     let new = one_of(random, &NUMBERS);
@@ -138,7 +147,11 @@ pub fn bytes(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
 pub fn arrays(random: &mut Random, arrays: &mut BTreeMap<String, Array>) {
     for _ in 0..times(random) {
         let names: Vec<String> = arrays.keys().cloned().collect();
-        let [Some(name), Some(other)] = [(); 2].map(|()| names.get(random.below(names.len().max(1)))) else { return };
+        let [Some(name), Some(other)] =
+            [(); 2].map(|()| names.get(random.below(names.len().max(1))))
+        else {
+            return;
+        };
         match random.below(8) {
             0 => drop(arrays.remove(name)),
             1 => {
@@ -166,13 +179,26 @@ fn array(random: &mut Random, array: &Array) -> Array {
     match random.below(8) {
         0..4 if length > 0 => {
             let (place, number) = (random.below(length), odd[random.below(odd.len())]);
-            Array::from_fn(array.shape(), |index| if index == place { number } else { numbers[index] }).cast(array.dtype())
+            Array::from_fn(
+                array.shape(),
+                |index| if index == place { number } else { numbers[index] },
+            )
+            .cast(array.dtype())
         }
         4 => {
-            let shapes: [Shape; 6] =
-                [[length].into(), [length, 1].into(), [1, length].into(), [2 * length].into(), [length / 2].into(), ().into()];
+            let shapes: [Shape; 6] = [
+                [length].into(),
+                [length, 1].into(),
+                [1, length].into(),
+                [2 * length].into(),
+                [length / 2].into(),
+                ().into(),
+            ];
             let shape = shapes[random.below(shapes.len())].clone();
-            Array::from_fn(shape, |index| numbers.get(index % length.max(1)).copied().unwrap_or(0.0)).cast(array.dtype())
+            Array::from_fn(shape, |index| {
+                numbers.get(index % length.max(1)).copied().unwrap_or(0.0)
+            })
+            .cast(array.dtype())
         }
         5 => Array::zeros([0], array.dtype()),
         6 => Array::zeros([0, 1 << random.below(40)], array.dtype()),

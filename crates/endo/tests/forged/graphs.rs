@@ -1,11 +1,14 @@
-//! Graphs that make sense but for their sizes: axes of 0 beside axes that no memory holds, sums and products of what is not there.
+//! Graphs that make sense but for their sizes: axes of 0 beside axes that no memory holds, sums and
+//! products of what is not there.
 //!
-//! In: random numbers. Out: the text of a graph whose operations fit each other, from an input to an output with a row for each row.
+//! In: random numbers. Out: the text of a graph whose operations fit each other, from an input to
+//! an output with a row for each row.
 
 use endo::random::Random;
 
 /// Sizes that fit in no memory, or in none together with others; and some that do.
-const SIZES: [u64; 13] = [0, 0, 0, 1, 1, 2, 3, 1 << 20, 1 << 31, (1 << 40) - 1, 1 << 40, 1 << 53, 1 << 59];
+const SIZES: [u64; 13] =
+    [0, 0, 0, 1, 1, 2, 3, 1 << 20, 1 << 31, (1 << 40) - 1, 1 << 40, 1 << 53, 1 << 59];
 
 /// The nodes so far, and the shape of the last.
 struct Forging<'r> {
@@ -16,10 +19,19 @@ struct Forging<'r> {
 
 impl Forging<'_> {
     /// Adds a node of `f32` and returns its position.
-    fn push(&mut self, operation: &str, inputs: &[usize], attributes: &[u64], shape: &[u64]) -> usize {
-        let [inputs, attributes, sizes] =
-            [inputs.iter().map(|&input| input as u64).collect(), attributes.to_vec(), shape.to_vec()]
-                .map(|numbers: Vec<u64>| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" "));
+    fn push(
+        &mut self,
+        operation: &str,
+        inputs: &[usize],
+        attributes: &[u64],
+        shape: &[u64],
+    ) -> usize {
+        let [inputs, attributes, sizes] = [
+            inputs.iter().map(|&input| input as u64).collect(),
+            attributes.to_vec(),
+            shape.to_vec(),
+        ]
+        .map(|numbers: Vec<u64>| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" "));
         self.nodes.push(format!("node {operation} | {inputs} | {attributes} | f32 {sizes} | 0"));
         self.shape = shape.to_vec();
         self.nodes.len() - 1
@@ -37,8 +49,9 @@ impl Forging<'_> {
     fn operate(&mut self) {
         let (last, axis, size) = (self.nodes.len() - 1, self.axis(), self.size());
         let mut shape = self.shape.clone();
-        let resized =
-            |shape: &[u64], size| shape.iter().enumerate().map(|(at, &old)| if at == axis { size } else { old }).collect();
+        let resized = |shape: &[u64], size| {
+            shape.iter().enumerate().map(|(at, &old)| if at == axis { size } else { old }).collect()
+        };
         match self.random.below(10) {
             0 => drop(self.push("exp", &[last], &[], &shape)),
             1 => drop(self.push("add", &[last, last], &[], &shape)),
@@ -68,7 +81,11 @@ impl Forging<'_> {
                 self.push("broadcast", &[last], &[], &shape);
             }
             8 => {
-                let parts: Vec<u64> = shape.iter().enumerate().flat_map(|(at, _)| [0, u64::from(at != axis)]).collect();
+                let parts: Vec<u64> = shape
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(at, _)| [0, u64::from(at != axis)])
+                    .collect();
                 let shape: Vec<u64> = resized(&shape, size);
                 self.push("slice", &[last], &parts, &shape);
             }
@@ -84,13 +101,18 @@ impl Forging<'_> {
 
 /// The text of a graph.
 pub fn graph(random: &mut Random) -> String {
-    let mut forging = Forging { random, nodes: vec!["node input | | 0 | f32 n 2 | 0".to_string()], shape: Vec::new() };
+    let mut forging = Forging {
+        random,
+        nodes: vec!["node input | | 0 | f32 n 2 | 0".to_string()],
+        shape: Vec::new(),
+    };
     let shape: Vec<u64> = (0..2 + forging.random.below(2)).map(|_| forging.size()).collect();
     forging.push("fill", &[], &[1], &shape);
     for _ in 0..1 + forging.random.below(4) {
         forging.operate();
     }
-    let (last, axes) = (forging.nodes.len() - 1, (0..forging.shape.len() as u64).collect::<Vec<_>>());
+    let (last, axes) =
+        (forging.nodes.len() - 1, (0..forging.shape.len() as u64).collect::<Vec<_>>());
     let reduction = ["reduce_sum", "reduce_max", "reduce_mean"][forging.random.below(3)];
     let scalar = forging.push(reduction, &[last], &axes, &[]);
     let one = forging.push("reshape", &[scalar], &[], &[1]);

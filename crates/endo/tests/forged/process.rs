@@ -1,7 +1,7 @@
 //! Readers in processes of their own: what would end or hold up the tests ends one of them.
 //!
-//! In: the numbers of files to forge. Out: those whose reader panicked, ended its process, or came to no end; and how many files were
-//! read and how many refused.
+//! In: the numbers of files to forge. Out: those whose reader panicked, ended its process, or came
+//! to no end; and how many files were read and how many refused.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,8 @@ use endo::random::Random;
 
 use super::readers::readers;
 
-/// Says to [`reads_in_a_process_of_its_own`] where to work, the seed, and the first file and the one after the last.
+/// Says to [`reads_in_a_process_of_its_own`] where to work, the seed, and the first file and the
+/// one after the last.
 const FOLDER: &str = "ENDO_FORGED_FOLDER";
 
 /// No reader takes as long for one file, on a busy machine and with checks of memory.
@@ -24,7 +25,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// A number that the environment gives, or another.
 pub fn given(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |number| number.parse().unwrap_or_else(|_| panic!("{name} is to be a whole number")))
+    std::env::var(name).map_or(otherwise, |number| {
+        number.parse().unwrap_or_else(|_| panic!("{name} is to be a whole number"))
+    })
 }
 
 /// For each reader how many files it has read, and how many refused.
@@ -34,12 +37,14 @@ pub type Counts = BTreeMap<String, [u64; 2]>;
 #[test]
 fn reads_in_a_process_of_its_own() {
     if let Some(folder) = std::env::var_os(FOLDER) {
-        let [seed, from, to] = ["SEED", "FROM", "TO"].map(|name| given(&format!("{FOLDER}_{name}"), 0));
+        let [seed, from, to] =
+            ["SEED", "FROM", "TO"].map(|name| given(&format!("{FOLDER}_{name}"), 0));
         work(Path::new(&folder), seed, from..to);
     }
 }
 
-/// Forges files and reads them. The number of each is written before it is read, and that of the last when all are.
+/// Forges files and reads them. The number of each is written before it is read, and that of the
+/// last when all are.
 fn work(folder: &Path, seed: u64, numbers: std::ops::Range<u64>) {
     std::panic::set_hook(Box::new(|_| {}));
     let mut progress = File::create(folder.join("progress")).unwrap();
@@ -51,10 +56,19 @@ fn work(folder: &Path, seed: u64, numbers: std::ops::Range<u64>) {
         let reader = &mut readers[place];
         let mut random = Random::new(seed, number);
         match catch_unwind(AssertUnwindSafe(|| (reader.read)(&mut random))) {
-            Ok(accepted) => counts.entry(reader.name.to_string()).or_default()[usize::from(!accepted)] += 1,
+            Ok(accepted) => {
+                counts.entry(reader.name.to_string()).or_default()[usize::from(!accepted)] += 1
+            }
             Err(panic) => {
-                let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-                let line = format!("{number} {} panicked: {}\n", reader.name, text.unwrap_or("without a message"));
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or(panic.downcast_ref::<&str>().copied());
+                let line = format!(
+                    "{number} {} panicked: {}\n",
+                    reader.name,
+                    text.unwrap_or("without a message")
+                );
                 File::options()
                     .append(true)
                     .create(true)
@@ -74,7 +88,8 @@ fn work(folder: &Path, seed: u64, numbers: std::ops::Range<u64>) {
     progress.write_all(&to.to_le_bytes()).unwrap();
 }
 
-/// Forges and reads files in processes, one after another as they end before their time. Returns a line for each failure.
+/// Forges and reads files in processes, one after another as they end before their time. Returns a
+/// line for each failure.
 pub fn read_all(seed: u64, numbers: std::ops::Range<u64>, counts: &mut Counts) -> Vec<String> {
     let (mut failures, mut from) = (Vec::new(), numbers.start);
     while from < numbers.end && failures.len() < 20 {
@@ -111,7 +126,10 @@ pub fn read_all(seed: u64, numbers: std::ops::Range<u64>, counts: &mut Counts) -
         if let Some(end) = end {
             let mut said = String::new();
             let _ = std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said);
-            failures.push(format!("{reached} {end} {}", said.lines().take(12).collect::<Vec<_>>().join(" | ")));
+            failures.push(format!(
+                "{reached} {end} {}",
+                said.lines().take(12).collect::<Vec<_>>().join(" | ")
+            ));
             from = reached + 1;
         } else {
             from = numbers.end;
@@ -125,7 +143,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(number: u64) -> Self {
-        let folder = std::env::temp_dir().join(format!("endo-forged-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("endo-forged-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -136,7 +155,9 @@ impl Folder {
 
     /// The number of the file that is being read.
     fn progress(&self) -> Option<u64> {
-        fs::read(self.0.join("progress")).ok().and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)))
+        fs::read(self.0.join("progress"))
+            .ok()
+            .and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)))
     }
 }
 

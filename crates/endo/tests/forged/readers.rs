@@ -1,6 +1,7 @@
 //! All that reads files or texts, each with files of its kind to forge.
 //!
-//! In: a folder to work in. Out: [`Reader`]s, more than one of those that have the most to go wrong.
+//! In: a folder to work in. Out: [`Reader`]s, more than one of those that have the most to go
+//! wrong.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,12 +32,21 @@ fn reader(name: &'static str, read: impl FnMut(&mut Random) -> bool + 'static) -
 /// The readers in the order in which they get their files.
 pub fn readers(folder: &Path) -> Vec<Reader> {
     let exported = exported(&folder.join("exported.endo"));
-    let predictor = |number: usize| predictor(folder.join(format!("predictor-{number}.endo")), exported.clone());
+    let predictor = |number: usize| {
+        predictor(folder.join(format!("predictor-{number}.endo")), exported.clone())
+    };
     let (run, log) = (folder.join("run"), folder.join("log.csv"));
     let mut readers = vec![resumed_run(&run), log_reader(log), resumed_run(&run), text(), text()];
     for number in 0..3 {
-        let [weights, saved] = ["weights", "saved"].map(|name| folder.join(format!("{name}-{number}")));
-        readers.extend([predictor(2 * number), weights_reader(weights), predictor(2 * number + 1), saved_reader(saved), table()]);
+        let [weights, saved] =
+            ["weights", "saved"].map(|name| folder.join(format!("{name}-{number}")));
+        readers.extend([
+            predictor(2 * number),
+            weights_reader(weights),
+            predictor(2 * number + 1),
+            saved_reader(saved),
+            table(),
+        ]);
         readers.push(typed_table());
     }
     readers
@@ -59,14 +69,21 @@ fn exported(path: &Path) -> Vec<Vec<u8>> {
         .add(MaxPooling2D::new(2))
         .add(Flatten::new())
         .add(Dense::new(1));
-    let transposed = Sequential::new().add(Conv1DTranspose::new(2, 3).strides(2)).add(GlobalAveragePooling1D::new());
+    let transposed = Sequential::new()
+        .add(Conv1DTranspose::new(2, 3).strides(2))
+        .add(GlobalAveragePooling1D::new());
     let recurrent = Sequential::new().add(Embedding::new(7, 3)).add(Lstm::new(2));
     let table = Array::from_fn([5, 2], |index| index as f32);
     let rearranging = move |x: &Tensor, cx: &mut Context| {
         let sorted = x.sort(1) + x.cumsum(1).slice(1, 0..4);
-        let known = cx.constant(table.clone()).gather(&x.slice(1, 0..1).clip(0.0, 4.0).cast(DType::I32), 0).sum_axes([1]);
+        let known = cx
+            .constant(table.clone())
+            .gather(&x.slice(1, 0..1).clip(0.0, 4.0).cast(DType::I32), 0)
+            .sum_axes([1]);
         let noise = cx.random().uniform([x.batch(), 2], 0.0, 1.0);
-        Tensor::concatenate(&[sorted.pad(&[(0, 0), (1, 2)], 0.5), known, noise], 1).transpose().transpose()
+        Tensor::concatenate(&[sorted.pad(&[(0, 0), (1, 2)], 0.5), known, noise], 1)
+            .transpose()
+            .transpose()
     };
     vec![
         export(&Model::new(dense), zeros(&[2, 4])),
@@ -77,7 +94,8 @@ fn exported(path: &Path) -> Vec<Vec<u8>> {
     ]
 }
 
-/// A predictor whose graph or variables were changed under a checksum that is right, or any of its bytes.
+/// A predictor whose graph or variables were changed under a checksum that is right, or any of its
+/// bytes.
 fn predictor(path: PathBuf, exported: Vec<Vec<u8>>) -> Reader {
     reader("predictor", move |random| {
         let bytes = &exported[random.below(exported.len())];
@@ -99,12 +117,20 @@ fn predictor(path: PathBuf, exported: Vec<Vec<u8>>) -> Reader {
         let predictor = predictor.threads(1 + random.below(2));
         for rows in [1, 3] {
             let input = |spec: &endo::trace::signature::TensorSpec, random: &mut Random| {
-                let rest: Vec<usize> = spec.sizes()[1..].iter().map(|size| size.unwrap_or(rows)).collect();
+                let rest: Vec<usize> =
+                    spec.sizes()[1..].iter().map(|size| size.unwrap_or(rows)).collect();
                 let count = rest.iter().try_fold(rows, |count, size| count.checked_mul(*size))?;
                 let shape = [vec![rows], rest].concat();
-                (count < 10_000).then(|| Array::from_fn(&shape[..], |_| 8.0 * random.uniform_f64() - 1.0).cast(spec.dtype()))
+                (count < 10_000).then(|| {
+                    Array::from_fn(&shape[..], |_| 8.0 * random.uniform_f64() - 1.0)
+                        .cast(spec.dtype())
+                })
             };
-            let inputs = predictor.inputs().iter().map(|spec| input(spec, random)).collect::<Option<Vec<Array>>>();
+            let inputs = predictor
+                .inputs()
+                .iter()
+                .map(|spec| input(spec, random))
+                .collect::<Option<Vec<Array>>>();
             let _ = inputs.map(|inputs| predictor.predict_all(&inputs));
         }
         true
@@ -125,7 +151,11 @@ fn safetensors(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn compiled() -> Model {
-    let mut model = Model::new(Sequential::new().add(Dense::new(3).kernel_regularizer(L2(0.5)).name("first")).add(Dense::new(1)));
+    let mut model = Model::new(
+        Sequential::new()
+            .add(Dense::new(3).kernel_regularizer(L2(0.5)).name("first"))
+            .add(Dense::new(1)),
+    );
     model.compile("adam", "mse", ["mae"]).build([2, 4]).unwrap();
     model
 }
@@ -139,7 +169,10 @@ fn weights_reader(path: PathBuf) -> Reader {
         let before: Vec<Array> = model.weights().iter().map(Variable::value).collect();
         let accepted = model.load_weights(&path).is_ok();
         let same = |(weight, value): (&Variable, &Array)| weight.value().bytes() == value.bytes();
-        assert!(accepted || model.weights().iter().zip(&before).all(same), "weights were changed by a file that was refused");
+        assert!(
+            accepted || model.weights().iter().zip(&before).all(same),
+            "weights were changed by a file that was refused"
+        );
         accepted
     })
 }
@@ -161,15 +194,24 @@ fn saved_reader(path: PathBuf) -> Reader {
 }
 
 fn table() -> Reader {
-    let text = "rooms,area,\"price, in all\"\n6,120.5,1e5\n-2,0.25,\"300000\"\n\n3,80,2.5E+3\n4,,7\n";
+    let text =
+        "rooms,area,\"price, in all\"\n6,120.5,1e5\n-2,0.25,\"300000\"\n\n3,80,2.5E+3\n4,,7\n";
     reader("table", move |random| {
-        let text = if random.below(2) == 0 { text.replace(",,", ",1,").replace(',', ";") } else { text.replace(",,", ",1,") };
+        let text = if random.below(2) == 0 {
+            text.replace(",,", ",1,").replace(',', ";")
+        } else {
+            text.replace(",,", ",1,")
+        };
         let bytes = match random.below(3) {
             0 => changes::bytes(random, text.as_bytes()),
             _ => changes::text(random, &text).into_bytes(),
         };
         let units = String::from_utf8_lossy(&bytes).into_owned();
-        let bytes = if random.below(4) == 0 { units.encode_utf16().flat_map(u16::to_le_bytes).collect() } else { bytes };
+        let bytes = if random.below(4) == 0 {
+            units.encode_utf16().flat_map(u16::to_le_bytes).collect()
+        } else {
+            bytes
+        };
         let delimiter = [None, Some(','), Some(';'), Some(' '), Some('ä')][random.below(5)];
         let Ok(table) = Table::from_csv_reader(&bytes[..], delimiter) else { return false };
         let names: Vec<String> = table.columns().map(str::to_string).collect();
@@ -180,7 +222,8 @@ fn table() -> Reader {
 
 /// A table of numbers, words, dates and gaps, whole and in blocks, plain and packed.
 fn typed_table() -> Reader {
-    let text = "town,rooms,sold,zip\nOslo,3,2024-01-31,0150\n\"Rome, old\",NA,31.12.2023,\n?,2.5,,00184\nOslo,1.299,2024-02-29 12:30,x\n";
+    let text = "town,rooms,sold,zip\nOslo,3,2024-01-31,0150\n\"Rome, old\",NA,31.12.2023,\n\
+        ?,2.5,,00184\nOslo,1.299,2024-02-29 12:30,x\n";
     reader("typed table", move |random| {
         let text = text.repeat(1 + random.below(3));
         let bytes = match random.below(3) {
@@ -215,7 +258,8 @@ fn typed_table() -> Reader {
 /// A log to which a training adds its epochs.
 fn log_reader(path: PathBuf) -> Reader {
     let mut model = compiled();
-    let data = Dataset::new(Array::zeros([4, 4], DType::F32), Array::zeros([4, 1], DType::F32)).unwrap();
+    let data =
+        Dataset::new(Array::zeros([4, 4], DType::F32), Array::zeros([4, 1], DType::F32)).unwrap();
     model.fit(&data, Fit::epochs(3).callback(CsvLogger::new(&path))).unwrap();
     let text = fs::read_to_string(&path).unwrap();
     reader("log", move |random| {
@@ -234,11 +278,15 @@ fn text() -> Reader {
     let kinds: [(Vec<&str>, Get); 8] = [
         (activations::names().collect(), |text| {
             let activation = activations::get(text);
-            activation.is_ok_and(|activation| Model::new(Dense::new(4).activation(activation)).build([2, 3]).is_ok())
+            activation.is_ok_and(|activation| {
+                Model::new(Dense::new(4).activation(activation)).build([2, 3]).is_ok()
+            })
         }),
         (initializers::names().collect(), |text| {
             let initializer = initializers::get(text);
-            initializer.is_ok_and(|initializer| Model::new(Dense::new(4).kernel_initializer(initializer)).build([2, 3]).is_ok())
+            initializer.is_ok_and(|initializer| {
+                Model::new(Dense::new(4).kernel_initializer(initializer)).build([2, 3]).is_ok()
+            })
         }),
         (regularizers::names().collect(), |text| regularizers::get(text).is_ok()),
         (constraints::names().collect(), |text| constraints::get(text).is_ok()),
@@ -247,19 +295,32 @@ fn text() -> Reader {
         (optimizers::names().collect(), |text| optimizers::get(text).is_ok()),
         (optimizers::schedules::names().collect(), |text| optimizers::schedules::get(text).is_ok()),
     ];
-    let options =
-        ["", "()", "(0.5)", "(rate=0.01)", "(stddev=1.0, seed=3)", "(learning_rate=cosine_decay(0.1, 100))", "(l1=1, l2=[1, 2])"];
+    let options = [
+        "",
+        "()",
+        "(0.5)",
+        "(rate=0.01)",
+        "(stddev=1.0, seed=3)",
+        "(learning_rate=cosine_decay(0.1, 100))",
+        "(l1=1, l2=[1, 2])",
+    ];
     reader("text", move |random| {
         let (names, get) = &kinds[random.below(kinds.len())];
-        let text = format!("{}{}", changes::one_of(random, names), changes::one_of(random, &options));
+        let text =
+            format!("{}{}", changes::one_of(random, names), changes::one_of(random, &options));
         get(&if random.below(4) == 0 { text } else { changes::text(random, &text) })
     })
 }
 
 /// The content of a sealed file with some of its arrays changed.
-pub fn with_changed_arrays(random: &mut Random, bytes: &[u8], select: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
+pub fn with_changed_arrays(
+    random: &mut Random,
+    bytes: &[u8],
+    select: impl Fn(&str) -> bool,
+) -> Option<Vec<u8>> {
     let mut forged = Forged::open(bytes).unwrap();
-    let (mut chosen, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = forged.arrays.into_iter().partition(|(name, _)| select(name));
+    let (mut chosen, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        forged.arrays.into_iter().partition(|(name, _)| select(name));
     changes::arrays(random, &mut chosen);
     forged.arrays = rest;
     forged.arrays.extend(chosen);

@@ -1,6 +1,7 @@
 //! Saved runs whose numbers were changed, under a checksum that is right.
 //!
-//! In: runs that were interrupted within an epoch and between two. Out: a [`Reader`] that resumes forged ones.
+//! In: runs that were interrupted within an epoch and between two. Out: a [`Reader`] that resumes
+//! forged ones.
 
 use std::fs;
 use std::path::Path;
@@ -16,10 +17,20 @@ use support::{data, model, weights};
 use super::changes;
 use super::readers::{Reader, with_changed_arrays};
 
-/// Trains with all callbacks that keep something with a run; stops after a batch as if the process was killed.
-fn fit(folder: &Path, model: &mut Model, data: &Dataset, stop: Option<(usize, usize)>) -> Result<History> {
+/// Trains with all callbacks that keep something with a run; stops after a batch as if the process
+/// was killed.
+fn fit(
+    folder: &Path,
+    model: &mut Model,
+    data: &Dataset,
+    stop: Option<(usize, usize)>,
+) -> Result<History> {
     let interrupt = LambdaCallback::new().on_batch_end(move |batch, _, training| {
-        if stop == Some((training.epoch(), batch)) { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
+        if stop == Some((training.epoch(), batch)) {
+            Err(Error::new(ErrorKind::Usage, "interrupted"))
+        } else {
+            Ok(())
+        }
     });
     let options = Fit::epochs(3)
         .batch_size(16)
@@ -42,7 +53,10 @@ pub fn resumed_run(folder: &Path) -> Reader {
     let (folder, data) = (folder.to_path_buf(), data(64));
     let saved: Vec<Vec<u8>> = [(0, 2), (1, 0), (2, 2)]
         .map(|stop| {
-            assert_eq!(fit(&folder, &mut model(), &data, Some(stop)).unwrap_err().message(), "interrupted");
+            assert_eq!(
+                fit(&folder, &mut model(), &data, Some(stop)).unwrap_err().message(),
+                "interrupted"
+            );
             let saved = fs::read(folder.join("run")).unwrap();
             fs::remove_file(folder.join("run")).unwrap();
             let _ = fs::remove_file(folder.join("run.previous"));
@@ -54,7 +68,9 @@ pub fn resumed_run(folder: &Path) -> Reader {
         let bytes = match random.below(8) {
             0 => Some(changes::bytes(random, bytes)),
             // There are more variables than all else, and their numbers are least to be checked.
-            kind => with_changed_arrays(random, bytes, |name| (kind == 1) == name.starts_with("variables/")),
+            kind => with_changed_arrays(random, bytes, |name| {
+                (kind == 1) == name.starts_with("variables/")
+            }),
         };
         let Some(bytes) = bytes else { return false };
         fs::write(folder.join("run"), bytes).unwrap();
@@ -70,7 +86,10 @@ pub fn resumed_run(folder: &Path) -> Reader {
             }
             Err(error) => {
                 let refused = error.kind() != ErrorKind::NotFinite;
-                assert!(!refused || weights(&model) == before, "weights were changed by a run that was refused: {error}");
+                assert!(
+                    !refused || weights(&model) == before,
+                    "weights were changed by a run that was refused: {error}"
+                );
                 assert!(error.advice().is_some(), "without help: {error}");
                 false
             }

@@ -1,7 +1,8 @@
-//! `layers.json`: outputs, gradients of inputs and weights, and moving statistics of every layer, as a plan and node by node.
+//! `layers.json`: outputs, gradients of inputs and weights, and moving statistics of every layer,
+//! as a plan and node by node.
 //!
-//! Weights are put in by their order; the last part of the name has to agree. How each class of Keras is made of a
-//! configuration says `layers/build.rs`.
+//! Weights are put in by their order; the last part of the name has to agree. How each class of
+//! Keras is made of a configuration says `layers/build.rs`.
 
 #[path = "layers/build.rs"]
 mod build;
@@ -15,29 +16,38 @@ use super::support::{Object, Outcome, Tolerance, check, compare, open};
 /// Classes of Keras that have no layer here yet.
 const LATER: &[&str] = &["EinsumDense"];
 
-/// Cases that Keras gets wrong: its addition takes a bias `[heads, 1]` for one of the steps where there are as many steps as heads.
-/// `a_bias_of_one_number_a_head_is_added_head_by_head` checks what is right.
+/// Cases that Keras gets wrong: its addition takes a bias `[heads, 1]` for one of the steps where
+/// there are as many steps as heads. `a_bias_of_one_number_a_head_is_added_head_by_head` checks
+/// what is right.
 const WRONG: &[&str] = &["MultiHeadAttention/query_value_key"];
 
 #[test]
 fn layers_are_keras() {
     let document = open("layers.json");
     let cases = document["cases"].as_array().expect("`cases` is a list");
-    let of_class = |class: &str| cases.iter().filter(move |case| case["class"] == *class).collect::<Vec<_>>();
+    let of_class =
+        |class: &str| cases.iter().filter(move |case| case["class"] == *class).collect::<Vec<_>>();
     let missing: Vec<&&str> = LATER.iter().filter(|class| of_class(class).is_empty()).collect();
     assert!(missing.is_empty(), "for later, but not in the file: {missing:?}");
-    let later: Vec<&str> =
-        LATER.iter().flat_map(|class| of_class(class)).map(|case| case["name"].as_str().expect("cases have names")).collect();
-    check("layers.json", &[&later, WRONG].concat(), |case| run(case, false).and_then(|()| run(case, true)));
+    let later: Vec<&str> = LATER
+        .iter()
+        .flat_map(|class| of_class(class))
+        .map(|case| case["name"].as_str().expect("cases have names"))
+        .collect();
+    check("layers.json", &[&later, WRONG].concat(), |case| {
+        run(case, false).and_then(|()| run(case, true))
+    });
 }
 
 /// Runs a case: once to make the weights, then with those of the file.
 fn run(case: &Object<'_>, eager: bool) -> Outcome {
     let (class, config, call) = (case.text("class"), case.object("config"), case.object("call"));
     let training = call.flag("training").unwrap_or_default();
-    let apply = build::layer(class, &config, &call).ok_or_else(|| format!("there is no layer of the class {class}"))?;
+    let apply = build::layer(class, &config, &call)
+        .ok_or_else(|| format!("there is no layer of the class {class}"))?;
     let arrays = case.arrays("inputs");
-    let inputs: Vec<Variable> = arrays.iter().map(|input| Variable::new("input", input.clone())).collect();
+    let inputs: Vec<Variable> =
+        arrays.iter().map(|input| Variable::new("input", input.clone())).collect();
     let used = RefCell::new(Vec::new());
     let forward = |cx: &mut Context| {
         let tensors: Vec<Tensor> = inputs.iter().map(|input| cx.read(input)).collect();
@@ -51,17 +61,24 @@ fn run(case: &Object<'_>, eager: bool) -> Outcome {
     let own_name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
     let named = case.named_arrays("weights");
     let names = |names: &mut dyn Iterator<Item = &str>| names.map(own_name).collect::<Vec<_>>();
-    let [got, want] = [names(&mut used.iter().map(|weight| weight.name())), names(&mut named.iter().map(|(name, _)| *name))];
+    let [got, want] = [
+        names(&mut used.iter().map(|weight| weight.name())),
+        names(&mut named.iter().map(|(name, _)| *name)),
+    ];
     // What Keras's `Normalization` is given are constants of it, and weights that are saved here.
     if got != want && class != "Normalization" {
         return Err(format!("the weights are {got:?}, expected {want:?}"));
     }
     for (weight, (_, value)) in used.iter().zip(&named) {
-        weight.set(value.as_ref().expect("weights have values")).map_err(|error| error.to_string())?;
+        weight
+            .set(value.as_ref().expect("weights have values"))
+            .map_err(|error| error.to_string())?;
     }
     let weight = |name: &str| {
         let position = named.iter().position(|(known, _)| *known == name);
-        position.map(|position| used[position].clone()).ok_or_else(|| format!("no weight is called {name}"))
+        position
+            .map(|position| used[position].clone())
+            .ok_or_else(|| format!("no weight is called {name}"))
     };
 
     let expected = case.object("expected");
@@ -69,7 +86,9 @@ fn run(case: &Object<'_>, eager: bool) -> Outcome {
     // What has a gradient, and that gradient.
     let mut targets: Vec<(Variable, String, Array)> = Vec::new();
     for (index, gradient) in expected.optional_arrays("grad_inputs").into_iter().enumerate() {
-        targets.extend(gradient.map(|gradient| (inputs[index].clone(), format!("input {index}"), gradient)));
+        targets.extend(
+            gradient.map(|gradient| (inputs[index].clone(), format!("input {index}"), gradient)),
+        );
     }
     for (name, gradient) in expected.named_arrays("grad_weights") {
         targets.push((weight(name)?, name.to_string(), gradient.expect("weights have gradients")));
@@ -78,14 +97,17 @@ fn run(case: &Object<'_>, eager: bool) -> Outcome {
     let variables: Vec<Variable> = targets.iter().map(|(variable, ..)| variable.clone()).collect();
     let mut run = Function::new(|[], cx| {
         let outputs = forward(cx);
-        let terms = outputs.iter().zip(&cotangents).map(|(output, cotangent)| (output * cx.constant(cotangent.clone())).sum());
+        let terms = outputs
+            .iter()
+            .zip(&cotangents)
+            .map(|(output, cotangent)| (output * cx.constant(cotangent.clone())).sum());
         let loss = terms.reduce(|sum, term| sum + term).expect("layers have outputs");
         let gradients = cx.gradients(&loss, &variables).into_tensors();
-        // A layer without effect on a weight (the scale of scores that a softmax sees shifted, say) has a gradient of 0.
-        let gradients = gradients
-            .into_iter()
-            .zip(&targets)
-            .map(|(gradient, (.., want))| gradient.unwrap_or_else(|| cx.constant(Array::zeros(want.shape(), DType::F32))));
+        // A layer without effect on a weight (the scale of scores that a softmax sees shifted, say)
+        // has a gradient of 0.
+        let gradients = gradients.into_iter().zip(&targets).map(|(gradient, (.., want))| {
+            gradient.unwrap_or_else(|| cx.constant(Array::zeros(want.shape(), DType::F32)))
+        });
         let gradients: Vec<Tensor> = gradients.collect();
         let all: Vec<Tensor> = outputs.into_iter().chain(gradients).collect();
         *shapes.borrow_mut() = all.iter().map(|value| value.shape().clone()).collect();
@@ -96,11 +118,18 @@ fn run(case: &Object<'_>, eager: bool) -> Outcome {
     let numbers = run.run([]).map_err(|error| error.to_string())?[0].to_vec::<f32>();
     drop(run);
     let tolerance = Tolerance::of(&arrays.iter().chain(&cotangents).collect::<Vec<_>>());
-    let wanted = outputs.iter().enumerate().map(|(index, output)| (format!("output {index}"), output));
-    let wanted = wanted.chain(targets.iter().map(|(_, name, gradient)| (format!("the gradient of {name}"), gradient)));
+    let wanted =
+        outputs.iter().enumerate().map(|(index, output)| (format!("output {index}"), output));
+    let wanted = wanted.chain(
+        targets.iter().map(|(_, name, gradient)| (format!("the gradient of {name}"), gradient)),
+    );
     let (shapes, mut start) = (shapes.into_inner(), 0);
     if shapes.len() != wanted.clone().count() {
-        return Err(format!("{} outputs, expected {}", shapes.len() - targets.len(), outputs.len()));
+        return Err(format!(
+            "{} outputs, expected {}",
+            shapes.len() - targets.len(),
+            outputs.len()
+        ));
     }
     for (shape, (what, want)) in shapes.into_iter().zip(wanted) {
         let values = numbers[start..start + shape.len()].to_vec();
@@ -109,7 +138,12 @@ fn run(case: &Object<'_>, eager: bool) -> Outcome {
     }
     if expected.has("non_trainable_after") {
         for (name, value) in expected.named_arrays("non_trainable_after") {
-            compare(&format!("{name} afterwards"), &weight(name)?.value(), &value.expect("weights have values"), tolerance)?;
+            compare(
+                &format!("{name} afterwards"),
+                &weight(name)?.value(),
+                &value.expect("weights have values"),
+                tolerance,
+            )?;
         }
     }
     Ok(())
@@ -117,5 +151,8 @@ fn run(case: &Object<'_>, eager: bool) -> Outcome {
 
 /// All numbers of some tensors, one tensor after another.
 fn flat(tensors: &[Tensor]) -> Tensor {
-    Tensor::concatenate(&tensors.iter().map(|tensor| tensor.reshape([tensor.shape().len()])).collect::<Vec<_>>(), 0)
+    Tensor::concatenate(
+        &tensors.iter().map(|tensor| tensor.reshape([tensor.shape().len()])).collect::<Vec<_>>(),
+        0,
+    )
 }

@@ -1,7 +1,7 @@
 //! `metrics.json`: the results of every metric after each of several updates, and after a reset.
 //!
-//! Every case runs as a plan, in which the result is traced with the update, and node by node on arrays outside of any trace.
-//! Metrics are made from text, names and options as in the file.
+//! Every case runs as a plan, in which the result is traced with the update, and node by node on
+//! arrays outside of any trace. Metrics are made from text, names and options as in the file.
 
 use std::sync::Arc;
 
@@ -30,10 +30,20 @@ fn metrics_are_keras() {
                 let traced = update.run(&mut run).map_err(|error| error.to_string())?;
                 let tolerance = Tolerance::of(&update.arrays());
                 compare(&format!("the traced result {step}"), &traced, expected, tolerance)?;
-                compare(&format!("the result {step}"), &value(&*metric.metric)?, expected, tolerance)?;
+                compare(
+                    &format!("the result {step}"),
+                    &value(&*metric.metric)?,
+                    expected,
+                    tolerance,
+                )?;
             }
             metric.metric.reset();
-            compare("the result after the reset", &value(&*metric.metric)?, &after_reset, Tolerance::of(&[]))?;
+            compare(
+                "the result after the reset",
+                &value(&*metric.metric)?,
+                &after_reset,
+                Tolerance::of(&[]),
+            )?;
         }
         on_arrays(case, &updates, &results)
     });
@@ -57,19 +67,24 @@ impl Update {
     }
 
     fn arrays(&self) -> Vec<&Array> {
-        [self.y_true.as_ref(), Some(&self.y_pred), self.weight.as_ref()].into_iter().flatten().collect()
+        [self.y_true.as_ref(), Some(&self.y_pred), self.weight.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// One step of a plan, in which integers stand for no weights.
     fn run(&self, function: &mut Function<'_, 3, 1>) -> Result<Array, Error> {
         let none = Array::scalar(-1);
-        let (y_true, weight) = (self.y_true.as_ref().unwrap_or(&none), self.weight.as_ref().unwrap_or(&none));
+        let (y_true, weight) =
+            (self.y_true.as_ref().unwrap_or(&none), self.weight.as_ref().unwrap_or(&none));
         let [result] = function.run([y_true, &self.y_pred, weight])?;
         Ok(result.clone())
     }
 }
 
-/// A metric of a case. `Mean` and `Sum` take values alone, which the trait's update takes for predictions.
+/// A metric of a case. `Mean` and `Sum` take values alone, which the trait's update takes for
+/// predictions.
 struct Made {
     metric: Arc<dyn Metric>,
 }
@@ -92,7 +107,10 @@ fn make(case: &Object<'_>) -> Result<Made, String> {
         "Mean" => Arc::new(Mean::new("mean")),
         "Sum" => Arc::new(Sum::new("sum")),
         "MeanMetricWrapper" => {
-            let options = config.keys().filter(|key| *key != "fn").map(|key| format!("{key}={}", config.number(key)));
+            let options = config
+                .keys()
+                .filter(|key| *key != "fn")
+                .map(|key| format!("{key}={}", config.number(key)));
             let text = format!("{}({})", config.text("fn"), options.collect::<Vec<_>>().join(", "));
             metrics::get(&text).map_err(|error| error.to_string())?
         }

@@ -1,4 +1,5 @@
-//! `optimizers.json`: weights after every step, learning rates, averages, and schedules, as plans and node by node.
+//! `optimizers.json`: weights after every step, learning rates, averages, and schedules, as plans
+//! and node by node.
 
 use endo::optimizers::{self, Optimizer, schedules};
 use endo::trace::{Function, Gradients};
@@ -19,7 +20,9 @@ fn optimizers_and_schedules_are_keras() {
             let checked = match case.text("kind") {
                 "schedule" => schedule(case, eagerly),
                 "optimizer" => optimizer(case, eagerly),
-                other => Err(Error::new(ErrorKind::Argument, format!("the kind {other} is not known"))),
+                other => {
+                    Err(Error::new(ErrorKind::Argument, format!("the kind {other} is not known")))
+                }
             };
             checked.unwrap_or_else(|error| Err(error.to_string()))?;
         }
@@ -35,7 +38,8 @@ fn schedule(case: &Object<'_>, eagerly: bool) -> Result<Outcome, Error> {
     let mut rate = Function::new(|[step], _cx| [schedule.rate(&step)]).run_eagerly(eagerly);
     for (index, step) in steps.into_iter().enumerate() {
         let got = rate.run([&Array::scalar(step as f64)])?[0].item()?;
-        let outcome = compare_numbers(&format!("the rate at step {step}"), got, expected.get(index), RATES);
+        let outcome =
+            compare_numbers(&format!("the rate at step {step}"), got, expected.get(index), RATES);
         if outcome.is_err() {
             return Ok(outcome);
         }
@@ -59,7 +63,11 @@ fn optimizer(case: &Object<'_>, eagerly: bool) -> Result<Outcome, Error> {
         .collect();
     let gradients = case.array_lists("gradients");
     if options.is_given("zero_gradients") {
-        assert!(gradients[0].iter().all(|gradient| (0..gradient.len()).all(|index| gradient.get(index) == 0.0)));
+        assert!(
+            gradients[0]
+                .iter()
+                .all(|gradient| (0..gradient.len()).all(|index| gradient.get(index) == 0.0))
+        );
     }
     let expected = case.object("expected");
     let (wanted, rates) = (expected.array_lists("variables"), expected.array("learning_rate"));
@@ -72,10 +80,12 @@ fn optimizer(case: &Object<'_>, eagerly: bool) -> Result<Outcome, Error> {
     .run_eagerly(eagerly);
     for (index, (gradients, wanted)) in gradients.iter().zip(&wanted).enumerate() {
         let rate = optimizer.settings().learning_rate()?;
-        let outcome = compare_numbers(&format!("the rate of step {index}"), rate, rates.get(index), RATES);
+        let outcome =
+            compare_numbers(&format!("the rate of step {index}"), rate, rates.get(index), RATES);
         let [a, b, c] = &gradients[..] else { panic!("three gradients, got {}", gradients.len()) };
         step.run([a, b, c])?;
-        let outcome = outcome.and_then(|()| compare_variables(&format!("after step {index}"), &variables, wanted));
+        let outcome = outcome
+            .and_then(|()| compare_variables(&format!("after step {index}"), &variables, wanted));
         if outcome.is_err() {
             return Ok(outcome);
         }
@@ -91,6 +101,11 @@ fn compare_variables(when: &str, variables: &[Variable], wanted: &[Array]) -> Ou
     assert_eq!(variables.len(), wanted.len());
     let mut pairs = variables.iter().zip(wanted);
     pairs.try_for_each(|(variable, wanted)| {
-        compare(&format!("`{}` {when}", variable.name()), &variable.value(), wanted, Tolerance::of(&[]))
+        compare(
+            &format!("`{}` {when}", variable.name()),
+            &variable.value(),
+            wanted,
+            Tolerance::of(&[]),
+        )
     })
 }

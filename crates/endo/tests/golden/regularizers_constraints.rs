@@ -1,4 +1,5 @@
-//! `regularizers_constraints.json`: penalties with their gradients, and projected weights, as plans and node by node.
+//! `regularizers_constraints.json`: penalties with their gradients, and projected weights, as plans
+//! and node by node.
 
 use endo::trace::Function;
 use endo::{Array, Error, constraints, regularizers};
@@ -14,7 +15,9 @@ fn regularizers_and_constraints_are_keras() {
         let checked = match case.text("kind") {
             "regularizer" => regularizer(case),
             "constraint" => constraint(case),
-            other => Err(Error::new(endo::ErrorKind::Argument, format!("the kind {other} is not known"))),
+            other => {
+                Err(Error::new(endo::ErrorKind::Argument, format!("the kind {other} is not known")))
+            }
         };
         checked.unwrap_or_else(|error| Err(error.to_string()))
     });

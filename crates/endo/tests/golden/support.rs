@@ -1,7 +1,9 @@
-//! What the modules of the golden tests stand on: fixtures read key by key, and comparison within tolerances.
+//! What the modules of the golden tests stand on: fixtures read key by key, and comparison within
+//! tolerances.
 //!
-//! In: a file's name and a check of one case. Out: a panic that lists every case that differs, holds a key that was not read,
-//! or stands in the list of those for later without being in the file.
+//! In: a file's name and a check of one case. Out: a panic that lists every case that differs,
+//! holds a key that was not read, or stands in the list of those for later without being in the
+//! file.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -34,25 +36,46 @@ pub fn check(file: &str, later: &[&str], check: impl Fn(&Object<'_>) -> Outcome)
             continue;
         }
         let read = RefCell::new(BTreeSet::from(["/name".to_string()]));
-        let object = Object { path: String::new(), fields: case.as_object().expect("a case is an object"), read: &read };
+        let object = Object {
+            path: String::new(),
+            fields: case.as_object().expect("a case is an object"),
+            read: &read,
+        };
         let outcome = check(&object).and_then(|()| unread(case, "", &read.borrow()));
         if let Err(failure) = outcome {
             failures.push(format!("{name}: {failure}"));
         }
     }
-    failures
-        .extend(later.iter().filter(|name| !names.contains(*name)).map(|name| format!("{name}: for later, but not in the file")));
+    failures.extend(
+        later
+            .iter()
+            .filter(|name| !names.contains(*name))
+            .map(|name| format!("{name}: for later, but not in the file")),
+    );
     let shown = failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n  ");
-    assert!(failures.is_empty(), "{file}: {} of {} cases fail:\n  {shown}", failures.len(), cases.len());
+    assert!(
+        failures.is_empty(),
+        "{file}: {} of {} cases fail:\n  {shown}",
+        failures.len(),
+        cases.len()
+    );
 }
 
-/// Every case of a file with its name, for other checks than [`check`]: what they leave unread does not matter.
+/// Every case of a file with its name, for other checks than [`check`]: what they leave unread does
+/// not matter.
 #[allow(dead_code)]
 pub fn each_case(file: &str, mut visit: impl FnMut(&str, &Object<'_>)) {
     let document = open(file);
     for case in document["cases"].as_array().expect("`cases` is a list") {
         let (name, read) = (case["name"].as_str().expect("cases have names"), RefCell::default());
-        visit(name, &Object { path: String::new(), fields: case.as_object().expect("a case is an object"), read: &read });
+        visit(
+            name,
+            &Object {
+                path: String::new(),
+                fields: case.as_object().expect("a case is an object"),
+                read: &read,
+            },
+        );
     }
 }
 
@@ -61,7 +84,8 @@ pub fn open(file: &str) -> Value {
     let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let folder = std::env::var_os("ENDO_GOLDEN").map_or(default, PathBuf::from);
     let path = folder.join(file);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -104,7 +128,8 @@ impl<'a> Object<'a> {
     /// An object in it, whose keys have to be read one by one.
     pub fn object(&self, key: &str) -> Object<'a> {
         let path = format!("{}/{key}", self.path);
-        let fields = self.required(key).as_object().unwrap_or_else(|| panic!("{path} is an object"));
+        let fields =
+            self.required(key).as_object().unwrap_or_else(|| panic!("{path} is an object"));
         if !fields.is_empty() {
             // Read in part until its keys are.
             self.read.borrow_mut().insert(format!("{path}/"));
@@ -146,24 +171,37 @@ impl<'a> Object<'a> {
     pub fn objects(&self, key: &str) -> Vec<Object<'a>> {
         let path = format!("{}/{key}", self.path);
         let list = self.required(key).as_array().unwrap_or_else(|| panic!("{path} is a list"));
-        let fields = list.iter().map(|item| item.as_object().unwrap_or_else(|| panic!("{path} holds objects")));
+        let fields = list
+            .iter()
+            .map(|item| item.as_object().unwrap_or_else(|| panic!("{path} holds objects")));
         fields.map(|fields| Object { path: format!("{path}[]"), fields, read: self.read }).collect()
     }
 
     /// Arrays by name, with `None` for `null`: `[{"name": .., "value": ..}, ..]`.
     pub fn named_arrays(&self, key: &str) -> Vec<(&'a str, Option<Array>)> {
-        self.objects(key).iter().map(|entry| (entry.text("name"), array(entry.required("value")))).collect()
+        self.objects(key)
+            .iter()
+            .map(|entry| (entry.text("name"), array(entry.required("value"))))
+            .collect()
     }
 
     /// The arrays of a list.
     pub fn arrays(&self, key: &str) -> Vec<Array> {
-        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
-        list.iter().map(|value| array(value).unwrap_or_else(|| panic!("{}/{key} holds arrays", self.path))).collect()
+        let list = self
+            .required(key)
+            .as_array()
+            .unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        list.iter()
+            .map(|value| array(value).unwrap_or_else(|| panic!("{}/{key} holds arrays", self.path)))
+            .collect()
     }
 
     /// The arrays of a list, with `None` for `null`.
     pub fn optional_arrays(&self, key: &str) -> Vec<Option<Array>> {
-        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        let list = self
+            .required(key)
+            .as_array()
+            .unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
         list.iter().map(array).collect()
     }
 
@@ -180,44 +218,70 @@ impl<'a> Object<'a> {
 
     /// The lists of arrays in a list.
     pub fn array_lists(&self, key: &str) -> Vec<Vec<Array>> {
-        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
-        let item = |value: &Value| array(value).unwrap_or_else(|| panic!("{}/{key} holds lists of arrays", self.path));
-        list.iter().map(|items| items.as_array().into_iter().flatten().map(item).collect()).collect()
+        let list = self
+            .required(key)
+            .as_array()
+            .unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        let item = |value: &Value| {
+            array(value).unwrap_or_else(|| panic!("{}/{key} holds lists of arrays", self.path))
+        };
+        list.iter()
+            .map(|items| items.as_array().into_iter().flatten().map(item).collect())
+            .collect()
     }
 
     /// The texts of a list.
     pub fn texts(&self, key: &str) -> Vec<&'a str> {
         let list = self.value(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        list.iter().map(|value| value.as_str().unwrap_or_else(|| panic!("{}/{key} holds texts", self.path))).collect()
+        list.iter()
+            .map(|value| {
+                value.as_str().unwrap_or_else(|| panic!("{}/{key} holds texts", self.path))
+            })
+            .collect()
     }
 
     /// The numbers of a list.
     pub fn numbers(&self, key: &str) -> Vec<f64> {
-        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        let list = self
+            .required(key)
+            .as_array()
+            .unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
         list.iter().map(number).collect()
     }
 
     /// The lists of texts in a list; none where there is no such key.
     pub fn text_lists(&self, key: &str) -> Vec<Vec<&'a str>> {
         let list = self.value(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let texts = |value: &'a Value| value.as_array().map_or(&[][..], Vec::as_slice).iter().filter_map(Value::as_str).collect();
+        let texts = |value: &'a Value| {
+            value
+                .as_array()
+                .map_or(&[][..], Vec::as_slice)
+                .iter()
+                .filter_map(Value::as_str)
+                .collect()
+        };
         list.iter().map(texts).collect()
     }
 
     /// The lists of whole numbers in a list.
     pub fn lists(&self, key: &str) -> Vec<Vec<usize>> {
-        let list = self.required(key).as_array().unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
+        let list = self
+            .required(key)
+            .as_array()
+            .unwrap_or_else(|| panic!("{}/{key} is a list", self.path));
         list.iter().map(sizes).collect()
     }
 
-    /// The text that makes the value of a `class` with the arguments in `config`: `leaky_relu(negative_slope=0.1)`.
+    /// The text that makes the value of a `class` with the arguments in `config`:
+    /// `leaky_relu(negative_slope=0.1)`.
     pub fn named(&self) -> String {
         let config = self.object("config");
         let value = |key: &str| match config.required(key) {
             Value::Object(_) => config.object(key).named(),
             value => option(value),
         };
-        let options: Vec<String> = config.keys().map(|key| format!("{key}={}", value(key))).collect();
+        let options: Vec<String> =
+            config.keys().map(|key| format!("{key}={}", value(key))).collect();
         format!("{}({})", self.text("class"), options.join(", "))
     }
 }
@@ -261,14 +325,19 @@ impl Tolerance {
     /// The tolerance of the fixtures' README for one function of these inputs.
     pub fn of(inputs: &[&Array]) -> Self {
         let finite = |value: &f64| value.is_finite();
-        let largest = inputs.iter().flat_map(|input| input.to_vec::<f64>()).filter(finite).fold(1.0, |a: f64, b| a.max(b.abs()));
+        let largest = inputs
+            .iter()
+            .flat_map(|input| input.to_vec::<f64>())
+            .filter(finite)
+            .fold(1.0, |a: f64, b| a.max(b.abs()));
         Self { absolute: 1e-5 * largest, relative: 1e-4 }
     }
 
     /// Whether a number is near enough; infinities and NaN have to be the same.
     pub fn allows(self, got: f64, expected: f64) -> bool {
         let same = got == expected || (got.is_nan() && expected.is_nan());
-        same || (expected.is_finite() && (got - expected).abs() <= self.absolute + self.relative * expected.abs())
+        same || (expected.is_finite()
+            && (got - expected).abs() <= self.absolute + self.relative * expected.abs())
     }
 }
 
@@ -288,7 +357,11 @@ pub fn compare(what: &str, got: &Array, expected: &Array, tolerance: Tolerance) 
 
 /// Compares numbers.
 pub fn compare_numbers(what: &str, got: f64, expected: f64, tolerance: Tolerance) -> Outcome {
-    if tolerance.allows(got, expected) { Ok(()) } else { Err(format!("{what} is {got}, expected {expected}")) }
+    if tolerance.allows(got, expected) {
+        Ok(())
+    } else {
+        Err(format!("{what} is {got}, expected {expected}"))
+    }
 }
 
 #[test]
@@ -299,7 +372,10 @@ fn a_key_that_was_not_read_is_found() {
     object.array("x");
     let config = object.object("config");
     assert_eq!(config.number("axis"), 1.0);
-    assert_eq!(unread(&case, "", &read.borrow()), Err("the key /config/rate was not read".to_string()));
+    assert_eq!(
+        unread(&case, "", &read.borrow()),
+        Err("the key /config/rate was not read".to_string())
+    );
     config.number("rate");
     assert_eq!(unread(&case, "", &read.borrow()), Ok(()));
 }
@@ -308,6 +384,10 @@ fn a_key_that_was_not_read_is_found() {
 fn nan_equals_nan_alone() {
     let tolerance = Tolerance { absolute: 0.1, relative: 0.0 };
     assert!(tolerance.allows(f64::NAN, f64::NAN) && tolerance.allows(f64::INFINITY, f64::INFINITY));
-    assert!(!tolerance.allows(f64::NAN, 1.0) && !tolerance.allows(1.0, f64::NAN) && !tolerance.allows(1.0, f64::INFINITY));
+    assert!(
+        !tolerance.allows(f64::NAN, 1.0)
+            && !tolerance.allows(1.0, f64::NAN)
+            && !tolerance.allows(1.0, f64::INFINITY)
+    );
     assert!(tolerance.allows(1.05, 1.0) && !tolerance.allows(1.2, 1.0));
 }

@@ -1,4 +1,5 @@
-//! What losses, terms, weights of samples and metrics mean, in numbers small enough to check by hand.
+//! What losses, terms, weights of samples and metrics mean, in numbers small enough to check by
+//! hand.
 //!
 //! In: models of one or two weights. Each claim stands in SEMANTICS.
 
@@ -74,7 +75,10 @@ fn two_forward_passes_have_two_sets_of_terms() {
         assert_eq!(cx.losses().len(), 1);
         model.apply(&b, cx);
         let second = cx.loss_terms_since(mark).to_vec();
-        assert_eq!(second.iter().map(|term| term.path.as_str()).collect::<Vec<_>>(), ["penalized/mean_1"]);
+        assert_eq!(
+            second.iter().map(|term| term.path.as_str()).collect::<Vec<_>>(),
+            ["penalized/mean_1"]
+        );
         let [first, last] = <[Tensor; 2]>::try_from(cx.losses()).unwrap();
         [first, last, second[0].value.clone()]
     });
@@ -109,9 +113,12 @@ fn the_same_tensor_added_twice_counts_twice() {
 
 #[test]
 fn a_penalty_counts_once_however_many_layers_share_the_weight() {
-    let layer = Arc::new(Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(0.5)));
+    let layer = Arc::new(
+        Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(0.5)),
+    );
     let shared = layer.clone();
-    let model = Model::new(move |x: &Tensor, cx: &mut Context| shared.apply(&shared.apply(x, cx), cx));
+    let model =
+        Model::new(move |x: &Tensor, cx: &mut Context| shared.apply(&shared.apply(x, cx), cx));
     let mut f = Function::new(|[x], cx| {
         model.apply(&x, cx);
         let one = cx.losses().len();
@@ -124,13 +131,22 @@ fn a_penalty_counts_once_however_many_layers_share_the_weight() {
 
 #[test]
 fn a_frozen_weight_has_no_penalty_and_its_layers_terms_stay() {
-    let dense =
-        || Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(0.5)).activity_regularizer(L1(1.0));
-    for (layer, want) in [(dense(), vec!["dense/activity", "dense/kernel"]), (dense().trainable(false), vec!["dense/activity"])] {
+    let dense = || {
+        Dense::new(1)
+            .use_bias(false)
+            .kernel_initializer("ones")
+            .kernel_regularizer(L2(0.5))
+            .activity_regularizer(L1(1.0))
+    };
+    for (layer, want) in [
+        (dense(), vec!["dense/activity", "dense/kernel"]),
+        (dense().trainable(false), vec!["dense/activity"]),
+    ] {
         let mut f = Function::new(|[x], cx| {
             layer.apply(&x, cx);
             let names: Vec<String> = cx.loss_terms().iter().map(|term| term.path.clone()).collect();
-            let all: Vec<String> = names.into_iter().chain(cx.penalties().into_iter().map(|(name, _)| name)).collect();
+            let all: Vec<String> =
+                names.into_iter().chain(cx.penalties().into_iter().map(|(name, _)| name)).collect();
             assert_eq!(all, want);
             [cx.losses()[0].clone()]
         });
@@ -140,7 +156,9 @@ fn a_frozen_weight_has_no_penalty_and_its_layers_terms_stay() {
 
 #[test]
 fn a_penalty_is_that_of_the_weights_the_step_starts_with() {
-    let mut model = Model::new(Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(1.0)));
+    let mut model = Model::new(
+        Dense::new(1).use_bias(false).kernel_initializer("ones").kernel_regularizer(L2(1.0)),
+    );
     model.compile(Sgd::new(0.25), MeanSquaredError, ());
     let batch = Dataset::new(column(&[0.0]), column(&[0.0])).unwrap();
     let penalties = [(); 3].map(|()| model.train_on_batch(&batch).unwrap().get("loss").unwrap());
@@ -161,7 +179,8 @@ fn add_metric_does_not_change_gradients() {
         let mut f = Function::new(|[x], cx| {
             let loss = outer.apply(&x, cx).square().mean();
             let weight = layer.weight.variable().unwrap().clone();
-            let through_metric: Vec<Tensor> = cx.metric_terms().iter().map(|term| term.value.clone()).collect();
+            let through_metric: Vec<Tensor> =
+                cx.metric_terms().iter().map(|term| term.value.clone()).collect();
             for metric in through_metric {
                 assert_eq!(cx.gradients(&metric, [&weight]).of(&weight).map(|_| ()), None);
             }
@@ -198,7 +217,10 @@ fn sample_weights_of_one_axis_and_of_a_column_mean_the_same() {
         let data = Dataset::new(x.clone(), y.clone()).unwrap().with_sample_weight(weight).unwrap();
         model.evaluate(&data).unwrap().get("loss").unwrap()
     };
-    let want: f64 = (0..9).map(|i| ((i as f64) - (i * i) as f64 / 8.0).powi(2) * [1.0, 2.0, 4.0][i / 3]).sum::<f64>() / 9.0;
+    let want: f64 = (0..9)
+        .map(|i| ((i as f64) - (i * i) as f64 / 8.0).powi(2) * [1.0, 2.0, 4.0][i / 3])
+        .sum::<f64>()
+        / 9.0;
     let [one_axis, a_column] = [loss([1.0_f32, 2.0, 4.0].into()), loss(column(&[1.0, 2.0, 4.0]))];
     assert_eq!(one_axis, a_column);
     assert!((one_axis - want).abs() < 1e-6, "{one_axis} instead of {want}");
@@ -240,7 +262,8 @@ fn terms_of_evaluate_are_part_of_the_loss_and_predict_computes_none() {
 fn several_losses_for_one_output_are_added_and_each_is_reported() {
     let mut model = Model::new(|x: &Tensor, _: &mut Context| x.clone());
     model.compile(Sgd::new(0.0), (MeanSquaredError, MeanAbsoluteError), ());
-    let logs = model.evaluate(&Dataset::new(column(&[3.0, 1.0]), column(&[0.0, 0.0])).unwrap()).unwrap();
+    let logs =
+        model.evaluate(&Dataset::new(column(&[3.0, 1.0]), column(&[0.0, 0.0])).unwrap()).unwrap();
     assert_eq!(
         [logs.get("mean_squared_error"), logs.get("mean_absolute_error"), logs.get("loss")],
         [Some(5.0), Some(2.0), Some(7.0)]

@@ -1,6 +1,8 @@
-//! Three epochs by `fit`, by single steps, by a custom loop and node by node: the same losses, terms, metrics and weights.
+//! Three epochs by `fit`, by single steps, by a custom loop and node by node: the same losses,
+//! terms, metrics and weights.
 //!
-//! In: a seed, an optimizer, a number of threads. Out: everything that training leaves behind, to be compared.
+//! In: a seed, an optimizer, a number of threads. Out: everything that training leaves behind, to
+//! be compared.
 
 use std::sync::Arc;
 
@@ -39,11 +41,17 @@ fn model(optimizer: &Arc<dyn Optimizer>, seed: u64, threads: usize) -> Model {
 
 fn trained(logs: Vec<Vec<(String, f64)>>, model: &Model, optimizer: &dyn Optimizer) -> Trained {
     let values = |variables: Vec<Variable>| variables.iter().map(Variable::value).collect();
-    Trained { logs, weights: values(model.weights()), slots: values(optimizer.settings().variables()) }
+    Trained {
+        logs,
+        weights: values(model.weights()),
+        slots: values(optimizer.settings().variables()),
+    }
 }
 
 fn by_fit(mut model: Model) -> Trained {
-    let history = model.fit(&made_up_data(SAMPLES), Fit::epochs(EPOCHS).batch_size(BATCH).shuffle(false)).unwrap();
+    let history = model
+        .fit(&made_up_data(SAMPLES), Fit::epochs(EPOCHS).batch_size(BATCH).shuffle(false))
+        .unwrap();
     let logs = history.epochs.into_iter().map(|epoch| epoch.logs.0).collect();
     trained(logs, &model, &**model.optimizer().unwrap())
 }
@@ -68,13 +76,19 @@ fn epoch_of(steps: &[(usize, Vec<(String, f64)>)], model: &Model) -> Vec<(String
     let metrics = model.metric_results().unwrap();
     let terms = steps[0].1.len() - metrics.len();
     let mean = |term: usize| {
-        let sum = steps.iter().fold(0.0, |sum, (samples, logs)| sum + *samples as f64 * logs[term].1);
+        let sum =
+            steps.iter().fold(0.0, |sum, (samples, logs)| sum + *samples as f64 * logs[term].1);
         (steps[0].1[term].0.clone(), sum / SAMPLES as f64)
     };
     (0..terms).map(mean).chain(metrics).collect()
 }
 
-fn by_custom_loop(model: &Model, optimizer: &Arc<dyn Optimizer>, threads: usize, eager: bool) -> Trained {
+fn by_custom_loop(
+    model: &Model,
+    optimizer: &Arc<dyn Optimizer>,
+    threads: usize,
+    eager: bool,
+) -> Trained {
     let mean_loss = Mean::new("loss");
     let mean_absolute = Mean::new("mean_absolute_error");
     let mut step = Function::new(|[x, y], cx| {
@@ -90,7 +104,8 @@ fn by_custom_loop(model: &Model, optimizer: &Arc<dyn Optimizer>, threads: usize,
     })
     .threads(threads)
     .run_eagerly(eager);
-    let names = ["loss", "main", "reconstruction", "penalty(dense/kernel)", "penalty(dense_1/kernel)"];
+    let names =
+        ["loss", "main", "reconstruction", "penalty(dense/kernel)", "penalty(dense_1/kernel)"];
     let mut epochs = Vec::new();
     for _ in 0..EPOCHS {
         model.reset_metrics();
@@ -104,9 +119,14 @@ fn by_custom_loop(model: &Model, optimizer: &Arc<dyn Optimizer>, threads: usize,
                 *sum += x.shape().batch() as f64 * value.get(0);
             }
         }
-        let terms = names.iter().zip(sums).map(|(name, sum)| (name.to_string(), sum / SAMPLES as f64));
+        let terms =
+            names.iter().zip(sums).map(|(name, sum)| (name.to_string(), sum / SAMPLES as f64));
         let metrics = [("mean_absolute_error".to_string(), mean_absolute.value().unwrap().get(0))];
-        let internal = model.metric_results().unwrap().into_iter().filter(|(name, _)| name == "reconstruction_error");
+        let internal = model
+            .metric_results()
+            .unwrap()
+            .into_iter()
+            .filter(|(name, _)| name == "reconstruction_error");
         epochs.push(terms.chain(metrics).chain(internal).collect());
     }
     trained(epochs, model, &**optimizer)
@@ -115,12 +135,14 @@ fn by_custom_loop(model: &Model, optimizer: &Arc<dyn Optimizer>, threads: usize,
 fn assert_close(got: &Trained, want: &Trained, bound: f64) {
     let numbers = |trained: &Trained| -> Vec<f64> {
         let logs = trained.logs.iter().flatten().map(|&(_, value)| value);
-        let arrays = trained.weights.iter().chain(&trained.slots).flat_map(|array| array.to_vec::<f64>());
+        let arrays =
+            trained.weights.iter().chain(&trained.slots).flat_map(|array| array.to_vec::<f64>());
         logs.chain(arrays).collect()
     };
     let [got, want] = [numbers(got), numbers(want)];
     assert_eq!(got.len(), want.len());
-    let worst = got.iter().zip(&want).map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max);
+    let worst =
+        got.iter().zip(&want).map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max);
     assert!(worst <= bound, "the worst relative difference is {worst}");
 }
 
@@ -189,8 +211,9 @@ fn two_epochs_and_three_more_equal_five() {
     let data = made_up_data(SAMPLES);
     let fit = |parts: &[usize]| {
         let mut model = model(&nadam(), 1, 1);
-        let losses =
-            parts.iter().flat_map(|&epochs| model.fit(&data, Fit::epochs(epochs).batch_size(BATCH)).unwrap().get("loss"));
+        let losses = parts.iter().flat_map(|&epochs| {
+            model.fit(&data, Fit::epochs(epochs).batch_size(BATCH)).unwrap().get("loss")
+        });
         let losses: Vec<f64> = losses.collect();
         (losses, model.weights().iter().map(Variable::value).collect::<Vec<_>>())
     };
@@ -215,13 +238,18 @@ fn evaluate_is_the_validation_of_fit_and_changes_nothing() {
 #[test]
 fn the_ledger_adds_up_in_every_epoch() {
     let (data, valid) = (made_up_data(SAMPLES), made_up_data(20));
-    let history = model(&nadam(), 1, 1).fit(&data, Fit::epochs(4).batch_size(BATCH).validation(&valid)).unwrap();
+    let history = model(&nadam(), 1, 1)
+        .fit(&data, Fit::epochs(4).batch_size(BATCH).validation(&valid))
+        .unwrap();
     for epoch in &history.epochs {
         for ledger in [&epoch.ledger, epoch.validation.as_ref().unwrap()] {
             let sum: f64 = ledger.terms.iter().map(|(_, value)| value).sum();
             assert_eq!(ledger.terms.len(), 4);
             // Four terms are added in f32, three roundings of at most half a unit each.
-            assert!((sum - ledger.total).abs() <= 1.5 * f64::from(f32::EPSILON) * ledger.total, "{ledger}: {sum}");
+            assert!(
+                (sum - ledger.total).abs() <= 1.5 * f64::from(f32::EPSILON) * ledger.total,
+                "{ledger}: {sum}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Sizes at which plans take other ways than at small ones: copies of views, blocked products, loops shared by threads.
+//! Sizes at which plans take other ways than at small ones: copies of views, blocked products,
+//! loops shared by threads.
 //!
 //! In: inputs of a hundred thousand elements and more. Out: what the node-by-node reference gives.
 
@@ -7,7 +8,8 @@ use endo::prelude::*;
 use super::running::{Closure, Way, Within, difference, epsilon, numbers, run};
 
 fn check(name: &str, closure: Closure, inputs: &[Array], within: Within) {
-    let run = |way| run(way, closure, inputs, &[], 1).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let run =
+        |way| run(way, closure, inputs, &[], 1).unwrap_or_else(|error| panic!("{name}: {error}"));
     let want = run(Way::NodeByNode);
     for way in [Way::Fused(1), Way::Fused(2), Way::Unfused] {
         for (index, (got, want)) in run(way).iter().zip(&want).enumerate() {
@@ -24,7 +26,12 @@ fn transposed_matrices() {
             let f = |_: &_, x: &[Tensor]| {
                 let turned = x[0].transpose();
                 let number = turned.cast(DType::F64) * 2.0 + 1.0;
-                vec![turned.clone(), number.clone(), turned.flip(0), number.transpose() + &x[0].cast(DType::F64)]
+                vec![
+                    turned.clone(),
+                    number.clone(),
+                    turned.flip(0),
+                    number.transpose() + &x[0].cast(DType::F64),
+                ]
             };
             check("transpose", &f, &[x], Within::Bits);
         }
@@ -64,13 +71,24 @@ fn reductions_of_views() {
         let bound = |terms: f64| Within::Absolute(terms * 2.0 * terms * epsilon(dtype));
         for axis in [0, 1] {
             let f = |_: &_, x: &[Tensor]| {
-                vec![x[0].transpose().sum_axes([axis]), x[0].flip(0).sum_axes([axis]), (&x[0] * 0.5).sum_axes([axis])]
+                vec![
+                    x[0].transpose().sum_axes([axis]),
+                    x[0].flip(0).sum_axes([axis]),
+                    (&x[0] * 0.5).sum_axes([axis]),
+                ]
             };
             check("sums", &f, std::slice::from_ref(&x), bound(400.0));
-            let f = |_: &_, x: &[Tensor]| vec![x[0].transpose().max_axes([axis]), x[0].square().min_axes([axis])];
+            let f = |_: &_, x: &[Tensor]| {
+                vec![x[0].transpose().max_axes([axis]), x[0].square().min_axes([axis])]
+            };
             check("extremes", &f, std::slice::from_ref(&x), Within::Bits);
         }
-        check("mean of all", &|_, x| vec![x[0].transpose().mean()], &[x], Within::Absolute(2.0 * 120_000.0 * epsilon(dtype)));
+        check(
+            "mean of all",
+            &|_, x| vec![x[0].transpose().mean()],
+            &[x],
+            Within::Absolute(2.0 * 120_000.0 * epsilon(dtype)),
+        );
     }
 }
 
@@ -115,7 +133,8 @@ fn weights_that_are_updated_while_their_gradients_are_computed() {
             model.compile(Sgd::new(0.01), "mse", ());
         }),
     ];
-    let [x, y] = [150, 2].map(|columns| numbers([20, columns], DType::F32, [-1.0, 1.0], columns as u64));
+    let [x, y] =
+        [150, 2].map(|columns| numbers([20, columns], DType::F32, [-1.0, 1.0], columns as u64));
     let data = Dataset::new(x, y).unwrap();
     for (name, compile) in optimizers {
         let train = |threads, eager| {

@@ -1,7 +1,8 @@
 //! Every operation as a plan against the node-by-node reference, on random shapes, axes and types.
 //!
-//! In: shapes from proptest, numbers from seeds. Elementwise operations, views, kernels and integers agree bit for bit; sums
-//! of floats within the bound that holds for any order of adding (Higham 2002, section 4.2).
+//! In: shapes from proptest, numbers from seeds. Elementwise operations, views, kernels and
+//! integers agree bit for bit; sums of floats within the bound that holds for any order of adding
+//! (Higham 2002, section 4.2).
 
 use endo::ops::{self, elementwise};
 use endo::prelude::*;
@@ -21,22 +22,28 @@ fn positive_size() -> impl Strategy<Value = usize> {
 }
 
 fn shape(ranks: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<usize>> {
-    prop::collection::vec(size(), ranks)
-        .prop_filter("small enough for the reference", |sizes| sizes.iter().product::<usize>() < 3000)
+    prop::collection::vec(size(), ranks).prop_filter("small enough for the reference", |sizes| {
+        sizes.iter().product::<usize>() < 3000
+    })
 }
 
 /// A shape with `rank` axes at least, and a subset of its axes, some counted from the end.
 fn shape_and_axes() -> impl Strategy<Value = (Vec<usize>, Vec<isize>)> {
     (shape(1..=4), any::<[bool; 4]>(), any::<bool>()).prop_map(|(shape, chosen, from_end)| {
         let rank = shape.len() as isize;
-        let axes = (0..rank).filter(|&axis| chosen[axis as usize]).map(|axis| if from_end { axis - rank } else { axis });
+        let axes = (0..rank)
+            .filter(|&axis| chosen[axis as usize])
+            .map(|axis| if from_end { axis - rank } else { axis });
         (shape.clone(), axes.collect())
     })
 }
 
 /// A shape that broadcasts to `shape`: some axes 1, some in front left out.
 fn narrowed(shape: &[usize], narrow: u8) -> Vec<usize> {
-    let sizes = shape.iter().enumerate().map(|(axis, &size)| if narrow >> axis & 1 == 1 { 1 } else { size });
+    let sizes = shape
+        .iter()
+        .enumerate()
+        .map(|(axis, &size)| if narrow >> axis & 1 == 1 { 1 } else { size });
     sizes.skip(usize::from(narrow >> 6).min(shape.len())).collect()
 }
 
@@ -81,7 +88,8 @@ proptest! {
             let sum = mean * count as f64;
             check("sum", &|_, x| vec![x[0].sum_axes(&axes)], &inputs, &[Within::Absolute(sum)]);
             check("mean", &|_, x| vec![x[0].mean_axes(&axes)], &inputs, &[Within::Absolute(mean)]);
-            // The square of a difference of at most 4 doubles its error 4 times over; then a mean of at most 16.
+            // The square of a difference of at most 4 doubles its error 4 times over; then a mean
+            // of at most 16.
             check("variance", &|_, x| vec![x[0].variance_axes(&axes)], &inputs, &[Within::Absolute(20.0 * mean)]);
             check("logsumexp", &|_, x| vec![x[0].logsumexp_axes(&axes)], &inputs, &[Within::Absolute(20.0 * mean)]);
             check("sum of a fused product", &|_, x| vec![(&x[0] * &x[0] + 1.0).sum_axes(&axes)], &inputs, &[Within::Absolute(3.0 * sum)]);
@@ -268,7 +276,16 @@ fn what_relu_lets_through_is_one_operation() {
     let net = Sequential::new().add(Dense::new(30).activation(Relu)).add(Dense::new(1));
     let mut model = Model::new(net).seed(1);
     model.compile(Sgd::new(0.1), MeanSquaredError, ());
-    let data = Dataset::new(Array::from_fn([32, 8], |i| (0.7 * i as f32).sin()), Array::zeros([32, 1], DType::F32)).unwrap();
+    let data = Dataset::new(
+        Array::from_fn([32, 8], |i| (0.7 * i as f32).sin()),
+        Array::zeros([32, 1], DType::F32),
+    )
+    .unwrap();
     let plan = model.training_program(&data).unwrap().plan().to_string();
-    assert!(plan.contains("x.where_above(y, z)") && !plan.contains("= greater(") && !plan.contains("= where("), "{plan}");
+    assert!(
+        plan.contains("x.where_above(y, z)")
+            && !plan.contains("= greater(")
+            && !plan.contains("= where("),
+        "{plan}"
+    );
 }

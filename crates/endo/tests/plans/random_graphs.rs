@@ -1,8 +1,10 @@
-//! Random graphs of tens of operations, with variables read, assigned and exchanged, and their gradients, in every way to run.
+//! Random graphs of tens of operations, with variables read, assigned and exchanged, and their
+//! gradients, in every way to run.
 //!
-//! In: words from proptest, each an operation and its operands. Every value stays within [-1, 1], and no operation makes the
-//! errors of its operands larger, so errors only add up: that is the bound. What no sum of floats went into agrees bit for bit.
-//! Where a mean would be over no elements, a sum is taken: its NaN would hide all that follows.
+//! In: words from proptest, each an operation and its operands. Every value stays within [-1, 1],
+//! and no operation makes the errors of its operands larger, so errors only add up: that is the
+//! bound. What no sum of floats went into agrees bit for bit. Where a mean would be over no
+//! elements, a sum is taken: its NaN would hide all that follows.
 
 use std::cell::RefCell;
 use std::panic::Location;
@@ -45,16 +47,23 @@ impl Garden<'_> {
 
     /// A value from `choice` on that fits.
     fn find(&self, choice: u32, fits: impl Fn(&Value) -> bool) -> Option<&Value> {
-        (0..self.values.len() as u32).map(|offset| self.pick(choice.wrapping_add(2 * offset) & !1)).find(|value| fits(value))
+        (0..self.values.len() as u32)
+            .map(|offset| self.pick(choice.wrapping_add(2 * offset) & !1))
+            .find(|value| fits(value))
     }
 
     fn partner(&self, a: &Value, choice: u32) -> Value {
-        let fits = |b: &Value| a.tensor.shape().broadcast(b.tensor.shape()).is_some_and(|shape| shape.len() <= LARGEST);
+        let fits = |b: &Value| {
+            a.tensor.shape().broadcast(b.tensor.shape()).is_some_and(|shape| shape.len() <= LARGEST)
+        };
         self.find(choice, fits).cloned().unwrap_or_else(|| a.clone())
     }
 
     fn read(&self, index: usize) -> Value {
-        Value { tensor: self.trace.read(&self.variables[index], Location::caller()), exact: self.exact[index] }
+        Value {
+            tensor: self.trace.read(&self.variables[index], Location::caller()),
+            exact: self.exact[index],
+        }
     }
 
     fn assign(&mut self, index: usize, value: &Value) {
@@ -71,7 +80,10 @@ impl Garden<'_> {
         let axis = (word >> 24) as usize % x.rank().max(1);
         let along = axis as isize;
         let size = x.shape().get(axis).copied().unwrap_or(1);
-        let axes: Vec<isize> = (0..x.rank()).filter(|axis| word >> (24 + axis) & 1 == 1).map(|axis| axis as isize).collect();
+        let axes: Vec<isize> = (0..x.rank())
+            .filter(|axis| word >> (24 + axis) & 1 == 1)
+            .map(|axis| axis as isize)
+            .collect();
         let nothing = axes.iter().any(|&axis| x.shape()[axis as usize] == 0);
         let room = x.shape().len() * 2 <= LARGEST && x.rank() > 0;
         let (tensor, exact) = match word % 32 {
@@ -87,15 +99,21 @@ impl Garden<'_> {
             8 if a.exact => (x.max_axes(&axes) + 0.0, true),
             9 if x.rank() >= 2 => (self.product(x, word >> 16), false),
             10 => (x.permute(&(0..x.rank()).rev().collect::<Vec<_>>()), a.exact),
-            11 if x.rank() > 0 && self.empty && word >> 31 == 1 => (x.slice(along, size..), a.exact),
-            11 if x.rank() > 0 => (x.slice_step(along, size / 3.., if word >> 30 & 1 == 1 { -2 } else { 1 }), a.exact),
+            11 if x.rank() > 0 && self.empty && word >> 31 == 1 => {
+                (x.slice(along, size..), a.exact)
+            }
+            11 if x.rank() > 0 => {
+                (x.slice_step(along, size / 3.., if word >> 30 & 1 == 1 { -2 } else { 1 }), a.exact)
+            }
             12 if x.rank() > 0 => (x.flip(along), a.exact),
             13 => (x.reshape([x.shape().len()]), a.exact),
             14 if room => (Tensor::concatenate(&[x.clone(), x.flip(along) * -0.5], along), a.exact),
             15 => (x.exp() * (-1.0_f64).exp(), a.exact),
             16 => ((x.square() * 0.5 + 0.25).sqrt(), a.exact),
             17 => (x / (y * 0.25 + 1.5), both),
-            18 if a.exact => (((x * 4.0).cast(DType::I32) * 3 + 1).cast(dtype) * (1.0 / 13.0), true),
+            18 if a.exact => {
+                (((x * 4.0).cast(DType::I32) * 3 + 1).cast(dtype) * (1.0 / 13.0), true)
+            }
             19 if both => ((x.greater(0.1) ^ !y.less_equal(0.2)).cast(dtype) * x, true),
             20 => {
                 let value = self.read((word >> 24) as usize % self.variables.len());
@@ -110,17 +128,28 @@ impl Garden<'_> {
             }
             23 if x.rank() > 0 => (x.cumsum(along) * (1.0 / size.max(1) as f64), a.exact),
             24 if a.exact && x.rank() > 0 => (x.sort(along), true),
-            25 if room => (x.broadcast_to([2].into_iter().chain(x.shape().iter().copied()).collect::<Vec<_>>()), a.exact),
+            25 if room => (
+                x.broadcast_to(
+                    [2].into_iter().chain(x.shape().iter().copied()).collect::<Vec<_>>(),
+                ),
+                a.exact,
+            ),
             26 => ((x - x.mean_axes(&axes).keep_dims(x, &axes)) * 0.5, false),
             27 if a.exact => (x.cast(DType::F32).cast(DType::F64).cast(dtype), true),
-            28 => {
-                (x * &self.trace.constant(numbers([x.features()], dtype, [-1.0, 1.0], word.into()), Location::caller()), a.exact)
-            }
+            28 => (
+                x * &self.trace.constant(
+                    numbers([x.features()], dtype, [-1.0, 1.0], word.into()),
+                    Location::caller(),
+                ),
+                a.exact,
+            ),
             29 => (x.powf(3.0) * (1.0 / 3.0), a.exact),
             30 => (x.variance_axes(&axes) * 0.25, false),
-            31 if x.rank() > 0 => {
-                (x.expand_dims(-1).permute(&[x.rank()].into_iter().chain(0..x.rank()).collect::<Vec<_>>()), a.exact)
-            }
+            31 if x.rank() > 0 => (
+                x.expand_dims(-1)
+                    .permute(&[x.rank()].into_iter().chain(0..x.rank()).collect::<Vec<_>>()),
+                a.exact,
+            ),
             _ => ((x + y) * 0.5, both),
         };
         if (self.empty || !tensor.shape().is_empty()) && tensor.rank() <= 4 {
@@ -139,7 +168,9 @@ impl Garden<'_> {
         };
         match self.find(choice, fits) {
             Some(b) => x.matmul(&b.tensor) * scale,
-            None if x.shape().len() / terms.max(1) * rows <= LARGEST => x.matmul_transposed(x, [false, true]) * scale,
+            None if x.shape().len() / terms.max(1) * rows <= LARGEST => {
+                x.matmul_transposed(x, [false, true]) * scale
+            }
             None => x.mean_axes([-1]),
         }
     }
@@ -153,7 +184,10 @@ impl Garden<'_> {
         }
         if value.tensor.shape().broadcast(shape).as_ref() == Some(shape) {
             let old = self.read(index);
-            let mixed = Value { tensor: (old.tensor * 0.75) + &value.tensor * 0.25, exact: old.exact && value.exact };
+            let mixed = Value {
+                tensor: (old.tensor * 0.75) + &value.tensor * 0.25,
+                exact: old.exact && value.exact,
+            };
             self.assign(index, &mixed);
         }
     }
@@ -175,25 +209,41 @@ const RUNS: usize = 2;
 impl Case {
     fn check(&self) {
         let [a, b] = self.sizes;
-        let number = |shape: &[usize], stream| numbers(shape, self.dtype, [-1.0, 1.0], self.seed.wrapping_add(stream));
+        let number = |shape: &[usize], stream| {
+            numbers(shape, self.dtype, [-1.0, 1.0], self.seed.wrapping_add(stream))
+        };
         let inputs = [number(&[a, b], 0), number(&[b], 1), number(&[2, a, b], 2)];
-        let variables = [number(&[a, b], 3), number(&[a, b], 4), number(&[b], 5)].map(|value| Variable::new("v", value));
-        // A variable that is assigned an inexact value is inexact from the start of the next run on.
+        let variables = [number(&[a, b], 3), number(&[a, b], 4), number(&[b], 5)]
+            .map(|value| Variable::new("v", value));
+        // A variable that is assigned an inexact value is inexact from the start of the next run
+        // on.
         let exact = RefCell::new(vec![true; variables.len()]);
         let flags = RefCell::new(Vec::new());
         let closure = |trace: &Rc<Trace>, inputs: &[Tensor]| {
-            let values = inputs.iter().map(|tensor| Value { tensor: tensor.clone(), exact: true }).collect();
-            let mut garden = Garden { trace, variables: &variables, exact: exact.borrow().clone(), values, empty: self.empty };
+            let values =
+                inputs.iter().map(|tensor| Value { tensor: tensor.clone(), exact: true }).collect();
+            let mut garden = Garden {
+                trace,
+                variables: &variables,
+                exact: exact.borrow().clone(),
+                values,
+                empty: self.empty,
+            };
             for &word in &self.words {
                 garden.grow(word);
             }
             let kept = self.words.len().min(5);
-            let mut outputs: Vec<Value> = self.words[..kept].iter().map(|&word| garden.pick(word >> 3).clone()).collect();
+            let mut outputs: Vec<Value> =
+                self.words[..kept].iter().map(|&word| garden.pick(word >> 3).clone()).collect();
             outputs.extend(garden.values.last().cloned());
             if self.gradients {
                 outputs.extend(self.slopes(&garden, &outputs, inputs));
             }
-            *flags.borrow_mut() = outputs.iter().map(|value| value.exact).chain(garden.exact.iter().copied()).collect();
+            *flags.borrow_mut() = outputs
+                .iter()
+                .map(|value| value.exact)
+                .chain(garden.exact.iter().copied())
+                .collect();
             for (now, after) in exact.borrow_mut().iter_mut().zip(&garden.exact) {
                 *now &= after;
             }
@@ -237,25 +287,35 @@ impl Case {
         }
     }
 
-    /// The gradients of the mean of all outputs with respect to the inputs and the variables' first values.
+    /// The gradients of the mean of all outputs with respect to the inputs and the variables' first
+    /// values.
     fn slopes(&self, garden: &Garden, outputs: &[Value], inputs: &[Tensor]) -> Vec<Value> {
-        let mean = |value: &Value| value.tensor.sum() * (1.0 / value.tensor.shape().len().max(1) as f64);
+        let mean =
+            |value: &Value| value.tensor.sum() * (1.0 / value.tensor.shape().len().max(1) as f64);
         let means = outputs.iter().map(mean).reduce(|sum, mean| sum + mean);
         let loss = means.expect("there are outputs") * (1.0 / outputs.len() as f64);
-        let first = garden.variables.iter().filter_map(|variable| garden.trace.first_read(variable));
+        let first =
+            garden.variables.iter().filter_map(|variable| garden.trace.first_read(variable));
         let targets: Vec<Tensor> = inputs.iter().cloned().chain(first).collect();
         let slopes = autodiff::gradients(&loss, &targets);
-        slopes.into_iter().flatten().chain([loss]).map(|tensor| Value { tensor, exact: false }).collect()
+        slopes
+            .into_iter()
+            .flatten()
+            .chain([loss])
+            .map(|tensor| Value { tensor, exact: false })
+            .collect()
     }
 }
 
 fn case(gradients: bool) -> impl Strategy<Value = Case> {
     let words = prop::collection::vec(any::<u32>(), 3..40);
     let double = any::<bool>();
-    (words, [1_usize..7, 1_usize..19], any::<u64>(), double).prop_map(move |(words, sizes, seed, double)| {
-        let dtype = if double { DType::F64 } else { DType::F32 };
-        Case { words, sizes, seed, dtype, gradients, empty: false }
-    })
+    (words, [1_usize..7, 1_usize..19], any::<u64>(), double).prop_map(
+        move |(words, sizes, seed, double)| {
+            let dtype = if double { DType::F64 } else { DType::F32 };
+            Case { words, sizes, seed, dtype, gradients, empty: false }
+        },
+    )
 }
 
 /// Programs whose inputs may have an axis of 0, and that slice others down to one.

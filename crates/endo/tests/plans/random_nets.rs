@@ -1,7 +1,8 @@
-//! Whole training steps of random nets: plans against the node-by-node reference, and one thread against two.
+//! Whole training steps of random nets: plans against the node-by-node reference, and one thread
+//! against two.
 //!
-//! In: layers of random widths and kinds, terms from inside, penalties and constraints, any optimizer. Out: the losses of a few
-//! steps and the weights after them.
+//! In: layers of random widths and kinds, terms from inside, penalties and constraints, any
+//! optimizer. Out: the losses of a few steps and the weights after them.
 
 use endo::optimizers;
 use endo::prelude::*;
@@ -9,7 +10,8 @@ use proptest::prelude::*;
 
 use super::running::{Within, cases, difference, numbers};
 
-/// Activations whose slopes do not jump, so that rounding stays rounding where a normalization gives zeros.
+/// Activations whose slopes do not jump, so that rounding stays rounding where a normalization
+/// gives zeros.
 const ACTIVATIONS: [&str; 7] = ["linear", "elu", "tanh", "sigmoid", "gelu", "softplus", "silu"];
 
 /// What a layer has besides units and an activation.
@@ -40,7 +42,8 @@ struct Net {
 impl Net {
     fn new(case: &Case) -> Self {
         let hidden = case.layers.iter().map(|&(units, activation, kind)| {
-            let mut dense = Dense::new(units).activation(ACTIVATIONS[activation]).use_bias(kind & PLAIN == 0);
+            let mut dense =
+                Dense::new(units).activation(ACTIVATIONS[activation]).use_bias(kind & PLAIN == 0);
             if kind & PENALIZED > 0 {
                 dense = dense.kernel_regularizer("l2(0.01)");
             }
@@ -51,7 +54,11 @@ impl Net {
             let norm = (kind & NORMALIZED > 0 && units > 4).then(LayerNormalization::new);
             (dense, norm, (kind & DROPPED > 0).then(|| Dropout::new(0.2)))
         });
-        Self { hidden: hidden.collect(), reconstruct: Dense::new(case.features), out: Dense::new(case.outputs) }
+        Self {
+            hidden: hidden.collect(),
+            reconstruct: Dense::new(case.features),
+            out: Dense::new(case.outputs),
+        }
     }
 }
 
@@ -71,8 +78,15 @@ impl Layer for Net {
     }
 }
 
-fn train(case: &Case, optimizer: &'static str, dtype: DType, threads: usize, eager: bool) -> (Vec<f64>, Vec<Array>) {
-    let mut model = Model::new(Net::new(case)).seed(case.seed).dtype(dtype).threads(threads).run_eagerly(eager);
+fn train(
+    case: &Case,
+    optimizer: &'static str,
+    dtype: DType,
+    threads: usize,
+    eager: bool,
+) -> (Vec<f64>, Vec<Array>) {
+    let mut model =
+        Model::new(Net::new(case)).seed(case.seed).dtype(dtype).threads(threads).run_eagerly(eager);
     match optimizer {
         "momentum" => model.compile(Sgd::new(0.01).momentum(0.9).nesterov(true), "mse", ["mae"]),
         name => model.compile(name, "mse", ["mae"]),
@@ -80,25 +94,40 @@ fn train(case: &Case, optimizer: &'static str, dtype: DType, threads: usize, eag
     let x = numbers([case.batch, case.features], dtype, [-1.0, 1.0], case.seed);
     let y = numbers([case.batch, case.outputs], dtype, [-1.0, 1.0], case.seed + 1);
     let data = Dataset::new(x, y).unwrap();
-    let losses = (0..3).map(|_| model.train_on_batch(&data).unwrap().get("loss").unwrap()).collect();
+    let losses =
+        (0..3).map(|_| model.train_on_batch(&data).unwrap().get("loss").unwrap()).collect();
     (losses, model.weights().iter().map(Variable::value).collect())
 }
 
-fn agree(case: &Case, got: (Vec<f64>, Vec<Array>), want: (Vec<f64>, Vec<Array>), within: Within) -> Result<(), TestCaseError> {
+fn agree(
+    case: &Case,
+    got: (Vec<f64>, Vec<Array>),
+    want: (Vec<f64>, Vec<Array>),
+    within: Within,
+) -> Result<(), TestCaseError> {
     for (got, want) in got.1.iter().zip(&want.1) {
         if let Some(difference) = difference(got, want, within) {
             return Err(TestCaseError::fail(format!("{difference} in {case:?}")));
         }
     }
     let difference = difference(&Array::from(got.0), &Array::from(want.0), within);
-    difference.map_or(Ok(()), |difference| Err(TestCaseError::fail(format!("losses: {difference} in {case:?}"))))
+    difference.map_or(Ok(()), |difference| {
+        Err(TestCaseError::fail(format!("losses: {difference} in {case:?}")))
+    })
 }
 
 fn case() -> impl Strategy<Value = Case> {
     let layers = prop::collection::vec((1_usize..70, 0..ACTIVATIONS.len(), any::<u8>()), 1..5);
     let optimizer = prop::sample::select(optimizers::names().collect::<Vec<_>>());
     (layers, 1_usize..12, 1_usize..40, 1_usize..4, optimizer, 0_u64..1 << 32).prop_map(
-        |(layers, features, batch, outputs, optimizer, seed)| Case { layers, features, batch, outputs, optimizer, seed },
+        |(layers, features, batch, outputs, optimizer, seed)| Case {
+            layers,
+            features,
+            batch,
+            outputs,
+            optimizer,
+            seed,
+        },
     )
 }
 

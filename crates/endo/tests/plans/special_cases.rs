@@ -1,14 +1,29 @@
 //! Numbers that are not ordinary, and values that leave a run without being computed.
 //!
-//! In: NaN, infinities, signed zeros, numbers too small to be normal; inputs and variables returned as they are.
+//! In: NaN, infinities, signed zeros, numbers too small to be normal; inputs and variables returned
+//! as they are.
 
 use endo::ops::{self, Window, elementwise};
 use endo::prelude::*;
 
 use super::running::{Way, Within, check, difference, run};
 
-const SPECIAL: [f64; 14] =
-    [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-42, -1e-310, 3e38, -1e30, 88.8];
+const SPECIAL: [f64; 14] = [
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    -2.5,
+    1e-42,
+    -1e-310,
+    3e38,
+    -1e30,
+    88.8,
+];
 
 #[test]
 fn elementwise_operations_of_special_numbers() {
@@ -18,13 +33,19 @@ fn elementwise_operations_of_special_numbers() {
         let first = Array::from_fn([pairs], |i| SPECIAL[i / SPECIAL.len()]).cast(dtype);
         let second = Array::from_fn([pairs], |i| SPECIAL[i % SPECIAL.len()]).cast(dtype);
         let condition = Array::from_fn([pairs], |i| i % 3 == 0);
-        for operation in ops::tables().into_iter().flatten().filter(|operation| operation.loops_for(dtype).is_some()) {
+        for operation in ops::tables()
+            .into_iter()
+            .flatten()
+            .filter(|operation| operation.loops_for(dtype).is_some())
+        {
             let inputs = match operation.arity {
                 1 => vec![first.clone()],
                 2 => vec![first.clone(), second.clone()],
                 _ => vec![condition.clone(), first.clone(), second.clone()],
             };
-            let apply = |_: &_, x: &[Tensor]| vec![elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), site)];
+            let apply = |_: &_, x: &[Tensor]| {
+                vec![elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), site)]
+            };
             check(operation.name, &apply, &inputs, &[Within::Bits]);
         }
     }
@@ -38,13 +59,19 @@ fn integers_at_their_ends_wrap_alike_everywhere() {
     let first = Array::from_fn([pairs], |i| ENDS[i / ENDS.len()]);
     let second = Array::from_fn([pairs], |i| ENDS[i % ENDS.len()]);
     let condition = Array::from_fn([pairs], |i| i % 3 == 0);
-    for operation in ops::tables().into_iter().flatten().filter(|operation| operation.loops_for(DType::I32).is_some()) {
+    for operation in ops::tables()
+        .into_iter()
+        .flatten()
+        .filter(|operation| operation.loops_for(DType::I32).is_some())
+    {
         let inputs = match operation.arity {
             1 => vec![first.clone()],
             2 => vec![first.clone(), second.clone()],
             _ => vec![condition.clone(), first.clone(), second.clone()],
         };
-        let apply = |_: &_, x: &[Tensor]| vec![elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), site)];
+        let apply = |_: &_, x: &[Tensor]| {
+            vec![elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), site)]
+        };
         check(operation.name, &apply, &inputs, &[Within::Bits]);
     }
     let window = Window { size: 2, stride: 1, dilation: 1, before: 0, count: pairs - 1 };
@@ -117,8 +144,10 @@ impl WhereNotNan for Tensor {
 fn extremes_of_special_numbers() {
     for dtype in [DType::F32, DType::F64] {
         // Each row has one kind of special number among ordinary ones; the last row has none.
-        let x = Array::from_fn([15, 33], |i| if i % 33 == 7 && i / 33 < 14 { SPECIAL[i / 33] } else { (i % 5) as f64 - 2.0 })
-            .cast(dtype);
+        let x = Array::from_fn([15, 33], |i| {
+            if i % 33 == 7 && i / 33 < 14 { SPECIAL[i / 33] } else { (i % 5) as f64 - 2.0 }
+        })
+        .cast(dtype);
         for axes in [&[0][..], &[1], &[0, 1]] {
             check(
                 "extremes",
@@ -147,9 +176,20 @@ fn outputs_may_be_inputs_variables_and_constants_or_the_same_twice() {
         trace.assign(&v, &x.sum_axes([0]), site);
         let after = trace.read(&v, site);
         let constant = trace.constant(Array::from([7, 8]), site);
-        vec![x.clone(), x.transpose(), x.slice(0, 1..), before.clone(), before, after.clone(), constant, after * 1.0, x.clone()]
+        vec![
+            x.clone(),
+            x.transpose(),
+            x.slice(0, 1..),
+            before.clone(),
+            before,
+            after.clone(),
+            constant,
+            after * 1.0,
+            x.clone(),
+        ]
     };
-    let want = run(Way::NodeByNode, &f, std::slice::from_ref(&x), std::slice::from_ref(&v), 3).unwrap();
+    let want =
+        run(Way::NodeByNode, &f, std::slice::from_ref(&x), std::slice::from_ref(&v), 3).unwrap();
     assert_eq!(want[3], Array::from([5.0_f32, 6.0]));
     assert_eq!(want[5], Array::from([4.0_f32, 6.0]));
     for way in [Way::Fused(1), Way::Unfused] {
@@ -160,7 +200,8 @@ fn outputs_may_be_inputs_variables_and_constants_or_the_same_twice() {
 
 #[test]
 fn variables_change_places() {
-    let [a, b, c] = [1.0_f32, 2.0, 3.0].map(|x| Variable::new("v", Array::full([70], x.into(), DType::F32)));
+    let [a, b, c] =
+        [1.0_f32, 2.0, 3.0].map(|x| Variable::new("v", Array::full([70], x.into(), DType::F32)));
     let site = std::panic::Location::caller();
     let rotate = |trace: &std::rc::Rc<endo::graph::Trace>, _: &[Tensor]| {
         let [x, y, z] = [&a, &b, &c].map(|v| trace.read(v, site));
@@ -173,7 +214,9 @@ fn variables_change_places() {
     let want = run(Way::NodeByNode, &rotate, &[], &variables, 4).unwrap();
     assert_eq!([2, 3, 4].map(|i| want[i].get(0)), [2.0, 3.0, 1.0]);
     for way in [Way::Fused(1), Way::Unfused] {
-        for (index, (got, want)) in run(way, &rotate, &[], &variables, 4).unwrap().iter().zip(&want).enumerate() {
+        for (index, (got, want)) in
+            run(way, &rotate, &[], &variables, 4).unwrap().iter().zip(&want).enumerate()
+        {
             assert_eq!(difference(got, want, Within::Bits), None, "{way:?}, value {index}");
         }
     }
@@ -185,7 +228,11 @@ fn a_variable_is_shifted_within_itself() {
     let site = std::panic::Location::caller();
     let shift = |trace: &std::rc::Rc<endo::graph::Trace>, _: &[Tensor]| {
         let x = trace.read(&v, site);
-        trace.assign(&v, &(Tensor::concatenate(&[x.slice(0, 1..), x.slice(0, ..1)], 0) + x.flip(0) * 0.5), site);
+        trace.assign(
+            &v,
+            &(Tensor::concatenate(&[x.slice(0, 1..), x.slice(0, ..1)], 0) + x.flip(0) * 0.5),
+            site,
+        );
         vec![x.flip(0), trace.read(&v, site).flip(0)]
     };
     let want = run(Way::NodeByNode, &shift, &[], std::slice::from_ref(&v), 3).unwrap();

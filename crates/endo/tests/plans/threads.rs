@@ -1,16 +1,28 @@
-//! Results do not depend on the number of threads: the same bits on 1, 2 and 3, at sizes that are shared among them.
+//! Results do not depend on the number of threads: the same bits on 1, 2 and 3, at sizes that are
+//! shared among them.
 //!
-//! In: closures large enough to be split. Loops, reductions along every side, matrix products, and a whole training step.
+//! In: closures large enough to be split. Loops, reductions along every side, matrix products, and
+//! a whole training step.
 
 use endo::prelude::*;
 
 use super::running::{Closure, Way, Within, difference, numbers, run};
 
-fn same_on_any_number_of_threads(name: &str, closure: Closure, inputs: &[Array], variables: &[Variable]) {
-    let [one, two, three] = [1, 2, 3].map(|threads| run(Way::Fused(threads), closure, inputs, variables, 2).unwrap());
+fn same_on_any_number_of_threads(
+    name: &str,
+    closure: Closure,
+    inputs: &[Array],
+    variables: &[Variable],
+) {
+    let [one, two, three] =
+        [1, 2, 3].map(|threads| run(Way::Fused(threads), closure, inputs, variables, 2).unwrap());
     for (threads, got) in [(2, two), (3, three)] {
         for (index, (got, want)) in got.iter().zip(&one).enumerate() {
-            assert_eq!(difference(got, want, Within::Bits), None, "{name} on {threads} threads, value {index}");
+            assert_eq!(
+                difference(got, want, Within::Bits),
+                None,
+                "{name} on {threads} threads, value {index}"
+            );
         }
     }
 }
@@ -20,7 +32,13 @@ fn loops() {
     for dtype in [DType::F32, DType::F64] {
         let [x, y] = [1, 2].map(|seed| numbers([1237, 311], dtype, [-2.0, 2.0], seed));
         let row = numbers([311], dtype, [-2.0, 2.0], 3);
-        let f = |_: &_, x: &[Tensor]| vec![(&x[0] * &x[1]).tanh() + &x[2], (x[0].transpose() - 0.5).exp(), x[0].greater(&x[1])];
+        let f = |_: &_, x: &[Tensor]| {
+            vec![
+                (&x[0] * &x[1]).tanh() + &x[2],
+                (x[0].transpose() - 0.5).exp(),
+                x[0].greater(&x[1]),
+            ]
+        };
         same_on_any_number_of_threads("loops", &f, &[x, y, row], &[]);
     }
 }
@@ -28,10 +46,18 @@ fn loops() {
 #[test]
 fn reductions() {
     for dtype in [DType::F32, DType::F64] {
-        for shape in [vec![1237, 311], vec![311, 1237], vec![400_000], vec![7, 250, 201], vec![100_000, 3]] {
+        for shape in
+            [vec![1237, 311], vec![311, 1237], vec![400_000], vec![7, 250, 201], vec![100_000, 3]]
+        {
             let x = numbers(shape.clone(), dtype, [-2.0, 2.0], 4);
             for axis in 0..shape.len() as isize {
-                let f = |_: &_, x: &[Tensor]| vec![x[0].sum_axes([axis]), x[0].max_axes([axis]), x[0].square().mean_axes([axis])];
+                let f = |_: &_, x: &[Tensor]| {
+                    vec![
+                        x[0].sum_axes([axis]),
+                        x[0].max_axes([axis]),
+                        x[0].square().mean_axes([axis]),
+                    ]
+                };
                 same_on_any_number_of_threads(
                     &format!("reductions of {shape:?} along {axis}"),
                     &f,
@@ -39,8 +65,15 @@ fn reductions() {
                     &[],
                 );
             }
-            let all = |_: &_, x: &[Tensor]| vec![x[0].sum(), x[0].variance(), x[0].min(), (&x[0] * 0.01 + 1.0).product()];
-            same_on_any_number_of_threads(&format!("reductions of all of {shape:?}"), &all, &[x], &[]);
+            let all = |_: &_, x: &[Tensor]| {
+                vec![x[0].sum(), x[0].variance(), x[0].min(), (&x[0] * 0.01 + 1.0).product()]
+            };
+            same_on_any_number_of_threads(
+                &format!("reductions of all of {shape:?}"),
+                &all,
+                &[x],
+                &[],
+            );
         }
     }
 }
@@ -71,7 +104,8 @@ fn a_step_of_gradient_descent() {
     let site = std::panic::Location::caller();
     let x = numbers([2048, 96], DType::F32, [-1.0, 1.0], 8);
     let y = numbers([2048, 40], DType::F32, [-1.0, 1.0], 9);
-    let weights = [[96, 128], [128, 40]].map(|shape| Variable::new("weight", numbers(shape, DType::F32, [-0.2, 0.2], 10)));
+    let weights = [[96, 128], [128, 40]]
+        .map(|shape| Variable::new("weight", numbers(shape, DType::F32, [-0.2, 0.2], 10)));
     let step = |trace: &std::rc::Rc<endo::graph::Trace>, inputs: &[Tensor]| {
         let [a, b] = [0, 1].map(|i| trace.read(&weights[i], site));
         let loss = (inputs[0].matmul(&a).tanh().matmul(&b) - &inputs[1]).square().mean();

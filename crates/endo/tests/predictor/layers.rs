@@ -25,14 +25,22 @@ const LAYERS: &[Case] = &[
         one(name, Dense::new(3).activation(Selu), &[8]);
         one(name, Dense::new(70).use_bias(false), &[33]);
         one(name, Dense::new(4).activation("tanh"), &[3, 2, 5]);
-        check(name, &Model::new(Dense::new(3)).dtype(DType::F64), |rows| vec![numbers([rows, 4], DType::F64, [-1.0, 1.0], 1)]);
+        check(name, &Model::new(Dense::new(3)).dtype(DType::F64), |rows| {
+            vec![numbers([rows, 4], DType::F64, [-1.0, 1.0], 1)]
+        });
     }),
     ("Dropout", |name| one(name, Dropout::new(0.5), &[5])),
     ("Embedding", |name| {
         // Some numbers are outside the table, and give NaN.
         let tokens = |rows| vec![numbers([rows, 6], DType::I32, [-2.0, 12.0], 3)];
         check(name, &Model::new(Embedding::new(10, 4)), tokens);
-        check(name, &Model::new(Sequential::new().add(Embedding::new(10, 4).mask_zero(true)).add(Dense::new(2))), tokens);
+        check(
+            name,
+            &Model::new(
+                Sequential::new().add(Embedding::new(10, 4).mask_zero(true)).add(Dense::new(2)),
+            ),
+            tokens,
+        );
         let bytes = |rows| vec![numbers([rows, 6], DType::Bool, [0.0, 1.0], 3)];
         check(name, &Model::new(Embedding::new(2, 4)), bytes);
     }),
@@ -65,7 +73,14 @@ const LAYERS: &[Case] = &[
     }),
     ("Sequential", |name| {
         one(name, Sequential::new(), &[5]);
-        one(name, Sequential::new().add(Dense::new(7).activation("relu")).add(Dropout::new(0.2)).add(Dense::new(2)), &[5]);
+        one(
+            name,
+            Sequential::new()
+                .add(Dense::new(7).activation("relu"))
+                .add(Dropout::new(0.2))
+                .add(Dense::new(2)),
+            &[5],
+        );
     }),
     ("Subtract", |name| pair(name, Subtract::new())),
     ("AlphaDropout", |name| one(name, AlphaDropout::new(0.5), &[5])),
@@ -77,7 +92,9 @@ const LAYERS: &[Case] = &[
     ("GroupQueryAttention", |name| attention(name, GroupQueryAttention::new(3, 4, 2))),
     ("MultiHeadAttention", |name| attention(name, MultiHeadAttention::new(2, 3))),
     ("MaskedSoftmax", |name| {
-        let masked = |x: &Tensor, cx: &mut Context| MaskedSoftmax::new().apply(&(x.clone(), x.greater(0.0)), cx);
+        let masked = |x: &Tensor, cx: &mut Context| {
+            MaskedSoftmax::new().apply(&(x.clone(), x.greater(0.0)), cx)
+        };
         one(name, masked, &[4]);
     }),
     ("Conv1D", |name| {
@@ -85,7 +102,13 @@ const LAYERS: &[Case] = &[
         one(name, Conv1D::new(4, 1), &[7, 2]);
     }),
     ("Conv1DTranspose", |name| one(name, Conv1DTranspose::new(3, 3).strides(2), &[5, 2])),
-    ("Conv2D", |name| one(name, Conv2D::new(4, 3).strides(2).padding(Padding::Same).activation("relu"), &[6, 5, 2])),
+    ("Conv2D", |name| {
+        one(
+            name,
+            Conv2D::new(4, 3).strides(2).padding(Padding::Same).activation("relu"),
+            &[6, 5, 2],
+        )
+    }),
     ("Conv2DTranspose", |name| one(name, Conv2DTranspose::new(2, 2).strides(2), &[3, 4, 2])),
     ("Conv3D", |name| one(name, Conv3D::new(2, 2), &[3, 4, 3, 2])),
     ("Conv3DTranspose", |name| one(name, Conv3DTranspose::new(2, 2), &[2, 3, 2, 2])),
@@ -100,7 +123,9 @@ const LAYERS: &[Case] = &[
     ("GroupNormalization", |name| one(name, GroupNormalization::new().groups(2), &[3, 4])),
     ("PRelu", |name| one(name, PRelu::new(), &[3, 4])),
     ("AveragePooling1D", |name| one(name, AveragePooling1D::new(2), &[5, 2])),
-    ("AveragePooling2D", |name| one(name, AveragePooling2D::new(2).padding(Padding::Same), &[5, 4, 2])),
+    ("AveragePooling2D", |name| {
+        one(name, AveragePooling2D::new(2).padding(Padding::Same), &[5, 4, 2])
+    }),
     ("AveragePooling3D", |name| one(name, AveragePooling3D::new(2), &[4, 4, 2, 2])),
     ("GlobalAveragePooling1D", |name| one(name, GlobalAveragePooling1D::new(), &[5, 2])),
     ("GlobalAveragePooling2D", |name| one(name, GlobalAveragePooling2D::new(), &[3, 4, 2])),
@@ -114,7 +139,9 @@ const LAYERS: &[Case] = &[
     ("Permute", |name| one(name, Permute::new([2, 1]), &[3, 4])),
     ("RepeatVector", |name| one(name, RepeatVector::new(3), &[4])),
     ("Rescaling", |name| one(name, Rescaling::new(0.5).offset(1.0), &[4])),
-    ("Bidirectional", |name| one(name, Bidirectional::new(|| Gru::new(3).return_sequences(true)), &[4, 2])),
+    ("Bidirectional", |name| {
+        one(name, Bidirectional::new(|| Gru::new(3).return_sequences(true)), &[4, 2])
+    }),
     ("Gru", |name| one(name, Gru::new(3), &[4, 2])),
     ("Lstm", |name| {
         one(name, Lstm::new(3).return_sequences(true), &[4, 2]);
@@ -139,7 +166,8 @@ const LAYERS: &[Case] = &[
 ];
 
 /// What `layers` exports besides layers: options of theirs, and a trait.
-const OPTIONS: &[&str] = &["Interpolation", "Margins", "MergeMode", "Padding", "Recurrent", "ScoreMode", "Sizes"];
+const OPTIONS: &[&str] =
+    &["Interpolation", "Margins", "MergeMode", "Padding", "Recurrent", "ScoreMode", "Sizes"];
 
 /// A layer of one input, with rows of these sizes.
 fn one(name: &str, layer: impl Layer + 'static, sizes: &[usize]) {
@@ -178,6 +206,12 @@ fn no_layer_of_the_library_is_left_out() {
 #[test]
 fn every_activation_predicts_the_same_bits_from_a_file() {
     for name in activations::names() {
-        one(name, Sequential::new().add(Dense::new(6).activation(activations::get(name).unwrap())).add(Dense::new(2)), &[5]);
+        one(
+            name,
+            Sequential::new()
+                .add(Dense::new(6).activation(activations::get(name).unwrap()))
+                .add(Dense::new(2)),
+            &[5],
+        );
     }
 }

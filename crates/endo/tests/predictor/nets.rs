@@ -1,4 +1,5 @@
-//! Random nets, trained for some steps; models of several inputs and outputs; any number of threads.
+//! Random nets, trained for some steps; models of several inputs and outputs; any number of
+//! threads.
 
 use endo::prelude::*;
 use endo::random::Random;
@@ -12,9 +13,11 @@ use regressor::{Regressor, made_up_data};
 
 use super::support::{Exported, assert_same, compare, floats};
 
-const ACTIVATIONS: [&str; 8] = ["linear", "relu", "selu", "tanh", "sigmoid", "gelu", "softmax", "leaky_relu"];
+const ACTIVATIONS: [&str; 8] =
+    ["linear", "relu", "selu", "tanh", "sigmoid", "gelu", "softmax", "leaky_relu"];
 
-/// Units, an activation, and what comes after: nothing, a normalization of layers or batches, or dropout.
+/// Units, an activation, and what comes after: nothing, a normalization of layers or batches, or
+/// dropout.
 type Widths = Vec<(usize, usize, u8)>;
 
 fn net(layers: &Widths, outputs: usize) -> impl Layer + use<> {
@@ -64,7 +67,8 @@ proptest! {
 
 #[test]
 fn several_inputs_and_outputs_keep_their_order_and_names() {
-    let (wide, deep, price, class) = (Dense::new(3), Dense::new(5).activation("relu"), Dense::new(1), Dense::new(4));
+    let (wide, deep, price, class) =
+        (Dense::new(3), Dense::new(5).activation("relu"), Dense::new(1), Dense::new(4));
     let [price, class] = [price.name("price"), class.name("class").activation("softmax")];
     let model = Model::new(move |(a, b): &(Tensor, Tensor), cx: &mut Context| {
         let z = Tensor::concatenate(&[wide.apply(a, cx), deep.apply(b, cx)], -1);
@@ -75,7 +79,12 @@ fn several_inputs_and_outputs_keep_their_order_and_names() {
     compare("two and two", &model, inputs);
     let predictor = Exported::of(&model).load().unwrap();
     assert_eq!(predictor.output_names(), ["price", "class"]);
-    let text = predictor.outputs().iter().chain(predictor.inputs()).map(ToString::to_string).collect::<Vec<_>>();
+    let text = predictor
+        .outputs()
+        .iter()
+        .chain(predictor.inputs())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
     assert_eq!(text, ["f32[_, 1]", "f32[_, 4]", "f32[_, 2]", "f32[_, 7]"]);
 }
 
@@ -88,15 +97,21 @@ fn the_regressor_predicts_the_same_bits_from_a_file_in_many_threads() {
     let file = Exported::of(&model);
     let want = model.predict(data.inputs()).unwrap();
     let mut random = Random::new(1, 0);
-    let parts: Vec<(usize, usize)> = (0..40).map(|_| (random.below(300), 1 + random.below(300))).collect();
+    let parts: Vec<(usize, usize)> =
+        (0..40).map(|_| (random.below(300), 1 + random.below(300))).collect();
     for threads in [1, 2] {
         let predictor = file.load().unwrap().threads(threads);
         std::thread::scope(|scope| {
             let predict = || {
                 for &(start, rows) in &parts {
                     let got = predictor.predict(&data.inputs().rows(start..start + rows)).unwrap();
-                    // A row has the same bits whatever part it is in only where the model says so: so the same part is asked.
-                    assert_same("a part", &got, &model.predict(&data.inputs().rows(start..start + rows)).unwrap());
+                    // A row has the same bits whatever part it is in only where the model says so:
+                    // so the same part is asked.
+                    assert_same(
+                        "a part",
+                        &got,
+                        &model.predict(&data.inputs().rows(start..start + rows)).unwrap(),
+                    );
                 }
                 assert_same("all", &predictor.predict(data.inputs()).unwrap(), &want);
             };
@@ -108,7 +123,9 @@ fn the_regressor_predicts_the_same_bits_from_a_file_in_many_threads() {
     // The reconstruction is of training, and not in the file. What is, is the weight of its name.
     let predictor = file.load().unwrap();
     for variable in predictor.variables() {
-        let weight = model.weight(variable.name()).unwrap_or_else(|| panic!("a weight called {}", variable.name()));
+        let weight = model
+            .weight(variable.name())
+            .unwrap_or_else(|| panic!("a weight called {}", variable.name()));
         assert_same(variable.name(), &variable.value(), &weight.value());
         assert!(!variable.name().contains("reconstruct"), "{}", variable.name());
     }

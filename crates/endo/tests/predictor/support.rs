@@ -14,7 +14,10 @@ impl Exported {
     pub fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(std::env::temp_dir().join(format!("endo-predictor-{}-{number}.endo", std::process::id())))
+        Self(
+            std::env::temp_dir()
+                .join(format!("endo-predictor-{}-{number}.endo", std::process::id())),
+        )
     }
 
     /// The file of a model that has seen its inputs.
@@ -41,7 +44,8 @@ impl Drop for Exported {
     }
 }
 
-/// Numbers between two, of any type; whole numbers and truth values are made of them by rounding down.
+/// Numbers between two, of any type; whole numbers and truth values are made of them by rounding
+/// down.
 pub fn numbers(shape: impl Into<Shape>, dtype: DType, [low, high]: [f64; 2], seed: u64) -> Array {
     let mut random = Random::new(seed, 0);
     let values = Array::from_fn(shape, |_| low + (high - low) * random.uniform_f64());
@@ -63,11 +67,17 @@ pub fn assert_same(what: &str, got: &Array, want: &Array) {
     assert!(got.bytes() == want.bytes(), "{what}: {got:?} instead of {want:?}");
 }
 
-/// The numbers of rows at which exported models are compared: alone, few, more than one vector, one part and several.
+/// The numbers of rows at which exported models are compared: alone, few, more than one vector, one
+/// part and several.
 pub const ROWS: [usize; 6] = [1, 2, 7, 100, 256, 300];
 
-/// Exports a model, and compares what the file predicts with what the model predicts. The inputs are those for a number of rows.
-pub fn check<I: Tree, O: Tree>(what: &str, model: &Model<I, O>, inputs: impl Fn(usize) -> Vec<Array>) {
+/// Exports a model, and compares what the file predicts with what the model predicts. The inputs
+/// are those for a number of rows.
+pub fn check<I: Tree, O: Tree>(
+    what: &str,
+    model: &Model<I, O>,
+    inputs: impl Fn(usize) -> Vec<Array>,
+) {
     model.build_on(&inputs(4)).unwrap_or_else(|error| panic!("{what}: {error}"));
     // First values are often all 0 or 1.
     for (index, weight) in model.weights().iter().enumerate() {
@@ -77,7 +87,11 @@ pub fn check<I: Tree, O: Tree>(what: &str, model: &Model<I, O>, inputs: impl Fn(
 }
 
 /// The same without a change of the weights.
-pub fn compare<I: Tree, O: Tree>(what: &str, model: &Model<I, O>, inputs: impl Fn(usize) -> Vec<Array>) {
+pub fn compare<I: Tree, O: Tree>(
+    what: &str,
+    model: &Model<I, O>,
+    inputs: impl Fn(usize) -> Vec<Array>,
+) {
     let file = Exported::new();
     model.export(&file).unwrap_or_else(|error| panic!("{what}: {error}"));
     let predictor = file.load().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -85,7 +99,9 @@ pub fn compare<I: Tree, O: Tree>(what: &str, model: &Model<I, O>, inputs: impl F
         let given = inputs(rows);
         let want = model.predict(&I::from_arrays(&mut given.iter().cloned()).unwrap());
         let want = want.unwrap_or_else(|error| panic!("{what}, {rows} rows: {error}"));
-        let got = predictor.predict_all(&given).unwrap_or_else(|error| panic!("{what}, {rows} rows: {error}"));
+        let got = predictor
+            .predict_all(&given)
+            .unwrap_or_else(|error| panic!("{what}, {rows} rows: {error}"));
         let want = O::arrays(&want);
         assert_eq!(got.len(), want.len(), "{what}: outputs");
         for (got, want) in got.iter().zip(want) {

@@ -1,4 +1,5 @@
-//! Terms and metrics given to layers from outside: the same as those that a layer adds at the end of its own call.
+//! Terms and metrics given to layers from outside: the same as those that a layer adds at the end
+//! of its own call.
 
 use std::sync::Arc;
 
@@ -30,7 +31,9 @@ impl Layer for Hidden {
 /// `hidden` applied twice, and a layer after it.
 fn model(adds: bool) -> Model {
     let hidden = Arc::new(Hidden { dense: Dense::new(1), adds });
-    let mut model = Model::new(Sequential::new().add(hidden.clone()).add(hidden).add(Dense::new(1).name("out")));
+    let mut model = Model::new(
+        Sequential::new().add(hidden.clone()).add(hidden).add(Dense::new(1).name("out")),
+    );
     if !adds {
         model.add_loss_at("hidde?", "sparsity", |activation| 0.1 * activation.abs().mean());
         model.add_metric_at("sequential/hidden", "largest", |activation| activation.max());
@@ -44,9 +47,18 @@ fn they_are_what_the_layer_would_add_itself() {
         let mut model = model(adds);
         model.compile(Nadam::default(), MeanSquaredError, ["mae"]);
         let history = model.fit(&two_rows(), Fit::epochs(3).validation(&two_rows())).unwrap();
-        let logs: Vec<_> = history.epochs.into_iter().map(|epoch| (epoch.logs, epoch.ledger, epoch.validation)).collect();
+        let logs: Vec<_> = history
+            .epochs
+            .into_iter()
+            .map(|epoch| (epoch.logs, epoch.ledger, epoch.validation))
+            .collect();
         let weights: Vec<Array> = model.weights().iter().map(Variable::value).collect();
-        (logs, weights, model.evaluate(&two_rows()).unwrap(), model.predict(&[[2.0_f64]].into()).unwrap())
+        (
+            logs,
+            weights,
+            model.evaluate(&two_rows()).unwrap(),
+            model.predict(&[[2.0_f64]].into()).unwrap(),
+        )
     };
     let (inside, outside) = (trained(true), trained(false));
     assert_eq!(inside, outside);
@@ -73,7 +85,8 @@ fn they_are_among_the_losses_of_a_loop() {
 #[test]
 fn a_star_reaches_the_layers_inside_a_layer() {
     let terms = |pattern: &'static str| {
-        let mut model = Model::new(Sequential::new().add(Hidden { dense: Dense::new(1), adds: false }));
+        let mut model =
+            Model::new(Sequential::new().add(Hidden { dense: Dense::new(1), adds: false }));
         model.add_loss_at(pattern, "size", |activation| activation.square().mean());
         model.compile("sgd", "mse", ());
         let history = model.fit(&two_rows(), Fit::epochs(1)).unwrap();
@@ -114,7 +127,8 @@ fn each_output_of_a_layer_has_a_term() {
     });
     model.add_metric_at("lambda/lambda", "mean", |output| output.mean());
     model.compile("sgd", "mse", ());
-    let logs = model.evaluate(&Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [1.0]]).unwrap()).unwrap();
+    let logs =
+        model.evaluate(&Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [1.0]]).unwrap()).unwrap();
     assert_eq!([logs.get("mean"), logs.get("mean_output_1")], [Some(2.0), Some(6.0)]);
 }
 

@@ -22,20 +22,29 @@ fn each_row_has_its_own_numbers_and_each_call_draws_anew() {
     let equal = noise();
     assert_eq!(equal.predict_call(0, &zeros(1000)).unwrap(), one);
     assert_eq!(equal.predict_call(1, &zeros(1000)).unwrap(), two);
-    assert_eq!(equal.predict(&zeros(1000)).unwrap(), one, "a call of a given number is not counted");
+    assert_eq!(
+        equal.predict(&zeros(1000)).unwrap(),
+        one,
+        "a call of a given number is not counted"
+    );
     assert_ne!(noise().seed(43).predict(&zeros(1000)).unwrap(), one);
-    let far = [1 << 32, (1 << 32) + 1, 1 << 61].map(|call| equal.predict_call(call, &zeros(1)).unwrap().get(0));
+    let far = [1 << 32, (1 << 32) + 1, 1 << 61]
+        .map(|call| equal.predict_call(call, &zeros(1)).unwrap().get(0));
     assert!(far[0] != far[1] && far[1] != far[2] && far[0] != one.get(0) && far[2] != one.get(0));
 }
 
-/// A model whose numbers depend on the row in many ways: types, merged axes, a nested model with a seed of its own, dropout.
+/// A model whose numbers depend on the row in many ways: types, merged axes, a nested model with a
+/// seed of its own, dropout.
 fn many() -> Model {
     let dropout = Dropout::new(0.5);
-    let inner = Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().uniform(x.shape(), 0.0, 1.0)).seed(9);
+    let inner =
+        Model::new(|x: &Tensor, cx: &mut Context| x + cx.random().uniform(x.shape(), 0.0, 1.0))
+            .seed(9);
     Model::new(move |x: &Tensor, cx: &mut Context| {
         let (rows, random) = (x.batch(), cx.random());
         let merged = random.normal([2 * rows, 3], 0.0, 1.0).reshape([rows, 6]);
-        let doubles = cx.random().permutation(3).cast(DType::F32).expand_dims(0).broadcast_to([rows, 3]);
+        let doubles =
+            cx.random().permutation(3).cast(DType::F32).expand_dims(0).broadcast_to([rows, 3]);
         let twice = random.uniform([rows], 0.0, 1.0).expand_dims(1);
         let dropped = cx.with_training(true, |cx| dropout.apply(&(x * 0.0 + 1.0), cx));
         let seeded = cx.random().seed(5).truncated_normal([rows, 1], 0.0, 1.0);
@@ -70,7 +79,8 @@ fn the_numbers_are_the_same_in_every_mode_and_however_the_rows_are_cut() {
     assert_eq!(predictor.predict_all(&[x]).unwrap(), [model.predict_call(2, &zeros(600)).unwrap()]);
     for starts in [vec![0, 300, 600], vec![0, 1, 258, 259, 600], vec![0, 512, 513, 600]] {
         for bounds in starts.windows(2) {
-            let part = predictor.predict_part(0, bounds[0], &[zeros(bounds[1] - bounds[0])]).unwrap();
+            let part =
+                predictor.predict_part(0, bounds[0], &[zeros(bounds[1] - bounds[0])]).unwrap();
             assert_eq!(part, [want.rows(bounds[0]..bounds[1])], "{bounds:?}");
         }
     }
@@ -88,18 +98,28 @@ fn draws_that_do_not_grow_with_the_rows_are_one_for_the_whole_call() {
         });
         model.seed(1).run_eagerly(eager)
     };
-    let columns =
-        |y: &Array| [0, 1, 2].map(|column| different(&Array::from_fn([y.shape()[0]], |row| y.get(3 * row + column) as f32)));
+    let columns = |y: &Array| {
+        [0, 1, 2].map(|column| {
+            different(&Array::from_fn([y.shape()[0]], |row| y.get(3 * row + column) as f32))
+        })
+    };
     let folder = Folder::new("shared");
     for rows in [256, 257, 512, 600] {
         let y = model(false).predict(&zeros(rows)).unwrap();
         assert_eq!(columns(&y), [1, 1, rows], "{rows} rows");
         let eager = model(true).predict(&zeros(rows)).unwrap();
-        assert!((0..y.len()).all(|index| (eager.get(index) - y.get(index)).abs() < 1e-4), "{rows} rows, node by node");
+        assert!(
+            (0..y.len()).all(|index| (eager.get(index) - y.get(index)).abs() < 1e-4),
+            "{rows} rows, node by node"
+        );
         let exported = model(false);
         exported.build([1, 1]).unwrap();
         exported.export(folder.path("model")).unwrap();
-        assert_eq!(Predictor::load(folder.path("model")).unwrap().predict(&zeros(rows)).unwrap(), y, "{rows} rows, exported");
+        assert_eq!(
+            Predictor::load(folder.path("model")).unwrap().predict(&zeros(rows)).unwrap(),
+            y,
+            "{rows} rows, exported"
+        );
     }
 }
 
@@ -129,7 +149,9 @@ fn predicting_changes_no_variable() {
 #[test]
 fn a_file_read_in_blocks_is_one_call() {
     // Of 20,000 numbers of 23 bits some are equal by chance; of rows of four none.
-    let model = Model::new(|x: &Tensor, cx: &mut Context| cx.random().uniform([x.batch(), 4], 0.0, 1.0)).seed(42);
+    let model =
+        Model::new(|x: &Tensor, cx: &mut Context| cx.random().uniform([x.batch(), 4], 0.0, 1.0))
+            .seed(42);
     let folder = Folder::new("blocks");
     model.build([1, 1]).unwrap();
     model.export(folder.path("model")).unwrap();
@@ -139,7 +161,8 @@ fn a_file_read_in_blocks_is_one_call() {
         let rows = zeros(8192.min(20_000 - start));
         numbers.extend(predictor.predict_part(0, start, &[rows]).unwrap()[0].to_vec::<f32>());
     }
-    let rows: HashSet<Vec<u32>> = numbers.chunks(4).map(|row| row.iter().map(|number| number.to_bits()).collect()).collect();
+    let rows: HashSet<Vec<u32>> =
+        numbers.chunks(4).map(|row| row.iter().map(|number| number.to_bits()).collect()).collect();
     assert_eq!(rows.len(), 20_000);
     assert_eq!(numbers, predictor.predict(&zeros(20_000)).unwrap().to_vec::<f32>());
 }
@@ -156,13 +179,19 @@ fn what_made_a_number_that_is_not_finite_is_found_where_numbers_are_drawn_too() 
         let error = model.run_eagerly(eager).predict(&x).unwrap_err();
         let row = (rows - 2) % 256;
         let want = format!(
-            "the output is not finite; nothing was updated: `log` of -1 gave NaN in row {row} of the batch, counted from 0"
+            "the output is not finite; nothing was updated: `log` of -1 gave NaN in row {row} of \
+                the batch, counted from 0"
         );
-        assert_eq!((error.kind(), error.message()), (ErrorKind::NotFinite, want.as_str()), "{eager}, {rows}");
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::NotFinite, want.as_str()),
+            "{eager}, {rows}"
+        );
     }
 }
 
-/// The file was written when draws of predictors followed a variable of seed and step, and repeated every 256 rows.
+/// The file was written when draws of predictors followed a variable of seed and step, and repeated
+/// every 256 rows.
 #[test]
 fn a_predictor_of_the_format_before_predicts_as_it_did() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/format_3/noise.endo");

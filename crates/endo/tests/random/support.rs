@@ -6,7 +6,8 @@ use endo::prelude::*;
 
 /// One uniform number for each row, whatever the input.
 pub fn noise() -> Model {
-    Model::new(|x: &Tensor, cx: &mut Context| cx.random().uniform([x.batch(), 1], 0.0, 1.0)).seed(42)
+    Model::new(|x: &Tensor, cx: &mut Context| cx.random().uniform([x.batch(), 1], 0.0, 1.0))
+        .seed(42)
 }
 
 pub fn zeros(rows: usize) -> Array {

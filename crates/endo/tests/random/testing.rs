@@ -8,7 +8,8 @@ use super::support::{different, first, noise, zeros};
 
 /// A regressor with dropout in training, and noise that only tests draw.
 fn model() -> Model {
-    let (hidden, dropout, out) = (Dense::new(8).activation("tanh"), Dropout::new(0.25), Dense::new(1));
+    let (hidden, dropout, out) =
+        (Dense::new(8).activation("tanh"), Dropout::new(0.25), Dense::new(1));
     let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
         let x = if cx.training() { x.clone() } else { x + cx.random().normal(x.shape(), 0.0, 0.5) };
         out.apply(&dropout.apply(&hidden.apply(&x, cx), cx), cx)
@@ -42,7 +43,8 @@ fn a_validation_that_draws_leaves_training_as_it_is() {
     let fit = |validate: bool, eager: bool| {
         let mut model = model().run_eagerly(eager);
         let options = Fit::epochs(3).batch_size(16);
-        let history = model.fit(&train, if validate { options.validation(&valid) } else { options }).unwrap();
+        let history =
+            model.fit(&train, if validate { options.validation(&valid) } else { options }).unwrap();
         (history.get("loss"), weights(&model))
     };
     assert_eq!(fit(true, false), fit(false, false));
@@ -78,13 +80,20 @@ fn tests_draw_by_epoch_and_row_whatever_the_batch_size() {
     assert_eq!(first[2], evaluated, "after `fit` as in its last validation");
 
     let loss = |model: &Model, batch_size: usize| {
-        model.evaluate_with(&valid, Evaluate::new().batch_size(batch_size)).unwrap().get("loss").unwrap()
+        model
+            .evaluate_with(&valid, Evaluate::new().batch_size(batch_size))
+            .unwrap()
+            .get("loss")
+            .unwrap()
     };
     let (plan, eager) = (drawing(), drawing().run_eagerly(true));
     let want = loss(&plan, 100);
     for batch_size in [1, 32, 50, 64, 99] {
         assert!((loss(&plan, batch_size) - want).abs() < 1e-6, "batches of {batch_size}");
-        assert!((loss(&eager, batch_size) - want).abs() < 1e-6, "batches of {batch_size}, node by node");
+        assert!(
+            (loss(&eager, batch_size) - want).abs() < 1e-6,
+            "batches of {batch_size}, node by node"
+        );
     }
     assert_eq!(loss(&plan, 100), want, "of one epoch the same");
 }
@@ -92,7 +101,8 @@ fn tests_draw_by_epoch_and_row_whatever_the_batch_size() {
 #[test]
 fn validation_draws_anew_in_each_epoch_and_goes_on_when_resumed() {
     let (train, valid, folder) = (data(64), data(50), Folder::new("resumed"));
-    // What the weights learn is not in the validation: it changes between epochs by what is drawn alone.
+    // What the weights learn is not in the validation: it changes between epochs by what is drawn
+    // alone.
     let build = || {
         let dense = Dense::new(1);
         let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
@@ -105,16 +115,23 @@ fn validation_draws_anew_in_each_epoch_and_goes_on_when_resumed() {
     };
     let losses = |history: &History| history.get("val_loss");
     let whole = losses(&build().fit(&train, Fit::epochs(4).validation(&valid)).unwrap());
-    assert_eq!(different(&Array::from(whole.iter().map(|&loss| loss as f32).collect::<Vec<f32>>())), 4, "{whole:?}");
+    assert_eq!(
+        different(&Array::from(whole.iter().map(|&loss| loss as f32).collect::<Vec<f32>>())),
+        4,
+        "{whole:?}"
+    );
 
     let interrupt = LambdaCallback::new().on_epoch_begin(|epoch, _| match epoch {
         2 => Err(Error::new(ErrorKind::Usage, "interrupted")),
         _ => Ok(()),
     });
     let backup = || BackupAndRestore::new(folder.path("run"));
-    let error = build().fit(&train, Fit::epochs(4).validation(&valid).callback(backup()).callback(interrupt)).unwrap_err();
+    let error = build()
+        .fit(&train, Fit::epochs(4).validation(&valid).callback(backup()).callback(interrupt))
+        .unwrap_err();
     assert_eq!(error.message(), "interrupted");
-    let options = Fit::epochs(4).validation(&valid).callback(backup()).callback(LambdaCallback::new());
+    let options =
+        Fit::epochs(4).validation(&valid).callback(backup()).callback(LambdaCallback::new());
     assert_eq!(losses(&build().fit(&train, options).unwrap()), whole);
 }
 
@@ -123,8 +140,9 @@ fn a_resumed_run_goes_on_counting_calls_of_predict() {
     let (train, folder) = (data(64), Folder::new("calls"));
     let build = || {
         let dense = Dense::new(1);
-        let mut model =
-            Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(x, cx) + cx.random().uniform([x.batch(), 1], 0.0, 1.0));
+        let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
+            dense.apply(x, cx) + cx.random().uniform([x.batch(), 1], 0.0, 1.0)
+        });
         model.compile("sgd", "mse", ());
         model
     };
@@ -132,9 +150,16 @@ fn a_resumed_run_goes_on_counting_calls_of_predict() {
     let fit = |model: &mut Model, stop: Option<usize>| {
         let predict = LambdaCallback::new().on_epoch_end(move |epoch, _, training| {
             training.predict(&[zeros(1)])?;
-            if stop == Some(epoch) { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
+            if stop == Some(epoch) {
+                Err(Error::new(ErrorKind::Usage, "interrupted"))
+            } else {
+                Ok(())
+            }
         });
-        model.fit(&train, Fit::epochs(3).callback(predict).callback(BackupAndRestore::new(folder.path("run"))))
+        model.fit(
+            &train,
+            Fit::epochs(3).callback(predict).callback(BackupAndRestore::new(folder.path("run"))),
+        )
     };
     assert_eq!(fit(&mut build(), Some(1)).unwrap_err().message(), "interrupted");
     let saved = std::fs::read(folder.path("run")).unwrap();

@@ -62,7 +62,8 @@ fn gan() -> Model {
     let mut gan = Model::new(generator.clone()).seed(3);
     gan.add_part(critic.clone());
     gan.compile((), (), ());
-    let (critic_optimizer, generator_optimizer) = (Adam::new(0.01).beta_1(0.5), RmsProp::new(0.005).clipnorm(1.0));
+    let (critic_optimizer, generator_optimizer) =
+        (Adam::new(0.01).beta_1(0.5), RmsProp::new(0.005).clipnorm(1.0));
     let distances = Mean::new("mean_distance");
     gan.train_step(move |step, cx| {
         let real = &step.targets()[0];
@@ -82,7 +83,8 @@ fn gan() -> Model {
             distance = Some(apart);
         }
         let generator_loss = -critic.apply(&generator.apply(step.inputs(), cx), cx).mean();
-        generator_optimizer.apply(&cx.gradients(&generator_loss, generator.trainable_weights()), cx);
+        generator_optimizer
+            .apply(&cx.gradients(&generator_loss, generator.trainable_weights()), cx);
         cx.add_metric("largest", real.abs().max());
         Terms::new([("loss", distance.unwrap()), ("generator_loss", generator_loss)])
     });
@@ -108,7 +110,8 @@ fn trains_on_a_stream_in_a_process_of_its_own() {
         let folder = Path::new(&folder);
         let noisy = |batch: Dataset, at: BatchAt| {
             let (x, mut random) = (batch.inputs().clone(), at.random(5));
-            batch.with_inputs(Array::from_fn(x.shape(), |i| x.get(i) as f32 + 0.1 * random.normal()))
+            batch
+                .with_inputs(Array::from_fn(x.shape(), |i| x.get(i) as f32 + 0.1 * random.normal()))
         };
         let (stream, valid) = (Stream::samples(data(200)).map(noisy).prefetch(2), data(40));
         let fit = Fit::epochs(20)
@@ -132,11 +135,13 @@ fn start(test: &str, folder: &Folder) -> Child {
 
 /// Kills the process of a test until it was killed often enough, and starts it again each time.
 fn is_killed(test: &str, name: &str, kills: u32) {
-    let most = std::env::var(KILLS).map_or(kills, |number| number.parse().expect("a number of kills"));
+    let most =
+        std::env::var(KILLS).map_or(kills, |number| number.parse().expect("a number of kills"));
     let whole = Folder::new(&format!("whole-{name}"));
     let begin = Instant::now();
     assert!(start(test, &whole).wait().unwrap().success());
-    // However fast or busy the machine is, kills are spread over what a process does, its start and its end too.
+    // However fast or busy the machine is, kills are spread over what a process does, its start and
+    // its end too.
     let time = begin.elapsed();
     let result = |folder: &Folder| FILES.map(|file| fs::read(folder.path(file)).unwrap());
     let expected = result(&whole);
@@ -154,7 +159,8 @@ fn is_killed(test: &str, name: &str, kills: u32) {
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
-            resumed += u32::from(folder.path("run").exists() || folder.path("run.previous").exists());
+            resumed +=
+                u32::from(folder.path("run").exists() || folder.path("run.previous").exists());
         }
         let wrong = |(got, want): (&Vec<u8>, &Vec<u8>)| got != want;
         let wrong: Vec<&str> = FILES

@@ -6,7 +6,8 @@ use endo::prelude::*;
 
 use super::support::{data, model};
 
-/// `y = 2 x` on 1, 3 and 5 with targets of 0, which stays so: losses of 4, 36 and 100, half of each once more as a term.
+/// `y = 2 x` on 1, 3 and 5 with targets of 0, which stays so: losses of 4, 36 and 100, half of each
+/// once more as a term.
 fn line() -> (Model, Dataset) {
     let dense = Dense::new(1).use_bias(false).kernel_initializer("constant(2)").name("line");
     let mut model = Model::new(dense).dtype(DType::F64);
@@ -16,7 +17,10 @@ fn line() -> (Model, Dataset) {
 }
 
 fn ledger(main: f64, half: f64) -> Ledger {
-    Ledger { terms: vec![("main".to_string(), main), ("half".to_string(), half)], total: main + half }
+    Ledger {
+        terms: vec![("main".to_string(), main), ("half".to_string(), half)],
+        total: main + half,
+    }
 }
 
 #[test]
@@ -33,7 +37,8 @@ fn the_ledger_of_a_batch_is_of_that_batch_alone() {
     let expected = [ledger(4.0, 2.0), ledger(36.0, 18.0), ledger(100.0, 50.0)];
     assert_eq!(*steps.borrow(), [&expected[..], &expected[..]].concat());
     assert_eq!(means.borrow()[..3], [6.0, 30.0, 70.0]);
-    let kept: Vec<(usize, usize, &Ledger)> = history.steps.iter().map(|step| (step.step, step.epoch, &step.ledger)).collect();
+    let kept: Vec<(usize, usize, &Ledger)> =
+        history.steps.iter().map(|step| (step.step, step.epoch, &step.ledger)).collect();
     assert_eq!(kept, [(0, 0, &expected[0]), (2, 0, &expected[2]), (4, 1, &expected[1])]);
     assert_eq!(history.ledger().total, 70.0);
 }
@@ -47,7 +52,8 @@ fn the_terms_of_a_batch_add_up_and_their_means_are_those_of_the_epoch() {
     for (epoch, steps) in history.epochs.iter().zip(history.steps.chunks(7)) {
         let mean = |value: &dyn Fn(&Ledger) -> f64| {
             let sizes = [16.0, 16.0, 16.0, 16.0, 16.0, 16.0, 4.0];
-            steps.iter().zip(sizes).map(|(step, size)| size * value(&step.ledger)).sum::<f64>() / 100.0
+            steps.iter().zip(sizes).map(|(step, size)| size * value(&step.ledger)).sum::<f64>()
+                / 100.0
         };
         assert!(near(mean(&|ledger| ledger.total), epoch.ledger.total));
         for (index, (name, value)) in epoch.ledger.terms.iter().enumerate() {
@@ -55,7 +61,11 @@ fn the_terms_of_a_batch_add_up_and_their_means_are_those_of_the_epoch() {
             assert!(near(mean(&|ledger| ledger.terms[index].1), *value), "{name}");
         }
         for step in steps {
-            assert!(near(step.ledger.terms.iter().map(|(_, term)| term).sum(), step.ledger.total), "{}", step.ledger);
+            assert!(
+                near(step.ledger.terms.iter().map(|(_, term)| term).sum(), step.ledger.total),
+                "{}",
+                step.ledger
+            );
         }
     }
 }
@@ -68,7 +78,12 @@ fn a_loop_of_ones_own_has_the_terms_that_it_records() {
         seen.borrow_mut().push(training.batch_ledger());
         Ok(())
     });
-    let options = Fit::epochs(2).batch_size(1).shuffle(false).non_finite(NonFinite::Skip).record_steps(1).callback(note);
+    let options = Fit::epochs(2)
+        .batch_size(1)
+        .shuffle(false)
+        .non_finite(NonFinite::Skip)
+        .record_steps(1)
+        .callback(note);
     let mut run = model.run(&data, options).unwrap();
     while run.next_batch().unwrap() {
         match (run.epoch(), run.batch_index()) {
@@ -81,7 +96,10 @@ fn a_loop_of_ones_own_has_the_terms_that_it_records() {
     let history = run.finish().unwrap();
     let other = |value: f64| Ledger { terms: vec![("other".to_string(), value)], total: value };
     let nothing = Ledger::default();
-    assert_eq!(*seen.borrow(), [ledger(1.0, 0.5), nothing.clone(), nothing, other(0.0), other(1.0), other(2.0)]);
+    assert_eq!(
+        *seen.borrow(),
+        [ledger(1.0, 0.5), nothing.clone(), nothing, other(0.0), other(1.0), other(2.0)]
+    );
     assert_eq!(history.steps.iter().map(|step| step.step).collect::<Vec<_>>(), [0, 3, 4, 5]);
     assert_eq!(history.steps[0].ledger, ledger(1.0, 0.5));
 }

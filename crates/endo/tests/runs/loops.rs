@@ -31,7 +31,8 @@ fn the_usual_step_written_out_is_the_usual_step() {
         step.update_metrics(&y_pred, cx);
         terms
     });
-    let [expected, got] = [&mut usual, &mut written].map(|model| model.fit(&train, Fit::epochs(2)).unwrap());
+    let [expected, got] =
+        [&mut usual, &mut written].map(|model| model.fit(&train, Fit::epochs(2)).unwrap());
     assert_eq!(numbers(got), numbers(expected));
     assert_eq!(weights(&written), weights(&usual));
 }
@@ -50,7 +51,8 @@ fn a_step_of_ones_own_names_its_terms() {
     let data = Dataset::new([[3.0_f32]], [[1.0_f32]]).unwrap();
     let history = model.fit(&data, Fit::epochs(1)).unwrap();
     assert_eq!(history.ledger().to_string(), "error 4.000 + error_1 2.000 = loss 6.000");
-    assert_eq!(model.evaluate(&data).unwrap().get("loss"), Some(6.0)); // the same closure, without its updates
+    // The same closure, without its updates.
+    assert_eq!(model.evaluate(&data).unwrap().get("loss"), Some(6.0));
 
     model.train_step(|step, cx| {
         let terms = Terms::new([("errors", step.apply(step.inputs(), cx))]);
@@ -74,7 +76,10 @@ fn a_run_says_what_it_cannot_do() {
     let error = run.step(&mut one).unwrap_err();
     assert_eq!(error.message(), "the function takes 1 arrays, and a batch of this data has 2");
     run.record([("main", 1.0)]).unwrap();
-    assert_eq!(run.record([("main", 1.0)]).unwrap_err().message(), "the loss of this batch was recorded before");
+    assert_eq!(
+        run.record([("main", 1.0)]).unwrap_err().message(),
+        "the loss of this batch was recorded before"
+    );
     assert!(run.next_batch().unwrap());
     assert_eq!(run.train_on_batch().unwrap_err().message(), "the model is not compiled");
     let error = model.run(&train, Fit::epochs(1).validation(&train)).map(|_| ()).unwrap_err();
@@ -109,7 +114,8 @@ fn a_batch_that_is_not_finite_is_skipped_in_a_loop_of_ones_own_too() {
         optimizer.apply(&cx.gradients(&loss, model.trainable_weights()), cx);
         [loss]
     });
-    let mut run = model.run(&train, Fit::epochs(1).batch_size(1).non_finite(NonFinite::Skip)).unwrap();
+    let mut run =
+        model.run(&train, Fit::epochs(1).batch_size(1).non_finite(NonFinite::Skip)).unwrap();
     while run.next_batch().unwrap() {
         match run.step(&mut step) {
             Ok([loss]) => run.record([("main", loss.item().unwrap())]).unwrap(),
@@ -140,7 +146,8 @@ fn a_loop_that_does_not_say_its_loss_has_none() {
 
 /// Runs a loop that computes each batch itself; `record` says whether it says what the loss is.
 fn computed_by_the_loop(model: &Model, options: Fit<'_>, record: bool) -> Result<()> {
-    let mut step = Function::new(|[x, y], cx| [mean_squared_error(&y, &model.apply(&x, cx)).mean()]);
+    let mut step =
+        Function::new(|[x, y], cx| [mean_squared_error(&y, &model.apply(&x, cx)).mean()]);
     let train = data(20);
     let mut run = model.run(&train, options.batch_size(8))?;
     while run.next_batch()? {
@@ -154,20 +161,28 @@ fn computed_by_the_loop(model: &Model, options: Fit<'_>, record: bool) -> Result
 
 #[test]
 fn options_that_have_nothing_to_do_in_a_loop_are_said_after_the_first_epoch() {
-    let unread = "the probes read nothing: the loop runs its steps itself, and they read what `run.step(&mut function)?` and \
+    let unread = "the probes read nothing: the loop runs its steps itself, and they read what \
+        `run.step(&mut function)?` and \
                   `run.train_on_batch()?` run";
-    let unkept = "`record_steps` keeps nothing: the loop says nothing of its loss; give the terms of each batch to \
+    let unkept = "`record_steps` keeps nothing: the loop says nothing of its loss; give the terms \
+        of each batch to \
                   `run.record([(\"main\", loss.item()?)])?`";
     let said = |options: Fit<'_>, record: bool| {
         let model = model();
         computed_by_the_loop(&model, options, record).unwrap();
         model.warnings()
     };
-    assert_eq!(said(Fit::epochs(2).probe(Probe::weights("*")).record_steps(100), false), [unread, unkept]);
+    assert_eq!(
+        said(Fit::epochs(2).probe(Probe::weights("*")).record_steps(100), false),
+        [unread, unkept]
+    );
     assert_eq!(said(Fit::epochs(2).probe(Probe::weights("*")), true), [unread]);
     assert_eq!(said(Fit::epochs(2).record_steps(2), true), [""; 0]);
     assert_eq!(said(Fit::epochs(2), false), [""; 0]);
-    for (options, text) in [(Fit::epochs(1).probe(Probe::weights("*")), unread), (Fit::epochs(1).record_steps(2), unkept)] {
+    for (options, text) in [
+        (Fit::epochs(1).probe(Probe::weights("*")), unread),
+        (Fit::epochs(1).record_steps(2), unkept),
+    ] {
         let error = computed_by_the_loop(&model(), options.deny_warnings(true), false).unwrap_err();
         assert_eq!(error.message(), text);
     }
@@ -175,7 +190,9 @@ fn options_that_have_nothing_to_do_in_a_loop_are_said_after_the_first_epoch() {
 
 #[test]
 fn warnings_of_a_function_are_errors_before_it_is_run_where_they_are_denied() {
-    for (eager, probed, used) in [(false, false, false), (false, false, true), (true, false, false), (true, true, false)] {
+    for (eager, probed, used) in
+        [(false, false, false), (false, false, true), (true, false, false), (true, true, false)]
+    {
         let (model, train, optimizer) = (model(), data(16), Sgd::new(0.1));
         model.build([16, 3]).unwrap();
         let mut step = Function::new(|[x, y], cx| {

@@ -1,4 +1,5 @@
-//! Runs that stop in the middle and are resumed within a process: loops of one's own, damaged files, other data.
+//! Runs that stop in the middle and are resumed within a process: loops of one's own, damaged
+//! files, other data.
 
 use std::fs;
 
@@ -9,8 +10,12 @@ use endo::training::Forged;
 use super::folder::Folder;
 use super::support::{data, model, numbers, weights};
 
-/// A loop of one's own with an optimizer and a metric of its own. Stops before a batch, as a power cut would.
-fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History, Vec<Array>, String)> {
+/// A loop of one's own with an optimizer and a metric of its own. Stops before a batch, as a power
+/// cut would.
+fn custom_loop(
+    folder: &Folder,
+    stop: Option<(usize, usize)>,
+) -> Option<(History, Vec<Array>, String)> {
     let (model, optimizer, mean_loss) = (model(), Adam::new(0.01), Mean::new("mean_loss"));
     model.build([16, 3]).unwrap();
     let mut step = Function::new(|[x, y], cx| {
@@ -34,7 +39,8 @@ fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History
         if stop == Some((run.epoch(), run.batch_index())) {
             return None;
         }
-        let [main, size] = run.step(&mut step).unwrap().each_ref().map(|value| value.item().unwrap());
+        let [main, size] =
+            run.step(&mut step).unwrap().each_ref().map(|value| value.item().unwrap());
         run.record([("main", main), ("size", size)]).unwrap();
     }
     let history = numbers(run.finish().unwrap());
@@ -45,22 +51,32 @@ fn custom_loop(folder: &Folder, stop: Option<(usize, usize)>) -> Option<(History
 fn a_loop_of_ones_own_goes_on_where_it_stopped() {
     let folder = Folder::new("custom");
     let (history, weights, table) = custom_loop(&folder, None).unwrap();
-    assert_eq!((history.epochs.len(), history.steps.len(), table.lines().count()), (6, 14, 22)); // 42 steps
+    // 42 steps.
+    assert_eq!((history.epochs.len(), history.steps.len(), table.lines().count()), (6, 14, 22));
     assert!(table.starts_with("epoch,batch,loss,main,size\n0,0,"));
     let means = history.get("mean_loss").into_iter().zip(history.get("loss"));
-    assert!(means.into_iter().all(|(mean, loss)| (mean - loss).abs() < 0.2)); // of batches, and of samples
+    // Of batches, and of samples.
+    assert!(means.into_iter().all(|(mean, loss)| (mean - loss).abs() < 0.2));
     for stop in [(0, 1), (0, 5), (2, 0), (3, 4), (5, 6)] {
         assert!(custom_loop(&folder, Some(stop)).is_none());
-        assert_eq!(custom_loop(&folder, None).unwrap(), (history.clone(), weights.clone(), table.clone()), "stopped at {stop:?}");
+        assert_eq!(
+            custom_loop(&folder, None).unwrap(),
+            (history.clone(), weights.clone(), table.clone()),
+            "stopped at {stop:?}"
+        );
     }
 }
 
 /// `fit` with an interruption before an epoch.
 fn fit(folder: &Folder, data: &Dataset, stop: usize) -> Result<(History, Vec<Array>)> {
     let mut model = model();
-    let interrupt = LambdaCallback::new()
-        .on_epoch_begin(move |epoch, _| if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) });
-    let options = Fit::epochs(6).batch_size(16).callback(BackupAndRestore::new(folder.path("run"))).callback(interrupt);
+    let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
+        if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
+    });
+    let options = Fit::epochs(6)
+        .batch_size(16)
+        .callback(BackupAndRestore::new(folder.path("run")))
+        .callback(interrupt);
     let history = model.fit(data, options)?;
     Ok((numbers(history), weights(&model)))
 }
@@ -89,18 +105,25 @@ fn a_run_of_other_data_or_of_another_model_is_refused() {
     let error = fit(&folder, &data(90), 6).unwrap_err();
     assert_eq!(error.message(), "the saved run had 100 samples, and this one has 90");
     let backup = || BackupAndRestore::new(folder.path("run"));
-    let error = model().fit(&data(100), Fit::epochs(6).batch_size(16).callback(backup())).unwrap_err();
+    let error =
+        model().fit(&data(100), Fit::epochs(6).batch_size(16).callback(backup())).unwrap_err();
     assert_eq!(error.message(), "the saved run had 2 callbacks, and this one has 1");
-    let options = Fit::epochs(6).batch_size(16).record_steps(5).callback(backup()).callback(|_: usize, _: &Epoch| {});
+    let options = Fit::epochs(6)
+        .batch_size(16)
+        .record_steps(5)
+        .callback(backup())
+        .callback(|_: usize, _: &Epoch| {});
     let error = model().fit(&data(100), options).unwrap_err();
     assert_eq!(error.message(), "the saved run had 0 as `record_steps`, and this one has 5");
     let mut other = Model::new(Dense::new(1).name("lambda"));
     other.compile("adam", "mse", ());
-    let options = Fit::epochs(6).batch_size(16).callback(backup()).callback(|_: usize, _: &Epoch| {});
+    let options =
+        Fit::epochs(6).batch_size(16).callback(backup()).callback(|_: usize, _: &Epoch| {});
     let error = other.fit(&data(100), options).unwrap_err();
     assert_eq!(error.message(), "the saved run is of another model: it has no weight `kernel`");
-    let error =
-        Model::new(Dense::new(1)).compile("sgd", "mse", ()).fit(&data(100), Fit::epochs(1).callback(backup().save_freq(0)));
+    let error = Model::new(Dense::new(1))
+        .compile("sgd", "mse", ())
+        .fit(&data(100), Fit::epochs(1).callback(backup().save_freq(0)));
     assert_eq!(error.unwrap_err().message(), "the `save_freq` of `BackupAndRestore` is 0");
 }
 
@@ -110,7 +133,8 @@ fn a_run_that_is_done_and_kept_is_gone_on_with_for_more_epochs() {
     let fit = |epochs: usize| {
         let mut model = model();
         let backup = BackupAndRestore::new(folder.path("run")).delete_checkpoint(false);
-        let history = model.fit(&data, Fit::epochs(epochs).batch_size(16).callback(backup)).unwrap();
+        let history =
+            model.fit(&data, Fit::epochs(epochs).batch_size(16).callback(backup)).unwrap();
         (numbers(history), weights(&model))
     };
     assert_eq!(fit(2).0.epochs.len(), 2);
@@ -132,11 +156,14 @@ fn steps_run_node_by_node_are_resumed_too() {
             Ok(())
         });
         let backup = BackupAndRestore::new(folder.path("run")).delete_checkpoint(stop > 3);
-        let history = model.fit(&data, Fit::epochs(4).batch_size(16).callback(backup).callback(interrupt)).unwrap();
+        let history = model
+            .fit(&data, Fit::epochs(4).batch_size(16).callback(backup).callback(interrupt))
+            .unwrap();
         (numbers(history), weights(&model))
     };
     let whole = fit(4);
-    assert_eq!(fit(1).0.epochs.len(), 2); // epochs 0 and 1; the file before the last is from before it was stopped
+    // Epochs 0 and 1; the file before the last is from before it was stopped.
+    assert_eq!(fit(1).0.epochs.len(), 2);
     let [run, previous] = ["run", "run.previous"].map(|file| folder.path(file));
     let before = fs::read(&previous).unwrap();
     assert_eq!(fit(4).0.epochs.len(), 2); // it was stopped, and stays so
@@ -146,9 +173,16 @@ fn steps_run_node_by_node_are_resumed_too() {
 }
 
 /// `fit` of a model with an interruption before an epoch.
-fn fit_of(mut model: Model, folder: &Folder, data: &Dataset, stop: usize, probe: Probe) -> Result<(History, Vec<Array>)> {
-    let interrupt = LambdaCallback::new()
-        .on_epoch_begin(move |epoch, _| if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) });
+fn fit_of(
+    mut model: Model,
+    folder: &Folder,
+    data: &Dataset,
+    stop: usize,
+    probe: Probe,
+) -> Result<(History, Vec<Array>)> {
+    let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
+        if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
+    });
     let backup = BackupAndRestore::new(folder.path("run")).save_freq(3);
     let options = Fit::epochs(5).batch_size(16).callback(backup).callback(interrupt).probe(probe);
     let history = model.fit(data, options)?;
@@ -192,18 +226,25 @@ fn whatever_an_optimizer_or_a_balance_keeps_is_resumed() {
 fn a_run_with_another_optimizer_seed_probe_or_other_numbers_is_refused() {
     let (folder, train) = (Folder::new("another"), data(100));
     assert!(fit_of(model(), &folder, &train, 3, probe()).is_err());
-    let message =
-        |model: Model, data: &Dataset, probe: Probe| fit_of(model, &folder, data, 9, probe).unwrap_err().message().to_string();
+    let message = |model: Model, data: &Dataset, probe: Probe| {
+        fit_of(model, &folder, data, 9, probe).unwrap_err().message().to_string()
+    };
     let mut other = model();
     other.compile("sgd", "mse", ["mae"]);
-    let expected = "the saved run is of another model, optimizer or metrics: it has a value of `batch_normalization";
+    let expected = "the saved run is of another model, optimizer or metrics: it has a value of \
+        `batch_normalization";
     assert!(message(other, &train, probe()).starts_with(expected));
     let mut other = model();
     other.compile(Nadam::new(0.02).clipnorm(1.0).use_ema(true), "mse", ["mae"]);
-    let expected = "the saved run is of another model, optimizer or metrics: it has no value of `dense";
+    let expected =
+        "the saved run is of another model, optimizer or metrics: it has no value of `dense";
     assert!(message(other, &train, probe()).starts_with(expected));
-    assert_eq!(message(model().seed(4), &train, probe()), "the saved run had 3 as the seed of the model, and this one has 4");
-    let expected = "the saved run had activations `dense` every 4 steps, 0 bins as probe 0, and this one has weights `dense` every 4 \
+    assert_eq!(
+        message(model().seed(4), &train, probe()),
+        "the saved run had 3 as the seed of the model, and this one has 4"
+    );
+    let expected = "the saved run had activations `dense` every 4 steps, 0 bins as probe 0, and \
+        this one has weights `dense` every 4 \
                     steps, 0 bins";
     assert_eq!(message(model(), &train, Probe::weights("dense").every(4)), expected);
     let mut targets = train.targets().unwrap().clone();
@@ -218,7 +259,12 @@ fn a_run_with_another_optimizer_seed_probe_or_other_numbers_is_refused() {
 fn a_loop_that_is_left_early_keeps_its_backup() {
     let (folder, train) = (Folder::new("left"), data(64));
     let model = model();
-    let mut run = model.run(&train, Fit::epochs(3).batch_size(16).callback(BackupAndRestore::new(folder.path("run")))).unwrap();
+    let mut run = model
+        .run(
+            &train,
+            Fit::epochs(3).batch_size(16).callback(BackupAndRestore::new(folder.path("run"))),
+        )
+        .unwrap();
     assert!(run.indices().is_empty());
     while run.next_batch().unwrap() && run.epoch() < 2 {
         assert_eq!(run.indices().len(), 16);
@@ -246,8 +292,16 @@ fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
         let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| {
             if epoch == stop { Err(Error::new(ErrorKind::Usage, "interrupted")) } else { Ok(()) }
         });
-        let options = Fit::epochs(6).batch_size(16).record_steps(1).callback(EarlyStopping::on("loss").patience(9));
-        model.fit(&data, options.callback(BackupAndRestore::new(folder.path("run"))).callback(interrupt)).map(|_| ())
+        let options = Fit::epochs(6)
+            .batch_size(16)
+            .record_steps(1)
+            .callback(EarlyStopping::on("loss").patience(9));
+        model
+            .fit(
+                &data,
+                options.callback(BackupAndRestore::new(folder.path("run"))).callback(interrupt),
+            )
+            .map(|_| ())
     };
     assert!(train(&mut model(), 3).is_err());
     let whole = Forged::open(&fs::read(folder.path("run")).unwrap()).unwrap();
@@ -264,15 +318,25 @@ fn a_saved_number_that_cannot_be_is_named_and_changes_no_weight() {
         error.message().replace("the saved run is damaged: ", "")
     };
     let large = 2.0_f64.powi(40);
-    assert_eq!(refused("epochs", large.into()), "`history` must be a table of 1099511627776 rows, got one of 3");
-    assert_eq!(refused("batches", 8.0.into()), "`batches` must be a whole number from 0 to 7, got 8");
+    assert_eq!(
+        refused("epochs", large.into()),
+        "`history` must be a table of 1099511627776 rows, got one of 3"
+    );
+    assert_eq!(
+        refused("batches", 8.0.into()),
+        "`batches` must be a whole number from 0 to 7, got 8"
+    );
     assert_eq!(refused("begun", 0.5.into()), "`begun` must be a whole number from 0 to 1, got 0.5");
     assert_eq!(refused("epochs", [3.0, 3.0].into()), "`epochs` must be one number, got f64[2]");
     let counts = [1.0, 21.0, f64::NAN, 21.0];
-    assert_eq!(refused("steps/counts", counts.into()), "`steps/counts` must be a whole number that is not negative, got NaN");
+    assert_eq!(
+        refused("steps/counts", counts.into()),
+        "`steps/counts` must be a whole number that is not negative, got NaN"
+    );
     let negative = "`callback/0/waited` must be a whole number that is not negative, got -1";
     assert_eq!(refused("callback/0/waited", (-1.0).into()), negative);
-    let other = "the saved run is of another model: variable `dense/kernel` is f32[3, 8], got f32[8, 3]";
+    let other =
+        "the saved run is of another model: variable `dense/kernel` is f32[3, 8], got f32[8, 3]";
     assert_eq!(refused("variables/dense/kernel", Array::zeros([8, 3], DType::F32)), other);
 }
 
@@ -292,15 +356,25 @@ fn a_run_with_a_later_first_epoch_goes_on_where_it_stopped() {
     for stop in [(2, 3), (3, 0), (4, 2)] {
         let folder = Folder::new(&format!("later-{}-{}", stop.0, stop.1));
         let options = |first: usize| {
-            Fit::epochs(5).initial_epoch(first).batch_size(16).callback(BackupAndRestore::new(folder.path("run")).save_freq(1))
+            Fit::epochs(5)
+                .initial_epoch(first)
+                .batch_size(16)
+                .callback(BackupAndRestore::new(folder.path("run")).save_freq(1))
         };
         let mut whole = model();
         let want = numbers(whole.fit(&train, options(2).callback(LambdaCallback::new())).unwrap());
         model().fit(&train, options(2).callback(plug(stop.0, stop.1))).unwrap_err();
         let error = model().fit(&train, options(0).callback(LambdaCallback::new())).unwrap_err();
-        assert!(error.message().contains("the saved run had 2 as `initial_epoch`, and this one has 0"), "{error}");
+        assert!(
+            error.message().contains("the saved run had 2 as `initial_epoch`, and this one has 0"),
+            "{error}"
+        );
         let mut again = model();
-        assert_eq!(numbers(again.fit(&train, options(2).callback(LambdaCallback::new())).unwrap()), want, "{stop:?}");
+        assert_eq!(
+            numbers(again.fit(&train, options(2).callback(LambdaCallback::new())).unwrap()),
+            want,
+            "{stop:?}"
+        );
         assert!(weights(&again) == weights(&whole));
     }
 }
@@ -316,12 +390,16 @@ fn passes_of_different_lengths_are_gone_on_with() {
             (0..2 + pass).map(move |batch| train.rows(16 * batch..16 * (batch + 1)))
         })
     };
-    let options = || Fit::epochs(4).callback(BackupAndRestore::new(folder.path("run")).save_freq(1));
+    let options =
+        || Fit::epochs(4).callback(BackupAndRestore::new(folder.path("run")).save_freq(1));
     let mut whole = model();
     let want = numbers(whole.fit(stream(), options().callback(LambdaCallback::new())).unwrap());
     model().fit(stream(), options().callback(plug(2, 3))).unwrap_err();
     let mut again = model();
-    assert_eq!(numbers(again.fit(stream(), options().callback(LambdaCallback::new())).unwrap()), want);
+    assert_eq!(
+        numbers(again.fit(stream(), options().callback(LambdaCallback::new())).unwrap()),
+        want
+    );
     assert!(weights(&again) == weights(&whole));
 }
 
@@ -336,5 +414,8 @@ fn a_validation_that_cannot_go_back_is_not_gone_on_with() {
     };
     model().fit(&train, options().callback(plug(2, 1))).unwrap_err();
     let error = model().fit(&train, options().callback(LambdaCallback::new())).unwrap_err();
-    assert!(error.message().contains("its validation data is an iterator, which cannot go back"), "{error}");
+    assert!(
+        error.message().contains("its validation data is an iterator, which cannot go back"),
+        "{error}"
+    );
 }

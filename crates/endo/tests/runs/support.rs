@@ -11,8 +11,12 @@ pub fn data(samples: usize) -> Dataset {
 
 /// Dropout draws, batch normalization averages, and the terms and metrics come from inside.
 pub fn model() -> Model {
-    let (hidden, norm, dropout, out) =
-        (Dense::new(8).activation("selu"), BatchNormalization::new(), Dropout::new(0.2), Dense::new(1));
+    let (hidden, norm, dropout, out) = (
+        Dense::new(8).activation("selu"),
+        BatchNormalization::new(),
+        Dropout::new(0.2),
+        Dense::new(1),
+    );
     let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
         let z = norm.apply(&hidden.apply(x, cx), cx);
         cx.add_loss("size", 0.01 * z.square().mean());

@@ -7,12 +7,21 @@ use endo::prelude::*;
 /// The message of a panic, without what the panic hook prints.
 fn panic_of(make: fn() -> Array) -> String {
     let panic = catch_unwind(make).expect_err("no panic");
-    panic.downcast_ref::<String>().cloned().unwrap_or_else(|| panic.downcast_ref::<&str>().unwrap_or(&"").to_string())
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .unwrap_or_else(|| panic.downcast_ref::<&str>().unwrap_or(&"").to_string())
 }
 
 #[test]
 fn an_array_of_an_impossible_shape_is_refused() {
-    for shape in [vec![1 << 32, 1 << 32], vec![1 << 40], vec![usize::MAX, 2], vec![0, 1 << 40], vec![1 << 40, 1 << 40, 0]] {
+    for shape in [
+        vec![1 << 32, 1 << 32],
+        vec![1 << 40],
+        vec![usize::MAX, 2],
+        vec![0, 1 << 40],
+        vec![1 << 40, 1 << 40, 0],
+    ] {
         let shape = Shape::from(shape);
         let message = format!("an array of shape {shape} has more elements than a machine holds");
         assert_eq!(Array::new(&shape, Vec::<f32>::new()).unwrap_err().message(), message);
@@ -45,7 +54,10 @@ fn what_the_system_gives_no_memory_for_is_an_error_of_the_run() {
 
     let mut f = Function::new(|[x], _| [x.broadcast_to([1 << 39, 1])]);
     let error = f.run([&[[1.0_f32]].into()]).unwrap_err();
-    assert_eq!(error.message(), "an array of shape [549755813888, 1] needs 2199.0 GB of memory, more than the system gives");
+    assert_eq!(
+        error.message(),
+        "an array of shape [549755813888, 1] needs 2199.0 GB of memory, more than the system gives"
+    );
     let error = f.run_eagerly(true).run([&[[1.0_f32]].into()]).unwrap_err();
     assert!(error.site().is_some_and(|site| site.file().ends_with("sizes/arrays.rs")), "{error}");
 }
@@ -70,7 +82,8 @@ fn initializers_and_slots_of_absurd_sizes_are_errors() {
     for name in endo::initializers::names() {
         let initializer = endo::initializers::get(name).unwrap();
         for shape in [[1 << 40, 2], [1 << 32, 1 << 32], [1 << 38, 1], [0, 1 << 40]] {
-            let outcome = initializer.initialize(&shape.into(), &mut endo::random::Random::new(0, 0));
+            let outcome =
+                initializer.initialize(&shape.into(), &mut endo::random::Random::new(0, 0));
             assert!(outcome.is_err(), "{name} of {shape:?}");
         }
     }

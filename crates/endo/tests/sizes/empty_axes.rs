@@ -1,4 +1,5 @@
-//! Axes of 0 beside long ones: no loop is longer than the result or the inputs, whatever the product of the other axes.
+//! Axes of 0 beside long ones: no loop is longer than the result or the inputs, whatever the
+//! product of the other axes.
 
 use endo::ops::Window;
 use endo::prelude::*;
@@ -33,15 +34,22 @@ const OPERATIONS: &[Operation] = &[
     ("one_hot", |x| x.reshape([0]).one_hot(5)),
     ("matmul", |x| x.matmul_transposed(&x.slice(1, 0..0), [false, true])),
     ("matmul of rows", |x| {
-        x.reshape([0, x.shape()[2].max(1)]).matmul_transposed(&x.slice(0, 0..0).reshape([0, x.shape()[2].max(1)]), [false, true])
+        x.reshape([0, x.shape()[2].max(1)])
+            .matmul_transposed(&x.slice(0, 0..0).reshape([0, x.shape()[2].max(1)]), [false, true])
     }),
-    ("windows", |x| x.windows(&[Window { size: 1, stride: 1, dilation: 1, before: 0, count: x.shape()[1] }], 0.0)),
+    ("windows", |x| {
+        x.windows(
+            &[Window { size: 1, stride: 1, dilation: 1, before: 0, count: x.shape()[1] }],
+            0.0,
+        )
+    }),
     ("cast", |x| x.cast(DType::Bool).cast(DType::F64)),
     ("where_", |x| x.greater(0.0).where_(x, 0.0)),
     ("stop_gradient", |x| x.stop_gradient() * x),
 ];
 
-const SHAPES: [[usize; 3]; 6] = [[LONG, 1, 0], [LONG, 0, 1], [0, LONG, 1], [1, LONG, 0], [0, 1, LONG], [1, 0, LONG]];
+const SHAPES: [[usize; 3]; 6] =
+    [[LONG, 1, 0], [LONG, 0, 1], [0, LONG, 1], [1, LONG, 0], [0, 1, LONG], [1, 0, LONG]];
 
 #[test]
 fn operations_on_empty_tensors_of_long_axes_take_no_time() {
@@ -51,15 +59,20 @@ fn operations_on_empty_tensors_of_long_axes_take_no_time() {
                 let x = Array::zeros(shape, DType::F32);
                 let mut function = Function::new(|[x], cx| {
                     let y = operation(&x);
-                    let slope = cx.gradients(&y.cast(DType::F32).sum(), [&x]).into_tensors().remove(0);
+                    let slope =
+                        cx.gradients(&y.cast(DType::F32).sum(), [&x]).into_tensors().remove(0);
                     [y.sum(), slope.unwrap_or(x)]
                 })
                 .run_eagerly(eager);
                 match function.run([&x]) {
                     Ok([_, slope]) => assert_eq!(slope.shape(), x.shape(), "{name} of {shape:?}"),
-                    // What is reduced may have as many elements as its long axis, and windows may reach too far.
+                    // What is reduced may have as many elements as its long axis, and windows may
+                    // reach too far.
                     Err(error) => assert!(
-                        matches!(error.kind(), ErrorKind::Memory | ErrorKind::Shape | ErrorKind::Argument),
+                        matches!(
+                            error.kind(),
+                            ErrorKind::Memory | ErrorKind::Shape | ErrorKind::Argument
+                        ),
                         "{name} of {shape:?}, eager {eager}: {error}"
                     ),
                 }

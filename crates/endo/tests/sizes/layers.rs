@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use endo::prelude::*;
 
-const ABSURD: [usize; 6] = [1 << 40, (1 << 61) + 1, 1 << 62, isize::MAX as usize, 1 << 63, usize::MAX];
+const ABSURD: [usize; 6] =
+    [1 << 40, (1 << 61) + 1, 1 << 62, isize::MAX as usize, 1 << 63, usize::MAX];
 
 /// A layer of a size, and the shape of the inputs it is applied to.
 type Made = (&'static str, &'static [usize], fn(usize) -> Arc<dyn Layer>);
@@ -26,7 +27,9 @@ const LAYERS: &[Made] = &[
     ("Conv1DTranspose of a size", &[2, 8, 3], |n| Arc::new(Conv1DTranspose::new(2, n))),
     ("Conv1DTranspose of strides", &[2, 8, 3], |n| Arc::new(Conv1DTranspose::new(2, 2).strides(n))),
     ("DepthwiseConv1D", &[2, 8, 3], |n| Arc::new(DepthwiseConv1D::new(2).depth_multiplier(n))),
-    ("DepthwiseConv1D of a size", &[2, 8, 3], |n| Arc::new(DepthwiseConv1D::new(n).padding(Padding::Same))),
+    ("DepthwiseConv1D of a size", &[2, 8, 3], |n| {
+        Arc::new(DepthwiseConv1D::new(n).padding(Padding::Same))
+    }),
     ("SeparableConv1D", &[2, 8, 3], |n| Arc::new(SeparableConv1D::new(n, 2).depth_multiplier(n))),
     ("MaxPooling1D", &[2, 8, 3], |n| Arc::new(MaxPooling1D::new(n).padding(Padding::Same))),
     ("MaxPooling1D valid", &[2, 8, 3], |n| Arc::new(MaxPooling1D::new(n))),
@@ -34,7 +37,9 @@ const LAYERS: &[Made] = &[
     ("ZeroPadding1D", &[2, 8, 3], |n| Arc::new(ZeroPadding1D::new(n))),
     ("Cropping1D", &[2, 8, 3], |n| Arc::new(Cropping1D::new(n))),
     ("UpSampling1D", &[2, 8, 3], |n| Arc::new(UpSampling1D::new(n))),
-    ("UpSampling2D", &[2, 2, 2, 3], |n| Arc::new(UpSampling2D::new(n).interpolation(Interpolation::Bilinear))),
+    ("UpSampling2D", &[2, 2, 2, 3], |n| {
+        Arc::new(UpSampling2D::new(n).interpolation(Interpolation::Bilinear))
+    }),
     ("SimpleRnn", &[2, 3, 4], |n| Arc::new(SimpleRnn::new(n))),
     ("Lstm", &[2, 3, 4], |n| Arc::new(Lstm::new(n))),
     ("Gru", &[2, 3, 4], |n| Arc::new(Gru::new(n))),
@@ -42,8 +47,12 @@ const LAYERS: &[Made] = &[
     ("MultiHeadAttention of many heads", &[2, 3, 4], |n| attention(n, 2)),
     ("MultiHeadAttention of long keys", &[2, 3, 4], |n| attention(2, n)),
     ("MultiHeadAttention that wraps", &[2, 3, 4], |n| attention(n, n)),
-    ("GroupNormalization", &[2, 8], |n| Arc::new(GroupNormalization::new().groups((n / 2) as isize))),
-    ("LayerNormalization", &[2, 8], |n| Arc::new(LayerNormalization::new().axis([(n / 2) as isize]))),
+    ("GroupNormalization", &[2, 8], |n| {
+        Arc::new(GroupNormalization::new().groups((n / 2) as isize))
+    }),
+    ("LayerNormalization", &[2, 8], |n| {
+        Arc::new(LayerNormalization::new().axis([(n / 2) as isize]))
+    }),
 ];
 
 fn attention(heads: usize, size: usize) -> Arc<dyn Layer> {
@@ -71,7 +80,9 @@ fn a_layer_of_no_units_trains() {
     let layers: [Empty; 6] = [
         ("Dense", &[4, 3], || Arc::new(Dense::new(0))),
         ("Dense with an activation", &[4, 3], || Arc::new(Dense::new(0).activation(Selu))),
-        ("Dense after Dense", &[4, 3], || Arc::new(Sequential::new().add(Dense::new(5)).add(Dense::new(0)))),
+        ("Dense after Dense", &[4, 3], || {
+            Arc::new(Sequential::new().add(Dense::new(5)).add(Dense::new(0)))
+        }),
         ("Lstm", &[4, 2, 3], || Arc::new(Lstm::new(0))),
         ("Gru", &[4, 2, 3], || Arc::new(Gru::new(0))),
         ("SimpleRnn", &[4, 2, 3], || Arc::new(SimpleRnn::new(0))),
@@ -82,7 +93,8 @@ fn a_layer_of_no_units_trains() {
             let mut model = Model::new(Sequential::new().add(make()).add(Dense::new(1)));
             model.compile(optimizer, "mse", ());
             let data = Dataset::new(x.clone(), Array::full([4, 1], 1.0, DType::F32)).unwrap();
-            let history = model.fit(&data, Fit::epochs(2)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let history =
+                model.fit(&data, Fit::epochs(2)).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(history.get("loss")[1] < history.get("loss")[0], "{name}: the bias learns");
             assert_eq!(model.predict(&x).unwrap().shape().sizes(), [4, 1]);
         }
@@ -93,9 +105,13 @@ fn a_layer_of_no_units_trains() {
 fn a_loss_of_no_outputs_is_no_number() {
     let mut model = Model::new(Dense::new(0));
     model.compile("sgd", "mse", ());
-    let data = Dataset::new(Array::zeros([4, 3], DType::F32), Array::zeros([4, 0], DType::F32)).unwrap();
+    let data =
+        Dataset::new(Array::zeros([4, 3], DType::F32), Array::zeros([4, 0], DType::F32)).unwrap();
     let error = model.fit(&data, Fit::epochs(1)).unwrap_err();
-    assert!(error.message().contains("the loss term `main` is not finite; nothing was updated"), "{error}");
+    assert!(
+        error.message().contains("the loss term `main` is not finite; nothing was updated"),
+        "{error}"
+    );
     assert_eq!(model.predict(&Array::zeros([4, 3], DType::F32)).unwrap().shape().sizes(), [4, 0]);
 }
 

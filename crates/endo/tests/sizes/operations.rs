@@ -3,8 +3,10 @@
 use endo::ops::Window;
 use endo::prelude::*;
 
-/// Sizes that are too large alone or in a product; some products of them wrap to 0 or to a small number.
-const ABSURD: [usize; 7] = [1 << 40, (1 << 61) + 1, 1 << 62, usize::MAX / 4 + 2, isize::MAX as usize, 1 << 63, usize::MAX];
+/// Sizes that are too large alone or in a product; some products of them wrap to 0 or to a small
+/// number.
+const ABSURD: [usize; 7] =
+    [1 << 40, (1 << 61) + 1, 1 << 62, usize::MAX / 4 + 2, isize::MAX as usize, 1 << 63, usize::MAX];
 
 type Operation = (&'static str, fn(&Tensor, &mut Context, usize) -> Tensor);
 
@@ -45,7 +47,9 @@ const OPERATIONS: &[Operation] = &[
     ("concatenate", |x, _, n| Tensor::concatenate(&[x.clone(), x.clone()], (n / 2) as isize)),
     ("windows of a size", |x, _, n| windows(x, Window { size: n, ..WINDOW })),
     ("many windows", |x, _, n| windows(x, Window { count: n, ..WINDOW })),
-    ("windows that wrap", |x, _, n| windows(x, Window { size: n, count: n, stride: n, dilation: n, before: n })),
+    ("windows that wrap", |x, _, n| {
+        windows(x, Window { size: n, count: n, stride: n, dilation: n, before: n })
+    }),
     ("overlap_add to a length", |x, _, n| x.reshape([1, 2, 2, 2]).overlap_add(&[WINDOW], &[n])),
 ];
 
@@ -54,7 +58,9 @@ const FAR: &[Operation] = &[
     ("windows far apart", |x, _, n| windows(x, Window { stride: n, ..WINDOW })),
     ("dilated windows", |x, _, n| windows(x, Window { dilation: n, ..WINDOW })),
     ("windows from before", |x, _, n| windows(x, Window { before: n, ..WINDOW })),
-    ("overlap_add far apart", |x, _, n| x.reshape([1, 2, 2, 2]).overlap_add(&[Window { stride: n, ..WINDOW }], &[3])),
+    ("overlap_add far apart", |x, _, n| {
+        x.reshape([1, 2, 2, 2]).overlap_add(&[Window { stride: n, ..WINDOW }], &[3])
+    }),
 ];
 
 const WINDOW: Window = Window { size: 2, stride: 1, dilation: 1, before: 0, count: 2 };
@@ -63,7 +69,8 @@ fn windows(x: &Tensor, window: Window) -> Tensor {
     x.reshape([1, 4, 2]).windows(&[window], 0.0)
 }
 
-/// What uses a value once it is made: a plan that trusted its size would read or write beside its memory.
+/// What uses a value once it is made: a plan that trusted its size would read or write beside its
+/// memory.
 const USES: &[fn(&Tensor) -> Tensor] = &[
     |x| x.clone(),
     |x| x.exp().slice(0, 0..1),
@@ -85,7 +92,8 @@ fn an_operation_of_an_absurd_size_is_an_error_at_its_line() {
                     let outcome = function.run_eagerly(eager).run([&x]).map(|[y]| y.clone());
                     let what = format!("{name} of {size}, use {number}, eager {eager}");
                     let error = outcome.err().unwrap_or_else(|| panic!("{what}: no error"));
-                    let site = error.site().unwrap_or_else(|| panic!("{what}: {error} has no line"));
+                    let site =
+                        error.site().unwrap_or_else(|| panic!("{what}: {error} has no line"));
                     assert!(site.file().ends_with("sizes/operations.rs"), "{what}: {error}");
                     assert!(error.to_string().len() < 1000, "{what}: {error}");
                 }
@@ -106,8 +114,13 @@ fn windows_that_reach_far_find_nothing_or_are_errors() {
                 });
                 let x = Array::from_fn([2, 4], |i| i as f32);
                 match function.run_eagerly(eager).run([&x]) {
-                    Ok([y, slope]) => assert!(y.len() <= 8 && slope.shape() == x.shape(), "{name} of {size}"),
-                    Err(error) => assert!(error.message().contains("reaches further than any axis"), "{name}: {error}"),
+                    Ok([y, slope]) => {
+                        assert!(y.len() <= 8 && slope.shape() == x.shape(), "{name} of {size}")
+                    }
+                    Err(error) => assert!(
+                        error.message().contains("reaches further than any axis"),
+                        "{name}: {error}"
+                    ),
                 }
             }
         }
@@ -138,9 +151,16 @@ fn a_step_that_leads_nowhere_may_be_of_any_size() {
                 let slope = cx.gradients(&part.sum(), [&x]).into_tensors().remove(0).unwrap_or(x);
                 [part, slope]
             });
-            let outputs = function.run_eagerly(eager).run([&Array::from_fn([2, 4], |i| i as f32)]).unwrap().clone();
-            let (first, slope) =
-                if step > 0 { ([[1.0_f32], [5.0]], [0.0_f32, 1.0, 0.0, 0.0]) } else { ([[2.0], [6.0]], [0.0, 0.0, 1.0, 0.0]) };
+            let outputs = function
+                .run_eagerly(eager)
+                .run([&Array::from_fn([2, 4], |i| i as f32)])
+                .unwrap()
+                .clone();
+            let (first, slope) = if step > 0 {
+                ([[1.0_f32], [5.0]], [0.0_f32, 1.0, 0.0, 0.0])
+            } else {
+                ([[2.0], [6.0]], [0.0, 0.0, 1.0, 0.0])
+            };
             assert_eq!(outputs, [first.into(), [slope, slope].into()]);
         }
     }

@@ -5,7 +5,11 @@ use endo::prelude::*;
 const ABSURD: [usize; 5] = [1 << 40, 1 << 62, isize::MAX as usize, 1 << 63, usize::MAX];
 
 fn data() -> Dataset {
-    Dataset::new(Array::from_fn([6, 2], |i| i as f32 / 6.0), Array::from_fn([6, 1], |i| i as f32 / 3.0)).unwrap()
+    Dataset::new(
+        Array::from_fn([6, 2], |i| i as f32 / 6.0),
+        Array::from_fn([6, 1], |i| i as f32 / 3.0),
+    )
+    .unwrap()
 }
 
 fn model() -> Model {
@@ -18,7 +22,8 @@ fn model() -> Model {
 fn a_batch_larger_than_the_data_is_all_of_it() {
     let whole = model().fit(&data(), Fit::epochs(2).batch_size(6)).unwrap();
     for size in ABSURD {
-        let history = model().fit(&data(), Fit::epochs(2).batch_size(size).validation(&data())).unwrap();
+        let history =
+            model().fit(&data(), Fit::epochs(2).batch_size(size).validation(&data())).unwrap();
         assert_eq!(history.get("loss"), whole.get("loss"));
         assert_eq!(data().batches(size).unwrap().count(), 1);
     }
@@ -34,14 +39,19 @@ fn what_happens_every_so_many_steps_never_happens() {
             .callback(ReduceLrOnPlateau::on("loss").patience(size).cooldown(size))
             .probe(Probe::weights("*").every(size));
         let history = model().fit(&data(), fit).unwrap();
-        assert_eq!((history.epochs.len(), history.steps.len()), (2, 1), "step 0 is the first of any number");
+        assert_eq!(
+            (history.epochs.len(), history.steps.len()),
+            (2, 1),
+            "step 0 is the first of any number"
+        );
     }
 }
 
 #[test]
 fn histograms_of_absurd_numbers_of_bins_are_errors() {
     for size in ABSURD {
-        let outcome = model().fit(&data(), Fit::epochs(1).probe(Probe::weights("*").histogram(size)));
+        let outcome =
+            model().fit(&data(), Fit::epochs(1).probe(Probe::weights("*").histogram(size)));
         assert!(outcome.is_err(), "{size} bins");
     }
 }
@@ -60,7 +70,11 @@ fn updates_and_averages_that_no_step_reaches_do_not_happen() {
         untrained.build([1, 2]).unwrap();
         assert_eq!(kernel, untrained.weights()[0].value(), "{size} steps are not done");
         let average = || Sgd::new(0.1).use_ema(true);
-        assert_eq!(train(average().ema_overwrite_frequency(size)).0, train(average()).0, "every {size} steps");
+        assert_eq!(
+            train(average().ema_overwrite_frequency(size)).0,
+            train(average()).0,
+            "every {size} steps"
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! Activations, regularizers, constraints and losses by every name they have, at the limits of numbers.
+//! Activations, regularizers, constraints and losses by every name they have, at the limits of
+//! numbers.
 
 use endo::prelude::*;
 use endo::{activations, constraints, losses, regularizers};
@@ -38,14 +39,20 @@ fn of_regularizers_and_constraints() {
 /// Targets and the shape of predictions that a loss takes.
 fn arguments(name: &str) -> (Vec<Array>, Vec<usize>) {
     match name {
-        "sparse_categorical_crossentropy" | "categorical_generalized_cross_entropy" => (vec![[0, 2, 1].into()], vec![3, 3]),
+        "sparse_categorical_crossentropy" | "categorical_generalized_cross_entropy" => {
+            (vec![[0, 2, 1].into()], vec![3, 3])
+        }
         "ctc" => (vec![[[1, 2], [1, 1], [0, 0]].into()], vec![3, 4, 3]),
         "circle" => (vec![[0, 1, 0].into()], vec![3, 4]),
         _ => {
             let one_hot = Array::from([[1.0_f32, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]);
             let most = if name.starts_with("categorical_") { 1.0 } else { f64::MAX };
-            let fits = |targets: &Array| targets.to_vec::<f64>().iter().all(|number| number.abs() <= most);
-            let other = places(&[3, 3]).into_iter().map(|(_, targets)| targets.cast(DType::F32)).filter(fits);
+            let fits =
+                |targets: &Array| targets.to_vec::<f64>().iter().all(|number| number.abs() <= most);
+            let other = places(&[3, 3])
+                .into_iter()
+                .map(|(_, targets)| targets.cast(DType::F32))
+                .filter(fits);
             (std::iter::once(one_hot).chain(other).collect(), vec![3, 3])
         }
     }
@@ -60,15 +67,24 @@ fn of_losses() {
         for loss in [losses::get(name).ok(), with_logits(name)].into_iter().flatten() {
             for (row, targets) in targets.iter().enumerate() {
                 for (place, x) in places(&shape) {
-                    // Embeddings have length 1; and what targets have a slope for, which predictions far out multiply, is their own.
+                    // Embeddings have length 1; and what targets have a slope for, which
+                    // predictions far out multiply, is their own.
                     if name == "circle" && !x.is_finite() {
                         continue;
                     }
                     let fixed = !x.is_finite();
                     let found = wrong_slopes(&[x.cast(DType::F32), targets.clone()], |x, _| {
-                        if fixed { loss.call(&x[1].stop_gradient(), &x[0]) } else { loss.call(&x[1], &x[0]) }
+                        if fixed {
+                            loss.call(&x[1].stop_gradient(), &x[0])
+                        } else {
+                            loss.call(&x[1], &x[0])
+                        }
                     });
-                    wrong.extend(found.into_iter().map(|what| format!("`{name}` of targets {row} at {place}: {what}")));
+                    wrong.extend(
+                        found
+                            .into_iter()
+                            .map(|what| format!("`{name}` of targets {row} at {place}: {what}")),
+                    );
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! Every layer of the fixtures in `golden/layers.json`, with inputs of its shapes at the limits of numbers.
+//! Every layer of the fixtures in `golden/layers.json`, with inputs of its shapes at the limits of
+//! numbers.
 
 #[path = "../golden/layers/build.rs"]
 mod build;
@@ -13,7 +14,11 @@ fn of_layers() {
     let mut wrong = Vec::new();
     let mut count = 0;
     each_case("layers.json", |name, case| {
-        let Some(apply) = build::layer(case.text("class"), &case.object("config"), &case.object("call")) else { return };
+        let Some(apply) =
+            build::layer(case.text("class"), &case.object("config"), &case.object("call"))
+        else {
+            return;
+        };
         let inputs = case.arrays("inputs");
         let number_of_places = places(&[1]).len();
         for place in 0..number_of_places {
@@ -26,7 +31,12 @@ fn of_layers() {
             };
             let all: Vec<Array> = inputs.iter().map(moved).collect();
             // One input at the limit and the others as they are, and all of them at it.
-            let first = inputs.first().map(moved).into_iter().chain(inputs.iter().skip(1).cloned()).collect();
+            let first = inputs
+                .first()
+                .map(moved)
+                .into_iter()
+                .chain(inputs.iter().skip(1).cloned())
+                .collect();
             let (what, _) = places(&[1])[place];
             for inputs in [all, first] {
                 let found = wrong_slopes(&inputs, |x, cx| {
@@ -35,7 +45,8 @@ fn of_layers() {
                 });
                 // The slope of a weight is a product with the inputs, which may be infinite there.
                 let of_inputs = what.contains("infinit");
-                let found = found.into_iter().filter(|slope| !of_inputs || slope.starts_with("input"));
+                let found =
+                    found.into_iter().filter(|slope| !of_inputs || slope.starts_with("input"));
                 wrong.extend(found.map(|slope| format!("{name} at {what}: the slope of {slope}")));
             }
         }

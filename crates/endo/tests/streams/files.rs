@@ -16,7 +16,8 @@ fn write(path: &Path, version: u8, header: &str, bytes: &[u8]) {
         1 => (text.len() as u16).to_le_bytes().to_vec(),
         _ => (text.len() as u32).to_le_bytes().to_vec(),
     };
-    fs::write(path, [b"\x93NUMPY", &[version, 0][..], &length, text.as_bytes(), bytes].concat()).unwrap();
+    fs::write(path, [b"\x93NUMPY", &[version, 0][..], &length, text.as_bytes(), bytes].concat())
+        .unwrap();
 }
 
 fn header(descr: &str, shape: &str) -> String {
@@ -25,7 +26,8 @@ fn header(descr: &str, shape: &str) -> String {
 
 fn write_f32(path: &Path, array: &Array) {
     let sizes: String = array.shape().iter().map(|size| format!("{size}, ")).collect();
-    let bytes: Vec<u8> = array.to_vec::<f32>().iter().flat_map(|number| number.to_le_bytes()).collect();
+    let bytes: Vec<u8> =
+        array.to_vec::<f32>().iter().flat_map(|number| number.to_le_bytes()).collect();
     write(path, 1, &header("<f4", &format!("({sizes})")), &bytes);
 }
 
@@ -46,7 +48,10 @@ fn rows_are_read_where_they_lie() {
     assert!(file.take(&[50]).unwrap_err().message().ends_with("there is no row 50, only 50"));
     let bytes: Vec<u8> = (0..6_u8).collect();
     write(&path, 2, &header("|u1", "(3, 2)"), &bytes);
-    assert_eq!(NpyFile::open(&path).unwrap().take(&[2, 0]).unwrap(), Array::from([[4_u8, 5], [0, 1]]));
+    assert_eq!(
+        NpyFile::open(&path).unwrap().take(&[2, 0]).unwrap(),
+        Array::from([[4_u8, 5], [0, 1]])
+    );
 }
 
 #[test]
@@ -55,7 +60,8 @@ fn files_train_what_the_arrays_in_memory_do() {
     let train = data(70);
     write_f32(&folder.path("x.npy"), train.inputs());
     write_f32(&folder.path("y.npy"), train.targets().unwrap());
-    let files = NpySamples::open([folder.path("x.npy")]).unwrap().targets([folder.path("y.npy")]).unwrap();
+    let files =
+        NpySamples::open([folder.path("x.npy")]).unwrap().targets([folder.path("y.npy")]).unwrap();
     let fitted = |stream: Stream<'_>| {
         let mut model = model();
         model.fit(stream, Fit::epochs(3).batch_size(16)).unwrap();
@@ -75,8 +81,14 @@ fn files_that_are_something_else_are_refused_with_what_to_do() {
     assert!(refused(1, &header("<U5", "(2,)"), &[0; 40]).contains("it holds <U5, and not numbers"));
     assert!(refused(1, &header("<f4", "()"), &[0; 4]).contains("without a row"));
     assert!(refused(1, &header("<f4", "(0, 3)"), &[]).contains("without a row"));
-    assert!(refused(1, &header("<f4", "(3, 2)"), &[0; 20]).contains("it has 148 bytes, and an array of shape [3, 2] needs 152"));
-    assert!(refused(1, &header("<f4", "(3, 2").replace(')', ""), &[0; 24]).contains("its header cannot be read"));
+    assert!(
+        refused(1, &header("<f4", "(3, 2)"), &[0; 20])
+            .contains("it has 148 bytes, and an array of shape [3, 2] needs 152")
+    );
+    assert!(
+        refused(1, &header("<f4", "(3, 2").replace(')', ""), &[0; 24])
+            .contains("its header cannot be read")
+    );
     let fortran = header("<f4", "(3, 2)").replace("False", "True");
     assert!(refused(1, &fortran, &[0; 24]).contains("np.ascontiguousarray"));
     assert!(refused(9, &header("<f4", "(3, 2)"), &[0; 24]).contains("no `.npy` file"));
@@ -84,13 +96,31 @@ fn files_that_are_something_else_are_refused_with_what_to_do() {
     assert!(refused(1, &vast, &[0; 24]).contains("its header cannot be read"));
     fs::write(&path, b"PK\x03\x04").unwrap();
     assert!(NpyFile::open(&path).unwrap_err().advice().unwrap().contains("`.npz`"));
-    assert!(NpyFile::open(folder.path("none.npy")).unwrap_err().message().starts_with("cannot read"));
-    write(&path, 1, &header("<i8", "(2, 1)"), &[1_i64.to_le_bytes(), (1_i64 << 40).to_le_bytes()].concat());
+    assert!(
+        NpyFile::open(folder.path("none.npy")).unwrap_err().message().starts_with("cannot read")
+    );
+    write(
+        &path,
+        1,
+        &header("<i8", "(2, 1)"),
+        &[1_i64.to_le_bytes(), (1_i64 << 40).to_le_bytes()].concat(),
+    );
     let error = NpyFile::open(&path).unwrap().take(&[0, 1]).unwrap_err();
-    assert!(error.message().ends_with("row 1 has the integer 1099511627776; data holds integers of 32 bits"), "{error}");
+    assert!(
+        error
+            .message()
+            .ends_with("row 1 has the integer 1099511627776; data holds integers of 32 bits"),
+        "{error}"
+    );
     write_f32(&folder.path("y.npy"), &Array::zeros([5, 1], DType::F32));
-    let error = NpySamples::open([folder.path("x.npy")]).unwrap().targets([folder.path("y.npy")]).unwrap_err();
-    assert!(error.message().contains("has 2 rows, and") && error.message().ends_with("has 5"), "{error}");
+    let error = NpySamples::open([folder.path("x.npy")])
+        .unwrap()
+        .targets([folder.path("y.npy")])
+        .unwrap_err();
+    assert!(
+        error.message().contains("has 2 rows, and") && error.message().ends_with("has 5"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -121,5 +151,8 @@ fn lines_are_read_by_their_numbers() {
     let error = TextLines::open(&path, read).unwrap().take(&[0, 1]).unwrap_err();
     assert!(error.message().ends_with("line 2 is not UTF-8"), "{error}");
     fs::write(&path, "\n\n").unwrap();
-    assert!(TextLines::open(&path, read).is_err_and(|error| error.message().ends_with("there is no line in it")));
+    assert!(
+        TextLines::open(&path, read)
+            .is_err_and(|error| error.message().ends_with("there is no line in it"))
+    );
 }

@@ -12,7 +12,8 @@ fn outcome(stream: Stream<'_>, options: Fit<'_>) -> (History, Vec<Array>) {
     for epoch in &mut history.epochs {
         epoch.seconds = 0.0;
     }
-    let again = model.fit(&data(50), Fit::epochs(1)).unwrap(); // a second training goes on as after the first
+    // A second training goes on as after the first.
+    let again = model.fit(&data(50), Fit::epochs(1)).unwrap();
     history.epochs.push(Epoch { seconds: 0.0, ..again.epochs[0].clone() });
     (history, model.weights().iter().map(|weight| weight.value()).collect())
 }
@@ -28,7 +29,9 @@ fn samples_by_number_are_those_of_the_data_set() {
         assert!(outcome(samples().prefetch(2), options().validation(&valid)) == want);
         let unchanged = |batch: Dataset, _: BatchAt| batch;
         assert!(outcome(Stream::from(&train).map(unchanged), options().validation(&valid)) == want);
-        assert!(outcome(samples().map(unchanged).prefetch(0), options().validation(&valid)) == want);
+        assert!(
+            outcome(samples().map(unchanged).prefetch(0), options().validation(&valid)) == want
+        );
     }
 }
 
@@ -43,7 +46,12 @@ fn batches_that_iterators_yield_in_the_same_order_train_the_same() {
         batches.into_iter().map(move |rows| train.take(&rows))
     };
     let want = outcome(Stream::from(&train), Fit::epochs(3).batch_size(16).validation(&valid));
-    assert!(outcome(Stream::by_epoch(shuffled), Fit::epochs(3).validation(&valid).validation_batch_size(16)) == want);
+    assert!(
+        outcome(
+            Stream::by_epoch(shuffled),
+            Fit::epochs(3).validation(&valid).validation_batch_size(16)
+        ) == want
+    );
     let all = (0..3).flat_map(shuffled);
     let options = Fit::epochs(3).steps_per_epoch(5).validation(&valid).validation_batch_size(16);
     assert!(outcome(Stream::from_iterator(all), options) == want);
@@ -64,7 +72,10 @@ impl BatchSource for Asked<'_> {
     }
 
     fn sample(&mut self, sampling: Sampling) -> Result<()> {
-        self.log.lock().unwrap().push(format!("in {}s by {:?}", sampling.batch_size, sampling.seed));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("in {}s by {:?}", sampling.batch_size, sampling.seed));
         Ok(())
     }
 
@@ -92,7 +103,12 @@ fn a_source_is_told_of_each_pass_once() {
         batches.push(training.batches());
         Ok(())
     });
-    model.fit(Stream::new(Asked { log: &log, left: 0 }), Fit::epochs(2).batch_size(7).callback(watch)).unwrap();
+    model
+        .fit(
+            Stream::new(Asked { log: &log, left: 0 }),
+            Fit::epochs(2).batch_size(7).callback(watch),
+        )
+        .unwrap();
     model.fit(Stream::new(Asked { log: &log, left: 0 }), Fit::epochs(1).shuffle(false)).unwrap();
     let want = ["in 7s by Some(3)", "to 0 0", "to 1 0", "in 32s by None", "to 2 0"];
     assert_eq!(*log.lock().unwrap(), want);

@@ -1,6 +1,7 @@
 //! What is in an event file of TensorBoard's.
 //!
-//! In: its bytes. Out: every value with its step, its tag and its fields by the numbers of `summary.proto`.
+//! In: its bytes. Out: every value with its step, its tag and its fields by the numbers of
+//! `summary.proto`.
 
 /// A field of a message in the notation of protocol buffers: its number, and its bytes.
 pub type Field<'a> = (u64, &'a [u8]);

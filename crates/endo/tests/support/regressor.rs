@@ -1,6 +1,7 @@
 //! A model that uses everything that can go wrong between modes of training, and data for it.
 //!
-//! In: nothing. Out: the reconstructing regressor with dropout, batch normalization, a penalty and a constraint in it.
+//! In: nothing. Out: the reconstructing regressor with dropout, batch normalization, a penalty and
+//! a constraint in it.
 
 use std::sync::OnceLock;
 
@@ -18,7 +19,12 @@ pub struct Regressor {
 
 impl Regressor {
     pub fn new() -> Self {
-        let hidden = || Dense::new(12).activation(Selu).kernel_initializer(LecunNormal).kernel_regularizer(L2(0.01));
+        let hidden = || {
+            Dense::new(12)
+                .activation(Selu)
+                .kernel_initializer(LecunNormal)
+                .kernel_regularizer(L2(0.01))
+        };
         Self {
             hidden: vec![hidden(), hidden()],
             normalization: BatchNormalization::new(),
@@ -51,5 +57,6 @@ pub fn made_up_data(samples: usize) -> Dataset {
         x.extend([a, b, c, a - b, b * c]);
         y.push(a.sin() + b * c);
     }
-    Dataset::new(Array::new([samples, 5], x).unwrap(), Array::new([samples, 1], y).unwrap()).unwrap()
+    Dataset::new(Array::new([samples, 5], x).unwrap(), Array::new([samples, 1], y).unwrap())
+        .unwrap()
 }

@@ -1,6 +1,7 @@
 //! Structs of a user's own with hyperparameters, and the files that models with them are saved in.
 //!
-//! In: hyperparameters; a test's name. Out: a loss, an activation; a path that is removed when the test ends.
+//! In: hyperparameters; a test's name. Out: a loss, an activation; a path that is removed when the
+//! test ends.
 
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,10 @@ pub struct File(PathBuf);
 
 impl File {
     pub fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("endo-custom-{}-{name}.safetensors", std::process::id())))
+        Self(
+            std::env::temp_dir()
+                .join(format!("endo-custom-{}-{name}.safetensors", std::process::id())),
+        )
     }
 
     pub fn path(&self) -> &Path {

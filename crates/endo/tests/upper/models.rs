@@ -1,4 +1,5 @@
-//! Models of models, parts by path, frozen weights, variables that `call` reads, and layers with other weights than their own.
+//! Models of models, parts by path, frozen weights, variables that `call` reads, and layers with
+//! other weights than their own.
 
 use std::sync::Arc;
 
@@ -17,7 +18,9 @@ fn path(name: &str) -> std::path::PathBuf {
 /// An encoder and a decoder as one model.
 fn autoencoder(seed: u64) -> Model {
     let encoder =
-        Model::new(Sequential::new().add(Dense::new(3).activation("tanh")).add(Dense::new(2))).name("encoder").seed(seed);
+        Model::new(Sequential::new().add(Dense::new(3).activation("tanh")).add(Dense::new(2)))
+            .name("encoder")
+            .seed(seed);
     let decoder = Model::new(Sequential::new().add(Dense::new(4))).name("decoder").seed(seed + 1);
     Model::new(Sequential::new().add(encoder).add(decoder))
 }
@@ -31,7 +34,10 @@ fn parts_are_saved_listed_frozen_exported_and_resumed_as_one() {
     model.fit(&data, Fit::epochs(2)).unwrap();
     assert_eq!(names(&model).len(), 6);
     let summary = model.summary().unwrap().to_string();
-    assert!(summary.contains("encoder (Sequential)") && summary.contains("decoder (Sequential)"), "{summary}");
+    assert!(
+        summary.contains("encoder (Sequential)") && summary.contains("decoder (Sequential)"),
+        "{summary}"
+    );
 
     let file = path("whole");
     model.save(&file).unwrap();
@@ -54,7 +60,8 @@ fn parts_are_saved_listed_frozen_exported_and_resumed_as_one() {
     let before: Vec<Array> = model.weights().iter().map(Variable::value).collect();
     model.fit(&data, Fit::epochs(1)).unwrap();
     let after: Vec<Array> = model.weights().iter().map(Variable::value).collect();
-    let changed: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before != after).collect();
+    let changed: Vec<bool> =
+        before.iter().zip(&after).map(|(before, after)| before != after).collect();
     assert_eq!(changed, [false, false, false, false, true, true]);
 }
 
@@ -64,7 +71,8 @@ fn files_of_weights_do_not_depend_on_where_a_model_was_first_used() {
     let (a, b) = layers();
     let chain = Model::new(Sequential::new().add(a).add(b));
     let (a, b) = layers();
-    let closure = Model::new(move |x: &Tensor, cx: &mut Context| b.apply(&a.apply(x, cx), cx)).seed(4);
+    let closure =
+        Model::new(move |x: &Tensor, cx: &mut Context| b.apply(&a.apply(x, cx), cx)).seed(4);
     for model in [&chain, &closure] {
         model.build([1, 2]).unwrap();
     }
@@ -100,7 +108,9 @@ fn a_moving_average_that_is_made_trainable_is_an_error() {
     for weight in model.weights() {
         weight.set_trainable(true);
     }
-    let error = model.fit(&Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [0.0]]).unwrap(), Fit::epochs(1)).unwrap_err();
+    let error = model
+        .fit(&Dataset::new([[1.0_f32], [3.0]], [[0.0_f32], [0.0]]).unwrap(), Fit::epochs(1))
+        .unwrap_err();
     assert!(error.message().contains("moving_mean` was set to be trained"), "{error}");
 }
 
@@ -169,7 +179,10 @@ fn a_variable_that_call_reads_is_trained_and_saved() {
     let beta = Variable::new("beta", 0.5_f32).frozen();
     let mut frozen = model(&beta);
     frozen.train_on_batch(&data).unwrap();
-    assert_eq!((beta.value().get(0), frozen.weights().len(), frozen.trainable_weights().len()), (0.5, 2, 1));
+    assert_eq!(
+        (beta.value().get(0), frozen.weights().len(), frozen.trainable_weights().len()),
+        (0.5, 2, 1)
+    );
 }
 
 #[test]
@@ -212,7 +225,8 @@ fn weights_that_do_not_fit_a_layer_are_refused() {
 fn parts_of_one_shape_begin_differently_and_follow_the_seed_of_the_whole() {
     let twins = |seed: u64| {
         let [a, b] = [(); 2].map(|()| Model::new(Sequential::new().add(Dense::new(2))));
-        let model = Model::new(move |x: &Tensor, cx: &mut Context| a.apply(x, cx) + b.apply(x, cx)).seed(seed);
+        let model = Model::new(move |x: &Tensor, cx: &mut Context| a.apply(x, cx) + b.apply(x, cx))
+            .seed(seed);
         model.build([1, 3]).unwrap();
         let weights = model.weights();
         [weights[0].value(), weights[2].value()]
@@ -225,9 +239,11 @@ fn parts_of_one_shape_begin_differently_and_follow_the_seed_of_the_whole() {
 #[test]
 fn a_shared_layer_is_a_part_of_each_model_and_is_frozen_through_either() {
     let encoder = Arc::new(Dense::new(2).kernel_regularizer(L2(0.5)).name("encoder"));
-    let chain = |last: usize| Model::new(Sequential::new().add(encoder.clone()).add(Dense::new(last)));
+    let chain =
+        |last: usize| Model::new(Sequential::new().add(encoder.clone()).add(Dense::new(last)));
     let (first, second) = (chain(3), chain(1));
-    let mut both = Function::new(|[x], cx| [first.apply(&x, cx).sum() + second.apply(&x, cx).sum()]);
+    let mut both =
+        Function::new(|[x], cx| [first.apply(&x, cx).sum() + second.apply(&x, cx).sum()]);
     both.run([&Array::zeros([1, 4], DType::F32)]).unwrap();
     for model in [&first, &second] {
         assert_eq!(model.layer("encoder").unwrap().weights().len(), 2);
@@ -245,7 +261,12 @@ fn a_model_that_is_frozen_before_it_is_built_is_frozen() {
     model.compile(Sgd::new(0.1), "mse", ());
     model.build([2, 2]).unwrap();
     let before = base.weights()[0].value();
-    model.fit(&Dataset::new([[1.0_f32, 2.0], [3.0, 4.0]], [[0.0_f32], [1.0]]).unwrap(), Fit::epochs(1)).unwrap();
+    model
+        .fit(
+            &Dataset::new([[1.0_f32, 2.0], [3.0, 4.0]], [[0.0_f32], [1.0]]).unwrap(),
+            Fit::epochs(1),
+        )
+        .unwrap();
     assert_eq!((base.weights()[0].value(), model.trainable_weights().len()), (before, 2));
 }
 

@@ -1,4 +1,5 @@
-//! Steps of one's own: validation, metrics, several updates, and what is refused before anything is trained.
+//! Steps of one's own: validation, metrics, several updates, and what is refused before anything is
+//! trained.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,7 +55,8 @@ fn metrics_in_a_step_are_logged_and_reset() {
         terms
     });
     let data = Dataset::new([[1.0_f32], [3.0], [8.0]], [[0.0_f32], [0.0], [0.0]]).unwrap();
-    let history = model.fit(&data, Fit::epochs(2).batch_size(2).shuffle(false).validation(&data)).unwrap();
+    let history =
+        model.fit(&data, Fit::epochs(2).batch_size(2).shuffle(false).validation(&data)).unwrap();
     // Means over batches of 2 and 1: of the largest (2 * 3 + 8) / 3, of all numbers 4.
     assert_near(history.last("largest"), 14.0 / 3.0);
     assert_eq!((history.get("size"), history.last("val_size")), (vec![4.0, 4.0], Some(4.0)));
@@ -74,7 +76,10 @@ fn a_test_step_of_its_own_is_what_validation_computes() {
     });
     let data = pair();
     let history = model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
-    assert_eq!((history.last("energy"), history.last("val_largest"), history.last("val_energy")), (Some(5.0), Some(0.0), None));
+    assert_eq!(
+        (history.last("energy"), history.last("val_largest"), history.last("val_energy")),
+        (Some(5.0), Some(0.0), None)
+    );
 }
 
 #[test]
@@ -92,10 +97,16 @@ fn what_a_step_assigns_itself_is_undone_when_it_is_tested() {
             terms
         });
         let data = pair();
-        assert_eq!(model.evaluate_with(&data, Evaluate::new().batch_size(1)).unwrap().get("so_far"), Some((1.0 + 3.0) / 2.0));
+        assert_eq!(
+            model.evaluate_with(&data, Evaluate::new().batch_size(1)).unwrap().get("so_far"),
+            Some((1.0 + 3.0) / 2.0)
+        );
         assert_eq!(average.value().item().unwrap(), 0.0);
         let history = model.fit(&data, Fit::epochs(1).batch_size(1).shuffle(false)).unwrap();
-        assert_eq!((history.last("so_far"), average.value().item().unwrap()), (Some((1.0 + 4.0) / 2.0), 4.0));
+        assert_eq!(
+            (history.last("so_far"), average.value().item().unwrap()),
+            (Some((1.0 + 4.0) / 2.0), 4.0)
+        );
     }
 }
 
@@ -115,11 +126,13 @@ impl Layer for Counted {
 #[test]
 fn what_call_assigns_goes_from_batch_to_batch_and_is_as_before_after_evaluation() {
     for eager in [false, true] {
-        let mut model = Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
+        let mut model =
+            Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
         model.compile("sgd", "mse", ());
         let data = Dataset::new([[0.0_f32], [0.0], [0.0]], [[0.0_f32], [0.0], [0.0]]).unwrap();
         for _ in 0..2 {
-            let loss = model.evaluate_with(&data, Evaluate::new().batch_size(1)).unwrap().get("loss");
+            let loss =
+                model.evaluate_with(&data, Evaluate::new().batch_size(1)).unwrap().get("loss");
             assert_near(loss, (0.0 + 1.0 + 4.0) / 3.0);
         }
         assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
@@ -145,8 +158,14 @@ fn a_term_called_loss_is_the_one_that_is_reported() {
     critic.build([1, 1]).unwrap();
     let data = Dataset::inputs_only([[1.0_f32]]).unwrap();
     let history = model.fit(&data, Fit::epochs(1).validation(&data)).unwrap();
-    assert_eq!((history.last("loss"), history.last("critic"), history.last("generator")), (Some(6.0), Some(6.0), Some(-6.0)));
-    assert_eq!((history.ledger().total, history.ledger().to_string().as_str()), (6.0, "loss 6.000"));
+    assert_eq!(
+        (history.last("loss"), history.last("critic"), history.last("generator")),
+        (Some(6.0), Some(6.0), Some(-6.0))
+    );
+    assert_eq!(
+        (history.ledger().total, history.ledger().to_string().as_str()),
+        (6.0, "loss 6.000")
+    );
     assert_near(history.last("val_loss"), f64::from(1.97_f32) * 3.2);
 }
 
@@ -169,7 +188,8 @@ fn what_cannot_work_is_refused_before_anything_is_trained() {
 
     let mut model = Model::new(line(1.0));
     model.compile((), "mse", ());
-    let error = model.fit(&Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap(), Fit::epochs(1)).unwrap_err();
+    let error =
+        model.fit(&Dataset::new([[1.0_f32]], [[0.0_f32]]).unwrap(), Fit::epochs(1)).unwrap_err();
     assert!(error.message().contains("without an optimizer"), "{error}");
 }
 
@@ -206,7 +226,8 @@ fn node_by_node_metrics_count_at_the_first_test_and_predictions_write_nothing() 
 #[test]
 fn a_prediction_of_ones_own_leaves_the_names_of_outputs() {
     let (class, price) = (Dense::new(2).name("class"), Dense::new(1).name("price"));
-    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
+    let mut model =
+        Model::new(move |x: &Tensor, cx: &mut Context| (class.apply(x, cx), price.apply(x, cx)));
     model.compile("sgd", "mse", ());
     model.predict_step(|step, cx| {
         let (class, price) = step.apply(step.inputs(), cx);
@@ -214,7 +235,11 @@ fn a_prediction_of_ones_own_leaves_the_names_of_outputs() {
     });
     model.predict(&[[1.0_f32]].into()).unwrap();
     assert_eq!(model.output_names(), ["class", "price"]);
-    let named = Dataset::new([[1.0_f32]], [("price", [[1.0_f32]].into()), ("class", [[1.0_f32, 0.0]].into())]).unwrap();
+    let named = Dataset::new(
+        [[1.0_f32]],
+        [("price", [[1.0_f32]].into()), ("class", [[1.0_f32, 0.0]].into())],
+    )
+    .unwrap();
     assert!(model.evaluate(&named).unwrap().get("class_loss").is_some());
 }
 
@@ -230,17 +255,24 @@ fn a_metric_called_loss_in_a_step_is_the_loss_that_is_reported() {
         terms
     });
     let history = model.fit(&pair(), Fit::epochs(1)).unwrap();
-    assert_eq!((history.last("loss"), history.last("loss_1"), history.last("energy")), (Some(20.0), None, Some(5.0)));
+    assert_eq!(
+        (history.last("loss"), history.last("loss_1"), history.last("energy")),
+        (Some(20.0), None, Some(5.0))
+    );
 }
 
 #[test]
 fn a_prediction_carries_state_from_part_to_part_and_leaves_it() {
     for eager in [false, true] {
-        let model = Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
+        let model =
+            Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
         let x = Array::zeros([600, 1], DType::F32); // parts of 256, 256 and 88 rows
         for _ in 0..2 {
             let y = model.predict(&x).unwrap();
-            assert_eq!([0, 255, 256, 511, 512, 599].map(|row| y.get(row)), [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]);
+            assert_eq!(
+                [0, 255, 256, 511, 512, 599].map(|row| y.get(row)),
+                [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+            );
         }
         assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
     }
@@ -256,7 +288,8 @@ fn node_by_node_an_evaluation_computes_each_batch_once() {
     })
     .run_eagerly(true);
     model.compile("sgd", "mse", ());
-    let data = Dataset::new(Array::zeros([6, 1], DType::F32), Array::zeros([6, 1], DType::F32)).unwrap();
+    let data =
+        Dataset::new(Array::zeros([6, 1], DType::F32), Array::zeros([6, 1], DType::F32)).unwrap();
     model.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
     let before = calls.load(Ordering::Relaxed);
     model.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
@@ -267,15 +300,24 @@ fn node_by_node_an_evaluation_computes_each_batch_once() {
 #[test]
 fn evaluations_in_many_threads_carry_their_own_state() {
     for eager in [false, true] {
-        let mut model = Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
+        let mut model =
+            Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
         model.compile("sgd", "mse", ());
-        let data = Dataset::new(Array::zeros([40, 1], DType::F32), Array::zeros([40, 1], DType::F32)).unwrap();
+        let data =
+            Dataset::new(Array::zeros([40, 1], DType::F32), Array::zeros([40, 1], DType::F32))
+                .unwrap();
         let want = model.evaluate_with(&data, Evaluate::new().batch_size(4)).unwrap().get("loss");
         assert_eq!(want, Some(28.5)); // the mean of the squares of 0 to 9
         std::thread::scope(|scope| {
             let evaluate = || {
                 for _ in 0..20 {
-                    assert_eq!(model.evaluate_with(&data, Evaluate::new().batch_size(4)).unwrap().get("loss"), want)
+                    assert_eq!(
+                        model
+                            .evaluate_with(&data, Evaluate::new().batch_size(4))
+                            .unwrap()
+                            .get("loss"),
+                        want
+                    )
                 }
             };
             for _ in 0..3 {
@@ -293,14 +335,19 @@ fn a_step_of_ones_own_may_have_other_targets_than_outputs_where_the_output_has_a
     model.train_step(|step, cx| {
         let y = step.apply(step.inputs(), cx);
         let [low, high] = step.targets() else { panic!("two targets") };
-        let terms = Terms::new([("low", (&y - low).square().mean()), ("high", (&y - high).square().mean())]);
+        let terms = Terms::new([
+            ("low", (&y - low).square().mean()),
+            ("high", (&y - high).square().mean()),
+        ]);
         step.minimize(&terms, cx);
         terms
     });
     let target = |value: f64| Array::full([4, 2, 1], value, DType::F32);
-    let data = Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(3.0))).unwrap();
+    let data =
+        Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(3.0))).unwrap();
     assert_eq!(model.fit(&data, Fit::epochs(1)).unwrap().last("low"), Some(1.0));
-    let unknown = Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(f64::NAN))).unwrap();
+    let unknown =
+        Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(f64::NAN))).unwrap();
     assert!(model.fit(&unknown, Fit::epochs(1)).unwrap_err().message().contains("NaN"));
 }
 
@@ -325,11 +372,16 @@ fn each_pass_of_a_step_has_the_terms_of_its_own() {
         let (one, other) = (step.losses(&first, cx), step.losses(&second, cx));
         let scaled = step.losses(&(&second * 2.0), cx);
         step.minimize(&one, cx);
-        Terms::new([("one", one.total().clone()), ("other", other.total().clone()), ("scaled", scaled.total().clone())])
+        Terms::new([
+            ("one", one.total().clone()),
+            ("other", other.total().clone()),
+            ("scaled", scaled.total().clone()),
+        ])
     });
     let data = Dataset::new([[2.0_f32], [4.0]], [[2.0_f32], [4.0]]).unwrap();
     let logs = model.train_on_batch(&data).unwrap();
-    // The error is (k - 1)^2 of the mean square 10, the size k times 3, the penalty 0.5, and what the step has added 0.25.
+    // The error is (k - 1)^2 of the mean square 10, the size k times 3, the penalty 0.5, and what
+    // the step has added 0.25.
     let expected = |k: f64, size: f64| 10.0 * (k - 1.0).powi(2) + size + 0.75;
     assert_near(logs.get("one"), expected(1.0, 3.0));
     assert_near(logs.get("other"), expected(3.0, 9.0));
@@ -347,7 +399,12 @@ fn a_sharpness_aware_step_is_the_one_by_hand() {
         let terms = step.losses(&step.apply(step.inputs(), cx), cx);
         let ascent = cx.gradients(terms.total(), &weights);
         let ascent: Vec<Tensor> = ascent.into_tensors().into_iter().flatten().collect();
-        let norm = ascent.iter().map(|gradient| gradient.square().sum()).reduce(|a, b| a + b).unwrap().sqrt();
+        let norm = ascent
+            .iter()
+            .map(|gradient| gradient.square().sum())
+            .reduce(|a, b| a + b)
+            .unwrap()
+            .sqrt();
         let before: Vec<Tensor> = weights.iter().map(|weight| cx.read(weight)).collect();
         for (weight, (value, up)) in weights.iter().zip(before.iter().zip(&ascent)) {
             cx.assign(weight, value + up / &norm * rho);
@@ -362,7 +419,8 @@ fn a_sharpness_aware_step_is_the_one_by_hand() {
     });
     let data = Dataset::new([[2.0_f32], [4.0]], [[1.0_f32], [3.0]]).unwrap();
     model.train_on_batch(&data).unwrap();
-    // d/dw of mean((w x - y)^2) + mean(|w x|) + 0.5 w^2, of which the penalty is that of the weights at the start.
+    // d/dw of mean((w x - y)^2) + mean(|w x|) + 0.5 w^2, of which the penalty is that of the
+    // weights at the start.
     let slope = |w: f64| 2.0 * ((2.0 * w - 1.0) * 2.0 + (4.0 * w - 3.0) * 4.0) / 2.0 + 3.0;
     let up = 1.0 + rho * (slope(1.0) + 1.0).signum();
     assert_near(first_weight(&model), 1.0 - rate * (slope(up) + 1.0));
@@ -395,7 +453,10 @@ fn a_step_follows_the_optimizer_of_the_last_compile() {
 fn sample_weights_that_a_step_leaves_out_are_warned_of() {
     let mut model = Model::new(line(1.0));
     model.compile(Sgd::new(0.1), (), ());
-    let data = Dataset::new([[1.0_f32], [2.0]], [[0.0_f32], [1.0]]).unwrap().with_sample_weight([1.0_f32, 3.0]).unwrap();
+    let data = Dataset::new([[1.0_f32], [2.0]], [[0.0_f32], [1.0]])
+        .unwrap()
+        .with_sample_weight([1.0_f32, 3.0])
+        .unwrap();
     model.train_step(|step, cx| {
         let loss = mean_squared_error(&step.target(cx), &step.apply(step.inputs(), cx)).mean();
         step.minimize(&loss, cx);
@@ -404,7 +465,8 @@ fn sample_weights_that_a_step_leaves_out_are_warned_of() {
     let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
     assert!(error.to_string().contains("leaves out the sample weights of the data"), "{error}");
     model.train_step(|step, cx| {
-        let loss = step.weighted_mean(&mean_squared_error(&step.target(cx), &step.apply(step.inputs(), cx)));
+        let loss = step
+            .weighted_mean(&mean_squared_error(&step.target(cx), &step.apply(step.inputs(), cx)));
         step.minimize(&loss, cx);
         loss
     });
@@ -437,7 +499,10 @@ fn a_pass_whose_terms_nobody_asks_for_is_warned_of() {
     });
     let data = Dataset::new([[2.0_f32]], [[2.0_f32]]).unwrap();
     let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
-    assert!(error.to_string().contains("the terms of a pass are in no loss: `lambda/size`"), "{error}");
+    assert!(
+        error.to_string().contains("the terms of a pass are in no loss: `lambda/size`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -449,7 +514,8 @@ fn a_term_that_is_added_once_is_one_of_each_pass() {
     model.compile(Sgd::new(0.0), (), ());
     model.train_step(|step, cx| {
         let [first, second] = [1.0, 2.0].map(|scale| step.apply(&(step.inputs() * scale), cx));
-        let [one, other] = [&first, &second].map(|outputs| step.losses(outputs, cx).total().clone());
+        let [one, other] =
+            [&first, &second].map(|outputs| step.losses(outputs, cx).total().clone());
         step.minimize(&other, cx);
         Terms::new([("one", one), ("other", other)])
     });

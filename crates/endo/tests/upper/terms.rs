@@ -9,7 +9,10 @@ use super::{assert_near, first_weight, line};
 /// A generator and a critic with an activity penalty each.
 fn generator_and_critic() -> (Model, Model) {
     let penalized = |first: f64, factor: f64| line(first).activity_regularizer(L2(factor));
-    (Model::new(penalized(3.0, 0.5)).name("generator"), Model::new(penalized(2.0, 1.0)).name("critic"))
+    (
+        Model::new(penalized(3.0, 0.5)).name("generator"),
+        Model::new(penalized(2.0, 1.0)).name("critic"),
+    )
 }
 
 #[test]
@@ -39,7 +42,10 @@ fn all_terms_of_a_trace_with_two_models_are_refused_by_name() {
         [cx.losses().remove(0)]
     });
     let error = step.run([&[[1.0_f32]].into()]).unwrap_err();
-    assert!(error.message().contains("`generator`") && error.message().contains("`critic`"), "{error}");
+    assert!(
+        error.message().contains("`generator`") && error.message().contains("`critic`"),
+        "{error}"
+    );
     assert!(error.advice().unwrap().contains("model.losses(cx)"));
 }
 
@@ -163,11 +169,22 @@ fn metrics_of_one_name_that_two_layers_hold_are_both_reported() {
     let expected = [("seen", 3.0), ("seen_1", 10.0)]; // (2 + 4) / 2, and (4 + 16) / 2
     let mut whole = model();
     let logs = whole.evaluate(&data).unwrap();
-    assert_eq!(expected.map(|(name, _)| logs.get(name)), expected.map(|(_, value)| Some(value)), "{logs}");
+    assert_eq!(
+        expected.map(|(name, _)| logs.get(name)),
+        expected.map(|(_, value)| Some(value)),
+        "{logs}"
+    );
     // A short last batch has a step of its own, which updates the same metrics.
-    let history = whole.fit(&Dataset::new([[1.0_f32], [3.0], [2.0]], [[0.0_f32]; 3]).unwrap(), Fit::epochs(2).batch_size(2));
+    let history = whole.fit(
+        &Dataset::new([[1.0_f32], [3.0], [2.0]], [[0.0_f32]; 3]).unwrap(),
+        Fit::epochs(2).batch_size(2),
+    );
     let logs = history.unwrap().epochs[1].logs.clone();
-    assert_eq!(expected.map(|(name, _)| logs.get(name)), expected.map(|(_, value)| Some(value)), "{logs}");
+    assert_eq!(
+        expected.map(|(name, _)| logs.get(name)),
+        expected.map(|(_, value)| Some(value)),
+        "{logs}"
+    );
     assert_eq!(logs.iter().count(), 3, "{logs}");
     let read = |name: &str| whole.metric(name).unwrap().value().unwrap().item().unwrap();
     assert_eq!(expected.map(|(name, _)| read(name)), expected.map(|(_, value)| value));
@@ -201,7 +218,11 @@ fn a_loss_that_a_step_gives_itself_is_what_is_looked_at() {
         model.compile(Sgd::new(0.1), (), ());
         model.train_step(move |step, cx| {
             let y = step.apply(step.inputs(), cx);
-            let terms = Terms::new([("loss", loss(&y)), ("largest", step.inputs().max()), ("log", step.inputs().log().mean())]);
+            let terms = Terms::new([
+                ("loss", loss(&y)),
+                ("largest", step.inputs().max()),
+                ("log", step.inputs().log().mean()),
+            ]);
             step.minimize(&terms, cx);
             terms
         });
@@ -218,11 +239,17 @@ fn a_loss_that_a_step_gives_itself_is_what_is_looked_at() {
 
     let mut broken = model(|y| y.log().mean());
     let error = broken.train_on_batch(&data).unwrap_err();
-    assert!(error.message().starts_with("the loss term `loss` is not finite; nothing was updated"), "{error}");
+    assert!(
+        error.message().starts_with("the loss term `loss` is not finite; nothing was updated"),
+        "{error}"
+    );
     assert_eq!(first_weight(&broken), Some(1.0));
 
     let mut constant = model(|y| y.stop_gradient().mean());
-    assert_eq!(constant.train_on_batch(&data).unwrap_err().message(), "the loss depends on no trainable weight of the model");
+    assert_eq!(
+        constant.train_on_batch(&data).unwrap_err().message(),
+        "the loss depends on no trainable weight of the model"
+    );
 }
 
 #[test]
@@ -244,13 +271,18 @@ fn a_term_from_outside_is_shared_with_the_model_around_and_with_no_other() {
             terms[0].clone()
         })
     });
-    let values = step.run([&[[1.0_f32]].into()]).unwrap().each_ref().map(|value| value.item().unwrap());
+    let values =
+        step.run([&[[1.0_f32]].into()]).unwrap().each_ref().map(|value| value.item().unwrap());
     assert_eq!(values, [2.0, 2.0, 3.0]);
 }
 
 #[test]
 fn a_name_with_the_mark_of_paths_is_whole() {
-    let inner = Dense::new(1).use_bias(false).kernel_initializer(Ones).activity_regularizer(L1(1.0)).name("inner");
+    let inner = Dense::new(1)
+        .use_bias(false)
+        .kernel_initializer(Ones)
+        .activity_regularizer(L1(1.0))
+        .name("inner");
     let layer = move |x: &Tensor, cx: &mut Context| {
         cx.add_metric("n/a", x.mean());
         cx.add_metric("size(dense/kernel)", 2.0 * x.mean());
@@ -265,7 +297,8 @@ fn a_name_with_the_mark_of_paths_is_whole() {
     assert_near(logs.get("size(dense/kernel)"), 6.0);
     assert_near(logs.get("a/b"), 9.0);
     assert_near(logs.get("activity"), 3.0);
-    let layers: Vec<(String, String)> = model.structure().terms.into_iter().map(|term| (term.name, term.layer)).collect();
+    let layers: Vec<(String, String)> =
+        model.structure().terms.into_iter().map(|term| (term.name, term.layer)).collect();
     let expected = [("main", ""), ("a/b", "lambda"), ("activity", "lambda/inner")];
     assert_eq!(layers, expected.map(|(name, layer)| (name.to_string(), layer.to_string())));
 }

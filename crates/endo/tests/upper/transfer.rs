@@ -17,8 +17,11 @@ fn values(model: &Model) -> Vec<Array> {
 
 /// A base with a head of some width.
 fn based(units: usize, seed: u64) -> Model {
-    let base = Model::new(Sequential::new().add(Dense::new(3).activation("tanh")).add(Dense::new(2))).name("base");
-    let model = Model::new(Sequential::new().add(base).add(Dense::new(units).name("head"))).seed(seed);
+    let base =
+        Model::new(Sequential::new().add(Dense::new(3).activation("tanh")).add(Dense::new(2)))
+            .name("base");
+    let model =
+        Model::new(Sequential::new().add(base).add(Dense::new(units).name("head"))).seed(seed);
     model.build([1, 4]).unwrap();
     model
 }
@@ -30,22 +33,38 @@ fn what_fits_is_loaded_and_the_rest_is_named() {
     old.save_weights(&file).unwrap();
     let before = values(&new);
     let error = new.load_weights_with(&file, LoadWeights::new()).unwrap_err();
-    assert!(error.message().ends_with("`head/kernel` is f32[2, 5] there and f32[2, 2] in the model"), "{error}");
+    assert!(
+        error.message().ends_with("`head/kernel` is f32[2, 5] there and f32[2, 2] in the model"),
+        "{error}"
+    );
     assert!(error.advice().unwrap().contains("skip_mismatch(true)") && values(&new) == before);
     let loaded = new.load_weights_with(&file, LoadWeights::new().skip_mismatch(true)).unwrap();
-    assert_eq!(loaded.loaded, ["base/dense/kernel", "base/dense/bias", "base/dense_1/kernel", "base/dense_1/bias"]);
+    assert_eq!(
+        loaded.loaded,
+        ["base/dense/kernel", "base/dense/bias", "base/dense_1/kernel", "base/dense_1/bias"]
+    );
     let skipped: Vec<&str> = loaded.skipped.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(skipped, ["head/kernel", "head/bias"]);
     assert!(values(&new)[..4] == values(&old)[..4] && values(&new)[4..] == before[4..]);
     let printed = loaded.to_string();
     assert!(
-        printed.starts_with("4 weights loaded, 2 left as they are\n  head/kernel: `head/kernel` is f32[2, 5] there"),
+        printed.starts_with(
+            "4 weights loaded, 2 left as they are\n  head/kernel: `head/kernel` is f32[2, 5] there"
+        ),
         "{printed}"
     );
     let third = based(5, 3);
     let before = values(&third);
-    assert_eq!(third.load_weights_with(&file, LoadWeights::new().only("base/dense_1")).unwrap().loaded.len(), 2);
-    let unchanged: Vec<bool> = values(&third).iter().zip(&before).map(|(now, before)| now == before).collect();
+    assert_eq!(
+        third
+            .load_weights_with(&file, LoadWeights::new().only("base/dense_1"))
+            .unwrap()
+            .loaded
+            .len(),
+        2
+    );
+    let unchanged: Vec<bool> =
+        values(&third).iter().zip(&before).map(|(now, before)| now == before).collect();
     assert_eq!((&unchanged[..2], &unchanged[4..]), (&[true, true][..], &[true, true][..]));
     assert!(values(&third)[2] == values(&old)[2]);
     let error = third.load_weights_with(&file, LoadWeights::new().only("nowhere")).unwrap_err();
@@ -53,8 +72,12 @@ fn what_fits_is_loaded_and_the_rest_is_named() {
     // Nothing at all is a mistake.
     let stranger = Model::new(Dense::new(3).name("other"));
     stranger.build([1, 7]).unwrap();
-    let error = stranger.load_weights_with(&file, LoadWeights::new().skip_mismatch(true)).unwrap_err();
-    assert!(error.message().contains("has no weight of the model: there is no `kernel`"), "{error}");
+    let error =
+        stranger.load_weights_with(&file, LoadWeights::new().skip_mismatch(true)).unwrap_err();
+    assert!(
+        error.message().contains("has no weight of the model: there is no `kernel`"),
+        "{error}"
+    );
     std::fs::remove_file(&file).unwrap();
 }
 
@@ -66,7 +89,10 @@ fn archives_of_numpy_are_read() {
         let arrays = read_arrays(folder.join(name)).unwrap();
         assert_eq!(arrays.len(), 5);
         assert_eq!(arrays["kernel"], Array::from([[0.0_f32, 1.0, 2.0], [3.0, 4.0, 5.0]]));
-        assert_eq!((&arrays["half"], &arrays["wide"]), (&Array::from([1.0_f32, -2.0]), &Array::from([7, -8])));
+        assert_eq!(
+            (&arrays["half"], &arrays["wide"]),
+            (&Array::from([1.0_f32, -2.0]), &Array::from([7, -8]))
+        );
         assert_eq!(arrays["fort"], Array::from([[0.0_f64, 1.0, 2.0], [3.0, 4.0, 5.0]]));
         assert_eq!(arrays["byte"], Array::from([[250_u8]]));
     }
@@ -79,8 +105,10 @@ fn archives_of_numpy_are_read() {
 
 #[test]
 fn damaged_archives_are_errors() {
-    let archives = ["stored.npz", "deflated.npz"]
-        .map(|name| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/numpy").join(name)).unwrap());
+    let archives = ["stored.npz", "deflated.npz"].map(|name| {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/numpy").join(name))
+            .unwrap()
+    });
     let file = path("damaged");
     std::fs::write(&file, &archives[0]).unwrap();
     let whole = read_arrays(&file).unwrap();
@@ -98,10 +126,16 @@ fn damaged_archives_are_errors() {
         }
         std::fs::write(&file, &changed).unwrap();
         match read_arrays(&file) {
-            // What is read has its numbers: a change was in a date, a comment or the name of an array.
-            Ok(arrays) => assert!(arrays.values().all(|array| whole.values().any(|known| known == array))),
+            // What is read has its numbers: a change was in a date, a comment or the name of an
+            // array.
+            Ok(arrays) => {
+                assert!(arrays.values().all(|array| whole.values().any(|known| known == array)))
+            }
             Err(error) => {
-                assert!(error.message().contains("endo-transfer-damaged") && error.advice().is_some(), "{error}");
+                assert!(
+                    error.message().contains("endo-transfer-damaged") && error.advice().is_some(),
+                    "{error}"
+                );
             }
         }
     }
@@ -111,7 +145,10 @@ fn damaged_archives_are_errors() {
 }
 
 fn compiled(optimizer: impl endo::model::IntoOptimizer, seed: u64) -> Model {
-    let net = Sequential::new().add(Dense::new(4).activation("tanh")).add(BatchNormalization::new()).add(Dense::new(1));
+    let net = Sequential::new()
+        .add(Dense::new(4).activation("tanh"))
+        .add(BatchNormalization::new())
+        .add(Dense::new(1));
     let mut model = Model::new(net).seed(seed);
     model.compile(optimizer, "mse", ());
     model.build([1, 3]).unwrap();
@@ -128,14 +165,20 @@ fn files_of_before_have_the_outermost_layer_in_their_names() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/format_1/model.safetensors");
     let arrays = read_arrays(&file).unwrap();
     assert!(arrays.keys().all(|name| name.contains('/')), "{:?}", arrays.keys());
-    let names: Vec<String> = arrays.keys().map(|name| name.split_once('/').unwrap().1.to_string()).collect();
+    let names: Vec<String> =
+        arrays.keys().map(|name| name.split_once('/').unwrap().1.to_string()).collect();
     let held = arrays.clone();
     let model = Model::new(move |x: &Tensor, cx: &mut Context| {
         // A variable for each array, called as it is within the model.
-        let variables = held
-            .iter()
-            .map(|(name, array)| Variable::new(name.split_once('/').unwrap().1, Array::zeros(array.shape(), array.dtype())));
-        let total = variables.map(|variable| cx.read(&variable).cast(DType::F32).sum()).reduce(|sum, part| sum + part);
+        let variables = held.iter().map(|(name, array)| {
+            Variable::new(
+                name.split_once('/').unwrap().1,
+                Array::zeros(array.shape(), array.dtype()),
+            )
+        });
+        let total = variables
+            .map(|variable| cx.read(&variable).cast(DType::F32).sum())
+            .reduce(|sum, part| sum + part);
         x + total.unwrap()
     });
     model.build([1, 1]).unwrap();
@@ -232,10 +275,17 @@ fn the_state_of_another_optimizer_is_named_and_left_out() {
     other.load(&file).unwrap();
     other.fit(&data, Fit::epochs(1)).unwrap();
     let warning = &other.warnings()[0];
-    assert!(warning.contains("the state of another optimizer") && warning.contains("momentum"), "{warning}");
+    assert!(
+        warning.contains("the state of another optimizer") && warning.contains("momentum"),
+        "{warning}"
+    );
     // Weights alone are read from the same file, and by what has no optimizer.
-    let mut bare =
-        Model::new(Sequential::new().add(Dense::new(4).activation("tanh")).add(BatchNormalization::new()).add(Dense::new(1)));
+    let mut bare = Model::new(
+        Sequential::new()
+            .add(Dense::new(4).activation("tanh"))
+            .add(BatchNormalization::new())
+            .add(Dense::new(1)),
+    );
     bare.compile((), "mse", ()).build([1, 3]).unwrap();
     bare.load(&file).unwrap();
     assert!(values(&bare) == values(&model));
@@ -280,5 +330,11 @@ fn a_part_learns_at_its_own_rate() {
     for factor in [-1.0, f64::NAN] {
         assert!(model.set_learning_rate_factor_at("base", factor).is_err());
     }
-    assert!(model.set_learning_rate_factor_at("nowhere", 0.5).unwrap_err().message().contains("`nowhere`"));
+    assert!(
+        model
+            .set_learning_rate_factor_at("nowhere", 0.5)
+            .unwrap_err()
+            .message()
+            .contains("`nowhere`")
+    );
 }

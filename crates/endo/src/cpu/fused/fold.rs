@@ -1,7 +1,8 @@
 //! Combines the values of a loop, tile by tile.
 //!
-//! In: tiles of a value and the sizes of three axes, the middle one of which is combined. Out: the combined values. Where
-//! chunks combine parts of the same element, each leaves a partial result, and these are combined in the chunks' order.
+//! In: tiles of a value and the sizes of three axes, the middle one of which is combined. Out: the
+//! combined values. Where chunks combine parts of the same element, each leaves a partial result,
+//! and these are combined in the chunks' order.
 
 use std::ops::Range;
 
@@ -47,8 +48,9 @@ impl Fold {
     /// Combines one tile, the elements `span` of the loop.
     ///
     /// # Safety
-    /// `tile` points to the span's elements; output, partial results and the register are as large as the sizes say, and this
-    /// thread alone touches them. The tiles of a range are given in order.
+    /// `tile` points to the span's elements; output, partial results and the register are as large
+    /// as the sizes say, and this thread alone touches them. The tiles of a range are given in
+    /// order.
     pub unsafe fn run(
         &self,
         bases: &Bases,
@@ -66,18 +68,27 @@ impl Fold {
         };
         let register = registers.wrapping_add(self.register);
         let short = kept == 1 && middle <= SHORT_ROW && span.len() >= MANY_ROWS * middle;
-        if short && self.partials.is_none() && span.start.is_multiple_of(middle) && span.len().is_multiple_of(middle) {
+        if short
+            && self.partials.is_none()
+            && span.start.is_multiple_of(middle)
+            && span.len().is_multiple_of(middle)
+        {
             let target = target.wrapping_add(span.start / middle * self.size);
             // SAFETY: as the caller promises.
             return unsafe { self.columns(tile, span.len() / middle, target, register) };
         }
         let mut at = span.start;
         while at < span.end {
-            // One group of elements that are combined with each other, or what of it lies in the tile.
+            // One group of elements that are combined with each other, or what of it lies in the
+            // tile.
             let first = at / group;
             let end = span.end.min((first + 1) * group);
             let values = tile.wrapping_add((at - span.start) * self.size);
-            let target = if self.partials.is_some() { target } else { target.wrapping_add(first * kept * self.size) };
+            let target = if self.partials.is_some() {
+                target
+            } else {
+                target.wrapping_add(first * kept * self.size)
+            };
             let begins = at - (first * group).max(range.start);
             // SAFETY: as the caller promises.
             unsafe {
@@ -100,14 +111,25 @@ impl Fold {
             unsafe {
                 strided_bytes(from, stride, to, rows, self.size);
                 if column > 0 {
-                    (self.accumulate)([target.cast_const(), register.cast_const()].as_ptr(), target, rows);
+                    (self.accumulate)(
+                        [target.cast_const(), register.cast_const()].as_ptr(),
+                        target,
+                        rows,
+                    );
                 }
             }
         }
     }
 
     /// Combines a run of elements to one, and with what came before it.
-    unsafe fn run_of(&self, values: *mut u8, count: usize, target: *mut u8, register: *mut u8, is_first: bool) {
+    unsafe fn run_of(
+        &self,
+        values: *mut u8,
+        count: usize,
+        target: *mut u8,
+        register: *mut u8,
+        is_first: bool,
+    ) {
         // SAFETY: as for `run`.
         unsafe {
             if is_first {
@@ -119,8 +141,9 @@ impl Fold {
         }
     }
 
-    /// Combines rows of `kept` elements, the first of them from `column` on, and the last not to its end. `begins` is the
-    /// number of elements of the group that this range has combined before; ranges begin with a row.
+    /// Combines rows of `kept` elements, the first of them from `column` on, and the last not to
+    /// its end. `begins` is the number of elements of the group that this range has combined
+    /// before; ranges begin with a row.
     unsafe fn rows(
         &self,
         mut values: *mut u8,
@@ -162,25 +185,45 @@ impl Fold {
             if is_first {
                 (self.copy)([values.cast_const()].as_ptr(), target, count);
             } else {
-                (self.accumulate)([target.cast_const(), values.cast_const()].as_ptr(), target, count);
+                (self.accumulate)(
+                    [target.cast_const(), values.cast_const()].as_ptr(),
+                    target,
+                    count,
+                );
             }
         }
     }
 
-    /// Combines whole rows in pairs until at most `count` of them are left: few long passes instead of many short ones, and a sum whose
-    /// error grows with the logarithm of the number of rows. Returns where they are and how many.
-    unsafe fn tree(&self, values: *mut u8, mut rows: usize, register: *mut u8, most: usize) -> (*mut u8, usize) {
+    /// Combines whole rows in pairs until at most `count` of them are left: few long passes instead
+    /// of many short ones, and a sum whose error grows with the logarithm of the number of rows.
+    /// Returns where they are and how many.
+    unsafe fn tree(
+        &self,
+        values: *mut u8,
+        mut rows: usize,
+        register: *mut u8,
+        most: usize,
+    ) -> (*mut u8, usize) {
         let row = self.sizes[2];
         let mut from = values;
         while rows > most {
             let half = rows / 2;
             let upper = from.wrapping_add((rows - half) * row * self.size);
-            // SAFETY: the upper half begins at or after the end of the lower; the register holds the larger half of a tile.
+            // SAFETY: the upper half begins at or after the end of the lower; the register holds
+            // the larger half of a tile.
             unsafe {
-                (self.accumulate)([from.cast_const(), upper.cast_const()].as_ptr(), register, half * row);
+                (self.accumulate)(
+                    [from.cast_const(), upper.cast_const()].as_ptr(),
+                    register,
+                    half * row,
+                );
                 if rows % 2 == 1 && from != register {
                     let middle = half * row * self.size;
-                    (self.copy)([from.wrapping_add(middle).cast_const()].as_ptr(), register.wrapping_add(middle), row);
+                    (self.copy)(
+                        [from.wrapping_add(middle).cast_const()].as_ptr(),
+                        register.wrapping_add(middle),
+                        row,
+                    );
                 }
             }
             from = register;
@@ -203,7 +246,12 @@ impl Fold {
                 return (self.fold)(partials, output, chunks);
             }
             for chunk in 0..chunks {
-                self.store(partials.wrapping_add(chunk * kept * self.size), output, kept, chunk == 0);
+                self.store(
+                    partials.wrapping_add(chunk * kept * self.size),
+                    output,
+                    kept,
+                    chunk == 0,
+                );
             }
         }
     }

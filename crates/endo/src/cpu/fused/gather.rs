@@ -34,7 +34,8 @@ impl Gather {
     /// Copies `count` elements from element `start` of the sequence on to the register.
     ///
     /// # Safety
-    /// The sequence has them, nobody writes them meanwhile, and the register holds `count` elements.
+    /// The sequence has them, nobody writes them meanwhile, and the register holds `count`
+    /// elements.
     pub unsafe fn run(&self, bases: &Bases, registers: *mut u8, start: usize, count: usize) {
         // SAFETY: as the caller promises.
         unsafe { self.run_to(bases, registers.wrapping_add(self.to), start, count) };
@@ -68,7 +69,13 @@ impl Gather {
 
     /// # Safety
     /// As for `run`; `T` has the size of an element.
-    unsafe fn elements<T: Copy>(&self, from: *const u8, mut to: *mut T, start: usize, count: usize) {
+    unsafe fn elements<T: Copy>(
+        &self,
+        from: *const u8,
+        mut to: *mut T,
+        start: usize,
+        count: usize,
+    ) {
         let last = self.axes.len() - 1;
         let (inner, stride) = self.axes[last];
         let mut indices = [0; MOST_AXES];
@@ -82,7 +89,8 @@ impl Gather {
         let mut left = count;
         loop {
             let run = left.min(inner - indices[last]);
-            // SAFETY: the indices are within the axes, and `run` stays within the last one and within what is left.
+            // SAFETY: the indices are within the axes, and `run` stays within the last one and
+            // within what is left.
             unsafe {
                 strided(from.wrapping_offset(offset).cast(), stride, to, run);
                 to = to.add(run);
@@ -136,7 +144,13 @@ impl Spread {
 ///
 /// # Safety
 /// As for [`strided`]; the size is that of an element type.
-pub unsafe fn strided_bytes(from: *const u8, stride: isize, to: *mut u8, count: usize, size: usize) {
+pub unsafe fn strided_bytes(
+    from: *const u8,
+    stride: isize,
+    to: *mut u8,
+    count: usize,
+    size: usize,
+) {
     // SAFETY: as the caller promises.
     unsafe {
         match size {
@@ -150,7 +164,8 @@ pub unsafe fn strided_bytes(from: *const u8, stride: isize, to: *mut u8, count: 
 /// Copies `count` elements that are `stride` bytes apart.
 ///
 /// # Safety
-/// `from` and what follows at the stride is valid for reads, `to` for writes of `count` elements, and they do not overlap.
+/// `from` and what follows at the stride is valid for reads, `to` for writes of `count` elements,
+/// and they do not overlap.
 #[inline(always)]
 unsafe fn strided<T: Copy>(from: *const T, stride: isize, to: *mut T, count: usize) {
     // SAFETY: as the caller promises.
@@ -180,7 +195,9 @@ mod tests {
         let axes = [(2, 30), (3, -5), (4, 0), (2, 1)].map(|(size, stride)| Axis { size, stride });
         let layout = Layout::new(10, axes);
         let mut expected = Vec::new();
-        for (i, j, l) in (0..2).flat_map(|i| (0..3).flat_map(move |j| (0..4).flat_map(move |_| (0..2).map(move |l| (i, j, l))))) {
+        for (i, j, l) in (0..2).flat_map(|i| {
+            (0..3).flat_map(move |j| (0..4).flat_map(move |_| (0..2).map(move |l| (i, j, l))))
+        }) {
             expected.push(10 + i * 30 - j * 5 + l);
         }
         let gather = Gather::new(Address { base: REGISTERS, offset: 0 }, 0, 4, &layout);
@@ -188,8 +205,16 @@ mod tests {
             for count in 1..=48 - start {
                 let mut result = vec![0_u32; count];
                 // SAFETY: the axes stay within the numbers.
-                unsafe { gather.elements(numbers[10..].as_ptr().cast(), result.as_mut_ptr(), start, count) };
-                let expected: Vec<u32> = expected[start..start + count].iter().map(|&x| x as u32).collect();
+                unsafe {
+                    gather.elements(
+                        numbers[10..].as_ptr().cast(),
+                        result.as_mut_ptr(),
+                        start,
+                        count,
+                    )
+                };
+                let expected: Vec<u32> =
+                    expected[start..start + count].iter().map(|&x| x as u32).collect();
                 assert_eq!(result, expected, "{count} from {start}");
             }
         }

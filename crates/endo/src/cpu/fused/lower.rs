@@ -1,7 +1,8 @@
-//! Resolves fused loops of a plan for the processor: where values are kept, how long tiles and chunks are.
+//! Resolves fused loops of a plan for the processor: where values are kept, how long tiles and
+//! chunks are.
 //!
-//! In: a loop of the plan. Out: a [`Body`]. What is stored is computed where it is stored; all else lives in as few registers
-//! as possible, which are as long as a tile.
+//! In: a loop of the plan. Out: a [`Body`]. What is stored is computed where it is stored; all else
+//! lives in as few registers as possible, which are as long as a tile.
 
 use crate::dtype::DType;
 use crate::plan::{FusedLoop, Load, LoopRoutine, Place, Plan, Reduce, Repeat};
@@ -17,7 +18,8 @@ use super::{Body, Instruction, LINE_ELEMENTS, Operand, RegisterCopy, RepeatAddre
 const REGISTER_BYTES: usize = 24 << 10;
 /// Loops that go through more than this find nothing of it in the first two levels of the cache.
 const CACHED_BYTES: usize = 1 << 19;
-/// The bytes of a tile, in memory and in registers, that are in nobody's way there while the next ones come in.
+/// The bytes of a tile, in memory and in registers, that are in nobody's way there while the next
+/// ones come in.
 const STREAMED_BYTES: usize = 12 << 10;
 /// Tiles are whole rows of broadcast or reduced values up to this length.
 const LONGEST_ROW: usize = 512;
@@ -52,11 +54,13 @@ struct Lowering<'a> {
     /// The element size of each register.
     registers: Vec<usize>,
     free: Vec<usize>,
-    /// For each value the last instruction that reads it; the number of instructions if it is read at the end of a tile.
+    /// For each value the last instruction that reads it; the number of instructions if it is read
+    /// at the end of a tile.
     last: Vec<usize>,
     /// Tiles are multiples of this, as long as there is more than one.
     row: usize,
-    /// Whether all goes through registers, because the sequences are shorter than a line and not all padded.
+    /// Whether all goes through registers, because the sequences are shorter than a line and not
+    /// all padded.
     short: bool,
     fills: Vec<usize>,
     gathers: Vec<usize>,
@@ -67,7 +71,12 @@ struct Lowering<'a> {
 
 impl Body {
     /// Resolves a loop of the plan, and what has to be repeated to tiles before it.
-    pub fn new(plan: &Plan, body: &FusedLoop, level: Level, tiles: &mut Tiles) -> (Self, Vec<Spread>) {
+    pub fn new(
+        plan: &Plan,
+        body: &FusedLoop,
+        level: Level,
+        tiles: &mut Tiles,
+    ) -> (Self, Vec<Spread>) {
         let mut lowering = Lowering {
             plan,
             body,
@@ -83,7 +92,8 @@ impl Body {
             copies: Vec::new(),
             spreads: Vec::new(),
         };
-        lowering.short = body.length < LINE_ELEMENTS && body.repeats.is_empty() && !lowering.is_padded();
+        lowering.short =
+            body.length < LINE_ELEMENTS && body.repeats.is_empty() && !lowering.is_padded();
         lowering.reductions();
         lowering.loads(tiles);
         if lowering.whole().is_none() {
@@ -134,11 +144,17 @@ impl Lowering<'_> {
                 ValueLocation::Sequence(Sequence::Load(value))
             } else if let (true, Place::Constant(start)) = (layout.is_uniform(), place) {
                 let start = start + layout.offset * size;
-                ValueLocation::Tile(tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]))
+                ValueLocation::Tile(
+                    tiles.constant(dtype, &self.plan.constants.bytes()[start..start + size]),
+                )
             } else if layout.is_uniform() && !self.short {
                 let (to, is_new) = tiles.computed(*buffer, layout.offset, size);
                 if is_new {
-                    self.spreads.push(Spread { from: Address::new(self.plan, *buffer, layout.offset), to, size });
+                    self.spreads.push(Spread {
+                        from: Address::new(self.plan, *buffer, layout.offset),
+                        to,
+                        size,
+                    });
                 }
                 ValueLocation::Tile(to)
             } else {
@@ -156,12 +172,16 @@ impl Lowering<'_> {
         }
     }
 
-    /// Whether everything goes on to the end of its last line, and no element is larger than those that fill a line.
+    /// Whether everything goes on to the end of its last line, and no element is larger than those
+    /// that fill a line.
     fn is_padded(&self) -> bool {
         let values = self.body.loads.len() + self.body.instructions.len();
         let narrow = (0..values).all(|value| self.dtype(value).bytes() <= 4);
         let inside = |load: &Load| !load.layout.is_contiguous() || load.layout.offset == 0;
-        let own = |load: &Load| !matches!(self.plan.buffers[load.buffer].place, Place::Input(_)) || !load.layout.is_contiguous();
+        let own = |load: &Load| {
+            !matches!(self.plan.buffers[load.buffer].place, Place::Input(_))
+                || !load.layout.is_contiguous()
+        };
         narrow && self.body.loads.iter().all(|load| inside(load) && own(load))
     }
 
@@ -180,7 +200,8 @@ impl Lowering<'_> {
         let mut stored: Vec<Option<usize>> = vec![None; self.body.stores.len()];
         for (index, instruction) in self.body.instructions.iter().enumerate() {
             let value = loads + index;
-            // A register whose value dies here can take the result: an instruction reads each element before it writes it.
+            // A register whose value dies here can take the result: an instruction reads each
+            // element before it writes it.
             let mut dying: Vec<usize> = instruction.inputs.clone();
             dying.sort_unstable();
             dying.dedup();
@@ -192,7 +213,9 @@ impl Lowering<'_> {
                     self.free.push(register);
                 }
             }
-            let goes_here = |&store: &usize| self.body.stores[store].value == value && self.is_free(store, index);
+            let goes_here = |&store: &usize| {
+                self.body.stores[store].value == value && self.is_free(store, index)
+            };
             let direct = (0..self.body.stores.len()).find(goes_here).filter(|_| !self.short);
             let home = match direct {
                 Some(store) => {
@@ -204,20 +227,26 @@ impl Lowering<'_> {
             self.homes.push(home);
         }
         // What was read goes first: what is computed may overwrite it.
-        let mut left: Vec<usize> = (0..stored.len()).filter(|&store| stored[store].is_none()).collect();
+        let mut left: Vec<usize> =
+            (0..stored.len()).filter(|&store| stored[store].is_none()).collect();
         left.sort_by_key(|&store| self.body.stores[store].value >= loads);
-        self.copies = left.into_iter().map(|store| (self.body.stores[store].value, store)).collect();
+        self.copies =
+            left.into_iter().map(|store| (self.body.stores[store].value, store)).collect();
     }
 
     /// Whether nothing that lies where a store goes is read after an instruction.
     fn is_free(&self, store: usize, instruction: usize) -> bool {
         let place = self.plan.buffers[self.body.stores[store].buffer].place;
         let mut loads = self.body.loads.iter().enumerate();
-        loads.all(|(value, load)| self.plan.buffers[load.buffer].place != place || self.last[value] <= instruction)
+        loads.all(|(value, load)| {
+            self.plan.buffers[load.buffer].place != place || self.last[value] <= instruction
+        })
     }
 
     fn register(&mut self, size: usize) -> usize {
-        if let Some(position) = self.free.iter().position(|&register| self.registers[register] == size) {
+        if let Some(position) =
+            self.free.iter().position(|&register| self.registers[register] == size)
+        {
             return self.free.swap_remove(position);
         }
         self.registers.push(size);
@@ -267,30 +296,54 @@ impl Lowering<'_> {
             for (index, instruction) in self.body.instructions.iter().enumerate() {
                 let inputs = instruction.inputs.len();
                 let values = instruction.inputs.iter().copied().chain([loads + index]);
-                let last = values.map(|value| add(self.homes[value], self.dtype(value))).last().unwrap_or(0);
+                let last = values
+                    .map(|value| add(self.homes[value], self.dtype(value)))
+                    .last()
+                    .unwrap_or(0);
                 let code = table::instruction(instruction, self.level);
-                let vector = if instruction.to.bytes() == 8 { LINE_ELEMENTS / 2 } else { LINE_ELEMENTS } as u16;
-                instructions.push(Instruction { code, first: (last - inputs) as u32, inputs: inputs as u16, vector });
+                let vector =
+                    if instruction.to.bytes() == 8 { LINE_ELEMENTS / 2 } else { LINE_ELEMENTS }
+                        as u16;
+                instructions.push(Instruction {
+                    code,
+                    first: (last - inputs) as u32,
+                    inputs: inputs as u16,
+                    vector,
+                });
             }
         }
-        let values: Vec<usize> =
-            self.body.reduces.iter().map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value))).collect();
+        let values: Vec<usize> = self
+            .body
+            .reduces
+            .iter()
+            .map(|reduce| add(self.homes[reduce.value], self.dtype(reduce.value)))
+            .collect();
         let mut copies = Vec::new();
         let mut departures = Vec::new();
         for &(value, store) in &self.copies {
             let dtype = self.dtype(value);
             if self.short {
                 let to = self.address(Sequence::Store(store), None);
-                departures.push(RegisterCopy { from: address(self.homes[value]), to, size: dtype.bytes() });
+                departures.push(RegisterCopy {
+                    from: address(self.homes[value]),
+                    to,
+                    size: dtype.bytes(),
+                });
                 continue;
             }
             let first = add(self.homes[value], dtype) as u32;
             add(ValueLocation::Sequence(Sequence::Store(store)), dtype);
             let vector = LINE_ELEMENTS as u16;
-            copies.push(Instruction { code: table::copy(dtype, self.level), first, inputs: 1, vector });
+            copies.push(Instruction {
+                code: table::copy(dtype, self.level),
+                first,
+                inputs: 1,
+                vector,
+            });
         }
         let repeats = self.body.repeats.iter().map(|repeat| {
-            let addresses = sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
+            let addresses =
+                sequences.iter().map(|&sequence| self.address(sequence, Some(repeat))).collect();
             RepeatAddresses { length: repeat.length, addresses }
         });
         let arrives = |value: &usize| self.short && self.body.loads[*value].layout.is_contiguous();
@@ -301,8 +354,15 @@ impl Lowering<'_> {
         };
         let gather = |&value: &usize| {
             let Load { buffer, layout } = &self.body.loads[value];
-            let ValueLocation::Register(register) = self.homes[value] else { unreachable!("gathered values live in registers") };
-            Gather::new(Address::new(self.plan, *buffer, layout.offset), offsets[register], self.dtype(value).bytes(), layout)
+            let ValueLocation::Register(register) = self.homes[value] else {
+                unreachable!("gathered values live in registers")
+            };
+            Gather::new(
+                Address::new(self.plan, *buffer, layout.offset),
+                offsets[register],
+                self.dtype(value).bytes(),
+                layout,
+            )
         };
         let repeats: Box<[RepeatAddresses]> = repeats.collect();
         let chunk = self.chunk();
@@ -317,7 +377,9 @@ impl Lowering<'_> {
             }
             self.fold(reduce, operand, cut.then_some(start), register)
         });
-        let direct = [&self.fills, &self.gathers].iter().all(|values| values.is_empty()) && self.copies.is_empty() && length > 0;
+        let direct = [&self.fills, &self.gathers].iter().all(|values| values.is_empty())
+            && self.copies.is_empty()
+            && length > 0;
         Body {
             length,
             direct,
@@ -348,13 +410,25 @@ impl Lowering<'_> {
                 let Load { buffer, ref layout } = self.body.loads[value];
                 Address::new(self.plan, buffer, layout.offset)
             }
-            (Sequence::Store(store), None) => Address::new(self.plan, self.body.stores[store].buffer, 0),
-            (Sequence::Load(value), Some(repeat)) => Address::new(self.plan, repeat.loads[value], 0),
-            (Sequence::Store(store), Some(repeat)) => Address::new(self.plan, repeat.stores[store], 0),
+            (Sequence::Store(store), None) => {
+                Address::new(self.plan, self.body.stores[store].buffer, 0)
+            }
+            (Sequence::Load(value), Some(repeat)) => {
+                Address::new(self.plan, repeat.loads[value], 0)
+            }
+            (Sequence::Store(store), Some(repeat)) => {
+                Address::new(self.plan, repeat.stores[store], 0)
+            }
         }
     }
 
-    fn fold(&self, reduce: &Reduce, operand: usize, partials: Option<usize>, register: usize) -> Fold {
+    fn fold(
+        &self,
+        reduce: &Reduce,
+        operand: usize,
+        partials: Option<usize>,
+        register: usize,
+    ) -> Fold {
         let dtype = self.dtype(reduce.value);
         Fold {
             operand,
@@ -371,15 +445,20 @@ impl Lowering<'_> {
         }
     }
 
-    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about equally many in each; fewer
-    /// where everything else comes from far away.
+    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about
+    /// equally many in each; fewer where everything else comes from far away.
     fn tile(&self, per_element: usize) -> usize {
         let repeats = self.body.repeats.iter().map(|repeat| repeat.length);
-        let lengths = std::iter::once(self.body.length)
-            .chain(repeats)
-            .map(|length| if self.body.repeats.is_empty() { length } else { length.next_multiple_of(LINE_ELEMENTS) });
+        let lengths = std::iter::once(self.body.length).chain(repeats).map(|length| {
+            if self.body.repeats.is_empty() {
+                length
+            } else {
+                length.next_multiple_of(LINE_ELEMENTS)
+            }
+        });
         let length = lengths.sum::<usize>().max(1);
-        let loads = (0..self.body.loads.len()).filter(|&value| matches!(self.homes[value], ValueLocation::Sequence(_)));
+        let loads = (0..self.body.loads.len())
+            .filter(|&value| matches!(self.homes[value], ValueLocation::Sequence(_)));
         let stores = self.body.stores.iter().map(|store| store.value);
         let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
         let most = if length * memory > CACHED_BYTES && self.whole().is_none() {
@@ -397,7 +476,8 @@ impl Lowering<'_> {
         length.div_ceil(tiles).next_multiple_of(unit).min(most)
     }
 
-    /// The elements of a chunk: depends on shapes only. Chunks that combine parts of the same elements begin with a row.
+    /// The elements of a chunk: depends on shapes only. Chunks that combine parts of the same
+    /// elements begin with a row.
     fn chunk(&self) -> usize {
         let length = self.body.length;
         let mut unit = Some(self.row);
@@ -410,7 +490,9 @@ impl Lowering<'_> {
             least = least.max(16 * kept);
         }
         match unit {
-            Some(unit) if unit > 0 && least.next_multiple_of(unit) <= length / 2 => least.next_multiple_of(unit),
+            Some(unit) if unit > 0 && least.next_multiple_of(unit) <= length / 2 => {
+                least.next_multiple_of(unit)
+            }
             _ => length,
         }
     }

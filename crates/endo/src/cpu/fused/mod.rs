@@ -1,7 +1,8 @@
 //! Runs fused loops: a list of instructions over tiles that stay in the first-level cache.
 //!
-//! In: a loop of the plan, resolved by [`lower`] to function pointers, addresses and registers. Out: stored sequences and
-//! reduced values. Long loops are cut into chunks whose size depends on shapes only, so results do not depend on threads.
+//! In: a loop of the plan, resolved by [`lower`] to function pointers, addresses and registers.
+//! Out: stored sequences and reduced values. Long loops are cut into chunks whose size depends on
+//! shapes only, so results do not depend on threads.
 
 mod fold;
 pub mod gather;
@@ -29,7 +30,8 @@ pub struct Body {
     tile: usize,
     /// Elements of a chunk, which one thread works on; the loop's length if it is not cut.
     chunk: usize,
-    /// The operands of all instructions, each one's inputs and output one after the other, then those of folds.
+    /// The operands of all instructions, each one's inputs and output one after the other, then
+    /// those of folds.
     operands: Box<[Operand]>,
     /// Broadcast rows that are repeated to a tile once.
     fills: Box<[Gather]>,
@@ -46,7 +48,8 @@ pub struct Body {
     /// Copies of short sequences to registers and from them, of just the elements that they have.
     arrivals: Box<[RegisterCopy]>,
     departures: Box<[RegisterCopy]>,
-    /// Whether everything that is read and written goes on to the end of its last line, so that loops may.
+    /// Whether everything that is read and written goes on to the end of its last line, so that
+    /// loops may.
     padded: bool,
     /// Whether all instructions work on registers, and on a whole line of them.
     short: bool,
@@ -66,7 +69,8 @@ struct RepeatAddresses {
     addresses: Box<[Address]>,
 }
 
-/// Where an operand of an instruction lies for the tile that starts at element `i`: at `address + i * step`.
+/// Where an operand of an instruction lies for the tile that starts at element `i`: at
+/// `address + i * step`.
 #[derive(Clone, Copy)]
 struct Operand {
     address: Address,
@@ -74,7 +78,8 @@ struct Operand {
     step: usize,
 }
 
-/// Sequences that are gone through at once: the loop's own or those of a repeat, with all that continue them in memory.
+/// Sequences that are gone through at once: the loop's own or those of a repeat, with all that
+/// continue them in memory.
 #[derive(Clone, Copy)]
 struct Stretch {
     length: usize,
@@ -133,10 +138,12 @@ impl Body {
         self.partials
     }
 
-    /// Finds where everything lies in the memories of the runs that follow, until they are told of others. Allocates nothing.
+    /// Finds where everything lies in the memories of the runs that follow, until they are told of
+    /// others. Allocates nothing.
     pub fn bind(&mut self, bases: &Bases, scratch: Scratch) {
         let registers = scratch.of(0).wrapping_add(table_bytes(self.operands.len()));
-        let (mut stretches, mut spots) = (std::mem::take(&mut self.stretches), std::mem::take(&mut self.spots));
+        let (mut stretches, mut spots) =
+            (std::mem::take(&mut self.stretches), std::mem::take(&mut self.spots));
         stretches.clear();
         spots.clear();
         let mut next = 0;
@@ -145,9 +152,17 @@ impl Body {
             stretches.push(Stretch { length, first: spots.len() });
             let mut sequences = self.sequences(next);
             for operand in &self.operands {
-                let address = if operand.step > 0 { sequences.next().expect("one for each") } else { operand.address };
+                let address = if operand.step > 0 {
+                    sequences.next().expect("one for each")
+                } else {
+                    operand.address
+                };
                 let apart = if address.base == REGISTERS { usize::MAX } else { 0 };
-                spots.push(BoundOperand { at: bases.at_or_register(address, registers).addr(), step: operand.step, apart });
+                spots.push(BoundOperand {
+                    at: bases.at_or_register(address, registers).addr(),
+                    step: operand.step,
+                    apart,
+                });
             }
             next = after;
         }
@@ -157,21 +172,27 @@ impl Body {
     /// The addresses of the loop's own sequences, or of those of the repeat before `number`.
     fn sequences(&self, number: usize) -> impl Iterator<Item = Address> {
         let repeat = number.checked_sub(1).map(|repeat| &self.repeats[repeat].addresses[..]);
-        let own = self.operands.iter().filter(|operand| operand.step > 0).map(|operand| operand.address);
-        own.enumerate().map(move |(index, address)| repeat.map_or(address, |addresses| addresses[index]))
+        let own =
+            self.operands.iter().filter(|operand| operand.step > 0).map(|operand| operand.address);
+        own.enumerate()
+            .map(move |(index, address)| repeat.map_or(address, |addresses| addresses[index]))
     }
 
-    /// The length of the loop's own sequences, or of those of the repeat before `next`, with all those that continue them in memory;
-    /// and the number of the first one that does not.
+    /// The length of the loop's own sequences, or of those of the repeat before `next`, with all
+    /// those that continue them in memory; and the number of the first one that does not.
     fn stretch(&self, bases: &Bases, next: usize) -> (usize, usize) {
-        let length = |number: usize| number.checked_sub(1).map_or(self.length, |repeat| self.repeats[repeat].length);
+        let length = |number: usize| {
+            number.checked_sub(1).map_or(self.length, |repeat| self.repeats[repeat].length)
+        };
         let steps = || self.operands.iter().map(|operand| operand.step).filter(|&step| step > 0);
         let (mut end, mut after) = (length(next), next + 1);
         while self.padded && after <= self.repeats.len() {
             // Between the end of a sequence and the end of its line lies what is nobody else's.
             let start = end.next_multiple_of(LINE_ELEMENTS);
             let mut both = self.sequences(next).zip(self.sequences(after)).zip(steps());
-            if !both.all(|((first, other), step)| bases.at(other) == bases.at(first).wrapping_add(start * step)) {
+            if !both.all(|((first, other), step)| {
+                bases.at(other) == bases.at(first).wrapping_add(start * step)
+            }) {
                 break;
             }
             end = start + length(after);
@@ -183,8 +204,9 @@ impl Body {
     /// Runs the loop.
     ///
     /// # Safety
-    /// It is bound to the memories of the run and its scratch. The addresses hold what the plan says; nobody else writes what is
-    /// read or touches what is written meanwhile. The loop was resolved for the level of the run.
+    /// It is bound to the memories of the run and its scratch. The addresses hold what the plan
+    /// says; nobody else writes what is read or touches what is written meanwhile. The loop was
+    /// resolved for the level of the run.
     pub unsafe fn run(&self, &Run { bases, scratch, threads, pool, .. }: &Run) {
         if self.chunk >= self.length {
             for &stretch in &self.stretches {
@@ -209,8 +231,10 @@ impl Body {
                     break;
                 }
                 let end = self.length.min(start + self.chunk);
-                let range = LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
-                // SAFETY: as the caller promises; chunks store apart, and each thread has scratch of its own.
+                let range =
+                    LoopRange { start, end, stretch: self.stretches[0], chunk: Some(chunk) };
+                // SAFETY: as the caller promises; chunks store apart, and each thread has scratch
+                // of its own.
                 unsafe { self.range::<false>(bases, scratch, thread, range) };
             }
         };
@@ -227,28 +251,44 @@ impl Body {
     }
 
     /// # Safety
-    /// As for `run`; no other thread has this number. Nothing is brought to registers or copied from them if `DIRECT`.
-    unsafe fn range<const DIRECT: bool>(&self, bases: &Bases, scratch: Scratch, thread: usize, range: LoopRange) {
+    /// As for `run`; no other thread has this number. Nothing is brought to registers or copied
+    /// from them if `DIRECT`.
+    unsafe fn range<const DIRECT: bool>(
+        &self,
+        bases: &Bases,
+        scratch: Scratch,
+        thread: usize,
+        range: LoopRange,
+    ) {
         let (start, partials) = (scratch.of(thread), scratch.partials());
         let table = start.cast::<*mut u8>();
         let registers = start.wrapping_add(table_bytes(self.operands.len()));
         let apart = thread * scratch.stride;
         if !DIRECT {
             for fill in &self.fills {
-                // SAFETY: broadcast values repeat from every start of a chunk, and the register holds a tile.
-                unsafe { fill.run(bases, registers, range.start, self.tile.min(range.end - range.start)) };
+                // SAFETY: broadcast values repeat from every start of a chunk, and the register
+                // holds a tile.
+                unsafe {
+                    fill.run(bases, registers, range.start, self.tile.min(range.end - range.start))
+                };
             }
         }
         let spots = &self.spots[range.stretch.first..][..self.operands.len()];
         let mut start = range.start;
         while start < range.end {
             let count = self.tile.min(range.end - start);
-            // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody else's.
+            // Loops are faster on whole vectors. What lies behind the end of a sequence is nobody
+            // else's.
             let is_last = self.padded && start + count == range.stretch.length;
-            let padded = if is_last { (start + count).next_multiple_of(LINE_ELEMENTS) - start } else { count };
-            // SAFETY: the table has an entry for each operand, and every sequence, with those that continue it, has `count`
-            // elements from `start` on, or `padded` elements where lines are filled. They continue each other within one memory,
-            // that of the variables or the arena. Values that overwrite what is still to be read are copied last.
+            let padded = if is_last {
+                (start + count).next_multiple_of(LINE_ELEMENTS) - start
+            } else {
+                count
+            };
+            // SAFETY: the table has an entry for each operand, and every sequence, with those that
+            // continue it, has `count` elements from `start` on, or `padded` elements where lines
+            // are filled. They continue each other within one memory, that of the variables or the
+            // arena. Values that overwrite what is still to be read are copied last.
             unsafe {
                 for (index, spot) in spots.iter().enumerate() {
                     let at = spot.at + start * spot.step + (apart & spot.apart);
@@ -263,7 +303,9 @@ impl Body {
                     }
                 }
                 if !DIRECT && self.short {
-                    let vectors = |instruction: &Instruction| count.next_multiple_of(instruction.vector.into());
+                    let vectors = |instruction: &Instruction| {
+                        count.next_multiple_of(instruction.vector.into())
+                    };
                     for instruction in &self.instructions {
                         instruction.run(table, vectors(instruction));
                     }
@@ -273,7 +315,14 @@ impl Body {
                     }
                 }
                 for fold in &self.folds {
-                    fold.run(bases, registers, partials, *table.add(fold.operand), start..start + count, range);
+                    fold.run(
+                        bases,
+                        registers,
+                        partials,
+                        *table.add(fold.operand),
+                        start..start + count,
+                        range,
+                    );
                 }
                 if !DIRECT {
                     for copy in &self.copies {
@@ -312,7 +361,8 @@ impl RegisterCopy {
     /// # Safety
     /// Both places have `count` elements.
     unsafe fn run(&self, bases: &Bases, registers: *mut u8, count: usize) {
-        let (from, to) = (bases.at_or_register(self.from, registers), bases.at_or_register(self.to, registers));
+        let (from, to) =
+            (bases.at_or_register(self.from, registers), bases.at_or_register(self.to, registers));
         // SAFETY: as the caller promises.
         unsafe {
             match count * self.size {

@@ -35,7 +35,8 @@ macro_rules! by_type {
 pub fn instruction(instruction: &Instruction, level: Level) -> Loop {
     match instruction.function {
         LoopFunction::Elementwise(elementwise) => {
-            elementwise.loops_for(instruction.from).expect("operations are applied to types that they have loops for").at(level)
+            elementwise.loops_for(instruction.from).expect("operations are applied to types that \
+                they have loops for").at(level)
         }
         LoopFunction::Combined(combined) => combined.loops[usize::from(instruction.from == DType::F64)].at(level),
         LoopFunction::Cast if instruction.from == DType::U8 => {

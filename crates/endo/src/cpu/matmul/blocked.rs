@@ -1,6 +1,7 @@
-//! Large products: blocks of `a` are packed into panels, and strips of `b` that the second cache holds, and the two
-//! multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008). In: operands
-//! of any strides and scratch; out: `c`. Tasks share `c`, never the terms of a sum.
+//! Large products: blocks of `a` are packed into panels, and strips of `b` that the second cache
+//! holds, and the two multiplied tile by tile (Goto and van de Geijn, "Anatomy of High-Performance
+//! Matrix Multiplication", 2008). In: operands of any strides and scratch; out: `c`. Tasks share
+//! `c`, never the terms of a sum.
 use super::Operands;
 use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::{End, Tile};
@@ -9,25 +10,30 @@ use crate::cpu::pool::Pool;
 use crate::simd::Level;
 use std::ops::Range;
 
-/// The most terms of one block: of more, a strip of `b` would leave the second cache; of fewer, there would be more passes over
-/// `c`. It shapes the order of the summation, and is the same for every level and number of threads.
+/// The most terms of one block: of more, a strip of `b` would leave the second cache; of fewer,
+/// there would be more passes over `c`. It shapes the order of the summation, and is the same for
+/// every level and number of threads.
 pub(super) const BLOCK_TERMS: usize = 1024;
-/// Bytes of `a` that are packed at a time: they stay in an outer cache while the strips of `b` pass.
+/// Bytes of `a` that are packed at a time: they stay in an outer cache while the strips of `b`
+/// pass.
 const BLOCK_BYTES: usize = 1 << 20;
-/// The tasks of each thread, so that one which is held up leaves some to the others; and the most of all threads.
+/// The tasks of each thread, so that one which is held up leaves some to the others; and the most
+/// of all threads.
 const TASKS: usize = 4;
 const MOST_TASKS: usize = 64;
 /// The most rows and columns of a tile at any level.
 const MOST_ROWS: usize = 14;
 const MOST_COLUMNS: usize = 32;
 
-/// Elements of scratch that a product needs at any level: the panels of `a`, then a strip of `b` for each task.
+/// Elements of scratch that a product needs at any level: the panels of `a`, then a strip of `b`
+/// for each task.
 pub(super) fn scratch_elements([m, n, k]: [usize; 3], element_bytes: usize) -> usize {
     let terms = part(k, BLOCK_TERMS, 1);
     (panel_rows(m, terms, element_bytes) + most_tasks(m, n) * MOST_COLUMNS) * terms
 }
 
-/// An upper bound of the rows of `a` that are packed at a time, padding included, to a whole number of cache lines.
+/// An upper bound of the rows of `a` that are packed at a time, padding included, to a whole number
+/// of cache lines.
 fn panel_rows(m: usize, terms: usize, element_bytes: usize) -> usize {
     (m.min(most_rows(terms, element_bytes)) + 2 * MOST_ROWS).next_multiple_of(16)
 }
@@ -42,7 +48,8 @@ fn most_tasks(m: usize, n: usize) -> usize {
     m.saturating_mul(n).div_ceil(MOST_ROWS * MOST_COLUMNS).min(MOST_TASKS)
 }
 
-/// `total` cut into nearly equal parts of at most `most`, each a multiple of `unit` (which may lift it above `most`).
+/// `total` cut into nearly equal parts of at most `most`, each a multiple of `unit` (which may lift
+/// it above `most`).
 fn part(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(total.div_ceil(most)).next_multiple_of(unit)
 }
@@ -64,8 +71,8 @@ fn tile_shape<T: Element>(level: Level) -> [usize; 2] {
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `level`; the operands are valid as `Matmul` asks; `scratch` has room for
-/// `scratch_elements`.
+/// The processor has the instructions of `level`; the operands are valid as `Matmul` asks;
+/// `scratch` has room for `scratch_elements`.
 pub(super) unsafe fn run<T: Element, E: End<T>>(
     operands: &Operands<T>,
     level: Level,
@@ -78,13 +85,16 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
     let height = if E::TALL { most_height } else { part(shape.m, most_height, 1) };
     let block_terms = part(shape.k, BLOCK_TERMS, 1);
     let block_rows = part(shape.m, most_rows(block_terms, size_of::<T>()), height);
-    let strips = scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
-    // The parts of the given number of panels or tiles, one after the other or shared among threads.
+    let strips =
+        scratch.wrapping_add(panel_rows(shape.m, block_terms, size_of::<T>()) * block_terms);
+    // The parts of the given number of panels or tiles, one after the other or shared among
+    // threads.
     let each = |count: usize, part: &(dyn Fn(usize, Range<usize>) + Sync)| match pool {
         Some(pool) => {
             // A multiple of the threads, so that each has as much.
             let most = most_tasks(shape.m, shape.n);
-            let tasks = (pool.threads() * (most / pool.threads()).clamp(1, TASKS)).min(most).min(count);
+            let tasks =
+                (pool.threads() * (most / pool.threads()).clamp(1, TASKS)).min(most).min(count);
             pool.run(tasks, |task| part(task, count * task / tasks..count * (task + 1) / tasks));
         }
         None => part(0, 0..count),
@@ -93,15 +103,17 @@ pub(super) unsafe fn run<T: Element, E: End<T>>(
         let terms = block_terms.min(shape.k - first);
         for row in (0..shape.m).step_by(block_rows) {
             let rows = block_rows.min(shape.m - row);
-            let block = Block { operands, terms, first, row, rows, height, width, panels: scratch, strips };
+            let block =
+                Block { operands, terms, first, row, rows, height, width, panels: scratch, strips };
             let panels = rows.div_ceil(height);
             // SAFETY: as the caller promises; each task packs panels of its own.
             each(panels, &|_, panels| unsafe { enter(level, &Pack { block: &block, panels }) });
-            // The tiles of the block, strip after strip, are one sequence: however many columns there are, its parts are equal.
+            // The tiles of the block, strip after strip, are one sequence: however many columns
+            // there are, its parts are equal.
             each(panels * shape.n.div_ceil(width), &|task, tiles| {
                 let strip = block.strips.wrapping_add(task * width * terms);
-                // SAFETY: as the caller promises; the panels are packed, each task has a strip of its own, and no two tasks
-                // write the same part of `c`.
+                // SAFETY: as the caller promises; the panels are packed, each task has a strip of
+                // its own, and no two tasks write the same part of `c`.
                 unsafe { enter(level, &Multiply { block: &block, tiles, strip, end }) };
             });
         }
@@ -124,7 +136,8 @@ struct Block<'a, T> {
     strips: *mut T,
 }
 
-// SAFETY: the scratch that the pointers name belongs to the call; tasks write apart, and read only what is complete.
+// SAFETY: the scratch that the pointers name belongs to the call; tasks write apart, and read only
+// what is complete.
 unsafe impl<T: Send + Sync> Sync for Block<'_, T> {}
 
 /// Some of a block's panels of `a`.
@@ -138,17 +151,36 @@ impl<T: Element> TileKernel for Pack<'_, T> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        let &Block { operands: Operands { shape, a, .. }, terms, first, row, rows, height, panels, .. } = self.block;
+        let &Block {
+            operands: Operands { shape, a, .. },
+            terms,
+            first,
+            row,
+            rows,
+            height,
+            panels,
+            ..
+        } = self.block;
         for done in self.panels.clone().map(|panel| panel * height) {
             let from = a.wrapping_add((row + done) * shape.a[0] + first * shape.a[1]);
             // SAFETY: the rows and terms of the block are the operand's; the panels lie in scratch.
-            unsafe { pack::<L>(from, shape.a, height.min(rows - done), height, terms, panels.add(done * terms)) };
+            unsafe {
+                pack::<L>(
+                    from,
+                    shape.a,
+                    height.min(rows - done),
+                    height,
+                    terms,
+                    panels.add(done * terms),
+                )
+            };
         }
     }
 }
 
-/// Copies `lanes` rows of `a` (or columns of `b`) to a panel: for each term, `panel` of them side by side, of which those that do
-/// not exist are zero. `strides` are the distances from one lane and from one term to the next.
+/// Copies `lanes` rows of `a` (or columns of `b`) to a panel: for each term, `panel` of them side
+/// by side, of which those that do not exist are zero. `strides` are the distances from one lane
+/// and from one term to the next.
 #[inline(always)]
 unsafe fn pack<L: Lanes>(
     from: *const L::Element,
@@ -158,7 +190,8 @@ unsafe fn pack<L: Lanes>(
     terms: usize,
     to: *mut L::Element,
 ) {
-    // SAFETY: lanes below `lanes` and terms below `terms` are the operand's; the panel lies in scratch.
+    // SAFETY: lanes below `lanes` and terms below `terms` are the operand's; the panel lies in
+    // scratch.
     unsafe {
         if lanes < panel {
             for i in 0..panel * terms {
@@ -211,7 +244,8 @@ unsafe fn copy_rows<L: Lanes>(
     }
 }
 
-/// Some of a block's tiles, of which those of a strip follow one another, and room for a strip of `b`.
+/// Some of a block's tiles, of which those of a strip follow one another, and room for a strip of
+/// `b`.
 struct Multiply<'a, T, E> {
     block: &'a Block<'a, T>,
     tiles: Range<usize>,
@@ -224,7 +258,9 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes<Element = T>>(&self) {
-        let &Block { operands: Operands { shape, b, .. }, terms, first, rows, height, width, .. } = self.block;
+        let &Block {
+            operands: Operands { shape, b, .. }, terms, first, rows, height, width, ..
+        } = self.block;
         let panels = rows.div_ceil(height);
         let mut to = self.end.clone();
         let mut next = self.tiles.start;
@@ -234,10 +270,15 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
             let count = (panels - panel).min(self.tiles.end - next);
             let (row, end) = (panel * height, rows.min((panel + count) * height));
             let edge = (end - row) % height;
-            // The first tile of a strip can pack it by the way, which costs nothing beside its multiply-adds.
-            let fresh = !E::TALL && shape.b[1] == 1 && columns == width && height + 1 >= L::ROWS && end - row >= height;
-            // SAFETY: the columns and terms are the operand's. The panels of these rows are packed, and hold as many whole tiles
-            // of `height` rows; the strip is packed when it is read.
+            // The first tile of a strip can pack it by the way, which costs nothing beside its
+            // multiply-adds.
+            let fresh = !E::TALL
+                && shape.b[1] == 1
+                && columns == width
+                && height + 1 >= L::ROWS
+                && end - row >= height;
+            // SAFETY: the columns and terms are the operand's. The panels of these rows are packed,
+            // and hold as many whole tiles of `height` rows; the strip is packed when it is read.
             unsafe {
                 if !fresh {
                     let from = b.wrapping_add(first * shape.b[0] + column * shape.b[1]);
@@ -258,15 +299,25 @@ impl<T: Element, E: End<T>> TileKernel for Multiply<'_, T, E> {
 }
 
 impl<T: Element, E: End<T>> Multiply<'_, T, E> {
-    /// Computes rows of a strip in tiles of `height` rows. Where the strip is `fresh`, the first tile packs it.
+    /// Computes rows of a strip in tiles of `height` rows. Where the strip is `fresh`, the first
+    /// tile packs it.
     #[inline(always)]
-    unsafe fn rows<L: Lanes<Element = T>>(&self, height: usize, rows: [usize; 2], column: usize, fresh: bool, to: &mut E) {
+    unsafe fn rows<L: Lanes<Element = T>>(
+        &self,
+        height: usize,
+        rows: [usize; 2],
+        column: usize,
+        fresh: bool,
+        to: &mut E,
+    ) {
         // SAFETY: as in `run`.
         unsafe {
             match height {
                 0 => {}
                 4 if L::ROWS == 4 || !E::TALL => self.tiles::<4, L>(rows, column, fresh, to),
-                6 if L::ROWS == 6 || L::ROWS > 6 && !E::TALL => self.tiles::<6, L>(rows, column, fresh, to),
+                6 if L::ROWS == 6 || L::ROWS > 6 && !E::TALL => {
+                    self.tiles::<6, L>(rows, column, fresh, to)
+                }
                 14 if L::ROWS == 14 => self.tiles::<14, L>(rows, column, fresh, to),
                 _ if E::TALL => unreachable!("a tile of {height} rows"),
                 1 => self.tiles::<1, L>(rows, column, fresh, to),
@@ -313,7 +364,8 @@ impl<T: Element, E: End<T>> Multiply<'_, T, E> {
                 let size = [R.min(end - i), columns];
                 if !E::TALL && R + 1 >= L::ROWS && fresh && i == row {
                     let b = b.wrapping_add(block.first * shape.b[0] + column);
-                    Tile { b, b_row: shape.b[0], ..tile }.compute_panels::<R, true, E>(size, self.strip, to);
+                    Tile { b, b_row: shape.b[0], ..tile }
+                        .compute_panels::<R, true, E>(size, self.strip, to);
                 } else {
                     tile.compute_panels::<R, false, E>(size, self.strip, to);
                 }

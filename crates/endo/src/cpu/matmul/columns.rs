@@ -1,7 +1,9 @@
-//! Sums of the columns of a matrix, in the vectors that products are written in. In: rows one after the other; out: one row.
+//! Sums of the columns of a matrix, in the vectors that products are written in. In: rows one after
+//! the other; out: one row.
 //!
-//! Rows are added in pairs: the first half to the last half, then the same with the sums, a middle row waiting for the next round.
-//! So the error grows with the logarithm of their number, which alone decides the order.
+//! Rows are added in pairs: the first half to the last half, then the same with the sums, a middle
+//! row waiting for the next round. So the error grows with the logarithm of their number, which
+//! alone decides the order.
 use super::lanes::{Element, Lanes, TileKernel, enter};
 use crate::dtype::DType;
 use crate::simd::Level;
@@ -10,13 +12,13 @@ use std::mem::MaybeUninit;
 /// The most rows that are added in one pass.
 pub const MOST_ROWS: usize = 64;
 
-/// A function that adds the rows of a matrix of 1 to [`MOST_ROWS`] rows: its sizes are rows and columns, and the sums go to the
-/// last pointer, or are added to what is there.
+/// A function that adds the rows of a matrix of 1 to [`MOST_ROWS`] rows: its sizes are rows and
+/// columns, and the sums go to the last pointer, or are added to what is there.
 ///
 /// # Safety
 ///
-/// The processor has the instructions of the level; the pointers are valid for the elements of the matrix and of a row, and what is
-/// written does not overlap what is read.
+/// The processor has the instructions of the level; the pointers are valid for the elements of the
+/// matrix and of a row, and what is written does not overlap what is read.
 pub type ColumnSums = unsafe fn(Level, *const u8, [usize; 2], *mut u8, bool);
 
 /// The function for an element type, if it is a float.
@@ -31,7 +33,13 @@ pub fn column_sums(dtype: DType) -> Option<ColumnSums> {
 /// # Safety
 ///
 /// As for [`ColumnSums`].
-unsafe fn add<T: Element>(level: Level, from: *const u8, [rows, columns]: [usize; 2], to: *mut u8, accumulate: bool) {
+unsafe fn add<T: Element>(
+    level: Level,
+    from: *const u8,
+    [rows, columns]: [usize; 2],
+    to: *mut u8,
+    accumulate: bool,
+) {
     let matrix = Columns::<T> { from: from.cast(), rows, columns, to: to.cast(), accumulate };
     // SAFETY: as the caller promises.
     unsafe { enter(level, &matrix) }
@@ -84,22 +92,33 @@ impl<T: Element> Columns<T> {
     }
 
     #[inline(always)]
-    unsafe fn row<L: Lanes<Element = T>, const TAIL: bool>(&self, row: usize, column: usize, mask: L::Mask) -> L::Vector {
+    unsafe fn row<L: Lanes<Element = T>, const TAIL: bool>(
+        &self,
+        row: usize,
+        column: usize,
+        mask: L::Mask,
+    ) -> L::Vector {
         // SAFETY: as for `run`.
         unsafe { load::<L, TAIL>(self.from.add(row * self.columns + column), mask) }
     }
 
     /// 32 rows, the usual batch, whose sums stay in registers.
     #[inline(always)]
-    unsafe fn thirty_two<L: Lanes<Element = T>, const TAIL: bool>(&self, column: usize, mask: L::Mask) -> L::Vector {
-        // SAFETY: as for `run`; the loops are unrolled, so that the places are known. Behind the last row nothing is read.
+    unsafe fn thirty_two<L: Lanes<Element = T>, const TAIL: bool>(
+        &self,
+        column: usize,
+        mask: L::Mask,
+    ) -> L::Vector {
+        // SAFETY: as for `run`; the loops are unrolled, so that the places are known. Behind the
+        // last row nothing is read.
         unsafe {
             let mut sums = [L::zero(); 16];
             let mut upper = self.from.wrapping_add(column);
             let mut lower = upper.wrapping_add(16 * self.columns);
             for sum in &mut sums {
                 *sum = L::add(load::<L, TAIL>(upper, mask), load::<L, TAIL>(lower, mask));
-                (upper, lower) = (upper.wrapping_add(self.columns), lower.wrapping_add(self.columns));
+                (upper, lower) =
+                    (upper.wrapping_add(self.columns), lower.wrapping_add(self.columns));
             }
             for row in 0..8 {
                 sums[row] = L::add(sums[row], sums[8 + row]);
@@ -113,7 +132,11 @@ impl<T: Element> Columns<T> {
 
     /// Any number of rows from 2 on.
     #[inline(always)]
-    unsafe fn any<L: Lanes<Element = T>, const TAIL: bool>(&self, column: usize, mask: L::Mask) -> L::Vector {
+    unsafe fn any<L: Lanes<Element = T>, const TAIL: bool>(
+        &self,
+        column: usize,
+        mask: L::Mask,
+    ) -> L::Vector {
         let mut sums = [const { MaybeUninit::<L::Vector>::uninit() }; MOST_ROWS / 2];
         let (mut half, mut rows) = (self.rows / 2, self.rows.div_ceil(2));
         // SAFETY: as for `run`; sums are read after they have been written.
@@ -171,20 +194,39 @@ mod tests {
         for level in Level::available() {
             for rows in (1..36).chain([63, MOST_ROWS]) {
                 for columns in [1, 7, 16, 30, 33] {
-                    let matrix: Vec<Vec<f32>> =
-                        (0..rows).map(|i| (0..columns).map(|j| (0.7 * (i * columns + j) as f32).sin()).collect()).collect();
+                    let matrix: Vec<Vec<f32>> = (0..rows)
+                        .map(|i| {
+                            (0..columns).map(|j| (0.7 * (i * columns + j) as f32).sin()).collect()
+                        })
+                        .collect();
                     let flat = matrix.concat();
                     let mut sums = vec![9.0_f32; columns + 1];
                     let add = column_sums(DType::F32).unwrap();
                     let mut run = |accumulate| {
                         // SAFETY: the arrays hold the matrix and a row, and the level is available.
-                        unsafe { add(level, flat.as_ptr().cast(), [rows, columns], sums.as_mut_ptr().cast(), accumulate) };
+                        unsafe {
+                            add(
+                                level,
+                                flat.as_ptr().cast(),
+                                [rows, columns],
+                                sums.as_mut_ptr().cast(),
+                                accumulate,
+                            )
+                        };
                         sums.clone()
                     };
                     let once = expected(&matrix);
-                    assert_eq!(run(false), [&once[..], &[9.0]].concat(), "{level:?} {rows} {columns}");
+                    assert_eq!(
+                        run(false),
+                        [&once[..], &[9.0]].concat(),
+                        "{level:?} {rows} {columns}"
+                    );
                     let twice: Vec<f32> = once.iter().map(|x| x + x).collect();
-                    assert_eq!(run(true), [&twice[..], &[9.0]].concat(), "{level:?} {rows} {columns}");
+                    assert_eq!(
+                        run(true),
+                        [&twice[..], &[9.0]].concat(),
+                        "{level:?} {rows} {columns}"
+                    );
                 }
             }
         }

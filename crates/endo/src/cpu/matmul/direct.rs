@@ -1,5 +1,6 @@
-//! Products that read their operands where they lie: all small ones, and those of few rows. In: operands whose `b` has
-//! contiguous columns (or is turned into scratch first); out: `c`, tile by tile.
+//! Products that read their operands where they lie: all small ones, and those of few rows. In:
+//! operands whose `b` has contiguous columns (or is turned into scratch first); out: `c`, tile by
+//! tile.
 use super::lanes::{Element, Lanes, TileKernel, enter};
 use super::tile::Tile;
 use super::transpose::transpose;
@@ -10,19 +11,21 @@ use crate::simd::Level;
 /// Rows of one task: enough that a strip of `b` is read from the nearest cache many times.
 const CHUNK_ROWS: usize = 128;
 
-/// Rows of one task where the whole of `b` stays in the nearest cache and `c` is wide: whole rows of `c` are written.
+/// Rows of one task where the whole of `b` stays in the nearest cache and `c` is wide: whole rows
+/// of `c` are written.
 const WIDE_CHUNK_ROWS: usize = 16;
 const WIDE_ELEMENTS: usize = 8192;
 
-/// Terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It shapes the order of
+/// Terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It
+/// shapes the order of
 /// the summation, and is the same for every level and number of threads.
 pub(super) const BLOCK_TERMS: usize = 256;
 
 /// The elements of all operands up to which they stay in the nearest cache between two products.
 const NEAR_ELEMENTS: usize = 1 << 13;
 
-/// The bytes of a row of `c` that is half of the longest vector: the processor does as many half vectors as whole ones in a cycle, or twice
-/// as many.
+/// The bytes of a row of `c` that is half of the longest vector: the processor does as many half
+/// vectors as whole ones in a cycle, or twice as many.
 const HALF_VECTOR: usize = 32;
 
 /// Rows that tasks are cut at: the tallest tiles.
@@ -38,7 +41,8 @@ const STRIP: usize = 64;
 /// The processor has the instructions of `level`; the operands are valid as `Matmul` asks.
 pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool: Option<&Pool>) {
     let shape = &operands.shape;
-    let level = if shape.n * size_of::<T>() == HALF_VECTOR { level.min(Level::Avx2) } else { level };
+    let level =
+        if shape.n * size_of::<T>() == HALF_VECTOR { level.min(Level::Avx2) } else { level };
     let wide = shape.n > STRIP && shape.n * shape.k <= WIDE_ELEMENTS;
     let chunk = if wide { WIDE_CHUNK_ROWS } else { CHUNK_ROWS };
     let Some(pool) = pool else {
@@ -49,8 +53,9 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool:
         }
         return;
     };
-    // Tasks are equal runs of rows, two to a thread, so that from call to call a core meets rows that it has in its cache.
-    // Products of few rows are shared out by columns, if those are not few as well.
+    // Tasks are equal runs of rows, two to a thread, so that from call to call a core meets rows
+    // that it has in its cache. Products of few rows are shared out by columns, if those are not
+    // few as well.
     let parts = 2 * pool.threads();
     let run = shape.m.div_ceil(parts).next_multiple_of(TILE_ROWS);
     let by_columns = shape.m < pool.threads() * CHUNK_ROWS && shape.n >= pool.threads() * STRIP;
@@ -77,12 +82,23 @@ pub(super) unsafe fn run<T: Element>(operands: &Operands<T>, level: Level, pool:
 /// # Safety
 ///
 /// As for `run`; `scratch` has room for `turned_elements`.
-pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
+pub(super) unsafe fn run_turned<T: Element>(
+    operands: &Operands<T>,
+    level: Level,
+    scratch: *mut T,
+    pool: Option<&Pool>,
+) {
     let Matmul { n, k, b: [row, column], .. } = operands.shape;
     let mut turned = *operands;
     turned.shape.b = [turned_row(n), 1];
     turned.b = scratch;
-    let turn = Transposition { sizes: [n, k], from: operands.b, strides: [column, row], to: scratch, to_row: turned_row(n) };
+    let turn = Transposition {
+        sizes: [n, k],
+        from: operands.b,
+        strides: [column, row],
+        to: scratch,
+        to_row: turned_row(n),
+    };
     // SAFETY: as the caller promises; the turned `b` is whole before it is read.
     unsafe {
         enter(level, &turn);
@@ -90,18 +106,30 @@ pub(super) unsafe fn run_turned<T: Element>(operands: &Operands<T>, level: Level
     }
 }
 
-/// Runs a product of few columns whose `a` stands on its side: the rows of `c` fill vectors that its columns would not. Its
-/// transpose goes to `scratch`, each element summed as ever, and from there to `c`.
+/// Runs a product of few columns whose `a` stands on its side: the rows of `c` fill vectors that
+/// its columns would not. Its transpose goes to `scratch`, each element summed as ever, and from
+/// there to `c`.
 ///
 /// # Safety
 ///
 /// As for `run`; `scratch` has room for `narrow_elements`, and `c` is not added to.
-pub(super) unsafe fn run_narrow<T: Element>(operands: &Operands<T>, level: Level, scratch: *mut T, pool: Option<&Pool>) {
+pub(super) unsafe fn run_narrow<T: Element>(
+    operands: &Operands<T>,
+    level: Level,
+    scratch: *mut T,
+    pool: Option<&Pool>,
+) {
     let Matmul { m, n, c_row, .. } = operands.shape;
     let row = turned_row(m);
     let mut swapped = operands.swapped();
     (swapped.shape.c_row, swapped.c) = (row, scratch);
-    let turn = Transposition { sizes: [n, m], from: scratch, strides: [row, 1], to: operands.c, to_row: c_row };
+    let turn = Transposition {
+        sizes: [n, m],
+        from: scratch,
+        strides: [row, 1],
+        to: operands.c,
+        to_row: c_row,
+    };
     // SAFETY: as the caller promises; the transpose is whole before it is read.
     unsafe {
         run(&swapped, level, pool);
@@ -176,7 +204,11 @@ impl<T: Element> TileKernel for Transposition<T> {
 ///
 /// As for `run`; the block lies inside `c`.
 #[inline(always)]
-unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 2], columns: [usize; 2]) {
+unsafe fn block<L: Lanes>(
+    operands: &Operands<L::Element>,
+    [row, rows]: [usize; 2],
+    columns: [usize; 2],
+) {
     let shape = &operands.shape;
     let far = shape.m * shape.k + shape.k * shape.n + shape.m * shape.n > NEAR_ELEMENTS;
     let mut first = 0;
@@ -187,13 +219,15 @@ unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 
         let [mut column, mut left] = columns;
         while left > 0 {
             let mut vectors = match left.div_ceil(L::WIDTH) {
-                // Few rows leave room for wider strips, and need them: each sum waits for its last term.
+                // Few rows leave room for wider strips, and need them: each sum waits for its last
+                // term.
                 8.. if rows <= 2 => 8,
                 4.. if rows <= 4 => 4,
                 2.. => 2,
                 _ => 1,
             };
-            // Where masks are dear, the last strip is moved back to be whole, and computes some columns again.
+            // Where masks are dear, the last strip is moved back to be whole, and computes some
+            // columns again.
             if !L::FREE_MASKS && !accumulate {
                 while vectors > 1 && vectors * L::WIDTH > columns[1] {
                     vectors /= 2;
@@ -234,9 +268,15 @@ unsafe fn block<L: Lanes>(operands: &Operands<L::Element>, [row, rows]: [usize; 
     }
 }
 
-/// Computes `rows` rows of a strip of `V` vectors, of which `left` columns exist; returns the columns written.
+/// Computes `rows` rows of a strip of `V` vectors, of which `left` columns exist; returns the
+/// columns written.
 #[inline(always)]
-unsafe fn strip<L: Lanes, const V: usize>(tile: Tile<L>, rows: usize, left: usize, far: bool) -> usize {
+unsafe fn strip<L: Lanes, const V: usize>(
+    tile: Tile<L>,
+    rows: usize,
+    left: usize,
+    far: bool,
+) -> usize {
     let width = left.min(V * L::WIDTH);
     // SAFETY: as for `block`.
     unsafe {
@@ -252,8 +292,14 @@ unsafe fn strip<L: Lanes, const V: usize>(tile: Tile<L>, rows: usize, left: usiz
 
 /// Computes `rows` rows of a strip in tiles of nearly equal height.
 #[inline(always)]
-unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(mut tile: Tile<L>, mut rows: usize, tail: L::Mask, far: bool) {
-    // What the registers hold beside one step of `b` and of `a`; the long vectors have twice as many registers.
+unsafe fn tiles<L: Lanes, const V: usize, const TAIL: bool>(
+    mut tile: Tile<L>,
+    mut rows: usize,
+    tail: L::Mask,
+    far: bool,
+) {
+    // What the registers hold beside one step of `b` and of `a`; the long vectors have twice as
+    // many registers.
     let most = const {
         match V {
             8 if L::FREE_MASKS => 2,

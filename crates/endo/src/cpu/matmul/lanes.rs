@@ -1,13 +1,15 @@
-//! The vectors that the kernels are written in: one trait, implemented for f32 and f64 at each level of instructions.
-//! In: pointers to elements, of any alignment; out: vectors, or stores. A mask names the first few lanes; lanes outside it
-//! are neither read nor written, and read as zero.
+//! The vectors that the kernels are written in: one trait, implemented for f32 and f64 at each
+//! level of instructions.
+//! In: pointers to elements, of any alignment; out: vectors, or stores. A mask names the first few
+//! lanes; lanes outside it are neither read nor written, and read as zero.
 use crate::simd::Level;
 
 /// A vector of `WIDTH` elements and what the kernels do with it.
 ///
 /// # Safety
 ///
-/// Every function needs a processor with the implementor's instructions; those that take a pointer need it to be valid
+/// Every function needs a processor with the implementor's instructions; those that take a pointer
+/// need it to be valid
 /// for the lanes they read or write.
 pub(super) trait Lanes: Copy + 'static {
     type Element: Element;
@@ -44,11 +46,18 @@ pub(super) trait Lanes: Copy + 'static {
     /// The side of the square that `transpose` turns.
     const SQUARE: usize;
     /// `to[j * to_row + i] = from[i * from_row + j]` for `i` and `j` below `SQUARE`.
-    unsafe fn transpose(from: *const Self::Element, from_row: usize, to: *mut Self::Element, to_row: usize);
+    unsafe fn transpose(
+        from: *const Self::Element,
+        from_row: usize,
+        to: *mut Self::Element,
+        to_row: usize,
+    );
 }
 
 /// An element type, and its vectors at each level.
-pub(super) trait Element: Copy + Send + Sync + std::ops::Add<Output = Self> + 'static {
+pub(super) trait Element:
+    Copy + Send + Sync + std::ops::Add<Output = Self> + 'static
+{
     type Baseline: Lanes<Element = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx2: Lanes<Element = Self>;
@@ -58,14 +67,15 @@ pub(super) trait Element: Copy + Send + Sync + std::ops::Add<Output = Self> + 's
     const ZERO: Self;
 }
 
-/// A piece of work written once and compiled for each level: `run` is inlined into a function that has the level's
-/// instructions.
+/// A piece of work written once and compiled for each level: `run` is inlined into a function that
+/// has the level's instructions.
 pub(super) trait TileKernel {
     type Element: Element;
 
     /// # Safety
     ///
-    /// The processor has the instructions of `L`; the pointers inside are valid for what the kernel does.
+    /// The processor has the instructions of `L`; the pointers inside are valid for what the kernel
+    /// does.
     unsafe fn run<L: Lanes<Element = Self::Element>>(&self);
 }
 
@@ -123,21 +133,33 @@ mod tests {
             let number = |i: usize| T::from(i as u8);
             let numbers: Vec<T> = (0..128).map(number).collect();
             let (zero, width) = (number(0), L::WIDTH);
-            // SAFETY: the arrays are longer than two vectors and than a square of rows of 9; the caller vouches for `L`.
+            // SAFETY: the arrays are longer than two vectors and than a square of rows of 9; the
+            // caller vouches for `L`.
             unsafe {
                 for count in 0..=width {
                     let mut stored = vec![number(99); 2 * width];
-                    L::store_masked(stored.as_mut_ptr(), L::load(numbers[1..].as_ptr()), L::mask(count));
-                    let wanted = (0..2 * width).map(|lane| number(if lane < count { lane + 1 } else { 99 }));
+                    L::store_masked(
+                        stored.as_mut_ptr(),
+                        L::load(numbers[1..].as_ptr()),
+                        L::mask(count),
+                    );
+                    let wanted =
+                        (0..2 * width).map(|lane| number(if lane < count { lane + 1 } else { 99 }));
                     assert!(stored.iter().copied().eq(wanted), "store of {count}: {stored:?}");
                     let loaded = L::load_masked(numbers[1..].as_ptr(), L::mask(count));
                     assert_eq!(L::sum(loaded), number(count * (count + 1) / 2));
                     L::store(stored.as_mut_ptr(), L::add(loaded, L::zero()));
-                    assert!((0..width).all(|lane| stored[lane] == if lane < count { number(lane + 1) } else { zero }));
+                    assert!(
+                        (0..width).all(|lane| stored[lane]
+                            == if lane < count { number(lane + 1) } else { zero })
+                    );
                 }
                 let mut stored = vec![zero; width];
                 let y = L::load(numbers.as_ptr());
-                L::store(stored.as_mut_ptr(), L::multiply_add(L::splat(&numbers[3]), y, L::splat(&numbers[5])));
+                L::store(
+                    stored.as_mut_ptr(),
+                    L::multiply_add(L::splat(&numbers[3]), y, L::splat(&numbers[5])),
+                );
                 assert!((0..width).all(|lane| stored[lane] == number(3 * lane + 5)));
                 let y = L::load(numbers[1..].as_ptr());
                 let squares = L::multiply(y, y);
@@ -156,7 +178,8 @@ mod tests {
 
     #[test]
     fn vectors_agree_with_their_lanes() {
-        let (single, double) = (Check::<f32>(std::marker::PhantomData), Check::<f64>(std::marker::PhantomData));
+        let (single, double) =
+            (Check::<f32>(std::marker::PhantomData), Check::<f64>(std::marker::PhantomData));
         // SAFETY: arrays need no instructions, and the levels are the processor's.
         unsafe {
             single.run::<Portable<f32>>();

@@ -1,8 +1,9 @@
-//! Matrix products, `c = a b`, with a bias or added to what `c` holds. In: pointers, strides and scratch; out: `c`. No
+//! Matrix products, `c = a b`, with a bias or added to what `c` holds. In: pointers, strides and
+//! scratch; out: `c`. No
 //! call allocates, and no result depends on the number of threads or on the alignment of a pointer.
 //!
-//! A rule holds in this folder: what orders the terms of a sum is the product's shape and strides (and the level of
-//! instructions), never how the work is cut into tiles, chunks or tasks.
+//! A rule holds in this folder: what orders the terms of a sum is the product's shape and strides
+//! (and the level of instructions), never how the work is cut into tiles, chunks or tasks.
 mod blocked;
 pub(super) mod columns;
 mod direct;
@@ -26,17 +27,21 @@ use std::ptr::null;
 pub use update::Targets;
 use vector::Dots;
 
-/// The multiply-adds above which a product is shared among threads: below, waking them costs what they save.
+/// The multiply-adds above which a product is shared among threads: below, waking them costs what
+/// they save.
 const SHARED_WORK: usize = 1 << 19;
 /// The same for products with a vector, which spend more time on each multiply-add.
 const SHARED_VECTOR_WORK: usize = 1 << 17;
-/// The rows up to which a product reads `b` where it lies: packing costs as much as reading it once.
+/// The rows up to which a product reads `b` where it lies: packing costs as much as reading it
+/// once.
 const DIRECT_ROWS: usize = 32;
-/// The bytes of `b` up to which it is read where it lies, whatever the rows: it stays in the outer caches.
+/// The bytes of `b` up to which it is read where it lies, whatever the rows: it stays in the outer
+/// caches.
 const DIRECT_BYTES: usize = 2 << 20;
 /// The columns of `c` up to which most of the longest vector would be empty.
 const NARROW_COLUMNS: usize = 8;
-/// The elements of `b` up to which it is turned whole before it is read; a larger one is packed block by block.
+/// The elements of `b` up to which it is turned whole before it is read; a larger one is packed
+/// block by block.
 const TURNED_ELEMENTS: usize = 1 << 14;
 
 /// The shape of a product: `c[i, j] = sum_p a[i, p] b[p, j]`, for `i < m`, `j < n`, `p < k`.
@@ -50,7 +55,17 @@ const TURNED_ELEMENTS: usize = 1 << 14;
 /// assert_eq!(product.scratch_bytes(size_of::<f32>()), 0);
 /// let (level, pool) = (Level::detect(), Pool::new(1));
 /// // SAFETY: the arrays hold what the shape says.
-/// unsafe { product.run_f32(level, a.as_ptr(), b.as_ptr(), None, c.as_mut_ptr(), std::ptr::null_mut(), &pool) };
+/// unsafe {
+///     product.run_f32(
+///         level,
+///         a.as_ptr(),
+///         b.as_ptr(),
+///         None,
+///         c.as_mut_ptr(),
+///         std::ptr::null_mut(),
+///         &pool,
+///     )
+/// };
 /// assert_eq!(c, [4., 5., 10., 11.]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,7 +76,8 @@ pub struct Matmul {
     pub n: usize,
     /// Columns of `a` and rows of `b`: the terms of each sum.
     pub k: usize,
-    /// The row and column strides of `a`, in elements: any, so that a transposed operand needs no copy.
+    /// The row and column strides of `a`, in elements: any, so that a transposed operand needs no
+    /// copy.
     pub a: [usize; 2],
     /// The row and column strides of `b`, in elements.
     pub b: [usize; 2],
@@ -99,12 +115,13 @@ struct Operands<T> {
     c: *mut T,
 }
 
-// SAFETY: the pointers are used only while `Matmul::run` lasts, whose caller vouches for them; tasks write apart.
+// SAFETY: the pointers are used only while `Matmul::run` lasts, whose caller vouches for them;
+// tasks write apart.
 unsafe impl<T: Send + Sync> Sync for Operands<T> {}
 
 impl Matmul {
-    /// The bytes of scratch that a run needs, aligned to 64 bytes, for elements of `element_bytes` (4 or 8); 0 for most
-    /// small products. The number of threads does not matter.
+    /// The bytes of scratch that a run needs, aligned to 64 bytes, for elements of `element_bytes`
+    /// (4 or 8); 0 for most small products. The number of threads does not matter.
     pub fn scratch_bytes(&self, element_bytes: usize) -> usize {
         let elements = match self.path(element_bytes) {
             Path::Direct | Path::Swapped => 0,
@@ -123,10 +140,12 @@ impl Matmul {
     /// # Safety
     ///
     /// - The processor has the instructions of `level`.
-    /// - `a`, `b` and `bias` are valid for reads of the elements that the shape and the strides name, `c` for reads and
-    ///   writes of them, and nobody else writes any of these or touches `c` meanwhile. `c` overlaps no other operand,
+    /// - `a`, `b` and `bias` are valid for reads of the elements that the shape and the strides
+    ///   name, `c` for reads and writes of them, and nobody else writes any of these or touches `c`
+    ///   meanwhile. `c` overlaps no other operand,
     ///   and no two of its elements overlap.
-    /// - `scratch` is valid for `scratch_bytes(4)` bytes, aligned to 64 bytes, and nobody else uses it meanwhile. It may
+    /// - `scratch` is valid for `scratch_bytes(4)` bytes, aligned to 64 bytes, and nobody else uses
+    ///   it meanwhile. It may
     ///   be null if that is 0.
     #[expect(clippy::too_many_arguments, reason = "each is one operand of the product")]
     pub unsafe fn run_f32(
@@ -144,8 +163,8 @@ impl Matmul {
         unsafe { operands.run(level, scratch.cast(), pool) }
     }
 
-    /// Whether `run_update` gives the same bits as `run_f32` and the routine after it: the sums stay in registers from the first term to
-    /// the last.
+    /// Whether `run_update` gives the same bits as `run_f32` and the routine after it: the sums
+    /// stay in registers from the first term to the last.
     pub fn updates(&self) -> bool {
         let most = match self.path(size_of::<f32>()) {
             Path::Direct => direct::BLOCK_TERMS,
@@ -160,12 +179,14 @@ impl Matmul {
         blocked::scratch_elements([self.m, self.n, self.k], size_of::<f32>()) * size_of::<f32>()
     }
 
-    /// Updates a weight and its slots by the gradient `a b`, which is used where it is computed and not kept. All lie as `c` would.
+    /// Updates a weight and its slots by the gradient `a b`, which is used where it is computed and
+    /// not kept. All lie as `c` would.
     ///
     /// # Safety
     ///
-    /// As for `run_f32`, with `update_scratch_bytes` of scratch and the targets instead of `c`: what they read and write is valid for `m`
-    /// rows of `n` elements, and a result is where a sequence is or overlaps none. The shape `updates`.
+    /// As for `run_f32`, with `update_scratch_bytes` of scratch and the targets instead of `c`:
+    /// what they read and write is valid for `m` rows of `n` elements, and a result is where a
+    /// sequence is or overlaps none. The shape `updates`.
     pub unsafe fn run_update(
         &self,
         level: Level,
@@ -176,17 +197,54 @@ impl Matmul {
         pool: &Pool,
     ) {
         // The tiles of `c` are where those of the weight are.
-        let operands = Operands { shape: *self, a, b, bias: null(), c: targets.values[0].cast_mut() };
+        let operands =
+            Operands { shape: *self, a, b, bias: null(), c: targets.values[0].cast_mut() };
         let pool = (pool.threads() > 1 && self.work() > SHARED_WORK).then_some(pool);
         // SAFETY: as the caller promises.
         unsafe {
             match targets.kind {
-                Kind::Adam => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Adam>(self.n)),
-                Kind::Nadam => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Nadam>(self.n)),
-                Kind::AdamW => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<AdamW>(self.n)),
-                Kind::RmsProp => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<RmsProp>(self.n)),
-                Kind::Momentum => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Momentum>(self.n)),
-                Kind::Descent => blocked::run(&operands, level, scratch.cast(), pool, &targets.by::<Descent>(self.n)),
+                Kind::Adam => blocked::run(
+                    &operands,
+                    level,
+                    scratch.cast(),
+                    pool,
+                    &targets.by::<Adam>(self.n),
+                ),
+                Kind::Nadam => blocked::run(
+                    &operands,
+                    level,
+                    scratch.cast(),
+                    pool,
+                    &targets.by::<Nadam>(self.n),
+                ),
+                Kind::AdamW => blocked::run(
+                    &operands,
+                    level,
+                    scratch.cast(),
+                    pool,
+                    &targets.by::<AdamW>(self.n),
+                ),
+                Kind::RmsProp => blocked::run(
+                    &operands,
+                    level,
+                    scratch.cast(),
+                    pool,
+                    &targets.by::<RmsProp>(self.n),
+                ),
+                Kind::Momentum => blocked::run(
+                    &operands,
+                    level,
+                    scratch.cast(),
+                    pool,
+                    &targets.by::<Momentum>(self.n),
+                ),
+                Kind::Descent => blocked::run(
+                    &operands,
+                    level,
+                    scratch.cast(),
+                    pool,
+                    &targets.by::<Descent>(self.n),
+                ),
             }
         }
     }
@@ -232,7 +290,10 @@ impl Matmul {
             return Path::Swapped;
         }
         if n == 1 || b[1] == 1 {
-            let narrow = (2..=NARROW_COLUMNS).contains(&n) && m >= 2 * NARROW_COLUMNS && a[0] == 1 && a[1] != 1;
+            let narrow = (2..=NARROW_COLUMNS).contains(&n)
+                && m >= 2 * NARROW_COLUMNS
+                && a[0] == 1
+                && a[1] != 1;
             if m > DIRECT_ROWS && n * k * element_bytes > DIRECT_BYTES {
                 Path::Blocked
             } else if narrow && !self.accumulate {
@@ -259,11 +320,14 @@ impl<T: Element> Operands<T> {
         }
         let least = if shape.m == 1 || shape.n == 1 { SHARED_VECTOR_WORK } else { SHARED_WORK };
         let pool = (pool.threads() > 1 && shape.work() > least).then_some(pool);
-        // SAFETY: as the caller promises; scratch has the size that `scratch_bytes` takes from the same path.
+        // SAFETY: as the caller promises; scratch has the size that `scratch_bytes` takes from the
+        // same path.
         unsafe {
             match shape.path(size_of::<T>()) {
                 Path::Direct => direct::run(&self, level, pool),
-                Path::Narrow if self.bias.is_null() => direct::run_narrow(&self, level, scratch, pool),
+                Path::Narrow if self.bias.is_null() => {
+                    direct::run_narrow(&self, level, scratch, pool)
+                }
                 // Biases are one for each column.
                 Path::Narrow => direct::run(&self, level, pool),
                 Path::Turned => direct::run_turned(&self, level, scratch, pool),
@@ -271,7 +335,8 @@ impl<T: Element> Operands<T> {
                 Path::Column => self.column(scratch).run(level, pool),
                 Path::Row => self.row(scratch).run(level, pool),
                 Path::Swapped if self.bias.is_null() => direct::run(&self.swapped(), level, pool),
-                // The one bias belongs to all of `c`, which the swapped product would read as one for each column.
+                // The one bias belongs to all of `c`, which the swapped product would read as one
+                // for each column.
                 Path::Swapped => direct::run(&self, level, pool),
             }
         }
@@ -316,11 +381,13 @@ impl<T: Element> Operands<T> {
     /// The product of the transposes, whose `c` is one row.
     fn swapped(&self) -> Self {
         let &Matmul { m, n, k, a, b, accumulate, .. } = &self.shape;
-        let shape = Matmul { m: n, n: m, k, a: [b[1], b[0]], b: [a[1], a[0]], c_row: m, accumulate };
+        let shape =
+            Matmul { m: n, n: m, k, a: [b[1], b[0]], b: [a[1], a[0]], c_row: m, accumulate };
         Self { shape, a: self.b, b: self.a, ..*self }
     }
 
-    /// Where the bias of a column lies for the block of terms that begins with `first`; null where there is none, and
+    /// Where the bias of a column lies for the block of terms that begins with `first`; null where
+    /// there is none, and
     /// after the first block, which has added it.
     fn bias_at(&self, column: usize, first: usize) -> *const T {
         if self.bias.is_null() || first > 0 { null() } else { self.bias.wrapping_add(column) }
@@ -328,7 +395,12 @@ impl<T: Element> Operands<T> {
 }
 
 /// `count` elements side by side: where they lie, or copied to scratch.
-unsafe fn contiguous<T: Copy>(from: *const T, stride: usize, count: usize, scratch: *mut T) -> *const T {
+unsafe fn contiguous<T: Copy>(
+    from: *const T,
+    stride: usize,
+    count: usize,
+    scratch: *mut T,
+) -> *const T {
     if stride == 1 {
         return from;
     }

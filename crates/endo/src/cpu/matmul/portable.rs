@@ -1,9 +1,11 @@
-//! The vectors of processors that have no intrinsics here: arrays, which the compiler turns into whatever vectors the target
-//! always has (NEON, wasm's simd128). Implements `Lanes` for both float types.
+//! The vectors of processors that have no intrinsics here: arrays, which the compiler turns into
+//! whatever vectors the target always has (NEON, wasm's simd128). Implements `Lanes` for both float
+//! types.
 use super::lanes::Lanes;
 use std::array::from_fn;
 
-/// Arrays that the compiler turns into whatever vectors the target always has (SSE2, NEON, wasm's simd128).
+/// Arrays that the compiler turns into whatever vectors the target always has (SSE2, NEON, wasm's
+/// simd128).
 #[derive(Clone, Copy)]
 pub(super) struct Portable<T>(T);
 
@@ -76,7 +78,11 @@ macro_rules! portable {
                 x.map(<$type>::sqrt)
             }
             #[inline(always)]
-            unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector {
+            unsafe fn multiply_add(
+                x: Self::Vector,
+                y: Self::Vector,
+                z: Self::Vector,
+            ) -> Self::Vector {
                 from_fn(|lane| x[lane] * y[lane] + z[lane])
             }
             #[inline(always)]
@@ -93,10 +99,16 @@ macro_rules! portable {
 
             const SQUARE: usize = 4;
             #[inline(always)]
-            unsafe fn transpose(from: *const $type, from_row: usize, to: *mut $type, to_row: usize) {
+            unsafe fn transpose(
+                from: *const $type,
+                from_row: usize,
+                to: *mut $type,
+                to_row: usize,
+            ) {
                 // SAFETY: as the trait asks.
                 unsafe {
-                    let rows: [[$type; 4]; 4] = from_fn(|i| from.add(i * from_row).cast::<[$type; 4]>().read_unaligned());
+                    let rows: [[$type; 4]; 4] =
+                        from_fn(|i| from.add(i * from_row).cast::<[$type; 4]>().read_unaligned());
                     for j in 0..4 {
                         let column = rows.map(|row| row[j]);
                         to.add(j * to_row).cast::<[$type; 4]>().write_unaligned(column);

@@ -1,5 +1,5 @@
-//! The claims that hold for every path, level, type and number of threads: right values, no read or write outside the
-//! operands, the same bits whatever the threads and the alignment.
+//! The claims that hold for every path, level, type and number of threads: right values, no read or
+//! write outside the operands, the same bits whatever the threads and the alignment.
 use super::*;
 use std::fmt::Debug;
 
@@ -8,7 +8,8 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as f64 / (1u64 << 31) as f64 - 0.5
     }
 
@@ -55,7 +56,8 @@ struct Guarded<T> {
 }
 
 impl<T: Float> Guarded<T> {
-    /// The elements at `row * strides[0] + column * strides[1]` are random; the gaps between them are NaN too.
+    /// The elements at `row * strides[0] + column * strides[1]` are random; the gaps between them
+    /// are NaN too.
     fn new(shape: [usize; 2], strides: [usize; 2], guard: usize, random: &mut Random) -> Self {
         let end = strides[0] * shape[0] + strides[1] * shape[1];
         let mut values = vec![T::NAN; 2 * guard + end];
@@ -80,13 +82,17 @@ impl<T: Float> Guarded<T> {
     }
 }
 
-/// Memory aligned to 64 bytes with a margin behind, to see whether a run writes past what it asked for.
+/// Memory aligned to 64 bytes with a margin behind, to see whether a run writes past what it asked
+/// for.
 #[repr(align(64))]
 #[derive(Clone)]
 struct CacheLine(#[expect(dead_code, reason = "only the bytes matter")] [u8; 64]);
 
 fn levels() -> Vec<Level> {
-    [Level::Baseline, Level::Avx2, Level::Avx512].into_iter().filter(|&level| level <= Level::detect()).collect()
+    [Level::Baseline, Level::Avx2, Level::Avx512]
+        .into_iter()
+        .filter(|&level| level <= Level::detect())
+        .collect()
 }
 
 /// Whether a product takes its own path or one that its size would not choose.
@@ -107,18 +113,24 @@ fn run<T: Float>(
     let bytes = match course {
         Course::Own => product.scratch_bytes(size_of::<T>()),
         Course::Direct => 0,
-        Course::Blocked => blocked::scratch_elements([product.m, product.n, product.k], size_of::<T>()) * size_of::<T>(),
+        Course::Blocked => {
+            blocked::scratch_elements([product.m, product.n, product.k], size_of::<T>())
+                * size_of::<T>()
+        }
     };
     let mut scratch = vec![CacheLine([0xff; 64]); bytes.div_ceil(64) + 2];
     let pointer = scratch.as_mut_ptr().cast::<u8>();
     let bias = bias.map_or(null(), |bias| bias.pointer());
-    let operands = Operands { shape: *product, a: a.pointer(), b: b.pointer(), bias, c: c.pointer_mut() };
+    let operands =
+        Operands { shape: *product, a: a.pointer(), b: b.pointer(), bias, c: c.pointer_mut() };
     // SAFETY: the operands are made for the shape, and the level is one of the processor's.
     unsafe {
         match course {
             Course::Own => operands.run(level, pointer.cast(), pool),
             Course::Direct => direct::run(&operands, level, Some(pool)),
-            Course::Blocked => blocked::run(&operands, level, pointer.cast(), Some(pool), &tile::Write),
+            Course::Blocked => {
+                blocked::run(&operands, level, pointer.cast(), Some(pool), &tile::Write)
+            }
         }
     }
     // SAFETY: the lines behind the scratch are the vector's.
@@ -139,9 +151,13 @@ fn check<T: Float>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], random:
         for j in 0..n {
             let start = if product.accumulate { c.at(i * product.c_row + j).to_f64() } else { 0.0 };
             let start = start + bias.as_ref().map_or(0.0, |bias| bias.at(j).to_f64());
-            let terms = (0..k)
-                .map(|p| a.at(i * product.a[0] + p * product.a[1]).to_f64() * b.at(p * product.b[0] + j * product.b[1]).to_f64());
-            let [sum, size] = terms.fold([start, start.abs() + 1.0], |[sum, size], term| [sum + term, size + term.abs()]);
+            let terms = (0..k).map(|p| {
+                a.at(i * product.a[0] + p * product.a[1]).to_f64()
+                    * b.at(p * product.b[0] + j * product.b[1]).to_f64()
+            });
+            let [sum, size] = terms.fold([start, start.abs() + 1.0], |[sum, size], term| {
+                [sum + term, size + term.abs()]
+            });
             wanted[i * n + j] = [sum, size];
         }
     }
@@ -161,19 +177,30 @@ fn check<T: Float>(product: &Matmul, with_bias: bool, pools: &[Pool; 2], random:
             });
             run(product, (course, level, pool), [&a, &b], bias.as_ref(), &mut c);
             for (index, &value) in c.values.iter().enumerate() {
-                let place = index.checked_sub(c.guard).map(|index| (index / product.c_row.max(1), index % product.c_row.max(1)));
+                let place = index
+                    .checked_sub(c.guard)
+                    .map(|index| (index / product.c_row.max(1), index % product.c_row.max(1)));
                 match place {
                     Some((i, j)) if i < m && j < n => {
                         let [sum, size] = wanted[i * n + j];
                         let error = (value.to_f64() - sum).abs();
                         let bound = T::TOLERANCE * size * (k as f64 + 4.0).sqrt();
-                        assert!(error <= bound, "{product:?} {level:?} {course:?}: c[{i}, {j}] = {value:?}, not {sum}");
+                        assert!(
+                            error <= bound,
+                            "{product:?} {level:?} {course:?}: c[{i}, {j}] = {value:?}, not {sum}"
+                        );
                     }
-                    _ => assert!(value.to_f64().is_nan(), "{product:?} {level:?} {course:?} wrote outside c, at {index}"),
+                    _ => assert!(
+                        value.to_f64().is_nan(),
+                        "{product:?} {level:?} {course:?} wrote outside c, at {index}"
+                    ),
                 }
             }
             let bits: Vec<u64> = c.values[c.guard..].iter().map(|x| x.to_f64().to_bits()).collect();
-            assert!(*first.get_or_insert_with(|| bits.clone()) == bits, "{product:?} {level:?} {course:?}: other bits");
+            assert!(
+                *first.get_or_insert_with(|| bits.clone()) == bits,
+                "{product:?} {level:?} {course:?}: other bits"
+            );
         }
     }
 }
@@ -213,7 +240,9 @@ fn products_of_more_threads_than_tasks_are_right() {
 #[test]
 fn narrow_products_are_right() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(2));
-    for size in [[32, 1, 30], [30, 1, 32], [32, 30, 1], [1, 30, 30], [1, 1, 1], [1, 1, 100], [3, 1, 65]] {
+    for size in
+        [[32, 1, 30], [30, 1, 32], [32, 30, 1], [1, 30, 30], [1, 1, 1], [1, 1, 100], [3, 1, 65]]
+    {
         check_layouts(size, &pools, &mut random);
     }
     for size in [
@@ -236,8 +265,11 @@ fn narrow_products_are_right() {
 fn products_of_few_columns_are_right_where_the_left_operand_is_transposed() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(8));
     for [m, n, k] in [[30, 8, 32], [16, 2, 9], [17, 7, 600], [100, 5, 33], [2000, 8, 40]] {
-        for (gap, accumulate, with_bias) in [(0, false, false), (3, false, false), (0, false, true), (0, true, false)] {
-            let product = Matmul { m, n, k, a: [1, m + gap], b: [n + gap, 1], c_row: n + gap, accumulate };
+        for (gap, accumulate, with_bias) in
+            [(0, false, false), (3, false, false), (0, false, true), (0, true, false)]
+        {
+            let product =
+                Matmul { m, n, k, a: [1, m + gap], b: [n + gap, 1], c_row: n + gap, accumulate };
             assert!(matches!(product.path(4), Path::Narrow) != accumulate, "{product:?}");
             check::<f32>(&product, with_bias, &pools, &mut random);
             check::<f64>(&product, with_bias, &pools, &mut random);
@@ -248,7 +280,9 @@ fn products_of_few_columns_are_right_where_the_left_operand_is_transposed() {
 #[test]
 fn products_of_many_blocks_are_right() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(3));
-    for size in [[65, 129, 300], [5, 2100, 9], [1050, 20, 9], [14, 65, 1100], [3, 2, 600], [520, 40, 1100]] {
+    for size in
+        [[65, 129, 300], [5, 2100, 9], [1050, 20, 9], [14, 65, 1100], [3, 2, 600], [520, 40, 1100]]
+    {
         check_layouts(size, &pools, &mut random);
     }
 }
@@ -256,7 +290,8 @@ fn products_of_many_blocks_are_right() {
 #[test]
 fn a_large_product_is_right() {
     let (pools, mut random) = ([Pool::new(1), Pool::new(2)], Random(6));
-    let product = Matmul { m: 257, n: 129, k: 300, a: [300, 1], b: [1, 300], c_row: 129, accumulate: false };
+    let product =
+        Matmul { m: 257, n: 129, k: 300, a: [300, 1], b: [1, 300], c_row: 129, accumulate: false };
     check::<f32>(&product, true, &pools, &mut random);
     check::<f64>(&product, false, &pools, &mut random);
 }
@@ -279,13 +314,23 @@ fn a_product_without_elements_does_nothing() {
 
 #[test]
 fn a_bias_is_added_once_however_many_blocks() {
-    let product = Matmul { m: 40, n: 40, k: 1000, a: [1000, 1], b: [40, 1], c_row: 40, accumulate: false };
-    let (a, b, bias, mut c) = (vec![0.0; 40_000], vec![1.0; 40_000], vec![2.5; 40], vec![f32::NAN; 1600]);
+    let product =
+        Matmul { m: 40, n: 40, k: 1000, a: [1000, 1], b: [40, 1], c_row: 40, accumulate: false };
+    let (a, b, bias, mut c) =
+        (vec![0.0; 40_000], vec![1.0; 40_000], vec![2.5; 40], vec![f32::NAN; 1600]);
     let mut scratch = vec![CacheLine([0; 64]); product.scratch_bytes(4).div_ceil(64)];
     let scratch = scratch.as_mut_ptr().cast();
     // SAFETY: the vectors hold what the shape says.
     unsafe {
-        product.run_f32(Level::detect(), a.as_ptr(), b.as_ptr(), Some(bias.as_ptr()), c.as_mut_ptr(), scratch, &Pool::new(2))
+        product.run_f32(
+            Level::detect(),
+            a.as_ptr(),
+            b.as_ptr(),
+            Some(bias.as_ptr()),
+            c.as_mut_ptr(),
+            scratch,
+            &Pool::new(2),
+        )
     };
     assert!(c.iter().all(|&x| x == 2.5));
 }

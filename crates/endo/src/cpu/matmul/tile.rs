@@ -1,6 +1,8 @@
-//! The tile: a block of a product that stays in registers from its first term to its last. In: pointers to the first
-//! row of `a`, the first column of `b` and the first element of `c`; out: the block of `c`. Every element is one chain of
-//! multiply-adds in the order of `p`, so no result depends on how a product is cut into tiles.
+//! The tile: a block of a product that stays in registers from its first term to its last. In:
+//! pointers to the first
+//! row of `a`, the first column of `b` and the first element of `c`; out: the block of `c`. Every
+//! element is one chain of multiply-adds in the order of `p`, so no result depends on how a product
+//! is cut into tiles.
 use super::lanes::Lanes;
 
 /// How many terms ahead a tile that packs `b` asks for it: some hundred cycles of multiply-adds.
@@ -34,17 +36,24 @@ impl<L: Lanes> Clone for Tile<L> {
 impl<L: Lanes> Copy for Tile<L> {}
 
 impl<L: Lanes> Tile<L> {
-    /// Computes `R` rows of `V` vectors; the last vector has the lanes of `tail` where `TAIL` is set, and all otherwise. Where
-    /// operands are `far`, out of the nearest cache perhaps, their rows are asked for ahead; elsewhere that would only take time.
+    /// Computes `R` rows of `V` vectors; the last vector has the lanes of `tail` where `TAIL` is
+    /// set, and all otherwise. Where operands are `far`, out of the nearest cache perhaps, their
+    /// rows are asked for ahead; elsewhere that would only take time.
     ///
     /// # Safety
     ///
-    /// The processor has the instructions of `L`; `a`, `b` and `bias` are valid for the reads of this block and `c` for
+    /// The processor has the instructions of `L`; `a`, `b` and `bias` are valid for the reads of
+    /// this block and `c` for
     /// its writes.
     #[inline(always)]
-    pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool>(self, tail: L::Mask, far: bool) {
-        // SAFETY: the pointers are valid for this block, as the caller promises. They are moved with `wrapping_add`,
-        // because after the last term they may point outside the operand; they are not read there.
+    pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool>(
+        self,
+        tail: L::Mask,
+        far: bool,
+    ) {
+        // SAFETY: the pointers are valid for this block, as the caller promises. They are moved
+        // with `wrapping_add`, because after the last term they may point outside the operand; they
+        // are not read there.
         unsafe {
             if far {
                 for r in 0..R {
@@ -54,8 +63,9 @@ impl<L: Lanes> Tile<L> {
             }
             let mut sums = [self.start::<V, TAIL>(tail); R];
             let (mut a, mut b) = (self.a, self.b);
-            let rows: [usize; R] =
-                std::array::from_fn(|r| if V == 1 { unknown(r * self.a_strides[0]) } else { r * self.a_strides[0] });
+            let rows: [usize; R] = std::array::from_fn(|r| {
+                if V == 1 { unknown(r * self.a_strides[0]) } else { r * self.a_strides[0] }
+            });
             for _ in 0..self.k {
                 let b_vectors: [L::Vector; V] = vectors::<L, V, TAIL>(b, tail);
                 for (sums, row) in sums.iter_mut().zip(rows) {
@@ -71,12 +81,14 @@ impl<L: Lanes> Tile<L> {
         }
     }
 
-    /// Computes `R` rows of two vectors from a panel of `a`, each step of which has the rows side by side, and gives them to `end`. Only
-    /// the given numbers of rows and columns exist. Where `PACK` is set, the steps of `b` are copied to `strip`, one after the other.
+    /// Computes `R` rows of two vectors from a panel of `a`, each step of which has the rows side
+    /// by side, and gives them to `end`. Only the given numbers of rows and columns exist. Where
+    /// `PACK` is set, the steps of `b` are copied to `strip`, one after the other.
     ///
     /// # Safety
     ///
-    /// As for `compute`; the panel is whole, and so are the two vectors of each step of `b`, for which `strip` has room.
+    /// As for `compute`; the panel is whole, and so are the two vectors of each step of `b`, for
+    /// which `strip` has room.
     #[inline(always)]
     pub(super) unsafe fn compute_panels<const R: usize, const PACK: bool, E: End<L::Element>>(
         self,
@@ -92,7 +104,10 @@ impl<L: Lanes> Tile<L> {
                 [L::load(self.bias), L::load(self.bias.add(L::WIDTH))]
             } else {
                 let masks = edge::<L>(columns);
-                [L::load_masked(self.bias, masks[0]), L::load_masked(self.bias.wrapping_add(L::WIDTH), masks[1])]
+                [
+                    L::load_masked(self.bias, masks[0]),
+                    L::load_masked(self.bias.wrapping_add(L::WIDTH), masks[1]),
+                ]
             };
             let mut sums = [start; R];
             let (mut a, mut b) = (self.a, self.b);
@@ -127,12 +142,22 @@ impl<L: Lanes> Tile<L> {
     #[inline(always)]
     unsafe fn start<const V: usize, const TAIL: bool>(&self, tail: L::Mask) -> [L::Vector; V] {
         // SAFETY: as in `compute`.
-        unsafe { if self.bias.is_null() { [L::zero(); V] } else { vectors::<L, V, TAIL>(self.bias, tail) } }
+        unsafe {
+            if self.bias.is_null() {
+                [L::zero(); V]
+            } else {
+                vectors::<L, V, TAIL>(self.bias, tail)
+            }
+        }
     }
 
     /// Writes the sums to `c`.
     #[inline(always)]
-    unsafe fn finish<const R: usize, const V: usize, const TAIL: bool>(&self, sums: [[L::Vector; V]; R], tail: L::Mask) {
+    unsafe fn finish<const R: usize, const V: usize, const TAIL: bool>(
+        &self,
+        sums: [[L::Vector; V]; R],
+        tail: L::Mask,
+    ) {
         for (r, mut sums) in sums.into_iter().enumerate() {
             // SAFETY: as in `compute`; the row is one of the block's.
             unsafe {
@@ -157,7 +182,8 @@ impl<L: Lanes> Tile<L> {
 
 /// What is done with the sums of tiles of two vectors.
 pub(super) trait End<T>: Clone + Sync {
-    /// Whether all tiles are as tall as they can be, also those at the end, of which some rows are not used then.
+    /// Whether all tiles are as tall as they can be, also those at the end, of which some rows are
+    /// not used then.
     const TALL: bool;
 
     /// Called once for each row of a tile, some terms after the last call.
@@ -172,7 +198,12 @@ pub(super) trait End<T>: Clone + Sync {
     /// # Safety
     ///
     /// As for `Tile::compute`.
-    unsafe fn take<const R: usize, L: Lanes<Element = T>>(&mut self, tile: &Tile<L>, sums: [[L::Vector; 2]; R], size: [usize; 2]);
+    unsafe fn take<const R: usize, L: Lanes<Element = T>>(
+        &mut self,
+        tile: &Tile<L>,
+        sums: [[L::Vector; 2]; R],
+        size: [usize; 2],
+    );
 
     /// Called after the last tile.
     ///
@@ -191,8 +222,8 @@ impl<T> End<T> for Write {
 
     #[inline(always)]
     unsafe fn between<L: Lanes<Element = T>>(&mut self, tile: &Tile<L>, row: usize) {
-        // The sums end long after their place in `c` is known. It is fetched meanwhile, row after row: all at once would hold up what is
-        // read from the panels.
+        // The sums end long after their place in `c` is known. It is fetched meanwhile, row after
+        // row: all at once would hold up what is read from the panels.
         // SAFETY: a prefetch of any address is allowed.
         unsafe { prefetch_pair::<L>(tile.c.wrapping_add(row * tile.c_row)) };
     }
@@ -234,7 +265,10 @@ pub(super) unsafe fn edge<L: Lanes>(columns: usize) -> [L::Mask; 2] {
 ///
 /// As for `Tile::compute`.
 #[inline(always)]
-unsafe fn vectors<L: Lanes, const V: usize, const TAIL: bool>(from: *const L::Element, tail: L::Mask) -> [L::Vector; V] {
+unsafe fn vectors<L: Lanes, const V: usize, const TAIL: bool>(
+    from: *const L::Element,
+    tail: L::Mask,
+) -> [L::Vector; V] {
     // SAFETY: as the caller promises.
     unsafe {
         let mut vectors = [L::zero(); V];
@@ -246,8 +280,9 @@ unsafe fn vectors<L: Lanes, const V: usize, const TAIL: bool>(from: *const L::El
     }
 }
 
-/// A number that the compiler knows nothing of. It would go from row to row by adding the stride, and from the last row to the first
-/// of the next term: a chain of additions that takes longer than the multiply-adds of a narrow tile.
+/// A number that the compiler knows nothing of. It would go from row to row by adding the stride,
+/// and from the last row to the first of the next term: a chain of additions that takes longer than
+/// the multiply-adds of a narrow tile.
 #[inline(always)]
 fn unknown(mut number: usize) -> usize {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -258,7 +293,8 @@ fn unknown(mut number: usize) -> usize {
     number
 }
 
-/// Asks for the lines of two vectors side by side: up to three, since they may begin anywhere in a line.
+/// Asks for the lines of two vectors side by side: up to three, since they may begin anywhere in a
+/// line.
 #[inline(always)]
 pub(super) unsafe fn prefetch_pair<L: Lanes>(from: *const L::Element) {
     // SAFETY: a prefetch of any address is allowed.

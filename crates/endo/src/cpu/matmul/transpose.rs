@@ -1,4 +1,5 @@
-//! Turning a matrix so that its columns become rows: the squares that fit in registers, and the loop over them. In: rows
+//! Turning a matrix so that its columns become rows: the squares that fit in registers, and the
+//! loop over them. In: rows
 //! of any stride; out: the transposed matrix, rows of any stride.
 use super::lanes::Lanes;
 #[cfg(target_arch = "x86_64")]
@@ -27,7 +28,8 @@ pub(super) unsafe fn transpose<L: Lanes>(
             }
             return;
         }
-        // The last square of each row and column is moved back to fit, and writes some elements twice.
+        // The last square of each row and column is moved back to fit, and writes some elements
+        // twice.
         for i in (0..rows).step_by(L::SQUARE) {
             let i = i.min(rows - L::SQUARE);
             for j in (0..columns).step_by(L::SQUARE) {
@@ -45,7 +47,12 @@ pub(super) unsafe fn transpose<L: Lanes>(
 /// The pointers are valid for four rows of four elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_4x4_f32(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+pub(super) unsafe fn transpose_4x4_f32(
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+) {
     // SAFETY: as the caller promises.
     unsafe {
         let row = |i: usize| _mm_loadu_ps(from.add(i * from_row));
@@ -64,7 +71,12 @@ pub(super) unsafe fn transpose_4x4_f32(from: *const f32, from_row: usize, to: *m
 /// The pointers are valid for two rows of two elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_2x2_f64(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+pub(super) unsafe fn transpose_2x2_f64(
+    from: *const f64,
+    from_row: usize,
+    to: *mut f64,
+    to_row: usize,
+) {
     // SAFETY: as the caller promises.
     unsafe {
         let (x, y) = (_mm_loadu_pd(from), _mm_loadu_pd(from.add(from_row)));
@@ -80,7 +92,12 @@ pub(super) unsafe fn transpose_2x2_f64(from: *const f64, from_row: usize, to: *m
 /// The processor has AVX; the pointers are valid for four rows of four elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_4x4_f64(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+pub(super) unsafe fn transpose_4x4_f64(
+    from: *const f64,
+    from_row: usize,
+    to: *mut f64,
+    to_row: usize,
+) {
     // SAFETY: as the caller promises.
     unsafe {
         // Row i beside row i + 2, first the left halves, then the right ones.
@@ -103,10 +120,16 @@ pub(super) unsafe fn transpose_4x4_f64(from: *const f64, from_row: usize, to: *m
 /// The processor has AVX; the pointers are valid for eight rows of eight elements.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) unsafe fn transpose_8x8_f32(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+pub(super) unsafe fn transpose_8x8_f32(
+    from: *const f32,
+    from_row: usize,
+    to: *mut f32,
+    to_row: usize,
+) {
     // SAFETY: as the caller promises.
     unsafe {
-        // Row i beside row i + 4, first the left halves, then the right ones: the loads do a third of the turning.
+        // Row i beside row i + 4, first the left halves, then the right ones: the loads do a third
+        // of the turning.
         let halves = |i: usize, j: usize| {
             let low = _mm256_castps128_ps256(_mm_loadu_ps(from.add(i * from_row + j)));
             _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.add((i + 4) * from_row + j)))

@@ -1,8 +1,9 @@
-//! Updates of weights by gradients that are still in registers. In: the sums of tiles, and where the weight, its slots and the numbers of
-//! an optimizer's routine lie; out: the new weight and slots.
+//! Updates of weights by gradients that are still in registers. In: the sums of tiles, and where
+//! the weight, its slots and the numbers of an optimizer's routine lie; out: the new weight and
+//! slots.
 //!
-//! A routine waits for roots and divisions, a product for multiply-adds. So the rows of a tile are updated between the terms of the next
-//! one, which the processor computes meanwhile.
+//! A routine waits for roots and divisions, a product for multiply-adds. So the rows of a tile are
+//! updated between the terms of the next one, which the processor computes meanwhile.
 use super::lanes::Lanes;
 use super::tile::{End, Tile, edge, prefetch_pair};
 use crate::simd::{Arithmetic, Formula, Kind, MOST_RESULTS, MOST_VALUES};
@@ -15,19 +16,29 @@ use std::ops::{Add, Div, Mul, Sub};
 pub struct Targets {
     /// The routine.
     pub kind: Kind,
-    /// The values of the routine by number, but for the gradient: the weight first, then its slots; single numbers.
+    /// The values of the routine by number, but for the gradient: the weight first, then its slots;
+    /// single numbers.
     pub values: [*const f32; MOST_VALUES],
     /// The new weight and slots.
     pub results: [*mut f32; MOST_RESULTS],
 }
 
-// SAFETY: the pointers are used only while `Matmul::run_update` lasts, whose caller vouches for them; tasks write apart.
+// SAFETY: the pointers are used only while `Matmul::run_update` lasts, whose caller vouches for
+// them; tasks write apart.
 unsafe impl Sync for Targets {}
 
 impl Targets {
     /// The end of tiles of products with `n` columns.
     pub(super) fn by<F: Formula>(&self, n: usize) -> Update<F> {
-        Update { targets: *self, n, room: Room(MaybeUninit::uninit()), at: 0, size: [0; 2], next: 0, formula: PhantomData }
+        Update {
+            targets: *self,
+            n,
+            room: Room(MaybeUninit::uninit()),
+            at: 0,
+            size: [0; 2],
+            next: 0,
+            formula: PhantomData,
+        }
     }
 }
 
@@ -36,7 +47,8 @@ pub(super) struct Update<F> {
     targets: Targets,
     /// The columns of the weight.
     n: usize,
-    /// The last tile: its sums, its first element in the weight, its rows and columns, and the next row to update.
+    /// The last tile: its sums, its first element in the weight, its rows and columns, and the next
+    /// row to update.
     room: Room,
     at: usize,
     size: [usize; 2],
@@ -83,9 +95,14 @@ impl<F: Formula> Update<F> {
     ///
     /// As for `row`.
     #[inline(always)]
-    unsafe fn vector<L: Lanes<Element = f32>, const MASKED: bool>(&mut self, vector: usize, mask: L::Mask) {
+    unsafe fn vector<L: Lanes<Element = f32>, const MASKED: bool>(
+        &mut self,
+        vector: usize,
+        mask: L::Mask,
+    ) {
         let at = self.at + self.next * self.n + vector * L::WIDTH;
-        let gradient = self.room.0.as_ptr().cast::<f32>().wrapping_add((2 * self.next + vector) * L::WIDTH);
+        let gradient =
+            self.room.0.as_ptr().cast::<f32>().wrapping_add((2 * self.next + vector) * L::WIDTH);
         // SAFETY: as the caller promises; all is read before anything is written.
         unsafe {
             let mut values = [Vector::<L>(L::zero()); MOST_VALUES];
@@ -101,7 +118,9 @@ impl<F: Formula> Update<F> {
                     L::load(from.wrapping_add(at))
                 };
             }
-            for (result, to) in F::results(values).into_iter().zip(self.targets.results).take(F::RESULTS) {
+            for (result, to) in
+                F::results(values).into_iter().zip(self.targets.results).take(F::RESULTS)
+            {
                 let to = to.wrapping_add(at);
                 if MASKED { L::store_masked(to, result.0, mask) } else { L::store(to, result.0) }
             }
@@ -211,31 +230,64 @@ mod tests {
     fn updates_between_the_terms_give_the_bits_of_updates_after_them_at_every_level() {
         let pools = [Pool::new(1), Pool::new(2)];
         let number = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 + 0.01;
-        // Fewer rows than a tile, narrow edges, one term, one row, enough for two threads, and several blocks of rows.
-        for [m, n, k] in [[14, 32, 3], [5, 9, 1], [200, 70, 40], [29, 47, 256], [1, 100, 20], [300, 130, 33], [2100, 130, 200]] {
+        // Fewer rows than a tile, narrow edges, one term, one row, enough for two threads, and
+        // several blocks of rows.
+        for [m, n, k] in [
+            [14, 32, 3],
+            [5, 9, 1],
+            [200, 70, 40],
+            [29, 47, 256],
+            [1, 100, 20],
+            [300, 130, 33],
+            [2100, 130, 200],
+        ] {
             let product = Matmul { m, n, k, a: [1, m], b: [n, 1], c_row: n, accumulate: false };
             assert!(product.updates(), "{product:?}");
             let a: Vec<f32> = (0..k * m).map(|i| number(i) - 0.5).collect();
             let b: Vec<f32> = (0..k * n).map(|i| number(3 * i) - 0.5).collect();
             // Behind the last element lies what must stay.
             let sequences: Vec<Vec<f32>> = (0..3)
-                .map(|slot| (0..m * n + 40).map(|i| if i < m * n { number(5 * i + slot) } else { -1.0 }).collect())
+                .map(|slot| {
+                    (0..m * n + 40)
+                        .map(|i| if i < m * n { number(5 * i + slot) } else { -1.0 })
+                        .collect()
+                })
                 .collect();
             let singles: Vec<f32> = (0..MOST_VALUES).map(|i| number(100 * i)).collect();
-            for (routine, level) in ROUTINES.iter().flat_map(|routine| Level::available().map(move |level| (routine, level))) {
+            for (routine, level) in ROUTINES
+                .iter()
+                .flat_map(|routine| Level::available().map(move |level| (routine, level)))
+            {
                 let codes = (routine.results)();
                 let sequences = &sequences[..routine.sequences - 1];
                 let mut expected = sequences.to_vec();
                 let mut c = vec![0.0; m * n];
-                let mut scratch = Memory::zeroed(product.scratch_bytes(4).max(product.update_scratch_bytes()));
+                let mut scratch =
+                    Memory::zeroed(product.scratch_bytes(4).max(product.update_scratch_bytes()));
                 let pointer = scratch.bytes_mut().as_mut_ptr();
-                let mut table: Vec<*const u8> = expected.iter_mut().map(|slot| slot.as_mut_ptr().cast_const().cast()).collect();
+                let mut table: Vec<*const u8> =
+                    expected.iter_mut().map(|slot| slot.as_mut_ptr().cast_const().cast()).collect();
                 let results = table[..codes.len()].to_vec();
-                // SAFETY: all arrays are as large as the product's, and the level is one of the processor's.
-                unsafe { product.run_f32(level, a.as_ptr(), b.as_ptr(), None, c.as_mut_ptr(), pointer, &pools[0]) };
+                // SAFETY: all arrays are as large as the product's, and the level is one of the
+                // processor's.
+                unsafe {
+                    product.run_f32(
+                        level,
+                        a.as_ptr(),
+                        b.as_ptr(),
+                        None,
+                        c.as_mut_ptr(),
+                        pointer,
+                        &pools[0],
+                    )
+                };
                 table.push(c.as_ptr().cast());
                 let values = codes.iter().map(|code| code.values()).max().unwrap();
-                table.extend(singles[routine.sequences..values].iter().map(|single| (single as *const f32).cast::<u8>()));
+                table.extend(
+                    singles[routine.sequences..values]
+                        .iter()
+                        .map(|single| (single as *const f32).cast::<u8>()),
+                );
                 table.extend(results);
                 // SAFETY: as above.
                 unsafe { routine.at(level)(table.as_ptr(), std::ptr::null_mut(), m * n) };
@@ -254,10 +306,18 @@ mod tests {
                     }
                     let targets = Targets { kind: routine.kind, values, results };
                     // SAFETY: as above.
-                    unsafe { product.run_update(level, a.as_ptr(), b.as_ptr(), &targets, pointer, pool) };
-                    assert!(got == expected, "{routine:?} {level:?} {product:?}, {} threads", pool.threads());
+                    unsafe {
+                        product.run_update(level, a.as_ptr(), b.as_ptr(), &targets, pointer, pool)
+                    };
+                    assert!(
+                        got == expected,
+                        "{routine:?} {level:?} {product:?}, {} threads",
+                        pool.threads()
+                    );
                 }
-                assert!(expected.iter().all(|slot| slot[m * n..].iter().all(|&number| number == -1.0)));
+                assert!(
+                    expected.iter().all(|slot| slot[m * n..].iter().all(|&number| number == -1.0))
+                );
                 assert_ne!(expected, sequences);
             }
         }

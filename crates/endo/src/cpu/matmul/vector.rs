@@ -1,5 +1,6 @@
-//! Products with a vector: each element of the result is the dot product of a contiguous row and the vector. In: rows of
-//! any stride and a contiguous vector; out: one element for each row. Lanes and pairs of vectors are added in an order
+//! Products with a vector: each element of the result is the dot product of a contiguous row and
+//! the vector. In: rows of any stride and a contiguous vector; out: one element for each row. Lanes
+//! and pairs of vectors are added in an order
 //! that only the length decides.
 use super::lanes::{Element, Lanes, TileKernel, enter};
 use crate::cpu::pool::Pool;
@@ -23,7 +24,8 @@ pub(super) struct Dots<T> {
     pub accumulate: bool,
 }
 
-// SAFETY: the pointers are used only while `Matmul::run` lasts, whose caller vouches for them; tasks write apart.
+// SAFETY: the pointers are used only while `Matmul::run` lasts, whose caller vouches for them;
+// tasks write apart.
 unsafe impl<T: Send + Sync> Sync for Dots<T> {}
 
 impl<T: Element> Dots<T> {
@@ -43,7 +45,11 @@ impl<T: Element> Dots<T> {
             let part = Dots {
                 count: run.min(self.count - first),
                 rows: self.rows.wrapping_add(first * self.row),
-                bias: self.bias.wrapping_add(if self.bias.is_null() { 0 } else { first * self.bias_step }),
+                bias: self.bias.wrapping_add(if self.bias.is_null() {
+                    0
+                } else {
+                    first * self.bias_step
+                }),
                 c: self.c.wrapping_add(first * self.c_step),
                 ..*self
             };
@@ -94,7 +100,8 @@ impl<T: Element> Dots<T> {
                 let tail = L::mask(self.k - p);
                 let x = L::load_masked(self.vector.add(p), tail);
                 for (r, odd) in odd.iter_mut().enumerate() {
-                    *odd = L::multiply_add(L::load_masked(rows.add(r * self.row + p), tail), x, *odd);
+                    *odd =
+                        L::multiply_add(L::load_masked(rows.add(r * self.row + p), tail), x, *odd);
                 }
             }
             for r in 0..R {

@@ -1,11 +1,14 @@
-//! The vectors of x86-64 in intrinsics: SSE2 for the baseline, AVX2 with FMA, AVX-512. Implements `Lanes` for each and both
-//! float types; the bodies are macros, since only the names of the intrinsics differ.
+//! The vectors of x86-64 in intrinsics: SSE2 for the baseline, AVX2 with FMA, AVX-512. Implements
+//! `Lanes` for each and both float types; the bodies are macros, since only the names of the
+//! intrinsics differ.
 use super::lanes::Lanes;
-use super::transpose::{transpose_2x2_f64, transpose_4x4_f32, transpose_4x4_f64, transpose_8x8_f32};
+use super::transpose::{
+    transpose_2x2_f64, transpose_4x4_f32, transpose_4x4_f64, transpose_8x8_f32,
+};
 use std::arch::x86_64::*;
 
-/// 128-bit vectors, which every x86-64 processor has. There is no fused multiply-add and no masked access: the tails go
-/// lane by lane.
+/// 128-bit vectors, which every x86-64 processor has. There is no fused multiply-add and no masked
+/// access: the tails go lane by lane.
 #[derive(Clone, Copy)]
 pub(super) struct Sse2<T>(T);
 
@@ -324,7 +327,12 @@ macro_rules! sse2 {
 
             const SQUARE: usize = $square;
             #[inline(always)]
-            unsafe fn transpose(from: *const $type, from_row: usize, to: *mut $type, to_row: usize) {
+            unsafe fn transpose(
+                from: *const $type,
+                from_row: usize,
+                to: *mut $type,
+                to_row: usize,
+            ) {
                 // SAFETY: as the trait asks.
                 unsafe { $transpose(from, from_row, to, to_row) }
             }
@@ -342,7 +350,8 @@ sse2!(
         0 => _mm_setzero_ps(),
         1 => _mm_load_ss(from),
         2 => _mm_castsi128_ps(_mm_loadl_epi64(from.cast())),
-        3 => _mm_movelh_ps(_mm_castsi128_ps(_mm_loadl_epi64(from.cast())), _mm_load_ss(from.add(2))),
+        3 =>
+            _mm_movelh_ps(_mm_castsi128_ps(_mm_loadl_epi64(from.cast())), _mm_load_ss(from.add(2))),
         _ => _mm_loadu_ps(from),
     },
     _mm_setzero_ps,

@@ -1,7 +1,7 @@
 //! What is wrong with a row or a cell, and how to fix it.
 //!
-//! In: a row that does not fit, with the header and the first rows around it. Out: an error whose help can be followed.
-//! Whatever is quoted from the file is cut and printable.
+//! In: a row that does not fit, with the header and the first rows around it. Out: an error whose
+//! help can be followed. Whatever is quoted from the file is cut and printable.
 
 use super::format::{CANDIDATES, Format, is_name};
 use super::numbers::{Ambiguity, Doubt, Refusal, is_number};
@@ -44,7 +44,9 @@ pub(in crate::data) fn place(row: usize, line: usize) -> String {
 pub(super) fn column(names: &[String], index: usize) -> String {
     let count = names.len();
     match names.get(index) {
-        Some(name) if count > MANY => format!("column `{}` ({} of {count})", shown(name), index + 1),
+        Some(name) if count > MANY => {
+            format!("column `{}` ({} of {count})", shown(name), index + 1)
+        }
         Some(name) => format!("column `{}`", shown(name)),
         None => format!("column {}", index + 1),
     }
@@ -64,55 +66,75 @@ impl Row<'_> {
         let (expected, got) = (self.names.len(), self.cells.len());
         let place = place(self.row, self.line);
         let first = if self.format.has_header { "the header" } else { "the first row" };
-        data(format!("{place}: expected {}, as in {first}, got {got}", cells(expected)), self.width_help())
+        data(
+            format!("{place}: expected {}, as in {first}, got {got}", cells(expected)),
+            self.width_help(),
+        )
     }
 
     fn width_help(&self) -> String {
-        let (expected, got, delimiter) = (self.names.len(), self.cells.len(), self.format.delimiter);
+        let (expected, got, delimiter) =
+            (self.names.len(), self.cells.len(), self.format.delimiter);
         if let Some(help) = self.quote_help().or_else(|| self.comment_help()) {
             return help;
         }
         if let Some(title) = self.title_help() {
             return title;
         }
-        // The delimiter by which a text that was not cut falls into as many parts as there are columns.
+        // The delimiter by which a text that was not cut falls into as many parts as there are
+        // columns.
         let splits = |text: &str, width: usize, is_part: fn(&str) -> bool| {
             let separates = |other: &&Delimiter| match other {
                 Delimiter::Byte(byte) => is_cut(text.split(char::from(*byte)), width, is_part),
                 Delimiter::Blanks => is_cut(text.split_whitespace(), width, is_part),
             };
-            CANDIDATES.iter().filter(|&&other| other != delimiter).find(separates).map(|other| other.name())
+            CANDIDATES
+                .iter()
+                .filter(|&&other| other != delimiter)
+                .find(separates)
+                .map(|other| other.name())
         };
         let use_one = "use one of them in the whole file";
         if let ([text], true) = (self.cells, expected > 1)
             && let Some(other) = splits(text, expected, is_number)
         {
-            return format!("this line separates its cells by {other}, and the header by {}: {use_one}", delimiter.name());
+            return format!(
+                "this line separates its cells by {other}, and the header by {}: {use_one}",
+                delimiter.name()
+            );
         }
         if let ([name], true) = (self.names, got > 1)
             && let Some(other) = splits(name, got, is_name)
         {
-            return format!("the header separates its names by {other}, and this line by {}: {use_one}", delimiter.name());
+            return format!(
+                "the header separates its names by {other}, and this line by {}: {use_one}",
+                delimiter.name()
+            );
         }
         if got == expected + 1 && self.cells.last().is_some_and(|cell| cell.trim().is_empty()) {
             return trailing_help("this line ends", delimiter);
         }
         if got == expected + 1 && self.format.width == Some(got) {
             let decimal = if delimiter == Delimiter::Byte(b',') {
-                "; if a comma is part of a number (a decimal mark, or one between thousands), write 1234.5 instead"
+                "; if a comma is part of a number (a decimal mark, or one between thousands), \
+                    write 1234.5 instead"
             } else {
                 ""
             };
             return format!(
-                "the header is one name short: if each row begins with its name or number, as R writes tables, write the table with \
+                "the header is one name short: if each row begins with its name or number, as R \
+                    writes tables, write the table with \
                  row.names = FALSE, or remove the first cell of each row{decimal}"
             );
         }
         if got > expected && delimiter == Delimiter::Byte(b',') {
             return if self.is_typed {
-                "every row needs one cell for every column of the header; a cell with a comma in it needs quotes".to_string()
+                "every row needs one cell for every column of the header; a cell with a comma in \
+                    it needs quotes"
+                    .to_string()
             } else {
-                "every row needs one number for every column of the header; if a comma is part of a number (a decimal mark, or one \
+                "every row needs one number for every column of the header; if a comma is part of \
+                    a number (a decimal mark, or one \
                  between thousands), write 1234.5 instead, or put the number in quotes"
                     .to_string()
             };
@@ -132,10 +154,13 @@ impl Row<'_> {
     fn title_help(&self) -> Option<String> {
         let rows = &self.format.rows;
         let width = self.format.width.filter(|&width| width > self.names.len())?;
-        let header = rows.iter().position(|row| row.cells.len() == width && row.cells.iter().all(|cell| is_name(cell)))?;
+        let header = rows.iter().position(|row| {
+            row.cells.len() == width && row.cells.iter().all(|cell| is_name(cell))
+        })?;
         let header = rows.get(header).filter(|_| header > 0)?;
         Some(format!(
-            "what is above line {} looks like a title, and line {0} like the header: remove the lines above it, as by tail -n +{0} FILE \
+            "what is above line {} looks like a title, and line {0} like the header: remove the \
+                lines above it, as by tail -n +{0} FILE \
              > TABLE.csv",
             header.line
         ))
@@ -149,7 +174,11 @@ impl Row<'_> {
             Refusal::NotFinite => format!("`{}` is not a finite number", shown(cell)),
             Refusal::NotANumber => format!("`{}` is not a number", shown(cell)),
             Refusal::OtherMark(seen) if seen.row == 0 => {
-                format!("`{}` does not have the decimal mark `{}`, which is given", shown(cell), seen.cell)
+                format!(
+                    "`{}` does not have the decimal mark `{}`, which is given",
+                    shown(cell),
+                    seen.cell
+                )
             }
             Refusal::OtherOrder(seen) if seen.row == 0 => {
                 format!("`{}` is not written as {}, which is given", shown(cell), seen.cell)
@@ -168,31 +197,45 @@ impl Row<'_> {
                 place(seen.row, seen.line)
             ),
         };
-        let message = format!("{}, {}: {what}", place(self.row, self.line), column(self.names, index));
+        let message =
+            format!("{}, {}: {what}", place(self.row, self.line), column(self.names, index));
         let whole = match refusal {
             Refusal::OtherMark(seen) if seen.row == 0 => {
                 let mark = &seen.cell;
                 format!(
-                    "write the whole column with that mark and nothing between thousands, as in 1234{mark}5; or say that the mark is \
-                     another (`Csv::decimal`, or --decimal MARK): a model expects that of its training, if that was a comma"
+                    "write the whole column with that mark and nothing between thousands, as in \
+                        1234{mark}5; or say that the mark is \
+                     another (`Csv::decimal`, or --decimal MARK): a model expects that of its \
+                     training, if that was a comma"
                 )
             }
             Refusal::OtherMark(_) => {
-                "write the whole column with a decimal point and nothing between thousands, as in 1234.5".to_string()
+                "write the whole column with a decimal point and nothing between thousands, as in \
+                    1234.5"
+                    .to_string()
             }
             Refusal::OtherOrder(_) => "write the whole column as 2024-01-31".to_string(),
-            Refusal::NotATime => "most cells of the column are dates or times, as in 2024-01-31 12:30".to_string(),
-            _ => self.row_help().or_else(|| self.cell_help(cell)).unwrap_or_else(|| self.general_help()),
+            Refusal::NotATime => "most cells of the column are dates or times, as in 2024-01-31 \
+                12:30"
+                .to_string(),
+            _ => self
+                .row_help()
+                .or_else(|| self.cell_help(cell))
+                .unwrap_or_else(|| self.general_help()),
         };
         let other = if self.is_typed { self.typed_help(index) } else { String::new() };
-        data(message, format!("{whole}{other} (cell {} of {} in the line)", index + 1, self.cells.len()))
+        data(
+            message,
+            format!("{whole}{other} (cell {} of {} in the line)", index + 1, self.cells.len()),
+        )
     }
 
     /// What else may be done where columns may hold words.
     fn typed_help(&self, index: usize) -> String {
         let name = self.names.get(index).map_or("", String::as_str);
         format!(
-            "; if it stands for a missing cell, say so (`Csv::missing`, or --missing TEXT); if column `{}` holds words, say that \
+            "; if it stands for a missing cell, say so (`Csv::missing`, or --missing TEXT); if \
+                column `{}` holds words, say that \
              (`Csv::kind`, or --type COLUMN=category)",
             shown(name)
         )
@@ -206,24 +249,35 @@ impl Row<'_> {
 
     /// What is wrong with the whole row.
     fn row_help(&self) -> Option<String> {
-        if self.cells.len() > 1 && self.cells.iter().zip(self.names).all(|(cell, name)| cell.trim() == name) {
-            return Some("the line is the header again, as when files are joined: remove it".to_string());
+        if self.cells.len() > 1
+            && self.cells.iter().zip(self.names).all(|(cell, name)| cell.trim() == name)
+        {
+            return Some(
+                "the line is the header again, as when files are joined: remove it".to_string(),
+            );
         }
         if let Some(help) = self.comment_help().or_else(|| self.quote_help()) {
             return Some(help);
         }
         let is_first = self.row == 1 && self.cells.len() > 1;
-        (is_first && self.cells.iter().all(|cell| is_name(cell) || cell.trim().is_empty())).then(|| {
-            let first = shown(self.cells.iter().find(|cell| is_name(cell)).unwrap_or(&"").trim());
-            let row = if self.is_typed {
-                String::new()
-            } else {
-                format!("; if it is a row, endo learns from columns of numbers alone (cells like `{first}` are none)")
-            };
-            format!(
-                "no cell of the line is a number: if it holds units, remove the line; if it is the header, remove what is above it{row}"
-            )
-        })
+        (is_first && self.cells.iter().all(|cell| is_name(cell) || cell.trim().is_empty())).then(
+            || {
+                let first =
+                    shown(self.cells.iter().find(|cell| is_name(cell)).unwrap_or(&"").trim());
+                let row = if self.is_typed {
+                    String::new()
+                } else {
+                    format!(
+                        "; if it is a row, endo learns from columns of numbers alone (cells like \
+                    `{first}` are none)"
+                    )
+                };
+                format!(
+                    "no cell of the line is a number: if it holds units, remove the line; if it is \
+                    the header, remove what is above it{row}"
+                )
+            },
+        )
     }
 
     fn comment_help(&self) -> Option<String> {
@@ -235,42 +289,71 @@ impl Row<'_> {
     fn quote_help(&self) -> Option<String> {
         (self.last_line > self.line).then(|| {
             format!(
-                "a quote that opens in line {} or below closes as late as in line {}: close it in its own line, or remove it",
+                "a quote that opens in line {} or below closes as late as in line {}: close it in \
+                    its own line, or remove it",
                 self.line, self.last_line
             )
         })
     }
 
     fn cell_help(&self, cell: &str) -> Option<String> {
-        let ascii: String = cell.chars().map(|letter| if is_dash(letter) { '-' } else { letter }).collect();
-        if let Some(dash) = cell.chars().find(|&letter| is_dash(letter)).filter(|_| is_number(&ascii)) {
-            return Some(format!("the minus is written as `{dash}` ({}): write it as `-`", code(dash)));
+        let ascii: String =
+            cell.chars().map(|letter| if is_dash(letter) { '-' } else { letter }).collect();
+        if let Some(dash) =
+            cell.chars().find(|&letter| is_dash(letter)).filter(|_| is_number(&ascii))
+        {
+            return Some(format!(
+                "the minus is written as `{dash}` ({}): write it as `-`",
+                code(dash)
+            ));
         }
         if let Some(digit) = cell.chars().find(|letter| letter.is_numeric() && !letter.is_ascii()) {
-            return Some(format!("`{digit}` ({}) is no digit from 0 to 9: write numbers with those", code(digit)));
+            return Some(format!(
+                "`{digit}` ({}) is no digit from 0 to 9: write numbers with those",
+                code(digit)
+            ));
         }
-        if let Some(hidden) = cell.chars().find(|letter| shown(letter.encode_utf8(&mut [0; 4])).len() > 4 && *letter != '\u{a0}')
+        if let Some(hidden) = cell
+            .chars()
+            .find(|letter| shown(letter.encode_utf8(&mut [0; 4])).len() > 4 && *letter != '\u{a0}')
             && is_number(&cell.replace(hidden, ""))
         {
-            return Some(format!("the cell holds a letter that cannot be seen ({}): remove it", code(hidden)));
+            return Some(format!(
+                "the cell holds a letter that cannot be seen ({}): remove it",
+                code(hidden)
+            ));
         }
-        let bare = cell.trim_matches(|letter: char| !letter.is_ascii_digit() && !"+-.\u{2212}".contains(letter));
-        let is_unit =
-            bare.len() < cell.len() && shown(cell) == cell && !bare.contains(' ') && is_number(bare) && !bare.ends_with('.');
-        (is_unit && self.names.len() > 1)
-            .then(|| format!("write the number alone, without a sign or unit: `{}` instead of `{}`", shown(bare), shown(cell)))
+        let bare = cell.trim_matches(|letter: char| {
+            !letter.is_ascii_digit() && !"+-.\u{2212}".contains(letter)
+        });
+        let is_unit = bare.len() < cell.len()
+            && shown(cell) == cell
+            && !bare.contains(' ')
+            && is_number(bare)
+            && !bare.ends_with('.');
+        (is_unit && self.names.len() > 1).then(|| {
+            format!(
+                "write the number alone, without a sign or unit: `{}` instead of `{}`",
+                shown(bare),
+                shown(cell)
+            )
+        })
     }
 
     fn general_help(&self) -> String {
         if self.names.len() == 1 && !self.is_typed {
-            return "every cell holds a number; if another character separates the columns, give it as the delimiter (--delimiter \
+            return "every cell holds a number; if another character separates the columns, give \
+                it as the delimiter (--delimiter \
                     CHARACTER, or `Csv::delimiter`)"
                 .to_string();
         }
         if self.is_typed {
-            return "most cells of the column are numbers: correct the cell, or remove the row or column".to_string();
+            return "most cells of the column are numbers: correct the cell, or remove the row or \
+                column"
+                .to_string();
         }
-        "every cell holds a number: fill it, write text as numbers, or remove the row or column".to_string()
+        "every cell holds a number: fill it, write text as numbers, or remove the row or column"
+            .to_string()
     }
 
     /// A row in the middle without anything in it.
@@ -279,15 +362,26 @@ impl Row<'_> {
         match self.names {
             [name] => {
                 let what = if self.is_typed { "cell" } else { "number" };
-                let message = format!("line {} is blank: column `{}` has no {what} there", self.line, shown(name));
+                let message = format!(
+                    "line {} is blank: column `{}` has no {what} there",
+                    self.line,
+                    shown(name)
+                );
                 data(message, "fill or remove the line")
             }
-            _ => data(format!("{place}: every cell is empty"), "remove the line, or fill it: rows follow it that are not empty"),
+            _ => data(
+                format!("{place}: every cell is empty"),
+                "remove the line, or fill it: rows follow it that are not empty",
+            ),
         }
     }
 }
 
-fn is_cut<'a>(parts: impl Iterator<Item = &'a str>, width: usize, is_part: fn(&str) -> bool) -> bool {
+fn is_cut<'a>(
+    parts: impl Iterator<Item = &'a str>,
+    width: usize,
+    is_part: fn(&str) -> bool,
+) -> bool {
     let parts: Vec<&str> = parts.take(width + 1).collect();
     parts.len() == width && parts.into_iter().all(is_part)
 }
@@ -310,12 +404,20 @@ pub(super) fn trailing_help(what: &str, delimiter: Delimiter) -> String {
     };
     let name = delimiter.name();
     format!(
-        "{what} with a delimiter ({name}), which makes an empty last column: remove it, as by sed -E 's/{pattern} *\\r?$//' FILE > TABLE.csv"
+        "{what} with a delimiter ({name}), which makes an empty last column: remove it, as by sed \
+            -E 's/{pattern} *\\r?$//' FILE > TABLE.csv"
     )
 }
 
 /// What ended the reading, in the cell that was being read. The row is 0 in the header.
-pub(super) fn stopped(stop: Stop, row: usize, line: usize, record: &Record, names: &[String], delimiter: Delimiter) -> Error {
+pub(super) fn stopped(
+    stop: Stop,
+    row: usize,
+    line: usize,
+    record: &Record,
+    names: &[String],
+    delimiter: Delimiter,
+) -> Error {
     let in_row = |line: usize, cell: usize| match row {
         0 => format!("the header (line {line}), column {}", cell + 1),
         _ => format!("{}, {}", place(row, line), column(names, cell)),
@@ -323,22 +425,43 @@ pub(super) fn stopped(stop: Stop, row: usize, line: usize, record: &Record, name
     let here = in_row(line, record.width());
     let open = record.quote.filter(|_| matches!(stop, Stop::Open | Stop::TooLong(Limit::Cell)));
     if let Some((line, cell)) = open {
-        let within =
-            if matches!(stop, Stop::Open) { "closed".to_string() } else { format!("closed within {LONGEST_CELL} bytes") };
+        let within = if matches!(stop, Stop::Open) {
+            "closed".to_string()
+        } else {
+            format!("closed within {LONGEST_CELL} bytes")
+        };
         let message = format!("{}: a quote opens here and is never {within}", in_row(line, cell));
-        return data(message, "close the quote or remove it; within a quoted cell, a quote is written twice");
+        return data(
+            message,
+            "close the quote or remove it; within a quoted cell, a quote is written twice",
+        );
     }
     match stop {
         Stop::Fault(fault) => faulty(fault, &here),
-        Stop::Open => data(format!("{here}: a quote is never closed"), "close the quote or remove it"),
+        Stop::Open => {
+            data(format!("{here}: a quote is never closed"), "close the quote or remove it")
+        }
         Stop::TooLong(Limit::Cell) => {
-            let message = format!("{here}: `{}` goes on for more than {LONGEST_CELL} bytes", shown(record.unfinished().trim()));
-            data(message, "no number is so long: check that the file is a table in plain text, with a row in each line")
+            let message = format!(
+                "{here}: `{}` goes on for more than {LONGEST_CELL} bytes",
+                shown(record.unfinished().trim())
+            );
+            data(
+                message,
+                "no number is so long: check that the file is a table in plain text, with a row \
+                    in each line",
+            )
         }
         Stop::TooLong(Limit::Cells) => {
-            let place = if row == 0 { format!("the header (line {line})") } else { place(row, line) };
-            let message = format!("{place}: more than {MOST_CELLS} cells, separated by {}", delimiter.name());
-            data(message, "check that the file is a table with a row in each line: a table may have as many columns at most")
+            let place =
+                if row == 0 { format!("the header (line {line})") } else { place(row, line) };
+            let message =
+                format!("{place}: more than {MOST_CELLS} cells, separated by {}", delimiter.name());
+            data(
+                message,
+                "check that the file is a table with a row in each line: a table may have as many \
+                    columns at most",
+            )
         }
         Stop::TooLong(Limit::Row) => data(
             format!("{here}: the row goes on for more than {LONGEST_ROW} bytes"),
@@ -348,24 +471,33 @@ pub(super) fn stopped(stop: Stop, row: usize, line: usize, record: &Record, name
 }
 
 fn faulty(fault: Fault, here: &str) -> Error {
-    const NOT_TEXT: &str = "check that the file is a table in plain text, and whole: a damaged file has to be fetched again";
+    const NOT_TEXT: &str = "check that the file is a table in plain text, and whole: a damaged \
+        file has to be fetched again";
     match fault {
         Fault::Unreadable(error) => Error::new(ErrorKind::Io, error.to_string()),
         Fault::Byte(byte) => {
             let guess = match windows_1252(byte) {
-                Some(letter) => format!("; in Windows-1252 it is `{}`", shown(letter.encode_utf8(&mut [0; 4]))),
+                Some(letter) => {
+                    format!("; in Windows-1252 it is `{}`", shown(letter.encode_utf8(&mut [0; 4])))
+                }
                 None => String::new(),
             };
             data(
                 format!("{here}: the byte 0x{byte:02X} is not UTF-8 text{guess}"),
-                "save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > TABLE.csv",
+                "save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > \
+                    TABLE.csv",
             )
         }
         Fault::Nul => {
-            let help = format!("{NOT_TEXT}; NUL bytes alone are removed by tr -d '\\000' < FILE > TABLE.csv");
+            let help = format!(
+                "{NOT_TEXT}; NUL bytes alone are removed by tr -d '\\000' < FILE > TABLE.csv"
+            );
             data(format!("{here}: a NUL byte (0x00), which no text has"), help)
         }
-        Fault::Half(half) => data(format!("{here}: 0x{half:04X} is half of a letter of UTF-16 without the other half"), NOT_TEXT),
+        Fault::Half(half) => data(
+            format!("{here}: 0x{half:04X} is half of a letter of UTF-16 without the other half"),
+            NOT_TEXT,
+        ),
         Fault::Cut => data(format!("{here}: the file ends in the middle of a letter"), NOT_TEXT),
     }
 }
@@ -373,8 +505,8 @@ fn faulty(fault: Fault, here: &str) -> Error {
 /// What a byte from 0x80 on is in Windows-1252.
 fn windows_1252(byte: u8) -> Option<char> {
     const UPPER: [char; 32] = [
-        '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’', '“', '”', '•', '–',
-        '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
+        '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0',
+        '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
     ];
     let letter = match byte {
         0x80..=0x9f => UPPER[usize::from(byte - 0x80)],
@@ -392,14 +524,16 @@ pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -
         Doubt::Point => (", since other columns have decimal commas", MARKS),
         Doubt::Day => (
             "",
-            "say which comes first (`Csv::day_first`, or --day-first and --month-first), or write dates as 2024-01-31; if the column is not \
+            "say which comes first (`Csv::day_first`, or --day-first and --month-first), or write \
+                dates as 2024-01-31; if the column is not \
              wanted, leave it out",
         ),
     };
     let may_be = if *doubt == Doubt::Day { "may have" } else { "may be" };
     data(
         format!(
-            "{}, {}: `{cell}` {may_be} {first} or {second}{why}, and no other cell of the column tells which",
+            "{}, {}: `{cell}` {may_be} {first} or {second}{why}, and no other cell of the column \
+                tells which",
             place(seen.row, seen.line),
             column(names, index)
         ),
@@ -407,5 +541,6 @@ pub(super) fn ambiguous(ambiguity: &Ambiguity, names: &[String], index: usize) -
     )
 }
 
-const MARKS: &str = "write every number of the file with a decimal point and nothing between thousands, as in 1234.5, or say what the \
+const MARKS: &str = "write every number of the file with a decimal point and nothing between \
+    thousands, as in 1234.5, or say what the \
                      decimal mark is (`Csv::decimal`, or --decimal MARK)";

@@ -1,7 +1,7 @@
 //! Tables of typed columns, whole or a block of rows at a time.
 //!
-//! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order of day and month) holds
-//! for all that follow.
+//! In: a sheet. Out: [`Table`]s. What is found in the first block (kinds, decimal marks, the order
+//! of day and month) holds for all that follow.
 
 use std::io::Read;
 
@@ -13,7 +13,8 @@ use super::typed::{Column, FinishedColumn, Options, Problem};
 use crate::data::table::{self, Conventions, Table};
 use crate::error::{Error, Result};
 
-/// The rows of a table, a block at a time: files of any size in bounded memory. See [`Csv::blocks`](super::Csv::blocks).
+/// The rows of a table, a block at a time: files of any size in bounded memory. See
+/// [`Csv::blocks`](super::Csv::blocks).
 ///
 /// ```
 /// use endo::data::{Csv, Kind};
@@ -45,8 +46,14 @@ struct Columns {
 }
 
 impl<R: Read> Blocks<R> {
-    pub(super) fn new(sheet: Sheet<R>, options: Options, most: Option<usize>, origin: Option<String>) -> Self {
-        let columns: Vec<Column> = sheet.kinds.iter().map(|&kind| Column::new(kind, &options)).collect();
+    pub(super) fn new(
+        sheet: Sheet<R>,
+        options: Options,
+        most: Option<usize>,
+        origin: Option<String>,
+    ) -> Self {
+        let columns: Vec<Column> =
+            sheet.kinds.iter().map(|&kind| Column::new(kind, &options)).collect();
         let names = wanted(&sheet.names, &sheet.kinds);
         let most = most.map(|rows| rows.max(1));
         Self { sheet, columns: Columns { columns, options }, names, most, origin, is_over: false }
@@ -57,7 +64,8 @@ impl<R: Read> Blocks<R> {
         &self.names
     }
 
-    /// The next rows, or `None` at the end. A block has as many rows as was asked for, or fewer where they are very long.
+    /// The next rows, or `None` at the end. A block has as many rows as was asked for, or fewer
+    /// where they are very long.
     ///
     /// # Errors
     /// As [`Csv::read`](super::Csv::read); nothing can be read after an error.
@@ -79,15 +87,23 @@ impl<R: Read> Blocks<R> {
     }
 
     fn read(&mut self) -> Result<Option<Table>> {
-        let Some(lines) = self.sheet.read_rows(self.most, &mut self.columns)? else { return Ok(None) };
-        let finished = self.columns.finish().map_err(|(index, problem)| self.sheet.refused(index, problem))?;
+        let Some(lines) = self.sheet.read_rows(self.most, &mut self.columns)? else {
+            return Ok(None);
+        };
+        let finished =
+            self.columns.finish().map_err(|(index, problem)| self.sheet.refused(index, problem))?;
         let mut notes = self.sheet.notes.clone();
-        let named: Vec<(&str, &FinishedColumn)> = self.names.iter().map(String::as_str).zip(&finished).collect();
+        let named: Vec<(&str, &FinishedColumn)> =
+            self.names.iter().map(String::as_str).zip(&finished).collect();
         notes.extend(notes::of_columns(&named, &self.sheet.format));
         let options = &self.columns.options;
         let conventions = Conventions {
-            decimal: options.decimal.or_else(|| common(finished.iter().filter_map(|column| column.mark))),
-            day_first: options.day_first.or_else(|| common(finished.iter().filter_map(|column| Some(column.order.as_ref()?.1)))),
+            decimal: options
+                .decimal
+                .or_else(|| common(finished.iter().filter_map(|column| column.mark))),
+            day_first: options.day_first.or_else(|| {
+                common(finished.iter().filter_map(|column| Some(column.order.as_ref()?.1)))
+            }),
         };
         let column = |(name, column): (&String, FinishedColumn)| table::Column {
             name: name.clone(),
@@ -95,7 +111,8 @@ impl<R: Read> Blocks<R> {
             spelled: column.spelled,
         };
         let columns = self.names.iter().zip(finished).map(column).collect();
-        let table = Table::of_columns(columns, lines)?.with_notes(notes).with_conventions(conventions);
+        let table =
+            Table::of_columns(columns, lines)?.with_notes(notes).with_conventions(conventions);
         Ok(Some(match &self.origin {
             Some(origin) => table.with_origin(origin.clone()),
             None => table,
@@ -125,7 +142,8 @@ impl TakeCells for Columns {
 }
 
 impl Columns {
-    /// What the columns hold, those left out that are ignored; the columns are ready for rows that follow.
+    /// What the columns hold, those left out that are ignored; the columns are ready for rows that
+    /// follow.
     fn finish(&mut self) -> Result<Vec<FinishedColumn>, (usize, Problem)> {
         for (index, column) in self.columns.iter_mut().enumerate() {
             column.settle(&self.options).map_err(|problem| (index, problem))?;
@@ -134,7 +152,8 @@ impl Columns {
         let mut finished = Vec::new();
         let mut following = Vec::new();
         for (index, column) in std::mem::take(&mut self.columns).into_iter().enumerate() {
-            let (values, next) = column.finish(has_commas, &self.options).map_err(|problem| (index, problem))?;
+            let (values, next) =
+                column.finish(has_commas, &self.options).map_err(|problem| (index, problem))?;
             finished.extend(values);
             following.push(next);
         }

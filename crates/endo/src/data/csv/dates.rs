@@ -1,12 +1,25 @@
 //! Dates and times as people and databases write them.
 //!
-//! In: a cell. Out: seconds since 1970-01-01 00:00 UTC, and which of two numbers was taken for the day where that is open. A
-//! time without an offset is taken as UTC. The calendar is the Gregorian one, for years from 1 to 9999.
+//! In: a cell. Out: seconds since 1970-01-01 00:00 UTC, and which of two numbers was taken for the
+//! day where that is open. A time without an offset is taken as UTC. The calendar is the Gregorian
+//! one, for years from 1 to 9999.
 
 /// A date is no longer.
 const LONGEST: usize = 48;
-const MONTHS: [&str; 12] =
-    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
 /// Days of a year before each month, and all of them.
 const DAYS_BEFORE: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
 const SECONDS_A_DAY: i64 = 86_400;
@@ -33,8 +46,8 @@ pub(super) enum DateOrder {
     Open,
 }
 
-/// The date or time of a cell: `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `31-Jan-2024`, `Jan 31, 2024`, each
-/// perhaps with a time such as `T12:30:00.5+01:00`.
+/// The date or time of a cell: `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`,
+/// `31-Jan-2024`, `Jan 31, 2024`, each perhaps with a time such as `T12:30:00.5+01:00`.
 pub(super) fn read(cell: &str) -> Option<DateReading> {
     if cell.len() > LONGEST || !cell.is_ascii() {
         return None;
@@ -48,15 +61,21 @@ pub(super) fn read(cell: &str) -> Option<DateReading> {
             is_cut.then(|| time(&mut rest)).flatten()?
         }
     };
-    rest.0.is_empty().then_some(DateReading { seconds: (days * SECONDS_A_DAY) as f64 + seconds - offset, order, offset })
+    rest.0.is_empty().then_some(DateReading {
+        seconds: (days * SECONDS_A_DAY) as f64 + seconds - offset,
+        order,
+        offset,
+    })
 }
 
-/// The time of a date whose day is taken for its month and its month for its day; both times are those of the clock.
+/// The time of a date whose day is taken for its month and its month for its day; both times are
+/// those of the clock.
 pub(super) fn swapped(seconds: f64) -> f64 {
     let days = (seconds / SECONDS_A_DAY as f64).floor();
     let (year, month, day) = civil(days as i64);
     // Which of two numbers is the day is open only where both may be a month.
-    days_of(year, day, month).map_or(seconds, |other| seconds + (other as f64 - days) * SECONDS_A_DAY as f64)
+    days_of(year, day, month)
+        .map_or(seconds, |other| seconds + (other as f64 - days) * SECONDS_A_DAY as f64)
 }
 
 /// What is left of a cell.
@@ -96,7 +115,9 @@ impl Rest<'_> {
     /// The number of a month by its name or the first three letters of it.
     fn month(&mut self) -> Option<i64> {
         let word = self.word().to_ascii_lowercase();
-        let is_it = |name: &str| name == word || name[..3] == *word || (word == "sept" && name.starts_with("sept"));
+        let is_it = |name: &str| {
+            name == word || name[..3] == *word || (word == "sept" && name.starts_with("sept"))
+        };
         MONTHS.iter().position(|name| is_it(name)).map(|place| place as i64 + 1)
     }
 }
@@ -132,14 +153,17 @@ fn day(rest: &mut Rest) -> Option<(i64, DateOrder)> {
     let [day_first, month_first] = [days_of(year, second, first), days_of(year, first, second)];
     match (mark, day_first, month_first) {
         (".", days, _) => days.map(|days| (days, DateOrder::Clear)),
-        (_, Some(days), Some(other)) => Some((days, if days == other { DateOrder::Clear } else { DateOrder::Open })),
+        (_, Some(days), Some(other)) => {
+            Some((days, if days == other { DateOrder::Clear } else { DateOrder::Open }))
+        }
         (_, Some(days), None) => Some((days, DateOrder::DayFirst)),
         (_, None, Some(days)) => Some((days, DateOrder::MonthFirst)),
         (_, None, None) => None,
     }
 }
 
-/// The seconds of a time since the clock's midnight, and how many seconds that clock is ahead of UTC.
+/// The seconds of a time since the clock's midnight, and how many seconds that clock is ahead of
+/// UTC.
 fn time(rest: &mut Rest) -> Option<(f64, f64)> {
     let hour = rest.number(1..=2)?;
     let minute = rest.take(":").then(|| rest.number(2..=2)).flatten()?;
@@ -175,7 +199,14 @@ fn half_of_day(rest: &mut Rest, hour: i64) -> Option<i64> {
 /// The seconds that a clock with the offset is ahead of UTC.
 fn offset(rest: &mut Rest) -> Option<i64> {
     let ahead = match () {
-        () if rest.0.is_empty() || rest.take("Z") || rest.take("z") || rest.take("UTC") || rest.take("GMT") => return Some(0),
+        () if rest.0.is_empty()
+            || rest.take("Z")
+            || rest.take("z")
+            || rest.take("UTC")
+            || rest.take("GMT") =>
+        {
+            return Some(0);
+        }
         () if rest.take("+") => 1,
         () if rest.take("-") => -1,
         () => return None,
@@ -212,11 +243,15 @@ fn days_before(year: i64) -> i64 {
     whole(year - 1) - whole(1969)
 }
 
-/// A time in seconds since 1970 as ISO 8601 has it: the date alone at midnight, and else with hours, minutes and seconds.
+/// A time in seconds since 1970 as ISO 8601 has it: the date alone at midnight, and else with
+/// hours, minutes and seconds.
 ///
 /// ```
 /// use endo::data::date;
-/// assert_eq!((date(951_782_400.0), date(-1.0)), ("2000-02-29".to_string(), "1969-12-31 23:59:59".to_string()));
+/// assert_eq!(
+///     (date(951_782_400.0), date(-1.0)),
+///     ("2000-02-29".to_string(), "1969-12-31 23:59:59".to_string())
+/// );
 /// ```
 ///
 /// What is no time that a calendar of ten thousand years has is shown as a number.
@@ -229,7 +264,12 @@ pub fn date(seconds: f64) -> String {
     let rest = (seconds - days * 86_400.0) as i64;
     match rest {
         0 => format!("{year:04}-{month:02}-{day:02}"),
-        _ => format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60),
+        _ => format!(
+            "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+            rest / 3600,
+            rest / 60 % 60,
+            rest % 60
+        ),
     }
 }
 
@@ -278,7 +318,8 @@ mod tests {
     #[test]
     fn one_date_is_read_in_all_layouts() {
         let layouts = "2024-01-31|2024/01/31|2024/1/31|31.01.2024|31.1.2024|31/01/2024|01/31/2024|31-01-2024|31-Jan-2024|31-JAN-2024|\
-                       31 Jan 2024|31 January 2024|Jan 31, 2024|January 31, 2024|Jan 31 2024|2024.01.31|31/Jan/2024";
+                       31 Jan 2024|31 January 2024|Jan 31, 2024|January 31, 2024|Jan 31 \
+                       2024|2024.01.31|31/Jan/2024";
         for cell in layouts.split('|') {
             assert_eq!(days(cell), Some(19_753.0), "{cell}");
         }
@@ -313,8 +354,10 @@ mod tests {
     #[test]
     fn what_is_no_date_is_none() {
         let cells = "2023-02-29|1900-02-29|2024-13-01|2024-00-01|2024-01-00|2024-04-31|32/01/2024|13/13/2024|0000-01-01|2024-01-31T|\
-                     2024-01-31 25:00|2024-01-31 12:60|2024-01-31 12:30:60|2024-01-31x|2024-1|12:30|31.01.24|Foo 1, 2024|31-Jan|Mayor 3, 2024|\
-                     2024-01/31|1.2.3|192.168.1.1|2024-01-31 13:00 PM|2024-01-31 10:00+99|1 2 2024|2024 01 31|300-01-2024|-1-01-2024|May|";
+                     2024-01-31 25:00|2024-01-31 12:60|2024-01-31 \
+                     12:30:60|2024-01-31x|2024-1|12:30|31.01.24|Foo 1, 2024|31-Jan|Mayor 3, 2024|\
+                     2024-01/31|1.2.3|192.168.1.1|2024-01-31 13:00 PM|2024-01-31 10:00+99|1 2 \
+                     2024|2024 01 31|300-01-2024|-1-01-2024|May|";
         for cell in cells.split('|') {
             assert_eq!(read(cell), None, "{cell}");
         }
@@ -325,7 +368,9 @@ mod tests {
         let mut expected = days_of(1, 1, 1).unwrap();
         for year in 1..=9999 {
             for month in 1..=12 {
-                for day in (1..=31).filter_map(|day| days_of(year, month, day).map(|days| (day, days))) {
+                for day in
+                    (1..=31).filter_map(|day| days_of(year, month, day).map(|days| (day, days)))
+                {
                     assert_eq!(day.1, expected);
                     if year % 37 == 0 {
                         assert_eq!(civil(expected), (year, month, day.0));

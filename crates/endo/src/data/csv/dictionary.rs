@@ -59,10 +59,15 @@ impl Dictionary {
     }
 }
 
-/// A cell as it is compared with others: without blanks around it, and with each letter in one piece (Unicode's NFC).
+/// A cell as it is compared with others: without blanks around it, and with each letter in one
+/// piece (Unicode's NFC).
 pub(super) fn key(cell: &str) -> Cow<'_, str> {
     let cell = cell.trim();
-    if cell.is_ascii() || is_nfc(cell) { Cow::Borrowed(cell) } else { Cow::Owned(cell.nfc().collect()) }
+    if cell.is_ascii() || is_nfc(cell) {
+        Cow::Borrowed(cell)
+    } else {
+        Cow::Owned(cell.nfc().collect())
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +77,10 @@ mod tests {
     #[test]
     fn cells_have_codes_in_the_order_in_which_they_appear() {
         let mut dictionary = Dictionary::default();
-        let codes: Vec<u32> = ["b", "a", "b", "ö", "o\u{308}", " a "].iter().map(|cell| dictionary.code(&key(cell))).collect();
+        let codes: Vec<u32> = ["b", "a", "b", "ö", "o\u{308}", " a "]
+            .iter()
+            .map(|cell| dictionary.code(&key(cell)))
+            .collect();
         assert_eq!(codes, [0, 1, 0, 2, 2, 1]);
         assert_eq!((dictionary.cells(), dictionary.bytes), (vec!["b", "a", "ö"], 4));
         assert_eq!(dictionary.into_cells(), ["b", "a", "ö"]);

@@ -7,8 +7,13 @@ use super::rows::{Delimiter, Progress, Record, Tokenizer};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What may separate cells, most likely first.
-pub(super) const CANDIDATES: [Delimiter; 5] =
-    [Delimiter::Byte(b','), Delimiter::Byte(b';'), Delimiter::Byte(b'\t'), Delimiter::Byte(b'|'), Delimiter::Blanks];
+pub(super) const CANDIDATES: [Delimiter; 5] = [
+    Delimiter::Byte(b','),
+    Delimiter::Byte(b';'),
+    Delimiter::Byte(b'\t'),
+    Delimiter::Byte(b'|'),
+    Delimiter::Blanks,
+];
 
 /// The number of rows that are looked at.
 const SURVEYED: usize = 1000;
@@ -18,7 +23,8 @@ const KEPT: usize = 20;
 /// How a file is written, as far as its beginning shows it.
 pub(super) struct Format {
     pub delimiter: Delimiter,
-    /// The bytes of what is above the header: a first line that names the delimiter, as in `sep=;`, and comments.
+    /// The bytes of what is above the header: a first line that names the delimiter, as in `sep=;`,
+    /// and comments.
     pub preamble: usize,
     /// Whether there is a line that names the delimiter.
     pub has_name_of_delimiter: bool,
@@ -57,21 +63,37 @@ struct Survey {
 }
 
 impl Format {
-    /// Finds the format of a text of which the beginning is known, or all if it is whole. Comments above the header may be passed
-    /// over.
-    pub fn find(text: &str, is_whole: bool, given: Option<Delimiter>, may_have_comments: bool) -> Self {
-        let (named, preamble) = preamble(text).map_or((None, 0), |(delimiter, length)| (Some(delimiter), length));
+    /// Finds the format of a text of which the beginning is known, or all if it is whole. Comments
+    /// above the header may be passed over.
+    pub fn find(
+        text: &str,
+        is_whole: bool,
+        given: Option<Delimiter>,
+        may_have_comments: bool,
+    ) -> Self {
+        let (named, preamble) =
+            preamble(text).map_or((None, 0), |(delimiter, length)| (Some(delimiter), length));
         let first_line = if preamble == 0 { 1 } else { 2 };
         let has_name_of_delimiter = preamble > 0;
         let format = |preamble: usize, first_line: usize, comments: usize| {
-            let survey = |delimiter| Survey::new(&text[preamble..], is_whole, delimiter, first_line);
+            let survey =
+                |delimiter| Survey::new(&text[preamble..], is_whole, delimiter, first_line);
             let (delimiter, survey) = match given.or(named) {
                 Some(delimiter) => (delimiter, survey(delimiter)),
                 None => best(&survey),
             };
             let width = survey.usual_width();
             let rows = survey.rows;
-            Self { delimiter, preamble, has_name_of_delimiter, has_header: true, comments, first_line, rows, width }
+            Self {
+                delimiter,
+                preamble,
+                has_name_of_delimiter,
+                has_header: true,
+                comments,
+                first_line,
+                rows,
+                width,
+            }
         };
         let comments = if may_have_comments { comments(&text[preamble..]) } else { Vec::new() };
         if let Some(last) = comments.last() {
@@ -84,14 +106,18 @@ impl Format {
         format(preamble, first_line, 0)
     }
 
-    /// Whether the first row is a header, and the comment above it is none: it does not have as many cells.
+    /// Whether the first row is a header, and the comment above it is none: it does not have as
+    /// many cells.
     fn has_header_below(&self, comment: &str) -> bool {
         let Some(header) = self.rows.first() else { return false };
         let width = header.cells.len();
-        let is_header = header.cells.iter().skip(1).all(|cell| is_name(cell)) && !is_number(&header.cells[0]);
+        let is_header =
+            header.cells.iter().skip(1).all(|cell| is_name(cell)) && !is_number(&header.cells[0]);
         let survey = Survey::new(comment, true, self.delimiter, 1);
         let is_table = width > 1 && survey.rows.first().is_some_and(|row| row.cells.len() == width);
-        is_header && !is_table && self.width.is_none_or(|usual| usual == width || usual == width + 1)
+        is_header
+            && !is_table
+            && self.width.is_none_or(|usual| usual == width || usual == width + 1)
     }
 }
 
@@ -100,11 +126,13 @@ fn best(survey: &dyn Fn(Delimiter) -> Survey) -> (Delimiter, Survey) {
     let mut tabs_leave_gaps = false;
     for delimiter in CANDIDATES.into_iter().skip(1) {
         let other = survey(delimiter);
-        // Where most rows are a single cell, a delimiter counts if the header has it. Bars and blanks are also in names.
+        // Where most rows are a single cell, a delimiter counts if the header has it. Bars and
+        // blanks are also in names.
         let is_in_names = matches!(delimiter, Delimiter::Byte(b'|') | Delimiter::Blanks);
         let has_header = other.widths.first() == Some(&other.width) && !is_in_names;
         // Between two tabs a cell is missing, and runs of blanks would move the next one there.
-        let may_cut = delimiter != Delimiter::Blanks || (other.widths.first() > Some(&1) && !tabs_leave_gaps);
+        let may_cut =
+            delimiter != Delimiter::Blanks || (other.widths.first() > Some(&1) && !tabs_leave_gaps);
         tabs_leave_gaps |= delimiter == Delimiter::Byte(b'\t') && other.has_gaps;
         let is_likely = other.share > 0.0 && may_cut && (other.share > other.single || has_header);
         if is_likely && other.rank() > best.1.rank() {
@@ -116,7 +144,8 @@ fn best(survey: &dyn Fn(Delimiter) -> Survey) -> (Delimiter, Survey) {
 
 impl Survey {
     fn new(text: &str, is_whole: bool, delimiter: Delimiter, first_line: usize) -> Self {
-        let (mut tokenizer, mut record) = (Tokenizer::new(delimiter, first_line), Record::default());
+        let (mut tokenizer, mut record) =
+            (Tokenizer::new(delimiter, first_line), Record::default());
         let (mut rows, mut widths, mut rest) = (Vec::new(), Vec::new(), text);
         let mut numbers: Vec<usize> = Vec::new();
         let mut has_gaps = false;
@@ -134,9 +163,15 @@ impl Survey {
             let is_end_of_file = record.width() == 1 && record.has_end_of_file();
             if !record.is_blank_line() && !is_end_of_file {
                 widths.push(record.width());
-                // A blank may be a mark in a number, and a comma left in a number may be a decimal comma.
-                let is_number =
-                    |cell: &&str| if delimiter == Delimiter::Blanks { cell.parse::<f64>().is_ok() } else { is_number(cell) };
+                // A blank may be a mark in a number, and a comma left in a number may be a decimal
+                // comma.
+                let is_number = |cell: &&str| {
+                    if delimiter == Delimiter::Blanks {
+                        cell.parse::<f64>().is_ok()
+                    } else {
+                        is_number(cell)
+                    }
+                };
                 has_gaps |= record.width() > 1 && record.cells().any(|cell| cell.trim().is_empty());
                 numbers.push(record.cells().filter(is_number).count());
                 if rows.len() < KEPT {
@@ -146,12 +181,22 @@ impl Survey {
             }
             tokenizer.begin(&mut record);
         }
-        let (width, count) = most_common(widths.iter().copied().filter(|&width| width > 1)).unwrap_or((1, 0));
+        let (width, count) =
+            most_common(widths.iter().copied().filter(|&width| width > 1)).unwrap_or((1, 0));
         let below = || widths.iter().zip(&numbers).skip(1).filter(|&(&other, _)| other == width);
-        let (cells, numbers) = below().fold((0, 0), |(cells, sum), (width, count)| (cells + width, sum + count));
+        let (cells, numbers) =
+            below().fold((0, 0), |(cells, sum), (width, count)| (cells + width, sum + count));
         let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
         let single = share(widths.iter().filter(|&&width| width == 1).count(), widths.len());
-        Self { share: share(count, widths.len()), single, has_gaps, numbers: share(numbers, cells), rows, width, widths }
+        Self {
+            share: share(count, widths.len()),
+            single,
+            has_gaps,
+            numbers: share(numbers, cells),
+            rows,
+            width,
+            widths,
+        }
     }
 
     /// What makes one delimiter likelier than another, most important first.
@@ -161,7 +206,9 @@ impl Survey {
 
     fn usual_width(&self) -> Option<usize> {
         let below = self.widths.get(1..)?;
-        most_common(below.iter().copied()).filter(|&(_, count)| 2 * count > below.len()).map(|(width, _)| width)
+        most_common(below.iter().copied())
+            .filter(|&(_, count)| 2 * count > below.len())
+            .map(|(width, _)| width)
     }
 }
 
@@ -187,12 +234,16 @@ fn comments(text: &str) -> Vec<&str> {
     lines
 }
 
-/// The delimiter that a line like `sep=;` before the header names, and the length of the line. Spreadsheets write and read it.
+/// The delimiter that a line like `sep=;` before the header names, and the length of the line.
+/// Spreadsheets write and read it.
 fn preamble(text: &str) -> Option<(Delimiter, usize)> {
     let end = text.find(['\r', '\n'])?;
     let line = text[..end].trim_matches('"');
     let mut letters = line.get(4..).filter(|_| line[..4].eq_ignore_ascii_case("sep="))?.chars();
-    let delimiter = letters.next().filter(|_| letters.next().is_none()).and_then(|letter| checked(letter).ok())?;
+    let delimiter = letters
+        .next()
+        .filter(|_| letters.next().is_none())
+        .and_then(|letter| checked(letter).ok())?;
     let length = if text[end..].starts_with("\r\n") { 2 } else { 1 };
     Some((delimiter, end + length))
 }
@@ -201,12 +252,15 @@ fn preamble(text: &str) -> Option<(Delimiter, usize)> {
 pub(super) fn checked(delimiter: char) -> Result<Delimiter> {
     match delimiter {
         ' ' => Ok(Delimiter::Blanks),
-        _ if delimiter == '\t' || (delimiter.is_ascii_punctuation() && !"\".+-".contains(delimiter)) => {
+        _ if delimiter == '\t'
+            || (delimiter.is_ascii_punctuation() && !"\".+-".contains(delimiter)) =>
+        {
             Ok(Delimiter::Byte(delimiter as u8))
         }
         _ => {
             let message = format!("{delimiter:?} cannot separate columns of numbers");
-            let help = "use `,`, `;`, `|`, a tab, a blank, or another character that is part of no number";
+            let help =
+                "use `,`, `;`, `|`, a tab, a blank, or another character that is part of no number";
             Err(Error::new(ErrorKind::Argument, message).help(help))
         }
     }
@@ -265,7 +319,10 @@ mod tests {
     fn the_end_of_a_piece_cuts_a_row_that_does_not_count() {
         let format = Format::find("a,b\n1,2\n3,4\n5", false, None, false);
         assert_eq!((format.width, format.rows.len()), (Some(2), 3));
-        assert_eq!(Format::find(&"a,b,".repeat(1000), false, None, false).rows[0].cells.len(), 2001);
+        assert_eq!(
+            Format::find(&"a,b,".repeat(1000), false, None, false).rows[0].cells.len(),
+            2001
+        );
     }
 
     #[test]
@@ -273,6 +330,10 @@ mod tests {
         for delimiter in ['.', '+', '-', '"', '1', 'e', 'ä', '\n', '\0'] {
             assert!(checked(delimiter).is_err(), "{delimiter:?}");
         }
-        assert!([',', ';', '\t', '|', ':', ' ', '^', '~', '\''].into_iter().all(|delimiter| checked(delimiter).is_ok()));
+        assert!(
+            [',', ';', '\t', '|', ':', ' ', '^', '~', '\'']
+                .into_iter()
+                .all(|delimiter| checked(delimiter).is_ok())
+        );
     }
 }

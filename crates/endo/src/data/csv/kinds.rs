@@ -1,7 +1,7 @@
 //! What kind of column some cells make: the rule.
 //!
-//! In: the different cells of a column, each with what it is by itself and how often it is there. Out: the kind, or the kind
-//! that the column would have if it were not for some cells.
+//! In: the different cells of a column, each with what it is by itself and how often it is there.
+//! Out: the kind, or the kind that the column would have if it were not for some cells.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,10 @@ pub(super) enum Class {
 /// use endo::data::{Csv, Kind, Values, Words};
 /// let csv = Csv::new().typed().kind("zip", Kind::Word);
 /// let table = csv.read_from("zip,rooms\n01234,3\n98765,4\n".as_bytes())?;
-/// assert_eq!(table.values("zip")?, &Values::Words(Words::from_cells([Some("01234"), Some("98765")])));
+/// assert_eq!(
+///     table.values("zip")?,
+///     &Values::Words(Words::from_cells([Some("01234"), Some("98765")]))
+/// );
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,11 +58,13 @@ pub(super) enum WordDoubt {
     Amounts,
 }
 
-/// Words among numbers are categories if there are no more different cells, numbers and words together.
+/// Words among numbers are categories if there are no more different cells, numbers and words
+/// together.
 const MOST_CATEGORIES: usize = 20;
 /// A bound among numbers is a category if at least one row in this many has it.
 const FREQUENT: usize = 20;
-/// Words among numbers are part of identifiers (`PC 17599` among `113803`) if this share of cells are words,
+/// Words among numbers are part of identifiers (`PC 17599` among `113803`) if this share of cells
+/// are words,
 const SHARE_OF_WORDS: f64 = 0.1;
 /// and if at least this many of them differ without their digits.
 const FEWEST_FORMS: usize = 10;
@@ -77,16 +82,22 @@ impl<'a> Census<'a> {
     /// Counts cells that are not missing.
     pub fn new(cells: &[&'a str], entries: &[Entry]) -> Self {
         let is_there = |(_, entry): &(&str, Entry)| !matches!(entry.class, Class::Missing(_));
-        let cells: Vec<(&str, Entry)> = cells.iter().copied().zip(entries.iter().copied()).filter(is_there).collect();
+        let cells: Vec<(&str, Entry)> =
+            cells.iter().copied().zip(entries.iter().copied()).filter(is_there).collect();
         let rows = |is_one: fn(Class) -> bool| -> usize {
-            cells.iter().filter(|(_, entry)| is_one(entry.class)).map(|(_, entry)| entry.count).sum()
+            cells
+                .iter()
+                .filter(|(_, entry)| is_one(entry.class))
+                .map(|(_, entry)| entry.count)
+                .sum()
         };
         let numbers = rows(|class| matches!(class, Class::Number(_)));
         let times = rows(|class| matches!(class, Class::Time(_)));
         Self { rows: rows(|_| true), numbers, times, cells }
     }
 
-    /// The kind, or else the kind of at least half of the cells, which others are not. None where no cell has anything in it.
+    /// The kind, or else the kind of at least half of the cells, which others are not. None where
+    /// no cell has anything in it.
     pub fn kind(&self) -> Result<Option<Kind>, Kind> {
         match () {
             () if self.rows == 0 => Ok(None),
@@ -108,7 +119,8 @@ impl<'a> Census<'a> {
 
     /// Why a column of words may be one where numbers are wanted.
     pub fn doubt(&self) -> Option<WordDoubt> {
-        let amounts: usize = self.words().filter(|(cell, _)| is_amount(cell)).map(|(_, entry)| entry.count).sum();
+        let amounts: usize =
+            self.words().filter(|(cell, _)| is_amount(cell)).map(|(_, entry)| entry.count).sum();
         match () {
             () if self.is_mostly_numbers() => Some(WordDoubt::MostlyNumbers),
             () if 2 * amounts >= self.rows => Some(WordDoubt::Amounts),
@@ -120,28 +132,38 @@ impl<'a> Census<'a> {
         self.cells.iter().filter(|(_, entry)| !matches!(entry.class, Class::Number(_)))
     }
 
-    /// Few different cells, as in `1 2 3 4+`: whole numbers, and words that are there more than once. A word that is there once
-    /// may be a slip or a unit, and `inf` or a rare `<5` is a measurement.
+    /// Few different cells, as in `1 2 3 4+`: whole numbers, and words that are there more than
+    /// once. A word that is there once may be a slip or a unit, and `inf` or a rare `<5` is a
+    /// measurement.
     fn are_categories(&self) -> bool {
         let is_whole = |cell: &str| cell.bytes().all(|byte| byte.is_ascii_digit());
         self.cells.len() <= MOST_CATEGORIES
-            && self.cells.iter().all(|(cell, entry)| !matches!(entry.class, Class::Number(_)) || is_whole(cell))
             && self
-                .words()
-                .all(|(cell, entry)| entry.count > 1 && !self.is_measurement(cell, entry) && cell.parse::<f64>().is_err())
+                .cells
+                .iter()
+                .all(|(cell, entry)| !matches!(entry.class, Class::Number(_)) || is_whole(cell))
+            && self.words().all(|(cell, entry)| {
+                entry.count > 1 && !self.is_measurement(cell, entry) && cell.parse::<f64>().is_err()
+            })
     }
 
-    /// A bound that few rows have, as `<5` among counts; a frequent one is a category, as `<1` among `1`, `2` and `3+` hours.
+    /// A bound that few rows have, as `<5` among counts; a frequent one is a category, as `<1`
+    /// among `1`, `2` and `3+` hours.
     fn is_measurement(&self, cell: &str, entry: &Entry) -> bool {
         is_bound(cell) && FREQUENT * entry.count < self.rows
     }
 
-    /// Many different words, as in `PC 17599`, `A/5 21171` and `113803`: the numbers are names, too.
+    /// Many different words, as in `PC 17599`, `A/5 21171` and `113803`: the numbers are names,
+    /// too.
     fn are_identifiers(&self) -> bool {
-        let form = |cell: &str| -> String { cell.chars().filter(|letter| !letter.is_ascii_digit()).collect() };
+        let form = |cell: &str| -> String {
+            cell.chars().filter(|letter| !letter.is_ascii_digit()).collect()
+        };
         let forms: HashSet<String> = self.words().map(|(cell, _)| form(cell)).collect();
         let share = (self.rows - self.numbers) as f64 / self.rows as f64;
-        share >= SHARE_OF_WORDS && forms.len() >= FEWEST_FORMS && !self.words().any(|(cell, _)| is_bound(cell))
+        share >= SHARE_OF_WORDS
+            && forms.len() >= FEWEST_FORMS
+            && !self.words().any(|(cell, _)| is_bound(cell))
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! In: the line of each row as it is read. Out: the line of any row, for messages.
 
-/// The line of each row, counted from 1. A table whose rows follow each other without blank lines needs a single entry.
+/// The line of each row, counted from 1. A table whose rows follow each other without blank lines
+/// needs a single entry.
 #[derive(Clone, Default)]
 pub(in crate::data) struct Lines {
-    /// Rows, counted from 0, whose line is not the one after that of the row before, and their lines.
+    /// Rows, counted from 0, whose line is not the one after that of the row before, and their
+    /// lines.
     starts: Vec<(usize, usize)>,
     /// The rows of the file before the first row.
     before: usize,

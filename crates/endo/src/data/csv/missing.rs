@@ -1,14 +1,18 @@
 //! How cells without a value are spelled.
 //!
-//! In: a cell. Out: whether nothing is in it, in any column or in a column of numbers or times alone.
+//! In: a cell. Out: whether nothing is in it, in any column or in a column of numbers or times
+//! alone.
 
-/// Spellings that are hardly ever words: they are missing in every column, whatever the case of their letters.
+/// Spellings that are hardly ever words: they are missing in every column, whatever the case of
+/// their letters.
 const ANYWHERE: [&str; 16] = [
-    "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "?", "#div/0!", "#value!", "#ref!", "#num!",
-    "#name?",
+    "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "?", "#div/0!",
+    "#value!", "#ref!", "#num!", "#name?",
 ];
-/// Spellings that may also be words (a fence may be `None`, a test `-`): they are missing between numbers and times alone.
-const BETWEEN_NUMBERS: [&str; 9] = ["none", "nil", "missing", "unknown", ".", "..", "-", "--", "---"];
+/// Spellings that may also be words (a fence may be `None`, a test `-`): they are missing between
+/// numbers and times alone.
+const BETWEEN_NUMBERS: [&str; 9] =
+    ["none", "nil", "missing", "unknown", ".", "..", "-", "--", "---"];
 /// No spelling is longer.
 const LONGEST: usize = 8;
 
@@ -27,7 +31,8 @@ pub(super) struct Spellings {
 }
 
 impl Spellings {
-    /// Whether a cell without blanks around it was given as missing. Most tables have no such cells.
+    /// Whether a cell without blanks around it was given as missing. Most tables have no such
+    /// cells.
     pub fn is_given(&self, cell: &str) -> bool {
         !self.given.is_empty() && self.given.iter().any(|given| given == cell)
     }
@@ -37,7 +42,9 @@ impl Spellings {
         if cell.is_empty() || self.is_given(cell) || cell == r"\N" {
             return Some(Missing::Anywhere);
         }
-        let is_one = |spellings: &[&str]| spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(cell));
+        let is_one = |spellings: &[&str]| {
+            spellings.iter().any(|spelling| spelling.eq_ignore_ascii_case(cell))
+        };
         match () {
             () if cell.len() > LONGEST => None,
             () if is_one(&ANYWHERE) => Some(Missing::Anywhere),
@@ -55,8 +62,7 @@ mod tests {
     fn cells_without_a_value_are_known_by_their_spelling() {
         let spellings = Spellings { given: vec!["-999".into(), "k. A.".into()] };
         let found = |cell: &str| spellings.find(cell);
-        let anywhere =
-            "|NA|na|N/A|N.A.|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|#DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
+        let anywhere = "|NA|na|N/A|N.A.|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|#DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
         for cell in anywhere.split('|') {
             assert_eq!(found(cell), Some(Missing::Anywhere), "{cell}");
         }

@@ -1,8 +1,9 @@
 //! Reading a table from CSV.
 //!
-//! In: a file or anything that can be read, with options for what is not to be found. Out: a [`Table`], or an error that
-//! names the row, line and column and says how to fix it. Bytes are unpacked and become `text`, text becomes `rows` as the
-//! file is written (`format`), the first row names (`header`), and cells `numbers`, or columns whose kind is found (`typed`).
+//! In: a file or anything that can be read, with options for what is not to be found. Out: a
+//! [`Table`], or an error that names the row, line and column and says how to fix it. Bytes are
+//! unpacked and become `text`, text becomes `rows` as the file is written (`format`), the first row
+//! names (`header`), and cells `numbers`, or columns whose kind is found (`typed`).
 
 mod advice;
 mod blocks;
@@ -47,13 +48,15 @@ pub(super) use lines::Lines;
 
 /// How to read a table from CSV: the first line names the columns, and each line below is a row.
 ///
-/// Text is UTF-8 or UTF-16, perhaps compressed by gzip or zstd. The delimiter is that of `,`, `;`, tab, `|` and blanks which
-/// gives rows of one width, unless a first line like `sep=;` names it. Cells may be in quotes. Decimal commas and marks
-/// between thousands (`1.299,50`, `1 000`) are read where the column leaves no doubt. Blank lines between rows are passed
-/// over, and rows at the end with nothing in them are left out, because spreadsheets write those for cells that were cleared.
+/// Text is UTF-8 or UTF-16, perhaps compressed by gzip or zstd. The delimiter is that of `,`, `;`,
+/// tab, `|` and blanks which gives rows of one width, unless a first line like `sep=;` names it.
+/// Cells may be in quotes. Decimal commas and marks between thousands (`1.299,50`, `1 000`) are
+/// read where the column leaves no doubt. Blank lines between rows are passed over, and rows at the
+/// end with nothing in them are left out, because spreadsheets write those for cells that were
+/// cleared.
 ///
-/// By itself it is strict: each cell is a finite number. With [`typed`](Self::typed) columns may also hold words and times,
-/// and cells may be missing.
+/// By itself it is strict: each cell is a finite number. With [`typed`](Self::typed) columns may
+/// also hold words and times, and cells may be missing.
 ///
 /// ```
 /// use endo::data::Csv;
@@ -79,23 +82,25 @@ impl Csv {
         Self::default()
     }
 
-    /// The character that separates columns; a blank stands for any number of blanks and tabs. `None` is to find it.
+    /// The character that separates columns; a blank stands for any number of blanks and tabs.
+    /// `None` is to find it.
     #[must_use]
     pub fn delimiter(mut self, delimiter: impl Into<Option<char>>) -> Self {
         self.delimiter = delimiter.into();
         self
     }
 
-    /// A column that has to be there, which is found out before any row is read; several times for several.
+    /// A column that has to be there, which is found out before any row is read; several times for
+    /// several.
     #[must_use]
     pub fn target(mut self, name: impl Into<String>) -> Self {
         self.targets.push(name.into());
         self
     }
 
-    /// Whether the first line names the columns. With `true` also numbers and years are names; with `false` the first line is
-    /// a row and the columns are `x1`, `x2` and so on. With `None`, as at first, a first line that holds mostly numbers is an
-    /// error.
+    /// Whether the first line names the columns. With `true` also numbers and years are names; with
+    /// `false` the first line is a row and the columns are `x1`, `x2` and so on. With `None`, as at
+    /// first, a first line that holds mostly numbers is an error.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -111,8 +116,8 @@ impl Csv {
         self
     }
 
-    /// The decimal mark of all numbers, `.` or `,`; the other one then separates thousands. `None` is to find it for each
-    /// column.
+    /// The decimal mark of all numbers, `.` or `,`; the other one then separates thousands. `None`
+    /// is to find it for each column.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -126,30 +131,35 @@ impl Csv {
         self
     }
 
-    /// Finds for each column whether it holds numbers, times or words, and lets cells be missing. The rule, in this order:
+    /// Finds for each column whether it holds numbers, times or words, and lets cells be missing.
+    /// The rule, in this order:
     ///
-    /// * A cell is missing if it is empty or spelled as `NA`, `N/A`, `N.A.`, `#N/A`, `<NA>`, `NaN`, `NaT`, `null`, `\N`, `?` or an
-    ///   error of a spreadsheet such as `#DIV/0!`, in any case of letters, or as [`missing`](Self::missing) says. Between
-    ///   numbers and times so are `None`, `nil`, `missing`, `unknown`, `.`, `..`, `-`, `--` and `---`, which in a column of words are
-    ///   words.
-    /// * A column holds numbers if all cells that are not missing are numbers, and times if all are dates or times:
-    ///   `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `01/31/2024`, `31-Jan-2024`, `Jan 31, 2024`, with or without a
-    ///   time such as `12:30:00.5+01:00`. Which of two numbers is the day is that of the whole column; see
-    ///   [`day_first`](Self::day_first).
-    /// * Where at least half of the cells are numbers and others are none, the column holds words if it has at most 20
-    ///   different cells, of which the numbers are whole and each word is there more than once (categories such as `1`, `2`,
-    ///   `3`, `4+`), or if a tenth of its cells or more are words, in ten forms or more when digits are left out (identifiers
-    ///   such as `PC 17599` and `113803`). Bounds such as `<5` that few rows have are neither. A note of the table says so. Otherwise the first
-    ///   cell that is no number is an error, which names it. So is the first cell that is no date where at least half of the
-    ///   cells are dates.
-    /// * All other columns hold words: cells without blanks around them, with each letter in one piece (Unicode's NFC).
+    /// * A cell is missing if it is empty or spelled as `NA`, `N/A`, `N.A.`, `#N/A`, `<NA>`, `NaN`,
+    ///   `NaT`, `null`, `\N`, `?` or an error of a spreadsheet such as `#DIV/0!`, in any case of
+    ///   letters, or as [`missing`](Self::missing) says. Between numbers and times so are `None`,
+    ///   `nil`, `missing`, `unknown`, `.`, `..`, `-`, `--` and `---`, which in a column of words
+    ///   are words.
+    /// * A column holds numbers if all cells that are not missing are numbers, and times if all are
+    ///   dates or times: `2024-01-31`, `2024/01/31`, `31.01.2024`, `31/01/2024`, `01/31/2024`,
+    ///   `31-Jan-2024`, `Jan 31, 2024`, with or without a time such as `12:30:00.5+01:00`. Which of
+    ///   two numbers is the day is that of the whole column; see [`day_first`](Self::day_first).
+    /// * Where at least half of the cells are numbers and others are none, the column holds words
+    ///   if it has at most 20 different cells, of which the numbers are whole and each word is
+    ///   there more than once (categories such as `1`, `2`, `3`, `4+`), or if a tenth of its cells
+    ///   or more are words, in ten forms or more when digits are left out (identifiers such as
+    ///   `PC 17599` and `113803`). Bounds such as `<5` that few rows have are neither. A note of
+    ///   the table says so. Otherwise the first cell that is no number is an error, which names it.
+    ///   So is the first cell that is no date where at least half of the cells are dates.
+    /// * All other columns hold words: cells without blanks around them, with each letter in one
+    ///   piece (Unicode's NFC).
     ///
-    /// A column with more than 1000 different cells is decided by the rows up to the one that brings the next: a word that
-    /// comes later in a column of numbers is an error. [`kind`](Self::kind) decides for a column.
+    /// A column with more than 1000 different cells is decided by the rows up to the one that
+    /// brings the next: a word that comes later in a column of numbers is an error.
+    /// [`kind`](Self::kind) decides for a column.
     ///
-    /// A first column without a name holds names of rows, as R and pandas write them, and is left out, also where the header
-    /// is one name short. Lines above the header that begin with `#` are left out where it is clear that none of them is the
-    /// header.
+    /// A first column without a name holds names of rows, as R and pandas write them, and is left
+    /// out, also where the header is one name short. Lines above the header that begin with `#` are
+    /// left out where it is clear that none of them is the header.
     ///
     /// ```
     /// use endo::data::{Csv, Values};
@@ -158,7 +168,10 @@ impl Csv {
     /// assert!(matches!(table.values("name")?, Values::Words(_)));
     /// assert!(matches!(table.values("rooms")?, Values::Numbers(_)));
     /// assert!(matches!(table.values("sold")?, Values::Times(_)));
-    /// assert_eq!((table.missing("name")?, table.missing("rooms")?, table.missing("sold")?), (1, 1, 1));
+    /// assert_eq!(
+    ///     (table.missing("name")?, table.missing("rooms")?, table.missing("sold")?),
+    ///     (1, 1, 1)
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     #[must_use]
@@ -167,16 +180,17 @@ impl Csv {
         self
     }
 
-    /// What a column holds, instead of finding it. Makes the reading [`typed`](Self::typed). A name that is no column is an
-    /// error.
+    /// What a column holds, instead of finding it. Makes the reading [`typed`](Self::typed). A name
+    /// that is no column is an error.
     #[must_use]
     pub fn kind(mut self, name: impl Into<String>, kind: Kind) -> Self {
         self.kinds.push((name.into(), kind));
         self.typed()
     }
 
-    /// The columns that are wanted, besides the target and those whose kind is said; all others are left out, and their cells
-    /// are never refused. Makes the reading [`typed`](Self::typed). A name that is no column is an error.
+    /// The columns that are wanted, besides the target and those whose kind is said; all others are
+    /// left out, and their cells are never refused. Makes the reading [`typed`](Self::typed). A
+    /// name that is no column is an error.
     ///
     /// ```
     /// use endo::data::Csv;
@@ -191,8 +205,8 @@ impl Csv {
         self.typed()
     }
 
-    /// Another spelling of cells that are missing, besides those that are always known. Makes the reading
-    /// [`typed`](Self::typed).
+    /// Another spelling of cells that are missing, besides those that are always known. Makes the
+    /// reading [`typed`](Self::typed).
     ///
     /// ```
     /// use endo::data::Csv;
@@ -206,8 +220,8 @@ impl Csv {
         self.typed()
     }
 
-    /// Whether the day comes first in dates such as `02/01/2024`. `None` is to find it for each column, which is an error
-    /// where no cell tells. Makes the reading [`typed`](Self::typed).
+    /// Whether the day comes first in dates such as `02/01/2024`. `None` is to find it for each
+    /// column, which is an error where no cell tells. Makes the reading [`typed`](Self::typed).
     ///
     /// ```
     /// use endo::data::{Csv, Values};
@@ -221,10 +235,13 @@ impl Csv {
         self.typed()
     }
 
-    /// Reads a file. Fails at the first cell that cannot be what its column holds, naming its row, line and column.
+    /// Reads a file. Fails at the first cell that cannot be what its column holds, naming its row,
+    /// line and column.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table> {
         let path = path.as_ref();
-        let table = open(path).and_then(|file| self.read_from(file)).map_err(|error| in_file(error, &shown_path(path)))?;
+        let table = open(path)
+            .and_then(|file| self.read_from(file))
+            .map_err(|error| in_file(error, &shown_path(path)))?;
         Ok(table.with_origin(shown_path(path)))
     }
 
@@ -235,7 +252,9 @@ impl Csv {
             let mut blocks = Blocks::new(sheet, self.options.clone(), None, None);
             return blocks.read_whole();
         }
-        let mut numbers = Numbers(sheet.names.iter().map(|_| numbers::Column::new(self.options.decimal)).collect());
+        let mut numbers = Numbers(
+            sheet.names.iter().map(|_| numbers::Column::new(self.options.decimal)).collect(),
+        );
         let lines = sheet.read_rows(None, &mut numbers)?.unwrap_or_default();
         numbers.finish().map_err(|(index, problem)| sheet.refused(index, problem))?;
         let column = |(name, column): (String, numbers::Column)| table::Column {
@@ -247,15 +266,18 @@ impl Csv {
         Ok(Table::of_columns(columns, lines)?.with_notes(sheet.notes))
     }
 
-    /// Reads a file in blocks of at most `rows` rows, always [`typed`](Self::typed): files of any size in bounded
+    /// Reads a file in blocks of at most `rows` rows, always [`typed`](Self::typed): files of any
+    /// size in bounded
     /// memory.
     ///
-    /// What is not said is found in the first block and holds for all that follow: kinds, decimal marks, the order of day and
-    /// month. A cell that contradicts it is an error with its place in the file. See [`Blocks`] for an example.
+    /// What is not said is found in the first block and holds for all that follow: kinds, decimal
+    /// marks, the order of day and month. A cell that contradicts it is an error with its place in
+    /// the file. See [`Blocks`] for an example.
     pub fn blocks(&self, path: impl AsRef<Path>, rows: usize) -> Result<Blocks<File>> {
         let (path, origin) = (path.as_ref(), shown_path(path.as_ref()));
         let csv = self.clone().typed();
-        let sheet = open(path).and_then(|file| csv.open(file)).map_err(|error| in_file(error, &origin))?;
+        let sheet =
+            open(path).and_then(|file| csv.open(file)).map_err(|error| in_file(error, &origin))?;
         Ok(Blocks::new(sheet, csv.options, Some(rows), Some(origin)))
     }
 
@@ -274,7 +296,9 @@ impl Csv {
     /// ```
     pub fn names(&self, path: impl AsRef<Path>) -> Result<Vec<String>> {
         let path = path.as_ref();
-        open(path).and_then(|file| self.names_from(file)).map_err(|error| in_file(error, &shown_path(path)))
+        open(path)
+            .and_then(|file| self.names_from(file))
+            .map_err(|error| in_file(error, &shown_path(path)))
     }
 
     /// Reads the names of the columns of anything that can be read, and no row.
@@ -293,9 +317,11 @@ impl Csv {
 
     /// What is said of the kinds of these columns. Fails at a name that is none of them.
     fn kinds_of(&self, names: &[String]) -> Result<Vec<Option<Kind>>> {
-        let named: Vec<usize> = (0..names.len()).filter(|&index| !names[index].is_empty()).collect();
-        let place_of =
-            |name: &str| -> Result<usize> { Ok(named[position(name, named.iter().map(|&index| names[index].as_str()))?]) };
+        let named: Vec<usize> =
+            (0..names.len()).filter(|&index| !names[index].is_empty()).collect();
+        let place_of = |name: &str| -> Result<usize> {
+            Ok(named[position(name, named.iter().map(|&index| names[index].as_str()))?])
+        };
         let mut kinds = vec![self.only.as_ref().map(|_| Kind::Ignored); names.len()];
         for name in self.only.iter().flatten().chain(&self.targets) {
             kinds[place_of(name)?] = None;
@@ -306,7 +332,8 @@ impl Csv {
         for target in &self.targets {
             if kinds[place_of(target)?] == Some(Kind::Ignored) {
                 let message = format!("column `{}` is the target, and left out", shown(target));
-                return Err(Error::new(ErrorKind::Argument, message).help("leave out other columns than the target"));
+                return Err(Error::new(ErrorKind::Argument, message)
+                    .help("leave out other columns than the target"));
             }
         }
         Ok(kinds)
@@ -332,7 +359,9 @@ impl Numbers {
     fn finish(&mut self) -> Result<(), (usize, Problem)> {
         let has_commas = self.0.iter().any(numbers::Column::has_decimal_comma);
         for (index, column) in self.0.iter_mut().enumerate() {
-            column.finish(has_commas).map_err(|ambiguity| (index, Problem::UnclearRows(ambiguity)))?;
+            column
+                .finish(has_commas)
+                .map_err(|ambiguity| (index, Problem::UnclearRows(ambiguity)))?;
         }
         Ok(())
     }

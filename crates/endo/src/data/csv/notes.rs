@@ -10,7 +10,12 @@ use super::typed::FinishedColumn;
 use crate::shown::{listed, shown};
 
 /// What is unusual in how the file is written.
-pub(super) fn of_file(format: &Format, delimiter_is_given: bool, packing: Option<&str>, is_utf16: bool) -> Vec<String> {
+pub(super) fn of_file(
+    format: &Format,
+    delimiter_is_given: bool,
+    packing: Option<&str>,
+    is_utf16: bool,
+) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(packing.map(|packing| format!("the file is compressed by {packing}")));
     if is_utf16 {
@@ -34,35 +39,51 @@ pub(super) fn of_file(format: &Format, delimiter_is_given: bool, packing: Option
 /// What was decided for columns.
 pub(super) fn of_columns(columns: &[(&str, &FinishedColumn)], format: &Format) -> Vec<String> {
     let mut notes = Vec::new();
-    let commas: Vec<&str> = columns.iter().filter(|(_, column)| column.mark == Some(',')).map(|&(name, _)| name).collect();
+    let commas: Vec<&str> = columns
+        .iter()
+        .filter(|(_, column)| column.mark == Some(','))
+        .map(|&(name, _)| name)
+        .collect();
     match commas.len() {
         0 => {}
         1 => notes.push(format!("column {} has decimal commas", listed(commas))),
         _ => notes.push(format!("columns {} have decimal commas", listed(commas))),
     }
     for (name, column) in columns {
-        // Where the decimal mark is a comma, spreadsheets separate columns by semicolons, and thousands by points.
-        if let Some(seen) = column.point.as_ref().filter(|_| format.delimiter == Delimiter::Byte(b';')) {
+        // Where the decimal mark is a comma, spreadsheets separate columns by semicolons, and
+        // thousands by points.
+        if let Some(seen) =
+            column.point.as_ref().filter(|_| format.delimiter == Delimiter::Byte(b';'))
+        {
             let (name, cell, place) = (shown(name), shown(&seen.cell), place(seen.row, seen.line));
             let thousands = cell.replace('.', "");
             notes.push(format!(
-                "column `{name}`: the point of `{cell}` in {place} is read as a decimal point; if the number is {thousands}, say so \
+                "column `{name}`: the point of `{cell}` in {place} is read as a decimal point; if \
+                    the number is {thousands}, say so \
                  (`Csv::decimal(',')`, or --decimal ,)"
             ));
         }
         if let Some((seen, day_first)) = &column.order {
             let first = if *day_first { "day" } else { "month" };
             let (cell, place) = (shown(&seen.cell), place(seen.row, seen.line));
-            notes.push(format!("dates of column `{}` have the {first} first, as `{cell}` of {place} shows", shown(name)));
+            notes.push(format!(
+                "dates of column `{}` have the {first} first, as `{cell}` of {place} shows",
+                shown(name)
+            ));
         }
         if let Some(word) = &column.word {
-            let (name, cell, place) = (shown(name), shown(&word.seen.cell), place(word.seen.row, word.seen.line));
+            let (name, cell, place) =
+                (shown(name), shown(&word.seen.cell), place(word.seen.row, word.seen.line));
             notes.push(match word.why {
                 WordDoubt::MostlyNumbers => {
-                    format!("column `{name}` is read as words, though most of its cells are numbers: `{cell}` of {place} is none")
+                    format!(
+                        "column `{name}` is read as words, though most of its cells are \
+                        numbers: `{cell}` of {place} is none"
+                    )
                 }
                 WordDoubt::Amounts => format!(
-                    "column `{name}` is read as words, because its numbers have signs, as in `{cell}` of {place}: write them \
+                    "column `{name}` is read as words, because its numbers have signs, as in \
+                        `{cell}` of {place}: write them \
                      without to have numbers"
                 ),
             });

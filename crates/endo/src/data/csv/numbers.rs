@@ -1,8 +1,8 @@
 //! Cells as numbers, and what the marks `.` and `,` in the cells of a column mean.
 //!
-//! In: the cells of a column. Out: its numbers. `1.299` and `1,299` may have a decimal mark or a mark between thousands: which,
-//! the other cells of the column have to say. Where they do not, a point is a decimal point unless the file has decimal commas
-//! elsewhere, and a comma is refused.
+//! In: the cells of a column. Out: its numbers. `1.299` and `1,299` may have a decimal mark or a
+//! mark between thousands: which, the other cells of the column have to say. Where they do not, a
+//! point is a decimal point unless the file has decimal commas elsewhere, and a comma is refused.
 
 use super::unclear::{CellAt, UnclearRows};
 
@@ -10,9 +10,11 @@ use super::unclear::{CellAt, UnclearRows};
 #[derive(Clone, Default)]
 pub(super) struct Column {
     pub values: Vec<f64>,
-    /// The first cell whose point is surely a decimal point, or whose comma surely separates thousands.
+    /// The first cell whose point is surely a decimal point, or whose comma surely separates
+    /// thousands.
     point: Option<Box<CellAt>>,
-    /// The first cell whose comma is surely a decimal comma, or whose point surely separates thousands.
+    /// The first cell whose comma is surely a decimal comma, or whose point surely separates
+    /// thousands.
     comma: Option<Box<CellAt>>,
     /// Cells like `1.299`, read as 1.299.
     points: UnclearRows,
@@ -69,7 +71,10 @@ enum NumberReading {
 impl Column {
     /// A column without numbers, whose decimal mark may be given.
     pub fn new(decimal: Option<char>) -> Self {
-        let given = |mark: char| (decimal == Some(mark)).then(|| Box::new(CellAt { row: 0, line: 0, cell: mark.to_string() }));
+        let given = |mark: char| {
+            (decimal == Some(mark))
+                .then(|| Box::new(CellAt { row: 0, line: 0, cell: mark.to_string() }))
+        };
         Self { point: given('.'), comma: given(','), ..Self::default() }
     }
 
@@ -80,7 +85,8 @@ impl Column {
 
     /// The column whose rows have the numbers of these; `None` is missing.
     pub fn spread(&self, indices: impl Iterator<Item = Option<u32>> + Clone) -> Self {
-        let value = |index: Option<u32>| index.map_or(f64::NAN, |index| self.values[index as usize]);
+        let value =
+            |index: Option<u32>| index.map_or(f64::NAN, |index| self.values[index as usize]);
         Self {
             values: indices.clone().map(value).collect(),
             point: self.point.clone(),
@@ -90,8 +96,8 @@ impl Column {
         }
     }
 
-    /// A column for rows that follow: without numbers, but with what is known of marks. Points that were read as decimal points
-    /// stay that.
+    /// A column for rows that follow: without numbers, but with what is known of marks. Points that
+    /// were read as decimal points stay that.
     pub fn following(self) -> Self {
         let is_open = self.point.is_none() && self.comma.is_none();
         let point = if is_open { self.points.first } else { self.point };
@@ -106,7 +112,9 @@ impl Column {
         let reading = match cell.parse::<f64>() {
             Ok(value) if !value.is_finite() => return Err(Refusal::NotFinite),
             // Most cells need no more than this.
-            Ok(value) if self.point.is_some() || !cell.contains('.') => NumberReading::Number(value, None),
+            Ok(value) if self.point.is_some() || !cell.contains('.') => {
+                NumberReading::Number(value, None)
+            }
             Ok(value) if is_unclear(cell) => NumberReading::UnclearRows(value, Mark::Point),
             Ok(value) => NumberReading::Number(value, Some(Mark::Point)),
             Err(_) if cell.is_empty() => return Err(Refusal::Empty),
@@ -173,14 +181,15 @@ impl Column {
             (None, None) => return Ok(()),
         };
         let (Some(seen), doubt) = (&unclear.0.first, unclear.1) else { return Ok(()) };
-        let without: String = seen.cell.chars().filter(|letter| !matches!(letter, '.' | ',')).collect();
+        let without: String =
+            seen.cell.chars().filter(|letter| !matches!(letter, '.' | ',')).collect();
         let as_decimal = seen.cell.replace(',', ".");
         Err(Box::new(Ambiguity { seen: *seen.clone(), readings: [without, as_decimal], doubt }))
     }
 }
 
-/// The whole number of which the point between thousands was read as a decimal point. Three decimals below a thousand: rounding
-/// gives it exactly.
+/// The whole number of which the point between thousands was read as a decimal point. Three
+/// decimals below a thousand: rounding gives it exactly.
 fn thousands(value: f64) -> f64 {
     (value * 1000.0).round()
 }
@@ -215,13 +224,18 @@ fn read(cell: &str) -> Option<NumberReading> {
         }
         None => (body, String::new()),
     };
-    let marks: Vec<char> = body.chars().filter(|letter| !letter.is_ascii_digit()).map(mark_of).collect::<Option<_>>()?;
+    let marks: Vec<char> = body
+        .chars()
+        .filter(|letter| !letter.is_ascii_digit())
+        .map(mark_of)
+        .collect::<Option<_>>()?;
     let groups: Vec<&str> = body.split(|letter: char| !letter.is_ascii_digit()).collect();
     if groups.iter().all(|group| group.is_empty()) {
         return None;
     }
-    let number =
-        |whole: &[&str], decimals: &str| -> Option<f64> { format!("{sign}{}.{decimals}{exponent}", whole.concat()).parse().ok() };
+    let number = |whole: &[&str], decimals: &str| -> Option<f64> {
+        format!("{sign}{}.{decimals}{exponent}", whole.concat()).parse().ok()
+    };
     let are_thousands = |groups: &[&str]| exponent.is_empty() && is_grouped(groups);
     let (&last, before) = match marks.split_last() {
         None => return number(&groups, "0").map(|value| NumberReading::Number(value, None)),
@@ -247,11 +261,17 @@ fn read(cell: &str) -> Option<NumberReading> {
             // Several of one mark separate thousands, and the other mark is the decimal one.
             let other = if last == ',' { Mark::Point } else { Mark::Comma };
             let is_whole = are_thousands(&groups) && before.iter().all(|&mark| mark == last);
-            is_whole.then(|| number(&groups, "0")).flatten().map(|value| NumberReading::Number(value, Some(other)))
+            is_whole
+                .then(|| number(&groups, "0"))
+                .flatten()
+                .map(|value| NumberReading::Number(value, Some(other)))
         }
         (_, [first, ..]) => {
             let is_grouped = is_grouped(whole) && before.iter().all(|mark| mark == first);
-            is_grouped.then(|| number(whole, decimals)).flatten().map(|value| NumberReading::Number(value, Some(mark(last))))
+            is_grouped
+                .then(|| number(whole, decimals))
+                .flatten()
+                .map(|value| NumberReading::Number(value, Some(mark(last))))
         }
     }
 }
@@ -281,7 +301,9 @@ fn mark(letter: char) -> Mark {
 /// One to three digits, of which the first is not 0, and then three at a time.
 fn is_grouped(groups: &[&str]) -> bool {
     let Some((first, rest)) = groups.split_first() else { return false };
-    matches!(first.len(), 1..=3) && !first.starts_with('0') && rest.iter().all(|group| group.len() == 3)
+    matches!(first.len(), 1..=3)
+        && !first.starts_with('0')
+        && rest.iter().all(|group| group.len() == 3)
 }
 
 #[cfg(test)]
@@ -330,8 +352,8 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        let cells =
-            "1 23|12 34|1  234|1,2,3|1.2.3|01.02.2020|1.5 000|1,234.567,8|1e|e5|-|.|,|1-2|--1|1,23,456|0 123|1 234e3|x|0x1f";
+        let cells = "1 23|12 34|1  234|1,2,3|1.2.3|01.02.2020|1.5 \
+            000|1,234.567,8|1e|e5|-|.|,|1-2|--1|1,23,456|0 123|1 234e3|x|0x1f";
         for cell in cells.split('|') {
             assert_eq!(column(&[cell], false), Err(format!("{cell}: NotANumber")));
         }
@@ -343,8 +365,14 @@ mod tests {
 
     #[test]
     fn a_mark_means_the_same_in_all_of_a_column() {
-        assert_eq!(column(&["1.299", "5", "1.299,50", "-2.500"], true), Ok(vec![1299.0, 5.0, 1299.5, -2500.0]));
-        assert_eq!(column(&["1,299", "1,299.50", "-2,500"], true), Ok(vec![1299.0, 1299.5, -2500.0]));
+        assert_eq!(
+            column(&["1.299", "5", "1.299,50", "-2.500"], true),
+            Ok(vec![1299.0, 5.0, 1299.5, -2500.0])
+        );
+        assert_eq!(
+            column(&["1,299", "1,299.50", "-2,500"], true),
+            Ok(vec![1299.0, 1299.5, -2500.0])
+        );
         assert_eq!(column(&["1,299", "2,5"], false), Ok(vec![1.299, 2.5]));
         assert_eq!(column(&["1.299", "2.5"], true), Ok(vec![1.299, 2.5]));
         assert_eq!(column(&["1.299", "1.234.567"], false), Ok(vec![1299.0, 1_234_567.0]));

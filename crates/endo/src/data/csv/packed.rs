@@ -1,7 +1,8 @@
 //! Files that are compressed by gzip or zstd, unpacked while they are read.
 //!
-//! In: anything that can be read. Out: its bytes, unpacked if the first ones are those of gzip or zstd. Memory is bounded by
-//! what the formats look back: 32 KiB for gzip, and at most 128 MiB for zstd. What is inside is not unpacked again.
+//! In: anything that can be read. Out: its bytes, unpacked if the first ones are those of gzip or
+//! zstd. Memory is bounded by what the formats look back: 32 KiB for gzip, and at most 128 MiB for
+//! zstd. What is inside is not unpacked again.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 
@@ -96,7 +97,10 @@ impl<R: Read> Zstd<R> {
                     self.is_within = true;
                     return Ok(true);
                 }
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
                     io::copy(&mut self.source.by_ref().take(u64::from(length)), &mut io::sink())?;
                 }
                 Err(error) => return Err(io::Error::other(error)),
@@ -108,7 +112,9 @@ impl<R: Read> Zstd<R> {
     fn end(&mut self) -> io::Result<()> {
         self.is_within = false;
         match (self.frame.get_checksum_from_data(), self.frame.get_calculated_checksum()) {
-            (Some(written), Some(read)) if written != read => Err(io::Error::other("the checksum is another")),
+            (Some(written), Some(read)) if written != read => {
+                Err(io::Error::other("the checksum is another"))
+            }
             _ => Ok(()),
         }
     }
@@ -162,7 +168,10 @@ mod tests {
         for pack in [gzip, zstd] {
             assert_eq!(unpacked(&pack(&text)).unwrap(), text);
             // Files that are joined, and nothing.
-            assert_eq!(unpacked(&[pack(&text), pack(b""), pack(b"3,4\n")].concat()).unwrap(), [&text[..], b"3,4\n"].concat());
+            assert_eq!(
+                unpacked(&[pack(&text), pack(b""), pack(b"3,4\n")].concat()).unwrap(),
+                [&text[..], b"3,4\n"].concat()
+            );
         }
         // A frame of zstd that is to be passed over.
         let skipped = [&zstd(b"1\n")[..], b"\x50\x2a\x4d\x18\x02\0\0\0xx", &zstd(b"2\n")].concat();
@@ -175,12 +184,18 @@ mod tests {
 
     #[test]
     fn broken_and_cut_files_are_errors() {
-        let text: Vec<u8> = (0..50_000_u32).flat_map(|row| format!("{},{row}\n", row * 7919 % 1000).into_bytes()).collect();
+        let text: Vec<u8> = (0..50_000_u32)
+            .flat_map(|row| format!("{},{row}\n", row * 7919 % 1000).into_bytes())
+            .collect();
         for (format, bytes) in [("gzip", gzip(&text)), ("zstd", zstd(&text))] {
             let message = format!("the file is compressed by {format}, and broken or cut off: ");
             for cut in [20, bytes.len() / 2, bytes.len() - 1] {
                 let error = unpacked(&bytes[..cut]).unwrap_err();
-                assert!(error.kind() == ErrorKind::InvalidData && error.to_string().starts_with(&message), "{cut}: {error}");
+                assert!(
+                    error.kind() == ErrorKind::InvalidData
+                        && error.to_string().starts_with(&message),
+                    "{cut}: {error}"
+                );
             }
             let mut other = bytes.clone();
             let middle = other.len() / 2;

@@ -1,9 +1,11 @@
 //! Text cut into rows of cells: quotes, delimiters and line ends, with the line of each.
 //!
-//! In: pieces of text. Out: one [`Record`] after the other. The rules of quotes are those of RFC 4180 and of the crate `csv`: a
-//! quote at the start of a cell (here also after blanks) opens it, a doubled one is a letter, one in the middle is a letter.
+//! In: pieces of text. Out: one [`Record`] after the other. The rules of quotes are those of RFC
+//! 4180 and of the crate `csv`: a quote at the start of a cell (here also after blanks) opens it, a
+//! doubled one is a letter, one in the middle is a letter.
 
-/// The longest cell, in bytes: no number is longer, and what is behind a quote that is never closed is not kept.
+/// The longest cell, in bytes: no number is longer, and what is behind a quote that is never closed
+/// is not kept.
 pub(super) const LONGEST_CELL: usize = 1 << 20;
 /// The most cells of a row.
 pub(super) const MOST_CELLS: usize = 1_000_000;
@@ -85,8 +87,11 @@ impl Record {
 
     /// Without the Ctrl-Z that ends files of old systems.
     pub fn drop_end_of_file(&mut self) {
-        let length =
-            self.text.trim_end_matches(END_OF_FILE).len().max(self.width().checked_sub(1).map_or(0, |last| self.start_of(last)));
+        let length = self
+            .text
+            .trim_end_matches(END_OF_FILE)
+            .len()
+            .max(self.width().checked_sub(1).map_or(0, |last| self.start_of(last)));
         self.text.truncate(length);
         if let Some(last) = self.ends.last_mut() {
             *last = length;
@@ -155,7 +160,9 @@ pub(super) struct Tokenizer {
 impl Tokenizer {
     /// A tokenizer for text that begins at a line.
     pub fn new(delimiter: Delimiter, line: usize) -> Self {
-        let special = std::array::from_fn(|byte| matches!(byte as u8, b'"' | b'\r' | b'\n') || delimiter.is(byte as u8));
+        let special = std::array::from_fn(|byte| {
+            matches!(byte as u8, b'"' | b'\r' | b'\n') || delimiter.is(byte as u8)
+        });
         Self { delimiter, special, state: QuoteState::Bare, line, after_return: false }
     }
 
@@ -211,8 +218,10 @@ impl Tokenizer {
                     at += 1;
                     continue;
                 }
-                let next =
-                    bytes[at..].iter().position(|&byte| self.special[usize::from(byte)]).map_or(bytes.len(), |next| at + next);
+                let next = bytes[at..]
+                    .iter()
+                    .position(|&byte| self.special[usize::from(byte)])
+                    .map_or(bytes.len(), |next| at + next);
                 record.text.push_str(&piece[at..next]);
                 at = next + 1;
                 match bytes.get(next) {
@@ -251,7 +260,9 @@ impl Tokenizer {
 
     fn quote(&mut self, record: &mut Record) {
         let start = record.start_of(record.width());
-        if record.is_quoted || !record.text[start..].bytes().all(|byte| matches!(byte, b' ' | b'\t')) {
+        if record.is_quoted
+            || !record.text[start..].bytes().all(|byte| matches!(byte, b' ' | b'\t'))
+        {
             record.text.push('"');
             return;
         }
@@ -266,7 +277,8 @@ impl Tokenizer {
     }
 
     fn end_row(&mut self, record: &mut Record) {
-        let is_end = self.delimiter == Delimiter::Blanks && record.width() > 0 && self.is_at_start(record);
+        let is_end =
+            self.delimiter == Delimiter::Blanks && record.width() > 0 && self.is_at_start(record);
         if !is_end {
             record.end_cell();
         }
@@ -275,7 +287,9 @@ impl Tokenizer {
 
 fn limit(record: &Record) -> Option<Limit> {
     match () {
-        () if record.text.len() - record.start_of(record.width()) > LONGEST_CELL => Some(Limit::Cell),
+        () if record.text.len() - record.start_of(record.width()) > LONGEST_CELL => {
+            Some(Limit::Cell)
+        }
         () if record.width() >= MOST_CELLS => Some(Limit::Cells),
         () if record.text.len() > LONGEST_ROW => Some(Limit::Row),
         () => None,
@@ -290,7 +304,8 @@ mod tests {
 
     /// The rows of a text that comes in pieces of some bytes.
     fn rows_in(text: &str, delimiter: Delimiter, piece: usize) -> Vec<Row> {
-        let (mut tokenizer, mut record, mut rows) = (Tokenizer::new(delimiter, 1), Record::default(), Vec::new());
+        let (mut tokenizer, mut record, mut rows) =
+            (Tokenizer::new(delimiter, 1), Record::default(), Vec::new());
         tokenizer.begin(&mut record);
         let mut rest = text;
         loop {
@@ -327,7 +342,12 @@ mod tests {
     fn line_ends_of_all_kinds_are_counted_once() {
         for end in ["\n", "\r\n", "\r"] {
             let text = ["a,b", "1,2", "", "\"x", "y\",3"].join(end);
-            let expected = [row(1, &["a", "b"]), row(2, &["1", "2"]), row(3, &[""]), row(4, &[&format!("x{end}y"), "3"])];
+            let expected = [
+                row(1, &["a", "b"]),
+                row(2, &["1", "2"]),
+                row(3, &[""]),
+                row(4, &[&format!("x{end}y"), "3"]),
+            ];
             assert_eq!(rows(&text, COMMA), expected);
             assert_eq!(rows(&(text + end), COMMA), expected);
         }
@@ -336,7 +356,10 @@ mod tests {
     #[test]
     fn quotes_hold_delimiters_and_quotes_and_may_follow_blanks() {
         let expected = [row(1, &["a,b", " c\"", "d\"e\"", "f "])];
-        assert_eq!(rows(r#""a,b"," c""", d"e","f" "#.replace(", d", ",d").as_str(), COMMA), expected);
+        assert_eq!(
+            rows(r#""a,b"," c""", d"e","f" "#.replace(", d", ",d").as_str(), COMMA),
+            expected
+        );
         assert_eq!(rows("1, \"2\"\n", COMMA), [row(1, &["1", "2"])]);
         assert_eq!(rows("\"\"\n", COMMA), [row(1, &[""])]);
     }

@@ -1,7 +1,8 @@
 //! A table on its way from text to columns: the header, and rows one after the other.
 //!
-//! In: text, and how it is written. Out: the names of the columns, and rows for whoever takes their cells. A row that does
-//! not fit ends it, with an error that sees all that is known around the row.
+//! In: text, and how it is written. Out: the names of the columns, and rows for whoever takes their
+//! cells. A row that does not fit ends it, with an error that sees all that is known around the
+//! row.
 
 use std::io::Read;
 
@@ -81,8 +82,12 @@ impl<R: Read> Sheet<R> {
     fn read_header(&mut self, csv: &Csv) -> Result<()> {
         loop {
             if !self.next()? {
-                let error = Error::new(ErrorKind::Data, "there is nothing in it: no header and no rows");
-                return Err(error.help(format!("the first line names the columns, and each line below is {}", self.row_name())));
+                let error =
+                    Error::new(ErrorKind::Data, "there is nothing in it: no header and no rows");
+                return Err(error.help(format!(
+                    "the first line names the columns, and each line below is {}",
+                    self.row_name()
+                )));
             }
             if !self.record.is_blank_line() {
                 break;
@@ -96,13 +101,18 @@ impl<R: Read> Sheet<R> {
         };
         let has_row_names = self.is_typed && header::has_row_names(&names);
         if csv.only.is_none() {
-            let wanted: Vec<bool> = (0..names.len()).map(|index| index > 0 || !has_row_names).collect();
+            let wanted: Vec<bool> =
+                (0..names.len()).map(|index| index > 0 || !has_row_names).collect();
             header::check_names(&names, &wanted, &self.format)?;
         }
         let mut kinds = csv.kinds_of(&names)?;
         if has_row_names && kinds[0] != Some(Kind::Ignored) {
             kinds[0] = Some(Kind::Ignored);
-            self.notes.push("the first column, which has no name in the header, is left out: it holds names of rows".to_string());
+            self.notes.push(
+                "the first column, which has no name in the header, is left out: it \
+                holds names of rows"
+                    .to_string(),
+            );
         }
         let wanted: Vec<bool> = kinds.iter().map(|&kind| kind != Some(Kind::Ignored)).collect();
         if csv.only.is_some() {
@@ -116,8 +126,13 @@ impl<R: Read> Sheet<R> {
         Ok(())
     }
 
-    /// Gives rows to columns, all of them or a block of at most `most`, and says in which lines they are. No lines are at the end.
-    pub fn read_rows(&mut self, block: Option<usize>, columns: &mut impl TakeCells) -> Result<Option<Lines>> {
+    /// Gives rows to columns, all of them or a block of at most `most`, and says in which lines
+    /// they are. No lines are at the end.
+    pub fn read_rows(
+        &mut self,
+        block: Option<usize>,
+        columns: &mut impl TakeCells,
+    ) -> Result<Option<Lines>> {
         let before = self.row.saturating_sub(1);
         let (mut lines, mut rows, mut bytes) = (Lines::after(before), 0, 0);
         self.row = self.row.max(1);
@@ -170,14 +185,18 @@ impl<R: Read> Sheet<R> {
 
     fn is_header_again(&self) -> bool {
         let names = || self.names.iter().map(String::as_str);
-        self.format.has_header && self.names.len() > 1 && self.record.cells().map(str::trim).eq(names())
+        self.format.has_header
+            && self.names.len() > 1
+            && self.record.cells().map(str::trim).eq(names())
     }
 
     /// The error of a cell, which may be in a row that is read already.
     pub fn refused(&self, index: usize, problem: Problem) -> Error {
         match problem {
             Problem::UnclearRows(ambiguity) => advice::ambiguous(&ambiguity, &self.names, index),
-            Problem::Refused(seen, refusal) if seen.row == self.row => self.failed(|row| row.refused(index, &refusal)),
+            Problem::Refused(seen, refusal) if seen.row == self.row => {
+                self.failed(|row| row.refused(index, &refusal))
+            }
             Problem::Refused(seen, refusal) => self.refused_before(index, &seen, &refusal),
         }
     }
@@ -192,7 +211,15 @@ impl<R: Read> Sheet<R> {
         }
         let last_line = seen.line + seen.cell.matches('\n').count();
         let (names, format) = (&self.names, &self.format);
-        let row = Row { row: seen.row, line: seen.line, last_line, cells: &cells, names, format, is_typed: self.is_typed };
+        let row = Row {
+            row: seen.row,
+            line: seen.line,
+            last_line,
+            cells: &cells,
+            names,
+            format,
+            is_typed: self.is_typed,
+        };
         row.refused(index, refusal)
     }
 
@@ -201,7 +228,15 @@ impl<R: Read> Sheet<R> {
         let cells: Vec<&str> = self.record.cells().collect();
         let (line, last_line) = (self.record.line, self.record.last_line);
         let (names, format) = (&self.names, &self.format);
-        error(&Row { row: self.row, line, last_line, cells: &cells, names, format, is_typed: self.is_typed })
+        error(&Row {
+            row: self.row,
+            line,
+            last_line,
+            cells: &cells,
+            names,
+            format,
+            is_typed: self.is_typed,
+        })
     }
 
     /// Reads the next record; false at the end.
@@ -245,16 +280,25 @@ impl<R: Read> Sheet<R> {
     fn stopped(&self, stop: Stop) -> Error {
         match stop {
             Stop::Fault(Fault::Unreadable(error)) => unreadable(error),
-            stop => advice::stopped(stop, self.row, self.tokenizer.line, &self.record, &self.names, self.format.delimiter),
+            stop => advice::stopped(
+                stop,
+                self.row,
+                self.tokenizer.line,
+                &self.record,
+                &self.names,
+                self.format.delimiter,
+            ),
         }
     }
 }
 
 fn unreadable(error: std::io::Error) -> Error {
     match error.kind() {
-        std::io::ErrorKind::InvalidData => Error::new(ErrorKind::Data, error.to_string())
-            .help("fetch or write the file again; gzip -t FILE or zstd -t FILE tells whether it is whole"),
-        _ => Error::new(ErrorKind::Io, format!("{UNREADABLE}{error}"))
-            .help("check that it is a file or a pipe, and that the disk or the program behind it is well"),
+        std::io::ErrorKind::InvalidData => Error::new(ErrorKind::Data, error.to_string()).help(
+            "fetch or write the file again; gzip -t FILE or zstd -t FILE tells whether it is whole",
+        ),
+        _ => Error::new(ErrorKind::Io, format!("{UNREADABLE}{error}")).help(
+            "check that it is a file or a pipe, and that the disk or the program behind it is well",
+        ),
     }
 }

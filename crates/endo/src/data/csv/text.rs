@@ -1,6 +1,8 @@
-//! Bytes on their way to text: UTF-8 or UTF-16, with or without a byte order mark, a piece at a time.
+//! Bytes on their way to text: UTF-8 or UTF-16, with or without a byte order mark, a piece at a
+//! time.
 //!
-//! In: anything that can be read. Out: pieces of text, and at their end the fault that ended them, if one did.
+//! In: anything that can be read. Out: pieces of text, and at their end the fault that ended them,
+//! if one did.
 
 use std::io::{self, Read};
 
@@ -114,12 +116,15 @@ impl<R: Read> Text<R> {
         }
     }
 
-    /// Makes text of the bytes that are read, but for a letter at their end that is not there whole.
+    /// Makes text of the bytes that are read, but for a letter at their end that is not there
+    /// whole.
     fn decode(&mut self) {
         let from = self.buffer.len();
         let (used, fault) = match self.encoding {
             Encoding::Utf8 => decode_utf8(&self.raw, &mut self.buffer),
-            Encoding::Utf16 { little_endian } => decode_utf16(&self.raw, little_endian, &mut self.buffer),
+            Encoding::Utf16 { little_endian } => {
+                decode_utf16(&self.raw, little_endian, &mut self.buffer)
+            }
         };
         self.raw.drain(..used);
         let cut = (self.whole && !self.raw.is_empty()).then_some(Fault::Cut);
@@ -145,14 +150,20 @@ fn encoding_of(bytes: &[u8]) -> (Encoding, usize) {
         [0xfe, 0xff, ..] => return (Encoding::Utf16 { little_endian: false }, 2),
         _ => {}
     }
-    // Numbers and delimiters have a zero in one half of their two bytes, and hardly any letter has one in the other.
+    // Numbers and delimiters have a zero in one half of their two bytes, and hardly any letter has
+    // one in the other.
     let pairs = bytes[..bytes.len().min(LOOKED_AT)].chunks_exact(2);
     let count = pairs.len();
-    let zeros =
-        pairs.fold([0, 0], |[first, second], pair| [first + usize::from(pair[0] == 0), second + usize::from(pair[1] == 0)]);
+    let zeros = pairs.fold([0, 0], |[first, second], pair| {
+        [first + usize::from(pair[0] == 0), second + usize::from(pair[1] == 0)]
+    });
     match zeros {
-        [first, second] if 2 * second >= count && second > 8 * first => (Encoding::Utf16 { little_endian: true }, 0),
-        [first, second] if 2 * first >= count && first > 8 * second => (Encoding::Utf16 { little_endian: false }, 0),
+        [first, second] if 2 * second >= count && second > 8 * first => {
+            (Encoding::Utf16 { little_endian: true }, 0)
+        }
+        [first, second] if 2 * first >= count && first > 8 * second => {
+            (Encoding::Utf16 { little_endian: false }, 0)
+        }
         _ => (Encoding::Utf8, 0),
     }
 }
@@ -167,14 +178,22 @@ fn decode_utf8(bytes: &[u8], text: &mut String) -> (usize, Option<Fault>) {
         Err(error) => {
             let (valid, rest) = bytes.split_at(error.valid_up_to());
             text.push_str(&String::from_utf8_lossy(valid));
-            (valid.len(), error.error_len().and_then(|_| rest.first()).map(|&byte| Fault::Byte(byte)))
+            (
+                valid.len(),
+                error.error_len().and_then(|_| rest.first()).map(|&byte| Fault::Byte(byte)),
+            )
         }
     }
 }
 
 fn decode_utf16(bytes: &[u8], little_endian: bool, text: &mut String) -> (usize, Option<Fault>) {
-    let unit =
-        |pair: &[u8]| if little_endian { u16::from_le_bytes([pair[0], pair[1]]) } else { u16::from_be_bytes([pair[0], pair[1]]) };
+    let unit = |pair: &[u8]| {
+        if little_endian {
+            u16::from_le_bytes([pair[0], pair[1]])
+        } else {
+            u16::from_be_bytes([pair[0], pair[1]])
+        }
+    };
     let mut pairs = bytes.chunks_exact(2);
     // The first half of a letter waits for the other.
     let is_first_half = |pair: &[u8]| (0xd800..0xdc00).contains(&unit(pair));
@@ -220,7 +239,9 @@ mod tests {
     }
 
     fn utf16(text: &str, little_endian: bool) -> Vec<u8> {
-        text.encode_utf16().flat_map(|unit| if little_endian { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+        text.encode_utf16()
+            .flat_map(|unit| if little_endian { unit.to_le_bytes() } else { unit.to_be_bytes() })
+            .collect()
     }
 
     #[test]
@@ -239,7 +260,9 @@ mod tests {
 
     #[test]
     fn what_is_no_text_ends_it_where_it_stands() {
-        assert!(matches!(read(b"a,b\n\xe9t\xe9"), (text, Some(Fault::Byte(0xe9))) if text == "a,b\n"));
+        assert!(
+            matches!(read(b"a,b\n\xe9t\xe9"), (text, Some(Fault::Byte(0xe9))) if text == "a,b\n")
+        );
         assert!(matches!(read(b"a,b\n\xc3"), (text, Some(Fault::Cut)) if text == "a,b\n"));
         assert!(matches!(read(b"a,b\n1\0,\xff"), (text, Some(Fault::Nul)) if text == "a,b\n1"));
         let mut bytes = utf16("\u{feff}a,b\n1", true);

@@ -1,7 +1,7 @@
 //! A column of dates and times, and which of two numbers is the day in it.
 //!
-//! In: the cells of a column. Out: its times. `02/01/2024` may be in January or February: which, the other cells of the
-//! column have to say, or whoever reads the file.
+//! In: the cells of a column. Out: its times. `02/01/2024` may be in January or February: which,
+//! the other cells of the column have to say, or whoever reads the file.
 
 use super::dates::{self, DateOrder};
 use super::numbers::{Ambiguity, Doubt, Refusal};
@@ -26,8 +26,10 @@ impl Column {
     /// A column without times, of which may be given whether the day comes first.
     pub fn new(day_first: Option<bool>) -> Self {
         let cell = if day_first == Some(true) { "DD/MM/YYYY" } else { "MM/DD/YYYY" };
-        let given =
-            |first: bool| (day_first == Some(first)).then(|| Box::new(CellAt { row: 0, line: 0, cell: cell.to_string() }));
+        let given = |first: bool| {
+            (day_first == Some(first))
+                .then(|| Box::new(CellAt { row: 0, line: 0, cell: cell.to_string() }))
+        };
         Self { day: given(true), month: given(false), ..Self::default() }
     }
 
@@ -78,32 +80,54 @@ impl Column {
             }
             (None, None, Some(seen)) => {
                 let readings = ["the day first".to_string(), "the month first".to_string()];
-                return Err(Box::new(Ambiguity { seen: *seen.clone(), readings, doubt: Doubt::Day }));
+                return Err(Box::new(Ambiguity {
+                    seen: *seen.clone(),
+                    readings,
+                    doubt: Doubt::Day,
+                }));
             }
         }
         Ok(())
     }
 
-    /// The first cell from which the order of day and month is known, and whether the day comes first. None where it is given.
+    /// The first cell from which the order of day and month is known, and whether the day comes
+    /// first. None where it is given.
     pub fn found_order(&self) -> Option<(&CellAt, bool)> {
-        let seen = self.day.as_ref().map(|seen| (&**seen, true)).or_else(|| self.month.as_ref().map(|seen| (&**seen, false)));
+        let seen = self
+            .day
+            .as_ref()
+            .map(|seen| (&**seen, true))
+            .or_else(|| self.month.as_ref().map(|seen| (&**seen, false)));
         seen.filter(|(seen, _)| seen.row > 0)
     }
 
     /// The column whose rows have the times of these; `None` is missing.
     pub fn spread(&self, indices: impl Iterator<Item = Option<u32>> + Clone) -> Self {
-        let value = |index: Option<u32>| index.map_or(f64::NAN, |index| self.values[index as usize]);
+        let value =
+            |index: Option<u32>| index.map_or(f64::NAN, |index| self.values[index as usize]);
         let values = indices.clone().map(value).collect();
         let offset = |index: u32| {
-            let place = self.offsets.binary_search_by_key(&(index as usize), |&(row, _)| row).ok()?;
+            let place =
+                self.offsets.binary_search_by_key(&(index as usize), |&(row, _)| row).ok()?;
             Some(self.offsets[place].1)
         };
         let of_row = |(row, index): (usize, Option<u32>)| Some((row, offset(index?)?));
-        let offsets = if self.offsets.is_empty() { Vec::new() } else { indices.clone().enumerate().filter_map(of_row).collect() };
-        Self { values, day: self.day.clone(), month: self.month.clone(), open: self.open.spread(indices), offsets }
+        let offsets = if self.offsets.is_empty() {
+            Vec::new()
+        } else {
+            indices.clone().enumerate().filter_map(of_row).collect()
+        };
+        Self {
+            values,
+            day: self.day.clone(),
+            month: self.month.clone(),
+            open: self.open.spread(indices),
+            offsets,
+        }
     }
 
-    /// A column for rows that follow: without times, but with the order of day and month as far as it is known.
+    /// A column for rows that follow: without times, but with the order of day and month as far as
+    /// it is known.
     pub fn following(self) -> Self {
         Self { day: self.day, month: self.month, ..Self::default() }
     }
@@ -121,7 +145,9 @@ mod tests {
                 other => format!("{cell}: {other:?}"),
             })?;
         }
-        column.finish().map_err(|ambiguity| format!("{}: {}", ambiguity.seen.cell, ambiguity.readings.join(" or ")))?;
+        column.finish().map_err(|ambiguity| {
+            format!("{}: {}", ambiguity.seen.cell, ambiguity.readings.join(" or "))
+        })?;
         Ok(column.values.iter().map(|value| value / 86_400.0).collect())
     }
 
@@ -134,8 +160,14 @@ mod tests {
         assert_eq!(column(&["02/01/1970"], Some(true)), Ok(vec![1.0]));
         assert_eq!(column(&["02/01/1970"], Some(false)), Ok(vec![31.0]));
         assert_eq!(column(&["01/01/1970", "02-02-1970"], None), Ok(vec![0.0, 32.0]));
-        assert_eq!(column(&["02/01/1970"], None), Err("02/01/1970: the day first or the month first".into()));
-        assert_eq!(column(&["13/01/1970", "01/13/1970"], None), Err("01/13/1970 after 13/01/1970".into()));
+        assert_eq!(
+            column(&["02/01/1970"], None),
+            Err("02/01/1970: the day first or the month first".into())
+        );
+        assert_eq!(
+            column(&["13/01/1970", "01/13/1970"], None),
+            Err("01/13/1970 after 13/01/1970".into())
+        );
         assert_eq!(column(&["13/01/1970"], Some(false)), Err("13/01/1970 after MM/DD/YYYY".into()));
     }
 }

@@ -1,8 +1,8 @@
 //! Columns whose kind is found while they are read: numbers, times or words.
 //!
-//! In: the cells of a column, in one pass. Out: its values. As long as a column has few different cells, all of them are kept
-//! with their spelling and everything is open; when there are more, what has been seen decides, and memory is that of the
-//! values.
+//! In: the cells of a column, in one pass. Out: its values. As long as a column has few different
+//! cells, all of them are kept with their spelling and everything is open; when there are more,
+//! what has been seen decides, and memory is that of the values.
 
 use std::collections::HashMap;
 
@@ -86,14 +86,23 @@ pub(super) struct FinishedColumn {
 impl Column {
     /// A column of a kind that is given, or is to be found.
     pub fn new(kind: Option<Kind>, options: &Options) -> Self {
-        let (numbers, times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
+        let (numbers, times) =
+            (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         Self { kind, state: ColumnState::open(kind, numbers, times), word: None }
     }
 
     /// Adds a cell.
-    pub fn push(&mut self, cell: &str, row: usize, line: usize, options: &Options) -> Result<(), Problem> {
+    pub fn push(
+        &mut self,
+        cell: &str,
+        row: usize,
+        line: usize,
+        options: &Options,
+    ) -> Result<(), Problem> {
         let spellings = &options.missing;
-        let refused = |refusal| Problem::Refused(CellAt { row, line, cell: cell.trim().to_string() }, refusal);
+        let refused = |refusal| {
+            Problem::Refused(CellAt { row, line, cell: cell.trim().to_string() }, refusal)
+        };
         match &mut self.state {
             ColumnState::Ignored => Ok(()),
             ColumnState::Numbers(numbers) => {
@@ -144,7 +153,9 @@ impl Column {
     pub fn has_decimal_comma(&self) -> bool {
         match &self.state {
             ColumnState::Numbers(numbers) => numbers.has_decimal_comma(),
-            ColumnState::Open(open) => self.kind == Some(Kind::Number) && open.numbers.has_decimal_comma(),
+            ColumnState::Open(open) => {
+                self.kind == Some(Kind::Number) && open.numbers.has_decimal_comma()
+            }
             _ => false,
         }
     }
@@ -160,16 +171,24 @@ impl Column {
     fn doubtful_point(&self) -> Option<CellAt> {
         match &self.state {
             ColumnState::Numbers(numbers) => numbers.doubtful_point().cloned(),
-            ColumnState::Open(open) if self.kind == Some(Kind::Number) => open.numbers.doubtful_point().cloned(),
+            ColumnState::Open(open) if self.kind == Some(Kind::Number) => {
+                open.numbers.doubtful_point().cloned()
+            }
             _ => None,
         }
     }
 
-    /// The values of a column that is settled, and the column for rows that follow; nothing where it is ignored.
-    pub fn finish(self, others_have_decimal_commas: bool, options: &Options) -> Result<(Option<FinishedColumn>, Self), Problem> {
+    /// The values of a column that is settled, and the column for rows that follow; nothing where
+    /// it is ignored.
+    pub fn finish(
+        self,
+        others_have_decimal_commas: bool,
+        options: &Options,
+    ) -> Result<(Option<FinishedColumn>, Self), Problem> {
         let (mark, point) = (self.found_mark(), self.doubtful_point());
         let unclear = |ambiguity| Problem::UnclearRows(ambiguity);
-        let (mut numbers, mut times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
+        let (mut numbers, mut times) =
+            (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         let (values, spelled, order) = match self.state {
             ColumnState::Ignored => return Ok((None, self)),
             ColumnState::Numbers(mut column) => {
@@ -214,18 +233,27 @@ impl Column {
                 }
             },
         };
-        let following = Self { kind: self.kind, state: ColumnState::open(self.kind, numbers, times), word: None };
-        Ok((Some(FinishedColumn { values, spelled, mark, point, order, word: self.word }), following))
+        let following = Self {
+            kind: self.kind,
+            state: ColumnState::open(self.kind, numbers, times),
+            word: None,
+        };
+        Ok((
+            Some(FinishedColumn { values, spelled, mark, point, order, word: self.word }),
+            following,
+        ))
     }
 
     /// Decides by what was seen, and keeps values instead of cells from now on.
     fn close(&mut self, options: &Options) -> Result<(), Problem> {
         self.settle(options)?;
         let ColumnState::Open(open) = &self.state else { return Ok(()) };
-        let indices = open.codes.iter().map(|&code| match (self.kind, open.entries[code as usize].class) {
-            (Some(Kind::Time), Class::Time(index)) | (Some(Kind::Number), Class::Number(index)) => Some(index),
-            _ => None,
-        });
+        let indices =
+            open.codes.iter().map(|&code| match (self.kind, open.entries[code as usize].class) {
+                (Some(Kind::Time), Class::Time(index))
+                | (Some(Kind::Number), Class::Number(index)) => Some(index),
+                _ => None,
+            });
         self.state = match self.kind {
             Some(Kind::Number) => ColumnState::Numbers(open.numbers.spread(indices)),
             Some(Kind::Time) => ColumnState::Times(open.times.spread(indices)),
@@ -242,14 +270,23 @@ impl ColumnState {
     fn open(kind: Option<Kind>, numbers: numbers::Column, times: times::Column) -> Self {
         match kind {
             Some(Kind::Ignored) => Self::Ignored,
-            Some(Kind::Word) => Self::Words { codes: Vec::new(), dictionary: Dictionary::default() },
+            Some(Kind::Word) => {
+                Self::Words { codes: Vec::new(), dictionary: Dictionary::default() }
+            }
             _ => Self::Open(Box::new(Open { numbers, times, ..Open::default() })),
         }
     }
 }
 
 impl Open {
-    fn push(&mut self, cell: &str, row: usize, line: usize, kind: Option<Kind>, spellings: &Spellings) -> Result<(), Refusal> {
+    fn push(
+        &mut self,
+        cell: &str,
+        row: usize,
+        line: usize,
+        kind: Option<Kind>,
+        spellings: &Spellings,
+    ) -> Result<(), Refusal> {
         let key = key(cell);
         let code = match self.cells.get(&key) {
             Some(code) => code,
@@ -296,14 +333,20 @@ impl Open {
         }
     }
 
-    /// The kind of the column by the cells seen so far, and the first word among numbers that make words. None where no cell
-    /// has anything in it.
+    /// The kind of the column by the cells seen so far, and the first word among numbers that make
+    /// words. None where no cell has anything in it.
     fn kind(&self, options: &Options) -> Result<(Option<Kind>, Option<DoubtfulWord>), Problem> {
         let census = Census::new(&self.cells.cells(), &self.entries);
         match census.kind() {
             Ok(kind) => {
                 let doubt = census.doubt().filter(|_| kind == Some(Kind::Word));
-                Ok((kind, doubt.map(|why| DoubtfulWord { seen: self.first_refused(Kind::Number, options).0, why })))
+                Ok((
+                    kind,
+                    doubt.map(|why| DoubtfulWord {
+                        seen: self.first_refused(Kind::Number, options).0,
+                        why,
+                    }),
+                ))
             }
             Err(expected) => {
                 let (seen, refusal) = self.first_refused(expected, options);
@@ -314,7 +357,8 @@ impl Open {
 
     /// The first cell that is not of a kind, and why.
     fn first_refused(&self, expected: Kind, options: &Options) -> (CellAt, Refusal) {
-        let (mut numbers, mut times) = (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
+        let (mut numbers, mut times) =
+            (numbers::Column::new(options.decimal), times::Column::new(options.day_first));
         let mut last = CellAt { row: 0, line: 0, cell: String::new() };
         for (cell, entry) in self.cells.cells().into_iter().zip(&self.entries) {
             if matches!(entry.class, Class::Missing(_)) {
@@ -339,7 +383,8 @@ impl Open {
             Class::Missing(Missing::Anywhere) => Words::MISSING,
             _ => dictionary.code(cell),
         };
-        let codes: Vec<u32> = self.cells.cells().into_iter().zip(&self.entries).map(code_of).collect();
+        let codes: Vec<u32> =
+            self.cells.cells().into_iter().zip(&self.entries).map(code_of).collect();
         (self.codes.iter().map(|&code| codes[code as usize]).collect(), dictionary)
     }
 
@@ -353,14 +398,19 @@ impl Open {
             Some(value) => {
                 let next = dictionary.len() as u32;
                 // A negative zero is a zero.
-                let code = if value.abs() < LARGE { *known.entry((value + 0.0).to_bits()).or_insert(next) } else { next };
+                let code = if value.abs() < LARGE {
+                    *known.entry((value + 0.0).to_bits()).or_insert(next)
+                } else {
+                    next
+                };
                 if code == next {
                     dictionary.push(cell.to_string());
                 }
                 (value, code)
             }
         };
-        let entries: Vec<(f64, u32)> = self.cells.cells().into_iter().zip(&self.entries).map(entry_of).collect();
+        let entries: Vec<(f64, u32)> =
+            self.cells.cells().into_iter().zip(&self.entries).map(entry_of).collect();
         let (values, codes) = self.codes.iter().map(|&code| entries[code as usize]).unzip();
         (values, Words::of_codes(codes, dictionary))
     }

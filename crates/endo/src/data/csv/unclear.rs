@@ -43,7 +43,9 @@ impl UnclearRows {
     pub fn spread(&self, indices: impl Iterator<Item = Option<u32>>) -> Self {
         let mut spread = Self { first: self.first.clone(), rows: Vec::new() };
         let Some(first) = &self.first else { return spread };
-        let marked = indices.enumerate().filter(|(_, index)| index.is_some_and(|index| self.has(index as usize)));
+        let marked = indices
+            .enumerate()
+            .filter(|(_, index)| index.is_some_and(|index| self.has(index as usize)));
         for (row, _) in marked {
             spread.set(row, || first.clone());
         }
@@ -72,7 +74,9 @@ mod tests {
         let changed: Vec<usize> = (0..200).filter(|&row| values[row] == 2.0).collect();
         assert_eq!(changed, [1, 64, 130]);
         let mut values = [1.0; 4];
-        unclear.spread([Some(64), None, Some(0), Some(1)].into_iter()).change(&mut values, |value| -value);
+        unclear
+            .spread([Some(64), None, Some(0), Some(1)].into_iter())
+            .change(&mut values, |value| -value);
         assert_eq!(values, [-1.0, 1.0, 1.0, -1.0]);
     }
 }

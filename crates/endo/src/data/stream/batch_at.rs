@@ -1,15 +1,17 @@
 //! Which batch of a stream.
 //!
-//! In: the number of a pass and of a batch in it. Out: [`BatchAt`], and random numbers that belong to it.
+//! In: the number of a pass and of a batch in it. Out: [`BatchAt`], and random numbers that belong
+//! to it.
 
 use crate::random::Random;
 
-/// Which batch of a stream: both numbers count from 0. A pass goes through all of the data once, and is an epoch unless
-/// [`Fit::steps_per_epoch`](crate::training::Fit::steps_per_epoch) says otherwise.
+/// Which batch of a stream: both numbers count from 0. A pass goes through all of the data once,
+/// and is an epoch unless [`Fit::steps_per_epoch`](crate::training::Fit::steps_per_epoch) says
+/// otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct BatchAt {
-    /// The pass through the data. A second `fit` goes on counting: its first pass has the number of the epochs that the model was
-    /// trained before.
+    /// The pass through the data. A second `fit` goes on counting: its first pass has the number of
+    /// the epochs that the model was trained before.
     pub pass: usize,
     /// The batch in it.
     pub batch: usize,
@@ -25,7 +27,8 @@ impl BatchAt {
     /// assert_ne!(a.random(7).uniform(), b.random(7).uniform());
     /// ```
     pub fn random(self, seed: u64) -> Random {
-        // Passes have streams that are far apart. The highest bit keeps them from the orders of epochs.
+        // Passes have streams that are far apart. The highest bit keeps them from the orders of
+        // epochs.
         Random::new(seed, 1 << 63 | (self.pass as u64) << 40 | self.batch as u64)
     }
 

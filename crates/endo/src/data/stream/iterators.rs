@@ -39,10 +39,12 @@ impl<It: Iterator<Item: IntoBatch> + Send> BatchSource for Once<It> {
             return Ok(());
         }
         let message = format!(
-            "the data is an iterator that has yielded {} batches: it cannot go to batch {} of pass {} (both counted from 0)",
+            "the data is an iterator that has yielded {} batches: it cannot go to batch {} of \
+                pass {} (both counted from 0)",
             self.next.batch, to.batch, to.pass
         );
-        let help = "make the batches anew for each pass with `Stream::by_epoch`, or by their numbers with `Stream::from_fn`; or read \
+        let help = "make the batches anew for each pass with `Stream::by_epoch`, or by their \
+            numbers with `Stream::from_fn`; or read \
                     samples by their numbers with `Stream::samples`";
         Err(Error::new(ErrorKind::Usage, message).help(help))
     }

@@ -1,7 +1,8 @@
-//! Data that is read while a model is trained on it: iterators, channels, closures and files, for what does not fit in memory.
+//! Data that is read while a model is trained on it: iterators, channels, closures and files, for
+//! what does not fit in memory.
 //!
-//! In: something that yields batches, or samples by their numbers. Out: [`Stream`], which `fit` and `evaluate` take where they take a
-//! [`Dataset`].
+//! In: something that yields batches, or samples by their numbers. Out: [`Stream`], which `fit` and
+//! `evaluate` take where they take a [`Dataset`].
 
 mod batch_at;
 mod closures;
@@ -24,7 +25,8 @@ use prefetched::Prefetched;
 use sampled::Sampled;
 pub use sampled::{Samples, Sampling};
 
-/// Data that is read batch by batch, while a model is trained on it or tested with it. A `&Dataset` is one too.
+/// Data that is read batch by batch, while a model is trained on it or tested with it. A `&Dataset`
+/// is one too.
 ///
 /// | made by | yields | a run goes on from it to the same bits |
 /// |---|---|---|
@@ -34,9 +36,11 @@ pub use sampled::{Samples, Sampling};
 /// | [`from_iterator`](Self::from_iterator) | the batches of an iterator, a generator or a channel, once | no |
 /// | [`new`](Self::new) | those of a [`BatchSource`] | if it can seek |
 ///
-/// A batch is a [`Dataset`], a pair `(x, y)`, a triple `(x, y, sample_weight)`, or a `Result` of one of them; an error ends the training.
-/// Each batch is checked before its step, as a data set is before the first: for targets that no loss takes, and, unless
-/// [`Fit::non_finite`](crate::training::Fit::non_finite) says otherwise, for numbers that are not finite.
+/// A batch is a [`Dataset`], a pair `(x, y)`, a triple `(x, y, sample_weight)`, or a `Result` of
+/// one of them; an error ends the training. Each batch is checked before its step, as a data set is
+/// before the first: for targets that no loss takes, and, unless
+/// [`Fit::non_finite`](crate::training::Fit::non_finite) says otherwise, for numbers that are not
+/// finite.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -46,7 +50,9 @@ pub use sampled::{Samples, Sampling};
 /// let stream = Stream::from_fn(|number| {
 ///     let mut random = Random::new(7, number as u64);
 ///     let x = Array::from_fn([32, 3], |_| random.uniform());
-///     let y = Array::from_fn([32, 1], |row| (0..3).map(|column| x.get(3 * row + column) as f32).sum::<f32>());
+///     let y = Array::from_fn([32, 1], |row| {
+///         (0..3).map(|column| x.get(3 * row + column) as f32).sum::<f32>()
+///     });
 ///     (x, y)
 /// });
 /// let mut model = Model::new(Dense::new(1));
@@ -73,20 +79,22 @@ pub enum Length {
     Batches(usize),
     /// That is known when the pass is done.
     Unknown,
-    /// It never ends: the batches of an epoch are given by [`Fit::steps_per_epoch`](crate::training::Fit::steps_per_epoch).
+    /// It never ends: the batches of an epoch are given by
+    /// [`Fit::steps_per_epoch`](crate::training::Fit::steps_per_epoch).
     Endless,
 }
 
 /// What a [`Stream`] reads its batches from, for sources of one's own that can go to any batch.
 ///
-/// A pass goes through all of the data once. Before the first batch of a pass, and where a saved run is gone on with,
-/// [`seek`](Self::seek) is called; then [`next_batch`](Self::next_batch) until there is none, or no more is wanted.
+/// A pass goes through all of the data once. Before the first batch of a pass, and where a saved
+/// run is gone on with, [`seek`](Self::seek) is called; then [`next_batch`](Self::next_batch) until
+/// there is none, or no more is wanted.
 pub trait BatchSource: Send {
     /// How many batches a pass has.
     fn length(&self) -> Length;
 
-    /// Says, once and before anything is read, how samples are to be cut into batches and shuffled. What yields batches as they are need
-    /// not listen.
+    /// Says, once and before anything is read, how samples are to be cut into batches and shuffled.
+    /// What yields batches as they are need not listen.
     ///
     /// # Errors
     /// If the samples cannot be cut so.
@@ -111,7 +119,8 @@ pub trait BatchSource: Send {
     /// If it cannot be read.
     fn next_batch(&mut self) -> Result<Option<Dataset>>;
 
-    /// Which samples of the data the last batch was made of, for messages; none where they have no numbers.
+    /// Which samples of the data the last batch was made of, for messages; none where they have no
+    /// numbers.
     fn rows(&self) -> &[usize] {
         &[]
     }
@@ -120,7 +129,8 @@ pub trait BatchSource: Send {
 /// What a stream may yield as a batch.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no batch",
-    note = "a stream yields a `Dataset`, a pair `(x, y)`, a triple `(x, y, sample_weight)`, or a `Result` of one of them"
+    note = "a stream yields a `Dataset`, a pair `(x, y)`, a triple `(x, y, sample_weight)`, or a \
+        `Result` of one of them"
 )]
 pub trait IntoBatch {
     /// The batch.
@@ -176,7 +186,8 @@ impl<'a> Stream<'a> {
         Self { origin: Origin::Batches(Box::new(source)) }
     }
 
-    /// Samples that are read by their numbers; a [`Dataset`] that is to be owned is such, too. `fit` shuffles them and cuts them into batches as it does a data set, so that what is
+    /// Samples that are read by their numbers; a [`Dataset`] that is to be owned is such, too.
+    /// `fit` shuffles them and cuts them into batches as it does a data set, so that what is
     /// trained has the same bits.
     ///
     /// ```
@@ -195,7 +206,8 @@ impl<'a> Stream<'a> {
     ///         Dataset::new(x, y)
     ///     }
     /// }
-    /// let mut model = Model::new(Sequential::new().add(Dense::new(8).activation("tanh")).add(Dense::new(1)));
+    /// let mut model =
+    ///     Model::new(Sequential::new().add(Dense::new(8).activation("tanh")).add(Dense::new(1)));
     /// model.compile("adam", "mse", ());
     /// let history = model.fit(Stream::samples(Squares(100)), Fit::epochs(2).batch_size(16))?;
     /// assert_eq!(history.epochs.len(), 2);
@@ -205,16 +217,18 @@ impl<'a> Stream<'a> {
         Self::new(Sampled::new(samples))
     }
 
-    /// What a closure makes of the number of the batch, counted from 0 in each `fit` and on from epoch to epoch. It never ends, so `fit` has to be told
-    /// how many batches are an [epoch](crate::training::Fit::steps_per_epoch). A closure that gives the same batch for the same
-    /// number makes a run that is gone on with one of the same bits.
+    /// What a closure makes of the number of the batch, counted from 0 in each `fit` and on from
+    /// epoch to epoch. It never ends, so `fit` has to be told how many batches are an
+    /// [epoch](crate::training::Fit::steps_per_epoch). A closure that gives the same batch for the
+    /// same number makes a run that is gone on with one of the same bits.
     pub fn from_fn<B: IntoBatch>(batch: impl FnMut(usize) -> B + Send + 'a) -> Self {
         Self::new(Numbered::new(batch))
     }
 
-    /// The batches of an iterator that a closure makes for each pass through the data, from the [number](BatchAt::pass) of the pass.
-    /// Validation takes that of pass 0 each time. A run that is gone on with goes through the batches that it has seen without training on
-    /// them, so that an iterator that yields the same again makes one of the same bits.
+    /// The batches of an iterator that a closure makes for each pass through the data, from the
+    /// [number](BatchAt::pass) of the pass. Validation takes that of pass 0 each time. A run that
+    /// is gone on with goes through the batches that it has seen without training on them, so that
+    /// an iterator that yields the same again makes one of the same bits.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -226,7 +240,8 @@ impl<'a> Stream<'a> {
     /// let pairs = Stream::by_epoch(move |_pass| {
     ///     let lines = BufReader::new(std::fs::File::open(&file).unwrap()).lines();
     ///     lines.map(|line| {
-    ///         let numbers: Vec<f32> = line.unwrap().split(' ').map(|number| number.parse().unwrap()).collect();
+    ///         let numbers: Vec<f32> =
+    ///             line.unwrap().split(' ').map(|number| number.parse().unwrap()).collect();
     ///         ([[numbers[0]]], [[numbers[1]]])
     ///     })
     /// });
@@ -243,8 +258,9 @@ impl<'a> Stream<'a> {
         Self::new(ByEpoch::new(batches))
     }
 
-    /// The batches of an iterator, a generator or a channel, as they come. Such a stream can be gone through once: for several epochs, say
-    /// how many of its batches are [one](crate::training::Fit::steps_per_epoch). A saved run cannot go on from it.
+    /// The batches of an iterator, a generator or a channel, as they come. Such a stream can be
+    /// gone through once: for several epochs, say how many of its batches are
+    /// [one](crate::training::Fit::steps_per_epoch). A saved run cannot go on from it.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -261,7 +277,8 @@ impl<'a> Stream<'a> {
     /// });
     /// let mut model = Model::new(Dense::new(1));
     /// model.compile(Sgd::new(0.1), "mse", ());
-    /// let history = model.fit(Stream::from_iterator(receiver), Fit::epochs(3).steps_per_epoch(20))?;
+    /// let history =
+    ///     model.fit(Stream::from_iterator(receiver), Fit::epochs(3).steps_per_epoch(20))?;
     /// assert_eq!(history.epochs.len(), 3);
     /// # measuring.join().unwrap();
     /// # Ok::<(), Error>(())
@@ -273,9 +290,11 @@ impl<'a> Stream<'a> {
         Self::new(Once::new(batches.into_iter()))
     }
 
-    /// Changes each batch on its way: for augmentation, or to make inputs of what was read. Samples that stay keep their order, by which
-    /// messages name them. What is drawn for a batch is drawn by its
-    /// [place](BatchAt::random), so that it is the same again where a run is gone on with, and another in the next pass.
+    /// Changes each batch on its way: for augmentation, or to make inputs of what was read. Samples
+    /// that stay keep their order, by which messages name them. What is drawn for a batch is drawn
+    /// by its
+    /// [place](BatchAt::random), so that it is the same again where a run is gone on with, and
+    /// another in the next pass.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -284,7 +303,9 @@ impl<'a> Stream<'a> {
     /// let noisy = Stream::from(&train).map(|batch, at| {
     ///     let mut random = at.random(42);
     ///     let x = batch.inputs();
-    ///     batch.with_inputs(Array::from_fn(x.shape(), |i| x.get(i) as f32 + 0.01 * random.normal()))
+    ///     batch.with_inputs(Array::from_fn(x.shape(), |i| {
+    ///         x.get(i) as f32 + 0.01 * random.normal()
+    ///     }))
     /// });
     /// let mut model = Model::new(Dense::new(1));
     /// model.compile(Sgd::new(0.05), "mse", ());
@@ -305,8 +326,9 @@ impl<'a> Stream<'a> {
 }
 
 impl Stream<'static> {
-    /// Reads up to this many batches ahead on a thread of its own, while the model is trained on those before. What a closure or iterator
-    /// does not own, such as a borrowed data set, cannot go there: give a clone, which shares the numbers.
+    /// Reads up to this many batches ahead on a thread of its own, while the model is trained on
+    /// those before. What a closure or iterator does not own, such as a borrowed data set, cannot
+    /// go there: give a clone, which shares the numbers.
     ///
     /// ```
     /// # use endo::prelude::*;

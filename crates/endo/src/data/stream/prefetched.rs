@@ -69,7 +69,10 @@ impl Prefetched {
         self.reader = match std::mem::replace(&mut self.reader, Reader::Lost) {
             Reader::Waiting(source) => {
                 let (sender, receiver) = sync_channel(self.ahead);
-                Reader::Running(receiver, thread::spawn(move || read_all(source, |batch| sender.send(batch).is_ok())))
+                Reader::Running(
+                    receiver,
+                    thread::spawn(move || read_all(source, |batch| sender.send(batch).is_ok())),
+                )
             }
             there => there,
         };
@@ -80,10 +83,12 @@ impl Prefetched {
     }
 }
 
-/// Reads batches while somebody takes them, to the end of the pass or the first error. Gives the source back.
+/// Reads batches while somebody takes them, to the end of the pass or the first error. Gives the
+/// source back.
 fn read_all(mut source: Source, take: impl Fn(Read) -> bool) -> Source {
     loop {
-        let batch = source.next_batch().map(|batch| batch.map(|batch| (batch, source.rows().to_vec())));
+        let batch =
+            source.next_batch().map(|batch| batch.map(|batch| (batch, source.rows().to_vec())));
         let is_last = !matches!(batch, Ok(Some(_)));
         if !take(batch) || is_last {
             return source;

@@ -1,6 +1,7 @@
 //! Samples that are read by their numbers, shuffled and cut into batches.
 //!
-//! In: samples, a batch size and a seed. Out: the batches that a data set of the same samples is cut into.
+//! In: samples, a batch size and a seed. Out: the batches that a data set of the same samples is
+//! cut into.
 
 use std::ops::Range;
 

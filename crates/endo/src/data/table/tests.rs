@@ -11,7 +11,10 @@ fn table(text: &str) -> Result<Table> {
 #[test]
 fn a_missing_column_lists_those_there_are_and_suggests_the_nearest() {
     let error = table("MedInc,MedHouseVal\n1,2\n").unwrap().dataset("med_house_value").unwrap_err();
-    assert_eq!(error.message(), "there is no column `med_house_value`; the columns are `MedInc`, `MedHouseVal`");
+    assert_eq!(
+        error.message(),
+        "there is no column `med_house_value`; the columns are `MedInc`, `MedHouseVal`"
+    );
     assert_eq!(error.advice(), Some("did you mean `MedHouseVal`?"));
 }
 
@@ -28,13 +31,19 @@ fn a_mistake_in_a_file_is_told_with_the_path_and_the_way_to_mend_it() {
     std::fs::write(&path, "a,b\n1,n/a\n").unwrap();
     let error = Table::read_csv(&path).unwrap_err();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(error.message(), format!("{}: row 1 (line 2), column `b`: `n/a` is not a number", path.display()));
+    assert_eq!(
+        error.message(),
+        format!("{}: row 1 (line 2), column `b`: `n/a` is not a number", path.display())
+    );
     assert!(error.advice().is_some());
 }
 
 #[test]
 fn two_columns_of_one_name_are_refused() {
-    assert_eq!(table("a,b,a\n1,2,3\n").unwrap_err().message(), "two columns have the name `a`: columns 1 and 3");
+    assert_eq!(
+        table("a,b,a\n1,2,3\n").unwrap_err().message(),
+        "two columns have the name `a`: columns 1 and 3"
+    );
 }
 
 #[test]
@@ -50,7 +59,9 @@ fn columns_of_unequal_length_or_not_finite_are_refused() {
 #[test]
 fn numbers_that_do_not_fit_the_type_are_refused() {
     let error = table("a,b\n1,2\n3,1e300\n").unwrap().dataset("a").unwrap_err();
-    assert!(error.message().starts_with("row 2 (line 3), column `b`: 1e300 does not fit the type f32"));
+    assert!(
+        error.message().starts_with("row 2 (line 3), column `b`: 1e300 does not fit the type f32")
+    );
     assert!(table("a\n1.5\n").unwrap().array(DType::I32).is_err());
     assert_eq!(table("a\n7\n").unwrap().array(DType::I32).unwrap(), Array::from([[7]]));
 }
@@ -66,7 +77,10 @@ fn the_only_column_is_no_dataset() {
 fn words_and_gaps_are_no_numbers_and_named_where_they_stand() {
     let table = Csv::new().typed().read_from("a,b,y\n1,,1\n\n,x,2\n".as_bytes()).unwrap();
     let message = |result: Result<Dataset>| result.unwrap_err().message().to_string();
-    assert_eq!(message(table.dataset("y")), "row 2 (line 4), column `a`: the cell is missing, and numbers are needed");
+    assert_eq!(
+        message(table.dataset("y")),
+        "row 2 (line 4), column `a`: the cell is missing, and numbers are needed"
+    );
     let message = message(table.clone().drop("a").unwrap().dataset_of("y", DType::F64));
     assert_eq!(message, "row 2 (line 4), column `b`: `x` is a word, and numbers are needed");
     assert!(table.column("b").unwrap_err().advice().unwrap().contains("Table::drop"));
@@ -77,8 +91,10 @@ fn words_and_gaps_are_no_numbers_and_named_where_they_stand() {
 #[test]
 fn typed_columns_are_equally_long_and_not_infinite() {
     let words = Values::Words(Words::from_cells([Some("x")]));
-    let error = Table::from_values([("a", words.clone()), ("b", Values::Times(vec![]))]).unwrap_err();
+    let error =
+        Table::from_values([("a", words.clone()), ("b", Values::Times(vec![]))]).unwrap_err();
     assert_eq!(error.message(), "column `a` has 1 cells, but column `b` has 0");
-    let error = Table::from_values([("a", words), ("b", Values::Numbers(vec![f64::INFINITY]))]).unwrap_err();
+    let error = Table::from_values([("a", words), ("b", Values::Numbers(vec![f64::INFINITY]))])
+        .unwrap_err();
     assert_eq!(error.message(), "row 1, column `b`: inf is not a finite number");
 }

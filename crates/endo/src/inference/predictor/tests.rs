@@ -17,8 +17,8 @@ const INPUT: &str = "node input | | 0 | f32 n 2 | 0\nnode variable | | 0 | f32 2
 
 #[test]
 fn a_graph_written_by_hand_is_run() {
-    let graph =
-        "node reshape | 1 | | f32 1 2 | 0\nnode broadcast | 2 | | f32 n 2 | 0\nnode add | 0 3 | | f32 n 2 | 0\noutput 4 y";
+    let graph = "node reshape | 1 | | f32 1 2 | 0\nnode broadcast | 2 | | f32 n 2 | 0\n\
+        node add | 0 3 | | f32 n 2 | 0\noutput 4 y";
     let predictor = predictor(&format!("{INPUT}\n{graph}")).unwrap();
     let y = predictor.predict(&[[10.0_f32, 20.0], [30.0, 40.0], [50.0, 60.0]].into()).unwrap();
     assert_eq!(y, [[11.0_f32, 22.0], [31.0, 42.0], [51.0, 62.0]].into());
@@ -47,25 +47,42 @@ fn graphs_that_make_no_sense_are_refused_before_anything_is_run() {
         ("constant | | 0 | f32 2 | 0", "is not known with these numbers"),
         ("fill | | 0 | f32 n 9223372036854775807 | 0", "has an impossible shape"),
         ("fill | | 0 | f32 n-3 2 | 0", "has an impossible shape"),
-        ("fill | | 0 | f32 100000000000 | 0", "has 100000000000 elements of one number, and may have 1073741824"),
+        (
+            "fill | | 0 | f32 100000000000 | 0",
+            "has 100000000000 elements of one number, and may have 1073741824",
+        ),
     ] {
-        let error = predictor(&format!("{INPUT}\nnode {node}\noutput 0 y")).err().unwrap_or_else(|| panic!("{node}"));
+        let error = predictor(&format!("{INPUT}\nnode {node}\noutput 0 y"))
+            .err()
+            .unwrap_or_else(|| panic!("{node}"));
         let name = node.split(' ').next().unwrap();
         assert_eq!(error, format!("operation 2, `{name}`, {what}"));
     }
-    assert_eq!(predictor(&format!("{INPUT}\noutput 2 y")).err().unwrap(), "operation 2 is an output, and there are 2");
-    assert_eq!(predictor(&format!("{INPUT}\noutput 1 y")).err().unwrap(), "`variable` has not one row for each row");
+    assert_eq!(
+        predictor(&format!("{INPUT}\noutput 2 y")).err().unwrap(),
+        "operation 2 is an output, and there are 2"
+    );
+    assert_eq!(
+        predictor(&format!("{INPUT}\noutput 1 y")).err().unwrap(),
+        "`variable` has not one row for each row"
+    );
 }
 
 #[test]
 fn assignments_that_make_no_sense_are_refused_before_anything_is_run() {
-    let read = |assigned: &str| predictor(&format!("{INPUT}\nnode reduce_sum | 1 | 0 | f32 | 0\noutput 0 y\n{assigned}")).err();
+    let read = |assigned: &str| {
+        predictor(&format!("{INPUT}\nnode reduce_sum | 1 | 0 | f32 | 0\noutput 0 y\n{assigned}"))
+            .err()
+    };
     assert_eq!(read("assign 1 0"), None);
     for (assigned, what) in [
         ("assign 0 0", "operation 0 is assigned to a variable of another type or shape"),
         ("assign 2 0", "operation 2 is assigned to a variable of another type or shape"),
         ("assign 1 1", "operation 1 is assigned to a variable that does not exist"),
-        ("assign 1 0\nassign 1 0", "operation 1 is assigned to a variable that is assigned already"),
+        (
+            "assign 1 0\nassign 1 0",
+            "operation 1 is assigned to a variable that is assigned already",
+        ),
         ("assign 3 0", "operation 3 is assigned, and there are 3"),
         ("assign 1", "line 7 of its graph makes no sense: `assign 1`"),
         ("assign 1 -1", "line 7 of its graph makes no sense: `assign 1 -1`"),
@@ -77,14 +94,21 @@ fn assignments_that_make_no_sense_are_refused_before_anything_is_run() {
 #[test]
 fn a_graph_with_an_occasion_draws_by_call_and_row() {
     let drawing = |per_row: i64| {
-        let nodes = "node occasion | | 1 | i32 4 | 0\nnode fill | | 7 | i32 1 | 0\nnode concatenate | 3 2 | 0 | i32 5 | 0";
-        predictor(&format!("{INPUT}\n{nodes}\nnode random_uniform | 4 | 1 {per_row} | f32 n 2 | 0\noutput 5 y")).unwrap()
+        let nodes = "node occasion | | 1 | i32 4 | 0\nnode fill | | 7 | i32 1 | 0\n\
+            node concatenate | 3 2 | 0 | i32 5 | 0";
+        predictor(&format!(
+            "{INPUT}\n{nodes}\nnode random_uniform | 4 | 1 {per_row} | f32 n 2 | 0\noutput 5 y"
+        ))
+        .unwrap()
     };
     let (x, right) = (Array::zeros([5, 2], DType::F32), drawing(2));
     assert_eq!(right.inputs().len(), 1);
     let want = right.predict(&x).unwrap();
     assert_ne!(right.predict(&x).unwrap(), want);
-    assert_eq!(right.predict_part(0, 3, &[Array::zeros([2, 2], DType::F32)]).unwrap(), [want.rows(3..5)]);
+    assert_eq!(
+        right.predict_part(0, 3, &[Array::zeros([2, 2], DType::F32)]).unwrap(),
+        [want.rows(3..5)]
+    );
     // What a file says of rows may be wrong, and rows may be any.
     let wrong = drawing(i64::MAX);
     assert!(wrong.predict_part(u64::MAX, usize::MAX, &[x]).unwrap()[0].is_finite());
@@ -94,10 +118,22 @@ fn a_graph_with_an_occasion_draws_by_call_and_row() {
 fn an_occasion_is_the_last_input_and_there_is_one() {
     let occasion = "node occasion | | 1 | i32 4 | 0";
     for (nodes, what) in [
-        ("node occasion | | 1 | i32 5 | 0", "operation 2, `occasion`, is not of the type and shape of an occasion"),
-        ("node occasion | | 1 | f32 4 | 0", "operation 2, `occasion`, is not of the type and shape of an occasion"),
-        ("node occasion | | 1 | i32 n+1 | 0", "operation 2, `occasion`, is not of the type and shape of an occasion"),
-        ("node occasion | | 0 | i32 4 | 0", "operation 2, `occasion`, does not fit its inputs, its type or its shape"),
+        (
+            "node occasion | | 1 | i32 5 | 0",
+            "operation 2, `occasion`, is not of the type and shape of an occasion",
+        ),
+        (
+            "node occasion | | 1 | f32 4 | 0",
+            "operation 2, `occasion`, is not of the type and shape of an occasion",
+        ),
+        (
+            "node occasion | | 1 | i32 n+1 | 0",
+            "operation 2, `occasion`, is not of the type and shape of an occasion",
+        ),
+        (
+            "node occasion | | 0 | i32 4 | 0",
+            "operation 2, `occasion`, does not fit its inputs, its type or its shape",
+        ),
         (
             &format!("{occasion}\nnode occasion | | 2 | i32 4 | 0"),
             "operation 3, `occasion`, comes after the occasion, which is the last input",
@@ -110,7 +146,9 @@ fn an_occasion_is_the_last_input_and_there_is_one() {
         assert_eq!(predictor(&format!("{INPUT}\n{nodes}\noutput 0 y")).err().unwrap(), what);
     }
     for counter in [1, 3, 4, 6] {
-        let node = format!("node fill | | 0 | i32 {counter} | 0\nnode random_uniform | 2 | 1 1 | f32 n 2 | 0");
+        let node = format!(
+            "node fill | | 0 | i32 {counter} | 0\nnode random_uniform | 2 | 1 1 | f32 n 2 | 0"
+        );
         let what = "operation 3, `random_uniform`, does not fit its inputs, its type or its shape";
         assert_eq!(predictor(&format!("{INPUT}\n{node}\noutput 3 y")).err().unwrap(), what);
     }
@@ -118,7 +156,8 @@ fn an_occasion_is_the_last_input_and_there_is_one() {
 
 #[test]
 fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
-    let inputs = format!("{INPUT}\nnode cast | 0 | | i32 n 2 | 0\nnode reshape | 0 | | f32 n 2 1 | 0");
+    let inputs =
+        format!("{INPUT}\nnode cast | 0 | | i32 n 2 | 0\nnode reshape | 0 | | f32 n 2 1 | 0");
     for node in [
         "gather | 0 2 | 5 | f32 n 2 2 | 0",
         "gather | 0 2 | 1 | f32 n 2 2 | 0",
@@ -148,11 +187,18 @@ fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
         "windows | 3 | 0 1 9223372036854775807 1 0 2 | f32 n 2 1 1 | 0",
         "overlap_add | 0 | 1 1 1 0 1 | f32 n 2 | 0",
     ] {
-        let error = predictor(&format!("{inputs}\nnode {node}\noutput 0 y")).err().unwrap_or_else(|| panic!("{node}"));
+        let error = predictor(&format!("{inputs}\nnode {node}\noutput 0 y"))
+            .err()
+            .unwrap_or_else(|| panic!("{node}"));
         let name = node.split(' ').next().unwrap();
-        assert_eq!(error, format!("operation 4, `{name}`, does not fit its inputs, its type or its shape"), "{node}");
+        assert_eq!(
+            error,
+            format!("operation 4, `{name}`, does not fit its inputs, its type or its shape"),
+            "{node}"
+        );
     }
-    let fits = "concatenate | 0 0 | 1 | f32 n 4 | 0\nnode windows | 3 | 0 1 1 1 0 2 | f32 n 2 1 1 | 0";
+    let fits =
+        "concatenate | 0 0 | 1 | f32 n 4 | 0\nnode windows | 3 | 0 1 1 1 0 2 | f32 n 2 1 1 | 0";
     assert!(predictor(&format!("{inputs}\nnode {fits}\noutput 4 y")).is_ok());
 }
 
@@ -160,21 +206,30 @@ fn kernels_that_do_not_fit_their_inputs_are_refused_before_anything_is_run() {
 #[test]
 fn graphs_of_long_axes_without_elements_take_no_time() {
     let inputs = |long: usize| {
-        format!("node input | | 0 | f32 n 2 | 0\nnode fill | | 0 | f32 {long} 1 0 | 0\nnode fill | | 0 | i32 1 | 0")
+        format!(
+            "node input | | 0 | f32 n 2 | 0\nnode fill | | 0 | f32 {long} 1 0 | 0\n\
+                node fill | | 0 | i32 1 | 0"
+        )
     };
     let kernels = |long: usize| {
         [
             format!("node gather | 1 2 | 1 | f32 {long} 1 0 | 0"),
             format!("node scatter_add | 1 2 | 1 0 {long} 1 0 | f32 {long} 1 0 | 0"),
             format!("node unslice | 1 | 0 1 0 1 0 1 | f32 {long} 1 0 | 0"),
-            format!("node windows | 1 | 0 1 1 1 0 1 | f32 {long} 1 1 0 | 0\nnode reshape | 3 | | f32 {long} 1 0 | 0"),
-            format!("node fill | | 0 | f32 {long} 0 0 | 0\nnode matmul | 3 3 | 0 0 | f32 {long} 0 0 | 0"),
+            format!(
+                "node windows | 1 | 0 1 1 1 0 1 | f32 {long} 1 1 0 | 0\n\
+                    node reshape | 3 | | f32 {long} 1 0 | 0"
+            ),
+            format!(
+                "node fill | | 0 | f32 {long} 0 0 | 0\nnode matmul | 3 3 | 0 0 | f32 {long} 0 0 | 0"
+            ),
             format!("node cumprod | 1 | 0 0 0 | f32 {long} 1 0 | 0"),
         ]
     };
     let rest = |at: usize| {
         format!(
-            "node reduce_max | {at} | 0 1 2 | f32  | 0\nnode reshape | {} | | f32 1 1 | 0\nnode broadcast | {} | | f32 n 1 | 0\noutput {} y",
+            "node reduce_max | {at} | 0 1 2 | f32  | 0\nnode reshape | {} | | f32 1 1 | 0\n\
+                node broadcast | {} | | f32 n 1 | 0\noutput {} y",
             at + 1,
             at + 2,
             at + 3
@@ -202,7 +257,8 @@ fn graphs_of_long_axes_without_elements_take_no_time() {
 
 #[test]
 fn truth_values_are_not_added_up() {
-    let picked = "node cast | 0 | | bool n 2 | 0\nnode fill | | 0 | i32 2 | 0\nnode scatter_add | 2 3 | 1 0 n 2 | bool n 2 | 0";
+    let picked = "node cast | 0 | | bool n 2 | 0\nnode fill | | 0 | i32 2 | 0\n\
+        node scatter_add | 2 3 | 1 0 n 2 | bool n 2 | 0";
     let why = predictor(&format!("{INPUT}\n{picked}\noutput 0 y")).err().unwrap();
     assert_eq!(why, "operation 4, `scatter_add`, does not fit its inputs, its type or its shape");
 }
@@ -212,12 +268,20 @@ fn a_prediction_that_the_system_has_no_memory_for_is_an_error() {
     let counter = "node fill | | 0 | i32 2 | 0";
     let draw = |long: usize| {
         format!(
-            "{INPUT}\n{counter}\nnode random_uniform | 2 | 0 | f32 {long} | 0\nnode cumsum | 3 | 0 0 0 | f32 {long} | 0\n\
-             node slice | 4 | 0 1 | f32 1 | 0\nnode reshape | 5 | | f32 1 1 | 0\nnode broadcast | 6 | | f32 n 1 | 0\noutput 7 y"
+            "{INPUT}\n{counter}\nnode random_uniform | 2 | 0 | f32 {long} | 0\n\
+                node cumsum | 3 | 0 0 0 | f32 {long} | 0\n\
+             node slice | 4 | 0 1 | f32 1 | 0\nnode reshape | 5 | | f32 1 1 | 0\n\
+             node broadcast | 6 | | f32 n 1 | 0\noutput 7 y"
         )
     };
     let large = predictor(&draw(1 << 39)).unwrap();
     let error = large.predict(&[[1.0_f32, 2.0]].into()).unwrap_err();
-    assert_eq!((error.kind(), error.message().starts_with("a run needs 4398.0 GB of memory")), (ErrorKind::Memory, true));
-    assert_eq!(predictor(&draw(1 << 60)).err().unwrap(), "operation 3, `random_uniform`, has an impossible shape");
+    assert_eq!(
+        (error.kind(), error.message().starts_with("a run needs 4398.0 GB of memory")),
+        (ErrorKind::Memory, true)
+    );
+    assert_eq!(
+        predictor(&draw(1 << 60)).err().unwrap(),
+        "operation 3, `random_uniform`, has an impossible shape"
+    );
 }

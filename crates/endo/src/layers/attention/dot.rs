@@ -1,6 +1,7 @@
 //! Attention without projections: by products of queries and keys, or by their sums.
 //!
-//! In: queries, values and keys. Out: `[batch, queries, features]`, a mean of the values for each query.
+//! In: queries, values and keys. Out: `[batch, queries, features]`, a mean of the values for each
+//! query.
 
 use std::marker::PhantomData;
 
@@ -64,7 +65,8 @@ macro_rules! attention {
         }
 
         impl<O> $Name<O> {
-            #[doc = concat!("Whether scores have a scale that is learned. ", stringify!($use_scale), " unless set.")]
+            #[doc = concat!("Whether scores have a scale that is \
+                learned. ", stringify!($use_scale), " unless set.")]
             #[must_use]
             pub fn use_scale(mut self, use_scale: bool) -> Self {
                 self.use_scale = use_scale;
@@ -85,8 +87,10 @@ macro_rules! attention {
             fn attend(&self, parts: Parts<'_>, cx: &mut Context) -> Vec<Tensor> {
                 let (query, key) = (parts.query.shape(), parts.key.shape());
                 let error = parts.check(cx).err().or_else(|| {
-                    let message = format!("`{}` of queries {query} and keys {key}: their features differ", cx.path());
-                    let help = "a query is compared with keys of as many features; `MultiHeadAttention` projects both first";
+                    let message = format!("`{}` of queries {query} and keys {key}: their features \
+                        differ", cx.path());
+                    let help = "a query is compared with keys of as many features; \
+                        `MultiHeadAttention` projects both first";
                     (query.features() != key.features()).then(|| Error::new(ErrorKind::Shape, message).help(help))
                 });
                 if let Some(error) = error {
@@ -109,13 +113,15 @@ macro_rules! attention {
     };
 }
 
-/// `softmax(Q K^T) V`: for each query a mean of the values, weighed by its products with their keys (Luong et al. 2015, section 3.1).
-/// With `use_scale` the products are multiplied by a number that is learned; with `ScoreMode::Concat` a score is `weight * sum of
-/// tanh(scale * (q + k))`. Keras's `Attention`.
+/// `softmax(Q K^T) V`: for each query a mean of the values, weighed by its products with their keys
+/// (Luong et al. 2015, section 3.1). With `use_scale` the products are multiplied by a number that
+/// is learned; with `ScoreMode::Concat` a score is `weight * sum of tanh(scale * (q + k))`. Keras's
+/// `Attention`.
 ///
-/// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each `[batch, steps, features]`, to others;
-/// and to any of these with a mask of pairs `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`.
-/// Masks of values and keys are obeyed, and that of the query is the outputs'. With
+/// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each
+/// `[batch, steps, features]`, to others; and to any of these with a mask of pairs
+/// `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`. Masks of
+/// values and keys are obeyed, and that of the query is the outputs'. With
 /// [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs, weights)`.
 ///
 /// ```
@@ -175,14 +181,15 @@ impl<O> Attention<O> {
     }
 }
 
-/// As [`Attention`], with scores `sum of scale * tanh(q + k)`, where the scale has a number for each feature (Bahdanau et al. 2015).
-/// Keras's `AdditiveAttention`.
+/// As [`Attention`], with scores `sum of scale * tanh(q + k)`, where the scale has a number for
+/// each feature (Bahdanau et al. 2015). Keras's `AdditiveAttention`.
 ///
 /// ```
 /// use endo::prelude::*;
 /// let attention = AdditiveAttention::new().return_attention_scores();
 /// let mut f = Function::new(|[query, value], cx| attention.apply(&[query, value], cx).into());
-/// let [y, weights] = f.run([&Array::zeros([2, 3, 4], DType::F32), &Array::zeros([2, 5, 4], DType::F32)])?;
+/// let [y, weights] =
+///     f.run([&Array::zeros([2, 3, 4], DType::F32), &Array::zeros([2, 5, 4], DType::F32)])?;
 /// assert_eq!((y.shape().sizes(), weights.shape().sizes()), (&[2, 3, 4][..], &[2, 3, 5][..]));
 /// # Ok::<(), endo::Error>(())
 /// ```
@@ -203,7 +210,8 @@ impl<O> AdditiveAttention<O> {
     fn score(&self, parts: Parts<'_>, cx: &mut Context) -> Tensor {
         let tangents = (parts.query.expand_dims(2) + parts.key.expand_dims(1)).tanh();
         if self.use_scale {
-            (tangents * self.scale.get(self, [parts.query.features()], &GlorotUniform, cx)).sum_axes([-1])
+            (tangents * self.scale.get(self, [parts.query.features()], &GlorotUniform, cx))
+                .sum_axes([-1])
         } else {
             tangents.sum_axes([-1])
         }
@@ -224,9 +232,13 @@ mod tests {
     #[test]
     fn queries_and_keys_of_other_features_are_refused() {
         let mut f = Function::new(|[q, v], cx| [Attention::new().apply(&[q, v], cx)]);
-        let error = f.run([&Array::zeros([1, 2, 3], DType::F32), &Array::zeros([1, 2, 4], DType::F32)]).unwrap_err();
+        let error = f
+            .run([&Array::zeros([1, 2, 3], DType::F32), &Array::zeros([1, 2, 4], DType::F32)])
+            .unwrap_err();
         assert!(
-            error.message().contains("`attention` of queries [1, 2, 3] and keys [1, 2, 4]: their features differ"),
+            error.message().contains(
+                "`attention` of queries [1, 2, 3] and keys [1, 2, 4]: their features differ"
+            ),
             "{error}"
         );
     }
@@ -251,8 +263,16 @@ mod tests {
         let layer = Attention::new().dropout(0.5);
         for (training, values) in [(true, vec![0.0, 2.0]), (false, vec![1.0])] {
             let mut f = Function::new(|[x, v], cx| [layer.apply(&[x, v], cx)]).training(training);
-            let [y] = f.run([&Array::zeros([1, 64, 1], DType::F32), &Array::full([1, 1, 1], 1.0, DType::F32)]).unwrap();
-            assert!(values.iter().all(|value| y.to_vec::<f64>().contains(value)), "{training}: {y:?}");
+            let [y] = f
+                .run([
+                    &Array::zeros([1, 64, 1], DType::F32),
+                    &Array::full([1, 1, 1], 1.0, DType::F32),
+                ])
+                .unwrap();
+            assert!(
+                values.iter().all(|value| y.to_vec::<f64>().contains(value)),
+                "{training}: {y:?}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Attention: means of values, weighed by how well their keys fit a query.
 //!
-//! In: queries `[batch, steps, features]`, values and keys `[batch, others, features]`, with masks of steps and of pairs. Out: a
-//! mean of the values for each query, and the weights if asked for.
+//! In: queries `[batch, steps, features]`, values and keys `[batch, others, features]`, with masks
+//! of steps and of pairs. Out: a mean of the values for each query, and the weights if asked for.
 
 mod dot;
 mod multi_head;
@@ -43,38 +43,60 @@ impl<'a> Parts<'a> {
     fn check(&self, cx: &Context) -> Result<(), Error> {
         let [query, value, key] = [self.query, self.value, self.key].map(Tensor::shape);
         let path = cx.path();
-        if [query, value, key].iter().any(|shape| shape.rank() != 3 || shape.batch() != query.batch()) {
+        if [query, value, key]
+            .iter()
+            .any(|shape| shape.rank() != 3 || shape.batch() != query.batch())
+        {
             let message = format!("`{path}` of a query {query}, a value {value} and a key {key}");
             let help = "each is of shape [batch, steps, features], with the same batch";
             return Err(Error::new(ErrorKind::Shape, message).help(help));
         }
         if value[1] != key[1] {
-            let message = format!("`{path}` of {} values and {} keys: shapes {value} and {key}", value[1], key[1]);
-            return Err(Error::new(ErrorKind::Shape, message).help("each value has one key: the second axes are equal"));
+            let message = format!(
+                "`{path}` of {} values and {} keys: shapes {value} and {key}",
+                value[1], key[1]
+            );
+            return Err(Error::new(ErrorKind::Shape, message)
+                .help("each value has one key: the second axes are equal"));
         }
         let pairs = Shape::from([query.batch(), query[1], value[1]]);
-        let fits = |mask: &Tensor| mask.rank() >= 2 && mask.shape().broadcast(&pairs).as_ref() == Some(&pairs);
+        let fits = |mask: &Tensor| {
+            mask.rank() >= 2 && mask.shape().broadcast(&pairs).as_ref() == Some(&pairs)
+        };
         match self.mask.filter(|mask| !fits(mask)) {
             None => Ok(()),
             Some(mask) => {
-                let message = format!("`{path}` with a mask of shape {} for pairs {pairs}", mask.shape());
-                let help = "a mask of pairs is [batch, queries, values], or [queries, values] for all samples; sizes may be 1: a mask \
+                let message =
+                    format!("`{path}` with a mask of shape {} for pairs {pairs}", mask.shape());
+                let help = "a mask of pairs is [batch, queries, values], or [queries, values] for \
+                    all samples; sizes may be 1: a mask \
                             of values, [batch, values], becomes one by `mask.expand_dims(1)`";
                 Err(Error::new(ErrorKind::Shape, message).help(help))
             }
         }
     }
 
-    /// Which pairs may see each other, of rank 3 and a shape that broadcasts to `[batch, queries, values]`; `None` for all of them.
+    /// Which pairs may see each other, of rank 3 and a shape that broadcasts to
+    /// `[batch, queries, values]`; `None` for all of them.
     #[track_caller]
     fn visible(&self, causal: bool, cx: &Context) -> Option<Tensor> {
         let (queries, values) = (self.query.shape()[1], self.value.shape()[1]);
         let site = Location::caller();
-        let past = || cx.trace().constant_from_fn([1, queries, values], |pair| pair % values <= pair / values, site);
+        let past = || {
+            cx.trace().constant_from_fn(
+                [1, queries, values],
+                |pair| pair % values <= pair / values,
+                site,
+            )
+        };
         let masks = [
-            self.mask.map(|mask| if mask.rank() == 2 { mask.expand_dims(0) } else { mask.clone() }.cast(DType::Bool)),
+            self.mask.map(|mask| {
+                if mask.rank() == 2 { mask.expand_dims(0) } else { mask.clone() }.cast(DType::Bool)
+            }),
             cx.mask(self.value).map(|mask| mask.expand_dims(1)),
-            cx.mask(self.key).filter(|_| self.key.id() != self.value.id()).map(|mask| mask.expand_dims(1)),
+            cx.mask(self.key)
+                .filter(|_| self.key.id() != self.value.id())
+                .map(|mask| mask.expand_dims(1)),
             causal.then(past),
         ];
         masks.into_iter().flatten().reduce(|all, mask| all & mask)
@@ -94,12 +116,17 @@ fn masked_softmax(x: &Tensor, mask: Option<&Tensor>) -> Tensor {
 /// Values in place of what a layer cannot compute, after recording why.
 #[track_caller]
 fn refuse(error: Error, parts: Parts<'_>, cx: &Context) -> Vec<Tensor> {
-    let stand_in = cx.trace().fail(error.at(Location::caller()), parts.query.shape().clone(), parts.query.dtype());
+    let stand_in = cx.trace().fail(
+        error.at(Location::caller()),
+        parts.query.shape().clone(),
+        parts.query.dtype(),
+    );
     vec![stand_in.clone(), stand_in]
 }
 
-/// The forms of inputs that attention takes: a tensor that attends to itself; a query and values, which are the keys, too; a query,
-/// values and keys; and each of these with a mask of pairs, `[batch, queries, values]` or `[queries, values]`.
+/// The forms of inputs that attention takes: a tensor that attends to itself; a query and values,
+/// which are the keys, too; a query, values and keys; and each of these with a mask of pairs,
+/// `[batch, queries, values]` or `[queries, values]`.
 macro_rules! attention_inputs {
     ($Name:ident) => {
         attention_inputs! { @one $Name Tensor }
@@ -158,8 +185,9 @@ macro_rules! attention_options {
 
 use {attention_inputs, attention_options};
 
-/// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied to `(x, mask)`, where the mask
-/// broadcasts to `x`. Keras's `Softmax` with a mask; without one it is `Activation::new(Softmax)`.
+/// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied
+/// to `(x, mask)`, where the mask broadcasts to `x`. Keras's `Softmax` with a mask; without one it
+/// is `Activation::new(Softmax)`.
 ///
 /// ```
 /// use endo::prelude::*;

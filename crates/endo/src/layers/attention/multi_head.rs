@@ -1,7 +1,7 @@
 //! Attention of several heads, each with projections of its own.
 //!
-//! In: queries, values and keys. Out: `[batch, queries, features]`; weights `query`, `key`, `value` and `attention_output`, each a
-//! kernel and a bias.
+//! In: queries, values and keys. Out: `[batch, queries, features]`; weights `query`, `key`, `value`
+//! and `attention_output`, each a kernel and a bias.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -27,7 +27,10 @@ struct Projection {
 
 impl Projection {
     fn new(name: &str) -> Self {
-        Self { kernel: Weight::new(format!("{name}/kernel")), bias: Weight::new(format!("{name}/bias")) }
+        Self {
+            kernel: Weight::new(format!("{name}/kernel")),
+            bias: Weight::new(format!("{name}/bias")),
+        }
     }
 }
 
@@ -176,8 +179,8 @@ macro_rules! multi_head {
 
                 name_option! {}
 
-                /// The kernels of the query, key and value, `[features, heads, size]`, and of the output, `[heads, size, features]`,
-                /// once the layer was applied.
+                /// The kernels of the query, key and value, `[features, heads, size]`, and of the
+                /// output, `[heads, size, features]`, once the layer was applied.
                 pub fn kernels(&self) -> [Option<&Variable>; 4] {
                     self.projections.each_ref().map(|projection| projection.kernel.variable())
                 }
@@ -253,45 +256,59 @@ fn check_heads(heads: usize, value_heads: usize, cx: &Context) -> Result<(), Err
     if value_heads > 0 && heads > 0 && heads.is_multiple_of(value_heads) {
         return Ok(());
     }
-    let message = format!("`{}` has {heads} heads of queries and {value_heads} of keys and values", cx.path());
-    Err(Error::new(ErrorKind::Argument, message).help("there is at least one, and queries have a multiple of the others"))
+    let message = format!(
+        "`{}` has {heads} heads of queries and {value_heads} of keys and values",
+        cx.path()
+    );
+    Err(Error::new(ErrorKind::Argument, message)
+        .help("there is at least one, and queries have a multiple of the others"))
 }
 
 multi_head! {
-    /// `concat(head_1, .., head_n) W_o` with `head_i = softmax(Q W_q K^T / sqrt(key_dim)) V W_v`, where `Q`, `K` and `V` are the
-    /// projections of that head (Vaswani et al. 2017, section 3.2). Kernels `[features, num_heads, key_dim]` of query and key,
-    /// `[features, num_heads, value_dim]` of the value, and `[num_heads, value_dim, features]` of the output, with a bias each. Keras's
-    /// `MultiHeadAttention`.
+    /// `concat(head_1, .., head_n) W_o` with `head_i = softmax(Q W_q K^T / sqrt(key_dim)) V W_v`,
+    /// where `Q`, `K` and `V` are the projections of that head (Vaswani et al. 2017, section 3.2).
+    /// Kernels `[features, num_heads, key_dim]` of query and key,
+    /// `[features, num_heads, value_dim]` of the value, and `[num_heads, value_dim, features]` of
+    /// the output, with a bias each. Keras's `MultiHeadAttention`.
     ///
-    /// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each `[batch, steps, features]`, to others;
-    /// and to any of these with a mask of pairs `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`.
-    /// Masks of values and keys are obeyed, and that of the query is the outputs'. A query that sees nothing has means of 0. With
-    /// [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs, weights)`.
+    /// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each
+    /// `[batch, steps, features]`, to others; and to any of these with a mask of pairs
+    /// `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`. Masks
+    /// of values and keys are obeyed, and that of the query is the outputs'. A query that sees
+    /// nothing has means of 0. With [`return_attention_scores`](Self::return_attention_scores) it
+    /// returns `(outputs, weights)`.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let attention = MultiHeadAttention::new(2, 8).use_causal_mask(true).return_attention_scores();
+    /// let attention =
+    ///     MultiHeadAttention::new(2, 8).use_causal_mask(true).return_attention_scores();
     /// let mut f = Function::new(|[x], cx| attention.apply(&x, cx).into());
     /// let [outputs, weights] = f.run([&Array::zeros([1, 3, 16], DType::F32)])?;
-    /// assert_eq!((outputs.shape().sizes(), weights.shape().sizes()), (&[1, 3, 16][..], &[1, 2, 3, 3][..]));
+    /// assert_eq!(
+    ///     (outputs.shape().sizes(), weights.shape().sizes()),
+    ///     (&[1, 3, 16][..], &[1, 2, 3, 3][..])
+    /// );
     /// assert_eq!(weights.rows(0..1).to_vec::<f32>()[..6], [1.0, 0.0, 0.0, 0.5, 0.5, 0.0]);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    MultiHeadAttention(num_heads: "`num_heads` heads, ", key_dim: "with keys of `key_dim` numbers each") = (num_heads, num_heads, key_dim);
+    MultiHeadAttention(num_heads: "`num_heads` heads, ", key_dim: "with keys of `key_dim` numbers \
+        each") = (num_heads, num_heads, key_dim);
 
-    /// [`MultiHeadAttention`] with fewer heads of keys and values than of queries: each serves as many heads of queries (Ainslie et al.
-    /// 2023). Keras's `GroupQueryAttention`.
+    /// [`MultiHeadAttention`] with fewer heads of keys and values than of queries: each serves as
+    /// many heads of queries (Ainslie et al. 2023). Keras's `GroupQueryAttention`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let attention = GroupQueryAttention::new(8, 4, 2);
     /// let mut f = Function::new(|[x, memory], cx| [attention.apply(&[x, memory], cx)]);
-    /// let [y] = f.run([&Array::zeros([1, 3, 16], DType::F32), &Array::zeros([1, 5, 6], DType::F32)])?;
+    /// let [y] =
+    ///     f.run([&Array::zeros([1, 3, 16], DType::F32), &Array::zeros([1, 5, 6], DType::F32)])?;
     /// assert_eq!(y.shape().sizes(), [1, 3, 16]);
     /// # Ok::<(), endo::Error>(())
     /// ```
     GroupQueryAttention(
-        head_dim: "`head_dim` numbers a head, ", num_query_heads: "`num_query_heads` heads of queries ",
+        head_dim: "`head_dim` numbers a head, ", num_query_heads: "`num_query_heads` heads of \
+            queries ",
         num_key_value_heads: "and `num_key_value_heads` of keys and values"
     ) = (num_query_heads, num_key_value_heads, head_dim);
 }
@@ -325,16 +342,33 @@ mod tests {
     fn shapes_that_do_not_belong_together_are_refused() {
         let layer = MultiHeadAttention::new(2, 3);
         let zeros = |sizes: &[usize]| Array::zeros(sizes, DType::F32);
-        let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[1, 3, 4])], |x, cx| layer.apply(x, cx)).unwrap_err();
-        assert!(error.message().contains("`multi_head_attention` of a query [2, 3, 4], a value [1, 3, 4]"), "{error}");
-        let mask = |x: &[Tensor; 2], cx: &mut Context| layer.apply(&(x[0].clone(), x[1].clone()), cx);
+        let error =
+            run(&[&zeros(&[2, 3, 4]), &zeros(&[1, 3, 4])], |x, cx| layer.apply(x, cx)).unwrap_err();
+        assert!(
+            error
+                .message()
+                .contains("`multi_head_attention` of a query [2, 3, 4], a value [1, 3, 4]"),
+            "{error}"
+        );
+        let mask =
+            |x: &[Tensor; 2], cx: &mut Context| layer.apply(&(x[0].clone(), x[1].clone()), cx);
         let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[2, 3, 2])], mask).unwrap_err();
-        assert!(error.message().contains("with a mask of shape [2, 3, 2] for pairs [2, 3, 3]"), "{error}");
+        assert!(
+            error.message().contains("with a mask of shape [2, 3, 2] for pairs [2, 3, 3]"),
+            "{error}"
+        );
         let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[3])], mask).unwrap_err();
-        assert!(error.message().contains("with a mask of shape [3] for pairs [2, 3, 3]"), "{error}");
+        assert!(
+            error.message().contains("with a mask of shape [3] for pairs [2, 3, 3]"),
+            "{error}"
+        );
         let uneven = GroupQueryAttention::new(2, 3, 2);
-        let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[2, 3, 4])], |x, cx| uneven.apply(x, cx)).unwrap_err();
-        assert!(error.message().contains("has 3 heads of queries and 2 of keys and values"), "{error}");
+        let error = run(&[&zeros(&[2, 3, 4]), &zeros(&[2, 3, 4])], |x, cx| uneven.apply(x, cx))
+            .unwrap_err();
+        assert!(
+            error.message().contains("has 3 heads of queries and 2 of keys and values"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -350,14 +384,18 @@ mod tests {
         });
         let [alone, one] = f.run([&Array::from_fn([2, 3, 4], |i| (i as f32).sin())]).unwrap();
         assert_eq!(alone, one);
-        let seen: Vec<bool> = alone.to_vec::<f32>()[..27].iter().map(|&weight| weight != 0.0).collect();
+        let seen: Vec<bool> =
+            alone.to_vec::<f32>()[..27].iter().map(|&weight| weight != 0.0).collect();
         assert_eq!(seen, pairs.to_vec::<bool>().repeat(3));
     }
 
     #[test]
     fn masked_values_are_not_seen() {
         let layer = MultiHeadAttention::new(2, 3);
-        let (x, longer) = ([[[1.0_f32, -1.0], [2.0, 0.5]]].into(), [[[1.0_f32, -1.0], [0.0, 0.0], [2.0, 0.5]]].into());
+        let (x, longer) = (
+            [[[1.0_f32, -1.0], [2.0, 0.5]]].into(),
+            [[[1.0_f32, -1.0], [0.0, 0.0], [2.0, 0.5]]].into(),
+        );
         let short = run(&[&x, &x], |x, cx| layer.apply(x, cx)).unwrap();
         let masked = |x: &[Tensor; 2], cx: &mut Context| {
             cx.set_mask(&x[1], &x[1].any_axes([-1]));
@@ -397,14 +435,18 @@ mod tests {
 
     #[test]
     fn weights_are_named_as_in_keras() {
-        let layer = MultiHeadAttention::new(2, 3).value_dim(4).output_shape(5).kernel_regularizer(L2(0.1));
+        let layer =
+            MultiHeadAttention::new(2, 3).value_dim(4).output_shape(5).kernel_regularizer(L2(0.1));
         let mut f = Function::new(|[x], cx| {
             let y = layer.apply(&x, cx);
             assert_eq!(cx.weights().next().unwrap().name(), "multi_head_attention/query/kernel");
             assert_eq!(cx.losses().len(), 4);
             [y]
         });
-        assert_eq!(f.run([&Array::zeros([1, 2, 6], DType::F32)]).unwrap()[0].shape().sizes(), [1, 2, 5]);
+        assert_eq!(
+            f.run([&Array::zeros([1, 2, 6], DType::F32)]).unwrap()[0].shape().sizes(),
+            [1, 2, 5]
+        );
         let shapes = layer.kernels().map(|kernel| kernel.unwrap().shape().sizes().to_vec());
         assert_eq!(shapes, [[6, 2, 3], [6, 2, 3], [6, 2, 4], [2, 4, 5]]);
     }

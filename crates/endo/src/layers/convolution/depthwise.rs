@@ -1,6 +1,7 @@
 //! Convolutions of each channel by itself, and those followed by a product over channels.
 //!
-//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., channels * depth_multiplier]`, or filters of those.
+//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., channels * depth_multiplier]`, or
+//! filters of those.
 
 use std::sync::Arc;
 
@@ -19,19 +20,26 @@ use super::super::options::{activity_option, name_option, trainable_option, weig
 use super::super::spatial::{Padding, Sizes};
 use super::{convolution_options, refuse};
 
-/// Windows `[batch, counts.., sizes.., channels]` times a kernel `[sizes.., channels, multiplier]`, summed over the windows:
-/// `[batch, counts.., channels * multiplier]`.
+/// Windows `[batch, counts.., sizes.., channels]` times a kernel `[sizes.., channels, multiplier]`,
+/// summed over the windows: `[batch, counts.., channels * multiplier]`.
 #[track_caller]
 fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
     let (channels, multiplier) = (inputs.features(), kernel.features());
     let counts = windows.iter().map(|window| window.count);
-    let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([channels.saturating_mul(multiplier)]).collect();
+    let outputs: Shape = [inputs.batch()]
+        .into_iter()
+        .chain(counts)
+        .chain([channels.saturating_mul(multiplier)])
+        .collect();
     let positions = product(&outputs[..outputs.rank() - 1]);
     let size = product(windows.iter().map(|window| &window.size));
     let seen = inputs.windows(windows, 0.0);
     let products = match multiplier {
         1 => seen.reshape([positions, size, channels]) * kernel.reshape([size, channels]),
-        _ => seen.reshape([positions, size, channels, 1]) * kernel.reshape([size, channels, multiplier]),
+        _ => {
+            seen.reshape([positions, size, channels, 1])
+                * kernel.reshape([size, channels, multiplier])
+        }
     };
     products.sum_axes([1]).reshape(outputs)
 }
@@ -146,7 +154,8 @@ macro_rules! separable {
             }
 
             impl $Name {
-                /// A layer with `filters` filters of what windows of `kernel_size` make of each channel.
+                /// A layer with `filters` filters of what windows of `kernel_size` make of each
+                /// channel.
                 pub fn new(filters: usize, kernel_size: impl Into<Sizes<$n>>) -> Self {
                     Self {
                         name: None,
@@ -168,7 +177,8 @@ macro_rules! separable {
                     }
                 }
 
-                /// How many numbers are made of each channel before they are combined. 1 unless set.
+                /// How many numbers are made of each channel before they are combined. 1 unless
+                /// set.
                 #[must_use]
                 pub fn depth_multiplier(mut self, depth_multiplier: usize) -> Self {
                     self.depth_multiplier = depth_multiplier;
@@ -192,7 +202,8 @@ macro_rules! separable {
                     self.depthwise_kernel.variable()
                 }
 
-                /// The kernel `[1.., channels * depth_multiplier, filters]`, once the layer was applied.
+                /// The kernel `[1.., channels * depth_multiplier, filters]`, once the layer was
+                /// applied.
                 pub fn pointwise_kernel(&self) -> Option<&Variable> {
                     self.pointwise_kernel.variable()
                 }
@@ -228,8 +239,9 @@ macro_rules! separable {
 }
 
 depthwise! {
-    /// `activation(sum over i of x[n * stride + i * dilation, c] kernel[i, c, m] + bias)`, channel `c * depth_multiplier + m` of
-    /// the outputs: inputs `[batch, steps, channels]`, kernel `[size, channels, depth_multiplier]`. Keras's `DepthwiseConv1D`.
+    /// `activation(sum over i of x[n * stride + i * dilation, c] kernel[i, c, m] + bias)`, channel
+    /// `c * depth_multiplier + m` of the outputs: inputs `[batch, steps, channels]`, kernel
+    /// `[size, channels, depth_multiplier]`. Keras's `DepthwiseConv1D`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -241,22 +253,26 @@ depthwise! {
     /// ```
     DepthwiseConv1D: 1;
 
-    /// As [`DepthwiseConv1D`], over images: inputs `[batch, height, width, channels]`, kernel `[height, width, channels,
-    /// depth_multiplier]`. Keras's `DepthwiseConv2D`.
+    /// As [`DepthwiseConv1D`], over images: inputs `[batch, height, width, channels]`, kernel
+    /// `[height, width, channels, depth_multiplier]`. Keras's `DepthwiseConv2D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let layer = DepthwiseConv2D::new(3).depth_multiplier(2).padding(Padding::Same);
     /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 5, 4, 3], DType::F32)])?[0].shape().sizes(), [1, 5, 4, 6]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 5, 4, 3], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 5, 4, 6]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     DepthwiseConv2D: 2;
 }
 
 separable! {
-    /// A [`DepthwiseConv1D`] and then a product over its channels, `[channels * depth_multiplier, filters]`, with bias and
-    /// activation at the end (Chollet 2017, section 1). Keras's `SeparableConv1D`.
+    /// A [`DepthwiseConv1D`] and then a product over its channels,
+    /// `[channels * depth_multiplier, filters]`, with bias and activation at the end (Chollet 2017,
+    /// section 1). Keras's `SeparableConv1D`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -274,7 +290,10 @@ separable! {
     /// use endo::prelude::*;
     /// let layer = SeparableConv2D::new(8, 3).strides(2).padding(Padding::Same).activation("relu");
     /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 5, 4, 3], DType::F32)])?[0].shape().sizes(), [1, 3, 2, 8]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 5, 4, 3], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 3, 2, 8]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     SeparableConv2D: 2;
@@ -291,14 +310,24 @@ mod tests {
 
     #[test]
     fn inputs_that_do_not_fit_are_refused_by_name() {
-        assert!(refused(DepthwiseConv2D::new(3), &[2, 8, 3]).contains("`depthwise_conv2d` takes inputs of shape [batch, height"));
-        assert!(refused(DepthwiseConv1D::new(9), &[2, 8, 3]).contains("`depthwise_conv1d` has windows of [9]"));
-        assert!(refused(SeparableConv2D::new(4, 3), &[2, 8, 2, 3]).contains("`separable_conv2d` has windows of [3, 3]"));
+        assert!(
+            refused(DepthwiseConv2D::new(3), &[2, 8, 3])
+                .contains("`depthwise_conv2d` takes inputs of shape [batch, height")
+        );
+        assert!(
+            refused(DepthwiseConv1D::new(9), &[2, 8, 3])
+                .contains("`depthwise_conv1d` has windows of [9]")
+        );
+        assert!(
+            refused(SeparableConv2D::new(4, 3), &[2, 8, 2, 3])
+                .contains("`separable_conv2d` has windows of [3, 3]")
+        );
     }
 
     #[test]
     fn a_separable_convolution_is_two() {
-        let (depthwise, pointwise) = (DepthwiseConv2D::new(2).depth_multiplier(2).use_bias(false), Conv2D::new(3, 1));
+        let (depthwise, pointwise) =
+            (DepthwiseConv2D::new(2).depth_multiplier(2).use_bias(false), Conv2D::new(3, 1));
         let separable = SeparableConv2D::new(3, 2).depth_multiplier(2);
         let mut f = Function::new(|[x], cx| {
             let two = pointwise.apply(&depthwise.apply(&x, cx), cx);

@@ -1,6 +1,7 @@
 //! Convolutions: windows of the inputs times a kernel.
 //!
-//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., filters]`; weights `kernel` and `bias`. Channels are the last axis.
+//! In: `[batch, lengths.., channels]`. Out: `[batch, counts.., filters]`; weights `kernel` and
+//! `bias`. Channels are the last axis.
 
 mod depthwise;
 mod transposed;
@@ -45,14 +46,21 @@ macro_rules! convolution_options {
 
         /// How far the elements of a window are apart. 1 unless set.
         #[must_use]
-        pub fn dilation_rate(mut self, dilation_rate: impl Into<$crate::layers::Sizes<$n>>) -> Self {
+        pub fn dilation_rate(
+            mut self,
+            dilation_rate: impl Into<$crate::layers::Sizes<$n>>,
+        ) -> Self {
             self.dilation_rate = dilation_rate.into().0;
             self
         }
 
-        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless set.
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing
+        /// unless set.
         #[must_use]
-        pub fn activation<K>(mut self, activation: impl $crate::activations::IntoActivation<K>) -> Self {
+        pub fn activation<K>(
+            mut self,
+            activation: impl $crate::activations::IntoActivation<K>,
+        ) -> Self {
             self.activation = Some(activation.into_activation());
             self
         }
@@ -64,15 +72,22 @@ macro_rules! convolution_options {
             self
         }
 
-        /// The bias, one number for each channel of the outputs, once the layer was applied; none without `use_bias`.
+        /// The bias, one number for each channel of the outputs, once the layer was applied; none
+        /// without `use_bias`.
         pub fn bias(&self) -> Option<&$crate::variable::Variable> {
             self.bias.variable()
         }
 
         /// The layer's windows over inputs of a shape.
         fn geometry(&self) -> $crate::layers::spatial::Geometry<'_> {
-            let (size, strides, dilation_rate) = (&self.kernel_size, &self.strides, &self.dilation_rate);
-            $crate::layers::spatial::Geometry { size, strides, dilation_rate, padding: self.padding }
+            let (size, strides, dilation_rate) =
+                (&self.kernel_size, &self.strides, &self.dilation_rate);
+            $crate::layers::spatial::Geometry {
+                size,
+                strides,
+                dilation_rate,
+                padding: self.padding,
+            }
         }
 
         /// Bias, activation and penalty of what was convolved.
@@ -80,7 +95,8 @@ macro_rules! convolution_options {
         fn finish(&self, outputs: Tensor, cx: &mut Context) -> Tensor {
             let mut outputs = outputs;
             if self.use_bias {
-                outputs = &outputs + self.bias.get(self, [outputs.features()], &*self.bias_initializer, cx);
+                outputs = &outputs
+                    + self.bias.get(self, [outputs.features()], &*self.bias_initializer, cx);
             }
             if let Some(activation) = &self.activation {
                 outputs = activation.call_in(&outputs, cx);
@@ -100,27 +116,40 @@ macro_rules! convolution_options {
                 .with("padding", self.padding)
                 .with("dilation_rate", self.dilation_rate)
                 .with("use_bias", self.use_bias)
-                .with_named("activation", self.activation.as_ref().map_or_else(linear, |activation| activation.name()))
-                .with_named("activity_regularizer", self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()))
+                .with_named(
+                    "activation",
+                    self.activation.as_ref().map_or_else(linear, |activation| activation.name()),
+                )
+                .with_named(
+                    "activity_regularizer",
+                    self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()),
+                )
         }
     };
 }
 
 use convolution_options;
 
-/// A value in place of what a layer cannot compute, after recording why: of the rank that its outputs would have.
+/// A value in place of what a layer cannot compute, after recording why: of the rank that its
+/// outputs would have.
 #[track_caller]
 fn refuse(error: Error, inputs: &Tensor, axes: usize, features: usize, cx: &Context) -> Tensor {
-    let shape: Shape = [inputs.batch()].into_iter().chain(std::iter::repeat_n(1, axes)).chain([features]).collect();
+    let shape: Shape = [inputs.batch()]
+        .into_iter()
+        .chain(std::iter::repeat_n(1, axes))
+        .chain([features])
+        .collect();
     cx.trace().fail(error.at(Location::caller()), shape, inputs.dtype())
 }
 
-/// The products of windows `[batch, counts.., sizes.., channels]` with a kernel `[sizes.., channels / groups, filters]`:
-/// `[batch, counts.., filters]`. Filters are divided among as many groups of channels.
+/// The products of windows `[batch, counts.., sizes.., channels]` with a kernel
+/// `[sizes.., channels / groups, filters]`: `[batch, counts.., filters]`. Filters are divided among
+/// as many groups of channels.
 #[track_caller]
 fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor, groups: usize) -> Tensor {
     let (channels, filters) = (inputs.features(), kernel.features());
-    let plain = windows.iter().all(|window| (window.size, window.stride, window.before) == (1, 1, 0));
+    let plain =
+        windows.iter().all(|window| (window.size, window.stride, window.before) == (1, 1, 0));
     let seen = if plain { inputs.clone() } else { inputs.windows(windows, 0.0) };
     let counts = windows.iter().map(|window| window.count);
     let outputs: Shape = [inputs.batch()].into_iter().chain(counts).chain([filters]).collect();
@@ -130,7 +159,8 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor, groups: usize)
         let terms = size.saturating_mul(channels);
         seen.reshape([positions, terms]).matmul(&kernel.reshape([terms, filters]))
     } else {
-        // One product for each group, [positions, size * channels / groups] by [.., filters / groups].
+        // One product for each group, [positions, size * channels / groups] by [.., filters /
+        // groups].
         let (inside, made) = (channels / groups, filters / groups);
         let seen = seen.reshape([positions, size, groups, inside]).permute(&[2, 0, 1, 3]);
         let terms = size.saturating_mul(inside);
@@ -183,8 +213,8 @@ macro_rules! convolutions {
                     }
                 }
 
-                /// Into how many groups channels and filters are divided; the filters of a group see its channels alone. 1 unless
-                /// set.
+                /// Into how many groups channels and filters are divided; the filters of a group
+                /// see its channels alone. 1 unless set.
                 #[must_use]
                 pub fn groups(mut self, groups: usize) -> Self {
                     self.groups = groups;
@@ -237,18 +267,23 @@ fn check_groups(inputs: &Shape, filters: usize, groups: usize, cx: &Context) -> 
         return Ok(());
     }
     let (path, channels) = (cx.path(), inputs.features());
-    let message = format!("`{path}` divides {channels} channels and {filters} filters into {groups} groups");
-    Err(Error::new(ErrorKind::Argument, message).help("both the channels of the inputs and `filters` are multiples of `groups`"))
+    let message =
+        format!("`{path}` divides {channels} channels and {filters} filters into {groups} groups");
+    Err(Error::new(ErrorKind::Argument, message)
+        .help("both the channels of the inputs and `filters` are multiples of `groups`"))
 }
 
 convolutions! {
-    /// `activation(sum over i and c of x[n * stride + i * dilation, c] kernel[i, c] + bias)`: inputs `[batch, steps, channels]`,
-    /// outputs `[batch, counts, filters]`, kernel `[size, channels / groups, filters]`, bias `[filters]`. Keras's `Conv1D`.
+    /// `activation(sum over i and c of x[n * stride + i * dilation, c] kernel[i, c] + bias)`:
+    /// inputs `[batch, steps, channels]`, outputs `[batch, counts, filters]`, kernel
+    /// `[size, channels / groups, filters]`, bias `[filters]`. Keras's `Conv1D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// // Each step less the one before it; before the first there is 0.
-    /// let difference = Conv1D::new(1, 2).padding(Padding::Causal).kernel_initializer(Array::from([[[-1.0_f32]], [[1.0]]]));
+    /// let difference = Conv1D::new(1, 2)
+    ///     .padding(Padding::Causal)
+    ///     .kernel_initializer(Array::from([[[-1.0_f32]], [[1.0]]]));
     /// let mut f = Function::new(|[x], cx| [difference.apply(&x, cx)]);
     /// let [y] = f.run([&[[[1.0_f32], [3.0], [2.0]]].into()])?;
     /// assert_eq!(y, Array::from([[[1.0_f32], [2.0], [-1.0]]]));
@@ -256,8 +291,9 @@ convolutions! {
     /// ```
     Conv1D: 1;
 
-    /// As [`Conv1D`], over images: inputs `[batch, height, width, channels]`, outputs `[batch, rows, columns, filters]`, kernel
-    /// `[height, width, channels / groups, filters]` (LeCun et al. 1989). Keras's `Conv2D`.
+    /// As [`Conv1D`], over images: inputs `[batch, height, width, channels]`, outputs
+    /// `[batch, rows, columns, filters]`, kernel `[height, width, channels / groups, filters]`
+    /// (LeCun et al. 1989). Keras's `Conv2D`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -272,14 +308,17 @@ convolutions! {
     /// ```
     Conv2D: 2;
 
-    /// As [`Conv1D`], over volumes: inputs `[batch, depth, height, width, channels]`, kernel `[depth, height, width, channels /
-    /// groups, filters]`. Keras's `Conv3D`.
+    /// As [`Conv1D`], over volumes: inputs `[batch, depth, height, width, channels]`, kernel
+    /// `[depth, height, width, channels / groups, filters]`. Keras's `Conv3D`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let layer = Conv3D::new(2, [1, 2, 2]).strides([1, 2, 2]);
     /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 3, 4, 4, 5], DType::F32)])?[0].shape().sizes(), [1, 3, 2, 2, 2]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 3, 4, 4, 5], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 3, 2, 2, 2]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Conv3D: 3;
@@ -297,16 +336,26 @@ mod tests {
     #[test]
     fn inputs_of_another_rank_are_refused_with_the_shape_that_is_taken() {
         let error = refused(Conv2D::new(2, 3), &[4, 8, 8]);
-        assert!(error.contains("`conv2d` takes inputs of shape [batch, height, width, channels], got [4, 8, 8]"), "{error}");
+        assert!(
+            error.contains(
+                "`conv2d` takes inputs of shape [batch, height, width, channels], got [4, 8, 8]"
+            ),
+            "{error}"
+        );
         assert!(error.contains("`x.expand_dims(-1)` for one channel"), "{error}");
-        assert!(refused(Conv1D::new(2, 3), &[4, 8]).contains("[batch, steps, channels], got [4, 8]"));
+        assert!(
+            refused(Conv1D::new(2, 3), &[4, 8]).contains("[batch, steps, channels], got [4, 8]")
+        );
     }
 
     #[test]
     fn windows_larger_than_the_inputs_are_refused() {
         let error = refused(Conv2D::new(2, 3).dilation_rate(2), &[4, 8, 4, 1]);
         assert!(
-            error.contains("`conv2d` has windows of [5, 5], which is more than inputs of shape [4, 8, 4, 1] hold"),
+            error.contains(
+                "`conv2d` has windows of [5, 5], which is more than inputs of shape \
+                [4, 8, 4, 1] hold"
+            ),
             "{error}"
         );
         assert!(error.contains("Padding::Same"), "{error}");
@@ -315,11 +364,23 @@ mod tests {
     #[test]
     fn options_that_cannot_be_are_refused() {
         assert!(refused(Conv1D::new(2, 0), &[4, 8, 1]).contains("`conv1d` has a size of [0]"));
-        assert!(refused(Conv1D::new(2, 1).strides(0), &[4, 8, 1]).contains("`conv1d` has strides of [0]"));
-        assert!(refused(Conv2D::new(2, 1).padding(Padding::Causal), &[4, 8, 8, 1]).contains("causal padding along 2 axes"));
+        assert!(
+            refused(Conv1D::new(2, 1).strides(0), &[4, 8, 1])
+                .contains("`conv1d` has strides of [0]")
+        );
+        assert!(
+            refused(Conv2D::new(2, 1).padding(Padding::Causal), &[4, 8, 8, 1])
+                .contains("causal padding along 2 axes")
+        );
         let error = refused(Conv1D::new(4, 2).groups(2), &[4, 8, 3]);
-        assert!(error.contains("`conv1d` divides 3 channels and 4 filters into 2 groups"), "{error}");
-        assert!(refused(Conv1D::new(3, 2).groups(2), &[4, 8, 4]).contains("4 channels and 3 filters into 2 groups"));
+        assert!(
+            error.contains("`conv1d` divides 3 channels and 4 filters into 2 groups"),
+            "{error}"
+        );
+        assert!(
+            refused(Conv1D::new(3, 2).groups(2), &[4, 8, 4])
+                .contains("4 channels and 3 filters into 2 groups")
+        );
     }
 
     #[test]
@@ -329,13 +390,26 @@ mod tests {
         f.run([&Array::zeros([1, 5, 2], DType::F32)]).unwrap();
         f.run([&Array::zeros([2, 9, 2], DType::F32)]).unwrap();
         let error = f.run([&Array::zeros([1, 5, 4], DType::F32)]).unwrap_err();
-        assert!(error.message().contains("was made with shape [2, 2, 3], and is used here with shape [2, 4, 3]"), "{error}");
+        assert!(
+            error
+                .message()
+                .contains("was made with shape [2, 2, 3], and is used here with shape [2, 4, 3]"),
+            "{error}"
+        );
     }
 
     #[test]
     fn options_are_saved_and_penalties_are_terms() {
-        let layer = Conv2D::new(1, 1).kernel_initializer("ones").kernel_regularizer(L1(0.5)).activity_regularizer(L2(0.1));
-        assert!(layer.hyperparameters().to_string().contains("kernel_size=[1, 1], strides=[1, 1], padding=valid"));
+        let layer = Conv2D::new(1, 1)
+            .kernel_initializer("ones")
+            .kernel_regularizer(L1(0.5))
+            .activity_regularizer(L2(0.1));
+        assert!(
+            layer
+                .hyperparameters()
+                .to_string()
+                .contains("kernel_size=[1, 1], strides=[1, 1], padding=valid")
+        );
         let mut f = Function::new(|[x], cx| {
             layer.apply(&x, cx);
             [cx.losses().into_iter().reduce(|a, b| a + b).unwrap()]

@@ -1,6 +1,7 @@
 //! Transposed convolutions: from what a convolution makes back to the size of its inputs.
 //!
-//! In: `[batch, lengths.., channels]`. Out: `[batch, larger lengths.., filters]`, windows made by a kernel and added where they lie.
+//! In: `[batch, lengths.., channels]`. Out: `[batch, larger lengths.., filters]`, windows made by a
+//! kernel and added where they lie.
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use super::super::options::{activity_option, name_option, trainable_option, weig
 use super::super::spatial::{Geometry, Padding, Sizes, check_rank};
 use super::{convolution_options, refuse};
 
-/// The windows of the convolution that would make the inputs from the outputs, and the outputs' lengths.
+/// The windows of the convolution that would make the inputs from the outputs, and the outputs'
+/// lengths.
 fn windows(
     geometry: &Geometry<'_>,
     output_padding: Option<&[usize]>,
@@ -34,17 +36,22 @@ fn windows(
         return Err(error.help("a transposed convolution has `Padding::Valid` or `Padding::Same`"));
     }
     let zero = [geometry.size, geometry.strides, geometry.dilation_rate].concat().contains(&0);
-    let wide = |padding: &[usize]| padding.iter().zip(geometry.strides).any(|(padding, stride)| padding >= stride);
+    let wide = |padding: &[usize]| {
+        padding.iter().zip(geometry.strides).any(|(padding, stride)| padding >= stride)
+    };
     if zero || output_padding.is_some_and(wide) {
         let (size, strides) = (geometry.size, geometry.strides);
         let message = format!(
-            "`{path}` has kernels of {size:?}, strides {strides:?}, dilation rates {:?} and output padding {output_padding:?}",
+            "`{path}` has kernels of {size:?}, strides {strides:?}, dilation rates {:?} and \
+                output padding {output_padding:?}",
             geometry.dilation_rate
         );
-        let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is less than `strides`";
+        let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is less \
+            than `strides`";
         return Err(Error::new(ErrorKind::Argument, message).help(help));
     }
-    // As Keras: without `output_padding` the largest outputs from which that number of windows follows.
+    // As Keras: without `output_padding` the largest outputs from which that number of windows
+    // follows.
     let length = |axis: usize| {
         let (stride, span) = (geometry.strides[axis], geometry.span(axis));
         let least = match geometry.padding {
@@ -62,7 +69,10 @@ fn windows(
     let outputs: Shape = [inputs.batch()].iter().chain(&lengths).chain(&[1]).copied().collect();
     let windows = geometry.windows(&outputs, cx)?;
     if windows.iter().zip(&inputs[1..]).any(|(window, &length)| window.count != length) {
-        let message = format!("`{path}` has no outputs of which inputs of shape {inputs} are the convolution: not {lengths:?}");
+        let message = format!(
+            "`{path}` has no outputs of which inputs of shape {inputs} are the convolution: not \
+                {lengths:?}"
+        );
         let help = "with `Padding::Same` and kernels of even size, `output_padding` is 1 or more";
         return Err(Error::new(ErrorKind::Argument, message).help(help));
     }
@@ -71,14 +81,25 @@ fn windows(
 
 /// Windows `x[n, c] kernel[i, f, c]`, added where they lie.
 #[track_caller]
-fn convolve(inputs: &Tensor, windows: &[Window], lengths: &[usize], kernel: &Tensor, filters: usize) -> Tensor {
+fn convolve(
+    inputs: &Tensor,
+    windows: &[Window],
+    lengths: &[usize],
+    kernel: &Tensor,
+    filters: usize,
+) -> Tensor {
     let channels = inputs.features();
     let positions = product(&inputs.shape()[..inputs.rank() - 1]);
     let size = product(windows.iter().map(|window| &window.size));
     let rows = inputs.reshape([positions, channels]);
-    let made = rows.matmul_transposed(&kernel.reshape([size.saturating_mul(filters), channels]), [false, true]);
-    let sizes = windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
-    let made = made.reshape([inputs.batch()].into_iter().chain(sizes).chain([filters]).collect::<Shape>());
+    let made = rows.matmul_transposed(
+        &kernel.reshape([size.saturating_mul(filters), channels]),
+        [false, true],
+    );
+    let sizes =
+        windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
+    let made =
+        made.reshape([inputs.batch()].into_iter().chain(sizes).chain([filters]).collect::<Shape>());
     made.overlap_add(windows, lengths)
 }
 
@@ -125,8 +146,8 @@ macro_rules! transposed {
                     }
                 }
 
-                /// How much longer the outputs are than the least from which the inputs could follow; less than `strides`. As long as
-                /// they can be unless set.
+                /// How much longer the outputs are than the least from which the inputs could
+                /// follow; less than `strides`. As long as they can be unless set.
                 #[must_use]
                 pub fn output_padding(mut self, output_padding: impl Into<Sizes<$n>>) -> Self {
                     self.output_padding = Some(output_padding.into().0);
@@ -173,38 +194,50 @@ macro_rules! transposed {
 }
 
 transposed! {
-    /// The sum of windows `x[n, c] kernel[i, f, c]` that begin `strides` apart: what the gradient of a [`Conv1D`](super::Conv1D)
-    /// with this kernel does (Dumoulin and Visin 2016, section 4). Inputs `[batch, steps, channels]`, kernel `[size, filters,
-    /// channels]`. Without `output_padding` the outputs are `(steps - 1) * stride + max(size, stride)` long, with `Padding::Same`
-    /// `steps * stride`. Keras's `Conv1DTranspose`.
+    /// The sum of windows `x[n, c] kernel[i, f, c]` that begin `strides` apart: what the gradient
+    /// of a [`Conv1D`](super::Conv1D) with this kernel does (Dumoulin and Visin 2016, section 4).
+    /// Inputs `[batch, steps, channels]`, kernel `[size, filters, channels]`. Without
+    /// `output_padding` the outputs are `(steps - 1) * stride + max(size, stride)` long, with
+    /// `Padding::Same` `steps * stride`. Keras's `Conv1DTranspose`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let twice = Conv1DTranspose::new(1, 2).strides(2).kernel_initializer("ones");
     /// let mut f = Function::new(|[x], cx| [twice.apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[1.0_f32], [3.0]]].into()])?[0], Array::from([[[1.0_f32], [1.0], [3.0], [3.0]]]));
+    /// assert_eq!(
+    ///     f.run([&[[[1.0_f32], [3.0]]].into()])?[0],
+    ///     Array::from([[[1.0_f32], [1.0], [3.0], [3.0]]])
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Conv1DTranspose: 1;
 
-    /// As [`Conv1DTranspose`], over images: kernel `[height, width, filters, channels]`. Keras's `Conv2DTranspose`.
+    /// As [`Conv1DTranspose`], over images: kernel `[height, width, filters, channels]`. Keras's
+    /// `Conv2DTranspose`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let layer = Conv2DTranspose::new(3, 3).strides(2).padding(Padding::Same);
     /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 4, 5, 2], DType::F32)])?[0].shape().sizes(), [1, 8, 10, 3]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 4, 5, 2], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 8, 10, 3]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Conv2DTranspose: 2;
 
-    /// As [`Conv1DTranspose`], over volumes: kernel `[depth, height, width, filters, channels]`. Keras's `Conv3DTranspose`.
+    /// As [`Conv1DTranspose`], over volumes: kernel `[depth, height, width, filters, channels]`.
+    /// Keras's `Conv3DTranspose`.
     ///
     /// ```
     /// use endo::prelude::*;
     /// let layer = Conv3DTranspose::new(1, 2);
     /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([1, 2, 3, 4, 2], DType::F32)])?[0].shape().sizes(), [1, 3, 4, 5, 1]);
+    /// assert_eq!(
+    ///     f.run([&Array::zeros([1, 2, 3, 4, 2], DType::F32)])?[0].shape().sizes(),
+    ///     [1, 3, 4, 5, 1]
+    /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
     Conv3DTranspose: 3;
@@ -222,22 +255,43 @@ mod tests {
     #[test]
     fn options_that_cannot_be_are_refused() {
         let layer = || Conv1DTranspose::new(1, 3);
-        assert!(refused(layer(), &[2, 3]).contains("`conv1d_transpose` takes inputs of shape [batch, steps, channels]"));
+        assert!(
+            refused(layer(), &[2, 3])
+                .contains("`conv1d_transpose` takes inputs of shape [batch, steps, channels]")
+        );
         assert!(refused(layer().padding(Padding::Causal), &[2, 3, 1]).contains("causal padding"));
         let error = refused(layer().strides(2).output_padding(2), &[2, 3, 1]);
-        assert!(error.contains("strides [2]") && error.contains("`output_padding` is less than `strides`"), "{error}");
+        assert!(
+            error.contains("strides [2]")
+                && error.contains("`output_padding` is less than `strides`"),
+            "{error}"
+        );
         let even = Conv1DTranspose::new(1, 2).strides(2).padding(Padding::Same).output_padding(0);
-        assert!(refused(even, &[2, 3, 1]).contains("has no outputs of which inputs of shape [2, 3, 1] are the convolution"));
+        assert!(
+            refused(even, &[2, 3, 1])
+                .contains("has no outputs of which inputs of shape [2, 3, 1] are the convolution")
+        );
     }
 
     #[test]
     fn it_is_the_gradient_of_a_convolution() {
-        for (padding, strides, dilation) in [(Padding::Valid, 2, 1), (Padding::Same, 3, 1), (Padding::Valid, 1, 2)] {
-            let forth = Conv2D::new(3, 2).padding(padding).strides(strides).dilation_rate(dilation).use_bias(false);
-            let back = Conv2DTranspose::new(2, 2).padding(padding).strides(strides).dilation_rate(dilation).use_bias(false);
+        for (padding, strides, dilation) in
+            [(Padding::Valid, 2, 1), (Padding::Same, 3, 1), (Padding::Valid, 1, 2)]
+        {
+            let forth = Conv2D::new(3, 2)
+                .padding(padding)
+                .strides(strides)
+                .dilation_rate(dilation)
+                .use_bias(false);
+            let back = Conv2DTranspose::new(2, 2)
+                .padding(padding)
+                .strides(strides)
+                .dilation_rate(dilation)
+                .use_bias(false);
             let mut f = Function::new(|[x, dy], cx| {
                 let y = forth.apply(&x, cx);
-                let gradient = cx.gradients(&(&y * &dy).sum(), [&x]).into_tensors().remove(0).unwrap();
+                let gradient =
+                    cx.gradients(&(&y * &dy).sum(), [&x]).into_tensors().remove(0).unwrap();
                 [gradient, back.apply(&dy, cx)]
             });
             let sizes = if padding == Padding::Same { [1, 6, 9, 2] } else { [1, 6, 8, 2] };
@@ -246,13 +300,19 @@ mod tests {
                 (_, 2) => [1, 3, 4, 3],
                 _ => [1, 4, 6, 3],
             };
-            let [x, dy] = [Array::from_fn(sizes, |i| (i as f32).sin()), Array::from_fn(made, |i| (i as f32).cos())];
+            let [x, dy] = [
+                Array::from_fn(sizes, |i| (i as f32).sin()),
+                Array::from_fn(made, |i| (i as f32).cos()),
+            ];
             f.run([&x, &dy]).unwrap();
             back.kernel().unwrap().set(&forth.kernel().unwrap().value()).unwrap();
             let [gradient, transposed] = f.run([&x, &dy]).unwrap();
             assert_eq!(gradient.shape(), transposed.shape());
             for i in 0..gradient.len() {
-                assert!((gradient.get(i) - transposed.get(i)).abs() < 1e-5, "{padding:?} {strides} {dilation}");
+                assert!(
+                    (gradient.get(i) - transposed.get(i)).abs() < 1e-5,
+                    "{padding:?} {strides} {dilation}"
+                );
             }
         }
     }

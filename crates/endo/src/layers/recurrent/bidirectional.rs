@@ -1,6 +1,7 @@
 //! A sequence from both ends.
 //!
-//! In: `[batch, steps, features]`. Out: what two recurrent layers make of it, the second backwards, joined or apart.
+//! In: `[batch, steps, features]`. Out: what two recurrent layers make of it, the second backwards,
+//! joined or apart.
 
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -29,9 +30,10 @@ words! {
     }
 }
 
-/// A recurrent layer and a second one that goes through the sequence backwards (Schuster and Paliwal 1997): their outputs, step by
-/// step in the order of the inputs if they return sequences, side by side unless `merge_mode` says otherwise. Outputs of masked
-/// steps are 0 then. A layer that is set to go backwards already is an error. Keras's `Bidirectional`.
+/// A recurrent layer and a second one that goes through the sequence backwards (Schuster and
+/// Paliwal 1997): their outputs, step by step in the order of the inputs if they return sequences,
+/// side by side unless `merge_mode` says otherwise. Outputs of masked steps are 0 then. A layer
+/// that is set to go backwards already is an error. Keras's `Bidirectional`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -54,17 +56,25 @@ pub struct Bidirectional<L, O = Tensor> {
 }
 
 impl<L: Recurrent> Bidirectional<L> {
-    /// Both directions of what `layer` makes: it is called twice, and the second one goes backwards; the first one must not. They are
-    /// named after its name, or that of its type, with `forward_` and `backward_` before it. Outputs of masked steps are 0 if all
-    /// outputs are returned and only then, whatever `zero_output_for_mask` says, as in Keras.
+    /// Both directions of what `layer` makes: it is called twice, and the second one goes
+    /// backwards; the first one must not. They are named after its name, or that of its type, with
+    /// `forward_` and `backward_` before it. Outputs of masked steps are 0 if all outputs are
+    /// returned and only then, whatever `zero_output_for_mask` says, as in Keras.
     pub fn new(layer: impl Fn() -> L) -> Self {
         let direction = |layer: L, name: &str| {
             let sequences = layer.returns_sequences();
             let kind = layer.name().map_or_else(|| snake_case(L::KIND), str::to_string);
             layer.zero_masked(sequences).named(format!("{name}_{kind}"))
         };
-        let (forward, backward) = (direction(layer(), "forward"), direction(layer().backwards(true), "backward"));
-        Self { name: None, forward, backward, merge_mode: Some(MergeMode::Concat), outputs: PhantomData }
+        let (forward, backward) =
+            (direction(layer(), "forward"), direction(layer().backwards(true), "backward"));
+        Self {
+            name: None,
+            forward,
+            backward,
+            merge_mode: Some(MergeMode::Concat),
+            outputs: PhantomData,
+        }
     }
 
     /// How both outputs become one. Side by side unless set.
@@ -101,8 +111,10 @@ impl<L: Recurrent, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> O {
         if self.forward.goes_backwards() {
             let message = format!("`{}` is of two layers that go backwards", cx.path());
-            let help = "leave `go_backwards` out: the first layer goes forward, and the second one is made to go backwards";
-            cx.trace().record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
+            let help = "leave `go_backwards` out: the first layer goes forward, and the second \
+                one is made to go backwards";
+            cx.trace()
+                .record(Error::new(ErrorKind::Argument, message).help(help).at(Location::caller()));
         }
         let forward = self.forward.apply(inputs, cx);
         let mut backward = self.backward.apply(inputs, cx);
@@ -151,7 +163,10 @@ mod tests {
         let mut f = Function::new(|[x], cx| {
             let y = layer.apply(&x, cx);
             let names: Vec<&str> = cx.weights().map(|weight| weight.name()).collect();
-            assert_eq!((names[0], names[3]), ("bidirectional/forward_rnn/kernel", "bidirectional/backward_rnn/kernel"));
+            assert_eq!(
+                (names[0], names[3]),
+                ("bidirectional/forward_rnn/kernel", "bidirectional/backward_rnn/kernel")
+            );
             [y]
         });
         f.run([&Array::zeros([1, 3, 2], DType::F32)]).unwrap();
@@ -168,17 +183,33 @@ mod tests {
 
     #[test]
     fn last_outputs_are_of_the_last_steps_that_count_whatever_the_layer_says() {
-        let sums = || SimpleRnn::new(1).activation("linear").kernel_initializer("ones").recurrent_initializer("ones");
+        let sums = || {
+            SimpleRnn::new(1)
+                .activation("linear")
+                .kernel_initializer("ones")
+                .recurrent_initializer("ones")
+        };
         let layer = Bidirectional::new(|| sums().zero_output_for_mask(true));
         let mut f = Function::new(|[x], cx| [layer.apply(&Masking::new(0.0).apply(&x, cx), cx)]);
-        assert_eq!(f.run([&[[[0.0_f32], [1.0], [4.0], [0.0]]].into()]).unwrap()[0], Array::from([[5.0_f32, 5.0]]));
+        assert_eq!(
+            f.run([&[[[0.0_f32], [1.0], [4.0], [0.0]]].into()]).unwrap()[0],
+            Array::from([[5.0_f32, 5.0]])
+        );
     }
 
     #[test]
     fn the_last_output_backwards_is_of_the_first_step() {
-        let sums = || SimpleRnn::new(1).activation("linear").kernel_initializer("ones").recurrent_initializer(Constant(0.5));
+        let sums = || {
+            SimpleRnn::new(1)
+                .activation("linear")
+                .kernel_initializer("ones")
+                .recurrent_initializer(Constant(0.5))
+        };
         let layer = Bidirectional::new(sums);
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        assert_eq!(f.run([&[[[1.0_f32], [0.0], [4.0]]].into()]).unwrap()[0], Array::from([[4.25_f32, 2.0]]));
+        assert_eq!(
+            f.run([&[[[1.0_f32], [0.0], [4.0]]].into()]).unwrap()[0],
+            Array::from([[4.25_f32, 2.0]])
+        );
     }
 }

@@ -14,19 +14,24 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::super::Layer;
-use super::super::options::{activity_option, every_form, name_option, trainable_option, weight_options};
+use super::super::options::{
+    activity_option, every_form, name_option, trainable_option, weight_options,
+};
 use super::unrolled::{RecurrentKernel, SequenceOptions};
 use super::{recurrent_layer, unrolled};
 
 recurrent_layer! {
-    /// `h_t = z h_(t-1) + (1 - z) h'` with an update gate `z` and a reset gate `r` (Cho et al. 2014). A gate is
-    /// `recurrent_activation(x_t W + h_(t-1) U + bias)`, and `h' = activation(x_t W + r (h_(t-1) U + bias) + bias)`, or with
-    /// `reset_after(false)`, as first published, `activation(x_t W + (r h_(t-1)) U + bias)`. Columns are those of `z`, `r` and `h'`,
-    /// each of `units`: kernel `[features, 3 units]`, recurrent kernel `[units, 3 units]`, bias `[2, 3 units]` for both products, or
-    /// `[3 units]`. Inputs `[batch, steps, features]`, outputs `[batch, units]`. Keras's `GRU`.
+    /// `h_t = z h_(t-1) + (1 - z) h'` with an update gate `z` and a reset gate `r` (Cho et al.
+    /// 2014). A gate is `recurrent_activation(x_t W + h_(t-1) U + bias)`, and
+    /// `h' = activation(x_t W + r (h_(t-1) U + bias) + bias)`, or with `reset_after(false)`, as
+    /// first published, `activation(x_t W + (r h_(t-1)) U + bias)`. Columns are those of `z`, `r`
+    /// and `h'`, each of `units`: kernel `[features, 3 units]`, recurrent kernel
+    /// `[units, 3 units]`, bias `[2, 3 units]` for both products, or `[3 units]`. Inputs
+    /// `[batch, steps, features]`, outputs `[batch, units]`. Keras's `GRU`.
     ///
-    /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0. Steps that are masked leave the state
-    /// as it is. With [`return_state`](Self::return_state) it returns `(outputs, h)`.
+    /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0.
+    /// Steps that are masked leave the state as it is. With [`return_state`](Self::return_state) it
+    /// returns `(outputs, h)`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -53,7 +58,8 @@ impl<O> Gru<O> {
         self
     }
 
-    /// Whether the reset gate is applied after the product with the recurrent kernel or before. True unless set.
+    /// Whether the reset gate is applied after the product with the recurrent kernel or before.
+    /// True unless set.
     #[must_use]
     pub fn reset_after(mut self, reset_after: bool) -> Self {
         self.reset_after = reset_after;
@@ -61,11 +67,18 @@ impl<O> Gru<O> {
     }
 
     #[track_caller]
-    fn go(&self, inputs: &Tensor, states: Vec<Tensor>, mask: Option<&Tensor>, cx: &mut Context) -> Vec<Tensor> {
+    fn go(
+        &self,
+        inputs: &Tensor,
+        states: Vec<Tensor>,
+        mask: Option<&Tensor>,
+        cx: &mut Context,
+    ) -> Vec<Tensor> {
         let units = self.units;
         let gates = units.saturating_mul(3);
         let mut projected = self.project(inputs, 3, cx);
-        let kernel = self.recurrent_kernel.get(self, [units, gates], &*self.recurrent_initializer, cx);
+        let kernel =
+            self.recurrent_kernel.get(self, [units, gates], &*self.recurrent_initializer, cx);
         let mut inner_bias = None;
         if self.use_bias && self.reset_after {
             let bias = self.bias.get(self, [2, gates], &*self.bias_initializer, cx);
@@ -80,21 +93,40 @@ impl<O> Gru<O> {
         } else {
             let both = units.saturating_mul(2);
             let (first, last) = (kernel.slice(-1, ..both), kernel.slice(-1, both..));
-            vec![RecurrentKernel { kernel: first, bias: None, gates: 2 }, RecurrentKernel { kernel: last, bias: None, gates: 1 }]
+            vec![
+                RecurrentKernel { kernel: first, bias: None, gates: 2 },
+                RecurrentKernel { kernel: last, bias: None, gates: 1 },
+            ]
         };
-        unrolled::unroll(self.passage, &projected, 3, mask, states, kernels, |x, states, recurrence| {
-            let h = &states[0];
-            let product = recurrence.product(0, h);
-            let mut gate = |gate: usize| self.recurrent_activation.call_in(&(&x[gate] + &product[gate]), cx);
-            let (z, r) = (gate(0), gate(1));
-            let inner = if self.reset_after { r * &product[2] } else { recurrence.product(1, &(r * h)).remove(0) };
-            let next = self.activation.call_in(&(&x[2] + inner), cx);
-            vec![&z * h + (1.0 - &z) * next]
-        })
+        unrolled::unroll(
+            self.passage,
+            &projected,
+            3,
+            mask,
+            states,
+            kernels,
+            |x, states, recurrence| {
+                let h = &states[0];
+                let product = recurrence.product(0, h);
+                let mut gate = |gate: usize| {
+                    self.recurrent_activation.call_in(&(&x[gate] + &product[gate]), cx)
+                };
+                let (z, r) = (gate(0), gate(1));
+                let inner = if self.reset_after {
+                    r * &product[2]
+                } else {
+                    recurrence.product(1, &(r * h)).remove(0)
+                };
+                let next = self.activation.call_in(&(&x[2] + inner), cx);
+                vec![&z * h + (1.0 - &z) * next]
+            },
+        )
     }
 
     fn with_own(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
-        hyperparameters.with_named("recurrent_activation", self.recurrent_activation.name()).with("reset_after", self.reset_after)
+        hyperparameters
+            .with_named("recurrent_activation", self.recurrent_activation.name())
+            .with("reset_after", self.reset_after)
     }
 }
 
@@ -119,7 +151,8 @@ mod tests {
             cx.set_mask(&padded, &padded.any_axes([-1]));
             [layer.apply(&x, cx), layer.apply(&padded, cx)]
         });
-        let (x, padded) = ([[[1.0_f32], [2.0]]].into(), [[[0.0_f32], [1.0], [0.0], [2.0], [0.0]]].into());
+        let (x, padded) =
+            ([[[1.0_f32], [2.0]]].into(), [[[0.0_f32], [1.0], [0.0], [2.0], [0.0]]].into());
         let [short, long] = f.run([&x, &padded]).unwrap();
         assert_eq!(short, long);
     }

@@ -1,7 +1,7 @@
 //! Recurrent layers: sequences gone through step by step.
 //!
-//! In: `[batch, steps, features]`, with a mask of steps if some do not count, and first states if they are not 0. Out: the last
-//! output or all of them, and the last states if asked for.
+//! In: `[batch, steps, features]`, with a mask of steps if some do not count, and first states if
+//! they are not 0. Out: the last output or all of them, and the last states if asked for.
 
 mod bidirectional;
 mod gru;
@@ -42,8 +42,9 @@ pub trait Recurrent: Layer<Tensor, Tensor> + Sized {
     fn returns_sequences(&self) -> bool;
 }
 
-/// A recurrent layer with its options, its `apply`, and what it notes of itself. It has `$count` states; `$States` are a sequence
-/// with as many states, and what is in braces the options of its own with their defaults.
+/// A recurrent layer with its options, its `apply`, and what it notes of itself. It has `$count`
+/// states; `$States` are a sequence with as many states, and what is in braces the options of its
+/// own with their defaults.
 macro_rules! recurrent_layer {
     ($(#[$doc:meta])* $Name:ident { $($own:ident: $Own:ty = $default:expr),* } $count:literal $States:ty) => {
         $(#[$doc])*
@@ -122,21 +123,24 @@ macro_rules! recurrent_layer {
                 self
             }
 
-            /// Whether all outputs are returned, `[batch, steps, units]`, or the last one alone. False unless set.
+            /// Whether all outputs are returned, `[batch, steps, units]`, or the last one alone.
+            /// False unless set.
             #[must_use]
             pub fn return_sequences(mut self, return_sequences: bool) -> Self {
                 self.passage.return_sequences = return_sequences;
                 self
             }
 
-            /// Whether it begins with the last step; outputs are in the order in which they are made. False unless set.
+            /// Whether it begins with the last step; outputs are in the order in which they are
+            /// made. False unless set.
             #[must_use]
             pub fn go_backwards(mut self, go_backwards: bool) -> Self {
                 self.passage.go_backwards = go_backwards;
                 self
             }
 
-            /// Whether the outputs of masked steps are 0 instead of those of the step before. False unless set.
+            /// Whether the outputs of masked steps are 0 instead of those of the step before. False
+            /// unless set.
             #[must_use]
             pub fn zero_output_for_mask(mut self, zero_output_for_mask: bool) -> Self {
                 self.passage.zero_output_for_mask = zero_output_for_mask;
@@ -180,7 +184,8 @@ macro_rules! recurrent_layer {
                     cx.add_activity_loss(&**regularizer, &outputs[0]);
                 }
                 if let Some(mask) = mask.filter(|_| self.passage.return_sequences) {
-                    // Outputs are in the order in which steps are gone through, and so is their mask.
+                    // Outputs are in the order in which steps are gone through, and so is their
+                    // mask.
                     cx.set_mask(&outputs[0], &if self.passage.go_backwards { mask.flip(1) } else { mask });
                 }
                 outputs

@@ -14,20 +14,27 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::super::Layer;
-use super::super::options::{activity_option, every_form, name_option, trainable_option, weight_options};
+use super::super::options::{
+    activity_option, every_form, name_option, trainable_option, weight_options,
+};
 use super::unrolled::{RecurrentKernel, SequenceOptions};
 use super::{recurrent_layer, unrolled};
 
 recurrent_layer! {
-    /// `h_t = activation(x_t kernel + h_(t-1) recurrent_kernel + bias)` (Elman 1990): inputs `[batch, steps, features]`, outputs
-    /// `[batch, units]`; kernel `[features, units]`, recurrent kernel `[units, units]`, bias `[units]`. Keras's `SimpleRNN`.
+    /// `h_t = activation(x_t kernel + h_(t-1) recurrent_kernel + bias)` (Elman 1990): inputs
+    /// `[batch, steps, features]`, outputs `[batch, units]`; kernel `[features, units]`, recurrent
+    /// kernel `[units, units]`, bias `[units]`. Keras's `SimpleRNN`.
     ///
-    /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0. Steps that are masked leave the state
-    /// as it is. With [`return_state`](Self::return_state) it returns `(outputs, h)`.
+    /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0.
+    /// Steps that are masked leave the state as it is. With [`return_state`](Self::return_state) it
+    /// returns `(outputs, h)`.
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let sums = SimpleRnn::new(1).activation("linear").kernel_initializer("ones").recurrent_initializer("ones");
+    /// let sums = SimpleRnn::new(1)
+    ///     .activation("linear")
+    ///     .kernel_initializer("ones")
+    ///     .recurrent_initializer("ones");
     /// let sums = sums.return_sequences(true).return_state();
     /// let mut f = Function::new(|[x], cx| sums.apply(&x, cx).into());
     /// let [all, last] = f.run([&[[[1.0_f32], [2.0], [4.0]]].into()])?;
@@ -40,16 +47,35 @@ recurrent_layer! {
 
 impl<O> SimpleRnn<O> {
     #[track_caller]
-    fn go(&self, inputs: &Tensor, states: Vec<Tensor>, mask: Option<&Tensor>, cx: &mut Context) -> Vec<Tensor> {
+    fn go(
+        &self,
+        inputs: &Tensor,
+        states: Vec<Tensor>,
+        mask: Option<&Tensor>,
+        cx: &mut Context,
+    ) -> Vec<Tensor> {
         let mut projected = self.project(inputs, 1, cx);
-        let kernel = self.recurrent_kernel.get(self, [self.units, self.units], &*self.recurrent_initializer, cx);
+        let kernel = self.recurrent_kernel.get(
+            self,
+            [self.units, self.units],
+            &*self.recurrent_initializer,
+            cx,
+        );
         if self.use_bias {
             projected = projected + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
         }
         let kernels = vec![RecurrentKernel { kernel, bias: None, gates: 1 }];
-        unrolled::unroll(self.passage, &projected, 1, mask, states, kernels, |x, states, recurrence| {
-            vec![self.activation.call_in(&(&x[0] + &recurrence.product(0, &states[0])[0]), cx)]
-        })
+        unrolled::unroll(
+            self.passage,
+            &projected,
+            1,
+            mask,
+            states,
+            kernels,
+            |x, states, recurrence| {
+                vec![self.activation.call_in(&(&x[0] + &recurrence.product(0, &states[0])[0]), cx)]
+            },
+        )
     }
 
     fn with_own(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
@@ -70,15 +96,26 @@ mod tests {
     fn inputs_that_are_no_sequences_are_refused() {
         let layer = SimpleRnn::new(2);
         let error = refused(|x, cx| layer.apply(x, cx), &[4, 3]);
-        assert!(error.contains("`simple_rnn` takes inputs of shape [batch, steps, features], got [4, 3]"), "{error}");
+        assert!(
+            error.contains(
+                "`simple_rnn` takes inputs of shape [batch, steps, features], got [4, 3]"
+            ),
+            "{error}"
+        );
         assert!(refused(|x, cx| layer.apply(x, cx), &[4, 0, 3]).contains("got [4, 0, 3]"));
     }
 
     #[test]
     fn states_and_masks_of_other_sizes_are_refused() {
         let layer = SimpleRnn::new(2);
-        let error = refused(|x, cx| layer.apply(&(x.clone(), x.slice(1, 0..1).reshape([4, 3])), cx), &[4, 2, 3]);
-        assert!(error.contains("`simple_rnn` begins with states of shape [4, 2], got [4, 3]"), "{error}");
+        let error = refused(
+            |x, cx| layer.apply(&(x.clone(), x.slice(1, 0..1).reshape([4, 3])), cx),
+            &[4, 2, 3],
+        );
+        assert!(
+            error.contains("`simple_rnn` begins with states of shape [4, 2], got [4, 3]"),
+            "{error}"
+        );
         let masked = |x: &Tensor, cx: &mut Context| {
             cx.set_mask(x, &x.greater(0.0));
             layer.apply(x, cx)
@@ -94,7 +131,10 @@ mod tests {
             let y = layer.apply(&x, cx);
             [cx.mask(&y).unwrap()]
         });
-        assert_eq!(f.run([&[[[1.0_f32], [2.0], [0.0]]].into()]).unwrap()[0], Array::from([[false, true, true]]));
+        assert_eq!(
+            f.run([&[[[1.0_f32], [2.0], [0.0]]].into()]).unwrap()[0],
+            Array::from([[false, true, true]])
+        );
     }
 
     #[test]

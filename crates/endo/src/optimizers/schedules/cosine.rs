@@ -1,4 +1,5 @@
-//! Learning rates that fall along half a cosine: once, after a warm-up if asked for, or again and again.
+//! Learning rates that fall along half a cosine: once, after a warm-up if asked for, or again and
+//! again.
 //!
 //! In: the number of steps so far. Out: the rate.
 
@@ -9,15 +10,18 @@ use crate::graph::Tensor;
 use super::{LearningRateSchedule, period, schedule};
 
 schedule! {
-    /// `initial_learning_rate * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha)` up to `decay_steps`, and what it
-    /// is then ever after: Loshchilov and Hutter 2017, equation 5, without restarts, as Keras's.
+    /// `initial_learning_rate * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha)` up
+    /// to `decay_steps`, and what it is then ever after: Loshchilov and Hutter 2017, equation 5,
+    /// without restarts, as Keras's.
     ///
-    /// With a warm-up the rate first goes from `initial_learning_rate` to `warmup_target` in a line, and falls from there.
+    /// With a warm-up the rate first goes from `initial_learning_rate` to `warmup_target` in a
+    /// line, and falls from there.
     ///
     /// ```
     /// use endo::prelude::*;
     /// use endo::optimizers::schedules::CosineDecay;
-    /// let optimizer = Adam::new(CosineDecay::new(0.0, 10_000).warmup_target(0.001).warmup_steps(500));
+    /// let optimizer =
+    ///     Adam::new(CosineDecay::new(0.0, 10_000).warmup_target(0.001).warmup_steps(500));
     /// ```
     CosineDecay ["cosine_decay"] (
         /// The rate of the first step.
@@ -37,20 +41,23 @@ schedule! {
 impl LearningRateSchedule for CosineDecay {
     fn rate(&self, step: &Tensor) -> Tensor {
         let fall = period(step, "decay_steps", self.decay_steps);
-        let decayed =
-            |top: f64, step: Tensor| top * ((1.0 - self.alpha) * half_cosine(&(step.minimum(fall) / fall)) + self.alpha);
+        let decayed = |top: f64, step: Tensor| {
+            top * ((1.0 - self.alpha) * half_cosine(&(step.minimum(fall) / fall)) + self.alpha)
+        };
         let Some(target) = self.warmup_target else {
             return decayed(self.initial_learning_rate, step.clone());
         };
         let warmup = self.warmup_steps as f64;
-        let rising = (target - self.initial_learning_rate) * (step / warmup.max(1.0)) + self.initial_learning_rate;
+        let rising = (target - self.initial_learning_rate) * (step / warmup.max(1.0))
+            + self.initial_learning_rate;
         step.less(warmup).where_(rising, decayed(target, step - warmup))
     }
 }
 
 schedule! {
-    /// [`CosineDecay`] again and again: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts",
-    /// equation 5, as Keras's. Every fall is `t_mul` times as long as the one before, and starts from `m_mul` times its rate.
+    /// [`CosineDecay`] again and again: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient
+    /// Descent with Warm Restarts", equation 5, as Keras's. Every fall is `t_mul` times as long as
+    /// the one before, and starts from `m_mul` times its rate.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -81,8 +88,8 @@ impl LearningRateSchedule for CosineDecayRestarts {
                 (restarts.clone(), passed - restarts)
             }
             t_mul => {
-                // The sum of the first falls' lengths is (t_mul^restarts - 1) / (t_mul - 1). The small term is for logarithms that
-                // are rounded down at a restart.
+                // The sum of the first falls' lengths is (t_mul^restarts - 1) / (t_mul - 1). The
+                // small term is for logarithms that are rounded down at a restart.
                 let restarts = ((1.0 + (t_mul - 1.0) * &passed).log() / t_mul.ln() + 1e-9).floor();
                 let length = step.constant_like(t_mul).power(&restarts);
                 let start = (&length - 1.0) / (t_mul - 1.0);
@@ -108,13 +115,17 @@ mod tests {
     use crate::trace::evaluate_now;
 
     fn rates<const N: usize>(schedule: &dyn LearningRateSchedule, steps: [f64; N]) -> [f64; N] {
-        let rate = |step| evaluate_now(|cx| schedule.rate(&cx.constant(step))).unwrap().item().unwrap();
+        let rate =
+            |step| evaluate_now(|cx| schedule.rate(&cx.constant(step))).unwrap().item().unwrap();
         steps.map(|step| (rate(step) * 1e9_f64).round() / 1e9)
     }
 
     #[test]
     fn the_rate_falls_to_its_share_and_stays() {
-        assert_eq!(rates(&CosineDecay::new(1.0, 4).alpha(0.5), [0.0, 2.0, 4.0, 9.0]), [1.0, 0.75, 0.5, 0.5]);
+        assert_eq!(
+            rates(&CosineDecay::new(1.0, 4).alpha(0.5), [0.0, 2.0, 4.0, 9.0]),
+            [1.0, 0.75, 0.5, 0.5]
+        );
     }
 
     #[test]
@@ -126,6 +137,9 @@ mod tests {
     #[test]
     fn every_fall_is_longer_and_lower_than_the_one_before() {
         let schedule = CosineDecayRestarts::new(1.0, 2).t_mul(10.0).m_mul(0.5);
-        assert_eq!(rates(&schedule, [1.0, 2.0, 12.0, 22.0, 222.0, 2222.0]), [0.5, 0.5, 0.25, 0.25, 0.125, 0.0625]);
+        assert_eq!(
+            rates(&schedule, [1.0, 2.0, 12.0, 22.0, 222.0, 2222.0]),
+            [0.5, 0.5, 0.25, 0.25, 0.125, 0.0625]
+        );
     }
 }

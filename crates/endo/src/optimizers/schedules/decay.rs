@@ -1,6 +1,7 @@
 //! Learning rates that fall: exponentially, with the inverse of time, in stairs, along a power.
 //!
-//! In: the number of steps so far. Out: the rate; each after `decay_steps` is a known share of what it was.
+//! In: the number of steps so far. Out: the rate; each after `decay_steps` is a known share of what
+//! it was.
 
 use crate::graph::Tensor;
 
@@ -69,7 +70,8 @@ fn periods(step: &Tensor, decay_steps: usize, staircase: bool) -> Tensor {
 }
 
 schedule! {
-    /// `values[i]` up to and including step `boundaries[i]`, the last value after all of them, as Keras's.
+    /// `values[i]` up to and including step `boundaries[i]`, the last value after all of them, as
+    /// Keras's.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -89,23 +91,31 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
     fn rate(&self, step: &Tensor) -> Tensor {
         let (boundaries, values) = (&self.boundaries, &self.values);
         let count = || format!("{} values for {} boundaries", values.len(), boundaries.len());
-        demand(step, values.len() == boundaries.len() + 1, count, "give one value more than boundaries");
+        demand(
+            step,
+            values.len() == boundaries.len() + 1,
+            count,
+            "give one value more than boundaries",
+        );
         let order = || format!("the boundaries {boundaries:?} do not ascend");
         demand(step, boundaries.is_sorted_by(|a, b| a < b), order, "give them in ascending order");
         let last = step.constant_like(values.last().copied().unwrap_or(0.0));
         let pieces = boundaries.iter().zip(values).rev();
-        pieces.fold(last, |later, (&boundary, &value)| step.less_equal(boundary as f64).where_(step.constant_like(value), later))
+        pieces.fold(last, |later, (&boundary, &value)| {
+            step.less_equal(boundary as f64).where_(step.constant_like(value), later)
+        })
     }
 }
 
 schedule! {
-    /// `(initial_learning_rate - end_learning_rate) * (1 - step / decay_steps)^power + end_learning_rate`, and the end rate
-    /// after `decay_steps`, as Keras's.
+    /// `(initial_learning_rate - end_learning_rate) * (1 - step / decay_steps)^power + end_learning_rate`,
+    /// and the end rate after `decay_steps`, as Keras's.
     ///
     /// ```
     /// use endo::prelude::*;
     /// use endo::optimizers::schedules::PolynomialDecay;
-    /// let optimizer = Sgd::new(PolynomialDecay::new(0.1, 10_000).end_learning_rate(0.01).power(0.5));
+    /// let optimizer =
+    ///     Sgd::new(PolynomialDecay::new(0.1, 10_000).end_learning_rate(0.01).power(0.5));
     /// ```
     PolynomialDecay ["polynomial_decay"] (
         /// The rate of the first step.
@@ -117,7 +127,8 @@ schedule! {
         end_learning_rate: f64 = 0.0001,
         /// The exponent; 1 unless set.
         power: f64 = 1.0,
-        /// Whether the end moves to the next multiple of `decay_steps` when it is passed. False unless set.
+        /// Whether the end moves to the next multiple of `decay_steps` when it is passed. False
+        /// unless set.
         cycle: bool = false,
     }
 }
@@ -125,8 +136,13 @@ schedule! {
 impl LearningRateSchedule for PolynomialDecay {
     fn rate(&self, step: &Tensor) -> Tensor {
         let end = period(step, "decay_steps", self.decay_steps);
-        let passed = if self.cycle { step / ((step / end).ceil().maximum(1.0) * end) } else { step.minimum(end) / end };
-        (self.initial_learning_rate - self.end_learning_rate) * (1.0 - passed).powf(self.power) + self.end_learning_rate
+        let passed = if self.cycle {
+            step / ((step / end).ceil().maximum(1.0) * end)
+        } else {
+            step.minimum(end) / end
+        };
+        (self.initial_learning_rate - self.end_learning_rate) * (1.0 - passed).powf(self.power)
+            + self.end_learning_rate
     }
 }
 
@@ -143,7 +159,10 @@ mod tests {
     #[test]
     fn a_boundary_belongs_to_the_value_before_it() {
         let schedule = PiecewiseConstantDecay::new([2, 5], [1.0, 0.5, 0.25]);
-        let rates: Vec<f64> = [0.0, 2.0, 3.0, 5.0, 6.0].into_iter().map(|step| rate(&schedule, step).unwrap()).collect();
+        let rates: Vec<f64> = [0.0, 2.0, 3.0, 5.0, 6.0]
+            .into_iter()
+            .map(|step| rate(&schedule, step).unwrap())
+            .collect();
         assert_eq!(rates, [1.0, 1.0, 0.5, 0.5, 0.25]);
     }
 
@@ -158,7 +177,8 @@ mod tests {
     #[test]
     fn a_cycle_starts_over_with_a_later_end() {
         let schedule = PolynomialDecay::new(1.0, 4).end_learning_rate(0.0).cycle(true);
-        let rates: Vec<f64> = [0.0, 2.0, 4.0, 6.0].into_iter().map(|step| rate(&schedule, step).unwrap()).collect();
+        let rates: Vec<f64> =
+            [0.0, 2.0, 4.0, 6.0].into_iter().map(|step| rate(&schedule, step).unwrap()).collect();
         assert_eq!(rates, [1.0, 0.5, 0.0, 0.25]);
     }
 }

@@ -1,7 +1,7 @@
 //! Learning rates that follow the number of steps, as Keras's `keras.optimizers.schedules`.
 //!
-//! In: the number of the call of `apply`, from 0, in the trace. Out: the learning rate, a scalar. A schedule is traced code like
-//! the updates it is for; a closure is one too.
+//! In: the number of the call of `apply`, from 0, in the trace. Out: the learning rate, a scalar. A
+//! schedule is traced code like the updates it is for; a closure is one too.
 
 mod cosine;
 mod decay;
@@ -27,8 +27,8 @@ pub use decay::{ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, Poly
 /// # Ok::<(), endo::Error>(())
 /// ```
 pub trait LearningRateSchedule: Send + Sync {
-    /// The learning rate of a call of [`apply`](super::Optimizer::apply), a scalar. `step` is the number of calls before it, a
-    /// scalar of type `f64`.
+    /// The learning rate of a call of [`apply`](super::Optimizer::apply), a scalar. `step` is the
+    /// number of calls before it, a scalar of type `f64`.
     fn rate(&self, step: &Tensor) -> Tensor;
 }
 
@@ -44,8 +44,9 @@ impl<S: LearningRateSchedule + ?Sized> LearningRateSchedule for Arc<S> {
     }
 }
 
-/// Declares a schedule: its type, `new` with what it needs, its options as methods with Keras's defaults, and its row for text.
-/// In brackets stands what is taken for a field if it is not a value of the field's type.
+/// Declares a schedule: its type, `new` with what it needs, its options as methods with Keras's
+/// defaults, and its row for text. In brackets stands what is taken for a field if it is not a
+/// value of the field's type.
 macro_rules! schedule {
     ($(#[$doc:meta])* $Name:ident [$name:literal]
      ($($(#[$field_doc:meta])* $field:ident: $Field:ty $([$Given:ty])?,)+)
@@ -99,7 +100,8 @@ pub(crate) use schedule;
 /// ```
 ///
 /// # Errors
-/// When there is no such schedule or option, with the nearest; and when an option that it needs is not given.
+/// When there is no such schedule or option, with the nearest; and when an option that it needs is
+/// not given.
 pub fn get(name: &str) -> Result<Arc<dyn LearningRateSchedule>> {
     named::get("learning rate schedule", name, rows())
 }
@@ -131,7 +133,12 @@ fn demand(step: &Tensor, holds: bool, message: impl FnOnce() -> String, help: &s
 
 /// The number of steps of a period, which is not 0.
 fn period(step: &Tensor, option: &str, steps: usize) -> f64 {
-    demand(step, steps > 0, || format!("`{option}` is 0"), "a learning rate decays over at least one step");
+    demand(
+        step,
+        steps > 0,
+        || format!("`{option}` is 0"),
+        "a learning rate decays over at least one step",
+    );
     steps as f64
 }
 
@@ -145,11 +152,20 @@ mod tests {
     fn text_names_schedules_with_nested_options() {
         let rate = |text: &str, step: f64| -> Result<f64> {
             let schedule = get(text)?;
-            evaluate_now(|cx| schedule.rate(&cx.constant(crate::Array::full((), step, DType::F64))))?.item()
+            evaluate_now(|cx| {
+                schedule.rate(&cx.constant(crate::Array::full((), step, DType::F64)))
+            })?
+            .item()
         };
         assert_eq!(rate("exponential_decay(0.5, 2, 0.5, staircase=true)", 5.0).unwrap(), 0.125);
-        assert_eq!(rate("PiecewiseConstantDecay([2, 4], values=[1, 0.5, 0.25])", 3.0).unwrap(), 0.5);
-        assert_eq!(rate("cosine_decay(0.5)", 3.0).unwrap_err().message(), "`cosine_decay` needs the option `decay_steps`");
+        assert_eq!(
+            rate("PiecewiseConstantDecay([2, 4], values=[1, 0.5, 0.25])", 3.0).unwrap(),
+            0.5
+        );
+        assert_eq!(
+            rate("cosine_decay(0.5)", 3.0).unwrap_err().message(),
+            "`cosine_decay` needs the option `decay_steps`"
+        );
         assert_eq!(rate("cosine_decay(0.5, 0)", 3.0).unwrap_err().message(), "`decay_steps` is 0");
         let error = rate("cosin_decay(0.5)", 3.0).unwrap_err();
         assert_eq!(error.advice(), Some("did you mean `cosine_decay`?"));

@@ -1,6 +1,7 @@
 //! The numbers of every epoch, or of single steps, as a table in a file.
 //!
-//! In: the logs of an epoch, or the terms of a step's loss. Out: a line of a CSV file, written whole and at once, so that an interrupted run leaves whole lines.
+//! In: the logs of an epoch, or the terms of a step's loss. Out: a line of a CSV file, written
+//! whole and at once, so that an interrupted run leaves whole lines.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -16,8 +17,9 @@ use crate::net::{distinct, first};
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///
-/// The columns are `epoch`, counted from 0, and every name of the logs in alphabetical order, as in Keras. A name that appears
-/// later gets a column of its own; where an epoch has no number of that name, there is `NA`. Numbers have all their digits.
+/// The columns are `epoch`, counted from 0, and every name of the logs in alphabetical order, as in
+/// Keras. A name that appears later gets a column of its own; where an epoch has no number of that
+/// name, there is `NA`. Numbers have all their digits.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -34,7 +36,8 @@ use crate::net::{distinct, first};
 /// ```
 ///
 /// # Errors
-/// `fit` fails, before the first step where that can be known, if the file cannot be written, or if another run writes it.
+/// `fit` fails, before the first step where that can be known, if the file cannot be written, or if
+/// another run writes it.
 #[derive(Debug)]
 pub struct CsvLogger {
     path: PathBuf,
@@ -43,7 +46,8 @@ pub struct CsvLogger {
     /// The number of steps from one row to the next, where rows are of steps and not of epochs.
     every: Option<usize>,
     columns: Vec<String>,
-    /// The rows of the file, those of earlier trainings among them; none before the first is written.
+    /// The rows of the file, those of earlier trainings among them; none before the first is
+    /// written.
     rows: Option<usize>,
     /// While training lasts, nobody else adds rows.
     claim: Option<Claim>,
@@ -53,10 +57,19 @@ pub struct CsvLogger {
 const MISSING: &str = "NA";
 
 impl CsvLogger {
-    /// Writes to a file, which is overwritten at the end of the first epoch. A resumed run goes on with the file as it was saved.
+    /// Writes to a file, which is overwritten at the end of the first epoch. A resumed run goes on
+    /// with the file as it was saved.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Self { path, separator: b',', append: false, every: None, columns: Vec::new(), rows: None, claim: None }
+        Self {
+            path,
+            separator: b',',
+            append: false,
+            every: None,
+            columns: Vec::new(),
+            rows: None,
+            claim: None,
+        }
     }
 
     /// What stands between two cells; a comma unless set. One character of ASCII.
@@ -66,25 +79,28 @@ impl CsvLogger {
         self
     }
 
-    /// Whether lines are added to those of a file that is there already; false unless set. Of a line without its end, as an interrupted
-    /// run leaves it, nothing remains.
+    /// Whether lines are added to those of a file that is there already; false unless set. Of a
+    /// line without its end, as an interrupted run leaves it, nothing remains.
     #[must_use]
     pub fn append(mut self, append: bool) -> Self {
         self.append = append;
         self
     }
 
-    /// Writes a row once every `steps` steps, counted over all epochs from step 0 on, instead of one for every epoch. The columns are
-    /// `epoch` and `batch`, both counted from 0, the `loss` of this batch alone and, where there are several, its terms in the order
-    /// of the ledger. A batch that was left out has no row.
+    /// Writes a row once every `steps` steps, counted over all epochs from step 0 on, instead of
+    /// one for every epoch. The columns are `epoch` and `batch`, both counted from 0, the `loss` of
+    /// this batch alone and, where there are several, its terms in the order of the ledger. A batch
+    /// that was left out has no row.
     ///
     /// ```
     /// # use endo::prelude::*;
     /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
-    /// # let path = std::env::temp_dir().join(format!("endo-csv-steps-{}.csv", std::process::id()));
+    /// # let path =
+    /// #     std::env::temp_dir().join(format!("endo-csv-steps-{}.csv", std::process::id()));
     /// # let mut model = Model::new(Dense::new(1).kernel_regularizer(L2(0.01)));
     /// model.compile("sgd", "mse", ());
-    /// model.fit(&data, Fit::epochs(2).batch_size(10).callback(CsvLogger::new(&path).every(3)))?; // steps 0, 3 and 6 of 8
+    /// // Steps 0, 3 and 6 of 8.
+    /// model.fit(&data, Fit::epochs(2).batch_size(10).callback(CsvLogger::new(&path).every(3)))?;
     /// let text = std::fs::read_to_string(&path).unwrap();
     /// assert!(text.starts_with("epoch,batch,loss,main,penalty(dense/kernel)\n0,0,"));
     /// assert!(text.lines().last().unwrap().starts_with("1,2,"));
@@ -102,7 +118,10 @@ impl CsvLogger {
         if self.rows.is_none() {
             self.begin(if self.append { usize::MAX } else { 0 })?;
         }
-        let new = cells.iter().map(|(name, _)| *name).filter(|name| !self.columns.iter().any(|known| known == name));
+        let new = cells
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| !self.columns.iter().any(|known| known == name));
         let new: Vec<String> = new.map(str::to_string).collect();
         if !new.is_empty() {
             let headed = usize::from(!self.columns.is_empty());
@@ -110,11 +129,17 @@ impl CsvLogger {
             self.columns.extend(new);
             self.rewrite(&rows[headed..])?;
         }
-        let cell = |column: &String| cells.iter().rfind(|(name, _)| name == column).map_or(MISSING, |(_, text)| text.as_str());
+        let cell = |column: &String| {
+            cells
+                .iter()
+                .rfind(|(name, _)| name == column)
+                .map_or(MISSING, |(_, text)| text.as_str())
+        };
         let line = self.line(self.columns.iter().map(cell))?;
         self.rows = self.rows.map(|rows| rows + 1);
         let file = OpenOptions::new().append(true).open(&self.path);
-        file.and_then(|mut file| file.write_all(&line)).map_err(|error| failure("cannot write", &self.path, &error))
+        file.and_then(|mut file| file.write_all(&line))
+            .map_err(|error| failure("cannot write", &self.path, &error))
     }
 
     /// The rows of the file, its first line among them; not what stands after the last line end.
@@ -123,17 +148,26 @@ impl CsvLogger {
         let file = File::open(&self.path).map_err(|error| fail(&error))?;
         let mut reader = csv::ReaderBuilder::new();
         let reader = reader.has_headers(false).flexible(true).delimiter(self.separator);
-        // With a mark at its end the last row is always the unfinished one, be it that of the mark alone.
+        // With a mark at its end the last row is always the unfinished one, be it that of the mark
+        // alone.
         let rows = reader.from_reader(file.chain(&b"#"[..])).into_byte_records();
-        let mut rows: Vec<ByteRecord> = rows.collect::<csv::Result<_>>().map_err(|error| fail(&error))?;
+        let mut rows: Vec<ByteRecord> =
+            rows.collect::<csv::Result<_>>().map_err(|error| fail(&error))?;
         rows.pop();
-        rows.into_iter().map(|row| StringRecord::from_byte_record(row).map_err(|error| fail(&error))).collect()
+        rows.into_iter()
+            .map(|row| StringRecord::from_byte_record(row).map_err(|error| fail(&error)))
+            .collect()
     }
 
     /// Cuts the file down to its first `rows` rows, if it has more.
     fn begin(&mut self, kept: usize) -> Result<()> {
-        let mut rows = if kept > 0 && self.path.exists() { self.rows()?.into_iter() } else { Vec::new().into_iter() };
-        self.columns = rows.next().iter().flat_map(|first| first.iter().map(str::to_string)).collect();
+        let mut rows = if kept > 0 && self.path.exists() {
+            self.rows()?.into_iter()
+        } else {
+            Vec::new().into_iter()
+        };
+        self.columns =
+            rows.next().iter().flat_map(|first| first.iter().map(str::to_string)).collect();
         let rows: Vec<StringRecord> = rows.take(kept).collect();
         self.rows = Some(rows.len());
         self.rewrite(&rows)
@@ -152,7 +186,8 @@ impl CsvLogger {
     /// Cells as a line.
     fn line(&self, cells: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Vec<u8>> {
         let fail = |error: &dyn std::fmt::Display| failure("cannot write", &self.path, error);
-        let mut writer = csv::WriterBuilder::new().delimiter(self.separator).from_writer(Vec::new());
+        let mut writer =
+            csv::WriterBuilder::new().delimiter(self.separator).from_writer(Vec::new());
         writer.write_record(cells).map_err(|error| fail(&error))?;
         writer.into_inner().map_err(|error| fail(&error))
     }
@@ -160,20 +195,24 @@ impl CsvLogger {
 
 impl Callback for CsvLogger {
     fn train_begin(&mut self, _: &Training) -> Result<()> {
-        if self.separator == 0 || !self.separator.is_ascii() || b"\"\r\n".contains(&self.separator) {
-            let message = "the separator of `CsvLogger` is no single ASCII character that can stand between cells";
+        if self.separator == 0 || !self.separator.is_ascii() || b"\"\r\n".contains(&self.separator)
+        {
+            let message = "the separator of `CsvLogger` is no single ASCII character that can \
+                stand between cells";
             return Err(Error::new(ErrorKind::Argument, message).help("use ',', ';' or '\\t'"));
         }
         if self.every == Some(0) {
             let message = "`CsvLogger` is to write a row every 0 steps";
-            return Err(Error::new(ErrorKind::Argument, message).help("steps count from 1: `.every(1)` writes each of them"));
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("steps count from 1: `.every(1)` writes each of them"));
         }
         (self.rows, self.claim) = (None, None);
         self.claim = Claim::on(&self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let made = folder.map_or(Ok(()), std::fs::create_dir_all);
         // It may be that of a run that is resumed: it is emptied at the first epoch's end.
-        let opened = made.and_then(|()| OpenOptions::new().append(true).create(true).open(&self.path));
+        let opened =
+            made.and_then(|()| OpenOptions::new().append(true).create(true).open(&self.path));
         opened.map(|_| ()).map_err(|error| failure("cannot write", &self.path, &error))
     }
 
@@ -196,7 +235,12 @@ impl Callback for CsvLogger {
         Ok(())
     }
 
-    fn batch_end(&mut self, batch: usize, _: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    fn batch_end(
+        &mut self,
+        batch: usize,
+        _: &dyn Fn() -> Ledger,
+        training: &Training,
+    ) -> Result<()> {
         let step = training.step();
         if !self.every.is_some_and(|every| step.is_multiple_of(every)) {
             return Ok(());
@@ -205,7 +249,9 @@ impl Callback for CsvLogger {
         let mut logs = terms.logs();
         distinct(&mut logs, first, &["epoch", "batch"]);
         let places = [("epoch", training.epoch().to_string()), ("batch", batch.to_string())];
-        let cells = places.into_iter().chain(logs.iter().map(|(name, value)| (name.as_str(), value.to_string())));
+        let cells = places
+            .into_iter()
+            .chain(logs.iter().map(|(name, value)| (name.as_str(), value.to_string())));
         if terms.terms.is_empty() { Ok(()) } else { self.add(&cells.collect::<Vec<_>>()) }
     }
 
@@ -213,7 +259,8 @@ impl Callback for CsvLogger {
         if self.every.is_some() {
             return Ok(());
         }
-        let mut logs: Vec<(String, f64)> = report.logs.iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let mut logs: Vec<(String, f64)> =
+            report.logs.iter().map(|(name, value)| (name.to_string(), value)).collect();
         distinct(&mut logs, first, &["epoch"]);
         logs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let cells = logs.iter().map(|(name, value)| (name.as_str(), value.to_string()));
@@ -232,7 +279,8 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("endo-csv-logger-{name}-{}", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("endo-csv-logger-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).unwrap();
             Self(path)
         }
@@ -258,16 +306,24 @@ mod tests {
     fn a_line_for_each_epoch_in_keras_s_order_with_all_digits() {
         let folder = Folder::new("order");
         let path = folder.0.join("deeper/log.csv");
-        let epochs = [epoch(&[("loss", 0.1), ("a,b", 2.0)]), epoch(&[("loss", 1.0 / 3.0), ("a,b", 1e-9)])];
+        let epochs =
+            [epoch(&[("loss", 0.1), ("a,b", 2.0)]), epoch(&[("loss", 1.0 / 3.0), ("a,b", 1e-9)])];
         let text = run(CsvLogger::new(&path), &epochs);
         assert_eq!(text, "epoch,\"a,b\",loss\n0,2,0.1\n1,0.000000001,0.3333333333333333\n");
-        assert_eq!(run(CsvLogger::new(&path).separator(';'), &epochs[..1]), "epoch;a,b;loss\n0;2;0.1\n");
+        assert_eq!(
+            run(CsvLogger::new(&path).separator(';'), &epochs[..1]),
+            "epoch;a,b;loss\n0;2;0.1\n"
+        );
     }
 
     #[test]
     fn a_name_that_appears_later_gets_a_column() {
         let folder = Folder::new("later");
-        let epochs = [epoch(&[("loss", 1.0)]), epoch(&[("loss", 2.0), ("extra", 3.0)]), epoch(&[("extra", 4.0)])];
+        let epochs = [
+            epoch(&[("loss", 1.0)]),
+            epoch(&[("loss", 2.0), ("extra", 3.0)]),
+            epoch(&[("extra", 4.0)]),
+        ];
         let text = run(CsvLogger::new(folder.0.join("log.csv")), &epochs);
         assert_eq!(text, "epoch,loss,extra\n0,1,NA\n1,2,3\n2,NA,4\n");
     }
@@ -289,14 +345,24 @@ mod tests {
         let folder = Folder::new("cut");
         let path = folder.0.join("log.csv");
         let numbers = [0.6, 0.5760306208, 1e-9, 12.5];
-        let epochs = numbers.map(|loss| epoch(&[("a \"b\",\r\nc", -loss), ("loss", loss), ("ä", 2.0 * loss)]));
+        let epochs = numbers
+            .map(|loss| epoch(&[("a \"b\",\r\nc", -loss), ("loss", loss), ("ä", 2.0 * loss)]));
         let written = run(CsvLogger::new(&path), &epochs).into_bytes();
         let edited = ["\u{feff}".as_bytes(), &written].concat();
         // As an editor of another system saves it.
-        let lines = String::from_utf8(edited.clone()).unwrap().replace("\r\n", "\n").replace('\n', "\r\n").into_bytes();
+        let lines = String::from_utf8(edited.clone())
+            .unwrap()
+            .replace("\r\n", "\n")
+            .replace('\n', "\r\n")
+            .into_bytes();
         for whole in [written, edited, lines] {
             let records = |bytes: &[u8]| -> Vec<StringRecord> {
-                csv::ReaderBuilder::new().has_headers(false).from_reader(bytes).into_records().map(Result::unwrap).collect()
+                csv::ReaderBuilder::new()
+                    .has_headers(false)
+                    .from_reader(bytes)
+                    .into_records()
+                    .map(Result::unwrap)
+                    .collect()
             };
             let rows = records(&whole);
             assert_eq!(rows.len(), 5);
@@ -306,7 +372,10 @@ mod tests {
                 let left = records(left.as_bytes());
                 assert_eq!(left, rows[..left.len()], "cut to {length} bytes");
                 // The end of a row is a line end, of which one byte is enough.
-                let ended = (0..=rows.len()).rev().find(|&count| count == 0 || end_of(&whole, count) <= length).unwrap();
+                let ended = (0..=rows.len())
+                    .rev()
+                    .find(|&count| count == 0 || end_of(&whole, count) <= length)
+                    .unwrap();
                 assert_eq!(left.len(), ended, "cut to {length} bytes");
             }
         }
@@ -325,7 +394,10 @@ mod tests {
     #[test]
     fn a_metric_called_epoch_has_a_column_of_its_own() {
         let folder = Folder::new("epoch");
-        let text = run(CsvLogger::new(folder.0.join("log.csv")), &[epoch(&[("epoch", 7.5), ("loss", 1.0)])]);
+        let text = run(
+            CsvLogger::new(folder.0.join("log.csv")),
+            &[epoch(&[("epoch", 7.5), ("loss", 1.0)])],
+        );
         assert_eq!(text, "epoch,epoch_1,loss\n0,7.5,1\n");
     }
 
@@ -348,7 +420,10 @@ mod tests {
         let folder = Folder::new("folder");
         let error = CsvLogger::new(&folder.0).train_begin(&training(Vec::new(), 0.1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
-        let error = CsvLogger::new("log.csv").separator('→').train_begin(&training(Vec::new(), 0.1)).unwrap_err();
+        let error = CsvLogger::new("log.csv")
+            .separator('→')
+            .train_begin(&training(Vec::new(), 0.1))
+            .unwrap_err();
         assert!(error.message().contains("no single ASCII character"), "{error}");
     }
 }

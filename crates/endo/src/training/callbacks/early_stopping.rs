@@ -1,6 +1,7 @@
 //! Stopping when training no longer helps, and going back to the best weights.
 //!
-//! In: one number of every epoch. Out: a request to stop, and at the end the weights of the best epoch.
+//! In: one number of every epoch. Out: a request to stop, and at the end the weights of the best
+//! epoch.
 
 use crate::array::Array;
 use crate::error::Result;
@@ -9,8 +10,8 @@ use crate::variable::Variable;
 use super::monitor::{Monitor, monitor_options};
 use super::{Callback, Epoch, State, Training};
 
-/// Stops training when a number has not improved for some epochs, and can restore the weights of the best one. Keras's
-/// `EarlyStopping`.
+/// Stops training when a number has not improved for some epochs, and can restore the weights of
+/// the best one. Keras's `EarlyStopping`.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -68,14 +69,16 @@ impl EarlyStopping {
         self
     }
 
-    /// The first epoch that is looked at, counted from 0; 0 unless set. Before it training does not stop.
+    /// The first epoch that is looked at, counted from 0; 0 unless set. Before it training does not
+    /// stop.
     #[must_use]
     pub fn start_from_epoch(mut self, epoch: usize) -> Self {
         self.start_from_epoch = epoch;
         self
     }
 
-    /// Whether training ends with the weights of the best epoch instead of the last one's; false unless set.
+    /// Whether training ends with the weights of the best epoch instead of the last one's; false
+    /// unless set.
     #[must_use]
     pub fn restore_best_weights(mut self, restore: bool) -> Self {
         self.restore_best_weights = restore;
@@ -105,8 +108,12 @@ impl Callback for EarlyStopping {
             self.best = Some((epoch, self.weights.iter().map(Variable::value).collect()));
         }
         if improved {
-            // As in Keras: an epoch that is the best so far and yet no better than the baseline does not count, but does not stop.
-            if self.baseline.is_none_or(|baseline| self.monitor.beats(report, baseline).unwrap_or(true)) {
+            // As in Keras: an epoch that is the best so far and yet no better than the baseline
+            // does not count, but does not stop.
+            if self
+                .baseline
+                .is_none_or(|baseline| self.monitor.beats(report, baseline).unwrap_or(true))
+            {
                 self.waited = 0;
             }
             return Ok(());
@@ -121,7 +128,9 @@ impl Callback for EarlyStopping {
         let state = self.monitor.state().with("waited", self.waited as f64);
         let Some((epoch, weights)) = &self.best else { return state };
         let state = state.with("best_epoch", *epoch as f64).with("weights", weights.len() as f64);
-        weights.iter().enumerate().fold(state, |state, (index, weight)| state.with(format!("weight {index}"), weight.clone()))
+        weights.iter().enumerate().fold(state, |state, (index, weight)| {
+            state.with(format!("weight {index}"), weight.clone())
+        })
     }
 
     fn restore(&mut self, state: &State) -> Result<()> {

@@ -1,8 +1,10 @@
-//! The files that TensorBoard reads: records with checksums, each an event in the notation of protocol buffers.
+//! The files that TensorBoard reads: records with checksums, each an event in the notation of
+//! protocol buffers.
 //!
-//! In: numbers, histograms and texts by name. Out: a file `events.out.tfevents.*`. Source: TensorFlow's `core/lib/io/record_writer.h`
-//! (length, its checksum, the bytes, their checksum), `core/util/event.proto`, `core/framework/summary.proto` and `tensor.proto`; CRC32C is that
-//! of RFC 3720, appendix B.4.
+//! In: numbers, histograms and texts by name. Out: a file `events.out.tfevents.*`. Source:
+//! TensorFlow's `core/lib/io/record_writer.h` (length, its checksum, the bytes, their checksum),
+//! `core/util/event.proto`, `core/framework/summary.proto` and `tensor.proto`; CRC32C is that of
+//! RFC 3720, appendix B.4.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind as IoErrorKind, Write};
@@ -46,13 +48,18 @@ pub(super) struct Histogram {
 const BUCKETS: usize = 30;
 
 impl EventFile {
-    /// A new file in a folder, which is made if it is missing. No file that is there already is touched.
+    /// A new file in a folder, which is made if it is missing. No file that is there already is
+    /// touched.
     pub fn create(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|error| failure("cannot make the folder", folder, &error))?;
+        fs::create_dir_all(folder)
+            .map_err(|error| failure("cannot make the folder", folder, &error))?;
         let mut number = 0;
         loop {
             let seconds = now() as u64;
-            let path = folder.join(format!("events.out.tfevents.{seconds:010}.endo.{}.{number}", std::process::id()));
+            let path = folder.join(format!(
+                "events.out.tfevents.{seconds:010}.endo.{}.{number}",
+                std::process::id()
+            ));
             match OpenOptions::new().append(true).create_new(true).open(&path) {
                 Ok(file) => {
                     let mut events = Self { path, file };
@@ -72,14 +79,17 @@ impl EventFile {
 
     /// A record is written whole: who reads at the same time sees it or not.
     fn record(&mut self, event: &[u8]) -> Result<()> {
-        self.file.write_all(&framed(event)).map_err(|error| failure("cannot write", &self.path, &error))
+        self.file
+            .write_all(&framed(event))
+            .map_err(|error| failure("cannot write", &self.path, &error))
     }
 }
 
 impl Histogram {
     /// Of numbers, which are finite.
     pub fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
-        let (mut min, mut max, mut count, mut sum, mut squares) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0, 0.0);
+        let (mut min, mut max, mut count, mut sum, mut squares) =
+            (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0, 0.0);
         for value in values.clone() {
             (min, max) = (min.min(value), max.max(value));
             (count, sum, squares) = (count + 1.0, sum + value, squares + value * value);
@@ -186,7 +196,8 @@ fn plugin(name: &str) -> Vec<u8> {
     metadata
 }
 
-/// A field's number and how its value is written: 0 a varint, 1 eight bytes, 2 bytes after their number, 5 four bytes.
+/// A field's number and how its value is written: 0 a varint, 1 eight bytes, 2 bytes after their
+/// number, 5 four bytes.
 fn key(bytes: &mut Vec<u8>, field: u64, kind: u64) {
     varint(bytes, field << 3 | kind);
 }
@@ -214,7 +225,8 @@ fn delimited(bytes: &mut Vec<u8>, field: u64, content: &[u8]) {
 /// A record: the length, its checksum, the bytes, their checksum.
 fn framed(content: &[u8]) -> Vec<u8> {
     let length = (content.len() as u64).to_le_bytes();
-    let parts: [&[u8]; 4] = [&length, &masked(&length).to_le_bytes(), content, &masked(content).to_le_bytes()];
+    let parts: [&[u8]; 4] =
+        [&length, &masked(&length).to_le_bytes(), content, &masked(content).to_le_bytes()];
     parts.concat()
 }
 
@@ -243,7 +255,10 @@ mod tests {
     /// The bytes that TensorFlow 2.21's `tf.io.TFRecordWriter` writes for the same two events.
     #[test]
     fn records_are_tensorflow_s() {
-        assert_eq!(framed(&version(1.5)), b"\x18\0\0\0\0\0\0\0\xa3\x7fK\x22\x09\0\0\0\0\0\0\xf8?\x1a\x0dbrain.Event:2*(dl");
+        assert_eq!(
+            framed(&version(1.5)),
+            b"\x18\0\0\0\0\0\0\0\xa3\x7fK\x22\x09\0\0\0\0\0\0\xf8?\x1a\x0dbrain.Event:2*(dl"
+        );
         let scalar = [("epoch_loss".to_string(), Value::Scalar(0.25))];
         let expected = b"!\0\0\0\0\0\0\0\x01{\xec\xf6\x09\0\0\0\0\0\0\x04@\x10\xac\x02*\x13\x0a\x11\x0a\x0aepoch_loss\x15\0\0\x80>\xeb\x9e;u";
         assert_eq!(framed(&event(2.5, 300, &scalar)), expected);
@@ -252,7 +267,10 @@ mod tests {
     #[test]
     fn a_histogram_counts_every_value_once() {
         let histogram = Histogram::of((0..=60).map(f64::from));
-        assert_eq!((histogram.min, histogram.max, histogram.count, histogram.sum), (0.0, 60.0, 61.0, 1830.0));
+        assert_eq!(
+            (histogram.min, histogram.max, histogram.count, histogram.sum),
+            (0.0, 60.0, 61.0, 1830.0)
+        );
         assert_eq!((histogram.limits[0], histogram.limits[29]), (2.0, 60.0));
         assert_eq!((histogram.counts[0], histogram.counts[29]), (2.0, 3.0));
         assert_eq!(histogram.counts.iter().sum::<f64>(), 61.0);

@@ -9,8 +9,9 @@ use super::{Callback, Epoch, Ledger, Logs, Training};
 
 /// A callback made of closures. Keras's `LambdaCallback`.
 ///
-/// Each closure returns a `Result`: an error ends training, and `fit` returns it. A closure `|epoch: usize, report: &Epoch| ..`
-/// that only looks at the numbers of an epoch is a callback by itself.
+/// Each closure returns a `Result`: an error ends training, and `fit` returns it. A closure
+/// `|epoch: usize, report: &Epoch| ..` that only looks at the numbers of an epoch is a callback by
+/// itself.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -88,7 +89,10 @@ impl<'a> LambdaCallback<'a> {
 
     /// When an epoch is done, validation included.
     #[must_use]
-    pub fn on_epoch_end(mut self, call: impl FnMut(usize, &Epoch, &Training) -> Result<()> + 'a) -> Self {
+    pub fn on_epoch_end(
+        mut self,
+        call: impl FnMut(usize, &Epoch, &Training) -> Result<()> + 'a,
+    ) -> Self {
         self.epoch_end = Some(Box::new(call));
         self
     }
@@ -101,9 +105,13 @@ impl<'a> LambdaCallback<'a> {
     }
 
     /// When a batch is done; the second argument computes the means of the epoch so far, and
-    /// [`batch_ledger`](Training::batch_ledger) of the third the terms of the batch. Keras's `on_train_batch_end`.
+    /// [`batch_ledger`](Training::batch_ledger) of the third the terms of the batch. Keras's
+    /// `on_train_batch_end`.
     #[must_use]
-    pub fn on_batch_end(mut self, call: impl FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a) -> Self {
+    pub fn on_batch_end(
+        mut self,
+        call: impl FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a,
+    ) -> Self {
         self.batch_end = Some(Box::new(call));
         self
     }
@@ -117,14 +125,20 @@ impl<'a> LambdaCallback<'a> {
 
     /// When a batch is about to be tested with.
     #[must_use]
-    pub fn on_test_batch_begin(mut self, call: impl FnMut(usize, &Training) -> Result<()> + 'a) -> Self {
+    pub fn on_test_batch_begin(
+        mut self,
+        call: impl FnMut(usize, &Training) -> Result<()> + 'a,
+    ) -> Self {
         self.test_batch_begin = Some(Box::new(call));
         self
     }
 
     /// When a batch was tested with; the second argument computes the means of the test so far.
     #[must_use]
-    pub fn on_test_batch_end(mut self, call: impl FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a) -> Self {
+    pub fn on_test_batch_end(
+        mut self,
+        call: impl FnMut(usize, &dyn Fn() -> Ledger, &Training) -> Result<()> + 'a,
+    ) -> Self {
         self.test_batch_end = Some(Box::new(call));
         self
     }
@@ -145,14 +159,20 @@ impl<'a> LambdaCallback<'a> {
 
     /// When a part of the rows is about to be predicted.
     #[must_use]
-    pub fn on_predict_batch_begin(mut self, call: impl FnMut(usize, &Training) -> Result<()> + 'a) -> Self {
+    pub fn on_predict_batch_begin(
+        mut self,
+        call: impl FnMut(usize, &Training) -> Result<()> + 'a,
+    ) -> Self {
         self.predict_batch_begin = Some(Box::new(call));
         self
     }
 
     /// When a part of the rows was predicted, with an array for each output.
     #[must_use]
-    pub fn on_predict_batch_end(mut self, call: impl FnMut(usize, &[Array], &Training) -> Result<()> + 'a) -> Self {
+    pub fn on_predict_batch_end(
+        mut self,
+        call: impl FnMut(usize, &[Array], &Training) -> Result<()> + 'a,
+    ) -> Self {
         self.predict_batch_end = Some(Box::new(call));
         self
     }
@@ -174,7 +194,12 @@ impl Callback for LambdaCallback<'_> {
         self.epoch_begin.as_mut().map_or(Ok(()), |call| call(epoch, training))
     }
 
-    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    fn batch_end(
+        &mut self,
+        batch: usize,
+        ledger: &dyn Fn() -> Ledger,
+        training: &Training,
+    ) -> Result<()> {
         self.batch_end.as_mut().map_or(Ok(()), |call| call(batch, ledger, training))
     }
 
@@ -198,7 +223,12 @@ impl Callback for LambdaCallback<'_> {
         self.test_batch_begin.as_mut().map_or(Ok(()), |call| call(batch, training))
     }
 
-    fn test_batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    fn test_batch_end(
+        &mut self,
+        batch: usize,
+        ledger: &dyn Fn() -> Ledger,
+        training: &Training,
+    ) -> Result<()> {
         self.test_batch_end.as_mut().map_or(Ok(()), |call| call(batch, ledger, training))
     }
 
@@ -214,7 +244,12 @@ impl Callback for LambdaCallback<'_> {
         self.predict_batch_begin.as_mut().map_or(Ok(()), |call| call(batch, training))
     }
 
-    fn predict_batch_end(&mut self, batch: usize, outputs: &[Array], training: &Training) -> Result<()> {
+    fn predict_batch_end(
+        &mut self,
+        batch: usize,
+        outputs: &[Array],
+        training: &Training,
+    ) -> Result<()> {
         self.predict_batch_end.as_mut().map_or(Ok(()), |call| call(batch, outputs, training))
     }
 

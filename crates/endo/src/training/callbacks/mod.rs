@@ -1,4 +1,5 @@
-//! What watches training, testing and predicting: called at the start and end of each, of epochs and of batches.
+//! What watches training, testing and predicting: called at the start and end of each, of epochs
+//! and of batches.
 //!
 //! In: the numbers so far. Out: whatever the callback does with them; an error stops training.
 
@@ -35,8 +36,10 @@ pub use swap_ema_weights::SwapEmaWeights;
 pub use tensorboard::TensorBoard;
 pub use training::Training;
 
-/// Something told of every batch and epoch of `fit`, of its validations, and of `evaluate` and `predict` where it is given to them
-/// ([`Evaluate::callback`](super::Evaluate::callback), [`Predict::callback`](super::Predict::callback)). A closure `|epoch: usize, logs: &Epoch| ...` is told of every epoch.
+/// Something told of every batch and epoch of `fit`, of its validations, and of `evaluate` and
+/// `predict` where it is given to them ([`Evaluate::callback`](super::Evaluate::callback),
+/// [`Predict::callback`](super::Predict::callback)). A closure `|epoch: usize, logs: &Epoch| ...`
+/// is told of every epoch.
 ///
 /// | Keras's | |
 /// |---|---|
@@ -47,8 +50,8 @@ pub use training::Training;
 /// | [`CsvLogger`], [`TensorBoard`], [`Progress`] | show all numbers |
 /// | [`LambdaCallback`] | closures |
 ///
-/// There is no `TerminateOnNaN`: a step whose loss or gradient is not finite changes nothing, and `fit` returns an error that
-/// names the term.
+/// There is no `TerminateOnNaN`: a step whose loss or gradient is not finite changes nothing, and
+/// `fit` returns an error that names the term.
 ///
 /// They are called in the order in which they were given.
 ///
@@ -63,7 +66,8 @@ pub use training::Training;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no callback",
-    note = "a callback is a value that implements `Callback`, or a closure `|epoch: usize, logs: &Epoch| ..`"
+    note = "a callback is a value that implements `Callback`, or a closure `|epoch: usize, logs: \
+        &Epoch| ..`"
 )]
 pub trait Callback {
     /// Training begins.
@@ -76,14 +80,20 @@ pub trait Callback {
         Ok(())
     }
 
-    /// A batch is about to be trained on; batches count from 0 in each epoch. Keras's `on_train_batch_begin`.
+    /// A batch is about to be trained on; batches count from 0 in each epoch. Keras's
+    /// `on_train_batch_begin`.
     fn batch_begin(&mut self, _batch: usize, _training: &Training) -> Result<()> {
         Ok(())
     }
 
-    /// A batch is done; `ledger` computes the means of the epoch so far. The terms of the batch itself are
-    /// [`training.batch_ledger()`](Training::batch_ledger).
-    fn batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger, _training: &Training) -> Result<()> {
+    /// A batch is done; `ledger` computes the means of the epoch so far. The terms of the batch
+    /// itself are [`training.batch_ledger()`](Training::batch_ledger).
+    fn batch_end(
+        &mut self,
+        _batch: usize,
+        _ledger: &dyn Fn() -> Ledger,
+        _training: &Training,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -113,7 +123,12 @@ pub trait Callback {
     }
 
     /// A batch was tested with; `ledger` computes the means of the test so far.
-    fn test_batch_end(&mut self, _batch: usize, _ledger: &dyn Fn() -> Ledger, _training: &Training) -> Result<()> {
+    fn test_batch_end(
+        &mut self,
+        _batch: usize,
+        _ledger: &dyn Fn() -> Ledger,
+        _training: &Training,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -133,7 +148,12 @@ pub trait Callback {
     }
 
     /// A part of the rows was predicted: an array for each output.
-    fn predict_batch_end(&mut self, _batch: usize, _outputs: &[Array], _training: &Training) -> Result<()> {
+    fn predict_batch_end(
+        &mut self,
+        _batch: usize,
+        _outputs: &[Array],
+        _training: &Training,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -224,7 +244,8 @@ mod tests {
     pub fn training(weights: Vec<Variable>, learning_rate: f64) -> Training<'static> {
         // They are held here to the end, so that a check for leaks finds them.
         static MODELS: Mutex<Vec<&Bare>> = Mutex::new(Vec::new());
-        let model: &Bare = Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) }));
+        let model: &Bare =
+            Box::leak(Box::new(Bare { weights, optimizer: Sgd::new(learning_rate) }));
         MODELS.lock().unwrap().push(model);
         Training::new(&Fit::epochs(100), false, model)
     }
@@ -241,7 +262,10 @@ mod tests {
         training.report("rate", 1.0);
         training.report("beta", 2.0);
         training.report("rate", 3.0);
-        assert_eq!(training.take_reported(), [("beta".to_string(), 2.0), ("rate".to_string(), 3.0)]);
+        assert_eq!(
+            training.take_reported(),
+            [("beta".to_string(), 2.0), ("rate".to_string(), 3.0)]
+        );
         assert!(training.take_reported().is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! The model on disk after every epoch, or after every epoch that was the best so far.
 //!
-//! In: an epoch's numbers. Out: a file, written beside its place and renamed, so that it is always whole.
+//! In: an epoch's numbers. Out: a file, written beside its place and renamed, so that it is always
+//! whole.
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -9,10 +10,12 @@ use super::template::Template;
 use super::{Callback, Epoch, Ledger, State, Training};
 use crate::training::Logs;
 
-/// Saves the model after every epoch, or only if it is the best so far. Keras's `ModelCheckpoint`, with its defaults.
+/// Saves the model after every epoch, or only if it is the best so far. Keras's `ModelCheckpoint`,
+/// with its defaults.
 ///
-/// The path may name the epoch, counted from 1, and any number of the logs: `{epoch:02}`, `{val_loss:.2}`. Without such a field
-/// one file is replaced again and again, at once or not at all. Missing folders are made.
+/// The path may name the epoch, counted from 1, and any number of the logs: `{epoch:02}`,
+/// `{val_loss:.2}`. Without such a field one file is replaced again and again, at once or not at
+/// all. Missing folders are made.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -29,8 +32,9 @@ use crate::training::Logs;
 /// ```
 ///
 /// # Errors
-/// `fit` fails before the first step if a field of the path cannot be read; and after the first epoch if one names a number
-/// that is not reported, if the number that is watched is not, or if the file cannot be written.
+/// `fit` fails before the first step if a field of the path cannot be read; and after the first
+/// epoch if one names a number that is not reported, if the number that is watched is not, or if
+/// the file cannot be written.
 #[derive(Debug)]
 pub struct ModelCheckpoint {
     path: String,
@@ -58,7 +62,8 @@ impl ModelCheckpoint {
         }
     }
 
-    /// The number of the logs by which epochs are compared, where only the best is saved; `val_loss` unless set.
+    /// The number of the logs by which epochs are compared, where only the best is saved;
+    /// `val_loss` unless set.
     #[must_use]
     pub fn monitor(mut self, monitor: impl Into<String>) -> Self {
         self.monitor.name = monitor.into();
@@ -72,7 +77,8 @@ impl ModelCheckpoint {
         self
     }
 
-    /// Whether weights are saved alone, without the hyperparameters of losses, metrics and layers; false unless set.
+    /// Whether weights are saved alone, without the hyperparameters of losses, metrics and layers;
+    /// false unless set.
     #[must_use]
     pub fn save_weights_only(mut self, weights_only: bool) -> Self {
         self.save_weights_only = weights_only;
@@ -81,8 +87,8 @@ impl ModelCheckpoint {
 
     monitor_options! {}
 
-    /// Saves once every `batches` batches instead of after every epoch. The path can then name the loss and its terms, as means over the
-    /// epoch so far, and so can [`monitor`](Self::monitor).
+    /// Saves once every `batches` batches instead of after every epoch. The path can then name the
+    /// loss and its terms, as means over the epoch so far, and so can [`monitor`](Self::monitor).
     #[must_use]
     pub fn save_freq(mut self, batches: usize) -> Self {
         self.save_freq = Some(batches);
@@ -110,8 +116,13 @@ impl ModelCheckpoint {
 impl Callback for ModelCheckpoint {
     fn train_begin(&mut self, _: &Training) -> Result<()> {
         if self.save_freq == Some(0) {
-            let help = "give the number of batches between two saves, or leave it out to save after every epoch";
-            return Err(Error::new(ErrorKind::Argument, "the `save_freq` of `ModelCheckpoint` is 0").help(help));
+            let help = "give the number of batches between two saves, or leave it out to save \
+                after every epoch";
+            return Err(Error::new(
+                ErrorKind::Argument,
+                "the `save_freq` of `ModelCheckpoint` is 0",
+            )
+            .help(help));
         }
         self.batches = 0;
         self.template = Some(Template::parse(&self.path)?);
@@ -127,7 +138,12 @@ impl Callback for ModelCheckpoint {
         self.monitor.restore(state)
     }
 
-    fn batch_end(&mut self, _: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    fn batch_end(
+        &mut self,
+        _: usize,
+        ledger: &dyn Fn() -> Ledger,
+        training: &Training,
+    ) -> Result<()> {
         self.batches += 1;
         if self.save_freq.is_none_or(|freq| self.batches < freq) {
             return Ok(());

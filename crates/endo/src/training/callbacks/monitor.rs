@@ -1,13 +1,14 @@
 //! The number that a callback watches, and whether it got better.
 //!
-//! In: a name of the logs. Out: its value in each epoch, held against the best one so far; a name that is not there is an error
-//! that lists those that are.
+//! In: a name of the logs. Out: its value in each epoch, held against the best one so far; a name
+//! that is not there is an error that lists those that are.
 
 use crate::error::{Error, ErrorKind, Result};
 
 use super::{Epoch, State, Training};
 
-/// A number of the logs, and the best value that it had. What Keras calls `monitor`, `mode` and `min_delta`.
+/// A number of the logs, and the best value that it had. What Keras calls `monitor`, `mode` and
+/// `min_delta`.
 #[derive(Debug)]
 pub(super) struct Monitor {
     /// The callback, as messages call it.
@@ -57,10 +58,12 @@ const FALLING: &[&str] = &[
     "false_negatives",
 ];
 
-/// The options of what watches a number, in a field called `monitor`: whether it is to rise, and by how much it has to improve.
+/// The options of what watches a number, in a field called `monitor`: whether it is to rise, and by
+/// how much it has to improve.
 macro_rules! monitor_options {
     (min_delta = $default:literal) => {
-        #[doc = concat!("By how much the number has to improve to count; ", $default, " unless set.")]
+        #[doc = concat!("By how much the number has to improve to \
+            count; ", $default, " unless set.")]
         #[must_use]
         pub fn min_delta(mut self, delta: f64) -> Self {
             self.monitor.min_delta = delta;
@@ -70,8 +73,8 @@ macro_rules! monitor_options {
         monitor_options! {}
     };
     () => {
-        /// Whether larger is better. Unless set, terms of the loss are to fall, and what a metric's name says: accuracies are to
-        /// rise, errors to fall. Keras's `mode`.
+        /// Whether larger is better. Unless set, terms of the loss are to fall, and what a metric's
+        /// name says: accuracies are to rise, errors to fall. Keras's `mode`.
         #[must_use]
         pub fn maximize(mut self, maximize: bool) -> Self {
             self.monitor.maximize = Some(maximize);
@@ -93,15 +96,30 @@ impl Monitor {
     pub fn value(&self, report: &Epoch) -> Result<f64> {
         report.logs.get(&self.name).ok_or_else(|| {
             let known: Vec<&str> = report.logs.iter().map(|(name, _)| name).collect();
-            let message = format!("{} watches `{}`, which is not reported", self.watcher, self.name);
-            let without = self.name.starts_with("val_") && !known.iter().any(|name| name.starts_with("val_"));
-            let hint = if without { "; `val_` numbers need `Fit::validation` or `validation_split`" } else { "" };
+            let message = format!(
+                "{} watches `{}`, which is not \
+                reported",
+                self.watcher, self.name
+            );
+            let without =
+                self.name.starts_with("val_") && !known.iter().any(|name| name.starts_with("val_"));
+            let hint = if without {
+                "; `val_` numbers need `Fit::validation` or \
+                `validation_split`"
+            } else {
+                ""
+            };
             let order = if self.name.starts_with("val_") {
                 ""
             } else {
-                "; what a callback reports at an epoch's end is seen by those that are given after it"
+                "; what a callback reports at an epoch's end is seen by those that are given \
+                    after it"
             };
-            Error::new(ErrorKind::Argument, message).help(format!("reported are {}{hint}{order}", known.join(", ")))
+            Error::new(ErrorKind::Argument, message).help(format!(
+                "reported are \
+                {}{hint}{order}",
+                known.join(", ")
+            ))
         })
     }
 
@@ -111,11 +129,12 @@ impl Monitor {
         is_missing && training.leaves_out_validation(report)
     }
 
-    /// Whether this epoch's number is better than the best one by more than `min_delta`, and is from now on the best one. The
-    /// first number is; one that is not a number never.
+    /// Whether this epoch's number is better than the best one by more than `min_delta`, and is
+    /// from now on the best one. The first number is; one that is not a number never.
     ///
     /// # Errors
-    /// If nothing of that name is reported, or whether it is to rise or to fall was not said and its name does not tell.
+    /// If nothing of that name is reported, or whether it is to rise or to fall was not said and
+    /// its name does not tell.
     pub fn improves(&mut self, report: &Epoch) -> Result<bool> {
         let better = match self.best {
             Some(best) => self.beats(report, best)?,
@@ -160,8 +179,12 @@ impl Monitor {
             (None, ..) if term => Ok(false),
             (None, rising, falling) if rising != falling => Ok(rising),
             (None, ..) => {
-                let message = format!("{} watches `{}`, and its name does not say what is better", self.watcher, self.name);
-                let help = "say `.maximize(true)` if it is to rise, `.maximize(false)` if it is to fall";
+                let message = format!(
+                    "{} watches `{}`, and its name does not say what is better",
+                    self.watcher, self.name
+                );
+                let help =
+                    "say `.maximize(true)` if it is to rise, `.maximize(false)` if it is to fall";
                 Err(Error::new(ErrorKind::Argument, message).help(help))
             }
         }
@@ -182,9 +205,11 @@ mod tests {
     fn a_number_that_is_not_reported_is_an_error_that_lists_those_that_are() {
         let error = watch("val_loss").improves(&epoch(&[("loss", 1.0), ("mae", 2.0)])).unwrap_err();
         let expected = "`EarlyStopping` watches `val_loss`, which is not reported\n  \
-                        help: reported are loss, mae; `val_` numbers need `Fit::validation` or `validation_split`";
+                        help: reported are loss, mae; `val_` numbers need `Fit::validation` or \
+                        `validation_split`";
         assert_eq!(error.to_string(), expected);
-        let error = watch("val_los").improves(&epoch(&[("loss", 1.0), ("val_loss", 2.0)])).unwrap_err();
+        let error =
+            watch("val_los").improves(&epoch(&[("loss", 1.0), ("val_loss", 2.0)])).unwrap_err();
         assert_eq!(error.advice(), Some("reported are loss, val_loss"));
     }
 
@@ -192,7 +217,10 @@ mod tests {
     fn accuracies_are_to_rise_and_terms_of_the_loss_and_errors_to_fall() {
         let report = |value| Epoch {
             ledger: Ledger { terms: vec![("roughness".to_string(), value)], total: value },
-            ..epoch(&["val_accuracy", "mean_absolute_error", "val_roughness", "speed"].map(|name| (name, value)))
+            ..epoch(
+                &["val_accuracy", "mean_absolute_error", "val_roughness", "speed"]
+                    .map(|name| (name, value)),
+            )
         };
         let second_is_better = |name: &str| {
             let mut monitor = watch(name);
@@ -203,7 +231,10 @@ mod tests {
         assert!(!second_is_better("mean_absolute_error").unwrap());
         assert!(!second_is_better("val_roughness").unwrap());
         let error = second_is_better("speed").unwrap_err();
-        assert_eq!(error.message(), "`EarlyStopping` watches `speed`, and its name does not say what is better");
+        assert_eq!(
+            error.message(),
+            "`EarlyStopping` watches `speed`, and its name does not say what is better"
+        );
     }
 
     #[test]

@@ -26,7 +26,12 @@ const COLUMNS: usize = 79;
 impl Progress {
     /// Writes to standard error; a bar only if that is a terminal.
     pub fn stderr() -> Self {
-        Self { bar: std::io::stderr().is_terminal(), epochs: 0, batches: None, drawn: Instant::now() }
+        Self {
+            bar: std::io::stderr().is_terminal(),
+            epochs: 0,
+            batches: None,
+            drawn: Instant::now(),
+        }
     }
 
     /// Output to a closed pipe is no reason to stop training.
@@ -35,19 +40,24 @@ impl Progress {
     }
 }
 
-/// A bar of which `done` of `total` is filled, and both numbers; the first alone where there is no total.
+/// A bar of which `done` of `total` is filled, and both numbers; the first alone where there is no
+/// total.
 fn bar(done: usize, total: Option<usize>) -> String {
     let Some(total) = total else { return format!("batch {done}") };
     let filled = (WIDTH * done / total.max(1)).min(WIDTH);
     format!("{}{} {done}/{total}", "━".repeat(filled), "╌".repeat(WIDTH - filled))
 }
 
-/// The line of an epoch that is done: its time if it took as much as a second, the loss term by term, and the total of
-/// validation, so that the usual line fits in 80 columns.
+/// The line of an epoch that is done: its time if it took as much as a second, the loss term by
+/// term, and the total of validation, so that the usual line fits in 80 columns.
 fn line(epoch: usize, epochs: usize, report: &Epoch) -> String {
     let digits = epochs.to_string().len();
-    let time = if report.seconds < 1.0 { String::new() } else { format!("{:.1} s  ", report.seconds) };
-    let validation = report.logs.get("val_loss").map_or_else(String::new, |loss| format!(", val_loss {}", short(loss)));
+    let time =
+        if report.seconds < 1.0 { String::new() } else { format!("{:.1} s  ", report.seconds) };
+    let validation = report
+        .logs
+        .get("val_loss")
+        .map_or_else(String::new, |loss| format!(", val_loss {}", short(loss)));
     format!("epoch {:>digits$}/{epochs}  {time}{}{validation}", epoch + 1, report.ledger)
 }
 
@@ -62,11 +72,17 @@ impl Callback for Progress {
         Ok(())
     }
 
-    fn batch_end(&mut self, batch: usize, ledger: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    fn batch_end(
+        &mut self,
+        batch: usize,
+        ledger: &dyn Fn() -> Ledger,
+        training: &Training,
+    ) -> Result<()> {
         if self.bar && self.drawn.elapsed() >= PAUSE {
             self.drawn = Instant::now();
             let bar = bar(batch + 1, self.batches);
-            let line = format!("epoch {}/{} {bar}  {}", training.epoch() + 1, self.epochs, ledger());
+            let line =
+                format!("epoch {}/{} {bar}  {}", training.epoch() + 1, self.epochs, ledger());
             // A line that wraps could not be drawn over.
             Self::write(&format!("\r\x1b[K{}", line.chars().take(COLUMNS).collect::<String>()));
         }
@@ -97,8 +113,13 @@ mod tests {
     fn an_epoch_of_a_model_with_a_term_of_its_own_fits_in_80_columns() {
         let terms = vec![("main".to_string(), 0.3314), ("reconstruction".to_string(), 0.02013)];
         let ledger = Ledger { terms, total: 0.3516 };
-        let mut report = Epoch { ledger, logs: Logs(vec![("val_loss".to_string(), 0.5567)]), ..Epoch::default() };
-        let expected = "epoch  1/20  main 0.3314 + reconstruction 0.02013 = loss 0.3516, val_loss 0.5567";
+        let mut report = Epoch {
+            ledger,
+            logs: Logs(vec![("val_loss".to_string(), 0.5567)]),
+            ..Epoch::default()
+        };
+        let expected =
+            "epoch  1/20  main 0.3314 + reconstruction 0.02013 = loss 0.3516, val_loss 0.5567";
         assert_eq!((line(0, 20, &report).as_str(), expected.len()), (expected, 80));
         report.seconds = 12.34;
         assert!(line(0, 20, &report).starts_with("epoch  1/20  12.3 s  main "));

@@ -1,14 +1,15 @@
 //! A smaller learning rate when training no longer helps.
 //!
-//! In: one number of every epoch. Out: the learning rate, lowered by a factor after some epochs without improvement.
+//! In: one number of every epoch. Out: the learning rate, lowered by a factor after some epochs
+//! without improvement.
 
 use crate::error::{Error, ErrorKind, Result};
 
 use super::monitor::{Monitor, monitor_options};
 use super::{Callback, Epoch, State, Training};
 
-/// Multiplies the learning rate by a factor when a number has not improved for some epochs. Keras's `ReduceLROnPlateau`, with
-/// its defaults.
+/// Multiplies the learning rate by a factor when a number has not improved for some epochs. Keras's
+/// `ReduceLROnPlateau`, with its defaults.
 ///
 /// The rate of each epoch is in the logs as `learning_rate`.
 ///
@@ -24,8 +25,8 @@ use super::{Callback, Epoch, State, Training};
 /// ```
 ///
 /// # Errors
-/// `fit` fails before the first step if the factor is not below 1 or the optimizer follows a schedule, and after the first
-/// epoch if the number that is watched is not reported.
+/// `fit` fails before the first step if the factor is not below 1 or the optimizer follows a
+/// schedule, and after the first epoch if the number that is watched is not reported.
 #[derive(Debug)]
 pub struct ReduceLrOnPlateau {
     monitor: Monitor,
@@ -79,10 +80,13 @@ impl ReduceLrOnPlateau {
 impl Callback for ReduceLrOnPlateau {
     fn train_begin(&mut self, training: &Training) -> Result<()> {
         if !(0.0..1.0).contains(&self.factor) {
-            let message = format!("the factor of `ReduceLrOnPlateau` must be in [0, 1), got {}", self.factor);
-            return Err(Error::new(ErrorKind::Argument, message).help("0.1 divides the learning rate by ten"));
+            let message =
+                format!("the factor of `ReduceLrOnPlateau` must be in [0, 1), got {}", self.factor);
+            return Err(Error::new(ErrorKind::Argument, message)
+                .help("0.1 divides the learning rate by ten"));
         }
-        training.set_learning_rate(training.learning_rate()?)?; // fails now if it cannot be set later
+        // Fails now if it cannot be set later.
+        training.set_learning_rate(training.learning_rate()?)?;
         (self.monitor.best, self.cooling, self.waited) = (None, 0, 0);
         Ok(())
     }
@@ -131,7 +135,11 @@ mod tests {
     use super::*;
 
     /// The rates after epochs with these numbers.
-    fn rates<const N: usize>(mut reduce: ReduceLrOnPlateau, start: f64, losses: [f64; N]) -> [f64; N] {
+    fn rates<const N: usize>(
+        mut reduce: ReduceLrOnPlateau,
+        start: f64,
+        losses: [f64; N],
+    ) -> [f64; N] {
         let training = training(Vec::new(), start);
         reduce.train_begin(&training).unwrap();
         losses.map(|loss| {
@@ -140,14 +148,23 @@ mod tests {
         })
     }
 
-    /// What keras 3.15.1 does with `ReduceLROnPlateau(factor=0.5, patience=2, cooldown=2, min_delta=0.1, min_lr=0.2)` and a
+    /// What keras 3.15.1 does with
+    /// `ReduceLROnPlateau(factor=0.5, patience=2, cooldown=2, min_delta=0.1, min_lr=0.2)` and a
     /// rate of 1 on these losses.
     #[test]
     fn patience_cooldown_and_the_smallest_rate_are_keras_s() {
-        let reduce = ReduceLrOnPlateau::on("val_loss").factor(0.5).patience(2).cooldown(2).min_delta(0.1).min_lr(0.2);
-        let losses = [4.0, 3.0, 2.95, 2.92, 2.91, 2.9, 2.9, 2.85, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5];
+        let reduce = ReduceLrOnPlateau::on("val_loss")
+            .factor(0.5)
+            .patience(2)
+            .cooldown(2)
+            .min_delta(0.1)
+            .min_lr(0.2);
+        let losses = [
+            4.0, 3.0, 2.95, 2.92, 2.91, 2.9, 2.9, 2.85, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5, 2.5,
+        ];
         let lowered = [1.0, 0.5, 0.25, 0.2].into_iter().zip([3, 3, 4, 7]);
-        let expected: Vec<f64> = lowered.flat_map(|(rate, epochs)| std::iter::repeat_n(rate, epochs)).collect();
+        let expected: Vec<f64> =
+            lowered.flat_map(|(rate, epochs)| std::iter::repeat_n(rate, epochs)).collect();
         assert_eq!(rates(reduce, 1.0, losses).to_vec(), expected);
     }
 

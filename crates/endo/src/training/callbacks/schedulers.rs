@@ -1,7 +1,8 @@
-//! Numbers that change from epoch to epoch: the learning rate, and any variable that the model reads.
+//! Numbers that change from epoch to epoch: the learning rate, and any variable that the model
+//! reads.
 //!
-//! In: a closure of the epoch and the number so far. Out: the number of this epoch, which is also in the logs. Nothing is
-//! traced anew.
+//! In: a closure of the epoch and the number so far. Out: the number of this epoch, which is also
+//! in the logs. Nothing is traced anew.
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,15 +12,17 @@ use super::{Callback, Training};
 
 /// Sets the learning rate at the start of every epoch. Keras's `LearningRateScheduler`.
 ///
-/// The closure gets the epoch, counted from 0, and the learning rate so far. The rate is in the logs as `learning_rate`. For a
-/// rate that changes from step to step give the optimizer one of the [`schedules`](crate::optimizers::schedules) instead.
+/// The closure gets the epoch, counted from 0, and the learning rate so far. The rate is in the
+/// logs as `learning_rate`. For a rate that changes from step to step give the optimizer one of the
+/// [`schedules`](crate::optimizers::schedules) instead.
 ///
 /// ```
 /// # use endo::prelude::*;
 /// # let data = Dataset::new(Array::from([[1.0_f32]; 40]), Array::from([[1.0_f32]; 40]))?;
 /// # let mut model = Model::new(Dense::new(1));
 /// model.compile(Sgd::new(0.1), MeanSquaredError, ());
-/// let halving = LearningRateScheduler::new(|epoch, rate| if epoch < 2 { rate } else { rate / 2.0 });
+/// let halving =
+///     LearningRateScheduler::new(|epoch, rate| if epoch < 2 { rate } else { rate / 2.0 });
 /// let history = model.fit(&data, Fit::epochs(4).callback(halving))?;
 /// assert_eq!(history.get("learning_rate"), [0.1, 0.1, 0.05, 0.025]);
 /// # Ok::<(), endo::Error>(())
@@ -47,10 +50,11 @@ impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
     }
 }
 
-/// Sets a scalar variable that the model reads at the start of every epoch: the weight of a term of the loss, a temperature.
+/// Sets a scalar variable that the model reads at the start of every epoch: the weight of a term of
+/// the loss, a temperature.
 ///
-/// The closure gets the epoch, counted from 0, and the value so far. The value is in the logs under the variable's name, and
-/// stays as it was last set.
+/// The closure gets the epoch, counted from 0, and the value so far. The value is in the logs under
+/// the variable's name, and stays as it was last set.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -96,15 +100,24 @@ impl<F: FnMut(usize, f64) -> f64> Callback for VariableScheduler<F> {
             training.keep(&self.variable);
             return Ok(());
         }
-        let message = format!("`VariableScheduler` sets one number, and the variable `{name}` has shape {shape}");
-        Err(Error::new(ErrorKind::Shape, message).help("make it of one number, as in `Variable::new(\"beta\", 0.0_f32)`"))
+        let message = format!(
+            "`VariableScheduler` sets one number, and the variable `{name}` has shape {shape}"
+        );
+        Err(Error::new(ErrorKind::Shape, message)
+            .help("make it of one number, as in `Variable::new(\"beta\", 0.0_f32)`"))
     }
 
     fn epoch_begin(&mut self, epoch: usize, training: &Training) -> Result<()> {
         let value = (self.schedule)(epoch, self.variable.value().item()?);
         if !value.is_finite() {
-            let message = format!("epoch {}: the schedule of the variable `{}` gave {value}", epoch + 1, self.variable.name());
-            return Err(Error::new(ErrorKind::Argument, message).help("schedules give finite numbers"));
+            let message = format!(
+                "epoch {}: the schedule of the variable `{}` gave {value}",
+                epoch + 1,
+                self.variable.name()
+            );
+            return Err(
+                Error::new(ErrorKind::Argument, message).help("schedules give finite numbers")
+            );
         }
         self.variable.set(&Array::full((), value, self.variable.dtype()))?;
         training.report(self.variable.name(), value);
@@ -126,7 +139,8 @@ mod tests {
             assert_eq!(training.learning_rate().unwrap(), rate);
             assert_eq!(training.take_reported(), [("learning_rate".to_string(), rate)]);
         }
-        let error = LearningRateScheduler::new(|_, _| f64::NAN).epoch_begin(0, &training).unwrap_err();
+        let error =
+            LearningRateScheduler::new(|_, _| f64::NAN).epoch_begin(0, &training).unwrap_err();
         assert_eq!(error.message(), "the learning rate is NaN");
     }
 
@@ -134,11 +148,17 @@ mod tests {
     fn only_a_finite_number_for_a_scalar() {
         let training = training(Vec::new(), 0.5);
         let scalar = Variable::new("beta", 1.0_f32);
-        let error = VariableScheduler::new(&scalar, |_, _| f64::INFINITY).epoch_begin(2, &training).unwrap_err();
+        let error = VariableScheduler::new(&scalar, |_, _| f64::INFINITY)
+            .epoch_begin(2, &training)
+            .unwrap_err();
         assert_eq!(error.message(), "epoch 3: the schedule of the variable `beta` gave inf");
         assert_eq!(scalar.value().item().unwrap(), 1.0);
         let pair = Variable::new("beta", [1.0_f32, 2.0]);
-        let error = VariableScheduler::new(&pair, |_, value| value).train_begin(&training).unwrap_err();
-        assert_eq!(error.message(), "`VariableScheduler` sets one number, and the variable `beta` has shape [2]");
+        let error =
+            VariableScheduler::new(&pair, |_, value| value).train_begin(&training).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "`VariableScheduler` sets one number, and the variable `beta` has shape [2]"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Testing and predicting with the moving averages of the weights.
 //!
-//! In: an optimizer with [`use_ema`](crate::optimizers::Settings::use_ema). Out: the averages in the place of the weights while a model is
-//! tested, and the weights again afterwards.
+//! In: an optimizer with [`use_ema`](crate::optimizers::Settings::use_ema). Out: the averages in
+//! the place of the weights while a model is tested, and the weights again afterwards.
 
 use crate::error::Result;
 use crate::optimizers::Averages;
@@ -9,8 +9,8 @@ use crate::training::Logs;
 
 use super::{Callback, Epoch, Training};
 
-/// Puts the optimizer's moving averages in the place of the weights while the model is validated, evaluated or predicts, and the weights
-/// back afterwards. Keras's `SwapEMAWeights`.
+/// Puts the optimizer's moving averages in the place of the weights while the model is validated,
+/// evaluated or predicts, and the weights back afterwards. Keras's `SwapEMAWeights`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -39,8 +39,9 @@ impl SwapEmaWeights {
         Self::default()
     }
 
-    /// Whether the averages stay in the place of the weights from the end of an epoch to the begin of the next, so that callbacks after this
-    /// one, such as [`ModelCheckpoint`](super::ModelCheckpoint), save them; false unless set.
+    /// Whether the averages stay in the place of the weights from the end of an epoch to the begin
+    /// of the next, so that callbacks after this one, such as
+    /// [`ModelCheckpoint`](super::ModelCheckpoint), save them; false unless set.
     #[must_use]
     pub fn swap_on_epoch(mut self, swap: bool) -> Self {
         self.swap_on_epoch = swap;

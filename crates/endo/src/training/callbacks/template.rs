@@ -20,8 +20,8 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads fields as Python writes them: `{name}`, `{name:[0][width][.precision]}` with or without a final `d` or `f`; a brace
-    /// is `{{` or `}}`.
+    /// Reads fields as Python writes them: `{name}`, `{name:[0][width][.precision]}` with or
+    /// without a final `d` or `f`; a brace is `{{` or `}}`.
     ///
     /// # Errors
     /// If a brace stands alone or a field is written otherwise.
@@ -37,7 +37,9 @@ impl Template {
                     &from[2..]
                 }
                 (b'{', _) => {
-                    let Some((field, rest)) = from[1..].split_once('}') else { return Err(alone(text)) };
+                    let Some((field, rest)) = from[1..].split_once('}') else {
+                        return Err(alone(text));
+                    };
                     pieces.push(piece(field).ok_or_else(|| odd(text, field))?);
                     rest
                 }
@@ -58,7 +60,8 @@ impl Template {
             match piece {
                 Piece::Text(text) => path.push_str(text),
                 Piece::Field { name, zeros, width, precision } => {
-                    let value = if name == "epoch" { Some(epoch as f64) } else { report.logs.get(name) };
+                    let value =
+                        if name == "epoch" { Some(epoch as f64) } else { report.logs.get(name) };
                     let value = value.ok_or_else(|| self.unknown(name, report))?;
                     path.push_str(&match (zeros, precision) {
                         (true, Some(precision)) => format!("{value:0width$.precision$}"),
@@ -73,7 +76,8 @@ impl Template {
     }
 
     fn unknown(&self, name: &str, report: &Epoch) -> Error {
-        let known: Vec<&str> = std::iter::once("epoch").chain(report.logs.iter().map(|(name, _)| name)).collect();
+        let known: Vec<&str> =
+            std::iter::once("epoch").chain(report.logs.iter().map(|(name, _)| name)).collect();
         let message = format!("the path `{}` names `{name}`, which is not reported", self.text);
         Error::new(ErrorKind::Argument, message).help(format!("it can name {}", known.join(", ")))
     }
@@ -105,12 +109,14 @@ fn piece(field: &str) -> Option<Piece> {
 
 fn alone(text: &str) -> Error {
     let message = format!("a brace of the path `{text}` stands alone");
-    Error::new(ErrorKind::Argument, message).help("write `{epoch}` for a field and `{{` for a brace")
+    Error::new(ErrorKind::Argument, message)
+        .help("write `{epoch}` for a field and `{{` for a brace")
 }
 
 fn odd(text: &str, field: &str) -> Error {
     let message = format!("the field `{{{field}}}` of the path `{text}` cannot be read");
-    Error::new(ErrorKind::Argument, message).help("write a name, or a name and digits: `{epoch:02}`, `{val_loss:.2}`")
+    Error::new(ErrorKind::Argument, message)
+        .help("write a name, or a name and digits: `{epoch:02}`, `{val_loss:.2}`")
 }
 
 #[cfg(test)]
@@ -122,8 +128,8 @@ mod tests {
         Template::parse(text)?.fill(7, &epoch(&[("loss", 0.5), ("val_loss", 12.3456)]))
     }
 
-    /// What Python's `text.format(epoch=7, loss=0.5, val_loss=12.3456)` gives; of a precision without `f` it would make
-    /// significant digits.
+    /// What Python's `text.format(epoch=7, loss=0.5, val_loss=12.3456)` gives; of a precision
+    /// without `f` it would make significant digits.
     #[test]
     fn fields_are_filled_as_python_does() {
         assert_eq!(filled("w-{epoch}.x").unwrap(), "w-7.x");
@@ -139,7 +145,10 @@ mod tests {
         let expected = "the path `{epoch}-{mae:.2}.x` names `mae`, which is not reported\n  \
                         help: it can name epoch, loss, val_loss";
         assert_eq!(error.to_string(), expected);
-        assert_eq!(filled("{epoch").unwrap_err().message(), "a brace of the path `{epoch` stands alone");
+        assert_eq!(
+            filled("{epoch").unwrap_err().message(),
+            "a brace of the path `{epoch` stands alone"
+        );
         assert_eq!(filled("a}b").unwrap_err().message(), "a brace of the path `a}b` stands alone");
         for odd in ["{}", "{loss:x}", "{loss:.}", "{loss:>3}"] {
             assert!(filled(odd).unwrap_err().message().ends_with("cannot be read"), "{odd}");

@@ -1,6 +1,7 @@
 //! The numbers of every epoch, how the weights are spread, and what is trained, for TensorBoard.
 //!
-//! In: the logs of an epoch, the weights, the model and its step. Out: event files in two folders, one for training and one for validation.
+//! In: the logs of an epoch, the weights, the model and its step. Out: event files in two folders,
+//! one for training and one for validation.
 
 use std::path::PathBuf;
 
@@ -14,16 +15,20 @@ use super::{Callback, Epoch, Ledger, Training};
 use crate::training::Reading;
 use crate::training::probes::TermReading;
 
-/// Writes the loss, its terms and the metrics of every epoch for TensorBoard. Keras's `TensorBoard`, with its folders and names.
+/// Writes the loss, its terms and the metrics of every epoch for TensorBoard. Keras's
+/// `TensorBoard`, with its folders and names.
 ///
-/// What training reports is in the folder `train` as `epoch_loss`, `epoch_reconstruction`, ..; what validation reports is under
-/// the same names in the folder `validation`, so that TensorBoard draws both in one plot. `tensorboard --logdir logs` shows them.
+/// What training reports is in the folder `train` as `epoch_loss`, `epoch_reconstruction`, ..; what
+/// validation reports is under the same names in the folder `validation`, so that TensorBoard draws
+/// both in one plot. `tensorboard --logdir logs` shows them.
 ///
-/// What [probes](crate::training::Probe) read is in the folder `train` too, by step: `activations/net/hidden/mean`, `.../histogram` and so
-/// on, `terms/main/gradient_norm`, `terms/cosine(main, reconstruction)`.
+/// What [probes](crate::training::Probe) read is in the folder `train` too, by step:
+/// `activations/net/hidden/mean`, `.../histogram` and so on, `terms/main/gradient_norm`,
+/// `terms/cosine(main, reconstruction)`.
 ///
-/// When the first epoch is done, the model's layers, the terms of its loss and the graph of the training step are written as the text
-/// `graph`: each operation with its shape, its layer and its line. A step that runs node by node has no graph.
+/// When the first epoch is done, the model's layers, the terms of its loss and the graph of the
+/// training step are written as the text `graph`: each operation with its shape, its layer and its
+/// line. A step that runs node by node has no graph.
 ///
 /// ```
 /// # use endo::prelude::*;
@@ -54,7 +59,14 @@ pub struct TensorBoard {
 impl TensorBoard {
     /// Writes below a folder, which is made if it is missing. Each training has files of its own.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), histogram_freq: 0, update_freq: 0, described: false, train: None, validation: None }
+        Self {
+            folder: folder.into(),
+            histogram_freq: 0,
+            update_freq: 0,
+            described: false,
+            train: None,
+            validation: None,
+        }
     }
 
     /// Writes histograms of all weights once every `epochs` epochs; 0, never, unless set.
@@ -64,8 +76,9 @@ impl TensorBoard {
         self
     }
 
-    /// Writes the loss and its terms once every `batches` batches, as `batch_loss`, `batch_reconstruction`, .. in the folder `train`, by
-    /// step; 0, never, unless set. They are those of the batch alone (Keras's are means over the epoch so far), and steps count from 0
+    /// Writes the loss and its terms once every `batches` batches, as `batch_loss`,
+    /// `batch_reconstruction`, .. in the folder `train`, by step; 0, never, unless set. They are
+    /// those of the batch alone (Keras's are means over the epoch so far), and steps count from 0
     /// over all epochs, as those of probes do.
     #[must_use]
     pub fn update_freq(mut self, batches: usize) -> Self {
@@ -88,7 +101,10 @@ impl Callback for TensorBoard {
             return Ok(());
         }
         let ledger = training.batch_ledger();
-        let terms = ledger.logs().into_iter().map(|(name, value)| (format!("batch_{name}"), Value::Scalar(value)));
+        let terms = ledger
+            .logs()
+            .into_iter()
+            .map(|(name, value)| (format!("batch_{name}"), Value::Scalar(value)));
         match (&mut self.train, ledger.terms.is_empty()) {
             (Some(file), false) => file.write(step, &terms.collect::<Vec<_>>()),
             (Some(_), true) | (None, _) => Ok(()),
@@ -107,21 +123,30 @@ impl Callback for TensorBoard {
             ("saturated", statistics.saturated),
         ];
         let tag = |name: &str| format!("{}/{}/{name}", reading.kind, reading.path);
-        let scalars = numbers.into_iter().filter_map(|(name, value)| Some((tag(name), Value::Scalar(value?))));
-        let histogram = Histogram::of_reading(reading).map(|histogram| (tag("histogram"), Value::Histogram(histogram)));
+        let scalars = numbers
+            .into_iter()
+            .filter_map(|(name, value)| Some((tag(name), Value::Scalar(value?))));
+        let histogram = Histogram::of_reading(reading)
+            .map(|histogram| (tag("histogram"), Value::Histogram(histogram)));
         let values: Vec<(String, Value)> = scalars.chain(histogram).collect();
         self.train.as_mut().map_or(Ok(()), |file| file.write(reading.step, &values))
     }
 
     fn term_reading(&mut self, reading: &TermReading) -> Result<()> {
-        let whole = reading.terms.iter().map(|term| (format!("terms/{}/gradient_norm", term.name), term.norm));
+        let whole = reading
+            .terms
+            .iter()
+            .map(|term| (format!("terms/{}/gradient_norm", term.name), term.norm));
         let layers = reading.terms.iter().flat_map(|term| {
-            term.layers.iter().map(|(layer, norm)| (format!("terms/{}/gradient_norm/{layer}", term.name), *norm))
+            term.layers
+                .iter()
+                .map(|(layer, norm)| (format!("terms/{}/gradient_norm/{layer}", term.name), *norm))
         });
         let name = |[first, second]: &[String; 2]| format!("terms/cosine({first}, {second})");
         let cosines = reading.cosines.iter().map(|cosine| (name(&cosine.terms), cosine.value));
         let numbers = whole.chain(layers).chain(cosines);
-        let values: Vec<(String, Value)> = numbers.map(|(name, value)| (name, Value::Scalar(value))).collect();
+        let values: Vec<(String, Value)> =
+            numbers.map(|(name, value)| (name, Value::Scalar(value))).collect();
         self.train.as_mut().map_or(Ok(()), |file| file.write(reading.step, &values))
     }
 
@@ -162,7 +187,10 @@ impl Callback for TensorBoard {
 fn description(structure: &Structure, weights: &[Variable], graphs: &[Graph]) -> Option<String> {
     let mut parts = Vec::new();
     if !structure.layers.is_empty() {
-        parts.push(format!("## Model\n\n{}", code(&Summary::new(&structure.layers, weights).to_string())));
+        parts.push(format!(
+            "## Model\n\n{}",
+            code(&Summary::new(&structure.layers, weights).to_string())
+        ));
     }
     if !structure.terms.is_empty() {
         let terms: String = structure.terms.iter().map(term).collect();
@@ -179,6 +207,7 @@ fn code(text: &str) -> String {
 /// A term of the loss as an item of a list.
 fn term(term: &TermRecord) -> String {
     let layer = if term.layer.is_empty() { String::new() } else { format!(" of `{}`", term.layer) };
-    let line = term.site.map_or_else(String::new, |site| format!(" at {}:{}", site.file(), site.line()));
+    let line =
+        term.site.map_or_else(String::new, |site| format!(" at {}:{}", site.file(), site.line()));
     format!("* `{}`{layer}{line}\n", term.name)
 }

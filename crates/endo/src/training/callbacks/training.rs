@@ -1,6 +1,7 @@
 //! The training as callbacks see it: its numbers so far, its model, and what they may ask for.
 //!
-//! In: from the run, the state of things. Out: to the run, what callbacks ask for: to stop, to save, to go on from a file.
+//! In: from the run, the state of things. Out: to the run, what callbacks ask for: to stop, to
+//! save, to go on from a file.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
@@ -118,7 +119,8 @@ impl<I: Tree, O: Tree> Trained for Steps<I, O> {
     }
 
     fn evaluate(&self, data: Stream<'_>) -> Result<Logs> {
-        let totals: Vec<Variable> = self.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
+        let totals: Vec<Variable> =
+            self.metrics().iter().flat_map(|(_, metric)| metric.variables()).collect();
         let before: Vec<Array> = totals.iter().map(Variable::value).collect();
         let logs = evaluate(self, data, Evaluate::new());
         for (total, value) in totals.iter().zip(&before) {
@@ -182,9 +184,9 @@ impl<'a> Training<'a> {
         self.validates && report.validation.is_none()
     }
 
-    /// The terms of the loss of the batch that is done, which add up to it: of this batch alone, no mean over the epoch. Without terms
-    /// where there are none: before the first batch, and of a batch that was left out or whose loss was not
-    /// [recorded](crate::training::Run::record).
+    /// The terms of the loss of the batch that is done, which add up to it: of this batch alone, no
+    /// mean over the epoch. Without terms where there are none: before the first batch, and of a
+    /// batch that was left out or whose loss was not [recorded](crate::training::Run::record).
     ///
     /// ```
     /// use endo::prelude::*;
@@ -215,8 +217,8 @@ impl<'a> Training<'a> {
         self.batch.borrow_mut()
     }
 
-    /// What was done before: the epochs that are done, the one that callbacks are told of at its end among them. When training is
-    /// done, it has what probes have read too.
+    /// What was done before: the epochs that are done, the one that callbacks are told of at its
+    /// end among them. When training is done, it has what probes have read too.
     pub fn history(&self) -> Ref<'_, History> {
         self.history.borrow()
     }
@@ -230,14 +232,15 @@ impl<'a> Training<'a> {
         self.model.structure()
     }
 
-    /// Asks for the graphs of the steps to come. In [`Callback::train_begin`](super::Callback::train_begin) that is of all.
+    /// Asks for the graphs of the steps to come. In
+    /// [`Callback::train_begin`](super::Callback::train_begin) that is of all.
     pub fn keep_graphs(&self) {
         self.graphs.borrow_mut().get_or_insert_default();
     }
 
-    /// The graphs of the steps that were run, each as traced for its first batch: of the model's training step, and of the functions of
-    /// a loop of one's own, eight at most. None before the first batch, unless [asked for](Self::keep_graphs), and of steps that run
-    /// node by node.
+    /// The graphs of the steps that were run, each as traced for its first batch: of the model's
+    /// training step, and of the functions of a loop of one's own, eight at most. None before the
+    /// first batch, unless [asked for](Self::keep_graphs), and of steps that run node by node.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -263,7 +266,9 @@ impl<'a> Training<'a> {
     /// Whether the graph of a step is asked for and not there yet.
     pub(crate) fn lacks_graph(&self, step: u64) -> bool {
         let graphs = self.graphs.borrow();
-        graphs.as_ref().is_some_and(|graphs| graphs.len() < GRAPHS && graphs.iter().all(|(known, _)| *known != step))
+        graphs.as_ref().is_some_and(|graphs| {
+            graphs.len() < GRAPHS && graphs.iter().all(|(known, _)| *known != step)
+        })
     }
 
     pub(crate) fn keep_graph(&self, step: u64, graph: Graph) {
@@ -298,8 +303,13 @@ impl<'a> Training<'a> {
 
     fn optimizer(&self) -> Result<&dyn Optimizer> {
         self.model.optimizer().ok_or_else(|| {
-            let help = "compile the model with the optimizer of the loop: `model.compile(optimizer, ..)`";
-            Error::new(ErrorKind::Usage, "a callback asks for the optimizer of a model that has none").help(help)
+            let help =
+                "compile the model with the optimizer of the loop: `model.compile(optimizer, ..)`";
+            Error::new(
+                ErrorKind::Usage,
+                "a callback asks for the optimizer of a model that has none",
+            )
+            .help(help)
         })
     }
 
@@ -327,8 +337,9 @@ impl<'a> Training<'a> {
         self.model.predict(inputs)
     }
 
-    /// The loss, its terms and all metrics on data, as [`Model::evaluate`](crate::model::Model::evaluate) gives them. The metrics of
-    /// the epoch that is being trained stay as they are.
+    /// The loss, its terms and all metrics on data, as
+    /// [`Model::evaluate`](crate::model::Model::evaluate) gives them. The metrics of the epoch that
+    /// is being trained stay as they are.
     ///
     /// # Errors
     /// Those of [`Model::evaluate`](crate::model::Model::evaluate).
@@ -352,9 +363,9 @@ impl<'a> Training<'a> {
         self.model.save_weights(path.as_ref())
     }
 
-    /// Adds a number to the logs of this epoch: the history, other callbacks and files get it under its name. What is reported
-    /// twice in an epoch is what was reported last. What is reported at an epoch's end is in that epoch's logs, for the callbacks that come
-    /// after this one.
+    /// Adds a number to the logs of this epoch: the history, other callbacks and files get it under
+    /// its name. What is reported twice in an epoch is what was reported last. What is reported at
+    /// an epoch's end is in that epoch's logs, for the callbacks that come after this one.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -375,16 +386,17 @@ impl<'a> Training<'a> {
         reported.push((name.to_string(), value));
     }
 
-    /// Saves the whole run to a file as soon as all callbacks have been told of this batch or epoch: weights, slots, metrics,
-    /// random counters, callbacks, history, and the position in the data. The file that was there is kept, with `.previous` added
-    /// to its name.
+    /// Saves the whole run to a file as soon as all callbacks have been told of this batch or
+    /// epoch: weights, slots, metrics, random counters, callbacks, history, and the position in the
+    /// data. The file that was there is kept, with `.previous` added to its name.
     pub fn save_run(&self, path: impl Into<PathBuf>) {
         self.requests.borrow_mut().save = Some(path.into());
     }
 
-    /// Goes on from a run that [`save_run`](Self::save_run) saved; returns whether there is one. To be called in
-    /// [`Callback::train_begin`](super::Callback::train_begin). Where the file is damaged or missing, the one before it is used, with a warning. Until this run ends
-    /// no other can use the file.
+    /// Goes on from a run that [`save_run`](Self::save_run) saved; returns whether there is one. To
+    /// be called in [`Callback::train_begin`](super::Callback::train_begin). Where the file is
+    /// damaged or missing, the one before it is used, with a warning. Until this run ends no other
+    /// can use the file.
     ///
     /// # Errors
     /// If another run uses the file; if both are damaged, or one cannot be read.
@@ -395,18 +407,24 @@ impl<'a> Training<'a> {
         let mut requests = self.requests.borrow_mut();
         if let Some(damage) = damage {
             let previous = previous(path);
-            requests.warnings.push(format!("{}; going on from {}", damage.message(), previous.display()));
+            requests.warnings.push(format!(
+                "{}; going on from {}",
+                damage.message(),
+                previous.display()
+            ));
         }
         requests.resume = Some(state);
         Ok(true)
     }
 
-    /// Saves a variable with the run that no step of the model reads or writes, such as one that a callback changes.
+    /// Saves a variable with the run that no step of the model reads or writes, such as one that a
+    /// callback changes.
     pub fn keep(&self, variable: &Variable) {
         self.requests.borrow_mut().kept.push(variable.clone());
     }
 
-    /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was left early.
+    /// Whether all epochs are done, or training was stopped; not so where a loop of one's own was
+    /// left early.
     pub fn is_done(&self) -> bool {
         self.is_stopped() || self.initial_epoch + self.history.borrow().epochs.len() >= self.epochs
     }
@@ -448,7 +466,10 @@ impl<'a> Training<'a> {
 impl fmt::Debug for Training<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Training");
-        debug.field("epochs", &self.epochs).field("batches", &self.batches).field("stopped", &self.stopped);
+        debug
+            .field("epochs", &self.epochs)
+            .field("batches", &self.batches)
+            .field("stopped", &self.stopped);
         debug.finish_non_exhaustive()
     }
 }

@@ -5,9 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How much of the time of a training its probes took: the time of the steps that were read, with their tracing and planning, the
-/// readings and the callbacks told of them, less that of as many steps in which nothing was read. Only these steps are measured,
-/// and the one after each.
+/// How much of the time of a training its probes took: the time of the steps that were read, with
+/// their tracing and planning, the readings and the callbacks told of them, less that of as many
+/// steps in which nothing was read. Only these steps are measured, and the one after each.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ProbeCost {
     /// How many steps were read.
@@ -51,9 +51,16 @@ impl fmt::Display for ProbeCost {
         match seconds {
             Some(seconds) => {
                 let share = 100.0 * seconds / training.max(f64::MIN_POSITIVE);
-                write!(f, "probes read {steps} steps and took {seconds:.4} of {training:.4} s ({share:.1} %)")
+                write!(
+                    f,
+                    "probes read {steps} steps and took {seconds:.4} of {training:.4} s \
+                        ({share:.1} %)"
+                )
             }
-            None => write!(f, "probes read all {steps} steps: with none to compare, what they took is not known"),
+            None => write!(
+                f,
+                "probes read all {steps} steps: with none to compare, what they took is not known"
+            ),
         }
     }
 }

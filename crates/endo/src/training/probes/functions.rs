@@ -1,7 +1,7 @@
 //! What the user's own functions show of the layers and weights in them.
 //!
-//! In: a function, its arrays, and what is due. Out: its outputs; and what was to be shown, computed beside it as beside a step of a
-//! model, by a plan of the same trace that writes nothing.
+//! In: a function, its arrays, and what is due. Out: its outputs; and what was to be shown,
+//! computed beside it as beside a step of a model, by a plan of the same trace that writes nothing.
 
 use std::cell::RefCell;
 
@@ -36,7 +36,8 @@ struct ProbedFunction {
 const KEPT: usize = 32;
 
 impl FunctionProbes {
-    /// Runs a function, and shows what is due. A closure that runs node by node runs once, and its warnings may be denied.
+    /// Runs a function, and shows what is due. A closure that runs node by node runs once, and its
+    /// warnings may be denied.
     #[track_caller]
     pub fn run<'s, const N: usize, const M: usize>(
         &'s mut self,
@@ -58,7 +59,11 @@ impl FunctionProbes {
         }
         function.lay_out(inputs)?;
         let index = self.find(function, inputs, due)?;
-        let ProbedFunction { step: TracedStep { program, shown, outputs: values, .. }, missing, .. } = &mut self.known[index];
+        let ProbedFunction {
+            step: TracedStep { program, shown, outputs: values, .. },
+            missing,
+            ..
+        } = &mut self.known[index];
         program.run(&inputs, values, function.pool())?;
         Ok((function.run(inputs)?, ProbeView { shown, missing, outputs: values }))
     }
@@ -71,32 +76,44 @@ impl FunctionProbes {
         due: &[ProbeRequest],
     ) -> Result<usize> {
         let (id, counts) = (function.id(), BatchCounts::of_inputs(N));
-        let fits = |known: &ProbedFunction| known.function == id && known.step.key.fits(counts, inputs.into_iter(), due);
+        let fits = |known: &ProbedFunction| {
+            known.function == id && known.step.key.fits(counts, inputs.into_iter(), due)
+        };
         if let Some(index) = self.known.iter().position(fits) {
             return Ok(index);
         }
         let found = RefCell::default();
-        let (graph, _) = function.graph_of(inputs, |_, cx| show(due, cx, &found))?; // its own trace has given its warnings
+        // Its own trace has given its warnings.
+        let (graph, _) = function.graph_of(inputs, |_, cx| show(due, cx, &found))?;
         if self.known.len() >= KEPT {
             self.known.remove(0);
         }
         let key = StepKey::new(StepKind::Train, counts, &inputs, due);
         let (made, missing) = found.into_inner();
-        self.known.push(ProbedFunction { function: id, step: TracedStep::new(key, graph, made, false)?, missing });
+        self.known.push(ProbedFunction {
+            function: id,
+            step: TracedStep::new(key, graph, made, false)?,
+            missing,
+        });
         Ok(self.known.len() - 1)
     }
 }
 
-/// What a function shows once its closure has run: of the weights of its layers, and of what else its optimizers were given
-/// gradients of.
-fn show(due: &[ProbeRequest], cx: &mut Context, found: &RefCell<(StepOutputs, Vec<UnmatchedProbe>)>) -> Vec<Tensor> {
+/// What a function shows once its closure has run: of the weights of its layers, and of what else
+/// its optimizers were given gradients of.
+fn show(
+    due: &[ProbeRequest],
+    cx: &mut Context,
+    found: &RefCell<(StepOutputs, Vec<UnmatchedProbe>)>,
+) -> Vec<Tensor> {
     let mut weights: Vec<Variable> = cx.weights().cloned().collect();
     for given in cx.given_gradients() {
         if !weights.contains(&given.weight) {
             weights.push(given.weight.clone());
         }
     }
-    let (shown, missing, values) = ProbedStep { first: 0, terms: &[], weights: &weights }.show(due, cx);
+    let (shown, missing, values) =
+        ProbedStep { first: 0, terms: &[], weights: &weights }.show(due, cx);
     *found.borrow_mut() = (StepOutputs { shown, ..StepOutputs::default() }, missing);
     values
 }

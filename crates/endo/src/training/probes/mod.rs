@@ -1,7 +1,8 @@
 //! Probes: what happens inside a model while it is trained, seen without a change to its code.
 //!
-//! In: patterns of paths, and how often. Out: [`Reading`]s. A step that is read runs the plan that it runs without probes, and before it
-//! one of the same trace whose outputs are summaries, and which writes and checks nothing; all other steps run the first alone.
+//! In: patterns of paths, and how often. Out: [`Reading`]s. A step that is read runs the plan that
+//! it runs without probes, and before it one of the same trace whose outputs are summaries, and
+//! which writes and checks nothing; all other steps run the first alone.
 
 mod cost;
 mod functions;
@@ -35,19 +36,28 @@ mod tests {
     }
 
     fn model() -> Model {
-        let mut model = Model::new(Sequential::new().add(Dense::new(8).activation("tanh")).add(Dense::new(1)));
+        let mut model =
+            Model::new(Sequential::new().add(Dense::new(8).activation("tanh")).add(Dense::new(1)));
         model.compile("nadam", "mse", ["mae"]);
         model
     }
 
     fn options() -> Fit<'static> {
-        Fit::epochs(2).probe(Probe::activations("*").every(3).histogram(5)).probe(Probe::terms().every(2))
+        Fit::epochs(2)
+            .probe(Probe::activations("*").every(3).histogram(5))
+            .probe(Probe::terms().every(2))
     }
 
     /// The steps in which nothing is read, and the others.
     fn steps(model: &Model) -> (Vec<Arc<TracedStep>>, Vec<Arc<TracedStep>>) {
-        let steps: Vec<Arc<TracedStep>> =
-            model.steps.cache.known().iter().filter(|step| step.key.kind == StepKind::Train).cloned().collect();
+        let steps: Vec<Arc<TracedStep>> = model
+            .steps
+            .cache
+            .known()
+            .iter()
+            .filter(|step| step.key.kind == StepKind::Train)
+            .cloned()
+            .collect();
         steps.into_iter().partition(|step| step.key.due.is_empty())
     }
 

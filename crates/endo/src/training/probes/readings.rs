@@ -32,8 +32,8 @@ pub struct Reading {
     pub epoch: usize,
     /// What was probed.
     pub kind: ProbeKind,
-    /// The full path of the layer or weight. The second call of a layer in one pass is `net/hidden#1`, and the second output of a
-    /// layer of several `net/split.1`.
+    /// The full path of the layer or weight. The second call of a layer in one pass is
+    /// `net/hidden#1`, and the second output of a layer of several `net/split.1`.
     pub path: Arc<str>,
     /// What the values are like.
     pub statistics: Statistics,
@@ -48,7 +48,8 @@ pub struct Statistics {
     pub count: usize,
     /// `sum(v) / n`.
     pub mean: f64,
-    /// Of the values themselves, not an estimate for more of their kind: `sqrt(sum((v - mean)^2) / n)`.
+    /// Of the values themselves, not an estimate for more of their kind:
+    /// `sqrt(sum((v - mean)^2) / n)`.
     pub standard_deviation: f64,
     /// `sqrt(sum(v^2))`.
     pub norm: f64,
@@ -58,10 +59,11 @@ pub struct Statistics {
     pub maximum: f64,
     /// The share of values that are 0 exactly: of a layer with `relu` those that are switched off.
     pub zeros: f64,
-    /// The share of values that lie within a hundredth of the range of a bound of the layer's activation: below -0.98 or above 0.98
-    /// for `tanh`, below 0.01 or above 0.99 for `sigmoid`. `None` unless the values are outputs of a layer whose hyperparameter
-    /// `activation` names a function with two bounds: `tanh`, `hard_tanh`, `softsign`, `sigmoid`, `hard_sigmoid`, `sparse_sigmoid`,
-    /// `softmax`, `sparsemax`, `relu6`.
+    /// The share of values that lie within a hundredth of the range of a bound of the layer's
+    /// activation: below -0.98 or above 0.98 for `tanh`, below 0.01 or above 0.99 for `sigmoid`.
+    /// `None` unless the values are outputs of a layer whose hyperparameter `activation` names a
+    /// function with two bounds: `tanh`, `hard_tanh`, `softsign`, `sigmoid`, `hard_sigmoid`,
+    /// `sparse_sigmoid`, `softmax`, `sparsemax`, `relu6`.
     pub saturated: Option<f64>,
 }
 
@@ -72,18 +74,26 @@ pub struct Histogram {
     pub minimum: f64,
     /// The greatest, where the last bin ends.
     pub maximum: f64,
-    /// How many values each bin has. A value on an edge counts in the bin above, the greatest in the last; one that is an edge but for
-    /// rounding may count on either side. Where all values are equal there is one bin of width 0.
+    /// How many values each bin has. A value on an edge counts in the bin above, the greatest in
+    /// the last; one that is an edge but for rounding may count on either side. Where all values
+    /// are equal there is one bin of width 0.
     pub counts: Vec<usize>,
 }
 
 impl Reading {
     /// The reading of a step in its outputs, of a value of this path.
-    pub(super) fn of(shown: &ProbedValue, path: Arc<str>, outputs: &[Array], StepAt { step, epoch }: StepAt) -> Self {
+    pub(super) fn of(
+        shown: &ProbedValue,
+        path: Arc<str>,
+        outputs: &[Array],
+        StepAt { step, epoch }: StepAt,
+    ) -> Self {
         let (count, width) = (shown.count as f64, SUMMARY + shown.bins);
         let rows = outputs[shown.summaries].as_slice::<f64>().expect("summaries are f64");
-        let (&[mean, variance, squares, minimum, maximum, zeros, beyond], bins) =
-            rows[shown.row * width..][..width].split_first_chunk::<SUMMARY>().expect("a row has a summary");
+        let (&[mean, variance, squares, minimum, maximum, zeros, beyond], bins) = rows
+            [shown.row * width..][..width]
+            .split_first_chunk::<SUMMARY>()
+            .expect("a row has a summary");
         let statistics = Statistics {
             count: shown.count,
             mean,
@@ -103,7 +113,11 @@ impl Reading {
 impl Histogram {
     /// The histogram of these counts, of values between these two.
     pub(super) fn of(counts: impl Iterator<Item = usize>, minimum: f64, maximum: f64) -> Self {
-        Self { minimum, maximum, counts: if minimum == maximum { vec![counts.sum()] } else { counts.collect() } }
+        Self {
+            minimum,
+            maximum,
+            counts: if minimum == maximum { vec![counts.sum()] } else { counts.collect() },
+        }
     }
 
     /// The ends of the bins, one more than there are bins; ascending and equally far apart.
@@ -122,8 +136,14 @@ impl Histogram {
 impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mean, standard_deviation, norm, minimum, maximum, zeros, .. } = *self;
-        let [mean, deviation, norm, minimum, maximum] = [mean, standard_deviation, norm, minimum, maximum].map(short);
-        write!(f, "mean {mean}  deviation {deviation}  norm {norm}  from {minimum} to {maximum}  zeros {:.1} %", 100.0 * zeros)?;
+        let [mean, deviation, norm, minimum, maximum] =
+            [mean, standard_deviation, norm, minimum, maximum].map(short);
+        write!(
+            f,
+            "mean {mean}  deviation {deviation}  norm {norm}  from {minimum} to {maximum}  zeros \
+                {:.1} %",
+            100.0 * zeros
+        )?;
         self.saturated.map_or(Ok(()), |share| write!(f, "  saturated {:.1} %", 100.0 * share))
     }
 }
@@ -141,7 +161,10 @@ mod tests {
     #[test]
     fn edges_are_equally_far_apart_and_end_at_the_extremes() {
         let histogram = Histogram::of([1, 0, 2, 3].into_iter(), -1.0, 1.0);
-        assert_eq!((histogram.edges(), histogram.counts), (vec![-1.0, -0.5, 0.0, 0.5, 1.0], vec![1, 0, 2, 3]));
+        assert_eq!(
+            (histogram.edges(), histogram.counts),
+            (vec![-1.0, -0.5, 0.0, 0.5, 1.0], vec![1, 0, 2, 3])
+        );
         let same = Histogram::of([4, 0].into_iter(), 3.0, 3.0);
         assert_eq!((same.edges(), same.counts), (vec![3.0, 3.0], vec![4]));
     }
@@ -160,7 +183,8 @@ mod tests {
         };
         let (kind, path) = (ProbeKind::Activations, "net/hidden".into());
         let reading = Reading { step: 100, epoch: 3, kind, path, statistics, histogram: None };
-        let expected = "step 100  activations net/hidden  mean 0.5000  deviation 0.2500  norm 2.000  from -1.000 to 1.000  \
+        let expected = "step 100  activations net/hidden  mean 0.5000  deviation 0.2500  norm \
+            2.000  from -1.000 to 1.000  \
                         zeros 12.5 %  saturated 50.0 %";
         assert_eq!(reading.to_string(), expected);
     }

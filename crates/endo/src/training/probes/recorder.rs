@@ -1,6 +1,7 @@
 //! The probes of a training: when each is due, and where its readings go.
 //!
-//! In: the number of each step, and what it has shown. Out: readings to callbacks, files and the history, means to the logs.
+//! In: the number of each step, and what it has shown. Out: readings to callbacks, files and the
+//! history, means to the logs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,7 +82,10 @@ impl Recorder {
     pub fn begin(&mut self, step: StepAt) {
         (self.step, self.spent, self.traced) = (step, None, false);
         self.due.clear();
-        self.due.extend((0..self.probes.len()).filter(|&index| step.step.is_multiple_of(self.probes[index].every)));
+        self.due.extend(
+            (0..self.probes.len())
+                .filter(|&index| step.step.is_multiple_of(self.probes[index].every)),
+        );
         self.unmatched.clear();
         self.unmatched.resize(self.due.len(), Some(Vec::new()));
     }
@@ -109,9 +113,19 @@ impl Recorder {
                 ProbeOutput::Value(value) => {
                     let probe = self.due[value.watch];
                     let place = self.place(probe, &value.path);
-                    let reading = Reading::of(value, self.series[place].path.clone(), look.outputs, self.step);
+                    let reading = Reading::of(
+                        value,
+                        self.series[place].path.clone(),
+                        look.outputs,
+                        self.step,
+                    );
                     if let (Some(index), Some(folder)) = (value.raw, &self.probes[probe].folder) {
-                        let file = self.folders.file(folder, &value.kind.to_string(), &reading.path, reading.step);
+                        let file = self.folders.file(
+                            folder,
+                            &value.kind.to_string(),
+                            &reading.path,
+                            reading.step,
+                        );
                         npy::write(&file, &look.outputs[index])?;
                     }
                     callbacks.iter_mut().try_for_each(|callback| callback.reading(&reading))?;
@@ -119,7 +133,9 @@ impl Recorder {
                 }
                 ProbeOutput::Terms(terms) => {
                     let reading = TermReading::of(terms, look.outputs, self.step);
-                    callbacks.iter_mut().try_for_each(|callback| callback.term_reading(&reading))?;
+                    callbacks
+                        .iter_mut()
+                        .try_for_each(|callback| callback.term_reading(&reading))?;
                     self.add_up(&reading);
                     self.terms.push(reading);
                 }
@@ -156,11 +172,14 @@ impl Recorder {
         unmatched.filter_map(warning).collect()
     }
 
-    /// The place of the series of a value. Where the step has shown another value of that path, as when a function is run twice, it is
-    /// the series of the path with the next number: `net/hidden#1`.
+    /// The place of the series of a value. Where the step has shown another value of that path, as
+    /// when a function is run twice, it is the series of the path with the next number:
+    /// `net/hidden#1`.
     fn place(&mut self, probe: usize, path: &str) -> usize {
         let step = self.step.step;
-        let usual = |series: &&mut ValueSeries| (series.probe, &*series.path) == (probe, path) && series.latest != Some(step);
+        let usual = |series: &&mut ValueSeries| {
+            (series.probe, &*series.path) == (probe, path) && series.latest != Some(step)
+        };
         if let Some(series) = self.series.get_mut(self.next).filter(usual) {
             series.latest = Some(step);
             self.next += 1;
@@ -182,9 +201,16 @@ impl Recorder {
     fn find(&mut self, probe: usize, path: &str) -> usize {
         let count = self.series.len();
         let places = (0..count).map(|offset| (self.next + offset) % count);
-        let known = places.into_iter().find(|&place| (self.series[place].probe, &*self.series[place].path) == (probe, path));
+        let known = places
+            .into_iter()
+            .find(|&place| (self.series[place].probe, &*self.series[place].path) == (probe, path));
         known.unwrap_or_else(|| {
-            self.series.push(ValueSeries { probe, path: path.into(), latest: None, readings: Series::default() });
+            self.series.push(ValueSeries {
+                probe,
+                path: path.into(),
+                latest: None,
+                readings: Series::default(),
+            });
             count
         })
     }
@@ -205,9 +231,11 @@ impl Recorder {
 
     /// Gives all that was kept to the history of the epochs.
     pub fn finish(&mut self, history: &mut History) {
-        history.readings = self.series.iter_mut().flat_map(|series| series.readings.take()).collect();
+        history.readings =
+            self.series.iter_mut().flat_map(|series| series.readings.take()).collect();
         history.readings.sort_by_key(|reading| reading.step);
         history.term_readings = self.terms.take();
-        history.probe_cost = self.times.cost(history.epochs.iter().map(|epoch| epoch.seconds).sum());
+        history.probe_cost =
+            self.times.cost(history.epochs.iter().map(|epoch| epoch.seconds).sum());
     }
 }

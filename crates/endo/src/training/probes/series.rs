@@ -1,4 +1,5 @@
-//! Readings in order, of which there are never too many: a long series keeps every second, every fourth, .. of them.
+//! Readings in order, of which there are never too many: a long series keeps every second, every
+//! fourth, .. of them.
 //!
 //! In: readings as they come. Out: at most [`KEPT`] of them, evenly spread over the whole training.
 
@@ -37,14 +38,16 @@ impl<T> Series<T> {
         self.seen += 1;
     }
 
-    /// How many were seen, every how many are kept, and those that are: what a saved run holds of it.
+    /// How many were seen, every how many are kept, and those that are: what a saved run holds of
+    /// it.
     pub fn parts(&self) -> (usize, usize, &[T]) {
         (self.seen, self.stride, &self.kept)
     }
 
     /// What [`parts`](Self::parts) gave; none if no series has such parts.
     pub fn from_parts(seen: usize, stride: usize, kept: Vec<T>) -> Option<Self> {
-        let even = stride.is_power_of_two() && kept.len() <= KEPT && kept.len() == seen.div_ceil(stride);
+        let even =
+            stride.is_power_of_two() && kept.len() <= KEPT && kept.len() == seen.div_ceil(stride);
         even.then_some(Self { seen, stride, kept })
     }
 
@@ -67,8 +70,15 @@ mod tests {
             }
             let stride = series.stride;
             let kept = series.take();
-            assert!(kept.len() <= KEPT && (length < KEPT || kept.len() > KEPT / 2 - 2), "{length}: {}", kept.len());
-            assert!(kept.iter().enumerate().all(|(index, &number)| number == index * stride), "{length}");
+            assert!(
+                kept.len() <= KEPT && (length < KEPT || kept.len() > KEPT / 2 - 2),
+                "{length}: {}",
+                kept.len()
+            );
+            assert!(
+                kept.iter().enumerate().all(|(index, &number)| number == index * stride),
+                "{length}"
+            );
             assert!(length - kept[kept.len() - 1] <= stride, "{length}");
         }
     }
@@ -79,7 +89,10 @@ mod tests {
         for number in 0..=2 * KEPT {
             series.push(number);
             let (seen, stride, kept) = series.parts();
-            assert_eq!(Series::from_parts(seen, stride, kept.to_vec()).unwrap().parts(), (seen, stride, kept));
+            assert_eq!(
+                Series::from_parts(seen, stride, kept.to_vec()).unwrap().parts(),
+                (seen, stride, kept)
+            );
         }
         for (seen, stride) in [(3, 0), (4, 1), (9, 4), (usize::MAX, 1), (6, 3)] {
             let series = Series::from_parts(seen, stride, vec![0, 1, 2]);

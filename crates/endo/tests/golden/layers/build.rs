@@ -1,7 +1,7 @@
 //! Layers made of Keras's configurations.
 //!
-//! In: a class, its configuration and the options of the call. Out: what applies it to tensors. Only options that are given are
-//! set, so that defaults are checked, too.
+//! In: a class, its configuration and the options of the call. Out: what applies it to tensors.
+//! Only options that are given are set, so that defaults are checked, too.
 
 use std::sync::Arc;
 
@@ -106,7 +106,8 @@ fn required<T: Read>(config: &Object<'_>, key: &str) -> T {
     config.read(key, T::read).unwrap_or_else(|| panic!("an option {key}"))
 }
 
-/// Sets those options of a layer that the configuration has; the type of a value is named where the setter takes many.
+/// Sets those options of a layer that the configuration has; the type of a value is named where the
+/// setter takes many.
 macro_rules! with {
     ($config:ident, $layer:expr $(, $option:ident $(: $Type:ty)?)*) => {{
         let layer = $layer;
@@ -126,12 +127,18 @@ fn one(layer: impl Layer + 'static) -> Apply {
     Box::new(move |x, cx| vec![layer.apply(&x[0], cx)])
 }
 
-/// A layer that sees the mask of the call on its first input. Of several inputs, the others are the states to begin with.
-fn sequence<S: Tree, O: Tree>(layer: impl Layer<Tensor, O> + Layer<S, O> + 'static, mask: Option<Array>, states: bool) -> Apply {
+/// A layer that sees the mask of the call on its first input. Of several inputs, the others are the
+/// states to begin with.
+fn sequence<S: Tree, O: Tree>(
+    layer: impl Layer<Tensor, O> + Layer<S, O> + 'static,
+    mask: Option<Array>,
+    states: bool,
+) -> Apply {
     Box::new(move |x, cx| {
         set_mask(&x[0], &mask, cx);
         let outputs: O = if states {
-            let inputs = S::from_tensors(&mut x.iter().cloned()).expect("as many states as the layer has");
+            let inputs =
+                S::from_tensors(&mut x.iter().cloned()).expect("as many states as the layer has");
             Layer::<S, O>::apply(&layer, &inputs, cx)
         } else {
             Layer::<Tensor, O>::apply(&layer, &x[0], cx)
@@ -165,10 +172,14 @@ type Function = Arc<dyn ActivationFunction>;
 pub fn layer(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Apply> {
     let mask = call.read("mask", |mask| array(mask).map(|mask| mask.cast(DType::Bool)));
     Some(match class {
-        "Dense" => one(with!(config, Dense::new(required(config, "units")), use_bias, activation: Function)),
+        "Dense" => one(
+            with!(config, Dense::new(required(config, "units")), use_bias, activation: Function),
+        ),
         "Activation" => one(Activation::new(required::<Function>(config, "activation"))),
         "PReLU" => one(with!(config, PRelu::new(), shared_axes: Vec<isize>)),
-        "Embedding" => one(Embedding::new(required(config, "input_dim"), required(config, "output_dim"))),
+        "Embedding" => {
+            one(Embedding::new(required(config, "input_dim"), required(config, "output_dim")))
+        }
         "Masking" => one(Masking::new(required(config, "mask_value"))),
         "Dropout" => one(Dropout::new(required(config, "rate"))),
         "GaussianDropout" => one(GaussianDropout::new(required(config, "rate"))),
@@ -176,13 +187,27 @@ pub fn layer(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Appl
         "Flatten" => one(Flatten::new()),
         "Reshape" => one(layers::Reshape::new(required::<Vec<isize>>(config, "target_shape"))),
         "Normalization" => {
-            let [mean, variance] = ["mean", "variance"].map(|key| required::<Vec<f64>>(config, key));
+            let [mean, variance] =
+                ["mean", "variance"].map(|key| required::<Vec<f64>>(config, key));
             one(with!(config, Normalization::new(mean, variance), axis, invert))
         }
-        "LayerNormalization" => one(with!(config, LayerNormalization::new(), axis: Vec<isize>, epsilon, center, scale)),
-        "GroupNormalization" => one(with!(config, GroupNormalization::new(), groups, axis, epsilon, center, scale)),
+        "LayerNormalization" => {
+            one(with!(config, LayerNormalization::new(), axis: Vec<isize>, epsilon, center, scale))
+        }
+        "GroupNormalization" => {
+            one(with!(config, GroupNormalization::new(), groups, axis, epsilon, center, scale))
+        }
         "BatchNormalization" => {
-            let layer = with!(config, BatchNormalization::new(), axis, momentum, epsilon, center, scale, trainable);
+            let layer = with!(
+                config,
+                BatchNormalization::new(),
+                axis,
+                momentum,
+                epsilon,
+                center,
+                scale,
+                trainable
+            );
             match mask {
                 Some(mask) => Box::new(move |x, cx| {
                     let mask = cx.constant(mask.clone());
@@ -207,8 +232,12 @@ pub fn layer(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Appl
         })),
         "ELU" => one(Activation::new(Elu.alpha(required::<f64>(config, "alpha")))),
         "Softmax" => match mask {
-            Some(mask) => Box::new(move |x, cx| vec![MaskedSoftmax::new().apply(&(x[0].clone(), cx.constant(mask.clone())), cx)]),
-            None => one(Activation::new(Softmax.axis(config.read("axis", isize::read).unwrap_or(-1)))),
+            Some(mask) => Box::new(move |x, cx| {
+                vec![MaskedSoftmax::new().apply(&(x[0].clone(), cx.constant(mask.clone())), cx)]
+            }),
+            None => {
+                one(Activation::new(Softmax.axis(config.read("axis", isize::read).unwrap_or(-1))))
+            }
         },
         "Rescaling" => one(with!(config, Rescaling::new(required(config, "scale")), offset)),
         "SpatialDropout1D" => one(SpatialDropout1D::new(required(config, "rate"))),
@@ -250,10 +279,18 @@ fn convolution(class: &str, config: &Object<'_>) -> Option<Apply> {
         "Conv1D" => convolution!(Conv1D(filters: usize, kernel_size: [usize; 1]), 1, groups),
         "Conv2D" => convolution!(Conv2D(filters: usize, kernel_size: [usize; 2]), 2, groups),
         "Conv3D" => convolution!(Conv3D(filters: usize, kernel_size: [usize; 3]), 3, groups),
-        "DepthwiseConv1D" => convolution!(DepthwiseConv1D(kernel_size: [usize; 1]), 1, depth_multiplier),
-        "DepthwiseConv2D" => convolution!(DepthwiseConv2D(kernel_size: [usize; 2]), 2, depth_multiplier),
-        "SeparableConv1D" => convolution!(SeparableConv1D(filters: usize, kernel_size: [usize; 1]), 1, depth_multiplier),
-        "SeparableConv2D" => convolution!(SeparableConv2D(filters: usize, kernel_size: [usize; 2]), 2, depth_multiplier),
+        "DepthwiseConv1D" => {
+            convolution!(DepthwiseConv1D(kernel_size: [usize; 1]), 1, depth_multiplier)
+        }
+        "DepthwiseConv2D" => {
+            convolution!(DepthwiseConv2D(kernel_size: [usize; 2]), 2, depth_multiplier)
+        }
+        "SeparableConv1D" => {
+            convolution!(SeparableConv1D(filters: usize, kernel_size: [usize; 1]), 1, depth_multiplier)
+        }
+        "SeparableConv2D" => {
+            convolution!(SeparableConv2D(filters: usize, kernel_size: [usize; 2]), 2, depth_multiplier)
+        }
         "Conv1DTranspose" => {
             convolution!(Conv1DTranspose(filters: usize, kernel_size: [usize; 1]), 1, output_padding: [usize; 1])
         }
@@ -274,14 +311,21 @@ macro_rules! recurrent {
 }
 
 /// The recurrent layer of a class.
-fn recurrent(class: &str, config: &Object<'_>, call: &Object<'_>, mask: Option<Array>) -> Option<Apply> {
+fn recurrent(
+    class: &str,
+    config: &Object<'_>,
+    call: &Object<'_>,
+    mask: Option<Array>,
+) -> Option<Apply> {
     type Two = (Tensor, Tensor);
     type Three = (Tensor, Tensor, Tensor);
     let states = call.flag("initial_state").unwrap_or_default();
     let return_state = config.flag("return_state").unwrap_or_default();
     Some(match (class, return_state) {
         ("SimpleRNN", false) => sequence::<Two, Tensor>(simple_rnn(config), mask, states),
-        ("SimpleRNN", true) => sequence::<Two, Two>(simple_rnn(config).return_state(), mask, states),
+        ("SimpleRNN", true) => {
+            sequence::<Two, Two>(simple_rnn(config).return_state(), mask, states)
+        }
         ("GRU", false) => sequence::<Two, Tensor>(gru(config), mask, states),
         ("GRU", true) => sequence::<Two, Two>(gru(config).return_state(), mask, states),
         ("LSTM", false) => sequence::<Three, Tensor>(lstm(config), mask, states),
@@ -313,7 +357,11 @@ fn lstm(config: &Object<'_>) -> Lstm {
 }
 
 /// Without a `merge_mode` both outputs are joined; where it is `null` they stay apart.
-fn bidirectional<L: Recurrent + 'static>(layer: impl Fn() -> L, config: &Object<'_>, mask: Option<Array>) -> Apply {
+fn bidirectional<L: Recurrent + 'static>(
+    layer: impl Fn() -> L,
+    config: &Object<'_>,
+    mask: Option<Array>,
+) -> Apply {
     let layer = Bidirectional::new(layer);
     if config.has("merge_mode") && !config.is_given("merge_mode") {
         masked(layer.apart(), mask)
@@ -330,8 +378,12 @@ fn time_distributed(layer: &Object<'_>, mask: Option<Array>) -> Apply {
             masked(TimeDistributed::new(dense), mask)
         }
         "Conv1D" => {
-            let (filters, size) = (required(&inner, "filters"), required::<[usize; 1]>(&inner, "kernel_size"));
-            masked(TimeDistributed::new(with!(inner, Conv1D::new(filters, size), name: String)), mask)
+            let (filters, size) =
+                (required(&inner, "filters"), required::<[usize; 1]>(&inner, "kernel_size"));
+            masked(
+                TimeDistributed::new(with!(inner, Conv1D::new(filters, size), name: String)),
+                mask,
+            )
         }
         other => panic!("the layer {other} for each step is not known"),
     }
@@ -377,9 +429,9 @@ fn spatial(class: &str, config: &Object<'_>, mask: Option<Array>) -> Option<Appl
         "Cropping2D" => margins!(Cropping2D, "cropping"),
         "Cropping3D" => margins!(Cropping3D, "cropping"),
         "UpSampling1D" => one(UpSampling1D::new(required::<[usize; 1]>(config, "size"))),
-        "UpSampling2D" => {
-            one(with!(config, UpSampling2D::new(required::<[usize; 2]>(config, "size")), interpolation: Interpolation))
-        }
+        "UpSampling2D" => one(
+            with!(config, UpSampling2D::new(required::<[usize; 2]>(config, "size")), interpolation: Interpolation),
+        ),
         "UpSampling3D" => one(UpSampling3D::new(required::<[usize; 3]>(config, "size"))),
         _ => return None,
     })
@@ -400,35 +452,52 @@ impl<const N: usize> Read for Margins<N> {
 
 /// The attention of a class.
 fn attention(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Apply> {
-    let [causal, scores, _as_list] = ["use_causal_mask", "return_attention_scores", "as_list"].map(|key| call.flag(key));
+    let [causal, scores, _as_list] =
+        ["use_causal_mask", "return_attention_scores", "as_list"].map(|key| call.flag(key));
     let causal = causal.unwrap_or_default();
     let mask = call.read("attention_mask", array);
     Some(match class {
         "MultiHeadAttention" => {
-            let layer = MultiHeadAttention::new(required(config, "num_heads"), required(config, "key_dim"));
-            let layer = with!(config, layer.use_causal_mask(causal), value_dim, use_bias, output_shape);
-            if scores.unwrap_or_default() { attend(layer.return_attention_scores(), mask) } else { attend(layer, mask) }
+            let layer =
+                MultiHeadAttention::new(required(config, "num_heads"), required(config, "key_dim"));
+            let layer =
+                with!(config, layer.use_causal_mask(causal), value_dim, use_bias, output_shape);
+            if scores.unwrap_or_default() {
+                attend(layer.return_attention_scores(), mask)
+            } else {
+                attend(layer, mask)
+            }
         }
         "GroupQueryAttention" => {
-            let [dim, queries, values] =
-                ["head_dim", "num_query_heads", "num_key_value_heads"].map(|key| required::<usize>(config, key));
+            let [dim, queries, values] = ["head_dim", "num_query_heads", "num_key_value_heads"]
+                .map(|key| required::<usize>(config, key));
             attend(GroupQueryAttention::new(dim, queries, values), mask)
         }
-        "Attention" => attend(with!(config, Attention::new().use_causal_mask(causal), use_scale, score_mode: ScoreMode), mask),
-        "AdditiveAttention" => attend(with!(config, AdditiveAttention::new().use_causal_mask(causal), use_scale), mask),
+        "Attention" => attend(
+            with!(config, Attention::new().use_causal_mask(causal), use_scale, score_mode: ScoreMode),
+            mask,
+        ),
+        "AdditiveAttention" => {
+            attend(with!(config, AdditiveAttention::new().use_causal_mask(causal), use_scale), mask)
+        }
         _ => return None,
     })
 }
 
 /// Attention of a query to values, with keys if they are given, and to pairs that a mask allows.
 fn attend<O: Tree>(
-    layer: impl Layer<[Tensor; 2], O> + Layer<[Tensor; 3], O> + Layer<([Tensor; 2], Tensor), O> + 'static,
+    layer: impl Layer<[Tensor; 2], O>
+    + Layer<[Tensor; 3], O>
+    + Layer<([Tensor; 2], Tensor), O>
+    + 'static,
     mask: Option<Array>,
 ) -> Apply {
     Box::new(move |x, cx| {
         let outputs: O = match (x, &mask) {
             ([query, value], None) => layer.apply(&[query.clone(), value.clone()], cx),
-            ([query, value, key], None) => layer.apply(&[query.clone(), value.clone(), key.clone()], cx),
+            ([query, value, key], None) => {
+                layer.apply(&[query.clone(), value.clone(), key.clone()], cx)
+            }
             ([query, value], Some(mask)) => {
                 let mask = cx.constant(mask.clone());
                 layer.apply(&([query.clone(), value.clone()], mask), cx)

@@ -1,7 +1,7 @@
 //! Files of any size, a block of rows at a time, packed or not.
 //!
-//! In: small files in small blocks, and files that never end. Out: the same as when they are read whole, with places of the
-//! file.
+//! In: small files in small blocks, and files that never end. Out: the same as when they are read
+//! whole, with places of the file.
 
 use std::io::Write;
 
@@ -24,8 +24,14 @@ fn blocks_hold_the_rows_in_order_with_their_places_in_the_file() {
     let text = "a,b\n1,x\n\n2,y\n3,x\n,\n,\n";
     let tables = blocks(&Csv::new(), text, 2).unwrap();
     assert_eq!(tables.iter().map(Table::len).collect::<Vec<_>>(), [2, 1]);
-    assert_eq!((tables[0].values("b").unwrap(), tables[1].values("b").unwrap()), (&words(["x", "y"]), &words(["x"])));
-    assert_eq!((tables[0].place(1), tables[1].place(0)), ("row 2 (line 4)".to_string(), "row 3 (line 5)".to_string()));
+    assert_eq!(
+        (tables[0].values("b").unwrap(), tables[1].values("b").unwrap()),
+        (&words(["x", "y"]), &words(["x"]))
+    );
+    assert_eq!(
+        (tables[0].place(1), tables[1].place(0)),
+        ("row 2 (line 4)".to_string(), "row 3 (line 5)".to_string())
+    );
     assert!(blocks(&Csv::new(), "a,b\n", 2).is_err());
     assert_eq!(blocks(&Csv::new(), "a,b\n1,2\n", 1).unwrap().len(), 1);
 }
@@ -36,7 +42,11 @@ fn what_the_first_block_shows_holds_for_all() {
     let kinds = error_of_blocks(&csv, "a,b\n1,2\n3,4\nx,6\n", 2);
     assert_eq!(kinds, "row 3 (line 4), column `a`: `x` is not a number");
     let marks = error_of_blocks(&csv, "a;b\n1.299;2\n3;4\n1,5;6\n", 2);
-    assert_eq!(marks, "row 3 (line 4), column `a`: `1,5` and `1.299` of row 1 (line 2) do not have the same decimal mark");
+    assert_eq!(
+        marks,
+        "row 3 (line 4), column `a`: `1,5` and `1.299` of row 1 (line 2) do not have the same \
+            decimal mark"
+    );
     let tables = blocks(&csv, "a;b\n1,5;2\n1.299;4\n", 1).unwrap();
     assert_eq!(tables[1].values("a").unwrap(), &numbers(&[1299.0]));
     let tables = blocks(&csv, "a,b\n01/31/1970,2\n02/01/1970,4\n", 1).unwrap();
@@ -45,7 +55,10 @@ fn what_the_first_block_shows_holds_for_all() {
     let tables = blocks(&csv, "a,b\n,2\nx,4\n", 1).unwrap();
     assert_eq!(tables[1].values("a").unwrap(), &words(["x"]));
     let given = Csv::new().decimal(',').kind("a", Kind::Number).only(["a"]);
-    assert_eq!(blocks(&given, "a;b\n1.299;oops\n2,5;\n", 1).unwrap()[0].values("a").unwrap(), &numbers(&[1299.0]));
+    assert_eq!(
+        blocks(&given, "a;b\n1.299;oops\n2,5;\n", 1).unwrap()[0].values("a").unwrap(),
+        &numbers(&[1299.0])
+    );
 }
 
 #[test]
@@ -90,21 +103,34 @@ fn long_lines_and_cells_are_bounded() {
 
 #[test]
 fn packed_files_are_tables_and_broken_ones_are_named_with_their_path() {
-    let text: String =
-        "a,b\n".to_string() + &(0..2000_u32).map(|row| format!("{},{row}\n", row * 7919 % 1000)).collect::<String>();
+    let text: String = "a,b\n".to_string()
+        + &(0..2000_u32).map(|row| format!("{},{row}\n", row * 7919 % 1000)).collect::<String>();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).unwrap();
-    let zstd = ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    let zstd = ruzstd::encoding::compress_to_vec(
+        text.as_bytes(),
+        ruzstd::encoding::CompressionLevel::Fastest,
+    );
     for (format, bytes) in [("gzip", gzip.finish().unwrap()), ("zstd", zstd)] {
-        assert_eq!(Csv::new().read_from(&bytes[..]).unwrap(), Csv::new().read_from(text.as_bytes()).unwrap());
+        assert_eq!(
+            Csv::new().read_from(&bytes[..]).unwrap(),
+            Csv::new().read_from(text.as_bytes()).unwrap()
+        );
         let table = Csv::new().typed().read_from(&bytes[..]).unwrap();
         assert_eq!(table.notes(), [format!("the file is compressed by {format}")]);
-        let path = std::env::temp_dir().join(format!("endo-packed-{}-{format}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("endo-packed-{}-{format}", std::process::id()));
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         let error = Csv::new().typed().read(&path).unwrap_err();
         std::fs::remove_file(&path).unwrap();
-        let message = format!("{}: the file is compressed by {format}, and broken or cut off: ", path.display());
-        assert!(error.kind() == ErrorKind::Data && error.message().starts_with(&message), "{error}");
+        let message = format!(
+            "{}: the file is compressed by {format}, and broken or cut off: ",
+            path.display()
+        );
+        assert!(
+            error.kind() == ErrorKind::Data && error.message().starts_with(&message),
+            "{error}"
+        );
         assert!(error.advice().unwrap().contains("zstd -t"), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! What databases write: `psql --csv` of PostgreSQL 15, `sqlite3 -csv -header` 3.40 and `duckdb -csv` 1.5, as they wrote it.
+//! What databases write: `psql --csv` of PostgreSQL 15, `sqlite3 -csv -header` 3.40 and
+//! `duckdb -csv` 1.5, as they wrote it.
 //!
 //! In: one table of three rows in each of the three. Out: the same values.
 
@@ -13,8 +14,8 @@ const PSQL: &str = r#"id,name,x,price,born,seen,at,ok
 c",-2e-07,0.05,2024-02-29,2024-07-01 00:00:00+02,1969-12-31 23:59:59,f
 "#;
 
-const SQLITE: &str =
-    "id,name,x,born,ok\n1,\"Ann 'A' \"\"q\"\"\",1.5,2024-01-31,1\n2,,,,0\n3,\"a,b\nc\",-2.0e-07,\"2024-02-29 12:30:00\",\n";
+const SQLITE: &str = "id,name,x,born,ok\n1,\"Ann 'A' \"\"q\"\"\",1.5,2024-01-31,1\n2,,,,0\n\
+    3,\"a,b\nc\",-2.0e-07,\"2024-02-29 12:30:00\",\n";
 
 const DUCKDB: &str = r#"id,name,x,price,born,seen,at,ok
 1,"Ann 'A' ""q""",1.5,1234.50,2024-01-31,2024-01-31 12:30:00.25+01,2024-01-31 12:30:00.25,true
@@ -35,7 +36,10 @@ fn tables_of_postgresql_and_duckdb_are_read_with_their_types() {
         let day = |day: f64| day * 86_400.0;
         assert_eq!(values("born"), &Values::Times(vec![day(19_753.0), f64::NAN, day(19_782.0)]));
         let summer = day(19_905.0) - 7200.0;
-        assert_eq!(values("seen"), &Values::Times(vec![day(19_753.0) + 41_400.25, f64::NAN, summer]));
+        assert_eq!(
+            values("seen"),
+            &Values::Times(vec![day(19_753.0) + 41_400.25, f64::NAN, summer])
+        );
         assert_eq!(values("at"), &Values::Times(vec![day(19_753.0) + 45_000.25, f64::NAN, -1.0]));
         let truths = if text == PSQL { ["t", "", "f"] } else { ["true", "", "false"] };
         assert_eq!(values("ok"), &words(truths));
@@ -49,7 +53,10 @@ fn tables_of_sqlite_are_read_with_their_types() {
     let values = |name: &str| table.values(name).unwrap();
     assert_eq!(values("name"), &words(["Ann 'A' \"q\"", "", "a,b\nc"]));
     assert_eq!(values("x"), &numbers(&[1.5, f64::NAN, -2e-7]));
-    assert_eq!(values("born"), &Values::Times(vec![19_753.0 * 86_400.0, f64::NAN, 19_782.0 * 86_400.0 + 45_000.0]));
+    assert_eq!(
+        values("born"),
+        &Values::Times(vec![19_753.0 * 86_400.0, f64::NAN, 19_782.0 * 86_400.0 + 45_000.0])
+    );
     assert_eq!(values("ok"), &numbers(&[1.0, 0.0, f64::NAN]));
     assert_eq!(table.spelled("ok").unwrap().dictionary(), ["1", "0"]);
 }
@@ -64,10 +71,18 @@ enum TestColumn {
 
 fn made() -> impl Strategy<Value = Vec<TestColumn>> {
     let column = |rows: usize| {
-        let numbers = prop::collection::vec(prop::option::of(prop::num::f64::NORMAL | prop::num::f64::ZERO), rows);
-        let words = prop::collection::vec(prop::option::of("[a-zäß][a-zA-Z0-9 ,;\"'\n-]{0,7}[xyz]"), rows);
+        let numbers = prop::collection::vec(
+            prop::option::of(prop::num::f64::NORMAL | prop::num::f64::ZERO),
+            rows,
+        );
+        let words =
+            prop::collection::vec(prop::option::of("[a-zäß][a-zA-Z0-9 ,;\"'\n-]{0,7}[xyz]"), rows);
         let days = prop::collection::vec(prop::option::of(-100_000..100_000_i32), rows);
-        prop_oneof![numbers.prop_map(TestColumn::Numbers), words.prop_map(TestColumn::Words), days.prop_map(TestColumn::Days)]
+        prop_oneof![
+            numbers.prop_map(TestColumn::Numbers),
+            words.prop_map(TestColumn::Words),
+            days.prop_map(TestColumn::Days)
+        ]
     };
     (1..30_usize).prop_flat_map(move |rows| prop::collection::vec(column(rows), 1..5))
 }

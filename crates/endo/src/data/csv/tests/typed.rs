@@ -6,7 +6,10 @@ use super::*;
 use crate::data::values::{Values, Words};
 
 pub(super) fn typed(text: &str) -> Table {
-    Csv::new().typed().read_from(text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+    Csv::new()
+        .typed()
+        .read_from(text.as_bytes())
+        .unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
 pub(super) fn numbers(values: &[f64]) -> Values {
@@ -14,7 +17,9 @@ pub(super) fn numbers(values: &[f64]) -> Values {
 }
 
 pub(super) fn words<'a>(cells: impl IntoIterator<Item = &'a str>) -> Values {
-    Values::Words(Words::from_cells(cells.into_iter().map(|cell| (!cell.is_empty()).then_some(cell))))
+    Values::Words(Words::from_cells(
+        cells.into_iter().map(|cell| (!cell.is_empty()).then_some(cell)),
+    ))
 }
 
 /// A table of one column `a` beside a column of zeros, so that empty cells are no blank lines.
@@ -46,7 +51,8 @@ fn columns_are_numbers_times_or_words() {
 
 #[test]
 fn missing_cells_are_gaps_in_every_kind() {
-    let gaps = ["", " ", "NA", "n/a", "#N/A", "NaN", "-nan", "NULL", "<NA>", r"\N", "?", "#DIV/0!", "NaT"];
+    let gaps =
+        ["", " ", "NA", "n/a", "#N/A", "NaN", "-nan", "NULL", "<NA>", r"\N", "?", "#DIV/0!", "NaT"];
     for gap in gaps {
         assert_eq!(values(&["1", gap]), numbers(&[1.0, GAP]), "{gap}");
         assert_eq!(values(&[gap, "x"]), words(["", "x"]), "{gap}");
@@ -69,20 +75,27 @@ fn missing_cells_are_gaps_in_every_kind() {
 fn categories_and_identifiers_among_numbers_are_words_with_a_note() {
     let table = typed(&column(&["1", "2", "4+", "3", "4+", "1"]));
     assert_eq!(table.values("a").unwrap(), &words(["1", "2", "4+", "3", "4+", "1"]));
-    let note = "column `a` is read as words, though most of its cells are numbers: `4+` of row 3 (line 4) is none";
+    let note = "column `a` is read as words, though most of its cells are numbers: `4+` of row 3 \
+        (line 4) is none";
     assert_eq!(table.notes(), [note]);
     let hours = values(&["<1", "1", "2", "<1", "5+", "1", "5+", "2", "none", "none", "1", "1"]);
     assert_eq!(hours.kind(), Kind::Word, "bounds that many rows have are categories");
     let tickets: Vec<String> = (0..200_u32)
         .map(|row| match row % 5 {
-            0 => format!("{}{} {}", char::from(b'A' + (row / 5 % 26) as u8), "/5".repeat((row % 3) as usize), 2000 + row),
+            0 => format!(
+                "{}{} {}",
+                char::from(b'A' + (row / 5 % 26) as u8),
+                "/5".repeat((row % 3) as usize),
+                2000 + row
+            ),
             _ => format!("{}", 110_000 + row),
         })
         .collect();
     let cells: Vec<&str> = tickets.iter().map(String::as_str).collect();
     assert_eq!(values(&cells), words(cells.iter().copied()));
     let table = typed("a;b\n$1,200;1\n-$5;2\nfree;3\n");
-    let note = "column `a` is read as words, because its numbers have signs, as in `$1,200` of row 1 (line 2): write them without \
+    let note = "column `a` is read as words, because its numbers have signs, as in `$1,200` of \
+        row 1 (line 2): write them without \
                 to have numbers";
     assert_eq!(table.notes(), [note]);
     // Mostly words need no note.
@@ -97,22 +110,43 @@ fn slips_units_and_bounds_in_numbers_are_refused_where_they_stand() {
         let text = column(&cells.iter().map(String::as_str).collect::<Vec<_>>());
         let (said, advice) = refusal(&csv, &text);
         assert_eq!(said, message);
-        assert!(advice.contains(help) && advice.contains("--missing TEXT") && advice.contains("`Csv::kind`"), "{advice}");
+        assert!(
+            advice.contains(help)
+                && advice.contains("--missing TEXT")
+                && advice.contains("`Csv::kind`"),
+            "{advice}"
+        );
     };
     cells[20] = "1O5".to_string();
-    refused(&cells, "row 21 (line 22), column `a`: `1O5` is not a number", "most cells of the column are numbers");
+    refused(
+        &cells,
+        "row 21 (line 22), column `a`: `1O5` is not a number",
+        "most cells of the column are numbers",
+    );
     cells[20] = "5".to_string();
     cells[9000] = "12 kg".to_string();
-    refused(&cells, "row 9001 (line 9002), column `a`: `12 kg` is not a number", "`12` instead of `12 kg`");
+    refused(
+        &cells,
+        "row 9001 (line 9002), column `a`: `12 kg` is not a number",
+        "`12` instead of `12 kg`",
+    );
     let few: Vec<String> = (0..100).map(|row| (row % 9).to_string()).collect();
     let with = |row: usize, cell: &str| {
         let mut cells = few.clone();
         cells[row] = cell.to_string();
         cells
     };
-    refused(&with(50, "1O5"), "row 51 (line 52), column `a`: `1O5` is not a number", "correct the cell");
+    refused(
+        &with(50, "1O5"),
+        "row 51 (line 52), column `a`: `1O5` is not a number",
+        "correct the cell",
+    );
     refused(&with(0, "kg"), "row 1 (line 2), column `a`: `kg` is not a number", "correct the cell");
-    refused(&with(3, "inf"), "row 4 (line 5), column `a`: `inf` is not a finite number", "correct the cell");
+    refused(
+        &with(3, "inf"),
+        "row 4 (line 5), column `a`: `inf` is not a finite number",
+        "correct the cell",
+    );
     let mut bounds = with(3, "<5");
     bounds[60] = "<5".to_string();
     refused(&bounds, "row 4 (line 5), column `a`: `<5` is not a number", "`5` instead of `<5`");
@@ -157,7 +191,10 @@ fn kinds_can_be_said() {
     let (message, _) = refusal(&Csv::new().only(["d"]), text);
     assert_eq!(message, "there is no column `d`; the columns are `a`, `b`, `c`");
     // What is not wanted is never refused: names that are there twice or missing, and cells.
-    let table = Csv::new().only(["y"]).read_from("x,x,,y\n1,2,3,4\n1O5,,3,5\n1,2,3,6\n".as_bytes()).unwrap();
+    let table = Csv::new()
+        .only(["y"])
+        .read_from("x,x,,y\n1,2,3,4\n1O5,,3,5\n1,2,3,6\n".as_bytes())
+        .unwrap();
     assert_eq!((table.columns().len(), table.column("y").unwrap()), (1, &[4.0, 5.0, 6.0][..]));
     let (message, _) = refusal(&Csv::new().only(["x"]), "x,x,y\n1,2,3\n");
     assert_eq!(message, "two columns have the name `x`: columns 1 and 2");
@@ -172,10 +209,18 @@ fn spellings_of_few_numbers_are_kept() {
         (&["1.0".to_string(), "0.0".into()][..], &[0, 1, 0, Words::MISSING, 1][..])
     );
     let spelled = table.spelled("z").unwrap();
-    assert_eq!((spelled.dictionary(), spelled.get(1), spelled.get(4)), (&["007".to_string(), "8".into()][..], Some("007"), None));
+    assert_eq!(
+        (spelled.dictionary(), spelled.get(1), spelled.get(4)),
+        (&["007".to_string(), "8".into()][..], Some("007"), None)
+    );
     let many: String = (0..1001).map(|row| format!("{row},0\n")).collect();
-    let table = Csv::new().kind("a", Kind::Number).read_from(format!("a,b\n{many}").as_bytes()).unwrap();
-    assert!(table.spelled("a").is_none() && table.spelled("b").is_some() && table.spelled("c").is_none());
+    let table =
+        Csv::new().kind("a", Kind::Number).read_from(format!("a,b\n{many}").as_bytes()).unwrap();
+    assert!(
+        table.spelled("a").is_none()
+            && table.spelled("b").is_some()
+            && table.spelled("c").is_none()
+    );
     let large = typed("id,b\n9007199254740993,1\n9007199254740992,2\n");
     assert_eq!(large.spelled("id").unwrap().dictionary().len(), 2);
 }
@@ -184,10 +229,12 @@ fn spellings_of_few_numbers_are_kept() {
 fn columns_of_many_different_cells_are_read_as_those_of_few() {
     for count in [999, 1000, 1001, 3000] {
         let text = |cell: &dyn Fn(u32) -> String| -> String {
-            "a,b\n".to_string() + &(0..count).map(|row| format!("\"{}\",0\n", cell(row))).collect::<String>()
+            "a,b\n".to_string()
+                + &(0..count).map(|row| format!("\"{}\",0\n", cell(row))).collect::<String>()
         };
         let table = typed(&text(&|row| if row % 7 == 3 { "-".into() } else { format!("{row},5") }));
-        let expected: Vec<f64> = (0..count).map(|row| if row % 7 == 3 { GAP } else { f64::from(row) + 0.5 }).collect();
+        let expected: Vec<f64> =
+            (0..count).map(|row| if row % 7 == 3 { GAP } else { f64::from(row) + 0.5 }).collect();
         assert_eq!(table.values("a").unwrap(), &Values::Numbers(expected), "{count}");
         assert_eq!(table.notes(), ["column `a` has decimal commas"]);
         let cell = |row: u32| if row % 7 == 3 { "NA".into() } else { format!("w{row}") };
@@ -195,15 +242,23 @@ fn columns_of_many_different_cells_are_read_as_those_of_few() {
         let expected = words(expected.iter().map(|word| if word == "NA" { "" } else { word }));
         assert_eq!(typed(&text(&cell)).values("a").unwrap(), &expected, "{count}");
         // The last row tells that points separate thousands, and that the month comes first.
-        let table = typed(&text(&|row| if row + 1 == count { "1.000.000".into() } else { format!("1.{:03}", row % 1000) }));
+        let table = typed(&text(&|row| {
+            if row + 1 == count { "1.000.000".into() } else { format!("1.{:03}", row % 1000) }
+        }));
         let Values::Numbers(values) = table.values("a").unwrap() else { panic!("words") };
-        assert_eq!((values[0], values[998.min(count as usize - 2)]), (1000.0, f64::from(1000 + 998.min(count - 2))));
-        let day = |row: u32| if row + 1 == count { "01/31/1970".into() } else { format!("02/01/{}", 1970 + row) };
+        assert_eq!(
+            (values[0], values[998.min(count as usize - 2)]),
+            (1000.0, f64::from(1000 + 998.min(count - 2)))
+        );
+        let day = |row: u32| {
+            if row + 1 == count { "01/31/1970".into() } else { format!("02/01/{}", 1970 + row) }
+        };
         let table = typed(&text(&day));
         let Values::Times(values) = table.values("a").unwrap() else { panic!("words") };
         assert_eq!(values[0], 31.0 * 86_400.0);
         assert!(
-            table.notes()[0].starts_with("dates of column `a` have the month first, as `01/31/1970` of row"),
+            table.notes()[0]
+                .starts_with("dates of column `a` have the month first, as `01/31/1970` of row"),
             "{:?}",
             table.notes()
         );
@@ -217,14 +272,24 @@ fn the_order_of_day_and_month_has_to_be_known() {
     let place = "row 1 (line 2), column `d`";
     assert_eq!(
         message,
-        format!("{place}: `02/01/2024` may have the day first or the month first, and no other cell of the column tells which")
+        format!(
+            "{place}: `02/01/2024` may have the day first or the month first, and no other cell \
+                of the column tells which"
+        )
     );
     assert!(help.contains("`Csv::day_first`"), "{help}");
-    let days = |first: bool| Csv::new().day_first(first).read_from(text.as_bytes()).unwrap().values("d").unwrap().clone();
+    let days = |first: bool| {
+        Csv::new().day_first(first).read_from(text.as_bytes()).unwrap().values("d").unwrap().clone()
+    };
     assert_eq!(days(true), typed("d,b\n2024-01-02,1\n2024-01-03,1\n").values("d").unwrap().clone());
-    assert_eq!(days(false), typed("d,b\n2024-02-01,1\n2024-03-01,1\n").values("d").unwrap().clone());
-    let (message, _) = refusal(&Csv::new().typed(), "d,b\n13/01/2024,1\n03/01/2024,2\n01/13/2024,2\n");
-    let what = "`01/13/2024` and `13/01/2024` of row 1 (line 2) do not have day and month in the same order";
+    assert_eq!(
+        days(false),
+        typed("d,b\n2024-02-01,1\n2024-03-01,1\n").values("d").unwrap().clone()
+    );
+    let (message, _) =
+        refusal(&Csv::new().typed(), "d,b\n13/01/2024,1\n03/01/2024,2\n01/13/2024,2\n");
+    let what = "`01/13/2024` and `13/01/2024` of row 1 (line 2) do not have day and month in the \
+        same order";
     assert_eq!(message, format!("row 3 (line 4), column `d`: {what}"));
 }
 
@@ -236,12 +301,28 @@ fn decimal_marks_are_found_or_given() {
     assert_eq!((table.decimal(), table.day_first()), (Some(','), None));
     assert_eq!(typed("a;b\n1,5;1.5\n").decimal(), None);
     let text = "a;b\n1.299;x\n";
-    let read = |mark| Csv::new().typed().decimal(mark).read_from(text.as_bytes()).unwrap().values("a").unwrap().clone();
+    let read = |mark| {
+        Csv::new()
+            .typed()
+            .decimal(mark)
+            .read_from(text.as_bytes())
+            .unwrap()
+            .values("a")
+            .unwrap()
+            .clone()
+    };
     assert_eq!((read(','), read('.')), (numbers(&[1299.0]), numbers(&[1.299])));
     let (message, _) = refusal(&Csv::new().decimal(','), "a;b\n1.5;2\n");
-    assert_eq!(message, "row 1 (line 2), column `a`: `1.5` does not have the decimal mark `,`, which is given");
+    assert_eq!(
+        message,
+        "row 1 (line 2), column `a`: `1.5` does not have the decimal mark `,`, which is given"
+    );
     let (message, help) = refusal(&Csv::new().typed(), "a;b\n\"1,299\";2\n");
-    assert!(message.ends_with("`1,299` may be 1299 or 1.299, and no other cell of the column tells which"), "{message}");
+    assert!(
+        message
+            .ends_with("`1,299` may be 1299 or 1.299, and no other cell of the column tells which"),
+        "{message}"
+    );
     assert!(help.contains("`Csv::decimal`"), "{help}");
     assert!(Csv::new().decimal('x').read_from("a\n1\n".as_bytes()).is_err());
 }
@@ -255,7 +336,11 @@ fn a_header_may_be_said_to_be_there_or_not() {
     assert_eq!(table.place(0), "row 1 (line 2)");
     let (message, help) = refusal(&Csv::new().typed(), "18.0,?,3504\n15,8,350\n");
     assert!(message.starts_with("the first line holds numbers"), "{message}");
-    assert!(help.contains("`Csv::header(false)`, or --no-header") && help.contains("`Csv::header(true)`, or --header"), "{help}");
+    assert!(
+        help.contains("`Csv::header(false)`, or --no-header")
+            && help.contains("`Csv::header(true)`, or --header"),
+        "{help}"
+    );
     let (message, help) = refusal(&headless, "1,x\n2\n");
     assert_eq!(message, "row 2 (line 2): expected 2 cells, as in the first row, got 1");
     assert_eq!(help, "every row needs one cell for every column");
@@ -265,7 +350,8 @@ fn a_header_may_be_said_to_be_there_or_not() {
 
 #[test]
 fn names_of_rows_are_left_out_with_a_note() {
-    let note = "the first column, which has no name in the header, is left out: it holds names of rows";
+    let note =
+        "the first column, which has no name in the header, is left out: it holds names of rows";
     let texts = [
         "\"\",\"a\",\"b\"\n\"1\",1,\"x\"\n\"2\",2,\"y\"\n",
         ",a,b\n0,1,x\n1,2,y\n",
@@ -278,7 +364,10 @@ fn names_of_rows_are_left_out_with_a_note() {
     for text in texts {
         let table = typed(text);
         assert_eq!(table.columns().collect::<Vec<_>>(), ["a", "b"], "{text:?}");
-        assert_eq!((table.values("a").unwrap(), table.values("b").unwrap()), (&numbers(&[1.0, 2.0]), &words(["x", "y"])));
+        assert_eq!(
+            (table.values("a").unwrap(), table.values("b").unwrap()),
+            (&numbers(&[1.0, 2.0]), &words(["x", "y"]))
+        );
         assert!(table.notes().contains(&note.to_string()), "{:?}", table.notes());
     }
     let csv = Csv::new().typed();
@@ -301,7 +390,10 @@ fn comments_above_the_header_are_left_out_where_it_is_clear() {
     assert_eq!(table.notes(), ["2 lines of comments above the header are left out"]);
     // A line that begins with `#` may be the header.
     assert_eq!(typed("#id,name\n1,x\n2,y\n").columns().collect::<Vec<_>>(), ["#id", "name"]);
-    assert_eq!(typed("#name,city\nBob,Paris\nAnn,Rome\n").columns().collect::<Vec<_>>(), ["#name", "city"]);
+    assert_eq!(
+        typed("#name,city\nBob,Paris\nAnn,Rome\n").columns().collect::<Vec<_>>(),
+        ["#name", "city"]
+    );
     let (_, help) = refusal(&Csv::new().typed(), "Rooms of 2024\n\na,b\n1,x\n2,y\n");
     assert!(help.contains("tail -n +3"), "{help}");
 }
@@ -311,24 +403,32 @@ fn how_the_file_is_written_is_noted_where_it_is_unusual() {
     let utf16: Vec<u8> = "a|b\n1|x\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let table = Csv::new().typed().read_from(&utf16[..]).unwrap();
     assert_eq!(table.notes(), ["the text is in UTF-16", "columns are separated by `|`"]);
-    assert_eq!(typed("sep=;\na;b\n1;x\n").notes(), ["a first line that names the delimiter (`sep=`) is left out"]);
+    assert_eq!(
+        typed("sep=;\na;b\n1;x\n").notes(),
+        ["a first line that names the delimiter (`sep=`) is left out"]
+    );
     assert!(typed("a\tb\n1\tx\n").notes().is_empty());
     let error = Csv::new().typed().read_from(&b"a,b\n1,caf\xe9\n"[..]).unwrap_err();
-    let message = "row 1 (line 2), column `b`: the byte 0xE9 is not UTF-8 text; in Windows-1252 it is `\u{e9}`";
+    let message = "row 1 (line 2), column `b`: the byte 0xE9 is not UTF-8 text; in Windows-1252 \
+        it is `\u{e9}`";
     assert_eq!(error.message(), message);
 }
 
 #[test]
 fn a_row_without_anything_is_an_error_between_rows_alone() {
     assert_eq!(typed("a,b\n1,x\n,\n , \n").len(), 1);
-    assert_eq!(refusal(&Csv::new().typed(), "a,b\n1,x\n,\n2,y\n").0, "row 2 (line 3): every cell is empty");
+    assert_eq!(
+        refusal(&Csv::new().typed(), "a,b\n1,x\n,\n2,y\n").0,
+        "row 2 (line 3): every cell is empty"
+    );
     assert_eq!(refusal(&Csv::new().typed(), "a,b\n").1, "each line below the header is a row");
 }
 
 #[test]
 fn points_that_may_separate_thousands_are_told_where_semicolons_separate_columns() {
     let notes = |text: &str| typed(text).notes().join("\n");
-    let note = "column `a`: the point of `1.299` in row 1 (line 2) is read as a decimal point; if the number is 1299, say so \
+    let note = "column `a`: the point of `1.299` in row 1 (line 2) is read as a decimal point; if \
+        the number is 1299, say so \
                 (`Csv::decimal(',')`, or --decimal ,)";
     assert_eq!(notes("a;b\n1.299;1\n2.500;2\n"), note);
     for clear in ["a;b\n1.299;1\n2.5;2\n", "a;b\n0.299;1\n0.500;2\n", "a,b\n1.299,1\n2.500,2\n"] {
@@ -339,6 +439,13 @@ fn points_that_may_separate_thousands_are_told_where_semicolons_separate_columns
 #[test]
 fn a_mark_that_is_given_is_advised() {
     let (message, help) = refusal(&Csv::new().typed().decimal(','), "a;b\n1,5;1\n1234.5;2\n");
-    assert_eq!(message, "row 2 (line 3), column `a`: `1234.5` does not have the decimal mark `,`, which is given");
-    assert!(help.contains("as in 1234,5; or say that the mark is another") && help.contains("--decimal MARK"), "{help}");
+    assert_eq!(
+        message,
+        "row 2 (line 3), column `a`: `1234.5` does not have the decimal mark `,`, which is given"
+    );
+    assert!(
+        help.contains("as in 1234,5; or say that the mark is another")
+            && help.contains("--decimal MARK"),
+        "{help}"
+    );
 }
