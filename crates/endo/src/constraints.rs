@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, kinds, named};
+use crate::named::{self, Hyperparameters, Named, family, kinds};
 use crate::trace::{Context, WithContext, without_context};
 
 pub use crate::named::Axes;
@@ -55,7 +55,7 @@ pub trait Constraint: Send + Sync {
     }
 }
 
-named! { Constraint: project(self, x: &Tensor) -> Tensor;
+family! { Constraint: project(self, x: &Tensor) -> Tensor;
     /// Scales vectors that are longer than a limit down to it: `x * min(norm, max_value) / norm`.
     /// Srivastava et al. 2014, section 5.1.
     MaxNorm ["max_norm"] {

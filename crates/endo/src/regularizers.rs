@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, kinds, named, words};
+use crate::named::{self, Hyperparameters, Named, family, kinds, words};
 use crate::trace::{Context, WithContext, without_context};
 
 /// A penalty on a tensor.
@@ -62,13 +62,13 @@ words! {
     }
 }
 
-named! { Regularizer: penalty(self, x: &Tensor) -> Tensor;
+family! { Regularizer: penalty(self, x: &Tensor) -> Tensor;
     /// `factor * sum(|x|)`, which drives weights to exactly 0: Tibshirani 1996. The factor is 0.01
     /// by name alone.
-    L1 ["l1"] (l1: f64 = 0.01) => l1 * x.abs().sum();
+    L1 ["l1"] (l1: f64 = 0.01) => self.0 * x.abs().sum();
 
     /// `factor * sum(x^2)`: Hoerl and Kennard 1970. The factor is 0.01 by name alone.
-    L2 ["l2"] (l2: f64 = 0.01) => l2 * x.square().sum();
+    L2 ["l2"] (l2: f64 = 0.01) => self.0 * x.square().sum();
 
     /// `l1 * sum(|x|) + l2 * sum(x^2)`: Zou and Hastie 2005.
     ///

@@ -4,11 +4,11 @@
 //! the axis.
 
 use crate::graph::Tensor;
-use crate::named::{Axes, named};
+use crate::named::{Axes, family};
 
 use super::ActivationFunction;
 
-named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
+family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     /// `e^x / sum of e^x` along an axis: positive numbers that sum to 1. Computed from
     /// `x - max(x)`, so nothing overflows.
     ///

@@ -5,11 +5,11 @@
 //! TensorFlow's.
 
 use crate::graph::Tensor;
-use crate::named::named;
+use crate::named::family;
 
 use super::ActivationFunction;
 
-named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
+family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     /// `x` above the threshold, 0 below (`max(x, 0)` unless told otherwise), limited to the maximum
     /// if there is one; with a negative slope, `slope * (x - threshold)` below the threshold. Nair
     /// and Hinton 2010; options as Keras's.

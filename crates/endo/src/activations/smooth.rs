@@ -6,11 +6,11 @@
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
 
 use crate::graph::Tensor;
-use crate::named::named;
+use crate::named::family;
 
 use super::ActivationFunction;
 
-named! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
+family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     /// The logistic function `1 / (1 + e^-x)`.
     ///
     /// ```

@@ -5,13 +5,13 @@
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::named::named;
+use crate::named::family;
 use crate::random::Random;
 use crate::shape::Shape;
 
 use super::Initializer;
 
-named! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> Result<Array>;
+family! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> Result<Array>;
     /// All 0.
     ///
     /// ```
@@ -29,7 +29,7 @@ named! { Initializer: initialize(self, shape: &Shape, _random: &mut Random) -> R
     /// use endo::prelude::*;
     /// let layer = Dense::new(30).bias_initializer(Constant(0.1));
     /// ```
-    Constant ["constant"] (value: f64 = 0.0) => Array::try_from_fn(shape, |_| value as f32);
+    Constant ["constant"] (value: f64 = 0.0) => Array::try_from_fn(shape, |_| self.0 as f32);
 
     /// A matrix of 1 on the diagonal and 0 elsewhere, times the gain; it need not be square.
     Identity ["identity"] {

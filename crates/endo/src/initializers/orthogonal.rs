@@ -6,13 +6,13 @@
 use crate::array::Array;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::named::named;
+use crate::named::family;
 use crate::random::Random;
 use crate::shape::Shape;
 
 use super::Initializer;
 
-named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
+family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
     /// A random orthogonal matrix times the gain, each equally likely: the `Q` of the decomposition
     /// of normal numbers into `Q R` with a positive diagonal of `R`. Saxe, McClelland and Ganguli
     /// 2014; Mezzadri 2007. For recurrent kernels. Weights

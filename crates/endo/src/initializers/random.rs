@@ -4,13 +4,13 @@
 
 use crate::array::Array;
 use crate::error::Result;
-use crate::named::named;
+use crate::named::family;
 use crate::random::Random;
 use crate::shape::Shape;
 
 use super::Initializer;
 
-named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
+family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
     /// Normal with a mean and a standard deviation.
     ///
     /// ```

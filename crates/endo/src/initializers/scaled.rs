@@ -6,7 +6,7 @@
 
 use crate::array::Array;
 use crate::error::Result;
-use crate::named::{named, words};
+use crate::named::{family, words};
 use crate::random::Random;
 use crate::shape::Shape;
 
@@ -38,7 +38,7 @@ words! {
     }
 }
 
-named! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
+family! { Initializer: initialize(self, shape: &Shape, random: &mut Random) -> Result<Array>;
     /// Uniform with variance `2 / (fan_in + fan_out)`: Glorot and Bengio 2010, equation 16. For
     /// tanh, sigmoid and softmax.
     ///

@@ -4,9 +4,11 @@
 //! `[batch, ..]`, means over the last axis unless told otherwise.
 
 use crate::graph::Tensor;
+use crate::named::family;
+use crate::shape::Shape;
 
 use super::EPSILON;
-use super::define::losses;
+use super::Loss;
 use super::shapes::{
     mean_over, power_from_zero, same_shape, smooth, warn_of_linear, warn_of_one_softmax,
     warn_of_probabilities,
@@ -87,7 +89,7 @@ impl BinaryFocalCrossentropy {
     }
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`binary_crossentropy`] as a loss, and as a metric: its mean over the epoch.
     ///
     /// ```
@@ -103,7 +105,11 @@ losses! { call(self, y_true, y_pred);
         label_smoothing: f64 = 0.0,
         /// The axis over which values are averaged; the last unless set.
         axis: i32 = -1,
-    } => self.values(y_true, y_pred), targets(_y_true, _y_pred) => Targets::Probabilities;
+    } => self.values(y_true, y_pred), {
+            fn targets(&self, _y_true: &Shape, _y_pred: &Shape) -> Targets {
+                Targets::Probabilities
+            }
+    };
 
     /// [`binary_focal_crossentropy`] as a loss, and as a metric: its mean over the epoch. Balanced,
     /// labels 1 weigh `alpha` and labels 0 `1 - alpha` (Lin et al. 2017, equation 5).
@@ -128,7 +134,11 @@ losses! { call(self, y_true, y_pred);
         label_smoothing: f64 = 0.0,
         /// The axis over which values are averaged; the last unless set.
         axis: i32 = -1,
-    } => self.values(y_true, y_pred), targets(_y_true, _y_pred) => Targets::Probabilities;
+    } => self.values(y_true, y_pred), {
+            fn targets(&self, _y_true: &Shape, _y_pred: &Shape) -> Targets {
+                Targets::Probabilities
+            }
+    };
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ use std::panic::Location;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::family;
 
 use super::EPSILON;
-use super::define::{PerClass, losses};
+use super::Loss;
+use super::per_class::PerClass;
 use super::shapes::{power_from_zero, same_classes, smooth, warn_of_linear, warn_of_probabilities};
 
 /// `-sum(t log(p))` over the last axis, for one-hot (or soft) targets (Bishop 2006, equation
@@ -117,7 +119,7 @@ fn per_class(numbers: &[f64], like: &Tensor, axis: i32) -> Tensor {
     like.trace().constant(Array::from_fn(sizes, |class| numbers[class]).cast(like.dtype()), site)
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`categorical_crossentropy`] as a loss, and as a metric: its mean over the epoch. (Keras
     /// smooths labels by the size of the last axis, also where the classes are along another.)
     ///

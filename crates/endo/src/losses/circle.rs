@@ -8,8 +8,9 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::family;
 
-use super::define::losses;
+use super::Loss;
 
 /// Far below every number that occurs here, in place of minus infinity, whose gradients would be
 /// NaN.
@@ -59,7 +60,7 @@ impl Circle {
     }
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`circle`] as a loss. A mean divides by the number of samples that have a loss. The model's
     /// last step scales each row to length 1.
     ///
@@ -76,7 +77,12 @@ losses! { call(self, y_true, y_pred);
         margin: f64 = 0.4,
         /// Whether samples are not compared with themselves; they are not unless set to false.
         remove_diagonal: bool = true,
-    } => self.values(y_true, y_pred), mask(_labels, values) => Some(values.not_equal(0.0));
+    } => self.values(y_true, y_pred), {
+            #[track_caller]
+            fn mask(&self, _labels: &Tensor, values: &Tensor) -> Option<Tensor> {
+                Some(values.not_equal(0.0))
+            }
+    };
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::family;
 
-use super::define::losses;
+use super::Loss;
 use super::shapes::not_negative;
 
 /// Far below every logarithm of a probability, in place of minus infinity, whose gradients would be
@@ -91,7 +92,7 @@ fn log_sum(terms: &[Tensor; 3]) -> Tensor {
     (a + b + c).log() + largest
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`ctc`] as a loss: for speech and handwriting, where labels are known in their order but not
     /// in time.
     ///

@@ -4,9 +4,10 @@
 //! `[batch, ..]`, one value for each row.
 
 use crate::graph::Tensor;
+use crate::named::family;
 
 use super::EPSILON;
-use super::define::losses;
+use super::Loss;
 use super::shapes::{mean_over, same_shape};
 
 /// `mean(y_pred - y_true * log(y_pred + 1e-7))` over the last axis: the negative log-likelihood of
@@ -29,7 +30,7 @@ pub fn kl_divergence(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     (&y_true * (&y_true / y_pred).log()).sum_axes([-1])
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`poisson`] as a loss, and as a metric: its mean over the epoch.
     ///
     /// ```

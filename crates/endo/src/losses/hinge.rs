@@ -4,8 +4,9 @@
 //! `[batch, .., classes]`. Out: `[batch, ..]`, one value for each row.
 
 use crate::graph::Tensor;
+use crate::named::family;
 
-use super::define::losses;
+use super::Loss;
 use super::shapes::{mean_over, same_shape};
 
 /// `mean(max(1 - y_true * y_pred, 0))` over the last axis, for labels -1 and 1 (Cortes and Vapnik
@@ -43,7 +44,7 @@ pub fn categorical_hinge(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     (wrong - right + 1.0).maximum(0.0)
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`hinge`] as a loss, and as a metric: its mean over the epoch.
     ///
     /// ```

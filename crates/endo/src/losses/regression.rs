@@ -4,9 +4,10 @@
 //! the last axis; [`CosineSimilarity`](struct@CosineSimilarity) sums, over any axis.
 
 use crate::graph::Tensor;
+use crate::named::family;
 
 use super::EPSILON;
-use super::define::losses;
+use super::Loss;
 use super::shapes::{mean_over, same_shape};
 
 /// The squared error, `mean((y_true - y_pred)^2)` over the last axis: `[batch]` from
@@ -89,7 +90,7 @@ pub fn cosine_similarity(y_true: &Tensor, y_pred: &Tensor, axis: isize) -> Tenso
     -(unit(&y_true) * unit(&y_pred)).sum_axes(axes)
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`mean_squared_error`] as a loss, and as a metric: its mean over the epoch.
     ///
     /// ```

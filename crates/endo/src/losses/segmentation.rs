@@ -5,9 +5,10 @@
 
 use crate::graph::Tensor;
 use crate::named::Axes;
+use crate::named::family;
 
 use super::EPSILON;
-use super::define::losses;
+use super::Loss;
 use super::shapes::same_shape;
 
 /// `1 - 2 sum(t p) / (sum(t) + sum(p) + 1e-7)`, over all axes: 0 for equal regions, 1 for disjoint
@@ -55,7 +56,7 @@ impl Tversky {
     }
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`dice`] as a loss: of the whole batch, which then has no weights per sample, or with an
     /// axis of each sample.
     ///
@@ -70,7 +71,7 @@ losses! { call(self, y_true, y_pred);
     /// ```
     Dice ["dice"] {
         /// The axes of one region; all of them, the batch's too, unless set.
-        axis: Option<Axes> as Axes = None,
+        axis: Option<Axes> => Axes = None,
     } => self.values(y_true, y_pred);
 
     /// [`tversky`] as a loss: of the whole batch, which then has no weights per sample, or with an
@@ -91,7 +92,7 @@ losses! { call(self, y_true, y_pred);
         /// The weight of what is in the prediction alone; 0.5 unless set.
         beta: f64 = 0.5,
         /// The axes of one region; all of them, the batch's too, unless set.
-        axis: Option<Axes> as Axes = None,
+        axis: Option<Axes> => Axes = None,
     } => self.values(y_true, y_pred);
 }
 

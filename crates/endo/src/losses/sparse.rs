@@ -10,9 +10,11 @@ use std::panic::Location;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::family;
+use crate::shape::Shape;
 
 use super::EPSILON;
-use super::define::losses;
+use super::Loss;
 use super::shapes::{class_numbers, power_from_zero, warn_of_linear, warn_of_probabilities};
 use super::targets::Targets;
 
@@ -98,7 +100,7 @@ impl SparseCategoricalCrossentropy {
     }
 }
 
-losses! { call(self, y_true, y_pred);
+family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`sparse_categorical_crossentropy`] as a loss, and as a metric: its mean over the epoch.
     /// Rows of the class to ignore, if one is set, are 0 and not counted by means.
     ///
@@ -120,8 +122,16 @@ losses! { call(self, y_true, y_pred);
         ignore_class: Option<i32> = None,
         /// The axis of the classes; the last unless set.
         axis: i32 = -1,
-    } => self.values(y_true, y_pred), mask(labels, values) => self.ignore_class.map(|class| other_than(class, labels, values)),
-        targets(y_true, y_pred) => Targets::classes(y_true, y_pred, self.axis as isize, self.ignore_class);
+    } => self.values(y_true, y_pred), {
+            #[track_caller]
+            fn mask(&self, labels: &Tensor, values: &Tensor) -> Option<Tensor> {
+                self.ignore_class.map(|class| other_than(class, labels, values))
+            }
+
+            fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+                Targets::classes(y_true, y_pred, self.axis as isize, self.ignore_class)
+            }
+    };
 
     /// [`categorical_generalized_cross_entropy`] as a loss, and as a metric: its mean over the
     /// epoch.
@@ -138,8 +148,11 @@ losses! { call(self, y_true, y_pred);
     CategoricalGeneralizedCrossEntropy ["categorical_generalized_cross_entropy"] {
         /// How little wrong labels count, between 0 and 1; 0.5 unless set.
         q: f64 = 0.5,
-    } => categorical_generalized_cross_entropy(y_true, y_pred, self.q),
-        targets(y_true, y_pred) => Targets::classes(y_true, y_pred, -1, None);
+    } => categorical_generalized_cross_entropy(y_true, y_pred, self.q), {
+            fn targets(&self, y_true: &Shape, y_pred: &Shape) -> Targets {
+                Targets::classes(y_true, y_pred, -1, None)
+            }
+    };
 }
 
 #[cfg(test)]

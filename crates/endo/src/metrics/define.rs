@@ -42,50 +42,28 @@ macro_rules! metric {
      update($self:ident, $y_true:ident, $y_pred:ident, $weight:ident, $cx:ident) => $update:expr;
      result($result_self:ident, $result_cx:ident) => $result:expr;
      $(targets($targets_self:ident, $true_shape:ident, $pred_shape:ident) => $targets:expr;)?) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug)]
-        pub struct $Metric {
-            totals: $crate::metrics::Totals,
-            $($($argument: $Argument,)+)?
-            $($($option: $Option,)+)?
+        $crate::named::declare! {
+            $(#[$doc])*
+            #[derive(Clone, Debug)]
+            $Metric [$name $(, $other)*]
+            #[doc = concat!("A metric named `", $name, "`.")]
+            ($($($argument: $Argument $(=> $IntoArgument)?),+)?)
+            { $($($(#[$option_doc])* $option: $Option $(as $Given)? $(=> $Into)? = $default),+)? }
+            with { totals: $crate::metrics::Totals = $crate::metrics::Totals::new($name, []) }
+            then with_own_totals
         }
 
         impl $Metric {
-            #[doc = concat!("A metric named `", $name, "`.")]
-            #[allow(clippy::new_without_default, clippy::useless_conversion)]
-            pub fn new($($($argument: $crate::metrics::define::metric!(@taken $Argument $(=> $IntoArgument)?)),+)?) -> Self {
-                let metric = Self {
-                    totals: $crate::metrics::Totals::new($name, []),
-                    $($($argument: $argument.into(),)+)?
-                    $($($option: $default,)+)?
-                };
-                metric.with_totals($name.to_string())
-            }
-
-            $($(
-                $(#[$option_doc])*
-                #[must_use]
-                #[allow(clippy::useless_conversion)]
-                pub fn $option(
-                    mut self,
-                    $option: $crate::metrics::define::metric!(@taken $Option $(as $Given)? $(=> $Into)?),
-                ) -> Self {
-                    $(let $option: $Into = $option.into();)?
-                    self.$option = $option.into();
-                    let name = self.totals.name().to_string();
-                    self.with_totals(name)
-                }
-            )+)?
-
             /// The same metric under another name.
             #[must_use]
-            pub fn name(self, name: impl Into<String>) -> Self {
-                self.with_totals(name.into())
+            pub fn name(mut self, name: impl Into<String>) -> Self {
+                self.totals.rename(name);
+                self.with_own_totals()
             }
 
             /// The metric with totals of its own, of the size that its options ask for.
-            fn with_totals(mut self, name: String) -> Self {
-                self.totals = self.totals_of(name);
+            fn with_own_totals(mut self) -> Self {
+                self.totals = self.totals_of(self.totals.name().to_string());
                 self
             }
 
@@ -93,8 +71,6 @@ macro_rules! metric {
                 $totals
             }
         }
-
-        $crate::metrics::define::metric! { @default $Metric $($($argument)+)? }
 
         impl $crate::metrics::Metric for $Metric {
             fn totals(&self) -> Option<&$crate::metrics::Totals> {
@@ -118,9 +94,7 @@ macro_rules! metric {
             }
 
             fn hyperparameters(&self) -> $crate::named::Hyperparameters {
-                $crate::named::Hyperparameters::new()
-                    $($(.with(stringify!($argument), self.$argument.clone()))+)?
-                    $($(.with(stringify!($option), self.$option.clone()))+)?
+                $crate::named::Declared::noted(self)
             }
 
             $(
@@ -135,32 +109,15 @@ macro_rules! metric {
         }
 
         impl $crate::metrics::define::NamedMetric for $Metric {
-            const ROW: $crate::named::Named<$crate::metrics::define::MetricMaker> = $crate::named::Named {
-                names: &[$name $(, $other)*],
-                options: &[$($(stringify!($argument),)+)? $($(stringify!($option)),+)?],
-                make: |_settings| {
-                    let metric = $Metric::new($($(_settings.required::<$Argument>($name, stringify!($argument))?),+)?);
-                    $($(let metric = $Metric { $option: _settings.take(stringify!($option), $default)?, ..metric };)+)?
-                    Ok(std::sync::Arc::new(move |name: &str| -> std::sync::Arc<dyn $crate::metrics::Metric> {
+            const ROW: $crate::named::Named<$crate::metrics::define::MetricMaker> =
+                $crate::named::Named::of::<Self>(&[], |given| {
+                    let metric = <Self as $crate::named::Declared>::of_text(given)?;
+                    Ok(std::sync::Arc::new(move |name: &str| {
                         std::sync::Arc::new(metric.clone().name(name))
                     }))
-                },
-            };
+                });
         }
     };
-
-    (@taken $Type:ty) => { $Type };
-    (@taken $Type:ty as $Given:ty) => { $Given };
-    (@taken $Type:ty => $Into:ty) => { impl Into<$Into> };
-
-    (@default $Metric:ident) => {
-        impl Default for $Metric {
-            fn default() -> Self {
-                Self::new()
-            }
-        }
-    };
-    (@default $Metric:ident $($argument:ident)+) => {};
 }
 
 pub(super) use metric;

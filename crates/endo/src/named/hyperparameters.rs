@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::spelling;
 
 use super::setting::quoted;
-use super::{Setting, parse, written};
+use super::{OptionValue, Setting, parse, written};
 
 /// The hyperparameters of a loss, a layer, a metric, an activation, an initializer, a regularizer
 /// or a constraint: what its `hyperparameters` method returns, and what a saved model keeps of it.
@@ -70,6 +70,11 @@ impl Hyperparameters {
             self.set(name, text);
         }
         self
+    }
+
+    /// These and an option of a declared type, unless it has no text.
+    pub(crate) fn with_option(self, name: &str, value: &impl OptionValue) -> Self {
+        self.with_named(name, value.text())
     }
 
     pub(crate) fn set(&mut self, name: &str, text: String) {

@@ -6,10 +6,15 @@
 use std::f64::consts::PI;
 
 use crate::graph::Tensor;
+use crate::named::{Named, declare};
 
-use super::{LearningRateSchedule, period, schedule};
+use super::{LearningRateSchedule, period};
 
-schedule! {
+/// The rows of this file.
+pub(super) const ROWS: &[Named<dyn LearningRateSchedule>] =
+    &[CosineDecay::ROW, CosineDecayRestarts::ROW];
+
+declare! { dyn LearningRateSchedule:
     /// `initial_learning_rate * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha)` up
     /// to `decay_steps`, and what it is then ever after: Loshchilov and Hutter 2017, equation 5,
     /// without restarts, as Keras's.
@@ -23,7 +28,10 @@ schedule! {
     /// let optimizer =
     ///     Adam::new(CosineDecay::new(0.0, 10_000).warmup_target(0.001).warmup_steps(500));
     /// ```
-    CosineDecay ["cosine_decay"] (
+    #[derive(Clone, Debug, PartialEq)]
+    CosineDecay ["cosine_decay"]
+    /// The schedule with Keras's defaults for all else.
+    (
         /// The rate of the first step.
         initial_learning_rate: f64,
         /// The number of steps of the fall.
@@ -32,7 +40,7 @@ schedule! {
         /// The share of the rate that is left in the end; 0 unless set.
         alpha: f64 = 0.0,
         /// The rate at the end of the warm-up; there is none unless set.
-        warmup_target: Option<f64> [f64] = None,
+        warmup_target: Option<f64> as f64 = None,
         /// The number of steps of the warm-up; 0 unless set.
         warmup_steps: usize = 0,
     }
@@ -54,7 +62,7 @@ impl LearningRateSchedule for CosineDecay {
     }
 }
 
-schedule! {
+declare! { dyn LearningRateSchedule:
     /// [`CosineDecay`] again and again: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient
     /// Descent with Warm Restarts", equation 5, as Keras's. Every fall is `t_mul` times as long as
     /// the one before, and starts from `m_mul` times its rate.
@@ -64,7 +72,10 @@ schedule! {
     /// use endo::optimizers::schedules::CosineDecayRestarts;
     /// let optimizer = Sgd::new(CosineDecayRestarts::new(0.1, 1000).m_mul(0.9));
     /// ```
-    CosineDecayRestarts ["cosine_decay_restarts"] (
+    #[derive(Clone, Debug, PartialEq)]
+    CosineDecayRestarts ["cosine_decay_restarts"]
+    /// The schedule with Keras's defaults for all else.
+    (
         /// The rate of the first step.
         initial_learning_rate: f64,
         /// The number of steps of the first fall.

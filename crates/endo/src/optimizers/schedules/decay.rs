@@ -4,10 +4,19 @@
 //! it was.
 
 use crate::graph::Tensor;
+use crate::named::{Named, declare};
 
-use super::{LearningRateSchedule, demand, period, schedule};
+use super::{LearningRateSchedule, demand, period};
 
-schedule! {
+/// The rows of this file.
+pub(super) const ROWS: &[Named<dyn LearningRateSchedule>] = &[
+    ExponentialDecay::ROW,
+    InverseTimeDecay::ROW,
+    PiecewiseConstantDecay::ROW,
+    PolynomialDecay::ROW,
+];
+
+declare! { dyn LearningRateSchedule:
     /// `initial_learning_rate * decay_rate^(step / decay_steps)`, as Keras's.
     ///
     /// ```
@@ -15,7 +24,10 @@ schedule! {
     /// use endo::optimizers::schedules::ExponentialDecay;
     /// let optimizer = Sgd::new(ExponentialDecay::new(0.1, 1000, 0.96).staircase(true));
     /// ```
-    ExponentialDecay ["exponential_decay"] (
+    #[derive(Clone, Debug, PartialEq)]
+    ExponentialDecay ["exponential_decay"]
+    /// The schedule with Keras's defaults for all else.
+    (
         /// The rate of the first step.
         initial_learning_rate: f64,
         /// The number of steps after which the rate was multiplied by `decay_rate` once.
@@ -35,7 +47,7 @@ impl LearningRateSchedule for ExponentialDecay {
     }
 }
 
-schedule! {
+declare! { dyn LearningRateSchedule:
     /// `initial_learning_rate / (1 + decay_rate * step / decay_steps)`, as Keras's.
     ///
     /// ```
@@ -43,7 +55,10 @@ schedule! {
     /// use endo::optimizers::schedules::InverseTimeDecay;
     /// let optimizer = Sgd::new(InverseTimeDecay::new(0.1, 1000, 0.5));
     /// ```
-    InverseTimeDecay ["inverse_time_decay"] (
+    #[derive(Clone, Debug, PartialEq)]
+    InverseTimeDecay ["inverse_time_decay"]
+    /// The schedule with Keras's defaults for all else.
+    (
         /// The rate of the first step.
         initial_learning_rate: f64,
         /// The number of steps after which `decay_rate` was added to the denominator once.
@@ -69,7 +84,7 @@ fn periods(step: &Tensor, decay_steps: usize, staircase: bool) -> Tensor {
     if staircase { periods.floor() } else { periods }
 }
 
-schedule! {
+declare! { dyn LearningRateSchedule:
     /// `values[i]` up to and including step `boundaries[i]`, the last value after all of them, as
     /// Keras's.
     ///
@@ -79,11 +94,14 @@ schedule! {
     /// // 0.1 for the first 1001 steps, then 0.01.
     /// let optimizer = Sgd::new(PiecewiseConstantDecay::new([1000], [0.1, 0.01]));
     /// ```
-    PiecewiseConstantDecay ["piecewise_constant_decay"] (
+    #[derive(Clone, Debug, PartialEq)]
+    PiecewiseConstantDecay ["piecewise_constant_decay"]
+    /// The schedule with Keras's defaults for all else.
+    (
         /// The last steps of all values but the last, ascending.
-        boundaries: Vec<usize> [impl Into<Vec<usize>>],
+        boundaries: Vec<usize> => Vec<usize>,
         /// The rates, one more than boundaries.
-        values: Vec<f64> [impl Into<Vec<f64>>],
+        values: Vec<f64> => Vec<f64>,
     ) {}
 }
 
@@ -107,7 +125,7 @@ impl LearningRateSchedule for PiecewiseConstantDecay {
     }
 }
 
-schedule! {
+declare! { dyn LearningRateSchedule:
     /// `(initial_learning_rate - end_learning_rate) * (1 - step / decay_steps)^power + end_learning_rate`,
     /// and the end rate after `decay_steps`, as Keras's.
     ///
@@ -117,7 +135,10 @@ schedule! {
     /// let optimizer =
     ///     Sgd::new(PolynomialDecay::new(0.1, 10_000).end_learning_rate(0.01).power(0.5));
     /// ```
-    PolynomialDecay ["polynomial_decay"] (
+    #[derive(Clone, Debug, PartialEq)]
+    PolynomialDecay ["polynomial_decay"]
+    /// The schedule with Keras's defaults for all else.
+    (
         /// The rate of the first step.
         initial_learning_rate: f64,
         /// The number of steps to the end.

@@ -3,8 +3,8 @@
 //! In: the number of the call of `apply`, from 0, in the trace. Out: the learning rate, a scalar. A
 //! schedule is traced code like the updates it is for; a closure is one too.
 
-mod cosine;
-mod decay;
+pub(crate) mod cosine;
+pub(crate) mod decay;
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::named::{self, Named};
 
-pub use cosine::{CosineDecay, CosineDecayRestarts};
-pub use decay::{ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay};
+pub use cosine::*;
+pub use decay::*;
 
 /// A learning rate that follows the number of steps.
 ///
@@ -44,52 +44,6 @@ impl<S: LearningRateSchedule + ?Sized> LearningRateSchedule for Arc<S> {
     }
 }
 
-/// Declares a schedule: its type, `new` with what it needs, its options as methods with Keras's
-/// defaults, and its row for text. In brackets stands what is taken for a field if it is not a
-/// value of the field's type.
-macro_rules! schedule {
-    ($(#[$doc:meta])* $Name:ident [$name:literal]
-     ($($(#[$field_doc:meta])* $field:ident: $Field:ty $([$Given:ty])?,)+)
-     { $($(#[$option_doc:meta])* $option:ident: $Option:ty $([$Chosen:ty])? = $default:expr,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $Name {
-            $($(#[$field_doc])* $field: $Field,)+
-            $($(#[$option_doc])* $option: $Option,)*
-        }
-
-        impl $Name {
-            /// The schedule with Keras's defaults for all else.
-            pub fn new($($field: schedule!(@argument $Field $([$Given])?)),+) -> Self {
-                Self { $($field: $field.into(),)+ $($option: $default,)* }
-            }
-
-            $(
-                $(#[$option_doc])*
-                #[must_use]
-                pub fn $option(mut self, $option: schedule!(@argument $Option $([$Chosen])?)) -> Self {
-                    self.$option = $option.into();
-                    self
-                }
-            )*
-
-            /// What text can name.
-            pub(super) const ROW: $crate::named::Named<dyn super::LearningRateSchedule> = $crate::named::Named {
-                names: &[$name],
-                options: &[$(stringify!($field),)+ $(stringify!($option),)*],
-                make: |given| {
-                    $(let $field: $Field = given.required($name, stringify!($field))?;)+
-                    $(let $option: $Option = given.take(stringify!($option), $default)?;)*
-                    Ok(std::sync::Arc::new(Self { $($field,)+ $($option,)* }))
-                },
-            };
-        }
-    };
-    (@argument $Field:ty) => { $Field };
-    (@argument $Field:ty [$Given:ty]) => { $Given };
-}
-pub(crate) use schedule;
-
 /// The schedule that a text names, with its options in parentheses, by name or in their order.
 ///
 /// ```
@@ -111,17 +65,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     rows().map(|row| row.names[0])
 }
 
-static ROWS: [Named<dyn LearningRateSchedule>; 6] = [
-    ExponentialDecay::ROW,
-    InverseTimeDecay::ROW,
-    PiecewiseConstantDecay::ROW,
-    PolynomialDecay::ROW,
-    CosineDecay::ROW,
-    CosineDecayRestarts::ROW,
-];
-
 fn rows() -> impl Iterator<Item = &'static Named<dyn LearningRateSchedule>> + Clone {
-    ROWS.iter()
+    [decay::ROWS, cosine::ROWS].into_iter().flatten()
 }
 
 /// Records what is wrong with a schedule.
