@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, family, kinds};
+use crate::named::{self, Hyperparameters, Named, OptionValue, family, kinds};
 use crate::trace::{Context, WithContext, without_context};
 
 pub use crate::named::Axes;
@@ -108,6 +108,18 @@ family! { Constraint: project(self, x: &Tensor) -> Tensor;
 /// When there is no such constraint or option; the error names the nearest.
 pub fn get(name: &str) -> Result<Arc<dyn Constraint>> {
     named::get("constraint", name, rows())
+}
+
+impl OptionValue for Arc<dyn Constraint> {
+    const EXPECTED: &'static str = "a constraint such as `non_neg`";
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        Some(get(text))
+    }
+
+    fn text(&self) -> Option<String> {
+        self.name()
+    }
 }
 
 /// The names of all constraints.

@@ -8,7 +8,7 @@ pub use crate::dtype::DType;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::graph::{Tensor, Tree};
 pub use crate::initializers::{Initializer, constant::*, orthogonal::*, random::*, scaled::*};
-pub use crate::layers::*;
+pub use crate::layers::{Layer, built_in::*};
 pub use crate::losses::{
     BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy,
     CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, family, kinds, words};
+use crate::named::{self, Hyperparameters, Named, OptionValue, family, kinds, words};
 use crate::trace::{Context, WithContext, without_context};
 
 /// A penalty on a tensor.
@@ -147,6 +147,18 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
 /// When there is no such regularizer or option; the error names the nearest.
 pub fn get(name: &str) -> Result<Arc<dyn Regularizer>> {
     named::get("regularizer", name, rows())
+}
+
+impl OptionValue for Arc<dyn Regularizer> {
+    const EXPECTED: &'static str = "a regularizer such as `l2(0.01)`";
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        Some(get(text))
+    }
+
+    fn text(&self) -> Option<String> {
+        self.name()
+    }
 }
 
 /// The names of all regularizers.

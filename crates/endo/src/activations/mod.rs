@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, kinds};
+use crate::named::{self, Hyperparameters, Named, OptionValue, kinds};
 use crate::trace::{Context, without_context};
 
 pub use crate::named::Axes;
@@ -93,6 +93,18 @@ pub trait ActivationFunction: Send + Sync {
 /// When there is no such function or option; the error names the nearest.
 pub fn get(name: &str) -> Result<Arc<dyn ActivationFunction>> {
     named::get("activation", name, rows())
+}
+
+impl OptionValue for Arc<dyn ActivationFunction> {
+    const EXPECTED: &'static str = "an activation such as `relu`";
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        Some(get(text))
+    }
+
+    fn text(&self) -> Option<String> {
+        self.name()
+    }
 }
 
 /// The names of all activation functions.

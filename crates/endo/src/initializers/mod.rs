@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
-use crate::named::{self, Hyperparameters, Named};
+use crate::named::{self, Hyperparameters, Named, OptionValue};
 use crate::random::Random;
 use crate::shape::Shape;
 
@@ -94,6 +94,18 @@ pub trait Initializer: Send + Sync {
 /// When there is no such initializer or option; the error names the nearest.
 pub fn get(name: &str) -> Result<Arc<dyn Initializer>> {
     named::get("initializer", name, rows())
+}
+
+impl OptionValue for Arc<dyn Initializer> {
+    const EXPECTED: &'static str = "an initializer such as `he_normal`";
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        Some(get(text))
+    }
+
+    fn text(&self) -> Option<String> {
+        self.name()
+    }
 }
 
 /// The names of all initializers.

@@ -6,94 +6,58 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::activations::{ActivationFunction, IntoActivation};
+use crate::activations::{ActivationFunction, IntoActivation, Linear};
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::initializers::{GlorotUniform, Initializer, Zeros};
-use crate::named::Hyperparameters;
-use crate::regularizers::Regularizer;
-use crate::trace::{Context, Weight};
-use crate::variable::Variable;
+use crate::initializers::{GlorotUniform, Zeros};
+use crate::named::Named;
+use crate::regularizers::{IntoRegularizer, Regularizer};
+use crate::trace::Context;
 
 use super::Layer;
-use super::options::{activity_option, name_option, trainable_option, weight_options};
+use super::declare::{about, layer, row};
 
-/// `activation(x kernel + bias)`: inputs `[.., features]`, outputs `[.., units]`, kernel
-/// `[features, units]`, bias `[units]`. Keras's `Dense`.
-///
-/// The number of features is that of the first input. Without an activation the layer is linear.
-///
-/// ```
-/// use endo::prelude::*;
-/// let dense = Dense::new(2).kernel_initializer("ones").activation("relu");
-/// let mut f = Function::new(|[x], cx| [dense.apply(&x, cx)]);
-/// let [y] = f.run([&[[1.0_f32, 2.0, 3.0], [-1.0, 0.0, 0.0]].into()])?;
-/// assert_eq!(y, Array::from([[6.0_f32, 6.0], [0.0, 0.0]]));
-/// assert_eq!(dense.kernel().unwrap().name(), "dense/kernel");
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct Dense {
-    name: Option<String>,
-    units: usize,
-    use_bias: bool,
-    activation: Option<Arc<dyn ActivationFunction>>,
-    kernel: Weight,
-    bias: Weight,
-    kernel_initializer: Box<dyn Initializer>,
-    bias_initializer: Box<dyn Initializer>,
-    activity_regularizer: Option<Arc<dyn Regularizer>>,
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Dense>()];
+
+layer! {
+    /// `activation(x kernel + bias)`: inputs `[.., features]`, outputs `[.., units]`, kernel
+    /// `[features, units]`, bias `[units]`. Keras's `Dense`.
+    ///
+    /// The number of features is that of the first input. Without an activation the layer is linear.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let dense = Dense::new(2).kernel_initializer("ones").activation("relu");
+    /// let mut f = Function::new(|[x], cx| [dense.apply(&x, cx)]);
+    /// let [y] = f.run([&[[1.0_f32, 2.0, 3.0], [-1.0, 0.0, 0.0]].into()])?;
+    /// assert_eq!(y, Array::from([[6.0_f32, 6.0], [0.0, 0.0]]));
+    /// assert_eq!(dense.kernel().unwrap().name(), "dense/kernel");
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    Dense ["dense"]
+    /// A linear layer with `units` outputs.
+    (units: usize) {
+        /// Whether a bias is added. True unless set.
+        use_bias: bool = true,
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless
+        /// set.
+        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Linear),
+        /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
+        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+    }
+    weights {
+        /// The kernel `[features, units]`, once the layer was applied.
+        kernel = GlorotUniform => kernel_initializer, kernel_regularizer, kernel_constraint;
+        /// The bias `[units]`, once the layer was applied; none without `use_bias`.
+        bias = Zeros => bias_initializer, bias_regularizer, bias_constraint;
+    }
 }
 
 impl Dense {
-    /// A linear layer with `units` outputs.
-    pub fn new(units: usize) -> Self {
-        Self {
-            name: None,
-            units,
-            use_bias: true,
-            activation: None,
-            kernel: Weight::new("kernel"),
-            bias: Weight::new("bias"),
-            kernel_initializer: Box::new(GlorotUniform),
-            bias_initializer: Box::new(Zeros),
-            activity_regularizer: None,
-        }
-    }
-
-    /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless
-    /// set.
-    #[must_use]
-    pub fn activation<K>(mut self, activation: impl IntoActivation<K>) -> Self {
-        self.activation = Some(activation.into_activation());
-        self
-    }
-
-    /// Whether a bias is added. True unless set.
-    #[must_use]
-    pub fn use_bias(mut self, use_bias: bool) -> Self {
-        self.use_bias = use_bias;
-        self
-    }
-
-    weight_options! { kernel: kernel_initializer = "GlorotUniform", kernel_regularizer, kernel_constraint }
-    weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
-    activity_option! {}
-    name_option! {}
-    trainable_option! { kernel, bias }
-
     /// The number of outputs.
     pub fn units(&self) -> usize {
         self.units
-    }
-
-    /// The kernel `[features, units]`, once the layer was applied.
-    pub fn kernel(&self) -> Option<&Variable> {
-        self.kernel.variable()
-    }
-
-    /// The bias `[units]`, once the layer was applied; none without `use_bias`.
-    pub fn bias(&self) -> Option<&Variable> {
-        self.bias.variable()
     }
 
     /// What is wrong with the inputs, if they cannot be multiplied by the kernel.
@@ -131,39 +95,19 @@ impl Layer for Dense {
                 inputs.dtype(),
             );
         }
-        let kernel =
-            self.kernel.get(self, [inputs.features(), self.units], &*self.kernel_initializer, cx);
+        let kernel = self.kernel.value(self, [inputs.features(), self.units], cx);
         let mut outputs = inputs.matmul(&kernel);
         if self.use_bias {
-            outputs = outputs + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
+            outputs = outputs + self.bias.value(self, [self.units], cx);
         }
-        if let Some(activation) = &self.activation {
-            outputs = activation.call_in(&outputs, cx);
-        }
+        let outputs = self.activation.call_in(&outputs, cx);
         if let Some(regularizer) = &self.activity_regularizer {
             cx.add_activity_loss(&**regularizer, &outputs);
         }
         outputs
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        let linear = || Some("linear".to_string());
-        Hyperparameters::new()
-            .with("units", self.units)
-            .with("use_bias", self.use_bias)
-            .with_named(
-                "activation",
-                self.activation.as_ref().map_or_else(linear, |activation| activation.name()),
-            )
-            .with_named(
-                "activity_regularizer",
-                self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()),
-            )
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

@@ -9,6 +9,7 @@ mod alpha_dropout;
 mod attention;
 mod batch_normalization;
 mod convolution;
+mod declare;
 mod dense;
 mod dot;
 mod dropout;
@@ -35,50 +36,59 @@ mod unit_normalization;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::graph::{Tensor, Tree};
-use crate::named::Hyperparameters;
+use crate::named::{self, Hyperparameters, Named};
 use crate::trace::Context;
 use crate::variable::Variable;
 
-pub use activation::Activation;
-pub use activity_regularization::ActivityRegularization;
-pub use alpha_dropout::{AlphaDropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
-pub use attention::{
-    AdditiveAttention, Attention, GroupQueryAttention, MaskedSoftmax, MultiHeadAttention, ScoreMode,
-};
-pub use batch_normalization::BatchNormalization;
-pub use convolution::{
-    Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
-    DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
-};
-pub use dense::Dense;
-pub use dot::Dot;
-pub use dropout::Dropout;
-pub use embedding::Embedding;
-pub use flatten::Flatten;
-pub use gaussian_noise::{GaussianDropout, GaussianNoise};
-pub use group_normalization::GroupNormalization;
-pub use layer_normalization::LayerNormalization;
-pub use masking::Masking;
-pub use merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
-pub use normalization::Normalization;
-pub use p_relu::PRelu;
-pub use pooling::{
-    AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D,
-    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-    GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
-};
-pub use rearranging::{Permute, RepeatVector, Rescaling};
-pub use recurrent::{Bidirectional, Gru, Lstm, MergeMode, Recurrent, SimpleRnn};
-pub use reshape::Reshape;
-pub use resizing::{
-    Cropping1D, Cropping2D, Cropping3D, Interpolation, Margins, UpSampling1D, UpSampling2D,
-    UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
-};
-pub use sequential::Sequential;
-pub use spatial::{Padding, Sizes};
-pub use time_distributed::TimeDistributed;
-pub use unit_normalization::{RmsNormalization, UnitNormalization};
+pub use built_in::*;
+
+/// The layers themselves, as the prelude gives them.
+pub(crate) mod built_in {
+    pub use super::activation::Activation;
+    pub use super::activity_regularization::ActivityRegularization;
+    pub use super::alpha_dropout::{
+        AlphaDropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+    };
+    pub use super::attention::{
+        AdditiveAttention, Attention, GroupQueryAttention, MaskedSoftmax, MultiHeadAttention,
+        ScoreMode,
+    };
+    pub use super::batch_normalization::BatchNormalization;
+    pub use super::convolution::{
+        Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
+        DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
+    };
+    pub use super::dense::Dense;
+    pub use super::dot::Dot;
+    pub use super::dropout::Dropout;
+    pub use super::embedding::Embedding;
+    pub use super::flatten::Flatten;
+    pub use super::gaussian_noise::{GaussianDropout, GaussianNoise};
+    pub use super::group_normalization::GroupNormalization;
+    pub use super::layer_normalization::LayerNormalization;
+    pub use super::masking::Masking;
+    pub use super::merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
+    pub use super::normalization::Normalization;
+    pub use super::p_relu::PRelu;
+    pub use super::pooling::{
+        AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D,
+        GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+        GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
+    };
+    pub use super::rearranging::{Permute, RepeatVector, Rescaling};
+    pub use super::recurrent::{Bidirectional, Gru, Lstm, MergeMode, Recurrent, SimpleRnn};
+    pub use super::reshape::Reshape;
+    pub use super::resizing::{
+        Cropping1D, Cropping2D, Cropping3D, Interpolation, Margins, UpSampling1D, UpSampling2D,
+        UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+    };
+    pub use super::sequential::Sequential;
+    pub use super::spatial::{Padding, Sizes};
+    pub use super::time_distributed::TimeDistributed;
+    pub use super::unit_normalization::{RmsNormalization, UnitNormalization};
+}
 
 /// A function of tensors with weights, losses and metrics of its own.
 ///
@@ -120,6 +130,12 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         None
     }
 
+    /// Its type, after which it is named and numbered.
+    #[doc(hidden)]
+    fn kind(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// What the layer depends on besides its inputs and weights, to be saved with a model
     /// ([`Model::save`](crate::model::Model::save)); none unless it says so. The initializer,
     /// regularizer and constraint of each of its weights are noted beside them, as
@@ -149,7 +165,7 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
         if let Some(stand_in) = cx.stand_in(self, &inputs.tensors(), Location::caller()) {
             return filled(&stand_in);
         }
-        cx.enter(self, self.name(), self.hyperparameters(), batch, Location::caller());
+        cx.enter(self, self.kind(), self.name(), self.hyperparameters(), batch, Location::caller());
         let outputs = self.call(inputs, cx);
         if !self.uses_mask() {
             cx.pass_mask(&inputs.tensors(), &outputs.tensors(), self.supports_masking());
@@ -198,6 +214,41 @@ pub trait Layer<I: Tree = Tensor, O: Tree = Tensor>: Send + Sync {
     fn apply_with(&self, weights: &[(Variable, Tensor)], inputs: &I, cx: &mut Context) -> O {
         cx.with_values(weights, Location::caller(), |cx| self.apply(inputs, cx))
     }
+}
+
+/// The layer that a text names, with its arguments and options in parentheses, by name or in their
+/// order: first its own, then those of its weights.
+///
+/// ```
+/// use endo::layers;
+/// use endo::prelude::*;
+/// let model = Sequential::new()
+///     .add(layers::get("dense(30, activation=selu, kernel_initializer=lecun_normal)")?)
+///     .add(layers::get("dense(1)")?);
+/// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
+/// assert_eq!(f.run([&Array::zeros([2, 8], DType::F32)])?[0].shape().sizes(), [2, 1]);
+/// let error = layers::get("dense(30, activation=sellu)").err().unwrap();
+/// assert_eq!(
+///     error.to_string(),
+///     "there is no activation called `sellu`\n  help: did you mean `selu`?"
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no such layer or option, an argument is missing, or a value cannot be read; the
+/// error names the nearest.
+pub fn get(text: &str) -> Result<Arc<dyn Layer>> {
+    named::get("layer", text, rows())
+}
+
+/// The names of all layers that text can name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.names[0])
+}
+
+fn rows() -> impl Iterator<Item = &'static Named<dyn Layer>> + Clone {
+    [dense::ROWS].into_iter().flatten()
 }
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.

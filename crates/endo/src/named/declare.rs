@@ -5,6 +5,8 @@
 //! and what else it holds. Out: the type, its constructor, its options as methods, and its
 //! [`Declared`], by which text becomes the same value and a saved model notes its options.
 
+use std::sync::Arc;
+
 use crate::error::Result;
 
 use super::{Hyperparameters, Setting, TextOptions, written};
@@ -66,6 +68,25 @@ impl<S: Setting> OptionValue for S {
 
     fn text(&self) -> Option<String> {
         Some(self.write())
+    }
+}
+
+/// A value of another family that may be absent: text and saved models leave it out.
+impl<T: ?Sized> OptionValue for Option<Arc<T>>
+where
+    Arc<T>: OptionValue,
+{
+    const EXPECTED: &'static str = <Arc<T>>::EXPECTED;
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        if text == "none" {
+            return Some(Ok(None));
+        }
+        <Arc<T>>::parse(text).map(|value| value.map(Some))
+    }
+
+    fn text(&self) -> Option<String> {
+        self.as_ref().and_then(OptionValue::text)
     }
 }
 
@@ -146,7 +167,7 @@ macro_rules! declare {
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
                 let value = Self {
                     $($argument: _given.required(Self::NAMES[0], stringify!($argument))?,)*
-                    $($option: _given.take(stringify!($option), $default)?,)*
+                    $($option: _given.take::<$Option>(stringify!($option), $default)?,)*
                     $($($field: $initial,)*)?
                 };
                 Ok(value.changed())

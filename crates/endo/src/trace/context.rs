@@ -355,6 +355,7 @@ impl Context {
     pub(crate) fn enter<L: ?Sized>(
         &mut self,
         layer: &L,
+        kind: &'static str,
         given: Option<&str>,
         hyperparameters: Hyperparameters,
         batch: Option<usize>,
@@ -365,17 +366,18 @@ impl Context {
         }
         let identity = identity(layer);
         let named = self.given_name(given);
-        let (path, call) = self.scopes.enter(identity, named.as_deref()).unwrap_or_else(|name| {
-            let message = format!("two layers of `{}` are called `{name}`", self.scopes.path());
-            let help =
-                "give each a name of its own, or leave the names out: they are then numbered";
-            self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
-            (name, 0)
-        });
-        self.note_root(identity.1, given, &path);
+        let (path, call) =
+            self.scopes.enter(identity, kind, named.as_deref()).unwrap_or_else(|name| {
+                let message = format!("two layers of `{}` are called `{name}`", self.scopes.path());
+                let help =
+                    "give each a name of its own, or leave the names out: they are then numbered";
+                self.trace.record(Error::new(ErrorKind::Argument, message).help(help).at(site));
+                (name, 0)
+            });
+        self.note_root(kind, given, &path);
         let outside = self.trace.enter(&path, site);
         if call == 0 {
-            let kind = spelling::short_name(identity.1).to_string();
+            let kind = spelling::short_name(kind).to_string();
             self.layers.push(LayerRecord {
                 path: path.clone(),
                 kind,

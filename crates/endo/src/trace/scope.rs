@@ -33,11 +33,12 @@ pub(crate) struct Scopes {
 }
 
 impl Scopes {
-    /// The path for a layer of this identity, and the number of its earlier calls. A name given by
+    /// The path for a layer of this identity and kind, and the number of its earlier calls. A name given by
     /// the user that another layer beside it has already is returned as the error.
     pub fn enter(
         &mut self,
         identity: (usize, &'static str),
+        kind: &str,
         given: Option<&str>,
     ) -> Result<(String, usize), String> {
         let parent = self.path().to_string();
@@ -46,7 +47,7 @@ impl Scopes {
         let name = match self.names.get(&key) {
             Some(name) => name.clone(),
             None => {
-                let base = given.map_or_else(|| snake_case(identity.1), str::to_string);
+                let base = given.map_or_else(|| snake_case(kind), str::to_string);
                 let name = self.free_name(&parent, &base);
                 if name != base && given.is_some() {
                     clash = Some(base);
@@ -114,19 +115,19 @@ mod tests {
     #[test]
     fn layers_beside_each_other_are_numbered_and_calls_counted() {
         let mut scopes = Scopes::default();
-        assert_eq!(scopes.enter((1, "Dense"), None), Ok(("dense".into(), 0)));
-        assert_eq!(scopes.enter((2, "Dense"), None), Ok(("dense_1".into(), 0)));
-        assert_eq!(scopes.enter((1, "Dense"), None), Ok(("dense".into(), 1)));
-        assert_eq!(scopes.enter((3, "Dense"), Some("out")), Ok(("out".into(), 0)));
-        assert_eq!(scopes.enter((4, "Dense"), Some("out")), Err("out".into()));
+        assert_eq!(scopes.enter((1, "Dense"), "Dense", None), Ok(("dense".into(), 0)));
+        assert_eq!(scopes.enter((2, "Dense"), "Dense", None), Ok(("dense_1".into(), 0)));
+        assert_eq!(scopes.enter((1, "Dense"), "Dense", None), Ok(("dense".into(), 1)));
+        assert_eq!(scopes.enter((3, "Dense"), "Dense", Some("out")), Ok(("out".into(), 0)));
+        assert_eq!(scopes.enter((4, "Dense"), "Dense", Some("out")), Err("out".into()));
     }
 
     #[test]
     fn a_given_name_and_a_numbered_one_are_never_the_same() {
         let mut scopes = Scopes::default();
-        assert_eq!(scopes.enter((1, "Dense"), Some("dense_1")), Ok(("dense_1".into(), 0)));
-        assert_eq!(scopes.enter((2, "Dense"), None), Ok(("dense".into(), 0)));
-        assert_eq!(scopes.enter((3, "Dense"), None), Ok(("dense_2".into(), 0)));
-        assert_eq!(scopes.enter((4, "Dense"), Some("dense_2")), Err("dense_2".into()));
+        assert_eq!(scopes.enter((1, "Dense"), "Dense", Some("dense_1")), Ok(("dense_1".into(), 0)));
+        assert_eq!(scopes.enter((2, "Dense"), "Dense", None), Ok(("dense".into(), 0)));
+        assert_eq!(scopes.enter((3, "Dense"), "Dense", None), Ok(("dense_2".into(), 0)));
+        assert_eq!(scopes.enter((4, "Dense"), "Dense", Some("dense_2")), Err("dense_2".into()));
     }
 }

@@ -12,7 +12,7 @@ use crate::constraints::{Constraint, IntoConstraint};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::initializers::{Borrowed, Initializer};
+use crate::initializers::{Borrowed, GlorotUniform, Initializer};
 use crate::named::Hyperparameters;
 use crate::random::Random;
 use crate::regularizers::{IntoRegularizer, Regularizer};
@@ -43,6 +43,7 @@ pub struct Weight {
     name: String,
     trainable: bool,
     dtype: Option<DType>,
+    initializer: Option<Arc<dyn Initializer>>,
     regularizer: Option<Arc<dyn Regularizer>>,
     constraint: Option<Arc<dyn Constraint>>,
     /// Behind an `Arc`, so that a function can tell whether the layer is still there.
@@ -56,6 +57,7 @@ impl Weight {
             name: name.into(),
             trainable: true,
             dtype: None,
+            initializer: None,
             regularizer: None,
             constraint: None,
             variable: Arc::default(),
@@ -91,6 +93,12 @@ impl Weight {
     #[must_use]
     pub fn dtype(mut self, dtype: DType) -> Self {
         self.dtype = Some(dtype);
+        self
+    }
+
+    /// First values, for [`value`](Self::value).
+    pub(crate) fn initializer(mut self, initializer: impl Initializer + 'static) -> Self {
+        self.initializer = Some(Arc::new(initializer));
         self
     }
 
@@ -132,6 +140,19 @@ impl Weight {
     ) -> Tensor {
         let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
         self.get_in(stranger, shape.into(), &Borrowed(initializer), cx, Location::caller())
+    }
+
+    /// Its value, as of [`get`](Self::get), made with the initializer that the weight holds.
+    #[track_caller]
+    pub(crate) fn value<O: ?Sized>(
+        &self,
+        owner: &O,
+        shape: impl Into<Shape>,
+        cx: &mut Context,
+    ) -> Tensor {
+        let initializer: &dyn Initializer = self.initializer.as_deref().unwrap_or(&GlorotUniform);
+        let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
+        self.get_in(stranger, shape.into(), initializer, cx, Location::caller())
     }
 
     /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being
