@@ -46,48 +46,33 @@ pub use built_in::*;
 
 /// The layers themselves, as the prelude gives them.
 pub(crate) mod built_in {
-    pub use super::activation::Activation;
-    pub use super::activity_regularization::ActivityRegularization;
-    pub use super::alpha_dropout::{
-        AlphaDropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
-    };
-    pub use super::attention::{
-        AdditiveAttention, Attention, GroupQueryAttention, MaskedSoftmax, MultiHeadAttention,
-        ScoreMode,
-    };
-    pub use super::batch_normalization::BatchNormalization;
-    pub use super::convolution::{
-        Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, DepthwiseConv1D,
-        DepthwiseConv2D, SeparableConv1D, SeparableConv2D,
-    };
-    pub use super::dense::Dense;
-    pub use super::dot::Dot;
-    pub use super::dropout::Dropout;
-    pub use super::embedding::Embedding;
-    pub use super::flatten::Flatten;
-    pub use super::gaussian_noise::{GaussianDropout, GaussianNoise};
-    pub use super::group_normalization::GroupNormalization;
-    pub use super::layer_normalization::LayerNormalization;
-    pub use super::masking::Masking;
-    pub use super::merge::{Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract};
-    pub use super::normalization::Normalization;
-    pub use super::p_relu::PRelu;
-    pub use super::pooling::{
-        AveragePooling1D, AveragePooling2D, AveragePooling3D, GlobalAveragePooling1D,
-        GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-        GlobalMaxPooling3D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
-    };
-    pub use super::rearranging::{Permute, RepeatVector, Rescaling};
-    pub use super::recurrent::{Bidirectional, Gru, Lstm, MergeMode, Recurrent, SimpleRnn};
-    pub use super::reshape::Reshape;
-    pub use super::resizing::{
-        Cropping1D, Cropping2D, Cropping3D, Interpolation, Margins, UpSampling1D, UpSampling2D,
-        UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
-    };
-    pub use super::sequential::Sequential;
-    pub use super::spatial::{Padding, Sizes};
-    pub use super::time_distributed::TimeDistributed;
-    pub use super::unit_normalization::{RmsNormalization, UnitNormalization};
+    pub use super::activation::*;
+    pub use super::activity_regularization::*;
+    pub use super::alpha_dropout::*;
+    pub use super::attention::*;
+    pub use super::batch_normalization::*;
+    pub use super::convolution::*;
+    pub use super::dense::*;
+    pub use super::dot::*;
+    pub use super::dropout::*;
+    pub use super::embedding::*;
+    pub use super::flatten::*;
+    pub use super::gaussian_noise::*;
+    pub use super::group_normalization::*;
+    pub use super::layer_normalization::*;
+    pub use super::masking::*;
+    pub use super::merge::*;
+    pub use super::normalization::*;
+    pub use super::p_relu::*;
+    pub use super::pooling::*;
+    pub use super::rearranging::*;
+    pub use super::recurrent::*;
+    pub use super::reshape::*;
+    pub use super::resizing::*;
+    pub use super::sequential::*;
+    pub use super::spatial::*;
+    pub use super::time_distributed::*;
+    pub use super::unit_normalization::*;
 }
 
 /// A function of tensors with weights, losses and metrics of its own.
