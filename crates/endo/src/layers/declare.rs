@@ -82,13 +82,27 @@ pub(crate) fn weight_of_text(
 /// values and the names of its options; what is left out, from the end, the layer does not have.
 /// Each layer has a `name`, and one with weights `trainable`.
 macro_rules! layer {
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident<const $N:ident: usize> $($declared:tt)*) => {
+        $crate::layers::declare::layer! {
+            @of [const $N: usize,] [$N,] [<const $N: usize>] $(#[$doc])* $Name $($declared)*
+        }
+    };
+    ($(#[$doc:meta])* $Name:ident<$P:ident: $Bound:ident, $O:ident> $($declared:tt)*) => {
+        $crate::layers::declare::layer! {
+            @of [$P: $Bound, $O] [$P, $O] [<$P: $Bound, $O>] $(#[$doc])* $Name $($declared)*
+        }
+    };
+    ($(#[$doc:meta])* $Name:ident [$($declared:tt)*] $($more:tt)*) => {
+        $crate::layers::declare::layer! { @of [] [] [] $(#[$doc])* $Name [$($declared)*] $($more)* }
+    };
+    (@of [$($generic:tt)*] [$($parameter:tt)*] [$($generics:tt)*]
+     $(#[$doc:meta])* $Name:ident $names:tt
      $(#[$new_doc:meta])* ($($arguments:tt)*) { $($options:tt)* }
      $(weights { $($(#[$weight_doc:meta])* $weight:ident = $first:expr
          => $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
-            $(#[$doc])* $Name $(<const $N: usize>)? $names $(#[$new_doc])* ($($arguments)*) { $($options)* }
+            $(#[$doc])* $Name $($generics)* $names $(#[$new_doc])* ($($arguments)*) { $($options)* }
             with {
                 name: Option<String> = None,
                 $($($weight: $crate::trace::Weight =
@@ -97,7 +111,7 @@ macro_rules! layer {
             }
         }
 
-        impl $(<const $N: usize>)? $Name $(<$N>)? {
+        impl<$($generic)*> $Name<$($parameter)*> {
             /// The name in errors, weights and summaries; that of the type, numbered, unless set.
             #[must_use]
             pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -110,7 +124,7 @@ macro_rules! layer {
             })?
         }
 
-        impl $(<const $N: usize>)? $crate::layers::declare::DeclaredLayer for $Name $(<$N>)? {
+        impl<$($generic)*> $crate::layers::declare::DeclaredLayer for $Name<$($parameter)*> {
             const SHARED_OPTIONS: &'static [&'static str] = &[
                 $($(stringify!($initializer), $(stringify!($regularizer), $(stringify!($constraint),)?)?)+
                 "trainable",)?

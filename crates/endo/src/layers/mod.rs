@@ -233,7 +233,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn rows() -> impl Iterator<Item = &'static Named<dyn Layer>> + Clone {
-    [dense::ROWS].into_iter().flatten()
+    [dense::ROWS, recurrent::ROWS].into_iter().flatten()
 }
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.

@@ -110,7 +110,8 @@ where
 /// options, and the method after `then` is called whenever an option was set. After
 /// `dyn Family:` the type gets a `ROW` for the table of names, to be listed in the file's `ROWS`;
 /// the compiler warns of one that is not. `Name<const N: usize> ["name1d", "name2d"]` has a
-/// name for each `N` from 1.
+/// name for each `N` from 1; `Name<P: Part, O>` has a field `outputs` for the type of its outputs,
+/// which `new` makes `Tensor` and `with_outputs` another.
 macro_rules! declare {
     (dyn $Family:ident: $(#[$doc:meta])* $Name:ident $($declared:tt)*) => {
         $crate::named::declare! { $(#[$doc])* $Name $($declared)* }
@@ -123,7 +124,17 @@ macro_rules! declare {
                 });
         }
     };
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident<const $N:ident: usize> $($declared:tt)*) => {
+        $crate::named::declare! { @of [const $N: usize,] [$N,] [] $(#[$doc])* $Name $($declared)* }
+    };
+    ($(#[$doc:meta])* $Name:ident<$P:ident: $Bound:ident, $O:ident> $($declared:tt)*) => {
+        $crate::named::declare! { @of [$P: $Bound,] [$P,] [$O] $(#[$doc])* $Name $($declared)* }
+    };
+    ($(#[$doc:meta])* $Name:ident [$($declared:tt)*] $($more:tt)*) => {
+        $crate::named::declare! { @of [] [] [] $(#[$doc])* $Name [$($declared)*] $($more)* }
+    };
+    (@of [$($generic:tt)*] [$($parameter:tt)*] [$($O:ident)?]
+     $(#[$doc:meta])* $Name:ident $names:tt
      $(#[$new_doc:meta])*
      ($($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)? $(=> $Into:ty)?),* $(,)?)
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
@@ -131,13 +142,14 @@ macro_rules! declare {
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
      $(then $changed:ident)?) => {
         $(#[$doc])*
-        pub struct $Name $(<const $N: usize>)? {
+        pub struct $Name<$($generic)* $($O = $crate::graph::Tensor)?> {
             $($(#[$argument_doc])* $argument: $Argument,)*
             $($(#[$option_doc])* $option: $Option,)*
             $($($field: $Field,)*)?
+            $(outputs: std::marker::PhantomData<fn() -> $O>,)?
         }
 
-        impl $(<const $N: usize>)? $Name $(<$N>)? {
+        impl<$($generic)*> $Name<$($parameter)*> {
             $(#[$new_doc])*
             #[allow(clippy::useless_conversion)]
             pub fn new(
@@ -147,28 +159,37 @@ macro_rules! declare {
                     $($argument: $crate::named::setter!(@value $argument $(as $Taken)? $(=> $Into)?),)*
                     $($option: $default,)*
                     $($($field: $initial,)*)?
+                    $(outputs: $crate::named::declare!(@outputs $O),)?
                 };
                 $crate::named::Declared::changed(new)
             }
+        }
 
+        impl<$($generic)* $($O)?> $Name<$($parameter)* $($O)?> {
             $($crate::named::setter! {
                 $(#[$option_doc])* $option: $Option $({$range})? $(as $Given)? $(=> $From)?
                 $([$Family::$into])?
             })*
         }
 
-        $crate::named::declare! { @default $Name [$($N)?] $($argument)* }
+        $crate::named::declare! { @default [$($generic)*] $Name [$($parameter)*] $($argument)* }
+        $crate::named::declare! {
+            @with_outputs [$($generic)*] $Name [$($parameter)*] [$($O)?]
+            $($argument)* $($option)* $($($field)*)?
+        }
 
-        impl $(<const $N: usize>)? $crate::named::Declared for $Name $(<$N>)? {
-            const NAMES: &'static [&'static str] = $crate::named::declare!(@names $names $($N)?);
+        impl<$($generic)* $($O)?> $crate::named::Declared for $Name<$($parameter)* $($O)?> {
+            const NAMES: &'static [&'static str] =
+                $crate::named::declare!(@names $names [$($parameter)*]);
             const OPTIONS: &'static [&'static str] =
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
                 let value = Self {
-                    $($argument: _given.required(Self::NAMES[0], stringify!($argument))?,)*
+                    $($argument: _given.required(stringify!($argument))?,)*
                     $($option: _given.take::<$Option>(stringify!($option), $default)?,)*
                     $($($field: $initial,)*)?
+                    $(outputs: $crate::named::declare!(@outputs $O),)?
                 };
                 Ok(value.changed())
             }
@@ -186,34 +207,47 @@ macro_rules! declare {
             }
         }
     };
-    (@default $Name:ident [$($N:ident)?]) => {
-        impl $(<const $N: usize>)? Default for $Name $(<$N>)? {
+    (@default [$($generic:tt)*] $Name:ident [$($parameter:tt)*]) => {
+        impl<$($generic)*> Default for $Name<$($parameter)*> {
             fn default() -> Self {
                 Self::new()
             }
         }
     };
-    (@default $Name:ident $generics:tt $($argument:ident)+) => {};
-    (@names [$($name:literal),+]) => { &[$($name),+] };
-    (@names [$($name:literal),+] $N:ident) => { &[[$($name),+][$N - 1]] };
+    (@default $generic:tt $Name:ident $parameter:tt $($argument:ident)+) => {};
+    (@names [$($name:literal),+] []) => { &[$($name),+] };
+    (@names [$name:literal] $parameter:tt) => { &[$name] };
+    (@names [$($name:literal),+] [$N:ident,]) => { &[[$($name),+][$N - 1]] };
+    (@outputs $O:ident) => { std::marker::PhantomData };
+    (@with_outputs $generic:tt $Name:ident $parameter:tt [] $($field:ident)*) => {};
+    (@with_outputs [$($generic:tt)*] $Name:ident [$($parameter:tt)*] [$O:ident] $($field:ident)*) => {
+        impl<$($generic)* $O> $Name<$($parameter)* $O> {
+            /// The same with other outputs.
+            fn with_outputs<Others>(self) -> $Name<$($parameter)* Others> {
+                $Name { $($field: self.$field,)* outputs: std::marker::PhantomData }
+            }
+        }
+    };
 }
 
 /// The method that sets an option, and what it and `new` take.
 ///
 /// `option: T` takes a `T`, and `option: T {0.0..=1.0}` hands it to the type's `require` first;
 /// `option: T as G` takes a `G`, `option: T => G` what becomes a `G`, and either becomes a `T`;
-/// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of.
+/// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of;
+/// `option in part: T` is the option of a field called `part`.
 macro_rules! setter {
-    ($(#[$doc:meta])* $option:ident: $Option:ty [$Family:ident::$into:ident]) => {
+    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty [$Family:ident::$into:ident]) => {
         $(#[$doc])*
         #[must_use]
         #[allow(clippy::useless_conversion)]
         pub fn $option<K>(mut self, $option: impl $Family<K>) -> Self {
-            self.$option = $option.$into().into();
+            self $(.$part)?.$option = $option.$into().into();
             $crate::named::Declared::changed(self)
         }
     };
-    ($(#[$doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)? $(=> $From:ty)?) => {
+    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty $({$range:expr})? $(as $Given:ty)?
+     $(=> $From:ty)?) => {
         $(#[$doc])*
         #[must_use]
         #[track_caller]
@@ -223,7 +257,7 @@ macro_rules! setter {
             $option: $crate::named::setter!(@type $Option $(as $Given)? $(=> $From)?),
         ) -> Self {
             $(self.require(stringify!($option), $option, $range);)?
-            self.$option = $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
+            self $(.$part)?.$option = $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
             $crate::named::Declared::changed(self)
         }
     };

@@ -71,7 +71,7 @@ macro_rules! declare {
             /// What text can name.
             pub(super) const ROW: $crate::named::Named<dyn $crate::optimizers::Optimizer> = $crate::named::Named {
                 names: &[$name],
-                options: [&["learning_rate", $(stringify!($own),)*], &[$(stringify!($option),)+]],
+                options: [&["learning_rate", $(stringify!($own),)*], &[], &[$(stringify!($option),)+]],
                 make: |given| {
                     let learning_rate: String = given.take("learning_rate", stringify!($learning_rate).to_string())?;
                     let mut optimizer = Self::new($crate::optimizers::LearningRate::read(&learning_rate)?);
