@@ -233,7 +233,26 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn rows() -> impl Iterator<Item = &'static Named<dyn Layer>> + Clone {
-    [dense::ROWS].into_iter().flatten()
+    [
+        activation::ROWS,
+        activity_regularization::ROWS,
+        batch_normalization::ROWS,
+        dense::ROWS,
+        dropout::ROWS,
+        embedding::ROWS,
+        flatten::ROWS,
+        gaussian_noise::ROWS,
+        group_normalization::ROWS,
+        layer_normalization::ROWS,
+        masking::ROWS,
+        normalization::ROWS,
+        p_relu::ROWS,
+        rearranging::ROWS,
+        reshape::ROWS,
+        unit_normalization::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.
