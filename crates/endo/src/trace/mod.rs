@@ -34,4 +34,4 @@ pub use record::{HeldMetric, LayerRecord, Mark, MetricTerm};
 pub use signature::TensorSpec;
 pub use terms::Term;
 pub use weight::Weight;
-pub(crate) use with_context::{WithContext, without_context};
+pub(crate) use with_context::{WithContext, tensor_function, with_context, without_context};
