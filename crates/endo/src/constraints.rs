@@ -117,7 +117,7 @@ table! {
 
 #[track_caller]
 fn norms(x: &Tensor, axes: &Axes) -> Tensor {
-    x.square().sum_axes(axes.as_slice()).keep_dims(x, axes.as_slice()).sqrt()
+    x.square().sum_keep(axes.as_slice()).sqrt()
 }
 
 /// What stands where a constraint is asked for: a value, its name, or a closure, which may take a

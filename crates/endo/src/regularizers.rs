@@ -123,7 +123,7 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
         Vectors::Columns => x.transpose(),
     };
     let count = rows.batch();
-    let length = rows.square().sum_axes([1]).keep_dims(&rows, [1]).maximum(SHORTEST_SQUARED).sqrt();
+    let length = rows.square().sum_keep(1).maximum(SHORTEST_SQUARED).sqrt();
     let unit = rows / length;
     let different =
         Array::from_fn(

@@ -60,7 +60,7 @@ pub fn pearson_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tenso
     let (y_true, y_pred) = paired("pearson_correlation", y_true, y_pred);
     let axes = [axis as isize];
     let standard = |x: &Tensor| {
-        let centered = x - x.mean_axes(axes).keep_dims(x, axes);
+        let centered = x - x.mean_keep(axes);
         let deviation = centered.variance_axes(axes).sqrt().keep_dims(x, axes);
         centered / deviation
     };
@@ -74,9 +74,8 @@ pub fn pearson_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tenso
 pub fn concordance_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tensor {
     let (y_true, y_pred) = paired("concordance_correlation", y_true, y_pred);
     let axes = [axis as isize];
-    let [true_mean, pred_mean] = [&y_true, &y_pred].map(|x| x.mean_axes(axes).keep_dims(x, axes));
-    let [true_variance, pred_variance] =
-        [&y_true, &y_pred].map(|x| x.variance_axes(axes).keep_dims(x, axes));
+    let [true_mean, pred_mean] = [&y_true, &y_pred].map(|x| x.mean_keep(axes));
+    let [true_variance, pred_variance] = [&y_true, &y_pred].map(|x| x.variance_keep(axes));
     // Any constant may be taken from the targets here: the deviations of the predictions add up to 0.
     let covariance = (&y_true - &pred_mean) * (&y_pred - &pred_mean);
     let norm = true_variance + pred_variance + (true_mean - pred_mean).square();

@@ -31,6 +31,7 @@ pub struct Logs(pub Vec<(String, f64)>);
 
 /// What one epoch did.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Epoch {
     /// The terms of the loss in training.
     pub ledger: Ledger,
@@ -61,6 +62,7 @@ pub struct Epoch {
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct History {
     /// The epochs in order.
     pub epochs: Vec<Epoch>,

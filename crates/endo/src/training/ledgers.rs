@@ -39,6 +39,7 @@ pub(crate) struct StepAt {
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct StepRecord {
     /// The step, counted from 0 over all epochs of this `fit`.
     pub step: usize,
