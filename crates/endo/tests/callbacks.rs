@@ -317,8 +317,9 @@ fn files_have_every_term_and_metric() {
     let text = fs::read_to_string(folder.0.join("log.csv")).unwrap();
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let header = lines.next().unwrap();
-    let expected = "epoch,learning_rate,loss,main,mean_absolute_error,reconstruction,reconstruction_error,val_loss,val_main,\
-                    val_mean_absolute_error,val_reconstruction,val_reconstruction_error";
+    let expected = "epoch,learning_rate,loss,main,mean_absolute_error,reconstruction,\
+                    reconstruction_error,val_loss,val_main,val_mean_absolute_error,\
+                    val_reconstruction,val_reconstruction_error";
     assert_eq!(header.join(","), expected);
     let rows: Vec<Vec<&str>> = lines.collect();
     assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["0", "1", "2"]);

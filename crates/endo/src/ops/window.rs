@@ -300,15 +300,25 @@ fn stretch<T: Copy>(
         ($($length:literal)+) => {
             match stretches.length {
                 $($length => for n in 0..stretches.count {
-                    let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
-                    let from: &[T; $length] = from[from_start..from_start + $length].try_into().expect("of that length");
-                    let to: &mut [T; $length] = (&mut to[to_start..to_start + $length]).try_into().expect("of that length");
-                    for (to, from) in to.iter_mut().zip(from) { combine(to, *from); }
+                    let [to_start, from_start] =
+                        [starts[0] + n * steps[0], starts[1] + n * steps[1]];
+                    let from: &[T; $length] = from[from_start..from_start + $length]
+                        .try_into()
+                        .expect("of that length");
+                    let to: &mut [T; $length] = (&mut to[to_start..to_start + $length])
+                        .try_into()
+                        .expect("of that length");
+                    for (to, from) in to.iter_mut().zip(from) {
+                        combine(to, *from);
+                    }
                 },)+
                 length => for n in 0..stretches.count {
-                    let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
+                    let [to_start, from_start] =
+                        [starts[0] + n * steps[0], starts[1] + n * steps[1]];
                     let from = &from[from_start..from_start + length];
-                    for (to, from) in to[to_start..to_start + length].iter_mut().zip(from) { combine(to, *from); }
+                    for (to, from) in to[to_start..to_start + length].iter_mut().zip(from) {
+                        combine(to, *from);
+                    }
                 },
             }
         };

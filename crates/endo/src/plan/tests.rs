@@ -14,7 +14,14 @@ use crate::variable::Variable;
 use super::{Action, Place, Plan};
 
 macro_rules! operation {
-    ($module:ident, $name:literal, $arity:literal, $trait:ident, $constructor:ident, |$($x:ident),+| $formula:expr) => {
+    (
+        $module:ident,
+        $name:literal,
+        $arity:literal,
+        $trait:ident,
+        $constructor:ident,
+        |$($x:ident),+| $formula:expr
+    ) => {
         pub mod $module {
             use super::*;
 
@@ -30,7 +37,12 @@ macro_rules! operation {
                 name: $name,
                 arity: $arity,
                 output: Output::Same,
-                loops: [Some(Loops::$constructor::<Formula, f32>()), Some(Loops::$constructor::<Formula, f64>()), None, None],
+                loops: [
+                    Some(Loops::$constructor::<Formula, f32>()),
+                    Some(Loops::$constructor::<Formula, f64>()),
+                    None,
+                    None,
+                ],
                 gradient: None,
                 domain: [-1.0, 1.0],
             };

@@ -54,7 +54,17 @@ pub trait Reducible: Number {
 }
 
 macro_rules! reducible {
-    ($type:ty, $zero:expr, $one:expr, $least:expr, $greatest:expr, |$x:ident, $y:ident| $plus:expr, $times:expr, $larger:expr, $smaller:expr) => {
+    (
+        $type:ty,
+        $zero:expr,
+        $one:expr,
+        $least:expr,
+        $greatest:expr,
+        |$x:ident, $y:ident| $plus:expr,
+        $times:expr,
+        $larger:expr,
+        $smaller:expr
+    ) => {
         impl Reducible for $type {
             const ZERO: Self = $zero;
             const ONE: Self = $one;

@@ -353,7 +353,11 @@ impl Loops {
 
 /// A kernel from a formula trait: `name<formula, type>(inputs) -> output`.
 macro_rules! kernel {
-    ($name:ident<$($parameter:ident: $bound:path),+>, $a:ty, $b:ty, $c:ty => $out:ty, |$x:pat_param, $y:pat_param, $z:pat_param| $value:expr) => {
+    (
+        $name:ident<$($parameter:ident: $bound:path),+>,
+        $a:ty, $b:ty, $c:ty => $out:ty,
+        |$x:pat_param, $y:pat_param, $z:pat_param| $value:expr
+    ) => {
         struct $name<$($parameter),+>(PhantomData<($($parameter,)+)>);
         impl<$($parameter: $bound),+> LoopKernel for $name<$($parameter),+> {
             type A = $a;
@@ -371,12 +375,20 @@ kernel!(OfUnary<O: Unary, F: Float>, F, (), () => F, |x, (), ()| O::apply(x));
 kernel!(OfBinary<O: Binary, F: Float>, F, F, () => F, |x, y, ()| O::apply(x, y));
 kernel!(OfTernary<O: Ternary, F: Float>, F, F, F => F, |x, y, z| O::apply(x, y, z));
 kernel!(OfPredicate<O: Predicate, F: Float>, F, (), () => u8, |x, (), ()| u8::from(O::apply(x)));
-kernel!(OfComparison<O: Comparison, T: Number>, T, T, () => u8, |x, y, ()| u8::from(O::apply(x, y)));
+kernel!(
+    OfComparison<O: Comparison, T: Number>,
+    T, T, () => u8,
+    |x, y, ()| u8::from(O::apply(x, y))
+);
 kernel!(OfInteger1<O: Integer1>, i32, (), () => i32, |x, (), ()| O::apply(x));
 kernel!(OfInteger2<O: Integer2>, i32, i32, () => i32, |x, y, ()| O::apply(x, y));
 kernel!(OfLogical1<O: Logical1>, u8, (), () => u8, |x, (), ()| u8::from(O::apply(x != 0)));
 kernel!(OfLogical2<O: Logical2>, u8, u8, () => u8, |x, y, ()| u8::from(O::apply(x != 0, y != 0)));
-kernel!(OfSelect<T: Number>, u8, T, T => T, |condition, yes, no| if condition != 0 { yes } else { no });
+kernel!(
+    OfSelect<T: Number>,
+    u8, T, T => T,
+    |condition, yes, no| if condition != 0 { yes } else { no }
+);
 
 #[cfg(test)]
 mod tests {

@@ -328,7 +328,9 @@ fn masks_and_weights_of_wrong_shapes() {
         "a mask bool[5] for a tensor of shape [4, 5]",
         "one for each position of the leading axes",
     );
-    let masked = |values: &Tensor, mask: &Tensor| Reduction::Mean.apply(values, None, Some(mask)); // <- the masked loss
+    let masked = |values: &Tensor, mask: &Tensor| {
+        Reduction::Mean.apply(values, None, Some(mask)) // <- the masked loss
+    };
     let mut f = Function::new(|[values, mask], _cx| [masked(&values, &mask)]);
     expect(
         f.run([&zeros([4]), &Array::from([true, false])]),
@@ -345,7 +347,8 @@ fn a_term_from_outside_call_that_is_not_a_scalar_or_has_a_name_twice() {
     let mut model = Model::new(Dense::new(1));
     model.build([1, 3]).unwrap();
     let kernel = model.weight("kernel").unwrap();
-    model.compile("sgd", "mse", ()).add_loss("decay", move |cx| cx.read(&kernel).square()); // <- the vector
+    model.compile("sgd", "mse", ());
+    model.add_loss("decay", move |cx| cx.read(&kernel).square()); // <- the vector
     expect(
         model.fit(&data([4, 3], [4, 1]), Fit::epochs(1)),
         ErrorKind::Shape,

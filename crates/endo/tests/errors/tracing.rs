@@ -29,7 +29,9 @@ fn shapes_that_do_not_broadcast() {
 
 #[test]
 fn targets_and_predictions_of_different_rank_are_refused_by_a_raw_loss() {
-    let mut f = Function::new(|[y, y_pred], _cx| [mean_squared_error(&y, &y_pred).mean()]); // <- the loss
+    let mut f = Function::new(|[y, y_pred], _cx| {
+        [mean_squared_error(&y, &y_pred).mean()] // <- the loss
+    });
     expect(
         f.run([&zeros([4]), &zeros([4, 1])]),
         ErrorKind::Shape,

@@ -288,7 +288,11 @@ fn unknown(mut number: usize) -> usize {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     // SAFETY: an empty piece of assembly, which leaves the number as it is.
     unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "/* {0} */",
+            inout(reg) number,
+            options(pure, nomem, nostack, preserves_flags)
+        );
     }
     number
 }

@@ -557,19 +557,32 @@ proptest! {
     fn any_table_written_in_any_way_is_read_bit_for_bit(rows in cells(), style in style()) {
         let names: Vec<String> = (0..rows[0].len()).map(|name| format!("größe{name}")).collect();
         let table = Csv::new().read_from(&written(&names, &rows, &style)[..]).unwrap();
-        prop_assert_eq!(table.columns().collect::<Vec<_>>(), names.iter().map(String::as_str).collect::<Vec<_>>());
+        prop_assert_eq!(
+            table.columns().collect::<Vec<_>>(),
+            names.iter().map(String::as_str).collect::<Vec<_>>()
+        );
         for (column, name) in names.iter().enumerate() {
             let expected: Vec<u64> = rows.iter().map(|row| row[column].to_bits()).collect();
-            let read: Vec<u64> = table.column(name).unwrap().iter().map(|value| value.to_bits()).collect();
+            let read: Vec<u64> =
+                table.column(name).unwrap().iter().map(|value| value.to_bits()).collect();
             prop_assert_eq!(read, expected);
         }
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(prop::sample::select(b"a1,.;\n\r\"\t -#|\x1a\xc3\xa4\0e\xff".to_vec()), 0..60)) {
+    fn any_bytes_are_read_or_refused(
+        bytes in prop::collection::vec(
+            prop::sample::select(b"a1,.;\n\r\"\t -#|\x1a\xc3\xa4\0e\xff".to_vec()),
+            0..60,
+        ),
+    ) {
         for csv in [Csv::new(), Csv::new().typed(), Csv::new().typed().header(false)] {
             if let Err(error) = csv.read_from(&bytes[..]) {
-                prop_assert!(error.to_string().len() < 2000 && error.advice().is_some(), "{}", error);
+                prop_assert!(
+                    error.to_string().len() < 2000 && error.advice().is_some(),
+                    "{}",
+                    error
+                );
             }
             let Ok(mut blocks) = csv.blocks_from(&bytes[..], 2) else { continue };
             while let Ok(Some(table)) = blocks.next() {
