@@ -20,6 +20,7 @@ mod packed;
 mod rows;
 mod sheet;
 mod signatures;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod text;
