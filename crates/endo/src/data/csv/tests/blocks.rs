@@ -5,6 +5,8 @@
 
 use std::io::Write;
 
+use proptest::prelude::*;
+
 use super::typed::{numbers, typed, words};
 use super::*;
 use crate::data::values::Values;

@@ -3,6 +3,8 @@
 //!
 //! In: one table of three rows in each of the three. Out: the same values.
 
+use proptest::prelude::*;
+
 use super::typed::{numbers, typed, words};
 use super::*;
 use crate::data::values::Values;
