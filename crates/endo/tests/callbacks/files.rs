@@ -1,5 +1,5 @@
-//! The files of `CsvLogger` and `TensorBoard`: every term and metric, single batches by their steps,
-//! and the model with its step as text.
+//! The files of `CsvLogger` and `TensorBoard`: every term and metric, single batches by their
+//! steps, and the model with its step as text.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! The gradients of layers, by their inputs and weights, and the second gradients of those that loop
-//! over steps or windows.
+//! The gradients of layers, by their inputs and weights, and the second gradients of those that
+//! loop over steps or windows.
 
 use endo::prelude::*;
 

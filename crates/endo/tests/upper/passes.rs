@@ -1,4 +1,5 @@
-//! Several passes through a model in one step: whose terms each has, and where they are to be added.
+//! Several passes through a model in one step: whose terms each has, and which of them nobody asks
+//! for.
 
 use endo::prelude::*;
 

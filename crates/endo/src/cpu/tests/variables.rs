@@ -1,5 +1,5 @@
-//! Variables that plans write: in place, swapped, left as they were where a check fails, and updated
-//! together.
+//! Variables that plans write: in place, swapped, left as they were where a check fails, and
+//! updated together.
 //!
 //! In: graphs that write variables. Out: the bits that single operations give them.
 

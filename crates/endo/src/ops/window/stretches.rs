@@ -1,5 +1,5 @@
-//! Where the elements of windows lie: stretches of neighbours at equal distances in the image and in
-//! its windows.
+//! Where the elements of windows lie: stretches of neighbours at equal distances in the image and
+//! in its windows.
 //!
 //! In: windows and the shape of the image. Out: [`each`] stretch of them once, and the copy of one,
 //! forth or back.
