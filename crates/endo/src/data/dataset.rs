@@ -75,9 +75,8 @@ impl Dataset {
     }
 
     /// Weights for the samples in the losses and weighted metrics: `[samples]`, `[samples, 1]`, or
-    /// one weight for each
-    /// of a sample's steps; for several targets one array for all of them, one for each, or arrays
-    /// by the names of the outputs, where those that are left out weigh 1.
+    /// one weight for each of a sample's steps; for several targets one array for all of them, one
+    /// for each, or arrays by the names of the outputs, where those that are left out weigh 1.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -209,8 +208,7 @@ impl Dataset {
     }
 
     /// Inputs, targets and sample weights in batches; weights are 1 when the dataset has none.
-    /// Fails when the batch size
-    /// is 0 or there are no targets.
+    /// Fails when the batch size is 0 or there are no targets.
     ///
     /// ```
     /// use endo::data::Dataset;

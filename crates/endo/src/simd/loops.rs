@@ -1,9 +1,8 @@
 //! [`Loops`]: an elementwise formula as machine code for each [`Level`], one function pointer each.
 //!
 //! A block of elements is loaded into local arrays, computed and stored, so the compiler knows that
-//! loads and stores
-//! do not touch and makes vector code, in place too. The last block overlaps the one before; only
-//! what is shorter than a block is padded.
+//! loads and stores do not touch and makes vector code, in place too. The last block overlaps the
+//! one before; only what is shorter than a block is padded.
 
 use super::Level;
 use super::float::{Float, Fused};
@@ -18,15 +17,12 @@ use std::marker::PhantomData;
 ///
 /// Each input that the formula has, and `output`, must be valid for `n` elements of its type;
 /// pointers need only the alignment of an element. `output` may equal an input pointer whose
-/// elements have the same size, but not overlap
-/// one otherwise. Booleans are `u8`; every value but 0 reads as true, and 1 is written. The
-/// processor must have the
-/// level that the loop was taken for.
+/// elements have the same size, but not overlap one otherwise. Booleans are `u8`; every value but 0
+/// reads as true, and 1 is written. The processor must have the level that the loop was taken for.
 pub type Loop = unsafe fn(inputs: *const *const u8, output: *mut u8, n: usize);
 
 /// One output element from one element of each input: what every loop runs. An input that a formula
-/// does not have
-/// is of type `()`.
+/// does not have is of type `()`.
 pub(super) trait LoopKernel: 'static {
     type A: Copy;
     type B: Copy;
@@ -150,8 +146,8 @@ unsafe fn at<K: LoopKernel, const W: usize>(
 }
 
 /// Keeps the compiler from making vectors across blocks, of elements `W` apart: it would do so for
-/// short formulas,
-/// whose blocks it has unrolled, and gather each element by itself. No instruction comes of it.
+/// short formulas, whose blocks it has unrolled, and gather each element by itself. No instruction
+/// comes of it.
 #[inline(always)]
 pub(super) fn separate() {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -268,8 +264,7 @@ impl Loops {
         let pointers = [0, 1, 2]
             .map(|index| inputs.get(index).map_or(std::ptr::null(), |input| input.as_ptr()));
         // SAFETY: every array has `n` elements, elements are read and written at any alignment,
-        // `output` is borrowed
-        // apart from the inputs, and the level is the processor's.
+        // `output` is borrowed apart from the inputs, and the level is the processor's.
         unsafe { self.at(Level::detect())(pointers.as_ptr(), output.as_mut_ptr(), n) }
     }
 

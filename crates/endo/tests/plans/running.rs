@@ -19,8 +19,7 @@ use endo::variable::Block;
 use proptest::test_runner::{Config, RngSeed};
 
 /// The random cases of a test, the same at every run; the variables `PROPTEST_CASES` and
-/// `PROPTEST_RNG_SEED` ask for
-/// more, and for others.
+/// `PROPTEST_RNG_SEED` ask for more, and for others.
 pub fn cases(count: u32) -> Config {
     let given = Config::default();
     let cases = std::env::var_os("PROPTEST_CASES").map_or(count, |_| given.cases);

@@ -297,9 +297,8 @@ impl<'a> Stream<'a> {
 
     /// Changes each batch on its way: for augmentation, or to make inputs of what was read. Samples
     /// that stay keep their order, by which messages name them. What is drawn for a batch is drawn
-    /// by its
-    /// [place](BatchAt::random), so that it is the same again where a run is gone on with, and
-    /// another in the next pass.
+    /// by its [place](BatchAt::random), so that it is the same again where a run is gone on with,
+    /// and another in the next pass.
     ///
     /// ```
     /// use endo::prelude::*;

@@ -63,11 +63,9 @@ fn elements<T: Number>(seed: u64, element: fn(f64) -> T) -> Vec<T> {
     (0..128).map(|_| next()).collect()
 }
 
-/// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to
-/// an element only;
-/// checks that all levels give what `exact` gives for one element, that nothing is written past
-/// the end, and that
-/// the result is the same in the place of input `place`.
+/// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to an
+/// element only; checks that all levels give what `exact` gives for one element, that nothing is
+/// written past the end, and that the result is the same in the place of input `place`.
 fn check<K: LoopKernel>(
     loops: Loops,
     a: &[K::A],
