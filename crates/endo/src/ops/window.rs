@@ -4,8 +4,6 @@
 //! back; each is the gradient of the other. A convolution is a matrix product of windows, a
 //! transposed one windows made by a product and added, pooling a reduction.
 
-mod stretches;
-
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -16,23 +14,9 @@ use crate::graph::{
 };
 use crate::shape::Shape;
 
-use stretches::{each, lie, stretch};
+use super::stretches::{each, lie, stretch};
 
-/// How windows lie along one axis: element `i` of window `n` is the axis's position
-/// `n * stride + i * dilation - before`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The number of elements in a window.
-    pub size: usize,
-    /// The distance from a window to the next.
-    pub stride: usize,
-    /// The distance from an element of a window to the next.
-    pub dilation: usize,
-    /// How far before the axis the first window begins.
-    pub before: usize,
-    /// The number of windows.
-    pub count: usize,
-}
+pub use super::stretches::Window;
 
 /// The elements of every window, and `fill` where a window is outside.
 #[derive(Clone, Debug)]

@@ -374,8 +374,8 @@ fn a_term_from_outside_call_that_is_not_a_scalar_or_has_a_name_twice() {
 #[test]
 fn a_counter_of_random_numbers_of_another_type() {
     let mut f = Function::new(|[x], _cx| {
-        [endo::ops::RandomState::new(x.clone(), 0).uniform([2], 0.0, 1.0)]
-    }); // <- the counter
+        [endo::ops::RandomState::new(x.clone(), 0).uniform([2], 0.0, 1.0)] // <- the counter
+    });
     let message = "random numbers follow a counter i32[2] of seed and step, got f32[2]";
     expect(
         f.run([&zeros([2])]),

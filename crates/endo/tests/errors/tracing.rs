@@ -100,8 +100,8 @@ fn a_tensor_kept_from_an_earlier_trace() {
 #[test]
 fn numbers_looked_at_while_a_plan_is_traced() {
     let step = |[x]: [Tensor; 1], _: &mut Context| {
-        [if x.sum().value().get(0) > 0.0 { &x * 2.0 } else { x.clone() }]
-    }; // <- the value
+        [if x.sum().value().get(0) > 0.0 { &x * 2.0 } else { x.clone() }] // <- the value
+    };
     expect(
         Function::new(step).run([&zeros([3])]),
         ErrorKind::Usage,

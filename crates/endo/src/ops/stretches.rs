@@ -1,12 +1,26 @@
 //! Where the elements of windows lie: stretches of neighbours at equal distances in the image and
 //! in its windows.
 //!
-//! In: windows and the shape of the image. Out: [`each`] stretch of them once, and the copy of one,
-//! forth or back.
+//! In: a [`Window`] for each axis and the shape of the image. Out: [`each`] stretch of them once,
+//! and the copy of one, forth or back.
 
 use crate::shape::Shape;
 
-use super::Window;
+/// How windows lie along one axis: element `i` of window `n` is the axis's position
+/// `n * stride + i * dilation - before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The number of elements in a window.
+    pub size: usize,
+    /// The distance from a window to the next.
+    pub stride: usize,
+    /// The distance from an element of a window to the next.
+    pub dilation: usize,
+    /// How far before the axis the first window begins.
+    pub before: usize,
+    /// The number of windows.
+    pub count: usize,
+}
 
 /// Stretches at equal distances in the image and in its windows.
 pub(super) struct Stretches {
