@@ -5,6 +5,7 @@
 //! a plan, or node by node.
 
 pub(crate) mod attached;
+mod calls;
 pub mod compute;
 mod cond;
 mod context;
@@ -13,6 +14,7 @@ pub mod follow;
 pub mod function;
 pub mod gradients;
 pub mod jacobian;
+mod metrics;
 pub(crate) mod models;
 pub(crate) mod pattern;
 pub mod program;

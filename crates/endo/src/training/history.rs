@@ -31,7 +31,6 @@ pub struct Logs(pub Vec<(String, f64)>);
 
 /// What one epoch did.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
 pub struct Epoch {
     /// The terms of the loss in training.
     pub ledger: Ledger,

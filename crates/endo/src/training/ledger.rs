@@ -22,7 +22,6 @@ use std::fmt;
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
 pub struct Ledger {
     /// Each term with its name.
     pub terms: Vec<(String, f64)>,

@@ -39,7 +39,6 @@ pub(crate) struct StepAt {
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
 pub struct StepRecord {
     /// The step, counted from 0 over all epochs of this `fit`.
     pub step: usize,
