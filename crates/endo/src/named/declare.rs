@@ -419,4 +419,33 @@ macro_rules! family {
     };
 }
 
-pub(crate) use {declare, family, setter, value};
+/// The table of a family: its rows, file by file, and the names of all of them. With an example the
+/// family's values may also be options of others.
+macro_rules! table {
+    ($(#[$doc:meta])* $Family:ty: $($rows:path),+ $(; $expected:literal)?) => {
+        $(#[$doc])*
+        pub fn names() -> impl Iterator<Item = &'static str> {
+            rows().map(|row| row.names[0])
+        }
+
+        fn rows() -> impl Iterator<Item = &'static $crate::named::Named<$Family>> + Clone {
+            [$($rows),+].into_iter().flatten()
+        }
+
+        $(
+            impl $crate::named::OptionValue for Arc<$Family> {
+                const EXPECTED: &'static str = $expected;
+
+                fn parse(text: &str) -> Option<Result<Self>> {
+                    Some(get(text))
+                }
+
+                fn text(&self) -> Option<String> {
+                    self.name()
+                }
+            }
+        )?
+    };
+}
+
+pub(crate) use {declare, family, setter, table, value};
