@@ -40,7 +40,7 @@ tested one.
 
 A FILE.toml given as --model lists hidden layers, each as a table [[layers]] with Keras's names: its
 `type`, such as dense or dropout, and as keys its arguments and options, such as units = 64 and
-activation = "relu". All layers of one tensor of the library can be listed.
+activation = \"relu\". All layers of one tensor of the library can be listed.
 
 In the folder --out are model.endo (for predict, evaluate, explain and export), report.html
 (figures of the training) and run.toml (settings, columns, scores and history).";

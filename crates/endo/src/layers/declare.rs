@@ -231,6 +231,7 @@ mod tests {
             "gaussian_dropout(0.5)",
             "group_normalization(-1, axis=1, scale=false)",
             "layer_normalization(axis=[1, 2])",
+            "layer_normalization(axis=1)",
             "masking(-1.0)",
             "p_relu(shared_axes=[1, 2])",
             "permute([2, 1])",

@@ -17,6 +17,6 @@ pub(crate) use declare::{
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
 pub use setting::{Axes, Setting};
-pub(crate) use setting::{Count, NotNegative, Rate, optional, words};
+pub(crate) use setting::{AxisList, Count, NotNegative, Rate, optional, words};
 use text::parse;
 pub(crate) use text::{Named, TextOptions, get, written};

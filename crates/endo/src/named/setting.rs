@@ -278,6 +278,18 @@ impl From<isize> for Axes {
     }
 }
 
+impl From<Vec<isize>> for Axes {
+    fn from(axes: Vec<isize>) -> Self {
+        Self::Several(axes)
+    }
+}
+
+impl From<&[isize]> for Axes {
+    fn from(axes: &[isize]) -> Self {
+        Self::Several(axes.to_vec())
+    }
+}
+
 impl<const N: usize> From<[isize; N]> for Axes {
     fn from(axes: [isize; N]) -> Self {
         Self::Several(axes.to_vec())
@@ -301,6 +313,28 @@ impl Setting for Axes {
             Self::One(axis) => axis.to_string(),
             Self::Several(axes) => format!("{axes:?}"),
         }
+    }
+}
+
+/// Axes taken together, where a single one is the same as a list of it.
+#[derive(Clone, Debug)]
+pub(crate) struct AxisList(pub Vec<isize>);
+
+impl From<Axes> for AxisList {
+    fn from(axes: Axes) -> Self {
+        Self(axes.as_slice().to_vec())
+    }
+}
+
+impl Setting for AxisList {
+    const EXPECTED: &'static str = Axes::EXPECTED;
+
+    fn read(text: &str) -> Option<Self> {
+        Axes::read(text).map(Self::from)
+    }
+
+    fn write(&self) -> String {
+        self.0.write()
     }
 }
 
@@ -339,6 +373,7 @@ mod tests {
     fn settings_are_read_as_they_are_written() {
         assert_eq!(Axes::read(&Axes::from([0, -1]).write()), Some(Axes::Several(vec![0, -1])));
         assert_eq!(Axes::read("2"), Some(Axes::One(2)));
+        assert_eq!(AxisList::read("2").unwrap().write(), "[2]");
         assert_eq!(<Option<f64>>::read("none"), Some(None));
         assert_eq!(f64::read(&1e-7.write()), Some(1e-7));
         assert_eq!(<Vec<usize>>::read(&vec![3_usize, 40].write()), Some(vec![3, 40]));
