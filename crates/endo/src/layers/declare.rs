@@ -82,13 +82,13 @@ pub(crate) fn weight_of_text(
 /// values and the names of its options; what is left out, from the end, the layer does not have.
 /// Each layer has a `name`, and one with weights `trainable`.
 macro_rules! layer {
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])* ($($arguments:tt)*) { $($options:tt)* }
      $(weights { $($(#[$weight_doc:meta])* $weight:ident = $first:expr
          => $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
-            $(#[$doc])* $Name $(<const $N: usize>)? $names $(#[$new_doc])* ($($arguments)*) { $($options)* }
+            $(#[$doc])* $Name $(<const $N: usize>)? [$($names)+] $(#[$new_doc])* ($($arguments)*) { $($options)* }
             with {
                 name: Option<String> = None,
                 $($($weight: $crate::trace::Weight =
@@ -187,22 +187,21 @@ macro_rules! weight_methods {
 }
 
 /// What a declared layer says of itself, within its `impl Layer`; where one type stands for several
-/// names, which of them it is.
+/// names, which of them it is, and which hyperparameters come first where it is saved.
 macro_rules! about {
-    ($($kind:expr)?) => {
+    ($($kind:expr)? $(, first $($first:literal),+)?) => {
         $(
             fn kind(&self) -> &'static str {
-                $kind
+                const { $kind }
             }
         )?
-
 
         fn name(&self) -> Option<&str> {
             self.name.as_deref()
         }
 
         fn hyperparameters(&self) -> $crate::named::Hyperparameters {
-            $crate::named::Declared::noted(self)
+            $crate::named::Declared::noted(self) $(.beginning_with(&[$($first),+]))?
         }
     };
 }

@@ -233,7 +233,16 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn rows() -> impl Iterator<Item = &'static Named<dyn Layer>> + Clone {
-    [dense::ROWS].into_iter().flatten()
+    [
+        convolution::ROWS,
+        convolution::depthwise::ROWS,
+        convolution::transposed::ROWS,
+        dense::ROWS,
+        pooling::ROWS,
+        resizing::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.

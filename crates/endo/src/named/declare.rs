@@ -106,7 +106,7 @@ where
 /// }
 /// ```
 ///
-/// How an option is set is said by [`setter!`]. What stands after `with` are fields that are no
+/// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands after `with` are fields that are no
 /// options, and the method after `then` is called whenever an option was set. After
 /// `dyn Family:` the type gets a `ROW` for the table of names, to be listed in the file's `ROWS`;
 /// the compiler warns of one that is not. `Name<const N: usize> ["name1d", "name2d"]` has a
@@ -123,7 +123,7 @@ macro_rules! declare {
                 });
         }
     };
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])*
      ($($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)? $(=> $Into:ty)?),* $(,)?)
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
@@ -143,11 +143,10 @@ macro_rules! declare {
             pub fn new(
                 $($argument: $crate::named::setter!(@type $Argument $(as $Taken)? $(=> $Into)?)),*
             ) -> Self {
-                let new = Self {
-                    $($argument: $crate::named::setter!(@value $argument $(as $Taken)? $(=> $Into)?),)*
-                    $($option: $default,)*
-                    $($($field: $initial,)*)?
-                };
+                $(let $argument: $Argument =
+                    $crate::named::setter!(@value $argument $(as $Taken)? $(=> $Into)?);)*
+                let new =
+                    Self { $($option: $default,)* $($($field: $initial,)*)? $($argument,)* };
                 $crate::named::Declared::changed(new)
             }
 
@@ -160,15 +159,17 @@ macro_rules! declare {
         $crate::named::declare! { @default $Name [$($N)?] $($argument)* }
 
         impl $(<const $N: usize>)? $crate::named::Declared for $Name $(<$N>)? {
-            const NAMES: &'static [&'static str] = $crate::named::declare!(@names $names $($N)?);
+            const NAMES: &'static [&'static str] = $crate::named::declare!(@names [$($names)+] $($N)?);
             const OPTIONS: &'static [&'static str] =
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
+                $(let $argument: $Argument =
+                    _given.required(Self::NAMES[0], stringify!($argument))?;)*
                 let value = Self {
-                    $($argument: _given.required(Self::NAMES[0], stringify!($argument))?,)*
                     $($option: _given.take::<$Option>(stringify!($option), $default)?,)*
                     $($($field: $initial,)*)?
+                    $($argument,)*
                 };
                 Ok(value.changed())
             }
