@@ -10,7 +10,7 @@ use crate::activations::{ActivationFunction, IntoActivation, Linear};
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::named::Named;
+use crate::named::{Count, Named};
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::trace::{Context, Weight};
 
@@ -37,7 +37,7 @@ layer! {
     /// ```
     Dense ["dense"]
     /// A linear layer with `units` outputs.
-    (units: usize) {
+    (units: Count as usize) {
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
         /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless
@@ -57,7 +57,7 @@ layer! {
 impl Dense {
     /// The number of outputs.
     pub fn units(&self) -> usize {
-        self.units
+        self.units.0
     }
 
     /// What is wrong with the inputs, if they cannot be multiplied by the kernel.
@@ -88,14 +88,14 @@ impl Layer for Dense {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         if let Some(error) = self.misfit(inputs, cx) {
-            let sizes = inputs.shape().iter().rev().skip(1).rev().chain([&self.units]);
+            let sizes = inputs.shape().iter().rev().skip(1).rev().chain([&self.units.0]);
             return cx.trace().fail(
                 error.at(Location::caller()),
                 sizes.copied().collect(),
                 inputs.dtype(),
             );
         }
-        let kernel = self.kernel.value(self, [inputs.features(), self.units], cx);
+        let kernel = self.kernel.value(self, [inputs.features(), self.units.0], cx);
         let bias = self.use_bias.then_some(&self.bias);
         finish(self, inputs.matmul(&kernel), bias, &self.activation, &self.activity_regularizer, cx)
     }

@@ -234,12 +234,28 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 fn rows() -> impl Iterator<Item = &'static Named<dyn Layer>> + Clone {
     [
+        activation::ROWS,
+        activity_regularization::ROWS,
+        alpha_dropout::ROWS,
+        batch_normalization::ROWS,
         convolution::ROWS,
         convolution::depthwise::ROWS,
         convolution::transposed::ROWS,
         dense::ROWS,
+        dropout::ROWS,
+        embedding::ROWS,
+        flatten::ROWS,
+        gaussian_noise::ROWS,
+        group_normalization::ROWS,
+        layer_normalization::ROWS,
+        masking::ROWS,
+        normalization::ROWS,
+        p_relu::ROWS,
         pooling::ROWS,
+        rearranging::ROWS,
+        reshape::ROWS,
         resizing::ROWS,
+        unit_normalization::ROWS,
     ]
     .into_iter()
     .flatten()
