@@ -108,7 +108,7 @@ layer! {
     /// [`AveragePooling1D`], [`AveragePooling2D`] or [`AveragePooling3D`].
     #[derive(Clone, Debug)]
     AveragePooling<const N: usize> ["average_pooling1d", "average_pooling2d", "average_pooling3d"]
-    /// Windows of a size, side by side.
+    /// The means of windows of a size, side by side.
     (pool_size: Sizes<N> => Sizes<N>) {
         /// How far windows are apart. Their size unless set.
         strides: Sizes<N> => Sizes<N> = pool_size,
@@ -179,7 +179,8 @@ layer! {
     /// The greatest number of all positions of `N` axes, those between the batch and the channels:
     /// [`GlobalMaxPooling1D`], [`GlobalMaxPooling2D`] or [`GlobalMaxPooling3D`].
     #[derive(Clone, Debug)]
-    GlobalMaxPooling<const N: usize> ["global_max_pooling1d", "global_max_pooling2d", "global_max_pooling3d"]
+    GlobalMaxPooling<const N: usize>
+    ["global_max_pooling1d", "global_max_pooling2d", "global_max_pooling3d"]
     /// The layer.
     () {
         /// Whether the axes that were pooled stay, with size 1. False unless set.
@@ -244,7 +245,8 @@ layer! {
     /// The mean of all positions of `N` axes, those between the batch and the channels:
     /// [`GlobalAveragePooling1D`], [`GlobalAveragePooling2D`] or [`GlobalAveragePooling3D`].
     #[derive(Clone, Debug)]
-    GlobalAveragePooling<const N: usize> ["global_average_pooling1d", "global_average_pooling2d", "global_average_pooling3d"]
+    GlobalAveragePooling<const N: usize>
+    ["global_average_pooling1d", "global_average_pooling2d", "global_average_pooling3d"]
     /// The layer.
     () {
         /// Whether the axes that were pooled stay, with size 1. False unless set.

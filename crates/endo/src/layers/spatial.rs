@@ -177,6 +177,8 @@ pub(super) fn refuse(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layers;
+    use crate::spelling::short_name;
 
     fn window(
         size: usize,
@@ -200,5 +202,78 @@ mod tests {
         assert_eq!(window(1, 3, 1, Padding::Same, 7), Some((0, 3)));
         assert_eq!(window(2, 1, 2, Padding::Causal, 5), Some((2, 5)));
         assert_eq!(window(2, 2, 1, Padding::Causal, 5), Some((1, 3)));
+    }
+
+    #[test]
+    fn text_makes_layers_along_axes_and_so_does_what_is_saved_of_them() {
+        let texts = [
+            (
+                "conv2d(4, 3, [2, 1], same, groups=2, activation=leaky_relu(0.1))",
+                "Conv2D(filters=4, groups=2, kernel_size=[3, 3], strides=[2, 1], padding=same, \
+                    dilation_rate=[1, 1], use_bias=true, \
+                    activation=leaky_relu(negative_slope=0.1))",
+            ),
+            (
+                "conv1d_transpose(4, 3, strides=2, activity_regularizer=l1(0.5))",
+                "Conv1DTranspose(filters=4, output_padding=[], kernel_size=[3], strides=[2], \
+                    padding=valid, dilation_rate=[1], use_bias=true, activation=linear, \
+                    activity_regularizer=l1(l1=0.5))",
+            ),
+            (
+                "conv3d_transpose(4, 3, strides=2, output_padding=[1, 0, 1])",
+                "Conv3DTranspose(filters=4, output_padding=[1, 0, 1], kernel_size=[3, 3, 3], \
+                    strides=[2, 2, 2], padding=valid, dilation_rate=[1, 1, 1], use_bias=true, \
+                    activation=linear)",
+            ),
+            (
+                "depthwise_conv1d(5, depth_multiplier=2, use_bias=false)",
+                "DepthwiseConv1D(depth_multiplier=2, kernel_size=[5], strides=[1], \
+                    padding=valid, dilation_rate=[1], use_bias=false, activation=linear)",
+            ),
+            (
+                "separable_conv2d(8, [1, 3])",
+                "SeparableConv2D(filters=8, depth_multiplier=1, kernel_size=[1, 3], \
+                    strides=[1, 1], padding=valid, dilation_rate=[1, 1], use_bias=true, \
+                    activation=linear)",
+            ),
+            (
+                "max_pooling2d([2, 3])",
+                "MaxPooling2D(pool_size=[2, 3], strides=[2, 3], padding=valid)",
+            ),
+            (
+                "AveragePooling1D(4, padding=same, strides=2)",
+                "AveragePooling1D(pool_size=[4], strides=[2], padding=same)",
+            ),
+            ("global_max_pooling3d(true)", "GlobalMaxPooling3D(keepdims=true)"),
+            ("global_average_pooling1d", "GlobalAveragePooling1D(keepdims=false)"),
+            ("zero_padding2d([0, 1])", "ZeroPadding2D(padding=[0, 0, 1, 1])"),
+            ("cropping1d([2, 0])", "Cropping1D(cropping=[2, 0])"),
+            ("up_sampling3d(2)", "UpSampling3D(size=[2, 2, 2], interpolation=nearest)"),
+            ("spatial_dropout2d(0.5, seed=3)", "SpatialDropout2D(rate=0.5)"),
+            ("alpha_dropout(0.5)", "AlphaDropout(rate=0.5)"),
+        ];
+        let saved = |text: &str| {
+            let layer = layers::get(text).unwrap();
+            layer.hyperparameters().written(short_name((*layer).kind()))
+        };
+        for (text, expected) in texts {
+            assert_eq!(saved(text), expected);
+            assert_eq!(saved(expected), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_that_are_not_one_for_each_axis_are_refused_in_text() {
+        let error = |text: &str| layers::get(text).err().unwrap().to_string();
+        assert!(
+            error("conv2d(4, [1, 2, 3])").contains(
+                "the option `kernel_size` of `conv2d(4, [1, 2, 3])` is a whole number, or one for \
+                each axis as in `[1, 2]`, got `[1, 2, 3]`"
+            ),
+            "{}",
+            error("conv2d(4, [1, 2, 3])")
+        );
+        assert!(error("conv3d(4)").contains("`conv3d` needs the option `kernel_size`"));
+        assert!(error("cropping2d([1, 2, 3])").contains("for each end of each axis"));
     }
 }

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::activations::{ActivationFunction, IntoActivation, Linear};
+use crate::activations::{IntoActivation, Linear};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::Named;
 use crate::ops::Window;
-use crate::regularizers::{IntoRegularizer, Regularizer};
+use crate::regularizers::IntoRegularizer;
 use crate::shape::{Shape, product};
 use crate::trace::Context;
 
@@ -18,6 +18,7 @@ use super::super::Layer;
 use super::super::declare::{about, layer, row};
 use super::super::dense::finish;
 use super::super::spatial::{Geometry, Padding, Sizes, refuse};
+use super::{AnyActivation, AnyRegularizer};
 
 /// The rows of this file.
 pub(in super::super) static ROWS: &[Named<dyn Layer>] = &[
@@ -37,21 +38,21 @@ layer! {
         strides: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// What lies around the inputs. `Padding::Valid`, nothing, unless set.
         padding: Padding = Padding::Valid,
-        /// How many filters each channel has. 1 unless set.
-        depth_multiplier: usize = 1,
         /// How far the elements of a window are apart. 1 unless set.
         dilation_rate: Sizes<N> => Sizes<N> = Sizes([1; N]),
+        /// How many filters each channel has. 1 unless set.
+        depth_multiplier: usize = 1,
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
-        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing
-        /// unless set.
-        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Linear),
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
+        activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+        activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
     }
     weights {
         /// The kernel `[sizes.., channels, depth_multiplier]`, once the layer was applied.
-        kernel = GlorotUniform => depthwise_initializer, depthwise_regularizer, depthwise_constraint;
+        kernel = GlorotUniform
+            => depthwise_initializer, depthwise_regularizer, depthwise_constraint;
         /// The bias `[channels * depth_multiplier]`, once the layer was applied; none without
         /// `use_bias`.
         bias = Zeros => bias_initializer, bias_regularizer, bias_constraint;
@@ -123,14 +124,14 @@ layer! {
         depth_multiplier: usize = 1,
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
-        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing
-        /// unless set.
-        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Linear),
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
+        activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+        activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
     }
     weights {
-        /// The kernel `[sizes.., channels, depth_multiplier]`, once the layer was applied.
+        /// The kernel of each channel, `[sizes.., channels, depth_multiplier]`, once the layer was
+        /// applied.
         depthwise_kernel = GlorotUniform
             => depthwise_initializer, depthwise_regularizer, depthwise_constraint;
         /// The kernel `[1.., channels * depth_multiplier, filters]`, once the layer was applied.
@@ -219,12 +220,8 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::refused;
     use crate::prelude::*;
-
-    fn refused(layer: impl Layer, sizes: &[usize]) -> String {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
-    }
 
     #[test]
     fn inputs_that_do_not_fit_are_refused_by_name() {

@@ -29,6 +29,10 @@ pub use transposed::*;
 /// The rows of this file.
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Conv1D>(), row::<Conv2D>(), row::<Conv3D>()];
 
+/// What a convolution applies to its outputs, and what penalizes them.
+type AnyActivation = Arc<dyn ActivationFunction>;
+type AnyRegularizer = Arc<dyn Regularizer>;
+
 layer! {
     /// A convolution along `N` axes, those between the batch and the channels: [`Conv1D`],
     /// [`Conv2D`] or [`Conv3D`].
@@ -46,11 +50,10 @@ layer! {
         groups: usize = 1,
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
-        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing
-        /// unless set.
-        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Linear),
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
+        activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+        activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
     }
     weights {
         /// The kernel `[sizes.., channels / groups, filters]`, once the layer was applied.
@@ -176,7 +179,8 @@ fn convolve(inputs: &Tensor, windows: &[Window], kernel: &Tensor, groups: usize)
 mod tests {
     use crate::prelude::*;
 
-    fn refused(layer: impl Layer, sizes: &[usize]) -> String {
+    /// What is said of a layer that is applied to inputs of sizes that it cannot have.
+    pub(super) fn refused(layer: impl Layer, sizes: &[usize]) -> String {
         let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
         f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
     }

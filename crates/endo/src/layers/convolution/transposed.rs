@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::activations::{ActivationFunction, IntoActivation, Linear};
+use crate::activations::{IntoActivation, Linear};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::Named;
 use crate::ops::Window;
-use crate::regularizers::{IntoRegularizer, Regularizer};
+use crate::regularizers::IntoRegularizer;
 use crate::shape::{Shape, product};
 use crate::trace::Context;
 
@@ -19,6 +19,7 @@ use super::super::Layer;
 use super::super::declare::{about, layer, row};
 use super::super::dense::finish;
 use super::super::spatial::{Geometry, Padding, Sizes, check_rank, refuse};
+use super::{AnyActivation, AnyRegularizer};
 
 /// The rows of this file.
 pub(in super::super) static ROWS: &[Named<dyn Layer>] =
@@ -34,18 +35,17 @@ layer! {
         strides: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// What lies around the inputs. `Padding::Valid`, nothing, unless set.
         padding: Padding = Padding::Valid,
+        /// How far the elements of a window are apart. 1 unless set.
+        dilation_rate: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// How much longer the outputs are than the least from which the inputs could follow; less
         /// than `strides`. As long as they can be unless set.
         output_padding: Option<Sizes<N>> => Sizes<N> = None,
-        /// How far the elements of a window are apart. 1 unless set.
-        dilation_rate: Sizes<N> => Sizes<N> = Sizes([1; N]),
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
-        /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing
-        /// unless set.
-        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Linear),
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
+        activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
         /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
-        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+        activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
     }
     weights {
         /// The kernel `[sizes.., filters, channels]`, once the layer was applied.
@@ -150,8 +150,8 @@ impl<const N: usize> ConvTranspose<N> {
                 output padding {output_padding:?}",
                 geometry.dilation_rate
             );
-            let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is less \
-            than `strides`";
+            let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is \
+                less than `strides`";
             return Err(Error::new(ErrorKind::Argument, message).help(help));
         }
         // As Keras: without `output_padding` the largest outputs from which that number of windows
@@ -174,8 +174,8 @@ impl<const N: usize> ConvTranspose<N> {
         let windows = geometry.windows(&outputs, cx)?;
         if windows.iter().zip(&inputs[1..]).any(|(window, &length)| window.count != length) {
             let message = format!(
-                "`{path}` has no outputs of which inputs of shape {inputs} are the convolution: not \
-                {lengths:?}"
+                "`{path}` has no outputs of which inputs of shape {inputs} are the convolution: \
+                not {lengths:?}"
             );
             let help =
                 "with `Padding::Same` and kernels of even size, `output_padding` is 1 or more";
@@ -211,12 +211,8 @@ fn convolve(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::refused;
     use crate::prelude::*;
-
-    fn refused(layer: impl Layer, sizes: &[usize]) -> String {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
-    }
 
     #[test]
     fn options_that_cannot_be_are_refused() {
