@@ -5,7 +5,6 @@
 
 use std::panic::Location;
 
-use crate::error::Result;
 use crate::graph::Tensor;
 use crate::named::Named;
 use crate::ops::Window;
@@ -229,13 +228,13 @@ pub type GlobalMaxPooling3D = GlobalMaxPooling<3>;
 impl<const N: usize> Layer for GlobalMaxPooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match spatial_axes::<N>(inputs.shape(), cx) {
-            Ok(axes) => keep(inputs.max_axes(&axes), inputs, &axes, self.keepdims),
-            Err(error) => {
-                let axes = if self.keepdims { N } else { 0 };
-                refuse(error, inputs, axes, inputs.features(), cx)
-            }
+        if let Err(error) = check_rank(inputs.shape(), N, cx) {
+            let axes = if self.keepdims { N } else { 0 };
+            return refuse(error, inputs, axes, inputs.features(), cx);
         }
+        let axes: Vec<isize> = (1..=N as isize).collect();
+        let pooled = inputs.max_axes(&axes);
+        if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
     }
 
     about! { ["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"][N - 1] }
@@ -292,13 +291,13 @@ pub type GlobalAveragePooling3D = GlobalAveragePooling<3>;
 impl<const N: usize> Layer for GlobalAveragePooling<N> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        match spatial_axes::<N>(inputs.shape(), cx) {
-            Ok(axes) => keep(global_mean(inputs, &axes, cx), inputs, &axes, self.keepdims),
-            Err(error) => {
-                let axes = if self.keepdims { N } else { 0 };
-                refuse(error, inputs, axes, inputs.features(), cx)
-            }
+        if let Err(error) = check_rank(inputs.shape(), N, cx) {
+            let axes = if self.keepdims { N } else { 0 };
+            return refuse(error, inputs, axes, inputs.features(), cx);
         }
+        let axes: Vec<isize> = (1..=N as isize).collect();
+        let pooled = global_mean(inputs, &axes, cx);
+        if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
     }
 
     about! { ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"][N - 1] }
@@ -306,17 +305,6 @@ impl<const N: usize> Layer for GlobalAveragePooling<N> {
     fn uses_mask(&self) -> bool {
         true
     }
-}
-
-/// The axes between the batch and the channels, if there are `N` of them.
-fn spatial_axes<const N: usize>(inputs: &Shape, cx: &Context) -> Result<Vec<isize>> {
-    check_rank(inputs, N, cx).map(|()| (1..=N as isize).collect())
-}
-
-/// What was pooled over axes; where `keepdims` holds, these stay, with size 1.
-#[track_caller]
-fn keep(pooled: Tensor, inputs: &Tensor, axes: &[isize], keepdims: bool) -> Tensor {
-    if keepdims { pooled.keep_dims(inputs, axes) } else { pooled }
 }
 
 /// Windows as `[positions, size, channels]`, and the shape of one number for each.
