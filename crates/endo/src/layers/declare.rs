@@ -83,13 +83,13 @@ pub(crate) fn weight_of_text(
 /// One with `{trainable: false}` after its name is assigned by the layer itself. Each layer has a
 /// `name`, and one with weights `trainable`.
 macro_rules! layer {
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])* ($($arguments:tt)*) { $($options:tt)* }
      $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})? = $first:expr
          $(=> $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
-            $(#[$doc])* $Name $(<const $N: usize>)? $names $(#[$new_doc])* ($($arguments)*) { $($options)* }
+            $(#[$doc])* $Name $(<const $N: usize>)? [$($names)+] $(#[$new_doc])* ($($arguments)*) { $($options)* }
             with {
                 name: Option<String> = None,
                 $($($weight: $crate::trace::Weight =
@@ -191,12 +191,12 @@ macro_rules! weight_methods {
 }
 
 /// What a declared layer says of itself, within its `impl Layer`; where one type stands for several
-/// names, which of them it is.
+/// names, which of them it is, and which hyperparameters come first where it is saved.
 macro_rules! about {
-    ($($kind:expr)?) => {
+    ($($kind:expr)? $(, first $($first:literal),+)?) => {
         $(
             fn kind(&self) -> &'static str {
-                $kind
+                const { $kind }
             }
         )?
 
@@ -205,7 +205,7 @@ macro_rules! about {
         }
 
         fn hyperparameters(&self) -> $crate::named::Hyperparameters {
-            $crate::named::Declared::noted(self)
+            $crate::named::Declared::noted(self) $(.beginning_with(&[$($first),+]))?
         }
     };
 }

@@ -12,7 +12,7 @@ use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
 use crate::named::{Count, Named};
 use crate::regularizers::{IntoRegularizer, Regularizer};
-use crate::trace::Context;
+use crate::trace::{Context, Weight};
 
 use super::Layer;
 use super::declare::{about, layer, row};
@@ -96,15 +96,8 @@ impl Layer for Dense {
             );
         }
         let kernel = self.kernel.value(self, [inputs.features(), self.units.0], cx);
-        let mut outputs = inputs.matmul(&kernel);
-        if self.use_bias {
-            outputs = outputs + self.bias.value(self, [self.units.0], cx);
-        }
-        let outputs = self.activation.call_in(&outputs, cx);
-        if let Some(regularizer) = &self.activity_regularizer {
-            cx.add_activity_loss(&**regularizer, &outputs);
-        }
-        outputs
+        let bias = self.use_bias.then_some(&self.bias);
+        finish(self, inputs.matmul(&kernel), bias, &self.activation, &self.activity_regularizer, cx)
     }
 
     about! {}
@@ -112,6 +105,29 @@ impl Layer for Dense {
     fn supports_masking(&self) -> bool {
         true
     }
+}
+
+/// The outputs of a layer that multiplies by a kernel, from the products: its bias, if any, its
+/// activation and the penalty on what it returns.
+#[track_caller]
+pub(super) fn finish<L: Layer>(
+    layer: &L,
+    products: Tensor,
+    bias: Option<&Weight>,
+    activation: &Arc<dyn ActivationFunction>,
+    activity_regularizer: &Option<Arc<dyn Regularizer>>,
+    cx: &mut Context,
+) -> Tensor {
+    let mut outputs = products;
+    if let Some(bias) = bias {
+        let features = outputs.features();
+        outputs = outputs + bias.value(layer, [features], cx);
+    }
+    let outputs = activation.call_in(&outputs, cx);
+    if let Some(regularizer) = activity_regularizer {
+        cx.add_activity_loss(&**regularizer, &outputs);
+    }
+    outputs
 }
 
 #[cfg(test)]

@@ -232,7 +232,11 @@ table! {
     dyn Layer:
         activation::ROWS,
         activity_regularization::ROWS,
+        alpha_dropout::ROWS,
         batch_normalization::ROWS,
+        convolution::ROWS,
+        convolution::depthwise::ROWS,
+        convolution::transposed::ROWS,
         dense::ROWS,
         dropout::ROWS,
         embedding::ROWS,
@@ -243,8 +247,10 @@ table! {
         masking::ROWS,
         normalization::ROWS,
         p_relu::ROWS,
+        pooling::ROWS,
         rearranging::ROWS,
         reshape::ROWS,
+        resizing::ROWS,
         unit_normalization::ROWS
 }
 

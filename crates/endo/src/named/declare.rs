@@ -128,7 +128,7 @@ where
 /// }
 /// ```
 ///
-/// How an option is set is said by [`setter!`]. What stands after `with` are fields that are no
+/// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands after `with` are fields that are no
 /// options, and the method after `then` is called whenever an option was set. After
 /// `dyn Family:` the type gets a `ROW` for the table of names, to be listed in the file's `ROWS`;
 /// the compiler warns of one that is not. `Name<const N: usize> ["name1d", "name2d"]` has a
@@ -145,7 +145,7 @@ macro_rules! declare {
                 });
         }
     };
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])*
      ($(<$K:ident>)? $($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)?
          $(=> $Into:ty)? $([$Trait:ident::$made:ident])?),* $(,)?)
@@ -166,13 +166,11 @@ macro_rules! declare {
             pub fn new $(<$K>)? ($($argument: $crate::named::setter!(
                 @type $Argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
             )),*) -> Self {
-                let new = Self {
-                    $($argument: $crate::named::setter!(
-                        @value $argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
-                    ),)*
-                    $($option: $default,)*
-                    $($($field: $initial,)*)?
-                };
+                $(let $argument: $Argument = $crate::named::setter!(
+                    @value $argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
+                );)*
+                let new =
+                    Self { $($option: $default,)* $($($field: $initial,)*)? $($argument,)* };
                 $crate::named::Declared::changed(new)
             }
 
@@ -185,15 +183,17 @@ macro_rules! declare {
         $crate::named::declare! { @default $Name [$($N)?] $($argument)* }
 
         impl $(<const $N: usize>)? $crate::named::Declared for $Name $(<$N>)? {
-            const NAMES: &'static [&'static str] = $crate::named::declare!(@names $names $($N)?);
+            const NAMES: &'static [&'static str] = $crate::named::declare!(@names [$($names)+] $($N)?);
             const OPTIONS: &'static [&'static str] =
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
+                $(let $argument: $Argument =
+                    _given.required(Self::NAMES[0], stringify!($argument))?;)*
                 let value = Self {
-                    $($argument: _given.required(Self::NAMES[0], stringify!($argument))?,)*
                     $($option: _given.take::<$Option>(stringify!($option), $default)?,)*
                     $($($field: $initial,)*)?
+                    $($argument,)*
                 };
                 Ok(value.changed())
             }
