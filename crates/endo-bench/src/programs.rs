@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn an_error_of_python_is_its_last_line() {
-        let text = b"Traceback (most recent call last):\n  File \"x\"\nModuleNotFoundError: No module named 'torch'\n\n";
+        let text = b"Traceback (most recent call last):\n  File \"x\"\n\
+                     ModuleNotFoundError: No module named 'torch'\n\n";
         assert_eq!(
             last_line(text).as_deref(),
             Some("ModuleNotFoundError: No module named 'torch'")

@@ -41,7 +41,12 @@ pub fn note(schema: &Schema, goal: &Goal, run: &str) -> String {
         Role::Number => json!({"name": input.name, "type": "number"}),
         Role::Time => json!({"name": input.name, "type": "date"}),
         Role::Category { words, has_missing } => {
-            json!({"name": input.name, "type": "category", "words": words, "has_missing": has_missing})
+            json!({
+                "name": input.name,
+                "type": "category",
+                "words": words,
+                "has_missing": has_missing
+            })
         }
     };
     let goal = match goal {
@@ -51,9 +56,19 @@ pub fn note(schema: &Schema, goal: &Goal, run: &str) -> String {
         }
     };
     let columns: Vec<Value> = schema.inputs.iter().map(column).collect();
-    let marks = json!({"decimal": schema.decimal.map(String::from), "day_first": schema.day_first, "missing": schema.missing, "dates": schema.date_targets});
+    let marks = json!({
+        "decimal": schema.decimal.map(String::from),
+        "day_first": schema.day_first,
+        "missing": schema.missing,
+        "dates": schema.date_targets
+    });
     json!({
-        "format": FORMAT, "endo": env!("CARGO_PKG_VERSION"), "run": run, "goal": goal, "columns": columns, "marks": marks
+        "format": FORMAT,
+        "endo": env!("CARGO_PKG_VERSION"),
+        "run": run,
+        "goal": goal,
+        "columns": columns,
+        "marks": marks
     })
     .to_string()
 }
@@ -90,7 +105,10 @@ impl TableModel {
             refuse("what it says of its columns makes no sense".to_string(), again)
         })?;
         let expected = [schema.inputs.len(), goal.outputs()];
-        let has = |specs: &[TensorSpec], width: usize| matches!(specs, [spec] if spec.sizes() == [None, Some(width)]);
+        let has = |specs: &[TensorSpec], width: usize| {
+            let [spec] = specs else { return false };
+            spec.sizes() == [None, Some(width)]
+        };
         if !has(predictor.inputs(), expected[0]) || !has(predictor.outputs(), expected[1]) {
             return Err(refuse("its columns are not those of its graph".to_string(), again));
         }

@@ -19,11 +19,8 @@ struct ReconstructingRegressor {
 impl ReconstructingRegressor {
     fn new(output_dim: usize) -> Self {
         let hidden = || Dense::new(30).activation(Selu).kernel_initializer(LecunNormal);
-        Self {
-            hidden: (0..5).map(|_| hidden()).collect(),
-            reconstruct: OnceLock::new(),
-            out: Dense::new(output_dim),
-        }
+        let (reconstruct, out) = (OnceLock::new(), Dense::new(output_dim));
+        Self { hidden: (0..5).map(|_| hidden()).collect(), reconstruct, out }
     }
 }
 

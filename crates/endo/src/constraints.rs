@@ -3,13 +3,12 @@
 //! In: a weight's value. Out: a value that is allowed. `MaxNorm.max_value(3.0)`, `"max_norm(3)"`
 //! and a closure serve alike. Names, options and defaults are Keras's.
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, OptionValue, family, kinds};
-use crate::trace::{Context, WithContext, without_context};
+use crate::named::{self, Hyperparameters, family, kinds, table};
+use crate::trace::{Context, tensor_function, with_context, without_context};
 
 pub use crate::named::Axes;
 
@@ -110,54 +109,15 @@ pub fn get(name: &str) -> Result<Arc<dyn Constraint>> {
     named::get("constraint", name, rows())
 }
 
-impl OptionValue for Arc<dyn Constraint> {
-    const EXPECTED: &'static str = "a constraint such as `non_neg`";
-
-    fn parse(text: &str) -> Option<Result<Self>> {
-        Some(get(text))
-    }
-
-    fn text(&self) -> Option<String> {
-        self.name()
-    }
-}
-
-/// The names of all constraints.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
-}
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn Constraint>> + Clone {
-    ROWS.iter()
+table! {
+    /// The names of all constraints.
+    dyn Constraint: ROWS;
+    "a constraint such as `non_neg`"
 }
 
 #[track_caller]
 fn norms(x: &Tensor, axes: &Axes) -> Tensor {
-    x.square().sum_axes(axes.as_slice()).keep_dims(x, axes.as_slice()).sqrt()
-}
-
-impl<F: Fn(&Tensor) -> Tensor + Send + Sync> Constraint for F {
-    #[track_caller]
-    fn project(&self, x: &Tensor) -> Tensor {
-        self(x)
-    }
-}
-
-impl Constraint for &'static str {
-    #[track_caller]
-    fn project(&self, x: &Tensor) -> Tensor {
-        match get(self) {
-            Ok(constraint) => constraint.project(x),
-            Err(error) => {
-                x.trace().record(error.at(Location::caller()));
-                x.clone()
-            }
-        }
-    }
-
-    fn name(&self) -> Option<String> {
-        get(self).map_or_else(|_| Some(self.to_string()), |constraint| constraint.name())
-    }
+    x.square().sum_keep(axes.as_slice()).sqrt()
 }
 
 /// What stands where a constraint is asked for: a value, its name, or a closure, which may take a
@@ -185,65 +145,8 @@ pub trait IntoConstraint<K> {
     fn into_constraint(self) -> Arc<dyn Constraint>;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Constraint + 'static> IntoConstraint<kinds::Value> for T {
-    fn into_constraint(self) -> Arc<dyn Constraint> {
-        Arc::new(self)
-    }
-}
-
-/// A name that a program has read; a wrong one is reported where the constraint is first used.
-impl IntoConstraint<kinds::Name> for String {
-    fn into_constraint(self) -> Arc<dyn Constraint> {
-        get(&self).unwrap_or_else(|error| {
-            Arc::new(move |x: &Tensor| {
-                x.trace().record(error.clone());
-                x.clone()
-            })
-        })
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static>
-    IntoConstraint<kinds::WithContext> for F
-{
-    fn into_constraint(self) -> Arc<dyn Constraint> {
-        Arc::new(WithContext(self))
-    }
-}
-
-impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync> Constraint for WithContext<F> {
-    #[track_caller]
-    fn project_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        (self.0)(x, cx)
-    }
-
-    fn name(&self) -> Option<String> {
-        None
-    }
-}
-
-/// What [`get`] returns.
-impl<C: Constraint + ?Sized> Constraint for Arc<C> {
-    #[track_caller]
-    fn project(&self, x: &Tensor) -> Tensor {
-        (**self).project(x)
-    }
-
-    #[track_caller]
-    fn project_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        (**self).project_in(x, cx)
-    }
-
-    fn name(&self) -> Option<String> {
-        (**self).name()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        (**self).hyperparameters()
-    }
-}
+tensor_function! { Constraint: project, project_in; IntoConstraint: into_constraint; |x| x.shape() }
+with_context! { Constraint: project_in; IntoConstraint: into_constraint }
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// The type of an array's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum DType {
     /// 32-bit floating point: the type of weights and activations unless one says otherwise.
     F32,

@@ -12,14 +12,24 @@
 //! | numbers in and out | [`Array`], [`Shape`], [`DType`] |
 //! | tables and batches | [`data::Table`], [`data::Dataset`], [`data::StandardScaler`] |
 //! | a model | [`layers`], your own [`Layer`](layers::Layer), [`Model`](model::Model) |
-//! | a term of the loss or a metric from inside it | [`Context::add_loss`](trace::Context::add_loss), [`add_sample_loss`](trace::Context::add_sample_loss), [`add_metric`](trace::Context::add_metric) |
-//! | to train it | [`Model::fit`](model::Model::fit), [`Fit`](training::Fit), [`losses`], [`optimizers`], [`metrics`] |
-//! | to see inside it while it trains | [`Probe`](training::Probe), [`Model::add_metric_at`](model::Model::add_metric_at) |
+//! | a loss or a metric from inside it | [`add_loss`], [`add_sample_loss`], [`add_metric`] |
+//! | to train it | [`Model::fit`], [`Fit`], [`losses`], [`optimizers`], [`metrics`] |
+//! | to see inside it while it trains | [`Probe`](training::Probe), [`Model::add_metric_at`] |
 //! | a page about the training | [`Report`](report::Report) |
-//! | its predictions in another program | [`Model::export`](model::Model::export), [`Predictor`](training::Predictor) |
-//! | a loop of your own | [`Function`](trace::Function), [`Context::gradients`](trace::Context::gradients) |
-//! | to see values while it runs | [`Function::run_eagerly`](trace::Function::run_eagerly), [`Tensor::value`] |
+//! | its predictions in another program | [`Model::export`], [`Predictor`](training::Predictor) |
+//! | a loop of your own | [`Function`](trace::Function), [`Context::gradients`] |
+//! | to see values while it runs | [`Function::run_eagerly`], [`Tensor::value`] |
 //! | to know what went wrong | [`Error`]: what, in which layer, at which line, and how to fix it |
+//!
+//! [`add_loss`]: trace::Context::add_loss
+//! [`add_sample_loss`]: trace::Context::add_sample_loss
+//! [`add_metric`]: trace::Context::add_metric
+//! [`Model::fit`]: model::Model::fit
+//! [`Fit`]: training::Fit
+//! [`Model::add_metric_at`]: model::Model::add_metric_at
+//! [`Model::export`]: model::Model::export
+//! [`Context::gradients`]: trace::Context::gradients
+//! [`Function::run_eagerly`]: trace::Function::run_eagerly
 //!
 //! ```
 //! use endo::prelude::*;

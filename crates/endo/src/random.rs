@@ -2,9 +2,8 @@
 //! is drawn from it.
 //!
 //! In: a seed, a stream and a position. Out: bits, uniform and normal numbers, permutations; the
-//! same on every machine
-//! and for every number of threads, because nothing is carried from one block of numbers to the
-//! next.
+//! same on every machine and for every number of threads, because nothing is carried from one block
+//! of numbers to the next.
 
 use std::f64::consts::TAU;
 
@@ -12,9 +11,8 @@ use std::f64::consts::TAU;
 /// counter.
 ///
 /// Each round multiplies two of the four words into 64 bits, mixes the halves with the other two
-/// words and the key, and
-/// the key moves on by a Weyl sequence. Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as
-/// easy as 1, 2, 3" (2011), section 4.3.
+/// words and the key, and the key moves on by a Weyl sequence. Salmon, Moraes, Dror and Shaw,
+/// "Parallel random numbers: as easy as 1, 2, 3" (2011), section 4.3.
 ///
 /// ```
 /// use endo::random::philox;

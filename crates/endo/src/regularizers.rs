@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, OptionValue, family, kinds, words};
-use crate::trace::{Context, WithContext, without_context};
+use crate::named::{self, Hyperparameters, family, kinds, table, words};
+use crate::trace::{Context, tensor_function, with_context, without_context};
 
 /// A penalty on a tensor.
 ///
@@ -123,7 +123,7 @@ fn mean_cosine(x: &Tensor, vectors: Vectors) -> Tensor {
         Vectors::Columns => x.transpose(),
     };
     let count = rows.batch();
-    let length = rows.square().sum_axes([1]).keep_dims(&rows, [1]).maximum(SHORTEST_SQUARED).sqrt();
+    let length = rows.square().sum_keep(1).maximum(SHORTEST_SQUARED).sqrt();
     let unit = rows / length;
     let different =
         Array::from_fn(
@@ -149,46 +149,10 @@ pub fn get(name: &str) -> Result<Arc<dyn Regularizer>> {
     named::get("regularizer", name, rows())
 }
 
-impl OptionValue for Arc<dyn Regularizer> {
-    const EXPECTED: &'static str = "a regularizer such as `l2(0.01)`";
-
-    fn parse(text: &str) -> Option<Result<Self>> {
-        Some(get(text))
-    }
-
-    fn text(&self) -> Option<String> {
-        self.name()
-    }
-}
-
-/// The names of all regularizers.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
-}
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn Regularizer>> + Clone {
-    ROWS.iter()
-}
-
-impl<F: Fn(&Tensor) -> Tensor + Send + Sync> Regularizer for F {
-    #[track_caller]
-    fn penalty(&self, x: &Tensor) -> Tensor {
-        self(x)
-    }
-}
-
-impl Regularizer for &'static str {
-    #[track_caller]
-    fn penalty(&self, x: &Tensor) -> Tensor {
-        get(self).map_or_else(
-            |error| x.fail(error, (), Location::caller()),
-            |regularizer| regularizer.penalty(x),
-        )
-    }
-
-    fn name(&self) -> Option<String> {
-        get(self).map_or_else(|_| Some(self.to_string()), |regularizer| regularizer.name())
-    }
+table! {
+    /// The names of all regularizers.
+    dyn Regularizer: ROWS;
+    "a regularizer such as `l2(0.01)`"
 }
 
 /// What stands where a regularizer is asked for: a value, its name, or a closure, which may take a
@@ -216,62 +180,8 @@ pub trait IntoRegularizer<K> {
     fn into_regularizer(self) -> Arc<dyn Regularizer>;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Regularizer + 'static> IntoRegularizer<kinds::Value> for T {
-    fn into_regularizer(self) -> Arc<dyn Regularizer> {
-        Arc::new(self)
-    }
-}
-
-/// A name that a program has read; a wrong one is reported where the regularizer is first used.
-impl IntoRegularizer<kinds::Name> for String {
-    fn into_regularizer(self) -> Arc<dyn Regularizer> {
-        get(&self).unwrap_or_else(|error| {
-            Arc::new(move |x: &Tensor| x.fail(error.clone(), (), Location::caller()))
-        })
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static>
-    IntoRegularizer<kinds::WithContext> for F
-{
-    fn into_regularizer(self) -> Arc<dyn Regularizer> {
-        Arc::new(WithContext(self))
-    }
-}
-
-impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync> Regularizer for WithContext<F> {
-    #[track_caller]
-    fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        (self.0)(x, cx)
-    }
-
-    fn name(&self) -> Option<String> {
-        None
-    }
-}
-
-/// What [`get`] returns.
-impl<R: Regularizer + ?Sized> Regularizer for Arc<R> {
-    #[track_caller]
-    fn penalty(&self, x: &Tensor) -> Tensor {
-        (**self).penalty(x)
-    }
-
-    #[track_caller]
-    fn penalty_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        (**self).penalty_in(x, cx)
-    }
-
-    fn name(&self) -> Option<String> {
-        (**self).name()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        (**self).hyperparameters()
-    }
-}
+tensor_function! { Regularizer: penalty, penalty_in; IntoRegularizer: into_regularizer; |x| () }
+with_context! { Regularizer: penalty_in; IntoRegularizer: into_regularizer }
 
 #[cfg(test)]
 mod tests {

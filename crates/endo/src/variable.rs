@@ -268,8 +268,7 @@ impl Block {
     /// in bytes.
     ///
     /// Blocks merge and never split: a variable's block-mates come along, so two plans that share a
-    /// variable end up on
-    /// one block instead of moving the variable to and fro.
+    /// variable end up on one block instead of moving the variable to and fro.
     ///
     /// # Errors
     /// If the system does not give the memory for a larger block; then all variables stay where

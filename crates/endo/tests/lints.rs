@@ -231,8 +231,7 @@ fn a_probe_that_shows_nothing_can_be_denied() {
     let options = Fit::epochs(1).deny_warnings(true).probe(Probe::activations("output"));
     let error = model.fit(&data(), options).unwrap_err();
     let text = "the probe of activations shows nothing: no layer matches `output`; there are \
-        `sequential/hidden`, `sequential/out`, \
-                `sequential`";
+                `sequential/hidden`, `sequential/out`, `sequential`";
     assert_eq!(error.message(), text);
     assert_eq!(error.advice(), Some("fix it, or train without `deny_warnings`"));
     assert_eq!(model.weights()[0].value(), before);
@@ -241,8 +240,8 @@ fn a_probe_that_shows_nothing_can_be_denied() {
 #[test]
 fn a_term_for_layers_that_are_not_there() {
     let mut model = named();
-    model.add_loss_at("hiden*", "sparsity", |activation| activation.abs().mean()); // <- the term at no layer
-    model.add_metric_at("encoder", "size", |activation| activation.square().mean()); // <- the metric at no layer
+    model.add_loss_at("hiden*", "sparsity", |z| z.abs().mean()); // <- the term at no layer
+    model.add_metric_at("encoder", "size", |z| z.square().mean()); // <- the metric at no layer
     let expected = [
         format!(
             "{}`sparsity` is added nowhere: no layer matches `hiden*`; did you mean `hidden`?",

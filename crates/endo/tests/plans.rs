@@ -1,6 +1,5 @@
 //! Plans against the node-by-node reference: every operation, random graphs with variables and
-//! gradients, and any number
-//! of threads.
+//! gradients, and any number of threads.
 //!
 //! In: closures of tensors. A plan that gives other numbers than the graph it was made from fails,
 //! with the operations named.

@@ -3,10 +3,14 @@
 //!
 //! In: small models with numbers worked out by hand. Out: what each of them must give.
 
+#[path = "upper/carried_state.rs"]
+mod carried_state;
 #[path = "upper/models.rs"]
 mod models;
 #[path = "upper/outputs.rs"]
 mod outputs;
+#[path = "upper/passes.rs"]
+mod passes;
 #[path = "upper/steps.rs"]
 mod steps;
 #[path = "upper/terms.rs"]

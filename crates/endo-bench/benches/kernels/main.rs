@@ -2,9 +2,8 @@
 //! a name to choose some.
 //!
 //! In: arrays of fixed numbers. Out: criterion's report, and with `--baseline NAME` what has
-//! changed since
-//! `--save-baseline NAME`. A time holds what a run costs besides the kernel: inputs found, outputs
-//! copied.
+//! changed since `--save-baseline NAME`. A time holds what a run costs besides the kernel: inputs
+//! found, outputs copied.
 
 mod elementwise;
 mod optimizers;

@@ -143,7 +143,8 @@ impl Drop for Scene {
     }
 }
 
-/// 400 rows in which `y` is a smooth function of three columns, the first of which goes from 0 to 99.
+/// 400 rows in which `y` is a smooth function of three columns, the first of which goes from 0 to
+/// 99.
 fn plane() -> String {
     let row = |i: usize| {
         let (a, b, c) =

@@ -9,13 +9,12 @@ pub(crate) mod normalized;
 pub(crate) mod piecewise;
 pub(crate) mod smooth;
 
-use std::panic::Location;
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named, OptionValue, kinds};
-use crate::trace::{Context, without_context};
+use crate::named::{self, Hyperparameters, kinds, table};
+use crate::trace::{Context, tensor_function, without_context};
 
 pub use crate::named::Axes;
 pub use normalized::*;
@@ -95,49 +94,10 @@ pub fn get(name: &str) -> Result<Arc<dyn ActivationFunction>> {
     named::get("activation", name, rows())
 }
 
-impl OptionValue for Arc<dyn ActivationFunction> {
-    const EXPECTED: &'static str = "an activation such as `relu`";
-
-    fn parse(text: &str) -> Option<Result<Self>> {
-        Some(get(text))
-    }
-
-    fn text(&self) -> Option<String> {
-        self.name()
-    }
-}
-
-/// The names of all activation functions.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
-}
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn ActivationFunction>> + Clone {
-    [piecewise::ROWS, smooth::ROWS, normalized::ROWS].into_iter().flatten()
-}
-
-impl<F: Fn(&Tensor) -> Tensor + Send + Sync> ActivationFunction for F {
-    #[track_caller]
-    fn call(&self, x: &Tensor) -> Tensor {
-        self(x)
-    }
-}
-
-impl ActivationFunction for &'static str {
-    #[track_caller]
-    fn call(&self, x: &Tensor) -> Tensor {
-        match get(self) {
-            Ok(activation) => activation.call(x),
-            Err(error) => {
-                x.trace().record(error.at(Location::caller()));
-                x.clone()
-            }
-        }
-    }
-
-    fn name(&self) -> Option<String> {
-        get(self).map_or_else(|_| Some(self.to_string()), |activation| activation.name())
-    }
+table! {
+    /// The names of all activation functions.
+    dyn ActivationFunction: piecewise::ROWS, smooth::ROWS, normalized::ROWS;
+    "an activation such as `relu`"
 }
 
 /// What stands where an activation is asked for: a value, its name, or a closure, which may take a
@@ -165,45 +125,7 @@ pub trait IntoActivation<K> {
     fn into_activation(self) -> Arc<dyn ActivationFunction>;
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: ActivationFunction + 'static> IntoActivation<kinds::Value> for T {
-    fn into_activation(self) -> Arc<dyn ActivationFunction> {
-        Arc::new(self)
-    }
-}
-
-/// A name that a program has read; a wrong one is reported where the activation is first used.
-impl IntoActivation<kinds::Name> for String {
-    fn into_activation(self) -> Arc<dyn ActivationFunction> {
-        get(&self).unwrap_or_else(|error| {
-            Arc::new(move |x: &Tensor| {
-                x.trace().record(error.clone());
-                x.clone()
-            })
-        })
-    }
-}
-
-/// What [`get`] returns.
-impl<A: ActivationFunction + ?Sized> ActivationFunction for Arc<A> {
-    #[track_caller]
-    fn call(&self, x: &Tensor) -> Tensor {
-        (**self).call(x)
-    }
-
-    #[track_caller]
-    fn call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        (**self).call_in(x, cx)
-    }
-
-    fn name(&self) -> Option<String> {
-        (**self).name()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        (**self).hyperparameters()
-    }
-}
+tensor_function! { ActivationFunction: call, call_in; IntoActivation: into_activation; |x| x.shape() }
 
 #[cfg(test)]
 mod tests {

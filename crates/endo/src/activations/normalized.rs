@@ -23,7 +23,7 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
         axis: Axes = Axes::One(-1),
     } => {
         let e = below_max(x, self.axis.as_slice()).exp();
-        &e / e.sum_axes(self.axis.as_slice()).keep_dims(x, self.axis.as_slice())
+        &e / e.sum_keep(self.axis.as_slice())
     };
 
     /// The logarithm of [`Softmax`](struct@Softmax), `x - log(sum of e^x)`, without overflow.
@@ -60,7 +60,7 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
 /// passes no gradient.
 #[track_caller]
 fn below_max(x: &Tensor, axes: &[isize]) -> Tensor {
-    x - x.stop_gradient().max_axes(axes).keep_dims(x, axes)
+    x - x.stop_gradient().max_keep(axes)
 }
 
 #[track_caller]
@@ -76,10 +76,10 @@ fn sparsemax(x: &Tensor, axis: isize) -> Tensor {
     // Of all candidates (sum of the k largest - 1) / k, the greatest is tau. Which values lie above
     // it is constant between jumps, so only those that do have gradients.
     let sorted = z.stop_gradient().sort(axis).flip(axis);
-    let greatest = ((sorted.cumsum(axis) - 1.0) / ranks).max_axes([axis]).keep_dims(x, [axis]);
+    let greatest = ((sorted.cumsum(axis) - 1.0) / ranks).max_keep(axis);
     let inside = z.stop_gradient().greater(&greatest);
-    let size = inside.cast(z.dtype()).sum_axes([axis]).keep_dims(x, [axis]);
-    let tau = (inside.where_(&z, 0.0).sum_axes([axis]).keep_dims(x, [axis]) - 1.0) / size;
+    let size = inside.cast(z.dtype()).sum_keep(axis);
+    let tau = (inside.where_(&z, 0.0).sum_keep(axis) - 1.0) / size;
     (z - tau).maximum(0.0)
 }
 

@@ -1,8 +1,7 @@
 //! A pool of threads for work that lasts microseconds. In: a number of tasks and a closure of the
 //! task's index; out: nothing, once every task is done. Idle workers spin for a moment, so that the
-//! next call reaches them at once, and
-//! park. After the first call nothing is allocated. A process that was forked gets workers of its
-//! own.
+//! next call reaches them at once, and park. After the first call nothing is allocated. A process
+//! that was forked gets workers of its own.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -114,8 +113,7 @@ impl Pool {
     /// have returned.
     ///
     /// Calls may come from several threads, and from inside a task: one that finds the pool taken
-    /// runs its tasks on its
-    /// own thread.
+    /// runs its tasks on its own thread.
     ///
     /// # Panics
     ///
@@ -230,8 +228,7 @@ impl Workers {
     fn run(&self, tasks: usize, task: &Task<'_>) -> usize {
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes. The closure is used by workers inside the gate, and
-        // this function returns
-        // only after the gate is closed and the last of them has left.
+        // this function returns only after the gate is closed and the last of them has left.
         let task = unsafe { transmute::<*const Task<'_>, *const Task<'static>>(task) };
         let job = Job { tasks, task };
         // SAFETY: this thread owns `busy`, the gate is closed and nobody is inside.

@@ -148,7 +148,8 @@ macro_rules! converted {
         $(
             impl Number for $Type {
                 fn array(shape: Shape, values: Vec<Self>) -> Result<Array> {
-                    let fitting: Option<Vec<i32>> = values.iter().map(|&value| i32::try_from(value).ok()).collect();
+                    let fitting: Option<Vec<i32>> =
+                        values.iter().map(|&value| i32::try_from(value).ok()).collect();
                     match fitting {
                         Some(values) => Array::new(shape, values),
                         None => Err(does_not_fit(&shape, &values)),

@@ -4,15 +4,14 @@
 //! In: arrays. Out: [`Dataset`], checked once when it is made, cheap to clone, split and shuffled
 //! by seed.
 
-use std::ops::Range;
+mod parts;
 
 use super::arrays::{IntoArrays, IntoOutputArrays, Names, OutputArrays, once};
 use super::batches::{Batches, Order};
-use super::checks::{check_fraction, is_batch_of, samples_of};
+use super::checks::{is_batch_of, samples_of};
 use crate::array::{Array, Share, in_turn};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
-use crate::random::Random;
 
 /// Samples to learn from. A clone shares the numbers.
 ///
@@ -76,9 +75,8 @@ impl Dataset {
     }
 
     /// Weights for the samples in the losses and weighted metrics: `[samples]`, `[samples, 1]`, or
-    /// one weight for each
-    /// of a sample's steps; for several targets one array for all of them, one for each, or arrays
-    /// by the names of the outputs, where those that are left out weigh 1.
+    /// one weight for each of a sample's steps; for several targets one array for all of them, one
+    /// for each, or arrays by the names of the outputs, where those that are left out weigh 1.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -168,85 +166,6 @@ impl Dataset {
         &self.sample_weights
     }
 
-    /// The samples of a range.
-    ///
-    /// ```
-    /// use endo::data::Dataset;
-    /// let data = Dataset::new([[1], [2], [3]], [1, 2, 3])?;
-    /// assert_eq!(data.rows(1..3)?, Dataset::new([[2], [3]], [2, 3])?);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    pub fn rows(&self, range: Range<usize>) -> Result<Self> {
-        if range.is_empty() || range.end > self.len() {
-            let message = format!("rows {range:?} of a dataset of {} samples", self.len());
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a range of at least one row that ends within the dataset"));
-        }
-        Ok(self.map(|array| array.rows(range.clone())))
-    }
-
-    /// The samples with the given indices, in their order; an index may come more than once.
-    ///
-    /// ```
-    /// use endo::data::Dataset;
-    /// let data = Dataset::new([[1], [2], [3]], [1, 2, 3])?;
-    /// assert_eq!(data.take(&[2, 0])?, Dataset::new([[3], [1]], [3, 1])?);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    pub fn take(&self, indices: &[usize]) -> Result<Self> {
-        self.check_indices(indices)?;
-        Ok(self.map(|array| array.take(indices)))
-    }
-
-    /// The samples in random order, a function of the seed.
-    ///
-    /// ```
-    /// use endo::data::Dataset;
-    /// let data = Dataset::inputs_only([1, 2, 3, 4, 5])?;
-    /// assert_eq!(data.shuffled(42), data.shuffled(42));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    #[must_use]
-    pub fn shuffled(&self, seed: u64) -> Self {
-        // Its own stream of the seed: not the order of any epoch of `Order::shuffle`.
-        const STREAM: u64 = u64::MAX;
-        let order = Random::new(seed, STREAM).permutation(self.len());
-        self.map(|array| array.take(&order))
-    }
-
-    /// The samples, shuffled by seed, in two parts: the rest, and the nearest whole number of
-    /// samples to `fraction`.
-    /// Fails when the fraction is not between 0 and 1, or when a part would be empty.
-    ///
-    /// ```
-    /// use endo::data::Dataset;
-    /// let data = Dataset::inputs_only([1, 2, 3, 4, 5])?;
-    /// let (train, test) = data.split(0.2, 42)?;
-    /// assert_eq!((train.len(), test.len()), (4, 1));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        check_fraction(fraction)?;
-        let part = (self.len() as f64 * fraction).round() as usize;
-        self.shuffled(seed).cut(self.len() - part, fraction)
-    }
-
-    /// The samples, as they lie, in two parts: the first ones, and the last `fraction` of them. As
-    /// Keras's `validation_split`, which cuts after `floor(samples * (1 - fraction))`.
-    ///
-    /// ```
-    /// use endo::data::Dataset;
-    /// let data = Dataset::inputs_only([1, 2, 3, 4, 5])?;
-    /// let (train, valid) = data.split_last(0.3)?;
-    /// assert_eq!((train.len(), valid.inputs()), (3, &[4, 5].into()));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    pub fn split_last(&self, fraction: f64) -> Result<(Self, Self)> {
-        check_fraction(fraction)?;
-        let first = (self.len() as f64 * (1.0 - fraction)).floor() as usize;
-        self.cut(first, fraction)
-    }
-
     /// Fails when a number is not finite, naming the first one's row and column. Targets of samples
     /// without a label may be NaN if their sample weight is 0.
     ///
@@ -289,8 +208,7 @@ impl Dataset {
     }
 
     /// Inputs, targets and sample weights in batches; weights are 1 when the dataset has none.
-    /// Fails when the batch size
-    /// is 0 or there are no targets.
+    /// Fails when the batch size is 0 or there are no targets.
     ///
     /// ```
     /// use endo::data::Dataset;
@@ -416,18 +334,6 @@ impl Dataset {
         Self { inputs, targets, sample_weights, names: self.names.clone() }
     }
 
-    fn cut(&self, first: usize, fraction: f64) -> Result<(Self, Self)> {
-        if first == 0 || first == self.len() {
-            let message = format!(
-                "a split of {} samples by {fraction} leaves a part without samples",
-                self.len()
-            );
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("give a fraction nearer to 0.5, or more samples"));
-        }
-        Ok((self.rows(0..first)?, self.rows(first..self.len())?))
-    }
-
     fn check_count(&self, name: &str, array: &Array) -> Result<()> {
         let samples = samples_of(name, array)?;
         if samples != self.len() {
@@ -441,130 +347,7 @@ impl Dataset {
         }
         Ok(())
     }
-
-    fn check_indices(&self, indices: &[usize]) -> Result<()> {
-        if let Some(index) = indices.iter().find(|&&index| index >= self.len()) {
-            let message =
-                format!("there is no sample {index} in a dataset of {} samples", self.len());
-            return Err(Error::new(ErrorKind::Argument, message).help("indices count from 0"));
-        }
-        if indices.is_empty() {
-            let error = Error::new(
-                ErrorKind::Argument,
-                "no indices were given: a dataset has at least one sample",
-            );
-            return Err(error.help("give at least one index"));
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counted(samples: usize) -> Dataset {
-        let x = Array::from_fn([samples, 2], |i| i as f32);
-        Dataset::new(x, Array::from_fn([samples, 1], |i| i as f32)).unwrap()
-    }
-
-    fn targets(data: &Dataset) -> Vec<f64> {
-        data.targets().unwrap().to_vec()
-    }
-
-    #[test]
-    fn unequal_sample_counts_are_refused_with_both() {
-        let error = Dataset::new([[1.0_f32], [2.0]], [[1.0_f32], [2.0], [3.0]]).unwrap_err();
-        assert!(
-            error.message().contains("inputs have 2 samples, but the targets have 3"),
-            "{error}"
-        );
-        assert!(error.message().contains("inputs [2, 1], targets [3, 1]"), "{error}");
-        assert!(counted(2).with_sample_weight([1.0_f32]).is_err());
-    }
-
-    #[test]
-    fn zero_samples_and_arrays_without_axes_are_refused() {
-        let error = Dataset::inputs_only(Array::zeros([0, 8], DType::F32)).unwrap_err();
-        assert!(error.message().contains("no samples: their shape is [0, 8]"), "{error}");
-        assert!(Dataset::inputs_only(1.0_f32).unwrap_err().message().contains("without axes"));
-        assert!(
-            counted(3).rows(1..1).is_err()
-                && counted(3).take(&[]).is_err()
-                && counted(3).take(&[3]).is_err()
-        );
-    }
-
-    #[test]
-    fn a_split_is_a_function_of_the_seed_and_keeps_inputs_with_their_targets() {
-        let data = counted(10);
-        let (rest, part) = data.split(0.3, 7).unwrap();
-        assert_eq!((rest.len(), part.len()), (7, 3));
-        assert_eq!((rest.clone(), part.clone()), data.split(0.3, 7).unwrap());
-        assert_ne!(targets(&part), targets(&data.split(0.3, 8).unwrap().1));
-        let mut all = [targets(&rest), targets(&part)].concat();
-        all.sort_by(f64::total_cmp);
-        assert_eq!(all, targets(&data));
-        assert!(
-            (0..3).all(|row| part.inputs().get(2 * row) == 2.0 * part.targets().unwrap().get(row))
-        );
-    }
-
-    #[test]
-    fn splits_that_leave_a_part_empty_are_refused() {
-        for fraction in [0.0, 1.0, -0.5, f64::NAN] {
-            assert!(
-                counted(10).split(fraction, 0).unwrap_err().message().contains("between 0 and 1")
-            );
-        }
-        assert!(
-            counted(2)
-                .split(0.1, 0)
-                .unwrap_err()
-                .message()
-                .contains("2 samples by 0.1 leaves a part without")
-        );
-        assert!(counted(2).split_last(0.9).is_err());
-    }
-
-    #[test]
-    fn split_last_takes_the_last_samples_in_order() {
-        let (train, valid) = counted(5).split_last(0.5).unwrap();
-        assert_eq!((targets(&train), targets(&valid)), (vec![0.0, 1.0], vec![2.0, 3.0, 4.0]));
-    }
-
-    #[test]
-    fn the_first_number_that_is_not_finite_is_named() {
-        let mut y = vec![0.0_f64; 4];
-        y[2] = f64::INFINITY;
-        let data = Dataset::new([[1.0_f32], [2.0], [3.0], [4.0]], y).unwrap();
-        assert!(data.check_finite().unwrap_err().message().contains("targets[2] is inf: row 2"));
-        assert!(counted(3).check_finite().is_ok());
-        assert!(
-            data.clone()
-                .with_sample_weight([1.0_f32, 1.0, 0.0, 1.0])
-                .unwrap()
-                .check_finite()
-                .is_ok()
-        );
-        let error =
-            data.with_sample_weight([1.0_f32, 0.0, 1.0, 1.0]).unwrap().check_finite().unwrap_err();
-        assert!(
-            error.advice().unwrap().ends_with("give samples without a label a sample weight of 0"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn gathering_writes_in_place_when_the_batch_has_the_right_size() {
-        let data = counted(5).with_sample_weight([1.0_f32, 2.0, 3.0, 4.0, 5.0]).unwrap();
-        let mut batch = data.rows(0..2).unwrap();
-        let place = |batch: &Dataset| batch.inputs().bytes().as_ptr();
-        let before = place(&batch);
-        data.gather_into(&[4, 1], &mut batch).unwrap();
-        assert_eq!((place(&batch), batch.clone()), (before, data.take(&[4, 1]).unwrap()));
-        data.gather_into(&[3], &mut batch).unwrap();
-        assert_eq!(batch, data.take(&[3]).unwrap());
-        assert!(data.gather_into(&[5], &mut batch).is_err());
-    }
-}
+mod tests;

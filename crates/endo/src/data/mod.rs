@@ -1,9 +1,8 @@
 //! Data on its way to a model: read it, split it, scale it, cut it into batches.
 //!
 //! In: arrays, or a table in a CSV file. Out: a [`Dataset`], which `fit`, `evaluate` and loops of
-//! one's own take. The
-//! rule of this folder: data that is wrong is refused here, by row and column, before a model sees
-//! it.
+//! one's own take. The rule of this folder: data that is wrong is refused here, by row and column,
+//! before a model sees it.
 //!
 //! ```
 //! use endo::data::{StandardScaler, Table};

@@ -34,7 +34,8 @@ use super::stream::Samples;
 /// # );
 /// # bytes.extend([0.0_f32, 1.0, 2.0, 3.0, 4.0, 5.0].iter().flat_map(|x| x.to_le_bytes()));
 /// # std::fs::write(&path, bytes).unwrap();
-/// let mut file = NpyFile::open(&path)?; // np.save(path, np.arange(6, dtype="float32").reshape(3, 2))
+/// // Written by `np.save(path, np.arange(6, dtype="float32").reshape(3, 2))`.
+/// let mut file = NpyFile::open(&path)?;
 /// assert_eq!(file.shape().sizes(), [3, 2]);
 /// assert_eq!(file.take(&[2, 0])?, Array::from([[4.0_f32, 5.0], [0.0, 1.0]]));
 /// # std::fs::remove_file(&path).ok();

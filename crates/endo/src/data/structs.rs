@@ -47,16 +47,30 @@ macro_rules! tree {
                 [$($crate::data::names_of(stringify!($field), &self.$field)),+].concat()
             }
 
-            fn from_tensors(tensors: &mut dyn Iterator<Item = $crate::graph::Tensor>) -> Option<Self> {
+            fn from_tensors(
+                tensors: &mut dyn Iterator<Item = $crate::graph::Tensor>,
+            ) -> Option<Self> {
                 Some($Name { $($field: $crate::graph::Tree::from_tensors(tensors)?),+ })
             }
 
             fn arrays(values: &Self::Arrays) -> Vec<&$crate::Array> {
-                [$($crate::data::arrays_of(|whole: &Self| &whole.$field, &values.$field)),+].concat()
+                [$(
+                    $crate::data::arrays_of(|whole: &Self| &whole.$field, &values.$field)
+                ),+]
+                .concat()
             }
 
-            fn from_arrays(arrays: &mut dyn Iterator<Item = $crate::Array>) -> Option<Self::Arrays> {
-                Some($Name { $($field: $crate::data::from_arrays_of(|whole: &Self| &whole.$field, arrays)?),+ })
+            fn from_arrays(
+                arrays: &mut dyn Iterator<Item = $crate::Array>,
+            ) -> Option<Self::Arrays> {
+                Some($Name {
+                    $(
+                        $field: $crate::data::from_arrays_of(
+                            |whole: &Self| &whole.$field,
+                            arrays,
+                        )?
+                    ),+
+                })
             }
         }
 

@@ -36,8 +36,7 @@ use super::predict::{Part, predict};
 ///
 /// A model that draws random numbers draws other ones in each call and for each row. The calls are
 /// counted from 0 when the file is loaded: the first has the numbers of the model's first call. A
-/// file of format 3 or older draws as it did: the
-/// same in each call, and in every 256 rows again.
+/// file of format 3 or older draws as it did: the same in each call, and in every 256 rows again.
 ///
 /// ```
 /// use endo::prelude::*;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::array::Array;
 use crate::error::{Error, ErrorKind, Result};
-use crate::named::{self, Hyperparameters, Named, OptionValue};
+use crate::named::{self, Hyperparameters, table};
 use crate::random::Random;
 use crate::shape::Shape;
 
@@ -96,25 +96,10 @@ pub fn get(name: &str) -> Result<Arc<dyn Initializer>> {
     named::get("initializer", name, rows())
 }
 
-impl OptionValue for Arc<dyn Initializer> {
-    const EXPECTED: &'static str = "an initializer such as `he_normal`";
-
-    fn parse(text: &str) -> Option<Result<Self>> {
-        Some(get(text))
-    }
-
-    fn text(&self) -> Option<String> {
-        self.name()
-    }
-}
-
-/// The names of all initializers.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
-}
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn Initializer>> + Clone {
-    [scaled::ROWS, random::ROWS, constant::ROWS, orthogonal::ROWS].into_iter().flatten()
+table! {
+    /// The names of all initializers.
+    dyn Initializer: scaled::ROWS, random::ROWS, constant::ROWS, orthogonal::ROWS;
+    "an initializer such as `he_normal`"
 }
 
 #[diagnostic::do_not_recommend]

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
-use crate::named::{self, Hyperparameters, Named};
+use crate::named::{self, Hyperparameters, table};
 use crate::trace::Context;
 use crate::variable::Variable;
 
@@ -227,13 +227,31 @@ pub fn get(text: &str) -> Result<Arc<dyn Layer>> {
     named::get("layer", text, rows())
 }
 
-/// The names of all layers that text can name.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
-}
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn Layer>> + Clone {
-    [dense::ROWS, recurrent::ROWS].into_iter().flatten()
+table! {
+    /// The names of all layers that text can name.
+    dyn Layer:
+        activation::ROWS,
+        activity_regularization::ROWS,
+        alpha_dropout::ROWS,
+        batch_normalization::ROWS,
+        convolution::ROWS,
+        convolution::depthwise::ROWS,
+        convolution::transposed::ROWS,
+        dense::ROWS,
+        dropout::ROWS,
+        embedding::ROWS,
+        flatten::ROWS,
+        gaussian_noise::ROWS,
+        group_normalization::ROWS,
+        layer_normalization::ROWS,
+        masking::ROWS,
+        normalization::ROWS,
+        p_relu::ROWS,
+        pooling::ROWS,
+        rearranging::ROWS,
+        reshape::ROWS,
+        resizing::ROWS,
+        unit_normalization::ROWS
 }
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.

@@ -54,7 +54,7 @@ fn smooth_classes(t: &Tensor, label_smoothing: f64, axis: i32) -> Tensor {
 /// highest and others the lowest that there are, and none has a slope.
 #[track_caller]
 fn scaled(x: &Tensor, axes: &[isize]) -> Tensor {
-    let sum = x.sum_axes(axes).keep_dims(x, axes);
+    let sum = x.sum_keep(axes);
     let empty = sum.equal(0.0);
     let shares = empty.where_(x.greater(0.0).cast(x.dtype()), x / empty.where_(1.0, &sum));
     shares.clip(EPSILON, 1.0 - EPSILON)
@@ -71,7 +71,7 @@ impl CategoricalCrossentropy {
         let (t, x) = same_classes("categorical_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
         if self.from_logits {
-            let normalizer = x.logsumexp_axes(axes).keep_dims(&x, axes);
+            let normalizer = x.logsumexp_keep(axes);
             return (t * (normalizer - x)).sum_axes(axes);
         }
         -(t * scaled(&x, &axes).log()).sum_axes(axes)
@@ -89,7 +89,7 @@ impl CategoricalFocalCrossentropy {
         let (t, x) = same_classes("categorical_focal_crossentropy", y_true, y_pred);
         let (t, axes) = (smooth_classes(&t, self.label_smoothing, self.axis), [self.axis as isize]);
         let p = if self.from_logits {
-            (&x - x.logsumexp_axes(axes).keep_dims(&x, axes)).exp().clip(EPSILON, 1.0 - EPSILON)
+            (&x - x.logsumexp_keep(axes)).exp().clip(EPSILON, 1.0 - EPSILON)
         } else {
             scaled(&x, &axes)
         };

@@ -9,6 +9,7 @@
 pub(crate) mod binary;
 pub(crate) mod categorical;
 pub(crate) mod circle;
+mod cosine_similarity;
 pub(crate) mod covered;
 pub(crate) mod ctc;
 pub(crate) mod divergence;
@@ -25,13 +26,14 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::named::{self, Hyperparameters, Named};
+use crate::named::{self, Hyperparameters, table};
 use crate::shape::Shape;
 use crate::trace::{Context, WithContext, without_context};
 
 pub use binary::*;
 pub use categorical::*;
 pub use circle::*;
+pub use cosine_similarity::*;
 pub use ctc::*;
 pub use divergence::*;
 pub use hinge::*;
@@ -274,24 +276,9 @@ pub fn get(name: &str) -> Result<Arc<dyn Loss>> {
     named::get("loss", name, rows())
 }
 
-/// The names of all losses.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
-}
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn Loss>> + Clone {
-    let files = [
-        regression::ROWS,
-        hinge::ROWS,
-        divergence::ROWS,
-        binary::ROWS,
-        categorical::ROWS,
-        sparse::ROWS,
-        segmentation::ROWS,
-        circle::ROWS,
-        ctc::ROWS,
-    ];
-    files.into_iter().flatten()
+table! {
+    /// The names of all losses.
+    dyn Loss: regression::ROWS, cosine_similarity::ROWS, hinge::ROWS, divergence::ROWS, binary::ROWS, categorical::ROWS, sparse::ROWS, segmentation::ROWS, circle::ROWS, ctc::ROWS
 }
 
 #[cfg(test)]

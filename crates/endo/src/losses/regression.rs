@@ -1,7 +1,7 @@
 //! Losses of numbers against numbers.
 //!
 //! In: targets and predictions `[batch, .., features]` of one shape. Out: `[batch, ..]`, means over
-//! the last axis; [`CosineSimilarity`](struct@CosineSimilarity) sums, over any axis.
+//! the last axis.
 
 use crate::graph::Tensor;
 use crate::named::family;
@@ -76,20 +76,6 @@ pub fn huber(y_true: &Tensor, y_pred: &Tensor, delta: f64) -> Tensor {
     mean_over(&small.where_(error.square() * 0.5, distance * delta - 0.5 * delta * delta), -1)
 }
 
-/// The negative cosine of the angle between target and prediction,
-/// `-sum(y_true / |y_true| * y_pred / |y_pred|)` along an axis (-1 is the last): -1 for the same
-/// direction, 0 for orthogonal ones or where one is zero. `[batch]` from `[batch, features]`.
-#[track_caller]
-pub fn cosine_similarity(y_true: &Tensor, y_pred: &Tensor, axis: isize) -> Tensor {
-    let (y_true, y_pred) = same_shape("cosine_similarity", y_true, y_pred);
-    let axes = [axis];
-    // Lengths below 1e-7 count as that, so that zero has a direction, and a gradient.
-    let unit = |x: &Tensor| {
-        x * x.square().sum_axes(axes).maximum(EPSILON * EPSILON).rsqrt().keep_dims(x, axes)
-    };
-    -(unit(&y_true) * unit(&y_pred)).sum_axes(axes)
-}
-
 family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
     /// [`mean_squared_error`] as a loss, and as a metric: its mean over the epoch.
     ///
@@ -149,22 +135,6 @@ family! { Loss: call(self, y_true: &Tensor, y_pred: &Tensor) -> Tensor;
         /// The error up to which the loss is quadratic; 1 unless set.
         delta: f64 = 1.0,
     } => huber(y_true, y_pred, self.delta);
-
-    /// [`cosine_similarity`] as a loss: minimized, it makes directions equal.
-    ///
-    /// ```
-    /// use endo::{losses::CosineSimilarity, prelude::*};
-    /// let mut f = Function::new(|[y, y_pred], _cx| [CosineSimilarity.call(&y, &y_pred)]);
-    /// assert_eq!(
-    ///     f.run([&[[0.0_f32, 2.0]].into(), &[[0.0_f32, 8.0]].into()])?[0],
-    ///     Array::from([-1.0_f32])
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    CosineSimilarity ["cosine_similarity"] {
-        /// The axis along which vectors lie; the last unless set.
-        axis: i32 = -1,
-    } => cosine_similarity(y_true, y_pred, self.axis as isize);
 }
 
 #[cfg(test)]
@@ -204,18 +174,6 @@ mod tests {
             &[1e30, 1e4 - 2.0_f64.ln()],
         );
         assert_near(&slopes(LogCosh, [[0.0_f32], [0.0]], [[1e30_f32], [-1e4]]), &[1.0, -1.0]);
-    }
-
-    #[test]
-    fn a_vector_of_zeros_is_orthogonal_to_all_and_has_a_finite_gradient() {
-        let [y, p] =
-            [[[3.0_f32, 4.0], [1.0, 0.0], [0.0, 0.0]], [[-6.0, -8.0], [0.0, 0.0], [1.0, 1.0]]];
-        assert_near(&values(CosineSimilarity, y, p).unwrap(), &[1.0, 0.0, 0.0]);
-        assert!(slopes(CosineSimilarity, y, p).iter().all(|slope| slope.is_finite()));
-        assert_near(
-            &values(CosineSimilarity.axis(0), [[3.0_f32], [4.0]], [[6.0_f32], [8.0]]).unwrap(),
-            &[-1.0],
-        );
     }
 
     #[test]

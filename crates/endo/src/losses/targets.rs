@@ -19,6 +19,7 @@ use crate::shape::Shape;
 /// assert_eq!(of(&MeanSquaredError), Targets::Any);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Targets {
     /// Anything.
     Any,

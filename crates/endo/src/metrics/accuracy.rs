@@ -9,9 +9,24 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::Targets;
+use crate::named::Named;
 
+use super::define::MetricMaker;
 use super::mean::mean_metric;
 use super::paired;
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] = &[
+    AccuracyByShape::ROW,
+    BinaryAccuracy::ROW,
+    CategoricalAccuracy::ROW,
+    SparseCategoricalAccuracy::ROW,
+    TopKCategoricalAccuracy::ROW,
+    SparseTopKCategoricalAccuracy::ROW,
+];
+
+// Text that asks for `accuracy` means that of the shapes at hand, `AccuracyByShape`.
+const _: Named<MetricMaker> = Accuracy::ROW;
 
 mean_metric! {
     /// The share of predictions equal to the targets: both are labels. A model's probabilities are

@@ -7,11 +7,14 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::{reduction::spread_weights, warn_of_linear};
-use crate::named::words;
+use crate::named::{Named, words};
 
 use super::curve::{Counts, Scale, Tally};
-use super::define::metric;
+use super::define::{MetricMaker, metric};
 use super::paired;
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] = &[Auc::ROW];
 
 words! {
     /// What the thresholds of a classifier draw.

@@ -4,10 +4,15 @@
 //! that metrics make of them.
 
 use crate::graph::Tensor;
-use crate::losses::{self, Loss};
+use crate::named::Named;
 
+use super::define::MetricMaker;
 use super::mean::mean_metric;
 use super::paired;
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] =
+    &[PearsonCorrelation::ROW, ConcordanceCorrelation::ROW];
 
 /// Keras's epsilon: what keeps a denominator from 0.
 const EPSILON: f64 = 1e-7;
@@ -48,35 +53,6 @@ mean_metric! {
     |self, y_true, y_pred| concordance_correlation(y_true, y_pred, self.axis)
 }
 
-mean_metric! {
-    /// The mean cosine of the angle between targets and predictions: 1 where they point the same
-    /// way, -1 where opposite. The loss of the same name,
-    /// [`losses::CosineSimilarity`](struct@crate::losses::CosineSimilarity), is its negative.
-    ///
-    /// ```
-    /// use endo::metrics::{CosineSimilarity, Metric};
-    /// let metric = CosineSimilarity::new();
-    /// let value = metric.update_on(
-    ///     &[[0.0_f32, 1.0], [1.0, 1.0]].into(),
-    ///     &[[1.0_f32, 0.0], [1.0, 1.0]].into(),
-    /// )?;
-    /// assert!((value.item()? - 0.5).abs() < 1e-6);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    CosineSimilarity ["cosine_similarity"] {
-        /// The axis of the vectors; -1 (the features of a sample) unless set.
-        axis: i32 = -1
-    },
-    |self, y_true, y_pred| cosine_similarity(y_true, y_pred, self.axis)
-}
-
-/// The cosine of the angle between targets and predictions along an axis, `sum(t * p) / (|t| |p|)`.
-#[track_caller]
-pub fn cosine_similarity(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tensor {
-    let (y_true, y_pred) = paired("cosine_similarity", y_true, y_pred);
-    -losses::CosineSimilarity.axis(axis).call(&y_true, &y_pred)
-}
-
 /// The correlation coefficient along an axis, `cov(t, p) / (std(t) std(p))` (Pearson 1895): NaN
 /// where either is constant.
 #[track_caller]
@@ -84,7 +60,7 @@ pub fn pearson_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tenso
     let (y_true, y_pred) = paired("pearson_correlation", y_true, y_pred);
     let axes = [axis as isize];
     let standard = |x: &Tensor| {
-        let centered = x - x.mean_axes(axes).keep_dims(x, axes);
+        let centered = x - x.mean_keep(axes);
         let deviation = centered.variance_axes(axes).sqrt().keep_dims(x, axes);
         centered / deviation
     };
@@ -98,9 +74,8 @@ pub fn pearson_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tenso
 pub fn concordance_correlation(y_true: &Tensor, y_pred: &Tensor, axis: i32) -> Tensor {
     let (y_true, y_pred) = paired("concordance_correlation", y_true, y_pred);
     let axes = [axis as isize];
-    let [true_mean, pred_mean] = [&y_true, &y_pred].map(|x| x.mean_axes(axes).keep_dims(x, axes));
-    let [true_variance, pred_variance] =
-        [&y_true, &y_pred].map(|x| x.variance_axes(axes).keep_dims(x, axes));
+    let [true_mean, pred_mean] = [&y_true, &y_pred].map(|x| x.mean_keep(axes));
+    let [true_variance, pred_variance] = [&y_true, &y_pred].map(|x| x.variance_keep(axes));
     // Any constant may be taken from the targets here: the deviations of the predictions add up to 0.
     let covariance = (&y_true - &pred_mean) * (&y_pred - &pred_mean);
     let norm = true_variance + pred_variance + (true_mean - pred_mean).square();

@@ -7,11 +7,21 @@ use crate::array::Array;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
-use crate::named::{Setting, optional};
+use crate::named::{Named, Setting, optional};
 
-use super::define::metric;
+use super::define::{MetricMaker, metric};
 use super::totals::Totals;
 use super::{of_class, paired};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] = &[
+    TruePositives::ROW,
+    TrueNegatives::ROW,
+    FalsePositives::ROW,
+    FalseNegatives::ROW,
+    Precision::ROW,
+    Recall::ROW,
+];
 
 /// One threshold, or several, each with a result of its own. A prediction above it counts as 1.
 ///

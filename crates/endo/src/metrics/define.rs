@@ -7,18 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::named::Named;
-
 use super::Metric;
 
 /// What a row of names makes: a metric under a name.
 pub(super) type MetricMaker = dyn Fn(&str) -> Arc<dyn Metric>;
-
-/// A metric that text can name.
-pub(super) trait NamedMetric {
-    /// Its names, what it takes, and how it is made of a text.
-    const ROW: Named<MetricMaker>;
-}
 
 /// A metric: its names in text (the first is the one in reports), the arguments that it needs, its
 /// options with Keras's names and defaults. `option: Option<usize> as usize` makes a method that
@@ -108,8 +100,9 @@ macro_rules! metric {
             )?
         }
 
-        impl $crate::metrics::define::NamedMetric for $Metric {
-            const ROW: $crate::named::Named<$crate::metrics::define::MetricMaker> =
+        impl $Metric {
+            /// Its row in the table of names.
+            pub(super) const ROW: $crate::named::Named<$crate::metrics::define::MetricMaker> =
                 $crate::named::Named::of::<Self>(&[], |given| {
                     let metric = <Self as $crate::named::Declared>::of_text(given)?;
                     Ok(std::sync::Arc::new(move |name: &str| {

@@ -8,13 +8,16 @@ use std::panic::Location;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::reduction::spread_weights;
-use crate::named::{optional, words};
+use crate::named::{Named, optional, words};
 use crate::trace::Context;
 
-use super::define::metric;
+use super::define::{MetricMaker, metric};
 use super::mean::weighted;
 use super::paired;
 use super::totals::Totals;
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] = &[F1Score::ROW, FBetaScore::ROW];
 
 /// Keras's epsilon: what keeps a denominator from 0.
 const EPSILON: f64 = 1e-7;

@@ -8,10 +8,15 @@ use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::losses::{Targets, reduction::spread_weights};
+use crate::named::Named;
 use crate::trace::Context;
 
-use super::define::metric;
+use super::define::{MetricMaker, metric};
 use super::totals::Totals;
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] =
+    &[MeanIoU::ROW, IoU::ROW, OneHotIoU::ROW, OneHotMeanIoU::ROW, BinaryIoU::ROW];
 
 /// Keras's epsilon: what keeps a denominator from 0.
 const EPSILON: f64 = 1e-7;

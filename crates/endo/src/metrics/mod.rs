@@ -4,21 +4,22 @@
 //! variables. Updates are ordinary traced code: part of the step's plan, in `fit`, `evaluate` and
 //! custom loops alike.
 
-mod accuracy;
-mod auc;
-mod correlation;
-mod counts;
+pub(crate) mod accuracy;
+pub(crate) mod auc;
+pub(crate) mod correlation;
+mod cosine_similarity;
+pub(crate) mod counts;
 mod curve;
 mod define;
-mod f_score;
-mod into;
-mod iou;
-mod mean;
+pub(crate) mod f_score;
+pub(crate) mod into;
+pub(crate) mod iou;
+pub(crate) mod mean;
 mod names;
-mod operating_point;
-mod regression;
-mod streaming;
-mod totals;
+pub(crate) mod operating_point;
+pub(crate) mod regression;
+pub(crate) mod streaming;
+pub(crate) mod totals;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -34,31 +35,20 @@ use crate::trace::{Context, HeldMetric, evaluate_now};
 use crate::variable::Variable;
 
 pub use crate::named::kinds;
-pub use accuracy::{
-    Accuracy, AccuracyByShape, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy, accuracy, binary_accuracy,
-    categorical_accuracy, sparse_categorical_accuracy, sparse_top_k_categorical_accuracy,
-    top_k_categorical_accuracy,
-};
-pub use auc::{Auc, Curve, SummationMethod};
-pub use correlation::{
-    ConcordanceCorrelation, CosineSimilarity, PearsonCorrelation, concordance_correlation,
-    cosine_similarity, pearson_correlation,
-};
-pub use counts::{
-    FalseNegatives, FalsePositives, Precision, Recall, Thresholds, TrueNegatives, TruePositives,
-};
-pub use f_score::{Averaging, F1Score, FBetaScore};
-pub use into::{IntoMetric, IntoMetrics};
-pub use iou::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
-pub use mean::{Mean, MeanMetricWrapper, Sum};
+pub use accuracy::*;
+pub use auc::*;
+pub use correlation::*;
+pub use cosine_similarity::*;
+pub use counts::*;
+pub use f_score::*;
+pub use into::*;
+pub use iou::*;
+pub use mean::*;
 pub use names::{get, names};
-pub use operating_point::{
-    PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
-};
-pub use regression::{ClassAggregation, LogCoshError, R2Score, RootMeanSquaredError};
-pub use streaming::Streaming;
-pub use totals::Totals;
+pub use operating_point::*;
+pub use regression::*;
+pub use streaming::*;
+pub use totals::*;
 
 /// A number accumulated over batches.
 ///

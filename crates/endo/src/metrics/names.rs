@@ -10,47 +10,13 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::losses;
-use crate::named::{self, Named};
+use crate::named::{self, table};
 use crate::spelling::{listed, nearest};
 use crate::trace::Context;
 use crate::variable::Variable;
 
-use super::define::{MetricMaker, NamedMetric};
+use super::define::MetricMaker;
 use super::*;
-
-/// The metrics that are not the mean of the loss of their name.
-const ROWS: &[Named<MetricMaker>] = &[
-    AccuracyByShape::ROW,
-    BinaryAccuracy::ROW,
-    CategoricalAccuracy::ROW,
-    SparseCategoricalAccuracy::ROW,
-    TopKCategoricalAccuracy::ROW,
-    SparseTopKCategoricalAccuracy::ROW,
-    RootMeanSquaredError::ROW,
-    LogCoshError::ROW,
-    CosineSimilarity::ROW,
-    PearsonCorrelation::ROW,
-    ConcordanceCorrelation::ROW,
-    R2Score::ROW,
-    TruePositives::ROW,
-    TrueNegatives::ROW,
-    FalsePositives::ROW,
-    FalseNegatives::ROW,
-    Precision::ROW,
-    Recall::ROW,
-    F1Score::ROW,
-    FBetaScore::ROW,
-    Auc::ROW,
-    PrecisionAtRecall::ROW,
-    RecallAtPrecision::ROW,
-    SensitivityAtSpecificity::ROW,
-    SpecificityAtSensitivity::ROW,
-    MeanIoU::ROW,
-    IoU::ROW,
-    OneHotIoU::ROW,
-    OneHotMeanIoU::ROW,
-    BinaryIoU::ROW,
-];
 
 /// The metric that a text names, with its options in parentheses, by name or in their order:
 /// Keras's names and defaults. Neither case nor underscores count; reports call the metric by the
@@ -78,8 +44,8 @@ const ROWS: &[Named<MetricMaker>] = &[
 pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
     let name = text.split('(').next().unwrap_or(text).trim();
     let plain = |name: &str| name.replace('_', "").to_lowercase();
-    if ROWS.iter().any(|row| row.names.iter().any(|known| plain(known) == plain(name))) {
-        return Ok(named::get("metric", text, ROWS.iter())?(name));
+    if rows().any(|row| row.names.iter().any(|known| plain(known) == plain(name))) {
+        return Ok(named::get("metric", text, rows())?(name));
     }
     let known = || names().chain(losses::names());
     match losses::get(text) {
@@ -96,9 +62,9 @@ pub fn get(text: &str) -> Result<Arc<dyn Metric>> {
     }
 }
 
-/// The names of all metrics that are not the mean of a loss.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    ROWS.iter().map(|row| row.names[0])
+table! {
+    /// The names of all metrics that are not the mean of a loss.
+    MetricMaker: accuracy::ROWS, regression::ROWS, correlation::ROWS, cosine_similarity::ROWS, counts::ROWS, f_score::ROWS, auc::ROWS, operating_point::ROWS, iou::ROWS
 }
 
 /// What stands in for a metric that a text does not name: the error comes out where the metric is
@@ -162,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_name_is_that_of_one_metric() {
-        let mut names: Vec<&str> = ROWS.iter().flat_map(|row| row.names.iter().copied()).collect();
+        let mut names: Vec<&str> = rows().flat_map(|row| row.names.iter().copied()).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

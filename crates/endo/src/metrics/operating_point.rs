@@ -7,10 +7,19 @@
 use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
+use crate::named::Named;
 
 use super::curve::{Scale, Tally};
-use super::define::metric;
+use super::define::{MetricMaker, metric};
 use super::{of_class, paired};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] = &[
+    PrecisionAtRecall::ROW,
+    RecallAtPrecision::ROW,
+    SensitivityAtSpecificity::ROW,
+    SpecificityAtSensitivity::ROW,
+];
 
 /// As many thresholds from 0 to 1, both of them included; a single one is 0.5.
 fn scale(num_thresholds: usize) -> Scale {

@@ -6,12 +6,16 @@
 use crate::array::Array;
 use crate::graph::Tensor;
 use crate::losses::{log_cosh, mean_squared_error, reduction::spread_weights};
-use crate::named::{optional, words};
+use crate::named::{Named, optional, words};
 
-use super::define::metric;
+use super::define::{MetricMaker, metric};
 use super::mean::{mean_metric, weighted};
 use super::totals::Totals;
 use super::{mean, paired};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<MetricMaker>] =
+    &[RootMeanSquaredError::ROW, LogCoshError::ROW, R2Score::ROW];
 
 mean_metric! {
     /// The mean of `log(cosh(y_pred - y_true))`: the loss [`LogCosh`](crate::losses::LogCosh) under

@@ -71,6 +71,28 @@ impl<S: Setting> OptionValue for S {
     }
 }
 
+/// An option that saved models leave out: a model may be loaded into one where it is another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsaved<T>(pub T);
+
+impl<T> From<T> for Unsaved<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<S: Setting> OptionValue for Unsaved<S> {
+    const EXPECTED: &'static str = <S as Setting>::EXPECTED;
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        S::read(text).map(|value| Ok(Self(value)))
+    }
+
+    fn text(&self) -> Option<String> {
+        None
+    }
+}
+
 /// A value of another family that may be absent: text and saved models leave it out.
 impl<T: ?Sized> OptionValue for Option<Arc<T>>
 where
@@ -106,12 +128,11 @@ where
 /// }
 /// ```
 ///
-/// How an option is set is said by [`setter!`]. What stands after `with` are fields that are no
+/// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands after `with` are fields that are no
 /// options, and the method after `then` is called whenever an option was set. After
 /// `dyn Family:` the type gets a `ROW` for the table of names, to be listed in the file's `ROWS`;
 /// the compiler warns of one that is not. `Name<const N: usize> ["name1d", "name2d"]` has a
-/// name for each `N` from 1; `Name<P: Part, O>` has a field `outputs` for the type of its outputs,
-/// which `new` makes `Tensor` and `with_outputs` another.
+/// name for each `N` from 1.
 macro_rules! declare {
     (dyn $Family:ident: $(#[$doc:meta])* $Name:ident $($declared:tt)*) => {
         $crate::named::declare! { $(#[$doc])* $Name $($declared)* }
@@ -124,72 +145,55 @@ macro_rules! declare {
                 });
         }
     };
-    ($(#[$doc:meta])* $Name:ident<const $N:ident: usize> $($declared:tt)*) => {
-        $crate::named::declare! { @of [const $N: usize,] [$N,] [] $(#[$doc])* $Name $($declared)* }
-    };
-    ($(#[$doc:meta])* $Name:ident<$P:ident: $Bound:ident, $O:ident> $($declared:tt)*) => {
-        $crate::named::declare! { @of [$P: $Bound,] [$P,] [$O] $(#[$doc])* $Name $($declared)* }
-    };
-    ($(#[$doc:meta])* $Name:ident [$($declared:tt)*] $($more:tt)*) => {
-        $crate::named::declare! { @of [] [] [] $(#[$doc])* $Name [$($declared)*] $($more)* }
-    };
-    (@of [$($generic:tt)*] [$($parameter:tt)*] [$($O:ident)?]
-     $(#[$doc:meta])* $Name:ident $names:tt
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])*
-     ($($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)? $(=> $Into:ty)?),* $(,)?)
+     ($(<$K:ident>)? $($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)?
+         $(=> $Into:ty)? $([$Trait:ident::$made:ident])?),* $(,)?)
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
          $(=> $From:ty)? $([$Family:ident::$into:ident])? = $default:expr),* $(,)? }
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
      $(then $changed:ident)?) => {
         $(#[$doc])*
-        pub struct $Name<$($generic)* $($O = $crate::graph::Tensor)?> {
+        pub struct $Name $(<const $N: usize>)? {
             $($(#[$argument_doc])* $argument: $Argument,)*
             $($(#[$option_doc])* $option: $Option,)*
             $($($field: $Field,)*)?
-            $(outputs: std::marker::PhantomData<fn() -> $O>,)?
         }
 
-        impl<$($generic)*> $Name<$($parameter)*> {
+        impl $(<const $N: usize>)? $Name $(<$N>)? {
             $(#[$new_doc])*
             #[allow(clippy::useless_conversion)]
-            pub fn new(
-                $($argument: $crate::named::setter!(@type $Argument $(as $Taken)? $(=> $Into)?)),*
-            ) -> Self {
-                let new = Self {
-                    $($argument: $crate::named::setter!(@value $argument $(as $Taken)? $(=> $Into)?),)*
-                    $($option: $default,)*
-                    $($($field: $initial,)*)?
-                    $(outputs: $crate::named::declare!(@outputs $O),)?
-                };
+            pub fn new $(<$K>)? ($($argument: $crate::named::setter!(
+                @type $Argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
+            )),*) -> Self {
+                $(let $argument: $Argument = $crate::named::setter!(
+                    @value $argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
+                );)*
+                let new =
+                    Self { $($option: $default,)* $($($field: $initial,)*)? $($argument,)* };
                 $crate::named::Declared::changed(new)
             }
-        }
 
-        impl<$($generic)* $($O)?> $Name<$($parameter)* $($O)?> {
             $($crate::named::setter! {
                 $(#[$option_doc])* $option: $Option $({$range})? $(as $Given)? $(=> $From)?
                 $([$Family::$into])?
             })*
         }
 
-        $crate::named::declare! { @default [$($generic)*] $Name [$($parameter)*] $($argument)* }
-        $crate::named::declare! {
-            @with_outputs [$($generic)*] $Name [$($parameter)*] [$($O)?]
-            $($argument)* $($option)* $($($field)*)?
-        }
+        $crate::named::declare! { @default $Name [$($N)?] $($argument)* }
 
-        impl<$($generic)* $($O)?> $crate::named::Declared for $Name<$($parameter)* $($O)?> {
-            const NAMES: &'static [&'static str] =
-                $crate::named::declare!(@names $names [$($parameter)*]);
+        impl $(<const $N: usize>)? $crate::named::Declared for $Name $(<$N>)? {
+            const NAMES: &'static [&'static str] = $crate::named::declare!(@names [$($names)+] $($N)?);
             const OPTIONS: &'static [&'static str] =
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
+                $(let $argument: $Argument =
+                    _given.required(Self::NAMES[0], stringify!($argument))?;)*
                 let value = Self {
-                    $($argument: _given.required(stringify!($argument))?,)*
                     $($option: _given.take::<$Option>(stringify!($option), $default)?,)*
                     $($($field: $initial,)*)?
-                    $(outputs: $crate::named::declare!(@outputs $O),)?
+                    $($argument,)*
                 };
                 Ok(value.changed())
             }
@@ -207,47 +211,35 @@ macro_rules! declare {
             }
         }
     };
-    (@default [$($generic:tt)*] $Name:ident [$($parameter:tt)*]) => {
-        impl<$($generic)*> Default for $Name<$($parameter)*> {
+    (@default $Name:ident [$($N:ident)?]) => {
+        impl $(<const $N: usize>)? Default for $Name $(<$N>)? {
             fn default() -> Self {
                 Self::new()
             }
         }
     };
-    (@default $generic:tt $Name:ident $parameter:tt $($argument:ident)+) => {};
-    (@names [$($name:literal),+] []) => { &[$($name),+] };
-    (@names [$name:literal] $parameter:tt) => { &[$name] };
-    (@names [$($name:literal),+] [$N:ident,]) => { &[[$($name),+][$N - 1]] };
-    (@outputs $O:ident) => { std::marker::PhantomData };
-    (@with_outputs $generic:tt $Name:ident $parameter:tt [] $($field:ident)*) => {};
-    (@with_outputs [$($generic:tt)*] $Name:ident [$($parameter:tt)*] [$O:ident] $($field:ident)*) => {
-        impl<$($generic)* $O> $Name<$($parameter)* $O> {
-            /// The same with other outputs.
-            fn with_outputs<Others>(self) -> $Name<$($parameter)* Others> {
-                $Name { $($field: self.$field,)* outputs: std::marker::PhantomData }
-            }
-        }
-    };
+    (@default $Name:ident $generics:tt $($argument:ident)+) => {};
+    (@names [$($name:literal),+]) => { &[$($name),+] };
+    (@names [$($name:literal),+] $N:ident) => { &[[$($name),+][$N - 1]] };
 }
 
 /// The method that sets an option, and what it and `new` take.
 ///
 /// `option: T` takes a `T`, and `option: T {0.0..=1.0}` hands it to the type's `require` first;
 /// `option: T as G` takes a `G`, `option: T => G` what becomes a `G`, and either becomes a `T`;
-/// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of;
-/// `option in part: T` is the option of a field called `part`.
+/// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of; an
+/// argument does so after `<K>`.
 macro_rules! setter {
-    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty [$Family:ident::$into:ident]) => {
+    ($(#[$doc:meta])* $option:ident: $Option:ty [$Family:ident::$into:ident]) => {
         $(#[$doc])*
         #[must_use]
         #[allow(clippy::useless_conversion)]
         pub fn $option<K>(mut self, $option: impl $Family<K>) -> Self {
-            self $(.$part)?.$option = $option.$into().into();
+            self.$option = $option.$into().into();
             $crate::named::Declared::changed(self)
         }
     };
-    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty $({$range:expr})? $(as $Given:ty)?
-     $(=> $From:ty)?) => {
+    ($(#[$doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)? $(=> $From:ty)?) => {
         $(#[$doc])*
         #[must_use]
         #[track_caller]
@@ -257,14 +249,16 @@ macro_rules! setter {
             $option: $crate::named::setter!(@type $Option $(as $Given)? $(=> $From)?),
         ) -> Self {
             $(self.require(stringify!($option), $option, $range);)?
-            self $(.$part)?.$option = $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
+            self.$option = $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
             $crate::named::Declared::changed(self)
         }
     };
     (@type $Type:ty) => { $Type };
     (@type $Type:ty as $Given:ty) => { $Given };
     (@type $Type:ty => $From:ty) => { impl Into<$From> };
+    (@type $Type:ty [$Trait:ident::$made:ident]) => { impl $Trait<K> };
     (@value $value:ident) => { $value };
+    (@value $value:ident [$Trait:ident::$made:ident]) => { $value.$made() };
     (@value $value:ident as $Given:ty) => { $value.into() };
     (@value $value:ident => $From:ty) => {{
         let given: $From = $value.into();
@@ -425,4 +419,33 @@ macro_rules! family {
     };
 }
 
-pub(crate) use {declare, family, setter, value};
+/// The table of a family: its rows, file by file, and the names of all of them. With an example the
+/// family's values may also be options of others.
+macro_rules! table {
+    ($(#[$doc:meta])* $Family:ty: $($rows:path),+ $(; $expected:literal)?) => {
+        $(#[$doc])*
+        pub fn names() -> impl Iterator<Item = &'static str> {
+            rows().map(|row| row.names[0])
+        }
+
+        fn rows() -> impl Iterator<Item = &'static $crate::named::Named<$Family>> + Clone {
+            [$($rows),+].into_iter().flatten()
+        }
+
+        $(
+            impl $crate::named::OptionValue for Arc<$Family> {
+                const EXPECTED: &'static str = $expected;
+
+                fn parse(text: &str) -> Option<Result<Self>> {
+                    Some(get(text))
+                }
+
+                fn text(&self) -> Option<String> {
+                    self.name()
+                }
+            }
+        )?
+    };
+}
+
+pub(crate) use {declare, family, setter, table, value};

@@ -77,11 +77,10 @@ impl Hyperparameters {
         self.with_named(name, value.text())
     }
 
-    /// These and others.
-    pub(crate) fn and(mut self, others: &Self) -> Self {
-        for (name, text) in others.iter() {
-            self.set(name, text.to_string());
-        }
+    /// These in another order: those of the names given, then all others.
+    pub(crate) fn beginning_with(mut self, first: &[&str]) -> Self {
+        let place = |name: &str| first.iter().position(|known| *known == name);
+        self.entries.sort_by_key(|(name, _)| place(name).unwrap_or(first.len()));
         self
     }
 

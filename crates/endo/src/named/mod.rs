@@ -11,10 +11,12 @@ pub mod kinds;
 mod setting;
 mod text;
 
-pub(crate) use declare::{Declared, OptionValue, declare, family, setter, text_of, value};
+pub(crate) use declare::{
+    Declared, OptionValue, Unsaved, declare, family, setter, table, text_of, value,
+};
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
 pub use setting::{Axes, Setting};
-pub(crate) use setting::{optional, words};
+pub(crate) use setting::{AxisList, Count, NotNegative, Rate, optional, words};
 use text::parse;
 pub(crate) use text::{Named, TextOptions, get, written};

@@ -15,9 +15,9 @@ use super::{Declared, OptionValue};
 pub(crate) struct Named<T: ?Sized> {
     /// What it is called: first the name that is written, then others that are read.
     pub names: &'static [&'static str],
-    /// Its options, in the order in which they may be given without their names: its own, those of
-    /// a part of it, and those that all of the family have.
-    pub options: [&'static [&'static str]; 3],
+    /// Its options, in the order in which they may be given without their names: its own, and
+    /// those that all of the family have.
+    pub options: [&'static [&'static str]; 2],
     /// Makes it with the options that were given.
     pub make: fn(&mut TextOptions<'_>) -> Result<Arc<T>>,
 }
@@ -28,13 +28,12 @@ impl<T: ?Sized> Named<T> {
         shared: &'static [&'static str],
         make: fn(&mut TextOptions<'_>) -> Result<Arc<T>>,
     ) -> Self {
-        Self { names: D::NAMES, options: [D::OPTIONS, &[], shared], make }
+        Self { names: D::NAMES, options: [D::OPTIONS, shared], make }
     }
 }
 
 /// The options that a text gives.
 pub(crate) struct TextOptions<'a> {
-    name: &'static str,
     text: &'a str,
     given: Vec<(Option<&'a str>, &'a str)>,
     unnamed: usize,
@@ -54,7 +53,7 @@ pub(crate) fn get<'a, T: ?Sized + 'static>(
         return Err(unknown(family, name, &table.map(|row| row.names).collect::<Vec<_>>()));
     };
     check(text, row.names[0], &row.options.concat(), &given)?;
-    (row.make)(&mut TextOptions { name: row.names[0], text, given, unnamed: 0 })
+    (row.make)(&mut TextOptions { text, given, unnamed: 0 })
 }
 
 /// The error for a name that is none of these, the names of each row.
@@ -104,7 +103,10 @@ impl<'a> TextOptions<'a> {
     /// The next option of the row: as given by name or place, or its default.
     pub(crate) fn take<V: OptionValue>(&mut self, option: &str, default: V) -> Result<V> {
         let Some(value) = self.text_of(option)? else { return Ok(default) };
-        self.read(option, value, || default.text())
+        self.read(option, value, || {
+            let text = default.text().unwrap_or_else(|| "none".to_string());
+            format!("unless given, it is `{text}`")
+        })
     }
 
     /// The next option of the row, if it is given; `none` is as if it were not.
@@ -112,32 +114,30 @@ impl<'a> TextOptions<'a> {
         let Some(value) = self.text_of(option)?.filter(|value| *value != "none") else {
             return Ok(None);
         };
-        self.read(option, value, || Some("none".to_string())).map(Some)
+        self.read(option, value, || "unless given, it is `none`".to_string()).map(Some)
     }
 
     /// The next option of the row of a name, which has no default.
-    pub(crate) fn required<V: OptionValue>(&mut self, option: &str) -> Result<V> {
-        let name = self.name;
-        self.given(option)?.ok_or_else(|| {
+    pub(crate) fn required<V: OptionValue>(&mut self, name: &str, option: &str) -> Result<V> {
+        let help = || format!("give it as in `{name}({option}=..)`");
+        let Some(value) = self.text_of(option)? else {
             let message = format!("`{name}` needs the option `{option}`");
-            Error::new(ErrorKind::Argument, message)
-                .help(format!("give it as in `{name}({option}=..)`"))
-        })
+            return Err(Error::new(ErrorKind::Argument, message).help(help()));
+        };
+        self.read(option, value, help)
     }
 
-    /// The value that a text says, or what is wrong with it.
+    /// The value that a text says, or what is wrong with it and how to fix it.
     fn read<V: OptionValue>(
         &self,
         option: &str,
         value: &str,
-        default: impl FnOnce() -> Option<String>,
+        help: impl FnOnce() -> String,
     ) -> Result<V> {
         V::parse(value).unwrap_or_else(|| {
             let (text, expected) = (self.text, V::EXPECTED);
             let message = format!("the option `{option}` of `{text}` is {expected}, got `{value}`");
-            let default = default().unwrap_or_else(|| "none".to_string());
-            Err(Error::new(ErrorKind::Argument, message)
-                .help(format!("unless given, it is `{default}`")))
+            Err(Error::new(ErrorKind::Argument, message).help(help()))
         })
     }
 

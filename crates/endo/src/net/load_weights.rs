@@ -86,6 +86,7 @@ impl LoadWeights {
 
 /// What was read of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct LoadedWeights {
     /// The names of the weights that were read.
     pub loaded: Vec<String>,

@@ -131,9 +131,10 @@ mod tests {
         assert!(
             matches!(SEAL.open(&changed), Err(Unsealed::Damaged(why)) if why.contains("checksum"))
         );
-        assert!(
-            matches!(SEAL.open(&bytes[..place]), Err(Unsealed::Damaged(why)) if why.contains("truncated"))
-        );
+        assert!(matches!(
+            SEAL.open(&bytes[..place]),
+            Err(Unsealed::Damaged(why)) if why.contains("truncated")
+        ));
         let newer = Seal { format: 4, oldest: 4, ..SEAL };
         let unknown =
             Unsealed::Unknown("it has format 3, and this program reads format 4".to_string());

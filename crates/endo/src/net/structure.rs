@@ -30,6 +30,7 @@ use crate::trace::{LayerRecord, Term};
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Structure {
     /// The layers, outer before inner, in the order of their first call.
     pub layers: Vec<LayerRecord>,
@@ -39,6 +40,7 @@ pub struct Structure {
 
 /// Where a term of the loss comes from.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TermRecord {
     /// Its name in the ledger.
     pub name: String,

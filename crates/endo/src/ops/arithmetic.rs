@@ -30,9 +30,20 @@ pub(super) fn unless_both_are_zero(x: &Tensor, dy: &Tensor) -> Tensor {
 
 /// Functions of two numbers, floats or integers.
 macro_rules! binary {
-    ($($name:ident($a:ident, $b:ident) = $formula:expr; integers = $integers:expr; gradient($y:ident, $dy:ident) = $gradient:expr; domain = $domain:expr;)+) => {
+    ($(
+        $name:ident($a:ident, $b:ident) = $formula:expr;
+        integers = $integers:expr;
+        gradient($y:ident, $dy:ident) = $gradient:expr;
+        domain = $domain:expr;
+    )+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
+            #[doc = concat!(
+                "The definition of [`Tensor::",
+                stringify!($name),
+                "`](crate::graph::Tensor::",
+                stringify!($name),
+                ")."
+            )]
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;
@@ -97,10 +108,12 @@ binary! {
 
     divide(a, b) = a / b;
     integers = if b == 0 { 0 } else { a.wrapping_div(b) };
-    gradient(y, dy) = if is_constant(b) { [dy / b, -dy * y / b] } else {
-            let divisor = unless_both_are_zero(b, dy);
-            [dy / &divisor, y.multiply_no_nan(-dy) / divisor]
-        };
+    gradient(y, dy) = if is_constant(b) {
+        [dy / b, -dy * y / b]
+    } else {
+        let divisor = unless_both_are_zero(b, dy);
+        [dy / &divisor, y.multiply_no_nan(-dy) / divisor]
+    };
     domain = [0.5, 2.0];
 
     divide_no_nan(a, b) = F::select(b == F::ZERO, F::ZERO, a / b);
@@ -108,7 +121,11 @@ binary! {
     gradient(y, dy) = [dy.divide_no_nan(b), y.multiply_no_nan(-dy).divide_no_nan(b)];
     domain = [0.5, 2.0];
 
-    multiply_no_nan(a, b) = F::select((b == F::ZERO) | ((a == F::ZERO) & (b.abs() == F::INFINITY)), F::ZERO, a * b);
+    multiply_no_nan(a, b) = F::select(
+        (b == F::ZERO) | ((a == F::ZERO) & (b.abs() == F::INFINITY)),
+        F::ZERO,
+        a * b,
+    );
     integers = a.wrapping_mul(b);
     gradient(y, dy) = [b.multiply_no_nan(dy), a.multiply_no_nan(dy)];
     domain = [0.5, 2.0];
@@ -120,7 +137,10 @@ binary! {
         // pass.
         let positive = a.greater(0.0);
         let logarithm = positive.where_(positive.where_(a, 1.0).log(), 0.0);
-        [a.power(b - 1.0).multiply_no_nan(b.multiply_no_nan(dy)), logarithm.multiply_no_nan(y.multiply_no_nan(dy))]
+        [
+            a.power(b - 1.0).multiply_no_nan(b.multiply_no_nan(dy)),
+            logarithm.multiply_no_nan(y.multiply_no_nan(dy)),
+        ]
     };
     domain = [0.5, 2.0];
 
@@ -201,9 +221,20 @@ impl Tensor {
 
 /// Functions of one number, float or integer.
 macro_rules! unary_number {
-    ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr; integers = $integers:expr; gradient($y:ident, $dy:ident) = $gradient:expr;)+) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($x:ident) = $formula:expr;
+        integers = $integers:expr;
+        gradient($y:ident, $dy:ident) = $gradient:expr;
+    )+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
+            #[doc = concat!(
+                "The definition of [`Tensor::",
+                stringify!($name),
+                "`](crate::graph::Tensor::",
+                stringify!($name),
+                ")."
+            )]
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;
@@ -252,7 +283,8 @@ macro_rules! unary_number {
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $name(&self) -> Tensor {
-                    crate::ops::elementwise::apply(&$name::OPERATION, &[self], std::panic::Location::caller())
+                    let site = std::panic::Location::caller();
+                    crate::ops::elementwise::apply(&$name::OPERATION, &[self], site)
                 }
             )+
         }

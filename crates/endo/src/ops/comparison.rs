@@ -14,7 +14,13 @@ use super::{Argument, elementwise};
 macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident = $operator:tt;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
+            #[doc = concat!(
+                "The definition of [`Tensor::",
+                stringify!($name),
+                "`](crate::graph::Tensor::",
+                stringify!($name),
+                ")."
+            )]
             pub mod $name {
                 use $crate::graph::{Elementwise, Output};
                 use $crate::simd::{Comparison, Loops};
@@ -67,7 +73,13 @@ comparisons! {
 macro_rules! predicates {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
+            #[doc = concat!(
+                "The definition of [`Tensor::",
+                stringify!($name),
+                "`](crate::graph::Tensor::",
+                stringify!($name),
+                ")."
+            )]
             pub mod $name {
                 use super::*;
 
@@ -85,7 +97,12 @@ macro_rules! predicates {
                     name: stringify!($name),
                     arity: 1,
                     output: Output::Bool,
-                    loops: [Some(Loops::predicate::<Formula, f32>()), Some(Loops::predicate::<Formula, f64>()), None, None],
+                    loops: [
+                        Some(Loops::predicate::<Formula, f32>()),
+                        Some(Loops::predicate::<Formula, f64>()),
+                        None,
+                        None,
+                    ],
                     gradient: None,
                     domain: [-2.0, 2.0],
                 };

@@ -13,9 +13,20 @@ use crate::shape::Shape;
 
 /// Functions of one float. A value of integers or truth values is converted to `f32` first.
 macro_rules! unary {
-    ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr; gradient($y:ident, $dy:ident) = $gradient:expr; domain = $domain:expr;)+) => {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($x:ident) = $formula:expr;
+        gradient($y:ident, $dy:ident) = $gradient:expr;
+        domain = $domain:expr;
+    )+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
+            #[doc = concat!(
+                "The definition of [`Tensor::",
+                stringify!($name),
+                "`](crate::graph::Tensor::",
+                stringify!($name),
+                ")."
+            )]
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;
@@ -55,7 +66,8 @@ macro_rules! unary {
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $name(&self) -> $crate::graph::Tensor {
-                    $crate::ops::elementwise::apply(&$name::OPERATION, &[self], std::panic::Location::caller())
+                    let site = std::panic::Location::caller();
+                    $crate::ops::elementwise::apply(&$name::OPERATION, &[self], site)
                 }
             )+
         }

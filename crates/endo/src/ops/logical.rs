@@ -12,7 +12,13 @@ use super::elementwise;
 macro_rules! logical2 {
     ($($name:ident($a:ident, $b:ident) = $formula:expr;)+) => {
         $(
-            #[doc = concat!("The definition of [`Tensor::", stringify!($name), "`](crate::graph::Tensor::", stringify!($name), ").")]
+            #[doc = concat!(
+                "The definition of [`Tensor::",
+                stringify!($name),
+                "`](crate::graph::Tensor::",
+                stringify!($name),
+                ")."
+            )]
             pub mod $name {
                 use super::*;
 

@@ -31,6 +31,7 @@ pub mod saved;
 pub mod scan;
 pub mod scatter;
 pub mod sort;
+mod stretches;
 pub mod summary;
 pub mod trigonometric;
 pub mod view;

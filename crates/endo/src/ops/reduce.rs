@@ -66,7 +66,8 @@ impl Tensor {
         self.convert(self.dtype().promote(DType::F32), site)
     }
 
-    /// The reduced axes put back with size 1.
+    /// The reduced axes put back with size 1, where what was reduced was changed since; else there
+    /// are [`sum_keep`](Self::sum_keep), [`mean_keep`](Self::mean_keep) and their like.
     ///
     /// ```
     /// # use endo::prelude::*;
@@ -217,7 +218,7 @@ impl Tensor {
     #[track_caller]
     pub fn variance_axes(&self, axes: impl AxisList) -> Tensor {
         let axes = &axes.to_axes();
-        let mean = self.mean_axes(axes).keep_dims(self, axes);
+        let mean = self.mean_keep(axes);
         (self - mean).square().mean_axes(axes)
     }
 
@@ -285,6 +286,49 @@ impl Tensor {
         let max = max.is_finite().where_(&max, 0.0);
         (&x - max.keep_dims(&x, axes)).exp().sum_axes(axes).log() + max
     }
+}
+
+/// Reductions whose axes stay with size 1, so that the result broadcasts against what was reduced.
+macro_rules! keeping {
+    ($($(#[$doc:meta])* $name:ident = $reduction:ident;)+) => {
+        impl Tensor {
+            $(
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $name(&self, axes: impl AxisList) -> Tensor {
+                    let axes = &axes.to_axes();
+                    self.$reduction(axes).keep_dims(self, axes)
+                }
+            )+
+        }
+    };
+}
+
+keeping! {
+    /// [`sum_axes`](Self::sum_axes) with the axes kept, with size 1.
+    sum_keep = sum_axes;
+    /// [`mean_axes`](Self::mean_axes) with the axes kept, with size 1.
+    ///
+    /// ```
+    /// # use endo::prelude::*;
+    /// let mut centred = Function::new(|[x], _cx| [&x - x.mean_keep(-1)]);
+    /// assert_eq!(
+    ///     centred.run([&[[1.0_f32, 3.0], [5.0, 2.0]].into()])?[0],
+    ///     Array::from([[-1.0_f32, 1.0], [1.5, -1.5]])
+    /// );
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    mean_keep = mean_axes;
+    /// [`max_axes`](Self::max_axes) with the axes kept, with size 1.
+    max_keep = max_axes;
+    /// [`min_axes`](Self::min_axes) with the axes kept, with size 1.
+    min_keep = min_axes;
+    /// [`variance_axes`](Self::variance_axes) with the axes kept, with size 1.
+    variance_keep = variance_axes;
+    /// [`norm_axes`](Self::norm_axes) with the axes kept, with size 1.
+    norm_keep = norm_axes;
+    /// [`logsumexp_axes`](Self::logsumexp_axes) with the axes kept, with size 1.
+    logsumexp_keep = logsumexp_axes;
 }
 
 /// Gradients of reductions. Extremes share theirs equally among ties, as TensorFlow's.

@@ -143,8 +143,7 @@ impl Kernel for Scan {
         }
         // The slope at x[i] is the product of all before it times r[i] = dy[i] + x[i + 1] r[i + 1],
         // the sum over the products that hold it without what comes before: exact also where
-        // elements are 0. An exclusive product holds
-        // x[i] one position later.
+        // elements are 0. An exclusive product holds x[i] one position later.
         let x = &inputs[0];
         let before =
             x.scan(axis as isize, |axis| Scan { axis, exclusive: true, ..self.clone() }, site);

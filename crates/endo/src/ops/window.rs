@@ -14,21 +14,9 @@ use crate::graph::{
 };
 use crate::shape::Shape;
 
-/// How windows lie along one axis: element `i` of window `n` is the axis's position
-/// `n * stride + i * dilation - before`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// The number of elements in a window.
-    pub size: usize,
-    /// The distance from a window to the next.
-    pub stride: usize,
-    /// The distance from an element of a window to the next.
-    pub dilation: usize,
-    /// How far before the axis the first window begins.
-    pub before: usize,
-    /// The number of windows.
-    pub count: usize,
-}
+use super::stretches::{each, lie, stretch};
+
+pub use super::stretches::Window;
 
 /// The elements of every window, and `fill` where a window is outside.
 #[derive(Clone, Debug)]
@@ -41,22 +29,6 @@ struct Windows {
 #[derive(Clone, Debug)]
 struct OverlapAdd {
     windows: Vec<Window>,
-}
-
-/// Stretches at equal distances in the image and in its windows.
-struct Stretches {
-    /// Where the first begins in the image; `None` for stretches outside.
-    image: Option<usize>,
-    /// Where the first begins in the windows.
-    windows: usize,
-    /// Elements of a stretch.
-    length: usize,
-    /// The number of stretches.
-    count: usize,
-    /// From a stretch to the next in the image.
-    image_step: usize,
-    /// From a stretch to the next in the windows.
-    windows_step: usize,
 }
 
 impl Tensor {
@@ -173,147 +145,6 @@ fn too_far(operation: &str, windows: &[Window]) -> Error {
         format!("`{operation}` by {windows:?} reaches further than any axis"),
     );
     error.help("check the sizes, strides, dilations and paddings that were given")
-}
-
-/// Whether these are the shapes of an image and its windows, and all positions that [`each`]
-/// computes are numbers that there are.
-fn lie(windows: &[Window], image: &[usize], taken: &[usize]) -> bool {
-    let [batch, lengths @ .., channels] = image else { return false };
-    let sizes =
-        windows.iter().map(|window| window.count).chain(windows.iter().map(|window| window.size));
-    let elements =
-        image.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)));
-    let extent = |(window, &length): (&Window, &usize)| {
-        let reach = window
-            .count
-            .checked_mul(window.stride)?
-            .checked_add(window.size.checked_mul(window.dilation)?)?;
-        reach.checked_add(window.before)?.checked_add(length)?.checked_mul(elements?)
-    };
-    let is_near = |pair| extent(pair).is_some_and(|extent| isize::try_from(extent).is_ok());
-    lengths.len() == windows.len()
-        && [*batch].into_iter().chain(sizes).chain([*channels]).eq(taken.iter().copied())
-        && windows.iter().zip(lengths).all(is_near)
-}
-
-/// Calls `visit` for stretches that make up all windows of an image, each element once. Neighbours
-/// along the last window are neighbours in memory unless they are dilated: then each is a stretch
-/// of its own.
-fn each(windows: &[Window], image: &Shape, mut visit: impl FnMut(Stretches)) {
-    let Some((last, outer)) = windows.split_last() else { return };
-    let (length, channels) = (image[windows.len()], image[windows.len() + 1]);
-    let rows: usize = image[1..windows.len()].iter().product();
-    let counts: usize = outer.iter().map(|window| window.count).product();
-    let sizes: usize = outer.iter().map(|window| window.size).product();
-    let (width, blocks) = if last.dilation == 1 { (last.size, 1) } else { (1, last.size) };
-    if counts * sizes * last.count * last.size * channels == 0 {
-        return; // however many empty windows there are
-    }
-    let windows_step = sizes * last.size * channels;
-    let image_step = last.stride * channels;
-    for sample in 0..image[0] {
-        for row in 0..counts * sizes {
-            let (mut count, mut size) = (row / sizes, row % sizes);
-            let start =
-                ((sample * counts + count) * last.count * sizes + size) * last.size * channels;
-            let (mut inside, mut image_row, mut stride) = (true, sample * rows, 1);
-            for (window, &length) in outer.iter().zip(&image[1..]).rev() {
-                let position =
-                    count % window.count * window.stride + size % window.size * window.dilation;
-                inside &= (window.before..window.before + length).contains(&position);
-                image_row += position.saturating_sub(window.before) * stride;
-                stride *= length;
-                (count, size) = (count / window.count, size / window.size);
-            }
-            for block in 0..blocks {
-                // Window `n` covers the positions from `n * stride + ahead - before` on: all inside
-                // for n from `low` to `high`.
-                let ahead = block * last.dilation;
-                let start = start + block * channels;
-                let low = if inside {
-                    last.before.saturating_sub(ahead).div_ceil(last.stride).min(last.count)
-                } else {
-                    last.count
-                };
-                let fitting = (length + last.before)
-                    .checked_sub(ahead + width)
-                    .map_or(0, |room| room / last.stride + 1);
-                let high = fitting.clamp(low, last.count);
-                let mut give = |image: Option<usize>,
-                                first: usize,
-                                skipped: usize,
-                                width: usize,
-                                count: usize| {
-                    let windows = start + first * windows_step + skipped * channels;
-                    let position = |at: usize| (image_row * length + at) * channels;
-                    let image = image.map(position);
-                    if width * channels * count > 0 {
-                        visit(Stretches {
-                            image,
-                            windows,
-                            length: width * channels,
-                            count,
-                            image_step,
-                            windows_step,
-                        });
-                    }
-                };
-                if !inside {
-                    give(None, 0, 0, width, last.count);
-                    continue;
-                }
-                if high > low {
-                    give(Some(low * last.stride + ahead - last.before), low, 0, width, high - low);
-                }
-                for n in (0..low).chain(high..last.count) {
-                    let position = n * last.stride + ahead;
-                    let first = last.before.saturating_sub(position).min(width);
-                    let end = (last.before + length).saturating_sub(position).clamp(first, width);
-                    give(None, n, 0, first, 1);
-                    if end > first {
-                        give(Some(position + first - last.before), n, first, end - first, 1);
-                    }
-                    give(None, n, end, width - end, 1);
-                }
-            }
-        }
-    }
-}
-
-/// Calls `copy(to, from)` for each of the stretches, with a length that the compiler knows if it is
-/// small.
-fn stretch<T: Copy>(
-    stretches: &Stretches,
-    from: &[T],
-    to: &mut [T],
-    forth: bool,
-    combine: impl Fn(&mut T, T),
-) {
-    let Some(image) = stretches.image else { return };
-    let starts = if forth { [stretches.windows, image] } else { [image, stretches.windows] };
-    let steps = if forth {
-        [stretches.windows_step, stretches.image_step]
-    } else {
-        [stretches.image_step, stretches.windows_step]
-    };
-    macro_rules! by_length {
-        ($($length:literal)+) => {
-            match stretches.length {
-                $($length => for n in 0..stretches.count {
-                    let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
-                    let from: &[T; $length] = from[from_start..from_start + $length].try_into().expect("of that length");
-                    let to: &mut [T; $length] = (&mut to[to_start..to_start + $length]).try_into().expect("of that length");
-                    for (to, from) in to.iter_mut().zip(from) { combine(to, *from); }
-                },)+
-                length => for n in 0..stretches.count {
-                    let [to_start, from_start] = [starts[0] + n * steps[0], starts[1] + n * steps[1]];
-                    let from = &from[from_start..from_start + length];
-                    for (to, from) in to[to_start..to_start + length].iter_mut().zip(from) { combine(to, *from); }
-                },
-            }
-        };
-    }
-    by_length! { 1 2 3 4 5 6 7 8 9 12 16 }
 }
 
 impl Kernel for Windows {

@@ -5,9 +5,13 @@
 //! beside the weights'.
 
 use crate::graph::Tensor;
+use crate::named::Named;
 
-use super::declare::{declare, optimizer};
+use super::declare::{optimizer, shared_options};
 use super::{Optimizer, Settings, Slots};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Adafactor::ROW];
 
 optimizer! {
     /// Shazeer and Stern 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost",
@@ -25,13 +29,13 @@ optimizer! {
     /// ```
     Adafactor ["adafactor"] learning_rate = 0.001 {
         /// The power of the step's number by which the share of new squares falls; -0.8 unless set.
-        beta_2_decay: f64 in (..0.0) = -0.8,
+        beta_2_decay: f64 {..0.0} = -0.8,
         /// What keeps the division from zero; 1e-30 unless set.
-        epsilon_1: f64 in (0.0..) = 1e-30,
+        epsilon_1: f64 {0.0..} = 1e-30,
         /// The least size that a weight is taken to have; 0.001 unless set.
-        epsilon_2: f64 in (0.0..) = 1e-3,
+        epsilon_2: f64 {0.0..} = 1e-3,
         /// The root mean square above which a step is scaled down; 1 unless set.
-        clip_threshold: f64 in (f64::MIN_POSITIVE..) = 1.0,
+        clip_threshold: f64 {f64::MIN_POSITIVE..} = 1.0,
         /// Whether the rate is at most `1 / sqrt(t)` in step `t`. True unless set.
         relative_step: bool = true,
     }

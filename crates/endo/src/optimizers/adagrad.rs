@@ -4,9 +4,13 @@
 //! inside the root.
 
 use crate::graph::Tensor;
+use crate::named::Named;
 
-use super::declare::{declare, optimizer};
+use super::declare::{optimizer, shared_options};
 use super::{Optimizer, Settings, Slots};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Adagrad::ROW, Adadelta::ROW, RmsProp::ROW];
 
 optimizer! {
     /// Divides by the root of the sum of all squared gradients: Duchi, Hazan and Singer 2011,
@@ -22,9 +26,9 @@ optimizer! {
     /// ```
     Adagrad ["adagrad"] learning_rate = 0.001 {
         /// What the sums start from; 0.1 unless set.
-        initial_accumulator_value: f64 in (0.0..) = 0.1,
+        initial_accumulator_value: f64 {0.0..} = 0.1,
         /// What keeps the division from zero; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
     }
 }
 
@@ -55,9 +59,9 @@ optimizer! {
     /// ```
     Adadelta ["adadelta"] learning_rate = 0.001 {
         /// The share of the running means that is kept; 0.95 unless set.
-        rho: f64 in (0.0..=1.0) = 0.95,
+        rho: f64 {0.0..=1.0} = 0.95,
         /// What keeps the division from zero and the first steps from being 0; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
     }
 }
 
@@ -96,11 +100,11 @@ optimizer! {
     /// ```
     RmsProp ["rmsprop"] learning_rate = 0.001 {
         /// The share of the running mean that is kept; 0.9 unless set.
-        rho: f64 in (0.0..=1.0) = 0.9,
+        rho: f64 {0.0..=1.0} = 0.9,
         /// The share of the last step that is kept; 0 unless set.
-        momentum: f64 in (0.0..=1.0) = 0.0,
+        momentum: f64 {0.0..=1.0} = 0.0,
         /// What keeps the division from zero; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
         /// Whether to divide by the variance of the gradient instead of its mean square. False
         /// unless set.
         centered: bool = false,

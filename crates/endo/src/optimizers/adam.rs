@@ -5,10 +5,15 @@
 //! their start at 0. The corrections are scalars, the same for all weights.
 
 use crate::graph::Tensor;
+use crate::named::Named;
 
-use super::declare::{declare, optimizer};
+use super::declare::{optimizer, shared_options};
 use super::step::power_of;
 use super::{Optimizer, Settings, Slots};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<dyn Optimizer>] =
+    &[Adam::ROW, AdamW::ROW, Adamax::ROW, Nadam::ROW, Lamb::ROW];
 
 /// Moves a slot toward a value, by all but the share that is kept.
 fn running(name: &str, value: &Tensor, kept: f64, slots: &mut Slots) -> Tensor {
@@ -31,11 +36,11 @@ optimizer! {
     /// ```
     Adam ["adam"] learning_rate = 0.001 {
         /// The share of the running mean that is kept; 0.9 unless set.
-        beta_1: f64 in (0.0..1.0) = 0.9,
+        beta_1: f64 {0.0..1.0} = 0.9,
         /// The share of the running mean square that is kept; 0.999 unless set.
-        beta_2: f64 in (0.0..1.0) = 0.999,
+        beta_2: f64 {0.0..1.0} = 0.999,
         /// What keeps the division from zero; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
         /// Whether to divide by the largest running size so far. False unless set.
         amsgrad: bool = false,
     }
@@ -61,11 +66,11 @@ optimizer! {
     /// ```
     AdamW ["adamw"] learning_rate = 0.001, weight_decay = 0.004 {
         /// The share of the running mean that is kept; 0.9 unless set.
-        beta_1: f64 in (0.0..1.0) = 0.9,
+        beta_1: f64 {0.0..1.0} = 0.9,
         /// The share of the running mean square that is kept; 0.999 unless set.
-        beta_2: f64 in (0.0..1.0) = 0.999,
+        beta_2: f64 {0.0..1.0} = 0.999,
         /// What keeps the division from zero; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
         /// Whether to divide by the largest running size so far. False unless set.
         amsgrad: bool = false,
     }
@@ -113,11 +118,11 @@ optimizer! {
     /// ```
     Adamax ["adamax"] learning_rate = 0.001 {
         /// The share of the running mean that is kept; 0.9 unless set.
-        beta_1: f64 in (0.0..1.0) = 0.9,
+        beta_1: f64 {0.0..1.0} = 0.9,
         /// The share of the largest gradient that is kept; 0.999 unless set.
-        beta_2: f64 in (0.0..=1.0) = 0.999,
+        beta_2: f64 {0.0..=1.0} = 0.999,
         /// What keeps the division from zero; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
     }
 }
 
@@ -148,11 +153,11 @@ optimizer! {
     /// ```
     Nadam ["nadam"] learning_rate = 0.001 {
         /// The share of the running mean that is kept; 0.9 unless set.
-        beta_1: f64 in (0.0..1.0) = 0.9,
+        beta_1: f64 {0.0..1.0} = 0.9,
         /// The share of the running mean square that is kept; 0.999 unless set.
-        beta_2: f64 in (0.0..1.0) = 0.999,
+        beta_2: f64 {0.0..1.0} = 0.999,
         /// What keeps the division from zero; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
     }
 }
 
@@ -204,11 +209,11 @@ optimizer! {
     /// ```
     Lamb ["lamb"] learning_rate = 0.001 {
         /// The share of the running mean that is kept; 0.9 unless set.
-        beta_1: f64 in (0.0..1.0) = 0.9,
+        beta_1: f64 {0.0..1.0} = 0.9,
         /// The share of the running mean square that is kept; 0.999 unless set.
-        beta_2: f64 in (0.0..1.0) = 0.999,
+        beta_2: f64 {0.0..1.0} = 0.999,
         /// What keeps the division from zero; 1e-7 unless set.
-        epsilon: f64 in (0.0..) = 1e-7,
+        epsilon: f64 {0.0..} = 1e-7,
     }
 }
 

@@ -12,25 +12,15 @@
 ///     /// Documentation.
 ///     Name ["name"] learning_rate = 0.01 {
 ///         /// Documentation.
-///         momentum: f64 in (0.0..=1.0) = 0.0,
+///         momentum: f64 {0.0..=1.0} = 0.0,
 ///     }
 /// }
 /// ```
 macro_rules! optimizer {
-    ($($declaration:tt)*) => {
-        $crate::optimizers::settings::with_options! { declare! { $($declaration)* } }
-    };
-}
-
-/// What [`optimizer!`] declares, given the options of all optimizers.
-macro_rules! declare {
-    ({
-        $(#[$doc:meta])*
-        $Name:ident [$name:literal] learning_rate = $learning_rate:literal $(, weight_decay = $weight_decay:literal)? {
-            $($(#[$own_doc:meta])* $own:ident: $Own:ident $(in $range:tt)? = $default:expr,)*
-        }
-    }
-    $($(#[$option_doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty => |$settings:ident| $set:expr;)+) => {
+    ($(#[$doc:meta])* $Name:ident [$name:literal] learning_rate = $learning_rate:literal
+     $(, weight_decay = $weight_decay:literal)? {
+        $($(#[$own_doc:meta])* $own:ident: $Own:ty $({$range:expr})? = $default:expr,)*
+    }) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $Name {
@@ -39,54 +29,33 @@ macro_rules! declare {
         }
 
         impl $Name {
-            #[doc = concat!("With a learning rate, a number or a schedule; Keras's default \
-                is ", stringify!($learning_rate), ".")]
+            #[doc = concat!("With a learning rate, a number or a schedule; Keras's default is ",
+                stringify!($learning_rate), ".")]
             #[track_caller]
             pub fn new(learning_rate: impl $crate::optimizers::IntoLearningRate) -> Self {
-                let settings = $crate::optimizers::Settings::new(learning_rate)$(.weight_decay($weight_decay))?;
-                Self { settings, $($own: $default,)* }
+                let settings = $crate::optimizers::Settings::new(learning_rate);
+                Self { settings: settings$(.weight_decay($weight_decay))?, $($own: $default,)* }
             }
 
-            $(
-                $(#[$own_doc])*
-                #[must_use]
-                #[track_caller]
-                pub fn $own(mut self, $own: $Own) -> Self {
-                    $(self.settings.require(stringify!($own), $own, $range);)?
-                    self.$own = $own;
-                    self
-                }
-            )*
+            $($crate::named::setter! { $(#[$own_doc])* $own: $Own $({$range})? })*
+        }
 
-            $(
-                $(#[$option_doc])*
-                #[must_use]
-                #[track_caller]
-                pub fn $option(mut self, $argument: $Argument) -> Self {
-                    self.settings = self.settings.$option($argument);
-                    self
-                }
-            )+
+        $crate::optimizers::settings::with_options! { shared_options! { $Name } }
 
-            /// What text can name.
-            pub(super) const ROW: $crate::named::Named<dyn $crate::optimizers::Optimizer> = $crate::named::Named {
-                names: &[$name],
-                options: [&["learning_rate", $(stringify!($own),)*], &[], &[$(stringify!($option),)+]],
-                make: |given| {
-                    let learning_rate: String = given.take("learning_rate", stringify!($learning_rate).to_string())?;
-                    let mut optimizer = Self::new($crate::optimizers::LearningRate::read(&learning_rate)?);
-                    $(optimizer = optimizer.$own(given.take(stringify!($own), $default)?);)*
-                    $(
-                        if let Some(value) = given.given::<$Text>(stringify!($option))? {
-                            optimizer = optimizer.$option(value);
-                        }
-                    )+
-                    match optimizer.settings.problem() {
-                        Some(problem) => Err(problem.clone()),
-                        None => Ok(std::sync::Arc::new(optimizer)),
-                    }
-                },
-            };
+        impl $crate::named::Declared for $Name {
+            const NAMES: &'static [&'static str] = &[$name];
+            const OPTIONS: &'static [&'static str] = &["learning_rate", $(stringify!($own)),*];
+
+            fn of_text(given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
+                let rate: String = given.take("learning_rate", stringify!($learning_rate).into())?;
+                let optimizer = Self::new($crate::optimizers::LearningRate::read(&rate)?);
+                $(let optimizer = optimizer.$own(given.take(stringify!($own), $default)?);)*
+                Ok(optimizer)
+            }
+
+            fn noted(&self) -> $crate::named::Hyperparameters {
+                $crate::named::Hyperparameters::new()$(.with_option(stringify!($own), &self.$own))*
+            }
         }
 
         impl Default for $Name {
@@ -97,4 +66,46 @@ macro_rules! declare {
     };
 }
 
-pub(super) use {declare, optimizer};
+/// What an optimizer has of the options of all optimizers: the methods, and its row with them.
+macro_rules! shared_options {
+    ({ $Name:ident }
+     $($(#[$doc:meta])* $option:ident($argument:ident: $Argument:ty) as $Text:ty => |$settings:ident| $set:expr;)+) => {
+        impl $Name {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                #[track_caller]
+                pub fn $option(mut self, $argument: $Argument) -> Self {
+                    self.settings = self.settings.$option($argument);
+                    self
+                }
+            )+
+
+            #[track_caller]
+            fn require<T, R>(&mut self, option: &str, value: T, range: R)
+            where
+                T: PartialOrd + std::fmt::Debug,
+                R: std::ops::RangeBounds<T> + std::fmt::Debug,
+            {
+                self.settings.require(option, value, range);
+            }
+
+            /// Its row in the table of names.
+            pub(super) const ROW: $crate::named::Named<dyn $crate::optimizers::Optimizer> =
+                $crate::named::Named::of::<Self>(&[$(stringify!($option)),+], |given| {
+                    let mut optimizer = <Self as $crate::named::Declared>::of_text(given)?;
+                    $(
+                        if let Some(value) = given.given::<$Text>(stringify!($option))? {
+                            optimizer = optimizer.$option(value);
+                        }
+                    )+
+                    match optimizer.settings.problem() {
+                        Some(problem) => Err(problem.clone()),
+                        None => Ok(std::sync::Arc::new(optimizer)),
+                    }
+                });
+        }
+    };
+}
+
+pub(super) use {optimizer, shared_options};

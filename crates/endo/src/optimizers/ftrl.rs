@@ -5,9 +5,13 @@
 //! click-through models are trained with.
 
 use crate::graph::Tensor;
+use crate::named::Named;
 
-use super::declare::{declare, optimizer};
+use super::declare::{optimizer, shared_options};
 use super::{Optimizer, Settings, Slots};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Ftrl::ROW];
 
 optimizer! {
     /// McMahan et al. 2013, "Ad Click Prediction: a View from the Trenches", algorithm 1, with
@@ -26,18 +30,18 @@ optimizer! {
     Ftrl ["ftrl"] learning_rate = 0.001 {
         /// The power of the sum of squares by which the rate falls; -0.5 unless set, 0 for a rate
         /// that does not fall.
-        learning_rate_power: f64 in (..=0.0) = -0.5,
+        learning_rate_power: f64 {..=0.0} = -0.5,
         /// What the sums of squares start from; 0.1 unless set.
-        initial_accumulator_value: f64 in (0.0..) = 0.1,
+        initial_accumulator_value: f64 {0.0..} = 0.1,
         /// The strength of the penalty on `|weight|`; 0 unless set.
-        l1_regularization_strength: f64 in (0.0..) = 0.0,
+        l1_regularization_strength: f64 {0.0..} = 0.0,
         /// The strength of the penalty on `weight^2`; 0 unless set.
-        l2_regularization_strength: f64 in (0.0..) = 0.0,
+        l2_regularization_strength: f64 {0.0..} = 0.0,
         /// The strength of a penalty on `weight^2` that is part of the gradient alone; 0 unless
         /// set.
-        l2_shrinkage_regularization_strength: f64 in (0.0..) = 0.0,
+        l2_shrinkage_regularization_strength: f64 {0.0..} = 0.0,
         /// The `beta` of the paper, what is added to the root of the sum of squares; 0 unless set.
-        beta: f64 in (0.0..) = 0.0,
+        beta: f64 {0.0..} = 0.0,
     }
 }
 

@@ -4,16 +4,16 @@
 //! In: gradients. Out: assignments to weights and to the optimizer's own variables (slots), in the
 //! order clipping, weight decay, update, averages, constraint.
 
-mod adafactor;
-mod adagrad;
-mod adam;
+pub(crate) mod adafactor;
+pub(crate) mod adagrad;
+pub(crate) mod adam;
 mod averages;
 mod declare;
-mod ftrl;
+pub(crate) mod ftrl;
 mod learning_rate;
 pub mod schedules;
 mod settings;
-mod sgd;
+pub(crate) mod sgd;
 mod slots;
 mod state;
 mod step;
@@ -23,19 +23,19 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Named};
+use crate::named::{self, table};
 use crate::spelling;
 use crate::trace::{Context, Gradients};
 
-pub use adafactor::Adafactor;
-pub use adagrad::{Adadelta, Adagrad, RmsProp};
-pub use adam::{Adam, AdamW, Adamax, Lamb, Nadam};
+pub use adafactor::*;
+pub use adagrad::*;
+pub use adam::*;
 pub(crate) use averages::Averages;
-pub use ftrl::Ftrl;
+pub use ftrl::*;
 pub use learning_rate::{IntoLearningRate, LearningRate};
 pub use schedules::LearningRateSchedule;
 pub use settings::Settings;
-pub use sgd::{Lion, Sgd};
+pub use sgd::*;
 pub use slots::Slots;
 
 use step::UpdateStep;
@@ -194,25 +194,6 @@ impl<T: Optimizer + ?Sized> Optimizer for Arc<T> {
     }
 }
 
-static ROWS: [Named<dyn Optimizer>; 12] = [
-    Sgd::ROW,
-    RmsProp::ROW,
-    Adagrad::ROW,
-    Adadelta::ROW,
-    Adam::ROW,
-    AdamW::ROW,
-    Adamax::ROW,
-    Nadam::ROW,
-    Lamb::ROW,
-    Lion::ROW,
-    Ftrl::ROW,
-    Adafactor::ROW,
-];
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn Optimizer>> + Clone {
-    ROWS.iter()
-}
-
 /// The optimizer that a text names, with its options in parentheses, by name or in their order. The
 /// learning rate is a number or a schedule.
 ///
@@ -231,9 +212,9 @@ pub fn get(name: &str) -> Result<Arc<dyn Optimizer>> {
     named::get("optimizer", name, rows())
 }
 
-/// The names of all optimizers.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
+table! {
+    /// The names of all optimizers.
+    dyn Optimizer: sgd::ROWS, adagrad::ROWS, adam::ROWS, ftrl::ROWS, adafactor::ROWS
 }
 
 #[cfg(test)]

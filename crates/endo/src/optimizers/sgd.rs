@@ -4,9 +4,13 @@
 //! size for every element.
 
 use crate::graph::Tensor;
+use crate::named::Named;
 
-use super::declare::{declare, optimizer};
+use super::declare::{optimizer, shared_options};
 use super::{Optimizer, Settings, Slots};
+
+/// The rows of this file.
+pub(super) const ROWS: &[Named<dyn Optimizer>] = &[Sgd::ROW, Lion::ROW];
 
 optimizer! {
     /// Stochastic gradient descent, with momentum if asked for: Polyak 1964; Nesterov's in the form
@@ -22,7 +26,7 @@ optimizer! {
     /// ```
     Sgd ["sgd"] learning_rate = 0.01 {
         /// The share of the velocity that is kept; 0 unless set.
-        momentum: f64 in (0.0..=1.0) = 0.0,
+        momentum: f64 {0.0..=1.0} = 0.0,
         /// Whether to take the gradient's step beyond the velocity. False unless set.
         nesterov: bool = false,
     }
@@ -59,9 +63,9 @@ optimizer! {
     /// ```
     Lion ["lion"] learning_rate = 0.001 {
         /// The share of the momentum in a step; 0.9 unless set.
-        beta_1: f64 in (f64::MIN_POSITIVE..=1.0) = 0.9,
+        beta_1: f64 {f64::MIN_POSITIVE..=1.0} = 0.9,
         /// The share of the momentum that is kept; 0.99 unless set.
-        beta_2: f64 in (0.0..=1.0) = 0.99,
+        beta_2: f64 {0.0..=1.0} = 0.99,
     }
 }
 

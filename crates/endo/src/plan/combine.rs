@@ -147,7 +147,10 @@ fn ways<'a>(
     }
     let Some(position) = value.checked_sub(body.loads.len()) else { return Vec::new() };
     let Instruction { function, ref inputs, from, to } = body.instructions[position];
-    let same = matches!(function, LoopFunction::Elementwise(operation) if algebra::symbol(operation) == Some(symbol));
+    let same = matches!(
+        function,
+        LoopFunction::Elementwise(operation) if algebra::symbol(operation) == Some(symbol)
+    );
     let float = matches!(from, DType::F32 | DType::F64)
         && to == if symbol == Symbol::Greater { DType::Bool } else { from };
     let free = is_result || uses.is_none_or(|uses| uses[value] == 1);

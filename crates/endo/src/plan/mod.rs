@@ -3,10 +3,10 @@
 //!
 //! In: a [`Graph`]. Out: a [`Plan`], plain data that any device's runner walks. One file per pass:
 //! `simplify` rewrites the graph, `read` turns views into layouts of buffers, `fuse` and `regroup`
-//! group operations into steps, `emit` writes
-//! the steps, `write` lets variables be written where they live, `schedule` orders, `join` makes
-//! one loop of updates that are alike, `combine` makes one instruction of several, `defer` computes
-//! gradients of large weights where they are used, `place` lays out the arena.
+//! group operations into steps, `emit` writes the steps, `write` lets variables be written where
+//! they live, `schedule` orders, `join` makes one loop of updates that are alike, `combine` makes
+//! one instruction of several, `defer` computes gradients of large weights where they are used,
+//! `place` lays out the arena.
 
 pub mod display;
 pub mod layout;

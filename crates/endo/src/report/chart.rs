@@ -31,8 +31,7 @@ const BOTTOM: f64 = 34.0;
 const LINE: f64 = 17.0;
 
 /// What colours and lines look like where no page says so. The colours can be told apart by eyes
-/// that do not see all
-/// (Okabe and Ito 2008, "Color Universal Design").
+/// that do not see all (Okabe and Ito 2008, "Color Universal Design").
 pub const STYLE: &str = include_str!("figure.css");
 
 /// The number of colours; after the last one they begin again.

@@ -53,7 +53,8 @@ impl Svg {
                 let title = escape(title);
                 let _ = writeln!(
                     self.0,
-                    r#"<circle class="{class} dot" cx="{x:.1}" cy="{y:.1}" r="2.5"><title>{title}</title></circle>"#
+                    "<circle class=\"{class} dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.5\">\
+                     <title>{title}</title></circle>"
                 );
             }
             points => self.path(class, &format!("M{}", places(points)), title),
@@ -69,7 +70,8 @@ impl Svg {
     pub fn rectangle(&mut self, class: &str, [x, y]: [f64; 2], [width, height]: [f64; 2]) {
         let _ = writeln!(
             self.0,
-            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/>"#
+            "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" \
+             width=\"{width:.1}\" height=\"{height:.1}\"/>"
         );
     }
 

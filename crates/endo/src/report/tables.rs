@@ -68,7 +68,8 @@ pub fn layers(history: &History, structure: &Structure) -> String {
         let weights = if weights == 0 { String::new() } else { weights.to_string() };
         let _ = writeln!(
             rows,
-            "<tr><th style=\"padding-left:{:.1}em\">{}</th><td>{}</td><td>{}</td><td>{weights}</td><td>{}</td></tr>",
+            "<tr><th style=\"padding-left:{:.1}em\">{}</th><td>{}</td><td>{}</td>\
+             <td>{weights}</td><td>{}</td></tr>",
             0.5 + 1.2 * depth as f64,
             escape(name),
             escape(&layer.kind),

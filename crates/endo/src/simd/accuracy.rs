@@ -1,6 +1,5 @@
 //! The errors of the float functions in units in the last place, measured over their whole range
-//! through the loops of
-//! every level, and their values at zeros, infinities and NaN.
+//! through the loops of every level, and their values at zeros, infinities and NaN.
 
 use super::loops::Real;
 use super::{Binary, Float, Level, Loops, Unary};

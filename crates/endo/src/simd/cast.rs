@@ -1,8 +1,7 @@
 //! Loops that convert between element types.
 //!
 //! A float becomes an integer by truncation toward zero, saturating at the ends of `i32`, NaN
-//! becoming 0; anything
-//! becomes a boolean by `≠ 0`; a boolean becomes 0 or 1.
+//! becoming 0; anything becomes a boolean by `≠ 0`; a boolean becomes 0 or 1.
 
 use super::float::Float;
 use super::loops::{Byte, LoopKernel, Loops, Number};

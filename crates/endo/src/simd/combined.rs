@@ -214,7 +214,9 @@ code_operators! { Add add Add; Sub sub Subtract; Mul mul Multiply; Div div Divid
 
 /// The combinations; of several that fit, plans take the one with the most operations.
 macro_rules! combinations {
-    ($($name:ident: $trait:ident $constructor:ident($($x:ident $number:literal),+) = $formula:expr;)+) => {
+    ($(
+        $name:ident: $trait:ident $constructor:ident($($x:ident $number:literal),+) = $formula:expr;
+    )+) => {
         $(
             struct $name;
 
@@ -239,7 +241,10 @@ macro_rules! combinations {
                 Combined {
                     formula: stringify!($formula),
                     code: || $name::formula($(Code::value($number)),+),
-                    loops: [Loops::$constructor::<$name, f32>(), Loops::$constructor::<$name, f64>()],
+                    loops: [
+                        Loops::$constructor::<$name, f32>(),
+                        Loops::$constructor::<$name, f64>(),
+                    ],
                 },
             )+
         ];

@@ -9,9 +9,8 @@ use super::logarithm::log1p;
 /// `erf x = 2/√π ∫₀ˣ e^(−t²) dt`, within 4 ULP.
 ///
 /// With `Q(t) = −log(1 − erf t) / t`, a smooth function, `erf x = −expm1(−|x|·Q(|x|))`: no
-/// cancellation near 0
-/// and no second branch. `Q` is a minimax fit, weighted by its effect on the relative error of the
-/// result.
+/// cancellation near 0 and no second branch. `Q` is a minimax fit, weighted by its effect on the
+/// relative error of the result.
 #[inline(always)]
 pub fn erf<F: Float>(x: F) -> F {
     // From here on erf rounds to 1.
@@ -76,8 +75,7 @@ pub fn erf<F: Float>(x: F) -> F {
 /// `f32`.
 ///
 /// `erfinv x = Φ⁻¹((1 + x)/2) / √2` with Φ⁻¹ by algorithm AS 241, PPND16 (Wichura 1988, "The
-/// Percentage Points
-/// of the Normal Distribution").
+/// Percentage Points of the Normal Distribution").
 #[inline(always)]
 pub fn erfinv<F: Float>(x: F) -> F {
     let q = x * F::HALF;

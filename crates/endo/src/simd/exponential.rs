@@ -80,8 +80,7 @@ pub fn exp<F: Float>(x: F) -> F {
 pub fn expm1<F: Float>(x: F) -> F {
     let (n, r) = reduce(limit(x));
     // 2ⁿ·(eʳ − 1) + (2ⁿ − 1), both halved: 2ⁿ itself would overflow at the largest x. Below n =
-    // −100 the result
-    // is −1 whatever n is, and 2ⁿ would be subnormal.
+    // −100 the result is −1 whatever n is, and 2ⁿ would be subnormal.
     let half = F::power_of_two(F::select(n < F::from_f64(-100.0), F::from_f64(-100.0), n) - F::ONE);
     let result = F::TWO * expm1_reduced(r).mul_add(half, half - F::HALF);
     result.copysign(x)

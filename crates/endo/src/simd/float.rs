@@ -133,8 +133,7 @@ pub trait Float:
     }
 
     /// `self · 2^n` for an integer `n` of at most twice the exponent range: right through overflow,
-    /// underflow and
-    /// subnormal results.
+    /// underflow and subnormal results.
     #[inline(always)]
     fn scale(self, n: Self) -> Self {
         let half = (n * Self::HALF).floor();
@@ -188,8 +187,7 @@ pub fn polynomial<F: Float, const N: usize>(x: F, coefficients: [f64; N]) -> F {
 /// processor.
 ///
 /// Used in loops compiled for [`Level::Avx2`](super::Level::Avx2) and above; elsewhere each of
-/// these operations
-/// would be a call into the C library.
+/// these operations would be a call into the C library.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub struct Fused<T>(pub T);
@@ -290,8 +288,7 @@ macro_rules! shared {
         #[inline(always)]
         fn power_of_two(n: Self) -> Self {
             // Adding 1.5 · 2^mantissa leaves the integer in the low bits; no conversion instruction
-            // is needed, which
-            // AVX2 does not have for 64 bits.
+            // is needed, which AVX2 does not have for 64 bits.
             const SHIFT: $float =
                 (3_u64 << ($mantissa - 1)) as $float + ($float::MAX_EXP - 1) as $float;
             $wrap($float::from_bits(($raw(n) + SHIFT).to_bits() << $mantissa))

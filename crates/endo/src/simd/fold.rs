@@ -1,9 +1,9 @@
 //! Reductions of a contiguous run to one element: sum, product, maximum, minimum.
 //!
 //! The order of combination depends on the number of elements alone: a fixed number of lanes,
-//! blocks of a fixed
-//! length, and a fixed tree over lanes and blocks. So results do not change with threads, alignment
-//! or level, and the rounding error of a sum grows with the logarithm of its length.
+//! blocks of a fixed length, and a fixed tree over lanes and blocks. So results do not change with
+//! threads, alignment or level, and the rounding error of a sum grows with the logarithm of its
+//! length.
 
 use super::Level;
 use super::float::Float;
@@ -16,8 +16,7 @@ use std::marker::PhantomData;
 /// # Safety
 ///
 /// `input` must be valid for `n` elements and `output` for one; both need only the alignment of an
-/// element. The
-/// processor must have the level that the fold was taken for.
+/// element. The processor must have the level that the fold was taken for.
 pub type Fold = unsafe fn(input: *const u8, output: *mut u8, n: usize);
 
 /// The four ways to reduce.
@@ -54,7 +53,17 @@ pub trait Reducible: Number {
 }
 
 macro_rules! reducible {
-    ($type:ty, $zero:expr, $one:expr, $least:expr, $greatest:expr, |$x:ident, $y:ident| $plus:expr, $times:expr, $larger:expr, $smaller:expr) => {
+    (
+        $type:ty,
+        $zero:expr,
+        $one:expr,
+        $least:expr,
+        $greatest:expr,
+        |$x:ident, $y:ident| $plus:expr,
+        $times:expr,
+        $larger:expr,
+        $smaller:expr
+    ) => {
         impl Reducible for $type {
             const ZERO: Self = $zero;
             const ONE: Self = $one;
@@ -241,8 +250,7 @@ unsafe fn fold<C: Combine<T>, T: Reducible, const LANES: usize>(
 ) {
     let input = input.cast::<T>();
     // Results of runs that wait for their partner, the oldest and largest first: run k merges as
-    // often as k + 1
-    // can be halved, like the carries of a counter.
+    // often as k + 1 can be halved, like the carries of a counter.
     let mut waiting = [C::IDENTITY; usize::BITS as usize];
     let mut depth = 0;
     let mut start = 0;

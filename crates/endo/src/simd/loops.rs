@@ -1,9 +1,8 @@
 //! [`Loops`]: an elementwise formula as machine code for each [`Level`], one function pointer each.
 //!
 //! A block of elements is loaded into local arrays, computed and stored, so the compiler knows that
-//! loads and stores
-//! do not touch and makes vector code, in place too. The last block overlaps the one before; only
-//! what is shorter than a block is padded.
+//! loads and stores do not touch and makes vector code, in place too. The last block overlaps the
+//! one before; only what is shorter than a block is padded.
 
 use super::Level;
 use super::float::{Float, Fused};
@@ -18,15 +17,12 @@ use std::marker::PhantomData;
 ///
 /// Each input that the formula has, and `output`, must be valid for `n` elements of its type;
 /// pointers need only the alignment of an element. `output` may equal an input pointer whose
-/// elements have the same size, but not overlap
-/// one otherwise. Booleans are `u8`; every value but 0 reads as true, and 1 is written. The
-/// processor must have the
-/// level that the loop was taken for.
+/// elements have the same size, but not overlap one otherwise. Booleans are `u8`; every value but 0
+/// reads as true, and 1 is written. The processor must have the level that the loop was taken for.
 pub type Loop = unsafe fn(inputs: *const *const u8, output: *mut u8, n: usize);
 
 /// One output element from one element of each input: what every loop runs. An input that a formula
-/// does not have
-/// is of type `()`.
+/// does not have is of type `()`.
 pub(super) trait LoopKernel: 'static {
     type A: Copy;
     type B: Copy;
@@ -150,8 +146,8 @@ unsafe fn at<K: LoopKernel, const W: usize>(
 }
 
 /// Keeps the compiler from making vectors across blocks, of elements `W` apart: it would do so for
-/// short formulas,
-/// whose blocks it has unrolled, and gather each element by itself. No instruction comes of it.
+/// short formulas, whose blocks it has unrolled, and gather each element by itself. No instruction
+/// comes of it.
 #[inline(always)]
 pub(super) fn separate() {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -268,8 +264,7 @@ impl Loops {
         let pointers = [0, 1, 2]
             .map(|index| inputs.get(index).map_or(std::ptr::null(), |input| input.as_ptr()));
         // SAFETY: every array has `n` elements, elements are read and written at any alignment,
-        // `output` is borrowed
-        // apart from the inputs, and the level is the processor's.
+        // `output` is borrowed apart from the inputs, and the level is the processor's.
         unsafe { self.at(Level::detect())(pointers.as_ptr(), output.as_mut_ptr(), n) }
     }
 
@@ -353,7 +348,11 @@ impl Loops {
 
 /// A kernel from a formula trait: `name<formula, type>(inputs) -> output`.
 macro_rules! kernel {
-    ($name:ident<$($parameter:ident: $bound:path),+>, $a:ty, $b:ty, $c:ty => $out:ty, |$x:pat_param, $y:pat_param, $z:pat_param| $value:expr) => {
+    (
+        $name:ident<$($parameter:ident: $bound:path),+>,
+        $a:ty, $b:ty, $c:ty => $out:ty,
+        |$x:pat_param, $y:pat_param, $z:pat_param| $value:expr
+    ) => {
         struct $name<$($parameter),+>(PhantomData<($($parameter,)+)>);
         impl<$($parameter: $bound),+> LoopKernel for $name<$($parameter),+> {
             type A = $a;
@@ -371,217 +370,20 @@ kernel!(OfUnary<O: Unary, F: Float>, F, (), () => F, |x, (), ()| O::apply(x));
 kernel!(OfBinary<O: Binary, F: Float>, F, F, () => F, |x, y, ()| O::apply(x, y));
 kernel!(OfTernary<O: Ternary, F: Float>, F, F, F => F, |x, y, z| O::apply(x, y, z));
 kernel!(OfPredicate<O: Predicate, F: Float>, F, (), () => u8, |x, (), ()| u8::from(O::apply(x)));
-kernel!(OfComparison<O: Comparison, T: Number>, T, T, () => u8, |x, y, ()| u8::from(O::apply(x, y)));
+kernel!(
+    OfComparison<O: Comparison, T: Number>,
+    T, T, () => u8,
+    |x, y, ()| u8::from(O::apply(x, y))
+);
 kernel!(OfInteger1<O: Integer1>, i32, (), () => i32, |x, (), ()| O::apply(x));
 kernel!(OfInteger2<O: Integer2>, i32, i32, () => i32, |x, y, ()| O::apply(x, y));
 kernel!(OfLogical1<O: Logical1>, u8, (), () => u8, |x, (), ()| u8::from(O::apply(x != 0)));
 kernel!(OfLogical2<O: Logical2>, u8, u8, () => u8, |x, y, ()| u8::from(O::apply(x != 0, y != 0)));
-kernel!(OfSelect<T: Number>, u8, T, T => T, |condition, yes, no| if condition != 0 { yes } else { no });
+kernel!(
+    OfSelect<T: Number>,
+    u8, T, T => T,
+    |condition, yes, no| if condition != 0 { yes } else { no }
+);
 
 #[cfg(test)]
-mod tests {
-    use super::super::exponential;
-    use super::*;
-
-    struct Mixed;
-    impl Unary for Mixed {
-        fn apply<F: Float>(x: F) -> F {
-            exponential::tanh(x) + F::round(x)
-        }
-    }
-    impl Binary for Mixed {
-        fn apply<F: Float>(x: F, y: F) -> F {
-            x.mul_add(y, x.maximum(y))
-        }
-    }
-    impl Ternary for Mixed {
-        fn apply<F: Float>(x: F, y: F, z: F) -> F {
-            F::select(x < y, z, x / y)
-        }
-    }
-    impl Predicate for Mixed {
-        fn apply<F: Float>(x: F) -> bool {
-            x.is_finite() & (x > F::ZERO)
-        }
-    }
-    impl Comparison for Mixed {
-        fn apply<T: PartialOrd + Copy>(x: T, y: T) -> bool {
-            x <= y
-        }
-    }
-    impl Integer1 for Mixed {
-        fn apply(x: i32) -> i32 {
-            x.wrapping_abs()
-        }
-    }
-    impl Integer2 for Mixed {
-        fn apply(x: i32, y: i32) -> i32 {
-            if y == 0 { 0 } else { x.wrapping_div(y) }
-        }
-    }
-    impl Logical1 for Mixed {
-        fn apply(x: bool) -> bool {
-            !x
-        }
-    }
-    impl Logical2 for Mixed {
-        fn apply(x: bool, y: bool) -> bool {
-            x ^ y
-        }
-    }
-
-    /// The elements of a type at random places, of all magnitudes that its loops meet.
-    fn elements<T: Number>(seed: u64, element: fn(f64) -> T) -> Vec<T> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            element((state >> 40) as f64 / 4194304.0 - 2.0)
-        };
-        (0..128).map(|_| next()).collect()
-    }
-
-    /// Runs the loops at every level and for n = 0..100, from and to addresses that are aligned to
-    /// an element only;
-    /// checks that all levels give what `exact` gives for one element, that nothing is written past
-    /// the end, and that
-    /// the result is the same in the place of input `place`.
-    fn check<K: LoopKernel>(
-        loops: Loops,
-        a: &[K::A],
-        b: &[K::B],
-        c: &[K::C],
-        exact: impl Fn(Level, usize) -> K::Out,
-        place: Option<usize>,
-    ) where
-        K::Out: Number + std::fmt::Debug + Default,
-    {
-        for level in Level::available() {
-            for n in 0..100 {
-                let inputs =
-                    [a[1..].as_ptr().cast::<u8>(), b[1..].as_ptr().cast(), c[1..].as_ptr().cast()];
-                let mut output = [K::Out::default(); 128];
-                // SAFETY: all arrays are longer than 100 elements.
-                unsafe { loops.at(level)(inputs.as_ptr(), output[1..].as_mut_ptr().cast(), n) };
-                for (i, &value) in output.iter().enumerate() {
-                    let expected =
-                        if (1..=n).contains(&i) { exact(level, i) } else { K::Out::default() };
-                    assert!(
-                        value == expected,
-                        "{level:?}, n = {n}, i = {i}: {value:?}, not {expected:?}"
-                    );
-                }
-                let Some(place) = place else { continue };
-                let mut shared = [0_u64; 128];
-                let size = size_of::<K::Out>();
-                let target = shared.as_mut_ptr().cast::<u8>();
-                let mut inputs = inputs;
-                // SAFETY: the input has at least n elements of the output's size, and `shared` has
-                // room for them.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(inputs[place], target, n * size);
-                    inputs[place] = target;
-                    loops.at(level)(inputs.as_ptr(), target, n);
-                    let (there, here) = (output[1..].as_ptr().cast::<u8>(), target.cast_const());
-                    let bytes = |from| std::slice::from_raw_parts(from, n * size);
-                    assert_eq!(bytes(there), bytes(here), "{level:?}, n = {n}, in place");
-                }
-            }
-        }
-    }
-
-    fn check_floats<T: Real + std::fmt::Debug + Default>(element: fn(f64) -> T) {
-        let [x, y, z] = [1, 2, 3].map(|seed| elements(seed, element));
-        let none = [(); 128];
-        fn value<T: Real, F: Float>(
-            plain: impl Fn() -> T,
-            fused: impl Fn() -> F,
-            level: Level,
-        ) -> T {
-            if level == Level::Baseline { plain() } else { T::from_f64(fused().to_f64()) }
-        }
-        let wide = |v: &[T], i: usize| T::Fused::from_f64(v[i].to_f64());
-        let unary = |level, i| {
-            value(|| <Mixed as Unary>::apply(x[i]), || <Mixed as Unary>::apply(wide(&x, i)), level)
-        };
-        check::<OfUnary<Mixed, T>>(Loops::unary::<Mixed, T>(), &x, &none, &none, unary, Some(0));
-        let binary = |level, i| {
-            value(
-                || <Mixed as Binary>::apply(x[i], y[i]),
-                || <Mixed as Binary>::apply(wide(&x, i), wide(&y, i)),
-                level,
-            )
-        };
-        for place in 0..2 {
-            check::<OfBinary<Mixed, T>>(
-                Loops::binary::<Mixed, T>(),
-                &x,
-                &y,
-                &none,
-                binary,
-                Some(place),
-            );
-        }
-        let ternary = |_, i| <Mixed as Ternary>::apply(x[i], y[i], z[i]);
-        check::<OfTernary<Mixed, T>>(Loops::ternary::<Mixed, T>(), &x, &y, &z, ternary, Some(2));
-        let predicate = |_, i: usize| u8::from(<Mixed as Predicate>::apply(x[i]));
-        check::<OfPredicate<Mixed, T>>(
-            Loops::predicate::<Mixed, T>(),
-            &x,
-            &none,
-            &none,
-            predicate,
-            None,
-        );
-    }
-
-    fn check_numbers<T: Number + std::fmt::Debug + Default>(element: fn(f64) -> T) {
-        let [x, y] = [4, 5].map(|seed| elements(seed, element));
-        let condition = elements(6, |x| u8::from(x > 0.0) * 3);
-        let less = |_, i: usize| u8::from(x[i] <= y[i]);
-        let place = (size_of::<T>() == 1).then_some(0);
-        check::<OfComparison<Mixed, T>>(
-            Loops::comparison::<Mixed, T>(),
-            &x,
-            &y,
-            &[(); 128],
-            less,
-            place,
-        );
-        let select = |_, i: usize| if condition[i] != 0 { x[i] } else { y[i] };
-        check::<OfSelect<T>>(Loops::select::<T>(), &condition, &x, &y, select, Some(1));
-    }
-
-    #[test]
-    fn float_loops_give_the_formula_at_every_length_level_and_place() {
-        check_floats(|x| x as f32);
-        check_floats(|x| x);
-    }
-
-    #[test]
-    fn comparisons_and_selections_hold_for_every_type() {
-        check_numbers(|x| x as f32);
-        check_numbers(|x| x);
-        check_numbers(|x| (x * 1e9) as i32);
-        check_numbers(|x| u8::from(x > 0.0));
-    }
-
-    #[test]
-    fn integer_loops_give_the_formula_at_every_length_level_and_place() {
-        let [x, y] = [7, 8].map(|seed| elements(seed, |x| (x * 10.0) as i32));
-        let none = [(); 128];
-        let one = |_, i: usize| x[i].abs();
-        check::<OfInteger1<Mixed>>(Loops::integer1::<Mixed>(), &x, &none, &none, one, Some(0));
-        let two = |_, i: usize| x[i].checked_div(y[i]).unwrap_or(0);
-        check::<OfInteger2<Mixed>>(Loops::integer2::<Mixed>(), &x, &y, &none, two, Some(1));
-    }
-
-    #[test]
-    fn logical_loops_read_any_nonzero_byte_as_true() {
-        let [x, y] = [9, 10].map(|seed| elements(seed, |x| (x * 2.0) as u8));
-        let none = [(); 128];
-        let one = |_, i: usize| u8::from(x[i] == 0);
-        check::<OfLogical1<Mixed>>(Loops::logical1::<Mixed>(), &x, &none, &none, one, Some(0));
-        let two = |_, i: usize| u8::from((x[i] != 0) != (y[i] != 0));
-        check::<OfLogical2<Mixed>>(Loops::logical2::<Mixed>(), &x, &y, &none, two, Some(1));
-    }
-}
+mod tests;

@@ -1,10 +1,9 @@
 //! Vector loops over contiguous numbers: elementwise functions, comparisons, casts and reductions.
 //!
 //! A formula is written once, generic over [`Float`]; [`Loops`] and [`Folds`] hold its machine code
-//! for each
-//! [`Level`] of the processor, as plain function pointers that fit in a `static`. Comes in: raw
-//! pointers to
-//! elements and their number. Goes out: elements. No allocation, no threads, no state.
+//! for each [`Level`] of the processor, as plain function pointers that fit in a `static`. Comes
+//! in: raw pointers to elements and their number. Goes out: elements. No allocation, no threads, no
+//! state.
 
 pub mod cast;
 pub mod combined;

@@ -1,8 +1,7 @@
 //! `pow`, through a logarithm carried with about twice the precision.
 //!
 //! `|x|^y = exp(y·log|x|)`: the product may be several hundred, so the logarithm needs ten more
-//! bits than the result
-//! has. It is kept as an unevaluated sum of two numbers (Dekker 1971).
+//! bits than the result has. It is kept as an unevaluated sum of two numbers (Dekker 1971).
 
 use super::exponential::{expm1_reduced, limit, reduce};
 use super::float::{Float, polynomial};

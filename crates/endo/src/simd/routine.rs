@@ -67,7 +67,13 @@ impl Routine {
 const WIDTH: usize = 16;
 
 macro_rules! routines {
-    ($($name:ident $text:literal: ($($each:ident $e:literal),+; $($same:ident $s:literal),+; $values:literal) -> [$count:literal] $formula:block)+) => {
+    ($(
+        $name:ident $text:literal: (
+            $($each:ident $e:literal),+;
+            $($same:ident $s:literal),+;
+            $values:literal
+        ) -> [$count:literal] $formula:block
+    )+) => {
         /// All formulas.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Kind {
@@ -113,7 +119,10 @@ macro_rules! routines {
                         $(let $each = (*table.add($e)).cast::<f32>();)+
                         let results = table.add($values).cast::<*mut f32>();
                         while n - start >= WIDTH {
-                            $(let $each = $each.add(start).cast::<[f32; WIDTH]>().read_unaligned();)+
+                            $(
+                                let $each =
+                                    $each.add(start).cast::<[f32; WIDTH]>().read_unaligned();
+                            )+
                             let mut blocks = [[0.0; WIDTH]; $count];
                             for i in 0..WIDTH {
                                 let computed = Self::formula([$($each[i]),+], [$($same),+]);
@@ -122,7 +131,10 @@ macro_rules! routines {
                                 }
                             }
                             for (result, block) in blocks.into_iter().enumerate() {
-                                (*results.add(result)).add(start).cast::<[f32; WIDTH]>().write_unaligned(block);
+                                (*results.add(result))
+                                    .add(start)
+                                    .cast::<[f32; WIDTH]>()
+                                    .write_unaligned(block);
                             }
                             start += WIDTH;
                             separate();
@@ -149,7 +161,10 @@ macro_rules! routines {
                     unsafe { Self::pass(table, n) }
                 }
 
-                #[cfg_attr(target_arch = "x86_64", target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))]
+                #[cfg_attr(
+                    target_arch = "x86_64",
+                    target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+                )]
                 unsafe fn avx512(table: *const *const u8, _: *mut u8, n: usize) {
                     // SAFETY: the same contract.
                     unsafe { Self::pass(table, n) }
@@ -164,7 +179,9 @@ macro_rules! routines {
                     name: $text,
                     kind: Kind::$name,
                     sequences: $name::SEQUENCES,
-                    results: || $name::formula([$(Code::value($e)),+], [$(Code::value($s)),+]).to_vec(),
+                    results: || {
+                        $name::formula([$(Code::value($e)),+], [$(Code::value($s)),+]).to_vec()
+                    },
                     loops: [$name::baseline, $name::avx2, $name::avx512],
                 },
             )+
@@ -180,7 +197,11 @@ routines! {
         let v = v + (g.square() - v) * second;
         [w - m * rate / (v.root() + epsilon), m, v]
     }
-    Nadam "nadam": (w 0, m 1, v 2, g 3; first 4, second 5, rate 6, ahead 7, scale 8, epsilon 9; 10) -> [3] {
+    Nadam "nadam": (
+        w 0, m 1, v 2, g 3;
+        first 4, second 5, rate 6, ahead 7, scale 8, epsilon 9;
+        10
+    ) -> [3] {
         let m = m + (g - m) * first;
         let v = v + (g.square() - v) * second;
         [w - (m * rate + g * ahead) / (v.root() * scale + epsilon), m, v]

@@ -42,7 +42,10 @@ pub struct Summary {
 
 /// Declares a function over runs of floats that is compiled for every level.
 macro_rules! at_every_level {
-    ($(#[$attribute:meta])* $name:ident, $body:ident: fn($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
+    (
+        $(#[$attribute:meta])*
+        $name:ident, $body:ident: fn($($argument:ident: $type:ty),*) $(-> $result:ty)?
+    ) => {
         $(#[$attribute])*
         pub fn $name<T: Real>($($argument: $type),*) $(-> $result)? {
             #[cfg(target_arch = "x86_64")]

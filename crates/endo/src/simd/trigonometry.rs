@@ -1,10 +1,8 @@
 //! Sine and cosine.
 //!
 //! `x = n·π/2 + r` with |r| ≤ π/4 (Cody and Waite's reduction, π/2 in several parts whose products
-//! with `n` are
-//! exact), a minimax polynomial in r², and the quadrant by the last two bits of `n`. In `f32` the
-//! reduction is done
-//! in `f64`.
+//! with `n` are exact), a minimax polynomial in r², and the quadrant by the last two bits of `n`.
+//! In `f32` the reduction is done in `f64`.
 
 use super::exponential::round_small;
 use super::float::{Float, polynomial};

@@ -37,6 +37,7 @@ use crate::variable::Variable;
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
 pub enum Balance {
     /// Each term has a variance that is learned like a weight, by the model's optimizer: Kendall,
     /// Gal and Cipolla 2018, "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene

@@ -229,7 +229,9 @@ impl<K, L: IntoOutputLosses<K>> IntoLosses<kinds::List<K>> for Vec<L> {
 macro_rules! tuples {
     ($(($($Loss:ident $Kind:ident $loss:ident),+))+) => {
         $(
-            impl<$($Kind, $Loss: IntoOutputLosses<$Kind>),+> IntoLosses<($($Kind,)+)> for ($($Loss,)+) {
+            impl<$($Kind, $Loss: IntoOutputLosses<$Kind>),+> IntoLosses<($($Kind,)+)>
+                for ($($Loss,)+)
+            {
                 fn into_losses(self) -> Vec<OutputLosses> {
                     let ($($loss,)+) = self;
                     vec![$($loss.into_output_losses()),+]

@@ -134,8 +134,7 @@ impl Compiled {
     }
 
     /// The place of each output's targets among the `targets` of the data: one for each output, or
-    /// one for each that
-    /// is compared with targets.
+    /// one for each that is compared with targets.
     pub(super) fn target_places(
         &self,
         outputs: &[String],

@@ -10,6 +10,7 @@ use crate::trace::pattern::Pattern;
 
 /// What a probe looks at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum ProbeKind {
     /// The outputs of layers.
     Activations,

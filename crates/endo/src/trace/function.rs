@@ -141,8 +141,9 @@ impl<'f, const N: usize, const M: usize> Function<'f, N, M> {
     ///
     /// ```
     /// use endo::prelude::*;
-    /// let mut shrink = Function::new(|[images], _cx| [images.slice_step(1, .., 2).slice_step(2, .., 2)])
-    ///     .input_signature([TensorSpec::new([None, Some(28), Some(28)], DType::F32)]);
+    /// let mut shrink =
+    ///     Function::new(|[images], _cx| [images.slice_step(1, .., 2).slice_step(2, .., 2)])
+    ///         .input_signature([TensorSpec::new([None, Some(28), Some(28)], DType::F32)]);
     /// assert_eq!(
     ///     shrink.run([&Array::zeros([100, 28, 28], DType::F32)])?[0].shape().sizes(),
     ///     [100, 14, 14]

@@ -5,6 +5,7 @@
 //! a plan, or node by node.
 
 pub(crate) mod attached;
+mod calls;
 pub mod compute;
 mod cond;
 mod context;
@@ -13,6 +14,7 @@ pub mod follow;
 pub mod function;
 pub mod gradients;
 pub mod jacobian;
+mod metrics;
 pub(crate) mod models;
 pub(crate) mod pattern;
 pub mod program;
@@ -34,4 +36,4 @@ pub use record::{HeldMetric, LayerRecord, Mark, MetricTerm};
 pub use signature::TensorSpec;
 pub use terms::Term;
 pub use weight::Weight;
-pub(crate) use with_context::{WithContext, without_context};
+pub(crate) use with_context::{WithContext, tensor_function, with_context, without_context};

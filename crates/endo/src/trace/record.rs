@@ -115,6 +115,7 @@ pub(crate) struct Visit {
 
 /// What a trace has seen of a layer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LayerRecord {
     /// The names of the layers around it and its own, joined by `/`.
     pub path: String,

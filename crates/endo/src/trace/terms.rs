@@ -1,5 +1,4 @@
-//! What layers add to a trace besides their outputs: terms of the loss, metrics, penalties of
-//! weights.
+//! What layers add to a loss: its terms, and penalties of weights.
 //!
 //! In: scalars, and one value per sample. Out: all of them by name, each once.
 
@@ -14,7 +13,7 @@ use crate::regularizers::Regularizer;
 use crate::spelling;
 
 use super::context::Context;
-use super::record::{HeldMetric, Mark, MetricTerm, UsedWeight};
+use super::record::{Mark, UsedWeight};
 
 /// A term of a loss: from `cx.add_loss` to the ledger it stays what it is.
 ///
@@ -217,53 +216,6 @@ impl Context {
         self.add_loss("activity", penalty);
     }
 
-    /// Reports a scalar as a mean over the epoch, weighted by batch size, under a name unique
-    /// within the layer. It does not change gradients.
-    #[track_caller]
-    pub fn add_metric(&mut self, name: &str, value: impl Borrow<Tensor>) {
-        self.add_scalar_metric(name, value.borrow(), Location::caller());
-    }
-
-    pub(super) fn add_scalar_metric(
-        &mut self,
-        name: &str,
-        value: &Tensor,
-        site: &'static Location<'static>,
-    ) {
-        if !value.shape().is_scalar() {
-            let message =
-                format!("the metric `{name}` must be a scalar, got shape {}", value.shape());
-            return self.trace.record(
-                Error::new(ErrorKind::Shape, message)
-                    .help("reduce it with `.mean()` or `.sum()`")
-                    .at(site),
-            );
-        }
-        if let Some(error) = reserved("metric", name) {
-            return self.trace.record(error.at(site));
-        }
-        let (name, parts) = (self.full_name(name), parts_of(name));
-        let outermost = self.owners().first().copied();
-        if self.metrics.iter().any(|known| known.name == name && known.outermost == outermost) {
-            let message = format!("two metrics of one call are called `{name}`");
-            return self.trace.record(
-                Error::new(ErrorKind::Argument, message)
-                    .help("give each a name of its own")
-                    .at(site),
-            );
-        }
-        let value = value.stop_gradient().convert(value.dtype().promote(DType::F32), site);
-        let is_outside = self.is_outside();
-        self.metrics.push(MetricTerm {
-            name,
-            parts,
-            value,
-            batch: self.batch,
-            is_outside,
-            outermost,
-        });
-    }
-
     /// All loss terms from inside the model applied so far in this trace: those added by layers,
     /// sample losses as their means, and the penalties on the weights used, once for each weight.
     /// What Keras calls `model.losses`.
@@ -389,11 +341,6 @@ impl Context {
         spelling::listed(names)
     }
 
-    /// The metrics that layers have added so far.
-    pub fn metric_terms(&self) -> &[MetricTerm] {
-        &self.metrics
-    }
-
     /// The penalties of the trainable weights used so far, by the weights' names, evaluated on the
     /// values that the run starts with.
     #[track_caller]
@@ -473,54 +420,15 @@ impl Context {
     pub fn loss_terms_since(&self, mark: Mark) -> &[Term] {
         &self.losses[mark.losses..]
     }
-
-    /// The metrics added since a mark.
-    pub fn metric_terms_since(&self, mark: Mark) -> &[MetricTerm] {
-        &self.metrics[mark.metrics..]
-    }
-
-    /// Notes a metric that the layer being applied updates, or a step of one's own; in other
-    /// functions a metric outside all layers is the loop's own, and nothing is noted.
-    #[track_caller]
-    pub(crate) fn hold_metric(&mut self, metric: HeldMetric) {
-        let is_outside = self.is_outside();
-        if is_outside && !self.is_step {
-            return;
-        }
-        // A step of one's own may say itself what is reported as `loss`.
-        if let Some(error) =
-            reserved("metric", &metric.name).filter(|_| !is_outside || metric.name != "loss")
-        {
-            return self.trace.record(error.at(Location::caller()));
-        }
-        if self.held.iter().all(|known| !known.is_same(&metric.name, &(metric.variables)())) {
-            self.held.push(HeldMetric { is_outside, ..metric });
-        }
-    }
-
-    /// Whether neither a layer nor a model is being applied.
-    fn is_outside(&self) -> bool {
-        self.scopes.innermost().is_none()
-    }
-
-    /// The metrics that layers hold and have updated so far.
-    pub(crate) fn held_metrics(&self) -> &[HeldMetric] {
-        &self.held
-    }
-
-    /// The metrics that layers hold and have updated since a mark.
-    pub(crate) fn held_since(&self, mark: Mark) -> &[HeldMetric] {
-        &self.held[mark.held..]
-    }
 }
 
 /// How many parts of its path a name is: one more than it has marks of paths itself.
-fn parts_of(name: &str) -> usize {
+pub(super) fn parts_of(name: &str) -> usize {
     name.split('/').count()
 }
 
 /// The error for a name that reports give themselves.
-fn reserved(what: &str, name: &str) -> Option<Error> {
+pub(super) fn reserved(what: &str, name: &str) -> Option<Error> {
     let is_reserved = ["loss", "main", "learning_rate"].contains(&name) || name.starts_with("val_");
     is_reserved.then(|| {
         let message = format!(

@@ -2,7 +2,8 @@
 //! constraints.
 //!
 //! In: a closure whose last argument is a context. Out: what the trait of its kind is implemented
-//! for, and the error where there is no context.
+//! for, and the error where there is no context; and by [`tensor_function!`] what else a trait of
+//! functions of one tensor is implemented for.
 
 use std::any::type_name;
 use std::panic::Location;
@@ -24,3 +25,96 @@ pub(crate) fn without_context<T: ?Sized>(family: &str, with_context: &str, x: &T
     let help = format!("use `{with_context}`, or implement the method that takes tensors alone");
     x.fail(Error::new(ErrorKind::Usage, message).help(help), x.shape(), Location::caller())
 }
+
+/// Implements a trait of functions of one tensor, such as `ActivationFunction`, for closures, names
+/// and `Arc`s, and what makes one of a value or a name. `$shape` is the shape of what stands for the
+/// value of a wrong name.
+macro_rules! tensor_function {
+    ($Family:ident: $call:ident, $call_in:ident; $IntoFamily:ident: $into:ident; |$x:ident| $shape:expr) => {
+        impl<F: Fn(&Tensor) -> Tensor + Send + Sync> $Family for F {
+            #[track_caller]
+            fn $call(&self, x: &Tensor) -> Tensor {
+                self(x)
+            }
+        }
+
+        impl $Family for &'static str {
+            #[track_caller]
+            fn $call(&self, $x: &Tensor) -> Tensor {
+                let site = std::panic::Location::caller();
+                get(self).map_or_else(|error| $x.fail(error, $shape, site), |named| named.$call($x))
+            }
+
+            fn name(&self) -> Option<String> {
+                get(self).map_or_else(|_| Some(self.to_string()), |named| named.name())
+            }
+        }
+
+        /// What [`get`] returns.
+        impl<T: $Family + ?Sized> $Family for Arc<T> {
+            #[track_caller]
+            fn $call(&self, x: &Tensor) -> Tensor {
+                (**self).$call(x)
+            }
+
+            #[track_caller]
+            fn $call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+                (**self).$call_in(x, cx)
+            }
+
+            fn name(&self) -> Option<String> {
+                (**self).name()
+            }
+
+            fn hyperparameters(&self) -> Hyperparameters {
+                (**self).hyperparameters()
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<T: $Family + 'static> $IntoFamily<kinds::Value> for T {
+            fn $into(self) -> Arc<dyn $Family> {
+                Arc::new(self)
+            }
+        }
+
+        /// A name that a program has read; a wrong one is reported where it is first used.
+        impl $IntoFamily<kinds::Name> for String {
+            fn $into(self) -> Arc<dyn $Family> {
+                get(&self).unwrap_or_else(|error| {
+                    let site = std::panic::Location::caller();
+                    Arc::new(move |$x: &Tensor| $x.fail(error.clone(), $shape, site))
+                })
+            }
+        }
+    };
+}
+
+/// Implements such a trait for closures whose last argument is a context.
+macro_rules! with_context {
+    ($Family:ident: $call_in:ident; $IntoFamily:ident: $into:ident) => {
+        #[diagnostic::do_not_recommend]
+        impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync + 'static>
+            $IntoFamily<kinds::WithContext> for F
+        {
+            fn $into(self) -> Arc<dyn $Family> {
+                Arc::new($crate::trace::WithContext(self))
+            }
+        }
+
+        impl<F: Fn(&Tensor, &mut Context) -> Tensor + Send + Sync> $Family
+            for $crate::trace::WithContext<F>
+        {
+            #[track_caller]
+            fn $call_in(&self, x: &Tensor, cx: &mut Context) -> Tensor {
+                (self.0)(x, cx)
+            }
+
+            fn name(&self) -> Option<String> {
+                None
+            }
+        }
+    };
+}
+
+pub(crate) use {tensor_function, with_context};

@@ -16,6 +16,7 @@ use super::run::Run;
 
 /// What `fit` does at a batch whose loss or gradient is not finite.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum NonFinite {
     /// It ends with an error that names what made the number. The batch has changed nothing.
     #[default]

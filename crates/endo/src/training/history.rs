@@ -61,6 +61,7 @@ pub struct Epoch {
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct History {
     /// The epochs in order.
     pub epochs: Vec<Epoch>,

@@ -328,7 +328,9 @@ fn masks_and_weights_of_wrong_shapes() {
         "a mask bool[5] for a tensor of shape [4, 5]",
         "one for each position of the leading axes",
     );
-    let masked = |values: &Tensor, mask: &Tensor| Reduction::Mean.apply(values, None, Some(mask)); // <- the masked loss
+    let masked = |values: &Tensor, mask: &Tensor| {
+        Reduction::Mean.apply(values, None, Some(mask)) // <- the masked loss
+    };
     let mut f = Function::new(|[values, mask], _cx| [masked(&values, &mask)]);
     expect(
         f.run([&zeros([4]), &Array::from([true, false])]),
@@ -345,7 +347,8 @@ fn a_term_from_outside_call_that_is_not_a_scalar_or_has_a_name_twice() {
     let mut model = Model::new(Dense::new(1));
     model.build([1, 3]).unwrap();
     let kernel = model.weight("kernel").unwrap();
-    model.compile("sgd", "mse", ()).add_loss("decay", move |cx| cx.read(&kernel).square()); // <- the vector
+    model.compile("sgd", "mse", ());
+    model.add_loss("decay", move |cx| cx.read(&kernel).square()); // <- the vector
     expect(
         model.fit(&data([4, 3], [4, 1]), Fit::epochs(1)),
         ErrorKind::Shape,
@@ -371,8 +374,8 @@ fn a_term_from_outside_call_that_is_not_a_scalar_or_has_a_name_twice() {
 #[test]
 fn a_counter_of_random_numbers_of_another_type() {
     let mut f = Function::new(|[x], _cx| {
-        [endo::ops::RandomState::new(x.clone(), 0).uniform([2], 0.0, 1.0)]
-    }); // <- the counter
+        [endo::ops::RandomState::new(x.clone(), 0).uniform([2], 0.0, 1.0)] // <- the counter
+    });
     let message = "random numbers follow a counter i32[2] of seed and step, got f32[2]";
     expect(
         f.run([&zeros([2])]),

@@ -210,7 +210,9 @@ fn call_instead_of_apply_is_reported() {
 #[test]
 fn an_unknown_activation_is_reported_with_the_nearest_one() {
     let dense = Dense::new(3).activation("rellu");
-    let model = Model::new(move |x: &Tensor, cx: &mut Context| dense.apply(x, cx)); // <- the activation
+    let model = Model::new(move |x: &Tensor, cx: &mut Context| {
+        dense.apply(x, cx) // <- the activation
+    });
     expect(
         model.build([4, 5]),
         ErrorKind::Argument,

@@ -29,7 +29,9 @@ fn shapes_that_do_not_broadcast() {
 
 #[test]
 fn targets_and_predictions_of_different_rank_are_refused_by_a_raw_loss() {
-    let mut f = Function::new(|[y, y_pred], _cx| [mean_squared_error(&y, &y_pred).mean()]); // <- the loss
+    let mut f = Function::new(|[y, y_pred], _cx| {
+        [mean_squared_error(&y, &y_pred).mean()] // <- the loss
+    });
     expect(
         f.run([&zeros([4]), &zeros([4, 1])]),
         ErrorKind::Shape,
@@ -98,8 +100,8 @@ fn a_tensor_kept_from_an_earlier_trace() {
 #[test]
 fn numbers_looked_at_while_a_plan_is_traced() {
     let step = |[x]: [Tensor; 1], _: &mut Context| {
-        [if x.sum().value().get(0) > 0.0 { &x * 2.0 } else { x.clone() }]
-    }; // <- the value
+        [if x.sum().value().get(0) > 0.0 { &x * 2.0 } else { x.clone() }] // <- the value
+    };
     expect(
         Function::new(step).run([&zeros([3])]),
         ErrorKind::Usage,

@@ -366,7 +366,11 @@ pub fn compare_numbers(what: &str, got: f64, expected: f64, tolerance: Tolerance
 
 #[test]
 fn a_key_that_was_not_read_is_found() {
-    let case = serde_json::json!({"name": "a", "x": {"shape": [], "data": [1]}, "config": {"axis": 1, "rate": 2}});
+    let case = serde_json::json!({
+        "name": "a",
+        "x": {"shape": [], "data": [1]},
+        "config": {"axis": 1, "rate": 2}
+    });
     let read = RefCell::new(BTreeSet::from(["/name".to_string()]));
     let object = Object { path: String::new(), fields: case.as_object().unwrap(), read: &read };
     object.array("x");

@@ -51,10 +51,16 @@ proptest! {
     #![proptest_config(cases(40))]
 
     #[test]
-    fn elementwise_operations_of_every_table_and_type(shape in shape(0..=3), narrow in any::<[u8; 3]>(), seed in any::<u64>()) {
+    fn elementwise_operations_of_every_table_and_type(
+        shape in shape(0..=3),
+        narrow in any::<[u8; 3]>(),
+        seed in any::<u64>(),
+    ) {
         let site = std::panic::Location::caller();
         for operation in ops::tables().into_iter().flatten() {
-            for dtype in DType::ALL.into_iter().filter(|&dtype| operation.loops_for(dtype).is_some()) {
+            for dtype in
+                DType::ALL.into_iter().filter(|&dtype| operation.loops_for(dtype).is_some())
+            {
                 let operand = |i: usize| {
                     let narrow = if i == 0 { 0 } else { narrow[i] };
                     let dtype = if operation.arity == 3 && i == 0 { DType::Bool } else { dtype };
@@ -62,7 +68,9 @@ proptest! {
                     numbers(narrowed(&shape, narrow), dtype, interval, seed.wrapping_add(i as u64))
                 };
                 let inputs: Vec<Array> = (0..operation.arity).map(operand).collect();
-                let apply = |_: &_, x: &[Tensor]| vec![elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), site)];
+                let apply = |_: &_, x: &[Tensor]| {
+                    vec![elementwise::apply(operation, &x.iter().collect::<Vec<_>>(), site)]
+                };
                 check(operation.name, &apply, &inputs, &[Within::Bits]);
             }
         }
@@ -73,26 +81,50 @@ proptest! {
         for from in DType::ALL {
             for to in DType::ALL {
                 let inputs = [numbers(shape.clone(), from, [-3.0, 3.0], seed)];
-                check(&format!("{from} to {to}"), &|_, x| vec![x[0].cast(to), x[0].cast(to).cast(DType::F32) + 1.0], &inputs, &[Within::Bits; 2]);
+                check(
+                    &format!("{from} to {to}"),
+                    &|_, x| vec![x[0].cast(to), x[0].cast(to).cast(DType::F32) + 1.0],
+                    &inputs,
+                    &[Within::Bits; 2],
+                );
             }
         }
     }
 
     #[test]
     fn sums_and_means_along_any_axes((shape, axes) in shape_and_axes(), seed in any::<u64>()) {
-        let count: usize = axes.iter().map(|&axis| shape[(axis.rem_euclid(shape.len() as isize)) as usize]).product();
+        let count: usize = axes
+            .iter()
+            .map(|&axis| shape[(axis.rem_euclid(shape.len() as isize)) as usize])
+            .product();
         for dtype in FLOATS {
             let inputs = [numbers(shape.clone(), dtype, AROUND_ZERO, seed)];
-            // |error| <= (terms - 1) * eps * sum |x|, and |x| <= 2; means divide by the number of terms.
+            // |error| <= (terms - 1) * eps * sum |x|, and |x| <= 2; means divide by the number of
+            // terms.
             let mean = 2.0 * (count as f64 + 2.0) * epsilon(dtype);
             let sum = mean * count as f64;
             check("sum", &|_, x| vec![x[0].sum_axes(&axes)], &inputs, &[Within::Absolute(sum)]);
             check("mean", &|_, x| vec![x[0].mean_axes(&axes)], &inputs, &[Within::Absolute(mean)]);
             // The square of a difference of at most 4 doubles its error 4 times over; then a mean
             // of at most 16.
-            check("variance", &|_, x| vec![x[0].variance_axes(&axes)], &inputs, &[Within::Absolute(20.0 * mean)]);
-            check("logsumexp", &|_, x| vec![x[0].logsumexp_axes(&axes)], &inputs, &[Within::Absolute(20.0 * mean)]);
-            check("sum of a fused product", &|_, x| vec![(&x[0] * &x[0] + 1.0).sum_axes(&axes)], &inputs, &[Within::Absolute(3.0 * sum)]);
+            check(
+                "variance",
+                &|_, x| vec![x[0].variance_axes(&axes)],
+                &inputs,
+                &[Within::Absolute(20.0 * mean)],
+            );
+            check(
+                "logsumexp",
+                &|_, x| vec![x[0].logsumexp_axes(&axes)],
+                &inputs,
+                &[Within::Absolute(20.0 * mean)],
+            );
+            check(
+                "sum of a fused product",
+                &|_, x| vec![(&x[0] * &x[0] + 1.0).sum_axes(&axes)],
+                &inputs,
+                &[Within::Absolute(3.0 * sum)],
+            );
         }
         let inputs = [numbers(shape.clone(), DType::I32, [-9.0, 9.0], seed)];
         check("sum", &|_, x| vec![x[0].sum_axes(&axes)], &inputs, &[Within::Bits]);
@@ -106,20 +138,35 @@ proptest! {
             check("min", &|_, x| vec![x[0].min_axes(&axes)], &inputs, &[Within::Bits]);
             check("any", &|_, x| vec![x[0].any_axes(&axes)], &inputs, &[Within::Bits]);
             check("all", &|_, x| vec![x[0].all_of_axes(&axes)], &inputs, &[Within::Bits]);
-            check("count", &|_, x| vec![x[0].cast(DType::Bool).sum_axes(&axes)], &inputs, &[Within::Bits]);
+            check(
+                "count",
+                &|_, x| vec![x[0].cast(DType::Bool).sum_axes(&axes)],
+                &inputs,
+                &[Within::Bits],
+            );
         }
     }
 
     #[test]
     fn products_along_any_axes((shape, axes) in shape_and_axes(), seed in any::<u64>()) {
-        let count: usize = axes.iter().map(|&axis| shape[(axis.rem_euclid(shape.len() as isize)) as usize]).product();
+        let count: usize = axes
+            .iter()
+            .map(|&axis| shape[(axis.rem_euclid(shape.len() as isize)) as usize])
+            .product();
         for dtype in FLOATS {
             let inputs = [numbers(shape.clone(), dtype, [0.8, 1.25], seed)];
-            check("product", &|_, x| vec![x[0].product_axes(&axes)], &inputs, &[Within::Relative((count as f64 + 1.0) * epsilon(dtype))]);
+            check(
+                "product",
+                &|_, x| vec![x[0].product_axes(&axes)],
+                &inputs,
+                &[Within::Relative((count as f64 + 1.0) * epsilon(dtype))],
+            );
         }
         // Integers wrap around, in whichever order they are combined.
         let integers = [numbers(shape.clone(), DType::I32, [-2e9, 2e9], seed)];
-        let overflow = |_: &_, x: &[Tensor]| vec![x[0].product_axes(&axes), x[0].sum_axes(&axes), x[0].square().sum_axes(&axes)];
+        let overflow = |_: &_, x: &[Tensor]| {
+            vec![x[0].product_axes(&axes), x[0].sum_axes(&axes), x[0].square().sum_axes(&axes)]
+        };
         check("integers that overflow", &overflow, &integers, &[Within::Bits; 3]);
     }
 
@@ -137,37 +184,60 @@ proptest! {
                     narrowed(&batch, narrow).into_iter().chain(sizes).collect::<Vec<_>>()
                 };
                 let a = numbers(shape(narrow[0], [m, k], transposed[0]), dtype, AROUND_ZERO, seed);
-                let b = numbers(shape(narrow[1], [k, n], transposed[1]), dtype, AROUND_ZERO, seed.wrapping_add(1));
+                let b = numbers(
+                    shape(narrow[1], [k, n], transposed[1]),
+                    dtype,
+                    AROUND_ZERO,
+                    seed.wrapping_add(1),
+                );
                 // k products of at most 4 each.
                 let bound = Within::Absolute((k as f64 + 1.0) * 4.0 * k as f64 * epsilon(dtype));
-                check("matmul", &|_, x| vec![x[0].matmul_transposed(&x[1], transposed)], &[a.clone(), b.clone()], &[bound]);
+                check(
+                    "matmul",
+                    &|_, x| vec![x[0].matmul_transposed(&x[1], transposed)],
+                    &[a.clone(), b.clone()],
+                    &[bound],
+                );
                 let outer = |_: &_, x: &[Tensor]| {
-                    let [a, b] = [(&x[0], transposed[0]), (&x[1], transposed[1])].map(|(x, swap)| if swap { x.transpose() } else { x.clone() });
+                    let [a, b] = [(&x[0], transposed[0]), (&x[1], transposed[1])]
+                        .map(|(x, swap)| if swap { x.transpose() } else { x.clone() });
                     vec![a.matmul(&b) * 0.5 + 1.0]
                 };
                 check("matmul of transposed views", &outer, &[a, b], &[bound]);
             }
-            let [a, b, c] = [vec![k], vec![k, n], vec![k]].map(|shape| numbers(shape, dtype, AROUND_ZERO, seed));
+            let [a, b, c] = [vec![k], vec![k, n], vec![k]]
+                .map(|shape| numbers(shape, dtype, AROUND_ZERO, seed));
             let bound = Within::Absolute((k as f64 + 1.0) * 4.0 * k as f64 * epsilon(dtype));
-            let rank_1 = |_: &_, x: &[Tensor]| vec![x[0].matmul(&x[1]), x[1].transpose().matmul(&x[0]), x[0].matmul(&x[2])];
+            let rank_1 = |_: &_, x: &[Tensor]| {
+                vec![x[0].matmul(&x[1]), x[1].transpose().matmul(&x[0]), x[0].matmul(&x[2])]
+            };
             check("matmul of vectors", &rank_1, &[a, b, c], &[bound; 3]);
         }
     }
 
     #[test]
-    fn views_read_where_they_say(shape in shape(1..=4), order in any::<u64>(), cut in any::<[u8; 3]>(), seed in any::<u64>()) {
+    fn views_read_where_they_say(
+        shape in shape(1..=4),
+        order in any::<u64>(),
+        cut in any::<[u8; 3]>(),
+        seed in any::<u64>(),
+    ) {
         let rank = shape.len();
         let permutation = endo::random::Random::new(order, 1).permutation(rank);
         let axis = usize::from(cut[0]) % rank;
-        let (start, end) = (usize::from(cut[1]) % (shape[axis] + 1), usize::from(cut[2]) % (shape[axis] + 1));
+        let (start, end) =
+            (usize::from(cut[1]) % (shape[axis] + 1), usize::from(cut[2]) % (shape[axis] + 1));
         let range = start.min(end)..start.max(end);
-        let wide: Vec<usize> = [2].into_iter().chain(shape.iter().flat_map(|&size| [size, 3])).collect();
+        let wide: Vec<usize> =
+            [2].into_iter().chain(shape.iter().flat_map(|&size| [size, 3])).collect();
         for dtype in DType::ALL {
             let inputs = [numbers(shape.clone(), dtype, [-3.0, 3.0], seed)];
             let views = |_: &_, x: &[Tensor]| {
                 let x = &x[0];
                 let mut spread = x.clone();
-                for axis in (0..rank).rev() { spread = spread.expand_dims(axis as isize + 1); }
+                for axis in (0..rank).rev() {
+                    spread = spread.expand_dims(axis as isize + 1);
+                }
                 let mut views = vec![
                     x.permute(&permutation),
                     x.permute(&permutation).reshape([x.shape().len()]),
@@ -177,9 +247,14 @@ proptest! {
                 ];
                 for step in [1, 2, -1, -3] {
                     views.push(x.slice_step(axis as isize, range.clone(), step));
-                    views.push(x.slice_step(axis as isize, range.clone(), step).flip(axis as isize).permute(&permutation));
+                    views.push(
+                        x.slice_step(axis as isize, range.clone(), step)
+                            .flip(axis as isize)
+                            .permute(&permutation),
+                    );
                 }
-                let computed: Vec<Tensor> = views.iter().map(|view| view.cast(DType::F32) * 2.0).collect();
+                let computed: Vec<Tensor> =
+                    views.iter().map(|view| view.cast(DType::F32) * 2.0).collect();
                 views.into_iter().chain(computed).collect()
             };
             check("views", &views, &inputs, &[Within::Bits; 26]);
@@ -187,7 +262,11 @@ proptest! {
     }
 
     #[test]
-    fn tensors_are_put_together(shape in shape(1..=3), widths in any::<[u8; 6]>(), seed in any::<u64>()) {
+    fn tensors_are_put_together(
+        shape in shape(1..=3),
+        widths in any::<[u8; 6]>(),
+        seed in any::<u64>(),
+    ) {
         let axis = usize::from(widths[0]) % shape.len();
         for dtype in DType::ALL {
             let part = |i: usize| {
@@ -197,8 +276,11 @@ proptest! {
             };
             let inputs = [numbers(shape.clone(), dtype, [-3.0, 3.0], seed), part(1), part(2)];
             let together = |_: &_, x: &[Tensor]| {
-                let padding: Vec<(usize, usize)> = (0..x[0].rank()).map(|i| (usize::from(widths[i]) % 3, usize::from(widths[i + 3]) % 3)).collect();
-                let counts: Vec<usize> = (0..x[0].rank()).map(|i| usize::from(widths[i + 1]) % 3 + 1).collect();
+                let padding: Vec<(usize, usize)> = (0..x[0].rank())
+                    .map(|i| (usize::from(widths[i]) % 3, usize::from(widths[i + 3]) % 3))
+                    .collect();
+                let counts: Vec<usize> =
+                    (0..x[0].rank()).map(|i| usize::from(widths[i + 1]) % 3 + 1).collect();
                 vec![
                     Tensor::concatenate(x, axis as isize),
                     Tensor::concatenate(&[x[0].clone(), x[0].flip(axis as isize)], axis as isize),
@@ -212,7 +294,12 @@ proptest! {
     }
 
     #[test]
-    fn elements_are_picked_by_index(shape in shape(1..=3), picks in positive_size(), at in any::<u8>(), seed in any::<u64>()) {
+    fn elements_are_picked_by_index(
+        shape in shape(1..=3),
+        picks in positive_size(),
+        at in any::<u8>(),
+        seed in any::<u64>(),
+    ) {
         let axis = usize::from(at) % shape.len();
         let size = shape[axis] as f64;
         let mut along = shape.clone();
@@ -226,14 +313,23 @@ proptest! {
             ];
             let pick = |_: &_, x: &[Tensor]| {
                 let axis = axis as isize;
-                vec![x[0].gather(&x[1], axis), x[0].take_along_axis(&x[2], axis), x[1].one_hot(5), x[0].flip(axis).gather(&x[1].transpose(), axis)]
+                vec![
+                    x[0].gather(&x[1], axis),
+                    x[0].take_along_axis(&x[2], axis),
+                    x[1].one_hot(5),
+                    x[0].flip(axis).gather(&x[1].transpose(), axis),
+                ]
             };
             check("gather, take_along_axis, one_hot", &pick, &inputs, &[Within::Bits; 4]);
         }
     }
 
     #[test]
-    fn scans_and_orders_along_an_axis(shape in prop::collection::vec(1_usize..9, 1..=3), at in any::<u8>(), seed in any::<u64>()) {
+    fn scans_and_orders_along_an_axis(
+        shape in prop::collection::vec(1_usize..9, 1..=3),
+        at in any::<u8>(),
+        seed in any::<u64>(),
+    ) {
         let axis = (usize::from(at) % shape.len()) as isize;
         for dtype in DType::ALL {
             let inputs = [numbers(shape.clone(), dtype, [-3.0, 4.0], seed)];
@@ -261,10 +357,23 @@ proptest! {
     #[test]
     fn choices_and_limits(shape in shape(0..=3), narrow in any::<[u8; 3]>(), seed in any::<u64>()) {
         for dtype in [DType::F32, DType::F64, DType::I32] {
-            let input = |i: u64, dtype| numbers(narrowed(&shape, narrow[i as usize]), dtype, [-3.0, 3.0], seed.wrapping_add(i));
+            let input = |i: u64, dtype| {
+                numbers(
+                    narrowed(&shape, narrow[i as usize]),
+                    dtype,
+                    [-3.0, 3.0],
+                    seed.wrapping_add(i),
+                )
+            };
             let inputs = [input(0, DType::Bool), input(1, dtype), input(2, dtype)];
             let choose = |_: &_, x: &[Tensor]| {
-                vec![x[0].where_(&x[1], &x[2]), x[0].where_(&x[1], 0.0), x[1].clip(-1, 1), x[1].maximum(&x[2]).clip(-1.5, 0.5), x[1].powf(3.0)]
+                vec![
+                    x[0].where_(&x[1], &x[2]),
+                    x[0].where_(&x[1], 0.0),
+                    x[1].clip(-1, 1),
+                    x[1].maximum(&x[2]).clip(-1.5, 0.5),
+                    x[1].powf(3.0),
+                ]
             };
             check("where_, clip, powf", &choose, &inputs, &[Within::Bits; 5]);
         }

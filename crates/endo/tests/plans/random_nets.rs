@@ -138,7 +138,8 @@ proptest! {
     fn nets_of_f64_are_trained_by_any_optimizer_as_node_by_node(case in case()) {
         // The sign of a gradient that is nothing but rounding is anybody's guess.
         prop_assume!(case.optimizer != "lion");
-        let [plan, nodes] = [false, true].map(|eager| train(&case, case.optimizer, DType::F64, 1, eager));
+        let [plan, nodes] =
+            [false, true].map(|eager| train(&case, case.optimizer, DType::F64, 1, eager));
         agree(&case, plan, nodes, Within::Absolute(1e-7))?;
     }
 
@@ -146,15 +147,17 @@ proptest! {
     fn nets_of_f32_are_trained_by_momentum_as_node_by_node(mut case in case()) {
         // A normalization divides by a deviation, and makes as much of rounding as that is small.
         for (_, _, kind) in &mut case.layers {
-*kind &= !NORMALIZED;
-}
-        let [plan, nodes] = [false, true].map(|eager| train(&case, "momentum", DType::F32, 1, eager));
+            *kind &= !NORMALIZED;
+        }
+        let [plan, nodes] =
+            [false, true].map(|eager| train(&case, "momentum", DType::F32, 1, eager));
         agree(&case, plan, nodes, Within::Absolute(2e-5))?;
     }
 
     #[test]
     fn nets_are_trained_to_the_same_bits_by_one_thread_and_two(case in case()) {
-        let [one, two] = [1, 2].map(|threads| train(&case, case.optimizer, DType::F32, threads, false));
+        let [one, two] =
+            [1, 2].map(|threads| train(&case, case.optimizer, DType::F32, threads, false));
         agree(&case, one, two, Within::Bits)?;
     }
 }

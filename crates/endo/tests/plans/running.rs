@@ -19,8 +19,7 @@ use endo::variable::Block;
 use proptest::test_runner::{Config, RngSeed};
 
 /// The random cases of a test, the same at every run; the variables `PROPTEST_CASES` and
-/// `PROPTEST_RNG_SEED` ask for
-/// more, and for others.
+/// `PROPTEST_RNG_SEED` ask for more, and for others.
 pub fn cases(count: u32) -> Config {
     let given = Config::default();
     let cases = std::env::var_os("PROPTEST_CASES").map_or(count, |_| given.cases);
@@ -202,10 +201,10 @@ pub fn numbers(shape: impl Into<Shape>, dtype: DType, [low, high]: [f64; 2], see
     let mut random = Random::new(seed, 0);
     let values = Array::from_fn(shape, |_| low + (high - low) * random.uniform_f64());
     match dtype {
-        DType::F32 | DType::F64 => values.cast(dtype),
         DType::I32 => Array::from_fn(values.shape(), |i| values.get(i).floor() as i32),
         DType::U8 => Array::from_fn(values.shape(), |i| values.get(i).floor() as u8),
         DType::Bool => Array::from_fn(values.shape(), |i| values.get(i) > (low + high) / 2.0),
+        _ => values.cast(dtype),
     }
 }
 

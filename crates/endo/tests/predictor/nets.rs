@@ -55,11 +55,12 @@ proptest! {
 
     #[test]
     fn trained_nets_predict_the_same_bits_from_a_file(
-        (layers, features, outputs, seed) in (layers(), 1_usize..12, 1_usize..4, 0_u64..1 << 32)
+        (layers, features, outputs, seed) in (layers(), 1_usize..12, 1_usize..4, 0_u64..1 << 32),
     ) {
         let mut model = Model::new(net(&layers, outputs)).seed(seed);
         model.compile("adam", "mse", ());
-        let data = Dataset::new(floats([32, features], seed), floats([32, outputs], seed + 1)).unwrap();
+        let data =
+            Dataset::new(floats([32, features], seed), floats([32, outputs], seed + 1)).unwrap();
         model.fit(&data, Fit::epochs(2).batch_size(8)).unwrap();
         compare(&format!("{layers:?}"), &model, |rows| vec![floats([rows, features], seed + 2)]);
     }

@@ -50,10 +50,10 @@ pub fn numbers(shape: impl Into<Shape>, dtype: DType, [low, high]: [f64; 2], see
     let mut random = Random::new(seed, 0);
     let values = Array::from_fn(shape, |_| low + (high - low) * random.uniform_f64());
     match dtype {
-        DType::F32 | DType::F64 => values.cast(dtype),
         DType::I32 => Array::from_fn(values.shape(), |i| values.get(i).floor() as i32),
         DType::U8 => Array::from_fn(values.shape(), |i| values.get(i).floor() as u8),
         DType::Bool => Array::from_fn(values.shape(), |i| values.get(i) > (low + high) / 2.0),
+        _ => values.cast(dtype),
     }
 }
 

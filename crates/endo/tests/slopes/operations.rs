@@ -22,7 +22,10 @@ fn wrong_elements(
     let shape = [2, count, count];
     let inputs: Vec<Array> = (0..values)
         .map(|input| {
-            Array::from_fn(shape, |index| if input == 0 { numbers[index / count % count] } else { numbers[index % count] } as f32)
+            Array::from_fn(shape, |index| {
+                let number = if input == 0 { index / count % count } else { index % count };
+                numbers[number] as f32
+            })
         })
         .collect();
     let mut wrong = Vec::new();

@@ -14,7 +14,9 @@ fn outcome(stream: Stream<'_>, options: Fit<'_>) -> (History, Vec<Array>) {
     }
     // A second training goes on as after the first.
     let again = model.fit(&data(50), Fit::epochs(1)).unwrap();
-    history.epochs.push(Epoch { seconds: 0.0, ..again.epochs[0].clone() });
+    let mut epoch = again.epochs[0].clone();
+    epoch.seconds = 0.0;
+    history.epochs.push(epoch);
     (history, model.weights().iter().map(|weight| weight.value()).collect())
 }
 

@@ -2,7 +2,6 @@
 //! trained.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use endo::prelude::*;
 
@@ -110,35 +109,6 @@ fn what_a_step_assigns_itself_is_undone_when_it_is_tested() {
     }
 }
 
-/// A layer that counts its calls in a weight.
-struct Counted {
-    runs: Weight,
-}
-
-impl Layer for Counted {
-    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        let runs = self.runs.get(self, (), &Zeros, cx);
-        self.runs.assign(&(&runs + 1), cx);
-        x + runs
-    }
-}
-
-#[test]
-fn what_call_assigns_goes_from_batch_to_batch_and_is_as_before_after_evaluation() {
-    for eager in [false, true] {
-        let mut model =
-            Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
-        model.compile("sgd", "mse", ());
-        let data = Dataset::new([[0.0_f32], [0.0], [0.0]], [[0.0_f32], [0.0], [0.0]]).unwrap();
-        for _ in 0..2 {
-            let loss =
-                model.evaluate_with(&data, Evaluate::new().batch_size(1)).unwrap().get("loss");
-            assert_near(loss, (0.0 + 1.0 + 4.0) / 3.0);
-        }
-        assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
-    }
-}
-
 #[test]
 fn a_term_called_loss_is_the_one_that_is_reported() {
     let critic = Arc::new(Model::new(line(2.0)).name("critic"));
@@ -207,23 +177,6 @@ fn predictions_have_a_step_of_their_own_and_so_have_exports() {
 }
 
 #[test]
-fn node_by_node_metrics_count_at_the_first_test_and_predictions_write_nothing() {
-    let counted = Arc::new(Counted { runs: Weight::new("runs").trainable(false) });
-    let layer = counted.clone();
-    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
-        cx.add_metric("size", x.abs().mean());
-        layer.apply(x, cx)
-    })
-    .run_eagerly(true);
-    model.compile("sgd", "mse", ());
-    let data = Dataset::new([[2.0_f32]], [[0.0_f32]]).unwrap();
-    assert_eq!(model.evaluate(&data).unwrap().get("size"), Some(2.0));
-    model.predict(data.inputs()).unwrap();
-    assert_eq!(counted.runs.variable().unwrap().value().item().unwrap(), 0.0);
-    assert_eq!(model.metric("size").unwrap().value().unwrap().item().unwrap(), 2.0);
-}
-
-#[test]
 fn a_prediction_of_ones_own_leaves_the_names_of_outputs() {
     let (class, price) = (Dense::new(2).name("class"), Dense::new(1).name("price"));
     let mut model =
@@ -262,73 +215,6 @@ fn a_metric_called_loss_in_a_step_is_the_loss_that_is_reported() {
 }
 
 #[test]
-fn a_prediction_carries_state_from_part_to_part_and_leaves_it() {
-    for eager in [false, true] {
-        let model =
-            Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
-        let x = Array::zeros([600, 1], DType::F32); // parts of 256, 256 and 88 rows
-        for _ in 0..2 {
-            let y = model.predict(&x).unwrap();
-            assert_eq!(
-                [0, 255, 256, 511, 512, 599].map(|row| y.get(row)),
-                [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
-            );
-        }
-        assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
-    }
-}
-
-#[test]
-fn node_by_node_an_evaluation_computes_each_batch_once() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let (counter, dense) = (calls.clone(), line(1.0));
-    let mut model = Model::new(move |x: &Tensor, cx: &mut Context| {
-        counter.fetch_add(1, Ordering::Relaxed);
-        dense.apply(x, cx)
-    })
-    .run_eagerly(true);
-    model.compile("sgd", "mse", ());
-    let data =
-        Dataset::new(Array::zeros([6, 1], DType::F32), Array::zeros([6, 1], DType::F32)).unwrap();
-    model.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
-    let before = calls.load(Ordering::Relaxed);
-    model.evaluate_with(&data, Evaluate::new().batch_size(2)).unwrap();
-    // And once more, to find what is assigned before anything is.
-    assert_eq!(calls.load(Ordering::Relaxed) - before, 3 + 1);
-}
-
-#[test]
-fn evaluations_in_many_threads_carry_their_own_state() {
-    for eager in [false, true] {
-        let mut model =
-            Model::new(Counted { runs: Weight::new("runs").trainable(false) }).run_eagerly(eager);
-        model.compile("sgd", "mse", ());
-        let data =
-            Dataset::new(Array::zeros([40, 1], DType::F32), Array::zeros([40, 1], DType::F32))
-                .unwrap();
-        let want = model.evaluate_with(&data, Evaluate::new().batch_size(4)).unwrap().get("loss");
-        assert_eq!(want, Some(28.5)); // the mean of the squares of 0 to 9
-        std::thread::scope(|scope| {
-            let evaluate = || {
-                for _ in 0..20 {
-                    assert_eq!(
-                        model
-                            .evaluate_with(&data, Evaluate::new().batch_size(4))
-                            .unwrap()
-                            .get("loss"),
-                        want
-                    )
-                }
-            };
-            for _ in 0..3 {
-                drop(scope.spawn(evaluate));
-            }
-        });
-        assert_eq!(model.weights()[0].value().item().unwrap(), 0.0);
-    }
-}
-
-#[test]
 fn a_step_of_ones_own_may_have_other_targets_than_outputs_where_the_output_has_a_mask() {
     let mut model = Model::new(Sequential::new().add(Masking::new(0.0)).add(Dense::new(1)));
     model.compile(Sgd::new(0.1), (), ());
@@ -349,81 +235,6 @@ fn a_step_of_ones_own_may_have_other_targets_than_outputs_where_the_output_has_a
     let unknown =
         Dataset::new(Array::zeros([4, 2, 3], DType::F32), (target(1.0), target(f64::NAN))).unwrap();
     assert!(model.fit(&unknown, Fit::epochs(1)).unwrap_err().message().contains("NaN"));
-}
-
-/// A line through 0 whose outputs' size is a term, with a penalty.
-fn sized() -> Model {
-    let dense = Dense::new(1).use_bias(false).kernel_initializer(Ones).kernel_regularizer(L2(0.5));
-    Model::new(move |x: &Tensor, cx: &mut Context| {
-        let y = dense.apply(x, cx);
-        cx.add_loss("size", y.abs().mean());
-        y
-    })
-}
-
-#[test]
-fn each_pass_of_a_step_has_the_terms_of_its_own() {
-    let mut model = sized();
-    model.compile(Sgd::new(0.0), "mse", ());
-    model.train_step(|step, cx| {
-        let first = step.apply(step.inputs(), cx);
-        let second = step.apply(&(step.inputs() * 3.0), cx);
-        cx.add_loss("outside", cx.constant(0.25_f32));
-        let (one, other) = (step.losses(&first, cx), step.losses(&second, cx));
-        let scaled = step.losses(&(&second * 2.0), cx);
-        step.minimize(&one, cx);
-        Terms::new([
-            ("one", one.total().clone()),
-            ("other", other.total().clone()),
-            ("scaled", scaled.total().clone()),
-        ])
-    });
-    let data = Dataset::new([[2.0_f32], [4.0]], [[2.0_f32], [4.0]]).unwrap();
-    let logs = model.train_on_batch(&data).unwrap();
-    // The error is (k - 1)^2 of the mean square 10, the size k times 3, the penalty 0.5, and what
-    // the step has added 0.25.
-    let expected = |k: f64, size: f64| 10.0 * (k - 1.0).powi(2) + size + 0.75;
-    assert_near(logs.get("one"), expected(1.0, 3.0));
-    assert_near(logs.get("other"), expected(3.0, 9.0));
-    assert_near(logs.get("scaled"), expected(6.0, 9.0));
-}
-
-#[test]
-fn a_sharpness_aware_step_is_the_one_by_hand() {
-    // Foret et al. 2021, equation 4: the gradient where the loss is largest nearby.
-    let (rho, rate) = (0.05, 0.1);
-    let mut model = sized();
-    model.compile(Sgd::new(rate), "mse", ());
-    model.train_step(move |step, cx| {
-        let weights = step.trainable_weights();
-        let terms = step.losses(&step.apply(step.inputs(), cx), cx);
-        let ascent = cx.gradients(terms.total(), &weights);
-        let ascent: Vec<Tensor> = ascent.into_tensors().into_iter().flatten().collect();
-        let norm = ascent
-            .iter()
-            .map(|gradient| gradient.square().sum())
-            .reduce(|a, b| a + b)
-            .unwrap()
-            .sqrt();
-        let before: Vec<Tensor> = weights.iter().map(|weight| cx.read(weight)).collect();
-        for (weight, (value, up)) in weights.iter().zip(before.iter().zip(&ascent)) {
-            cx.assign(weight, value + up / &norm * rho);
-        }
-        let sharp = step.losses(&step.apply(step.inputs(), cx), cx);
-        let gradients = cx.gradients(sharp.total(), &weights);
-        for (weight, value) in weights.iter().zip(&before) {
-            cx.assign(weight, value);
-        }
-        step.apply_gradients(&gradients, cx);
-        terms
-    });
-    let data = Dataset::new([[2.0_f32], [4.0]], [[1.0_f32], [3.0]]).unwrap();
-    model.train_on_batch(&data).unwrap();
-    // d/dw of mean((w x - y)^2) + mean(|w x|) + 0.5 w^2, of which the penalty is that of the
-    // weights at the start.
-    let slope = |w: f64| 2.0 * ((2.0 * w - 1.0) * 2.0 + (4.0 * w - 3.0) * 4.0) / 2.0 + 3.0;
-    let up = 1.0 + rho * (slope(1.0) + 1.0).signum();
-    assert_near(first_weight(&model), 1.0 - rate * (slope(up) + 1.0));
 }
 
 #[test]
@@ -485,42 +296,6 @@ fn a_case_that_only_assigns_returns_nothing() {
         f.run([&[value].into()]).unwrap();
     }
     assert_eq!(counts.value().item().unwrap(), 2.0);
-}
-
-#[test]
-fn a_pass_whose_terms_nobody_asks_for_is_warned_of() {
-    let mut model = sized();
-    model.compile(Sgd::new(0.0), "mse", ());
-    model.train_step(|step, cx| {
-        step.apply(&(step.inputs() * 3.0), cx);
-        let terms = step.losses(&step.apply(step.inputs(), cx), cx);
-        step.minimize(&terms, cx);
-        terms
-    });
-    let data = Dataset::new([[2.0_f32]], [[2.0_f32]]).unwrap();
-    let error = model.fit(&data, Fit::epochs(1).deny_warnings(true)).unwrap_err();
-    assert!(
-        error.to_string().contains("the terms of a pass are in no loss: `lambda/size`"),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_term_that_is_added_once_is_one_of_each_pass() {
-    let factor = Variable::new("factor", 2.0_f32);
-    let read = factor.clone();
-    let mut model = Model::new(line(1.0));
-    model.add_loss("once", move |cx| cx.read(&read).square());
-    model.compile(Sgd::new(0.0), (), ());
-    model.train_step(|step, cx| {
-        let [first, second] = [1.0, 2.0].map(|scale| step.apply(&(step.inputs() * scale), cx));
-        let [one, other] =
-            [&first, &second].map(|outputs| step.losses(outputs, cx).total().clone());
-        step.minimize(&other, cx);
-        Terms::new([("one", one), ("other", other)])
-    });
-    let logs = model.train_on_batch(&pair()).unwrap();
-    assert_eq!((logs.get("one"), logs.get("other")), (Some(4.0), Some(4.0)));
 }
 
 #[test]

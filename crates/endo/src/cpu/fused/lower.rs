@@ -4,27 +4,17 @@
 //! In: a loop of the plan. Out: a [`Body`]. What is stored is computed where it is stored; all else
 //! lives in as few registers as possible, which are as long as a tile.
 
+mod sizes;
+
 use crate::dtype::DType;
 use crate::plan::{FusedLoop, Load, LoopRoutine, Place, Plan, Reduce, Repeat};
 use crate::simd::{Level, Reduction};
 
-use super::super::address::{Address, LONGEST_TILE, Tiles};
+use super::super::address::{Address, Tiles};
 use super::super::matmul::columns::column_sums;
 use super::fold::Fold;
 use super::gather::{Gather, Spread};
 use super::{Body, Instruction, LINE_ELEMENTS, Operand, RegisterCopy, RepeatAddresses, table};
-
-/// The bytes of registers that leave room in the first-level cache for what is read and written.
-const REGISTER_BYTES: usize = 24 << 10;
-/// Loops that go through more than this find nothing of it in the first two levels of the cache.
-const CACHED_BYTES: usize = 1 << 19;
-/// The bytes of a tile, in memory and in registers, that are in nobody's way there while the next
-/// ones come in.
-const STREAMED_BYTES: usize = 12 << 10;
-/// Tiles are whole rows of broadcast or reduced values up to this length.
-const LONGEST_ROW: usize = 512;
-/// The elements of a chunk, about.
-const CHUNK: usize = 1 << 14;
 /// Bytes between registers, so that equal places in them fall into different sets of the cache.
 const GAP: usize = 64;
 
@@ -109,27 +99,6 @@ impl Lowering<'_> {
         match value.checked_sub(self.body.loads.len()) {
             None => self.plan.buffers[self.body.loads[value].buffer].dtype,
             Some(instruction) => self.body.instructions[instruction].to,
-        }
-    }
-
-    /// Makes tiles whole rows of this length, if that leaves them short enough.
-    fn rows_of(&mut self, length: usize) -> bool {
-        let both = least_common_multiple(self.row, length);
-        let fits = both.is_some_and(|both| both <= LONGEST_ROW);
-        if fits {
-            self.row = both.unwrap_or(1);
-        }
-        fits
-    }
-
-    fn reductions(&mut self) {
-        for reduce in &self.body.reduces {
-            let [before, middle, kept] = reduce.sizes;
-            if kept > 1 {
-                self.rows_of(kept);
-            } else if before > 1 {
-                self.rows_of(middle);
-            }
         }
     }
 
@@ -444,64 +413,4 @@ impl Lowering<'_> {
             copy: table::copy(dtype, self.level),
         }
     }
-
-    /// The elements of a tile: as many as keep the registers in the cache, in whole rows, and about
-    /// equally many in each; fewer where everything else comes from far away.
-    fn tile(&self, per_element: usize) -> usize {
-        let repeats = self.body.repeats.iter().map(|repeat| repeat.length);
-        let lengths = std::iter::once(self.body.length).chain(repeats).map(|length| {
-            if self.body.repeats.is_empty() {
-                length
-            } else {
-                length.next_multiple_of(LINE_ELEMENTS)
-            }
-        });
-        let length = lengths.sum::<usize>().max(1);
-        let loads = (0..self.body.loads.len())
-            .filter(|&value| matches!(self.homes[value], ValueLocation::Sequence(_)));
-        let stores = self.body.stores.iter().map(|store| store.value);
-        let memory: usize = loads.chain(stores).map(|value| self.dtype(value).bytes()).sum();
-        let most = if length * memory > CACHED_BYTES && self.whole().is_none() {
-            STREAMED_BYTES / (per_element + memory).max(1)
-        } else {
-            REGISTER_BYTES / per_element.max(1)
-        };
-        let most = most.clamp(LONGEST_TILE / 8, LONGEST_TILE);
-        if length <= most {
-            return length;
-        }
-        let unit = if self.row > 1 { self.row } else { 64 };
-        let most = (most / unit * unit).max(unit);
-        let tiles = length.div_ceil(most);
-        length.div_ceil(tiles).next_multiple_of(unit).min(most)
-    }
-
-    /// The elements of a chunk: depends on shapes only. Chunks that combine parts of the same
-    /// elements begin with a row.
-    fn chunk(&self) -> usize {
-        let length = self.body.length;
-        let mut unit = Some(self.row);
-        let mut least = CHUNK;
-        for reduce in &self.body.reduces {
-            let [before, middle, kept] = reduce.sizes;
-            let row = if before > 1 { middle * kept } else { kept };
-            unit = unit.and_then(|unit| least_common_multiple(unit, row));
-            // Partial results are to be few beside what is combined.
-            least = least.max(16 * kept);
-        }
-        match unit {
-            Some(unit) if unit > 0 && least.next_multiple_of(unit) <= length / 2 => {
-                least.next_multiple_of(unit)
-            }
-            _ => length,
-        }
-    }
-}
-
-fn least_common_multiple(a: usize, b: usize) -> Option<usize> {
-    let (mut x, mut y) = (a, b);
-    while y > 0 {
-        (x, y) = (y, x % y);
-    }
-    a.checked_div(x)?.checked_mul(b)
 }

@@ -35,15 +35,20 @@ macro_rules! by_type {
 pub fn instruction(instruction: &Instruction, level: Level) -> Loop {
     match instruction.function {
         LoopFunction::Elementwise(elementwise) => {
-            elementwise.loops_for(instruction.from).expect("operations are applied to types that \
-                they have loops for").at(level)
+            let loops = elementwise.loops_for(instruction.from);
+            loops.expect("operations are applied to types that they have loops for").at(level)
         }
-        LoopFunction::Combined(combined) => combined.loops[usize::from(instruction.from == DType::F64)].at(level),
+        LoopFunction::Combined(combined) => {
+            combined.loops[usize::from(instruction.from == DType::F64)].at(level)
+        }
         LoopFunction::Cast if instruction.from == DType::U8 => {
             by_type!(instruction.to, To => Loops::cast::<Byte, To>()).at(level)
         }
         LoopFunction::Cast => {
-            by_type!(instruction.from, From => by_type!(instruction.to, To => Loops::cast::<From, To>())).at(level)
+            let loops = by_type!(instruction.from, From => {
+                by_type!(instruction.to, To => Loops::cast::<From, To>())
+            });
+            loops.at(level)
         }
     }
 }

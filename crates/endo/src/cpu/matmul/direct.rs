@@ -17,8 +17,7 @@ const WIDE_CHUNK_ROWS: usize = 16;
 const WIDE_ELEMENTS: usize = 8192;
 
 /// Terms after which the sums go to memory, so that the strip of `b` in use stays in the cache. It
-/// shapes the order of
-/// the summation, and is the same for every level and number of threads.
+/// shapes the order of the summation, and is the same for every level and number of threads.
 pub(super) const BLOCK_TERMS: usize = 256;
 
 /// The elements of all operands up to which they stay in the nearest cache between two products.

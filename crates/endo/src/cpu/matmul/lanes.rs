@@ -9,8 +9,7 @@ use crate::simd::Level;
 /// # Safety
 ///
 /// Every function needs a processor with the implementor's instructions; those that take a pointer
-/// need it to be valid
-/// for the lanes they read or write.
+/// need it to be valid for the lanes they read or write.
 pub(super) trait Lanes: Copy + 'static {
     type Element: Element;
     type Vector: Copy;

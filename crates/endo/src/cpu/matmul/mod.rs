@@ -1,6 +1,6 @@
 //! Matrix products, `c = a b`, with a bias or added to what `c` holds. In: pointers, strides and
-//! scratch; out: `c`. No
-//! call allocates, and no result depends on the number of threads or on the alignment of a pointer.
+//! scratch; out: `c`. No call allocates, and no result depends on the number of threads or on the
+//! alignment of a pointer.
 //!
 //! A rule holds in this folder: what orders the terms of a sum is the product's shape and strides
 //! (and the level of instructions), never how the work is cut into tiles, chunks or tasks.
@@ -387,8 +387,7 @@ impl<T: Element> Operands<T> {
     }
 
     /// Where the bias of a column lies for the block of terms that begins with `first`; null where
-    /// there is none, and
-    /// after the first block, which has added it.
+    /// there is none, and after the first block, which has added it.
     fn bias_at(&self, column: usize, first: usize) -> *const T {
         if self.bias.is_null() || first > 0 { null() } else { self.bias.wrapping_add(column) }
     }

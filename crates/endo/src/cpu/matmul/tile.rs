@@ -1,8 +1,7 @@
 //! The tile: a block of a product that stays in registers from its first term to its last. In:
-//! pointers to the first
-//! row of `a`, the first column of `b` and the first element of `c`; out: the block of `c`. Every
-//! element is one chain of multiply-adds in the order of `p`, so no result depends on how a product
-//! is cut into tiles.
+//! pointers to the first row of `a`, the first column of `b` and the first element of `c`; out: the
+//! block of `c`. Every element is one chain of multiply-adds in the order of `p`, so no result
+//! depends on how a product is cut into tiles.
 use super::lanes::Lanes;
 
 /// How many terms ahead a tile that packs `b` asks for it: some hundred cycles of multiply-adds.
@@ -43,8 +42,7 @@ impl<L: Lanes> Tile<L> {
     /// # Safety
     ///
     /// The processor has the instructions of `L`; `a`, `b` and `bias` are valid for the reads of
-    /// this block and `c` for
-    /// its writes.
+    /// this block and `c` for its writes.
     #[inline(always)]
     pub(super) unsafe fn compute<const R: usize, const V: usize, const TAIL: bool>(
         self,
@@ -288,7 +286,11 @@ fn unknown(mut number: usize) -> usize {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     // SAFETY: an empty piece of assembly, which leaves the number as it is.
     unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "/* {0} */",
+            inout(reg) number,
+            options(pure, nomem, nostack, preserves_flags)
+        );
     }
     number
 }

@@ -1,6 +1,5 @@
 //! Turning a matrix so that its columns become rows: the squares that fit in registers, and the
-//! loop over them. In: rows
-//! of any stride; out: the transposed matrix, rows of any stride.
+//! loop over them. In: rows of any stride; out: the transposed matrix, rows of any stride.
 use super::lanes::Lanes;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;

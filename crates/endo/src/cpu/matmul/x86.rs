@@ -22,7 +22,10 @@ pub(super) struct Avx512<T>(T);
 
 /// The functions whose bodies differ by the intrinsic's name alone.
 macro_rules! functions {
-    ($type:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $subtract:ident, $multiply:ident, $divide:ident, $sqrt:ident, $multiply_add:tt) => {
+    (
+        $type:ty, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident,
+        $subtract:ident, $multiply:ident, $divide:ident, $sqrt:ident, $multiply_add:tt
+    ) => {
         #[inline(always)]
         unsafe fn zero() -> Self::Vector {
             // SAFETY: as the trait asks.
@@ -82,7 +85,10 @@ macro_rules! functions {
 }
 
 macro_rules! avx2 {
-    ($type:ty, $vector:ty, $width:literal, $set1_mask:ident, $iota:expr, $greater:ident, $maskload:ident, $maskstore:ident, $sum:expr, $transpose:ident, $($functions:tt),*) => {
+    (
+        $type:ty, $vector:ty, $width:literal, $set1_mask:ident, $iota:expr, $greater:ident,
+        $maskload:ident, $maskstore:ident, $sum:expr, $transpose:ident, $($functions:tt),*
+    ) => {
         impl Lanes for Avx2<$type> {
             type Element = $type;
             type Vector = $vector;
@@ -117,7 +123,12 @@ macro_rules! avx2 {
 
             const SQUARE: usize = 4;
             #[inline(always)]
-            unsafe fn transpose(from: *const $type, from_row: usize, to: *mut $type, to_row: usize) {
+            unsafe fn transpose(
+                from: *const $type,
+                from_row: usize,
+                to: *mut $type,
+                to_row: usize,
+            ) {
                 // SAFETY: as the trait asks.
                 unsafe { $transpose(from, from_row, to, to_row) }
             }
@@ -178,7 +189,10 @@ avx2!(
 );
 
 macro_rules! avx512 {
-    ($type:ty, $vector:ty, $width:literal, $mask:ty, $maskload:ident, $maskstore:ident, $sum:ident, $square:literal, $transpose:ident, $($functions:tt),*) => {
+    (
+        $type:ty, $vector:ty, $width:literal, $mask:ty, $maskload:ident, $maskstore:ident,
+        $sum:ident, $square:literal, $transpose:ident, $($functions:tt),*
+    ) => {
         impl Lanes for Avx512<$type> {
             type Element = $type;
             type Vector = $vector;
@@ -212,7 +226,12 @@ macro_rules! avx512 {
 
             const SQUARE: usize = $square;
             #[inline(always)]
-            unsafe fn transpose(from: *const $type, from_row: usize, to: *mut $type, to_row: usize) {
+            unsafe fn transpose(
+                from: *const $type,
+                from_row: usize,
+                to: *mut $type,
+                to_row: usize,
+            ) {
                 // SAFETY: as the trait asks.
                 unsafe { $transpose(from, from_row, to, to_row) }
             }
@@ -264,7 +283,11 @@ avx512!(
 );
 
 macro_rules! sse2 {
-    ($type:ty, $vector:ty, $width:literal, $square:literal, $transpose:ident, $load_first:expr, $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $subtract:ident, $multiply:ident, $divide:ident, $sqrt:ident) => {
+    (
+        $type:ty, $vector:ty, $width:literal, $square:literal, $transpose:ident, $load_first:expr,
+        $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $subtract:ident,
+        $multiply:ident, $divide:ident, $sqrt:ident
+    ) => {
         /// `x * y + z`, rounded twice.
         impl Sse2<$type> {
             #[inline(always)]

@@ -67,7 +67,8 @@ fn is_one_short(names: &[String], format: &Format) -> bool {
     rows_have_names(format, width) && !end_in_nothing && !(0..names.len()).any(is_cut)
 }
 
-/// Whether the rows below the first begin with names, no two the same, or with their numbers from 1.
+/// Whether the rows below the first begin with names, no two the same, or with their numbers from
+/// 1.
 fn rows_have_names(format: &Format, width: usize) -> bool {
     let rows = || {
         format.rows.iter().skip(1).filter(|row| row.cells.len() == width).map(|row| &row.cells[0])

@@ -62,7 +62,8 @@ mod tests {
     fn cells_without_a_value_are_known_by_their_spelling() {
         let spellings = Spellings { given: vec!["-999".into(), "k. A.".into()] };
         let found = |cell: &str| spellings.find(cell);
-        let anywhere = "|NA|na|N/A|N.A.|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|#DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
+        let anywhere = "|NA|na|N/A|N.A.|#N/A|#NA|NaN|-NaN|nan|null|NULL|Null|<NA>|\\N|?|\
+                        #DIV/0!|#VALUE!|#REF!|#NUM!|#NAME?|NaT|-999|k. A.";
         for cell in anywhere.split('|') {
             assert_eq!(found(cell), Some(Missing::Anywhere), "{cell}");
         }

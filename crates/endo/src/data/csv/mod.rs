@@ -20,6 +20,7 @@ mod packed;
 mod rows;
 mod sheet;
 mod signatures;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -267,8 +268,7 @@ impl Csv {
     }
 
     /// Reads a file in blocks of at most `rows` rows, always [`typed`](Self::typed): files of any
-    /// size in bounded
-    /// memory.
+    /// size in bounded memory.
     ///
     /// What is not said is found in the first block and holds for all that follow: kinds, decimal
     /// marks, the order of day and month. A cell that contradicts it is an error with its place in

@@ -6,13 +6,14 @@
 
 use std::io::Read;
 
-use super::advice::{self, Row, Stop};
+use super::advice::{self, Row};
 use super::format::Format;
 use super::kinds::Kind;
 use super::lines::Lines;
 use super::numbers::Refusal;
 use super::packed::Packed;
 use super::rows::{Progress, Record, Tokenizer};
+use super::stop::{Stop, stopped};
 use super::text::{Fault, Text};
 use super::typed::Problem;
 use super::unclear::CellAt;
@@ -280,7 +281,7 @@ impl<R: Read> Sheet<R> {
     fn stopped(&self, stop: Stop) -> Error {
         match stop {
             Stop::Fault(Fault::Unreadable(error)) => unreadable(error),
-            stop => advice::stopped(
+            stop => stopped(
                 stop,
                 self.row,
                 self.tokenizer.line,

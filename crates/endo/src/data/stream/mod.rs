@@ -30,11 +30,16 @@ pub use sampled::{Samples, Sampling};
 ///
 /// | made by | yields | a run goes on from it to the same bits |
 /// |---|---|---|
-/// | [`samples`](Self::samples) | samples by their numbers, shuffled and cut into batches by `fit`: `.npy` files, lines of text | yes |
-/// | [`from_fn`](Self::from_fn) | what a closure makes of the number of the batch, without end | yes |
-/// | [`by_epoch`](Self::by_epoch) | an iterator of batches for each pass through the data | yes, if it yields the same again |
-/// | [`from_iterator`](Self::from_iterator) | the batches of an iterator, a generator or a channel, once | no |
+/// | [`samples`] | samples by their numbers, shuffled and cut by `fit`: `.npy` files, text | yes |
+/// | [`from_fn`] | what a closure makes of the number of the batch, without end | yes |
+/// | [`by_epoch`] | an iterator of batches for each pass | yes, if it yields the same again |
+/// | [`from_iterator`] | the batches of an iterator, a generator or a channel, once | no |
 /// | [`new`](Self::new) | those of a [`BatchSource`] | if it can seek |
+///
+/// [`samples`]: Self::samples
+/// [`from_fn`]: Self::from_fn
+/// [`by_epoch`]: Self::by_epoch
+/// [`from_iterator`]: Self::from_iterator
 ///
 /// A batch is a [`Dataset`], a pair `(x, y)`, a triple `(x, y, sample_weight)`, or a `Result` of
 /// one of them; an error ends the training. Each batch is checked before its step, as a data set is
@@ -292,9 +297,8 @@ impl<'a> Stream<'a> {
 
     /// Changes each batch on its way: for augmentation, or to make inputs of what was read. Samples
     /// that stay keep their order, by which messages name them. What is drawn for a batch is drawn
-    /// by its
-    /// [place](BatchAt::random), so that it is the same again where a run is gone on with, and
-    /// another in the next pass.
+    /// by its [place](BatchAt::random), so that it is the same again where a run is gone on with,
+    /// and another in the next pass.
     ///
     /// ```
     /// use endo::prelude::*;

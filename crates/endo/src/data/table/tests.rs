@@ -2,7 +2,10 @@
 //!
 //! In: columns, or a few lines of CSV. Out: arrays and datasets, or the message.
 
+use super::super::dataset::Dataset;
 use super::*;
+use crate::array::Array;
+use crate::dtype::DType;
 
 fn table(text: &str) -> Result<Table> {
     Table::from_csv_reader(text.as_bytes(), None)

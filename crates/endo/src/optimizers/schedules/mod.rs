@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{self, Named};
+use crate::named::{self, table};
 
 pub use cosine::*;
 pub use decay::*;
@@ -60,13 +60,9 @@ pub fn get(name: &str) -> Result<Arc<dyn LearningRateSchedule>> {
     named::get("learning rate schedule", name, rows())
 }
 
-/// The names of all schedules.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    rows().map(|row| row.names[0])
-}
-
-fn rows() -> impl Iterator<Item = &'static Named<dyn LearningRateSchedule>> + Clone {
-    [decay::ROWS, cosine::ROWS].into_iter().flatten()
+table! {
+    /// The names of all schedules.
+    dyn LearningRateSchedule: decay::ROWS, cosine::ROWS
 }
 
 /// Records what is wrong with a schedule.

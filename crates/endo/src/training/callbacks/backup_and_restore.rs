@@ -32,11 +32,12 @@ use super::{Callback, Epoch, Ledger, State, Training};
 /// let train = |stop_after: usize| {
 ///     let mut model = Model::new(Dense::new(1));
 ///     model.compile("adam", "mse", ["mae"]);
-///     let interrupt = LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop_after {
-///         // As if the process was killed.
-///         true => Err(Error::new(ErrorKind::Usage, "interrupted")),
-///         false => Ok(()),
-///     });
+///     let interrupt =
+///         LambdaCallback::new().on_epoch_begin(move |epoch, _| match epoch == stop_after {
+///             // As if the process was killed.
+///             true => Err(Error::new(ErrorKind::Usage, "interrupted")),
+///             false => Ok(()),
+///         });
 ///     model.fit(&data, Fit::epochs(6).callback(BackupAndRestore::new(&path)).callback(interrupt))
 /// };
 /// assert!(train(4).is_err());

@@ -260,7 +260,9 @@ mod tests {
             b"\x18\0\0\0\0\0\0\0\xa3\x7fK\x22\x09\0\0\0\0\0\0\xf8?\x1a\x0dbrain.Event:2*(dl"
         );
         let scalar = [("epoch_loss".to_string(), Value::Scalar(0.25))];
-        let expected = b"!\0\0\0\0\0\0\0\x01{\xec\xf6\x09\0\0\0\0\0\0\x04@\x10\xac\x02*\x13\x0a\x11\x0a\x0aepoch_loss\x15\0\0\x80>\xeb\x9e;u";
+        let expected = b"!\0\0\0\0\0\0\0\x01{\xec\xf6\
+            \x09\0\0\0\0\0\0\x04@\x10\xac\x02*\x13\x0a\x11\x0a\x0aepoch_loss\x15\0\0\x80>\
+            \xeb\x9e;u";
         assert_eq!(framed(&event(2.5, 300, &scalar)), expected);
     }
 

@@ -43,8 +43,8 @@ pub use training::Training;
 ///
 /// | Keras's | |
 /// |---|---|
-/// | [`EarlyStopping`], [`ReduceLrOnPlateau`], [`ModelCheckpoint`] | watch a term or metric by name |
-/// | [`BackupAndRestore`] | keeps the whole run on disk, and goes on where an interrupted one stopped |
+/// | [`EarlyStopping`], [`ReduceLrOnPlateau`], [`ModelCheckpoint`] | watch a number by its name |
+/// | [`BackupAndRestore`] | keeps the whole run on disk, and goes on with an interrupted one |
 /// | [`LearningRateScheduler`], [`VariableScheduler`] | set a number at the start of each epoch |
 /// | [`SwapEmaWeights`] | validates with the moving averages of the weights |
 /// | [`CsvLogger`], [`TensorBoard`], [`Progress`] | show all numbers |

@@ -32,7 +32,12 @@ use crate::variable::Variable;
 /// struct SmallEnough(f64);
 ///
 /// impl Callback for SmallEnough {
-///     fn epoch_end(&mut self, _epoch: usize, report: &Epoch, training: &endo::training::Training) -> Result<()> {
+///     fn epoch_end(
+///         &mut self,
+///         _epoch: usize,
+///         report: &Epoch,
+///         training: &endo::training::Training,
+///     ) -> Result<()> {
 ///         if report.ledger.total < self.0 {
 ///             training.stop();
 ///         }
@@ -195,7 +200,12 @@ impl<'a> Training<'a> {
     /// struct Worst<'a>(&'a mut f64);
     ///
     /// impl Callback for Worst<'_> {
-    ///     fn batch_end(&mut self, _batch: usize, _means: &dyn Fn() -> Ledger, training: &Training) -> Result<()> {
+    ///     fn batch_end(
+    ///         &mut self,
+    ///         _batch: usize,
+    ///         _means: &dyn Fn() -> Ledger,
+    ///         training: &Training,
+    ///     ) -> Result<()> {
     ///         *self.0 = self.0.max(training.batch_ledger().total);
     ///         Ok(())
     ///     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 /// their tracing and planning, the readings and the callbacks told of them, less that of as many
 /// steps in which nothing was read. Only these steps are measured, and the one after each.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct ProbeCost {
     /// How many steps were read.
     pub steps: usize,

@@ -25,6 +25,7 @@ use crate::training::ledgers::StepAt;
 /// # Ok::<(), endo::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct Reading {
     /// The step, counted from 0 over all epochs of this `fit`.
     pub step: usize,
@@ -43,6 +44,7 @@ pub struct Reading {
 
 /// What a set of values `v` of `n` numbers is like. Sums are in `f64`.
 #[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct Statistics {
     /// How many values there are: `n`.
     pub count: usize,
@@ -69,6 +71,7 @@ pub struct Statistics {
 
 /// How values are spread between the least and the greatest: in bins of equal width.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct Histogram {
     /// The least value, where the first bin begins.
     pub minimum: f64,

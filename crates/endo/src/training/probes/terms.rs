@@ -21,6 +21,7 @@ use crate::training::ledgers::StepAt;
 /// In the logs of an epoch, and so in all files and callbacks, are the means over its readings as
 /// `gradient_norm(main)` and `cosine(main, reconstruction)`.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct TermReading {
     /// The step, counted from 0 over all epochs of this `fit`.
     pub step: usize,
@@ -34,6 +35,7 @@ pub struct TermReading {
 
 /// The gradient of a term.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct TermGradient {
     /// The term's name in the ledger.
     pub name: String,
@@ -46,6 +48,7 @@ pub struct TermGradient {
 
 /// The cosine between the gradients of two terms.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct Cosine {
     /// The terms' names, the earlier one in the ledger first.
     pub terms: [String; 2],

@@ -5,6 +5,8 @@
 
 use std::io::Write;
 
+use proptest::prelude::*;
+
 use super::typed::{numbers, typed, words};
 use super::*;
 use crate::data::values::Values;
@@ -140,15 +142,23 @@ proptest! {
 
     #[test]
     fn packed_files_with_any_byte_changed_are_read_or_refused(
-        at in any::<prop::sample::Index>(), byte in any::<u8>(), is_gzip in any::<bool>()
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        is_gzip in any::<bool>(),
     ) {
-        let text: String = "a,b\n".to_string() + &(0..500_u32).map(|row| format!("{},w{}\n", row * 7919 % 1000, row % 7)).collect::<String>();
+        let text: String = "a,b\n".to_string()
+            + &(0..500_u32)
+                .map(|row| format!("{},w{}\n", row * 7919 % 1000, row % 7))
+                .collect::<String>();
         let mut bytes = if is_gzip {
             let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             gzip.write_all(text.as_bytes()).unwrap();
             gzip.finish().unwrap()
         } else {
-            ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
+            ruzstd::encoding::compress_to_vec(
+                text.as_bytes(),
+                ruzstd::encoding::CompressionLevel::Fastest,
+            )
         };
         let at = at.index(bytes.len());
         bytes[at] ^= byte;
@@ -158,8 +168,12 @@ proptest! {
     }
 
     #[test]
-    fn blocks_together_are_the_table(cells in prop::collection::vec(("[a-c]{1,2}|NA|", -9..9_i32), 1..30), rows in 1..8_usize) {
-        let text = "w,n\n".to_string() + &cells.iter().map(|(word, number)| format!("w{word},{number}\n")).collect::<String>();
+    fn blocks_together_are_the_table(
+        cells in prop::collection::vec(("[a-c]{1,2}|NA|", -9..9_i32), 1..30),
+        rows in 1..8_usize,
+    ) {
+        let text = "w,n\n".to_string()
+            + &cells.iter().map(|(word, number)| format!("w{word},{number}\n")).collect::<String>();
         let whole = typed(&text);
         let mut at = 0;
         for block in blocks(&Csv::new(), &text, rows).unwrap() {

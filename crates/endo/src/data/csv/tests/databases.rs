@@ -3,6 +3,8 @@
 //!
 //! In: one table of three rows in each of the three. Out: the same values.
 
+use proptest::prelude::*;
+
 use super::typed::{numbers, typed, words};
 use super::*;
 use crate::data::values::Values;
@@ -108,36 +110,59 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn what_the_crate_csv_writes_is_read_back(columns in made(), delimiter in prop::sample::select(b",;\t|".to_vec())) {
+    fn what_the_crate_csv_writes_is_read_back(
+        columns in made(),
+        delimiter in prop::sample::select(b",;\t|".to_vec()),
+    ) {
         let mut writer = ::csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
-        let rows = columns.iter().map(|column| match column {
-            TestColumn::Numbers(cells) => cells.len(),
-            TestColumn::Words(cells) => cells.len(),
-            TestColumn::Days(cells) => cells.len(),
-        }).max().unwrap();
+        let rows = columns
+            .iter()
+            .map(|column| match column {
+                TestColumn::Numbers(cells) => cells.len(),
+                TestColumn::Words(cells) => cells.len(),
+                TestColumn::Days(cells) => cells.len(),
+            })
+            .max()
+            .unwrap();
         // A column of numbers that are all there, so that no row is without anything.
-        writer.write_record((0..columns.len()).map(|column| format!("c{column}")).chain(["row".to_string()])).unwrap();
+        writer
+            .write_record(
+                (0..columns.len()).map(|column| format!("c{column}")).chain(["row".to_string()]),
+            )
+            .unwrap();
         for row in 0..rows {
             let cell = |column: &TestColumn| match column {
                 TestColumn::Numbers(cells) => cells[row].map(|value| format!("{value:?}")),
                 TestColumn::Words(cells) => cells[row].clone(),
                 TestColumn::Days(cells) => cells[row].map(iso),
             };
-            let cells = columns.iter().map(|column| cell(column).unwrap_or_default()).chain([row.to_string()]);
+            let cells = columns
+                .iter()
+                .map(|column| cell(column).unwrap_or_default())
+                .chain([row.to_string()]);
             writer.write_record(cells).unwrap();
         }
-        let table = Csv::new().delimiter(char::from(delimiter)).typed().read_from(&writer.into_inner().unwrap()[..]).unwrap();
+        let table = Csv::new()
+            .delimiter(char::from(delimiter))
+            .typed()
+            .read_from(&writer.into_inner().unwrap()[..])
+            .unwrap();
         for (index, column) in columns.iter().enumerate() {
             let of = |value: Option<f64>| value.unwrap_or(f64::NAN);
             let nothing = Values::Numbers(vec![f64::NAN; rows]);
             let expected = match column {
-                TestColumn::Numbers(cells) => Values::Numbers(cells.iter().map(|&value| of(value)).collect()),
+                TestColumn::Numbers(cells) => {
+                    Values::Numbers(cells.iter().map(|&value| of(value)).collect())
+                }
                 TestColumn::Words(cells) if cells.iter().any(Option::is_some) => {
                     words(cells.iter().map(|word| word.as_deref().unwrap_or_default()))
                 }
-                TestColumn::Days(cells) if cells.iter().any(Option::is_some) => {
-                    Values::Times(cells.iter().map(|&days| of(days.map(|days| f64::from(days) * 86_400.0))).collect())
-                }
+                TestColumn::Days(cells) if cells.iter().any(Option::is_some) => Values::Times(
+                    cells
+                        .iter()
+                        .map(|&days| of(days.map(|days| f64::from(days) * 86_400.0)))
+                        .collect(),
+                ),
                 _ => nothing,
             };
             prop_assert_eq!(table.values(&format!("c{index}")).unwrap(), &expected);
