@@ -11,7 +11,9 @@ pub mod kinds;
 mod setting;
 mod text;
 
-pub(crate) use declare::{Declared, OptionValue, declare, family, setter, table, text_of, value};
+pub(crate) use declare::{
+    Declared, OptionValue, declare, declared, family, setter, table, text_of, value,
+};
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
 pub use setting::{Axes, Setting};
