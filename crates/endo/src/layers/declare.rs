@@ -27,6 +27,35 @@ pub(crate) trait DeclaredLayer: Declared {
     fn with_shared_options(self, given: &mut TextOptions<'_>) -> Result<Self>;
 }
 
+/// A layer with a part that has options of its own, such as the cell of a recurrent layer.
+pub(super) trait PartedLayer<P>: DeclaredLayer {
+    /// Whether text gives the options of the part before those of the layer.
+    const PART_FIRST: bool;
+
+    /// The layer with this part.
+    fn with_part(self, part: P) -> Self;
+}
+
+/// The row of a layer with a part, of the part's names.
+pub(super) const fn part_row<L, P>() -> Named<dyn Layer>
+where
+    L: PartedLayer<P> + Layer + 'static,
+    P: Declared,
+{
+    let [first, second] =
+        if L::PART_FIRST { [P::OPTIONS, L::OPTIONS] } else { [L::OPTIONS, P::OPTIONS] };
+    Named {
+        names: P::NAMES,
+        options: [first, second, L::SHARED_OPTIONS],
+        make: |given| {
+            let first = if L::PART_FIRST { Some(P::of_text(given)?) } else { None };
+            let layer = L::of_text(given)?;
+            let part = if let Some(part) = first { part } else { P::of_text(given)? };
+            Ok(Arc::new(layer.with_part(part).with_shared_options(given)?))
+        },
+    }
+}
+
 /// The row of a declared layer in the table of names.
 pub(super) const fn row<L: DeclaredLayer + Layer + 'static>() -> Named<dyn Layer> {
     Named::of::<L>(L::SHARED_OPTIONS, |given| {
@@ -83,13 +112,14 @@ pub(crate) fn weight_of_text(
 /// One with `{trainable: false}` after its name is assigned by the layer itself. Each layer has a
 /// `name`, and one with weights `trainable`.
 macro_rules! layer {
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
-     $(#[$new_doc:meta])* ($($arguments:tt)*) { $($options:tt)* }
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $(of $P:ident: $Bound:ident, $O:ident)?
+     [$($names:tt)+] $(#[$new_doc:meta])* $(fn $new:ident)? ($($arguments:tt)*) { $($options:tt)* }
      $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})? = $first:expr
          $(=> $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
-            $(#[$doc])* $Name $(<const $N: usize>)? [$($names)+] $(#[$new_doc])* ($($arguments)*) { $($options)* }
+            $(#[$doc])* $Name $(<const $N: usize>)? $(of $P: $Bound, $O)? [$($names)+]
+            $(#[$new_doc])* $(fn $new)? ($($arguments)*) { $($options)* }
             with {
                 name: Option<String> = None,
                 $($($weight: $crate::trace::Weight =
@@ -99,7 +129,7 @@ macro_rules! layer {
             }
         }
 
-        impl $(<const $N: usize>)? $Name $(<$N>)? {
+        impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $Name $(<$N>)? $(<$P, $O>)? {
             /// The name in errors, weights and summaries; that of the type, numbered, unless set.
             #[must_use]
             pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -111,7 +141,9 @@ macro_rules! layer {
                 $(=> $initializer $(, $regularizer $(, $constraint)?)?)?;)+ })?
         }
 
-        impl $(<const $N: usize>)? $crate::layers::declare::DeclaredLayer for $Name $(<$N>)? {
+        impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $crate::layers::declare::DeclaredLayer
+            for $Name $(<$N>)? $(<$P, $O>)?
+        {
             const SHARED_OPTIONS: &'static [&'static str] = &[
                 $($($(stringify!($initializer), $(stringify!($regularizer), $(stringify!($constraint),)?)?)?)+
                 "trainable",)?
@@ -190,6 +222,44 @@ macro_rules! weight_methods {
     };
 }
 
+/// Declares a part of a layer with arguments and options as [`declare!`](crate::named::declare)
+/// does, of which the options are methods of the layer, too. Without arguments they come last in
+/// text.
+///
+/// ```text
+/// part! {
+///     /// Documentation.
+///     Part in Name.field ["name"]
+///     /// Documentation of `new`.
+///     () { .. }
+/// }
+/// ```
+macro_rules! part {
+    ($(#[$doc:meta])* $Part:ident in $Layer:ident.$part:ident $names:tt
+     $(#[$new_doc:meta])* ($($arguments:tt)*)
+     { $($(#[$option_doc:meta])* $option:ident: $Option:ty $(as $Given:ty)?
+         $([$Family:ident::$into:ident])? = $default:expr),* $(,)? }) => {
+        $crate::named::declare! {
+            $(#[$doc])* $Part $names $(#[$new_doc])* ($($arguments)*)
+            { $($(#[$option_doc])* $option: $Option $(as $Given)? $([$Family::$into])? = $default),* }
+        }
+
+        impl<O> $Layer<$Part, O> {
+            $($crate::named::setter! {
+                $(#[$option_doc])* $option in $part: $Option $(as $Given)? $([$Family::$into])?
+            })*
+        }
+
+        impl $crate::layers::declare::PartedLayer<$Part> for $Layer<$Part> {
+            const PART_FIRST: bool = !stringify!($($arguments)*).is_empty();
+
+            fn with_part(self, part: $Part) -> Self {
+                Self { $part: part, ..self }
+            }
+        }
+    };
+}
+
 /// What a declared layer says of itself, within its `impl Layer`; where one type stands for several
 /// names, which of them it is, and which hyperparameters come first where it is saved.
 macro_rules! about {
@@ -210,7 +280,7 @@ macro_rules! about {
     };
 }
 
-pub(super) use {about, layer, weight_methods};
+pub(super) use {about, layer, part, weight_methods};
 
 #[cfg(test)]
 mod tests {

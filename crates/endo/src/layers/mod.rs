@@ -233,6 +233,7 @@ table! {
         activation::ROWS,
         activity_regularization::ROWS,
         alpha_dropout::ROWS,
+        attention::ROWS,
         batch_normalization::ROWS,
         convolution::ROWS,
         convolution::depthwise::ROWS,
@@ -249,6 +250,7 @@ table! {
         p_relu::ROWS,
         pooling::ROWS,
         rearranging::ROWS,
+        recurrent::ROWS,
         reshape::ROWS,
         resizing::ROWS,
         unit_normalization::ROWS

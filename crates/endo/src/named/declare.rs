@@ -130,10 +130,13 @@ where
 ///
 /// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands
 /// after `with` are fields that are no options, and the function after `then` is called whenever an
-/// option was set. After
-/// `dyn Family:` the type gets a `ROW` for the table of names, to be listed in the file's `ROWS`;
-/// the compiler warns of one that is not. `Name<const N: usize> ["name1d", "name2d"]` has a
-/// name for each `N` from 1.
+/// option was set. After `dyn Family:` the type gets a `ROW` for the table of names, to be listed in
+/// the file's `ROWS`; the compiler warns of one that is not.
+///
+/// `Name<const N: usize> ["name1d", "name2d"]` has a name for each `N` from 1. `Name of P: Part, O`
+/// is generic over a part and the type of its outputs: what is made is a `Name<P, Tensor>`, and
+/// `with_outputs` makes it a `Name<P, O>`. With `fn name` before the arguments the constructor is
+/// private and of that name, and there is no `Default`.
 macro_rules! declare {
     (dyn $Family:ident: $(#[$doc:meta])* $Name:ident $($declared:tt)*) => {
         $crate::named::declare! { $(#[$doc])* $Name $($declared)* }
@@ -146,8 +149,8 @@ macro_rules! declare {
                 });
         }
     };
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
-     $(#[$new_doc:meta])*
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $(of $P:ident: $Bound:ident, $O:ident)?
+     [$($names:tt)+] $(#[$new_doc:meta])* $(fn $new:ident)?
      ($(<$K:ident>)? $($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)?
          $(=> $Into:ty)? $([$Trait:ident::$made:ident])?),* $(,)?)
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
@@ -155,26 +158,31 @@ macro_rules! declare {
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
      $(then $changed:path)?) => {
         $(#[$doc])*
-        pub struct $Name $(<const $N: usize>)? {
+        pub struct $Name $(<const $N: usize>)? $(<$P: $Bound, $O = $crate::graph::Tensor>)? {
             $($(#[$argument_doc])* $argument: $Argument,)*
             $($(#[$option_doc])* $option: $Option,)*
             $($($field: $Field,)*)?
+            $(outputs: std::marker::PhantomData<fn() -> $O>,)?
         }
 
-        impl $(<const $N: usize>)? $Name $(<$N>)? {
-            $(#[$new_doc])*
-            #[allow(clippy::useless_conversion)]
-            pub fn new $(<$K>)? ($($argument: $crate::named::setter!(
-                @type $Argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
-            )),*) -> Self {
-                $(let $argument: $Argument = $crate::named::setter!(
-                    @value $argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
-                );)*
-                let new =
-                    Self { $($option: $default,)* $($($field: $initial,)*)? $($argument,)* };
-                $crate::named::Declared::changed(new)
+        impl $(<const $N: usize>)? $(<$P: $Bound>)? $Name $(<$N>)? $(<$P>)? {
+            $crate::named::declare! { @constructor [$($new)?] [$(#[$new_doc])*]
+                $(<$K>)? ($($argument: $crate::named::setter!(
+                    @type $Argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
+                )),*) -> Self {
+                    $(let $argument: $Argument = $crate::named::setter!(
+                        @value $argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
+                    );)*
+                    let new = Self {
+                        $($option: $default,)* $($($field: $initial,)*)? $($argument,)*
+                        $(outputs: $crate::named::declared!(@outputs $O),)?
+                    };
+                    $crate::named::Declared::changed(new)
+                }
             }
+        }
 
+        impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $Name $(<$N>)? $(<$P, $O>)? {
             $($crate::named::setter! {
                 $(#[$option_doc])* $option: $Option $({$range})? $(as $Given)? $(=> $From)?
                 $([$Family::$into])?
@@ -182,32 +190,50 @@ macro_rules! declare {
         }
 
         $crate::named::declared! {
-            $Name [$($N)?] [$($names)+] ($($argument: $Argument),*)
+            $Name [$(<$N>)? $(of $P: $Bound, $O)?] [$($names)+] $($new)? ($($argument: $Argument),*)
             { $($option $option: $Option = $default),* } { $($($field = $initial),*)? } $($changed)?
         }
+    };
+    (@constructor [] [$($attribute:tt)*] $($constructor:tt)*) => {
+        $($attribute)*
+        #[allow(clippy::useless_conversion)]
+        pub fn new $($constructor)*
+    };
+    (@constructor [$new:ident] [$($attribute:tt)*] $($constructor:tt)*) => {
+        $($attribute)*
+        fn $new $($constructor)*
     };
 }
 
 /// What a declared type says of itself, and its default where it has no arguments: its arguments,
 /// its options with the fields that hold them, and its other fields.
 macro_rules! declared {
-    ($Name:ident [$($N:ident)?] $names:tt ($($argument:ident: $Argument:ty),*)
+    ($Name:ident [$(<$N:ident>)? $(of $P:ident: $Bound:ident, $O:ident)?] $names:tt $($new:ident)?
+     ($($argument:ident: $Argument:ty),*)
      { $($option:ident $field:tt: $Option:ty = $default:expr),* }
      { $($other:ident = $initial:expr),* } $($changed:path)?) => {
-        $crate::named::declared! { @default $Name [$($N)?] $($argument)* }
+        $crate::named::declared! {
+            @default $Name [$(<$N>)? $(of $P: $Bound)?] $($new)? $($argument)*
+        }
+        $crate::named::declared! {
+            @with_outputs $Name [$($P: $Bound, $O)?] $($argument)* $($field)* $($other)*
+        }
 
-        impl $(<const $N: usize>)? $crate::named::Declared for $Name $(<$N>)? {
+        impl $(<const $N: usize>)? $(<$P: $Bound, $O>)? $crate::named::Declared
+            for $Name $(<$N>)? $(<$P, $O>)?
+        {
             const NAMES: &'static [&'static str] = $crate::named::declared!(@names $names $($N)?);
             const OPTIONS: &'static [&'static str] =
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
                 $(let $argument: $Argument =
-                    _given.required(Self::NAMES[0], stringify!($argument))?;)*
+                    _given.required(stringify!($argument))?;)*
                 let value = Self {
                     $($field: _given.take::<$Option>(stringify!($option), $default)?,)*
                     $($other: $initial,)*
                     $($argument,)*
+                    $(outputs: $crate::named::declared!(@outputs $O),)?
                 };
                 Ok(value.changed())
             }
@@ -225,14 +251,24 @@ macro_rules! declared {
             }
         }
     };
-    (@default $Name:ident [$($N:ident)?]) => {
-        impl $(<const $N: usize>)? Default for $Name $(<$N>)? {
+    (@default $Name:ident [$(<$N:ident>)? $(of $P:ident: $Bound:ident)?]) => {
+        impl $(<const $N: usize>)? $(<$P: $Bound>)? Default for $Name $(<$N>)? $(<$P>)? {
             fn default() -> Self {
                 Self::new()
             }
         }
     };
     (@default $Name:ident $generics:tt $($argument:ident)+) => {};
+    (@outputs $O:ident) => { std::marker::PhantomData };
+    (@with_outputs $Name:ident [] $($field:tt)*) => {};
+    (@with_outputs $Name:ident [$P:ident: $Bound:ident, $O:ident] $($field:ident)*) => {
+        impl<$P: $Bound, $O> $Name<$P, $O> {
+            /// The same with other outputs.
+            fn with_outputs<Others>(self) -> $Name<$P, Others> {
+                $Name { $($field: self.$field,)* outputs: std::marker::PhantomData }
+            }
+        }
+    };
     (@names [$($name:literal),+]) => { &[$($name),+] };
     (@names [$($name:literal),+] $N:ident) => { &[[$($name),+][$N - 1]] };
 }
@@ -242,18 +278,19 @@ macro_rules! declared {
 /// `option: T` takes a `T`, and `option: T {0.0..=1.0}` hands it to the type's `require` first;
 /// `option: T as G` takes a `G`, `option: T => G` what becomes a `G`, and either becomes a `T`;
 /// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of; an
-/// argument does so after `<K>`.
+/// argument does so after `<K>`. `option in part: T` is the option of a field called `part`.
 macro_rules! setter {
-    ($(#[$doc:meta])* $option:ident: $Option:ty [$Family:ident::$into:ident]) => {
+    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty [$Family:ident::$into:ident]) => {
         $(#[$doc])*
         #[must_use]
         #[allow(clippy::useless_conversion)]
         pub fn $option<K>(mut self, $option: impl $Family<K>) -> Self {
-            self.$option = $option.$into().into();
+            self $(.$part)?.$option = $option.$into().into();
             $crate::named::Declared::changed(self)
         }
     };
-    ($(#[$doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)? $(=> $From:ty)?) => {
+    ($(#[$doc:meta])* $option:ident $(in $part:ident)?: $Option:ty $({$range:expr})? $(as $Given:ty)?
+     $(=> $From:ty)?) => {
         $(#[$doc])*
         #[must_use]
         #[track_caller]
@@ -263,7 +300,7 @@ macro_rules! setter {
             $option: $crate::named::setter!(@type $Option $(as $Given)? $(=> $From)?),
         ) -> Self {
             $(self.require(stringify!($option), $option, $range);)?
-            self.$option = $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
+            self $(.$part)?.$option = $crate::named::setter!(@value $option $(as $Given)? $(=> $From)?);
             $crate::named::Declared::changed(self)
         }
     };

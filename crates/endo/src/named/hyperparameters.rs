@@ -84,6 +84,14 @@ impl Hyperparameters {
         self
     }
 
+    /// These and others.
+    pub(crate) fn and(mut self, others: &Self) -> Self {
+        for (name, text) in others.iter() {
+            self.set(name, text.to_string());
+        }
+        self
+    }
+
     pub(crate) fn set(&mut self, name: &str, text: String) {
         match self.entries.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = text,

@@ -15,9 +15,9 @@ use super::{Declared, OptionValue};
 pub(crate) struct Named<T: ?Sized> {
     /// What it is called: first the name that is written, then others that are read.
     pub names: &'static [&'static str],
-    /// Its options, in the order in which they may be given without their names: its own, and
-    /// those that all of the family have.
-    pub options: [&'static [&'static str]; 2],
+    /// Its options, in the order in which they may be given without their names: its own, those of
+    /// a part of it, and those that all of the family have.
+    pub options: [&'static [&'static str]; 3],
     /// Makes it with the options that were given.
     pub make: fn(&mut TextOptions<'_>) -> Result<Arc<T>>,
 }
@@ -28,12 +28,13 @@ impl<T: ?Sized> Named<T> {
         shared: &'static [&'static str],
         make: fn(&mut TextOptions<'_>) -> Result<Arc<T>>,
     ) -> Self {
-        Self { names: D::NAMES, options: [D::OPTIONS, shared], make }
+        Self { names: D::NAMES, options: [D::OPTIONS, &[], shared], make }
     }
 }
 
 /// The options that a text gives.
 pub(crate) struct TextOptions<'a> {
+    name: &'static str,
     text: &'a str,
     given: Vec<(Option<&'a str>, &'a str)>,
     unnamed: usize,
@@ -53,7 +54,7 @@ pub(crate) fn get<'a, T: ?Sized + 'static>(
         return Err(unknown(family, name, &table.map(|row| row.names).collect::<Vec<_>>()));
     };
     check(text, row.names[0], &row.options.concat(), &given)?;
-    (row.make)(&mut TextOptions { text, given, unnamed: 0 })
+    (row.make)(&mut TextOptions { name: row.names[0], text, given, unnamed: 0 })
 }
 
 /// The error for a name that is none of these, the names of each row.
@@ -118,7 +119,8 @@ impl<'a> TextOptions<'a> {
     }
 
     /// The next option of the row of a name, which has no default.
-    pub(crate) fn required<V: OptionValue>(&mut self, name: &str, option: &str) -> Result<V> {
+    pub(crate) fn required<V: OptionValue>(&mut self, option: &str) -> Result<V> {
+        let name = self.name;
         let help = || format!("give it as in `{name}({option}=..)`");
         let Some(value) = self.text_of(option)? else {
             let message = format!("`{name}` needs the option `{option}`");

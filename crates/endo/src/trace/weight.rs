@@ -102,6 +102,12 @@ impl Weight {
         self
     }
 
+    /// The same weight with the first values, the penalty and the projection of another.
+    pub(crate) fn like(self, other: &Self) -> Self {
+        let (initializer, regularizer) = (other.initializer.clone(), other.regularizer.clone());
+        Self { initializer, regularizer, constraint: other.constraint.clone(), ..self }
+    }
+
     /// The initializer that it holds.
     pub(crate) fn first_values(&self) -> &dyn Initializer {
         self.initializer.as_deref().unwrap_or(&GlorotUniform)

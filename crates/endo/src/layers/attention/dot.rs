@@ -3,18 +3,16 @@
 //! In: queries, values and keys. Out: `[batch, queries, features]`, a mean of the values for each
 //! query.
 
-use std::marker::PhantomData;
-
 use crate::error::{Error, ErrorKind};
 use crate::graph::{Tensor, Tree};
 use crate::initializers::{GlorotUniform, Ones};
-use crate::named::{Hyperparameters, words};
+use crate::named::{Declared, Hyperparameters, words};
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::options::{every_form, name_option};
-use super::super::{Dropout, Layer};
-use super::{Parts, attention_inputs, attention_options, masked_softmax, refuse};
+use super::super::Layer;
+use super::super::declare::{layer, part};
+use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
 
 words! {
     /// How well a key fits a query.
@@ -26,93 +24,6 @@ words! {
     }
 }
 
-/// Options and steps that both kinds have; `score` is a method of theirs.
-macro_rules! attention {
-    ($Name:ident { $($own:ident: $default:expr),* } use_scale = $use_scale:literal) => {
-        impl $Name {
-            /// The layer.
-            pub fn new() -> Self {
-                Self {
-                    name: None,
-                    use_scale: $use_scale,
-                    use_causal_mask: false,
-                    dropout: Dropout::new(0.0),
-                    rate: 0.0,
-                    scale: Weight::new("scale"),
-                    $($own: $default,)*
-                    outputs: PhantomData,
-                }
-            }
-
-            fn with_outputs<O>(self) -> $Name<O> {
-                $Name {
-                    name: self.name,
-                    use_scale: self.use_scale,
-                    use_causal_mask: self.use_causal_mask,
-                    dropout: self.dropout,
-                    rate: self.rate,
-                    scale: self.scale,
-                    $($own: self.$own,)*
-                    outputs: PhantomData,
-                }
-            }
-        }
-
-        impl Default for $Name {
-            fn default() -> Self {
-                Self::new()
-            }
-        }
-
-        impl<O> $Name<O> {
-            #[doc = concat!("Whether scores have a scale that is \
-                learned. ", stringify!($use_scale), " unless set.")]
-            #[must_use]
-            pub fn use_scale(mut self, use_scale: bool) -> Self {
-                self.use_scale = use_scale;
-                self
-            }
-
-            attention_options! {}
-
-            name_option! {}
-
-            /// The scale, once the layer was applied; none without `use_scale`.
-            pub fn scale(&self) -> Option<&Variable> {
-                self.scale.variable()
-            }
-
-            /// The outputs, and the weights `[batch, queries, values]`.
-            #[track_caller]
-            fn attend(&self, parts: Parts<'_>, cx: &mut Context) -> Vec<Tensor> {
-                let (query, key) = (parts.query.shape(), parts.key.shape());
-                let error = parts.check(cx).err().or_else(|| {
-                    let message = format!("`{}` of queries {query} and keys {key}: their features \
-                        differ", cx.path());
-                    let help = "a query is compared with keys of as many features; \
-                        `MultiHeadAttention` projects both first";
-                    (query.features() != key.features()).then(|| Error::new(ErrorKind::Shape, message).help(help))
-                });
-                if let Some(error) = error {
-                    return refuse(error, parts, cx);
-                }
-                let scores = self.score(parts, cx);
-                let visible = parts.visible(self.use_causal_mask, cx);
-                let weights = masked_softmax(&scores, visible.as_ref());
-                let used = if self.rate == 0.0 { weights.clone() } else { self.dropout.apply(&weights, cx) };
-                let mut outputs = used.matmul(parts.value);
-                if let Some(mask) = cx.mask(parts.query) {
-                    outputs = mask.expand_dims(-1).where_(&outputs, 0.0);
-                    cx.set_mask(&outputs, &mask);
-                }
-                vec![outputs, weights]
-            }
-        }
-
-        attention_inputs! { $Name }
-    };
-}
-
 /// `softmax(Q K^T) V`: for each query a mean of the values, weighed by its products with their keys
 /// (Luong et al. 2015, section 3.1). With `use_scale` the products are multiplied by a number that
 /// is learned; with `ScoreMode::Concat` a score is `weight * sum of tanh(scale * (q + k))`. Keras's
@@ -122,7 +33,7 @@ macro_rules! attention {
 /// `[batch, steps, features]`, to others; and to any of these with a mask of pairs
 /// `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`. Masks of
 /// values and keys are obeyed, and that of the query is the outputs'. With
-/// [`return_attention_scores`](Self::return_attention_scores) it returns `(outputs, weights)`.
+/// [`return_attention_scores`](ScoredAttention::return_attention_scores) it returns `(outputs, weights)`.
 ///
 /// ```
 /// use endo::prelude::*;
@@ -131,55 +42,7 @@ macro_rules! attention {
 /// assert_eq!(y, Array::from([[[2.0_f32, 4.0]]]));
 /// # Ok::<(), endo::Error>(())
 /// ```
-pub struct Attention<O = Tensor> {
-    name: Option<String>,
-    use_scale: bool,
-    score_mode: ScoreMode,
-    use_causal_mask: bool,
-    dropout: Dropout,
-    rate: f64,
-    scale: Weight,
-    concat_score_weight: Weight,
-    outputs: PhantomData<fn() -> O>,
-}
-
-attention! {
-    Attention { score_mode: ScoreMode::Dot, concat_score_weight: Weight::new("concat_score_weight") } use_scale = false
-}
-
-impl<O> Attention<O> {
-    /// How well a key fits a query. `ScoreMode::Dot` unless set.
-    #[must_use]
-    pub fn score_mode(mut self, score_mode: ScoreMode) -> Self {
-        self.score_mode = score_mode;
-        self
-    }
-
-    #[track_caller]
-    fn score(&self, parts: Parts<'_>, cx: &mut Context) -> Tensor {
-        let scale = self.use_scale.then(|| self.scale.get(self, (), &Ones, cx));
-        match self.score_mode {
-            ScoreMode::Dot => {
-                let scores = parts.query.matmul_transposed(parts.key, [false, true]);
-                scale.map_or(scores.clone(), |scale| scores * scale)
-            }
-            ScoreMode::Concat => {
-                let weight = self.concat_score_weight.get(self, (), &Ones, cx);
-                let sums = parts.query.expand_dims(2) + parts.key.expand_dims(1);
-                let scaled = scale.map_or(sums.clone(), |scale| sums * scale);
-                weight * scaled.tanh().sum_axes([-1])
-            }
-        }
-    }
-
-    fn noted(&self) -> Hyperparameters {
-        Hyperparameters::new()
-            .with("use_scale", self.use_scale)
-            .with("score_mode", self.score_mode)
-            .with("use_causal_mask", self.use_causal_mask)
-            .with("dropout", self.rate)
-    }
-}
+pub type Attention<O = Tensor> = ScoredAttention<DotScore, O>;
 
 /// As [`Attention`], with scores `sum of scale * tanh(q + k)`, where the scale has a number for
 /// each feature (Bahdanau et al. 2015). Keras's `AdditiveAttention`.
@@ -193,35 +56,180 @@ impl<O> Attention<O> {
 /// assert_eq!((y.shape().sizes(), weights.shape().sizes()), (&[2, 3, 4][..], &[2, 3, 5][..]));
 /// # Ok::<(), endo::Error>(())
 /// ```
-pub struct AdditiveAttention<O = Tensor> {
-    name: Option<String>,
-    use_scale: bool,
-    use_causal_mask: bool,
-    dropout: Dropout,
-    rate: f64,
-    scale: Weight,
-    outputs: PhantomData<fn() -> O>,
+pub type AdditiveAttention<O = Tensor> = ScoredAttention<AdditiveScore, O>;
+
+layer! {
+    /// [`Attention`] and [`AdditiveAttention`], which differ in how well they say that a key fits a
+    /// query.
+    ScoredAttention of S: Score, O ["scored_attention"]
+    /// The layer.
+    () {
+        /// Whether a query sees only values that do not come after it. False unless set.
+        use_causal_mask: bool = false,
+        /// The share of weights left out in training. 0 unless set.
+        dropout: WeightDropout as f64 = 0.0.into(),
+    }
+    with {
+        score: S = S::default(),
+        scale: Weight = Weight::new("scale"),
+        concat_score_weight: Weight = Weight::new("concat_score_weight"),
+    }
 }
 
-attention! { AdditiveAttention {} use_scale = true }
+impl<S: Score> ScoredAttention<S> {
+    /// The same layer with the weights of the values among its outputs.
+    #[must_use]
+    pub fn return_attention_scores(self) -> ScoredAttention<S, (Tensor, Tensor)> {
+        self.with_outputs()
+    }
+}
 
-impl<O> AdditiveAttention<O> {
+impl<S: Score, O> ScoredAttention<S, O> {
+    /// The scale, once the layer was applied; none without `use_scale`.
+    pub fn scale(&self) -> Option<&Variable> {
+        self.scale.variable()
+    }
+
+    /// The outputs, and the weights `[batch, queries, values]`.
     #[track_caller]
-    fn score(&self, parts: Parts<'_>, cx: &mut Context) -> Tensor {
-        let tangents = (parts.query.expand_dims(2) + parts.key.expand_dims(1)).tanh();
-        if self.use_scale {
-            (tangents * self.scale.get(self, [parts.query.features()], &GlorotUniform, cx))
-                .sum_axes([-1])
-        } else {
-            tangents.sum_axes([-1])
+    fn attend(&self, parts: Parts<'_>, cx: &mut Context) -> Vec<Tensor> {
+        let (query, key) = (parts.query.shape(), parts.key.shape());
+        let error = parts.check(cx).err().or_else(|| {
+            let message =
+                format!("`{}` of queries {query} and keys {key}: their features differ", cx.path());
+            let help = "a query is compared with keys of as many features; `MultiHeadAttention` \
+                projects both first";
+            (query.features() != key.features())
+                .then(|| Error::new(ErrorKind::Shape, message).help(help))
+        });
+        if let Some(error) = error {
+            return refuse(error, parts, cx);
+        }
+        let scores = S::score(self, parts.query, parts.key, cx);
+        let visible = parts.visible(self.use_causal_mask, cx);
+        let weights = masked_softmax(&scores, visible.as_ref());
+        let mut outputs = self.dropout.apply(&weights, cx).matmul(parts.value);
+        if let Some(mask) = cx.mask(parts.query) {
+            outputs = mask.expand_dims(-1).where_(&outputs, 0.0);
+            cx.set_mask(&outputs, &mask);
+        }
+        vec![outputs, weights]
+    }
+}
+
+impl<S: Score, I: AttentionInputs, O: Tree> Layer<I, O> for ScoredAttention<S, O> {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> O {
+        let outputs = self.attend(Parts::new(inputs), cx);
+        O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
+    }
+
+    fn kind(&self) -> &'static str {
+        S::KIND
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.score.hyperparameters().and(&self.noted())
+    }
+
+    fn uses_mask(&self) -> bool {
+        true
+    }
+}
+
+/// How well a key fits a query.
+pub trait Score: Default + Send + Sync + 'static {
+    /// What its layer is called.
+    const KIND: &'static str;
+
+    /// The scores `[batch, queries, values]`.
+    fn score<O>(
+        layer: &ScoredAttention<Self, O>,
+        query: &Tensor,
+        key: &Tensor,
+        cx: &mut Context,
+    ) -> Tensor;
+
+    /// Its options, to be saved with a model.
+    fn hyperparameters(&self) -> Hyperparameters;
+}
+
+part! {
+    /// The scores of [`Attention`].
+    DotScore in ScoredAttention.score ["attention"]
+    /// The defaults.
+    () {
+        /// Whether scores have a scale that is learned. False unless set.
+        use_scale: bool = false,
+        /// How well a key fits a query. `ScoreMode::Dot` unless set.
+        score_mode: ScoreMode = ScoreMode::Dot,
+    }
+}
+
+impl Score for DotScore {
+    const KIND: &'static str = "Attention";
+
+    #[track_caller]
+    fn score<O>(
+        layer: &ScoredAttention<Self, O>,
+        query: &Tensor,
+        key: &Tensor,
+        cx: &mut Context,
+    ) -> Tensor {
+        let scale = layer.score.use_scale.then(|| layer.scale.get(layer, (), &Ones, cx));
+        match layer.score.score_mode {
+            ScoreMode::Dot => {
+                let scores = query.matmul_transposed(key, [false, true]);
+                scale.map_or(scores.clone(), |scale| scores * scale)
+            }
+            ScoreMode::Concat => {
+                let weight = layer.concat_score_weight.get(layer, (), &Ones, cx);
+                let sums = query.expand_dims(2) + key.expand_dims(1);
+                let scaled = scale.map_or(sums.clone(), |scale| sums * scale);
+                weight * scaled.tanh().sum_axes([-1])
+            }
         }
     }
 
-    fn noted(&self) -> Hyperparameters {
-        Hyperparameters::new()
-            .with("use_scale", self.use_scale)
-            .with("use_causal_mask", self.use_causal_mask)
-            .with("dropout", self.rate)
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.noted()
+    }
+}
+
+part! {
+    /// The scores of [`AdditiveAttention`].
+    AdditiveScore in ScoredAttention.score ["additive_attention"]
+    /// The defaults.
+    () {
+        /// Whether scores have a scale that is learned. True unless set.
+        use_scale: bool = true,
+    }
+}
+
+impl Score for AdditiveScore {
+    const KIND: &'static str = "AdditiveAttention";
+
+    #[track_caller]
+    fn score<O>(
+        layer: &ScoredAttention<Self, O>,
+        query: &Tensor,
+        key: &Tensor,
+        cx: &mut Context,
+    ) -> Tensor {
+        let tangents = (query.expand_dims(2) + key.expand_dims(1)).tanh();
+        if !layer.score.use_scale {
+            return tangents.sum_axes([-1]);
+        }
+        let scale = layer.scale.get(layer, [query.features()], &GlorotUniform, cx);
+        (tangents * scale).sum_axes([-1])
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.noted()
     }
 }
 

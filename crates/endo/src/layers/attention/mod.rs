@@ -11,15 +11,26 @@ use std::panic::Location;
 use crate::activations::{ActivationFunction, Softmax};
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Tree};
+use crate::named::{Named, Rate, Setting};
 use crate::shape::Shape;
 use crate::trace::Context;
 
-use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, part_row};
+use super::{Dropout, Layer};
+use dot::{AdditiveScore, DotScore};
+use multi_head::{EqualHeads, GroupedHeads};
 
-pub use dot::{AdditiveAttention, Attention, ScoreMode};
-pub use multi_head::{GroupQueryAttention, MultiHeadAttention};
+pub use dot::{AdditiveAttention, Attention, ScoreMode, ScoredAttention};
+pub use multi_head::{GroupQueryAttention, HeadsAttention, MultiHeadAttention};
+
+/// The rows of this folder.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[
+    part_row::<AdditiveAttention, AdditiveScore>(),
+    part_row::<Attention, DotScore>(),
+    part_row::<GroupQueryAttention, GroupedHeads>(),
+    part_row::<MultiHeadAttention, EqualHeads>(),
+];
 
 /// What takes part in an attention.
 #[derive(Clone, Copy)]
@@ -33,7 +44,9 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// Query, value and key in this order; what is left out is the one before.
-    fn new(inputs: &[&'a Tensor], mask: Option<&'a Tensor>) -> Self {
+    fn new<I: AttentionInputs>(inputs: &'a I) -> Self {
+        let mut inputs = inputs.tensors();
+        let mask = if I::HAS_MASK { inputs.pop() } else { None };
         let query = inputs[0];
         let value = inputs.get(1).copied().unwrap_or(query);
         Self { query, value, key: inputs.get(2).copied().unwrap_or(value), mask }
@@ -124,90 +137,81 @@ fn refuse(error: Error, parts: Parts<'_>, cx: &Context) -> Vec<Tensor> {
     vec![stand_in.clone(), stand_in]
 }
 
-/// The forms of inputs that attention takes: a tensor that attends to itself; a query and values,
-/// which are the keys, too; a query, values and keys; and each of these with a mask of pairs,
-/// `[batch, queries, values]` or `[queries, values]`.
-macro_rules! attention_inputs {
-    ($Name:ident) => {
-        attention_inputs! { @one $Name Tensor }
-        attention_inputs! { @one $Name [Tensor; 2] }
-        attention_inputs! { @one $Name [Tensor; 3] }
-
-        impl $Name {
-            /// The same layer with the weights of the values among its outputs.
-            #[must_use]
-            pub fn return_attention_scores(self) -> $Name<(Tensor, Tensor)> {
-                self.with_outputs()
-            }
-        }
-    };
-    (@one $Name:ident $Inputs:ty) => {
-        impl<O: Tree> Layer<$Inputs, O> for $Name<O> {
-            #[track_caller]
-            fn call(&self, inputs: &$Inputs, cx: &mut Context) -> O {
-                let outputs = self.attend(Parts::new(&inputs.tensors(), None), cx);
-                O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
-            }
-
-            every_form! {}
-        }
-
-        impl<O: Tree> Layer<($Inputs, Tensor), O> for $Name<O> {
-            #[track_caller]
-            fn call(&self, (inputs, mask): &($Inputs, Tensor), cx: &mut Context) -> O {
-                let outputs = self.attend(Parts::new(&inputs.tensors(), Some(mask)), cx);
-                O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
-            }
-
-            every_form! {}
-        }
-    };
+/// What attention takes: a tensor that attends to itself; a query and values, which are the keys,
+/// too; a query, values and keys; and each of these with a mask of pairs.
+#[diagnostic::on_unimplemented(
+    message = "attention takes no `{Self}`",
+    note = "it takes `x`, `[query, value]` or `[query, value, key]`, or a pair of one of these and \
+        a mask of pairs, `[batch, queries, values]` or `[queries, values]`"
+)]
+pub trait AttentionInputs: Tree {
+    /// Whether the last tensor is a mask of pairs.
+    const HAS_MASK: bool = true;
 }
 
-/// Options that every attention has, for fields of these names.
-macro_rules! attention_options {
-    () => {
-        /// Whether a query sees only values that do not come after it. False unless set.
-        #[must_use]
-        pub fn use_causal_mask(mut self, use_causal_mask: bool) -> Self {
-            self.use_causal_mask = use_causal_mask;
-            self
-        }
-
-        /// The share of weights left out in training. 0 unless set.
-        #[must_use]
-        pub fn dropout(mut self, rate: f64) -> Self {
-            (self.dropout, self.rate) = (Dropout::new(rate), rate);
-            self
-        }
-    };
+impl AttentionInputs for Tensor {
+    const HAS_MASK: bool = false;
 }
 
-use {attention_inputs, attention_options};
-
-/// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied
-/// to `(x, mask)`, where the mask broadcasts to `x`. Keras's `Softmax` with a mask; without one it
-/// is `Activation::new(Softmax)`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let mut f = Function::new(|[x, mask], cx| [MaskedSoftmax::new().apply(&(x, mask), cx)]);
-/// let [y] = f.run([&[[5.0_f32, 9.0, 5.0]].into(), &[[true, false, true]].into()])?;
-/// assert_eq!(y, Array::from([[0.5_f32, 0.0, 0.5]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct MaskedSoftmax {
-    name: Option<String>,
+impl AttentionInputs for [Tensor; 2] {
+    const HAS_MASK: bool = false;
 }
 
-impl MaskedSoftmax {
-    /// The layer.
-    pub fn new() -> Self {
-        Self::default()
+impl AttentionInputs for [Tensor; 3] {
+    const HAS_MASK: bool = false;
+}
+
+impl AttentionInputs for (Tensor, Tensor) {}
+impl AttentionInputs for ([Tensor; 2], Tensor) {}
+impl AttentionInputs for ([Tensor; 3], Tensor) {}
+
+/// The share of weights left out in training: an option that is a layer.
+struct WeightDropout {
+    rate: f64,
+    layer: Dropout,
+}
+
+impl WeightDropout {
+    #[track_caller]
+    fn apply(&self, weights: &Tensor, cx: &mut Context) -> Tensor {
+        if self.rate == 0.0 { weights.clone() } else { self.layer.apply(weights, cx) }
+    }
+}
+
+impl From<f64> for WeightDropout {
+    fn from(rate: f64) -> Self {
+        Self { rate, layer: Dropout::new(rate) }
+    }
+}
+
+impl Setting for WeightDropout {
+    const EXPECTED: &'static str = <Rate as Setting>::EXPECTED;
+
+    fn read(text: &str) -> Option<Self> {
+        Rate::read(text).map(|rate| rate.0.into())
     }
 
-    name_option! {}
+    fn write(&self) -> String {
+        self.rate.write()
+    }
+}
+
+layer! {
+    /// `softmax(x)` along the last axis over the positions where a mask holds, and 0 elsewhere: applied
+    /// to `(x, mask)`, where the mask broadcasts to `x`. Keras's `Softmax` with a mask; without one it
+    /// is `Activation::new(Softmax)`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut f = Function::new(|[x, mask], cx| [MaskedSoftmax::new().apply(&(x, mask), cx)]);
+    /// let [y] = f.run([&[[5.0_f32, 9.0, 5.0]].into(), &[[true, false, true]].into()])?;
+    /// assert_eq!(y, Array::from([[0.5_f32, 0.0, 0.5]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    MaskedSoftmax ["masked_softmax"]
+    /// The layer.
+    () {}
 }
 
 impl Layer<(Tensor, Tensor)> for MaskedSoftmax {
@@ -216,9 +220,7 @@ impl Layer<(Tensor, Tensor)> for MaskedSoftmax {
         masked_softmax(x, Some(&mask.cast(DType::Bool)))
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

@@ -3,335 +3,375 @@
 //! In: queries, values and keys. Out: `[batch, queries, features]`; weights `query`, `key`, `value`
 //! and `attention_output`, each a kernel and a bias.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::constraints::{Constraint, IntoConstraint};
-use crate::error::{Error, ErrorKind};
+use crate::constraints::IntoConstraint;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Tensor, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Zeros};
-use crate::named::Hyperparameters;
-use crate::regularizers::{IntoRegularizer, Regularizer};
+use crate::named::{Declared, Hyperparameters, TextOptions, declare};
+use crate::regularizers::IntoRegularizer;
 use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
-use super::super::options::{every_form, name_option};
-use super::super::{Dropout, Layer};
-use super::{Parts, attention_inputs, attention_options, masked_softmax, refuse};
+use super::super::Layer;
+use super::super::declare::{DeclaredLayer, part, weight_of_text};
+use super::super::options::name_option;
+use super::{AttentionInputs, Parts, WeightDropout, masked_softmax, refuse};
 
-/// A kernel and a bias.
-struct Projection {
-    kernel: Weight,
-    bias: Weight,
-}
+/// `concat(head_1, .., head_n) W_o` with `head_i = softmax(Q W_q K^T / sqrt(key_dim)) V W_v`,
+/// where `Q`, `K` and `V` are the projections of that head (Vaswani et al. 2017, section 3.2).
+/// Kernels `[features, num_heads, key_dim]` of query and key,
+/// `[features, num_heads, value_dim]` of the value, and `[num_heads, value_dim, features]` of
+/// the output, with a bias each. Keras's `MultiHeadAttention`.
+///
+/// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each
+/// `[batch, steps, features]`, to others; and to any of these with a mask of pairs
+/// `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`. Masks
+/// of values and keys are obeyed, and that of the query is the outputs'. A query that sees
+/// nothing has means of 0. With [`return_attention_scores`](HeadsAttention::return_attention_scores) it
+/// returns `(outputs, weights)`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let attention =
+///     MultiHeadAttention::new(2, 8).use_causal_mask(true).return_attention_scores();
+/// let mut f = Function::new(|[x], cx| attention.apply(&x, cx).into());
+/// let [outputs, weights] = f.run([&Array::zeros([1, 3, 16], DType::F32)])?;
+/// assert_eq!(
+///     (outputs.shape().sizes(), weights.shape().sizes()),
+///     (&[1, 3, 16][..], &[1, 2, 3, 3][..])
+/// );
+/// assert_eq!(weights.rows(0..1).to_vec::<f32>()[..6], [1.0, 0.0, 0.0, 0.5, 0.5, 0.0]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type MultiHeadAttention<O = Tensor> = HeadsAttention<EqualHeads, O>;
 
-impl Projection {
-    fn new(name: &str) -> Self {
-        Self {
-            kernel: Weight::new(format!("{name}/kernel")),
-            bias: Weight::new(format!("{name}/bias")),
-        }
-    }
-}
+/// [`MultiHeadAttention`] with fewer heads of keys and values than of queries: each serves as
+/// many heads of queries (Ainslie et al. 2023). Keras's `GroupQueryAttention`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let attention = GroupQueryAttention::new(8, 4, 2);
+/// let mut f = Function::new(|[x, memory], cx| [attention.apply(&[x, memory], cx)]);
+/// let [y] =
+///     f.run([&Array::zeros([1, 3, 16], DType::F32), &Array::zeros([1, 5, 6], DType::F32)])?;
+/// assert_eq!(y.shape().sizes(), [1, 3, 16]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type GroupQueryAttention<O = Tensor> = HeadsAttention<GroupedHeads, O>;
 
-/// The positions of the projections.
+/// The projections, by their positions.
+const PROJECTIONS: [&str; 4] = ["query", "key", "value", "attention_output"];
 const QUERY: usize = 0;
 const KEY: usize = 1;
 const VALUE: usize = 2;
 const OUTPUT: usize = 3;
 
-macro_rules! multi_head {
-    ($($(#[$doc:meta])* $Name:ident($($argument:ident: $what:literal),+)
-        = ($heads:expr, $value_heads:expr, $key_dim:expr);)+) => {
-        $(
-            $(#[$doc])*
-            pub struct $Name<O = Tensor> {
-                name: Option<String>,
-                heads: usize,
-                /// Of values and keys; each serves as many queries' heads.
-                value_heads: usize,
-                key_dim: usize,
-                value_dim: usize,
-                output_shape: Option<usize>,
-                use_bias: bool,
-                use_causal_mask: bool,
-                dropout: Dropout,
-                rate: f64,
-                projections: [Projection; 4],
-                kernel_initializer: Box<dyn Initializer>,
-                bias_initializer: Box<dyn Initializer>,
-                outputs: PhantomData<fn() -> O>,
-            }
-
-            impl $Name {
-                #[doc = concat!("The layer of ", $($what),+, ".")]
-                pub fn new($($argument: usize),+) -> Self {
-                    Self {
-                        name: None,
-                        heads: $heads,
-                        value_heads: $value_heads,
-                        key_dim: $key_dim,
-                        value_dim: $key_dim,
-                        output_shape: None,
-                        use_bias: true,
-                        use_causal_mask: false,
-                        dropout: Dropout::new(0.0),
-                        rate: 0.0,
-                        projections: ["query", "key", "value", "attention_output"].map(Projection::new),
-                        kernel_initializer: Box::new(GlorotUniform),
-                        bias_initializer: Box::new(Zeros),
-                        outputs: PhantomData,
-                    }
-                }
-
-                fn with_outputs<O>(self) -> $Name<O> {
-                    $Name {
-                        name: self.name,
-                        heads: self.heads,
-                        value_heads: self.value_heads,
-                        key_dim: self.key_dim,
-                        value_dim: self.value_dim,
-                        output_shape: self.output_shape,
-                        use_bias: self.use_bias,
-                        use_causal_mask: self.use_causal_mask,
-                        dropout: self.dropout,
-                        rate: self.rate,
-                        projections: self.projections,
-                        kernel_initializer: self.kernel_initializer,
-                        bias_initializer: self.bias_initializer,
-                        outputs: PhantomData,
-                    }
-                }
-            }
-
-            impl<O> $Name<O> {
-                /// Whether the projections have biases. True unless set.
-                #[must_use]
-                pub fn use_bias(mut self, use_bias: bool) -> Self {
-                    self.use_bias = use_bias;
-                    self
-                }
-
-                attention_options! {}
-
-                /// First values of all kernels; `GlorotUniform` unless set.
-                #[must_use]
-                pub fn kernel_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-                    self.kernel_initializer = Box::new(initializer);
-                    self
-                }
-
-                /// First values of all biases; `Zeros` unless set.
-                #[must_use]
-                pub fn bias_initializer(mut self, initializer: impl Initializer + 'static) -> Self {
-                    self.bias_initializer = Box::new(initializer);
-                    self
-                }
-
-                /// A penalty on each kernel, added to the loss.
-                #[must_use]
-                pub fn kernel_regularizer<K>(mut self, regularizer: impl IntoRegularizer<K>) -> Self {
-                    let shared: Arc<dyn Regularizer> = regularizer.into_regularizer();
-                    self.projections = self.projections.map(|Projection { kernel, bias }| {
-                        Projection { kernel: kernel.regularizer(shared.clone()), bias }
-                    });
-                    self
-                }
-
-                /// A penalty on each bias, added to the loss.
-                #[must_use]
-                pub fn bias_regularizer<K>(mut self, regularizer: impl IntoRegularizer<K>) -> Self {
-                    let shared: Arc<dyn Regularizer> = regularizer.into_regularizer();
-                    self.projections = self.projections.map(|Projection { kernel, bias }| {
-                        Projection { kernel, bias: bias.regularizer(shared.clone()) }
-                    });
-                    self
-                }
-
-                /// A projection of each kernel after every update.
-                #[must_use]
-                pub fn kernel_constraint<K>(mut self, constraint: impl IntoConstraint<K>) -> Self {
-                    let shared: Arc<dyn Constraint> = constraint.into_constraint();
-                    self.projections = self.projections.map(|Projection { kernel, bias }| {
-                        Projection { kernel: kernel.constraint(shared.clone()), bias }
-                    });
-                    self
-                }
-
-                /// A projection of each bias after every update.
-                #[must_use]
-                pub fn bias_constraint<K>(mut self, constraint: impl IntoConstraint<K>) -> Self {
-                    let shared: Arc<dyn Constraint> = constraint.into_constraint();
-                    self.projections = self.projections.map(|Projection { kernel, bias }| {
-                        Projection { kernel, bias: bias.constraint(shared.clone()) }
-                    });
-                    self
-                }
-
-                /// Whether optimizers may change the weights. True unless set.
-                #[must_use]
-                pub fn trainable(mut self, trainable: bool) -> Self {
-                    self.projections = self.projections.map(|Projection { kernel, bias }| {
-                        Projection { kernel: kernel.trainable(trainable), bias: bias.trainable(trainable) }
-                    });
-                    self
-                }
-
-                name_option! {}
-
-                /// The kernels of the query, key and value, `[features, heads, size]`, and of the
-                /// output, `[heads, size, features]`, once the layer was applied.
-                pub fn kernels(&self) -> [Option<&Variable>; 4] {
-                    self.projections.each_ref().map(|projection| projection.kernel.variable())
-                }
-
-                /// Inputs as heads, `[batch, heads, steps, size]`.
-                #[track_caller]
-                fn project(&self, which: usize, inputs: &Tensor, heads: usize, size: usize, cx: &mut Context) -> Tensor {
-                    let Projection { kernel, bias } = &self.projections[which];
-                    let kernel = kernel.get(self, [inputs.features(), heads, size], &*self.kernel_initializer, cx);
-                    let mut projected = inputs.matmul(&kernel.reshape([inputs.features(), heads.saturating_mul(size)]));
-                    if self.use_bias {
-                        let bias = bias.get(self, [heads, size], &*self.bias_initializer, cx);
-                        projected = projected + bias.reshape([heads.saturating_mul(size)]);
-                    }
-                    projected.reshape([inputs.batch(), inputs.shape()[1], heads, size]).permute(&[0, 2, 1, 3])
-                }
-
-                /// The outputs, and the weights `[batch, heads, queries, values]`.
-                #[track_caller]
-                fn attend(&self, parts: Parts<'_>, cx: &mut Context) -> Vec<Tensor> {
-                    if let Err(error) = parts.check(cx).and_then(|()| check_heads(self.heads, self.value_heads, cx)) {
-                        return refuse(error, parts, cx);
-                    }
-                    let (batch, queries, values) = (parts.query.batch(), parts.query.shape()[1], parts.value.shape()[1]);
-                    let (heads, groups) = (self.heads, self.value_heads);
-                    let query = self.project(QUERY, parts.query, heads, self.key_dim, cx) * (self.key_dim as f64).sqrt().recip();
-                    let key = self.project(KEY, parts.key, groups, self.key_dim, cx);
-                    let value = self.project(VALUE, parts.value, groups, self.value_dim, cx);
-                    // The queries of all heads that share a key, one after another.
-                    let rows = (heads / groups).saturating_mul(queries);
-                    let scores = query.reshape([batch, groups, rows, self.key_dim]).matmul_transposed(&key, [false, true]);
-                    let scores = scores.reshape([batch, heads, queries, values]);
-                    let visible = parts.visible(self.use_causal_mask, cx).map(|mask| mask.expand_dims(1));
-                    let weights = masked_softmax(&scores, visible.as_ref());
-                    let used = if self.rate == 0.0 { weights.clone() } else { self.dropout.apply(&weights, cx) };
-                    let means = used.reshape([batch, groups, rows, values]).matmul(&value);
-                    let means = means.reshape([batch, heads, queries, self.value_dim]).permute(&[0, 2, 1, 3]);
-
-                    let features = self.output_shape.unwrap_or(parts.query.features());
-                    let Projection { kernel, bias } = &self.projections[OUTPUT];
-                    let kernel = kernel.get(self, [heads, self.value_dim, features], &*self.kernel_initializer, cx);
-                    let joined_size = heads.saturating_mul(self.value_dim);
-                    let joined = means.reshape([batch, queries, joined_size]);
-                    let mut outputs = joined.matmul(&kernel.reshape([joined_size, features]));
-                    if self.use_bias {
-                        outputs = outputs + bias.get(self, [features], &*self.bias_initializer, cx);
-                    }
-                    if let Some(mask) = cx.mask(parts.query) {
-                        cx.set_mask(&outputs, &mask);
-                    }
-                    vec![outputs, weights]
-                }
-
-                fn noted(&self) -> Hyperparameters {
-                    Hyperparameters::new()
-                        .with("num_heads", self.heads)
-                        .with("num_key_value_heads", self.value_heads)
-                        .with("key_dim", self.key_dim)
-                        .with("value_dim", self.value_dim)
-                        .with("output_shape", self.output_shape)
-                        .with("use_bias", self.use_bias)
-                        .with("use_causal_mask", self.use_causal_mask)
-                        .with("dropout", self.rate)
-                }
-            }
-
-            attention_inputs! { $Name }
-        )+
-    };
+declare! {
+    /// [`MultiHeadAttention`] and [`GroupQueryAttention`], which differ in how many heads keys and
+    /// values have.
+    HeadsAttention of H: Heads, O ["heads_attention"]
+    fn of () {
+        /// Whether the projections have biases. True unless set.
+        use_bias: bool = true,
+        /// Whether a query sees only values that do not come after it. False unless set.
+        use_causal_mask: bool = false,
+        /// The share of weights left out in training. 0 unless set.
+        dropout: WeightDropout as f64 = 0.0.into(),
+    }
+    with {
+        name: Option<String> = None,
+        heads: H = H::default(),
+        kernels: [Weight; 4] = PROJECTIONS
+            .map(|name| Weight::new(format!("{name}/kernel")).initializer(GlorotUniform)),
+        biases: [Weight; 4] =
+            PROJECTIONS.map(|name| Weight::new(format!("{name}/bias")).initializer(Zeros)),
+    }
 }
 
-fn check_heads(heads: usize, value_heads: usize, cx: &Context) -> Result<(), Error> {
-    if value_heads > 0 && heads > 0 && heads.is_multiple_of(value_heads) {
+impl HeadsAttention<EqualHeads> {
+    /// The layer of `num_heads` heads, with keys of `key_dim` numbers each.
+    pub fn new(num_heads: usize, key_dim: usize) -> Self {
+        Self { heads: EqualHeads::new(num_heads, key_dim), ..Self::of() }
+    }
+}
+
+impl HeadsAttention<GroupedHeads> {
+    /// The layer of `head_dim` numbers a head, `num_query_heads` heads of queries and
+    /// `num_key_value_heads` of keys and values.
+    pub fn new(head_dim: usize, num_query_heads: usize, num_key_value_heads: usize) -> Self {
+        let heads = GroupedHeads::new(head_dim, num_query_heads, num_key_value_heads);
+        Self { heads, ..Self::of() }
+    }
+}
+
+impl<H: Heads> HeadsAttention<H> {
+    /// The same layer with the weights of the values among its outputs.
+    #[must_use]
+    pub fn return_attention_scores(self) -> HeadsAttention<H, (Tensor, Tensor)> {
+        self.with_outputs()
+    }
+}
+
+impl<H: Heads, O> HeadsAttention<H, O> {
+    /// First values of all kernels; `GlorotUniform` unless set.
+    #[must_use]
+    pub fn kernel_initializer(self, initializer: impl Initializer + 'static) -> Self {
+        let shared: Arc<dyn Initializer> = Arc::new(initializer);
+        self.with_kernels(|kernel| kernel.initializer(shared.clone()))
+    }
+
+    /// A penalty on each kernel, added to the loss.
+    #[must_use]
+    pub fn kernel_regularizer<K>(self, regularizer: impl IntoRegularizer<K>) -> Self {
+        let shared = regularizer.into_regularizer();
+        self.with_kernels(|kernel| kernel.regularizer(shared.clone()))
+    }
+
+    /// A projection of each kernel after every update.
+    #[must_use]
+    pub fn kernel_constraint<K>(self, constraint: impl IntoConstraint<K>) -> Self {
+        let shared = constraint.into_constraint();
+        self.with_kernels(|kernel| kernel.constraint(shared.clone()))
+    }
+
+    /// First values of all biases; `Zeros` unless set.
+    #[must_use]
+    pub fn bias_initializer(self, initializer: impl Initializer + 'static) -> Self {
+        let shared: Arc<dyn Initializer> = Arc::new(initializer);
+        self.with_biases(|bias| bias.initializer(shared.clone()))
+    }
+
+    /// A penalty on each bias, added to the loss.
+    #[must_use]
+    pub fn bias_regularizer<K>(self, regularizer: impl IntoRegularizer<K>) -> Self {
+        let shared = regularizer.into_regularizer();
+        self.with_biases(|bias| bias.regularizer(shared.clone()))
+    }
+
+    /// A projection of each bias after every update.
+    #[must_use]
+    pub fn bias_constraint<K>(self, constraint: impl IntoConstraint<K>) -> Self {
+        let shared = constraint.into_constraint();
+        self.with_biases(|bias| bias.constraint(shared.clone()))
+    }
+
+    /// Whether optimizers may change the weights. True unless set.
+    #[must_use]
+    pub fn trainable(self, trainable: bool) -> Self {
+        self.with_kernels(|kernel| kernel.trainable(trainable))
+            .with_biases(|bias| bias.trainable(trainable))
+    }
+
+    name_option! {}
+
+    /// The kernels of the query, key and value, `[features, heads, size]`, and of the output,
+    /// `[heads, size, features]`, once the layer was applied.
+    pub fn kernels(&self) -> [Option<&Variable>; 4] {
+        self.kernels.each_ref().map(Weight::variable)
+    }
+
+    fn with_kernels(mut self, option: impl Fn(Weight) -> Weight) -> Self {
+        self.kernels = self.kernels.map(option);
+        self
+    }
+
+    fn with_biases(mut self, option: impl Fn(Weight) -> Weight) -> Self {
+        self.biases = self.biases.map(option);
+        self
+    }
+
+    /// Inputs as heads, `[batch, heads, steps, size]`.
+    #[track_caller]
+    fn project(
+        &self,
+        which: usize,
+        inputs: &Tensor,
+        [heads, size]: [usize; 2],
+        cx: &mut Context,
+    ) -> Tensor {
+        let (features, columns) = (inputs.features(), heads.saturating_mul(size));
+        let kernel = self.kernels[which].value(self, [features, heads, size], cx);
+        let mut projected = inputs.matmul(&kernel.reshape([features, columns]));
+        if self.use_bias {
+            let bias = self.biases[which].value(self, [heads, size], cx);
+            projected = projected + bias.reshape([columns]);
+        }
+        projected.reshape([inputs.batch(), inputs.shape()[1], heads, size]).permute(&[0, 2, 1, 3])
+    }
+
+    /// The outputs, and the weights `[batch, heads, queries, values]`.
+    #[track_caller]
+    fn attend(&self, parts: Parts<'_>, cx: &mut Context) -> Vec<Tensor> {
+        let HeadSizes { heads, groups, key_dim, value_dim, output_shape } = self.heads.sizes();
+        if let Err(error) = parts.check(cx).and_then(|()| check_heads(heads, groups, cx)) {
+            return refuse(error, parts, cx);
+        }
+        let (batch, queries) = (parts.query.batch(), parts.query.shape()[1]);
+        let values = parts.value.shape()[1];
+        let query = self.project(QUERY, parts.query, [heads, key_dim], cx);
+        let query = query * (key_dim as f64).sqrt().recip();
+        let key = self.project(KEY, parts.key, [groups, key_dim], cx);
+        let value = self.project(VALUE, parts.value, [groups, value_dim], cx);
+        // The queries of all heads that share a key, one after another.
+        let rows = (heads / groups).saturating_mul(queries);
+        let query = query.reshape([batch, groups, rows, key_dim]);
+        let scores = query.matmul_transposed(&key, [false, true]);
+        let scores = scores.reshape([batch, heads, queries, values]);
+        let visible = parts.visible(self.use_causal_mask, cx).map(|mask| mask.expand_dims(1));
+        let weights = masked_softmax(&scores, visible.as_ref());
+        let used = self.dropout.apply(&weights, cx);
+        let means = used.reshape([batch, groups, rows, values]).matmul(&value);
+        let means = means.reshape([batch, heads, queries, value_dim]).permute(&[0, 2, 1, 3]);
+
+        let features = output_shape.unwrap_or(parts.query.features());
+        let kernel = self.kernels[OUTPUT].value(self, [heads, value_dim, features], cx);
+        let joined_size = heads.saturating_mul(value_dim);
+        let joined = means.reshape([batch, queries, joined_size]);
+        let mut outputs = joined.matmul(&kernel.reshape([joined_size, features]));
+        if self.use_bias {
+            outputs = outputs + self.biases[OUTPUT].value(self, [features], cx);
+        }
+        if let Some(mask) = cx.mask(parts.query) {
+            cx.set_mask(&outputs, &mask);
+        }
+        vec![outputs, weights]
+    }
+}
+
+fn check_heads(heads: usize, groups: usize, cx: &Context) -> Result<()> {
+    if groups > 0 && heads > 0 && heads.is_multiple_of(groups) {
         return Ok(());
     }
-    let message = format!(
-        "`{}` has {heads} heads of queries and {value_heads} of keys and values",
-        cx.path()
-    );
+    let message =
+        format!("`{}` has {heads} heads of queries and {groups} of keys and values", cx.path());
     Err(Error::new(ErrorKind::Argument, message)
         .help("there is at least one, and queries have a multiple of the others"))
 }
 
-multi_head! {
-    /// `concat(head_1, .., head_n) W_o` with `head_i = softmax(Q W_q K^T / sqrt(key_dim)) V W_v`,
-    /// where `Q`, `K` and `V` are the projections of that head (Vaswani et al. 2017, section 3.2).
-    /// Kernels `[features, num_heads, key_dim]` of query and key,
-    /// `[features, num_heads, value_dim]` of the value, and `[num_heads, value_dim, features]` of
-    /// the output, with a bias each. Keras's `MultiHeadAttention`.
-    ///
-    /// Applied to `x` it attends to itself; to `[query, value]` or `[query, value, key]`, each
-    /// `[batch, steps, features]`, to others; and to any of these with a mask of pairs
-    /// `[batch, queries, values]`, or `[queries, values]` for all samples, as in `(x, mask)`. Masks
-    /// of values and keys are obeyed, and that of the query is the outputs'. A query that sees
-    /// nothing has means of 0. With [`return_attention_scores`](Self::return_attention_scores) it
-    /// returns `(outputs, weights)`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let attention =
-    ///     MultiHeadAttention::new(2, 8).use_causal_mask(true).return_attention_scores();
-    /// let mut f = Function::new(|[x], cx| attention.apply(&x, cx).into());
-    /// let [outputs, weights] = f.run([&Array::zeros([1, 3, 16], DType::F32)])?;
-    /// assert_eq!(
-    ///     (outputs.shape().sizes(), weights.shape().sizes()),
-    ///     (&[1, 3, 16][..], &[1, 2, 3, 3][..])
-    /// );
-    /// assert_eq!(weights.rows(0..1).to_vec::<f32>()[..6], [1.0, 0.0, 0.0, 0.5, 0.5, 0.0]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    MultiHeadAttention(num_heads: "`num_heads` heads, ", key_dim: "with keys of `key_dim` numbers \
-        each") = (num_heads, num_heads, key_dim);
+impl<H: Heads, O> DeclaredLayer for HeadsAttention<H, O> {
+    const SHARED_OPTIONS: &'static [&'static str] = &[
+        "kernel_initializer",
+        "kernel_regularizer",
+        "kernel_constraint",
+        "bias_initializer",
+        "bias_regularizer",
+        "bias_constraint",
+        "trainable",
+        "name",
+    ];
 
-    /// [`MultiHeadAttention`] with fewer heads of keys and values than of queries: each serves as
-    /// many heads of queries (Ainslie et al. 2023). Keras's `GroupQueryAttention`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let attention = GroupQueryAttention::new(8, 4, 2);
-    /// let mut f = Function::new(|[x, memory], cx| [attention.apply(&[x, memory], cx)]);
-    /// let [y] =
-    ///     f.run([&Array::zeros([1, 3, 16], DType::F32), &Array::zeros([1, 5, 6], DType::F32)])?;
-    /// assert_eq!(y.shape().sizes(), [1, 3, 16]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    GroupQueryAttention(
-        head_dim: "`head_dim` numbers a head, ", num_query_heads: "`num_query_heads` heads of \
-            queries ",
-        num_key_value_heads: "and `num_key_value_heads` of keys and values"
-    ) = (num_query_heads, num_key_value_heads, head_dim);
+    fn with_shared_options(mut self, given: &mut TextOptions<'_>) -> Result<Self> {
+        let [kernel, bias] = [
+            Weight::new("kernel").initializer(GlorotUniform),
+            Weight::new("bias").initializer(Zeros),
+        ];
+        let kernel = weight_of_text(kernel, &Self::SHARED_OPTIONS[..3], given)?;
+        let bias = weight_of_text(bias, &Self::SHARED_OPTIONS[3..6], given)?;
+        self = self.with_kernels(|each| each.like(&kernel)).with_biases(|each| each.like(&bias));
+        self = self.trainable(given.take("trainable", true)?);
+        self.name = given.given("name")?;
+        Ok(self)
+    }
 }
 
-impl<O> MultiHeadAttention<O> {
-    /// The numbers of a value in each head; those of a key unless set.
-    #[must_use]
-    pub fn value_dim(mut self, value_dim: usize) -> Self {
-        self.value_dim = value_dim;
-        self
+impl<H: Heads, I: AttentionInputs, O: Tree> Layer<I, O> for HeadsAttention<H, O> {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> O {
+        let outputs = self.attend(Parts::new(inputs), cx);
+        O::from_tensors(&mut outputs.into_iter()).expect("as many outputs as the type says")
     }
 
-    /// The features of the outputs; those of the query unless set.
-    #[must_use]
-    pub fn output_shape(mut self, features: usize) -> Self {
-        self.output_shape = Some(features);
-        self
+    fn kind(&self) -> &'static str {
+        H::KIND
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        let HeadSizes { heads, groups, key_dim, value_dim, output_shape } = self.heads.sizes();
+        let sizes = Hyperparameters::new()
+            .with("num_heads", heads)
+            .with("num_key_value_heads", groups)
+            .with("key_dim", key_dim)
+            .with("value_dim", value_dim)
+            .with("output_shape", output_shape);
+        sizes.and(&self.noted())
+    }
+
+    fn uses_mask(&self) -> bool {
+        true
+    }
+}
+
+/// The sizes of an attention of several heads.
+pub struct HeadSizes {
+    /// The number of heads of queries.
+    heads: usize,
+    /// The number of heads of keys and values; each serves as many heads of queries.
+    groups: usize,
+    key_dim: usize,
+    value_dim: usize,
+    output_shape: Option<usize>,
+}
+
+/// How many heads there are of queries, keys and values.
+pub trait Heads: Default + Send + Sync + 'static {
+    /// What its layer is called.
+    const KIND: &'static str;
+
+    /// All sizes.
+    fn sizes(&self) -> HeadSizes;
+}
+
+part! {
+    /// The heads of [`MultiHeadAttention`].
+    #[derive(Default)]
+    EqualHeads in HeadsAttention.heads ["multi_head_attention"]
+    /// Heads with keys of `key_dim` numbers.
+    (num_heads: usize, key_dim: usize) {
+        /// The numbers of a value in each head; those of a key unless set.
+        value_dim: Option<usize> as usize = None,
+        /// The features of the outputs; those of the query unless set.
+        output_shape: Option<usize> as usize = None,
+    }
+}
+
+impl Heads for EqualHeads {
+    const KIND: &'static str = "MultiHeadAttention";
+
+    fn sizes(&self) -> HeadSizes {
+        let &Self { num_heads, key_dim, value_dim, output_shape } = self;
+        let value_dim = value_dim.unwrap_or(key_dim);
+        HeadSizes { heads: num_heads, groups: num_heads, key_dim, value_dim, output_shape }
+    }
+}
+
+part! {
+    /// The heads of [`GroupQueryAttention`].
+    #[derive(Default)]
+    GroupedHeads in HeadsAttention.heads ["group_query_attention"]
+    /// Heads of `head_dim` numbers.
+    (head_dim: usize, num_query_heads: usize, num_key_value_heads: usize) {}
+}
+
+impl Heads for GroupedHeads {
+    const KIND: &'static str = "GroupQueryAttention";
+
+    fn sizes(&self) -> HeadSizes {
+        let &Self { head_dim, num_query_heads: heads, num_key_value_heads: groups } = self;
+        HeadSizes { heads, groups, key_dim: head_dim, value_dim: head_dim, output_shape: None }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::prelude::*;
+
+    use super::VALUE;
 
     fn run(x: &[&Array], f: impl Fn(&[Tensor; 2], &mut Context) -> Tensor) -> Result<Array> {
         let mut f = Function::new(|inputs: [Tensor; 2], cx| [f(&inputs, cx)]);
@@ -425,10 +465,11 @@ mod tests {
         let layer = MultiHeadAttention::new(2, 1);
         let x = Array::from([[[1.0_f32], [-2.0]]]);
         run(&[&x, &x], |x, cx| layer.apply(x, cx)).unwrap();
-        let [_, _, value, output] = &layer.projections;
-        value.kernel.variable().unwrap().set(&Array::zeros([1, 2, 1], DType::F32)).unwrap();
-        value.bias.variable().unwrap().set(&Array::from([[1.0_f32], [2.0]])).unwrap();
-        output.kernel.variable().unwrap().set(&Array::full([2, 1, 1], 1.0, DType::F32)).unwrap();
+        let [_, _, value, output] = layer.kernels().map(Option::unwrap);
+        let bias = layer.biases[VALUE].variable().unwrap();
+        value.set(&Array::zeros([1, 2, 1], DType::F32)).unwrap();
+        bias.set(&Array::from([[1.0_f32], [2.0]])).unwrap();
+        output.set(&Array::full([2, 1, 1], 1.0, DType::F32)).unwrap();
         let y = run(&[&x, &x], |x, cx| layer.apply(x, cx)).unwrap().to_vec::<f32>();
         assert!(y.iter().all(|y| (y - 3.0).abs() < 1e-6), "{y:?}");
     }

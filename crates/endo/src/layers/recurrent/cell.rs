@@ -111,24 +111,3 @@ impl CellContext<'_> {
         self.activation.call_in(x, self.context)
     }
 }
-
-/// A cell with its options, which are methods of its layer.
-macro_rules! cell {
-    ($(#[$doc:meta])* $Cell:ident $names:tt
-     { $($(#[$option_doc:meta])* $option:ident: $Option:ty
-         $([$Family:ident::$into:ident])? = $default:expr),* $(,)? }) => {
-        $crate::named::declare! {
-            $(#[$doc])* $Cell $names
-            /// The cell with its defaults.
-            () { $($(#[$option_doc])* $option: $Option $([$Family::$into])? = $default),* }
-        }
-
-        impl<O> $crate::layers::Recurrent<$Cell, O> {
-            $($crate::named::setter! {
-                $(#[$option_doc])* $option in cell: $Option $([$Family::$into])?
-            })*
-        }
-    };
-}
-
-pub(super) use cell;

@@ -8,7 +8,7 @@ use crate::activations::{ActivationFunction, IntoActivation, Sigmoid};
 use crate::graph::Tensor;
 use crate::named::{Declared, Hyperparameters};
 
-use super::cell::cell;
+use super::super::declare::part;
 use super::{Cell, CellContext, Recurrent};
 
 /// `h_t = z h_(t-1) + (1 - z) h'` with an update gate `z` and a reset gate `r` (Cho et al.
@@ -36,9 +36,11 @@ use super::{Cell, CellContext, Recurrent};
 /// ```
 pub type Gru<O = Tensor> = Recurrent<GruCell, O>;
 
-cell! {
+part! {
     /// The cell of [`Gru`].
-    GruCell ["gru"] {
+    GruCell in Recurrent.cell ["gru"]
+    /// The cell with its defaults.
+    () {
         /// What makes the gates. `Sigmoid` unless set.
         recurrent_activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] =
             Arc::new(Sigmoid),

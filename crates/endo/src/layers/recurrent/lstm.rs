@@ -9,7 +9,7 @@ use crate::array::Array;
 use crate::graph::Tensor;
 use crate::named::{Declared, Hyperparameters};
 
-use super::cell::cell;
+use super::super::declare::part;
 use super::{Cell, CellContext, Recurrent};
 
 /// `c_t = f c_(t-1) + i activation(z_c)`, `h_t = o activation(c_t)` with gates `i`, `f` and `o`
@@ -38,9 +38,11 @@ use super::{Cell, CellContext, Recurrent};
 /// ```
 pub type Lstm<O = Tensor> = Recurrent<LstmCell, O>;
 
-cell! {
+part! {
     /// The cell of [`Lstm`].
-    LstmCell ["lstm"] {
+    LstmCell in Recurrent.cell ["lstm"]
+    /// The cell with its defaults.
+    () {
         /// What makes the gates. `Sigmoid` unless set.
         recurrent_activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] =
             Arc::new(Sigmoid),

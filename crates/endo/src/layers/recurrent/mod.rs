@@ -17,14 +17,14 @@ use crate::array::Array;
 use crate::error::Result;
 use crate::graph::{Tensor, Tree};
 use crate::initializers::{GlorotUniform, Initializer, Orthogonal, Zeros};
-use crate::named::{Declared, Hyperparameters, Named};
+use crate::named::{Count, Declared, Hyperparameters, Named};
 use crate::random::Random;
 use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
-use super::declare::{DeclaredLayer, layer};
+use super::declare::{layer, part_row};
 use unrolled::{RecurrentKernel, SequenceOptions};
 
 pub use bidirectional::{Bidirectional, MergeMode};
@@ -34,28 +34,19 @@ pub use lstm::{Lstm, LstmCell};
 pub use simple_rnn::{SimpleRnn, SimpleRnnCell};
 
 /// The rows of this folder.
-pub(super) static ROWS: &[Named<dyn Layer>] =
-    &[row::<SimpleRnnCell>(), row::<GruCell>(), row::<LstmCell>()];
-
-/// The row of the layer of a cell.
-const fn row<C: Cell + Declared>() -> Named<dyn Layer> {
-    Named {
-        names: C::NAMES,
-        options: [Recurrent::<C>::OPTIONS, C::OPTIONS, Recurrent::<C>::SHARED_OPTIONS],
-        make: |given| {
-            let layer = Recurrent::<C>::of_text(given)?.cell(C::of_text(given)?);
-            Ok(Arc::new(layer.with_shared_options(given)?))
-        },
-    }
-}
+pub(super) static ROWS: &[Named<dyn Layer>] = &[
+    part_row::<SimpleRnn, SimpleRnnCell>(),
+    part_row::<Gru, GruCell>(),
+    part_row::<Lstm, LstmCell>(),
+];
 
 layer! {
     /// A layer that goes through sequences step by step: [`SimpleRnn`], [`Gru`] and [`Lstm`] with
     /// their cells, and `Recurrent<C>` with a [`Cell`] of yours. Inputs `[batch, steps, features]`,
     /// outputs `[batch, units]`.
-    Recurrent<C: Cell, O> ["recurrent"]
+    Recurrent of C: Cell, O ["recurrent"]
     /// A layer with `units` units that returns its last output.
-    (units: usize) {
+    (units: Count as usize) {
         /// What is applied to what a step makes. `Tanh` unless set.
         activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Tanh),
         /// Whether a bias is added. True unless set.
@@ -106,12 +97,12 @@ impl<C: Cell, O> Recurrent<C, O> {
         let &Self { go_backwards, return_sequences, return_state, zero_output_for_mask, .. } = self;
         let passage =
             SequenceOptions { go_backwards, return_sequences, return_state, zero_output_for_mask };
-        if let Err(error) = unrolled::check(inputs, &states, self.units, cx) {
+        if let Err(error) = unrolled::check(inputs, &states, self.units.0, cx) {
             let count = states_of::<C>(inputs);
-            return unrolled::refuse(error, inputs, passage, self.units, count, cx);
+            return unrolled::refuse(error, inputs, passage, self.units.0, count, cx);
         }
         let states = if states.is_empty() {
-            unrolled::zeros(inputs, self.units, states_of::<C>(inputs))
+            unrolled::zeros(inputs, self.units.0, states_of::<C>(inputs))
         } else {
             states
         };
@@ -145,10 +136,10 @@ impl<C: Cell, O> Recurrent<C, O> {
     #[track_caller]
     fn project(&self, inputs: &Tensor, cx: &mut Context) -> (Tensor, Vec<RecurrentKernel>) {
         let products = self.cell.products();
-        let columns = self.units.saturating_mul(products.iter().sum());
+        let columns = self.units.0.saturating_mul(products.iter().sum());
         let kernel = self.kernel.value(self, [inputs.features(), columns], cx);
         let mut projected = inputs.permute(&[1, 0, 2]).matmul(&kernel);
-        let kernel = self.recurrent_kernel.value(self, [self.units, columns], cx);
+        let kernel = self.recurrent_kernel.value(self, [self.units.0, columns], cx);
         let first = FirstBias { layer: self, values: self.bias.first_values() };
         let mut recurrent_bias = None;
         if self.use_bias && self.cell.has_recurrent_bias() {
@@ -165,7 +156,7 @@ impl<C: Cell, O> Recurrent<C, O> {
         let mut kernels = Vec::new();
         let mut begin = 0_usize;
         for &gates in products {
-            let part = begin..begin.saturating_add(self.units.saturating_mul(gates));
+            let part = begin..begin.saturating_add(self.units.0.saturating_mul(gates));
             begin = part.end;
             let bias = recurrent_bias.as_ref().map(|bias| bias.slice(-1, part.clone()));
             kernels.push(RecurrentKernel { kernel: kernel.slice(-1, part), bias, gates });
@@ -191,7 +182,7 @@ struct FirstBias<'a, C: Cell, O> {
 impl<C: Cell, O> Initializer for FirstBias<'_, C, O> {
     fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
         let values = self.values.initialize(shape, random)?;
-        Ok(self.layer.cell.first_bias(values, self.layer.units))
+        Ok(self.layer.cell.first_bias(values, self.layer.units.0))
     }
 
     fn name(&self) -> Option<String> {

@@ -4,7 +4,7 @@
 
 use crate::graph::Tensor;
 
-use super::cell::cell;
+use super::super::declare::part;
 use super::{Cell, CellContext, Recurrent};
 
 /// `h_t = activation(x_t kernel + h_(t-1) recurrent_kernel + bias)` (Elman 1990): inputs
@@ -30,9 +30,11 @@ use super::{Cell, CellContext, Recurrent};
 /// ```
 pub type SimpleRnn<O = Tensor> = Recurrent<SimpleRnnCell, O>;
 
-cell! {
+part! {
     /// The cell of [`SimpleRnn`].
-    SimpleRnnCell ["simple_rnn"] {}
+    SimpleRnnCell in Recurrent.cell ["simple_rnn"]
+    /// The cell with its defaults.
+    () {}
 }
 
 impl Cell for SimpleRnnCell {

@@ -91,8 +91,8 @@ fn lstm(config: &Object<'_>) -> Lstm {
 }
 
 /// Without a `merge_mode` both outputs are joined; where it is `null` they stay apart.
-fn bidirectional<L: Recurrent + 'static>(
-    layer: impl Fn() -> L,
+fn bidirectional<C: Cell>(
+    layer: impl Fn() -> Recurrent<C>,
     config: &Object<'_>,
     mask: Option<Array>,
 ) -> Apply {
