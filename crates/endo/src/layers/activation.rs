@@ -6,38 +6,34 @@ use std::sync::Arc;
 
 use crate::activations::{ActivationFunction, IntoActivation};
 use crate::graph::Tensor;
-use crate::named::{Hyperparameters, kinds};
-use crate::regularizers::Regularizer;
+use crate::named::{Named, kinds};
+use crate::regularizers::{IntoRegularizer, Regularizer};
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::{activity_option, name_option};
+use super::declare::{about, layer, row};
 
-/// Applies an activation: `Selu`, `"selu"` or a closure of a tensor. Keras's `Activation`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let model =
-///     Sequential::new().add(Activation::new("relu")).add(Activation::new(|x: &Tensor| x * 2.0));
-/// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
-/// let [y] = f.run([&[[-1.0_f32, 3.0]].into()])?;
-/// assert_eq!(y, Array::from([[0.0_f32, 6.0]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct Activation {
-    name: Option<String>,
-    activation: Arc<dyn ActivationFunction>,
-    activity_regularizer: Option<Arc<dyn Regularizer>>,
-}
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Activation>()];
 
-impl Activation {
+layer! {
+    /// Applies an activation: `Selu`, `"selu"` or a closure of a tensor. Keras's `Activation`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let model =
+    ///     Sequential::new().add(Activation::new("relu")).add(Activation::new(|x: &Tensor| x * 2.0));
+    /// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
+    /// let [y] = f.run([&[[-1.0_f32, 3.0]].into()])?;
+    /// assert_eq!(y, Array::from([[0.0_f32, 6.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    Activation ["activation"]
     /// The layer of an activation.
-    pub fn new<K>(activation: impl IntoActivation<K>) -> Self {
-        Self { name: None, activation: activation.into_activation(), activity_regularizer: None }
+    (<K> activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation]) {
+        /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
+        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
     }
-
-    activity_option! {}
-    name_option! {}
 }
 
 impl Layer for Activation {
@@ -50,16 +46,7 @@ impl Layer for Activation {
         outputs
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with_named("activation", self.activation.name()).with_named(
-            "activity_regularizer",
-            self.activity_regularizer.as_ref().and_then(|regularizer| regularizer.name()),
-        )
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

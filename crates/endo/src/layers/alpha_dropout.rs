@@ -6,100 +6,26 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
+use crate::named::{Named, Rate, Unsaved};
 use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
-use super::dropout::rate_error;
-use super::options::name_option;
+use super::declare::{about, layer, row};
+use super::dropout::{Seed, rate_error};
+
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[
+    row::<AlphaDropout>(),
+    row::<SpatialDropout1D>(),
+    row::<SpatialDropout2D>(),
+    row::<SpatialDropout3D>(),
+];
 
 /// What SELU tends to for small inputs: `-scale * alpha` of Klambauer et al. 2017.
 const FLOOR: f64 = -1.050_700_987_355_480_5 * 1.673_263_242_354_377_2;
 
-macro_rules! dropouts {
-    ($($(#[$doc:meta])* $Name:ident($layer:ident, $inputs:ident, $cx:ident) = $dropped:expr;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug)]
-            pub struct $Name {
-                name: Option<String>,
-                rate: f64,
-                seed: Option<u64>,
-            }
-
-            impl $Name {
-                /// Leaves out with a probability of `rate`, at least 0 and less than 1.
-                pub fn new(rate: f64) -> Self {
-                    Self { name: None, rate, seed: None }
-                }
-
-                /// A seed of the layer's own instead of that of the model or function.
-                #[must_use]
-                pub fn seed(mut self, seed: u64) -> Self {
-                    self.seed = Some(seed);
-                    self
-                }
-
-                name_option! {}
-
-                /// Truth values, true for what is kept.
-                #[track_caller]
-                fn kept(&self, shape: Shape, cx: &mut Context) -> Tensor {
-                    let random = self.seed.into_iter().fold(cx.random(), |random, seed| random.seed(seed));
-                    random.bernoulli(shape, 1.0 - self.rate)
-                }
-            }
-
-            impl Layer for $Name {
-                #[track_caller]
-                fn call(&self, $inputs: &Tensor, $cx: &mut Context) -> Tensor {
-                    if let Some(error) = rate_error(stringify!($Name), self.rate) {
-                        $cx.trace().record(error.at(Location::caller()));
-                        return $inputs.clone();
-                    }
-                    let $layer = self;
-                    if $cx.training() && self.rate > 0.0 { $dropped } else { $inputs.clone() }
-                }
-
-                fn name(&self) -> Option<&str> {
-                    self.name.as_deref()
-                }
-
-                fn hyperparameters(&self) -> Hyperparameters {
-                    Hyperparameters::new().with("rate", self.rate)
-                }
-
-                fn supports_masking(&self) -> bool {
-                    true
-                }
-            }
-        )+
-    };
-}
-
-/// The inputs with whole channels left out, those of `axes` spatial axes.
-#[track_caller]
-fn without_channels(
-    inputs: &Tensor,
-    axes: usize,
-    rate: f64,
-    cx: &mut Context,
-    kept: impl FnOnce(Shape, &mut Context) -> Tensor,
-) -> Tensor {
-    if inputs.rank() != axes + 2 {
-        let message =
-            format!("`{}` over {axes} axes of inputs of shape {}", cx.path(), inputs.shape());
-        let help = "inputs are [batch, lengths.., channels], with one length for each axis";
-        cx.trace().record(Error::new(ErrorKind::Shape, message).help(help).at(Location::caller()));
-        return inputs.clone();
-    }
-    let channels: Shape =
-        [inputs.batch()].into_iter().chain(vec![1; axes]).chain([inputs.features()]).collect();
-    kept(channels, cx).where_(inputs / (1.0 - rate), 0.0)
-}
-
-dropouts! {
+layer! {
     /// In training, leaves out units with a probability of `rate` by giving them the value that
     /// SELU tends to for small inputs, and scales and shifts all so that mean and variance stay 0
     /// and 1 (Klambauer et al. 2017, section 3). Otherwise the identity. Keras's `AlphaDropout`.
@@ -113,52 +39,127 @@ dropouts! {
     /// assert!((train.run([])?[0].item()? - 1.0).abs() < 0.1);
     /// # Ok::<(), endo::Error>(())
     /// ```
-    AlphaDropout(layer, inputs, cx) = {
-        let rate = layer.rate;
+    #[derive(Clone, Debug)]
+    AlphaDropout ["alpha_dropout"]
+    /// Leaves out with a probability of `rate`, at least 0 and less than 1.
+    (rate: Rate as f64) {
+        /// A seed of the layer's own instead of that of the model or function.
+        seed: Seed as u64 = Unsaved(None),
+    }
+}
+
+impl Layer for AlphaDropout {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let Rate(rate) = self.rate;
+        if let Some(error) = rate_error("AlphaDropout", rate) {
+            cx.trace().record(error.at(Location::caller()));
+            return inputs.clone();
+        }
+        if !cx.training() || rate == 0.0 {
+            return inputs.clone();
+        }
         let a = ((1.0 - rate) * (1.0 + rate * FLOOR * FLOOR)).sqrt().recip();
-        a * layer.kept(inputs.shape().clone(), cx).where_(inputs, FLOOR) - a * FLOOR * rate
-    };
+        let kept = self.seed.random(cx).bernoulli(inputs.shape(), 1.0 - rate);
+        a * kept.where_(inputs, FLOOR) - a * FLOOR * rate
+    }
 
-    /// [`Dropout`](super::Dropout) of whole channels of sequences `[batch, steps, channels]`
-    /// (Tompson et al. 2015). Keras's `SpatialDropout1D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let dropout = SpatialDropout1D::new(0.5);
-    /// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx).variance_axes(&[1]).max()]);
-    /// assert_eq!(train.run([&Array::full([8, 5, 4], 1.0, DType::F32)])?[0].item()?, 0.0);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    SpatialDropout1D(layer, inputs, cx) =
-        without_channels(inputs, 1, layer.rate, cx, |shape, cx| layer.kept(shape, cx));
+    about! {}
 
-    /// [`Dropout`](super::Dropout) of whole channels of images `[batch, height, width, channels]`.
-    /// Keras's `SpatialDropout2D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let dropout = SpatialDropout2D::new(0.5);
-    /// let mut train =
-    ///     Function::new(|[x], cx| [dropout.apply(&x, cx).variance_axes(&[1, 2]).max()]);
-    /// assert_eq!(train.run([&Array::full([8, 5, 5, 4], 1.0, DType::F32)])?[0].item()?, 0.0);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    SpatialDropout2D(layer, inputs, cx) =
-        without_channels(inputs, 2, layer.rate, cx, |shape, cx| layer.kept(shape, cx));
+    fn supports_masking(&self) -> bool {
+        true
+    }
+}
 
-    /// [`Dropout`](super::Dropout) of whole channels of volumes
-    /// `[batch, depth, height, width, channels]`. Keras's `SpatialDropout3D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let dropout = SpatialDropout3D::new(0.5).seed(3);
-    /// let mut predict = Function::new(|[x], cx| [dropout.apply(&x, cx)]).training(false);
-    /// let x = Array::full([1, 2, 2, 2, 4], 1.0, DType::F32);
-    /// assert_eq!(predict.run([&x])?[0], x);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    SpatialDropout3D(layer, inputs, cx) =
-        without_channels(inputs, 3, layer.rate, cx, |shape, cx| layer.kept(shape, cx));
+layer! {
+    /// [`Dropout`](super::Dropout) of whole channels, along the `N` axes between the batch and the
+    /// channels: [`SpatialDropout1D`], [`SpatialDropout2D`] or [`SpatialDropout3D`].
+    #[derive(Clone, Debug)]
+    SpatialDropout<const N: usize> ["spatial_dropout1d", "spatial_dropout2d", "spatial_dropout3d"]
+    /// Leaves out with a probability of `rate`, at least 0 and less than 1.
+    (rate: Rate as f64) {
+        /// A seed of the layer's own instead of that of the model or function.
+        seed: Seed as u64 = Unsaved(None),
+    }
+}
+
+/// [`Dropout`](super::Dropout) of whole channels of sequences `[batch, steps, channels]`
+/// (Tompson et al. 2015). Keras's `SpatialDropout1D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let dropout = SpatialDropout1D::new(0.5);
+/// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx).variance_axes(&[1]).max()]);
+/// assert_eq!(train.run([&Array::full([8, 5, 4], 1.0, DType::F32)])?[0].item()?, 0.0);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type SpatialDropout1D = SpatialDropout<1>;
+
+/// [`Dropout`](super::Dropout) of whole channels of images `[batch, height, width, channels]`.
+/// Keras's `SpatialDropout2D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let dropout = SpatialDropout2D::new(0.5);
+/// let mut train =
+///     Function::new(|[x], cx| [dropout.apply(&x, cx).variance_axes(&[1, 2]).max()]);
+/// assert_eq!(train.run([&Array::full([8, 5, 5, 4], 1.0, DType::F32)])?[0].item()?, 0.0);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type SpatialDropout2D = SpatialDropout<2>;
+
+/// [`Dropout`](super::Dropout) of whole channels of volumes
+/// `[batch, depth, height, width, channels]`. Keras's `SpatialDropout3D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let dropout = SpatialDropout3D::new(0.5).seed(3);
+/// let mut predict = Function::new(|[x], cx| [dropout.apply(&x, cx)]).training(false);
+/// let x = Array::full([1, 2, 2, 2, 4], 1.0, DType::F32);
+/// assert_eq!(predict.run([&x])?[0], x);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type SpatialDropout3D = SpatialDropout<3>;
+
+impl<const N: usize> SpatialDropout<N> {
+    /// What keeps the layer from leaving out channels, if its rate or the inputs do.
+    fn misfit(&self, inputs: &Tensor, cx: &Context) -> Option<Error> {
+        if let Some(error) = rate_error(self.kind(), self.rate.0) {
+            return Some(error);
+        }
+        let dropping = cx.training() && self.rate.0 > 0.0;
+        (dropping && inputs.rank() != N + 2).then(|| {
+            let message =
+                format!("`{}` over {N} axes of inputs of shape {}", cx.path(), inputs.shape());
+            let help = "inputs are [batch, lengths.., channels], with one length for each axis";
+            Error::new(ErrorKind::Shape, message).help(help)
+        })
+    }
+}
+
+impl<const N: usize> Layer for SpatialDropout<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        if let Some(error) = self.misfit(inputs, cx) {
+            cx.trace().record(error.at(Location::caller()));
+            return inputs.clone();
+        }
+        let Rate(rate) = self.rate;
+        if !cx.training() || rate == 0.0 {
+            return inputs.clone();
+        }
+        let ones = std::iter::repeat_n(1, N);
+        let channels: Shape =
+            [inputs.batch()].into_iter().chain(ones).chain([inputs.features()]).collect();
+        let kept = self.seed.random(cx).bernoulli(channels, 1.0 - rate);
+        kept.where_(inputs / (1.0 - rate), 0.0)
+    }
+
+    about! { ["SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"][N - 1] }
+
+    fn supports_masking(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

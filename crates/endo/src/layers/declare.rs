@@ -80,19 +80,21 @@ pub(crate) fn weight_of_text(
 ///
 /// Arguments and options are those of [`declare!`](crate::named::declare). A weight has first
 /// values and the names of its options; what is left out, from the end, the layer does not have.
-/// Each layer has a `name`, and one with weights `trainable`.
+/// One with `{trainable: false}` after its name is assigned by the layer itself. Each layer has a
+/// `name`, and one with weights `trainable`.
 macro_rules! layer {
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])* ($($arguments:tt)*) { $($options:tt)* }
-     $(weights { $($(#[$weight_doc:meta])* $weight:ident = $first:expr
-         => $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?;)+ })?
+     $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})? = $first:expr
+         $(=> $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
-            $(#[$doc])* $Name $(<const $N: usize>)? $names $(#[$new_doc])* ($($arguments)*) { $($options)* }
+            $(#[$doc])* $Name $(<const $N: usize>)? [$($names)+] $(#[$new_doc])* ($($arguments)*) { $($options)* }
             with {
                 name: Option<String> = None,
                 $($($weight: $crate::trace::Weight =
-                    $crate::trace::Weight::new(stringify!($weight)).initializer($first),)+)?
+                    $crate::trace::Weight::new(stringify!($weight)).initializer($first)
+                        $(.trainable($learned))?,)+)?
                 $($($fields)*)?
             }
         }
@@ -105,14 +107,13 @@ macro_rules! layer {
                 self
             }
 
-            $($crate::layers::declare::weight_methods! {
-                $($(#[$weight_doc])* $weight = $first => $initializer $(, $regularizer $(, $constraint)?)?;)+
-            })?
+            $($crate::layers::declare::weight_methods! { $($(#[$weight_doc])* $weight $($learned)? = $first
+                $(=> $initializer $(, $regularizer $(, $constraint)?)?)?;)+ })?
         }
 
         impl $(<const $N: usize>)? $crate::layers::declare::DeclaredLayer for $Name $(<$N>)? {
             const SHARED_OPTIONS: &'static [&'static str] = &[
-                $($(stringify!($initializer), $(stringify!($regularizer), $(stringify!($constraint),)?)?)+
+                $($($(stringify!($initializer), $(stringify!($regularizer), $(stringify!($constraint),)?)?)?)+
                 "trainable",)?
                 "name",
             ];
@@ -123,8 +124,9 @@ macro_rules! layer {
             ) -> $crate::error::Result<Self> {
                 $(
                     $({
-                        let names = [stringify!($initializer) $(, stringify!($regularizer) $(, stringify!($constraint))?)?];
-                        self.$weight = $crate::layers::declare::weight_of_text(self.$weight, &names, given)?;
+                        let names: &[&str] = &[$(stringify!($initializer)
+                            $(, stringify!($regularizer) $(, stringify!($constraint))?)?)?];
+                        self.$weight = $crate::layers::declare::weight_of_text(self.$weight, names, given)?;
                     })+
                     self = self.trainable(given.take("trainable", true)?);
                 )?
@@ -137,42 +139,44 @@ macro_rules! layer {
 
 /// The methods of a declared layer that set the options of its weights and return their variables.
 macro_rules! weight_methods {
-    ($($(#[$doc:meta])* $weight:ident = $first:expr
-        => $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?;)+) => {
+    ($($(#[$doc:meta])* $weight:ident $($learned:literal)? = $first:expr
+        $(=> $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?)?;)+) => {
         $(
             $(#[$doc])*
             pub fn $weight(&self) -> Option<&$crate::variable::Variable> {
                 self.$weight.variable()
             }
 
-            #[doc = concat!("First values of `", stringify!($weight), "`; `", stringify!($first), "` unless set.")]
-            #[must_use]
-            pub fn $initializer(mut self, initializer: impl $crate::initializers::Initializer + 'static) -> Self {
-                self.$weight = self.$weight.initializer(initializer);
-                self
-            }
-
             $(
-                #[doc = concat!("A penalty on `", stringify!($weight), "`, added to the loss.")]
+                #[doc = concat!("First values of `", stringify!($weight), "`; `", stringify!($first), "` unless set.")]
                 #[must_use]
-                pub fn $regularizer<K>(
-                    mut self,
-                    regularizer: impl $crate::regularizers::IntoRegularizer<K>,
-                ) -> Self {
-                    self.$weight = self.$weight.regularizer(regularizer);
+                pub fn $initializer(mut self, initializer: impl $crate::initializers::Initializer + 'static) -> Self {
+                    self.$weight = self.$weight.initializer(initializer);
                     self
                 }
 
                 $(
-                    #[doc = concat!("A projection of `", stringify!($weight), "` after every update.")]
+                    #[doc = concat!("A penalty on `", stringify!($weight), "`, added to the loss.")]
                     #[must_use]
-                    pub fn $constraint<K>(
+                    pub fn $regularizer<K>(
                         mut self,
-                        constraint: impl $crate::constraints::IntoConstraint<K>,
+                        regularizer: impl $crate::regularizers::IntoRegularizer<K>,
                     ) -> Self {
-                        self.$weight = self.$weight.constraint(constraint);
+                        self.$weight = self.$weight.regularizer(regularizer);
                         self
                     }
+
+                    $(
+                        #[doc = concat!("A projection of `", stringify!($weight), "` after every update.")]
+                        #[must_use]
+                        pub fn $constraint<K>(
+                            mut self,
+                            constraint: impl $crate::constraints::IntoConstraint<K>,
+                        ) -> Self {
+                            self.$weight = self.$weight.constraint(constraint);
+                            self
+                        }
+                    )?
                 )?
             )?
         )+
@@ -180,31 +184,104 @@ macro_rules! weight_methods {
         /// Whether optimizers may change the weights. True unless set.
         #[must_use]
         pub fn trainable(mut self, trainable: bool) -> Self {
-            $(self.$weight = self.$weight.trainable(trainable);)+
+            $(self.$weight = self.$weight.trainable(trainable $(&& $learned)?);)+
             self
         }
     };
 }
 
 /// What a declared layer says of itself, within its `impl Layer`; where one type stands for several
-/// names, which of them it is.
+/// names, which of them it is, and which hyperparameters come first where it is saved.
 macro_rules! about {
-    ($($kind:expr)?) => {
+    ($($kind:expr)? $(, first $($first:literal),+)?) => {
         $(
             fn kind(&self) -> &'static str {
-                $kind
+                const { $kind }
             }
         )?
-
 
         fn name(&self) -> Option<&str> {
             self.name.as_deref()
         }
 
         fn hyperparameters(&self) -> $crate::named::Hyperparameters {
-            $crate::named::Declared::noted(self)
+            $crate::named::Declared::noted(self) $(.beginning_with(&[$($first),+]))?
         }
     };
 }
 
 pub(super) use {about, layer, weight_methods};
+
+#[cfg(test)]
+mod tests {
+    use crate::layers;
+    use crate::prelude::*;
+
+    #[test]
+    fn the_text_of_its_hyperparameters_makes_a_layer_again() {
+        for text in [
+            "activation(leaky_relu(negative_slope=0.1), activity_regularizer=l2(0.5))",
+            "activity_regularization(l1=0.5, l2=1.0)",
+            "batch_normalization(axis=1, momentum=0.5, epsilon=0.0, center=false)",
+            "dense(3, use_bias=false)",
+            "dropout(0.5, noise_shape=[none, 1, none])",
+            "embedding(10, 3, mask_zero=true)",
+            "flatten",
+            "gaussian_noise(0.5)",
+            "gaussian_dropout(0.5)",
+            "group_normalization(-1, axis=1, scale=false)",
+            "layer_normalization(axis=[1, 2])",
+            "masking(-1.0)",
+            "p_relu(shared_axes=[1, 2])",
+            "permute([2, 1])",
+            "repeat_vector(3)",
+            "rescaling(0.5, offset=1.0)",
+            "reshape([-1, 3])",
+            "unit_normalization(axis=[1, 2])",
+            "rms_normalization(axis=1, epsilon=0.5)",
+        ] {
+            let layer = layers::get(text).unwrap();
+            let name = text.split('(').next().unwrap();
+            let written = layer.hyperparameters().written(name);
+            let again = layers::get(&written).unwrap();
+            assert_eq!(layer.hyperparameters(), again.hyperparameters(), "{written}");
+            let first = text.split(['(', ',', '=', ')']).nth(1).unwrap_or_default();
+            assert!(written.contains(first), "{written}");
+        }
+    }
+
+    #[test]
+    fn options_of_weights_and_the_layer_come_last_in_text() {
+        let layer = layers::get(
+            "batch_normalization(beta_initializer=ones, moving_mean_initializer=constant(4), \
+             trainable=false, name=still)",
+        );
+        let layer = layer.unwrap();
+        let mut f = Function::new(|[x], cx| {
+            let y = layer.apply(&x, cx);
+            assert_eq!(cx.weights().next().unwrap().name(), "still/gamma");
+            assert!(cx.weights().all(|weight| !weight.is_trainable()));
+            [y]
+        });
+        let [y] = f.run([&[[5.0_f32], [3.0]].into()]).unwrap();
+        assert!((y.get(0) - 2.0).abs() < 1e-3 && y.get(1).abs() < 1e-3, "{y:?}");
+        let x = Array::from([[1.0_f32], [3.0]]);
+        let scaled = layers::get("normalization([2], [1], invert=true)").unwrap();
+        let mut f = Function::new(|[x], cx| [scaled.apply(&x, cx)]);
+        assert_eq!(f.run([&x]).unwrap()[0], Array::from([[3.0_f32], [5.0]]));
+    }
+
+    #[test]
+    fn numbers_beyond_their_range_are_refused_in_text() {
+        let error = |text: &str| layers::get(text).err().unwrap().to_string();
+        assert_eq!(
+            error("dropout(1)"),
+            "the option `rate` of `dropout(1)` is a number of at least 0 and less than 1, got `1`\
+             \n  help: give it as in `dropout(rate=..)`"
+        );
+        assert!(error("gaussian_noise(inf)").contains("a number of at least 0, got `inf`"));
+        assert!(error("dense(0)").contains("a whole number from 1, got `0`"));
+        assert!(error("rms_normalization(epsilon=-1)").contains("unless given, it is `1e-6`"));
+        assert!(error("flatten(1, 2)").contains("gives 2 options, but `flatten` has 1"));
+    }
+}

@@ -10,9 +10,9 @@ use crate::activations::{ActivationFunction, IntoActivation, Linear};
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
 use crate::initializers::{GlorotUniform, Zeros};
-use crate::named::Named;
+use crate::named::{Count, Named};
 use crate::regularizers::{IntoRegularizer, Regularizer};
-use crate::trace::Context;
+use crate::trace::{Context, Weight};
 
 use super::Layer;
 use super::declare::{about, layer, row};
@@ -37,7 +37,7 @@ layer! {
     /// ```
     Dense ["dense"]
     /// A linear layer with `units` outputs.
-    (units: usize) {
+    (units: Count as usize) {
         /// Whether a bias is added. True unless set.
         use_bias: bool = true,
         /// What is applied to the outputs: `Selu`, `"selu"` or a closure of a tensor. Nothing unless
@@ -57,7 +57,7 @@ layer! {
 impl Dense {
     /// The number of outputs.
     pub fn units(&self) -> usize {
-        self.units
+        self.units.0
     }
 
     /// What is wrong with the inputs, if they cannot be multiplied by the kernel.
@@ -88,23 +88,16 @@ impl Layer for Dense {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         if let Some(error) = self.misfit(inputs, cx) {
-            let sizes = inputs.shape().iter().rev().skip(1).rev().chain([&self.units]);
+            let sizes = inputs.shape().iter().rev().skip(1).rev().chain([&self.units.0]);
             return cx.trace().fail(
                 error.at(Location::caller()),
                 sizes.copied().collect(),
                 inputs.dtype(),
             );
         }
-        let kernel = self.kernel.value(self, [inputs.features(), self.units], cx);
-        let mut outputs = inputs.matmul(&kernel);
-        if self.use_bias {
-            outputs = outputs + self.bias.value(self, [self.units], cx);
-        }
-        let outputs = self.activation.call_in(&outputs, cx);
-        if let Some(regularizer) = &self.activity_regularizer {
-            cx.add_activity_loss(&**regularizer, &outputs);
-        }
-        outputs
+        let kernel = self.kernel.value(self, [inputs.features(), self.units.0], cx);
+        let bias = self.use_bias.then_some(&self.bias);
+        finish(self, inputs.matmul(&kernel), bias, &self.activation, &self.activity_regularizer, cx)
     }
 
     about! {}
@@ -112,6 +105,29 @@ impl Layer for Dense {
     fn supports_masking(&self) -> bool {
         true
     }
+}
+
+/// The outputs of a layer that multiplies by a kernel, from the products: its bias, if any, its
+/// activation and the penalty on what it returns.
+#[track_caller]
+pub(super) fn finish<L: Layer>(
+    layer: &L,
+    products: Tensor,
+    bias: Option<&Weight>,
+    activation: &Arc<dyn ActivationFunction>,
+    activity_regularizer: &Option<Arc<dyn Regularizer>>,
+    cx: &mut Context,
+) -> Tensor {
+    let mut outputs = products;
+    if let Some(bias) = bias {
+        let features = outputs.features();
+        outputs = outputs + bias.value(layer, [features], cx);
+    }
+    let outputs = activation.call_in(&outputs, cx);
+    if let Some(regularizer) = activity_regularizer {
+        cx.add_activity_loss(&**regularizer, &outputs);
+    }
+    outputs
 }
 
 #[cfg(test)]

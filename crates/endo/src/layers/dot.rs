@@ -7,50 +7,38 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
 use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer};
 use super::unit_normalization::unit;
 
-/// The scalar products of vectors along an axis of each of two tensors, sample by sample:
-/// `[batch, a.., n]` and `[batch, n, b..]` along the axes `[-1, 1]` give `[batch, a.., b..]`, and
-/// two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let cosine = Dot::new([1, 1]).normalize(true);
-/// let mut f = Function::new(|[a, b], cx| [cosine.apply(&[a, b], cx)]);
-/// let [y] = f.run([&[[3.0_f32, 0.0], [0.0, 2.0]].into(), &[[5.0_f32, 0.0], [1.0, 0.0]].into()])?;
-/// assert_eq!(y, Array::from([[1.0_f32], [0.0]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Dot {
-    name: Option<String>,
-    axes: [isize; 2],
-    normalize: bool,
+layer! {
+    /// The scalar products of vectors along an axis of each of two tensors, sample by sample:
+    /// `[batch, a.., n]` and `[batch, n, b..]` along the axes `[-1, 1]` give `[batch, a.., b..]`, and
+    /// two of `[batch, n]` give `[batch, 1]`. Keras's `Dot`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let cosine = Dot::new([1, 1]).normalize(true);
+    /// let mut f = Function::new(|[a, b], cx| [cosine.apply(&[a, b], cx)]);
+    /// let [y] = f.run([&[[3.0_f32, 0.0], [0.0, 2.0]].into(), &[[5.0_f32, 0.0], [1.0, 0.0]].into()])?;
+    /// assert_eq!(y, Array::from([[1.0_f32], [0.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    Dot ["dot"]
+    /// Along an axis of the first and one of the second tensor, counted with the batch, from the
+    /// end when negative.
+    (axes: [isize; 2]) {
+        /// Whether vectors are divided by their lengths first, so that the products are the cosines
+        /// of their angles. False unless set.
+        normalize: bool = false,
+    }
 }
 
 impl Dot {
-    /// Along an axis of the first and one of the second tensor, counted with the batch, from the
-    /// end when negative.
-    pub fn new(axes: [isize; 2]) -> Self {
-        Self { name: None, axes, normalize: false }
-    }
-
-    /// Whether vectors are divided by their lengths first, so that the products are the cosines of
-    /// their angles. False unless set.
-    #[must_use]
-    pub fn normalize(mut self, normalize: bool) -> Self {
-        self.normalize = normalize;
-        self
-    }
-
-    name_option! {}
-
     /// The axes by position, or what is wrong with them.
     fn positions(&self, inputs: &[Tensor; 2], cx: &Context) -> Result<[usize; 2], Error> {
         let [a, b] = inputs.each_ref().map(Tensor::shape);
@@ -98,13 +86,7 @@ impl Layer<[Tensor; 2]> for Dot {
         rows(&a).matmul_transposed(&rows(&b), [false, true]).reshape(outputs)
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("axes", self.axes).with("normalize", self.normalize)
-    }
+    about! {}
 }
 
 #[cfg(test)]

@@ -5,66 +5,53 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
+use crate::named::{Named, Rate, Unsaved};
+use crate::ops::RandomState;
 use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, row};
 
-/// In training, sets each element to 0 with a probability of `rate` and divides the others by
-/// `1 - rate`, so that the expected value stays (Srivastava et al. 2014, in the inverted form).
-/// Otherwise the identity. Keras's `Dropout`.
-///
-/// A rate outside `[0, 1)` is an error of the trace. Masks differ from step to step, and depend on
-/// the seed, the step and the place in the model alone.
-///
-/// ```
-/// use endo::prelude::*;
-/// let dropout = Dropout::new(0.25);
-/// let x = Array::full([1000], 3.0, DType::F32);
-/// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx)]);
-/// let kept = train.run([&x])?[0].to_vec::<f32>().into_iter().filter(|&y| y == 4.0).count();
-/// assert!((700..800).contains(&kept));
-/// let mut predict = Function::new(|[x], cx| [dropout.apply(&x, cx)]).training(false);
-/// assert_eq!(predict.run([&x])?[0], x);
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct Dropout {
-    name: Option<String>,
-    rate: f64,
-    noise_shape: Option<Vec<Option<usize>>>,
-    seed: Option<u64>,
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Dropout>()];
+
+layer! {
+    /// In training, sets each element to 0 with a probability of `rate` and divides the others by
+    /// `1 - rate`, so that the expected value stays (Srivastava et al. 2014, in the inverted form).
+    /// Otherwise the identity. Keras's `Dropout`.
+    ///
+    /// A rate outside `[0, 1)` is an error of the trace. Masks differ from step to step, and depend on
+    /// the seed, the step and the place in the model alone.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let dropout = Dropout::new(0.25);
+    /// let x = Array::full([1000], 3.0, DType::F32);
+    /// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx)]);
+    /// let kept = train.run([&x])?[0].to_vec::<f32>().into_iter().filter(|&y| y == 4.0).count();
+    /// assert!((700..800).contains(&kept));
+    /// let mut predict = Function::new(|[x], cx| [dropout.apply(&x, cx)]).training(false);
+    /// assert_eq!(predict.run([&x])?[0], x);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    Dropout ["dropout"]
+    /// Leaves out each element with a probability of `rate`, at least 0 and less than 1.
+    (rate: Rate as f64) {
+        /// The shape of the mask, to leave out whole axes together: `[None, Some(1), None]` for the
+        /// same features at all steps of a sequence. `None` is the size of the input; the shape is
+        /// broadcast to that of the input.
+        noise_shape: Option<Vec<Option<usize>>> => Vec<Option<usize>> = None,
+        /// A seed of the layer's own instead of that of the model or function.
+        seed: Seed as u64 = Unsaved(None),
+    }
 }
 
 impl Dropout {
-    /// Leaves out each element with a probability of `rate`, at least 0 and less than 1.
-    pub fn new(rate: f64) -> Self {
-        Self { name: None, rate, noise_shape: None, seed: None }
-    }
-
-    /// The shape of the mask, to leave out whole axes together: `[None, Some(1), None]` for the
-    /// same features at all steps of a sequence. `None` is the size of the input; the shape is
-    /// broadcast to that of the input.
-    #[must_use]
-    pub fn noise_shape(mut self, noise_shape: impl Into<Vec<Option<usize>>>) -> Self {
-        self.noise_shape = Some(noise_shape.into());
-        self
-    }
-
-    /// A seed of the layer's own instead of that of the model or function.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    name_option! {}
-
     /// The shape of the mask for inputs of a shape, if it broadcasts to it.
-    fn mask_shape(&self, inputs: &Shape) -> Result<Shape, Error> {
+    fn mask_shape(&self, inputs: &Shape) -> Result<Shape> {
         let Some(noise_shape) = &self.noise_shape else { return Ok(inputs.clone()) };
         let sizes = noise_shape.iter().enumerate();
         let shape: Shape =
@@ -86,19 +73,17 @@ impl Layer for Dropout {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
         let site = Location::caller();
-        if let Some(error) = rate_error("Dropout", self.rate) {
+        if let Some(error) = rate_error("Dropout", self.rate.0) {
             cx.trace().record(error.at(site));
             return inputs.clone();
         }
-        if !cx.training() || self.rate == 0.0 {
+        if !cx.training() || self.rate.0 == 0.0 {
             return inputs.clone();
         }
         match self.mask_shape(inputs.shape()) {
             Ok(shape) => {
-                let random =
-                    self.seed.into_iter().fold(cx.random(), |random, seed| random.seed(seed));
-                let kept = 1.0 - self.rate;
-                random.bernoulli(shape, kept).where_(inputs / kept, 0.0)
+                let kept = 1.0 - self.rate.0;
+                self.seed.random(cx).bernoulli(shape, kept).where_(inputs / kept, 0.0)
             }
             Err(error) => {
                 cx.trace().record(error.at(site));
@@ -107,22 +92,33 @@ impl Layer for Dropout {
         }
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("rate", self.rate)
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true
     }
 }
 
+/// A seed of a layer's own, if it has one. A saved model does not depend on it.
+pub(super) type Seed = Unsaved<Option<u64>>;
+
+impl From<u64> for Seed {
+    fn from(seed: u64) -> Self {
+        Self(Some(seed))
+    }
+}
+
+impl Seed {
+    /// Random numbers that follow this seed, or that of the model or function.
+    #[track_caller]
+    pub fn random(self, cx: &mut Context) -> RandomState {
+        self.0.into_iter().fold(cx.random(), |random, seed| random.seed(seed))
+    }
+}
+
 /// The error for a share of units to leave out that is not within `[0, 1)`.
 pub(super) fn rate_error(layer: &str, rate: f64) -> Option<Error> {
-    (!(0.0..1.0).contains(&rate)).then(|| {
+    (!Rate(rate).is_valid()).then(|| {
         let error = Error::new(ErrorKind::Argument, format!("the rate of a `{layer}` is {rate}"));
         error.help("it is the share of elements left out: at least 0 and less than 1")
     })

@@ -3,33 +3,30 @@
 //! In: `[batch, ..]`. Out: `[batch, features]`, the same numbers in the same order.
 
 use crate::graph::Tensor;
+use crate::named::Named;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, row};
 
-/// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and `[batch]`
-/// becomes `[batch, 1]`. Keras's `Flatten`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let model = Sequential::new().add(Flatten::new()).add(Dense::new(10));
-/// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
-/// assert_eq!(f.run([&Array::zeros([2, 28, 28], DType::F32)])?[0].shape().sizes(), [2, 10]);
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Flatten {
-    name: Option<String>,
-}
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Flatten>()];
 
-impl Flatten {
+layer! {
+    /// Puts all axes but the first into one: `[batch, a, b]` becomes `[batch, a * b]`, and `[batch]`
+    /// becomes `[batch, 1]`. Keras's `Flatten`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let model = Sequential::new().add(Flatten::new()).add(Dense::new(10));
+    /// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
+    /// assert_eq!(f.run([&Array::zeros([2, 28, 28], DType::F32)])?[0].shape().sizes(), [2, 10]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    Flatten ["flatten"]
     /// The layer.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    name_option! {}
+    () {}
 }
 
 impl Layer for Flatten {
@@ -38,9 +35,7 @@ impl Layer for Flatten {
         inputs.flatten()
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
+    about! {}
 }
 
 #[cfg(test)]

@@ -6,112 +6,76 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
-use crate::ops::RandomState;
+use crate::named::{Named, NotNegative, Rate, Unsaved};
 use crate::trace::Context;
 
 use super::Layer;
-use super::dropout::rate_error;
-use super::options::name_option;
+use super::declare::{about, layer, row};
+use super::dropout::{Seed, rate_error};
 
-/// In training, adds normal noise of mean 0 and standard deviation `stddev`. Keras's
-/// `GaussianNoise`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let noise = GaussianNoise::new(0.1);
-/// let mut train = Function::new(|[x], cx| [(noise.apply(&x, cx) - &x).square().mean().sqrt()]);
-/// let [deviation] = train.run([&Array::zeros([10_000], DType::F32)])?;
-/// assert!((deviation.item()? - 0.1).abs() < 0.005);
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct GaussianNoise {
-    name: Option<String>,
-    stddev: f64,
-    seed: Option<u64>,
-}
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<GaussianNoise>(), row::<GaussianDropout>()];
 
-/// In training, multiplies by normal noise of mean 1 and standard deviation
-/// `sqrt(rate / (1 - rate))`, which has the mean and variance of dropout at that rate (Srivastava
-/// et al. 2014, section 10). Keras's `GaussianDropout`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let dropout = GaussianDropout::new(0.5);
-/// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx).variance()]);
-/// let [variance] = train.run([&Array::full([10_000], 2.0, DType::F32)])?;
-/// assert!((variance.item()? - 4.0).abs() < 0.2);
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct GaussianDropout {
-    name: Option<String>,
-    rate: f64,
-    seed: Option<u64>,
-}
-
-impl GaussianNoise {
+layer! {
+    /// In training, adds normal noise of mean 0 and standard deviation `stddev`. Keras's
+    /// `GaussianNoise`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let noise = GaussianNoise::new(0.1);
+    /// let mut train = Function::new(|[x], cx| [(noise.apply(&x, cx) - &x).square().mean().sqrt()]);
+    /// let [deviation] = train.run([&Array::zeros([10_000], DType::F32)])?;
+    /// assert!((deviation.item()? - 0.1).abs() < 0.005);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    GaussianNoise ["gaussian_noise"]
     /// Noise of a standard deviation, not negative.
-    pub fn new(stddev: f64) -> Self {
-        Self { name: None, stddev, seed: None }
+    (stddev: NotNegative as f64) {
+        /// A seed of the layer's own instead of that of the model or function.
+        seed: Seed as u64 = Unsaved(None),
     }
 }
 
-impl GaussianDropout {
+layer! {
+    /// In training, multiplies by normal noise of mean 1 and standard deviation
+    /// `sqrt(rate / (1 - rate))`, which has the mean and variance of dropout at that rate (Srivastava
+    /// et al. 2014, section 10). Keras's `GaussianDropout`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let dropout = GaussianDropout::new(0.5);
+    /// let mut train = Function::new(|[x], cx| [dropout.apply(&x, cx).variance()]);
+    /// let [variance] = train.run([&Array::full([10_000], 2.0, DType::F32)])?;
+    /// assert!((variance.item()? - 4.0).abs() < 0.2);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    GaussianDropout ["gaussian_dropout"]
     /// The noise of dropout at a rate, at least 0 and less than 1.
-    pub fn new(rate: f64) -> Self {
-        Self { name: None, rate, seed: None }
+    (rate: Rate as f64) {
+        /// A seed of the layer's own instead of that of the model or function.
+        seed: Seed as u64 = Unsaved(None),
     }
 }
-
-macro_rules! options {
-    ($($Layer:ident)+) => {
-        $(
-            impl $Layer {
-                /// A seed of the layer's own instead of that of the model or function.
-                #[must_use]
-                pub fn seed(mut self, seed: u64) -> Self {
-                    self.seed = Some(seed);
-                    self
-                }
-
-                name_option! {}
-
-                fn random(&self, cx: &mut Context) -> RandomState {
-                    self.seed.into_iter().fold(cx.random(), |random, seed| random.seed(seed))
-                }
-            }
-        )+
-    };
-}
-
-options! { GaussianNoise GaussianDropout }
 
 impl Layer for GaussianNoise {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        if !self.stddev.is_finite() || self.stddev < 0.0 {
-            let error = Error::new(
-                ErrorKind::Argument,
-                format!("the standard deviation of a `GaussianNoise` is {}", self.stddev),
-            );
+        let NotNegative(stddev) = self.stddev;
+        if !self.stddev.is_valid() {
+            let message = format!("the standard deviation of a `GaussianNoise` is {stddev}");
+            let error = Error::new(ErrorKind::Argument, message);
             cx.trace()
                 .record(error.help("it is a number, and not negative").at(Location::caller()));
             return inputs.clone();
         }
-        if cx.training() && self.stddev > 0.0 {
-            inputs + self.random(cx).normal(inputs.shape(), 0.0, self.stddev)
+        if cx.training() && stddev > 0.0 {
+            inputs + self.seed.random(cx).normal(inputs.shape(), 0.0, stddev)
         } else {
             inputs.clone()
         }
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("stddev", self.stddev)
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true
@@ -121,25 +85,20 @@ impl Layer for GaussianNoise {
 impl Layer for GaussianDropout {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        if let Some(error) = rate_error("GaussianDropout", self.rate) {
+        let Rate(rate) = self.rate;
+        if let Some(error) = rate_error("GaussianDropout", rate) {
             cx.trace().record(error.at(Location::caller()));
             return inputs.clone();
         }
-        let stddev = (self.rate / (1.0 - self.rate)).sqrt();
-        if cx.training() && self.rate > 0.0 {
-            inputs * self.random(cx).normal(inputs.shape(), 1.0, stddev)
+        if cx.training() && rate > 0.0 {
+            let stddev = (rate / (1.0 - rate)).sqrt();
+            inputs * self.seed.random(cx).normal(inputs.shape(), 1.0, stddev)
         } else {
             inputs.clone()
         }
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("rate", self.rate)
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

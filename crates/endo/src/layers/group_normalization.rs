@@ -7,110 +7,57 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::initializers::{Initializer, Ones, Zeros};
-use crate::named::Hyperparameters;
+use crate::initializers::{Ones, Zeros};
+use crate::named::{Named, NotNegative};
 use crate::ops::view::axis_error;
 use crate::shape::Shape;
-use crate::trace::{Context, Weight};
-use crate::variable::Variable;
+use crate::trace::Context;
 
 use super::Layer;
-use super::options::{name_option, trainable_option, weight_options};
+use super::declare::{about, layer, row};
+use super::layer_normalization::{scaled, standardized};
 
-/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over a group of
-/// channels and all other axes of a sample (Wu and He 2018, equation 7); `gamma` and `beta` are of
-/// the channels. One group is layer normalization over the whole sample, as many groups as channels
-/// (`-1`) instance normalization. Keras's `GroupNormalization`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let layer = GroupNormalization::new().groups(2).epsilon(0.0);
-/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-/// let [y] = f.run([&[[1.0_f32, 3.0, 10.0, 50.0]].into()])?;
-/// assert_eq!(y, Array::from([[-1.0_f32, 1.0, -1.0, 1.0]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct GroupNormalization {
-    name: Option<String>,
-    groups: isize,
-    axis: isize,
-    epsilon: f64,
-    center: bool,
-    scale: bool,
-    gamma: Weight,
-    beta: Weight,
-    gamma_initializer: Box<dyn Initializer>,
-    beta_initializer: Box<dyn Initializer>,
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<GroupNormalization>()];
+
+layer! {
+    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over a group of
+    /// channels and all other axes of a sample (Wu and He 2018, equation 7); `gamma` and `beta` are of
+    /// the channels. One group is layer normalization over the whole sample, as many groups as channels
+    /// (`-1`) instance normalization. Keras's `GroupNormalization`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let layer = GroupNormalization::new().groups(2).epsilon(0.0);
+    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+    /// let [y] = f.run([&[[1.0_f32, 3.0, 10.0, 50.0]].into()])?;
+    /// assert_eq!(y, Array::from([[-1.0_f32, 1.0, -1.0, 1.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    GroupNormalization ["group_normalization"]
+    /// 32 groups of the last axis, with epsilon 0.001.
+    () {
+        /// How many groups the channels are divided into; -1 for as many as there are channels. 32
+        /// unless set.
+        groups: isize = 32,
+        /// The axis of the channels. -1 unless set.
+        axis: isize = -1,
+        /// What is added to the variance. 0.001 unless set.
+        epsilon: NotNegative as f64 = NotNegative(1e-3),
+        /// Whether `beta` is added. True unless set.
+        center: bool = true,
+        /// Whether it is multiplied by `gamma`. True unless set.
+        scale: bool = true,
+    }
+    weights {
+        /// The factor of each channel, once the layer was applied; none without `scale`.
+        gamma = Ones => gamma_initializer, gamma_regularizer, gamma_constraint;
+        /// The offset of each channel, once the layer was applied; none without `center`.
+        beta = Zeros => beta_initializer, beta_regularizer, beta_constraint;
+    }
 }
 
 impl GroupNormalization {
-    /// 32 groups of the last axis, with epsilon 0.001.
-    pub fn new() -> Self {
-        Self {
-            name: None,
-            groups: 32,
-            axis: -1,
-            epsilon: 1e-3,
-            center: true,
-            scale: true,
-            gamma: Weight::new("gamma"),
-            beta: Weight::new("beta"),
-            gamma_initializer: Box::new(Ones),
-            beta_initializer: Box::new(Zeros),
-        }
-    }
-
-    /// How many groups the channels are divided into; -1 for as many as there are channels. 32
-    /// unless set.
-    #[must_use]
-    pub fn groups(mut self, groups: isize) -> Self {
-        self.groups = groups;
-        self
-    }
-
-    /// The axis of the channels. -1 unless set.
-    #[must_use]
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
-    }
-
-    /// What is added to the variance. 0.001 unless set.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    /// Whether `beta` is added. True unless set.
-    #[must_use]
-    pub fn center(mut self, center: bool) -> Self {
-        self.center = center;
-        self
-    }
-
-    /// Whether it is multiplied by `gamma`. True unless set.
-    #[must_use]
-    pub fn scale(mut self, scale: bool) -> Self {
-        self.scale = scale;
-        self
-    }
-
-    weight_options! { gamma: gamma_initializer = "Ones", gamma_regularizer, gamma_constraint }
-    weight_options! { beta: beta_initializer = "Zeros", beta_regularizer, beta_constraint }
-    name_option! {}
-    trainable_option! { gamma, beta }
-
-    /// The factor of each channel, once the layer was applied; none without `scale`.
-    pub fn gamma(&self) -> Option<&Variable> {
-        self.gamma.variable()
-    }
-
-    /// The offset of each channel, once the layer was applied; none without `center`.
-    pub fn beta(&self) -> Option<&Variable> {
-        self.beta.variable()
-    }
-
     /// The axis of the channels, and how many groups they make.
     fn division(&self, x: &Tensor, cx: &Context) -> Result<(usize, usize), Error> {
         let Some(axis) = x.shape().axis(self.axis) else {
@@ -140,12 +87,6 @@ impl GroupNormalization {
     }
 }
 
-impl Default for GroupNormalization {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Layer for GroupNormalization {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
@@ -167,33 +108,16 @@ impl Layer for GroupNormalization {
             .into_iter()
             .chain(x.shape()[axis + 1..].iter().map(|_| 1))
             .collect();
-        let x_grouped = x.reshape(&grouped);
         let axes: Vec<isize> = (1..grouped.rank())
             .filter(|&other| other != axis)
             .map(|other| other as isize)
             .collect();
-        let centered = &x_grouped - x_grouped.mean_axes(&axes).keep_dims(&x_grouped, &axes);
-        let variance = centered.square().mean_axes(&axes).keep_dims(&x_grouped, &axes);
-        let mut y = centered * (variance + self.epsilon).rsqrt();
-        if self.scale {
-            y = y * self.gamma.get(self, channels, &*self.gamma_initializer, cx).reshape(&across);
-        }
-        if self.center {
-            y = y + self.beta.get(self, channels, &*self.beta_initializer, cx).reshape(&across);
-        }
-        y.reshape(x.shape())
+        let y = standardized(&x.reshape(&grouped), &axes, self.epsilon.0);
+        let affine = [self.scale.then_some(&self.gamma), self.center.then_some(&self.beta)];
+        scaled(y, self, affine, &[channels].into(), &across, cx).reshape(x.shape())
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new()
-            .with("groups", self.groups)
-            .with("axis", self.axis)
-            .with("epsilon", self.epsilon)
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

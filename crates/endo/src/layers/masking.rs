@@ -3,37 +3,32 @@
 //! In: `[batch, steps, features]`. Out: the same with masked steps set to 0, and the mask.
 
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
+use crate::named::Named;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, row};
 
-/// Masks the steps whose features all equal `mask_value`. Keras's `Masking`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let masking = Masking::new(-1.0);
-/// let mut f = Function::new(|[x], cx| {
-///     let y = masking.apply(&x, cx);
-///     [cx.mask(&y).unwrap()]
-/// });
-/// let [mask] = f.run([&[[[1.0_f32, -1.0], [-1.0, -1.0]]].into()])?;
-/// assert_eq!(mask, Array::from([[true, false]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct Masking {
-    name: Option<String>,
-    mask_value: f64,
-}
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Masking>()];
 
-impl Masking {
+layer! {
+    /// Masks the steps whose features all equal `mask_value`. Keras's `Masking`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let masking = Masking::new(-1.0);
+    /// let mut f = Function::new(|[x], cx| {
+    ///     let y = masking.apply(&x, cx);
+    ///     [cx.mask(&y).unwrap()]
+    /// });
+    /// let [mask] = f.run([&[[[1.0_f32, -1.0], [-1.0, -1.0]]].into()])?;
+    /// assert_eq!(mask, Array::from([[true, false]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    Masking ["masking"]
     /// Masks steps of this value; Keras's default is 0.
-    pub fn new(mask_value: f64) -> Self {
-        Self { name: None, mask_value }
-    }
-
-    name_option! {}
+    (mask_value: f64) {}
 }
 
 impl Layer for Masking {
@@ -45,11 +40,5 @@ impl Layer for Masking {
         outputs
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("mask_value", self.mask_value)
-    }
+    about! {}
 }

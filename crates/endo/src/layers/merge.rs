@@ -6,10 +6,11 @@
 use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
-use crate::graph::Tensor;
+use crate::graph::{Tensor, Tree};
 use crate::trace::Context;
 
 use super::Layer;
+use super::declare::{about, layer};
 
 /// The inputs of a merging layer with equally many axes, or what is wrong with them.
 fn aligned(layer: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
@@ -61,70 +62,7 @@ fn refuse(error: Error, inputs: &[Tensor], cx: &Context) -> Tensor {
     inputs.first().cloned().unwrap_or_else(|| cx.constant(0.0_f32))
 }
 
-/// Layers that combine tensors, for arrays and vectors of them.
-macro_rules! merging {
-    ($($(#[$doc:meta])* $Name:ident($inputs:ident, $cx:ident) = $combined:expr;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug, Default)]
-            pub struct $Name {
-                name: Option<String>,
-            }
-
-            impl $Name {
-                /// The layer.
-                pub fn new() -> Self {
-                    Self::default()
-                }
-
-                #[track_caller]
-                fn merge(&self, $inputs: &[Tensor], $cx: &mut Context) -> Tensor {
-                    $combined
-                }
-            }
-
-            layer! { $Name }
-        )+
-    };
-}
-
-/// The name of a merging layer, and what it takes.
-macro_rules! layer {
-    ($Name:ident) => {
-        impl $Name {
-            /// The name in errors and summaries; that of the type, numbered, unless set.
-            #[must_use]
-            pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.name = Some(name.into());
-                self
-            }
-        }
-
-        impl<const N: usize> Layer<[Tensor; N]> for $Name {
-            #[track_caller]
-            fn call(&self, inputs: &[Tensor; N], cx: &mut Context) -> Tensor {
-                self.merge(inputs, cx)
-            }
-
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-        }
-
-        impl Layer<Vec<Tensor>> for $Name {
-            #[track_caller]
-            fn call(&self, inputs: &Vec<Tensor>, cx: &mut Context) -> Tensor {
-                self.merge(inputs, cx)
-            }
-
-            fn name(&self) -> Option<&str> {
-                self.name.as_deref()
-            }
-        }
-    };
-}
-
-merging! {
+layer! {
     /// The sum of the inputs. Keras's `Add`.
     ///
     /// ```
@@ -134,8 +72,22 @@ merging! {
     /// assert_eq!(sum, Array::from([[11.0_f32, 12.0], [23.0, 24.0]]));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Add(inputs, cx) = fold("Add", inputs, cx, |a, b| a + b);
+    #[derive(Clone, Debug)]
+    Add ["add"]
+    /// The layer.
+    () {}
+}
 
+impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Add {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+        fold("Add", inputs.as_ref(), cx, |a, b| a + b)
+    }
+
+    about! {}
+}
+
+layer! {
     /// The first of two inputs less the second. Keras's `Subtract`.
     ///
     /// ```
@@ -147,14 +99,29 @@ merging! {
     /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Subtract(inputs, cx) = match inputs.len() {
-        2 => fold("Subtract", inputs, cx, |a, b| a - b),
-        count => {
-            let error = Error::new(ErrorKind::Argument, format!("`Subtract` of {count} inputs"));
-            refuse(error.help("it takes two: the second is subtracted from the first"), inputs, cx)
-        }
-    };
+    #[derive(Clone, Debug)]
+    Subtract ["subtract"]
+    /// The layer.
+    () {}
+}
 
+impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Subtract {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+        match inputs.as_ref() {
+            pair @ [_, _] => fold("Subtract", pair, cx, |a, b| a - b),
+            inputs => {
+                let message = format!("`Subtract` of {} inputs", inputs.len());
+                let help = "it takes two: the second is subtracted from the first";
+                refuse(Error::new(ErrorKind::Argument, message).help(help), inputs, cx)
+            }
+        }
+    }
+
+    about! {}
+}
+
+layer! {
     /// The product of the inputs, element by element. Keras's `Multiply`.
     ///
     /// ```
@@ -164,8 +131,22 @@ merging! {
     /// assert_eq!(f.run([&[2.0_f32, 3.0].into()])?[0], Array::from([8.0_f32, 27.0]));
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Multiply(inputs, cx) = fold("Multiply", inputs, cx, |a, b| a * b);
+    #[derive(Clone, Debug)]
+    Multiply ["multiply"]
+    /// The layer.
+    () {}
+}
 
+impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Multiply {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+        fold("Multiply", inputs.as_ref(), cx, |a, b| a * b)
+    }
+
+    about! {}
+}
+
+layer! {
     /// The mean of the inputs, element by element. Keras's `Average`.
     ///
     /// ```
@@ -177,8 +158,23 @@ merging! {
     /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Average(inputs, cx) = fold("Average", inputs, cx, |a, b| a + b) / inputs.len().max(1) as f64;
+    #[derive(Clone, Debug)]
+    Average ["average"]
+    /// The layer.
+    () {}
+}
 
+impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Average {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+        let inputs = inputs.as_ref();
+        fold("Average", inputs, cx, |a, b| a + b) / inputs.len().max(1) as f64
+    }
+
+    about! {}
+}
+
+layer! {
     /// The largest of the inputs, element by element; at ties the gradient goes to the first.
     /// Keras's `Maximum`.
     ///
@@ -191,8 +187,22 @@ merging! {
     /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Maximum(inputs, cx) = fold("Maximum", inputs, cx, |a, b| a.maximum(b));
+    #[derive(Clone, Debug)]
+    Maximum ["maximum"]
+    /// The layer.
+    () {}
+}
 
+impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Maximum {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+        fold("Maximum", inputs.as_ref(), cx, |a, b| a.maximum(b))
+    }
+
+    about! {}
+}
+
+layer! {
     /// The smallest of the inputs, element by element; at ties the gradient goes to the first.
     /// Keras's `Minimum`.
     ///
@@ -205,55 +215,53 @@ merging! {
     /// );
     /// # Ok::<(), endo::Error>(())
     /// ```
-    Minimum(inputs, cx) = fold("Minimum", inputs, cx, |a, b| a.minimum(b));
+    #[derive(Clone, Debug)]
+    Minimum ["minimum"]
+    /// The layer.
+    () {}
 }
 
-/// The inputs side by side along an axis, the last unless set; their other axes are equal. Keras's
-/// `Concatenate`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let mut f = Function::new(|[wide, deep], cx| [Concatenate::new().apply(&[wide, deep], cx)]);
-/// let [both] = f.run([&[[1.0_f32], [2.0]].into(), &[[3.0_f32, 4.0], [5.0, 6.0]].into()])?;
-/// assert_eq!(both, Array::from([[1.0_f32, 3.0, 4.0], [2.0, 5.0, 6.0]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Concatenate {
-    name: Option<String>,
-    axis: isize,
-}
-
-impl Concatenate {
-    /// Along the last axis.
-    pub fn new() -> Self {
-        Self { name: None, axis: -1 }
-    }
-
-    /// The axis along which the inputs lie side by side, counted from the end when negative. -1
-    /// unless set.
-    #[must_use]
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
-    }
-
+impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Minimum {
     #[track_caller]
-    fn merge(&self, inputs: &[Tensor], cx: &mut Context) -> Tensor {
-        match inputs {
-            [] => refuse(no_inputs("Concatenate"), inputs, cx),
-            _ => Tensor::concatenate(inputs, self.axis),
+    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+        fold("Minimum", inputs.as_ref(), cx, |a, b| a.minimum(b))
+    }
+
+    about! {}
+}
+
+layer! {
+    /// The inputs side by side along an axis, the last unless set; their other axes are equal. Keras's
+    /// `Concatenate`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut f = Function::new(|[wide, deep], cx| [Concatenate::new().apply(&[wide, deep], cx)]);
+    /// let [both] = f.run([&[[1.0_f32], [2.0]].into(), &[[3.0_f32, 4.0], [5.0, 6.0]].into()])?;
+    /// assert_eq!(both, Array::from([[1.0_f32, 3.0, 4.0], [2.0, 5.0, 6.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    Concatenate ["concatenate"]
+    /// Along the last axis.
+    () {
+        /// The axis along which the inputs lie side by side, counted from the end when negative. -1
+        /// unless set.
+        axis: isize = -1,
+    }
+}
+
+impl<I: Tree + AsRef<[Tensor]>> Layer<I> for Concatenate {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> Tensor {
+        match inputs.as_ref() {
+            [] => refuse(no_inputs("Concatenate"), &[], cx),
+            inputs => Tensor::concatenate(inputs, self.axis),
         }
     }
-}
 
-impl Default for Concatenate {
-    fn default() -> Self {
-        Self::new()
-    }
+    about! {}
 }
-
-layer! { Concatenate }
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use crate::data::StandardScaler;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
 use crate::initializers::Initializer;
+use crate::named::{Named, Unsaved};
 use crate::ops::view::axis_error;
 use crate::random::Random;
 use crate::shape::Shape;
@@ -17,32 +18,41 @@ use crate::trace::{Context, Weight};
 use crate::variable::Variable;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, row};
+
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Normalization>()];
 
 /// No feature is divided by less, as in Keras.
 const LEAST_DEVIATION: f64 = 1e-7;
 
-/// `(x - mean) / max(sqrt(variance), 1e-7)`, with a mean and a variance for each position of an
-/// axis, the last unless set. Keras's `Normalization`.
-///
-/// The statistics come from the data ([`adapt`](Self::adapt)) or are given ([`new`](Self::new)).
-/// They are weights that are not trained, `mean` and `variance`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let x = Array::from([[1.0_f32, 10.0], [3.0, 30.0]]);
-/// let layer = Normalization::adapt(&StandardScaler::fit(&x)?);
-/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-/// assert_eq!(f.run([&x])?[0], Array::from([[-1.0_f32, -1.0], [1.0, 1.0]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct Normalization {
-    name: Option<String>,
-    axis: isize,
-    invert: bool,
-    mean: Weight,
-    variance: Weight,
-    statistics: [Statistic; 2],
+layer! {
+    /// `(x - mean) / max(sqrt(variance), 1e-7)`, with a mean and a variance for each position of an
+    /// axis, the last unless set. Keras's `Normalization`.
+    ///
+    /// The statistics come from the data ([`adapt`](Self::adapt)) or are given ([`new`](Self::new)).
+    /// They are weights that are not trained, `mean` and `variance`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let x = Array::from([[1.0_f32, 10.0], [3.0, 30.0]]);
+    /// let layer = Normalization::adapt(&StandardScaler::fit(&x)?);
+    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+    /// assert_eq!(f.run([&x])?[0], Array::from([[-1.0_f32, -1.0], [1.0, 1.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    Normalization ["normalization"]
+    /// Known statistics, one mean and one variance for each feature.
+    (mean: Unsaved<Vec<f64>> => Vec<f64>, variance: Unsaved<Vec<f64>> => Vec<f64>) {
+        /// The axis of the features. -1 unless set.
+        axis: isize = -1,
+        /// Whether the layer undoes the scaling: `x * max(sqrt(variance), 1e-7) + mean`. False
+        /// unless set.
+        invert: bool = false,
+    }
+    with {
+        weights: [Weight; 2] = ["mean", "variance"].map(|name| Weight::new(name).trainable(false)),
+    }
 }
 
 /// Numbers known before the weight is made.
@@ -55,18 +65,6 @@ impl Initializer for Statistic {
 }
 
 impl Normalization {
-    /// Known statistics, one mean and one variance for each feature.
-    pub fn new(mean: impl Into<Vec<f64>>, variance: impl Into<Vec<f64>>) -> Self {
-        Self {
-            name: None,
-            axis: -1,
-            invert: false,
-            mean: Weight::new("mean").trainable(false),
-            variance: Weight::new("variance").trainable(false),
-            statistics: [Statistic(mean.into()), Statistic(variance.into())],
-        }
-    }
-
     /// The statistics that a scaler has learnt from data:
     /// `Normalization::adapt(&StandardScaler::fit(&x)?)`. A feature that does not vary has variance
     /// 1 there, so it is shifted and not blown up.
@@ -76,38 +74,21 @@ impl Normalization {
         Self::new(scaler.mean(), variance)
     }
 
-    /// The axis of the features. -1 unless set.
-    #[must_use]
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
-    }
-
-    /// Whether the layer undoes the scaling: `x * max(sqrt(variance), 1e-7) + mean`. False unless
-    /// set.
-    #[must_use]
-    pub fn invert(mut self, invert: bool) -> Self {
-        self.invert = invert;
-        self
-    }
-
-    name_option! {}
-
     /// The mean of each feature, once the layer was applied.
     pub fn mean(&self) -> Option<&Variable> {
-        self.mean.variable()
+        self.weights[0].variable()
     }
 
     /// The variance of each feature, once the layer was applied.
     pub fn variance(&self) -> Option<&Variable> {
-        self.variance.variable()
+        self.weights[1].variable()
     }
 
     /// The axis of the features in inputs of a shape, if they are as many as there are statistics.
     fn features(&self, inputs: &Shape) -> Result<usize> {
         let axis =
             inputs.axis(self.axis).ok_or_else(|| axis_error("Normalization", self.axis, inputs))?;
-        let [means, variances] = [0, 1].map(|i| self.statistics[i].0.len());
+        let [means, variances] = [&self.mean, &self.variance].map(|statistic| statistic.0.len());
         if means != variances || means != inputs[axis] {
             let message = format!(
                 "`Normalization` has {means} means and {variances} variances, got inputs of shape \
@@ -118,7 +99,7 @@ impl Normalization {
         }
         // Statistics are f32 as all weights: a feature whose scale does not fit would be zeroed or
         // squashed in silence.
-        let deviation = |index: usize| self.statistics[1].0[index].sqrt();
+        let deviation = |index: usize| self.variance.0[index].sqrt();
         let fits = |deviation: f64| {
             deviation == 0.0 || (LEAST_DEVIATION..=f64::from(f32::MAX).sqrt()).contains(&deviation)
         };
@@ -145,22 +126,34 @@ impl Layer for Normalization {
                 return x.clone();
             }
         };
-        let features = x.shape()[axis];
-        let across: Shape =
-            (axis..x.rank()).map(|other| if other == axis { features } else { 1 }).collect();
-        let mean = self.mean.get(self, features, &self.statistics[0], cx).reshape(&across);
-        let variance = self.variance.get(self, features, &self.statistics[1], cx).reshape(&across);
+        let (features, across) = (x.shape()[axis], across(x.shape(), axis));
+        let [means, variances] =
+            [&self.mean, &self.variance].map(|known| Statistic(known.0.clone()));
+        let mean = self.weights[0].get(self, features, &means, cx).reshape(&across);
+        let variance = self.weights[1].get(self, features, &variances, cx).reshape(&across);
         let deviation = variance.sqrt().maximum(LEAST_DEVIATION);
         if self.invert { x * deviation + mean } else { (x - mean) / deviation }
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true
     }
+}
+
+/// The shape of one number for each position of an axis that broadcasts against inputs of a shape.
+pub(super) fn across(inputs: &Shape, axis: usize) -> Shape {
+    (axis..inputs.rank()).map(|other| if other == axis { inputs[axis] } else { 1 }).collect()
+}
+
+/// Axes counted from the start; if the inputs lack one, the trace has an error that names the layer.
+#[track_caller]
+pub(super) fn positions(layer: &str, axes: &[isize], x: &Tensor) -> Option<Vec<usize>> {
+    if let Some(&axis) = axes.iter().find(|&&axis| x.shape().axis(axis).is_none()) {
+        x.trace().record(axis_error(layer, axis, x.shape()).at(Location::caller()));
+    }
+    axes.iter().map(|&axis| x.shape().axis(axis)).collect()
 }
 
 #[cfg(test)]

@@ -6,75 +6,43 @@
 use std::panic::Location;
 
 use crate::graph::Tensor;
-use crate::initializers::{Initializer, Zeros};
-use crate::named::Hyperparameters;
+use crate::initializers::Zeros;
+use crate::named::Named;
 use crate::ops::view::axis_error;
 use crate::shape::Shape;
-use crate::trace::{Context, Weight};
-use crate::variable::Variable;
+use crate::trace::Context;
 
 use super::Layer;
-use super::options::{name_option, weight_options};
+use super::declare::{about, layer, row};
 
-/// `max(x, 0) - alpha * max(-x, 0)`: `x` where it is positive, `alpha x` elsewhere, with slopes
-/// `alpha` that are learned (He et al. 2015, equation 1). `alpha` has the shape of a sample, with 1
-/// for the shared axes. Keras's `PReLU`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let layer = PRelu::new().shared_axes([1]).alpha_initializer(Constant(0.5));
-/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-/// let [y] = f.run([&[[[1.0_f32, -2.0], [-4.0, 3.0]]].into()])?;
-/// assert_eq!(y, Array::from([[[1.0_f32, -1.0], [-2.0, 3.0]]]));
-/// assert_eq!(layer.alpha().unwrap().shape().sizes(), [1, 2]);
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct PRelu {
-    name: Option<String>,
-    shared_axes: Vec<isize>,
-    alpha: Weight,
-    alpha_initializer: Box<dyn Initializer>,
-}
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<PRelu>()];
 
-impl PRelu {
+layer! {
+    /// `max(x, 0) - alpha * max(-x, 0)`: `x` where it is positive, `alpha x` elsewhere, with slopes
+    /// `alpha` that are learned (He et al. 2015, equation 1). `alpha` has the shape of a sample, with 1
+    /// for the shared axes. Keras's `PReLU`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let layer = PRelu::new().shared_axes([1]).alpha_initializer(Constant(0.5));
+    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+    /// let [y] = f.run([&[[[1.0_f32, -2.0], [-4.0, 3.0]]].into()])?;
+    /// assert_eq!(y, Array::from([[[1.0_f32, -1.0], [-2.0, 3.0]]]));
+    /// assert_eq!(layer.alpha().unwrap().shape().sizes(), [1, 2]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    PRelu ["p_relu"]
     /// A slope for each number of a sample, at first 0.
-    pub fn new() -> Self {
-        Self {
-            name: None,
-            shared_axes: Vec::new(),
-            alpha: Weight::new("alpha"),
-            alpha_initializer: Box::new(Zeros),
-        }
+    () {
+        /// The axes along which the slope is the same; the batch is axis 0. For images
+        /// `[batch, height, width, channels]`, `[1, 2]` leaves one slope for each channel. None
+        /// unless set.
+        shared_axes: Vec<isize> => Vec<isize> = Vec::new(),
     }
-
-    /// The axes along which the slope is the same; the batch is axis 0. For images
-    /// `[batch, height, width, channels]`, `[1, 2]` leaves one slope for each channel. None unless
-    /// set.
-    #[must_use]
-    pub fn shared_axes(mut self, axes: impl Into<Vec<isize>>) -> Self {
-        self.shared_axes = axes.into();
-        self
-    }
-
-    weight_options! { alpha: alpha_initializer = "Zeros", alpha_regularizer, alpha_constraint }
-    name_option! {}
-
-    /// Whether optimizers may change the slopes. True unless set.
-    #[must_use]
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.alpha = self.alpha.trainable(trainable);
-        self
-    }
-
-    /// The slopes below zero, once the layer was applied.
-    pub fn alpha(&self) -> Option<&Variable> {
-        self.alpha.variable()
-    }
-}
-
-impl Default for PRelu {
-    fn default() -> Self {
-        Self::new()
+    weights {
+        /// The slopes below zero, once the layer was applied.
+        alpha = Zeros => alpha_initializer, alpha_regularizer, alpha_constraint;
     }
 }
 
@@ -98,17 +66,11 @@ impl Layer for PRelu {
             return x.clone();
         };
         let slopes = Shape::from(x.shape().with_ones(&shared).get(1..).unwrap_or_default());
-        let alpha = self.alpha.get(self, slopes, &*self.alpha_initializer, cx);
+        let alpha = self.alpha.value(self, slopes, cx);
         x.relu() - alpha * (-x).relu()
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("shared_axes", self.shared_axes.clone())
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

@@ -5,16 +5,307 @@
 
 use std::panic::Location;
 
-use crate::error::Error;
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
+use crate::named::Named;
 use crate::ops::Window;
 use crate::shape::{Shape, product};
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
-use super::spatial::{Geometry, Padding, Sizes, check_rank};
+use super::declare::{about, layer, row};
+use super::spatial::{Geometry, Padding, Sizes, check_rank, refuse};
+
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[
+    row::<MaxPooling1D>(),
+    row::<MaxPooling2D>(),
+    row::<MaxPooling3D>(),
+    row::<AveragePooling1D>(),
+    row::<AveragePooling2D>(),
+    row::<AveragePooling3D>(),
+    row::<GlobalMaxPooling1D>(),
+    row::<GlobalMaxPooling2D>(),
+    row::<GlobalMaxPooling3D>(),
+    row::<GlobalAveragePooling1D>(),
+    row::<GlobalAveragePooling2D>(),
+    row::<GlobalAveragePooling3D>(),
+];
+
+layer! {
+    /// The greatest number of each window along `N` axes, those between the batch and the channels:
+    /// [`MaxPooling1D`], [`MaxPooling2D`] or [`MaxPooling3D`].
+    #[derive(Clone, Debug)]
+    MaxPooling<const N: usize> ["max_pooling1d", "max_pooling2d", "max_pooling3d"]
+    /// Windows of a size, side by side.
+    (pool_size: Sizes<N> => Sizes<N>) {
+        /// How far windows are apart. Their size unless set.
+        strides: Sizes<N> => Sizes<N> = pool_size,
+        /// Whether windows reach over the ends of the inputs: what is outside does not count.
+        /// `Padding::Valid` unless set.
+        padding: Padding = Padding::Valid,
+    }
+}
+
+/// The greatest number of each window of steps, channel by channel: `[batch, steps, channels]`
+/// becomes `[batch, counts, channels]`. At ties the gradient goes to the first. Keras's
+/// `MaxPooling1D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [MaxPooling1D::new(2).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&[[[1.0_f32], [3.0], [2.0], [0.0]]].into()])?[0],
+///     Array::from([[[3.0_f32], [2.0]]])
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type MaxPooling1D = MaxPooling<1>;
+
+/// As [`MaxPooling1D`], over images `[batch, height, width, channels]`. Keras's `MaxPooling2D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let layer = MaxPooling2D::new([2, 3]).strides(2).padding(Padding::Same);
+/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(),
+///     [1, 3, 4, 3]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type MaxPooling2D = MaxPooling<2>;
+
+/// As [`MaxPooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's
+/// `MaxPooling3D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [MaxPooling3D::new(2).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(),
+///     [1, 2, 2, 3, 1]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type MaxPooling3D = MaxPooling<3>;
+
+impl<const N: usize> Layer for MaxPooling<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let geometry = Geometry::new(self.pool_size, self.strides, Sizes([1; N]), self.padding);
+        match geometry.windows(inputs.shape(), cx) {
+            Ok(windows) => greatest(inputs, &windows),
+            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
+        }
+    }
+
+    about! { ["MaxPooling1D", "MaxPooling2D", "MaxPooling3D"][N - 1] }
+}
+
+layer! {
+    /// The mean of each window along `N` axes, those between the batch and the channels:
+    /// [`AveragePooling1D`], [`AveragePooling2D`] or [`AveragePooling3D`].
+    #[derive(Clone, Debug)]
+    AveragePooling<const N: usize> ["average_pooling1d", "average_pooling2d", "average_pooling3d"]
+    /// The means of windows of a size, side by side.
+    (pool_size: Sizes<N> => Sizes<N>) {
+        /// How far windows are apart. Their size unless set.
+        strides: Sizes<N> => Sizes<N> = pool_size,
+        /// Whether windows reach over the ends of the inputs: what is outside does not count.
+        /// `Padding::Valid` unless set.
+        padding: Padding = Padding::Valid,
+    }
+}
+
+/// The mean of each window of steps, channel by channel, over what lies within the inputs:
+/// `[batch, steps, channels]` becomes `[batch, counts, channels]`. Keras's `AveragePooling1D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| {
+///     [AveragePooling1D::new(2).padding(Padding::Same).apply(&x, cx)]
+/// });
+/// assert_eq!(
+///     f.run([&[[[1.0_f32], [3.0], [5.0]]].into()])?[0],
+///     Array::from([[[2.0_f32], [5.0]]])
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type AveragePooling1D = AveragePooling<1>;
+
+/// As [`AveragePooling1D`], over images `[batch, height, width, channels]`. Keras's
+/// `AveragePooling2D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [AveragePooling2D::new(2).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(),
+///     [1, 2, 4, 3]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type AveragePooling2D = AveragePooling<2>;
+
+/// As [`AveragePooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's
+/// `AveragePooling3D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [AveragePooling3D::new([1, 2, 2]).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(),
+///     [1, 4, 2, 3, 1]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type AveragePooling3D = AveragePooling<3>;
+
+impl<const N: usize> Layer for AveragePooling<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let geometry = Geometry::new(self.pool_size, self.strides, Sizes([1; N]), self.padding);
+        match geometry.windows(inputs.shape(), cx) {
+            Ok(windows) => mean(inputs, &windows),
+            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
+        }
+    }
+
+    about! { ["AveragePooling1D", "AveragePooling2D", "AveragePooling3D"][N - 1] }
+}
+
+layer! {
+    /// The greatest number of all positions of `N` axes, those between the batch and the channels:
+    /// [`GlobalMaxPooling1D`], [`GlobalMaxPooling2D`] or [`GlobalMaxPooling3D`].
+    #[derive(Clone, Debug)]
+    GlobalMaxPooling<const N: usize>
+    ["global_max_pooling1d", "global_max_pooling2d", "global_max_pooling3d"]
+    /// The layer.
+    () {
+        /// Whether the axes that were pooled stay, with size 1. False unless set.
+        keepdims: bool = false,
+    }
+}
+
+/// The greatest number of all steps, channel by channel: `[batch, steps, channels]` becomes
+/// `[batch, channels]`. A mask is not obeyed, which is reported. Keras's `GlobalMaxPooling1D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [GlobalMaxPooling1D::new().apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&[[[1.0_f32, 0.0], [3.0, -1.0]]].into()])?[0],
+///     Array::from([[3.0_f32, 0.0]])
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type GlobalMaxPooling1D = GlobalMaxPooling<1>;
+
+/// As [`GlobalMaxPooling1D`], over images. Keras's `GlobalMaxPooling2D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f =
+///     Function::new(|[x], cx| [GlobalMaxPooling2D::new().keepdims(true).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(),
+///     [2, 1, 1, 3]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type GlobalMaxPooling2D = GlobalMaxPooling<2>;
+
+/// As [`GlobalMaxPooling1D`], over volumes. Keras's `GlobalMaxPooling3D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [GlobalMaxPooling3D::new().apply(&x, cx)]);
+/// assert_eq!(f.run([&Array::zeros([2, 4, 6, 2, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type GlobalMaxPooling3D = GlobalMaxPooling<3>;
+
+impl<const N: usize> Layer for GlobalMaxPooling<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        if let Err(error) = check_rank(inputs.shape(), N, cx) {
+            let axes = if self.keepdims { N } else { 0 };
+            return refuse(error, inputs, axes, inputs.features(), cx);
+        }
+        let axes: Vec<isize> = (1..=N as isize).collect();
+        let pooled = inputs.max_axes(&axes);
+        if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+    }
+
+    about! { ["GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D"][N - 1] }
+}
+
+layer! {
+    /// The mean of all positions of `N` axes, those between the batch and the channels:
+    /// [`GlobalAveragePooling1D`], [`GlobalAveragePooling2D`] or [`GlobalAveragePooling3D`].
+    #[derive(Clone, Debug)]
+    GlobalAveragePooling<const N: usize>
+    ["global_average_pooling1d", "global_average_pooling2d", "global_average_pooling3d"]
+    /// The layer.
+    () {
+        /// Whether the axes that were pooled stay, with size 1. False unless set.
+        keepdims: bool = false,
+    }
+}
+
+/// The mean of all steps, or of those that are not masked, channel by channel:
+/// `[batch, steps, channels]` becomes `[batch, channels]`. A sample whose steps are all masked
+/// gives 0. Keras's `GlobalAveragePooling1D`, which gives NaN there.
+///
+/// ```
+/// use endo::prelude::*;
+/// let model = Sequential::new().add(Masking::new(0.0)).add(GlobalAveragePooling1D::new());
+/// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
+/// assert_eq!(f.run([&[[[1.0_f32], [3.0], [0.0]]].into()])?[0], Array::from([[2.0_f32]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type GlobalAveragePooling1D = GlobalAveragePooling<1>;
+
+/// As [`GlobalAveragePooling1D`], over images. Keras's `GlobalAveragePooling2D`, which obeys no
+/// mask.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [GlobalAveragePooling2D::new().apply(&x, cx)]);
+/// assert_eq!(f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type GlobalAveragePooling2D = GlobalAveragePooling<2>;
+
+/// As [`GlobalAveragePooling1D`], over volumes. Keras's `GlobalAveragePooling3D`, which obeys
+/// no mask.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [GlobalAveragePooling3D::new().apply(&x, cx)]);
+/// assert_eq!(f.run([&Array::zeros([2, 4, 6, 2, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type GlobalAveragePooling3D = GlobalAveragePooling<3>;
+
+impl<const N: usize> Layer for GlobalAveragePooling<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        if let Err(error) = check_rank(inputs.shape(), N, cx) {
+            let axes = if self.keepdims { N } else { 0 };
+            return refuse(error, inputs, axes, inputs.features(), cx);
+        }
+        let axes: Vec<isize> = (1..=N as isize).collect();
+        let pooled = global_mean(inputs, &axes, cx);
+        if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
+    }
+
+    about! { ["GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D"][N - 1] }
+
+    fn uses_mask(&self) -> bool {
+        true
+    }
+}
 
 /// Windows as `[positions, size, channels]`, and the shape of one number for each.
 #[track_caller]
@@ -68,130 +359,6 @@ fn mean(inputs: &Tensor, windows: &[Window]) -> Tensor {
     seen.sum_axes([1]).reshape(outputs) / counts.cast(inputs.dtype())
 }
 
-/// Layers that pool windows over a number of axes.
-macro_rules! pooling {
-    ($($(#[$doc:meta])* $Name:ident: $n:literal, $pool:ident;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug)]
-            pub struct $Name {
-                name: Option<String>,
-                pool_size: [usize; $n],
-                strides: Option<[usize; $n]>,
-                padding: Padding,
-            }
-
-            impl $Name {
-                /// Windows of a size, side by side.
-                pub fn new(pool_size: impl Into<Sizes<$n>>) -> Self {
-                    Self { name: None, pool_size: pool_size.into().0, strides: None, padding: Padding::Valid }
-                }
-
-                /// How far windows are apart. Their size unless set.
-                #[must_use]
-                pub fn strides(mut self, strides: impl Into<Sizes<$n>>) -> Self {
-                    self.strides = Some(strides.into().0);
-                    self
-                }
-
-                /// Whether windows reach over the ends of the inputs: what is outside does not
-                /// count. `Padding::Valid` unless set.
-                #[must_use]
-                pub fn padding(mut self, padding: Padding) -> Self {
-                    self.padding = padding;
-                    self
-                }
-
-                name_option! {}
-            }
-
-            impl Layer for $Name {
-                #[track_caller]
-                fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-                    let strides = self.strides.unwrap_or(self.pool_size);
-                    let (size, strides, dilation_rate) = (&self.pool_size, &strides, &[1; $n]);
-                    match (Geometry { size, strides, dilation_rate, padding: self.padding }).windows(inputs.shape(), cx) {
-                        Ok(windows) => $pool(inputs, &windows),
-                        Err(error) => refuse(error, inputs, $n + 2, cx),
-                    }
-                }
-
-                fn name(&self) -> Option<&str> {
-                    self.name.as_deref()
-                }
-
-                fn hyperparameters(&self) -> Hyperparameters {
-                    Hyperparameters::new()
-                        .with("pool_size", self.pool_size)
-                        .with("strides", self.strides.unwrap_or(self.pool_size))
-                        .with("padding", self.padding)
-                }
-            }
-        )+
-    };
-}
-
-/// Layers that pool all positions of a number of axes.
-macro_rules! global_pooling {
-    ($($(#[$doc:meta])* $Name:ident: $n:literal, $pool:ident, uses_mask = $uses_mask:literal;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug, Default)]
-            pub struct $Name {
-                name: Option<String>,
-                keepdims: bool,
-            }
-
-            impl $Name {
-                /// The layer.
-                pub fn new() -> Self {
-                    Self::default()
-                }
-
-                /// Whether the axes that were pooled stay, with size 1. False unless set.
-                #[must_use]
-                pub fn keepdims(mut self, keepdims: bool) -> Self {
-                    self.keepdims = keepdims;
-                    self
-                }
-
-                name_option! {}
-            }
-
-            impl Layer for $Name {
-                #[track_caller]
-                fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-                    if let Err(error) = check_rank(inputs.shape(), $n, cx) {
-                        return refuse(error, inputs, if self.keepdims { $n + 2 } else { 2 }, cx);
-                    }
-                    let axes: Vec<isize> = (1..=$n).collect();
-                    let pooled = $pool(inputs, &axes, cx);
-                    if self.keepdims { pooled.keep_dims(inputs, &axes) } else { pooled }
-                }
-
-                fn name(&self) -> Option<&str> {
-                    self.name.as_deref()
-                }
-
-                fn hyperparameters(&self) -> Hyperparameters {
-                    Hyperparameters::new().with("keepdims", self.keepdims)
-                }
-
-                fn uses_mask(&self) -> bool {
-                    $uses_mask
-                }
-            }
-        )+
-    };
-}
-
-#[track_caller]
-fn refuse(error: Error, inputs: &Tensor, rank: usize, cx: &Context) -> Tensor {
-    let ones = std::iter::repeat_n(1, rank - 2);
-    let shape = [inputs.batch()].into_iter().chain(ones).chain([inputs.features()]).collect();
-    cx.trace().fail(error.at(Location::caller()), shape, inputs.dtype())
-}
-
 /// The mean of all positions, or of those where the mask holds; 0 if it holds nowhere.
 #[track_caller]
 fn global_mean(inputs: &Tensor, axes: &[isize], cx: &Context) -> Tensor {
@@ -201,175 +368,6 @@ fn global_mean(inputs: &Tensor, axes: &[isize], cx: &Context) -> Tensor {
         .reshape(mask.shape().iter().copied().chain(ones).collect::<Shape>())
         .broadcast_to(inputs.shape());
     mask.where_(inputs, 0.0).sum_axes(axes).divide_no_nan(mask.cast(inputs.dtype()).sum_axes(axes))
-}
-
-#[track_caller]
-fn global_greatest(inputs: &Tensor, axes: &[isize], _: &Context) -> Tensor {
-    inputs.max_axes(axes)
-}
-
-pooling! {
-    /// The greatest number of each window of steps, channel by channel: `[batch, steps, channels]`
-    /// becomes `[batch, counts, channels]`. At ties the gradient goes to the first. Keras's
-    /// `MaxPooling1D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [MaxPooling1D::new(2).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&[[[1.0_f32], [3.0], [2.0], [0.0]]].into()])?[0],
-    ///     Array::from([[[3.0_f32], [2.0]]])
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    MaxPooling1D: 1, greatest;
-
-    /// As [`MaxPooling1D`], over images `[batch, height, width, channels]`. Keras's `MaxPooling2D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let layer = MaxPooling2D::new([2, 3]).strides(2).padding(Padding::Same);
-    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 3, 4, 3]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    MaxPooling2D: 2, greatest;
-
-    /// As [`MaxPooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's
-    /// `MaxPooling3D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [MaxPooling3D::new(2).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 2, 2, 3, 1]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    MaxPooling3D: 3, greatest;
-
-    /// The mean of each window of steps, channel by channel, over what lies within the inputs:
-    /// `[batch, steps, channels]` becomes `[batch, counts, channels]`. Keras's `AveragePooling1D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| {
-    ///     [AveragePooling1D::new(2).padding(Padding::Same).apply(&x, cx)]
-    /// });
-    /// assert_eq!(
-    ///     f.run([&[[[1.0_f32], [3.0], [5.0]]].into()])?[0],
-    ///     Array::from([[[2.0_f32], [5.0]]])
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    AveragePooling1D: 1, mean;
-
-    /// As [`AveragePooling1D`], over images `[batch, height, width, channels]`. Keras's
-    /// `AveragePooling2D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [AveragePooling2D::new(2).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 5, 8, 3], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 2, 4, 3]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    AveragePooling2D: 2, mean;
-
-    /// As [`AveragePooling1D`], over volumes `[batch, depth, height, width, channels]`. Keras's
-    /// `AveragePooling3D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [AveragePooling3D::new([1, 2, 2]).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 4, 4, 6, 1], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 4, 2, 3, 1]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    AveragePooling3D: 3, mean;
-}
-
-global_pooling! {
-    /// The greatest number of all steps, channel by channel: `[batch, steps, channels]` becomes
-    /// `[batch, channels]`. A mask is not obeyed, which is reported. Keras's `GlobalMaxPooling1D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [GlobalMaxPooling1D::new().apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&[[[1.0_f32, 0.0], [3.0, -1.0]]].into()])?[0],
-    ///     Array::from([[3.0_f32, 0.0]])
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    GlobalMaxPooling1D: 1, global_greatest, uses_mask = false;
-
-    /// As [`GlobalMaxPooling1D`], over images. Keras's `GlobalMaxPooling2D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f =
-    ///     Function::new(|[x], cx| [GlobalMaxPooling2D::new().keepdims(true).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(),
-    ///     [2, 1, 1, 3]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    GlobalMaxPooling2D: 2, global_greatest, uses_mask = false;
-
-    /// As [`GlobalMaxPooling1D`], over volumes. Keras's `GlobalMaxPooling3D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [GlobalMaxPooling3D::new().apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 2, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    GlobalMaxPooling3D: 3, global_greatest, uses_mask = false;
-
-    /// The mean of all steps, or of those that are not masked, channel by channel:
-    /// `[batch, steps, channels]` becomes `[batch, channels]`. A sample whose steps are all masked
-    /// gives 0. Keras's `GlobalAveragePooling1D`, which gives NaN there.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let model = Sequential::new().add(Masking::new(0.0)).add(GlobalAveragePooling1D::new());
-    /// let mut f = Function::new(|[x], cx| [model.apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[1.0_f32], [3.0], [0.0]]].into()])?[0], Array::from([[2.0_f32]]));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    GlobalAveragePooling1D: 1, global_mean, uses_mask = true;
-
-    /// As [`GlobalAveragePooling1D`], over images. Keras's `GlobalAveragePooling2D`, which obeys no
-    /// mask.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [GlobalAveragePooling2D::new().apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    GlobalAveragePooling2D: 2, global_mean, uses_mask = true;
-
-    /// As [`GlobalAveragePooling1D`], over volumes. Keras's `GlobalAveragePooling3D`, which obeys
-    /// no mask.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [GlobalAveragePooling3D::new().apply(&x, cx)]);
-    /// assert_eq!(f.run([&Array::zeros([2, 4, 6, 2, 3], DType::F32)])?[0].shape().sizes(), [2, 3]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    GlobalAveragePooling3D: 3, global_mean, uses_mask = true;
 }
 
 #[cfg(test)]

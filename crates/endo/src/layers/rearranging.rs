@@ -6,96 +6,71 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
-use crate::named::Hyperparameters;
+use crate::named::Named;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, row};
 
-/// The axes of each sample in another order: axis `i` of a sample becomes its axis `dims[i]`,
-/// counted from 1, as the batch is axis 0. Keras's `Permute`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let mut f = Function::new(|[x], cx| [Permute::new([2, 1]).apply(&x, cx)]);
-/// assert_eq!(
-///     f.run([&[[[1, 2, 3], [4, 5, 6]]].into()])?[0],
-///     Array::from([[[1, 4], [2, 5], [3, 6]]])
-/// );
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Permute {
-    name: Option<String>,
-    dims: Vec<usize>,
-}
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] =
+    &[row::<Permute>(), row::<RepeatVector>(), row::<Rescaling>()];
 
-/// Each sample repeated as the steps of a sequence: `[batch, features]` becomes
-/// `[batch, n, features]`. Keras's `RepeatVector`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let mut f = Function::new(|[x], cx| [RepeatVector::new(2).apply(&x, cx)]);
-/// assert_eq!(
-///     f.run([&[[1, 2], [3, 4]].into()])?[0],
-///     Array::from([[[1, 2], [1, 2]], [[3, 4], [3, 4]]])
-/// );
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct RepeatVector {
-    name: Option<String>,
-    n: usize,
-}
-
-/// `x * scale + offset`: bytes of an image as numbers from 0 to 1 by `Rescaling::new(1.0 / 255.0)`.
-/// Keras's `Rescaling`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let mut f = Function::new(|[x], cx| [Rescaling::new(0.5).offset(-1.0).apply(&x, cx)]);
-/// assert_eq!(f.run([&[[0, 4]].into()])?[0], Array::from([[-1.0_f32, 1.0]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Rescaling {
-    name: Option<String>,
-    scale: f64,
-    offset: f64,
-}
-
-impl Permute {
+layer! {
+    /// The axes of each sample in another order: axis `i` of a sample becomes its axis `dims[i]`,
+    /// counted from 1, as the batch is axis 0. Keras's `Permute`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut f = Function::new(|[x], cx| [Permute::new([2, 1]).apply(&x, cx)]);
+    /// assert_eq!(
+    ///     f.run([&[[[1, 2, 3], [4, 5, 6]]].into()])?[0],
+    ///     Array::from([[[1, 4], [2, 5], [3, 6]]])
+    /// );
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    Permute ["permute"]
     /// The order of the axes of a sample, each once, from 1.
-    pub fn new(dims: impl Into<Vec<usize>>) -> Self {
-        Self { name: None, dims: dims.into() }
-    }
-
-    name_option! {}
+    (dims: Vec<usize> => Vec<usize>) {}
 }
 
-impl RepeatVector {
+layer! {
+    /// Each sample repeated as the steps of a sequence: `[batch, features]` becomes
+    /// `[batch, n, features]`. Keras's `RepeatVector`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut f = Function::new(|[x], cx| [RepeatVector::new(2).apply(&x, cx)]);
+    /// assert_eq!(
+    ///     f.run([&[[1, 2], [3, 4]].into()])?[0],
+    ///     Array::from([[[1, 2], [1, 2]], [[3, 4], [3, 4]]])
+    /// );
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    RepeatVector ["repeat_vector"]
     /// A layer that repeats its input `n` times.
-    pub fn new(n: usize) -> Self {
-        Self { name: None, n }
-    }
-
-    name_option! {}
+    (n: usize) {}
 }
 
-impl Rescaling {
+layer! {
+    /// `x * scale + offset`: bytes of an image as numbers from 0 to 1 by `Rescaling::new(1.0 / 255.0)`.
+    /// Keras's `Rescaling`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut f = Function::new(|[x], cx| [Rescaling::new(0.5).offset(-1.0).apply(&x, cx)]);
+    /// assert_eq!(f.run([&[[0, 4]].into()])?[0], Array::from([[-1.0_f32, 1.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    Rescaling ["rescaling"]
     /// Times a factor.
-    pub fn new(scale: f64) -> Self {
-        Self { name: None, scale, offset: 0.0 }
+    (scale: f64) {
+        /// What is added after the product. 0 unless set.
+        offset: f64 = 0.0,
     }
-
-    /// What is added after the product. 0 unless set.
-    #[must_use]
-    pub fn offset(mut self, offset: f64) -> Self {
-        self.offset = offset;
-        self
-    }
-
-    name_option! {}
 }
 
 impl Layer for Permute {
@@ -119,13 +94,7 @@ impl Layer for Permute {
         inputs.clone()
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("dims", self.dims.clone())
-    }
+    about! {}
 }
 
 impl Layer for RepeatVector {
@@ -148,13 +117,7 @@ impl Layer for RepeatVector {
         )
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("n", self.n)
-    }
+    about! {}
 }
 
 impl Layer for Rescaling {
@@ -164,13 +127,7 @@ impl Layer for Rescaling {
         x * self.scale + self.offset
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("scale", self.scale).with("offset", self.offset)
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

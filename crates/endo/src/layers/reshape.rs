@@ -6,36 +6,34 @@ use std::panic::Location;
 
 use crate::error::{Error, ErrorKind};
 use crate::graph::Tensor;
+use crate::named::Named;
 use crate::shape::Shape;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, row};
 
-/// Gives each sample another shape of as many numbers; the batch axis is not part of it. One size
-/// may be -1: it is what the others leave. Keras's `Reshape`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let reshape = Reshape::new([-1, 3]);
-/// let mut f = Function::new(|[x], cx| [reshape.apply(&x, cx)]);
-/// assert_eq!(f.run([&Array::zeros([4, 2, 6], DType::F32)])?[0].shape().sizes(), [4, 4, 3]);
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Reshape {
-    name: Option<String>,
-    target_shape: Vec<isize>,
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<Reshape>()];
+
+layer! {
+    /// Gives each sample another shape of as many numbers; the batch axis is not part of it. One size
+    /// may be -1: it is what the others leave. Keras's `Reshape`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let reshape = Reshape::new([-1, 3]);
+    /// let mut f = Function::new(|[x], cx| [reshape.apply(&x, cx)]);
+    /// assert_eq!(f.run([&Array::zeros([4, 2, 6], DType::F32)])?[0].shape().sizes(), [4, 4, 3]);
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    Reshape ["reshape"]
+    /// Reshapes samples to `target_shape`, which leaves out the batch axis.
+    (target_shape: Vec<isize> => Vec<isize>) {}
 }
 
 impl Reshape {
-    /// Reshapes samples to `target_shape`, which leaves out the batch axis.
-    pub fn new(target_shape: impl Into<Vec<isize>>) -> Self {
-        Self { name: None, target_shape: target_shape.into() }
-    }
-
-    name_option! {}
-
     /// The target shape for samples with a given count of numbers, if there is one.
     fn sizes(&self, numbers: usize) -> Option<Vec<usize>> {
         let known: Shape =
@@ -70,9 +68,7 @@ impl Layer for Reshape {
         cx.trace().fail(error, [inputs.batch()].into_iter().chain(sizes).collect(), inputs.dtype())
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
+    about! {}
 }
 
 #[cfg(test)]

@@ -5,15 +5,28 @@
 
 use std::panic::Location;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::named::{Hyperparameters, words};
-use crate::shape::{Shape, product};
+use crate::named::{Named, Setting, words};
+use crate::shape::product;
 use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
-use super::spatial::{Sizes, check_rank};
+use super::declare::{about, layer, row};
+use super::spatial::{Sizes, check_rank, refuse};
+
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] = &[
+    row::<ZeroPadding1D>(),
+    row::<ZeroPadding2D>(),
+    row::<ZeroPadding3D>(),
+    row::<Cropping1D>(),
+    row::<Cropping2D>(),
+    row::<Cropping3D>(),
+    row::<UpSampling1D>(),
+    row::<UpSampling2D>(),
+    row::<UpSampling3D>(),
+];
 
 /// Widths before and after the elements of `N` axes: one for all, one for both ends of each axis,
 /// or a pair for each.
@@ -44,9 +57,22 @@ impl<const N: usize> From<[(usize, usize); N]> for Margins<N> {
     }
 }
 
-impl<const N: usize> Margins<N> {
-    fn noted(&self) -> Vec<usize> {
-        self.0.iter().flat_map(|&(before, after)| [before, after]).collect()
+/// Written as the widths before and after each axis, one after the other.
+impl<const N: usize> Setting for Margins<N> {
+    const EXPECTED: &'static str = "a whole number, one for each axis as in `[1, 2]`, or one for \
+        each end of each axis as in `[0, 1, 2, 2]`";
+
+    fn read(text: &str) -> Option<Self> {
+        if let Some(widths) = Sizes::read(text) {
+            return Some(Self::from(widths.0));
+        }
+        let widths = <Vec<usize>>::read(text)?;
+        let (ends, []) = widths.as_chunks::<2>() else { return None };
+        Some(Self(<[_; N]>::try_from(ends).ok()?.map(<(usize, usize)>::from)))
+    }
+
+    fn write(&self) -> String {
+        self.0.map(<[usize; 2]>::from).concat().write()
     }
 }
 
@@ -60,131 +86,247 @@ words! {
     }
 }
 
-/// A layer over a number of axes that takes one argument.
-macro_rules! resizing {
-    ($(
-        $(#[$doc:meta])* $Name:ident: $n:literal, $argument:ident: $Argument:ident = $noted:expr, $resize:ident
-        $({ $own:ident: $Own:ty = $default:expr })?;
-    )+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug)]
-            pub struct $Name {
-                name: Option<String>,
-                $argument: $Argument<$n>,
-                $($own: $Own,)?
-            }
-
-            impl $Name {
-                /// The layer, for one number or one for each axis.
-                pub fn new($argument: impl Into<$Argument<$n>>) -> Self {
-                    Self { name: None, $argument: $argument.into() $(, $own: $default)? }
-                }
-
-                name_option! {}
-            }
-
-            impl Layer for $Name {
-                #[track_caller]
-                fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-                    let path = cx.path().to_string();
-                    let resized = check_rank(inputs.shape(), $n, cx)
-                        .and_then(|()| $resize(&path, inputs, &self.$argument.0 $(, self.$own)?));
-                    match resized {
-                        Ok(outputs) => outputs,
-                        Err(error) => {
-                            let ones = std::iter::repeat_n(1, $n);
-                            let shape: Shape = [inputs.batch()].into_iter().chain(ones).chain([inputs.features()]).collect();
-                            cx.trace().fail(error.at(Location::caller()), shape, inputs.dtype())
-                        }
-                    }
-                }
-
-                fn name(&self) -> Option<&str> {
-                    self.name.as_deref()
-                }
-
-                fn hyperparameters(&self) -> Hyperparameters {
-                    let noted: fn(&$Argument<$n>) -> Vec<usize> = $noted;
-                    Hyperparameters::new()
-                        .with(stringify!($argument), noted(&self.$argument))
-                        $(.with(stringify!($own), self.$own))?
-                }
-            }
-        )+
-    };
+layer! {
+    /// Zeros around `N` axes, those between the batch and the channels: [`ZeroPadding1D`],
+    /// [`ZeroPadding2D`] or [`ZeroPadding3D`].
+    #[derive(Clone, Debug)]
+    ZeroPadding<const N: usize> ["zero_padding1d", "zero_padding2d", "zero_padding3d"]
+    /// The layer, for one number or one for each axis.
+    (padding: Margins<N> => Margins<N>) {}
 }
 
-#[track_caller]
-fn pad(_: &str, inputs: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor, Error> {
-    let all: Vec<(usize, usize)> =
-        [(0, 0)].iter().chain(widths).chain(&[(0, 0)]).copied().collect();
-    Ok(inputs.pad(&all, 0.0))
-}
+/// Zeros before and after the steps of `[batch, steps, channels]`. Keras's `ZeroPadding1D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [ZeroPadding1D::new([(1, 0)]).apply(&x, cx)]);
+/// assert_eq!(f.run([&[[[5.0_f32]]].into()])?[0], Array::from([[[0.0_f32], [5.0]]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type ZeroPadding1D = ZeroPadding<1>;
 
-#[track_caller]
-fn crop(path: &str, inputs: &Tensor, widths: &[(usize, usize)]) -> Result<Tensor, Error> {
-    let mut outputs = inputs.clone();
-    for (axis, &(before, after)) in widths.iter().enumerate() {
-        let length = inputs.shape()[1 + axis];
-        if before.saturating_add(after) >= length {
-            let message = format!(
-                "`{path}` cuts {before} and {after} off axis {} of inputs of shape {}",
-                1 + axis,
-                inputs.shape()
-            );
-            return Err(
-                Error::new(ErrorKind::Shape, message).help("at least one element has to be left")
-            );
+/// Zeros around images `[batch, height, width, channels]`. Keras's `ZeroPadding2D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [ZeroPadding2D::new([(1, 1), (0, 2)]).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(),
+///     [1, 6, 6, 3]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type ZeroPadding2D = ZeroPadding<2>;
+
+/// Zeros around volumes `[batch, depth, height, width, channels]`. Keras's `ZeroPadding3D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [ZeroPadding3D::new(1).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 2, 3, 4, 1], DType::F32)])?[0].shape().sizes(),
+///     [1, 4, 5, 6, 1]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type ZeroPadding3D = ZeroPadding<3>;
+
+impl<const N: usize> Layer for ZeroPadding<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        if let Err(error) = check_rank(inputs.shape(), N, cx) {
+            return refuse(error, inputs, N, inputs.features(), cx);
         }
-        outputs = outputs.slice(1 + axis as isize, before..length - after);
+        let ends = [(0, 0)];
+        let widths: Vec<_> = ends.iter().chain(&self.padding.0).chain(&ends).copied().collect();
+        inputs.pad(&widths, 0.0)
     }
-    Ok(outputs)
+
+    about! { ["ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"][N - 1] }
 }
 
-#[track_caller]
-fn repeat(path: &str, inputs: &Tensor, sizes: &[usize]) -> Result<Tensor, Error> {
-    enlarge(path, inputs, sizes, Interpolation::Nearest)
+layer! {
+    /// Margins cut off `N` axes, those between the batch and the channels: [`Cropping1D`],
+    /// [`Cropping2D`] or [`Cropping3D`].
+    #[derive(Clone, Debug)]
+    Cropping<const N: usize> ["cropping1d", "cropping2d", "cropping3d"]
+    /// The layer, for one number or one for each axis.
+    (cropping: Margins<N> => Margins<N>) {}
 }
 
-#[track_caller]
-fn enlarge(
-    path: &str,
-    inputs: &Tensor,
-    sizes: &[usize],
-    interpolation: Interpolation,
-) -> Result<Tensor, Error> {
-    if sizes.contains(&0) {
-        let error = Error::new(ErrorKind::Argument, format!("`{path}` has a size of {sizes:?}"));
-        return Err(error.help("each element is repeated at least once"));
-    }
-    let mut outputs = inputs.clone();
-    for (axis, &size) in sizes.iter().enumerate().filter(|(_, size)| **size > 1) {
-        let (axis, length) = (1 + axis, outputs.shape()[1 + axis]);
-        let rest = product(&outputs.shape()[axis + 1..]);
-        let larger = outputs.shape().with(axis, length.saturating_mul(size));
-        let before = product(&outputs.shape()[..axis]);
-        let rows = outputs.reshape([before, length, rest]);
-        outputs = match interpolation {
-            Interpolation::Nearest => {
-                let repeated = rows.reshape([before * length, 1, rest]).broadcast_to([
-                    before * length,
-                    size,
-                    rest,
-                ]);
-                repeated.reshape(larger)
+/// Steps cut off both ends of `[batch, steps, channels]`. Keras's `Cropping1D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [Cropping1D::new([(1, 0)]).apply(&x, cx)]);
+/// assert_eq!(f.run([&[[[5.0_f32], [6.0]]].into()])?[0], Array::from([[[6.0_f32]]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type Cropping1D = Cropping<1>;
+
+/// Margins cut off images `[batch, height, width, channels]`. Keras's `Cropping2D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [Cropping2D::new([1, 0]).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(),
+///     [1, 2, 4, 3]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type Cropping2D = Cropping<2>;
+
+/// Margins cut off volumes `[batch, depth, height, width, channels]`. Keras's `Cropping3D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [Cropping3D::new(1).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 4, 3, 5, 1], DType::F32)])?[0].shape().sizes(),
+///     [1, 2, 1, 3, 1]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type Cropping3D = Cropping<3>;
+
+impl<const N: usize> Cropping<N> {
+    #[track_caller]
+    fn cropped(&self, inputs: &Tensor, cx: &Context) -> Result<Tensor> {
+        check_rank(inputs.shape(), N, cx)?;
+        let mut outputs = inputs.clone();
+        for (axis, &(before, after)) in (1..).zip(&self.cropping.0) {
+            let length = inputs.shape()[axis];
+            if before.saturating_add(after) >= length {
+                let message = format!(
+                    "`{}` cuts {before} and {after} off axis {axis} of inputs of shape {}",
+                    cx.path(),
+                    inputs.shape()
+                );
+                let help = "at least one element has to be left";
+                return Err(Error::new(ErrorKind::Shape, message).help(help));
             }
-            Interpolation::Bilinear => {
-                let shares = shares(inputs, length, size).cast(inputs.dtype());
-                shares.matmul(&rows).reshape(larger)
-            }
-        };
+            outputs = outputs.slice(axis as isize, before..length - after);
+        }
+        Ok(outputs)
     }
-    Ok(outputs)
+}
+
+impl<const N: usize> Layer for Cropping<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        match self.cropped(inputs, cx) {
+            Ok(outputs) => outputs,
+            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
+        }
+    }
+
+    about! { ["Cropping1D", "Cropping2D", "Cropping3D"][N - 1] }
+}
+
+layer! {
+    /// Elements of `N` axes repeated, or lines drawn between them
+    /// ([`interpolation`](Self::interpolation)): [`UpSampling1D`], [`UpSampling2D`] or
+    /// [`UpSampling3D`].
+    #[derive(Clone, Debug)]
+    UpSampling<const N: usize> ["up_sampling1d", "up_sampling2d", "up_sampling3d"]
+    /// The layer, for one number or one for each axis.
+    (size: Sizes<N> => Sizes<N>) {
+        /// What lies between elements. `Interpolation::Nearest` unless set.
+        interpolation: Interpolation = Interpolation::Nearest,
+    }
+}
+
+/// Each step of `[batch, steps, channels]` repeated. Keras's `UpSampling1D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [UpSampling1D::new(2).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&[[[5.0_f32], [6.0]]].into()])?[0],
+///     Array::from([[[5.0_f32], [5.0], [6.0], [6.0]]])
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type UpSampling1D = UpSampling<1>;
+
+/// Each row and column of images `[batch, height, width, channels]` repeated, or lines drawn
+/// between them ([`interpolation`](UpSampling::interpolation)). Keras's `UpSampling2D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let layer = UpSampling2D::new([1, 2]).interpolation(Interpolation::Bilinear);
+/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+/// let [y] = f.run([&Array::from([0.0_f32, 4.0]).reshape([1, 1, 2, 1])?])?;
+/// assert_eq!(y.to_vec::<f32>(), [0.0, 1.0, 3.0, 4.0]);
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type UpSampling2D = UpSampling<2>;
+
+/// Each element of volumes `[batch, depth, height, width, channels]` repeated. Keras's
+/// `UpSampling3D`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let mut f = Function::new(|[x], cx| [UpSampling3D::new([1, 2, 3]).apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 2, 2, 2, 1], DType::F32)])?[0].shape().sizes(),
+///     [1, 2, 4, 6, 1]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type UpSampling3D = UpSampling<3>;
+
+impl<const N: usize> UpSampling<N> {
+    #[track_caller]
+    fn enlarged(&self, inputs: &Tensor, cx: &Context) -> Result<Tensor> {
+        check_rank(inputs.shape(), N, cx)?;
+        if self.size.0.contains(&0) {
+            let message = format!("`{}` has a size of {:?}", cx.path(), self.size.0);
+            let help = "each element is repeated at least once";
+            return Err(Error::new(ErrorKind::Argument, message).help(help));
+        }
+        let mut outputs = inputs.clone();
+        for (axis, &size) in (1..).zip(&self.size.0).filter(|(_, size)| **size > 1) {
+            let length = outputs.shape()[axis];
+            let rest = product(&outputs.shape()[axis + 1..]);
+            let larger = outputs.shape().with(axis, length.saturating_mul(size));
+            let before = product(&outputs.shape()[..axis]);
+            let rows = outputs.reshape([before, length, rest]);
+            outputs = match self.interpolation {
+                Interpolation::Nearest => {
+                    let repeated = rows.reshape([before * length, 1, rest]).broadcast_to([
+                        before * length,
+                        size,
+                        rest,
+                    ]);
+                    repeated.reshape(larger)
+                }
+                Interpolation::Bilinear => {
+                    let shares = shares(inputs, length, size).cast(inputs.dtype());
+                    shares.matmul(&rows).reshape(larger)
+                }
+            };
+        }
+        Ok(outputs)
+    }
+}
+
+impl<const N: usize> Layer for UpSampling<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        match self.enlarged(inputs, cx) {
+            Ok(outputs) => outputs,
+            Err(error) => refuse(error, inputs, N, inputs.features(), cx),
+        }
+    }
+
+    about! { ["UpSampling1D", "UpSampling2D", "UpSampling3D"][N - 1] }
 }
 
 /// The shares of `length` elements in `length * size` between their centers:
 /// `[length * size, length]`.
+#[track_caller]
 fn shares(inputs: &Tensor, length: usize, size: usize) -> Tensor {
     let share = |index: usize| {
         let (row, column) = (index / length, index % length);
@@ -196,129 +338,6 @@ fn shares(inputs: &Tensor, length: usize, size: usize) -> Tensor {
         share,
         Location::caller(),
     )
-}
-
-resizing! {
-    /// Zeros before and after the steps of `[batch, steps, channels]`. Keras's `ZeroPadding1D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [ZeroPadding1D::new([(1, 0)]).apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[5.0_f32]]].into()])?[0], Array::from([[[0.0_f32], [5.0]]]));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    ZeroPadding1D: 1, padding: Margins = Margins::noted, pad;
-
-    /// Zeros around images `[batch, height, width, channels]`. Keras's `ZeroPadding2D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [ZeroPadding2D::new([(1, 1), (0, 2)]).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 6, 6, 3]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    ZeroPadding2D: 2, padding: Margins = Margins::noted, pad;
-
-    /// Zeros around volumes `[batch, depth, height, width, channels]`. Keras's `ZeroPadding3D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [ZeroPadding3D::new(1).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 2, 3, 4, 1], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 4, 5, 6, 1]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    ZeroPadding3D: 3, padding: Margins = Margins::noted, pad;
-
-    /// Steps cut off both ends of `[batch, steps, channels]`. Keras's `Cropping1D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [Cropping1D::new([(1, 0)]).apply(&x, cx)]);
-    /// assert_eq!(f.run([&[[[5.0_f32], [6.0]]].into()])?[0], Array::from([[[6.0_f32]]]));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    Cropping1D: 1, cropping: Margins = Margins::noted, crop;
-
-    /// Margins cut off images `[batch, height, width, channels]`. Keras's `Cropping2D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [Cropping2D::new([1, 0]).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 4, 4, 3], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 2, 4, 3]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    Cropping2D: 2, cropping: Margins = Margins::noted, crop;
-
-    /// Margins cut off volumes `[batch, depth, height, width, channels]`. Keras's `Cropping3D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [Cropping3D::new(1).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 4, 3, 5, 1], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 2, 1, 3, 1]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    Cropping3D: 3, cropping: Margins = Margins::noted, crop;
-
-    /// Each step of `[batch, steps, channels]` repeated. Keras's `UpSampling1D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [UpSampling1D::new(2).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&[[[5.0_f32], [6.0]]].into()])?[0],
-    ///     Array::from([[[5.0_f32], [5.0], [6.0], [6.0]]])
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    UpSampling1D: 1, size: Sizes = |sizes| sizes.0.to_vec(), repeat;
-
-    /// Each row and column of images `[batch, height, width, channels]` repeated, or lines drawn
-    /// between them ([`interpolation`](Self::interpolation)). Keras's `UpSampling2D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let layer = UpSampling2D::new([1, 2]).interpolation(Interpolation::Bilinear);
-    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// let [y] = f.run([&Array::from([0.0_f32, 4.0]).reshape([1, 1, 2, 1])?])?;
-    /// assert_eq!(y.to_vec::<f32>(), [0.0, 1.0, 3.0, 4.0]);
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    UpSampling2D: 2, size: Sizes = |sizes| sizes.0.to_vec(), enlarge { interpolation: Interpolation = Interpolation::Nearest };
-
-    /// Each element of volumes `[batch, depth, height, width, channels]` repeated. Keras's
-    /// `UpSampling3D`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let mut f = Function::new(|[x], cx| [UpSampling3D::new([1, 2, 3]).apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 2, 2, 2, 1], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 2, 4, 6, 1]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    UpSampling3D: 3, size: Sizes = |sizes| sizes.0.to_vec(), repeat;
-}
-
-impl UpSampling2D {
-    /// What lies between rows and columns. `Interpolation::Nearest` unless set.
-    #[must_use]
-    pub fn interpolation(mut self, interpolation: Interpolation) -> Self {
-        self.interpolation = interpolation;
-        self
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 //! In: `[batch, lengths.., channels]` and a layer's options. Out: a window for each axis, or what
 //! is wrong, in the layer's words.
 
-use crate::error::{Error, ErrorKind};
-use crate::named::words;
+use std::panic::Location;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Tensor;
+use crate::named::{Setting, words};
 use crate::ops::Window;
 use crate::shape::Shape;
 use crate::trace::Context;
@@ -44,18 +47,48 @@ impl<const N: usize> From<[usize; N]> for Sizes<N> {
     }
 }
 
-/// Windows of a layer along the spatial axes.
-pub(super) struct Geometry<'a> {
-    pub size: &'a [usize],
-    pub strides: &'a [usize],
-    pub dilation_rate: &'a [usize],
+impl<const N: usize> Setting for Sizes<N> {
+    const EXPECTED: &'static str = "a whole number, or one for each axis as in `[1, 2]`";
+
+    fn read(text: &str) -> Option<Self> {
+        usize::read(text).map(Self::from).or_else(|| <[usize; N]>::read(text).map(Self))
+    }
+
+    fn write(&self) -> String {
+        self.0.write()
+    }
+}
+
+/// Sizes that may be absent, written `[]` then.
+impl<const N: usize> Setting for Option<Sizes<N>> {
+    const EXPECTED: &'static str = "a whole number, one for each axis as in `[1, 2]`, or `[]`";
+
+    fn read(text: &str) -> Option<Self> {
+        if matches!(text, "[]" | "none") { Some(None) } else { Sizes::read(text).map(Some) }
+    }
+
+    fn write(&self) -> String {
+        self.as_ref().map_or("[]".to_string(), Sizes::write)
+    }
+}
+
+/// Windows of a layer along `N` spatial axes.
+pub(super) struct Geometry<const N: usize> {
+    pub size: [usize; N],
+    pub strides: [usize; N],
+    pub dilation_rate: [usize; N],
     pub padding: Padding,
 }
 
-impl Geometry<'_> {
+impl<const N: usize> Geometry<N> {
+    /// Windows of these sizes, strides and dilation rates.
+    pub fn new(size: Sizes<N>, strides: Sizes<N>, dilation: Sizes<N>, padding: Padding) -> Self {
+        Self { size: size.0, strides: strides.0, dilation_rate: dilation.0, padding }
+    }
+
     /// A window for each spatial axis of inputs of a shape.
-    pub fn windows(&self, inputs: &Shape, cx: &Context) -> Result<Vec<Window>, Error> {
-        check_rank(inputs, self.size.len(), cx)?;
+    pub fn windows(&self, inputs: &Shape, cx: &Context) -> Result<Vec<Window>> {
+        check_rank(inputs, N, cx)?;
         let path = cx.path();
         let options = [
             ("a size", self.size),
@@ -67,19 +100,15 @@ impl Geometry<'_> {
                 Error::new(ErrorKind::Argument, format!("`{path}` has {what} of {sizes:?}"));
             return Err(error.help("sizes, strides and dilation rates are 1 or more"));
         }
-        if self.padding == Padding::Causal && self.size.len() > 1 {
-            let error = Error::new(
-                ErrorKind::Argument,
-                format!("`{path}` has causal padding along {} axes", self.size.len()),
-            );
-            return Err(
-                error.help("only one axis can be time: use `Padding::Same` or `Padding::Valid`")
-            );
+        if self.padding == Padding::Causal && N > 1 {
+            let message = format!("`{path}` has causal padding along {N} axes");
+            let help = "only one axis can be time: use `Padding::Same` or `Padding::Valid`";
+            return Err(Error::new(ErrorKind::Argument, message).help(help));
         }
         let windows: Option<Vec<Window>> =
-            (0..self.size.len()).map(|axis| self.window(axis, inputs[1 + axis])).collect();
+            (0..N).map(|axis| self.window(axis, inputs[1 + axis])).collect();
         windows.ok_or_else(|| {
-            let spans: Vec<usize> = (0..self.size.len()).map(|axis| self.span(axis)).collect();
+            let spans: Vec<usize> = (0..N).map(|axis| self.span(axis)).collect();
             let message = format!(
                 "`{path}` has windows of {spans:?}, which is more than inputs \
                 of shape {inputs} hold"
@@ -115,7 +144,7 @@ impl Geometry<'_> {
 }
 
 /// An error unless there is the expected number of spatial axes between the batch and the channels.
-pub(super) fn check_rank(inputs: &Shape, axes: usize, cx: &Context) -> Result<(), Error> {
+pub(super) fn check_rank(inputs: &Shape, axes: usize, cx: &Context) -> Result<()> {
     if inputs.rank() == axes + 2 {
         return Ok(());
     }
@@ -126,16 +155,30 @@ pub(super) fn check_rank(inputs: &Shape, axes: usize, cx: &Context) -> Result<()
     };
     let help = "add the axis that is missing: `x.expand_dims(-1)` for one channel, \
         `x.expand_dims(0)` for one sample";
-    Err(Error::new(
-        ErrorKind::Shape,
-        format!("`{}` takes inputs of shape {expected}, got {inputs}", cx.path()),
-    )
-    .help(help))
+    let message = format!("`{}` takes inputs of shape {expected}, got {inputs}", cx.path());
+    Err(Error::new(ErrorKind::Shape, message).help(help))
+}
+
+/// A value in place of what a layer cannot compute, after recording why: of the rank that its
+/// outputs would have.
+#[track_caller]
+pub(super) fn refuse(
+    error: Error,
+    inputs: &Tensor,
+    axes: usize,
+    features: usize,
+    cx: &Context,
+) -> Tensor {
+    let ones = std::iter::repeat_n(1, axes);
+    let shape = [inputs.batch()].into_iter().chain(ones).chain([features]).collect();
+    cx.trace().fail(error.at(Location::caller()), shape, inputs.dtype())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layers;
+    use crate::spelling::short_name;
 
     fn window(
         size: usize,
@@ -144,8 +187,7 @@ mod tests {
         padding: Padding,
         length: usize,
     ) -> Option<(usize, usize)> {
-        let geometry =
-            Geometry { size: &[size], strides: &[stride], dilation_rate: &[dilation], padding };
+        let geometry = Geometry::<1>::new(size.into(), stride.into(), dilation.into(), padding);
         geometry.window(0, length).map(|window| (window.before, window.count))
     }
 
@@ -160,5 +202,78 @@ mod tests {
         assert_eq!(window(1, 3, 1, Padding::Same, 7), Some((0, 3)));
         assert_eq!(window(2, 1, 2, Padding::Causal, 5), Some((2, 5)));
         assert_eq!(window(2, 2, 1, Padding::Causal, 5), Some((1, 3)));
+    }
+
+    #[test]
+    fn text_makes_layers_along_axes_and_so_does_what_is_saved_of_them() {
+        let texts = [
+            (
+                "conv2d(4, 3, [2, 1], same, groups=2, activation=leaky_relu(0.1))",
+                "Conv2D(filters=4, groups=2, kernel_size=[3, 3], strides=[2, 1], padding=same, \
+                    dilation_rate=[1, 1], use_bias=true, \
+                    activation=leaky_relu(negative_slope=0.1))",
+            ),
+            (
+                "conv1d_transpose(4, 3, strides=2, activity_regularizer=l1(0.5))",
+                "Conv1DTranspose(filters=4, output_padding=[], kernel_size=[3], strides=[2], \
+                    padding=valid, dilation_rate=[1], use_bias=true, activation=linear, \
+                    activity_regularizer=l1(l1=0.5))",
+            ),
+            (
+                "conv3d_transpose(4, 3, strides=2, output_padding=[1, 0, 1])",
+                "Conv3DTranspose(filters=4, output_padding=[1, 0, 1], kernel_size=[3, 3, 3], \
+                    strides=[2, 2, 2], padding=valid, dilation_rate=[1, 1, 1], use_bias=true, \
+                    activation=linear)",
+            ),
+            (
+                "depthwise_conv1d(5, depth_multiplier=2, use_bias=false)",
+                "DepthwiseConv1D(depth_multiplier=2, kernel_size=[5], strides=[1], \
+                    padding=valid, dilation_rate=[1], use_bias=false, activation=linear)",
+            ),
+            (
+                "separable_conv2d(8, [1, 3])",
+                "SeparableConv2D(filters=8, depth_multiplier=1, kernel_size=[1, 3], \
+                    strides=[1, 1], padding=valid, dilation_rate=[1, 1], use_bias=true, \
+                    activation=linear)",
+            ),
+            (
+                "max_pooling2d([2, 3])",
+                "MaxPooling2D(pool_size=[2, 3], strides=[2, 3], padding=valid)",
+            ),
+            (
+                "AveragePooling1D(4, padding=same, strides=2)",
+                "AveragePooling1D(pool_size=[4], strides=[2], padding=same)",
+            ),
+            ("global_max_pooling3d(true)", "GlobalMaxPooling3D(keepdims=true)"),
+            ("global_average_pooling1d", "GlobalAveragePooling1D(keepdims=false)"),
+            ("zero_padding2d([0, 1])", "ZeroPadding2D(padding=[0, 0, 1, 1])"),
+            ("cropping1d([2, 0])", "Cropping1D(cropping=[2, 0])"),
+            ("up_sampling3d(2)", "UpSampling3D(size=[2, 2, 2], interpolation=nearest)"),
+            ("spatial_dropout2d(0.5, seed=3)", "SpatialDropout2D(rate=0.5)"),
+            ("alpha_dropout(0.5)", "AlphaDropout(rate=0.5)"),
+        ];
+        let saved = |text: &str| {
+            let layer = layers::get(text).unwrap();
+            layer.hyperparameters().written(short_name((*layer).kind()))
+        };
+        for (text, expected) in texts {
+            assert_eq!(saved(text), expected);
+            assert_eq!(saved(expected), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_that_are_not_one_for_each_axis_are_refused_in_text() {
+        let error = |text: &str| layers::get(text).err().unwrap().to_string();
+        assert!(
+            error("conv2d(4, [1, 2, 3])").contains(
+                "the option `kernel_size` of `conv2d(4, [1, 2, 3])` is a whole number, or one for \
+                each axis as in `[1, 2]`, got `[1, 2, 3]`"
+            ),
+            "{}",
+            error("conv2d(4, [1, 2, 3])")
+        );
+        assert!(error("conv3d(4)").contains("`conv3d` needs the option `kernel_size`"));
+        assert!(error("cropping2d([1, 2, 3])").contains("for each end of each axis"));
     }
 }

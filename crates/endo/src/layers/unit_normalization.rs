@@ -3,116 +3,66 @@
 //! In: a tensor of floats. Out: the same shape; vectors along the axes have length 1, or a mean
 //! square of 1.
 
-use std::panic::Location;
-
 use crate::graph::Tensor;
 use crate::initializers::Ones;
-use crate::named::Hyperparameters;
-use crate::ops::view::axis_error;
-use crate::trace::{Context, Weight};
-use crate::variable::Variable;
+use crate::named::{Named, NotNegative};
+use crate::trace::Context;
 
 use super::Layer;
-use super::options::name_option;
+use super::declare::{about, layer, row};
+use super::normalization::{across, positions};
+
+/// The rows of this file.
+pub(super) static ROWS: &[Named<dyn Layer>] =
+    &[row::<UnitNormalization>(), row::<RmsNormalization>()];
 
 /// Lengths below its reciprocal are not made 1.
 const GREATEST: f64 = 1e12;
 
-/// `x / |x|` with the length of vectors along the axes; vectors of 0 stay. Keras's
-/// `UnitNormalization`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let mut f = Function::new(|[x], cx| [UnitNormalization::new().apply(&x, cx)]);
-/// assert_eq!(
-///     f.run([&[[3.0_f32, 4.0], [0.0, 0.0]].into()])?[0],
-///     Array::from([[0.6_f32, 0.8], [0.0, 0.0]])
-/// );
-/// # Ok::<(), endo::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct UnitNormalization {
-    name: Option<String>,
-    axes: Vec<isize>,
-}
-
-/// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each number
-/// of it (Zhang and Sennrich 2019, equation 4). Keras's `RMSNormalization`.
-///
-/// ```
-/// use endo::prelude::*;
-/// let layer = RmsNormalization::new().epsilon(0.0);
-/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-/// assert_eq!(f.run([&[[2.0_f32, -2.0]].into()])?[0], Array::from([[1.0_f32, -1.0]]));
-/// # Ok::<(), endo::Error>(())
-/// ```
-pub struct RmsNormalization {
-    name: Option<String>,
-    axis: isize,
-    epsilon: f64,
-    scale: Weight,
-}
-
-impl UnitNormalization {
+layer! {
+    /// `x / |x|` with the length of vectors along the axes; vectors of 0 stay. Keras's
+    /// `UnitNormalization`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let mut f = Function::new(|[x], cx| [UnitNormalization::new().apply(&x, cx)]);
+    /// assert_eq!(
+    ///     f.run([&[[3.0_f32, 4.0], [0.0, 0.0]].into()])?[0],
+    ///     Array::from([[0.6_f32, 0.8], [0.0, 0.0]])
+    /// );
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    UnitNormalization ["unit_normalization"]
     /// Along the last axis.
-    pub fn new() -> Self {
-        Self { name: None, axes: vec![-1] }
-    }
-
-    /// The axes along which vectors lie. `[-1]` unless set.
-    #[must_use]
-    pub fn axis(mut self, axes: impl Into<Vec<isize>>) -> Self {
-        self.axes = axes.into();
-        self
-    }
-
-    name_option! {}
-}
-
-impl Default for UnitNormalization {
-    fn default() -> Self {
-        Self::new()
+    () {
+        /// The axes along which vectors lie. `[-1]` unless set.
+        axis: Vec<isize> => Vec<isize> = vec![-1],
     }
 }
 
-impl RmsNormalization {
+layer! {
+    /// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each number
+    /// of it (Zhang and Sennrich 2019, equation 4). Keras's `RMSNormalization`.
+    ///
+    /// ```
+    /// use endo::prelude::*;
+    /// let layer = RmsNormalization::new().epsilon(0.0);
+    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+    /// assert_eq!(f.run([&[[2.0_f32, -2.0]].into()])?[0], Array::from([[1.0_f32, -1.0]]));
+    /// # Ok::<(), endo::Error>(())
+    /// ```
+    RmsNormalization ["rms_normalization"]
     /// Along the last axis, with epsilon 0.000001.
-    pub fn new() -> Self {
-        Self { name: None, axis: -1, epsilon: 1e-6, scale: Weight::new("scale") }
+    () {
+        /// The axis that is normalized. -1 unless set.
+        axis: isize = -1,
+        /// What is added to the mean square. 0.000001 unless set.
+        epsilon: NotNegative as f64 = NotNegative(1e-6),
     }
-
-    /// The axis that is normalized. -1 unless set.
-    #[must_use]
-    pub fn axis(mut self, axis: isize) -> Self {
-        self.axis = axis;
-        self
-    }
-
-    /// What is added to the mean square. 0.000001 unless set.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    name_option! {}
-
-    /// Whether optimizers may change the scale. True unless set.
-    #[must_use]
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.scale = self.scale.trainable(trainable);
-        self
-    }
-
-    /// The scale, once the layer was applied.
-    pub fn scale(&self) -> Option<&Variable> {
-        self.scale.variable()
-    }
-}
-
-impl Default for RmsNormalization {
-    fn default() -> Self {
-        Self::new()
+    weights {
+        /// The scale, once the layer was applied.
+        scale = Ones;
     }
 }
 
@@ -124,22 +74,14 @@ pub(super) fn unit(x: &Tensor, axes: &[isize]) -> Tensor {
 
 impl Layer for UnitNormalization {
     #[track_caller]
-    fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        if let Some(&axis) = self.axes.iter().find(|&&axis| x.shape().axis(axis).is_none()) {
-            cx.trace()
-                .record(axis_error("UnitNormalization", axis, x.shape()).at(Location::caller()));
-            return x.clone();
+    fn call(&self, x: &Tensor, _cx: &mut Context) -> Tensor {
+        match positions("UnitNormalization", &self.axis, x) {
+            Some(_) => unit(x, &self.axis),
+            None => x.clone(),
         }
-        unit(x, &self.axes)
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("axis", self.axes.clone())
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true
@@ -149,27 +91,13 @@ impl Layer for UnitNormalization {
 impl Layer for RmsNormalization {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        let Some(axis) = x.shape().axis(self.axis) else {
-            cx.trace().record(
-                axis_error("RmsNormalization", self.axis, x.shape()).at(Location::caller()),
-            );
-            return x.clone();
-        };
-        let size = x.shape()[axis];
-        let scale = self.scale.get(self, size, &Ones, cx);
-        let across: Vec<usize> =
-            (axis..x.rank()).map(|other| if other == axis { size } else { 1 }).collect();
+        let Some(axis) = positions("RmsNormalization", &[self.axis], x) else { return x.clone() };
+        let scale = self.scale.value(self, x.shape()[axis[0]], cx);
         let mean = x.square().mean_axes([self.axis]).keep_dims(x, [self.axis]);
-        x * (mean + self.epsilon).rsqrt() * scale.reshape(across)
+        x * (mean + self.epsilon.0).rsqrt() * scale.reshape(across(x.shape(), axis[0]))
     }
 
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn hyperparameters(&self) -> Hyperparameters {
-        Hyperparameters::new().with("axis", self.axis).with("epsilon", self.epsilon)
-    }
+    about! {}
 
     fn supports_masking(&self) -> bool {
         true

@@ -71,6 +71,28 @@ impl<S: Setting> OptionValue for S {
     }
 }
 
+/// An option that saved models leave out: a model may be loaded into one where it is another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsaved<T>(pub T);
+
+impl<T> From<T> for Unsaved<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<S: Setting> OptionValue for Unsaved<S> {
+    const EXPECTED: &'static str = <S as Setting>::EXPECTED;
+
+    fn parse(text: &str) -> Option<Result<Self>> {
+        S::read(text).map(|value| Ok(Self(value)))
+    }
+
+    fn text(&self) -> Option<String> {
+        None
+    }
+}
+
 /// A value of another family that may be absent: text and saved models leave it out.
 impl<T: ?Sized> OptionValue for Option<Arc<T>>
 where
@@ -106,8 +128,9 @@ where
 /// }
 /// ```
 ///
-/// How an option is set is said by [`setter!`]. What stands after `with` are fields that are no
-/// options, and the function after `then` is called whenever an option was set. After
+/// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands
+/// after `with` are fields that are no options, and the function after `then` is called whenever an
+/// option was set. After
 /// `dyn Family:` the type gets a `ROW` for the table of names, to be listed in the file's `ROWS`;
 /// the compiler warns of one that is not. `Name<const N: usize> ["name1d", "name2d"]` has a
 /// name for each `N` from 1.
@@ -123,9 +146,10 @@ macro_rules! declare {
                 });
         }
     };
-    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? $names:tt
+    ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])*
-     ($($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)? $(=> $Into:ty)?),* $(,)?)
+     ($(<$K:ident>)? $($(#[$argument_doc:meta])* $argument:ident: $Argument:ty $(as $Taken:ty)?
+         $(=> $Into:ty)? $([$Trait:ident::$made:ident])?),* $(,)?)
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
          $(=> $From:ty)? $([$Family:ident::$into:ident])? = $default:expr),* $(,)? }
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
@@ -140,14 +164,14 @@ macro_rules! declare {
         impl $(<const $N: usize>)? $Name $(<$N>)? {
             $(#[$new_doc])*
             #[allow(clippy::useless_conversion)]
-            pub fn new(
-                $($argument: $crate::named::setter!(@type $Argument $(as $Taken)? $(=> $Into)?)),*
-            ) -> Self {
-                let new = Self {
-                    $($argument: $crate::named::setter!(@value $argument $(as $Taken)? $(=> $Into)?),)*
-                    $($option: $default,)*
-                    $($($field: $initial,)*)?
-                };
+            pub fn new $(<$K>)? ($($argument: $crate::named::setter!(
+                @type $Argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
+            )),*) -> Self {
+                $(let $argument: $Argument = $crate::named::setter!(
+                    @value $argument $(as $Taken)? $(=> $Into)? $([$Trait::$made])?
+                );)*
+                let new =
+                    Self { $($option: $default,)* $($($field: $initial,)*)? $($argument,)* };
                 $crate::named::Declared::changed(new)
             }
 
@@ -158,7 +182,7 @@ macro_rules! declare {
         }
 
         $crate::named::declared! {
-            $Name [$($N)?] $names ($($argument: $Argument),*)
+            $Name [$($N)?] [$($names)+] ($($argument: $Argument),*)
             { $($option $option: $Option = $default),* } { $($($field = $initial),*)? } $($changed)?
         }
     };
@@ -178,10 +202,12 @@ macro_rules! declared {
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
             fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
+                $(let $argument: $Argument =
+                    _given.required(Self::NAMES[0], stringify!($argument))?;)*
                 let value = Self {
-                    $($argument: _given.required(Self::NAMES[0], stringify!($argument))?,)*
                     $($field: _given.take::<$Option>(stringify!($option), $default)?,)*
                     $($other: $initial,)*
+                    $($argument,)*
                 };
                 Ok(value.changed())
             }
@@ -215,7 +241,8 @@ macro_rules! declared {
 ///
 /// `option: T` takes a `T`, and `option: T {0.0..=1.0}` hands it to the type's `require` first;
 /// `option: T as G` takes a `G`, `option: T => G` what becomes a `G`, and either becomes a `T`;
-/// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of.
+/// `option: T [IntoActivation::into_activation]` takes what that trait makes the value of; an
+/// argument does so after `<K>`.
 macro_rules! setter {
     ($(#[$doc:meta])* $option:ident: $Option:ty [$Family:ident::$into:ident]) => {
         $(#[$doc])*
@@ -249,7 +276,9 @@ macro_rules! setter {
     (@type $Type:ty) => { $Type };
     (@type $Type:ty as $Given:ty) => { $Given };
     (@type $Type:ty => $From:ty) => { impl Into<$From> };
+    (@type $Type:ty [$Trait:ident::$made:ident]) => { impl $Trait<K> };
     (@value $value:ident) => { $value };
+    (@value $value:ident [$Trait:ident::$made:ident]) => { $value.$made() };
     (@value $value:ident as $Given:ty) => { $value.into() };
     (@value $value:ident => $From:ty) => {{
         let given: $From = $value.into();

@@ -77,6 +77,13 @@ impl Hyperparameters {
         self.with_named(name, value.text())
     }
 
+    /// These in another order: those of the names given, then all others.
+    pub(crate) fn beginning_with(mut self, first: &[&str]) -> Self {
+        let place = |name: &str| first.iter().position(|known| *known == name);
+        self.entries.sort_by_key(|(name, _)| place(name).unwrap_or(first.len()));
+        self
+    }
+
     pub(crate) fn set(&mut self, name: &str, text: String) {
         match self.entries.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = text,

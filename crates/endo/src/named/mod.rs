@@ -12,11 +12,11 @@ mod setting;
 mod text;
 
 pub(crate) use declare::{
-    Declared, OptionValue, declare, declared, family, setter, table, text_of, value,
+    Declared, OptionValue, Unsaved, declare, declared, family, setter, table, text_of, value,
 };
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;
 pub use setting::{Axes, Setting};
-pub(crate) use setting::{optional, words};
+pub(crate) use setting::{Count, NotNegative, Rate, optional, words};
 use text::parse;
 pub(crate) use text::{Named, TextOptions, get, written};

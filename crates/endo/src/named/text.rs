@@ -103,7 +103,10 @@ impl<'a> TextOptions<'a> {
     /// The next option of the row: as given by name or place, or its default.
     pub(crate) fn take<V: OptionValue>(&mut self, option: &str, default: V) -> Result<V> {
         let Some(value) = self.text_of(option)? else { return Ok(default) };
-        self.read(option, value, || default.text())
+        self.read(option, value, || {
+            let text = default.text().unwrap_or_else(|| "none".to_string());
+            format!("unless given, it is `{text}`")
+        })
     }
 
     /// The next option of the row, if it is given; `none` is as if it were not.
@@ -111,31 +114,30 @@ impl<'a> TextOptions<'a> {
         let Some(value) = self.text_of(option)?.filter(|value| *value != "none") else {
             return Ok(None);
         };
-        self.read(option, value, || Some("none".to_string())).map(Some)
+        self.read(option, value, || "unless given, it is `none`".to_string()).map(Some)
     }
 
     /// The next option of the row of a name, which has no default.
     pub(crate) fn required<V: OptionValue>(&mut self, name: &str, option: &str) -> Result<V> {
-        self.given(option)?.ok_or_else(|| {
+        let help = || format!("give it as in `{name}({option}=..)`");
+        let Some(value) = self.text_of(option)? else {
             let message = format!("`{name}` needs the option `{option}`");
-            Error::new(ErrorKind::Argument, message)
-                .help(format!("give it as in `{name}({option}=..)`"))
-        })
+            return Err(Error::new(ErrorKind::Argument, message).help(help()));
+        };
+        self.read(option, value, help)
     }
 
-    /// The value that a text says, or what is wrong with it.
+    /// The value that a text says, or what is wrong with it and how to fix it.
     fn read<V: OptionValue>(
         &self,
         option: &str,
         value: &str,
-        default: impl FnOnce() -> Option<String>,
+        help: impl FnOnce() -> String,
     ) -> Result<V> {
         V::parse(value).unwrap_or_else(|| {
             let (text, expected) = (self.text, V::EXPECTED);
             let message = format!("the option `{option}` of `{text}` is {expected}, got `{value}`");
-            let default = default().unwrap_or_else(|| "none".to_string());
-            Err(Error::new(ErrorKind::Argument, message)
-                .help(format!("unless given, it is `{default}`")))
+            Err(Error::new(ErrorKind::Argument, message).help(help()))
         })
     }
 

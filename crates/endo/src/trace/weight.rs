@@ -116,6 +116,11 @@ impl Weight {
         self
     }
 
+    /// Whether it was declared to be trained.
+    pub(crate) fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+
     /// Its name within its layer.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -5,78 +5,184 @@
 
 use std::sync::Arc;
 
-use crate::activations::ActivationFunction;
-use crate::error::{Error, ErrorKind};
+use crate::activations::{IntoActivation, Linear};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Tensor;
-use crate::initializers::{GlorotUniform, Initializer, Zeros};
-use crate::named::Hyperparameters;
+use crate::initializers::{GlorotUniform, Zeros};
+use crate::named::Named;
 use crate::ops::Window;
-use crate::regularizers::Regularizer;
+use crate::regularizers::IntoRegularizer;
 use crate::shape::{Shape, product};
-use crate::trace::{Context, Weight};
-use crate::variable::Variable;
+use crate::trace::Context;
 
 use super::super::Layer;
-use super::super::options::{activity_option, name_option, trainable_option, weight_options};
-use super::super::spatial::{Geometry, Padding, Sizes, check_rank};
-use super::{convolution_options, refuse};
+use super::super::declare::{about, layer, row};
+use super::super::dense::finish;
+use super::super::spatial::{Geometry, Padding, Sizes, check_rank, refuse};
+use super::{AnyActivation, AnyRegularizer};
 
-/// The windows of the convolution that would make the inputs from the outputs, and the outputs'
-/// lengths.
-fn windows(
-    geometry: &Geometry<'_>,
-    output_padding: Option<&[usize]>,
-    inputs: &Shape,
-    cx: &Context,
-) -> Result<(Vec<Window>, Vec<usize>), Error> {
-    let path = cx.path();
-    check_rank(inputs, geometry.size.len(), cx)?;
-    if geometry.padding == Padding::Causal {
-        let error = Error::new(ErrorKind::Argument, format!("`{path}` has causal padding"));
-        return Err(error.help("a transposed convolution has `Padding::Valid` or `Padding::Same`"));
+/// The rows of this file.
+pub(in super::super) static ROWS: &[Named<dyn Layer>] =
+    &[row::<Conv1DTranspose>(), row::<Conv2DTranspose>(), row::<Conv3DTranspose>()];
+
+layer! {
+    /// A transposed convolution along `N` axes, those between the batch and the channels:
+    /// [`Conv1DTranspose`], [`Conv2DTranspose`] or [`Conv3DTranspose`].
+    ConvTranspose<const N: usize> ["conv1d_transpose", "conv2d_transpose", "conv3d_transpose"]
+    /// A layer with `filters` filters of size `kernel_size`.
+    (filters: usize, kernel_size: Sizes<N> => Sizes<N>) {
+        /// How far windows are apart. 1 unless set.
+        strides: Sizes<N> => Sizes<N> = Sizes([1; N]),
+        /// What lies around the inputs. `Padding::Valid`, nothing, unless set.
+        padding: Padding = Padding::Valid,
+        /// How far the elements of a window are apart. 1 unless set.
+        dilation_rate: Sizes<N> => Sizes<N> = Sizes([1; N]),
+        /// How much longer the outputs are than the least from which the inputs could follow; less
+        /// than `strides`. As long as they can be unless set.
+        output_padding: Option<Sizes<N>> => Sizes<N> = None,
+        /// Whether a bias is added. True unless set.
+        use_bias: bool = true,
+        /// What is applied to the outputs: `Selu`, `"selu"` or a closure; nothing unless set.
+        activation: AnyActivation [IntoActivation::into_activation] = Arc::new(Linear),
+        /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
+        activity_regularizer: Option<AnyRegularizer> [IntoRegularizer::into_regularizer] = None,
     }
-    let zero = [geometry.size, geometry.strides, geometry.dilation_rate].concat().contains(&0);
-    let wide = |padding: &[usize]| {
-        padding.iter().zip(geometry.strides).any(|(padding, stride)| padding >= stride)
-    };
-    if zero || output_padding.is_some_and(wide) {
-        let (size, strides) = (geometry.size, geometry.strides);
-        let message = format!(
-            "`{path}` has kernels of {size:?}, strides {strides:?}, dilation rates {:?} and \
+    weights {
+        /// The kernel `[sizes.., filters, channels]`, once the layer was applied.
+        kernel = GlorotUniform => kernel_initializer, kernel_regularizer, kernel_constraint;
+        /// The bias `[filters]`, once the layer was applied; none without `use_bias`.
+        bias = Zeros => bias_initializer, bias_regularizer, bias_constraint;
+    }
+}
+
+/// The sum of windows `x[n, c] kernel[i, f, c]` that begin `strides` apart: what the gradient
+/// of a [`Conv1D`](super::Conv1D) with this kernel does (Dumoulin and Visin 2016, section 4).
+/// Inputs `[batch, steps, channels]`, kernel `[size, filters, channels]`. Without
+/// `output_padding` the outputs are `(steps - 1) * stride + max(size, stride)` long, with
+/// `Padding::Same` `steps * stride`. Keras's `Conv1DTranspose`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let twice = Conv1DTranspose::new(1, 2).strides(2).kernel_initializer("ones");
+/// let mut f = Function::new(|[x], cx| [twice.apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&[[[1.0_f32], [3.0]]].into()])?[0],
+///     Array::from([[[1.0_f32], [1.0], [3.0], [3.0]]])
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type Conv1DTranspose = ConvTranspose<1>;
+
+/// As [`Conv1DTranspose`], over images: kernel `[height, width, filters, channels]`. Keras's
+/// `Conv2DTranspose`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let layer = Conv2DTranspose::new(3, 3).strides(2).padding(Padding::Same);
+/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 4, 5, 2], DType::F32)])?[0].shape().sizes(),
+///     [1, 8, 10, 3]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type Conv2DTranspose = ConvTranspose<2>;
+
+/// As [`Conv1DTranspose`], over volumes: kernel `[depth, height, width, filters, channels]`.
+/// Keras's `Conv3DTranspose`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let layer = Conv3DTranspose::new(1, 2);
+/// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
+/// assert_eq!(
+///     f.run([&Array::zeros([1, 2, 3, 4, 2], DType::F32)])?[0].shape().sizes(),
+///     [1, 3, 4, 5, 1]
+/// );
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type Conv3DTranspose = ConvTranspose<3>;
+
+impl<const N: usize> Layer for ConvTranspose<N> {
+    #[track_caller]
+    fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
+        let (windows, lengths) = match self.windows(inputs.shape(), cx) {
+            Ok(found) => found,
+            Err(error) => return refuse(error, inputs, N, self.filters, cx),
+        };
+        let channels = inputs.features();
+        let sizes: Shape = self.kernel_size.0.into_iter().chain([self.filters, channels]).collect();
+        let kernel = self.kernel.value(self, sizes, cx);
+        let outputs = convolve(inputs, &windows, &lengths, &kernel, self.filters);
+        let bias = self.use_bias.then_some(&self.bias);
+        finish(self, outputs, bias, &self.activation, &self.activity_regularizer, cx)
+    }
+
+    about! {
+        ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"][N - 1],
+        first "filters", "output_padding"
+    }
+}
+
+impl<const N: usize> ConvTranspose<N> {
+    /// The windows of the convolution that would make the inputs from the outputs, and the outputs'
+    /// lengths.
+    fn windows(&self, inputs: &Shape, cx: &Context) -> Result<(Vec<Window>, Vec<usize>)> {
+        let geometry =
+            Geometry::new(self.kernel_size, self.strides, self.dilation_rate, self.padding);
+        let output_padding = self.output_padding.map(|padding| padding.0);
+        let path = cx.path();
+        check_rank(inputs, N, cx)?;
+        if geometry.padding == Padding::Causal {
+            let error = Error::new(ErrorKind::Argument, format!("`{path}` has causal padding"));
+            return Err(
+                error.help("a transposed convolution has `Padding::Valid` or `Padding::Same`")
+            );
+        }
+        let zero = [geometry.size, geometry.strides, geometry.dilation_rate].concat().contains(&0);
+        let wide = |padding: [usize; N]| {
+            padding.iter().zip(&geometry.strides).any(|(padding, stride)| padding >= stride)
+        };
+        if zero || output_padding.is_some_and(wide) {
+            let (size, strides) = (geometry.size, geometry.strides);
+            let message = format!(
+                "`{path}` has kernels of {size:?}, strides {strides:?}, dilation rates {:?} and \
                 output padding {output_padding:?}",
-            geometry.dilation_rate
-        );
-        let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is less \
-            than `strides`";
-        return Err(Error::new(ErrorKind::Argument, message).help(help));
-    }
-    // As Keras: without `output_padding` the largest outputs from which that number of windows
-    // follows.
-    let length = |axis: usize| {
-        let (stride, span) = (geometry.strides[axis], geometry.span(axis));
-        let least = match geometry.padding {
-            Padding::Same => span % 2,
-            Padding::Valid | Padding::Causal => span,
+                geometry.dilation_rate
+            );
+            let help = "sizes, strides and dilation rates are 1 or more, and `output_padding` is \
+                less than `strides`";
+            return Err(Error::new(ErrorKind::Argument, message).help(help));
+        }
+        // As Keras: without `output_padding` the largest outputs from which that number of windows
+        // follows.
+        let length = |axis: usize| {
+            let (stride, span) = (geometry.strides[axis], geometry.span(axis));
+            let least = match geometry.padding {
+                Padding::Same => span % 2,
+                Padding::Valid | Padding::Causal => span,
+            };
+            let whole = match geometry.padding {
+                Padding::Same => stride,
+                Padding::Valid | Padding::Causal => span.max(stride),
+            };
+            let end = output_padding.map_or(whole, |padding| least.saturating_add(padding[axis]));
+            inputs[1 + axis].saturating_sub(1).saturating_mul(stride).saturating_add(end)
         };
-        let whole = match geometry.padding {
-            Padding::Same => stride,
-            Padding::Valid | Padding::Causal => span.max(stride),
-        };
-        let end = output_padding.map_or(whole, |padding| least.saturating_add(padding[axis]));
-        inputs[1 + axis].saturating_sub(1).saturating_mul(stride).saturating_add(end)
-    };
-    let lengths: Vec<usize> = (0..geometry.size.len()).map(length).collect();
-    let outputs: Shape = [inputs.batch()].iter().chain(&lengths).chain(&[1]).copied().collect();
-    let windows = geometry.windows(&outputs, cx)?;
-    if windows.iter().zip(&inputs[1..]).any(|(window, &length)| window.count != length) {
-        let message = format!(
-            "`{path}` has no outputs of which inputs of shape {inputs} are the convolution: not \
-                {lengths:?}"
-        );
-        let help = "with `Padding::Same` and kernels of even size, `output_padding` is 1 or more";
-        return Err(Error::new(ErrorKind::Argument, message).help(help));
+        let lengths: Vec<usize> = (0..N).map(length).collect();
+        let outputs: Shape = [inputs.batch()].iter().chain(&lengths).chain(&[1]).copied().collect();
+        let windows = geometry.windows(&outputs, cx)?;
+        if windows.iter().zip(&inputs[1..]).any(|(window, &length)| window.count != length) {
+            let message = format!(
+                "`{path}` has no outputs of which inputs of shape {inputs} are the convolution: \
+                not {lengths:?}"
+            );
+            let help =
+                "with `Padding::Same` and kernels of even size, `output_padding` is 1 or more";
+            return Err(Error::new(ErrorKind::Argument, message).help(help));
+        }
+        Ok((windows, lengths))
     }
-    Ok((windows, lengths))
 }
 
 /// Windows `x[n, c] kernel[i, f, c]`, added where they lie.
@@ -103,154 +209,10 @@ fn convolve(
     made.overlap_add(windows, lengths)
 }
 
-/// Transposed convolution layers over a number of axes.
-macro_rules! transposed {
-    ($($(#[$doc:meta])* $Name:ident: $n:literal;)+) => {
-        $(
-            $(#[$doc])*
-            pub struct $Name {
-                name: Option<String>,
-                filters: usize,
-                kernel_size: [usize; $n],
-                strides: [usize; $n],
-                padding: Padding,
-                output_padding: Option<[usize; $n]>,
-                dilation_rate: [usize; $n],
-                use_bias: bool,
-                activation: Option<Arc<dyn ActivationFunction>>,
-                kernel: Weight,
-                bias: Weight,
-                kernel_initializer: Box<dyn Initializer>,
-                bias_initializer: Box<dyn Initializer>,
-                activity_regularizer: Option<Arc<dyn Regularizer>>,
-            }
-
-            impl $Name {
-                /// A layer with `filters` filters of size `kernel_size`.
-                pub fn new(filters: usize, kernel_size: impl Into<Sizes<$n>>) -> Self {
-                    Self {
-                        name: None,
-                        filters,
-                        kernel_size: kernel_size.into().0,
-                        strides: [1; $n],
-                        padding: Padding::Valid,
-                        output_padding: None,
-                        dilation_rate: [1; $n],
-                        use_bias: true,
-                        activation: None,
-                        kernel: Weight::new("kernel"),
-                        bias: Weight::new("bias"),
-                        kernel_initializer: Box::new(GlorotUniform),
-                        bias_initializer: Box::new(Zeros),
-                        activity_regularizer: None,
-                    }
-                }
-
-                /// How much longer the outputs are than the least from which the inputs could
-                /// follow; less than `strides`. As long as they can be unless set.
-                #[must_use]
-                pub fn output_padding(mut self, output_padding: impl Into<Sizes<$n>>) -> Self {
-                    self.output_padding = Some(output_padding.into().0);
-                    self
-                }
-
-                convolution_options! { $n }
-                weight_options! { kernel: kernel_initializer = "GlorotUniform", kernel_regularizer, kernel_constraint }
-                weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
-                activity_option! {}
-                name_option! {}
-                trainable_option! { kernel, bias }
-
-                /// The kernel `[sizes.., filters, channels]`, once the layer was applied.
-                pub fn kernel(&self) -> Option<&Variable> {
-                    self.kernel.variable()
-                }
-            }
-
-            impl Layer for $Name {
-                #[track_caller]
-                fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-                    let padding = self.output_padding.as_ref().map(|sizes| &sizes[..]);
-                    let (windows, lengths) = match windows(&self.geometry(), padding, inputs.shape(), cx) {
-                        Ok(found) => found,
-                        Err(error) => return refuse(error, inputs, $n, self.filters, cx),
-                    };
-                    let sizes = self.kernel_size.into_iter().chain([self.filters, inputs.features()]);
-                    let kernel = self.kernel.get(self, sizes.collect::<Shape>(), &*self.kernel_initializer, cx);
-                    self.finish(convolve(inputs, &windows, &lengths, &kernel, self.filters), cx)
-                }
-
-                fn name(&self) -> Option<&str> {
-                    self.name.as_deref()
-                }
-
-                fn hyperparameters(&self) -> Hyperparameters {
-                    let padding = self.output_padding.map(Vec::from).unwrap_or_default();
-                    self.noted(Hyperparameters::new().with("filters", self.filters).with("output_padding", padding))
-                }
-            }
-        )+
-    };
-}
-
-transposed! {
-    /// The sum of windows `x[n, c] kernel[i, f, c]` that begin `strides` apart: what the gradient
-    /// of a [`Conv1D`](super::Conv1D) with this kernel does (Dumoulin and Visin 2016, section 4).
-    /// Inputs `[batch, steps, channels]`, kernel `[size, filters, channels]`. Without
-    /// `output_padding` the outputs are `(steps - 1) * stride + max(size, stride)` long, with
-    /// `Padding::Same` `steps * stride`. Keras's `Conv1DTranspose`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let twice = Conv1DTranspose::new(1, 2).strides(2).kernel_initializer("ones");
-    /// let mut f = Function::new(|[x], cx| [twice.apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&[[[1.0_f32], [3.0]]].into()])?[0],
-    ///     Array::from([[[1.0_f32], [1.0], [3.0], [3.0]]])
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    Conv1DTranspose: 1;
-
-    /// As [`Conv1DTranspose`], over images: kernel `[height, width, filters, channels]`. Keras's
-    /// `Conv2DTranspose`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let layer = Conv2DTranspose::new(3, 3).strides(2).padding(Padding::Same);
-    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 4, 5, 2], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 8, 10, 3]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    Conv2DTranspose: 2;
-
-    /// As [`Conv1DTranspose`], over volumes: kernel `[depth, height, width, filters, channels]`.
-    /// Keras's `Conv3DTranspose`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let layer = Conv3DTranspose::new(1, 2);
-    /// let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-    /// assert_eq!(
-    ///     f.run([&Array::zeros([1, 2, 3, 4, 2], DType::F32)])?[0].shape().sizes(),
-    ///     [1, 3, 4, 5, 1]
-    /// );
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    Conv3DTranspose: 3;
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::tests::refused;
     use crate::prelude::*;
-
-    fn refused(layer: impl Layer, sizes: &[usize]) -> String {
-        let mut f = Function::new(|[x], cx| [layer.apply(&x, cx)]);
-        f.run([&Array::zeros(sizes, DType::F32)]).unwrap_err().to_string()
-    }
 
     #[test]
     fn options_that_cannot_be_are_refused() {
