@@ -68,8 +68,8 @@ impl Layer for MyLayerNormalization {
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
         let alpha = self.alpha.get(self, [x.features()], &Ones, cx);
         let beta = self.beta.get(self, [x.features()], &Zeros, cx);
-        let mean = x.mean_axes([-1]).keep_dims(x, [-1]);
-        let variance = (x - &mean).square().mean_axes([-1]).keep_dims(x, [-1]);
+        let mean = x.mean_keep(-1);
+        let variance = (x - &mean).square().mean_keep(-1);
         alpha * (x - mean) / (variance + self.eps).sqrt() + beta
     }
 }

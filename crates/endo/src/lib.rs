@@ -10,6 +10,7 @@
 //! | you want | you use |
 //! |---|---|
 //! | numbers in and out | [`Array`], [`Shape`], [`DType`] |
+//! | to compute with them | [`Tensor`], and what its methods take: [`tensor`] |
 //! | tables and batches | [`data::Table`], [`data::Dataset`], [`data::StandardScaler`] |
 //! | a model | [`layers`], your own [`Layer`](layers::Layer), [`Model`](model::Model) |
 //! | a loss or a metric from inside it | [`add_loss`], [`add_sample_loss`], [`add_metric`] |
@@ -56,18 +57,22 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! The modules from [`graph`] to [`cpu`] are the machinery; `ARCHITECTURE.md` is their map.
+//! How a step becomes a plan, and a plan runs, is told by `ARCHITECTURE.md`; those modules are not
+//! part of what a program uses, and not documented here.
 
 pub mod activations;
 pub mod array;
+#[doc(hidden)]
 pub mod autodiff;
 pub mod constraints;
+#[doc(hidden)]
 pub mod cpu;
 pub mod data;
 pub mod dtype;
 pub mod error;
 #[doc(hidden)]
 pub mod files;
+#[doc(hidden)]
 pub mod graph;
 mod inference;
 pub mod initializers;
@@ -77,8 +82,10 @@ pub mod metrics;
 pub mod model;
 mod named;
 mod net;
+#[doc(hidden)]
 pub mod ops;
 pub mod optimizers;
+#[doc(hidden)]
 pub mod plan;
 pub mod prelude;
 pub mod random;
@@ -86,6 +93,7 @@ pub mod regularizers;
 pub mod report;
 pub mod shape;
 mod shown;
+#[doc(hidden)]
 pub mod simd;
 mod spelling;
 mod step;
@@ -93,12 +101,20 @@ pub mod trace;
 pub mod training;
 pub mod variable;
 
+/// Tensors: what layers, losses and metrics compute with, and what the methods of tensors take.
+pub mod tensor {
+    #[doc(inline)]
+    pub use crate::graph::{Tensor, Tree};
+    #[doc(inline)]
+    pub use crate::ops::{Argument, AxisList, AxisNumber, NewShape, NewSize, RandomState, Window};
+}
+
 pub use array::Array;
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
-pub use graph::Tensor;
 pub use named::{Hyperparameters, Setting};
 pub use shape::Shape;
+pub use tensor::Tensor;
 pub use trace::compute;
 pub use variable::Variable;
 

@@ -7,10 +7,41 @@
 
 use std::sync::Arc;
 
-use super::Metric;
+use crate::named::{Declared, Named};
+
+use super::{Metric, Totals};
 
 /// What a row of names makes: a metric under a name.
 pub(super) type MetricMaker = dyn Fn(&str) -> Arc<dyn Metric>;
+
+/// A metric made by [`metric!`].
+pub(super) trait DeclaredMetric: Declared + Metric + Clone + 'static {
+    /// New totals under a name, of the size that the options ask for.
+    fn totals_of(&self, name: String) -> Totals;
+
+    /// Where the metric's totals are.
+    fn totals_mut(&mut self) -> &mut Totals;
+
+    /// The metric with totals of its own under a name.
+    fn with_totals(mut self, name: String) -> Self {
+        *self.totals_mut() = self.totals_of(name);
+        self
+    }
+
+    /// The metric with totals of its own, after an option was set.
+    fn with_own_totals(mut self) -> Self {
+        let name = self.totals_mut().name().to_string();
+        self.with_totals(name)
+    }
+}
+
+/// The row of a declared metric in the table of names.
+pub(super) const fn row<M: DeclaredMetric>() -> Named<MetricMaker> {
+    Named::of::<M>(&[], |given| {
+        let metric = M::of_text(given)?;
+        Ok(Arc::new(move |name: &str| Arc::new(metric.clone().with_totals(name.to_string()))))
+    })
+}
 
 /// A metric: its names in text (the first is the one in reports), the arguments that it needs, its
 /// options with Keras's names and defaults. `option: Option<usize> as usize` makes a method that
@@ -42,28 +73,45 @@ macro_rules! metric {
             ($($($argument: $Argument $(=> $IntoArgument)?),+)?)
             { $($($(#[$option_doc])* $option: $Option $(as $Given)? $(=> $Into)? = $default),+)? }
             with { totals: $crate::metrics::Totals = $crate::metrics::Totals::new($name, []) }
-            then with_own_totals
+            then $crate::metrics::define::DeclaredMetric::with_own_totals
         }
 
         impl $Metric {
             /// The same metric under another name.
             #[must_use]
-            pub fn name(mut self, name: impl Into<String>) -> Self {
-                self.totals.rename(name);
-                self.with_own_totals()
+            pub fn name(self, name: impl Into<String>) -> Self {
+                $crate::metrics::define::DeclaredMetric::with_totals(self, name.into())
             }
 
-            /// The metric with totals of its own, of the size that its options ask for.
-            fn with_own_totals(mut self) -> Self {
-                self.totals = self.totals_of(self.totals.name().to_string());
-                self
-            }
+            /// Its row in the table of names.
+            pub(super) const ROW: $crate::named::Named<$crate::metrics::define::MetricMaker> =
+                $crate::metrics::define::row::<Self>();
+        }
 
+        impl $crate::metrics::define::DeclaredMetric for $Metric {
             fn totals_of(&$totals_self, $totals_name: String) -> $crate::metrics::Totals {
                 $totals
             }
+
+            fn totals_mut(&mut self) -> &mut $crate::metrics::Totals {
+                &mut self.totals
+            }
         }
 
+        $crate::metrics::define::implement_metric! { $Metric;
+            update($self, $y_true, $y_pred, $weight, $cx) => $update;
+            result($result_self, $result_cx) => $result;
+            $(targets($targets_self, $true_shape, $pred_shape) => $targets;)?
+        }
+    };
+}
+
+/// What a metric does with batches, as [`metric!`] is told.
+macro_rules! implement_metric {
+    ($Metric:ident;
+     update($self:ident, $y_true:ident, $y_pred:ident, $weight:ident, $cx:ident) => $update:expr;
+     result($result_self:ident, $result_cx:ident) => $result:expr;
+     $(targets($targets_self:ident, $true_shape:ident, $pred_shape:ident) => $targets:expr;)?) => {
         impl $crate::metrics::Metric for $Metric {
             fn totals(&self) -> Option<&$crate::metrics::Totals> {
                 Some(&self.totals)
@@ -99,18 +147,7 @@ macro_rules! metric {
                 }
             )?
         }
-
-        impl $Metric {
-            /// Its row in the table of names.
-            pub(super) const ROW: $crate::named::Named<$crate::metrics::define::MetricMaker> =
-                $crate::named::Named::of::<Self>(&[], |given| {
-                    let metric = <Self as $crate::named::Declared>::of_text(given)?;
-                    Ok(std::sync::Arc::new(move |name: &str| {
-                        std::sync::Arc::new(metric.clone().name(name))
-                    }))
-                });
-        }
     };
 }
 
-pub(super) use metric;
+pub(super) use {implement_metric, metric};

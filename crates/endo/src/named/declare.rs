@@ -124,12 +124,13 @@ where
 ///         option: f64 = 0.5,
 ///     }
 ///     with { field: Weight = Weight::new("field") }
-///     then changed
+///     then Self::changed
 /// }
 /// ```
 ///
-/// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands after `with` are fields that are no
-/// options, and the method after `then` is called whenever an option was set. After
+/// How an option is set is said by [`setter!`]; its default may be that of an argument. What stands
+/// after `with` are fields that are no options, and the function after `then` is called whenever an
+/// option was set. After
 /// `dyn Family:` the type gets a `ROW` for the table of names, to be listed in the file's `ROWS`;
 /// the compiler warns of one that is not. `Name<const N: usize> ["name1d", "name2d"]` has a
 /// name for each `N` from 1.
@@ -152,7 +153,7 @@ macro_rules! declare {
      { $($(#[$option_doc:meta])* $option:ident: $Option:ty $({$range:expr})? $(as $Given:ty)?
          $(=> $From:ty)? $([$Family:ident::$into:ident])? = $default:expr),* $(,)? }
      $(with { $($field:ident: $Field:ty = $initial:expr),* $(,)? })?
-     $(then $changed:ident)?) => {
+     $(then $changed:path)?) => {
         $(#[$doc])*
         pub struct $Name $(<const $N: usize>)? {
             $($(#[$argument_doc])* $argument: $Argument,)*
@@ -180,10 +181,23 @@ macro_rules! declare {
             })*
         }
 
-        $crate::named::declare! { @default $Name [$($N)?] $($argument)* }
+        $crate::named::declared! {
+            $Name [$($N)?] [$($names)+] ($($argument: $Argument),*)
+            { $($option $option: $Option = $default),* } { $($($field = $initial),*)? } $($changed)?
+        }
+    };
+}
+
+/// What a declared type says of itself, and its default where it has no arguments: its arguments,
+/// its options with the fields that hold them, and its other fields.
+macro_rules! declared {
+    ($Name:ident [$($N:ident)?] $names:tt ($($argument:ident: $Argument:ty),*)
+     { $($option:ident $field:tt: $Option:ty = $default:expr),* }
+     { $($other:ident = $initial:expr),* } $($changed:path)?) => {
+        $crate::named::declared! { @default $Name [$($N)?] $($argument)* }
 
         impl $(<const $N: usize>)? $crate::named::Declared for $Name $(<$N>)? {
-            const NAMES: &'static [&'static str] = $crate::named::declare!(@names [$($names)+] $($N)?);
+            const NAMES: &'static [&'static str] = $crate::named::declared!(@names $names $($N)?);
             const OPTIONS: &'static [&'static str] =
                 &[$(stringify!($argument),)* $(stringify!($option),)*];
 
@@ -191,8 +205,8 @@ macro_rules! declare {
                 $(let $argument: $Argument =
                     _given.required(Self::NAMES[0], stringify!($argument))?;)*
                 let value = Self {
-                    $($option: _given.take::<$Option>(stringify!($option), $default)?,)*
-                    $($($field: $initial,)*)?
+                    $($field: _given.take::<$Option>(stringify!($option), $default)?,)*
+                    $($other: $initial,)*
                     $($argument,)*
                 };
                 Ok(value.changed())
@@ -200,14 +214,14 @@ macro_rules! declare {
 
             $(
                 fn changed(self) -> Self {
-                    self.$changed()
+                    $changed(self)
                 }
             )?
 
             fn noted(&self) -> $crate::named::Hyperparameters {
                 $crate::named::Hyperparameters::new()
                     $(.with_option(stringify!($argument), &self.$argument))*
-                    $(.with_option(stringify!($option), &self.$option))*
+                    $(.with_option(stringify!($option), &self.$field))*
             }
         }
     };
@@ -253,6 +267,12 @@ macro_rules! setter {
             $crate::named::Declared::changed(self)
         }
     };
+    (into $(#[$doc:meta])* $option:ident: $Option:ty) => {
+        $crate::named::setter! { $(#[$doc])* $option: $Option => $Option }
+    };
+    (into $(#[$doc:meta])* $option:ident: $Option:ty => $From:ty) => {
+        $crate::named::setter! { $(#[$doc])* $option: $Option => $From }
+    };
     (@type $Type:ty) => { $Type };
     (@type $Type:ty as $Given:ty) => { $Given };
     (@type $Type:ty => $From:ty) => { impl Into<$From> };
@@ -273,7 +293,7 @@ macro_rules! setter {
 macro_rules! value {
     ($(#[$doc:meta])* $Name:ident $names:tt {}) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct $Name;
 
         impl $Name {
@@ -283,20 +303,21 @@ macro_rules! value {
             }
         }
 
-        $crate::named::value! { @declared $Name $names [] $Name }
+        $crate::named::declared! { $Name [] $names () {} {} }
     };
     ($(#[$doc:meta])* $Name:ident $names:tt ($option:ident: $Option:ty = $default:expr)) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct $Name(pub $Option);
 
-        impl Default for $Name {
-            fn default() -> Self {
+        impl $Name {
+            /// The value with Keras's default.
+            pub const fn new() -> Self {
                 Self($default)
             }
         }
 
-        $crate::named::value! { @declared $Name $names [$option 0] $Name($default) }
+        $crate::named::declared! { $Name [] $names () { $option 0: $Option = $default } {} }
     };
     ($(#[$doc:meta])* $Name:ident $names:tt {
         $($(#[$option_doc:meta])* $option:ident: $Option:ty $(=> $From:ty)? = $default:expr),+ $(,)?
@@ -318,36 +339,11 @@ macro_rules! value {
                 $Name
             }
 
-            $($crate::named::value! { @setter $(#[$option_doc])* $option: $Option $(=> $From)? })+
+            $($crate::named::setter! { into $(#[$option_doc])* $option: $Option $(=> $From)? })+
         }
 
-        impl Default for $Name {
-            fn default() -> Self {
-                $Name
-            }
-        }
-
-        $crate::named::value! { @declared $Name $names [$($option $option),+] $Name }
-    };
-    (@setter $(#[$doc:meta])* $option:ident: $Option:ty) => {
-        $crate::named::setter! { $(#[$doc])* $option: $Option => $Option }
-    };
-    (@setter $(#[$doc:meta])* $option:ident: $Option:ty => $From:ty) => {
-        $crate::named::setter! { $(#[$doc])* $option: $Option => $From }
-    };
-    (@declared $Name:ident $names:tt [$($option:ident $field:tt),*] $default:expr) => {
-        impl $crate::named::Declared for $Name {
-            const NAMES: &'static [&'static str] = &$names;
-            const OPTIONS: &'static [&'static str] = &[$(stringify!($option)),*];
-
-            fn of_text(_given: &mut $crate::named::TextOptions<'_>) -> $crate::error::Result<Self> {
-                Ok(Self { $($field: _given.take(stringify!($option), $default.$field)?,)* })
-            }
-
-            fn noted(&self) -> $crate::named::Hyperparameters {
-                $crate::named::Hyperparameters::new()
-                    $(.with_option(stringify!($option), &self.$field))*
-            }
+        $crate::named::declared! {
+            $Name [] $names () { $($option $option: $Option = $default),+ } {}
         }
     };
 }
@@ -448,4 +444,4 @@ macro_rules! table {
     };
 }
 
-pub(crate) use {declare, family, setter, table, value};
+pub(crate) use {declare, declared, family, setter, table, value};

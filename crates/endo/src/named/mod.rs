@@ -12,7 +12,7 @@ mod setting;
 mod text;
 
 pub(crate) use declare::{
-    Declared, OptionValue, Unsaved, declare, family, setter, table, text_of, value,
+    Declared, OptionValue, Unsaved, declare, declared, family, setter, table, text_of, value,
 };
 pub use hyperparameters::Hyperparameters;
 pub(crate) use hyperparameters::name_of;

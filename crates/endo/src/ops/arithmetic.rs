@@ -37,13 +37,7 @@ macro_rules! binary {
         domain = $domain:expr;
     )+) => {
         $(
-            #[doc = concat!(
-                "The definition of [`Tensor::",
-                stringify!($name),
-                "`](crate::graph::Tensor::",
-                stringify!($name),
-                ")."
-            )]
+            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;
@@ -228,13 +222,7 @@ macro_rules! unary_number {
         gradient($y:ident, $dy:ident) = $gradient:expr;
     )+) => {
         $(
-            #[doc = concat!(
-                "The definition of [`Tensor::",
-                stringify!($name),
-                "`](crate::graph::Tensor::",
-                stringify!($name),
-                ")."
-            )]
+            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;
@@ -278,16 +266,7 @@ macro_rules! unary_number {
             }
         )+
 
-        impl Tensor {
-            $(
-                $(#[$doc])*
-                #[track_caller]
-                pub fn $name(&self) -> Tensor {
-                    let site = std::panic::Location::caller();
-                    crate::ops::elementwise::apply(&$name::OPERATION, &[self], site)
-                }
-            )+
-        }
+        unary_methods! { $($(#[$doc])* $name;)+ }
     };
 }
 

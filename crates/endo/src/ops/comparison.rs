@@ -14,13 +14,7 @@ use super::{Argument, elementwise};
 macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident = $operator:tt;)+) => {
         $(
-            #[doc = concat!(
-                "The definition of [`Tensor::",
-                stringify!($name),
-                "`](crate::graph::Tensor::",
-                stringify!($name),
-                ")."
-            )]
+            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
             pub mod $name {
                 use $crate::graph::{Elementwise, Output};
                 use $crate::simd::{Comparison, Loops};
@@ -73,13 +67,7 @@ comparisons! {
 macro_rules! predicates {
     ($($(#[$doc:meta])* $name:ident($x:ident) = $formula:expr;)+) => {
         $(
-            #[doc = concat!(
-                "The definition of [`Tensor::",
-                stringify!($name),
-                "`](crate::graph::Tensor::",
-                stringify!($name),
-                ")."
-            )]
+            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
             pub mod $name {
                 use super::*;
 

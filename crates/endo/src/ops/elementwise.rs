@@ -20,13 +20,7 @@ macro_rules! unary {
         domain = $domain:expr;
     )+) => {
         $(
-            #[doc = concat!(
-                "The definition of [`Tensor::",
-                stringify!($name),
-                "`](crate::graph::Tensor::",
-                stringify!($name),
-                ")."
-            )]
+            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
             pub mod $name {
                 #[allow(unused_imports)]
                 use super::*;
@@ -61,6 +55,16 @@ macro_rules! unary {
             }
         )+
 
+        unary_methods! { $($(#[$doc])* $name;)+ }
+
+        /// The operations of this file, for tests that go through all of them.
+        pub static TABLE: &[&$crate::graph::Elementwise] = &[$(&$name::OPERATION),+];
+    };
+}
+
+/// The methods of operations of one operand.
+macro_rules! unary_methods {
+    ($($(#[$doc:meta])* $name:ident;)+) => {
         impl $crate::graph::Tensor {
             $(
                 $(#[$doc])*
@@ -71,9 +75,6 @@ macro_rules! unary {
                 }
             )+
         }
-
-        /// The operations of this file, for tests that go through all of them.
-        pub static TABLE: &[&$crate::graph::Elementwise] = &[$(&$name::OPERATION),+];
     };
 }
 

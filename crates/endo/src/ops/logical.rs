@@ -12,13 +12,7 @@ use super::elementwise;
 macro_rules! logical2 {
     ($($name:ident($a:ident, $b:ident) = $formula:expr;)+) => {
         $(
-            #[doc = concat!(
-                "The definition of [`Tensor::",
-                stringify!($name),
-                "`](crate::graph::Tensor::",
-                stringify!($name),
-                ")."
-            )]
+            /// The definition of the method of this name of [`Tensor`](crate::graph::Tensor).
             pub mod $name {
                 use super::*;
 

@@ -249,6 +249,45 @@ impl<T: Neg<Output = T>> Neg for Fused<T> {
 const NATIVE: bool =
     cfg!(any(target_arch = "aarch64", all(target_feature = "fma", target_feature = "sse4.1")));
 
+/// The part of [`Float`] that looks at exponents, for a type and its [`Fused`] form.
+macro_rules! exponents {
+    ($float:ident, $bits:ident, $mantissa:expr, $wrap:expr, $raw:expr) => {
+        #[inline(always)]
+        fn power_of_two(n: Self) -> Self {
+            // Adding 1.5 · 2^mantissa leaves the integer in the low bits; no conversion instruction
+            // is needed, which AVX2 does not have for 64 bits.
+            const SHIFT: $float =
+                (3_u64 << ($mantissa - 1)) as $float + ($float::MAX_EXP - 1) as $float;
+            $wrap($float::from_bits(($raw(n) + SHIFT).to_bits() << $mantissa))
+        }
+        #[inline(always)]
+        fn times_power_of_two(self, n: Self) -> Self {
+            const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float;
+            $wrap($float::from_bits(
+                $raw(self).to_bits().wrapping_add(($raw(n) + SHIFT).to_bits() << $mantissa),
+            ))
+        }
+        #[inline(always)]
+        fn split_exponent(self) -> (Self, Self) {
+            const ROOT_HALF: $bits = (std::f64::consts::FRAC_1_SQRT_2 as $float).to_bits();
+            const OFFSET: $bits = ($float::MAX_EXP - 1) as $bits;
+            const LOW: $bits = (1 << $mantissa) - 1;
+            const INTEGER: $float = (1_u64 << $mantissa) as $float;
+            // Counted from √½, the exponent field steps where the mantissa is to start again.
+            let steps =
+                $raw(self).to_bits().wrapping_sub(ROOT_HALF).wrapping_add(OFFSET << $mantissa);
+            let mantissa = $float::from_bits((steps & LOW) + ROOT_HALF);
+            let exponent = $float::from_bits((steps >> $mantissa) | INTEGER.to_bits());
+            ($wrap(mantissa), $wrap(exponent - (INTEGER + OFFSET as $float)))
+        }
+        #[inline(always)]
+        fn is_odd(n: Self) -> bool {
+            const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float;
+            ($raw(n) + SHIFT).to_bits() & 1 == 1
+        }
+    };
+}
+
 /// The part of [`Float`] that is the same for a type and its [`Fused`] form.
 macro_rules! shared {
     ($float:ident, $bits:ident, $mantissa:expr, $wrap:expr, $raw:expr) => {
@@ -285,39 +324,7 @@ macro_rules! shared {
         fn copysign(self, sign: Self) -> Self {
             $wrap($raw(self).copysign($raw(sign)))
         }
-        #[inline(always)]
-        fn power_of_two(n: Self) -> Self {
-            // Adding 1.5 · 2^mantissa leaves the integer in the low bits; no conversion instruction
-            // is needed, which AVX2 does not have for 64 bits.
-            const SHIFT: $float =
-                (3_u64 << ($mantissa - 1)) as $float + ($float::MAX_EXP - 1) as $float;
-            $wrap($float::from_bits(($raw(n) + SHIFT).to_bits() << $mantissa))
-        }
-        #[inline(always)]
-        fn times_power_of_two(self, n: Self) -> Self {
-            const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float;
-            $wrap($float::from_bits(
-                $raw(self).to_bits().wrapping_add(($raw(n) + SHIFT).to_bits() << $mantissa),
-            ))
-        }
-        #[inline(always)]
-        fn split_exponent(self) -> (Self, Self) {
-            const ROOT_HALF: $bits = (std::f64::consts::FRAC_1_SQRT_2 as $float).to_bits();
-            const OFFSET: $bits = ($float::MAX_EXP - 1) as $bits;
-            const LOW: $bits = (1 << $mantissa) - 1;
-            const INTEGER: $float = (1_u64 << $mantissa) as $float;
-            // Counted from √½, the exponent field steps where the mantissa is to start again.
-            let steps =
-                $raw(self).to_bits().wrapping_sub(ROOT_HALF).wrapping_add(OFFSET << $mantissa);
-            let mantissa = $float::from_bits((steps & LOW) + ROOT_HALF);
-            let exponent = $float::from_bits((steps >> $mantissa) | INTEGER.to_bits());
-            ($wrap(mantissa), $wrap(exponent - (INTEGER + OFFSET as $float)))
-        }
-        #[inline(always)]
-        fn is_odd(n: Self) -> bool {
-            const SHIFT: $float = (3_u64 << ($mantissa - 1)) as $float;
-            ($raw(n) + SHIFT).to_bits() & 1 == 1
-        }
+        exponents!($float, $bits, $mantissa, $wrap, $raw);
     };
 }
 
@@ -366,7 +373,12 @@ macro_rules! float {
                 Float::floor(self.abs()).copysign(self)
             }
         }
+    };
+}
 
+/// A float type with fused multiply-adds on any processor.
+macro_rules! fused {
+    ($float:ident, $bits:ident, $mantissa:expr) => {
         impl Float for Fused<$float> {
             shared!($float, $bits, $mantissa, Self, raw);
             const FUSED: bool = true;
@@ -396,6 +408,8 @@ macro_rules! float {
 }
 float!(f32, u32, 23);
 float!(f64, u64, 52);
+fused!(f32, u32, 23);
+fused!(f64, u64, 52);
 
 /// The number inside.
 #[inline(always)]

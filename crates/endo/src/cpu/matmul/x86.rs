@@ -51,26 +51,7 @@ macro_rules! functions {
             // SAFETY: a prefetch of any address is allowed.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(to.cast()) }
         }
-        #[inline(always)]
-        unsafe fn add(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            // SAFETY: as the trait asks.
-            unsafe { $add(x, y) }
-        }
-        #[inline(always)]
-        unsafe fn subtract(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            // SAFETY: as the trait asks.
-            unsafe { $subtract(x, y) }
-        }
-        #[inline(always)]
-        unsafe fn multiply(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            // SAFETY: as the trait asks.
-            unsafe { $multiply(x, y) }
-        }
-        #[inline(always)]
-        unsafe fn divide(x: Self::Vector, y: Self::Vector) -> Self::Vector {
-            // SAFETY: as the trait asks.
-            unsafe { $divide(x, y) }
-        }
+        functions!(@binary add $add, subtract $subtract, multiply $multiply, divide $divide);
         #[inline(always)]
         unsafe fn sqrt(x: Self::Vector) -> Self::Vector {
             // SAFETY: as the trait asks.
@@ -80,6 +61,27 @@ macro_rules! functions {
         unsafe fn multiply_add(x: Self::Vector, y: Self::Vector, z: Self::Vector) -> Self::Vector {
             // SAFETY: as the trait asks.
             unsafe { $multiply_add(x, y, z) }
+        }
+    };
+    (@binary $($name:ident $intrinsic:ident),+) => {
+        $(
+            #[inline(always)]
+            unsafe fn $name(x: Self::Vector, y: Self::Vector) -> Self::Vector {
+                // SAFETY: as the trait asks.
+                unsafe { $intrinsic(x, y) }
+            }
+        )+
+    };
+}
+
+/// The square of elements that an intrinsic of this processor turns.
+macro_rules! turned {
+    ($type:ty, $square:expr, $transpose:ident) => {
+        const SQUARE: usize = $square;
+        #[inline(always)]
+        unsafe fn transpose(from: *const $type, from_row: usize, to: *mut $type, to_row: usize) {
+            // SAFETY: as the trait asks.
+            unsafe { $transpose(from, from_row, to, to_row) }
         }
     };
 }
@@ -120,18 +122,7 @@ macro_rules! avx2 {
                 // SAFETY: as the trait asks.
                 unsafe { $sum(x) }
             }
-
-            const SQUARE: usize = 4;
-            #[inline(always)]
-            unsafe fn transpose(
-                from: *const $type,
-                from_row: usize,
-                to: *mut $type,
-                to_row: usize,
-            ) {
-                // SAFETY: as the trait asks.
-                unsafe { $transpose(from, from_row, to, to_row) }
-            }
+            turned!($type, 4, $transpose);
         }
     };
 }
@@ -223,18 +214,7 @@ macro_rules! avx512 {
                 // SAFETY: as the trait asks.
                 unsafe { $sum(x) }
             }
-
-            const SQUARE: usize = $square;
-            #[inline(always)]
-            unsafe fn transpose(
-                from: *const $type,
-                from_row: usize,
-                to: *mut $type,
-                to_row: usize,
-            ) {
-                // SAFETY: as the trait asks.
-                unsafe { $transpose(from, from_row, to, to_row) }
-            }
+            turned!($type, $square, $transpose);
         }
     };
 }
@@ -285,15 +265,14 @@ avx512!(
 macro_rules! sse2 {
     (
         $type:ty, $vector:ty, $width:literal, $square:literal, $transpose:ident, $load_first:expr,
-        $zero:ident, $splat:ident, $load:ident, $store:ident, $add:ident, $subtract:ident,
-        $multiply:ident, $divide:ident, $sqrt:ident
+        $($functions:tt),*
     ) => {
         /// `x * y + z`, rounded twice.
         impl Sse2<$type> {
             #[inline(always)]
             unsafe fn multiply_then_add(x: $vector, y: $vector, z: $vector) -> $vector {
                 // SAFETY: every x86-64 processor has SSE2.
-                unsafe { $add($multiply(x, y), z) }
+                unsafe { Self::add(Self::multiply(x, y), z) }
             }
         }
 
@@ -306,19 +285,7 @@ macro_rules! sse2 {
             const ROWS: usize = 4;
             const FREE_MASKS: bool = false;
 
-            functions!(
-                $type,
-                $zero,
-                $splat,
-                $load,
-                $store,
-                $add,
-                $subtract,
-                $multiply,
-                $divide,
-                $sqrt,
-                (Self::multiply_then_add)
-            );
+            functions!($type, $($functions),*, (Self::multiply_then_add));
 
             #[inline(always)]
             unsafe fn mask(count: usize) -> usize {
@@ -333,7 +300,7 @@ macro_rules! sse2 {
             unsafe fn store_masked(to: *mut $type, x: Self::Vector, mask: usize) {
                 let mut lanes = [0.0; $width];
                 // SAFETY: the array holds a vector.
-                unsafe { $store(lanes.as_mut_ptr(), x) };
+                unsafe { Self::store(lanes.as_mut_ptr(), x) };
                 for (lane, x) in lanes.into_iter().enumerate().take(mask) {
                     // SAFETY: as the trait asks; only lanes inside the mask are written.
                     unsafe { *to.add(lane) = x }
@@ -343,22 +310,11 @@ macro_rules! sse2 {
             unsafe fn sum(x: Self::Vector) -> $type {
                 let mut lanes = [0.0; $width];
                 // SAFETY: the array holds a vector.
-                unsafe { $store(lanes.as_mut_ptr(), x) };
+                unsafe { Self::store(lanes.as_mut_ptr(), x) };
                 let [low, high] = [&lanes[..$width / 2], &lanes[$width / 2..]];
                 low.iter().zip(high).map(|(low, high)| low + high).sum()
             }
-
-            const SQUARE: usize = $square;
-            #[inline(always)]
-            unsafe fn transpose(
-                from: *const $type,
-                from_row: usize,
-                to: *mut $type,
-                to_row: usize,
-            ) {
-                // SAFETY: as the trait asks.
-                unsafe { $transpose(from, from_row, to, to_row) }
-            }
+            turned!($type, $square, $transpose);
         }
     };
 }
