@@ -3,11 +3,12 @@
 //! In: a text in TOML. Out: a [`Definition`], from which a [`Net`] is made for any table.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use endo::prelude::*;
-use endo::{activations, losses, optimizers};
+use endo::{Setting, layers, losses, optimizers};
 use serde::Deserialize;
+use toml::{Spanned, Value};
 
 use crate::output::within;
 
@@ -35,28 +36,47 @@ pub struct Definition {
     pub layers: Vec<LayerDefinition>,
 }
 
-/// A hidden layer by its Keras name, with Keras's arguments.
+/// A hidden layer as the text that makes it, such as `dense(units=64, activation=relu)`.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum LayerDefinition {
-    /// A linear layer with an activation.
-    Dense { units: usize, activation: Option<String>, kernel_initializer: Option<String> },
-    /// An activation.
-    Activation { activation: String },
-    /// Inputs that are left out at random in training.
-    Dropout { rate: f64 },
-    /// The same, with the mean and variance kept.
-    AlphaDropout { rate: f64 },
-    /// Noise that is multiplied with the inputs in training.
-    GaussianDropout { rate: f64 },
-    /// Noise that is added to the inputs in training.
-    GaussianNoise { stddev: f64 },
-    /// Normalization over the batch.
-    BatchNormalization { momentum: Option<f64>, epsilon: Option<f64> },
-    /// Normalization over the features.
-    LayerNormalization { epsilon: Option<f64> },
-    /// Division by the root of the mean square of the features.
-    RmsNormalization { epsilon: Option<f64> },
+#[serde(from = "Spanned<LayerTable>")]
+pub struct LayerDefinition {
+    text: String,
+    /// Where it stands in the file, in bytes.
+    start: usize,
+}
+
+/// A layer of the library as a file has it: its name, and its arguments and options.
+#[derive(Deserialize)]
+struct LayerTable {
+    #[serde(rename = "type")]
+    name: String,
+    #[serde(flatten)]
+    options: toml::Table,
+}
+
+impl From<Spanned<LayerTable>> for LayerDefinition {
+    fn from(table: Spanned<LayerTable>) -> Self {
+        let start = table.span().start;
+        let LayerTable { name, options } = table.into_inner();
+        let options: Vec<String> = options
+            .iter()
+            .map(|(option, value)| format!("{}={}", option.write(), text_of(value)))
+            .collect();
+        Self { text: format!("{}({})", name.write(), options.join(", ")), start }
+    }
+}
+
+/// A value of a file as the text of an option. What ends with a bracket is a value with options of
+/// its own, such as `leaky_relu(0.1)`.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.ends_with([')', ']']) => text.clone(),
+        Value::String(text) => text.write(),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(text_of).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn nadam() -> String {
@@ -76,11 +96,8 @@ impl Definition {
     /// must also be able to reconstruct the inputs. After Géron, *Hands-On Machine Learning*,
     /// "Losses and Metrics Based on Model Internals".
     pub fn regressor() -> Self {
-        let dense = LayerDefinition::Dense {
-            units: 30,
-            activation: Some("selu".to_string()),
-            kernel_initializer: Some("lecun_normal".to_string()),
-        };
+        let text = "dense(30, activation=selu, kernel_initializer=lecun_normal)".to_string();
+        let dense = LayerDefinition { text, start: 0 };
         let (optimizer, epochs, batch_size) = (nadam(), epochs(), batch_size());
         Self {
             loss: None,
@@ -95,8 +112,8 @@ impl Definition {
     /// Reads a file.
     ///
     /// # Errors
-    /// If it cannot be read or makes no sense, with the line; if there is no layer, loss, optimizer
-    /// or activation of a name.
+    /// If it cannot be read or makes no sense, with the line; if there is no layer, loss or
+    /// optimizer of a name, or a layer has no such option.
     pub fn read(path: &Path) -> Result<Self> {
         let place = endo::data::shown_path(path);
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -128,32 +145,11 @@ impl Definition {
         if definition.reconstruction != 0.0 {
             positive("`reconstruction`", definition.reconstruction)?;
         }
-        for layer in &definition.layers {
-            match layer {
-                LayerDefinition::Dense { units, activation, kernel_initializer } => {
-                    positive("`units`", *units as f64)?;
-                    activation.as_deref().map(activations::get).transpose()?;
-                    kernel_initializer.as_deref().map(endo::initializers::get).transpose()?;
-                }
-                LayerDefinition::Activation { activation } => drop(activations::get(activation)?),
-                LayerDefinition::Dropout { rate }
-                | LayerDefinition::AlphaDropout { rate }
-                | LayerDefinition::GaussianDropout { rate } => {
-                    if !(0.0..1.0).contains(rate) {
-                        let error = Error::new(ErrorKind::Data, format!("`rate` is {rate}"));
-                        return Err(error.help("give a number of at least 0 and less than 1"));
-                    }
-                }
-                LayerDefinition::GaussianNoise { stddev } => positive("`stddev`", *stddev)?,
-                LayerDefinition::BatchNormalization { momentum, epsilon } => {
-                    momentum.map_or(Ok(()), |momentum| positive("`momentum`", momentum))?;
-                    epsilon.map_or(Ok(()), |epsilon| positive("`epsilon`", epsilon))?;
-                }
-                LayerDefinition::LayerNormalization { epsilon }
-                | LayerDefinition::RmsNormalization { epsilon } => {
-                    epsilon.map_or(Ok(()), |epsilon| positive("`epsilon`", epsilon))?;
-                }
-            }
+        for (index, LayerDefinition { text: layer, start }) in definition.layers.iter().enumerate()
+        {
+            let line = text[..*start].matches('\n').count() + 1;
+            layers::get(layer)
+                .map_err(|error| within(&format!("layer {} (line {line})", index + 1), error))?;
         }
         Ok(definition)
     }
@@ -161,56 +157,16 @@ impl Definition {
     /// The net of these layers with `outputs` outputs.
     ///
     /// # Errors
-    /// If there is no activation of a name.
+    /// If there is no such layer.
     pub fn net(&self, outputs: usize) -> Result<Net> {
         let hidden =
-            self.layers.iter().try_fold(Sequential::new(), |net, layer| layer.add_to(net))?;
+            self.layers.iter().map(|layer| layers::get(&layer.text)).collect::<Result<_>>()?;
         Ok(Net {
             hidden,
             reconstruct: OnceLock::new(),
             weight: self.reconstruction,
             out: Dense::new(outputs),
         })
-    }
-}
-
-impl LayerDefinition {
-    fn add_to(&self, net: Sequential) -> Result<Sequential> {
-        Ok(match self {
-            Self::Dense { units, activation, kernel_initializer } => {
-                let activation = activation.as_deref().map(activations::get).transpose()?;
-                let initializer =
-                    kernel_initializer.as_deref().map(endo::initializers::get).transpose()?;
-                let dense = with(Dense::new(*units), activation, Dense::activation);
-                net.add(with(dense, initializer, Dense::kernel_initializer))
-            }
-            Self::Activation { activation } => {
-                net.add(Activation::new(activations::get(activation)?))
-            }
-            Self::Dropout { rate } => net.add(Dropout::new(*rate)),
-            Self::AlphaDropout { rate } => net.add(AlphaDropout::new(*rate)),
-            Self::GaussianDropout { rate } => net.add(GaussianDropout::new(*rate)),
-            Self::GaussianNoise { stddev } => net.add(GaussianNoise::new(*stddev)),
-            Self::BatchNormalization { momentum, epsilon } => {
-                let layer =
-                    with(BatchNormalization::new(), *momentum, BatchNormalization::momentum);
-                net.add(with(layer, *epsilon, BatchNormalization::epsilon))
-            }
-            Self::LayerNormalization { epsilon } => {
-                net.add(with(LayerNormalization::new(), *epsilon, LayerNormalization::epsilon))
-            }
-            Self::RmsNormalization { epsilon } => {
-                net.add(with(RmsNormalization::new(), *epsilon, RmsNormalization::epsilon))
-            }
-        })
-    }
-}
-
-/// A layer with an option, if it is given.
-fn with<L, V>(layer: L, value: Option<V>, set: impl FnOnce(L, V) -> L) -> L {
-    match value {
-        Some(value) => set(layer, value),
-        None => layer,
     }
 }
 
@@ -221,7 +177,7 @@ fn with<L, V>(layer: L, value: Option<V>, set: impl FnOnce(L, V) -> L) -> L {
 /// weight the loss term `reconstruction`: it keeps the hidden layers from forgetting what they do
 /// not need for the training rows alone.
 pub struct Net {
-    hidden: Sequential,
+    hidden: Vec<Arc<dyn Layer>>,
     reconstruct: OnceLock<Dense>, // sized by the first input
     weight: f64,
     out: Dense,
@@ -229,7 +185,7 @@ pub struct Net {
 
 impl Layer for Net {
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> Tensor {
-        let z = self.hidden.layers().iter().fold(inputs.clone(), |z, layer| layer.apply(&z, cx));
+        let z = self.hidden.iter().fold(inputs.clone(), |z, layer| layer.apply(&z, cx));
         if self.weight > 0.0 {
             let reconstruct = self.reconstruct.get_or_init(|| Dense::new(inputs.features()));
             let error = (reconstruct.apply(&z, cx) - inputs).square().mean();
@@ -284,16 +240,70 @@ mod tests {
         let message = |text: &str| Definition::parse(text).unwrap_err().to_string();
         let layer = |rest: &str| message(&format!("[[layers]]\n{rest}"));
         assert!(layer("type = \"dense\"\nunits = \"many\"").contains("units"));
-        assert!(layer("type = \"conv\"").contains("unknown variant `conv`"));
-        assert!(layer("type = \"dropout\"\nrate = 1.0").contains("`rate` is 1"));
+        assert!(
+            layer("type = \"conf1d\"")
+                .contains("layer 1 (line 1): there is no layer called `conf1d`")
+        );
+        assert!(layer("units = 3").contains("missing field `type`"));
+        assert_eq!(
+            layer("type = \"flatten\"\n\n[[layers]]\ntype = \"dropout\"\nrate = 1.0"),
+            "layer 2 (line 4): the option `rate` of `dropout(rate=1.0)` is a number of at least 0 \
+             and less than 1, got `1.0`\n  help: give it as in `dropout(rate=..)`"
+        );
         assert!(
             layer("type = \"dense\"\nunits = 3\nactivation = \"rellu\"")
                 .contains("did you mean `relu`?")
         );
-        assert!(layer("type = \"dense\"\nunits = 0").contains("`units` is 0"));
+        assert!(layer("type = \"dense\"\nunit = 3").contains("did you mean `units`?"));
+        let units = "the option `units` of `dense(units=0)` is a whole number from 1, got `0`";
+        assert!(layer("type = \"dense\"\nunits = 0").contains(units));
+        for (name, option) in [
+            ("gaussian_noise", "stddev"),
+            ("batch_normalization", "momentum"),
+            ("layer_normalization", "epsilon"),
+        ] {
+            let refused = layer(&format!("type = \"{name}\"\n{option} = -1"));
+            assert!(refused.contains(&format!("`{option}` of `{name}({option}=-1)`")), "{refused}");
+        }
+        let activation = "type = \"activation\"\nactivation = \"relu, name=x\"";
+        assert!(layer(activation).contains("there is no activation called `\"relu, name=x\"`"));
         assert!(message("layers = []\noptimizer = \"adaam\"").contains("did you mean `adam`?"));
         assert!(message("layers = []\nepoch = 3").contains("unknown field `epoch`"));
         assert!(message("layers = [").contains("line 1"));
+    }
+
+    #[test]
+    fn any_layer_can_be_listed_with_its_options() {
+        let text = r#"
+            [[layers]]
+            type = "Reshape"
+            target_shape = [4, -1]
+            [[layers]]
+            type = "layer_normalization"
+            axis = [1, 2]
+            gamma_initializer = "constant(2)"
+            trainable = false
+            name = "a (b), c"
+            [[layers]]
+            type = "PReLU"
+            shared_axes = [1]
+            [[layers]]
+            type = "flatten"
+        "#;
+        let model = Model::new(Definition::parse(text).unwrap().net(2).unwrap());
+        model.build([4, 8]).unwrap();
+        let weights = model.weights();
+        let names: Vec<&str> = weights.iter().map(|weight| weight.name()).collect();
+        assert_eq!(names[..3], ["a (b), c/gamma", "a (b), c/beta", "p_relu/alpha"]);
+        assert_eq!(weights[0].value(), Array::full([4, 2], 2.0, DType::F32));
+        assert!(!weights[0].is_trainable());
+        assert_eq!(weights[2].shape().sizes(), [1, 2]);
+        // Eight numbers a row, and not the nine of this table.
+        let error = model.build([4, 9]).unwrap_err();
+        assert!(
+            error.message().contains("`Reshape` of samples of shape [9] to [4, -1]"),
+            "{error}"
+        );
     }
 
     #[test]

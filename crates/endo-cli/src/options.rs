@@ -38,6 +38,10 @@ The error is that of a model which has not seen the rows to test on. Of fewer th
 the model that is saved learns from all rows in the same way; else, and with --no-refit, it is the
 tested one.
 
+A FILE.toml as --model lists hidden layers, each as a table [[layers]] with Keras's names: its
+type, such as \"dense\", and as keys its arguments and options, such as units = 64. Any layer of the
+library that takes one tensor can be listed.
+
 In the folder --out are model.endo (for predict, evaluate, explain and export), report.html
 (figures of the training) and run.toml (settings, columns, scores and history).";
 

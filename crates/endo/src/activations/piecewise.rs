@@ -112,7 +112,7 @@ family! { ActivationFunction: call(self, x: &Tensor) -> Tensor;
     } => x.greater(self.threshold).where_(x, self.default_value);
 
     /// `x` itself: no activation.
-    Linear ["linear"] {} => x.clone();
+    Linear ["linear", "none"] {} => x.clone();
 }
 
 /// `x` where positive, else `slope * x`, which passes the slope at 0.

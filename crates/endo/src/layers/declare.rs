@@ -85,11 +85,13 @@ pub(crate) fn weight_of_text(
 macro_rules! layer {
     ($(#[$doc:meta])* $Name:ident $(<const $N:ident: usize>)? [$($names:tt)+]
      $(#[$new_doc:meta])* ($($arguments:tt)*) { $($options:tt)* }
-     $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})? = $first:expr
+     $(weights { $($(#[$weight_doc:meta])* $weight:ident $({trainable: $learned:literal})?
+         = $first:expr
          $(=> $initializer:ident $(, $regularizer:ident $(, $constraint:ident)?)?)?;)+ })?
      $(with { $($fields:tt)* })?) => {
         $crate::named::declare! {
-            $(#[$doc])* $Name $(<const $N: usize>)? [$($names)+] $(#[$new_doc])* ($($arguments)*) { $($options)* }
+            $(#[$doc])* $Name $(<const $N: usize>)? [$($names)+]
+            $(#[$new_doc])* ($($arguments)*) { $($options)* }
             with {
                 name: Option<String> = None,
                 $($($weight: $crate::trace::Weight =
@@ -107,13 +109,16 @@ macro_rules! layer {
                 self
             }
 
-            $($crate::layers::declare::weight_methods! { $($(#[$weight_doc])* $weight $($learned)? = $first
-                $(=> $initializer $(, $regularizer $(, $constraint)?)?)?;)+ })?
+            $($crate::layers::declare::weight_methods! {
+                $($(#[$weight_doc])* $weight $($learned)? = $first
+                    $(=> $initializer $(, $regularizer $(, $constraint)?)?)?;)+
+            })?
         }
 
         impl $(<const $N: usize>)? $crate::layers::declare::DeclaredLayer for $Name $(<$N>)? {
             const SHARED_OPTIONS: &'static [&'static str] = &[
-                $($($(stringify!($initializer), $(stringify!($regularizer), $(stringify!($constraint),)?)?)?)+
+                $($($(stringify!($initializer),
+                    $(stringify!($regularizer), $(stringify!($constraint),)?)?)?)+
                 "trainable",)?
                 "name",
             ];
@@ -126,7 +131,8 @@ macro_rules! layer {
                     $({
                         let names: &[&str] = &[$(stringify!($initializer)
                             $(, stringify!($regularizer) $(, stringify!($constraint))?)?)?];
-                        self.$weight = $crate::layers::declare::weight_of_text(self.$weight, names, given)?;
+                        self.$weight = $crate::layers::declare::weight_of_text(
+                            self.$weight, names, given)?;
                     })+
                     self = self.trainable(given.take("trainable", true)?);
                 )?
@@ -148,9 +154,13 @@ macro_rules! weight_methods {
             }
 
             $(
-                #[doc = concat!("First values of `", stringify!($weight), "`; `", stringify!($first), "` unless set.")]
+                #[doc = concat!("First values of `", stringify!($weight), "`; `",
+                    stringify!($first), "` unless set.")]
                 #[must_use]
-                pub fn $initializer(mut self, initializer: impl $crate::initializers::Initializer + 'static) -> Self {
+                pub fn $initializer(
+                    mut self,
+                    initializer: impl $crate::initializers::Initializer + 'static,
+                ) -> Self {
                     self.$weight = self.$weight.initializer(initializer);
                     self
                 }
@@ -167,7 +177,8 @@ macro_rules! weight_methods {
                     }
 
                     $(
-                        #[doc = concat!("A projection of `", stringify!($weight), "` after every update.")]
+                        #[doc = concat!("A projection of `", stringify!($weight),
+                            "` after every update.")]
                         #[must_use]
                         pub fn $constraint<K>(
                             mut self,
@@ -231,6 +242,7 @@ mod tests {
             "gaussian_dropout(0.5)",
             "group_normalization(-1, axis=1, scale=false)",
             "layer_normalization(axis=[1, 2])",
+            "layer_normalization(axis=1)",
             "masking(-1.0)",
             "p_relu(shared_axes=[1, 2])",
             "permute([2, 1])",

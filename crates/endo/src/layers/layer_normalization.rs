@@ -5,7 +5,7 @@
 
 use crate::graph::Tensor;
 use crate::initializers::{Ones, Zeros};
-use crate::named::{Named, NotNegative};
+use crate::named::{Axes, AxisList, Named, NotNegative};
 use crate::shape::Shape;
 use crate::trace::{Context, Weight};
 
@@ -17,9 +17,9 @@ use super::normalization::positions;
 pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<LayerNormalization>()];
 
 layer! {
-    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the axes
-    /// (Ba, Kiros and Hinton 2016, equation 4). `gamma` and `beta` have the sizes of those axes.
-    /// Keras's `LayerNormalization`.
+    /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along the
+    /// axes (Ba, Kiros and Hinton 2016, equation 4). `gamma` and `beta` have the sizes of those
+    /// axes. Keras's `LayerNormalization`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -33,7 +33,7 @@ layer! {
     /// Along the last axis, with epsilon 0.001.
     () {
         /// The axes normalized together: `.axis([-1])` unless set, `.axis([1, 2])` for two.
-        axis: Vec<isize> => Vec<isize> = vec![-1],
+        axis: AxisList => Axes = AxisList(vec![-1]),
         /// What is added to the variance. 0.001 unless set.
         epsilon: NotNegative as f64 = NotNegative(1e-3),
         /// Whether `beta` is added. True unless set.
@@ -52,7 +52,7 @@ layer! {
 impl Layer for LayerNormalization {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        let Some(normalized) = positions("LayerNormalization", &self.axis, x) else {
+        let Some(normalized) = positions("LayerNormalization", &self.axis.0, x) else {
             return x.clone();
         };
         let others: Vec<usize> = (0..x.rank()).filter(|axis| !normalized.contains(axis)).collect();
@@ -60,7 +60,7 @@ impl Layer for LayerNormalization {
         // The weights in a shape that broadcasts against `x`: from the first normalized axis on.
         let first = normalized.iter().min().copied().unwrap_or(0);
         let across = Shape::from(&x.shape().with_ones(&others)[first..]);
-        let y = standardized(x, &self.axis, self.epsilon.0);
+        let y = standardized(x, &self.axis.0, self.epsilon.0);
         let affine = [self.scale.then_some(&self.gamma), self.center.then_some(&self.beta)];
         scaled(y, self, affine, &sizes, &across, cx)
     }

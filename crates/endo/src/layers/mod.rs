@@ -229,12 +229,29 @@ pub fn get(text: &str) -> Result<Arc<dyn Layer>> {
 
 table! {
     /// The names of all layers that text can name.
-    dyn Layer: activation::ROWS, activity_regularization::ROWS, alpha_dropout::ROWS,
-        batch_normalization::ROWS, convolution::ROWS, convolution::depthwise::ROWS,
-        convolution::transposed::ROWS, dense::ROWS, dropout::ROWS, embedding::ROWS, flatten::ROWS,
-        gaussian_noise::ROWS, group_normalization::ROWS, layer_normalization::ROWS, masking::ROWS,
-        normalization::ROWS, p_relu::ROWS, pooling::ROWS, rearranging::ROWS, reshape::ROWS,
-        resizing::ROWS, unit_normalization::ROWS
+    dyn Layer:
+        activation::ROWS,
+        activity_regularization::ROWS,
+        alpha_dropout::ROWS,
+        batch_normalization::ROWS,
+        convolution::ROWS,
+        convolution::depthwise::ROWS,
+        convolution::transposed::ROWS,
+        dense::ROWS,
+        dropout::ROWS,
+        embedding::ROWS,
+        flatten::ROWS,
+        gaussian_noise::ROWS,
+        group_normalization::ROWS,
+        layer_normalization::ROWS,
+        masking::ROWS,
+        normalization::ROWS,
+        p_relu::ROWS,
+        pooling::ROWS,
+        rearranging::ROWS,
+        reshape::ROWS,
+        resizing::ROWS,
+        unit_normalization::ROWS
 }
 
 /// The structure in which each tensor is this one; of tensors in a vector there is one.

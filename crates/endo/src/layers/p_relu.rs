@@ -7,7 +7,7 @@ use std::panic::Location;
 
 use crate::graph::Tensor;
 use crate::initializers::Zeros;
-use crate::named::Named;
+use crate::named::{Axes, AxisList, Named};
 use crate::ops::view::axis_error;
 use crate::shape::Shape;
 use crate::trace::Context;
@@ -20,8 +20,8 @@ pub(super) static ROWS: &[Named<dyn Layer>] = &[row::<PRelu>()];
 
 layer! {
     /// `max(x, 0) - alpha * max(-x, 0)`: `x` where it is positive, `alpha x` elsewhere, with slopes
-    /// `alpha` that are learned (He et al. 2015, equation 1). `alpha` has the shape of a sample, with 1
-    /// for the shared axes. Keras's `PReLU`.
+    /// `alpha` that are learned (He et al. 2015, equation 1). `alpha` has the shape of a sample,
+    /// with 1 for the shared axes. Keras's `PReLU`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -38,7 +38,7 @@ layer! {
         /// The axes along which the slope is the same; the batch is axis 0. For images
         /// `[batch, height, width, channels]`, `[1, 2]` leaves one slope for each channel. None
         /// unless set.
-        shared_axes: Vec<isize> => Vec<isize> = Vec::new(),
+        shared_axes: AxisList => Axes = AxisList(Vec::new()),
     }
     weights {
         /// The slopes below zero, once the layer was applied.
@@ -49,22 +49,16 @@ layer! {
 impl Layer for PRelu {
     #[track_caller]
     fn call(&self, x: &Tensor, cx: &mut Context) -> Tensor {
-        let shared: Option<Vec<usize>> = self
-            .shared_axes
-            .iter()
-            .map(|&axis| x.shape().axis(axis).filter(|&axis| axis > 0))
-            .collect();
-        let Some(shared) = shared else {
-            let wrong = self
-                .shared_axes
-                .iter()
-                .find(|&&axis| x.shape().axis(axis).is_none_or(|axis| axis == 0));
-            let error = axis_error("PRelu", wrong.copied().unwrap_or_default(), x.shape());
+        let position = |axis: &isize| x.shape().axis(*axis).filter(|&axis| axis > 0);
+        let AxisList(axes) = &self.shared_axes;
+        if let Some(axis) = axes.iter().find(|axis| position(axis).is_none()) {
             let help = "`shared_axes` counts from the batch axis 0, which is not among them: `[1, \
                 2]` for images";
-            cx.trace().record(error.help(help).at(Location::caller()));
+            let error = axis_error("PRelu", *axis, x.shape()).help(help);
+            cx.trace().record(error.at(Location::caller()));
             return x.clone();
-        };
+        }
+        let shared: Vec<usize> = axes.iter().filter_map(position).collect();
         let slopes = Shape::from(x.shape().with_ones(&shared).get(1..).unwrap_or_default());
         let alpha = self.alpha.value(self, slopes, cx);
         x.relu() - alpha * (-x).relu()

@@ -60,11 +60,14 @@ impl<const N: usize> From<[(usize, usize); N]> for Margins<N> {
 /// Written as the widths before and after each axis, one after the other.
 impl<const N: usize> Setting for Margins<N> {
     const EXPECTED: &'static str = "a whole number, one for each axis as in `[1, 2]`, or one for \
-        each end of each axis as in `[0, 1, 2, 2]`";
+        each end of each axis as in `[[0, 1], [2, 2]]`";
 
     fn read(text: &str) -> Option<Self> {
-        if let Some(widths) = Sizes::read(text) {
-            return Some(Self::from(widths.0));
+        if let Some(width) = usize::read(text) {
+            return Some(Self::from(width));
+        }
+        if let Some(ends) = <[Sizes<2>; N]>::read(text) {
+            return Some(Self(ends.map(|ends| ends.0.into())));
         }
         let widths = <Vec<usize>>::read(text)?;
         let (ends, []) = widths.as_chunks::<2>() else { return None };

@@ -5,7 +5,7 @@
 
 use crate::graph::Tensor;
 use crate::initializers::Ones;
-use crate::named::{Named, NotNegative};
+use crate::named::{Axes, AxisList, Named, NotNegative};
 use crate::trace::Context;
 
 use super::Layer;
@@ -37,13 +37,13 @@ layer! {
     /// Along the last axis.
     () {
         /// The axes along which vectors lie. `[-1]` unless set.
-        axis: Vec<isize> => Vec<isize> = vec![-1],
+        axis: AxisList => Axes = AxisList(vec![-1]),
     }
 }
 
 layer! {
-    /// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each number
-    /// of it (Zhang and Sennrich 2019, equation 4). Keras's `RMSNormalization`.
+    /// `scale * x / sqrt(mean(x^2) + epsilon)` with the mean along an axis and a scale for each
+    /// number of it (Zhang and Sennrich 2019, equation 4). Keras's `RMSNormalization`.
     ///
     /// ```
     /// use endo::prelude::*;
@@ -75,8 +75,8 @@ pub(super) fn unit(x: &Tensor, axes: &[isize]) -> Tensor {
 impl Layer for UnitNormalization {
     #[track_caller]
     fn call(&self, x: &Tensor, _cx: &mut Context) -> Tensor {
-        match positions("UnitNormalization", &self.axis, x) {
-            Some(_) => unit(x, &self.axis),
+        match positions("UnitNormalization", &self.axis.0, x) {
+            Some(_) => unit(x, &self.axis.0),
             None => x.clone(),
         }
     }

@@ -80,7 +80,10 @@ macro_rules! optional {
                 const EXPECTED: &'static str = $expected;
 
                 fn read(text: &str) -> Option<Self> {
-                    if text == "none" { Some(None) } else { <$Type as $crate::named::Setting>::read(text).map(Some) }
+                    match text {
+                        "none" => Some(None),
+                        _ => <$Type as $crate::named::Setting>::read(text).map(Some),
+                    }
                 }
 
                 fn write(&self) -> String {
@@ -100,51 +103,6 @@ optional! {
     usize, "a whole number from 0 or `none`";
     Vec<Option<usize>>, "a list of sizes such as `[none, 1]`, or `none`";
     Vec<f64>, "a list such as `[a, b]`, or `none`";
-}
-
-/// Numbers of a range: text can say no others, and what a program gives is checked where it is used.
-macro_rules! ranged {
-    ($($(#[$doc:meta])* $Name:ident($Type:ty) in $range:expr, $expected:literal;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Copy, Debug, PartialEq)]
-            pub(crate) struct $Name(pub $Type);
-
-            impl $Name {
-                /// Whether the number is in the range.
-                pub fn is_valid(self) -> bool {
-                    ($range).contains(&self.0)
-                }
-            }
-
-            impl From<$Type> for $Name {
-                fn from(number: $Type) -> Self {
-                    Self(number)
-                }
-            }
-
-            impl Setting for $Name {
-                const EXPECTED: &'static str = $expected;
-
-                fn read(text: &str) -> Option<Self> {
-                    <$Type>::read(text).map(Self).filter(|number| number.is_valid())
-                }
-
-                fn write(&self) -> String {
-                    self.0.write()
-                }
-            }
-        )+
-    };
-}
-
-ranged! {
-    /// The share of elements that are left out.
-    Rate(f64) in 0.0..1.0, "a number of at least 0 and less than 1";
-    /// A deviation, or what is added to one; infinity is none.
-    NotNegative(f64) in 0.0..f64::INFINITY, "a number of at least 0";
-    /// How many there are of what there has to be.
-    Count(usize) in 1.., "a whole number from 1";
 }
 
 impl<S: Setting> Setting for Vec<S> {
@@ -278,6 +236,18 @@ impl From<isize> for Axes {
     }
 }
 
+impl From<Vec<isize>> for Axes {
+    fn from(axes: Vec<isize>) -> Self {
+        Self::Several(axes)
+    }
+}
+
+impl From<&[isize]> for Axes {
+    fn from(axes: &[isize]) -> Self {
+        Self::Several(axes.to_vec())
+    }
+}
+
 impl<const N: usize> From<[isize; N]> for Axes {
     fn from(axes: [isize; N]) -> Self {
         Self::Several(axes.to_vec())
@@ -306,7 +276,9 @@ impl Setting for Axes {
 
 /// An option that is one of a few words.
 macro_rules! words {
-    ($(#[$doc:meta])* $Name:ident, $expected:literal { $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+ }) => {
+    ($(#[$doc:meta])* $Name:ident, $expected:literal {
+        $($(#[$variant_doc:meta])* $Variant:ident = $word:literal,)+
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $Name {
@@ -317,7 +289,10 @@ macro_rules! words {
             const EXPECTED: &'static str = $expected;
 
             fn read(text: &str) -> Option<Self> {
-                [$(($word, Self::$Variant)),+].into_iter().find(|(word, _)| *word == text).map(|(_, variant)| variant)
+                match text {
+                    $($word => Some(Self::$Variant),)+
+                    _ => None,
+                }
             }
 
             fn write(&self) -> String {

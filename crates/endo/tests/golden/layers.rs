@@ -41,10 +41,8 @@ fn layers_are_keras() {
 
 /// Runs a case: once to make the weights, then with those of the file.
 fn run(case: &Object<'_>, eager: bool) -> Outcome {
-    let (class, config, call) = (case.text("class"), case.object("config"), case.object("call"));
-    let training = call.flag("training").unwrap_or_default();
-    let apply = build::layer(class, &config, &call)
-        .ok_or_else(|| format!("there is no layer of the class {class}"))?;
+    let training = case.object("call").flag("training").unwrap_or_default();
+    let (class, apply) = (case.text("class"), build::layer(case)?);
     let arrays = case.arrays("inputs");
     let inputs: Vec<Variable> =
         arrays.iter().map(|input| Variable::new("input", input.clone())).collect();

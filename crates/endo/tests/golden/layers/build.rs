@@ -1,31 +1,23 @@
 //! Layers made of Keras's configurations.
 //!
-//! In: a class, its configuration and the options of the call. Out: what applies it to tensors.
-//! Only options that are given are set, so that defaults are checked, too.
+//! In: a case, of which the class and the configuration are the text that makes the layer. Out:
+//! what applies it to tensors. Only options that are given are set, so that defaults are checked, too.
 
 #[path = "options.rs"]
 mod options;
 #[path = "recurrent.rs"]
 mod recurrent;
-#[path = "spatial.rs"]
-mod spatial;
 
-use endo::activations::ActivationFunction;
 use endo::graph::Tree;
 use endo::layers;
 use endo::prelude::*;
 
 use super::super::support::{Object, array};
-use options::{Function, Read, required, with};
+use options::{Read, required, with};
 use recurrent::{recurrent, time_distributed};
-use spatial::{convolution, spatial};
 
 /// What a case applies to its inputs.
 pub type Apply = Box<dyn Fn(&[Tensor], &mut Context) -> Vec<Tensor>>;
-
-fn one(layer: impl Layer + 'static) -> Apply {
-    Box::new(move |x, cx| vec![layer.apply(&x[0], cx)])
-}
 
 /// A layer that sees the mask of the call on its input.
 fn masked<O: Tree>(layer: impl Layer<Tensor, O> + 'static, mask: Option<Array>) -> Apply {
@@ -46,100 +38,48 @@ fn many(layer: impl Layer<Vec<Tensor>> + 'static) -> Apply {
     Box::new(move |x, cx| vec![layer.apply(&x.to_vec(), cx)])
 }
 
-/// The layer of a case, or `None` if there is none of its class.
-pub fn layer(class: &str, config: &Object<'_>, call: &Object<'_>) -> Option<Apply> {
+/// The layer of a case. Those that take several tensors, or return them, have no text.
+pub fn layer(case: &Object<'_>) -> Result<Apply, String> {
+    let (class, config, call) = (case.text("class"), case.object("config"), case.object("call"));
     let mask = call.read("mask", |mask| array(mask).map(|mask| mask.cast(DType::Bool)));
-    Some(match class {
-        "Dense" => one(
-            with!(config, Dense::new(required(config, "units")), use_bias, activation: Function),
-        ),
-        "Activation" => one(Activation::new(required::<Function>(config, "activation"))),
-        "PReLU" => one(with!(config, PRelu::new(), shared_axes: Vec<isize>)),
-        "Embedding" => {
-            one(Embedding::new(required(config, "input_dim"), required(config, "output_dim")))
-        }
-        "Masking" => one(Masking::new(required(config, "mask_value"))),
-        "Dropout" => one(Dropout::new(required(config, "rate"))),
-        "GaussianDropout" => one(GaussianDropout::new(required(config, "rate"))),
-        "GaussianNoise" => one(GaussianNoise::new(required(config, "stddev"))),
-        "Flatten" => one(Flatten::new()),
-        "Reshape" => one(layers::Reshape::new(required::<Vec<isize>>(config, "target_shape"))),
-        "Normalization" => {
-            let [mean, variance] =
-                ["mean", "variance"].map(|key| required::<Vec<f64>>(config, key));
-            one(with!(config, Normalization::new(mean, variance), axis, invert))
-        }
-        "LayerNormalization" => {
-            one(with!(config, LayerNormalization::new(), axis: Vec<isize>, epsilon, center, scale))
-        }
-        "GroupNormalization" => {
-            one(with!(config, GroupNormalization::new(), groups, axis, epsilon, center, scale))
-        }
-        "BatchNormalization" => {
-            let layer = with!(
-                config,
-                BatchNormalization::new(),
-                axis,
-                momentum,
-                epsilon,
-                center,
-                scale,
-                trainable
-            );
-            match mask {
-                Some(mask) => Box::new(move |x, cx| {
-                    let mask = cx.constant(mask.clone());
-                    cx.set_mask(&x[0], &mask);
-                    vec![layer.apply(&x[0], cx)]
-                }),
-                None => one(layer),
-            }
-        }
-        "Concatenate" => many(with!(config, Concatenate::new(), axis)),
-        "Add" => many(Add::new()),
-        "Subtract" => many(Subtract::new()),
-        "Multiply" => many(Multiply::new()),
-        "Average" => many(Average::new()),
-        "Maximum" => many(Maximum::new()),
-        "Minimum" => many(Minimum::new()),
-        "ReLU" => one(Activation::new(relu(config))),
-        "LeakyReLU" => one(Activation::new(match config.read("negative_slope", f64::read) {
-            Some(slope) => LeakyRelu.negative_slope(slope),
-            // Keras's layer has another default than its function.
-            None => LeakyRelu.negative_slope(0.3),
-        })),
-        "ELU" => one(Activation::new(Elu.alpha(required::<f64>(config, "alpha")))),
-        "Softmax" => match mask {
-            Some(mask) => Box::new(move |x, cx| {
-                vec![MaskedSoftmax::new().apply(&(x[0].clone(), cx.constant(mask.clone())), cx)]
-            }),
-            None => {
-                one(Activation::new(Softmax.axis(config.read("axis", isize::read).unwrap_or(-1))))
-            }
-        },
-        "Rescaling" => one(with!(config, Rescaling::new(required(config, "scale")), offset)),
-        "SpatialDropout1D" => one(SpatialDropout1D::new(required(config, "rate"))),
-        "AlphaDropout" => one(AlphaDropout::new(required(config, "rate"))),
-        "Permute" => one(Permute::new(required::<Vec<usize>>(config, "dims"))),
-        "RepeatVector" => one(RepeatVector::new(required(config, "n"))),
-        "RMSNormalization" => one(with!(config, RmsNormalization::new(), axis, epsilon)),
-        "UnitNormalization" => one(with!(config, UnitNormalization::new(), axis: Vec<isize>)),
+    let apply = match class {
+        "Concatenate" => Some(many(with!(config, Concatenate::new(), axis))),
+        "Add" => Some(many(Add::new())),
+        "Subtract" => Some(many(Subtract::new())),
+        "Multiply" => Some(many(Multiply::new())),
+        "Average" => Some(many(Average::new())),
+        "Maximum" => Some(many(Maximum::new())),
+        "Minimum" => Some(many(Minimum::new())),
         "Dot" => {
-            let layer = with!(config, Dot::new(required(config, "axes")), normalize);
-            Box::new(move |x, cx| vec![layer.apply(&[x[0].clone(), x[1].clone()], cx)])
+            let layer = with!(config, Dot::new(required(&config, "axes")), normalize);
+            let apply: Apply =
+                Box::new(move |x, cx| vec![layer.apply(&[x[0].clone(), x[1].clone()], cx)]);
+            Some(apply)
         }
-        "TimeDistributed" => time_distributed(&config.object("layer"), mask),
-        _ => {
-            return convolution(class, config)
-                .or_else(|| spatial(class, config, mask.clone()))
-                .or_else(|| attention(class, config, call))
-                .or_else(|| recurrent(class, config, call, mask));
+        "Softmax" => mask.clone().map(masked_softmax),
+        "TimeDistributed" => Some(time_distributed(&config.object("layer"), mask.clone())),
+        _ => attention(class, &config, &call)
+            .or_else(|| recurrent(class, &config, &call, mask.clone())),
+    };
+    if let Some(apply) = apply {
+        return Ok(apply);
+    }
+    let text = match class {
+        // Keras's layer has another default than its function.
+        "LeakyReLU" if !config.has("negative_slope") => {
+            "activation(leaky_relu(negative_slope=0.3))".to_string()
         }
-    })
+        "ReLU" | "LeakyReLU" | "ELU" | "Softmax" => format!("activation({})", case.named()),
+        _ => case.named(),
+    };
+    let layer = layers::get(&text).map_err(|error| error.to_string())?;
+    Ok(masked(layer, mask))
 }
 
-fn relu(config: &Object<'_>) -> impl ActivationFunction + 'static {
-    with!(config, Relu, negative_slope: f64, max_value: f64, threshold: f64)
+fn masked_softmax(mask: Array) -> Apply {
+    Box::new(move |x, cx| {
+        vec![MaskedSoftmax::new().apply(&(x[0].clone(), cx.constant(mask.clone())), cx)]
+    })
 }
 
 /// The attention of a class.

@@ -25,12 +25,6 @@ impl Read for bool {
     }
 }
 
-impl Read for f64 {
-    fn read(value: &Value) -> Option<Self> {
-        value.as_f64()
-    }
-}
-
 impl Read for usize {
     fn read(value: &Value) -> Option<Self> {
         value.as_u64().map(|size| size as usize)
@@ -40,16 +34,6 @@ impl Read for usize {
 impl Read for isize {
     fn read(value: &Value) -> Option<Self> {
         value.as_i64().map(|axis| axis as isize)
-    }
-}
-
-/// One stands for a list of one.
-impl<T: Read> Read for Vec<T> {
-    fn read(value: &Value) -> Option<Self> {
-        match value.as_array() {
-            Some(list) => list.iter().map(T::read).collect(),
-            None => T::read(value).map(|one| vec![one]),
-        }
     }
 }
 
@@ -63,19 +47,7 @@ impl<T: Read + Clone, const N: usize> Read for [T; N] {
     }
 }
 
-impl Read for Padding {
-    fn read(value: &Value) -> Option<Self> {
-        <Self as endo::Setting>::read(value.as_str()?)
-    }
-}
-
 impl Read for MergeMode {
-    fn read(value: &Value) -> Option<Self> {
-        <Self as endo::Setting>::read(value.as_str()?)
-    }
-}
-
-impl Read for Interpolation {
     fn read(value: &Value) -> Option<Self> {
         <Self as endo::Setting>::read(value.as_str()?)
     }
