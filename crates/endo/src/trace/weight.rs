@@ -102,6 +102,11 @@ impl Weight {
         self
     }
 
+    /// The initializer that it holds.
+    pub(crate) fn first_values(&self) -> &dyn Initializer {
+        self.initializer.as_deref().unwrap_or(&GlorotUniform)
+    }
+
     /// Adds a penalty on its value to the loss.
     #[must_use]
     pub fn regularizer<K>(mut self, regularizer: impl IntoRegularizer<K>) -> Self {
@@ -155,9 +160,8 @@ impl Weight {
         shape: impl Into<Shape>,
         cx: &mut Context,
     ) -> Tensor {
-        let initializer: &dyn Initializer = self.initializer.as_deref().unwrap_or(&GlorotUniform);
         let stranger = (!cx.is_applying(owner)).then(std::any::type_name::<O>);
-        self.get_in(stranger, shape.into(), initializer, cx, Location::caller())
+        self.get_in(stranger, shape.into(), self.first_values(), cx, Location::caller())
     }
 
     /// Its value, unless it is asked for by a `stranger`, a type of layer that is not being

@@ -14,7 +14,7 @@ use crate::trace::Context;
 
 use super::super::Layer;
 use super::super::options::name_option;
-use super::Recurrent;
+use super::{Cell, Recurrent};
 
 words! {
     /// How the outputs of the two directions become one.
@@ -55,19 +55,19 @@ pub struct Bidirectional<L, O = Tensor> {
     outputs: PhantomData<fn() -> O>,
 }
 
-impl<L: Recurrent> Bidirectional<L> {
+impl<C: Cell> Bidirectional<Recurrent<C>> {
     /// Both directions of what `layer` makes: it is called twice, and the second one goes
     /// backwards; the first one must not. They are named after its name, or that of its type, with
     /// `forward_` and `backward_` before it. Outputs of masked steps are 0 if all outputs are
     /// returned and only then, whatever `zero_output_for_mask` says, as in Keras.
-    pub fn new(layer: impl Fn() -> L) -> Self {
-        let direction = |layer: L, name: &str| {
-            let sequences = layer.returns_sequences();
-            let kind = layer.name().map_or_else(|| snake_case(L::KIND), str::to_string);
-            layer.zero_masked(sequences).named(format!("{name}_{kind}"))
+    pub fn new(layer: impl Fn() -> Recurrent<C>) -> Self {
+        let direction = |layer: Recurrent<C>, direction: &str| {
+            let name = layer.name.clone().unwrap_or_else(|| snake_case(C::kind()));
+            let sequences = layer.return_sequences;
+            layer.zero_output_for_mask(sequences).name(format!("{direction}_{name}"))
         };
-        let (forward, backward) =
-            (direction(layer(), "forward"), direction(layer().backwards(true), "backward"));
+        let forward = direction(layer(), "forward");
+        let backward = direction(layer().go_backwards(true), "backward");
         Self {
             name: None,
             forward,
@@ -86,7 +86,7 @@ impl<L: Recurrent> Bidirectional<L> {
 
     /// The same layer with both outputs as they are, as a pair: Keras's `merge_mode=None`.
     #[must_use]
-    pub fn apart(self) -> Bidirectional<L, (Tensor, Tensor)> {
+    pub fn apart(self) -> Bidirectional<Recurrent<C>, (Tensor, Tensor)> {
         let Self { name, forward, backward, .. } = self;
         Bidirectional { name, forward, backward, merge_mode: None, outputs: PhantomData }
     }
@@ -106,10 +106,10 @@ impl<L, O> Bidirectional<L, O> {
     }
 }
 
-impl<L: Recurrent, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
+impl<C: Cell, O: Tree> Layer<Tensor, O> for Bidirectional<Recurrent<C>, O> {
     #[track_caller]
     fn call(&self, inputs: &Tensor, cx: &mut Context) -> O {
-        if self.forward.goes_backwards() {
+        if self.forward.go_backwards {
             let message = format!("`{}` is of two layers that go backwards", cx.path());
             let help = "leave `go_backwards` out: the first layer goes forward, and the second \
                 one is made to go backwards";
@@ -118,7 +118,7 @@ impl<L: Recurrent, O: Tree> Layer<Tensor, O> for Bidirectional<L, O> {
         }
         let forward = self.forward.apply(inputs, cx);
         let mut backward = self.backward.apply(inputs, cx);
-        let sequences = self.forward.returns_sequences();
+        let sequences = self.forward.return_sequences;
         if sequences && backward.rank() > 1 {
             backward = backward.flip(1);
         }

@@ -4,260 +4,233 @@
 //! they are not 0. Out: the last output or all of them, and the last states if asked for.
 
 mod bidirectional;
+mod cell;
 mod gru;
 mod lstm;
 mod simple_rnn;
 mod unrolled;
 
-use crate::graph::Tensor;
+use std::sync::Arc;
+
+use crate::activations::{ActivationFunction, IntoActivation, Tanh};
+use crate::array::Array;
+use crate::error::Result;
+use crate::graph::{Tensor, Tree};
+use crate::initializers::{GlorotUniform, Initializer, Orthogonal, Zeros};
+use crate::named::{Declared, Hyperparameters, Named};
+use crate::random::Random;
+use crate::regularizers::{IntoRegularizer, Regularizer};
+use crate::shape::Shape;
+use crate::trace::Context;
 
 use super::Layer;
+use super::declare::{DeclaredLayer, layer};
+use unrolled::{RecurrentKernel, SequenceOptions};
 
 pub use bidirectional::{Bidirectional, MergeMode};
-pub use gru::Gru;
-pub use lstm::Lstm;
-pub use simple_rnn::SimpleRnn;
+pub use cell::{Cell, CellContext};
+pub use gru::{Gru, GruCell};
+pub use lstm::{Lstm, LstmCell};
+pub use simple_rnn::{SimpleRnn, SimpleRnnCell};
 
-/// A layer that can go through sequences backwards: what [`Bidirectional`] takes two of.
-pub trait Recurrent: Layer<Tensor, Tensor> + Sized {
-    /// What its type is called.
-    const KIND: &'static str;
+/// The rows of this folder.
+pub(super) static ROWS: &[Named<dyn Layer>] =
+    &[row::<SimpleRnnCell>(), row::<GruCell>(), row::<LstmCell>()];
 
-    /// The same layer, which begins with the last step or does not.
-    #[must_use]
-    fn backwards(self, go_backwards: bool) -> Self;
-
-    /// The same layer, whose masked steps have outputs of 0 or do not.
-    #[must_use]
-    fn zero_masked(self, zero_output_for_mask: bool) -> Self;
-
-    /// The same layer of another name.
-    #[must_use]
-    fn named(self, name: String) -> Self;
-
-    /// Whether it begins with the last step.
-    fn goes_backwards(&self) -> bool;
-
-    /// Whether it returns all outputs.
-    fn returns_sequences(&self) -> bool;
+/// The row of the layer of a cell.
+const fn row<C: Cell + Declared>() -> Named<dyn Layer> {
+    Named {
+        names: C::NAMES,
+        options: [Recurrent::<C>::OPTIONS, C::OPTIONS, Recurrent::<C>::SHARED_OPTIONS],
+        make: |given| {
+            let layer = Recurrent::<C>::of_text(given)?.cell(C::of_text(given)?);
+            Ok(Arc::new(layer.with_shared_options(given)?))
+        },
+    }
 }
 
-/// A recurrent layer with its options, its `apply`, and what it notes of itself. It has `$count`
-/// states; `$States` are a sequence with as many states, and what is in braces the options of its
-/// own with their defaults.
-macro_rules! recurrent_layer {
-    ($(#[$doc:meta])* $Name:ident { $($own:ident: $Own:ty = $default:expr),* } $count:literal $States:ty) => {
-        $(#[$doc])*
-        pub struct $Name<O = Tensor> {
-            name: Option<String>,
-            units: usize,
-            activation: Arc<dyn ActivationFunction>,
-            use_bias: bool,
-            passage: SequenceOptions,
-            kernel: Weight,
-            recurrent_kernel: Weight,
-            bias: Weight,
-            kernel_initializer: Box<dyn Initializer>,
-            recurrent_initializer: Box<dyn Initializer>,
-            bias_initializer: Box<dyn Initializer>,
-            activity_regularizer: Option<Arc<dyn Regularizer>>,
-            $($own: $Own,)*
-            outputs: PhantomData<fn() -> O>,
+layer! {
+    /// A layer that goes through sequences step by step: [`SimpleRnn`], [`Gru`] and [`Lstm`] with
+    /// their cells, and `Recurrent<C>` with a [`Cell`] of yours. Inputs `[batch, steps, features]`,
+    /// outputs `[batch, units]`.
+    Recurrent<C: Cell, O> ["recurrent"]
+    /// A layer with `units` units that returns its last output.
+    (units: usize) {
+        /// What is applied to what a step makes. `Tanh` unless set.
+        activation: Arc<dyn ActivationFunction> [IntoActivation::into_activation] = Arc::new(Tanh),
+        /// Whether a bias is added. True unless set.
+        use_bias: bool = true,
+        /// Whether all outputs are returned, `[batch, steps, units]`, or the last one alone. False
+        /// unless set.
+        return_sequences: bool = false,
+        /// Whether it begins with the last step; outputs are in the order in which they are made.
+        /// False unless set.
+        go_backwards: bool = false,
+        /// Whether the outputs of masked steps are 0 instead of those of the step before. False
+        /// unless set.
+        zero_output_for_mask: bool = false,
+        /// A penalty on the outputs of each call, divided by the batch size and added to the loss.
+        activity_regularizer: Option<Arc<dyn Regularizer>> [IntoRegularizer::into_regularizer] = None,
+    }
+    weights {
+        /// What inputs are multiplied by, `[features, gates]`, once the layer was applied.
+        kernel = GlorotUniform => kernel_initializer, kernel_regularizer, kernel_constraint;
+        /// What states are multiplied by, `[units, gates]`, once the layer was applied.
+        recurrent_kernel = Orthogonal =>
+            recurrent_initializer, recurrent_regularizer, recurrent_constraint;
+        /// The bias, once the layer was applied; none without `use_bias`.
+        bias = Zeros => bias_initializer, bias_regularizer, bias_constraint;
+    }
+    with { cell: C = C::default(), return_state: bool = false }
+}
+
+impl<C: Cell> Recurrent<C> {
+    /// The same layer with the last states among its outputs.
+    #[must_use]
+    pub fn return_state(self) -> Recurrent<C, C::Sequence> {
+        Self { return_state: true, ..self }.with_outputs()
+    }
+}
+
+impl<C: Cell, O> Recurrent<C, O> {
+    /// What it does at each step, with options of its own. That of the type's default unless set.
+    #[must_use]
+    pub fn cell(mut self, cell: C) -> Self {
+        self.cell = cell;
+        self
+    }
+
+    /// Checks, the passage, the penalty and the mask of the outputs: outputs, then states.
+    #[track_caller]
+    fn run(&self, inputs: &Tensor, states: Vec<Tensor>, cx: &mut Context) -> Vec<Tensor> {
+        let &Self { go_backwards, return_sequences, return_state, zero_output_for_mask, .. } = self;
+        let passage =
+            SequenceOptions { go_backwards, return_sequences, return_state, zero_output_for_mask };
+        if let Err(error) = unrolled::check(inputs, &states, self.units, cx) {
+            let count = states_of::<C>(inputs);
+            return unrolled::refuse(error, inputs, passage, self.units, count, cx);
         }
-
-        impl $Name {
-            /// A layer with `units` units that returns its last output.
-            pub fn new(units: usize) -> Self {
-                Self {
-                    name: None,
-                    units,
-                    activation: Arc::new(Tanh),
-                    use_bias: true,
-                    passage: SequenceOptions::default(),
-                    kernel: Weight::new("kernel"),
-                    recurrent_kernel: Weight::new("recurrent_kernel"),
-                    bias: Weight::new("bias"),
-                    kernel_initializer: Box::new(GlorotUniform),
-                    recurrent_initializer: Box::new(Orthogonal),
-                    bias_initializer: Box::new(Zeros),
-                    activity_regularizer: None,
-                    $($own: $default,)*
-                    outputs: PhantomData,
-                }
-            }
-
-            /// The same layer with the last states among its outputs.
-            #[must_use]
-            pub fn return_state(self) -> $Name<$States> {
-                $Name {
-                    name: self.name,
-                    units: self.units,
-                    activation: self.activation,
-                    use_bias: self.use_bias,
-                    passage: SequenceOptions { return_state: true, ..self.passage },
-                    kernel: self.kernel,
-                    recurrent_kernel: self.recurrent_kernel,
-                    bias: self.bias,
-                    kernel_initializer: self.kernel_initializer,
-                    recurrent_initializer: self.recurrent_initializer,
-                    bias_initializer: self.bias_initializer,
-                    activity_regularizer: self.activity_regularizer,
-                    $($own: self.$own,)*
-                    outputs: PhantomData,
-                }
-            }
+        let states = if states.is_empty() {
+            unrolled::zeros(inputs, self.units, states_of::<C>(inputs))
+        } else {
+            states
+        };
+        let mask = cx.mask(inputs);
+        let (projected, kernels) = self.project(inputs, cx);
+        let gates = self.cell.products().iter().sum();
+        let activation = &*self.activation;
+        let outputs = unrolled::unroll(
+            passage,
+            &projected,
+            gates,
+            mask.as_ref(),
+            states,
+            kernels,
+            |x, states, recurrence| {
+                self.cell.step(x, states, &mut CellContext { recurrence, activation, context: cx })
+            },
+        );
+        if let Some(regularizer) = &self.activity_regularizer {
+            cx.add_activity_loss(&**regularizer, &outputs[0]);
         }
-
-        impl<O> $Name<O> {
-            /// What is applied to what a step makes. `Tanh` unless set.
-            #[must_use]
-            pub fn activation<K>(mut self, activation: impl $crate::activations::IntoActivation<K>) -> Self {
-                self.activation = activation.into_activation();
-                self
-            }
-
-            /// Whether a bias is added. True unless set.
-            #[must_use]
-            pub fn use_bias(mut self, use_bias: bool) -> Self {
-                self.use_bias = use_bias;
-                self
-            }
-
-            /// Whether all outputs are returned, `[batch, steps, units]`, or the last one alone.
-            /// False unless set.
-            #[must_use]
-            pub fn return_sequences(mut self, return_sequences: bool) -> Self {
-                self.passage.return_sequences = return_sequences;
-                self
-            }
-
-            /// Whether it begins with the last step; outputs are in the order in which they are
-            /// made. False unless set.
-            #[must_use]
-            pub fn go_backwards(mut self, go_backwards: bool) -> Self {
-                self.passage.go_backwards = go_backwards;
-                self
-            }
-
-            /// Whether the outputs of masked steps are 0 instead of those of the step before. False
-            /// unless set.
-            #[must_use]
-            pub fn zero_output_for_mask(mut self, zero_output_for_mask: bool) -> Self {
-                self.passage.zero_output_for_mask = zero_output_for_mask;
-                self
-            }
-
-            weight_options! { kernel: kernel_initializer = "GlorotUniform", kernel_regularizer, kernel_constraint }
-            weight_options! {
-                recurrent_kernel: recurrent_initializer = "Orthogonal", recurrent_regularizer, recurrent_constraint
-            }
-            weight_options! { bias: bias_initializer = "Zeros", bias_regularizer, bias_constraint }
-            activity_option! {}
-            name_option! {}
-            trainable_option! { kernel, recurrent_kernel, bias }
-
-            /// What inputs are multiplied by, `[features, gates]`, once the layer was applied.
-            pub fn kernel(&self) -> Option<&Variable> {
-                self.kernel.variable()
-            }
-
-            /// What states are multiplied by, `[units, gates]`, once the layer was applied.
-            pub fn recurrent_kernel(&self) -> Option<&Variable> {
-                self.recurrent_kernel.variable()
-            }
-
-            /// The bias, once the layer was applied; none without `use_bias`.
-            pub fn bias(&self) -> Option<&Variable> {
-                self.bias.variable()
-            }
-
-            /// Checks, the passage, the penalty and the mask of the outputs: outputs, then states.
-            #[track_caller]
-            fn run(&self, inputs: &Tensor, states: Vec<Tensor>, cx: &mut Context) -> Vec<Tensor> {
-                if let Err(error) = unrolled::check(inputs, &states, self.units, cx) {
-                    return unrolled::refuse(error, inputs, self.passage, self.units, $count, cx);
-                }
-                let states = if states.is_empty() { unrolled::zeros(inputs, self.units, $count) } else { states };
-                let mask = cx.mask(inputs);
-                let outputs = self.go(inputs, states, mask.as_ref(), cx);
-                if let Some(regularizer) = &self.activity_regularizer {
-                    cx.add_activity_loss(&**regularizer, &outputs[0]);
-                }
-                if let Some(mask) = mask.filter(|_| self.passage.return_sequences) {
-                    // Outputs are in the order in which steps are gone through, and so is their
-                    // mask.
-                    cx.set_mask(&outputs[0], &if self.passage.go_backwards { mask.flip(1) } else { mask });
-                }
-                outputs
-            }
-
-            /// The inputs of all steps times the kernel: `[steps, batch, gates]`.
-            #[track_caller]
-            fn project(&self, inputs: &Tensor, gates: usize, cx: &mut Context) -> Tensor {
-                let shape = [inputs.features(), self.units.saturating_mul(gates)];
-                let kernel = self.kernel.get(self, shape, &*self.kernel_initializer, cx);
-                inputs.permute(&[1, 0, 2]).matmul(&kernel)
-            }
-
-            /// What it is made with, to be saved with a model.
-            fn noted(&self) -> Hyperparameters {
-                let hyperparameters = Hyperparameters::new()
-                    .with("units", self.units)
-                    .with_named("activation", self.activation.name())
-                    .with("use_bias", self.use_bias)
-                    .with("return_sequences", self.passage.return_sequences)
-                    .with("go_backwards", self.passage.go_backwards)
-                    .with("zero_output_for_mask", self.passage.zero_output_for_mask);
-                self.with_own(hyperparameters)
-            }
+        if let Some(mask) = mask.filter(|_| return_sequences) {
+            // Outputs are in the order in which steps are gone through, and so is their mask.
+            cx.set_mask(&outputs[0], &if go_backwards { mask.flip(1) } else { mask });
         }
+        outputs
+    }
 
-        impl<O: Tree> Layer<Tensor, O> for $Name<O> {
-            #[track_caller]
-            fn call(&self, inputs: &Tensor, cx: &mut Context) -> O {
-                let outputs = self.run(inputs, Vec::new(), cx);
-                O::from_tensors(&mut outputs.into_iter()).expect("as many states as the type says")
-            }
-
-            every_form! {}
+    /// The inputs of all steps times the kernel with the bias, `[steps, batch, gates]`, and what
+    /// states are multiplied by.
+    #[track_caller]
+    fn project(&self, inputs: &Tensor, cx: &mut Context) -> (Tensor, Vec<RecurrentKernel>) {
+        let products = self.cell.products();
+        let columns = self.units.saturating_mul(products.iter().sum());
+        let kernel = self.kernel.value(self, [inputs.features(), columns], cx);
+        let mut projected = inputs.permute(&[1, 0, 2]).matmul(&kernel);
+        let kernel = self.recurrent_kernel.value(self, [self.units, columns], cx);
+        let first = FirstBias { layer: self, values: self.bias.first_values() };
+        let mut recurrent_bias = None;
+        if self.use_bias && self.cell.has_recurrent_bias() {
+            let bias = self.bias.get(self, [2, columns], &first, cx);
+            let row = |row: usize| bias.slice(0, row..row + 1).reshape([columns]);
+            projected = projected + row(0);
+            recurrent_bias = Some(row(1));
+        } else if self.use_bias {
+            projected = projected + self.bias.get(self, [columns], &first, cx);
         }
-
-        /// Inputs, and the states that they begin with.
-        impl<O: Tree> Layer<$States, O> for $Name<O> {
-            #[track_caller]
-            fn call(&self, inputs: &$States, cx: &mut Context) -> O {
-                let all: Vec<Tensor> = inputs.tensors().into_iter().cloned().collect();
-                let outputs = self.run(&all[0], all[1..].to_vec(), cx);
-                O::from_tensors(&mut outputs.into_iter()).expect("as many states as the type says")
-            }
-
-            every_form! {}
+        if let &[gates] = products {
+            return (projected, vec![RecurrentKernel { kernel, bias: recurrent_bias, gates }]);
         }
-
-        impl super::Recurrent for $Name {
-            const KIND: &'static str = stringify!($Name);
-
-            fn backwards(self, go_backwards: bool) -> Self {
-                self.go_backwards(go_backwards)
-            }
-
-            fn zero_masked(self, zero_output_for_mask: bool) -> Self {
-                self.zero_output_for_mask(zero_output_for_mask)
-            }
-
-            fn named(self, name: String) -> Self {
-                self.name(name)
-            }
-
-            fn goes_backwards(&self) -> bool {
-                self.passage.go_backwards
-            }
-
-            fn returns_sequences(&self) -> bool {
-                self.passage.return_sequences
-            }
+        let mut kernels = Vec::new();
+        let mut begin = 0_usize;
+        for &gates in products {
+            let part = begin..begin.saturating_add(self.units.saturating_mul(gates));
+            begin = part.end;
+            let bias = recurrent_bias.as_ref().map(|bias| bias.slice(-1, part.clone()));
+            kernels.push(RecurrentKernel { kernel: kernel.slice(-1, part), bias, gates });
         }
+        (projected, kernels)
+    }
+}
+
+/// The number of a cell's states.
+fn states_of<C: Cell>(tensor: &Tensor) -> usize {
+    let makes = |count: &usize| {
+        C::Sequence::from_tensors(&mut std::iter::repeat_n(tensor.clone(), 1 + count)).is_some()
     };
+    (0..16).find(makes).unwrap_or(0)
 }
 
-use recurrent_layer;
+/// The first values of a bias: those of its initializer, as the cell wants them.
+struct FirstBias<'a, C: Cell, O> {
+    layer: &'a Recurrent<C, O>,
+    values: &'a dyn Initializer,
+}
+
+impl<C: Cell, O> Initializer for FirstBias<'_, C, O> {
+    fn initialize(&self, shape: &Shape, random: &mut Random) -> Result<Array> {
+        let values = self.values.initialize(shape, random)?;
+        Ok(self.layer.cell.first_bias(values, self.layer.units))
+    }
+
+    fn name(&self) -> Option<String> {
+        self.values.name()
+    }
+}
+
+/// What recurrent layers take: a sequence, or one with the states that it begins with.
+#[diagnostic::on_unimplemented(
+    message = "a recurrent layer of this cell takes no `{Self}`",
+    note = "it takes a `Tensor`, or a tuple of that and as many states as the cell has"
+)]
+pub trait Sequence<C>: Tree {}
+
+impl<C: Cell> Sequence<C> for Tensor {}
+impl<C: Cell<Sequence = Self>> Sequence<C> for (Tensor, Tensor) {}
+impl<C: Cell<Sequence = Self>> Sequence<C> for (Tensor, Tensor, Tensor) {}
+
+impl<C: Cell, I: Sequence<C>, O: Tree> Layer<I, O> for Recurrent<C, O> {
+    #[track_caller]
+    fn call(&self, inputs: &I, cx: &mut Context) -> O {
+        let all: Vec<Tensor> = inputs.tensors().into_iter().cloned().collect();
+        let outputs = self.run(&all[0], all[1..].to_vec(), cx);
+        O::from_tensors(&mut outputs.into_iter()).expect("as many states as the type says")
+    }
+
+    fn kind(&self) -> &'static str {
+        C::kind()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn hyperparameters(&self) -> Hyperparameters {
+        self.noted().and(&self.cell.hyperparameters())
+    }
+
+    fn uses_mask(&self) -> bool {
+        true
+    }
+}

@@ -2,84 +2,53 @@
 //!
 //! In: `[batch, steps, features]`. Out: `[batch, units]`, or `[batch, steps, units]`.
 
-use std::marker::PhantomData;
-use std::sync::Arc;
+use crate::graph::Tensor;
 
-use crate::activations::{ActivationFunction, Tanh};
-use crate::graph::{Tensor, Tree};
-use crate::initializers::{GlorotUniform, Initializer, Orthogonal, Zeros};
-use crate::named::Hyperparameters;
-use crate::regularizers::Regularizer;
-use crate::trace::{Context, Weight};
-use crate::variable::Variable;
+use super::cell::cell;
+use super::{Cell, CellContext, Recurrent};
 
-use super::super::Layer;
-use super::super::options::{
-    activity_option, every_form, name_option, trainable_option, weight_options,
-};
-use super::unrolled::{RecurrentKernel, SequenceOptions};
-use super::{recurrent_layer, unrolled};
+/// `h_t = activation(x_t kernel + h_(t-1) recurrent_kernel + bias)` (Elman 1990): inputs
+/// `[batch, steps, features]`, outputs `[batch, units]`; kernel `[features, units]`, recurrent
+/// kernel `[units, units]`, bias `[units]`. Keras's `SimpleRNN`.
+///
+/// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0.
+/// Steps that are masked leave the state as it is. With [`return_state`](Recurrent::return_state) it
+/// returns `(outputs, h)`.
+///
+/// ```
+/// use endo::prelude::*;
+/// let sums = SimpleRnn::new(1)
+///     .activation("linear")
+///     .kernel_initializer("ones")
+///     .recurrent_initializer("ones");
+/// let sums = sums.return_sequences(true).return_state();
+/// let mut f = Function::new(|[x], cx| sums.apply(&x, cx).into());
+/// let [all, last] = f.run([&[[[1.0_f32], [2.0], [4.0]]].into()])?;
+/// assert_eq!(all, Array::from([[[1.0_f32], [3.0], [7.0]]]));
+/// assert_eq!(last, Array::from([[7.0_f32]]));
+/// # Ok::<(), endo::Error>(())
+/// ```
+pub type SimpleRnn<O = Tensor> = Recurrent<SimpleRnnCell, O>;
 
-recurrent_layer! {
-    /// `h_t = activation(x_t kernel + h_(t-1) recurrent_kernel + bias)` (Elman 1990): inputs
-    /// `[batch, steps, features]`, outputs `[batch, units]`; kernel `[features, units]`, recurrent
-    /// kernel `[units, units]`, bias `[units]`. Keras's `SimpleRNN`.
-    ///
-    /// Applied to `(inputs, h)`, it begins with the state `h`, `[batch, units]`, instead of 0.
-    /// Steps that are masked leave the state as it is. With [`return_state`](Self::return_state) it
-    /// returns `(outputs, h)`.
-    ///
-    /// ```
-    /// use endo::prelude::*;
-    /// let sums = SimpleRnn::new(1)
-    ///     .activation("linear")
-    ///     .kernel_initializer("ones")
-    ///     .recurrent_initializer("ones");
-    /// let sums = sums.return_sequences(true).return_state();
-    /// let mut f = Function::new(|[x], cx| sums.apply(&x, cx).into());
-    /// let [all, last] = f.run([&[[[1.0_f32], [2.0], [4.0]]].into()])?;
-    /// assert_eq!(all, Array::from([[[1.0_f32], [3.0], [7.0]]]));
-    /// assert_eq!(last, Array::from([[7.0_f32]]));
-    /// # Ok::<(), endo::Error>(())
-    /// ```
-    SimpleRnn {} 1 (Tensor, Tensor)
+cell! {
+    /// The cell of [`SimpleRnn`].
+    SimpleRnnCell ["simple_rnn"] {}
 }
 
-impl<O> SimpleRnn<O> {
-    #[track_caller]
-    fn go(
-        &self,
-        inputs: &Tensor,
-        states: Vec<Tensor>,
-        mask: Option<&Tensor>,
-        cx: &mut Context,
-    ) -> Vec<Tensor> {
-        let mut projected = self.project(inputs, 1, cx);
-        let kernel = self.recurrent_kernel.get(
-            self,
-            [self.units, self.units],
-            &*self.recurrent_initializer,
-            cx,
-        );
-        if self.use_bias {
-            projected = projected + self.bias.get(self, [self.units], &*self.bias_initializer, cx);
-        }
-        let kernels = vec![RecurrentKernel { kernel, bias: None, gates: 1 }];
-        unrolled::unroll(
-            self.passage,
-            &projected,
-            1,
-            mask,
-            states,
-            kernels,
-            |x, states, recurrence| {
-                vec![self.activation.call_in(&(&x[0] + &recurrence.product(0, &states[0])[0]), cx)]
-            },
-        )
+impl Cell for SimpleRnnCell {
+    type Sequence = (Tensor, Tensor);
+
+    fn products(&self) -> &[usize] {
+        &[1]
     }
 
-    fn with_own(&self, hyperparameters: Hyperparameters) -> Hyperparameters {
-        hyperparameters
+    fn step(&self, x: &[Tensor], states: &[Tensor], cx: &mut CellContext<'_>) -> Vec<Tensor> {
+        let product = cx.product(0, &states[0]);
+        vec![cx.activation(&(&x[0] + &product[0]))]
+    }
+
+    fn kind() -> &'static str {
+        "SimpleRnn"
     }
 }
 
