@@ -153,7 +153,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             return Ok(step.program.variables().to_vec());
         }
         let arrays: Vec<&Array> = batch.arrays().collect();
-        self.steps.variables_of(self.request(&[], batch.counts()), &arrays)
+        Ok(self.steps.variables_of(self.request(&[], batch.counts()), &arrays)?.0)
     }
 
     /// The variables of the last run, where it was traced by running it: node by node.
@@ -174,10 +174,8 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     fn run_arrays(&mut self, counts: BatchCounts, inputs: &[&Array], rows: &[usize]) -> Result<()> {
         if self.steps.eager {
             if self.kind != StepKind::Train && !self.looked {
-                self.carried.keep(
-                    &self.steps.states_of(self.request(&[], counts), inputs)?,
-                    &self.steps.carrying,
-                )?;
+                let (_, made) = self.steps.variables_of(self.request(&[], counts), inputs)?;
+                self.carried.keep(&made.states, &self.steps.carrying)?;
                 self.looked = true;
             }
             let called = InputNames { input: &|index| name(counts, index), rows };
@@ -339,10 +337,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let (kind, counts) = (StepKind::Train, batch.counts());
         let request = StepRequest {
-            kind,
-            counts,
+            kind: StepKind::Train,
+            counts: batch.counts(),
             due: &[],
             occasion: None,
             deny_warnings: false,
@@ -383,11 +380,9 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     pub(super) fn step(
         &self,
-        kind: StepKind,
-        counts: BatchCounts,
+        StepRequest { kind, counts, due, .. }: StepRequest<'_>,
         tensors: &[Tensor],
         cx: &mut Context,
-        due: &[ProbeRequest],
         made: &RefCell<StepOutputs>,
     ) -> Vec<Tensor> {
         let (inputs, rest) = tensors.split_at(counts.inputs);
