@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
 use crate::graph::{Graph, Occasion, SavedGraph, Tensor, Tree};
 use crate::net::sealed::Seal;
-use crate::net::{distinct, first, output_names, structure};
+use crate::net::{distinct, first, not_built, output_names, structure};
 use crate::ops;
 use crate::ops::draws::{Draw, DrawLog};
 use crate::shape::Shape;
@@ -49,21 +49,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     #[track_caller]
     fn saved_graph(&self) -> Result<SavedGraph> {
         let inputs = self.net.inputs();
-        let fail =
-            |message: &str, help: &str| Err(Error::new(ErrorKind::Usage, message).help(help));
         if inputs.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return fail(
-                "the model has seen no input yet, so there is no shape to export it for",
-                help,
-            );
+            let message = "the model has seen no input yet, so there is no shape to export it for";
+            return Err(not_built(message));
         }
         if inputs.iter().any(|(shape, _)| shape.is_scalar()) {
-            let help = "let all inputs have samples along their first axis";
-            return fail(
-                "the model was last traced for an input without axes, which has no rows",
-                help,
-            );
+            let message = "the model was last traced for an input without axes, which has no rows";
+            return Err(Error::new(ErrorKind::Usage, message)
+                .help("let all inputs have samples along their first axis"));
         }
         let names = RefCell::new(Vec::new());
         let graph = |rows: usize, shared: Vec<Draw>| -> Result<((usize, Graph), Rc<DrawLog>)> {

@@ -99,7 +99,7 @@ impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     #[track_caller]
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
         let step = Runner::step(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
-        Ok(step.filter(|step| step.states.is_empty()))
+        Ok(step.filter(|step| step.made.states.is_empty()))
     }
 }
 

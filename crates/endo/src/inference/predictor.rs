@@ -301,7 +301,8 @@ impl Predictor {
     }
 
     /// The step for a number of rows, planned now if there is none.
-    fn step(&self, rows: usize) -> Result<Arc<TracedStep>> {
+    fn step(&self, inputs: &[Array]) -> Result<Arc<TracedStep>> {
+        let rows = inputs.first().map_or(0, |input| input.shape().batch());
         let of_rows = |step: &&Arc<TracedStep>| {
             step.key.inputs.first().is_some_and(|(shape, _)| shape.batch() == rows)
         };
@@ -357,8 +358,8 @@ struct Rows<'p> {
 
 impl Part for Rows<'_> {
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
-        let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
-        self.carried.keep(&step.states, &self.predictor.carrying)?;
+        let step = self.predictor.step(inputs)?;
+        self.carried.keep(&step.made.states, &self.predictor.carrying)?;
         let outputs = step.outputs.clone();
         let (step, outputs) = self.used.insert((step, outputs));
         let told = step.draws.then(|| occasion.array());
@@ -371,8 +372,8 @@ impl Part for Rows<'_> {
     }
 
     fn step(&mut self, inputs: &[Array]) -> Result<Option<Arc<TracedStep>>> {
-        let step = self.predictor.step(inputs.first().map_or(0, |input| input.shape().batch()))?;
-        Ok(Some(step).filter(|step| step.states.is_empty()))
+        let step = self.predictor.step(inputs)?;
+        Ok(Some(step).filter(|step| step.made.states.is_empty()))
     }
 }
 

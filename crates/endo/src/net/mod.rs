@@ -42,7 +42,7 @@ use metrics::AddedMetric;
 
 pub use load_weights::{LoadWeights, LoadedWeights};
 pub use model_layer::ModelLayer;
-pub(crate) use names::{distinct, first, short_names};
+pub(crate) use names::{distinct, first, nearest_path, short_names};
 pub use saved::Saved;
 pub use structure::{Structure, TermRecord};
 pub use summary::Summary;
@@ -136,11 +136,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let mark = cx.mark();
         let outputs = self.call(inputs, true, cx);
         if !cx.is_within_model() {
-            self.update_metrics(
-                mark,
-                inputs.tensors().first().map_or(1, |inputs| inputs.batch()),
-                cx,
-            );
+            let batch = inputs.tensors().first().map_or(1, |inputs| inputs.batch());
+            self.update_metrics(mark, batch, false, cx);
         }
         outputs
     }
@@ -355,8 +352,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     pub fn summary(&self) -> Result<Summary> {
         let layers = self.layers();
         if layers.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(Error::new(ErrorKind::Usage, "the model has no shapes yet").help(help));
+            return Err(not_built("the model has no shapes yet"));
         }
         Ok(Summary::new(&layers, &self.weights()))
     }
@@ -393,6 +389,12 @@ impl<I: Tree, O: Tree> Net<I, O> {
     fn seen(&self) -> MutexGuard<'_, TracedParts> {
         self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// The error of what needs a model that has seen an input.
+pub(crate) fn not_built(message: &str) -> Error {
+    Error::new(ErrorKind::Usage, message)
+        .help("call `model.build([batch, features])` first, or `fit` it")
 }
 
 /// The inputs of a model made of the tensors that a batch holds.

@@ -13,7 +13,7 @@ use crate::trace::LayerRecord;
 use crate::trace::pattern::{Pattern, short_names};
 use crate::variable::Variable;
 
-use super::Net;
+use super::{Net, nearest_path, not_built};
 
 /// A layer of a model, with what is below it.
 ///
@@ -127,14 +127,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
             [layer] => Ok(part(layer, &layers)),
             [] => {
                 let paths: Vec<&str> = layers.iter().map(|layer| layer.path.as_str()).collect();
-                let mut names: Vec<&str> =
-                    paths.iter().flat_map(|path| short_names(path)).collect();
-                names.sort_by_key(|name| name.len());
-                let help = match spelling::nearest(path, names) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("there are {}", spelling::listed(paths.into_iter())),
-                };
-                fail(format!("the model has no layer `{path}`"), help)
+                fail(format!("the model has no layer `{path}`"), nearest_path(path, &paths))
             }
             _ => {
                 let paths = spelling::listed(found.iter().map(|layer| layer.path.as_str()));
@@ -178,12 +171,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     pub(super) fn require_layers(&self, layers: &[LayerRecord]) -> Result<()> {
         if layers.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(Error::new(
-                ErrorKind::Usage,
-                "the model has seen no input yet, so its layers are not known",
-            )
-            .help(help));
+            return Err(not_built("the model has seen no input yet, so its layers are not known"));
         }
         Ok(())
     }

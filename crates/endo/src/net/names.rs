@@ -2,6 +2,9 @@
 //!
 //! In: paths, or names of which some are equal. Out: short names; names that differ.
 
+use crate::spelling;
+use crate::trace::pattern;
+
 /// Each name cut to its last `parts` parts, or as many more as tell it from the others.
 pub(crate) fn short_names(names: &[String], parts: impl Fn(usize) -> usize) -> Vec<String> {
     let suffix = |name: &str, parts: usize| {
@@ -22,6 +25,18 @@ pub(crate) fn short_names(names: &[String], parts: impl Fn(usize) -> usize) -> V
                 .map_or_else(|| name.clone(), |parts| suffix(name, parts))
         })
         .collect()
+}
+
+/// Which of some paths a path or a pattern may have meant, or which there are, as a help says it.
+pub(crate) fn nearest_path(meant: &str, paths: &[&str]) -> String {
+    // Short names first: of names that are equally near, the one to be typed.
+    let mut names: Vec<&str> = paths.iter().flat_map(|path| pattern::short_names(path)).collect();
+    names.sort_by_key(|name| name.len());
+    match spelling::nearest(meant, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if paths.is_empty() => "there are none".to_string(),
+        None => format!("there are {}", spelling::listed(paths.iter().copied())),
+    }
 }
 
 /// Gives entries of one name (or of a reserved one) names that differ: `mse`, `mse_1`, as Keras

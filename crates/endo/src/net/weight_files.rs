@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{self, failure};
 use crate::graph::Tree;
 
-use super::Net;
 use super::saved::ENTRY;
+use super::{Net, not_built};
 
 impl<I: Tree, O: Tree> Net<I, O> {
     /// Writes the weights, further arrays by names that no weight has, and what is said of the
@@ -29,10 +29,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
     ) -> Result<()> {
         let weights = self.named_weights();
         if weights.is_empty() {
-            let help = "call `model.build([batch, features])` first, or `fit` it";
-            return Err(
-                Error::new(ErrorKind::Usage, "the model has no weights to save yet").help(help)
-            );
+            return Err(not_built("the model has no weights to save yet"));
         }
         self.require_companions()?;
         let mut names = HashSet::new();

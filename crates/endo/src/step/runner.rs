@@ -107,7 +107,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn shown(&self) -> ProbeView<'_> {
         let (shown, outputs): (&[ProbeOutput], &[Array]) = match (self.steps.eager, self.seen) {
             (true, _) => (&self.eager.0.shown, &self.eager.1),
-            (false, Some(index)) => (&self.used[index].0.shown, &self.used[index].1),
+            (false, Some(index)) => (&self.used[index].0.made.shown, &self.used[index].1),
             (false, None) => (&[], &[]),
         };
         ProbeView { shown, missing: &[], outputs }
@@ -140,7 +140,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn outputs(&self) -> (&OutputNames, &[Array]) {
         let (made, values, _) = &self.eager;
         match self.last {
-            Some(index) => (&self.used[index].0.names, &self.used[index].1),
+            Some(index) => (&self.used[index].0.made.names, &self.used[index].1),
             None => (&made.names, reported(made, values)),
         }
     }
@@ -192,7 +192,7 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         let main = self.find(&[], counts, inputs)?;
         self.last = Some(main);
         if self.kind != StepKind::Train {
-            self.carried.keep(&self.used[main].0.states, &self.steps.carrying)?;
+            self.carried.keep(&self.used[main].0.made.states, &self.steps.carrying)?;
         }
         if !self.due.is_empty() {
             // What is run beside the step must not say where the variables lie.
@@ -406,7 +406,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 if is_training {
                     step.warn_of_what_is_left_out(custom.site, cx);
                 }
-                self.net.update_step_metrics(mark, batch, cx);
+                self.net.update_metrics(mark, batch, true, cx);
                 terms
             }
             None => {

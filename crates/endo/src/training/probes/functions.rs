@@ -59,11 +59,8 @@ impl FunctionProbes {
         }
         function.lay_out(inputs)?;
         let index = self.find(function, inputs, due)?;
-        let ProbedFunction {
-            step: TracedStep { program, shown, outputs: values, .. },
-            missing,
-            ..
-        } = &mut self.known[index];
+        let ProbedFunction { step, missing, .. } = &mut self.known[index];
+        let TracedStep { program, made: StepOutputs { shown, .. }, outputs: values, .. } = step;
         program.run(&inputs, values, function.pool())?;
         Ok((function.run(inputs)?, ProbeView { shown, missing, outputs: values }))
     }
