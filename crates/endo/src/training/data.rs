@@ -119,34 +119,34 @@ impl<'a> TrainingData<'a> {
     /// anything to compute.
     #[track_caller]
     pub fn check<I: Tree, O: Tree>(&mut self, steps: &Steps<I, O>) -> Result<()> {
-        let Self { train, validation } = self;
-        if steps.try_compiled()?.is_none() && validation.is_none() {
-            return train.in_memory().map_or(Ok(()), Dataset::check_finite);
+        if steps.try_compiled()?.is_none() && self.validation.is_none() {
+            return self.train.in_memory().map_or(Ok(()), Dataset::check_finite);
         }
         steps.compiled()?;
         if !steps.net.is_built() {
             // Whether a label may be missing is known once the model is built.
-            let finite = |data: &Dataset| {
+            self.in_memory().try_for_each(|data| {
                 data.check_finite_but(&(0..data.all_targets().len()).collect::<Vec<_>>())
-            };
-            train
-                .in_memory()
-                .into_iter()
-                .chain(validation.as_ref().and_then(Feed::in_memory))
-                .try_for_each(finite)?;
-            steps.net.build_on(train.first(steps)?.all_inputs())?;
+            })?;
+            steps.net.build_on(self.train.first(steps)?.all_inputs())?;
         }
-        let in_memory =
-            || train.in_memory().into_iter().chain(validation.as_ref().and_then(Feed::in_memory));
-        in_memory().try_for_each(|data| steps.check_finite(data))?;
-        in_memory().try_for_each(|data| steps.check_targets(data))?;
-        match validation {
+        self.in_memory().try_for_each(|data| steps.check_finite(data))?;
+        self.in_memory().try_for_each(|data| steps.check_targets(data))?;
+        match &mut self.validation {
             Some(validation) => {
                 let first = validation.first(steps)?;
                 Runner::new(steps, StepKind::Test).variables((&first).into()).map(|_| ())
             }
             None => Ok(()),
         }
+    }
+
+    /// What is there of the data as a whole.
+    fn in_memory(&self) -> impl Iterator<Item = &Dataset> {
+        [Some(&self.train), self.validation.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(Feed::in_memory)
     }
 }
 

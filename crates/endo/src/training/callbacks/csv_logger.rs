@@ -14,6 +14,7 @@ use crate::files::{self, Claim, failure};
 
 use super::{Callback, Epoch, Ledger, State, Training};
 use crate::net::{distinct, first};
+use crate::training::fit::not_zero;
 
 /// Writes the loss, its terms and the metrics of every epoch to a CSV file. Keras's `CSVLogger`.
 ///
@@ -201,11 +202,8 @@ impl Callback for CsvLogger {
                 stand between cells";
             return Err(Error::new(ErrorKind::Argument, message).help("use ',', ';' or '\\t'"));
         }
-        if self.every == Some(0) {
-            let message = "`CsvLogger` is to write a row every 0 steps";
-            return Err(Error::new(ErrorKind::Argument, message)
-                .help("steps count from 1: `.every(1)` writes each of them"));
-        }
+        let help = "steps count from 1: `.every(1)` writes each of them";
+        not_zero(self.every, "`CsvLogger` is to write a row every 0 steps", help)?;
         (self.rows, self.claim) = (None, None);
         self.claim = Claim::on(&self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());

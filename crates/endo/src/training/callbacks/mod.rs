@@ -182,6 +182,14 @@ pub trait Callback {
     }
 }
 
+/// Tells callbacks of an event one after the other, up to the first that fails.
+pub(super) fn tell<'c>(
+    callbacks: &mut [Box<dyn Callback + 'c>],
+    mut event: impl FnMut(&mut (dyn Callback + 'c)) -> Result<()>,
+) -> Result<()> {
+    callbacks.iter_mut().try_for_each(|callback| event(&mut **callback))
+}
+
 #[diagnostic::do_not_recommend]
 impl<F: FnMut(usize, &Epoch)> Callback for F {
     fn epoch_end(&mut self, epoch: usize, report: &Epoch, _: &Training) -> Result<()> {
@@ -263,9 +271,9 @@ mod tests {
         training.report("beta", 2.0);
         training.report("rate", 3.0);
         assert_eq!(
-            training.take_reported(),
+            training.reported.take(),
             [("beta".to_string(), 2.0), ("rate".to_string(), 3.0)]
         );
-        assert!(training.take_reported().is_empty());
+        assert!(training.reported.take().is_empty());
     }
 }

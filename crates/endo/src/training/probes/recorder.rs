@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::step::lints;
 use crate::step::probe_request::{ProbeKind, ProbeOutput, ProbeRequest};
 use crate::step::show::ProbeView;
-use crate::training::callbacks::Callback;
+use crate::training::callbacks::{Callback, tell};
 use crate::training::history::History;
 use crate::training::ledgers::StepAt;
 
@@ -128,14 +128,12 @@ impl Recorder {
                         );
                         npy::write(&file, &look.outputs[index])?;
                     }
-                    callbacks.iter_mut().try_for_each(|callback| callback.reading(&reading))?;
+                    tell(callbacks, |callback| callback.reading(&reading))?;
                     self.series[place].readings.push(reading);
                 }
                 ProbeOutput::Terms(terms) => {
                     let reading = TermReading::of(terms, look.outputs, self.step);
-                    callbacks
-                        .iter_mut()
-                        .try_for_each(|callback| callback.term_reading(&reading))?;
+                    tell(callbacks, |callback| callback.term_reading(&reading))?;
                     self.add_up(&reading);
                     self.terms.push(reading);
                 }
