@@ -20,7 +20,6 @@ use crate::ops::draws::{Draw, DrawLog};
 use crate::shape::Shape;
 use crate::step::Steps;
 use crate::trace::Context;
-use crate::trace::follow::Tracing;
 use crate::variable::Variable;
 
 use super::predict;
@@ -64,11 +63,14 @@ impl<I: Tree, O: Tree> Steps<I, O> {
                 |(shape, dtype): &(Shape, DType)| Array::try_zeros(&shape.with(0, rows), *dtype);
             let arrays = inputs.iter().map(zeros).collect::<Result<Vec<Array>>>()?;
             let log = Rc::new(DrawLog::new(rows, Occasion::predict(0), shared));
-            let (graph, outputs) = self.predict_graph(
-                &arrays.iter().collect::<Vec<_>>(),
-                &self.net.tracing_on_occasion(&log),
-            )?;
-            *names.borrow_mut() = outputs;
+            let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
+                let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
+                let (outputs, _) = self.predict_step(inputs, cx);
+                names.replace(output_names(&outputs, cx));
+                outputs.tensors().into_iter().cloned().collect()
+            });
+            let inputs: Vec<&Array> = arrays.iter().collect();
+            let (graph, _) = self.net.tracing_on_occasion(&log).graph(&inputs, closure)?;
             Ok(((rows, graph), log))
         };
         let traced = |rows: usize| graph(rows, Vec::new());
@@ -106,20 +108,5 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         let taken: Vec<&str> = saved.variables.iter().map(|(name, _)| name.as_str()).collect();
         distinct(&mut saved.constants, first, &taken);
         Ok(saved)
-    }
-
-    /// What `predict` computes of inputs of the shapes and types of these, and the names of the
-    /// outputs.
-    #[track_caller]
-    fn predict_graph(&self, inputs: &[&Array], tracing: &Tracing) -> Result<(Graph, Vec<String>)> {
-        let names = RefCell::new(Vec::new());
-        let closure = Box::new(|inputs: &[Tensor], cx: &mut Context| {
-            let Some(inputs) = structure(inputs, cx) else { return Vec::new() };
-            let (outputs, _) = self.predict_step(inputs, cx);
-            *names.borrow_mut() = output_names(&outputs, cx);
-            outputs.tensors().into_iter().cloned().collect()
-        });
-        let (graph, _) = tracing.graph(inputs, closure)?;
-        Ok((graph, names.into_inner()))
     }
 }

@@ -142,14 +142,13 @@ impl<I: Tree, O: Tree> Net<I, O> {
                     done.loaded.push(name);
                     continue;
                 }
-                Some(value) => {
-                    let (want, got) =
-                        ((weight.dtype(), weight.shape()), (value.dtype(), value.shape()));
-                    format!(
-                        "`{there}` is {}{} there and {}{} in the model",
-                        got.0, got.1, want.0, want.1
-                    )
-                }
+                Some(value) => format!(
+                    "`{there}` is {}{} there and {}{} in the model",
+                    value.dtype(),
+                    value.shape(),
+                    weight.dtype(),
+                    weight.shape()
+                ),
                 None => format!("there is no `{there}`"),
             };
             done.skipped.push((name, why));

@@ -261,77 +261,62 @@ impl Saved {
     /// The first thing that a model has not, or has with another hyperparameter.
     fn compare(&self, model: &[SavedPart]) -> Result<()> {
         self.places.iter().try_for_each(|saved| {
-            let (path, noun) = (self.path.display(), saved.noun());
-            let fail =
-                |message, help: String| Err(Error::new(ErrorKind::Usage, message).help(help));
-            let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
-            let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
-            let fix = if saved.part == Part::Layer {
-                format!(
-                    "make the model of the layers it was saved with, a struct of yours with \
-                    {restore}"
-                )
-            } else {
-                format!(
-                    "`compile` it first with what it was saved with, a struct of yours with \
-                    {restore}"
-                )
-            };
-            let fix = format!("{fix}; or read the weights alone with `load_weights`");
-            let Some(given) =
-                model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name))
-            else {
-                if saved.part == Part::Metric {
-                    return Ok(()); // what is measured need not be measured again
+            let given =
+                model.iter().find(|given| (given.part, &given.name) == (saved.part, &saved.name));
+            match self.difference(saved, given) {
+                Some((message, fix)) => {
+                    let help = format!("{fix}; or read the weights alone with `load_weights`");
+                    Err(Error::new(ErrorKind::Usage, message).help(help))
                 }
-                return fail(
-                    format!(
-                        "{path} was saved with {noun}, `{}`, which the model does not \
-                    have",
-                        saved.text()
-                    ),
-                    fix,
-                );
-            };
-            if given.kind != saved.kind {
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// How what was saved differs from what the model has in its place, and what to do about it.
+    fn difference(&self, saved: &SavedPart, given: Option<&SavedPart>) -> Option<(String, String)> {
+        let (path, noun) = (self.path.display(), saved.noun());
+        let name = saved.hyperparameters.iter().next().map_or("..", |(name, _)| name);
+        let restore = format!("`Saved::read(path)?.get({:?}, {name:?})?`", saved.key());
+        let fix = if saved.part == Part::Layer {
+            format!(
+                "make the model of the layers it was saved with, a struct of yours with {restore}"
+            )
+        } else {
+            format!(
+                "`compile` it first with what it was saved with, a struct of yours with {restore}"
+            )
+        };
+        let Some(given) = given else {
+            let message = format!(
+                "{path} was saved with {noun}, `{}`, which the model does not have",
+                saved.text()
+            );
+            // What is measured need not be measured again.
+            return (saved.part != Part::Metric).then_some((message, fix));
+        };
+        if given.kind != saved.kind {
+            let (saved, given) = (saved.text(), given.text());
+            let message = format!("{noun} is `{saved}` in {path}, and `{given}` in the model");
+            return Some((message, fix));
+        }
+        let mut settings = saved.hyperparameters.iter();
+        settings.find_map(|(name, text)| {
+            let known = given.hyperparameters.iter().find(|(known, _)| *known == name);
+            let Some((_, given)) = known else {
                 let message = format!(
-                    "{noun} is `{}` in {path}, and `{}` in the \
-                    model",
-                    saved.text(),
-                    given.text()
+                    "`{name}` of {noun} is {text} in {path}, and the model does not say what it \
+                        is there"
                 );
-                return fail(message, fix);
-            }
-            for (name, text) in saved.hyperparameters.iter() {
-                match given.hyperparameters.iter().find(|(known, _)| *known == name) {
-                    Some((_, given)) if given == text => {}
-                    Some((_, given)) => {
-                        let message = format!(
-                            "`{name}` of {noun} is {text} in {path}, and \
-                            {given} in the model"
-                        );
-                        return fail(message, fix);
-                    }
-                    None => {
-                        let message = format!(
-                            "`{name}` of {noun} is {text} in {path}, and the model does \
-                                not say what it is there"
-                        );
-                        let help = format!(
-                            "a closure has no name: give the struct, and let its \
-                            `hyperparameters` say `{name}`"
-                        );
-                        return fail(
-                            message,
-                            format!(
-                                "{help}; or read the weights alone with \
-                            `load_weights`"
-                            ),
-                        );
-                    }
-                }
-            }
-            Ok(())
+                let fix = format!(
+                    "a closure has no name: give the struct, and let its `hyperparameters` say \
+                        `{name}`"
+                );
+                return Some((message, fix));
+            };
+            let message =
+                format!("`{name}` of {noun} is {text} in {path}, and {given} in the model");
+            (given != text).then(|| (message, fix.clone()))
         })
     }
 }

@@ -64,8 +64,6 @@ const ARRAYS: usize = 8;
 
 impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
     pub fn new(steps: &'m Steps<I, O>, kind: StepKind) -> Self {
-        let eager = (StepOutputs::default(), Vec::new(), Vec::new());
-        let (used, due) = (Vec::new(), Vec::new());
         let occasion = match kind {
             StepKind::Train => None,
             StepKind::Test => Some(Occasion::test(0)),
@@ -74,10 +72,10 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         Self {
             steps,
             kind,
-            used,
-            eager,
+            used: Vec::new(),
+            eager: (StepOutputs::default(), Vec::new(), Vec::new()),
             last: None,
-            due,
+            due: Vec::new(),
             seen: None,
             occasion,
             told: None,

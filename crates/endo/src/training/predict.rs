@@ -64,7 +64,7 @@ pub(crate) fn predict<I: Tree, O: Tree>(
     }
     let training = Training::of(steps);
     tell(&mut callbacks, |callback| callback.predict_begin(&training))?;
-    let outputs = steps.predict_through(x, |runner| ObservedParts {
+    let outputs = steps.predict_through(steps.next_call(), x, |runner| ObservedParts {
         runner,
         callbacks: &mut callbacks,
         training: &training,
