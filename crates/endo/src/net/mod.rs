@@ -201,23 +201,16 @@ impl<I: Tree, O: Tree> Net<I, O> {
                 .map(|layer| LayerRecord { path: used.own_path(&layer.path), ..layer.clone() })
                 .collect();
         }
-        drop(seen);
-        self.note_outputs(&outputs, cx);
-        self.seen().inputs = inputs
+        seen.output_names = output_names(&outputs, cx);
+        let made = outputs.tensors();
+        seen.output_shapes = made.iter().map(|output| output.shape().clone()).collect();
+        seen.masked_outputs = made.iter().map(|output| cx.mask(output).is_some()).collect();
+        seen.inputs = inputs
             .tensors()
             .iter()
             .map(|input| (input.shape().clone(), input.stored_dtype()))
             .collect();
         outputs
-    }
-
-    /// Notes the names and shapes of outputs.
-    pub fn note_outputs(&self, outputs: &O, cx: &Context) {
-        let mut seen = self.seen();
-        seen.output_names = output_names(outputs, cx);
-        let outputs = outputs.tensors();
-        seen.output_shapes = outputs.iter().map(|output| output.shape().clone()).collect();
-        seen.masked_outputs = outputs.iter().map(|output| cx.mask(output).is_some()).collect();
     }
 
     fn scope(&self) -> ModelScope<'_> {

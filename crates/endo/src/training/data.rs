@@ -55,24 +55,15 @@ impl<'a> TrainingData<'a> {
                     let help = "give the rows to validate on as `validation`";
                     return Err(Error::new(ErrorKind::Argument, message).help(help));
                 }
+                let class_weight = std::mem::take(&mut options.class_weight);
                 let checks = options.non_finite == NonFinite::Stop;
-                (
-                    Feed::stream(
-                        source,
-                        sampling,
-                        std::mem::take(&mut options.class_weight),
-                        checks,
-                    )?,
-                    None,
-                )
+                (Feed::stream(source, sampling, class_weight, checks)?, None)
             }
         };
-        let validation = match (split, validation) {
-            (Some(split), _) => {
-                Some(to_test(steps, Stream { origin: Origin::Memory(split) }, batch_size)?)
-            }
-            (None, Some(data)) => Some(to_test(steps, data, batch_size)?),
-            (None, None) => None,
+        let split = split.map(|split| Stream { origin: Origin::Memory(split) });
+        let validation = match split.or(validation) {
+            Some(data) => Some(to_test(steps, data, batch_size)?),
+            None => None,
         };
         let mut data = Self { train, validation };
         data.train.seek(BatchAt { pass: steps.epochs.load(Ordering::Relaxed), batch: 0 })?;

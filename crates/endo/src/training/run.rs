@@ -282,18 +282,13 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
         let (buffer, rows) = (self.feed.batch(), self.feed.rows());
         let started = self.options.recorder.start();
         self.runner.begin(self.options.recorder.due());
-        let result = run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept);
-        let result = result.map(|(names, values)| {
-            let finite = values[0].is_finite();
-            let values = values.iter().map(|value| value.get(0));
-            self.training.batch.borrow_mut().set(&names.terms, values.clone());
-            self.current.sums.add(names, values, buffer.len());
-            finite
-        });
-        match result {
-            Ok(finite) => {
+        match run_saved(&mut self.runner, Batch { rows, ..buffer.into() }, &mut self.kept) {
+            Ok((names, values)) => {
                 self.current.batch = Some(Done::Recorded);
-                self.current.non_finite += usize::from(!finite);
+                self.current.non_finite += usize::from(!values[0].is_finite());
+                let values = values.iter().map(|value| value.get(0));
+                self.training.batch.borrow_mut().set(&names.terms, values.clone());
+                self.current.sums.add(names, values, buffer.len());
                 let Fit { recorder, callbacks, .. } = &mut self.options;
                 recorder.read(
                     self.runner.shown(),
