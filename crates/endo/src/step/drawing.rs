@@ -40,17 +40,12 @@ pub(super) struct StepRequest<'a> {
 pub(super) type TracedStep = (Graph, Vec<String>, StepOutputs);
 
 /// What runs node by node have shown of the draws of a step.
+#[derive(Default)]
 pub(super) struct DrawsSeen {
-    /// Whether the last run has drawn anything, for all that is known.
-    draws: bool,
+    /// Whether the last run is known to have drawn nothing.
+    draws_nothing: bool,
     /// For each number of rows the draws that do not belong to rows although they are as long.
     shared: Vec<(usize, Vec<Draw>)>,
-}
-
-impl Default for DrawsSeen {
-    fn default() -> Self {
-        Self { draws: true, shared: Vec::new() }
-    }
 }
 
 /// How a step is traced, the closure that computes it, and what is noted while it does.
@@ -99,7 +94,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     ) -> Result<(StepOutputs, Vec<Array>, Vec<String>, Vec<Variable>)> {
         let rows = rows(inputs);
         let is_later = request.occasion.is_some_and(|occasion| !occasion.is_first());
-        if is_later && seen.draws && !seen.shared.iter().any(|(known, _)| *known == rows) {
+        if is_later && !seen.draws_nothing && !seen.shared.iter().any(|(known, _)| *known == rows) {
             let log = self.draws(request, inputs)?;
             let shared =
                 if log.has_rows() { self.shared_draws(request, inputs, &log) } else { Vec::new() };
@@ -112,7 +107,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
             .map_or_else(Vec::new, |(_, shared)| shared.clone());
         let StepTrace { tracing, closure, made, log } = self.step_trace(request, inputs, shared);
         let (values, warnings, variables) = tracing.run_eagerly(inputs, called, closure)?;
-        seen.draws = !log.is_empty();
+        seen.draws_nothing = log.is_empty();
         Ok((made.take(), values, warnings, variables))
     }
 
