@@ -289,7 +289,7 @@ impl<'a> Fit<'a> {
     /// Something to be read of the model's inside while it is trained: see [`Probe`].
     #[must_use]
     pub fn probe(mut self, probe: Probe) -> Self {
-        self.recorder.add(probe);
+        self.recorder.probes.push(probe);
         self
     }
 

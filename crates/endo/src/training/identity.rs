@@ -76,7 +76,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             ("seed", "as the seed of the model", self.steps.net.seed().to_string()),
             ("record_steps", "as `record_steps`", options.steps.every.unwrap_or(0).to_string()),
             ("callbacks", "callbacks", options.callbacks.len().to_string()),
-            ("probes", "probes", options.recorder.probes().len().to_string()),
+            ("probes", "probes", options.recorder.probes.len().to_string()),
             (DATA, "as the checksum of the data", data),
             ("validation", "as the checksum of the validation data", validation),
         ];
@@ -85,7 +85,7 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             what: what.into(),
             value,
         });
-        let probes = options.recorder.probes().iter().enumerate().map(|(index, probe)| Common {
+        let probes = options.recorder.probes.iter().enumerate().map(|(index, probe)| Common {
             key: format!("probe/{index}"),
             what: format!("as probe {index}"),
             value: probe.to_string(),

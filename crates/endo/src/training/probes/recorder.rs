@@ -21,7 +21,7 @@ use super::{Probe, Reading, TermReading, npy};
 /// The probes of a training and what they have read.
 #[derive(Default)]
 pub(crate) struct Recorder {
-    pub(super) probes: Vec<Probe>,
+    pub(in crate::training) probes: Vec<Probe>,
     step: StepAt,
     /// Which of the probes are due in it.
     due: Vec<usize>,
@@ -54,20 +54,6 @@ pub(super) struct ValueSeries {
 }
 
 impl Recorder {
-    pub fn add(&mut self, probe: Probe) {
-        self.probes.push(probe);
-    }
-
-    /// All of them.
-    pub fn probes(&self) -> &[Probe] {
-        &self.probes
-    }
-
-    /// Whether there are no probes.
-    pub fn is_empty(&self) -> bool {
-        self.probes.is_empty()
-    }
-
     /// Before anything is run: whether the probes can be as they are.
     pub fn check(&self) -> Result<()> {
         self.probes.iter().try_for_each(Probe::check)
