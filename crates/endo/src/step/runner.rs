@@ -335,14 +335,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
     pub fn training_graph(&self, batch: &Dataset) -> Result<Graph> {
         let batch = Batch::from(batch);
         let arrays: Vec<&Array> = batch.arrays().collect();
-        let request = StepRequest {
-            kind: StepKind::Train,
-            counts: batch.counts(),
-            due: &[],
-            occasion: None,
-            deny_warnings: false,
-            unchecked: false,
-        };
+        let request = Runner::new(self, StepKind::Train).request(&[], batch.counts());
         Ok(self.trace(request, &arrays)?.0)
     }
 

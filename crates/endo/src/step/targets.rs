@@ -122,15 +122,10 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         };
         let masked = self.net.masked_outputs();
         for (output, y_pred) in outputs.iter().enumerate() {
-            let Some((place, targets)) =
-                places.get(output).copied().flatten().map(|place| (place, &targets[place]))
-            else {
-                continue;
-            };
-            let Some(y_pred) = (y_pred.rank() > 0).then(|| y_pred.with(0, targets.shape().batch()))
-            else {
-                continue;
-            };
+            let place = places.get(output).copied().flatten();
+            let Some(place) = place.filter(|_| y_pred.rank() > 0) else { continue };
+            let targets = &targets[place];
+            let y_pred = y_pred.with(0, targets.shape().batch());
             let weight = weight_at(data.all_sample_weights(), place);
             let covered = TargetCover { weight, masked: masked.get(output) == Some(&true) };
             let name = if output == 0 {
