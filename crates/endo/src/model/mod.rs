@@ -320,7 +320,7 @@ impl<I: Tree, O: Tree> Companion for Model<I, O> {
     }
 
     fn metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        self.steps.inner_metrics()
+        self.steps.with_inner_metrics(Vec::new())
     }
 }
 
