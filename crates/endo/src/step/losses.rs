@@ -67,8 +67,7 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
         let (net, compiled, weights) = (&self.steps.net, self.compiled, self.sample_weights);
         let CompiledTerms { mut terms, mut extras } = self.compiled_terms(outputs, cx)?;
         let mut added = cx.terms_of(net.id(), Some((self.mark, left_out)));
-        let paths: Vec<String> = added.iter().map(|term| term.path.clone()).collect();
-        let parts: Vec<usize> = added.iter().map(|term| term.parts).collect();
+        let names = short_names(&added, |term| (&term.path, term.parts));
         if weights.len() > 1 && added.iter().any(|term| term.per_sample) {
             let message = "a sample loss obeys sample weights, but there are some for each output";
             cx.trace().record(
@@ -79,7 +78,7 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
         // A mask of samples is for them; one of time steps is for the outputs.
         let mask =
             outputs.first().and_then(|output| cx.mask(output)).filter(|mask| mask.rank() == 1);
-        for (term, name) in added.iter_mut().zip(short_names(&paths, |index| parts[index])) {
+        for (term, name) in added.iter_mut().zip(names) {
             if term.per_sample {
                 term.value =
                     Reduction::SumOverBatchSize.apply(&term.value, weights.first(), mask.as_ref());
@@ -90,8 +89,8 @@ impl<I: Tree, O: Tree> BatchStep<'_, I, O> {
         }
         terms.extend(added);
         let (mut penalties, count) = (cx.penalties_of(net.id()), terms.len());
-        let paths: Vec<String> = penalties.iter().map(|penalty| penalty.path.clone()).collect();
-        for (penalty, name) in penalties.iter_mut().zip(short_names(&paths, |_| 2)) {
+        let names = short_names(&penalties, |penalty| (&penalty.path, 2));
+        for (penalty, name) in penalties.iter_mut().zip(names) {
             penalty.name = format!("penalty({name})");
         }
         terms.extend(penalties);

@@ -34,8 +34,7 @@ impl<I: Tree, O: Tree> Steps<I, O> {
         mut metrics: Vec<(String, Arc<dyn Metric>)>,
     ) -> Vec<(String, Arc<dyn Metric>)> {
         let (added, held) = (self.net.added_metrics(), self.net.held_metrics());
-        let names: Vec<String> = added.iter().map(|added| added.mean.name().to_string()).collect();
-        let short = short_names(&names, |index| added[index].parts);
+        let short = short_names(&added, |added| (added.mean.name(), added.parts));
         for (mean, short) in added.into_iter().map(|added| added.mean).zip(short) {
             let is_taken = metrics.iter().any(|(name, _)| *name == short);
             let name = if is_taken { mean.name().to_string() } else { short };
