@@ -64,11 +64,11 @@ impl<'m> CarriedStates<'m> {
             *carrying.by.lock().unwrap_or_else(PoisonError::into_inner) = this;
             self.0 = Some(CarryGuard { states: Vec::new(), by: &carrying.by, _right: right });
         }
-        for variable in states {
-            if let Some(held) = &mut self.0
-                && held.states.iter().all(|(known, _)| known != variable)
-            {
-                held.states.push((variable.clone(), variable.value()));
+        if let Some(guard) = &mut self.0 {
+            for variable in states {
+                if guard.states.iter().all(|(known, _)| known != variable) {
+                    guard.states.push((variable.clone(), variable.value()));
+                }
             }
         }
         Ok(())
