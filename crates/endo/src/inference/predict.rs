@@ -82,7 +82,7 @@ pub(crate) trait Part {
 impl<I: Tree, O: Tree> Part for Runner<'_, I, O> {
     #[track_caller]
     fn run(&mut self, inputs: &[Array], occasion: Occasion) -> Result<&[Array]> {
-        self.set_occasion(occasion);
+        self.occasion = Some(occasion);
         Runner::run(self, Batch { inputs, targets: &[], weights: &[], rows: &[] })?;
         Ok(self.outputs().1)
     }

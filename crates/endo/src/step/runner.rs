@@ -40,7 +40,7 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// Which of the steps used has shown it, in the last run.
     seen: Option<usize>,
     /// What random numbers of the next run are drawn for; none in training.
-    occasion: Option<Occasion>,
+    pub occasion: Option<Occasion>,
     /// How steps that draw are told of it, once one has been.
     told: Option<Array>,
     draws_seen: DrawsSeen,
@@ -48,7 +48,7 @@ pub(crate) struct Runner<'m, I: Tree, O: Tree> {
     /// Whether it is known what a step that is run node by node assigns.
     looked: bool,
     /// Whether the last run traced a step.
-    traced: bool,
+    pub traced: bool,
     /// Whether a warning is an error, before anything is run.
     pub deny_warnings: bool,
     /// Whether numbers that are not finite are trained on.
@@ -96,11 +96,6 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
         (self.due, self.traced) = (due, false);
     }
 
-    /// Says what the random numbers of the runs from here on are drawn for, outside training.
-    pub fn set_occasion(&mut self, occasion: Occasion) {
-        self.occasion = Some(occasion);
-    }
-
     /// What the last run showed.
     pub fn shown(&self) -> ProbeView<'_> {
         let (shown, outputs): (&[ProbeOutput], &[Array]) = match (self.steps.eager, self.seen) {
@@ -109,11 +104,6 @@ impl<'m, I: Tree, O: Tree> Runner<'m, I, O> {
             (false, None) => (&[], &[]),
         };
         ProbeView { shown, missing: &[], outputs }
-    }
-
-    /// Whether a step was traced and planned for the last run.
-    pub fn is_traced(&self) -> bool {
-        self.traced
     }
 
     /// Runs a batch.

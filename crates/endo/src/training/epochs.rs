@@ -18,7 +18,8 @@ use super::run::{CurrentEpoch, Run};
 impl<I: Tree, O: Tree> Run<'_, I, O> {
     pub(super) fn begin_epoch(&mut self) -> Result<()> {
         let epoch = self.epoch();
-        self.current = CurrentEpoch::begun();
+        self.current = CurrentEpoch::new();
+        self.current.begun = true;
         self.training.epoch.set(epoch);
         tell(&mut self.options.callbacks, |callback| callback.epoch_begin(epoch, &self.training))?;
         self.steps.reset_metrics();
@@ -80,21 +81,18 @@ impl<I: Tree, O: Tree> Run<'_, I, O> {
             }
             None => None,
         };
-        let own = logs.clone();
         let reported = self.training.reported.take();
-        let logs = with_reported(&own, &reported);
-        let seconds = epoch.seconds();
         let entry = Epoch {
             ledger: epoch.sums.ledger(),
             validation,
-            logs: Logs(logs),
+            logs: Logs(with_reported(&logs, &reported)),
             skipped: epoch.skipped,
-            seconds,
+            seconds: epoch.seconds(),
         };
         self.steps.epochs.fetch_add(1, Ordering::Relaxed);
         let index = self.epoch();
         self.training.history.borrow_mut().epochs.push(entry.clone());
-        self.tell_end(index, entry, &own, reported)?;
+        self.tell_end(index, entry, &logs, reported)?;
         self.answer()
     }
 

@@ -88,7 +88,7 @@ pub(crate) fn test<I: Tree, O: Tree>(
     while batches.is_none_or(|batches| done < batches) && feed.next(steps)? {
         tell(callbacks, |callback| callback.test_batch_begin(done, training))?;
         let batch = feed.batch();
-        runner.set_occasion(occasion);
+        runner.occasion = Some(occasion);
         occasion = occasion.later_by(batch.len());
         runner.run(batch.into())?;
         let (names, outputs) = runner.outputs();
@@ -151,7 +151,7 @@ pub(crate) fn run_batch<I: Tree, O: Tree>(
     let mut runner = Runner::new(steps, kind);
     let mut sums = Sums::default();
     if kind == StepKind::Test {
-        runner.set_occasion(steps.test_occasion());
+        runner.occasion = Some(steps.test_occasion());
     }
     runner.run(batch.into())?;
     let (names, outputs) = runner.outputs();

@@ -116,10 +116,6 @@ enum Done {
 }
 
 impl CurrentEpoch {
-    pub fn begun() -> Self {
-        Self { begun: true, ..Self::new() }
-    }
-
     pub fn new() -> Self {
         let start = Instant::now();
         Self {
@@ -290,11 +286,7 @@ impl<'a, I: Tree, O: Tree> Run<'a, I, O> {
                 self.training.batch.borrow_mut().set(&names.terms, values.clone());
                 self.current.sums.add(names, values, buffer.len());
                 let Fit { recorder, callbacks, .. } = &mut self.options;
-                recorder.read(
-                    self.runner.shown(),
-                    (started, self.runner.is_traced()),
-                    callbacks,
-                )?;
+                recorder.read(self.runner.shown(), (started, self.runner.traced), callbacks)?;
                 let id = self.steps.net.counter.id();
                 if !self.steps.eager && self.training.lacks_graph(id) {
                     self.training.keep_graph(id, self.steps.training_graph(buffer)?);
