@@ -253,14 +253,11 @@ impl<I: Tree, O: Tree> Net<I, O> {
 
     /// The metrics inside the models that belong to it, by names that begin with those of these.
     pub fn companion_metrics(&self) -> Vec<(String, Arc<dyn Metric>)> {
-        let of = |(part, companion): &(String, Arc<dyn Companion>)| {
-            companion
-                .metrics()
-                .into_iter()
-                .map(|(name, metric)| (format!("{part}_{name}"), metric))
-                .collect::<Vec<_>>()
-        };
-        self.companions.iter().flat_map(of).collect()
+        let named = self.companions.iter().flat_map(|(part, companion)| {
+            let metrics = companion.metrics().into_iter();
+            metrics.map(move |(name, metric)| (format!("{part}_{name}"), metric))
+        });
+        named.collect()
     }
 
     /// Adds a model that belongs to it under a name.

@@ -148,12 +148,8 @@ impl<I: Tree, O: Tree> Net<I, O> {
         let matching = layers.iter().filter(|layer| meant.matches(&layer.path));
         let mut found: Vec<Variable> =
             matching.flat_map(|layer| part(layer, &layers).weights).collect();
-        found.extend(
-            weights
-                .iter()
-                .filter(|(name, _)| meant.matches(name))
-                .map(|(_, weight)| weight.clone()),
-        );
+        let named = weights.into_iter().filter(|(name, _)| meant.matches(name));
+        found.extend(named.map(|(_, weight)| weight));
         let mut once = Vec::new();
         for weight in found {
             if !once.contains(&weight) {
@@ -180,11 +176,7 @@ impl<I: Tree, O: Tree> Net<I, O> {
 /// A layer with the weights of all below it.
 fn part(layer: &LayerRecord, layers: &[LayerRecord]) -> ModelLayer {
     let below = format!("{}/", layer.path);
-    let mut weights: Vec<Variable> = Vec::new();
-    for known in
-        layers.iter().filter(|known| known.path == layer.path || known.path.starts_with(&below))
-    {
-        weights.extend(known.weights.iter().cloned());
-    }
+    let is_part = |known: &&LayerRecord| known.path == layer.path || known.path.starts_with(&below);
+    let weights = layers.iter().filter(is_part).flat_map(|known| &known.weights).cloned().collect();
     ModelLayer { path: layer.path.clone(), kind: layer.kind.clone(), weights }
 }
