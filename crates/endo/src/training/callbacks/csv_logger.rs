@@ -257,8 +257,7 @@ impl Callback for CsvLogger {
         if self.every.is_some() {
             return Ok(());
         }
-        let mut logs: Vec<(String, f64)> =
-            report.logs.iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let mut logs = report.logs.0.clone();
         distinct(&mut logs, first, &["epoch"]);
         logs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let cells = logs.iter().map(|(name, value)| (name.as_str(), value.to_string()));

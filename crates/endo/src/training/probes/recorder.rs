@@ -184,9 +184,8 @@ impl Recorder {
 
     fn find(&mut self, probe: usize, path: &str) -> usize {
         let count = self.series.len();
-        let places = (0..count).map(|offset| (self.next + offset) % count);
+        let mut places = (0..count).map(|offset| (self.next + offset) % count);
         let known = places
-            .into_iter()
             .find(|&place| (self.series[place].probe, &*self.series[place].path) == (probe, path));
         known.unwrap_or_else(|| {
             self.series.push(ValueSeries {
